@@ -1,0 +1,250 @@
+"""What HTTP answers mean, in the same words for every provider.
+
+Nothing of an answer's body or headers gets into an error by itself: a server may echo the
+credentials that it was sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import logging
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
+
+from delivr.outbound import OutboundError
+
+from .base import Outcome, Provider, ProviderError
+
+if TYPE_CHECKING:
+    import requests
+
+logger = logging.getLogger(__name__)
+
+LONGEST_WAIT = 24 * 3600.0
+"""Seconds. A server that asks for a longer pause is not believed."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound=Provider)
+
+
+def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
+    """The seconds of a `Retry-After` header, which is a number or an HTTP date (RFC 9110, 10.2.3).
+
+    None where there is no header or it cannot be read.
+    """
+    text = (value or "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        return min(float(text[:12]), LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    return min(max(seconds, 0.0), LONGEST_WAIT)
+
+
+def error_from_outbound(error: OutboundError, label: str) -> ProviderError:
+    """The connection itself failed. Raise the result outside the `except` block."""
+    return ProviderError(
+        error.code,
+        f"{label}: {error.message}",
+        error.hint,
+        outcome=_outcome_of_connection(error),
+    )
+
+
+def _outcome_of_connection(error: OutboundError) -> Outcome:
+    if error.code == "redirect":
+        return Outcome.REFUSED  # answered, and sending the same again is answered the same
+    if error.code == "address_refused" or not error.sent:
+        return Outcome.NOT_SENT
+    return Outcome.UNCERTAIN
+
+
+_STATUSES: dict[int, tuple[str, Outcome, str, str]] = {
+    400: ("refused", Outcome.REFUSED, "refused the request", "Check what was entered here."),
+    401: (
+        "bad_credentials",
+        Outcome.CREDENTIALS,
+        "refused the credentials",
+        "Create new ones there and enter them here.",
+    ),
+    403: (
+        "forbidden",
+        Outcome.CREDENTIALS,
+        "accepted the credentials but does not allow this",
+        "Give this account the permission, or enter the credentials of another one.",
+    ),
+    404: (
+        "not_found",
+        Outcome.REFUSED,
+        "does not know this, or this account may not see it",
+        "Check the name and the permissions of the account.",
+    ),
+    408: ("timeout", Outcome.UNCERTAIN, "gave up waiting for the request", "Try again later."),
+    409: ("conflict", Outcome.REFUSED, "refused: this conflicts with what is there", ""),
+    429: (
+        "rate_limited",
+        Outcome.RATE_LIMITED,
+        "asks to slow down: too many requests",
+        "Wait. It is tried again by itself.",
+    ),
+}
+
+
+def error_from_status(
+    label: str,
+    status: int,
+    *,
+    retry_after: str | None = None,
+    code: str = "",
+    message: str = "",
+    hint: str = "",
+) -> ProviderError:
+    """The other side answered with an HTTP status that is no success.
+
+    `retry_after` is the header as it came. `code`, `message` and `hint` replace the common words
+    where the provider knows better ones.
+    """
+    usual_code, outcome, words, usual_hint = _words_for(status)
+    return ProviderError(
+        code or usual_code,
+        message or f"{label} {words} (HTTP {status}).",
+        hint or usual_hint,
+        outcome=outcome,
+        retry_after=retry_after_seconds(retry_after),
+    )
+
+
+def _words_for(status: int) -> tuple[str, Outcome, str, str]:
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if 300 <= status < 400:
+        return "redirect", Outcome.REFUSED, "sent us elsewhere", "Enter the final address."
+    if 400 <= status < 500:
+        return _STATUSES[400]
+    if status >= 500:
+        return "server_error", Outcome.UNCERTAIN, "has a trouble of its own", "Try again later."
+    return "garbage", Outcome.UNCERTAIN, "gave an answer that nobody expects", ""
+
+
+def garbage(label: str) -> ProviderError:
+    """A success by its status whose body is not what the interface promises (a login page, say)."""
+    return ProviderError(
+        "garbage",
+        f"{label} answered with something that is not its interface.",
+        "A login page or a proxy may stand in between. Check the address.",
+        outcome=Outcome.UNCERTAIN,
+    )
+
+
+def json_object(response: requests.Response, label: str) -> dict[str, Any]:
+    """The JSON object of a successful answer; `garbage` where it is none."""
+    document = parse_object(response.content)
+    if document is None:
+        raise garbage(label)
+    return document
+
+
+def parse_object(body: bytes | str) -> dict[str, Any] | None:
+    """The JSON object in `body`, or None: never an exception, whatever was sent."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def only_provider_errors(
+    method: Callable[Concatenate[S, P], T],
+) -> Callable[Concatenate[S, P], T]:
+    """Let a provider's method raise nothing but `ProviderError`, with no cause attached to it.
+
+    Client libraries leak `AssertionError`, `TypeError`, `http.client` and what not besides their
+    own exceptions, and some of them carry the request with its token. Hence the new error is raised
+    after the handlers: there, Python has no context to attach.
+    """
+
+    @functools.wraps(method)
+    def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except ProviderError as error:
+            failure = error
+        except OutboundError as error:
+            failure = error_from_outbound(error, self.label)
+        except Exception as error:
+            failure = _surprise(error, self.label)
+        failure.__cause__ = failure.__context__ = None
+        raise failure.with_traceback(None)
+
+    return call
+
+
+def _surprise(error: Exception, label: str) -> ProviderError:
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f"{place.tb_frame.f_code.co_qualname}:{place.tb_lineno}" if place else "?"
+    logger.error("%s: unexpected %s at %s", label, type(error).__name__, where)
+    return ProviderError(
+        "unexpected",
+        f"The call to {label} failed in an unexpected way ({type(error).__name__}).",
+        "Try again later. If it stays, tell whoever runs this server.",
+        outcome=Outcome.UNCERTAIN,
+    )
+
+
+def check_header_value(value: str, *, label: str, what: str) -> None:
+    """Refuse a secret that cannot stand in a header before a library chokes on it, with its text.
+
+    Raises `ProviderError` (CREDENTIALS): a pasted line break or a typographic quote is the usual
+    cause.
+    """
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise ProviderError(
+            "malformed_secret",
+            f"The {label} {what} is empty or has characters that it cannot have.",
+            "Copy it again, without spaces or line breaks around it.",
+            outcome=Outcome.CREDENTIALS,
+        )
+
+
+def vendor_words(text: object, *, secrets: Iterable[str], limit: int = 200) -> str:
+    """Words of the other side that are fit to be shown: one line, cut at `limit` characters.
+
+    Empty where the text holds one of the `secrets`, plainly, quoted, as JSON or in base64.
+    """
+    line = " ".join(str(text).split()) if isinstance(text, str) else ""
+    line = "".join(c for c in line if c.isprintable())
+    if any(form in line for secret in secrets for form in _spellings(secret)):
+        return ""
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _spellings(secret: str) -> set[str]:
+    """The ways in which a server may echo `secret`."""
+    lines = {" ".join(line.split()) for line in secret.splitlines() if len(line) > 8}
+    plain = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], *lines}
+    return {form for form in plain | _base64_spellings(secret) if form}
+
+
+def _base64_spellings(secret: str) -> set[str]:
+    """`secret` inside of a longer base64 text starts at one of three offsets; edges are cut off."""
+    raw = secret.encode()
+    spellings = set()
+    for offset in range(3):
+        encoded = base64.b64encode(b"\0" * offset + raw).decode()
+        start, end = (0, 2, 3)[offset], len(encoded) - 4
+        if end - start >= 8:
+            spellings.add(encoded[start:end])
+    return spellings
