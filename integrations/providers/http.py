@@ -10,6 +10,7 @@ import base64
 import functools
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -164,30 +165,59 @@ def parse_object(body: bytes | str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def guarded(label: str, function: Callable[[], T]) -> T:
+    """Call `function` and let nothing out but `ProviderError`, with no cause attached to it.
+
+    Client libraries leak `AssertionError`, `TypeError`, `http.client` and what not besides their
+    own exceptions, and some of them carry the request with its token. Hence the error is raised
+    after the handlers: there, Python has no context to attach.
+    """
+    try:
+        return function()
+    except ProviderError as error:
+        failure = error
+    except OutboundError as error:
+        failure = error_from_outbound(error, label)
+    except Exception as error:
+        failure = _surprise(error, label)
+    failure.__cause__ = failure.__context__ = None
+    raise failure.with_traceback(None)
+
+
 def only_provider_errors(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], T]:
-    """Let a provider's method raise nothing but `ProviderError`, with no cause attached to it.
-
-    Client libraries leak `AssertionError`, `TypeError`, `http.client` and what not besides their
-    own exceptions, and some of them carry the request with its token. Hence the new error is raised
-    after the handlers: there, Python has no context to attach.
-    """
+    """`guarded` for the public methods of a provider."""
 
     @functools.wraps(method)
     def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return method(self, *args, **kwargs)
-        except ProviderError as error:
-            failure = error
-        except OutboundError as error:
-            failure = error_from_outbound(error, self.label)
-        except Exception as error:
-            failure = _surprise(error, self.label)
-        failure.__cause__ = failure.__context__ = None
-        raise failure.with_traceback(None)
+        return guarded(self.label, lambda: method(self, *args, **kwargs))
 
     return call
+
+
+class Budget:
+    """The time that one task may take over all of its calls, however many they are.
+
+    An effect's lease outlasts the time of one call only: three slow answers in a row must not
+    outlast the lease.
+    """
+
+    def __init__(self, label: str, seconds: float = 20.0) -> None:
+        self._label = label
+        self._end = time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds for the next call. Raises `ProviderError` (NOT_SENT) where there are none."""
+        seconds = self._end - time.monotonic()
+        if seconds <= 0.1:
+            raise ProviderError(
+                "timeout",
+                f"{self._label} answers too slowly.",
+                "Try again later.",
+                outcome=Outcome.NOT_SENT,
+            )
+        return seconds
 
 
 def _surprise(error: Exception, label: str) -> ProviderError:

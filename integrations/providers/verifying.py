@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .base import Check, Level, ProviderError
+from .base import Check, Level, Outcome, ProviderError
+from .http import guarded
 
 Step = Callable[[], Iterable[Check]]
 
 
-def try_in_order(steps: Iterable[tuple[str, Step]]) -> list[Check]:
+def try_in_order(label: str, steps: Iterable[tuple[str, Step]]) -> list[Check]:
     """Run `(name, step)` pairs until one fails: what stands behind it would fail for its sake.
 
     A step answers its checks, none meaning that all went well, or raises `ProviderError`. Its
@@ -17,10 +18,7 @@ def try_in_order(steps: Iterable[tuple[str, Step]]) -> list[Check]:
     """
     checks: list[Check] = []
     for name, step in steps:
-        try:
-            found = list(step()) or [Check(name=name, ok=True)]
-        except ProviderError as error:
-            found = [Check.from_error(name, error)]
+        found = _run(label, name, step)
         checks += found
         if any(is_fatal(check) for check in found):
             break
@@ -29,3 +27,25 @@ def try_in_order(steps: Iterable[tuple[str, Step]]) -> list[Check]:
 
 def is_fatal(check: Check) -> bool:
     return not check.ok and check.level is Level.ERROR
+
+
+def _run(label: str, name: str, step: Step) -> list[Check]:
+    try:
+        return guarded(label, lambda: list(step())) or [Check(name=name, ok=True)]
+    except ProviderError as error:
+        return [Check.from_error(name, error)]
+
+
+def first_contact(label: str, call: Callable[[], object]) -> list[Check]:
+    """The checks `address` (we reach it and it is what we think) and `credentials` (it lets us in).
+
+    Both come from the same first request, and a person mends them in different places.
+    """
+    reached = Check(name="address", ok=True)
+    try:
+        guarded(label, call)
+    except ProviderError as error:
+        if error.outcome is Outcome.CREDENTIALS:
+            return [reached, Check.from_error("credentials", error)]
+        return [Check.from_error("address", error)]
+    return [reached, Check(name="credentials", ok=True)]
