@@ -190,7 +190,7 @@ def only_provider_errors(
     """`guarded` for the public methods of a provider."""
 
     @functools.wraps(method)
-    def call(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return guarded(self.label, lambda: method(self, *args, **kwargs))
 
     return call

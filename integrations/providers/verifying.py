@@ -45,7 +45,7 @@ def first_contact(label: str, call: Callable[[], object]) -> list[Check]:
     try:
         guarded(label, call)
     except ProviderError as error:
-        if error.outcome is Outcome.CREDENTIALS:
+        if error.outcome in (Outcome.CREDENTIALS, Outcome.RATE_LIMITED):
             return [reached, Check.from_error("credentials", error)]
         return [Check.from_error("address", error)]
     return [reached, Check(name="credentials", ok=True)]

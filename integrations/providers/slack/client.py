@@ -1,0 +1,127 @@
+"""Slack's Web API through slack_sdk, with the connection made by `delivr.outbound`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.request import Request
+
+from django.conf import settings
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from delivr import outbound
+
+from ..base import ProviderError
+from ..http import (
+    Budget,
+    check_header_value,
+    error_from_status,
+    garbage,
+    guarded,
+    parse_object,
+    vendor_words,
+)
+from .errors import LABEL, error_from_answer
+
+PAGE_LIMIT = 10
+"""Pages of a list that are read at most (200 channels or 100 messages each)."""
+
+# The SDK writes bodies of answers into its log, also at ERROR.
+_silent = logging.getLogger("delivr.slack_sdk")
+_silent.addHandler(logging.NullHandler())
+_silent.setLevel(logging.CRITICAL + 1)
+_silent.propagate = False
+
+
+class _Transport(WebClient):
+    """The SDK without its own network: urllib follows redirects to other hosts with the token."""
+
+    def __init__(self, *, token: str, budget: Budget) -> None:
+        super().__init__(
+            token=token, base_url=settings.SLACK_API_URL, retry_handlers=[], logger=_silent
+        )
+        self.proxy = None  # the SDK takes one from the environment
+        self._budget = budget
+
+    def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
+        with outbound.session(deadline=self._budget.left()) as session:
+            answer = session.request(
+                req.get_method(),
+                url,
+                data=req.data,
+                headers=dict(req.header_items()),
+                allow_redirects=False,
+            )
+        if answer.status_code != 200:
+            raise error_from_status(
+                LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")
+            )
+        if parse_object(answer.content) is None:
+            raise garbage(LABEL)
+        return {"status": 200, "headers": answer.headers, "body": answer.content.decode()}
+
+
+@dataclass(frozen=True)
+class Answer:
+    data: dict[str, Any]
+    scopes: frozenset[str] | None  # None: Slack did not say
+
+
+class SlackClient:
+    """One method per method of the Web API that is used. Each raises `ProviderError` only."""
+
+    def __init__(self, token: str) -> None:
+        check_header_value(token, label=LABEL, what="bot token")
+        self._token = token
+        self._web = _Transport(token=token, budget=Budget(LABEL))
+
+    def call(self, method: str, **arguments: Any) -> Answer:
+        """POST `method`, arguments of None left out. The body is JSON where a message is sent."""
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return guarded(LABEL, lambda: self._call(method, given))
+
+    def _call(self, method: str, arguments: dict[str, Any]) -> Answer:
+        try:
+            if method == "chat.postMessage":
+                response = self._web.api_call(method, json=arguments)
+            else:  # the reading methods take no JSON
+                response = self._web.api_call(method, params=arguments)
+        except SlackApiError as error:
+            failure = _failure(error)
+        else:
+            return Answer(dict(response.data), _scopes(response.headers))  # type: ignore[arg-type]
+        raise failure
+
+    def words(self, text: object) -> str:
+        """Slack's words (a channel's name), fit to be shown."""
+        return vendor_words(text, secrets=(self._token,), limit=90)
+
+    def pages(self, method: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """The pages of a list. Pages may be short or empty before the last one.
+
+        https://docs.slack.dev/apis/web-api/pagination : the cursor of the last one is empty.
+        """
+        cursor: str | None = None
+        for _ in range(PAGE_LIMIT):
+            data = self.call(method, cursor=cursor, **arguments).data
+            yield data
+            metadata = data.get("response_metadata")
+            cursor = metadata.get("next_cursor") if isinstance(metadata, dict) else None
+            if not cursor:
+                return
+
+
+def _failure(error: SlackApiError) -> ProviderError:
+    data = error.response.data if isinstance(error.response.data, dict) else {}
+    return error_from_answer(data, error.response.headers.get("Retry-After"))
+
+
+def _scopes(headers: dict[str, str]) -> frozenset[str] | None:
+    """The token's scopes stand in a header of every answer, and nowhere else."""
+    named = {name.lower(): value for name, value in headers.items()}.get("x-oauth-scopes")
+    if named is None:
+        return None
+    return frozenset(scope.strip() for scope in named.split(",") if scope.strip())

@@ -1,0 +1,48 @@
+import re
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from integrations.providers.fields import ConnectionField, matching
+
+_CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,20}")
+MAX_CHANNELS = 20
+
+
+def clean_channels(value: list[str]) -> list[str]:
+    """Ids of channels, each once, in the given order."""
+    channels = list(dict.fromkeys(str(item).strip() for item in value if str(item).strip()))
+    if not channels:
+        raise ValueError(_("Choose at least one channel."))
+    if len(channels) > MAX_CHANNELS:
+        raise ValueError(_("At most %(most)d channels.") % {"most": MAX_CHANNELS})
+    if bad := [c for c in channels if not _CHANNEL.fullmatch(c)]:
+        raise ValueError(
+            _("“%(channel)s” is not a channel id. Enter the id (C0123ABCD), not the name.")
+            % {"channel": bad[0]}
+        )
+    return channels
+
+
+FIELDS = (
+    ConnectionField(
+        name="slack_bot_token",
+        label=gettext_lazy("Bot token"),
+        help=gettext_lazy(
+            "The Bot User OAuth Token of your Slack app, with the scopes chat:write, "
+            "channels:read, groups:read and, to find lost answers, channels:history."
+        ),
+        placeholder="xoxb-…",
+        secret=True,
+        clean=matching(r"\S{4,400}", gettext_lazy("Enter the token without spaces.")),
+    ),
+    ConnectionField(
+        name="slack_channels",
+        label=gettext_lazy("Channels"),
+        help=gettext_lazy("One channel id a line; the bot must be a member."),
+        placeholder="C0123ABCD",
+        kind="list",
+        clean=clean_channels,
+        options="channels",
+    ),
+)

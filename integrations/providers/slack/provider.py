@@ -1,0 +1,165 @@
+"""Slack as the place where releases and builds are announced."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self
+
+from ..base import (
+    ChatProvider,
+    Check,
+    Message,
+    Option,
+    PostedMessage,
+    ProviderError,
+)
+from ..http import garbage, only_provider_errors
+from ..verifying import first_contact, try_in_order
+from .errors import LABEL, cannot_correlate
+from .verification import Verification, check_token_form
+
+if TYPE_CHECKING:
+    from .client import SlackClient
+
+EVENT_TYPE = "delivr_message"
+_CHANNEL_ID = re.compile(r"[A-Z0-9]{2,30}")
+_TIMESTAMP = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
+CLOCK_SKEW = timedelta(minutes=2)
+"""Slack stamps messages with its own clock: look that much further back."""
+
+
+class Slack(ChatProvider):
+    label = LABEL
+    secret_fields = ("slack_bot_token",)
+
+    def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
+        self._token = bot_token.strip()
+        self._channels = list(channels)
+
+    @classmethod
+    def from_connection(cls, connection: Any) -> Self:
+        return cls(
+            bot_token=connection.slack_bot_token.reveal(), channels=connection.slack_channels
+        )
+
+    def verify(self) -> list[Check]:
+        check = Verification(self._channels, self._client)
+        return try_in_order(
+            self.label,
+            [
+                ("token", lambda: check_token_form(self._token)),
+                ("credentials", lambda: first_contact(self.label, check.sign_in)),
+                ("scopes", check.scopes),
+                ("channels", check.channels),
+            ],
+        )
+
+    @only_provider_errors
+    def channels(self) -> list[Option]:
+        """The channels that the token can see, archived ones left out."""
+        try:
+            found = self._list("public_channel,private_channel")
+        except ProviderError as error:
+            if error.code != "missing_scope":
+                raise
+            found = self._list("public_channel")  # groups:read is not everybody's
+        return sorted(found, key=lambda option: option.label)
+
+    def _list(self, types: str) -> list[Option]:
+        client = self._client()
+        pages = client.pages("conversations.list", types=types, exclude_archived=True, limit=200)
+        return [
+            Option(value=channel["id"], label=_mark(channel) + client.words(channel.get("name")))
+            for page in pages
+            for channel in _dicts(page.get("channels"))
+            if _CHANNEL_ID.fullmatch(str(channel.get("id")))
+        ]
+
+    @only_provider_errors
+    def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
+        """Post once. `correlation` goes along in the message's metadata, for `find`.
+
+        https://docs.slack.dev/reference/methods/chat.postMessage has no idempotency key.
+        """
+        answer = self._client().call(
+            "chat.postMessage",
+            channel=channel,
+            text=message.text,
+            blocks=[dict(block) for block in message.blocks] or None,
+            thread_ts=message.thread or None,
+            reply_broadcast=True if message.thread and message.broadcast else None,
+            metadata={"event_type": EVENT_TYPE, "event_payload": {"id": correlation}},
+            link_names=False,
+            unfurl_links=False,
+            unfurl_media=False,
+        )
+        return _posted(answer.data, channel)
+
+    @only_provider_errors
+    def find(
+        self, *, channel: str, correlation: str, since: datetime, thread: str = ""
+    ) -> PostedMessage | None:
+        """Look for a message by its metadata; answers in a thread need the `thread`'s own id.
+
+        https://docs.slack.dev/reference/methods/conversations.history : needs `channels:history`
+        (`groups:history` in private channels), and membership.
+        """
+        for message in self._history(channel, since, thread):
+            if _correlation(message) == correlation:
+                return _posted({"ts": message.get("ts")}, channel)
+        return None
+
+    def _history(self, channel: str, since: datetime, thread: str) -> Iterator[Mapping[str, Any]]:
+        pages = self._client().pages(
+            "conversations.replies" if thread else "conversations.history",
+            channel=channel,
+            ts=thread or None,
+            oldest=f"{(since - CLOCK_SKEW).timestamp():.6f}",
+            inclusive=True,
+            include_all_metadata=True,
+            limit=100,
+        )
+        try:
+            for page in pages:
+                yield from _dicts(page.get("messages"))
+        except ProviderError as error:
+            failure = _history_failure(error)
+        else:
+            return
+        raise failure
+
+    def _client(self) -> SlackClient:
+        from .client import SlackClient  # slack_sdk costs 0.3 s to import
+
+        return SlackClient(self._token)
+
+
+def _history_failure(error: ProviderError) -> ProviderError:
+    if error.code in ("missing_scope", "not_in_channel"):
+        return cannot_correlate(error.message)
+    return error
+
+
+def _posted(data: Mapping[str, Any], channel: str) -> PostedMessage:
+    stamp, place = str(data.get("ts")), str(data.get("channel"))
+    if not _TIMESTAMP.fullmatch(stamp):
+        raise garbage(LABEL)
+    return PostedMessage(channel=place if _CHANNEL_ID.fullmatch(place) else channel, id=stamp)
+
+
+def _correlation(message: Mapping[str, Any]) -> str:
+    metadata = message.get("metadata")
+    if not isinstance(metadata, dict) or metadata.get("event_type") != EVENT_TYPE:
+        return ""
+    payload = metadata.get("event_payload")
+    return str(payload.get("id", "")) if isinstance(payload, dict) else ""
+
+
+def _mark(channel: Mapping[str, Any]) -> str:
+    return "🔒 " if channel.get("is_private") else "#"
+
+
+def _dicts(value: object) -> Iterable[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

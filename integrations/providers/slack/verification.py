@@ -1,0 +1,159 @@
+"""What is tried before a Slack connection is called valid. Reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..base import Check, Level, ProviderError
+from .errors import missing_scope
+
+if TYPE_CHECKING:
+    from .client import SlackClient
+
+_PERMISSIONS_PAGE = "api.slack.com/apps > OAuth & Permissions"
+_LOST_ANSWERS = (
+    "If Slack's answer to a message is lost on the way, nobody can look up whether it was posted,"
+    " and it may be posted twice."
+)
+
+
+def check_token_form(token: str) -> Iterator[Check]:
+    """Whether it is a bot token that lasts, told by its beginning.
+
+    https://docs.slack.dev/authentication/tokens : xoxb- bot, xoxp- user, xapp- app level, xoxe
+    rotating (12 hours).
+    """
+    if token.startswith("xoxb-"):
+        return
+    message, hint = _wrong_form(token)
+    yield Check(name="token", ok=False, code="wrong_token_kind", message=message, hint=hint)
+
+
+def _wrong_form(token: str) -> tuple[str, str]:
+    if token.startswith("xoxe"):
+        return (
+            "This token is a rotating one: it ends after 12 hours.",
+            "A long-lived bot token (xoxb-…) is needed. Rotation cannot be turned off again: make a"
+            " new app without it.",
+        )
+    kinds = {"xoxp-": "a user token", "xapp-": "an app-level token"}
+    kind = next((name for start, name in kinds.items() if token.startswith(start)), "no bot token")
+    return (
+        f"This is {kind}.",
+        f"Enter the Bot User OAuth Token of {_PERMISSIONS_PAGE}: it begins with xoxb-.",
+    )
+
+
+class Verification:
+    """Its steps in order: each uses what the one before it learned."""
+
+    def __init__(self, channels: Sequence[str], client: Callable[[], SlackClient]) -> None:
+        self._channel_ids = channels
+        self._make_client = client
+        self._scopes: frozenset[str] | None = None
+        self._bot_name = ""
+
+    def sign_in(self) -> None:
+        self._client = self._make_client()
+        answer = self._client.call("auth.test")
+        self._scopes = answer.scopes
+        self._bot_name = self._client.words(answer.data.get("user"))
+
+    def scopes(self) -> Iterator[Check]:
+        if self._scopes is None:
+            yield _warning("scopes", "unknown_scopes", "Slack did not say what the token may do.")
+            return
+        if "chat:write" not in self._scopes:
+            yield Check.from_error("scopes", missing_scope("chat:write"))
+            return
+        yield Check(name="scopes", ok=True)
+        yield self._correlation("correlation", "channels:history")
+
+    def _correlation(self, name: str, scope: str) -> Check:
+        if self._lacks(scope):
+            return _warning(
+                name,
+                "no_history_scope",
+                f"The bot token lacks the scope {scope}. {_LOST_ANSWERS}",
+                f"Add {scope} at {_PERMISSIONS_PAGE} and reinstall the app.",
+            )
+        return Check(name=name, ok=True)
+
+    def _lacks(self, scope: str) -> bool:
+        return self._scopes is not None and scope not in self._scopes
+
+    def channels(self) -> Iterator[Check]:
+        if not self._channel_ids:
+            yield Check(
+                name="channels",
+                ok=False,
+                code="no_channels",
+                message="No channel is chosen.",
+                hint="Choose at least one channel to post to.",
+            )
+        for channel_id in self._channel_ids:
+            yield from self._channel(channel_id)
+
+    def _channel(self, channel_id: str) -> Iterator[Check]:
+        name = f"channel:{channel_id}"
+        try:
+            data = self._client.call("conversations.info", channel=channel_id).data
+        except ProviderError as error:
+            yield _unseen(name, channel_id, error)
+            return
+        channel = data.get("channel")
+        channel = channel if isinstance(channel, dict) else {}
+        yield self._postable(name, channel_id, channel)
+        if channel.get("is_private") and self._lacks("groups:history"):
+            yield self._correlation(f"correlation:{channel_id}", "groups:history")
+
+    def _postable(self, name: str, channel_id: str, channel: Mapping[str, Any]) -> Check:
+        title = self._client.words(channel.get("name"))
+        shown = f"#{title}" if title else channel_id
+        if channel.get("is_archived"):
+            return _error(
+                name,
+                "is_archived",
+                f"{shown} is archived.",
+                "Choose another channel, or take this one out of the archive.",
+            )
+        if channel.get("is_member") or channel.get("is_im") or self._may_post_anywhere(channel):
+            return Check(name=name, ok=True, message=shown)
+        return _error(
+            name,
+            "not_in_channel",
+            f"The app is not in {shown}.",
+            f"Type /invite @{self._bot_name or ' and its name'} in that channel.",
+        )
+
+    def _may_post_anywhere(self, channel: Mapping[str, Any]) -> bool:
+        is_public = not channel.get("is_private")
+        return is_public and self._scopes is not None and "chat:write.public" in self._scopes
+
+
+def _unseen(name: str, channel_id: str, error: ProviderError) -> Check:
+    """A channel that cannot be looked at. Without the scope for it, posting may well work."""
+    if error.code == "missing_scope":
+        return _warning(
+            name,
+            "channel_not_checked",
+            f"Whether the app can post to {channel_id} cannot be checked. {error.message}",
+            error.hint,
+        )
+    return Check(
+        name=name,
+        ok=False,
+        code=error.code,
+        message=f"{channel_id}: {error.message}",
+        hint=error.hint,
+        passing=error.is_passing,
+    )
+
+
+def _error(name: str, code: str, message: str, hint: str) -> Check:
+    return Check(name=name, ok=False, code=code, message=message, hint=hint)
+
+
+def _warning(name: str, code: str, message: str, hint: str = "") -> Check:
+    return Check(name=name, ok=False, code=code, message=message, hint=hint, level=Level.WARNING)
