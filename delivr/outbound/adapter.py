@@ -1,0 +1,154 @@
+"""What a caller holds: a requests session whose every call keeps the rules of this package."""
+
+from __future__ import annotations
+
+import http.cookiejar
+from collections.abc import Iterator
+from typing import Any, cast
+
+import certifi
+import requests
+import requests.adapters
+import urllib3
+
+from delivr.outbound.failures import explain
+from delivr.outbound.sockets import Call, HTTPPool, HTTPSPool, tls_context
+from delivr.outbound.urls import (
+    OutboundError,
+    Target,
+    bad_url,
+    check_target,
+    host_name,
+    refused,
+    split,
+)
+
+DEADLINE = 20.0  # seconds
+MAX_BODY = 1024 * 1024  # bytes, after decompression
+_USER_AGENT = "delivr"
+
+
+class Adapter(requests.adapters.HTTPAdapter):
+    """A requests adapter that keeps all the rules of this package.
+
+    Raises OutboundError, and nothing else, for every answer that is not whole. `deadline` in
+    seconds; a smaller `timeout` of a single request shortens it. `host`: refuse any other one.
+    `keep_redirects`: hand a 3xx to the caller, unfollowed, in place of raising.
+    """
+
+    def __init__(
+        self, *, deadline: float = DEADLINE, host: str | None = None, keep_redirects: bool = False
+    ) -> None:
+        super().__init__(max_retries=0)
+        self.deadline = deadline
+        self.only_host = host and host_name(host)
+        self.keep_redirects = keep_redirects
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> requests.Response:
+        target = split(request.url or "")
+        if self.only_host and target.host != self.only_host:
+            raise refused(target.host)
+        check_target(target)
+        seconds = min(self.deadline, timeout) if isinstance(timeout, int | float) else self.deadline
+        call = Call(seconds, target.netloc)
+        try:
+            return self._send(request, target, call, verify)
+        except OutboundError:
+            raise
+        except Exception as error:  # whatever a library leaks; see `explain`
+            raise explain(error, call) from None
+
+    def _send(
+        self, request: requests.PreparedRequest, target: Target, call: Call, verify: bool | str
+    ) -> requests.Response:
+        pool = _pool(target, call, verify)
+        try:
+            raw = pool.urlopen(
+                request.method or "GET",
+                self.request_url(request, None),
+                body=request.body,
+                headers=request.headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+                chunked=request.body is not None and "Content-Length" not in request.headers,
+            )
+            with raw:
+                response = self.build_response(request, cast(Any, raw))
+                self._check_status(response, call)
+                response._content = b"".join(_body(raw, call))
+                response._content_consumed = True  # type: ignore[attr-defined]
+        finally:
+            pool.close()
+        return response
+
+    def _check_status(self, response: requests.Response, call: Call) -> None:
+        if response.status_code < 200:
+            raise call.error("garbage", f"{call.where} answered with something that is no answer.")
+        if 300 <= response.status_code < 400 and not self.keep_redirects:
+            raise call.error(
+                "redirect",
+                f"{call.where} redirects to another address.",
+                "Enter the final URL, the one that your browser shows after opening it.",
+            )
+
+
+def _pool(target: Target, call: Call, verify: bool | str) -> urllib3.HTTPConnectionPool:
+    """A pool for one call: connections are not kept, so each is checked anew."""
+    if target.scheme == "http":
+        return HTTPPool(target.host, target.port, maxsize=1, call=call)
+    # verify=False does not switch the check off.
+    authorities = verify if isinstance(verify, str) else certifi.where()
+    return HTTPSPool(
+        target.host, target.port, maxsize=1, ssl_context=tls_context(authorities), call=call
+    )
+
+
+def _body(raw: urllib3.BaseHTTPResponse, call: Call) -> Iterator[bytes]:
+    size = 0
+    for part in raw.stream(65536, decode_content=True):
+        size += len(part)
+        if size > MAX_BODY:
+            raise call.error("too_large", f"The answer of {call.where} is larger than 1 MB.")
+        yield part
+
+
+class Session(requests.Session):
+    """A requests session behind the door: no cookies, no environment, nothing followed."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.headers["User-Agent"] = _USER_AGENT
+        self.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
+        self.adapters.clear()
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+    def request(
+        self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        try:
+            return super().request(method, url, *args, **kwargs)
+        except (requests.RequestException, UnicodeError):  # before sending: the adapter raises ours
+            raise bad_url("The address cannot be read.") from None
+
+
+def session(
+    *, deadline: float = DEADLINE, host: str | None = None, keep_redirects: bool = False
+) -> Session:
+    """A session with the adapter mounted for http and https; see `Adapter` for the arguments."""
+    return Session(Adapter(deadline=deadline, host=host, keep_redirects=keep_redirects))

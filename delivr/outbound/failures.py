@@ -1,0 +1,63 @@
+"""What a failed call means, told from whatever the libraries below raise."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+import time
+
+import urllib3.exceptions
+
+from delivr.outbound.sockets import Call
+from delivr.outbound.urls import OutboundError
+
+
+def _root(error: BaseException) -> BaseException:
+    """The cause that urllib3 wrapped, as it hands it on in the arguments of its errors."""
+    while isinstance(error, urllib3.exceptions.HTTPError):
+        inner = next((arg for arg in reversed(error.args) if isinstance(arg, Exception)), None)
+        if inner is None or isinstance(error, urllib3.exceptions.InvalidChunkLength):
+            return error
+        error = inner
+    return error
+
+
+_TIMEOUTS = (TimeoutError, urllib3.exceptions.TimeoutError)
+_RESETS = (http.client.RemoteDisconnected, http.client.IncompleteRead, OSError)
+
+
+def explain(error: Exception, call: Call) -> OutboundError:
+    """Any failure of a call in our words; the cause is dropped, for it may carry secrets."""
+    cause = _root(error)
+    where = call.where
+    if isinstance(cause, _TIMEOUTS) or time.monotonic() >= call.until:
+        return call.error(
+            "timeout",
+            f"{where} did not answer within {call.seconds:g} seconds.",
+            "Check that it is running and reachable from this server.",
+        )
+    if isinstance(cause, ssl.SSLError | ssl.CertificateError) and not call.sent:
+        return _explain_tls(cause, call)
+    if isinstance(cause, urllib3.exceptions.InvalidChunkLength | http.client.LineTooLong):
+        return call.error("garbage", f"The answer of {where} is no HTTP.")
+    if isinstance(cause, _RESETS):
+        return call.error("reset", f"{where} closed the connection before it had answered.")
+    return call.error(
+        "garbage",
+        f"The answer of {where} is no HTTP.",
+        "Check that the address and port are right.",
+    )
+
+
+def _explain_tls(cause: ssl.SSLError, call: Call) -> OutboundError:
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return call.error(
+            "tls",
+            f"The certificate of {call.where} is not trusted: {cause.verify_message}.",
+            "Install a certificate of a public authority for this very host name.",
+        )
+    return call.error(
+        "tls",
+        f"{call.where} does not speak TLS as it should.",
+        "If it serves plain HTTP, begin the address with http://.",
+    )

@@ -1,0 +1,177 @@
+"""Opening a connection: resolve, check every address, connect to a checked one, all in time."""
+
+from __future__ import annotations
+
+import functools
+import queue
+import socket
+import ssl
+import threading
+import time
+from typing import Any, cast
+
+import urllib3
+import urllib3.connection
+from urllib3.util.ssl_ import create_urllib3_context
+
+from delivr.outbound import addresses
+from delivr.outbound.urls import Code, OutboundError, refused
+
+
+class Call:
+    def __init__(self, seconds: float, where: str) -> None:
+        self.seconds = seconds
+        self.where = where
+        self.until = time.monotonic() + seconds
+        self.sent = False
+
+    def left(self) -> float:
+        """Seconds that remain. Raises TimeoutError when none do."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def error(self, code: Code, message: str, hint: str = "") -> OutboundError:
+        return OutboundError(code, message, hint, sent=self.sent)
+
+
+class _TimedSocket(socket.socket):
+    """A socket whose every operation gets only the time that the call has left."""
+
+    call: Call | None = None
+
+    def _arm(self) -> None:
+        if self.call is not None:
+            self.settimeout(self.call.left())
+
+    def recv(self, *args: Any) -> bytes:
+        self._arm()
+        return super().recv(*args)
+
+    def recv_into(self, *args: Any) -> int:
+        self._arm()
+        return super().recv_into(*args)
+
+    def send(self, *args: Any) -> int:
+        self._arm()
+        return super().send(*args)
+
+    def sendall(self, *args: Any) -> None:
+        self._arm()
+        super().sendall(*args)
+
+
+class _TimedTLSSocket(_TimedSocket, ssl.SSLSocket):
+    """The same over TLS; the handshake takes the time-out that the bare socket had."""
+
+
+@functools.lru_cache(maxsize=8)
+def tls_context(authorities: str) -> ssl.SSLContext:
+    context = create_urllib3_context()
+    context.load_verify_locations(authorities)
+    context.sslsocket_class = _TimedTLSSocket
+    return context
+
+
+# --- Connecting to a checked address ------------------------------------------------------------
+
+_Found = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+def _look_up(host: str, port: int, call: Call) -> list[_Found]:
+    """All addresses of a name. In a thread of its own, since the resolver knows no deadline."""
+    answers: queue.SimpleQueue[list[Any] | OSError | UnicodeError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True, name="outbound-dns").start()
+    try:
+        answer = answers.get(timeout=call.left())
+    except queue.Empty:
+        raise TimeoutError from None
+    if isinstance(answer, Exception) or not answer:
+        raise call.error(
+            "dns", f"The name {host} cannot be found.", "Check the spelling of the address."
+        )
+    return [(family, sockaddr) for family, _, _, _, sockaddr in answer]
+
+
+def _checked(found: list[_Found], host: str, port: int) -> list[_Found]:
+    """The same list. Raises OutboundError if any of its addresses may not be reached."""
+    for _, sockaddr in found:
+        address = addresses.literal(str(sockaddr[0]).partition("%")[0])
+        if address is None or not addresses.may_reach(address, host=host, port=port):
+            raise refused(host)
+    return found
+
+
+def _open(host: str, port: int, call: Call) -> _TimedSocket:
+    """A socket to one of the checked addresses of `host`, tried in the resolver's order."""
+    found = _checked(_look_up(host, port, call), host, port)
+    for position, (family, sockaddr) in enumerate(found):
+        sock = _TimedSocket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(call.left() / (len(found) - position))
+            sock.connect(sockaddr)
+            sock.settimeout(call.left())
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            sock.call = call
+            return sock
+    if isinstance(failure, TimeoutError):
+        raise TimeoutError
+    raise call.error(
+        "connect",
+        f"{call.where} does not accept connections.",
+        "Check the address and port, and that a firewall lets this server in.",
+    )
+
+
+class _HTTPConnection(urllib3.connection.HTTPConnection):
+    def __init__(self, *args: Any, call: Call, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.call = call
+
+    def _new_conn(self) -> socket.socket:
+        return _open(self.host, self.port, self.call)
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        self.call.sent = True
+        super().send(data)
+
+
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    def __init__(self, *args: Any, call: Call, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.call = call
+
+    def _new_conn(self) -> socket.socket:
+        return _open(self.host, self.port, self.call)
+
+    def connect(self) -> None:
+        super().connect()
+        cast(_TimedTLSSocket, self.sock).call = self.call
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        self.call.sent = True
+        super().send(data)
+
+
+class HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
