@@ -184,6 +184,20 @@ def guarded(label: str, function: Callable[[], T]) -> T:
     raise failure.with_traceback(None)
 
 
+def before_effect(label: str, function: Callable[[], T]) -> T:
+    """`guarded` for what is read before the one request that changes something.
+
+    Its failures are never uncertain: the request was not sent yet.
+    """
+    try:
+        return guarded(label, function)
+    except ProviderError as error:
+        failure = error
+    if failure.outcome is Outcome.UNCERTAIN:
+        failure.outcome = Outcome.NOT_SENT
+    raise failure
+
+
 def only_provider_errors(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], T]:

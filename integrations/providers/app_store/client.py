@@ -1,0 +1,94 @@
+"""App Store Connect's API with requests and PyJWT."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+import requests
+from django.conf import settings
+
+from delivr import outbound
+
+from ..base import ProviderError
+from ..http import Budget, error_from_status, guarded, json_object, parse_object
+
+LABEL = "App Store Connect"
+_AUDIENCE = "appstoreconnect-v1"
+_LIFETIME = 600  # seconds; Apple refuses more than 20 minutes
+_CLOCK_SKEW = 30  # seconds: a token from the future is refused too
+
+
+class AppStoreClient:
+    """One task's calls. Each raises `ProviderError` only."""
+
+    def __init__(self, *, issuer_id: str, key_id: str, api_key: str) -> None:
+        self._issuer_id, self._key_id, self._api_key = issuer_id, key_id, api_key
+        self.secrets = (api_key,)
+        self._budget = Budget(LABEL)
+
+    def get(self, path: str, **params: str | int) -> dict[str, Any]:
+        return guarded(LABEL, lambda: self._get(path, params))
+
+    def _get(self, path: str, params: dict[str, str | int]) -> dict[str, Any]:
+        with outbound.session(deadline=self._budget.left()) as session:
+            answer = session.get(
+                f"{settings.APP_STORE_CONNECT_URL.rstrip('/')}{path}",
+                params=params,
+                headers={"Authorization": f"Bearer {self._token()}"},
+            )
+        if answer.status_code != 200:
+            raise _error(answer)
+        return json_object(answer, LABEL)
+
+    def _token(self) -> str:
+        """https://developer.apple.com/documentation/appstoreconnectapi/generating-tokens-for-api-requests"""
+        now = int(time.time())
+        claims = {
+            "iss": self._issuer_id,
+            "iat": now - _CLOCK_SKEW,
+            "exp": now + _LIFETIME,
+            "aud": _AUDIENCE,
+        }
+        return jwt.encode(claims, self._api_key, algorithm="ES256", headers={"kid": self._key_id})
+
+
+def _error(answer: requests.Response) -> ProviderError:
+    """https://developer.apple.com/documentation/appstoreconnectapi/interpreting-and-handling-errors
+
+    Codes are a hierarchy with dots, to be matched by their beginning; `detail` may be missing.
+    """
+    code = _code(answer.content)
+    if answer.status_code == 401:
+        return error_from_status(
+            LABEL,
+            401,
+            message="Apple refused the API key.",
+            hint="Check that issuer ID, key ID and .p8 file belong together and that the key is not"
+            " revoked (App Store Connect > Users and Access > Integrations).",
+        )
+    if code.startswith("FORBIDDEN.REQUIRED_AGREEMENTS"):
+        return error_from_status(
+            LABEL,
+            answer.status_code,
+            code="agreement_missing",
+            message="Apple wants an agreement to be accepted first.",
+            hint="The account holder accepts it in App Store Connect > Business.",
+        )
+    if answer.status_code == 403:
+        return error_from_status(
+            LABEL,
+            403,
+            message="Apple accepted the API key, but its role does not allow this.",
+            hint="Give the key the role App Manager or Developer, with access to this app.",
+        )
+    return error_from_status(
+        LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")
+    )
+
+
+def _code(body: bytes) -> str:
+    errors = (parse_object(body) or {}).get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else {}
+    return str(first.get("code", "")) if isinstance(first, dict) else ""

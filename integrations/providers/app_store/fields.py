@@ -1,0 +1,41 @@
+from django.utils.translation import gettext_lazy
+
+from integrations.providers.app_store.keys import check_api_key
+from integrations.providers.fields import ConnectionField, matching
+
+FIELDS = (
+    ConnectionField(
+        name="app_identifier",
+        label=gettext_lazy("Bundle id"),
+        placeholder="com.example.app",
+        clean=matching(
+            r"[A-Za-z0-9][A-Za-z0-9.-]{1,154}",
+            gettext_lazy("A bundle id looks like com.example.app."),
+        ),
+    ),
+    ConnectionField(
+        name="apple_issuer_id",
+        label=gettext_lazy("Issuer id"),
+        help=gettext_lazy("On App Store Connect under Users and Access > Integrations."),
+        clean=matching(
+            r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",
+            gettext_lazy("An issuer id is a UUID, like 57246542-96fe-1a63-e053-0824d011072a."),
+        ),
+    ),
+    ConnectionField(
+        name="apple_key_id",
+        label=gettext_lazy("Key id"),
+        placeholder="2X9R4HXF34",
+        clean=matching(
+            r"[A-Za-z0-9]{4,20}", gettext_lazy("A key id is letters and digits, like 2X9R4HXF34.")
+        ),
+    ),
+    ConnectionField(
+        name="apple_api_key",
+        label=gettext_lazy("API key (.p8)"),
+        help=gettext_lazy("The whole text of the file that Apple let you download once."),
+        secret=True,
+        kind="textarea",
+        clean=check_api_key,
+    ),
+)

@@ -1,0 +1,43 @@
+"""The private key of App Store Connect's API, checked before it is stored."""
+
+from __future__ import annotations
+
+_HINT = "Use the AuthKey_….p8 file of App Store Connect > Users and Access > Integrations."
+
+
+def check_api_key(pem: str) -> str:
+    """The key as it is stored: PEM with plain line ends.
+
+    Raises ValueError in words where it is not a P-256 private key without a passphrase.
+    https://developer.apple.com/documentation/appstoreconnectapi/creating-api-keys-for-app-store-connect-api
+    """
+    text = _tidy(pem)
+    if complaint := _complaint(text):
+        raise ValueError(f"{complaint} {_HINT}")
+    return text
+
+
+def _tidy(pem: str) -> str:
+    """Undo what copying does: foreign line ends, and `\\n` in two characters from a JSON file."""
+    text = pem.strip().replace("\r\n", "\n").replace("\r", "\n")
+    if "\n" not in text:
+        text = text.replace("\\n", "\n").strip()
+    return text + "\n"
+
+
+def _complaint(text: str) -> str:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    if "PRIVATE KEY-----" not in text:
+        return "This is no private key: it must begin with -----BEGIN PRIVATE KEY-----."
+    try:
+        key = load_pem_private_key(text.encode(), password=None)
+    except TypeError:
+        return "This private key is locked with a passphrase."
+    except (ValueError, UnsupportedAlgorithm):
+        return "This private key cannot be read: it may have been cut or changed while copying."
+    if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
+        return "This is another kind of key: Apple's are elliptic-curve keys (P-256)."
+    return ""

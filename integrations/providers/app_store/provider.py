@@ -1,0 +1,89 @@
+"""Apple's App Store, through App Store Connect: where iOS builds are headed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self
+
+from ..base import Check, StoreProvider
+from ..http import garbage, vendor_words
+from ..verifying import first_contact, try_in_order
+from .keys import check_api_key
+
+if TYPE_CHECKING:
+    from .client import AppStoreClient
+
+
+class AppStore(StoreProvider):
+    label = "App Store"
+    secret_fields = ("apple_api_key",)
+    platform = "IOS"
+
+    def __init__(self, *, issuer_id: str, key_id: str, api_key: str, app_identifier: str) -> None:
+        self._issuer_id = issuer_id.strip()
+        self._key_id = key_id.strip()
+        self._api_key = api_key
+        self._app_identifier = app_identifier.strip()
+
+    @classmethod
+    def from_connection(cls, connection: Any) -> Self:
+        return cls(
+            issuer_id=connection.apple_issuer_id,
+            key_id=connection.apple_key_id,
+            api_key=connection.apple_api_key.reveal(),
+            app_identifier=connection.app_identifier,
+        )
+
+    def verify(self) -> list[Check]:
+        return try_in_order(
+            self.label,
+            [
+                ("key", self._check_key),
+                ("credentials", lambda: first_contact(self.label, self._ask_for_app)),
+                ("app", self._check_app),
+            ],
+        )
+
+    def _check_key(self) -> Iterator[Check]:
+        try:
+            self._api_key = check_api_key(self._api_key)
+        except ValueError as error:
+            yield Check(name="key", ok=False, code="unreadable_key", message=str(error))
+
+    def _ask_for_app(self) -> None:
+        """https://developer.apple.com/documentation/appstoreconnectapi/get-v1-apps
+
+        The filter finds more than the exact identifier: hence a whole page of answers.
+        """
+        self._client = self._make_client()
+        parameters: dict[str, str | int] = {
+            "filter[bundleId]": self._app_identifier,
+            "fields[apps]": "name,bundleId,sku",
+            "limit": 200,
+        }
+        self._apps = self._client.get("/v1/apps", **parameters).get("data")
+        if not isinstance(self._apps, list):
+            raise garbage(self.label)
+
+    def _check_app(self) -> Iterator[Check]:
+        app = next((app for app in self._apps or [] if self._is_ours(app)), None)
+        if app is None:
+            yield Check(
+                name="app",
+                ok=False,
+                code="app_not_visible",
+                message=f"This key sees no app with the bundle ID {self._app_identifier}.",
+                hint="Check the spelling (capitals count) and that the key has access to this app.",
+            )
+            return
+        name = vendor_words(app["attributes"].get("name"), secrets=self._client.secrets, limit=80)
+        yield Check(name="app", ok=True, message=name)
+
+    def _is_ours(self, app: object) -> bool:
+        attributes = app.get("attributes") if isinstance(app, dict) else None
+        return isinstance(attributes, dict) and attributes.get("bundleId") == self._app_identifier
+
+    def _make_client(self) -> AppStoreClient:
+        from .client import AppStoreClient
+
+        return AppStoreClient(issuer_id=self._issuer_id, key_id=self._key_id, api_key=self._api_key)

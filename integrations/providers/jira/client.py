@@ -1,0 +1,134 @@
+"""Jira Cloud's REST API v3 through the jira library, with connections by `delivr.outbound`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+import requests
+from jira import JIRA, JIRAError
+
+from delivr import outbound
+
+from ..base import ProviderError
+from ..http import Budget, before_effect, check_header_value, garbage, guarded, parse_object
+from .addresses import Cloud
+from .errors import LABEL, bad_credentials, error_from_response
+
+PAGE_LIMIT = 10
+"""Pages of a list that are read at most."""
+
+Call = Callable[[JIRA], requests.Response]
+
+
+class JiraClient:
+    """One task's calls. Each raises `ProviderError` only; all share one budget of time.
+
+    `secrets` are what errors must not show.
+    """
+
+    def __init__(self, *, site: str, email: str, api_token: str, cloud: Cloud) -> None:
+        check_header_value(api_token, label=LABEL, what="API token")
+        check_header_value(email, label=LABEL, what="e-mail address")
+        outbound.check_url(site)
+        self.secrets = (api_token, f"{email}:{api_token}")
+        self._site, self._cloud = site, cloud
+        self._login = (email, api_token)
+        self._budget = Budget(LABEL)
+        self._jira = self._connect(site)
+
+    def get(self, path: str, **params: str | int) -> dict[str, Any]:
+        """GET `path` below /rest/api/3/ and return its JSON object."""
+        return self._send(lambda jira: _session(jira).get(jira._get_url(path), params=params))
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """POST once, whatever happens: what may have arrived is for the caller to look up."""
+        return self._send(lambda jira: _session(jira).post(jira._get_url(path), json=body))
+
+    def pages(self, path: str, key: str, **params: str | int) -> Iterator[dict[str, Any]]:
+        """The items of a list that is paged by `startAt` and `total`."""
+        start = 0
+        for _ in range(PAGE_LIMIT):
+            page = self.get(path, startAt=start, maxResults=50, **params)
+            items = page.get(key)
+            items = items if isinstance(items, list) else []
+            yield from (item for item in items if isinstance(item, dict))
+            start += len(items)
+            total = page.get("total")
+            if not items or not isinstance(total, int) or start >= total:
+                return
+
+    def _send(self, call: Call) -> dict[str, Any]:
+        try:
+            return guarded(LABEL, lambda: self._once(call))
+        except ProviderError as error:
+            if error.code != "bad_credentials" or not self._may_use_gateway():
+                raise
+        # Refused means not done: sending it again, to the other address, is safe.
+        self._jira = self._connect(before_effect(LABEL, self._gateway_base))
+        return guarded(LABEL, lambda: self._once(call))
+
+    def _once(self, call: Call) -> dict[str, Any]:
+        _session(self._jira).timeout = self._budget.left()
+        try:
+            response = call(self._jira)
+        except JIRAError as error:
+            failure = error_from_response(error.response, self.secrets)
+        else:
+            return _document(response)
+        raise failure
+
+    def _may_use_gateway(self) -> bool:
+        return self._jira.server_url == self._site and self._cloud.hosts(self._site)
+
+    def _gateway_base(self) -> str:
+        """https://support.atlassian.com/jira/kb/retrieve-my-atlassian-sites-cloud-id/"""
+        with outbound.session(deadline=self._budget.left()) as session:
+            answer = session.get(f"{self._site}/_edge/tenant_info")
+        document = parse_object(answer.content) if answer.ok else None
+        base = self._cloud.gateway_base((document or {}).get("cloudId"))
+        if base is None:
+            raise bad_credentials()
+        return base
+
+    def _connect(self, base: str) -> JIRA:
+        """A client that asks nothing by itself.
+
+        Its defaults fetch the server's info, have no time limit, and send a POST up to four times.
+        """
+        jira = JIRA(
+            server=base,
+            basic_auth=self._login,
+            options={"rest_api_version": "3"},
+            get_server_info=False,
+            max_retries=0,
+            logging=False,
+        )
+        jira.deploymentType = "Cloud"  # without it the library takes the site for a Data Center
+        session = _session(jira)
+        session.trust_env = False
+        session.adapters.clear()
+        adapter = outbound.Adapter(host=urlsplit(base).hostname)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        return jira
+
+
+def segment(text: str) -> str:
+    """`text` as one segment of a path."""
+    return quote(text, safe="")
+
+
+def _session(jira: JIRA) -> Any:
+    return cast(Any, jira._session)
+
+
+def _document(response: requests.Response) -> dict[str, Any]:
+    # Jira answers some addresses to anybody, a bad token being no obstacle; this header tells.
+    if "AUTHENTICATED_FAILED" in response.headers.get("X-Seraph-LoginReason", ""):
+        raise bad_credentials()
+    document = parse_object(response.content)
+    if document is None:
+        raise garbage(LABEL)
+    return document

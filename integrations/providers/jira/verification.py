@@ -1,0 +1,125 @@
+"""What is tried before a Jira connection is called valid. Reading only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from ..base import Check, Level, Outcome, ProviderError
+from .epics import EpicForm, read_form
+from .errors import bad_credentials
+
+if TYPE_CHECKING:
+    from .client import JiraClient
+
+_NEEDED = {
+    "BROWSE_PROJECTS": "see the project",
+    "CREATE_ISSUES": "create issues in it",
+}
+
+
+class Verification:
+    """Its steps in order: each uses what the one before it learned."""
+
+    def __init__(self, project_key: str, client: Callable[[], JiraClient]) -> None:
+        self._key = project_key
+        self._make_client = client
+        self._form: EpicForm | None = None
+
+    def sign_in(self) -> None:
+        """https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-myself/
+
+        Other addresses answer a bad token as they answer anybody; this one does not.
+        """
+        self._client = self._make_client()
+        try:
+            account = self._client.get("myself")
+        except ProviderError as error:
+            failure = _not_jira() if error.code == "not_found" else error
+        else:
+            if account.get("accountId"):
+                return
+            failure = bad_credentials()
+        raise failure
+
+    def project(self) -> Iterator[Check]:
+        from .client import segment
+
+        try:
+            project = self._client.get(f"project/{segment(self._key)}")
+        except ProviderError as error:
+            if error.code != "not_found":
+                raise
+            yield self._unknown_project()
+            return
+        if project.get("archived"):
+            yield Check(
+                name="project",
+                ok=False,
+                code="archived",
+                message=f"The project {self._key} is archived.",
+                hint="Choose another project, or restore this one.",
+            )
+
+    def _unknown_project(self) -> Check:
+        return Check(
+            name="project",
+            ok=False,
+            code="not_found",
+            message=f"Jira has no project {self._key}, or this account may not see it.",
+            hint="Check the key (the letters before the number of an issue) and the account's"
+            " access to the project.",
+        )
+
+    def permissions(self) -> Iterator[Check]:
+        """https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-permissions/"""
+        answer = self._client.get(
+            "mypermissions", projectKey=self._key, permissions=",".join(_NEEDED)
+        )
+        granted = answer.get("permissions")
+        granted = granted if isinstance(granted, dict) else {}
+        missing = [name for name in _NEEDED if not _has(granted.get(name))]
+        if missing:
+            yield Check(
+                name="permission",
+                ok=False,
+                code="missing_permission",
+                message=f"The account may not {' or '.join(_NEEDED[name] for name in missing)}.",
+                hint=f"Give it {', '.join(missing)} in the project's permissions.",
+            )
+
+    def epic_form(self) -> Iterator[Check]:
+        self._form = read_form(self._client, self._key)
+        yield Check(name="issue_type", ok=True)
+        try:
+            self._form.check()
+        except ProviderError as error:
+            yield Check.from_error("fields", error)
+        else:
+            yield Check(name="fields", ok=True)
+
+    def correlation(self) -> Iterator[Check]:
+        if self._form is None or self._form.has_labels:
+            return
+        yield Check(
+            name="correlation",
+            ok=False,
+            code="no_labels",
+            message="Epics of this project have no labels. If Jira's answer is lost on the way,"
+            " nobody can look up whether the epic was made.",
+            hint="Add the field Labels to the create screen of epics.",
+            level=Level.WARNING,
+        )
+
+
+def _has(permission: object) -> bool:
+    return isinstance(permission, dict) and permission.get("havePermission") is True
+
+
+def _not_jira() -> ProviderError:
+    return ProviderError(
+        "not_jira",
+        "There is no Jira at this address.",
+        "Enter the address of the site, like https://example.atlassian.net.",
+        outcome=Outcome.REFUSED,
+    )

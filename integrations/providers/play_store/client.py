@@ -1,0 +1,197 @@
+"""Google Play's Android Publisher API v3, signed in with google-auth.
+
+`AuthorizedSession` is not used: it sends a refused POST again up to twice, asks a further service
+for regional boundaries, and the sign-in posts up to three times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import google.auth.transport
+import requests
+from django.conf import settings
+from google.auth.exceptions import GoogleAuthError, RefreshError
+from google.oauth2 import service_account
+
+from delivr import outbound
+
+from ..base import Outcome, ProviderError
+from ..http import Budget, error_from_status, garbage, guarded, json_object, parse_object
+
+LABEL = "Google Play"
+_SCOPE = "https://www.googleapis.com/auth/androidpublisher"
+_KEY_HINT = (
+    "Create a new key at Google Cloud Console > IAM & Admin > Service Accounts > Keys, and check"
+    " the clock of this server."
+)
+
+
+class _Answer(google.auth.transport.Response):
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+
+    @property
+    def status(self) -> int:
+        return self._response.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._response.headers
+
+    @property
+    def data(self) -> bytes:
+        return self._response.content
+
+
+class _SignIn(google.auth.transport.Request):
+    """The transport of one sign-in: exactly one POST, to the configured address."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._posted = False
+
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **_: Any,
+    ) -> _Answer:
+        if self._posted:  # the library tries again by itself
+            raise error_from_status(LABEL, 503)
+        self._posted = True
+        with outbound.session(deadline=self._budget.left()) as session:
+            answer = session.request(method, url, data=body, headers=headers)
+        if answer.status_code == 200:
+            _check_token(answer)
+        elif answer.status_code not in (400, 401, 403):  # these the library explains
+            raise error_from_status(
+                LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")
+            )
+        return _Answer(answer)
+
+
+def _check_token(answer: requests.Response) -> None:
+    if not isinstance(json_object(answer, LABEL).get("access_token"), str):
+        raise garbage(LABEL)
+
+
+class PlayClient:
+    """One task's calls. Each raises `ProviderError` only."""
+
+    def __init__(self, info: Mapping[str, Any]) -> None:
+        self.secrets = (str(info.get("private_key", "")),)
+        self._info = info
+        self._budget = Budget(LABEL)
+        self._token = ""
+
+    def sign_in(self) -> None:
+        """https://developers.google.com/identity/protocols/oauth2/service-account#authorizingrequests"""
+        self._token = guarded(LABEL, self._sign_in)
+
+    def _sign_in(self) -> str:
+        try:
+            credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
+                self._safe_info(), scopes=[_SCOPE]
+            )
+            credentials.refresh(_SignIn(self._budget))
+        except RefreshError as error:
+            failure = _refused(error)
+        except (GoogleAuthError, ValueError):
+            failure = _refused(None)
+        else:
+            return str(credentials.token)
+        raise failure
+
+    def _safe_info(self) -> dict[str, Any]:
+        """The key file's own addresses are a tenant's text: the library would connect to them."""
+        return {
+            **{name: self._info.get(name) for name in ("client_email", "private_key")},
+            "private_key_id": self._info.get("private_key_id"),
+            "type": "service_account",
+            "token_uri": settings.GOOGLE_TOKEN_URL,
+            "universe_domain": "googleapis.com",
+        }
+
+    def get(self, path: str) -> dict[str, Any]:
+        return guarded(LABEL, lambda: self._get(path))
+
+    def _get(self, path: str) -> dict[str, Any]:
+        with outbound.session(deadline=self._budget.left()) as session:
+            answer = session.get(
+                f"{settings.GOOGLE_PLAY_URL.rstrip('/')}{path}",
+                headers={"Authorization": f"Bearer {self._token}"},
+            )
+        if answer.status_code != 200:
+            raise _error(answer)
+        return json_object(answer, LABEL)
+
+
+def _refused(error: RefreshError | None) -> ProviderError:
+    """The token endpoint's word, from its JSON answer which the exception carries.
+
+    https://www.rfc-editor.org/rfc/rfc6749#section-5.2
+    """
+    answer = error.args[1] if error is not None and len(error.args) > 1 else {}
+    word = answer.get("error") if isinstance(answer, dict) else None
+    readable = isinstance(word, str) and re.fullmatch(r"[a-z_]{1,40}", word)
+    return ProviderError(
+        word if readable and isinstance(word, str) else "bad_credentials",
+        f"Google refused the key of the service account{f' ({word})' if readable else ''}."
+        " It may have been deleted or disabled.",
+        _KEY_HINT,
+        outcome=Outcome.CREDENTIALS,
+    )
+
+
+def _error(answer: requests.Response) -> ProviderError:
+    """https://developers.google.com/android-publisher : Google's usual error object."""
+    if answer.status_code == 403 and _is_switched_off(answer.content):
+        return error_from_status(
+            LABEL,
+            403,
+            code="api_disabled",
+            message="The Google Play Android Developer API is off in the account's project.",
+            hint="Switch it on in Google Cloud Console > APIs & Services, wait some minutes, and"
+            " verify again.",
+        )
+    if answer.status_code == 403:
+        return error_from_status(
+            LABEL,
+            403,
+            message="Google knows the service account, but it may not see this app yet.",
+            hint="Invite its e-mail address at Play Console > Users and permissions. It may take up to"
+            " two days until the permission works.",
+        )
+    if answer.status_code == 404:
+        return error_from_status(
+            LABEL,
+            404,
+            code="app_not_found",
+            message="Google Play has no app with this package name.",
+            hint="Check the spelling. The first version of an app must be uploaded by hand in the"
+            " Play Console.",
+        )
+    if answer.status_code == 401:
+        return error_from_status(LABEL, 401, message="Google refused the token.", hint=_KEY_HINT)
+    return error_from_status(
+        LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")
+    )
+
+
+def _is_switched_off(body: bytes) -> bool:
+    error = (parse_object(body) or {}).get("error")
+    if not isinstance(error, dict):
+        return False
+    reasons = [part.get("reason") for part in _dicts(error.get("errors"))]
+    reasons += [part.get("reason") for part in _dicts(error.get("details"))]
+    return "accessNotConfigured" in reasons or "SERVICE_DISABLED" in reasons
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

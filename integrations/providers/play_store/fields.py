@@ -1,0 +1,24 @@
+from django.utils.translation import gettext_lazy
+
+from integrations.providers.fields import ConnectionField, matching
+from integrations.providers.play_store.keys import check_service_account
+
+FIELDS = (
+    ConnectionField(
+        name="app_identifier",
+        label=gettext_lazy("Package name"),
+        placeholder="com.example.app",
+        clean=matching(
+            r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+",
+            gettext_lazy("A package name looks like com.example.app."),
+        ),
+    ),
+    ConnectionField(
+        name="google_service_account",
+        label=gettext_lazy("Service account (JSON)"),
+        help=gettext_lazy("The whole text of the key file of a service account."),
+        secret=True,
+        kind="textarea",
+        clean=check_service_account,
+    ),
+)

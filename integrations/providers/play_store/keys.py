@@ -1,0 +1,59 @@
+"""The service account of Google Play, checked before it is stored."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..http import parse_object
+
+_HINT = "Use the JSON key file of Google Cloud Console > IAM & Admin > Service Accounts > Keys."
+_LARGEST = 16 * 1024  # characters; the files are about 2,400
+
+
+def check_service_account(document: str | Mapping[str, Any]) -> str:
+    """The key file as it is stored: its JSON text, keys sorted.
+
+    Raises ValueError in words where it is not the key file of a service account. Other kinds
+    of Google credentials (`external_account`) may name addresses to fetch or programs to run.
+    https://cloud.google.com/iam/docs/keys-create-delete
+    """
+    info = _parsed(document)
+    complaint = "This is not a JSON object." if info is None else _complaint(info)
+    if complaint:
+        raise ValueError(f"{complaint} {_HINT}")
+    return json.dumps(info, sort_keys=True)
+
+
+def _parsed(document: str | Mapping[str, Any]) -> dict[str, Any] | None:
+    if not isinstance(document, str):
+        return dict(document)
+    return parse_object(document) if len(document) <= _LARGEST else None
+
+
+def _complaint(info: Mapping[str, Any]) -> str:
+    if info.get("type") != "service_account":
+        return 'This is not the key of a service account: its "type" must be "service_account".'
+    missing = [name for name in ("client_email", "private_key") if not _is_text(info.get(name))]
+    if missing:
+        return f"This key file lacks {' and '.join(missing)}."
+    if any(not isinstance(value, str) for value in info.values()):
+        return "This key file has entries that Google's files do not have."
+    return _key_complaint(info["private_key"])
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _key_complaint(pem: str) -> str:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return "The private key in this file cannot be read: it may have been cut or changed."
+    return "" if isinstance(key, RSAPrivateKey) else "The private key in this file is no RSA key."
