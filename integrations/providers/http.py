@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 LONGEST_WAIT = 24 * 3600.0
 """Seconds. A server that asks for a longer pause is not believed."""
 
+DEADLINE = 20.0
+"""Seconds that one task of a provider may take over all of its calls."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound=Provider)
@@ -217,7 +220,7 @@ class Budget:
     outlast the lease.
     """
 
-    def __init__(self, label: str, seconds: float = 20.0) -> None:
+    def __init__(self, label: str, seconds: float = DEADLINE) -> None:
         self._label = label
         self._end = time.monotonic() + seconds
 

@@ -23,10 +23,10 @@ _CLOCK_SKEW = 30  # seconds: a token from the future is refused too
 class AppStoreClient:
     """One task's calls. Each raises `ProviderError` only."""
 
-    def __init__(self, *, issuer_id: str, key_id: str, api_key: str) -> None:
+    def __init__(self, *, issuer_id: str, key_id: str, api_key: str, deadline: float) -> None:
         self._issuer_id, self._key_id, self._api_key = issuer_id, key_id, api_key
         self.secrets = (api_key,)
-        self._budget = Budget(LABEL)
+        self._budget = Budget(LABEL, deadline)
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         return guarded(LABEL, lambda: self._get(path, params))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, StoreProvider
-from ..http import garbage, vendor_words
+from ..http import DEADLINE, garbage, vendor_words
 from ..verifying import first_contact, try_in_order
 from .keys import check_api_key
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class AppStore(StoreProvider):
     label = "App Store"
     secret_fields = ("apple_api_key",)
+    deadline = DEADLINE
     platform = "IOS"
 
     def __init__(self, *, issuer_id: str, key_id: str, api_key: str, app_identifier: str) -> None:
@@ -86,4 +87,9 @@ class AppStore(StoreProvider):
     def _make_client(self) -> AppStoreClient:
         from .client import AppStoreClient
 
-        return AppStoreClient(issuer_id=self._issuer_id, key_id=self._key_id, api_key=self._api_key)
+        return AppStoreClient(
+            issuer_id=self._issuer_id,
+            key_id=self._key_id,
+            api_key=self._api_key,
+            deadline=self.deadline,
+        )

@@ -28,14 +28,16 @@ class JiraClient:
     `secrets` are what errors must not show.
     """
 
-    def __init__(self, *, site: str, email: str, api_token: str, cloud: Cloud) -> None:
+    def __init__(
+        self, *, site: str, email: str, api_token: str, cloud: Cloud, deadline: float
+    ) -> None:
         check_header_value(api_token, label=LABEL, what="API token")
         check_header_value(email, label=LABEL, what="e-mail address")
         outbound.check_url(site)
         self.secrets = (api_token, f"{email}:{api_token}")
         self._site, self._cloud = site, cloud
         self._login = (email, api_token)
-        self._budget = Budget(LABEL)
+        self._budget = Budget(LABEL, deadline)
         self._jira = self._connect(site)
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Epic, Option, Ticket, TicketProvider
-from ..http import before_effect, garbage, only_provider_errors, vendor_words
+from ..http import DEADLINE, before_effect, garbage, only_provider_errors, vendor_words
 from ..verifying import first_contact, try_in_order
 from .addresses import Cloud, site_url
 from .epics import cannot_correlate, correlation_label, read_form
@@ -25,6 +25,7 @@ class Jira(TicketProvider):
 
     label = "Jira"
     secret_fields = ("jira_api_token",)
+    deadline = DEADLINE
     address_field = "jira_url"
 
     def __init__(
@@ -117,7 +118,11 @@ class Jira(TicketProvider):
         from .client import JiraClient  # the jira library costs 0.4 s to import
 
         return JiraClient(
-            site=self._site, email=self._email, api_token=self._token, cloud=self._cloud
+            site=self._site,
+            email=self._email,
+            api_token=self._token,
+            cloud=self._cloud,
+            deadline=self.deadline,
         )
 
 

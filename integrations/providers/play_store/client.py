@@ -84,10 +84,10 @@ def _check_token(answer: requests.Response) -> None:
 class PlayClient:
     """One task's calls. Each raises `ProviderError` only."""
 
-    def __init__(self, info: Mapping[str, Any]) -> None:
+    def __init__(self, info: Mapping[str, Any], *, deadline: float) -> None:
         self.secrets = (str(info.get("private_key", "")),)
         self._info = info
-        self._budget = Budget(LABEL)
+        self._budget = Budget(LABEL, deadline)
         self._token = ""
 
     def sign_in(self) -> None:
@@ -165,8 +165,8 @@ def _error(answer: requests.Response) -> ProviderError:
             LABEL,
             403,
             message="Google knows the service account, but it may not see this app yet.",
-            hint="Invite its e-mail address at Play Console > Users and permissions. It may take up to"
-            " two days until the permission works.",
+            hint="Invite its e-mail address at Play Console > Users and permissions. It may take up"
+            " to two days until the permission works.",
         )
     if answer.status_code == 404:
         return error_from_status(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, StoreProvider
+from ..http import DEADLINE
 from ..verifying import first_contact, try_in_order
 from .keys import check_service_account
 
@@ -21,6 +22,7 @@ _PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+")
 class PlayStore(StoreProvider):
     label = "Play Store"
     secret_fields = ("google_service_account",)
+    deadline = DEADLINE
     platform = "ANDROID"
 
     def __init__(self, *, service_account: str | Mapping[str, Any], app_identifier: str) -> None:
@@ -76,4 +78,4 @@ class PlayStore(StoreProvider):
     def _make_client(self) -> PlayClient:
         from .client import PlayClient
 
-        return PlayClient(self._info)
+        return PlayClient(self._info, deadline=self.deadline)

@@ -25,9 +25,7 @@ from ..http import (
     vendor_words,
 )
 from .errors import LABEL, error_from_answer
-
-PAGE_LIMIT = 10
-"""Pages of a list that are read at most (200 channels or 100 messages each)."""
+from .paging import PAGE_LIMIT, next_cursor
 
 # The SDK writes bodies of answers into its log, also at ERROR.
 _silent = logging.getLogger("delivr.slack_sdk")
@@ -73,10 +71,10 @@ class Answer:
 class SlackClient:
     """One method per method of the Web API that is used. Each raises `ProviderError` only."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, *, deadline: float) -> None:
         check_header_value(token, label=LABEL, what="bot token")
         self._token = token
-        self._web = _Transport(token=token, budget=Budget(LABEL))
+        self._web = _Transport(token=token, budget=Budget(LABEL, deadline))
 
     def call(self, method: str, **arguments: Any) -> Answer:
         """POST `method`, arguments of None left out. The body is JSON where a message is sent."""
@@ -100,17 +98,13 @@ class SlackClient:
         return vendor_words(text, secrets=(self._token,), limit=90)
 
     def pages(self, method: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-        """The pages of a list. Pages may be short or empty before the last one.
-
-        https://docs.slack.dev/apis/web-api/pagination : the cursor of the last one is empty.
-        """
+        """The pages of a list, `PAGE_LIMIT` at most; some may be short or empty."""
         cursor: str | None = None
         for _ in range(PAGE_LIMIT):
             data = self.call(method, cursor=cursor, **arguments).data
             yield data
-            metadata = data.get("response_metadata")
-            cursor = metadata.get("next_cursor") if isinstance(metadata, dict) else None
-            if not cursor:
+            cursor = next_cursor(data)
+            if cursor is None:
                 return
 
 

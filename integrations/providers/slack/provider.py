@@ -15,9 +15,10 @@ from ..base import (
     PostedMessage,
     ProviderError,
 )
-from ..http import garbage, only_provider_errors
+from ..http import DEADLINE, garbage, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate
+from .paging import next_cursor
 from .verification import Verification, check_token_form
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ CLOCK_SKEW = timedelta(minutes=2)
 class Slack(ChatProvider):
     label = LABEL
     secret_fields = ("slack_bot_token",)
+    deadline = DEADLINE
 
     def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
         self._token = bot_token.strip()
@@ -121,19 +123,22 @@ class Slack(ChatProvider):
             include_all_metadata=True,
             limit=100,
         )
+        page: Mapping[str, Any] = {}
         try:
             for page in pages:
                 yield from _dicts(page.get("messages"))
         except ProviderError as error:
             failure = _history_failure(error)
         else:
-            return
+            if not next_cursor(page):
+                return
+            failure = cannot_correlate("too much was written in the channel since then.")
         raise failure
 
     def _client(self) -> SlackClient:
         from .client import SlackClient  # slack_sdk costs 0.3 s to import
 
-        return SlackClient(self._token)
+        return SlackClient(self._token, deadline=self.deadline)
 
 
 def _history_failure(error: ProviderError) -> ProviderError:
@@ -149,12 +154,12 @@ def _posted(data: Mapping[str, Any], channel: str) -> PostedMessage:
     return PostedMessage(channel=place if _CHANNEL_ID.fullmatch(place) else channel, id=stamp)
 
 
-def _correlation(message: Mapping[str, Any]) -> str:
+def _correlation(message: Mapping[str, Any]) -> object:
     metadata = message.get("metadata")
     if not isinstance(metadata, dict) or metadata.get("event_type") != EVENT_TYPE:
-        return ""
+        return None
     payload = metadata.get("event_payload")
-    return str(payload.get("id", "")) if isinstance(payload, dict) else ""
+    return payload.get("id") if isinstance(payload, dict) else None
 
 
 def _mark(channel: Mapping[str, Any]) -> str:

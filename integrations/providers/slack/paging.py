@@ -1,0 +1,16 @@
+"""Lists that come in pages: https://docs.slack.dev/apis/web-api/pagination"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PAGE_LIMIT = 10
+"""Pages of a list that are read at most (200 channels or 100 messages each)."""
+
+
+def next_cursor(page: Mapping[str, Any]) -> str | None:
+    """Where the next page begins; None at the last one, whose cursor is empty or missing."""
+    metadata = page.get("response_metadata")
+    cursor = metadata.get("next_cursor") if isinstance(metadata, dict) else None
+    return cursor if isinstance(cursor, str) and cursor else None

@@ -1,0 +1,404 @@
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import override_settings
+
+from integrations.providers.base import Level, Message, Option, Outcome, ProviderError
+from integrations.providers.slack.provider import Slack
+from integrations.providers.slack.text import escape
+from integrations.providers.tests.wire import LOGIN_PAGE, Reply, everything_in, payloads
+
+TOKEN = "xoxb-canary-0123456789-token"
+SCOPES = "chat:write,channels:read,groups:read,channels:history"
+SINCE = datetime(2025, 11, 22, 8, 0, tzinfo=UTC)
+HELLO = Message(text="📦 Release 1.5.0 created")
+ELSEWHERE = Reply(status=302, headers={"Location": "http://127.0.0.1:9/"})
+payload = payloads(__file__)
+
+
+class HastySlack(Slack):
+    deadline = 0.5
+
+
+@pytest.fixture(autouse=True)
+def slack_is_here(wire):
+    wire.routes = {
+        "/api/auth.test": auth(SCOPES),
+        "/api/conversations.info": Reply(payload("conversations.info__member")),
+        "/api/chat.postMessage": Reply(payload("chat.postMessage__ok")),
+        "/api/conversations.history": Reply(payload("conversations.history__with_metadata")),
+    }
+    with override_settings(SLACK_API_URL=f"{wire.url}/api/"):
+        yield
+
+
+def auth(scopes):
+    return Reply(payload("auth.test__bot"), headers={"x-oauth-scopes": scopes})
+
+
+def slack(token=TOKEN, channels=("C0RELEASES",)):
+    return Slack(bot_token=token, channels=channels)
+
+
+def post(provider=None, message=HELLO):
+    provider = provider or slack()
+    return provider.post(channel="C0RELEASES", message=message, correlation="eff_sought")
+
+
+def find(provider=None, **more):
+    provider = provider or slack()
+    return provider.find(channel="C0RELEASES", correlation="eff_sought", since=SINCE, **more)
+
+
+def failed(checks):
+    return {check.name: check for check in checks if not check.ok}
+
+
+# --- verify -----------------------------------------------------------------------------------
+
+
+def test_a_good_token_passes_every_check_in_order():
+    checks = slack().verify()
+    assert [check.name for check in checks] == [
+        "token",
+        "address",
+        "credentials",
+        "scopes",
+        "correlation",
+        "channel:C0RELEASES",
+    ]
+    assert failed(checks) == {}
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("xoxe.xoxb-1-abc", "rotating"),
+        ("xoxp-123", "user token"),
+        ("xapp-1-A", "app-level"),
+        ("hello", "no bot token"),
+    ],
+)
+def test_another_kind_of_token_is_refused_before_anything_is_sent(wire, token, words):
+    (check,) = slack(token=token).verify()
+    assert (check.name, check.ok, check.code) == ("token", False, "wrong_token_kind")
+    assert words in check.message
+    assert wire.seen == []
+
+
+def test_a_token_with_a_line_break_inside_is_refused_before_anything_is_sent(wire):
+    checks = failed(slack(token="xoxb-one\nxoxb-two").verify())
+    assert checks["credentials"].code == "malformed_secret"
+    assert wire.seen == []
+
+
+def test_a_refused_token_is_a_failure_of_the_credentials_and_ends_the_verification(wire):
+    wire.routes["/api/auth.test"] = Reply(payload("auth.test__invalid_auth"))
+    checks = slack().verify()
+    assert failed(checks)["credentials"].code == "invalid_auth"
+    assert not failed(checks)["credentials"].passing
+    assert wire.count("/api/conversations.info") == 0
+
+
+def test_a_login_page_is_a_failure_of_the_address(wire):
+    wire.routes["/api/auth.test"] = LOGIN_PAGE
+    assert failed(slack().verify())["address"].code == "garbage"
+
+
+def test_a_token_that_may_not_write_is_an_error(wire):
+    wire.routes["/api/auth.test"] = auth("channels:read")
+    check = failed(slack().verify())["scopes"]
+    assert (check.level, check.code) == (Level.ERROR, "missing_scope")
+    assert "chat:write" in check.message
+
+
+def test_a_token_that_may_not_read_history_is_a_warning_that_says_what_is_lost(wire):
+    wire.routes["/api/auth.test"] = auth("chat:write,channels:read")
+    check = failed(slack().verify())["correlation"]
+    assert check.level is Level.WARNING
+    assert "posted twice" in check.message
+
+
+def test_scopes_that_slack_does_not_tell_are_a_warning(wire):
+    wire.routes["/api/auth.test"] = Reply(payload("auth.test__bot"))
+    assert failed(slack().verify())["scopes"].level is Level.WARNING
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("archived", "is_archived"), ("not_member", "not_in_channel")],
+)
+def test_a_channel_that_cannot_be_posted_to_is_an_error(wire, answer, code):
+    wire.routes["/api/conversations.info"] = Reply(payload(f"conversations.info__{answer}"))
+    check = failed(slack().verify())["channel:C0RELEASES"]
+    assert (check.code, check.level) == (code, Level.ERROR)
+
+
+def test_a_public_channel_needs_no_membership_where_the_scope_is_there(wire):
+    wire.routes["/api/auth.test"] = auth(SCOPES + ",chat:write.public")
+    wire.routes["/api/conversations.info"] = Reply(payload("conversations.info__not_member"))
+    assert failed(slack().verify()) == {}
+
+
+def test_a_private_channel_needs_its_own_scope_to_be_looked_up(wire):
+    wire.routes["/api/conversations.info"] = Reply(payload("conversations.info__private"))
+    check = failed(slack(channels=["C0SECRET01"]).verify())["correlation:C0SECRET01"]
+    assert (check.level, check.code) == (Level.WARNING, "no_history_scope")
+    assert "groups:history" in check.message
+
+
+def test_an_unknown_channel_is_an_error_and_the_others_are_checked_too(wire):
+    found = Reply(payload("conversations.info__member"))
+    unknown = Reply({"ok": False, "error": "channel_not_found"})
+    wire.routes["/api/conversations.info"] = [unknown, found]
+    checks = slack(channels=["C0NOWHERE1", "C0RELEASES"]).verify()
+    assert list(failed(checks)) == ["channel:C0NOWHERE1"]
+    assert checks[-1].name == "channel:C0RELEASES"
+
+
+def test_a_channel_that_may_not_be_looked_at_is_only_a_warning(wire):
+    wire.routes["/api/conversations.info"] = Reply(payload("error__missing_scope"))
+    assert failed(slack().verify())["channel:C0RELEASES"].level is Level.WARNING
+
+
+def test_no_channel_at_all_is_an_error():
+    assert failed(slack(channels=[]).verify())["channels"].code == "no_channels"
+
+
+def test_a_passing_trouble_is_marked_as_such(wire):
+    wire.routes["/api/auth.test"] = Reply(status=503)
+    assert failed(slack().verify())["address"].passing
+
+
+def test_verifying_posts_nothing(wire):
+    slack().verify()
+    assert wire.count("/api/chat.postMessage") == 0
+
+
+# --- post -------------------------------------------------------------------------------------
+
+
+def test_a_message_is_posted_once_with_its_correlation(wire):
+    posted = post()
+    assert (posted.channel, posted.id) == ("C0RELEASES", "1763800000.000247")
+    sent = wire.last("/api/chat.postMessage")
+    assert sent.headers["authorization"] == f"Bearer {TOKEN}"
+    assert sent.json == {
+        "channel": "C0RELEASES",
+        "text": HELLO.text,
+        "metadata": {"event_type": "delivr_message", "event_payload": {"id": "eff_sought"}},
+        "link_names": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+    assert wire.count("/api/chat.postMessage") == 1
+
+
+def test_an_answer_in_a_thread_names_the_thread_and_may_be_shown_to_all(wire):
+    post(message=Message(text="done", thread="1763800000.000247", broadcast=True))
+    sent = wire.last("/api/chat.postMessage").json
+    assert (sent["thread_ts"], sent["reply_broadcast"]) == ("1763800000.000247", True)
+
+
+def test_blocks_go_along(wire):
+    block = {"type": "section", "text": {"type": "mrkdwn", "text": "*hi*"}}
+    post(message=Message(text="hi", blocks=[block]))
+    assert wire.last("/api/chat.postMessage").json["blocks"] == [block]
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "code"),
+    [
+        (Reply({"ok": False, "error": "invalid_auth"}), Outcome.CREDENTIALS, "invalid_auth"),
+        (Reply({"ok": False, "error": "token_revoked"}), Outcome.CREDENTIALS, "token_revoked"),
+        (Reply(payload("error__missing_scope")), Outcome.CREDENTIALS, "missing_scope"),
+        (Reply({"ok": False, "error": "not_in_channel"}), Outcome.REFUSED, "not_in_channel"),
+        (Reply({"ok": False, "error": "is_archived"}), Outcome.REFUSED, "is_archived"),
+        (Reply({"ok": False, "error": "brand_new_word"}), Outcome.REFUSED, "brand_new_word"),
+        (Reply({"ok": False, "error": "rate_limited"}), Outcome.RATE_LIMITED, "ratelimited"),
+        (Reply({"ok": False, "error": "fatal_error"}), Outcome.UNCERTAIN, "fatal_error"),
+        (Reply({"ok": False}), Outcome.REFUSED, "unknown"),
+        (Reply({"ok": False, "error": ["odd"]}), Outcome.REFUSED, "unknown"),
+        (Reply({"ok": True}), Outcome.UNCERTAIN, "garbage"),
+        (Reply({"ok": True, "ts": {"a": 1}}), Outcome.UNCERTAIN, "garbage"),
+        (Reply([1, 2]), Outcome.UNCERTAIN, "garbage"),
+        (Reply(b"[" * 100_000), Outcome.UNCERTAIN, "garbage"),
+        (Reply(b'{"ok": tru'), Outcome.UNCERTAIN, "garbage"),
+        (LOGIN_PAGE, Outcome.UNCERTAIN, "garbage"),
+        (Reply(status=500), Outcome.UNCERTAIN, "server_error"),
+        (
+            Reply(status=302, headers={"Location": "http://127.0.0.1:9/"}),
+            Outcome.REFUSED,
+            "redirect",
+        ),
+        (Reply(fault="reset"), Outcome.UNCERTAIN, "reset"),
+    ],
+)
+def test_each_failure_says_what_it_means_and_is_never_sent_again(wire, reply, outcome, code):
+    wire.routes["/api/chat.postMessage"] = reply
+    with pytest.raises(ProviderError) as failure:
+        post()
+    assert (failure.value.outcome, failure.value.code) == (outcome, code)
+    assert failure.value.message
+    assert wire.count("/api/chat.postMessage") == 1
+
+
+def test_a_rate_limit_says_for_how_long(wire):
+    limited = {"ok": False, "error": "ratelimited"}
+    wire.routes["/api/chat.postMessage"] = Reply(limited, 429, {"Retry-After": "30"})
+    with pytest.raises(ProviderError) as failure:
+        post()
+    assert (failure.value.outcome, failure.value.retry_after) == (Outcome.RATE_LIMITED, 30.0)
+
+
+def test_an_answer_that_never_comes_is_uncertain(wire):
+    wire.routes["/api/chat.postMessage"] = Reply(fault="hang")
+    with pytest.raises(ProviderError) as failure:
+        post(HastySlack(bot_token=TOKEN))
+    assert (failure.value.outcome, failure.value.code) == (Outcome.UNCERTAIN, "timeout")
+
+
+def test_a_server_that_is_not_there_was_sent_nothing():
+    nobody = override_settings(
+        SLACK_API_URL="http://127.0.0.1:9/api/", OUTBOUND_ALLOW=["127.0.0.1:9"]
+    )
+    with nobody, pytest.raises(ProviderError) as failure:
+        post()
+    assert failure.value.outcome is Outcome.NOT_SENT
+
+
+def test_a_proxy_in_the_environment_is_not_used(wire, monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert post().id
+
+
+# --- find -------------------------------------------------------------------------------------
+
+
+def test_a_message_is_found_by_its_correlation(wire):
+    assert find().id == "1763800000.000247"
+    asked = wire.last("/api/conversations.history").form
+    assert asked["include_all_metadata"] == "1"
+    assert float(asked["oldest"]) == (SINCE - timedelta(minutes=2)).timestamp()
+
+
+@pytest.mark.parametrize("correlation", ["eff_absent", "eff_foreign", ""])
+def test_what_is_not_there_is_not_found(correlation):
+    assert slack().find(channel="C0RELEASES", correlation=correlation, since=SINCE) is None
+
+
+def test_all_pages_are_searched(wire):
+    first = {"ok": True, "messages": [], "response_metadata": {"next_cursor": "bmV4dA=="}}
+    last = Reply(payload("conversations.history__with_metadata"))
+    wire.routes["/api/conversations.history"] = [Reply(first), last]
+    assert find() is not None
+    assert wire.last("/api/conversations.history").form["cursor"] == "bmV4dA=="
+
+
+def test_an_answer_is_looked_for_in_its_thread(wire):
+    replies = Reply(payload("conversations.history__with_metadata"))
+    wire.routes["/api/conversations.replies"] = replies
+    assert find(thread="1763799000.000001") is not None
+    assert wire.last("/api/conversations.replies").form["ts"] == "1763799000.000001"
+
+
+def test_a_channel_with_too_much_in_it_is_not_called_free_of_the_message(wire):
+    endless = {"ok": True, "messages": [], "response_metadata": {"next_cursor": "bmV4dA=="}}
+    wire.routes["/api/conversations.history"] = Reply(endless)
+    with pytest.raises(ProviderError) as failure:
+        find()
+    assert failure.value.code == "cannot_correlate"
+    assert wire.count("/api/conversations.history") == 10
+
+
+@pytest.mark.parametrize(
+    "answer", [payload("error__missing_scope"), {"ok": False, "error": "not_in_channel"}]
+)
+def test_history_that_may_not_be_read_cannot_be_correlated(wire, answer):
+    wire.routes["/api/conversations.history"] = Reply(answer)
+    with pytest.raises(ProviderError) as failure:
+        find()
+    assert (failure.value.code, failure.value.outcome) == ("cannot_correlate", Outcome.REFUSED)
+
+
+# --- channels ---------------------------------------------------------------------------------
+
+
+def test_channels_of_all_pages_are_offered_also_behind_an_empty_one(wire):
+    names = ("page_1", "page_2_empty", "page_3")
+    pages = [Reply(payload(f"conversations.list__{name}")) for name in names]
+    wire.routes["/api/conversations.list"] = pages
+    assert slack().channels() == [
+        Option(value="C0RELEASES", label="#releases"),
+        Option(value="C0SECRET01", label="🔒 release-captains"),
+    ]
+
+
+def test_private_channels_are_left_out_where_the_token_may_not_see_them(wire):
+    def answer(seen):
+        if "private_channel" in seen.form["types"]:
+            return Reply({"ok": False, "error": "missing_scope", "needed": "groups:read"})
+        return Reply(payload("conversations.list__page_3"))
+
+    wire.routes["/api/conversations.list"] = answer
+    assert len(slack().channels()) == 1
+
+
+# --- secrets ----------------------------------------------------------------------------------
+
+
+def echo(seen):
+    shown = seen.headers["authorization"]
+    return Reply({"ok": False, "error": shown, "needed": shown, "response_metadata": {"m": shown}})
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        echo,
+        lambda seen: Reply(seen.headers["authorization"].encode()),
+        lambda seen: Reply(seen.headers["authorization"].encode(), status=500),
+        lambda seen: Reply({"ok": False, "error": "missing_scope", "needed": TOKEN}),
+        lambda seen: Reply(fault="reset"),
+    ],
+)
+def test_no_failure_shows_the_token_even_if_slack_echoes_it(wire, caplog, script):
+    caplog.set_level(logging.DEBUG)
+    wire.routes["/api/chat.postMessage"] = script
+    with pytest.raises(ProviderError) as failure:
+        post()
+    assert TOKEN not in everything_in(failure.value)
+    assert TOKEN not in caplog.text
+    assert failure.value.__context__ is None
+
+
+def test_names_that_echo_the_token_are_not_shown(wire):
+    named = {**payload("conversations.info__member")["channel"], "name": TOKEN, "is_member": False}
+    wire.routes["/api/conversations.info"] = Reply({"ok": True, "channel": named})
+    wire.routes["/api/auth.test"] = Reply(
+        {**payload("auth.test__bot"), "user": TOKEN}, headers={"x-oauth-scopes": SCOPES}
+    )
+    wire.routes["/api/conversations.list"] = Reply({"ok": True, "channels": [named]})
+    assert TOKEN not in repr(slack().verify())
+    assert TOKEN not in repr(slack().channels())
+
+
+# --- text -------------------------------------------------------------------------------------
+
+
+def test_text_is_escaped_so_that_nobody_is_called():
+    assert escape("<!channel> & <@U1>") == "&lt;!channel&gt; &amp; &lt;@U1&gt;"
+
+
+def test_from_connection_reads_the_fields_of_the_model():
+    class Secret:
+        def reveal(self):
+            return TOKEN
+
+    class Connection:
+        slack_bot_token = Secret()
+        slack_channels = ["C0RELEASES"]
+
+    assert failed(Slack.from_connection(Connection()).verify()) == {}
