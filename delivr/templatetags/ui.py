@@ -1,0 +1,210 @@
+"""The vocabulary of the pages: icons, states, times, and components that wrap other markup."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from django import template
+from django.contrib.staticfiles import finders
+from django.forms import BoundField, PasswordInput
+from django.template.loader import render_to_string
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from delivr.icons import ICONS
+from delivr.statuses import look_of
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str, label: str = "", size: str = "") -> SafeString:
+    """An inline icon. Without `label` it is decoration, hidden from screen readers."""
+    if name not in ICONS:
+        raise template.TemplateSyntaxError(f"No icon is called {name!r} (see delivr/icons.py).")
+    classes = f"icon icon--{name}" + (f" icon--{size}" if size else "")
+    role = format_html('role="img" aria-label="{}"', label) if label else 'aria-hidden="true"'
+    return format_html(
+        '<svg class="{}" viewBox="0 0 16 16" {}>{}</svg>',
+        classes,
+        mark_safe(role),  # noqa: S308 # escaped by format_html just above, or a constant
+        mark_safe(ICONS[name]),  # noqa: S308 # our own constants
+    )
+
+
+@register.inclusion_tag("components/badge.html")
+def status_badge(value: str, kind: str = "", label: str = "") -> dict[str, Any]:
+    """The state of something as word, shape and colour.
+
+    `kind` (verification, build, effect) tells apart the words that several kinds of things share.
+    """
+    look = look_of(value, kind)
+    return {"label": label or look.label, "tone": look.tone, "icon": look.icon, "value": value}
+
+
+@register.simple_tag
+def status_tone(value: str, kind: str = "") -> str:
+    """The tone alone (neutral, info, success, warning, danger), for other components."""
+    return look_of(value, kind).tone
+
+
+@register.filter
+def status_label(value: str, kind: str = "") -> str:
+    """The words alone, for sentences and selects."""
+    return str(look_of(value, kind).label)
+
+
+TONE_ICONS = {
+    "neutral": "dot",
+    "info": "info",
+    "success": "check-circle",
+    "warning": "alert",
+    "danger": "x-circle",
+}
+
+
+@register.simple_tag
+def tone_icon(tone: str = "") -> SafeString:
+    """The shape that stands for a tone; an unknown or empty tone counts as neutral."""
+    return icon(TONE_ICONS.get(tone, "dot"))
+
+
+@register.filter
+def message_tone(level_tag: str) -> str:
+    """The tone of a message of django.contrib.messages."""
+    return {"error": "danger", "debug": "neutral"}.get(level_tag, level_tag)
+
+
+def _count_words(seconds: int) -> str:
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
+    if minutes < 1:
+        return ngettext("%d second", "%d seconds", seconds) % seconds
+    if hours < 1:
+        return ngettext("%d minute", "%d minutes", minutes) % minutes
+    if days < 1:
+        return ngettext("%d hour", "%d hours", hours) % hours
+    return ngettext("%d day", "%d days", days) % days
+
+
+def relative_words(moment: datetime, now: datetime) -> str:
+    """`3 minutes ago`, `in 2 hours`; beyond a week the date."""
+    gap = moment - now
+    if abs(gap) < timedelta(seconds=10):
+        return _("just now")
+    if abs(gap) >= timedelta(days=7):
+        return date_format(timezone.localtime(moment), "j M Y")
+    words = _count_words(int(abs(gap).total_seconds()))
+    if gap > timedelta(0):
+        return _("in %s") % words
+    return _("%s ago") % words
+
+
+@register.simple_tag
+def relative_time(moment: datetime | None, empty: str = "–") -> str:
+    """A moment as `<time>`, relative in words, exact on hover. `empty` stands for None."""
+    if moment is None:
+        return empty
+    return format_html(
+        '<time datetime="{}" title="{}" data-relative>{}</time>',
+        moment.isoformat(timespec="seconds"),
+        date_format(timezone.localtime(moment), "j M Y, H:i:s e"),
+        relative_words(moment, timezone.now()),
+    )
+
+
+@register.filter
+def duration(seconds: float | timedelta | None) -> str:
+    """A length of time: `42 s`, `4 min 12 s`, `1 h 03 min`. Takes seconds or a timedelta."""
+    if seconds is None:
+        return "–"
+    total = int(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+    if total < 60:
+        return _("%d s") % total
+    if total < 3600:
+        return _("%(min)d min %(s)02d s") % {"min": total // 60, "s": total % 60}
+    return _("%(h)d h %(min)02d min") % {"h": total // 3600, "min": total % 3600 // 60}
+
+
+@register.filter
+def initials(name: str) -> str:
+    """One or two letters for an avatar: `Ada Lovelace` and `ada.lovelace@x.org` give `AL`."""
+    words = str(name).split("@")[0].replace(".", " ").replace("-", " ").replace("_", " ").split()
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@cache
+def _provider_file(choice: str) -> str:
+    path = f"img/providers/{choice.lower()}.svg"
+    return path if finders.find(path) else "img/providers/generic.svg"
+
+
+@register.simple_tag
+def provider_logo(choice: str) -> str:
+    """The address of a provider's mark; a plain plug where the provider has none."""
+    return static(_provider_file(str(choice)))
+
+
+@register.inclusion_tag("components/nav_item.html", takes_context=True)
+def nav_item(context: template.Context, href: str, icon: str, label: str) -> dict[str, Any]:
+    """One line of the main navigation, marked as current on its own page and those below it."""
+    request = context.get("request")
+    path = request.path if request else ""
+    below = href.rstrip("/") + "/"
+    return {"href": href, "icon": icon, "label": label, "current": (path + "/").startswith(below)}
+
+
+# --- Forms -----------------------------------------------------------------------------------
+
+
+@register.simple_tag
+def control(field: BoundField) -> SafeString:
+    """The control of a field. A secret's control is never filled in by the browser."""
+    attrs: dict[str, str | bool] = {}
+    widget = field.field.widget
+    if isinstance(widget, PasswordInput) and "autocomplete" not in widget.attrs:
+        attrs = {"autocomplete": "off", "spellcheck": "false", "data-1p-ignore": True}
+    return field.as_widget(attrs=attrs)
+
+
+@register.filter
+def widget_attr(field: BoundField, name: str) -> Any:
+    """An attribute that the form gave to the field's widget, such as `data-picker-url`."""
+    return field.field.widget.attrs.get(name, "")
+
+
+# --- Components that wrap markup -----------------------------------------------------------------
+
+
+def _wrap(name: str, content: str, values: Mapping[str, Any]) -> SafeString:
+    return render_to_string(f"components/{name}.html", {**values, "content": content})
+
+
+@register.simple_block_tag
+def card(content: str, title: str = "", **values: Any) -> SafeString:
+    """A framed part of the page. See components/card.html."""
+    return _wrap("card", content, {"title": title, "id": slugify(title, allow_unicode=True), **values})
+
+
+@register.simple_block_tag
+def alert(content: str, tone: str = "info", title: str = "", **values: Any) -> SafeString:
+    """A message that stands on the page. See components/alert.html."""
+    return _wrap("alert", content, {"tone": tone, "title": title, **values})
+
+
+@register.simple_block_tag
+def table(content: str, caption: str, **values: Any) -> SafeString:
+    """A table that scrolls or folds into cards on a phone. See components/table.html."""
+    return _wrap("table", content, {"caption": caption, **values})
+
+
+@register.simple_block_tag(takes_context=True)
+def confirm(context: template.Context, content: str, **values: Any) -> SafeString:
+    """A button that asks before it posts. See components/confirm.html."""
+    return _wrap("confirm", content, {"csrf_token": context.get("csrf_token"), **values})

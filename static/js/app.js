@@ -1,0 +1,202 @@
+// Small helps for pages that all work without them. Texts come from data attributes of <body>.
+(() => {
+  "use strict";
+  const texts = document.body.dataset;
+
+  /** Tells screen readers something that only changed visually. */
+  const announce = (text) => {
+    const region = document.getElementById("announcer");
+    if (!region) return;
+    region.textContent = "";
+    requestAnimationFrame(() => (region.textContent = text));
+  };
+
+  // --- Copy buttons: data-copy="text" or data-copy-from="id" -----------------------------------
+
+  const copyByHand = (text) => {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "visually-hidden";
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  };
+
+  // The clipboard API exists on secure origins only; self-hosters may run on plain http.
+  const copyText = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      return copyByHand(text);
+    }
+  };
+
+  const copyFrom = async (button) => {
+    const source = document.getElementById(button.dataset.copyFrom || "");
+    const text = button.dataset.copy ?? source?.value ?? source?.textContent ?? "";
+    const said = (await copyText(text.trim())) ? texts.textCopied : texts.textCopyFailed;
+    const label = button.querySelector("[data-copy-label]");
+    announce(said);
+    button.focus();
+    if (!label || label.dataset.words) return;
+    label.dataset.words = label.textContent;
+    label.textContent = said;
+    setTimeout(() => {
+      label.textContent = label.dataset.words;
+      delete label.dataset.words;
+    }, 2000);
+  };
+
+  // --- Reveal buttons of password fields: data-reveal="id" --------------------------------------
+
+  const reveal = (button) => {
+    const input = document.getElementById(button.dataset.reveal);
+    const shown = input.type === "text";
+    input.type = shown ? "password" : "text";
+    button.setAttribute("aria-pressed", String(!shown));
+  };
+
+  // --- Forms: ask before danger (data-confirm), send once ----------------------------------------
+
+  const element = (name, className, text) => {
+    const made = document.createElement(name);
+    made.className = className;
+    made.textContent = text;
+    return made;
+  };
+
+  /** Resolves to true when the reader agrees. */
+  const ask = (question, yes) =>
+    new Promise((resolve) => {
+      const dialog = element("dialog", "dialog", "");
+      const text = element("p", "", question);
+      const form = element("form", "", "");
+      const row = element("div", "dialog__actions", "");
+      const no = element("button", "button", texts.textCancel);
+      const go = element("button", "button button--danger-solid", yes || texts.textConfirm);
+      text.id = "ask-text";
+      dialog.setAttribute("aria-labelledby", text.id);
+      form.method = "dialog";
+      no.value = "";
+      go.value = "yes";
+      row.append(no, go);
+      form.append(row);
+      dialog.append(text, form);
+      dialog.addEventListener("close", () => {
+        resolve(dialog.returnValue === "yes");
+        dialog.remove();
+      });
+      document.body.append(dialog);
+      dialog.showModal();
+      no.focus();
+    });
+
+  const agreed = new WeakSet();
+
+  // In the capture phase, so that htmx does not send what is not yet agreed to.
+  document.addEventListener(
+    "submit",
+    async (event) => {
+      const { target: form, submitter } = event;
+      const question = submitter?.dataset.confirm || form.dataset.confirm;
+      if (!question || agreed.delete(form)) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      if (!(await ask(question, submitter?.textContent.trim()))) return;
+      agreed.add(form);
+      form.requestSubmit(submitter);
+    },
+    true,
+  );
+
+  const release = (form) => {
+    delete form.dataset.sent;
+    for (const button of form.querySelectorAll(".is-busy")) {
+      button.classList.remove("is-busy");
+      button.removeAttribute("aria-disabled");
+    }
+  };
+
+  // Not `disabled`: the browser would leave the button's own value out of the request.
+  document.addEventListener("submit", (event) => {
+    const { target: form, submitter } = event;
+    if (event.defaultPrevented || form.method === "dialog" || "sendAgain" in form.dataset) return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "1";
+    submitter?.classList.add("is-busy");
+    submitter?.setAttribute("aria-disabled", "true");
+  });
+
+  // Back from the browser's cache, a page must be usable again.
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) release(form);
+  });
+
+  // --- Menus: only one open; Escape and a click elsewhere close ----------------------------------
+
+  const closeMenus = (except) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(except)) menu.open = false;
+    }
+  };
+
+  document.addEventListener("keydown", (event) => {
+    const menu = document.querySelector("details.menu[open]");
+    if (event.key !== "Escape" || !menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
+  document.addEventListener("click", (event) => {
+    closeMenus(event.target);
+    const copy = event.target.closest("[data-copy], [data-copy-from]");
+    const eye = event.target.closest("[data-reveal]");
+    if (copy) copyFrom(copy);
+    if (eye) reveal(eye);
+  });
+
+  // --- Times: <time data-relative> keeps telling the truth ---------------------------------------
+
+  const UNITS = [
+    ["second", 60],
+    ["minute", 60],
+    ["hour", 24],
+    ["day", 7],
+  ];
+
+  /** The same words as the server's; null beyond a week, where the date stands. */
+  const relativeWords = (moment) => {
+    let gap = (moment - Date.now()) / 1000;
+    if (Math.abs(gap) < 10) return texts.textNow;
+    const format = new Intl.RelativeTimeFormat(document.documentElement.lang || "en");
+    for (const [unit, size] of UNITS) {
+      if (Math.abs(gap) < size) return format.format(Math.trunc(gap), unit);
+      gap /= size;
+    }
+    return null;
+  };
+
+  const refreshTimes = () => {
+    for (const time of document.querySelectorAll("time[data-relative]")) {
+      const words = relativeWords(new Date(time.dateTime));
+      if (words && time.textContent !== words) time.textContent = words;
+    }
+  };
+
+  setInterval(refreshTimes, 15000);
+
+  // --- What only works with JavaScript is hidden in the HTML ----------------------------------------
+
+  const unhide = (root) => {
+    for (const node of root.querySelectorAll("[data-needs-js]")) node.hidden = false;
+  };
+
+  unhide(document);
+  document.addEventListener("htmx:load", (event) => unhide(event.target));
+})();
