@@ -90,6 +90,7 @@ class Adapter(requests.adapters.HTTPAdapter):
                 response._content_consumed = True  # type: ignore[attr-defined]
         finally:
             pool.close()
+            call.hang_up()
         return response
 
     def _check_status(self, response: requests.Response, call: Call) -> None:

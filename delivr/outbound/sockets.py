@@ -24,6 +24,7 @@ class Call:
         self.where = where
         self.until = time.monotonic() + seconds
         self.sent = False
+        self.sock: socket.socket | None = None
 
     def left(self) -> float:
         """Seconds that remain. Raises TimeoutError when none do."""
@@ -31,6 +32,11 @@ class Call:
         if left <= 0:
             raise TimeoutError
         return left
+
+    def hang_up(self) -> None:
+        """Close for sure: a half-read answer of http.client would keep the socket open."""
+        if self.sock is not None and (descriptor := self.sock.detach()) >= 0:
+            socket.close(descriptor)
 
     def error(self, code: Code, message: str, hint: str = "") -> OutboundError:
         return OutboundError(code, message, hint, sent=self.sent)
@@ -125,6 +131,7 @@ def _open(host: str, port: int, call: Call) -> _TimedSocket:
             failure = error
         else:
             sock.call = call
+            call.sock = sock
             return sock
     if isinstance(failure, TimeoutError):
         raise TimeoutError
@@ -160,7 +167,8 @@ class _HTTPSConnection(urllib3.connection.HTTPSConnection):
 
     def connect(self) -> None:
         super().connect()
-        cast(_TimedTLSSocket, self.sock).call = self.call
+        self.call.sock = sock = cast(_TimedTLSSocket, self.sock)
+        sock.call = self.call
 
     def send(self, data: Any) -> None:
         if self.sock is None:

@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -50,8 +51,7 @@ def resolver(monkeypatch):
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    names_and_asked = type("Resolver", (), {"names": names, "asked": asked})
-    return names_and_asked
+    return SimpleNamespace(names=names, asked=asked)
 
 
 def failure(url: str, method: str = "GET", deadline: float = 2.0, **kwargs) -> OutboundError:
@@ -118,7 +118,7 @@ def test_unusable_address_is_refused_in_words(allow, typed):
 
 
 PRIVATE = [
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 # an address to refuse, nothing binds to it
     "10.0.0.1",
     "100.64.0.1",
     "127.0.0.1",
@@ -423,9 +423,6 @@ def test_shorter_timeout_of_a_request_counts(allow):
 
 
 def test_slow_reader_of_a_large_body_is_cut_off(allow):
-    def never_read(connection: socket.socket, stop: threading.Event) -> None:
-        stop.wait(10)
-
     listener = socket.create_server(("127.0.0.1", 0))
     allow("127.0.0.1")
     try:
@@ -555,9 +552,9 @@ def test_certificate_of_another_name_is_refused(authority, tls_url):
 def test_plain_http_server_behind_https_is_told_apart(allow):
     allow("127.0.0.1")
     with trap(reply(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
-        server.script = reply(b"")
         error = failure(f"https://127.0.0.1:{server.port}/")
-        assert (error.code, error.sent) in {("tls", False), ("reset", False)}
+        assert (error.code, error.sent) == ("tls", False)
+        assert "http://" in error.hint
 
 
 def test_silent_handshake_is_cut_off(allow):

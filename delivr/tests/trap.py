@@ -84,9 +84,9 @@ def read_request(connection: socket.socket) -> bytes:
     data = b""
     while b"\r\n\r\n" not in data:
         part = connection.recv(65536)
-        if not part:
-            return data
         data += part
+        if not part or data.startswith(b"\x16"):  # gone, or a TLS greeting
+            return data
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
         (int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-le")),
