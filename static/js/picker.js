@@ -97,7 +97,8 @@
     status.dataset.tone = tone;
   };
 
-  const csrfToken = (form) => form?.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+  // The layout hands htmx the token against forged requests; it serves here too.
+  const tokenHeader = () => JSON.parse(document.body.getAttribute("hx-headers") || "{}");
 
   /** The options, or an Error whose message is for the reader. */
   const load = async (button) => {
@@ -105,7 +106,7 @@
     const response = await fetch(button.dataset.pickerUrl, {
       method: "POST",
       body: form ? new FormData(form) : null,
-      headers: { Accept: "application/json", "X-CSRFToken": csrfToken(form) },
+      headers: { Accept: "application/json", ...tokenHeader() },
       credentials: "same-origin",
     }).catch(() => null);
     const answer = await response?.json().catch(() => null);

@@ -1,0 +1,172 @@
+"""What came in by webhook: stored raw first, applied after, never lost, never applied twice."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from builds.models import Build, DeliveryState, Trust, WebhookDelivery
+from builds.operations import News, hear
+from builds.transitions import Move
+from delivr.effects.doorbell import ring_on_commit
+from integrations.models import PipelineIntegration
+from integrations.providers.base import BuildReport
+from integrations.providers.registry import PIPELINES
+
+CLAIM = timedelta(seconds=15)
+LOOK_AGAIN = timedelta(seconds=5)
+ORPHAN_AFTER = timedelta(minutes=15)
+
+
+class SettledElsewhere(Exception):
+    """Another worker applied this delivery first: undo what we just did."""
+
+
+@transaction.atomic
+def store(
+    *, pipeline: PipelineIntegration, dedupe_key: str, trust: Trust, body: bytes
+) -> WebhookDelivery:
+    """Keep a delivery as it came; the same one again is the row that is already there."""
+    now = timezone.now()
+    row = WebhookDelivery(
+        tenant_id=pipeline.tenant_id,
+        pipeline=pipeline,
+        dedupe_key=dedupe_key,
+        trust=trust,
+        body=body,
+        next_at=now + CLAIM if settings.CELERY_BROKER_URL else now,
+    )
+    WebhookDelivery.objects.bulk_create([row], ignore_conflicts=True)
+    kept = WebhookDelivery.objects.defer("body").get(pipeline=pipeline, dedupe_key=dedupe_key)
+    if kept.pk == row.pk:
+        ring_on_commit("delivery", row.pk)
+    return kept
+
+
+@transaction.atomic
+def due_deliveries() -> list[str]:
+    """Ids that wait to be applied; each is handed out to one asker."""
+    now = timezone.now()
+    due = WebhookDelivery.objects.waiting().filter(next_at__lte=now)
+    ids = list(due.order_by("next_at").values_list("pk", flat=True)[:200])
+    WebhookDelivery.objects.filter(pk__in=ids).update(next_at=now + CLAIM)
+    return ids
+
+
+def apply_delivery(delivery_id: str) -> None:
+    """The job `delivery`: find out what it says, find its build, tell the build."""
+    waiting = WebhookDelivery.objects.waiting().select_related("pipeline")
+    delivery = waiting.filter(pk=delivery_id).first()
+    if delivery is not None:
+        with contextlib.suppress(SettledElsewhere):
+            _take(delivery)
+
+
+def _take(delivery: WebhookDelivery) -> None:
+    try:
+        report = read(delivery)
+    except ValueError as error:
+        _settle(delivery, DeliveryState.REJECTED, reason=str(error))
+        return
+    if report.status is None:
+        _settle(delivery, DeliveryState.IGNORED, reason=_("This event means nothing to delivr."))
+        return
+    build = match(delivery, report)
+    if build is None:
+        _unmatched(delivery)
+    elif reason := _another_run(build, report):
+        _settle(delivery, DeliveryState.ORPHAN, reason=reason)
+    else:
+        _apply(delivery, report, build)
+
+
+def read(delivery: WebhookDelivery) -> BuildReport:
+    """What the body claims, in our words. Raises ValueError with words if it is unreadable."""
+    package = PIPELINES[delivery.pipeline.kind].rsplit(".", 2)[0]  # type: ignore[index]
+    parse = importlib.import_module(f"{package}.webhook").parse
+    report: BuildReport = parse(bytes(delivery.body))
+    return report
+
+
+def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
+    """The build that a report is about, always inside the pipeline that it was sent for: by our
+    id, else by the queue's, else by the number."""
+    builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
+    keys = (("pk", report.build_id), ("queue_id", report.queue_id), ("number", report.number))
+    for name, value in keys:
+        if value and (found := builds.filter(**{name: value}).order_by("-created_at").first()):
+            return found
+    return None
+
+
+def _another_run(build: Build, report: BuildReport) -> str:
+    """A job that somebody ran again with our parameters carries our id, but is not our build."""
+    if build.number and report.number and build.number != report.number:
+        return _("Build #%(number)d is another run with the same parameters.") % {
+            "number": report.number
+        }
+    return ""
+
+
+@transaction.atomic
+def _apply(delivery: WebhookDelivery, report: BuildReport, build: Build) -> None:
+    if delivery.trust == Trust.SIGNED:
+        step = hear(build.pk, News.from_report(report, delivery))
+    else:
+        step = Move.ASK  # a doorbell only: the result is read at the source
+    if step is Move.ASK:
+        ask(build)
+    state = DeliveryState.IGNORED if step is Move.IGNORE else DeliveryState.APPLIED
+    _settle(delivery, state, reason=_REASONS.get(step, ""), build=build)
+
+
+_REASONS = {
+    Move.IGNORE: "Late or repeated: the build is further along.",
+    Move.ASK: "The result was asked of the CI server itself.",
+}
+
+
+def ask(build: Build) -> None:
+    """Let the CI server be asked about this build at once."""
+    Build.objects.filter(pk=build.pk).update(poll_at=timezone.now())
+    ring_on_commit("poll", build.pk)
+
+
+def _unmatched(delivery: WebhookDelivery) -> None:
+    """Its build may not have its number yet: look again for a while, then call it an orphan."""
+    if timezone.now() - delivery.received_at > ORPHAN_AFTER:
+        _settle(
+            delivery,
+            DeliveryState.ORPHAN,
+            reason=_("No build of delivr has this number: somebody else started it."),
+        )
+        return
+    WebhookDelivery.objects.waiting().filter(pk=delivery.pk).update(
+        state=DeliveryState.UNMATCHED, next_at=timezone.now() + LOOK_AGAIN
+    )
+
+
+def apply_unmatched(*, build_id: str) -> None:
+    """A build just learnt its number or queue id: apply what came in before it did."""
+    build = Build.objects.select_related("release_pipeline").get(pk=build_id)
+    waiting = WebhookDelivery.objects.for_tenant(build.tenant_id).filter(
+        pipeline=build.release_pipeline.pipeline_id, state=DeliveryState.UNMATCHED
+    )
+    for delivery_id in waiting.order_by("received_at").values_list("pk", flat=True):
+        apply_delivery(delivery_id)
+
+
+def _settle(
+    delivery: WebhookDelivery, state: DeliveryState, *, reason: str = "", build: Build | None = None
+) -> None:
+    settled = WebhookDelivery.objects.waiting().filter(pk=delivery.pk)
+    if not settled.update(
+        state=state, reason=reason[:300], build=build, next_at=None, settled_at=timezone.now()
+    ):
+        raise SettledElsewhere

@@ -1,0 +1,109 @@
+"""How a build is triggered, found again after a lost answer, and written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from builds.deliveries import apply_unmatched
+from builds.models import Build, Source
+from builds.operations import (
+    News,
+    hear,
+    is_newest,
+    lock_build,
+    revive_build,
+    trigger_failed,
+)
+from delivr.effects.handlers import EffectHandler, Unneeded
+from delivr.effects.models import Effect
+from integrations.providers.base import BuildState, BuildStatus
+from integrations.providers.registry import provider_for
+from releases.models import ReleaseStatus
+
+
+class TriggerBuild(EffectHandler):
+    """`POST buildWithParameters`, once. A build that fires a day late is worse than none."""
+
+    def prepare(self, effect: Effect) -> None:
+        build = self._build(effect)
+        if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
+            raise Unneeded
+        if build.status != BuildStatus.TRIGGERING:
+            raise Unneeded
+
+    def send(self, effect: Effect) -> dict[str, Any]:
+        build = self._build(effect)
+        state = ci_of(build).trigger(build_id=build.pk, parameters=build.parameters)
+        return _as_result(state)
+
+    def find(self, effect: Effect) -> dict[str, Any] | None:
+        build = self._build(effect)
+        state = ci_of(build).find(
+            build_id=build.pk, parameters=build.parameters, since=build.created_at
+        )
+        return _as_result(state) if state else None
+
+    def lock(self, effect: Effect) -> None:
+        lock_build(effect.build_id)
+
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        hear(effect.build_id, _as_news(result))
+        apply_unmatched(build_id=effect.build_id)
+
+    def gave_up(self, effect: Effect) -> None:
+        trigger_failed(effect.build_id, message=effect.last_error)
+
+    def revive(self, effect: Effect) -> None:
+        build = lock_build(effect.build_id)
+        if not is_newest(build) or build.status != BuildStatus.TRIGGER_FAILED:
+            raise ValidationError({"state": [_("A newer build took its place.")]})
+        if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
+            raise ValidationError({"state": [_("This release was cancelled.")]})
+        revive_build(build)
+
+    def _build(self, effect: Effect) -> Build:
+        found: Build = (
+            Build.objects.for_tenant(effect.tenant_id)
+            .select_related("release_pipeline__release", "release_pipeline__pipeline")
+            .get(pk=effect.build_id)
+        )
+        return found
+
+
+def ci_of(build: Build) -> Any:
+    """The CI server of a build, at the job that the release was made with."""
+    pipeline = build.release_pipeline.pipeline
+    pipeline.jenkins_job_path = build.release_pipeline.job_path
+    return provider_for(pipeline)
+
+
+def _as_result(state: BuildState) -> dict[str, Any]:
+    return {
+        "status": state.status,
+        "queueId": state.queue_id,
+        "number": state.number,
+        "url": state.url,
+        "queueReason": state.queue_reason,
+        "artifactUrl": state.artifact_url,
+        "startedAt": state.started_at.isoformat() if state.started_at else None,
+        "estimatedMs": state.estimated_ms,
+    }
+
+
+def _as_news(result: dict[str, Any]) -> News:
+    started = result.get("startedAt")
+    return News(
+        status=BuildStatus(result["status"]),
+        source=Source.TRIGGER,
+        queue_id=result["queueId"],
+        number=result["number"],
+        url=result["url"],
+        queue_reason=result["queueReason"],
+        artifact_url=result["artifactUrl"],
+        started_at=parse_datetime(started) if started else None,
+        estimated_ms=result["estimatedMs"],
+    )

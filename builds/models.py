@@ -1,0 +1,184 @@
+"""One attempt to build, what happened to it, and everything that CI servers told us."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from delivr.ids import PrefixedIdField
+from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
+from integrations.models import PipelineIntegration
+from integrations.providers.base import BuildStatus
+from releases.models import BUILD_STATUS_CHOICES, MOVING, ReleasePipeline
+
+
+class BuildQuerySet(TenantQuerySet):
+    def moving(self) -> Self:
+        return self.filter(status__in=MOVING)
+
+    def of_pipeline(self, pipeline_id: str) -> Self:
+        return self.filter(release_pipeline__pipeline_id=pipeline_id)
+
+
+class Build(TenantOwned):
+    id = PrefixedIdField(prefix="bld")
+    release_pipeline = models.ForeignKey(
+        ReleasePipeline, on_delete=models.CASCADE, related_name="builds"
+    )
+    attempt = models.PositiveIntegerField(default=1)
+    status = models.CharField(
+        max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.TRIGGERING
+    )
+    parameters = models.JSONField(default=dict)
+    queue_id = models.BigIntegerField(null=True, blank=True)
+    number = models.PositiveBigIntegerField(null=True, blank=True)
+    url = models.CharField(max_length=500, blank=True)
+    queue_reason = models.CharField(max_length=300, blank=True)
+    artifact_url = models.CharField(max_length=1000, blank=True)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
+
+    poll_at = models.DateTimeField(null=True, blank=True)
+    polls = models.PositiveIntegerField(default=0)  # since the status last changed
+    misses = models.PositiveSmallIntegerField(default=0)  # answers "no such build" in a row
+
+    objects = BuildQuerySet.as_manager()
+
+    class Meta:
+        db_table = "builds"
+        ordering = ["-attempt", "-id"]
+        constraints = [
+            unique_per_tenant("build"),
+            models.UniqueConstraint(
+                fields=["release_pipeline", "attempt"], name="build_attempt_once"
+            ),
+            models.UniqueConstraint(
+                fields=["release_pipeline"],
+                condition=Q(status__in=[s.value for s in MOVING]),
+                name="build_one_in_flight",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=[s.value for s in BuildStatus]), name="build_status_known"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["poll_at"], name="build_poll_due", condition=Q(poll_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        number = f"#{self.number}" if self.number else self.pk
+        return f"{self.release_pipeline.get_platform_display()} {number}"
+
+    @property
+    def is_moving(self) -> bool:
+        return self.status in MOVING
+
+
+class DeliveryState(models.TextChoices):
+    NEW = "NEW", _("Received")
+    APPLIED = "APPLIED", _("Applied")
+    IGNORED = "IGNORED", _("Ignored")
+    UNMATCHED = "UNMATCHED", _("Waiting for its build")
+    ORPHAN = "ORPHAN", _("Not our build")
+    REJECTED = "REJECTED", _("Unreadable")
+
+
+class Trust(models.TextChoices):
+    SIGNED = "SIGNED", _("Signed")
+    BASIC = "BASIC", _("Password (read again at the source)")
+
+
+class DeliveryQuerySet(TenantQuerySet):
+    def waiting(self) -> Self:
+        return self.filter(state__in=[DeliveryState.NEW, DeliveryState.UNMATCHED])
+
+
+class WebhookDelivery(TenantOwned):
+    """One thing that came in, as it came in. What it did stands in `BuildEvent`."""
+
+    id = PrefixedIdField(prefix="whd")
+    pipeline = models.ForeignKey(
+        PipelineIntegration, on_delete=models.CASCADE, related_name="deliveries"
+    )
+    dedupe_key = models.CharField(max_length=200)
+    trust = models.CharField(max_length=10, choices=Trust.choices)
+    body = models.BinaryField(default=b"")
+    state = models.CharField(
+        max_length=10, choices=DeliveryState.choices, default=DeliveryState.NEW
+    )
+    reason = models.CharField(max_length=300, blank=True)
+    build = models.ForeignKey(
+        Build, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries"
+    )
+    next_at = models.DateTimeField(null=True, blank=True)  # when it is looked at (again)
+    received_at = models.DateTimeField(default=timezone.now)
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        db_table = "webhook_deliveries"
+        ordering = ["-received_at", "-id"]
+        constraints = [
+            unique_per_tenant("delivery"),
+            models.UniqueConstraint(fields=["pipeline", "dedupe_key"], name="delivery_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=DeliveryState.values), name="delivery_state_known"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_at"], name="delivery_due", condition=Q(next_at__isnull=False)
+            ),
+            models.Index(fields=["tenant", "-received_at"], name="delivery_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pk} for {self.pipeline_id}"
+
+    @property
+    def text(self) -> str:
+        """The body for a person's eyes."""
+        return bytes(self.body).decode("utf-8", "replace")
+
+
+class Source(models.TextChoices):
+    TRIGGER = "TRIGGER", _("Trigger")
+    POLL = "POLL", _("Jenkins asked")
+    WEBHOOK = "WEBHOOK", _("Webhook")
+    PERSON = "PERSON", _("Person")
+
+
+class BuildEvent(TenantOwned):
+    """What was heard of a build, and whether it moved it."""
+
+    build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(auto_now_add=True)
+    source = models.CharField(max_length=10, choices=Source.choices)
+    from_status = models.CharField(max_length=20, choices=BUILD_STATUS_CHOICES)
+    to_status = models.CharField(max_length=20, choices=BUILD_STATUS_CHOICES)
+    applied = models.BooleanField()
+    detail = models.CharField(max_length=300, blank=True)
+    delivery = models.ForeignKey(
+        WebhookDelivery, on_delete=models.SET_NULL, null=True, blank=True, related_name="events"
+    )
+
+    class Meta:
+        db_table = "build_events"
+        ordering = ["at", "id"]
+        constraints = [unique_per_tenant("build_event")]
+
+    def __str__(self) -> str:
+        return f"{self.build_id}: {self.from_status} → {self.to_status}"

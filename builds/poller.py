@@ -1,0 +1,93 @@
+"""Ask the CI server: webhooks are hints, this is how every build comes to its true end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from builds.deliveries import apply_unmatched
+from builds.effects import ci_of
+from builds.models import Build, Source
+from builds.operations import News, hear, lock_build, next_poll
+from delivr.failures import Outcome, ProviderError
+from integrations.providers.base import BuildStatus
+
+CLAIM = timedelta(seconds=40)
+AFTER_A_MISS = timedelta(seconds=10)
+AFTER_A_FAILURE = timedelta(seconds=20)
+AFTER_A_REFUSAL = timedelta(minutes=5)
+LOST_AFTER = 3  # answers "no such build" in a row
+
+
+@transaction.atomic
+def due_builds() -> list[str]:
+    """Ids of builds to ask about; each is handed out to one asker for 40 s."""
+    now = timezone.now()
+    due = Build.objects.filter(poll_at__lte=now).order_by("poll_at")
+    ids = list(due.values_list("pk", flat=True)[:200])
+    Build.objects.filter(pk__in=ids).update(poll_at=now + CLAIM)
+    return ids
+
+
+def poll_build(build_id: str) -> None:
+    """The job `poll`: ask about one build, apply the answer, plan the next question."""
+    build = (
+        Build.objects.select_related("tenant", "release_pipeline__pipeline")
+        .filter(pk=build_id, poll_at__isnull=False)
+        .first()
+    )
+    if build is None:
+        return
+    try:
+        state = ci_of(build).read(queue_id=build.queue_id, number=build.number, build_id=build.pk)
+    except ProviderError as error:
+        _failed(build, error)
+        return
+    if state is None:
+        _missed(build)
+        return
+    hear(build.pk, News.from_state(state, Source.POLL))
+    _plan(build.pk)
+    if state.number is not None and build.number is None:
+        apply_unmatched(build_id=build.pk)
+
+
+@transaction.atomic
+def _plan(build_id: str) -> None:
+    build = lock_build(build_id)
+    build.polls, build.misses = build.polls + 1, 0
+    build.poll_at = next_poll(build)
+    build.save(update_fields=["polls", "misses", "poll_at"])
+
+
+def _missed(build: Build) -> None:
+    """Unknown there: a moment between queue and build, or gone for good."""
+    if build.misses + 1 >= LOST_AFTER:
+        hear(build.pk, News(status=BuildStatus.LOST, source=Source.POLL))
+        Build.objects.filter(pk=build.pk).exclude(status__in=_POLLED).update(poll_at=None)
+        return
+    Build.objects.filter(pk=build.pk).update(
+        misses=build.misses + 1, poll_at=timezone.now() + AFTER_A_MISS
+    )
+
+
+_POLLED = (BuildStatus.QUEUED, BuildStatus.RUNNING)
+
+
+def _failed(build: Build, error: ProviderError) -> None:
+    """Not a word about the build: ask again later."""
+    pause = AFTER_A_FAILURE
+    if error.outcome is Outcome.CREDENTIALS:
+        pause = AFTER_A_REFUSAL
+        import_string(settings.CREDENTIALS_REFUSED)(
+            tenant=build.tenant,
+            integration_id=build.release_pipeline.pipeline_id,
+            error=error,
+        )
+    elif error.retry_after:
+        pause = timedelta(seconds=error.retry_after)
+    Build.objects.filter(pk=build.pk).update(poll_at=timezone.now() + pause)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+
+from delivr.secrets import SecretTextField
+
+if TYPE_CHECKING:
+    from delivr.audit.models import AuditEvent
+    from delivr.tenants.models import Tenant, User
+
+SYSTEM = "delivr"
+
+
+def record(
+    *,
+    tenant: Tenant,
+    actor: User | None,
+    action: str,
+    subject: models.Model | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> AuditEvent:
+    """Write one audit row in the caller's transaction. `changes` holds no secret (`changed`)."""
+    from delivr.audit.models import AuditEvent
+
+    return AuditEvent.objects.create(
+        tenant=tenant,
+        actor=actor,
+        actor_label=actor.email if actor else SYSTEM,
+        action=action,
+        subject_id=str(subject.pk) if subject else "",
+        subject_label=str(subject)[:200] if subject else "",
+        changes=dict(changes or {}),
+    )
+
+
+def difference(before: models.Model, after: Mapping[str, Any]) -> dict[str, Any]:
+    """`{field: [old, new]}` of what `after` changes in `before`; a secret is just "changed"."""
+    changes: dict[str, Any] = {}
+    for name, value in after.items():
+        field = before._meta.get_field(name)
+        if isinstance(field, SecretTextField):
+            if value:
+                changes[name] = "changed"
+        elif (old := getattr(before, name)) != value:
+            changes[name] = [_plain(old), _plain(value)]
+    return changes
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, models.Model):
+        return value.pk
+    return value if isinstance(value, str | int | bool | list | dict | None) else str(value)

@@ -1,0 +1,48 @@
+"""The doorbell: asks some worker to look at a row soon. Losing a ring costs only time.
+
+A job has a name, a function that does it for one id, and a function that lists the ids that are
+due (`settings.JOBS`). With a broker a ring is a Celery message; without one the sweeper finds the
+row by itself within a tick.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+
+from celery import shared_task
+from django.conf import settings
+from django.db import transaction
+from django.utils.module_loading import import_string
+
+log = logging.getLogger(__name__)
+
+
+@functools.cache
+def job(name: str) -> Callable[[str], None]:
+    """The function that does the job `name` for one id."""
+    function: Callable[[str], None] = import_string(settings.JOBS[name]["run"])
+    return function
+
+
+@shared_task(name="delivr.answer", ignore_result=True)  # type: ignore[untyped-decorator]
+def answer(name: str, row_id: str) -> None:
+    job(name)(row_id)
+
+
+def ring(name: str, row_id: str) -> bool:
+    """Ring now, without ever failing or waiting long. False if nobody could be reached."""
+    if not settings.CELERY_BROKER_URL:
+        return False
+    try:
+        answer.apply_async((name, row_id), retry=False, ignore_result=True)
+    except Exception:  # whatever the broker does, the row stays and the sweeper finds it
+        log.warning("The broker did not take a ring for %s %s.", name, row_id)
+        return False
+    return True
+
+
+def ring_on_commit(name: str, row_id: str) -> None:
+    """Ring once the current transaction is committed."""
+    transaction.on_commit(functools.partial(ring, name, row_id), robust=True)

@@ -1,0 +1,76 @@
+"""What a kind of effect must know: how to send, how to find what was sent, what follows."""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from delivr.effects.models import Effect
+
+LEASE = timedelta(seconds=60)
+CALL = timedelta(seconds=20)
+MARGIN = timedelta(seconds=10)
+
+
+class Postpone(Exception):
+    """Not yet: something that this effect builds on is still on its way."""
+
+    def __init__(self, delay: timedelta) -> None:
+        super().__init__(str(delay))
+        self.delay = delay
+
+
+class Unneeded(Exception):
+    """The effect lost its meaning (its release was cancelled, say): it ends as CANCELLED."""
+
+
+class EffectHandler(ABC):
+    """One kind of effect. `send` and `find` run with no transaction open and may raise
+    ProviderError; `finish` and `gave_up` run inside the transaction that settles the row."""
+
+    base: ClassVar[timedelta] = timedelta(seconds=5)
+    cap: ClassVar[timedelta] = timedelta(minutes=5)
+    max_attempts: ClassVar[int] = 8
+    expires_after: ClassVar[timedelta] = timedelta(hours=1)
+    settle: ClassVar[timedelta] = timedelta(seconds=90)
+    send_again_when_uncertain: ClassVar[bool] = False  # where looking is impossible
+
+    @abstractmethod
+    def send(self, effect: Effect) -> dict[str, Any]:
+        """Do it; return what is worth keeping (ids, addresses)."""
+
+    @abstractmethod
+    def find(self, effect: Effect) -> dict[str, Any] | None:
+        """Look for what an earlier `send` may have done; None if it is not there."""
+
+    def prepare(self, effect: Effect) -> None:
+        """Raise Postpone or Unneeded before anything is sent. Reads only."""
+        return
+
+    def lock(self, effect: Effect) -> None:
+        """Take the row locks of `finish` and `gave_up` (release, pipeline, build; in this order)."""
+        return
+
+    @abstractmethod
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        """Write down what happened and promise what follows."""
+
+    def gave_up(self, effect: Effect) -> None:
+        """Tell the business rows that this will not happen by itself any more."""
+        return
+
+    def revive(self, effect: Effect) -> None:
+        """A person retries a dead effect. Raises ValidationError where that makes no sense."""
+        return
+
+
+@functools.cache
+def handler_for(kind: str) -> EffectHandler:
+    handler: EffectHandler = import_string(settings.EFFECT_HANDLERS[kind])()
+    assert CALL + MARGIN < LEASE < handler.settle, kind  # noqa: S101 # the order all bounds rest on
+    return handler

@@ -1,0 +1,133 @@
+"""The ledger of everything that must happen outside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from delivr.ids import PrefixedIdField
+from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
+
+
+class EffectState(models.TextChoices):
+    PENDING = "PENDING", _("Waiting")
+    LEASED = "LEASED", _("Being sent")
+    DONE = "DONE", _("Done")
+    DEAD = "DEAD", _("Gave up")
+    CANCELLED = "CANCELLED", _("Cancelled")
+
+
+OPEN_STATES = [EffectState.PENDING, EffectState.LEASED]
+
+
+class EffectQuerySet(TenantQuerySet):
+    def open(self) -> Self:
+        return self.filter(state__in=OPEN_STATES)
+
+    def due(self, now: datetime) -> Self:
+        """What may be claimed: pending and due, or held by somebody whose lease ran out."""
+        waiting = Q(state=EffectState.PENDING, next_at__lte=now)
+        abandoned = Q(state=EffectState.LEASED, lease_until__lt=now)
+        return self.filter(waiting | abandoned)
+
+
+class Effect(TenantOwned):
+    """One thing that must happen outside, once: the row is the promise, a task only a doorbell.
+
+    `payload` holds ids and words, never a secret. `dispatched_at` is written before the call:
+    where it is set, the other side may already have done it.
+    """
+
+    id = PrefixedIdField(prefix="eff")
+    kind = models.CharField(max_length=40)
+    integration_id = models.CharField(max_length=40)
+    release_id = models.CharField(max_length=40, blank=True)
+    build_id = models.CharField(max_length=40, blank=True)
+    dedupe_key = models.CharField(max_length=200)
+    payload = models.JSONField(default=dict, blank=True)
+    schema = models.PositiveSmallIntegerField(default=1)
+
+    state = models.CharField(
+        max_length=10, choices=EffectState.choices, default=EffectState.PENDING
+    )
+    next_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_token = models.PositiveIntegerField(default=0)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    rung_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    reconciles = models.PositiveSmallIntegerField(default=0)
+
+    last_error_code = models.CharField(max_length=60, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)
+    last_error_hint = models.CharField(max_length=500, blank=True)
+    result = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    objects = EffectQuerySet.as_manager()
+
+    class Meta:
+        db_table = "effects"
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            unique_per_tenant("effect"),
+            models.UniqueConstraint(fields=["tenant", "dedupe_key"], name="effect_once"),
+            models.CheckConstraint(
+                condition=Q(state__in=EffectState.values), name="effect_state_known"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_at", "id"], name="effect_due", condition=Q(state__in=OPEN_STATES)
+            ),
+            models.Index(fields=["tenant", "-created_at"], name="effect_by_time"),
+            models.Index(fields=["tenant", "release_id"], name="effect_by_release"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.dedupe_key}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+    @property
+    def may_retry(self) -> bool:
+        return self.state == EffectState.DEAD
+
+    @property
+    def may_cancel(self) -> bool:
+        return self.state == EffectState.DEAD or (
+            self.state == EffectState.PENDING and self.dispatched_at is None
+        )
+
+
+class IntegrationHealth(TenantOwned):
+    """What calls to one integration have met lately: it decides whether to call again yet."""
+
+    integration_id = models.CharField(max_length=40)
+    failures = models.PositiveIntegerField(default=0)
+    open_until = models.DateTimeField(null=True, blank=True)
+    rate_limited_until = models.DateTimeField(null=True, blank=True)
+    credentials_refused_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "integration_health"
+        constraints = [
+            unique_per_tenant("integration_health"),
+            models.UniqueConstraint(fields=["tenant", "integration_id"], name="health_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.integration_id
+
+    def blocked_until(self, now: datetime) -> datetime | None:
+        """When the next call may be made; None if now."""
+        later = [t for t in (self.open_until, self.rate_limited_until) if t and t > now]
+        return max(later, default=None)

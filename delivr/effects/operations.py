@@ -1,0 +1,95 @@
+"""Promise an effect; retry or cancel one; let an integration's effects go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from delivr.audit.operations import record
+from delivr.effects import clock
+from delivr.effects.doorbell import ring_on_commit
+from delivr.effects.handlers import handler_for
+from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.tenants.models import Tenant, User
+
+
+def promise(
+    *,
+    tenant: Tenant,
+    kind: str,
+    integration_id: str,
+    dedupe_key: str,
+    release_id: str = "",
+    build_id: str = "",
+    payload: dict[str, Any] | None = None,
+) -> Effect:
+    """Write the promise in the caller's transaction; the same `dedupe_key` promises nothing new."""
+    now = clock.now()
+    effect, created = Effect.objects.get_or_create(
+        tenant=tenant,
+        dedupe_key=dedupe_key,
+        defaults={
+            "kind": kind,
+            "integration_id": integration_id,
+            "release_id": release_id,
+            "build_id": build_id,
+            "payload": payload or {},
+            "next_at": now,
+            "expires_at": now + handler_for(kind).expires_after,
+            "rung_at": now if settings.CELERY_BROKER_URL else None,
+        },
+    )
+    if created:
+        ring_on_commit("effect", effect.pk)
+    return effect
+
+
+@transaction.atomic
+def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
+    """Let a dead effect try again, under the same correlation. Raises ValidationError."""
+    handler_for(effect.kind).lock(effect)
+    effect = Effect.objects.select_for_update().get(pk=effect.pk)
+    if not effect.may_retry:
+        raise ValidationError({"state": [_("Only an effect that gave up can be retried.")]})
+    handler = handler_for(effect.kind)
+    handler.revive(effect)
+    now = clock.now()
+    effect.state, effect.next_at = EffectState.PENDING, now
+    effect.attempts = effect.reconciles = 0
+    effect.expires_at = now + handler.expires_after
+    effect.rung_at = now if settings.CELERY_BROKER_URL else None
+    effect.save()
+    record(tenant=effect.tenant, actor=actor, action="effect.retried", subject=effect)
+    ring_on_commit("effect", effect.pk)
+    return effect
+
+
+@transaction.atomic
+def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
+    """Give an effect up for good. Raises ValidationError while it may be on its way."""
+    effect = Effect.objects.select_for_update().get(pk=effect.pk)
+    if not effect.may_cancel:
+        raise ValidationError({"state": [_("This effect is on its way or already settled.")]})
+    effect.state, effect.done_at = EffectState.CANCELLED, clock.now()
+    effect.save()
+    record(tenant=effect.tenant, actor=actor, action="effect.cancelled", subject=effect)
+    return effect
+
+
+@transaction.atomic
+def resume_integration(*, tenant: Tenant, integration_id: str) -> None:
+    """The integration works again: what waited for it is due now."""
+    IntegrationHealth.objects.for_tenant(tenant).filter(integration_id=integration_id).update(
+        failures=0, open_until=None, rate_limited_until=None, credentials_refused_at=None
+    )
+    waiting = Effect.objects.for_tenant(tenant).filter(
+        integration_id=integration_id, state=EffectState.PENDING
+    )
+    now = clock.now()
+    for effect_id in waiting.values_list("pk", flat=True):
+        ring_on_commit("effect", effect_id)
+    waiting.update(next_at=now, rung_at=None)

@@ -1,0 +1,254 @@
+"""Claim an effect, look before sending again, write ahead, send, settle.
+
+The row is the job. Each step is one short transaction; no transaction is open during a call. Only
+who holds the newest lease token may settle the row: a worker that was frozen is fenced off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils.module_loading import import_string
+
+from delivr.effects import clock
+from delivr.effects.handlers import (
+    CALL,
+    LEASE,
+    MARGIN,
+    EffectHandler,
+    Postpone,
+    Unneeded,
+    handler_for,
+)
+from delivr.effects.health import note_failure, note_success, read_health
+from delivr.effects.models import Effect, EffectState
+from delivr.failures import Outcome, ProviderError
+
+log = logging.getLogger(__name__)
+
+CREDENTIALS_PAUSE = timedelta(hours=1)
+RATE_LIMIT_DEFAULT = timedelta(seconds=30)
+LOOK_AGAIN = timedelta(seconds=2)
+
+
+class Fenced(Exception):
+    """Somebody else holds the row by now: what this worker has is discarded."""
+
+
+def run_effect(effect_id: str) -> None:
+    """Do what the effect promises, if it is due and nobody else is at it. Safe to call twice."""
+    effect = claim(effect_id)
+    if effect is not None:
+        with contextlib.suppress(Fenced):
+            Attempt(effect, handler_for(effect.kind)).run()
+
+
+def claim(effect_id: str) -> Effect | None:
+    """Take the lease by one conditional UPDATE; None if it is not due, or not ours to take."""
+    if settings.EFFECTS_PAUSED:
+        return None
+    now = clock.now()
+    due = Effect.objects.filter(pk=effect_id, kind__in=settings.EFFECT_HANDLERS).due(now)
+    effect = due.first()
+    if effect is None:
+        return None
+    blocked = read_health(effect).blocked_until(now)
+    if blocked:
+        due.update(state=EffectState.PENDING, next_at=blocked, lease_until=None)
+        return None
+    taken = due.update(
+        state=EffectState.LEASED,
+        lease_until=now + LEASE,
+        lease_token=F("lease_token") + 1,
+        attempts=F("attempts") + 1,
+    )
+    return Effect.objects.select_related("tenant").get(pk=effect_id) if taken else None
+
+
+class Attempt:
+    """One claimed attempt at one effect."""
+
+    def __init__(self, effect: Effect, handler: EffectHandler) -> None:
+        self.effect = effect
+        self.handler = handler
+        self.in_doubt = effect.dispatched_at is not None  # an earlier attempt may have done it
+
+    def run(self) -> None:
+        try:
+            self._go()
+        except Postpone as later:
+            self._wait(later.delay, attempts=F("attempts") - 1)
+        except Unneeded:
+            self._settle(EffectState.CANCELLED)
+        except ProviderError as error:
+            self._failed(error)
+        except Fenced:
+            raise
+        except Exception:
+            log.exception("Effect %s met a fault of ours.", self.effect.pk)
+            self._failed(_own_fault())
+
+    def _go(self) -> None:
+        if self.in_doubt:
+            found = self._look()
+            if found is not None:
+                self._finish(found)
+                return
+            if self._must_settle():
+                return
+            self.in_doubt = False
+        self.handler.prepare(self.effect)
+        if self._is_over():
+            return
+        self._write_ahead()
+        result = self.handler.send(self.effect)
+        note_success(self.effect)
+        self._finish(result)
+
+    def _look(self) -> dict[str, Any] | None:
+        """Was it done already? A handler that cannot tell leaves it to a person, or sends again."""
+        try:
+            return self.handler.find(self.effect)
+        except ProviderError as error:
+            if error.code != "cannot_correlate" or not self.handler.send_again_when_uncertain:
+                raise
+            return None
+
+    def _must_settle(self) -> bool:
+        """Absent, but too fresh to be sure: look again when it has had time to appear."""
+        assert self.effect.dispatched_at is not None  # noqa: S101 # asked only then
+        ripe = self.effect.dispatched_at + self.handler.settle
+        if clock.now() >= ripe:
+            return False
+        wait = min(ripe - clock.now(), LOOK_AGAIN * 2**self.effect.reconciles)
+        self._wait(
+            max(wait, LOOK_AGAIN), reconciles=F("reconciles") + 1, attempts=F("attempts") - 1
+        )
+        return True
+
+    def _is_over(self) -> bool:
+        """Too late or too often: better shown to a person than sent now."""
+        if clock.now() >= self.effect.expires_at:
+            self._die("expired", "It could not be sent in time.", "Retry it if it is still wanted.")
+            return True
+        if self.effect.attempts > self.handler.max_attempts:
+            last = self.effect.last_error or "It failed too often."
+            self._die("attempts", last, self.effect.last_error_hint)
+            return True
+        return False
+
+    def _write_ahead(self) -> None:
+        """From here on the other side may have done it. Stop if too little of the lease is left."""
+        now = clock.now()
+        lease_until = self.effect.lease_until
+        if lease_until is None or lease_until - now < CALL + MARGIN:
+            raise Fenced
+        self._update(dispatched_at=now)
+        self.effect.dispatched_at = now
+
+    def _finish(self, result: dict[str, Any]) -> None:
+        with transaction.atomic():
+            self.handler.lock(self.effect)
+            self.handler.finish(self.effect, result)
+            self._update(
+                state=EffectState.DONE,
+                result=result,
+                done_at=clock.now(),
+                lease_until=None,
+                last_error="",
+                last_error_code="",
+                last_error_hint="",
+            )
+
+    def _failed(self, error: ProviderError) -> None:
+        note_failure(self.effect, error)
+        if error.outcome is Outcome.REFUSED:
+            self._die(error.code, error.message, error.hint)
+        elif error.outcome is Outcome.CREDENTIALS:
+            self._pause(error)
+        elif error.outcome is Outcome.RATE_LIMITED:
+            delay = timedelta(seconds=error.retry_after or RATE_LIMIT_DEFAULT.total_seconds())
+            self._wait(delay, attempts=F("attempts") - 1, **self._cleared(), **_words(error))
+        elif error.outcome is Outcome.NOT_SENT:
+            self._again(error, **self._cleared())
+        else:
+            self._again(error)
+
+    def _cleared(self) -> dict[str, Any]:
+        """This attempt surely did nothing; a doubt that an earlier one left stays."""
+        return {} if self.in_doubt else {"dispatched_at": None}
+
+    def _again(self, error: ProviderError, **changes: Any) -> None:
+        if self.effect.attempts >= 2 * self.handler.max_attempts:
+            self._die(error.code, error.message, error.hint)  # not even looking worked
+        else:
+            self._wait(self._jitter(), **changes, **_words(error))
+
+    def _jitter(self) -> timedelta:
+        """Full jitter: anywhere between nothing and the doubling bound."""
+        bound = min(self.handler.cap, self.handler.base * 2 ** (self.effect.attempts - 1))
+        return bound * random.random()  # noqa: S311 # spreads load, guards nothing
+
+    def _pause(self, error: ProviderError) -> None:
+        """The credentials are refused: the effect waits for a person to mend the connection."""
+        self._wait(
+            CREDENTIALS_PAUSE, attempts=F("attempts") - 1, **self._cleared(), **_words(error)
+        )
+        refused = import_string(settings.CREDENTIALS_REFUSED)
+        refused(tenant=self.effect.tenant, integration_id=self.effect.integration_id, error=error)
+
+    def _die(self, code: str, message: str, hint: str) -> None:
+        self._settle(
+            EffectState.DEAD,
+            last_error_code=code,
+            last_error=message[:500],
+            last_error_hint=hint[:500],
+        )
+
+    def _settle(self, state: EffectState, **changes: Any) -> None:
+        with transaction.atomic():
+            self.handler.lock(self.effect)
+            for name, value in changes.items():
+                setattr(self.effect, name, value)
+            self.handler.gave_up(self.effect)
+            self._update(state=state, done_at=clock.now(), lease_until=None, **changes)
+
+    def _wait(self, delay: timedelta, **changes: Any) -> None:
+        self._update(
+            state=EffectState.PENDING,
+            next_at=clock.now() + delay,
+            lease_until=None,
+            rung_at=None,
+            **changes,
+        )
+
+    def _update(self, **changes: Any) -> None:
+        mine = Effect.objects.filter(
+            pk=self.effect.pk, state=EffectState.LEASED, lease_token=self.effect.lease_token
+        )
+        if not mine.update(**changes):
+            raise Fenced
+
+
+def _words(error: ProviderError) -> dict[str, str]:
+    return {
+        "last_error_code": error.code[:60],
+        "last_error": error.message[:500],
+        "last_error_hint": error.hint[:500],
+    }
+
+
+def _own_fault() -> ProviderError:
+    return ProviderError(
+        "internal_error",
+        "delivr met a fault of its own.",
+        "It is tried again; the log has the details.",
+        outcome=Outcome.UNCERTAIN,
+    )

@@ -1,0 +1,130 @@
+"""The sweeper: finds what no doorbell announced, and does the work itself where no broker is.
+
+Any number of sweepers may run: rows are claimed by whoever does them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import close_old_connections, connection, transaction
+from django.utils.module_loading import import_string
+
+from delivr.effects import clock, doorbell
+from delivr.effects.models import Effect
+
+log = logging.getLogger(__name__)
+
+RING_AGAIN = timedelta(seconds=15)
+BATCH = 200
+THREADS = 8
+TICK_WITH_BROKER = 2.0  # seconds; the doorbell is the fast way, this the sure one
+TICK_ALONE = 0.5
+RING_PAUSE = 5.0  # seconds without rings after the broker refused one
+BROKER_PATIENCE = 60.0  # seconds of a dead broker after which the sweeper works itself
+
+
+@transaction.atomic
+def due_effects() -> list[str]:
+    """Ids that are due and were not rung lately; marks them as rung."""
+    now = clock.now()
+    rows = Effect.objects.due(now).exclude(rung_at__gt=now - RING_AGAIN)
+    if connection.features.has_select_for_update_skip_locked:
+        rows = rows.select_for_update(skip_locked=True)
+    ids = list(rows.order_by("next_at").values_list("pk", flat=True)[:BATCH])
+    Effect.objects.filter(pk__in=ids).update(rung_at=now)
+    return ids
+
+
+class Sweeper:
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="sweeper")
+        self.asked: dict[str, float] = {}  # when each kind of job was last asked for
+        self.busy: set[tuple[str, str]] = set()
+        self.lock = threading.Lock()
+        self.stopping = threading.Event()
+        self.broker_died_at: float | None = None
+        self.ring_not_before = 0.0
+        self.tick_seconds = TICK_WITH_BROKER if settings.CELERY_BROKER_URL else TICK_ALONE
+
+    def run(self) -> None:
+        """Tick until `stop()`."""
+        while not self.stopping.wait(self.tick_seconds):
+            try:
+                self.tick()
+            except Exception:
+                log.exception("A tick of the sweeper failed; the next one tries again.")
+            close_old_connections()
+        self.pool.shutdown(wait=True)
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+    def tick(self) -> None:
+        for name, parts in settings.JOBS.items():
+            if time.monotonic() < self.asked.get(name, -math.inf) + parts.get("every", 0):
+                continue
+            self.asked[name] = time.monotonic()
+            for row_id in import_string(parts["due"])():
+                self.give(name, row_id)
+
+    def give(self, name: str, row_id: str) -> None:
+        """To a worker through the broker; to our own threads where none is, or it died."""
+        if settings.CELERY_BROKER_URL and (self._ring(name, row_id) or not self._broker_is_dead()):
+            return
+        with self.lock:
+            if (name, row_id) in self.busy:
+                return
+            self.busy.add((name, row_id))
+        self.pool.submit(self._do, name, row_id)
+
+    def _ring(self, name: str, row_id: str) -> bool:
+        now = time.monotonic()
+        if now < self.ring_not_before:
+            return False
+        if doorbell.ring(name, row_id):
+            self.broker_died_at = None
+            return True
+        self.ring_not_before = now + RING_PAUSE
+        self.broker_died_at = self.broker_died_at or now
+        return False
+
+    def _broker_is_dead(self) -> bool:
+        died = self.broker_died_at
+        return died is not None and time.monotonic() - died > BROKER_PATIENCE
+
+    def _do(self, name: str, row_id: str) -> None:
+        try:
+            doorbell.job(name)(row_id)
+        except Exception:
+            log.exception("The job %s %s failed.", name, row_id)
+        finally:
+            with self.lock:
+                self.busy.discard((name, row_id))
+            close_old_connections()
+
+
+def sweep_until_idle(limit: int = 100) -> int:
+    """Do everything that is due now, here and one after the other; the number of things done.
+
+    For `manage.py sweep --once` and tests.
+    """
+    done = 0
+    for _round in range(limit):
+        found = [
+            (name, row_id)
+            for name, parts in settings.JOBS.items()
+            for row_id in import_string(parts["due"])()
+        ]
+        if not found:
+            return done
+        for name, row_id in found:
+            doorbell.job(name)(row_id)
+            done += 1
+    return done

@@ -1,0 +1,52 @@
+"""Opaque ids with a readable prefix (`rel_…`), made here and never parsed by anybody."""
+
+import base64
+import functools
+import secrets
+import string
+
+from django.db import models
+
+_ALPHABET = string.ascii_letters + string.digits
+ID_LENGTH = 40
+
+
+def random_id(length: int) -> str:
+    """A random string of `length` letters and digits (5.95 bits each)."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def new_id(prefix: str) -> str:
+    """`prefix_` and 16 random characters (95 bits)."""
+    return f"{prefix}_{random_id(16)}"
+
+
+def tenant_id() -> str:
+    """The tenant's id: 10 characters, like `NJEG6wOk7e`."""
+    return random_id(10)
+
+
+def webhook_secret() -> str:
+    """A webhook secret in the form of Standard Webhooks: `whsec_` and 256 bits in base64.
+
+    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+    """
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+class PrefixedIdField(models.CharField):  # type: ignore[type-arg]
+    """A primary key that is filled with `new_id(prefix)` when the object is made."""
+
+    def __init__(self, *args: object, prefix: str = "", **kwargs: object) -> None:
+        self.prefix = prefix
+        kwargs.setdefault("max_length", ID_LENGTH)
+        kwargs.setdefault("primary_key", True)
+        kwargs.setdefault("editable", False)
+        kwargs.setdefault("default", functools.partial(new_id, prefix))
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+
+    def deconstruct(self) -> tuple[str, str, list[object], dict[str, object]]:
+        name, _path, args, kwargs = super().deconstruct()
+        kwargs.pop("default", None)
+        kwargs["prefix"] = self.prefix
+        return name, "delivr.ids.PrefixedIdField", list(args), kwargs

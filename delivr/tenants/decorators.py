@@ -1,0 +1,42 @@
+"""Who may open a page."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import Role
+
+View = Callable[..., HttpResponse]
+
+
+def tenant_required(role: Role = Role.VIEWER, write: Role | None = None) -> Callable[[View], View]:
+    """The page needs a member with at least `role` (403 below); `write` is for any but GET.
+
+    Strangers go to the sign-in page, users without a workspace to the page that makes one.
+    """
+
+    def decorate(view: View) -> View:
+        @login_required
+        @functools.wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            request = cast(TenantRequest, request)
+            if request.membership is None:
+                return redirect("new_workspace")
+            safe = request.method in ("GET", "HEAD", "OPTIONS")
+            needed = role if safe or write is None else write
+            if not request.role.covers(needed):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        guarded.delivr_role = role  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate

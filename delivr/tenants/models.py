@@ -1,0 +1,186 @@
+"""Who works here: users, their workspaces (tenants), roles and API tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from delivr.ids import random_id, tenant_id
+from delivr.secrets import SecretTextField
+
+LAST_USED_RESOLUTION = timedelta(minutes=1)
+
+
+class Role(models.TextChoices):
+    OWNER = "OWNER", _("Owner")
+    ADMIN = "ADMIN", _("Admin")
+    MEMBER = "MEMBER", _("Member")
+    VIEWER = "VIEWER", _("Viewer")
+
+    def covers(self, needed: Role) -> bool:
+        """True where this role may do what `needed` may."""
+        order = [Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER]
+        return order.index(self) >= order.index(needed)
+
+
+class EmailUserManager(UserManager["User"]):
+    """Users are known by their e-mail address; there is no user name."""
+
+    def _create(self, email: str, password: str | None, **extra: Any) -> User:
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        user = self.model(email=self.normalize_email(email).lower(), **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:  # type: ignore[override]
+        return self._create(email, password, **extra)
+
+    def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> User:  # type: ignore[override]
+        return self._create(email, password, is_staff=True, is_superuser=True, **extra)
+
+
+class User(AbstractUser):
+    username = None  # type: ignore[assignment]
+    email = models.EmailField(_("e-mail address"), unique=True)
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects = EmailUserManager()  # type: ignore[misc,assignment]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class Tenant(models.Model):
+    """One workspace: everything else belongs to exactly one of these."""
+
+    id = models.CharField(primary_key=True, max_length=10, default=tenant_id, editable=False)
+    name = models.CharField(max_length=80)
+    skipped_steps = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
+        User, through="Membership", related_name="tenants"
+    )
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TenantQuerySet(models.QuerySet[Any]):
+    def for_tenant(self, tenant: Tenant | str) -> Self:
+        return self.filter(tenant=tenant)
+
+
+class TenantOwned(models.Model):
+    """What belongs to one tenant. `UNIQUE(tenant, id)` is what composite foreign keys point to."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, editable=False, related_name="+")
+    objects: ClassVar[Any] = TenantQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+
+def unique_per_tenant(table: str) -> models.UniqueConstraint:
+    """The constraint that every tenant-owned table carries."""
+    return models.UniqueConstraint(fields=["tenant", "id"], name=f"{table}_tenant_id_uniq")
+
+
+class Membership(TenantOwned):
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["tenant__name", "id"]
+        constraints = [
+            unique_per_tenant("membership"),
+            models.UniqueConstraint(fields=["tenant", "user"], name="membership_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.tenant}"
+
+
+class ApiTokenQuerySet(TenantQuerySet):
+    def find(self, text: str) -> ApiToken | None:
+        """The live token that `text` is, or None. Compared in constant time."""
+        prefix, _sep, rest = text.removeprefix("dlv_").partition("_")
+        token = self.select_related("tenant", "user").filter(key_id=prefix).first()
+        digest = token.digest if token else "0" * 64
+        same = secrets.compare_digest(digest, hash_token(rest))
+        return token if token and same and token.is_live else None
+
+
+def hash_token(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class ApiToken(TenantOwned):
+    """A token of one tenant for scripts: `dlv_<8-character id>_<43 characters>`, stored hashed."""
+
+    key_id = models.CharField(max_length=8, unique=True, default="", editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80, blank=True)
+    role = models.CharField(max_length=10, choices=Role.choices)
+    digest = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ApiTokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [unique_per_tenant("api_token")]
+
+    def __str__(self) -> str:
+        return f"dlv_{self.key_id}_…"
+
+    @property
+    def is_live(self) -> bool:
+        return self.revoked_at is None and self.expires_at > timezone.now()
+
+    def fill(self) -> str:
+        """Make the secret, keep its hash, return the whole token: it is never seen again."""
+        self.key_id, secret = random_id(8), secrets.token_urlsafe(32)
+        self.digest = hash_token(secret)
+        return f"dlv_{self.key_id}_{secret}"
+
+    def touch(self) -> None:
+        """Note the use, at most once a minute."""
+        now = timezone.now()
+        if self.last_used_at is None or now - self.last_used_at > LAST_USED_RESOLUTION:
+            ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)
+
+
+class IdempotentRequest(TenantOwned):
+    """The first answer to a request with an Idempotency-Key, kept for a day. It may hold a secret
+    that is shown once, so it lies encrypted."""
+
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = SecretTextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            unique_per_tenant("idempotent_request"),
+            models.UniqueConstraint(fields=["tenant", "key"], name="idempotency_key_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key

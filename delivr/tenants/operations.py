@@ -1,0 +1,78 @@
+"""What changes workspaces, members and tokens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from delivr.audit.operations import record
+from delivr.tenants.models import ApiToken, Membership, Role, Tenant, User
+
+TOKEN_DAYS, TOKEN_DAYS_MAX = 90, 365
+
+
+@transaction.atomic
+def create_tenant(*, name: str, owner: User) -> Tenant:
+    """A new workspace with its first owner. Raises ValidationError({"name"})."""
+    if not name.strip():
+        raise ValidationError({"name": [_("Give the workspace a name.")]})
+    tenant = Tenant(name=name.strip())
+    tenant.full_clean(exclude=["id"])
+    tenant.save(force_insert=True)
+    Membership.objects.create(tenant=tenant, user=owner, role=Role.OWNER)
+    record(tenant=tenant, actor=owner, action="tenant.created", subject=tenant)
+    return tenant
+
+
+@transaction.atomic
+def create_token(
+    *, tenant: Tenant, user: User, role: str, name: str = "", days: int | None = None
+) -> tuple[ApiToken, str]:
+    """A token and its text, which is shown this once.
+
+    `days` is its life, 1 to 365. Raises ValidationError for a user who is not a member, a role
+    above the user's own, or a life that is too long.
+    """
+    days = TOKEN_DAYS if days is None else days
+    membership = Membership.objects.for_tenant(tenant).filter(user=user).first()
+    errors: dict[str, list[str]] = {}
+    if membership is None:
+        errors["email"] = [_("This user is not a member of the workspace.")]
+    elif role not in Role.values:
+        errors["role"] = [_("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)}]
+    elif not Role(membership.role).covers(Role(role)):
+        errors["role"] = [_("A token cannot have a higher role than its creator.")]
+    if not 1 <= days <= TOKEN_DAYS_MAX:
+        errors["expires_days"] = [_("Choose between 1 and 365 days.")]
+    if errors:
+        raise ValidationError(errors)
+    expires = timezone.now() + timedelta(days=days)
+    token = ApiToken(tenant=tenant, user=user, role=role, name=name, expires_at=expires)
+    text = token.fill()
+    token.save(force_insert=True)
+    record(tenant=tenant, actor=user, action="token.created", subject=token)
+    return token, text
+
+
+@transaction.atomic
+def revoke_token(*, token: ApiToken, actor: User | None) -> ApiToken:
+    """End a token at once; ending it again changes nothing."""
+    if token.revoked_at is None:
+        token.revoked_at = timezone.now()
+        token.save(update_fields=["revoked_at"])
+        record(tenant=token.tenant, actor=actor, action="token.revoked", subject=token)
+    return token
+
+
+@transaction.atomic
+def skip_step(*, tenant: Tenant, step: str, skipped: bool = True) -> Tenant:
+    """Remember that a step of the wizard is skipped (or is not any more)."""
+    tenant = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    steps = set(tenant.skipped_steps)
+    tenant.skipped_steps = sorted(steps | {step} if skipped else steps - {step})
+    tenant.save(update_fields=["skipped_steps"])
+    return tenant

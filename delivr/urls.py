@@ -1,0 +1,22 @@
+from django.contrib import admin
+from django.urls import include, path, re_path
+
+from delivr import gallery, views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("livez", views.livez, name="livez"),
+    path("readyz", views.readyz, name="readyz"),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("design", gallery.ui_gallery, name="ui_gallery"),
+    path("settings/", include("delivr.tenants.urls")),
+    path("", include("integrations.urls")),
+    path("", include("releases.urls")),
+    path("", include("builds.urls")),
+    path("api/v1/", include("integrations.api_urls")),
+    path("api/v1/", include("releases.api_urls")),
+    path("api/v1/", include("builds.api_urls")),
+    path("api/v1/", include("delivr.api_urls")),
+    re_path(r"^api/(?P<path>.*)$", views.api_not_found),
+]

@@ -1,0 +1,53 @@
+"""Pages of no app: the front door, health, errors."""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from delivr.problems import Problem, problem_response
+from delivr.secrets import secret_fields
+
+
+def livez(request: HttpRequest) -> JsonResponse:
+    """The process answers."""
+    return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """The database answers and the keys open what is stored."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        open_one_secret()
+    except Exception:  # whatever it is, the balancer only needs to know that we are not ready
+        return JsonResponse({"status": "unavailable"}, status=503)
+    return JsonResponse({"status": "ok"})
+
+
+def open_one_secret() -> None:
+    """Raises SecretUnreadable if a stored secret (the first of each kind) cannot be opened."""
+    for model in apps.get_models():
+        for field in secret_fields(model):
+            row = model._default_manager.exclude(**{field.name: None}).first()
+            if row is not None:
+                getattr(row, field.name).reveal()
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    return redirect("releases")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The form is too old or comes from elsewhere: in words, as page or as problem."""
+    detail = _("This form is out of date. Reload the page and send it again.")
+    if request.path.startswith("/api/"):
+        return problem_response(request, Problem(403, "csrf", detail))
+    return render(request, "403.html", {"detail": detail}, status=403)
+
+
+def api_not_found(request: HttpRequest, path: str = "") -> JsonResponse:
+    return problem_response(request, Problem(404, "not_found", _("There is no such thing here.")))

@@ -1,0 +1,40 @@
+"""The words of integrations: families, kinds of each, platforms, verification."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Verification(models.TextChoices):
+    PENDING = "PENDING", _("Not verified yet")
+    VALID = "VALID", _("Verified")
+    INVALID = "INVALID", _("Needs attention")
+    EXPIRED = "EXPIRED", _("Expired")
+
+
+class ScmType(models.TextChoices):
+    GITHUB = "GITHUB", "GitHub"
+
+
+class TargetType(models.TextChoices):
+    APP_STORE = "APP_STORE", "App Store"
+    PLAY_STORE = "PLAY_STORE", "Play Store"
+
+
+class PipelineType(models.TextChoices):
+    JENKINS = "JENKINS", "Jenkins"
+
+
+class CommunicationType(models.TextChoices):
+    SLACK = "SLACK", "Slack"
+
+
+class TicketType(models.TextChoices):
+    JIRA = "JIRA", "Jira"
+
+
+class Platform(models.TextChoices):
+    IOS = "IOS", "iOS"
+    ANDROID = "ANDROID", "Android"
+
+
+PLATFORM_OF = {TargetType.APP_STORE: Platform.IOS, TargetType.PLAY_STORE: Platform.ANDROID}

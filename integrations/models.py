@@ -1,0 +1,235 @@
+"""What a tenant has connected: five tables, one per family, as in the customer's document."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from delivr.ids import ID_LENGTH
+from delivr.secrets import SecretTextField
+from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
+from integrations.choices import (
+    PLATFORM_OF,
+    CommunicationType,
+    PipelineType,
+    Platform,
+    ScmType,
+    TargetType,
+    TicketType,
+    Verification,
+)
+
+ID_PREFIX: dict[str, str] = {
+    ScmType.GITHUB: "scm_github",
+    TargetType.APP_STORE: "target_appstore",
+    TargetType.PLAY_STORE: "target_playstore",
+    PipelineType.JENKINS: "pipeline_jenkins",
+    CommunicationType.SLACK: "comm_slack",
+    TicketType.JIRA: "ticket_jira",
+}
+
+
+class ConnectionQuerySet(TenantQuerySet):
+    def for_tenant(self, tenant: Tenant | str) -> Self:
+        """The tenant's connections; what is disconnected is there for old releases only."""
+        return super().for_tenant(tenant).filter(disconnected_at=None)
+
+    def valid(self) -> Self:
+        return self.filter(verification_status=Verification.VALID)
+
+
+class Connection(TenantOwned):
+    """One connected account of somebody else's system; its credentials are `SecretTextField`s."""
+
+    family: ClassVar[str]  # as in the API's paths
+    type_field: ClassVar[str]  # the field that names the provider
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH, editable=False)
+    display_name = models.CharField(_("name"), max_length=80, blank=True)
+    verification_status = models.CharField(
+        max_length=10, choices=Verification.choices, default=Verification.PENDING, editable=False
+    )
+    verification_error = models.CharField(max_length=500, blank=True, editable=False)
+    checks = models.JSONField(default=list, blank=True, editable=False)
+    last_verified_at = models.DateTimeField(null=True, blank=True, editable=False)
+    verify_at = models.DateTimeField(null=True, blank=True, editable=False)
+    disconnected_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ConnectionQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return self.display_name or self.summary
+
+    @property
+    def kind(self) -> str:
+        """The provider's choice, GITHUB say."""
+        return str(getattr(self, self.type_field))
+
+    @property
+    def kind_label(self) -> str:
+        label: str = getattr(self, f"get_{self.type_field}_display")()
+        return label
+
+    @property
+    def id_prefix(self) -> str:
+        return ID_PREFIX[self.kind]
+
+    @classmethod
+    def owns(cls, connection_id: str) -> bool:
+        """True where the id's prefix says that it belongs to this family."""
+        return _BY_PREFIX.get(connection_id.split("_")[0]) is cls
+
+    @property
+    def summary(self) -> str:
+        """What it points at, in few words."""
+        raise NotImplementedError(type(self).__name__)
+
+    @property
+    def is_valid(self) -> bool:
+        return self.verification_status == Verification.VALID
+
+    @property
+    def warnings(self) -> list[dict[str, Any]]:
+        return [c for c in self.checks if not c["ok"] and c["level"] == "WARNING"]
+
+
+class ScmIntegration(Connection):
+    family, type_field = "scm", "scm_type"
+
+    scm_type = models.CharField(max_length=20, choices=ScmType.choices)
+    repository_url = models.CharField(_("repository"), max_length=300)
+    access_token = SecretTextField(_("access token"))
+
+    class Meta(Connection.Meta):
+        db_table = "tenant_scm_integrations"
+        constraints: ClassVar = [unique_per_tenant("scm")]
+
+    @property
+    def summary(self) -> str:
+        return self.repository_url.split("://")[-1]
+
+
+class TargetIntegration(Connection):
+    family, type_field = "targets", "target_type"
+
+    target_type = models.CharField(max_length=20, choices=TargetType.choices)
+    app_identifier = models.CharField(_("app identifier"), max_length=255)
+    apple_issuer_id = models.CharField(_("issuer id"), max_length=64, blank=True)
+    apple_key_id = models.CharField(_("key id"), max_length=32, blank=True)
+    apple_api_key = SecretTextField(_("API key (.p8)"))
+    google_service_account = SecretTextField(_("service account (JSON)"))
+
+    class Meta(Connection.Meta):
+        db_table = "tenant_target_integrations"
+        constraints: ClassVar = [unique_per_tenant("target")]
+
+    @property
+    def summary(self) -> str:
+        return f"{self.kind_label} · {self.app_identifier}"
+
+    @property
+    def platform(self) -> Platform:
+        return PLATFORM_OF[TargetType(self.target_type)]
+
+
+class PipelineIntegration(Connection):
+    family, type_field = "pipelines", "pipeline_type"
+
+    pipeline_type = models.CharField(max_length=20, choices=PipelineType.choices)
+    scm = models.ForeignKey(ScmIntegration, on_delete=models.PROTECT, related_name="pipelines")
+    target = models.ForeignKey(
+        TargetIntegration, on_delete=models.PROTECT, related_name="pipelines"
+    )
+    jenkins_url = models.CharField(_("Jenkins address"), max_length=300, blank=True)
+    jenkins_username = models.CharField(_("user"), max_length=120, blank=True)
+    jenkins_api_token = SecretTextField(_("API token"))
+    jenkins_job_path = models.CharField(_("job"), max_length=300, blank=True)
+    parameters = models.JSONField(_("parameters"), default=dict, blank=True)
+    webhook_secret = SecretTextField()
+    previous_webhook_secret = SecretTextField()
+    previous_webhook_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta(Connection.Meta):
+        db_table = "tenant_pipeline_integrations"
+        constraints: ClassVar = [unique_per_tenant("pipeline")]
+
+    @property
+    def summary(self) -> str:
+        host = self.jenkins_url.split("://")[-1]
+        return f"{host}{self.jenkins_job_path}"
+
+    @property
+    def platform(self) -> Platform:
+        return self.target.platform
+
+
+class CommunicationIntegration(Connection):
+    family, type_field = "communication", "communication_type"
+
+    communication_type = models.CharField(max_length=20, choices=CommunicationType.choices)
+    slack_bot_token = SecretTextField(_("bot token"))
+    slack_channels = models.JSONField(_("channels"), default=list)
+
+    class Meta(Connection.Meta):
+        db_table = "tenant_communication_integrations"
+        constraints: ClassVar = [unique_per_tenant("communication")]
+
+    @property
+    def summary(self) -> str:
+        return f"{self.kind_label} · {', '.join(self.slack_channels)}"
+
+
+class TicketIntegration(Connection):
+    family, type_field = "tickets", "ticket_type"
+
+    ticket_type = models.CharField(max_length=20, choices=TicketType.choices)
+    jira_url = models.CharField(_("Jira address"), max_length=300, blank=True)
+    jira_email = models.CharField(_("e-mail"), max_length=254, blank=True)
+    jira_api_token = SecretTextField(_("API token"))
+    jira_project_key = models.CharField(_("project key"), max_length=40, blank=True)
+
+    class Meta(Connection.Meta):
+        db_table = "tenant_ticket_integrations"
+        constraints: ClassVar = [unique_per_tenant("ticket")]
+
+    @property
+    def summary(self) -> str:
+        return f"{self.jira_url.split('://')[-1]} · {self.jira_project_key}"
+
+
+FAMILIES: dict[str, type[Connection]] = {
+    model.family: model
+    for model in (
+        ScmIntegration,
+        TargetIntegration,
+        PipelineIntegration,
+        CommunicationIntegration,
+        TicketIntegration,
+    )
+}
+
+
+_BY_PREFIX: dict[str, type[Connection]] = {
+    "scm": ScmIntegration,
+    "target": TargetIntegration,
+    "pipeline": PipelineIntegration,
+    "comm": CommunicationIntegration,
+    "ticket": TicketIntegration,
+}
+
+
+def find_connection(*, tenant: Tenant | str, connection_id: str) -> Connection | None:
+    """The tenant's connection of any family by its id, whose prefix tells the table."""
+    model = _BY_PREFIX.get(connection_id.split("_")[0])
+    if model is None:
+        return None
+    found: Connection | None = model.objects.for_tenant(tenant).filter(pk=connection_id).first()
+    return found

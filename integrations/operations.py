@@ -1,0 +1,339 @@
+"""Connect, edit, verify and disconnect: one layer for wizard, API and admin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from delivr import ids
+from delivr.audit.operations import difference, record
+from delivr.effects.operations import resume_integration
+from delivr.failures import ProviderError
+from delivr.outbound import origin
+from delivr.secrets import secret_fields
+from delivr.tenants.models import Tenant, User
+from integrations.choices import Verification
+from integrations.models import FAMILIES, Connection, PipelineIntegration, find_connection
+from integrations.providers.base import Check, Level
+from integrations.providers.fields import ConnectionField
+from integrations.providers.registry import fields_of, provider_class, provider_for
+
+C = TypeVar("C", bound=Connection)
+Errors = dict[str, list[str]]
+
+VERIFY_AGAIN = timedelta(hours=24)
+VERIFY_SOON = timedelta(minutes=5)
+VERIFY_CLAIM = timedelta(minutes=2)
+OLD_SECRET_LIVES = timedelta(hours=24)
+
+
+def connect(
+    model: type[C], *, tenant: Tenant, actor: User | None, kind: str, values: Mapping[str, Any]
+) -> C:
+    """Store a new connection, not verified yet. For a pipeline, `webhook_secret` can be revealed
+    on the object returned. Raises ValidationError with all complaints, by field."""
+    connection = model(tenant=tenant, **{model.type_field: kind})
+    connection.pk = ids.new_id(connection.id_prefix)
+    cleaned = _clean(connection, values, creating=True)
+    return _store_new(connection, cleaned, actor)
+
+
+@transaction.atomic
+def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) -> C:
+    _fill(connection, cleaned)
+    if isinstance(connection, PipelineIntegration):
+        connection.webhook_secret = ids.webhook_secret()
+    connection.full_clean(exclude=["id"])
+    connection.save(force_insert=True)
+    record(
+        tenant=connection.tenant, actor=actor, action="integration.connected", subject=connection
+    )
+    return connection
+
+
+@transaction.atomic
+def edit(connection: C, *, actor: User | None, values: Mapping[str, Any]) -> C:
+    """Change what `values` names; a secret that is missing or empty is kept.
+
+    Anything but a new name asks for a new verification. Changing an address that a stored secret
+    is sent to needs the secret again. Raises ValidationError.
+    """
+    connection = _locked(connection)
+    cleaned = _clean(connection, values, creating=False)
+    changes = difference(connection, cleaned)
+    if not changes:
+        return connection
+    _fill(connection, cleaned)
+    if set(changes) - {"display_name"}:
+        connection.verification_status = Verification.PENDING
+        connection.verification_error = ""
+        connection.checks = []
+    connection.full_clean(exclude=["id"])
+    connection.save()
+    record(
+        tenant=connection.tenant,
+        actor=actor,
+        action="integration.edited",
+        subject=connection,
+        changes=changes,
+    )
+    return connection
+
+
+@transaction.atomic
+def disconnect(connection: Connection, *, actor: User | None) -> None:
+    """Forget the credentials and hide the connection; releases of the past keep referring to it.
+
+    Raises ValidationError({"inUse"}) with the names of what still needs it.
+    """
+    connection = _locked(connection)
+    users = [*_pipelines_using(connection), *import_string(settings.CONNECTION_USERS)(connection)]
+    if users:
+        raise ValidationError(
+            {"inUse": [_("Still used by %(names)s.") % {"names": ", ".join(users)}]}
+        )
+    for field in secret_fields(type(connection)):
+        setattr(connection, field.attname, None)
+    connection.disconnected_at = timezone.now()
+    connection.verification_status = Verification.PENDING
+    connection.verify_at = None
+    connection.save()
+    record(
+        tenant=connection.tenant, actor=actor, action="integration.disconnected", subject=connection
+    )
+
+
+def verify(connection: C, *, actor: User | None = None) -> C:
+    """Try every part of the connection now (network, up to about 20 s) and store what was found.
+
+    Where somebody edited it meanwhile, the findings are dropped: they are about something else.
+    """
+    try:
+        checks: Sequence[Check] = provider_for(connection).verify()
+    except ProviderError as error:
+        checks = [Check.from_error("credentials", error)]
+    return _store_checks(connection, checks, actor)
+
+
+@transaction.atomic
+def _store_checks(connection: C, checks: Sequence[Check], actor: User | None) -> C:
+    fresh = _locked(connection)
+    if fresh.updated_at != connection.updated_at:
+        return fresh
+    bad = [c for c in checks if not c.ok and c.level == Level.ERROR]
+    status = _verdict(fresh, bad)
+    now = timezone.now()
+    passing = bool(bad) and all(c.passing for c in bad)
+    type(fresh).objects.filter(pk=fresh.pk).update(
+        verification_status=status,
+        verification_error=bad[0].message[:500] if bad else "",
+        checks=[asdict(check) for check in checks],
+        last_verified_at=now,
+        verify_at=now + (VERIFY_SOON if passing else VERIFY_AGAIN),
+    )
+    if actor is not None or status != fresh.verification_status:
+        record(
+            tenant=fresh.tenant,
+            actor=actor,
+            action="integration.verified",
+            subject=fresh,
+            changes={"verification_status": [fresh.verification_status, status]},
+        )
+    if status == Verification.VALID:
+        resume_integration(tenant=fresh.tenant, integration_id=fresh.pk)
+    fresh.refresh_from_db()
+    return fresh
+
+
+def _verdict(connection: Connection, bad: Sequence[Check]) -> str:
+    """A passing trouble never turns a verified connection."""
+    if not bad:
+        return Verification.VALID
+    if connection.is_valid and all(check.passing for check in bad):
+        return Verification.VALID
+    if any(check.code.endswith("token_expired") for check in bad):
+        return Verification.EXPIRED
+    return Verification.INVALID
+
+
+def verify_by_id(connection_id: str) -> None:
+    """The job `verify`: check a connection again, by the clock or after a passing trouble."""
+    model = next(m for m in FAMILIES.values() if m.owns(connection_id))
+    connection = model.objects.filter(pk=connection_id, disconnected_at=None).first()
+    if connection is not None:
+        verify(connection)
+
+
+@transaction.atomic
+def due_verifications() -> list[str]:
+    """Ids of connections whose next check is due; each is handed out to one asker."""
+    now, found = timezone.now(), []
+    for model in FAMILIES.values():
+        for pk in model.objects.filter(verify_at__lte=now).values_list("pk", flat=True)[:20]:
+            taken = model.objects.filter(pk=pk, verify_at__lte=now)
+            if taken.update(verify_at=now + VERIFY_CLAIM):
+                found.append(pk)
+    return found
+
+
+@transaction.atomic
+def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderError) -> None:
+    """A call met 401 or 403: the connection needs a person, and says so."""
+    connection = find_connection(tenant=tenant, connection_id=integration_id)
+    if connection is None or not connection.is_valid:
+        return
+    check = Check.from_error("credentials", error)
+    type(connection).objects.filter(pk=connection.pk).update(
+        verification_status=Verification.INVALID,
+        verification_error=error.message[:500],
+        checks=[asdict(check)],
+        verify_at=timezone.now() + VERIFY_SOON,
+    )
+    record(
+        tenant=tenant,
+        actor=None,
+        action="integration.refused",
+        subject=connection,
+        changes={"verification_error": error.message},
+    )
+
+
+@transaction.atomic
+def rotate_webhook_secret(
+    pipeline: PipelineIntegration, *, actor: User | None
+) -> PipelineIntegration:
+    """A new webhook secret; the old one works for 24 hours more."""
+    pipeline = _locked(pipeline)
+    pipeline.previous_webhook_secret = pipeline.webhook_secret.reveal()
+    pipeline.previous_webhook_secret_until = timezone.now() + OLD_SECRET_LIVES
+    pipeline.webhook_secret = ids.webhook_secret()
+    pipeline.save()
+    record(tenant=pipeline.tenant, actor=actor, action="webhook_secret.rotated", subject=pipeline)
+    return pipeline
+
+
+def options(connection: Connection, *, field: str) -> list[dict[str, str]]:
+    """What may be picked for a field, asked of the provider now. Raises ProviderError."""
+    method = next((f.options for f in fields_of(connection.kind) if f.name == field), "")
+    if not method:
+        return []
+    return [asdict(option) for option in getattr(provider_for(connection), method)()]
+
+
+def draft(
+    model: type[C], *, tenant: Tenant, kind: str, values: Mapping[str, Any], stored: C | None
+) -> C:
+    """An unsaved connection of what was entered so far, completed from the stored one: pickers
+    ask the provider with it before anything is saved. Raises ValidationError."""
+    connection = stored or model(tenant=tenant, **{model.type_field: kind})
+    errors: Errors = {}
+    cleaned = {
+        field.name: value
+        for field in fields_of(kind)
+        if values.get(field.name) and (value := _clean_one(field, values[field.name], errors))
+    }
+    if stored is not None:
+        _ask_secret_for_new_address(stored, cleaned, errors)
+    if errors:
+        raise ValidationError(errors)
+    _fill(connection, cleaned)
+    return connection
+
+
+# --- Rules ----------------------------------------------------------------------------------------
+
+
+def _clean(connection: Connection, values: Mapping[str, Any], *, creating: bool) -> dict[str, Any]:
+    """What to store of `values`; all complaints at once. Raises ValidationError."""
+    errors: Errors = {}
+    cleaned: dict[str, Any] = {}
+    for field in fields_of(connection.kind):
+        value = values.get(field.name)
+        if value in (None, "", [], {}):
+            _clean_empty(field, field.name in values, creating, cleaned, errors)
+        else:
+            cleaned[field.name] = _clean_one(field, value, errors)
+    if "display_name" in values:
+        cleaned["display_name"] = str(values["display_name"] or "").strip()
+    if isinstance(connection, PipelineIntegration):
+        _clean_references(connection, values, creating, cleaned, errors)
+    if not creating:
+        _ask_secret_for_new_address(connection, cleaned, errors)
+    if errors:
+        raise ValidationError(errors)
+    return cleaned
+
+
+def _clean_empty(
+    field: ConnectionField, given: bool, creating: bool, cleaned: dict[str, Any], errors: Errors
+) -> None:
+    if field.required and (creating or (given and not field.secret)):
+        errors[field.name] = [_("Fill this in.")]
+    elif given and not field.secret:
+        cleaned[field.name] = {} if field.kind == "mapping" else ""
+
+
+def _clean_one(field: ConnectionField, value: Any, errors: Errors) -> Any:
+    try:
+        return field.clean(value)
+    except ValueError as error:
+        errors[field.name] = [str(error)]
+        return None
+
+
+def _clean_references(
+    pipeline: PipelineIntegration,
+    values: Mapping[str, Any],
+    creating: bool,
+    cleaned: dict[str, Any],
+    errors: Errors,
+) -> None:
+    """A pipeline builds one repository for one target, both of this tenant."""
+    for name, family in (("scm", "scm"), ("target", "targets")):
+        if not creating and name not in values:
+            continue
+        wanted = values.get(name)
+        found = FAMILIES[family].objects.for_tenant(pipeline.tenant).filter(pk=wanted or "").first()
+        if found is None:
+            errors[name] = [_("Fill this in.") if not wanted else _("There is no such connection.")]
+        else:
+            cleaned[name] = found
+
+
+def _ask_secret_for_new_address(
+    connection: Connection, cleaned: Mapping[str, Any], errors: Errors
+) -> None:
+    """A stored secret goes only where it was meant to go."""
+    address = provider_class(connection.kind).address_field
+    if not address or not cleaned.get(address):
+        return
+    if origin(cleaned[address]) == origin(getattr(connection, address)):
+        return
+    for field in fields_of(connection.kind):
+        if field.secret and not cleaned.get(field.name) and field.name not in errors:
+            errors[field.name] = [_("The address changed: enter this again.")]
+
+
+def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
+    for name, value in cleaned.items():
+        setattr(connection, name, value)
+
+
+def _locked(connection: C) -> C:
+    return cast(C, type(connection).objects.select_for_update().get(pk=connection.pk))
+
+
+def _pipelines_using(connection: Connection) -> list[str]:
+    if not hasattr(connection, "pipelines"):
+        return []
+    users = connection.pipelines.filter(disconnected_at=None)
+    return [_("the pipeline %(name)s") % {"name": pipeline} for pipeline in users]

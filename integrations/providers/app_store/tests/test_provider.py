@@ -1,0 +1,152 @@
+import logging
+import time
+
+import jwt
+import pytest
+from django.test import override_settings
+
+from integrations.providers.app_store.provider import AppStore
+from integrations.providers.tests.keys import elliptic, pem, rsa_key
+from integrations.providers.tests.wire import LOGIN_PAGE, Reply, payloads
+
+KEY = pem(elliptic())
+ISSUER = "5a5d0b0c-0000-4000-8000-000000000001"
+payload = payloads(__file__)
+
+
+class HastyAppStore(AppStore):
+    deadline = 0.5
+
+
+@pytest.fixture(autouse=True)
+def app_store_is_here(wire):
+    wire.routes = {"/v1/apps": Reply(payload("apps__exact_and_longer"))}
+    with override_settings(APP_STORE_CONNECT_URL=f"{wire.url}/"):
+        yield
+
+
+def make(kind=AppStore, **changes):
+    given = {
+        "issuer_id": ISSUER,
+        "key_id": "KEY0000001",
+        "api_key": KEY,
+        "app_identifier": "com.example.app",
+    }
+    return kind(**{**given, **changes})
+
+
+def failed(checks):
+    return {check.name: check for check in checks if not check.ok}
+
+
+def test_a_good_connection_passes_every_check_and_names_the_app():
+    checks = make().verify()
+    assert [check.name for check in checks] == ["key", "address", "credentials", "app"]
+    assert failed(checks) == {}
+    assert checks[-1].message == "Example"
+
+
+def test_apple_is_asked_once_with_a_token_that_it_accepts(wire):
+    make().verify()
+    (seen,) = wire.seen
+    kind, token = seen.headers["authorization"].split()
+    claims = jwt.decode(
+        token, elliptic().public_key(), algorithms=["ES256"], audience="appstoreconnect-v1"
+    )
+    assert kind == "Bearer"
+    assert jwt.get_unverified_header(token) == {
+        "alg": "ES256",
+        "kid": "KEY0000001",
+        "typ": "JWT",
+    }
+    assert claims["iss"] == ISSUER
+    assert claims["iat"] < time.time()
+    assert claims["exp"] - claims["iat"] < 20 * 60
+    assert seen.query["filter[bundleId]"] == "com.example.app"
+
+
+def test_a_key_that_cannot_be_read_ends_it_before_anything_is_sent(wire):
+    (check,) = make(api_key=pem(rsa_key())).verify()
+    assert (check.name, check.code) == ("key", "unreadable_key")
+    assert wire.seen == []
+
+
+@pytest.mark.parametrize("answer", ["apps__only_longer", "apps__empty"])
+def test_only_the_exact_identifier_counts(wire, answer):
+    wire.routes["/v1/apps"] = Reply(payload(answer))
+    check = failed(make().verify())["app"]
+    assert check.code == "app_not_visible"
+    assert not check.passing
+
+
+@pytest.mark.parametrize(
+    ("reply", "name", "code", "passing"),
+    [
+        (Reply(payload("error__401"), 401), "credentials", "bad_credentials", False),
+        (Reply(payload("error__403_role"), 403), "credentials", "forbidden", False),
+        (Reply(payload("error__403_agreement"), 403), "credentials", "agreement_missing", False),
+        (Reply(payload("error__429"), 429), "credentials", "rate_limited", True),
+        (Reply({"errors": 5}, 403), "credentials", "forbidden", False),
+        (Reply({"errors": [5]}, 403), "credentials", "forbidden", False),
+        (Reply(status=500), "address", "server_error", True),
+        (Reply(fault="reset"), "address", "reset", True),
+        (LOGIN_PAGE, "address", "garbage", True),
+        (Reply({"data": None}), "address", "garbage", True),
+    ],
+)
+def test_each_failure_is_told_where_it_belongs(wire, reply, name, code, passing):
+    wire.routes["/v1/apps"] = reply
+    (check,) = failed(make().verify()).values()
+    assert (check.name, check.code, check.passing) == (name, code, passing)
+    assert len(wire.seen) == 1
+
+
+@pytest.mark.parametrize("entry", [None, 5, {}, {"attributes": None}, {"attributes": {}}])
+def test_odd_entries_in_the_list_are_passed_over(wire, entry):
+    good = payload("apps__exact_and_longer")["data"]
+    wire.routes["/v1/apps"] = Reply({"data": [entry, *good]})
+    assert failed(make().verify()) == {}
+
+
+def test_an_answer_that_never_comes_is_a_passing_trouble(wire):
+    wire.routes["/v1/apps"] = Reply(fault="hang")
+    check = failed(make(HastyAppStore).verify())["address"]
+    assert (check.code, check.passing) == ("timeout", True)
+
+
+def test_neither_key_nor_token_is_shown_even_if_apple_echoes_them(wire, caplog):
+    caplog.set_level(logging.DEBUG)
+
+    def echo(seen):
+        error = {"code": seen.headers["authorization"], "title": KEY, "detail": KEY}
+        return Reply({"errors": [error]}, status=403)
+
+    wire.routes["/v1/apps"] = echo
+    checks = make().verify()
+    (seen,) = wire.seen
+    shown = repr(checks) + caplog.text
+    assert failed(checks)
+    assert seen.headers["authorization"].split()[1] not in shown
+    assert KEY.splitlines()[1] not in shown
+
+
+def test_a_name_that_echoes_the_key_is_not_shown(wire):
+    found = payload("apps__exact_and_longer")
+    found["data"][1]["attributes"]["name"] = KEY
+    wire.routes["/v1/apps"] = Reply(found)
+    assert KEY.splitlines()[1] not in repr(make().verify())
+
+
+def test_from_connection_reads_the_fields_of_the_model():
+    class Secret:
+        def reveal(self):
+            return KEY
+
+    class Connection:
+        apple_issuer_id = ISSUER
+        apple_key_id = "KEY0000001"
+        apple_api_key = Secret()
+        app_identifier = "com.example.app"
+
+    assert failed(AppStore.from_connection(Connection()).verify()) == {}
+    assert AppStore.platform == "IOS"

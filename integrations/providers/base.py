@@ -1,0 +1,216 @@
+"""What delivr asks of the systems that a tenant connects: one small class per family.
+
+A provider is made for one call and thrown away. It takes plain values (already decrypted), speaks to
+somebody else's system and answers with the frozen dataclasses below, or raises `ProviderError`. It
+knows nothing of rows, tenants or requests.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Protocol, Self
+
+from delivr.failures import Outcome as Outcome
+from delivr.failures import ProviderError as ProviderError
+
+
+class Level(enum.StrEnum):
+    ERROR = "ERROR"
+    WARNING = "WARNING"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that a verification tried. `passing` marks a trouble that may mend itself."""
+
+    name: str
+    ok: bool
+    code: str = "ok"
+    message: str = ""
+    hint: str = ""
+    level: Level = Level.ERROR
+    passing: bool = False
+
+    @classmethod
+    def from_error(cls, name: str, error: ProviderError, *, level: Level = Level.ERROR) -> Self:
+        return cls(
+            name=name,
+            ok=False,
+            code=error.code,
+            message=error.message,
+            hint=error.hint,
+            level=level,
+            passing=error.is_passing,
+        )
+
+
+@dataclass(frozen=True)
+class Option:
+    """One line of a picker: the value to store and the words to show."""
+
+    value: str
+    label: str
+
+
+class BuildStatus(enum.StrEnum):
+    """The words of the contract for a build; the first ones are still moving."""
+
+    PENDING = "PENDING"
+    TRIGGERING = "TRIGGERING"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    UNSTABLE = "UNSTABLE"
+    ABORTED = "ABORTED"
+    TRIGGER_FAILED = "TRIGGER_FAILED"
+    LOST = "LOST"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildState:
+    """What the CI server says of one build now (`number` is None while it waits in the queue)."""
+
+    status: BuildStatus  # QUEUED, RUNNING, SUCCESS, FAILURE, UNSTABLE or ABORTED
+    queue_id: int | None = None
+    number: int | None = None
+    url: str = ""
+    queue_reason: str = ""
+    started_at: datetime | None = None
+    duration_ms: int | None = None
+    estimated_ms: int | None = None
+    artifact_url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildReport:
+    """What a webhook claims, in our words. `status` None: an event that nobody knows."""
+
+    status: BuildStatus | None
+    build_id: str = ""  # our own bld_..., if the sender echoes it
+    queue_id: int | None = None
+    number: int | None = None
+    url: str = ""
+    artifact_url: str = ""
+    phase: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A chat message: `text` is the fallback (plain characters), `blocks` the rich form."""
+
+    text: str
+    blocks: Sequence[Mapping[str, Any]] = ()
+    thread: str = ""  # the id (`ts`) of the message it answers
+    broadcast: bool = False  # show a thread's answer in the channel too
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostedMessage:
+    channel: str
+    id: str  # Slack's `ts`
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    key: str
+    url: str
+
+
+class SecretValue(Protocol):
+    def reveal(self) -> str: ...
+
+
+class Provider(ABC):
+    """What every family shares."""
+
+    label: ClassVar[str]  # "Jenkins", as people write it
+    secret_fields: ClassVar[tuple[str, ...]]  # model fields that hold secrets
+    address_field: ClassVar[str | None] = None  # the model field with the URL secrets are sent to
+
+    @classmethod
+    @abstractmethod
+    def from_connection(cls, connection: Any) -> Self:
+        """Decrypt what is needed and make the provider. The only place that calls `.reveal()`."""
+
+    @abstractmethod
+    def verify(self) -> list[Check]:
+        """Try each thing in order, never with a side effect; stop where going on is pointless.
+
+        Never raises ProviderError: a failure is a Check.
+        """
+
+
+class ScmProvider(Provider):
+    @abstractmethod
+    def repositories(self) -> list[Option]: ...
+
+
+class CiProvider(Provider):
+    """A CI server. Correlation: the build carries our own id, so a lost answer is found again."""
+
+    @abstractmethod
+    def jobs(self) -> list[Option]: ...
+
+    @abstractmethod
+    def trigger(self, *, build_id: str, parameters: Mapping[str, str]) -> BuildState:
+        """Start one build. Returns QUEUED with its queue id (or already its number)."""
+
+    @abstractmethod
+    def find(self, *, build_id: str, parameters: Mapping[str, str], since: datetime) -> BuildState | None:
+        """Look for a build whose trigger's answer was lost; None when it is surely not there.
+
+        Raises ProviderError(code="cannot_correlate", REFUSED) where the job does not carry our id.
+        """
+
+    @abstractmethod
+    def read(self, *, queue_id: int | None, number: int | None, build_id: str) -> BuildState | None:
+        """The truth about one build; None when the server does not know it (any more)."""
+
+    @abstractmethod
+    def cancel(self, *, queue_id: int | None, number: int | None) -> None:
+        """Stop it, queued or running. No error if it already ended."""
+
+
+class StoreProvider(Provider):
+    platform: ClassVar[str]  # IOS or ANDROID
+
+
+class ChatProvider(Provider):
+    @abstractmethod
+    def channels(self) -> list[Option]: ...
+
+    @abstractmethod
+    def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage: ...
+
+    @abstractmethod
+    def find(
+        self, *, channel: str, correlation: str, since: datetime, thread: str = ""
+    ) -> PostedMessage | None:
+        """Look for a message (in a thread, if given) whose answer was lost. Raises ProviderError(code="cannot_correlate")
+        where the token may not read history."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epic:
+    summary: str
+    description: str = ""
+    labels: Sequence[str] = field(default_factory=tuple)
+
+
+class TicketProvider(Provider):
+    @abstractmethod
+    def projects(self) -> list[Option]: ...
+
+    @abstractmethod
+    def create_epic(self, *, epic: Epic, correlation: str) -> Ticket: ...
+
+    @abstractmethod
+    def find_epic(self, *, correlation: str) -> Ticket | None: ...

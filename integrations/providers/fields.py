@@ -1,0 +1,75 @@
+"""What a provider asks of a person: declared once, rendered by the form and by the API alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from delivr.outbound import OutboundError, check_url
+
+Words = str | Promise
+MAX_TEXT = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConnectionField:
+    """One field of a connection, named as on the model.
+
+    `clean` takes what was entered and returns what is stored; it raises ValueError with a
+    sentence for a person. `options` names the provider's method that lists what may be picked.
+    """
+
+    name: str
+    label: Words
+    help: Words = ""
+    placeholder: str = ""
+    required: bool = True
+    secret: bool = False
+    kind: str = "text"  # text, textarea, list (of text), mapping (text to text)
+    clean: Callable[[Any], Any] = field(default=lambda value: value)
+    options: str = ""
+
+
+Fields = Sequence[ConnectionField]
+
+
+def clean_address(value: str) -> str:
+    """An http(s) address without trailing slash, query or user name. Raises ValueError."""
+    text = value.strip().rstrip("/")
+    if "://" not in text:
+        text = f"https://{text}"
+    parts = urlsplit(text)
+    if parts.query or parts.fragment:
+        raise ValueError(_("Enter the address without what follows ? or #."))
+    try:
+        check_url(text)
+    except OutboundError as error:
+        raise ValueError(" ".join(filter(None, [error.message, error.hint]))) from None
+    return text
+
+
+def one_line(value: str) -> str:
+    """Text without line breaks or control characters. Raises ValueError."""
+    text = value.strip()
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise ValueError(_("Line breaks and control characters are not allowed here."))
+    return text
+
+
+def matching(pattern: str, words: Words) -> Callable[[str], str]:
+    """A cleaner that wants the whole of the text to match `pattern`, or complains in `words`."""
+    compiled = re.compile(pattern)
+
+    def clean(value: str) -> str:
+        text = one_line(value)
+        if not compiled.fullmatch(text):
+            raise ValueError(str(words))
+        return text
+
+    return clean

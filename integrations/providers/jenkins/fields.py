@@ -1,0 +1,66 @@
+import re
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from integrations.providers.fields import ConnectionField, clean_address, one_line
+from integrations.providers.jenkins.paths import normalise_job_path
+
+OURS = ("VERSION", "BRANCH", "DELIVR_BUILD_ID")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+MAX_PARAMETERS = 50
+
+
+def clean_parameters(value: Any) -> dict[str, str]:
+    """The pipeline's own parameters: names and one-line values, none of the three that delivr
+    sets."""
+    parameters = {str(name).strip(): str(text) for name, text in value.items()}
+    if taken := sorted(set(parameters) & set(OURS)):
+        raise ValueError(
+            _("delivr sets %(names)s itself: leave it out.") % {"names": ", ".join(taken)}
+        )
+    if len(parameters) > MAX_PARAMETERS:
+        raise ValueError(_("At most %(most)d parameters.") % {"most": MAX_PARAMETERS})
+    for name, text in parameters.items():
+        if not _NAME.fullmatch(name):
+            raise ValueError(_("“%(name)s” is not a parameter's name.") % {"name": name})
+        one_line(text)
+    return parameters
+
+
+FIELDS = (
+    ConnectionField(
+        name="jenkins_url",
+        label=gettext_lazy("Jenkins address"),
+        placeholder="https://jenkins.example.com",
+        clean=clean_address,
+    ),
+    ConnectionField(name="jenkins_username", label=gettext_lazy("User"), clean=one_line),
+    ConnectionField(
+        name="jenkins_api_token",
+        label=gettext_lazy("API token"),
+        help=gettext_lazy("Made in Jenkins under the user's Security page; not the password."),
+        secret=True,
+        clean=one_line,
+    ),
+    ConnectionField(
+        name="jenkins_job_path",
+        label=gettext_lazy("Job"),
+        help=gettext_lazy("As in the job's address: /job/mobile/job/ios, or mobile/ios."),
+        placeholder="/job/ios-prod",
+        clean=normalise_job_path,
+        options="jobs",
+    ),
+    ConnectionField(
+        name="parameters",
+        label=gettext_lazy("Own parameters"),
+        help=gettext_lazy(
+            "One NAME=value a line, sent with each build beside VERSION, BRANCH and "
+            "DELIVR_BUILD_ID."
+        ),
+        required=False,
+        kind="mapping",
+        clean=clean_parameters,
+    ),
+)

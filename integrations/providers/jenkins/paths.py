@@ -1,0 +1,68 @@
+"""Where a job lies: `/job/<segment>/job/<segment>`, each segment percent-encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote, unquote
+
+MAX_PATH = 500
+# A name that Jenkins itself refuses (jenkins.model.Jenkins.checkGoodName), but for the "%" that
+# multibranch projects put into the names of their branches.
+_NEVER_IN_NAMES = set('?*/\\!@#$^&|<>[]:;"')
+_EXAMPLE = "Enter the job like /job/mobile/job/ios, or mobile/ios."
+
+
+def normalise_job_path(path: str) -> str:
+    """`/job/mobile/job/ios` from what a person entered: `mobile/ios`, `job/mobile/job/ios/` …
+
+    A path with `job` parts is taken as it stands in a browser's address, percent-encoded; one
+    without is a full name. Raises ValueError with a sentence for a person.
+    """
+    text = path.strip()
+    if "://" in text or text.startswith("//"):
+        raise ValueError(f"Enter the job's path only, without the address of Jenkins. {_EXAMPLE}")
+    if not text.strip("/") or len(text) > MAX_PATH:
+        raise ValueError(f"The job's path is empty or too long. {_EXAMPLE}")
+    segments = text.strip("/").split("/")
+    names = _names_of_url(segments) if _is_url_form(segments) else segments
+    return "".join(f"/job/{quote(_checked(name), safe='')}" for name in names)
+
+
+def full_name(job_path: str) -> str:
+    """`mobile/ios`, as people read it, from a normalised path; a branch keeps its slash."""
+    return "/".join(unquote(unquote(part)) for part in job_path.split("/job/") if part)
+
+
+def path_of_task(url: object) -> str:
+    """The normalised job path in the URL that Jenkins gives for a job; "" where there is none.
+
+    Its host and context path are not looked at: behind a proxy they are often wrong.
+    """
+    if not isinstance(url, str) or "/job/" not in url:
+        return ""
+    try:
+        return normalise_job_path("/job/" + url.partition("/job/")[2])
+    except ValueError:
+        return ""
+
+
+def _is_url_form(segments: Sequence[str]) -> bool:
+    return segments[0] == "job" or (segments[0] == "view" and "job" in segments[2:])
+
+
+def _names_of_url(segments: Sequence[str]) -> list[str]:
+    """The decoded names in `job/a/view/x/job/b`; views are only a way to look at jobs."""
+    pairs = list(zip(segments[::2], segments[1::2], strict=False))
+    if len(segments) % 2 or any(kind not in ("job", "view") for kind, _ in pairs):
+        raise ValueError(f"The job's path does not lead to a job. {_EXAMPLE}")
+    return [unquote(name, errors="strict") for kind, name in pairs if kind == "job"]
+
+
+def _checked(name: str) -> str:
+    if name in (".", "..") or not name.strip() or unquote(name) in (".", ".."):
+        raise ValueError(f"The job's path has an empty or relative part. {_EXAMPLE}")
+    bad = sorted({c for c in name if c in _NEVER_IN_NAMES or ord(c) < 32 or ord(c) == 127})
+    if bad:
+        shown = " ".join(c if c.isprintable() else "a control character" for c in bad)
+        raise ValueError(f"A job's name cannot have {shown}. {_EXAMPLE}")
+    return name

@@ -1,0 +1,57 @@
+import pytest
+
+from integrations.providers.jira.addresses import Cloud, site_url
+from integrations.providers.jira.adf import document
+
+
+@pytest.mark.parametrize(
+    ("entered", "site"),
+    [
+        ("dream11.atlassian.net", "https://dream11.atlassian.net"),
+        (" https://dream11.atlassian.net/ ", "https://dream11.atlassian.net"),
+        ("http://dream11.atlassian.net", "https://dream11.atlassian.net"),
+        ("https://dream11.atlassian.net/jira/software/projects/X", "https://dream11.atlassian.net"),
+        ("http://127.0.0.1:8091/jira/", "http://127.0.0.1:8091/jira"),
+        ("http://[broken", "http://[broken"),
+    ],
+)
+def test_the_site_is_read_from_what_people_enter(entered, site):
+    assert site_url(entered) == site
+
+
+@pytest.mark.parametrize(
+    ("site", "is_atlassians"),
+    [
+        ("https://x.atlassian.net", True),
+        ("https://x.atlassian.net.evil.example", False),
+        ("https://evil.example/.atlassian.net", False),
+        ("https://evilatlassian.net", False),
+    ],
+)
+def test_only_atlassians_own_sites_have_the_gateway(site, is_atlassians):
+    assert Cloud().hosts(site) is is_atlassians
+
+
+def test_paragraphs_and_lines_are_kept():
+    first, second = document("one\ntwo\n\nthree")["content"]
+    assert [node["type"] for node in first["content"]] == ["text", "hardBreak", "text"]
+    assert second["content"] == [{"type": "text", "text": "three"}]
+
+
+def test_markup_stays_text():
+    text = "h1. *bold* [link|javascript:alert(1)] {html}<b>"
+    assert document(text)["content"][0]["content"] == [{"type": "text", "text": text}]
+
+
+def test_addresses_become_links_without_the_full_stop_behind_them():
+    nodes = document("See https://delivr.example.com/releases/1.")["content"][0]["content"]
+    address = "https://delivr.example.com/releases/1"
+    assert nodes == [
+        {"type": "text", "text": "See "},
+        {"type": "text", "text": address, "marks": [{"type": "link", "attrs": {"href": address}}]},
+        {"type": "text", "text": "."},
+    ]
+
+
+def test_no_text_is_an_empty_document():
+    assert document(" \n ") == {"type": "doc", "version": 1, "content": []}

@@ -1,0 +1,66 @@
+"""Which provider stands behind which choice: one dict per family, loaded on first use.
+
+`provider.py` of each folder holds the class, `fields.py` what it asks of a person.
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib import import_module
+from typing import Any
+
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from delivr.failures import Outcome, ProviderError
+from delivr.secrets import SecretUnreadable
+from integrations.choices import (
+    CommunicationType,
+    PipelineType,
+    ScmType,
+    TargetType,
+    TicketType,
+)
+from integrations.providers.base import Provider
+from integrations.providers.fields import Fields
+
+_HERE = "integrations.providers"
+SCM = {ScmType.GITHUB: f"{_HERE}.github.provider.GitHub"}
+TARGETS = {
+    TargetType.APP_STORE: f"{_HERE}.app_store.provider.AppStore",
+    TargetType.PLAY_STORE: f"{_HERE}.play_store.provider.PlayStore",
+}
+PIPELINES = {PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins"}
+COMMUNICATION = {CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack"}
+TICKETS = {TicketType.JIRA: f"{_HERE}.jira.provider.Jira"}
+
+PROVIDERS: dict[str, str] = {**SCM, **TARGETS, **PIPELINES, **COMMUNICATION, **TICKETS}
+
+
+@functools.cache
+def provider_class(kind: str) -> type[Provider]:
+    loaded: type[Provider] = import_string(PROVIDERS[kind])
+    return loaded
+
+
+@functools.cache
+def fields_of(kind: str) -> Fields:
+    """What a connection of this kind is made of, in the order in which it is asked."""
+    package = PROVIDERS[kind].rsplit(".", 2)[0]
+    fields: Fields = import_module(f"{package}.fields").FIELDS
+    return fields
+
+
+def provider_for(connection: Any) -> Any:
+    """The provider that speaks for a connection. Raises ProviderError if its secret is unreadable
+    or gone."""
+    try:
+        return provider_class(connection.kind).from_connection(connection)
+    except (SecretUnreadable, AttributeError) as error:
+        lost = error if isinstance(error, SecretUnreadable) else _("A credential is missing.")
+    raise ProviderError(
+        "secret_unreadable",
+        str(lost),
+        _("Enter the credentials of this connection again."),
+        outcome=Outcome.CREDENTIALS,
+    )

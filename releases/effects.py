@@ -1,0 +1,152 @@
+"""How a release's messages and epics are sent, found again and written down."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from delivr.effects import clock
+from delivr.effects.doorbell import ring_on_commit
+from delivr.effects.handlers import EffectHandler, Postpone
+from delivr.effects.models import Effect, EffectState
+from delivr.failures import Outcome, ProviderError
+from integrations.models import CommunicationIntegration, TicketIntegration
+from integrations.providers.base import Epic, PostedMessage, Ticket
+from integrations.providers.registry import provider_for
+from releases.models import Release, ReleaseTarget
+from releases.notices import Notice, render
+
+
+def connection_of(effect: Effect, model: type[Any]) -> Any:
+    """The connection that an effect goes through. Raises ProviderError if it is gone."""
+    found = model.objects.for_tenant(effect.tenant_id).filter(pk=effect.integration_id).first()
+    if found is None:
+        raise ProviderError(
+            "disconnected",
+            "The connection was removed.",
+            "Connect it again, or cancel this.",
+            outcome=Outcome.REFUSED,
+        )
+    return found
+
+
+def release_of(effect: Effect) -> Release:
+    found: Release = Release.objects.for_tenant(effect.tenant_id).get(pk=effect.release_id)
+    return found
+
+
+class PostMessage(EffectHandler):
+    """One chat message to one channel; a release's messages go out in the order of the promises,
+    into the thread of its first one."""
+
+    cap = timedelta(minutes=15)
+    max_attempts = 20
+    expires_after = timedelta(hours=6)
+    send_again_when_uncertain = True  # where history cannot be read, at least once
+
+    def prepare(self, effect: Effect) -> None:
+        if self._earlier(effect).open().exists():
+            raise Postpone(timedelta(seconds=1))
+
+    def send(self, effect: Effect) -> dict[str, Any]:
+        slack = provider_for(connection_of(effect, CommunicationIntegration))
+        message = render(
+            release_of(effect),
+            Notice(effect.payload["notice"]),
+            effect.payload["words"],
+            thread=self._thread(effect),
+        )
+        posted = slack.post(
+            channel=effect.payload["channel"], message=message, correlation=effect.pk
+        )
+        return self._result(posted)
+
+    def find(self, effect: Effect) -> dict[str, Any] | None:
+        slack = provider_for(connection_of(effect, CommunicationIntegration))
+        found = slack.find(
+            channel=effect.payload["channel"],
+            correlation=effect.pk,
+            since=effect.created_at,
+            thread=self._thread(effect),
+        )
+        return self._result(found) if found else None
+
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        self._let_next_go(effect)
+
+    def gave_up(self, effect: Effect) -> None:
+        self._let_next_go(effect)
+
+    def _result(self, posted: PostedMessage) -> dict[str, Any]:
+        return {"ts": posted.id, "url": posted.url}
+
+    def _channel(self, effect: Effect) -> Any:
+        return Effect.objects.for_tenant(effect.tenant_id).filter(
+            kind=effect.kind,
+            release_id=effect.release_id,
+            payload__channel=effect.payload["channel"],
+        )
+
+    def _earlier(self, effect: Effect) -> Any:
+        return self._channel(effect).filter(created_at__lt=effect.created_at)
+
+    def _thread(self, effect: Effect) -> str:
+        """The release's first message in this channel, if it got there."""
+        first = (
+            self._earlier(effect)
+            .filter(payload__notice=Notice.RELEASE_CREATED, state=EffectState.DONE)
+            .first()
+        )
+        return first.result.get("ts", "") if first else ""
+
+    def _let_next_go(self, effect: Effect) -> None:
+        """The message behind this one need not wait out its postponement."""
+        waiting = self._channel(effect).filter(
+            state=EffectState.PENDING, created_at__gt=effect.created_at, last_error_code=""
+        )
+        following = waiting.order_by("created_at").first()
+        if following is not None:
+            Effect.objects.filter(pk=following.pk).update(next_at=clock.now(), rung_at=None)
+            ring_on_commit("effect", following.pk)
+
+
+class CreateEpic(EffectHandler):
+    """One Jira epic for one target of a release."""
+
+    cap = timedelta(minutes=30)
+    max_attempts = 30
+    expires_after = timedelta(hours=24)
+    settle = timedelta(seconds=180)  # Jira's search lags behind what was created
+
+    def send(self, effect: Effect) -> dict[str, Any]:
+        jira = provider_for(connection_of(effect, TicketIntegration))
+        return self._result(jira.create_epic(epic=self._epic(effect), correlation=effect.pk))
+
+    def find(self, effect: Effect) -> dict[str, Any] | None:
+        jira = provider_for(connection_of(effect, TicketIntegration))
+        found = jira.find_epic(correlation=effect.pk)
+        return self._result(found) if found else None
+
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        self._target(effect).update(epic_key=result["key"], epic_url=result["url"])
+
+    def _result(self, ticket: Ticket) -> dict[str, Any]:
+        return {"key": ticket.key, "url": ticket.url}
+
+    def _target(self, effect: Effect) -> Any:
+        return ReleaseTarget.objects.for_tenant(effect.tenant_id).filter(
+            release_id=effect.release_id, target_id=effect.payload["target"]
+        )
+
+    def _epic(self, effect: Effect) -> Epic:
+        release = release_of(effect)
+        target = self._target(effect).select_related("target").get().target
+        platform = target.platform.label
+        return Epic(
+            summary=f"Release {release.version}: {platform}",
+            description=(
+                f"{platform} release {release.version} of {target.app_identifier}, "
+                f"built from {release.branch}."
+            ),
+            labels=("delivr",),
+        )

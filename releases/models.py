@@ -1,0 +1,190 @@
+"""A release refers to connections; its pipelines carry the state of their newest build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from delivr.ids import PrefixedIdField
+from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
+from integrations.choices import Platform
+from integrations.models import (
+    CommunicationIntegration,
+    PipelineIntegration,
+    ScmIntegration,
+    TargetIntegration,
+    TicketIntegration,
+)
+from integrations.providers.base import BuildStatus
+
+if TYPE_CHECKING:
+    from django.db.models.fields.related_descriptors import RelatedManager
+
+
+class ReleaseStatus(models.TextChoices):
+    KICKOFF_PENDING = "KICKOFF_PENDING", _("Waiting for the first build")
+    BUILDING = "BUILDING", _("Building")
+    BUILD_COMPLETE = "BUILD_COMPLETE", _("Ready for submission")
+    BUILD_FAILED = "BUILD_FAILED", _("A build failed")
+    CANCELLED = "CANCELLED", _("Cancelled")
+
+
+BUILD_STATUS_CHOICES = [(status.value, status.value) for status in BuildStatus]
+MOVING = (BuildStatus.TRIGGERING, BuildStatus.QUEUED, BuildStatus.RUNNING)
+FAILED = (
+    BuildStatus.FAILURE,
+    BuildStatus.UNSTABLE,
+    BuildStatus.ABORTED,
+    BuildStatus.TRIGGER_FAILED,
+    BuildStatus.LOST,
+    BuildStatus.CANCELLED,
+)
+FINISHED_RELEASES = (ReleaseStatus.BUILD_COMPLETE, ReleaseStatus.CANCELLED)
+
+
+class ReleaseQuerySet(TenantQuerySet):
+    def unfinished(self) -> Self:
+        return self.exclude(status__in=FINISHED_RELEASES)
+
+    def with_everything(self) -> Self:
+        """The release with all its integrations, builds and their history: a constant number of
+        queries, however many of each there are."""
+        return self.select_related(
+            "tenant", "scm", "communication", "ticket", "created_by"
+        ).prefetch_related(
+            "targets__target",
+            "pipelines__pipeline__target",
+            "pipelines__builds__events",
+            "pipelines__builds__started_by",
+        )
+
+    def with_pipelines(self) -> Self:
+        """What a line of the list shows."""
+        return self.select_related("created_by").prefetch_related("pipelines")
+
+
+class Release(TenantOwned):
+    id = PrefixedIdField(prefix="rel")
+    version = models.CharField(max_length=64)
+    branch = models.CharField(max_length=255)
+    scm = models.ForeignKey(ScmIntegration, on_delete=models.PROTECT, related_name="releases")
+    communication = models.ForeignKey(
+        CommunicationIntegration,
+        on_delete=models.PROTECT,
+        related_name="releases",
+        null=True,
+        blank=True,
+    )
+    ticket = models.ForeignKey(
+        TicketIntegration, on_delete=models.PROTECT, related_name="releases", null=True, blank=True
+    )
+    status = models.CharField(
+        max_length=20, choices=ReleaseStatus.choices, default=ReleaseStatus.KICKOFF_PENDING
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ReleaseQuerySet.as_manager()
+
+    if TYPE_CHECKING:
+        targets: RelatedManager[ReleaseTarget]
+        pipelines: RelatedManager[ReleasePipeline]
+
+    class Meta:
+        db_table = "releases"
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            unique_per_tenant("release"),
+            models.UniqueConstraint(
+                fields=["tenant", "version"],
+                name="release_version_once",
+                violation_error_message=_("This version already exists."),
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=ReleaseStatus.values), name="release_status_known"
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "-created_at"], name="release_by_time")]
+
+    def __str__(self) -> str:
+        return self.version
+
+    @property
+    def is_moving(self) -> bool:
+        return any(p.build_status in MOVING for p in self.pipelines.all())
+
+
+class ReleaseTarget(TenantOwned):
+    """A store that the release goes to, and its epic, once Jira has one."""
+
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="targets")
+    target = models.ForeignKey(
+        TargetIntegration, on_delete=models.PROTECT, related_name="release_targets"
+    )
+    epic_key = models.CharField(max_length=60, blank=True)
+    epic_url = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        db_table = "release_targets"
+        ordering = ["id"]
+        constraints = [
+            unique_per_tenant("release_target"),
+            models.UniqueConstraint(fields=["release", "target"], name="release_target_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.release} → {self.target}"
+
+
+class ReleasePipeline(TenantOwned):
+    """A pipeline of the release. The job and its parameters are those of the day the release was
+    made; `triggered` to `artifact_url` mirror the newest build and are written by
+    `releases.operations.mirror_build` alone."""
+
+    release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="pipelines")
+    pipeline = models.ForeignKey(
+        PipelineIntegration, on_delete=models.PROTECT, related_name="release_pipelines"
+    )
+    platform = models.CharField(max_length=10, choices=Platform.choices)
+    job_path = models.CharField(max_length=300)
+    parameters = models.JSONField(default=dict, blank=True)
+
+    triggered = models.BooleanField(default=False)
+    build_number = models.PositiveBigIntegerField(null=True, blank=True)
+    build_url = models.CharField(max_length=500, blank=True)
+    build_status = models.CharField(
+        max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.PENDING
+    )
+    artifact_url = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        db_table = "release_pipelines"
+        ordering = ["id"]
+        constraints = [
+            unique_per_tenant("release_pipeline"),
+            models.UniqueConstraint(fields=["release", "pipeline"], name="release_pipeline_once"),
+            models.CheckConstraint(
+                condition=Q(build_status__in=[s.value for s in BuildStatus]),
+                name="release_pipeline_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.release} {self.get_platform_display()}"
+
+    @property
+    def is_moving(self) -> bool:
+        return self.build_status in MOVING
+
+    @property
+    def needs_build(self) -> bool:
+        """True where a trigger makes sense: never built, or the newest build did not succeed."""
+        return not self.is_moving and self.build_status != BuildStatus.SUCCESS

@@ -1,0 +1,109 @@
+"""What is said in the tenant's channels, and when: one promise per channel."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+
+from delivr.effects.operations import promise
+from integrations.providers.base import Message
+
+if TYPE_CHECKING:
+    from releases.models import Release
+
+
+class Notice(enum.StrEnum):
+    """An event that people are told of; its text is `templates/messages/<value>.txt`."""
+
+    RELEASE_CREATED = "release_created"
+    RELEASE_COMPLETE = "release_complete"
+    RELEASE_FAILED = "release_failed"
+    BUILD_STARTED = "build_started"
+    BUILD_COMPLETE = "build_complete"
+    BUILD_FAILED = "build_failed"
+    BUILD_NOT_STARTED = "build_not_started"
+
+
+# What goes to the whole channel; everything else only into the release's thread.
+BROADCAST = {
+    Notice.RELEASE_COMPLETE,
+    Notice.RELEASE_FAILED,
+    Notice.BUILD_FAILED,
+    Notice.BUILD_NOT_STARTED,
+}
+_KEY_WORD = {
+    Notice.RELEASE_CREATED: "created",
+    Notice.RELEASE_COMPLETE: "complete",
+    Notice.RELEASE_FAILED: "failed",
+    Notice.BUILD_STARTED: "started",
+    Notice.BUILD_COMPLETE: "complete",
+    Notice.BUILD_FAILED: "failed",
+    Notice.BUILD_NOT_STARTED: "not-started",
+}
+
+
+def notify(
+    release: Release,
+    notice: Notice,
+    *,
+    build_id: str = "",
+    cause: str = "",
+    words: dict[str, Any] | None = None,
+) -> None:
+    """Promise the message to each channel, in the caller's transaction.
+
+    `words` fill the template beside the version: the platform, the build's number and address.
+    """
+    communication = release.communication
+    if communication is None:
+        return
+    subject = f"build:{build_id}" if build_id else f"release:{release.pk}"
+    for channel in communication.slack_channels:
+        key = f"{subject}:message:{channel}:{_KEY_WORD[notice]}"
+        promise(
+            tenant=release.tenant,
+            kind="message.post",
+            integration_id=communication.pk,
+            release_id=release.pk,
+            build_id=build_id,
+            dedupe_key=f"{key}:{cause}" if cause else key,
+            payload={"channel": channel, "notice": notice, "words": words or {}},
+        )
+
+
+def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: str) -> Message:
+    """The message in words, as plain text and as blocks with a link to the release's page."""
+    link = f"{settings.BASE_URL}/releases/{release.pk}"
+    context = {"version": release.version, "branch": release.branch, "link": link, **words}
+    context = {name: _inert(value) for name, value in context.items()}
+    text = render_to_string(f"messages/{notice}.txt", context).strip()
+    detail = render_to_string(f"messages/{notice}.detail.txt", context).strip()
+    return Message(
+        text=text,
+        blocks=_blocks(text, detail),
+        thread=thread,
+        broadcast=bool(thread) and notice in BROADCAST,
+    )
+
+
+def _inert(value: Any) -> Any:
+    """Names of branches and jobs never become a mention, a link or a broadcast.
+
+    https://docs.slack.dev/messaging/formatting-message-text/#escaping
+    """
+    if not isinstance(value, str):
+        return value
+    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _blocks(text: str, detail: str) -> list[dict[str, Any]]:
+    """https://docs.slack.dev/reference/block-kit/blocks/"""
+    blocks: list[dict[str, Any]] = [
+        {"type": "section", "text": {"type": "mrkdwn", "text": text}},
+    ]
+    if detail:
+        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": detail}]})
+    return blocks

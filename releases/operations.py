@@ -1,0 +1,297 @@
+"""Create, recompute and cancel releases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from delivr.audit.operations import record
+from delivr.effects.operations import promise
+from delivr.tenants.models import Tenant, User
+from integrations.models import (
+    CommunicationIntegration,
+    Connection,
+    PipelineIntegration,
+    ScmIntegration,
+    TargetIntegration,
+    TicketIntegration,
+)
+from integrations.providers.base import BuildStatus
+from releases.models import (
+    MOVING,
+    Release,
+    ReleasePipeline,
+    ReleaseStatus,
+    ReleaseTarget,
+)
+from releases.notices import Notice, notify
+
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}")
+_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)")
+Errors = dict[str, list[str]]
+
+
+def create_release(
+    *,
+    tenant: Tenant,
+    actor: User | None,
+    version: str,
+    scm_id: str,
+    target_ids: Sequence[str],
+    pipeline_ids: Sequence[str],
+    communication_id: str | None = None,
+    ticket_id: str | None = None,
+    branch: str = "",
+) -> Release:
+    """A release with its targets, pipelines and the promises of its epics and messages.
+
+    One transaction; nothing outside is touched before it commits. Raises ValidationError with
+    every complaint, under `version`, `branch`, `scm`, `targets`, `pipelines`, `communication`
+    and `ticket`.
+    """
+    plan = ReleasePlan(
+        tenant=tenant,
+        version=version,
+        branch=branch,
+        scm_id=scm_id,
+        target_ids=target_ids,
+        pipeline_ids=pipeline_ids,
+        communication_id=communication_id,
+        ticket_id=ticket_id,
+    )
+    try:
+        return plan.create(actor)
+    except IntegrityError:
+        # Two askers with one version: the database lets one through.
+        raise ValidationError({"version": [_version_taken(version)]}) from None
+
+
+class ReleasePlan:
+    """Everything that a release will be made of, checked as a whole."""
+
+    def __init__(
+        self,
+        *,
+        tenant: Tenant,
+        version: str,
+        branch: str,
+        scm_id: str,
+        target_ids: Sequence[str],
+        pipeline_ids: Sequence[str],
+        communication_id: str | None,
+        ticket_id: str | None,
+    ) -> None:
+        self.tenant = tenant
+        self.version = version.strip()
+        self.branch = branch.strip() or f"release/{self.version}"
+        self.errors: Errors = {}
+        self.scm = self._one(ScmIntegration, scm_id, "scm")
+        self.targets = self._many(TargetIntegration, target_ids, "targets")
+        self.pipelines = self._many(PipelineIntegration, pipeline_ids, "pipelines")
+        self.communication = self._one(CommunicationIntegration, communication_id, "communication")
+        self.ticket = self._one(TicketIntegration, ticket_id, "ticket")
+
+    @transaction.atomic
+    def create(self, actor: User | None) -> Release:
+        self.check()
+        release = Release(
+            tenant=self.tenant,
+            version=self.version,
+            branch=self.branch,
+            scm=self.scm,
+            communication=self.communication,
+            ticket=self.ticket,
+            created_by=actor,
+        )
+        release.full_clean(exclude=["id"])
+        release.save(force_insert=True)
+        self._add_parts(release)
+        record(tenant=self.tenant, actor=actor, action="release.created", subject=release)
+        self._promise(release)
+        return release
+
+    def check(self) -> None:
+        """Raises ValidationError with everything that stands in the way."""
+        self._check_names()
+        self._check_connections()
+        if self.errors:
+            raise ValidationError(self.errors)
+
+    def _check_names(self) -> None:
+        if not VERSION.fullmatch(self.version):
+            self._complain(
+                "version",
+                _("Use up to 64 letters, digits and . + _ - and begin with a letter or digit."),
+            )
+        elif Release.objects.for_tenant(self.tenant).filter(version=self.version).exists():
+            self._complain("version", _version_taken(self.version))
+        if not is_legal_branch(self.branch):
+            self._complain("branch", _("This is not a legal git branch name."))
+
+    def _check_connections(self) -> None:
+        if self.scm is None and "scm" not in self.errors:
+            self._complain("scm", _("Choose the repository's connection."))
+        for field, found in (("targets", self.targets), ("pipelines", self.pipelines)):
+            if not found and field not in self.errors:
+                self._complain(field, _("Choose at least one."))
+        for target in self.targets:
+            self._want_verified("targets", target)
+        if self.scm is not None:
+            self._want_verified("scm", self.scm)
+        for pipeline in self.pipelines:
+            self._check_pipeline(pipeline)
+
+    def _check_pipeline(self, pipeline: PipelineIntegration) -> None:
+        if self.scm is not None and pipeline.scm_id != self.scm.pk:
+            self._complain(
+                "pipelines", _("%(name)s builds another repository.") % {"name": pipeline}
+            )
+        if pipeline.target_id not in {target.pk for target in self.targets}:
+            self._complain(
+                "pipelines",
+                _("%(name)s builds for a target that this release does not have.")
+                % {"name": pipeline},
+            )
+
+    def _want_verified(self, field: str, connection: Connection) -> None:
+        if not connection.is_valid:
+            self._complain(
+                field, _("%(name)s is not verified: verify it first.") % {"name": connection}
+            )
+
+    def _one(self, model: type[Any], wanted: str | None, field: str) -> Any:
+        return next(iter(self._many(model, [wanted] if wanted else [], field)), None)
+
+    def _many(self, model: type[Any], wanted: Iterable[str], field: str) -> list[Any]:
+        ids = list(dict.fromkeys(str(pk) for pk in wanted))
+        found = {c.pk: c for c in model.objects.for_tenant(self.tenant).filter(pk__in=ids)}
+        for pk in ids:
+            if pk not in found:
+                self._complain(field, _("There is no connection “%(id)s”.") % {"id": pk[:60]})
+        return [found[pk] for pk in ids if pk in found]
+
+    def _complain(self, field: str, words: str) -> None:
+        self.errors.setdefault(field, []).append(words)
+
+    def _add_parts(self, release: Release) -> None:
+        platform_of = {target.pk: target.platform for target in self.targets}
+        ReleaseTarget.objects.bulk_create(
+            ReleaseTarget(tenant=self.tenant, release=release, target=t) for t in self.targets
+        )
+        ReleasePipeline.objects.bulk_create(
+            ReleasePipeline(
+                tenant=self.tenant,
+                release=release,
+                pipeline=p,
+                platform=platform_of[p.target_id],
+                job_path=p.jenkins_job_path,
+                parameters=p.parameters,
+            )
+            for p in self.pipelines
+        )
+
+    def _promise(self, release: Release) -> None:
+        if self.ticket is not None:
+            for target in self.targets:
+                promise(
+                    tenant=self.tenant,
+                    kind="ticket.create_epic",
+                    integration_id=self.ticket.pk,
+                    release_id=release.pk,
+                    dedupe_key=f"release:{release.pk}:epic:{target.pk}",
+                    payload={"target": target.pk},
+                )
+        notify(release, Notice.RELEASE_CREATED)
+
+
+def is_legal_branch(name: str) -> bool:
+    """True for what git takes as a branch name.
+
+    https://git-scm.com/docs/git-check-ref-format
+    """
+    return not (
+        not name
+        or len(name) > 200
+        or _BAD_REF.search(name)
+        or name.startswith(("-", "/", "."))
+        or name.endswith(("/", "."))
+        or name == "@"
+    )
+
+
+def lock_release(release_id: str) -> Release:
+    """The release row, locked. Lock order everywhere: release, release pipeline, build, effect."""
+    locked: Release = Release.objects.select_for_update(of=("self",)).get(pk=release_id)
+    return locked
+
+
+def mirror_build(pipeline: ReleasePipeline, *, build: Any) -> None:
+    """Let the release pipeline show its newest build. The one place that writes these columns."""
+    pipeline.triggered = build.status != BuildStatus.TRIGGERING or pipeline.triggered
+    pipeline.build_number = build.number
+    pipeline.build_url = build.url
+    pipeline.build_status = build.status
+    pipeline.artifact_url = build.artifact_url
+    pipeline.save(
+        update_fields=["triggered", "build_number", "build_url", "build_status", "artifact_url"]
+    )
+
+
+def recompute(release: Release, *, cause: str) -> None:
+    """Derive the status from the pipelines. The caller holds the release's lock.
+
+    `cause` is the build that moved: it keeps the messages of a second failure apart.
+    """
+    before = release.status
+    statuses = list(release.pipelines.order_by("id").values_list("build_status", flat=True))
+    status = derive_status(statuses)
+    if before in (status, ReleaseStatus.CANCELLED):
+        return
+    release.status = status
+    release.completed_at = timezone.now() if status == ReleaseStatus.BUILD_COMPLETE else None
+    release.save(update_fields=["status", "completed_at", "updated_at"])
+    record(
+        tenant=release.tenant,
+        actor=None,
+        action="release.status",
+        subject=release,
+        changes={"status": [before, status]},
+    )
+    if status == ReleaseStatus.BUILD_COMPLETE:
+        notify(release, Notice.RELEASE_COMPLETE, cause=cause)
+    elif status == ReleaseStatus.BUILD_FAILED:
+        notify(release, Notice.RELEASE_FAILED, cause=cause)
+
+
+def derive_status(builds: Sequence[str]) -> ReleaseStatus:
+    """What a release is, told by the build statuses of its pipelines alone."""
+    if all(status == BuildStatus.SUCCESS for status in builds):
+        return ReleaseStatus.BUILD_COMPLETE
+    if all(status == BuildStatus.PENDING for status in builds):
+        return ReleaseStatus.KICKOFF_PENDING
+    if any(status in MOVING or status == BuildStatus.PENDING for status in builds):
+        return ReleaseStatus.BUILDING
+    return ReleaseStatus.BUILD_FAILED
+
+
+def unfinished_using(connection: Connection) -> list[str]:
+    """The unfinished releases that refer to a connection, in words."""
+    through = {
+        "scm": {"scm": connection.pk},
+        "targets": {"targets__target": connection.pk},
+        "pipelines": {"pipelines__pipeline": connection.pk},
+        "communication": {"communication": connection.pk},
+        "tickets": {"ticket": connection.pk},
+    }[connection.family]
+    found = Release.objects.for_tenant(connection.tenant).unfinished().filter(**through)
+    return [_("release %(version)s") % {"version": r.version} for r in found.distinct()]
+
+
+def _version_taken(version: str) -> str:
+    return _("Release %(version)s already exists.") % {"version": version}

@@ -1,0 +1,199 @@
+"""The credentials that the stand-ins accept.
+
+Tokens are constants that are plainly fake. The two private keys are made on first use and kept in the
+state directory, because the stand-ins check real signatures with them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+GITHUB_REPOSITORY = "https://github.com/dream11/app"
+GITHUB_PUSH_TOKEN = "ghp_sandbox_push_token"
+GITHUB_READ_TOKEN = "ghp_sandbox_read_token"
+GITHUB_FINE_GRAINED_TOKEN = "github_pat_sandbox_fine_grained_token"
+
+JENKINS_USER = "delivr"
+JENKINS_API_TOKEN = "11sandbox00jenkins00api00token0000"
+JENKINS_PASSWORD = "sandbox-jenkins-password"
+JENKINS_READER = "reader"  # sees jobs, may not build or cancel
+JENKINS_READER_API_TOKEN = "11sandbox00jenkins00reader00token0"
+JENKINS_GUEST = "guest"  # signed in, may not even see jobs
+JENKINS_GUEST_API_TOKEN = "11sandbox00jenkins00guest00token00"
+
+SLACK_BOT_TOKEN = "xoxb-sandbox-bot-token"
+SLACK_NO_HISTORY_TOKEN = "xoxb-sandbox-no-history-token"
+SLACK_NO_WRITE_TOKEN = "xoxb-sandbox-no-write-token"
+SLACK_CHANNELS = ("C123", "C456")
+
+JIRA_EMAIL = "delivr@sandbox.example"
+JIRA_API_TOKEN = "ATATT-sandbox-jira-api-token"
+JIRA_PROJECT = "MOBILE"
+
+APP_IDENTIFIER = "com.dream11.app"
+APPLE_ISSUER_ID = "5a5d0b0c-0000-4000-8000-5a4db0c50001"
+APPLE_KEY_ID = "SANDBOX001"
+APPLE_FORBIDDEN_KEY_ID = "SANDBOX403"  # same key file; its role may not read apps
+APPLE_NO_AGREEMENT_KEY_ID = "SANDBOXAGR"  # same key file; a paid-apps agreement is missing
+
+GOOGLE_CLIENT_EMAIL = "delivr@sandbox-project.iam.gserviceaccount.com"
+GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """What a person types into delivr to use the sandbox; keys are read from, or made in, `state_dir`."""
+
+    state_dir: Path
+
+    @cached_property
+    def apple_api_key(self) -> str:
+        """The `.p8` file: an EC P-256 private key as PKCS8 PEM."""
+        return _keep(self.state_dir / "app-store-connect.p8", _new_apple_key)
+
+    @cached_property
+    def google_service_account(self) -> dict[str, str]:
+        """The service-account JSON, with Google's real `token_uri` as in every downloaded file."""
+        document = _keep(self.state_dir / "google-service-account.json", _new_service_account)
+        parsed: dict[str, str] = json.loads(document)
+        return parsed
+
+    @cached_property
+    def apple_public_key(self) -> ec.EllipticCurvePublicKey:
+        key = serialization.load_pem_private_key(self.apple_api_key.encode(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise TypeError("app-store-connect.p8 holds no EC key")
+        return key.public_key()
+
+    @cached_property
+    def google_public_key(self) -> rsa.RSAPublicKey:
+        pem = self.google_service_account["private_key"].encode()
+        key = serialization.load_pem_private_key(pem, password=None)
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise TypeError("google-service-account.json holds no RSA key")
+        return key.public_key()
+
+    def as_dict(self, base_url: str) -> dict[str, Any]:
+        """Everything by family, in the field names of delivr's API. `base_url` has no final slash."""
+        base_url = base_url.rstrip("/")
+        return {
+            "scm": {
+                "scmType": "GITHUB",
+                "repositoryUrl": GITHUB_REPOSITORY,
+                "accessToken": GITHUB_PUSH_TOKEN,
+            },
+            "targets": self._targets(),
+            "pipelines": [
+                _pipeline(base_url, path) for path in ("/job/ios-prod", "/job/android-prod")
+            ],
+            "communication": {
+                "communicationType": "SLACK",
+                "slackBotToken": SLACK_BOT_TOKEN,
+                "slackChannels": list(SLACK_CHANNELS),
+            },
+            "tickets": {
+                "ticketType": "JIRA",
+                "jiraUrl": f"{base_url}/jira",
+                "jiraEmail": JIRA_EMAIL,
+                "jiraApiToken": JIRA_API_TOKEN,
+                "jiraProjectKey": JIRA_PROJECT,
+            },
+        }
+
+    def _targets(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "targetType": "APP_STORE",
+                "appIdentifier": APP_IDENTIFIER,
+                "appleIssuerId": APPLE_ISSUER_ID,
+                "appleKeyId": APPLE_KEY_ID,
+                "appleApiKey": self.apple_api_key,
+            },
+            {
+                "targetType": "PLAY_STORE",
+                "appIdentifier": APP_IDENTIFIER,
+                "googleServiceAccount": self.google_service_account,
+            },
+        ]
+
+    def settings(self, base_url: str) -> dict[str, str]:
+        """The environment variables that point a delivr installation at this sandbox."""
+        base_url = base_url.rstrip("/")
+        return {
+            "GITHUB_API_URL": f"{base_url}/github",
+            "SLACK_API_URL": f"{base_url}/slack/api/",
+            "APP_STORE_CONNECT_URL": f"{base_url}/appstore",
+            "GOOGLE_PLAY_URL": f"{base_url}/play",
+            "GOOGLE_TOKEN_URL": f"{base_url}/google/token",
+            "OUTBOUND_ALLOW": base_url.split("://", 1)[-1],
+        }
+
+
+def load(state_dir: Path) -> Accounts:
+    """The accounts of one state directory. Two processes may call it at once: both see one key."""
+    state_dir = Path(state_dir)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    return Accounts(state_dir=state_dir)
+
+
+def _pipeline(base_url: str, job_path: str) -> dict[str, str]:
+    return {
+        "pipelineType": "JENKINS",
+        "jenkinsUrl": f"{base_url}/jenkins",
+        "jenkinsUsername": JENKINS_USER,
+        "jenkinsApiToken": JENKINS_API_TOKEN,
+        "jenkinsJobPath": job_path,
+    }
+
+
+def _keep(path: Path, make: Any) -> str:
+    """Read `path`, or make it. A hard link either appears whole or not at all, so that of two
+    processes one wins and both read the winner's file."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(make())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def _new_apple_key() -> str:
+    return _pem(ec.generate_private_key(ec.SECP256R1()))
+
+
+def _new_service_account() -> str:
+    document = {
+        "type": "service_account",
+        "project_id": "sandbox-project",
+        "private_key_id": secrets.token_hex(20),
+        "private_key": _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)),
+        "client_email": GOOGLE_CLIENT_EMAIL,
+        "client_id": "100000000000000000001",
+        "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+        "token_uri": GOOGLE_TOKEN_URI,
+        "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+        "universe_domain": "googleapis.com",
+    }
+    return json.dumps(document, indent=2)

@@ -1,0 +1,113 @@
+"""What the Slack stand-in remembers: channels and their messages."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+TEAM_ID, TEAM, TEAM_URL = "T0SANDBOX1", "Dream11 Sandbox", "https://dream11-sandbox.slack.com/"
+APP_ID, BOT_ID, BOT_USER_ID, BOT_NAME = "A0SANDBOX1", "B0SANDBOX1", "U0SANDBOX1", "delivr"
+
+
+@dataclass(frozen=True)
+class Channel:
+    id: str
+    name: str
+    private: bool = False
+    member: bool = True  # is the bot in it?
+    archived: bool = False
+
+    @property
+    def visible(self) -> bool:
+        return self.member or not self.private
+
+
+CHANNELS = (
+    Channel("C123", "releases"),
+    Channel("C456", "mobile-builds"),
+    Channel("C789", "general", member=False),
+    Channel("C321", "release-crew", private=True),
+    Channel("C654", "board-room", private=True, member=False),
+    Channel("C999", "old-releases", archived=True),
+)
+
+
+@dataclass
+class Message:
+    channel: str
+    ts: str
+    text: str
+    user: str = BOT_USER_ID
+    blocks: list[Any] = field(default_factory=list)
+    attachments: list[Any] = field(default_factory=list)
+    metadata: dict[str, Any] | None = None
+    thread_ts: str = ""
+    broadcast: bool = False
+    edited_ts: str = ""
+
+    @property
+    def is_reply(self) -> bool:
+        return bool(self.thread_ts) and self.thread_ts != self.ts
+
+
+class Chat:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.messages: list[Message] = []
+        self._last_ts = 0.0
+
+    def channel(self, wanted: str) -> Channel | None:
+        """By id, or by name with or without `#`; private ones only for members."""
+        name = wanted.removeprefix("#")
+        visible = (c for c in CHANNELS if c.visible)
+        return next((c for c in visible if c.id == wanted or c.name == name), None)
+
+    def in_channel(self, channel_id: str) -> list[Message]:
+        """Oldest first."""
+        return [message for message in self.messages if message.channel == channel_id]
+
+    def message(self, channel_id: str, ts: str) -> Message | None:
+        return next((m for m in self.in_channel(channel_id) if m.ts == ts), None)
+
+    def replies(self, parent: Message) -> list[Message]:
+        return [
+            m for m in self.in_channel(parent.channel) if m.is_reply and m.thread_ts == parent.ts
+        ]
+
+    def post(self, message: Message) -> Message:
+        """Add a message; gives it a `ts` that is new in this workspace."""
+        message.ts = self._next_ts()
+        self.messages.append(message)
+        self._record("message.posted", message)
+        return message
+
+    def update(self, message: Message, **changes: Any) -> None:
+        for name, value in changes.items():
+            setattr(message, name, value)
+        message.edited_ts = self._next_ts()
+        self._record("message.updated", message)
+
+    def _next_ts(self) -> str:
+        self._last_ts = max(self._world.clock(), self._last_ts + 0.000_1)
+        return f"{self._last_ts:.6f}"
+
+    def _record(self, kind: str, message: Message) -> None:
+        self._world.record(
+            kind,
+            "slack",
+            channel=message.channel,
+            ts=message.ts,
+            text=message.text,
+            threadTs=message.thread_ts,
+            metadata=message.metadata,
+        )
+
+    def dump(self) -> dict[str, Any]:
+        return {"messages": [asdict(m) for m in self.messages], "last_ts": self._last_ts}
+
+    def load(self, data: dict[str, Any]) -> None:
+        self.messages = [Message(**item) for item in data["messages"]]
+        self._last_ts = data["last_ts"]

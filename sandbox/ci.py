@@ -1,0 +1,240 @@
+"""The engine of the Jenkins stand-in: queue, executors, builds, moved by the clock alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from sandbox.ci_jobs import RESULTS, Build, Job, QueueItem, dump, first_jobs
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+LEFT_ITEM_MEMORY = 300.0  # seconds that Jenkins remembers an item that left the queue
+FIRST_QUEUE_ID = 1001
+
+
+class Ci:
+    def __init__(self, world: World, *, auto_finish: float | None) -> None:
+        self._world = world
+        self.jobs = first_jobs(auto_finish)
+        self.queue: dict[int, QueueItem] = {}  # queued and recently left
+        self.builds: dict[str, list[Build]] = {}  # by job, oldest first
+        self._running: dict[str, list[Build]] = {}  # the part of `builds` that still runs
+        self.next_queue_id = FIRST_QUEUE_ID
+        self.sessions: dict[str, str] = {}  # HTTP sessions: id -> user, "" for nobody
+        self.location_base = ""  # what Jenkins believes its own address to be; "" = as requested
+
+    # Looking
+
+    def job(self, full_name: str) -> Job:
+        """Raises KeyError for a job that does not exist."""
+        return self.jobs[full_name]
+
+    def children(self, parent: str) -> list[Job]:
+        return [job for job in self.jobs.values() if job.parent == parent]
+
+    def builds_of(self, full_name: str) -> list[Build]:
+        """Newest first."""
+        return self.builds.get(full_name, [])[::-1]
+
+    def build(self, full_name: str, number: int) -> Build | None:
+        return next((b for b in self.builds_of(full_name) if b.number == number), None)
+
+    def queued(self) -> list[QueueItem]:
+        """Items that still wait, oldest first."""
+        return [item for item in self.queue.values() if item.is_queued]
+
+    def item(self, queue_id: int) -> QueueItem | None:
+        """An item that waits, or left less than five minutes ago."""
+        item = self.queue.get(queue_id)
+        if item and item.left_at is not None:
+            forgotten = self._world.clock() - item.left_at >= LEFT_ITEM_MEMORY
+            return None if forgotten else item
+        return item
+
+    def twin(self, job: Job, parameters: dict[str, str]) -> QueueItem | None:
+        """A waiting item that a new one with these parameters would be merged into."""
+        waiting = (i for i in self.queued() if i.job == job.full_name)
+        return next((i for i in waiting if i.parameters == parameters), None)
+
+    def running(self, full_name: str) -> list[Build]:
+        return list(self._running.get(full_name, ()))
+
+    def why(self, item: QueueItem) -> str:
+        """The sentence with which Jenkins explains that an item waits."""
+        job = self.jobs[item.job]
+        if item.ready_at is None:
+            left = item.quiet_until - self._world.clock()
+            return f"In the quiet period. Expires in {left:.1f} sec"
+        if self.is_blocked(item):
+            return (
+                f"Build #{self.running(job.full_name)[-1].number} is already in progress (ETA: N/A)"
+            )
+        return "Waiting for next available executor"
+
+    def is_blocked(self, item: QueueItem) -> bool:
+        job = self.jobs[item.job]
+        return item.ready_at is not None and not job.concurrent and bool(self.running(item.job))
+
+    # Doing
+
+    def enqueue(
+        self, job: Job, parameters: dict[str, str], *, user: str, delay: float | None = None
+    ) -> QueueItem:
+        """Put a build into the queue. `delay` in seconds; None = the job's quiet period."""
+        now = self._world.clock()
+        quiet = job.quiet_period if delay is None else delay
+        item = QueueItem(self.next_queue_id, job.full_name, parameters, user, now, now + quiet)
+        self.next_queue_id += 1
+        self.queue[item.id] = item
+        self._record("build.queued", item, queueId=item.id)
+        self.settle(now)
+        return item
+
+    def cancel(self, item: QueueItem) -> bool:
+        """Take an item out of the queue; False if it left before."""
+        if not item.is_queued:
+            return False
+        item.left_at = self._world.clock()
+        item.cancelled = True
+        self._record("build.cancelled", item, queueId=item.id)
+        return True
+
+    def finish(self, full_name: str, number: int, result: str = "SUCCESS") -> Build:
+        """End a running build. Raises KeyError for an unknown one, ValueError for a strange result;
+        a build that has ended stays as it is."""
+        if result not in RESULTS:
+            raise ValueError(f"unknown result {result!r}; one of {', '.join(RESULTS)}")
+        with self._world.lock:
+            self._world.settle()
+            build = self.build(full_name, number)
+            if build is None:
+                raise KeyError(f"{full_name} #{number}")
+            if build.building:
+                self._end(build, result, self._world.clock())
+                self.settle(self._world.clock())
+            return build
+
+    def set_result(self, full_name: str, number: int, result: str) -> None:
+        """Let a Pipeline show its result while it is still building."""
+        with self._world.lock:
+            build = self.build(full_name, number)
+            if build is None:
+                raise KeyError(f"{full_name} #{number}")
+            build.result = result
+            self._world.touch()
+
+    def delete_build(self, full_name: str, number: int) -> None:
+        """Log rotation: from now on Jenkins answers 404."""
+        with self._world.lock:
+            for index in (self.builds, self._running):
+                index[full_name] = [b for b in index.get(full_name, []) if b.number != number]
+            self._world.touch()
+
+    def forget_left_items(self) -> None:
+        """What a restart of Jenkins does to the memory of its queue."""
+        with self._world.lock:
+            self.queue = {i.id: i for i in self.queued()}
+            self._world.touch()
+
+    # Time
+
+    def settle(self, now: float) -> None:
+        """Play back what happened up to `now`, in the order in which it happened."""
+        while (moment := self._next_moment(now)) is not None:
+            self._play(moment)
+        self._start_ready(now)
+        self._forget(now)
+
+    def _next_moment(self, now: float) -> float | None:
+        ends = (end for build in self._all_running() if (end := self._due(build)) is not None)
+        quiets = (item.quiet_until for item in self.queued() if item.ready_at is None)
+        return min((m for m in (*ends, *quiets) if m <= now), default=None)
+
+    def _play(self, moment: float) -> None:
+        for build in self._all_running():
+            due = self._due(build)
+            if due is not None and due <= moment:
+                self._end(build, self.jobs[build.job].auto_finish_result, moment)
+        for item in self.queued():
+            if item.ready_at is None and item.quiet_until <= moment:
+                item.ready_at = moment
+        self._start_ready(moment)
+
+    def _all_running(self) -> list[Build]:
+        return [build for builds in self._running.values() for build in builds]
+
+    def _due(self, build: Build) -> float | None:
+        seconds = self.jobs[build.job].auto_finish_seconds
+        return None if seconds is None else build.started_at + seconds
+
+    def _start_ready(self, moment: float) -> None:
+        for item in self.queued():
+            if item.ready_at is not None and self._has_room(item):
+                self._start(item, moment)
+
+    def _has_room(self, item: QueueItem) -> bool:
+        busy = len(self.running(item.job))
+        return busy < self.jobs[item.job].executors and not self.is_blocked(item)
+
+    def _start(self, item: QueueItem, moment: float) -> None:
+        job = self.jobs[item.job]
+        build = Build(job.full_name, job.next_number, item.id, item.parameters, item.user, moment)
+        job.next_number += 1
+        job.known_parameters = True
+        self.builds.setdefault(job.full_name, []).append(build)
+        self._running.setdefault(job.full_name, []).append(build)
+        item.left_at, item.number = moment, build.number
+        item.executable_hidden = job.late_executable
+        self._record("build.started", build, number=build.number, queueId=item.id)
+        self._world.sender.build_started(job, build)
+
+    def _end(self, build: Build, result: str, moment: float) -> None:
+        job = self.jobs[build.job]
+        build.result, build.ended_at = result, moment
+        self._running[build.job].remove(build)
+        if result in ("SUCCESS", "UNSTABLE") and job.artifact:
+            build.artifact = job.artifact.format(number=build.number)
+        self._record("build.finished", build, number=build.number, result=result)
+        self._world.sender.build_ended(job, build)
+
+    def _forget(self, now: float) -> None:
+        old = [i for i, item in self.queue.items() if self._is_forgotten(item, now)]
+        for queue_id in old:
+            del self.queue[queue_id]
+
+    @staticmethod
+    def _is_forgotten(item: QueueItem, now: float) -> bool:
+        return item.left_at is not None and now - item.left_at >= LEFT_ITEM_MEMORY
+
+    def _record(self, kind: str, thing: QueueItem | Build, **facts: Any) -> None:
+        self._world.record(kind, "jenkins", job=thing.job, parameters=thing.parameters, **facts)
+
+    # Snapshot
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "jobs": _dump_all(self.jobs.values()),
+            "queue": _dump_all(self.queue.values()),
+            "builds": {name: _dump_all(builds) for name, builds in self.builds.items()},
+            "next_queue_id": self.next_queue_id,
+            "location_base": self.location_base,
+        }
+
+    def load(self, data: dict[str, Any]) -> None:
+        self.jobs |= {item["full_name"]: Job.revive(item) for item in data["jobs"]}
+        self.queue = {item["id"]: QueueItem(**item) for item in data["queue"]}
+        self.builds = {
+            name: [Build(**item) for item in items] for name, items in data["builds"].items()
+        }
+        self._running = {
+            name: [build for build in builds if build.building]
+            for name, builds in self.builds.items()
+        }
+        self.next_queue_id = data["next_queue_id"]
+        self.location_base = data["location_base"]
+
+
+def _dump_all(items: Iterable[Job | QueueItem | Build]) -> list[dict[str, Any]]:
+    return [dump(item) for item in items]

@@ -1,0 +1,148 @@
+"""The nouns of the Jenkins stand-in, and the jobs that a fresh sandbox has."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+PIPELINE, FREESTYLE = "pipeline", "freestyle"
+FOLDER, MULTIBRANCH = "folder", "multibranch"
+CONTAINERS = (FOLDER, MULTIBRANCH)
+RESULTS = ("SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED")
+
+
+@dataclass
+class Parameter:
+    name: str
+    kind: str = "String"  # String, Choice or Boolean, as in Jenkins' class names
+    default: str = ""
+    choices: list[str] = field(default_factory=list)
+    description: str = ""
+
+
+@dataclass
+class Webhook:
+    """Where a job reports to. `style`: "signed" (Standard Webhooks), "notification" (the
+    Notification plugin's body under HTTP Basic) or "none"."""
+
+    url: str = ""
+    secret: str = ""
+    style: str = "none"
+
+
+@dataclass
+class Job:
+    full_name: str
+    kind: str = PIPELINE
+    parameters: list[Parameter] = field(default_factory=list)
+    known_parameters: bool = (
+        True  # False until the first run of a Pipeline that declares in its file
+    )
+    buildable: bool = True
+    hidden: bool = False  # nobody has Item.Read
+    concurrent: bool = True  # False: one build at a time, the next one is blocked
+    refuses: bool = False  # a plugin's QueueDecisionHandler says no
+    executors: int = 8  # agents with this job's label
+    quiet_period: float = 5.0  # seconds
+    next_number: int = 1
+    artifact: str = ""  # "ios-{number}.ipa"
+    auto_finish_seconds: float | None = None  # None: a person ends the build
+    auto_finish_result: str = "SUCCESS"
+    late_executable: bool = True  # the first read of a left item has no executable yet
+    webhook: Webhook = field(default_factory=Webhook)
+
+    @property
+    def name(self) -> str:
+        return self.full_name.rpartition("/")[2]
+
+    @property
+    def parent(self) -> str:
+        return self.full_name.rpartition("/")[0]
+
+    @property
+    def is_container(self) -> bool:
+        return self.kind in CONTAINERS
+
+    @property
+    def declared(self) -> list[Parameter]:
+        """The parameters that Jenkins knows of now."""
+        return self.parameters if self.known_parameters else []
+
+    @classmethod
+    def revive(cls, data: dict[str, Any]) -> Job:
+        parameters = [Parameter(**item) for item in data["parameters"]]
+        return cls(**{**data, "parameters": parameters, "webhook": Webhook(**data["webhook"])})
+
+
+@dataclass
+class QueueItem:
+    id: int
+    job: str
+    parameters: dict[str, str]
+    user: str
+    since: float
+    quiet_until: float
+    ready_at: float | None = None  # when the quiet period was over
+    left_at: float | None = None
+    cancelled: bool = False
+    number: int | None = None
+    executable_hidden: bool = False
+
+    @property
+    def is_queued(self) -> bool:
+        return self.left_at is None
+
+
+@dataclass
+class Build:
+    job: str
+    number: int
+    queue_id: int
+    parameters: dict[str, str]
+    user: str
+    started_at: float
+    ended_at: float | None = None
+    result: str | None = None  # a Pipeline may set it while still building
+    artifact: str = ""
+
+    @property
+    def building(self) -> bool:
+        return self.ended_at is None
+
+
+def _release_parameters(*more: Parameter) -> list[Parameter]:
+    return [
+        Parameter("VERSION", description="Version to build, such as 1.5.0"),
+        Parameter("BRANCH", default="main", description="Branch to build"),
+        *more,
+    ]
+
+
+BUILD_ID = Parameter("DELIVR_BUILD_ID", description="Set by delivr, to find this build again")
+TRACK = Parameter("TRACK", "Choice", "internal", ["internal", "production"], "Where it goes")
+
+
+def first_jobs(auto_finish: float | None) -> dict[str, Job]:
+    """Jobs by full name. Each odd one stands for a way in which real ones are odd."""
+    jobs = [
+        Job("ios-prod", parameters=_release_parameters(BUILD_ID), next_number=245, artifact="ios-{number}.ipa"),
+        Job("android-prod", parameters=_release_parameters(BUILD_ID), next_number=512, artifact="android-{number}.aab"),
+        Job("mobile", FOLDER),
+        Job("mobile/ios-beta", parameters=_release_parameters(BUILD_ID, TRACK), next_number=31, artifact="ios-{number}.ipa"),
+        Job("app", MULTIBRANCH),
+        Job("app/main", parameters=_release_parameters(BUILD_ID)),
+        Job("app/release%2F1.5.0", parameters=_release_parameters(BUILD_ID)),
+        Job("ios-no-build-id", parameters=_release_parameters(), next_number=88, artifact="ios-{number}.ipa"),
+        Job("ios-misnamed", parameters=[Parameter("RELEASE"), BUILD_ID]),
+        Job("nightly", FREESTYLE, next_number=12),
+        Job("ios-disabled", FREESTYLE, parameters=_release_parameters(BUILD_ID), buildable=False),
+        Job("ios-fresh", parameters=_release_parameters(BUILD_ID), known_parameters=False),
+        Job("ios-hidden", parameters=_release_parameters(BUILD_ID), hidden=True),
+    ]  # fmt: skip
+    for job in jobs:
+        job.auto_finish_seconds = auto_finish
+    return {job.full_name: job for job in jobs}
+
+
+def dump(item: Job | QueueItem | Build) -> dict[str, Any]:
+    return asdict(item)

@@ -1,0 +1,25 @@
+"""What a view needs to know about the sandbox it runs in."""
+
+from __future__ import annotations
+
+from flask import current_app, request
+
+from sandbox.accounts import Accounts
+from sandbox.world import World
+
+KEY = "sandbox"
+
+
+def world() -> World:
+    found: World = current_app.extensions[KEY]["world"]
+    return found
+
+
+def accounts() -> Accounts:
+    found: Accounts = current_app.extensions[KEY]["accounts"]
+    return found
+
+
+def own_url(prefix: str) -> str:
+    """The address under which this request reached the stand-in, such as http://127.0.0.1:8091/jira."""
+    return f"{request.host_url.rstrip('/')}/{prefix}"

@@ -1,0 +1,232 @@
+"""The control API under /sandbox/api/: look at what happened, and make things happen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, abort, jsonify, request
+
+from sandbox.ci_jobs import Job, Webhook
+from sandbox.context import accounts, world
+from sandbox.faults import KINDS
+
+blueprint = Blueprint("control", __name__, url_prefix="/sandbox/api")
+OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+SETTINGS = {
+    "autoFinishSeconds": "auto_finish_seconds",
+    "autoFinishResult": "auto_finish_result",
+    "executors": "executors",
+    "concurrent": "concurrent",
+    "quietPeriod": "quiet_period",
+    "buildable": "buildable",
+    "refuses": "refuses",
+    "lateExecutable": "late_executable",
+    "nextNumber": "next_number",
+}
+
+
+def refuse(status: int, message: str) -> NoReturn:
+    answer = jsonify({"error": message})
+    answer.status_code = status
+    abort(answer)
+
+
+def guard() -> None:
+    """Only this computer's own pages and programs: another site's page in the same browser may
+    neither read (DNS rebinding: a foreign Host) nor write (a foreign Origin)."""
+    if urlsplit(f"//{request.host}").hostname not in {h.strip("[]") for h in OWN_HOSTS}:
+        refuse(403, "unknown host")
+    if request.method in ("GET", "HEAD"):
+        return
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        refuse(403, "cross-origin request")
+    if request.headers.get("Origin", request.host_url.rstrip("/")) != request.host_url.rstrip("/"):
+        refuse(403, "cross-origin request")
+
+
+blueprint.before_request(guard)
+
+
+def _body() -> dict[str, Any]:
+    body = request.get_json(silent=True) or {}
+    if not isinstance(body, dict):
+        refuse(400, "a JSON object is wanted")
+    return body
+
+
+@blueprint.get("/accounts")
+def show_accounts() -> Response:
+    base_url = request.host_url.rstrip("/")
+    return jsonify({**accounts().as_dict(base_url), "settings": accounts().settings(base_url)})
+
+
+@blueprint.get("/ledger")
+def ledger() -> Response:
+    kind = request.args.get("kind")
+    entries = world().ledger.of(kind) if kind else list(world().ledger)
+    return jsonify({"count": len(entries), "ledger": entries})
+
+
+@blueprint.get("/requests")
+def requests() -> Response:
+    wanted = {name: request.args.get(name, "*") for name in ("provider", "method", "path")}
+    entries = world().requests.select(**wanted)
+    return jsonify({"count": len(entries), "requests": entries})
+
+
+@blueprint.post("/reset")
+def reset() -> Response:
+    world().reset()
+    return jsonify({"ok": True})
+
+
+@blueprint.get("/clock")
+def clock() -> Response:
+    return jsonify({"now": world().clock(), "offset": world().offset})
+
+
+@blueprint.post("/clock")
+def advance() -> Response:
+    world().advance(float(_body().get("advance", 0)))
+    return clock()
+
+
+# Faults
+
+
+@blueprint.get("/faults")
+def faults() -> Response:
+    return jsonify({"kinds": KINDS, "faults": world().faults.active()})
+
+
+@blueprint.post("/faults")
+def add_fault() -> tuple[Response, int]:
+    try:
+        fault = world().faults.add(**_body())
+    except (TypeError, ValueError) as error:
+        refuse(400, str(error))
+    return jsonify(asdict(fault)), 201
+
+
+@blueprint.delete("/faults")
+def clear_faults() -> Response:
+    world().faults.clear()
+    return jsonify({"ok": True})
+
+
+@blueprint.delete("/faults/<int:fault_id>")
+def remove_fault(fault_id: int) -> Response:
+    world().faults.remove(fault_id)
+    return jsonify({"ok": True})
+
+
+# Jenkins
+
+
+def _job(full_name: str) -> Job:
+    try:
+        return world().jenkins.job(full_name)
+    except KeyError:
+        refuse(404, f"no job {full_name!r}")
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """Settings and builds; a webhook's secret stays inside."""
+    ci = world().jenkins
+    settings = {name: getattr(job, attribute) for name, attribute in SETTINGS.items()}
+    return {
+        "name": job.full_name,
+        "kind": job.kind,
+        **settings,
+        "webhook": {
+            "url": job.webhook.url,
+            "style": job.webhook.style,
+            "hasSecret": bool(job.webhook.secret),
+        },
+        "queue": [asdict(item) for item in ci.queued() if item.job == job.full_name],
+        "builds": [asdict(build) for build in ci.builds_of(job.full_name)],
+    }
+
+
+@blueprint.get("/jenkins/jobs")
+def jobs() -> Response:
+    found = [job for job in world().jenkins.jobs.values() if not job.is_container]
+    return jsonify({"jobs": [job_json(job) for job in found]})
+
+
+@blueprint.get("/jenkins/jobs/<path:full_name>")
+def job(full_name: str) -> Response:
+    return jsonify(job_json(_job(full_name)))
+
+
+@blueprint.route("/jenkins/jobs/<path:full_name>", methods=["PATCH", "POST"])
+def change_job(full_name: str) -> Response:
+    found = _job(full_name)
+    try:
+        configure(found, _body())
+    except (KeyError, TypeError, ValueError) as error:
+        refuse(400, f"unknown or bad setting: {error}")
+    return jsonify(job_json(found))
+
+
+def configure(job: Job, settings: dict[str, Any]) -> None:
+    """Change a job by the names of `SETTINGS` and `webhook`. Raises KeyError, TypeError, ValueError."""
+    settings = dict(settings)
+    if "webhook" in settings:
+        webhook = Webhook(**settings.pop("webhook"))
+        if webhook.style not in ("signed", "notification", "none"):
+            raise ValueError(f"style {webhook.style!r}")
+        job.webhook = webhook
+    for name, value in settings.items():
+        setattr(job, SETTINGS[name], value)
+    world().touch()
+    world().settle()
+
+
+@blueprint.post("/jenkins/jobs/<path:full_name>/builds/<int:number>/finish")
+def finish_build(full_name: str, number: int) -> Response:
+    body = _body()
+    try:
+        build = world().jenkins.finish(full_name, number, body.get("result", "SUCCESS"))
+    except KeyError:
+        refuse(404, f"no build {full_name} #{number}")
+    except ValueError as error:
+        refuse(400, str(error))
+    return jsonify(asdict(build))
+
+
+@blueprint.delete("/jenkins/jobs/<path:full_name>/builds/<int:number>")
+def delete_build(full_name: str, number: int) -> Response:
+    world().jenkins.delete_build(full_name, number)
+    return jsonify({"ok": True})
+
+
+@blueprint.post("/jenkins/forget-queue")
+def forget_queue() -> Response:
+    world().jenkins.forget_left_items()
+    return jsonify({"ok": True})
+
+
+# Slack and Jira
+
+
+@blueprint.get("/slack/messages")
+def messages() -> Response:
+    channel = request.args.get("channel")
+    found = [m for m in world().slack.messages if channel in (None, m.channel)]
+    return jsonify({"count": len(found), "messages": [asdict(m) for m in found]})
+
+
+@blueprint.get("/jira/issues")
+def issues() -> Response:
+    found = [asdict(issue) for issue in world().jira.issues]
+    return jsonify({"count": len(found), "issues": found})
+
+
+@blueprint.post("/jira/settings")
+def jira_settings() -> Response:
+    world().jira.search_lag = float(_body().get("searchLagSeconds", world().jira.search_lag))
+    world().touch()
+    return jsonify({"searchLagSeconds": world().jira.search_lag})

@@ -1,0 +1,112 @@
+"""Trouble on demand: what a provider, a proxy or a network does on a bad day.
+
+A fault waits for requests of one provider, method and path, and strikes a number of times or with a
+probability. `KINDS` says what each kind does.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+KINDS = {
+    "status": "answer `status` (429 and 503 with Retry-After: `retry_after`), do nothing",
+    "timeout": "hang for `seconds` or until the client leaves, do nothing, then cut the connection",
+    "timeout_after": "do it, then hang for `seconds` or until the client leaves: the answer is lost",
+    "drop_before": "reset the connection, do nothing",
+    "drop_after": "do it, then reset the connection: the answer is lost",
+    "html_200": "answer 200 with a login page, do nothing",
+    "redirect": "answer 302 to `location`, do nothing",
+    "garbage": "answer 200 with a body that is not JSON although it says so, do nothing",
+    "oversized": "answer 200 with a body of `size` bytes, do nothing",
+    "drip": "do it, then send the body byte by byte with `seconds` in between",
+    "drip_headers": "send headers without end with `seconds` in between, do nothing",
+    "no_location": "do it, but leave the Location header out",
+}
+AFTERWARDS = {"timeout_after", "drop_after", "drip", "no_location"}
+
+
+@dataclass
+class Fault:
+    kind: str
+    provider: str = "*"
+    method: str = "*"
+    path: str = "*"  # shell wildcards, below the provider's prefix: /job/*/buildWithParameters
+    count: int | None = None  # how often it strikes; None = until removed
+    skip: int = 0  # lets this many matching requests pass first
+    probability: float = 1.0
+    status: int = 500
+    retry_after: int = 1  # seconds
+    seconds: float = 30.0
+    location: str = "http://169.254.169.254/latest/meta-data/"
+    size: int = 5_000_000  # bytes
+    id: int = 0
+    struck: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown fault kind {self.kind!r}; one of {', '.join(KINDS)}")
+
+    def fits(self, provider: str, method: str, path: str) -> bool:
+        return (
+            self.count != 0
+            and fnmatchcase(provider, self.provider)
+            and fnmatchcase(method, self.method.upper())
+            and fnmatchcase(path, self.path)
+        )
+
+
+@dataclass
+class Faults:
+    """The faults that are switched on, in order; the first that fits a request strikes it."""
+
+    seed: int = 1
+    _faults: list[Fault] = field(default_factory=list)
+    _next_id: int = 1
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._random = random.Random(self.seed)  # noqa: S311 -- repeatable chance, not a secret
+
+    def add(self, kind: str, **settings: Any) -> Fault:
+        """Switch a fault on. Raises ValueError or TypeError for words that nobody knows."""
+        with self._lock:
+            fault = Fault(kind, **settings)
+            fault.id = self._next_id
+            self._next_id += 1
+            self._faults.append(fault)
+            return fault
+
+    def remove(self, fault_id: int) -> None:
+        with self._lock:
+            self._faults = [fault for fault in self._faults if fault.id != fault_id]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._faults = []
+
+    def strike(self, provider: str, method: str, path: str) -> Fault | None:
+        """The fault that hits this request, already counted; None for an ordinary day."""
+        with self._lock:
+            for fault in self._faults:
+                if fault.fits(provider, method, path) and self._takes(fault):
+                    return fault
+            return None
+
+    def _takes(self, fault: Fault) -> bool:
+        if fault.skip > 0:
+            fault.skip -= 1
+            return False
+        if self._random.random() >= fault.probability:
+            return False
+        fault.struck += 1
+        if fault.count is not None:
+            fault.count -= 1
+        return True
+
+    def active(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [asdict(fault) for fault in self._faults]

@@ -1,0 +1,227 @@
+"""The door in front of all stand-ins: reads the request, lets faults strike, takes the world's lock
+around the work, and writes the request log."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import select
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn
+
+from werkzeug.wrappers import Response
+
+from sandbox.faults import AFTERWARDS, Fault
+from sandbox.world import World
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+PREFIXES = {
+    "/github": "github",
+    "/jenkins": "jenkins",
+    "/slack/api": "slack",
+    "/jira": "jira",
+    "/appstore": "app_store",
+    "/play": "google_play",
+    "/google": "google_oauth",
+}
+BODY_LIMIT = 5_000_000  # bytes
+LONGEST_DRIP = 120.0  # seconds
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+LOGIN_PAGE = """<!DOCTYPE html><html><head><title>Sign in</title></head><body>
+<form action="/sso/login" method="post"><input name="user"><input name="password" type="password">
+</form></body></html>"""
+
+
+def locate(path: str) -> tuple[str, str]:
+    """The provider that a path belongs to ("" for none) and the path below its prefix."""
+    for prefix, provider in PREFIXES.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return provider, path.removeprefix(prefix) or "/"
+    return "", path
+
+
+def trouble_body(provider: str, status: int) -> tuple[str, str]:
+    """How a provider words a failure of its own: content type and body."""
+    if provider == "jenkins":
+        page = f"<html><body><h1>HTTP {status}</h1><p>Oops! A problem occurred.</p></body></html>"
+        return "text/html;charset=utf-8", page
+    words = "Too many requests" if status == 429 else "Something went wrong"
+    bodies: dict[str, Any] = {
+        "github": {
+            "message": "You have exceeded a secondary rate limit." if status == 429 else words
+        },
+        "slack": {"ok": False, "error": "ratelimited" if status == 429 else "internal_error"},
+        "jira": {"errorMessages": [words], "errors": {}},
+        "app_store": {"errors": [_apple_trouble(status, words)]},
+    }
+    google = {"error": {"code": status, "message": words, "status": "UNAVAILABLE"}}
+    return "application/json", json.dumps(bodies.get(provider, google))
+
+
+def _apple_trouble(status: int, words: str) -> dict[str, str]:
+    code = "RATE_LIMIT_EXCEEDED" if status == 429 else "UNEXPECTED_ERROR"
+    return {"status": str(status), "code": code, "title": words}
+
+
+class Gate:
+    """WSGI middleware. `stopping` ends whatever hangs on purpose."""
+
+    def __init__(self, app: WsgiApp, world: World, stopping: threading.Event) -> None:
+        self.app, self.world, self.stopping = app, world, stopping
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        _read_body(environ)
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        provider, below = locate(path)
+        if not provider:
+            return self._run(environ)(environ, start_response)
+        method = environ["REQUEST_METHOD"]
+        fault = self.world.faults.strike(provider, method, below)
+        facts = {"provider": provider, "method": method, "path": below}
+        answer = self._answer(environ, provider, fault, facts)
+        return answer(environ, start_response)
+
+    def _answer(
+        self, environ: Environ, provider: str, fault: Fault | None, facts: dict[str, Any]
+    ) -> Response:
+        if fault and fault.kind not in AFTERWARDS:
+            self._log(facts, fault, 0)
+            answer = self._instead(environ, provider, fault)
+            facts["status"] = answer.status_code
+            return answer
+        answer = self._run(environ)
+        self._log(facts, fault, answer.status_code)
+        return self._afterwards(environ, fault, answer, facts) if fault else answer
+
+    def _run(self, environ: Environ) -> Response:
+        with self.world.lock:
+            self.world.settle()
+            return Response.from_app(self.app, environ, buffered=True)
+
+    def _log(self, facts: dict[str, Any], fault: Fault | None, status: int) -> None:
+        """`facts` stays the entry of the log, so that a later status lands in it."""
+        facts |= {"at": self.world.clock(), "status": status, "fault": fault.kind if fault else ""}
+        self.world.requests.add_entry(facts)
+        self.world.touch()
+
+    def _instead(self, environ: Environ, provider: str, fault: Fault) -> Response:
+        match fault.kind:
+            case "status":
+                return _status(provider, fault)
+            case "html_200":
+                return Response(LOGIN_PAGE, 200, content_type="text/html;charset=utf-8")
+            case "redirect":
+                return Response("", 302, {"Location": fault.location}, content_type="text/html")
+            case "garbage":
+                return Response(b'{"oh": \xff\xfe', 200, content_type="application/json")
+            case "oversized":
+                return _oversized(fault.size)
+            case "drip_headers":
+                self._drip_headers(environ, fault.seconds)
+            case "timeout":
+                self._hang(environ, fault.seconds)
+        _cut(environ)
+
+    def _afterwards(
+        self, environ: Environ, fault: Fault, answer: Response, facts: dict[str, Any]
+    ) -> Response:
+        if fault.kind == "no_location":
+            answer.headers.pop("Location", None)
+            return answer
+        if fault.kind == "drip":
+            body = answer.get_data()
+            answer.response = self._drip(body, fault.seconds)
+            answer.headers["Content-Length"] = str(len(body))
+            return answer
+        facts["status"] = 0
+        if fault.kind == "timeout_after":
+            self._hang(environ, fault.seconds)
+        _cut(environ)
+
+    def _drip(self, body: bytes, seconds: float) -> Iterator[bytes]:
+        for position in range(len(body)):
+            if self.stopping.wait(seconds):
+                return
+            yield body[position : position + 1]
+
+    def _drip_headers(self, environ: Environ, seconds: float) -> None:
+        connection: socket.socket | None = environ.get("werkzeug.socket")
+        if connection is None:
+            return
+        with contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n")
+            for number in range(int(LONGEST_DRIP / max(seconds, 0.01))):
+                connection.sendall(f"X-Drip-{number}: drop\r\n".encode())
+                if self.stopping.wait(seconds):
+                    return
+
+    def _hang(self, environ: Environ, seconds: float) -> None:
+        """Keep the client waiting: until it leaves, the time is over or the sandbox stops."""
+        connection: socket.socket | None = environ.get("werkzeug.socket")
+        waited, step = 0.0, 0.1
+        while waited < seconds and not self.stopping.wait(step):
+            waited += step
+            if connection is not None and _has_left(connection):
+                return
+
+
+def _read_body(environ: Environ) -> None:
+    """Take the body off the wire first: a slow client must not hold the lock, and a cut connection
+    with unread bytes would look like a reset even where none is meant."""
+    chunked = environ.get("wsgi.input_terminated")
+    size = BODY_LIMIT if chunked else min(int(environ.get("CONTENT_LENGTH") or 0), BODY_LIMIT)
+    body = environ["wsgi.input"].read(size) if size else b""
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+
+
+def _has_left(connection: socket.socket) -> bool:
+    readable, _, _ = select.select([connection], [], [], 0)
+    try:
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except OSError:
+        return True
+
+
+def _cut(environ: Environ) -> NoReturn:
+    connection: socket.socket | None = environ.get("werkzeug.socket")
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    raise ConnectionResetError("cut on purpose")
+
+
+def is_cut(connection: socket.socket) -> bool:
+    """True where closing shall send a reset instead of an orderly end."""
+    value = connection.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(RESET_ON_CLOSE))
+    return value == RESET_ON_CLOSE
+
+
+def _status(provider: str, fault: Fault) -> Response:
+    content_type, body = trouble_body(provider, fault.status)
+    answer = Response(body, fault.status, content_type=content_type)
+    if fault.status in (429, 503):
+        answer.headers["Retry-After"] = str(fault.retry_after)
+    return answer
+
+
+def _oversized(size: int) -> Response:
+    head, tail, piece = b'{"padding":"', b'"}', b"x" * 65536
+
+    def pieces() -> Iterator[bytes]:
+        yield head
+        left = size - len(head) - len(tail)
+        while left > 0:
+            yield piece[:left]
+            left -= len(piece)
+        yield tail
+
+    answer = Response(pieces(), 200, content_type="application/json")
+    answer.headers["Content-Length"] = str(max(size, len(head) + len(tail)))
+    return answer

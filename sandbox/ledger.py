@@ -1,0 +1,88 @@
+"""Two records that let a test prove what happened: side effects, and requests."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+LEDGER_LIMIT = 50_000
+REQUEST_LIMIT = 10_000
+
+Entry = dict[str, Any]
+
+
+class Ledger:
+    """Every side effect that really happened, oldest first. Each entry has `seq`, `at` (seconds since
+    the epoch, by the world's clock), `provider`, `kind` and its own facts. Never a secret."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=LEDGER_LIMIT)
+        self._seq = 0
+
+    def add(self, kind: str, *, provider: str, at: float, **facts: Any) -> Entry:
+        self._seq += 1
+        entry = {"seq": self._seq, "at": at, "provider": provider, "kind": kind, **facts}
+        self._entries.append(entry)
+        return entry
+
+    def of(self, kind: str, **facts: Any) -> list[Entry]:
+        """All entries of one kind whose facts equal the given ones."""
+        return [
+            entry
+            for entry in list(self._entries)
+            if entry["kind"] == kind and all(entry.get(k) == v for k, v in facts.items())
+        ]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def tail(self, count: int) -> list[Entry]:
+        return list(self._entries)[-count:]
+
+    def dump(self) -> dict[str, Any]:
+        return {"seq": self._seq, "entries": list(self._entries)}
+
+    def load(self, data: dict[str, Any]) -> None:
+        self._seq = data["seq"]
+        self._entries = deque(data["entries"], maxlen=LEDGER_LIMIT)
+
+
+class RequestLog:
+    """Every request to a stand-in: provider, method, path below the provider's prefix (no query, which
+    may carry values), answered status (0 where the connection was cut) and the fault that struck."""
+
+    def __init__(self) -> None:
+        self._entries: deque[Entry] = deque(maxlen=REQUEST_LIMIT)
+
+    def add_entry(self, entry: Entry) -> None:
+        self._entries.append(entry)
+
+    def select(self, provider: str = "*", method: str = "*", path: str = "*") -> list[Entry]:
+        """Requests that match; each argument may hold shell wildcards."""
+        return [
+            entry
+            for entry in list(self._entries)
+            if fnmatchcase(entry["provider"], provider)
+            and fnmatchcase(entry["method"], method)
+            and fnmatchcase(entry["path"], path)
+        ]
+
+    def count(self, provider: str = "*", method: str = "*", path: str = "*") -> int:
+        return len(self.select(provider, method, path))
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def dump(self) -> list[Entry]:
+        return list(self._entries)
+
+    def load(self, data: list[Entry]) -> None:
+        self._entries = deque(data, maxlen=REQUEST_LIMIT)

@@ -1,0 +1,272 @@
+"""GitHub's REST API for repositories and refs, as a GitHub Enterprise server would give it.
+
+https://docs.github.com/en/rest
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from flask import Blueprint, Response, abort, g, jsonify, request
+
+from sandbox import accounts
+from sandbox.context import own_url, world
+from sandbox.repositories import Repositories, Repository, fake_sha
+
+blueprint = Blueprint("github", __name__, url_prefix="/github")
+DOCS = "https://docs.github.com/rest"
+DAY = 86_400
+
+
+@dataclass(frozen=True)
+class Token:
+    login: str
+    push: bool
+    scopes: str | None  # None: fine-grained, no scopes header
+    expires_in_days: int | None
+
+
+TOKENS = {
+    accounts.GITHUB_PUSH_TOKEN: Token("delivr-bot", True, "read:org, repo", 60),
+    accounts.GITHUB_READ_TOKEN: Token("delivr-reader", False, "repo", None),
+    accounts.GITHUB_FINE_GRAINED_TOKEN: Token("delivr-bot", True, None, 14),
+}
+
+
+def refuse(status: int, message: str, **more: Any) -> NoReturn:
+    body = {"message": message, **more, "documentation_url": DOCS, "status": str(status)}
+    answer = jsonify(body)
+    answer.status_code = status
+    abort(answer)
+
+
+@blueprint.before_request
+def authenticate() -> None:
+    if not request.headers.get("User-Agent"):
+        refuse(
+            403,
+            "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
+        )
+    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if not secret:
+        refuse(401, "Requires authentication")
+    token = TOKENS.get(secret.strip())
+    if kind.lower() not in ("token", "bearer") or token is None:
+        refuse(401, "Bad credentials")
+    g.token = token
+
+
+@blueprint.after_request
+def headers(response: Response) -> Response:
+    response.headers["X-GitHub-Media-Type"] = "github.v3; format=json"
+    response.headers["X-GitHub-Request-Id"] = "5A4D:0B0C:SANDBOX"
+    response.headers["X-RateLimit-Limit"] = "5000"
+    response.headers["X-RateLimit-Remaining"] = "4990"
+    response.headers["X-RateLimit-Reset"] = str(int(time.time()) + 3600)
+    if (token := g.get("token")) is not None:
+        _token_headers(response, token)
+    return response
+
+
+def _token_headers(response: Response, token: Token) -> None:
+    if token.scopes is not None:
+        response.headers["X-OAuth-Scopes"] = token.scopes
+    elif response.status_code in (403, 404):
+        response.headers["X-Accepted-GitHub-Permissions"] = "contents=write"
+    if token.expires_in_days is not None:
+        # By real time: it tells a person when to make a new one.
+        day = datetime.fromtimestamp(time.time() + token.expires_in_days * DAY, UTC)
+        response.headers["github-authentication-token-expiration"] = f"{day:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _repositories() -> Repositories:
+    return world().github
+
+
+def _repository(owner: str, name: str) -> Repository:
+    """404 stands for missing and for invisible alike."""
+    repository = _repositories().find(owner, name)
+    if repository is None:
+        refuse(404, "Not Found")
+    return repository
+
+
+def _api(path: str) -> str:
+    return f"{own_url('github')}{path}"
+
+
+@blueprint.get("/user")
+def user() -> Response:
+    return jsonify(_user_json(g.token.login, 4242))
+
+
+def _user_json(login: str, number: int, kind: str = "User") -> dict[str, Any]:
+    return {
+        "login": login,
+        "id": number,
+        "node_id": f"U_{number}",
+        "avatar_url": "",
+        "url": _api(f"/users/{login}"),
+        "html_url": f"https://github.com/{login}",
+        "repos_url": _api(f"/users/{login}/repos"),
+        "type": kind,
+        "site_admin": False,
+        "name": login,
+    }
+
+
+@blueprint.get("/rate_limit")
+def rate_limit() -> Response:
+    core = {"limit": 5000, "used": 10, "remaining": 4990, "reset": int(time.time()) + 3600}
+    return jsonify({"resources": {"core": core}, "rate": core})
+
+
+@blueprint.get("/user/repos")
+def repositories() -> Response:
+    return _paged([_repository_json(repo) for repo in _repositories().visible()])
+
+
+def _paged(items: list[Any]) -> Response:
+    """One page and, as long as there are more, a Link header to the next."""
+    size = min(max(request.args.get("per_page", 30, type=int), 1), 100)
+    page = max(request.args.get("page", 1, type=int), 1)
+    answer = jsonify(items[(page - 1) * size : page * size])
+    if page * size < len(items):
+        path = _api(request.path.removeprefix("/github"))
+        answer.headers["Link"] = f'<{path}?per_page={size}&page={page + 1}>; rel="next"'
+    return answer
+
+
+@blueprint.get("/repos/<owner>/<name>")
+def repository(owner: str, name: str) -> Response:
+    return jsonify(_repository_json(_repository(owner, name)))
+
+
+def _repository_json(repo: Repository) -> dict[str, Any]:
+    push = g.token.push
+    url = _api(f"/repos/{repo.full_name}")
+    return {
+        "id": repo.id,
+        "node_id": f"R_{repo.id}",
+        "name": repo.name,
+        "full_name": repo.full_name,
+        "private": repo.private,
+        "visibility": "private" if repo.private else "public",
+        "owner": _user_json(repo.owner, 7000, "Organization"),
+        "html_url": f"https://github.com/{repo.full_name}",
+        "description": repo.description,
+        "fork": False,
+        "url": url,
+        "branches_url": f"{url}/branches{{/branch}}",
+        "git_refs_url": f"{url}/git/refs{{/sha}}",
+        "clone_url": f"https://github.com/{repo.full_name}.git",
+        "ssh_url": f"git@github.com:{repo.full_name}.git",
+        "default_branch": repo.default_branch,
+        "archived": repo.archived,
+        "disabled": False,
+        "created_at": "2024-01-15T09:00:00Z",
+        "updated_at": "2026-01-15T09:00:00Z",
+        "pushed_at": "2026-01-15T09:00:00Z",
+        "permissions": {
+            "admin": False,
+            "maintain": False,
+            "push": push and not repo.archived,
+            "triage": push,
+            "pull": True,
+        },
+    }
+
+
+# Branches and refs
+
+
+@blueprint.get("/repos/<owner>/<name>/branches")
+def branches(owner: str, name: str) -> Response:
+    repo = _repository(owner, name)
+    refs = _repositories().refs[repo.full_name]
+    heads = [ref for ref in sorted(refs) if ref.startswith("refs/heads/")]
+    return _paged([_branch_json(repo, ref) for ref in heads])
+
+
+@blueprint.get("/repos/<owner>/<name>/branches/<path:branch>")
+def branch(owner: str, name: str, branch: str) -> Response:
+    repo = _repository(owner, name)
+    ref = f"refs/heads/{branch}"
+    if ref not in _repositories().refs[repo.full_name]:
+        refuse(404, "Branch not found")
+    return jsonify(_branch_json(repo, ref))
+
+
+def _branch_json(repo: Repository, ref: str) -> dict[str, Any]:
+    sha = _repositories().refs[repo.full_name][ref]
+    url = _api(f"/repos/{repo.full_name}/commits/{sha}")
+    name = ref.removeprefix("refs/heads/")
+    return {"name": name, "commit": {"sha": sha, "url": url}, "protected": name == "main"}
+
+
+@blueprint.get("/repos/<owner>/<name>/git/ref/<path:ref>")
+def get_ref(owner: str, name: str, ref: str) -> Response:
+    repo = _repository(owner, name)
+    full = f"refs/{ref}"
+    if full not in _repositories().refs[repo.full_name]:
+        refuse(404, "Not Found")
+    return jsonify(_ref_json(repo, full))
+
+
+@blueprint.get("/repos/<owner>/<name>/git/matching-refs/<path:prefix>")
+def matching_refs(owner: str, name: str, prefix: str) -> Response:
+    repo = _repository(owner, name)
+    refs = sorted(_repositories().refs[repo.full_name])
+    return _paged([_ref_json(repo, ref) for ref in refs if ref.startswith(f"refs/{prefix}")])
+
+
+def _ref_json(repo: Repository, ref: str) -> dict[str, Any]:
+    sha = _repositories().refs[repo.full_name][ref]
+    url = _api(f"/repos/{repo.full_name}/git")
+    target = {"type": "commit", "sha": sha, "url": f"{url}/commits/{sha}"}
+    return {
+        "ref": ref,
+        "node_id": f"REF_{fake_sha(ref)[:12]}",
+        "url": f"{url}/{ref}",
+        "object": target,
+    }
+
+
+@blueprint.post("/repos/<owner>/<name>/git/refs")
+def create_ref(owner: str, name: str) -> tuple[Response, int]:
+    repo = _repository(owner, name)
+    _require_push(repo)
+    ref, sha = _new_ref()
+    if not _repositories().knows(repo, sha):
+        refuse(422, "Object does not exist")
+    if ref in _repositories().refs[repo.full_name]:
+        refuse(422, "Reference already exists")
+    _repositories().create_ref(repo, ref, sha)
+    return jsonify(_ref_json(repo, ref)), 201
+
+
+def _require_push(repo: Repository) -> None:
+    if repo.archived:
+        refuse(403, "Repository was archived so is read-only.")
+    if not g.token.push:
+        refuse(403, "Resource not accessible by personal access token")
+
+
+def _new_ref() -> tuple[str, str]:
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        refuse(400, "Problems parsing JSON")
+    ref, sha = body.get("ref"), body.get("sha")
+    if not isinstance(ref, str) or not isinstance(sha, str):
+        refuse(422, 'Invalid request.\n\n"ref", "sha" weren\'t supplied.')
+    if not ref.startswith("refs/") or ref.count("/") < 2:
+        refuse(422, "Reference name must start with 'refs/' and have at least two slashes.")
+    return ref, sha
+
+
+@blueprint.route("/<path:path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+def unknown(path: str) -> Response:
+    refuse(404, "Not Found")

@@ -1,0 +1,71 @@
+"""What the GitHub stand-in remembers: repositories and their refs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+
+@dataclass(frozen=True)
+class Repository:
+    id: int
+    owner: str
+    name: str
+    private: bool = True
+    archived: bool = False
+    visible: bool = True  # to the sandbox's tokens
+    description: str = ""
+    default_branch: str = "main"
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+
+REPOSITORIES = (
+    Repository(700001, "dream11", "app", description="The mobile app, iOS and Android"),
+    Repository(700002, "dream11", "legacy-app", archived=True, description="Moved to dream11/app"),
+    Repository(700003, "dream11", "backend", private=False, description="Services behind the app"),
+    Repository(700004, "rival", "secret-app", visible=False),
+)
+FIRST_BRANCHES = ("main", "develop", "release/1.4.0")
+
+
+def fake_sha(*parts: str) -> str:
+    return hashlib.sha1("/".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+class Repositories:
+    """Repositories by full name, lower case; refs by repository."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.refs: dict[str, dict[str, str]] = {
+            repo.full_name: {f"refs/heads/{b}": fake_sha(repo.full_name, b) for b in FIRST_BRANCHES}
+            for repo in REPOSITORIES
+        }
+
+    def find(self, owner: str, name: str) -> Repository | None:
+        """The repository, if the sandbox's tokens may see it; names are case-insensitive."""
+        wanted = f"{owner}/{name}".lower()
+        return next((r for r in self.visible() if r.full_name.lower() == wanted), None)
+
+    def visible(self) -> list[Repository]:
+        return [repo for repo in REPOSITORIES if repo.visible]
+
+    def create_ref(self, repo: Repository, ref: str, sha: str) -> None:
+        self.refs[repo.full_name][ref] = sha
+        self._world.record("ref.created", "github", repository=repo.full_name, ref=ref, sha=sha)
+
+    def knows(self, repo: Repository, sha: str) -> bool:
+        return sha in self.refs[repo.full_name].values()
+
+    def dump(self) -> dict[str, Any]:
+        return {"refs": self.refs}
+
+    def load(self, data: dict[str, Any]) -> None:
+        self.refs.update(data["refs"])

@@ -1,0 +1,127 @@
+"""The sandbox as a Flask application, and as a server in a thread for tests and the command."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from flask import Flask
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from sandbox import accounts as sandbox_accounts
+from sandbox import control, page
+from sandbox.accounts import Accounts
+from sandbox.context import KEY
+from sandbox.gate import Gate, is_cut
+from sandbox.providers import app_store, github, google_play, jenkins, jira, slack
+from sandbox.world import World
+
+HOST = "127.0.0.1"
+TICK = 0.1  # seconds between two looks at the clock
+
+
+def create_app(world: World, accounts: Accounts) -> Flask:
+    """The stand-ins, the control API and the page, without the gate in front."""
+    app = Flask("sandbox", static_folder="static", static_url_path="/sandbox/static")
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions[KEY] = {"world": world, "accounts": accounts}
+    for part in (github, jenkins, slack, jira, app_store, google_play, control, page):
+        app.register_blueprint(part.blueprint)
+    return app
+
+
+class _Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, type: str, message: str, *args: object) -> None:
+        logging.getLogger("sandbox.access").debug(message, *args)
+
+
+class _Server(ThreadedWSGIServer):
+    request_queue_size = 128
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        """An orderly end, except where a fault asked for a reset."""
+        if isinstance(request, socket.socket) and request.fileno() != -1 and is_cut(request):
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+
+
+class SandboxServer:
+    """A running sandbox on loopback: `with SandboxServer(state_dir=tmp_path) as sandbox: sandbox.url`.
+
+    `auto_finish`: seconds after which builds end by themselves, None = `world.jenkins.finish(...)`.
+    `clock`: seconds since the epoch; signatures and tokens are checked against real time all the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path | None = None,
+        port: int = 0,
+        auto_finish: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._temporary = None if state_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
+        self.state_dir = Path(state_dir or getattr(self._temporary, "name", ""))
+        self.accounts = sandbox_accounts.load(self.state_dir)
+        self.world = World(self.state_dir, clock=clock, auto_finish=auto_finish)
+        self._stopping = threading.Event()
+        gate = Gate(create_app(self.world, self.accounts).wsgi_app, self.world, self._stopping)
+        self._server = _Server(HOST, port, gate, handler=_Handler)
+        self.port = self._server.port
+        self.url = f"http://{HOST}:{self.port}"
+        self.world.base_url = self.url
+        self._threads = [
+            threading.Thread(
+                target=self._server.serve_forever,
+                kwargs={"poll_interval": TICK},
+                name="sandbox-http",
+                daemon=True,
+            ),
+            threading.Thread(target=self._tick, name="sandbox-clock", daemon=True),
+        ]
+
+    def start(self) -> Self:
+        self.world.sender.start()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop answering, send the last webhooks, write the last snapshot."""
+        self._stopping.set()
+        self._server.shutdown()
+        for thread in self._threads:
+            thread.join()
+        self._server.server_close()
+        self.world.sender.stop()
+        self.world.save()
+        if self._temporary:
+            self._temporary.cleanup()
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(TICK):
+            self.world.settle()
+            self.world.save_if_due()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,48 @@
+"""What the stand-ins of the two stores remember: Google access tokens and Play edits."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+EDIT_LIFETIME = 3600.0  # seconds
+
+
+@dataclass
+class Edit:
+    id: str
+    package: str
+    expires_at: float
+
+
+class Stores:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.edits: dict[str, Edit] = {}
+        self.google_tokens: dict[str, tuple[float, str]] = {}  # token -> (real expiry, scope)
+
+    def insert_edit(self, package: str) -> Edit:
+        """A new edit, which makes every other open edit of the package invalid, as Google does:
+        https://developers.google.com/android-publisher/edits#concurrency"""
+        self.edits = {key: edit for key, edit in self.edits.items() if edit.package != package}
+        edit_id = f"{secrets.randbelow(10**20):020d}"
+        edit = Edit(edit_id, package, self._world.clock() + EDIT_LIFETIME)
+        self.edits[edit_id] = edit
+        self._world.record("edit.inserted", "google_play", package=package, edit=edit_id)
+        return edit
+
+    def edit(self, package: str, edit_id: str) -> Edit | None:
+        edit = self.edits.get(edit_id)
+        if edit and edit.package == package and edit.expires_at > self._world.clock():
+            return edit
+        return None
+
+    def dump(self) -> dict[str, Any]:
+        return {"edits": [asdict(edit) for edit in self.edits.values()]}
+
+    def load(self, data: dict[str, Any]) -> None:
+        self.edits = {item["id"]: Edit(**item) for item in data["edits"]}

@@ -1,0 +1,150 @@
+"""What the Jira stand-in remembers: projects are fixed, issues are made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+SEARCH_LAG = 3.0  # seconds until a new issue is found by a search
+FIRST_ISSUE_ID = 10100
+EPIC_NAME_FIELD = "customfield_10011"
+READ, WRITE = (
+    frozenset({"BROWSE_PROJECTS"}),
+    frozenset({"BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES"}),
+)
+
+
+@dataclass(frozen=True)
+class IssueType:
+    id: str
+    name: str
+    level: int  # hierarchyLevel: 1 epic, 0 standard, -1 subtask
+
+
+@dataclass(frozen=True)
+class Project:
+    id: str
+    key: str
+    name: str
+    issue_types: tuple[IssueType, ...]
+    team_managed: bool = True
+    permissions: frozenset[str] = WRITE
+
+    @property
+    def epic_name_required(self) -> bool:
+        return not self.team_managed
+
+    def issue_type(self, wanted: dict[str, Any]) -> IssueType | None:
+        """By `id`, else by `name`."""
+        for issue_type in self.issue_types:
+            if wanted.get("id") == issue_type.id or (
+                "id" not in wanted and wanted.get("name") == issue_type.name
+            ):
+                return issue_type
+        return None
+
+
+PROJECTS = (
+    Project(
+        "10001",
+        "MOBILE",
+        "Mobile app",
+        (
+            IssueType("10013", "Subtask", -1),
+            IssueType("10012", "Task", 0),
+            IssueType("10011", "Epic", 1),
+        ),
+    ),
+    Project(
+        "10002",
+        "CLASSIC",
+        "Company-managed app",
+        (
+            IssueType("10000", "Epic", 1),
+            IssueType("10021", "Story", 0),
+            IssueType("10023", "Sub-task", -1),
+        ),
+        team_managed=False,
+    ),
+    Project("10003", "READONLY", "Look, do not touch", (IssueType("10031", "Epic", 1),), permissions=READ),
+    Project("10004", "INTL", "Application mobile", (IssueType("10042", "Tâche", 0), IssueType("10041", "Épopée", 1))),
+    Project("10005", "FLAT", "Without epics", (IssueType("10052", "Task", 0),)),
+    Project("10006", "HIDDEN", "Nobody may browse it", (IssueType("10061", "Epic", 1),), permissions=frozenset()),
+)  # fmt: skip
+
+
+@dataclass
+class Issue:
+    id: str
+    key: str
+    project: str
+    issue_type: str  # id
+    summary: str
+    created_at: float
+    updated_at: float
+    labels: list[str] = field(default_factory=list)
+    description: Any = None
+    parent: str = ""
+    epic_name: str = ""
+    status: str = "To Do"
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+class Tickets:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.issues: list[Issue] = []
+        self.search_lag = SEARCH_LAG
+
+    def project(self, wanted: str) -> Project | None:
+        """By key or id, if the sandbox's user may browse it."""
+        return next((p for p in self.browsable() if wanted in (p.key, p.id)), None)
+
+    def browsable(self) -> list[Project]:
+        return [p for p in PROJECTS if "BROWSE_PROJECTS" in p.permissions]
+
+    def issue(self, wanted: str) -> Issue | None:
+        """By key or id: found at once, unlike by a search."""
+        return next((i for i in self.issues if wanted.upper() in (i.key, i.id)), None)
+
+    def searchable(self, also: frozenset[str] = frozenset()) -> list[Issue]:
+        """What the search index has by now, newest first; `also` are ids to look at regardless."""
+        indexed_until = self._world.clock() - self.search_lag
+        return [i for i in self.issues[::-1] if i.created_at <= indexed_until or i.id in also]
+
+    def create(self, project: Project, issue_type: IssueType, **facts: Any) -> Issue:
+        now = self._world.clock()
+        number = 1 + sum(1 for issue in self.issues if issue.project == project.key)
+        issue = Issue(
+            id=str(FIRST_ISSUE_ID + len(self.issues)),
+            key=f"{project.key}-{number}",
+            project=project.key,
+            issue_type=issue_type.id,
+            created_at=now,
+            updated_at=now,
+            **facts,
+        )
+        self.issues.append(issue)
+        self._record("issue.created", issue)
+        return issue
+
+    def update(self, issue: Issue, **changes: Any) -> None:
+        for name, value in changes.items():
+            setattr(issue, name, value)
+        issue.updated_at = self._world.clock()
+        self._record("issue.updated", issue)
+
+    def _record(self, kind: str, issue: Issue) -> None:
+        self._world.record(
+            kind, "jira", key=issue.key, summary=issue.summary, labels=list(issue.labels)
+        )
+
+    def dump(self) -> dict[str, Any]:
+        return {"issues": [asdict(i) for i in self.issues], "search_lag": self.search_lag}
+
+    def load(self, data: dict[str, Any]) -> None:
+        self.issues = [Issue(**item) for item in data["issues"]]
+        self.search_lag = data["search_lag"]

@@ -1,0 +1,216 @@
+"""What Jenkins jobs send when a build starts and ends: in the background, to loopback only.
+
+Like the Notification plugin it does not care what the receiver answers; it only writes it down.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import json
+import logging
+import queue
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+
+from sandbox.ci_jobs import Build, Job
+
+if TYPE_CHECKING:
+    from sandbox.world import World
+
+logger = logging.getLogger(__name__)
+TIMEOUT = 5  # seconds for connecting, and for each read
+BASIC_USER = "delivr"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    url: str
+    body: bytes
+    headers: dict[str, str]
+    facts: dict[str, Any]
+
+
+def is_loopback(url: str) -> bool:
+    """True for http(s) addresses on this computer, by name or number."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return False
+    if parts.hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def signing_key(secret: str) -> bytes:
+    """The HMAC key behind a `whsec_` secret: base64 after the prefix; other texts count as they are.
+
+    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+    """
+    text = secret.removeprefix("whsec_")
+    try:
+        return (
+            base64.b64decode(text, validate=True) if secret.startswith("whsec_") else text.encode()
+        )
+    except (binascii.Error, ValueError):
+        return text.encode()
+
+
+def signed_headers(secret: str, body: bytes, *, timestamp: int) -> dict[str, str]:
+    """Standard Webhooks headers with a fresh id."""
+    message_id = f"msg_{uuid.uuid4().hex}"
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    digest = hmac.new(signing_key(secret), signed, hashlib.sha256).digest()
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+def plain_body(build: Build, status: str, build_url: str) -> dict[str, Any]:
+    """What a Jenkinsfile's own `post` step sends."""
+    body: dict[str, Any] = {"buildNumber": build.number, "status": status}
+    if build.artifact:
+        body["artifactUrl"] = f"s3://builds/{build.artifact}"
+    body |= {"buildUrl": build_url, "queueId": build.queue_id}
+    if build_id := build.parameters.get("DELIVR_BUILD_ID"):
+        body["buildId"] = build_id
+    return body
+
+
+def notification_body(job: Job, build: Build, phase: str, build_url: str) -> dict[str, Any]:
+    """The Notification plugin's body; what is unknown is left out, as its Gson does.
+
+    https://plugins.jenkins.io/notification/
+    """
+    path = "job/" + "/job/".join(job.full_name.split("/")) + "/"
+    state: dict[str, Any] = {
+        "full_url": build_url,
+        "number": build.number,
+        "queue_id": build.queue_id,
+        "timestamp": int((build.ended_at or build.started_at) * 1000),
+        "duration": int(((build.ended_at or build.started_at) - build.started_at) * 1000),
+        "phase": phase,
+        "url": f"{path}{build.number}/",
+        "scm": {"changes": [], "culprits": []},
+        "parameters": build.parameters,
+        "log": "",
+        "notes": "",
+        "artifacts": _notification_artifacts(build, build_url),
+    }
+    if build.result and phase in ("COMPLETED", "FINALIZED"):
+        state["status"] = build.result
+    return {"name": job.name, "display_name": job.name, "url": path, "build": state}
+
+
+def _notification_artifacts(build: Build, build_url: str) -> dict[str, Any]:
+    if not build.artifact:
+        return {}
+    return {build.artifact: {"archive": f"{build_url}artifact/{build.artifact}"}}
+
+
+class Sender:
+    """One background thread that sends in the order in which things happened."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._waiting: queue.Queue[Delivery | None] = queue.Queue()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="sandbox-webhooks", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send what waits, then end."""
+        self._waiting.put(None)
+        if self._thread:
+            self._thread.join(timeout=2 * TIMEOUT)
+
+    def build_started(self, job: Job, build: Build) -> None:
+        self._report(job, build, "RUNNING", ("QUEUED", "STARTED"))
+
+    def build_ended(self, job: Job, build: Build) -> None:
+        self._report(job, build, build.result or "", ("COMPLETED", "FINALIZED"))
+
+    def _report(self, job: Job, build: Build, status: str, phases: tuple[str, ...]) -> None:
+        if job.webhook.style == "signed":
+            self._sign(job, build, status)
+        elif job.webhook.style == "notification":
+            for phase in phases:
+                self._notify(job, build, phase)
+
+    def _sign(self, job: Job, build: Build, status: str) -> None:
+        body = _encode(plain_body(build, status, self._build_url(build)))
+        headers = signed_headers(job.webhook.secret, body, timestamp=int(time.time()))
+        self._put(job, build, body, headers, status=status)
+
+    def _notify(self, job: Job, build: Build, phase: str) -> None:
+        body = _encode(notification_body(job, build, phase, self._build_url(build)))
+        user = base64.b64encode(f"{BASIC_USER}:{job.webhook.secret}".encode()).decode()
+        self._put(job, build, body, {"Authorization": f"Basic {user}"}, phase=phase)
+
+    def _build_url(self, build: Build) -> str:
+        path = "/job/".join(build.job.replace("%", "%25").split("/"))
+        return f"{self._world.base_url}/jenkins/job/{path}/{build.number}/"
+
+    def _put(
+        self, job: Job, build: Build, body: bytes, headers: dict[str, str], **facts: Any
+    ) -> None:
+        facts |= {"job": job.full_name, "number": build.number, "style": job.webhook.style}
+        headers = {"Content-Type": "application/json", **headers}
+        self._waiting.put(Delivery(job.webhook.url, body, headers, facts))
+
+    def _run(self) -> None:
+        while (delivery := self._waiting.get()) is not None:
+            answer = self._send(delivery)
+            with self._world.lock:
+                self._world.record(
+                    "webhook.sent",
+                    "jenkins",
+                    url=_bare(delivery.url),
+                    answer=answer,
+                    **delivery.facts,
+                )
+
+    @staticmethod
+    def _send(delivery: Delivery) -> int | str:
+        """The status that came back, or the name of the trouble."""
+        if not is_loopback(delivery.url):
+            return "refused: only loopback addresses"
+        try:
+            with requests.Session() as session:
+                session.trust_env = False
+                answer = session.post(
+                    delivery.url,
+                    data=delivery.body,
+                    headers=delivery.headers,
+                    timeout=TIMEOUT,
+                    allow_redirects=False,
+                )
+            return answer.status_code
+        except requests.RequestException as error:
+            return type(error).__name__
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _bare(url: str) -> str:
+    """Without what may be secret in it: user, query, fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"

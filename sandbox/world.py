@@ -1,0 +1,147 @@
+"""Everything that the stand-ins remember, behind one lock and one clock.
+
+States are computed from the clock when somebody looks; nothing sleeps. A snapshot in the state
+directory lets a restarted sandbox know its builds, messages and issues.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sandbox.chat import Chat
+from sandbox.ci import Ci
+from sandbox.faults import Faults
+from sandbox.ledger import Ledger, RequestLog
+from sandbox.repositories import Repositories
+from sandbox.stores import Stores
+from sandbox.tickets import Tickets
+from sandbox.webhooks import Sender
+
+VERSION = 1
+SNAPSHOT = "world.json"
+SAVE_EVERY = 0.5  # seconds between two snapshots at the least
+
+
+class World:
+    """The state behind all stand-ins. Hold `lock` while reading or changing more than one thing."""
+
+    def __init__(
+        self,
+        state_dir: Path | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        auto_finish: float | None = None,
+    ) -> None:
+        self.lock = threading.RLock()
+        self.state_dir = state_dir
+        self.auto_finish = auto_finish
+        self.base_url = "http://127.0.0.1"
+        self.faults = Faults()
+        self.sender = Sender(self)
+        self._clock = clock
+        self._dirty = threading.Event()
+        self._saved_at = 0.0
+        self._begin()
+        self._load()
+
+    def _begin(self) -> None:
+        self.offset = 0.0
+        self.ledger = Ledger()
+        self.requests = RequestLog()
+        self.jenkins = Ci(self, auto_finish=self.auto_finish)
+        self.slack = Chat(self)
+        self.jira = Tickets(self)
+        self.github = Repositories(self)
+        self.stores = Stores(self)
+
+    def clock(self) -> float:
+        """Seconds since the epoch, as this world sees them."""
+        return self._clock() + self.offset
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass at once: quiet periods end, builds finish, issues become searchable."""
+        with self.lock:
+            self.offset += seconds
+            self.settle()
+            self.touch()
+
+    def settle(self) -> None:
+        """Bring everything that time moves up to now."""
+        with self.lock:
+            self.jenkins.settle(self.clock())
+
+    def record(self, kind: str, provider: str, **facts: Any) -> None:
+        """Write a side effect into the ledger; also says that there is something to save."""
+        self.ledger.add(kind, provider=provider, at=self.clock(), **facts)
+        self.touch()
+
+    def reset(self) -> None:
+        """Back to the first day. The accounts stay."""
+        with self.lock:
+            self.faults.clear()
+            self._begin()
+            self.touch()
+
+    # Snapshot
+
+    def touch(self) -> None:
+        self._dirty.set()
+
+    def save_if_due(self) -> None:
+        if self._dirty.is_set() and time.monotonic() - self._saved_at >= SAVE_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Write the snapshot: whole or not at all."""
+        if self.state_dir is None:
+            return
+        with self.lock:
+            self._dirty.clear()
+            text = json.dumps(self._dump())
+        path = self.state_dir / SNAPSHOT
+        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        draft.replace(path)
+        self._saved_at = time.monotonic()
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "ledger": self.ledger,
+            "requests": self.requests,
+            "jenkins": self.jenkins,
+            "slack": self.slack,
+            "jira": self.jira,
+            "github": self.github,
+            "stores": self.stores,
+        }
+
+    def _dump(self) -> dict[str, Any]:
+        parts = {name: part.dump() for name, part in self._parts().items()}
+        return {"version": VERSION, "offset": self.offset, **parts}
+
+    def _load(self) -> None:
+        if self.state_dir is None:
+            return
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        path = self.state_dir / SNAPSHOT
+        if not path.exists():
+            return
+        try:
+            self._restore(json.loads(path.read_text()))
+        except (ValueError, KeyError, TypeError):
+            path.replace(path.with_suffix(".broken"))
+            self._begin()
+
+    def _restore(self, data: dict[str, Any]) -> None:
+        if data["version"] != VERSION:
+            raise ValueError("a snapshot of another version")
+        self.offset = data["offset"]
+        for name, part in self._parts().items():
+            part.load(data[name])
