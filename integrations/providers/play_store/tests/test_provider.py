@@ -66,7 +66,7 @@ def test_the_sign_in_goes_to_the_configured_address_whatever_the_file_says(wire)
         sent["assertion"],
         rsa_key().public_key(),
         algorithms=["RS256"],
-        audience=f"{wire.url}/token",
+        audience="https://oauth2.googleapis.com/token",  # google-auth names Google's own always
     )
     assert sent["grant_type"] == "urn:ietf:params:oauth:grant-type:jwt-bearer"
     assert claims["iss"] == INFO["client_email"]
