@@ -78,10 +78,11 @@ class Call:
 
 
 def _arguments() -> dict[str, Any]:
-    if not request.is_json:
+    text = request.get_data()
+    if not request.is_json or not text:
         return request.values.to_dict()
     try:
-        body = json.loads(request.get_data())
+        body = json.loads(text)
     except ValueError:
         raise SlackError("invalid_json") from None
     if not isinstance(body, dict):
