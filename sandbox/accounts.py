@@ -1,8 +1,10 @@
 """The credentials that the stand-ins accept.
 
-Tokens are constants that are plainly fake. The two private keys are made on first use and kept in the
-state directory, because the stand-ins check real signatures with them.
+Tokens are constants that are plainly fake. The two private keys are made on first use and kept in
+the state directory, because the stand-ins check real signatures with them.
 """
+
+# ruff: noqa: S105 -- these "passwords" open nothing but this sandbox
 
 from __future__ import annotations
 
@@ -22,6 +24,7 @@ GITHUB_PUSH_TOKEN = "ghp_sandbox_push_token"
 GITHUB_READ_TOKEN = "ghp_sandbox_read_token"
 GITHUB_FINE_GRAINED_TOKEN = "github_pat_sandbox_fine_grained_token"
 
+JENKINS_JOB_PATHS = ("/job/ios-prod", "/job/android-prod")
 JENKINS_USER = "delivr"
 JENKINS_API_TOKEN = "11sandbox00jenkins00api00token0000"
 JENKINS_PASSWORD = "sandbox-jenkins-password"
@@ -51,7 +54,7 @@ GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"
 
 @dataclass(frozen=True)
 class Accounts:
-    """What a person types into delivr to use the sandbox; keys are read from, or made in, `state_dir`."""
+    """What a person types into delivr to use the sandbox. Keys live in `state_dir`."""
 
     state_dir: Path
 
@@ -83,7 +86,7 @@ class Accounts:
         return key.public_key()
 
     def as_dict(self, base_url: str) -> dict[str, Any]:
-        """Everything by family, in the field names of delivr's API. `base_url` has no final slash."""
+        """Everything by family, in the field names of delivr's API."""
         base_url = base_url.rstrip("/")
         return {
             "scm": {
@@ -92,9 +95,7 @@ class Accounts:
                 "accessToken": GITHUB_PUSH_TOKEN,
             },
             "targets": self._targets(),
-            "pipelines": [
-                _pipeline(base_url, path) for path in ("/job/ios-prod", "/job/android-prod")
-            ],
+            "pipelines": [_pipeline(base_url, path) for path in JENKINS_JOB_PATHS],
             "communication": {
                 "communicationType": "SLACK",
                 "slackBotToken": SLACK_BOT_TOKEN,

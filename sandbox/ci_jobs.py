@@ -122,23 +122,35 @@ BUILD_ID = Parameter("DELIVR_BUILD_ID", description="Set by delivr, to find this
 TRACK = Parameter("TRACK", "Choice", "internal", ["internal", "production"], "Where it goes")
 
 
+IPA, AAB = "ios-{number}.ipa", "android-{number}.aab"
+
+
+def _app_job(full_name: str, artifact: str, next_number: int, *more: Parameter) -> Job:
+    return Job(
+        full_name,
+        parameters=_release_parameters(*more),
+        artifact=artifact,
+        next_number=next_number,
+    )
+
+
 def first_jobs(auto_finish: float | None) -> dict[str, Job]:
     """Jobs by full name. Each odd one stands for a way in which real ones are odd."""
     jobs = [
-        Job("ios-prod", parameters=_release_parameters(BUILD_ID), next_number=245, artifact="ios-{number}.ipa"),
-        Job("android-prod", parameters=_release_parameters(BUILD_ID), next_number=512, artifact="android-{number}.aab"),
+        _app_job("ios-prod", IPA, 245, BUILD_ID),
+        _app_job("android-prod", AAB, 512, BUILD_ID),
         Job("mobile", FOLDER),
-        Job("mobile/ios-beta", parameters=_release_parameters(BUILD_ID, TRACK), next_number=31, artifact="ios-{number}.ipa"),
+        _app_job("mobile/ios-beta", IPA, 31, BUILD_ID, TRACK),
         Job("app", MULTIBRANCH),
         Job("app/main", parameters=_release_parameters(BUILD_ID)),
         Job("app/release%2F1.5.0", parameters=_release_parameters(BUILD_ID)),
-        Job("ios-no-build-id", parameters=_release_parameters(), next_number=88, artifact="ios-{number}.ipa"),
+        _app_job("ios-no-build-id", IPA, 88),
         Job("ios-misnamed", parameters=[Parameter("RELEASE"), BUILD_ID]),
         Job("nightly", FREESTYLE, next_number=12),
         Job("ios-disabled", FREESTYLE, parameters=_release_parameters(BUILD_ID), buildable=False),
         Job("ios-fresh", parameters=_release_parameters(BUILD_ID), known_parameters=False),
         Job("ios-hidden", parameters=_release_parameters(BUILD_ID), hidden=True),
-    ]  # fmt: skip
+    ]
     for job in jobs:
         job.auto_finish_seconds = auto_finish
     return {job.full_name: job for job in jobs}

@@ -150,6 +150,10 @@ def job_json(job: Job) -> dict[str, Any]:
     }
 
 
+def _webhook_json(webhook: Webhook) -> dict[str, Any]:
+    return {"url": webhook.url, "style": webhook.style, "hasSecret": bool(webhook.secret)}
+
+
 @blueprint.get("/jenkins/jobs")
 def jobs() -> Response:
     found = [job for job in world().jenkins.jobs.values() if not job.is_container]
@@ -172,7 +176,10 @@ def change_job(full_name: str) -> Response:
 
 
 def configure(job: Job, settings: dict[str, Any]) -> None:
-    """Change a job by the names of `SETTINGS` and `webhook`. Raises KeyError, TypeError, ValueError."""
+    """Change a job by the names of `SETTINGS` and `webhook`.
+
+    Raises KeyError, TypeError or ValueError for a setting that does not exist or cannot be.
+    """
     settings = dict(settings)
     if "webhook" in settings:
         webhook = Webhook(**settings.pop("webhook"))

@@ -14,8 +14,8 @@ from typing import Any
 
 KINDS = {
     "status": "answer `status` (429 and 503 with Retry-After: `retry_after`), do nothing",
-    "timeout": "hang for `seconds` or until the client leaves, do nothing, then cut the connection",
-    "timeout_after": "do it, then hang for `seconds` or until the client leaves: the answer is lost",
+    "timeout": "hang for `seconds` or until the client leaves, then cut the line, do nothing",
+    "timeout_after": "do it, then hang for `seconds` or until the client leaves, and cut the line",
     "drop_before": "reset the connection, do nothing",
     "drop_after": "do it, then reset the connection: the answer is lost",
     "html_200": "answer 200 with a login page, do nothing",

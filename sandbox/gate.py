@@ -127,7 +127,7 @@ class Gate:
                 self._drip_headers(environ, fault.seconds)
             case "timeout":
                 self._hang(environ, fault.seconds)
-        _cut(environ)
+        return _cut(environ)
 
     def _afterwards(
         self, environ: Environ, fault: Fault, answer: Response, facts: dict[str, Any]
@@ -143,7 +143,7 @@ class Gate:
         facts["status"] = 0
         if fault.kind == "timeout_after":
             self._hang(environ, fault.seconds)
-        _cut(environ)
+        return _cut(environ)
 
     def _drip(self, body: bytes, seconds: float) -> Iterator[bytes]:
         for position in range(len(body)):

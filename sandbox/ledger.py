@@ -14,8 +14,11 @@ Entry = dict[str, Any]
 
 
 class Ledger:
-    """Every side effect that really happened, oldest first. Each entry has `seq`, `at` (seconds since
-    the epoch, by the world's clock), `provider`, `kind` and its own facts. Never a secret."""
+    """Every side effect that really happened, oldest first; never a secret.
+
+    Each entry has `seq`, `at` (seconds since the epoch, by the world's clock), `provider`, `kind`
+    and its own facts.
+    """
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=LEDGER_LIMIT)
@@ -53,8 +56,8 @@ class Ledger:
 
 
 class RequestLog:
-    """Every request to a stand-in: provider, method, path below the provider's prefix (no query, which
-    may carry values), answered status (0 where the connection was cut) and the fault that struck."""
+    """Every request to a stand-in: when, provider, method, path below the provider's prefix, status
+    (0: the line was cut) and the fault that struck. No query, which may carry values."""
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=REQUEST_LIMIT)

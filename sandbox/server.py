@@ -58,10 +58,10 @@ class _Server(ThreadedWSGIServer):
 
 
 class SandboxServer:
-    """A running sandbox on loopback: `with SandboxServer(state_dir=tmp_path) as sandbox: sandbox.url`.
+    """A running sandbox on loopback: `with SandboxServer(state_dir=tmp_path) as s: s.url`.
 
     `auto_finish`: seconds after which builds end by themselves, None = `world.jenkins.finish(...)`.
-    `clock`: seconds since the epoch; signatures and tokens are checked against real time all the same.
+    `clock`: seconds since the epoch; signatures and tokens are held against real time all the same.
     """
 
     def __init__(
@@ -72,8 +72,11 @@ class SandboxServer:
         auto_finish: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._temporary = None if state_dir else tempfile.TemporaryDirectory(prefix="sandbox-")
-        self.state_dir = Path(state_dir or getattr(self._temporary, "name", ""))
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        if state_dir is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="sandbox-")
+            state_dir = Path(self._temporary.name)
+        self.state_dir = Path(state_dir)
         self.accounts = sandbox_accounts.load(self.state_dir)
         self.world = World(self.state_dir, clock=clock, auto_finish=auto_finish)
         self._stopping = threading.Event()

@@ -47,6 +47,10 @@ class Project:
         return None
 
 
+EPIC_ONLY = (IssueType("10000", "Epic", 1),)
+FRENCH = (IssueType("10042", "Tâche", 0), IssueType("10041", "Épopée", 1))
+NO_EPIC = (IssueType("10052", "Task", 0),)
+
 PROJECTS = (
     Project(
         "10001",
@@ -69,11 +73,11 @@ PROJECTS = (
         ),
         team_managed=False,
     ),
-    Project("10003", "READONLY", "Look, do not touch", (IssueType("10031", "Epic", 1),), permissions=READ),
-    Project("10004", "INTL", "Application mobile", (IssueType("10042", "Tâche", 0), IssueType("10041", "Épopée", 1))),
-    Project("10005", "FLAT", "Without epics", (IssueType("10052", "Task", 0),)),
-    Project("10006", "HIDDEN", "Nobody may browse it", (IssueType("10061", "Epic", 1),), permissions=frozenset()),
-)  # fmt: skip
+    Project("10003", "READONLY", "Look, do not touch", EPIC_ONLY, permissions=READ),
+    Project("10004", "INTL", "Application mobile", FRENCH),
+    Project("10005", "FLAT", "Without epics", NO_EPIC),
+    Project("10006", "HIDDEN", "Nobody may browse it", EPIC_ONLY, permissions=frozenset()),
+)
 
 
 @dataclass

@@ -54,7 +54,7 @@ def is_loopback(url: str) -> bool:
 
 
 def signing_key(secret: str) -> bytes:
-    """The HMAC key behind a `whsec_` secret: base64 after the prefix; other texts count as they are.
+    """The HMAC key behind a secret: base64 after `whsec_`; any other text counts as it is.
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """

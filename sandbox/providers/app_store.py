@@ -35,13 +35,13 @@ APPS = (
     App("6450000002", "Dream11 Beta", f"{known.APP_IDENTIFIER}.beta", "DREAM11BETA"),
     App("6450000001", "Dream11", known.APP_IDENTIFIER, "DREAM11"),
 )
+LIST_WORDS = {"limit", "sort", "cursor"}
 LIST_PARAMETERS = {
-    "apps": {"filter[bundleId]", "filter[name]", "filter[sku]", "fields[apps]", "limit", "sort", "cursor"},
-    "builds": {
-        "filter[app]", "filter[version]", "filter[preReleaseVersion.version]", "fields[builds]",
-        "filter[processingState]", "include", "limit", "sort", "cursor",
-    },
-}  # fmt: skip
+    "apps": LIST_WORDS | {"filter[bundleId]", "filter[name]", "filter[sku]", "fields[apps]"},
+    "builds": LIST_WORDS
+    | {"filter[app]", "filter[version]", "filter[preReleaseVersion.version]"}
+    | {"filter[processingState]", "fields[builds]", "include"},
+}
 
 
 def refuse(status: int, code: str, title: str, detail: str = "", **more: Any) -> NoReturn:
@@ -58,7 +58,7 @@ def _unauthorized() -> NoReturn:
         401,
         "NOT_AUTHORIZED",
         "Authentication credentials are missing or invalid.",
-        "Provide a properly configured and signed bearer token, and make sure that it has not expired.",
+        "Provide a properly configured and signed bearer token that has not expired.",
     )
 
 
@@ -72,10 +72,8 @@ def authenticate() -> None:
         claims = _claims(token)
     except jwt.InvalidTokenError:
         _unauthorized()
-    if (
-        claims["exp"] - claims.get("iat", time.time()) > LONGEST_LIFE
-        or claims["exp"] > time.time() + LONGEST_LIFE
-    ):
+    now = time.time()
+    if claims["exp"] > min(claims.get("iat", now), now) + LONGEST_LIFE:
         _unauthorized()
     _check_key(key_id)
 

@@ -46,10 +46,7 @@ def refuse(status: int, message: str, **more: Any) -> NoReturn:
 @blueprint.before_request
 def authenticate() -> None:
     if not request.headers.get("User-Agent"):
-        refuse(
-            403,
-            "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
-        )
+        refuse(403, "Request forbidden by administrative rules. Send a User-Agent header.")
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     if not secret:
         refuse(401, "Requires authentication")

@@ -181,7 +181,7 @@ def _may_see(job: Job) -> bool:
 
 
 def _find(path: str) -> tuple[Job, list[str]]:
-    """The job that a path below /job/ names, and the rest of the path. 404 also means: not for you."""
+    """The job that a path below /job/ names, and the rest of it. 404 also means: not for you."""
     parts = [part for part in path.split("/") if part]
     names, rest = parts[:1], parts[1:]
     while len(rest) > 1 and rest[0] == "job":
@@ -212,7 +212,7 @@ def job(path: str) -> Response:
             return _build_with_parameters(found)
         case [number, *below] if not found.is_container:
             return _run(found, number, below)
-    refuse(404, "Not Found")
+    return refuse(404, "Not Found")
 
 
 def _require_post() -> None:
@@ -269,7 +269,7 @@ def _build(found: Job) -> Response:
 
 
 def _from_form(found: Job) -> dict[str, str]:
-    """`json={"parameter": [{"name": …, "value": …}]}`, the form of the "Build with Parameters" page."""
+    """What the "Build with Parameters" page sends: `json={"parameter": [{"name", "value"}]}`."""
     if not request.form:
         refuse(400, "This page expects a form submission but had only {}")
     if "json" not in request.form:
@@ -330,7 +330,7 @@ def _run(found: Job, number: str, below: list[str]) -> Response:
         case ["artifact", *parts] if build.artifact and parts == [build.artifact]:
             content = f"sandbox artifact of {found.full_name} #{build.number}\n"
             return Response(content, 200, content_type="application/octet-stream")
-    refuse(404, "Not Found")
+    return refuse(404, "Not Found")
 
 
 def _numbered(found: Job, number: str) -> Build:

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, abort, g, jsonify, request
 
 from sandbox import accounts
 from sandbox.context import own_url, world
-from sandbox.providers.jira_fields import TOP_LEVEL, Draft, metadata
+from sandbox.providers.jira_fields import TOP_LEVEL, Draft, metadata, not_settable
 from sandbox.providers.jira_jql import JqlError, matcher
 from sandbox.tickets import Issue, IssueType, Project, Tickets
 
@@ -332,12 +332,7 @@ def update_issue(version: str, wanted: str) -> tuple[str, int]:
     issue = _issue(wanted)
     given = _body().get("fields") or {}
     for name in set(given) - {"summary", "labels", "description"}:
-        refuse(
-            400,
-            errors={
-                name: f"Field '{name}' cannot be set. It is not on the appropriate screen, or unknown."
-            },
-        )
+        refuse(400, errors={name: not_settable(name)})
     tickets().update(issue, **given)
     return "", 204
 

@@ -25,6 +25,10 @@ SUMMARY_LIMIT = 255
 EPIC_NAME_SCHEMA = "com.pyxis.greenhopper.jira:gh-epic-label"
 
 
+def not_settable(name: str) -> str:
+    return f"Field '{name}' cannot be set. It is not on the appropriate screen, or unknown."
+
+
 @dataclass
 class Draft:
     """A new issue as it was asked for, and all that is wrong with it."""
@@ -126,9 +130,7 @@ class Draft:
         allowed = SETTABLE | ({EPIC_NAME_FIELD} if self.wants_epic_name else set())
         for name in self.fields:
             if name not in allowed:
-                self.errors[name] = (
-                    f"Field '{name}' cannot be set. It is not on the appropriate screen, or unknown."
-                )
+                self.errors[name] = not_settable(name)
 
     def facts(self) -> dict[str, Any]:
         """What to remember of a draft without errors."""

@@ -1,4 +1,4 @@
-"""The little of JQL that a search by label or project needs; everything else is an error, as in Jira.
+"""The little of JQL that a search by label or project needs; the rest is an error, as in Jira.
 
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/
 """
