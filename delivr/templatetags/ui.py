@@ -108,8 +108,8 @@ def relative_words(moment: datetime, now: datetime) -> str:
 
 @register.simple_tag
 def relative_time(moment: datetime | None, empty: str = "–") -> str:
-    """A moment as `<time>`, relative in words, exact on hover. `empty` stands for None."""
-    if moment is None:
+    """A moment as `<time>`, relative in words, exact on hover. `empty` stands for no moment."""
+    if not moment:
         return empty
     return format_html(
         '<time datetime="{}" title="{}" data-relative>{}</time>',
@@ -189,7 +189,8 @@ def _wrap(name: str, content: str, values: Mapping[str, Any]) -> SafeString:
 @register.simple_block_tag
 def card(content: str, title: str = "", **values: Any) -> SafeString:
     """A framed part of the page. See components/card.html."""
-    return _wrap("card", content, {"title": title, "id": slugify(title, allow_unicode=True), **values})
+    own_id = slugify(title, allow_unicode=True)
+    return _wrap("card", content, {"title": title, "id": own_id, **values})
 
 
 @register.simple_block_tag

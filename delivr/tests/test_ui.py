@@ -1,0 +1,184 @@
+"""The vocabulary of the pages: every word has a look, every component can be rendered."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django import forms
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404
+from django.template import Context, Template, TemplateSyntaxError
+from django.test import RequestFactory
+from django.utils import timezone
+
+from delivr.gallery import gallery_context, ui_gallery
+from delivr.icons import ICONS
+from delivr.statuses import LOOKS, LOOKS_OF_KIND, look_of
+from delivr.templatetags.ui import TONE_ICONS, duration, initials, relative_words
+from integrations.providers.base import BuildStatus
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.get_default_timezone())
+TEMPLATES = Path(__file__).parents[2] / "templates"
+STATIC = Path(__file__).parents[2] / "static"
+
+
+def rendered(source: str, **context: object) -> str:
+    return Template("{% load ui %}" + source).render(Context(context))
+
+
+@pytest.mark.parametrize("word", list(BuildStatus))
+def test_every_state_of_a_build_has_a_look(word):
+    assert look_of(word, "build").label != word
+
+
+@pytest.mark.parametrize("look", [*LOOKS.values(), *LOOKS_OF_KIND.values()])
+def test_every_look_has_a_known_shape_and_tone(look):
+    assert look.icon in ICONS
+    assert look.tone in TONE_ICONS
+
+
+def test_unknown_word_is_shown_as_it_is():
+    assert "NEWFANGLED" in rendered("{% status_badge 'NEWFANGLED' %}")
+
+
+def test_badge_of_a_connection_differs_from_that_of_a_build():
+    assert "Not verified yet" in rendered("{% status_badge 'PENDING' 'verification' %}")
+    assert "Not started" in rendered("{% status_badge 'PENDING' kind='build' %}")
+
+
+def test_label_of_a_badge_is_escaped():
+    assert "<b>" not in rendered("{% status_badge 'DONE' label=label %}", label="<b>")
+
+
+def test_icon_is_hidden_from_readers_unless_it_has_a_label():
+    assert 'aria-hidden="true"' in rendered("{% icon 'check' %}")
+    labelled = rendered("{% icon 'check' label=label %}", label='Done "now"')
+    assert 'role="img" aria-label="Done &quot;now&quot;"' in labelled
+
+
+def test_unknown_icon_is_an_error():
+    with pytest.raises(TemplateSyntaxError):
+        rendered("{% icon 'nonsense' %}")
+
+
+@pytest.mark.parametrize(
+    ("gap", "words"),
+    [
+        (timedelta(seconds=-3), "just now"),
+        (timedelta(seconds=-30), "30 seconds ago"),
+        (timedelta(minutes=-1), "1 minute ago"),
+        (timedelta(hours=2), "in 2 hours"),
+        (timedelta(days=-6), "6 days ago"),
+        (timedelta(days=-7), "15 Nov 2026"),
+    ],
+)
+def test_moment_in_words(gap, words):
+    assert relative_words(NOW + gap, NOW) == words
+
+
+def test_moment_carries_its_exact_time():
+    html = rendered("{% relative_time moment %}", moment=NOW)
+    assert 'datetime="2026-11-22T12:00:00+00:00"' in html
+    assert "22 Nov 2026, 12:00:00 UTC" in html
+
+
+def test_missing_moment_is_a_dash():
+    assert rendered("{% relative_time none %}") == "–"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (42, "42 s"),
+        (252, "4 min 12 s"),
+        (timedelta(hours=1, minutes=3), "1 h 03 min"),
+        (None, "–"),
+    ],
+)
+def test_length_of_time_in_words(seconds, words):
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [("Ada Lovelace", "AL"), ("ada.lovelace@example.org", "AL"), ("x", "X"), ("", "?")],
+)
+def test_initials(name, letters):
+    assert initials(name) == letters
+
+
+class SecretForm(forms.Form):
+    token = forms.CharField(widget=forms.PasswordInput, help_text="From your profile.")
+
+
+def test_secret_is_never_filled_in_or_echoed():
+    html = rendered(
+        "{% include 'components/form.html' %}", form=SecretForm({"token": "tok-canary"})
+    )
+    assert 'autocomplete="off"' in html
+    assert "tok-canary" not in html
+
+
+def test_errors_and_help_are_joined_to_the_control():
+    html = rendered("{% include 'components/form.html' %}", form=SecretForm({}))
+    assert 'aria-describedby="id_token_helptext id_token_error"' in html
+    assert 'id="id_token_error"' in html
+    assert 'id="id_token_helptext"' in html
+
+
+def test_confirmed_form_carries_the_token_against_forgery():
+    html = rendered(
+        "{% confirm id='x' label='Delete…' title='Sure?' action='/x' %}Text{% endconfirm %}",
+        csrf_token="csrf-value",
+    )
+    assert 'value="csrf-value"' in html
+
+
+def test_provider_without_a_mark_gets_a_plug():
+    assert rendered("{% provider_logo 'JENKINS' %}").endswith("img/providers/jenkins.svg")
+    assert rendered("{% provider_logo 'NEW_ONE' %}").endswith("img/providers/generic.svg")
+
+
+@pytest.mark.parametrize(
+    ("path", "is_current"), [("/releases", 1), ("/releases/rel_1", 1), ("/releasesx", 0)]
+)
+def test_navigation_marks_where_one_is(path, is_current):
+    html = rendered(
+        "{% nav_item '/releases' 'releases' 'Releases' %}", request=RequestFactory().get(path)
+    )
+    assert html.count('aria-current="page"') == is_current
+
+
+def test_gallery_renders_every_sample():
+    html = Template("{% extends 'components/gallery.html' %}").render(
+        Context(gallery_context(timezone.now()))
+    )
+    assert "Jenkins refused the token." in html
+    assert html.count('class="badge') > len(LOOKS)
+
+
+def test_gallery_does_not_exist_for_strangers(rf):
+    request = rf.get("/design")
+    request.user = AnonymousUser()
+    with pytest.raises(Http404):
+        ui_gallery(request)
+
+
+@pytest.mark.parametrize("name", ["400", "403", "404", "500"])
+def test_error_page_needs_no_request(name):
+    assert "<h1>" in Template(f"{{% include '{name}.html' %}}").render(Context())
+
+
+def test_pages_hold_no_inline_style_or_script():
+    """The content security policy refuses both, silently for the one who writes them."""
+    for path in TEMPLATES.rglob("*.html"):
+        text = path.read_text()
+        assert " style=" not in text, path
+        assert "<style" not in text, path
+        assert " onclick=" not in text, path
+        assert "<script>" not in text, path
+
+
+def test_every_mark_is_an_image_that_stands_alone():
+    for path in (STATIC / "img").rglob("*.svg"):
+        assert path.read_text().startswith("<svg xmlns="), path
