@@ -85,6 +85,7 @@ class BuildState:
     duration_ms: int | None = None
     estimated_ms: int | None = None
     artifact_url: str = ""
+    is_shared: bool = False  # the server had an equal item queued, maybe somebody else's, and gave that
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,12 @@ def normalise_job_path(path: str) -> str:
         raise ValueError(f"The job's path is empty or too long. {_EXAMPLE}")
     segments = text.strip("/").split("/")
     names = _names_of_url(segments) if _is_url_form(segments) else segments
-    return "".join(f"/job/{quote(_checked(name), safe='')}" for name in names)
+    return "".join(map(child_path, names))
+
+
+def child_path(name: str) -> str:
+    """`/job/<segment>` for the name of one job. Raises ValueError."""
+    return f"/job/{quote(_checked(name), safe='')}"
 
 
 def full_name(job_path: str) -> str:
@@ -33,13 +38,15 @@ def full_name(job_path: str) -> str:
     return "/".join(unquote(unquote(part)) for part in job_path.split("/job/") if part)
 
 
-def path_of_task(url: object) -> str:
-    """The normalised job path in the URL that Jenkins gives for a job; "" where there is none.
+def path_of_task(url: object) -> str | None:
+    """The normalised job path in the URL that Jenkins gives for a job; None where it gives none.
+
+    "" for what is no job of its own, such as one cell of a matrix.
 
     Its host and context path are not looked at: behind a proxy they are often wrong.
     """
     if not isinstance(url, str) or "/job/" not in url:
-        return ""
+        return None
     try:
         return normalise_job_path("/job/" + url.partition("/job/")[2])
     except ValueError:
@@ -55,14 +62,14 @@ def _names_of_url(segments: Sequence[str]) -> list[str]:
     pairs = list(zip(segments[::2], segments[1::2], strict=False))
     if len(segments) % 2 or any(kind not in ("job", "view") for kind, _ in pairs):
         raise ValueError(f"The job's path does not lead to a job. {_EXAMPLE}")
-    return [unquote(name, errors="strict") for kind, name in pairs if kind == "job"]
+    return [unquote(name) for kind, name in pairs if kind == "job"]
 
 
 def _checked(name: str) -> str:
     if name in (".", "..") or not name.strip() or unquote(name) in (".", ".."):
         raise ValueError(f"The job's path has an empty or relative part. {_EXAMPLE}")
-    bad = sorted({c for c in name if c in _NEVER_IN_NAMES or ord(c) < 32 or ord(c) == 127})
+    bad = sorted({c for c in name if c in _NEVER_IN_NAMES or not c.isprintable() or c == "\ufffd"})
     if bad:
-        shown = " ".join(c if c.isprintable() else "a control character" for c in bad)
+        shown = " ".join(bad) if set(bad) <= _NEVER_IN_NAMES else "such characters"
         raise ValueError(f"A job's name cannot have {shown}. {_EXAMPLE}")
     return name

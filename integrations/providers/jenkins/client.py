@@ -1,0 +1,132 @@
+"""Jenkins' remote access API over HTTP: https://www.jenkins.io/doc/book/using/remote-access-api/
+
+An API token needs no crumb, as long as no session cookie comes with it: sessions here keep none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import requests
+
+from delivr import outbound
+
+from ..base import Outcome, ProviderError
+from ..http import Budget, error_from_status, parse_object
+
+LABEL = "Jenkins"
+_PERMISSION = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
+_PERMISSION_NAMES = {
+    "hudson.model.Item.Build": "Job/Build",
+    "hudson.model.Item.Cancel": "Job/Cancel",
+    "hudson.model.Item.Read": "Job/Read",
+    "hudson.model.Hudson.Read": "Overall/Read",
+}
+
+
+class JenkinsClient:
+    """`url`: the base address with its context path. `deadline`: seconds for all calls together."""
+
+    def __init__(self, *, url: str, username: str, api_token: str, deadline: float) -> None:
+        self.base = url.rstrip("/")
+        self.username = username
+        # As bytes: requests encodes text as Latin-1, Jenkins reads UTF-8.
+        self._auth = (username.encode(), api_token.encode())
+        self._budget = Budget(LABEL, deadline)
+
+    def get(self, path: str, *, tree: str) -> dict[str, Any]:
+        """The JSON of `{path}/api/json`. Raises ProviderError for anything else."""
+        answer = self.fetch(path, tree=tree)
+        if answer.status_code != 200:
+            raise self.error(answer)
+        document = parse_object(answer.content)
+        if document is None:
+            raise not_jenkins()
+        return document
+
+    def get_or_none(self, path: str, *, tree: str) -> dict[str, Any] | None:
+        """The same; None for 404, which means: not there, or hidden from this user."""
+        try:
+            return self.get(path, tree=tree)
+        except ProviderError as error:
+            if error.code != "not_found":
+                raise
+        return None
+
+    def fetch(self, path: str, *, tree: str) -> requests.Response:
+        """GET `{path}/api/json`, whatever its status."""
+        return self._send("GET", f"{path}/api/json", params={"tree": tree})
+
+    def post(self, path: str, **form: str) -> requests.Response:
+        """POST a form, once, whatever the answer's status; redirects are not followed."""
+        return self._send("POST", path, data=form)
+
+    def _send(self, method: str, path: str, **request: Any) -> requests.Response:
+        # Jenkins answers triggers with a 303 that must be read, hence keep_redirects.
+        with outbound.session(deadline=self._budget.left(), keep_redirects=True) as session:
+            return session.request(method, self.base + path, auth=self._auth, **request)
+
+    def error(self, answer: requests.Response) -> ProviderError:
+        """What an answer that is no success means, in Jenkins' terms."""
+        status, wait = answer.status_code, answer.headers.get("Retry-After")
+        if 300 <= status < 400:
+            return error_from_status(
+                LABEL,
+                status,
+                message="Jenkins redirects to another address.",
+                hint="Enter the address as the browser shows it after signing in to Jenkins.",
+            )
+        if not is_jenkins(answer) and status < 500 and status != 429:
+            return not_jenkins(status)
+        if status == 401:
+            return error_from_status(LABEL, status, **self._refused_token())
+        if status == 403:
+            return error_from_status(LABEL, status, retry_after=wait, **self._forbidden(answer))
+        return error_from_status(LABEL, status, retry_after=wait)
+
+    def _refused_token(self) -> dict[str, str]:
+        return {
+            "message": f"Jenkins refused the token for user {self.username}.",
+            "hint": "Create a new one in Jenkins under User > Security > API Token.",
+        }
+
+    def _forbidden(self, answer: requests.Response) -> dict[str, str]:
+        if _asks_for_crumb(answer):
+            return {
+                "code": "crumb_required",
+                "message": "Jenkins asked for a crumb, which it does where a password was entered.",
+                "hint": "Enter an API token in its place: User > Security > API Token.",
+            }
+        wanted = answer.headers.get("X-Required-Permission", "")
+        wanted = wanted if _PERMISSION.fullmatch(wanted) else ""
+        name = _PERMISSION_NAMES.get(wanted, wanted) or "a permission"
+        return {
+            "message": f"Jenkins does not allow this to user {self.username}: {name} is missing.",
+            "hint": f"Ask a Jenkins administrator to give {self.username} {name}.",
+        }
+
+
+def is_jenkins(answer: requests.Response) -> bool:
+    """Jenkins' answers say so; those of a proxy or a login page do not."""
+    return (
+        "X-Jenkins" in answer.headers
+        or "X-Required-Permission" in answer.headers
+        or 'realm="Jenkins"' in answer.headers.get("WWW-Authenticate", "")
+        or (answer.status_code == 403 and _asks_for_crumb(answer))
+    )
+
+
+def _asks_for_crumb(answer: requests.Response) -> bool:
+    return b"No valid crumb" in answer.content
+
+
+def not_jenkins(status: int = 200) -> ProviderError:
+    """Something else answered: a proxy, a login page, another program."""
+    return ProviderError(
+        "not_jenkins",
+        f"What answers at this address is not Jenkins (HTTP {status}).",
+        "Enter the address of Jenkins as in the browser, with its path if it has one, such as "
+        "https://ci.example.com/jenkins. A sign-on proxy in front of it must let the API through.",
+        outcome=Outcome.UNCERTAIN if status < 300 else Outcome.REFUSED,
+    )

@@ -1,0 +1,145 @@
+"""Finding, reading and stopping one build. Every URL is built from our own address and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..base import BuildState, BuildStatus, Outcome, ProviderError
+from .client import JenkinsClient
+from .reading import (
+    BUILD_TREE,
+    ITEM_TREE,
+    Item,
+    build_id_of,
+    documents,
+    moment,
+    read_build,
+    read_item,
+    whole_number,
+)
+
+PAGE = 50
+PAGES = 4  # 200 builds: more than a job does while an answer is being looked for
+CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and Jenkins'
+_QUEUE_TREE = f"items[{ITEM_TREE}]"
+
+
+class Lookup:
+    """Builds of one job, whose path is normalised."""
+
+    def __init__(self, client: JenkinsClient, path: str) -> None:
+        self._client = client
+        self._path = path
+        self._url = client.base + path
+
+    # --- The queue
+
+    def queued(self, build_id: str) -> BuildState | None:
+        """The item that carries our id. Jobs further down may be handed the same parameters:
+        theirs are not meant."""
+        answer = self._client.get("/queue", tree=_QUEUE_TREE)
+        for item in map(read_item, documents(answer, "items")):
+            if item and item.build_id == build_id and item.belongs_to(self._path):
+                return item.state()
+        return None
+
+    def item(self, queue_id: int, *, build_id: str) -> BuildState | None:
+        """By its place in the queue, which Jenkins forgets five minutes after it was left."""
+        item = self._item(queue_id)
+        if item is None or _is_foreign(item.build_id, build_id):
+            return self.build(queue_id=queue_id, build_id=build_id)
+        if item.number is None:
+            return item.state()
+        return self.numbered(item.number, build_id=build_id) or item.state()
+
+    def _item(self, queue_id: int) -> Item | None:
+        document = self._client.get_or_none(f"/queue/item/{queue_id}", tree=ITEM_TREE)
+        item = read_item(document) if document else None
+        return item if item and item.belongs_to(self._path) else None
+
+    # --- Builds
+
+    def numbered(self, number: int, *, build_id: str) -> BuildState | None:
+        """By its number; None also where the number now belongs to another build of ours."""
+        document = self._client.get_or_none(f"{self._path}/{number}", tree=BUILD_TREE)
+        if document is None or _is_foreign(build_id_of(document), build_id):
+            return None
+        return read_build(document, job_url=self._url)
+
+    def build(
+        self, *, build_id: str, queue_id: int | None = None, since: datetime | None = None
+    ) -> BuildState | None:
+        """The newest build with our id, or else with this queue id. None where there is none.
+
+        Raises ProviderError "cannot_correlate" where `since` lies beyond what can be looked at.
+        """
+        by_queue: BuildState | None = None
+        for document in self._builds(since):
+            if build_id and build_id_of(document) == build_id:
+                return read_build(document, job_url=self._url)
+            if by_queue is None and queue_id is not None and _is_item(document, queue_id, build_id):
+                by_queue = read_build(document, job_url=self._url)
+        return by_queue
+
+    def _builds(self, since: datetime | None) -> Iterator[dict[str, Any]]:
+        """Builds, newest first, back to `since`."""
+        for start in range(0, PAGES * PAGE, PAGE):
+            page = self._page("builds" if start < 100 else "allBuilds", start)
+            yield from page
+            if len(page) < PAGE:
+                return
+            oldest = moment(page[-1].get("timestamp"))
+            if since is None or (oldest is not None and oldest < since - CLOCK_SKEW):
+                return
+        raise ProviderError(
+            "cannot_correlate",
+            f"The job has had more than {PAGES * PAGE} builds since.",
+            "Look into Jenkins whether the build started, then adopt it or retry.",
+            outcome=Outcome.REFUSED,
+        )
+
+    def _page(self, name: str, start: int) -> list[dict[str, Any]]:
+        tree = f"{name}[{BUILD_TREE}]{{{start},{start + PAGE}}}"
+        document = self._client.get_or_none(self._path, tree=tree)
+        return documents(document, name) if document else []
+
+    # --- Stopping
+
+    def leave_queue(self, queue_id: int) -> int | None:
+        """Take it out of the queue; its number if it became a build meanwhile.
+
+        Older servers answer 302, and 422 also where the item has just left: so look again.
+        """
+        answer = self._client.post("/queue/cancelItem", id=str(queue_id))
+        if answer.status_code not in (204, 302, 404, 422):
+            raise self._client.error(answer)
+        state = self.item(queue_id, build_id="")
+        if state is None:
+            return None
+        if state.status is BuildStatus.QUEUED and answer.status_code == 422:
+            raise self._client.error(answer)
+        return state.number
+
+    def stop(self, number: int) -> None:
+        """Jenkins redirects to where the click came from, whether or not anything was running."""
+        if not self._is_running(number):
+            return
+        answer = self._client.post(f"{self._path}/{number}/stop")
+        if answer.status_code not in (200, 201, 204, 302, 303, 404):
+            raise self._client.error(answer)
+
+    def _is_running(self, number: int) -> bool:
+        state = self.numbered(number, build_id="")
+        return state is not None and state.status is BuildStatus.RUNNING
+
+
+def _is_foreign(theirs: str, ours: str) -> bool:
+    """Numbers start anew where a job was made again: an id that is not ours says so."""
+    return bool(theirs and ours and theirs != ours)
+
+
+def _is_item(document: dict[str, Any], queue_id: int, build_id: str) -> bool:
+    same = whole_number(document.get("queueId")) == queue_id
+    return same and not _is_foreign(build_id_of(document), build_id)

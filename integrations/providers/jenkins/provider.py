@@ -1,0 +1,143 @@
+"""Jenkins as the server that builds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Self
+
+from ..base import BuildState, Check, CiProvider, Option, Outcome, ProviderError
+from ..http import DEADLINE, before_effect, only_provider_errors
+from ..verifying import try_in_order
+from .client import LABEL, JenkinsClient
+from .jobs import list_jobs
+from .lookup import Lookup
+from .paths import normalise_job_path
+from .reading import BUILD_ID, JOB_TREE, Job, read_job
+from .trigger import queued_build, trigger_error
+from .verification import Verification, check_buildable, check_parameters, job_not_found
+
+
+class Jenkins(CiProvider):
+    """One job of one Jenkins. `job_path` in any form that `normalise_job_path` takes; it may be
+    empty as long as only `jobs` is asked."""
+
+    label = LABEL
+    secret_fields = ("jenkins_api_token",)
+    address_field = "jenkins_url"
+    deadline = DEADLINE
+
+    def __init__(self, *, url: str, username: str, api_token: str, job_path: str) -> None:
+        self._url = url.strip().rstrip("/")
+        self._username = username.strip()
+        self._token = api_token.strip()
+        self._entered_path = job_path
+
+    @classmethod
+    def from_connection(cls, connection: Any) -> Self:
+        return cls(
+            url=connection.jenkins_url,
+            username=connection.jenkins_username,
+            api_token=connection.jenkins_api_token.reveal(),
+            job_path=connection.jenkins_job_path,
+        )
+
+    def verify(self) -> list[Check]:
+        check = Verification(self._client(), self._path)
+        return try_in_order(
+            self.label,
+            [
+                ("address", check.sign_in),
+                ("account", check.account),
+                ("job", check.job),
+                ("permission", check.permission),
+                ("parameters", check.parameters),
+                ("correlation", check.correlation),
+            ],
+        )
+
+    @only_provider_errors
+    def jobs(self) -> list[Option]:
+        return list_jobs(self._client())
+
+    @only_provider_errors
+    def trigger(self, *, build_id: str, parameters: Mapping[str, str]) -> BuildState:
+        """Send one POST with the parameters that the job declares, our id among them.
+
+        `is_shared` where Jenkins merged it into an equal item that was queued already and the job
+        does not carry our id, by which ours would differ from everybody else's.
+        """
+        client, path = self._client(), self._path()
+        job = before_effect(self.label, lambda: self._ready_job(client, path))
+        form = {
+            name: value
+            for name, value in {**parameters, BUILD_ID: build_id}.items()
+            if name in job.parameters
+        }
+        # Without a delay Jenkins waits for the quiet period, 5 s by default.
+        action = "buildWithParameters" if job.parameters else "build"
+        answer = client.post(f"{path}/{action}?delay=0sec", **form)
+        if answer.status_code in (201, 303):
+            return queued_build(answer, job)
+        raise trigger_error(client, answer, path)
+
+    @only_provider_errors
+    def find(
+        self, *, build_id: str, parameters: Mapping[str, str], since: datetime
+    ) -> BuildState | None:
+        """By DELIVR_BUILD_ID: first in the queue, then among the builds, the way that items go."""
+        client, path = self._client(), self._path()
+        if not self._job(client, path).carries_build_id:
+            raise ProviderError(
+                "cannot_correlate",
+                f"The job does not declare {BUILD_ID}, so its builds cannot be told apart.",
+                "Look into Jenkins whether the build started, then adopt it or retry.",
+                outcome=Outcome.REFUSED,
+            )
+        lookup = Lookup(client, path)
+        return lookup.queued(build_id) or lookup.build(build_id=build_id, since=since)
+
+    @only_provider_errors
+    def read(self, *, queue_id: int | None, number: int | None, build_id: str) -> BuildState | None:
+        lookup = Lookup(self._client(), self._path())
+        if number is not None:
+            return lookup.numbered(number, build_id=build_id)
+        if queue_id is not None:
+            return lookup.item(queue_id, build_id=build_id)
+        return lookup.queued(build_id) or lookup.build(build_id=build_id)
+
+    @only_provider_errors
+    def cancel(self, *, queue_id: int | None, number: int | None) -> None:
+        """Whether it ended is seen by reading it again: Jenkins answers before it stops."""
+        lookup = Lookup(self._client(), self._path())
+        if number is None and queue_id is not None:
+            number = lookup.leave_queue(queue_id)
+        if number is not None:
+            lookup.stop(number)
+
+    def _ready_job(self, client: JenkinsClient, path: str) -> Job:
+        job = self._job(client, path)
+        check_buildable(job, path)
+        check_parameters(job)
+        return job
+
+    def _job(self, client: JenkinsClient, path: str) -> Job:
+        document = client.get_or_none(path, tree=JOB_TREE)
+        if document is None:
+            raise job_not_found(path, self._username)
+        return read_job(document)
+
+    def _path(self) -> str:
+        try:
+            return normalise_job_path(self._entered_path)
+        except ValueError as error:
+            words = str(error)
+        raise ProviderError("bad_job_path", words, outcome=Outcome.REFUSED)
+
+    def _client(self) -> JenkinsClient:
+        return JenkinsClient(
+            url=self._url,
+            username=self._username,
+            api_token=self._token,
+            deadline=self.deadline,
+        )

@@ -1,0 +1,185 @@
+"""Jenkins' JSON in our words. URLs in it are never fetched, and shown only after rebuilding them.
+
+The exported fields are those of hudson.model.Queue, Run and ParameterDefinition:
+https://javadoc.jenkins.io/hudson/model/Queue.Item.html, https://javadoc.jenkins.io/hudson/model/Run.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from ..base import BuildState, BuildStatus
+from .paths import path_of_task
+
+BUILD_ID = "DELIVR_BUILD_ID"
+JOB_TREE = (
+    "_class,buildable,queueItem[id],"
+    "property[parameterDefinitions[name,type]],actions[parameterDefinitions[name,type]]"
+)
+_PARAMETERS = "actions[parameters[name,value]]"
+BUILD_TREE = (
+    "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration,"
+    f"artifacts[fileName,relativePath],{_PARAMETERS}"
+)
+ITEM_TREE = f"_class,id,why,cancelled,executable[number],task[url],{_PARAMETERS}"
+
+RESULTS = {
+    "SUCCESS": BuildStatus.SUCCESS,
+    "UNSTABLE": BuildStatus.UNSTABLE,
+    "FAILURE": BuildStatus.FAILURE,
+    "ABORTED": BuildStatus.ABORTED,
+    "NOT_BUILT": BuildStatus.ABORTED,
+}
+_MAX_WHY = 200
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a job says of itself. `parameters`: name -> type, such as StringParameterDefinition."""
+
+    kind: str
+    buildable: bool
+    parameters: Mapping[str, str]
+    queued: int | None  # the item that waits now
+
+    @property
+    def is_container(self) -> bool:
+        return is_container(self.kind)
+
+    @property
+    def carries_build_id(self) -> bool:
+        return BUILD_ID in self.parameters
+
+
+def is_container(kind: str) -> bool:
+    """Folders and multibranch projects: `/build` on those starts a scan and builds nothing."""
+    return kind.endswith(("Folder", "MultiBranchProject", "MultiBranchProject2"))
+
+
+def read_job(document: Mapping[str, Any]) -> Job:
+    """A Pipeline that never ran does not know its Jenkinsfile's parameters: it shows none."""
+    declared = {}
+    for part in (*_dicts(document.get("property")), *_dicts(document.get("actions"))):
+        for definition in _dicts(part.get("parameterDefinitions")):
+            if isinstance(name := definition.get("name"), str):
+                declared[name] = str(definition.get("type") or "")
+    waiting = document.get("queueItem")
+    return Job(
+        kind=str(document.get("_class") or ""),
+        buildable=document.get("buildable") is not False,
+        parameters=declared,
+        queued=whole_number(waiting.get("id")) if isinstance(waiting, dict) else None,
+    )
+
+
+def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | None:
+    """One build; None where the document is none. `job_url` is ours, without a slash at its end."""
+    number = whole_number(document.get("number"))
+    if number is None:
+        return None
+    url = f"{job_url}/{number}/"
+    return BuildState(
+        status=_status(document),
+        queue_id=whole_number(document.get("queueId")),
+        number=number,
+        url=url,
+        started_at=moment(document.get("timestamp")),
+        duration_ms=whole_number(document.get("duration")),
+        estimated_ms=whole_number(document.get("estimatedDuration")),
+        artifact_url=_artifact(document, url),
+    )
+
+
+def _status(document: Mapping[str, Any]) -> BuildStatus:
+    """Pipelines may show a result while they run, and archive after `building` turned false."""
+    result = document.get("result")
+    if document.get("building") or document.get("inProgress") or not isinstance(result, str):
+        return BuildStatus.RUNNING
+    return RESULTS.get(result, BuildStatus.FAILURE)
+
+
+def _artifact(document: Mapping[str, Any], url: str) -> str:
+    first = next(_dicts(document.get("artifacts")), {})
+    path = first.get("relativePath")
+    return f"{url}artifact/{quote(path, errors='replace')}" if isinstance(path, str) else ""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A place in the queue. `number` once it became a build."""
+
+    id: int
+    why: str
+    cancelled: bool
+    number: int | None
+    job_path: str | None  # None where Jenkins does not say
+    build_id: str
+
+    def belongs_to(self, job_path: str) -> bool:
+        return self.job_path in (None, job_path)
+
+    def state(self) -> BuildState:
+        """Its state as long as it is no build."""
+        status = BuildStatus.ABORTED if self.cancelled else BuildStatus.QUEUED
+        return BuildState(status=status, queue_id=self.id, queue_reason=self.why)
+
+
+def read_item(document: Mapping[str, Any]) -> Item | None:
+    """A queue item; a left one may have no executable for a moment. None where it is none."""
+    queue_id = whole_number(document.get("id"))
+    if queue_id is None:
+        return None
+    task, executable = document.get("task"), document.get("executable")
+    why = document.get("why")
+    return Item(
+        id=queue_id,
+        why=_line(why) if isinstance(why, str) else "",
+        cancelled=document.get("cancelled") is True,
+        number=whole_number(executable.get("number")) if isinstance(executable, dict) else None,
+        job_path=path_of_task(task.get("url")) if isinstance(task, dict) else None,
+        build_id=build_id_of(document),
+    )
+
+
+def build_id_of(document: Mapping[str, Any]) -> str:
+    """Our id among the parameters of a build or a queue item; "" where it has none."""
+    for action in _dicts(document.get("actions")):
+        for parameter in _dicts(action.get("parameters")):
+            if parameter.get("name") == BUILD_ID:
+                return str(parameter.get("value") or "")
+    return ""
+
+
+def documents(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects of a list in an answer."""
+    return list(_dicts(document.get(name)))
+
+
+def whole_number(value: object) -> int | None:
+    """A number of Jenkins (Java's long), or None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        return None
+    return value
+
+
+def moment(value: object) -> datetime | None:
+    """Milliseconds since the epoch as a time, or None where it is none."""
+    milliseconds = whole_number(value)
+    try:
+        return None if not milliseconds else datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)[:_MAX_WHY].strip()
+
+
+def _dicts(value: object) -> Iterator[dict[str, Any]]:
+    return (
+        (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+    )
