@@ -1,12 +1,249 @@
-"""The page at / for a person who watches the sandbox."""
+"""The pages for a person who watches the sandbox: board, settings, credentials."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+import json
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+
+from sandbox import mrkdwn
+from sandbox.chat import CHANNELS, Channel, Message
+from sandbox.ci_jobs import RESULTS, Build, Job
+from sandbox.context import accounts, world
+from sandbox.control import configure, guard
+from sandbox.faults import KINDS
+from sandbox.gate import PREFIXES
 
 blueprint = Blueprint("page", __name__)
+blueprint.before_request(guard)
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+ALWAYS_SHOWN = ("ios-prod", "android-prod")
+SHOWN_BUILDS, SHOWN_MESSAGES, SHOWN_LEDGER, SHOWN_ISSUES = 5, 30, 15, 30
+
+
+@blueprint.after_request
+def headers(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+# Board
 
 
 @blueprint.get("/")
-def home() -> Response:
-    return Response("The sandbox is running.", content_type="text/plain")
+def home() -> str:
+    return render_template("sandbox/home.html", **_board())
+
+
+@blueprint.get("/sandbox/board")
+def board() -> str:
+    """The part of the first page that changes."""
+    return render_template("sandbox/_board.html", **_board())
+
+
+def _board() -> dict[str, Any]:
+    return {
+        "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
+        "issues": world().jira.issues[: -SHOWN_ISSUES - 1 : -1],
+        "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
+        "idle_jobs": [job.full_name for job in _buildable_jobs() if not _is_shown(job)],
+        "ledger": [_entry(entry) for entry in world().ledger.tail(SHOWN_LEDGER)[::-1]],
+        "faults": world().faults.active(),
+        "results": ("SUCCESS", "FAILURE", "ABORTED"),
+    }
+
+
+def _buildable_jobs() -> list[Job]:
+    return [job for job in world().jenkins.jobs.values() if not job.is_container]
+
+
+def _is_shown(job: Job) -> bool:
+    ci = world().jenkins
+    waits = any(item.job == job.full_name for item in ci.queued())
+    return job.full_name in ALWAYS_SHOWN or waits or bool(ci.builds.get(job.full_name))
+
+
+def _job(job: Job) -> dict[str, Any]:
+    ci = world().jenkins
+    queued = [item for item in ci.queued() if item.job == job.full_name]
+    return {
+        "name": job.full_name,
+        "queue": [
+            {"id": item.id, "why": ci.why(item), "parameters": item.parameters} for item in queued
+        ],
+        "builds": [_build(job, build) for build in ci.builds_of(job.full_name)[:SHOWN_BUILDS]],
+    }
+
+
+def _build(job: Job, build: Build) -> dict[str, Any]:
+    ended = world().clock() if build.ended_at is None else build.ended_at
+    return {
+        "number": build.number,
+        "building": build.building,
+        "result": build.result or "RUNNING",
+        "parameters": {name: value for name, value in build.parameters.items() if value},
+        "artifact": build.artifact,
+        "seconds": round(ended - build.started_at),
+        "estimate": job.auto_finish_seconds,
+    }
+
+
+def _channel(channel: Channel) -> dict[str, Any]:
+    messages = world().slack.in_channel(channel.id)
+    roots = [m for m in messages if not m.is_reply][-SHOWN_MESSAGES:]
+    return {"name": channel.name, "id": channel.id, "messages": [_message(m) for m in roots]}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    replies = [] if message.is_reply else world().slack.replies(message)
+    return {
+        "at": _time(float(message.ts)),
+        "lines": mrkdwn.lines(message.text, message.blocks),
+        "edited": bool(message.edited_ts),
+        "replies": [_message(reply) for reply in replies],
+    }
+
+
+def _entry(entry: dict[str, Any]) -> dict[str, Any]:
+    hidden = ("seq", "at", "provider", "kind", "metadata", "parameters", "threadTs")
+    facts = {
+        name: value for name, value in entry.items() if name not in hidden and value not in ("", [])
+    }
+    return {
+        "at": _time(entry["at"]),
+        "provider": entry["provider"],
+        "kind": entry["kind"],
+        "facts": facts,
+    }
+
+
+def _time(moment: float) -> str:
+    return datetime.fromtimestamp(moment).strftime("%H:%M:%S")
+
+
+@blueprint.post("/sandbox/finish")
+def finish() -> Response:
+    job, number = request.form.get("job", ""), request.form.get("number", -1, type=int)
+    try:
+        world().jenkins.finish(job, number, request.form.get("result", ""))
+    except (KeyError, ValueError):
+        abort(400)
+    return _to("page.home")
+
+
+@blueprint.post("/sandbox/reset")
+def reset() -> Response:
+    world().reset()
+    return _to("page.home")
+
+
+def _to(endpoint: str) -> Response:
+    answer = redirect(url_for(endpoint), 303)
+    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
+    return answer
+
+
+# Settings
+
+
+@blueprint.get("/settings")
+def settings() -> str:
+    return render_template(
+        "sandbox/settings.html",
+        jobs=_buildable_jobs(),
+        results=RESULTS,
+        kinds=KINDS,
+        providers=list(PREFIXES.values()),
+        faults=world().faults.active(),
+        error=request.args.get("error", ""),
+    )
+
+
+@blueprint.post("/settings/job")
+def save_job() -> Response:
+    form = request.form
+    job = world().jenkins.jobs.get(form.get("job", ""))
+    if job is None:
+        abort(400)
+    wanted: dict[str, Any] = {
+        "autoFinishSeconds": form.get("autoFinishSeconds", type=float),
+        "autoFinishResult": form.get("autoFinishResult", "SUCCESS"),
+        "executors": form.get("executors", 1, type=int),
+        "webhook": {
+            "url": form.get("url", "").strip(),
+            "secret": form.get("secret", "").strip() or job.webhook.secret,
+            "style": form.get("style", "none"),
+        },
+    }
+    try:
+        configure(job, wanted)
+    except ValueError:
+        abort(400)
+    return _to("page.settings")
+
+
+@blueprint.post("/settings/fault")
+def add_fault() -> Response:
+    form = request.form
+    numbers = {"count": int, "status": int, "seconds": float, "probability": float}
+    given = {name: form.get(name, type=kind) for name, kind in numbers.items()}
+    try:
+        world().faults.add(
+            form.get("kind", ""),
+            provider=form.get("provider") or "*",
+            method=form.get("method") or "*",
+            path=form.get("path") or "*",
+            **{name: value for name, value in given.items() if value is not None},
+        )
+    except (TypeError, ValueError):
+        abort(400)
+    return _to("page.settings")
+
+
+@blueprint.post("/settings/faults/clear")
+def clear_faults() -> Response:
+    world().faults.clear()
+    return _to("page.settings")
+
+
+# Credentials
+
+
+@blueprint.get("/credentials")
+def credentials() -> str:
+    base_url = request.host_url.rstrip("/")
+    return render_template(
+        "sandbox/credentials.html",
+        families=_families(accounts().as_dict(base_url)),
+        environment=accounts().settings(base_url),
+    )
+
+
+def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Heading and rows of each connection, in the order of the setup."""
+    ios, android = values["targets"]
+    blocks = [
+        ("GitHub", values["scm"]),
+        ("App Store Connect", ios),
+        ("Google Play", android),
+        *((f"Jenkins {p['jenkinsJobPath']}", p) for p in values["pipelines"]),
+        ("Slack", values["communication"]),
+        ("Jira", values["tickets"]),
+    ]
+    return [(heading, _rows(block)) for heading, block in blocks]
+
+
+def _rows(block: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(name, _copyable(value)) for name, value in block.items() if not name.endswith("Type")]
+
+
+def _copyable(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return json.dumps(value, indent=2) if isinstance(value, dict) else str(value)
