@@ -31,7 +31,7 @@ POLL_PAUSES = {
 }
 
 
-# --- Trigger --------------------------------------------------------------------------------------
+# --- Trigger -------------------------------------------------------------------------------------
 
 
 @transaction.atomic
@@ -112,7 +112,7 @@ def _start(release: Release, pipeline: ReleasePipeline, actor: User | None) -> B
     return build
 
 
-# --- What is heard of a build ------------------------------------------------------------------------
+# --- What is heard of a build --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -323,7 +323,7 @@ def revive_build(build: Build) -> None:
     recompute(build.release_pipeline.release, cause=build.pk)
 
 
-# --- Addresses from outside ----------------------------------------------------------------------------
+# --- Addresses from outside ----------------------------------------------------------------------
 
 
 def safe_build_url(url: str, jenkins_url: str) -> str:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, pagination
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
+from rest_framework.serializers import Field, Serializer
 from rest_framework.views import APIView
 
-from delivr.problems import Problem, invalid
+from delivr.problems import Problem, camel, invalid
 from delivr.tenants.models import IdempotentRequest, Role, Tenant, User
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -55,18 +57,66 @@ class CursorPagination(pagination.CursorPagination):
         }
 
 
-class StrictSerializer(Serializer[Any]):
-    """Refuses fields that it does not know: a typo is an error, not silence."""
+UNKNOWN = "unknown"
 
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, dict) and (unknown := sorted(set(data) - set(self.fields))):
-            known = {name: [_("There is no such field.")] for name in unknown}
-            try:
-                super().to_internal_value(data)
-            except exceptions.ValidationError as error:
-                known = {**error.detail, **known}  # type: ignore[dict-item]
-            raise exceptions.ValidationError(known)  # type: ignore[arg-type]
-        return super().to_internal_value(data)
+
+class Shape:
+    """A request's body taken apart: what has the right shape, and what is wrong with the rest.
+
+    The operations get both, so that an answer names every problem of a request at once.
+    """
+
+    def __init__(self, serializer: type[Serializer[Any]], data: Any) -> None:
+        self.values: dict[str, Any] = {}
+        self.errors: dict[str, list[str]] = {}
+        self.fields = serializer().fields
+        if not isinstance(data, Mapping):
+            raise invalid({"request": [_("Send a JSON object.")]})
+        self.unknown = sorted(str(name) for name in set(data) - set(self.fields))
+        for name, field in self.fields.items():
+            if name in data:
+                self._take(field, data[name])
+        if self.unknown:
+            self.errors[UNKNOWN] = [_("There are unknown fields.")]
+
+    def _take(self, field: Field[Any, Any, Any, Any], value: Any) -> None:
+        try:
+            self.values[field.source] = field.run_validation(value)
+        except exceptions.ValidationError as error:
+            self.errors[field.source] = [str(m) for m in _flat(error.detail)]
+
+    def done(self) -> dict[str, Any]:
+        """The values. Raises Problem 400 if anything is wrong."""
+        if self.errors:
+            raise self.problem({})
+        return self.values
+
+    def problem(self, errors: Mapping[str, list[str]]) -> Problem:
+        """A 400 under the request's own field names: `errors` of an operation beside ours."""
+        names = {field.source: name for name, field in self.fields.items()}
+        found = {**self.errors, **errors}
+        found.pop(UNKNOWN, None)
+        named = {names.get(key, camel(key)): list(words) for key, words in found.items()}
+        return invalid({**named, **{n: [_("There is no such field.")] for n in self.unknown}})
+
+    @contextlib.contextmanager
+    def complaints(self) -> Iterator[None]:
+        """Around an operation: its ValidationError becomes the problem of this request."""
+        try:
+            yield
+        except ValidationError as error:
+            raise self.problem(error.message_dict) from None
+
+
+def _flat(detail: Any) -> Iterator[Any]:
+    if isinstance(detail, Mapping):
+        for part in detail.values():
+            yield from _flat(part)
+    elif isinstance(detail, list):
+        for part in detail:
+            yield from _flat(part)
+    else:
+        yield detail
 
 
 class TenantView(APIView):
@@ -84,11 +134,8 @@ class TenantView(APIView):
         user: User = self.request.user  # type: ignore[assignment]
         return user
 
-    def parse(self, serializer: type[Serializer[Any]], **kwargs: Any) -> dict[str, Any]:
-        """The request's body in shape, or a 400 with all that is wrong with it."""
-        parsed = serializer(data=self.request.data, **kwargs)
-        parsed.is_valid(raise_exception=True)
-        return dict(parsed.validated_data)
+    def shape(self, serializer: type[Serializer[Any]]) -> Shape:
+        return Shape(serializer, self.request.data)
 
     def page(self, rows: Any, serializer: type[Serializer[Any]], ordering: Any = None) -> Response:
         paginator = CursorPagination()

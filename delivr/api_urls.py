@@ -2,8 +2,11 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from delivr.api_docs import DocsView
+from delivr.effects import api as effects
 
 urlpatterns = [
+    path("effects", effects.EffectList.as_view(), name="api_effects"),
+    path("effects/<str:effect_id>/retry", effects.RetryEffect.as_view(), name="api_effect_retry"),
     path("schema", SpectacularAPIView.as_view(), name="api_schema"),
     path("docs", DocsView.as_view(), name="api_docs"),
 ]

@@ -21,9 +21,9 @@ class TokenAuthentication(authentication.BaseAuthentication):
         if scheme.lower() != "bearer":
             return None
         token = ApiToken.objects.find(text.strip())
-        membership = token and Membership.objects.filter(
-            tenant=token.tenant_id, user=token.user_id
-        ).first()
+        membership = (
+            token and Membership.objects.filter(tenant=token.tenant_id, user=token.user_id).first()
+        )
         if token is None or membership is None or not token.user.is_active:
             raise exceptions.AuthenticationFailed(_("This token is unknown, expired or revoked."))
         own = Role(membership.role)
@@ -61,7 +61,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
 
 class RolePermission(permissions.BasePermission):
-    """A member of the workspace whose role covers what the view asks (`read_role`, `write_role`)."""
+    """A member whose role covers what the view asks (`read_role`, `write_role`)."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:

@@ -24,7 +24,7 @@ def _key(name: str) -> str:
     return value.strip()
 
 
-# --- Core -----------------------------------------------------------------------------------
+# --- Core ----------------------------------------------------------------------------------------
 SECRET_KEY = _key("SECRET_KEY")
 FERNET_KEYS = [key.strip() for key in _key("FERNET_KEYS").split(",") if key.strip()]
 DEBUG = env.bool("DEBUG", default=False)
@@ -92,7 +92,7 @@ TEMPLATES = [
     }
 ]
 
-# --- Database ---------------------------------------------------------------------------------
+# --- Database ------------------------------------------------------------------------------------
 DATABASES = {
     "default": env.db("DATABASE_URL", default=f"sqlite:///{DELIVR_DATA_DIR / 'delivr.sqlite3'}")
 }
@@ -116,7 +116,7 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Work that leaves the house -----------------------------------------------------------------
+# --- Work that leaves the house ------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 EFFECTS_PAUSED = env.bool("EFFECTS_PAUSED", default=False)
 OUTBOUND_ALLOW = env.list("OUTBOUND_ALLOW", default=[])
@@ -181,7 +181,7 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 
-# --- HTTP API --------------------------------------------------------------------------------------
+# --- HTTP API ------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "delivr.authentication.TokenAuthentication",
@@ -206,7 +206,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
 }
 
-# --- Browser safety ----------------------------------------------------------------------------------
+# --- Browser safety ------------------------------------------------------------------------------
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -238,7 +238,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 
-# --- Files, mail, words ---------------------------------------------------------------------------------
+# --- Files, mail, words --------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]

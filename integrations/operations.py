@@ -37,13 +37,20 @@ OLD_SECRET_LIVES = timedelta(hours=24)
 
 
 def connect(
-    model: type[C], *, tenant: Tenant, actor: User | None, kind: str, values: Mapping[str, Any]
+    model: type[C],
+    *,
+    tenant: Tenant,
+    actor: User | None,
+    kind: str,
+    values: Mapping[str, Any],
+    known_errors: Errors | None = None,
 ) -> C:
     """Store a new connection, not verified yet. For a pipeline, `webhook_secret` can be revealed
-    on the object returned. Raises ValidationError with all complaints, by field."""
+    on the object returned. Raises ValidationError with all complaints by field, the caller's
+    `known_errors` (a text where a list belongs, say) among them."""
     connection = model(tenant=tenant, **{model.type_field: kind})
     connection.pk = ids.new_id(connection.id_prefix)
-    cleaned = _clean(connection, values, creating=True)
+    cleaned = _clean(connection, values, creating=True, known_errors=known_errors)
     return _store_new(connection, cleaned, actor)
 
 
@@ -61,14 +68,20 @@ def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) ->
 
 
 @transaction.atomic
-def edit(connection: C, *, actor: User | None, values: Mapping[str, Any]) -> C:
+def edit(
+    connection: C,
+    *,
+    actor: User | None,
+    values: Mapping[str, Any],
+    known_errors: Errors | None = None,
+) -> C:
     """Change what `values` names; a secret that is missing or empty is kept.
 
     Anything but a new name asks for a new verification. Changing an address that a stored secret
     is sent to needs the secret again. Raises ValidationError.
     """
     connection = _locked(connection)
-    cleaned = _clean(connection, values, creating=False)
+    cleaned = _clean(connection, values, creating=False, known_errors=known_errors)
     changes = difference(connection, cleaned)
     if not changes:
         return connection
@@ -249,14 +262,22 @@ def draft(
     return connection
 
 
-# --- Rules ----------------------------------------------------------------------------------------
+# --- Rules ---------------------------------------------------------------------------------------
 
 
-def _clean(connection: Connection, values: Mapping[str, Any], *, creating: bool) -> dict[str, Any]:
+def _clean(
+    connection: Connection,
+    values: Mapping[str, Any],
+    *,
+    creating: bool,
+    known_errors: Errors | None,
+) -> dict[str, Any]:
     """What to store of `values`; all complaints at once. Raises ValidationError."""
-    errors: Errors = {}
+    errors: Errors = dict(known_errors or {})
     cleaned: dict[str, Any] = {}
     for field in fields_of(connection.kind):
+        if field.name in errors:
+            continue
         value = values.get(field.name)
         if value in (None, "", [], {}):
             _clean_empty(field, field.name in values, creating, cleaned, errors)
@@ -299,7 +320,7 @@ def _clean_references(
 ) -> None:
     """A pipeline builds one repository for one target, both of this tenant."""
     for name, family in (("scm", "scm"), ("target", "targets")):
-        if not creating and name not in values:
+        if name in errors or (not creating and name not in values):
             continue
         wanted = values.get(name)
         found = FAMILIES[family].objects.for_tenant(pipeline.tenant).filter(pk=wanted or "").first()

@@ -1,3 +1,8 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from releases import api
+
+urlpatterns = [
+    path("releases", api.ReleaseList.as_view(), name="api_releases"),
+    path("releases/<str:release_id>", api.ReleaseDetail.as_view(), name="api_release"),
+]

@@ -48,12 +48,13 @@ def create_release(
     communication_id: str | None = None,
     ticket_id: str | None = None,
     branch: str = "",
+    known_errors: Errors | None = None,
 ) -> Release:
     """A release with its targets, pipelines and the promises of its epics and messages.
 
     One transaction; nothing outside is touched before it commits. Raises ValidationError with
     every complaint, under `version`, `branch`, `scm`, `targets`, `pipelines`, `communication`
-    and `ticket`.
+    and `ticket`; the caller's `known_errors` (a text where a list belongs, say) among them.
     """
     plan = ReleasePlan(
         tenant=tenant,
@@ -64,6 +65,7 @@ def create_release(
         pipeline_ids=pipeline_ids,
         communication_id=communication_id,
         ticket_id=ticket_id,
+        known_errors=known_errors,
     )
     try:
         return plan.create(actor)
@@ -86,11 +88,12 @@ class ReleasePlan:
         pipeline_ids: Sequence[str],
         communication_id: str | None,
         ticket_id: str | None,
+        known_errors: Errors | None = None,
     ) -> None:
         self.tenant = tenant
         self.version = version.strip()
         self.branch = branch.strip() or f"release/{self.version}"
-        self.errors: Errors = {}
+        self.errors: Errors = dict(known_errors or {})
         self.scm = self._one(ScmIntegration, scm_id, "scm")
         self.targets = self._many(TargetIntegration, target_ids, "targets")
         self.pipelines = self._many(PipelineIntegration, pipeline_ids, "pipelines")
@@ -124,6 +127,8 @@ class ReleasePlan:
             raise ValidationError(self.errors)
 
     def _check_names(self) -> None:
+        if "version" in self.errors:
+            return
         if not VERSION.fullmatch(self.version):
             self._complain(
                 "version",

@@ -53,7 +53,7 @@ class EffectHandler(ABC):
         return
 
     def lock(self, effect: Effect) -> None:
-        """Take the row locks of `finish` and `gave_up` (release, pipeline, build; in this order)."""
+        """Take the locks of `finish` and `gave_up`: release, pipeline, build, in this order."""
         return
 
     @abstractmethod

@@ -60,6 +60,8 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
     now = clock.now()
     effect.state, effect.next_at = EffectState.PENDING, now
     effect.attempts = effect.reconciles = 0
+    if effect.last_error_code == "cannot_correlate":
+        effect.dispatched_at = None  # nobody can look it up: the person decided to send it again
     effect.expires_at = now + handler.expires_after
     effect.rung_at = now if settings.CELERY_BROKER_URL else None
     effect.save()

@@ -170,7 +170,7 @@ class Attempt:
     def _failed(self, error: ProviderError) -> None:
         note_failure(self.effect, error)
         if error.outcome is Outcome.REFUSED:
-            self._die(error.code, error.message, error.hint)
+            self._die(error.code, error.message, error.hint, **self._cleared())
         elif error.outcome is Outcome.CREDENTIALS:
             self._pause(error)
         elif error.outcome is Outcome.RATE_LIMITED:
@@ -204,12 +204,13 @@ class Attempt:
         refused = import_string(settings.CREDENTIALS_REFUSED)
         refused(tenant=self.effect.tenant, integration_id=self.effect.integration_id, error=error)
 
-    def _die(self, code: str, message: str, hint: str) -> None:
+    def _die(self, code: str, message: str, hint: str, **changes: Any) -> None:
         self._settle(
             EffectState.DEAD,
             last_error_code=code,
             last_error=message[:500],
             last_error_hint=hint[:500],
+            **changes,
         )
 
     def _settle(self, state: EffectState, **changes: Any) -> None:

@@ -1,0 +1,58 @@
+"""The API of builds and of what came in about them."""
+
+from __future__ import annotations
+
+from django.http import Http404
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from builds.models import Build, DeliveryState, WebhookDelivery
+from builds.operations import NoSuchPipeline, trigger_builds
+from builds.serializers import DeliverySerializer, TriggeredSerializer, TriggerSerializer
+from delivr.api import Shape, TenantView
+from delivr.problems import invalid
+from releases.models import Release
+
+
+class ReleaseBuilds(TenantView):
+    @extend_schema(request=TriggerSerializer, responses={202: TriggeredSerializer})
+    def post(self, request: Request, release_id: str) -> Response:
+        return self.once(lambda: self._trigger(release_id))
+
+    def _trigger(self, release_id: str) -> Response:
+        release = Release.objects.for_tenant(self.tenant).filter(pk=release_id).first()
+        if release is None:
+            raise Http404
+        wanted = Shape(TriggerSerializer, self.request.data).done()
+        try:
+            builds = trigger_builds(release=release, actor=self.actor, **wanted)
+        except NoSuchPipeline:
+            field = "pipelineId" if "pipeline_id" in wanted else "platform"
+            raise invalid({field: [_("This release has no such pipeline.")]}) from None
+        rows = Build.objects.select_related("release_pipeline").filter(
+            pk__in=[build.pk for build in builds]
+        )
+        data = TriggeredSerializer({"builds": rows.order_by("created_at")}).data
+        return Response(data, status=202)
+
+
+class DeliveryList(TenantView):
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("pipelineId", str),
+            OpenApiParameter("state", str, enum=DeliveryState.values),
+        ],
+        responses=DeliverySerializer(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        rows = WebhookDelivery.objects.for_tenant(self.tenant).defer("body")
+        if pipeline_id := request.query_params.get("pipelineId"):
+            rows = rows.filter(pipeline=pipeline_id)
+        if state := request.query_params.get("state"):
+            if state not in DeliveryState.values:
+                known = ", ".join(DeliveryState.values)
+                raise invalid({"state": [_("Choose one of: %(known)s.") % {"known": known}]})
+            rows = rows.filter(state=state)
+        return self.page(rows, DeliverySerializer, ordering=("-received_at", "-pk"))

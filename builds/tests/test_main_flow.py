@@ -1,0 +1,153 @@
+"""The customer's flow, end to end over the API and the providers' stand-ins."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from delivr.effects.sweeper import sweep_until_idle
+from delivr.tenants.models import Role
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def connect_all(api: APIClient, values: dict[str, Any]) -> dict[str, Any]:
+    """The five steps of the wizard through the API; each connection verified."""
+
+    def connect(family: str, body: dict[str, Any]) -> dict[str, Any]:
+        made = api.post(f"/api/v1/integrations/{family}", body)
+        assert made.status_code == 201, made.json()
+        verified = api.post(f"/api/v1/integrations/{family}/{made.json()['id']}/verify")
+        assert verified.json()["verificationStatus"] == "VALID", verified.json()["checks"]
+        return made.json()
+
+    scm = connect("scm", values["scm"])
+    targets = [connect("targets", body) for body in values["targets"]]
+    pipelines = [
+        connect(
+            "pipelines",
+            {
+                "pipelineType": "JENKINS",
+                **body,
+                "scmIntegrationId": scm["id"],
+                "targetIntegrationId": target["id"],
+            },
+        )
+        for body, target in zip(values["pipelines"], targets, strict=True)
+    ]
+    return {
+        "scm": scm,
+        "targets": targets,
+        "pipelines": pipelines,
+        "communication": connect("communication", values["communication"]),
+        "ticket": connect("tickets", values["tickets"]),
+    }
+
+
+def create_release(api: APIClient, connected: dict[str, Any], version: str = "1.5.0") -> Any:
+    answer = api.post(
+        "/api/v1/releases",
+        {
+            "version": version,
+            "scmIntegrationId": connected["scm"]["id"],
+            "targets": [t["id"] for t in connected["targets"]],
+            "pipelines": [p["id"] for p in connected["pipelines"]],
+            "communicationId": connected["communication"]["id"],
+            "ticketId": connected["ticket"]["id"],
+        },
+    )
+    assert answer.status_code == 201, answer.json()
+    return answer.json()
+
+
+def signed(secret: str, body: dict[str, Any], message_id: str = "msg_1") -> dict[str, str]:
+    """Headers of Standard Webhooks, computed apart from our own code."""
+    text, now = json.dumps(body), str(int(time.time()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    mac = hmac.new(key, f"{message_id}.{now}.{text}".encode(), hashlib.sha256).digest()
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": now,
+        "webhook-signature": "v1," + base64.b64encode(mac).decode(),
+    }
+
+
+def test_release_goes_from_connected_to_ready(
+    tenant: Any, api_for: Any, sandbox: Any, sandbox_values: Any
+) -> None:
+    api = api_for(tenant, Role.OWNER)
+    connected = connect_all(api, sandbox_values)
+    assert api.get("/api/v1/setup").json()["complete"] is True
+
+    release = create_release(api, connected)
+    assert release["status"] == "KICKOFF_PENDING"
+    assert release["branchRelease"] == "release/1.5.0"
+
+    triggered = api.post(f"/api/v1/releases/{release['id']}/builds", {})
+    assert triggered.status_code == 202
+    assert {b["buildStatus"] for b in triggered.json()["builds"]} == {"TRIGGERING"}
+
+    settle(api, release["id"], lambda r: all(p["buildStatus"] == "RUNNING" for p in r["pipelines"]))
+    running = api.get(f"/api/v1/releases/{release['id']}").json()
+    assert running["status"] == "BUILDING"
+    ios, android = sorted(running["pipelines"], key=lambda p: p["platform"], reverse=True)
+    assert (ios["triggered"], ios["buildNumber"]) == (True, 245)
+    assert android["buildNumber"] == 512
+
+    # iOS reports by a signed webhook, Android is found by polling alone.
+    secret = connected["pipelines"][0]["webhookSecret"]
+    body = {"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://builds/ios-245.ipa"}
+    posted = Client().post(
+        f"/api/v1/webhooks/jenkins/{connected['pipelines'][0]['id']}",
+        json.dumps(body),
+        content_type="application/json",
+        headers=signed(secret, body),
+    )
+    assert posted.status_code == 202
+    sandbox.world.jenkins.finish("/job/android-prod", 512, "SUCCESS")
+    settle(api, release["id"], lambda r: r["status"] == "BUILD_COMPLETE")
+
+    done = api.get(f"/api/v1/releases/{release['id']}").json()
+    ios, android = sorted(done["pipelines"], key=lambda p: p["platform"], reverse=True)
+    assert ios["artifactUrl"] == "s3://builds/ios-245.ipa"
+    assert android["buildStatus"] == "SUCCESS"
+    assert [bool(t["key"]) for t in done["tickets"]] == [True, True]
+    settle(api, release["id"], lambda r: not open_effects(api, release["id"]))
+    for channel in ("C123", "C456"):
+        texts = [m["text"] for m in sandbox.world.slack.messages(channel)]
+        assert sorted(texts) == sorted(
+            [
+                "📦 Release 1.5.0 created",
+                "🚀 iOS build #245 started",
+                "🚀 Android build #512 started",
+                "✅ iOS build #245 complete",
+                "✅ Android build #512 complete",
+                "🏁 Release 1.5.0: all builds complete, ready for submission",
+            ]
+        )
+        assert texts[0] == "📦 Release 1.5.0 created"
+        assert texts[-1].startswith("🏁")
+
+
+def open_effects(api: APIClient, release_id: str) -> list[Any]:
+    rows = api.get(f"/api/v1/effects?releaseId={release_id}&limit=100").json()["results"]
+    return [row for row in rows if row["state"] in ("PENDING", "LEASED")]
+
+
+def settle(api: APIClient, release_id: str, arrived: Any, seconds: float = 40) -> None:
+    """Sweep until the release is where it should be; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        sweep_until_idle(limit=3)
+        if arrived(api.get(f"/api/v1/releases/{release_id}").json()):
+            return
+        time.sleep(0.2)
+    pytest.fail(f"never arrived: {api.get(f'/api/v1/releases/{release_id}').json()}")

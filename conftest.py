@@ -1,0 +1,120 @@
+"""Fixtures that every app's tests share."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from rest_framework.test import APIClient
+
+from delivr.tenants.models import Role, Tenant, User
+from delivr.tests import factories
+from sandbox.server import SandboxServer
+
+_connect = socket.socket.connect
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches beyond this machine."""
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not (
+            address[0].startswith("127.") or address[0] in ("::1", "localhost")
+        ):
+            raise AssertionError(f"A test wanted to reach {address[0]}.")
+        _connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
+    with SandboxServer(state_dir=tmp_path_factory.mktemp("sandbox"), auto_finish=None) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server: SandboxServer, settings: Any) -> Iterator[SandboxServer]:
+    """The providers' stand-ins, empty, with the settings that point at them."""
+    sandbox_server.world.reset()
+    point_at(settings, sandbox_server.url)
+    yield sandbox_server
+    sandbox_server.world.reset()
+
+
+def point_at(settings: Any, url: str) -> None:
+    """Let the real clients talk to the sandbox at `url`."""
+    settings.GITHUB_API_URL = f"{url}/github"
+    settings.SLACK_API_URL = f"{url}/slack/api/"
+    settings.APP_STORE_CONNECT_URL = f"{url}/appstore"
+    settings.GOOGLE_PLAY_URL = f"{url}/play"
+    settings.GOOGLE_TOKEN_URL = f"{url}/google/token"
+    settings.OUTBOUND_ALLOW = ["127.0.0.1", "localhost"]
+
+
+@pytest.fixture
+def tenant(db: None) -> Tenant:
+    return factories.TenantFactory()
+
+
+@pytest.fixture
+def member_of() -> Callable[..., User]:
+    """`member_of(tenant, Role.VIEWER)`: a user with that role there."""
+
+    def make(tenant: Tenant, role: Role = Role.MEMBER) -> User:
+        return factories.MembershipFactory(tenant=tenant, role=role).user
+
+    return make
+
+
+@pytest.fixture
+def owner(tenant: Tenant, member_of: Callable[..., User]) -> User:
+    return member_of(tenant, Role.OWNER)
+
+
+@pytest.fixture
+def stranger(db: None) -> User:
+    """The owner of another workspace."""
+    return factories.MembershipFactory(role=Role.OWNER).user
+
+
+@pytest.fixture
+def client_for() -> Callable[[User], Client]:
+    def make(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def api_for() -> Callable[..., APIClient]:
+    """`api_for(tenant, Role.ADMIN)`: a client with a fresh token of that role."""
+    from delivr.tenants.operations import create_token
+
+    def make(tenant: Tenant, role: Role = Role.OWNER) -> APIClient:
+        user = factories.MembershipFactory(tenant=tenant, role=role).user
+        _token, text = create_token(tenant=tenant, user=user, role=role)
+        client = APIClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
+        return client
+
+    return make
+
+
+@pytest.fixture
+def sandbox_values(sandbox: SandboxServer) -> dict[str, Any]:
+    """What a person types to connect the sandbox, in the API's field names, by family."""
+    return sandbox.accounts.as_dict(sandbox.url)
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, settings: Any) -> Path:
+    settings.DELIVR_DATA_DIR = tmp_path
+    return tmp_path

@@ -1,0 +1,203 @@
+"""Rows for tests: each factory says only what a row cannot do without."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import factory
+from django.utils import timezone
+from factory.django import DjangoModelFactory
+
+from builds.models import Build, WebhookDelivery
+from delivr.effects.models import Effect
+from delivr.tenants.models import Membership, Role, Tenant, User
+from integrations.choices import Verification
+from integrations.models import (
+    CommunicationIntegration,
+    PipelineIntegration,
+    ScmIntegration,
+    TargetIntegration,
+    TicketIntegration,
+)
+from releases.models import Release, ReleasePipeline, ReleaseTarget
+
+PASSWORD = "correct-horse-battery-staple"
+
+
+class UserFactory(DjangoModelFactory):
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda n: f"user{n}@example.com")
+    password = factory.django.Password(PASSWORD)
+
+
+class TenantFactory(DjangoModelFactory):
+    class Meta:
+        model = Tenant
+
+    name = factory.Sequence(lambda n: f"Workspace {n}")
+
+
+class MembershipFactory(DjangoModelFactory):
+    class Meta:
+        model = Membership
+
+    tenant = factory.SubFactory(TenantFactory)
+    user = factory.SubFactory(UserFactory)
+    role = Role.MEMBER
+
+
+class ConnectionFactory(DjangoModelFactory):
+    """A verified connection; the tests' own `tenant=` ties rows together."""
+
+    class Meta:
+        abstract = True
+
+    tenant = factory.SubFactory(TenantFactory)
+    verification_status = Verification.VALID
+    last_verified_at = factory.LazyFunction(timezone.now)
+
+    @classmethod
+    def _create(cls, model_class: Any, *args: Any, **kwargs: Any) -> Any:
+        row = model_class(*args, **kwargs)
+        if not row.pk:
+            from delivr.ids import new_id
+
+            row.pk = new_id(row.id_prefix)
+        row.save(force_insert=True)
+        return row
+
+
+class ScmFactory(ConnectionFactory):
+    class Meta:
+        model = ScmIntegration
+
+    scm_type = "GITHUB"
+    repository_url = "https://github.com/dream11/app"
+    access_token = "ghp_factory_token"
+
+
+class AppStoreFactory(ConnectionFactory):
+    class Meta:
+        model = TargetIntegration
+
+    target_type = "APP_STORE"
+    app_identifier = "com.dream11.app"
+    apple_issuer_id = "57246542-96fe-1a63-e053-0824d011072a"
+    apple_key_id = "2X9R4HXF34"
+    apple_api_key = "factory p8"
+
+
+class PlayStoreFactory(ConnectionFactory):
+    class Meta:
+        model = TargetIntegration
+
+    target_type = "PLAY_STORE"
+    app_identifier = "com.dream11.app"
+    google_service_account = "{}"
+
+
+class PipelineFactory(ConnectionFactory):
+    class Meta:
+        model = PipelineIntegration
+
+    pipeline_type = "JENKINS"
+    scm = factory.SubFactory(ScmFactory, tenant=factory.SelfAttribute("..tenant"))
+    target = factory.SubFactory(AppStoreFactory, tenant=factory.SelfAttribute("..tenant"))
+    jenkins_url = "http://127.0.0.1:1/jenkins"
+    jenkins_username = "delivr"
+    jenkins_api_token = "factory jenkins token"
+    jenkins_job_path = "/job/ios-prod"
+    webhook_secret = "whsec_" + "ZmFjdG9yeS1zZWNyZXQtZmFjdG9yeS1zZWNyZXQtMTI="
+
+
+class SlackFactory(ConnectionFactory):
+    class Meta:
+        model = CommunicationIntegration
+
+    communication_type = "SLACK"
+    slack_bot_token = "xoxb-factory-token"
+    slack_channels = factory.LazyFunction(lambda: ["C123"])
+
+
+class JiraFactory(ConnectionFactory):
+    class Meta:
+        model = TicketIntegration
+
+    ticket_type = "JIRA"
+    jira_url = "http://127.0.0.1:1/jira"
+    jira_email = "delivr@example.com"
+    jira_api_token = "factory jira token"
+    jira_project_key = "MOBILE"
+
+
+class ReleaseFactory(DjangoModelFactory):
+    class Meta:
+        model = Release
+
+    tenant = factory.SubFactory(TenantFactory)
+    version = factory.Sequence(lambda n: f"1.{n}.0")
+    branch = factory.LazyAttribute(lambda release: f"release/{release.version}")
+    scm = factory.SubFactory(ScmFactory, tenant=factory.SelfAttribute("..tenant"))
+
+
+class ReleaseTargetFactory(DjangoModelFactory):
+    class Meta:
+        model = ReleaseTarget
+
+    tenant = factory.SelfAttribute("release.tenant")
+    release = factory.SubFactory(ReleaseFactory)
+    target = factory.SubFactory(AppStoreFactory, tenant=factory.SelfAttribute("..tenant"))
+
+
+class ReleasePipelineFactory(DjangoModelFactory):
+    class Meta:
+        model = ReleasePipeline
+
+    tenant = factory.SelfAttribute("release.tenant")
+    release = factory.SubFactory(ReleaseFactory)
+    pipeline = factory.SubFactory(
+        PipelineFactory,
+        tenant=factory.SelfAttribute("..tenant"),
+        scm=factory.SelfAttribute("..release.scm"),
+    )
+    platform = "IOS"
+    job_path = "/job/ios-prod"
+
+
+class BuildFactory(DjangoModelFactory):
+    class Meta:
+        model = Build
+
+    tenant = factory.SelfAttribute("release_pipeline.tenant")
+    release_pipeline = factory.SubFactory(ReleasePipelineFactory)
+    attempt = factory.Sequence(lambda n: n + 1)
+
+
+class EffectFactory(DjangoModelFactory):
+    class Meta:
+        model = Effect
+
+    tenant = factory.SubFactory(TenantFactory)
+    kind = "message.post"
+    integration_id = "comm_slack_factory"
+    dedupe_key = factory.Sequence(lambda n: f"factory:{n}")
+    payload = factory.LazyFunction(
+        lambda: {"channel": "C123", "notice": "release_created", "words": {}}
+    )
+    next_at = factory.LazyFunction(timezone.now)
+    expires_at = factory.LazyFunction(lambda: timezone.now() + timedelta(hours=1))
+
+
+class DeliveryFactory(DjangoModelFactory):
+    class Meta:
+        model = WebhookDelivery
+
+    tenant = factory.SelfAttribute("pipeline.tenant")
+    pipeline = factory.SubFactory(PipelineFactory)
+    dedupe_key = factory.Sequence(lambda n: f"factory:{n}")
+    trust = "SIGNED"
+    body = b"{}"

@@ -1,0 +1,192 @@
+"""The API of connections: connect, edit, verify, disconnect, and how far the setup is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import Http404
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiTypes, PolymorphicProxySerializer, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from delivr.api import Shape, TenantView
+from delivr.problems import Problem, camel, invalid
+from delivr.tenants.models import Role
+from integrations import operations
+from integrations.models import FAMILIES, Connection, PipelineIntegration
+from integrations.serializers import (
+    KINDS,
+    SetupSerializer,
+    answer_serializer,
+    present,
+    request_serializer,
+)
+from integrations.setup import is_complete, progress
+
+
+def _schema(family: str, *, creating: bool | None) -> Any:
+    """The OpenAPI schema of a family: one kind's serializer, or one of several."""
+    if creating is None:
+        made = {kind: answer_serializer(kind) for kind in KINDS[family]}
+    else:
+        made = {kind: request_serializer(kind, creating=creating) for kind in KINDS[family]}
+    if len(made) == 1:
+        return next(iter(made.values()))
+    word = {None: "Answer", True: "New", False: "Edited"}[creating]
+    field = camel(FAMILIES[family].type_field) if creating is not False else None
+    return PolymorphicProxySerializer(
+        component_name=f"{word}{family.title()}",
+        serializers=made if field else list(made.values()),
+        resource_type_field_name=field,
+        many=False,
+    )
+
+
+class FamilyView(TenantView):
+    """A view of one family; its path says which."""
+
+    write_role = Role.ADMIN
+    family = ""
+
+    @property
+    def model(self) -> type[Connection]:
+        return FAMILIES[self.family]
+
+    def find(self, connection_id: str) -> Connection:
+        rows = self.model.objects.for_tenant(self.tenant)
+        if self.model is PipelineIntegration:
+            rows = rows.select_related("target")
+        found: Connection | None = rows.filter(pk=connection_id).first()
+        if found is None:
+            raise Http404
+        return found
+
+
+class ConnectionList(FamilyView):
+    def get(self, request: Request) -> Response:
+        rows = self.model.objects.for_tenant(self.tenant)
+        return self.page(rows, _Present)
+
+    def post(self, request: Request) -> Response:
+        return self.once(self._connect)
+
+    def _connect(self) -> Response:
+        kind = self._kind()
+        shape = self.shape(request_serializer(kind, creating=True))
+        values = {k: v for k, v in shape.values.items() if k != self.model.type_field}
+        with shape.complaints():
+            connection = operations.connect(
+                self.model,
+                tenant=self.tenant,
+                actor=self.actor,
+                kind=kind,
+                values=values,
+                known_errors=shape.errors,
+            )
+        answer = present(connection)
+        if isinstance(connection, PipelineIntegration):
+            answer["webhookSecret"] = connection.webhook_secret.reveal()
+        return Response(answer, status=201, headers={"Cache-Control": "no-store"})
+
+    def _kind(self) -> str:
+        name = camel(self.model.type_field)
+        data = self.request.data
+        kind = data.get(name) if isinstance(data, dict) else None
+        if not isinstance(kind, str) or kind not in KINDS[self.family]:
+            kinds = ", ".join(KINDS[self.family])
+            raise invalid({name: [_("Choose one of: %(kinds)s.") % {"kinds": kinds}]})
+        return kind
+
+
+class ConnectionDetail(FamilyView):
+    def get(self, request: Request, connection_id: str) -> Response:
+        return Response(present(self.find(connection_id)))
+
+    def patch(self, request: Request, connection_id: str) -> Response:
+        connection = self.find(connection_id)
+        shape = Shape(request_serializer(connection.kind, creating=False), request.data)
+        with shape.complaints():
+            connection = operations.edit(
+                connection, actor=self.actor, values=shape.values, known_errors=shape.errors
+            )
+        return Response(present(connection))
+
+    def delete(self, request: Request, connection_id: str) -> Response:
+        try:
+            operations.disconnect(self.find(connection_id), actor=self.actor)
+        except ValidationError as error:
+            raise Problem(409, "in_use", " ".join(error.messages)) from None
+        return Response(status=204)
+
+
+class VerifyView(FamilyView):
+    def post(self, request: Request, connection_id: str) -> Response:
+        connection = operations.verify(self.find(connection_id), actor=self.actor)
+        return Response(present(connection))
+
+
+class RotateWebhookSecret(FamilyView):
+    family = "pipelines"
+
+    @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
+    def post(self, request: Request, connection_id: str) -> Response:
+        return self.once(lambda: self._rotate(connection_id))
+
+    def _rotate(self, connection_id: str) -> Response:
+        pipeline = self.find(connection_id)
+        assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family says so
+        pipeline = operations.rotate_webhook_secret(pipeline, actor=self.actor)
+        answer = {**present(pipeline), "webhookSecret": pipeline.webhook_secret.reveal()}
+        return Response(answer, headers={"Cache-Control": "no-store"})
+
+
+class SetupView(TenantView):
+    @extend_schema(responses=SetupSerializer)
+    def get(self, request: Request) -> Response:
+        steps = [
+            {"key": step.key, "state": step.state, "optional": step.optional}
+            for step in progress(self.tenant)
+        ]
+        return Response({"steps": steps, "complete": is_complete(self.tenant)})
+
+
+class _Present:
+    """Lets `page` show rows of several kinds."""
+
+    def __init__(self, rows: Any, many: bool, context: Any) -> None:
+        self.data = [present(row) for row in rows]
+
+
+def views_of(family: str) -> tuple[Any, Any, Any]:
+    """The list, detail and verify views of one family, described in the OpenAPI document."""
+    answer, name = _schema(family, creating=None), family.title()
+    made: list[Any] = []
+    for base, methods in (
+        (ConnectionList, {"get": None, "post": _schema(family, creating=True)}),
+        (ConnectionDetail, {"get": None, "patch": _schema(family, creating=False), "delete": None}),
+        (VerifyView, {"post": None}),
+    ):
+        view = type(f"{name}{base.__name__}", (base,), {"family": family})
+        for method, body in methods.items():
+            status = {"delete": 204}.get(method, 201 if body and method == "post" else 200)
+            described = extend_schema(
+                operation_id=f"{family}_{base.__name__}_{method}",
+                request=body,
+                responses={status: None if method == "delete" else answer},
+            )
+            setattr(view, method, described(_copy(getattr(base, method))))
+        made.append(view)
+    return made[0], made[1], made[2]
+
+
+def _copy(function: Any) -> Any:
+    """A method of its own for each family: the schema is kept on the function."""
+
+    def method(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
+        answer: Response = function(self, request, *args, **kwargs)
+        return answer
+
+    method.__name__, method.__doc__ = function.__name__, function.__doc__
+    return method

@@ -1,0 +1,163 @@
+"""Connections as JSON: one serializer a kind, built from the fields that its provider declares."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+
+from delivr.problems import camel
+from delivr.secrets import secret_fields
+from integrations.choices import (
+    CommunicationType,
+    PipelineType,
+    ScmType,
+    TargetType,
+    TicketType,
+    Verification,
+)
+from integrations.models import FAMILIES, Connection, PipelineIntegration
+from integrations.providers.fields import MAX_TEXT, ConnectionField
+from integrations.providers.registry import fields_of
+
+Serializer = serializers.Serializer[Any]
+MAX_DOCUMENT = 20_000
+KINDS: dict[str, list[str]] = {
+    "scm": list(ScmType.values),
+    "targets": list(TargetType.values),
+    "pipelines": list(PipelineType.values),
+    "communication": list(CommunicationType.values),
+    "tickets": list(TicketType.values),
+}
+REFERENCES = {"scmIntegrationId": "scm", "targetIntegrationId": "target"}
+
+
+class TextOrObject(serializers.CharField):
+    """A JSON document as an object or as its text."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        return data if isinstance(data, Mapping) else super().run_validation(data)
+
+
+class CheckSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    ok = serializers.BooleanField()
+    level = serializers.ChoiceField(["ERROR", "WARNING"])
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+
+
+class ConnectionBase(serializers.Serializer[Any]):
+    """What every connection's answer carries."""
+
+    id = serializers.CharField()
+    tenantId = serializers.CharField(source="tenant_id")
+    displayName = serializers.CharField(source="display_name")
+    verificationStatus = serializers.ChoiceField(Verification.choices, source="verification_status")
+    verificationError = serializers.CharField(source="verification_error")
+    lastVerifiedAt = serializers.DateTimeField(source="last_verified_at", allow_null=True)
+    checks = CheckSerializer(many=True)
+    createdAt = serializers.DateTimeField(source="created_at")
+    updatedAt = serializers.DateTimeField(source="updated_at")
+
+
+class HasSecret(serializers.BooleanField):
+    def get_attribute(self, instance: Any) -> bool:
+        return bool(getattr(instance, self.source))
+
+
+class WebhookUrl(serializers.CharField):
+    def get_attribute(self, instance: PipelineIntegration) -> str:
+        return webhook_url(instance)
+
+
+def webhook_url(pipeline: PipelineIntegration) -> str:
+    """Where the pipeline's Jenkins reports to."""
+    return f"{settings.BASE_URL}/api/v1/webhooks/jenkins/{pipeline.pk}"
+
+
+@functools.cache
+def answer_serializer(kind: str) -> type[Serializer]:
+    """How a connection of this kind is answered: secrets only as `has<Field>`."""
+    model = next(FAMILIES[family] for family, kinds in KINDS.items() if kind in kinds)
+    own: dict[str, Any] = {
+        camel(model.type_field): serializers.CharField(source=model.type_field),
+        **{camel(f.name): _shown(f) for f in fields_of(kind) if not f.secret},
+    }
+    wanted = {f.name for f in fields_of(kind) if f.secret}
+    for field in secret_fields(model):
+        if field.name in wanted:
+            name = "has" + camel(field.name)[0].upper() + camel(field.name)[1:]
+            own[name] = HasSecret(source=field.name)
+    if model is PipelineIntegration:
+        own |= {n: serializers.CharField(source=f"{s}_id") for n, s in REFERENCES.items()}
+        own["webhookUrl"] = WebhookUrl(source="pk")
+    return type(f"{kind.title().replace('_', '')}Connection", (ConnectionBase,), own)
+
+
+@functools.cache
+def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
+    """What may be sent for a connection of this kind: its shape only, the rules are operations'."""
+    family = next(family for family, kinds in KINDS.items() if kind in kinds)
+    own: dict[str, Any] = {
+        "displayName": serializers.CharField(
+            source="display_name", max_length=80, required=False, allow_blank=True
+        ),
+        **{camel(field.name): _taken(field) for field in fields_of(kind)},
+    }
+    if creating:
+        name = FAMILIES[family].type_field
+        own[camel(name)] = serializers.ChoiceField(KINDS[family], source=name)
+    if family == "pipelines":
+        own |= {
+            n: serializers.CharField(source=s, required=False, allow_null=True)
+            for n, s in REFERENCES.items()
+        }
+    verb = "New" if creating else "Edited"
+    return type(f"{verb}{kind.title().replace('_', '')}Connection", (serializers.Serializer,), own)
+
+
+def present(connection: Connection) -> dict[str, Any]:
+    """The connection as the API answers it."""
+    return dict(answer_serializer(connection.kind)(connection).data)
+
+
+def _shown(field: ConnectionField) -> serializers.Field[Any, Any, Any, Any]:
+    made: dict[str, Any] = {"list": serializers.ListField, "mapping": serializers.DictField}
+    return _sourced(made.get(field.kind, serializers.CharField), field)
+
+
+def _taken(field: ConnectionField) -> serializers.Field[Any, Any, Any, Any]:
+    empty: dict[str, Any] = {"required": False, "allow_null": True, "write_only": field.secret}
+    text: dict[str, Any] = {"allow_blank": True, "trim_whitespace": False}
+    if field.kind == "list":
+        return _sourced(serializers.ListField, field, child=serializers.CharField(), **empty)
+    if field.kind == "mapping":
+        child = serializers.CharField(allow_blank=True, max_length=2000)
+        return _sourced(serializers.DictField, field, child=child, **empty)
+    if field.accepts_object:
+        return _sourced(TextOrObject, field, max_length=MAX_DOCUMENT, **text, **empty)
+    longest = MAX_DOCUMENT if field.kind == "textarea" else MAX_TEXT + 100 * field.secret
+    return _sourced(serializers.CharField, field, max_length=longest, **text, **empty)
+
+
+def _sourced(made: Any, field: ConnectionField, **kwargs: Any) -> Any:
+    """DRF refuses a `source` that equals the field's name."""
+    if camel(field.name) != field.name:
+        kwargs["source"] = field.name
+    return made(help_text=str(field.help), **kwargs)
+
+
+class SetupStepSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    state = serializers.ChoiceField(["DONE", "CURRENT", "TODO", "SKIPPED"])
+    optional = serializers.BooleanField()
+
+
+class SetupSerializer(serializers.Serializer[Any]):
+    steps = SetupStepSerializer(many=True)
+    complete = serializers.BooleanField()

@@ -1,0 +1,58 @@
+"""The API of releases."""
+
+from __future__ import annotations
+
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from delivr.api import Shape, TenantView
+from delivr.effects.models import Effect
+from releases.models import Release
+from releases.operations import create_release
+from releases.serializers import NewReleaseSerializer, ReleaseLine, ReleaseSerializer
+
+
+def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
+    """The release with everything about it, in a constant number of queries. Raises Http404."""
+    release = Release.objects.for_tenant(tenant_id).with_everything().filter(pk=release_id).first()
+    if release is None:
+        raise Http404
+    effects = Effect.objects.for_tenant(tenant_id).filter(release_id=release_id)
+    context = {"effects": list(effects.order_by("created_at", "id"))}
+    return dict(ReleaseSerializer(release, context=context).data)
+
+
+class ReleaseList(TenantView):
+    @extend_schema(responses=ReleaseLine(many=True))
+    def get(self, request: Request) -> Response:
+        return self.page(Release.objects.for_tenant(self.tenant).with_pipelines(), ReleaseLine)
+
+    @extend_schema(request=NewReleaseSerializer, responses={201: ReleaseSerializer})
+    def post(self, request: Request) -> Response:
+        return self.once(self._create)
+
+    def _create(self) -> Response:
+        shape = Shape(NewReleaseSerializer, self.request.data)
+        values = shape.values
+        with shape.complaints():
+            release = create_release(
+                tenant=self.tenant,
+                actor=self.actor,
+                version=values.get("version", ""),
+                branch=values.get("branch") or "",
+                scm_id=values.get("scm", ""),
+                target_ids=values.get("targets", []),
+                pipeline_ids=values.get("pipelines", []),
+                communication_id=values.get("communication"),
+                ticket_id=values.get("ticket"),
+                known_errors=shape.errors,
+            )
+        return Response(present_release(self.tenant.pk, release.pk), status=201)
+
+
+class ReleaseDetail(TenantView):
+    @extend_schema(responses=ReleaseSerializer)
+    def get(self, request: Request, release_id: str) -> Response:
+        return Response(present_release(self.tenant.pk, release_id))

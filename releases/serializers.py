@@ -1,0 +1,194 @@
+"""Releases as JSON, in the words of the contract."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from integrations.choices import Platform
+from integrations.providers.base import BuildStatus
+from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
+
+MAX_PARTS = 100
+_IDS = {"child": serializers.CharField(max_length=60), "max_length": MAX_PARTS}
+
+
+class NewReleaseSerializer(serializers.Serializer[Any]):
+    """The shape of a new release; whether it makes sense is the operation's to say."""
+
+    version = serializers.CharField(allow_blank=True, max_length=200)
+    scmIntegrationId = serializers.CharField(source="scm", allow_blank=True, max_length=60)
+    targets = serializers.ListField(**_IDS)
+    pipelines = serializers.ListField(**_IDS)
+    communicationId = serializers.CharField(
+        source="communication", required=False, allow_null=True, max_length=60
+    )
+    ticketId = serializers.CharField(
+        source="ticket", required=False, allow_null=True, max_length=60
+    )
+    branchRelease = serializers.CharField(
+        source="branch", required=False, allow_null=True, allow_blank=True, max_length=255
+    )
+
+
+class BuildSerializer(serializers.Serializer[Any]):
+    """One attempt. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds."""
+
+    id = serializers.CharField()
+    pipelineId = serializers.CharField(source="release_pipeline.pipeline_id")
+    platform = serializers.ChoiceField(Platform.choices, source="release_pipeline.platform")
+    attempt = serializers.IntegerField()
+    buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="status")
+    buildNumber = serializers.IntegerField(source="number", allow_null=True)
+    buildUrl = serializers.CharField(source="url")
+    queueId = serializers.IntegerField(source="queue_id", allow_null=True)
+    queueReason = serializers.CharField(source="queue_reason")
+    artifactUrl = serializers.CharField(source="artifact_url")
+    createdAt = serializers.DateTimeField(source="created_at")
+    startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
+    finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
+    estimatedMs = serializers.IntegerField(source="estimated_ms", allow_null=True)
+
+
+class ReleaseTargetSerializer(serializers.ModelSerializer[ReleaseTarget]):
+    id = serializers.CharField(source="target_id")
+    targetType = serializers.CharField(source="target.target_type")
+    displayName = serializers.CharField(source="target.display_name")
+    appIdentifier = serializers.CharField(source="target.app_identifier")
+    platform = serializers.ChoiceField(Platform.choices, source="target.platform")
+    epicKey = serializers.CharField(source="epic_key")
+    epicUrl = serializers.CharField(source="epic_url")
+
+    class Meta:
+        model = ReleaseTarget
+        fields = [
+            "id",
+            "targetType",
+            "displayName",
+            "appIdentifier",
+            "platform",
+            "epicKey",
+            "epicUrl",
+        ]
+
+
+class ReleasePipelineLine(serializers.ModelSerializer[ReleasePipeline]):
+    """A pipeline as a list shows it: without its history."""
+
+    id = serializers.CharField(source="pipeline_id")
+    buildNumber = serializers.IntegerField(source="build_number", allow_null=True)
+    buildUrl = serializers.CharField(source="build_url")
+    buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="build_status")
+    artifactUrl = serializers.CharField(source="artifact_url")
+
+    class Meta:
+        model = ReleasePipeline
+        fields = [
+            "id",
+            "platform",
+            "triggered",
+            "buildNumber",
+            "buildUrl",
+            "buildStatus",
+            "artifactUrl",
+        ]
+
+
+class ReleasePipelineSerializer(ReleasePipelineLine):
+    jobPath = serializers.CharField(source="job_path")
+    parameters = serializers.DictField(child=serializers.CharField())
+    builds = BuildSerializer(many=True)
+
+    class Meta:
+        model = ReleasePipeline
+        fields = [*ReleasePipelineLine.Meta.fields, "jobPath", "parameters", "builds"]
+
+
+class ReleaseLine(serializers.ModelSerializer[Release]):
+    """A release as the list shows it."""
+
+    tenantId = serializers.CharField(source="tenant_id")
+    status = serializers.ChoiceField(ReleaseStatus.choices)
+    branchRelease = serializers.CharField(source="branch")
+    scmIntegrationId = serializers.CharField(source="scm_id")
+    communicationId = serializers.CharField(source="communication_id", allow_null=True)
+    ticketId = serializers.CharField(source="ticket_id", allow_null=True)
+    pipelines = ReleasePipelineLine(many=True)
+    createdAt = serializers.DateTimeField(source="created_at")
+    updatedAt = serializers.DateTimeField(source="updated_at")
+    completedAt = serializers.DateTimeField(source="completed_at", allow_null=True)
+
+    class Meta:
+        model = Release
+        fields = [
+            "id",
+            "tenantId",
+            "version",
+            "branchRelease",
+            "status",
+            "scmIntegrationId",
+            "communicationId",
+            "ticketId",
+            "pipelines",
+            "createdAt",
+            "updatedAt",
+            "completedAt",
+        ]
+
+
+class TicketSerializer(serializers.Serializer[Any]):
+    """The epic of one target: its key once Jira has it, else what stands in the way."""
+
+    targetId = serializers.CharField()
+    key = serializers.CharField()
+    url = serializers.CharField()
+    state = serializers.CharField()
+    effectId = serializers.CharField()
+    error = serializers.CharField()
+    hint = serializers.CharField()
+
+
+class TimelineSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    kind = serializers.CharField()
+    title = serializers.CharField()
+    detail = serializers.CharField()
+    tone = serializers.CharField()
+    url = serializers.CharField()
+
+
+class ReleaseSerializer(ReleaseLine):
+    """A release with everything about it; the view hands its effects over in the context."""
+
+    targets = ReleaseTargetSerializer(many=True)
+    pipelines = ReleasePipelineSerializer(many=True)
+    tickets = serializers.SerializerMethodField()
+    timeline = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Release
+        fields = [*ReleaseLine.Meta.fields, "targets", "tickets", "timeline"]
+
+    @extend_schema_field(TicketSerializer(many=True))
+    def get_tickets(self, release: Release) -> list[dict[str, Any]]:
+        found = [e for e in self.context["effects"] if e.kind == "ticket.create_epic"]
+        return [
+            {
+                "targetId": effect.payload["target"],
+                "key": effect.result.get("key", ""),
+                "url": effect.result.get("url", ""),
+                "state": effect.state,
+                "effectId": effect.pk,
+                "error": effect.last_error,
+                "hint": effect.last_error_hint,
+            }
+            for effect in found
+        ]
+
+    @extend_schema_field(TimelineSerializer(many=True))
+    def get_timeline(self, release: Release) -> Any:
+        from releases.timeline import timeline
+
+        return TimelineSerializer(timeline(release, self.context["effects"]), many=True).data
