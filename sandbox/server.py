@@ -42,6 +42,11 @@ def create_app(world: World, accounts: Accounts) -> Flask:
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def connection_dropped(
+        self, error: BaseException, environ: dict[str, object] | None = None
+    ) -> None:
+        self.close_connection = True  # a cut connection must not wait for the next request
+
     def log(self, type: str, message: str, *args: object) -> None:
         logging.getLogger("sandbox.access").debug(message, *args)
 
