@@ -1,0 +1,130 @@
+"""What happened to a release, in order: one list for the page and the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from delivr.effects.models import Effect, EffectState
+from delivr.statuses import look_of
+from integrations.providers.base import BuildStatus
+from releases.models import Release, ReleasePipeline
+from releases.wording import describe_effect, web_address
+
+
+@dataclass(frozen=True)
+class TimelineItem:
+    """One event. `kind` is RELEASE, BUILD, MESSAGE or TICKET; `tone` one of `delivr.statuses`."""
+
+    at: datetime
+    kind: str
+    title: str
+    detail: str = ""
+    tone: str = "neutral"
+    url: str = ""
+
+
+def timeline(release: Release, effects: Iterable[Effect]) -> list[TimelineItem]:
+    """Everything that happened, oldest first.
+
+    Reads what `ReleaseQuerySet.with_everything` prefetched and the release's own effects, and asks
+    the database nothing else.
+    """
+    items = [
+        *_of_release(release),
+        *(item for pipeline in release.pipelines.all() for item in _of_pipeline(pipeline)),
+        *(item for effect in effects for item in _of_effect(effect)),
+    ]
+    return sorted(items, key=lambda item: item.at)
+
+
+def _of_release(release: Release) -> Iterator[TimelineItem]:
+    by = release.created_by
+    yield TimelineItem(
+        at=release.created_at,
+        kind="RELEASE",
+        title=_("Release %(version)s created") % {"version": release.version},
+        detail=_("by %(who)s") % {"who": by} if by else "",
+    )
+    if release.completed_at:
+        yield TimelineItem(
+            at=release.completed_at,
+            kind="RELEASE",
+            title=_("All builds complete: ready for submission"),
+            tone="success",
+        )
+
+
+def _of_pipeline(pipeline: ReleasePipeline) -> Iterator[TimelineItem]:
+    platform = pipeline.get_platform_display()
+    for build in pipeline.builds.all():  # type: ignore[attr-defined] # from the app above
+        yield _triggered(build, platform)
+        for event in build.events.all():
+            if event.from_status != event.to_status or not event.applied:
+                yield _heard(event, build, platform)
+
+
+def _triggered(build: Any, platform: str) -> TimelineItem:
+    words = _("by %(who)s") % {"who": build.started_by} if build.started_by else ""
+    if build.attempt > 1:
+        words = _("Attempt %(number)d %(by)s") % {"number": build.attempt, "by": words}
+    return TimelineItem(
+        at=build.created_at,
+        kind="BUILD",
+        title=_("%(platform)s build triggered") % {"platform": platform},
+        detail=words.strip(),
+    )
+
+
+def _heard(event: Any, build: Any, platform: str) -> TimelineItem:
+    name = f"{platform} build #{build.number}" if build.number else f"{platform} build"
+    status = BuildStatus(event.to_status)
+    title = _TITLES.get(status, "%(build)s: %(status)s")
+    if not event.applied:
+        title = _("%(build)s: “%(status)s” was ignored")
+    words = {"build": name, "status": look_of(status, "build").label}
+    source = event.get_source_display()
+    return TimelineItem(
+        at=event.at,
+        kind="BUILD",
+        title=title % words,
+        detail=f"{source}: {event.detail}" if event.detail else source,
+        tone=look_of(status, "build").tone if event.applied else "neutral",
+        url=web_address(build.url),
+    )
+
+
+_TITLES = {
+    BuildStatus.TRIGGERING: "%(build)s: trigger tried again",
+    BuildStatus.QUEUED: "%(build)s queued",
+    BuildStatus.RUNNING: "%(build)s started",
+    BuildStatus.SUCCESS: "%(build)s complete",
+    BuildStatus.FAILURE: "%(build)s failed",
+    BuildStatus.UNSTABLE: "%(build)s is unstable: some tests failed",
+    BuildStatus.ABORTED: "%(build)s was aborted",
+    BuildStatus.TRIGGER_FAILED: "%(build)s could not be triggered",
+    BuildStatus.LOST: "%(build)s: the CI server does not know it any more",
+    BuildStatus.CANCELLED: "%(build)s was cancelled",
+}
+
+
+def _of_effect(effect: Effect) -> Iterator[TimelineItem]:
+    """A message or an epic that is settled; a trigger shows itself in its build's events."""
+    kind = {"message.post": "MESSAGE", "ticket.create_epic": "TICKET"}.get(effect.kind)
+    settled = effect.state in (EffectState.DONE, EffectState.DEAD)
+    if kind is None or not settled or effect.done_at is None:
+        return
+    failed = effect.state == EffectState.DEAD
+    title = _("Failed: %(what)s") if failed else "%(what)s"
+    yield TimelineItem(
+        at=effect.done_at,
+        kind=kind,
+        title=title % {"what": describe_effect(effect)},
+        detail=effect.last_error,
+        tone="danger" if failed else "neutral",
+        url=web_address(effect.result.get("url", "")),
+    )

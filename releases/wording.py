@@ -1,0 +1,55 @@
+"""What was promised to the outside, in few words for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from delivr.effects.models import Effect
+from releases.notices import Notice
+
+KINDS = {
+    "build.trigger": gettext_lazy("Build trigger"),
+    "message.post": gettext_lazy("Message"),
+    "ticket.create_epic": gettext_lazy("Epic"),
+}
+
+_NOTICES = {
+    Notice.RELEASE_CREATED: gettext_lazy("Release created"),
+    Notice.RELEASE_COMPLETE: gettext_lazy("All builds complete"),
+    Notice.RELEASE_FAILED: gettext_lazy("Not all builds succeeded"),
+    Notice.BUILD_STARTED: gettext_lazy("%(build)s started"),
+    Notice.BUILD_COMPLETE: gettext_lazy("%(build)s complete"),
+    Notice.BUILD_FAILED: gettext_lazy("%(build)s failed"),
+    Notice.BUILD_NOT_STARTED: gettext_lazy("%(build)s could not be started"),
+}
+
+
+def describe_effect(effect: Effect) -> str:
+    """One line that says what the effect is about: `Message “iOS build #245 started” to C123`."""
+    if effect.kind == "message.post":
+        words = {"notice": notice_words(effect.payload), "channel": effect.payload.get("channel")}
+        return _("Message “%(notice)s” to %(channel)s") % words
+    if effect.kind == "ticket.create_epic":
+        key = effect.result.get("key")
+        return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
+    return str(KINDS.get(effect.kind, effect.kind))
+
+
+def notice_words(payload: dict[str, Any]) -> str:
+    """The notice of a message's payload: `iOS build #245 started`."""
+    notice, words = payload.get("notice", ""), payload.get("words") or {}
+    template = _NOTICES.get(notice)
+    if template is None:
+        return str(notice)
+    number = words.get("number")
+    build = _("%(platform)s build") % {"platform": words.get("platform", "")}
+    return str(template) % {"build": f"{build} #{number}" if number else build}
+
+
+def web_address(url: object) -> str:
+    """The address if a browser may follow it (http, https), else nothing."""
+    text = str(url or "")
+    return text if text.startswith(("http://", "https://")) else ""
