@@ -1,0 +1,113 @@
+"""How far the setup of a workspace is: looked up in its rows each time, never stored.
+
+A step is done while a verified connection of its family exists. So whoever closes the browser
+goes on where they were, and a connection that stops working opens its step again.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import Exists
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from delivr.tenants.models import Tenant
+from integrations.models import FAMILIES, Connection
+
+
+class State(enum.StrEnum):
+    DONE = "DONE"
+    CURRENT = "CURRENT"
+    TODO = "TODO"
+    SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of the wizard; `key` is the family that it connects."""
+
+    key: str
+    label: str | Promise
+    optional: bool = False
+
+    @property
+    def model(self) -> type[Connection]:
+        return FAMILIES[self.key]
+
+
+STEPS = (
+    Step(key="scm", label=_("Connect GitHub")),
+    Step(key="targets", label=_("Targets")),
+    Step(key="pipelines", label=_("Pipelines")),
+    Step(key="communication", label=_("Slack"), optional=True),
+    Step(key="tickets", label=_("Jira"), optional=True),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepState:
+    """A step as one workspace stands to it. `url` is empty while the step is not open yet."""
+
+    step: Step
+    state: State
+    is_open: bool
+
+    @property
+    def key(self) -> str:
+        return self.step.key
+
+    @property
+    def label(self) -> str:
+        return str(self.step.label)
+
+    @property
+    def optional(self) -> bool:
+        return self.step.optional
+
+    @property
+    def is_closed(self) -> bool:
+        """Done or skipped: the steps behind it are open."""
+        return self.state in (State.DONE, State.SKIPPED)
+
+    @property
+    def url(self) -> str:
+        return reverse("setup_step", args=[self.key]) if self.is_open else ""
+
+
+def progress(tenant: Tenant) -> list[StepState]:
+    """All steps in order, from one query. The first that is neither done nor skipped is CURRENT."""
+    valid = {step.key: Exists(step.model.objects.for_tenant(tenant).valid()) for step in STEPS}
+    row = Tenant.objects.filter(pk=tenant.pk).values("skipped_steps", **valid).get()
+    found: list[StepState] = []
+    for step in STEPS:
+        is_open = all(earlier.is_closed for earlier in found)
+        state = _state(step, done=row[step.key], skipped=row["skipped_steps"], is_open=is_open)
+        found.append(StepState(step=step, state=state, is_open=is_open))
+    return found
+
+
+def _state(step: Step, *, done: bool, skipped: Sequence[str], is_open: bool) -> State:
+    if done:
+        return State.DONE
+    if step.optional and step.key in skipped:
+        return State.SKIPPED
+    return State.CURRENT if is_open else State.TODO
+
+
+def next_step(tenant: Tenant) -> Step | None:
+    """The step that waits for somebody; None when the setup is complete."""
+    return current(progress(tenant))
+
+
+def current(steps: Sequence[StepState]) -> Step | None:
+    """The step among `progress` that waits for somebody."""
+    return next((state.step for state in steps if not state.is_closed), None)
+
+
+def is_complete(tenant: Tenant) -> bool:
+    """True when each step is done or skipped."""
+    return next_step(tenant) is None
