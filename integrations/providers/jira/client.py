@@ -14,7 +14,7 @@ from delivr import outbound
 from ..base import ProviderError
 from ..http import Budget, before_effect, check_header_value, garbage, guarded, parse_object
 from .addresses import Cloud
-from .errors import LABEL, bad_credentials, error_from_response
+from .errors import LABEL, bad_credentials, error_from_response, sign_in_failed
 
 PAGE_LIMIT = 10
 """Pages of a list that are read at most."""
@@ -127,8 +127,7 @@ def _session(jira: JIRA) -> Any:
 
 
 def _document(response: requests.Response) -> dict[str, Any]:
-    # Jira answers some addresses to anybody, a bad token being no obstacle; this header tells.
-    if "AUTHENTICATED_FAILED" in response.headers.get("X-Seraph-LoginReason", ""):
+    if sign_in_failed(response):
         raise bad_credentials()
     document = parse_object(response.content)
     if document is None:

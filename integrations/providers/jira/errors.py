@@ -26,13 +26,19 @@ def bad_credentials() -> ProviderError:
     )
 
 
+def sign_in_failed(response: requests.Response) -> bool:
+    """Jira answers some addresses to anybody, bad token or not; this header tells."""
+    reason: str = response.headers.get("X-Seraph-LoginReason", "")
+    return "AUTHENTICATED_FAILED" in reason
+
+
 def error_from_response(
     response: requests.Response | None, secrets: Iterable[str]
 ) -> ProviderError:
     """What an answer that is no success means, with Jira's own words where they help."""
     if response is None:
         return garbage(LABEL)
-    if response.status_code == 401:
+    if response.status_code == 401 or sign_in_failed(response):
         return bad_credentials()
     if response.status_code == 403:
         return _forbidden(response)

@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check, Epic, Option, Ticket, TicketProvider
+from ..base import Check, Epic, Option, ProviderError, Ticket, TicketProvider
 from ..http import DEADLINE, before_effect, garbage, only_provider_errors, vendor_words
 from ..verifying import first_contact, try_in_order
 from .addresses import Cloud, site_url
-from .epics import cannot_correlate, correlation_label, read_form
-from .verification import Verification
+from .epics import EpicForm, cannot_correlate, correlation_label, read_form
+from .verification import Verification, check_sign_in
 
 if TYPE_CHECKING:
     from .client import JiraClient
@@ -77,7 +77,7 @@ class Jira(TicketProvider):
         has no idempotency key.
         """
         client = self._client()
-        form = before_effect(self.label, lambda: read_form(client, self._project_key))
+        form = before_effect(self.label, lambda: self._read_form(client))
         form.check()
         created = client.post("issue", form.fill(self._project_key, epic, correlation))
         return self._ticket(created)
@@ -100,9 +100,19 @@ class Jira(TicketProvider):
         found = next((issue for issue in issues if _has_label(issue, label)), None)
         if found is not None:
             return self._ticket(found)
-        if not read_form(client, self._project_key).has_labels:
+        check_sign_in(client)  # strangers find nothing either
+        if not self._read_form(client).has_labels:
             raise cannot_correlate()
         return None
+
+    def _read_form(self, client: JiraClient) -> EpicForm:
+        try:
+            return read_form(client, self._project_key)
+        except ProviderError as error:
+            failure = error
+        if failure.code == "not_found":
+            check_sign_in(client)  # to strangers the project does not exist
+        raise failure
 
     def _quoted_key(self) -> str:
         return re.sub(r"[^A-Z0-9_]", "", self._project_key)

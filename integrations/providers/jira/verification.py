@@ -18,6 +18,23 @@ _NEEDED = {
 }
 
 
+def check_sign_in(client: JiraClient) -> None:
+    """Raise `ProviderError` unless Jira knows us.
+
+    Other addresses answer a bad token as they answer anybody, with a 404 or an empty list; this
+    one does not: https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-myself/
+    """
+    try:
+        account = client.get("myself")
+    except ProviderError as error:
+        failure = _not_jira() if error.code == "not_found" else error
+    else:
+        if account.get("accountId"):
+            return
+        failure = bad_credentials()
+    raise failure
+
+
 class Verification:
     """Its steps in order: each uses what the one before it learned."""
 
@@ -27,20 +44,8 @@ class Verification:
         self._form: EpicForm | None = None
 
     def sign_in(self) -> None:
-        """https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-myself/
-
-        Other addresses answer a bad token as they answer anybody; this one does not.
-        """
         self._client = self._make_client()
-        try:
-            account = self._client.get("myself")
-        except ProviderError as error:
-            failure = _not_jira() if error.code == "not_found" else error
-        else:
-            if account.get("accountId"):
-                return
-            failure = bad_credentials()
-        raise failure
+        check_sign_in(self._client)
 
     def project(self) -> Iterator[Check]:
         from .client import segment

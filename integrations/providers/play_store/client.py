@@ -69,11 +69,18 @@ class _SignIn(google.auth.transport.Request):
             answer = session.request(method, url, data=body, headers=headers)
         if answer.status_code == 200:
             _check_token(answer)
+        elif _is_passing(answer):  # else the library sleeps and tries again
+            raise error_from_status(LABEL, 503)
         elif answer.status_code not in (400, 401, 403):  # these the library explains
             raise error_from_status(
                 LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")
             )
         return _Answer(answer)
+
+
+def _is_passing(answer: requests.Response) -> bool:
+    word = (parse_object(answer.content) or {}).get("error")
+    return word in ("internal_failure", "server_error", "temporarily_unavailable")
 
 
 def _check_token(answer: requests.Response) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.request import Request
 
 from django.conf import settings
+from requests.structures import CaseInsensitiveDict
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
@@ -65,7 +68,8 @@ class _Transport(WebClient):
 @dataclass(frozen=True)
 class Answer:
     data: dict[str, Any]
-    scopes: frozenset[str] | None  # None: Slack did not say
+    scopes: frozenset[str] | None = None  # None: Slack did not say
+    clock_lead: timedelta = timedelta()  # how far Slack's clock is ahead of ours
 
 
 class SlackClient:
@@ -90,20 +94,21 @@ class SlackClient:
         except SlackApiError as error:
             failure = _failure(error)
         else:
-            return Answer(dict(response.data), _scopes(response.headers))  # type: ignore[arg-type]
+            headers = CaseInsensitiveDict(response.headers)
+            return Answer(dict(response.data), _scopes(headers), _clock_lead(headers))  # type: ignore[arg-type]
         raise failure
 
     def words(self, text: object) -> str:
         """Slack's words (a channel's name), fit to be shown."""
         return vendor_words(text, secrets=(self._token,), limit=90)
 
-    def pages(self, method: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    def pages(self, method: str, **arguments: Any) -> Iterator[Answer]:
         """The pages of a list, `PAGE_LIMIT` at most; some may be short or empty."""
         cursor: str | None = None
         for _ in range(PAGE_LIMIT):
-            data = self.call(method, cursor=cursor, **arguments).data
-            yield data
-            cursor = next_cursor(data)
+            answer = self.call(method, cursor=cursor, **arguments)
+            yield answer
+            cursor = next_cursor(answer.data)
             if cursor is None:
                 return
 
@@ -113,9 +118,17 @@ def _failure(error: SlackApiError) -> ProviderError:
     return error_from_answer(data, error.response.headers.get("Retry-After"))
 
 
-def _scopes(headers: dict[str, str]) -> frozenset[str] | None:
+def _scopes(headers: Mapping[str, str]) -> frozenset[str] | None:
     """The token's scopes stand in a header of every answer, and nowhere else."""
-    named = {name.lower(): value for name, value in headers.items()}.get("x-oauth-scopes")
+    named = headers.get("x-oauth-scopes")
     if named is None:
         return None
     return frozenset(scope.strip() for scope in named.split(",") if scope.strip())
+
+
+def _clock_lead(headers: Mapping[str, str]) -> timedelta:
+    try:
+        theirs = parsedate_to_datetime(headers.get("Date", ""))
+        return theirs - datetime.now(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return timedelta()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-PAGE_LIMIT = 10
-"""Pages of a list that are read at most (200 channels or 100 messages each)."""
+PAGE_LIMIT = 40
+"""Pages of a list that are read at most. Slack may fill a page with 15 items or fewer."""
 
 
 def next_cursor(page: Mapping[str, Any]) -> str | None:

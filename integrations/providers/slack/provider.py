@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 EVENT_TYPE = "delivr_message"
 _CHANNEL_ID = re.compile(r"[A-Z0-9]{2,30}")
 _TIMESTAMP = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
-CLOCK_SKEW = timedelta(minutes=2)
-"""Slack stamps messages with its own clock: look that much further back."""
+MARGIN = timedelta(minutes=1)
+"""Slack stamps messages by its own clock, which we know to a second or so: look further back."""
 
 
 class Slack(ChatProvider):
@@ -75,7 +75,7 @@ class Slack(ChatProvider):
         return [
             Option(value=channel["id"], label=_mark(channel) + client.words(channel.get("name")))
             for page in pages
-            for channel in _dicts(page.get("channels"))
+            for channel in _dicts(page.data.get("channels"))
             if _CHANNEL_ID.fullmatch(str(channel.get("id")))
         ]
 
@@ -114,24 +114,21 @@ class Slack(ChatProvider):
         return None
 
     def _history(self, channel: str, since: datetime, thread: str) -> Iterator[Mapping[str, Any]]:
+        method = "conversations.replies" if thread else "conversations.history"
         pages = self._client().pages(
-            "conversations.replies" if thread else "conversations.history",
-            channel=channel,
-            ts=thread or None,
-            oldest=f"{(since - CLOCK_SKEW).timestamp():.6f}",
-            inclusive=True,
-            include_all_metadata=True,
-            limit=100,
+            method, channel=channel, ts=thread or None, include_all_metadata=True, limit=200
         )
-        page: Mapping[str, Any] = {}
         try:
             for page in pages:
-                yield from _dicts(page.get("messages"))
+                messages = _dicts(page.data.get("messages"))
+                yield from messages
+                is_last = not next_cursor(page.data)
+                # The history begins with the newest message, a thread with the oldest.
+                if is_last or (not thread and _reaches(messages, since + page.clock_lead - MARGIN)):
+                    return
         except ProviderError as error:
             failure = _history_failure(error)
         else:
-            if not next_cursor(page):
-                return
             failure = cannot_correlate("too much was written in the channel since then.")
         raise failure
 
@@ -152,6 +149,12 @@ def _posted(data: Mapping[str, Any], channel: str) -> PostedMessage:
     if not _TIMESTAMP.fullmatch(stamp):
         raise garbage(LABEL)
     return PostedMessage(channel=place if _CHANNEL_ID.fullmatch(place) else channel, id=stamp)
+
+
+def _reaches(messages: Iterable[Mapping[str, Any]], moment: datetime) -> bool:
+    """True where one of the messages is older than `moment`."""
+    stamps = [str(message.get("ts")) for message in messages]
+    return any(float(s) < moment.timestamp() for s in stamps if _TIMESTAMP.fullmatch(s))
 
 
 def _correlation(message: Mapping[str, Any]) -> object:

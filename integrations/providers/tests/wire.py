@@ -100,9 +100,9 @@ class Wire:
                     wire.over.wait(30)
                 if reply.fault:
                     return self.reset()
-                self.send_response(reply.status)
-                kind = {"Content-Type": "application/json"}
-                for name, value in {**kind, **reply.headers}.items():
+                self.send_response_only(reply.status)
+                usual = {"Content-Type": "application/json", "Date": self.date_time_string()}
+                for name, value in {**usual, **reply.headers}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.content)))
                 self.end_headers()

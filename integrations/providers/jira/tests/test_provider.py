@@ -331,6 +331,24 @@ def test_a_project_without_labels_cannot_be_correlated(wire, jira):
     assert failure.value.code == "cannot_correlate"
 
 
+def test_an_empty_search_of_a_stranger_is_not_an_absence(wire, jira):
+    wire.routes[f"{API}/search/jql"] = Reply(payload("search_jql__empty"))
+    wire.routes[f"{API}/myself"] = Reply(status=401)
+    with pytest.raises(ProviderError) as failure:
+        jira.find_epic(correlation="eff_sought")
+    assert failure.value.outcome is Outcome.CREDENTIALS
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_project_that_strangers_do_not_see_is_told_from_one_that_is_gone(wire, jira, known):
+    wire.routes[TYPES] = Reply(payload("project__404"), status=404)
+    if not known:
+        wire.routes[f"{API}/myself"] = Reply(status=401)
+    with pytest.raises(ProviderError) as failure:
+        create(jira)
+    assert failure.value.outcome is (Outcome.REFUSED if known else Outcome.CREDENTIALS)
+
+
 def test_no_text_gets_into_the_query_as_its_language(wire):
     hostile = make(wire, project_key='X" OR project = "Y')
     with pytest.raises(ProviderError):  # there is no such project

@@ -1,5 +1,6 @@
 import logging
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from django.test import override_settings
@@ -279,9 +280,7 @@ def test_a_proxy_in_the_environment_is_not_used(wire, monkeypatch):
 
 def test_a_message_is_found_by_its_correlation(wire):
     assert find().id == "1763800000.000247"
-    asked = wire.last("/api/conversations.history").form
-    assert asked["include_all_metadata"] == "1"
-    assert float(asked["oldest"]) == (SINCE - timedelta(minutes=2)).timestamp()
+    assert wire.last("/api/conversations.history").form["include_all_metadata"] == "1"
 
 
 @pytest.mark.parametrize("correlation", ["eff_absent", "eff_foreign", ""])
@@ -304,13 +303,34 @@ def test_an_answer_is_looked_for_in_its_thread(wire):
     assert wire.last("/api/conversations.replies").form["ts"] == "1763799000.000001"
 
 
+def page(*times):
+    """A page of messages of others, with more behind it."""
+    messages = [{"ts": f"{time.timestamp():.6f}", "text": "hi"} for time in times]
+    return {"ok": True, "messages": messages, "response_metadata": {"next_cursor": "bmV4dA=="}}
+
+
+def test_the_search_ends_at_messages_older_than_the_sending(wire):
+    older = SINCE - timedelta(minutes=2)
+    wire.routes["/api/conversations.history"] = Reply(page(SINCE, older))
+    assert find() is None
+    assert wire.count("/api/conversations.history") == 1
+
+
+def test_the_search_goes_on_where_slacks_clock_is_behind_ours(wire):
+    behind = {"Date": format_datetime(datetime.now(UTC) - timedelta(minutes=10), usegmt=True)}
+    recent = Reply(page(SINCE - timedelta(minutes=5)), headers=behind)
+    last = Reply(payload("conversations.history__with_metadata"))
+    wire.routes["/api/conversations.history"] = [recent, last]
+    assert find() is not None
+
+
 def test_a_channel_with_too_much_in_it_is_not_called_free_of_the_message(wire):
     endless = {"ok": True, "messages": [], "response_metadata": {"next_cursor": "bmV4dA=="}}
     wire.routes["/api/conversations.history"] = Reply(endless)
     with pytest.raises(ProviderError) as failure:
         find()
     assert failure.value.code == "cannot_correlate"
-    assert wire.count("/api/conversations.history") == 10
+    assert wire.count("/api/conversations.history") == 40
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""Against the stand-in, which keeps state: what is created is there, and found again."""
+
+import pytest
+
+from integrations.providers.base import Epic, Outcome, ProviderError
+from integrations.providers.jira.provider import Jira
+from integrations.providers.tests.sandbox import failed
+from sandbox import accounts
+
+EPIC = Epic(summary="Release 1.5.0", description="Builds:\nhttps://delivr.example.com/releases/1")
+
+
+class HastyJira(Jira):
+    deadline = 0.6
+
+
+@pytest.fixture
+def world(sandbox):
+    return sandbox.world
+
+
+@pytest.fixture
+def jira(sandbox):
+    def make(kind=Jira, **changes):
+        given = {
+            "url": f"{sandbox.url}/jira",
+            "email": accounts.JIRA_EMAIL,
+            "api_token": accounts.JIRA_API_TOKEN,
+            "project_key": "MOBILE",
+        }
+        return kind(**{**given, **changes})
+
+    return make
+
+
+def create(provider, correlation="eff_1"):
+    return provider.create_epic(epic=EPIC, correlation=correlation)
+
+
+@pytest.mark.parametrize("project", ["MOBILE", "CLASSIC", "INTL", " mobile "])
+def test_projects_of_every_kind_are_valid(jira, project):
+    assert failed(jira(project_key=project).verify()) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "code"),
+    [
+        ({"api_token": "wrong"}, "credentials", "bad_credentials"),
+        ({"email": "stranger@example.com"}, "credentials", "bad_credentials"),
+        ({"project_key": "NOWHERE"}, "project", "not_found"),
+        ({"project_key": "HIDDEN"}, "project", "not_found"),
+        ({"project_key": "READONLY"}, "permission", "missing_permission"),
+        ({"project_key": "FLAT"}, "issue_type", "no_epic_type"),
+    ],
+)
+def test_each_defect_of_a_connection_is_told(jira, changes, name, code):
+    (check,) = failed(jira(**changes).verify()).values()
+    assert (check.name, check.code, check.passing) == (name, code, False)
+
+
+def test_an_address_without_a_jira_is_told(sandbox, jira):
+    (check,) = failed(jira(url=f"{sandbox.url}/nothing").verify()).values()
+    assert (check.name, check.code) == ("address", "not_jira")
+
+
+def test_projects_that_can_be_seen_are_offered(jira):
+    offered = {option.value for option in jira().projects()}
+    assert {"MOBILE", "CLASSIC"} <= offered
+    assert "HIDDEN" not in offered
+
+
+@pytest.mark.parametrize("project", ["MOBILE", "CLASSIC", "INTL"])
+def test_an_epic_is_there_once_and_found_again(sandbox, world, jira, project):
+    provider = jira(project_key=project)
+    ticket = create(provider)
+    (issue,) = world.jira.issues
+    assert (issue.key, issue.summary, issue.labels) == (ticket.key, EPIC.summary, ["delivr-eff_1"])
+    assert ticket.url == f"{sandbox.url}/jira/browse/{ticket.key}"
+    world.advance(600)  # the search lags
+    assert provider.find_epic(correlation="eff_1") == ticket
+    assert provider.find_epic(correlation="eff_2") is None
+
+
+def test_a_fresh_epic_may_not_be_found_yet(world, jira):
+    world.jira.search_lag = 300.0
+    create(jira())
+    assert jira().find_epic(correlation="eff_1") is None
+
+
+@pytest.mark.parametrize(("fault", "code"), [("drop_after", "reset"), ("timeout_after", "timeout")])
+def test_an_epic_whose_answer_was_lost_is_found(world, jira, fault, code):
+    world.faults.add(fault, provider="jira", method="POST", path="*/issue", count=1, seconds=2.0)
+    with pytest.raises(ProviderError) as failure:
+        create(jira(HastyJira))
+    assert (failure.value.outcome, failure.value.code) == (Outcome.UNCERTAIN, code)
+    assert len(world.jira.issues) == 1
+    world.advance(600)
+    assert jira().find_epic(correlation="eff_1").key == world.jira.issues[0].key
+
+
+@pytest.mark.parametrize(
+    ("fault", "settings", "outcome"),
+    [
+        ("status", {"status": 500}, Outcome.UNCERTAIN),
+        ("status", {"status": 503, "retry_after": 1}, Outcome.UNCERTAIN),
+        ("status", {"status": 429, "retry_after": 7}, Outcome.RATE_LIMITED),
+        ("timeout", {"seconds": 2.0}, Outcome.UNCERTAIN),
+        ("drop_before", {}, Outcome.UNCERTAIN),
+        ("html_200", {}, Outcome.UNCERTAIN),
+        ("garbage", {}, Outcome.UNCERTAIN),
+        ("oversized", {}, Outcome.UNCERTAIN),
+        ("redirect", {}, Outcome.REFUSED),
+    ],
+)
+def test_each_fault_is_met_once_and_told_for_what_it_is(world, jira, fault, settings, outcome):
+    world.faults.add(fault, provider="jira", method="POST", path="*/issue", **settings)
+    with pytest.raises(ProviderError) as failure:
+        create(jira(HastyJira))
+    assert failure.value.outcome is outcome
+    assert world.requests.count("jira", "POST", "*/issue") == 1
+    assert world.jira.issues == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"api_token": "wrong"}, Outcome.CREDENTIALS),
+        ({"project_key": "NOWHERE"}, Outcome.REFUSED),
+        ({"project_key": "READONLY"}, Outcome.REFUSED),
+    ],
+)
+def test_an_epic_that_may_not_be_made_is_not_there(world, jira, changes, outcome):
+    with pytest.raises(ProviderError) as failure:
+        create(jira(**changes))
+    assert failure.value.outcome is outcome
+    assert world.jira.issues == []
