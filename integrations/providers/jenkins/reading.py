@@ -180,6 +180,5 @@ def _line(text: str) -> str:
 
 
 def _dicts(value: object) -> Iterator[dict[str, Any]]:
-    return (
-        (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
-    )
+    items = value if isinstance(value, list) else []
+    return (item for item in items if isinstance(item, dict))

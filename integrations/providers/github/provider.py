@@ -1,0 +1,97 @@
+"""GitHub as the place where the code lies."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+from ..base import Check, Option, Outcome, ProviderError, ScmProvider
+from ..http import DEADLINE, garbage, only_provider_errors
+from ..verifying import first_contact, try_in_order
+from .verification import Verification
+
+if TYPE_CHECKING:
+    from .client import GitHubClient
+
+_REPOSITORY = re.compile(
+    r"(?:.*[/:])?(?P<owner>[A-Za-z0-9][A-Za-z0-9_-]{0,99})/(?P<name>[A-Za-z0-9._-]{1,100}?)"
+    r"(?:\.git)?/?"
+)
+PAGE = 50  # a repository takes 7 KB of an answer that may have 1 MB
+PAGES = 4
+
+
+class GitHub(ScmProvider):
+    """One repository. `repository_url` may be empty as long as only `repositories` is asked."""
+
+    label = "GitHub"
+    secret_fields = ("access_token",)
+    address_field = "repository_url"
+    deadline = DEADLINE
+
+    def __init__(self, *, repository_url: str, access_token: str) -> None:
+        self._repository_url = repository_url.strip()
+        self._token = access_token.strip()
+
+    @classmethod
+    def from_connection(cls, connection: Any) -> Self:
+        return cls(
+            repository_url=connection.repository_url,
+            access_token=connection.access_token.reveal(),
+        )
+
+    def verify(self) -> list[Check]:
+        check = Verification(self._client, self._name)
+        return try_in_order(
+            self.label,
+            [
+                ("credentials", lambda: first_contact(self.label, check.sign_in)),
+                ("account", check.account),
+                ("repository", check.repository),
+                ("permission", check.permission),
+                ("expiry", check.expiry),
+            ],
+        )
+
+    @only_provider_errors
+    def repositories(self) -> list[Option]:
+        """Those that the token's owner may write to, the most recently pushed first.
+
+        https://docs.github.com/en/rest/repos/repos#list-repositories-for-the-authenticated-user
+        """
+        client, options = self._client(), []
+        for page in range(1, PAGES + 1):
+            answer = client.get("/user/repos", sort="pushed", per_page=PAGE, page=page)
+            if not isinstance(answer.data, list):
+                raise garbage(self.label)
+            options += [option for entry in answer.data if (option := _option(entry))]
+            if len(answer.data) < PAGE:
+                break
+        return options
+
+    def _name(self) -> str:
+        """`owner/name`."""
+        match = _REPOSITORY.fullmatch(self._repository_url)
+        if match and match["name"] not in (".", ".."):
+            return f"{match['owner']}/{match['name']}"
+        raise ProviderError(
+            "bad_repository",
+            "This is no address of a repository.",
+            "Enter it like https://github.com/owner/name.",
+            outcome=Outcome.REFUSED,
+        )
+
+    def _client(self) -> GitHubClient:
+        from .client import GitHubClient  # PyGithub costs 0.7 s to import
+
+        return GitHubClient(self._token, deadline=self.deadline)
+
+
+def _option(entry: object) -> Option | None:
+    if not isinstance(entry, dict) or entry.get("archived") or entry.get("disabled"):
+        return None
+    name, permissions = entry.get("full_name"), entry.get("permissions")
+    may_push = isinstance(permissions, dict) and permissions.get("push") is True
+    if not may_push or not isinstance(name, str) or not _REPOSITORY.fullmatch(name):
+        return None
+    return Option(value=f"https://github.com/{name}", label=name)

@@ -1,0 +1,152 @@
+"""The checks of a GitHub connection. None of them changes anything there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..base import Check, Level, Outcome, ProviderError
+from ..http import garbage
+
+if TYPE_CHECKING:
+    from .client import Answer, GitHubClient
+
+EXPIRES_SOON = timedelta(days=14)
+
+
+class Verification:
+    """The client is made in the first step, so that a token that cannot be sent is a check, too."""
+
+    def __init__(self, client: Callable[[], GitHubClient], name: Callable[[], str]) -> None:
+        self._make_client = client
+        self._name = name
+
+    def sign_in(self) -> None:
+        """https://docs.github.com/en/rest/users/users#get-the-authenticated-user
+
+        An installation's token is no user: GitHub knows it and answers 403.
+        """
+        self._client = self._make_client()
+        self._login = ""
+        try:
+            user = self._client.get("/user").data
+        except ProviderError as error:
+            if error.code == "forbidden":
+                return
+            raise
+        if not isinstance(user, dict) or not isinstance(user.get("login"), str):
+            raise garbage("GitHub")
+        self._login = self._client.words(user["login"])
+
+    def account(self) -> list[Check]:
+        words = f"Signed in as {self._login}." if self._login else "Signed in as an app."
+        return [Check(name="account", ok=True, message=words)]
+
+    def repository(self) -> list[Check]:
+        """https://docs.github.com/en/rest/repos/repos#get-a-repository"""
+        name = self._name()
+        self._answer = self._look_up(name)
+        self._data = _repository_in(self._answer, name)
+        if self._data.get("archived"):
+            raise _unusable("archived", f"{name} is archived: nothing can be pushed to it.")
+        if self._data.get("disabled"):
+            raise _unusable("disabled", f"GitHub has disabled {name}.")
+        return []
+
+    def _look_up(self, name: str) -> Answer:
+        try:
+            return self._client.get(f"/repos/{name}")
+        except ProviderError as error:
+            failure = error
+        if failure.code == "not_found":
+            raise _not_found(name)
+        if failure.code == "redirect":
+            raise _moved(name)
+        raise failure
+
+    def permission(self) -> list[Check]:
+        permissions = self._data.get("permissions")
+        if not isinstance(permissions, dict) or permissions.get("push") is not True:
+            raise ProviderError(
+                "no_push",
+                f"The token's owner may read {self._name()} but not write to it.",
+                "Give the account the Write role, or enter the token of another one.",
+                outcome=Outcome.CREDENTIALS,
+            )
+        scopes = self._answer.scopes
+        if scopes is None:
+            return [Check(name="permission", ok=True, code="not_testable", message=_FINE_GRAINED)]
+        if not scopes & _sufficient_scopes(self._data):
+            raise _missing_scope()
+        return []
+
+    def expiry(self) -> list[Check]:
+        expires = self._answer.token_expires
+        if expires is None or expires - datetime.now(UTC) > EXPIRES_SOON:
+            return []
+        return [
+            Check(
+                name="expiry",
+                ok=False,
+                code="expires_soon",
+                level=Level.WARNING,
+                message=f"The access token expires on {expires:%Y-%m-%d}.",
+                hint="Create a new one in GitHub and enter it here before that day.",
+            )
+        ]
+
+
+_FINE_GRAINED = (
+    "GitHub does not tell what a token of this kind may do: it needs Contents and Actions, both "
+    "with write access, and Metadata."
+)
+
+
+def _sufficient_scopes(repository: dict[str, Any]) -> frozenset[str]:
+    """https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps"""
+    return frozenset({"repo"} if repository.get("private") else {"repo", "public_repo"})
+
+
+def _repository_in(answer: Answer, name: str) -> dict[str, Any]:
+    """The repository that was asked for. Raises ProviderError for a login page with 200, and for
+    another repository (one that was renamed)."""
+    data = answer.data
+    if not isinstance(data, dict) or not isinstance(data.get("id"), int):
+        raise garbage("GitHub")
+    if str(data.get("full_name")).casefold() != name.casefold():
+        raise _moved(name)
+    return data
+
+
+def _not_found(name: str) -> ProviderError:
+    return ProviderError(
+        "repository_not_found",
+        f"GitHub has no repository {name}, or this token may not see it.",
+        "Check the spelling. A fine-grained token must name the repository; a classic one needs "
+        "the repo scope.",
+        outcome=Outcome.REFUSED,
+    )
+
+
+def _moved(name: str) -> ProviderError:
+    return ProviderError(
+        "repository_moved",
+        f"{name} was renamed or moved.",
+        "Open it in the browser and enter the address that it has now.",
+        outcome=Outcome.REFUSED,
+    )
+
+
+def _unusable(code: str, message: str) -> ProviderError:
+    hint = "Choose another repository, or change this one in GitHub."
+    return ProviderError(code, message, hint, outcome=Outcome.REFUSED)
+
+
+def _missing_scope() -> ProviderError:
+    return ProviderError(
+        "missing_scope",
+        "The token lacks the repo scope, so it cannot write to the repository.",
+        "Create a classic token with the repo scope, or a fine-grained one for this repository.",
+        outcome=Outcome.CREDENTIALS,
+    )
