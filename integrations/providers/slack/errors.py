@@ -107,7 +107,7 @@ _WORDS: dict[str, tuple[Outcome, str, str]] = {
     "request_timeout": (Outcome.UNCERTAIN, "Slack gave up waiting for the request.", _LATER),
     "team_added_to_org": (Outcome.UNCERTAIN, "The Slack workspace is being moved.", _LATER),
 }
-_ALIASES = {"rate_limited": "ratelimited"}
+_ALIASES = {"ratelimited": "rate_limited"}
 
 
 def error_from_answer(data: Mapping[str, Any], retry_after: str | None = None) -> ProviderError:

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-MODULES = "slack jira app_store play_store".split()
+MODULES = ["slack", "jira", "app_store", "play_store"]
 SDKS = {"slack_sdk", "jira", "google.auth", "jwt"}
 
 

@@ -217,7 +217,7 @@ def test_blocks_go_along(wire):
         (Reply({"ok": False, "error": "not_in_channel"}), Outcome.REFUSED, "not_in_channel"),
         (Reply({"ok": False, "error": "is_archived"}), Outcome.REFUSED, "is_archived"),
         (Reply({"ok": False, "error": "brand_new_word"}), Outcome.REFUSED, "brand_new_word"),
-        (Reply({"ok": False, "error": "rate_limited"}), Outcome.RATE_LIMITED, "ratelimited"),
+        (Reply({"ok": False, "error": "rate_limited"}), Outcome.RATE_LIMITED, "rate_limited"),
         (Reply({"ok": False, "error": "fatal_error"}), Outcome.UNCERTAIN, "fatal_error"),
         (Reply({"ok": False}), Outcome.REFUSED, "unknown"),
         (Reply({"ok": False, "error": ["odd"]}), Outcome.REFUSED, "unknown"),
