@@ -43,7 +43,9 @@ def store(
         next_at=now + CLAIM if settings.CELERY_BROKER_URL else now,
     )
     WebhookDelivery.objects.bulk_create([row], ignore_conflicts=True)
-    kept = WebhookDelivery.objects.defer("body").get(pipeline=pipeline, dedupe_key=dedupe_key)
+    kept: WebhookDelivery = WebhookDelivery.objects.defer("body").get(
+        pipeline=pipeline, dedupe_key=dedupe_key
+    )
     if kept.pk == row.pk:
         ring_on_commit("delivery", row.pk)
     return kept
@@ -88,7 +90,7 @@ def _take(delivery: WebhookDelivery) -> None:
 
 def read(delivery: WebhookDelivery) -> BuildReport:
     """What the body claims, in our words. Raises ValueError with words if it is unreadable."""
-    package = PIPELINES[delivery.pipeline.kind].rsplit(".", 2)[0]  # type: ignore[index]
+    package = PIPELINES[delivery.pipeline.kind].rsplit(".", 2)[0]
     parse = importlib.import_module(f"{package}.webhook").parse
     report: BuildReport = parse(bytes(delivery.body))
     return report
@@ -100,7 +102,10 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
     builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
     keys = (("pk", report.build_id), ("queue_id", report.queue_id), ("number", report.number))
     for name, value in keys:
-        if value and (found := builds.filter(**{name: value}).order_by("-created_at").first()):
+        found: Build | None = None
+        if value:
+            found = builds.filter(**{name: value}).order_by("-created_at").first()
+        if found is not None:
             return found
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -52,7 +52,7 @@ class Build(TenantOwned):
     polls = models.PositiveIntegerField(default=0)  # since the status last changed
     misses = models.PositiveSmallIntegerField(default=0)  # answers "no such build" in a row
 
-    objects = BuildQuerySet.as_manager()
+    objects: ClassVar[Any] = BuildQuerySet.as_manager()
 
     class Meta:
         db_table = "builds"
@@ -126,7 +126,7 @@ class WebhookDelivery(TenantOwned):
     received_at = models.DateTimeField(default=timezone.now)
     settled_at = models.DateTimeField(null=True, blank=True)
 
-    objects = DeliveryQuerySet.as_manager()
+    objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
 
     class Meta:
         db_table = "webhook_deliveries"

@@ -81,9 +81,9 @@ class Shape:
 
     def _take(self, field: Field[Any, Any, Any, Any], value: Any) -> None:
         try:
-            self.values[field.source] = field.run_validation(value)
+            self.values[str(field.source)] = field.run_validation(value)
         except exceptions.ValidationError as error:
-            self.errors[field.source] = [str(m) for m in _flat(error.detail)]
+            self.errors[str(field.source)] = [str(m) for m in _flat(error.detail)]
 
     def done(self) -> dict[str, Any]:
         """The values. Raises Problem 400 if anything is wrong."""
@@ -137,11 +137,12 @@ class TenantView(APIView):
     def shape(self, serializer: type[Serializer[Any]]) -> Shape:
         return Shape(serializer, self.request.data)
 
-    def page(self, rows: Any, serializer: type[Serializer[Any]], ordering: Any = None) -> Response:
+    def page(self, rows: Any, serializer: Any, ordering: Any = None) -> Response:
+        """One page of rows, each shown by `serializer(rows, many=True, context=…).data`."""
         paginator = CursorPagination()
         if ordering:
             paginator.ordering = ordering
-        found = paginator.paginate_queryset(rows, self.request, view=self)
+        found: Any = paginator.paginate_queryset(rows, self.request, view=self)
         data = serializer(found, many=True, context={"request": self.request}).data
         return paginator.get_paginated_response(data)
 

@@ -8,7 +8,7 @@ associated data: a ciphertext copied into another row does not open there.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fernet_fields
 from cryptography.fernet import InvalidToken
@@ -63,7 +63,7 @@ class Secret:
         binding, _, value = opened.partition(_SEPARATOR)
         if binding != self._binding:
             raise SecretUnreadable
-        return value
+        return str(value)
 
     def sealed(self, binding: str) -> Secret:
         """This secret, encrypted for one row (unchanged if it already is)."""
@@ -117,6 +117,7 @@ class SecretAttribute(DeferredAttribute):
 
     def __set__(self, instance: Any, value: Any) -> None:
         if isinstance(value, str):
+            assert isinstance(self.field, SecretTextField)  # noqa: S101 # it made this attribute
             value = Secret(field=self.field, plaintext=value) if value else None
         instance.__dict__[self.field.attname] = value
 
@@ -127,10 +128,16 @@ def binding_of(instance: models.Model, attname: str) -> str:
     return f"{instance._meta.db_table}:{tenant}:{instance.pk}:{attname}"
 
 
-class SecretTextField(fernet_fields.EncryptedTextField):  # type: ignore[misc]
+class SecretTextField(fernet_fields.EncryptedTextField):  # type: ignore[misc] # untyped library
     """Encrypted text on a model with a tenant. Assign a `str`; read a `Secret` (or None)."""
 
     descriptor_class = SecretAttribute
+
+    if TYPE_CHECKING:  # read a Secret or None, assign text
+
+        def __get__(self, instance: Any, owner: Any) -> Any: ...
+
+        def __set__(self, instance: Any, value: Any) -> None: ...
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("null", True)

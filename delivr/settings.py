@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -135,7 +136,7 @@ EFFECT_HANDLERS = {
     "build.trigger": "builds.effects.TriggerBuild",
 }
 # A job: what is done for one id, and which ids are due (asked at each tick of the sweeper).
-JOBS = {
+JOBS: dict[str, dict[str, Any]] = {
     "effect": {
         "run": "delivr.effects.runner.run_effect",
         "due": "delivr.effects.sweeper.due_effects",

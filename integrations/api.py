@@ -7,7 +7,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.http import Http404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiTypes, PolymorphicProxySerializer, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -29,7 +30,7 @@ from integrations.setup import is_complete, progress
 def _schema(family: str, *, creating: bool | None) -> Any:
     """The OpenAPI schema of a family: one kind's serializer, or one of several."""
     if creating is None:
-        made = {kind: answer_serializer(kind) for kind in KINDS[family]}
+        made: Any = {kind: answer_serializer(kind) for kind in KINDS[family]}
     else:
         made = {kind: request_serializer(kind, creating=creating) for kind in KINDS[family]}
     if len(made) == 1:

@@ -59,7 +59,7 @@ class Connection(TenantOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    objects = ConnectionQuerySet.as_manager()
+    objects: ClassVar[Any] = ConnectionQuerySet.as_manager()
 
     class Meta:
         abstract = True

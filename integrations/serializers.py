@@ -67,7 +67,7 @@ class ConnectionBase(serializers.Serializer[Any]):
 
 class HasSecret(serializers.BooleanField):
     def get_attribute(self, instance: Any) -> bool:
-        return bool(getattr(instance, self.source))
+        return bool(getattr(instance, str(self.source)))
 
 
 class WebhookUrl(serializers.CharField):
@@ -126,12 +126,12 @@ def present(connection: Connection) -> dict[str, Any]:
     return dict(answer_serializer(connection.kind)(connection).data)
 
 
-def _shown(field: ConnectionField) -> serializers.Field[Any, Any, Any, Any]:
+def _shown(field: ConnectionField) -> Any:
     made: dict[str, Any] = {"list": serializers.ListField, "mapping": serializers.DictField}
     return _sourced(made.get(field.kind, serializers.CharField), field)
 
 
-def _taken(field: ConnectionField) -> serializers.Field[Any, Any, Any, Any]:
+def _taken(field: ConnectionField) -> Any:
     empty: dict[str, Any] = {"required": False, "allow_null": True, "write_only": field.secret}
     text: dict[str, Any] = {"allow_blank": True, "trim_whitespace": False}
     if field.kind == "list":

@@ -28,10 +28,15 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of the wizard; `key` is the family that it connects."""
+    """One step of the wizard; `key` is the family that it connects.
+
+    `label` names it in the wizard, `title` and `about` name the family on other pages.
+    """
 
     key: str
     label: str | Promise
+    title: str | Promise
+    about: str | Promise
     optional: bool = False
 
     @property
@@ -40,12 +45,40 @@ class Step:
 
 
 STEPS = (
-    Step(key="scm", label=_("Connect GitHub")),
-    Step(key="targets", label=_("Targets")),
-    Step(key="pipelines", label=_("Pipelines")),
-    Step(key="communication", label=_("Slack"), optional=True),
-    Step(key="tickets", label=_("Jira"), optional=True),
+    Step(
+        key="scm",
+        label=_("Connect GitHub"),
+        title=_("Repository"),
+        about=_("The code that releases are made from."),
+    ),
+    Step(
+        key="targets",
+        label=_("Targets"),
+        title=_("Targets"),
+        about=_("The apps in the stores that builds are made for."),
+    ),
+    Step(
+        key="pipelines",
+        label=_("Pipelines"),
+        title=_("Pipelines"),
+        about=_("The jobs that build the app, one for each target."),
+    ),
+    Step(
+        key="communication",
+        label=_("Slack"),
+        title=_("Messages"),
+        about=_("Where the team hears of releases and builds."),
+        optional=True,
+    ),
+    Step(
+        key="tickets",
+        label=_("Jira"),
+        title=_("Tickets"),
+        about=_("Where each release gets its epics."),
+        optional=True,
+    ),
 )
+STEP = {step.key: step for step in STEPS}
 
 
 @dataclass(frozen=True, kw_only=True)

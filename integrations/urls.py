@@ -1,3 +1,44 @@
-from django.urls import URLPattern
+from django.urls import path, register_converter
 
-urlpatterns: list[URLPattern] = []
+from integrations.models import FAMILIES
+from integrations.views import connections, options, webhook_secret, wizard
+
+
+class FamilyConverter:
+    """A family's name, as in the API's paths."""
+
+    regex = "|".join(FAMILIES)
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(FamilyConverter, "family")
+
+_ONE = "integrations/<family:family>/<str:connection_id>"
+urlpatterns = [
+    path("setup", wizard.setup, name="setup"),
+    path("setup/done", wizard.setup_done, name="setup_done"),
+    path("setup/<family:family>", wizard.setup_step, name="setup_step"),
+    path("setup/<family:family>/skip", wizard.setup_skip, name="setup_skip"),
+    path("integrations", connections.integrations, name="integrations"),
+    path(
+        "integrations/<family:family>/new", connections.integration_new, name="integration_new"
+    ),
+    path(
+        "integrations/<family:family>/options",
+        options.integration_options,
+        name="integration_options",
+    ),
+    path(_ONE, connections.integration, name="integration"),
+    path(f"{_ONE}/verify", connections.integration_verify, name="integration_verify"),
+    path(f"{_ONE}/disconnect", connections.integration_disconnect, name="integration_disconnect"),
+    path(
+        "integrations/pipelines/<str:connection_id>/rotate-secret",
+        webhook_secret.rotate_secret,
+        name="rotate_secret",
+    ),
+]

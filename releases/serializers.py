@@ -12,7 +12,10 @@ from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 
 MAX_PARTS = 100
-_IDS = {"child": serializers.CharField(max_length=60), "max_length": MAX_PARTS}
+
+
+def _ids() -> serializers.ListField:
+    return serializers.ListField(child=serializers.CharField(max_length=60), max_length=MAX_PARTS)
 
 
 class NewReleaseSerializer(serializers.Serializer[Any]):
@@ -20,8 +23,8 @@ class NewReleaseSerializer(serializers.Serializer[Any]):
 
     version = serializers.CharField(allow_blank=True, max_length=200)
     scmIntegrationId = serializers.CharField(source="scm", allow_blank=True, max_length=60)
-    targets = serializers.ListField(**_IDS)
-    pipelines = serializers.ListField(**_IDS)
+    targets = _ids()
+    pipelines = _ids()
     communicationId = serializers.CharField(
         source="communication", required=False, allow_null=True, max_length=60
     )

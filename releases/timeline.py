@@ -61,7 +61,7 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
 
 def _of_pipeline(pipeline: ReleasePipeline) -> Iterator[TimelineItem]:
     platform = pipeline.get_platform_display()
-    for build in pipeline.builds.all():  # type: ignore[attr-defined] # from the app above
+    for build in pipeline.builds.all():
         yield _triggered(build, platform)
         for event in build.events.all():
             if event.from_status != event.to_status or not event.applied:

@@ -1,3 +1,10 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from releases import views
+
+urlpatterns = [
+    path("releases", views.release_list, name="releases"),
+    path("releases/new", views.release_new, name="release_new"),
+    path("releases/<str:release_id>", views.release_detail, name="release"),
+    path("releases/<str:release_id>/live", views.release_live, name="release_live"),
+]

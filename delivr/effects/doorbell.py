@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from celery import shared_task
 from django.conf import settings
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 @functools.cache
 def job(name: str) -> Callable[[str], None]:
     """The function that does the job `name` for one id."""
-    function: Callable[[str], None] = import_string(settings.JOBS[name]["run"])
+    jobs: dict[str, Any] = settings.JOBS
+    function: Callable[[str], None] = import_string(jobs[name]["run"])
     return function
 
 

@@ -51,4 +51,5 @@ def note_failure(effect: Effect, error: ProviderError) -> None:
 
 
 def _rest(failures: int) -> timedelta:
-    return min(OPEN_MOST, OPEN_FIRST * 2 ** min(failures - OPEN_AFTER, 10))
+    doublings = min(failures - OPEN_AFTER, 10)
+    return min(OPEN_MOST, OPEN_FIRST * float(2**doublings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
+from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Q
@@ -70,7 +70,7 @@ class Effect(TenantOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     done_at = models.DateTimeField(null=True, blank=True)
 
-    objects = EffectQuerySet.as_manager()
+    objects: ClassVar[Any] = EffectQuerySet.as_manager()
 
     class Meta:
         db_table = "effects"

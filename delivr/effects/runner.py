@@ -193,7 +193,8 @@ class Attempt:
 
     def _jitter(self) -> timedelta:
         """Full jitter: anywhere between nothing and the doubling bound."""
-        bound = min(self.handler.cap, self.handler.base * 2 ** (self.effect.attempts - 1))
+        doublings = min(self.effect.attempts - 1, 20)
+        bound = min(self.handler.cap, self.handler.base * float(2**doublings))
         return bound * random.random()  # noqa: S311 # spreads load, guards nothing
 
     def _pause(self, error: ProviderError) -> None:

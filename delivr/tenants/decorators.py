@@ -27,12 +27,11 @@ def tenant_required(role: Role = Role.VIEWER, write: Role | None = None) -> Call
         @login_required
         @functools.wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            request = cast(TenantRequest, request)
-            if request.membership is None:
+            own: Role | None = cast(TenantRequest, request).role
+            if own is None:
                 return redirect("new_workspace")
             safe = request.method in ("GET", "HEAD", "OPTIONS")
-            needed = role if safe or write is None else write
-            if not request.role.covers(needed):
+            if not own.covers(role if safe or write is None else write):
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 

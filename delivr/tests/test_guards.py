@@ -1,0 +1,311 @@
+"""The architecture as tests: what must hold everywhere, walked over everything."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.db import models
+
+from delivr.secrets import SecretTextField, secret_fields
+from delivr.tenants.models import ApiToken, Tenant, TenantOwned, User
+from integrations.models import FAMILIES
+from integrations.providers.base import (
+    ChatProvider,
+    CiProvider,
+    Provider,
+    ScmProvider,
+    StoreProvider,
+    TicketProvider,
+)
+from integrations.providers.registry import (
+    COMMUNICATION,
+    PIPELINES,
+    PROVIDERS,
+    SCM,
+    TARGETS,
+    TICKETS,
+    fields_of,
+    provider_class,
+)
+
+ROOT = Path(settings.BASE_DIR)
+PACKAGES = ("delivr", "integrations", "releases", "builds", "sandbox")
+OURS = [m for m in apps.get_models() if m.__module__.split(".")[0] in PACKAGES]
+
+# A lower layer never imports a higher one. What may be imported besides oneself:
+MAY_IMPORT = {
+    "delivr": set(),
+    "integrations": {"delivr"},
+    "releases": {"delivr", "integrations"},
+    "builds": {"delivr", "integrations", "releases"},
+    "sandbox": set(),
+}
+# file -> packages, with the reason why it may reach out of its layer.
+EXCEPTIONS = {
+    "integrations/demo.py": {"sandbox"},  # the demo's values, where the operator runs the sandbox
+    "builds/management/commands/demo.py": {"sandbox"},  # likewise
+}
+
+
+def sources(*packages: str, tests: bool = False) -> Iterator[Path]:
+    for package in packages or PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).parts
+            if "migrations" not in parts and (tests or "tests" not in parts):
+                yield path
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module)
+    return found
+
+
+def test_imports_point_one_way() -> None:
+    wrong, used = [], set()
+    for path in sources():
+        name = str(path.relative_to(ROOT))
+        package = name.split("/")[0]
+        for module in imports(path):
+            other = module.split(".")[0]
+            if other not in PACKAGES or other == package or other in MAY_IMPORT[package]:
+                continue
+            if other in EXCEPTIONS.get(name, ()):
+                used.add((name, other))
+            else:
+                wrong.append(f"{name} imports {module}")
+    stale = {(n, o) for n, others in EXCEPTIONS.items() for o in others} - used
+    assert not wrong
+    assert not stale, "an exception that nobody needs any more"
+
+
+def test_every_module_outside_the_tenants_own_tables_is_known() -> None:
+    free = {model for model in OURS if not issubclass(model, TenantOwned)}
+    assert free == {User, Tenant}
+
+
+@pytest.mark.parametrize(
+    "model", [m for m in OURS if issubclass(m, TenantOwned)], ids=lambda m: m.__name__
+)
+def test_tenant_owned_rows_have_a_tenant_and_its_uniqueness(model: type[models.Model]) -> None:
+    assert not model._meta.get_field("tenant").null
+    unique = [
+        c.fields
+        for c in model._meta.constraints
+        if isinstance(c, models.UniqueConstraint) and c.condition is None
+    ]
+    assert ("tenant", "id") in unique
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_every_provider_has_its_pieces(kind: str) -> None:
+    package = PROVIDERS[kind].rsplit(".", 2)[0].replace(".", "/")
+    folder = ROOT / package
+    provider, fields = provider_class(kind), {f.name: f for f in fields_of(kind)}
+    model = next(m for m in FAMILIES.values() if kind in _kinds(m))
+    columns = {f.name: f for f in model._meta.get_fields()}
+    assert provider.label
+    assert set(fields) <= set(columns)
+    assert {n for n, f in fields.items() if f.secret} == set(provider.secret_fields)
+    assert all(isinstance(columns[n], SecretTextField) for n in provider.secret_fields)
+    assert provider.address_field is None or provider.address_field in fields
+    for field in fields.values():
+        assert not field.options or callable(getattr(provider, field.options))
+    assert (ROOT / "static/img/providers" / f"{folder.name}.svg").exists()
+    assert (folder / "client.py").exists()
+    assert list((folder / "tests").glob("test_*.py"))
+
+
+def _kinds(model: Any) -> list[str]:
+    return [value for value, _label in model._meta.get_field(model.type_field).choices]
+
+
+def test_every_choice_has_a_provider_of_its_family() -> None:
+    for model, registered, base in (
+        (FAMILIES["scm"], SCM, ScmProvider),
+        (FAMILIES["targets"], TARGETS, StoreProvider),
+        (FAMILIES["pipelines"], PIPELINES, CiProvider),
+        (FAMILIES["communication"], COMMUNICATION, ChatProvider),
+        (FAMILIES["tickets"], TICKETS, TicketProvider),
+    ):
+        assert set(_kinds(model)) == set(registered)
+        assert all(issubclass(provider_class(kind), base) for kind in registered)
+    assert all(issubclass(provider_class(kind), Provider) for kind in PROVIDERS)
+
+
+SDKS = {"github", "slack_sdk", "jira", "google", "googleapiclient"}
+HTTP = {"requests", "urllib3", "http.client", "urllib.request", "httpx", "aiohttp", "socket"}
+
+
+def test_sdks_are_imported_in_clients_alone() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {module}"
+        for path in sources("delivr", "integrations", "releases", "builds")
+        if path.name != "client.py"
+        for module in imports(path)
+        if module.split(".")[0] in SDKS
+    ]
+    assert not wrong
+
+
+# What opens no connection of its own, each with its reason.
+HTTP_ALLOWED = {
+    "delivr/outbound": "the door itself",
+    "delivr/supervisor.py": "finds a free port and asks its own children on loopback",
+    "integrations/providers": "clients hold sessions that the door made",
+}
+
+
+def test_http_goes_through_the_door_alone() -> None:
+    wrong = []
+    for path in sources("delivr", "integrations", "releases", "builds"):
+        name = str(path.relative_to(ROOT))
+        if any(name.startswith(allowed) for allowed in HTTP_ALLOWED):
+            continue
+        wrong += [f"{name} imports {m}" for m in imports(path) if m in HTTP]
+    assert not wrong
+
+
+def test_clients_make_no_session_of_their_own() -> None:
+    made = re.compile(r"requests\.(Session|get|post|put|patch|delete|request)\(|urlopen\(")
+    wrong = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sources("integrations")
+        for line in path.read_text().splitlines()
+        if made.search(line) and not line.strip().startswith("#")
+    ]
+    assert not wrong
+
+
+BANNED = ("countdown", "eta")
+
+
+def test_celery_carries_doorbells_only() -> None:
+    """No delays, retries, chords or results: they lose or double work when a broker fails."""
+    wrong = []
+    for path in sources("delivr", "integrations", "releases", "builds"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            keywords = {k.arg for k in node.keywords}
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if keywords & set(BANNED) or name in ("chord", "chain", "AsyncResult", "delay"):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {name}")
+            if name == "retry" and not path.is_relative_to(ROOT / "integrations/providers"):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} retry")
+    assert not wrong
+
+
+def test_no_serializer_shows_a_secret() -> None:
+    from rest_framework import serializers
+
+    import builds.serializers
+    import delivr.effects.api
+    import integrations.serializers
+    import releases.serializers  # noqa: F401 # imported so that its classes exist
+
+    for kind in PROVIDERS:
+        integrations.serializers.answer_serializer(kind)
+    secrets = {f.name for model in OURS for f in secret_fields(model)} | {"digest", "password"}
+    shown = [
+        f"{serializer.__name__}.{name}"
+        for serializer in _subclasses(serializers.Serializer)
+        if serializer.__module__.split(".")[0] in PACKAGES
+        for name, field in serializer._declared_fields.items()
+        if (field.source or name) in secrets
+        and not field.write_only
+        and not isinstance(field, integrations.serializers.HasSecret)
+    ]
+    assert not shown
+
+
+def _subclasses(base: type) -> Iterator[type]:
+    for child in base.__subclasses__():
+        yield child
+        yield from _subclasses(child)
+
+
+def test_no_template_reveals_a_secret() -> None:
+    secrets = {f.name for model in OURS for f in secret_fields(model)}
+    pattern = re.compile(r"\{\{[^}]*\b(reveal|" + "|".join(secrets) + r")\b[^}]*\}\}")
+    wrong = [
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in (ROOT / "templates").rglob("*.html")
+        for match in pattern.finditer(path.read_text())
+    ]
+    assert not wrong
+
+
+def test_the_admin_shows_no_secret() -> None:
+    from django.contrib import admin
+
+    for model, model_admin in admin.site._registry.items():
+        hidden = {f.name for f in secret_fields(model)}
+        if model is ApiToken:
+            hidden.add("digest")
+        fields = model_admin.get_fields(_superuser_request()) if hidden else []
+        shown = {*fields, *model_admin.get_list_display(_superuser_request())}
+        assert not hidden & shown, model.__name__
+
+
+def test_every_model_is_in_the_admin() -> None:
+    from django.contrib import admin
+
+    from delivr.tenants.models import IdempotentRequest
+
+    missing = set(OURS) - set(admin.site._registry) - {IdempotentRequest}  # answers, encrypted
+    assert not missing
+
+
+def _superuser_request() -> Any:
+    from django.test import RequestFactory
+
+    request = RequestFactory().get("/admin/")
+    request.user = User(is_staff=True, is_superuser=True, is_active=True)
+    return request
+
+
+def test_encrypted_fields_are_ours_alone() -> None:
+    import fernet_fields
+
+    wrong = [
+        f"{model.__name__}.{field.name}"
+        for model in apps.get_models()
+        for field in model._meta.get_fields()
+        if isinstance(field, fernet_fields.EncryptedField)
+        and not isinstance(field, SecretTextField)
+    ]
+    assert not wrong
+
+
+def test_secrets_are_revealed_in_few_places() -> None:
+    """Where a provider's client is made, where a webhook is verified, where one is shown once."""
+    allowed = {
+        "delivr/secrets.py",
+        "delivr/api.py",
+        "delivr/views.py",
+        "integrations/operations.py",
+        "integrations/api.py",
+        "integrations/providers/base.py",  # the protocol's words
+        "builds/webhooks.py",
+    }
+    found = {
+        str(path.relative_to(ROOT))
+        for path in sources("delivr", "integrations", "releases", "builds")
+        if ".reveal()" in path.read_text()
+    }
+    clients = {name for name in found if re.match(r"integrations/providers/\w+/provider\.py", name)}
+    pages = {name for name in found if name.startswith("integrations/views/webhook_secret")}
+    assert found - clients - pages <= allowed

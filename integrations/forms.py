@@ -1,0 +1,232 @@
+"""The form of a connection, built from the fields that its provider declares.
+
+It checks shape only; what is right and wrong, the operations say, and the form shows it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.urls import reverse
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from delivr.tenants.models import Tenant
+from integrations.models import FAMILIES, Connection, PipelineIntegration
+from integrations.providers.fields import MAX_TEXT, ConnectionField
+from integrations.providers.registry import fields_of
+
+C = TypeVar("C", bound=Connection)
+MAX_SECRET = MAX_TEXT + 100
+MAX_DOCUMENT = 20_000
+REFERENCES = {"target": gettext_lazy("Builds for"), "scm": gettext_lazy("Builds from")}
+PICKERS = {
+    "repositories": gettext_lazy("Load repositories"),
+    "jobs": gettext_lazy("Load jobs"),
+    "channels": gettext_lazy("Load channels"),
+    "projects": gettext_lazy("Load projects"),
+}
+_SECRET_ATTRS: dict[str, Any] = {"autocomplete": "off", "spellcheck": "false", "data-1p-ignore": ""}
+
+
+class SecretTextarea(forms.Textarea):
+    """A text area that, like Django's PasswordInput, sends nothing back unless told to."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None, render_value: bool = False) -> None:
+        super().__init__(attrs)
+        self.render_value = render_value
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        shown = value if self.render_value else None
+        return super().get_context(name, shown, attrs)
+
+
+class ListField(forms.CharField):
+    """Several values, divided by lines or commas."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> Any:
+        return [part for part in re.split(r"[\s,]+", super().clean(value)) if part]
+
+
+class MappingField(forms.CharField):
+    """`NAME=value`, one a line."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return "\n".join(f"{name}={text}" for name, text in value.items())
+        return value
+
+    def clean(self, value: Any) -> Any:
+        pairs = []
+        for number, line in enumerate(super().clean(value).splitlines(), start=1):
+            name, sign, text = line.partition("=")
+            if line.strip() and not (sign and name.strip()):
+                raise ValidationError(_("Line %d: write it as NAME=value.") % number)
+            if line.strip():
+                pairs.append((name.strip(), text.strip()))
+        return _unique(pairs)
+
+
+def _unique(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    names = [name for name, _text in pairs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValidationError(_("%(names)s: named twice.") % {"names": ", ".join(twice)})
+    return dict(pairs)
+
+
+class ConnectionForm(forms.Form):
+    """Connects a `kind`, or edits `connection`.
+
+    `initial` prefills it; stored secrets are never shown, and those in `initial` (the sandbox's)
+    only with `show_secrets`. `token` makes one form one connection, however often it is sent.
+    """
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        tenant: Tenant,
+        kind: str,
+        connection: Connection | None = None,
+        initial: Mapping[str, Any] | None = None,
+        show_secrets: bool = False,
+        token: str = "",
+    ) -> None:
+        super().__init__(data, initial={**_stored(connection, kind), **(initial or {})})
+        self.tenant, self.kind, self.connection = tenant, kind, connection
+        self.model = type(connection) if connection else model_of(kind)
+        self.show_secrets = show_secrets
+        self.token = token
+        self._add_references()
+        for field in fields_of(kind):
+            self.fields[field.name] = self._field(field)
+        self.fields["display_name"] = forms.CharField(
+            label=_("Name"),
+            max_length=80,
+            required=False,
+            help_text=_("How it is called here. Without one, its address stands for it."),
+        )
+
+    # --- Fields ---------------------------------------------------------------------------------
+
+    def _add_references(self) -> None:
+        if self.model is not PipelineIntegration:
+            return
+        for name, label in REFERENCES.items():
+            rows = list(FAMILIES[_FAMILY_OF[name]].objects.for_tenant(self.tenant))
+            self.fields[name] = forms.ChoiceField(label=label, choices=_choices(rows))
+            if len(rows) == 1:
+                self.initial.setdefault(name, rows[0].pk)
+
+    def _field(self, field: ConnectionField) -> forms.Field:
+        made = {"list": ListField, "mapping": MappingField}.get(field.kind, forms.CharField)
+        is_stored = field.secret and bool(getattr(self.connection, field.name, None))
+        return made(
+            label=field.label,
+            help_text=self._help(field, is_stored=is_stored),
+            required=field.required and not is_stored,
+            max_length=_longest(field),
+            strip=not field.secret,
+            widget=self._widget(field, is_stored=is_stored),
+        )
+
+    def _help(self, field: ConnectionField, *, is_stored: bool) -> Any:
+        if not is_stored:
+            return field.help
+        keep = gettext_lazy("Leave it empty to keep the stored one.")
+        return format_lazy("{} {}", keep, field.help) if field.help else keep
+
+    def _widget(self, field: ConnectionField, *, is_stored: bool) -> forms.Widget:
+        attrs: dict[str, Any] = {
+            "placeholder": _("Stored, not shown") if is_stored else field.placeholder
+        }
+        if field.options:
+            attrs |= self._picker(field)
+        if field.secret:
+            attrs |= _SECRET_ATTRS
+        if field.kind != "text":
+            attrs |= {"rows": 4, "class": "mono"}
+            if field.secret:
+                return SecretTextarea(attrs, render_value=self.show_secrets)
+            return forms.Textarea(attrs)
+        if field.secret:
+            return forms.PasswordInput(attrs, render_value=self.show_secrets)
+        return forms.TextInput(attrs)
+
+    def _picker(self, field: ConnectionField) -> dict[str, Any]:
+        address = reverse("integration_options", args=[self.model.family])
+        attrs = {
+            "data-picker-url": f"{address}?field={field.name}",
+            "data-picker-label": PICKERS.get(field.options, gettext_lazy("Load choices")),
+        }
+        return attrs | ({"data-picker-multiple": ""} if field.kind == "list" else {})
+
+    # --- Sending ---------------------------------------------------------------------------------
+
+    def values(self) -> dict[str, Any]:
+        """What was entered, by the model's field names; fields with errors are left out."""
+        return dict(self.cleaned_data) if self.errors is not None else {}
+
+    def submit(self, operation: Callable[..., C]) -> C | None:
+        """Do `operation` with the values, or None: then the fields tell all that is wrong."""
+        known = {name: [str(m) for m in messages] for name, messages in self.errors.items()}
+        try:
+            return operation(values=self.values(), known_errors=known or None)
+        except ValidationError as error:
+            for name, messages in error.message_dict.items():
+                if name not in known:
+                    self.add_error(name if name in self.fields else None, messages)
+        return None
+
+
+_FAMILY_OF = {"scm": "scm", "target": "targets"}
+
+
+def model_of(kind: str) -> type[Connection]:
+    """The family's model that a kind belongs to. Raises KeyError for an unknown kind."""
+    for model in FAMILIES.values():
+        if kind in dict(kinds_of(model)):
+            return model
+    raise KeyError(kind)
+
+
+def kinds_of(model: type[Connection]) -> list[tuple[str, str]]:
+    """The kinds of a family with their names, in the order in which they are offered."""
+    return [(str(v), str(words)) for v, words in model._meta.get_field(model.type_field).choices]
+
+
+def _choices(rows: Sequence[Connection]) -> list[tuple[str, str]]:
+    named = [(row.pk, _named(row)) for row in rows]
+    return named if len(named) == 1 else [("", _("Choose…")), *named]
+
+
+def _named(row: Connection) -> str:
+    """With its kind: the same app identifier may stand in two stores."""
+    text = str(row)
+    words = text if row.kind_label in text else f"{row.kind_label} · {text}"
+    return words if row.is_valid else f"{words} ({row.get_verification_status_display().lower()})"
+
+
+def _longest(field: ConnectionField) -> int:
+    if field.kind != "text":
+        return MAX_DOCUMENT
+    return MAX_SECRET if field.secret else MAX_TEXT
+
+
+def _stored(connection: Connection | None, kind: str) -> dict[str, Any]:
+    """What a form shows of a stored connection: no secret."""
+    if connection is None:
+        return {}
+    names = [field.name for field in fields_of(kind) if not field.secret]
+    shown = {name: getattr(connection, name) for name in [*names, "display_name"]}
+    if isinstance(connection, PipelineIntegration):
+        shown |= {name: getattr(connection, f"{name}_id") for name in REFERENCES}
+    return shown

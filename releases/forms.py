@@ -1,0 +1,199 @@
+"""The form of a new release: shape only; the rules are `create_release`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from delivr.tenants.models import Tenant, User
+from integrations.models import (
+    CommunicationIntegration,
+    Connection,
+    PipelineIntegration,
+    ScmIntegration,
+    TargetIntegration,
+    TicketIntegration,
+)
+from releases.models import Release
+from releases.operations import create_release
+
+NONE = ""
+
+
+class Options:
+    """The connections of one family as choices; what cannot be chosen says why."""
+
+    def __init__(self, connections: Sequence[Connection], *, must_be_valid: bool) -> None:
+        self.connections = connections
+        self.must_be_valid = must_be_valid
+
+    def is_open(self, connection: Connection) -> bool:
+        return connection.is_valid or not self.must_be_valid
+
+    def choices(self) -> list[tuple[str, str]]:
+        return [(c.pk, self._label(c)) for c in self.connections]
+
+    def closed(self) -> set[str]:
+        return {c.pk for c in self.connections if not self.is_open(c)}
+
+    def verified(self) -> list[str]:
+        return [c.pk for c in self.connections if c.is_valid]
+
+    def _label(self, connection: Connection) -> str:
+        context = {"connection": connection, "closed": not self.is_open(connection)}
+        return render_to_string("releases/choice.html", context)
+
+
+class ClosedOptions(forms.widgets.ChoiceWidget):
+    """Choices of which some cannot be chosen now."""
+
+    closed: set[str] = frozenset()  # type: ignore[assignment]
+
+    def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option: dict[str, Any] = super().create_option(name, value, *args, **kwargs)
+        if str(value) in self.closed:
+            option["attrs"]["disabled"] = True
+            option["attrs"].pop("checked", None)
+        return option
+
+
+class Checkboxes(ClosedOptions, forms.CheckboxSelectMultiple):
+    pass
+
+
+class Radios(ClosedOptions, forms.RadioSelect):
+    pass
+
+
+class ReleaseForm(forms.Form):
+    version = forms.CharField(
+        label=gettext_lazy("Version"),
+        max_length=64,
+        help_text=gettext_lazy("As the stores will show it: 1.5.0"),
+        widget=forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"}),
+    )
+    branch = forms.CharField(
+        label=gettext_lazy("Branch"),
+        max_length=200,
+        required=False,
+        help_text=gettext_lazy("Empty: release/ and the version."),
+        widget=forms.TextInput(
+            attrs={"placeholder": gettext_lazy("release/<version>"), "autocomplete": "off"}
+        ),
+    )
+    scm = forms.ChoiceField(label=gettext_lazy("Repository"), widget=Radios)
+    targets = forms.MultipleChoiceField(label=gettext_lazy("Targets"), widget=Checkboxes)
+    pipelines = forms.MultipleChoiceField(label=gettext_lazy("Pipelines"), widget=Checkboxes)
+    communication = forms.ChoiceField(
+        label=gettext_lazy("Messages"), required=False, widget=Radios
+    )
+    ticket = forms.ChoiceField(label=gettext_lazy("Epics"), required=False, widget=Radios)
+
+    def __init__(self, tenant: Tenant, data: Any = None) -> None:
+        self.tenant = tenant
+        self.options = options_of(tenant)
+        super().__init__(data, initial=first_choice(tenant, self.options))
+        for name, options in self.options.items():
+            self._offer(name, options)
+
+    @property
+    def is_possible(self) -> bool:
+        """True where there is at least one of everything that a release needs."""
+        needed = ("scm", "targets", "pipelines")
+        return all(self.options[name].verified() for name in needed)
+
+    def submit(self, actor: User) -> Release | None:
+        """The release, or None with every complaint beside its field."""
+        known = {name: list(messages) for name, messages in self.errors.items()}
+        values = self.cleaned_data
+        try:
+            return create_release(
+                tenant=self.tenant,
+                actor=actor,
+                version=values.get("version", ""),
+                branch=values.get("branch", ""),
+                scm_id=values.get("scm", ""),
+                target_ids=values.get("targets", []),
+                pipeline_ids=values.get("pipelines", []),
+                communication_id=values.get("communication") or None,
+                ticket_id=values.get("ticket") or None,
+                known_errors={name: list(map(str, words)) for name, words in known.items()},
+            )
+        except ValidationError as error:
+            self._take(error)
+            return None
+
+    def _take(self, error: ValidationError) -> None:
+        for name, messages in error.message_dict.items():
+            field = name if name in self.fields else None
+            said = set(map(str, self.errors.get(field or "__all__", [])))
+            self.add_error(field, [words for words in messages if words not in said])
+
+    def _offer(self, name: str, options: Options) -> None:
+        field = cast(forms.ChoiceField, self.fields[name])
+        choices = options.choices()
+        if not field.required:
+            choices = [(NONE, _("None")), *choices]
+        field.choices = choices
+        cast(ClosedOptions, field.widget).closed = options.closed()
+
+
+def options_of(tenant: Tenant) -> dict[str, Options]:
+    """What there is to choose from, by field: one query each."""
+    pipelines = PipelineIntegration.objects.for_tenant(tenant).select_related("scm", "target")
+    return {
+        "scm": Options(_all(ScmIntegration, tenant), must_be_valid=True),
+        "targets": Options(_all(TargetIntegration, tenant), must_be_valid=True),
+        "pipelines": Options(list(pipelines), must_be_valid=False),
+        "communication": Options(_all(CommunicationIntegration, tenant), must_be_valid=False),
+        "ticket": Options(_all(TicketIntegration, tenant), must_be_valid=False),
+    }
+
+
+def _all(model: type[Any], tenant: Tenant) -> list[Connection]:
+    return list(model.objects.for_tenant(tenant))
+
+
+def first_choice(tenant: Tenant, options: dict[str, Options]) -> dict[str, Any]:
+    """What is chosen at first: the last release's choice, else everything that is verified."""
+    last = (
+        Release.objects.for_tenant(tenant).prefetch_related("targets", "pipelines").first()
+    )
+    if last is not None:
+        return _again(last, options)
+    scm = next(iter(options["scm"].verified()), "")
+    targets = options["targets"].verified()
+    fitting = [
+        p.pk
+        for p in cast("list[PipelineIntegration]", options["pipelines"].connections)
+        if p.is_valid and p.scm_id == scm and p.target_id in targets
+    ]
+    return {
+        "scm": scm,
+        "targets": targets,
+        "pipelines": fitting,
+        "communication": next(iter(options["communication"].verified()), NONE),
+        "ticket": next(iter(options["ticket"].verified()), NONE),
+    }
+
+
+def _again(last: Release, options: dict[str, Options]) -> dict[str, Any]:
+    """The last release's choice, without what is gone or cannot be chosen now."""
+
+    def still(name: str, ids: Iterable[str | None]) -> list[str]:
+        there = {c.pk for c in options[name].connections} - options[name].closed()
+        return [pk for pk in ids if pk and pk in there]
+
+    return {
+        "scm": next(iter(still("scm", [last.scm_id])), ""),
+        "targets": still("targets", [t.target_id for t in last.targets.all()]),
+        "pipelines": still("pipelines", [p.pipeline_id for p in last.pipelines.all()]),
+        "communication": next(iter(still("communication", [last.communication_id])), NONE),
+        "ticket": next(iter(still("ticket", [last.ticket_id])), NONE),
+    }

@@ -1,0 +1,264 @@
+"""What the page of one release shows, as plain values: made from rows that are already loaded.
+
+Plain and frozen, so that its fingerprint tells whether a page that refreshes itself has anything
+new to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from delivr.effects.models import Effect
+from integrations.providers.base import BuildStatus
+from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
+from releases.timeline import TimelineItem, timeline
+from releases.wording import notice_words, web_address
+
+YOUNG = timedelta(minutes=1)
+LAST_PERCENT = 99  # a build that takes longer than the last ones is not done
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An effect: what became of something that must happen outside."""
+
+    id: str
+    state: str
+    text: str
+    channel: str
+    attempts: int
+    error: str
+    hint: str
+    next_at: datetime | None
+    at: datetime
+    url: str
+    may_retry: bool
+    may_cancel: bool
+
+    @classmethod
+    def of(cls, effect: Effect) -> Sent:
+        return cls(
+            id=effect.pk,
+            state=effect.state,
+            text=notice_words(effect.payload),
+            channel=str(effect.payload.get("channel", "")),
+            attempts=effect.attempts,
+            error=effect.last_error,
+            hint=effect.last_error_hint,
+            next_at=effect.next_at if effect.is_open and effect.last_error else None,
+            at=effect.done_at or effect.created_at,
+            url=web_address(effect.result.get("url")),
+            may_retry=effect.may_retry,
+            may_cancel=effect.may_cancel,
+        )
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One build of a pipeline."""
+
+    number: int | None
+    attempt: int
+    status: str
+    url: str
+    by: str
+    created_at: datetime
+    took: timedelta | None
+
+    @classmethod
+    def of(cls, build: Any) -> Attempt:
+        return cls(
+            number=build.number,
+            attempt=build.attempt,
+            status=build.status,
+            url=web_address(build.url),
+            by=str(build.started_by or ""),
+            created_at=build.created_at,
+            took=_took(build),
+        )
+
+
+@dataclass(frozen=True)
+class PipelineCard:
+    """A pipeline of the release with its newest build."""
+
+    id: str
+    platform: str
+    name: str
+    provider: str
+    provider_label: str
+    job: str
+    status: str
+    number: int | None
+    url: str
+    is_moving: bool
+    may_trigger: bool
+    queue_reason: str
+    started_at: datetime | None
+    took: timedelta | None
+    percent: int | None
+    remaining: str
+    artifact: str
+    artifact_url: str
+    trigger: Sent | None
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True)
+class EpicLine:
+    """The epic of one target: its key, or how far its making is."""
+
+    target: str
+    provider: str
+    key: str
+    url: str
+    sent: Sent | None
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The whole page."""
+
+    status: str
+    advice: str
+    is_moving: bool
+    pipelines: tuple[PipelineCard, ...]
+    epics: tuple[EpicLine, ...]
+    messages: tuple[Sent, ...]
+    timeline: tuple[TimelineItem, ...]
+
+    @property
+    def may_trigger_all(self) -> bool:
+        """More than one pipeline waits for its build; a single one has its own button."""
+        return sum(p.may_trigger for p in self.pipelines) > 1
+
+    @property
+    def progress(self) -> str:
+        done = sum(p.status == BuildStatus.SUCCESS for p in self.pipelines)
+        words = {"done": done, "all": len(self.pipelines)}
+        return _("%(done)d of %(all)d builds complete") % words
+
+
+def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> Overview:
+    """Needs a release of `with_everything` and all its effects; asks the database nothing."""
+    pipelines = release.pipelines.all()
+    is_moving = (
+        release.is_moving
+        or any(effect.is_open for effect in effects)
+        or now - release.created_at < YOUNG
+    )
+    return Overview(
+        status=release.status,
+        advice=_advice(release, pipelines),
+        is_moving=is_moving,
+        pipelines=tuple(_card(release, p, effects, now) for p in pipelines),
+        epics=tuple(_epic(t, effects) for t in release.targets.all()) if release.ticket_id else (),
+        messages=tuple(Sent.of(e) for e in effects if e.kind == "message.post"),
+        timeline=tuple(reversed(timeline(release, effects))),
+    )
+
+
+def _advice(release: Release, pipelines: Sequence[ReleasePipeline]) -> str:
+    """One line: what a person does next."""
+    if release.status == ReleaseStatus.BUILDING:
+        if any(p.is_moving for p in pipelines):
+            return _("Nothing to do: builds are on the way.")
+        return _("Trigger the builds that are still missing.")
+    return {
+        ReleaseStatus.KICKOFF_PENDING: _("Trigger the builds when the branch is ready."),
+        ReleaseStatus.BUILD_COMPLETE: _("Every build is there: submit them to the stores."),
+        ReleaseStatus.BUILD_FAILED: _("Look at what failed, then trigger it again."),
+        ReleaseStatus.CANCELLED: _("This release is cancelled: nothing is built any more."),
+    }[ReleaseStatus(release.status)]
+
+
+def _card(
+    release: Release, pipeline: ReleasePipeline, effects: Sequence[Effect], now: datetime
+) -> PipelineCard:
+    connection = pipeline.pipeline
+    builds: list[Any] = list(pipeline.builds.all())
+    newest = builds[0] if builds else None
+    percent, remaining = _progress(newest, now)
+    return PipelineCard(
+        id=pipeline.pipeline_id,
+        platform=pipeline.get_platform_display(),
+        name=str(connection),
+        provider=connection.kind,
+        provider_label=connection.kind_label,
+        job=pipeline.job_path,
+        status=pipeline.build_status,
+        number=pipeline.build_number,
+        url=web_address(pipeline.build_url),
+        is_moving=pipeline.is_moving,
+        may_trigger=pipeline.needs_build and release.status != ReleaseStatus.CANCELLED,
+        queue_reason=newest.queue_reason if newest and pipeline.is_moving else "",
+        started_at=newest.started_at if newest else None,
+        took=_took(newest) if newest else None,
+        percent=percent,
+        remaining=remaining,
+        artifact=pipeline.artifact_url,
+        artifact_url=web_address(pipeline.artifact_url),
+        trigger=_trigger_of(newest, effects),
+        attempts=tuple(Attempt.of(build) for build in builds),
+    )
+
+
+def _trigger_of(build: Any, effects: Sequence[Effect]) -> Sent | None:
+    """The trigger of the newest build, where it has something to tell."""
+    if build is None:
+        return None
+    for effect in effects:
+        if effect.kind == "build.trigger" and effect.build_id == build.pk and effect.last_error:
+            return Sent.of(effect)
+    return None
+
+
+def _epic(target: ReleaseTarget, effects: Sequence[Effect]) -> EpicLine:
+    sent = None
+    for effect in effects:
+        is_epic = effect.kind == "ticket.create_epic"
+        if is_epic and effect.payload.get("target") == target.target_id:
+            sent = Sent.of(effect)
+    return EpicLine(
+        target=str(target.target),
+        provider=target.target.kind,
+        key=target.epic_key,
+        url=web_address(target.epic_url),
+        sent=sent,
+    )
+
+
+def _took(build: Any) -> timedelta | None:
+    if build.started_at is None or build.finished_at is None:
+        return None
+    took: timedelta = max(build.finished_at - build.started_at, timedelta(0))
+    return took
+
+
+def _progress(build: Any, now: datetime) -> tuple[int | None, str]:
+    """How far a running build is, by the time that Jenkins expects it to take: percent and words.
+
+    https://www.jenkins.io/doc/book/using/remote-access-api/ (estimatedDuration, in milliseconds)
+    """
+    if build is None or build.status != BuildStatus.RUNNING or build.started_at is None:
+        return None, ""
+    if not build.estimated_ms:
+        return None, _("no estimate yet")
+    total = timedelta(milliseconds=build.estimated_ms)
+    left = build.started_at + total - now
+    percent = min(max(int(100 * (1 - left / total)), 0), LAST_PERCENT)
+    return percent, _left_words(left)
+
+
+def _left_words(left: timedelta) -> str:
+    minutes = round(left / timedelta(minutes=1))
+    if left <= timedelta(0):
+        return _("longer than usual")
+    if minutes < 1:
+        return _("less than a minute left")
+    return _("about %(minutes)d min left") % {"minutes": minutes}

@@ -1,0 +1,148 @@
+"""The pages of releases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from delivr.effects.models import Effect
+from delivr.live import fingerprint, fragment, refresh
+from delivr.paging import paged
+from delivr.tenants.decorators import tenant_required
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import Role, Tenant, User
+from releases.forms import ReleaseForm
+from releases.models import Release, ReleaseQuerySet, ReleaseStatus
+from releases.overview import Overview, overview
+
+TWICE = timedelta(minutes=1)  # the same version from the same person within: sent twice
+
+TABS = {
+    "active": (
+        ReleaseStatus.KICKOFF_PENDING,
+        ReleaseStatus.BUILDING,
+        ReleaseStatus.BUILD_FAILED,
+    ),
+    "completed": (ReleaseStatus.BUILD_COMPLETE,),
+    "cancelled": (ReleaseStatus.CANCELLED,),
+}
+
+
+@require_GET
+@tenant_required()
+def release_list(request: TenantRequest) -> HttpResponse:
+    """Newest first; without any release and with the setup unfinished, the setup instead."""
+    releases = Release.objects.for_tenant(request.tenant)
+    words = request.GET.get("q", "").strip()[:64]
+    if words:
+        releases = releases.filter(version__icontains=words)
+    counts = dict(releases.order_by().values_list("status").annotate(number=Count("pk")))
+    if not counts and not words and needs_setup(request.tenant):
+        return redirect("setup")
+    tab = request.GET.get("tab", "")
+    tab = tab if tab in TABS else "active"
+    rows = releases.filter(status__in=TABS[tab]).with_pipelines()
+    context = {
+        "page": paged(request, rows),
+        "tabs": _tabs(tab, words, counts),
+        "tab": tab,
+        "q": words,
+        "found": sum(counts.values()),
+    }
+    return render(request, "releases/list.html", context)
+
+
+def needs_setup(tenant: Tenant) -> bool:
+    from integrations.setup import is_complete
+
+    return not is_complete(tenant)
+
+
+def _tabs(current: str, words: str, counts: dict[str, int]) -> list[dict[str, Any]]:
+    labels = {"active": _("Active"), "completed": _("Completed"), "cancelled": _("Cancelled")}
+    search = HttpRequest().GET.copy()
+    if words:
+        search["q"] = words
+    tabs = []
+    for name, statuses in TABS.items():
+        search["tab"] = name
+        tabs.append(
+            {
+                "label": labels[name],
+                "href": f"?{search.urlencode()}",
+                "current": name == current,
+                "count": sum(counts.get(status, 0) for status in statuses),
+            }
+        )
+    return tabs
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_required(write=Role.MEMBER)
+def release_new(request: TenantRequest) -> HttpResponse:
+    form = ReleaseForm(request.tenant, request.POST if request.method == "POST" else None)
+    if request.method == "POST":
+        release = form.submit(request.user) or _sent_twice(request, form)
+        if release:
+            messages.success(request, _("Release %(version)s created.") % {"version": release})
+            return redirect("release", release.pk)
+    status = 422 if form.errors else 200
+    return render(request, "releases/new.html", {"form": form}, status=status)
+
+
+def _sent_twice(request: TenantRequest, form: ReleaseForm) -> Release | None:
+    """The release that the first of two equal posts made a moment ago."""
+    if set(form.errors) != {"version"}:
+        return None
+    return _made_just_now(request.tenant, request.user, form.cleaned_version)
+
+
+def _made_just_now(tenant: Tenant, user: User, version: str) -> Release | None:
+    mine = Release.objects.for_tenant(tenant).filter(version=version, created_by=user)
+    found: Release | None = mine.filter(created_at__gt=timezone.now() - TWICE).first()
+    return found
+
+
+@require_GET
+@tenant_required()
+def release_detail(request: TenantRequest, release_id: str) -> HttpResponse:
+    release = _find(request, release_id)
+    return render(request, "releases/detail.html", _context(release))
+
+
+@fragment
+@require_GET
+@tenant_required()
+def release_live(request: TenantRequest, release_id: str) -> HttpResponse:
+    """The part of the page that moves."""
+    context = _context(_find(request, release_id))
+    shown: Overview = context["shown"]
+    context["announce"] = not request.GET.get("seen", "").endswith(f".{shown.status}")
+    return refresh(
+        request,
+        "releases/_live.html",
+        context,
+        seen=context["seen"],
+        is_moving=shown.is_moving,
+    )
+
+
+def _find(request: TenantRequest, release_id: str) -> Release:
+    releases: ReleaseQuerySet = Release.objects.for_tenant(request.tenant)
+    found: Release = get_object_or_404(releases.with_everything(), pk=release_id)
+    return found
+
+
+def _context(release: Release) -> dict[str, Any]:
+    effects = Effect.objects.for_tenant(release.tenant).filter(release_id=release.pk)
+    shown = overview(release, list(effects.order_by("created_at", "pk")), now=timezone.now())
+    seen = f"{fingerprint(shown)}.{shown.status}"
+    return {"release": release, "shown": shown, "seen": seen}
