@@ -1,8 +1,8 @@
 """What delivr asks of the systems that a tenant connects: one small class per family.
 
-A provider is made for one call and thrown away. It takes plain values (already decrypted), speaks to
-somebody else's system and answers with the frozen dataclasses below, or raises `ProviderError`. It
-knows nothing of rows, tenants or requests.
+A provider is made for one call and thrown away. It takes plain values (already decrypted), speaks
+to somebody else's system and answers with the frozen dataclasses below, or raises `ProviderError`.
+It knows nothing of rows, tenants or requests.
 """
 
 from __future__ import annotations
@@ -165,7 +165,9 @@ class CiProvider(Provider):
         """Start one build. Returns QUEUED with its queue id (or already its number)."""
 
     @abstractmethod
-    def find(self, *, build_id: str, parameters: Mapping[str, str], since: datetime) -> BuildState | None:
+    def find(
+        self, *, build_id: str, parameters: Mapping[str, str], since: datetime
+    ) -> BuildState | None:
         """Look for a build whose trigger's answer was lost; None when it is surely not there.
 
         Raises ProviderError(code="cannot_correlate", REFUSED) where the job does not carry our id.
@@ -195,8 +197,10 @@ class ChatProvider(Provider):
     def find(
         self, *, channel: str, correlation: str, since: datetime, thread: str = ""
     ) -> PostedMessage | None:
-        """Look for a message (in a thread, if given) whose answer was lost. Raises ProviderError(code="cannot_correlate")
-        where the token may not read history."""
+        """Look for a message (in a thread, if given) whose answer was lost.
+
+        Raises ProviderError(code="cannot_correlate") where the token may not read history.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ class ConnectionField:
     required: bool = True
     secret: bool = False
     kind: str = "text"  # text, textarea, list (of text), mapping (text to text)
+    accepts_object: bool = False  # the API takes a JSON object here as well as its text
     clean: Callable[[Any], Any] = field(default=lambda value: value)
     options: str = ""
 

@@ -19,6 +19,7 @@ FIELDS = (
         help=gettext_lazy("The whole text of the key file of a service account."),
         secret=True,
         kind="textarea",
+        accepts_object=True,
         clean=check_service_account,
     ),
 )
