@@ -111,16 +111,14 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
-    hidden = ("seq", "at", "provider", "kind", "metadata", "parameters", "threadTs")
+    hidden = {"seq", "at", "provider", "kind", "metadata", "parameters", "threadTs"}
     facts = {
-        name: value for name, value in entry.items() if name not in hidden and value not in ("", [])
+        name: ", ".join(value) if isinstance(value, list) else value
+        for name, value in entry.items()
+        if name not in hidden and value not in ("", [])
     }
-    return {
-        "at": _time(entry["at"]),
-        "provider": entry["provider"],
-        "kind": entry["kind"],
-        "facts": facts,
-    }
+    known = {name: entry[name] for name in ("provider", "kind")}
+    return {**known, "at": _time(entry["at"]), "facts": facts}
 
 
 def _time(moment: float) -> str:

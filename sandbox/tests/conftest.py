@@ -1,0 +1,85 @@
+"""The sandbox's own tests need neither Django nor a database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from sandbox import accounts
+from sandbox.server import SandboxServer
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
+    with SandboxServer(state_dir=tmp_path_factory.mktemp("stand-ins")) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox(sandbox_server: SandboxServer) -> Iterator[SandboxServer]:
+    """An empty sandbox in which a person ends the builds."""
+    sandbox_server.world.reset()
+    yield sandbox_server
+    sandbox_server.world.reset()
+
+
+class Web:
+    """Plain HTTP as one person: no redirects, no environment, the session's cookies kept."""
+
+    def __init__(self, base: str, **settings: Any) -> None:
+        self.base = base
+        self.session = requests.Session()
+        self.session.trust_env = False
+        for name, value in settings.items():
+            setattr(self.session, name, value)
+
+    def __call__(self, method: str, path: str, **more: Any) -> requests.Response:
+        more = {"timeout": 10, "allow_redirects": False, **more}
+        return self.session.request(method, f"{self.base}{path}", **more)
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        return self("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> requests.Response:
+        return self("POST", path, **more)
+
+
+@pytest.fixture
+def web(sandbox: SandboxServer) -> Iterator[Web]:
+    """Nobody in particular, at the sandbox's root."""
+    found = Web(sandbox.url)
+    yield found
+    found.session.close()
+
+
+@pytest.fixture
+def jenkins(sandbox: SandboxServer) -> Iterator[Web]:
+    """The user delivr with an API token, as delivr itself calls."""
+    auth = (accounts.JENKINS_USER, accounts.JENKINS_API_TOKEN)
+    found = Web(f"{sandbox.url}/jenkins", auth=auth)
+    yield found
+    found.session.close()
+
+
+@pytest.fixture
+def jenkins_as(sandbox: SandboxServer) -> Iterator[Any]:
+    """`jenkins_as(name, secret)`: Jenkins as somebody else; without arguments as nobody."""
+    made: list[Web] = []
+
+    def make(*auth: str) -> Web:
+        made.append(Web(f"{sandbox.url}/jenkins", auth=auth or None))
+        return made[-1]
+
+    yield make
+    for found in made:
+        found.session.close()
+
+
+@pytest.fixture
+def jira(sandbox: SandboxServer) -> Iterator[Web]:
+    found = Web(f"{sandbox.url}/jira", auth=(accounts.JIRA_EMAIL, accounts.JIRA_API_TOKEN))
+    yield found
+    found.session.close()
