@@ -91,6 +91,7 @@ def _as_result(state: BuildState) -> dict[str, Any]:
         "artifactUrl": state.artifact_url,
         "startedAt": state.started_at.isoformat() if state.started_at else None,
         "estimatedMs": state.estimated_ms,
+        "isShared": state.is_shared,
     }
 
 
@@ -106,4 +107,7 @@ def _as_news(result: dict[str, Any]) -> News:
         artifact_url=result["artifactUrl"],
         started_at=parse_datetime(started) if started else None,
         estimated_ms=result["estimatedMs"],
+        detail=_("An equal build was queued already: Jenkins merged the two.")
+        if result.get("isShared")
+        else "",
     )

@@ -1,0 +1,158 @@
+"""The demo workspace: what a newcomer finds after `make run`, and a connected one for a look
+around."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from builds.operations import trigger_builds
+from delivr import keys
+from delivr.problems import camel
+from delivr.tenants.models import Membership, Role, Tenant, User
+from delivr.tenants.operations import create_tenant
+from integrations.models import (
+    CommunicationIntegration,
+    Connection,
+    PipelineIntegration,
+    ScmIntegration,
+    TargetIntegration,
+    TicketIntegration,
+)
+from integrations.operations import connect, verify
+from integrations.providers.registry import fields_of
+from releases.models import Release
+from releases.operations import create_release
+from sandbox import accounts
+
+NAME = "Demo"
+VERSION = "1.5.0"
+OWNER, ADMIN = "demo@example.com", "admin@example.com"
+LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}
+
+
+def is_empty() -> bool:
+    """True before anybody works here."""
+    return not User.objects.exists() and not Tenant.objects.exists()
+
+
+def find_demo() -> Tenant | None:
+    owned = Membership.objects.filter(user__email=OWNER, role=Role.OWNER, tenant__name=NAME)
+    membership = owned.select_related("tenant").first()
+    return membership.tenant if membership else None
+
+
+@transaction.atomic
+def ensure_demo() -> Tenant:
+    """The workspace with its owner, and a superuser for `/admin/`; nothing is connected yet."""
+    owner = _user(OWNER)
+    if not User.objects.filter(email=ADMIN).exists():
+        User.objects.create_superuser(email=ADMIN, password=password(ADMIN))
+    return find_demo() or create_tenant(name=NAME, owner=owner)
+
+
+def _user(email: str) -> User:
+    found = User.objects.filter(email=email).first()
+    return found or User.objects.create_user(email=email, password=password(email))
+
+
+def password(email: str) -> str:
+    """Generated on first use and kept in the data directory."""
+    name = f"{email.split('@')[0]}_password"
+    return keys.keep(settings.DELIVR_DATA_DIR / "keys" / name, lambda: secrets.token_urlsafe(12))
+
+
+def logins() -> dict[str, dict[str, str | None]]:
+    """The demo's logins by label; the password is None where somebody has changed it."""
+    found = {user.email: user for user in User.objects.filter(email__in=LABELS)}
+    return {
+        label: {"email": email, "password": _if_still(found[email], password(email))}
+        for email, label in LABELS.items()
+        if email in found
+    }
+
+
+def _if_still(user: User, known: str) -> str | None:
+    return known if user.check_password(known) else None
+
+
+# --- Connected -----------------------------------------------------------------------------------
+
+
+def ensure_connected(tenant: Tenant) -> list[Connection]:
+    """Connect and verify everything in the sandbox, with its Jenkins reporting to our webhooks.
+
+    What an earlier run has connected stays. Needs the running sandbox (`SANDBOX_URL`).
+    """
+    if not settings.SANDBOX_URL:
+        raise ImproperlyConfigured("Set SANDBOX_URL to a running sandbox, as `make run` does.")
+    values = accounts.load(settings.DELIVR_DATA_DIR / "sandbox").as_dict(settings.SANDBOX_URL)
+    scm = _ensure(tenant, ScmIntegration, values["scm"])
+    targets = [_ensure(tenant, TargetIntegration, target) for target in values["targets"]]
+    pipelines = [
+        _ensure(tenant, PipelineIntegration, pipeline, scm=scm.pk, target=target.pk)
+        for pipeline, target in zip(values["pipelines"], targets, strict=True)
+    ]
+    communication = _ensure(tenant, CommunicationIntegration, values["communication"])
+    ticket = _ensure(tenant, TicketIntegration, values["tickets"])
+    return [scm, *targets, *pipelines, communication, ticket]
+
+
+def _ensure(
+    tenant: Tenant, model: type[Any], values: Mapping[str, Any], **references: str
+) -> Connection:
+    """The connection that `values` (in the API's names) describe, verified."""
+    kind = values[camel(model.type_field)]
+    known = {f.name: values[camel(f.name)] for f in fields_of(kind) if camel(f.name) in values}
+    plain = {f.name: known[f.name] for f in fields_of(kind) if f.name in known and not f.secret}
+    found = model.objects.for_tenant(tenant).filter(**{model.type_field: kind}, **plain).first()
+    if found is None:
+        found = connect(model, tenant=tenant, actor=None, kind=kind, values=known | references)
+        if isinstance(found, PipelineIntegration):
+            _report_here(found)
+    connection: Connection = found if found.is_valid else verify(found)
+    return connection
+
+
+def _report_here(pipeline: PipelineIntegration) -> None:
+    """Let the sandbox's job report to the pipeline's webhook, as its page would."""
+    name = pipeline.jenkins_job_path.removeprefix("/job/").replace("/job/", "/")
+    webhook = {
+        "url": f"{settings.BASE_URL}/api/v1/webhooks/jenkins/{pipeline.pk}",
+        "secret": pipeline.webhook_secret.reveal(),
+        "style": "signed",
+    }
+    address = f"{settings.SANDBOX_URL}/sandbox/api/jenkins/jobs/{name}"
+    requests.post(address, json={"webhook": webhook}, timeout=10).raise_for_status()
+
+
+def ensure_release(tenant: Tenant) -> Release:
+    """Release 1.5.0 over everything that is connected, with its builds triggered."""
+    release = Release.objects.for_tenant(tenant).filter(version=VERSION).first()
+    if release is None:
+        release = _create_release(tenant)
+        trigger_builds(release=release, actor=User.objects.get(email=OWNER))
+    found: Release = release
+    return found
+
+
+def _create_release(tenant: Tenant) -> Release:
+    def ids(model: type[Any]) -> list[str]:
+        return list(model.objects.for_tenant(tenant).values_list("pk", flat=True))
+
+    return create_release(
+        tenant=tenant,
+        actor=User.objects.get(email=OWNER),
+        version=VERSION,
+        scm_id=ids(ScmIntegration)[0],
+        target_ids=ids(TargetIntegration),
+        pipeline_ids=ids(PipelineIntegration),
+        communication_id=ids(CommunicationIntegration)[0],
+        ticket_id=ids(TicketIntegration)[0],
+    )

@@ -1,0 +1,44 @@
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from builds import demo
+
+
+class Command(BaseCommand):
+    help = "Make the demo workspace (where it is not there yet) and tell its logins."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--connected",
+            action="store_true",
+            help="also connect the sandbox, create release 1.5.0 and trigger its builds",
+        )
+        parser.add_argument(
+            "--if-empty", action="store_true", help="make nothing where somebody works already"
+        )
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, **options: Any) -> None:
+        tenant = demo.find_demo()
+        if tenant is None and (demo.is_empty() or not options["if_empty"]):
+            tenant = demo.ensure_demo()
+        answer: dict[str, Any] = {"tenantId": tenant and tenant.pk, "logins": {}}
+        if tenant is not None:
+            answer["logins"] = demo.logins()
+        if tenant is not None and options["connected"]:
+            connections = demo.ensure_connected(tenant)
+            answer["connections"] = {c.pk: c.verification_status for c in connections}
+            answer["releaseId"] = demo.ensure_release(tenant).pk
+        self.stdout.write(json.dumps(answer) if options["json"] else _in_words(answer))
+
+
+def _in_words(answer: dict[str, Any]) -> str:
+    lines = [f"Demo workspace: {answer['tenantId'] or 'none'}"]
+    for label, login in answer["logins"].items():
+        lines.append(f"{label}: {login['email']}  {login['password'] or '(changed)'}")
+    lines += [f"{pk}: {status}" for pk, status in answer.get("connections", {}).items()]
+    if "releaseId" in answer:
+        lines.append(f"Release: {answer['releaseId']}")
+    return "\n".join(lines)

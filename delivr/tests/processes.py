@@ -1,0 +1,78 @@
+"""Real processes for tests: a Celery worker and a sweeper on the test's own database."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import connection
+
+ROOT = Path(settings.BASE_DIR)
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """The environment of a child process: this test's database, broker and providers."""
+    db = connection.settings_dict
+    user = f"{db['USER']}:{db['PASSWORD']}@" if db["PASSWORD"] else f"{db['USER']}@"
+    url = f"postgres://{user}{db['HOST']}:{db['PORT']}/{db['NAME']}"
+    providers = ("GITHUB_API_URL", "SLACK_API_URL", "APP_STORE_CONNECT_URL", "GOOGLE_PLAY_URL")
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "delivr.settings_test",
+        "DATABASE_URL": url,
+        "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
+        "GOOGLE_TOKEN_URL": settings.GOOGLE_TOKEN_URL,
+        "OUTBOUND_ALLOW": ",".join(settings.OUTBOUND_ALLOW),
+        "PYTHONUNBUFFERED": "1",
+        **{name: getattr(settings, name) for name in providers},
+        **extra,
+    }
+
+
+@contextlib.contextmanager
+def process(log: Path, *command: str, **extra: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A child process whose output goes to `log`; ended (TERM, then KILL) at the end."""
+    with log.open("ab") as out:
+        child = subprocess.Popen(
+            command, cwd=ROOT, env=environment(**extra), stdout=out, stderr=subprocess.STDOUT
+        )
+        try:
+            yield child
+        finally:
+            child.terminate()
+            try:
+                child.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+
+def worker(log: Path) -> Any:
+    celery = [sys.executable, "-m", "celery", "-A", "delivr", "worker"]
+    return process(log, *celery, "-P", "threads", "-c", "8", "--loglevel", "INFO", "-n", "test@%h")
+
+
+def sweeper(log: Path) -> Any:
+    return process(log, sys.executable, "manage.py", "sweep")
+
+
+def until(arrived: Callable[[], Any], *, seconds: float, what: str) -> Any:
+    """Ask until the answer is true; an AssertionError with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := arrived():
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(f"not within {seconds} s: {what}")
+
+
+def empty_broker() -> None:
+    redis.Redis.from_url(settings.CELERY_BROKER_URL).flushdb()
