@@ -7,13 +7,12 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import requests
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from builds.operations import trigger_builds
-from delivr import keys
+from delivr import keys, outbound
 from delivr.problems import camel
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
@@ -113,7 +112,9 @@ def _ensure(
     plain = {f.name: known[f.name] for f in fields_of(kind) if f.name in known and not f.secret}
     found = model.objects.for_tenant(tenant).filter(**{model.type_field: kind}, **plain).first()
     if found is None:
-        found = connect(model, tenant=tenant, actor=None, kind=kind, values=known | references)
+        found = connect(
+            model, tenant=tenant, actor=_user(OWNER), kind=kind, values=known | references
+        )
         if isinstance(found, PipelineIntegration):
             _report_here(found)
     connection: Connection = found if found.is_valid else verify(found)
@@ -129,7 +130,8 @@ def _report_here(pipeline: PipelineIntegration) -> None:
         "style": "signed",
     }
     address = f"{settings.SANDBOX_URL}/sandbox/api/jenkins/jobs/{name}"
-    requests.post(address, json={"webhook": webhook}, timeout=10).raise_for_status()
+    with outbound.session() as session:
+        session.post(address, json={"webhook": webhook}).raise_for_status()
 
 
 def ensure_release(tenant: Tenant) -> Release:
@@ -137,7 +139,7 @@ def ensure_release(tenant: Tenant) -> Release:
     release = Release.objects.for_tenant(tenant).filter(version=VERSION).first()
     if release is None:
         release = _create_release(tenant)
-        trigger_builds(release=release, actor=User.objects.get(email=OWNER))
+        trigger_builds(release=release, actor=_user(OWNER))
     found: Release = release
     return found
 
@@ -148,7 +150,7 @@ def _create_release(tenant: Tenant) -> Release:
 
     return create_release(
         tenant=tenant,
-        actor=User.objects.get(email=OWNER),
+        actor=_user(OWNER),
         version=VERSION,
         scm_id=ids(ScmIntegration)[0],
         target_ids=ids(TargetIntegration),

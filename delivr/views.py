@@ -32,7 +32,7 @@ def open_one_secret() -> None:
     """Raises SecretUnreadable if a stored secret (the first of each kind) cannot be opened."""
     for model in apps.get_models():
         for field in secret_fields(model):
-            row = model._default_manager.exclude(**{field.name: None}).first()
+            row = model._default_manager.exclude(**{f"{field.name}__isnull": True}).first()
             if row is not None:
                 getattr(row, field.name).reveal()
 

@@ -1,0 +1,18 @@
+"""How gunicorn serves delivr; `GUNICORN_CMD_ARGS` or the command line override it.
+
+https://docs.gunicorn.org/en/stable/settings.html
+"""
+
+import os
+from pathlib import Path
+
+# With SQLite (no DATABASE_URL) one process is enough and saves memory.
+_embedded = not os.environ.get("DATABASE_URL")
+
+wsgi_app = "delivr.wsgi:application"
+bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if _embedded else 2))
+threads = int(os.environ.get("WEB_THREADS") or (8 if _embedded else 4))
+graceful_timeout = 25  # seconds; a verification asks a provider for up to 20
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 # the heartbeat
