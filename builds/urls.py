@@ -1,3 +1,15 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from builds import views
+from delivr.effects.views import effect_cancel, effect_retry
+
+urlpatterns = [
+    path("releases/<slug:release_id>/builds", views.release_builds, name="release_builds"),
+    path("activity", views.activity, name="activity"),
+    path("activity/live", views.activity_live, name="activity_live"),
+    path("activity/effects/<slug:effect_id>/retry", effect_retry, name="effect_retry"),
+    path("activity/effects/<slug:effect_id>/cancel", effect_cancel, name="effect_cancel"),
+    path("activity/received", views.activity_received, name="activity_received"),
+    path("activity/received/live", views.activity_received_live, name="activity_received_live"),
+    path("activity/received/<slug:delivery_id>", views.delivery_detail, name="delivery"),
+]

@@ -24,6 +24,7 @@ from releases.models import Release
 from releases.operations import create_release
 
 NONE = ""
+NEEDED = ("scm", "targets", "pipelines")
 
 
 class Options:
@@ -91,22 +92,32 @@ class ReleaseForm(forms.Form):
     targets = forms.MultipleChoiceField(label=gettext_lazy("Targets"), widget=Checkboxes)
     pipelines = forms.MultipleChoiceField(label=gettext_lazy("Pipelines"), widget=Checkboxes)
     communication = forms.ChoiceField(
-        label=gettext_lazy("Messages"), required=False, widget=Radios
+        label=gettext_lazy("Messages"),
+        required=False,
+        help_text=gettext_lazy("Where people read what happens to the release."),
+        widget=Radios,
     )
-    ticket = forms.ChoiceField(label=gettext_lazy("Epics"), required=False, widget=Radios)
+    ticket = forms.ChoiceField(
+        label=gettext_lazy("Epics"),
+        required=False,
+        help_text=gettext_lazy("Where an epic is made for each target."),
+        widget=Radios,
+    )
 
     def __init__(self, tenant: Tenant, data: Any = None) -> None:
         self.tenant = tenant
         self.options = options_of(tenant)
         super().__init__(data, initial=first_choice(tenant, self.options))
         for name, options in self.options.items():
-            self._offer(name, options)
+            if options.connections or self.fields[name].required:
+                self._offer(name, options)
+            else:
+                del self.fields[name]
 
     @property
     def is_possible(self) -> bool:
         """True where there is at least one of everything that a release needs."""
-        needed = ("scm", "targets", "pipelines")
-        return all(self.options[name].verified() for name in needed)
+        return all(self.options[name].connections for name in NEEDED)
 
     def submit(self, actor: User) -> Release | None:
         """The release, or None with every complaint beside its field."""
@@ -162,11 +173,10 @@ def _all(model: type[Any], tenant: Tenant) -> list[Connection]:
 
 def first_choice(tenant: Tenant, options: dict[str, Options]) -> dict[str, Any]:
     """What is chosen at first: the last release's choice, else everything that is verified."""
-    last = (
-        Release.objects.for_tenant(tenant).prefetch_related("targets", "pipelines").first()
-    )
-    if last is not None:
-        return _again(last, options)
+    last = Release.objects.for_tenant(tenant).prefetch_related("targets", "pipelines").first()
+    again = _again(last, options) if last else {}
+    if all(again.get(name) for name in NEEDED):
+        return again
     scm = next(iter(options["scm"].verified()), "")
     targets = options["targets"].verified()
     fitting = [

@@ -6,7 +6,7 @@ new to show.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -163,7 +163,7 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
     )
 
 
-def _advice(release: Release, pipelines: Sequence[ReleasePipeline]) -> str:
+def _advice(release: Release, pipelines: Iterable[ReleasePipeline]) -> str:
     """One line: what a person does next."""
     if release.status == ReleaseStatus.BUILDING:
         if any(p.is_moving for p in pipelines):

@@ -5,6 +5,6 @@ from releases import views
 urlpatterns = [
     path("releases", views.release_list, name="releases"),
     path("releases/new", views.release_new, name="release_new"),
-    path("releases/<str:release_id>", views.release_detail, name="release"),
-    path("releases/<str:release_id>/live", views.release_live, name="release_live"),
+    path("releases/<slug:release_id>", views.release_detail, name="release"),
+    path("releases/<slug:release_id>/live", views.release_live, name="release_live"),
 ]

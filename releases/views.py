@@ -18,7 +18,7 @@ from delivr.live import fingerprint, fragment, refresh
 from delivr.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
-from delivr.tenants.models import Role, Tenant, User
+from delivr.tenants.models import Role, Tenant
 from releases.forms import ReleaseForm
 from releases.models import Release, ReleaseQuerySet, ReleaseStatus
 from releases.overview import Overview, overview
@@ -41,7 +41,7 @@ TABS = {
 def release_list(request: TenantRequest) -> HttpResponse:
     """Newest first; without any release and with the setup unfinished, the setup instead."""
     releases = Release.objects.for_tenant(request.tenant)
-    words = request.GET.get("q", "").strip()[:64]
+    words = request.GET.get("q", "").replace("\0", "").strip()[:64]
     if words:
         releases = releases.filter(version__icontains=words)
     counts = dict(releases.order_by().values_list("status").annotate(number=Count("pk")))
@@ -94,20 +94,19 @@ def release_new(request: TenantRequest) -> HttpResponse:
         if release:
             messages.success(request, _("Release %(version)s created.") % {"version": release})
             return redirect("release", release.pk)
-    status = 422 if form.errors else 200
-    return render(request, "releases/new.html", {"form": form}, status=status)
+    return render(request, "releases/new.html", {"form": form})
 
 
 def _sent_twice(request: TenantRequest, form: ReleaseForm) -> Release | None:
     """The release that the first of two equal posts made a moment ago."""
     if set(form.errors) != {"version"}:
         return None
-    return _made_just_now(request.tenant, request.user, form.cleaned_version)
-
-
-def _made_just_now(tenant: Tenant, user: User, version: str) -> Release | None:
-    mine = Release.objects.for_tenant(tenant).filter(version=version, created_by=user)
-    found: Release | None = mine.filter(created_at__gt=timezone.now() - TWICE).first()
+    mine = Release.objects.for_tenant(request.tenant).filter(
+        version=form.cleaned_data.get("version", ""),
+        created_by=request.user,
+        created_at__gt=timezone.now() - TWICE,
+    )
+    found: Release | None = mine.first()
     return found
 
 

@@ -1,3 +1,12 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from delivr.tenants import views
+
+urlpatterns = [
+    path("", views.members, name="settings_members"),
+    path("tokens", views.tokens, name="settings_tokens"),
+    path("tokens/<int:token_id>/revoke", views.token_revoke, name="settings_token_revoke"),
+    path("audit", views.audit, name="settings_audit"),
+    path("switch", views.switch, name="settings_switch"),
+    path("new-workspace", views.new_workspace, name="new_workspace"),
+]

@@ -1,0 +1,114 @@
+"""What the activity pages show, as plain values: everything sent, everything received."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from builds.models import Build, DeliveryState, WebhookDelivery
+from delivr.effects.models import Effect
+from delivr.tenants.models import Tenant
+from releases.models import Release
+from releases.wording import KINDS, describe_effect, web_address
+
+
+@dataclass(frozen=True)
+class SentLine:
+    """One effect."""
+
+    id: str
+    kind: str
+    text: str
+    release_id: str
+    version: str
+    state: str
+    attempts: int
+    error: str
+    hint: str
+    next_at: datetime | None
+    at: datetime
+    url: str
+    may_retry: bool
+    may_cancel: bool
+    is_open: bool
+
+
+def sent_lines(tenant: Tenant, effects: Sequence[Effect]) -> list[SentLine]:
+    """The effects with the names of what they are about, in two queries."""
+    releases = Release.objects.for_tenant(tenant).in_bulk({e.release_id for e in effects})
+    builds = (
+        Build.objects.for_tenant(tenant)
+        .select_related("release_pipeline")
+        .in_bulk({e.build_id for e in effects if e.kind == "build.trigger"})
+    )
+    return [_sent(e, releases.get(e.release_id), builds.get(e.build_id)) for e in effects]
+
+
+def _sent(effect: Effect, release: Release | None, build: Build | None) -> SentLine:
+    text = describe_effect(effect)
+    if build is not None:
+        text = _("Trigger of %(build)s") % {"build": _name(build)}
+    return SentLine(
+        id=effect.pk,
+        kind=str(KINDS.get(effect.kind, effect.kind)),
+        text=text,
+        release_id=release.pk if release else "",
+        version=release.version if release else "",
+        state=effect.state,
+        attempts=effect.attempts,
+        error=effect.last_error,
+        hint=effect.last_error_hint,
+        next_at=effect.next_at if effect.is_open else None,
+        at=effect.done_at or effect.created_at,
+        url=web_address(effect.result.get("url")),
+        may_retry=effect.may_retry,
+        may_cancel=effect.may_cancel,
+        is_open=effect.is_open,
+    )
+
+
+@dataclass(frozen=True)
+class ReceivedLine:
+    """One webhook delivery."""
+
+    id: str
+    pipeline: str
+    provider: str
+    state: str
+    reason: str
+    trust: str
+    build: str
+    release_id: str
+    version: str
+    received_at: datetime
+    is_open: bool
+
+
+def received_lines(deliveries: Sequence[WebhookDelivery]) -> list[ReceivedLine]:
+    return [_received(delivery) for delivery in deliveries]
+
+
+def _received(delivery: WebhookDelivery) -> ReceivedLine:
+    release = delivery.build.release_pipeline.release if delivery.build else None
+    return ReceivedLine(
+        id=delivery.pk,
+        pipeline=str(delivery.pipeline),
+        provider=delivery.pipeline.kind,
+        state=delivery.state,
+        reason=delivery.reason,
+        trust=delivery.get_trust_display(),
+        build=_name(delivery.build) if delivery.build else "",
+        release_id=release.pk if release else "",
+        version=release.version if release else "",
+        received_at=delivery.received_at,
+        is_open=delivery.state in (DeliveryState.NEW, DeliveryState.UNMATCHED),
+    )
+
+
+def _name(build: Build) -> str:
+    platform = build.release_pipeline.get_platform_display()
+    words = _("%(platform)s build") % {"platform": platform}
+    return f"{words} #{build.number}" if build.number else words

@@ -1,0 +1,179 @@
+"""The buttons that trigger builds, and the pages of what was sent and received."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import TextChoices
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_GET, require_POST
+
+from builds.activity import received_lines, sent_lines
+from builds.models import DeliveryState, WebhookDelivery
+from builds.operations import NoSuchPipeline, trigger_builds
+from delivr.conflict import Conflict
+from delivr.effects.models import Effect, EffectState
+from delivr.live import fingerprint, fragment, refresh
+from delivr.paging import Page, paged
+from delivr.statuses import look_of
+from delivr.tenants.decorators import tenant_required
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import Role
+from releases.models import Release
+
+
+@require_POST
+@tenant_required(Role.MEMBER)
+def release_builds(request: TenantRequest, release_id: str) -> HttpResponse:
+    """Trigger the pipeline that `pipeline` names, or all that still need a build."""
+    release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
+    pipeline_id = request.POST.get("pipeline", "").replace("\0", "")
+    try:
+        builds = trigger_builds(
+            release=release, actor=request.user, pipeline_id=pipeline_id or None
+        )
+    except NoSuchPipeline:
+        raise Http404 from None
+    except Conflict as conflict:
+        messages.warning(request, conflict.message)
+    else:
+        words = ngettext("%d build triggered.", "%d builds triggered.", len(builds))
+        messages.success(request, words % len(builds))
+    return redirect("release", release.pk)
+
+
+# --- Sent ---------------------------------------------------------------------------------------
+
+
+@require_GET
+@tenant_required()
+def activity(request: TenantRequest) -> HttpResponse:
+    return render(request, "activity/sent.html", _sent(request))
+
+
+@fragment
+@require_GET
+@tenant_required()
+def activity_live(request: TenantRequest) -> HttpResponse:
+    context = _sent(request)
+    return refresh(
+        request,
+        "activity/_sent.html",
+        context,
+        seen=context["seen"],
+        is_moving=context["is_moving"],
+    )
+
+
+def _sent(request: TenantRequest) -> dict[str, Any]:
+    effects = Effect.objects.for_tenant(request.tenant)
+    state = chosen_state(request, EffectState)
+    if state:
+        effects = effects.filter(state=state)
+    page = paged(request, effects, path=reverse("activity"))
+    lines = sent_lines(request.tenant, page.items)
+    return {
+        **_list_context(request, page, lines, live=reverse("activity_live")),
+        "filters": state_filters(reverse("activity"), state, EffectState, "effect"),
+        "state": state,
+        "tab": "sent",
+    }
+
+
+# --- Received -----------------------------------------------------------------------------------
+
+
+@require_GET
+@tenant_required()
+def activity_received(request: TenantRequest) -> HttpResponse:
+    return render(request, "activity/received.html", _received(request))
+
+
+@fragment
+@require_GET
+@tenant_required()
+def activity_received_live(request: TenantRequest) -> HttpResponse:
+    context = _received(request)
+    return refresh(
+        request,
+        "activity/_received.html",
+        context,
+        seen=context["seen"],
+        is_moving=context["is_moving"],
+    )
+
+
+def _received(request: TenantRequest) -> dict[str, Any]:
+    deliveries = _deliveries(request).defer("body")
+    state = chosen_state(request, DeliveryState)
+    if state:
+        deliveries = deliveries.filter(state=state)
+    page = paged(request, deliveries, path=reverse("activity_received"))
+    lines = received_lines(page.items)
+    return {
+        **_list_context(request, page, lines, live=reverse("activity_received_live")),
+        "filters": state_filters(reverse("activity_received"), state, DeliveryState, "delivery"),
+        "state": state,
+        "tab": "received",
+    }
+
+
+@require_GET
+@tenant_required()
+def delivery_detail(request: TenantRequest, delivery_id: str) -> HttpResponse:
+    """One delivery with its raw body."""
+    delivery = get_object_or_404(_deliveries(request), pk=delivery_id)
+    [line] = received_lines([delivery])
+    context = {"delivery": delivery, "line": line, "events": delivery.events.all()}
+    return render(request, "activity/delivery.html", context)
+
+
+def _deliveries(request: TenantRequest) -> Any:
+    return WebhookDelivery.objects.for_tenant(request.tenant).select_related(
+        "pipeline", "build__release_pipeline__release"
+    )
+
+
+# --- Both ---------------------------------------------------------------------------------------
+
+
+def _list_context(
+    request: HttpRequest, page: Page, lines: list[Any], *, live: str
+) -> dict[str, Any]:
+    query = request.GET.copy()
+    query["seen"] = fingerprint(lines)
+    return {
+        "page": page,
+        "lines": lines,
+        "seen": query["seen"],
+        "is_moving": any(line.is_open for line in lines),
+        "live_url": f"{live}?{query.urlencode()}",
+    }
+
+
+def chosen_state(request: HttpRequest, states: type[TextChoices]) -> str:
+    state = request.GET.get("state", "")
+    return state if state in states.values else ""
+
+
+def state_filters(
+    path: str, current: str, states: type[TextChoices], kind: str
+) -> list[dict[str, Any]]:
+    """Links to the list of each state, and to all."""
+    every = {"label": _("All"), "href": path, "current": not current}
+    return [
+        every,
+        *(
+            {
+                "label": look_of(state, kind).label,
+                "href": f"{path}?state={state}",
+                "current": state == current,
+            }
+            for state in states.values
+        ),
+    ]
