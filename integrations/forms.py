@@ -130,7 +130,7 @@ class ConnectionForm(forms.Form):
         made = {"list": ListField, "mapping": MappingField}.get(field.kind, forms.CharField)
         is_stored = field.secret and bool(getattr(self.connection, field.name, None))
         return made(
-            label=field.label,
+            label=str(field.label),
             help_text=self._help(field, is_stored=is_stored),
             required=field.required and not is_stored,
             max_length=_longest(field),
@@ -200,7 +200,8 @@ def model_of(kind: str) -> type[Connection]:
 
 def kinds_of(model: type[Connection]) -> list[tuple[str, str]]:
     """The kinds of a family with their names, in the order in which they are offered."""
-    return [(str(v), str(words)) for v, words in model._meta.get_field(model.type_field).choices]
+    column: Any = model._meta.get_field(model.type_field)
+    return [(str(kind), str(words)) for kind, words in column.choices]
 
 
 def _choices(rows: Sequence[Connection]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Exists
 from django.urls import reverse
@@ -114,7 +115,8 @@ class StepState:
 def progress(tenant: Tenant) -> list[StepState]:
     """All steps in order, from one query. The first that is neither done nor skipped is CURRENT."""
     valid = {step.key: Exists(step.model.objects.for_tenant(tenant).valid()) for step in STEPS}
-    row = Tenant.objects.filter(pk=tenant.pk).values("skipped_steps", **valid).get()
+    rows: Any = Tenant.objects.filter(pk=tenant.pk).values("skipped_steps", **valid)
+    row = rows.get()
     found: list[StepState] = []
     for step in STEPS:
         is_open = all(earlier.is_closed for earlier in found)

@@ -25,9 +25,7 @@ urlpatterns = [
     path("setup/<family:family>", wizard.setup_step, name="setup_step"),
     path("setup/<family:family>/skip", wizard.setup_skip, name="setup_skip"),
     path("integrations", connections.integrations, name="integrations"),
-    path(
-        "integrations/<family:family>/new", connections.integration_new, name="integration_new"
-    ),
+    path("integrations/<family:family>/new", connections.integration_new, name="integration_new"),
     path(
         "integrations/<family:family>/options",
         options.integration_options,

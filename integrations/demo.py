@@ -1,0 +1,38 @@
+"""What connects the demo's provider sandbox, for those who do not want to type it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+
+from delivr.problems import camel
+from integrations.forms import model_of
+from integrations.providers.registry import fields_of
+from sandbox import accounts
+
+
+def is_offered() -> bool:
+    return bool(settings.SANDBOX_URL)
+
+
+def sandbox_values(kind: str, *, platform: str = "") -> dict[str, Any]:
+    """The form's initial values for a kind, the sandbox's made-up secrets among them.
+
+    Of several entries of one kind (jobs), the one that names the platform is taken.
+    """
+    state = accounts.load(settings.DELIVR_DATA_DIR / "sandbox")
+    found = state.as_dict(settings.SANDBOX_URL)[model_of(kind).family]
+    entries = [e for e in (found if isinstance(found, list) else [found]) if kind in e.values()]
+    entry = next((e for e in entries if _names(e, platform)), entries[0])
+    return {field.name: _text(entry.get(camel(field.name), "")) for field in fields_of(kind)}
+
+
+def _names(entry: Mapping[str, Any], platform: str) -> bool:
+    return platform.lower() in " ".join(str(value) for value in entry.values()).lower()
+
+
+def _text(value: Any) -> Any:
+    return json.dumps(value, indent=2) if isinstance(value, dict) else value

@@ -1,0 +1,182 @@
+"""All connections of a workspace, and the page of each."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from delivr.problems import Problem
+from delivr.tenants.decorators import tenant_required
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import Role
+from integrations import demo, operations
+from integrations.forms import ConnectionForm, kinds_of
+from integrations.models import Connection, PipelineIntegration
+from integrations.providers.registry import fields_of
+from integrations.serializers import webhook_url
+from integrations.setup import STEP, STEPS
+from integrations.views import shared
+from integrations.views.once import Repeated, new_token
+from integrations.views.throttle import throttle
+from integrations.views.webhook_secret import answer_again, show_secret
+
+VERIFICATIONS_A_MINUTE = 20
+LAST_DELIVERIES = 10
+
+
+@tenant_required()
+def integrations(request: TenantRequest) -> HttpResponse:
+    """Every family with its connections, and what may be added to it."""
+    families = [
+        {
+            "step": step,
+            "kinds": kinds_of(step.model),
+            "connections": list(shared.rows_of(step.key, request.tenant)),
+        }
+        for step in STEPS
+    ]
+    return render(request, "integrations/list.html", {"families": families})
+
+
+@tenant_required(role=Role.ADMIN)
+@never_cache
+def integration_new(request: TenantRequest, family: str) -> HttpResponse:
+    kind = shared.chosen_kind(family, request.POST.get("kind") or request.GET.get("kind"))
+    if request.method != "POST":
+        return _form_page(request, shared.open_form(request, kind))
+    form = shared.sent_form(request, kind)
+    try:
+        connection = shared.save(request, form)
+    except Repeated as repeated:
+        return answer_again(request, repeated, default=reverse("integrations"))
+    if connection is None:
+        return _form_page(request, form)
+    shared.tell(request, connection)
+    page = page_of(connection)
+    if isinstance(connection, PipelineIntegration):
+        return show_secret(request, connection, continue_url=page, is_new=True)
+    return redirect(page)
+
+
+def _form_page(request: TenantRequest, form: ConnectionForm) -> HttpResponse:
+    family = form.model.family
+    context = {
+        "step": STEP[family],
+        "kinds": kinds_of(form.model),
+        **form_context(form),
+    }
+    return render(request, "integrations/new.html", context)
+
+
+def form_context(form: ConnectionForm) -> dict[str, Any]:
+    """What templates/integrations/form.html needs."""
+    return {
+        "form": form,
+        "kind_label": dict(kinds_of(form.model))[form.kind],
+        "help_templates": [
+            f"integrations/help/{form.kind.lower()}.html",
+            "integrations/help/none.html",
+        ],
+        "sandbox_query": _sandbox_query(form) if demo.is_offered() else "",
+    }
+
+
+def _sandbox_query(form: ConnectionForm) -> str:
+    """The same form again, filled in."""
+    same = {"edit": form.connection.pk} if form.connection else {"kind": form.kind}
+    return "?" + urlencode({**same, "sandbox": 1})
+
+
+@tenant_required(write=Role.ADMIN)
+@never_cache
+def integration(request: TenantRequest, family: str, connection_id: str) -> HttpResponse:
+    """One connection: what it is, how its verification went, its form."""
+    connection = shared.find(request, family, connection_id)
+    if request.method != "POST":
+        form = shared.open_form(request, connection.kind, connection)
+        return _page(request, connection, form)
+    form = shared.sent_form(request, connection.kind, connection)
+    saved = shared.save(request, form)
+    if saved is None:
+        return _page(request, shared.find(request, family, connection_id), form)
+    shared.tell(request, saved)
+    return redirect(page_of(saved))
+
+
+def _page(request: TenantRequest, connection: Connection, form: ConnectionForm) -> HttpResponse:
+    context = {
+        "connection": connection,
+        "step": STEP[connection.family],
+        "details": details(connection),
+        **form_context(form),
+    }
+    if isinstance(connection, PipelineIntegration):
+        context |= _webhook_context(connection)
+    return render(request, "integrations/detail.html", context)
+
+
+def _webhook_context(pipeline: PipelineIntegration) -> dict[str, Any]:
+    deliveries = pipeline.deliveries.defer("body")[:LAST_DELIVERIES]
+    return {
+        "webhook_url": webhook_url(pipeline),
+        "rotate_token": new_token(),
+        "deliveries": list(deliveries),
+    }
+
+
+def details(connection: Connection) -> list[tuple[str, str]]:
+    """Names and values of a connection's fields; of a secret only whether there is one."""
+    shown: list[tuple[str, str]] = []
+    if isinstance(connection, PipelineIntegration):
+        shown = [(_("Builds for"), str(connection.target)), (_("Builds from"), str(connection.scm))]
+    for field in fields_of(connection.kind):
+        value = getattr(connection, field.name)
+        if field.secret:
+            value = _("stored") if value else _("not stored")
+        shown.append((str(field.label), _in_words(value)))
+    return shown
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        value = [f"{name}={text}" for name, text in value.items()]
+    return ", ".join(value) if isinstance(value, list) else str(value)
+
+
+def page_of(connection: Connection) -> str:
+    return reverse("integration", args=[connection.family, connection.pk])
+
+
+@tenant_required(role=Role.ADMIN)
+@require_POST
+def integration_verify(request: TenantRequest, family: str, connection_id: str) -> HttpResponse:
+    connection = shared.find(request, family, connection_id)
+    try:
+        throttle(request, "verify", limit=VERIFICATIONS_A_MINUTE)
+        shared.tell(request, operations.verify(connection, actor=request.user))
+    except Problem as problem:
+        messages.error(request, problem.detail)
+    return redirect(shared.way_back(request, page_of(connection)))
+
+
+@tenant_required(role=Role.ADMIN)
+@require_POST
+def integration_disconnect(request: TenantRequest, family: str, connection_id: str) -> HttpResponse:
+    """Disconnect, or say what still needs the connection."""
+    connection = shared.find(request, family, connection_id)
+    try:
+        operations.disconnect(connection, actor=request.user)
+    except ValidationError as error:
+        messages.error(request, _("Not disconnected. %s") % " ".join(error.messages))
+        return redirect(shared.way_back(request, page_of(connection)))
+    messages.success(request, _("%(name)s is disconnected.") % {"name": connection})
+    return redirect(shared.way_back(request, reverse("integrations")))

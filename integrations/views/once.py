@@ -1,0 +1,70 @@
+"""One form, one act: a form that arrives again (a reload, a double click) does nothing anew.
+
+Each form carries a random token. Whoever inserts its row first acts; the row is that of an
+Idempotency-Key of the API; its fingerprint is the id of what was made.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from django.utils import timezone
+
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import IdempotentRequest
+from integrations.models import Connection
+
+C = TypeVar("C", bound=Connection)
+FIELD = "form_token"
+SHOW_AGAIN = timedelta(minutes=10)  # for how long a reload shows the answer once more
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
+
+
+class Repeated(Exception):
+    """This form was sent before. `connection_id` is what it made (empty while that is under
+    way); `is_fresh` where that was a moment ago."""
+
+    def __init__(self, row: IdempotentRequest) -> None:
+        super().__init__(row.key)
+        self.connection_id = row.fingerprint
+        self.is_fresh = timezone.now() - row.created_at < SHOW_AGAIN
+
+
+def new_token() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def once(request: TenantRequest, work: Callable[[], C | None]) -> C | None:
+    """Do `work`, which returns what it made, or None where it made nothing and may be tried again.
+
+    Raises Repeated. A form without a token is not recognised, and just works.
+    """
+    token = request.POST.get(FIELD, "")
+    if not _TOKEN.fullmatch(token):
+        return work()
+    row = _claim(request, f"form:{request.user.pk}:{request.path}:{token}")
+    try:
+        made = work()
+    except Exception:
+        row.delete()
+        raise
+    if made is None:
+        row.delete()
+        return None
+    row.status, row.fingerprint = 201, made.pk
+    row.save()
+    return made
+
+
+def _claim(request: TenantRequest, key: str) -> IdempotentRequest:
+    row, is_first = IdempotentRequest.objects.get_or_create(
+        tenant=request.tenant, key=key, defaults={"fingerprint": ""}
+    )
+    if not is_first:
+        raise Repeated(row)
+    found: IdempotentRequest = row
+    return found

@@ -1,0 +1,75 @@
+"""What a field's picker offers, asked of the provider with what the form holds so far."""
+
+from __future__ import annotations
+
+import itertools
+
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpResponse, JsonResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from delivr.failures import ProviderError
+from delivr.problems import Problem, problem_response
+from delivr.tenants.decorators import tenant_required
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import Role
+from integrations import operations
+from integrations.forms import ConnectionForm
+from integrations.providers.registry import fields_of
+from integrations.views.shared import chosen_kind, named_connection, sent_form
+from integrations.views.throttle import throttle
+
+A_MINUTE = 30
+
+
+@tenant_required(role=Role.ADMIN)
+@require_POST
+def integration_options(request: TenantRequest, family: str) -> HttpResponse:
+    """`{"options": [{"value", "label"}]}`, or a problem whose `detail` is for a person."""
+    try:
+        throttle(request, "options", limit=A_MINUTE)
+        return JsonResponse({"options": _options(request, family)})
+    except Http404:
+        return problem_response(request, Problem(404, "not_found", _("There is no such thing.")))
+    except Problem as problem:
+        return problem_response(request, problem)
+
+
+def _options(request: TenantRequest, family: str) -> list[dict[str, str]]:
+    connection = named_connection(request, family, "connection")
+    kind = connection.kind if connection else chosen_kind(family, request.POST.get("kind"))
+    form = sent_form(request, kind, connection)
+    name = request.GET.get("field", "")
+    _ask_for_what_comes_before(name, form)
+    try:
+        draft = operations.draft(
+            form.model, tenant=request.tenant, kind=kind, values=form.values(), stored=connection
+        )
+        return operations.options(draft, field=name)
+    except ValidationError as error:
+        raise Problem(400, "invalid", _in_one_line(form, error)) from None
+    except ProviderError as error:
+        words = " ".join(filter(None, [error.message, error.hint]))
+        raise Problem(422, error.code, words) from None
+
+
+def _ask_for_what_comes_before(name: str, form: ConnectionForm) -> None:
+    """A form asks for address and credentials first, and for what they open after that."""
+    before = itertools.takewhile(lambda field: field.name != name, fields_of(form.kind))
+    values, stored = form.values(), form.connection
+    missing = [
+        str(field.label)
+        for field in before
+        if field.required and not (values.get(field.name) or getattr(stored, field.name, None))
+    ]
+    if missing:
+        words = _("Fill this in first: %(fields)s.") % {"fields": ", ".join(missing)}
+        raise Problem(400, "incomplete", words)
+
+
+def _in_one_line(form: ConnectionForm, error: ValidationError) -> str:
+    return " ".join(
+        f"{form.fields[name].label}: {' '.join(messages)}"
+        for name, messages in error.message_dict.items()
+    )

@@ -1,0 +1,143 @@
+"""What the pages of connections share: find one, fill a form, send a form, say what came of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import Role, Tenant
+from integrations import demo, operations
+from integrations.forms import ConnectionForm, kinds_of
+from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
+from integrations.views.once import new_token, once
+
+
+def rows_of(family: str, tenant: Tenant) -> Any:
+    """The connections of one family, with what their cards and pages name."""
+    rows = FAMILIES[family].objects.for_tenant(tenant)
+    if FAMILIES[family] is PipelineIntegration:
+        rows = rows.select_related("scm", "target")
+    return rows
+
+
+def find(request: TenantRequest, family: str, connection_id: str) -> Connection:
+    """The workspace's own connection. Raises Http404, for a stranger's just the same."""
+    rows = rows_of(family, request.tenant)
+    found: Connection | None = None
+    if "\x00" not in connection_id:
+        found = rows.filter(pk=connection_id).first()
+    if found is None:
+        raise Http404
+    return found
+
+
+def chosen_kind(family: str, wanted: str | None) -> str:
+    """The kind that was asked for, or the family's first. Raises Http404 for an unknown one."""
+    kinds = [kind for kind, _words in kinds_of(FAMILIES[family])]
+    if wanted and wanted not in kinds:
+        raise Http404
+    return wanted or kinds[0]
+
+
+def named_connection(request: TenantRequest, family: str, name: str) -> Connection | None:
+    """The connection whose id the form carries under `name`. Raises Http404."""
+    wanted = request.POST.get(name) or ""
+    return find(request, family, wanted) if wanted else None
+
+
+# --- Forms ----------------------------------------------------------------------------------------
+
+
+def open_form(
+    request: TenantRequest, kind: str, connection: Connection | None = None
+) -> ConnectionForm:
+    """A form to fill in; `?sandbox=1` fills in the demo's values, made-up secrets and all."""
+    is_demo = demo.is_offered() and "sandbox" in request.GET and request.role.covers(Role.ADMIN)
+    initial = {} if connection else _suggested(request.tenant, kind)
+    if is_demo:
+        initial |= demo.sandbox_values(kind, platform=_platform(request, initial, connection))
+    return ConnectionForm(
+        tenant=request.tenant,
+        kind=kind,
+        connection=connection,
+        initial=initial,
+        show_secrets=is_demo,
+        token=new_token(),
+    )
+
+
+def _suggested(tenant: Tenant, kind: str) -> dict[str, Any]:
+    """For a new pipeline, the first target that none builds for yet."""
+    if kind not in dict(kinds_of(PipelineIntegration)):
+        return {}
+    lonely = next(iter(targets_without_pipeline(tenant)), None)
+    return {"target": lonely.pk} if lonely else {}
+
+
+def targets_without_pipeline(tenant: Tenant) -> list[TargetIntegration]:
+    served = PipelineIntegration.objects.for_tenant(tenant).values("target")
+    return list(TargetIntegration.objects.for_tenant(tenant).exclude(pk__in=served))
+
+
+def _platform(
+    request: TenantRequest, initial: dict[str, Any], connection: Connection | None
+) -> str:
+    if isinstance(connection, PipelineIntegration):
+        return str(connection.platform)
+    targets = TargetIntegration.objects.for_tenant(request.tenant)
+    target = targets.filter(pk=initial.get("target", "")).first() if initial else None
+    return str(target.platform) if target else ""
+
+
+def sent_form(
+    request: TenantRequest, kind: str, connection: Connection | None = None
+) -> ConnectionForm:
+    return ConnectionForm(
+        request.POST, tenant=request.tenant, kind=kind, connection=connection, token=new_token()
+    )
+
+
+def save(request: TenantRequest, form: ConnectionForm) -> Connection | None:
+    """Connect or edit what the form says, then verify it (network, up to about 20 s).
+
+    None where the form shows what is wrong. Raises Repeated where it was sent before.
+    """
+    if form.connection is not None:
+        done = form.submit(partial(operations.edit, form.connection, actor=request.user))
+    else:
+        done = once(request, partial(_connect, request, form))
+    return operations.verify(done, actor=request.user) if done else None
+
+
+def _connect(request: TenantRequest, form: ConnectionForm) -> Connection | None:
+    operation = partial(
+        operations.connect, form.model, tenant=request.tenant, actor=request.user, kind=form.kind
+    )
+    return form.submit(operation)
+
+
+# --- Answers --------------------------------------------------------------------------------------
+
+
+def tell(request: TenantRequest, connection: Connection) -> None:
+    """Say at the top of the next page how the verification ended."""
+    words = {"name": str(connection)}
+    if not connection.is_valid:
+        messages.error(request, _("%(name)s is saved, but a check failed.") % words)
+    elif connection.warnings:
+        messages.warning(request, _("%(name)s works. Read its warning, though.") % words)
+    else:
+        messages.success(request, _("%(name)s is connected and works.") % words)
+
+
+def way_back(request: TenantRequest, default: str) -> str:
+    """Where the form's `next` leads, on this site only."""
+    wanted = request.POST.get("next", "")
+    is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return wanted if is_ours else default

@@ -1,0 +1,80 @@
+"""The page that shows a pipeline's webhook secret, this once, and what to do with it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import cast
+from urllib.parse import urlsplit
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from delivr.tenants.decorators import tenant_required
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import Role
+from integrations import operations
+from integrations.models import PipelineIntegration
+from integrations.serializers import webhook_url
+from integrations.views.once import Repeated, once
+from integrations.views.shared import find
+
+
+def show_secret(
+    request: TenantRequest, pipeline: PipelineIntegration, *, continue_url: str, is_new: bool
+) -> HttpResponse:
+    """The answer to the POST that made the secret: it is in no URL, session or cache."""
+    url, secret = webhook_url(pipeline), pipeline.webhook_secret.reveal()
+    jenkinsfile = render_to_string("integrations/jenkinsfile.txt", {"webhook_url": url})
+    context = {
+        "pipeline": pipeline,
+        "webhook_url": url,
+        "secret": secret,
+        "url_with_secret": with_credentials(url, secret),
+        "jenkinsfile": jenkinsfile,
+        "continue_url": continue_url,
+        "is_new": is_new,
+    }
+    return render(request, "integrations/webhook_secret.html", context)
+
+
+def with_credentials(url: str, secret: str) -> str:
+    """The URL with Basic credentials inside, for senders that take nothing but a URL.
+
+    Not percent-encoded: Jenkins' Notification plugin sends the part before the @ as it stands.
+    https://github.com/jenkinsci/notification-plugin (Protocol.java)
+    """
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"delivr:{secret}@{parts.netloc}").geturl()
+
+
+def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) -> HttpResponse:
+    """A form that was sent before: show its secret once more to whoever reloads the page at once,
+    and lead everybody else on."""
+    found = None
+    if PipelineIntegration.owns(repeated.connection_id):
+        found = find(request, "pipelines", repeated.connection_id)
+    if repeated.is_fresh and isinstance(found, PipelineIntegration):
+        return show_secret(request, found, continue_url=default, is_new=True)
+    messages.info(request, _("This was already done: nothing was done twice."))
+    return redirect(default)
+
+
+@tenant_required(role=Role.ADMIN)
+@never_cache
+@require_POST
+def rotate_secret(request: TenantRequest, connection_id: str) -> HttpResponse:
+    """Make a new secret and show it; the old one works for a day more."""
+    pipeline = cast(PipelineIntegration, find(request, "pipelines", connection_id))
+    page = reverse("integration", args=["pipelines", pipeline.pk])
+    try:
+        once(request, partial(operations.rotate_webhook_secret, pipeline, actor=request.user))
+    except Repeated as repeated:
+        return answer_again(request, repeated, default=page)
+    pipeline.refresh_from_db()
+    return show_secret(request, pipeline, continue_url=page, is_new=False)

@@ -1,0 +1,133 @@
+"""The setup: five steps, each one family, in an order that the rows themselves tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from delivr.tenants.decorators import tenant_required
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import Role
+from delivr.tenants.operations import skip_step
+from integrations.forms import ConnectionForm, kinds_of
+from integrations.models import Connection, PipelineIntegration
+from integrations.setup import STEP, StepState, current, progress
+from integrations.views import shared
+from integrations.views.connections import form_context
+from integrations.views.once import Repeated
+from integrations.views.webhook_secret import answer_again, show_secret
+
+
+def here(family: str) -> str:
+    return reverse("setup_step", args=[family])
+
+
+@tenant_required()
+def setup(request: TenantRequest) -> HttpResponse:
+    """To the step that waits for somebody."""
+    return redirect(_waiting(progress(request.tenant)))
+
+
+def _waiting(steps: Sequence[StepState]) -> str:
+    step = current(steps)
+    return here(step.key) if step else reverse("setup_done")
+
+
+@tenant_required()
+def setup_done(request: TenantRequest) -> HttpResponse:
+    """What is connected now, and where to go from here."""
+    steps = progress(request.tenant)
+    if current(steps) is not None:
+        return redirect(_waiting(steps))
+    families = [(s, list(shared.rows_of(s.key, request.tenant))) for s in steps]
+    return render(request, "setup/done.html", {"steps": steps, "families": families})
+
+
+@tenant_required(write=Role.ADMIN)
+@never_cache
+def setup_step(request: TenantRequest, family: str) -> HttpResponse:
+    """GET shows what the family has and a form; POST connects or edits one, and verifies it."""
+    steps = progress(request.tenant)
+    state = next(s for s in steps if s.key == family)
+    if not state.is_open:
+        return redirect(_waiting(steps))
+    if request.method == "POST":
+        return _send(request, steps, state)
+    connections = list(shared.rows_of(family, request.tenant))
+    return _show(request, steps, state, connections, _form(request, family, connections))
+
+
+def _form(
+    request: TenantRequest, family: str, connections: Sequence[Connection]
+) -> ConnectionForm | None:
+    """The form that helps now: what was asked for, else what fails, else a first connection."""
+    if not request.role.covers(Role.ADMIN):
+        return None
+    if wanted := request.GET.get("edit"):
+        return _edit_form(request, [c for c in connections if c.pk == wanted])
+    if "kind" not in request.GET and connections:
+        failing = [c for c in connections if not c.is_valid]
+        return _edit_form(request, failing) if failing else None
+    return shared.open_form(request, shared.chosen_kind(family, request.GET.get("kind")))
+
+
+def _edit_form(request: TenantRequest, candidates: Sequence[Connection]) -> ConnectionForm:
+    if not candidates:
+        raise Http404
+    return shared.open_form(request, candidates[0].kind, candidates[0])
+
+
+def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) -> HttpResponse:
+    edited = shared.named_connection(request, state.key, "connection")
+    kind = edited.kind if edited else shared.chosen_kind(state.key, request.POST.get("kind"))
+    form = shared.sent_form(request, kind, edited)
+    try:
+        connection = shared.save(request, form)
+    except Repeated as repeated:
+        return answer_again(request, repeated, default=here(state.key))
+    if connection is None:
+        connections = list(shared.rows_of(state.key, request.tenant))
+        return _show(request, steps, state, connections, form)
+    shared.tell(request, connection)
+    if isinstance(connection, PipelineIntegration) and edited is None:
+        return show_secret(request, connection, continue_url=here(state.key), is_new=True)
+    return redirect(here(state.key))
+
+
+def _show(
+    request: TenantRequest,
+    steps: Sequence[StepState],
+    state: StepState,
+    connections: Sequence[Connection],
+    form: ConnectionForm | None,
+) -> HttpResponse:
+    place = list(steps).index(state)
+    context: dict[str, Any] = {
+        "steps": steps,
+        "state": state,
+        "step": state.step,
+        "number": place + 1,
+        "connections": connections,
+        "kinds": kinds_of(state.step.model),
+        "continue_url": steps[place + 1].url if place + 1 < len(steps) else reverse("setup_done"),
+        **(form_context(form) if form else {}),
+    }
+    if state.step.model is PipelineIntegration:
+        context["lonely_targets"] = shared.targets_without_pipeline(request.tenant)
+    return render(request, "setup/step.html", context)
+
+
+@tenant_required(role=Role.ADMIN)
+@require_POST
+def setup_skip(request: TenantRequest, family: str) -> HttpResponse:
+    """Leave an optional step out for now; it can be opened again at any time."""
+    if not STEP[family].optional:
+        raise Http404
+    skip_step(tenant=request.tenant, step=family)
+    return redirect("setup")
