@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from rest_framework.test import APIClient
 
+from builds.models import Build
+from delivr.effects.models import Effect, EffectState
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tenants.models import Role
 
@@ -146,8 +149,14 @@ def settle(api: APIClient, release_id: str, arrived: Any, seconds: float = 40) -
     """Sweep until the release is where it should be; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
+        hurry()
         sweep_until_idle(limit=3)
         if arrived(api.get(f"/api/v1/releases/{release_id}").json()):
             return
-        time.sleep(0.2)
     pytest.fail(f"never arrived: {api.get(f'/api/v1/releases/{release_id}').json()}")
+
+
+def hurry() -> None:
+    """Let what waits for its time be due now."""
+    Build.objects.filter(poll_at__isnull=False).update(poll_at=timezone.now())
+    Effect.objects.filter(state=EffectState.PENDING).update(next_at=timezone.now(), rung_at=None)
