@@ -11,13 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import fernet_fields
-from cryptography.fernet import InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models.expressions import Case, Value
 from django.db.models.functions import Cast
 from django.db.models.query_utils import DeferredAttribute
 from django.forms import CharField, Field, PasswordInput
+from django.utils.functional import cached_property
 
 MASK = "********"
 _SEPARATOR = "\x00"
@@ -82,15 +83,28 @@ class Secret:
         return Secret(field=self._field, ciphertext=ciphertext, binding=self._binding)
 
     def bound(self, binding: str) -> Secret:
-        if self._ciphertext is None or self._binding == binding:
+        """This secret as that of one row: nothing else may open it."""
+        if self._binding == binding:
             return self
-        return Secret(field=self._field, ciphertext=self._ciphertext, binding=binding)
+        return Secret(
+            field=self._field,
+            ciphertext=self._ciphertext,
+            plaintext=self._plaintext,
+            binding=binding,
+        )
+
+    @property
+    def is_new(self) -> bool:
+        """Assigned, and not encrypted yet."""
+        return self._ciphertext is None
 
     @property
     def ciphertext(self) -> bytes:
-        if self._ciphertext is None:
+        if self._ciphertext is not None:
+            return self._ciphertext
+        if not self._binding:
             raise FieldError("A secret is encrypted when its row is saved, not before.")
-        return self._ciphertext
+        return self.sealed(self._binding).ciphertext
 
     def __bool__(self) -> bool:
         return self._ciphertext is not None or bool(self._plaintext)
@@ -111,9 +125,9 @@ class SecretAttribute(DeferredAttribute):
         if instance is None:
             return self
         value = super().__get__(instance, cls)
-        if isinstance(value, Secret):
-            return value.bound(binding_of(instance, self.field.attname))
-        return value
+        if not isinstance(value, Secret) or (value.is_new and instance._state.adding):
+            return value  # a new row has nothing yet that a secret could be bound to
+        return value.bound(binding_of(instance, self.field.attname))
 
     def __set__(self, instance: Any, value: Any) -> None:
         if isinstance(value, str):
@@ -132,6 +146,11 @@ class SecretTextField(fernet_fields.EncryptedTextField):  # type: ignore[misc] #
     """Encrypted text on a model with a tenant. Assign a `str`; read a `Secret` (or None)."""
 
     descriptor_class = SecretAttribute
+
+    @cached_property
+    def fernet(self) -> MultiFernet:
+        """All keys, also where there is only one: a plain Fernet cannot rotate."""
+        return MultiFernet([Fernet(key) for key in self.fernet_keys])
 
     if TYPE_CHECKING:  # read a Secret or None, assign text
 
