@@ -38,6 +38,7 @@ class Delivery:
     body: bytes
     headers: dict[str, str]
     facts: dict[str, Any]
+    life: int  # which life of the world it belongs to
 
 
 def is_loopback(url: str) -> bool:
@@ -128,6 +129,7 @@ class Sender:
         self._world = world
         self._waiting: queue.Queue[Delivery | None] = queue.Queue()
         self._thread: threading.Thread | None = None
+        self._life = 0
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="sandbox-webhooks", daemon=True)
@@ -138,6 +140,10 @@ class Sender:
         self._waiting.put(None)
         if self._thread:
             self._thread.join(timeout=2 * TIMEOUT)
+
+    def forget(self) -> None:
+        """A new life begins: what waits is not sent, what is under way is not written down."""
+        self._life += 1
 
     def build_started(self, job: Job, build: Build) -> None:
         self._report(job, build, "RUNNING", ("QUEUED", "STARTED"))
@@ -171,19 +177,18 @@ class Sender:
     ) -> None:
         facts |= {"job": job.full_name, "number": build.number, "style": job.webhook.style}
         headers = {"Content-Type": "application/json", **headers}
-        self._waiting.put(Delivery(job.webhook.url, body, headers, facts))
+        self._waiting.put(Delivery(job.webhook.url, body, headers, facts, self._life))
 
     def _run(self) -> None:
         while (delivery := self._waiting.get()) is not None:
-            answer = self._send(delivery)
-            with self._world.lock:
-                self._world.record(
-                    "webhook.sent",
-                    "jenkins",
-                    url=_bare(delivery.url),
-                    answer=answer,
-                    **delivery.facts,
-                )
+            if delivery.life == self._life:
+                self._record(delivery, self._send(delivery))
+
+    def _record(self, delivery: Delivery, answer: int | str) -> None:
+        with self._world.lock:
+            if delivery.life == self._life:
+                facts = {"url": _bare(delivery.url), "answer": answer, **delivery.facts}
+                self._world.record("webhook.sent", "jenkins", **facts)
 
     @staticmethod
     def _send(delivery: Delivery) -> int | str:

@@ -85,6 +85,7 @@ class World:
         """Back to the first day. The accounts stay."""
         with self.lock:
             self.faults.clear()
+            self.sender.forget()
             self._begin()
             self.touch()
 

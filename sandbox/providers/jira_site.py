@@ -1,0 +1,248 @@
+"""Jira's site: who asks, which projects there are, and what a new issue needs.
+
+https://developer.atlassian.com/cloud/jira/platform/rest/v3/
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from flask import Blueprint, Response, abort, g, jsonify, request
+
+from sandbox import accounts
+from sandbox.context import own_url, world
+from sandbox.providers.jira_fields import metadata
+from sandbox.tickets import IssueType, Project, Tickets
+
+blueprint = Blueprint("jira", __name__, url_prefix="/jira")
+API = "/rest/api/<any('2', '3', 'latest'):version>"
+ACCOUNT_ID = "5a4db0c5:00000000-0000-4000-8000-000000000001"
+CLOUD_ID = "5a4db0c5-0000-4000-8000-00000000c10d"
+CAPTCHA_HEADER = "X-Seraph-LoginReason"
+
+
+def refuse(status: int, *messages: str, errors: dict[str, str] | None = None) -> NoReturn:
+    answer = jsonify({"errorMessages": list(messages), "errors": errors or {}})
+    answer.status_code = status
+    abort(answer)
+
+
+@blueprint.before_request
+def authenticate() -> None:
+    """Wrong credentials make a stranger, not an error: public pages answer strangers with 200."""
+    credentials = request.authorization
+    g.signed_in = bool(
+        credentials
+        and credentials.type == "basic"
+        and (credentials.username or "").lower() == accounts.JIRA_EMAIL
+        and hmac.compare_digest(
+            (credentials.password or "").encode(), accounts.JIRA_API_TOKEN.encode()
+        )
+    )
+    g.failed = bool(request.headers.get("Authorization")) and not g.signed_in
+
+
+@blueprint.after_request
+def headers(response: Response) -> Response:
+    response.headers["X-AREQUESTID"] = "5a4db0c5"
+    if g.get("failed"):
+        response.headers[CAPTCHA_HEADER] = "AUTHENTICATED_FAILED"
+    elif g.get("signed_in"):
+        response.headers["X-AACCOUNTID"] = ACCOUNT_ID.replace(":", "%3A")
+    return response
+
+
+def require_person() -> None:
+    if not g.signed_in:
+        text = "Client must be authenticated to access this resource."
+        abort(Response(text, 401, content_type="text/plain;charset=UTF-8"))
+
+
+def tickets() -> Tickets:
+    return world().jira
+
+
+def site() -> str:
+    return own_url("jira")
+
+
+def json_body() -> dict[str, Any]:
+    if request.mimetype != "application/json":
+        abort(Response(status=415))
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        refuse(400, "There was an error parsing JSON. Check that your request body is valid.")
+    return body
+
+
+# Site and person
+
+
+@blueprint.get("/_edge/tenant_info")
+def tenant_info() -> Response:
+    return jsonify({"cloudId": CLOUD_ID})
+
+
+@blueprint.get(f"{API}/serverInfo")
+def server_info(version: str) -> Response:
+    return jsonify(
+        {
+            "baseUrl": site(),
+            "displayUrl": site(),
+            "version": "1001.0.0-SNAPSHOT",
+            "versionNumbers": [1001, 0, 0],
+            "deploymentType": "Cloud",
+            "buildNumber": 100290,
+            "buildDate": "2026-01-01T00:00:00.000+0000",
+            "serverTime": when(world().clock()),
+            "scmInfo": "5a4db0c5",
+            "serverTitle": "Jira",
+            "defaultLocale": {"locale": "en_US"},
+        }
+    )
+
+
+def when(moment: float) -> str:
+    text = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return f"{text[:-3]}+0000"
+
+
+@blueprint.get(f"{API}/myself")
+def myself(version: str) -> Response:
+    require_person()
+    return jsonify(
+        {
+            "self": f"{site()}/rest/api/{version}/user?accountId={ACCOUNT_ID}",
+            "accountId": ACCOUNT_ID,
+            "accountType": "atlassian",
+            "emailAddress": accounts.JIRA_EMAIL,
+            "displayName": "delivr",
+            "active": True,
+            "timeZone": "Etc/UTC",
+            "locale": "en_US",
+        }
+    )
+
+
+@blueprint.get(f"{API}/mypermissions")
+def my_permissions(version: str) -> Response:
+    asked = [name for name in request.args.get("permissions", "").split(",") if name]
+    if not asked:
+        refuse(400, "The 'permissions' query parameter is required.")
+    wanted = request.args.get("projectKey") or request.args.get("projectId")
+    project = _project(wanted) if wanted else None
+    return jsonify({"permissions": {name: _permission(name, project) for name in asked}})
+
+
+def _permission(name: str, project: Project | None) -> dict[str, Any]:
+    granted = project.permissions if project else frozenset({"BROWSE_PROJECTS", "CREATE_ISSUES"})
+    return {
+        "id": str(10 + len(name)),
+        "key": name,
+        "name": name.replace("_", " ").title(),
+        "type": "PROJECT",
+        "description": "",
+        "havePermission": g.signed_in and name in granted,
+    }
+
+
+@blueprint.get(f"{API}/field")
+def fields(version: str) -> Response:
+    names = ("summary", "description", "labels", "issuetype", "project", "status", "created")
+    return jsonify(
+        [{"id": n, "key": n, "name": n.title(), "custom": False, "clauseNames": [n]} for n in names]
+    )
+
+
+# Projects
+
+
+def _project(wanted: str) -> Project:
+    """404 stands for missing, for not permitted, and for a stranger's question."""
+    project = tickets().project(wanted) if g.signed_in else None
+    if project is None:
+        refuse(404, f"No project could be found with key '{wanted}'.")
+    return project
+
+
+def project_json(project: Project, version: str) -> dict[str, Any]:
+    return {
+        "self": f"{site()}/rest/api/{version}/project/{project.id}",
+        "id": project.id,
+        "key": project.key,
+        "name": project.name,
+        "projectTypeKey": "software",
+        "style": "next-gen" if project.team_managed else "classic",
+        "simplified": project.team_managed,
+        "isPrivate": False,
+        "archived": False,
+    }
+
+
+@blueprint.get(f"{API}/project/<wanted>")
+def project(version: str, wanted: str) -> Response:
+    found = _project(wanted)
+    types = [type_json(t, version) for t in found.issue_types]
+    return jsonify({**project_json(found, version), "description": "", "issueTypes": types})
+
+
+def type_json(issue_type: IssueType, version: str) -> dict[str, Any]:
+    return {
+        "self": f"{site()}/rest/api/{version}/issuetype/{issue_type.id}",
+        "id": issue_type.id,
+        "name": issue_type.name,
+        "description": "",
+        "subtask": issue_type.level < 0,
+        "hierarchyLevel": issue_type.level,
+    }
+
+
+@blueprint.get(f"{API}/project/search")
+def project_search(version: str) -> Response:
+    """Strangers get an empty list, not an error."""
+    query = request.args.get("query", "").lower()
+    found = [p for p in tickets().browsable() if query in f"{p.key} {p.name}".lower()]
+    shown = [project_json(p, version) for p in found] if g.signed_in else []
+    return jsonify(_page("values", shown, default=50))
+
+
+@blueprint.get(f"{API}/project")
+def projects(version: str) -> Response:
+    found = tickets().browsable() if g.signed_in else []
+    return jsonify([project_json(p, version) for p in found])
+
+
+def _page(name: str, items: list[Any], *, default: int) -> dict[str, Any]:
+    start = max(request.args.get("startAt", 0, type=int), 0)
+    size = min(max(request.args.get("maxResults", default, type=int), 1), 200)
+    end = start + size
+    page = {"startAt": start, "maxResults": size, "total": len(items), "isLast": end >= len(items)}
+    return {**page, name: items[start:end]}
+
+
+# What a new issue needs
+
+
+@blueprint.get(f"{API}/issue/createmeta/<wanted>/issuetypes")
+def create_types(version: str, wanted: str) -> Response:
+    found = _creatable(wanted)
+    types = [type_json(t, version) for t in found.issue_types]
+    return jsonify(_page("issueTypes", types, default=50))
+
+
+@blueprint.get(f"{API}/issue/createmeta/<wanted>/issuetypes/<type_id>")
+def create_fields(version: str, wanted: str, type_id: str) -> Response:
+    found = _creatable(wanted)
+    issue_type = found.issue_type({"id": type_id})
+    if issue_type is None:
+        refuse(404, "The issue type does not exist in this project.")
+    return jsonify(_page("fields", metadata(found, issue_type), default=50))
+
+
+def _creatable(wanted: str) -> Project:
+    found = _project(wanted)
+    if "CREATE_ISSUES" not in found.permissions:
+        refuse(404, f"No project could be found with key '{wanted}'.")
+    return found

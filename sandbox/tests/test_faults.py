@@ -1,0 +1,195 @@
+"""Each kind of fault, as a client feels it, and what really happened meanwhile."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import time
+
+import pytest
+import requests
+
+TRIGGER = "/job/ios-prod/buildWithParameters"
+
+
+def counts(sandbox):
+    """Requests that reached the trigger, and builds that came of them."""
+    asked = sandbox.world.requests.count("jenkins", "POST", "/job/*/buildWithParameters")
+    return asked, len(sandbox.world.ledger.of("build.queued"))
+
+
+def test_a_status_does_nothing(sandbox, jenkins):
+    sandbox.world.faults.add("status", provider="jenkins", status=503, retry_after=7, count=1)
+    answer = jenkins.post(TRIGGER)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert counts(sandbox) == (1, 0)
+    assert jenkins.post(TRIGGER).status_code == 201
+    assert counts(sandbox) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/github/user", "message"),
+        ("/jira/rest/api/3/myself", "errorMessages"),
+        ("/appstore/v1/apps", "errors"),
+        ("/google/token", "error"),
+    ],
+)
+def test_each_provider_words_its_trouble_its_own_way(sandbox, web, path, key):
+    sandbox.world.faults.add("status", status=429)
+    answer = web.get(path)
+    assert answer.status_code == 429
+    assert key in answer.json()
+    assert answer.headers["Retry-After"] == "1"
+
+
+def test_drop_before_cuts_and_does_nothing(sandbox, jenkins):
+    sandbox.world.faults.add("drop_before", method="POST", count=1)
+    with pytest.raises(requests.ConnectionError):
+        jenkins.post(TRIGGER)
+    assert counts(sandbox) == (1, 0)
+    assert sandbox.world.requests.select("jenkins")[-1]["status"] == 0
+
+
+def test_drop_after_does_it_and_loses_the_answer(sandbox, jenkins):
+    sandbox.world.faults.add("drop_after", method="POST", count=1)
+    with pytest.raises(requests.ConnectionError):
+        jenkins.post(TRIGGER, data={"DELIVR_BUILD_ID": "bld_1"})
+    assert counts(sandbox) == (1, 1)
+    entry = sandbox.world.requests.select("jenkins")[-1]
+    assert (entry["status"], entry["fault"]) == (0, "drop_after")
+
+
+def test_a_cut_connection_is_a_reset(sandbox):
+    sandbox.world.faults.add("drop_before")
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as connection:
+        connection.sendall(b"GET /github/user HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+
+
+def test_a_timeout_does_nothing(sandbox, jenkins):
+    sandbox.world.faults.add("timeout", method="POST", count=1)
+    with pytest.raises(requests.ReadTimeout):
+        jenkins.post(TRIGGER, timeout=0.3)
+    assert counts(sandbox) == (1, 0)
+
+
+def test_a_late_answer_is_a_build_all_the_same(sandbox, jenkins):
+    sandbox.world.faults.add("timeout_after", method="POST", count=1)
+    with pytest.raises(requests.ReadTimeout):
+        jenkins.post(TRIGGER, timeout=0.3)
+    assert counts(sandbox) == (1, 1)
+
+
+def test_a_timeout_ends_with_a_cut(sandbox, jenkins):
+    sandbox.world.faults.add("timeout", seconds=0.2)
+    with pytest.raises(requests.ConnectionError):
+        jenkins.get("/api/json")
+
+
+def test_others_are_served_while_one_hangs(sandbox, jenkins, web):
+    sandbox.world.faults.add("timeout", provider="jenkins")
+    hanging = http.client.HTTPConnection("127.0.0.1", sandbox.port)
+    hanging.request("GET", "/jenkins/api/json")
+    assert web.get("/jira/rest/api/3/serverInfo").status_code == 200
+    hanging.close()
+
+
+def test_a_login_page_comes_with_200(sandbox, jenkins):
+    sandbox.world.faults.add("html_200")
+    answer = jenkins.post(TRIGGER)
+    assert answer.status_code == 200
+    assert "<form" in answer.text
+    assert counts(sandbox) == (1, 0)
+
+
+def test_a_redirect_points_where_it_should_not(sandbox, jenkins):
+    sandbox.world.faults.add("redirect", location="http://127.0.0.1:9/steal")
+    answer = jenkins.get("/api/json")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "http://127.0.0.1:9/steal")
+
+
+def test_garbage_claims_to_be_json(sandbox, jenkins):
+    sandbox.world.faults.add("garbage")
+    answer = jenkins.get("/api/json")
+    assert answer.headers["Content-Type"] == "application/json"
+    with pytest.raises(ValueError, match=r"."):
+        answer.json()
+
+
+def test_an_oversized_body_is_really_that_long(sandbox, jenkins):
+    sandbox.world.faults.add("oversized", size=2_000_003)
+    answer = jenkins.get("/api/json")
+    assert len(answer.content) == 2_000_003
+    assert set(answer.json()) == {"padding"}
+
+
+def test_a_dripping_body_is_slow_but_whole(sandbox, jenkins):
+    whole = jenkins.get("/whoAmI/api/json").content
+    sandbox.world.faults.add("drip", seconds=0.002)
+    before = time.monotonic()
+    assert jenkins.get("/whoAmI/api/json").content == whole
+    assert time.monotonic() - before > 0.002 * len(whole)
+
+
+def test_dripping_headers_never_end(sandbox):
+    sandbox.world.faults.add("drip_headers", seconds=0.01)
+    with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as connection:
+        connection.sendall(b"GET /jenkins/api/json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        seen = b""
+        while seen.count(b"X-Drip-") < 5:
+            seen += connection.recv(100)
+    assert seen.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\n\r\n" not in seen
+
+
+def test_a_trigger_may_forget_its_location(sandbox, jenkins):
+    sandbox.world.faults.add("no_location", path=TRIGGER)
+    answer = jenkins.post(TRIGGER)
+    assert answer.status_code == 201
+    assert "Location" not in answer.headers
+    assert counts(sandbox) == (1, 1)
+
+
+# When a fault strikes
+
+
+def test_a_fault_strikes_only_where_it_was_aimed(sandbox, jenkins, web):
+    aim = {"provider": "jenkins", "method": "post", "path": "/job/ios-*/buildWithParameters"}
+    sandbox.world.faults.add("status", **aim)
+    assert jenkins.post("/job/android-prod/buildWithParameters").status_code == 201
+    assert jenkins.get(TRIGGER).status_code == 405
+    assert web.get("/jira/rest/api/3/serverInfo").status_code == 200
+    assert jenkins.post(TRIGGER).status_code == 500
+
+
+def test_a_fault_counts_and_skips(sandbox, jenkins):
+    fault = sandbox.world.faults.add("status", skip=1, count=2)
+    statuses = [jenkins.get("/api/json").status_code for _ in range(5)]
+    assert statuses == [200, 500, 500, 200, 200]
+    assert (fault.struck, fault.count) == (2, 0)
+
+
+def test_a_probability_is_roughly_kept(sandbox):
+    faults = sandbox.world.faults
+    faults.add("status", probability=0.3)
+    struck = sum(faults.strike("jenkins", "GET", "/") is not None for _ in range(1000))
+    assert 230 < struck < 370
+
+
+def test_faults_can_be_removed(sandbox, jenkins):
+    faults = sandbox.world.faults
+    first, _ = faults.add("status", status=500), faults.add("status", status=502)
+    faults.remove(first.id)
+    assert jenkins.get("/api/json").status_code == 502
+    faults.clear()
+    assert jenkins.get("/api/json").status_code == 200
+
+
+def test_an_unknown_kind_is_refused(sandbox):
+    with pytest.raises(ValueError, match="unknown fault kind"):
+        sandbox.world.faults.add("earthquake")
+    assert sandbox.world.faults.active() == []

@@ -1,0 +1,283 @@
+"""The jira library, unchanged, and plain requests against the Jira Cloud stand-in."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+from jira import JIRA, JIRAError
+
+from sandbox import accounts
+
+ISSUE = "/rest/api/3/issue"
+EPIC = {"project": {"key": "MOBILE"}, "issuetype": {"id": "10011"}, "summary": "Release 1.5.0"}
+
+
+@pytest.fixture
+def library(sandbox):
+    client = JIRA(
+        server=f"{sandbox.url}/jira",
+        basic_auth=(accounts.JIRA_EMAIL, accounts.JIRA_API_TOKEN),
+        max_retries=0,
+        timeout=5,
+    )
+    yield client
+    client.close()
+
+
+def create(jira, **fields):
+    return jira.post(ISSUE, json={"fields": {**EPIC, **fields}})
+
+
+# Who
+
+
+def test_the_library_takes_it_for_jira_cloud(library):
+    assert library._is_cloud
+    assert library.myself()["emailAddress"] == accounts.JIRA_EMAIL
+    assert library.project("MOBILE").name == "Mobile app"
+
+
+def test_a_wrong_token_shows_only_at_myself(sandbox, web):
+    """The trap: public pages answer a stranger with 200 and nothing."""
+    stranger = requests.Session()
+    stranger.auth = (accounts.JIRA_EMAIL, "wrong")
+    base = f"{sandbox.url}/jira/rest/api/3"
+    with stranger:
+        me = stranger.get(f"{base}/myself", timeout=5)
+        assert me.status_code == 401
+        assert me.text == "Client must be authenticated to access this resource."
+        assert me.headers["X-Seraph-LoginReason"] == "AUTHENTICATED_FAILED"
+        assert stranger.get(f"{base}/serverInfo", timeout=5).status_code == 200
+        search = stranger.get(f"{base}/project/search", timeout=5)
+        assert (search.status_code, search.json()["values"]) == (200, [])
+        assert stranger.get(f"{base}/project/MOBILE", timeout=5).status_code == 404
+        created = stranger.post(f"{base}/issue", json={"fields": EPIC}, timeout=5)
+        assert created.status_code == 401
+    assert not sandbox.world.jira.issues
+
+
+def test_permissions_are_told_per_project(jira):
+    query = "/rest/api/3/mypermissions?permissions=BROWSE_PROJECTS,CREATE_ISSUES&projectKey="
+    have = {
+        key: jira.get(f"{query}{key}").json()["permissions"]["CREATE_ISSUES"]["havePermission"]
+        for key in ("MOBILE", "READONLY")
+    }
+    assert have == {"MOBILE": True, "READONLY": False}
+    assert jira.get("/rest/api/3/mypermissions?projectKey=MOBILE").status_code == 400
+    assert jira.get(f"{query}NOTHING").status_code == 404
+
+
+# Projects
+
+
+@pytest.mark.parametrize(
+    ("key", "style", "epic"),
+    [
+        ("MOBILE", "next-gen", "10011"),
+        ("CLASSIC", "classic", "10000"),
+        ("INTL", "next-gen", "10041"),
+    ],
+)
+def test_the_epic_is_known_by_its_level(jira, key, style, epic):
+    project = jira.get(f"/rest/api/3/project/{key}").json()
+    assert project["style"] == style
+    assert [t["id"] for t in project["issueTypes"] if t["hierarchyLevel"] == 1] == [epic]
+
+
+@pytest.mark.parametrize("key", ["NOTHING", "HIDDEN"])
+def test_missing_and_forbidden_projects_look_the_same(jira, key):
+    answer = jira.get(f"/rest/api/3/project/{key}")
+    assert answer.status_code == 404
+    assert answer.json()["errorMessages"] == [f"No project could be found with key '{key}'."]
+
+
+def test_projects_are_searched_in_pages(jira):
+    page = jira.get("/rest/api/3/project/search?maxResults=2").json()
+    assert ([p["key"] for p in page["values"]], page["isLast"]) == (["MOBILE", "CLASSIC"], False)
+    rest = jira.get("/rest/api/3/project/search?startAt=2").json()
+    assert ([p["key"] for p in rest["values"]], rest["isLast"]) == (
+        ["READONLY", "INTL", "FLAT"],
+        True,
+    )
+
+
+def test_createmeta_tells_what_an_epic_needs(jira):
+    meta = "/rest/api/3/issue/createmeta"
+    types = jira.get(f"{meta}/CLASSIC/issuetypes").json()
+    assert [t["name"] for t in types["issueTypes"]] == ["Epic", "Story", "Sub-task"]
+    fields = jira.get(f"{meta}/CLASSIC/issuetypes/10000").json()["fields"]
+    (epic_name,) = [f for f in fields if f["schema"].get("custom", "").endswith("gh-epic-label")]
+    assert (epic_name["fieldId"], epic_name["required"]) == ("customfield_10011", True)
+    mobile = jira.get(f"{meta}/MOBILE/issuetypes/10011").json()["fields"]
+    assert "customfield_10011" not in {f["fieldId"] for f in mobile}
+    assert jira.get(f"{meta}/READONLY/issuetypes").status_code == 404
+
+
+# Issues
+
+
+def test_an_epic_is_made(sandbox, jira):
+    answer = create(jira, labels=["delivr-eff_1"])
+    assert answer.status_code == 201
+    assert answer.json()["key"] == "MOBILE-1"
+    assert answer.json()["self"] == f"{sandbox.url}/jira/rest/api/3/issue/10100"
+    (entry,) = sandbox.world.ledger.of("issue.created")
+    assert (entry["key"], entry["labels"]) == ("MOBILE-1", ["delivr-eff_1"])
+    assert "Release 1.5.0" in jira.get("/browse/MOBILE-1").text
+
+
+def test_the_library_makes_an_epic(sandbox, library):
+    issue = library.create_issue(fields={**EPIC, "labels": ["delivr-eff_2"]}, prefetch=False)
+    assert issue.permalink() == f"{sandbox.url}/jira/browse/MOBILE-1"
+    assert library.issue("MOBILE-1").fields.labels == ["delivr-eff_2"]
+
+
+def test_version_3_takes_documents_and_version_2_text(jira):
+    document = {"type": "doc", "version": 1, "content": []}
+    assert create(jira, description=document).status_code == 201
+    assert "Atlassian Document" in create(jira, description="text").json()["errors"]["description"]
+    fields = {**EPIC, "description": "text"}
+    assert jira.post("/rest/api/2/issue", json={"fields": fields}).status_code == 201
+    fields["description"] = document
+    answer = jira.post("/rest/api/2/issue", json={"fields": fields})
+    assert answer.json()["errors"] == {"description": "Operation value must be a string"}
+
+
+def test_all_that_is_wrong_is_said_at_once(sandbox, jira):
+    answer = create(
+        jira, summary="", labels=["two words"], priority={"id": "1"}, issuetype={"id": "9"}
+    )
+    assert answer.status_code == 400
+    assert set(answer.json()["errors"]) == {"summary", "labels", "priority", "issuetype"}
+    assert not sandbox.world.jira.issues
+
+
+@pytest.mark.parametrize("summary", ["two\nlines", "x" * 256, None])
+def test_unfit_summaries_are_refused(jira, summary):
+    assert set(create(jira, summary=summary).json()["errors"]) == {"summary"}
+
+
+def test_a_company_managed_epic_needs_its_name(jira):
+    classic = {"project": {"key": "CLASSIC"}, "issuetype": {"id": "10000"}}
+    answer = create(jira, **classic)
+    assert answer.json()["errors"] == {"customfield_10011": "Epic Name is required."}
+    assert create(jira, **classic, customfield_10011="Release 1.5.0").status_code == 201
+
+
+def test_a_team_managed_epic_has_no_such_field(jira):
+    errors = create(jira, customfield_10011="Release 1.5.0").json()["errors"]
+    assert errors["customfield_10011"].startswith("Field 'customfield_10011' cannot be set.")
+
+
+def test_without_permission_no_issue_is_made(sandbox, jira):
+    answer = create(jira, project={"key": "READONLY"}, issuetype={"id": "10000"})
+    assert answer.status_code == 403
+    assert create(jira, project={"key": "HIDDEN"}).json()["errors"]["project"]
+    assert not sandbox.world.jira.issues
+
+
+def test_unknown_keys_and_content_types_are_refused(jira):
+    assert jira.post(ISSUE, json={"fields": EPIC, "feilds": {}}).status_code == 400
+    assert jira.post(ISSUE, data="{}").status_code == 415
+    assert (
+        jira.post(ISSUE, data="{", headers={"Content-Type": "application/json"}).status_code == 400
+    )
+
+
+def test_properties_are_kept(jira):
+    property = {"key": "delivr.release", "value": {"id": "rel_1"}}
+    jira.post(ISSUE, json={"fields": EPIC, "properties": [property]})
+    assert jira.get(f"{ISSUE}/MOBILE-1/properties/delivr.release").json() == property
+    assert jira.get(f"{ISSUE}/MOBILE-1/properties/other").status_code == 404
+    assert jira("PUT", f"{ISSUE}/MOBILE-1/properties/other", json=[1]).status_code == 201
+    keys = jira.get(f"{ISSUE}/MOBILE-1/properties").json()["keys"]
+    assert [key["key"] for key in keys] == ["delivr.release", "other"]
+
+
+def test_an_issue_can_be_changed(sandbox, jira):
+    create(jira)
+    changed = jira("PUT", f"{ISSUE}/MOBILE-1", json={"fields": {"summary": "Release 1.5.1"}})
+    assert changed.status_code == 204
+    assert sandbox.world.jira.issues[0].summary == "Release 1.5.1"
+    assert jira("PUT", f"{ISSUE}/MOBILE-1", json={"fields": {"flavour": 1}}).status_code == 400
+
+
+def test_an_unknown_issue_is_not_found(library):
+    with pytest.raises(JIRAError) as caught:
+        library.issue("MOBILE-99")
+    assert caught.value.status_code == 404
+
+
+# Search
+
+
+def test_the_old_search_is_gone(jira):
+    for answer in (jira.get("/rest/api/3/search?jql=x"), jira.post("/rest/api/2/search", json={})):
+        assert answer.status_code == 410
+        assert "/rest/api/3/search/jql" in answer.json()["errorMessages"][0]
+
+
+def test_a_fresh_issue_is_found_only_later(sandbox, jira):
+    create(jira, labels=["delivr-eff_1"])
+    query = {"jql": 'labels = "delivr-eff_1"', "fields": ["key"]}
+    assert jira.post("/rest/api/3/search/jql", json=query).json() == {"issues": [], "isLast": True}
+    known = jira.post("/rest/api/3/search/jql", json={**query, "reconcileIssues": [10100]}).json()
+    assert [i["key"] for i in known["issues"]] == ["MOBILE-1"]
+    sandbox.world.advance(3)
+    found = jira.post("/rest/api/3/search/jql", json=query).json()
+    assert [i["key"] for i in found["issues"]] == ["MOBILE-1"]
+
+
+def test_the_lag_can_be_set(sandbox, jira):
+    sandbox.world.jira.search_lag = 0
+    create(jira, labels=["a"])
+    assert jira.get("/rest/api/3/search/jql", params={"jql": "labels = a"}).json()["issues"]
+
+
+def test_only_ids_are_shown_unless_asked(sandbox, jira):
+    create(jira)
+    sandbox.world.advance(3)
+    found = jira.get("/rest/api/3/search/jql", params={"jql": "project = MOBILE"}).json()
+    assert found["issues"] == [{"id": "10100"}]
+    query = {"jql": "project = MOBILE", "fields": "summary,labels"}
+    (issue,) = jira.get("/rest/api/3/search/jql", params=query).json()["issues"]
+    assert issue["fields"] == {"summary": "Release 1.5.0", "labels": []}
+
+
+def test_the_library_finds_by_project_and_label(sandbox, jira, library):
+    for label in ("delivr-1", "delivr-2"):
+        create(jira, labels=[label, "release"])
+    sandbox.world.advance(3)
+    jql = 'project = MOBILE AND labels = "delivr-2" ORDER BY created DESC'
+    assert [i.key for i in library.enhanced_search_issues(jql)] == ["MOBILE-2"]
+    both = library.enhanced_search_issues('labels in ("delivr-1", "delivr-2")', maxResults=False)
+    assert [i.key for i in both] == ["MOBILE-2", "MOBILE-1"]
+
+
+def test_results_come_in_pages(sandbox, jira):
+    for _ in range(3):
+        create(jira)
+    sandbox.world.advance(3)
+    query = {"jql": "project = MOBILE", "maxResults": 2}
+    first = jira.get("/rest/api/3/search/jql", params=query).json()
+    assert (len(first["issues"]), first["isLast"]) == (2, False)
+    query["nextPageToken"] = first["nextPageToken"]
+    second = jira.get("/rest/api/3/search/jql", params=query).json()
+    assert (len(second["issues"]), second["isLast"]) == (1, True)
+    assert "nextPageToken" not in second
+
+
+@pytest.mark.parametrize(
+    ("jql", "words"),
+    [
+        ("", "Unbounded"),
+        ("ORDER BY created", "Unbounded"),
+        ("project = NOTHING", "does not exist for the field 'project'"),
+        ("flavour = sweet", "Field 'flavour' does not exist"),
+        ("labels ~ x", "Error in the JQL Query"),
+    ],
+)
+def test_bad_questions_are_refused(jira, jql, words):
+    answer = jira.get("/rest/api/3/search/jql", params={"jql": jql})
+    assert answer.status_code == 400
+    assert words in answer.json()["errorMessages"][0]

@@ -1,0 +1,160 @@
+"""The pages for a person: what they show, and that nothing of it runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandbox import mrkdwn
+from sandbox.chat import Message
+
+PAGES = ["/", "/sandbox/board", "/settings", "/credentials"]
+
+
+@pytest.fixture
+def build(jenkins):
+    jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec&VERSION=1.5.0")
+
+
+def test_an_empty_board_says_what_comes_next(web):
+    text = web.get("/").text
+    for words in ("No builds yet", "No messages yet", "No epics yet", "Nothing yet"):
+        assert words in text
+
+
+def test_the_board_shows_what_happened(sandbox, web, jira, build):
+    root = sandbox.world.slack.post(Message("C123", "", "📦 Release 1.5.0 created"))
+    sandbox.world.slack.post(Message("C123", "", "🚀 iOS build #245 started", thread_ts=root.ts))
+    fields = {
+        "project": {"key": "MOBILE"},
+        "issuetype": {"id": "10011"},
+        "summary": "Release 1.5.0",
+    }
+    jira.post("/rest/api/3/issue", json={"fields": fields})
+    text = web.get("/sandbox/board").text
+    for words in (
+        "#245",
+        "Running",
+        "1.5.0",
+        "📦 Release",
+        "🚀 iOS build",
+        "MOBILE-1",
+        "build.started",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("result", ["SUCCESS", "FAILURE", "ABORTED"])
+def test_the_buttons_end_a_build(sandbox, web, build, result):
+    form = {"job": "ios-prod", "number": "245", "result": result}
+    assert web.post("/sandbox/finish", data=form).status_code == 303
+    assert sandbox.world.jenkins.build("ios-prod", 245).result == result
+
+
+def test_a_strange_end_is_refused(sandbox, web, build):
+    form = {"job": "ios-prod", "number": "245", "result": "PERFECT"}
+    assert web.post("/sandbox/finish", data=form).status_code == 400
+    assert sandbox.world.jenkins.build("ios-prod", 245).building
+
+
+def test_a_job_is_set_by_its_form(sandbox, web):
+    form = {
+        "job": "ios-prod",
+        "url": "http://127.0.0.1:9/hook",
+        "secret": "whsec_x",
+        "style": "signed",
+        "autoFinishSeconds": "5",
+        "autoFinishResult": "FAILURE",
+        "executors": "0",
+    }
+    assert web.post("/settings/job", data=form).status_code == 303
+    web.post("/settings/job", data={**form, "secret": "", "autoFinishSeconds": ""})
+    job = sandbox.world.jenkins.job("ios-prod")
+    assert (job.webhook.style, job.webhook.secret) == ("signed", "whsec_x")
+    assert (job.auto_finish_seconds, job.auto_finish_result, job.executors) == (None, "FAILURE", 0)
+    page = web.get("/settings").text
+    assert "http://127.0.0.1:9/hook" in page
+    assert "whsec_x" not in page
+
+
+def test_a_fault_is_switched_on_by_its_form(sandbox, web):
+    form = {
+        "kind": "status",
+        "provider": "jira",
+        "method": "*",
+        "path": "",
+        "count": "2",
+        "status": "502",
+    }
+    assert web.post("/settings/fault", data=form).status_code == 303
+    (fault,) = sandbox.world.faults.active()
+    assert (fault["status"], fault["count"], fault["path"]) == (502, 2, "*")
+    assert "1 fault switched on" in web.get("/").text
+    web.post("/settings/faults/clear")
+    assert sandbox.world.faults.active() == []
+
+
+def test_credentials_are_there_to_copy(sandbox, web):
+    text = web.get("/credentials").text
+    for words in (
+        "ghp_sandbox_push_token",
+        "BEGIN PRIVATE KEY",
+        "service_account",
+        f"{sandbox.url}/jira",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_allow_only_their_own_files(web, path):
+    policy = web.get(path).headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("name", ["page.css", "refresh.js", "icon.svg"])
+def test_the_files_are_served(web, name):
+    assert web.get(f"/sandbox/static/sandbox/{name}").status_code == 200
+
+
+def test_nothing_that_came_in_runs(sandbox, web, jenkins, jira):
+    evil = "<script>alert(1)</script>"
+    blocks = [
+        {"type": "section", "text": {"type": "mrkdwn", "text": f'{evil} <http://x/?"><b>|{evil}>'}}
+    ]
+    sandbox.world.slack.post(Message("C123", "", evil, blocks=blocks))
+    jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec", data={"VERSION": evil})
+    fields = {"project": {"key": "MOBILE"}, "issuetype": {"id": "10011"}, "summary": evil}
+    jira.post("/rest/api/3/issue", json={"fields": fields})
+    for path in (*PAGES, "/jira/browse/MOBILE-1"):
+        assert "<script>alert" not in web.get(path).text
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("a *b* `c`", "a <b>b</b> <code>c</code>"),
+        ("2*3*4", "2*3*4"),
+        ("&lt;!channel&gt; &amp;", "&lt;!channel&gt; &amp;"),
+        ("<https://a.example/x|Open>", '<a href="https://a.example/x" rel="noreferrer">Open</a>'),
+        ("<javascript:alert(1)|x>", "&lt;javascript:alert(1)|x&gt;"),
+    ],
+)
+def test_slacks_text_becomes_harmless_html(text, html):
+    assert str(mrkdwn.to_html(text)) == html
+
+
+def test_blocks_are_shown_before_text():
+    blocks = [
+        {"type": "header", "text": {"type": "plain_text", "text": "Title"}},
+        {"type": "section", "fields": [{"type": "mrkdwn", "text": "one"}]},
+        {"type": "context", "elements": [{"type": "mrkdwn", "text": "small"}]},
+        {
+            "type": "actions",
+            "elements": [{"type": "button", "text": {"text": "Go"}, "url": "http://a/"}],
+        },
+        {"type": "divider"},
+    ]
+    shown = [str(line) for line in mrkdwn.lines("fallback", blocks)]
+    assert shown[:3] == ["<b>Title</b>", "one", "small"]
+    assert shown[3].startswith('<a href="http://a/"')
+    assert [str(line) for line in mrkdwn.lines("fallback", [])] == ["fallback"]

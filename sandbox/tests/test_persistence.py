@@ -1,0 +1,114 @@
+"""A sandbox that was stopped, or killed, and started again."""
+
+from __future__ import annotations
+
+import stat
+
+import requests
+
+from sandbox import accounts
+from sandbox.chat import Message
+from sandbox.server import SandboxServer
+from sandbox.world import World
+
+
+def trigger(server: SandboxServer) -> requests.Response:
+    auth = (accounts.JENKINS_USER, accounts.JENKINS_API_TOKEN)
+    url = f"{server.url}/jenkins/job/ios-prod/buildWithParameters?delay=0sec"
+    return requests.post(url, data={"VERSION": "1.5.0"}, auth=auth, timeout=5)
+
+
+def test_a_restarted_sandbox_knows_what_was(tmp_path):
+    with SandboxServer(state_dir=tmp_path) as server:
+        trigger(server)
+        server.world.slack.post(Message("C123", "", "hello", metadata={"event_type": "x"}))
+        project = server.world.jira.project("MOBILE")
+        epic = project.issue_type({"name": "Epic"})
+        server.world.jira.create(project, epic, summary="Release 1.5.0", labels=["delivr-1"])
+        server.world.github.create_ref(
+            server.world.github.find("dream11", "app"), "refs/heads/x", "1"
+        )
+        ledger = list(server.world.ledger)
+    with SandboxServer(state_dir=tmp_path) as server:
+        world = server.world
+        assert world.jenkins.build("ios-prod", 245).parameters["VERSION"] == "1.5.0"
+        assert world.slack.messages[0].metadata == {"event_type": "x"}
+        assert world.jira.issue("MOBILE-1").labels == ["delivr-1"]
+        assert world.github.refs["dream11/app"]["refs/heads/x"] == "1"
+        assert list(world.ledger) == ledger
+        assert world.requests.count("jenkins", "POST") == 1
+
+
+def test_numbers_go_on_after_a_restart(tmp_path):
+    with SandboxServer(state_dir=tmp_path) as server:
+        trigger(server)
+    with SandboxServer(state_dir=tmp_path) as server:
+        server.world.jenkins.finish("ios-prod", 245)
+        assert trigger(server).headers["Location"].endswith("/queue/item/1002/")
+        assert [b.number for b in server.world.jenkins.builds_of("ios-prod")] == [246, 245]
+        assert [b.number for b in server.world.jenkins.running("ios-prod")] == [246]
+
+
+def test_settings_of_jobs_and_the_clock_survive(tmp_path):
+    first = World(tmp_path, auto_finish=20)
+    first.jenkins.job("ios-prod").executors = 3
+    first.jenkins.job("ios-prod").webhook.secret = "whsec_x"
+    first.advance(100)
+    first.save()
+    second = World(tmp_path, auto_finish=None)
+    assert second.jenkins.job("ios-prod").executors == 3
+    assert second.jenkins.job("ios-prod").webhook.secret == "whsec_x"
+    assert second.jenkins.job("ios-prod").auto_finish_seconds == 20
+    assert second.offset == 100
+
+
+def test_a_build_that_should_have_ended_meanwhile_has(tmp_path):
+    moment = [1_800_000_000.0]
+    with SandboxServer(state_dir=tmp_path, auto_finish=20, clock=lambda: moment[0]) as server:
+        trigger(server)
+    moment[0] += 3600
+    with SandboxServer(state_dir=tmp_path, auto_finish=20, clock=lambda: moment[0]) as server:
+        server.world.settle()
+        build = server.world.jenkins.build("ios-prod", 245)
+        assert (build.result, build.ended_at) == ("SUCCESS", 1_800_000_020.0)
+
+
+def test_the_snapshot_is_private(tmp_path):
+    world = World(tmp_path)
+    world.save()
+    assert stat.S_IMODE((tmp_path / "world.json").stat().st_mode) == 0o600
+
+
+def test_an_unreadable_snapshot_is_put_aside(tmp_path):
+    (tmp_path / "world.json").write_text('{"version": 1, "oh')
+    world = World(tmp_path)
+    assert len(world.ledger) == 0
+    assert (tmp_path / "world.broken").exists()
+
+
+def test_nothing_is_written_while_nothing_happens(tmp_path):
+    world = World(tmp_path)
+    world.save_if_due()
+    assert not (tmp_path / "world.json").exists()
+    world.touch()
+    world.save_if_due()
+    assert (tmp_path / "world.json").exists()
+
+
+def test_reset_forgets_all_but_the_accounts(tmp_path):
+    with SandboxServer(state_dir=tmp_path) as server:
+        key = server.accounts.apple_api_key
+        trigger(server)
+        server.world.faults.add("status")
+        server.world.reset()
+        assert len(server.world.ledger) == len(server.world.requests) == 0
+        assert server.world.faults.active() == []
+        assert trigger(server).headers["Location"].endswith("/1001/")
+        assert server.accounts.apple_api_key == key
+
+
+def test_without_a_directory_nothing_stays(tmp_path):
+    with SandboxServer() as server:
+        directory = server.state_dir
+        trigger(server)
+    assert not directory.exists()
