@@ -58,7 +58,7 @@ class Secret:
         if self._plaintext is not None:
             return self._plaintext
         try:
-            opened = self._field.fernet.decrypt(self._ciphertext).decode()
+            opened = self._field.fernet.decrypt(self.ciphertext).decode()
         except InvalidToken:
             raise SecretUnreadable from None
         binding, _, value = opened.partition(_SEPARATOR)
@@ -77,7 +77,7 @@ class Secret:
     def rotated(self) -> Secret:
         """The same secret, encrypted with the first key. Raises SecretUnreadable."""
         try:
-            ciphertext = self._field.fernet.rotate(self._ciphertext)
+            ciphertext = self._field.fernet.rotate(self.ciphertext)
         except InvalidToken:
             raise SecretUnreadable from None
         return Secret(field=self._field, ciphertext=ciphertext, binding=self._binding)

@@ -68,7 +68,9 @@ def again(row: Any) -> Any:
 # --- In and out ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", ["x", TOKEN, "ключ 🔑", "-----BEGIN-----\nlines\n", "a\x00b", "7" * 9000])
+@pytest.mark.parametrize(
+    "text", ["x", TOKEN, "ключ 🔑", "-----BEGIN\nlines\n", "a\x00b", "7" * 9000]
+)
 def test_a_secret_comes_back_as_it_was(tenant: Any, text: str) -> None:
     row = factories.ScmFactory(tenant=tenant, access_token=text)
     assert row.access_token.reveal() == text
@@ -118,7 +120,7 @@ def test_a_secret_cannot_be_pickled(scm: ScmIntegration, way: Any) -> None:
         pickle.dumps(again(scm))
 
 
-# --- A ciphertext opens where it was made ----------------------------------------------------------
+# --- A ciphertext opens where it was made --------------------------------------------------------
 
 
 def test_a_ciphertext_in_another_row_does_not_open(scm: ScmIntegration) -> None:
@@ -166,7 +168,7 @@ def test_a_damaged_ciphertext_fails_closed(scm: ScmIntegration, ciphertext: byte
     assert "FERNET_KEYS" in str(caught.value)
 
 
-# --- Keys ------------------------------------------------------------------------------------------
+# --- Keys ----------------------------------------------------------------------------------------
 
 
 def test_a_wrong_key_fails_closed_and_says_what_to_do(scm: ScmIntegration, keys: Any) -> None:
@@ -234,7 +236,7 @@ def test_the_second_key_opens_and_the_first_encrypts(scm: ScmIntegration, keys: 
         again(newer).access_token.reveal()
 
 
-# --- Writing by other ways than save() -------------------------------------------------------------
+# --- Writing by other ways than save() -----------------------------------------------------------
 
 
 def test_an_unrelated_save_leaves_the_ciphertext_as_it_is(scm: ScmIntegration) -> None:
@@ -267,7 +269,7 @@ def test_bulk_update_encrypts_each_for_its_row(tenant: Any) -> None:
 
 def test_bulk_create_encrypts_each_for_its_row(tenant: Any) -> None:
     made = [
-        ScmIntegration(pk=f"scm_github_{n}", tenant=tenant, scm_type="GITHUB", access_token=f"s {n}")
+        ScmIntegration(pk=f"scm_x_{n}", tenant=tenant, scm_type="GITHUB", access_token=f"s {n}")
         for n in range(3)
     ]
     ScmIntegration.objects.bulk_create(made)
