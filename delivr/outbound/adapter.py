@@ -11,7 +11,7 @@ import requests
 import requests.adapters
 import urllib3
 
-from delivr.outbound.failures import explain
+from delivr.outbound.failures import explain, no_http
 from delivr.outbound.sockets import Call, HTTPPool, HTTPSPool, tls_context
 from delivr.outbound.urls import (
     OutboundError,
@@ -95,7 +95,7 @@ class Adapter(requests.adapters.HTTPAdapter):
 
     def _check_status(self, response: requests.Response, call: Call) -> None:
         if response.status_code < 200:
-            raise call.error("garbage", f"{call.where} answered with something that is no answer.")
+            raise no_http(call)
         if 300 <= response.status_code < 400 and not self.keep_redirects:
             raise call.error(
                 "redirect",
@@ -120,7 +120,11 @@ def _body(raw: urllib3.BaseHTTPResponse, call: Call) -> Iterator[bytes]:
     for part in raw.stream(65536, decode_content=True):
         size += len(part)
         if size > MAX_BODY:
-            raise call.error("too_large", f"The answer of {call.where} is larger than 1 MB.")
+            raise call.error(
+                "too_large",
+                f"The answer of {call.where} is larger than 1 MB.",
+                "Check that the address is that of the API.",
+            )
         yield part
 
 

@@ -389,6 +389,7 @@ def test_misbehaving_server_ends_in_one_error_in_time(allow, behaviour, method):
         )
         assert (error.code, error.sent) == (code, True)
         assert error.message
+        assert error.hint
         assert time.monotonic() - started < 4
         assert server.connections == 1  # nothing is ever sent twice
 

@@ -112,6 +112,8 @@ class GitHubClient:
                 )
             except github.GithubException as error:
                 failure = self._failure(error)
+            except ValueError:  # JSON that breaks off
+                failure = garbage(LABEL)
             else:
                 return Answer(data, headers)
         raise failure

@@ -1,0 +1,66 @@
+"""The same code against the stand-in, which keeps state and speaks the whole protocol."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from integrations.providers.github.provider import GitHub
+from sandbox import accounts
+from sandbox.server import SandboxServer
+
+
+@pytest.fixture
+def sandbox(tmp_path, settings) -> Iterator[SandboxServer]:
+    with SandboxServer(state_dir=tmp_path) as server:
+        settings.GITHUB_API_URL = f"{server.url}/github"
+        yield server
+
+
+def github(token=accounts.GITHUB_PUSH_TOKEN, url=accounts.GITHUB_REPOSITORY):
+    return GitHub(repository_url=url, access_token=token)
+
+
+def failed(provider):
+    return {check.name: check.code for check in provider.verify() if not check.ok}
+
+
+@pytest.mark.parametrize(
+    ("token", "failures"),
+    [
+        (accounts.GITHUB_PUSH_TOKEN, {}),
+        (accounts.GITHUB_READ_TOKEN, {"permission": "no_push"}),
+        (accounts.GITHUB_FINE_GRAINED_TOKEN, {"expiry": "expires_soon"}),
+        ("ghp_unknown", {"credentials": "bad_credentials"}),
+    ],
+)
+def test_each_token_is_judged(sandbox, token, failures):
+    assert failed(github(token)) == failures
+
+
+def test_an_invisible_repository_is_not_found(sandbox):
+    url = "https://github.com/dream11/nothing-here"
+    assert failed(github(url=url)) == {"repository": "repository_not_found"}
+
+
+def test_the_picker_offers_what_can_be_connected(sandbox):
+    options = github(url="").repositories()
+    assert accounts.GITHUB_REPOSITORY in [option.value for option in options]
+    for option in options:
+        assert "repository" not in failed(github(url=option.value))
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ({"kind": "html_200"}, "garbage"),
+        ({"kind": "garbage"}, "garbage"),
+        ({"kind": "redirect"}, "redirect"),
+        ({"kind": "oversized"}, "too_large"),
+        ({"kind": "drop_before"}, "reset"),
+        ({"kind": "status", "status": 503}, "server_error"),
+    ],
+)
+def test_trouble_on_the_way_is_told_and_nothing_is_tried_twice(sandbox, fault, code):
+    sandbox.world.faults.add(provider="github", **fault)
+    assert failed(github()) == {"address": code}
+    assert sandbox.world.faults.active()[0]["struck"] == 1
