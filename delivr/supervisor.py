@@ -102,8 +102,8 @@ class Supervisor:
     def _asked_to_stop(self, number: int, frame: FrameType | None) -> None:
         self.is_stopping = True
 
-    def start(self, name: str, args: Sequence[str]) -> Child:
-        """Start `python <args>`, writing to `<log_dir>/<name>.log`."""
+    def start(self, name: str, args: Sequence[str], *, pass_fds: Sequence[int] = ()) -> Child:
+        """Start `python <args>`, writing to `<log_dir>/<name>.log`; it inherits `pass_fds`."""
         path = self.log_dir / f"{name}.log"
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))
@@ -116,6 +116,7 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=pass_fds,
                 preexec_fn=_end_with(os.getpid()),  # no thread runs here
             )
         child = Child(name, process, Tail(path, offset))

@@ -104,13 +104,15 @@ def main() -> int:
 
 
 def _run(plan: Plan) -> int:
-    _want_free(plan.port, f"PORT={plan.port + 1} make run")
     if plan.sandbox_port:
-        _want_free(plan.sandbox_port, f"SANDBOX_PORT={plan.sandbox_port + 1} make run")
-    with Supervisor(plan.data_dir / "logs", plan.environment(os.environ)) as supervisor:
+        _take(plan.sandbox_port, "SANDBOX_PORT").close()
+    with (
+        _take(plan.port, "PORT") as web,
+        Supervisor(plan.data_dir / "logs", plan.environment(os.environ)) as supervisor,
+    ):
         try:
             logins = _prepare(plan, supervisor)
-            _start(plan, supervisor)
+            _start(plan, supervisor, web.fileno())
             supervisor.wait_until(_is_ready(plan), seconds=PATIENCE, what="The web server")
             say(block(plan, logins))
             supervisor.watch()
@@ -139,14 +141,14 @@ def _prepare(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:
             child.process.terminate()
             child.process.wait()
     if child.process.returncode:
-        print(child.tail.path.read_text()[child.tail.offset :][-3000:])  # noqa: T201
+        print(child.tail.path.read_text()[-1500:])  # noqa: T201
         raise Died(f"Preparing {ending(child.process.returncode)}: {child.tail.path}")
     answer: dict[str, Any] = json.loads(said.read_text())
     said.unlink()  # it holds the demo's passwords
     return answer
 
 
-def _start(plan: Plan, supervisor: Supervisor) -> None:
+def _start(plan: Plan, supervisor: Supervisor, web_socket: int) -> None:
     if plan.sandbox_port:
         state = plan.sandbox_port_file.parent
         state.mkdir(exist_ok=True)
@@ -157,7 +159,8 @@ def _start(plan: Plan, supervisor: Supervisor) -> None:
     if plan.has_broker:
         worker = ["worker", "--pool", "threads", "--concurrency", "16", "--loglevel", "INFO"]
         supervisor.start("worker", ["-m", "celery", "--app", "delivr.celery", *worker])
-    supervisor.start("web", ["-m", "gunicorn"])
+    web = ["-m", "gunicorn", "--bind", f"fd://{web_socket}"]
+    supervisor.start("web", web, pass_fds=[web_socket])
 
 
 def _is_ready(plan: Plan) -> Callable[[], bool]:
@@ -214,18 +217,27 @@ def _sandbox_port(env: MutableMapping[str, str], data_dir: Path) -> int:
 
 
 def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
+    try:
+        _take(port, "PORT").close()
+    except Refused:
+        return False
     return True
 
 
-def _want_free(port: int, instead: str) -> None:
-    if not is_free(port):
-        raise Refused(f"Port {port} is taken by another program. Choose another: {instead}")
+def _take(port: int, name: str) -> socket.socket:
+    """Our own hold on a port, before anything else is done. Raises Refused."""
+    taken = socket.socket()
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((HOST, port))
+        taken.listen()  # a port that is only bound can be bound by others too
+    except OSError as error:
+        taken.close()
+        raise Refused(
+            f"Port {port} cannot be had ({error.strerror}). "
+            f"Choose another: {name}={port + 1} make run"
+        ) from None
+    return taken
 
 
 def _only_one(data_dir: Path) -> IO[str]:
