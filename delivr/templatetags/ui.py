@@ -160,6 +160,13 @@ def nav_item(context: template.Context, href: str, icon: str, label: str) -> dic
     return {"href": href, "icon": icon, "label": label, "current": (path + "/").startswith(below)}
 
 
+@register.filter
+def as_words(name: str) -> str:
+    """A stored name for people: `issue_type` gives `Issue type`."""
+    words = str(name).replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
 # --- Forms -----------------------------------------------------------------------------------
 
 
