@@ -149,7 +149,7 @@ def details(connection: Connection) -> list[tuple[str, str]]:
 def _in_words(value: Any) -> str:
     if isinstance(value, dict):
         value = [f"{name}={text}" for name, text in value.items()]
-    return ", ".join(value) if isinstance(value, list) else str(value)
+    return (", ".join(value) if isinstance(value, list) else str(value)) or "–"
 
 
 def page_of(connection: Connection) -> str:
