@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from builds.models import Build, DeliveryState, WebhookDelivery
@@ -25,6 +26,7 @@ class SentLine:
     release_id: str
     version: str
     state: str
+    state_label: str
     attempts: int
     error: str
     hint: str
@@ -49,7 +51,7 @@ def sent_lines(tenant: Tenant, effects: Sequence[Effect]) -> list[SentLine]:
 
 def _sent(effect: Effect, release: Release | None, build: Build | None) -> SentLine:
     text = describe_effect(effect)
-    if build is not None:
+    if effect.kind == "build.trigger" and build is not None:
         text = _("Trigger of %(build)s") % {"build": _name(build)}
     return SentLine(
         id=effect.pk,
@@ -58,10 +60,11 @@ def _sent(effect: Effect, release: Release | None, build: Build | None) -> SentL
         release_id=release.pk if release else "",
         version=release.version if release else "",
         state=effect.state,
+        state_label=effect.get_state_display(),
         attempts=effect.attempts,
         error=effect.last_error,
         hint=effect.last_error_hint,
-        next_at=effect.next_at if effect.is_open else None,
+        next_at=effect.next_at if effect.is_open and effect.next_at > timezone.now() else None,
         at=effect.done_at or effect.created_at,
         url=web_address(effect.result.get("url")),
         may_retry=effect.may_retry,
@@ -78,6 +81,7 @@ class ReceivedLine:
     pipeline: str
     provider: str
     state: str
+    state_label: str
     reason: str
     trust: str
     build: str
@@ -98,6 +102,7 @@ def _received(delivery: WebhookDelivery) -> ReceivedLine:
         pipeline=str(delivery.pipeline),
         provider=delivery.pipeline.kind,
         state=delivery.state,
+        state_label=delivery.get_state_display(),
         reason=delivery.reason,
         trust=delivery.get_trust_display(),
         build=_name(delivery.build) if delivery.build else "",

@@ -20,7 +20,6 @@ from delivr.conflict import Conflict
 from delivr.effects.models import Effect, EffectState
 from delivr.live import fingerprint, fragment, refresh
 from delivr.paging import Page, paged
-from delivr.statuses import look_of
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
@@ -79,7 +78,7 @@ def _sent(request: TenantRequest) -> dict[str, Any]:
     lines = sent_lines(request.tenant, page.items)
     return {
         **_list_context(request, page, lines, live=reverse("activity_live")),
-        "filters": state_filters(reverse("activity"), state, EffectState, "effect"),
+        "filters": state_filters(reverse("activity"), state, EffectState),
         "state": state,
         "tab": "sent",
     }
@@ -117,7 +116,7 @@ def _received(request: TenantRequest) -> dict[str, Any]:
     lines = received_lines(page.items)
     return {
         **_list_context(request, page, lines, live=reverse("activity_received_live")),
-        "filters": state_filters(reverse("activity_received"), state, DeliveryState, "delivery"),
+        "filters": state_filters(reverse("activity_received"), state, DeliveryState),
         "state": state,
         "tab": "received",
     }
@@ -161,19 +160,17 @@ def chosen_state(request: HttpRequest, states: type[TextChoices]) -> str:
     return state if state in states.values else ""
 
 
-def state_filters(
-    path: str, current: str, states: type[TextChoices], kind: str
-) -> list[dict[str, Any]]:
+def state_filters(path: str, current: str, states: type[TextChoices]) -> list[dict[str, Any]]:
     """Links to the list of each state, and to all."""
     every = {"label": _("All"), "href": path, "current": not current}
     return [
         every,
         *(
             {
-                "label": look_of(state, kind).label,
+                "label": label,
                 "href": f"{path}?state={state}",
                 "current": state == current,
             }
-            for state in states.values
+            for state, label in states.choices
         ),
     ]

@@ -20,6 +20,8 @@ from releases.timeline import TimelineItem, timeline
 from releases.wording import notice_words, web_address
 
 YOUNG = timedelta(minutes=1)
+FAR = timedelta(seconds=30)
+SOON, LATER = 2, 15  # seconds
 LAST_PERCENT = 99  # a build that takes longer than the last ones is not done
 
 
@@ -38,10 +40,10 @@ class Sent:
     at: datetime
     url: str
     may_retry: bool
-    may_cancel: bool
+    in_doubt: bool  # it may have happened all the same: a retry looks before it sends again
 
     @classmethod
-    def of(cls, effect: Effect) -> Sent:
+    def of(cls, effect: Effect, now: datetime) -> Sent:
         return cls(
             id=effect.pk,
             state=effect.state,
@@ -50,11 +52,11 @@ class Sent:
             attempts=effect.attempts,
             error=effect.last_error,
             hint=effect.last_error_hint,
-            next_at=effect.next_at if effect.is_open and effect.last_error else None,
+            next_at=effect.next_at if effect.is_open and effect.next_at > now else None,
             at=effect.done_at or effect.created_at,
             url=web_address(effect.result.get("url")),
             may_retry=effect.may_retry,
-            may_cancel=effect.may_cancel,
+            in_doubt=effect.may_retry and effect.dispatched_at is not None,
         )
 
 
@@ -108,6 +110,10 @@ class PipelineCard:
     trigger: Sent | None
     attempts: tuple[Attempt, ...]
 
+    @property
+    def name_tells_job(self) -> bool:
+        return self.job in self.name
+
 
 @dataclass(frozen=True)
 class EpicLine:
@@ -127,6 +133,7 @@ class Overview:
     status: str
     advice: str
     is_moving: bool
+    pause: int
     pipelines: tuple[PipelineCard, ...]
     epics: tuple[EpicLine, ...]
     messages: tuple[Sent, ...]
@@ -156,11 +163,25 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
         status=release.status,
         advice=_advice(release, pipelines),
         is_moving=is_moving,
+        pause=_pause(release, effects, now),
         pipelines=tuple(_card(release, p, effects, now) for p in pipelines),
-        epics=tuple(_epic(t, effects) for t in release.targets.all()) if release.ticket_id else (),
-        messages=tuple(Sent.of(e) for e in effects if e.kind == "message.post"),
-        timeline=tuple(reversed(timeline(release, effects))),
+        epics=_epics(release, effects, now),
+        messages=tuple(Sent.of(e, now) for e in effects if e.kind == "message.post"),
+        timeline=tuple(reversed([i for i in timeline(release, effects) if not _is_routine(i)])),
     )
+
+
+def _is_routine(item: TimelineItem) -> bool:
+    """A message that got through: the page lists these by themselves."""
+    return item.kind == "MESSAGE" and item.tone == "neutral"
+
+
+def _pause(release: Release, effects: Sequence[Effect], now: datetime) -> int:
+    """Seconds between two looks: few, unless all that is open waits for a later try."""
+    waits = [e.next_at - now for e in effects if e.is_open]
+    if release.is_moving or not waits or min(waits) < FAR:
+        return SOON
+    return LATER
 
 
 def _advice(release: Release, pipelines: Iterable[ReleasePipeline]) -> str:
@@ -203,27 +224,33 @@ def _card(
         remaining=remaining,
         artifact=pipeline.artifact_url,
         artifact_url=web_address(pipeline.artifact_url),
-        trigger=_trigger_of(newest, effects),
+        trigger=_trigger_of(newest, effects, now),
         attempts=tuple(Attempt.of(build) for build in builds),
     )
 
 
-def _trigger_of(build: Any, effects: Sequence[Effect]) -> Sent | None:
+def _trigger_of(build: Any, effects: Sequence[Effect], now: datetime) -> Sent | None:
     """The trigger of the newest build, where it has something to tell."""
     if build is None:
         return None
     for effect in effects:
         if effect.kind == "build.trigger" and effect.build_id == build.pk and effect.last_error:
-            return Sent.of(effect)
+            return Sent.of(effect, now)
     return None
 
 
-def _epic(target: ReleaseTarget, effects: Sequence[Effect]) -> EpicLine:
+def _epics(release: Release, effects: Sequence[Effect], now: datetime) -> tuple[EpicLine, ...]:
+    if release.ticket_id is None:
+        return ()
+    return tuple(_epic(target, effects, now) for target in release.targets.all())
+
+
+def _epic(target: ReleaseTarget, effects: Sequence[Effect], now: datetime) -> EpicLine:
     sent = None
     for effect in effects:
         is_epic = effect.kind == "ticket.create_epic"
         if is_epic and effect.payload.get("target") == target.target_id:
-            sent = Sent.of(effect)
+            sent = Sent.of(effect, now)
     return EpicLine(
         target=str(target.target),
         provider=target.target.kind,

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from delivr.effects.models import Effect, IntegrationHealth
+from delivr.effects.operations import cancel_effect, retry_effect
+from delivr.read_only import ReadOnlyAdmin
+
+
+@admin.register(Effect)
+class EffectAdmin(ReadOnlyAdmin):
+    list_display = ("id", "tenant", "kind", "state", "attempts", "last_error", "created_at")
+    list_filter = ("state", "kind", "last_error_code")
+    list_select_related = ("tenant",)
+    search_fields = ("id", "dedupe_key", "release_id", "build_id", "integration_id", "tenant__id")
+    date_hierarchy = "created_at"
+    actions = ("retry", "cancel")
+
+    @admin.action(description=_("Retry what gave up"), permissions=["operate"])
+    def retry(self, request: HttpRequest, rows: QuerySet[Effect]) -> None:
+        actor: Any = request.user
+        self.operate(request, rows, lambda effect: retry_effect(effect=effect, actor=actor))
+
+    @admin.action(description=_("Give up for good"), permissions=["operate"])
+    def cancel(self, request: HttpRequest, rows: QuerySet[Effect]) -> None:
+        actor: Any = request.user
+        self.operate(request, rows, lambda effect: cancel_effect(effect=effect, actor=actor))
+
+
+@admin.register(IntegrationHealth)
+class IntegrationHealthAdmin(ReadOnlyAdmin):
+    list_display = ("integration_id", "tenant", "failures", "open_until", "rate_limited_until")
+    list_select_related = ("tenant",)
+    search_fields = ("integration_id", "tenant__id", "tenant__name")

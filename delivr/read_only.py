@@ -1,0 +1,75 @@
+"""Django's admin over rows that only operations may change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from delivr.secrets import secret_fields
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+    TabularInline = admin.TabularInline[Any, Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+    TabularInline = admin.TabularInline
+
+
+class ReadOnly:
+    """Rows can be looked at. `hidden` names columns that are not shown; encrypted ones never."""
+
+    model: type[models.Model]
+    hidden: tuple[str, ...] = ()
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        secret = {field.name for field in secret_fields(self.model)}
+        return [
+            field.name
+            for field in self.model._meta.concrete_fields
+            if field.name not in self.hidden and field.name not in secret
+        ]
+
+    get_readonly_fields = get_fields
+
+
+class ReadOnlyAdmin(ReadOnly, ModelAdmin):
+    list_per_page = 50
+    show_full_result_count = False
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """For actions (`permissions=["operate"]`): who might change the rows if they could be."""
+        return super(ReadOnly, self).has_change_permission(request)
+
+    def operate(
+        self, request: HttpRequest, rows: models.QuerySet[Any], operation: Callable[[Any], object]
+    ) -> None:
+        """Call the operation for each row; tell for how many it worked, and why not for others."""
+        done = 0
+        for row in rows:
+            try:
+                operation(row)
+                done += 1
+            except ValidationError as error:
+                words = f"{row}: {' '.join(error.messages)}"
+                self.message_user(request, words, messages.WARNING)
+        self.message_user(request, _("Done for %d.") % done)
+
+
+class ReadOnlyInline(ReadOnly, TabularInline):
+    extra = 0
+    show_change_link = True

@@ -1,0 +1,122 @@
+"""Users can be made and changed here; workspaces and tokens only looked at or ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from delivr.audit.operations import record
+from delivr.read_only import ModelAdmin, ReadOnlyAdmin, ReadOnlyInline
+from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Tenant, User
+from delivr.tenants.operations import revoke_token
+
+
+class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]
+    """A user is an e-mail address and a password."""
+
+    class Meta:
+        model = User
+        fields = ("email",)
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"].lower()
+        if User.objects.filter(email=email).exists():
+            raise ValidationError(_("This address has an account already."))
+        return email
+
+
+class ChangeUserForm(UserChangeForm):  # type: ignore[type-arg]
+    class Meta:
+        model = User
+        fields = "__all__"  # the admin's fieldsets choose
+        field_classes: dict[str, Any] = {}
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+    form, add_form = ChangeUserForm, NewUserForm
+    ordering = ("email",)
+    list_display = ("email", "is_active", "is_staff", "is_superuser", "last_login")
+    search_fields = ("email",)
+    fieldsets = (
+        (None, {"fields": ("email", "password")}),
+        (
+            _("Rights over the whole installation"),
+            {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
+        ),
+        (_("Dates"), {"fields": ("last_login", "date_joined")}),
+    )
+    readonly_fields = ("last_login", "date_joined")
+    add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
+
+
+class MemberInline(ReadOnlyInline):
+    model = Membership
+    hidden = ("id", "tenant")
+
+
+@admin.register(Tenant)
+class TenantAdmin(ReadOnlyAdmin):
+    list_display = ("name", "id", "created_at")
+    search_fields = ("id", "name", "members__email")
+    date_hierarchy = "created_at"
+    inlines = (MemberInline,)
+
+
+@admin.register(Membership)
+class MembershipAdmin(ModelAdmin):
+    """Who belongs to which workspace; each change leaves its line in the audit log."""
+
+    list_display = ("user", "tenant", "role", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "tenant")
+    search_fields = ("user__email", "tenant__id", "tenant__name")
+    autocomplete_fields = ("user",)
+    fields = ("user", "role")
+    readonly_fields = ("user",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        actor: Any = request.user
+        changes = {"role": [form.initial.get("role"), obj.role]}
+        record(
+            tenant=obj.tenant, actor=actor, action="member.changed", subject=obj, changes=changes
+        )
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "name", "tenant", "user", "role", "expires_at", "revoked_at")
+    list_filter = ("role",)
+    list_select_related = ("tenant", "user")
+    search_fields = ("key_id", "name", "user__email", "tenant__id", "tenant__name")
+    date_hierarchy = "created_at"
+    hidden = ("digest",)
+    actions = ("revoke",)
+
+    @admin.action(description=_("Revoke"), permissions=["operate"])
+    def revoke(self, request: HttpRequest, rows: QuerySet[ApiToken]) -> None:
+        actor: Any = request.user
+        self.operate(request, rows, lambda token: revoke_token(token=token, actor=actor))
+
+
+@admin.register(IdempotentRequest)
+class IdempotentRequestAdmin(ReadOnlyAdmin):
+    list_display = ("key", "tenant", "status", "created_at")
+    list_select_related = ("tenant",)
+    search_fields = ("key", "tenant__id")
+    date_hierarchy = "created_at"
+    hidden = ("fingerprint",)

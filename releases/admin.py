@@ -1,0 +1,39 @@
+from django.contrib import admin
+
+from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline
+from releases.models import Release, ReleasePipeline, ReleaseTarget
+
+
+class TargetInline(ReadOnlyInline):
+    model = ReleaseTarget
+    hidden = ("id", "tenant")
+
+
+class PipelineInline(ReadOnlyInline):
+    model = ReleasePipeline
+    hidden = ("id", "tenant", "parameters", "artifact_url")
+
+
+@admin.register(Release)
+class ReleaseAdmin(ReadOnlyAdmin):
+    list_display = ("version", "tenant", "status", "created_by", "created_at")
+    list_filter = ("status",)
+    list_select_related = ("tenant", "created_by")
+    search_fields = ("id", "version", "branch", "tenant__id", "tenant__name")
+    date_hierarchy = "created_at"
+    inlines = (TargetInline, PipelineInline)
+
+
+@admin.register(ReleaseTarget)
+class ReleaseTargetAdmin(ReadOnlyAdmin):
+    list_display = ("release", "target", "tenant", "epic_key")
+    list_select_related = ("release", "target", "tenant")
+    search_fields = ("release__version", "epic_key", "tenant__id")
+
+
+@admin.register(ReleasePipeline)
+class ReleasePipelineAdmin(ReadOnlyAdmin):
+    list_display = ("release", "platform", "tenant", "build_status", "build_number")
+    list_filter = ("build_status", "platform")
+    list_select_related = ("release", "tenant")
+    search_fields = ("release__version", "job_path", "build_number", "tenant__id")
