@@ -252,7 +252,8 @@ def draft(
     cleaned = {
         field.name: value
         for field in fields_of(kind)
-        if values.get(field.name) and (value := _clean_one(field, values[field.name], errors))
+        if not _is_empty(values.get(field.name))
+        and (value := _clean_one(field, values[field.name], errors))
     }
     if stored is not None:
         _ask_secret_for_new_address(stored, cleaned, errors)
@@ -279,7 +280,7 @@ def _clean(
         if field.name in errors:
             continue
         value = values.get(field.name)
-        if value in (None, "", [], {}):
+        if _is_empty(value):
             _clean_empty(field, field.name in values, creating, cleaned, errors)
         else:
             cleaned[field.name] = _clean_one(field, value, errors)
@@ -292,6 +293,11 @@ def _clean(
     if errors:
         raise ValidationError(errors)
     return cleaned
+
+
+def _is_empty(value: Any) -> bool:
+    """Nothing but blanks is nothing."""
+    return not value.strip() if isinstance(value, str) else value in (None, [], {})
 
 
 def _clean_empty(

@@ -112,7 +112,7 @@ class ReleasePlan:
             ticket=self.ticket,
             created_by=actor,
         )
-        release.full_clean(exclude=["id"])
+        release.full_clean(exclude=["id", "created_by"])  # delivr itself may be who asks
         release.save(force_insert=True)
         self._add_parts(release)
         record(tenant=self.tenant, actor=actor, action="release.created", subject=release)

@@ -1,0 +1,104 @@
+"""A workspace whose connections lead to the sandbox, for tests of what goes over the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from builds.models import Build
+from builds.operations import trigger_builds
+from delivr.effects.models import Effect
+from delivr.tenants.models import Tenant
+from delivr.tests import factories
+from releases.models import Release
+from releases.operations import create_release
+from sandbox import accounts
+from sandbox.server import SandboxServer
+
+JOBS = {"ios": "/job/ios-prod", "android": "/job/android-prod"}
+
+
+@dataclass
+class Wired:
+    """The connections of one workspace, and the two steps of a release."""
+
+    tenant: Tenant
+    scm: Any
+    targets: dict[str, Any]
+    pipelines: dict[str, Any]
+    slack: Any = None
+    jira: Any = None
+    versions: int = field(default=0)
+
+    def release(self, *platforms: str, slack: bool = False, jira: bool = False) -> Release:
+        """A release of these platforms (default: all), with messages and epics where asked."""
+        chosen = platforms or tuple(self.pipelines)
+        self.versions += 1
+        return create_release(
+            tenant=self.tenant,
+            actor=None,
+            version=f"1.5.{self.versions}",
+            scm_id=self.scm.pk,
+            target_ids=[self.targets[name].pk for name in chosen],
+            pipeline_ids=[self.pipelines[name].pk for name in chosen],
+            communication_id=self.slack.pk if slack else None,
+            ticket_id=self.jira.pk if jira else None,
+        )
+
+    def build(self, platform: str = "ios", **kwargs: Any) -> Build:
+        """The build of a new release, just triggered: nothing was sent yet."""
+        release = self.release(platform, **kwargs)
+        return trigger_builds(release=release, actor=None)[0]
+
+
+def wire(tenant: Tenant, url: str, jobs: dict[str, str] = JOBS) -> Wired:
+    """Connect `tenant` to the sandbox at `url`."""
+    scm = factories.ScmFactory(tenant=tenant, access_token=accounts.GITHUB_PUSH_TOKEN)
+    targets = {
+        "ios": factories.AppStoreFactory(tenant=tenant),
+        "android": factories.PlayStoreFactory(tenant=tenant),
+    }
+    pipelines = {
+        name: factories.PipelineFactory(
+            tenant=tenant,
+            scm=scm,
+            target=targets[name],
+            jenkins_url=f"{url}/jenkins",
+            jenkins_username=accounts.JENKINS_USER,
+            jenkins_api_token=accounts.JENKINS_API_TOKEN,
+            jenkins_job_path=path,
+        )
+        for name, path in jobs.items()
+    }
+    return Wired(
+        tenant=tenant,
+        scm=scm,
+        targets=targets,
+        pipelines=pipelines,
+        slack=factories.SlackFactory(
+            tenant=tenant,
+            slack_bot_token=accounts.SLACK_BOT_TOKEN,
+            slack_channels=list(accounts.SLACK_CHANNELS),
+        ),
+        jira=factories.JiraFactory(
+            tenant=tenant,
+            jira_url=f"{url}/jira",
+            jira_email=accounts.JIRA_EMAIL,
+            jira_api_token=accounts.JIRA_API_TOKEN,
+        ),
+    )
+
+
+def wired_to(tenant: Tenant, sandbox: SandboxServer, **kwargs: Any) -> Wired:
+    return wire(tenant, sandbox.url, **kwargs)
+
+
+def trigger_of(build: Build) -> Effect:
+    """The promise of a build's trigger."""
+    effect: Effect = Effect.objects.get(kind="build.trigger", build_id=build.pk)
+    return effect
+
+
+def fresh(row: Any) -> Any:
+    """The row as the database has it now."""
+    return type(row).objects.get(pk=row.pk)

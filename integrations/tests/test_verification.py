@@ -1,0 +1,214 @@
+"""What a verification finds, what it may turn, and what it lets go on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from delivr.audit.models import AuditEvent
+from delivr.effects.models import IntegrationHealth
+from delivr.failures import Outcome, ProviderError
+from delivr.tests import factories
+from delivr.tests.wired import fresh, wired_to
+from integrations import operations
+from integrations.choices import Verification
+from integrations.models import FAMILIES, PipelineIntegration
+from integrations.operations import disconnect, edit, verify
+
+pytestmark = pytest.mark.django_db
+
+
+def jenkins(tenant: Any, sandbox: Any, **changes: Any) -> PipelineIntegration:
+    """A pipeline that leads to the sandbox, with the given changes."""
+    pipeline = wired_to(tenant, sandbox).pipelines["ios"]
+    PipelineIntegration.objects.filter(pk=pipeline.pk).update(**changes)
+    found: PipelineIntegration = fresh(pipeline)
+    return found
+
+
+def test_a_good_connection_becomes_valid_with_every_check(tenant: Any, sandbox: Any) -> None:
+    pipeline = jenkins(tenant, sandbox, verification_status="PENDING", last_verified_at=None)
+    verified = verify(pipeline)
+    assert verified.verification_status == Verification.VALID
+    assert verified.verification_error == ""
+    assert [c["ok"] for c in verified.checks] == [True] * len(verified.checks)
+    assert len(verified.checks) >= 5
+    assert verified.last_verified_at > timezone.now() - timedelta(minutes=1)
+
+
+def test_a_failed_check_is_stored_with_its_hint(tenant: Any, sandbox: Any) -> None:
+    pipeline = jenkins(tenant, sandbox, jenkins_job_path="/job/gone")
+    verified = verify(pipeline)
+    assert verified.verification_status == Verification.INVALID
+    failed = [c for c in verified.checks if not c["ok"]]
+    assert failed[0]["message"] == verified.verification_error
+    assert set(failed[0]) >= {"name", "ok", "code", "message", "hint", "level"}
+    assert failed[0]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("job", "status", "level"),
+    [
+        ("/job/ios-misnamed", "INVALID", "ERROR"),  # parameters, but neither VERSION nor BRANCH
+        ("/job/nightly", "VALID", "WARNING"),  # no parameters at all
+        ("/job/ios-fresh", "VALID", "WARNING"),  # a pipeline that never ran looks the same
+        ("/job/ios-no-build-id", "VALID", "WARNING"),
+    ],
+)
+def test_a_jobs_parameters_decide(
+    tenant: Any, sandbox: Any, job: str, status: str, level: str
+) -> None:
+    verified = verify(jenkins(tenant, sandbox, jenkins_job_path=job))
+    assert verified.verification_status == status
+    assert level in {c["level"] for c in verified.checks if not c["ok"]}
+
+
+PASSING = [
+    {"kind": "drop_before"},
+    {"kind": "status", "status": 503},
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 429, "retry_after": 5},
+]
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=str)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("VALID", "VALID"), ("PENDING", "INVALID"), ("INVALID", "INVALID"), ("EXPIRED", "INVALID")],
+)
+def test_a_passing_trouble_never_turns_a_verified_connection(
+    tenant: Any, sandbox: Any, fault: dict[str, Any], before: str, after: str
+) -> None:
+    pipeline = jenkins(tenant, sandbox, verification_status=before)
+    sandbox.world.faults.add(provider="jenkins", **fault)
+    verified = verify(pipeline)
+    assert verified.verification_status == after
+    assert verified.verification_error
+    soon = timezone.now() + timedelta(minutes=10)
+    assert verified.verify_at < soon
+
+
+def test_a_passing_trouble_is_forgotten_after_a_good_look(tenant: Any, sandbox: Any) -> None:
+    pipeline = jenkins(tenant, sandbox)
+    sandbox.world.faults.add(kind="drop_before", provider="jenkins")
+    shaken = verify(pipeline)
+    sandbox.world.faults.clear()
+    mended = verify(shaken)
+    assert (mended.verification_status, mended.verification_error) == ("VALID", "")
+    assert mended.verify_at > timezone.now() + timedelta(hours=1)
+
+
+def test_refused_credentials_turn_even_a_verified_connection(tenant: Any, sandbox: Any) -> None:
+    pipeline = jenkins(tenant, sandbox)
+    pipeline.jenkins_api_token = "wrong"
+    pipeline.save()
+    assert verify(pipeline).verification_status == Verification.INVALID
+
+
+def test_an_edit_during_a_verification_drops_its_findings(tenant: Any, sandbox: Any) -> None:
+    being_verified = jenkins(tenant, sandbox, verification_status="PENDING", checks=[])
+    edit(fresh(being_verified), actor=None, values={"jenkins_job_path": "/job/gone"})
+    verify(being_verified)  # it looked at the old job, and finds it good
+    row = fresh(being_verified)
+    assert (row.verification_status, row.checks) == ("PENDING", [])
+
+
+def test_a_disconnection_during_a_verification_stays(tenant: Any, sandbox: Any) -> None:
+    being_verified = jenkins(tenant, sandbox)
+    disconnect(fresh(being_verified), actor=None)
+    verify(being_verified)
+    assert fresh(being_verified).disconnected_at is not None
+    assert fresh(being_verified).verify_at is None
+
+
+def test_a_good_verification_lets_waiting_effects_go_on(tenant: Any, sandbox: Any) -> None:
+    pipeline = jenkins(tenant, sandbox, verification_status="INVALID")
+    later = timezone.now() + timedelta(hours=1)
+    effect = factories.EffectFactory(tenant=tenant, integration_id=pipeline.pk, next_at=later)
+    others = factories.EffectFactory(tenant=tenant, next_at=later)
+    IntegrationHealth.objects.create(
+        tenant=tenant, integration_id=pipeline.pk, failures=9, open_until=later
+    )
+    verify(pipeline)
+    assert fresh(effect).next_at <= timezone.now()
+    assert fresh(others).next_at == later
+    assert IntegrationHealth.objects.get().open_until is None
+
+
+def test_a_failed_verification_lets_nothing_go_on(tenant: Any, sandbox: Any) -> None:
+    pipeline = jenkins(tenant, sandbox, jenkins_job_path="/job/gone")
+    later = timezone.now() + timedelta(hours=1)
+    effect = factories.EffectFactory(tenant=tenant, integration_id=pipeline.pk, next_at=later)
+    verify(pipeline)
+    assert fresh(effect).next_at == later
+
+
+def test_due_verifications_are_handed_out_once(tenant: Any) -> None:
+    past = timezone.now() - timedelta(minutes=1)
+    due = factories.ScmFactory(tenant=tenant, verify_at=past)
+    factories.ScmFactory(tenant=tenant, verify_at=timezone.now() + timedelta(hours=1))
+    factories.ScmFactory(tenant=tenant)
+    assert operations.due_verifications() == [due.pk]
+    assert operations.due_verifications() == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_verified_by_the_clock(tenant: Any, sandbox: Any, family: str) -> None:
+    wired = wired_to(tenant, sandbox)
+    row = {
+        "scm": wired.scm,
+        "targets": wired.targets["ios"],
+        "pipelines": wired.pipelines["ios"],
+        "communication": wired.slack,
+        "tickets": wired.jira,
+    }[family]
+    before = row.last_verified_at
+    operations.verify_by_id(row.pk)
+    assert fresh(row).last_verified_at > before
+
+
+def test_what_is_disconnected_is_not_verified_any_more(tenant: Any) -> None:
+    scm = factories.ScmFactory(tenant=tenant, verify_at=timezone.now())
+    disconnect(scm, actor=None)
+    assert operations.due_verifications() == []
+    operations.verify_by_id(scm.pk)
+    assert fresh(scm).checks == []
+
+
+REFUSED = ProviderError(
+    "bad_credentials", "Jenkins refused the token.", "Make one.", outcome=Outcome.CREDENTIALS
+)
+
+
+def test_refused_credentials_show_on_the_connection(tenant: Any) -> None:
+    pipeline = factories.PipelineFactory(tenant=tenant)
+    operations.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
+    row = fresh(pipeline)
+    assert (row.verification_status, row.verification_error) == ("INVALID", REFUSED.message)
+    assert row.checks[0]["hint"] == "Make one."
+    assert row.verify_at is not None
+    event = AuditEvent.objects.get(action="integration.refused")
+    assert (event.actor, event.subject_id) == (None, pipeline.pk)
+
+
+def test_credentials_refused_twice_are_told_once(tenant: Any) -> None:
+    pipeline = factories.PipelineFactory(tenant=tenant)
+    for _n in range(2):
+        operations.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
+    assert AuditEvent.objects.filter(action="integration.refused").count() == 1
+
+
+@pytest.mark.parametrize("integration_id", ["pipeline_jenkins_gone", "nonsense", ""])
+def test_credentials_refused_of_something_gone_are_no_trouble(
+    tenant: Any, integration_id: str
+) -> None:
+    operations.credentials_refused(tenant=tenant, integration_id=integration_id, error=REFUSED)
+
+
+def test_another_tenants_refusal_changes_nothing_here(tenant: Any) -> None:
+    theirs = factories.PipelineFactory()
+    operations.credentials_refused(tenant=tenant, integration_id=theirs.pk, error=REFUSED)
+    assert fresh(theirs).verification_status == "VALID"
