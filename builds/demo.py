@@ -4,8 +4,7 @@ around."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -13,9 +12,16 @@ from django.db import transaction
 
 from builds.operations import trigger_builds
 from delivr import keys, outbound
-from delivr.problems import camel
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
+from integrations.choices import (
+    CommunicationType,
+    PipelineType,
+    ScmType,
+    TargetType,
+    TicketType,
+)
+from integrations.demo import is_offered, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -28,12 +34,13 @@ from integrations.operations import connect, verify
 from integrations.providers.registry import fields_of
 from releases.models import Release
 from releases.operations import create_release
-from sandbox import accounts
+
+C = TypeVar("C", bound=Connection)
 
 NAME = "Demo"
 VERSION = "1.5.0"
 OWNER, ADMIN = "demo@example.com", "admin@example.com"
-LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}
+LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}  # as the person reads them
 
 
 def is_empty() -> bool:
@@ -89,36 +96,40 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
 
     What an earlier run has connected stays. Needs the running sandbox (`SANDBOX_URL`).
     """
-    if not settings.SANDBOX_URL:
+    if not is_offered():
         raise ImproperlyConfigured("Set SANDBOX_URL to a running sandbox, as `make run` does.")
-    values = accounts.load(settings.DELIVR_DATA_DIR / "sandbox").as_dict(settings.SANDBOX_URL)
-    scm = _ensure(tenant, ScmIntegration, values["scm"])
-    targets = [_ensure(tenant, TargetIntegration, target) for target in values["targets"]]
+    scm = _ensure(tenant, ScmIntegration, ScmType.GITHUB)
+    targets = [_ensure(tenant, TargetIntegration, kind) for kind in TargetType.values]
     pipelines = [
-        _ensure(tenant, PipelineIntegration, pipeline, scm=scm.pk, target=target.pk)
-        for pipeline, target in zip(values["pipelines"], targets, strict=True)
+        _ensure(
+            tenant,
+            PipelineIntegration,
+            PipelineType.JENKINS,
+            platform=target.platform,
+            scm=scm.pk,
+            target=target.pk,
+        )
+        for target in targets
     ]
-    communication = _ensure(tenant, CommunicationIntegration, values["communication"])
-    ticket = _ensure(tenant, TicketIntegration, values["tickets"])
+    communication = _ensure(tenant, CommunicationIntegration, CommunicationType.SLACK)
+    ticket = _ensure(tenant, TicketIntegration, TicketType.JIRA)
     return [scm, *targets, *pipelines, communication, ticket]
 
 
 def _ensure(
-    tenant: Tenant, model: type[Any], values: Mapping[str, Any], **references: str
-) -> Connection:
-    """The connection that `values` (in the API's names) describe, verified."""
-    kind = values[camel(model.type_field)]
-    known = {f.name: values[camel(f.name)] for f in fields_of(kind) if camel(f.name) in values}
-    plain = {f.name: known[f.name] for f in fields_of(kind) if f.name in known and not f.secret}
-    found = model.objects.for_tenant(tenant).filter(**{model.type_field: kind}, **plain).first()
+    tenant: Tenant, model: type[C], kind: str, *, platform: str = "", **references: str
+) -> C:
+    """The tenant's connection with the sandbox's values, verified."""
+    values = sandbox_values(kind, platform=platform) | references
+    secrets_of = {field.name for field in fields_of(kind) if field.secret}
+    known = {name: value for name, value in values.items() if value and name not in secrets_of}
+    known[model.type_field] = kind
+    found: C | None = model.objects.for_tenant(tenant).filter(**known).first()
     if found is None:
-        found = connect(
-            model, tenant=tenant, actor=_user(OWNER), kind=kind, values=known | references
-        )
+        found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=values)
         if isinstance(found, PipelineIntegration):
             _report_here(found)
-    connection: Connection = found if found.is_valid else verify(found)
-    return connection
+    return found if found.is_valid else verify(found)
 
 
 def _report_here(pipeline: PipelineIntegration) -> None:
