@@ -175,8 +175,9 @@ class Gate:
 def _read_body(environ: Environ) -> None:
     """Take the body off the wire first: a slow client must not hold the lock, and a cut connection
     with unread bytes would look like a reset even where none is meant."""
-    chunked = environ.get("wsgi.input_terminated")
-    size = BODY_LIMIT if chunked else min(int(environ.get("CONTENT_LENGTH") or 0), BODY_LIMIT)
+    length = str(environ.get("CONTENT_LENGTH") or 0)
+    known = int(length) if length.isdecimal() else 0
+    size = BODY_LIMIT if environ.get("wsgi.input_terminated") else min(known, BODY_LIMIT)
     body = environ["wsgi.input"].read(size) if size else b""
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))

@@ -276,15 +276,16 @@ def _from_form(found: Job) -> dict[str, str]:
         refuse(400, "Nothing is submitted")
     try:
         given = json.loads(request.form["json"]).get("parameter", [])
-    except (ValueError, AttributeError):
-        refuse(400, "Failed to parse JSON")
-    items = given if isinstance(given, list) else [given]
+        items = given if isinstance(given, list) else [given]
+        named = [(item["name"], item.get("value", "")) for item in items]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        refuse(400, "Failed to parse form data")
     known = {p.name: p for p in found.declared}
     values: dict[str, str] = {}
-    for item in items:
-        if item["name"] not in known:
-            refuse(500, f"No such parameter definition: {item['name']}")
-        values[item["name"]] = _checked(known[item["name"]], str(item.get("value", "")))
+    for name, value in named:
+        if name not in known:
+            refuse(500, f"No such parameter definition: {name}")
+        values[name] = _checked(known[name], str(value))
     return values
 
 

@@ -172,18 +172,21 @@ class Exporter:
         return Ref(brief, lambda: self.job(job))
 
     def job(self, job: Job) -> dict[str, Any]:
-        head = {
+        head: dict[str, Any] = {
             "_class": JOB_CLASSES[job.kind],
             "actions": [],
             "description": "",
             "displayName": job.name.replace("%2F", "/"),
+            "displayNameOrNull": None,
             "fullDisplayName": job.full_name.replace("/", " » ").replace("%2F", "/"),
             "fullName": job.full_name,
             "name": job.name,
             "url": self.job_url(job.full_name),
         }
         if job.is_container:
-            return head | {"jobs": lambda: self._jobs(job.full_name), "views": []}
+            view = {"_class": "hudson.model.AllView", "name": "All", "url": head["url"]}
+            jobs = {"jobs": lambda: self._jobs(job.full_name)}
+            return head | jobs | {"healthReport": [], "primaryView": view, "views": [view]}
         return head | self._project(job)
 
     def _project(self, job: Job) -> dict[str, Any]:
@@ -268,6 +271,8 @@ class Exporter:
             "actions": self._actions(job, build),
             "artifacts": self._artifacts(build),
             "building": build.building,
+            "changeSets": [],
+            "culprits": [],
             "description": None,
             "displayName": f"#{build.number}",
             "duration": 0 if ended is None else int((ended - build.started_at) * 1000),
@@ -277,14 +282,21 @@ class Exporter:
             "id": str(build.number),
             "inProgress": build.building,
             "keepLog": False,
-            "nextBuild": None,
+            "nextBuild": self._neighbour(build, 1),
             "number": build.number,
-            "previousBuild": None,
+            "previousBuild": self._neighbour(build, -1),
             "queueId": build.queue_id,
             "result": build.result,
             "timestamp": int(build.started_at * 1000),
             "url": self.build_url(build),
         }
+
+    def _neighbour(self, build: Build, step: int) -> Ref | None:
+        found = self.ci.build(build.job, build.number + step)
+        if found is None:
+            return None
+        brief = {"number": found.number, "url": self.build_url(found)}
+        return Ref(brief, lambda: self.build(found))
 
     @staticmethod
     def _artifacts(build: Build) -> list[dict[str, str]]:

@@ -42,7 +42,10 @@ def create_issue(version: str) -> tuple[Response, int]:
     body = json_body()
     for name in set(body) - TOP_LEVEL:
         refuse(400, f'Unrecognized field "{name}". Check that your request body is valid.')
-    draft = Draft(tickets(), "3" if version == "latest" else version, body.get("fields") or {})
+    fields = body.get("fields") or {}
+    if not isinstance(fields, dict):
+        refuse(400, "Operation value must be an object")
+    draft = Draft(tickets(), "3" if version == "latest" else version, fields)
     draft.check()
     properties = _properties(body.get("properties") or [])
     if draft.project and "CREATE_ISSUES" not in draft.project.permissions:

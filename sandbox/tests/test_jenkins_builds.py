@@ -155,3 +155,10 @@ def test_a_broken_tree_is_a_bad_request(jenkins):
 def test_addresses_in_answers_can_be_followed(running, jenkins):
     url = jenkins.get(f"{BUILD}/api/json").json()["url"]
     assert requests.get(url, auth=jenkins.session.auth, timeout=5).status_code == 200
+
+
+def test_builds_know_their_neighbours(running, jenkins):
+    jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec&VERSION=2")
+    first, second = (jenkins.get(f"/job/ios-prod/{n}/api/json").json() for n in (245, 246))
+    assert (first["previousBuild"], first["nextBuild"]["number"]) == (None, 246)
+    assert (second["previousBuild"]["number"], second["nextBuild"]) == (245, None)

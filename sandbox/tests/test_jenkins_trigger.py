@@ -164,3 +164,15 @@ def test_location_may_name_an_address_that_only_jenkins_knows(sandbox, jenkins):
     sandbox.world.jenkins.location_base = "http://jenkins.internal:8080/jenkins"
     answer = jenkins.post(TRIGGER, data=VALUES)
     assert answer.headers["Location"] == "http://jenkins.internal:8080/jenkins/queue/item/1001/"
+
+
+def test_a_chunked_body_is_read_whole(sandbox, jenkins):
+    pieces = iter([b"VERSION=1.5.0&", b"BRANCH=release"])
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert jenkins.post(TRIGGER, data=pieces, headers=headers).status_code == 201
+    assert queued(sandbox)[0]["parameters"]["BRANCH"] == "release"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"parameter": ["VERSION"]}', '{"parameter": [{}]}'])
+def test_a_broken_form_is_a_bad_request(jenkins, text):
+    assert jenkins.post("/job/ios-prod/build", data={"json": text}).status_code == 400

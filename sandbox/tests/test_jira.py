@@ -178,6 +178,7 @@ def test_without_permission_no_issue_is_made(sandbox, jira):
 
 def test_unknown_keys_and_content_types_are_refused(jira):
     assert jira.post(ISSUE, json={"fields": EPIC, "feilds": {}}).status_code == 400
+    assert jira.post(ISSUE, json={"fields": [1]}).status_code == 400
     assert jira.post(ISSUE, data="{}").status_code == 415
     assert (
         jira.post(ISSUE, data="{", headers={"Content-Type": "application/json"}).status_code == 400

@@ -1,0 +1,60 @@
+"""The pages in a real Chromium: they refresh, they can be used, and by everybody."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from sandbox.chat import Message
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def busy(sandbox, jenkins, jira):
+    """A release under way."""
+    jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec&VERSION=1.5.0")
+    jenkins.post("/job/android-prod/buildWithParameters?VERSION=1.5.0")
+    root = sandbox.world.slack.post(Message("C123", "", "📦 Release 1.5.0 created"))
+    sandbox.world.slack.post(Message("C123", "", "🚀 started", thread_ts=root.ts))
+    fields = {"project": {"key": "MOBILE"}, "issuetype": {"id": "10011"}, "summary": "1.5.0"}
+    jira.post("/rest/api/3/issue", json={"fields": fields})
+    sandbox.world.faults.add("status", provider="slack", count=3)
+    return sandbox
+
+
+@pytest.mark.parametrize("path", ["/", "/settings", "/credentials"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+def test_pages_are_accessible_and_fit(busy, page: Page, console, path, scheme, width):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{busy.url}{path}")
+    found = Axe().run(page).response["violations"]
+    assert [violation["id"] for violation in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert console == []
+
+
+def test_the_board_refreshes_itself(busy, page: Page, console):
+    page.goto(busy.url)
+    busy.world.slack.post(Message("C456", "", "✅ Android build #512 complete"))
+    expect(page.locator("#board")).to_contain_text("✅ Android build #512 complete")
+    assert console == []
+
+
+def test_a_person_ends_a_build(busy, page: Page):
+    page.goto(busy.url)
+    page.get_by_role("button", name="End build 245 as failure").click()
+    expect(page.locator("#board")).to_contain_text("Failure")
+    assert busy.world.jenkins.build("ios-prod", 245).result == "FAILURE"
+
+
+def test_a_person_aims_a_fault(sandbox, page: Page):
+    page.goto(f"{sandbox.url}/settings")
+    page.get_by_label("What goes wrong").select_option("drop_after")
+    page.get_by_label("Where").select_option("jenkins")
+    page.get_by_role("button", name="Switch on").click()
+    expect(page.get_by_role("button", name="Switch all off")).to_be_visible()
+    (fault,) = sandbox.world.faults.active()
+    assert (fault["kind"], fault["provider"], fault["count"]) == ("drop_after", "jenkins", 1)
