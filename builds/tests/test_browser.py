@@ -1,0 +1,179 @@
+"""One person's walk in Chromium: from sign-up through the wizard to "Ready for submission".
+
+Everything runs as `make run` starts it: the real web server, sweeper and sandbox.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+PASSWORD = "correct-horse-battery-staple"
+
+
+class Walk:
+    """A person in front of the browser, who takes a picture of each page."""
+
+    def __init__(self, page: Page, product: Any, pictures: Path) -> None:
+        self.page, self.product, self.pictures = page, product, pictures
+        self.count = 0
+
+    def picture(self, name: str) -> None:
+        self.count += 1
+        path = self.pictures / f"{self.count:02d}-{name}.png"
+        self.page.screenshot(path=str(path), full_page=True)
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("main").get_by_role("link", name=name, exact=True).first.click()
+
+    def sign_up(self, email: str) -> None:
+        page = self.page
+        page.goto(f"{self.product.url}/accounts/signup/")
+        page.get_by_label("Workspace", exact=True).fill("Acme")
+        page.get_by_label("Email", exact=True).fill(email)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_label("Password (again)", exact=True).fill(PASSWORD)
+        self.picture("sign-up")
+        self.press("Create account")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Connect GitHub")
+
+    def connect_the_sandbox(self, name: str) -> None:
+        """Fill the open form with the sandbox's values and send it."""
+        self.follow("Use the sandbox's values")
+        self.picture(f"{name}-form")
+        self.press("Connect and verify")
+
+    def expect_connected(self, name: str) -> None:
+        expect(self.page.get_by_text("is connected and works").first).to_be_visible()
+        self.picture(name)
+
+
+@pytest.fixture
+def walk(page: Page, product: Any, tmp_path: Path) -> Walk:
+    pictures = Path(os.environ.get("PICTURES", str(tmp_path)))
+    pictures.mkdir(parents=True, exist_ok=True)
+    return Walk(page, product, pictures)
+
+
+def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) -> None:
+    page = walk.page
+    walk.sign_up("walker@example.com")
+
+    walk.connect_the_sandbox("github")
+    walk.expect_connected("github")
+    walk.follow("Continue")
+
+    walk.connect_the_sandbox("app-store")
+    walk.expect_connected("app-store")
+    walk.follow("Add Play Store")
+    walk.connect_the_sandbox("play-store")
+    walk.expect_connected("play-store")
+    walk.follow("Continue")
+
+    for number, job in enumerate(("ios-prod", "android-prod")):
+        if number:
+            walk.follow("Add Jenkins")
+        walk.connect_the_sandbox(job)
+        walk.expect_connected(job)
+        hook = webhook_of(page)
+        let_jenkins_report(walk, job, hook)
+        walk.follow("I have stored it, continue")
+    walk.follow("Continue")
+
+    walk.connect_the_sandbox("slack")
+    walk.expect_connected("slack")
+    walk.follow("Continue")
+    walk.connect_the_sandbox("jira")
+    walk.expect_connected("jira")
+    walk.follow("Continue")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Setup complete")
+    walk.picture("setup-complete")
+
+    create_release(walk)
+    trigger_and_finish(walk)
+    read_slack_and_jira(walk)
+    assert console == []
+
+
+def webhook_of(page: Page) -> dict[str, str]:
+    """The address and the secret that the page shows once."""
+    text = page.get_by_role("main").inner_text()
+    address = re.search(r"http\S+/api/v1/webhooks/jenkins/\w+", text)
+    secret = re.search(r"whsec_\S+", text)
+    assert address
+    assert secret
+    return {"address": address[0], "secret": secret[0]}
+
+
+def let_jenkins_report(walk: Walk, job: str, hook: dict[str, str]) -> None:
+    """What a Jenkins admin does: put address and secret into the job."""
+    jenkins = walk.page.context.new_page()
+    jenkins.goto(f"{walk.product.sandbox_url}/settings")
+    settings = jenkins.locator("details", has=jenkins.locator("summary", has_text=job))
+    if settings.get_attribute("open") is None:
+        settings.locator("summary").click()
+    form = settings.locator("form")
+    form.get_by_label("Webhook address").fill(hook["address"])
+    form.get_by_label("Webhook secret").fill(hook["secret"])
+    form.get_by_label("How it reports").select_option("signed")
+    form.get_by_label("Builds end by themselves after").fill("")
+    form.get_by_role("button", name="Save").click()
+    jenkins.close()
+
+
+def create_release(walk: Walk) -> None:
+    page = walk.page
+    page.goto(f"{walk.product.url}/releases")
+    walk.picture("no-releases")
+    page.goto(f"{walk.product.url}/releases/new")
+    page.get_by_label("Version").fill("1.5.0")
+    walk.picture("new-release")
+    walk.press("Create release")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("1.5.0")
+    expect(page.get_by_text("MOBILE-1", exact=True)).to_be_visible()
+    expect(page.get_by_text("MOBILE-2", exact=True)).to_be_visible()
+    walk.picture("release-created")
+
+
+def trigger_and_finish(walk: Walk) -> None:
+    """Trigger both builds, end them at Jenkins, and see it here without touching the page."""
+    page = walk.page
+    walk.press("Trigger all builds")
+    expect(page.get_by_text("#245").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("#512").first).to_be_visible(timeout=30_000)
+    walk.picture("building")
+    jenkins = page.context.new_page()
+    jenkins.goto(walk.product.sandbox_url)
+    for number in (245, 512):
+        jenkins.get_by_role("button", name=f"End build {number} as success").click()
+    jenkins.close()
+    expect(page.get_by_text("Ready for submission").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("s3://builds/ios-245.ipa")).to_be_visible(timeout=30_000)
+    walk.picture("ready-for-submission")
+    page.goto(f"{walk.product.url}/activity/received")
+    expect(page.get_by_text("Applied").first).to_be_visible()
+    walk.picture("received")
+
+
+def read_slack_and_jira(walk: Walk) -> None:
+    page = walk.page
+    page.goto(walk.product.sandbox_url)
+    for text in (
+        "📦 Release 1.5.0 created",
+        "🚀 iOS build #245 started",
+        "✅ Android build #512 complete",
+        "🏁 Release 1.5.0: all builds complete, ready for submission",
+        "Release 1.5.0: iOS",
+        "Release 1.5.0: Android",
+    ):
+        expect(page.get_by_text(text).first).to_be_visible(timeout=30_000)
+    walk.picture("sandbox")
