@@ -92,7 +92,7 @@ class ReleasePlan:
     ) -> None:
         self.tenant = tenant
         self.version = version.strip()
-        self.branch = branch.strip() or f"release/{self.version}"
+        self.branch = branch.strip() or _default_branch(self.version)
         self.errors: Errors = dict(known_errors or {})
         self.scm = self._one(ScmIntegration, scm_id, "scm")
         self.targets = self._many(TargetIntegration, target_ids, "targets")
@@ -127,8 +127,15 @@ class ReleasePlan:
             raise ValidationError(self.errors)
 
     def _check_names(self) -> None:
-        if "version" in self.errors:
-            return
+        if "version" not in self.errors:
+            self._check_version()
+        named = self.branch != _default_branch(self.version)
+        if "branch" in self.errors or (not named and "version" in self.errors):
+            return  # the branch is named after the version: one complaint is enough
+        if not is_legal_branch(self.branch):
+            self._complain("branch", _("This is not a legal git branch name."))
+
+    def _check_version(self) -> None:
         if not VERSION.fullmatch(self.version):
             self._complain(
                 "version",
@@ -136,8 +143,6 @@ class ReleasePlan:
             )
         elif Release.objects.for_tenant(self.tenant).filter(version=self.version).exists():
             self._complain("version", _version_taken(self.version))
-        if not is_legal_branch(self.branch):
-            self._complain("branch", _("This is not a legal git branch name."))
 
     def _check_connections(self) -> None:
         if self.scm is None and "scm" not in self.errors:
@@ -213,6 +218,10 @@ class ReleasePlan:
                     payload={"target": target.pk},
                 )
         notify(release, Notice.RELEASE_CREATED)
+
+
+def _default_branch(version: str) -> str:
+    return f"release/{version}"
 
 
 def is_legal_branch(name: str) -> bool:
