@@ -1,23 +1,13 @@
-"""Chromium for pytest-playwright, and the product as `make run` starts it."""
+"""Chromium for pytest-playwright: the one of the system, quiet and able to run as root."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--no-sandbox",  # root may not use Chromium's own sandbox
@@ -34,7 +24,6 @@ FLAGS = [
     "--disable-breakpad",
     "--disable-features=OptimizationHints,MediaRouter,Translate",
 ]
-OURS = ("SECRET_KEY", "FERNET_KEYS", "DATABASE_URL", "CELERY_BROKER_URL", "ALLOWED_HOSTS")
 
 
 def find_chromium() -> str | None:
@@ -52,86 +41,3 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     # Playwright's synchronous API runs an event loop, in which Django refuses the database.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     return {**browser_type_launch_args, "executable_path": path, "args": FLAGS}
-
-
-@pytest.fixture
-def console(page: Any) -> list[str]:
-    """What the page's console and its scripts complained of."""
-    said: list[str] = []
-    page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    return said
-
-
-@dataclass(frozen=True)
-class Product:
-    """A running delivr of its own data directory: web server, sweeper and sandbox."""
-
-    url: str
-    sandbox_url: str
-    email: str  # the demo workspace's owner
-    password: str
-    data_dir: Path
-    process: subprocess.Popen[bytes]
-
-
-@pytest.fixture(scope="session")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """Started as `make run` starts it, once for all tests."""
-    folder = tmp_path_factory.mktemp("product")
-    with started(folder) as running:
-        yield running
-
-
-class started:
-    """`with started(folder) as product:` runs the command and ends it with SIGINT."""
-
-    def __init__(self, folder: Path, **env: str) -> None:
-        self.folder, self.out = folder, folder / "out.txt"
-        clean = {name: value for name, value in os.environ.items() if name not in OURS}
-        ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
-        clean.pop("DJANGO_SETTINGS_MODULE", None)  # pytest's own
-        self.env = {**clean, **ports, "DELIVR_DATA_DIR": str(folder / "data"), **env}
-
-    def __enter__(self) -> Product:
-        with self.out.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "delivr.up"],
-                cwd=ROOT,
-                env=self.env,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-            said = self._until_it_says("Ctrl-C")
-        except BaseException:
-            self.__exit__()
-            raise
-        email, password = re.search(r"Sign in\s+(\S+)\s+(\S+)", said).groups()  # type: ignore[union-attr]
-        return Product(
-            url=f"http://127.0.0.1:{self.env['PORT']}",
-            sandbox_url=f"http://127.0.0.1:{self.env['SANDBOX_PORT']}",
-            email=email,
-            password=password,
-            data_dir=self.folder / "data",
-            process=self.process,
-        )
-
-    def _until_it_says(self, words: str) -> str:
-        deadline = time.monotonic() + 120
-        while words not in (said := self.out.read_text()):
-            assert self.process.poll() is None, said
-            assert time.monotonic() < deadline, said
-            time.sleep(0.1)
-        return said
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            self.process.wait(timeout=30)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

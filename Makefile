@@ -1,0 +1,62 @@
+# The commands of this project; `make` alone lists them.
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+export PIP_ROOT_USER_ACTION := ignore
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev run test lint types format bench outdated clean
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed ## Make .venv with what running delivr needs
+
+run: install ## Start everything: web, sweeper, sandbox (PORT=8000, DELIVR_DATA_DIR=.data)
+	@exec $(PY) -m delivr.up
+
+test: install-dev ## Run all tests: SQLite, then PostgreSQL and Redis, then Chromium
+	@exec $(PY) scripts/test.py
+
+lint: install-dev ## Check style of Python and of templates
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/djlint templates sandbox/templates --lint --quiet
+
+types: install-dev ## Check types
+	$(VENV)/bin/mypy .
+
+format: install-dev ## Mend what `make lint` can mend by itself
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: install-dev ## Measure the webhook endpoint (bench/README.md)
+	@exec $(PY) bench/webhook.py
+
+outdated: install-dev ## List newer releases of what is pinned
+	$(PY) -m pip list --outdated
+
+clean: ## Remove .venv and whatever is generated, but not .data
+	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- The virtual environment, made again only when the requirements change -----------------------
+
+install-dev: $(VENV)/installed-dev
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "delivr needs Python 3.11 to 3.13: make PYTHON=/path/to/python3.11 …" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "On Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/installed: requirements.txt | $(PY)
+	@echo "Installing requirements.txt …"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(PY)
+	@echo "Installing requirements-dev.txt …"
+	@$(PIP) -r requirements-dev.txt
+	@touch $@ $(VENV)/installed
