@@ -75,6 +75,7 @@ def failure(outcome: Outcome, **kwargs: Any) -> ProviderError:
 
 @pytest.fixture
 def world(settings: Any) -> Any:
+    settings.CELERY_BROKER_URL = ""
     settings.EFFECT_HANDLERS = {"test.list": "delivr.effects.tests.test_runner.ListHandler"}
     handler_for.cache_clear()
     WORLD.__init__()
