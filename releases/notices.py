@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from delivr.effects.operations import promise
+from delivr.effects.operations import promise_each
 from integrations.providers.base import Message
 
 if TYPE_CHECKING:
@@ -61,17 +61,21 @@ def notify(
     if communication is None:
         return
     subject = f"build:{build_id}" if build_id else f"release:{release.pk}"
-    for channel in communication.slack_channels:
-        key = f"{subject}:message:{channel}:{_KEY_WORD[notice]}"
-        promise(
-            tenant=release.tenant,
-            kind="message.post",
-            integration_id=communication.pk,
-            release_id=release.pk,
-            build_id=build_id,
-            dedupe_key=f"{key}:{cause}" if cause else key,
-            payload={"channel": channel, "notice": notice, "words": words or {}},
-        )
+    suffix = f"{_KEY_WORD[notice]}:{cause}" if cause else _KEY_WORD[notice]
+    promise_each(
+        tenant=release.tenant,
+        kind="message.post",
+        promises=[
+            {
+                "integration_id": communication.pk,
+                "release_id": release.pk,
+                "build_id": build_id,
+                "dedupe_key": f"{subject}:message:{channel}:{suffix}",
+                "payload": {"channel": channel, "notice": notice, "words": words or {}},
+            }
+            for channel in communication.slack_channels
+        ],
+    )
 
 
 def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: str) -> Message:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
-from delivr.effects.operations import promise
+from delivr.effects.operations import promise_each
 from delivr.tenants.models import Tenant, User
 from integrations.models import (
     CommunicationIntegration,
@@ -208,16 +208,23 @@ class ReleasePlan:
 
     def _promise(self, release: Release) -> None:
         if self.ticket is not None:
-            for target in self.targets:
-                promise(
-                    tenant=self.tenant,
-                    kind="ticket.create_epic",
-                    integration_id=self.ticket.pk,
-                    release_id=release.pk,
-                    dedupe_key=f"release:{release.pk}:epic:{target.pk}",
-                    payload={"target": target.pk},
-                )
+            promise_each(
+                tenant=self.tenant,
+                kind="ticket.create_epic",
+                promises=[_epic_of(release, self.ticket, target) for target in self.targets],
+            )
         notify(release, Notice.RELEASE_CREATED)
+
+
+def _epic_of(
+    release: Release, ticket: TicketIntegration, target: TargetIntegration
+) -> dict[str, Any]:
+    return {
+        "integration_id": ticket.pk,
+        "release_id": release.pk,
+        "dedupe_key": f"release:{release.pk}:epic:{target.pk}",
+        "payload": {"target": target.pk},
+    }
 
 
 def _default_branch(version: str) -> str:
@@ -246,15 +253,28 @@ def lock_release(release_id: str) -> Release:
 
 
 def mirror_build(pipeline: ReleasePipeline, *, build: Any) -> None:
-    """Let the release pipeline show its newest build. The one place that writes these columns."""
-    pipeline.triggered = build.status != BuildStatus.TRIGGERING or pipeline.triggered
+    """Let the release pipeline show its newest build. These columns are written nowhere else."""
+    _show(pipeline, build)
+    pipeline.save(update_fields=MIRRORED)
+
+
+def mirror_builds(builds: Sequence[Any]) -> None:
+    """`mirror_build` for the newest builds of several pipelines, in one query."""
+    for build in builds:
+        _show(build.release_pipeline, build)
+    ReleasePipeline.objects.bulk_update([build.release_pipeline for build in builds], MIRRORED)
+
+
+MIRRORED = ["triggered", "build_number", "build_url", "build_status", "artifact_url"]
+_NOT_SENT = (BuildStatus.TRIGGERING, BuildStatus.TRIGGER_FAILED)
+
+
+def _show(pipeline: ReleasePipeline, build: Any) -> None:
+    pipeline.triggered = pipeline.triggered or build.status not in _NOT_SENT
     pipeline.build_number = build.number
     pipeline.build_url = build.url
     pipeline.build_status = build.status
     pipeline.artifact_url = build.artifact_url
-    pipeline.save(
-        update_fields=["triggered", "build_number", "build_url", "build_status", "artifact_url"]
-    )
 
 
 def recompute(release: Release, *, cause: str) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -23,9 +23,32 @@ def record(
     changes: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
     """Write one audit row in the caller's transaction. `changes` holds no secret (`changed`)."""
+    event = _event(tenant, actor, action, subject, changes)
+    event.save(force_insert=True)
+    return event
+
+
+def record_each(
+    *, tenant: Tenant, actor: User | None, action: str, subjects: Iterable[models.Model]
+) -> None:
+    """`record` for several subjects of one action, in one query."""
     from delivr.audit.models import AuditEvent
 
-    return AuditEvent.objects.create(
+    AuditEvent.objects.bulk_create(
+        _event(tenant, actor, action, subject, None) for subject in subjects
+    )
+
+
+def _event(
+    tenant: Tenant,
+    actor: User | None,
+    action: str,
+    subject: models.Model | None,
+    changes: Mapping[str, Any] | None,
+) -> AuditEvent:
+    from delivr.audit.models import AuditEvent
+
+    return AuditEvent(
         tenant=tenant,
         actor=actor,
         actor_label=actor.email if actor else SYSTEM,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -28,7 +29,6 @@ def promise(
     payload: dict[str, Any] | None = None,
 ) -> Effect:
     """Write the promise in the caller's transaction; the same `dedupe_key` promises nothing new."""
-    now = clock.now()
     effect, created = Effect.objects.get_or_create(
         tenant=tenant,
         dedupe_key=dedupe_key,
@@ -38,14 +38,30 @@ def promise(
             "release_id": release_id,
             "build_id": build_id,
             "payload": payload or {},
-            "next_at": now,
-            "expires_at": now + handler_for(kind).expires_after,
-            "rung_at": now if settings.CELERY_BROKER_URL else None,
+            **_due_now(kind),
         },
     )
     if created:
         ring_on_commit("effect", effect.pk)
     return effect
+
+
+def promise_each(*, tenant: Tenant, kind: str, promises: Iterable[Mapping[str, Any]]) -> None:
+    """`promise` for several of one kind, in one query; each mapping holds what differs."""
+    due = _due_now(kind)
+    rows = [Effect(tenant=tenant, kind=kind, **due, **differing) for differing in promises]
+    Effect.objects.bulk_create(rows, ignore_conflicts=True)
+    for row in rows:
+        ring_on_commit("effect", row.pk)
+
+
+def _due_now(kind: str) -> dict[str, Any]:
+    now = clock.now()
+    return {
+        "next_at": now,
+        "expires_at": now + handler_for(kind).expires_after,
+        "rung_at": now if settings.CELERY_BROKER_URL else None,
+    }
 
 
 @transaction.atomic

@@ -296,7 +296,7 @@ def at_insert(table: str, act: Callable[[], None]) -> Iterator[None]:
     waiting = [act]
 
     def wrapper(execute: Any, sql: str, *args: Any) -> Any:
-        if waiting and sql.startswith(f'INSERT INTO "{table}"'):
+        if waiting and sql.startswith("INSERT ") and f' INTO "{table}"' in sql:
             waiting.pop()()
         return execute(sql, *args)
 
