@@ -1,0 +1,189 @@
+"""The form of a connection: shape only, no secret back, every complaint on its field."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from delivr.tenants.models import Tenant
+from delivr.tests import factories as make
+from integrations import operations
+from integrations.forms import ConnectionForm, kinds_of, model_of
+from integrations.models import FAMILIES, ScmIntegration
+from integrations.providers.registry import PROVIDERS, fields_of
+
+CANARY = "canary-secret-value"
+STORED: dict[str, Any] = {
+    "GITHUB": (make.ScmFactory, {"access_token": CANARY}),
+    "APP_STORE": (make.AppStoreFactory, {"apple_api_key": CANARY}),
+    "PLAY_STORE": (make.PlayStoreFactory, {"google_service_account": CANARY}),
+    "JENKINS": (make.PipelineFactory, {"jenkins_api_token": CANARY, "webhook_secret": CANARY}),
+    "SLACK": (make.SlackFactory, {"slack_bot_token": CANARY}),
+    "JIRA": (make.JiraFactory, {"jira_api_token": CANARY}),
+}
+
+
+def form(tenant: Tenant, kind: str, data: Any = None, **kwargs: Any) -> ConnectionForm:
+    return ConnectionForm(data, tenant=tenant, kind=kind, **kwargs)
+
+
+def connect(sent: ConnectionForm) -> Any:
+    return sent.submit(
+        partial(operations.connect, sent.model, tenant=sent.tenant, actor=None, kind=sent.kind)
+    )
+
+
+def test_every_kind_has_its_family() -> None:
+    assert {kind for model in FAMILIES.values() for kind, _words in kinds_of(model)} == set(
+        PROVIDERS
+    )
+    with pytest.raises(KeyError):
+        model_of("SUBVERSION")
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_a_form_asks_for_what_the_provider_declares(tenant: Tenant, kind: str) -> None:
+    asked = form(tenant, kind)
+    assert {f.name for f in fields_of(kind)} < set(asked.fields)
+    for field in fields_of(kind):
+        assert asked.fields[field.name].required is field.required
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_no_stored_secret_is_shown_or_asked_again(tenant: Tenant, kind: str) -> None:
+    factory, secrets = STORED[kind]
+    shown = form(tenant, kind, connection=factory(tenant=tenant, **secrets))
+    assert CANARY not in shown.as_div()
+    for field in fields_of(kind):
+        if field.secret:
+            assert not shown.fields[field.name].required
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_no_typed_secret_comes_back_with_the_errors(tenant: Tenant, kind: str) -> None:
+    data = {f.name: CANARY for f in fields_of(kind) if f.secret}
+    sent = form(tenant, kind, data)
+    assert connect(sent) is None
+    assert sent.errors
+    assert CANARY not in sent.as_div()
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_secrets_are_kept_out_of_the_browsers_memory(tenant: Tenant, kind: str) -> None:
+    asked = form(tenant, kind)
+    for field in fields_of(kind):
+        if field.secret:
+            assert asked.fields[field.name].widget.attrs["autocomplete"] == "off"
+
+
+def test_the_demos_secrets_are_shown_when_told_to(tenant: Tenant) -> None:
+    initial = {"access_token": "made-up"}
+    assert "made-up" in form(tenant, "GITHUB", initial=initial, show_secrets=True).as_div()
+    assert "made-up" not in form(tenant, "GITHUB", initial=initial).as_div()
+
+
+def test_a_sent_form_connects(tenant: Tenant) -> None:
+    data = {"access_token": "ghp_x", "repository_url": "dream11/app", "display_name": "App"}
+    connection = connect(form(tenant, "GITHUB", data))
+    assert (connection.repository_url, str(connection)) == ("https://github.com/dream11/app", "App")
+
+
+def test_all_complaints_come_at_once(tenant: Tenant) -> None:
+    data = {"repository_url": "not a repository", "display_name": "x" * 81}
+    sent = form(tenant, "GITHUB", data)
+    assert connect(sent) is None
+    assert set(sent.errors) == {"access_token", "repository_url", "display_name"}
+    assert all(len(messages) == 1 for messages in sent.errors.values())
+    assert not ScmIntegration.objects.exists()
+
+
+def test_a_form_that_is_wrong_in_shape_alone_writes_nothing(tenant: Tenant) -> None:
+    data = {"access_token": "t", "repository_url": "a/b", "display_name": "x" * 81}
+    assert connect(form(tenant, "GITHUB", data)) is None
+    assert not ScmIntegration.objects.exists()
+
+
+def test_the_models_own_complaints_reach_their_field(tenant: Tenant) -> None:
+    pipeline = make.PipelineFactory(tenant=tenant)
+    data = {
+        "scm": pipeline.scm_id,
+        "target": pipeline.target_id,
+        "jenkins_url": "http://127.0.0.1:1/jenkins",
+        "jenkins_username": "u" * 121,
+        "jenkins_api_token": "t",
+        "jenkins_job_path": "/job/ios",
+    }
+    sent = form(tenant, "JENKINS", data)
+    assert connect(sent) is None
+    assert set(sent.errors) == {"jenkins_username"}
+
+
+@pytest.mark.parametrize("text", ["C123\nC456", "C123, C456", " C123 ,\r\n\r\nC456 "])
+def test_several_values_are_divided_by_lines_or_commas(tenant: Tenant, text: str) -> None:
+    sent = form(tenant, "SLACK", {"slack_channels": text})
+    assert sent.values()["slack_channels"] == ["C123", "C456"]
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("FLAVOUR=prod\n\n EXTRA = a=b ", {"FLAVOUR": "prod", "EXTRA": "a=b"}),
+        ("EMPTY=", {"EMPTY": ""}),
+        ("", {}),
+    ],
+)
+def test_parameters_are_lines(tenant: Tenant, text: str, pairs: dict[str, str]) -> None:
+    assert form(tenant, "JENKINS", {"parameters": text}).values()["parameters"] == pairs
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("FLAVOUR=prod\nnonsense", "Line 2: write it as NAME=value."),
+        ("=value", "Line 1: write it as NAME=value."),
+        ("A=1\nA=2", "A: named twice."),
+    ],
+)
+def test_a_line_that_is_no_parameter_is_named(tenant: Tenant, text: str, words: str) -> None:
+    assert form(tenant, "JENKINS", {"parameters": text}).errors["parameters"] == [words]
+
+
+def test_stored_values_are_shown_as_they_are_typed(tenant: Tenant) -> None:
+    slack = make.SlackFactory(tenant=tenant, slack_channels=["C123", "C456"])
+    assert "C123\nC456" in form(tenant, "SLACK", connection=slack).as_div()
+    pipeline = make.PipelineFactory(tenant=tenant, parameters={"A": "1", "B": "2"})
+    assert "A=1\nB=2" in form(tenant, "JENKINS", connection=pipeline).as_div()
+
+
+# --- What a pipeline refers to --------------------------------------------------------------------
+
+
+def test_a_pipeline_chooses_among_its_own_workspaces_connections(tenant: Tenant) -> None:
+    mine, _foreign = make.AppStoreFactory(tenant=tenant), make.AppStoreFactory()
+    choices = form(tenant, "JENKINS").fields["target"].choices
+    assert [value for value, _words in choices] == [mine.pk]
+
+
+def test_another_workspaces_target_is_refused(tenant: Tenant) -> None:
+    foreign = make.AppStoreFactory()
+    sent = form(tenant, "JENKINS", {"target": foreign.pk})
+    assert connect(sent) is None
+    assert "target" in sent.errors
+
+
+def test_the_only_choice_is_chosen(tenant: Tenant) -> None:
+    target = make.AppStoreFactory(tenant=tenant)
+    assert form(tenant, "JENKINS").initial["target"] == target.pk
+
+
+def test_a_target_that_does_not_work_is_marked_among_the_choices(tenant: Tenant) -> None:
+    make.AppStoreFactory(tenant=tenant)
+    make.PlayStoreFactory(tenant=tenant, verification_status="INVALID")
+    words = [words for _value, words in form(tenant, "JENKINS").fields["target"].choices]
+    assert words == [
+        "Choose…",
+        "App Store · com.dream11.app",
+        "Play Store · com.dream11.app (needs attention)",
+    ]

@@ -1,0 +1,96 @@
+"""What pickers offer: asked of the provider with what is entered so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from delivr.tenants.models import Role, Tenant
+from delivr.tests import factories as make
+from integrations.models import FAMILIES
+from integrations.views.options import A_MINUTE
+
+Typed = Callable[..., dict[str, Any]]
+
+
+def ask(web: Client, family: str, field: str, data: dict[str, Any]) -> Any:
+    return web.post(f"/integrations/{family}/options?field={field}", data)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "field", "offered"),
+    [
+        ("scm", "GITHUB", "repository_url", "https://github.com/dream11/app"),
+        ("pipelines", "JENKINS", "jenkins_job_path", "/job/ios-prod"),
+        ("communication", "SLACK", "slack_channels", "C123"),
+        ("tickets", "JIRA", "jira_project_key", "MOBILE"),
+    ],
+)
+def test_the_providers_things_are_offered(
+    web: Client, typed: Typed, family: str, kind: str, field: str, offered: str
+) -> None:
+    answer = ask(web, family, field, typed(kind, **{field: ""}))
+    assert offered in [option["value"] for option in answer.json()["options"]]
+    assert not FAMILIES[family].objects.exists()
+
+
+def test_credentials_come_first(web: Client, typed: Typed) -> None:
+    answer = ask(web, "scm", "repository_url", typed("GITHUB", access_token=""))
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "Fill this in first: Access token."
+
+
+def test_a_refusal_says_what_to_do(web: Client, typed: Typed) -> None:
+    answer = ask(web, "scm", "repository_url", typed("GITHUB", access_token="ghp_wrong_canary"))
+    assert answer.status_code == 422
+    assert "GitHub refused the access token." in answer.json()["detail"]
+    assert "ghp_wrong_canary" not in answer.content.decode()
+
+
+def test_a_wrong_value_is_named(web: Client, typed: Typed) -> None:
+    answer = ask(web, "tickets", "jira_project_key", typed("JIRA", jira_email="nobody"))
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith("E-mail of the account:")
+
+
+def test_the_stored_secret_serves_while_it_is_left_empty(
+    web: Client, typed: Typed, tenant: Tenant
+) -> None:
+    web.post("/integrations/scm/new", typed("GITHUB"))
+    stored = FAMILIES["scm"].objects.get()
+    data = typed("GITHUB", access_token="", connection=stored.pk)
+    assert ask(web, "scm", "repository_url", data).json()["options"]
+
+
+def test_the_stored_secret_goes_nowhere_else(web: Client, sandbox: Any, tenant: Tenant) -> None:
+    jira = make.JiraFactory(tenant=tenant, jira_url="http://127.0.0.1:1/jira")
+    data = {"connection": jira.pk, "jira_url": f"{sandbox.url}/jira", "jira_email": jira.jira_email}
+    answer = ask(web, "tickets", "jira_project_key", data)
+    assert answer.status_code == 400
+    assert "enter this again" in answer.json()["detail"]
+
+
+def test_another_workspaces_connection_does_not_exist(web: Client) -> None:
+    foreign = make.ScmFactory()
+    answer = ask(web, "scm", "repository_url", {"connection": foreign.pk})
+    assert answer.status_code == 404
+
+
+def test_unknown_kinds_and_fields_are_no_crash(web: Client, typed: Typed) -> None:
+    assert ask(web, "scm", "repository_url", {"kind": "SVN"}).status_code == 404
+    assert ask(web, "scm", "tenant", typed("GITHUB")).json() == {"options": []}
+    assert ask(web, "scm", "", {}).status_code == 400
+
+
+def test_members_may_not_ask(web_as: Callable[[Role], Client], typed: Typed) -> None:
+    assert ask(web_as(Role.MEMBER), "scm", "repository_url", typed("GITHUB")).status_code == 403
+
+
+def test_asking_without_end_is_slowed_down(web: Client, typed: Typed) -> None:
+    data = typed("GITHUB", access_token="")
+    answers = [ask(web, "scm", "repository_url", data) for _ in range(A_MINUTE + 1)]
+    assert [a.status_code for a in answers] == [400] * A_MINUTE + [429]
+    assert answers[-1]["Retry-After"] == "60"

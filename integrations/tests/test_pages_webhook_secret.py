@@ -1,0 +1,175 @@
+"""A webhook secret is shown once, in the answer to the POST that made it, and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+
+from delivr.tenants.models import IdempotentRequest, Role, Tenant
+from delivr.tests import factories as make
+from integrations.models import PipelineIntegration
+
+Typed = Callable[..., dict[str, Any]]
+Web = Callable[[Role], Client]
+
+
+@pytest.fixture
+def filled(tenant: Tenant, typed: Typed, web: Client) -> dict[str, Any]:
+    """What is posted to connect the first pipeline."""
+    scm, target = make.ScmFactory(tenant=tenant), make.AppStoreFactory(tenant=tenant)
+    token = web.get("/setup/pipelines").context["form"].token
+    return typed("JENKINS", scm=scm.pk, target=target.pk, form_token=token)
+
+
+def rotate(pipeline: PipelineIntegration) -> str:
+    return f"/integrations/pipelines/{pipeline.pk}/rotate-secret"
+
+
+def secret_of(pipeline: PipelineIntegration) -> str:
+    pipeline.refresh_from_db()
+    return str(pipeline.webhook_secret.reveal())
+
+
+@pytest.mark.parametrize("address", ["/setup/pipelines", "/integrations/pipelines/new"])
+def test_a_new_pipeline_shows_its_secret(web: Client, filled: dict[str, Any], address: str) -> None:
+    answer = web.post(address, filled)
+    pipeline = PipelineIntegration.objects.get()
+    html = answer.content.decode()
+    assert answer.status_code == 200
+    assert secret_of(pipeline) in html
+    assert f"/api/v1/webhooks/jenkins/{pipeline.pk}" in html
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_it_is_on_no_later_page_and_in_no_session(web: Client, filled: dict[str, Any]) -> None:
+    answer = web.post("/setup/pipelines", filled)
+    pipeline = PipelineIntegration.objects.get()
+    for address in (answer.context["continue_url"], f"/integrations/pipelines/{pipeline.pk}"):
+        assert secret_of(pipeline) not in web.get(address).content.decode()
+    for session in Session.objects.all():
+        assert secret_of(pipeline) not in str(session.get_decoded())
+
+
+def test_a_reload_shows_it_again_and_connects_nothing_new(
+    web: Client, filled: dict[str, Any]
+) -> None:
+    web.post("/setup/pipelines", filled)
+    again = web.post("/setup/pipelines", filled)
+    assert secret_of(PipelineIntegration.objects.get()) in again.content.decode()
+
+
+def test_a_late_reload_leads_on_without_it(web: Client, filled: dict[str, Any]) -> None:
+    web.post("/setup/pipelines", filled)
+    IdempotentRequest.objects.update(created_at=timezone.now() - timedelta(minutes=11))
+    again = web.post("/setup/pipelines", filled)
+    assert again["Location"] == "/setup/pipelines"
+    assert PipelineIntegration.objects.count() == 1
+
+
+def test_another_persons_form_is_another_form(
+    web: Client, web_as: Web, filled: dict[str, Any]
+) -> None:
+    """Whoever learns a form's token cannot have the secret shown by it."""
+    web.post("/setup/pipelines", filled)
+    first = PipelineIntegration.objects.get()
+    html = web_as(Role.ADMIN).post("/setup/pipelines", filled).content.decode()
+    assert secret_of(first) not in html
+
+
+def test_a_pipeline_whose_check_fails_shows_its_secret_too(
+    web: Client, filled: dict[str, Any]
+) -> None:
+    html = web.post("/setup/pipelines", {**filled, "jenkins_job_path": "/job/none"})
+    pipeline = PipelineIntegration.objects.get()
+    assert not pipeline.is_valid
+    assert secret_of(pipeline) in html.content.decode()
+    assert "is saved, but a check failed." in html.content.decode()
+
+
+def test_editing_a_pipeline_shows_no_secret(web: Client, filled: dict[str, Any]) -> None:
+    web.post("/setup/pipelines", filled)
+    pipeline = PipelineIntegration.objects.get()
+    edited = {**filled, "connection": pipeline.pk, "form_token": "", "display_name": "iOS"}
+    assert web.post("/setup/pipelines", edited).status_code == 302
+
+
+# --- Rotate --------------------------------------------------------------------------------------
+
+
+def test_rotating_shows_the_new_secret_and_keeps_the_old_one_for_a_day(
+    web: Client, tenant: Tenant
+) -> None:
+    pipeline = make.PipelineFactory(tenant=tenant)
+    before = secret_of(pipeline)
+    html = web.post(rotate(pipeline)).content.decode()
+    assert secret_of(pipeline) in html
+    assert secret_of(pipeline) != before
+    assert pipeline.previous_webhook_secret.reveal() == before
+    assert "works for 24 hours more" in html
+
+
+def test_a_reload_does_not_rotate_again(web: Client, tenant: Tenant) -> None:
+    """A second rotation would forget the secret that Jenkins still uses."""
+    pipeline = make.PipelineFactory(tenant=tenant)
+    before = secret_of(pipeline)
+    token = web.get(f"/integrations/pipelines/{pipeline.pk}").context["rotate_token"]
+    web.post(rotate(pipeline), {"form_token": token})
+    rotated = secret_of(pipeline)
+    again = web.post(rotate(pipeline), {"form_token": token})
+    assert rotated in again.content.decode()
+    assert secret_of(pipeline) == rotated
+    assert pipeline.previous_webhook_secret.reveal() == before
+
+
+def test_strangers_and_lower_roles_do_not_rotate(web: Client, web_as: Web, tenant: Tenant) -> None:
+    mine, foreign = make.PipelineFactory(tenant=tenant), make.PipelineFactory()
+    secrets = secret_of(mine), secret_of(foreign)
+    assert web.post(rotate(foreign)).status_code == 404
+    assert web_as(Role.MEMBER).post(rotate(mine)).status_code == 403
+    assert web.get(rotate(mine)).status_code == 405
+    assert (secret_of(mine), secret_of(foreign)) == secrets
+
+
+# --- What to do with it --------------------------------------------------------------------------
+
+
+def test_what_is_copied_into_jenkins_is_accepted(
+    web: Client, client: Client, tenant: Tenant, settings: Any
+) -> None:
+    """The Notification plugin sends the credentials in the URL as they stand there."""
+    pipeline = make.PipelineFactory(tenant=tenant)
+    answer = web.post(rotate(pipeline))
+    parts = urlsplit(answer.context["url_with_secret"])
+    user, _colon, password = parts.netloc.rpartition("@")[0].partition(":")
+    assert (user, password) == ("delivr", secret_of(pipeline))
+    body = {"buildNumber": 245, "status": "SUCCESS"}
+    for secret, status in ((password, 202), ("whsec_wrong", 401)):
+        sent = client.post(
+            parts.path,
+            body,
+            content_type="application/json",
+            headers={"Authorization": basic(secret)},
+        )
+        assert sent.status_code == status
+
+
+def basic(secret: str) -> str:
+    import base64
+
+    return "Basic " + base64.b64encode(f"delivr:{secret}".encode()).decode()
+
+
+def test_the_jenkinsfile_posts_to_the_pipelines_own_address(web: Client, tenant: Tenant) -> None:
+    pipeline = make.PipelineFactory(tenant=tenant)
+    text = web.post(rotate(pipeline)).context["jenkinsfile"]
+    assert f"/api/v1/webhooks/jenkins/{pipeline.pk} || true" in text
+    assert secret_of(pipeline) not in text
+    assert re.findall(r'\\\\"(\w+)\\\\":', text) == ["buildNumber", "status", "buildUrl", "buildId"]
