@@ -31,7 +31,9 @@ from releases.models import Release
 def release_builds(request: TenantRequest, release_id: str) -> HttpResponse:
     """Trigger the pipeline that `pipeline` names, or all that still need a build."""
     release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
-    pipeline_id = request.POST.get("pipeline", "").replace("\0", "")
+    pipeline_id = request.POST.get("pipeline", "")
+    if "\0" in pipeline_id:
+        raise Http404
     try:
         builds = trigger_builds(
             release=release, actor=request.user, pipeline_id=pipeline_id or None

@@ -119,7 +119,7 @@ def _of_effect(effect: Effect) -> Iterator[TimelineItem]:
     if kind is None or not settled or effect.done_at is None:
         return
     failed = effect.state == EffectState.DEAD
-    title = _("Failed: %(what)s") if failed else "%(what)s"
+    title = _("Not sent: %(what)s") if failed else "%(what)s"
     yield TimelineItem(
         at=effect.done_at,
         kind=kind,

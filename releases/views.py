@@ -102,7 +102,7 @@ def _sent_twice(request: TenantRequest, form: ReleaseForm) -> Release | None:
     if set(form.errors) != {"version"}:
         return None
     mine = Release.objects.for_tenant(request.tenant).filter(
-        version=form.cleaned_data.get("version", ""),
+        version=str(form["version"].value()).strip(),
         created_by=request.user,
         created_at__gt=timezone.now() - TWICE,
     )

@@ -1,0 +1,202 @@
+"""Django's admin: every row can be looked at, no change goes round the rules, no secret shows."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.test import Client
+
+from builds.models import BuildEvent
+from delivr.audit.models import AuditEvent
+from delivr.audit.operations import record
+from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.secrets import secret_fields
+from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Role, Tenant, User
+from delivr.tenants.operations import create_token
+from delivr.tests import factories
+
+OURS = ("tenants", "effects", "audit", "integrations", "releases", "builds")
+MODELS = [model for label in OURS for model in apps.get_app_config(label).get_models()]
+CHANGEABLE = {User, Membership}
+CANARY = "canary-0123456789"
+
+
+@pytest.fixture
+def root(db) -> Client:
+    client = Client()
+    client.force_login(
+        User.objects.create_superuser("root@example.com"),
+        backend="allauth.account.auth_backends.AuthenticationBackend",
+    )
+    return client
+
+
+@pytest.fixture
+def rows(tenant, owner) -> list[str]:
+    """A row of every model, with a marker wherever a secret or a body lies."""
+    release = factories.ReleaseFactory(tenant=tenant, created_by=owner)
+    factories.ReleaseTargetFactory(release=release)
+    pipeline = factories.ReleasePipelineFactory(release=release)
+    build = factories.BuildFactory(release_pipeline=pipeline, started_by=owner)
+    delivery = factories.DeliveryFactory(
+        pipeline=pipeline.pipeline, body=CANARY.encode(), build=build
+    )
+    BuildEvent.objects.create(
+        tenant=tenant,
+        build=build,
+        source="WEBHOOK",
+        from_status="QUEUED",
+        to_status="RUNNING",
+        applied=True,
+        delivery=delivery,
+    )
+    factories.SlackFactory(tenant=tenant)
+    factories.JiraFactory(tenant=tenant)
+    factories.EffectFactory(tenant=tenant, release_id=release.pk)
+    IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_slack_x")
+    token, text = create_token(tenant=tenant, user=owner, role="OWNER")
+    IdempotentRequest.objects.create(tenant=tenant, key="k", fingerprint="f", answer=CANARY)
+    for model in apps.get_app_config("integrations").get_models():
+        for row in model.objects.all():
+            for field in secret_fields(model):
+                setattr(row, field.name, CANARY)
+            row.save()
+    return [CANARY, text, token.digest, owner.password]
+
+
+def listing(model) -> str:
+    return f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+
+
+def detail(row) -> str:
+    return f"{listing(type(row))}{row.pk}/change/"
+
+
+def test_every_model_has_an_admin():
+    assert {model for model in MODELS if model not in admin.site._registry} == set()
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_list_and_row_are_shown_without_a_secret(root, rows, model):
+    row = model._default_manager.first()
+    assert row is not None, "the fixture has no such row"
+    for path in (listing(model), f"{listing(model)}?q=x", detail(row)):
+        response = root.get(path)
+        assert response.status_code == 200
+        assert not [secret for secret in rows if secret in response.content.decode()]
+
+
+def values_of(model) -> list[str]:
+    shown = [f.attname for f in model._meta.concrete_fields if f not in secret_fields(model)]
+    return list(model._default_manager.values(*shown).order_by("pk"))
+
+
+@pytest.mark.parametrize(
+    "model", [m for m in MODELS if m not in CHANGEABLE], ids=lambda model: model.__name__
+)
+def test_rows_cannot_be_changed_added_or_deleted(root, rows, model):
+    row = model._default_manager.first()
+    before = values_of(model)
+    for path in (f"{listing(model)}add/", detail(row), detail(row).replace("change", "delete")):
+        assert root.post(path, {"post": "yes", "name": "changed"}).status_code == 403
+    assert values_of(model) == before
+
+
+def test_staff_without_rights_see_and_do_nothing(rows, tenant, client_for, owner):
+    owner.is_staff = True
+    owner.save()
+    client = client_for(owner)
+    dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD)
+    act = {"action": "retry", "_selected_action": [dead.pk]}
+    assert client.get(listing(Effect)).status_code == 403
+    assert client.post(listing(Effect), act).status_code == 403
+    dead.refresh_from_db()
+    assert dead.state == EffectState.DEAD
+
+
+def test_members_are_no_administrators(rows, client_for, owner):
+    assert client_for(owner).get(listing(Effect)).status_code == 302
+
+
+# --- Actions ---------------------------------------------------------------------------------
+
+
+def act(client, action, *chosen):
+    data = {"action": action, "_selected_action": [row.pk for row in chosen]}
+    return client.post(listing(type(chosen[0])), data, follow=True).content.decode()
+
+
+def test_effects_are_retried_where_they_can_be(root, tenant):
+    dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD)
+    done = factories.EffectFactory(tenant=tenant, state=EffectState.DONE)
+    html = act(root, "retry", dead, done)
+    assert "Done for 1." in html
+    assert "Only an effect that gave up can be retried." in html
+    states = {e.pk: e.state for e in Effect.objects.all()}
+    assert states == {dead.pk: EffectState.PENDING, done.pk: EffectState.DONE}
+    assert AuditEvent.objects.get().actor_label == "root@example.com"
+
+
+def test_effects_are_given_up(root, tenant):
+    dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD)
+    act(root, "cancel", dead)
+    dead.refresh_from_db()
+    assert dead.state == EffectState.CANCELLED
+
+
+def test_tokens_are_revoked(root, tenant, owner):
+    token, text = create_token(tenant=tenant, user=owner, role="MEMBER")
+    act(root, "revoke", token)
+    assert ApiToken.objects.find(text) is None
+    assert AuditEvent.objects.filter(action="token.revoked").exists()
+
+
+# --- Users and members -----------------------------------------------------------------------
+
+
+def new_user(**changes):
+    password = {"password1": "correct-horse-battery", "password2": "correct-horse-battery"}
+    return {"email": "Ada@Example.com", "usable_password": "true", **password, **changes}
+
+
+def test_user_is_made_of_address_and_password(root):
+    assert root.post("/admin/tenants/user/add/", new_user()).status_code == 302
+    user = User.objects.get(email="ada@example.com")
+    assert user.check_password("correct-horse-battery")
+    assert not user.is_staff
+
+
+def test_address_is_taken_whatever_its_letters(root):
+    factories.UserFactory(email="ada@example.com")
+    response = root.post("/admin/tenants/user/add/", new_user(email="ADA@example.com"))
+    assert "has an account already" in response.content.decode()
+    assert User.objects.filter(email__iexact="ada@example.com").count() == 1
+
+
+def test_user_page_has_no_names_of_the_old_model(root):
+    user = factories.UserFactory()
+    html = root.get(detail(user)).content.decode()
+    assert "id_email" in html
+    assert "id_username" not in html
+
+
+def test_role_is_changed_with_its_line_in_the_audit_log(root, tenant, owner):
+    member = factories.MembershipFactory(tenant=tenant, role=Role.VIEWER)
+    root.post(detail(member), {"role": "ADMIN", "user": owner.pk, "tenant": "other"})
+    user_before = member.user
+    member.refresh_from_db()
+    assert (member.role, member.tenant, member.user) == (Role.ADMIN, tenant, user_before)
+    assert AuditEvent.objects.get(action="member.changed").changes == {"role": ["VIEWER", "ADMIN"]}
+
+
+# --- Long lists ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [Effect, AuditEvent], ids=lambda model: model.__name__)
+def test_long_list_costs_few_queries(root, tenant, model, django_assert_max_num_queries):
+    for number in range(60):
+        factories.EffectFactory(tenant=tenant)
+        record(tenant=Tenant.objects.create(name=f"t{number}"), actor=None, action="x")
+    with django_assert_max_num_queries(14):
+        root.get(listing(model))

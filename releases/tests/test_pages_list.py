@@ -1,0 +1,139 @@
+"""The list of releases."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from delivr.tests import factories
+from releases.models import ReleasePipeline, ReleaseStatus
+from releases.tests.pages import text_of
+
+LIST = "/releases"
+
+
+def test_unfinished_setup_without_releases_leads_to_the_setup(viewer):
+    response = viewer.get(LIST)
+    assert (response.status_code, response["Location"]) == (302, "/setup")
+
+
+def test_releases_stay_reachable_when_a_connection_breaks(viewer, tenant):
+    factories.ReleaseFactory(tenant=tenant, version="1.5.0")
+    assert "1.5.0" in text_of(viewer.get(LIST))
+
+
+def test_empty_list_shows_a_member_the_next_step(member, setup):
+    text = text_of(member.get(LIST))
+    assert "No releases yet" in text
+    assert "Create a release" in text
+
+
+def test_viewer_sees_no_button(viewer, setup):
+    setup.release()
+    assert "/releases/new" not in viewer.get(LIST).content.decode()
+
+
+def test_line_tells_version_status_and_each_pipelines_build(viewer, setup, owner):
+    release = setup.release(actor=owner)
+    release.pipelines.filter(platform="IOS").update(build_status="RUNNING", build_number=245)
+    release.status = ReleaseStatus.BUILDING
+    release.save()
+    text = text_of(viewer.get(LIST))
+    assert "1.5.0" in text
+    assert "Building iOS #245 Running Android Not started" in text
+    assert owner.email in text
+
+
+@pytest.mark.parametrize(
+    ("tab", "shown"),
+    [
+        ("active", {"1.0.0", "1.1.0", "1.2.0"}),
+        ("completed", {"1.3.0"}),
+        ("cancelled", {"1.4.0"}),
+        ("nonsense", {"1.0.0", "1.1.0", "1.2.0"}),
+    ],
+)
+def test_tab_shows_its_releases(viewer, setup, tab, shown):
+    states = ["KICKOFF_PENDING", "BUILDING", "BUILD_FAILED", "BUILD_COMPLETE", "CANCELLED"]
+    for number, status in enumerate(states):
+        factories.ReleaseFactory(
+            tenant=setup.tenant, scm=setup.scm, version=f"1.{number}.0", status=status
+        )
+    response = viewer.get(LIST, {"tab": tab})
+    assert {release.version for release in response.context["page"].items} == shown
+    assert [item["count"] for item in response.context["tabs"]] == [3, 1, 1]
+
+
+def test_search_finds_a_part_of_the_version_and_keeps_the_tab(viewer, setup):
+    for version in ("1.5.0", "2.5.0", "3.0.0"):
+        factories.ReleaseFactory(tenant=setup.tenant, scm=setup.scm, version=version)
+    response = viewer.get(LIST, {"q": "5.0", "tab": "active"})
+    assert {release.version for release in response.context["page"].items} == {"1.5.0", "2.5.0"}
+    assert response.context["tabs"][1]["href"] == "?q=5.0&tab=completed"
+
+
+def test_search_without_a_match_says_so(viewer, setup):
+    setup.release()
+    assert "No release here has" in text_of(viewer.get(LIST, {"q": "9.9"}))
+
+
+@pytest.mark.parametrize("query", ["\x00", "%", "'", "<script>", "x" * 500])
+def test_strange_search_is_answered(viewer, setup, query):
+    response = viewer.get(LIST, {"q": query})
+    assert response.status_code == 200
+    assert "<script>" not in response.content.decode().partition("<main")[2]
+
+
+def test_other_workspaces_releases_are_not_listed(outsider, setup):
+    setup.release("7.7.7")
+    factories.ReleaseFactory(tenant=outsider.get("/settings/").wsgi_request.tenant, version="1.0")
+    assert "7.7.7" not in text_of(outsider.get(LIST))
+
+
+def test_anonymous_is_asked_to_sign_in(client, db):
+    assert client.get(LIST)["Location"].startswith("/accounts/login/")
+
+
+def fill(setup, count):
+    releases = factories.ReleaseFactory.build_batch(count, tenant=setup.tenant, scm=setup.scm)
+    type(releases[0]).objects.bulk_create(releases)
+    ReleasePipeline.objects.bulk_create(
+        ReleasePipeline(
+            tenant=setup.tenant, release=release, pipeline=job, platform="IOS", job_path="/job/x"
+        )
+        for release in releases
+        for job in (setup.ios_job, setup.android_job)
+    )
+
+
+def queries_of(client, path):
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert client.get(path).status_code == 200
+    return len(queries)
+
+
+def test_a_thousand_releases_cost_as_many_queries_as_one(viewer, setup):
+    fill(setup, 1)
+    few = queries_of(viewer, LIST)
+    fill(setup, 999)
+    assert queries_of(viewer, LIST) == few
+    assert queries_of(viewer, f"{LIST}?page=40") <= few
+    assert few <= 8
+
+
+def test_pages_are_walked_through_in_both_directions(viewer, setup):
+    fill(setup, 60)
+    seen, url = [], LIST
+    while url:
+        page = viewer.get(url).context["page"]
+        seen += [release.pk for release in page.items]
+        previous, url = page.previous_url, page.next_url
+    assert len(seen) == len(set(seen)) == 60
+    assert previous == "/releases?page=2"
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "x", "²", "99999999999", "1000"])
+def test_senseless_page_is_answered(viewer, setup, page):
+    setup.release()
+    assert viewer.get(LIST, {"page": page}).status_code == 200
