@@ -64,7 +64,8 @@ class Adapter(requests.adapters.HTTPAdapter):
         except OutboundError:
             raise
         except Exception as error:  # whatever a library leaks; see `explain`
-            raise explain(error, call) from None
+            failure = explain(error, call)
+        raise failure  # out here, so that no cause with headers in it hangs on
 
     def _send(
         self, request: requests.PreparedRequest, target: Target, call: Call, verify: bool | str
@@ -149,7 +150,8 @@ class Session(requests.Session):
         try:
             return super().request(method, url, *args, **kwargs)
         except (requests.RequestException, UnicodeError):  # before sending: the adapter raises ours
-            raise bad_url("The address cannot be read.") from None
+            pass
+        raise bad_url("The address, or a header for it, cannot be read.")
 
 
 def session(

@@ -497,7 +497,7 @@ def test_error_carries_no_secret(allow):
     with trap(reply(b"canary-body")) as server:
         error = failure(server.url + "/canary-path", headers={"Authorization": "canary-header"})
         assert error.__cause__ is None
-        assert error.__suppress_context__
+        assert error.__context__ is None
         assert "canary" not in f"{error!r} {error.message} {error.hint}"
 
 

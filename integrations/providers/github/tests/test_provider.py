@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from delivr.outbound import OutboundError
 from integrations.providers.base import Level, Option, Outcome, ProviderError
 from integrations.providers.github.provider import GitHub
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, everything_in, payloads
@@ -263,16 +264,23 @@ def test_odd_entries_of_a_list_are_left_out(wire, entry):
 
 
 def test_the_library_reaches_no_other_host_whatever_an_answer_names(wire, settings):
-    from github import Auth, Github
+    """PyGithub guards against that with an assertion alone; ours holds without it."""
+    from github.Requester import Requester
 
-    from integrations.providers.github import client  # noqa: F401 # puts the door in place
+    from integrations.providers.github import client
 
     settings.OUTBOUND_ALLOW = ["127.0.0.1", "localhost"]
-    library = Github(base_url=settings.GITHUB_API_URL, auth=Auth.Token(TOKEN), retry=None)
-    port = wire.url.rpartition(":")[2]
-    with pytest.raises(Exception):  # noqa: B017, PT011 # the library's assertion or our refusal
-        library.requester.requestJsonAndCheck("GET", f"http://localhost:{port}{USER}")
-    assert wire.seen == []
+    port = int(wire.url.rpartition(":")[2])
+    here, elsewhere = client._HTTP("127.0.0.1", port), client._HTTP("localhost", port)
+    for connection in (here, elsewhere):
+        connection.request("GET", USER, None, {"Authorization": f"token {TOKEN}"})
+    assert here.getresponse().status == 200
+    with pytest.raises(OutboundError) as caught:
+        elsewhere.getresponse()
+    assert caught.value.code == "address_refused"
+    assert wire.count(USER, "GET") == 1
+    assert Requester._Requester__httpConnectionClass is client._HTTP
+    assert Requester._Requester__httpsConnectionClass is client._HTTPS
 
 
 def test_clients_in_threads_do_not_disturb_each_other(wire):

@@ -378,6 +378,11 @@ def test_the_search_does_not_go_further_back_than_that(jenkins, wire):
     assert find(jenkins()) is None
 
 
+def test_the_search_allows_for_a_clock_of_jenkins_that_is_behind(jenkins, wire):
+    wire.routes[f"{PATH}/api/json"] = busy_job(ours=120, age=timedelta(minutes=6))
+    assert find(jenkins()).number == 120
+
+
 def test_too_many_builds_to_look_at_are_not_taken_for_an_absence(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = busy_job(ours=900, age=timedelta())
     with pytest.raises(ProviderError) as caught:
