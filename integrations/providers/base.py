@@ -85,7 +85,7 @@ class BuildState:
     duration_ms: int | None = None
     estimated_ms: int | None = None
     artifact_url: str = ""
-    is_shared: bool = False  # the server had an equal item queued, maybe somebody else's, and gave that
+    is_shared: bool = False  # merged into an equal item, maybe somebody else's
 
 
 @dataclass(frozen=True, kw_only=True)
