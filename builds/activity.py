@@ -8,12 +8,18 @@ from datetime import datetime
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from builds.models import Build, DeliveryState, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant
 from releases.models import Release
 from releases.wording import KINDS, describe_effect, web_address
+
+_OF_BUILDS = {
+    "build.trigger": gettext_lazy("Trigger of %(build)s"),
+    "build.cancel": gettext_lazy("Stop of %(build)s"),
+}
 
 
 @dataclass(frozen=True)
@@ -44,15 +50,15 @@ def sent_lines(tenant: Tenant, effects: Sequence[Effect]) -> list[SentLine]:
     builds = (
         Build.objects.for_tenant(tenant)
         .select_related("release_pipeline")
-        .in_bulk({e.build_id for e in effects if e.kind == "build.trigger"})
+        .in_bulk({e.build_id for e in effects if e.kind in _OF_BUILDS})
     )
     return [_sent(e, releases.get(e.release_id), builds.get(e.build_id)) for e in effects]
 
 
 def _sent(effect: Effect, release: Release | None, build: Build | None) -> SentLine:
     text = describe_effect(effect)
-    if effect.kind == "build.trigger" and build is not None:
-        text = _("Trigger of %(build)s") % {"build": _name(build)}
+    if build is not None:
+        text = str(_OF_BUILDS[effect.kind]) % {"build": _name(build)}
     return SentLine(
         id=effect.pk,
         kind=str(KINDS.get(effect.kind, effect.kind)),

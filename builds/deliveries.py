@@ -112,10 +112,10 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
 
 def _another_run(build: Build, report: BuildReport) -> str:
     """A job that somebody ran again with our parameters carries our id, but is not our build."""
-    if build.number and report.number and build.number != report.number:
-        return _("Build #%(number)d is another run with the same parameters.") % {
-            "number": report.number
-        }
+    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
+    if any(ours and theirs and ours != theirs for ours, theirs in pairs):
+        name = f"#{report.number}" if report.number else report.build_id
+        return _("Build %(name)s is another run with the same parameters.") % {"name": name}
     return ""
 
 

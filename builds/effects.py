@@ -29,19 +29,19 @@ class TriggerBuild(EffectHandler):
     """`POST buildWithParameters`, once. A build that fires a day late is worse than none."""
 
     def prepare(self, effect: Effect) -> None:
-        build = self._build(effect)
+        build = connected_build(effect)
         if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
             raise Unneeded
         if build.status != BuildStatus.TRIGGERING:
             raise Unneeded
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        build = self._build(effect)
+        build = connected_build(effect)
         state = ci_of(build).trigger(build_id=build.pk, parameters=build.parameters)
         return _as_result(state)
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        build = self._build(effect)
+        build = connected_build(effect)
         state = ci_of(build).find(
             build_id=build.pk, parameters=build.parameters, since=build.created_at
         )
@@ -65,13 +65,15 @@ class TriggerBuild(EffectHandler):
             raise ValidationError({"state": [_("This release was cancelled.")]})
         revive_build(build)
 
-    def _build(self, effect: Effect) -> Build:
-        found: Build = (
-            Build.objects.for_tenant(effect.tenant_id)
-            .select_related("release_pipeline__release", "release_pipeline__pipeline")
-            .get(pk=effect.build_id)
-        )
-        return found
+
+def connected_build(effect: Effect) -> Build:
+    """The build that an effect is about, with its release and pipeline."""
+    found: Build = (
+        Build.objects.for_tenant(effect.tenant_id)
+        .select_related("release_pipeline__release", "release_pipeline__pipeline")
+        .get(pk=effect.build_id)
+    )
+    return found
 
 
 def ci_of(build: Build) -> Any:

@@ -17,7 +17,7 @@ from builds.models import Build, BuildEvent, Source, WebhookDelivery
 from builds.transitions import Move, move
 from delivr.audit.operations import record_each
 from delivr.conflict import Conflict
-from delivr.effects.operations import promise_each
+from delivr.effects.operations import promise, promise_each
 from delivr.outbound import origin
 from delivr.tenants.models import User
 from integrations.providers.base import BuildReport, BuildState, BuildStatus
@@ -191,6 +191,8 @@ def hear(build_id: str, news: News) -> Move:
         _go(build, news)
     elif step is Move.ASK:
         build.poll_at = timezone.now()
+    elif step is Move.STOP:
+        promise_stop(build)
     if step is not Move.FILL or filled:
         _keep(build, before, news, step)
     build.save()
@@ -200,6 +202,18 @@ def hear(build_id: str, news: News) -> Move:
         _tell(build, before)
         recompute(build.release_pipeline.release, cause=build.pk)
     return step
+
+
+def promise_stop(build: Build) -> None:
+    """See to it that the CI server stops a build that we cancelled."""
+    promise(
+        tenant=build.tenant,
+        kind="build.cancel",
+        integration_id=build.release_pipeline.pipeline_id,
+        release_id=build.release_pipeline.release_id,
+        build_id=build.pk,
+        dedupe_key=f"build:{build.pk}:cancel:{build.number or 'queue'}",
+    )
 
 
 def lock_build(build_id: str) -> Build:

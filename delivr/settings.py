@@ -134,6 +134,7 @@ EFFECT_HANDLERS = {
     "message.post": "releases.effects.PostMessage",
     "ticket.create_epic": "releases.effects.CreateEpic",
     "build.trigger": "builds.effects.TriggerBuild",
+    "build.cancel": "builds.cancelling.CancelBuild",
 }
 # A job: what is done for one id, and which ids are due (asked at each tick of the sweeper).
 JOBS: dict[str, dict[str, Any]] = {

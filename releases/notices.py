@@ -21,16 +21,19 @@ class Notice(enum.StrEnum):
     RELEASE_CREATED = "release_created"
     RELEASE_COMPLETE = "release_complete"
     RELEASE_FAILED = "release_failed"
+    RELEASE_CANCELLED = "release_cancelled"
     BUILD_STARTED = "build_started"
     BUILD_COMPLETE = "build_complete"
     BUILD_FAILED = "build_failed"
     BUILD_NOT_STARTED = "build_not_started"
+    BUILD_CANCELLED = "build_cancelled"
 
 
 # What goes to the whole channel; everything else only into the release's thread.
 BROADCAST = {
     Notice.RELEASE_COMPLETE,
     Notice.RELEASE_FAILED,
+    Notice.RELEASE_CANCELLED,
     Notice.BUILD_FAILED,
     Notice.BUILD_NOT_STARTED,
 }
@@ -38,10 +41,12 @@ _KEY_WORD = {
     Notice.RELEASE_CREATED: "created",
     Notice.RELEASE_COMPLETE: "complete",
     Notice.RELEASE_FAILED: "failed",
+    Notice.RELEASE_CANCELLED: "cancelled",
     Notice.BUILD_STARTED: "started",
     Notice.BUILD_COMPLETE: "complete",
     Notice.BUILD_FAILED: "failed",
     Notice.BUILD_NOT_STARTED: "not-started",
+    Notice.BUILD_CANCELLED: "cancelled",
 }
 
 

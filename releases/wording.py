@@ -12,6 +12,7 @@ from releases.notices import Notice
 
 KINDS = {
     "build.trigger": gettext_lazy("Build trigger"),
+    "build.cancel": gettext_lazy("Stop of a build"),
     "message.post": gettext_lazy("Message"),
     "ticket.create_epic": gettext_lazy("Epic"),
 }
@@ -20,10 +21,12 @@ _NOTICES = {
     Notice.RELEASE_CREATED: gettext_lazy("Release created"),
     Notice.RELEASE_COMPLETE: gettext_lazy("All builds complete"),
     Notice.RELEASE_FAILED: gettext_lazy("Not all builds succeeded"),
+    Notice.RELEASE_CANCELLED: gettext_lazy("Release cancelled"),
     Notice.BUILD_STARTED: gettext_lazy("%(build)s started"),
     Notice.BUILD_COMPLETE: gettext_lazy("%(build)s complete"),
     Notice.BUILD_FAILED: gettext_lazy("%(build)s failed"),
     Notice.BUILD_NOT_STARTED: gettext_lazy("%(build)s could not be started"),
+    Notice.BUILD_CANCELLED: gettext_lazy("%(build)s cancelled"),
 }
 
 

@@ -362,3 +362,61 @@ def test_stranger_finds_no_delivery(outsider, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, body=b"canary")
     assert outsider.get(f"{RECEIVED}/{delivery.pk}").status_code == 404
     assert outsider.get(RECEIVED).context["lines"] == []
+
+
+# --- Cancel -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def build(release):
+    return trigger_builds(release=release, actor=None, platform="IOS")[0]
+
+
+def test_release_is_cancelled_with_its_builds(member, release, build):
+    response = member.post(f"/releases/{release.pk}/cancel", follow=True)
+    assert said(response) == "Release 1.5.0 is cancelled."
+    build.refresh_from_db()
+    release.refresh_from_db()
+    assert (release.status, build.status) == ("CANCELLED", "CANCELLED")
+    text = text_of(response)
+    assert "This release is cancelled: nothing is built any more." in text
+    assert "Release cancelled" in text
+    assert "Trigger" not in text.replace("triggered", "")
+
+
+def test_release_cancelled_twice_is_told(member, release):
+    member.post(f"/releases/{release.pk}/cancel", follow=True)
+    again = member.post(f"/releases/{release.pk}/cancel", follow=True)
+    assert "was cancelled" in said(again)
+
+
+def test_build_is_stopped_and_can_be_triggered_again(member, release, build):
+    button = f"/builds/{build.pk}/cancel"
+    assert button in main_of(member.get(f"/releases/{release.pk}"))
+    response = member.post(button, follow=True)
+    build.refresh_from_db()
+    assert build.status == "CANCELLED"
+    assert "Trigger again" in text_of(response)
+    assert button not in main_of(response)
+    again = member.post(button, follow=True)
+    assert "already came to rest" in said(again)
+
+
+@pytest.mark.parametrize("what", ["release", "build"])
+def test_viewer_and_stranger_cancel_nothing(as_role, outsider, release, build, what):
+    row = release if what == "release" else build
+    before = row.status
+    path = f"/{what}s/{row.pk}/cancel"
+    viewer = as_role(Role.VIEWER)
+    assert viewer.post(path).status_code == 403
+    assert path not in main_of(viewer.get(f"/releases/{release.pk}"))
+    assert outsider.post(path).status_code == 404
+    assert as_role(Role.MEMBER).get(path).status_code == 405
+    row.refresh_from_db()
+    assert row.status == before != "CANCELLED"
+
+
+def test_stop_is_told_with_its_build(member, setup, build):
+    Build.objects.update(number=245)
+    factories.EffectFactory(tenant=setup.tenant, kind="build.cancel", build_id=build.pk)
+    assert "Stop of iOS build #245" in text_of(member.get(SENT))

@@ -89,9 +89,13 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
 @transaction.atomic
 def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
     """Give an effect up for good. Raises ValidationError while it may be on its way."""
+    handler = handler_for(effect.kind)
+    handler.lock(effect)
     effect = Effect.objects.select_for_update().get(pk=effect.pk)
     if not effect.may_cancel:
         raise ValidationError({"state": [_("This effect is on its way or already settled.")]})
+    effect.last_error = effect.last_error or _("Cancelled by a person.")
+    handler.gave_up(effect)
     effect.state, effect.done_at = EffectState.CANCELLED, clock.now()
     effect.save()
     record(tenant=effect.tenant, actor=actor, action="effect.cancelled", subject=effect)

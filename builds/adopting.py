@@ -1,0 +1,88 @@
+"""A person knows which build it was: take it on instead of triggering again."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from builds.deliveries import apply_unmatched
+from builds.effects import ci_of, connected_build
+from builds.models import Build, Source
+from builds.operations import News, hear, is_newest, lock_build
+from delivr.audit.operations import record
+from delivr.conflict import Conflict
+from delivr.effects import clock
+from delivr.effects.models import Effect, EffectState
+from delivr.failures import ProviderError
+from delivr.tenants.models import User
+from integrations.providers.base import BuildState
+from releases.models import ReleaseStatus
+
+
+def adopt_build(*, effect: Effect, number: int, actor: User | None) -> Effect:
+    """Settle a trigger that gave up with the build of this number, once the CI server knows it.
+
+    Asks the CI server first (network). Raises Conflict("not_dead") where there is nothing to
+    adopt, and ValidationError({"buildNumber"}) for a number that is unknown or taken.
+    """
+    if effect.kind != "build.trigger" or effect.state != EffectState.DEAD:
+        raise Conflict("not_dead", _("Only a build trigger that gave up can be adopted."))
+    state = _ask(effect, number)
+    return _adopt(effect, state, actor)
+
+
+def _ask(effect: Effect, number: int) -> BuildState:
+    build = connected_build(effect)
+    try:
+        state: BuildState | None = ci_of(build).read(
+            queue_id=None, number=number, build_id=build.pk
+        )
+    except ProviderError as error:
+        words = " ".join(filter(None, [error.message, error.hint]))
+        raise ValidationError({"buildNumber": [words]}) from None
+    if state is None or state.number != number:
+        raise ValidationError(
+            {"buildNumber": [_("The job has no build #%(number)d.") % {"number": number}]}
+        )
+    return state
+
+
+@transaction.atomic
+def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
+    build = lock_build(effect.build_id)
+    effect = Effect.objects.select_for_update().get(pk=effect.pk)
+    if effect.state != EffectState.DEAD or not is_newest(build):
+        raise Conflict("not_dead", _("Something else happened meanwhile: look again."))
+    if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
+        raise Conflict("release_cancelled", _("This release was cancelled."))
+    _refuse_a_taken_number(build, state)
+    hear(build.pk, News.from_state(state, Source.PERSON))
+    apply_unmatched(build_id=build.pk)
+    effect.state, effect.done_at = EffectState.DONE, clock.now()
+    effect.result = {"adopted": True, "number": state.number, "url": state.url}
+    effect.save()
+    record(
+        tenant=effect.tenant,
+        actor=actor,
+        action="effect.adopted",
+        subject=effect,
+        changes={"number": [None, state.number]},
+    )
+    return effect
+
+
+def _refuse_a_taken_number(build: Build, state: BuildState) -> None:
+    taken = (
+        Build.objects.for_tenant(build.tenant_id)
+        .of_pipeline(build.release_pipeline.pipeline_id)
+        .filter(number=state.number, release_pipeline__job_path=build.release_pipeline.job_path)
+        .exclude(pk=build.pk)
+        .select_related("release_pipeline__release")
+        .first()
+    )
+    if taken is not None:
+        words = {"number": state.number, "version": taken.release_pipeline.release.version}
+        raise ValidationError(
+            {"buildNumber": [_("Build #%(number)d belongs to release %(version)s.") % words]}
+        )

@@ -1,0 +1,120 @@
+"""Cancel a build or a whole release: here at once, at the CI server by a promise."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from builds.effects import ci_of, connected_build
+from builds.models import Build, BuildEvent, Source
+from builds.operations import lock_build, promise_stop
+from delivr.audit.operations import record
+from delivr.conflict import Conflict
+from delivr.effects.handlers import EffectHandler, Postpone, Unneeded
+from delivr.effects.models import Effect
+from delivr.tenants.models import User
+from integrations.providers.base import BuildStatus
+from releases.models import Release, ReleaseStatus
+from releases.notices import Notice, notify
+from releases.operations import lock_release, mirror_build, recompute
+
+AFTER_THE_TRIGGER = timedelta(seconds=2)
+
+
+@transaction.atomic
+def cancel_build(*, build: Build, actor: User | None) -> Build:
+    """Give a build up: CANCELLED here now, stopped at the CI server after the commit.
+
+    Raises Conflict("not_moving") for a build that already came to rest.
+    """
+    build = lock_build(build.pk)
+    if not build.is_moving:
+        raise Conflict("not_moving", _("This build already came to rest."))
+    _cancel(build, actor)
+    recompute(build.release_pipeline.release, cause=build.pk)
+    return build
+
+
+@transaction.atomic
+def cancel_release(*, release: Release, actor: User | None) -> Release:
+    """Cancel a release and every build of it that is on the way.
+
+    Raises Conflict("release_cancelled") where it already is.
+    """
+    release = lock_release(release.pk)
+    if release.status == ReleaseStatus.CANCELLED:
+        raise Conflict("release_cancelled", _("This release was cancelled."))
+    moving = Build.objects.moving().filter(release_pipeline__release=release)
+    for build_id in moving.order_by("release_pipeline_id").values_list("pk", flat=True):
+        _cancel(lock_build(build_id), actor)
+    before, release.status = release.status, ReleaseStatus.CANCELLED
+    release.save(update_fields=["status", "updated_at"])
+    record(
+        tenant=release.tenant,
+        actor=actor,
+        action="release.cancelled",
+        subject=release,
+        changes={"status": [before, release.status]},
+    )
+    notify(release, Notice.RELEASE_CANCELLED)
+    return release
+
+
+def _cancel(build: Build, actor: User | None) -> None:
+    before, build.status = build.status, BuildStatus.CANCELLED
+    build.finished_at, build.poll_at = timezone.now(), None
+    build.save()
+    BuildEvent.objects.create(
+        tenant_id=build.tenant_id,
+        build=build,
+        source=Source.PERSON,
+        from_status=before,
+        to_status=build.status,
+        applied=True,
+    )
+    mirror_build(build.release_pipeline, build=build)
+    record(tenant=build.tenant, actor=actor, action="build.cancelled", subject=build)
+    promise_stop(build)
+    if build.release_pipeline.release.status != ReleaseStatus.CANCELLED:
+        _tell(build)
+
+
+def _tell(build: Build) -> None:
+    words = {
+        "platform": build.release_pipeline.get_platform_display(),
+        "number": build.number,
+        "url": build.url,
+    }
+    notify(build.release_pipeline.release, Notice.BUILD_CANCELLED, build_id=build.pk, words=words)
+
+
+class CancelBuild(EffectHandler):
+    """Take the build out of the queue, or stop it. Doing it twice does no harm."""
+
+    send_again_when_uncertain = True
+
+    def prepare(self, effect: Effect) -> None:
+        build = connected_build(effect)
+        if build.queue_id is not None or build.number is not None:
+            return
+        trigger = Effect.objects.for_tenant(effect.tenant_id).filter(
+            dedupe_key=f"build:{build.pk}:trigger"
+        )
+        if trigger.open().exists():
+            raise Postpone(AFTER_THE_TRIGGER)  # it is on its way: stop it when it arrived
+        raise Unneeded  # it never reached the CI server
+
+    def send(self, effect: Effect) -> dict[str, Any]:
+        build = connected_build(effect)
+        ci_of(build).cancel(queue_id=build.queue_id, number=build.number)
+        return {}
+
+    def find(self, effect: Effect) -> dict[str, Any] | None:
+        return None
+
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        """The build is CANCELLED already."""

@@ -1,0 +1,390 @@
+"""Deliveries: which build one is about, what it may do, and what it never does."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from builds.deliveries import ORPHAN_AFTER, apply_delivery, due_deliveries, store
+from builds.models import Build, BuildEvent, Trust, WebhookDelivery
+from builds.operations import trigger_builds
+from delivr.effects.models import Effect
+from delivr.effects.runner import run_effect
+from delivr.tests import factories
+from delivr.tests.wired import Wired, fresh, trigger_of, wire, wired_to
+from releases.models import Release
+
+pytestmark = pytest.mark.django_db
+
+NOWHERE = "http://127.0.0.1:1"
+_keys = count()
+
+
+@pytest.fixture
+def wired(tenant: Any) -> Wired:
+    return wire(tenant, NOWHERE)
+
+
+@pytest.fixture
+def build(wired: Wired) -> Build:
+    """A build of iOS that runs as #245, from queue item 1001."""
+    return let(wired.build("ios"), status="RUNNING", number=245, queue_id=1001)
+
+
+def let(build: Build, **values: Any) -> Build:
+    Build.objects.filter(pk=build.pk).update(**values)
+    found: Build = fresh(build)
+    return found
+
+
+def keep(build_or_pipeline: Any, body: Any, *, trust: str = "SIGNED") -> WebhookDelivery:
+    """Store a delivery at a pipeline's endpoint, as the view does."""
+    row = build_or_pipeline
+    pipeline = row.release_pipeline.pipeline if isinstance(row, Build) else row
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return store(pipeline=pipeline, dedupe_key=f"k{next(_keys)}", trust=Trust(trust), body=raw)
+
+
+def deliver(build_or_pipeline: Any, body: Any, **kwargs: Any) -> WebhookDelivery:
+    """Store a delivery and apply it."""
+    delivery = keep(build_or_pipeline, body, **kwargs)
+    apply_delivery(delivery.pk)
+    found: WebhookDelivery = fresh(delivery)
+    return found
+
+
+def plugin(phase: str, number: int = 245, **build: Any) -> dict[str, Any]:
+    return {"name": "ios-prod", "build": {"phase": phase, "number": number, **build}}
+
+
+SUCCESS = {"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://builds/ios-245.ipa"}
+
+
+# --- What it does ----------------------------------------------------------------------------------
+
+
+def test_the_seeds_body_completes_the_build(build: Build) -> None:
+    delivery = deliver(build, SUCCESS)
+    assert (delivery.state, delivery.build) == ("APPLIED", build)
+    assert delivery.settled_at is not None
+    done = fresh(build)
+    assert (done.status, done.artifact_url) == ("SUCCESS", "s3://builds/ios-245.ipa")
+    assert done.finished_at is not None
+    part = done.release_pipeline
+    assert (part.build_status, part.artifact_url) == ("SUCCESS", "s3://builds/ios-245.ipa")
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    event = BuildEvent.objects.get()
+    assert (event.source, event.from_status, event.to_status) == ("WEBHOOK", "RUNNING", "SUCCESS")
+    assert (event.applied, event.delivery) == (True, delivery)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (plugin("QUEUED"), "RUNNING"),
+        (plugin("STARTED"), "RUNNING"),
+        (plugin("COMPLETED", status="SUCCESS"), "SUCCESS"),
+        (plugin("FINALIZED", status="FAILURE"), "FAILURE"),
+        (plugin("COMPLETED", status="UNSTABLE"), "UNSTABLE"),
+        (plugin("COMPLETED", status="ABORTED"), "ABORTED"),
+        ({"buildNumber": 245, "status": "failed"}, "FAILURE"),
+        ({"buildNumber": "245", "status": "UNSTABLE"}, "UNSTABLE"),
+    ],
+)
+def test_each_report_moves_the_build(build: Build, body: dict[str, Any], status: str) -> None:
+    deliver(build, body)
+    assert fresh(build).status == status
+
+
+# --- Which build -----------------------------------------------------------------------------------
+
+
+def test_our_id_is_believed_before_the_queues_and_the_number(wired: Wired) -> None:
+    first = let(wired.build("ios"), status="RUNNING", number=1, queue_id=11)
+    second = let(wired.build("ios"), status="RUNNING", number=2, queue_id=12)
+    third = let(wired.build("ios"), status="RUNNING", number=3, queue_id=13)
+    assert deliver(first, {"buildId": first.pk, "status": "SUCCESS"}).build == first
+    assert deliver(first, {"queueId": 12, "status": "SUCCESS"}).build == second
+    assert deliver(first, {"buildNumber": 3, "status": "SUCCESS"}).build == third
+    assert {fresh(b).status for b in (first, second, third)} == {"SUCCESS"}
+
+
+def test_a_number_counts_inside_its_pipeline_only(wired: Wired, build: Build) -> None:
+    android = let(wired.build("android"), status="RUNNING", number=245)
+    elsewhere = let(wire(factories.TenantFactory(), NOWHERE).build(), status="RUNNING", number=245)
+    deliver(build, SUCCESS)
+    assert fresh(build).status == "SUCCESS"
+    assert fresh(android).status == fresh(elsewhere).status == "RUNNING"
+
+
+@pytest.mark.parametrize("key", ["buildId", "queueId", "buildNumber"])
+def test_another_pipelines_build_is_out_of_reach(wired: Wired, build: Build, key: str) -> None:
+    name = {"buildId": build.pk, "queueId": 1001, "buildNumber": 245}[key]
+    foreign = [wired.pipelines["android"], factories.PipelineFactory()]
+    for pipeline in foreign:
+        assert deliver(pipeline, {key: name, "status": "FAILURE"}).state == "UNMATCHED"
+    assert fresh(build).status == "RUNNING"
+    assert not BuildEvent.objects.exists()
+
+
+def test_the_newest_build_with_a_number_is_meant(wired: Wired) -> None:
+    old = let(wired.build("ios"), status="SUCCESS", number=245)
+    new = let(wired.build("ios"), status="RUNNING", number=245)  # the job was made again
+    assert deliver(new, {"buildNumber": 245, "status": "FAILURE"}).build == new
+    assert fresh(old).status == "SUCCESS"
+
+
+@pytest.mark.parametrize(
+    "other_run", [{"buildNumber": 246}, {"queueId": 1002}, {"buildNumber": 246, "queueId": 1002}]
+)
+def test_another_run_with_our_parameters_never_touches_our_build(
+    build: Build, other_run: dict[str, int]
+) -> None:
+    delivery = deliver(build, {"buildId": build.pk, "status": "FAILURE", **other_run})
+    assert delivery.state == "ORPHAN"
+    assert "another run" in delivery.reason
+    assert fresh(build).status == "RUNNING"
+    assert not BuildEvent.objects.exists()
+
+
+# --- Before its time -------------------------------------------------------------------------------
+
+
+def test_our_id_works_before_the_triggers_answer(wired: Wired) -> None:
+    build = wired.build("ios")
+    deliver(build, {"buildId": build.pk, "buildNumber": 245, "status": "STARTED"})
+    row = fresh(build)
+    assert (row.status, row.number) == ("RUNNING", 245)
+    assert row.poll_at is not None
+
+
+def test_a_report_ahead_of_the_number_waits_for_it(tenant: Any, sandbox: Any) -> None:
+    wired = wired_to(tenant, sandbox)
+    build = wired.build("ios")
+    early = deliver(build, SUCCESS)
+    assert early.state == "UNMATCHED"
+    assert early.next_at is not None
+    run_effect(trigger_of(build).pk)  # the answer: a queue item, not a number yet
+    assert fresh(early).state == "UNMATCHED"
+    deliver(build, {"queueId": fresh(build).queue_id, "buildNumber": 245, "status": "STARTED"})
+    apply_delivery(early.pk)
+    assert fresh(early).state == "APPLIED"
+    assert fresh(build).status == "SUCCESS"
+
+
+def test_the_triggers_answer_applies_what_waits_for_its_queue_id(
+    tenant: Any, sandbox: Any
+) -> None:
+    build = wired_to(tenant, sandbox).build("ios")
+    early = deliver(build, {"queueId": 1001, "status": "SUCCESS"})
+    assert early.state == "UNMATCHED"
+    run_effect(trigger_of(build).pk)
+    assert fresh(early).state == "APPLIED"
+    assert (fresh(build).queue_id, fresh(build).status) == (1001, "SUCCESS")
+
+
+def test_an_unmatched_delivery_is_an_orphan_after_a_quarter_of_an_hour(build: Build) -> None:
+    delivery = deliver(build, {"buildNumber": 999, "status": "SUCCESS"})
+    assert delivery.state == "UNMATCHED"
+    almost = timezone.now() - ORPHAN_AFTER + timedelta(seconds=30)
+    WebhookDelivery.objects.update(received_at=almost)
+    apply_delivery(delivery.pk)
+    assert fresh(delivery).state == "UNMATCHED"
+    WebhookDelivery.objects.update(received_at=almost - timedelta(minutes=1))
+    apply_delivery(delivery.pk)
+    assert fresh(delivery).state == "ORPHAN"
+    assert fresh(delivery).next_at is None
+    assert fresh(build).status == "RUNNING"
+
+
+def test_waiting_deliveries_are_handed_out_when_due(build: Build) -> None:
+    delivery = keep(build, SUCCESS)
+    assert due_deliveries() == [delivery.pk]
+    assert due_deliveries() == []
+    apply_delivery(delivery.pk)
+    WebhookDelivery.objects.update(next_at=timezone.now())
+    assert due_deliveries() == []  # settled: nothing waits
+
+
+# --- What does nothing -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"not json",
+        b"[1, 2]",
+        b'"text"',
+        b"null",
+        b'{"buildNumber": 245, "status": "SUCCESS"',
+        b'{"buildNumber": NaN, "status": "SUCCESS"}',
+        b'{"buildNumber": Infinity, "status": "SUCCESS"}',
+        b"[" * 100_000,
+        b'{"a":' * 50_000 + b"1" + b"}" * 50_000,
+        b'{"buildNumber": ' + b"9" * 5000 + b', "status": "SUCCESS"}',
+        b'{"buildNumber": 245, "status": "\\ud800"}',
+        b'{"buildNumber": 245, "status": "SUC\\u0000CESS"}',
+        b"\xff\xfe\x00\x01",
+        b'{"buildNumber": 245, "status": "\xff"}',
+        b"\x00" * 64,
+        b'{"buildNumber": 245}',
+        b'{"status": "SUCCESS", "buildNumber": null}',
+        b'{"buildNumber": -1, "status": "SUCCESS"}',
+        b'{"buildNumber": 0, "status": "SUCCESS"}',
+        b'{"buildNumber": 1.5, "status": "SUCCESS"}',
+        b'{"buildNumber": true, "status": "SUCCESS"}',
+        b'{"buildNumber": [245], "status": "SUCCESS"}',
+        b'{"buildNumber": 245, "status": 7}',
+        b'{"buildNumber": 245, "status": {"a": 1}}',
+        b'{"build": {"phase": "COMPLETED"}}',
+        b'{"build": {"phase": 7, "number": 245}}',
+        b'{"buildNumber": 9999999999999999999, "status": "SUCCESS"}',
+    ],
+    ids=lambda body: repr(body[:40]),
+)
+def test_an_unreadable_body_is_kept_as_rejected(build: Build, body: bytes) -> None:
+    delivery = deliver(build, body)
+    assert delivery.state == "REJECTED"
+    assert delivery.reason
+    assert bytes(delivery.body) == body
+    assert fresh(build).status == "RUNNING"
+    assert not BuildEvent.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"buildNumber": 245, "status": "DEPLOYED"},
+        {"hello": "world"},
+        {},
+        plugin("CHECKOUT"),
+        plugin("COMPLETED", status="BAFFLED"),
+        plugin("COMPLETED"),
+    ],
+    ids=str,
+)
+def test_an_event_that_nobody_knows_is_ignored(build: Build, body: dict[str, Any]) -> None:
+    delivery = deliver(build, body)
+    assert delivery.state == "IGNORED"
+    assert fresh(build).status == "RUNNING"
+
+
+def everything() -> list[Any]:
+    rows = Build.objects.values_list("pk", "status", "number", "artifact_url", "finished_at")
+    return [list(rows), list(Effect.objects.values_list("pk", "state")), Release.objects.get().status]
+
+
+def test_the_same_delivery_again_is_the_same_row(build: Build) -> None:
+    pipeline, raw = build.release_pipeline.pipeline, json.dumps(SUCCESS).encode()
+    first, second = (
+        store(pipeline=pipeline, dedupe_key="same", trust=Trust.SIGNED, body=raw) for _n in "12"
+    )
+    assert first.pk == second.pk
+    assert WebhookDelivery.objects.count() == 1
+
+
+def test_one_key_at_two_pipelines_is_two_deliveries(wired: Wired, build: Build) -> None:
+    for pipeline in wired.pipelines.values():
+        store(pipeline=pipeline, dedupe_key="same", trust=Trust.SIGNED, body=b"{}")
+    assert WebhookDelivery.objects.count() == 2
+
+
+def test_repeats_change_nothing(wired: Wired) -> None:
+    build = let(wired.build("ios", slack=True), status="RUNNING", number=245)
+    first = deliver(build, SUCCESS)
+    before = everything()
+    apply_delivery(first.pk)
+    for _n in range(3):
+        deliver(build, SUCCESS)
+    assert everything() == before
+    assert BuildEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("now", "news"),
+    [
+        ("RUNNING", "QUEUED"),
+        ("SUCCESS", "STARTED"),
+        ("FAILURE", "STARTED"),
+        ("FAILURE", "ABORTED"),
+        ("CANCELLED", "SUCCESS"),
+    ],
+)
+def test_a_late_event_is_kept_and_changes_nothing(build: Build, now: str, news: str) -> None:
+    let(build, status=now)
+    delivery = deliver(build, {"buildNumber": 245, "status": news})
+    assert delivery.state == "IGNORED"
+    assert fresh(build).status == now
+    event = BuildEvent.objects.get()
+    assert (event.from_status, event.applied) == (now, False)
+
+
+@pytest.mark.parametrize(
+    ("now", "news"),
+    [("SUCCESS", "FAILURE"), ("SUCCESS", "ABORTED"), ("FAILURE", "SUCCESS"), ("ABORTED", "SUCCESS")],
+)
+def test_a_contradiction_is_asked_of_the_server(build: Build, now: str, news: str) -> None:
+    let(build, status=now, poll_at=None)
+    delivery = deliver(build, {"buildNumber": 245, "status": news})
+    assert delivery.state == "APPLIED"
+    assert (fresh(build).status, fresh(build).poll_at is not None) == (now, True)
+
+
+def test_a_late_artifact_is_filled_in(build: Build) -> None:
+    deliver(build, {"buildNumber": 245, "status": "SUCCESS"})
+    assert fresh(build).artifact_url == ""
+    deliver(build, SUCCESS)
+    assert fresh(build).artifact_url == "s3://builds/ios-245.ipa"
+    assert fresh(build).release_pipeline.artifact_url == "s3://builds/ios-245.ipa"
+
+
+def test_a_password_is_a_doorbell_only(build: Build) -> None:
+    let(build, poll_at=None)
+    delivery = deliver(build, SUCCESS, trust="BASIC")
+    assert delivery.state == "APPLIED"
+    row = fresh(build)
+    assert (row.status, row.artifact_url) == ("RUNNING", "")
+    assert row.poll_at <= timezone.now()
+    assert not BuildEvent.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("s3://b/x.ipa", True),
+        ("gs://b/x.ipa", True),
+        ("https://x.example/y", True),
+        ("javascript:alert(1)", False),
+        ("file:///etc/passwd", False),
+        ("ftp://x/y", False),
+        ("//x/y", False),
+    ],
+)
+def test_only_addresses_that_can_be_shown_are_kept(build: Build, url: str, kept: bool) -> None:
+    deliver(build, {**SUCCESS, "artifactUrl": url})
+    assert fresh(build).artifact_url == (url if kept else "")
+
+
+def test_a_build_address_on_another_host_is_not_kept(wired: Wired) -> None:
+    build = let(wired.build("ios"), status="RUNNING", number=245)
+    deliver(build, {**SUCCESS, "buildUrl": "https://phishing.example/job/ios-prod/245/"})
+    assert fresh(build).url == ""
+
+
+def test_an_old_attempt_never_moves_the_releases_pipeline(wired: Wired) -> None:
+    release = wired.release("ios")
+    old = let(trigger_builds(release=release, actor=None)[0], status="LOST", number=245)
+    release.pipelines.update(build_status="LOST")
+    (new,) = trigger_builds(release=release, actor=None)
+    deliver(old, {"buildNumber": 245, "status": "STARTED"})
+    assert fresh(old).status == "LOST"  # one at a time: the newer one is on its way
+    deliver(old, {"buildNumber": 245, "status": "FAILURE"})
+    assert (fresh(old).status, fresh(new).status) == ("FAILURE", "TRIGGERING")
+    assert release.pipelines.get().build_status == "TRIGGERING"
+    assert fresh(release).status == "BUILDING"
