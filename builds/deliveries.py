@@ -14,7 +14,10 @@ from django.utils.translation import gettext as _
 from builds.models import Build, DeliveryState, Trust, WebhookDelivery
 from builds.operations import News, hear
 from builds.transitions import Move
+from delivr.audit.operations import record
+from delivr.conflict import Conflict
 from delivr.effects.doorbell import ring_on_commit
+from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
 from integrations.providers.base import BuildReport
 from integrations.providers.registry import PIPELINES
@@ -165,6 +168,22 @@ def apply_unmatched(*, build_id: str) -> None:
     )
     for delivery_id in waiting.order_by("received_at").values_list("pk", flat=True):
         apply_delivery(delivery_id)
+
+
+@transaction.atomic
+def replay(delivery: WebhookDelivery, *, actor: User | None) -> WebhookDelivery:
+    """Apply a delivery again, as if it came in now. Raises Conflict("body_gone") after its body
+    was dropped."""
+    delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery.pk)
+    if not delivery.body:
+        raise Conflict("body_gone", _("Its body was dropped after 30 days."))
+    delivery.state, delivery.reason = DeliveryState.NEW, ""
+    delivery.next_at = delivery.received_at = timezone.now()
+    delivery.settled_at = None
+    delivery.save()
+    record(tenant=delivery.tenant, actor=actor, action="delivery.replayed", subject=delivery)
+    ring_on_commit("delivery", delivery.pk)
+    return delivery
 
 
 def _settle(

@@ -65,7 +65,7 @@ def plugin(phase: str, number: int = 245, **build: Any) -> dict[str, Any]:
 SUCCESS = {"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://builds/ios-245.ipa"}
 
 
-# --- What it does ----------------------------------------------------------------------------------
+# --- What it does --------------------------------------------------------------------------------
 
 
 def test_the_seeds_body_completes_the_build(build: Build) -> None:
@@ -101,7 +101,7 @@ def test_each_report_moves_the_build(build: Build, body: dict[str, Any], status:
     assert fresh(build).status == status
 
 
-# --- Which build -----------------------------------------------------------------------------------
+# --- Which build ---------------------------------------------------------------------------------
 
 
 def test_our_id_is_believed_before_the_queues_and_the_number(wired: Wired) -> None:
@@ -152,7 +152,7 @@ def test_another_run_with_our_parameters_never_touches_our_build(
     assert not BuildEvent.objects.exists()
 
 
-# --- Before its time -------------------------------------------------------------------------------
+# --- Before its time -----------------------------------------------------------------------------
 
 
 def test_our_id_works_before_the_triggers_answer(wired: Wired) -> None:
@@ -177,9 +177,7 @@ def test_a_report_ahead_of_the_number_waits_for_it(tenant: Any, sandbox: Any) ->
     assert fresh(build).status == "SUCCESS"
 
 
-def test_the_triggers_answer_applies_what_waits_for_its_queue_id(
-    tenant: Any, sandbox: Any
-) -> None:
+def test_the_triggers_answer_applies_what_waits_for_its_queue_id(tenant: Any, sandbox: Any) -> None:
     build = wired_to(tenant, sandbox).build("ios")
     early = deliver(build, {"queueId": 1001, "status": "SUCCESS"})
     assert early.state == "UNMATCHED"
@@ -211,7 +209,7 @@ def test_waiting_deliveries_are_handed_out_when_due(build: Build) -> None:
     assert due_deliveries() == []  # settled: nothing waits
 
 
-# --- What does nothing -----------------------------------------------------------------------------
+# --- What does nothing ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -277,7 +275,11 @@ def test_an_event_that_nobody_knows_is_ignored(build: Build, body: dict[str, Any
 
 def everything() -> list[Any]:
     rows = Build.objects.values_list("pk", "status", "number", "artifact_url", "finished_at")
-    return [list(rows), list(Effect.objects.values_list("pk", "state")), Release.objects.get().status]
+    return [
+        list(rows),
+        list(Effect.objects.values_list("pk", "state")),
+        Release.objects.get().status,
+    ]
 
 
 def test_the_same_delivery_again_is_the_same_row(build: Build) -> None:
@@ -327,7 +329,12 @@ def test_a_late_event_is_kept_and_changes_nothing(build: Build, now: str, news: 
 
 @pytest.mark.parametrize(
     ("now", "news"),
-    [("SUCCESS", "FAILURE"), ("SUCCESS", "ABORTED"), ("FAILURE", "SUCCESS"), ("ABORTED", "SUCCESS")],
+    [
+        ("SUCCESS", "FAILURE"),
+        ("SUCCESS", "ABORTED"),
+        ("FAILURE", "SUCCESS"),
+        ("ABORTED", "SUCCESS"),
+    ],
 )
 def test_a_contradiction_is_asked_of_the_server(build: Build, now: str, news: str) -> None:
     let(build, status=now, poll_at=None)
