@@ -1,0 +1,452 @@
+"""The door for CI servers: who gets in, what is kept, and that no input breaks it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import io
+import json
+import time
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from builds import webhooks
+from builds.deliveries import apply_delivery
+from builds.models import Build, WebhookDelivery
+from delivr.tests import factories
+from delivr.tests.wired import Wired, fresh, wire
+from integrations.models import PipelineIntegration
+from integrations.operations import disconnect, rotate_webhook_secret
+
+pytestmark = pytest.mark.django_db
+
+NOWHERE = "http://127.0.0.1:1"
+SEED = {"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://builds/ios-245.ipa"}
+PLUGIN = {
+    "name": "ios-prod",
+    "url": "job/ios-prod/",
+    "build": {
+        "full_url": "http://127.0.0.1:1/jenkins/job/ios-prod/245/",
+        "number": 245,
+        "queue_id": 1001,
+        "phase": "COMPLETED",
+        "status": "SUCCESS",
+        "artifacts": {"ios-245.ipa": {"s3": "s3://builds/ios-245.ipa"}},
+    },
+}
+_ids = count()
+
+
+@pytest.fixture
+def wired(tenant: Any) -> Wired:
+    return wire(tenant, NOWHERE)
+
+
+@pytest.fixture
+def pipeline(wired: Wired) -> PipelineIntegration:
+    found: PipelineIntegration = wired.pipelines["ios"]
+    return found
+
+
+@pytest.fixture
+def build(wired: Wired) -> Build:
+    build = wired.build("ios")
+    Build.objects.filter(pk=build.pk).update(status="RUNNING", number=245, queue_id=1001)
+    return build
+
+
+def path(pipeline: Any) -> str:
+    return f"/api/v1/webhooks/jenkins/{getattr(pipeline, 'pk', pipeline)}"
+
+
+def raw(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def signed(
+    secret: str, body: bytes, *, message_id: str | None = None, at: float | None = None
+) -> dict[str, str]:
+    """Headers of Standard Webhooks, computed apart from the code under test."""
+    message_id = message_id if message_id is not None else f"msg_{next(_ids)}"
+    moment = str(int(time.time() if at is None else at))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    mac = hmac.new(key, f"{message_id}.{moment}.".encode() + body, hashlib.sha256).digest()
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": moment,
+        "webhook-signature": "v1," + base64.b64encode(mac).decode(),
+    }
+
+
+def basic(password: str, user: str = "delivr") -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def post(url: str, body: Any, headers: dict[str, str] | None = None, **extra: Any) -> Any:
+    kind = extra.pop("content_type", "application/json")
+    return Client().post(url, raw(body), content_type=kind, headers=headers or {}, **extra)
+
+
+def send(pipeline: PipelineIntegration, body: Any, **kwargs: Any) -> Any:
+    """A well signed delivery to a pipeline's own address."""
+    return post(path(pipeline), body, signed(pipeline.webhook_secret.reveal(), raw(body), **kwargs))
+
+
+def kept(answer: Any) -> WebhookDelivery:
+    assert answer.status_code == 202, answer.content
+    found: WebhookDelivery = WebhookDelivery.objects.get(pk=answer.json()["deliveryId"])
+    return found
+
+
+def refused(answer: Any, status: int = 401) -> None:
+    assert answer.status_code == status, answer.content
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    assert not WebhookDelivery.objects.exists()
+
+
+# --- Who gets in ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [SEED, PLUGIN], ids=["seed", "plugin"])
+def test_a_signed_report_is_kept_raw_and_applied_after(
+    pipeline: Any, build: Build, body: dict[str, Any]
+) -> None:
+    delivery = kept(send(pipeline, body))
+    assert (delivery.state, delivery.trust) == ("NEW", "SIGNED")
+    assert bytes(delivery.body) == raw(body)
+    assert fresh(build).status == "RUNNING"
+    apply_delivery(delivery.pk)
+    assert fresh(build).status == "SUCCESS"
+    assert fresh(build).artifact_url == "s3://builds/ios-245.ipa"
+
+
+def test_the_common_address_takes_the_pipeline_from_the_body(pipeline: Any) -> None:
+    body = raw({**SEED, "pipelineId": pipeline.pk})
+    headers = signed(pipeline.webhook_secret.reveal(), body)
+    assert kept(post("/api/v1/webhooks/jenkins", body, headers)).pipeline == pipeline
+
+
+@pytest.mark.parametrize(
+    "named", [None, "", "pipeline_jenkins_x", 7, [], {}, "\ud800", "a\x00b", "x" * 5000, True]
+)
+def test_the_common_address_refuses_who_names_no_pipeline(pipeline: Any, named: Any) -> None:
+    body = raw({**SEED, "pipelineId": named} if named is not None else SEED)
+    refused(post("/api/v1/webhooks/jenkins", body, signed(pipeline.webhook_secret.reveal(), body)))
+
+
+def test_a_password_gets_in_as_a_doorbell(pipeline: Any) -> None:
+    answer = post(path(pipeline), PLUGIN, basic(pipeline.webhook_secret.reveal()))
+    assert kept(answer).trust == "BASIC"
+
+
+@pytest.mark.parametrize("scheme", ["basic", "BASIC"])
+def test_the_schemes_name_may_be_written_in_any_case(pipeline: Any, scheme: str) -> None:
+    headers = basic(pipeline.webhook_secret.reveal())
+    headers["authorization"] = headers["authorization"].replace("Basic", scheme)
+    kept(post(path(pipeline), PLUGIN, headers))
+
+
+def test_both_secrets_work_for_a_day_after_a_rotation(pipeline: Any) -> None:
+    old = pipeline.webhook_secret.reveal()
+    new = rotate_webhook_secret(pipeline, actor=None).webhook_secret.reveal()
+    for number, secret in enumerate((old, new)):
+        body = raw({**SEED, "n": number})
+        kept(post(path(pipeline), body, signed(secret, body)))
+        kept(post(path(pipeline), {**SEED, "n": [number]}, basic(secret)))
+    WebhookDelivery.objects.all().delete()
+    past = timezone.now() - timedelta(seconds=1)
+    PipelineIntegration.objects.update(previous_webhook_secret_until=past)
+    refused(post(path(pipeline), SEED, signed(old, raw(SEED))))
+    refused(post(path(pipeline), SEED, basic(old)))
+    kept(post(path(pipeline), SEED, signed(new, raw(SEED))))
+
+
+def test_several_signatures_may_come_while_a_sender_rotates(pipeline: Any) -> None:
+    headers = signed(pipeline.webhook_secret.reveal(), raw(SEED))
+    genuine = headers["webhook-signature"]
+    headers["webhook-signature"] = f"v1a,AAAA v1,{'A' * 43}= {genuine} v2,x"
+    kept(post(path(pipeline), SEED, headers))
+
+
+# --- Who does not --------------------------------------------------------------------------------
+
+
+def spoiled(secret: str) -> dict[str, dict[str, str]]:
+    """Headers of senders who cannot prove themselves, by what is wrong with them."""
+    other = "whsec_" + base64.b64encode(b"another-secret-another-secret-12").decode()
+    good = signed(secret, raw(SEED))
+    return {
+        "nothing": {},
+        "another secret": signed(other, raw(SEED)),
+        "another body": signed(secret, raw({**SEED, "status": "FAILURE"})),
+        "too old": signed(secret, raw(SEED), at=time.time() - 400),
+        "from the future": signed(secret, raw(SEED), at=time.time() + 400),
+        "another id": {**good, "webhook-id": "msg_other"},
+        "no id": {**good, "webhook-id": ""},
+        "empty id, signed so": signed(secret, raw(SEED), message_id=""),
+        "another time": {**good, "webhook-timestamp": str(int(time.time()) - 5)},
+        "no time": {**good, "webhook-timestamp": ""},
+        "odd time": {**good, "webhook-timestamp": "١٢٣"},
+        "superscript time": {**good, "webhook-timestamp": "1²"},
+        "huge time": {**good, "webhook-timestamp": "9" * 5000},
+        "negative time": {**good, "webhook-timestamp": "-1"},
+        "fractional time": {**good, "webhook-timestamp": f"{time.time()}"},
+        "no version": {**good, "webhook-signature": good["webhook-signature"][3:]},
+        "another version": {**good, "webhook-signature": "v2" + good["webhook-signature"][2:]},
+        "empty signature": {**good, "webhook-signature": ""},
+        "empty v1": {**good, "webhook-signature": "v1,"},
+        "odd signature": {**good, "webhook-signature": "v1,\xff\xfe"},
+        "many signatures": {**good, "webhook-signature": " ".join(["v1,AAAA"] * 5000)},
+        "wrong password": basic("wrong"),
+        "empty password": basic(""),
+        "another user": basic(secret, user="admin"),
+        "no base64": {"authorization": "Basic !!!"},
+        "odd base64": {"authorization": "Basic \xe9\xe8"},
+        "no colon": {"authorization": "Basic " + base64.b64encode(b"delivr").decode()},
+        "bearer": {"authorization": f"Bearer {secret}"},
+        "bare": {"authorization": secret},
+        "wrong signature, right password": {
+            **basic(secret),
+            "webhook-signature": "v1,AAAA",
+            "webhook-id": "msg_x",
+            "webhook-timestamp": str(int(time.time())),
+        },
+    }
+
+
+SPOILED = list(
+    spoiled(
+        type("P", (), {"webhook_secret": type("S", (), {"reveal": lambda self: "whsec_AAAA"})()})
+    )
+)
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_who_cannot_prove_itself_is_refused(pipeline: Any, build: Build, name: str) -> None:
+    refused(post(path(pipeline), SEED, spoiled(pipeline.webhook_secret.reveal())[name]))
+    assert fresh(build).status == "RUNNING"
+
+
+def test_a_tampered_body_is_refused(pipeline: Any) -> None:
+    headers = signed(pipeline.webhook_secret.reveal(), raw(SEED))
+    refused(post(path(pipeline), raw(SEED).replace(b"SUCCESS", b"FAILURE"), headers))
+
+
+@pytest.mark.parametrize("whose", ["same tenant", "another tenant", "nobody", "garbage"])
+def test_a_secret_opens_its_own_pipelines_door_only(wired: Wired, whose: str) -> None:
+    other = {
+        "same tenant": wired.pipelines["android"].pk,
+        "another tenant": factories.PipelineFactory().pk,
+        "nobody": "pipeline_jenkins_0000000000000000",
+        "garbage": "%00%ff%F0%9F%94%91",
+    }[whose]
+    secret = rotate_webhook_secret(wired.pipelines["ios"], actor=None).webhook_secret.reveal()
+    refused(post(path(other), SEED, signed(secret, raw(SEED))))
+    refused(post(path(other), SEED, basic(secret)))
+
+
+def test_refusals_tell_nothing_about_what_exists(pipeline: Any) -> None:
+    known, unknown = (
+        post(path(which), SEED, basic("wrong")) for which in (pipeline, "pipeline_jenkins_x")
+    )
+    assert known.content == unknown.content
+    assert known["WWW-Authenticate"] == unknown["WWW-Authenticate"]
+
+
+def test_a_disconnected_pipeline_hears_nothing(pipeline: Any) -> None:
+    secret = pipeline.webhook_secret.reveal()
+    disconnect(pipeline, actor=None)
+    refused(post(path(pipeline), SEED, signed(secret, raw(SEED))))
+
+
+def test_a_lost_key_closes_the_door(pipeline: Any) -> None:
+    secret = pipeline.webhook_secret.reveal()
+    with connection.cursor() as cursor:
+        damaged = connection.Database.Binary(b"gAAAAA-damaged")
+        cursor.execute("UPDATE tenant_pipeline_integrations SET webhook_secret = %s", [damaged])
+    refused(post(path(pipeline), SEED, signed(secret, raw(SEED))))
+    refused(post(path(pipeline), SEED, basic(secret)))
+
+
+# --- Methods, types, sizes -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "options", "head"])
+def test_only_a_post_is_taken(pipeline: Any, method: str) -> None:
+    answer = getattr(Client(), method)(path(pipeline))
+    assert answer.status_code == 405
+    assert answer["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "x", "///"]
+)
+def test_only_json_is_taken(pipeline: Any, kind: str) -> None:
+    headers = signed(pipeline.webhook_secret.reveal(), raw(SEED))
+    refused(post(path(pipeline), SEED, headers, content_type=kind), 415)
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json;x", ""]
+)
+def test_json_may_be_called_so_in_several_ways(pipeline: Any, kind: str) -> None:
+    headers = signed(pipeline.webhook_secret.reveal(), raw(SEED))
+    kept(post(path(pipeline), SEED, headers, content_type=kind))
+
+
+def test_a_body_of_256_kib_is_taken_and_one_byte_more_is_not(pipeline: Any) -> None:
+    refused(send(pipeline, b" " * (256 * 1024 + 1)), 413)
+    kept(send(pipeline, b" " * (256 * 1024)))
+
+
+@pytest.mark.parametrize(
+    "length", ["-5", "abc", "1e3", "²", "９", "", " ", "0x10", "9" * 5000, "1" * 12]
+)
+def test_an_odd_content_length_breaks_nothing(pipeline: Any, length: str) -> None:
+    headers = signed(pipeline.webhook_secret.reveal(), raw(SEED))
+    answer = post(path(pipeline), SEED, headers, CONTENT_LENGTH=length)
+    assert answer.status_code in (401, 413)
+
+
+def test_a_chunked_body_is_read_and_capped(pipeline: Any) -> None:
+    for size, status in ((0, 202), (300_000, 413)):
+        body = raw(SEED) + b" " * size
+        request: WSGIRequest = RequestFactory().post(
+            path(pipeline),
+            content_type="application/json",
+            headers=signed(pipeline.webhook_secret.reveal(), body),
+            HTTP_TRANSFER_ENCODING="chunked",
+        )
+        request.META.update({"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True})
+        assert webhooks.jenkins(request, pipeline.pk).status_code == status
+
+
+# --- Ugly bodies ---------------------------------------------------------------------------------
+
+UGLY = {
+    "empty": b"",
+    "blank": b"   \n",
+    "NUL": b"\x00\x00\x00",
+    "escaped NUL": b'{"buildNumber": 245, "status": "A\\u0000"}',
+    "NaN": b'{"buildNumber": NaN, "status": "SUCCESS"}',
+    "minus infinity": b'{"buildNumber": -Infinity, "status": "SUCCESS"}',
+    "infinite": b'{"buildNumber": 1e999, "status": "SUCCESS"}',
+    "deep lists": b"[" * 200_000,
+    "deep objects": b'{"build":' * 20_000 + b"1" + b"}" * 20_000,
+    "huge number": b'{"buildNumber": ' + b"7" * 5000 + b', "status": "SUCCESS"}',
+    "lone surrogate": b'{"buildNumber": 245, "status": "\\udfff"}',
+    "surrogate key": b'{"\\ud800": 1, "buildNumber": 245, "status": "\\ud800"}',
+    "not UTF-8": b'{"buildNumber": 245, "status": "\xe9\xff"}',
+    "UTF-16": json.dumps(SEED).encode("utf-16"),
+    "a list": b"[]",
+    "a number": b"7",
+    "a text": b'"SUCCESS"',
+    "null": b"null",
+    "truncated": b'{"buildNumber": 245, "sta',
+    "two documents": b'{"buildNumber": 245, "status": "SUCCESS"}{}',
+    "number as object": b'{"buildNumber": {}, "status": "SUCCESS"}',
+    "status as list": b'{"buildNumber": 245, "status": ["SUCCESS"]}',
+    "build as text": b'{"build": "245"}',
+    "parameters as text": b'{"build": {"phase": "STARTED", "number": 245, "parameters": "x"}}',
+    "artifacts as list": b'{"build": {"phase": "STARTED", "number": 245, "artifacts": [1]}}',
+    "url as number": b'{"buildNumber": 245, "status": "SUCCESS", "artifactUrl": 7}',
+    "url broken": b'{"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "http://[::1"}',
+    "id as object": b'{"buildId": {"a": 1}, "status": "SUCCESS"}',
+    "html": b"<html>login</html>",
+}
+READABLE = {"UTF-16", "parameters as text", "artifacts as list", "url broken"}
+IGNORED = {"build as text"}
+
+
+@pytest.mark.parametrize("name", UGLY)
+def test_an_ugly_body_is_kept_and_never_breaks_anything(
+    pipeline: Any, build: Build, name: str
+) -> None:
+    delivery = kept(send(pipeline, UGLY[name]))
+    assert bytes(delivery.body) == UGLY[name]
+    apply_delivery(delivery.pk)
+    wanted = "APPLIED" if name in READABLE else "IGNORED" if name in IGNORED else "REJECTED"
+    assert (fresh(delivery).state, name) == (wanted, name)
+    if name not in READABLE:
+        assert fresh(build).status == "RUNNING"
+
+
+@pytest.mark.parametrize("name", UGLY)
+def test_an_ugly_body_names_no_pipeline(name: str) -> None:
+    refused(post("/api/v1/webhooks/jenkins", UGLY[name], basic("x")))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"webhook-id": "\x00", "webhook-signature": "v1,\x00", "webhook-timestamp": "\x00"},
+        {"webhook-id": "é" * 9000, "webhook-signature": "é", "webhook-timestamp": "é"},
+        {"authorization": "\x00"},
+        {"authorization": "Basic " + "A" * 100_000},
+        {"authorization": "Basic"},
+        {"authorization": " "},
+        {"webhook-signature": " " * 10_000},
+        {"transfer-encoding": "chunked"},
+        {"cookie": "sessionid=\x00\xff"},
+        {"x-forwarded-for": "\x00"},
+        {"content-encoding": "gzip"},
+    ],
+    ids=lambda headers: repr(headers)[:50],
+)
+def test_header_garbage_breaks_nothing(pipeline: Any, headers: dict[str, str]) -> None:
+    refused(post(path(pipeline), SEED, headers))
+
+
+@pytest.mark.parametrize("message_id", ["a\x00b", "a b", "é", "x" * 501])
+def test_an_id_that_cannot_be_kept_is_refused_although_signed(
+    pipeline: Any, message_id: str
+) -> None:
+    refused(send(pipeline, SEED, message_id=message_id))
+
+
+# --- Repeats -------------------------------------------------------------------------------------
+
+
+def test_the_same_delivery_again_is_answered_alike_and_kept_once(pipeline: Any) -> None:
+    answers = [send(pipeline, SEED, message_id="msg_same") for _n in range(3)]
+    assert {a.status_code for a in answers} == {202}
+    assert len({a.json()["deliveryId"] for a in answers}) == 1
+    assert WebhookDelivery.objects.count() == 1
+
+
+def test_two_long_ids_that_begin_alike_are_two_deliveries(pipeline: Any) -> None:
+    for end in "ab":
+        kept(send(pipeline, SEED, message_id="x" * 300 + end))
+    assert WebhookDelivery.objects.count() == 2
+
+
+def test_one_id_at_two_pipelines_is_two_deliveries(wired: Wired) -> None:
+    for pipeline in wired.pipelines.values():
+        kept(send(pipeline, SEED, message_id="msg_same"))
+    assert WebhookDelivery.objects.count() == 2
+
+
+def test_the_door_costs_few_queries_however_much_there_is(pipeline: Any) -> None:
+    counts = []
+    for _round in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            answer = send(pipeline, SEED)
+        assert answer.status_code == 202
+        counts.append(len(queries))
+        factories.DeliveryFactory.create_batch(30, pipeline=pipeline)
+    assert counts[0] == counts[1] <= 5  # the pipeline, a savepoint, the row, its id, released
+
+
+def test_the_door_opens_no_session(pipeline: Any) -> None:
+    answer = send(pipeline, SEED)
+    assert not answer.cookies
