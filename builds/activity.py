@@ -57,7 +57,7 @@ def sent_lines(tenant: Tenant, effects: Sequence[Effect]) -> list[SentLine]:
 
 def _sent(effect: Effect, release: Release | None, build: Build | None) -> SentLine:
     text = describe_effect(effect)
-    if build is not None:
+    if build is not None and effect.kind in _OF_BUILDS:
         text = str(_OF_BUILDS[effect.kind]) % {"build": _name(build)}
     return SentLine(
         id=effect.pk,

@@ -8,12 +8,25 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from builds.adopting import adopt_build
+from builds.cancelling import cancel_build, cancel_release
+from builds.deliveries import replay
 from builds.models import Build, DeliveryState, WebhookDelivery
 from builds.operations import NoSuchPipeline, trigger_builds
-from builds.serializers import DeliverySerializer, TriggeredSerializer, TriggerSerializer
+from builds.serializers import (
+    AdoptSerializer,
+    DeliverySerializer,
+    TriggeredSerializer,
+    TriggerSerializer,
+)
 from delivr.api import Shape, TenantView
+from delivr.effects.api import EffectSerializer
+from delivr.effects.models import Effect
 from delivr.problems import invalid
+from delivr.tenants.models import Role
+from releases.api import present_release
 from releases.models import Release
+from releases.serializers import BuildSerializer, ReleaseSerializer
 
 
 class ReleaseBuilds(TenantView):
@@ -56,3 +69,50 @@ class DeliveryList(TenantView):
                 raise invalid({"state": [_("Choose one of: %(known)s.") % {"known": known}]})
             rows = rows.filter(state=state)
         return self.page(rows, DeliverySerializer, ordering=("-received_at", "-pk"))
+
+
+class CancelBuild(TenantView):
+    @extend_schema(request=None, responses={202: BuildSerializer})
+    def post(self, request: Request, build_id: str) -> Response:
+        build = Build.objects.for_tenant(self.tenant).filter(pk=build_id).first()
+        if build is None:
+            raise Http404
+        return Response(BuildSerializer(cancel_build(build=build, actor=self.actor)).data, 202)
+
+
+class CancelRelease(TenantView):
+    @extend_schema(request=None, responses={202: ReleaseSerializer})
+    def post(self, request: Request, release_id: str) -> Response:
+        release = Release.objects.for_tenant(self.tenant).filter(pk=release_id).first()
+        if release is None:
+            raise Http404
+        cancel_release(release=release, actor=self.actor)
+        return Response(present_release(self.tenant.pk, release.pk), status=202)
+
+
+class AdoptEffect(TenantView):
+    write_role = Role.ADMIN
+
+    @extend_schema(request=AdoptSerializer, responses={200: EffectSerializer})
+    def post(self, request: Request, effect_id: str) -> Response:
+        effect = Effect.objects.for_tenant(self.tenant).filter(pk=effect_id).first()
+        if effect is None:
+            raise Http404
+        shape = Shape(AdoptSerializer, request.data)
+        if "number" not in shape.values:
+            shape.errors.setdefault("number", [_("Enter the number of the build.")])
+        number = shape.done()["number"]
+        with shape.complaints():
+            effect = adopt_build(effect=effect, number=number, actor=self.actor)
+        return Response(EffectSerializer(effect).data)
+
+
+class ReplayDelivery(TenantView):
+    write_role = Role.ADMIN
+
+    @extend_schema(request=None, responses={202: DeliverySerializer})
+    def post(self, request: Request, delivery_id: str) -> Response:
+        delivery = WebhookDelivery.objects.for_tenant(self.tenant).filter(pk=delivery_id).first()
+        if delivery is None:
+            raise Http404
+        return Response(DeliverySerializer(replay(delivery, actor=self.actor)).data, status=202)

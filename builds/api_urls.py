@@ -4,6 +4,14 @@ from builds import api, webhooks
 
 urlpatterns = [
     path("releases/<str:release_id>/builds", api.ReleaseBuilds.as_view(), name="api_builds"),
+    path("releases/<str:release_id>/cancel", api.CancelRelease.as_view(), name="api_cancel"),
+    path("builds/<str:build_id>/cancel", api.CancelBuild.as_view(), name="api_build_cancel"),
+    path("effects/<str:effect_id>/adopt", api.AdoptEffect.as_view(), name="api_effect_adopt"),
+    path(
+        "webhook-deliveries/<str:delivery_id>/replay",
+        api.ReplayDelivery.as_view(),
+        name="api_delivery_replay",
+    ),
     path("webhook-deliveries", api.DeliveryList.as_view(), name="api_deliveries"),
     path("webhooks/jenkins", webhooks.jenkins, name="webhook_jenkins_named"),
     path("webhooks/jenkins/<str:pipeline_id>", webhooks.jenkins, name="webhook_jenkins"),

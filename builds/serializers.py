@@ -14,6 +14,12 @@ class TriggerSerializer(serializers.Serializer[Any]):
     platform = serializers.ChoiceField(Platform.choices, required=False)
 
 
+class AdoptSerializer(serializers.Serializer[Any]):
+    """The number that the CI server gave to the build."""
+
+    buildNumber = serializers.IntegerField(source="number", min_value=1, max_value=2**53)
+
+
 class TriggeredSerializer(serializers.Serializer[Any]):
     builds = BuildSerializer(many=True)
 

@@ -5,11 +5,15 @@ from delivr.effects.views import effect_cancel, effect_retry
 
 urlpatterns = [
     path("releases/<slug:release_id>/builds", views.release_builds, name="release_builds"),
+    path("releases/<slug:release_id>/cancel", views.release_cancel, name="release_cancel"),
+    path("builds/<slug:build_id>/cancel", views.build_cancel, name="build_cancel"),
     path("activity", views.activity, name="activity"),
     path("activity/live", views.activity_live, name="activity_live"),
     path("activity/effects/<slug:effect_id>/retry", effect_retry, name="effect_retry"),
     path("activity/effects/<slug:effect_id>/cancel", effect_cancel, name="effect_cancel"),
+    path("activity/effects/<slug:effect_id>/adopt", views.effect_adopt, name="effect_adopt"),
     path("activity/received", views.activity_received, name="activity_received"),
     path("activity/received/live", views.activity_received_live, name="activity_received_live"),
+    path("activity/received/<slug:delivery_id>/replay", views.replay_delivery, name="replay"),
     path("activity/received/<slug:delivery_id>", views.delivery_detail, name="delivery"),
 ]

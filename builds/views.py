@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.db.models import TextChoices
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -14,12 +17,17 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from builds.activity import received_lines, sent_lines
-from builds.models import DeliveryState, WebhookDelivery
+from builds.adopting import adopt_build
+from builds.cancelling import cancel_build, cancel_release
+from builds.deliveries import replay
+from builds.forms import BuildNumberForm
+from builds.models import Build, DeliveryState, WebhookDelivery
 from builds.operations import NoSuchPipeline, trigger_builds
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect, EffectState
 from delivr.live import fingerprint, fragment, refresh
 from delivr.paging import Page, paged
+from delivr.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
@@ -34,18 +42,63 @@ def release_builds(request: TenantRequest, release_id: str) -> HttpResponse:
     pipeline_id = request.POST.get("pipeline", "")
     if "\0" in pipeline_id:
         raise Http404
-    try:
-        builds = trigger_builds(
-            release=release, actor=request.user, pipeline_id=pipeline_id or None
-        )
-    except NoSuchPipeline:
-        raise Http404 from None
-    except Conflict as conflict:
-        messages.warning(request, conflict.message)
-    else:
+    with in_words(request):
+        try:
+            builds = trigger_builds(
+                release=release, actor=request.user, pipeline_id=pipeline_id or None
+            )
+        except NoSuchPipeline:
+            raise Http404 from None
         words = ngettext("%d build triggered.", "%d builds triggered.", len(builds))
         messages.success(request, words % len(builds))
     return redirect("release", release.pk)
+
+
+@require_POST
+@tenant_required(Role.MEMBER)
+def release_cancel(request: TenantRequest, release_id: str) -> HttpResponse:
+    release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
+    with in_words(request):
+        cancel_release(release=release, actor=request.user)
+        messages.success(request, _("Release %(version)s is cancelled.") % {"version": release})
+    return redirect("release", release.pk)
+
+
+@require_POST
+@tenant_required(Role.MEMBER)
+def build_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
+    builds = Build.objects.for_tenant(request.tenant).select_related("release_pipeline")
+    build = get_object_or_404(builds, pk=build_id)
+    with in_words(request):
+        cancel_build(build=build, actor=request.user)
+        messages.success(request, _("%(build)s is cancelled.") % {"build": build})
+    return redirect("release", build.release_pipeline.release_id)
+
+
+@require_POST
+@tenant_required(Role.ADMIN)
+def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
+    """Take on the build of the posted `number` for a trigger that gave up."""
+    effect = get_object_or_404(Effect.objects.for_tenant(request.tenant), pk=effect_id)
+    form = BuildNumberForm(request.POST)
+    with in_words(request):
+        if not form.is_valid():
+            raise ValidationError(_("Enter the number of the build."))
+        number = form.cleaned_data["number"]
+        adopt_build(effect=effect, number=number, actor=request.user)
+        messages.success(request, _("Build #%(number)d is taken on.") % {"number": number})
+    return redirect(next_address(request, default="activity"))
+
+
+@contextlib.contextmanager
+def in_words(request: HttpRequest) -> Iterator[None]:
+    """What is refused becomes a message on the page."""
+    try:
+        yield
+    except Conflict as conflict:
+        messages.warning(request, conflict.message)
+    except ValidationError as error:
+        messages.warning(request, " ".join(error.messages))
 
 
 # --- Sent ---------------------------------------------------------------------------------------
@@ -132,6 +185,17 @@ def delivery_detail(request: TenantRequest, delivery_id: str) -> HttpResponse:
     [line] = received_lines([delivery])
     context = {"delivery": delivery, "line": line, "events": delivery.events.all()}
     return render(request, "activity/delivery.html", context)
+
+
+@require_POST
+@tenant_required(Role.ADMIN)
+def replay_delivery(request: TenantRequest, delivery_id: str) -> HttpResponse:
+    """Apply a delivery once more."""
+    delivery = get_object_or_404(_deliveries(request), pk=delivery_id)
+    with in_words(request):
+        replay(delivery, actor=request.user)
+        messages.success(request, _("It is applied again."))
+    return redirect("delivery", delivery.pk)
 
 
 def _deliveries(request: TenantRequest) -> Any:

@@ -65,7 +65,7 @@ def plugin(phase: str, number: int = 245, **build: Any) -> dict[str, Any]:
 SUCCESS = {"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://builds/ios-245.ipa"}
 
 
-# --- What it does --------------------------------------------------------------------------------
+# --- What it does ------------------------------------------------------------------------------
 
 
 def test_the_seeds_body_completes_the_build(build: Build) -> None:
@@ -101,7 +101,7 @@ def test_each_report_moves_the_build(build: Build, body: dict[str, Any], status:
     assert fresh(build).status == status
 
 
-# --- Which build ---------------------------------------------------------------------------------
+# --- Which build -------------------------------------------------------------------------------
 
 
 def test_our_id_is_believed_before_the_queues_and_the_number(wired: Wired) -> None:
@@ -152,7 +152,7 @@ def test_another_run_with_our_parameters_never_touches_our_build(
     assert not BuildEvent.objects.exists()
 
 
-# --- Before its time -----------------------------------------------------------------------------
+# --- Before its time ---------------------------------------------------------------------------
 
 
 def test_our_id_works_before_the_triggers_answer(wired: Wired) -> None:
@@ -209,7 +209,7 @@ def test_waiting_deliveries_are_handed_out_when_due(build: Build) -> None:
     assert due_deliveries() == []  # settled: nothing waits
 
 
-# --- What does nothing ---------------------------------------------------------------------------
+# --- What does nothing -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

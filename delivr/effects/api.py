@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from delivr.api import TenantView
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect, EffectState
-from delivr.effects.operations import retry_effect
+from delivr.effects.operations import cancel_effect, retry_effect
 from delivr.problems import invalid
 from delivr.tenants.models import Role
 
@@ -86,4 +86,18 @@ class RetryEffect(TenantView):
         if not effect.may_retry:
             raise Conflict("not_dead", _("Only an effect that gave up can be retried."))
         effect = retry_effect(effect=effect, actor=self.actor)
+        return Response(EffectSerializer(effect).data, status=202)
+
+
+class CancelEffect(TenantView):
+    write_role = Role.ADMIN
+
+    @extend_schema(request=None, responses={202: EffectSerializer})
+    def post(self, request: Request, effect_id: str) -> Response:
+        effect = Effect.objects.for_tenant(self.tenant).filter(pk=effect_id).first()
+        if effect is None:
+            raise Http404
+        if not effect.may_cancel:
+            raise Conflict("on_its_way", _("This effect is on its way or already settled."))
+        effect = cancel_effect(effect=effect, actor=self.actor)
         return Response(EffectSerializer(effect).data, status=202)

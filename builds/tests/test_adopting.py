@@ -1,0 +1,99 @@
+"""A trigger that nobody can decide: a person names the build, or lets it be sent again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from builds.models import Build
+from builds.tests.test_main_flow import connect_all, create_release, hurry
+from delivr.effects.models import Effect, EffectState
+from delivr.effects.sweeper import sweep_until_idle
+from delivr.tenants.models import Role
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def api(tenant: Any, api_for: Any) -> Any:
+    return api_for(tenant, Role.OWNER)
+
+
+@pytest.fixture
+def undecided(api: Any, sandbox: Any, sandbox_values: Any) -> Effect:
+    """A trigger whose answer was lost at a job that does not declare DELIVR_BUILD_ID."""
+    sandbox_values["pipelines"][0]["jenkinsJobPath"] = "/job/ios-no-build-id"
+    release = create_release(api, connect_all(api, sandbox_values))
+    sweep_until_idle()
+    sandbox.world.faults.add("drop_after", provider="jenkins", method="POST", count=1)
+    api.post(f"/api/v1/releases/{release['id']}/builds", {"platform": "IOS"})
+    for _round in range(4):
+        hurry()
+        sweep_until_idle(limit=2)
+    effect = Effect.objects.get(kind="build.trigger")
+    assert (effect.state, effect.last_error_code) == (EffectState.DEAD, "cannot_correlate")
+    return effect
+
+
+def number_of_the_build(sandbox: Any) -> int:
+    return sandbox.world.jenkins.builds_of("ios-no-build-id")[0].number
+
+
+def test_the_build_is_adopted_by_its_number(undecided: Effect, api: Any, sandbox: Any) -> None:
+    number = number_of_the_build(sandbox)
+    answer = api.post(f"/api/v1/effects/{undecided.pk}/adopt", {"buildNumber": number})
+    assert answer.status_code == 200, answer.json()
+    assert answer.json()["state"] == "DONE"
+    build = Build.objects.get()
+    assert (build.status, build.number) == ("RUNNING", number)
+    assert len(sandbox.world.ledger.of("build.queued")) == 1
+
+
+@pytest.mark.parametrize("number", [99_999, 0, -1, "245", None, 10**30, True, {}])
+def test_a_number_that_jenkins_does_not_know_is_refused(
+    undecided: Effect, api: Any, number: Any
+) -> None:
+    answer = api.post(f"/api/v1/effects/{undecided.pk}/adopt", {"buildNumber": number})
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == ["buildNumber"]
+    assert Build.objects.get().status == "TRIGGER_FAILED"
+
+
+def test_a_build_of_another_release_is_refused(undecided: Effect, api: Any, sandbox: Any) -> None:
+    api.post(f"/api/v1/effects/{undecided.pk}/retry")
+    for _round in range(6):
+        hurry()
+        sweep_until_idle(limit=2)
+    taken = Build.objects.get()
+    assert taken.number
+    answer = api.post(f"/api/v1/effects/{undecided.pk}/adopt", {"buildNumber": taken.number})
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "not_dead"
+
+
+def test_a_person_may_send_it_again(undecided: Effect, api: Any, sandbox: Any) -> None:
+    api.post(f"/api/v1/effects/{undecided.pk}/retry")
+    for _round in range(6):
+        hurry()
+        sweep_until_idle(limit=2)
+    assert Build.objects.get().status == "RUNNING"
+
+
+def test_a_provider_in_trouble_is_told_in_words(undecided: Effect, api: Any, sandbox: Any) -> None:
+    sandbox.world.faults.add("status", provider="jenkins", status=500)
+    answer = api.post(f"/api/v1/effects/{undecided.pk}/adopt", {"buildNumber": 7})
+    assert answer.status_code == 400
+    assert "Jenkins" in answer.json()["errors"]["buildNumber"][0]
+
+
+def test_members_and_strangers_may_not_adopt(
+    undecided: Effect, tenant: Any, api_for: Any, sandbox: Any
+) -> None:
+    from delivr.tests.factories import TenantFactory
+
+    body = {"buildNumber": number_of_the_build(sandbox)}
+    path = f"/api/v1/effects/{undecided.pk}/adopt"
+    assert api_for(tenant, Role.MEMBER).post(path, body).status_code == 403
+    assert api_for(TenantFactory(), Role.OWNER).post(path, body).status_code == 404
+    assert Build.objects.get().status == "TRIGGER_FAILED"

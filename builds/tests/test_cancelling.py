@@ -1,0 +1,169 @@
+"""Cancel a build in each of its states, and a whole release, against the Jenkins stand-in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from builds.cancelling import cancel_build, cancel_release
+from builds.models import Build, Source
+from builds.operations import News, hear
+from builds.tests.test_main_flow import connect_all, create_release, hurry
+from delivr.conflict import Conflict
+from delivr.effects.models import Effect, EffectState
+from delivr.effects.sweeper import sweep_until_idle
+from delivr.tenants.models import Role
+from integrations.providers.base import BuildStatus
+from releases.models import Release
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def api(tenant: Any, api_for: Any) -> Any:
+    return api_for(tenant, Role.OWNER)
+
+
+@pytest.fixture
+def release(api: Any, sandbox: Any, sandbox_values: Any) -> Release:
+    created = create_release(api, connect_all(api, sandbox_values))
+    sweep_until_idle()
+    return Release.objects.get(pk=created["id"])
+
+
+def trigger_ios(api: Any, release: Release) -> Build:
+    answer = api.post(f"/api/v1/releases/{release.pk}/builds", {"platform": "IOS"})
+    return Build.objects.get(pk=answer.json()["builds"][0]["id"])
+
+
+def run_all() -> None:
+    for _round in range(12):
+        hurry()
+        sweep_until_idle(limit=2)
+
+
+def status(build: Build) -> str:
+    return Build.objects.get(pk=build.pk).status
+
+
+def test_a_build_that_was_not_sent_never_starts(api: Any, release: Release, sandbox: Any) -> None:
+    build = trigger_ios(api, release)
+    answer = api.post(f"/api/v1/builds/{build.pk}/cancel")
+    assert answer.status_code == 202
+    assert answer.json()["buildStatus"] == "CANCELLED"
+    run_all()
+    assert sandbox.world.ledger.of("build.queued") == []
+    assert not Effect.objects.filter(kind__startswith="build.").open().exists()
+
+
+def test_a_running_build_is_stopped_at_jenkins(api: Any, release: Release, sandbox: Any) -> None:
+    build = trigger_ios(api, release)
+    run_all()
+    assert status(build) == "RUNNING"
+    api.post(f"/api/v1/builds/{build.pk}/cancel")
+    run_all()
+    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+    assert status(build) == "CANCELLED"
+    texts = [m.text for m in sandbox.world.slack.in_channel("C123")]
+    assert texts[-1] == "🛑 iOS build #245 cancelled"
+
+
+def test_a_queued_build_leaves_the_queue(api: Any, release: Release, sandbox: Any) -> None:
+    sandbox.world.jenkins.job("ios-prod").executors = 0
+    build = trigger_ios(api, release)
+    sweep_until_idle()
+    assert status(build) == "QUEUED"
+    api.post(f"/api/v1/builds/{build.pk}/cancel")
+    run_all()
+    assert sandbox.world.jenkins.queued() == []
+    assert len(sandbox.world.ledger.of("build.cancelled")) == 1
+
+
+def test_a_trigger_in_doubt_is_stopped_when_it_is_found(
+    api: Any, release: Release, sandbox: Any
+) -> None:
+    sandbox.world.faults.add("drop_after", provider="jenkins", method="POST", count=1)
+    build = trigger_ios(api, release)
+    sweep_until_idle()
+    assert status(build) == "TRIGGERING"
+    api.post(f"/api/v1/builds/{build.pk}/cancel")
+    run_all()
+    assert len(sandbox.world.ledger.of("build.queued")) == 1
+    build_there = sandbox.world.jenkins.build("ios-prod", 245)
+    assert build_there is None or build_there.result == "ABORTED"
+    assert status(build) == "CANCELLED"
+
+
+def test_a_cancelled_build_that_shows_up_running_is_stopped(
+    api: Any, release: Release, sandbox: Any
+) -> None:
+    build = trigger_ios(api, release)
+    run_all()
+    Build.objects.filter(pk=build.pk).update(status="CANCELLED")
+    hear(build.pk, News(status=BuildStatus.RUNNING, source=Source.POLL, number=245))
+    run_all()
+    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+
+
+def test_a_build_at_rest_is_not_cancelled(api: Any, release: Release) -> None:
+    build = trigger_ios(api, release)
+    cancel_build(build=build, actor=None)
+    answer = api.post(f"/api/v1/builds/{build.pk}/cancel")
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "not_moving"
+
+
+def test_a_cancelled_build_can_be_triggered_again(api: Any, release: Release) -> None:
+    cancel_build(build=trigger_ios(api, release), actor=None)
+    run_all()
+    again = trigger_ios(api, release)
+    run_all()
+    assert status(again) == "RUNNING"
+
+
+def test_a_cancelled_release_stops_everything(api: Any, release: Release, sandbox: Any) -> None:
+    build = trigger_ios(api, release)
+    run_all()
+    answer = api.post(f"/api/v1/releases/{release.pk}/cancel")
+    assert answer.status_code == 202
+    assert answer.json()["status"] == "CANCELLED"
+    run_all()
+    assert status(build) == "CANCELLED"
+    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+    refused = api.post(f"/api/v1/releases/{release.pk}/builds", {})
+    assert refused.json()["code"] == "release_cancelled"
+    assert api.post(f"/api/v1/releases/{release.pk}/cancel").status_code == 409
+    texts = [m.text for m in sandbox.world.slack.in_channel("C123")]
+    assert texts[-1] == "🛑 Release 1.5.0 cancelled"
+
+
+def test_cancelling_a_waiting_trigger_ends_its_build(api: Any, release: Release) -> None:
+    build = trigger_ios(api, release)
+    effect = Effect.objects.get(build_id=build.pk)
+    answer = api.post(f"/api/v1/effects/{effect.pk}/cancel")
+    assert answer.status_code == 202
+    assert status(build) == "TRIGGER_FAILED"
+
+
+def test_cancel_refuses_strangers_and_viewers(
+    api: Any, release: Release, tenant: Any, api_for: Any
+) -> None:
+    build = trigger_ios(api, release)
+    from delivr.tests.factories import TenantFactory
+
+    stranger = api_for(TenantFactory(), Role.OWNER)
+    viewer = api_for(tenant, Role.VIEWER)
+    for path in (f"/api/v1/builds/{build.pk}/cancel", f"/api/v1/releases/{release.pk}/cancel"):
+        assert stranger.post(path).status_code == 404
+        assert viewer.post(path).status_code == 403
+    assert status(build) == "TRIGGERING"
+    assert Release.objects.get(pk=release.pk).status == "BUILDING"
+
+
+def test_cancelling_twice_is_one_conflict(release: Release) -> None:
+    cancel_release(release=release, actor=None)
+    with pytest.raises(Conflict, match="cancelled"):
+        cancel_release(release=release, actor=None)
+    assert Effect.objects.filter(dedupe_key__endswith=":cancelled").count() == 2
+    assert not Effect.objects.filter(state=EffectState.DEAD).exists()
