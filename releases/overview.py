@@ -19,6 +19,7 @@ from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarg
 from releases.timeline import TimelineItem, timeline
 from releases.wording import notice_words, web_address
 
+BUILD_KINDS = ("build.trigger", "build.cancel")
 YOUNG = timedelta(minutes=1)
 FAR = timedelta(seconds=30)
 SOON, LATER = 2, 15  # seconds
@@ -41,6 +42,7 @@ class Sent:
     url: str
     may_retry: bool
     in_doubt: bool  # it may have happened all the same: a retry looks before it sends again
+    may_adopt: bool  # a trigger that gave up: a person may know the build's number
 
     @classmethod
     def of(cls, effect: Effect, now: datetime) -> Sent:
@@ -56,8 +58,14 @@ class Sent:
             at=effect.done_at or effect.created_at,
             url=web_address(effect.result.get("url")),
             may_retry=effect.may_retry,
-            in_doubt=effect.may_retry and effect.dispatched_at is not None,
+            in_doubt=_is_in_doubt(effect),
+            may_adopt=effect.may_retry and effect.kind == "build.trigger",
         )
+
+
+def _is_in_doubt(effect: Effect) -> bool:
+    can_look = effect.last_error_code != "cannot_correlate"
+    return effect.may_retry and effect.dispatched_at is not None and can_look
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,8 @@ class PipelineCard:
     remaining: str
     artifact: str
     artifact_url: str
-    trigger: Sent | None
+    trouble: Sent | None
+    build_id: str
     attempts: tuple[Attempt, ...]
 
     @property
@@ -224,17 +233,18 @@ def _card(
         remaining=remaining,
         artifact=pipeline.artifact_url,
         artifact_url=web_address(pipeline.artifact_url),
-        trigger=_trigger_of(newest, effects, now),
+        trouble=_trouble_of(newest, effects, now),
+        build_id=newest.pk if newest else "",
         attempts=tuple(Attempt.of(build) for build in builds),
     )
 
 
-def _trigger_of(build: Any, effects: Sequence[Effect], now: datetime) -> Sent | None:
-    """The trigger of the newest build, where it has something to tell."""
+def _trouble_of(build: Any, effects: Sequence[Effect], now: datetime) -> Sent | None:
+    """The trigger or the stop of the newest build, where it has something to tell."""
     if build is None:
         return None
-    for effect in effects:
-        if effect.kind == "build.trigger" and effect.build_id == build.pk and effect.last_error:
+    for effect in reversed(effects):
+        if effect.build_id == build.pk and effect.kind in BUILD_KINDS and effect.last_error:
             return Sent.of(effect, now)
     return None
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from delivr.effects.models import Effect, EffectState
 from delivr.statuses import look_of
 from integrations.providers.base import BuildStatus
-from releases.models import Release, ReleasePipeline
+from releases.models import Release, ReleasePipeline, ReleaseStatus
 from releases.wording import describe_effect, web_address
 
 
@@ -57,6 +57,8 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
             title=_("All builds complete: ready for submission"),
             tone="success",
         )
+    if release.status == ReleaseStatus.CANCELLED:
+        yield TimelineItem(at=release.updated_at, kind="RELEASE", title=_("Release cancelled"))
 
 
 def _of_pipeline(pipeline: ReleasePipeline) -> Iterator[TimelineItem]:

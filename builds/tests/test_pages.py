@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from builds.models import Build, DeliveryState, WebhookDelivery
-from builds.operations import trigger_builds
+from builds.operations import trigger_builds, trigger_failed
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
@@ -138,8 +138,12 @@ def test_line_tells_what_for_which_release_and_how_it_stands(member, release):
 
 def test_trigger_is_told_with_its_build(member, release):
     trigger_builds(release=release, actor=None, platform="IOS")
+    build = Build.objects.get()
     Build.objects.update(number=245)
-    assert "Trigger of iOS build #245 1.5.0" in text_of(member.get(SENT))
+    factories.EffectFactory(tenant=release.tenant, build_id=build.pk)
+    text = text_of(member.get(SENT))
+    assert "Trigger of iOS build #245 1.5.0" in text
+    assert text.count("Message “") == 2
 
 
 def test_failure_is_told_with_hint_and_next_try(member, setup):
@@ -405,6 +409,7 @@ def test_build_is_stopped_and_can_be_triggered_again(member, release, build):
 @pytest.mark.parametrize("what", ["release", "build"])
 def test_viewer_and_stranger_cancel_nothing(as_role, outsider, release, build, what):
     row = release if what == "release" else build
+    row.refresh_from_db()
     before = row.status
     path = f"/{what}s/{row.pk}/cancel"
     viewer = as_role(Role.VIEWER)
@@ -420,3 +425,66 @@ def test_stop_is_told_with_its_build(member, setup, build):
     Build.objects.update(number=245)
     factories.EffectFactory(tenant=setup.tenant, kind="build.cancel", build_id=build.pk)
     assert "Stop of iOS build #245" in text_of(member.get(SENT))
+
+
+# --- Adopt and replay ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def given_up(build):
+    """The trigger of the build, after it gave up."""
+    Effect.objects.filter(build_id=build.pk).update(state=EffectState.DEAD, last_error="No answer.")
+    trigger_failed(build.pk, message="No answer.")
+    return Effect.objects.get(kind="build.trigger", build_id=build.pk)
+
+
+@pytest.mark.parametrize("number", ["", "0", "-1", "x", "9" * 30, "\x00"])
+def test_senseless_number_is_told_and_adopts_nothing(admin, given_up, number):
+    response = admin.post(f"/activity/effects/{given_up.pk}/adopt", {"number": number}, follow=True)
+    assert said(response) == "Enter the number of the build."
+    given_up.refresh_from_db()
+    assert given_up.state == EffectState.DEAD
+
+
+def test_adopting_asks_the_ci_server_and_tells_when_it_is_away(admin, given_up, release):
+    path = f"/activity/effects/{given_up.pk}/adopt"
+    assert path in main_of(admin.get(f"/releases/{release.pk}"))
+    response = admin.post(path, {"number": "245", "next": f"/releases/{release.pk}"}, follow=True)
+    assert response.redirect_chain == [(f"/releases/{release.pk}", 302)]
+    assert said(response)
+    given_up.refresh_from_db()
+    assert given_up.state == EffectState.DEAD
+
+
+def test_what_did_not_give_up_cannot_be_adopted(admin, dead):
+    response = admin.post(f"/activity/effects/{dead.pk}/adopt", {"number": "1"}, follow=True)
+    assert "can be adopted" in said(response)
+
+
+def test_delivery_is_applied_again(admin, setup):
+    delivery = factories.DeliveryFactory(pipeline=setup.ios_job, state="ORPHAN", body=b"{}")
+    path = f"{RECEIVED}/{delivery.pk}"
+    assert f"{path}/replay" in main_of(admin.get(path))
+    assert said(admin.post(f"{path}/replay", follow=True)) == "It is applied again."
+    delivery.refresh_from_db()
+    assert delivery.state == DeliveryState.NEW
+    assert AuditEvent.objects.filter(action="delivery.replayed").exists()
+
+
+def test_dropped_delivery_cannot_be_applied_again(admin, setup):
+    delivery = factories.DeliveryFactory(pipeline=setup.ios_job, state="ORPHAN", body=b"")
+    path = f"{RECEIVED}/{delivery.pk}"
+    assert f"{path}/replay" not in main_of(admin.get(path))
+    assert "dropped" in said(admin.post(f"{path}/replay", follow=True))
+    delivery.refresh_from_db()
+    assert delivery.state == DeliveryState.ORPHAN
+
+
+def test_adopt_and_replay_are_for_admins_of_this_workspace(as_role, outsider, setup, given_up):
+    delivery = factories.DeliveryFactory(pipeline=setup.ios_job, state="ORPHAN", body=b"{}")
+    for path in (f"/activity/effects/{given_up.pk}/adopt", f"{RECEIVED}/{delivery.pk}/replay"):
+        assert as_role(Role.MEMBER).post(path, {"number": "1"}).status_code == 403
+        assert outsider.post(path, {"number": "1"}).status_code == 404
+    given_up.refresh_from_db()
+    delivery.refresh_from_db()
+    assert (given_up.state, delivery.state) == (EffectState.DEAD, DeliveryState.ORPHAN)
