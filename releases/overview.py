@@ -59,13 +59,18 @@ class Sent:
             url=web_address(effect.result.get("url")),
             may_retry=effect.may_retry,
             in_doubt=_is_in_doubt(effect),
-            may_adopt=effect.may_retry and effect.kind == "build.trigger",
+            may_adopt=_may_adopt(effect),
         )
 
 
 def _is_in_doubt(effect: Effect) -> bool:
     can_look = effect.last_error_code != "cannot_correlate"
     return effect.may_retry and effect.dispatched_at is not None and can_look
+
+
+def _may_adopt(effect: Effect) -> bool:
+    was_sent = effect.dispatched_at is not None
+    return effect.may_retry and effect.kind == "build.trigger" and was_sent
 
 
 @dataclass(frozen=True)

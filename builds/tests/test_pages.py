@@ -433,7 +433,9 @@ def test_stop_is_told_with_its_build(member, setup, build):
 @pytest.fixture
 def given_up(build):
     """The trigger of the build, after it gave up."""
-    Effect.objects.filter(build_id=build.pk).update(state=EffectState.DEAD, last_error="No answer.")
+    Effect.objects.filter(build_id=build.pk).update(
+        state=EffectState.DEAD, last_error="No answer.", dispatched_at=timezone.now()
+    )
     trigger_failed(build.pk, message="No answer.")
     return Effect.objects.get(kind="build.trigger", build_id=build.pk)
 
