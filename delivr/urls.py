@@ -4,7 +4,6 @@ from django.urls import include, path, re_path
 from delivr import gallery, views
 
 urlpatterns = [
-    path("", views.home, name="home"),
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
     path("accounts/", include("allauth.urls")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import apps
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from delivr.problems import Problem, problem_response
@@ -35,10 +35,6 @@ def open_one_secret() -> None:
             row = model._default_manager.exclude(**{f"{field.name}__isnull": True}).first()
             if row is not None:
                 getattr(row, field.name).reveal()
-
-
-def home(request: HttpRequest) -> HttpResponse:
-    return redirect("releases")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

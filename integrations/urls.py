@@ -20,6 +20,7 @@ register_converter(FamilyConverter, "family")
 
 _ONE = "integrations/<family:family>/<str:connection_id>"
 urlpatterns = [
+    path("", wizard.home, name="home"),
     path("setup", wizard.setup, name="setup"),
     path("setup/done", wizard.setup_done, name="setup_done"),
     path("setup/<family:family>", wizard.setup_step, name="setup_step"),

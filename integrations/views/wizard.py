@@ -17,7 +17,7 @@ from delivr.tenants.models import Role
 from delivr.tenants.operations import skip_step
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import Connection, PipelineIntegration
-from integrations.setup import STEP, StepState, current, progress
+from integrations.setup import STEP, StepState, current, is_complete, progress
 from integrations.views import shared
 from integrations.views.connections import form_context
 from integrations.views.once import Repeated
@@ -26,6 +26,12 @@ from integrations.views.webhook_secret import answer_again, show_secret
 
 def here(family: str) -> str:
     return reverse("setup_step", args=[family])
+
+
+@tenant_required()
+def home(request: TenantRequest) -> HttpResponse:
+    """To the releases, or to the setup while it is unfinished."""
+    return redirect("releases" if is_complete(request.tenant) else "setup")
 
 
 @tenant_required()

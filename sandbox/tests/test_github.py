@@ -9,8 +9,22 @@ from datetime import UTC, datetime, timedelta
 import github
 import pytest
 from github import Auth, Github
+from github.Requester import Requester
 
 from sandbox import accounts
+
+
+@pytest.fixture(autouse=True)
+def _plain_pygithub() -> Iterator[None]:
+    """PyGithub as it comes: whoever uses it in this process may have hung connections of its own
+    into it, for all."""
+    hung_in = (
+        Requester._Requester__httpConnectionClass,
+        Requester._Requester__httpsConnectionClass,
+    )
+    Requester.resetConnectionClasses()
+    yield
+    Requester.injectConnectionClasses(*hung_in)
 
 
 @pytest.fixture
