@@ -64,15 +64,19 @@ def _plan(build_id: str) -> None:
     build.save(update_fields=["polls", "misses", "poll_at"])
 
 
-def _missed(build: Build) -> None:
+@transaction.atomic
+def _missed(asked: Build) -> None:
     """Unknown there: a moment between queue and build, or gone for good."""
+    build = lock_build(asked.pk)
+    if build.status != asked.status:
+        return  # it moved while we asked: what we heard is about the past
     if build.misses + 1 >= LOST_AFTER:
         hear(build.pk, News(status=BuildStatus.LOST, source=Source.POLL))
         Build.objects.filter(pk=build.pk).exclude(status__in=_POLLED).update(poll_at=None)
         return
-    Build.objects.filter(pk=build.pk).update(
-        misses=build.misses + 1, poll_at=timezone.now() + AFTER_A_MISS
-    )
+    build.misses += 1
+    build.poll_at = timezone.now() + AFTER_A_MISS
+    build.save(update_fields=["misses", "poll_at"])
 
 
 _POLLED = (BuildStatus.QUEUED, BuildStatus.RUNNING)

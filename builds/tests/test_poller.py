@@ -1,0 +1,314 @@
+"""Without a single webhook every build comes to its true end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from builds import poller
+from builds.deliveries import apply_delivery, store
+from builds.models import Build, BuildEvent, Trust
+from builds.poller import LOST_AFTER, due_builds, poll_build
+from delivr.effects.models import Effect
+from delivr.effects.runner import run_effect
+from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
+from releases.models import Release
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def wired(tenant: Any, sandbox: Any) -> Wired:
+    return wired_to(tenant, sandbox)
+
+
+@pytest.fixture
+def build(wired: Wired) -> Build:
+    """A build of iOS that Jenkins has, and that delivr was told the queue item of."""
+    build = wired.build("ios", slack=True)
+    run_effect(trigger_of(build).pk)
+    return asked(build, 0)
+
+
+def asked(build: Build, times: int = 1) -> Build:
+    """The build after it was asked about so often, each time as if it were due."""
+    for _n in range(times):
+        Build.objects.filter(pk=build.pk).update(poll_at=timezone.now())
+        poll_build(build.pk)
+    found: Build = fresh(build)
+    return found
+
+
+def notices(build: Build) -> list[str]:
+    """What is told about the build and its release in one channel, in order."""
+    rows = Effect.objects.filter(kind="message.post", payload__channel="C123")
+    return [e.payload["notice"] for e in rows.order_by("created_at")]
+
+
+def running(build: Build) -> Build:
+    row = asked(build, 3)
+    assert (row.status, row.number) == ("RUNNING", 245)
+    return row
+
+
+def test_queue_number_and_end_are_found_by_asking_alone(build: Build, sandbox: Any) -> None:
+    assert (build.status, build.queue_id, build.number) == ("QUEUED", 1001, None)
+    row = running(build)
+    assert row.url == f"{sandbox.url}/jenkins/job/ios-prod/245/"
+    assert row.release_pipeline.build_number == 245
+    assert asked(row).status == "RUNNING"
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    done = asked(row)
+    assert done.status == "SUCCESS"
+    assert done.artifact_url.endswith("/ios-245.ipa")
+    assert (done.poll_at, done.finished_at is not None) == (None, True)
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    assert notices(build) == [
+        "release_created",
+        "build_started",
+        "build_complete",
+        "release_complete",
+    ]
+
+
+@pytest.mark.parametrize("result", ["FAILURE", "UNSTABLE", "ABORTED"])
+def test_a_bad_end_is_found_too(build: Build, sandbox: Any, result: str) -> None:
+    running(build)
+    sandbox.world.jenkins.finish("ios-prod", 245, result)
+    assert asked(build).status == result
+    assert Release.objects.get().status == "BUILD_FAILED"
+    assert notices(build)[-2:] == ["build_failed", "release_failed"]
+
+
+def test_a_build_that_waits_says_why(wired: Wired, sandbox: Any) -> None:
+    sandbox.world.jenkins.job("ios-prod").executors = 0
+    build = wired.build("ios")
+    run_effect(trigger_of(build).pk)
+    row = asked(build)
+    assert row.status == "QUEUED"
+    assert row.queue_reason == "Waiting for next available executor"
+
+
+def test_asking_becomes_rarer_and_stops_at_the_end(build: Build, sandbox: Any) -> None:
+    pauses = []
+    for _n in range(30):
+        row = asked(build)
+        pauses.append(row.poll_at - timezone.now())
+    assert pauses[-1] > pauses[5]
+    assert pauses[-1] <= timedelta(minutes=5)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    asked(build)
+    poll_build(build.pk)
+    assert due_builds() == []
+
+
+def test_due_builds_are_handed_out_once(build: Build) -> None:
+    Build.objects.update(poll_at=timezone.now() - timedelta(seconds=1))
+    assert due_builds() == [build.pk]
+    assert due_builds() == []
+
+
+def test_a_number_found_by_asking_applies_what_waited_for_it(build: Build) -> None:
+    early = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="early",
+        trust=Trust.SIGNED,
+        body=b'{"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://b/x.ipa"}',
+    )
+    apply_delivery(early.pk)
+    assert fresh(early).state == "UNMATCHED"
+    row = asked(build, 3)
+    assert fresh(early).state == "APPLIED"
+    assert (row.status, row.artifact_url) == ("SUCCESS", "s3://b/x.ipa")
+
+
+# --- What Jenkins does not know ------------------------------------------------------------------
+
+
+def test_a_build_is_lost_after_three_misses_and_not_before(build: Build, sandbox: Any) -> None:
+    running(build)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    row = asked(build, LOST_AFTER - 1)
+    assert (row.status, row.misses) == ("RUNNING", LOST_AFTER - 1)
+    row = asked(build)
+    assert (row.status, row.poll_at) == ("LOST", None)
+    assert Release.objects.get().status == "BUILD_FAILED"
+
+
+def test_a_miss_is_forgotten_when_the_build_is_seen_again(build: Build, sandbox: Any) -> None:
+    running(build)
+    gone = sandbox.world.jenkins.build("ios-prod", 245)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    asked(build, LOST_AFTER - 1)
+    sandbox.world.jenkins.builds["ios-prod"].append(gone)
+    assert asked(build).misses == 0
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    assert asked(build, LOST_AFTER - 1).status == "RUNNING"
+
+
+def test_an_item_that_jenkins_forgot_is_found_among_the_builds(build: Build, sandbox: Any) -> None:
+    sandbox.world.advance(600)
+    row = asked(build)
+    assert (row.status, row.number) == ("RUNNING", 245)
+
+
+def test_a_queue_item_that_somebody_cancelled_is_aborted(wired: Wired, sandbox: Any) -> None:
+    sandbox.world.jenkins.job("ios-prod").executors = 0
+    build = wired.build("ios")
+    run_effect(trigger_of(build).pk)
+    asked(build)
+    sandbox.world.jenkins.cancel(sandbox.world.jenkins.item(1001))
+    assert asked(build).status == "ABORTED"
+
+
+def test_a_move_during_the_question_outweighs_a_miss(build: Build, sandbox: Any) -> None:
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.world.jenkins.forget_left_items()
+    being_asked = asked(build, LOST_AFTER - 1)
+    assert (being_asked.status, being_asked.misses) == ("QUEUED", LOST_AFTER - 1)
+    report = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="meanwhile",
+        trust=Trust.SIGNED,
+        body=b'{"queueId": 1001, "buildNumber": 245, "status": "STARTED"}',
+    )
+    apply_delivery(report.pk)
+    poller._missed(being_asked)
+    assert fresh(build).status == "RUNNING"
+
+
+def test_a_lost_build_that_shows_life_is_healed_and_told_once(build: Build, sandbox: Any) -> None:
+    running(build)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    asked(build, LOST_AFTER)
+    pipeline = build.release_pipeline.pipeline
+    for key in "abc":
+        late = store(
+            pipeline=pipeline,
+            dedupe_key=key,
+            trust=Trust.SIGNED,
+            body=b'{"buildNumber": 245, "status": "SUCCESS"}',
+        )
+        apply_delivery(late.pk)
+    assert fresh(build).status == "SUCCESS"
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    told = notices(build)
+    assert told.count("build_complete") == told.count("release_complete") == 1
+    assert told.count("build_failed") == told.count("release_failed") == 1
+
+
+def test_the_truth_corrects_a_wrong_end_once(build: Build, sandbox: Any) -> None:
+    running(build)
+    wrong = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="wrong",
+        trust=Trust.SIGNED,
+        body=b'{"buildNumber": 245, "status": "FAILURE"}',
+    )
+    apply_delivery(wrong.pk)
+    assert fresh(build).status == "FAILURE"
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    right = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="right",
+        trust=Trust.SIGNED,
+        body=b'{"buildNumber": 245, "status": "SUCCESS"}',
+    )
+    apply_delivery(right.pk)  # contradicts: asks
+    assert fresh(build).status == "FAILURE"
+    assert due_builds() == [build.pk]
+    poll_build(build.pk)
+    assert fresh(build).status == "SUCCESS"
+    assert asked(build, 2).poll_at is None
+    assert notices(build).count("build_complete") == 1
+
+
+def test_a_doorbell_reads_the_result_at_its_source(build: Build, sandbox: Any) -> None:
+    running(build)
+    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    ring = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="ring",
+        trust=Trust.BASIC,
+        body=b'{"buildNumber": 245, "status": "SUCCESS"}',
+    )
+    apply_delivery(ring.pk)
+    assert fresh(build).status == "RUNNING"
+    poll_build(build.pk)
+    assert fresh(build).status == "FAILURE"
+
+
+def test_a_doorbell_finds_a_build_whose_triggers_answer_is_still_out(
+    wired: Wired, sandbox: Any
+) -> None:
+    build = wired.build("ios")
+    sandbox.world.faults.add(
+        kind="drop_after", provider="jenkins", method="POST", path="*/buildWithParameters", count=1
+    )
+    run_effect(trigger_of(build).pk)
+    assert fresh(build).status == "TRIGGERING"
+    ring = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="ring",
+        trust=Trust.BASIC,
+        body=b'{"buildId": "%s", "status": "STARTED"}' % build.pk.encode(),
+    )
+    apply_delivery(ring.pk)
+    poll_build(build.pk)
+    assert (fresh(build).status, fresh(build).number) == ("RUNNING", 245)
+
+
+# --- What goes wrong on the way ------------------------------------------------------------------
+
+TROUBLE = [
+    {"kind": "drop_before"},
+    {"kind": "drop_after"},
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 503},
+    {"kind": "status", "status": 429, "retry_after": 120},
+    {"kind": "html_200"},
+    {"kind": "garbage"},
+    {"kind": "redirect"},
+    {"kind": "oversized"},
+]
+
+
+@pytest.mark.parametrize("fault", TROUBLE, ids=str)
+def test_an_error_says_nothing_about_the_build(
+    build: Build, sandbox: Any, fault: dict[str, Any]
+) -> None:
+    running(build)
+    events = BuildEvent.objects.count()
+    sandbox.world.faults.add(provider="jenkins", **fault)
+    row = asked(build, LOST_AFTER + 2)
+    assert (row.status, row.misses) == ("RUNNING", 0)
+    assert row.poll_at > timezone.now()
+    assert BuildEvent.objects.count() == events
+    sandbox.world.faults.clear()
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert asked(build).status == "SUCCESS"
+
+
+def test_a_server_that_asks_for_patience_gets_it(build: Build, sandbox: Any) -> None:
+    sandbox.world.faults.add(kind="status", provider="jenkins", status=429, retry_after=120)
+    assert asked(build).poll_at > timezone.now() + timedelta(seconds=100)
+
+
+def test_refused_credentials_show_on_the_connection_not_on_the_build(
+    build: Build, sandbox: Any
+) -> None:
+    pipeline = build.release_pipeline.pipeline
+    pipeline.jenkins_api_token = "revoked"
+    pipeline.save()
+    row = asked(build, LOST_AFTER + 1)
+    assert row.status == "QUEUED"
+    assert row.poll_at > timezone.now() + timedelta(minutes=2)
+    assert fresh(pipeline).verification_status == "INVALID"
+    pipeline.jenkins_api_token = sandbox.accounts.as_dict(sandbox.url)["pipelines"][0][
+        "jenkinsApiToken"
+    ]
+    pipeline.save()
+    assert asked(build, 3).status == "RUNNING"
