@@ -58,7 +58,7 @@ def sent_lines(tenant: Tenant, effects: Sequence[Effect]) -> list[SentLine]:
 def _sent(effect: Effect, release: Release | None, build: Build | None) -> SentLine:
     text = describe_effect(effect)
     if build is not None and effect.kind in _OF_BUILDS:
-        text = str(_OF_BUILDS[effect.kind]) % {"build": _name(build)}
+        text = str(_OF_BUILDS[effect.kind]) % {"build": build_name(build)}
     return SentLine(
         id=effect.pk,
         kind=str(KINDS.get(effect.kind, effect.kind)),
@@ -111,7 +111,7 @@ def _received(delivery: WebhookDelivery) -> ReceivedLine:
         state_label=delivery.get_state_display(),
         reason=delivery.reason,
         trust=delivery.get_trust_display(),
-        build=_name(delivery.build) if delivery.build else "",
+        build=build_name(delivery.build) if delivery.build else "",
         release_id=release.pk if release else "",
         version=release.version if release else "",
         received_at=delivery.received_at,
@@ -119,7 +119,7 @@ def _received(delivery: WebhookDelivery) -> ReceivedLine:
     )
 
 
-def _name(build: Build) -> str:
+def build_name(build: Build) -> str:
     platform = build.release_pipeline.get_platform_display()
     words = _("%(platform)s build") % {"platform": platform}
     return f"{words} #{build.number}" if build.number else words

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
-from builds.activity import received_lines, sent_lines
+from builds.activity import build_name, received_lines, sent_lines
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build, cancel_release
 from builds.deliveries import replay
@@ -71,7 +71,7 @@ def build_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
     build = get_object_or_404(builds, pk=build_id)
     with in_words(request):
         cancel_build(build=build, actor=request.user)
-        messages.success(request, _("%(build)s is cancelled.") % {"build": build})
+        messages.success(request, _("%(build)s is cancelled.") % {"build": build_name(build)})
     return redirect("release", build.release_pipeline.release_id)
 
 
