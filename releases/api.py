@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from delivr.api import Shape, TenantView
 from delivr.effects.models import Effect
+from releases.blockers import sick_integrations
 from releases.models import Release
 from releases.operations import create_release
 from releases.serializers import NewReleaseSerializer, ReleaseLine, ReleaseSerializer
@@ -20,7 +21,10 @@ def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
     if release is None:
         raise Http404
     effects = Effect.objects.for_tenant(tenant_id).filter(release_id=release_id)
-    context = {"effects": list(effects.order_by("created_at", "id"))}
+    context = {
+        "effects": list(effects.order_by("created_at", "id")),
+        "sick": sick_integrations(tenant_id),
+    }
     return dict(ReleaseSerializer(release, context=context).data)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from integrations.choices import Platform
 from integrations.providers.base import BuildStatus
+from releases.blockers import blockers
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 
 MAX_PARTS = 100
@@ -162,6 +164,16 @@ class TimelineSerializer(serializers.Serializer[Any]):
     url = serializers.CharField()
 
 
+class BlockerSerializer(serializers.Serializer[Any]):
+    """One thing that stands in the way; `next` is when delivr tries again by itself."""
+
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+    since = serializers.DateTimeField(allow_null=True)
+    next = serializers.DateTimeField(allow_null=True)
+
+
 class ReleaseSerializer(ReleaseLine):
     """A release with everything about it; the view hands its effects over in the context."""
 
@@ -169,10 +181,11 @@ class ReleaseSerializer(ReleaseLine):
     pipelines = ReleasePipelineSerializer(many=True)
     tickets = serializers.SerializerMethodField()
     timeline = serializers.SerializerMethodField()
+    blockers = serializers.SerializerMethodField()
 
     class Meta:
         model = Release
-        fields = [*ReleaseLine.Meta.fields, "targets", "tickets", "timeline"]
+        fields = [*ReleaseLine.Meta.fields, "targets", "tickets", "timeline", "blockers"]
 
     @extend_schema_field(TicketSerializer(many=True))
     def get_tickets(self, release: Release) -> list[dict[str, Any]]:
@@ -195,3 +208,8 @@ class ReleaseSerializer(ReleaseLine):
         from releases.timeline import timeline
 
         return TimelineSerializer(timeline(release, self.context["effects"]), many=True).data
+
+    @extend_schema_field(BlockerSerializer(many=True))
+    def get_blockers(self, release: Release) -> Any:
+        found = blockers(release, self.context["effects"], self.context["sick"], timezone.now())
+        return BlockerSerializer(found, many=True).data

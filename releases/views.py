@@ -19,6 +19,7 @@ from delivr.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
+from releases.blockers import blockers, sick_integrations
 from releases.forms import ReleaseForm
 from releases.models import Release, ReleaseQuerySet, ReleaseStatus
 from releases.overview import Overview, overview
@@ -141,7 +142,9 @@ def _find(request: TenantRequest, release_id: str) -> Release:
 
 
 def _context(release: Release) -> dict[str, Any]:
-    effects = Effect.objects.for_tenant(release.tenant).filter(release_id=release.pk)
-    shown = overview(release, list(effects.order_by("created_at", "pk")), now=timezone.now())
-    seen = f"{fingerprint(shown)}.{shown.status}"
-    return {"release": release, "shown": shown, "seen": seen}
+    rows = Effect.objects.for_tenant(release.tenant).filter(release_id=release.pk)
+    effects, now = list(rows.order_by("created_at", "pk")), timezone.now()
+    shown = overview(release, effects, now=now)
+    found = blockers(release, effects, sick_integrations(release.tenant), now)
+    seen = f"{fingerprint((shown, found))}.{shown.status}"
+    return {"release": release, "shown": shown, "blockers": found, "seen": seen}

@@ -1,0 +1,169 @@
+"""Why is this not moving: each reason, told by the rows alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from delivr.effects.models import Effect, IntegrationHealth
+from delivr.tests import factories
+from releases.blockers import blockers, sick_integrations
+from releases.models import Release
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def pipeline(tenant: Any) -> Any:
+    release = factories.ReleaseFactory(tenant=tenant, status="BUILDING")
+    return factories.ReleasePipelineFactory(release=release)
+
+
+def why(pipeline: Any) -> list[str]:
+    return [blocker.code for blocker in explain(pipeline)]
+
+
+def explain(pipeline: Any) -> Any:
+    release = Release.objects.with_everything().get(pk=pipeline.release_id)
+    effects = list(Effect.objects.filter(release_id=release.pk).order_by("created_at"))
+    return blockers(release, effects, sick_integrations(release.tenant), timezone.now())
+
+
+def effect(pipeline: Any, **kwargs: Any) -> Effect:
+    return factories.EffectFactory(
+        tenant=pipeline.tenant,
+        release_id=pipeline.release_id,
+        integration_id=pipeline.pipeline_id,
+        **kwargs,
+    )
+
+
+def health(pipeline: Any, **kwargs: Any) -> None:
+    IntegrationHealth.objects.create(
+        tenant=pipeline.tenant, integration_id=pipeline.pipeline_id, **kwargs
+    )
+
+
+def soon(**kwargs: float) -> Any:
+    return timezone.now() + timedelta(**kwargs)
+
+
+def test_where_all_goes_well_nothing_is_said(pipeline: Any) -> None:
+    effect(pipeline)
+    effect(pipeline, state="DONE")
+    factories.BuildFactory(release_pipeline=pipeline, status="RUNNING", started_at=timezone.now())
+    assert why(pipeline) == []
+
+
+def test_paused(pipeline: Any, settings: Any) -> None:
+    settings.EFFECTS_PAUSED = True
+    effect(pipeline, next_at=soon(minutes=-5))
+    assert why(pipeline) == ["paused"]
+
+
+def test_nobody_picks_up_the_work(pipeline: Any) -> None:
+    effect(pipeline, next_at=soon(seconds=-60))
+    assert why(pipeline) == ["not_picked_up"]
+
+
+def test_the_breaker_is_open(pipeline: Any) -> None:
+    effect(pipeline, next_at=soon(seconds=-60), last_error="Jenkins is down.")
+    health(pipeline, failures=5, open_until=soon(seconds=60))
+    (blocker,) = explain(pipeline)
+    assert blocker.code == "breaker_open"
+    assert blocker.next > timezone.now()
+
+
+def test_the_rate_is_limited(pipeline: Any) -> None:
+    effect(pipeline)
+    health(pipeline, rate_limited_until=soon(seconds=60))
+    assert why(pipeline) == ["rate_limited"]
+
+
+def test_credentials_are_refused(pipeline: Any) -> None:
+    effect(pipeline, next_at=soon(hours=1))
+    connection = pipeline.pipeline
+    connection.verification_status, connection.verification_error = "INVALID", "Token refused."
+    connection.save()
+    (blocker,) = explain(pipeline)
+    assert (blocker.code, blocker.message) == ("credentials_refused", "Token refused.")
+
+
+def test_a_broken_connection_that_nothing_waits_for_is_no_blocker(pipeline: Any) -> None:
+    type(pipeline.pipeline).objects.update(verification_status="INVALID")
+    assert why(pipeline) == []
+
+
+def test_what_gave_up_waits_for_a_person(pipeline: Any) -> None:
+    effect(pipeline, state="DEAD", last_error="No such channel.", last_error_hint="Choose one.")
+    (blocker,) = explain(pipeline)
+    assert blocker.code == "waiting_for_person"
+    assert "No such channel." in blocker.message
+    assert blocker.hint == "Choose one."
+
+
+def test_the_trigger_of_an_older_build_waits_for_nobody(pipeline: Any) -> None:
+    old = factories.BuildFactory(release_pipeline=pipeline, status="TRIGGER_FAILED", attempt=1)
+    factories.BuildFactory(release_pipeline=pipeline, status="SUCCESS", attempt=2)
+    effect(pipeline, kind="build.trigger", build_id=old.pk, state="DEAD", last_error="Refused.")
+    assert why(pipeline) == []
+
+
+@pytest.mark.parametrize(("dispatched", "code"), [(True, "answer_lost"), (False, "retrying")])
+def test_it_is_tried_again(pipeline: Any, dispatched: bool, code: str) -> None:
+    effect(
+        pipeline,
+        next_at=soon(seconds=20),
+        last_error="Time ran out.",
+        dispatched_at=timezone.now() if dispatched else None,
+    )
+    assert why(pipeline) == [code]
+
+
+def test_the_queue_says_its_own_reason(pipeline: Any) -> None:
+    factories.BuildFactory(
+        release_pipeline=pipeline, status="QUEUED", queue_reason="Waiting for an executor"
+    )
+    (blocker,) = explain(pipeline)
+    assert blocker.code == "waiting_in_queue"
+    assert "Waiting for an executor" in blocker.message
+
+
+@pytest.mark.parametrize(
+    ("status", "minutes", "estimate", "stuck"),
+    [
+        ("RUNNING", 119, None, False),
+        ("RUNNING", 121, None, True),
+        ("RUNNING", 121, 60 * 60_000, False),
+        ("RUNNING", 181, 60 * 60_000, True),
+        ("SUCCESS", 500, None, False),
+    ],
+)
+def test_a_build_beyond_its_time_is_stuck(
+    pipeline: Any, status: str, minutes: int, estimate: int | None, stuck: bool
+) -> None:
+    factories.BuildFactory(
+        release_pipeline=pipeline,
+        status=status,
+        started_at=soon(minutes=-minutes),
+        estimated_ms=estimate,
+    )
+    assert ("stuck" in why(pipeline)) is stuck
+
+
+def test_the_api_tells_the_same(pipeline: Any, api_for: Any) -> None:
+    effect(pipeline, state="DEAD", last_error="No such channel.")
+    answer = api_for(pipeline.tenant).get(f"/api/v1/releases/{pipeline.release_id}")
+    (blocker,) = answer.json()["blockers"]
+    assert blocker["code"] == "waiting_for_person"
+    assert set(blocker) == {"code", "message", "hint", "since", "next"}
+
+
+def test_the_page_asks_the_question(pipeline: Any, client_for: Any, owner: Any) -> None:
+    path = f"/releases/{pipeline.release_id}"
+    assert "Why is this not moving?" not in client_for(owner).get(path).content.decode()
+    effect(pipeline, state="DEAD", last_error="No such channel.")
+    assert "Why is this not moving?" in client_for(owner).get(path).content.decode()
