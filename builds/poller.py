@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from builds.deliveries import apply_unmatched
 from builds.effects import ci_of
 from builds.models import Build, Source
 from builds.operations import News, hear, lock_build, next_poll
+from delivr.effects.health import blocked_until, note_failure, note_success
 from delivr.failures import Outcome, ProviderError
-from integrations.providers.base import BuildStatus
+from integrations.providers.base import BuildState, BuildStatus
 
 CLAIM = timedelta(seconds=40)
 AFTER_A_MISS = timedelta(seconds=10)
 AFTER_A_FAILURE = timedelta(seconds=20)
 AFTER_A_REFUSAL = timedelta(minutes=5)
+FULL = timedelta(seconds=2)
+PER_PROCESS = 2  # questions to one integration at a time
 LOST_AFTER = 3  # answers "no such build" in a row
 
 
@@ -40,20 +50,73 @@ def poll_build(build_id: str) -> None:
         .filter(pk=build_id, poll_at__isnull=False)
         .first()
     )
-    if build is None:
+    if build is not None:
+        with _slot(build) as is_free:
+            if is_free:
+                _poll(build)
+            else:
+                _later(build, FULL)
+
+
+def _poll(build: Build) -> None:
+    integration = _integration(build)
+    blocked = blocked_until(**integration)
+    if blocked is not None:
+        _later(build, blocked - timezone.now())
         return
     try:
         state = ci_of(build).read(queue_id=build.queue_id, number=build.number, build_id=build.pk)
     except ProviderError as error:
+        note_failure(**integration, error=error)
         _failed(build, error)
         return
+    note_success(**integration)
     if state is None:
         _missed(build)
         return
-    hear(build.pk, News.from_state(state, Source.POLL))
+    hear(build.pk, replace(News.from_state(state, Source.POLL), detail=_healed(build, state)))
     _plan(build.pk)
     if state.number is not None and build.number is None:
         apply_unmatched(build_id=build.pk)
+
+
+def _healed(build: Build, state: BuildState) -> str:
+    """What asking found out that nobody had told us: it ended, and we still had it running."""
+    if state.status == build.status or state.status in _POLLED:
+        return ""
+    return _("Jenkins says %(there)s, we had %(here)s.") % {
+        "there": state.status,
+        "here": build.status,
+    }
+
+
+def _integration(build: Build) -> dict[str, str]:
+    return {
+        "tenant_id": build.tenant_id,
+        "integration_id": build.release_pipeline.pipeline_id,
+    }
+
+
+@contextmanager
+def _slot(build: Build) -> Iterator[bool]:
+    """One of the few places that this process has for asking one integration: a server that hangs
+    holds up nobody else."""
+    places = _slots[build.release_pipeline.pipeline_id]
+    is_free = places.acquire(blocking=False)
+    try:
+        yield is_free
+    finally:
+        if is_free:
+            places.release()
+
+
+_slots: defaultdict[str, BoundedSemaphore] = defaultdict(
+    functools.partial(BoundedSemaphore, PER_PROCESS)
+)
+
+
+def _later(build: Build, delay: timedelta) -> None:
+    Build.objects.filter(pk=build.pk).update(poll_at=timezone.now() + delay)
 
 
 @transaction.atomic
@@ -94,4 +157,4 @@ def _failed(build: Build, error: ProviderError) -> None:
         )
     elif error.retry_after:
         pause = timedelta(seconds=error.retry_after)
-    Build.objects.filter(pk=build.pk).update(poll_at=timezone.now() + pause)
+    _later(build, pause)

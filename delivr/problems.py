@@ -11,7 +11,6 @@ from django.http import Http404, HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.response import Response
-from rest_framework.views import set_rollback
 
 from delivr.conflict import Conflict
 
@@ -65,6 +64,8 @@ def problem_body(
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's hook: any error that has an answer, as a problem; None lets the rest be a 500."""
+    from rest_framework.views import set_rollback  # loads the settings, which name our modules
+
     problem = as_problem(exc)
     if problem is None:
         return None

@@ -1,45 +1,71 @@
-"""The breaker of each integration: a provider that is down is asked rarely, not by every row."""
+"""The breaker and the fair share: a provider that is slow or down is asked by few, or by nobody."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from delivr.effects import clock
-from delivr.effects.models import Effect, IntegrationHealth
+from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.failures import Outcome, ProviderError
 
 OPEN_AFTER = 5  # failures in a row
 OPEN_FIRST = timedelta(seconds=30)
 OPEN_MOST = timedelta(minutes=10)
+PROBE = timedelta(seconds=25)  # while one call tries, the others wait
+PER_INTEGRATION = 4  # effects at a time
+PER_TENANT = 8
+FULL = timedelta(seconds=1)
 
 
-def read_health(effect: Effect) -> IntegrationHealth:
-    """What is known of the effect's integration (nothing is, before its first failure)."""
-    known = IntegrationHealth.objects.for_tenant(effect.tenant_id).filter(
-        integration_id=effect.integration_id
+def admit(effect: Effect, now: datetime) -> datetime | None:
+    """None if the effect may be sent now, else when to ask again.
+
+    Locks the integration's row: the caller's transaction takes the lease under it, so that no
+    more than the shares are ever out. After a pause of the breaker one effect goes ahead alone.
+    """
+    health = _locked(effect.tenant_id, effect.integration_id)
+    blocked = health.blocked_until(now)
+    if blocked:
+        return blocked
+    if _is_full(effect, now):
+        return now + FULL
+    if health.failures >= OPEN_AFTER:
+        health.open_until = now + PROBE
+        health.save(update_fields=["open_until"])
+    return None
+
+
+def _is_full(effect: Effect, now: datetime) -> bool:
+    out = Effect.objects.for_tenant(effect.tenant_id).filter(
+        state=EffectState.LEASED, lease_until__gt=now
     )
-    return known.first() or IntegrationHealth(integration_id=effect.integration_id)
+    same = Q(integration_id=effect.integration_id)
+    return out.filter(same).count() >= PER_INTEGRATION or out.count() >= PER_TENANT
 
 
-def note_success(effect: Effect) -> None:
+def blocked_until(*, tenant_id: str, integration_id: str) -> datetime | None:
+    """When an integration may be called again; None if now."""
+    known = IntegrationHealth.objects.for_tenant(tenant_id).filter(integration_id=integration_id)
+    health = known.first()
+    return health.blocked_until(clock.now()) if health else None
+
+
+def note_success(*, tenant_id: str, integration_id: str) -> None:
     """A call worked: the breaker closes."""
-    IntegrationHealth.objects.for_tenant(effect.tenant_id).filter(
-        integration_id=effect.integration_id
-    ).exclude(failures=0, open_until=None, rate_limited_until=None).update(
+    IntegrationHealth.objects.for_tenant(tenant_id).filter(integration_id=integration_id).exclude(
         failures=0, open_until=None, rate_limited_until=None
-    )
+    ).update(failures=0, open_until=None, rate_limited_until=None)
 
 
 @transaction.atomic
-def note_failure(effect: Effect, error: ProviderError) -> None:
+def note_failure(*, tenant_id: str, integration_id: str, error: ProviderError) -> None:
     """A call failed: count it if the provider is to blame, and rest if it failed often."""
     if not error.is_passing:
         return
-    health, _created = IntegrationHealth.objects.select_for_update().get_or_create(
-        tenant_id=effect.tenant_id, integration_id=effect.integration_id
-    )
+    health = _locked(tenant_id, integration_id)
     now = clock.now()
     if error.outcome is Outcome.RATE_LIMITED:
         health.rate_limited_until = now + timedelta(seconds=error.retry_after or 30)
@@ -48,6 +74,14 @@ def note_failure(effect: Effect, error: ProviderError) -> None:
         if health.failures >= OPEN_AFTER:
             health.open_until = now + _rest(health.failures)
     health.save()
+
+
+def _locked(tenant_id: str, integration_id: str) -> IntegrationHealth:
+    rows = IntegrationHealth.objects.select_for_update()
+    health: IntegrationHealth = rows.get_or_create(
+        tenant_id=tenant_id, integration_id=integration_id
+    )[0]
+    return health
 
 
 def _rest(failures: int) -> timedelta:

@@ -27,7 +27,7 @@ from delivr.effects.handlers import (
     Unneeded,
     handler_for,
 )
-from delivr.effects.health import note_failure, note_success, read_health
+from delivr.effects.health import admit, note_failure, note_success
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Outcome, ProviderError
 
@@ -50,6 +50,7 @@ def run_effect(effect_id: str) -> None:
             Attempt(effect, handler_for(effect.kind)).run()
 
 
+@transaction.atomic
 def claim(effect_id: str) -> Effect | None:
     """Take the lease by one conditional UPDATE; None if it is not due, or not ours to take."""
     if settings.EFFECTS_PAUSED:
@@ -59,9 +60,9 @@ def claim(effect_id: str) -> Effect | None:
     effect = due.first()
     if effect is None:
         return None
-    blocked = read_health(effect).blocked_until(now)
-    if blocked:
-        due.update(state=EffectState.PENDING, next_at=blocked, lease_until=None)
+    later = admit(effect, now)
+    if later is not None:
+        due.update(state=EffectState.PENDING, next_at=later, lease_until=None, rung_at=None)
         return None
     taken = due.update(
         state=EffectState.LEASED,
@@ -79,6 +80,11 @@ class Attempt:
         self.effect = effect
         self.handler = handler
         self.in_doubt = effect.dispatched_at is not None  # an earlier attempt may have done it
+
+    @property
+    def _integration(self) -> dict[str, str]:
+        effect = self.effect
+        return {"tenant_id": effect.tenant_id, "integration_id": effect.integration_id}
 
     def run(self) -> None:
         try:
@@ -109,7 +115,7 @@ class Attempt:
             return
         self._write_ahead()
         result = self.handler.send(self.effect)
-        note_success(self.effect)
+        note_success(**self._integration)
         self._finish(result)
 
     def _look(self) -> dict[str, Any] | None:
@@ -168,7 +174,7 @@ class Attempt:
             )
 
     def _failed(self, error: ProviderError) -> None:
-        note_failure(self.effect, error)
+        note_failure(**self._integration, error=error)
         if error.outcome is Outcome.REFUSED:
             self._die(error.code, error.message, error.hint, **self._cleared())
         elif error.outcome is Outcome.CREDENTIALS:

@@ -204,6 +204,40 @@ def test_the_breaker_opens_after_five_failures_in_a_row(effect: Effect, world: A
     assert world.done == []
 
 
+def test_after_its_rest_one_goes_ahead_alone(effect: Effect, world: Any, tenant: Any) -> None:
+    others = [
+        promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key=f"more{n}")
+        for n in range(3)
+    ]
+    IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_x", failures=5)
+    probe = claim(effect.pk)
+    assert probe is not None
+    assert [claim(other.pk) for other in others] == [None] * 3
+    runner.Attempt(probe, ListHandler()).run()
+    for other in others:
+        make_due(other)
+        run_effect(other.pk)
+    assert len(world.done) == 4
+
+
+def test_at_most_four_of_one_integration_are_out(world: Any, tenant: Any) -> None:
+    rows = [
+        promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key=f"n{n}")
+        for n in range(6)
+    ]
+    claimed = [claim(row.pk) for row in rows]
+    assert [row is not None for row in claimed] == [True] * 4 + [False] * 2
+    assert fresh(rows[5]).attempts == 0
+
+
+def test_at_most_eight_of_one_tenant_are_out(world: Any, tenant: Any) -> None:
+    rows = [
+        promise(tenant=tenant, kind="test.list", integration_id=f"comm_{n}", dedupe_key=f"n{n}")
+        for n in range(10)
+    ]
+    assert [claim(row.pk) is not None for row in rows] == [True] * 8 + [False] * 2
+
+
 def test_attempts_are_bounded(effect: Effect, world: Any) -> None:
     for _n in range(10):
         world.next_errors = [failure(Outcome.NOT_SENT)]

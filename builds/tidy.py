@@ -1,0 +1,36 @@
+"""What is kept for a while only: bodies of deliveries, answers to repeated requests."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from builds.models import DeliveryState, WebhookDelivery
+from delivr.tenants.models import IdempotentRequest
+
+KEEP_BODIES = timedelta(days=30)
+KEEP_ANSWERS = timedelta(days=1)
+ALL = "all"
+
+
+def due() -> list[str]:
+    """`["all"]` if anything is too old to keep."""
+    return [ALL] if _old_bodies().exists() or _old_answers().exists() else []
+
+
+def tidy(what: str = ALL) -> None:
+    """Drop the bodies of deliveries after 30 days (the rows stay), and answers after one."""
+    _old_bodies().update(body=b"")
+    _old_answers().delete()
+
+
+def _old_bodies() -> Any:
+    waiting = [DeliveryState.NEW, DeliveryState.UNMATCHED]
+    old = WebhookDelivery.objects.filter(received_at__lt=timezone.now() - KEEP_BODIES)
+    return old.exclude(state__in=waiting).exclude(body=b"")
+
+
+def _old_answers() -> Any:
+    return IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_ANSWERS)
