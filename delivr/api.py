@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.http import Http404
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, pagination
@@ -134,6 +135,13 @@ class TenantView(APIView):
         user: User = self.request.user  # type: ignore[assignment]
         return user
 
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        if any("\x00" in str(value) for value in kwargs.values()):
+            raise Http404  # PostgreSQL cannot even look for it
+        if bad := [name for name, value in request.query_params.items() if "\x00" in value]:
+            raise invalid({name: [_("NUL characters are not allowed.")] for name in bad})
+
     def shape(self, serializer: type[Serializer[Any]]) -> Shape:
         return Shape(serializer, self.request.data)
 
@@ -164,16 +172,21 @@ class Idempotency:
     def run(self, work: Callable[[], Response]) -> Response:
         if not self.key:
             return work()
-        if len(self.key) > 255:
-            raise invalid({IDEMPOTENCY_HEADER: [_("At most 255 characters.")]})
+        if len(self.key) > 255 or not self.key.isprintable():
+            raise invalid({IDEMPOTENCY_HEADER: [_("At most 255 printable characters.")]})
         row, is_first = self._begin()
         if not is_first:
             return self._replay(row)
         try:
-            answer = work()
+            return self._first(row, work)
         except Exception:
             row.delete()  # nothing happened: the same key may try again
             raise
+
+    @transaction.atomic
+    def _first(self, row: IdempotentRequest, work: Callable[[], Response]) -> Response:
+        """Work and answer in one transaction: a crash leaves both or neither."""
+        answer = work()
         row.status = answer.status_code
         row.answer = json.dumps(answer.data, default=str)
         row.save()

@@ -153,6 +153,7 @@ JOBS: dict[str, dict[str, Any]] = {
         "due": "integrations.operations.due_verifications",
         "every": 30,  # seconds between two askings; the others are asked at each tick
     },
+    "tidy": {"run": "builds.tidy.tidy", "due": "builds.tidy.due", "every": 3600},
 }
 # Called with (tenant, integration_id, error) when a provider refuses a connection's credentials.
 CREDENTIALS_REFUSED = "integrations.operations.credentials_refused"
@@ -191,7 +192,7 @@ REST_FRAMEWORK = {
         "delivr.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["delivr.authentication.RolePermission"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["delivr.parsing.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "delivr.problems.exception_handler",

@@ -116,6 +116,8 @@ class Membership(TenantOwned):
 class ApiTokenQuerySet(TenantQuerySet):
     def find(self, text: str) -> ApiToken | None:
         """The live token that `text` is, or None. Compared in constant time."""
+        if not text.startswith("dlv_") or not (text.isascii() and text.isprintable()):
+            return None
         prefix, _sep, rest = text.removeprefix("dlv_").partition("_")
         token = self.select_related("tenant", "user").filter(key_id=prefix).first()
         digest = token.digest if token else "0" * 64
