@@ -76,10 +76,8 @@ class Secret:
 
     def rotated(self) -> Secret:
         """The same secret, encrypted with the first key. Raises SecretUnreadable."""
-        try:
-            ciphertext = self._field.fernet.rotate(self.ciphertext)
-        except InvalidToken:
-            raise SecretUnreadable from None
+        self.reveal()  # what lies in a wrong row must not pass for rotated
+        ciphertext = self._field.fernet.rotate(self.ciphertext)
         return Secret(field=self._field, ciphertext=ciphertext, binding=self._binding)
 
     def bound(self, binding: str) -> Secret:
@@ -97,6 +95,15 @@ class Secret:
     def is_new(self) -> bool:
         """Assigned, and not encrypted yet."""
         return self._ciphertext is None
+
+    @property
+    def is_current(self) -> bool:
+        """Encrypted with the first key."""
+        try:
+            Fernet(self._field.fernet_keys[0]).decrypt(self.ciphertext)
+        except InvalidToken:
+            return False
+        return True
 
     @property
     def ciphertext(self) -> bytes:

@@ -1,0 +1,190 @@
+"""Rotation of FERNET_KEYS: everything, once, also after an interruption and beside edits."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import close_old_connections, connection, transaction
+
+from delivr import rotation
+from delivr.rotation import rotate_secrets
+from delivr.secrets import Secret, SecretUnreadable, secret_fields
+from delivr.tenants.models import IdempotentRequest
+from delivr.tests import factories
+from integrations.models import ScmIntegration
+
+OLD, NEW = "the-old-key", "the-new-key"
+
+
+@pytest.fixture
+def keys(settings: Any) -> Iterator[Callable[..., None]]:
+    """`keys(NEW, OLD)`: as a restart with these FERNET_KEYS (fields keep theirs till then)."""
+
+    def forget() -> None:
+        for model in apps.get_models():
+            for field in secret_fields(model):
+                for name in ("keys", "fernet_keys", "fernet"):
+                    field.__dict__.pop(name, None)
+
+    def change(*new: str) -> None:
+        settings.FERNET_KEYS = list(new)
+        forget()
+
+    change(OLD)
+    yield change
+    forget()
+
+
+def secrets_of(row: Any) -> dict[str, Secret]:
+    row.refresh_from_db()
+    values = {field.attname: getattr(row, field.attname) for field in secret_fields(type(row))}
+    return {name: secret for name, secret in values.items() if secret is not None}
+
+
+@pytest.fixture
+def rows(keys: Any, tenant: Any) -> list[Any]:
+    """One row for each table with secrets, encrypted with the old key."""
+    pipeline = factories.PipelineFactory(tenant=tenant, previous_webhook_secret="whsec_before")
+    play = factories.PlayStoreFactory(tenant=tenant)
+    chat, tickets = factories.SlackFactory(tenant=tenant), factories.JiraFactory(tenant=tenant)
+    request = IdempotentRequest.objects.create(tenant=tenant, key="k")
+    request.answer = '{"once": "shown"}'
+    request.save()
+    return [pipeline.scm, pipeline.target, pipeline, play, chat, tickets, request]
+
+
+@pytest.mark.django_db
+class TestRotation:
+    def test_first_key_alone_opens_everything(self, keys: Any, rows: list[Any]) -> None:
+        before = [{n: s.reveal() for n, s in secrets_of(row).items()} for row in rows]
+        keys(NEW, OLD)
+        result = rotate_secrets()
+        keys(NEW)
+        assert [{n: s.reveal() for n, s in secrets_of(row).items()} for row in rows] == before
+        assert result.rotated == sum(map(len, before)) == 9
+        assert result.unreadable == []
+
+    def test_every_table_with_secrets_is_among_them(self, rows: list[Any]) -> None:
+        assert {type(row) for row in rows} == {m for m in apps.get_models() if secret_fields(m)}
+
+    def test_second_run_has_nothing_to_do(self, keys: Any, rows: list[Any]) -> None:
+        keys(NEW, OLD)
+        rotate_secrets()
+        written = [s.ciphertext for row in rows for s in secrets_of(row).values()]
+        assert rotate_secrets().rotated == 0
+        assert [s.ciphertext for row in rows for s in secrets_of(row).values()] == written
+
+    def test_nothing_but_the_ciphertext_changes(self, keys: Any, rows: list[Any]) -> None:
+        def others(row: Any) -> dict[str, Any]:
+            hidden = {field.name for field in secret_fields(type(row))}
+            return type(row).objects.filter(pk=row.pk).values(*plain(row, hidden)).get()
+
+        def plain(row: Any, hidden: set[str]) -> list[str]:
+            return [f.attname for f in row._meta.concrete_fields if f.name not in hidden]
+
+        before = [others(row) for row in rows]
+        keys(NEW, OLD)
+        rotate_secrets()
+        assert [others(row) for row in rows] == before
+
+    def test_interrupted_run_goes_on_where_it_was(self, keys: Any, tenant: Any) -> None:
+        count = rotation.BATCH + 5
+        factories.ScmFactory.create_batch(count, tenant=tenant)
+        keys(NEW, OLD)
+
+        def interrupt(_: Any) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            rotate_secrets(on_batch=interrupt)
+        assert rotate_secrets().rotated == 5
+        keys(NEW)
+        assert {scm.access_token.reveal() for scm in ScmIntegration.objects.all()} == {
+            "ghp_factory_token"
+        }
+
+    def test_what_no_key_opens_is_named_and_kept(self, keys: Any, tenant: Any) -> None:
+        lost = factories.ScmFactory(tenant=tenant)
+        kept = secrets_of(lost)["access_token"].ciphertext
+        keys("another-key")
+        fine = factories.ScmFactory(tenant=tenant)
+        keys(NEW, "another-key")
+        result = rotate_secrets()
+        assert (result.rotated, result.unreadable) == (1, [lost.pk])
+        assert secrets_of(lost)["access_token"].ciphertext == kept
+        keys(NEW)
+        assert secrets_of(fine)["access_token"].reveal() == "ghp_factory_token"
+
+    def test_secret_of_another_row_is_not_made_good(self, keys: Any, tenant: Any) -> None:
+        mine, theirs = factories.ScmFactory.create_batch(2, tenant=tenant)
+        stolen = secrets_of(theirs)["access_token"].ciphertext
+        with connection.cursor() as cursor:
+            value = connection.Database.Binary(stolen)
+            sql = "UPDATE tenant_scm_integrations SET access_token = %s WHERE id = %s"
+            cursor.execute(sql, [value, mine.pk])
+        keys(NEW, OLD)
+        assert rotate_secrets().unreadable == [mine.pk]
+        with pytest.raises(SecretUnreadable):
+            secrets_of(mine)["access_token"].reveal()
+
+    def test_command_says_what_it_did(self, keys: Any, rows: list[Any]) -> None:
+        keys(NEW, OLD)
+        out = io.StringIO()
+        call_command("rotate_secrets", "--json", stdout=out, stderr=io.StringIO())
+        assert json.loads(out.getvalue()) == {"rotated": 9, "unreadable": []}
+
+    def test_command_fails_where_a_key_is_missing(self, keys: Any, rows: list[Any]) -> None:
+        keys(NEW)
+        out = io.StringIO()
+        with pytest.raises(SystemExit) as ended:
+            call_command("rotate_secrets", stdout=out, stderr=io.StringIO())
+        assert ended.value.code == 1
+        assert rows[0].pk in out.getvalue()
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+def test_edit_at_the_same_time_is_not_undone(keys: Any, tenant: Any) -> None:
+    """The edit holds the row's lock when the rotation comes by."""
+    scm = factories.ScmFactory(tenant=tenant)
+    keys(NEW, OLD)
+
+    def rotate() -> None:
+        rotate_secrets()
+        close_old_connections()
+        connection.close()
+
+    rotating = threading.Thread(target=rotate)
+    with transaction.atomic():
+        edited = ScmIntegration.objects.select_for_update().get(pk=scm.pk)
+        rotating.start()
+        wait_until_somebody_waits()
+        edited.access_token = "ghp_edited_meanwhile"
+        edited.save()
+    rotating.join(timeout=30)
+    assert not rotating.is_alive()
+    keys(NEW)
+    assert secrets_of(scm)["access_token"].reveal() == "ghp_edited_meanwhile"
+
+
+def wait_until_somebody_waits() -> None:
+    """For the database itself to say that a session waits for a lock of ours."""
+    sql = (
+        "SELECT count(*) FROM pg_locks"
+        " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    )
+    deadline = time.monotonic() + 5  # seconds; the other side gives up after 8
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(sql)
+            if cursor.fetchone()[0]:
+                return
+    raise AssertionError("nobody came to wait")
