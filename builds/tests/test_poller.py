@@ -12,7 +12,8 @@ from builds import poller
 from builds.deliveries import apply_delivery, store
 from builds.models import Build, BuildEvent, Trust
 from builds.poller import LOST_AFTER, due_builds, poll_build
-from delivr.effects.models import Effect
+from delivr.effects.health import OPEN_AFTER
+from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
 from releases.models import Release
@@ -288,8 +289,18 @@ def test_an_error_says_nothing_about_the_build(
     assert row.poll_at > timezone.now()
     assert BuildEvent.objects.count() == events
     sandbox.world.faults.clear()
+    IntegrationHealth.objects.all().delete()  # the breaker's rest is over
     sandbox.world.jenkins.finish("ios-prod", 245)
     assert asked(build).status == "SUCCESS"
+
+
+def test_a_server_in_trouble_is_left_alone_for_a_while(build: Build, sandbox: Any) -> None:
+    running(build)
+    sandbox.world.faults.add(kind="status", provider="jenkins", status=500)
+    asked(build, OPEN_AFTER)
+    before = sandbox.world.requests.count("jenkins")
+    assert asked(build).poll_at > timezone.now() + timedelta(seconds=20)
+    assert sandbox.world.requests.count("jenkins") == before
 
 
 def test_a_server_that_asks_for_patience_gets_it(build: Build, sandbox: Any) -> None:
