@@ -1,0 +1,192 @@
+"""`make run` from outside: real processes on free ports with a data directory of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from django.conf import settings
+
+from delivr import up
+from delivr.tests.product import OURS, free_port
+from sandbox import accounts
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+def environment(data_dir: Path, **extra: str) -> dict[str, str]:
+    clean = {n: v for n, v in os.environ.items() if n not in (*OURS, "DJANGO_SETTINGS_MODULE")}
+    ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+    return clean | ports | {"DELIVR_DATA_DIR": str(data_dir), "ALLOWED_HOSTS": ""} | extra
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """`start(PORT="…")` runs the command; whatever still runs at the end is stopped."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(**extra: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "delivr.up"]
+        env = environment(tmp_path / "data", **extra)
+        out = (tmp_path / f"out{len(running)}").open("w+")
+        process = subprocess.Popen(
+            command, cwd=settings.BASE_DIR, env=env, stdout=out, stderr=subprocess.STDOUT, text=True
+        )
+        process.stdout = out
+        running.append(process)
+        return process
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=30)
+        assert process.stdout
+        process.stdout.close()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    process.stdout.seek(0)
+    return process.stdout.read()
+
+
+def wait_for(process: subprocess.Popen[str], words: str) -> str:
+    deadline = time.monotonic() + 120
+    while words not in (text := said(process)):
+        assert process.poll() is None, text
+        assert time.monotonic() < deadline, text
+        time.sleep(0.1)
+    return text
+
+
+def children(pid: int) -> dict[int, str]:
+    """Every process below `pid`, by its id: its command line."""
+    parents = dict(filter(None, map(parent_of, Path("/proc").glob("[0-9]*"))))
+    found: set[int] = {pid}
+    while more := {p for p, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {p: Path(f"/proc/{p}/cmdline").read_text().replace("\0", " ") for p in found - {pid}}
+
+
+def parent_of(proc: Path) -> tuple[int, int] | None:
+    """(pid, parent's pid), unless it is gone already."""
+    try:
+        return int(proc.name), int((proc / "stat").read_text().rsplit(")", 1)[1].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def gone(pids: Any) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def until_gone(pids: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not gone(pids):
+        assert time.monotonic() < deadline, "processes were left behind"
+        time.sleep(0.1)
+
+
+def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
+    text = wait_for(process := start(), "Ctrl-C")
+    url = re.search(r"ready\s+(http://127\.0\.0\.1:\d+)", text)[1]  # type: ignore[index]
+    sandbox = re.search(r"sandbox\s+(http://127\.0\.0\.1:\d+)", text)[1]  # type: ignore[index]
+    assert requests.get(f"{url}/readyz", timeout=10).status_code == 200
+    assert requests.get(f"{sandbox}/", timeout=10).status_code == 200
+    names = " ".join(children(process.pid).values())
+    assert all(part in names for part in ("gunicorn", "manage.py sweep", "manage.py sandbox"))
+    assert "celery" not in names
+    assert (tmp_path / "data/keys/fernet_keys").exists()
+    assert not list((tmp_path / "data/logs").glob("*.json")), "passwords were left behind"
+
+    below = children(process.pid)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=30) == 0
+    until_gone(below)
+
+    again = wait_for(start(), "Ctrl-C")
+    login = r"Sign in\s+(\S+\s+\S+)"
+    assert re.findall(login, again) == re.findall(login, text)
+
+
+def test_death_of_one_ends_all(start: Start) -> None:
+    process = start()
+    wait_for(process, "Ctrl-C")
+    below = children(process.pid)
+    victim = next(pid for pid, name in below.items() if "manage.py sweep" in name)
+    os.kill(victim, signal.SIGKILL)
+    assert process.wait(timeout=30) == 1
+    assert "sweeper was killed by SIGKILL" in said(process)
+    until_gone(below)
+
+
+def test_taken_port_is_told_before_anything_is_done(start: Start, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        process = start(PORT=str(port))
+        assert process.wait(timeout=30) == 1
+    assert f"Port {port} cannot be had" in said(process)
+    assert f"PORT={port + 1} make run" in said(process)
+    assert not (tmp_path / "data/delivr.sqlite3").exists()
+
+
+def test_one_data_directory_runs_once(start: Start) -> None:
+    first = start()
+    wait_for(first, "Preparing")
+    second = start()
+    assert second.wait(timeout=30) == 1
+    assert "already runs" in said(second)
+    assert first.poll() is None
+
+
+@pytest.mark.parametrize("port", ["x", "0", "70000", "-1"])
+def test_strange_port_is_refused_in_words(start: Start, port: str) -> None:
+    process = start(PORT=port)
+    assert process.wait(timeout=30) == 1
+    assert "PORT is a port between 1 and 65535" in said(process)
+
+
+def test_sandbox_settings_are_the_sandboxs_own(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:8091"
+    ours, theirs = up.sandbox_settings(url), accounts.load(tmp_path).settings(url)
+    assert {**ours, "OUTBOUND_ALLOW": "127.0.0.1:8091"} == {**theirs, "SANDBOX_URL": url}
+
+
+def test_what_the_operator_set_stays(tmp_path: Path) -> None:
+    env = {
+        "DELIVR_DATA_DIR": str(tmp_path),
+        "SANDBOX_PORT": "8091",
+        "SLACK_API_URL": "https://slack.example.com/api/",
+        "OUTBOUND_ALLOW": "10.0.0.0/8",
+        "GITHUB_API_URL": "",
+    }
+    told = up.Plan.read(env).environment(env)
+    assert told["SLACK_API_URL"] == "https://slack.example.com/api/"
+    assert told["GITHUB_API_URL"] == "http://127.0.0.1:8091/github"
+    assert told["OUTBOUND_ALLOW"] == "10.0.0.0/8,127.0.0.1:8091"
+
+
+def test_without_sandbox_nothing_points_to_it(tmp_path: Path) -> None:
+    env = {"DELIVR_DATA_DIR": str(tmp_path), "SANDBOX": "0"}
+    told = up.Plan.read(env).environment(env)
+    assert not set(told) & {*up.sandbox_settings(""), "OUTBOUND_ALLOW"}
+
+
+def test_sandbox_keeps_its_port(tmp_path: Path) -> None:
+    """The demo's connections hold addresses with that port."""
+    (tmp_path / "sandbox").mkdir()
+    (tmp_path / "sandbox" / "port").write_text("9123")
+    assert up.Plan.read({"DELIVR_DATA_DIR": str(tmp_path)}).sandbox_port == 9123
