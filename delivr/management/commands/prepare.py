@@ -42,7 +42,7 @@ def collect_static_if_changed() -> bool:
     now = hashlib.sha256("\n".join(_sources()).encode()).hexdigest()
     if mark.exists() and mark.read_text() == now:
         return False
-    call_command("collectstatic", interactive=False, clear=True, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
     mark.write_text(now)
     return True
 
