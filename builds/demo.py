@@ -3,7 +3,6 @@ around."""
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -12,6 +11,7 @@ from django.db import transaction
 
 from builds.operations import trigger_builds
 from delivr import keys, outbound
+from delivr.ids import random_id
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
 from integrations.choices import (
@@ -71,7 +71,7 @@ def _user(email: str) -> User:
 def password(email: str) -> str:
     """Generated on first use and kept in the data directory."""
     name = f"{email.split('@')[0]}_password"
-    return keys.keep(settings.DELIVR_DATA_DIR / "keys" / name, lambda: secrets.token_urlsafe(12))
+    return keys.keep(settings.DELIVR_DATA_DIR / "keys" / name, lambda: random_id(16))
 
 
 def logins() -> dict[str, dict[str, str | None]]:
