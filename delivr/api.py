@@ -213,4 +213,5 @@ class Idempotency:
             )
         answer = Response(json.loads(row.answer.reveal()), status=row.status)
         answer["Idempotent-Replayed"] = "true"
+        answer["Cache-Control"] = "no-store"  # it may hold what is shown once
         return answer
