@@ -1,0 +1,201 @@
+"""How much of a no-op's rate the webhook endpoint reaches, in one run on one machine.
+
+`make bench`, or `python bench/webhook.py [--seconds 4] [--rounds 3] [--connections 8] [--sqlite]
+[--json]`. Both are served by the same gunicorn with the production's settings; rounds alternate,
+the median counts. See bench/README.md for how to read it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import secrets
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from bench.load import Result, measure  # noqa: E402 # needs the path
+
+POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+PIPELINES = 50
+PREPARED_PER_SECOND = 4000  # requests made ready for each second of a round; more than are sent
+
+
+def main() -> None:
+    arguments = parse()
+    with tempfile.TemporaryDirectory() as folder, database(arguments.sqlite, folder) as url:
+        environment(url, folder)
+        endpoints = seed()
+        with server(folder) as port:
+            rounds = [one_round(port, endpoints, arguments) for _ in range(arguments.rounds)]
+    report(rounds, arguments)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--sqlite", action="store_true", help="instead of TEST_DATABASE_URL")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def database(sqlite: bool, folder: str) -> Iterator[str]:
+    """A database of our own, dropped at the end; its URL."""
+    if sqlite:
+        yield f"sqlite:///{folder}/bench.sqlite3"
+        return
+    import psycopg
+
+    name = f"delivr_bench_{os.getpid()}"
+    with psycopg.connect(POSTGRES, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield urlsplit(POSTGRES)._replace(path=f"/{name}").geturl()
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def environment(database_url: str, folder: str) -> None:
+    """The settings of the server, and of this process for seeding."""
+    os.environ.update(
+        DJANGO_SETTINGS_MODULE="delivr.settings",
+        SECRET_KEY=secrets.token_urlsafe(50),
+        FERNET_KEYS=secrets.token_urlsafe(32),
+        DATABASE_URL=database_url,
+        DELIVR_DATA_DIR=folder,
+        CELERY_BROKER_URL="",
+        ALLOWED_HOSTS="127.0.0.1",
+    )
+
+
+def seed() -> list[tuple[str, str]]:
+    """Pipelines to report to: (id, webhook secret)."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connection
+
+    from delivr.tests import factories
+
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    rows = factories.PipelineFactory.create_batch(PIPELINES)
+    connection.close()
+    return [(row.pk, row.webhook_secret.reveal()) for row in rows]
+
+
+@contextlib.contextmanager
+def server(folder: str) -> Iterator[int]:
+    """Gunicorn as in the Procfile, with a socket of ours."""
+    with socket.socket() as listening, Path(folder, "web.log").open("wb") as log:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+        command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listening.fileno()}"]
+        process = subprocess.Popen(
+            [*command, "--workers", "2", "--threads", "4", "--keep-alive", "60"],
+            cwd=ROOT,
+            pass_fds=[listening.fileno()],
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            wait_until_ready(port)
+            yield port
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def wait_until_ready(port: int) -> None:
+    for _ in range(300):
+        with contextlib.suppress(OSError):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request("GET", "/readyz")
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(0.1)
+    raise SystemExit("The server did not come up.")
+
+
+def one_round(
+    port: int, endpoints: list[tuple[str, str]], arguments: argparse.Namespace
+) -> dict[str, Result]:
+    count = int(arguments.seconds * PREPARED_PER_SECOND / arguments.connections)
+    ways = range(arguments.connections)
+    noop = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    reports = [[report_request(*endpoints[n % PIPELINES]) for n in range(count)] for _ in ways]
+    return {
+        "noop": measure(port, [[noop] * count * 4 for _ in ways], 200, arguments.seconds),
+        "webhook": measure(port, reports, 202, arguments.seconds),
+    }
+
+
+def report_request(pipeline_id: str, secret: str) -> bytes:
+    """A signed report as a Jenkins job sends it; every one is new to the server.
+
+    https://github.com/standard-webhooks/standard-webhooks
+    """
+    body = json.dumps(
+        {"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://builds/ios-245.ipa"}
+    )
+    message_id, timestamp = secrets.token_hex(16), str(int(time.time()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{message_id}.{timestamp}.{body}".encode()
+    signature = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    lines = [
+        f"POST /api/v1/webhooks/jenkins/{pipeline_id} HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        f"webhook-id: {message_id}",
+        f"webhook-timestamp: {timestamp}",
+        f"webhook-signature: v1,{signature}",
+        "",
+        body,
+    ]
+    return "\r\n".join(lines).encode()
+
+
+def report(rounds: list[dict[str, Result]], arguments: argparse.Namespace) -> None:
+    ratios = [each["webhook"].rate / each["noop"].rate for each in rounds]
+    answer: dict[str, Any] = {
+        "database": "SQLite" if arguments.sqlite else "PostgreSQL",
+        "ratio": round(statistics.median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "rounds": [{name: asdict(result) for name, result in each.items()} for each in rounds],
+    }
+    if arguments.json:
+        print(json.dumps(answer))
+        return
+    for number, each in enumerate(rounds, 1):
+        for name, result in each.items():
+            print(
+                f"round {number}  {name:<8} {result.rate:7.0f}/s"
+                f"  p50 {result.p50:6.1f} ms  p99 {result.p99:6.1f} ms  errors {result.errors}"
+            )
+    print(f"webhook / no-op: {answer['ratio']:.2f}  (rounds: {answer['ratios']})")
+
+
+if __name__ == "__main__":
+    main()
