@@ -22,7 +22,7 @@ test: install-dev ## Run all tests: SQLite, then PostgreSQL and Redis, then Chro
 lint: install-dev ## Check style of Python and of templates
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/djlint templates sandbox/templates --lint --quiet
+	$(VENV)/bin/djlint templates --lint --quiet
 
 types: install-dev ## Check types
 	$(VENV)/bin/mypy .
