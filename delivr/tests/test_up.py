@@ -190,3 +190,20 @@ def test_sandbox_keeps_its_port(tmp_path: Path) -> None:
     (tmp_path / "sandbox").mkdir()
     (tmp_path / "sandbox" / "port").write_text("9123")
     assert up.Plan.read({"DELIVR_DATA_DIR": str(tmp_path)}).sandbox_port == 9123
+
+
+def test_every_setting_is_in_the_example() -> None:
+    source = (settings.BASE_DIR / "delivr" / "settings.py").read_text()
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', source)) | set(
+        re.findall(r'_key\("([A-Z_]+)"\)', source)
+    )
+    example = (settings.BASE_DIR / ".env.example").read_text()
+    told = set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE))
+    of_the_command = {"SANDBOX", "SANDBOX_PORT", "WEB_CONCURRENCY", "WEB_THREADS"}
+    assert read >= {"SECRET_KEY", "DATABASE_URL", "OUTBOUND_ALLOW"}
+    assert told - of_the_command == read
+
+
+def test_the_example_changes_nothing_as_it_is() -> None:
+    lines = (settings.BASE_DIR / ".env.example").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
