@@ -13,6 +13,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_aware
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, pagination
 from rest_framework.request import Request
@@ -44,6 +46,16 @@ class CursorPagination(pagination.CursorPagination):
             raise invalid({"limit": [_("Choose a number from 1 to 100.")]})
         return int(text)
 
+    def decode_cursor(self, request: Request) -> Any:
+        """Where the page begins. Raises Problem 400 for what is no cursor of ours."""
+        try:
+            cursor = super().decode_cursor(request)
+            if cursor is None or cursor.position is None or _is_moment(cursor.position):
+                return cursor
+        except exceptions.NotFound:
+            pass
+        raise invalid({"cursor": [_("Take the address of `next` as it is.")]})
+
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link()})
 
@@ -56,6 +68,14 @@ class CursorPagination(pagination.CursorPagination):
                 "next": {"type": "string", "format": "uri", "nullable": True},
             },
         }
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        return False
+    return moment is not None and is_aware(moment)
 
 
 UNKNOWN = "unknown"

@@ -318,12 +318,14 @@ def test_a_limit_out_of_bounds_is_refused(api: APIClient, limit: str) -> None:
     assert found["errors"] == {"limit": ["Choose a number from 1 to 100."]}
 
 
-@pytest.mark.parametrize(
-    "cursor", ["x", "%00", "é", "bz0x", "cD0lMDA=", "bz05OTk5OTk5OTk5OTk=", ""]
-)
-def test_a_cursor_from_nowhere_breaks_nothing(api: APIClient, tenant: Tenant, cursor: str) -> None:
+NO_CURSORS = ["x", "%00", "é", "cD0lMDA=", "cD0yMDI0LTAxLTAx", "cD1ub3c=", "bz0tMQ=="]
+
+
+@pytest.mark.parametrize("cursor", NO_CURSORS)
+def test_a_cursor_from_nowhere_is_refused(api: APIClient, tenant: Tenant, cursor: str) -> None:
     factories.EffectFactory(tenant=tenant)
-    assert api.get(f"/api/v1/effects?cursor={cursor}").status_code in (200, 400, 404)
+    found = problem(api.get(f"/api/v1/effects?cursor={cursor}"), 400, "invalid")
+    assert set(found["errors"]) == {"cursor"}
 
 
 @pytest.mark.parametrize("path", ["effects?state=x", "webhook-deliveries?state=x"])
