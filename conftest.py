@@ -34,6 +34,13 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", connect)
 
 
+@pytest.fixture(autouse=True)
+def _broker_for_services_alone(request: pytest.FixtureRequest, settings: Any) -> None:
+    """What needs no broker runs as the embedded default does, on PostgreSQL too."""
+    if request.node.get_closest_marker("services") is None:
+        settings.CELERY_BROKER_URL = ""
+
+
 @pytest.fixture(scope="session")
 def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxServer]:
     with SandboxServer(state_dir=tmp_path_factory.mktemp("sandbox"), auto_finish=None) as server:

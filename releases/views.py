@@ -22,6 +22,7 @@ from delivr.tenants.models import Role, Tenant
 from releases.blockers import blockers, sick_integrations
 from releases.forms import ReleaseForm
 from releases.models import Release, ReleaseQuerySet, ReleaseStatus
+from releases.operations import VERSION
 from releases.overview import Overview, overview
 
 TWICE = timedelta(minutes=1)  # the same version from the same person within: sent twice
@@ -100,10 +101,11 @@ def release_new(request: TenantRequest) -> HttpResponse:
 
 def _sent_twice(request: TenantRequest, form: ReleaseForm) -> Release | None:
     """The release that the first of two equal posts made a moment ago."""
-    if set(form.errors) != {"version"}:
+    version = str(form["version"].value()).strip()
+    if set(form.errors) != {"version"} or not VERSION.fullmatch(version):
         return None
     mine = Release.objects.for_tenant(request.tenant).filter(
-        version=str(form["version"].value()).strip(),
+        version=version,
         created_by=request.user,
         created_at__gt=timezone.now() - TWICE,
     )
