@@ -50,7 +50,7 @@ class CursorPagination(pagination.CursorPagination):
         """Where the page begins. Raises Problem 400 for what is no cursor of ours."""
         try:
             cursor = super().decode_cursor(request)
-            if cursor is None or cursor.position is None or _is_moment(cursor.position):
+            if cursor is None or cursor.position is None or _is_moment(str(cursor.position)):
                 return cursor
         except exceptions.NotFound:
             pass

@@ -20,6 +20,7 @@ from delivr.tenants.models import Tenant
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
 from integrations.providers.registry import fields_of
+from integrations.wording import FORM_ERRORS
 
 C = TypeVar("C", bound=Connection)
 MAX_SECRET = MAX_TEXT + 100
@@ -112,6 +113,7 @@ class ConnectionForm(forms.Form):
             label=_("Name"),
             max_length=80,
             required=False,
+            error_messages=FORM_ERRORS,
             help_text=_("How it is called here. Without one, its address stands for it."),
         )
 
@@ -122,7 +124,9 @@ class ConnectionForm(forms.Form):
             return
         for name, label in REFERENCES.items():
             rows = list(FAMILIES[_FAMILY_OF[name]].objects.for_tenant(self.tenant))
-            self.fields[name] = forms.ChoiceField(label=label, choices=_choices(rows))
+            self.fields[name] = forms.ChoiceField(
+                label=label, choices=_choices(rows), error_messages=FORM_ERRORS
+            )
             if len(rows) == 1:
                 self.initial.setdefault(name, rows[0].pk)
 
@@ -134,6 +138,7 @@ class ConnectionForm(forms.Form):
             help_text=self._help(field, is_stored=is_stored),
             required=field.required and not is_stored,
             max_length=_longest(field),
+            error_messages=FORM_ERRORS,
             strip=not field.secret,
             widget=self._widget(field, is_stored=is_stored),
         )

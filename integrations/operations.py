@@ -26,6 +26,7 @@ from integrations.models import FAMILIES, Connection, PipelineIntegration, find_
 from integrations.providers.base import Check, Level
 from integrations.providers.fields import ConnectionField
 from integrations.providers.registry import fields_of, provider_class, provider_for
+from integrations.wording import FILL_IN, NO_CONNECTION
 
 C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
@@ -304,7 +305,7 @@ def _clean_empty(
     field: ConnectionField, given: bool, creating: bool, cleaned: dict[str, Any], errors: Errors
 ) -> None:
     if field.required and (creating or (given and not field.secret)):
-        errors[field.name] = [_("Fill this in.")]
+        errors[field.name] = [str(FILL_IN)]
     elif given and not field.secret:
         cleaned[field.name] = {} if field.kind == "mapping" else ""
 
@@ -331,7 +332,7 @@ def _clean_references(
         wanted = values.get(name)
         found = FAMILIES[family].objects.for_tenant(pipeline.tenant).filter(pk=wanted or "").first()
         if found is None:
-            errors[name] = [_("Fill this in.") if not wanted else _("There is no such connection.")]
+            errors[name] = [str(NO_CONNECTION if wanted else FILL_IN)]
         else:
             cleaned[name] = found
 

@@ -22,6 +22,7 @@ from integrations.choices import (
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
 from integrations.providers.registry import fields_of
+from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]
 MAX_DOCUMENT = 20_000
@@ -105,7 +106,11 @@ def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
     family = next(family for family, kinds in KINDS.items() if kind in kinds)
     own: dict[str, Any] = {
         "displayName": serializers.CharField(
-            source="display_name", max_length=80, required=False, allow_blank=True
+            source="display_name",
+            max_length=80,
+            required=False,
+            allow_blank=True,
+            error_messages=API_ERRORS,
         ),
         **{camel(field.name): _taken(field) for field in fields_of(kind)},
     }
@@ -114,7 +119,7 @@ def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
         own[camel(name)] = serializers.ChoiceField(KINDS[family], source=name)
     if family == "pipelines":
         own |= {
-            n: serializers.CharField(source=s, required=False, allow_null=True)
+            n: serializers.CharField(source=s, required=False, allow_null=True, allow_blank=True)
             for n, s in REFERENCES.items()
         }
     verb = "New" if creating else "Edited"
@@ -133,7 +138,11 @@ def _shown(field: ConnectionField) -> Any:
 
 def _taken(field: ConnectionField) -> Any:
     empty: dict[str, Any] = {"required": False, "allow_null": True, "write_only": field.secret}
-    text: dict[str, Any] = {"allow_blank": True, "trim_whitespace": False}
+    text: dict[str, Any] = {
+        "allow_blank": True,
+        "trim_whitespace": False,
+        "error_messages": API_ERRORS,
+    }
     if field.kind == "list":
         return _sourced(serializers.ListField, field, child=serializers.CharField(), **empty)
     if field.kind == "mapping":

@@ -1,0 +1,13 @@
+"""What is said about a field: the form, the API and the operations use the same words."""
+
+from django.utils.translation import gettext_lazy as _
+
+FILL_IN = _("Fill this in.")
+NO_CONNECTION = _("There is no such connection.")
+# Django's validators and the API's fields name the limit differently.
+FORM_ERRORS = {
+    "required": FILL_IN,
+    "max_length": _("At most %(limit_value)d characters."),
+    "invalid_choice": NO_CONNECTION,
+}
+API_ERRORS = {"max_length": _("At most {max_length} characters.")}
