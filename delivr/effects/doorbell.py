@@ -17,6 +17,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
+from delivr.crashpoints import crashpoint
+
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +37,7 @@ def answer(name: str, row_id: str) -> None:
 
 def ring(name: str, row_id: str) -> bool:
     """Ring now, without ever failing or waiting long. False if nobody could be reached."""
+    crashpoint("before_ring")
     if not settings.CELERY_BROKER_URL:
         return False
     try:

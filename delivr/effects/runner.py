@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.module_loading import import_string
 
+from delivr.crashpoints import crashpoint
 from delivr.effects import clock
 from delivr.effects.handlers import (
     CALL,
@@ -46,6 +47,7 @@ def run_effect(effect_id: str) -> None:
     """Do what the effect promises, if it is due and nobody else is at it. Safe to call twice."""
     effect = claim(effect_id)
     if effect is not None:
+        crashpoint("after_claim")
         with contextlib.suppress(Fenced):
             Attempt(effect, handler_for(effect.kind)).run()
 
@@ -114,7 +116,9 @@ class Attempt:
         if self._is_over():
             return
         self._write_ahead()
+        crashpoint("after_write_ahead")
         result = self.handler.send(self.effect)
+        crashpoint("after_send")
         note_success(**self._integration)
         self._finish(result)
 
@@ -172,6 +176,8 @@ class Attempt:
                 last_error_code="",
                 last_error_hint="",
             )
+            crashpoint("before_settle_commit")
+        crashpoint("after_finish")
 
     def _failed(self, error: ProviderError) -> None:
         note_failure(**self._integration, error=error)

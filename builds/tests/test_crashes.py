@@ -1,0 +1,109 @@
+"""A process killed at each step of an effect: another mends it, and Jenkins builds once."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from builds.models import Build
+from delivr.crashpoints import KILLED
+from delivr.effects.models import Effect, EffectState
+from delivr.tests.processes import empty_broker, process, until
+from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+LONG_AGO = timedelta(minutes=5)
+CELERY = ("-m", "celery", "-A", "delivr", "worker", "-P", "threads", "-c", "2", "-n", "crash@%h")
+SENT_NOTHING = ("after_claim", "after_write_ahead")
+SENT = ("after_send", "before_settle_commit", "after_finish")
+
+
+@pytest.fixture
+def wired(tenant: Any, sandbox: Any) -> Wired:
+    assert connection.vendor == "postgresql", "run with DATABASE_URL=postgres://…"
+    empty_broker()
+    return wired_to(tenant, sandbox)
+
+
+def killed(log: Path, point: str, *command: str, **extra: str) -> None:
+    """Run a process of ours until it dies at `point`."""
+    with process(log, sys.executable, *command, DELIVR_CRASHPOINT=point, **extra) as child:
+        until(lambda: child.poll() is not None, seconds=60, what=f"dead at {point}")
+    assert child.returncode == KILLED, log.read_text()
+
+
+def mender(log: Path) -> Any:
+    """A sweeper that works by itself, without a broker."""
+    return process(log, sys.executable, "manage.py", "sweep", CELERY_BROKER_URL="")
+
+
+def let_time_pass(effect: Effect) -> None:
+    """Leases ran out, and what was sent has had all the time to appear."""
+    past = timezone.now() - LONG_AGO
+    rows = Effect.objects.filter(pk=effect.pk)
+    rows.update(next_at=past, rung_at=None)
+    rows.exclude(lease_until=None).update(lease_until=past)
+    rows.exclude(dispatched_at=None).update(dispatched_at=past)
+
+
+def assert_mended(build: Build, sandbox: Any) -> None:
+    effect = trigger_of(build)
+    until(lambda: fresh(build).status == "RUNNING", seconds=60, what="the build runs")
+    assert fresh(effect).state == EffectState.DONE
+    assert len(sandbox.world.ledger.of("build.queued")) == 1
+    assert build.events.filter(applied=True, to_status="RUNNING").count() == 1
+
+
+@pytest.mark.parametrize("point", [*SENT_NOTHING, *SENT])
+def test_a_worker_killed_on_the_way_costs_nothing_and_doubles_nothing(
+    wired: Wired, sandbox: Any, tmp_path: Path, point: str
+) -> None:
+    build = wired.build("ios")
+    killed(tmp_path / "worker.log", point, *CELERY)
+    sent = len(sandbox.world.ledger.of("build.queued"))
+    assert sent == (1 if point in SENT else 0)
+    let_time_pass(trigger_of(build))
+    with mender(tmp_path / "mender.log"):
+        assert_mended(build, sandbox)
+
+
+def test_a_process_killed_before_it_rings_has_kept_its_promise(
+    wired: Wired, sandbox: Any, tmp_path: Path
+) -> None:
+    release = wired.release("ios")
+    empty_broker()
+    click = (
+        "from builds.operations import trigger_builds; from releases.models import Release; "
+        f"trigger_builds(release=Release.objects.get(pk={release.pk!r}), actor=None)"
+    )
+    killed(tmp_path / "click.log", "before_ring", "manage.py", "shell", "-c", click)
+    build = Build.objects.get()
+    assert fresh(trigger_of(build)).state == EffectState.PENDING
+    let_time_pass(trigger_of(build))
+    with mender(tmp_path / "mender.log"):
+        assert_mended(build, sandbox)
+
+
+def test_a_process_started_again_goes_on_where_one_crash_was_asked_for(
+    wired: Wired, sandbox: Any, tmp_path: Path
+) -> None:
+    build = wired.build("ios")
+    ticket = tmp_path / "once"
+    ticket.touch()
+    sweep = ("manage.py", "sweep")
+    once = {"DELIVR_CRASH_ONCE": str(ticket), "CELERY_BROKER_URL": ""}
+    let_time_pass(trigger_of(build))
+    killed(tmp_path / "first.log", "after_send", *sweep, **once)
+    assert not ticket.exists()
+    let_time_pass(trigger_of(build))
+    again = {"DELIVR_CRASHPOINT": "after_send", **once}
+    with process(tmp_path / "second.log", sys.executable, *sweep, **again) as second:
+        assert_mended(build, sandbox)
+        assert second.poll() is None
