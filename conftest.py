@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, override_settings
 from rest_framework.test import APIClient
 
 from delivr.tenants.models import Role, Tenant, User
@@ -35,10 +35,13 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _broker_for_services_alone(request: pytest.FixtureRequest, settings: Any) -> None:
+def _broker_for_services_alone(request: pytest.FixtureRequest) -> Iterator[None]:
     """What needs no broker runs as the embedded default does, on PostgreSQL too."""
-    if request.node.get_closest_marker("services") is None:
-        settings.CELERY_BROKER_URL = ""
+    if request.node.get_closest_marker("services") is not None:
+        yield
+        return
+    with override_settings(CELERY_BROKER_URL=""):
+        yield
 
 
 @pytest.fixture(scope="session")

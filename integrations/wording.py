@@ -1,5 +1,7 @@
 """What is said about a field: the form, the API and the operations use the same words."""
 
+from typing import Any
+
 from django.utils.translation import gettext_lazy as _
 
 FILL_IN = _("Fill this in.")
@@ -10,4 +12,4 @@ FORM_ERRORS = {
     "max_length": _("At most %(limit_value)d characters."),
     "invalid_choice": NO_CONNECTION,
 }
-API_ERRORS = {"max_length": _("At most {max_length} characters.")}
+API_ERRORS: dict[str, Any] = {"max_length": _("At most {max_length} characters.")}
