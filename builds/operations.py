@@ -109,12 +109,7 @@ def _new_build(
     build = Build(
         tenant=release.tenant, release_pipeline=pipeline, attempt=attempt, started_by=actor
     )
-    build.parameters = {
-        **pipeline.parameters,
-        "VERSION": release.version,
-        "BRANCH": release.branch,
-        "DELIVR_BUILD_ID": build.pk,
-    }
+    build.parameters = pipeline.parameters_for(build.pk)
     return build
 
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import Http404
-from drf_spectacular.utils import extend_schema
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from delivr.api import Shape, TenantView
 from delivr.effects.models import Effect
+from delivr.problems import invalid
 from releases.blockers import sick_integrations
 from releases.models import Release
-from releases.operations import create_release
-from releases.serializers import NewReleaseSerializer, ReleaseLine, ReleaseSerializer
+from releases.operations import ReleasePlan, create_release
+from releases.preview import preview
+from releases.serializers import (
+    NewReleaseSerializer,
+    PreviewSerializer,
+    ReleaseLine,
+    ReleaseSerializer,
+)
 
 
 def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
@@ -33,27 +43,49 @@ class ReleaseList(TenantView):
     def get(self, request: Request) -> Response:
         return self.page(Release.objects.for_tenant(self.tenant).with_pipelines(), ReleaseLine)
 
-    @extend_schema(request=NewReleaseSerializer, responses={201: ReleaseSerializer})
+    @extend_schema(
+        request=NewReleaseSerializer,
+        parameters=[OpenApiParameter("dryRun", bool, description="Only tell what would happen.")],
+        responses={201: ReleaseSerializer, 200: PreviewSerializer},
+    )
     def post(self, request: Request) -> Response:
+        if is_dry_run(request):
+            return self._preview()
         return self.once(self._create)
+
+    def _preview(self) -> Response:
+        shape = Shape(NewReleaseSerializer, self.request.data)
+        with shape.complaints():
+            found = preview(ReleasePlan(tenant=self.tenant, **_wanted(shape)))
+        return Response(PreviewSerializer(found).data)
 
     def _create(self) -> Response:
         shape = Shape(NewReleaseSerializer, self.request.data)
-        values = shape.values
         with shape.complaints():
-            release = create_release(
-                tenant=self.tenant,
-                actor=self.actor,
-                version=values.get("version", ""),
-                branch=values.get("branch") or "",
-                scm_id=values.get("scm", ""),
-                target_ids=values.get("targets", []),
-                pipeline_ids=values.get("pipelines", []),
-                communication_id=values.get("communication"),
-                ticket_id=values.get("ticket"),
-                known_errors=shape.errors,
-            )
+            release = create_release(tenant=self.tenant, actor=self.actor, **_wanted(shape))
         return Response(present_release(self.tenant.pk, release.pk), status=201)
+
+
+def is_dry_run(request: Request) -> bool:
+    """`?dryRun=true`. Raises Problem 400 for what is neither true nor false."""
+    word = request.query_params.get("dryRun", "false").lower()
+    if word not in ("true", "false"):
+        raise invalid({"dryRun": [_("Choose true or false.")]})
+    return word == "true"
+
+
+def _wanted(shape: Shape) -> dict[str, Any]:
+    values = shape.values
+    return {
+        "version": values.get("version", ""),
+        "branch": values.get("branch") or "",
+        "scm_id": values.get("scm", ""),
+        "target_ids": values.get("targets", []),
+        "pipeline_ids": values.get("pipelines", []),
+        "communication_id": values.get("communication"),
+        "ticket_id": values.get("ticket"),
+        "known_errors": shape.errors,
+    }
 
 
 class ReleaseDetail(TenantView):

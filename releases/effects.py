@@ -10,7 +10,7 @@ from delivr.effects.doorbell import ring_on_commit
 from delivr.effects.handlers import EffectHandler, Postpone
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Outcome, ProviderError
-from integrations.models import CommunicationIntegration, TicketIntegration
+from integrations.models import CommunicationIntegration, TargetIntegration, TicketIntegration
 from integrations.providers.base import Epic, PostedMessage, Ticket
 from integrations.providers.registry import provider_for
 from releases.models import Release, ReleaseTarget
@@ -139,14 +139,18 @@ class CreateEpic(EffectHandler):
         )
 
     def _epic(self, effect: Effect) -> Epic:
-        release = release_of(effect)
         target = self._target(effect).select_related("target").get().target
-        platform = target.platform.label
-        return Epic(
-            summary=f"Release {release.version}: {platform}",
-            description=(
-                f"{platform} release {release.version} of {target.app_identifier}, "
-                f"built from {release.branch}."
-            ),
-            labels=("delivr",),
-        )
+        return epic_for(release_of(effect), target)
+
+
+def epic_for(release: Release, target: TargetIntegration) -> Epic:
+    """What the epic of a release and one of its targets says."""
+    platform = target.platform.label
+    return Epic(
+        summary=f"Release {release.version}: {platform}",
+        description=(
+            f"{platform} release {release.version} of {target.app_identifier}, "
+            f"built from {release.branch}."
+        ),
+        labels=("delivr",),
+    )

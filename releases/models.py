@@ -180,6 +180,15 @@ class ReleasePipeline(TenantOwned):
     def __str__(self) -> str:
         return f"{self.release} {self.get_platform_display()}"
 
+    def parameters_for(self, build_id: str) -> dict[str, str]:
+        """What the CI server is sent for one build: the pipeline's own parameters, then ours."""
+        return {
+            **self.parameters,
+            "VERSION": self.release.version,
+            "BRANCH": self.release.branch,
+            "DELIVR_BUILD_ID": build_id,
+        }
+
     @property
     def is_moving(self) -> bool:
         return self.build_status in MOVING

@@ -102,6 +102,18 @@ class ReleasePlan:
 
     @transaction.atomic
     def create(self, actor: User | None) -> Release:
+        release = self.draft(actor)
+        release.save(force_insert=True)
+        ReleaseTarget.objects.bulk_create(
+            ReleaseTarget(tenant=self.tenant, release=release, target=t) for t in self.targets
+        )
+        ReleasePipeline.objects.bulk_create(self.draft_pipelines(release))
+        record(tenant=self.tenant, actor=actor, action="release.created", subject=release)
+        self._promise(release)
+        return release
+
+    def draft(self, actor: User | None = None) -> Release:
+        """The release, checked but not saved. Raises ValidationError."""
         self.check()
         release = Release(
             tenant=self.tenant,
@@ -113,11 +125,22 @@ class ReleasePlan:
             created_by=actor,
         )
         release.full_clean(exclude=["id", "created_by"])  # delivr itself may be who asks
-        release.save(force_insert=True)
-        self._add_parts(release)
-        record(tenant=self.tenant, actor=actor, action="release.created", subject=release)
-        self._promise(release)
         return release
+
+    def draft_pipelines(self, release: Release) -> list[ReleasePipeline]:
+        """Its pipelines with the job and the parameters of today, not saved."""
+        platform_of = {target.pk: target.platform for target in self.targets}
+        return [
+            ReleasePipeline(
+                tenant=self.tenant,
+                release=release,
+                pipeline=p,
+                platform=platform_of[p.target_id],
+                job_path=p.jenkins_job_path,
+                parameters=p.parameters,
+            )
+            for p in self.pipelines
+        ]
 
     def check(self) -> None:
         """Raises ValidationError with everything that stands in the way."""
@@ -188,23 +211,6 @@ class ReleasePlan:
 
     def _complain(self, field: str, words: str) -> None:
         self.errors.setdefault(field, []).append(words)
-
-    def _add_parts(self, release: Release) -> None:
-        platform_of = {target.pk: target.platform for target in self.targets}
-        ReleaseTarget.objects.bulk_create(
-            ReleaseTarget(tenant=self.tenant, release=release, target=t) for t in self.targets
-        )
-        ReleasePipeline.objects.bulk_create(
-            ReleasePipeline(
-                tenant=self.tenant,
-                release=release,
-                pipeline=p,
-                platform=platform_of[p.target_id],
-                job_path=p.jenkins_job_path,
-                parameters=p.parameters,
-            )
-            for p in self.pipelines
-        )
 
     def _promise(self, release: Release) -> None:
         if self.ticket is not None:

@@ -38,6 +38,35 @@ class NewReleaseSerializer(serializers.Serializer[Any]):
     )
 
 
+class JobPreview(serializers.Serializer[Any]):
+    pipelineId = serializers.CharField(source="pipeline_id")
+    platform = serializers.ChoiceField(Platform.choices)
+    jenkinsUrl = serializers.CharField(source="jenkins_url")
+    jobPath = serializers.CharField(source="job_path")
+    parameters = serializers.DictField(child=serializers.CharField())
+
+
+class MessagePreview(serializers.Serializer[Any]):
+    channel = serializers.CharField()
+    text = serializers.CharField()
+
+
+class EpicPreview(serializers.Serializer[Any]):
+    targetId = serializers.CharField(source="target_id")
+    summary = serializers.CharField(source="epic.summary")
+    description = serializers.CharField(source="epic.description")
+
+
+class PreviewSerializer(serializers.Serializer[Any]):
+    """What a release would set in motion: the answer to `?dryRun=true`."""
+
+    version = serializers.CharField()
+    branchRelease = serializers.CharField(source="branch")
+    jobs = JobPreview(many=True)
+    messages = MessagePreview(many=True)
+    epics = EpicPreview(many=True)
+
+
 class BuildSerializer(serializers.Serializer[Any]):
     """One attempt. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds."""
 

@@ -197,6 +197,64 @@ def test_a_repeated_request_makes_one_release(api: APIClient, wired: Wired) -> N
     assert Effect.objects.count() == 4
 
 
+# --- A dry run -----------------------------------------------------------------------------------
+
+
+def test_a_dry_run_tells_everything_and_touches_nothing(api: APIClient, wired: Wired) -> None:
+    type(wired.slack).objects.update(slack_channels=["C1", "C2"])
+    answer = api.post(f"{URL}?dryRun=true", body(wired), headers={"idempotency-key": "k"})
+    assert answer.status_code == 200, answer.json()
+    told = answer.json()
+    assert (told["version"], told["branchRelease"]) == ("1.5.0", "release/1.5.0")
+    assert [(j["platform"], j["jobPath"]) for j in told["jobs"]] == [
+        ("IOS", "/job/ios-prod"),
+        ("ANDROID", "/job/android-prod"),
+    ]
+    for job in told["jobs"]:
+        assert job["parameters"] == {
+            "VERSION": "1.5.0",
+            "BRANCH": "release/1.5.0",
+            "DELIVR_BUILD_ID": "bld_…",
+        }
+    assert [m["text"] for m in told["messages"] if m["channel"] == "C2"] == [
+        "📦 Release 1.5.0 created",
+        "🚀 iOS build #… started",
+        "🚀 Android build #… started",
+        "✅ iOS build #… complete",
+        "✅ Android build #… complete",
+        "🏁 Release 1.5.0: all builds complete, ready for submission",
+    ]
+    assert [e["summary"] for e in told["epics"]] == ["Release 1.5.0: iOS", "Release 1.5.0: Android"]
+    assert not Release.objects.exists()
+    assert not Effect.objects.exists()
+    made = api.post(URL, body(wired), headers={"idempotency-key": "k"})
+    assert made.status_code == 201
+
+
+def test_a_dry_run_without_slack_and_jira_tells_of_none(api: APIClient, wired: Wired) -> None:
+    told = api.post(f"{URL}?dryRun=true", body(wired, communicationId=None, ticketId=None)).json()
+    assert (told["messages"], told["epics"]) == ([], [])
+
+
+def test_a_dry_run_complains_as_the_real_one_does(api: APIClient, wired: Wired) -> None:
+    for wish in ({}, body(wired, version="-"), body(wired, targets=["x"], colour="red")):
+        dry = errors(api.post(f"{URL}?dryRun=true", wish))
+        assert dry == errors(api.post(URL, wish))
+
+
+@pytest.mark.parametrize("word", ["1", "yes", "", "tru"])
+def test_a_dry_run_that_is_misspelt_makes_no_release(
+    api: APIClient, wired: Wired, word: str
+) -> None:
+    assert set(errors(api.post(f"{URL}?dryRun={word}", body(wired)))) == {"dryRun"}
+    assert not Release.objects.exists()
+
+
+def test_a_viewer_may_not_even_try(tenant: Tenant, api_for: Any, wired: Wired) -> None:
+    answer = api_for(tenant, Role.VIEWER).post(f"{URL}?dryRun=true", body(wired))
+    assert answer.status_code == 403
+
+
 # --- Roles and strangers -------------------------------------------------------------------------
 
 

@@ -1,0 +1,62 @@
+"""What a release would set in motion, before it exists: nothing is written and nobody is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from releases.effects import epic_for
+from releases.models import Release, ReleasePipeline
+from releases.notices import Notice, render
+from releases.operations import ReleasePlan
+
+BUILD_ID = "bld_…"  # the build gets its id when it is triggered
+NUMBER = "…"  # and its number from the CI server
+
+
+def preview(plan: ReleasePlan) -> dict[str, Any]:
+    """The jobs with their parameters, the messages if all goes well, and the epics.
+
+    Raises ValidationError with everything that stands in the way, as `create_release` does.
+    """
+    release = plan.draft()
+    pipelines = plan.draft_pipelines(release)
+    return {
+        "version": release.version,
+        "branch": release.branch,
+        "jobs": [_job(pipeline) for pipeline in pipelines],
+        "messages": list(_messages(release, pipelines)),
+        "epics": [
+            {"target_id": target.pk, "epic": epic_for(release, target)}
+            for target in (plan.targets if release.ticket else [])
+        ],
+    }
+
+
+def _job(pipeline: ReleasePipeline) -> dict[str, Any]:
+    return {
+        "pipeline_id": pipeline.pipeline_id,
+        "platform": pipeline.platform,
+        "jenkins_url": pipeline.pipeline.jenkins_url,
+        "job_path": pipeline.job_path,
+        "parameters": pipeline.parameters_for(BUILD_ID),
+    }
+
+
+def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[dict[str, str]]:
+    if release.communication is None:
+        return
+    for notice, words in _notices(pipelines):
+        text = render(release, notice, words, thread="").text
+        for channel in release.communication.slack_channels:
+            yield {"channel": channel, "text": text}
+
+
+def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, dict[str, Any]]]:
+    """In the order in which they would be sent."""
+    builds = [{"platform": p.get_platform_display(), "number": NUMBER} for p in pipelines]
+    yield Notice.RELEASE_CREATED, {}
+    for notice in (Notice.BUILD_STARTED, Notice.BUILD_COMPLETE):
+        for words in builds:
+            yield notice, words
+    yield Notice.RELEASE_COMPLETE, {}
