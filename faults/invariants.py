@@ -1,0 +1,187 @@
+"""What must hold after every fault, whatever happened: read from the rows and from the sandbox."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+from django.db.models import F, Q
+
+from builds.models import Build, BuildEvent, Source, WebhookDelivery
+from builds.transitions import TABLE, Move
+from delivr.audit.models import AuditEvent
+from delivr.effects import clock
+from delivr.effects.handlers import handler_for
+from delivr.effects.models import Effect, EffectState
+from integrations.providers.base import BuildStatus
+from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
+from releases.operations import derive_status
+
+LEASE_GRACE = timedelta(seconds=10)
+ENDED = ("SUCCESS", "FAILURE", "UNSTABLE", "ABORTED")
+
+
+class Truth(Protocol):
+    """The providers' side: what they did, and how each build stands, by job and number."""
+
+    def ledger(self, kind: str) -> list[dict[str, Any]]: ...
+
+    def builds(self) -> Mapping[tuple[str, int], str]: ...
+
+
+def check(truth: Truth, *, settled: bool) -> list[str]:
+    """Every invariant that is broken, in words. `settled`: faults are off and all had its time,
+    so that nothing may be unfinished any more."""
+    broken = [
+        *_promises_are_complete(),
+        *_one_build_per_promise(truth),
+        *_messages_and_epics_once(truth),
+        *_release_follows_its_builds(),
+        *_nothing_crosses_tenants(),
+        *_attempts_are_bounded(),
+        *_events_follow_the_table(),
+        *_changes_are_audited(),
+        *_no_lease_is_forgotten(),
+    ]
+    if settled:
+        broken += [*_nothing_is_open(), *_status_is_the_truth(truth)]
+    return broken
+
+
+def _promises_are_complete() -> Iterator[str]:
+    """I1: a committed change has all its effects."""
+    promised = set(Effect.objects.values_list("dedupe_key", flat=True))
+    for build_id in Build.objects.values_list("pk", flat=True):
+        if f"build:{build_id}:trigger" not in promised:
+            yield f"I1 {build_id} has no promise of its trigger"
+    for release in Release.objects.select_related("communication"):
+        channels = release.communication.slack_channels if release.communication else []
+        wanted = {f"release:{release.pk}:message:{channel}:created" for channel in channels}
+        if not wanted <= promised:
+            yield f"I1 {release.pk} has not all its messages"
+    for target in ReleaseTarget.objects.filter(release__ticket__isnull=False):
+        if f"release:{target.release_id}:epic:{target.target_id}" not in promised:
+            yield f"I1 {target.release_id} has not all its epics"
+
+
+def _one_build_per_promise(truth: Truth) -> Iterator[str]:
+    """I2: at most one build at the provider per build of ours; exactly one where it is done."""
+    sent = sent_builds(truth)
+    for build_id, count in sent.items():
+        if count > 1:
+            yield f"I2 {build_id} was built {count} times"
+    done = Effect.objects.filter(kind="build.trigger", state=EffectState.DONE)
+    for build_id in done.values_list("build_id", flat=True):
+        if sent[build_id] != 1:
+            yield f"I2 {build_id} is done and was built {sent[build_id]} times"
+
+
+def sent_builds(truth: Truth) -> Counter[str]:
+    """How often the provider was made to build each of our builds."""
+    entries = truth.ledger("build.queued")
+    return Counter(entry["parameters"].get("DELIVR_BUILD_ID", "") for entry in entries)
+
+
+def _nothing_is_open() -> Iterator[str]:
+    """I3."""
+    for effect in Effect.objects.open():
+        yield f"I3 {effect} is still {effect.state}"
+    for delivery in WebhookDelivery.objects.waiting():
+        yield f"I3 {delivery} is still {delivery.state}"
+
+
+def _no_lease_is_forgotten() -> Iterator[str]:
+    """I4."""
+    late = Effect.objects.filter(
+        state=EffectState.LEASED, lease_until__lt=clock.now() - LEASE_GRACE
+    )
+    for effect in late:
+        yield f"I4 the lease of {effect} ran out at {effect.lease_until}"
+
+
+def _status_is_the_truth(truth: Truth) -> Iterator[str]:
+    """I5: what we say of a build is what the provider says."""
+    known = truth.builds()
+    for build in Build.objects.select_related("release_pipeline").exclude(number=None):
+        job = build.release_pipeline.job_path.removeprefix("/job/").replace("/job/", "/")
+        there = known.get((job, build.number)) or BuildStatus.RUNNING
+        if build.status in (*ENDED, BuildStatus.RUNNING) and build.status != there:
+            yield f"I5 {build.pk} is {build.status} here and {there} there"
+    for build in Build.objects.filter(status__in=(BuildStatus.QUEUED, BuildStatus.TRIGGERING)):
+        yield f"I5 {build.pk} never got past {build.status}"
+
+
+def _release_follows_its_builds() -> Iterator[str]:
+    """I6: a release's status follows from its builds, and a pipeline shows its newest build."""
+    for release in Release.objects.exclude(status=ReleaseStatus.CANCELLED):
+        pipelines = release.pipelines.order_by("id")
+        should = derive_status(list(pipelines.values_list("build_status", flat=True)))
+        if release.status != should:
+            yield f"I6 {release.pk} is {release.status}, its builds make it {should}"
+    for pipeline in ReleasePipeline.objects.prefetch_related("builds"):
+        newest = max(pipeline.builds.all(), key=lambda build: build.attempt, default=None)
+        if newest and (pipeline.build_status, pipeline.build_number) != (
+            newest.status,
+            newest.number,
+        ):
+            yield f"I6 {pipeline.pk} does not show its newest build {newest.pk}"
+
+
+REFERENCES: Sequence[tuple[Any, tuple[str, ...]]] = (
+    (Release, ("scm", "communication", "ticket")),
+    (ReleaseTarget, ("release", "target")),
+    (ReleasePipeline, ("release", "pipeline")),
+    (Build, ("release_pipeline",)),
+    (BuildEvent, ("build", "delivery")),
+    (WebhookDelivery, ("pipeline", "build")),
+)
+
+
+def _nothing_crosses_tenants() -> Iterator[str]:
+    """I7."""
+    for model, names in REFERENCES:
+        for name in names:
+            strangers = ~Q(**{f"{name}__tenant": F("tenant")}) & Q(**{f"{name}__isnull": False})
+            for row in model.objects.filter(strangers):
+                yield f"I7 {model.__name__} {row.pk} refers to another tenant's {name}"
+    for effect in Effect.objects.exclude(build_id=""):
+        if not Build.objects.filter(pk=effect.build_id, tenant_id=effect.tenant_id).exists():
+            yield f"I7 {effect} is of another tenant's build"
+
+
+def _attempts_are_bounded() -> Iterator[str]:
+    """I8: twice the attempts to send, as some only look."""
+    for effect in Effect.objects.filter(attempts__gt=8):
+        if effect.attempts > 2 * handler_for(effect.kind).max_attempts + 1:
+            yield f"I8 {effect} was tried {effect.attempts} times"
+
+
+def _events_follow_the_table() -> Iterator[str]:
+    """I9: whatever moved a build is a move that the table allows."""
+    heard = BuildEvent.objects.filter(applied=True, source__in=(Source.POLL, Source.WEBHOOK))
+    moves = heard.values_list("from_status", "to_status").distinct()
+    for before, after in moves:
+        step = TABLE.get((BuildStatus(before), BuildStatus(after)), Move.IGNORE)
+        if step not in (Move.GO, Move.FILL, Move.ASK):
+            yield f"I9 a build went from {before} to {after}"
+
+
+def _messages_and_epics_once(truth: Truth) -> Iterator[str]:
+    """I10: at most one message and one epic per promise."""
+    posts = (e["metadata"] or {} for e in truth.ledger("message.posted"))
+    ids = Counter(post.get("event_payload", {}).get("id") for post in posts)
+    epics = Counter(label for e in truth.ledger("issue.created") for label in e["labels"])
+    for name, count in [*ids.items(), *epics.items()]:
+        if name and name != "delivr" and count > 1:
+            yield f"I10 {name} was sent {count} times"
+
+
+def _changes_are_audited() -> Iterator[str]:
+    """I11: one audit row per trigger."""
+    rows = AuditEvent.objects.filter(action="build.triggered")
+    counts = Counter(rows.values_list("subject_id", flat=True))
+    for build_id in Build.objects.values_list("pk", flat=True):
+        if counts[build_id] > 1:
+            yield f"I11 the trigger of {build_id} was written down {counts[build_id]} times"

@@ -1,0 +1,118 @@
+"""F1 and F2: processes killed on the way, at chosen places and at random."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from delivr.effects.models import Effect, EffectState
+from faults.clients import Client, percentile
+from faults.outcome import SETTLE, Options, Outcome, judge
+from faults.stack import ROOT, Stack, until
+from faults.world import begin, click, ends_by_itself, open_work, workspaces
+
+SENDING = {"provider": "*", "method": "POST"}
+
+
+def crash_points(stack: Stack, options: Options) -> Outcome:
+    """F1: killed at each step of an effect."""
+    test = [sys.executable, "-m", "pytest", "-q", "builds/tests/test_crashes.py"]
+    env = {**stack.env, "DJANGO_SETTINGS_MODULE": "delivr.settings_test"}
+    done = subprocess.run(test, cwd=ROOT, env=env, capture_output=True, text=True)
+    last = done.stdout.strip().splitlines()[-1:]
+    return Outcome({"pytest": "".join(last)}, [] if done.returncode == 0 else [done.stdout[-2000:]])
+
+
+def random_kills(stack: Stack, options: Options) -> Outcome:
+    """F2: lossy providers, and somebody who kills workers and sweeper all the time."""
+    begin(stack)
+    ends_by_itself(stack, 4.0)
+    spaces = workspaces(stack, 8)
+    releases = [
+        (space, space.wired.release(slack=n % 8 == 0, jira=n % 8 == 0))
+        for n, space in zip(range(options.triggers // 2), itertools.cycle(spaces), strict=False)
+    ]
+    client, start = Client(stack.web_port), time.monotonic()
+    with _lossy(stack), _killer(stack, options.seed) as kills:
+        pause = 0.15  # seconds between two clicks, so that the kills fall into the work
+        for space, release in releases:
+            click(client, space, release)
+            time.sleep(pause)
+        until(lambda: _triggers_left() < options.triggers // 10, seconds=SETTLE, what="most done")
+    stopped = time.monotonic()
+    until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
+    outcome = judge(stack, client)
+    outcome.figures |= {
+        "triggers": options.triggers,
+        "kills": dict(kills),
+        "under faults s": round(stopped - start, 1),
+        "settled after s": round(time.monotonic() - stopped, 1),
+        **_recoveries(),
+    }
+    return outcome
+
+
+@contextmanager
+def _lossy(stack: Stack) -> Iterator[None]:
+    """Of what is sent 10 % fails with 500, 10 % is done and the answer lost, 5 % is done and the
+    answer never comes; of what is read 5 % fails."""
+    add = stack.sandbox.fault
+    add("status", status=500, probability=0.10, **SENDING)
+    add("drop_after", probability=0.10 / 0.90, **SENDING)
+    add("timeout_after", seconds=30, probability=0.05 / 0.80, **SENDING)
+    add("status", status=500, probability=0.05, provider="*", method="GET")
+    try:
+        yield
+    finally:
+        stack.sandbox.no_faults()
+
+
+@contextmanager
+def _killer(stack: Stack, seed: int) -> Iterator[dict[str, int]]:
+    """Every 3 to 6 seconds SIGKILL for a worker or the sweeper, which is then started again."""
+    chance, ending = random.Random(seed), threading.Event()
+    kills = {"worker1": 0, "worker2": 0, "sweeper": 0}
+
+    def kill() -> None:
+        while not ending.wait(chance.uniform(3, 6)):
+            name = chance.choice(list(kills))
+            kills[name] += 1
+            stack[name].kill()
+            stack[name].start()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield kills
+    finally:
+        ending.set()
+        thread.join()
+
+
+def _triggers_left() -> int:
+    return Effect.objects.open().filter(kind="build.trigger").count()
+
+
+def _recoveries() -> dict[str, Any]:
+    """Seconds from promise to done; apart for triggers that needed more than one claim."""
+    done = Effect.objects.filter(kind="build.trigger", state=EffectState.DONE)
+    spent = {e.pk: (e.done_at - e.created_at).total_seconds() for e in done}
+    again = [spent[e.pk] for e in done if e.lease_token > 1]
+    return {
+        "promise to done s": _spread(spent.values()),
+        "taken up again": len(again),
+        "of these s": _spread(again),
+    }
+
+
+def _spread(values: Any) -> str:
+    found = list(values)
+    shares = (percentile(found, share) for share in (0.5, 0.95, 1.0))
+    return "p50 {:.1f} · p95 {:.1f} · max {:.1f}".format(*shares)

@@ -1,0 +1,77 @@
+"""F3: the broker is frozen, dies, forgets everything, and people notice nothing."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from typing import Any
+
+from faults.clients import Client, at_once, percentile
+from faults.outcome import SETTLE, Options, Outcome, judge
+from faults.stack import Stack, until
+from faults.world import Workspace, begin, ends_by_itself, open_work, workspaces
+
+
+def broken_broker(stack: Stack, options: Options) -> Outcome:
+    """F3: Redis frozen, killed with nothing kept, flushed, while people go on working."""
+    begin(stack)
+    ends_by_itself(stack, 4.0)
+    outcome = Outcome()
+    everyone = Client(stack.web_port)
+    redis = stack["redis"]
+    spaces = workspaces(stack, 4)
+
+    def phase(name: str, seconds: float) -> None:
+        client = Client(stack.web_port)
+        _work(client, spaces, seconds)
+        p99 = percentile((a.seconds for a in client.answers), 0.99)
+        outcome.figures[name] = f"{len(client.answers)} requests, p99 {p99:.2f} s"
+        outcome.want(p99 < 2.0, f"{name}: p99 {p99:.2f} s")
+        everyone.answers += client.answers
+
+    phase("healthy", 8)
+    redis.signal(signal.SIGSTOP)
+    phase("frozen", options.seconds)
+    redis.signal(signal.SIGCONT)
+    redis.kill()
+    phase("killed", options.seconds)
+    redis.start()
+    phase("back", 5)
+    subprocess.run(
+        ["redis-cli", "-p", str(stack.redis_port), "flushall"], check=True, capture_output=True
+    )
+    phase("flushed", 5)
+    start = time.monotonic()
+    until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
+    judged = judge(stack, everyone)
+    outcome.figures |= {"settled after s": round(time.monotonic() - start, 1), **judged.figures}
+    outcome.broken += judged.broken
+    return outcome
+
+
+def _work(client: Client, spaces: list[Workspace], seconds: float) -> None:
+    """Each workspace makes releases, clicks and looks, about five requests a second."""
+    deadline = time.monotonic() + seconds
+
+    def person(space: Workspace) -> None:
+        while time.monotonic() < deadline:
+            space.wired.versions += 1
+            made = client.api(space.token, "POST", "releases", _new_release(space))
+            if made.status == 201:
+                path = f"releases/{made.body['id']}"
+                client.api(space.token, "POST", f"{path}/builds", {})
+                client.api(space.token, "GET", path)
+            time.sleep(0.6)
+
+    at_once(person, spaces, threads=len(spaces))
+
+
+def _new_release(space: Workspace) -> dict[str, Any]:
+    wired = space.wired
+    return {
+        "version": f"2.0.{wired.versions}",
+        "scmIntegrationId": wired.scm.pk,
+        "targets": [wired.targets["ios"].pk],
+        "pipelines": [wired.pipelines["ios"].pk],
+    }

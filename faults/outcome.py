@@ -1,0 +1,53 @@
+"""What a scenario is given, what it finds, and how it is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from builds.models import Build
+from delivr.effects.models import Effect, EffectState
+from faults import invariants
+from faults.clients import Client
+from faults.stack import Stack
+
+SETTLE = 420.0  # seconds for everything to come to rest once the faults stop
+
+
+@dataclass
+class Outcome:
+    """What a scenario found: figures to print, and complaints; none means that it passed."""
+
+    figures: dict[str, Any] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+
+    def want(self, is_so: object, words: str) -> None:
+        if not is_so:
+            self.broken.append(words)
+
+
+@dataclass(frozen=True)
+class Options:
+    triggers: int = 400
+    seconds: float = 30.0  # of each outage
+    seed: int = 1
+
+
+def judge(stack: Stack, client: Client) -> Outcome:
+    """Lost and doubled triggers, failed requests, broken invariants."""
+    sent = invariants.sent_builds(stack.sandbox)
+    builds = list(Build.objects.values_list("pk", flat=True))
+    dead = set(Effect.objects.filter(state=EffectState.DEAD).values_list("build_id", flat=True))
+    figures = {
+        "builds": len(builds),
+        "lost": sum(not sent[pk] and pk not in dead for pk in builds),
+        "doubled": sum(sent[pk] > 1 for pk in builds),
+        "shown to a person": len(dead),
+        "failed requests": len(client.failures()),
+        "messages": len(stack.sandbox.ledger("message.posted")),
+        "epics": len(stack.sandbox.ledger("issue.created")),
+    }
+    outcome = Outcome(figures, invariants.check(stack.sandbox, settled=True))
+    for name in ("lost", "doubled", "failed requests"):
+        outcome.want(not figures[name], f"{name}: {figures[name]}")
+    return outcome

@@ -1,0 +1,100 @@
+"""`make faults`: start everything, do harm, judge what came of it.
+
+python faults/run.py                          all scenarios
+python faults/run.py --only F2 --triggers 60  one, shorter
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from faults.stack import Stack
+
+SCENARIOS = {
+    "F1": "faults.killing.crash_points",
+    "F2": "faults.killing.random_kills",
+    "F3": "faults.outages.broken_broker",
+    "F6": "faults.crowds.shuffled_webhooks",
+    "F8": "faults.crowds.many_clicks",
+    "F9": "faults.crowds.last_pairs",
+    "F13": "faults.neighbours.one_hangs",
+}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
+    parser.add_argument("--triggers", type=int, default=400)
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each outage")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, default=Path(".data/faults.json"))
+    parser.add_argument("--keep-logs", type=Path, help="a folder for the processes' logs")
+    return parser.parse_args()
+
+
+def main() -> int:
+    chosen = arguments()
+    with Stack() as stack:
+        os.environ.update(stack.env)
+        setup()
+        found = {name: run(name, stack, chosen) for name in chosen.only}
+        if chosen.keep_logs:
+            stack.copy_logs(chosen.keep_logs)
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    report = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "scenarios": found}
+    chosen.json.write_text(json.dumps(report, indent=2))
+    print(f"\nWritten to {chosen.json}.")
+    return int(any(result["broken"] for result in found.values()))
+
+
+def setup() -> None:
+    """Django, once the environment says where the database is."""
+    import logging
+
+    import django
+
+    django.setup()
+    logging.getLogger().setLevel(logging.ERROR)
+
+
+def run(name: str, stack: Stack, chosen: argparse.Namespace) -> dict[str, Any]:
+    from django.utils.module_loading import import_string
+
+    from faults.outcome import Options, Outcome
+
+    scenario: Callable[[Stack, Options], Outcome] = import_string(SCENARIOS[name])
+    title = (scenario.__doc__ or name).strip()
+    print(f"\n{title}", flush=True)
+    start = time.monotonic()
+    try:
+        outcome = scenario(stack, Options(chosen.triggers, chosen.seconds, chosen.seed))
+    except Exception as error:
+        traceback.print_exc()
+        outcome = Outcome(broken=[f"{type(error).__name__}: {error}"])
+    stack.sandbox.no_faults()
+    result = {"figures": outcome.figures, "broken": outcome.broken[:50]}
+    show(outcome.figures, outcome.broken, time.monotonic() - start)
+    return {**result, "seconds": round(time.monotonic() - start, 1)}
+
+
+def show(figures: dict[str, Any], broken: list[str], seconds: float) -> None:
+    for label, value in figures.items():
+        print(f"    {label:<22} {value}")
+    for words in broken[:20]:
+        print(f"    BROKEN  {words}")
+    print(f"  {'FAILED' if broken else 'passed'} in {seconds:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,242 @@
+"""The whole product as processes that may be stopped, frozen and killed: a PostgreSQL cluster and
+a Redis of its own, the sandbox, gunicorn, two Celery workers, a sweeper.
+
+Needs `redis-server` and PostgreSQL's programs (PG_BIN). Knows nothing of Django.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from delivr.tests.product import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+PG_BIN = Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
+PYTHON = sys.executable
+AUTO_FINISH = 4.0  # seconds that a build takes in the sandbox
+
+
+def until(arrived: Callable[[], Any], *, seconds: float, what: str, pause: float = 0.2) -> Any:
+    """Ask until the answer is true. Raises TimeoutError with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := arrived():
+            return answer
+        time.sleep(pause)
+    raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+
+
+class Process:
+    """One child process that can be killed and started again."""
+
+    def __init__(self, name: str, command: list[str], env: dict[str, str], logs: Path) -> None:
+        self.name, self.command, self.env = name, command, env
+        self.log = logs / f"{name}.log"
+        self.child: subprocess.Popen[bytes] | None = None
+        self.kills = 0
+
+    def start(self) -> None:
+        with self.log.open("ab") as out:
+            self.child = subprocess.Popen(
+                self.command,
+                cwd=ROOT,
+                env=self.env,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL, for the process and its children at once: nobody cleans up."""
+        self.kills += 1
+        self.signal(signal.SIGKILL)
+        if self.child is not None:
+            self.child.wait()
+
+    def signal(self, number: int) -> None:
+        if self.child is not None and self.child.poll() is None:
+            os.killpg(self.child.pid, number)
+
+    def stop(self) -> None:
+        """TERM, then KILL after 15 s."""
+        if self.child is None:
+            return
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        try:
+            self.child.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            self.child.wait()
+
+
+class Postgres:
+    """A cluster of our own. `initdb` refuses root, so root becomes the user postgres for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder / "pg", free_port()
+        self.url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
+        is_root = os.geteuid() == 0
+        self._as_user = (
+            ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if is_root else []
+        )
+        self.folder.mkdir(mode=0o700)
+        if is_root:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self._run("initdb", "-D", str(self.folder), "-U", "postgres", "-A", "trust", "-E", "UTF8")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [*self._as_user, str(PG_BIN / program), *arguments],
+            check=True,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _control(self, *arguments: str) -> None:
+        self._run(
+            "pg_ctl", "-D", str(self.folder), "-w", "-l", str(self.folder / "log"), *arguments
+        )
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
+        self._control("-o", options, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """`immediate` is what a power cut is."""
+        self._control("-m", mode, "stop")
+
+
+class Sandbox:
+    """The providers' stand-ins, over their control API."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}/sandbox/api/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def ledger(self, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask("GET", f"ledger?kind={kind}")["ledger"]
+        return found
+
+    def fault(self, kind: str, **settings: Any) -> None:
+        self.ask("POST", "faults", {"kind": kind, **settings})
+
+    def no_faults(self) -> None:
+        self.ask("DELETE", "faults")
+
+    def builds(self) -> dict[tuple[str, int], str]:
+        """How each build ended, by job and number; "" while it runs."""
+        jobs = self.ask("GET", "jenkins/jobs")["jobs"]
+        return {(j["name"], b["number"]): b["result"] or "" for j in jobs for b in j["builds"]}
+
+    def is_up(self) -> bool:
+        try:
+            return bool(self.ask("GET", "clock"))
+        except OSError:
+            return False
+
+
+class Stack:
+    """All processes, started by `with`; what they leave behind is removed at the end."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="delivr-faults-"))
+        self.folder.chmod(0o755)  # the user postgres passes through
+        self.postgres = Postgres(self.folder)
+        self.web_port, sandbox_port, self.redis_port = free_port(), free_port(), free_port()
+        self.sandbox = Sandbox(sandbox_port)
+        self.env = self._environment()
+        self.processes = {p.name: p for p in self._plan(sandbox_port)}
+
+    def _environment(self) -> dict[str, str]:
+        url = self.sandbox.url
+        return {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "delivr.settings",
+            "DATABASE_URL": self.postgres.url,
+            "CELERY_BROKER_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "SECRET_KEY": "only-for-faults-0123456789-0123456789-0123456789-0123456789",
+            "FERNET_KEYS": "only-for-faults-0123456789",
+            "DELIVR_DATA_DIR": str(self.folder / "data"),
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "OUTBOUND_ALLOW": "127.0.0.1",
+            "PORT": str(self.web_port),
+            "WEB_CONCURRENCY": "2",
+            "GITHUB_API_URL": f"{url}/github",
+            "SLACK_API_URL": f"{url}/slack/api/",
+            "APP_STORE_CONNECT_URL": f"{url}/appstore",
+            "GOOGLE_PLAY_URL": f"{url}/play",
+            "GOOGLE_TOKEN_URL": f"{url}/google/token",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _plan(self, sandbox_port: int) -> list[Process]:
+        celery = [PYTHON, "-m", "celery", "-A", "delivr", "worker", "-P", "threads", "-c", "8"]
+        redis = ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1"]
+        commands = {
+            "redis": [*redis, "--save", "", "--appendonly", "no", "--dir", str(self.folder)],
+            "sandbox": [
+                *(PYTHON, "manage.py", "sandbox", "--port", str(sandbox_port)),
+                *("--state-dir", str(self.folder / "sandbox"), "--auto-finish", str(AUTO_FINISH)),
+            ],
+            "web": [PYTHON, "-m", "gunicorn", "-c", "gunicorn.conf.py"],
+            "worker1": [*celery, "-n", "worker1@%h"],
+            "worker2": [*celery, "-n", "worker2@%h"],
+            "sweeper": [PYTHON, "manage.py", "sweep"],
+        }
+        return [Process(name, argv, self.env, self.folder) for name, argv in commands.items()]
+
+    def __getitem__(self, name: str) -> Process:
+        return self.processes[name]
+
+    def __enter__(self) -> Stack:
+        self.postgres.start()
+        migrate = [PYTHON, "manage.py", "migrate", "--verbosity", "0"]
+        subprocess.run(migrate, check=True, cwd=ROOT, env=self.env)
+        for process in self.processes.values():
+            process.start()
+        until(self.sandbox.is_up, seconds=30, what="the sandbox answers")
+        until(self.is_ready, seconds=60, what="delivr is ready")
+        for job in ("ios-prod", "android-prod"):
+            self.sandbox.ask("PATCH", f"jenkins/jobs/{job}", {"executors": 10_000})
+        return self
+
+    def is_ready(self) -> bool:
+        try:
+            url = f"http://127.0.0.1:{self.web_port}/readyz"
+            with urllib.request.urlopen(url, timeout=2) as answer:  # loopback
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def copy_logs(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for process in self.processes.values():
+            shutil.copy(process.log, folder)
+
+    def __exit__(self, *_: object) -> None:
+        for process in reversed(self.processes.values()):
+            process.stop()
+        self.postgres.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
