@@ -6,7 +6,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test lint types format bench outdated clean
+.PHONY: help install install-dev run test lint types format bench faults outdated clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ format: install-dev ## Mend what `make lint` can mend by itself
 
 bench: install-dev ## Measure the webhook endpoint (bench/README.md)
 	@exec $(PY) bench/webhook.py
+
+faults: install-dev ## Kill, freeze and flood the whole product, and judge it (docs/reliability.md)
+	@exec $(PY) faults/run.py $(ARGS)
 
 outdated: install-dev ## List newer releases of what is pinned
 	$(PY) -m pip list --outdated

@@ -1,6 +1,6 @@
 """Any order of clicks, crashes, lost answers, webhooks, polls and cancels ends in the truth.
 
-STATE_MACHINE_EXAMPLES=500 looks longer than the suite has time for.
+STATE_MACHINE_EXAMPLES=500 looks longer than the suite has time for, and shrinks what it finds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import F
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
@@ -39,6 +39,8 @@ from sandbox.server import SandboxServer
 pytestmark = pytest.mark.django_db
 
 EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "12"))
+LONG = [Phase.generate, Phase.shrink]
+PHASES = LONG if "STATE_MACHINE_EXAMPLES" in os.environ else [Phase.generate]
 POINTS = (
     "after_claim",
     "after_write_ahead",
@@ -260,6 +262,7 @@ def run_machine() -> Callable[[type[Core]], None]:
                 deadline=None,
                 derandomize=True,
                 database=None,
+                phases=PHASES,
                 suppress_health_check=list(HealthCheck),
             ),
         )
