@@ -3,6 +3,8 @@ from django.urls import include, path, re_path
 
 from delivr import gallery, views
 
+handler500 = "delivr.outage.server_error"
+
 urlpatterns = [
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
