@@ -14,5 +14,6 @@ bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if _embedded else 2))
 threads = int(os.environ.get("WEB_THREADS") or (8 if _embedded else 4))
+control_socket_disable = True  # it would lie in the home directory, shared by all instances
 graceful_timeout = 25  # seconds; a verification asks a provider for up to 20
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 # the heartbeat

@@ -156,7 +156,7 @@ class WebhookDelivery(TenantOwned):
 
 class Source(models.TextChoices):
     TRIGGER = "TRIGGER", _("Trigger")
-    POLL = "POLL", _("Jenkins asked")
+    POLL = "POLL", _("Found by asking Jenkins")
     WEBHOOK = "WEBHOOK", _("Webhook")
     PERSON = "PERSON", _("Person")
 

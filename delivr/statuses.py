@@ -47,7 +47,7 @@ LOOKS: dict[str, Look] = {
     # Effects
     "LEASED": Look(_("In progress"), *MOVING),
     "DONE": Look(_("Done"), *DONE),
-    "DEAD": Look(_("Gave up"), *BAD),
+    "DEAD": Look(_("Failed"), *BAD),
     # Deliveries
     "NEW": Look(_("New"), *WAITING),
     "APPLIED": Look(_("Applied"), *DONE),

@@ -50,7 +50,7 @@ def release_list(request: TenantRequest) -> HttpResponse:
     if not counts and not words and needs_setup(request.tenant):
         return redirect("setup")
     tab = request.GET.get("tab", "")
-    tab = tab if tab in TABS else "active"
+    tab = tab if tab in TABS else _first_tab_with_rows(counts)
     rows = releases.filter(status__in=TABS[tab]).with_pipelines()
     context = {
         "page": paged(request, rows),
@@ -60,6 +60,12 @@ def release_list(request: TenantRequest) -> HttpResponse:
         "found": sum(counts.values()),
     }
     return render(request, "releases/list.html", context)
+
+
+def _first_tab_with_rows(counts: dict[str, int]) -> str:
+    """Nobody is greeted by an empty tab while another one holds what they look for."""
+    full = [name for name, statuses in TABS.items() if any(counts.get(s) for s in statuses)]
+    return next(iter(full), "active")
 
 
 def needs_setup(tenant: Tenant) -> bool:

@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('at', models.DateTimeField(auto_now_add=True)),
-                ('source', models.CharField(choices=[('TRIGGER', 'Trigger'), ('POLL', 'Jenkins asked'), ('WEBHOOK', 'Webhook'), ('PERSON', 'Person')], max_length=10)),
+                ('source', models.CharField(choices=[('TRIGGER', 'Trigger'), ('POLL', 'Found by asking Jenkins'), ('WEBHOOK', 'Webhook'), ('PERSON', 'Person')], max_length=10)),
                 ('from_status', models.CharField(choices=[('PENDING', 'PENDING'), ('TRIGGERING', 'TRIGGERING'), ('QUEUED', 'QUEUED'), ('RUNNING', 'RUNNING'), ('SUCCESS', 'SUCCESS'), ('FAILURE', 'FAILURE'), ('UNSTABLE', 'UNSTABLE'), ('ABORTED', 'ABORTED'), ('TRIGGER_FAILED', 'TRIGGER_FAILED'), ('LOST', 'LOST'), ('CANCELLED', 'CANCELLED')], max_length=20)),
                 ('to_status', models.CharField(choices=[('PENDING', 'PENDING'), ('TRIGGERING', 'TRIGGERING'), ('QUEUED', 'QUEUED'), ('RUNNING', 'RUNNING'), ('SUCCESS', 'SUCCESS'), ('FAILURE', 'FAILURE'), ('UNSTABLE', 'UNSTABLE'), ('ABORTED', 'ABORTED'), ('TRIGGER_FAILED', 'TRIGGER_FAILED'), ('LOST', 'LOST'), ('CANCELLED', 'CANCELLED')], max_length=20)),
                 ('applied', models.BooleanField()),

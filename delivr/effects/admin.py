@@ -26,7 +26,7 @@ class EffectAdmin(ReadOnlyAdmin):
         actor: Any = request.user
         self.operate(request, rows, lambda effect: retry_effect(effect=effect, actor=actor))
 
-    @admin.action(description=_("Give up for good"), permissions=["operate"])
+    @admin.action(description=_("Do not send"), permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Effect]) -> None:
         actor: Any = request.user
         self.operate(request, rows, lambda effect: cancel_effect(effect=effect, actor=actor))

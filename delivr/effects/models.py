@@ -17,7 +17,7 @@ class EffectState(models.TextChoices):
     PENDING = "PENDING", _("Waiting")
     LEASED = "LEASED", _("Being sent")
     DONE = "DONE", _("Done")
-    DEAD = "DEAD", _("Gave up")
+    DEAD = "DEAD", _("Failed")
     CANCELLED = "CANCELLED", _("Cancelled")
 
 

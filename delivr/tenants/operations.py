@@ -29,6 +29,22 @@ def create_tenant(*, name: str, owner: User) -> Tenant:
 
 
 @transaction.atomic
+def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> Membership:
+    """Let a user into a workspace. Raises ValidationError for a member, or an unknown role."""
+    errors: dict[str, list[str]] = {}
+    if role not in Role.values:
+        errors["role"] = [_("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)}]
+    if Membership.objects.for_tenant(tenant).filter(user=user).exists():
+        errors["email"] = [_("This user is a member already.")]
+    if errors:
+        raise ValidationError(errors)
+    membership = Membership.objects.create(tenant=tenant, user=user, role=role)
+    changes = {"role": [None, role]}
+    record(tenant=tenant, actor=actor, action="member.added", subject=membership, changes=changes)
+    return membership
+
+
+@transaction.atomic
 def create_token(
     *, tenant: Tenant, user: User, role: str, name: str = "", days: int | None = None
 ) -> tuple[ApiToken, str]:

@@ -1,9 +1,15 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from builds import demo
+
+NO_SANDBOX = (
+    "The sandbox's address is not known: set SANDBOX_URL and the providers' addresses as in "
+    "docs/operations.md, while `make run` runs."
+)
 
 
 class Command(BaseCommand):
@@ -28,6 +34,8 @@ class Command(BaseCommand):
         if tenant is not None:
             answer["logins"] = demo.logins()
         if tenant is not None and options["connected"]:
+            if not settings.SANDBOX_URL:
+                raise CommandError(NO_SANDBOX)
             connections = demo.ensure_connected(tenant)
             answer["connections"] = {c.pk: c.verification_status for c in connections}
             answer["releaseId"] = demo.ensure_release(tenant).pk

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('dedupe_key', models.CharField(max_length=200)),
                 ('payload', models.JSONField(blank=True, default=dict)),
                 ('schema', models.PositiveSmallIntegerField(default=1)),
-                ('state', models.CharField(choices=[('PENDING', 'Waiting'), ('LEASED', 'Being sent'), ('DONE', 'Done'), ('DEAD', 'Gave up'), ('CANCELLED', 'Cancelled')], default='PENDING', max_length=10)),
+                ('state', models.CharField(choices=[('PENDING', 'Waiting'), ('LEASED', 'Being sent'), ('DONE', 'Done'), ('DEAD', 'Failed'), ('CANCELLED', 'Cancelled')], default='PENDING', max_length=10)),
                 ('next_at', models.DateTimeField()),
                 ('expires_at', models.DateTimeField()),
                 ('lease_until', models.DateTimeField(blank=True, null=True)),

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from delivr.audit.models import AuditEvent
+from delivr.tenants.models import Membership
+from delivr.tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def add(tenant: Any, email: str, role: str = "MEMBER") -> None:
+    call_command("add_member", tenant=tenant.pk, email=email, role=role, json=True)
+
+
+def test_somebody_is_let_in_with_a_role(tenant: Any, capsys: Any) -> None:
+    user = factories.UserFactory()
+    add(tenant, user.email.upper(), "VIEWER")
+    assert json.loads(capsys.readouterr().out)["role"] == "VIEWER"
+    assert Membership.objects.get(tenant=tenant, user=user).role == "VIEWER"
+    assert AuditEvent.objects.get().action == "member.added"
+
+
+def test_nobody_is_let_in_twice(tenant: Any) -> None:
+    user = factories.UserFactory()
+    add(tenant, user.email)
+    with pytest.raises(CommandError, match="already"):
+        add(tenant, user.email, "OWNER")
+    assert Membership.objects.get(tenant=tenant).role == "MEMBER"
+
+
+def test_strangers_are_not_made_up(tenant: Any) -> None:
+    with pytest.raises(CommandError, match="signed up"):
+        add(tenant, "nobody@example.com")
+    assert not Membership.objects.exists()
