@@ -42,7 +42,8 @@ class CursorPagination(pagination.CursorPagination):
         text = request.query_params.get("limit")
         if text is None:
             return self.page_size
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= self.max_page_size):
+        is_number = text.isascii() and text.isdigit() and len(text) <= 6
+        if not (is_number and 1 <= int(text) <= self.max_page_size):
             raise invalid({"limit": [_("Choose a number from 1 to 100.")]})
         return int(text)
 
