@@ -60,10 +60,18 @@ def note_success(*, tenant_id: str, integration_id: str) -> None:
     ).update(failures=0, open_until=None, rate_limited_until=None)
 
 
+def give_back(*, tenant_id: str, integration_id: str) -> None:
+    """What was let go ahead alone made no call: somebody else may try at once."""
+    resting = IntegrationHealth.objects.for_tenant(tenant_id).filter(failures__gte=OPEN_AFTER)
+    mine = resting.filter(integration_id=integration_id, open_until__lte=clock.now() + PROBE)
+    mine.update(open_until=None)
+
+
 @transaction.atomic
 def note_failure(*, tenant_id: str, integration_id: str, error: ProviderError) -> None:
     """A call failed: count it if the provider is to blame, and rest if it failed often."""
     if not error.is_passing:
+        give_back(tenant_id=tenant_id, integration_id=integration_id)
         return
     health = _locked(tenant_id, integration_id)
     now = clock.now()

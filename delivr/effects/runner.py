@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -28,7 +28,7 @@ from delivr.effects.handlers import (
     Unneeded,
     handler_for,
 )
-from delivr.effects.health import admit, note_failure, note_success
+from delivr.effects.health import admit, give_back, note_failure, note_success
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Outcome, ProviderError
 
@@ -62,9 +62,10 @@ def claim(effect_id: str) -> Effect | None:
     effect = due.first()
     if effect is None:
         return None
-    later = admit(effect, now)
+    later = None if _ends_without_a_call(effect, now) else admit(effect, now)
     if later is not None:
-        due.update(state=EffectState.PENDING, next_at=later, lease_until=None, rung_at=None)
+        pause = later if now >= effect.expires_at else min(later, effect.expires_at)
+        due.update(state=EffectState.PENDING, next_at=pause, lease_until=None, rung_at=None)
         return None
     taken = due.update(
         state=EffectState.LEASED,
@@ -73,6 +74,11 @@ def claim(effect_id: str) -> Effect | None:
         attempts=F("attempts") + 1,
     )
     return Effect.objects.select_related("tenant").get(pk=effect_id) if taken else None
+
+
+def _ends_without_a_call(effect: Effect, now: datetime) -> bool:
+    """Too late to be sent, and surely never sent: nobody's permission is needed to give it up."""
+    return now >= effect.expires_at and effect.dispatched_at is None
 
 
 class Attempt:
@@ -93,8 +99,10 @@ class Attempt:
             self._go()
         except Postpone as later:
             self._wait(later.delay, attempts=F("attempts") - 1)
+            self._give_back()
         except Unneeded:
             self._settle(EffectState.CANCELLED)
+            self._give_back()
         except ProviderError as error:
             self._failed(error)
         except Fenced:
@@ -102,6 +110,11 @@ class Attempt:
         except Exception:
             log.exception("Effect %s met a fault of ours.", self.effect.pk)
             self._failed(_own_fault())
+
+    def _give_back(self) -> None:
+        """No call was made: another effect may have the turn that this one was given."""
+        if not _ends_without_a_call(self.effect, clock.now()):
+            give_back(**self._integration)
 
     def _go(self) -> None:
         if self.in_doubt:
@@ -181,7 +194,7 @@ class Attempt:
 
     def _failed(self, error: ProviderError) -> None:
         note_failure(**self._integration, error=error)
-        if error.outcome is Outcome.REFUSED:
+        if error.outcome is Outcome.REFUSED or self._waits_in_vain(error):
             self._die(error.code, error.message, error.hint, **self._cleared())
         elif error.outcome is Outcome.CREDENTIALS:
             self._pause(error)
@@ -192,6 +205,11 @@ class Attempt:
             self._again(error, **self._cleared())
         else:
             self._again(error)
+
+    def _waits_in_vain(self, error: ProviderError) -> bool:
+        """No attempt is used up by these, so that its time alone can end the waiting."""
+        free = (Outcome.CREDENTIALS, Outcome.RATE_LIMITED)
+        return error.outcome in free and clock.now() >= self.effect.expires_at
 
     def _cleared(self) -> dict[str, Any]:
         """This attempt surely did nothing; a doubt that an earlier one left stays."""
@@ -235,9 +253,11 @@ class Attempt:
             self._update(state=state, done_at=clock.now(), lease_until=None, **changes)
 
     def _wait(self, delay: timedelta, **changes: Any) -> None:
+        now = clock.now()
+        end = self.effect.expires_at
         self._update(
             state=EffectState.PENDING,
-            next_at=clock.now() + delay,
+            next_at=min(now + delay, end) if now < end else now + delay,
             lease_until=None,
             rung_at=None,
             **changes,

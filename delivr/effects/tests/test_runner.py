@@ -380,3 +380,55 @@ def test_a_mended_connection_lets_its_effects_go(effect: Effect, world: Any, ten
 def test_due_effects_are_handed_out_once(effect: Effect, world: Any) -> None:
     assert due_effects() == [effect.pk]
     assert due_effects() == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CREDENTIALS, Outcome.RATE_LIMITED])
+def test_a_doubt_that_nobody_can_clear_up_ends_with_its_time(
+    effect: Effect, world: Any, outcome: Outcome
+) -> None:
+    long_ago = timezone.now() - timedelta(hours=2)
+    world.next_errors = [failure(outcome)]
+    make_due(effect, dispatched_at=long_ago, expires_at=long_ago)
+    run_effect(effect.pk)
+    found = fresh(effect)
+    assert (found.state, found.last_error_code) == (EffectState.DEAD, outcome.value)
+    assert found.dispatched_at == long_ago  # a retry looks before it sends
+
+
+def test_a_long_rest_of_its_integration_does_not_outlast_an_effect(
+    effect: Effect, world: Any
+) -> None:
+    resting_until = timezone.now() + timedelta(hours=20)
+    IntegrationHealth.objects.create(
+        tenant=effect.tenant, integration_id="comm_x", rate_limited_until=resting_until
+    )
+    run_effect(effect.pk)
+    assert fresh(effect).next_at == effect.expires_at
+    make_due(effect, expires_at=timezone.now())
+    run_effect(effect.pk)
+    assert (fresh(effect).state, fresh(effect).last_error_code) == (EffectState.DEAD, "expired")
+    assert world.done == []
+
+
+@pytest.mark.parametrize("reason", [Postpone(timedelta(seconds=1)), Unneeded()], ids=repr)
+def test_whoever_makes_no_call_leaves_the_turn_to_the_next(
+    effect: Effect, world: Any, tenant: Any, reason: Exception
+) -> None:
+    IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_x", failures=5)
+    other = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two")
+    world.prepare_raises = reason
+    run_effect(effect.pk)
+    world.prepare_raises = None
+    run_effect(other.pk)
+    assert world.done == [other.pk]
+
+
+def test_a_refusal_proves_that_the_other_side_is_there(
+    effect: Effect, world: Any, tenant: Any
+) -> None:
+    IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_x", failures=5)
+    other = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two")
+    world.next_errors = [failure(Outcome.REFUSED)]
+    run_effect(effect.pk)
+    run_effect(other.pk)
+    assert world.done == [other.pk]
