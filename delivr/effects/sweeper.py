@@ -9,6 +9,7 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -61,7 +62,7 @@ class Sweeper:
             except Exception:
                 log.exception("A tick of the sweeper failed; the next one tries again.")
             close_old_connections()
-        self.pool.shutdown(wait=True)
+        self.pool.shutdown(wait=True, cancel_futures=True)  # what has not begun is still due
 
     def stop(self) -> None:
         self.stopping.set()
@@ -71,8 +72,14 @@ class Sweeper:
             if time.monotonic() < self.asked.get(name, -math.inf) + parts.get("every", 0):
                 continue
             self.asked[name] = time.monotonic()
-            for row_id in import_string(parts["due"])():
-                self.give(name, row_id)
+            try:
+                self._give_all(name, import_string(parts["due"])())
+            except Exception:  # one kind of job must not hold up the others
+                log.exception("The sweeper could not hand out the jobs of %s.", name)
+
+    def _give_all(self, name: str, row_ids: Iterable[str]) -> None:
+        for row_id in row_ids:
+            self.give(name, row_id)
 
     def give(self, name: str, row_id: str) -> None:
         """To a worker through the broker; to our own threads where none is, or it died."""
