@@ -25,6 +25,7 @@ from integrations.providers.registry import PIPELINES
 CLAIM = timedelta(seconds=15)
 LOOK_AGAIN = timedelta(seconds=5)
 ORPHAN_AFTER = timedelta(minutes=15)
+AT_ONCE = 200  # deliveries looked through while a build is locked; the sweeper sees to the rest
 
 
 class SettledElsewhere(Exception):
@@ -58,7 +59,8 @@ def store(
 def due_deliveries() -> list[str]:
     """Ids that wait to be applied; each is handed out to one asker."""
     now = timezone.now()
-    due = WebhookDelivery.objects.waiting().filter(next_at__lte=now)
+    free = WebhookDelivery.objects.select_for_update(skip_locked=True, no_key=True)
+    due = free.waiting().filter(next_at__lte=now)
     ids = list(due.order_by("next_at").values_list("pk", flat=True)[:200])
     WebhookDelivery.objects.filter(pk__in=ids).update(next_at=now + CLAIM)
     return ids
@@ -148,7 +150,8 @@ def ask(build: Build) -> None:
 
 def _unmatched(delivery: WebhookDelivery) -> None:
     """Its build may not have its number yet: look again for a while, then call it an orphan."""
-    if timezone.now() - delivery.received_at > ORPHAN_AFTER:
+    age = timezone.now() - delivery.received_at
+    if age > ORPHAN_AFTER:
         _settle(
             delivery,
             DeliveryState.ORPHAN,
@@ -156,18 +159,34 @@ def _unmatched(delivery: WebhookDelivery) -> None:
         )
         return
     WebhookDelivery.objects.waiting().filter(pk=delivery.pk).update(
-        state=DeliveryState.UNMATCHED, next_at=timezone.now() + LOOK_AGAIN
+        state=DeliveryState.UNMATCHED, next_at=timezone.now() + max(LOOK_AGAIN, age / 2)
     )
 
 
 def apply_unmatched(*, build_id: str) -> None:
-    """A build just learnt its number or queue id: apply what came in before it did."""
+    """A build just learnt its number or queue id: apply what came in about it before it did.
+
+    Only that: the caller may hold the build's locks, and those of another release come first.
+    """
     build = Build.objects.select_related("release_pipeline").get(pk=build_id)
     waiting = WebhookDelivery.objects.for_tenant(build.tenant_id).filter(
         pipeline=build.release_pipeline.pipeline_id, state=DeliveryState.UNMATCHED
     )
-    for delivery_id in waiting.order_by("received_at").values_list("pk", flat=True):
-        apply_delivery(delivery_id)
+    ids = list(waiting.order_by("-received_at").values_list("pk", flat=True)[:AT_ONCE])
+    for delivery_id in reversed(ids):
+        if _is_about(delivery_id, build):
+            apply_delivery(delivery_id)
+
+
+def _is_about(delivery_id: str, build: Build) -> bool:
+    delivery = WebhookDelivery.objects.select_related("pipeline").get(pk=delivery_id)
+    try:
+        report = read(delivery)
+    except ValueError:
+        return False
+    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
+    may_be = any(ours and ours == theirs for ours, theirs in pairs)
+    return may_be and match(delivery, report) == build
 
 
 @transaction.atomic

@@ -18,7 +18,7 @@ from builds.transitions import Move, move
 from delivr.audit.operations import record_each
 from delivr.conflict import Conflict
 from delivr.effects.operations import promise, promise_each
-from delivr.outbound import origin
+from delivr.outbound import OutboundError, origin
 from delivr.tenants.models import User
 from integrations.providers.base import BuildReport, BuildState, BuildStatus
 from releases.models import MOVING, Release, ReleasePipeline, ReleaseStatus
@@ -181,7 +181,8 @@ def hear(build_id: str, news: News) -> Move:
     step = move(before, news.status, is_truth=news.is_truth)
     if step is Move.GO and _is_taken(build, news.status):
         step = Move.IGNORE
-    filled = (step in (Move.GO, Move.FILL) or news.is_truth) and _fill(build, news)
+    had_number = build.number is not None
+    filled = (step in _TOLD_OF_IT or news.is_truth) and _fill(build, news)
     if step is Move.GO:
         _go(build, news)
     elif step is Move.ASK:
@@ -193,10 +194,20 @@ def hear(build_id: str, news: News) -> Move:
     build.save()
     if (filled or step is Move.GO) and is_newest(build):
         mirror_build(build.release_pipeline, build=build)
-    if step is Move.GO:
+    if step is Move.GO or _is_named_late(build, had_number):
         _tell(build, before)
+    if step is Move.GO:
         recompute(build.release_pipeline.release, cause=build.pk)
     return step
+
+
+# Steps by which a webhook's number is that of our build; what is to be stopped needs one, too.
+_TOLD_OF_IT = (Move.GO, Move.FILL, Move.STOP)
+
+
+def _is_named_late(build: Build, had_number: bool) -> bool:
+    """It runs already, and only now has the number under which its start can be told."""
+    return build.status == BuildStatus.RUNNING and build.number is not None and not had_number
 
 
 def promise_stop(build: Build) -> None:
@@ -356,7 +367,7 @@ def safe_build_url(url: str, jenkins_url: str) -> str:
         return ""
     try:
         same = origin(url) == origin(jenkins_url)
-    except ValueError:
+    except OutboundError:  # no address at all, or one with a user's name in it
         return ""
     return url[:500] if same and url.startswith(("http://", "https://")) else ""
 

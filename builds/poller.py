@@ -37,7 +37,9 @@ LOST_AFTER = 3  # answers "no such build" in a row
 def due_builds() -> list[str]:
     """Ids of builds to ask about; each is handed out to one asker for 40 s."""
     now = timezone.now()
-    due = Build.objects.filter(poll_at__lte=now).order_by("poll_at")
+    # Who holds a row is at it just now, and waiting for several would break the order of locks.
+    free = Build.objects.select_for_update(skip_locked=True, no_key=True)
+    due = free.filter(poll_at__lte=now).order_by("poll_at")
     ids = list(due.values_list("pk", flat=True)[:200])
     Build.objects.filter(pk__in=ids).update(poll_at=now + CLAIM)
     return ids
@@ -116,7 +118,8 @@ _slots: defaultdict[str, BoundedSemaphore] = defaultdict(
 
 
 def _later(build: Build, delay: timedelta) -> None:
-    Build.objects.filter(pk=build.pk).update(poll_at=timezone.now() + delay)
+    waiting = Build.objects.filter(pk=build.pk, poll_at__isnull=False)  # else it came to rest
+    waiting.update(poll_at=timezone.now() + delay)
 
 
 @transaction.atomic

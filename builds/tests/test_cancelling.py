@@ -167,3 +167,15 @@ def test_cancelling_twice_is_one_conflict(release: Release) -> None:
         cancel_release(release=release, actor=None)
     assert Effect.objects.filter(dedupe_key__endswith=":cancelled").count() == 2
     assert not Effect.objects.filter(state=EffectState.DEAD).exists()
+
+
+def test_a_cancelled_build_that_starts_after_all_is_stopped_by_its_number(
+    api: Any, release: Release
+) -> None:
+    build = trigger_ios(api, release)
+    cancel_build(build=build, actor=None)
+    stops = Effect.objects.filter(kind="build.cancel", build_id=build.pk)
+    stops.update(state=EffectState.CANCELLED)  # it seemed that it had never been sent
+    hear(build.pk, News(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245))
+    assert status(build) == "CANCELLED"
+    assert stops.get(state=EffectState.PENDING).dedupe_key == f"build:{build.pk}:cancel:245"

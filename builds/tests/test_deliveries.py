@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.deliveries import ORPHAN_AFTER, apply_delivery, due_deliveries, store
+from builds.deliveries import (
+    ORPHAN_AFTER,
+    apply_delivery,
+    apply_unmatched,
+    due_deliveries,
+    store,
+)
 from builds.models import Build, BuildEvent, Trust, WebhookDelivery
 from builds.operations import trigger_builds
 from delivr.effects.models import Effect
@@ -395,3 +401,55 @@ def test_an_old_attempt_never_moves_the_releases_pipeline(wired: Wired) -> None:
     assert (fresh(old).status, fresh(new).status) == ("FAILURE", "TRIGGERING")
     assert release.pipelines.get().build_status == "TRIGGERING"
     assert fresh(release).status == "BUILDING"
+
+
+ODD_ADDRESSES = ["http://u:p@127.0.0.1/x", "http://a b/", "https://-/", "http://h:0/", "http://[/"]
+
+
+@pytest.mark.parametrize("url", ODD_ADDRESSES)
+def test_a_build_address_that_is_none_is_left_out(build: Build, url: str) -> None:
+    body = {"buildNumber": 245, "status": "SUCCESS", "buildUrl": url}
+    assert deliver(build, body).state == "APPLIED"
+    assert (fresh(build).status, fresh(build).url) == ("SUCCESS", "")
+
+
+def test_an_odd_address_does_not_keep_the_trigger_from_being_settled(
+    tenant: Any, sandbox: Any
+) -> None:
+    build = wired_to(tenant, sandbox).build("ios")
+    body = {"queueId": 1001, "status": "STARTED", "buildUrl": ODD_ADDRESSES[0]}
+    delivery = deliver(build, body)
+    assert delivery.state == "UNMATCHED"
+    run_effect(trigger_of(build).pk)
+    assert fresh(trigger_of(build)).state == "DONE"
+    assert fresh(delivery).state == "APPLIED"
+
+
+def test_the_start_is_told_as_soon_as_the_number_is_known(wired: Wired) -> None:
+    build = let(wired.build("ios", slack=True), status="QUEUED", queue_id=1001)
+
+    def told() -> int:
+        return Effect.objects.filter(payload__notice="build_started", build_id=build.pk).count()
+
+    deliver(build, {"queueId": 1001, "status": "STARTED"})
+    assert (fresh(build).status, told()) == ("RUNNING", 0)
+    deliver(build, {"queueId": 1001, "buildNumber": 245, "status": "STARTED"})
+    assert told() == len(wired.slack.slack_channels)
+
+
+def test_a_build_that_learns_its_number_touches_no_other_build(wired: Wired, build: Build) -> None:
+    other = let(wired.build("ios"), status="RUNNING", number=246)
+    delivery = keep(other, {"buildNumber": 246, "status": "SUCCESS"})
+    WebhookDelivery.objects.filter(pk=delivery.pk).update(state="UNMATCHED")
+    apply_unmatched(build_id=build.pk)  # its caller may hold the locks of the other release
+    assert (fresh(other).status, fresh(delivery).state) == ("RUNNING", "UNMATCHED")
+    apply_unmatched(build_id=other.pk)
+    assert (fresh(other).status, fresh(delivery).state) == ("SUCCESS", "APPLIED")
+
+
+def test_what_waits_for_its_build_is_looked_at_ever_more_rarely(wired: Wired) -> None:
+    delivery = keep(wired.pipelines["ios"], {"buildNumber": 7, "status": "SUCCESS"})
+    received = timezone.now() - timedelta(minutes=10)
+    WebhookDelivery.objects.filter(pk=delivery.pk).update(received_at=received)
+    apply_delivery(delivery.pk)
+    assert fresh(delivery).next_at - timezone.now() > timedelta(minutes=4)

@@ -323,3 +323,12 @@ def test_refused_credentials_show_on_the_connection_not_on_the_build(
     ]
     pipeline.save()
     assert asked(build, 3).status == "RUNNING"
+
+
+def test_a_build_that_came_to_rest_meanwhile_is_not_asked_about_again(
+    build: Build, sandbox: Any
+) -> None:
+    asker = Build.objects.get(pk=build.pk)
+    Build.objects.filter(pk=build.pk).update(status="SUCCESS", poll_at=None)
+    poller._later(asker, timedelta(seconds=1))
+    assert fresh(build).poll_at is None

@@ -1,0 +1,80 @@
+"""Who hands out work never waits for a lock, and never hands out the same thing twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from builds.deliveries import due_deliveries
+from builds.models import Build, WebhookDelivery
+from builds.operations import lock_build
+from builds.poller import due_builds
+from delivr.tests import factories
+from delivr.tests.wired import fresh
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def builds(tenant: Any) -> list[Build]:
+    """Builds of one release whose time to be asked about has come."""
+    release = factories.ReleaseFactory(tenant=tenant)
+    return [
+        factories.BuildFactory(
+            release_pipeline=factories.ReleasePipelineFactory(release=release),
+            status="RUNNING",
+            poll_at=timezone.now(),
+        )
+        for _n in range(20)
+    ]
+
+
+def in_threads(work: Callable[[], Any], times: int) -> list[Any]:
+    """What `work` gave in each of so many threads that began at once."""
+    barrier, results = threading.Barrier(times), []
+
+    def run() -> None:
+        try:
+            connection.ensure_connection()
+            barrier.wait()
+            results.append(work())
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run) for _n in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == times
+    return results
+
+
+def test_a_build_that_somebody_holds_is_passed_over(builds: list[Build]) -> None:
+    held = builds[0]
+    with transaction.atomic():
+        lock_build(held.pk)
+        [handed] = in_threads(due_builds, 1)  # would wait for the lock, and hold the others
+    assert set(handed) == {build.pk for build in builds} - {held.pk}
+    assert fresh(held).poll_at == held.poll_at
+
+
+def test_each_build_is_handed_to_one_asker(builds: list[Build]) -> None:
+    for _round in range(5):
+        Build.objects.update(poll_at=timezone.now())
+        handed = [pk for ids in in_threads(due_builds, 4) for pk in ids]
+        assert len(handed) == len(set(handed))
+
+
+def test_each_delivery_is_handed_to_one_asker(tenant: Any) -> None:
+    pipeline = factories.PipelineFactory(tenant=tenant)
+    factories.DeliveryFactory.create_batch(20, pipeline=pipeline)
+    for _round in range(5):
+        WebhookDelivery.objects.update(next_at=timezone.now())
+        handed = [pk for ids in in_threads(due_deliveries, 4) for pk in ids]
+        assert len(handed) == len(set(handed))
