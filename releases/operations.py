@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -102,6 +102,7 @@ class ReleasePlan:
 
     @transaction.atomic
     def create(self, actor: User | None) -> Release:
+        self._hold_connections()
         release = self.draft(actor)
         release.save(force_insert=True)
         ReleaseTarget.objects.bulk_create(
@@ -111,6 +112,20 @@ class ReleasePlan:
         record(tenant=self.tenant, actor=actor, action="release.created", subject=release)
         self._promise(release)
         return release
+
+    def _hold_connections(self) -> None:
+        """Nobody disconnects them until the release is there; complains of what is gone already."""
+        chosen: dict[str, list[Any]] = {
+            "scm": [self.scm],
+            "targets": self.targets,
+            "pipelines": self.pipelines,
+            "communication": [self.communication],
+            "ticket": [self.ticket],
+        }
+        for field, connections in chosen.items():
+            wanted = {c.pk: c for c in connections if c is not None}
+            for pk in wanted.keys() - _held(wanted):
+                self._complain(field, _no_connection(pk))
 
     def draft(self, actor: User | None = None) -> Release:
         """The release, checked but not saved. Raises ValidationError."""
@@ -206,7 +221,7 @@ class ReleasePlan:
         found = {c.pk: c for c in model.objects.for_tenant(self.tenant).filter(pk__in=ids)}
         for pk in ids:
             if pk not in found:
-                self._complain(field, _("There is no connection “%(id)s”.") % {"id": pk[:60]})
+                self._complain(field, _no_connection(pk))
         return [found[pk] for pk in ids if pk in found]
 
     def _complain(self, field: str, words: str) -> None:
@@ -220,6 +235,19 @@ class ReleasePlan:
                 promises=[_epic_of(release, self.ticket, target) for target in self.targets],
             )
         notify(release, Notice.RELEASE_CREATED)
+
+
+def _held(wanted: Mapping[str, Connection]) -> set[str]:
+    """The ids of those that are still connected, locked until the end of the transaction."""
+    if not wanted:
+        return set()
+    one = next(iter(wanted.values()))
+    rows = type(one).objects.for_tenant(one.tenant_id).select_for_update(no_key=True)
+    return set(rows.filter(pk__in=wanted).order_by("pk").values_list("pk", flat=True))
+
+
+def _no_connection(pk: str) -> str:
+    return _("There is no connection “%(id)s”.") % {"id": pk[:60]}
 
 
 def _epic_of(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection
+from django.utils import timezone
 
 from builds.models import Build
 from builds.operations import trigger_builds
@@ -18,7 +19,7 @@ from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, wire
 from integrations import operations as integrations
 from releases.models import Release, ReleasePipeline, ReleaseTarget
-from releases.operations import create_release, derive_status, is_legal_branch
+from releases.operations import ReleasePlan, create_release, derive_status, is_legal_branch
 
 pytestmark = pytest.mark.django_db
 
@@ -412,3 +413,19 @@ def test_what_git_takes_is_a_branch(name: str) -> None:
 @pytest.mark.parametrize("name", ILLEGAL)
 def test_what_git_refuses_is_no_branch(name: str) -> None:
     assert not is_legal_branch(name)
+
+
+@pytest.mark.parametrize("field", ["scm", "pipelines", "communication", "ticket"])
+def test_a_connection_that_goes_while_a_release_is_made_is_missed(wired: Wired, field: str) -> None:
+    gone = {
+        "scm": wired.scm,
+        "pipelines": wired.pipelines["ios"],
+        "communication": wired.slack,
+        "ticket": wired.jira,
+    }[field]
+    values = wanted(wired)
+    plan = ReleasePlan(**{k: v for k, v in values.items() if k != "actor"}, branch="")
+    type(gone).objects.filter(pk=gone.pk).update(disconnected_at=timezone.now())
+    with pytest.raises(ValidationError) as error:
+        plan.create(None)
+    assert error.value.message_dict == {field: [f"There is no connection “{gone.pk}”."]}
