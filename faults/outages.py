@@ -1,12 +1,17 @@
-"""F3: the broker is frozen, dies, forgets everything, and people notice nothing."""
+"""F3 and F4: the broker is frozen or dies and people notice nothing; the database restarts and
+they are told to come back."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 import time
 from typing import Any
 
+from django.db import connection
+
+from builds.models import Build
 from faults.clients import Client, at_once, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
@@ -75,3 +80,37 @@ def _new_release(space: Workspace) -> dict[str, Any]:
         "targets": [wired.targets["ios"].pk],
         "pipelines": [wired.pipelines["ios"].pk],
     }
+
+
+def database_restarts(stack: Stack, options: Options) -> Outcome:
+    """F4: PostgreSQL stops at once, as in a power cut, and is away for 4 s, twice, under load."""
+    begin(stack)
+    ends_by_itself(stack, 4.0)
+    client, spaces = Client(stack.web_port), workspaces(stack, 4)
+    working = threading.Thread(target=_work, args=(client, spaces, 30.0))
+    working.start()
+    for _n in range(2):
+        time.sleep(6)
+        stack.postgres.stop("immediate")
+        time.sleep(4)
+        stack.postgres.start()
+    working.join()
+    connection.close()
+    until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
+    told = [a for a in client.answers if a.status == 503]
+    others = sorted({s for s in client.failures() if s != 503})
+    taken = {b["id"] for a in client.answers if a.status == 202 for b in a.body["builds"]}
+    kept = set(Build.objects.values_list("pk", flat=True))
+    everybody, client.answers = client.answers, []
+    outcome = judge(stack, client)
+    outcome.figures |= {
+        "requests": len(everybody),
+        "told to come back": len(told),
+        "other failures": others,
+        "clicks taken": len(taken),
+        "of these gone": len(taken - kept),
+    }
+    outcome.want(told and all(a.retry_after for a in told), "no 503 with Retry-After")
+    outcome.want(not others, f"answers other than 503: {others}")
+    outcome.want(not taken - kept, f"{len(taken - kept)} clicks were taken and are gone")
+    return outcome

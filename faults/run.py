@@ -25,6 +25,7 @@ SCENARIOS = {
     "F1": "faults.killing.crash_points",
     "F2": "faults.killing.random_kills",
     "F3": "faults.outages.broken_broker",
+    "F4": "faults.outages.database_restarts",
     "F6": "faults.crowds.shuffled_webhooks",
     "F8": "faults.crowds.many_clicks",
     "F9": "faults.crowds.last_pairs",
