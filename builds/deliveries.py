@@ -105,11 +105,17 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
     """The build that a report is about, always inside the pipeline that it was sent for: by our
     id, else by the queue's, else by the number."""
     builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
-    keys = (("pk", report.build_id), ("queue_id", report.queue_id), ("number", report.number))
-    for name, value in keys:
+    # Each job counts for itself: a number of today's job says nothing of a build of yesterday's.
+    of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.jenkins_job_path)
+    keys = (
+        (builds, "pk", report.build_id),
+        (builds, "queue_id", report.queue_id),
+        (of_job, "number", report.number),
+    )
+    for rows, name, value in keys:
         found: Build | None = None
         if value:
-            found = builds.filter(**{name: value}).order_by("-created_at").first()
+            found = rows.filter(**{name: value}).order_by("-created_at").first()
         if found is not None:
             return found
     return None

@@ -453,3 +453,11 @@ def test_what_waits_for_its_build_is_looked_at_ever_more_rarely(wired: Wired) ->
     WebhookDelivery.objects.filter(pk=delivery.pk).update(received_at=received)
     apply_delivery(delivery.pk)
     assert fresh(delivery).next_at - timezone.now() > timedelta(minutes=4)
+
+
+def test_a_number_of_another_job_is_not_that_of_our_build(wired: Wired, build: Build) -> None:
+    pipeline = wired.pipelines["ios"]
+    type(pipeline).objects.filter(pk=pipeline.pk).update(jenkins_job_path="/job/ios-next")
+    delivery = deliver(build, {"buildNumber": 245, "status": "SUCCESS"})
+    assert (fresh(build).status, delivery.state) == ("RUNNING", "UNMATCHED")
+    assert deliver(build, {"buildId": build.pk, "status": "SUCCESS"}).state == "APPLIED"
