@@ -173,3 +173,17 @@ def test_the_jenkinsfile_posts_to_the_pipelines_own_address(web: Client, tenant:
     assert f"/api/v1/webhooks/jenkins/{pipeline.pk} || true" in text
     assert secret_of(pipeline) not in text
     assert re.findall(r'\\\\"(\w+)\\\\":', text) == ["buildNumber", "status", "buildUrl", "buildId"]
+
+
+def test_a_form_whose_first_sending_died_can_be_sent_again(
+    web: Client, filled: dict[str, Any], tenant: Tenant
+) -> None:
+    web.post("/setup/pipelines", filled)
+    PipelineIntegration.objects.all().delete()
+    claims = IdempotentRequest.objects.for_tenant(tenant)
+    claims.update(status=None, fingerprint="")  # as a process leaves it that is killed at work
+    web.post("/setup/pipelines", filled)
+    assert not PipelineIntegration.objects.exists()  # it may still be at work
+    claims.update(created_at=timezone.now() - timedelta(minutes=3))
+    web.post("/setup/pipelines", filled)
+    assert PipelineIntegration.objects.count() == 1

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
+from django.db import transaction
 from django.utils import timezone
 
+from delivr.api import IDEMPOTENCY_STUCK
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import IdempotentRequest
 from integrations.models import Connection
@@ -48,19 +50,28 @@ def once(request: TenantRequest, work: Callable[[], C | None]) -> C | None:
         return work()
     row = _claim(request, f"form:{request.user.pk}:{request.path}:{token}")
     try:
-        made = work()
+        made = _first(row, work)
     except Exception:
         row.delete()
         raise
     if made is None:
         row.delete()
-        return None
-    row.status, row.fingerprint = 201, made.pk
-    row.save()
+    return made
+
+
+@transaction.atomic
+def _first(row: IdempotentRequest, work: Callable[[], C | None]) -> C | None:
+    """Work and mark in one transaction: a crash leaves both or neither."""
+    made = work()
+    if made is not None:
+        row.status, row.fingerprint = 201, made.pk
+        row.save()
     return made
 
 
 def _claim(request: TenantRequest, key: str) -> IdempotentRequest:
+    mine = IdempotentRequest.objects.for_tenant(request.tenant).filter(key=key)
+    mine.filter(status=None, created_at__lt=timezone.now() - IDEMPOTENCY_STUCK).delete()
     row, is_first = IdempotentRequest.objects.get_or_create(
         tenant=request.tenant, key=key, defaults={"fingerprint": ""}
     )
