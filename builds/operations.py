@@ -179,7 +179,9 @@ def hear(build_id: str, news: News) -> Move:
     build = lock_build(build_id)
     before = build.status
     step = move(before, news.status, is_truth=news.is_truth)
-    if step is Move.GO and _is_taken(build, news.status):
+    if step is Move.GO and _is_unwanted(build, news.status):
+        step = Move.STOP
+    elif step is Move.GO and _is_taken(build, news.status):
         step = Move.IGNORE
     had_number = build.number is not None
     filled = (step in _TOLD_OF_IT or news.is_truth) and _fill(build, news)
@@ -240,6 +242,12 @@ def is_newest(build: Build) -> bool:
         release_pipeline=build.release_pipeline_id, attempt__gt=build.attempt
     )
     return not later.exists()
+
+
+def _is_unwanted(build: Build, status: str) -> bool:
+    """A build given up for lost shows signs of life after its release was cancelled."""
+    is_cancelled = build.release_pipeline.release.status == ReleaseStatus.CANCELLED
+    return is_cancelled and status in MOVING
 
 
 def _is_taken(build: Build, status: str) -> bool:

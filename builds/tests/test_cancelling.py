@@ -179,3 +179,17 @@ def test_a_cancelled_build_that_starts_after_all_is_stopped_by_its_number(
     hear(build.pk, News(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245))
     assert status(build) == "CANCELLED"
     assert stops.get(state=EffectState.PENDING).dedupe_key == f"build:{build.pk}:cancel:245"
+
+
+@pytest.mark.parametrize("given_up", ["LOST", "TRIGGER_FAILED"])
+def test_a_build_of_a_cancelled_release_that_turns_up_is_stopped(
+    api: Any, release: Release, given_up: str
+) -> None:
+    build = trigger_ios(api, release)
+    Build.objects.filter(pk=build.pk).update(status=given_up)
+    cancel_release(release=release, actor=None)
+    hear(build.pk, News(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245))
+    assert status(build) == given_up
+    key = f"build:{build.pk}:cancel:245"
+    assert Effect.objects.get(kind="build.cancel").dedupe_key == key
+    assert not Effect.objects.filter(payload__notice="build_started").exists()
