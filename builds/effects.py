@@ -41,10 +41,13 @@ class TriggerBuild(EffectHandler):
         return _as_result(state)
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
+        """Where a webhook was faster than the answer the build is known; else it is looked for."""
         build = connected_build(effect)
-        state = ci_of(build).find(
-            build_id=build.pk, parameters=build.parameters, since=build.created_at
-        )
+        ci, state = ci_of(build), None
+        if build.number is not None or build.queue_id is not None:
+            state = ci.read(queue_id=build.queue_id, number=build.number, build_id=build.pk)
+        if state is None:
+            state = ci.find(build_id=build.pk, parameters=build.parameters, since=build.created_at)
         return _as_result(state) if state else None
 
     def lock(self, effect: Effect) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +43,7 @@ def judge(stack: Stack, client: Client) -> Outcome:
         "builds": len(builds),
         "lost": sum(not sent[pk] and pk not in dead for pk in builds),
         "doubled": sum(sent[pk] > 1 for pk in builds),
-        "shown to a person": len(dead),
+        "shown to a person": _dead_by_reason(),
         "failed requests": len(client.failures()),
         "messages": len(stack.sandbox.ledger("message.posted")),
         "epics": len(stack.sandbox.ledger("issue.created")),
@@ -51,3 +52,9 @@ def judge(stack: Stack, client: Client) -> Outcome:
     for name in ("lost", "doubled", "failed requests"):
         outcome.want(not figures[name], f"{name}: {figures[name]}")
     return outcome
+
+
+def _dead_by_reason() -> str:
+    """How many effects gave up, by the code of their last error."""
+    codes = Effect.objects.filter(state=EffectState.DEAD).values_list("last_error_code", flat=True)
+    return ", ".join(f"{count} {code}" for code, count in Counter(codes).items()) or "0"

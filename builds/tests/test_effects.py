@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.models import Build
-from builds.operations import trigger_builds
+from builds.models import Build, Source
+from builds.operations import News, hear, trigger_builds
 from builds.poller import poll_build
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.effects.operations import retry_effect
@@ -17,6 +17,7 @@ from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
 from integrations import operations as integrations
+from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleaseTarget
 from sandbox import accounts
 
@@ -113,6 +114,22 @@ def test_a_lost_answer_is_found_after_the_build_ended(wired: Wired, sandbox: Any
     assert again(effect).state == EffectState.DONE
     assert fresh(build).status == "FAILURE"
     assert queued(sandbox) == 1
+
+
+def test_a_lost_answer_needs_no_search_where_a_webhook_named_the_build(
+    wired: Wired, sandbox: Any
+) -> None:
+    build = wired.build("ios")
+    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    effect = trigger_of(build)
+    run_effect(effect.pk)
+    hear(build.pk, News(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245))
+    job = sandbox.world.jenkins.job("ios-prod")
+    job.executors = 1_000
+    for n in range(300):  # more than a search looks through
+        sandbox.world.jenkins.enqueue(job, {"n": str(n)}, user="someone", delay=0)
+    assert again(effect).state == EffectState.DONE
+    assert (fresh(build).status, fresh(build).number) == ("RUNNING", 245)
 
 
 def test_what_was_never_done_is_sent_again_once_that_is_sure(wired: Wired, sandbox: Any) -> None:
