@@ -16,7 +16,7 @@ from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import ProviderError
 from delivr.tenants.models import User
-from integrations.providers.base import BuildState
+from integrations.providers.base import BuildState, BuildStatus
 from releases.models import ReleaseStatus
 
 
@@ -52,7 +52,8 @@ def _ask(effect: Effect, number: int) -> BuildState:
 def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
     build = lock_build(effect.build_id)
     effect = Effect.objects.select_for_update().get(pk=effect.pk)
-    if effect.state != EffectState.DEAD or not is_newest(build):
+    lost = (BuildStatus.TRIGGER_FAILED, BuildStatus.LOST)
+    if effect.state != EffectState.DEAD or build.status not in lost or not is_newest(build):
         raise Conflict("not_dead", _("Something else happened meanwhile: look again."))
     if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))

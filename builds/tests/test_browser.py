@@ -23,6 +23,8 @@ class Walk:
     def __init__(self, page: Page, product: Any, pictures: Path) -> None:
         self.page, self.product, self.pictures = page, product, pictures
         self.count = 0
+        self.jenkins = page.context.new_page()  # the sandbox, in a tab of its own
+        page.bring_to_front()
 
     def picture(self, name: str) -> None:
         self.count += 1
@@ -116,7 +118,8 @@ def webhook_of(page: Page) -> dict[str, str]:
 
 def let_jenkins_report(walk: Walk, job: str, hook: dict[str, str]) -> None:
     """What a Jenkins admin does: put address and secret into the job."""
-    jenkins = walk.page.context.new_page()
+    jenkins = walk.jenkins
+    jenkins.bring_to_front()
     jenkins.goto(f"{walk.product.sandbox_url}/settings")
     settings = jenkins.locator("details", has=jenkins.locator("summary", has_text=job))
     if settings.get_attribute("open") is None:
@@ -127,7 +130,8 @@ def let_jenkins_report(walk: Walk, job: str, hook: dict[str, str]) -> None:
     form.get_by_label("How it reports").select_option("signed")
     form.get_by_label("Builds end by themselves after").fill("")
     form.get_by_role("button", name="Save").click()
-    jenkins.close()
+    expect(settings.locator("summary")).to_contain_text("signed")
+    walk.page.bring_to_front()
 
 
 def create_release(walk: Walk) -> None:
@@ -151,11 +155,14 @@ def trigger_and_finish(walk: Walk) -> None:
     expect(page.get_by_text("#245").first).to_be_visible(timeout=30_000)
     expect(page.get_by_text("#512").first).to_be_visible(timeout=30_000)
     walk.picture("building")
-    jenkins = page.context.new_page()
+    jenkins = walk.jenkins
+    jenkins.bring_to_front()
     jenkins.goto(walk.product.sandbox_url)
     for number in (245, 512):
-        jenkins.get_by_role("button", name=f"End build {number} as success").click()
-    jenkins.close()
+        end = jenkins.get_by_role("button", name=f"End build {number} as success")
+        end.click()
+        expect(end).to_have_count(0)
+    page.bring_to_front()
     expect(page.get_by_text("Ready for submission").first).to_be_visible(timeout=30_000)
     expect(page.get_by_text("s3://builds/ios-245.ipa")).to_be_visible(timeout=30_000)
     walk.picture("ready-for-submission")

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 RING_AGAIN = timedelta(seconds=15)
 BATCH = 200
-THREADS = 8
+THREADS = 16  # more than one tenant may hold (PER_TENANT), so that none holds up all
 TICK_WITH_BROKER = 2.0  # seconds; the doorbell is the fast way, this the sure one
 TICK_ALONE = 0.5
 RING_PAUSE = 5.0  # seconds without rings after the broker refused one
