@@ -7,6 +7,7 @@ Where the services are: TEST_DATABASE_URL, TEST_REDIS_URL, CHROMIUM. Arguments g
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:54
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 MUST_RUN = os.environ.get("REQUIRE_SERVICES", "0") not in ("", "0")
 NO_TESTS = 5  # pytest's exit code
+HUNG = 1
+PATIENCE = 1200  # seconds for a phase
 
 
 @dataclass(frozen=True)
@@ -82,16 +85,28 @@ def run(phase: Phase) -> str:
         print(why)
         return why
     command = [sys.executable, "-m", "pytest", "-q", *phase.select, *sys.argv[1:]]
-    code = subprocess.run(command, cwd=ROOT, env={**os.environ, **phase.env}).returncode
+    code = finish(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **phase.env}))
     if code == NO_TESTS:
         return "no tests selected"
     return "FAILED" if code else "passed"
 
 
+def finish(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code. What hangs is interrupted, then aborted (which tells where it hung)."""
+    for number, patience in ((signal.SIGINT, PATIENCE), (signal.SIGABRT, 60)):
+        try:
+            return process.wait(patience)
+        except subprocess.TimeoutExpired:
+            print(f"It hangs: {number.name}", flush=True)
+            process.send_signal(number)
+    process.wait()
+    return HUNG
+
+
 def main() -> int:
     ended = {phase.name: run(phase) for phase in phases()}
     print("\n" + " · ".join(f"{name}: {how}" for name, how in ended.items()))
-    bad = {"passed"}.symmetric_difference(ended.values()) - {"passed"}
+    bad = set(ended.values()) - {"passed"}
     return int("FAILED" in bad or bool(MUST_RUN and bad))
 
 
