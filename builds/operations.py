@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -138,6 +138,7 @@ class News:
     queue_reason: str = ""
     started_at: Any = None
     estimated_ms: int | None = None
+    duration_ms: int | None = None
     delivery: WebhookDelivery | None = None
     detail: str = ""
 
@@ -157,6 +158,7 @@ class News:
             queue_reason=state.queue_reason,
             started_at=state.started_at,
             estimated_ms=state.estimated_ms,
+            duration_ms=state.duration_ms,
         )
 
     @classmethod
@@ -279,8 +281,15 @@ def _go(build: Build, news: News) -> None:
     build.polls = build.misses = 0
     if news.status == BuildStatus.RUNNING:
         build.started_at = build.started_at or now
-    build.finished_at = None if build.is_moving else now
+    build.finished_at = None if build.is_moving else _end_of(build, news, now)
     build.poll_at = next_poll(build)
+
+
+def _end_of(build: Build, news: News, now: datetime) -> datetime:
+    """When it ended, by the CI server's own account where it gives one; never in the future."""
+    if build.started_at is None or not news.duration_ms:
+        return now
+    return min(now, build.started_at + timedelta(milliseconds=news.duration_ms))
 
 
 def next_poll(build: Build) -> Any:

@@ -294,6 +294,18 @@ def test_an_error_says_nothing_about_the_build(
     assert asked(build).status == "SUCCESS"
 
 
+def test_a_build_ended_when_the_server_says_it_did(build: Build, sandbox: Any) -> None:
+    """Not when delivr came to ask: what a build took is the server's to tell."""
+    running(build)
+    sandbox.world.advance(20)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    Build.objects.update(started_at=timezone.now() - timedelta(hours=1))
+    done = asked(build)
+    took = (done.finished_at - done.started_at).total_seconds()
+    assert took == pytest.approx(there.ended_at - there.started_at, abs=1)
+
+
 def test_a_server_in_trouble_is_left_alone_for_a_while(build: Build, sandbox: Any) -> None:
     running(build)
     sandbox.world.faults.add(kind="status", provider="jenkins", status=500)

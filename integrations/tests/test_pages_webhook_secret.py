@@ -49,6 +49,16 @@ def test_a_new_pipeline_shows_its_secret(web: Client, filled: dict[str, Any], ad
     assert "no-store" in answer["Cache-Control"]
 
 
+def test_a_failed_check_is_told_beside_the_secret(web: Client, filled: dict[str, Any]) -> None:
+    fine = web.post("/setup/pipelines", filled).content.decode()
+    assert "A check failed" not in fine
+    filled["form_token"] = web.get("/integrations/pipelines/new").context["form"].token
+    filled["jenkins_job_path"] = "/job/nope"
+    html = web.post("/integrations/pipelines/new", filled).content.decode()
+    assert "A check failed" in html
+    assert PipelineIntegration.objects.get(jenkins_job_path="/job/nope").verification_error in html
+
+
 def test_it_is_on_no_later_page_and_in_no_session(web: Client, filled: dict[str, Any]) -> None:
     answer = web.post("/setup/pipelines", filled)
     pipeline = PipelineIntegration.objects.get()
