@@ -96,7 +96,9 @@ TEMPLATES = [
 
 # --- Database ------------------------------------------------------------------------------------
 DATABASES = {
-    "default": env.db("DATABASE_URL", default=f"sqlite:///{DELIVR_DATA_DIR / 'delivr.sqlite3'}")
+    "default": environ.Env.db_url_config(
+        env.str("DATABASE_URL", default="") or f"sqlite:///{DELIVR_DATA_DIR / 'delivr.sqlite3'}"
+    )
 }
 _database = DATABASES["default"]
 IS_SQLITE = _database["ENGINE"].endswith("sqlite3")
