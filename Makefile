@@ -6,7 +6,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test lint types format bench faults outdated clean
+.PHONY: help install install-dev run test coverage lint types format bench faults outdated clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ run: install ## Start everything: web, sweeper, sandbox (PORT=8000, DELIVR_DATA_
 
 test: install-dev ## Run all tests: SQLite, then PostgreSQL and Redis, then Chromium
 	@exec $(PY) scripts/test.py
+
+coverage: install-dev ## Run the tests on SQLite and tell what they do not reach (ARGS=delivr/effects)
+	@exec $(PY) -m pytest -q -m "not services and not browser" --cov=. $(ARGS)
 
 lint: install-dev ## Check style of Python and of templates
 	$(VENV)/bin/ruff check .
