@@ -1,13 +1,15 @@
-"""What is kept for a while only: bodies of deliveries, answers to repeated requests."""
+"""What is kept for a while only: bodies of deliveries, answers to repeated requests, counts."""
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from builds.models import DeliveryState, WebhookDelivery
+from delivr.models import RateCounter
 from delivr.tenants.models import IdempotentRequest
 
 KEEP_BODIES = timedelta(days=30)
@@ -17,13 +19,14 @@ ALL = "all"
 
 def due() -> list[str]:
     """`["all"]` if anything is too old to keep."""
-    return [ALL] if _old_bodies().exists() or _old_answers().exists() else []
+    return [ALL] if any(rows.exists() for rows in (_old_bodies(), *_old_rows())) else []
 
 
 def tidy(what: str = ALL) -> None:
-    """Drop the bodies of deliveries after 30 days (the rows stay), and answers after one."""
+    """Drop the bodies of deliveries after 30 days (the rows stay), answers after one, and counts."""
     _old_bodies().update(body=b"")
-    _old_answers().delete()
+    for rows in _old_rows():
+        rows.delete()
 
 
 def _old_bodies() -> Any:
@@ -32,5 +35,8 @@ def _old_bodies() -> Any:
     return old.exclude(state__in=waiting).exclude(body=b"")
 
 
-def _old_answers() -> Any:
-    return IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_ANSWERS)
+def _old_rows() -> list[Any]:
+    return [
+        IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_ANSWERS),
+        RateCounter.objects.filter(ends_at__lt=time.time()),
+    ]

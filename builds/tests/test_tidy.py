@@ -1,14 +1,16 @@
-"""Bodies are kept for 30 days, answers for one."""
+"""Bodies are kept for 30 days, answers for one, counts for their window."""
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
 from builds.models import WebhookDelivery
-from builds.tidy import tidy
+from builds.tidy import due, tidy
+from delivr.models import RateCounter
 from delivr.tenants.models import IdempotentRequest
 from delivr.tests import factories
 
@@ -42,3 +44,11 @@ def test_an_answer_goes_after_a_day(tenant: object, hours: int, left: int) -> No
     )
     tidy()
     assert IdempotentRequest.objects.count() == left
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(-1, 0), (60, 1)])
+def test_a_count_goes_with_its_window(seconds: int, left: int) -> None:
+    RateCounter.objects.create(key="k", hits=1, ends_at=time.time() + seconds)
+    assert bool(due()) is (left == 0)
+    tidy()
+    assert RateCounter.objects.count() == left

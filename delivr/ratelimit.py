@@ -1,0 +1,55 @@
+"""How often something may happen: one counter row for each key, the same for all processes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+
+from django.db import connection
+
+from delivr.models import RateCounter
+
+# One statement, so two requests at the same moment cannot both take the last turn. What is over
+# the limit changes nothing: it neither writes nor prolongs the wait.
+_TAKE_A_TURN = """
+INSERT INTO rate_counters AS counter (key, hits, ends_at) VALUES (%(key)s, 1, %(end)s)
+ON CONFLICT (key) DO UPDATE SET
+    hits = CASE WHEN counter.ends_at <= %(now)s THEN 1 ELSE counter.hits + 1 END,
+    ends_at = CASE WHEN counter.ends_at <= %(now)s THEN excluded.ends_at ELSE counter.ends_at END
+WHERE counter.ends_at <= %(now)s OR counter.hits < %(limit)s
+RETURNING hits
+"""
+
+
+def hit(key: str, *, limit: int, window: int) -> int | None:
+    """Count one more of `key`; None if it is among the first `limit` of its window.
+
+    Otherwise the seconds (at least 1) until the window ends. A window lasts `window` seconds and
+    begins with the first hit, so at its edge up to twice the limit may pass within one length.
+    Call it outside of a transaction: a rollback would undo the count, and until the commit
+    everybody else with the same key waits.
+    """
+    now = time.time()
+    values = {"key": _hashed(key), "now": now, "end": now + window, "limit": limit}
+    with connection.cursor() as cursor:
+        cursor.execute(_TAKE_A_TURN, values)
+        if cursor.fetchone():
+            return None
+    return wait(key, limit=limit) or 1
+
+
+def wait(key: str, *, limit: int) -> int | None:
+    """The seconds until `key` has a turn again, None if it has one now. Counts nothing."""
+    now = time.time()
+    row = RateCounter.objects.filter(pk=_hashed(key), hits__gte=limit, ends_at__gt=now).first()
+    return math.ceil(row.ends_at - now) if row else None
+
+
+def forget(key: str) -> None:
+    """Begin anew: whatever was counted is forgiven."""
+    RateCounter.objects.filter(pk=_hashed(key)).delete()
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
