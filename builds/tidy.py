@@ -23,7 +23,7 @@ def due() -> list[str]:
 
 
 def tidy(what: str = ALL) -> None:
-    """Drop the bodies of deliveries after 30 days (the rows stay), answers after one, and counts."""
+    """Drop the bodies of deliveries after 30 days (the rows stay), answers after one, counts."""
     _old_bodies().update(body=b"")
     for rows in _old_rows():
         rows.delete()
