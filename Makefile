@@ -6,10 +6,10 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test coverage lint types format bench faults outdated clean
+.PHONY: help install install-dev run test coverage lint types format bench faults screenshots outdated clean
 
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## Make .venv with what running delivr needs
 
@@ -39,6 +39,9 @@ bench: install-dev ## Measure the webhook endpoint (bench/README.md)
 
 faults: install-dev ## Kill, freeze and flood the whole product, and judge it (docs/reliability.md)
 	@exec $(PY) faults/run.py $(ARGS)
+
+screenshots: install-dev ## Render every page, light and dark, at three widths, into docs/screenshots
+	@exec $(PY) scripts/screenshots.py $(ARGS)
 
 outdated: install-dev ## List newer releases of what is pinned
 	$(PY) -m pip list --outdated

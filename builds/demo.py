@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
+from builds.demo_history import ensure_history
 from builds.operations import trigger_builds
 from delivr import keys, outbound
 from delivr.ids import random_id
@@ -149,20 +150,25 @@ def ensure_release(tenant: Tenant) -> Release:
     """Release 1.5.0 over everything that is connected, with its builds triggered."""
     release = Release.objects.for_tenant(tenant).filter(version=VERSION).first()
     if release is None:
-        release = _create_release(tenant)
+        release = _create_release(tenant, VERSION)
         trigger_builds(release=release, actor=_user(OWNER))
     found: Release = release
     return found
 
 
-def _create_release(tenant: Tenant) -> Release:
+def ensure_past(tenant: Tenant) -> list[Release]:
+    """Releases of the past weeks, so that lists and figures have something to show."""
+    return ensure_history(tenant, _user(OWNER), _create_release)
+
+
+def _create_release(tenant: Tenant, version: str) -> Release:
     def ids(model: type[Any]) -> list[str]:
         return list(model.objects.for_tenant(tenant).values_list("pk", flat=True))
 
     return create_release(
         tenant=tenant,
         actor=_user(OWNER),
-        version=VERSION,
+        version=version,
         scm_id=ids(ScmIntegration)[0],
         target_ids=ids(TargetIntegration),
         pipeline_ids=ids(PipelineIntegration),

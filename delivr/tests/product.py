@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Product:
     url: str
     sandbox_url: str
     data_dir: Path
+    env: dict[str, str]  # of its processes
 
 
 @pytest.fixture
@@ -39,7 +41,13 @@ def console(page: Page) -> list[str]:
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The whole product on free ports with a data directory of its own."""
-    data_dir = tmp_path_factory.mktemp("product")
+    with started(tmp_path_factory.mktemp("product")) as running:
+        yield running
+
+
+@contextmanager
+def started(data_dir: Path) -> Iterator[Product]:
+    """The product as `make run` starts it; stopped in the end."""
     port, sandbox_port = free_port(), free_port()
     env = {name: value for name, value in os.environ.items() if name not in OURS} | {
         "DJANGO_SETTINGS_MODULE": "delivr.settings",
@@ -61,7 +69,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         try:
             url = f"http://127.0.0.1:{port}"
             wait_for(f"{url}/readyz", child, log)
-            yield Product(url, f"http://127.0.0.1:{sandbox_port}", data_dir)
+            yield Product(url, f"http://127.0.0.1:{sandbox_port}", data_dir, env)
         finally:
             child.send_signal(signal.SIGTERM)
             child.wait(timeout=30)

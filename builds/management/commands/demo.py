@@ -22,6 +22,11 @@ class Command(BaseCommand):
             help="also connect the sandbox, create release 1.5.0 and trigger its builds",
         )
         parser.add_argument(
+            "--history",
+            action="store_true",
+            help="with --connected: also build some releases of the past weeks",
+        )
+        parser.add_argument(
             "--if-empty", action="store_true", help="make nothing where somebody works already"
         )
         parser.add_argument("--json", action="store_true")
@@ -38,6 +43,8 @@ class Command(BaseCommand):
                 raise CommandError(NO_SANDBOX)
             connections = demo.ensure_connected(tenant)
             answer["connections"] = {c.pk: c.verification_status for c in connections}
+            if options["history"]:
+                demo.ensure_past(tenant)
             answer["releaseId"] = demo.ensure_release(tenant).pk
         self.stdout.write(json.dumps(answer) if options["json"] else _in_words(answer))
 

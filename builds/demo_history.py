@@ -1,0 +1,117 @@
+"""Releases of the past weeks for the demo workspace: built by the sandbox, then dated back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F
+
+from builds.cancelling import cancel_release
+from builds.models import Build, BuildEvent
+from builds.operations import trigger_builds
+from delivr import outbound
+from delivr.effects.models import Effect
+from delivr.tenants.models import Tenant, User
+from integrations.providers.base import BuildStatus
+from releases.models import Release, ReleasePipeline
+
+PATIENCE = 60.0  # seconds for the running sweeper to get something done
+
+
+@dataclass(frozen=True)
+class Past:
+    """How a release of the past went: the results of its builds, attempt by attempt."""
+
+    version: str
+    days_ago: int
+    results: tuple[str, ...]  # of the iOS pipeline; Android succeeds at once
+    minutes: int  # that a build takes
+    is_cancelled: bool = False
+
+
+PASTS = (
+    Past("1.3.0", 52, ("SUCCESS",), 19),
+    Past("1.3.1", 45, ("FAILURE", "SUCCESS"), 22),
+    Past("1.4.0", 31, ("SUCCESS",), 24),
+    Past("1.4.1", 24, ("FAILURE",), 21, is_cancelled=True),
+    Past("1.4.2", 17, ("UNSTABLE", "FAILURE", "SUCCESS"), 26),
+    Past("1.4.3", 10, ("SUCCESS",), 23),
+    Past("1.4.4", 2, ("FAILURE",), 20),
+)
+
+
+def ensure_history(
+    tenant: Tenant, actor: User, create: Callable[[Tenant, str], Release]
+) -> list[Release]:
+    """What is missing of `PASTS`. Needs the running product: its sweeper sends and asks."""
+    known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
+    made = []
+    for past in PASTS:
+        if past.version not in known:
+            release = create(tenant, past.version)
+            _build(release, past, actor)
+            _date_back(release, past)
+            made.append(release)
+    return made
+
+
+def _build(release: Release, past: Past, actor: User) -> None:
+    for result in past.results:
+        for build in trigger_builds(release=release, actor=actor):
+            _end(build, result if build.release_pipeline.platform == "IOS" else "SUCCESS")
+    if past.is_cancelled:
+        cancel_release(release=release, actor=actor)
+    _until(lambda: not Effect.objects.open().filter(release_id=release.pk).exists())
+
+
+def _end(build: Build, result: str) -> None:
+    rows = Build.objects.filter(pk=build.pk)
+    _until(lambda: rows.filter(status=BuildStatus.RUNNING, number__isnull=False).exists())
+    number = rows.get().number
+    job = build.release_pipeline.job_path.removeprefix("/job/").replace("/job/", "/")
+    address = f"{settings.SANDBOX_URL}/sandbox/api/jenkins/jobs/{job}/builds/{number}/finish"
+    with outbound.session() as session:
+        session.post(address, json={"result": result}).raise_for_status()
+    _until(lambda: not rows.moving().exists())
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    """Wait for what other processes do. Raises TimeoutError."""
+    deadline = time.monotonic() + PATIENCE
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise TimeoutError("Nothing moves: is `make run` still running?")
+        time.sleep(0.1)
+
+
+def _date_back(release: Release, past: Past) -> None:
+    """As if it had been then, and the builds had taken their time, one attempt after another."""
+    ago = timedelta(days=past.days_ago)
+    Release.objects.filter(pk=release.pk).update(
+        created_at=F("created_at") - ago, updated_at=F("updated_at") - ago
+    )
+    for pipeline in ReleasePipeline.objects.filter(release=release):
+        _spread(pipeline.builds.order_by("attempt"), ago, past.minutes)
+    builds = Build.objects.filter(release_pipeline__release=release)
+    last = max((b.finished_at for b in builds if b.finished_at), default=None)
+    Release.objects.filter(pk=release.pk, completed_at__isnull=False).update(completed_at=last)
+    _shift(Effect.objects.filter(release_id=release.pk), ("created_at", "done_at"), ago)
+
+
+def _spread(builds: Iterable[Build], ago: timedelta, minutes: int) -> None:
+    for number, build in enumerate(builds):
+        begin = build.created_at - ago + timedelta(minutes=number * (minutes + 15))
+        started = begin + timedelta(minutes=1 + number)
+        Build.objects.filter(pk=build.pk).update(
+            created_at=begin, started_at=started, finished_at=started + timedelta(minutes=minutes)
+        )
+        _shift(BuildEvent.objects.filter(build=build), ("at",), build.created_at - begin)
+
+
+def _shift(rows: Any, names: tuple[str, ...], ago: timedelta) -> None:
+    rows.update(**{name: F(name) - ago for name in names})

@@ -1,0 +1,90 @@
+"""Every page of the product, with something to show on each: for pictures and for axe."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from django.conf import settings
+from playwright.sync_api import Page
+
+from delivr.tests.product import Product
+
+PAGES = {
+    "releases": "/releases",
+    "releases-completed": "/releases?tab=completed",
+    "releases-nothing-found": "/releases?q=nothing",
+    "release-new": "/releases/new",
+    "setup-done": "/setup/done",
+    "setup-scm": "/setup/scm",
+    "setup-targets": "/setup/targets",
+    "setup-pipelines": "/setup/pipelines",
+    "setup-communication": "/setup/communication",
+    "setup-tickets": "/setup/tickets",
+    "integrations": "/integrations",
+    "activity-sent": "/activity",
+    "activity-received": "/activity/received",
+    "members": "/settings/",
+    "tokens": "/settings/tokens",
+    "audit": "/settings/audit",
+    "workspace-new": "/settings/new-workspace",
+    "account-email": "/accounts/email/",
+    "account-password": "/accounts/password/change/",
+}
+STAFF = {"design": "/design"}
+FOUND_ON = {
+    "release-complete": ("/releases?tab=completed", "a.version"),
+    "release-failed": ("/releases?q=1.4.4", "a.version"),
+    "release-cancelled": ("/releases?tab=cancelled", "a.version"),
+    "delivery": ("/activity/received", "main a[href*='/whd_']"),
+    "integration-github": ("/integrations", "main a[href*='/scm_']"),
+    "integration-jenkins": ("/integrations", "main a[href*='/pipeline_']"),
+    "integration-slack": ("/integrations", "main a[href*='/comm_']"),
+    "integration-jira": ("/integrations", "main a[href*='/ticket_']"),
+}
+SIGNED_OUT = {
+    "sign-in": "/accounts/login/",
+    "sign-up": "/accounts/signup/",
+    "password-reset": "/accounts/password/reset/",
+}
+
+
+def fill(product: Product) -> dict[str, Any]:
+    """Let the demo connect the sandbox and build; what it says of logins and ids."""
+    url = product.sandbox_url
+    env = product.env | {
+        "SANDBOX_URL": url,
+        "GITHUB_API_URL": f"{url}/github",
+        "SLACK_API_URL": f"{url}/slack/api/",
+        "APP_STORE_CONNECT_URL": f"{url}/appstore",
+        "GOOGLE_PLAY_URL": f"{url}/play",
+        "GOOGLE_TOKEN_URL": f"{url}/google/token",
+        "OUTBOUND_ALLOW": url.removeprefix("http://"),
+    }
+    command = [sys.executable, "manage.py", "demo", "--connected", "--history", "--json"]
+    told = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=env, check=True, capture_output=True, text=True
+    )
+    answer: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    return answer
+
+
+def sign_in(page: Page, product: Product, login: dict[str, str]) -> None:
+    page.goto(f"{product.url}/accounts/login/")
+    page.get_by_label("Email").fill(login["email"])
+    page.get_by_label("Password", exact=True).fill(login["password"])
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{product.url}/**")
+
+
+def found(page: Page, product: Product) -> dict[str, str]:
+    """Pages of single things, by following the first link to one."""
+    addresses = {}
+    for name, (start, selector) in FOUND_ON.items():
+        page.goto(product.url + start)
+        link = page.locator(selector).first
+        if link.count():
+            addresses[name] = str(link.get_attribute("href"))
+    return addresses

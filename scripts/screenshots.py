@@ -1,0 +1,75 @@
+"""`make screenshots`: every page as a picture, in both colour schemes, at three widths.
+
+Starts the product as `make run` does, with a workspace that shows something everywhere, and writes
+docs/screenshots/<page>-<width>-<scheme>.png. Arguments: names of pages; none: all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "delivr.settings_test")
+
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402 # needs the path
+
+from delivr.tests.browser import FLAGS, find_chromium  # noqa: E402
+from delivr.tests.every_page import PAGES, SIGNED_OUT, STAFF, fill, found, sign_in  # noqa: E402
+from delivr.tests.product import Product, started  # noqa: E402
+
+TARGET = ROOT / "docs" / "screenshots"
+WIDTHS = (1440, 768, 390)
+SCHEMES: tuple[Any, ...] = ("light", "dark")
+HEIGHT = 900
+
+
+def take(page: Page, product: Product, name: str, path: str) -> Iterator[Path]:
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        page.goto(product.url + path)
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            target = TARGET / f"{name}-{width}-{scheme}.png"
+            page.screenshot(path=str(target), full_page=True)
+            yield target
+
+
+def shoot(browser: Browser, product: Product, wanted: set[str]) -> int:
+    answer, count = fill(product), 0
+    signed_out, signed_in, staff = (browser.new_page() for _n in range(3))
+    sign_in(signed_in, product, answer["logins"]["Sign in"])
+    sign_in(staff, product, answer["logins"]["Django admin"])
+    mine = PAGES | {"release-building": f"/releases/{answer['releaseId']}"}
+    every = [
+        (signed_out, SIGNED_OUT),
+        (signed_in, mine | found(signed_in, product)),
+        (staff, STAFF),
+    ]
+    for page, pages in every:
+        for name, path in pages.items():
+            if not wanted or name in wanted:
+                count += len(list(take(page, product, name, path)))
+    return count
+
+
+def main() -> None:
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        product = stack.enter_context(started(data))
+        chromium = stack.enter_context(sync_playwright()).chromium
+        browser = chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        count = shoot(browser, product, set(sys.argv[1:]))
+        browser.close()
+    print(f"{count} pictures in {TARGET}")
+
+
+if __name__ == "__main__":
+    main()
