@@ -156,6 +156,7 @@ JOBS: dict[str, dict[str, Any]] = {
         "every": 30,  # seconds between two askings; the others are asked at each tick
     },
     "tidy": {"run": "builds.tidy.tidy", "due": "builds.tidy.due", "every": 3600},
+    "seal": {"run": "delivr.audit.sealing.seal", "due": "delivr.audit.sealing.due", "every": 5},
 }
 # Called with (tenant, integration_id, error) when a provider refuses a connection's credentials.
 CREDENTIALS_REFUSED = "integrations.operations.credentials_refused"

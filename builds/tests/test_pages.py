@@ -249,7 +249,7 @@ def test_admin_retries_what_gave_up(admin, dead):
     dead.refresh_from_db()
     assert (dead.state, dead.attempts) == (EffectState.PENDING, 0)
     event = AuditEvent.objects.get(action="effect.retried")
-    assert event.actor == response.wsgi_request.user
+    assert event.actor_id == response.wsgi_request.user.pk
 
 
 def test_admin_gives_up_for_good(admin, dead):

@@ -1,17 +1,35 @@
-"""Who did what: append-only."""
+"""Who did what: append-only, and sealed into one chain for each tenant."""
 
-from django.conf import settings
+from __future__ import annotations
+
 from django.db import models
 
-from delivr.tenants.models import TenantOwned, unique_per_tenant
+from delivr.tenants.models import Tenant, TenantOwned, unique_per_tenant
 
 
-class AuditEvent(TenantOwned):
-    """One change, written in its transaction. `actor` is null for what delivr did by itself."""
+class AuditRow(TenantOwned):
+    """A row that is written once. It outlives its workspace: who deleted it is the last line."""
 
-    actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        editable=False,
+        related_name="+",
     )
+
+    class Meta:
+        abstract = True
+
+
+class AuditEvent(AuditRow):
+    """One change, written in its transaction.
+
+    `actor_id` is null for what delivr did by itself. It is no foreign key: a user who is deleted
+    stays in the log, and no row ever has to be changed for that.
+    """
+
+    actor_id = models.BigIntegerField(null=True)
     actor_label = models.CharField(max_length=254)
     action = models.CharField(max_length=60)
     subject_id = models.CharField(max_length=64, blank=True)
@@ -27,3 +45,27 @@ class AuditEvent(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.actor_label}: {self.action} {self.subject_label}"
+
+
+class AuditSeal(AuditRow):
+    """A link of the tenant's chain: the place of one event in it, and a hash over both.
+
+    Written after the event (`delivr/audit/sealing.py`), so that no change waits for another one.
+    """
+
+    seq = models.BigIntegerField()  # 1, 2, 3 … without a gap
+    event = models.OneToOneField(AuditEvent, on_delete=models.DO_NOTHING, related_name="seal")
+    sealed_at = models.DateTimeField()
+    previous = models.CharField(max_length=64)  # the hash of the link before; zeros for the first
+    hash = models.CharField(max_length=64)  # hexadecimal SHA-256, see `delivr/audit/chain.py`
+
+    class Meta:
+        db_table = "audit_seals"
+        ordering = ["tenant_id", "seq"]
+        constraints = [
+            unique_per_tenant("audit_seal"),
+            models.UniqueConstraint(fields=["tenant", "seq"], name="audit_seal_place_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.hash[:12]}"

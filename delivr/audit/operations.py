@@ -50,7 +50,7 @@ def _event(
 
     return AuditEvent(
         tenant=tenant,
-        actor=actor,
+        actor_id=actor.pk if actor else None,
         actor_label=actor.email if actor else SYSTEM,
         action=action,
         subject_id=str(subject.pk) if subject else "",

@@ -10,6 +10,7 @@ from django.test import Client
 from builds.models import BuildEvent
 from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record
+from delivr.audit.sealing import seal
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.secrets import secret_fields
 from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Role, Tenant, User
@@ -56,6 +57,7 @@ def rows(tenant, owner) -> list[str]:
     factories.EffectFactory(tenant=tenant, release_id=release.pk)
     IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_slack_x")
     token, text = create_token(tenant=tenant, user=owner, role="OWNER")
+    seal()
     IdempotentRequest.objects.create(tenant=tenant, key="k", fingerprint="f", answer=CANARY)
     for model in apps.get_app_config("integrations").get_models():
         for row in model.objects.all():

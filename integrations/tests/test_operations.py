@@ -330,7 +330,7 @@ def test_disconnecting_forgets_every_secret(tenant: Any, owner: Any) -> None:
     row = fresh(pipeline)
     assert (row.jenkins_api_token, row.webhook_secret, row.previous_webhook_secret) == (None,) * 3
     assert not PipelineIntegration.objects.for_tenant(tenant).exists()
-    assert AuditEvent.objects.get(action="integration.disconnected").actor == owner
+    assert AuditEvent.objects.get(action="integration.disconnected").actor_id == owner.pk
 
 
 @pytest.mark.parametrize("part", ["scm", "target"])
@@ -401,7 +401,7 @@ def test_every_change_leaves_one_audit_row_and_no_secret(
         "webhook_secret.rotated",
         "integration.disconnected",
     ]
-    assert {e.actor for e in events} == {owner}
+    assert {e.actor_id for e in events} == {owner.pk}
     edited = events[2].changes
     assert edited["jenkins_api_token"] == "changed"
     assert edited["jenkins_job_path"] == ["/job/ios-prod", "/job/android-prod"]

@@ -191,7 +191,7 @@ def test_refused_credentials_show_on_the_connection(tenant: Any) -> None:
     assert row.checks[0]["hint"] == "Make one."
     assert row.verify_at is not None
     event = AuditEvent.objects.get(action="integration.refused")
-    assert (event.actor, event.subject_id) == (None, pipeline.pk)
+    assert (event.actor_id, event.subject_id) == (None, pipeline.pk)
 
 
 def test_credentials_refused_twice_are_told_once(tenant: Any) -> None:

@@ -102,7 +102,8 @@ def test_without_messages_and_epics_nothing_is_promised(wired: Wired) -> None:
 def test_one_audit_row_says_who_made_it(wired: Wired, owner: Any) -> None:
     release = create_release(**wanted(wired, actor=owner))
     event = AuditEvent.objects.get()
-    assert (event.action, event.subject_id, event.actor) == ("release.created", release.pk, owner)
+    assert (event.action, event.subject_id) == ("release.created", release.pk)
+    assert event.actor_id == owner.pk
 
 
 def test_a_part_named_twice_is_one_part(wired: Wired) -> None:

@@ -79,10 +79,9 @@ def test_audit_is_empty_for_others(outsider, tenant, owner):
 
 def test_audit_escapes_names(as_role, tenant):
     evil = "<script>alert(1)</script>"
-    factories.ReleaseFactory(tenant=tenant)
-    event = record(tenant=tenant, actor=None, action="x", changes={"name": [evil, evil]})
-    event.subject_label = evil
-    event.save()
+    subject = factories.ReleaseFactory(tenant=tenant, version=evil)
+    changes = {"name": [evil, evil]}
+    record(tenant=tenant, actor=None, action="x", subject=subject, changes=changes)
     assert evil not in main_of(as_role(Role.VIEWER).get("/settings/audit"))
 
 

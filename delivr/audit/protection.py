@@ -1,0 +1,111 @@
+"""What keeps audit rows as they were written, on PostgreSQL: triggers, and the rights of a role.
+
+The trigger stops whoever may write to the tables, their owner too. It lets two things through for
+a session that asks for them by name: `SET delivr.audit_purge = 'delete'` (an operator whom the law
+obliges) and `'truncate'` (the tests, between two of them). A role that has its rights from
+`manage.py grants` may do neither in any case. SQLite has one user, and no triggers of ours.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.db import connection, models
+from django.db.migrations.operations.base import Operation, OperationCategory
+
+from delivr.audit.models import AuditEvent, AuditSeal
+
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION delivr_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP <> 'UPDATE' AND current_setting('delivr.audit_purge', true) = lower(TG_OP) THEN
+    RETURN OLD;
+  END IF;
+  RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP
+    USING ERRCODE = 'restrict_violation';
+END $$
+"""
+# ALWAYS: also where session_replication_role is `replica`, which switches other triggers off.
+_ADD = (
+    'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON "{table}"'
+    " FOR EACH ROW EXECUTE FUNCTION delivr_append_only()",
+    'CREATE TRIGGER no_truncate BEFORE TRUNCATE ON "{table}"'
+    " FOR EACH STATEMENT EXECUTE FUNCTION delivr_append_only()",
+    'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER append_only',
+    'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER no_truncate',
+)
+_DROP = (
+    'DROP TRIGGER append_only ON "{table}"',
+    'DROP TRIGGER no_truncate ON "{table}"',
+)
+
+
+class AppendOnly(Operation):
+    """`AppendOnly("AuditEvent")`: PostgreSQL refuses UPDATE, DELETE and TRUNCATE of its table."""
+
+    reversible = True
+    reduces_to_sql = True
+    category = OperationCategory.SQL
+
+    def __init__(self, model_name: str) -> None:
+        self.model_name = model_name
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        return type(self).__name__, [self.model_name], {}
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """Nothing changes for Django."""
+
+    def database_forwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        self._run(app_label, schema_editor, to_state, (_FUNCTION, *_ADD))
+
+    def database_backwards(
+        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
+    ) -> None:
+        self._run(app_label, schema_editor, from_state, _DROP)
+
+    def _run(
+        self, app_label: str, schema_editor: Any, state: Any, statements: tuple[str, ...]
+    ) -> None:
+        if schema_editor.connection.vendor != "postgresql":
+            return
+        table = state.apps.get_model(app_label, self.model_name)._meta.db_table
+        for statement in statements:
+            schema_editor.execute(statement.replace("{table}", table), params=None)
+
+    def describe(self) -> str:
+        return f"Let nobody change or remove rows of {self.model_name}"
+
+
+# --- The application's role -----------------------------------------------------------------------
+
+APPEND_ONLY: tuple[type[models.Model], ...] = (AuditEvent, AuditSeal)
+MIGRATIONS = "django_migrations"
+
+
+def grants(role: str) -> list[str]:
+    """The statements that give `role` what the running application needs, and nothing else.
+
+    To be run by the owner of the tables, again after each migration that adds one.
+    """
+    quote = connection.ops.quote_name
+    name, database = quote(role), quote(connection.settings_dict["NAME"])
+    audit = {model._meta.db_table for model in APPEND_ONLY}
+    tables = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
+    return [
+        f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}",
+        f"REVOKE CREATE ON SCHEMA public FROM {name}, PUBLIC",
+        f"GRANT CONNECT ON DATABASE {database} TO {name}",
+        f"GRANT USAGE ON SCHEMA public TO {name}",
+        f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}",
+        f"GRANT SELECT ON {quote(MIGRATIONS)} TO {name}",
+        f"GRANT SELECT, INSERT ON {_listed(audit)} TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {_listed(tables - audit)} TO {name}",
+    ]
+
+
+def _listed(tables: set[str]) -> str:
+    return ", ".join(connection.ops.quote_name(table) for table in sorted(tables))

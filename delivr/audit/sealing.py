@@ -1,0 +1,88 @@
+"""The job that seals: gives each audit row its place in its tenant's chain.
+
+Rows are written without a seal, so that two changes of one tenant never wait for each other
+(docs/adr/0008). A row is sealed once its transaction is over, in the order of the rows' ids.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from itertools import groupby
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max, QuerySet
+from django.utils import timezone
+
+from delivr.audit.chain import Head, digest
+from delivr.audit.models import AuditEvent, AuditSeal
+
+ALL = "all"
+BATCH = 1000
+# Rows get their id before their commit: how far behind the newest sealed id one may still turn up.
+# A transaction would have to stay open while others write this many rows.
+LOOK_BACK = 10_000
+
+
+def due() -> list[str]:
+    """`["all"]` if anything waits for its seal."""
+    return [ALL] if unsealed().exists() else []
+
+
+def seal(what: str = ALL) -> None:
+    """Seal what is committed, batch by batch. Where another sealer is at it, leave it to that."""
+    try:
+        while seal_batch(unsealed()) == BATCH:
+            pass
+    except IntegrityError:
+        return  # the same place or the same row, taken by the other: UNIQUE keeps the chain one
+
+
+def seal_everything() -> int:
+    """Seal all rows that have no seal, however old; how many there were."""
+    found = 0
+    while (waiting := AuditEvent.objects.filter(seal=None)).exists():
+        with contextlib.suppress(IntegrityError):  # the sweeper was faster: see what is left
+            found += seal_batch(waiting)
+    return found
+
+
+def unsealed() -> QuerySet[AuditEvent]:
+    last = AuditSeal.objects.aggregate(last=Max("event_id"))["last"] or 0
+    rows: Any = AuditEvent.objects.filter(seal=None, pk__gt=last - LOOK_BACK)
+    return rows  # type: ignore[no-any-return]
+
+
+@transaction.atomic
+def seal_batch(waiting: QuerySet[AuditEvent]) -> int:
+    """Seal the oldest of them; how many. Raises IntegrityError where another one was faster."""
+    events = sorted(waiting.order_by("pk")[:BATCH], key=lambda event: (event.tenant_id, event.pk))
+    seals: list[AuditSeal] = []
+    for tenant_id, rows in groupby(events, key=lambda event: event.tenant_id):
+        seals += _chained(head_of(tenant_id), list(rows))
+    AuditSeal.objects.bulk_create(seals)
+    return len(seals)
+
+
+def head_of(tenant_id: str) -> Head:
+    newest = AuditSeal.objects.for_tenant(tenant_id).order_by("-seq").first()
+    return Head(newest.seq, newest.hash) if newest else Head()
+
+
+def _chained(head: Head, events: list[AuditEvent]) -> list[AuditSeal]:
+    now, seals = timezone.now(), []
+    for event in events:
+        seq = head.seq + 1
+        link = digest(event, seq=seq, previous=head.hash, sealed_at=now)
+        seals.append(
+            AuditSeal(
+                tenant_id=event.tenant_id,
+                seq=seq,
+                event=event,
+                sealed_at=now,
+                previous=head.hash,
+                hash=link,
+            )
+        )
+        head = Head(seq, link)
+    return seals
