@@ -1,12 +1,15 @@
 from django.urls import path
 
 from builds import views
+from builds.insights.views import insights_csv, insights_page
 from delivr.effects.views import effect_cancel, effect_retry
 
 urlpatterns = [
     path("releases/<slug:release_id>/builds", views.release_builds, name="release_builds"),
     path("releases/<slug:release_id>/cancel", views.release_cancel, name="release_cancel"),
     path("builds/<slug:build_id>/cancel", views.build_cancel, name="build_cancel"),
+    path("insights", insights_page, name="insights"),
+    path("insights.csv", insights_csv, name="insights_csv"),
     path("activity", views.activity, name="activity"),
     path("activity/live", views.activity_live, name="activity_live"),
     path("activity/effects/<slug:effect_id>/retry", effect_retry, name="effect_retry"),

@@ -26,6 +26,7 @@ PAGES = {
     "integrations": "/integrations",
     "activity-sent": "/activity",
     "activity-received": "/activity/received",
+    "insights": "/insights",
     "members": "/settings/",
     "tokens": "/settings/tokens",
     "audit": "/settings/audit",

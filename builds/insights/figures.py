@@ -1,0 +1,274 @@
+"""The figures: computed from rows of a period, defined beside each.
+
+Medians and not means: one build that hung over a weekend must not paint every week red.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Max
+from django.utils import timezone
+
+from builds.models import Build, BuildEvent, Source
+from delivr.tenants.models import Tenant
+from integrations.providers.base import BuildStatus
+from releases.models import FAILED, Release
+
+PERIODS = (30, 90, 365)  # days
+ENDED_THERE = (
+    BuildStatus.SUCCESS,
+    BuildStatus.FAILURE,
+    BuildStatus.UNSTABLE,
+    BuildStatus.ABORTED,
+)
+
+
+class BuildRow(NamedTuple):
+    """What the figures need of a build."""
+
+    id: str
+    release_pipeline: int
+    pipeline: str
+    platform: str
+    release: str
+    version: str
+    attempt: int
+    number: int | None
+    status: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+    @property
+    def is_success(self) -> bool:
+        return self.status == BuildStatus.SUCCESS
+
+    @property
+    def queued(self) -> timedelta | None:
+        """From the click to the start at the CI server."""
+        if self.started_at is None:
+            return None
+        return max(self.started_at - self.created_at, timedelta(0))
+
+    @property
+    def took(self) -> timedelta | None:
+        """From its start to its end, of a build that ended at the CI server."""
+        if self.started_at is None or self.finished_at is None or self.status not in ENDED_THERE:
+            return None
+        return max(self.finished_at - self.started_at, timedelta(0))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one workspace, pipeline or week. None where nothing was there to measure."""
+
+    builds: int  # triggered in the period
+    ended: int  # at the CI server, however
+    succeeded: int
+    retries: int  # builds that were not the first of their pipeline in a release
+    duration: timedelta | None  # median of the builds that succeeded
+    duration_p90: timedelta | None
+    queue: timedelta | None  # median
+    recovery: timedelta | None  # median, from a failed build's end to the next success
+
+    @property
+    def success_rate(self) -> int | None:
+        """Percent of the builds that ended at the CI server."""
+        return round(100 * self.succeeded / self.ended) if self.ended else None
+
+    @property
+    def failed(self) -> int:
+        return self.ended - self.succeeded
+
+
+@dataclass(frozen=True)
+class OfPipeline:
+    id: str
+    name: str
+    platform: str
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class Week:
+    begin: date
+    figures: Figures
+    lead_time: timedelta | None
+
+
+@dataclass(frozen=True)
+class Insights:
+    days: int
+    figures: Figures
+    releases: int  # created in the period
+    ready: int  # of these, ready for submission
+    lead_time: timedelta | None  # median, from creation to ready
+    lead_time_p90: timedelta | None
+    by_webhook: int  # ends of builds that a webhook told
+    by_poll: int  # ends that delivr found by asking
+    pipelines: tuple[OfPipeline, ...]
+    weeks: tuple[Week, ...]
+
+    @property
+    def webhook_share(self) -> int | None:
+        told = self.by_webhook + self.by_poll
+        return round(100 * self.by_webhook / told) if told else None
+
+
+def insights(tenant: Tenant, *, days: int, now: datetime | None = None) -> Insights:
+    """The figures of the last `days`, in three queries."""
+    now = now or timezone.now()
+    since = now - timedelta(days=days)
+    builds = rows_since(tenant, since)
+    releases = _releases(tenant, since)
+    leads = [lead for _created, lead in releases if lead is not None]
+    by_webhook, by_poll = _sources(tenant, since)
+    return Insights(
+        days=days,
+        figures=figures(builds),
+        releases=len(releases),
+        ready=len(leads),
+        lead_time=median(leads),
+        lead_time_p90=percentile(leads, 0.9),
+        by_webhook=by_webhook,
+        by_poll=by_poll,
+        pipelines=_by_pipeline(builds),
+        weeks=_by_week(builds, releases, since, now),
+    )
+
+
+def rows_since(tenant: Tenant, since: datetime) -> list[BuildRow]:
+    """The builds that were triggered since, oldest first."""
+    pipeline = "release_pipeline"
+    values = (
+        Build.objects.for_tenant(tenant)
+        .filter(created_at__gte=since)
+        .order_by("created_at", "pk")
+        .values_list(
+            "pk",
+            f"{pipeline}_id",
+            f"{pipeline}__pipeline_id",
+            f"{pipeline}__platform",
+            f"{pipeline}__release_id",
+            f"{pipeline}__release__version",
+            "attempt",
+            "number",
+            "status",
+            "created_at",
+            "started_at",
+            "finished_at",
+        )
+    )
+    return [BuildRow(*row) for row in values]
+
+
+def figures(builds: Sequence[BuildRow]) -> Figures:
+    durations = [b.took for b in builds if b.is_success and b.took is not None]
+    ended = [b for b in builds if b.status in ENDED_THERE]
+    return Figures(
+        builds=len(builds),
+        ended=len(ended),
+        succeeded=sum(b.is_success for b in ended),
+        retries=sum(b.attempt > 1 for b in builds),
+        duration=median(durations),
+        duration_p90=percentile(durations, 0.9),
+        queue=median([b.queued for b in builds if b.queued is not None]),
+        recovery=median(_recoveries(builds)),
+    )
+
+
+def _recoveries(builds: Iterable[BuildRow]) -> list[timedelta]:
+    """From the first failure of a pipeline in a release to its next success."""
+    failed_at: dict[int, datetime] = {}
+    found = []
+    for build in builds:
+        if build.finished_at is None:
+            continue
+        if build.status in FAILED and build.status != BuildStatus.CANCELLED:
+            failed_at.setdefault(build.release_pipeline, build.finished_at)
+        elif build.is_success and (since := failed_at.pop(build.release_pipeline, None)):
+            found.append(max(build.finished_at - since, timedelta(0)))
+    return found
+
+
+def _releases(tenant: Tenant, since: datetime) -> list[tuple[datetime, timedelta | None]]:
+    """When each release of the period was made, and how long it took to be ready."""
+    rows = Release.objects.for_tenant(tenant).filter(created_at__gte=since).order_by("created_at")
+    return [
+        (created, ready - created if ready and ready >= created else None)
+        for created, ready in rows.values_list("created_at", "completed_at")
+    ]
+
+
+def _sources(tenant: Tenant, since: datetime) -> tuple[int, int]:
+    """How we came to know of the ends of builds: by webhook, by asking."""
+    ends = BuildEvent.objects.for_tenant(tenant).filter(
+        at__gte=since, applied=True, to_status__in=ENDED_THERE
+    )
+    last = ends.values("build").annotate(last=Max("pk")).values("last")
+    found = BuildEvent.objects.filter(pk__in=last).values_list("source", flat=True)
+    sources = list(found)
+    return sources.count(Source.WEBHOOK), sources.count(Source.POLL)
+
+
+def _by_pipeline(builds: Iterable[BuildRow]) -> tuple[OfPipeline, ...]:
+    groups: dict[tuple[str, str], list[BuildRow]] = defaultdict(list)
+    for build in builds:
+        groups[build.platform, build.pipeline].append(build)
+    names = _names({pipeline for _platform, pipeline in groups})
+    return tuple(
+        OfPipeline(pipeline, names.get(pipeline, pipeline), platform, figures(rows))
+        for (platform, pipeline), rows in sorted(groups.items(), reverse=True)
+    )
+
+
+def _names(ids: set[str]) -> dict[str, str]:
+    from integrations.models import PipelineIntegration
+
+    return {pk: str(p) for pk, p in PipelineIntegration.objects.in_bulk(ids).items()}
+
+
+def _by_week(
+    builds: Iterable[BuildRow],
+    releases: Iterable[tuple[datetime, timedelta | None]],
+    since: datetime,
+    now: datetime,
+) -> tuple[Week, ...]:
+    """Every week of the period, those without a build too; a week begins on Monday."""
+    built: dict[date, list[BuildRow]] = defaultdict(list)
+    leads: dict[date, list[timedelta]] = defaultdict(list)
+    for build in builds:
+        built[monday(build.created_at)].append(build)
+    for created, lead in releases:
+        if lead is not None:
+            leads[monday(created)].append(lead)
+    first, last = monday(since), monday(now)
+    begins = [first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1)]
+    return tuple(Week(b, figures(built[b]), median(leads[b])) for b in begins)
+
+
+def monday(moment: datetime) -> date:
+    day = timezone.localtime(moment).date()
+    return day - timedelta(days=day.weekday())
+
+
+def median(lengths: Sequence[timedelta]) -> timedelta | None:
+    return timedelta(seconds=_median_seconds(lengths)) if lengths else None
+
+
+def _median_seconds(lengths: Sequence[timedelta]) -> float:
+    return statistics.median(length.total_seconds() for length in lengths)
+
+
+def percentile(lengths: Sequence[timedelta], share: float) -> timedelta | None:
+    """The nearest rank: the smallest length that at least `share` of them do not exceed."""
+    if not lengths:
+        return None
+    return sorted(lengths)[max(math.ceil(share * len(lengths)) - 1, 0)]

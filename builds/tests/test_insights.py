@@ -1,0 +1,181 @@
+"""The figures of a workspace: what is counted, what is not, and what the page and export say."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from builds.insights.charts import Column, Part, chart
+from builds.insights.figures import insights, median, monday, percentile
+from builds.models import Build, Source
+from delivr.tenants.models import Role
+from delivr.tests import factories
+from releases.models import Release, ReleasePipeline
+
+pytestmark = pytest.mark.django_db
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)  # a Wednesday
+
+
+@pytest.fixture
+def pipeline(tenant: Any) -> ReleasePipeline:
+    release = factories.ReleaseFactory(tenant=tenant)
+    Release.objects.filter(pk=release.pk).update(created_at=NOW - timedelta(days=3))
+    return factories.ReleasePipelineFactory(release=release)
+
+
+def build(
+    pipeline: ReleasePipeline, status: str, *, after: float, queue: float = 1, took: float = 10
+) -> Build:
+    """A build triggered `after` minutes on the third day before; times in minutes."""
+    attempt = pipeline.builds.count() + 1  # type: ignore[attr-defined]
+    row = factories.BuildFactory(release_pipeline=pipeline, status=status, attempt=attempt)
+    at = NOW - timedelta(days=3) + timedelta(minutes=after)
+    started = at + timedelta(minutes=queue)
+    ended = started + timedelta(minutes=took)
+    Build.objects.filter(pk=row.pk).update(created_at=at, started_at=started, finished_at=ended)
+    return Build.objects.get(pk=row.pk)
+
+
+def test_rates_and_retries_count_what_ended_at_the_server(pipeline: ReleasePipeline) -> None:
+    for number, status in enumerate(("FAILURE", "CANCELLED", "TRIGGER_FAILED", "SUCCESS")):
+        build(pipeline, status, after=number * 30)
+    found = insights(pipeline.tenant, days=30, now=NOW).figures
+    assert (found.builds, found.ended, found.succeeded, found.retries) == (4, 2, 1, 3)
+    assert found.success_rate == 50
+
+
+def test_durations_are_those_of_successes_and_queue_times_of_all(
+    pipeline: ReleasePipeline,
+) -> None:
+    build(pipeline, "FAILURE", after=0, queue=9, took=100)
+    build(pipeline, "SUCCESS", after=200, queue=1, took=20)
+    found = insights(pipeline.tenant, days=30, now=NOW).figures
+    assert found.duration == found.duration_p90 == timedelta(minutes=20)
+    assert found.queue == timedelta(minutes=5)
+
+
+def test_recovery_runs_from_the_first_failure_to_the_next_success(
+    pipeline: ReleasePipeline,
+) -> None:
+    build(pipeline, "FAILURE", after=0)  # ends after 11 minutes
+    build(pipeline, "UNSTABLE", after=30)
+    build(pipeline, "CANCELLED", after=40)
+    build(pipeline, "SUCCESS", after=60)  # ends after 71
+    found = insights(pipeline.tenant, days=30, now=NOW).figures
+    assert found.recovery == timedelta(minutes=60)
+
+
+def test_lead_time_is_that_of_the_releases_that_got_ready(
+    tenant: Any, pipeline: ReleasePipeline
+) -> None:
+    created = NOW - timedelta(days=3)
+    Release.objects.filter(pk=pipeline.release_id).update(completed_at=created + timedelta(hours=2))
+    factories.ReleaseFactory(tenant=tenant)
+    found = insights(tenant, days=30, now=timezone.now())
+    assert (found.releases, found.ready, found.lead_time) == (2, 1, timedelta(hours=2))
+
+
+def test_an_end_counts_once_by_what_told_it_last(pipeline: ReleasePipeline) -> None:
+    for source in (Source.WEBHOOK, Source.POLL, Source.POLL):
+        row = build(pipeline, "SUCCESS", after=0)
+        told = {"build": row, "tenant": row.tenant, "from_status": "RUNNING", "applied": True}
+        row.events.create(**told, to_status="RUNNING", source=Source.WEBHOOK)
+        row.events.create(**told, to_status="SUCCESS", source=source)
+    found = insights(pipeline.tenant, days=365)
+    assert (found.by_webhook, found.by_poll, found.webhook_share) == (1, 2, 33)
+
+
+def test_what_lies_before_the_period_or_elsewhere_does_not_count(
+    pipeline: ReleasePipeline,
+) -> None:
+    build(pipeline, "SUCCESS", after=0)
+    assert insights(pipeline.tenant, days=30, now=NOW + timedelta(days=60)).figures.builds == 0
+    stranger = factories.TenantFactory()
+    assert insights(stranger, days=365, now=NOW).figures.builds == 0
+
+
+def test_every_week_is_there_and_begins_on_monday(pipeline: ReleasePipeline) -> None:
+    build(pipeline, "SUCCESS", after=0)
+    weeks = insights(pipeline.tenant, days=30, now=NOW).weeks
+    assert [week.begin.weekday() for week in weeks] == [0] * 5
+    assert weeks[-1].begin == monday(NOW) == date(2026, 11, 23)
+    assert [week.figures.builds for week in weeks] == [0, 0, 0, 1, 0]
+
+
+def test_medians_and_percentiles() -> None:
+    lengths = [timedelta(seconds=n) for n in (1, 2, 3, 4, 100)]
+    assert median(lengths) == timedelta(seconds=3)
+    assert percentile(lengths, 0.8) == timedelta(seconds=4)
+    assert percentile(lengths, 0.9) == timedelta(seconds=100)
+    assert median([]) is percentile([], 0.5) is None
+
+
+@pytest.mark.parametrize("top", [1, 3, 7, 12, 95, 640, 0.4])
+def test_lines_of_a_chart_are_few_round_and_reach_the_top(top: float) -> None:
+    drawn = chart([Column("a", (Part(top, "accent", "a"),)), Column("b", ())])
+    values = [float(line.words) for line in drawn.lines]
+    assert 2 <= len(values) <= 7
+    assert values[0] == 0
+    assert values[-1] >= top
+    (bar,) = drawn.bars
+    assert bar.y + bar.height == pytest.approx(drawn.base)
+    assert bar.y >= drawn.lines[-1].at - 0.11
+
+
+def test_chart_of_nothing_is_empty() -> None:
+    assert chart([]).is_empty
+    assert chart([Column("a", (Part(0, "accent", "a"),))]).is_empty
+
+
+def test_page_says_what_the_figures_are(
+    tenant: Any, pipeline: ReleasePipeline, client_for: Any, member_of: Any
+) -> None:
+    build(pipeline, "SUCCESS", after=0, took=25)
+    page = client_for(member_of(tenant, Role.VIEWER)).get("/insights?days=365")
+    text = page.content.decode()
+    assert "25 min 00 s" in text
+    assert "Median of the builds that succeeded" in text
+    assert text.count('role="img"') >= 1
+
+
+def test_page_without_anything_says_so(tenant: Any, client_for: Any, owner: Any) -> None:
+    page = client_for(owner).get("/insights?days=nonsense")
+    assert "Nothing happened in this period" in page.content.decode()
+
+
+def test_queries_do_not_grow_with_the_builds(
+    tenant: Any, pipeline: ReleasePipeline, client_for: Any, owner: Any
+) -> None:
+    client = client_for(owner)
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/insights?days=365")
+        return len(queries)
+
+    build(pipeline, "SUCCESS", after=0)
+    few = count()
+    for number in range(1, 30):
+        build(pipeline, "FAILURE", after=number)
+    assert count() == few
+
+
+def test_export_holds_every_build_and_no_formula(
+    tenant: Any, pipeline: ReleasePipeline, client_for: Any, owner: Any
+) -> None:
+    Release.objects.filter(pk=pipeline.release_id).update(version="=1+1")
+    build(pipeline, "SUCCESS", after=0, queue=2, took=3)
+    factories.BuildFactory()  # another workspace's
+    answer = client_for(owner).get("/insights.csv?days=365")
+    rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
+    assert len(rows) == 1
+    assert rows[0]["version"] == "'=1+1"
+    assert (rows[0]["queue_seconds"], rows[0]["duration_seconds"]) == ("120.0", "180.0")
+    assert "attachment" in answer["Content-Disposition"]
