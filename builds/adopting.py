@@ -68,7 +68,7 @@ def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
         actor=actor,
         action="effect.adopted",
         subject=effect,
-        changes={"number": [None, state.number]},
+        changes={"state": [EffectState.DEAD, effect.state], "number": [None, state.number]},
     )
     return effect
 

@@ -77,7 +77,13 @@ def _cancel(build: Build, actor: User | None) -> None:
         applied=True,
     )
     mirror_build(build.release_pipeline, build=build)
-    record(tenant=build.tenant, actor=actor, action="build.cancelled", subject=build)
+    record(
+        tenant=build.tenant,
+        actor=actor,
+        action="build.cancelled",
+        subject=build,
+        changes={"status": [before, build.status]},
+    )
     promise_stop(build)
     if build.release_pipeline.release.status != ReleaseStatus.CANCELLED:
         _tell(build)

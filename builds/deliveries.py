@@ -202,11 +202,17 @@ def replay(delivery: WebhookDelivery, *, actor: User | None) -> WebhookDelivery:
     delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery.pk)
     if not delivery.body:
         raise Conflict("body_gone", _("Its body was dropped after 30 days."))
-    delivery.state, delivery.reason = DeliveryState.NEW, ""
+    before, delivery.state, delivery.reason = delivery.state, DeliveryState.NEW, ""
     delivery.next_at = delivery.received_at = timezone.now()
     delivery.settled_at = None
     delivery.save()
-    record(tenant=delivery.tenant, actor=actor, action="delivery.replayed", subject=delivery)
+    record(
+        tenant=delivery.tenant,
+        actor=actor,
+        action="delivery.replayed",
+        subject=delivery,
+        changes={"state": [before, delivery.state]},
+    )
     ring_on_commit("delivery", delivery.pk)
     return delivery
 

@@ -82,6 +82,13 @@ class Build(TenantOwned):
         return f"{self.release_pipeline.get_platform_display()} {number}"
 
     @property
+    def audit_label(self) -> str:
+        """As it stands in the audit log: `iOS 1.5.0 #245`."""
+        part = self.release_pipeline
+        words = f"{part.get_platform_display()} {part.release}"
+        return f"{words} #{self.number}" if self.number else words
+
+    @property
     def is_moving(self) -> bool:
         return self.status in MOVING
 

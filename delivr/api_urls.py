@@ -2,6 +2,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from delivr.api_docs import DocsView
+from delivr.audit.api import AuditEventList
 from delivr.effects import api as effects
 
 urlpatterns = [
@@ -10,6 +11,7 @@ urlpatterns = [
     path(
         "effects/<str:effect_id>/cancel", effects.CancelEffect.as_view(), name="api_effect_cancel"
     ),
+    path("audit-events", AuditEventList.as_view(), name="api_audit_events"),
     path("schema", SpectacularAPIView.as_view(), name="api_schema"),
     path("docs", DocsView.as_view(), name="api_docs"),
 ]

@@ -57,13 +57,18 @@ def connect(
 
 @transaction.atomic
 def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) -> C:
+    changes = difference(connection, cleaned)
     _fill(connection, cleaned)
     if isinstance(connection, PipelineIntegration):
         connection.webhook_secret = ids.webhook_secret()
     connection.full_clean(exclude=["id"])
     connection.save(force_insert=True)
     record(
-        tenant=connection.tenant, actor=actor, action="integration.connected", subject=connection
+        tenant=connection.tenant,
+        actor=actor,
+        action="integration.connected",
+        subject=connection,
+        changes=changes,
     )
     return connection
 
@@ -118,11 +123,17 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
     for field in secret_fields(type(connection)):
         setattr(connection, field.attname, None)
     connection.disconnected_at = timezone.now()
+    before = connection.verification_status
     connection.verification_status = Verification.PENDING
     connection.verify_at = None
     connection.save()
+    forgotten = {field.name: "changed" for field in secret_fields(type(connection))}
     record(
-        tenant=connection.tenant, actor=actor, action="integration.disconnected", subject=connection
+        tenant=connection.tenant,
+        actor=actor,
+        action="integration.disconnected",
+        subject=connection,
+        changes={"verification_status": [before, connection.verification_status], **forgotten},
     )
 
 
@@ -205,7 +216,7 @@ def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderE
     connection = find_connection(tenant=tenant, connection_id=integration_id)
     if connection is None or not connection.is_valid:
         return
-    check = Check.from_error("credentials", error)
+    check, before = Check.from_error("credentials", error), connection.verification_status
     type(connection).objects.filter(pk=connection.pk).update(
         verification_status=Verification.INVALID,
         verification_error=error.message[:500],
@@ -217,7 +228,10 @@ def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderE
         actor=None,
         action="integration.refused",
         subject=connection,
-        changes={"verification_error": error.message},
+        changes={
+            "verification_status": [before, Verification.INVALID],
+            "verification_error": ["", error.message[:500]],
+        },
     )
 
 
@@ -231,7 +245,13 @@ def rotate_webhook_secret(
     pipeline.previous_webhook_secret_until = timezone.now() + OLD_SECRET_LIVES
     pipeline.webhook_secret = ids.webhook_secret()
     pipeline.save()
-    record(tenant=pipeline.tenant, actor=actor, action="webhook_secret.rotated", subject=pipeline)
+    record(
+        tenant=pipeline.tenant,
+        actor=actor,
+        action="webhook_secret.rotated",
+        subject=pipeline,
+        changes={"webhook_secret": "changed"},
+    )
     return pipeline
 
 

@@ -109,7 +109,13 @@ class ReleasePlan:
             ReleaseTarget(tenant=self.tenant, release=release, target=t) for t in self.targets
         )
         ReleasePipeline.objects.bulk_create(self.draft_pipelines(release))
-        record(tenant=self.tenant, actor=actor, action="release.created", subject=release)
+        record(
+            tenant=self.tenant,
+            actor=actor,
+            action="release.created",
+            subject=release,
+            changes={"branch": [None, release.branch], "status": [None, release.status]},
+        )
         self._promise(release)
         return release
 

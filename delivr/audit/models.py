@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
 from django.db import models
 
-from delivr.tenants.models import Tenant, TenantOwned, unique_per_tenant
+from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
 
 
 class AuditRow(TenantOwned):
@@ -22,6 +26,38 @@ class AuditRow(TenantOwned):
         abstract = True
 
 
+class AuditEventQuerySet(TenantQuerySet):
+    def matching(
+        self,
+        *,
+        who: str = "",
+        action: str = "",
+        subject: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Self:
+        """Those of which all this is true; `who` and `subject` may be a part of the name."""
+        tests: dict[str, Any] = {
+            "actor_label__icontains": who,
+            "action": action,
+            "at__gte": since,
+            "at__lt": until,
+        }
+        rows = self.filter(**{name: value for name, value in tests.items() if value})
+        if subject:
+            named = models.Q(subject_label__icontains=subject)
+            rows = rows.filter(named | models.Q(subject_id=subject))
+        return rows
+
+    def in_chunks(self, size: int = 250) -> Iterator[AuditEvent]:
+        """All of them, newest first, with their seals; never more than `size` in memory."""
+        rows = self.select_related("seal").order_by("-pk")
+        chunk = list(rows[:size])
+        while chunk:
+            yield from chunk
+            chunk = list(rows.filter(pk__lt=chunk[-1].pk)[:size])
+
+
 class AuditEvent(AuditRow):
     """One change, written in its transaction.
 
@@ -36,6 +72,8 @@ class AuditEvent(AuditRow):
     subject_label = models.CharField(max_length=200, blank=True)
     changes = models.JSONField(default=dict, blank=True)
     at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[Any] = AuditEventQuerySet.as_manager()
 
     class Meta:
         db_table = "audit_events"

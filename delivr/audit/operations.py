@@ -54,21 +54,26 @@ def _event(
         actor_label=actor.email if actor else SYSTEM,
         action=action,
         subject_id=str(subject.pk) if subject else "",
-        subject_label=str(subject)[:200] if subject else "",
+        subject_label=_label(subject)[:200] if subject else "",
         changes=dict(changes or {}),
     )
+
+
+def _label(subject: models.Model) -> str:
+    """What a person calls it: its `audit_label`, where it has one."""
+    return getattr(subject, "audit_label", "") or str(subject)
 
 
 def difference(before: models.Model, after: Mapping[str, Any]) -> dict[str, Any]:
     """`{field: [old, new]}` of what `after` changes in `before`; a secret is just "changed"."""
     changes: dict[str, Any] = {}
     for name, value in after.items():
-        field = before._meta.get_field(name)
+        field: Any = before._meta.get_field(name)
         if isinstance(field, SecretTextField):
             if value:
                 changes[name] = "changed"
-        elif (old := getattr(before, name)) != value:
-            changes[name] = [_plain(old), _plain(value)]
+        elif (old := _plain(getattr(before, field.attname))) != (new := _plain(value)):
+            changes[name] = [old, new]
     return changes
 
 

@@ -73,7 +73,7 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
         raise ValidationError({"state": [_("Only an effect that gave up can be retried.")]})
     handler = handler_for(effect.kind)
     handler.revive(effect)
-    now = clock.now()
+    now, before = clock.now(), effect.state
     effect.state, effect.next_at = EffectState.PENDING, now
     effect.attempts = effect.reconciles = 0
     if effect.last_error_code == "cannot_correlate":
@@ -81,7 +81,10 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
     effect.expires_at = now + handler.expires_after
     effect.rung_at = now if settings.CELERY_BROKER_URL else None
     effect.save()
-    record(tenant=effect.tenant, actor=actor, action="effect.retried", subject=effect)
+    changes = {"state": [before, effect.state]}
+    record(
+        tenant=effect.tenant, actor=actor, action="effect.retried", subject=effect, changes=changes
+    )
     ring_on_commit("effect", effect.pk)
     return effect
 
@@ -96,9 +99,15 @@ def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
         raise ValidationError({"state": [_("This effect is on its way or already settled.")]})
     effect.last_error = effect.last_error or _("Cancelled by a person.")
     handler.gave_up(effect)
-    effect.state, effect.done_at = EffectState.CANCELLED, clock.now()
+    before, effect.state, effect.done_at = effect.state, EffectState.CANCELLED, clock.now()
     effect.save()
-    record(tenant=effect.tenant, actor=actor, action="effect.cancelled", subject=effect)
+    record(
+        tenant=effect.tenant,
+        actor=actor,
+        action="effect.cancelled",
+        subject=effect,
+        changes={"state": [before, effect.state]},
+    )
     return effect
 
 

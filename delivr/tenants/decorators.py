@@ -8,13 +8,14 @@ from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def tenant_required(role: Role = Role.VIEWER, write: Role | None = None) -> Callable[[View], View]:
@@ -26,7 +27,7 @@ def tenant_required(role: Role = Role.VIEWER, write: Role | None = None) -> Call
     def decorate(view: View) -> View:
         @login_required
         @functools.wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             own: Role | None = cast(TenantRequest, request).role
             if own is None:
                 return redirect("new_workspace")

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from delivr.audit.operations import record
+from delivr.audit.operations import difference, record
 from delivr.tenants.models import ApiToken, Membership, Role, Tenant, User
 
 TOKEN_DAYS, TOKEN_DAYS_MAX = 90, 365
@@ -24,7 +24,8 @@ def create_tenant(*, name: str, owner: User) -> Tenant:
     tenant.full_clean(exclude=["id"])
     tenant.save(force_insert=True)
     Membership.objects.create(tenant=tenant, user=owner, role=Role.OWNER)
-    record(tenant=tenant, actor=owner, action="tenant.created", subject=tenant)
+    changes = {"name": [None, tenant.name], "owner": [None, owner.email]}
+    record(tenant=tenant, actor=owner, action="tenant.created", subject=tenant, changes=changes)
     return tenant
 
 
@@ -70,7 +71,8 @@ def create_token(
     token = ApiToken(tenant=tenant, user=user, role=role, name=name, expires_at=expires)
     text = token.fill()
     token.save(force_insert=True)
-    record(tenant=tenant, actor=user, action="token.created", subject=token)
+    changes = difference(ApiToken(), {"name": name, "role": role, "expires_at": expires})
+    record(tenant=tenant, actor=user, action="token.created", subject=token, changes=changes)
     return token, text
 
 
@@ -80,15 +82,21 @@ def revoke_token(*, token: ApiToken, actor: User | None) -> ApiToken:
     if token.revoked_at is None:
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
-        record(tenant=token.tenant, actor=actor, action="token.revoked", subject=token)
+        changes = {"revoked_at": [None, token.revoked_at.isoformat()]}
+        record(
+            tenant=token.tenant, actor=actor, action="token.revoked", subject=token, changes=changes
+        )
     return token
 
 
 @transaction.atomic
-def skip_step(*, tenant: Tenant, step: str, skipped: bool = True) -> Tenant:
+def skip_step(*, tenant: Tenant, actor: User | None, step: str, skipped: bool = True) -> Tenant:
     """Remember that a step of the wizard is skipped (or is not any more)."""
     tenant = Tenant.objects.select_for_update().get(pk=tenant.pk)
-    steps = set(tenant.skipped_steps)
-    tenant.skipped_steps = sorted(steps | {step} if skipped else steps - {step})
-    tenant.save(update_fields=["skipped_steps"])
+    before = list(tenant.skipped_steps)
+    tenant.skipped_steps = sorted({*before, step} if skipped else {*before} - {step})
+    if tenant.skipped_steps != before:
+        tenant.save(update_fields=["skipped_steps"])
+        changes = {"skipped_steps": [before, tenant.skipped_steps]}
+        record(tenant=tenant, actor=actor, action="setup.skipped", subject=tenant, changes=changes)
     return tenant

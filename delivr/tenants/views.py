@@ -1,4 +1,4 @@
-"""The settings of a workspace: its members, tokens and audit log; changing the workspace."""
+"""The settings of a workspace: its members and tokens; changing the workspace."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from delivr.audit.models import AuditEvent
 from delivr.paging import paged
 from delivr.redirects import next_address
 from delivr.tenants.decorators import tenant_required
@@ -73,16 +72,6 @@ def token_revoke(request: TenantRequest, token_id: int) -> HttpResponse:
     revoke_token(token=token, actor=request.user)
     messages.success(request, _("The token %(token)s is revoked.") % {"token": token})
     return redirect("settings_tokens")
-
-
-# --- Audit ----------------------------------------------------------------------------------------
-
-
-@require_GET
-@tenant_required()
-def audit(request: TenantRequest) -> HttpResponse:
-    rows = AuditEvent.objects.for_tenant(request.tenant)
-    return render(request, "settings/audit.html", {"page": paged(request, rows)})
 
 
 # --- Workspaces -----------------------------------------------------------------------------------

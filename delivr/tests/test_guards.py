@@ -13,9 +13,11 @@ from django.apps import apps
 from django.conf import settings
 from django.db import models
 
+from delivr.audit.wording import ACTIONS
 from delivr.models import RateCounter
 from delivr.secrets import SecretTextField, secret_fields
 from delivr.tenants.models import ApiToken, Tenant, TenantOwned, User
+from delivr.tests.calls import functions, literals, reaches
 from integrations.models import FAMILIES
 from integrations.providers.base import (
     ChatProvider,
@@ -309,3 +311,53 @@ def test_secrets_are_revealed_in_few_places() -> None:
     clients = {name for name in found if re.match(r"integrations/providers/\w+/provider\.py", name)}
     pages = {name for name in found if name.startswith("integrations/views/webhook_secret")}
     assert found - clients - pages <= allowed
+
+
+# --- Audit ----------------------------------------------------------------------------------------
+
+RECORDERS = {
+    ("delivr.audit.operations", "record"),
+    ("delivr.audit.operations", "record_each"),
+}
+# What changes rows in a transaction and leaves no line in the audit log, with the reason.
+UNAUDITED = {
+    "builds.deliveries.due_deliveries": "hands out work; the delivery itself is the record",
+    "builds.deliveries.store": "a delivery is its own record",
+    "builds.poller._plan": "when to ask the CI server again",
+    "builds.poller.due_builds": "hands out work",
+    "delivr.api._begin": "keeps the first answer of a request; what it did is recorded",
+    "delivr.api._first": "likewise, around the operation",
+    "delivr.audit.management.commands.grants.handle": "rights of the database, by its operator",
+    "delivr.audit.sealing.seal_batch": "seals the audit log",
+    "delivr.effects.health.note_failure": "counts failures of a provider",
+    "delivr.effects.operations.resume_integration": "moves times; its callers record why",
+    "delivr.effects.runner._finish": "the effect is the record of what was sent",
+    "delivr.effects.runner._settle": "likewise",
+    "delivr.effects.runner.claim": "takes a lease",
+    "delivr.effects.sweeper.due_effects": "hands out work",
+    "delivr.rotation._rotate_batch": "the same secret under another key, by the operator",
+    "integrations.operations.due_verifications": "hands out work",
+    "integrations.views.once._first": "keeps the first answer of a form, around the operation",
+}
+
+
+def test_every_change_in_a_transaction_is_audited() -> None:
+    known = functions(sources("delivr", "integrations", "releases", "builds"))
+    silent = {
+        ".".join(name)
+        for name, function in known.items()
+        if function.is_atomic and not reaches(name, RECORDERS, known)
+    }
+    new, stale = silent - set(UNAUDITED), set(UNAUDITED) - silent
+    assert not new, "call delivr.audit.operations.record, or give the reason in UNAUDITED"
+    assert not stale, "an exception that nobody needs any more"
+
+
+def test_every_audited_action_has_words() -> None:
+    paths = list(sources("delivr", "integrations", "releases", "builds"))
+    written = literals(paths, "action", {name for _module, name in RECORDERS})
+    assert not written - set(ACTIONS), "give it words in delivr/audit/wording.py"
+    assert not set(ACTIONS) - written - FORMER_ACTIONS, "words for what nobody writes"
+
+
+FORMER_ACTIONS: set[str] = set()  # written by older versions: their rows still want their words

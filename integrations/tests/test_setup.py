@@ -78,20 +78,20 @@ def test_a_disconnected_connection_does_not_count(tenant: Tenant) -> None:
 
 def test_optional_steps_may_be_skipped(tenant: Tenant) -> None:
     connect_all(tenant, "scm", "pipelines")
-    skip_step(tenant=tenant, step="communication")
+    skip_step(tenant=tenant, actor=None, step="communication")
     assert states(tenant)["communication"] == State.SKIPPED
     assert states(tenant)["tickets"] == State.CURRENT
-    skip_step(tenant=tenant, step="tickets")
+    skip_step(tenant=tenant, actor=None, step="tickets")
     assert is_complete(tenant)
 
 
 def test_required_steps_cannot_be_skipped(tenant: Tenant) -> None:
-    skip_step(tenant=tenant, step="scm")
+    skip_step(tenant=tenant, actor=None, step="scm")
     assert states(tenant)["scm"] == State.CURRENT
 
 
 def test_a_connected_step_is_done_although_it_was_skipped(tenant: Tenant) -> None:
-    skip_step(tenant=tenant, step="tickets")
+    skip_step(tenant=tenant, actor=None, step="tickets")
     connect_all(tenant, "tickets")
     assert states(tenant)["tickets"] == State.DONE
 

@@ -135,5 +135,5 @@ def setup_skip(request: TenantRequest, family: str) -> HttpResponse:
     """Leave an optional step out for now; it can be opened again at any time."""
     if not STEP[family].optional:
         raise Http404
-    skip_step(tenant=request.tenant, step=family)
+    skip_step(tenant=request.tenant, actor=request.user, step=family)
     return redirect("setup")

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from delivr.audit import wording
+
+
+class AuditFilter(forms.Form):
+    """What of the audit log to show. A field that makes no sense filters nothing, and says so."""
+
+    who = forms.CharField(label=_("Who"), max_length=254, required=False)
+    action = forms.ChoiceField(label=_("What"), required=False)
+    subject = forms.CharField(label=_("Name or id"), max_length=200, required=False)
+    since = forms.DateField(
+        label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+    until = forms.DateField(
+        label=_("To"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["action"]
+        field.choices = [("", _("Everything")), *wording.choices()]
+
+    @property
+    def wanted(self) -> dict[str, Any]:
+        """Arguments for `AuditEventQuerySet.matching`; days are whole ones, the last one too."""
+        self.is_valid()
+        wanted = {name: value for name, value in self.cleaned_data.items() if value}
+        if "since" in wanted:
+            wanted["since"] = _midnight(wanted["since"])
+        if "until" in wanted:
+            wanted["until"] = _midnight(wanted["until"] + timedelta(days=1))
+        return wanted
+
+
+def _midnight(day: Any) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))

@@ -1,0 +1,293 @@
+"""The page of the audit log, its files and its API."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tracemalloc
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from builds.operations import trigger_builds
+from delivr.audit.export import as_csv, cell
+from delivr.audit.models import AuditEvent
+from delivr.audit.operations import record
+from delivr.audit.sealing import seal
+from delivr.audit.wording import ACTIONS
+from delivr.tenants.models import Role
+from delivr.tests import factories
+from delivr.tests.tampering import tampering
+
+pytestmark = pytest.mark.django_db
+PAGE, CSV, JSON = "/settings/audit", "/settings/audit/export.csv", "/settings/audit/export.json"
+
+
+@pytest.fixture
+def as_role(tenant: Any, member_of: Any, client_for: Any) -> Any:
+    return lambda role: client_for(member_of(tenant, role))
+
+
+def main_of(response: Any) -> str:
+    text: str = response.content.decode().partition("<main")[2]
+    return text
+
+
+def text_of(response: Any) -> str:
+    return b"".join(response.streaming_content).decode()
+
+
+def test_page_tells_in_words_who_did_what(as_role: Any, tenant: Any, owner: Any) -> None:
+    release = factories.ReleaseFactory(tenant=tenant, version="1.5.0")
+    factories.ReleasePipelineFactory(release=release, platform="IOS")
+    trigger_builds(release=release, actor=owner)
+    html = main_of(as_role(Role.VIEWER).get(PAGE))
+    assert f"<strong>{owner.email}</strong>" in html
+    assert "triggered a build of iOS 1.5.0" in html
+    assert "moved release 1.5.0 on" in html
+
+
+def test_page_tells_what_was_before_and_after(as_role: Any, tenant: Any) -> None:
+    changes = {
+        "status": ["BUILDING", "BUILD_FAILED"],
+        "access_token": "changed",
+        "skipped_steps": [[], ["tickets", "communication"]],
+        "note": ["", "word"],
+    }
+    record(tenant=tenant, actor=None, action="release.status", changes=changes)
+    html = main_of(as_role(Role.VIEWER).get(PAGE))
+    assert "<del>Building</del>" in html
+    assert "<ins>Build failed</ins>" in html
+    assert "<ins>tickets, communication</ins>" in html
+    assert "<del>–</del>" in html
+    assert "changed" in html
+    assert AuditEvent.objects.get().at.strftime("%H:%M:%S") in html  # exact, on hover
+
+
+def test_page_is_empty_for_others(client_for: Any, stranger: Any, tenant: Any, owner: Any) -> None:
+    record(tenant=tenant, actor=owner, action="secret.action", subject=tenant)
+    client = client_for(stranger)
+    assert "secret.action" not in client.get(PAGE).content.decode()
+    for path in (CSV, JSON):
+        assert "secret.action" not in text_of(client.get(path))
+
+
+def test_page_escapes_names(as_role: Any, tenant: Any) -> None:
+    evil = "<script>alert(1)</script>"
+    subject = factories.ReleaseFactory(tenant=tenant, version=evil)
+    changes = {"name": [evil, evil], evil: evil}
+    record(tenant=tenant, actor=None, action="release.created", subject=subject, changes=changes)
+    assert evil not in main_of(as_role(Role.VIEWER).get(PAGE))
+
+
+@pytest.fixture
+def three(tenant: Any, owner: Any) -> list[AuditEvent]:
+    """Rows of the day before yesterday, yesterday and today."""
+    release = factories.ReleaseFactory(tenant=tenant, version="1.5.0")
+    rows = [
+        record(tenant=tenant, actor=owner, action="tenant.created", subject=tenant),
+        record(tenant=tenant, actor=None, action="release.status", subject=release),
+        record(tenant=tenant, actor=owner, action="release.created", subject=release),
+    ]
+    with tampering():
+        for days, row in zip((2, 1, 0), rows, strict=True):
+            at = timezone.now() - timedelta(days=days)
+            AuditEvent.objects.filter(pk=row.pk).update(at=at)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [2, 1, 0]),
+        ("who=delivr", [1]),
+        ("who=EXAMPLE.com", [2, 0]),
+        ("action=release.created", [2]),
+        ("action=nonsense", [2, 1, 0]),
+        ("subject=1.5", [2, 1]),
+        ("subject={release}", [2, 1]),
+        ("since={yesterday}", [2, 1]),
+        ("until={yesterday}", [1, 0]),
+        ("since={yesterday}&until={yesterday}", [1]),
+        ("since=nonsense", [2, 1, 0]),
+        ("who=%00", [2, 1, 0]),
+        ("who=delivr&action=release.created", []),
+    ],
+)
+def test_filters(as_role: Any, three: Any, query: str, expected: list[int]) -> None:
+    yesterday = (timezone.now() - timedelta(days=1)).date().isoformat()
+    query = query.format(yesterday=yesterday, release=three[1].subject_id)
+    client = as_role(Role.ADMIN)
+    wanted = [three[n].pk for n in expected]
+    assert [event.pk for event in client.get(f"{PAGE}?{query}").context["page"].items] == wanted
+    assert [row["id"] for row in json.loads(text_of(client.get(f"{JSON}?{query}")))] == wanted
+
+
+def test_filters_are_kept_in_the_links(as_role: Any, tenant: Any) -> None:
+    for _n in range(30):
+        record(tenant=tenant, actor=None, action="release.status")
+    response = as_role(Role.ADMIN).get(f"{PAGE}?who=delivr")
+    assert response.context["page"].next_url == f"{PAGE}?who=delivr&page=2"
+    assert f"{CSV}?who=delivr" in main_of(response)
+
+
+def test_files_are_for_admins(as_role: Any, tenant: Any) -> None:
+    for role in (Role.VIEWER, Role.MEMBER):
+        client = as_role(role)
+        assert client.get(CSV).status_code == client.get(JSON).status_code == 403
+        assert CSV not in main_of(client.get(PAGE))
+    assert as_role(Role.ADMIN).get("/settings/audit/export.xml").status_code == 404
+
+
+def test_files_hold_everything_with_its_place_in_the_chain(
+    as_role: Any, tenant: Any, owner: Any
+) -> None:
+    changes = {"name": [None, "=1+1"]}
+    event = record(
+        tenant=tenant, actor=owner, action="tenant.created", subject=tenant, changes=changes
+    )
+    seal()
+    admin = as_role(Role.ADMIN)
+    response = admin.get(CSV)
+    assert response["Content-Disposition"].startswith(f'attachment; filename="audit-{tenant.pk}')
+    assert "no-store" in response["Cache-Control"]
+    [row] = csv.DictReader(io.StringIO(text_of(response)))
+    assert row["at"] == event.at.isoformat()
+    assert (row["actor"], row["subject"], row["seq"]) == (owner.email, tenant.name, "1")
+    assert json.loads(row["changes"]) == changes
+    [row] = json.loads(text_of(admin.get(JSON)))
+    assert (row["hash"], row["changes"]) == (event.seal.hash, changes)
+
+
+def test_an_empty_file_is_well_formed(as_role: Any) -> None:
+    admin = as_role(Role.ADMIN)
+    assert json.loads(text_of(admin.get(f"{JSON}?who=nobody"))) == []
+    assert text_of(admin.get(f"{CSV}?who=nobody")).count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"])
+def test_no_cell_is_a_formula(tenant: Any, text: str) -> None:
+    assert cell(text) == f"'{text}"
+    event = AuditEvent(tenant=tenant, actor_label=text, subject_label=text, action="x")
+    event.at = timezone.now()
+    _header, line = csv.reader(io.StringIO("".join(as_csv([event])), newline=""))
+    assert not [one for one in line if one.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
+
+
+@pytest.fixture
+def many(tenant: Any) -> None:
+    rows = (
+        AuditEvent(
+            tenant=tenant,
+            actor_label="delivr",
+            action="release.status",
+            subject_id=f"rel_{n}",
+            subject_label="1.5.0",
+            changes={"status": ["BUILDING", "x" * 500]},
+        )
+        for n in range(10_000)
+    )
+    AuditEvent.objects.bulk_create(rows, batch_size=1000)
+
+
+def test_ten_thousand_rows_cost_as_many_queries_as_few(
+    as_role: Any, many: Any, django_assert_max_num_queries: Any
+) -> None:
+    client = as_role(Role.ADMIN)
+    for query in ("", "?who=delivr&action=release.status&subject=1.5&since=2026-01-01"):
+        with django_assert_max_num_queries(5):
+            page = client.get(PAGE + query).context["page"]
+        assert (len(page.items), page.text) == (25, "1–25")
+
+
+def test_a_file_of_ten_thousand_rows_never_lies_in_memory(as_role: Any, many: Any) -> None:
+    response = as_role(Role.ADMIN).get(JSON)
+    tracemalloc.start()
+    size = sum(len(part) for part in response.streaming_content)
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size > 7_000_000
+    assert peak < size / 3
+
+
+# --- API ------------------------------------------------------------------------------------------
+
+API = "/api/v1/audit-events"
+
+
+def ids_of(response: Any) -> list[int]:
+    return [row["id"] for row in response.json()["results"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, [2, 1, 0]),
+        ({"action": "release.created"}, [2]),
+        ({"actor": "delivr"}, [1]),
+        ({"actor": "del"}, []),
+        ({"subjectId": "{release}"}, [2, 1]),
+        ({"since": "{yesterday}"}, [2]),
+    ],
+)
+def test_api_filters(
+    api_for: Any, tenant: Any, three: Any, query: dict[str, str], expected: list[int]
+) -> None:
+    api = api_for(tenant, Role.VIEWER)
+    made = AuditEvent.objects.get(action="token.created").pk
+    now = {
+        "yesterday": (timezone.now() - timedelta(hours=23)).isoformat(),
+        "release": three[1].subject_id,
+    }
+    answer = api.get(API, {name: text.format(**now) for name, text in query.items()})
+    assert answer.status_code == 200
+    assert [pk for pk in ids_of(answer) if pk != made] == [three[n].pk for n in expected]
+
+
+def test_api_pages_by_cursor(api_for: Any, tenant: Any, three: Any) -> None:
+    api = api_for(tenant, Role.VIEWER)
+    first = api.get(API, {"limit": 3}).json()
+    second = api.get(first["next"]).json()
+    assert len(first["results"]) == 3
+    assert ids_of(api.get(first["next"])) == [three[0].pk]
+    assert second["next"] is None
+
+
+def test_api_row_is_complete(api_for: Any, tenant: Any, owner: Any) -> None:
+    api = api_for(tenant, Role.VIEWER)
+    event = record(
+        tenant=tenant, actor=owner, action="tenant.created", subject=tenant, changes={"a": [1, 2]}
+    )
+    assert api.get(API).json()["results"][0] == {
+        "id": event.pk,
+        "at": event.at.isoformat().replace("+00:00", "Z"),
+        "actorId": owner.pk,
+        "actor": owner.email,
+        "action": "tenant.created",
+        "words": f"created the workspace {tenant.name}",
+        "subjectId": tenant.pk,
+        "subject": tenant.name,
+        "changes": {"a": [1, 2]},
+    }
+
+
+@pytest.mark.parametrize("since", ["nonsense", "2026-01-31", "2026-01-31T12:00:00", "2026-13-01T1"])
+def test_api_refuses_what_is_no_moment(api_for: Any, tenant: Any, since: str) -> None:
+    answer = api_for(tenant, Role.VIEWER).get(API, {"since": since})
+    assert answer.status_code == 400
+    assert list(answer.json()["errors"]) == ["since"]
+
+
+def test_api_shows_nothing_of_others(api_for: Any, tenant: Any, three: Any) -> None:
+    other = api_for(factories.TenantFactory(), Role.OWNER)
+    assert not {row.pk for row in three} & set(ids_of(other.get(API)))
+
+
+@pytest.mark.parametrize("words", ACTIONS.values(), ids=ACTIONS)
+def test_every_action_has_a_sentence_and_a_name(words: Any) -> None:
+    sentence, short = words
+    assert str(sentence) % {"what": "it"}
+    assert str(short)[0].isupper()
