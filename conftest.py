@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories
 from delivr.tests.browser import browser_type_launch_args  # noqa: F401 # a fixture
+from delivr.tests.every_page import filled  # noqa: F401 # a fixture
 from delivr.tests.product import console, product  # noqa: F401 # fixtures
 from sandbox.server import SandboxServer
 

@@ -55,6 +55,8 @@ ICONS: dict[str, str] = {
     "phone": _rect(4.5, 1.5, 7, 13) + _path("M7.25 12.25h1.5"),
     "chat": _path("M2 3.25h12V11H7.5L4 13.75V11H2z"),
     "ticket": _path("M2 4h12v2.5a1.5 1.5 0 0 0 0 3V12H2V9.5a1.5 1.5 0 0 0 0-3z", "M9.5 6.5v3"),
+    "keyboard": _rect(1.5, 4, 13, 8.5)
+    + _path("M4.5 7v.1", "M7 7v.1", "M9.5 7v.1", "M11.9 7v.1", "M5.5 10h5"),
     "mail": _rect(1.75, 3, 12.5, 10) + _path("M2.25 4.25L8 9l5.75-4.75"),
     "inbox": _path(
         "M1.75 9h3.5l1 2h3.5l1-2h3.5",

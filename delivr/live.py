@@ -13,6 +13,7 @@ import hashlib
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django_htmx.http import HttpResponseClientRefresh, HttpResponseStopPolling
 
@@ -31,7 +32,7 @@ def fragment(view: View) -> View:
     the sign-in form inside the old one."""
 
     @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if "HX-Request" in request.headers and not request.user.is_authenticated:
             return HttpResponseClientRefresh()
         return view(request, *args, **kwargs)

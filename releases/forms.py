@@ -8,6 +8,7 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -21,9 +22,12 @@ from integrations.models import (
     TicketIntegration,
 )
 from releases.models import Release
-from releases.operations import create_release
+from releases.operations import ReleasePlan, create_release
+from releases.preview import preview
+from releases.versions import suggestions
 
 NONE = ""
+LOOK_BACK = 50  # releases whose versions tell what comes next
 NEEDED = ("scm", "targets", "pipelines")
 
 
@@ -77,7 +81,9 @@ class ReleaseForm(forms.Form):
         label=gettext_lazy("Version"),
         max_length=64,
         help_text=gettext_lazy("As the stores will show it: 1.5.0"),
-        widget=forms.TextInput(attrs={"autofocus": True, "autocomplete": "off"}),
+        widget=forms.TextInput(
+            attrs={"autofocus": True, "autocomplete": "off", "list": "id_version_next"}
+        ),
     )
     branch = forms.CharField(
         label=gettext_lazy("Branch"),
@@ -107,7 +113,9 @@ class ReleaseForm(forms.Form):
     def __init__(self, tenant: Tenant, data: Any = None) -> None:
         self.tenant = tenant
         self.options = options_of(tenant)
-        super().__init__(data, initial=first_choice(tenant, self.options))
+        self.next_versions = next_versions(tenant) if data is None else []
+        initial = {"version": next(iter(self.next_versions), "")}
+        super().__init__(data, initial=initial | first_choice(tenant, self.options))
         for name, options in self.options.items():
             if options.connections or self.fields[name].required:
                 self._offer(name, options)
@@ -121,24 +129,34 @@ class ReleaseForm(forms.Form):
 
     def submit(self, actor: User) -> Release | None:
         """The release, or None with every complaint beside its field."""
-        known = {name: list(messages) for name, messages in self.errors.items()}
-        values = self.cleaned_data
         try:
-            return create_release(
-                tenant=self.tenant,
-                actor=actor,
-                version=values.get("version", ""),
-                branch=values.get("branch", ""),
-                scm_id=values.get("scm", ""),
-                target_ids=values.get("targets", []),
-                pipeline_ids=values.get("pipelines", []),
-                communication_id=values.get("communication") or None,
-                ticket_id=values.get("ticket") or None,
-                known_errors={name: list(map(str, words)) for name, words in known.items()},
-            )
+            return create_release(actor=actor, **self._wanted())
         except ValidationError as error:
             self._take(error)
             return None
+
+    def preview(self) -> dict[str, Any] | None:
+        """What the release would set in motion, or None with every complaint beside its field."""
+        try:
+            return preview(ReleasePlan(**self._wanted()))
+        except ValidationError as error:
+            self._take(error)
+            return None
+
+    def _wanted(self) -> dict[str, Any]:
+        known = {name: list(map(str, messages)) for name, messages in self.errors.items()}
+        values = self.cleaned_data
+        return {
+            "tenant": self.tenant,
+            "version": values.get("version", ""),
+            "branch": values.get("branch", ""),
+            "scm_id": values.get("scm", ""),
+            "target_ids": values.get("targets", []),
+            "pipeline_ids": values.get("pipelines", []),
+            "communication_id": values.get("communication") or None,
+            "ticket_id": values.get("ticket") or None,
+            "known_errors": known,
+        }
 
     def _take(self, error: ValidationError) -> None:
         for name, messages in error.message_dict.items():
@@ -153,6 +171,13 @@ class ReleaseForm(forms.Form):
             choices = [(NONE, _("None")), *choices]
         field.choices = choices
         cast(ClosedOptions, field.widget).closed = options.closed()
+
+
+def next_versions(tenant: Tenant) -> list[str]:
+    """Versions that could come after the last ones."""
+    last = Release.objects.for_tenant(tenant).order_by("-created_at", "-pk")
+    known = list(last.values_list("version", flat=True)[:LOOK_BACK])
+    return suggestions(known, today=timezone.localdate())
 
 
 def options_of(tenant: Tenant) -> dict[str, Options]:

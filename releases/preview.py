@@ -37,19 +37,21 @@ def _job(pipeline: ReleasePipeline) -> dict[str, Any]:
     return {
         "pipeline_id": pipeline.pipeline_id,
         "platform": pipeline.platform,
+        "platform_label": pipeline.get_platform_display(),
         "jenkins_url": pipeline.pipeline.jenkins_url,
         "job_path": pipeline.job_path,
         "parameters": pipeline.parameters_for(BUILD_ID),
     }
 
 
-def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[dict[str, str]]:
+def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[dict[str, Any]]:
     if release.communication is None:
         return
     for notice, words in _notices(pipelines):
         text = render(release, notice, words, thread="").text
         for channel in release.communication.slack_channels:
-            yield {"channel": channel, "text": text}
+            is_first = notice is Notice.RELEASE_CREATED
+            yield {"channel": channel, "text": text, "is_first": is_first}
 
 
 def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, dict[str, Any]]]:

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from delivr.effects.models import Effect
 from delivr.live import fingerprint, fragment, refresh
@@ -103,6 +104,20 @@ def release_new(request: TenantRequest) -> HttpResponse:
             messages.success(request, _("Release %(version)s created.") % {"version": release})
             return redirect("release", release.pk)
     return render(request, "releases/new.html", {"form": form})
+
+
+@never_cache
+@require_POST
+@tenant_required(Role.MEMBER)
+def release_preview(request: TenantRequest) -> HttpResponse:
+    """What the posted form would set in motion, or what stands in the way; nothing is written.
+
+    The part of the page alone for htmx, else the whole page with it.
+    """
+    form = ReleaseForm(request.tenant, request.POST)
+    is_live = "HX-Request" in request.headers
+    context = {"form": form, "preview": form.preview(), "is_previewed": True, "is_live": is_live}
+    return render(request, "releases/_preview.html" if is_live else "releases/new.html", context)
 
 
 def _sent_twice(request: TenantRequest, form: ReleaseForm) -> Release | None:

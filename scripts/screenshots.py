@@ -33,7 +33,7 @@ HEIGHT = 900
 def take(page: Page, product: Product, name: str, path: str) -> Iterator[Path]:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
-        page.goto(product.url + path)
+        page.goto(product.url + path, wait_until="networkidle")
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             target = TARGET / f"{name}-{width}-{scheme}.png"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
 from django.conf import settings
 from playwright.sync_api import Page
 
@@ -70,6 +71,12 @@ def fill(product: Product) -> dict[str, Any]:
     )
     answer: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return answer
+
+
+@pytest.fixture(scope="session")
+def filled(product: Product) -> dict[str, Any]:
+    """The product with a connected workspace: logins and the id of the newest release."""
+    return fill(product)
 
 
 def sign_in(page: Page, product: Product, login: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from delivr.tests.every_page import PAGES, SIGNED_OUT, STAFF, fill, found, sign_in
+from delivr.tests.every_page import PAGES, SIGNED_OUT, STAFF, found, sign_in
 
 pytestmark = pytest.mark.browser
 SCHEMES: tuple[Any, ...] = ("light", "dark")
@@ -31,19 +31,18 @@ def faults(page: Page, address: str) -> list[str]:
 
 
 def test_every_page_is_accessible_and_keeps_to_its_policy(
-    page: Page, product: Any, console: list[str]
+    page: Page, product: Any, filled: dict[str, Any], console: list[str]
 ) -> None:
     wrong = []
     for path in SIGNED_OUT.values():
         wrong += faults(page, product.url + path)
-    answer = fill(product)
-    sign_in(page, product, answer["logins"]["Sign in"])
-    mine = PAGES | {"release-building": f"/releases/{answer['releaseId']}"}
+    sign_in(page, product, filled["logins"]["Sign in"])
+    mine = PAGES | {"release-building": f"/releases/{filled['releaseId']}"}
     every = mine | found(page, product)
     for path in every.values():
         wrong += faults(page, product.url + path)
     page.context.clear_cookies()
-    sign_in(page, product, answer["logins"]["Django admin"])
+    sign_in(page, product, filled["logins"]["Django admin"])
     for path in STAFF.values():
         wrong += faults(page, product.url + path)
     assert wrong == []

@@ -1,0 +1,60 @@
+"""Which version comes next, by what the last ones look like: semver or calver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+# https://semver.org and https://calver.org, with the two parts that stores also know: 1.5
+_NUMBERS = re.compile(r"(v?)(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
+FIRST = "1.0.0"
+CENTURY = 2000
+
+
+def suggestions(known: Sequence[str], *, today: date) -> list[str]:
+    """Up to three versions that could come next, the likeliest first; none of `known` (the
+    tenant's versions, newest first)."""
+    newest = next(filter(_NUMBERS.fullmatch, known), None)
+    if newest is None:
+        return [] if known else [FIRST]
+    found = _by_date(newest, today) if _is_calver(newest, today) else _by_numbers(newest, known)
+    taken = set(known)
+    return [version for version in dict.fromkeys(found) if version not in taken][:3]
+
+
+def _parts(version: str) -> tuple[str, list[int]]:
+    match = _NUMBERS.fullmatch(version)
+    assert match is not None  # noqa: S101 # only such get here
+    return match[1], [int(number) for number in match.groups()[1:] if number is not None]
+
+
+def _is_calver(version: str, today: date) -> bool:
+    """A year of this century in front, then a month: 2026.11.2 or 26.11."""
+    _prefix, (year, month, *_rest) = _parts(version)
+    years = (today.year, today.year - 1)
+    return year in (*years, *(y - CENTURY for y in years)) and 1 <= month <= 12
+
+
+def _by_date(newest: str, today: date) -> Iterable[str]:
+    prefix, (year, month, *counter) = _parts(newest)
+    now = today.year if year > CENTURY else today.year - CENTURY
+    zero = "0" if re.search(r"\.0\d", newest) else ""
+    head = f"{prefix}{now}.{today.month:{zero}{2 if zero else ''}}"
+    if not counter:
+        yield head
+    if (year, month) == (now, today.month):
+        yield f"{head}.{(counter or [0])[0] + 1}"
+    else:
+        yield f"{head}.{0 if counter and counter[0] == 0 else 1}"
+
+
+def _by_numbers(newest: str, known: Iterable[str]) -> Iterable[str]:
+    """The next minor of the highest, the next patch of the newest, the next major."""
+    highest = max(filter(_NUMBERS.fullmatch, known), key=lambda version: _parts(version)[1])
+    prefix, (major, minor, *patch) = _parts(highest)
+    end = ".0" if patch else ""
+    yield f"{prefix}{major}.{minor + 1}{end}"
+    prefix_of_newest, (a, b, *c) = _parts(newest)
+    yield f"{prefix_of_newest}{a}.{b}.{(c or [0])[0] + 1}"
+    yield f"{prefix}{major + 1}.0{end}"

@@ -1,0 +1,61 @@
+// Single keys for those who like them: / search, n new release, ? help. They can be turned off
+// (https://www.w3.org/TR/WCAG22/#character-key-shortcuts) and never fire while somebody types.
+(() => {
+  "use strict";
+  const KEY = "shortcuts";
+  const dialog = document.getElementById("shortcuts");
+  if (!dialog) return;
+  const toggle = dialog.querySelector("[data-shortcuts-toggle]");
+
+  // Storage may be forbidden; the shortcuts are on then.
+  const areOn = () => {
+    try {
+      return localStorage.getItem(KEY) !== "off";
+    } catch {
+      return true;
+    }
+  };
+
+  const keep = (on) => {
+    try {
+      localStorage.setItem(KEY, on ? "on" : "off");
+    } catch {
+      /* not kept */
+    }
+  };
+
+  const open = () => {
+    toggle.checked = areOn();
+    dialog.showModal();
+  };
+
+  const search = () => {
+    const field = document.querySelector("main input[type=search]");
+    if (field) field.select();
+    else location.assign(dialog.dataset.searchUrl);
+  };
+
+  const create = () => {
+    if (dialog.dataset.newUrl) location.assign(dialog.dataset.newUrl);
+  };
+
+  const actions = { "/": search, n: create, "?": open };
+
+  const isTyping = (node) =>
+    node.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(node.tagName);
+
+  document.addEventListener("keydown", (event) => {
+    const action = actions[event.key];
+    const modified = event.ctrlKey || event.metaKey || event.altKey;
+    if (!action || modified || isTyping(event.target)) return;
+    if (!areOn() || document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    action();
+  });
+
+  toggle.addEventListener("change", () => keep(toggle.checked));
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-shortcuts-open]")) open();
+  });
+})();
