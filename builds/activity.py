@@ -10,9 +10,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from builds.deliveries import read
 from builds.models import Build, DeliveryState, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant
+from integrations.providers.base import BuildReport
 from releases.models import Release
 from releases.wording import KINDS, describe_effect, web_address
 
@@ -117,6 +119,14 @@ def _received(delivery: WebhookDelivery) -> ReceivedLine:
         received_at=delivery.received_at,
         is_open=delivery.state in (DeliveryState.NEW, DeliveryState.UNMATCHED),
     )
+
+
+def claims_of(delivery: WebhookDelivery) -> BuildReport | None:
+    """What a delivery says, in our words; None where its body is gone or unreadable."""
+    try:
+        return read(delivery) if delivery.body else None
+    except ValueError:
+        return None
 
 
 def build_name(build: Build) -> str:

@@ -15,4 +15,5 @@ urlpatterns = [
     path("webhook-deliveries", api.DeliveryList.as_view(), name="api_deliveries"),
     path("webhooks/jenkins", webhooks.jenkins, name="webhook_jenkins_named"),
     path("webhooks/jenkins/<str:pipeline_id>", webhooks.jenkins, name="webhook_jenkins"),
+    path("webhooks/github/<str:pipeline_id>", webhooks.github, name="webhook_github"),
 ]

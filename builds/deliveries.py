@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from builds.models import Build, DeliveryState, Trust, WebhookDelivery
 from builds.operations import News, hear
@@ -20,6 +21,7 @@ from delivr.effects.doorbell import ring_on_commit
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
 from integrations.providers.base import BuildReport
+from integrations.providers.github import webhook as github
 from integrations.providers.registry import PIPELINES
 
 CLAIM = timedelta(seconds=15)
@@ -34,7 +36,12 @@ class SettledElsewhere(Exception):
 
 @transaction.atomic
 def store(
-    *, pipeline: PipelineIntegration, dedupe_key: str, trust: Trust, body: bytes
+    *,
+    pipeline: PipelineIntegration,
+    dedupe_key: str,
+    trust: Trust,
+    body: bytes,
+    event: str = "",
 ) -> WebhookDelivery:
     """Keep a delivery as it came; the same one again is the row that is already there."""
     now = timezone.now()
@@ -43,6 +50,7 @@ def store(
         pipeline=pipeline,
         dedupe_key=dedupe_key,
         trust=trust,
+        event=event,
         body=body,
         next_at=now + CLAIM if settings.CELERY_BROKER_URL else now,
     )
@@ -82,7 +90,7 @@ def _take(delivery: WebhookDelivery) -> None:
         _settle(delivery, DeliveryState.REJECTED, reason=str(error))
         return
     if report.status is None:
-        _settle(delivery, DeliveryState.IGNORED, reason=_("This event means nothing to delivr."))
+        _settle(delivery, DeliveryState.IGNORED, reason=report.note)
         return
     build = match(delivery, report)
     if build is None:
@@ -95,6 +103,8 @@ def _take(delivery: WebhookDelivery) -> None:
 
 def read(delivery: WebhookDelivery) -> BuildReport:
     """What the body claims, in our words. Raises ValueError with words if it is unreadable."""
+    if delivery.trust == Trust.GITHUB:
+        return github.parse(bytes(delivery.body), event=delivery.event)
     package = PIPELINES[delivery.pipeline.kind].rsplit(".", 2)[0]
     parse = importlib.import_module(f"{package}.webhook").parse
     report: BuildReport = parse(bytes(delivery.body))
@@ -132,19 +142,25 @@ def _another_run(build: Build, report: BuildReport) -> str:
 
 @transaction.atomic
 def _apply(delivery: WebhookDelivery, report: BuildReport, build: Build) -> None:
-    if delivery.trust == Trust.SIGNED:
-        step = hear(build.pk, News.from_report(report, delivery))
-    else:
-        step = Move.ASK  # a doorbell only: the result is read at the source
+    step = hear(build.pk, News.from_report(report, delivery))
     if step is Move.ASK:
         ask(build)
     state = DeliveryState.IGNORED if step is Move.IGNORE else DeliveryState.APPLIED
-    _settle(delivery, state, reason=_REASONS.get(step, ""), build=build)
+    _settle(delivery, state, reason=str(_REASONS.get(step, "")), build=build)
+    if step is not Move.ASK and _names_it(report, build):
+        apply_unmatched(build_id=build.pk)
+
+
+def _names_it(report: BuildReport, build: Build) -> bool:
+    """It told a number or a queue id that the build did not have."""
+    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
+    return any(told and not known for known, told in pairs)
 
 
 _REASONS = {
-    Move.IGNORE: "Late or repeated: the build is further along.",
-    Move.ASK: "The result was asked of the CI server itself.",
+    Move.IGNORE: gettext_lazy("Late or repeated: the build is further along."),
+    Move.ASK: gettext_lazy("The result was asked of the CI server itself."),
+    Move.STOP: gettext_lazy("Its build was cancelled here, and is stopped there."),
 }
 
 
@@ -156,7 +172,7 @@ def ask(build: Build) -> None:
 
 def _unmatched(delivery: WebhookDelivery) -> None:
     """Its build may not have its number yet: look again for a while, then call it an orphan."""
-    age = timezone.now() - delivery.received_at
+    age = timezone.now() - (delivery.replayed_at or delivery.received_at)
     if age > ORPHAN_AFTER:
         _settle(
             delivery,
@@ -197,13 +213,13 @@ def _is_about(delivery_id: str, build: Build) -> bool:
 
 @transaction.atomic
 def replay(delivery: WebhookDelivery, *, actor: User | None) -> WebhookDelivery:
-    """Apply a delivery again, as if it came in now. Raises Conflict("body_gone") after its body
-    was dropped."""
+    """Apply a delivery again, as if it came in now; it keeps the time at which it did. Raises
+    Conflict("body_gone") after its body was dropped."""
     delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery.pk)
     if not delivery.body:
         raise Conflict("body_gone", _("Its body was dropped after 30 days."))
     before, delivery.state, delivery.reason = delivery.state, DeliveryState.NEW, ""
-    delivery.next_at = delivery.received_at = timezone.now()
+    delivery.next_at = delivery.replayed_at = timezone.now()
     delivery.settled_at = None
     delivery.save()
     record(

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from builds.transitions import Move
 from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.models import PipelineIntegration
@@ -105,6 +106,7 @@ class DeliveryState(models.TextChoices):
 class Trust(models.TextChoices):
     SIGNED = "SIGNED", _("Signed")
     BASIC = "BASIC", _("Password (read again at the source)")
+    GITHUB = "GITHUB", _("Signed by GitHub (read again at the source)")
 
 
 class DeliveryQuerySet(TenantQuerySet):
@@ -121,6 +123,7 @@ class WebhookDelivery(TenantOwned):
     )
     dedupe_key = models.CharField(max_length=200)
     trust = models.CharField(max_length=10, choices=Trust.choices)
+    event = models.CharField(max_length=60, blank=True)  # what the header calls it (GitHub)
     body = models.BinaryField(default=b"")
     state = models.CharField(
         max_length=10, choices=DeliveryState.choices, default=DeliveryState.NEW
@@ -131,6 +134,7 @@ class WebhookDelivery(TenantOwned):
     )
     next_at = models.DateTimeField(null=True, blank=True)  # when it is looked at (again)
     received_at = models.DateTimeField(default=timezone.now)
+    replayed_at = models.DateTimeField(null=True, blank=True)  # last applied again by a person
     settled_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
@@ -177,6 +181,7 @@ class BuildEvent(TenantOwned):
     from_status = models.CharField(max_length=20, choices=BUILD_STATUS_CHOICES)
     to_status = models.CharField(max_length=20, choices=BUILD_STATUS_CHOICES)
     applied = models.BooleanField()
+    step = models.CharField(max_length=6, choices=Move, blank=True)  # "" in old rows
     detail = models.CharField(max_length=300, blank=True)
     delivery = models.ForeignKey(
         WebhookDelivery, on_delete=models.SET_NULL, null=True, blank=True, related_name="events"

@@ -13,7 +13,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from builds.models import Build, BuildEvent, Source, WebhookDelivery
+from builds.models import Build, BuildEvent, Source, Trust, WebhookDelivery
 from builds.transitions import Move, move
 from delivr.audit.operations import record_each
 from delivr.conflict import Conflict
@@ -141,6 +141,7 @@ class News:
     duration_ms: int | None = None
     delivery: WebhookDelivery | None = None
     detail: str = ""
+    is_doorbell: bool = False  # its sender is not believed: only a reason to ask
 
     @property
     def is_truth(self) -> bool:
@@ -172,6 +173,7 @@ class News:
             url=report.url,
             artifact_url=report.artifact_url,
             delivery=delivery,
+            is_doorbell=delivery.trust != Trust.SIGNED,
         )
 
 
@@ -180,11 +182,7 @@ def hear(build_id: str, news: News) -> Move:
     """Apply one piece of news under the locks, keep it as a BuildEvent, say what follows."""
     build = lock_build(build_id)
     before = build.status
-    step = move(before, news.status, is_truth=news.is_truth)
-    if step is Move.GO and _is_unwanted(build, news.status):
-        step = Move.STOP
-    elif step is Move.GO and _is_taken(build, news.status):
-        step = Move.IGNORE
+    step = _step(build, news)
     had_number = build.number is not None
     filled = (step in _TOLD_OF_IT or news.is_truth) and _fill(build, news)
     if step is Move.GO:
@@ -202,6 +200,18 @@ def hear(build_id: str, news: News) -> Move:
         _tell(build, before)
     if step is Move.GO:
         recompute(build.release_pipeline.release, cause=build.pk)
+    return step
+
+
+def _step(build: Build, news: News) -> Move:
+    """What the table says, and what else speaks against going on."""
+    if news.is_doorbell:
+        return Move.ASK
+    step = move(build.status, news.status, is_truth=news.is_truth)
+    if step is Move.GO and _is_unwanted(build, news.status):
+        return Move.STOP
+    if step is Move.GO and _is_taken(build, news.status):
+        return Move.IGNORE
     return step
 
 
@@ -309,6 +319,7 @@ def _keep(build: Build, before: str, news: News, step: Move) -> None:
         from_status=before,
         to_status=news.status,
         applied=step in (Move.GO, Move.FILL),
+        step=step,
         detail=(news.detail or news.queue_reason)[:300],
         delivery=news.delivery,
     )

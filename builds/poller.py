@@ -76,8 +76,14 @@ def _poll(build: Build) -> None:
     if state is None:
         _missed(build)
         return
-    hear(build.pk, replace(News.from_state(state, Source.POLL), detail=_healed(build, state)))
+    _take_in(build, state)
     _plan(build.pk)
+
+
+@transaction.atomic
+def _take_in(build: Build, state: BuildState) -> None:
+    """Apply the answer, and in the same transaction what came in about a number new to us."""
+    hear(build.pk, replace(News.from_state(state, Source.POLL), detail=_healed(build, state)))
     if state.number is not None and build.number is None:
         apply_unmatched(build_id=build.pk)
 
@@ -85,6 +91,9 @@ def _poll(build: Build) -> None:
 def _healed(build: Build, state: BuildState) -> str:
     """What asking found out that nobody had told us: it ended, and we still had it running."""
     if state.status == build.status or state.status in _POLLED:
+        return ""
+    told = build.events.filter(source=Source.WEBHOOK, to_status=state.status)
+    if told.exists():  # by a doorbell, or by a report that we asked about
         return ""
     return _("Jenkins says %(there)s, we had %(here)s.") % {
         "there": state.status,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import enum
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 from integrations.providers.base import BuildStatus as S
 
 
-class Move(enum.Enum):
-    GO = "go"  # take the new status
-    FILL = "fill"  # same status: fill in what was missing (number, address, artifact)
-    ASK = "ask"  # contradicts what we believe: ask the CI server
-    IGNORE = "ignore"  # late or repeated
-    STOP = "stop"  # we cancelled it, and it runs after all: stop it
+class Move(TextChoices):
+    GO = "go", _("applied")  # take the new status
+    FILL = "fill", _("filled in")  # same status: what was missing (number, address, artifact)
+    ASK = "ask", _("asked the CI server")  # contradicts what we believe, or is only a doorbell
+    IGNORE = "ignore", _("ignored")  # late or repeated
+    STOP = "stop", _("stopped")  # we cancelled it, and it runs after all
 
 
 _FINAL = (S.SUCCESS, S.FAILURE, S.UNSTABLE, S.ABORTED)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
-from builds.activity import build_name, received_lines, sent_lines
+from builds.activity import build_name, claims_of, received_lines, sent_lines
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build, cancel_release
 from builds.deliveries import replay
@@ -180,10 +180,15 @@ def _received(request: TenantRequest) -> dict[str, Any]:
 @require_GET
 @tenant_required()
 def delivery_detail(request: TenantRequest, delivery_id: str) -> HttpResponse:
-    """One delivery with its raw body."""
+    """One delivery: what it said, what became of it, and for members its raw body."""
     delivery = get_object_or_404(_deliveries(request), pk=delivery_id)
     [line] = received_lines([delivery])
-    context = {"delivery": delivery, "line": line, "events": delivery.events.all()}
+    context = {
+        "delivery": delivery,
+        "line": line,
+        "claims": claims_of(delivery),
+        "events": delivery.events.all(),
+    }
     return render(request, "activity/delivery.html", context)
 
 

@@ -5,47 +5,63 @@ A plain Django view: no session, no serializer, few queries. No input may end in
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
-import hashlib
-import hmac
 import json
 import re
-import time
+from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, JsonResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from builds.deliveries import store
-from builds.models import Trust
+from builds.proofs import Proof, live_secrets, prove_github, prove_jenkins
 from delivr.ids import webhook_secret
 from delivr.problems import Problem, problem_response
-from delivr.secrets import SecretUnreadable
+from delivr.ratelimit import hit
 from integrations.models import PipelineIntegration
 
 MAX_BYTES = 256 * 1024
-TOLERANCE = 300  # seconds that a signed timestamp may be off
-BASIC_USER = "delivr"
+MINUTE = 60
+REFUSALS = 60  # a minute from one address are told what is wrong, all others to slow down
 _ID = re.compile(r"[A-Za-z0-9_]{1,60}")
-_MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,500}")
 _NOBODY = webhook_secret()  # an unknown endpoint costs as much time as a known one
 
 
 @csrf_exempt
 def jenkins(request: HttpRequest, pipeline_id: str = "") -> JsonResponse:
-    """A report of a Jenkins build: 202 `{"deliveryId"}`, 401, 405, 413 or 415."""
+    """A report of a Jenkins build: 202 `{"deliveryId"}`, 401, 405, 413, 415 or 429."""
+    return _receive(request, pipeline_id, prove_jenkins)
+
+
+@csrf_exempt
+def github(request: HttpRequest, pipeline_id: str) -> JsonResponse:
+    """An event of a repository on GitHub: the same answers."""
+    return _receive(request, pipeline_id, prove_github)
+
+
+def _receive(
+    request: HttpRequest,
+    pipeline_id: str,
+    prove: Callable[[HttpRequest, bytes, list[str]], Proof | None],
+) -> JsonResponse:
     try:
         body = _body(request)
         pipeline = _pipeline(pipeline_id or _pipeline_in(body))
-        trust, dedupe_key = _authenticate(request, body, pipeline)
+        proof = prove(request, body, (live_secrets(pipeline) if pipeline else []) or [_NOBODY])
+        if proof is None or pipeline is None:
+            raise _refusal(request)
+        _count(pipeline)
     except Problem as problem:
         return problem_response(request, problem)
-    assert pipeline is not None  # noqa: S101 # nobody authenticates as an unknown pipeline
-    delivery = store(pipeline=pipeline, dedupe_key=dedupe_key, trust=trust, body=body)
+    delivery = store(
+        pipeline=pipeline,
+        dedupe_key=proof.dedupe_key,
+        trust=proof.trust,
+        event=proof.event,
+        body=body,
+    )
     return JsonResponse({"deliveryId": delivery.pk}, status=202)
 
 
@@ -90,75 +106,36 @@ def _pipeline_in(body: bytes) -> str:
     return named if isinstance(named, str) else ""
 
 
-def _authenticate(
-    request: HttpRequest, body: bytes, pipeline: PipelineIntegration | None
-) -> tuple[Trust, str]:
-    """How far the sender is trusted, and the key by which repeats are known. Raises Problem 401."""
-    secrets = (live_secrets(pipeline) if pipeline else []) or [_NOBODY]
-    if "webhook-signature" in request.headers:
-        message_id = request.headers.get("webhook-id", "")
-        genuine = _is_signed(request, body, message_id, secrets)
-        trust, key = Trust.SIGNED, f"id:{_short(message_id)}"
-    else:
-        genuine = _is_basic(request.headers.get("authorization", ""), secrets)
-        trust, key = Trust.BASIC, f"body:{hashlib.sha256(body).hexdigest()}"
-    if not genuine or pipeline is None:
-        raise Problem(
-            401,
-            "not_authenticated",
-            _("Unknown pipeline, or not signed with its webhook secret."),
-            headers={"WWW-Authenticate": 'Basic realm="delivr webhooks"'},
-        )
-    return trust, key
+# --- How often ------------------------------------------------------------------------------------
+# Counted only after the proof was tried, in two counts that never meet: whatever is sent without a
+# secret, the sender that has it gets in, also from behind the same proxy or NAT. A refused request
+# stores nothing; what it can cost is one look-up and one hash over 256 KiB at most.
 
 
-def live_secrets(pipeline: PipelineIntegration) -> list[str]:
-    """The secret, and the one before it while its day lasts; those that can be decrypted."""
-    found = [pipeline.webhook_secret]
-    until = pipeline.previous_webhook_secret_until
-    if until is not None and until > timezone.now():
-        found.append(pipeline.previous_webhook_secret)
-    readable = []
-    for secret in filter(None, found):
-        with contextlib.suppress(SecretUnreadable):  # fails closed; /readyz says why
-            readable.append(secret.reveal())
-    return readable
+def _refusal(request: HttpRequest) -> Problem:
+    """What a sender without a proof hears; the same for every pipeline, known or not."""
+    address = request.META.get("REMOTE_ADDR", "")
+    if seconds := hit(f"webhook refused:{address}", limit=REFUSALS, window=MINUTE):
+        return _slow_down(seconds)
+    return Problem(
+        401,
+        "not_authenticated",
+        _("Unknown pipeline, or not signed with its webhook secret."),
+        headers={"WWW-Authenticate": 'Basic realm="delivr webhooks"'},
+    )
 
 
-def _short(message_id: str) -> str:
-    """The id itself if it fits its column, else what stands for it alone."""
-    if len(message_id) <= 150:
-        return message_id
-    return hashlib.sha256(message_id.encode()).hexdigest()
+def _count(pipeline: PipelineIntegration) -> None:
+    """Raises Problem 429. What a sender then gives up is no loss: polling finds it out."""
+    limit = settings.WEBHOOKS_PER_MINUTE
+    if seconds := hit(f"webhook:{pipeline.pk}", limit=limit, window=MINUTE):
+        raise _slow_down(seconds)
 
 
-def _is_signed(request: HttpRequest, body: bytes, message_id: str, secrets: list[str]) -> bool:
-    """Standard Webhooks, https://github.com/standard-webhooks/standard-webhooks"""
-    timestamp = request.headers.get("webhook-timestamp", "")
-    digits = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 15
-    fresh = digits and abs(time.time() - int(timestamp)) <= TOLERANCE
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    parts = request.headers["webhook-signature"].split(" ")[:10]
-    sent = [part.removeprefix("v1,") for part in parts if part.startswith("v1,")]
-    matches = [
-        hmac.compare_digest(signature.encode(), sign(secret, signed).encode())
-        for secret in secrets
-        for signature in sent
-    ]
-    return bool(fresh and _MESSAGE_ID.fullmatch(message_id) and any(matches))
-
-
-def sign(secret: str, message: bytes) -> str:
-    """The base64 HMAC-SHA256 of a message under a `whsec_…` secret."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    return base64.b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
-
-
-def _is_basic(header: str, secrets: list[str]) -> bool:
-    scheme, _space, encoded = header.partition(" ")
-    try:
-        user, _colon, password = base64.b64decode(encoded, validate=True).partition(b":")
-    except (binascii.Error, ValueError):
-        user, password = b"", b""
-    known = [hmac.compare_digest(password, secret.encode()) for secret in secrets]
-    return scheme.lower() == "basic" and user == BASIC_USER.encode() and any(known)
+def _slow_down(seconds: int) -> Problem:
+    return Problem(
+        429,
+        "throttled",
+        _("Too many at once: try again in %(seconds)d seconds.") % {"seconds": seconds},
+        headers={"Retry-After": str(seconds)},
+    )

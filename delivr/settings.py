@@ -123,6 +123,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Work that leaves the house ------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 EFFECTS_PAUSED = env.bool("EFFECTS_PAUSED", default=False)
+WEBHOOKS_PER_MINUTE = env.int("WEBHOOKS_PER_MINUTE", default=600)  # that one pipeline may send
 OUTBOUND_ALLOW = env.list("OUTBOUND_ALLOW", default=[])
 GITHUB_API_URL = env.str("GITHUB_API_URL", default="https://api.github.com")
 SLACK_API_URL = env.str("SLACK_API_URL", default="https://slack.com/api/")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from delivr.effects.models import Effect, EffectState
 from delivr.statuses import look_of
 from integrations.providers.base import BuildStatus
-from releases.models import Release, ReleasePipeline, ReleaseStatus
+from releases.models import MOVING, Release, ReleasePipeline, ReleaseStatus
 from releases.wording import describe_effect, web_address
 
 
@@ -66,8 +66,15 @@ def _of_pipeline(pipeline: ReleasePipeline) -> Iterator[TimelineItem]:
     for build in pipeline.builds.all():
         yield _triggered(build, platform)
         for event in build.events.all():
-            if event.from_status != event.to_status or not event.applied:
+            if _is_worth_telling(event):
                 yield _heard(event, build, platform)
+
+
+def _is_worth_telling(event: Any) -> bool:
+    """Not what merely filled something in, nor what a doorbell said of a build on its way: what
+    Jenkins answered then stands there itself."""
+    is_doorbell = event.step == "ask" and event.from_status in MOVING
+    return event.from_status != event.to_status and not is_doorbell
 
 
 def _triggered(build: Any, platform: str) -> TimelineItem:
@@ -86,7 +93,9 @@ def _heard(event: Any, build: Any, platform: str) -> TimelineItem:
     name = f"{platform} build #{build.number}" if build.number else f"{platform} build"
     status = BuildStatus(event.to_status)
     title = _TITLES.get(status, "%(build)s: %(status)s")
-    if not event.applied:
+    if event.step == "ask":
+        title = _("%(build)s: “%(status)s” was reported, the CI server was asked")
+    elif not event.applied:
         title = _("%(build)s: “%(status)s” was ignored")
     words = {"build": name, "status": look_of(status, "build").label}
     source = event.get_source_display()

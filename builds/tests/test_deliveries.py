@@ -15,6 +15,7 @@ from builds.deliveries import (
     apply_delivery,
     apply_unmatched,
     due_deliveries,
+    replay,
     store,
 )
 from builds.models import Build, BuildEvent, Trust, WebhookDelivery
@@ -181,6 +182,17 @@ def test_a_report_ahead_of_the_number_waits_for_it(tenant: Any, sandbox: Any) ->
     apply_delivery(early.pk)
     assert fresh(early).state == "APPLIED"
     assert fresh(build).status == "SUCCESS"
+
+
+def test_a_report_that_tells_the_number_applies_what_waits_for_it(wired: Wired) -> None:
+    build = let(wired.build("ios"), status="QUEUED", queue_id=1001)
+    waiting = [deliver(build, {"buildNumber": 245, "status": "RUNNING"}) for _n in range(150)]
+    end = deliver(build, SUCCESS)
+    assert {fresh(d).state for d in [*waiting, end]} == {"UNMATCHED"}
+    deliver(build, {"queueId": 1001, "buildNumber": 245, "status": "STARTED"})
+    assert fresh(end).state == "APPLIED"
+    assert fresh(build).status == "SUCCESS"
+    assert not WebhookDelivery.objects.filter(state="UNMATCHED").exists()
 
 
 def test_the_triggers_answer_applies_what_waits_for_its_queue_id(tenant: Any, sandbox: Any) -> None:
@@ -364,7 +376,8 @@ def test_a_password_is_a_doorbell_only(build: Build) -> None:
     row = fresh(build)
     assert (row.status, row.artifact_url) == ("RUNNING", "")
     assert row.poll_at <= timezone.now()
-    assert not BuildEvent.objects.exists()
+    event = BuildEvent.objects.get()
+    assert (event.applied, event.step, event.delivery) == (False, "ask", delivery)
 
 
 @pytest.mark.parametrize(
@@ -461,3 +474,33 @@ def test_a_number_of_another_job_is_not_that_of_our_build(wired: Wired, build: B
     delivery = deliver(build, {"buildNumber": 245, "status": "SUCCESS"})
     assert (fresh(build).status, delivery.state) == ("RUNNING", "UNMATCHED")
     assert deliver(build, {"buildId": build.pk, "status": "SUCCESS"}).state == "APPLIED"
+
+
+def test_a_delivery_applied_again_keeps_the_time_at_which_it_came(build: Build) -> None:
+    long_ago = timezone.now() - timedelta(days=2)
+    delivery = deliver(build, {"buildNumber": 999, "status": "SUCCESS"})
+    WebhookDelivery.objects.update(received_at=long_ago, state="ORPHAN")
+    replay(fresh(delivery), actor=None)
+    apply_delivery(delivery.pk)
+    again = fresh(delivery)
+    assert again.received_at == long_ago
+    assert timezone.now() - again.replayed_at < timedelta(minutes=1)
+    assert again.state == "UNMATCHED"  # its quarter of an hour begins anew
+    WebhookDelivery.objects.update(replayed_at=timezone.now() - ORPHAN_AFTER - timedelta(seconds=1))
+    apply_delivery(delivery.pk)
+    assert fresh(delivery).state == "ORPHAN"
+
+
+@pytest.mark.parametrize("now", ["TRIGGERING", "QUEUED", "RUNNING", "SUCCESS", "LOST", "CANCELLED"])
+def test_each_report_leaves_an_event_that_says_what_became_of_it(wired: Wired, now: str) -> None:
+    build = let(wired.build("ios"), status=now, number=245)
+    steps = {
+        "SIGNED": {"SUCCESS": "ask", "CANCELLED": "ignore"}.get(now, "go"),
+        "BASIC": "ask",
+    }
+    for trust, step in steps.items():
+        let(build, status=now)
+        delivery = deliver(build, {"buildNumber": 245, "status": "FAILURE"}, trust=trust)
+        event = BuildEvent.objects.get(delivery=delivery)
+        assert (trust, event.step, event.applied) == (trust, step, step == "go")
+        assert (event.from_status, event.to_status) == (now, "FAILURE")

@@ -357,6 +357,18 @@ def test_raw_body_is_shown_as_text(member, setup):
     assert "Unreadable" in html
 
 
+def test_viewer_is_shown_what_was_read_and_not_the_body(as_role, setup):
+    body = b'{"buildNumber": 245, "status": "SUCCESS", "buildId": "bld_x", "password": "canary"}'
+    delivery = factories.DeliveryFactory(pipeline=setup.ios_job, body=body)
+    shown = {
+        role: main_of(as_role(role).get(f"{RECEIVED}/{delivery.pk}"))
+        for role in (Role.VIEWER, Role.MEMBER)
+    }
+    assert "canary" not in shown[Role.VIEWER]
+    assert "canary" in shown[Role.MEMBER]
+    assert all("bld_x" in html and "245" in html for html in shown.values())
+
+
 def test_dropped_body_is_told(member, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, body=b"", state="APPLIED")
     assert "was dropped" in text_of(member.get(f"{RECEIVED}/{delivery.pk}"))

@@ -300,7 +300,7 @@ def test_secrets_are_revealed_in_few_places() -> None:
         "integrations/operations.py",
         "integrations/api.py",
         "integrations/providers/base.py",  # the protocol's words
-        "builds/webhooks.py",
+        "builds/proofs.py",
         "builds/demo.py",  # tells the sandbox's Jenkins its webhook secret, as a person would
     }
     found = {

@@ -90,7 +90,8 @@ class BuildState:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildReport:
-    """What a webhook claims, in our words. `status` None: an event that nobody knows."""
+    """What a webhook claims, in our words. `status` None: it says nothing of a build; `note` tells
+    why, in a sentence."""
 
     status: BuildStatus | None
     build_id: str = ""  # our own bld_..., if the sender echoes it
@@ -100,6 +101,7 @@ class BuildReport:
     artifact_url: str = ""
     phase: str = ""
     at: datetime | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,127 @@
+"""Who sends a webhook: three ways to prove it, each over the bytes as they came.
+
+A refusal costs as long whether or not the pipeline exists: the caller hands in a secret that
+nobody has. Every secret is compared, so none tells by its time that it was the right one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import hmac
+import re
+import time
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from builds.models import Trust
+from delivr.secrets import SecretUnreadable
+from integrations.models import PipelineIntegration
+
+TOLERANCE = 300  # seconds that a signed timestamp may be off
+BASIC_USER = "delivr"
+_MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,500}")
+_EVENT = re.compile(r"[a-z_]{1,60}")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A genuine sender: how far it is trusted, and by what its repeats are known."""
+
+    trust: Trust
+    dedupe_key: str
+    event: str = ""  # of the header, where the sender names it there
+
+
+def prove_jenkins(request: HttpRequest, body: bytes, secrets: list[str]) -> Proof | None:
+    """Standard Webhooks, or HTTP Basic for plugins that cannot sign; None where neither holds."""
+    if "webhook-signature" in request.headers:
+        message_id = request.headers.get("webhook-id", "")
+        genuine = _is_signed(request, body, message_id, secrets)
+        proof = Proof(Trust.SIGNED, f"id:{_short(message_id)}")
+    else:
+        genuine = _is_basic(request.headers.get("authorization", ""), secrets)
+        proof = Proof(Trust.BASIC, f"body:{hashlib.sha256(body).hexdigest()}")
+    return proof if genuine else None
+
+
+def prove_github(request: HttpRequest, body: bytes, secrets: list[str]) -> Proof | None:
+    """GitHub's signature over the body; None where it does not hold.
+
+    The key is the secret as a person pasted it into GitHub, `whsec_` and all. Neither the time nor
+    the id of the delivery is signed, so a copy can be sent again under a new id: one more reason
+    why such a delivery is a doorbell only.
+    https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+    """
+    sent = request.headers.get("x-hub-signature-256", "").encode(errors="replace")
+    wanted = [b"sha256=" + _hex_mac(secret, body) for secret in secrets]
+    matches = [hmac.compare_digest(sent, signature) for signature in wanted]
+    if not any(matches):
+        return None
+    event = request.headers.get("x-github-event", "")
+    event = event if _EVENT.fullmatch(event) else ""
+    delivery_id = request.headers.get("x-github-delivery", "")
+    if _MESSAGE_ID.fullmatch(delivery_id):
+        return Proof(Trust.GITHUB, f"github:{_short(delivery_id)}", event)
+    same = hashlib.sha256(f"{event}.".encode() + body).hexdigest()
+    return Proof(Trust.GITHUB, f"github-body:{same}", event)
+
+
+def _hex_mac(secret: str, body: bytes) -> bytes:
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
+
+
+def live_secrets(pipeline: PipelineIntegration) -> list[str]:
+    """The secret, and the one before it while its day lasts; those that can be decrypted."""
+    found = [pipeline.webhook_secret]
+    until = pipeline.previous_webhook_secret_until
+    if until is not None and until > timezone.now():
+        found.append(pipeline.previous_webhook_secret)
+    readable = []
+    for secret in filter(None, found):
+        with contextlib.suppress(SecretUnreadable):  # fails closed; /readyz says why
+            readable.append(secret.reveal())
+    return readable
+
+
+def _short(message_id: str) -> str:
+    """The id itself if it fits its column, else what stands for it alone."""
+    if len(message_id) <= 150:
+        return message_id
+    return hashlib.sha256(message_id.encode()).hexdigest()
+
+
+def _is_signed(request: HttpRequest, body: bytes, message_id: str, secrets: list[str]) -> bool:
+    """Standard Webhooks, https://github.com/standard-webhooks/standard-webhooks"""
+    timestamp = request.headers.get("webhook-timestamp", "")
+    digits = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 15
+    fresh = digits and abs(time.time() - int(timestamp)) <= TOLERANCE
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    parts = request.headers["webhook-signature"].split(" ")[:10]
+    sent = [part.removeprefix("v1,") for part in parts if part.startswith("v1,")]
+    matches = [
+        hmac.compare_digest(signature.encode(), sign(secret, signed).encode())
+        for secret in secrets
+        for signature in sent
+    ]
+    return bool(fresh and _MESSAGE_ID.fullmatch(message_id) and any(matches))
+
+
+def sign(secret: str, message: bytes) -> str:
+    """The base64 HMAC-SHA256 of a message under a `whsec_…` secret."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    return base64.b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
+
+
+def _is_basic(header: str, secrets: list[str]) -> bool:
+    scheme, _space, encoded = header.partition(" ")
+    try:
+        user, _colon, password = base64.b64decode(encoded, validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        user, password = b"", b""
+    known = [hmac.compare_digest(password, secret.encode()) for secret in secrets]
+    return scheme.lower() == "basic" and user == BASIC_USER.encode() and any(known)

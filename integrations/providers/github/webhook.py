@@ -1,0 +1,68 @@
+"""What comes in from a repository on GitHub: events about it, of which few concern a build.
+
+Builds run on Jenkins here. A workflow run is of interest where it carries the id of one of our
+builds in its name (`run-name: Beta ${{ inputs.delivr_build_id }}`): Jenkins is then asked how that
+build is. Nothing else in the body is believed: events come in any order, and their `status` is
+that of another moment (`completed` with "queued", `requested` with "completed" were both seen).
+https://docs.github.com/en/webhooks/webhook-events-and-payloads
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..base import BuildReport, BuildStatus
+from ..incoming import json_object
+
+_BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])bld_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
+_NAMES = ("display_title", "name")
+CONCLUSIONS = {
+    "success": BuildStatus.SUCCESS,
+    "neutral": BuildStatus.SUCCESS,
+    "cancelled": BuildStatus.ABORTED,
+    "skipped": BuildStatus.ABORTED,
+    "stale": BuildStatus.ABORTED,
+    "failure": BuildStatus.FAILURE,
+    "timed_out": BuildStatus.FAILURE,
+    "startup_failure": BuildStatus.FAILURE,
+    "action_required": BuildStatus.QUEUED,
+}
+ACTIONS = {"requested": BuildStatus.QUEUED, "in_progress": BuildStatus.RUNNING}
+
+
+def parse(body: bytes, *, event: str) -> BuildReport:
+    """What the event `X-GitHub-Event` says of a build; `status` None, with a `note` why, where it
+    says nothing of one. Raises ValueError with a sentence for a person where it is unreadable."""
+    document = json_object(body)
+    if event == "workflow_run":
+        return _workflow_run(document)
+    if event == "ping":
+        return _nothing("GitHub's greeting: the webhook arrives.")
+    if not event:
+        return _nothing("GitHub did not say which event it is.")
+    return _nothing(f"The event {event} says nothing about a build: builds run on Jenkins.")
+
+
+def _nothing(note: str) -> BuildReport:
+    return BuildReport(status=None, note=note)
+
+
+def _workflow_run(document: Mapping[str, Any]) -> BuildReport:
+    run = document.get("workflow_run")
+    if not isinstance(run, dict):
+        raise ValueError("The event has no workflow_run.")
+    names = [run.get(name) for name in _NAMES]
+    found = [_BUILD_ID.search(name) for name in names if isinstance(name, str)]
+    ids = [match.group() for match in found if match]
+    if not ids:
+        return _nothing("This workflow run carries no build's id (bld_…) in its name.")
+    return BuildReport(status=_status(document, run), build_id=ids[0])
+
+
+def _status(document: Mapping[str, Any], run: Mapping[str, Any]) -> BuildStatus:
+    action, conclusion = document.get("action"), run.get("conclusion")
+    if action == "completed" and isinstance(conclusion, str):
+        return CONCLUSIONS.get(conclusion, BuildStatus.FAILURE)
+    return ACTIONS.get(str(action), BuildStatus.RUNNING)

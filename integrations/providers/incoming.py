@@ -1,0 +1,54 @@
+"""Bodies that come in by webhook: JSON that anybody may have written, read with care.
+
+Everything here raises ValueError with a sentence for a person where a value is unfit to be stored.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+MAX_TEXT = 2000
+_DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The object that the body is."""
+    try:
+        document = json.loads(body, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("The body is nested too deeply.") from None
+    except ValueError:  # no JSON, no Unicode, NaN, or a number of thousands of digits
+        raise ValueError("The body is not JSON.") from None
+    if not isinstance(document, dict):
+        raise ValueError("The body is not a JSON object.")
+    return document
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def text(document: Mapping[str, Any], name: str) -> str:
+    """The text of a field, "" where there is none."""
+    value = document.get(name)
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError(f"{name} is not a text of up to {MAX_TEXT} characters.")
+    if any(not c.isprintable() or "\ud800" <= c <= "\udfff" for c in value):
+        raise ValueError(f"{name} has characters that cannot be stored.")
+    return value.strip()
+
+
+def number(document: Mapping[str, Any], name: str) -> int | None:
+    """A positive number, also written as text."""
+    value = document.get(name)
+    if value is None or value == "":
+        return None
+    digits = "" if isinstance(value, bool) or not isinstance(value, int | str) else str(value)
+    if not _DIGITS.fullmatch(digits) or int(digits) < 1:
+        raise ValueError(f"{name} is not a positive whole number.")
+    return int(digits)
