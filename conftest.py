@@ -99,9 +99,7 @@ def stranger(db: None) -> User:
 @pytest.fixture
 def client_for() -> Callable[[User], Client]:
     def make(user: User) -> Client:
-        client = Client()
-        client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
-        return client
+        return factories.sign_in(Client(), user)
 
     return make
 

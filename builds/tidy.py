@@ -9,7 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from builds.models import DeliveryState, WebhookDelivery
-from delivr.models import RateCounter
+from delivr.models import CacheEntry, RateCounter
 from delivr.tenants.models import IdempotentRequest
 
 KEEP_BODIES = timedelta(days=30)
@@ -39,4 +39,5 @@ def _old_rows() -> list[Any]:
     return [
         IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_ANSWERS),
         RateCounter.objects.filter(ends_at__lt=time.time()),
+        CacheEntry.objects.filter(expires__lt=timezone.now()),
     ]

@@ -9,7 +9,10 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
+from delivr.problems import Problem
+from delivr.signin.second_factor import lacks_for_tenant
 from delivr.tenants.models import ApiToken, Membership, Role, User
+from delivr.throttles import count_failure
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
@@ -25,6 +28,8 @@ class TokenAuthentication(authentication.BaseAuthentication):
             token and Membership.objects.filter(tenant=token.tenant_id, user=token.user_id).first()
         )
         if token is None or membership is None or not token.user.is_active:
+            if seconds := count_failure(request):
+                raise exceptions.Throttled(wait=seconds)
             raise exceptions.AuthenticationFailed(_("This token is unknown, expired or revoked."))
         own = Role(membership.role)
         role = Role(token.role) if own.covers(Role(token.role)) else own
@@ -69,6 +74,10 @@ class RolePermission(permissions.BasePermission):
         role: Role | None = getattr(request, "role", None)
         if role is None:
             return False
+        if not isinstance(request.auth, ApiToken) and lacks_for_tenant(request._request):
+            raise Problem(
+                403, "second_factor_required", _("Set up a second factor first: open a page here.")
+            )
         safe = request.method in permissions.SAFE_METHODS
         needed = getattr(view, "read_role" if safe else "write_role", None)
         return role.covers(needed or (Role.VIEWER if safe else Role.MEMBER))

@@ -17,3 +17,17 @@ class RateCounter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hits} until {self.ends_at}"
+
+
+class CacheEntry(models.Model):
+    """A line of Django's cache, in the shape that its database backend reads and writes."""
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "cache_entries"
+
+    def __str__(self) -> str:
+        return self.cache_key

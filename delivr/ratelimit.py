@@ -31,6 +31,7 @@ def hit(key: str, *, limit: int, window: int) -> int | None:
     everybody else with the same key waits.
     """
     now = time.time()
+    values: dict[str, str | int | float | None]
     values = {"key": _hashed(key), "now": now, "end": now + window, "limit": limit}
     with connection.cursor() as cursor:
         cursor.execute(_TAKE_A_TURN, values)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.db import models, transaction
 
 from delivr.secrets import Secret, SecretTextField, SecretUnreadable, secret_fields
+from delivr.signin.sealing import resealed
 
 BATCH = 100  # rows locked at a time, for some milliseconds
 
@@ -36,7 +38,30 @@ def rotate_secrets(on_batch: Callable[[Rotation], None] = lambda _: None) -> Rot
         last: Any = None
         while (last := _rotate_batch(model, last, result)) is not None:
             on_batch(result)
+    _rotate_factors(result)
+    on_batch(result)
     return result
+
+
+def _rotate_factors(result: Rotation) -> None:
+    """allauth's table of second factors, whose secrets lie within JSON."""
+    for pk in Authenticator.objects.order_by("pk").values_list("pk", flat=True):
+        with transaction.atomic():
+            factor = Authenticator.objects.select_for_update().filter(pk=pk).first()
+            if factor is not None:
+                _rotate_factor(factor, result)
+
+
+def _rotate_factor(factor: Authenticator, result: Rotation) -> None:
+    try:
+        fresh = resealed(factor)
+    except SecretUnreadable:
+        result.unreadable.append(name_of(factor))
+        return
+    if fresh:
+        factor.data.update(fresh)
+        factor.save(update_fields=["data"])
+        result.rotated += len(fresh)
 
 
 @transaction.atomic

@@ -38,7 +38,7 @@ BASE_URL = env.str("BASE_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 IS_HTTPS = BASE_URL.startswith("https://")
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "delivr.apps.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -49,6 +49,9 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "axes",
     "django_htmx",
     "csp",
     "delivr",
@@ -64,6 +67,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "delivr.headers.Headers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -72,7 +76,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "delivr.signin.middleware.SessionTracking",
     "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "delivr.urls"
 WSGI_APPLICATION = "delivr.wsgi.application"
@@ -120,6 +126,16 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Only sign-in asks it (how often something was tried, which codes are used up). It lies in the
+# database, since it must be one for all processes, and sign-in must not need the broker.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache_entries",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},  # what is over goes; what ran out, hourly (tidy)
+    }
+}
+
 # --- Work that leaves the house ------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 EFFECTS_PAUSED = env.bool("EFFECTS_PAUSED", default=False)
@@ -166,7 +182,10 @@ CONNECTION_USERS = "releases.operations.unfinished_using"
 
 # --- Sign-in -------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "tenants.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # refuses; it signs nobody in
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -179,23 +198,68 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# How many proxies are in front, each adding to X-Forwarded-For: https needs one that ends TLS.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=int(IS_HTTPS))
+EMAIL_URL = env.str("EMAIL_URL", default="")
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+ACCOUNT_ADAPTER = "delivr.signin.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "optional"
+# Sign-up can only hide that an address is taken where it ends with a mail in every case.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "optional"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_CHANGE_EMAIL = True  # one address; the new one counts once it is confirmed
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_RATE_LIMITS = {
+    "signup": "20/h/ip",
+    "reset_password": "20/m/ip,3/300s/key",
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/900s/key",  # of codes; passwords are counted by axes
+}
+ACCOUNT_FORMS = {"signup": "delivr.signin.forms.SignupForm"}
 ACCOUNT_SIGNUP_FORM_CLASS = "delivr.tenants.forms.WorkspaceSignup"
 ACCOUNT_LOGOUT_ON_GET = False
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 
+MFA_ADAPTER = "delivr.signin.adapters.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Delivr"
+# Where mails are sent, nobody is signed in with an unconfirmed address anyway. A change of
+# address has to stay possible for who has a second factor.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_HTTPS  # browsers offer it on http://localhost alone
+# Who may open /admin/ must have a second factor, but in the demo, which is on this machine only.
+SECOND_FACTOR_FOR_STAFF = not SANDBOX_URL
+
+# A wrong password counts for its address and e-mail together: who only knows somebody's e-mail
+# cannot lock them out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the wait that is told stays true
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "login", "username", "ip_address"]
+AXES_USERNAME_CALLABLE = "delivr.signin.lockout.name_of"
+AXES_CLIENT_IP_CALLABLE = "delivr.signin.clients.address_of"
+AXES_LOCKOUT_CALLABLE = "delivr.signin.lockout.locked_out"
+
 # --- HTTP API ------------------------------------------------------------------------------------
+API_PER_MINUTE = env.int("API_PER_MINUTE", default=1200)  # requests of one token, or one user
+API_FAILURES_PER_MINUTE = env.int("API_FAILURES_PER_MINUTE", default=60)  # of one address
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "delivr.authentication.TokenAuthentication",
         "delivr.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["delivr.authentication.RolePermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["delivr.throttles.PerCaller"],
     "DEFAULT_PARSER_CLASSES": ["delivr.parsing.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -254,7 +318,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="delivr <delivr@localhost>")
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -268,6 +332,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     # At DEBUG these write whole bodies, secrets included.
     "loggers": {
-        name: {"level": "WARNING"} for name in ("github", "jira", "slack_sdk", "urllib3", "google")
+        name: {"level": "WARNING"}
+        for name in ("github", "jira", "slack_sdk", "urllib3", "google", "axes")
     },
 }

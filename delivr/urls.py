@@ -9,6 +9,7 @@ urlpatterns = [
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
     path("accounts/", include("allauth.urls")),
+    path("", include("delivr.signin.urls")),
     path("admin/", admin.site.urls),
     path("design", gallery.ui_gallery, name="ui_gallery"),
     path("settings/", include("delivr.tenants.urls")),

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 
+from delivr.signin.second_factor import lacks_for_tenant
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 
@@ -21,7 +22,8 @@ View = Callable[..., HttpResponseBase]
 def tenant_required(role: Role = Role.VIEWER, write: Role | None = None) -> Callable[[View], View]:
     """The page needs a member with at least `role` (403 below); `write` is for any but GET.
 
-    Strangers go to the sign-in page, users without a workspace to the page that makes one.
+    Strangers go to the sign-in page, users without a workspace to the page that makes one, and
+    who must have a second factor to the page that says so.
     """
 
     def decorate(view: View) -> View:
@@ -31,6 +33,8 @@ def tenant_required(role: Role = Role.VIEWER, write: Role | None = None) -> Call
             own: Role | None = cast(TenantRequest, request).role
             if own is None:
                 return redirect("new_workspace")
+            if lacks_for_tenant(request):
+                return redirect("second_factor_needed")
             safe = request.method in ("GET", "HEAD", "OPTIONS")
             if not own.covers(role if safe or write is None else write):
                 raise PermissionDenied

@@ -65,6 +65,8 @@ class Tenant(models.Model):
     id = models.CharField(primary_key=True, max_length=10, default=tenant_id, editable=False)
     name = models.CharField(max_length=80)
     skipped_steps = models.JSONField(default=list, blank=True)
+    # Of owners and admins: without one they reach no page of the workspace.
+    requires_second_factor = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
         User, through="Membership", related_name="tenants"

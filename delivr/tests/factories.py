@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
 import factory
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from django.test import Client
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from builds.models import Build, WebhookDelivery
 from delivr.effects.models import Effect
+from delivr.signin.middleware import KEY
 from delivr.tenants.models import Membership, Role, Tenant, User
 from integrations.choices import Verification
 from integrations.models import (
@@ -32,6 +37,26 @@ class UserFactory(DjangoModelFactory):
 
     email = factory.Sequence(lambda n: f"user{n}@example.com")
     password = factory.django.Password(PASSWORD)
+
+
+def give_second_factor(user: User) -> str:
+    """An authenticator app of the user's; its secret."""
+    secret = generate_totp_secret()
+    TOTP.activate(user, secret)
+    return secret
+
+
+def give_recovery_codes(user: User) -> None:
+    RecoveryCodes.activate(user)
+
+
+def sign_in(client: Client, user: User) -> Client:
+    """The client, in a session of the user's that was seen just now, as most are."""
+    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+    session = client.session
+    session[KEY] = int(time.time())
+    session.save()
+    return client
 
 
 class TenantFactory(DjangoModelFactory):

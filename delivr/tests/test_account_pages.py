@@ -36,7 +36,10 @@ def test_page_for_strangers_has_one_heading(client, path, heading):
 @pytest.mark.parametrize(
     ("path", "heading"),
     [
-        ("/accounts/email/", "E-mail addresses"),
+        ("/accounts/email/", "E-mail address"),
+        ("/accounts/2fa/", "Second factor"),
+        ("/accounts/sessions/", "Where you are signed in"),
+        ("/accounts/second-factor", "A second factor is needed"),
         ("/accounts/password/change/", "Change your password"),
         ("/accounts/logout/", "Sign out?"),
         ("/accounts/reauthenticate/", "Is it you?"),

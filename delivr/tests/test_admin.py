@@ -25,12 +25,9 @@ CANARY = "canary-0123456789"
 
 @pytest.fixture
 def root(db) -> Client:
-    client = Client()
-    client.force_login(
-        User.objects.create_superuser("root@example.com"),
-        backend="allauth.account.auth_backends.AuthenticationBackend",
-    )
-    return client
+    user, client = User.objects.create_superuser("root@example.com"), Client()
+    factories.give_second_factor(user)
+    return factories.sign_in(client, user)
 
 
 @pytest.fixture
@@ -106,6 +103,7 @@ def test_rows_cannot_be_changed_added_or_deleted(root, rows, model):
 
 
 def test_staff_without_rights_see_and_do_nothing(rows, tenant, client_for, owner):
+    factories.give_second_factor(owner)
     owner.is_staff = True
     owner.save()
     client = client_for(owner)

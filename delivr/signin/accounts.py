@@ -1,0 +1,40 @@
+"""The end of an account, by its owner."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Count, Q
+from django.utils.translation import gettext as _
+
+from delivr.audit.operations import record
+from delivr.tenants.models import Membership, Role, Tenant, User
+
+
+def held_alone(user: User) -> list[Tenant]:
+    """The workspaces that would have no owner without this user."""
+    own = Membership.objects.filter(user=user, role=Role.OWNER).values("tenant")
+    owners = Count("membership", filter=Q(membership__role=Role.OWNER))
+    return list(Tenant.objects.filter(pk__in=own).annotate(owners=owners).filter(owners=1))
+
+
+@transaction.atomic
+def delete_account(*, user: User) -> None:
+    """Remove the user with memberships, tokens, sessions and factors; what they did stays told.
+
+    Raises ValidationError for the only owner of a workspace.
+    """
+    mine = list(Membership.objects.filter(user=user).select_related("tenant").order_by("tenant"))
+    # Locked, so that two last owners cannot leave at the same moment.
+    list(
+        Tenant.objects.select_for_update().filter(pk__in=[m.tenant_id for m in mine]).order_by("pk")
+    )
+    if held := held_alone(user):
+        names = ", ".join(tenant.name for tenant in held)
+        raise ValidationError(
+            _("You are the only owner of %(names)s. Make somebody else an owner first.")
+            % {"names": names}
+        )
+    for membership in mine:
+        record(tenant=membership.tenant, actor=user, action="member.removed", subject=membership)
+    user.delete()

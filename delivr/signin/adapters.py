@@ -1,0 +1,39 @@
+"""What allauth asks us about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.internal.httpkit import get_client_ip
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from delivr.signin.sealing import seal, unseal
+from delivr.tenants.models import User
+
+NO_ADDRESS = "0.0.0.0"  # noqa: S104 # nothing is bound to it
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # untyped library
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """Behind a Unix socket and without X-Forwarded-For there is none, and all count as one."""
+        return get_client_ip(request) or NO_ADDRESS
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Nothing: allauth would count wrong passwords by e-mail alone, so that a stranger could
+        lock somebody out. axes counts them by e-mail and address (see the settings)."""
+
+
+class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped library
+    def encrypt(self, text: str) -> str:
+        return seal(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return unseal(encrypted_text)
+
+    def generate_authenticator_name(self, user: User, type: str) -> str:
+        number = Authenticator.objects.filter(user=user, type=type).count() + 1
+        return _("Passkey %(number)d") % {"number": number}

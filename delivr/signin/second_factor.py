@@ -1,0 +1,50 @@
+"""Who must have a second factor, and has none."""
+
+from __future__ import annotations
+
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from delivr.audit.operations import record
+from delivr.tenants.models import Role, Tenant, User
+
+FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]  # codes on paper alone are none
+
+
+def has_second_factor(user: User) -> bool:
+    return bool(Authenticator.objects.filter(user=user, type__in=FACTORS).exists())
+
+
+def lacks_for_tenant(request: HttpRequest) -> bool:
+    """True where the workspace's owners and admins must have one, and this one has none."""
+    tenant: Tenant | None = getattr(request, "tenant", None)
+    if tenant is None or not tenant.requires_second_factor:
+        return False
+    role: Role = request.role  # type: ignore[attr-defined]
+    return role.covers(Role.ADMIN) and not has_second_factor(request.user)  # type: ignore[arg-type]
+
+
+def lacks_for_admin(user: User) -> bool:
+    """True where somebody may open /admin/, and has no second factor."""
+    return bool(settings.SECOND_FACTOR_FOR_STAFF and user.is_staff and not has_second_factor(user))
+
+
+@transaction.atomic
+def require_second_factor(*, tenant: Tenant, actor: User, required: bool) -> Tenant:
+    """Whether owners and admins must have one. Raises ValidationError for who demands what they
+    have not themselves."""
+    if required and not has_second_factor(actor):
+        raise ValidationError(
+            {"required": [_("Set up your own second factor first: you would lock yourself out.")]}
+        )
+    tenant = Tenant.objects.select_for_update().get(pk=tenant.pk)
+    if tenant.requires_second_factor != required:
+        changes = {"requires_second_factor": [tenant.requires_second_factor, required]}
+        tenant.requires_second_factor = required
+        tenant.save(update_fields=["requires_second_factor"])
+        record(tenant=tenant, actor=actor, action="tenant.changed", subject=tenant, changes=changes)
+    return tenant
