@@ -218,7 +218,10 @@ ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
     "login_failed": "10/m/ip,5/900s/key",  # of codes; passwords are counted by axes
 }
-ACCOUNT_FORMS = {"signup": "delivr.signin.forms.SignupForm"}
+ACCOUNT_FORMS = {
+    "add_email": "delivr.signin.forms.AddEmailForm",
+    "signup": "delivr.signin.forms.SignupForm",
+}
 ACCOUNT_SIGNUP_FORM_CLASS = "delivr.tenants.forms.WorkspaceSignup"
 ACCOUNT_LOGOUT_ON_GET = False
 LOGIN_URL = "account_login"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
@@ -13,9 +12,10 @@ from delivr.tenants.models import Membership, Role, Tenant, User
 
 def held_alone(user: User) -> list[Tenant]:
     """The workspaces that would have no owner without this user."""
-    own = Membership.objects.filter(user=user, role=Role.OWNER).values("tenant")
-    owners = Count("membership", filter=Q(membership__role=Role.OWNER))
-    return list(Tenant.objects.filter(pk__in=own).annotate(owners=owners).filter(owners=1))
+    owners = Membership.objects.filter(role=Role.OWNER)
+    own = owners.filter(user=user).values("tenant")
+    shared = owners.exclude(user=user).values("tenant")
+    return list(Tenant.objects.filter(pk__in=own).exclude(pk__in=shared))
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from allauth.core.internal.httpkit import get_client_ip
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
@@ -25,6 +26,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # untyped lib
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Nothing: allauth would count wrong passwords by e-mail alone, so that a stranger could
         lock somebody out. axes counts them by e-mail and address (see the settings)."""
+
+    def can_delete_email(self, email_address: EmailAddress) -> bool:
+        """The address in use is replaced, never removed."""
+        return bool(email_address.email != email_address.user.email)
 
 
 class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped library

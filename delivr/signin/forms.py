@@ -2,8 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
+from allauth.account.internal.flows.email_verification import send_verification_email_to_address
+from allauth.account.models import EmailAddress
 from django.contrib.auth.hashers import make_password
+from django.db import transaction
 from django.http import HttpRequest
 
 
@@ -13,3 +17,17 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc] # untyped library
         if self.account_already_exists:
             make_password(self.cleaned_data["password1"])
         return super().try_save(request)
+
+
+class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc] # untyped library
+    @transaction.atomic
+    def save(self, request: HttpRequest) -> EmailAddress:
+        """Ask the new address for its confirmation; what waited for one before is dropped.
+
+        allauth would drop the address in use as well, where that was never confirmed itself.
+        """
+        waiting = EmailAddress.objects.filter(user=self.user, verified=False)
+        waiting.exclude(email=self.user.email).delete()
+        address = EmailAddress.objects.create(user=self.user, email=self.cleaned_data["email"])
+        transaction.on_commit(lambda: send_verification_email_to_address(request, address))
+        return address

@@ -31,9 +31,15 @@ PAGES = {
     "members": "/settings/",
     "tokens": "/settings/tokens",
     "audit": "/settings/audit",
+    "security": "/settings/security",
     "workspace-new": "/settings/new-workspace",
     "account-email": "/accounts/email/",
     "account-password": "/accounts/password/change/",
+    "account-second-factor": "/accounts/2fa/",
+    "account-keys": "/accounts/2fa/webauthn/",
+    "account-sessions": "/accounts/sessions/",
+    "account-confirm": "/accounts/reauthenticate/",
+    "second-factor-needed": "/accounts/second-factor",
 }
 STAFF = {"design": "/design"}
 FOUND_ON = {

@@ -7,18 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from delivr.problems import camel
 from delivr.tenants.models import Role, Tenant, User
 from integrations.forms import model_of
 from integrations.providers.registry import fields_of
-
-
-@pytest.fixture(autouse=True)
-def _unthrottled() -> None:
-    cache.clear()
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+"""Nobody learns from an answer whether an address has an account."""
+
+from __future__ import annotations
+
+import re
+import time
+from statistics import median
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client, override_settings
+
+from delivr.tenants.models import Tenant, User
+from delivr.tests import factories
+from delivr.tests.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db
+KNOWN, UNKNOWN = "known@example.com", "known1@example.com"
+ARGON2 = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def known() -> User:
+    return factories.UserFactory(email=KNOWN)
+
+
+@pytest.fixture
+def with_mail(settings: Any) -> None:
+    """As where EMAIL_URL is set."""
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+
+
+def said(path: str, sent: dict[str, str], **extra: Any) -> tuple[int, str, str]:
+    """Status, address and words of the answer, without what differs by chance or is the question's
+    own echo."""
+    answer = Client().post(path, sent, **extra)
+    words = answer.content.decode().replace(sent.get("login", sent.get("email", "?")), "EMAIL")
+    words = re.sub(r'(csrfmiddlewaretoken" value="|CSRFToken": ")\w+', r"\1", words)
+    return answer.status_code, answer.get("Location", ""), words
+
+
+def signup(email: str) -> dict[str, str]:
+    return {"workspace": "Acme", "email": email, "password1": PASSWORD, "password2": PASSWORD}
+
+
+def test_sign_in_answers_alike() -> None:
+    known, unknown = (
+        said("/accounts/login/", {"login": email, "password": "wrong"})
+        for email in (KNOWN, UNKNOWN)
+    )
+    assert known == unknown
+    assert "That did not work" in known[2]
+
+
+def test_password_reset_answers_alike() -> None:
+    known, unknown = (
+        said("/accounts/password/reset/", {"email": email}) for email in (KNOWN, UNKNOWN)
+    )
+    assert known == unknown
+    assert [m.to for m in mail.outbox] == [[KNOWN], [UNKNOWN]]
+
+
+@pytest.mark.usefixtures("with_mail")
+def test_sign_up_answers_alike() -> None:
+    known, unknown = (said("/accounts/signup/", signup(email)) for email in (KNOWN, UNKNOWN))
+    assert known == unknown
+    assert known[:2] == (302, "/accounts/confirm-email/")
+    assert [m.to for m in mail.outbox] == [[KNOWN], [UNKNOWN]]
+    assert Tenant.objects.count() == 1  # of the one who is new
+
+
+@pytest.mark.usefixtures("with_mail")
+def test_nobody_is_signed_in_with_an_address_that_is_not_confirmed() -> None:
+    client = Client()
+    client.post("/accounts/signup/", signup(UNKNOWN))
+    assert "_auth_user_id" not in client.session
+    link = re.search(r"https?://[^/\s]+(/\S+)", mail.outbox[-1].body)
+    assert link
+    client.post(link[1])
+    answer = client.post("/accounts/login/", {"login": UNKNOWN, "password": PASSWORD})
+    assert answer["Location"] == "/"
+    assert "_auth_user_id" in client.session
+
+
+@pytest.mark.usefixtures("with_mail")
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/accounts/login/", lambda email: {"login": email, "password": "wrong"}),
+        ("/accounts/signup/", signup),
+    ],
+)
+def test_answers_take_alike_long(path: str, sent: Any) -> None:
+    """With the real hasher, which is what takes long: both hash once."""
+
+    def seconds(email: str) -> float:
+        began = time.perf_counter()
+        Client().post(path, sent(email), REMOTE_ADDR=next(addresses))
+        return time.perf_counter() - began
+
+    addresses = (f"203.0.113.{n}" for n in range(1, 255))
+    with override_settings(PASSWORD_HASHERS=ARGON2):
+        User.objects.get(email=KNOWN).set_password(PASSWORD)
+        known = User.objects.get(email=KNOWN)
+        known.set_password(PASSWORD)
+        known.save()
+        hashing = time.perf_counter()
+        known.check_password("wrong")
+        hashing = time.perf_counter() - hashing
+        seconds(KNOWN)
+        times = [(seconds(KNOWN), seconds(f"new{n}@example.com")) for n in range(7)]
+    difference = abs(median(k for k, _u in times) - median(u for _k, u in times))
+    assert difference < hashing / 2
