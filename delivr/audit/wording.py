@@ -28,11 +28,16 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "integration.verified": (_("verified %(what)s"), _("Connection verified")),
     "member.added": (_("let %(what)s in"), _("Member added")),
     "member.changed": (_("changed the role of %(what)s"), _("Role changed")),
+    "member.deleted": (_("deleted the account of %(what)s"), _("Account deleted")),
     "release.cancelled": (_("cancelled release %(what)s"), _("Release cancelled")),
     "release.created": (_("created release %(what)s"), _("Release created")),
     "release.status": (_("moved release %(what)s on"), _("Release's status")),
     "setup.skipped": (_("changed which steps of the setup are skipped"), _("Step skipped")),
     "tenant.created": (_("created the workspace %(what)s"), _("Workspace created")),
+    "tenant.second_factor": (
+        _("changed who needs a second factor in %(what)s"),
+        _("Second factor's rule"),
+    ),
     "token.created": (_("created the API token %(what)s"), _("Token created")),
     "token.revoked": (_("revoked the API token %(what)s"), _("Token revoked")),
     "webhook_secret.rotated": (

@@ -36,5 +36,5 @@ def delete_account(*, user: User) -> None:
             % {"names": names}
         )
     for membership in mine:
-        record(tenant=membership.tenant, actor=user, action="member.removed", subject=membership)
+        record(tenant=membership.tenant, actor=user, action="member.deleted", subject=membership)
     user.delete()

@@ -46,5 +46,11 @@ def require_second_factor(*, tenant: Tenant, actor: User, required: bool) -> Ten
         changes = {"requires_second_factor": [tenant.requires_second_factor, required]}
         tenant.requires_second_factor = required
         tenant.save(update_fields=["requires_second_factor"])
-        record(tenant=tenant, actor=actor, action="tenant.changed", subject=tenant, changes=changes)
+        record(
+            tenant=tenant,
+            actor=actor,
+            action="tenant.second_factor",
+            subject=tenant,
+            changes=changes,
+        )
     return tenant

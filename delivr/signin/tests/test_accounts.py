@@ -147,7 +147,7 @@ def test_account_ends_with_all_that_is_its_own(tenant: Tenant, owner: User, api_
     assert not is_signed_in(client)
     assert not ApiToken.objects.exists()
     assert list(Membership.objects.values_list("user", flat=True)) == [owner.pk]
-    event = AuditEvent.objects.get(action="member.removed")
+    event = AuditEvent.objects.get(action="member.deleted")
     assert (event.tenant_id, event.actor_label) == (tenant.pk, email)
 
 

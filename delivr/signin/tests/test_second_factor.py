@@ -226,7 +226,7 @@ def test_rule_needs_an_owner_who_has_one(tenant: Tenant, owner: User, client_for
         client.post("/settings/security", {"required": value})
         tenant.refresh_from_db()
         assert tenant.requires_second_factor is expected
-    rows = AuditEvent.objects.filter(action="tenant.changed").order_by("pk")
+    rows = AuditEvent.objects.filter(action="tenant.second_factor").order_by("pk")
     assert [row.changes for row in rows] == [
         {"requires_second_factor": [False, True]},
         {"requires_second_factor": [True, False]},
