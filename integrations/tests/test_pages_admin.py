@@ -27,8 +27,8 @@ FACTORIES = {
 @pytest.fixture
 def operator(client: Client, db: None) -> Client:
     user = make.UserFactory(is_staff=True, is_superuser=True)
-    client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
-    return client
+    make.give_second_factor(user)
+    return make.sign_in(client, user)
 
 
 def admin(connection: Connection, act: str = "change") -> str:
