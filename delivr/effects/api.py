@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+from django.conf import settings
 from django.http import Http404
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,8 +17,18 @@ from delivr.api import TenantView
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import cancel_effect, retry_effect
+from delivr.effects.outlook import what_next
 from delivr.problems import invalid
 from delivr.tenants.models import Role
+
+_RELEASE_ID = re.compile(r"rel_[0-9A-Za-z]{1,36}")
+
+
+class NextSerializer(serializers.Serializer[Any]):
+    """What happens next with an effect, in words, and when (null: no clock decides it)."""
+
+    text = serializers.CharField()
+    at = serializers.DateTimeField(allow_null=True)
 
 
 class EffectSerializer(serializers.ModelSerializer[Effect]):
@@ -29,6 +43,10 @@ class EffectSerializer(serializers.ModelSerializer[Effect]):
     hint = serializers.CharField(source="last_error_hint")
     createdAt = serializers.DateTimeField(source="created_at")
     doneAt = serializers.DateTimeField(source="done_at", allow_null=True)
+    dispatchedAt = serializers.DateTimeField(source="dispatched_at", allow_null=True)
+    leaseUntil = serializers.DateTimeField(source="lease_until", allow_null=True)
+    dedupeKey = serializers.CharField(source="dedupe_key")
+    next = serializers.SerializerMethodField()
 
     class Meta:
         model = Effect
@@ -48,7 +66,17 @@ class EffectSerializer(serializers.ModelSerializer[Effect]):
             "result",
             "createdAt",
             "doneAt",
+            "reconciles",
+            "dispatchedAt",
+            "leaseUntil",
+            "dedupeKey",
+            "next",
         ]
+
+    @extend_schema_field(NextSerializer(allow_null=True))
+    def get_next(self, effect: Effect) -> dict[str, Any] | None:
+        text, when = what_next(effect)
+        return NextSerializer({"text": text, "at": when}).data if text else None
 
 
 class EffectList(TenantView):
@@ -56,23 +84,29 @@ class EffectList(TenantView):
         parameters=[
             OpenApiParameter("state", str, enum=EffectState.values),
             OpenApiParameter("releaseId", str),
-            OpenApiParameter("kind", str),
+            OpenApiParameter("kind", str, enum=list(settings.EFFECT_HANDLERS)),
         ],
         responses=EffectSerializer(many=True),
     )
     def get(self, request: Request) -> Response:
         rows = Effect.objects.for_tenant(self.tenant)
-        state = request.query_params.get("state")
-        if state and state not in EffectState.values:
-            known = ", ".join(EffectState.values)
-            raise invalid({"state": [_("Choose one of: %(known)s.") % {"known": known}]})
-        wanted = {
-            "state": state,
-            "release_id": request.query_params.get("releaseId"),
-            "kind": request.query_params.get("kind"),
-        }
-        rows = rows.filter(**{name: value for name, value in wanted.items() if value})
-        return self.page(rows, EffectSerializer)
+        return self.page(rows.filter(**_filters(request)), EffectSerializer)
+
+
+def _filters(request: Request) -> dict[str, str]:
+    """The columns that are asked for. Raises Problem 400 with every value that makes no sense."""
+    given = {name: request.query_params.get(name, "") for name in ("state", "kind", "releaseId")}
+    errors: dict[str, list[str]] = {}
+    choices = {"state": EffectState.values, "kind": list(settings.EFFECT_HANDLERS)}
+    for name, known in choices.items():
+        if given[name] and given[name] not in known:
+            errors[name] = [_("Choose one of: %(known)s.") % {"known": ", ".join(known)}]
+    if given["releaseId"] and not _RELEASE_ID.fullmatch(given["releaseId"]):
+        errors["releaseId"] = [_("Give the id of a release: rel_…")]
+    if errors:
+        raise invalid(errors)
+    columns = {"state": "state", "kind": "kind", "releaseId": "release_id"}
+    return {columns[name]: value for name, value in given.items() if value}
 
 
 class RetryEffect(TenantView):
