@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from delivr.effects.models import Effect
 from integrations.providers.base import BuildStatus
+from integrations.providers.registry import provider_class
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 from releases.timeline import TimelineItem, timeline
 from releases.wording import notice_words, web_address
@@ -22,7 +23,7 @@ from releases.wording import notice_words, web_address
 BUILD_KINDS = ("build.trigger", "build.cancel")
 YOUNG = timedelta(minutes=1)
 FAR = timedelta(seconds=30)
-SOON, LATER = 2, 15  # seconds
+SOON, LATER, AT_REST = 1, 15, 30  # seconds between two looks
 LAST_PERCENT = 99  # a build that takes longer than the last ones is not done
 
 
@@ -111,6 +112,7 @@ class PipelineCard:
     status: str
     number: int | None
     url: str
+    log_url: str
     is_moving: bool
     may_trigger: bool
     queue_reason: str
@@ -141,10 +143,19 @@ class EpicLine:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A part of a release's way, for components/stepper.html."""
+
+    label: str
+    state: str
+
+
+@dataclass(frozen=True)
 class Overview:
     """The whole page."""
 
     status: str
+    steps: tuple[Step, ...]  # none for a release that was cancelled
     advice: str
     is_moving: bool
     pause: int
@@ -175,6 +186,7 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
     )
     return Overview(
         status=release.status,
+        steps=_steps(release.status),
         advice=_advice(release, pipelines),
         is_moving=is_moving,
         pause=_pause(release, effects, now),
@@ -191,11 +203,29 @@ def _is_routine(item: TimelineItem) -> bool:
 
 
 def _pause(release: Release, effects: Sequence[Effect], now: datetime) -> int:
-    """Seconds between two looks: few, unless all that is open waits for a later try."""
-    waits = [e.next_at - now for e in effects if e.is_open]
-    if release.is_moving or not waits or min(waits) < FAR:
+    """Seconds between two looks: few while something moves, more where all that is open waits
+    for a later try, many at rest (somebody else may set it in motion)."""
+    if release.is_moving or now - release.created_at < YOUNG:
         return SOON
-    return LATER
+    waits = [e.next_at - now for e in effects if e.is_open]
+    if not waits:
+        return AT_REST
+    return SOON if min(waits) < FAR else LATER
+
+
+def _steps(status: str) -> tuple[Step, ...]:
+    """Kickoff, builds, ready: which of them is done, and where the release is."""
+    here = {
+        ReleaseStatus.KICKOFF_PENDING: 0,
+        ReleaseStatus.BUILDING: 1,
+        ReleaseStatus.BUILD_FAILED: 1,
+        ReleaseStatus.BUILD_COMPLETE: 3,
+    }.get(ReleaseStatus(status))
+    if here is None:
+        return ()
+    labels = (_("Kickoff"), _("Builds"), _("Ready for submission"))
+    states = ["DONE"] * here + ["CURRENT"] + ["TODO"] * 2
+    return tuple(Step(label, state) for label, state in zip(labels, states, strict=False))
 
 
 def _advice(release: Release, pipelines: Iterable[ReleasePipeline]) -> str:
@@ -229,6 +259,7 @@ def _card(
         status=pipeline.build_status,
         number=pipeline.build_number,
         url=web_address(pipeline.build_url),
+        log_url=_log_url(connection, pipeline.build_url),
         is_moving=pipeline.is_moving,
         may_trigger=pipeline.needs_build and release.status != ReleaseStatus.CANCELLED,
         queue_reason=newest.queue_reason if newest and pipeline.is_moving else "",
@@ -242,6 +273,11 @@ def _card(
         build_id=newest.pk if newest else "",
         attempts=tuple(Attempt.of(build) for build in builds),
     )
+
+
+def _log_url(connection: Any, build_url: str) -> str:
+    address, path = web_address(build_url), provider_class(connection.kind).log_path
+    return f"{address.rstrip('/')}/{path}" if address and path else ""
 
 
 def _trouble_of(build: Any, effects: Sequence[Effect], now: datetime) -> Sent | None:

@@ -159,6 +159,8 @@ class ScmProvider(Provider):
 class CiProvider(Provider):
     """A CI server. Correlation: the build carries our own id, so a lost answer is found again."""
 
+    log_path: ClassVar[str] = ""  # below a build's address: where a person reads its log
+
     @abstractmethod
     def jobs(self) -> list[Option]: ...
 

@@ -63,6 +63,46 @@ def test_keys_lead_around_and_can_be_turned_off(
     page.get_by_role("button", name="Keyboard shortcuts").click()
     dialog.get_by_role("checkbox").check()
     page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
     page.keyboard.press("n")
     page.wait_for_url("**/releases/new")
     assert console == []
+
+
+def test_page_rests_while_hidden_and_catches_up_when_seen(
+    member: Page, product: Any, filled: dict[str, Any], console: list[str]
+) -> None:
+    page, asked = member, []
+    page.goto(f"{product.url}/releases?q=1.4.4")
+    page.locator("a.version").click()
+    expect(page.get_by_text("Build failed").first).to_be_visible()
+    page.on("request", lambda request: asked.append(request.url))
+    hide(page, hidden=True)
+    page.evaluate("htmx.trigger(document.getElementById('live'), 'wake')")
+    page.evaluate("htmx.trigger(document.body, 'wake')")
+    triggered_elsewhere(page, product)
+    expect(page.locator("#live")).not_to_contain_text("Running")
+    assert not [url for url in asked if "/live" in url]
+    hide(page, hidden=False)
+    expect(page.locator("#live")).to_contain_text("Running", timeout=10_000)
+    assert console == []
+
+
+def hide(page: Page, *, hidden: bool) -> None:
+    """As if another tab came in front, or this one again."""
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def triggered_elsewhere(page: Page, product: Any) -> None:
+    """The same person triggers a build in another tab."""
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.get_by_role("button", name="Trigger again").click()
+    expect(other.locator("#live")).to_contain_text("Running", timeout=15_000)
+    other.close()

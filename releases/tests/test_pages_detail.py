@@ -243,13 +243,13 @@ def test_strange_id_finds_nothing(viewer, setup, path):
 # --- How it refreshes itself --------------------------------------------------------------------
 
 
-def test_moving_page_asks_again_and_a_resting_one_does_not(viewer, release, setup):
+def test_moving_page_asks_every_second_and_a_resting_one_rarely(viewer, release, setup):
     run(build_of(release, setup))
     settle(release)
-    assert "hx-trigger" in viewer.get(page(release)).content.decode()
+    assert 'hx-trigger="every 1s, wake' in viewer.get(page(release)).content.decode()
     run(release.pipelines.get(platform="IOS").builds.get(), BuildStatus.SUCCESS)
     rest(release)
-    assert "hx-trigger" not in viewer.get(page(release)).content.decode()
+    assert 'hx-trigger="every 30s, wake' in viewer.get(page(release)).content.decode()
 
 
 def test_nothing_new_leaves_the_page_alone(viewer, release):
@@ -270,12 +270,36 @@ def test_news_come_as_a_fragment_that_asks_again(viewer, release, setup):
     assert response.context["seen"] != seen
 
 
-def test_fragment_stops_the_polling_at_rest(viewer, release):
+def test_fragment_ends_the_frequent_questions_at_rest(viewer, release):
     seen = viewer.get(page(release)).context["seen"]
     rest(release)
     response = viewer.get(live(release, seen))
     assert response.status_code == 286
-    assert "hx-trigger" not in response.content.decode()
+    assert 'hx-trigger="every 30s, wake' in response.content.decode()
+    again = viewer.get(live(release, response.context["seen"]))
+    assert (again.status_code, again.content) == (204, b"")
+
+
+def test_way_of_the_release_shows_where_it_is(viewer, release, setup):
+    def states():
+        return [step.state for step in viewer.get(page(release)).context["shown"].steps]
+
+    assert states() == ["CURRENT", "TODO", "TODO"]
+    build = build_of(release, setup)
+    assert states() == ["DONE", "CURRENT", "TODO"]
+    run(build, BuildStatus.FAILURE)
+    assert states() == ["DONE", "CURRENT", "TODO"]
+    Release.objects.filter(pk=release.pk).update(status="BUILD_COMPLETE")
+    assert states() == ["DONE", "DONE", "DONE"]
+    Release.objects.filter(pk=release.pk).update(status="CANCELLED")
+    assert states() == []
+
+
+def test_log_of_a_build_is_one_click_away(viewer, release, setup):
+    build = build_of(release, setup)
+    run(build)
+    html = viewer.get(page(release)).content.decode()
+    assert f'href="{JENKINS}/job/ios-prod/245/console"' in html
 
 
 def test_open_effect_that_waits_long_is_asked_for_rarely(viewer, release):
@@ -284,7 +308,7 @@ def test_open_effect_that_waits_long_is_asked_for_rarely(viewer, release):
     Effect.objects.filter(pk=epic.pk).update(
         state=EffectState.PENDING, next_at=timezone.now() + timedelta(minutes=30)
     )
-    assert 'hx-trigger="every 15s"' in viewer.get(page(release)).content.decode()
+    assert 'hx-trigger="every 15s, wake' in viewer.get(page(release)).content.decode()
 
 
 def test_status_is_read_aloud_only_when_it_changed(viewer, release, setup):

@@ -191,6 +191,22 @@
 
   setInterval(refreshTimes, 15000);
 
+  // --- Parts that refresh themselves (data-live) rest while nobody looks ----------------------------
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && "live" in event.target.dataset) event.preventDefault();
+  });
+
+  const wake = () => {
+    if (!document.hidden) htmx.trigger(document.body, "wake");
+  };
+
+  document.addEventListener("visibilitychange", wake);
+  window.addEventListener("online", wake);
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) wake();
+  });
+
   // --- What only works with JavaScript is hidden in the HTML ----------------------------------------
 
   const unhide = (root) => {

@@ -57,5 +57,6 @@
 
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-shortcuts-open]")) open();
+    if (event.target.closest("[data-shortcuts-close]")) dialog.close();
   });
 })();

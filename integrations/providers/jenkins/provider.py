@@ -22,6 +22,7 @@ class Jenkins(CiProvider):
     """One job of one Jenkins. `job_path` in any form that `normalise_job_path` takes; it may be
     empty as long as only `jobs` is asked."""
 
+    log_path = "console"
     label = LABEL
     secret_fields = ("jenkins_api_token",)
     address_field = "jenkins_url"
