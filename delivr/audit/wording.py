@@ -28,6 +28,10 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "integration.verified": (_("verified %(what)s"), _("Connection verified")),
     "member.added": (_("let %(what)s in"), _("Member added")),
     "member.changed": (_("changed the role of %(what)s"), _("Role changed")),
+    "member.second_factor_reset": (
+        _("took the second factor of %(what)s away"),
+        _("Second factor reset"),
+    ),
     "member.deleted": (_("deleted the account of %(what)s"), _("Account deleted")),
     "release.cancelled": (_("cancelled release %(what)s"), _("Release cancelled")),
     "release.created": (_("created release %(what)s"), _("Release created")),

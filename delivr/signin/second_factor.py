@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
-from delivr.tenants.models import Role, Tenant, User
+from delivr.tenants.models import Membership, Role, Tenant, User
 
 FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]  # codes on paper alone are none
 
@@ -54,3 +54,18 @@ def require_second_factor(*, tenant: Tenant, actor: User, required: bool) -> Ten
             changes=changes,
         )
     return tenant
+
+
+@transaction.atomic
+def reset_second_factor(*, user: User, actor: User | None) -> int:
+    """Take all of a user's factors and codes away, told in each of their workspaces; how many."""
+    count, _rows = Authenticator.objects.filter(user=user).delete()
+    if count:
+        for membership in Membership.objects.filter(user=user).select_related("tenant", "user"):
+            record(
+                tenant=membership.tenant,
+                actor=actor,
+                action="member.second_factor_reset",
+                subject=membership,
+            )
+    return count

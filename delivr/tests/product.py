@@ -54,7 +54,7 @@ def started(data_dir: Path) -> Iterator[Product]:
         "DELIVR_DATA_DIR": str(data_dir),
         "PORT": str(port),
         "SANDBOX_PORT": str(sandbox_port),
-        "ALLOWED_HOSTS": "127.0.0.1",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "OUTBOUND_ALLOW": "",
     }
     log = data_dir / "up.log"

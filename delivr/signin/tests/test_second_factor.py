@@ -10,10 +10,12 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 
 from delivr.audit.models import AuditEvent
+from delivr.rotation import rotate_secrets
 from delivr.secrets import SecretUnreadable
 from delivr.signin.sealing import seal, unseal
 from delivr.tenants.models import Role, Tenant, User
@@ -156,6 +158,41 @@ def test_what_is_sealed_for_something_else_does_not_open(ada: User) -> None:
     with pytest.raises(SecretUnreadable):
         unseal(other)
     assert unseal(seal("text")) == "text"
+
+
+def test_new_key_reaches_the_secrets_of_factors(ada: User, settings: Any) -> None:
+    secret = give_second_factor(ada)
+    factories.give_recovery_codes(ada)
+    codes = Authenticator.objects.get(type="recovery_codes").wrap().get_unused_codes()
+    settings.FERNET_KEYS = ["a-new-key", *settings.FERNET_KEYS]
+    assert rotate_secrets().rotated == 2
+    settings.FERNET_KEYS = ["a-new-key"]
+    assert unseal(Authenticator.objects.get(type="totp").data["secret"]) == secret
+    kept = Authenticator.objects.get(type="recovery_codes").wrap()
+    assert kept.get_unused_codes() == codes
+    assert rotate_secrets().rotated == 0
+
+
+def test_lost_key_is_named(ada: User, settings: Any) -> None:
+    give_second_factor(ada)
+    settings.FERNET_KEYS = ["another-key"]
+    factor = Authenticator.objects.get()
+    assert rotate_secrets().unreadable == [f"mfa_authenticator:{factor.pk}"]
+    assert Authenticator.objects.get().data == factor.data
+
+
+def test_operator_takes_the_factors_of_who_lost_them(tenant: Tenant, owner: User) -> None:
+    give_second_factor(owner)
+    factories.give_recovery_codes(owner)
+    call_command("reset_second_factor", owner.email)
+    assert not Authenticator.objects.exists()
+    event = AuditEvent.objects.get()
+    assert (event.action, event.subject_label) == (
+        "member.second_factor_reset",
+        f"{owner.email} in {tenant.name}",
+    )
+    with pytest.raises(CommandError):
+        call_command("reset_second_factor", "nobody@example.com")
 
 
 # --- Who must have one ----------------------------------------------------------------------------

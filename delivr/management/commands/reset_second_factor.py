@@ -1,0 +1,22 @@
+"""`manage.py reset_second_factor ada@example.com`: for who lost phone, key and codes."""
+
+from __future__ import annotations
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from delivr.signin.second_factor import reset_second_factor
+from delivr.tenants.models import User
+
+
+class Command(BaseCommand):
+    help = "Take away a user's second factors. Make sure first that it is really them who asks."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email")
+
+    def handle(self, **options: str) -> None:
+        user = User.objects.filter(email=options["email"].strip().lower()).first()
+        if user is None:
+            raise CommandError("There is no such user.")
+        count = reset_second_factor(user=user, actor=None)
+        self.stdout.write(f"{user.email}: {count} removed. The password alone signs in now.")

@@ -1,0 +1,246 @@
+"""Second factors in Chromium, with a virtual key; nothing on the way breaks the content policy."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+PASSWORD = "correct-horse-battery-staple"
+
+
+class Member:
+    """Somebody with a browser. Passkeys exist on http://localhost only, not on 127.0.0.1."""
+
+    def __init__(self, page: Page, url: str, email: str, pictures: Path) -> None:
+        self.page, self.email, self.pictures = page, email, pictures
+        self.url = url.replace("127.0.0.1", "localhost")
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.url + path)
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("main").get_by_role("link", name=name, exact=True).click()
+
+    def heading(self, text: str) -> None:
+        expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
+
+    def picture(self, name: str) -> None:
+        for width in (1440, 390):
+            for scheme in ("light", "dark"):
+                self.page.set_viewport_size({"width": width, "height": 900})
+                self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                path = self.pictures / f"{name}-{width}-{scheme}.png"
+                self.page.screenshot(path=str(path), full_page=True)
+        self.page.set_viewport_size({"width": 1440, "height": 900})
+
+    def sign_up(self) -> None:
+        self.go("/accounts/signup/")
+        self.page.get_by_label("Workspace", exact=True).fill("Acme")
+        self.page.get_by_label("Email", exact=True).fill(self.email)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.page.get_by_label("Password (again)", exact=True).fill(PASSWORD)
+        self.press("Create account")
+        self.heading("Connect GitHub")
+
+    def sign_out(self) -> None:
+        self.page.context.clear_cookies()
+
+    def type_password(self) -> None:
+        self.go("/accounts/login/")
+        self.page.get_by_label("Email", exact=True).fill(self.email)
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.press("Sign in")
+
+    def confirm(self) -> None:
+        self.heading("Is it you?")
+        self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        self.press("Go on")
+
+
+@pytest.fixture
+def member(page: Page, product: Any, tmp_path: Path) -> Callable[[str], Member]:
+    pictures = Path(os.environ.get("PICTURES", str(tmp_path)))
+    pictures.mkdir(parents=True, exist_ok=True)
+
+    def make(name: str) -> Member:
+        who = Member(page, product.url, f"{name}@example.com", pictures)
+        who.sign_up()
+        return who
+
+    return make
+
+
+@pytest.fixture
+def virtual_key(page: Page) -> None:
+    """A key that answers at once: https://chromedevtools.github.io/devtools-protocol/tot/WebAuthn/"""
+    session = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    session.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "internal",
+                "hasResidentKey": True,
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+
+
+def code_of(secret: str) -> str:
+    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+
+
+def test_app_is_set_up_and_asked_for(
+    member: Callable[[str], Member], page: Page, console: list[str]
+) -> None:
+    ada = member("ada.app")
+    ada.go("/accounts/2fa/")
+    ada.picture("factor-none")
+    ada.follow("Set up an app")
+    ada.picture("confirm")
+    ada.confirm()
+    ada.heading("Set up an authenticator app")
+    assert page.evaluate("document.querySelector('.qr').naturalWidth") > 100
+    ada.picture("app")
+    secret = page.locator("#totp-secret").inner_text()
+    page.get_by_label("Authenticator code").fill(code_of(secret))
+    ada.press("Turn on")
+    ada.heading("Recovery codes")
+    ada.picture("recovery-codes")
+    codes = page.locator(".recovery-codes code").all_inner_texts()
+    assert len(codes) == 10
+    expect(page.get_by_role("button", name="Print")).to_be_visible()
+
+    ada.sign_out()
+    ada.type_password()
+    ada.heading("Second factor")
+    ada.picture("code")
+    page.get_by_label("Code", exact=True).fill("000000")
+    ada.press("Sign in")
+    expect(page.get_by_text("Incorrect code.", exact=True)).to_be_visible()
+    page.get_by_label("Code", exact=True).fill(codes[0])
+    ada.press("Sign in")
+    ada.heading("Connect GitHub")
+    ada.go("/accounts/2fa/")
+    ada.picture("factor-app")
+    assert console == []
+
+
+@pytest.mark.usefixtures("virtual_key")
+def test_passkey_signs_in_without_and_after_a_password(
+    member: Callable[[str], Member], page: Page, console: list[str]
+) -> None:
+    ada = member("ada.key")
+    ada.go("/accounts/2fa/")
+    ada.follow("Add a key")
+    ada.confirm()
+    ada.heading("Add a passkey or security key")
+    page.get_by_label("Passwordless").check()
+    ada.picture("key-add")
+    ada.press("Ask the key")
+    ada.heading("Recovery codes")
+    ada.go("/accounts/2fa/webauthn/")
+    expect(page.get_by_text("Signs in without a password")).to_be_visible()
+    ada.picture("keys")
+
+    ada.sign_out()
+    ada.go("/accounts/login/")
+    ada.picture("sign-in")
+    ada.press("Use a passkey")
+    ada.heading("Connect GitHub")
+
+    ada.sign_out()
+    ada.type_password()
+    ada.heading("Second factor")
+    ada.press("Use a passkey or security key")
+    ada.heading("Connect GitHub")
+    assert console == []
+
+
+def test_page_says_why_no_key_answers(
+    member: Callable[[str], Member], page: Page, product: Any
+) -> None:
+    ada = member("ada.none")
+    ada.url = product.url  # an address with numbers, where browsers offer no passkeys
+    ada.type_password()
+    ada.go("/accounts/2fa/webauthn/add/")
+    ada.confirm()
+    ada.press("Ask the key")
+    expect(page.get_by_role("alert")).to_contain_text("https pages only")
+
+
+def test_workspace_requires_it(
+    member: Callable[[str], Member], page: Page, console: list[str]
+) -> None:
+    ada = member("ada.rule")
+    ada.go("/settings/security")
+    ada.picture("rule-without")
+    ada.follow("Set up a second factor")
+    ada.follow("Set up an app")
+    ada.confirm()
+    page.get_by_label("Authenticator code").fill(code_of(page.locator("#totp-secret").inner_text()))
+    ada.press("Turn on")
+    ada.go("/settings/security")
+    ada.press("Require it of owners and admins")
+    ada.picture("rule-on")
+    ada.go("/accounts/2fa/")
+    ada.follow("Turn off…")
+    ada.picture("app-off")
+    ada.press("Turn off")
+    ada.go("/activity")
+    ada.heading("A second factor is needed")
+    ada.picture("needed")
+    assert console == []
+
+
+def test_account_pages_and_lockout(
+    member: Callable[[str], Member], page: Page, console: list[str]
+) -> None:
+    ada = member("ada.account")
+    for name, path in (
+        ("address", "/accounts/email/"),
+        ("password", "/accounts/password/change/"),
+        ("sessions", "/accounts/sessions/"),
+    ):
+        ada.go(path)
+        ada.picture(name)
+    ada.go("/accounts/delete")
+    ada.confirm()
+    ada.heading("Delete your account")
+    ada.picture("delete-held")
+    assert console == []
+
+    ada.sign_out()
+    for _ in range(5):
+        ada.go("/accounts/login/")
+        page.get_by_label("Email", exact=True).fill(ada.email)
+        page.get_by_label("Password", exact=True).fill("wrong")
+        ada.press("Sign in")
+    ada.heading("Too many attempts")
+    ada.picture("locked-out")
+
+
+def test_page_of_the_api_keeps_to_the_content_policy(
+    page: Page, product: Any, console: list[str]
+) -> None:
+    page.goto(f"{product.url}/api/v1/docs")
+    section = page.locator(".opblock-summary-path").first
+    expect(section).to_be_visible()
+    section.click()
+    expect(page.locator(".opblock-body").first).to_be_visible()
+    assert console == []

@@ -1,0 +1,107 @@
+"""What every answer carries: walked over all routes, asked by a stranger and by a superuser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from delivr.tenants.models import Role
+from delivr.tests import factories
+
+pytestmark = pytest.mark.django_db
+
+# header -> what its value must hold
+EVERYWHERE = {
+    "Content-Security-Policy": ["default-src 'none'", "script-src 'self'", "style-src 'self'"],
+    "Referrer-Policy": ["same-origin"],
+    "X-Content-Type-Options": ["nosniff"],
+    "X-Frame-Options": ["DENY"],
+    "Cross-Origin-Opener-Policy": ["same-origin"],
+    "Permissions-Policy": ["camera=()", "geolocation=()"],
+}
+SAMPLES = {"int": "1", "slug": "x", "uuid": "00000000-0000-0000-0000-000000000000"}
+
+
+def addresses(patterns: list[Any], prefix: str = "/") -> Iterator[str]:
+    """One address for each route, made up of samples: most answer 404, all pass the middleware."""
+    for entry in patterns:
+        if isinstance(entry, URLResolver):
+            yield from addresses(entry.url_patterns, prefix + sample(entry.pattern))
+        elif isinstance(entry, URLPattern):
+            yield prefix + sample(entry.pattern)
+
+
+def sample(pattern: Any) -> str:
+    text = str(pattern)
+    for name, converter in pattern.converters.items():
+        kind = next((k for k in SAMPLES if type(converter).__name__.lower().startswith(k)), "")
+        for written in (f"<{kind or 'str'}:{name}>", f"<{name}>", f"<path:{name}>"):
+            text = text.replace(written, SAMPLES.get(kind, "x"))
+    return "x" if "(?P" in text or text.startswith("^") else text
+
+
+ADDRESSES = sorted(set(addresses(get_resolver().url_patterns)))
+
+
+@pytest.fixture
+def clients(tenant: Any) -> list[Client]:
+    root = factories.UserFactory(is_staff=True, is_superuser=True)
+    factories.give_second_factor(root)
+    factories.MembershipFactory(user=root, tenant=tenant, role=Role.OWNER)
+    return [Client(), factories.sign_in(Client(), root)]
+
+
+def test_every_answer_carries_the_headers(clients: list[Client]) -> None:
+    wrong = []
+    for client in clients:
+        client.raise_request_exception = False
+        for address in ADDRESSES:
+            answer = client.get(address)
+            for header, parts in EVERYWHERE.items():
+                value = answer.get(header, "")
+                wrong += [f"{address}: {header} {value}" for part in parts if part not in value]
+            policy = answer.get("Content-Security-Policy", "")
+            wrong += [f"{address}: {policy}" for bad in ("unsafe", "nonce", "*") if bad in policy]
+    assert len(ADDRESSES) > 150
+    assert wrong == []
+
+
+def test_nothing_that_is_somebodys_is_kept_by_a_cache(clients: list[Client]) -> None:
+    stranger, root = clients
+    for address in ADDRESSES:
+        answer = root.get(address)
+        assert answer["Cache-Control"] == "no-store", address
+    bearer = stranger.get("/api/v1/releases", headers={"authorization": "Bearer dlv_x"})
+    assert bearer["Cache-Control"] == "no-store"
+
+
+def test_cookies_of_https_are_bound_to_the_host() -> None:
+    """In a process of its own: the settings are read once."""
+    code = (
+        "import django; django.setup()\n"
+        "from django.conf import settings as s\n"
+        "print(s.SESSION_COOKIE_NAME, s.CSRF_COOKIE_NAME, s.SESSION_COOKIE_SECURE,"
+        " s.CSRF_COOKIE_SECURE, s.SESSION_COOKIE_HTTPONLY, s.SESSION_COOKIE_DOMAIN,"
+        " s.SESSION_COOKIE_PATH, s.SECURE_HSTS_SECONDS > 0, s.TRUSTED_PROXIES,"
+        " s.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN, s.ACCOUNT_EMAIL_VERIFICATION)"
+    )
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "delivr.settings",
+        "BASE_URL": "https://delivr.example.com",
+        "EMAIL_URL": "smtp://mail.example.com:25",
+        "SECRET_KEY": "x" * 50,
+        "FERNET_KEYS": "y",
+    }
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True
+    )
+    names = ["__Host-sessionid", "__Host-csrftoken"]
+    others = ["True", "True", "True", "None", "/", "True", "1", "False", "mandatory"]
+    assert told.stdout.split() == names + others
