@@ -102,6 +102,9 @@ def virtual_key(page: Page) -> None:
 
 
 def code_of(secret: str) -> str:
+    """What the app shows; as a person would, wait for the next one if this one is about to end."""
+    if (left := 30 - time.time() % 30) < 5:
+        time.sleep(left)
     return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
 
 

@@ -26,8 +26,16 @@ pytestmark = pytest.mark.django_db
 NEEDED = "/accounts/second-factor"
 
 
+HOUR = 3600
+
+
+@pytest.fixture(autouse=True)
+def _codes_do_not_end_within_a_test(settings: Any) -> None:
+    settings.MFA_TOTP_PERIOD = HOUR
+
+
 def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+    return format_hotp_value(hotp_value(secret, int(time.time()) // HOUR))
 
 
 def sign_in(user: User, client: Client | None = None) -> tuple[Client, Any]:
