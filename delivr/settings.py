@@ -141,6 +141,9 @@ CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
 EFFECTS_PAUSED = env.bool("EFFECTS_PAUSED", default=False)
 WEBHOOKS_PER_MINUTE = env.int("WEBHOOKS_PER_MINUTE", default=600)  # that one pipeline may send
 OUTBOUND_ALLOW = env.list("OUTBOUND_ALLOW", default=[])
+OUTBOUND_CA_BUNDLE = env.str("OUTBOUND_CA_BUNDLE", default="")  # PEM, beside the public ones
+if OUTBOUND_CA_BUNDLE and not Path(OUTBOUND_CA_BUNDLE).is_file():
+    raise ImproperlyConfigured(f"OUTBOUND_CA_BUNDLE: there is no file {OUTBOUND_CA_BUNDLE}.")
 GITHUB_API_URL = env.str("GITHUB_API_URL", default="https://api.github.com")
 SLACK_API_URL = env.str("SLACK_API_URL", default="https://slack.com/api/")
 APP_STORE_CONNECT_URL = env.str(

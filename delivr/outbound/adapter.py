@@ -10,6 +10,7 @@ import certifi
 import requests
 import requests.adapters
 import urllib3
+from django.conf import settings
 
 from delivr.outbound.failures import explain, no_http
 from delivr.outbound.sockets import Call, HTTPPool, HTTPSPool, tls_context
@@ -110,9 +111,11 @@ def _pool(target: Target, call: Call, verify: bool | str) -> urllib3.HTTPConnect
     if target.scheme == "http":
         return HTTPPool(target.host, target.port, maxsize=1, call=call)
     # verify=False does not switch the check off.
-    authorities = verify if isinstance(verify, str) else certifi.where()
+    authorities = [verify if isinstance(verify, str) else certifi.where()]
+    if settings.OUTBOUND_CA_BUNDLE:
+        authorities.append(settings.OUTBOUND_CA_BUNDLE)
     return HTTPSPool(
-        target.host, target.port, maxsize=1, ssl_context=tls_context(authorities), call=call
+        target.host, target.port, maxsize=1, ssl_context=tls_context(*authorities), call=call
     )
 
 

@@ -62,7 +62,8 @@ def _explain_tls(cause: ssl.SSLError, call: Call) -> OutboundError:
         return call.error(
             "tls",
             f"The certificate of {call.where} is not trusted: {cause.verify_message}.",
-            "Install a certificate of a public authority for this very host name.",
+            "Install a certificate of a public authority for this very host name; for one of your "
+            "own, whoever runs this server sets OUTBOUND_CA_BUNDLE.",
         )
     return call.error(
         "tls",

@@ -73,9 +73,11 @@ class _TimedTLSSocket(_TimedSocket, ssl.SSLSocket):
 
 
 @functools.lru_cache(maxsize=8)
-def tls_context(authorities: str) -> ssl.SSLContext:
+def tls_context(*authorities: str) -> ssl.SSLContext:
+    """Trusts the authorities in these files, and no other."""
     context = create_urllib3_context()
-    context.load_verify_locations(authorities)
+    for path in authorities:
+        context.load_verify_locations(path)
     context.sslsocket_class = _TimedTLSSocket
     return context
 

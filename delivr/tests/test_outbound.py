@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import certifi
 import pytest
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
 from delivr import outbound
 from delivr.outbound import OutboundError, check_url, origin
+from delivr.outbound.sockets import tls_context
 from delivr.tests.trap import certificate, drip, read_request, reply, reset, silence, trap
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -540,6 +546,49 @@ def test_untrusted_certificate_is_refused_before_anything_is_sent(authority, tls
         assert (error.code, error.sent) == ("tls", False)
         assert "self-signed" in error.message
     assert server.requests == []
+
+
+@pytest.fixture
+def private(tmp_path, settings) -> ssl.SSLContext:
+    """A server whose certificate an authority of the operator's own has signed."""
+    authority = certificate(tmp_path, name="Our own authority")
+    cert, key = certificate(tmp_path, name="ci.example", issuer=authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    settings.OUTBOUND_CA_BUNDLE = str(authority[0])
+    return context
+
+
+def test_operators_authority_vouches(private, tls_url, settings):
+    with trap(reply(OK), tls=private) as server:
+        assert outbound.session().get(tls_url(server)).text == "hi"
+        settings.OUTBOUND_CA_BUNDLE = ""
+        assert failure(tls_url(server)).code == "tls"
+
+
+def test_operators_authority_vouches_for_no_other_name(private, tls_url):
+    with trap(reply(OK), tls=private) as server:
+        error = failure(tls_url(server).replace("ci.example", "other.example"))
+        assert (error.code, error.sent) == ("tls", False)
+
+
+def test_public_authorities_are_trusted_beside_the_operators(private, settings):
+    both = tls_context(certifi.where(), settings.OUTBOUND_CA_BUNDLE).get_ca_certs()
+    assert len(both) == len(tls_context(certifi.where()).get_ca_certs()) + 1 > 100
+
+
+def test_bundle_that_is_not_there_stops_the_start(tmp_path):
+    missing = str(tmp_path / "authority.pem")
+    started = subprocess.run(
+        [sys.executable, "-c", "import delivr.settings_test"],
+        env={**os.environ, "OUTBOUND_CA_BUNDLE": missing},
+        cwd=django_settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode != 0
+    assert f"there is no file {missing}" in started.stderr
 
 
 def test_certificate_of_another_name_is_refused(authority, tls_url):

@@ -10,6 +10,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -126,9 +127,15 @@ def reset(connection: socket.socket, stop: threading.Event) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
 
 
-def certificate(folder: Path, *, name: str, address: str | None = None) -> tuple[Path, Path]:
-    """A self-signed certificate for a host name: paths of the certificate and of its key."""
+def certificate(
+    folder: Path, *, name: str, address: str | None = None, issuer: tuple[Path, Path] | None = None
+) -> tuple[Path, Path]:
+    """A certificate for a host name, signed by `issuer` or itself: paths of it and of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
+    signer: Any = key
+    if issuer:
+        signer = serialization.load_pem_private_key(issuer[1].read_bytes(), password=None)
+        parent = x509.load_pem_x509_certificate(issuer[0].read_bytes()).subject
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     names: list[x509.GeneralName] = [x509.DNSName(name)]
     if address:
@@ -137,16 +144,16 @@ def certificate(folder: Path, *, name: str, address: str | None = None) -> tuple
     cert = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(parent if issuer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+        .sign(signer, hashes.SHA256())
     )
-    cert_path, key_path = folder / "cert.pem", folder / "key.pem"
+    cert_path, key_path = folder / f"{name}.pem", folder / f"{name}.key.pem"
     cert_path.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
     key_path.write_bytes(
         key.private_bytes(
