@@ -24,6 +24,7 @@ WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 PREFIXES = {
     "/github": "github",
+    "/api/v3": "github",
     "/jenkins": "jenkins",
     "/slack/api": "slack",
     "/jira": "jira",

@@ -157,7 +157,7 @@ def settings() -> str:
         jobs=_buildable_jobs(),
         results=RESULTS,
         kinds=KINDS,
-        providers=list(PREFIXES.values()),
+        providers=list(dict.fromkeys(PREFIXES.values())),
         faults=world().faults.active(),
         error=request.args.get("error", ""),
     )

@@ -36,6 +36,7 @@ def create_app(world: World, accounts: Accounts) -> Flask:
     app.extensions[KEY] = {"world": world, "accounts": accounts}
     for part in (github, jenkins, slack, jira, app_store, google_play, control, page):
         app.register_blueprint(part.blueprint)
+    app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
     return app
 
 

@@ -24,6 +24,7 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.operations import connect, disconnect, edit, verify
+from integrations.providers.registry import PROVIDERS, fields_of, provider_class
 from releases.models import Release, ReleaseStatus
 from sandbox import accounts
 
@@ -275,6 +276,41 @@ def test_a_new_address_asks_for_the_secret_again(tenant: Any, address: str, asks
         edit(pipeline, actor=None, values=values)
     assert complaints(error) == {"jenkins_api_token": ["The address changed: enter this again."]}
     assert fresh(pipeline).jenkins_url == pipeline.jenkins_url
+
+
+@pytest.mark.parametrize(
+    ("repository", "asks"),
+    [
+        ("https://github.com/dream11/other", False),
+        ("git@github.com:dream11/other.git", False),
+        ("https://code.example.com/dream11/app", True),
+        ("code.example.com/dream11/app", True),
+    ],
+)
+def test_another_github_asks_for_the_token_again(tenant: Any, repository: str, asks: bool) -> None:
+    scm = factories.ScmFactory(tenant=tenant)
+    if not asks:
+        edit(scm, actor=None, values={"repository_url": repository})
+        return
+    with pytest.raises(ValidationError) as error:
+        edit(scm, actor=None, values={"repository_url": repository})
+    assert complaints(error) == {"access_token": ["The address changed: enter this again."]}
+    assert fresh(scm).repository_url == scm.repository_url
+
+
+def test_a_new_jira_site_asks_for_the_token_again(tenant: Any) -> None:
+    tickets = factories.JiraFactory(tenant=tenant)
+    with pytest.raises(ValidationError) as error:
+        edit(tickets, actor=None, values={"jira_url": "https://thief.atlassian.net"})
+    assert complaints(error) == {"jira_api_token": ["The address changed: enter this again."]}
+
+
+def test_every_field_that_names_a_server_guards_the_secrets() -> None:
+    """The addresses of all other providers are the operator's: no tenant chooses them."""
+    for kind in PROVIDERS:
+        addresses = {f.name for f in fields_of(kind) if f.name.endswith("_url")}
+        guarded = provider_class(kind).address_field
+        assert addresses == ({guarded} if guarded else set()), kind
 
 
 def test_a_new_address_with_its_secret_is_taken(tenant: Any) -> None:

@@ -92,7 +92,12 @@ def _repository(owner: str, name: str) -> Repository:
 
 
 def _api(path: str) -> str:
-    return f"{own_url('github')}{path}"
+    return f"{own_url(_prefix())}{path}"
+
+
+def _prefix() -> str:
+    """Below `/github` it is github.com, below `/api/v3` an Enterprise server on this very host."""
+    return "api/v3" if request.path.startswith("/api/v3") else "github"
 
 
 @blueprint.get("/user")
@@ -132,7 +137,7 @@ def _paged(items: list[Any]) -> Response:
     page = max(request.args.get("page", 1, type=int), 1)
     answer = jsonify(items[(page - 1) * size : page * size])
     if page * size < len(items):
-        path = _api(request.path.removeprefix("/github"))
+        path = _api(request.path.removeprefix(f"/{_prefix()}"))
         answer.headers["Link"] = f'<{path}?per_page={size}&page={page + 1}>; rel="next"'
     return answer
 

@@ -10,13 +10,13 @@ import math
 import re
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 import github
-from django.conf import settings
 from github.Requester import (
     HTTPRequestsConnectionClass,
     HTTPSRequestsConnectionClass,
@@ -37,12 +37,14 @@ _DIGITS = re.compile(r"[0-9]{1,12}")
 logging.getLogger("github").setLevel(logging.WARNING)
 
 
+_host: ContextVar[str] = ContextVar("github_host")  # the one that the call under way may reach
+
+
 def _harden(connection: HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass) -> None:
-    """Replace PyGithub's session. Only the configured host is reached, with whatever URL PyGithub
+    """Replace PyGithub's session. Only the client's own host is reached, with whatever URL PyGithub
     comes: it guards against other hosts with an `assert` alone, which `python -O` drops."""
     connection.session.close()
-    host = urlsplit(settings.GITHUB_API_URL).hostname
-    connection.session = outbound.session(host=host)
+    connection.session = outbound.session(host=_host.get())
     connection.session.auth = Requester.noopAuth
 
 
@@ -95,8 +97,9 @@ class Answer:
 class GitHubClient:
     """`deadline` in seconds for all calls together. Every method raises ProviderError only."""
 
-    def __init__(self, token: str, *, deadline: float) -> None:
+    def __init__(self, token: str, *, api_url: str, deadline: float) -> None:
         check_header_value(token, label=LABEL, what="access token")
+        self._api_url = api_url
         self._token = token
         self._budget = Budget(LABEL, deadline)
 
@@ -105,6 +108,7 @@ class GitHubClient:
         return guarded(LABEL, lambda: self._get(path, parameters))
 
     def _get(self, path: str, parameters: dict[str, Any]) -> Answer:
+        _host.set(urlsplit(self._api_url).hostname or "")
         with self._github() as client:
             try:
                 headers, data = client.requester.requestJsonAndCheck(
@@ -122,7 +126,7 @@ class GitHubClient:
         """A client for one call: PyGithub takes one time-out, in whole seconds, at its making."""
         return github.Github(
             auth=github.Auth.Token(self._token),
-            base_url=settings.GITHUB_API_URL.rstrip("/"),
+            base_url=self._api_url,
             timeout=math.ceil(self._budget.left()),
             retry=None,
             seconds_between_requests=None,

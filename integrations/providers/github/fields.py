@@ -1,22 +1,19 @@
-import re
-
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.providers.fields import ConnectionField, one_line
-
-_REPOSITORY = re.compile(
-    r"(?:(?:https?://)?[A-Za-z0-9.-]+(?::\d+)?/|git@[A-Za-z0-9.-]+:)?"
-    r"(?P<owner>[A-Za-z0-9][A-Za-z0-9-]{0,38})/(?P<name>[A-Za-z0-9._-]{1,100}?)(?:\.git)?/?"
-)
+from integrations.providers.fields import ConnectionField, clean_address, one_line
+from integrations.providers.github.addresses import GITHUB, read_repository
 
 
 def clean_repository(value: str) -> str:
-    """`https://github.com/owner/name`, from any way in which people write it."""
-    match = _REPOSITORY.fullmatch(one_line(value))
-    if match is None or match["name"] in (".", ".."):
+    """`https://github.com/owner/name`, or on a GitHub Enterprise server's own host, from any way
+    in which people write it. Raises ValueError."""
+    repository = read_repository(one_line(value))
+    if repository is None:
         raise ValueError(_("Enter the repository like https://github.com/owner/name."))
-    return f"https://github.com/{match['owner']}/{match['name']}"
+    if repository.server != GITHUB:
+        clean_address(repository.url)
+    return repository.url
 
 
 FIELDS = (
@@ -34,6 +31,7 @@ FIELDS = (
     ConnectionField(
         name="repository_url",
         label=gettext_lazy("Repository"),
+        help=gettext_lazy("On github.com, or on your GitHub Enterprise server."),
         placeholder="https://github.com/owner/name",
         clean=clean_repository,
         options="repositories",

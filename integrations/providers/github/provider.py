@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Option, Outcome, ProviderError, ScmProvider
 from ..http import DEADLINE, garbage, only_provider_errors
 from ..verifying import first_contact, try_in_order
+from .addresses import GITHUB, api_url, read_repository
 from .verification import Verification
 
 if TYPE_CHECKING:
     from .client import GitHubClient
 
-_REPOSITORY = re.compile(
-    r"(?:.*[/:])?(?P<owner>[A-Za-z0-9][A-Za-z0-9_-]{0,99})/(?P<name>[A-Za-z0-9._-]{1,100}?)"
-    r"(?:\.git)?/?"
-)
 PAGE = 50  # a repository takes 7 KB of an answer that may have 1 MB
 PAGES = 4
 
@@ -30,7 +26,8 @@ class GitHub(ScmProvider):
     deadline = DEADLINE
 
     def __init__(self, *, repository_url: str, access_token: str) -> None:
-        self._repository_url = repository_url.strip()
+        self._repository = read_repository(repository_url)
+        self._server = self._repository.server if self._repository else GITHUB
         self._token = access_token.strip()
 
     @classmethod
@@ -64,16 +61,16 @@ class GitHub(ScmProvider):
             answer = client.get("/user/repos", sort="pushed", per_page=PAGE, page=page)
             if not isinstance(answer.data, list):
                 raise garbage(self.label)
-            options += [option for entry in answer.data if (option := _option(entry))]
+            found = (_option(self._server, entry) for entry in answer.data)
+            options += [option for option in found if option]
             if len(answer.data) < PAGE:
                 break
         return options
 
     def _name(self) -> str:
         """`owner/name`."""
-        match = _REPOSITORY.fullmatch(self._repository_url)
-        if match and match["name"] not in (".", ".."):
-            return f"{match['owner']}/{match['name']}"
+        if self._repository is not None:
+            return self._repository.full_name
         raise ProviderError(
             "bad_repository",
             "This is no address of a repository.",
@@ -84,14 +81,14 @@ class GitHub(ScmProvider):
     def _client(self) -> GitHubClient:
         from .client import GitHubClient  # PyGithub costs 0.7 s to import
 
-        return GitHubClient(self._token, deadline=self.deadline)
+        return GitHubClient(self._token, api_url=api_url(self._server), deadline=self.deadline)
 
 
-def _option(entry: object) -> Option | None:
+def _option(server: str, entry: object) -> Option | None:
     if not isinstance(entry, dict) or entry.get("archived") or entry.get("disabled"):
         return None
     name, permissions = entry.get("full_name"), entry.get("permissions")
     may_push = isinstance(permissions, dict) and permissions.get("push") is True
-    if not may_push or not isinstance(name, str) or not _REPOSITORY.fullmatch(name):
+    if not may_push or not isinstance(name, str) or read_repository(name) is None:
         return None
-    return Option(value=f"https://github.com/{name}", label=name)
+    return Option(value=f"{server}/{name}", label=name)

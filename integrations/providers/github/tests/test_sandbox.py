@@ -1,9 +1,12 @@
 """The same code against the stand-in, which keeps state and speaks the whole protocol."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from integrations.providers.github.addresses import api_url
+from integrations.providers.github.fields import clean_repository
 from integrations.providers.github.provider import GitHub
 from sandbox import accounts
 from sandbox.server import SandboxServer
@@ -35,6 +38,67 @@ def failed(provider):
 )
 def test_each_token_is_judged(sandbox, token, failures):
     assert failed(github(token)) == failures
+
+
+@pytest.fixture
+def enterprise(sandbox, settings) -> str:
+    """A repository on a GitHub Enterprise server; github.com cannot be reached."""
+    settings.GITHUB_API_URL = "http://127.0.0.1:9"
+    return f"{sandbox.url}/dream11/app"
+
+
+def test_an_enterprise_servers_own_api_is_asked(sandbox, enterprise):
+    assert failed(github(url=enterprise)) == {}
+    assert [entry["path"] for entry in sandbox.world.requests] == ["/user", "/repos/dream11/app"]
+
+
+def test_the_picker_offers_an_enterprise_servers_repositories(enterprise):
+    assert enterprise in [option.value for option in github(url=enterprise).repositories()]
+
+
+def test_an_enterprise_server_is_asked_through_the_door(enterprise, settings):
+    settings.OUTBOUND_ALLOW = []
+    assert failed(github(url=enterprise)) == {"address": "address_refused"}
+
+
+def test_two_servers_at_once_do_not_mix(sandbox, enterprise, settings):
+    settings.GITHUB_API_URL = f"{sandbox.url}/github"
+    urls = [enterprise, accounts.GITHUB_REPOSITORY] * 8
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda url: failed(github(url=url)), urls)) == [{}] * 16
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        ("github.com/a/b", "https://github.com/a/b"),
+        ("http://www.GitHub.com/a/b.git", "https://github.com/a/b"),
+        ("a/b", "https://github.com/a/b"),
+        ("git@github.com:a/b.git", "https://github.com/a/b"),
+        ("https://8.8.8.8/a/b/", "https://8.8.8.8/a/b"),
+        ("git@code.example.com:a/b.git", "https://code.example.com/a/b"),
+        ("Code.Example.com:8443/a_corp/b", "https://code.example.com:8443/a_corp/b"),
+    ],
+)
+def test_the_host_of_a_repository_is_kept(typed, stored):
+    assert clean_repository(typed) == stored
+
+
+@pytest.mark.parametrize("typed", ["https://169.254.169.254/a/b", "10.0.0.1/a/b", "code.x:99/a/b"])
+def test_a_host_that_may_not_be_reached_is_refused(typed):
+    with pytest.raises(ValueError, match="OUTBOUND_ALLOW"):
+        clean_repository(typed)
+
+
+@pytest.mark.parametrize(
+    ("server", "api"),
+    [
+        ("https://code.example.com", "https://code.example.com/api/v3"),
+        ("https://octo.ghe.com", "https://api.octo.ghe.com"),
+    ],
+)
+def test_each_server_has_its_api_where_github_documents_it(server, api):
+    assert api_url(server) == api
 
 
 def test_an_invisible_repository_is_not_found(sandbox):
