@@ -46,7 +46,7 @@ class SentLine:
     is_open: bool
 
 
-def sent_lines(tenant: Tenant, effects: Sequence[Effect]) -> list[SentLine]:
+def sent_lines(tenant: Tenant | str, effects: Sequence[Effect]) -> list[SentLine]:
     """The effects with the names of what they are about, in two queries."""
     releases = Release.objects.for_tenant(tenant).in_bulk({e.release_id for e in effects})
     builds = (

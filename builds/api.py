@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db.models import QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -16,14 +19,17 @@ from builds.operations import NoSuchPipeline, trigger_builds
 from builds.serializers import (
     AdoptSerializer,
     DeliverySerializer,
+    EffectDetailSerializer,
     TriggeredSerializer,
     TriggerSerializer,
+    show_deliveries,
 )
+from builds.tracing import causes_of, consequences_of, subject_of
 from delivr.api import Shape, TenantView
 from delivr.effects.api import EffectSerializer
 from delivr.effects.models import Effect
 from delivr.problems import invalid
-from delivr.tenants.models import Role
+from delivr.tenants.models import Role, Tenant
 from releases.api import present_release
 from releases.models import Release
 from releases.serializers import BuildSerializer, ReleaseSerializer
@@ -60,7 +66,7 @@ class DeliveryList(TenantView):
         responses=DeliverySerializer(many=True),
     )
     def get(self, request: Request) -> Response:
-        rows = WebhookDelivery.objects.for_tenant(self.tenant).defer("body")
+        rows = deliveries(self.tenant)
         if pipeline_id := request.query_params.get("pipelineId"):
             rows = rows.filter(pipeline=pipeline_id)
         if state := request.query_params.get("state"):
@@ -68,7 +74,40 @@ class DeliveryList(TenantView):
                 known = ", ".join(DeliveryState.values)
                 raise invalid({"state": [_("Choose one of: %(known)s.") % {"known": known}]})
             rows = rows.filter(state=state)
-        return self.page(rows, DeliverySerializer, ordering=("-received_at", "-pk"))
+        return self.page(rows, show_deliveries, ordering=("-received_at", "-pk"))
+
+
+def deliveries(tenant: Tenant) -> QuerySet[WebhookDelivery]:
+    """The tenant's deliveries with all that an answer tells of them."""
+    rows: QuerySet[WebhookDelivery] = WebhookDelivery.objects.for_tenant(tenant)
+    return rows.defer("body").select_related("build__release_pipeline").prefetch_related("events")
+
+
+class DeliveryDetail(TenantView):
+    @extend_schema(responses=DeliverySerializer)
+    def get(self, request: Request, delivery_id: str) -> Response:
+        return Response(show_delivery(self.tenant, delivery_id))
+
+
+def show_delivery(tenant: Tenant, delivery_id: str) -> Any:
+    row = deliveries(tenant).filter(pk=delivery_id).first()
+    if row is None:
+        raise Http404
+    return show_deliveries(row, many=False, context={}).data
+
+
+class EffectDetail(TenantView):
+    @extend_schema(responses=EffectDetailSerializer)
+    def get(self, request: Request, effect_id: str) -> Response:
+        effect = Effect.objects.for_tenant(self.tenant).filter(pk=effect_id).first()
+        if effect is None:
+            raise Http404
+        release, build = subject_of(effect)
+        context = {
+            "causes": causes_of(effect, release, build),
+            "consequences": consequences_of(effect, build),
+        }
+        return Response(EffectDetailSerializer(effect, context=context).data)
 
 
 class CancelBuild(TenantView):
@@ -115,4 +154,5 @@ class ReplayDelivery(TenantView):
         delivery = WebhookDelivery.objects.for_tenant(self.tenant).filter(pk=delivery_id).first()
         if delivery is None:
             raise Http404
-        return Response(DeliverySerializer(replay(delivery, actor=self.actor)).data, status=202)
+        replay(delivery, actor=self.actor)
+        return Response(show_delivery(self.tenant, delivery_id), status=202)

@@ -12,6 +12,12 @@ urlpatterns = [
         api.ReplayDelivery.as_view(),
         name="api_delivery_replay",
     ),
+    path(
+        "webhook-deliveries/<str:delivery_id>",
+        api.DeliveryDetail.as_view(),
+        name="api_delivery",
+    ),
+    path("effects/<str:effect_id>", api.EffectDetail.as_view(), name="api_effect"),
     path("webhook-deliveries", api.DeliveryList.as_view(), name="api_deliveries"),
     path("webhooks/jenkins", webhooks.jenkins, name="webhook_jenkins_named"),
     path("webhooks/jenkins/<str:pipeline_id>", webhooks.jenkins, name="webhook_jenkins"),

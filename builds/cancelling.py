@@ -68,7 +68,7 @@ def _cancel(build: Build, actor: User | None) -> None:
     before, build.status = build.status, BuildStatus.CANCELLED
     build.finished_at, build.poll_at = timezone.now(), None
     build.save()
-    BuildEvent.objects.create(
+    event = BuildEvent.objects.create(
         tenant_id=build.tenant_id,
         build=build,
         source=Source.PERSON,
@@ -84,18 +84,24 @@ def _cancel(build: Build, actor: User | None) -> None:
         subject=build,
         changes={"status": [before, build.status]},
     )
-    promise_stop(build)
+    promise_stop(build, event)
     if build.release_pipeline.release.status != ReleaseStatus.CANCELLED:
-        _tell(build)
+        _tell(build, event)
 
 
-def _tell(build: Build) -> None:
+def _tell(build: Build, event: BuildEvent) -> None:
     words = {
         "platform": build.release_pipeline.get_platform_display(),
         "number": build.number,
         "url": build.url,
     }
-    notify(build.release_pipeline.release, Notice.BUILD_CANCELLED, build_id=build.pk, words=words)
+    notify(
+        build.release_pipeline.release,
+        Notice.BUILD_CANCELLED,
+        build_id=build.pk,
+        event_id=event.pk,
+        words=words,
+    )
 
 
 class CancelBuild(EffectHandler):

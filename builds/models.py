@@ -191,6 +191,13 @@ class BuildEvent(TenantOwned):
         db_table = "build_events"
         ordering = ["at", "id"]
         constraints = [unique_per_tenant("build_event")]
+        indexes = [
+            models.Index(
+                fields=["tenant", "-at"],
+                name="event_of_polls",
+                condition=Q(source="POLL", applied=True),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.build_id}: {self.from_status} → {self.to_status}"

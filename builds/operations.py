@@ -22,7 +22,7 @@ from delivr.outbound import OutboundError, origin
 from delivr.tenants.models import User
 from integrations.providers.base import BuildReport, BuildState, BuildStatus
 from releases.models import MOVING, Release, ReleasePipeline, ReleaseStatus
-from releases.notices import Notice, notify
+from releases.notices import Notice, from_event, notify
 from releases.operations import lock_release, mirror_build, mirror_builds, recompute
 
 # A build is asked for often at first, then ever more rarely: (first pause, longest pause).
@@ -189,17 +189,17 @@ def hear(build_id: str, news: News) -> Move:
         _go(build, news)
     elif step is Move.ASK:
         build.poll_at = timezone.now()
-    elif step is Move.STOP:
-        promise_stop(build)
     if step is not Move.FILL or filled:
-        _keep(build, before, news, step)
+        event = _keep(build, before, news, step)
     build.save()
     if (filled or step is Move.GO) and is_newest(build):
         mirror_build(build.release_pipeline, build=build)
+    if step is Move.STOP:
+        promise_stop(build, event)
     if step is Move.GO or _is_named_late(build, had_number):
-        _tell(build, before)
+        _tell(build, event)
     if step is Move.GO:
-        recompute(build.release_pipeline.release, cause=build.pk)
+        recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
     return step
 
 
@@ -224,7 +224,7 @@ def _is_named_late(build: Build, had_number: bool) -> bool:
     return build.status == BuildStatus.RUNNING and build.number is not None and not had_number
 
 
-def promise_stop(build: Build) -> None:
+def promise_stop(build: Build, event: BuildEvent) -> None:
     """See to it that the CI server stops a build that we cancelled."""
     promise(
         tenant=build.tenant,
@@ -233,6 +233,7 @@ def promise_stop(build: Build) -> None:
         release_id=build.release_pipeline.release_id,
         build_id=build.pk,
         dedupe_key=f"build:{build.pk}:cancel:{build.number or 'queue'}",
+        payload=from_event(event.pk),
     )
 
 
@@ -311,8 +312,8 @@ def next_poll(build: Build) -> Any:
     return timezone.now() + min(longest, first * 1.25 ** min(build.polls, 50))
 
 
-def _keep(build: Build, before: str, news: News, step: Move) -> None:
-    BuildEvent.objects.create(
+def _keep(build: Build, before: str, news: News, step: Move) -> BuildEvent:
+    return BuildEvent.objects.create(
         tenant_id=build.tenant_id,
         build=build,
         source=news.source,
@@ -325,7 +326,7 @@ def _keep(build: Build, before: str, news: News, step: Move) -> None:
     )
 
 
-def _tell(build: Build, before: str) -> None:
+def _tell(build: Build, event: BuildEvent) -> None:
     """The messages of a move: started once it has a number, then how it ended."""
     release = build.release_pipeline.release
     words = {
@@ -334,7 +335,7 @@ def _tell(build: Build, before: str) -> None:
         "url": build.url,
     }
     if build.number is not None and build.status not in (BuildStatus.QUEUED, BuildStatus.LOST):
-        notify(release, Notice.BUILD_STARTED, build_id=build.pk, words=words)
+        notify(release, Notice.BUILD_STARTED, build_id=build.pk, event_id=event.pk, words=words)
     if build.is_moving:
         return
     reason = "" if build.status == BuildStatus.SUCCESS else status_words(build.status)
@@ -344,7 +345,8 @@ def _tell(build: Build, before: str) -> None:
         notice = Notice.BUILD_NOT_STARTED
     else:
         notice = Notice.BUILD_FAILED
-    notify(release, notice, build_id=build.pk, words={**words, "reason": reason})
+    words["reason"] = reason
+    notify(release, notice, build_id=build.pk, event_id=event.pk, words=words)
 
 
 def status_words(status: str) -> str:
@@ -370,10 +372,10 @@ def trigger_failed(build_id: str, *, message: str) -> None:
     build.poll_at = None
     build.save()
     news = News(status=BuildStatus.TRIGGER_FAILED, source=Source.TRIGGER, detail=message)
-    _keep(build, BuildStatus.TRIGGERING, news, Move.GO)
+    event = _keep(build, BuildStatus.TRIGGERING, news, Move.GO)
     mirror_build(build.release_pipeline, build=build)
-    _tell(build, BuildStatus.TRIGGERING)
-    recompute(build.release_pipeline.release, cause=build.pk)
+    _tell(build, event)
+    recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
 
 
 def revive_build(build: Build) -> None:

@@ -90,7 +90,7 @@ def _take_in(build: Build, state: BuildState) -> None:
 
 def _healed(build: Build, state: BuildState) -> str:
     """What asking found out that nobody had told us: it ended, and we still had it running."""
-    if state.status == build.status or state.status in _POLLED:
+    if state.status == build.status or state.status in POLLED:
         return ""
     told = build.events.filter(source=Source.WEBHOOK, to_status=state.status)
     if told.exists():  # by a doorbell, or by a report that we asked about
@@ -147,14 +147,14 @@ def _missed(asked: Build) -> None:
         return  # it moved while we asked: what we heard is about the past
     if build.misses + 1 >= LOST_AFTER:
         hear(build.pk, News(status=BuildStatus.LOST, source=Source.POLL))
-        Build.objects.filter(pk=build.pk).exclude(status__in=_POLLED).update(poll_at=None)
+        Build.objects.filter(pk=build.pk).exclude(status__in=POLLED).update(poll_at=None)
         return
     build.misses += 1
     build.poll_at = timezone.now() + AFTER_A_MISS
     build.save(update_fields=["misses", "poll_at"])
 
 
-_POLLED = (BuildStatus.QUEUED, BuildStatus.RUNNING)
+POLLED = (BuildStatus.QUEUED, BuildStatus.RUNNING)
 
 
 def _failed(build: Build, error: ProviderError) -> None:

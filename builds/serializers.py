@@ -1,8 +1,12 @@
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from builds.models import DeliveryState, Trust, WebhookDelivery
+from builds.tracing import effect_ids_of
+from delivr.effects.api import EffectSerializer
+from delivr.effects.models import Effect
 from integrations.choices import Platform
 from releases.serializers import BuildSerializer
 
@@ -24,12 +28,50 @@ class TriggeredSerializer(serializers.Serializer[Any]):
     builds = BuildSerializer(many=True)
 
 
+class TraceSerializer(serializers.Serializer[Any]):
+    """What came before or after: an `effect`, a `delivery`, or what stands at a `release`."""
+
+    kind = serializers.ChoiceField(["effect", "delivery", "release"])
+    id = serializers.CharField()
+    text = serializers.CharField()
+    at = serializers.DateTimeField()
+    state = serializers.CharField(allow_blank=True)
+
+
+class EffectDetailSerializer(EffectSerializer):
+    dispatchedAt = serializers.DateTimeField(source="dispatched_at", allow_null=True)
+    causes = serializers.SerializerMethodField()
+    consequences = serializers.SerializerMethodField()
+
+    class Meta(EffectSerializer.Meta):
+        fields = [
+            *EffectSerializer.Meta.fields,
+            "reconciles",
+            "dispatchedAt",
+            "causes",
+            "consequences",
+        ]
+
+    @extend_schema_field(TraceSerializer(many=True))
+    def get_causes(self, effect: Effect) -> Any:
+        return TraceSerializer(self.context["causes"], many=True).data
+
+    @extend_schema_field(TraceSerializer(many=True))
+    def get_consequences(self, effect: Effect) -> Any:
+        return TraceSerializer(self.context["consequences"], many=True).data
+
+
 class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
     pipelineId = serializers.CharField(source="pipeline_id")
     buildId = serializers.CharField(source="build_id", allow_null=True)
+    releaseId = serializers.CharField(
+        source="build.release_pipeline.release_id", allow_null=True, default=None
+    )
+    effectIds = serializers.SerializerMethodField()
     state = serializers.ChoiceField(DeliveryState.choices)
     trust = serializers.ChoiceField(Trust.choices)
     receivedAt = serializers.DateTimeField(source="received_at")
+    replayedAt = serializers.DateTimeField(source="replayed_at", allow_null=True)
     settledAt = serializers.DateTimeField(source="settled_at", allow_null=True)
 
     class Meta:
@@ -38,9 +80,26 @@ class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
             "id",
             "pipelineId",
             "buildId",
+            "releaseId",
+            "effectIds",
             "state",
             "reason",
             "trust",
+            "event",
             "receivedAt",
+            "replayedAt",
             "settledAt",
         ]
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_effectIds(self, delivery: WebhookDelivery) -> list[str]:
+        """What was sent because of it."""
+        found: list[str] = self.context["effects"].get(delivery.pk, [])
+        return found
+
+
+def show_deliveries(rows: Any, *, many: bool, context: Any) -> DeliverySerializer:
+    """Deliveries (from `builds.api.deliveries`) with the effects they led to, in one query."""
+    shown = rows if many else [rows]
+    context = {**context, "effects": effect_ids_of(shown)}
+    return DeliverySerializer(rows, many=many, context=context)

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import TextChoices
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -17,14 +16,16 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from builds.activity import build_name, claims_of, received_lines, sent_lines
+from builds.activity_filters import ReceivedFilter, SentFilter
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build, cancel_release
 from builds.deliveries import replay
 from builds.forms import BuildNumberForm
-from builds.models import Build, DeliveryState, WebhookDelivery
+from builds.models import Build, WebhookDelivery
 from builds.operations import NoSuchPipeline, trigger_builds
+from builds.tracing import consequences_of_delivery
 from delivr.conflict import Conflict
-from delivr.effects.models import Effect, EffectState
+from delivr.effects.models import Effect
 from delivr.live import fingerprint, fragment, refresh
 from delivr.paging import Page, paged
 from delivr.redirects import next_address
@@ -126,15 +127,12 @@ def activity_live(request: TenantRequest) -> HttpResponse:
 
 def _sent(request: TenantRequest) -> dict[str, Any]:
     effects = Effect.objects.for_tenant(request.tenant)
-    state = chosen_state(request, EffectState)
-    if state:
-        effects = effects.filter(state=state)
-    page = paged(request, effects, path=reverse("activity"))
+    asked = SentFilter(request)
+    page = paged(request, asked.of(effects), path=reverse("activity"))
     lines = sent_lines(request.tenant, page.items)
     return {
         **_list_context(request, page, lines, live=reverse("activity_live")),
-        "filters": state_filters(reverse("activity"), state, EffectState),
-        "state": state,
+        "filter": asked,
         "tab": "sent",
     }
 
@@ -163,16 +161,13 @@ def activity_received_live(request: TenantRequest) -> HttpResponse:
 
 
 def _received(request: TenantRequest) -> dict[str, Any]:
-    deliveries = _deliveries(request).defer("body")
-    state = chosen_state(request, DeliveryState)
-    if state:
-        deliveries = deliveries.filter(state=state)
+    asked = ReceivedFilter(request)
+    deliveries = asked.of(_deliveries(request).defer("body"))
     page = paged(request, deliveries, path=reverse("activity_received"))
     lines = received_lines(page.items)
     return {
         **_list_context(request, page, lines, live=reverse("activity_received_live")),
-        "filters": state_filters(reverse("activity_received"), state, DeliveryState),
-        "state": state,
+        "filter": asked,
         "tab": "received",
     }
 
@@ -181,13 +176,15 @@ def _received(request: TenantRequest) -> dict[str, Any]:
 @tenant_required()
 def delivery_detail(request: TenantRequest, delivery_id: str) -> HttpResponse:
     """One delivery: what it said, what became of it, and for members its raw body."""
-    delivery = get_object_or_404(_deliveries(request), pk=delivery_id)
+    deliveries = _deliveries(request).prefetch_related("events")
+    delivery = get_object_or_404(deliveries, pk=delivery_id)
     [line] = received_lines([delivery])
     context = {
         "delivery": delivery,
         "line": line,
         "claims": claims_of(delivery),
         "events": delivery.events.all(),
+        "consequences": consequences_of_delivery(delivery),
     }
     return render(request, "activity/delivery.html", context)
 
@@ -224,24 +221,3 @@ def _list_context(
         "is_moving": any(line.is_open for line in lines),
         "live_url": f"{live}?{query.urlencode()}",
     }
-
-
-def chosen_state(request: HttpRequest, states: type[TextChoices]) -> str:
-    state = request.GET.get("state", "")
-    return state if state in states.values else ""
-
-
-def state_filters(path: str, current: str, states: type[TextChoices]) -> list[dict[str, Any]]:
-    """Links to the list of each state, and to all."""
-    every = {"label": _("All"), "href": path, "current": not current}
-    return [
-        every,
-        *(
-            {
-                "label": label,
-                "href": f"{path}?state={state}",
-                "current": state == current,
-            }
-            for state, label in states.choices
-        ),
-    ]

@@ -56,16 +56,19 @@ def notify(
     *,
     build_id: str = "",
     cause: str = "",
+    event_id: int | None = None,
     words: dict[str, Any] | None = None,
 ) -> None:
     """Promise the message to each channel, in the caller's transaction.
 
     `words` fill the template beside the version: the platform, the build's number and address.
+    `event_id` is the piece of news about a build that it follows from.
     """
     communication = release.communication
     if communication is None:
         return
     subject = f"build:{build_id}" if build_id else f"release:{release.pk}"
+    payload = {"notice": notice, "words": words or {}, **from_event(event_id)}
     suffix = f"{_KEY_WORD[notice]}:{cause}" if cause else _KEY_WORD[notice]
     promise_each(
         tenant=release.tenant,
@@ -76,11 +79,16 @@ def notify(
                 "release_id": release.pk,
                 "build_id": build_id,
                 "dedupe_key": f"{subject}:message:{channel}:{suffix}",
-                "payload": {"channel": channel, "notice": notice, "words": words or {}},
+                "payload": {"channel": channel, **payload},
             }
             for channel in communication.slack_channels
         ],
     )
+
+
+def from_event(event_id: int | None) -> dict[str, int]:
+    """What an effect's payload says of the news that it follows from (`builds.tracing`)."""
+    return {} if event_id is None else {"event": event_id}
 
 
 def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: str) -> Message:

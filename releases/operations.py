@@ -317,10 +317,11 @@ def _show(pipeline: ReleasePipeline, build: Any) -> None:
     pipeline.artifact_url = build.artifact_url
 
 
-def recompute(release: Release, *, cause: str) -> None:
+def recompute(release: Release, *, cause: str, event_id: int | None = None) -> None:
     """Derive the status from the pipelines. The caller holds the release's lock.
 
-    `cause` is the build that moved: it keeps the messages of a second failure apart.
+    `cause` is the build that moved: it keeps the messages of a second failure apart. `event_id` is
+    the news that moved it.
     """
     before = release.status
     statuses = list(release.pipelines.order_by("id").values_list("build_status", flat=True))
@@ -338,9 +339,9 @@ def recompute(release: Release, *, cause: str) -> None:
         changes={"status": [before, status]},
     )
     if status == ReleaseStatus.BUILD_COMPLETE:
-        notify(release, Notice.RELEASE_COMPLETE, cause=cause)
+        notify(release, Notice.RELEASE_COMPLETE, cause=cause, event_id=event_id)
     elif status == ReleaseStatus.BUILD_FAILED:
-        notify(release, Notice.RELEASE_FAILED, cause=cause)
+        notify(release, Notice.RELEASE_FAILED, cause=cause, event_id=event_id)
 
 
 def derive_status(builds: Sequence[str]) -> ReleaseStatus:

@@ -168,7 +168,7 @@ def test_state_filters_the_list_and_nonsense_does_not(member, setup):
 
 
 def test_empty_filter_says_so(member, release):
-    assert "Nothing in this state" in text_of(member.get(SENT, {"state": "DEAD"}))
+    assert "Nothing like this" in text_of(member.get(SENT, {"state": "DEAD"}))
 
 
 def test_other_workspaces_effects_are_not_listed(outsider, release):

@@ -17,6 +17,7 @@ from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
 from releases.models import Release
+from releases.timeline import TimelineItem, timeline
 
 pytestmark = pytest.mark.django_db
 
@@ -47,6 +48,11 @@ def notices(build: Build) -> list[str]:
     """What is told about the build and its release in one channel, in order."""
     rows = Effect.objects.filter(kind="message.post", payload__channel="C123")
     return [e.payload["notice"] for e in rows.order_by("created_at")]
+
+
+def of_release(build: Build) -> list[TimelineItem]:
+    release = Release.objects.with_everything().get(pk=build.release_pipeline.release_id)
+    return timeline(release, [])
 
 
 def running(build: Build) -> Build:
@@ -124,6 +130,48 @@ def test_a_number_found_by_asking_applies_what_waited_for_it(build: Build) -> No
     row = asked(build, 3)
     assert fresh(early).state == "APPLIED"
     assert (row.status, row.artifact_url) == ("SUCCESS", "s3://b/x.ipa")
+
+
+def test_a_day_without_any_webhook_ends_right_and_says_so(build: Build, sandbox: Any) -> None:
+    """Each pause is waited through by moving the time: the build runs for a day, nobody reports."""
+    spent, pauses = timedelta(), []
+    while spent < timedelta(days=1):
+        row = fresh(build)
+        pauses.append((row.status, row.poll_at - timezone.now()))
+        spent += pauses[-1][1]
+        sandbox.world.advance(max(1, pauses[-1][1].total_seconds()))
+        Build.objects.update(poll_at=timezone.now(), started_at=timezone.now() - spent)
+        assert due_builds() == [build.pk]
+        poll_build(build.pk)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    done = asked(build)
+    assert (done.status, done.poll_at) == ("SUCCESS", None)
+    assert all(pause <= timedelta(seconds=10) for status, pause in pauses if status == "QUEUED")
+    running = [pause for status, pause in pauses if status == "RUNNING"]
+    assert running[0] < timedelta(seconds=60)
+    assert timedelta(minutes=4, seconds=50) < running[-1] <= timedelta(minutes=5)
+    assert len(pauses) < 330  # a question every five minutes is 288
+    healed = BuildEvent.objects.get(to_status="SUCCESS")
+    assert (healed.source, healed.detail) == ("POLL", "Jenkins says SUCCESS, we had RUNNING.")
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    assert notices(build)[-2:] == ["build_complete", "release_complete"]
+    page = [item for item in of_release(done) if item.detail.endswith(healed.detail)]
+    assert [item.title for item in page] == ["iOS build #245 complete"]
+
+
+def test_what_a_doorbell_told_of_is_not_called_healed(build: Build, sandbox: Any) -> None:
+    running(build)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    ring = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="ring",
+        trust=Trust.BASIC,
+        body=b'{"buildNumber": 245, "status": "SUCCESS"}',
+    )
+    apply_delivery(ring.pk)
+    poll_build(build.pk)
+    end = BuildEvent.objects.get(to_status="SUCCESS", applied=True)
+    assert (end.source, end.detail) == ("POLL", "")
 
 
 # --- What Jenkins does not know ------------------------------------------------------------------

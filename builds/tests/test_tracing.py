@@ -1,0 +1,201 @@
+"""What caused what: followed through a whole build, on the pages and in the API."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from rest_framework.test import APIClient
+
+from builds.cancelling import cancel_build
+from builds.deliveries import apply_delivery, store
+from builds.models import Build, BuildEvent, Trust, WebhookDelivery
+from builds.operations import trigger_builds, trigger_failed
+from builds.poller import poll_build
+from builds.tracing import causes_of, consequences_of, consequences_of_delivery, subject_of
+from delivr.effects.models import Effect
+from delivr.effects.runner import run_effect
+from delivr.tenants.models import Tenant
+from delivr.tests import factories
+from delivr.tests.wired import Wired, fresh, trigger_of, wire, wired_to
+
+pytestmark = pytest.mark.django_db
+NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def wired(tenant: Tenant) -> Wired:
+    return wire(tenant, NOWHERE)
+
+
+def triggered(wired: Wired, actor: Any = None) -> Build:
+    release = wired.release("ios", slack=True)
+    build = trigger_builds(release=release, actor=actor)[0]
+    Build.objects.filter(pk=build.pk).update(status="QUEUED", queue_id=1001)
+    return build
+
+
+def report(build: Build, trust: str = "SIGNED", **body: Any) -> WebhookDelivery:
+    delivery = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key=json.dumps(body),
+        trust=Trust(trust),
+        body=json.dumps({"queueId": 1001, "buildNumber": 245, **body}).encode(),
+    )
+    apply_delivery(delivery.pk)
+    found: WebhookDelivery = fresh(delivery)
+    assert found.state == "APPLIED", found.reason
+    return found
+
+
+def message(notice: str) -> Effect:
+    effect: Effect = Effect.objects.get(payload__notice=notice, payload__channel="C123")
+    return effect
+
+
+def before(effect: Effect) -> list[tuple[str, str]]:
+    return [(t.kind, t.text) for t in causes_of(effect, *subject_of(effect))]
+
+
+def after(effect: Effect) -> list[tuple[str, str]]:
+    return [(t.kind, t.id) for t in consequences_of(effect, subject_of(effect)[1])]
+
+
+# --- Before ---------------------------------------------------------------------------------------
+
+
+def test_a_click_causes_a_trigger(wired: Wired, owner: Any) -> None:
+    build = triggered(wired, actor=owner)
+    assert before(trigger_of(build)) == [("release", f"{owner} triggered the iOS build")]
+
+
+def test_a_releases_creation_causes_its_first_message(wired: Wired) -> None:
+    triggered(wired)
+    assert before(message("release_created")) == [("release", "Release 1.5.1 created")]
+
+
+def test_a_delivery_causes_the_messages_of_what_it_told(wired: Wired) -> None:
+    build = triggered(wired)
+    started, ended = report(build, status="STARTED"), report(build, status="SUCCESS")
+    [source, news] = causes_of(message("build_started"), None, build)
+    assert (source.kind, source.id, source.state) == ("delivery", started.pk, "APPLIED")
+    assert news.text == "iOS build #245: Queued → Running"
+    for notice in ("build_complete", "release_complete"):
+        assert causes_of(message(notice), None, build)[0].id == ended.pk
+    told = {t.id for t in consequences_of_delivery(ended)}
+    about = Effect.objects.filter(payload__notice__in=["build_complete", "release_complete"])
+    assert told == set(about.values_list("pk", flat=True))
+
+
+def test_asking_causes_what_it_found(tenant: Any, sandbox: Any) -> None:
+    build = wired_to(tenant, sandbox).build("ios", slack=True)
+    run_effect(trigger_of(build).pk)
+    for _n in range(3):
+        poll_build(build.pk)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    poll_build(build.pk)
+    assert before(message("build_complete"))[0] == ("release", "Asked Jenkins")
+
+
+def test_a_triggers_failure_is_caused_by_the_trigger(wired: Wired) -> None:
+    release = wired.release("ios", slack=True)
+    build = trigger_builds(release=release, actor=None)[0]
+    trigger_failed(build.pk, message="Jenkins refused.")
+    cause = causes_of(message("build_not_started"), None, build)[0]
+    assert (cause.kind, cause.id) == ("effect", trigger_of(build).pk)
+
+
+def test_a_person_causes_the_stop_of_a_build(wired: Wired) -> None:
+    build = triggered(wired)
+    cancel_build(build=fresh(build), actor=None)
+    for effect in (Effect.objects.get(kind="build.cancel"), message("build_cancelled")):
+        assert before(effect)[0] == ("release", "Done by a person")
+
+
+def test_an_effect_of_an_unknown_event_has_no_cause_but_its_page_works(wired: Wired) -> None:
+    other = wire(factories.TenantFactory(), NOWHERE)
+    report(triggered(other), status="STARTED")
+    strange = BuildEvent.objects.get(to_status="RUNNING")
+    for event in (strange.pk, 10**9, "1", None):
+        effect = factories.EffectFactory(tenant=wired.tenant, payload={"event": event})
+        assert before(effect) == []
+
+
+# --- After ----------------------------------------------------------------------------------------
+
+
+def test_a_trigger_leads_to_its_build_and_all_that_was_heard_and_told(wired: Wired) -> None:
+    build = triggered(wired)
+    started, ended = report(build, status="STARTED"), report(build, status="SUCCESS")
+    found = after(trigger_of(build))
+    assert found[0] == ("release", build.release_pipeline.release_id)
+    assert ("delivery", started.pk) in found
+    assert ("delivery", ended.pk) in found
+    assert ("effect", message("build_complete").pk) in found
+    assert ("effect", trigger_of(build).pk) not in found
+
+
+def test_a_doorbell_leads_to_nothing_itself(wired: Wired) -> None:
+    build = triggered(wired)
+    assert consequences_of_delivery(report(build, trust="BASIC", status="SUCCESS")) == []
+
+
+# --- The API --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def api(tenant: Tenant, api_for: Any) -> APIClient:
+    client: APIClient = api_for(tenant)
+    return client
+
+
+def test_a_delivery_names_its_build_release_and_effects(api: APIClient, wired: Wired) -> None:
+    build = triggered(wired)
+    ended = report(build, status="SUCCESS")
+    lone = factories.DeliveryFactory(pipeline=wired.pipelines["ios"])
+    told = {t.id for t in consequences_of_delivery(ended)}
+    rows = {d["id"]: d for d in api.get("/api/v1/webhook-deliveries").json()["results"]}
+    row = rows[ended.pk]
+    assert (row["buildId"], row["releaseId"]) == (build.pk, build.release_pipeline.release_id)
+    assert set(row["effectIds"]) == told != set()
+    assert (rows[lone.pk]["releaseId"], rows[lone.pk]["effectIds"]) == (None, [])
+    assert api.get(f"/api/v1/webhook-deliveries/{ended.pk}").json() == row
+
+
+def test_an_effect_tells_its_causes_and_consequences(api: APIClient, wired: Wired) -> None:
+    build = triggered(wired)
+    ended = report(build, status="SUCCESS")
+    trigger = api.get(f"/api/v1/effects/{trigger_of(build).pk}").json()
+    assert trigger["causes"][0]["text"] == "iOS build #245 triggered"
+    assert ended.pk in [c["id"] for c in trigger["consequences"]]
+    told = api.get(f"/api/v1/effects/{message('build_complete').pk}").json()
+    assert told["causes"][0]["kind"] == "delivery"
+    assert told["causes"][0]["id"] == ended.pk
+    assert (told["reconciles"], told["dispatchedAt"], told["consequences"]) == (0, None, [])
+
+
+@pytest.mark.parametrize("path", ["webhook-deliveries", "effects"])
+def test_a_stranger_finds_neither(api_for: Any, wired: Wired, path: str) -> None:
+    build = triggered(wired)
+    ended = report(build, status="SUCCESS")
+    row = {"webhook-deliveries": ended.pk, "effects": trigger_of(build).pk}[path]
+    stranger = api_for(factories.TenantFactory())
+    answers = [stranger.get(f"/api/v1/{path}/{pk}") for pk in (row, "nothing", "a%00b")]
+    assert [a.status_code for a in answers] == [404, 404, 404]
+
+
+def test_many_deliveries_cost_as_many_queries_as_one(api: APIClient, wired: Wired) -> None:
+    build = triggered(wired)
+    report(build, status="SUCCESS")
+    counts = []
+    api.get("/api/v1/webhook-deliveries")  # notes that the token was used
+    for _round in range(2):
+        with CaptureQueriesContext(connection) as queries:
+            assert api.get("/api/v1/webhook-deliveries?limit=100").status_code == 200
+        counts.append(len(queries))
+        for number in range(30):
+            report(build, status="SUCCESS", artifactUrl=f"s3://b/{number}")
+    assert counts[0] == counts[1]
