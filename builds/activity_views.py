@@ -14,6 +14,7 @@ from builds.models import BuildEvent, Source
 from builds.poller import POLLED
 from builds.tracing import causes_of, consequences_of, subject_of
 from delivr.effects.models import Effect
+from delivr.effects.outlook import what_next
 from delivr.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
@@ -27,9 +28,12 @@ def effect_detail(request: TenantRequest, effect_id: str) -> HttpResponse:
     effect = get_object_or_404(Effect.objects.for_tenant(request.tenant), pk=effect_id)
     release, build = subject_of(effect)
     [line] = sent_lines(request.tenant, [effect])
+    next_words, next_at = what_next(effect)
     context = {
         "effect": effect,
         "line": line,
+        "next_words": next_words,
+        "next_at": next_at,
         "causes": causes_of(effect, release, build),
         "consequences": consequences_of(effect, build),
         "may_adopt": effect.kind == "build.trigger" and effect.may_retry,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.db.models import QuerySet
@@ -33,6 +34,8 @@ from delivr.tenants.models import Role, Tenant
 from releases.api import present_release
 from releases.models import Release
 from releases.serializers import BuildSerializer, ReleaseSerializer
+
+_PIPELINE_ID = re.compile(r"pipeline_[0-9A-Za-z_]{1,31}")
 
 
 class ReleaseBuilds(TenantView):
@@ -68,6 +71,8 @@ class DeliveryList(TenantView):
     def get(self, request: Request) -> Response:
         rows = deliveries(self.tenant)
         if pipeline_id := request.query_params.get("pipelineId"):
+            if not _PIPELINE_ID.fullmatch(pipeline_id):
+                raise invalid({"pipelineId": [_("Give the id of a pipeline: pipeline_…")]})
             rows = rows.filter(pipeline=pipeline_id)
         if state := request.query_params.get("state"):
             if state not in DeliveryState.values:

@@ -39,18 +39,11 @@ class TraceSerializer(serializers.Serializer[Any]):
 
 
 class EffectDetailSerializer(EffectSerializer):
-    dispatchedAt = serializers.DateTimeField(source="dispatched_at", allow_null=True)
     causes = serializers.SerializerMethodField()
     consequences = serializers.SerializerMethodField()
 
     class Meta(EffectSerializer.Meta):
-        fields = [
-            *EffectSerializer.Meta.fields,
-            "reconciles",
-            "dispatchedAt",
-            "causes",
-            "consequences",
-        ]
+        fields = [*EffectSerializer.Meta.fields, "causes", "consequences"]
 
     @extend_schema_field(TraceSerializer(many=True))
     def get_causes(self, effect: Effect) -> Any:

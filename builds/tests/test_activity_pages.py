@@ -84,7 +84,7 @@ def test_effect_page_tells_how_it_stands_and_what_is_next(member, build):
     assert "Jenkins did not answer. It is tried again." in text
     assert "Attempts 3" in text
     assert "Looked whether it happened 2" in text
-    assert "Next try in 1 minute" in text
+    assert "What happens next It is tried again. in 1 minute" in text
     assert "Given up in" in text
 
 

@@ -304,4 +304,7 @@ def test_deliveries_can_be_picked_out_and_hold_no_body(api: APIClient, wired: Wi
 
     assert ids(f"pipelineId={ios.pipeline_id}") == [ios.pk]
     assert ids("state=ORPHAN") == [android.pk]
+    assert ids("pipelineId=pipeline_jenkins_nobody") == []
+    for odd in ("pipelineId=a%00b", "pipelineId=x", "state=x", "state=%00"):
+        assert api.get(f"/api/v1/webhook-deliveries?{odd}").status_code == 400
     assert len(ids("")) == 2
