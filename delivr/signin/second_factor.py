@@ -59,7 +59,7 @@ def require_second_factor(*, tenant: Tenant, actor: User, required: bool) -> Ten
 @transaction.atomic
 def reset_second_factor(*, user: User, actor: User | None) -> int:
     """Take all of a user's factors and codes away, told in each of their workspaces; how many."""
-    count, _rows = Authenticator.objects.filter(user=user).delete()
+    count: int = Authenticator.objects.filter(user=user).delete()[0]
     if count:
         for membership in Membership.objects.filter(user=user).select_related("tenant", "user"):
             record(

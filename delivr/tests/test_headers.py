@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -80,6 +81,17 @@ def test_nothing_that_is_somebodys_is_kept_by_a_cache(clients: list[Client]) -> 
         assert answer["Cache-Control"] == "no-store", address
     bearer = stranger.get("/api/v1/releases", headers={"authorization": "Bearer dlv_x"})
     assert bearer["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("size", "status"), [(1000, 200), (1024 * 1024 + 1, 413)])
+def test_large_file_is_refused_before_it_is_read(client: Client, size: int, status: int) -> None:
+    sent = {"login": "ada@example.com", "password": "x", "file": io.BytesIO(b"x" * size)}
+    assert client.post("/accounts/login/", sent).status_code == status
+
+
+@pytest.mark.parametrize("length", ["-1", "1e3", "99999999999"])
+def test_false_length_is_refused(client: Client, length: str) -> None:
+    assert client.post("/accounts/login/", CONTENT_LENGTH=length).status_code == 413
 
 
 def test_cookies_of_https_are_bound_to_the_host() -> None:
