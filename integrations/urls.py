@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 
 from integrations.models import FAMILIES
-from integrations.views import connections, options, webhook_secret, wizard
+from integrations.views import connections, listening, options, webhook_secret, wizard
 
 
 class FamilyConverter:
@@ -35,6 +35,11 @@ urlpatterns = [
     path(_ONE, connections.integration, name="integration"),
     path(f"{_ONE}/verify", connections.integration_verify, name="integration_verify"),
     path(f"{_ONE}/disconnect", connections.integration_disconnect, name="integration_disconnect"),
+    path(
+        "integrations/pipelines/<str:connection_id>/listening",
+        listening.listening,
+        name="listening",
+    ),
     path(
         "integrations/pipelines/<str:connection_id>/rotate-secret",
         webhook_secret.rotate_secret,

@@ -21,6 +21,7 @@ from delivr.tenants.models import Role
 from integrations import operations
 from integrations.models import PipelineIntegration
 from integrations.serializers import webhook_url
+from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
 from integrations.views.shared import find
 
@@ -37,10 +38,20 @@ def show_secret(
         "secret": secret,
         "url_with_secret": with_credentials(url, secret),
         "jenkinsfile": jenkinsfile,
+        "try_command": try_command(url, secret),
         "continue_url": continue_url,
         "is_new": is_new,
+        **listening_context(pipeline),
     }
     return render(request, "integrations/webhook_secret.html", context)
+
+
+def try_command(url: str, secret: str) -> str:
+    """A delivery for a shell: a word that no build can have, so it is kept and ignored."""
+    body = '{"buildNumber": 0, "status": "TEST"}'
+    return (
+        f"curl -u 'delivr:{secret}' -H 'Content-Type: application/json' \\\n  -d '{body}' '{url}'"
+    )
 
 
 def with_credentials(url: str, secret: str) -> str:

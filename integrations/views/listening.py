@@ -1,0 +1,58 @@
+"""Is the webhook heard? A part of a page that listens until the first delivery comes in."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.http import require_GET
+
+from delivr.live import HTTP_STOP_POLLING, fragment
+from delivr.tenants.decorators import tenant_required
+from delivr.tenants.middleware import TenantRequest
+from integrations.models import PipelineIntegration
+from integrations.views.shared import find
+
+PATIENCE = timedelta(minutes=10)  # then a person has to ask again
+
+
+def listening_context(
+    pipeline: PipelineIntegration, since: datetime | None = None
+) -> dict[str, Any]:
+    """What templates/integrations/listening.html needs: the first delivery since, if any."""
+    since = since or timezone.now()
+    heard = pipeline.deliveries.defer("body").filter(received_at__gte=since)
+    return {
+        "pipeline": pipeline,
+        "since": since.isoformat(),
+        "heard": heard.order_by("received_at").first(),
+        "is_over": timezone.now() - since > PATIENCE,
+    }
+
+
+@fragment
+@require_GET
+@tenant_required()
+def listening(request: TenantRequest, connection_id: str) -> HttpResponse:
+    """The part again: 204 while nothing came in since the moment that the page was made."""
+    pipeline = find(request, "pipelines", connection_id)
+    assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
+    context = listening_context(pipeline, _moment(request.GET.get("since", "")))
+    if context["heard"] is None and not context["is_over"]:
+        return HttpResponse(status=204)
+    response = render(request, "integrations/listening.html", context)
+    response.status_code = HTTP_STOP_POLLING
+    return response
+
+
+def _moment(text: str) -> datetime | None:
+    """A moment with its time zone; None for anything else."""
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment and timezone.is_aware(moment) else None
