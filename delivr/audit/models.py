@@ -79,7 +79,10 @@ class AuditEvent(AuditRow):
         db_table = "audit_events"
         ordering = ["-at", "-id"]
         constraints = [unique_per_tenant("audit_event")]
-        indexes = [models.Index(fields=["tenant", "-at"], name="audit_by_time")]
+        indexes = [
+            models.Index(fields=["tenant", "-at"], name="audit_by_time"),
+            models.Index(fields=["tenant", "subject_id"], name="audit_by_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.actor_label}: {self.action} {self.subject_label}"

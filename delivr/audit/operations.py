@@ -39,6 +39,22 @@ def record_each(
     )
 
 
+def record_in_each(
+    *,
+    tenants: Iterable[Tenant],
+    actor: User | None,
+    action: str,
+    subject: models.Model,
+    changes: Mapping[str, Any],
+) -> None:
+    """`record` of something that several tenants have to know, in one query."""
+    from delivr.audit.models import AuditEvent
+
+    AuditEvent.objects.bulk_create(
+        _event(tenant, actor, action, subject, changes) for tenant in tenants
+    )
+
+
 def _event(
     tenant: Tenant,
     actor: User | None,

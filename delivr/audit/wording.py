@@ -44,6 +44,21 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     ),
     "token.created": (_("created the API token %(what)s"), _("Token created")),
     "token.revoked": (_("revoked the API token %(what)s"), _("Token revoked")),
+    "token.used": (
+        _("used the API token %(what)s from a new address"),
+        _("Token used from a new address"),
+    ),
+    "user.codes_renewed": (_("made new recovery codes"), _("Recovery codes renewed")),
+    "user.email_changed": (_("changed the e-mail address"), _("E-mail address changed")),
+    "user.factor_added": (_("added a second factor"), _("Second factor added")),
+    "user.factor_removed": (_("removed a second factor"), _("Second factor removed")),
+    "user.password_changed": (_("changed the password"), _("Password changed")),
+    "user.signed_in": (_("signed in"), _("Signed in")),
+    "user.signed_out": (_("signed out"), _("Signed out")),
+    "user.signin_failed": (
+        _("noted a wrong password for %(what)s"),
+        _("Sign-in failed"),
+    ),
     "webhook_secret.rotated": (
         _("made a new webhook secret for %(what)s"),
         _("Webhook secret rotated"),

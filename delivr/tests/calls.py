@@ -70,14 +70,13 @@ def reaches(start: Name, goals: set[Name], known: dict[Name, Function]) -> bool:
     return False
 
 
-def literals(paths: Iterable[Path], keyword: str, functions: set[str]) -> set[str]:
-    """The texts given under this keyword to calls of these functions."""
+def literals(paths: Iterable[Path], keyword: str) -> set[str]:
+    """The texts given to calls under this keyword."""
     return {
         given.value.value
         for path in paths
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call)
-        and getattr(call.func, "attr", getattr(call.func, "id", "")) in functions
         for given in call.keywords
         if given.arg == keyword and isinstance(given.value, ast.Constant)
     }

@@ -318,6 +318,7 @@ def test_secrets_are_revealed_in_few_places() -> None:
 RECORDERS = {
     ("delivr.audit.operations", "record"),
     ("delivr.audit.operations", "record_each"),
+    ("delivr.audit.operations", "record_in_each"),
 }
 # What changes rows in a transaction and leaves no line in the audit log, with the reason.
 UNAUDITED = {
@@ -357,7 +358,7 @@ def test_every_change_in_a_transaction_is_audited() -> None:
 
 def test_every_audited_action_has_words() -> None:
     paths = list(sources("delivr", "integrations", "releases", "builds"))
-    written = literals(paths, "action", {name for _module, name in RECORDERS})
+    written = {action for action in literals(paths, "action") if "." in action}
     assert not written - set(ACTIONS), "give it words in delivr/audit/wording.py"
     assert not set(ACTIONS) - written - FORMER_ACTIONS, "words for what nobody writes"
 

@@ -56,13 +56,15 @@ def test_page_tells_what_was_before_and_after(as_role: Any, tenant: Any) -> None
         "access_token": "changed",
         "skipped_steps": [[], ["tickets", "communication"]],
         "note": ["", "word"],
+        "detail": ["word", ""],
     }
     record(tenant=tenant, actor=None, action="release.status", changes=changes)
     html = main_of(as_role(Role.VIEWER).get(PAGE))
     assert "<del>Building</del>" in html
     assert "<ins>Build failed</ins>" in html
     assert "<ins>tickets, communication</ins>" in html
-    assert "<del>–</del>" in html
+    assert "<ins>word</ins>" in html
+    assert "<ins>–</ins>" in html
     assert "changed" in html
     assert AuditEvent.objects.get().at.strftime("%H:%M:%S") in html  # exact, on hover
 

@@ -1,0 +1,98 @@
+"""Each workspace of a person is told what happens to the account."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+
+from delivr.audit.accounts import FAILURES
+from delivr.audit.models import AuditEvent
+from delivr.tenants.models import ApiToken, Role, User
+from delivr.tests import factories
+from delivr.tests.factories import PASSWORD
+
+pytestmark = pytest.mark.django_db
+NEW = "another-horse-battery-staple"
+
+
+@pytest.fixture
+def ada(tenant: Any, member_of: Any) -> User:
+    """A member of two workspaces."""
+    user: User = member_of(tenant, Role.MEMBER)
+    factories.MembershipFactory(user=user)
+    return user
+
+
+def told(user: User) -> list[tuple[str, int | None, dict[str, Any]]]:
+    """(action, actor, changes) of the user's lines, oldest first; the same in each workspace."""
+    lines = [
+        [(e.action, e.actor_id, e.changes) for e in rows]
+        for tenant in user.tenants.all()
+        if (rows := AuditEvent.objects.for_tenant(tenant).filter(subject_id=user.pk).order_by("pk"))
+    ]
+    assert all(one == lines[0] for one in lines)
+    assert len(lines) in (0, user.tenants.count())
+    return lines[0] if lines else []
+
+
+def sign_in(user: User, password: str = PASSWORD, **extra: Any) -> Client:
+    client = Client(**extra)
+    client.post("/accounts/login/", {"login": user.email, "password": password})
+    return client
+
+
+def test_signing_in_and_out_is_told_with_the_address(ada: User) -> None:
+    sign_in(ada, REMOTE_ADDR="203.0.113.5").post("/accounts/logout/")
+    from_there = {"address": "203.0.113.5"}
+    assert told(ada) == [
+        ("user.signed_in", ada.pk, from_there),
+        ("user.signed_out", ada.pk, from_there),
+    ]
+
+
+def test_a_wrong_password_is_told_and_names_nobody(ada: User) -> None:
+    sign_in(ada, "wrong", REMOTE_ADDR="203.0.113.5")
+    assert told(ada) == [("user.signin_failed", None, {"address": "203.0.113.5"})]
+
+
+def test_a_wrong_password_of_nobody_is_told_to_nobody(ada: User) -> None:
+    sign_in(User(email="nobody@example.com"), "wrong")
+    assert not AuditEvent.objects.exists()
+
+
+def test_many_wrong_passwords_do_not_flood_the_log(ada: User) -> None:
+    for n in range(FAILURES + 5):
+        sign_in(ada, "wrong", REMOTE_ADDR=f"203.0.113.{n}")
+    assert len(told(ada)) == FAILURES
+
+
+def test_a_changed_password_is_told(ada: User) -> None:
+    form = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
+    sign_in(ada).post("/accounts/password/change/", form)
+    assert told(ada)[-1] == ("user.password_changed", ada.pk, {"password": "changed"})
+
+
+def test_a_reset_password_is_told(ada: User) -> None:
+    client = Client()
+    client.post("/accounts/password/reset/", {"email": ada.email})
+    link = re.search(r"/accounts/password/reset/key/\S+", mail.outbox[-1].body)
+    assert link is not None
+    page = client.get(link[0], follow=True)
+    client.post(page.request["PATH_INFO"], {"password1": NEW, "password2": NEW})
+    ada.refresh_from_db()
+    assert ada.check_password(NEW)
+    assert ("user.password_changed", ada.pk, {"password": "changed"}) in told(ada)
+
+
+def test_a_token_is_told_once_for_each_address(tenant: Any, api_for: Any) -> None:
+    api = api_for(tenant, Role.VIEWER)
+    for address in ("203.0.113.5", "203.0.113.5", "203.0.113.6", "203.0.113.5"):
+        ApiToken.objects.update(last_used_at=None)  # noted at most once a minute
+        assert api.get("/api/v1/setup", REMOTE_ADDR=address).status_code == 200
+    told = AuditEvent.objects.filter(action="token.used").order_by("pk")
+    assert [event.changes["address"] for event in told] == ["203.0.113.5", "203.0.113.6"]
+    assert {event.actor_label for event in told} == {ApiToken.objects.get().user.email}
