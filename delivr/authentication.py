@@ -9,6 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions, permissions
 from rest_framework.request import Request
 
+from delivr.audit.accounts import note_address
 from delivr.problems import Problem
 from delivr.signin.second_factor import lacks_for_tenant
 from delivr.tenants.models import ApiToken, Membership, Role, User
@@ -35,7 +36,8 @@ class TokenAuthentication(authentication.BaseAuthentication):
         role = Role(token.role) if own.covers(Role(token.role)) else own
         plain = request._request
         plain.tenant, plain.role, plain.membership = token.tenant, role, membership  # type: ignore[attr-defined]
-        token.touch()
+        if token.touch():
+            note_address(token=token, request=plain)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

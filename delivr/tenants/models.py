@@ -163,11 +163,13 @@ class ApiToken(TenantOwned):
         self.digest = hash_token(secret)
         return f"dlv_{self.key_id}_{secret}"
 
-    def touch(self) -> None:
-        """Note the use, at most once a minute."""
+    def touch(self) -> bool:
+        """Note the use, at most once a minute; True where it was noted."""
         now = timezone.now()
-        if self.last_used_at is None or now - self.last_used_at > LAST_USED_RESOLUTION:
+        is_due = self.last_used_at is None or now - self.last_used_at > LAST_USED_RESOLUTION
+        if is_due:
             ApiToken.objects.filter(pk=self.pk).update(last_used_at=now)
+        return is_due
 
 
 class IdempotentRequest(TenantOwned):

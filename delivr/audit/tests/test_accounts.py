@@ -11,6 +11,7 @@ from django.test import Client
 
 from delivr.audit.accounts import FAILURES
 from delivr.audit.models import AuditEvent
+from delivr.signin.tests.test_second_factor import code_of, confirm
 from delivr.tenants.models import ApiToken, Role, User
 from delivr.tests import factories
 from delivr.tests.factories import PASSWORD
@@ -86,6 +87,24 @@ def test_a_reset_password_is_told(ada: User) -> None:
     ada.refresh_from_db()
     assert ada.check_password(NEW)
     assert ("user.password_changed", ada.pk, {"password": "changed"}) in told(ada)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_second_factors_are_told(ada: User) -> None:
+    client = sign_in(ada)
+    confirm(client)
+    page = client.get("/accounts/2fa/totp/activate/").content.decode()
+    secret = re.search(r'id="totp-secret">(\w+)<', page)
+    assert secret is not None
+    client.post("/accounts/2fa/totp/activate/", {"code": code_of(secret[1])})
+    client.post("/accounts/2fa/recovery-codes/generate/")
+    client.post("/accounts/2fa/totp/deactivate/")
+    lines = [(action, changes) for action, _actor, changes in told(ada)]
+    assert ("user.factor_added", {"factor": [None, "totp"]}) in lines
+    assert ("user.factor_added", {"factor": [None, "recovery_codes"]}) in lines
+    assert ("user.codes_renewed", {"recovery_codes": "changed"}) in lines
+    assert ("user.factor_removed", {"factor": ["totp", None]}) in lines
+    assert secret[1] not in str(lines)
 
 
 def test_a_token_is_told_once_for_each_address(tenant: Any, api_for: Any) -> None:

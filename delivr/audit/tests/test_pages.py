@@ -221,7 +221,9 @@ API = "/api/v1/audit-events"
 
 
 def ids_of(response: Any) -> list[int]:
-    return [row["id"] for row in response.json()["results"]]
+    """All but what the log tells of the token that asks."""
+    rows = response.json()["results"]
+    return [row["id"] for row in rows if not row["action"].startswith("token.")]
 
 
 @pytest.mark.parametrize(
@@ -239,22 +241,21 @@ def test_api_filters(
     api_for: Any, tenant: Any, three: Any, query: dict[str, str], expected: list[int]
 ) -> None:
     api = api_for(tenant, Role.VIEWER)
-    made = AuditEvent.objects.get(action="token.created").pk
     now = {
         "yesterday": (timezone.now() - timedelta(hours=23)).isoformat(),
         "release": three[1].subject_id,
     }
     answer = api.get(API, {name: text.format(**now) for name, text in query.items()})
     assert answer.status_code == 200
-    assert [pk for pk in ids_of(answer) if pk != made] == [three[n].pk for n in expected]
+    assert ids_of(answer) == [three[n].pk for n in expected]
 
 
 def test_api_pages_by_cursor(api_for: Any, tenant: Any, three: Any) -> None:
     api = api_for(tenant, Role.VIEWER)
-    first = api.get(API, {"limit": 3}).json()
+    first = api.get(API, {"limit": 4}).json()
     second = api.get(first["next"]).json()
-    assert len(first["results"]) == 3
-    assert ids_of(api.get(first["next"])) == [three[0].pk]
+    assert len(first["results"]) == 4
+    assert [row["id"] for row in second["results"]] == [three[0].pk]
     assert second["next"] is None
 
 
@@ -263,7 +264,7 @@ def test_api_row_is_complete(api_for: Any, tenant: Any, owner: Any) -> None:
     event = record(
         tenant=tenant, actor=owner, action="tenant.created", subject=tenant, changes={"a": [1, 2]}
     )
-    assert api.get(API).json()["results"][0] == {
+    assert api.get(API, {"action": "tenant.created"}).json()["results"][0] == {
         "id": event.pk,
         "at": event.at.isoformat().replace("+00:00", "Z"),
         "actorId": owner.pk,
