@@ -7,16 +7,19 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from delivr.problems import Problem, problem_response
 from delivr.secrets import secret_fields
 
 
+@require_safe
 def livez(request: HttpRequest) -> JsonResponse:
     """The process answers."""
     return JsonResponse({"status": "ok"})
 
 
+@require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
     """The database answers and the keys open what is stored."""
     try:

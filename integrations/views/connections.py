@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from delivr.problems import Problem
 from delivr.tenants.decorators import tenant_required
@@ -33,6 +33,7 @@ VERIFICATIONS_A_MINUTE = 20
 LAST_DELIVERIES = 10
 
 
+@require_GET
 @tenant_required()
 def integrations(request: TenantRequest) -> HttpResponse:
     """Every family with its connections, and what may be added to it."""
@@ -47,6 +48,7 @@ def integrations(request: TenantRequest) -> HttpResponse:
     return render(request, "integrations/list.html", {"families": families})
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required(role=Role.ADMIN)
 @never_cache
 def integration_new(request: TenantRequest, family: str) -> HttpResponse:
@@ -96,6 +98,7 @@ def _sandbox_query(form: ConnectionForm) -> str:
     return "?" + urlencode({**same, "sandbox": 1})
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required(write=Role.ADMIN)
 @never_cache
 def integration(request: TenantRequest, family: str, connection_id: str) -> HttpResponse:

@@ -9,7 +9,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
@@ -28,12 +28,14 @@ def here(family: str) -> str:
     return reverse("setup_step", args=[family])
 
 
+@require_GET
 @tenant_required()
 def home(request: TenantRequest) -> HttpResponse:
     """To the releases, or to the setup while it is unfinished."""
     return redirect("releases" if is_complete(request.tenant) else "setup")
 
 
+@require_GET
 @tenant_required()
 def setup(request: TenantRequest) -> HttpResponse:
     """To the step that waits for somebody."""
@@ -45,6 +47,7 @@ def _waiting(steps: Sequence[StepState]) -> str:
     return here(step.key) if step else reverse("setup_done")
 
 
+@require_GET
 @tenant_required()
 def setup_done(request: TenantRequest) -> HttpResponse:
     """What is connected now, and where to go from here."""
@@ -55,6 +58,7 @@ def setup_done(request: TenantRequest) -> HttpResponse:
     return render(request, "setup/done.html", {"steps": steps, "families": families})
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required(write=Role.ADMIN)
 @never_cache
 def setup_step(request: TenantRequest, family: str) -> HttpResponse:

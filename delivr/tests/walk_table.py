@@ -1,0 +1,114 @@
+"""Who may do what at which route: the one table that `test_walk.py` holds every route against.
+
+A line is `route: at(method=who may)`; a method without a word is open to nobody. Whose objects a
+route is about is not said here: another workspace's are answered like unknown ones, everywhere.
+
+A new route? Add its line, with the route as `get_resolver()` spells it. A new kind of parameter
+(`<str:thing_id>`) also needs a row of it in `walk_world.py`: `World.ids`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Who may, from the least to the most.
+EVERYBODY, SIGNED_IN, VIEWER, MEMBER, ADMIN, OWNER = range(6)
+PROVEN = 7  # needs more than the address: a signature, or the right body; nobody here has it
+STAFF = 8
+
+RANKS = {"viewer": VIEWER, "member": MEMBER, "admin": ADMIN, "owner": OWNER}
+
+
+def at(
+    get: int | None = None,
+    post: int | None = None,
+    patch: int | None = None,
+    delete: int | None = None,
+    options: int | None = None,
+) -> Mapping[str, int]:
+    every = {"GET": get, "HEAD": get, "POST": post, "PATCH": patch, "DELETE": delete}
+    return {method: who for method, who in {**every, "OPTIONS": options}.items() if who is not None}
+
+
+CONNECTIONS = at(get=VIEWER, post=ADMIN)
+CONNECTION = at(get=VIEWER, patch=ADMIN, delete=ADMIN)
+ACT = at(post=ADMIN)
+_FAMILY = "<family:family>"
+_ONE = f"integrations/{_FAMILY}/<str:connection_id>"
+FAMILIES = ("scm", "targets", "pipelines", "communication", "tickets")
+
+TABLE: dict[str, Mapping[str, int]] = {
+    # --- Of the installation ---
+    "livez": at(get=EVERYBODY),
+    "readyz": at(get=EVERYBODY),
+    "design": at(get=STAFF),
+    "api/v1/schema": at(get=EVERYBODY, options=EVERYBODY),
+    "api/v1/docs": at(get=EVERYBODY),
+    "^api/(?P<path>.*)$": at(),
+    # --- Settings of a workspace ---
+    "settings/": at(get=VIEWER),
+    "settings/tokens": at(get=OWNER, post=OWNER),
+    "settings/tokens/<int:token_id>/revoke": at(post=OWNER),
+    "settings/audit": at(get=VIEWER),
+    "settings/audit/export.<str:extension>": at(get=ADMIN),
+    "settings/switch": at(post=PROVEN),  # must name a workspace of one's own
+    "settings/new-workspace": at(get=SIGNED_IN, post=SIGNED_IN),
+    # --- Pages ---
+    "": at(get=VIEWER),
+    "setup": at(get=VIEWER),
+    "setup/done": at(get=VIEWER),
+    f"setup/{_FAMILY}": at(get=VIEWER, post=ADMIN),
+    f"setup/{_FAMILY}/skip": at(post=ADMIN),
+    "integrations": at(get=VIEWER),
+    f"integrations/{_FAMILY}/new": at(get=ADMIN, post=ADMIN),
+    f"integrations/{_FAMILY}/options": at(post=ADMIN),
+    _ONE: at(get=VIEWER, post=ADMIN),
+    f"{_ONE}/verify": at(post=ADMIN),
+    f"{_ONE}/disconnect": at(post=ADMIN),
+    "integrations/pipelines/<str:connection_id>/rotate-secret": at(post=ADMIN),
+    "releases": at(get=VIEWER),
+    "releases/new": at(get=VIEWER, post=MEMBER),
+    "releases/<slug:release_id>": at(get=VIEWER),
+    "releases/<slug:release_id>/live": at(get=VIEWER),
+    "releases/<slug:release_id>/builds": at(post=MEMBER),
+    "releases/<slug:release_id>/cancel": at(post=MEMBER),
+    "builds/<slug:build_id>/cancel": at(post=MEMBER),
+    "insights": at(get=VIEWER),
+    "insights.csv": at(get=VIEWER),
+    "activity": at(get=VIEWER),
+    "activity/live": at(get=VIEWER),
+    "activity/effects/<slug:effect_id>/retry": at(post=ADMIN),
+    "activity/effects/<slug:effect_id>/cancel": at(post=ADMIN),
+    "activity/effects/<slug:effect_id>/adopt": at(post=ADMIN),
+    "activity/received": at(get=VIEWER),
+    "activity/received/live": at(get=VIEWER),
+    "activity/received/<slug:delivery_id>": at(get=VIEWER),
+    "activity/received/<slug:delivery_id>/replay": at(post=ADMIN),
+    # --- API ---
+    "api/v1/setup": at(get=VIEWER),
+    **{f"api/v1/integrations/{family}": CONNECTIONS for family in FAMILIES},
+    **{f"api/v1/integrations/{family}/<str:connection_id>": CONNECTION for family in FAMILIES},
+    **{f"api/v1/integrations/{family}/<str:connection_id>/verify": ACT for family in FAMILIES},
+    "api/v1/integrations/pipelines/<str:connection_id>/rotate-webhook-secret": ACT,
+    "api/v1/releases": at(get=VIEWER, post=MEMBER),
+    "api/v1/releases/<str:release_id>": at(get=VIEWER),
+    "api/v1/releases/<str:release_id>/builds": at(post=MEMBER),
+    "api/v1/releases/<str:release_id>/cancel": at(post=MEMBER),
+    "api/v1/builds/<str:build_id>/cancel": at(post=MEMBER),
+    "api/v1/effects": at(get=VIEWER),
+    "api/v1/effects/<str:effect_id>/retry": ACT,
+    "api/v1/effects/<str:effect_id>/cancel": ACT,
+    "api/v1/effects/<str:effect_id>/adopt": ACT,
+    "api/v1/webhook-deliveries": at(get=VIEWER),
+    "api/v1/webhook-deliveries/<str:delivery_id>/replay": ACT,
+    "api/v1/audit-events": at(get=VIEWER),
+    # --- Webhooks: the sender signs ---
+    "api/v1/webhooks/jenkins": at(post=PROVEN),
+    "api/v1/webhooks/jenkins/<str:pipeline_id>": at(post=PROVEN),
+}
+
+# Routes of libraries, by prefix: their own tests below say what must hold for all of them.
+FOREIGN = {
+    "accounts/": "django-allauth: signing in and out, one's own address and password",
+    "admin/": "Django's admin: operators only",
+}
