@@ -48,7 +48,7 @@ def show_secret(
 
 def try_command(url: str, secret: str) -> str:
     """A delivery for a shell: a word that no build can have, so it is kept and ignored."""
-    body = '{"buildNumber": 0, "status": "TEST"}'
+    body = '{"buildNumber": 1, "status": "TEST"}'
     return (
         f"curl -u 'delivr:{secret}' -H 'Content-Type: application/json' \\\n  -d '{body}' '{url}'"
     )
