@@ -20,6 +20,7 @@ from builds.proofs import Proof, live_secrets, prove_github, prove_jenkins
 from delivr.ids import webhook_secret
 from delivr.problems import Problem, problem_response
 from delivr.ratelimit import hit
+from delivr.signin.clients import address_of
 from integrations.models import PipelineIntegration
 
 MAX_BYTES = 256 * 1024
@@ -114,8 +115,7 @@ def _pipeline_in(body: bytes) -> str:
 
 def _refusal(request: HttpRequest) -> Problem:
     """What a sender without a proof hears; the same for every pipeline, known or not."""
-    address = request.META.get("REMOTE_ADDR", "")
-    if seconds := hit(f"webhook refused:{address}", limit=REFUSALS, window=MINUTE):
+    if seconds := hit(f"webhook refused:{address_of(request)}", limit=REFUSALS, window=MINUTE):
         return _slow_down(seconds)
     return Problem(
         401,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.mfa.models import Authenticator
 from django.apps import apps
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from delivr.problems import Problem, problem_response
 from delivr.secrets import secret_fields
+from delivr.signin.sealing import unseal
 
 
 @require_safe
@@ -38,6 +40,9 @@ def open_one_secret() -> None:
             row = model._default_manager.exclude(**{f"{field.name}__isnull": True}).first()
             if row is not None:
                 getattr(row, field.name).reveal()
+    factor = Authenticator.objects.filter(type=Authenticator.Type.TOTP).first()
+    if factor is not None:
+        unseal(factor.data["secret"])
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

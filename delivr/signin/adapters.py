@@ -9,9 +9,11 @@ from allauth.account.models import EmailAddress
 from allauth.core.internal.httpkit import get_client_ip
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from delivr.secrets import SecretUnreadable
 from delivr.signin.sealing import seal, unseal
 from delivr.tenants.models import User
 
@@ -37,7 +39,13 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped library
         return seal(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        return unseal(encrypted_text)
+        """Raises ValidationError, which a form shows, where the key is gone from FERNET_KEYS."""
+        try:
+            return unseal(encrypted_text)
+        except SecretUnreadable:
+            raise ValidationError(
+                _("The key to your second factor is missing. Tell whoever runs this installation.")
+            ) from None
 
     def generate_authenticator_name(self, user: User, type: str) -> str:
         number = Authenticator.objects.filter(user=user, type=type).count() + 1

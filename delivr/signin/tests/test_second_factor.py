@@ -189,6 +189,16 @@ def test_lost_key_is_named(ada: User, settings: Any) -> None:
     assert Authenticator.objects.get().data == factor.data
 
 
+def test_lost_key_lets_nobody_in_and_says_so(ada: User, settings: Any) -> None:
+    secret = give_second_factor(ada)
+    settings.FERNET_KEYS = ["another-key"]
+    client, _answer = sign_in(ada)
+    answer = client.post("/accounts/2fa/authenticate/", {"code": code_of(secret)})
+    assert "The key to your second factor is missing." in answer.content.decode()
+    assert not is_signed_in(client)
+    assert Client().get("/readyz").status_code == 503
+
+
 def test_operator_takes_the_factors_of_who_lost_them(tenant: Tenant, owner: User) -> None:
     give_second_factor(owner)
     factories.give_recovery_codes(owner)
