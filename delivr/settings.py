@@ -181,6 +181,8 @@ JOBS: dict[str, dict[str, Any]] = {
 }
 # Called with (tenant, integration_id, error) when a provider refuses a connection's credentials.
 CREDENTIALS_REFUSED = "integrations.operations.credentials_refused"
+# What the admin's start page tells an operator, by functions that give panels.
+ADMIN_PANELS = ["delivr.effects.panels.panels", "builds.panels.panels"]
 # Called with a connection; names the unfinished releases that use it.
 CONNECTION_USERS = "releases.operations.unfinished_using"
 

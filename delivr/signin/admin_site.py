@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
+from delivr.panels import panels
 from delivr.signin.second_factor import lacks_for_admin
 
 
@@ -34,3 +35,8 @@ class AdminSite(admin.AdminSite):
         page = secure_admin_login(super().login)
         response: HttpResponse = page(request, extra_context)
         return response
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """The start page, with an overview of the work of all workspaces above it."""
+        shown = panels() if request.user.is_superuser else []
+        return super().index(request, {"panels": shown, **(extra_context or {})})

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from builds.models import BuildEvent
 from delivr.audit.models import AuditEvent
@@ -200,3 +205,27 @@ def test_long_list_costs_few_queries(root, tenant, model, django_assert_max_num_
         record(tenant=Tenant.objects.create(name=f"t{number}"), actor=None, action="x")
     with django_assert_max_num_queries(14):
         root.get(listing(model))
+
+
+def test_start_page_tells_an_operator_how_the_work_stands(root: Client, tenant) -> None:
+    dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD)
+    late = factories.EffectFactory(tenant=tenant)
+    Effect.objects.filter(pk=late.pk).update(next_at=timezone.now() - timedelta(hours=2))
+    page = root.get("/admin/")
+    text = " ".join(page.content.decode().split())
+    assert "2 hours ago" in text
+    assert 'class="panel__bad"' in text
+    [line] = [n for p in page.context["panels"] for n in p.lines if n.label == "Failed"]
+    assert line.count == 1
+    assert dead.pk in root.get(line.url).content.decode()
+
+
+def test_overview_costs_the_same_however_much_there_is(root: Client, tenant) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as found:
+            root.get("/admin/")
+        return len(found)
+
+    few = queries()
+    factories.EffectFactory.create_batch(20, tenant=tenant)
+    assert queries() == few

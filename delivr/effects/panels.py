@@ -1,0 +1,38 @@
+"""The ledger in the operator's overview."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from delivr.effects import clock
+from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.panels import LATELY, Line, Panel, by_state
+
+
+def panels() -> list[Panel]:
+    now = clock.now()
+    lately = Effect.objects.filter(created_at__gte=timezone.now() - LATELY)
+    due = Effect.objects.due(now).order_by("next_at").values_list("next_at", flat=True)
+    return [
+        Panel(
+            title=_("Effects of the last 7 days"),
+            lines=by_state(lately, "state", EffectState.choices, bad=[EffectState.DEAD]),
+            oldest_label=_("Oldest that is due"),
+            oldest=due.first(),
+        ),
+        Panel(title=_("Integrations in trouble"), lines=_troubles()),
+    ]
+
+
+def _troubles() -> tuple[Line, ...]:
+    rows, now = IntegrationHealth.objects, clock.now()
+    url = "/admin/effects/integrationhealth/"
+    resting = rows.filter(open_until__gt=now).count()
+    limited = rows.filter(rate_limited_until__gt=now).count()
+    refused = rows.filter(credentials_refused_at__isnull=False).count()
+    return (
+        Line(_("Breaker open"), resting, url, is_bad=bool(resting)),
+        Line(_("Rate limited"), limited, url),
+        Line(_("Credentials refused"), refused, url, is_bad=bool(refused)),
+    )

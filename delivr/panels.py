@@ -1,0 +1,62 @@
+"""What an operator sees first in the admin: how the work of all workspaces stands.
+
+Each app adds panels of its own (`settings.ADMIN_PANELS`): functions without arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, QuerySet
+from django.urls import reverse
+from django.utils.module_loading import import_string
+
+LATELY = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A count that leads to its rows. `is_bad`: somebody should look."""
+
+    label: str
+    count: int
+    url: str
+    is_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    title: str
+    lines: tuple[Line, ...]
+    oldest_label: str = ""
+    oldest: datetime | None = None  # of what should have been done by now
+
+
+def panels() -> list[Panel]:
+    return [panel for path in settings.ADMIN_PANELS for panel in import_string(path)()]
+
+
+def by_state(
+    rows: QuerySet[Any],
+    field: str,
+    labels: Iterable[tuple[str, Any]],
+    *,
+    bad: Iterable[str] = (),
+) -> tuple[Line, ...]:
+    """One line for each known word of `field`, in one query."""
+    found = dict(rows.order_by().values_list(field).annotate(Count("pk")))
+    meta = rows.model._meta
+    base = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
+    return tuple(
+        Line(
+            label=str(label),
+            count=found.get(word, 0),
+            url=f"{base}?{field}__exact={word}",
+            is_bad=word in bad and bool(found.get(word)),
+        )
+        for word, label in labels
+    )
