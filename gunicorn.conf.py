@@ -3,8 +3,11 @@
 https://docs.gunicorn.org/en/stable/settings.html
 """
 
+import logging
 import os
 from pathlib import Path
+
+from delivr.logs import HideLinks
 
 # With SQLite (no DATABASE_URL) one process is enough and saves memory.
 _embedded = not os.environ.get("DATABASE_URL")
@@ -18,3 +21,8 @@ control_socket_disable = True  # it would lie in the home directory, shared by a
 graceful_timeout = 25  # seconds; a verification asks a provider for up to 20
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 # the heartbeat
 control_socket_disable = True  # nobody uses it, and two instances would share its path
+
+
+def post_worker_init(worker: object) -> None:
+    """An access log (`--access-logfile`) shows no link that lets somebody in."""
+    logging.getLogger("gunicorn.access").addFilter(HideLinks())

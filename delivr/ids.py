@@ -26,6 +26,10 @@ def tenant_id() -> str:
     return random_id(10)
 
 
+def membership_id() -> str:
+    return new_id("mem")
+
+
 def webhook_secret() -> str:
     """A webhook secret in the form of Standard Webhooks: `whsec_` and 256 bits in base64.
 

@@ -11,6 +11,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from delivr.conflict import Conflict
 from delivr.secrets import secret_fields
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
             try:
                 operation(row)
                 done += 1
-            except ValidationError as error:
-                words = f"{row}: {' '.join(error.messages)}"
-                self.message_user(request, words, messages.WARNING)
+            except (ValidationError, Conflict) as error:
+                reasons = [error.message] if isinstance(error, Conflict) else error.messages
+                self.message_user(request, f"{row}: {' '.join(reasons)}", messages.WARNING)
         self.message_user(request, _("Done for %d.") % done)
 
 

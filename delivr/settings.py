@@ -155,6 +155,7 @@ GOOGLE_TOKEN_URL = env.str("GOOGLE_TOKEN_URL", default="https://oauth2.googleapi
 SANDBOX_URL = env.str("SANDBOX_URL", default="")  # set by `make run`: shows the demo's helps
 
 EFFECT_HANDLERS = {
+    "mail.send": "delivr.tenants.mails.SendInvitation",
     "message.post": "releases.effects.PostMessage",
     "ticket.create_epic": "releases.effects.CreateEpic",
     "build.trigger": "builds.effects.TriggerBuild",
@@ -185,6 +186,10 @@ CREDENTIALS_REFUSED = "integrations.operations.credentials_refused"
 ADMIN_PANELS = ["delivr.effects.panels.panels", "builds.panels.panels"]
 # Called with a connection; names the unfinished releases that use it.
 CONNECTION_USERS = "releases.operations.unfinished_using"
+# Called with a tenant; names its unfinished releases.
+TENANT_USERS = "releases.operations.unfinished_of"
+# Called with (tenant, actor) when a workspace is deleted, within that transaction.
+TENANT_CLOSED = "integrations.operations.disconnect_all"
 
 # --- Sign-in -------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "tenants.User"
@@ -285,6 +290,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {"EffectStateEnum": "delivr.effects.models.EffectState"},
 }
 
 # --- Browser safety ------------------------------------------------------------------------------
@@ -329,6 +335,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
+EMAIL_TIMEOUT = 5  # seconds for each step of some nine, within the lease of an effect (60 s)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="delivr <delivr@localhost>")
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -338,7 +345,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"hide_links": {"()": "delivr.logs.HideLinks"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["hide_links"],
+        }
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     # At DEBUG these write whole bodies, secrets included.
     "loggers": {

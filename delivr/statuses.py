@@ -69,6 +69,11 @@ LOOKS_OF_KIND: dict[tuple[str, str], Look] = {
     ("verification", "PENDING"): Look(_("Not verified yet"), *IDLE),
     ("build", "PENDING"): Look(_("Not started"), *IDLE),
     ("effect", "PENDING"): Look(_("Waiting"), *WAITING),
+    ("mail", "PENDING"): Look(_("Being sent"), *WAITING),
+    ("mail", "LEASED"): Look(_("Being sent"), *MOVING),
+    ("mail", "DONE"): Look(_("Sent"), *DONE),
+    ("mail", "DEAD"): Look(_("Not sent"), *BAD),
+    ("mail", "CANCELLED"): Look(_("Not sent"), *OFF),
 }
 
 

@@ -10,6 +10,7 @@ urlpatterns = [
     path("readyz", views.readyz, name="readyz"),
     path("accounts/", include("allauth.urls")),
     path("", include("delivr.signin.urls")),
+    path("accounts/", include("delivr.tenants.invitation_urls")),
     path("admin/", admin.site.urls),
     path("design", gallery.ui_gallery, name="ui_gallery"),
     path("settings/", include("delivr.tenants.urls")),

@@ -137,6 +137,14 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
     )
 
 
+@transaction.atomic
+def disconnect_all(*, tenant: Tenant, actor: User | None) -> None:
+    """Disconnect everything of a tenant; pipelines first, which use the others."""
+    for model in sorted(FAMILIES.values(), key=lambda model: model is not PipelineIntegration):
+        for connection in model.objects.for_tenant(tenant):
+            disconnect(connection, actor=actor)
+
+
 def verify(connection: C, *, actor: User | None = None) -> C:
     """Try every part of the connection now (network, up to about 20 s) and store what was found.
 

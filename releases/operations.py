@@ -368,5 +368,11 @@ def unfinished_using(connection: Connection) -> list[str]:
     return [_("release %(version)s") % {"version": r.version} for r in found.distinct()]
 
 
+def unfinished_of(tenant: Tenant) -> list[str]:
+    """The unfinished releases of a tenant, in words."""
+    found = Release.objects.for_tenant(tenant).unfinished()
+    return [_("release %(version)s") % {"version": r.version} for r in found]
+
+
 def _version_taken(version: str) -> str:
     return _("Release %(version)s already exists.") % {"version": version}

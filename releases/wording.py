@@ -15,6 +15,7 @@ KINDS = {
     "build.cancel": gettext_lazy("Stop of a build"),
     "message.post": gettext_lazy("Message"),
     "ticket.create_epic": gettext_lazy("Epic"),
+    "mail.send": gettext_lazy("Invitation by e-mail"),
 }
 
 _NOTICES = {

@@ -12,10 +12,24 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from delivr.audit.operations import record
-from delivr.read_only import ModelAdmin, ReadOnlyAdmin, ReadOnlyInline
-from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Tenant, User
+from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline
+from delivr.tenants.inviting import revoke
+from delivr.tenants.membership import change_role, remove_member
+from delivr.tenants.models import (
+    ApiToken,
+    IdempotentRequest,
+    Invitation,
+    Membership,
+    Role,
+    Tenant,
+    User,
+)
 from delivr.tenants.operations import revoke_token
+
+
+def _user(request: HttpRequest) -> User:
+    user: User = request.user  # type: ignore[assignment]
+    return user
 
 
 class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]
@@ -71,30 +85,54 @@ class TenantAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(ModelAdmin):
-    """Who belongs to which workspace; each change leaves its line in the audit log."""
+class MembershipAdmin(ReadOnlyAdmin):
+    """Who belongs to which workspace; changed by the same operations as on the pages."""
 
     list_display = ("user", "tenant", "role", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "tenant")
     search_fields = ("user__email", "tenant__id", "tenant__name")
-    autocomplete_fields = ("user",)
-    fields = ("user", "role")
-    readonly_fields = ("user",)
+    actions = ("make_owner", "make_admin", "make_member", "make_viewer", "remove")
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    @admin.action(description=_("Make owner"), permissions=["operate"])
+    def make_owner(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
+        self._give(request, rows, Role.OWNER)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    @admin.action(description=_("Make admin"), permissions=["operate"])
+    def make_admin(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
+        self._give(request, rows, Role.ADMIN)
 
-    def save_model(self, request: HttpRequest, obj: Membership, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        actor: Any = request.user
-        changes = {"role": [form.initial.get("role"), obj.role]}
-        record(
-            tenant=obj.tenant, actor=actor, action="member.changed", subject=obj, changes=changes
+    @admin.action(description=_("Make member"), permissions=["operate"])
+    def make_member(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
+        self._give(request, rows, Role.MEMBER)
+
+    @admin.action(description=_("Make viewer"), permissions=["operate"])
+    def make_viewer(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
+        self._give(request, rows, Role.VIEWER)
+
+    def _give(self, request: HttpRequest, rows: QuerySet[Membership], role: Role) -> None:
+        self.operate(
+            request, rows, lambda row: change_role(membership=row, role=role, actor=_user(request))
         )
+
+    @admin.action(description=_("Remove from the workspace"), permissions=["operate"])
+    def remove(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
+        self.operate(request, rows, lambda row: remove_member(membership=row, actor=_user(request)))
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    list_display = ("email", "tenant", "role", "inviter", "expires_at", "accepted_at", "revoked_at")
+    list_filter = ("role",)
+    list_select_related = ("tenant", "inviter")
+    search_fields = ("email", "id", "tenant__id", "tenant__name")
+    date_hierarchy = "created_at"
+    hidden = ("digest",)
+    actions = ("revoke",)
+
+    @admin.action(description=_("Revoke"), permissions=["operate"])
+    def revoke(self, request: HttpRequest, rows: QuerySet[Invitation]) -> None:
+        self.operate(request, rows, lambda row: revoke(invitation=row, actor=_user(request)))
 
 
 @admin.register(ApiToken)

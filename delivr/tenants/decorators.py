@@ -41,6 +41,7 @@ def tenant_required(role: Role = Role.VIEWER, write: Role | None = None) -> Call
             return view(request, *args, **kwargs)
 
         guarded.delivr_role = role  # type: ignore[attr-defined]
+        guarded.delivr_write_role = write or role  # type: ignore[attr-defined]
         return guarded
 
     return decorate

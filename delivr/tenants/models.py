@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from delivr.ids import random_id, tenant_id
+from delivr.ids import PrefixedIdField, membership_id, random_id, tenant_id
 from delivr.secrets import SecretTextField
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
@@ -68,6 +69,7 @@ class Tenant(models.Model):
     # Of owners and admins: without one they reach no page of the workspace.
     requires_second_factor = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    closed_at = models.DateTimeField(null=True, blank=True)  # nobody gets in any more
     members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
         User, through="Membership", related_name="tenants"
     )
@@ -100,6 +102,7 @@ def unique_per_tenant(table: str) -> models.UniqueConstraint:
 
 
 class Membership(TenantOwned):
+    public_id = models.CharField(max_length=40, unique=True, default=membership_id, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -113,6 +116,66 @@ class Membership(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.tenant}"
+
+
+class InvitationQuerySet(TenantQuerySet):
+    def unsettled(self) -> Self:
+        """Neither accepted nor revoked; the expired are among them: they can be sent again."""
+        return self.filter(accepted_at=None, revoked_at=None)
+
+    def find(self, secret: str) -> Invitation | None:
+        """The invitation that a link's secret opens, or None."""
+        rows = self.select_related("tenant", "inviter").exclude(digest="")
+        found: Invitation | None = rows.filter(digest=hash_token(secret)).first()
+        return found if found and found.is_live else None
+
+
+class Invitation(TenantOwned):
+    """A link by e-mail that lets one address into the workspace, once.
+
+    `digest` is the hash of the link's secret, which is made when the mail is sent and kept
+    nowhere: another mail makes another one. `mail_id` is the effect of the newest mail.
+    """
+
+    id = PrefixedIdField(prefix="inv")
+    email = models.EmailField()
+    role = models.CharField(max_length=10, choices=Role.choices)
+    inviter = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, blank=True, editable=False)
+    mail_id = models.CharField(max_length=40, blank=True)
+    mails = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[Any] = InvitationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            unique_per_tenant("invitation"),
+            models.UniqueConstraint(
+                fields=["tenant", "email"],
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="invitation_unsettled_once",
+            ),
+            models.UniqueConstraint(
+                fields=["digest"], condition=~Q(digest=""), name="invitation_digest_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_settled(self) -> bool:
+        return self.accepted_at is not None or self.revoked_at is not None
+
+    @property
+    def is_live(self) -> bool:
+        """True while its link, if it was sent, lets somebody in."""
+        return not self.is_settled and self.expires_at > timezone.now()
 
 
 class ApiTokenQuerySet(TenantQuerySet):
@@ -152,6 +215,11 @@ class ApiToken(TenantOwned):
 
     def __str__(self) -> str:
         return f"dlv_{self.key_id}_…"
+
+    @property
+    def public_id(self) -> str:
+        """Its id in the API; the key's id is in every use of the token, so this tells nothing."""
+        return f"tok_{self.key_id}"
 
     @property
     def is_live(self) -> bool:

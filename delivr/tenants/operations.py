@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from django.core.exceptions import ValidationError
@@ -35,6 +36,8 @@ def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> 
     errors: dict[str, list[str]] = {}
     if role not in Role.values:
         errors["role"] = [_("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)}]
+    if tenant.closed_at is not None:
+        errors["tenant"] = [_("This workspace was deleted.")]
     if Membership.objects.for_tenant(tenant).filter(user=user).exists():
         errors["email"] = [_("This user is a member already.")]
     if errors:
@@ -47,16 +50,22 @@ def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> 
 
 @transaction.atomic
 def create_token(
-    *, tenant: Tenant, user: User, role: str, name: str = "", days: int | None = None
+    *,
+    tenant: Tenant,
+    user: User,
+    role: str,
+    name: str = "",
+    days: int | None = None,
+    known_errors: Mapping[str, list[str]] | None = None,
 ) -> tuple[ApiToken, str]:
     """A token and its text, which is shown this once.
 
     `days` is its life, 1 to 365. Raises ValidationError for a user who is not a member, a role
-    above the user's own, or a life that is too long.
+    above the user's own, or a life that is too long; the caller's `known_errors` among them.
     """
     days = TOKEN_DAYS if days is None else days
     membership = Membership.objects.for_tenant(tenant).filter(user=user).first()
-    errors: dict[str, list[str]] = {}
+    errors = dict(known_errors or {})
     if membership is None:
         errors["email"] = [_("This user is not a member of the workspace.")]
     elif role not in Role.values:
@@ -64,7 +73,7 @@ def create_token(
     elif not Role(membership.role).covers(Role(role)):
         errors["role"] = [_("A token cannot have a higher role than its creator.")]
     if not 1 <= days <= TOKEN_DAYS_MAX:
-        errors["expires_days"] = [_("Choose between 1 and 365 days.")]
+        errors["days"] = [_("Choose between 1 and 365 days.")]
     if errors:
         raise ValidationError(errors)
     expires = timezone.now() + timedelta(days=days)

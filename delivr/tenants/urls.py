@@ -1,10 +1,26 @@
 from django.urls import path
 
 from delivr.audit import views as audit
-from delivr.tenants import views
+from delivr.tenants import member_views, views, workspace_views
 
 urlpatterns = [
-    path("", views.members, name="settings_members"),
+    path("", member_views.members, name="settings_members"),
+    path("members/<slug:member_id>/role", member_views.role_change, name="member_role"),
+    path("members/<slug:member_id>/remove", member_views.member_remove, name="member_remove"),
+    path("leave", member_views.leave, name="settings_leave"),
+    path("invitations", member_views.invite, name="settings_invite"),
+    path(
+        "invitations/<slug:invitation_id>/send",
+        member_views.invitation_send,
+        name="invitation_send",
+    ),
+    path(
+        "invitations/<slug:invitation_id>/revoke",
+        member_views.invitation_revoke,
+        name="invitation_revoke",
+    ),
+    path("workspace", workspace_views.workspace, name="settings_workspace"),
+    path("workspace/delete", workspace_views.workspace_delete, name="workspace_delete"),
     path("tokens", views.tokens, name="settings_tokens"),
     path("tokens/<int:token_id>/revoke", views.token_revoke, name="settings_token_revoke"),
     path("audit", audit.audit, name="settings_audit"),

@@ -1,4 +1,4 @@
-"""The settings of a workspace: its members and tokens; changing the workspace."""
+"""API tokens; changing to another workspace."""
 
 from __future__ import annotations
 
@@ -11,24 +11,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from delivr.paging import paged
 from delivr.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.forms import TokenForm, WorkspaceForm
 from delivr.tenants.middleware import SESSION_KEY, TenantRequest
-from delivr.tenants.models import ApiToken, Membership, Role
+from delivr.tenants.models import ApiToken, Role
 from delivr.tenants.operations import revoke_token
 
 FORM_KEY = "token_form"
-
-
-@require_GET
-@tenant_required()
-def members(request: TenantRequest) -> HttpResponse:
-    rows = Membership.objects.for_tenant(request.tenant).select_related("user").order_by("pk")
-    return render(request, "settings/members.html", {"page": paged(request, rows)})
 
 
 # --- Tokens ---------------------------------------------------------------------------------------

@@ -18,13 +18,22 @@ from delivr.audit.operations import record
 from delivr.audit.sealing import seal
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.secrets import secret_fields
-from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Role, Tenant, User
+from delivr.tenants.inviting import invite
+from delivr.tenants.models import (
+    ApiToken,
+    IdempotentRequest,
+    Invitation,
+    Membership,
+    Role,
+    Tenant,
+    User,
+)
 from delivr.tenants.operations import create_token
 from delivr.tests import factories
 
 OURS = ("tenants", "effects", "audit", "integrations", "releases", "builds")
 MODELS = [model for label in OURS for model in apps.get_app_config(label).get_models()]
-CHANGEABLE = {User, Membership}
+CHANGEABLE = {User}
 CANARY = "canary-0123456789"
 
 
@@ -59,6 +68,8 @@ def rows(tenant, owner) -> list[str]:
     factories.EffectFactory(tenant=tenant, release_id=release.pk)
     IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_slack_x")
     token, text = create_token(tenant=tenant, user=owner, role="OWNER")
+    invite(tenant=tenant, email="invited@example.com", role="VIEWER", actor=owner)
+    Invitation.objects.update(digest="d" * 64)
     seal()
     IdempotentRequest.objects.create(tenant=tenant, key="k", fingerprint="f", answer=CANARY)
     for model in apps.get_app_config("integrations").get_models():
@@ -66,7 +77,7 @@ def rows(tenant, owner) -> list[str]:
             for field in secret_fields(model):
                 setattr(row, field.name, CANARY)
             row.save()
-    return [CANARY, text, token.digest, owner.password]
+    return [CANARY, text, token.digest, "d" * 64, owner.password]
 
 
 def listing(model) -> str:
@@ -186,13 +197,33 @@ def test_user_page_has_no_names_of_the_old_model(root):
     assert "id_username" not in html
 
 
-def test_role_is_changed_with_its_line_in_the_audit_log(root, tenant, owner):
+def test_roles_are_changed_and_members_removed_with_their_lines(root, tenant, owner):
     member = factories.MembershipFactory(tenant=tenant, role=Role.VIEWER)
-    root.post(detail(member), {"role": "ADMIN", "user": owner.pk, "tenant": "other"})
-    user_before = member.user
+    act(root, "make_admin", member)
     member.refresh_from_db()
-    assert (member.role, member.tenant, member.user) == (Role.ADMIN, tenant, user_before)
-    assert AuditEvent.objects.get(action="member.changed").changes == {"role": ["VIEWER", "ADMIN"]}
+    assert member.role == Role.ADMIN
+    event = AuditEvent.objects.get(action="member.changed")
+    assert event.actor_label == "root@example.com"
+    assert event.changes == {"role": ["VIEWER", "ADMIN"]}
+    act(root, "remove", member)
+    assert not Membership.objects.filter(pk=member.pk).exists()
+    assert AuditEvent.objects.filter(action="member.removed").exists()
+
+
+@pytest.mark.parametrize("action", ["make_viewer", "remove"])
+def test_last_owner_stays_for_the_operator_too(root, tenant, owner, action):
+    membership = Membership.objects.get(tenant=tenant, user=owner)
+    html = act(root, action, membership)
+    assert "A workspace needs an owner" in html
+    membership.refresh_from_db()
+    assert membership.role == Role.OWNER
+
+
+def test_invitations_are_revoked(root, tenant, owner):
+    invitation = invite(tenant=tenant, email="x@example.com", role="OWNER", actor=owner)
+    act(root, "revoke", invitation)
+    invitation.refresh_from_db()
+    assert invitation.revoked_at is not None
 
 
 # --- Long lists ------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from django.db import models
 from delivr.audit.wording import ACTIONS
 from delivr.models import CacheEntry, RateCounter
 from delivr.secrets import SecretTextField, secret_fields
-from delivr.tenants.models import ApiToken, Tenant, TenantOwned, User
+from delivr.tenants.models import ApiToken, Invitation, Tenant, TenantOwned, User
 from delivr.tests.calls import functions, literals, reaches
 from integrations.models import FAMILIES
 from integrations.providers.base import (
@@ -253,7 +253,7 @@ def test_the_admin_shows_no_secret() -> None:
 
     for model, model_admin in admin.site._registry.items():
         hidden = {f.name for f in secret_fields(model)}
-        if model is ApiToken:
+        if model in (ApiToken, Invitation):
             hidden.add("digest")
         fields = model_admin.get_fields(_superuser_request()) if hidden else []
         shown = {*fields, *model_admin.get_list_display(_superuser_request())}

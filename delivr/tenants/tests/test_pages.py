@@ -79,7 +79,7 @@ def test_page_with_the_token_loaded_again_makes_no_second_one(boss):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("name", ""), ("role", "KING"), ("days", "0"), ("days", "366"), ("days", "x")],
+    [("name", ""), ("role", "KING"), ("days", "0"), ("days", "31"), ("days", "366"), ("days", "x")],
 )
 def test_senseless_token_is_refused_beside_its_field(boss, field, value):
     response = boss.post(TOKENS, token_form(boss, **{field: value}))
@@ -89,7 +89,7 @@ def test_senseless_token_is_refused_beside_its_field(boss, field, value):
 
 def test_form_can_be_sent_again_after_an_error(boss):
     wrong = boss.post(TOKENS, token_form(boss, days="0"))
-    right = {"name": "CI", "role": "VIEWER", "days": "1", "form_key": wrong.context["form_key"]}
+    right = {"name": "CI", "role": "VIEWER", "days": "30", "form_key": wrong.context["form_key"]}
     assert TOKEN.search(boss.post(TOKENS, right).content.decode())
 
 

@@ -1,0 +1,70 @@
+"""One e-mail through the operator's server, with a verdict where it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+from email.errors import MessageError
+
+from django.core.mail import EmailMessage, get_connection
+from django.utils.translation import gettext as _
+
+from delivr.failures import Outcome, ProviderError
+
+
+def send(*, to: str, subject: str, body: str) -> None:
+    """Hand it to the server. Raises ProviderError: NOT_SENT while it surely is not with the
+    server, REFUSED where the server will never take it, UNCERTAIN where its answer was lost."""
+    connection = get_connection()
+    try:
+        connection.open()
+    except (smtplib.SMTPException, OSError) as error:
+        raise _not_sent(error) from None
+    try:
+        connection.send_messages([EmailMessage(" ".join(subject.split()), body, to=[to])])
+    except (smtplib.SMTPException, OSError, MessageError, ValueError) as error:
+        raise _verdict(error) from None
+    finally:
+        with contextlib.suppress(smtplib.SMTPException, OSError):
+            connection.close()
+
+
+def _not_sent(error: Exception) -> ProviderError:
+    return ProviderError(
+        "mail_server",
+        _("The mail server could not be used."),
+        _("It is tried again. The operator finds the server in EMAIL_URL."),
+        outcome=Outcome.NOT_SENT,
+    )
+
+
+def _verdict(error: Exception) -> ProviderError:
+    """https://datatracker.ietf.org/doc/html/rfc5321#section-4.2.1: 4yz is for now, 5yz for good."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return _answered(max(code for code, _text in error.recipients.values()))
+    if isinstance(error, smtplib.SMTPResponseException):
+        return _answered(error.smtp_code)
+    if isinstance(error, MessageError | ValueError):
+        return _answered(550)
+    return ProviderError(
+        "mail_uncertain",
+        _("The mail server did not say whether it took the mail."),
+        "",
+        outcome=Outcome.UNCERTAIN,
+    )
+
+
+def _answered(code: int) -> ProviderError:
+    if 400 <= code < 500:
+        return ProviderError(
+            "mail_later",
+            _("The mail server does not take it now (%d).") % code,
+            _("It is tried again."),
+            outcome=Outcome.NOT_SENT,
+        )
+    return ProviderError(
+        "mail_refused",
+        _("The mail server refused this address (%d).") % code,
+        _("Check the address; revoke the invitation if it is wrong."),
+        outcome=Outcome.REFUSED,
+    )

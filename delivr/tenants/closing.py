@@ -1,0 +1,80 @@
+"""The name of a workspace, and its end."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from delivr.audit.operations import record
+from delivr.effects.models import Effect, EffectState
+from delivr.effects.operations import cancel_effect
+from delivr.tenants.inviting import withdraw
+from delivr.tenants.membership import lock_tenant, revoke_tokens_of
+from delivr.tenants.models import Invitation, Membership, Tenant, User
+
+
+@transaction.atomic
+def rename(*, tenant: Tenant, name: str, actor: User) -> Tenant:
+    """Raises ValidationError({"name"}), PermissionDenied for who is no owner."""
+    tenant = lock_tenant(tenant, actor=actor)
+    before, tenant.name = tenant.name, name.strip()
+    if not tenant.name:
+        raise ValidationError({"name": [_("Give the workspace a name.")]})
+    tenant.full_clean(exclude=["id"])
+    if tenant.name != before:
+        tenant.save(update_fields=["name"])
+        changes = {"name": [before, tenant.name]}
+        record(tenant=tenant, actor=actor, action="tenant.renamed", subject=tenant, changes=changes)
+    return tenant
+
+
+@transaction.atomic
+def close(*, tenant: Tenant, confirmation: str, actor: User) -> None:
+    """Delete a workspace for its members: they, tokens and invitations end, and connections lose
+    their credentials. Releases, builds and the audit log stay in the database, out of reach.
+
+    `confirmation` is the workspace's name, typed. Raises ValidationError({"confirmation"}) where
+    it differs, while releases are unfinished or something is just being sent; PermissionDenied.
+    """
+    tenant = lock_tenant(tenant, actor=actor)
+    if problems := _obstacles(tenant, confirmation):
+        raise ValidationError({"confirmation": problems})
+    withdraw(list(Invitation.objects.for_tenant(tenant).unsettled()), actor=actor)
+    _give_up_effects(tenant, actor)
+    import_string(settings.TENANT_CLOSED)(tenant=tenant, actor=actor)
+    revoke_tokens_of(tenant, None, actor=actor)
+    Membership.objects.for_tenant(tenant).delete()
+    tenant.closed_at = timezone.now()
+    tenant.save(update_fields=["closed_at"])
+    record(tenant=tenant, actor=actor, action="tenant.deleted", subject=tenant)
+
+
+def _give_up_effects(tenant: Tenant, actor: User) -> None:
+    for effect in Effect.objects.for_tenant(tenant).filter(
+        state__in=[EffectState.PENDING, EffectState.DEAD]
+    ):
+        try:
+            cancel_effect(effect=effect, actor=actor)
+        except ValidationError:  # claimed by a worker since we looked
+            raise ValidationError({"confirmation": [_being_sent()]}) from None
+
+
+def _being_sent() -> str:
+    return _("Something is being sent at this moment. Try again in two minutes.")
+
+
+def _obstacles(tenant: Tenant, confirmation: str) -> list[str]:
+    if confirmation.strip() != tenant.name:
+        return [_("Type the name of the workspace as it is written above.")]
+    if unfinished := import_string(settings.TENANT_USERS)(tenant):
+        words = {"names": ", ".join(unfinished)}
+        return [_("First finish or cancel: %(names)s.") % words]
+    is_out = Q(state=EffectState.LEASED) | Q(dispatched_at__isnull=False)
+    if Effect.objects.for_tenant(tenant).open().filter(is_out).exists():
+        return [_being_sent()]
+    return []

@@ -1,0 +1,157 @@
+"""Who is in a workspace with which role: changed under one lock, so an owner always remains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from delivr.audit.operations import record, record_each
+from delivr.conflict import Conflict
+from delivr.tenants.models import ApiToken, Invitation, Membership, Role, Tenant, User
+from delivr.tenants.sessions import end_sessions
+
+
+def lock_tenant(tenant: Tenant, *, actor: User | None) -> Tenant:
+    """Make the caller's transaction the only one that changes members, invitations or the end of
+    the workspace. Raises PermissionDenied if the actor is no owner (any more) and none of the
+    operator's staff. Weak enough a lock that rows which refer to the workspace can be written.
+    """
+    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    if actor is None or actor.is_staff:
+        return tenant
+    if not _owners(tenant).filter(user=actor).exists():
+        raise PermissionDenied
+    return tenant
+
+
+def _owners(tenant: Tenant) -> Any:
+    """Owners who can sign in."""
+    owners = Membership.objects.for_tenant(tenant).filter(role=Role.OWNER)
+    return owners.filter(user__is_active=True)
+
+
+def _fresh(membership: Membership) -> Membership:
+    rows = Membership.objects.select_related("user", "tenant")
+    found: Membership | None = rows.filter(pk=membership.pk).first()
+    if found is None:
+        raise Conflict("gone", _("This member has left meanwhile."))
+    return found
+
+
+def known_role(role: str) -> list[str]:
+    """What is wrong with a role, in words; nothing if it is one."""
+    if role in Role.values:
+        return []
+    return [_("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)}]
+
+
+@transaction.atomic
+def change_role(*, membership: Membership, role: str, actor: User | None) -> Membership:
+    """Give a member another role, which counts from their next request on.
+
+    Raises ValidationError({"role"}) for an unknown one, Conflict for the last owner,
+    PermissionDenied for who is no owner.
+    """
+    lock_tenant(membership.tenant, actor=actor)
+    membership = _fresh(membership)
+    if errors := known_role(role):
+        raise ValidationError({"role": errors})
+    before = membership.role
+    if role == before:
+        return membership
+    if role != Role.OWNER:
+        _keep_an_owner(membership)
+        _withdraw_invitations(membership, actor)
+    membership.role = role
+    membership.save(update_fields=["role"])
+    changes = {"role": [before, role]}
+    record(
+        tenant=membership.tenant,
+        actor=actor,
+        action="member.changed",
+        subject=membership,
+        changes=changes,
+    )
+    return membership
+
+
+@transaction.atomic
+def remove_member(*, membership: Membership, actor: User | None) -> None:
+    """End a membership, with the member's API tokens and the invitations they sent.
+
+    Their sessions lose the workspace with the next request; who has no other one is signed out.
+    Raises Conflict for the last owner, PermissionDenied for who is no owner.
+    """
+    lock_tenant(membership.tenant, actor=actor)
+    membership = _fresh(membership)
+    changes = _end(membership, actor=actor)
+    record(
+        tenant=membership.tenant,
+        actor=actor,
+        action="member.removed",
+        subject=membership,
+        changes=changes,
+    )
+    membership.delete()
+    if not Membership.objects.filter(user=membership.user_id).exists():
+        end_sessions(membership.user)
+
+
+@transaction.atomic
+def leave(*, membership: Membership) -> None:
+    """A member goes, in any role. Raises Conflict for the last owner."""
+    lock_tenant(membership.tenant, actor=None)
+    membership = _fresh(membership)
+    changes = _end(membership, actor=membership.user)
+    record(
+        tenant=membership.tenant,
+        actor=membership.user,
+        action="member.left",
+        subject=membership,
+        changes=changes,
+    )
+    membership.delete()
+
+
+def _end(membership: Membership, *, actor: User | None) -> dict[str, Any]:
+    """End what hangs on a membership; what its line in the audit log says."""
+    _keep_an_owner(membership)
+    _withdraw_invitations(membership, actor)
+    revoke_tokens_of(membership.tenant, membership.user, actor=actor)
+    return {"role": [membership.role, None]}
+
+
+def _keep_an_owner(membership: Membership) -> None:
+    if membership.role != Role.OWNER:
+        return
+    if not _owners(membership.tenant).exclude(pk=membership.pk).exists():
+        raise Conflict(
+            "last_owner",
+            _("A workspace needs an owner. Make somebody else an owner first."),
+        )
+
+
+def _withdraw_invitations(membership: Membership, actor: User | None) -> None:
+    """What an owner offered ends with the role: else it would be a way back in."""
+    from delivr.tenants.inviting import withdraw
+
+    if membership.role == Role.OWNER:
+        sent = Invitation.objects.for_tenant(membership.tenant).unsettled()
+        withdraw(list(sent.filter(inviter=membership.user_id)), actor=actor)
+
+
+def revoke_tokens_of(tenant: Tenant, user: User | None, *, actor: User | None) -> None:
+    """End the live API tokens of a member (or of all, if `user` is None)."""
+    rows = ApiToken.objects.for_tenant(tenant).filter(revoked_at=None)
+    tokens = list(rows if user is None else rows.filter(user=user))
+    ApiToken.objects.filter(pk__in=[t.pk for t in tokens]).update(revoked_at=timezone.now())
+    record_each(tenant=tenant, actor=actor, action="token.revoked", subjects=tokens)
+
+
+def owners_left(tenant: Tenant) -> int:
+    count: int = _owners(tenant).count()
+    return count
