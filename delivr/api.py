@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -146,7 +146,7 @@ class TenantView(APIView):
 
     read_role, write_role = Role.VIEWER, Role.MEMBER
     # No OPTIONS: the framework would answer it without looking whether the thing is there.
-    http_method_names: ClassVar[list[str]] = ["get", "head", "post", "patch", "delete"]
+    http_method_names = ["get", "head", "post", "patch", "delete"]
 
     @property
     def tenant(self) -> Tenant:

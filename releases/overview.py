@@ -276,7 +276,8 @@ def _card(
 
 
 def _log_url(connection: Any, build_url: str) -> str:
-    address, path = web_address(build_url), provider_class(connection.kind).log_path
+    provider: Any = provider_class(connection.kind)
+    address, path = web_address(build_url), provider.log_path
     return f"{address.rstrip('/')}/{path}" if address and path else ""
 
 
