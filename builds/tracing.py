@@ -106,6 +106,18 @@ def consequences_of(effect: Effect, build: Build | None) -> list[Trace]:
     return found
 
 
+def causes_of_delivery(delivery: WebhookDelivery) -> list[Trace]:
+    """The trigger of the build that a delivery is about; none where it is nobody's."""
+    if delivery.build is None:
+        return []
+    triggers = Effect.objects.for_tenant(delivery.tenant_id).filter(
+        kind="build.trigger",
+        build_id=delivery.build_id,
+        release_id=_release_of(delivery.build),
+    )
+    return list(_sent(triggers[:1]))
+
+
 def consequences_of_delivery(delivery: WebhookDelivery) -> list[Trace]:
     """The effects that a delivery's news led to."""
     return list(_sent(effects_of([delivery])))

@@ -23,7 +23,7 @@ from builds.deliveries import replay
 from builds.forms import BuildNumberForm
 from builds.models import Build, WebhookDelivery
 from builds.operations import NoSuchPipeline, trigger_builds
-from builds.tracing import consequences_of_delivery
+from builds.tracing import causes_of_delivery, consequences_of_delivery
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect
 from delivr.live import fingerprint, fragment, refresh
@@ -184,6 +184,7 @@ def delivery_detail(request: TenantRequest, delivery_id: str) -> HttpResponse:
         "line": line,
         "claims": claims_of(delivery),
         "events": delivery.events.all(),
+        "causes": causes_of_delivery(delivery),
         "consequences": consequences_of_delivery(delivery),
     }
     return render(request, "activity/delivery.html", context)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from builds.models import Build, BuildEvent
 from builds.operations import trigger_builds
+from builds.tests.test_webhooks import UGLY
 from delivr.effects.models import Effect
 from delivr.tenants.models import Role
 from delivr.tests import factories
@@ -213,6 +214,16 @@ def test_a_strangers_id_finds_nothing(outsider, build):
     trigger = Effect.objects.get(kind="build.trigger")
     for word in (trigger.pk, build.pk, trigger.release_id, "1.5.0"):
         assert ids(outsider.get(SENT, {"q": word})) == set()
+
+
+@pytest.mark.parametrize("name", UGLY)
+@pytest.mark.parametrize("trust", ["SIGNED", "GITHUB"])
+def test_an_ugly_body_is_shown_and_breaks_no_page(member, setup, name, trust):
+    delivery = factories.DeliveryFactory(
+        pipeline=setup.ios_job, body=UGLY[name], trust=trust, event="workflow_run"
+    )
+    html = main_of(member.get(f"{RECEIVED}/{delivery.pk}"))
+    assert "<html>login" not in html
 
 
 # --- Healed ---------------------------------------------------------------------------------------

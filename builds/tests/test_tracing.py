@@ -15,7 +15,13 @@ from builds.deliveries import apply_delivery, store
 from builds.models import Build, BuildEvent, Trust, WebhookDelivery
 from builds.operations import trigger_builds, trigger_failed
 from builds.poller import poll_build
-from builds.tracing import causes_of, consequences_of, consequences_of_delivery, subject_of
+from builds.tracing import (
+    causes_of,
+    causes_of_delivery,
+    consequences_of,
+    consequences_of_delivery,
+    subject_of,
+)
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
 from delivr.tenants.models import Tenant
@@ -88,6 +94,14 @@ def test_a_delivery_causes_the_messages_of_what_it_told(wired: Wired) -> None:
     told = {t.id for t in consequences_of_delivery(ended)}
     about = Effect.objects.filter(payload__notice__in=["build_complete", "release_complete"])
     assert told == set(about.values_list("pk", flat=True))
+
+
+def test_a_trigger_causes_the_delivery_about_its_build(wired: Wired) -> None:
+    build = triggered(wired)
+    [cause] = causes_of_delivery(report(build, status="STARTED"))
+    assert (cause.kind, cause.id) == ("effect", trigger_of(build).pk)
+    strange = factories.DeliveryFactory(pipeline=wired.pipelines["ios"])
+    assert causes_of_delivery(strange) == []
 
 
 def test_asking_causes_what_it_found(tenant: Any, sandbox: Any) -> None:
