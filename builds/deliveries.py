@@ -34,7 +34,7 @@ class SettledElsewhere(Exception):
     """Another worker applied this delivery first: undo what we just did."""
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def store(
     *,
     pipeline: PipelineIntegration,

@@ -11,11 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
 from builds.deliveries import store
+from builds.models import WebhookDelivery
 from builds.proofs import Proof, live_secrets, prove_github, prove_jenkins
 from delivr.ids import webhook_secret
 from delivr.problems import Problem, problem_response
@@ -53,17 +55,23 @@ def _receive(
         proof = prove(request, body, (live_secrets(pipeline) if pipeline else []) or [_NOBODY])
         if proof is None or pipeline is None:
             raise _refusal(request)
-        _count(pipeline)
+        delivery = _keep(pipeline, proof, body)
     except Problem as problem:
         return problem_response(request, problem)
-    delivery = store(
+    return JsonResponse({"deliveryId": delivery.pk}, status=202)
+
+
+@transaction.atomic
+def _keep(pipeline: PipelineIntegration, proof: Proof, body: bytes) -> WebhookDelivery:
+    """Count and store, in one transaction as it is one commit to wait for. Raises Problem 429."""
+    _count(pipeline)
+    return store(
         pipeline=pipeline,
         dedupe_key=proof.dedupe_key,
         trust=proof.trust,
         event=proof.event,
         body=body,
     )
-    return JsonResponse({"deliveryId": delivery.pk}, status=202)
 
 
 def _body(request: HttpRequest) -> bytes:

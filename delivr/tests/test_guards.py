@@ -326,6 +326,7 @@ UNAUDITED = {
     "builds.deliveries.store": "a delivery is its own record",
     "builds.poller._plan": "when to ask the CI server again",
     "builds.poller.due_builds": "hands out work",
+    "builds.webhooks._keep": "a delivery is its own record",
     "delivr.api._begin": "keeps the first answer of a request; what it did is recorded",
     "delivr.api._first": "likewise, around the operation",
     "delivr.audit.management.commands.grants.handle": "rights of the database, by its operator",
