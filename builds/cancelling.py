@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -14,15 +13,14 @@ from builds.models import Build, BuildEvent, Source
 from builds.operations import lock_build, promise_stop
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
-from delivr.effects.handlers import EffectHandler, Postpone, Unneeded
+from delivr.effects import clock
+from delivr.effects.handlers import EffectHandler, Unneeded, behind
 from delivr.effects.models import Effect
 from delivr.tenants.models import User
 from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleaseStatus
 from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
-
-AFTER_THE_TRIGGER = timedelta(seconds=2)
 
 
 @transaction.atomic
@@ -116,8 +114,9 @@ class CancelBuild(EffectHandler):
         trigger = Effect.objects.for_tenant(effect.tenant_id).filter(
             dedupe_key=f"build:{build.pk}:trigger"
         )
-        if trigger.open().exists():
-            raise Postpone(AFTER_THE_TRIGGER)  # it is on its way: stop it when it arrived
+        on_its_way = trigger.open().first()
+        if on_its_way is not None:
+            raise behind(on_its_way, clock.now())  # stop it when it arrived
         raise Unneeded  # it never reached the CI server
 
     def send(self, effect: Effect) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from builds.operations import (
 )
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
+from delivr.effects.operations import wake
 from integrations.providers.base import BuildState, BuildStatus
 from integrations.providers.registry import provider_for
 from releases.models import ReleaseStatus
@@ -56,9 +57,16 @@ class TriggerBuild(EffectHandler):
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         hear(effect.build_id, _as_news(result))
         apply_unmatched(build_id=effect.build_id)
+        self._let_its_stop_go(effect)
 
     def gave_up(self, effect: Effect) -> None:
         trigger_failed(effect.build_id, message=effect.last_error)
+        self._let_its_stop_go(effect)
+
+    def _let_its_stop_go(self, effect: Effect) -> None:
+        """Where the build was cancelled meanwhile, its stop waited for this."""
+        mine = Effect.objects.for_tenant(effect.tenant_id).filter(build_id=effect.build_id)
+        wake(mine.filter(kind="build.cancel", last_error_code=""))
 
     def revive(self, effect: Effect) -> None:
         build = lock_build(effect.build_id)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from delivr import ids
 from delivr.audit.operations import difference, record
-from delivr.effects.operations import resume_integration
+from delivr.effects.operations import pause_integration, resume_integration
 from delivr.failures import ProviderError
 from delivr.outbound import origin
 from delivr.secrets import secret_fields
@@ -220,10 +220,15 @@ def due_verifications() -> list[str]:
 
 @transaction.atomic
 def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderError) -> None:
-    """A call met 401 or 403: the connection needs a person, and says so."""
+    """A call met 401 or 403: the connection needs a person, and says so. What goes through it
+    waits until it is verified."""
     connection = find_connection(tenant=tenant, connection_id=integration_id)
-    if connection is None or not connection.is_valid:
-        return
+    if connection is not None and connection.is_valid:
+        _turn_invalid(connection, error)
+    pause_integration(tenant=tenant, integration_id=integration_id)
+
+
+def _turn_invalid(connection: Connection, error: ProviderError) -> None:
     check, before = Check.from_error("credentials", error), connection.verification_status
     type(connection).objects.filter(pk=connection.pk).update(
         verification_status=Verification.INVALID,
@@ -232,7 +237,7 @@ def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderE
         verify_at=timezone.now() + VERIFY_SOON,
     )
     record(
-        tenant=tenant,
+        tenant=connection.tenant,
         actor=None,
         action="integration.refused",
         subject=connection,

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from delivr.effects import clock
-from delivr.effects.doorbell import ring_on_commit
-from delivr.effects.handlers import EffectHandler, Postpone
+from delivr.effects.handlers import EffectHandler, behind
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.operations import wake
 from delivr.failures import Outcome, ProviderError
 from integrations.models import CommunicationIntegration, TargetIntegration, TicketIntegration
 from integrations.providers.base import Epic, PostedMessage, Ticket
@@ -45,8 +45,9 @@ class PostMessage(EffectHandler):
     send_again_when_uncertain = True  # where history cannot be read, at least once
 
     def prepare(self, effect: Effect) -> None:
-        if self._earlier(effect).open().exists():
-            raise Postpone(timedelta(seconds=1))
+        ahead = self._earlier(effect).open().order_by("created_at").first()
+        if ahead is not None:
+            raise behind(ahead, clock.now())
 
     def send(self, effect: Effect) -> dict[str, Any]:
         slack = provider_for(connection_of(effect, CommunicationIntegration))
@@ -106,8 +107,7 @@ class PostMessage(EffectHandler):
         )
         following = waiting.order_by("created_at").first()
         if following is not None:
-            Effect.objects.filter(pk=following.pk).update(next_at=clock.now(), rung_at=None)
-            ring_on_commit("effect", following.pk)
+            wake(Effect.objects.filter(pk=following.pk))
 
 
 class CreateEpic(EffectHandler):
@@ -117,6 +117,7 @@ class CreateEpic(EffectHandler):
     max_attempts = 30
     expires_after = timedelta(hours=24)
     settle = timedelta(seconds=180)  # Jira's search lags behind what was created
+    look_twice = timedelta(seconds=60)
 
     def send(self, effect: Effect) -> dict[str, Any]:
         jira = provider_for(connection_of(effect, TicketIntegration))

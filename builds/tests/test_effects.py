@@ -440,7 +440,26 @@ def test_an_epic_that_never_came_to_be_is_created_once(wired: Wired, sandbox: An
     (effect,) = epics()
     sandbox.world.faults.add(**CREATE_EPIC, kind="drop_before", count=1)
     run_effect(effect.pk)
-    assert settled(effect).state == EffectState.DONE
+    once = settled(effect)
+    assert (once.state, sandbox.world.jira.issues) == (EffectState.PENDING, [])
+    assert once.next_at > timezone.now() + timedelta(seconds=50)  # it is looked for a second time
+    again(effect, absent_at=timezone.now() - timedelta(seconds=61))
+    assert fresh(effect).state == EffectState.DONE
+    assert len(sandbox.world.jira.issues) == 1
+
+
+def test_an_epic_that_search_shows_only_at_the_second_look_is_not_made_again(
+    wired: Wired, sandbox: Any
+) -> None:
+    sandbox.world.jira.search_lag = 200.0  # longer than is waited before the first sure look
+    wired.release("ios", jira=True)
+    (effect,) = epics()
+    sandbox.world.faults.add(**CREATE_EPIC, kind="drop_after", count=1)
+    run_effect(effect.pk)
+    assert settled(effect).state == EffectState.PENDING
+    sandbox.world.advance(240)
+    again(effect, absent_at=timezone.now() - timedelta(seconds=61))
+    assert fresh(effect).state == EffectState.DONE
     assert len(sandbox.world.jira.issues) == 1
 
 

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from delivr.effects.models import Effect, IntegrationHealth
+from delivr.effects.models import Effect, Heartbeat, IntegrationHealth
 from delivr.effects.operations import cancel_effect, retry_effect
 from delivr.read_only import ReadOnlyAdmin
 
@@ -34,6 +34,20 @@ class EffectAdmin(ReadOnlyAdmin):
 
 @admin.register(IntegrationHealth)
 class IntegrationHealthAdmin(ReadOnlyAdmin):
-    list_display = ("integration_id", "tenant", "failures", "open_until", "rate_limited_until")
+    list_display = (
+        "integration_id",
+        "tenant",
+        "failures",
+        "failing_since",
+        "open_until",
+        "rate_limited_until",
+        "credentials_refused_at",
+    )
     list_select_related = ("tenant",)
     search_fields = ("integration_id", "tenant__id", "tenant__name")
+
+
+@admin.register(Heartbeat)
+class HeartbeatAdmin(ReadOnlyAdmin):
+    list_display = ("name", "at", "broker_down_since")
+    search_fields = ("name",)

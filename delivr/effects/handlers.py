@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, EffectState
 
 LEASE = timedelta(seconds=60)
 CALL = timedelta(seconds=20)
 MARGIN = timedelta(seconds=10)
+LEAST_WAIT, MOST_WAIT = timedelta(seconds=2), timedelta(minutes=1)  # behind another effect
 
 
 class Postpone(Exception):
@@ -23,6 +25,15 @@ class Postpone(Exception):
     def __init__(self, delay: timedelta) -> None:
         super().__init__(str(delay))
         self.delay = delay
+
+
+def behind(other: Effect, now: datetime) -> Postpone:
+    """Wait for another open effect, which wakes this one when it settles (`operations.wake`).
+
+    Until it is due itself there is nothing to see; a minute at most, should nobody wake us.
+    """
+    its_time = other.next_at if other.state == EffectState.PENDING else other.lease_until
+    return Postpone(min(max((its_time or now) - now, LEAST_WAIT), MOST_WAIT))
 
 
 class Unneeded(Exception):
@@ -38,6 +49,7 @@ class EffectHandler(ABC):
     max_attempts: ClassVar[int] = 8
     expires_after: ClassVar[timedelta] = timedelta(hours=1)
     settle: ClassVar[timedelta] = timedelta(seconds=90)
+    look_twice: ClassVar[timedelta] = timedelta(0)  # between two looks that find nothing
     send_again_when_uncertain: ClassVar[bool] = False  # where looking is impossible
 
     @abstractmethod
@@ -72,5 +84,15 @@ class EffectHandler(ABC):
 @functools.cache
 def handler_for(kind: str) -> EffectHandler:
     handler: EffectHandler = import_string(settings.EFFECT_HANDLERS[kind])()
-    assert CALL + MARGIN < LEASE < handler.settle, kind  # noqa: S101 # the order all bounds rest on
+    if not CALL + MARGIN < LEASE < handler.settle:
+        raise ImproperlyConfigured(
+            f"The order of times is broken for {kind}: a call ({CALL}) and its margin ({MARGIN}) "
+            f"must end before the lease ({LEASE}), and the lease before settling "
+            f"({handler.settle}): else something is sent twice."
+        )
     return handler
+
+
+def is_known(kind: str) -> bool:
+    """True if this version has a handler for the kind; else its effects wait."""
+    return kind in settings.EFFECT_HANDLERS

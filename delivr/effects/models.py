@@ -59,6 +59,7 @@ class Effect(TenantOwned):
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.PositiveIntegerField(default=0)
     dispatched_at = models.DateTimeField(null=True, blank=True)
+    absent_at = models.DateTimeField(null=True, blank=True)  # first not found after settling
     rung_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     reconciles = models.PositiveSmallIntegerField(default=0)
@@ -109,11 +110,18 @@ class Effect(TenantOwned):
 
 
 class IntegrationHealth(TenantOwned):
-    """What calls to one integration have met lately: it decides whether to call again yet."""
+    """What calls to one integration have met lately: it decides whether to call again yet.
+
+    The breaker is closed below `OPEN_AFTER` failures in a row, open until `open_until`, and half
+    open afterwards: one call tries, the others wait until `probe_until`.
+    """
 
     integration_id = models.CharField(max_length=40)
-    failures = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0)  # in a row
+    failing_since = models.DateTimeField(null=True, blank=True)
+    last_error = models.CharField(max_length=500, blank=True)
     open_until = models.DateTimeField(null=True, blank=True)
+    probe_until = models.DateTimeField(null=True, blank=True)
     rate_limited_until = models.DateTimeField(null=True, blank=True)
     credentials_refused_at = models.DateTimeField(null=True, blank=True)
 
@@ -129,5 +137,19 @@ class IntegrationHealth(TenantOwned):
 
     def blocked_until(self, now: datetime) -> datetime | None:
         """When the next call may be made; None if now."""
-        later = [t for t in (self.open_until, self.rate_limited_until) if t and t > now]
-        return max(later, default=None)
+        bounds = (self.open_until, self.probe_until, self.rate_limited_until)
+        return max((t for t in bounds if t and t > now), default=None)
+
+
+class Heartbeat(models.Model):
+    """A sign of life of a kind of process, for the installation as a whole."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    at = models.DateTimeField()
+    broker_down_since = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "heartbeats"
+
+    def __str__(self) -> str:
+        return self.name

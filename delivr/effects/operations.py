@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.doorbell import ring_on_commit
-from delivr.effects.handlers import handler_for
-from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.effects.handlers import handler_for, is_known
+from delivr.effects.health import PER_INTEGRATION, WELL
+from delivr.effects.models import Effect, EffectQuerySet, EffectState, IntegrationHealth
 from delivr.tenants.models import Tenant, User
 
 
@@ -67,15 +68,18 @@ def _due_now(kind: str) -> dict[str, Any]:
 @transaction.atomic
 def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
     """Let a dead effect try again, under the same correlation. Raises ValidationError."""
-    handler_for(effect.kind).lock(effect)
+    if not is_known(effect.kind):
+        raise ValidationError({"state": [_("This version of delivr does not know this kind.")]})
+    handler = handler_for(effect.kind)
+    handler.lock(effect)
     effect = Effect.objects.select_for_update().get(pk=effect.pk)
     if not effect.may_retry:
         raise ValidationError({"state": [_("Only an effect that gave up can be retried.")]})
-    handler = handler_for(effect.kind)
     handler.revive(effect)
     now, before = clock.now(), effect.state
     effect.state, effect.next_at = EffectState.PENDING, now
     effect.attempts = effect.reconciles = 0
+    effect.absent_at = None
     if effect.last_error_code == "cannot_correlate":
         effect.dispatched_at = None  # nobody can look it up: the person decided to send it again
     effect.expires_at = now + handler.expires_after
@@ -91,14 +95,19 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
 
 @transaction.atomic
 def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
-    """Give an effect up for good. Raises ValidationError while it may be on its way."""
-    handler = handler_for(effect.kind)
-    handler.lock(effect)
+    """Give an effect up for good. Raises ValidationError while it may be on its way.
+
+    One of a kind that this version does not know ends, too; there is nobody to tell of it.
+    """
+    handler = handler_for(effect.kind) if is_known(effect.kind) else None
+    if handler is not None:
+        handler.lock(effect)
     effect = Effect.objects.select_for_update().get(pk=effect.pk)
     if not effect.may_cancel:
         raise ValidationError({"state": [_("This effect is on its way or already settled.")]})
     effect.last_error = effect.last_error or _("Cancelled by a person.")
-    handler.gave_up(effect)
+    if handler is not None:
+        handler.gave_up(effect)
     before, effect.state, effect.done_at = effect.state, EffectState.CANCELLED, clock.now()
     effect.save()
     record(
@@ -111,16 +120,31 @@ def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
     return effect
 
 
+def wake(waiting: EffectQuerySet) -> None:
+    """What these pending effects waited for has come: they are due now. Rings for the first few;
+    the sweeper has the others in a moment."""
+    waiting = waiting.filter(state=EffectState.PENDING)
+    first = list(waiting.order_by("created_at").values_list("pk", flat=True)[:PER_INTEGRATION])
+    if first:
+        waiting.update(next_at=clock.now(), rung_at=None)
+    for effect_id in first:
+        ring_on_commit("effect", effect_id)
+
+
 @transaction.atomic
 def resume_integration(*, tenant: Tenant, integration_id: str) -> None:
     """The integration works again: what waited for it is due now."""
     IntegrationHealth.objects.for_tenant(tenant).filter(integration_id=integration_id).update(
-        failures=0, open_until=None, rate_limited_until=None, credentials_refused_at=None
+        **WELL, rate_limited_until=None, credentials_refused_at=None
     )
-    waiting = Effect.objects.for_tenant(tenant).filter(
-        integration_id=integration_id, state=EffectState.PENDING
-    )
-    now = clock.now()
-    for effect_id in waiting.values_list("pk", flat=True):
-        ring_on_commit("effect", effect_id)
-    waiting.update(next_at=now, rung_at=None)
+    wake(Effect.objects.for_tenant(tenant).filter(integration_id=integration_id))
+
+
+@transaction.atomic
+def pause_integration(*, tenant: Tenant, integration_id: str) -> None:
+    """The credentials are refused: what goes through the integration waits until it is resumed."""
+    rows = IntegrationHealth.objects.select_for_update()
+    health, _is_new = rows.get_or_create(tenant=tenant, integration_id=integration_id)
+    health.credentials_refused_at = health.credentials_refused_at or clock.now()
+    health.probe_until = None
+    health.save(update_fields=["credentials_refused_at", "probe_until"])

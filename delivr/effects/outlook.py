@@ -7,6 +7,7 @@ from datetime import datetime
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from delivr.effects.handlers import is_known
 from delivr.effects.models import Effect, EffectState
 
 
@@ -29,11 +30,6 @@ def what_next(effect: Effect) -> tuple[str, datetime | None]:
             effect.lease_until
         )
     return _waiting(effect)
-
-
-def is_known(kind: str) -> bool:
-    """True if this version has a handler for the kind; else its effects wait."""
-    return kind in settings.EFFECT_HANDLERS
 
 
 def _for_a_person(effect: Effect) -> str:

@@ -28,15 +28,18 @@ from delivr.effects.handlers import (
     Unneeded,
     handler_for,
 )
-from delivr.effects.health import admit, give_back, note_failure, note_success
+from delivr.effects.health import RATE_LIMIT_DEFAULT, admit, give_back, note_failure, note_success
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Outcome, ProviderError
 
 log = logging.getLogger(__name__)
 
-CREDENTIALS_PAUSE = timedelta(hours=1)
-RATE_LIMIT_DEFAULT = timedelta(seconds=30)
 LOOK_AGAIN = timedelta(seconds=2)
+MOST_DOUBLINGS = 20
+LAST_CHANCES = 5  # to tell the business rows of an end; then the effect ends without
+
+
+EXPIRED = ("expired", "It could not be sent in time.", "Retry it if it is still wanted.")
 
 
 class Fenced(Exception):
@@ -98,7 +101,7 @@ class Attempt:
         try:
             self._go()
         except Postpone as later:
-            self._wait(later.delay, attempts=F("attempts") - 1)
+            self._postpone(later.delay)
             self._give_back()
         except Unneeded:
             self._settle(EffectState.CANCELLED)
@@ -109,7 +112,15 @@ class Attempt:
             raise
         except Exception:
             log.exception("Effect %s met a fault of ours.", self.effect.pk)
-            self._failed(_own_fault())
+            self._give_back()  # nobody's breaker counts it
+            self._again(_own_fault())
+
+    def _postpone(self, delay: timedelta) -> None:
+        """Wait for what it builds on, but not longer than its own time."""
+        if clock.now() >= self.effect.expires_at:
+            self._die(*EXPIRED)
+        else:
+            self._wait(delay, attempts=F("attempts") - 1)
 
     def _give_back(self) -> None:
         """No call was made: another effect may have the turn that this one was given."""
@@ -147,19 +158,25 @@ class Attempt:
     def _must_settle(self) -> bool:
         """Absent, but too fresh to be sure: look again when it has had time to appear."""
         assert self.effect.dispatched_at is not None  # noqa: S101 # asked only then
-        ripe = self.effect.dispatched_at + self.handler.settle
-        if clock.now() >= ripe:
-            return False
-        wait = min(ripe - clock.now(), LOOK_AGAIN * 2**self.effect.reconciles)
-        self._wait(
-            max(wait, LOOK_AGAIN), reconciles=F("reconciles") + 1, attempts=F("attempts") - 1
-        )
-        return True
+        now, ripe = clock.now(), self.effect.dispatched_at + self.handler.settle
+        if now < ripe:
+            doublings = min(self.effect.reconciles, MOST_DOUBLINGS)
+            self._look_again(min(ripe - now, LOOK_AGAIN * 2**doublings))
+            return True
+        absent_at = self.effect.absent_at or now
+        if now - absent_at < self.handler.look_twice:
+            self._look_again(absent_at + self.handler.look_twice - now, absent_at=absent_at)
+            return True
+        return False
+
+    def _look_again(self, wait: timedelta, **changes: Any) -> None:
+        counts = {"reconciles": F("reconciles") + 1, "attempts": F("attempts") - 1}
+        self._wait(max(wait, LOOK_AGAIN), **counts, **changes)
 
     def _is_over(self) -> bool:
         """Too late or too often: better shown to a person than sent now."""
         if clock.now() >= self.effect.expires_at:
-            self._die("expired", "It could not be sent in time.", "Retry it if it is still wanted.")
+            self._die(*EXPIRED)
             return True
         if self.effect.attempts > self.handler.max_attempts:
             last = self.effect.last_error or "It failed too often."
@@ -173,7 +190,7 @@ class Attempt:
         lease_until = self.effect.lease_until
         if lease_until is None or lease_until - now < CALL + MARGIN:
             raise Fenced
-        self._update(dispatched_at=now)
+        self._update(dispatched_at=now, absent_at=None)
         self.effect.dispatched_at = now
 
     def _finish(self, result: dict[str, Any]) -> None:
@@ -199,7 +216,7 @@ class Attempt:
         elif error.outcome is Outcome.CREDENTIALS:
             self._pause(error)
         elif error.outcome is Outcome.RATE_LIMITED:
-            delay = timedelta(seconds=error.retry_after or RATE_LIMIT_DEFAULT.total_seconds())
+            delay = timedelta(seconds=error.retry_after or 0) or RATE_LIMIT_DEFAULT
             self._wait(delay, attempts=F("attempts") - 1, **self._cleared(), **_words(error))
         elif error.outcome is Outcome.NOT_SENT:
             self._again(error, **self._cleared())
@@ -223,17 +240,21 @@ class Attempt:
 
     def _jitter(self) -> timedelta:
         """Full jitter: anywhere between nothing and the doubling bound."""
-        doublings = min(self.effect.attempts - 1, 20)
+        doublings = min(self.effect.attempts - 1, MOST_DOUBLINGS)
         bound = min(self.handler.cap, self.handler.base * float(2**doublings))
         return bound * random.random()  # noqa: S311 # spreads load, guards nothing
 
     def _pause(self, error: ProviderError) -> None:
-        """The credentials are refused: the effect waits for a person to mend the connection."""
-        self._wait(
-            CREDENTIALS_PAUSE, attempts=F("attempts") - 1, **self._cleared(), **_words(error)
-        )
-        refused = import_string(settings.CREDENTIALS_REFUSED)
-        refused(tenant=self.effect.tenant, integration_id=self.effect.integration_id, error=error)
+        """The credentials are refused: the effect waits until the connection is verified again.
+
+        One transaction, so that nothing waits without anybody being told; locks in the order of
+        a verification: connection, health, effect.
+        """
+        effect, refused = self.effect, import_string(settings.CREDENTIALS_REFUSED)
+        changes = {"attempts": F("attempts") - 1, **self._cleared(), **_words(error)}
+        with transaction.atomic():
+            refused(tenant=effect.tenant, integration_id=effect.integration_id, error=error)
+            self._wait(effect.expires_at - clock.now(), **changes)
 
     def _die(self, code: str, message: str, hint: str, **changes: Any) -> None:
         self._settle(
@@ -245,12 +266,21 @@ class Attempt:
         )
 
     def _settle(self, state: EffectState, **changes: Any) -> None:
-        with transaction.atomic():
-            self.handler.lock(self.effect)
-            for name, value in changes.items():
-                setattr(self.effect, name, value)
-            self.handler.gave_up(self.effect)
-            self._update(state=state, done_at=clock.now(), lease_until=None, **changes)
+        for name, value in changes.items():
+            setattr(self.effect, name, value)
+        changes |= {"state": state, "done_at": clock.now(), "lease_until": None}
+        try:
+            with transaction.atomic():
+                self.handler.lock(self.effect)
+                self.handler.gave_up(self.effect)
+                self._update(**changes)
+        except Fenced:
+            raise
+        except Exception:
+            if self.effect.attempts < 2 * self.handler.max_attempts + LAST_CHANCES:
+                raise  # the lease ends, and somebody tries to tell again
+            log.exception("Effect %s ends, although nobody could be told.", self.effect.pk)
+            self._update(**changes)
 
     def _wait(self, delay: timedelta, **changes: Any) -> None:
         now = clock.now()

@@ -12,18 +12,23 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections, connection, transaction
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
 from django.utils.module_loading import import_string
 
 from delivr.effects import clock, doorbell
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, EffectQuerySet, Heartbeat
 
 log = logging.getLogger(__name__)
 
 RING_AGAIN = timedelta(seconds=15)
 BATCH = 200
+SHARE = 64  # of one integration in a batch: few are let through at a time (PER_INTEGRATION)
+HEARTBEAT = 10.0  # seconds
 THREADS = 16  # more than one tenant may hold (PER_TENANT), so that none holds up all
 TICK_WITH_BROKER = 2.0  # seconds; the doorbell is the fast way, this the sure one
 TICK_ALONE = 0.5
@@ -33,14 +38,31 @@ BROKER_PATIENCE = 60.0  # seconds of a dead broker after which the sweeper works
 
 @transaction.atomic
 def due_effects() -> list[str]:
-    """Ids that are due and were not rung lately; marks them as rung."""
+    """Ids that are due and were not rung lately; marks them as rung.
+
+    In turns: the oldest of each integration first, then the second of each, the tenants with few
+    before those with many. What no handler knows waits untouched.
+    """
+    if settings.EFFECTS_PAUSED:
+        return []
     now = clock.now()
-    rows = Effect.objects.due(now).exclude(rung_at__gt=now - RING_AGAIN)
+    known = Effect.objects.filter(kind__in=settings.EFFECT_HANDLERS)
+    due = known.due(now).exclude(rung_at__gt=now - RING_AGAIN)
+    ids = list(_in_turns(due)[:BATCH])
+    free = due.filter(pk__in=ids)
     if connection.features.has_select_for_update_skip_locked:
-        rows = rows.select_for_update(skip_locked=True)
-    ids = list(rows.order_by("next_at").values_list("pk", flat=True)[:BATCH])
-    Effect.objects.filter(pk__in=ids).update(rung_at=now)
-    return ids
+        free = free.select_for_update(skip_locked=True)
+    taken = set(free.values_list("pk", flat=True))
+    Effect.objects.filter(pk__in=taken).update(rung_at=now)
+    return [effect_id for effect_id in ids if effect_id in taken]
+
+
+def _in_turns(due: EffectQuerySet) -> Any:
+    oldest_first = [F("next_at"), F("pk")]
+    turn = Window(RowNumber(), partition_by=["tenant", "integration_id"], order_by=oldest_first)
+    place = Window(RowNumber(), partition_by=["tenant"], order_by=oldest_first)
+    rows = due.annotate(turn=turn, place=place).filter(turn__lte=SHARE)
+    return rows.order_by("turn", "place", "next_at").values_list("pk", flat=True)
 
 
 class Sweeper:
@@ -52,6 +74,7 @@ class Sweeper:
         self.stopping = threading.Event()
         self.broker_died_at: float | None = None
         self.ring_not_before = 0.0
+        self.beat_at = -math.inf
         self.tick_seconds = TICK_WITH_BROKER if settings.CELERY_BROKER_URL else TICK_ALONE
 
     def run(self) -> None:
@@ -59,6 +82,7 @@ class Sweeper:
         while not self.stopping.wait(self.tick_seconds):
             try:
                 self.tick()
+                self.beat()
             except Exception:
                 log.exception("A tick of the sweeper failed; the next one tries again.")
             close_old_connections()
@@ -76,6 +100,15 @@ class Sweeper:
                 self._give_all(name, import_string(parts["due"])())
             except Exception:  # one kind of job must not hold up the others
                 log.exception("The sweeper could not hand out the jobs of %s.", name)
+
+    def beat(self) -> None:
+        """A sign of life now and then: where it is missing, the pages say that nobody sweeps."""
+        if time.monotonic() < self.beat_at + HEARTBEAT:
+            return
+        self.beat_at, now, died = time.monotonic(), clock.now(), self.broker_died_at
+        down = None if died is None else now - timedelta(seconds=time.monotonic() - died)
+        life = {"at": now, "broker_down_since": down}
+        Heartbeat.objects.update_or_create(name="sweeper", defaults=life)
 
     def _give_all(self, name: str, row_ids: Iterable[str]) -> None:
         for row_id in row_ids:

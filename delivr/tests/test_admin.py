@@ -16,7 +16,7 @@ from builds.models import BuildEvent
 from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record
 from delivr.audit.sealing import seal
-from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.effects.models import Effect, EffectState, Heartbeat, IntegrationHealth
 from delivr.secrets import secret_fields
 from delivr.tenants.inviting import invite
 from delivr.tenants.models import (
@@ -67,6 +67,7 @@ def rows(tenant, owner) -> list[str]:
     factories.JiraFactory(tenant=tenant)
     factories.EffectFactory(tenant=tenant, release_id=release.pk)
     IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_slack_x")
+    Heartbeat.objects.create(name="sweeper", at=timezone.now())
     token, text = create_token(tenant=tenant, user=owner, role="OWNER")
     invite(tenant=tenant, email="invited@example.com", role="VIEWER", actor=owner)
     Invitation.objects.update(digest="d" * 64)

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import models
 
 from delivr.audit.wording import ACTIONS
+from delivr.effects.models import Heartbeat
 from delivr.models import CacheEntry, RateCounter
 from delivr.secrets import SecretTextField, secret_fields
 from delivr.tenants.models import ApiToken, Invitation, Tenant, TenantOwned, User
@@ -94,7 +95,7 @@ def test_imports_point_one_way() -> None:
 
 def test_every_module_outside_the_tenants_own_tables_is_known() -> None:
     free = {model for model in OURS if not issubclass(model, TenantOwned)}
-    assert free == {User, Tenant, RateCounter, CacheEntry}
+    assert free == {User, Tenant, RateCounter, CacheEntry, Heartbeat}
 
 
 @pytest.mark.parametrize(
@@ -331,9 +332,12 @@ UNAUDITED = {
     "delivr.api._first": "likewise, around the operation",
     "delivr.audit.management.commands.grants.handle": "rights of the database, by its operator",
     "delivr.audit.sealing.seal_batch": "seals the audit log",
+    "delivr.effects.health.blocked_until": "hands out the turn to ask a provider",
     "delivr.effects.health.note_failure": "counts failures of a provider",
+    "delivr.effects.operations.pause_integration": "its caller records the refusal",
     "delivr.effects.operations.resume_integration": "moves times; its callers record why",
     "delivr.effects.runner._finish": "the effect is the record of what was sent",
+    "delivr.effects.runner._pause": "whom it tells of the refusal records it",
     "delivr.effects.runner._settle": "likewise",
     "delivr.effects.runner.claim": "takes a lease",
     "delivr.effects.sweeper.due_effects": "hands out work",

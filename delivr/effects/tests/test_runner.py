@@ -6,94 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from delivr.effects import runner
-from delivr.effects.handlers import EffectHandler, Postpone, Unneeded, handler_for
+from delivr.effects.handlers import Postpone, Unneeded
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.effects.operations import cancel_effect, promise, resume_integration, retry_effect
 from delivr.effects.runner import claim, run_effect
 from delivr.effects.sweeper import due_effects
-from delivr.failures import Outcome, ProviderError
+from delivr.effects.tests.world import ListHandler, failure, fresh, make_due
+from delivr.failures import Outcome
 
 pytestmark = pytest.mark.django_db
-
-
-class OtherSide:
-    """What the provider has seen, and how it shall behave next."""
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-        self.looks = 0
-        self.next_errors: list[ProviderError | Exception] = []
-        self.loses_answer = False
-        self.blind = False
-        self.in_transaction: list[bool] = []
-        self.prepare_raises: Exception | None = None
-        self.gave_up: list[str] = []
-        self.finished: list[dict[str, Any]] = []
-
-
-WORLD = OtherSide()
-
-
-class ListHandler(EffectHandler):
-    max_attempts = 3
-
-    def prepare(self, effect: Effect) -> None:
-        if WORLD.prepare_raises:
-            raise WORLD.prepare_raises
-
-    def send(self, effect: Effect) -> dict[str, Any]:
-        WORLD.in_transaction.append(connection.in_atomic_block)
-        if WORLD.next_errors:
-            raise WORLD.next_errors.pop(0)
-        WORLD.done.append(effect.pk)
-        if WORLD.loses_answer:
-            raise failure(Outcome.UNCERTAIN)
-        return {"n": len(WORLD.done)}
-
-    def find(self, effect: Effect) -> dict[str, Any] | None:
-        WORLD.looks += 1
-        if WORLD.next_errors:
-            raise WORLD.next_errors.pop(0)
-        if WORLD.blind:
-            raise ProviderError("cannot_correlate", "Cannot tell.", "", outcome=Outcome.REFUSED)
-        return {"found": True} if effect.pk in WORLD.done else None
-
-    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        WORLD.finished.append(result)
-
-    def gave_up(self, effect: Effect) -> None:
-        WORLD.gave_up.append(effect.last_error_code)
-
-
-def failure(outcome: Outcome, **kwargs: Any) -> ProviderError:
-    return ProviderError(outcome.value, "It went wrong.", "Mend it.", outcome=outcome, **kwargs)
-
-
-@pytest.fixture
-def world(settings: Any) -> Any:
-    settings.CELERY_BROKER_URL = ""
-    settings.EFFECT_HANDLERS = {"test.list": "delivr.effects.tests.test_runner.ListHandler"}
-    handler_for.cache_clear()
-    WORLD.__init__()
-    yield WORLD
-    handler_for.cache_clear()
-
-
-@pytest.fixture
-def effect(world: Any, tenant: Any) -> Effect:
-    return promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="one")
-
-
-def make_due(effect: Effect, **changes: Any) -> None:
-    Effect.objects.filter(pk=effect.pk).update(next_at=timezone.now(), **changes)
-
-
-def fresh(effect: Effect) -> Effect:
-    return Effect.objects.get(pk=effect.pk)
 
 
 def test_an_effect_is_sent_once_and_done(effect: Effect, world: Any) -> None:

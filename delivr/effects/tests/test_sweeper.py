@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import math
+import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from delivr.effects.models import Heartbeat
 from delivr.effects.sweeper import Sweeper
+
+
+@pytest.mark.django_db
+def test_a_sweeper_gives_signs_of_life() -> None:
+    sweeper = Sweeper()
+    sweeper.beat()
+    assert Heartbeat.objects.get().broker_down_since is None
+    sweeper.broker_died_at = time.monotonic() - 90
+    Heartbeat.objects.all().delete()
+    sweeper.beat()
+    assert not Heartbeat.objects.exists()  # not at every tick
+    sweeper.beat_at = -math.inf
+    sweeper.beat()
+    sweeper.pool.shutdown()
+    beat = Heartbeat.objects.get()
+    assert beat.at - beat.broker_down_since > timedelta(seconds=89)
+
 
 asked: list[str] = []
 

@@ -1,0 +1,27 @@
+"""The list at the other side, and one effect for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from delivr.effects.handlers import handler_for
+from delivr.effects.models import Effect
+from delivr.effects.operations import promise
+from delivr.effects.tests.world import WORLD
+
+
+@pytest.fixture
+def world(settings: Any) -> Any:
+    settings.CELERY_BROKER_URL = ""
+    settings.EFFECT_HANDLERS = {"test.list": "delivr.effects.tests.world.ListHandler"}
+    handler_for.cache_clear()
+    WORLD.__init__()
+    yield WORLD
+    handler_for.cache_clear()
+
+
+@pytest.fixture
+def effect(world: Any, tenant: Any) -> Effect:
+    return promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="one")
