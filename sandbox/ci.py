@@ -83,13 +83,14 @@ class Ci:
         self, job: Job, parameters: dict[str, str], *, user: str, delay: float | None = None
     ) -> QueueItem:
         """Put a build into the queue. `delay` in seconds; None = the job's quiet period."""
-        now = self._world.clock()
         quiet = job.quiet_period if delay is None else delay
-        item = QueueItem(self.next_queue_id, job.full_name, parameters, user, now, now + quiet)
-        self.next_queue_id += 1
-        self.queue[item.id] = item
-        self._record("build.queued", item, queueId=item.id)
-        self.settle(now)
+        with self._world.lock:  # the clock's thread walks over the queue
+            now = self._world.clock()
+            item = QueueItem(self.next_queue_id, job.full_name, parameters, user, now, now + quiet)
+            self.next_queue_id += 1
+            self.queue[item.id] = item
+            self._record("build.queued", item, queueId=item.id)
+            self.settle(now)
         return item
 
     def cancel(self, item: QueueItem) -> bool:

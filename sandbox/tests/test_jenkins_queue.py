@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from sandbox.server import SandboxServer
@@ -136,3 +138,15 @@ def test_a_leap_in_time_plays_everything_in_order(tmp_path, leap):
             for b in ci.builds["ios-prod"]
         ]
     assert spans == [(5, 15), (15, 25), (25, 35)]
+
+
+def test_a_build_is_queued_only_while_nobody_walks_over_the_queue(sandbox):
+    jenkins = sandbox.world.jenkins
+    job = jenkins.job("ios-prod")
+    late = threading.Thread(target=jenkins.enqueue, args=(job, {}), kwargs={"user": "someone"})
+    with sandbox.world.lock:
+        late.start()
+        late.join(0.2)
+        assert jenkins.queue == {}
+    late.join()
+    assert len(jenkins.queue) == 1
