@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from delivr.api import Shape, TenantView
 from delivr.effects.models import Effect
 from delivr.problems import invalid
-from releases.blockers import sick_integrations
+from releases.blockers import sick_integrations, sweepers_life
 from releases.models import Release
 from releases.operations import ReleasePlan, create_release
 from releases.preview import preview
@@ -34,6 +34,7 @@ def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
     context = {
         "effects": list(effects.order_by("created_at", "id")),
         "sick": sick_integrations(tenant_id),
+        "beat": sweepers_life(),
     }
     return dict(ReleaseSerializer(release, context=context).data)
 

@@ -10,7 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.effects.handlers import is_known
+from delivr.effects.models import Effect, EffectState, Heartbeat, IntegrationHealth
+from delivr.effects.outlook import what_next
+from delivr.effects.sweeper import BROKER_PATIENCE
 from delivr.tenants.models import Tenant
 from integrations.choices import Verification
 from integrations.providers.base import BuildStatus
@@ -18,6 +21,7 @@ from releases.models import Release, ReleaseStatus
 from releases.wording import describe_effect
 
 NOT_PICKED_UP = timedelta(seconds=30)
+NO_SIGN_OF_LIFE = timedelta(minutes=2)
 QUEUE_LIMIT = timedelta(minutes=30)
 RUN_LIMIT = timedelta(hours=2)
 RUN_FACTOR = 3  # times Jenkins' own estimate
@@ -35,11 +39,16 @@ class Blocker:
 
 
 def blockers(
-    release: Release, effects: Sequence[Effect], health: Iterable[IntegrationHealth], now: datetime
+    release: Release,
+    effects: Sequence[Effect],
+    health: Iterable[IntegrationHealth],
+    beat: Heartbeat | None,
+    now: datetime,
 ) -> list[Blocker]:
     """Everything that keeps the release from moving, worst first; empty where all goes well.
 
-    `release` comes from `with_everything()`, `effects` are all of its effects.
+    `release` comes from `with_everything()`, `effects` are all of its effects, `beat` is the
+    sweeper's last sign of life.
     """
     if release.status == ReleaseStatus.CANCELLED:
         return []
@@ -47,7 +56,8 @@ def blockers(
     sick = {row.integration_id: row for row in health}
     found = [
         *_paused(waiting),
-        *_not_picked_up(waiting, sick, now),
+        *_installation(release, waiting, sick, beat, now),
+        *_unknown(waiting),
         *_connections(release, waiting, sick, now),
         *_for_a_person(release, effects),
         *_retrying(waiting, sick, now),
@@ -60,10 +70,15 @@ def sick_integrations(tenant: Tenant | str) -> list[IntegrationHealth]:
     """The integrations of a tenant whose calls failed lately: few, or none."""
     found: list[IntegrationHealth] = list(
         IntegrationHealth.objects.for_tenant(tenant).exclude(
-            open_until=None, rate_limited_until=None
+            failures=0, open_until=None, rate_limited_until=None, credentials_refused_at=None
         )
     )
     return found
+
+
+def sweepers_life() -> Heartbeat | None:
+    """The last sign of life of a sweeper; None if there never was one."""
+    return Heartbeat.objects.filter(name="sweeper").first()
 
 
 def _paused(waiting: Sequence[Effect]) -> Iterator[Blocker]:
@@ -74,6 +89,48 @@ def _paused(waiting: Sequence[Effect]) -> Iterator[Blocker]:
             _("The operator clears EFFECTS_PAUSED when everything is checked."),
             since=min(effect.created_at for effect in waiting),
         )
+
+
+def _installation(
+    release: Release,
+    waiting: Sequence[Effect],
+    sick: dict[str, IntegrationHealth],
+    beat: Heartbeat | None,
+    now: datetime,
+) -> Iterator[Blocker]:
+    """What the operator has to mend: no sweeper, no worker, no broker."""
+    if not waiting and not release.is_moving:
+        return
+    if beat is not None and beat.at < now - NO_SIGN_OF_LIFE:
+        yield Blocker(
+            "nobody_sweeps",
+            _("Nothing has looked for due work for %(minutes)d minutes.")
+            % {"minutes": (now - beat.at) // timedelta(minutes=1)},
+            _("The operator starts the sweeper: what waits then goes on by itself."),
+            since=beat.at,
+        )
+        return
+    yield from _not_picked_up(waiting, sick, now)
+    if beat is not None and beat.broker_down_since is not None:
+        alone_from = beat.broker_down_since + timedelta(seconds=BROKER_PATIENCE)
+        yield Blocker(
+            "broker_down",
+            _("The broker does not answer: work is picked up later than usual."),
+            _("The sweeper works by itself meanwhile; the operator looks after the broker."),
+            since=beat.broker_down_since,
+            next=alone_from if alone_from > now else None,
+        )
+
+
+def _unknown(waiting: Sequence[Effect]) -> Iterator[Blocker]:
+    for effect in waiting:
+        if not is_known(effect.kind):
+            yield Blocker(
+                "unknown_kind",
+                _("%(kind)s: this version of delivr does not know how.") % {"kind": effect.kind},
+                _("It goes on once all processes run the same version; or cancel it."),
+                since=effect.created_at,
+            )
 
 
 def _not_picked_up(
@@ -87,7 +144,8 @@ def _not_picked_up(
         for effect in waiting
         if effect.state == EffectState.PENDING
         and effect.next_at < now - NOT_PICKED_UP
-        and effect.integration_id not in sick
+        and is_known(effect.kind)
+        and not _is_blocked(sick.get(effect.integration_id), now)
     ]
     if late:
         yield Blocker(
@@ -102,33 +160,66 @@ def _connections(
     release: Release, waiting: Sequence[Effect], sick: dict[str, IntegrationHealth], now: datetime
 ) -> Iterator[Blocker]:
     """A provider that is down, asks for a pause, or refuses the credentials."""
-    needed = {effect.integration_id for effect in waiting}
+    parts = [part for part in release.pipelines.all() if part.is_moving]
+    asked = {p.pipeline_id: next(iter(p.builds.all()), None) for p in parts}
+    needed = {effect.integration_id for effect in waiting} | set(asked)
     for connection in _of_release(release):
-        if connection.pk not in needed:
-            continue
-        words = {"name": connection}
-        if connection.verification_status in (Verification.INVALID, Verification.EXPIRED):
-            yield Blocker(
-                "credentials_refused",
-                connection.verification_error or _("%(name)s is not verified.") % words,
-                _("Mend the connection %(name)s and verify it: what waits then goes on.") % words,
-                since=connection.last_verified_at,
-            )
-        row = sick.get(connection.pk)
-        if row and row.open_until and row.open_until > now:
-            yield Blocker(
-                "breaker_open",
-                _("%(name)s does not answer.") % words,
-                _("delivr tries again by itself."),
-                next=row.open_until,
-            )
-        elif row and row.rate_limited_until and row.rate_limited_until > now:
-            yield Blocker(
-                "rate_limited",
-                _("%(name)s asks for a pause: too many requests.") % words,
-                _("delivr goes on by itself."),
-                next=row.rate_limited_until,
-            )
+        if connection.pk in needed:
+            row = sick.get(connection.pk)
+            yield from _credentials(connection, row, now)
+            if row is not None:
+                yield from _health(connection, row, asked.get(connection.pk), now)
+
+
+def _credentials(
+    connection: Any, row: IntegrationHealth | None, now: datetime
+) -> Iterator[Blocker]:
+    refused_at = row.credentials_refused_at if row else None
+    is_bad = connection.verification_status in (Verification.INVALID, Verification.EXPIRED)
+    if not is_bad and refused_at is None:
+        return
+    words = {"name": connection}
+    again = connection.verify_at
+    yield Blocker(
+        "credentials_refused",
+        connection.verification_error or _("%(name)s is not verified.") % words,
+        _("Mend the connection %(name)s and verify it: what waits then goes on.") % words,
+        since=refused_at or connection.last_verified_at,
+        next=again if again and again > now else None,
+    )
+
+
+def _health(
+    connection: Any, row: IntegrationHealth, build: Any, now: datetime
+) -> Iterator[Blocker]:
+    words = {"name": connection, "count": row.failures}
+    if row.rate_limited_until and row.rate_limited_until > now:
+        yield Blocker(
+            "rate_limited",
+            _("%(name)s asks for a pause: too many requests.") % words,
+            _("delivr goes on by itself."),
+            next=row.rate_limited_until,
+        )
+    elif row.blocked_until(now):
+        yield Blocker(
+            "breaker_open",
+            _("%(name)s does not answer.") % words,
+            row.last_error or _("delivr tries again by itself."),
+            since=row.failing_since,
+            next=row.blocked_until(now),
+        )
+    elif row.failures and build is not None:
+        yield Blocker(
+            "not_answering",
+            _("%(name)s did not answer the last question (%(count)d in a row).") % words,
+            row.last_error or _("The build may go on there all the same: delivr asks again."),
+            since=row.failing_since,
+            next=build.poll_at,
+        )
+
+
+def _is_blocked(row: IntegrationHealth | None, now: datetime) -> bool:
+    return row is not None and bool(row.credentials_refused_at or row.blocked_until(now))
 
 
 def _of_release(release: Release) -> list[Any]:
@@ -147,7 +238,7 @@ def _for_a_person(release: Release, effects: Sequence[Effect]) -> Iterator[Block
         yield Blocker(
             "waiting_for_person",
             f"{describe_effect(effect)}: {effect.last_error}",
-            effect.last_error_hint or _("Retry it, or cancel it."),
+            effect.last_error_hint or what_next(effect)[0],
             since=effect.done_at,
         )
 
@@ -156,8 +247,8 @@ def _retrying(
     waiting: Sequence[Effect], sick: dict[str, IntegrationHealth], now: datetime
 ) -> Iterator[Blocker]:
     for effect in waiting:
-        row = sick.get(effect.integration_id)
-        if not effect.last_error or (row and row.blocked_until(now)):
+        is_blocked = _is_blocked(sick.get(effect.integration_id), now)
+        if not effect.last_error or is_blocked or not is_known(effect.kind):
             continue
         in_doubt = effect.dispatched_at is not None
         yield Blocker(

@@ -240,5 +240,6 @@ class ReleaseSerializer(ReleaseLine):
 
     @extend_schema_field(BlockerSerializer(many=True))
     def get_blockers(self, release: Release) -> Any:
-        found = blockers(release, self.context["effects"], self.context["sick"], timezone.now())
+        given = self.context
+        found = blockers(release, given["effects"], given["sick"], given["beat"], timezone.now())
         return BlockerSerializer(found, many=True).data

@@ -20,7 +20,7 @@ from delivr.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
-from releases.blockers import blockers, sick_integrations
+from releases.blockers import blockers, sick_integrations, sweepers_life
 from releases.forms import ReleaseForm
 from releases.models import Release, ReleaseQuerySet, ReleaseStatus
 from releases.operations import VERSION
@@ -168,6 +168,6 @@ def _context(release: Release) -> dict[str, Any]:
     rows = Effect.objects.for_tenant(release.tenant).filter(release_id=release.pk)
     effects, now = list(rows.order_by("created_at", "pk")), timezone.now()
     shown = overview(release, effects, now=now)
-    found = blockers(release, effects, sick_integrations(release.tenant), now)
+    found = blockers(release, effects, sick_integrations(release.tenant), sweepers_life(), now)
     seen = f"{fingerprint((shown, found))}.{shown.status}"
     return {"release": release, "shown": shown, "blockers": found, "seen": seen}

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from delivr.effects.models import Effect, IntegrationHealth
+from delivr.effects.models import Effect, Heartbeat, IntegrationHealth
 from delivr.tests import factories
-from releases.blockers import blockers, sick_integrations
+from releases.blockers import blockers, sick_integrations, sweepers_life
 from releases.models import Release
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,8 @@ def why(pipeline: Any) -> list[str]:
 def explain(pipeline: Any) -> Any:
     release = Release.objects.with_everything().get(pk=pipeline.release_id)
     effects = list(Effect.objects.filter(release_id=release.pk).order_by("created_at"))
-    return blockers(release, effects, sick_integrations(release.tenant), timezone.now())
+    sick, beat = sick_integrations(release.tenant), sweepers_life()
+    return blockers(release, effects, sick, beat, timezone.now())
 
 
 def effect(pipeline: Any, **kwargs: Any) -> Effect:
@@ -69,6 +70,62 @@ def test_nobody_picks_up_the_work(pipeline: Any) -> None:
     assert why(pipeline) == ["not_picked_up"]
 
 
+@pytest.mark.parametrize(("age", "codes"), [(90, ["not_picked_up"]), (150, ["nobody_sweeps"])])
+def test_no_sweeper_gives_a_sign_of_life(pipeline: Any, age: int, codes: list[str]) -> None:
+    effect(pipeline, next_at=soon(seconds=-60))
+    Heartbeat.objects.create(name="sweeper", at=soon(seconds=-age))
+    assert why(pipeline) == codes
+
+
+def test_a_dead_sweeper_holds_up_a_build_on_its_way_and_no_release_at_rest(pipeline: Any) -> None:
+    Heartbeat.objects.create(name="sweeper", at=soon(minutes=-3))
+    assert why(pipeline) == []
+    moving(pipeline)
+    (blocker,) = explain(pipeline)
+    assert blocker.code == "nobody_sweeps"
+    assert "3 minutes" in blocker.message
+
+
+def test_the_broker_is_down(pipeline: Any) -> None:
+    effect(pipeline)
+    beat = Heartbeat.objects.create(
+        name="sweeper", at=timezone.now(), broker_down_since=soon(seconds=-20)
+    )
+    (blocker,) = explain(pipeline)
+    assert blocker.code == "broker_down"
+    assert blocker.next == beat.broker_down_since + timedelta(seconds=60)
+    Heartbeat.objects.update(broker_down_since=None)
+    assert why(pipeline) == []
+
+
+def test_a_kind_that_this_version_does_not_know(pipeline: Any) -> None:
+    effect(pipeline, kind="from.the.future", next_at=soon(seconds=-60), last_error="Odd.")
+    assert why(pipeline) == ["unknown_kind"]
+
+
+def test_the_provider_does_not_answer_questions_about_a_build(pipeline: Any) -> None:
+    build = moving(pipeline)
+    health(pipeline, failures=2, failing_since=soon(seconds=-40), last_error="Jenkins: time-out.")
+    (blocker,) = explain(pipeline)
+    assert (blocker.code, blocker.hint) == ("not_answering", "Jenkins: time-out.")
+    assert blocker.next == build.poll_at
+    IntegrationHealth.objects.update(failures=5, open_until=soon(seconds=60))
+    (blocker,) = explain(pipeline)
+    assert blocker.code == "breaker_open"
+    assert blocker.since < blocker.next
+
+
+def moving(pipeline: Any) -> Any:
+    build = factories.BuildFactory(
+        release_pipeline=pipeline,
+        status="RUNNING",
+        started_at=timezone.now(),
+        poll_at=soon(seconds=10),
+    )
+    type(pipeline).objects.filter(pk=pipeline.pk).update(build_status="RUNNING")
+    return build
+
+
 def test_the_breaker_is_open(pipeline: Any) -> None:
     effect(pipeline, next_at=soon(seconds=-60), last_error="Jenkins is down.")
     health(pipeline, failures=5, open_until=soon(seconds=60))
@@ -92,6 +149,17 @@ def test_credentials_are_refused(pipeline: Any) -> None:
     assert (blocker.code, blocker.message) == ("credentials_refused", "Token refused.")
 
 
+def test_refused_credentials_of_an_edited_connection_are_told_with_the_next_check(
+    pipeline: Any,
+) -> None:
+    effect(pipeline, next_at=soon(hours=1), last_error="Token refused.")
+    type(pipeline.pipeline).objects.update(verification_status="PENDING", verify_at=soon(minutes=5))
+    health(pipeline, credentials_refused_at=soon(minutes=-1))
+    (blocker,) = explain(pipeline)
+    assert blocker.code == "credentials_refused"
+    assert blocker.since < timezone.now() < blocker.next
+
+
 def test_a_broken_connection_that_nothing_waits_for_is_no_blocker(pipeline: Any) -> None:
     type(pipeline.pipeline).objects.update(verification_status="INVALID")
     assert why(pipeline) == []
@@ -103,6 +171,13 @@ def test_what_gave_up_waits_for_a_person(pipeline: Any) -> None:
     assert blocker.code == "waiting_for_person"
     assert "No such channel." in blocker.message
     assert blocker.hint == "Choose one."
+
+
+def test_what_is_in_doubt_says_what_a_person_can_do(pipeline: Any) -> None:
+    effect(pipeline, state="DEAD", last_error="No answer.", dispatched_at=timezone.now())
+    (blocker,) = explain(pipeline)
+    assert blocker.code == "waiting_for_person"
+    assert "A retry looks there first" in blocker.hint
 
 
 def test_the_trigger_of_an_older_build_waits_for_nobody(pipeline: Any) -> None:
