@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from html import unescape
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from builds.models import Build
 from builds.tests.test_main_flow import connect_all, create_release, hurry
+from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.sweeper import sweep_until_idle
-from delivr.tenants.models import Role
+from delivr.tenants.models import Role, User
+from delivr.tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,3 +101,44 @@ def test_members_and_strangers_may_not_adopt(
     assert api_for(tenant, Role.MEMBER).post(path, body).status_code == 403
     assert api_for(TenantFactory(), Role.OWNER).post(path, body).status_code == 404
     assert Build.objects.get().status == "TRIGGER_FAILED"
+
+
+# --- Django's admin -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def root(db: None) -> Any:
+    user = User.objects.create_superuser("root@example.com")
+    factories.give_second_factor(user)
+    return factories.sign_in(Client(), user)
+
+
+def in_admin(root: Any, effect: Effect, **form: Any) -> Any:
+    chosen = {"action": "adopt", "_selected_action": [effect.pk], **form}
+    return root.post("/admin/effects/effect/", chosen, follow=True)
+
+
+def test_the_operator_adopts_in_the_admin_and_is_named(
+    undecided: Effect, root: Any, sandbox: Any
+) -> None:
+    page = in_admin(root, undecided).content.decode()
+    assert 'name="number"' in page
+    assert undecided.last_error in unescape(page)
+    refused = in_admin(root, undecided, chosen="1", number="7").content.decode()
+    assert "The job has no build #7." in refused
+    assert Effect.objects.get(pk=undecided.pk).state == EffectState.DEAD
+    number = number_of_the_build(sandbox)
+    done = in_admin(root, undecided, chosen="1", number=str(number)).content.decode()
+    assert f"Build #{number} is taken on." in done
+    assert Build.objects.get().number == number
+    operator = User.objects.get(email="root@example.com")
+    assert AuditEvent.objects.get(action="effect.adopted").actor_id == operator.pk
+    again = in_admin(root, undecided, chosen="1", number=str(number)).content.decode()
+    assert "Only a build trigger that gave up can be adopted." in again
+
+
+def test_the_admin_adopts_one_at_a_time_and_asks_for_a_number(undecided: Effect, root: Any) -> None:
+    assert "This field is required." in in_admin(root, undecided, chosen="1").content.decode()
+    two = {"_selected_action": [undecided.pk, factories.EffectFactory().pk]}
+    assert "Choose one effect" in in_admin(root, undecided, **two).content.decode()
+    assert Effect.objects.get(pk=undecided.pk).state == EffectState.DEAD
