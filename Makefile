@@ -2,11 +2,15 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+TOOLS := .venv-tools
+INSTALL := pip install --quiet --disable-pip-version-check --require-hashes
+PIP := $(PY) -m $(INSTALL)
+# One lock for every Python and system that we support; `make lock` again changes nothing by itself.
+LOCK := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test coverage lint types format bench faults screenshots outdated clean
+.PHONY: help install install-dev run test coverage lint types format bench faults screenshots outdated lock audit sbom clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +50,19 @@ screenshots: install-dev ## Render every page, light and dark, at three widths, 
 outdated: install-dev ## List newer releases of what is pinned
 	$(PY) -m pip list --outdated
 
+lock: $(TOOLS)/installed ## Pin all that requirements*.txt imply, with hashes (ARGS=--upgrade)
+	@$(LOCK) requirements.txt -o requirements.lock $(ARGS)
+	@$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock $(ARGS)
+	@$(LOCK) requirements-tools.txt -o requirements-tools.lock $(ARGS)
+
+audit: $(TOOLS)/installed ## Look up known weaknesses of what the locks pin
+	@exec $(TOOLS)/bin/python scripts/advisories.py
+
+sbom: $(TOOLS)/installed ## Write sbom.json (CycloneDX) from requirements.lock
+	@$(TOOLS)/bin/cyclonedx-py requirements requirements.lock --of JSON -o sbom.json
+
 clean: ## Remove .venv and whatever is generated, but not .data
-	rm -rf $(VENV) staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
+	rm -rf $(VENV) $(TOOLS) sbom.json staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- The virtual environment, made again only when the requirements change -----------------------
@@ -60,12 +75,17 @@ $(PY):
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "On Debian: apt-get install python3-venv" >&2; exit 1; }
 
-$(VENV)/installed: requirements.txt | $(PY)
-	@echo "Installing requirements.txt …"
-	@$(PIP) -r requirements.txt
+$(VENV)/installed: requirements.lock | $(PY)
+	@echo "Installing requirements.lock …"
+	@$(PIP) -r requirements.lock
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt requirements.txt | $(PY)
-	@echo "Installing requirements-dev.txt …"
-	@$(PIP) -r requirements-dev.txt
+$(VENV)/installed-dev: requirements-dev.lock requirements.lock | $(PY)
+	@echo "Installing requirements-dev.lock …"
+	@$(PIP) -r requirements-dev.lock
 	@touch $@ $(VENV)/installed
+
+$(TOOLS)/installed: requirements-tools.lock | $(PY)
+	@$(PY) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m $(INSTALL) -r requirements-tools.lock
+	@touch $@

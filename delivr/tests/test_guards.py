@@ -369,3 +369,26 @@ def test_every_audited_action_has_words() -> None:
 
 
 FORMER_ACTIONS: set[str] = set()  # written by older versions: their rows still want their words
+
+
+# --- Dependencies ---------------------------------------------------------------------------------
+
+PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", re.M)
+
+
+def pins(name: str) -> set[tuple[str, str]]:
+    found = PIN.findall((ROOT / name).read_text())
+    return {(re.sub(r"[-_.]+", "-", package).lower(), version) for package, version in found}
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-tools"])
+def test_the_locks_hold_what_is_named_with_hashes_and_no_hosts(name: str) -> None:
+    assert pins(f"{name}.txt") <= pins(f"{name}.lock"), "run `make lock`"
+    text = (ROOT / f"{name}.lock").read_text()
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert all("--hash=sha256:" in entry for entry in entries)
+    assert "://" not in text
+
+
+def test_what_is_tested_is_what_runs() -> None:
+    assert pins("requirements.lock") <= pins("requirements-dev.lock")
