@@ -27,7 +27,7 @@ urlpatterns = [
         name="api_invitation_send",
     ),
     path("tokens", tenants.TokenList.as_view(), name="api_tokens"),
-    path("tokens/<str:token_id>", tenants.TokenDetail.as_view(), name="api_token"),
+    path("tokens/<str:token_key>", tenants.TokenDetail.as_view(), name="api_token"),
     path("schema", SpectacularAPIView.as_view(), name="api_schema"),
     path("docs", DocsView.as_view(), name="api_docs"),
 ]

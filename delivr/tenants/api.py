@@ -248,7 +248,7 @@ class TokenList(TokenView):
 
 class TokenDetail(TokenView):
     @extend_schema(responses={204: None})
-    def delete(self, request: Request, token_id: str) -> Response:
-        token = get_object_or_404(self.rows(), key_id=token_id.removeprefix("tok_"))
+    def delete(self, request: Request, token_key: str) -> Response:
+        token = get_object_or_404(self.rows(), key_id=token_key.removeprefix("tok_"))
         revoke_token(token=token, actor=self.actor)
         return Response(status=204)

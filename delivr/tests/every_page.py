@@ -31,6 +31,7 @@ PAGES = {
     "insights": "/insights",
     "members": "/settings/",
     "tokens": "/settings/tokens",
+    "workspace": "/settings/workspace",
     "audit": "/settings/audit",
     "security": "/settings/security",
     "workspace-new": "/settings/new-workspace",

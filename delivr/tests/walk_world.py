@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from builds.models import BuildEvent
 from delivr.audit.operations import record
-from delivr.effects.models import EffectState, IntegrationHealth
+from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.secrets import secret_fields
-from delivr.tenants.models import ApiToken, IdempotentRequest, Role, Tenant, User
+from delivr.tenants.inviting import invite
+from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Role, Tenant, User
 from delivr.tenants.operations import create_token, revoke_token
 from delivr.tests import factories
 from delivr.tests.wired import wire
@@ -101,6 +102,8 @@ def _fill(world: World) -> None:
     kept.answer = "{}"
     kept.save()
     token, _text = create_token(tenant=tenant, user=owner, role="OWNER", name="of a row")
+    invitation = invite(tenant=tenant, email="invited@example.com", role="VIEWER", actor=owner)
+    Effect.objects.filter(pk=invitation.mail_id).update(**dead)
     world.ids = {
         "release_id": release.pk,
         "build_id": build.pk,
@@ -108,6 +111,9 @@ def _fill(world: World) -> None:
         "delivery_id": delivery.pk,
         "pipeline_id": wired.pipelines["ios"].pk,
         "token_id": token.pk,
+        "token_key": token.public_id,
+        "member_id": Membership.objects.get(tenant=tenant, role=Role.VIEWER).public_id,
+        "invitation_id": invitation.pk,
     }
     world.connections = {
         "scm": wired.scm.pk,
