@@ -156,6 +156,7 @@ SANDBOX_URL = env.str("SANDBOX_URL", default="")  # set by `make run`: shows the
 
 EFFECT_HANDLERS = {
     "mail.send": "delivr.tenants.mails.SendInvitation",
+    "mail.refused": "integrations.mails.TellOfRefusal",
     "message.post": "releases.effects.PostMessage",
     "ticket.create_epic": "releases.effects.CreateEpic",
     "build.trigger": "builds.effects.TriggerBuild",

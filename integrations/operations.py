@@ -22,6 +22,7 @@ from delivr.outbound import origin
 from delivr.secrets import secret_fields
 from delivr.tenants.models import Tenant, User
 from integrations.choices import Verification
+from integrations.mails import promise_mails
 from integrations.models import FAMILIES, Connection, PipelineIntegration, find_connection
 from integrations.providers.base import Check, Level
 from integrations.providers.fields import ConnectionField
@@ -246,6 +247,7 @@ def _turn_invalid(connection: Connection, error: ProviderError) -> None:
             "verification_error": ["", error.message[:500]],
         },
     )
+    promise_mails(connection)
 
 
 @transaction.atomic

@@ -16,6 +16,7 @@ KINDS = {
     "message.post": gettext_lazy("Message"),
     "ticket.create_epic": gettext_lazy("Epic"),
     "mail.send": gettext_lazy("Invitation by e-mail"),
+    "mail.refused": gettext_lazy("E-mail about refused credentials"),
 }
 
 _NOTICES = {

@@ -1,0 +1,63 @@
+"""Owners hear of refused credentials: once a day for each connection, while it still matters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from delivr.effects.models import Effect, EffectState
+from delivr.effects.runner import run_effect
+from delivr.failures import Outcome, ProviderError
+from delivr.tenants.models import Membership
+from delivr.tests import factories
+from integrations.operations import credentials_refused
+
+pytestmark = pytest.mark.django_db
+REFUSED = ProviderError("bad_credentials", "Jenkins refused it.", "", outcome=Outcome.CREDENTIALS)
+
+
+@pytest.fixture
+def pipeline(tenant: Any, owner: Any) -> Any:
+    factories.MembershipFactory(tenant=tenant, role="MEMBER")
+    return factories.PipelineFactory(tenant=tenant)
+
+
+def refuse(pipeline: Any) -> None:
+    type(pipeline).objects.filter(pk=pipeline.pk).update(verification_status="VALID")
+    credentials_refused(tenant=pipeline.tenant, integration_id=pipeline.pk, error=REFUSED)
+
+
+def mails() -> list[Effect]:
+    return list(Effect.objects.filter(kind="mail.refused"))
+
+
+def test_each_owner_gets_one_mail_a_day_and_members_none(
+    pipeline: Any, owner: Any, mailoutbox: Any
+) -> None:
+    refuse(pipeline)
+    refuse(pipeline)
+    (effect,) = mails()
+    run_effect(effect.pk)
+    (sent,) = mailoutbox
+    assert sent.to == [owner.email]
+    assert str(pipeline) in sent.subject
+    assert "Jenkins refused it." in sent.body
+    assert "/integrations" in sent.body
+    assert Effect.objects.get(pk=effect.pk).state == EffectState.DONE
+
+
+def test_no_mail_goes_out_once_the_connection_works_again(pipeline: Any, mailoutbox: Any) -> None:
+    refuse(pipeline)
+    type(pipeline).objects.update(verification_status="VALID")
+    (effect,) = mails()
+    run_effect(effect.pk)
+    assert (mailoutbox, Effect.objects.get(pk=effect.pk).state) == ([], EffectState.CANCELLED)
+
+
+def test_nobody_is_written_to_who_is_no_owner_any_more(pipeline: Any, mailoutbox: Any) -> None:
+    refuse(pipeline)
+    Membership.objects.update(role="VIEWER")
+    (effect,) = mails()
+    run_effect(effect.pk)
+    assert (mailoutbox, Effect.objects.get(pk=effect.pk).state) == ([], EffectState.CANCELLED)
