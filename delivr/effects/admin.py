@@ -19,7 +19,7 @@ class EffectAdmin(ReadOnlyAdmin):
     list_select_related = ("tenant",)
     search_fields = ("id", "dedupe_key", "release_id", "build_id", "integration_id", "tenant__id")
     date_hierarchy = "created_at"
-    actions = ("retry", "cancel")
+    actions: tuple[str, ...] = ("retry", "cancel")
 
     @admin.action(description=_("Retry what gave up"), permissions=["operate"])
     def retry(self, request: HttpRequest, rows: QuerySet[Effect]) -> None:
