@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, jsonify, request
 
-from sandbox.ci_jobs import Job, Webhook
+from sandbox.ci_jobs import Job, Webhook, dump
 from sandbox.context import accounts, world
 from sandbox.faults import KINDS
 
@@ -173,6 +173,18 @@ def change_job(full_name: str) -> Response:
     except (KeyError, TypeError, ValueError) as error:
         refuse(400, f"unknown or bad setting: {error}")
     return jsonify(job_json(found))
+
+
+@blueprint.put("/jenkins/jobs/<path:full_name>")
+def copy_job(full_name: str) -> tuple[Response, int]:
+    """A new job like another (`copyOf`), as Jenkins' "New item … copy from" makes it."""
+    ci = world().jenkins
+    if full_name in ci.jobs:
+        refuse(409, f"{full_name!r} is there already")
+    like = _job(str(_body().get("copyOf", "")))
+    ci.jobs[full_name] = Job.revive({**dump(like), "full_name": full_name, "next_number": 1})
+    world().touch()
+    return jsonify(job_json(ci.jobs[full_name])), 201
 
 
 def configure(job: Job, settings: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 KINDS = {
     "status": "answer `status` (429 and 503 with Retry-After: `retry_after`), do nothing",
     "timeout": "hang for `seconds` or until the client leaves, then cut the line, do nothing",
+    "late": "hang for `seconds`, then do it, whether or not the client is still there",
     "timeout_after": "do it, then hang for `seconds` or until the client leaves, and cut the line",
     "drop_before": "reset the connection, do nothing",
     "drop_after": "do it, then reset the connection: the answer is lost",
@@ -22,11 +23,12 @@ KINDS = {
     "redirect": "answer 302 to `location`, do nothing",
     "garbage": "answer 200 with a body that is not JSON although it says so, do nothing",
     "oversized": "answer 200 with a body of `size` bytes, do nothing",
+    "endless": "answer 200 with a body that never ends, do nothing",
     "drip": "do it, then send the body byte by byte with `seconds` in between",
     "drip_headers": "send headers without end with `seconds` in between, do nothing",
     "no_location": "do it, but leave the Location header out",
 }
-AFTERWARDS = {"timeout_after", "drop_after", "drip", "no_location"}
+AFTERWARDS = {"late", "timeout_after", "drop_after", "drip", "no_location"}
 
 
 @dataclass

@@ -97,6 +97,8 @@ class Gate:
             answer = self._instead(environ, provider, fault)
             facts["status"] = answer.status_code
             return answer
+        if fault and fault.kind == "late":
+            self.stopping.wait(fault.seconds)
         answer = self._run(environ)
         self._log(facts, fault, answer.status_code)
         return self._afterwards(environ, fault, answer, facts) if fault else answer
@@ -124,6 +126,8 @@ class Gate:
                 return Response(b'{"oh": \xff\xfe', 200, content_type="application/json")
             case "oversized":
                 return _oversized(fault.size)
+            case "endless":
+                return Response(self._endless(), 200, content_type="application/json")
             case "drip_headers":
                 self._drip_headers(environ, fault.seconds)
             case "timeout":
@@ -133,6 +137,8 @@ class Gate:
     def _afterwards(
         self, environ: Environ, fault: Fault, answer: Response, facts: dict[str, Any]
     ) -> Response:
+        if fault.kind == "late":
+            return answer
         if fault.kind == "no_location":
             answer.headers.pop("Location", None)
             return answer
@@ -145,6 +151,11 @@ class Gate:
         if fault.kind == "timeout_after":
             self._hang(environ, fault.seconds)
         return _cut(environ)
+
+    def _endless(self) -> Iterator[bytes]:
+        yield b'{"padding":"'
+        while not self.stopping.is_set():
+            yield b"x" * 4096
 
     def _drip(self, body: bytes, seconds: float) -> Iterator[bytes]:
         for position in range(len(body)):

@@ -146,6 +146,24 @@ def test_dripping_headers_never_end(sandbox):
     assert b"\r\n\r\n" not in seen
 
 
+def test_an_endless_body_is_longer_than_anybody_reads(sandbox, jenkins):
+    sandbox.world.faults.add("endless")
+    answer = jenkins.get("/api/json", stream=True)
+    assert len(answer.raw.read(6_000_000)) == 6_000_000
+    answer.close()
+
+
+def test_what_comes_late_is_done_though_the_client_has_left(sandbox, jenkins):
+    sandbox.world.faults.add("late", method="POST", seconds=0.5, count=1)
+    with pytest.raises(requests.ReadTimeout):
+        jenkins.post(TRIGGER, timeout=0.1)
+    assert counts(sandbox) == (0, 0)
+    deadline = time.monotonic() + 10
+    while counts(sandbox) != (1, 1):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_a_trigger_may_forget_its_location(sandbox, jenkins):
     sandbox.world.faults.add("no_location", path=TRIGGER)
     answer = jenkins.post(TRIGGER)
