@@ -83,7 +83,10 @@ def _body(request: HttpRequest) -> bytes:
     length = str(request.META.get("CONTENT_LENGTH") or "")
     if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > MAX_BYTES):
         raise too_large
-    body: bytes = _stream(request).read(MAX_BYTES + 1)
+    try:
+        body: bytes = _stream(request).read(MAX_BYTES + 1)
+    except OSError as error:  # chunks that make no sense, or a sender that left in their midst
+        raise Problem(400, "unreadable", _("The body did not come whole.")) from error
     if len(body) > MAX_BYTES:
         raise too_large
     return body

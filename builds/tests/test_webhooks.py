@@ -324,6 +324,22 @@ def test_a_chunked_body_is_read_and_capped(pipeline: Any) -> None:
         assert webhooks.jenkins(request, pipeline.pk).status_code == status
 
 
+class CutOff(io.RawIOBase):
+    """What gunicorn hands out where the chunks make no sense, or end too early: reading raises."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise OSError("no more data")
+
+
+def test_a_body_that_does_not_come_whole_is_refused(pipeline: Any) -> None:
+    request: WSGIRequest = RequestFactory().post(
+        path(pipeline), content_type="application/json", HTTP_TRANSFER_ENCODING="chunked"
+    )
+    request.META.update({"wsgi.input": CutOff(), "wsgi.input_terminated": True})
+    assert webhooks.jenkins(request, pipeline.pk).status_code == 400
+    assert not WebhookDelivery.objects.exists()
+
+
 # --- Ugly bodies ---------------------------------------------------------------------------------
 
 UGLY = {
