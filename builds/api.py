@@ -56,7 +56,7 @@ class ReleaseBuilds(TenantView):
         rows = Build.objects.select_related("release_pipeline").filter(
             pk__in=[build.pk for build in builds]
         )
-        data = TriggeredSerializer({"builds": rows.order_by("created_at")}).data
+        data = TriggeredSerializer({"builds": rows.order_by("created_at", "release_pipeline")}).data
         return Response(data, status=202)
 
 

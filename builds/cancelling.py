@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from builds.effects import ci_of, connected_build
@@ -64,7 +63,7 @@ def cancel_release(*, release: Release, actor: User | None) -> Release:
 
 def _cancel(build: Build, actor: User | None) -> None:
     before, build.status = build.status, BuildStatus.CANCELLED
-    build.finished_at, build.poll_at = timezone.now(), None
+    build.finished_at, build.poll_at = clock.now(), None
     build.save()
     event = BuildEvent.objects.create(
         tenant_id=build.tenant_id,

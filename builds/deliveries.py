@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -17,6 +16,7 @@ from builds.operations import News, hear
 from builds.transitions import Move
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
+from delivr.effects import clock
 from delivr.effects.doorbell import ring_on_commit
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
@@ -44,7 +44,7 @@ def store(
     event: str = "",
 ) -> WebhookDelivery:
     """Keep a delivery as it came; the same one again is the row that is already there."""
-    now = timezone.now()
+    now = clock.now()
     row = WebhookDelivery(
         tenant_id=pipeline.tenant_id,
         pipeline=pipeline,
@@ -52,6 +52,7 @@ def store(
         trust=trust,
         event=event,
         body=body,
+        received_at=now,
         next_at=now + CLAIM if settings.CELERY_BROKER_URL else now,
     )
     WebhookDelivery.objects.bulk_create([row], ignore_conflicts=True)
@@ -66,7 +67,7 @@ def store(
 @transaction.atomic
 def due_deliveries() -> list[str]:
     """Ids that wait to be applied; each is handed out to one asker."""
-    now = timezone.now()
+    now = clock.now()
     free = WebhookDelivery.objects.select_for_update(skip_locked=True, no_key=True)
     due = free.waiting().filter(next_at__lte=now)
     ids = list(due.order_by("next_at").values_list("pk", flat=True)[:200])
@@ -166,13 +167,13 @@ _REASONS = {
 
 def ask(build: Build) -> None:
     """Let the CI server be asked about this build at once."""
-    Build.objects.filter(pk=build.pk).update(poll_at=timezone.now())
+    Build.objects.filter(pk=build.pk).update(poll_at=clock.now())
     ring_on_commit("poll", build.pk)
 
 
 def _unmatched(delivery: WebhookDelivery) -> None:
     """Its build may not have its number yet: look again for a while, then call it an orphan."""
-    age = timezone.now() - (delivery.replayed_at or delivery.received_at)
+    age = clock.now() - (delivery.replayed_at or delivery.received_at)
     if age > ORPHAN_AFTER:
         _settle(
             delivery,
@@ -181,7 +182,7 @@ def _unmatched(delivery: WebhookDelivery) -> None:
         )
         return
     WebhookDelivery.objects.waiting().filter(pk=delivery.pk).update(
-        state=DeliveryState.UNMATCHED, next_at=timezone.now() + max(LOOK_AGAIN, age / 2)
+        state=DeliveryState.UNMATCHED, next_at=clock.now() + max(LOOK_AGAIN, age / 2)
     )
 
 
@@ -219,7 +220,7 @@ def replay(delivery: WebhookDelivery, *, actor: User | None) -> WebhookDelivery:
     if not delivery.body:
         raise Conflict("body_gone", _("Its body was dropped after 30 days."))
     before, delivery.state, delivery.reason = delivery.state, DeliveryState.NEW, ""
-    delivery.next_at = delivery.replayed_at = timezone.now()
+    delivery.next_at = delivery.replayed_at = clock.now()
     delivery.settled_at = None
     delivery.save()
     record(
@@ -238,6 +239,6 @@ def _settle(
 ) -> None:
     settled = WebhookDelivery.objects.waiting().filter(pk=delivery.pk)
     if not settled.update(
-        state=state, reason=reason[:300], build=build, next_at=None, settled_at=timezone.now()
+        state=state, reason=reason[:300], build=build, next_at=None, settled_at=clock.now()
     ):
         raise SettledElsewhere

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from builds.transitions import Move
+from delivr.effects import clock
 from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.models import PipelineIntegration
@@ -44,7 +44,7 @@ class Build(TenantOwned):
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
@@ -133,7 +133,7 @@ class WebhookDelivery(TenantOwned):
         Build, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries"
     )
     next_at = models.DateTimeField(null=True, blank=True)  # when it is looked at (again)
-    received_at = models.DateTimeField(default=timezone.now)
+    received_at = models.DateTimeField(default=clock.now)
     replayed_at = models.DateTimeField(null=True, blank=True)  # last applied again by a person
     settled_at = models.DateTimeField(null=True, blank=True)
 
@@ -176,7 +176,7 @@ class BuildEvent(TenantOwned):
     """What was heard of a build, and whether it moved it."""
 
     build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="events")
-    at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField(default=clock.now, editable=False)
     source = models.CharField(max_length=10, choices=Source.choices)
     from_status = models.CharField(max_length=20, choices=BUILD_STATUS_CHOICES)
     to_status = models.CharField(max_length=20, choices=BUILD_STATUS_CHOICES)

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.db.models import Max
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from builds.models import Build, BuildEvent, Source, Trust, WebhookDelivery
 from builds.transitions import Move, move
 from delivr.audit.operations import record_each
 from delivr.conflict import Conflict
+from delivr.effects import clock
 from delivr.effects.operations import promise, promise_each
 from delivr.outbound import OutboundError, origin
 from delivr.tenants.models import User
@@ -91,7 +91,8 @@ def _start(
     """A new attempt for each, with the promise of its trigger: as many queries as for one."""
     earlier = Build.objects.filter(release_pipeline__in=pipelines).order_by()
     last = dict(earlier.values_list("release_pipeline").annotate(Max("attempt")))
-    builds = [_new_build(release, p, last.get(p.pk, 0) + 1, actor) for p in pipelines]
+    now = clock.now()
+    builds = [_new_build(release, p, last.get(p.pk, 0) + 1, actor, now) for p in pipelines]
     Build.objects.bulk_create(builds)
     mirror_builds(builds)
     promise_each(
@@ -104,10 +105,14 @@ def _start(
 
 
 def _new_build(
-    release: Release, pipeline: ReleasePipeline, attempt: int, actor: User | None
+    release: Release, pipeline: ReleasePipeline, attempt: int, actor: User | None, now: datetime
 ) -> Build:
     build = Build(
-        tenant=release.tenant, release_pipeline=pipeline, attempt=attempt, started_by=actor
+        tenant=release.tenant,
+        release_pipeline=pipeline,
+        attempt=attempt,
+        started_by=actor,
+        created_at=now,
     )
     build.parameters = pipeline.parameters_for(build.pk)
     return build
@@ -188,7 +193,7 @@ def hear(build_id: str, news: News) -> Move:
     if step is Move.GO:
         _go(build, news)
     elif step is Move.ASK:
-        build.poll_at = timezone.now()
+        build.poll_at = clock.now()
     if step is not Move.FILL or filled:
         event = _keep(build, before, news, step)
     build.save()
@@ -287,7 +292,7 @@ def _fill(build: Build, news: News) -> bool:
 
 
 def _go(build: Build, news: News) -> None:
-    now = timezone.now()
+    now = clock.now()
     build.status = news.status
     build.polls = build.misses = 0
     if news.status == BuildStatus.RUNNING:
@@ -309,7 +314,7 @@ def next_poll(build: Build) -> Any:
     if pauses is None:
         return None
     first, longest = pauses
-    return timezone.now() + min(longest, first * 1.25 ** min(build.polls, 50))
+    return clock.now() + min(longest, first * 1.25 ** min(build.polls, 50))
 
 
 def _keep(build: Build, before: str, news: News, step: Move) -> BuildEvent:
@@ -368,7 +373,7 @@ def trigger_failed(build_id: str, *, message: str) -> None:
     build = lock_build(build_id)
     if build.status != BuildStatus.TRIGGERING:
         return
-    build.status, build.finished_at = BuildStatus.TRIGGER_FAILED, timezone.now()
+    build.status, build.finished_at = BuildStatus.TRIGGER_FAILED, clock.now()
     build.poll_at = None
     build.save()
     news = News(status=BuildStatus.TRIGGER_FAILED, source=Source.TRIGGER, detail=message)

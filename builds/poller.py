@@ -12,7 +12,6 @@ from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -20,6 +19,7 @@ from builds.deliveries import apply_unmatched
 from builds.effects import ci_of
 from builds.models import Build, Source
 from builds.operations import News, hear, lock_build, next_poll
+from delivr.effects import clock
 from delivr.effects.health import blocked_until, note_failure, note_success
 from delivr.failures import Outcome, ProviderError
 from integrations.providers.base import BuildState, BuildStatus
@@ -36,7 +36,7 @@ LOST_AFTER = 3  # answers "no such build" in a row
 @transaction.atomic
 def due_builds() -> list[str]:
     """Ids of builds to ask about; each is handed out to one asker for 40 s."""
-    now = timezone.now()
+    now = clock.now()
     # Who holds a row is at it just now, and waiting for several would break the order of locks.
     free = Build.objects.select_for_update(skip_locked=True, no_key=True)
     due = free.filter(poll_at__lte=now).order_by("poll_at")
@@ -64,10 +64,15 @@ def _poll(build: Build) -> None:
     integration = _integration(build)
     blocked = blocked_until(**integration)
     if blocked is not None:
-        _later(build, blocked - timezone.now())
+        _later(build, blocked - clock.now())
         return
     try:
-        state = ci_of(build).read(queue_id=build.queue_id, number=build.number, build_id=build.pk)
+        state = ci_of(build).read(
+            queue_id=build.queue_id,
+            number=build.number,
+            build_id=build.pk,
+            since=build.created_at,
+        )
     except ProviderError as error:
         note_failure(**integration, error=error)
         _failed(build, error)
@@ -128,7 +133,7 @@ _slots: defaultdict[str, BoundedSemaphore] = defaultdict(
 
 def _later(build: Build, delay: timedelta) -> None:
     waiting = Build.objects.filter(pk=build.pk, poll_at__isnull=False)  # else it came to rest
-    waiting.update(poll_at=timezone.now() + delay)
+    waiting.update(poll_at=clock.now() + delay)
 
 
 @transaction.atomic
@@ -150,7 +155,7 @@ def _missed(asked: Build) -> None:
         Build.objects.filter(pk=build.pk).exclude(status__in=POLLED).update(poll_at=None)
         return
     build.misses += 1
-    build.poll_at = timezone.now() + AFTER_A_MISS
+    build.poll_at = clock.now() + AFTER_A_MISS
     build.save(update_fields=["misses", "poll_at"])
 
 

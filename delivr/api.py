@@ -12,7 +12,6 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_aware
 from django.utils.translation import gettext as _
@@ -22,6 +21,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Field, Serializer
 from rest_framework.views import APIView
 
+from delivr.effects import clock
 from delivr.problems import Problem, camel, invalid
 from delivr.tenants.models import IdempotentRequest, Role, Tenant, User
 
@@ -217,7 +217,7 @@ class Idempotency:
 
     @transaction.atomic
     def _begin(self) -> tuple[IdempotentRequest, bool]:
-        now = timezone.now()
+        now = clock.now()
         mine = IdempotentRequest.objects.for_tenant(self.tenant).filter(key=self.key)
         mine.filter(created_at__lt=now - IDEMPOTENCY_LIFE).delete()
         mine.filter(status=None, created_at__lt=now - IDEMPOTENCY_STUCK).delete()

@@ -204,6 +204,20 @@ def test_an_item_that_jenkins_forgot_is_found_among_the_builds(build: Build, san
     assert (row.status, row.number) == ("RUNNING", 245)
 
 
+def test_an_item_long_forgotten_is_found_behind_many_newer_builds(
+    build: Build, sandbox: Any
+) -> None:
+    """As after an hour in which nobody could ask, on a job that others use."""
+    ci = sandbox.world.jenkins
+    ci.job("ios-prod").executors = 1000
+    with sandbox.world.lock:
+        for _n in range(70):
+            ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
+    sandbox.world.advance(600)
+    row = asked(build, LOST_AFTER)
+    assert (row.status, row.number) == ("RUNNING", 245)
+
+
 def test_a_queue_item_that_somebody_cancelled_is_aborted(wired: Wired, sandbox: Any) -> None:
     sandbox.world.jenkins.job("ios-prod").executors = 0
     build = wired.build("ios")

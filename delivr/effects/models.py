@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from delivr.effects import clock
 from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 
@@ -68,7 +69,7 @@ class Effect(TenantOwned):
     last_error = models.CharField(max_length=500, blank=True)
     last_error_hint = models.CharField(max_length=500, blank=True)
     result = models.JSONField(default=dict, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
     done_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[Any] = EffectQuerySet.as_manager()

@@ -59,6 +59,7 @@ def promise_each(*, tenant: Tenant, kind: str, promises: Iterable[Mapping[str, A
 def _due_now(kind: str) -> dict[str, Any]:
     now = clock.now()
     return {
+        "created_at": now,
         "next_at": now,
         "expires_at": now + handler_for(kind).expires_after,
         "rung_at": now if settings.CELERY_BROKER_URL else None,
@@ -148,3 +149,10 @@ def pause_integration(*, tenant: Tenant, integration_id: str) -> None:
     health.credentials_refused_at = health.credentials_refused_at or clock.now()
     health.probe_until = None
     health.save(update_fields=["credentials_refused_at", "probe_until"])
+
+
+def doubt_all() -> int:
+    """After a restore: what the backup has as not sent may have been sent since. Each open effect
+    is looked for before it is sent; the number of those that nobody would have looked for."""
+    unsent = Effect.objects.open().filter(dispatched_at=None)
+    return int(unsent.update(dispatched_at=clock.now()))

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from delivr.effects import clock
 from delivr.ids import PrefixedIdField, membership_id, random_id, tenant_id
 from delivr.secrets import SecretTextField
 
@@ -248,7 +249,7 @@ class IdempotentRequest(TenantOwned):
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField(null=True)
     answer = SecretTextField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
         constraints = [

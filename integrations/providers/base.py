@@ -178,7 +178,14 @@ class CiProvider(Provider):
         """
 
     @abstractmethod
-    def read(self, *, queue_id: int | None, number: int | None, build_id: str) -> BuildState | None:
+    def read(
+        self,
+        *,
+        queue_id: int | None,
+        number: int | None,
+        build_id: str,
+        since: datetime | None = None,
+    ) -> BuildState | None:
         """The truth about one build; None when the server does not know it (any more)."""
 
     @abstractmethod

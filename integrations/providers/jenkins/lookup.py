@@ -45,11 +45,13 @@ class Lookup:
                 return item.state()
         return None
 
-    def item(self, queue_id: int, *, build_id: str) -> BuildState | None:
+    def item(
+        self, queue_id: int, *, build_id: str, since: datetime | None = None
+    ) -> BuildState | None:
         """By its place in the queue, which Jenkins forgets five minutes after it was left."""
         item = self._item(queue_id)
         if item is None or _is_foreign(item.build_id, build_id):
-            return self.build(queue_id=queue_id, build_id=build_id)
+            return self.build(queue_id=queue_id, build_id=build_id, since=since)
         if item.number is None:
             return item.state()
         return self.numbered(item.number, build_id=build_id) or item.state()

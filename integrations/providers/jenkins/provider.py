@@ -99,13 +99,20 @@ class Jenkins(CiProvider):
         return lookup.queued(build_id) or lookup.build(build_id=build_id, since=since)
 
     @only_provider_errors
-    def read(self, *, queue_id: int | None, number: int | None, build_id: str) -> BuildState | None:
+    def read(
+        self,
+        *,
+        queue_id: int | None,
+        number: int | None,
+        build_id: str,
+        since: datetime | None = None,
+    ) -> BuildState | None:
         lookup = Lookup(self._client(), self._path())
         if number is not None:
             return lookup.numbered(number, build_id=build_id)
         if queue_id is not None:
-            return lookup.item(queue_id, build_id=build_id)
-        return lookup.queued(build_id) or lookup.build(build_id=build_id)
+            return lookup.item(queue_id, build_id=build_id, since=since)
+        return lookup.queued(build_id) or lookup.build(build_id=build_id, since=since)
 
     @only_provider_errors
     def cancel(self, *, queue_id: int | None, number: int | None) -> None:
