@@ -121,7 +121,8 @@ else:
     _database["CONN_HEALTH_CHECKS"] = True
     _database["OPTIONS"] = {
         **_database.get("OPTIONS", {}),
-        "options": "-c statement_timeout=15000 -c lock_timeout=8000"
+        "options": f"-c statement_timeout={env.int('DATABASE_STATEMENT_TIMEOUT', default=15000)}"
+        f" -c lock_timeout={env.int('DATABASE_LOCK_TIMEOUT', default=8000)}"
         " -c idle_in_transaction_session_timeout=30000",
         "connect_timeout": 5,
     }

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from delivr.effects import runner
@@ -239,6 +240,27 @@ def test_a_fault_of_ours_is_uncertain(effect: Effect, world: Any) -> None:
     assert row.state == EffectState.PENDING
     assert row.dispatched_at is not None
     assert "boom" not in row.last_error
+
+
+@pytest.mark.parametrize("was_sent", [True, False])
+def test_after_a_restore_it_is_looked_for_before_it_is_sent(
+    effect: Effect, world: Any, was_sent: bool
+) -> None:
+    world.done = [effect.pk] if was_sent else []
+    call_command("restored")
+    run_effect(effect.pk)
+    assert (world.looks, world.done) == (1, [effect.pk] if was_sent else [])
+    assert fresh(effect).state == (EffectState.DONE if was_sent else EffectState.PENDING)
+    make_due(effect, dispatched_at=timezone.now() - ListHandler.settle)
+    run_effect(effect.pk)
+    assert world.done == [effect.pk]
+
+
+def test_a_restore_leaves_alone_what_is_settled(effect: Effect, world: Any) -> None:
+    run_effect(effect.pk)
+    sent_at = fresh(effect).dispatched_at
+    call_command("restored")
+    assert fresh(effect).dispatched_at == sent_at
 
 
 def test_nothing_goes_out_while_paused(effect: Effect, world: Any, settings: Any) -> None:
