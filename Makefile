@@ -47,6 +47,9 @@ faults: install-dev ## Kill, freeze and flood the whole product, and judge it (d
 screenshots: install-dev ## Render every page, light and dark, at three widths, into docs/screenshots
 	@exec $(PY) scripts/screenshots.py $(ARGS)
 
+mutations: install-dev ## Take each safeguard out of a copy of the code, and see tests turn red
+	@exec $(PY) faults/mutations.py
+
 outdated: install-dev ## List newer releases of what is pinned
 	$(PY) -m pip list --outdated
 

@@ -22,6 +22,7 @@ class Answer:
     seconds: float
     body: Any = None
     retry_after: str = ""
+    is_report: bool = False  # the answer to a webhook
 
 
 @dataclass
@@ -40,7 +41,9 @@ class Client:
             text, spent = got.read(), time.monotonic() - start
             is_json = "json" in got.getheader("Content-Type", "")
             content = json.loads(text) if is_json and text else None
-            answer = Answer(got.status, spent, content, got.getheader("Retry-After", ""))
+            is_report = "/webhooks/" in path
+            later = got.getheader("Retry-After", "")
+            answer = Answer(got.status, spent, content, later, is_report)
         except OSError:
             answer = Answer(0, time.monotonic() - start)
         finally:

@@ -8,7 +8,7 @@ from faults import invariants
 from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
-from faults.world import begin, click, ends_by_itself, open_work, workspaces
+from faults.world import begin, click, ends_by_itself, open_work, waits_of, workspaces
 
 BOUND = 5.0  # seconds from click to provider for 95 of 100
 HANGING, HEALTHY = "ios", "android"
@@ -33,7 +33,7 @@ def one_hangs(stack: Stack, options: Options) -> Outcome:
         clicked[answer.body["builds"][0]["id"]] = clicked.pop(release.version)
         time.sleep(0.33)
     until(lambda: _arrived(stack, clicked), seconds=60, what="all of the other tenant arrived")
-    waits = _waits(stack, clicked)
+    waits = waits_of(stack, clicked)
     stack.sandbox.no_faults()
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
     outcome = judge(stack, client)
@@ -48,12 +48,3 @@ def one_hangs(stack: Stack, options: Options) -> Outcome:
 
 def _arrived(stack: Stack, clicked: dict[str, float]) -> bool:
     return clicked.keys() <= invariants.sent_builds(stack.sandbox).keys()
-
-
-def _waits(stack: Stack, clicked: dict[str, float]) -> list[float]:
-    """Seconds from each click to the moment that Jenkins queued it."""
-    return [
-        entry["at"] - clicked[build_id]
-        for entry in stack.sandbox.ledger("build.queued")
-        if (build_id := entry["parameters"]["DELIVR_BUILD_ID"]) in clicked
-    ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from builds.models import Build
 from delivr.effects.models import Effect, EffectState
-from faults import invariants
+from faults import invariants, leaks
 from faults.clients import Client
 from faults.stack import Stack
 
@@ -49,7 +49,9 @@ def judge(stack: Stack, client: Client) -> Outcome:
         "epics": len(stack.sandbox.ledger("issue.created")),
     }
     outcome = Outcome(figures, invariants.check(stack.sandbox, settled=True))
-    for name in ("lost", "doubled", "failed requests"):
+    outcome.broken += invariants.answers_that_fail(answer.status for answer in client.answers)
+    outcome.broken += invariants.secrets_outside(leaks.wired_secrets(), leaks.places(stack))
+    for name in ("lost", "doubled"):
         outcome.want(not figures[name], f"{name}: {figures[name]}")
     return outcome
 

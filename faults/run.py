@@ -26,10 +26,18 @@ SCENARIOS = {
     "F2": "faults.killing.random_kills",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
+    "F5": "faults.answers.odd_answers",
     "F6": "faults.crowds.shuffled_webhooks",
+    "F7": "faults.hostile.hostile_reports",
     "F8": "faults.crowds.many_clicks",
     "F9": "faults.crowds.last_pairs",
+    "F10": "faults.clocks.clocks_apart",
+    "F11": "faults.freezing.frozen_in_mid_call",
+    "F11b": "faults.freezing.late_arrival",
+    "F12": "faults.operators.keys_change",
     "F13": "faults.neighbours.one_hangs",
+    "F14": "faults.operators.migration_under_load",
+    "F15": "faults.operators.restored_from_a_dump",
 }
 
 

@@ -114,6 +114,18 @@ class Postgres:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
         self._control("-o", options, "start")
 
+    def dump(self, name: str) -> None:
+        """Everything that is committed now, as `pg_dump` sees it."""
+        url = self.url.rpartition("/")[0] + f"/{name}"
+        self._run("pg_dump", "-Fc", "-f", str(self.folder / "dump"), "-d", url)
+
+    def restore(self, name: str) -> str:
+        """The dump as a new database; its address."""
+        url = self.url.rpartition("/")[0] + f"/{name}"
+        self._run("createdb", "--maintenance-db", self.url, name)
+        self._run("pg_restore", "-d", url, str(self.folder / "dump"))
+        return url
+
     def stop(self, mode: str = "fast") -> None:
         """`immediate` is what a power cut is."""
         self._control("-m", mode, "stop")
@@ -144,6 +156,12 @@ class Sandbox:
 
     def no_faults(self) -> None:
         self.ask("DELETE", "faults")
+
+    def copy_job(self, like: str, name: str) -> None:
+        self.ask("PUT", f"jenkins/jobs/{name}", {"copyOf": like})
+
+    def finish(self, job: str, number: int, result: str = "SUCCESS") -> None:
+        self.ask("POST", f"jenkins/jobs/{job}/builds/{number}/finish", {"result": result})
 
     def builds(self) -> dict[tuple[str, int], str]:
         """How each build ended, by job and number; "" while it runs."""
@@ -205,7 +223,7 @@ class Stack:
             "worker2": [*celery, "-n", "worker2@%h"],
             "sweeper": [PYTHON, "manage.py", "sweep"],
         }
-        return [Process(name, argv, self.env, self.folder) for name, argv in commands.items()]
+        return [Process(name, argv, dict(self.env), self.folder) for name, argv in commands.items()]
 
     def __getitem__(self, name: str) -> Process:
         return self.processes[name]
@@ -222,9 +240,40 @@ class Stack:
             self.sandbox.ask("PATCH", f"jenkins/jobs/{job}", {"executors": 10_000})
         return self
 
+    def restart(self, *names: str, **env: str) -> None:
+        """Stop these in order and start them with `env` on top of the stack's own."""
+        for name in names:
+            process = self[name]
+            process.stop()
+            process.env = {**self.env, **env}
+            process.start()
+
+    def stop_all(self, *names: str) -> None:
+        for name in names:
+            self[name].stop()
+
+    def spare(self, name: str) -> Process:
+        """One more worker, not started."""
+        like = self["worker1"]
+        command = [name + "@%h" if part == "worker1@%h" else part for part in like.command]
+        self.processes[name] = Process(name, command, dict(self.env), self.folder)
+        return self.processes[name]
+
+    def manage(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """`manage.py` with the stack's environment and `env`; output and exit code are kept."""
+        command = [PYTHON, "manage.py", *arguments]
+        whole = {**self.env, **env}
+        return subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True)
+
     def is_ready(self) -> bool:
+        return self._answers("readyz")
+
+    def is_alive(self) -> bool:
+        return self._answers("livez")
+
+    def _answers(self, path: str) -> bool:
         try:
-            url = f"http://127.0.0.1:{self.web_port}/readyz"
+            url = f"http://127.0.0.1:{self.web_port}/{path}"
             with urllib.request.urlopen(url, timeout=2) as answer:  # loopback
                 return bool(answer.status == 200)
         except OSError:
@@ -233,7 +282,8 @@ class Stack:
     def copy_logs(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for process in self.processes.values():
-            shutil.copy(process.log, folder)
+            if process.log.exists():
+                shutil.copy(process.log, folder)
 
     def __exit__(self, *_: object) -> None:
         for process in reversed(self.processes.values()):

@@ -65,3 +65,12 @@ def open_work() -> int:
 
 def click(client: Client, space: Workspace, release: Release, **body: Any) -> Answer:
     return client.api(space.token, "POST", f"releases/{release.pk}/builds", body)
+
+
+def waits_of(stack: Stack, clicked: dict[str, float]) -> list[float]:
+    """Seconds from each click to the moment that Jenkins queued it."""
+    return [
+        entry["at"] - clicked[build_id]
+        for entry in stack.sandbox.ledger("build.queued")
+        if (build_id := entry["parameters"]["DELIVR_BUILD_ID"]) in clicked
+    ]

@@ -1,0 +1,101 @@
+"""F11: a worker stops in mid-call, as a machine does that is suspended, and wakes up later."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+from builds.models import Build, DeliveryState, WebhookDelivery
+from delivr.effects.models import Effect
+from faults import invariants
+from faults.clients import Client
+from faults.outcome import SETTLE, Options, Outcome, judge
+from faults.stack import Stack, until
+from faults.world import begin, click, ends_by_itself, open_work, workspaces
+
+FROZEN = 90.0  # seconds, longer than a lease
+WORKERS = ("worker1", "worker2")
+MOMENTS = {"asking for the job": "GET", "the answer is awaited": "POST"}
+
+
+def frozen_in_mid_call(stack: Stack, options: Options) -> Outcome:
+    """F11: both workers frozen for 90 s, while Jenkins keeps them waiting before it has built and
+    after; a third takes over, then they wake up."""
+    begin(stack)
+    ends_by_itself(stack, 4.0)
+    client, outcome = Client(stack.web_port), Outcome()
+    third = stack.spare("worker3")
+    for moment, method in MOMENTS.items():
+        (space,) = workspaces(stack, 1)
+        kind = "timeout" if method == "GET" else "timeout_after"
+        aim = {"provider": "jenkins", "method": method, "path": "/job/ios-prod/*"}
+        stack.sandbox.fault(kind, seconds=19, count=1, **aim)
+        build_id = click(client, space, space.wired.release("ios")).body["builds"][0]["id"]
+        until(lambda: _has_struck(stack), seconds=30, what="a worker waits for Jenkins")
+        _signal(stack, signal.SIGSTOP)
+        frozen = time.monotonic()
+        third.start()
+        tokens = _token(build_id)
+        time.sleep(max(0.0, FROZEN - (time.monotonic() - frozen)))
+        _signal(stack, signal.SIGCONT)
+        third.stop()
+        until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
+        outcome.want(_token(build_id) > tokens, f"{moment}: nobody took the lease over")
+        sent = invariants.sent_builds(stack.sandbox)[build_id]
+        outcome.figures[moment] = f"{sent} build, lease {tokens} -> {_token(build_id)}"
+        stack.sandbox.no_faults()
+    judged = judge(stack, client)
+    return Outcome(outcome.figures | judged.figures, outcome.broken + judged.broken)
+
+
+def late_arrival(stack: Stack, options: Options) -> Outcome:
+    """F11, later than any lease: the network delivers a trigger when delivr has long sent it again.
+    Jenkins then builds twice; one build is ours, and the other one is shown, not adopted."""
+    begin(stack)
+    ends_by_itself(stack, 4.0)
+    (space,) = workspaces(stack, 1)
+    client = Client(stack.web_port)
+    _reports_to(stack, space.wired.pipelines["ios"])
+    aim = {"provider": "jenkins", "method": "POST", "path": "/job/ios-prod/*"}
+    stack.sandbox.fault("late", seconds=150, count=1, **aim)
+    build_id = click(client, space, space.wired.release("ios")).body["builds"][0]["id"]
+    sent = lambda: invariants.sent_builds(stack.sandbox)[build_id]  # noqa: E731
+    until(lambda: sent() == 2, seconds=SETTLE, what="the late one has come", pause=1)
+    build = until(lambda: _ended(build_id), seconds=SETTLE, what="our build ended", pause=1)
+    strays = until(lambda: _strays(build), seconds=60, what="the other build is shown", pause=1)
+    outcome = Outcome({"builds at Jenkins": sent(), "ours": build.number, "shown": strays})
+    outcome.want(not client.failures(), "requests failed")
+    return outcome
+
+
+def _has_struck(stack: Stack) -> bool:
+    return any(fault["struck"] for fault in stack.sandbox.ask("GET", "faults")["faults"])
+
+
+def _signal(stack: Stack, number: int) -> None:
+    for name in WORKERS:
+        stack[name].signal(number)
+
+
+def _token(build_id: str) -> int:
+    effect = Effect.objects.get(kind="build.trigger", build_id=build_id)
+    return int(effect.lease_token)
+
+
+def _reports_to(stack: Stack, pipeline: Any) -> None:
+    """Jenkins' job reports to this pipeline's webhook."""
+    url = f"http://127.0.0.1:{stack.web_port}/api/v1/webhooks/jenkins/{pipeline.pk}"
+    hook = {"url": url, "secret": pipeline.webhook_secret.reveal(), "style": "signed"}
+    stack.sandbox.ask("PATCH", "jenkins/jobs/ios-prod", {"webhook": hook})
+
+
+def _ended(build_id: str) -> Build | None:
+    build: Build = Build.objects.get(pk=build_id)
+    return None if build.is_moving else build
+
+
+def _strays(build: Build) -> list[str]:
+    """What the deliveries say about runs of this build that are not ours."""
+    rows = WebhookDelivery.objects.filter(tenant_id=build.tenant_id, state=DeliveryState.ORPHAN)
+    return sorted(set(rows.values_list("reason", flat=True)))

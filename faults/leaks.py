@@ -1,0 +1,56 @@
+"""Where a secret must not lie: the database's dump, Redis, the logs of all processes (I12)."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import redis
+
+from faults.stack import PG_BIN, Stack
+from integrations.models import PipelineIntegration
+from sandbox import accounts
+
+
+def wired_secrets() -> set[str]:
+    """What the workspaces of these runs are connected with, and the webhook secrets that can be
+    read with the keys of this process."""
+    known = {
+        accounts.GITHUB_PUSH_TOKEN,
+        accounts.JENKINS_API_TOKEN,
+        accounts.SLACK_BOT_TOKEN,
+        accounts.JIRA_API_TOKEN,
+    }
+    rows = PipelineIntegration.objects.exclude(webhook_secret=None)
+    return known | {row.webhook_secret.reveal() for row in rows}
+
+
+def places(stack: Stack) -> dict[str, bytes]:
+    """Everything that is kept outside the processes, as bytes."""
+    logs = {f"the log of {name}": p.log for name, p in stack.processes.items() if name != "sandbox"}
+    texts = {name: path.read_bytes() for name, path in logs.items() if path.exists()}
+    return {**texts, "the database": _dump(), "Redis": b"\n".join(_redis(stack))}
+
+
+def _dump() -> bytes:
+    from django.db import connection
+
+    db = connection.settings_dict
+    url = f"postgres://{db['USER']}@{db['HOST']}:{db['PORT']}/{db['NAME']}"
+    command = [str(PG_BIN / "pg_dump"), "--data-only", "--inserts", "-d", url]
+    return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+def _redis(stack: Stack) -> Iterator[bytes]:
+    client = redis.Redis(port=stack.redis_port)
+    read = {
+        b"string": lambda key: [client.get(key)],
+        b"list": lambda key: client.lrange(key, 0, -1),
+        b"set": client.smembers,
+        b"hash": lambda key: [part for pair in client.hgetall(key).items() for part in pair],
+        b"zset": lambda key: client.zrange(key, 0, -1),
+    }
+    for key in client.scan_iter():
+        yield key
+        yield from read[client.type(key)](key)
+    client.close()
