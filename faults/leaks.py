@@ -21,7 +21,7 @@ def wired_secrets() -> set[str]:
         accounts.SLACK_BOT_TOKEN,
         accounts.JIRA_API_TOKEN,
     }
-    rows = PipelineIntegration.objects.exclude(webhook_secret=None)
+    rows = PipelineIntegration.objects.filter(webhook_secret__isnull=False)
     return known | {row.webhook_secret.reveal() for row in rows}
 
 
