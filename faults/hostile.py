@@ -83,7 +83,7 @@ def hostile_reports(stack: Stack, options: Options) -> Outcome:
     number = Build.objects.get(pk=build_id).number
     before = _state(build_id)
     with _slow_senders(target):
-        answers = {name: send() for name, send in _attacks(target, number).items()}
+        answers = {name: send() for name, send in attacks(target, number).items()}
         seconds = client.api(space.token, "GET", "releases").seconds
     until(lambda: not WebhookDelivery.objects.waiting().exists(), seconds=60, what="all read")
     outcome.want(_state(build_id) == before, "something changed")
@@ -113,7 +113,7 @@ def _state(build_id: str) -> Any:
     return list(build), BuildEvent.objects.filter(source="WEBHOOK").count()
 
 
-def _attacks(target: Target, number: int) -> dict[str, Callable[[], int]]:
+def attacks(target: Target, number: int) -> dict[str, Callable[[], int]]:
     """What is sent, by name. Those that begin with "signed" come from somebody with the secret:
     they are kept as they are, and mean nothing."""
     body = json.dumps({"buildNumber": number, "status": "FAILURE"}).encode()

@@ -23,6 +23,7 @@ from faults.stack import Stack
 
 SCENARIOS = {
     "F1": "faults.killing.crash_points",
+    "F1b": "faults.recovery.recovery_times",
     "F2": "faults.killing.random_kills",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",

@@ -1,0 +1,93 @@
+"""F1, by the clock: how long after a kill each promise is kept."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from builds.models import Build
+from delivr.crashpoints import KILLED
+from delivr.effects.models import Effect, EffectState
+from faults.clients import Client
+from faults.outcome import SETTLE, Options, Outcome, judge
+from faults.stack import Stack, until
+from faults.world import begin, click, ends_by_itself, open_work, workspaces
+
+# Seconds from the kill until it is mended: docs/reliability.md has where they come from.
+BOUNDS = {
+    "before_ring": 17,
+    "after_claim": 62,
+    "after_write_ahead": 92,
+    "after_send": 92,
+    "before_settle_commit": 92,
+    "after_finish": 17,
+}
+GRACE = 10.0  # seconds for the call itself, a ring and a poll, on top of those until menders run
+MENDERS = ("worker1", "worker2", "sweeper")
+
+
+@dataclass(frozen=True)
+class Kill:
+    build_id: str
+    at: float  # seconds since the epoch
+
+
+def recovery_times(stack: Stack, options: Options) -> Outcome:
+    """F1b: a worker killed at each step, nobody else there; then the others start, and each promise
+    is kept within its bound, counted from the kill, or from when they started if that is later."""
+    begin(stack)
+    ends_by_itself(stack, None)
+    (space,) = workspaces(stack, 1)
+    client = Client(stack.web_port)
+    stack.stop_all(*MENDERS)
+    kills = {}
+    for point in BOUNDS:
+        kills[point] = _killed(stack, client, space, point)
+    for name in MENDERS:
+        stack[name].start()
+    until(lambda: _is_up(stack), seconds=60, what="a worker is up")
+    started = time.time()
+    ends_by_itself(stack, 1.0)
+    until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
+    outcome = judge(stack, client)
+    for point, kill in kills.items():
+        spent = _mended_at(kill.build_id) - kill.at
+        allowed = max(BOUNDS[point], started - kill.at) + GRACE
+        outcome.figures[point] = f"{spent:.0f} s after the kill (at most {allowed:.0f})"
+        outcome.want(spent <= allowed, f"{point}: mended after {spent:.0f} s")
+    return outcome
+
+
+def _killed(stack: Stack, client: Client, space: Any, point: str) -> Kill:
+    release = space.wired.release("ios")
+    if point == "before_ring":
+        code = (
+            "from builds.operations import trigger_builds; from releases.models import Release; "
+            f"trigger_builds(release=Release.objects.get(pk={release.pk!r}), actor=None)"
+        )
+        died = stack.manage("shell", "-c", code, DELIVR_CRASHPOINT=point).returncode
+    else:
+        worker = stack.spare("crashing")
+        worker.env["DELIVR_CRASHPOINT"] = point
+        worker.start()
+        click(client, space, release)
+        child = worker.child
+        assert child is not None  # noqa: S101 # it was just started
+        until(lambda: child.poll() is not None, seconds=60, what=f"dead at {point}")
+        died = child.returncode
+    if died != KILLED:
+        raise RuntimeError(f"not killed at {point}: {died}")
+    return Kill(Build.objects.get(release_pipeline__release=release).pk, time.time())
+
+
+def _is_up(stack: Stack) -> bool:
+    return " ready." in stack["worker1"].log.read_text().rpartition("Connected to")[2]
+
+
+def _mended_at(build_id: str) -> float:
+    """When the promise was kept and Jenkins' number known, in seconds since the epoch."""
+    effect = Effect.objects.get(kind="build.trigger", build_id=build_id, state=EffectState.DONE)
+    build = Build.objects.get(pk=build_id)
+    moments = [effect.done_at, *build.events.order_by("at").values_list("at", flat=True)[1:2]]
+    return float(max(moment.timestamp() for moment in moments))
