@@ -11,7 +11,7 @@ from django.test import Client
 
 from delivr.audit.accounts import FAILURES
 from delivr.audit.models import AuditEvent
-from delivr.signin.tests.test_second_factor import code_of, confirm
+from delivr.signin.tests.test_second_factor import HOUR, code_of, confirm
 from delivr.tenants.models import ApiToken, Role, User
 from delivr.tests import factories
 from delivr.tests.factories import PASSWORD
@@ -90,7 +90,8 @@ def test_a_reset_password_is_told(ada: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_second_factors_are_told(ada: User) -> None:
+def test_second_factors_are_told(ada: User, settings: Any) -> None:
+    settings.MFA_TOTP_PERIOD = HOUR  # no code runs out under way
     client = sign_in(ada)
     confirm(client)
     page = client.get("/accounts/2fa/totp/activate/").content.decode()
