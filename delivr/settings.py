@@ -29,6 +29,7 @@ def _key(name: str) -> str:
 SECRET_KEY = _key("SECRET_KEY")
 FERNET_KEYS = [key.strip() for key in _key("FERNET_KEYS").split(",") if key.strip()]
 DEBUG = env.bool("DEBUG", default=False)
+DEFAULT_EXCEPTION_REPORTER_FILTER = "delivr.debugging.HidesValues"
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "testserver"}
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 if DEBUG and set(ALLOWED_HOSTS) - LOCAL_HOSTS:

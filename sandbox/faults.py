@@ -14,6 +14,7 @@ from typing import Any
 
 KINDS = {
     "status": "answer `status` (429 and 503 with Retry-After: `retry_after`), do nothing",
+    "echo": "answer `status` and words that repeat the Authorization header, do nothing",
     "timeout": "hang for `seconds` or until the client leaves, then cut the line, do nothing",
     "late": "hang for `seconds`, then do it, whether or not the client is still there",
     "timeout_after": "do it, then hang for `seconds` or until the client leaves, and cut the line",

@@ -3,6 +3,7 @@ around the work, and writes the request log."""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
 import json
@@ -48,17 +49,18 @@ def locate(path: str) -> tuple[str, str]:
     return "", path
 
 
-def trouble_body(provider: str, status: int) -> tuple[str, str]:
-    """How a provider words a failure of its own: content type and body."""
+def trouble_body(provider: str, status: int, words: str = "") -> tuple[str, str]:
+    """How a provider words a failure of its own (or `words`): content type and body."""
     if provider == "jenkins":
-        page = f"<html><body><h1>HTTP {status}</h1><p>Oops! A problem occurred.</p></body></html>"
+        what = words or "Oops! A problem occurred."
+        page = f"<html><body><h1>HTTP {status}</h1><p>{what}</p></body></html>"
         return "text/html;charset=utf-8", page
-    words = "Too many requests" if status == 429 else "Something went wrong"
+    is_rate = status == 429 and not words
+    slack = words or ("ratelimited" if status == 429 else "internal_error")
+    words = words or ("Too many requests" if status == 429 else "Something went wrong")
     bodies: dict[str, Any] = {
-        "github": {
-            "message": "You have exceeded a secondary rate limit." if status == 429 else words
-        },
-        "slack": {"ok": False, "error": "ratelimited" if status == 429 else "internal_error"},
+        "github": {"message": "You have exceeded a secondary rate limit." if is_rate else words},
+        "slack": {"ok": False, "error": slack},
         "jira": {"errorMessages": [words], "errors": {}},
         "app_store": {"errors": [_apple_trouble(status, words)]},
     }
@@ -118,6 +120,8 @@ class Gate:
         match fault.kind:
             case "status":
                 return _status(provider, fault)
+            case "echo":
+                return _echo(provider, fault, environ.get("HTTP_AUTHORIZATION", ""))
             case "html_200":
                 return Response(LOGIN_PAGE, 200, content_type="text/html;charset=utf-8")
             case "redirect":
@@ -222,6 +226,16 @@ def _status(provider: str, fault: Fault) -> Response:
     if fault.status in (429, 503):
         answer.headers["Retry-After"] = str(fault.retry_after)
     return answer
+
+
+def _echo(provider: str, fault: Fault, header: str) -> Response:
+    """A server that shows what it was sent: plainly and, as for Basic, decoded."""
+    scheme, _space, text = header.partition(" ")
+    with contextlib.suppress(ValueError):
+        if scheme.lower() == "basic":
+            header = f"{header} {base64.b64decode(text).decode()}"
+    content_type, body = trouble_body(provider, fault.status, f"Bad Authorization: {header}")
+    return Response(body, fault.status, content_type=content_type)
 
 
 def _oversized(size: int) -> Response:

@@ -143,4 +143,5 @@ def _has_label(issue: object, label: str) -> bool:
 
 
 def _project_label(project: Mapping[str, Any], secrets: tuple[str, ...]) -> str:
-    return f"{vendor_words(project.get('name'), secrets=secrets, limit=80)} ({project.get('key')})"
+    name = vendor_words(project.get("name"), secrets=secrets, limit=80)
+    return f"{name} ({vendor_words(project.get('key'), secrets=secrets, limit=40)})"
