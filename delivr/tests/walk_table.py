@@ -59,6 +59,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "settings/tokens/<int:token_id>/revoke": at(post=OWNER),
     "settings/audit": at(get=VIEWER),
     "settings/audit/export.<str:extension>": at(get=ADMIN),
+    "settings/security": at(get=OWNER, post=OWNER),
     "settings/switch": at(post=PROVEN),  # must name a workspace of one's own
     "settings/new-workspace": at(get=SIGNED_IN, post=SIGNED_IN),
     # --- Pages ---
@@ -75,7 +76,9 @@ TABLE: dict[str, Mapping[str, int]] = {
     f"{_ONE}/disconnect": at(post=ADMIN),
     "integrations/pipelines/<str:connection_id>/rotate-secret": at(post=ADMIN),
     "releases": at(get=VIEWER),
+    "integrations/pipelines/<str:connection_id>/listening": at(get=VIEWER),
     "releases/new": at(get=VIEWER, post=MEMBER),
+    "releases/new/preview": at(post=MEMBER),
     "releases/<slug:release_id>": at(get=VIEWER),
     "releases/<slug:release_id>/live": at(get=VIEWER),
     "releases/<slug:release_id>/builds": at(post=MEMBER),
@@ -85,6 +88,8 @@ TABLE: dict[str, Mapping[str, int]] = {
     "insights.csv": at(get=VIEWER),
     "activity": at(get=VIEWER),
     "activity/live": at(get=VIEWER),
+    "activity/healed": at(get=VIEWER),
+    "activity/effects/<slug:effect_id>": at(get=VIEWER),
     "activity/effects/<slug:effect_id>/retry": at(post=ADMIN),
     "activity/effects/<slug:effect_id>/cancel": at(post=ADMIN),
     "activity/effects/<slug:effect_id>/adopt": at(post=ADMIN),
@@ -111,15 +116,18 @@ TABLE: dict[str, Mapping[str, int]] = {
     "api/v1/releases/<str:release_id>/cancel": at(post=MEMBER),
     "api/v1/builds/<str:build_id>/cancel": at(post=MEMBER),
     "api/v1/effects": at(get=VIEWER),
+    "api/v1/effects/<str:effect_id>": at(get=VIEWER),
     "api/v1/effects/<str:effect_id>/retry": ACT,
     "api/v1/effects/<str:effect_id>/cancel": ACT,
     "api/v1/effects/<str:effect_id>/adopt": ACT,
     "api/v1/webhook-deliveries": at(get=VIEWER),
+    "api/v1/webhook-deliveries/<str:delivery_id>": at(get=VIEWER),
     "api/v1/webhook-deliveries/<str:delivery_id>/replay": ACT,
     "api/v1/audit-events": at(get=VIEWER),
     # --- Webhooks: the sender signs ---
     "api/v1/webhooks/jenkins": at(post=PROVEN),
     "api/v1/webhooks/jenkins/<str:pipeline_id>": at(post=PROVEN),
+    "api/v1/webhooks/github/<str:pipeline_id>": at(post=PROVEN),
 }
 
 # Routes of libraries, by prefix: their own tests below say what must hold for all of them.

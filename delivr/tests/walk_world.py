@@ -194,8 +194,16 @@ def _tokens(world: World) -> None:
 # --- What is in the database ----------------------------------------------------------------------
 
 # Signing in and using a token leave a trace, refused or not.
-TRACES = {"sessions.Session", "delivr.Hits"}
+TRACES = {
+    "sessions.Session",
+    "usersessions.UserSession",
+    "delivr.RateCounter",
+    "delivr.CacheEntry",
+    "axes.AccessAttempt",
+    "axes.AccessLog",
+}
 TRACE_FIELDS = {"last_used_at", "last_login"}
+TRACE_ACTIONS = {"token.used"}  # of the audit log
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:
@@ -204,6 +212,7 @@ def everything() -> dict[str, list[dict[str, Any]]]:
         model._meta.label: [
             {name: value for name, value in row.items() if name not in TRACE_FIELDS}
             for row in _raw_rows(model)
+            if row.get("action") not in TRACE_ACTIONS
         ]
         for model in apps.get_models()
         if model._meta.label not in TRACES
@@ -214,3 +223,13 @@ def _raw_rows(model: type[models.Model]) -> list[dict[str, Any]]:
     secret = {part.name for part in secret_fields(model)}
     plain = [part.attname for part in model._meta.concrete_fields if part.name not in secret]
     return list(model._default_manager.order_by("pk").values(*plain))
+
+
+def changed(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows that are new or other than `before`; of what is gone only the table."""
+    now = everything()
+    return {
+        table: [row for row in rows if row not in before[table]]
+        for table, rows in now.items()
+        if rows != before[table]
+    }
