@@ -179,7 +179,8 @@ def all_of(answer: HttpResponseBase) -> str:
 
 def is_out(answer: HttpResponseBase) -> bool:
     """Turned away: not signed in, not allowed, not there, not this way."""
-    to_sign_in = answer.status_code == 302 and answer["Location"].startswith("/accounts/login/")
+    where = str(answer.get("Location", ""))
+    to_sign_in = answer.status_code == 302 and where.startswith("/accounts/login/")
     return to_sign_in or answer.status_code in (401, 403, 404, 405)
 
 

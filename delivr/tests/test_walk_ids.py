@@ -194,12 +194,12 @@ def test_key_of_another_member_is_not_replayed(api: APIClient, api_for: Any, our
 def test_foreign_connection_in_a_form(pages: Client, theirs: World) -> None:
     before = everything()
     for family, foreign in theirs.connections.items():
-        for send in (
-            lambda pk, f=family: pages.post(f"/setup/{f}", {"connection": pk}),
-            lambda pk, f=family: pages.get(f"/setup/{f}", {"edit": pk}),
-            lambda pk, f=family: pages.post(f"/integrations/{f}/options", {"connection": pk}),
+        for method, path, name in (
+            (pages.post, f"/setup/{family}", "connection"),
+            (pages.get, f"/setup/{family}", "edit"),
+            (pages.post, f"/integrations/{family}/options", "connection"),
         ):
-            answers = [told(send(pk), pk) for pk in (foreign, nobodys(foreign))]
+            answers = [told(method(path, {name: pk}), pk) for pk in (foreign, nobodys(foreign))]
             assert answers[0] == answers[1]
             assert answers[0][0] == 404
     assert everything() == before
