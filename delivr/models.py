@@ -19,6 +19,20 @@ class RateCounter(models.Model):
         return f"{self.hits} until {self.ends_at}"
 
 
+class KeyProbe(models.Model):
+    """A line that one key of FERNET_KEYS encrypted, as long as stored secrets need that key;
+    `delivr.census` alone writes it."""
+
+    ciphertext = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "key_probes"
+
+    def __str__(self) -> str:
+        return f"key since {self.created_at:%Y-%m-%d}"
+
+
 class CacheEntry(models.Model):
     """A line of Django's cache, in the shape that its database backend reads and writes."""
 

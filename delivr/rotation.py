@@ -5,24 +5,25 @@ What is already encrypted with it is passed over, so an interrupted run is simpl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from allauth.mfa.models import Authenticator
-from django.apps import apps
-from django.db import models, transaction
+from django.db import transaction
 
-from delivr.secrets import Secret, SecretTextField, SecretUnreadable, secret_fields
-from delivr.signin.sealing import resealed
+from delivr.secrets import SecretUnreadable
+from delivr.stores import SecretStore, name_of, stores
 
 BATCH = 100  # rows locked at a time, for some milliseconds
 
 
 @dataclass
 class Rotation:
-    rotated: int = 0
+    rotated: int = 0  # secrets
     unreadable: list[str] = field(default_factory=list)  # ids of rows, each once
+    table: str = ""  # where it is
+    seen: int = 0  # rows of all tables
+    rows: int = 0  # that there are, counted in the beginning
 
 
 def rotate_secrets(on_batch: Callable[[Rotation], None] = lambda _: None) -> Rotation:
@@ -31,73 +32,36 @@ def rotate_secrets(on_batch: Callable[[Rotation], None] = lambda _: None) -> Rot
     Rows are locked while their batch is written, so an edit at the same time comes before or after
     it and is never undone. A secret that no key opens is left as it is and named.
     """
-    result = Rotation()
-    for model in apps.get_models():
-        if not secret_fields(model) or model._meta.proxy:
-            continue
-        last: Any = None
-        while (last := _rotate_batch(model, last, result)) is not None:
+    all_stores = list(stores())
+    result = Rotation(rows=sum(store.rows().count() for store in all_stores))
+    for store in all_stores:
+        result.table, last = store.name, None
+        while (last := _rotate_batch(store, last, result)) is not None:
             on_batch(result)
-    _rotate_factors(result)
-    on_batch(result)
     return result
 
 
-def _rotate_factors(result: Rotation) -> None:
-    """allauth's table of second factors, whose secrets lie within JSON."""
-    for pk in Authenticator.objects.order_by("pk").values_list("pk", flat=True):
-        with transaction.atomic():
-            factor = Authenticator.objects.select_for_update().filter(pk=pk).first()
-            if factor is not None:
-                _rotate_factor(factor, result)
-
-
-def _rotate_factor(factor: Authenticator, result: Rotation) -> None:
-    try:
-        fresh = resealed(factor)
-    except SecretUnreadable:
-        result.unreadable.append(name_of(factor))
-        return
-    if fresh:
-        factor.data.update(fresh)
-        factor.save(update_fields=["data"])
-        result.rotated += len(fresh)
-
-
 @transaction.atomic
-def _rotate_batch(model: type[models.Model], after: Any, result: Rotation) -> Any:
+def _rotate_batch(store: SecretStore, after: Any, result: Rotation) -> Any:
     """One batch in order of the primary key; the last key seen, or None at the end."""
     # no_key: rows that refer to these (a pipeline's repository) can be written meanwhile.
-    rows = model._base_manager.select_for_update(no_key=True, of=("self",)).order_by("pk")
+    rows = store.rows().select_for_update(no_key=True, of=("self",))
     if after is not None:
         rows = rows.filter(pk__gt=after)
     batch = list(rows[:BATCH])
     for row in batch:
-        _rotate_row(row, result)
+        _rotate_row(store, row, result)
+    result.seen += len(batch)
     return batch[-1].pk if batch else None
 
 
-def _rotate_row(row: models.Model, result: Rotation) -> None:
+def _rotate_row(store: SecretStore, row: Any, result: Rotation) -> None:
     try:
-        fresh = {f.name: secret.rotated() for f, secret in stale_secrets(row)}
+        fresh = store.resealed(row)
     except SecretUnreadable:
         result.unreadable.append(name_of(row))
         return
     if fresh:
         # `update` leaves the row's other columns alone, the time of its last change among them.
-        type(row)._base_manager.filter(pk=row.pk).update(**fresh)
-        result.rotated += len(fresh)
-
-
-def name_of(row: models.Model) -> str:
-    """Its id, which tells the table by its prefix; with the table where it is a mere number."""
-    return row.pk if isinstance(row.pk, str) else f"{row._meta.db_table}:{row.pk}"
-
-
-def stale_secrets(row: models.Model) -> Iterator[tuple[SecretTextField, Secret]]:
-    """The row's secrets that another key than the first encrypted (or none that we have)."""
-    fields: Iterable[SecretTextField] = secret_fields(type(row))
-    for secret_field in fields:
-        secret = getattr(row, secret_field.attname)
-        if secret is not None and not secret.is_current:
-            yield secret_field, secret
+        result.rotated += sum(key != 0 for key in store.keys(row))
+        store.model._base_manager.filter(pk=row.pk).update(**fresh)

@@ -97,13 +97,16 @@ class Secret:
         return self._ciphertext is None
 
     @property
-    def is_current(self) -> bool:
-        """Encrypted with the first key."""
-        try:
-            Fernet(self._field.fernet_keys[0]).decrypt(self.ciphertext)
-        except InvalidToken:
-            return False
-        return True
+    def key(self) -> int | None:
+        """The place in FERNET_KEYS of the key that encrypted it, from 0; None where none opens it
+        in this row."""
+        for place, key in enumerate(self._field.fernet_keys):
+            try:
+                opened = Fernet(key).decrypt(self.ciphertext)
+            except InvalidToken:
+                continue
+            return place if opened.startswith(f"{self._binding}{_SEPARATOR}".encode()) else None
+        return None
 
     @property
     def ciphertext(self) -> bytes:

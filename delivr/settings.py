@@ -181,8 +181,11 @@ JOBS: dict[str, dict[str, Any]] = {
         "every": 30,  # seconds between two askings; the others are asked at each tick
     },
     "tidy": {"run": "builds.tidy.tidy", "due": "builds.tidy.due", "every": 3600},
+    "keys": {"run": "delivr.census.run", "due": "delivr.census.due"},
     "seal": {"run": "delivr.audit.sealing.seal", "due": "delivr.audit.sealing.due", "every": 5},
 }
+# Tables with secrets in another shape than a SecretTextField: `delivr.stores.SecretStore`s.
+SECRET_STORES = ["delivr.signin.sealing.SecondFactors"]
 # Called with (tenant, integration_id, error) when a provider refuses a connection's credentials.
 CREDENTIALS_REFUSED = "integrations.operations.credentials_refused"
 # What the admin's start page tells an operator, by functions that give panels.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from allauth.mfa.models import Authenticator
-from django.apps import apps
-from django.db import connection
+import logging
+import time
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from delivr.census import lost_keys
 from delivr.problems import Problem, problem_response
-from delivr.secrets import secret_fields
-from delivr.signin.sealing import unseal
+
+log = logging.getLogger(__name__)
 
 
 @require_safe
@@ -23,26 +24,33 @@ def livez(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """The database answers and the keys open what is stored."""
+    """The database answers and no key is missing: one small query, so it may be asked often.
+
+    The reason is for the operator and stands in the log.
+    """
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        open_one_secret()
-    except Exception:  # whatever it is, the balancer only needs to know that we are not ready
-        return JsonResponse({"status": "unavailable"}, status=503)
-    return JsonResponse({"status": "ok"})
+        reason = _LOST_KEY if lost_keys() else ""
+    except Exception as error:  # whatever it is: not ready
+        reason = f"The database does not answer ({type(error).__name__})."
+    if not reason:
+        return JsonResponse({"status": "ok"})
+    _tell_operator(reason)
+    return JsonResponse({"status": "unavailable"}, status=503)
 
 
-def open_one_secret() -> None:
-    """Raises SecretUnreadable if a stored secret (the first of each kind) cannot be opened."""
-    for model in apps.get_models():
-        for field in secret_fields(model):
-            row = model._default_manager.exclude(**{f"{field.name}__isnull": True}).first()
-            if row is not None:
-                getattr(row, field.name).reveal()
-    factor = Authenticator.objects.filter(type=Authenticator.Type.TOTP).first()
-    if factor is not None:
-        unseal(factor.data["secret"])
+_LOST_KEY = (
+    "FERNET_KEYS lacks a key that stored secrets need. Put it back; `manage.py rotate_secrets "
+    "--check` names the secrets."
+)
+_TELL_AGAIN = 60.0  # seconds: whoever asks without end fills no log
+_told: dict[str, float] = {}
+
+
+def _tell_operator(reason: str) -> None:
+    now = time.monotonic()
+    if now >= _told.get(reason, -_TELL_AGAIN) + _TELL_AGAIN:
+        _told[reason] = now
+        log.error("Not ready: %s", reason)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.mfa.models import Authenticator
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 
 from delivr.secrets import SecretTextField, SecretUnreadable
+from delivr.stores import SecretStore, key_of
 
 _PURPOSE = "second-factor\x00"
 _SEALED = ("secret", "seed")  # in Authenticator.data: of an app, of recovery codes
@@ -32,21 +33,30 @@ def unseal(ciphertext: str) -> str:
     return opened.removeprefix(_PURPOSE)
 
 
-def resealed(factor: Authenticator) -> dict[str, Any]:
-    """What of the factor's data has to be stored anew, so that the first key opens it.
+class SecondFactors(SecretStore):
+    """allauth's table, whose secrets lie within JSON."""
 
-    Raises SecretUnreadable.
-    """
-    stale = {n: t for n, t in factor.data.items() if n in _SEALED and not _is_current(t)}
-    return {name: seal(unseal(text)) for name, text in stale.items()}
+    model = Authenticator
+
+    def keys(self, row: Authenticator) -> list[int | None]:
+        return [_key_of(text) for text in _sealed(row).values()]
+
+    def resealed(self, row: Authenticator) -> dict[str, Any]:
+        stale = {name: text for name, text in _sealed(row).items() if _key_of(text) != 0}
+        fresh = {name: seal(unseal(text)) for name, text in stale.items()}
+        return {"data": {**row.data, **fresh}} if fresh else {}
 
 
-def _is_current(ciphertext: str) -> bool:
+def _sealed(factor: Authenticator) -> dict[str, str]:
+    return {name: text for name, text in factor.data.items() if name in _SEALED}
+
+
+def _key_of(ciphertext: str) -> int | None:
     try:
-        Fernet(_keys().fernet_keys[0]).decrypt(ciphertext.encode())
-    except InvalidToken:
-        return False
-    return True
+        unseal(ciphertext)
+    except SecretUnreadable:
+        return None
+    return key_of(ciphertext)
 
 
 def _keys() -> SecretTextField:

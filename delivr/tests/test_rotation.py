@@ -10,13 +10,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.apps import apps
 from django.core.management import call_command
 from django.db import close_old_connections, connection, transaction
 
-from delivr import rotation
+from delivr import census, rotation
+from delivr.models import KeyProbe
 from delivr.rotation import rotate_secrets
-from delivr.secrets import Secret, SecretUnreadable, secret_fields
+from delivr.secrets import SecretUnreadable, secret_fields
+from delivr.signin.sealing import unseal
+from delivr.stores import stores
 from delivr.tenants.models import IdempotentRequest
 from delivr.tests import factories
 from integrations.models import ScmIntegration
@@ -43,10 +48,22 @@ def keys(settings: Any) -> Iterator[Callable[..., None]]:
     forget()
 
 
-def secrets_of(row: Any) -> dict[str, Secret]:
+def secrets_of(row: Any) -> dict[str, Any]:
     row.refresh_from_db()
+    if isinstance(row, Authenticator):
+        return {"secret": FactorSecret(row.data["secret"])}
     values = {field.attname: getattr(row, field.attname) for field in secret_fields(type(row))}
     return {name: secret for name, secret in values.items() if secret is not None}
+
+
+class FactorSecret:
+    """The secret of a second factor, as the others are looked at here."""
+
+    def __init__(self, ciphertext: str) -> None:
+        self.ciphertext = ciphertext
+
+    def reveal(self) -> str:
+        return unseal(self.ciphertext)
 
 
 @pytest.fixture
@@ -58,7 +75,8 @@ def rows(keys: Any, tenant: Any) -> list[Any]:
     request = IdempotentRequest.objects.create(tenant=tenant, key="k")
     request.answer = '{"once": "shown"}'
     request.save()
-    return [pipeline.scm, pipeline.target, pipeline, play, chat, tickets, request]
+    factor = TOTP.activate(factories.UserFactory(), generate_totp_secret()).instance
+    return [pipeline.scm, pipeline.target, pipeline, play, chat, tickets, request, factor]
 
 
 @pytest.mark.django_db
@@ -69,11 +87,11 @@ class TestRotation:
         result = rotate_secrets()
         keys(NEW)
         assert [{n: s.reveal() for n, s in secrets_of(row).items()} for row in rows] == before
-        assert result.rotated == sum(map(len, before)) == 9
+        assert result.rotated == sum(map(len, before)) == 10
         assert result.unreadable == []
 
     def test_every_table_with_secrets_is_among_them(self, rows: list[Any]) -> None:
-        assert {type(row) for row in rows} == {m for m in apps.get_models() if secret_fields(m)}
+        assert {type(row) for row in rows} == {store.model for store in stores()}
 
     def test_second_run_has_nothing_to_do(self, keys: Any, rows: list[Any]) -> None:
         keys(NEW, OLD)
@@ -84,7 +102,7 @@ class TestRotation:
 
     def test_nothing_but_the_ciphertext_changes(self, keys: Any, rows: list[Any]) -> None:
         def others(row: Any) -> dict[str, Any]:
-            hidden = {field.name for field in secret_fields(type(row))}
+            hidden = {field.name for field in secret_fields(type(row))} | {"data"}
             return type(row).objects.filter(pk=row.pk).values(*plain(row, hidden)).get()
 
         def plain(row: Any, hidden: set[str]) -> list[str]:
@@ -139,7 +157,44 @@ class TestRotation:
         keys(NEW, OLD)
         out = io.StringIO()
         call_command("rotate_secrets", "--json", stdout=out, stderr=io.StringIO())
-        assert json.loads(out.getvalue()) == {"rotated": 9, "unreadable": []}
+        assert json.loads(out.getvalue()) == {
+            "rotated": 10,
+            "rows": 8,
+            "keys": [10, 0],
+            "unreadable": [],
+            "isRotated": True,
+            "lostKeys": 0,
+        }
+
+    def test_check_says_which_key_is_needed_and_changes_nothing(
+        self, keys: Any, rows: list[Any]
+    ) -> None:
+        keys(NEW, OLD)
+        fresh = factories.ScmFactory(tenant=rows[0].tenant)
+        before = [s.ciphertext for row in rows for s in secrets_of(row).values()]
+        out = io.StringIO()
+        call_command("rotate_secrets", "--check", "--json", stdout=out)
+        found = json.loads(out.getvalue())
+        assert (found["keys"], found["isRotated"]) == ([1, 10], False)
+        assert [s.ciphertext for row in rows for s in secrets_of(row).values()] == before
+        call_command("rotate_secrets", "--check", stdout=out)
+        assert "Key 2 of 2 is needed by 10 secrets." in out.getvalue()
+        assert "take the others out" not in out.getvalue()
+        assert secrets_of(fresh)["access_token"].key == 0
+
+    def test_command_says_when_the_old_key_may_go(self, keys: Any, rows: list[Any]) -> None:
+        keys(NEW, OLD)
+        out, err = io.StringIO(), io.StringIO()
+        call_command("rotate_secrets", stdout=out, stderr=err)
+        assert "Key 2 of 2 is needed by 0 secrets." in out.getvalue()
+        assert "take the others out" in out.getvalue()
+        assert "8 of 8 rows" in err.getvalue()
+
+    def test_job_takes_the_census_once_an_hour(self, rows: list[Any], monkeypatch: Any) -> None:
+        monkeypatch.setattr(census, "_asked_at", -census.EVERY)
+        assert (census.due(), census.due()) == (["all"], [])
+        census.run()
+        assert KeyProbe.objects.count() == 1
 
     def test_command_fails_where_a_key_is_missing(self, keys: Any, rows: list[Any]) -> None:
         keys(NEW)

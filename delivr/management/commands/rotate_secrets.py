@@ -5,36 +5,68 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from delivr.census import Census, forget_lost_keys, lost_keys, take_census
 from delivr.rotation import Rotation, rotate_secrets
 
 
 class Command(BaseCommand):
     help = (
-        "Re-encrypt every stored secret with the first of FERNET_KEYS; may be interrupted and run "
-        "again. Ends with code 1 if a secret could not be opened."
+        "Re-encrypt every stored secret with the first of FERNET_KEYS; may be interrupted, killed "
+        "and run again, beside all other work. Says in the end which keys are still needed. "
+        "Ends with code 1 if a secret could not be opened."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true")
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="Change nothing; say how many secrets need which key, and which open with none.",
+        )
+        parser.add_argument(
+            "--accept-loss",
+            action="store_true",
+            help="The missing keys do not come back: let /readyz answer 200 without them.",
+        )
 
     def handle(self, **options: Any) -> None:
-        result = rotate_secrets(on_batch=self._tell)
+        result = None if options["check"] else rotate_secrets(on_batch=self._tell)
+        census = take_census()
+        if options["accept_loss"]:
+            forget_lost_keys()
         if options["json"]:
-            self.stdout.write(json.dumps(asdict(result)))
+            self.stdout.write(json.dumps(_as_json(result, census)))
         else:
-            self.stdout.write(_in_words(result))
-        if result.unreadable:
+            self.stdout.write("\n".join(_in_words(result, census)))
+        if census.unreadable:
             sys.exit(1)
 
     def _tell(self, result: Rotation) -> None:
-        self.stderr.write(f"{result.rotated} rotated …")
-
-
-def _in_words(result: Rotation) -> str:
-    words = f"{result.rotated} secrets rotated."
-    if result.unreadable:
-        words += (
-            "\nNot readable with any key (put the key back, or enter the credentials again): "
-            + ", ".join(result.unreadable)
+        self.stderr.write(
+            f"{result.seen} of {result.rows} rows ({result.table}), "
+            f"{result.rotated} secrets rotated …"
         )
-    return words
+
+
+def _as_json(result: Rotation | None, census: Census) -> dict[str, Any]:
+    rotated = {"rotated": result.rotated, "rows": result.seen} if result else {}
+    return {**rotated, **asdict(census), "isRotated": census.is_rotated, "lostKeys": lost_keys()}
+
+
+def _in_words(result: Rotation | None, census: Census) -> list[str]:
+    lines = [f"{result.rotated} secrets rotated."] if result else []
+    for place, count in enumerate(census.keys, start=1):
+        lines.append(f"Key {place} of {len(census.keys)} is needed by {count} secrets.")
+    if census.is_rotated and len(census.keys) > 1:
+        lines.append(
+            "The first key opens everything: once all processes run with it, take the others out "
+            "of FERNET_KEYS. Keep them with the backups that are older than this."
+        )
+    if census.unreadable:
+        lines.append(
+            "Not readable with any key (put the key back, or enter the credentials again): "
+            + ", ".join(census.unreadable)
+        )
+    if lost := lost_keys():
+        lines.append(f"{lost} key(s) that secrets need are missing: /readyz answers 503.")
+    return lines

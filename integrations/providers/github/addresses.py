@@ -47,7 +47,7 @@ def api_url(server: str) -> str:
     https://docs.github.com/en/enterprise-server/rest/enterprise-admin
     """
     if server == GITHUB:
-        return settings.GITHUB_API_URL.rstrip("/")
+        return str(settings.GITHUB_API_URL).rstrip("/")
     scheme, host = server.split("://")
     if host.endswith(_DATA_RESIDENCY):
         return f"{scheme}://api.{host}"
