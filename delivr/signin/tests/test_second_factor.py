@@ -15,6 +15,7 @@ from django.db import connection
 from django.test import Client
 
 from delivr.audit.models import AuditEvent
+from delivr.census import take_census
 from delivr.rotation import rotate_secrets
 from delivr.secrets import SecretUnreadable
 from delivr.signin.sealing import seal, unseal
@@ -191,6 +192,7 @@ def test_lost_key_is_named(ada: User, settings: Any) -> None:
 
 def test_lost_key_lets_nobody_in_and_says_so(ada: User, settings: Any) -> None:
     secret = give_second_factor(ada)
+    take_census()
     settings.FERNET_KEYS = ["another-key"]
     client, _answer = sign_in(ada)
     answer = client.post("/accounts/2fa/authenticate/", {"code": code_of(secret)})
