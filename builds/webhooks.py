@@ -15,6 +15,7 @@ from django.db import transaction
 from django.http import HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
+from gunicorn.http.errors import ParseException
 
 from builds.deliveries import store
 from builds.models import WebhookDelivery
@@ -85,7 +86,10 @@ def _body(request: HttpRequest) -> bytes:
         raise too_large
     try:
         body: bytes = _stream(request).read(MAX_BYTES + 1)
-    except OSError as error:  # chunks that make no sense, or a sender that left in their midst
+    except (
+        OSError,
+        ParseException,
+    ) as error:  # senseless chunks, or none any more
         raise Problem(400, "unreadable", _("The body did not come whole.")) from error
     if len(body) > MAX_BYTES:
         raise too_large

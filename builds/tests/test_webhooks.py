@@ -18,6 +18,7 @@ from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from gunicorn.http.errors import InvalidChunkSize, NoMoreData
 
 from builds import webhooks
 from builds.deliveries import apply_delivery
@@ -327,15 +328,19 @@ def test_a_chunked_body_is_read_and_capped(pipeline: Any) -> None:
 class CutOff(io.RawIOBase):
     """What gunicorn hands out where the chunks make no sense, or end too early: reading raises."""
 
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
     def read(self, size: int = -1) -> bytes:
-        raise OSError("no more data")
+        raise self.error
 
 
-def test_a_body_that_does_not_come_whole_is_refused(pipeline: Any) -> None:
+@pytest.mark.parametrize("error", [NoMoreData(), InvalidChunkSize(b"zz")])
+def test_a_body_that_does_not_come_whole_is_refused(pipeline: Any, error: Exception) -> None:
     request: WSGIRequest = RequestFactory().post(
         path(pipeline), content_type="application/json", HTTP_TRANSFER_ENCODING="chunked"
     )
-    request.META.update({"wsgi.input": CutOff(), "wsgi.input_terminated": True})
+    request.META.update({"wsgi.input": CutOff(error), "wsgi.input_terminated": True})
     assert webhooks.jenkins(request, pipeline.pk).status_code == 400
     assert not WebhookDelivery.objects.exists()
 
