@@ -15,10 +15,11 @@ from redis import Redis
 from builds.models import Build, Source
 from builds.operations import News, hear
 from builds.tests.test_main_flow import connect_all, create_release, open_effects, signed
+from delivr.effects import doorbell
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
-from delivr.tests.processes import empty_broker, sweeper, until, worker
+from delivr.tests.processes import broker_at, empty_broker, sweeper, until, worker
 from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleaseStatus
 
@@ -92,18 +93,11 @@ def test_a_wiped_broker_loses_nothing(
 def test_a_dead_broker_never_fails_a_request(
     tenant: Any, api_for: Any, sandbox: Any, sandbox_values: Any, settings: Any
 ) -> None:
-    from delivr.celery import app
-
     api = api_for(tenant, Role.OWNER)
     connected = connect_all(api, sandbox_values)
-    before = app.conf.broker_url
-    app.conf.broker_url = "redis://127.0.0.1:1/0"
-    app.pool.force_close_all()
-    try:
+    with broker_at("redis://127.0.0.1:1/0"):
         assert create_release(api, connected)["status"] == "KICKOFF_PENDING"
-    finally:
-        app.conf.broker_url = before
-        app.pool.force_close_all()
+        assert doorbell.pause.is_on, "nobody tried to ring"
 
 
 @pytest.mark.parametrize("ends", [("SUCCESS", "SUCCESS"), ("SUCCESS", "FAILURE")])

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +22,8 @@ from django.utils.module_loading import import_string
 from delivr.crashpoints import crashpoint
 
 log = logging.getLogger(__name__)
+
+PAUSE = 5.0  # seconds without rings after the broker refused one
 
 
 @functools.cache
@@ -35,14 +39,36 @@ def answer(name: str, row_id: str) -> None:
     job(name)(row_id)
 
 
+class _Pause:
+    """After a refusal this process does not ring for a while: each try may take half a second,
+    and a change that promises ten effects would make its request wait for all of them."""
+
+    def __init__(self) -> None:
+        self.ends_at = -math.inf
+
+    def begin(self) -> None:
+        self.ends_at = time.monotonic() + PAUSE
+
+    def end(self) -> None:
+        self.ends_at = -math.inf
+
+    @property
+    def is_on(self) -> bool:
+        return time.monotonic() < self.ends_at
+
+
+pause = _Pause()
+
+
 def ring(name: str, row_id: str) -> bool:
     """Ring now, without ever failing or waiting long. False if nobody could be reached."""
     crashpoint("before_ring")
-    if not settings.CELERY_BROKER_URL:
+    if not settings.CELERY_BROKER_URL or pause.is_on:
         return False
     try:
         answer.apply_async((name, row_id), retry=False, ignore_result=True)
     except Exception:  # whatever the broker does, the row stays and the sweeper finds it
+        pause.begin()
         log.warning("The broker did not take a ring for %s %s.", name, row_id)
         return False
     return True

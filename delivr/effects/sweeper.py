@@ -32,7 +32,6 @@ HEARTBEAT = 10.0  # seconds
 THREADS = 16  # more than one tenant may hold (PER_TENANT), so that none holds up all
 TICK_WITH_BROKER = 2.0  # seconds; the doorbell is the fast way, this the sure one
 TICK_ALONE = 0.5
-RING_PAUSE = 5.0  # seconds without rings after the broker refused one
 BROKER_PATIENCE = 60.0  # seconds of a dead broker after which the sweeper works itself
 
 
@@ -73,7 +72,6 @@ class Sweeper:
         self.lock = threading.Lock()
         self.stopping = threading.Event()
         self.broker_died_at: float | None = None
-        self.ring_not_before = 0.0
         self.beat_at = -math.inf
         self.tick_seconds = TICK_WITH_BROKER if settings.CELERY_BROKER_URL else TICK_ALONE
 
@@ -125,14 +123,10 @@ class Sweeper:
         self.pool.submit(self._do, name, row_id)
 
     def _ring(self, name: str, row_id: str) -> bool:
-        now = time.monotonic()
-        if now < self.ring_not_before:
-            return False
         if doorbell.ring(name, row_id):
             self.broker_died_at = None
             return True
-        self.ring_not_before = now + RING_PAUSE
-        self.broker_died_at = self.broker_died_at or now
+        self.broker_died_at = self.broker_died_at or time.monotonic()
         return False
 
     def _broker_is_dead(self) -> bool:

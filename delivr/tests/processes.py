@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 from django.conf import settings
 from django.db import connection
+
+from delivr.celery import app
+from delivr.effects import doorbell
 
 ROOT = Path(settings.BASE_DIR)
 
@@ -76,3 +80,19 @@ def until(arrived: Callable[[], Any], *, seconds: float, what: str) -> Any:
 
 def empty_broker() -> None:
     redis.Redis.from_url(settings.CELERY_BROKER_URL).flushdb()
+
+
+@contextlib.contextmanager
+def broker_at(url: str) -> Iterator[None]:
+    """Ring at this broker instead, with connections of its own, and without an earlier pause."""
+    with pytest.MonkeyPatch.context() as patch:
+        # Celery takes the address from the environment first.
+        patch.setenv("CELERY_BROKER_URL", url)
+        _ring_anew()
+        yield
+    _ring_anew()
+
+
+def _ring_anew() -> None:
+    app.amqp._producer_pool = None  # made again, for the address of now
+    doorbell.pause.end()
