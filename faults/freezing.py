@@ -60,7 +60,10 @@ def late_arrival(stack: Stack, options: Options) -> Outcome:
     aim = {"provider": "jenkins", "method": "POST", "path": "/job/ios-prod/*"}
     stack.sandbox.fault("late", seconds=150, count=1, **aim)
     build_id = click(client, space, space.wired.release("ios")).body["builds"][0]["id"]
-    sent = lambda: invariants.sent_builds(stack.sandbox)[build_id]  # noqa: E731
+
+    def sent() -> int:
+        return invariants.sent_builds(stack.sandbox)[build_id]
+
     until(lambda: sent() == 2, seconds=SETTLE, what="the late one has come", pause=1)
     build = until(lambda: _ended(build_id), seconds=SETTLE, what="our build ended", pause=1)
     strays = until(lambda: _strays(build), seconds=60, what="the other build is shown", pause=1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import redis
 
@@ -42,8 +43,8 @@ def _dump() -> bytes:
 
 
 def _redis(stack: Stack) -> Iterator[bytes]:
-    client = redis.Redis(port=stack.redis_port)
-    read = {
+    client: Any = redis.Redis(port=stack.redis_port)  # its types know no plain bytes
+    read: dict[bytes, Callable[[bytes], Iterable[bytes]]] = {
         b"string": lambda key: [client.get(key)],
         b"list": lambda key: client.lrange(key, 0, -1),
         b"set": client.smembers,
