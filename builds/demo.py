@@ -31,8 +31,9 @@ from integrations.models import (
     TargetIntegration,
     TicketIntegration,
 )
-from integrations.operations import connect, verify
+from integrations.operations import connect
 from integrations.providers.registry import fields_of
+from integrations.verification import verify
 from releases.models import Release
 from releases.operations import create_release
 

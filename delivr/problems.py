@@ -39,14 +39,17 @@ class Problem(Exception):
         detail: str,
         errors: Mapping[str, list[str]] | None = None,
         headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail = status, code, detail
         self.errors = dict(errors or {})
         self.headers = dict(headers or {})
+        self.extensions = dict(extensions or {})
 
     def body(self) -> dict[str, Any]:
-        return problem_body(self.status, self.code, self.detail, self.errors)
+        usual = problem_body(self.status, self.code, self.detail, self.errors)
+        return {**self.extensions, **usual}
 
 
 def problem_body(

@@ -176,8 +176,8 @@ JOBS: dict[str, dict[str, Any]] = {
     },
     "poll": {"run": "builds.poller.poll_build", "due": "builds.poller.due_builds"},
     "verify": {
-        "run": "integrations.operations.verify_by_id",
-        "due": "integrations.operations.due_verifications",
+        "run": "integrations.verification.verify_by_id",
+        "due": "integrations.verification.due_verifications",
         "every": 30,  # seconds between two askings; the others are asked at each tick
     },
     "tidy": {"run": "builds.tidy.tidy", "due": "builds.tidy.due", "every": 3600},
@@ -187,7 +187,7 @@ JOBS: dict[str, dict[str, Any]] = {
 # Tables with secrets in another shape than a SecretTextField: `delivr.stores.SecretStore`s.
 SECRET_STORES = ["delivr.signin.sealing.SecondFactors"]
 # Called with (tenant, integration_id, error) when a provider refuses a connection's credentials.
-CREDENTIALS_REFUSED = "integrations.operations.credentials_refused"
+CREDENTIALS_REFUSED = "integrations.verification.credentials_refused"
 # What the admin's start page tells an operator, by functions that give panels.
 ADMIN_PANELS = ["delivr.effects.panels.panels", "builds.panels.panels"]
 # Called with a connection; names the unfinished releases that use it.

@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 
 from delivr.secrets import secret_fields
 from delivr.tenants.models import User
-from integrations import operations
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -20,6 +19,7 @@ from integrations.models import (
     TargetIntegration,
     TicketIntegration,
 )
+from integrations.verification import verify
 
 
 class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -66,7 +66,7 @@ class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Ask each provider now, one after the other (network, up to about 20 s each)."""
         actor = cast(User, request.user)
         for connection in chosen.filter(disconnected_at=None).select_related("tenant"):
-            self._tell(request, operations.verify(connection, actor=actor))
+            self._tell(request, verify(connection, actor=actor))
 
     def _tell(self, request: HttpRequest, connection: Connection) -> None:
         words = f"{connection}: {connection.get_verification_status_display()}"

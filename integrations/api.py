@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,10 +14,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from delivr.api import Shape, TenantView
-from delivr.problems import Problem, camel, invalid
+from delivr.problems import Problem, camel, from_django, invalid
 from delivr.tenants.models import Role
 from integrations import operations
 from integrations.models import FAMILIES, Connection, PipelineIntegration
+from integrations.rotating import CredentialRefused, change
 from integrations.serializers import (
     KINDS,
     SetupSerializer,
@@ -25,6 +27,7 @@ from integrations.serializers import (
     request_serializer,
 )
 from integrations.setup import is_complete, progress
+from integrations.verification import verify
 
 
 def _schema(family: str, *, creating: bool | None) -> Any:
@@ -109,9 +112,12 @@ class ConnectionDetail(FamilyView):
         connection = self.find(connection_id)
         shape = Shape(request_serializer(connection.kind, creating=False), request.data)
         with shape.complaints():
-            connection = operations.edit(
-                connection, actor=self.actor, values=shape.values, known_errors=shape.errors
-            )
+            try:
+                connection = change(
+                    connection, actor=self.actor, values=shape.values, known_errors=shape.errors
+                )
+            except CredentialRefused as refused:
+                raise _refusal(refused) from None
         return Response(present(connection))
 
     def delete(self, request: Request, connection_id: str) -> Response:
@@ -122,9 +128,17 @@ class ConnectionDetail(FamilyView):
         return Response(status=204)
 
 
+def _refusal(refused: CredentialRefused) -> Problem:
+    """Which checks the new credential failed; the stored one is still in force."""
+    detail = " ".join(refused.messages)
+    errors = from_django(refused)
+    checks = [asdict(check) for check in refused.checks]
+    return Problem(400, "credential_refused", detail, errors, extensions={"checks": checks})
+
+
 class VerifyView(FamilyView):
     def post(self, request: Request, connection_id: str) -> Response:
-        connection = operations.verify(self.find(connection_id), actor=self.actor)
+        connection = verify(self.find(connection_id), actor=self.actor)
         return Response(present(connection))
 
 

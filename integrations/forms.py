@@ -16,6 +16,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from delivr.conflict import Conflict
 from delivr.tenants.models import Tenant
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
@@ -189,6 +190,8 @@ class ConnectionForm(forms.Form):
             for name, messages in error.message_dict.items():
                 if name not in known:
                     self.add_error(name if name in self.fields else None, messages)
+        except Conflict as conflict:
+            self.add_error(None, conflict.message)
         return None
 
 

@@ -19,6 +19,7 @@ from integrations.choices import Verification
 from integrations.models import Connection, find_connection
 
 KIND = "mail.refused"
+REFUSED = (Verification.INVALID, Verification.EXPIRED)
 
 
 def promise_mails(connection: Connection) -> None:
@@ -49,7 +50,7 @@ class TellOfRefusal(EffectHandler):
 
     def prepare(self, effect: Effect) -> None:
         connection = self._connection(effect)
-        is_mended = connection is None or connection.verification_status != Verification.INVALID
+        is_mended = connection is None or connection.verification_status not in REFUSED
         if is_mended or self._owner(effect) is None:
             raise Unneeded
 

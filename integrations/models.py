@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from delivr.ids import ID_LENGTH
-from delivr.secrets import SecretTextField
+from delivr.secrets import SecretTextField, secret_fields
 from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.choices import (
     PLATFORM_OF,
@@ -55,11 +55,20 @@ class Connection(TenantOwned):
     checks = models.JSONField(default=list, blank=True, editable=False)
     last_verified_at = models.DateTimeField(null=True, blank=True, editable=False)
     verify_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Whose the credential is, as the provider tells it (a Slack team).
+    # The default is the database's, too: an older version writes rows while this one starts.
+    account = models.CharField(
+        max_length=120, blank=True, default="", db_default="", editable=False
+    )
+    credential_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    credential_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     disconnected_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     objects: ClassVar[Any] = ConnectionQuerySet.as_manager()
+
+    expiry = ""  # pages put here in words how long the credential lasts
 
     class Meta:
         abstract = True
@@ -95,6 +104,12 @@ class Connection(TenantOwned):
     @property
     def is_valid(self) -> bool:
         return self.verification_status == Verification.VALID
+
+    @property
+    def is_unreadable(self) -> bool:
+        """One of its secrets opens with no key."""
+        secrets = [getattr(self, field.attname) for field in secret_fields(type(self))]
+        return any(secret is not None and secret.key is None for secret in secrets)
 
     @property
     def warnings(self) -> list[dict[str, Any]]:

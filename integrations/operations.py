@@ -1,8 +1,9 @@
-"""Connect, edit, verify and disconnect: one layer for wizard, API and admin."""
+"""Connect, edit and disconnect: one layer for wizard, API and admin."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -16,15 +17,11 @@ from django.utils.translation import gettext as _
 
 from delivr import ids
 from delivr.audit.operations import difference, record
-from delivr.effects.operations import pause_integration, resume_integration
-from delivr.failures import ProviderError
 from delivr.outbound import origin
-from delivr.secrets import secret_fields
+from delivr.secrets import SecretUnreadable, secret_fields
 from delivr.tenants.models import Tenant, User
 from integrations.choices import Verification
-from integrations.mails import promise_mails
-from integrations.models import FAMILIES, Connection, PipelineIntegration, find_connection
-from integrations.providers.base import Check, Level
+from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import ConnectionField
 from integrations.providers.registry import fields_of, provider_class, provider_for
 from integrations.wording import FILL_IN, NO_CONNECTION
@@ -32,9 +29,6 @@ from integrations.wording import FILL_IN, NO_CONNECTION
 C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
 
-VERIFY_AGAIN = timedelta(hours=24)
-VERIFY_SOON = timedelta(minutes=5)
-VERIFY_CLAIM = timedelta(minutes=2)
 OLD_SECRET_LIVES = timedelta(hours=24)
 
 
@@ -99,14 +93,16 @@ def edit(
         connection.checks = []
     connection.full_clean(exclude=["id"])
     connection.save()
-    record(
-        tenant=connection.tenant,
-        actor=actor,
-        action="integration.edited",
-        subject=connection,
-        changes=changes,
-    )
+    _record_edit(connection, actor, changes)
     return connection
+
+
+def _record_edit(connection: Connection, actor: User | None, changes: Mapping[str, Any]) -> None:
+    said: Any = {"tenant": connection.tenant, "actor": actor, "changes": changes}
+    if set(changes) & set(provider_class(connection.kind).secret_fields):
+        record(action="credential.rotated", subject=connection, **said)
+    else:
+        record(action="integration.edited", subject=connection, **said)
 
 
 @transaction.atomic
@@ -123,6 +119,7 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
         )
     for field in secret_fields(type(connection)):
         setattr(connection, field.attname, None)
+    connection.credential_expires_at = None
     connection.disconnected_at = timezone.now()
     before = connection.verification_status
     connection.verification_status = Verification.PENDING
@@ -146,117 +143,15 @@ def disconnect_all(*, tenant: Tenant, actor: User | None) -> None:
             disconnect(connection, actor=actor)
 
 
-def verify(connection: C, *, actor: User | None = None) -> C:
-    """Try every part of the connection now (network, up to about 20 s) and store what was found.
-
-    Where somebody edited it meanwhile, the findings are dropped: they are about something else.
-    """
-    try:
-        checks: Sequence[Check] = provider_for(connection).verify()
-    except ProviderError as error:
-        checks = [Check.from_error("credentials", error)]
-    return _store_checks(connection, checks, actor)
-
-
-@transaction.atomic
-def _store_checks(connection: C, checks: Sequence[Check], actor: User | None) -> C:
-    fresh = _locked(connection)
-    if fresh.updated_at != connection.updated_at:
-        return fresh
-    bad = [c for c in checks if not c.ok and c.level == Level.ERROR]
-    status = _verdict(fresh, bad)
-    now = timezone.now()
-    passing = bool(bad) and all(c.passing for c in bad)
-    type(fresh).objects.filter(pk=fresh.pk).update(
-        verification_status=status,
-        verification_error=bad[0].message[:500] if bad else "",
-        checks=[asdict(check) for check in checks],
-        last_verified_at=now,
-        verify_at=now + (VERIFY_SOON if passing else VERIFY_AGAIN),
-    )
-    if actor is not None or status != fresh.verification_status:
-        record(
-            tenant=fresh.tenant,
-            actor=actor,
-            action="integration.verified",
-            subject=fresh,
-            changes={"verification_status": [fresh.verification_status, status]},
-        )
-    if status == Verification.VALID:
-        resume_integration(tenant=fresh.tenant, integration_id=fresh.pk)
-    fresh.refresh_from_db()
-    return fresh
-
-
-def _verdict(connection: Connection, bad: Sequence[Check]) -> str:
-    """A passing trouble never turns a verified connection."""
-    if not bad:
-        return Verification.VALID
-    if connection.is_valid and all(check.passing for check in bad):
-        return Verification.VALID
-    if any(check.code.endswith("token_expired") for check in bad):
-        return Verification.EXPIRED
-    return Verification.INVALID
-
-
-def verify_by_id(connection_id: str) -> None:
-    """The job `verify`: check a connection again, by the clock or after a passing trouble."""
-    model = next(m for m in FAMILIES.values() if m.owns(connection_id))
-    connection = model.objects.filter(pk=connection_id, disconnected_at=None).first()
-    if connection is not None:
-        verify(connection)
-
-
-@transaction.atomic
-def due_verifications() -> list[str]:
-    """Ids of connections whose next check is due; each is handed out to one asker."""
-    now, found = timezone.now(), []
-    for model in FAMILIES.values():
-        for pk in model.objects.filter(verify_at__lte=now).values_list("pk", flat=True)[:20]:
-            taken = model.objects.filter(pk=pk, verify_at__lte=now)
-            if taken.update(verify_at=now + VERIFY_CLAIM):
-                found.append(pk)
-    return found
-
-
-@transaction.atomic
-def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderError) -> None:
-    """A call met 401 or 403: the connection needs a person, and says so. What goes through it
-    waits until it is verified."""
-    connection = find_connection(tenant=tenant, connection_id=integration_id)
-    if connection is not None and connection.is_valid:
-        _turn_invalid(connection, error)
-    pause_integration(tenant=tenant, integration_id=integration_id)
-
-
-def _turn_invalid(connection: Connection, error: ProviderError) -> None:
-    check, before = Check.from_error("credentials", error), connection.verification_status
-    type(connection).objects.filter(pk=connection.pk).update(
-        verification_status=Verification.INVALID,
-        verification_error=error.message[:500],
-        checks=[asdict(check)],
-        verify_at=timezone.now() + VERIFY_SOON,
-    )
-    record(
-        tenant=connection.tenant,
-        actor=None,
-        action="integration.refused",
-        subject=connection,
-        changes={
-            "verification_status": [before, Verification.INVALID],
-            "verification_error": ["", error.message[:500]],
-        },
-    )
-    promise_mails(connection)
-
-
 @transaction.atomic
 def rotate_webhook_secret(
     pipeline: PipelineIntegration, *, actor: User | None
 ) -> PipelineIntegration:
     """A new webhook secret; the old one works for 24 hours more."""
     pipeline = _locked(pipeline)
-    pipeline.previous_webhook_secret = pipeline.webhook_secret.reveal()
+    pipeline.previous_webhook_secret = None
+    with contextlib.suppress(SecretUnreadable):  # what nobody can read, nobody can prove
+        pipeline.previous_webhook_secret = pipeline.webhook_secret.reveal()
     pipeline.previous_webhook_secret_until = timezone.now() + OLD_SECRET_LIVES
     pipeline.webhook_secret = ids.webhook_secret()
     pipeline.save()
@@ -386,7 +281,16 @@ def _ask_secret_for_new_address(
             errors[field.name] = [_("The address changed: enter this again.")]
 
 
+def cleaned_values(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What `edit` would store of `values`. Raises ValidationError."""
+    return _clean(connection, values, creating=False, known_errors=None)
+
+
 def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
+    """What is known of an old credential's end goes with it."""
+    if any(cleaned.get(name) for name in provider_class(connection.kind).secret_fields):
+        connection.credential_changed_at = timezone.now()
+        connection.credential_expires_at = None
     for name, value in cleaned.items():
         setattr(connection, name, value)
 

@@ -61,6 +61,8 @@ class ConnectionBase(serializers.Serializer[Any]):
     verificationStatus = serializers.ChoiceField(Verification.choices, source="verification_status")
     verificationError = serializers.CharField(source="verification_error")
     lastVerifiedAt = serializers.DateTimeField(source="last_verified_at", allow_null=True)
+    credentialChangedAt = serializers.DateTimeField(source="credential_changed_at", allow_null=True)
+    credentialExpiresAt = serializers.DateTimeField(source="credential_expires_at", allow_null=True)
     checks = CheckSerializer(many=True)
     createdAt = serializers.DateTimeField(source="created_at")
     updatedAt = serializers.DateTimeField(source="updated_at")

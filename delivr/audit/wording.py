@@ -23,6 +23,7 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "effect.retried": (_("tried %(what)s again"), _("Effect retried")),
     "integration.connected": (_("connected %(what)s"), _("Connection made")),
     "integration.disconnected": (_("disconnected %(what)s"), _("Connection removed")),
+    "credential.rotated": (_("replaced the credential of %(what)s"), _("Credential rotated")),
     "integration.edited": (_("edited %(what)s"), _("Connection edited")),
     "integration.refused": (_("was refused by %(what)s"), _("Credentials refused")),
     "integration.verified": (_("verified %(what)s"), _("Connection verified")),

@@ -346,7 +346,7 @@ UNAUDITED = {
     "delivr.effects.sweeper.due_effects": "hands out work",
     "delivr.rotation._rotate_batch": "the same secret under another key, by the operator",
     "delivr.signin.forms.save": "an address is the user's own, in no workspace's log",
-    "integrations.operations.due_verifications": "hands out work",
+    "integrations.verification.due_verifications": "hands out work",
     "integrations.views.once._first": "keeps the first answer of a form, around the operation",
 }
 

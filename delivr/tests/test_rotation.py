@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.apps import apps
+from django.conf import settings
 from django.core.management import call_command
 from django.db import close_old_connections, connection, transaction
 
 from delivr import census, rotation
+from delivr.census import take_census
 from delivr.models import KeyProbe
 from delivr.rotation import rotate_secrets
 from delivr.secrets import SecretUnreadable, secret_fields
@@ -228,6 +236,80 @@ def test_edit_at_the_same_time_is_not_undone(keys: Any, tenant: Any) -> None:
     assert not rotating.is_alive()
     keys(NEW)
     assert secrets_of(scm)["access_token"].reveal() == "ghp_edited_meanwhile"
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+def test_killed_run_is_taken_up_and_edits_go_on_all_the_while(keys: Any, tenant: Any) -> None:
+    """kill -9 in the middle of a batch of the command, while five threads edit what it rotates."""
+    factories.ScmFactory.create_batch(6 * rotation.BATCH, tenant=tenant)
+    ids = list(ScmIntegration.objects.order_by("pk").values_list("pk", flat=True))
+    keys(NEW, OLD)
+    over, edited, failures = threading.Event(), {}, []
+
+    def edit(number: int) -> None:
+        """Again and again a few rows of every batch, none of them edited by two threads."""
+        for turn, pk in enumerate(itertools.cycle(ids[number::20])):
+            if over.is_set():
+                break
+            try:
+                with transaction.atomic():
+                    row = ScmIntegration.objects.select_for_update().get(pk=pk)
+                    row.access_token = f"ghp_{number}_{turn}"
+                    row.save()
+                edited[pk] = f"ghp_{number}_{turn}"
+            except Exception as error:  # told in the end
+                failures.append(error)
+        connection.close()
+
+    threads = [threading.Thread(target=edit, args=(n,)) for n in range(5)]
+    for thread in threads:
+        thread.start()
+    try:
+        kill_while_it_waits_for(ids[3 * rotation.BATCH + 19])
+        assert take_census().keys[1] > 0
+        result = rotate_secrets()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert (failures, result.unreadable, result.seen) == ([], [], len(ids))
+    assert take_census().keys == [len(ids), 0]
+    keys(NEW)
+    found = {scm.pk: scm.access_token.reveal() for scm in ScmIntegration.objects.all()}
+    assert found == dict.fromkeys(ids, "ghp_factory_token") | edited
+
+
+def kill_while_it_waits_for(row_id: str) -> None:
+    """Start the command and kill it when it comes to a row that is locked here."""
+    command = run_command()
+    assert command.stderr is not None
+    with transaction.atomic():
+        ScmIntegration.objects.select_for_update().get(pk=row_id)
+        assert command.stderr.readline().startswith("100 of 600 rows")
+        wait_until_somebody_waits()
+        command.kill()
+        command.wait()
+    command.stderr.close()
+    assert command.returncode == -signal.SIGKILL
+
+
+def run_command() -> subprocess.Popen[str]:
+    name = connection.settings_dict["NAME"]
+    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+    env = {
+        **os.environ,
+        "DATABASE_URL": url,
+        "FERNET_KEYS": f"{NEW},{OLD}",
+        "DJANGO_SETTINGS_MODULE": "delivr.settings_test",
+    }
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "rotate_secrets"],
+        env=env,
+        cwd=settings.BASE_DIR,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def wait_until_somebody_waits() -> None:

@@ -193,7 +193,22 @@ def test_pages_and_lists_render_without_the_key(
     assert api.get(f"/api/v1/integrations/scm/{scm.pk}").status_code == 200
     client: Client = client_for(owner)
     assert client.get("/integrations").status_code == 200
-    assert client.get(f"/integrations/scm/{scm.pk}").status_code == 200
+    page = client.get(f"/integrations/scm/{scm.pk}")
+    assert page.status_code == 200
+    assert "its key is missing" in page.content.decode()
+
+
+def test_a_webhook_secret_that_nobody_can_read_can_be_renewed(
+    tenant: Any, keys: Any, api_for: Any
+) -> None:
+    pipeline = factories.PipelineFactory(tenant=tenant)
+    api = api_for(tenant)
+    keys("another-key-altogether")
+    answer = api.post(f"/api/v1/integrations/pipelines/{pipeline.pk}/rotate-webhook-secret")
+    assert answer.status_code == 200
+    row = PipelineIntegration.objects.get(pk=pipeline.pk)
+    assert row.webhook_secret.reveal() == answer.json()["webhookSecret"]
+    assert row.previous_webhook_secret is None
 
 
 def test_a_lost_key_makes_the_connection_invalid_in_words(

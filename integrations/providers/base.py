@@ -11,7 +11,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol, Self
 
 from delivr.failures import Outcome as Outcome
@@ -137,6 +137,11 @@ class Provider(ABC):
     label: ClassVar[str]  # "Jenkins", as people write it
     secret_fields: ClassVar[tuple[str, ...]]  # model fields that hold secrets
     address_field: ClassVar[str | None] = None  # the model field with the URL secrets are sent to
+    longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
+
+    # What `verify` learned beside its checks, where the system tells it.
+    account: str = ""
+    expires_at: datetime | None = None
 
     @classmethod
     @abstractmethod

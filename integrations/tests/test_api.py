@@ -26,6 +26,8 @@ COMMON = {
     "verificationStatus",
     "verificationError",
     "lastVerifiedAt",
+    "credentialChangedAt",
+    "credentialExpiresAt",
     "checks",
     "createdAt",
     "updatedAt",

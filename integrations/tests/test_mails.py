@@ -11,7 +11,7 @@ from delivr.effects.runner import run_effect
 from delivr.failures import Outcome, ProviderError
 from delivr.tenants.models import Membership
 from delivr.tests import factories
-from integrations.operations import credentials_refused
+from integrations.verification import credentials_refused
 
 pytestmark = pytest.mark.django_db
 REFUSED = ProviderError("bad_credentials", "Jenkins refused it.", "", outcome=Outcome.CREDENTIALS)

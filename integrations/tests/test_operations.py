@@ -23,8 +23,9 @@ from integrations.models import (
     TargetIntegration,
     TicketIntegration,
 )
-from integrations.operations import connect, disconnect, edit, verify
+from integrations.operations import connect, disconnect, edit
 from integrations.providers.registry import PROVIDERS, fields_of, provider_class
+from integrations.verification import verify
 from releases.models import Release, ReleaseStatus
 from sandbox import accounts
 
@@ -433,7 +434,7 @@ def test_every_change_leaves_one_audit_row_and_no_secret(
     assert [e.action for e in events] == [
         "integration.connected",
         "integration.verified",
-        "integration.edited",
+        "credential.rotated",
         "webhook_secret.rotated",
         "integration.disconnected",
     ]

@@ -179,7 +179,7 @@ def test_an_edit_keeps_the_secret_that_is_left_empty(
 def test_an_edit_replaces_the_secret_that_is_entered(
     web: Client, tenant: Tenant, typed: Typed
 ) -> None:
-    scm = make.ScmFactory(tenant=tenant)
+    scm = make.ScmFactory(tenant=tenant, verification_status="INVALID")
     web.post(path(scm), typed("GITHUB", access_token="ghp_newer"))
     scm.refresh_from_db()
     assert scm.access_token.reveal() == "ghp_newer"

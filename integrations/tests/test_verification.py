@@ -13,10 +13,11 @@ from delivr.effects.models import IntegrationHealth
 from delivr.failures import Outcome, ProviderError
 from delivr.tests import factories
 from delivr.tests.wired import fresh, wired_to
-from integrations import operations
+from integrations import verification
 from integrations.choices import Verification
 from integrations.models import FAMILIES, PipelineIntegration
-from integrations.operations import disconnect, edit, verify
+from integrations.operations import disconnect, edit
+from integrations.verification import verify
 
 pytestmark = pytest.mark.django_db
 
@@ -151,8 +152,8 @@ def test_due_verifications_are_handed_out_once(tenant: Any) -> None:
     due = factories.ScmFactory(tenant=tenant, verify_at=past)
     factories.ScmFactory(tenant=tenant, verify_at=timezone.now() + timedelta(hours=1))
     factories.ScmFactory(tenant=tenant)
-    assert operations.due_verifications() == [due.pk]
-    assert operations.due_verifications() == []
+    assert verification.due_verifications() == [due.pk]
+    assert verification.due_verifications() == []
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -166,15 +167,15 @@ def test_every_family_is_verified_by_the_clock(tenant: Any, sandbox: Any, family
         "tickets": wired.jira,
     }[family]
     before = row.last_verified_at
-    operations.verify_by_id(row.pk)
+    verification.verify_by_id(row.pk)
     assert fresh(row).last_verified_at > before
 
 
 def test_what_is_disconnected_is_not_verified_any_more(tenant: Any) -> None:
     scm = factories.ScmFactory(tenant=tenant, verify_at=timezone.now())
     disconnect(scm, actor=None)
-    assert operations.due_verifications() == []
-    operations.verify_by_id(scm.pk)
+    assert verification.due_verifications() == []
+    verification.verify_by_id(scm.pk)
     assert fresh(scm).checks == []
 
 
@@ -185,7 +186,7 @@ REFUSED = ProviderError(
 
 def test_refused_credentials_show_on_the_connection(tenant: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
-    operations.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
+    verification.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
     row = fresh(pipeline)
     assert (row.verification_status, row.verification_error) == ("INVALID", REFUSED.message)
     assert row.checks[0]["hint"] == "Make one."
@@ -197,7 +198,7 @@ def test_refused_credentials_show_on_the_connection(tenant: Any) -> None:
 def test_credentials_refused_twice_are_told_once(tenant: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     for _n in range(2):
-        operations.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
+        verification.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
     assert AuditEvent.objects.filter(action="integration.refused").count() == 1
 
 
@@ -205,10 +206,10 @@ def test_credentials_refused_twice_are_told_once(tenant: Any) -> None:
 def test_credentials_refused_of_something_gone_are_no_trouble(
     tenant: Any, integration_id: str
 ) -> None:
-    operations.credentials_refused(tenant=tenant, integration_id=integration_id, error=REFUSED)
+    verification.credentials_refused(tenant=tenant, integration_id=integration_id, error=REFUSED)
 
 
 def test_another_tenants_refusal_changes_nothing_here(tenant: Any) -> None:
     theirs = factories.PipelineFactory()
-    operations.credentials_refused(tenant=tenant, integration_id=theirs.pk, error=REFUSED)
+    verification.credentials_refused(tenant=tenant, integration_id=theirs.pk, error=REFUSED)
     assert fresh(theirs).verification_status == "VALID"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -19,11 +22,13 @@ from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 from integrations import demo, operations
+from integrations.expiry import expiry_words, with_expiry
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import Connection, PipelineIntegration
 from integrations.providers.registry import fields_of
 from integrations.serializers import webhook_url
 from integrations.setup import STEP, STEPS
+from integrations.verification import verify
 from integrations.views import shared
 from integrations.views.once import Repeated, new_token
 from integrations.views.throttle import throttle
@@ -41,7 +46,7 @@ def integrations(request: TenantRequest) -> HttpResponse:
         {
             "step": step,
             "kinds": kinds_of(step.model),
-            "connections": list(shared.rows_of(step.key, request.tenant)),
+            "connections": with_expiry(shared.rows_of(step.key, request.tenant)),
         }
         for step in STEPS
     ]
@@ -120,6 +125,7 @@ def _page(request: TenantRequest, connection: Connection, form: ConnectionForm) 
         "connection": connection,
         "step": STEP[connection.family],
         "details": details(connection),
+        "expiry": expiry_words(connection),
         **form_context(form),
     }
     if isinstance(connection, PipelineIntegration):
@@ -132,8 +138,15 @@ def _webhook_context(pipeline: PipelineIntegration) -> dict[str, Any]:
     return {
         "webhook_url": webhook_url(pipeline),
         "rotate_token": new_token(),
+        "old_secret_until": _old_secret_until(pipeline),
         "deliveries": list(deliveries),
     }
+
+
+def _old_secret_until(pipeline: PipelineIntegration) -> datetime | None:
+    """Until when the webhook secret before this one still works; None where it does not."""
+    until = pipeline.previous_webhook_secret_until
+    return until if pipeline.previous_webhook_secret and until and until > timezone.now() else None
 
 
 def details(connection: Connection) -> list[tuple[str, str]]:
@@ -146,7 +159,15 @@ def details(connection: Connection) -> list[tuple[str, str]]:
         if field.secret:
             value = _("stored") if value else _("not stored")
         shown.append((str(field.label), _in_words(value)))
+    if connection.credential_changed_at:
+        shown.append((_("Credential entered"), _day(connection.credential_changed_at)))
+    if connection.credential_expires_at:
+        shown.append((_("Credential expires"), _day(connection.credential_expires_at)))
     return shown
+
+
+def _day(moment: datetime) -> str:
+    return date_format(moment, "DATE_FORMAT")
 
 
 def _in_words(value: Any) -> str:
@@ -165,7 +186,7 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
     connection = shared.find(request, family, connection_id)
     try:
         throttle(request, "verify", limit=VERIFICATIONS_A_MINUTE)
-        shared.tell(request, operations.verify(connection, actor=request.user))
+        shared.tell(request, verify(connection, actor=request.user))
     except Problem as problem:
         messages.error(request, problem.detail)
     return redirect(shared.way_back(request, page_of(connection)))

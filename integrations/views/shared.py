@@ -15,6 +15,8 @@ from delivr.tenants.models import Role, Tenant
 from integrations import demo, operations
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
+from integrations.rotating import change
+from integrations.verification import verify
 from integrations.views.once import new_token, once
 
 
@@ -109,10 +111,20 @@ def save(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     None where the form shows what is wrong. Raises Repeated where it was sent before.
     """
     if form.connection is not None:
-        done = form.submit(partial(operations.edit, form.connection, actor=request.user))
+        done = form.submit(partial(change, form.connection, actor=request.user))
     else:
         done = once(request, partial(_connect, request, form))
-    return operations.verify(done, actor=request.user) if done else None
+    if done is None or _was_just_verified(form, done):
+        return done
+    return verify(done, actor=request.user)
+
+
+def _was_just_verified(form: ConnectionForm, done: Connection) -> bool:
+    """As it is where a new credential took the place of one that worked."""
+    before = form.connection
+    if before is None or not done.is_valid:
+        return False
+    return before.last_verified_at != done.last_verified_at
 
 
 def _connect(request: TenantRequest, form: ConnectionForm) -> Connection | None:

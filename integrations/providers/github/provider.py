@@ -39,7 +39,7 @@ class GitHub(ScmProvider):
 
     def verify(self) -> list[Check]:
         check = Verification(self._client, self._name)
-        return try_in_order(
+        checks = try_in_order(
             self.label,
             [
                 ("credentials", lambda: first_contact(self.label, check.sign_in)),
@@ -49,6 +49,8 @@ class GitHub(ScmProvider):
                 ("expiry", check.expiry),
             ],
         )
+        self.expires_at = check.expires
+        return checks
 
     @only_provider_errors
     def repositories(self) -> list[Option]:

@@ -21,6 +21,7 @@ class Verification:
     def __init__(self, client: Callable[[], GitHubClient], name: Callable[[], str]) -> None:
         self._make_client = client
         self._name = name
+        self.expires: datetime | None = None
 
     def sign_in(self) -> None:
         """https://docs.github.com/en/rest/users/users#get-the-authenticated-user
@@ -48,6 +49,7 @@ class Verification:
         name = self._name()
         self._answer = self._look_up(name)
         self._data = _repository_in(self._answer, name)
+        self.expires = self._answer.token_expires
         if self._data.get("archived"):
             raise _unusable("archived", f"{name} is archived: nothing can be pushed to it.")
         if self._data.get("disabled"):
@@ -82,7 +84,7 @@ class Verification:
         return []
 
     def expiry(self) -> list[Check]:
-        expires = self._answer.token_expires
+        expires = self.expires
         if expires is None or expires - datetime.now(UTC) > EXPIRES_SOON:
             return []
         return [

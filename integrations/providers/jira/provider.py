@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Epic, Option, ProviderError, Ticket, TicketProvider
@@ -27,6 +28,8 @@ class Jira(TicketProvider):
     secret_fields = ("jira_api_token",)
     deadline = DEADLINE
     address_field = "jira_url"
+    # https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
+    longest_life = timedelta(days=365)
 
     def __init__(
         self, *, url: str, email: str, api_token: str, project_key: str, cloud: Cloud = ATLASSIAN

@@ -48,7 +48,7 @@ class Slack(ChatProvider):
 
     def verify(self) -> list[Check]:
         check = Verification(self._channels, self._client)
-        return try_in_order(
+        checks = try_in_order(
             self.label,
             [
                 ("token", lambda: check_token_form(self._token)),
@@ -57,6 +57,8 @@ class Slack(ChatProvider):
                 ("channels", check.channels),
             ],
         )
+        self.account = check.team
+        return checks
 
     @only_provider_errors
     def channels(self) -> list[Option]:

@@ -53,12 +53,14 @@ class Verification:
         self._make_client = client
         self._scopes: frozenset[str] | None = None
         self._bot_name = ""
+        self.team = ""
 
     def sign_in(self) -> None:
         self._client = self._make_client()
         answer = self._client.call("auth.test")
         self._scopes = answer.scopes
         self._bot_name = self._client.words(answer.data.get("user"))
+        self.team = self._client.words(answer.data.get("team_id"))
 
     def scopes(self) -> Iterator[Check]:
         if self._scopes is None:

@@ -1,0 +1,50 @@
+"""How long a credential still lasts: as the provider tells it, or by its age where none lasts
+longer than a known time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from integrations.models import Connection
+from integrations.providers.registry import provider_class
+
+WARN = timedelta(days=14)
+
+
+def expiry_words(connection: Connection) -> str:
+    """A sentence from 14 days before a credential ends; "" where there is nothing to say."""
+    now = timezone.now()
+    if connection.credential_expires_at is not None:
+        return _told(connection.credential_expires_at - now)
+    longest, since = provider_class(connection.kind).longest_life, connection.credential_changed_at
+    if longest is None or since is None or since + longest - now > WARN:
+        return ""
+    words = {"days": (now - since).days, "longest": longest.days, "kind": connection.kind_label}
+    return _("Entered %(days)d days ago; a credential of %(kind)s lasts %(longest)d.") % words
+
+
+def with_expiry(connections: Iterable[Connection]) -> list[Connection]:
+    """The connections, each with its sentence in `expiry`."""
+    found = list(connections)
+    for connection in found:
+        connection.expiry = expiry_words(connection)
+    return found
+
+
+def _told(left: timedelta) -> str:
+    if left > WARN:
+        return ""
+    if left <= timedelta(0):
+        return _("The credential has expired: enter a new one.")
+    if left < timedelta(days=1):
+        return _("The credential expires within a day: enter a new one.")
+    return ngettext(
+        "The credential expires in %(days)d day: enter a new one before.",
+        "The credential expires in %(days)d days: enter a new one before.",
+        left.days,
+    ) % {"days": left.days}

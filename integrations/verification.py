@@ -1,0 +1,183 @@
+"""Trying a connection, by hand, by the clock and on a provider's refusal, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from delivr.audit.operations import record
+from delivr.effects.operations import pause_integration, resume_integration
+from delivr.failures import ProviderError
+from delivr.tenants.models import Tenant, User
+from integrations.choices import Verification
+from integrations.mails import promise_mails
+from integrations.models import FAMILIES, Connection, find_connection
+from integrations.providers.base import Check
+from integrations.providers.registry import provider_for
+from integrations.providers.verifying import is_fatal
+
+C = TypeVar("C", bound=Connection)
+
+VERIFY_AGAIN = timedelta(hours=24)
+VERIFY_SOON = timedelta(minutes=5)
+VERIFY_CLAIM = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What a verification found; `account` and `expires_at` where the provider tells them."""
+
+    checks: Sequence[Check]
+    account: str = ""
+    expires_at: datetime | None = None
+
+    @property
+    def bad(self) -> list[Check]:
+        return [check for check in self.checks if is_fatal(check)]
+
+
+def verify(connection: C, *, actor: User | None = None) -> C:
+    """Try every part of the connection now (network, up to about 20 s) and store what was found.
+
+    Where somebody edited it meanwhile, the findings are dropped: they are about something else.
+    """
+    return store_findings(connection, look_at(connection), actor=actor)
+
+
+def look_at(connection: Connection) -> Findings:
+    """Try every part of a connection, stored or not (network, up to about 20 s)."""
+    try:
+        provider = provider_for(connection)
+        checks = provider.verify()
+    except ProviderError as error:
+        return Findings(checks=[Check.from_error("credentials", error)])
+    if connection.account and provider.account and connection.account != provider.account:
+        checks = [*checks, _other_account(provider.label)]
+    return Findings(checks=checks, account=provider.account, expires_at=provider.expires_at)
+
+
+def _other_account(label: str) -> Check:
+    return Check(
+        name="account",
+        ok=False,
+        code="other_account",
+        message=_("This credential belongs to another account of %(provider)s than the one before.")
+        % {"provider": label},
+        hint=_("Enter one of the same account, or connect the other one as a new connection."),
+    )
+
+
+@transaction.atomic
+def store_findings(connection: C, findings: Findings, *, actor: User | None) -> C:
+    """Note what was found, unless the connection was edited since it was read."""
+    fresh: C = type(connection).objects.select_for_update().get(pk=connection.pk)
+    if fresh.updated_at != connection.updated_at:
+        return fresh
+    now, bad = timezone.now(), findings.bad
+    # Who is refused is not told when the credential ended: what was known before still holds.
+    expires_at = findings.expires_at or (fresh.credential_expires_at if bad else None)
+    status = _verdict(fresh, bad, is_over=_is_over(expires_at, now))
+    type(fresh).objects.filter(pk=fresh.pk).update(
+        verification_status=status,
+        verification_error=bad[0].message[:500] if bad else "",
+        checks=[asdict(check) for check in findings.checks],
+        last_verified_at=now,
+        verify_at=look_again_at(now, expires_at, bad),
+        account=(not bad and findings.account) or fresh.account,
+        credential_expires_at=expires_at,
+    )
+    if actor is not None or status != fresh.verification_status:
+        record(
+            tenant=fresh.tenant,
+            actor=actor,
+            action="integration.verified",
+            subject=fresh,
+            changes={"verification_status": [fresh.verification_status, status]},
+        )
+    if status == Verification.VALID:
+        resume_integration(tenant=fresh.tenant, integration_id=fresh.pk)
+    fresh.refresh_from_db()
+    return fresh
+
+
+def look_again_at(now: datetime, expires_at: datetime | None, bad: Sequence[Check]) -> datetime:
+    """Tomorrow, soon after a passing trouble, and at once when the credential ends."""
+    is_passing = bool(bad) and all(check.passing for check in bad)
+    later = now + (VERIFY_SOON if is_passing else VERIFY_AGAIN)
+    return min(later, expires_at) if expires_at and expires_at > now else later
+
+
+def _is_over(expires_at: datetime | None, now: datetime) -> bool:
+    return expires_at is not None and expires_at <= now
+
+
+def _verdict(connection: Connection, bad: Sequence[Check], *, is_over: bool) -> str:
+    """A passing trouble never turns a verified connection."""
+    if not bad:
+        return Verification.VALID
+    if connection.is_valid and all(check.passing for check in bad):
+        return Verification.VALID
+    if is_over or any(check.code.endswith("token_expired") for check in bad):
+        return Verification.EXPIRED
+    return Verification.INVALID
+
+
+def verify_by_id(connection_id: str) -> None:
+    """The job `verify`: check a connection again, by the clock or after a passing trouble."""
+    model = next(m for m in FAMILIES.values() if m.owns(connection_id))
+    connection = model.objects.filter(pk=connection_id, disconnected_at=None).first()
+    if connection is not None:
+        verify(connection)
+
+
+@transaction.atomic
+def due_verifications() -> list[str]:
+    """Ids of connections whose next check is due; each is handed out to one asker."""
+    now, found = timezone.now(), []
+    for model in FAMILIES.values():
+        for pk in model.objects.filter(verify_at__lte=now).values_list("pk", flat=True)[:20]:
+            taken = model.objects.filter(pk=pk, verify_at__lte=now)
+            if taken.update(verify_at=now + VERIFY_CLAIM):
+                found.append(pk)
+    return found
+
+
+@transaction.atomic
+def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderError) -> None:
+    """A call met 401 or 403: the connection needs a person, and says so. What goes through it
+    waits until it is verified."""
+    connection = find_connection(tenant=tenant, connection_id=integration_id)
+    if connection is not None and connection.is_valid:
+        _turn(connection, error)
+    pause_integration(tenant=tenant, integration_id=integration_id)
+
+
+def _turn(connection: Connection, error: ProviderError) -> None:
+    """To EXPIRED where the end of the credential is known and past, else to INVALID."""
+    check, before = Check.from_error("credentials", error), connection.verification_status
+    now = timezone.now()
+    is_over = _is_over(connection.credential_expires_at, now)
+    status = Verification.EXPIRED if is_over else Verification.INVALID
+    type(connection).objects.filter(pk=connection.pk).update(
+        verification_status=status,
+        verification_error=error.message[:500],
+        checks=[asdict(check)],
+        verify_at=now + VERIFY_SOON,
+    )
+    record(
+        tenant=connection.tenant,
+        actor=None,
+        action="integration.refused",
+        subject=connection,
+        changes={
+            "verification_status": [before, status],
+            "verification_error": ["", error.message[:500]],
+        },
+    )
+    promise_mails(connection)
