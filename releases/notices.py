@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 
 from delivr.effects.operations import promise_each
 from integrations.providers.base import Message
+from integrations.providers.slack.text import escape
 
 if TYPE_CHECKING:
     from releases.models import Release
@@ -107,20 +108,18 @@ def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: s
 
 
 def _inert(value: Any) -> Any:
-    """Names of branches and jobs never become a mention, a link or a broadcast.
-
-    https://docs.slack.dev/messaging/formatting-message-text/#escaping
-    """
-    if not isinstance(value, str):
-        return value
-    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Names of branches and jobs never become a mention, a link or a broadcast."""
+    return escape(value) if isinstance(value, str) else value
 
 
 def _blocks(text: str, detail: str) -> list[dict[str, Any]]:
     """https://docs.slack.dev/reference/block-kit/blocks/"""
-    blocks: list[dict[str, Any]] = [
-        {"type": "section", "text": {"type": "mrkdwn", "text": text}},
-    ]
+    blocks: list[dict[str, Any]] = [{"type": "section", "text": _words(text)}]
     if detail:
-        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": detail}]})
+        blocks.append({"type": "context", "elements": [_words(detail)]})
     return blocks
+
+
+def _words(text: str) -> dict[str, Any]:
+    """Without `verbatim`, Slack looks for addresses, channels and names in plain words, too."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}

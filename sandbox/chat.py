@@ -46,6 +46,7 @@ class Message:
     metadata: dict[str, Any] | None = None
     thread_ts: str = ""
     broadcast: bool = False
+    link_names: bool = False
     edited_ts: str = ""
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 
 from delivr.audit.models import AuditEvent
 from delivr.audit.wording import sentence
+from delivr.spreadsheet import safe_cell
 
 COLUMNS = (
     "id",
@@ -23,9 +24,6 @@ COLUMNS = (
     "seq",
     "hash",
 )
-# Spreadsheets take a cell that begins with one of these for a formula:
-# https://owasp.org/www-community/attacks/CSV_Injection
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def plain(event: AuditEvent) -> dict[str, Any]:
@@ -66,9 +64,7 @@ def cell(value: Any) -> Any:
     """A value that no spreadsheet takes for a formula; lists and objects as JSON."""
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
+    return safe_cell(value)
 
 
 class _Echo:

@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from delivr.problems import Problem
+from delivr.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
@@ -189,7 +190,7 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
         shared.tell(request, verify(connection, actor=request.user))
     except Problem as problem:
         messages.error(request, problem.detail)
-    return redirect(shared.way_back(request, page_of(connection)))
+    return redirect(next_address(request, default=page_of(connection)))
 
 
 @tenant_required(role=Role.ADMIN)
@@ -201,6 +202,6 @@ def integration_disconnect(request: TenantRequest, family: str, connection_id: s
         operations.disconnect(connection, actor=request.user)
     except ValidationError as error:
         messages.error(request, _("Not disconnected. %s") % " ".join(error.messages))
-        return redirect(shared.way_back(request, page_of(connection)))
+        return redirect(next_address(request, default=page_of(connection)))
     messages.success(request, _("%(name)s is disconnected.") % {"name": connection})
-    return redirect(shared.way_back(request, reverse("integrations")))
+    return redirect(next_address(request, default="integrations"))

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from delivr.tenants.middleware import TenantRequest
@@ -146,10 +145,3 @@ def tell(request: TenantRequest, connection: Connection) -> None:
         messages.warning(request, _("%(name)s works. Read its warning, though.") % words)
     else:
         messages.success(request, _("%(name)s is connected and works.") % words)
-
-
-def way_back(request: TenantRequest, default: str) -> str:
-    """Where the form's `next` leads, on this site only."""
-    wanted = request.POST.get("next", "")
-    is_ours = wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
-    return wanted if is_ours else default

@@ -276,6 +276,7 @@ def post_message(call: Call) -> dict[str, Any]:
         metadata=_metadata(call),
         thread_ts=thread_ts,
         broadcast=call.flag("reply_broadcast"),
+        link_names=call.flag("link_names"),
     )
     _chat().post(message)
     return {"channel": channel.id, "ts": message.ts, "message": message_json(message)}
