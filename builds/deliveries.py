@@ -18,6 +18,7 @@ from delivr.audit.operations import record
 from delivr.conflict import Conflict
 from delivr.effects import clock
 from delivr.effects.doorbell import ring_on_commit
+from delivr.effects.operations import promise
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
 from integrations.providers.base import BuildReport
@@ -97,7 +98,7 @@ def _take(delivery: WebhookDelivery) -> None:
     if build is None:
         _unmatched(delivery)
     elif reason := _another_run(build, report):
-        _settle(delivery, DeliveryState.ORPHAN, reason=reason)
+        _set_aside(delivery, report, build, reason)
     else:
         _apply(delivery, report, build)
 
@@ -139,6 +140,23 @@ def _another_run(build: Build, report: BuildReport) -> str:
         name = f"#{report.number}" if report.number else report.build_id
         return _("Build %(name)s is another run with the same parameters.") % {"name": name}
     return ""
+
+
+@transaction.atomic
+def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
+    """Where it started after ours it may be a trigger that arrived twice: Jenkins is asked."""
+    number = report.number
+    if number is not None and build.number is not None and number > build.number:
+        promise(
+            tenant=build.tenant,
+            kind="build.stop_repeat",
+            integration_id=build.release_pipeline.pipeline_id,
+            release_id=build.release_pipeline.release_id,
+            build_id=build.pk,
+            dedupe_key=f"build:{build.pk}:repeat:{number}",
+            payload={"number": number},
+        )
+    _settle(delivery, DeliveryState.ORPHAN, reason=reason)
 
 
 @transaction.atomic

@@ -163,6 +163,7 @@ EFFECT_HANDLERS = {
     "ticket.create_epic": "releases.effects.CreateEpic",
     "build.trigger": "builds.effects.TriggerBuild",
     "build.cancel": "builds.cancelling.CancelBuild",
+    "build.stop_repeat": "builds.repeats.StopRepeat",
 }
 # A job: what is done for one id, and which ids are due (asked at each tick of the sweeper).
 JOBS: dict[str, dict[str, Any]] = {

@@ -20,7 +20,7 @@ from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarg
 from releases.timeline import TimelineItem, timeline
 from releases.wording import notice_words, web_address
 
-BUILD_KINDS = ("build.trigger", "build.cancel")
+BUILD_KINDS = ("build.trigger", "build.cancel", "build.stop_repeat")
 YOUNG = timedelta(minutes=1)
 FAR = timedelta(seconds=30)
 SOON, LATER, AT_REST = 1, 15, 30  # seconds between two looks
@@ -282,7 +282,7 @@ def _log_url(connection: Any, build_url: str) -> str:
 
 
 def _trouble_of(build: Any, effects: Sequence[Effect], now: datetime) -> Sent | None:
-    """The trigger or the stop of the newest build, where it has something to tell."""
+    """The trigger or a stop of the newest build, where it has something to tell."""
     if build is None:
         return None
     for effect in reversed(effects):

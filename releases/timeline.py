@@ -123,9 +123,16 @@ _TITLES = {
 }
 
 
+_KINDS = {
+    "message.post": "MESSAGE",
+    "ticket.create_epic": "TICKET",
+    "build.stop_repeat": "BUILD",
+}
+
+
 def _of_effect(effect: Effect) -> Iterator[TimelineItem]:
-    """A message or an epic that is settled; a trigger shows itself in its build's events."""
-    kind = {"message.post": "MESSAGE", "ticket.create_epic": "TICKET"}.get(effect.kind)
+    """What is settled; a trigger shows itself in its build's events."""
+    kind = _KINDS.get(effect.kind)
     settled = effect.state in (EffectState.DONE, EffectState.DEAD)
     if kind is None or not settled or effect.done_at is None:
         return

@@ -8,11 +8,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect
+from integrations.providers.base import Repeat
 from releases.notices import Notice
 
 KINDS = {
     "build.trigger": gettext_lazy("Build trigger"),
     "build.cancel": gettext_lazy("Stop of a build"),
+    "build.stop_repeat": gettext_lazy("Stop of a second build"),
     "message.post": gettext_lazy("Message"),
     "ticket.create_epic": gettext_lazy("Epic"),
     "mail.send": gettext_lazy("Invitation by e-mail"),
@@ -31,6 +33,16 @@ _NOTICES = {
     Notice.BUILD_CANCELLED: gettext_lazy("%(build)s cancelled"),
 }
 
+_REPEAT = gettext_lazy("Stop of a second build, #%(number)s")
+_REPEATS = {
+    Repeat.STOPPED: gettext_lazy("Second build #%(number)s with the same id stopped"),
+    Repeat.ENDED: gettext_lazy("Second build #%(number)s with the same id had ended"),
+    Repeat.FOREIGN: gettext_lazy(
+        "Build #%(number)s with the same parameters left alone: somebody else started it"
+    ),
+    Repeat.GONE: gettext_lazy("The CI server does not know the second build #%(number)s"),
+}
+
 
 def describe_effect(effect: Effect) -> str:
     """One line that says what the effect is about: `Message “iOS build #245 started” to C123`."""
@@ -40,6 +52,9 @@ def describe_effect(effect: Effect) -> str:
     if effect.kind == "ticket.create_epic":
         key = effect.result.get("key")
         return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
+    if effect.kind == "build.stop_repeat":
+        template = _REPEATS.get(effect.result.get("outcome"), _REPEAT)
+        return str(template) % {"number": effect.payload.get("number")}
     return str(KINDS.get(effect.kind, effect.kind))
 
 

@@ -80,18 +80,30 @@ class Ci:
     # Doing
 
     def enqueue(
-        self, job: Job, parameters: dict[str, str], *, user: str, delay: float | None = None
+        self,
+        job: Job,
+        parameters: dict[str, str],
+        *,
+        user: str,
+        delay: float | None = None,
+        rebuilds: int | None = None,
     ) -> QueueItem:
         """Put a build into the queue. `delay` in seconds; None = the job's quiet period."""
         quiet = job.quiet_period if delay is None else delay
         with self._world.lock:  # the clock's thread walks over the queue
             now = self._world.clock()
             item = QueueItem(self.next_queue_id, job.full_name, parameters, user, now, now + quiet)
+            item.rebuilds = rebuilds
             self.next_queue_id += 1
             self.queue[item.id] = item
             self._record("build.queued", item, queueId=item.id)
             self.settle(now)
         return item
+
+    def rebuild(self, build: Build, *, user: str) -> QueueItem:
+        """What the Rebuild plugin does for a person: the same parameters once more."""
+        job, parameters = self.jobs[build.job], dict(build.parameters)
+        return self.enqueue(job, parameters, user=user, delay=0, rebuilds=build.number)
 
     def cancel(self, item: QueueItem) -> bool:
         """Take an item out of the queue; False if it left before."""
@@ -182,6 +194,7 @@ class Ci:
     def _start(self, item: QueueItem, moment: float) -> None:
         job = self.jobs[item.job]
         build = Build(job.full_name, job.next_number, item.id, item.parameters, item.user, moment)
+        build.rebuilds = item.rebuilds
         job.next_number += 1
         job.known_parameters = True
         self.builds.setdefault(job.full_name, []).append(build)

@@ -87,6 +87,7 @@ class QueueItem:
     cancelled: bool = False
     number: int | None = None
     executable_hidden: bool = False
+    rebuilds: int | None = None  # the build that a person ran again
 
     @property
     def is_queued(self) -> bool:
@@ -104,6 +105,7 @@ class Build:
     ended_at: float | None = None
     result: str | None = None  # a Pipeline may set it while still building
     artifact: str = ""
+    rebuilds: int | None = None
 
     @property
     def building(self) -> bool:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 # `delivr/tests/test_guards.py` fails where the code writes an action that has no words here.
 ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "build.cancelled": (_("cancelled the build of %(what)s"), _("Build cancelled")),
+    "build.repeat_stopped": (
+        _("stopped a second build of %(what)s"),
+        _("Second build stopped"),
+    ),
     "build.triggered": (_("triggered a build of %(what)s"), _("Build triggered")),
     "delivery.replayed": (_("applied the delivery %(what)s again"), _("Delivery replayed")),
     "effect.adopted": (_("told which build %(what)s had started"), _("Build adopted")),

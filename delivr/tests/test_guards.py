@@ -324,6 +324,7 @@ RECORDERS = {
 }
 # What changes rows in a transaction and leaves no line in the audit log, with the reason.
 UNAUDITED = {
+    "builds.deliveries._set_aside": "a delivery is its own record; a stop that follows is recorded",
     "builds.deliveries.due_deliveries": "hands out work; the delivery itself is the record",
     "builds.deliveries.store": "a delivery is its own record",
     "builds.poller._plan": "when to ask the CI server again",

@@ -88,6 +88,15 @@ class BuildState:
     is_shared: bool = False  # merged into an equal item, maybe somebody else's
 
 
+class Repeat(enum.StrEnum):
+    """What became of a second build that carries our id."""
+
+    STOPPED = "STOPPED"
+    ENDED = "ENDED"  # before it could be stopped
+    FOREIGN = "FOREIGN"  # somebody else started it: it was left alone
+    GONE = "GONE"  # the server does not know it (any more)
+
+
 @dataclass(frozen=True, kw_only=True)
 class BuildReport:
     """What a webhook claims, in our words. `status` None: it says nothing of a build; `note` tells
@@ -196,6 +205,10 @@ class CiProvider(Provider):
     @abstractmethod
     def cancel(self, *, queue_id: int | None, number: int | None) -> None:
         """Stop it, queued or running. No error if it already ended."""
+
+    @abstractmethod
+    def stop_repeat(self, *, number: int, build_id: str) -> Repeat:
+        """Stop a build that carries our id, if it runs and nobody but us can have started it."""
 
 
 class StoreProvider(Provider):

@@ -307,13 +307,22 @@ class Exporter:
 
     @staticmethod
     def _actions(job: Job, thing: Build | QueueItem) -> list[dict[str, Any]]:
-        cause = {
+        by_user = {
             "_class": "hudson.model.Cause$UserIdCause",
             "shortDescription": f"Started by user {thing.user}",
             "userId": thing.user,
             "userName": thing.user,
         }
-        actions: list[dict[str, Any]] = [{"_class": "hudson.model.CauseAction", "causes": [cause]}]
+        causes: list[dict[str, Any]] = [by_user]
+        if thing.rebuilds is not None:
+            causes.append(
+                {
+                    "_class": "com.sonyericsson.rebuild.RebuildCause",
+                    "shortDescription": f"Rebuilds build #{thing.rebuilds}",
+                    "upstreamBuild": thing.rebuilds,
+                }
+            )
+        actions: list[dict[str, Any]] = [{"_class": "hudson.model.CauseAction", "causes": causes}]
         if thing.parameters:
             known = {p.name: p for p in job.parameters}
             values = [

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..base import BuildState, BuildStatus, Outcome, ProviderError
+from ..base import BuildState, BuildStatus, Outcome, ProviderError, Repeat
 from .client import JenkinsClient
 from .reading import (
     BUILD_TREE,
     ITEM_TREE,
+    REPEAT_TREE,
     Item,
     build_id_of,
     documents,
+    is_running,
+    is_started_by,
     moment,
     read_build,
     read_item,
@@ -126,8 +129,23 @@ class Lookup:
 
     def stop(self, number: int) -> None:
         """Jenkins redirects to where the click came from, whether or not anything was running."""
-        if not self._is_running(number):
-            return
+        if self._is_running(number):
+            self._stop(number)
+
+    def stop_repeat(self, number: int, *, build_id: str, user: str) -> Repeat:
+        """Stop a build with our id that `user` started by a plain trigger; any other is somebody's
+        who wanted it."""
+        document = self._client.get_or_none(f"{self._path}/{number}", tree=REPEAT_TREE)
+        if document is None:
+            return Repeat.GONE
+        if build_id_of(document) != build_id or not is_started_by(document, user):
+            return Repeat.FOREIGN
+        if not is_running(document):
+            return Repeat.ENDED
+        self._stop(number)
+        return Repeat.STOPPED
+
+    def _stop(self, number: int) -> None:
         answer = self._client.post(f"{self._path}/{number}/stop")
         if answer.status_code not in (200, 201, 204, 302, 303, 404):
             raise self._client.error(answer)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from ..base import BuildState, Check, CiProvider, Option, Outcome, ProviderError
+from ..base import BuildState, Check, CiProvider, Option, Outcome, ProviderError, Repeat
 from ..http import DEADLINE, before_effect, only_provider_errors
 from ..verifying import try_in_order
 from .client import LABEL, JenkinsClient
@@ -122,6 +122,12 @@ class Jenkins(CiProvider):
             number = lookup.leave_queue(queue_id)
         if number is not None:
             lookup.stop(number)
+
+    @only_provider_errors
+    def stop_repeat(self, *, number: int, build_id: str) -> Repeat:
+        """By its causes: nothing but our user's own plain trigger."""
+        lookup = Lookup(self._client(), self._path())
+        return lookup.stop_repeat(number, build_id=build_id, user=self._username)
 
     def _ready_job(self, client: JenkinsClient, path: str) -> Job:
         job = self._job(client, path)

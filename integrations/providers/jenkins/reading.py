@@ -25,6 +25,10 @@ BUILD_TREE = (
     "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration,"
     f"artifacts[fileName,relativePath],{_PARAMETERS}"
 )
+# `_class` comes unasked. A rebuild, a replay or a restarted stage has a cause of its own beside the
+# user's, which tells it from a trigger even where a person uses the account that we use.
+REPEAT_TREE = "number,building,inProgress,result,actions[parameters[name,value],causes[userId]]"
+_USER_CAUSE = "hudson.model.Cause$UserIdCause"
 ITEM_TREE = f"_class,id,why,cancelled,executable[number],task[url],{_PARAMETERS}"
 
 RESULTS = {
@@ -152,6 +156,22 @@ def build_id_of(document: Mapping[str, Any]) -> str:
             if parameter.get("name") == BUILD_ID:
                 return str(parameter.get("value") or "")
     return ""
+
+
+def is_started_by(document: Mapping[str, Any], user: str) -> bool:
+    """This user started the build, by nothing else than a plain trigger."""
+    causes = [
+        cause
+        for action in _dicts(document.get("actions"))
+        for cause in _dicts(action.get("causes"))
+    ]
+    return bool(causes) and all(
+        (cause.get("_class"), cause.get("userId")) == (_USER_CAUSE, user) for cause in causes
+    )
+
+
+def is_running(document: Mapping[str, Any]) -> bool:
+    return _status(document) is BuildStatus.RUNNING
 
 
 def documents(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
