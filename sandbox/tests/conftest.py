@@ -46,6 +46,9 @@ class Web:
     def post(self, path: str, **more: Any) -> requests.Response:
         return self("POST", path, **more)
 
+    def put(self, path: str, **more: Any) -> requests.Response:
+        return self("PUT", path, **more)
+
 
 @pytest.fixture
 def web(sandbox: SandboxServer) -> Iterator[Web]:
