@@ -17,7 +17,7 @@ from delivr.audit.models import AuditEvent
 from delivr.effects import clock
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
-from integrations.providers.base import BuildStatus
+from integrations.providers.base import BuildStatus, Repeat
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 from releases.operations import derive_status
 
@@ -185,7 +185,7 @@ def _messages_and_epics_once(truth: Truth) -> Iterator[str]:
 
 
 def _changes_are_audited() -> Iterator[str]:
-    """I11: exactly one audit row for each release, trigger, cancel and retry."""
+    """I11: one audit row for each release, trigger, cancel, retry, adopt and stopped repeat."""
     rows = AuditEvent.objects.values_list("action", "subject_id")
     written = Counter(rows)
     for action, subject, times in _changes():
@@ -195,13 +195,17 @@ def _changes_are_audited() -> Iterator[str]:
 
 
 def _changes() -> Iterator[tuple[str, str, int]]:
-    """What people did, as the rows tell it: action, subject, how often."""
+    """What was done, as the rows tell it: action, subject, how often."""
     triggers = Effect.objects.filter(kind="build.trigger")
+    repeats = Effect.objects.filter(kind="build.stop_repeat", result__outcome=Repeat.STOPPED)
+    stopped = Counter(repeats.values_list("build_id", flat=True))
     retried = Counter(_of_people(to_status=BuildStatus.TRIGGERING))
     cancelled = Counter(_of_people(to_status=BuildStatus.CANCELLED))
     for effect in triggers:
         yield "build.triggered", effect.build_id, 1
         yield "effect.retried", effect.pk, retried[effect.build_id]
+        yield "effect.adopted", effect.pk, int("adopted" in effect.result)
+        yield "build.repeat_stopped", effect.build_id, stopped[effect.build_id]
         yield "build.cancelled", effect.build_id, cancelled[effect.build_id]
     for release_id in triggers.values_list("release_id", flat=True).distinct():
         yield "release.created", release_id, 1

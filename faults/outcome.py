@@ -30,7 +30,7 @@ class Outcome:
 @dataclass(frozen=True)
 class Options:
     triggers: int = 400
-    seconds: float = 30.0  # of each outage
+    seconds: float = 60.0  # of each outage
     seed: int = 1
 
 

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import textwrap
 import time
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from faults.stack import Stack
 
+WIDTH = 110  # of the figures in the closing table
 SCENARIOS = {
     "F1": "faults.killing.crash_points",
     "F1b": "faults.recovery.recovery_times",
@@ -46,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--only", nargs="+", choices=SCENARIOS, default=list(SCENARIOS))
     parser.add_argument("--triggers", type=int, default=400)
-    parser.add_argument("--seconds", type=float, default=30.0, help="of each outage")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each outage")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, default=Path(".data/faults.json"))
     parser.add_argument("--keep-logs", type=Path, help="a folder for the processes' logs")
@@ -64,6 +66,7 @@ def main() -> int:
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     report = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "scenarios": found}
     chosen.json.write_text(json.dumps(report, indent=2))
+    print_table(found)
     print(f"\nWritten to {chosen.json}.")
     return int(any(result["broken"] for result in found.values()))
 
@@ -104,6 +107,16 @@ def show(figures: dict[str, Any], broken: list[str], seconds: float) -> None:
     for words in broken[:20]:
         print(f"    BROKEN  {words}")
     print(f"  {'FAILED' if broken else 'passed'} in {seconds:.0f} s", flush=True)
+
+
+def print_table(found: dict[str, dict[str, Any]]) -> None:
+    """All scenarios again, one line each."""
+    print()
+    for name, result in found.items():
+        figures = " · ".join(f"{label} {value}" for label, value in result["figures"].items())
+        verdict = "FAILED" if result["broken"] else "PASSED"
+        short = textwrap.shorten(figures, WIDTH, placeholder=" …")
+        print(f"{name:<5} {verdict}  {result['seconds']:>5.0f} s  {short}")
 
 
 if __name__ == "__main__":

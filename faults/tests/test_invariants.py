@@ -181,10 +181,22 @@ def unwritten_changes(build: Build) -> Iterator[str]:
         )
         yield status
         event.delete()
+    Effect.objects.update(result={"adopted": True, "number": 7})
+    yield "adopted"
+    Effect.objects.update(result={})
+    repeat = factories.EffectFactory(
+        tenant=build.tenant,
+        kind="build.stop_repeat",
+        build_id=build.pk,
+        state=EffectState.DONE,
+        result={"outcome": "STOPPED"},
+    )
+    yield "stopped"
+    repeat.delete()
 
 
 def test_i11_a_change_that_was_not_written_down(build: Build, truth: FakeTruth) -> None:
-    for _status in unwritten_changes(build):
+    for _change in unwritten_changes(build):
         assert broken(truth) == {"I11"}
     assert broken(truth) == set()
 
