@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, jsonify, request
 
+from sandbox.accounts import GITHUB_PUSH_TOKEN
 from sandbox.ci_jobs import Job, Webhook, dump
 from sandbox.context import accounts, world
 from sandbox.faults import KINDS
@@ -228,7 +229,18 @@ def forget_queue() -> Response:
     return jsonify({"ok": True})
 
 
-# Slack and Jira
+# GitHub, Slack and Jira
+
+
+@blueprint.post("/github/token")
+def github_token() -> Response:
+    body = _body()
+    token = str(body.get("token", GITHUB_PUSH_TOKEN))
+    try:
+        world().github.end_token(token, float(body["expiresInDays"]))
+    except (KeyError, TypeError, ValueError):
+        refuse(400, "expiresInDays, a number, is wanted")
+    return jsonify({"token": token, "endsAt": world().github.token_ends[token]})
 
 
 @blueprint.get("/slack/messages")

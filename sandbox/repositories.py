@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from sandbox import accounts
 
 if TYPE_CHECKING:
     from sandbox.world import World
@@ -32,6 +35,9 @@ REPOSITORIES = (
     Repository(700003, "dream11", "backend", private=False, description="Services behind the app"),
     Repository(700004, "rival", "secret-app", visible=False),
 )
+DAY = 86_400
+# In how many days the tokens end, from when the sandbox begins.
+TOKENS_LAST = {accounts.GITHUB_PUSH_TOKEN: 60, accounts.GITHUB_FINE_GRAINED_TOKEN: 14}
 FIRST_BRANCHES = ("main", "develop", "release/1.4.0")
 
 
@@ -40,7 +46,8 @@ def fake_sha(*parts: str) -> str:
 
 
 class Repositories:
-    """Repositories by full name, lower case; refs by repository."""
+    """Repositories by full name, lower case; refs by repository; when tokens end, by real time
+    (it tells a person when to make a new one) and not kept over a restart."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -48,6 +55,13 @@ class Repositories:
             repo.full_name: {f"refs/heads/{b}": fake_sha(repo.full_name, b) for b in FIRST_BRANCHES}
             for repo in REPOSITORIES
         }
+        self.token_ends: dict[str, float] = {}
+        for token, days in TOKENS_LAST.items():
+            self.end_token(token, days)
+
+    def end_token(self, token: str, days: float) -> None:
+        """Let GitHub tell from now on that the token ends in so many days; 0: it has ended."""
+        self.token_ends[token] = time.time() + days * DAY
 
     def find(self, owner: str, name: str) -> Repository | None:
         """The repository, if the sandbox's tokens may see it; names are case-insensitive."""

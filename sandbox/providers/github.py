@@ -18,7 +18,6 @@ from sandbox.repositories import Repositories, Repository, fake_sha
 
 blueprint = Blueprint("github", __name__, url_prefix="/github")
 DOCS = "https://docs.github.com/rest"
-DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,12 @@ class Token:
     login: str
     push: bool
     scopes: str | None  # None: fine-grained, no scopes header
-    expires_in_days: int | None
 
 
 TOKENS = {
-    accounts.GITHUB_PUSH_TOKEN: Token("delivr-bot", True, "read:org, repo", 60),
-    accounts.GITHUB_READ_TOKEN: Token("delivr-reader", False, "repo", None),
-    accounts.GITHUB_FINE_GRAINED_TOKEN: Token("delivr-bot", True, None, 14),
+    accounts.GITHUB_PUSH_TOKEN: Token("delivr-bot", True, "read:org, repo"),
+    accounts.GITHUB_READ_TOKEN: Token("delivr-reader", False, "repo"),
+    accounts.GITHUB_FINE_GRAINED_TOKEN: Token("delivr-bot", True, None),
 }
 
 
@@ -51,9 +49,11 @@ def authenticate() -> None:
     if not secret:
         refuse(401, "Requires authentication")
     token = TOKENS.get(secret.strip())
-    if kind.lower() not in ("token", "bearer") or token is None:
+    ends = _repositories().token_ends.get(secret.strip())
+    is_over = ends is not None and ends <= time.time()
+    if kind.lower() not in ("token", "bearer") or token is None or is_over:
         refuse(401, "Bad credentials")
-    g.token = token
+    g.token, g.token_ends = token, ends
 
 
 @blueprint.after_request
@@ -64,18 +64,17 @@ def headers(response: Response) -> Response:
     response.headers["X-RateLimit-Remaining"] = "4990"
     response.headers["X-RateLimit-Reset"] = str(int(time.time()) + 3600)
     if (token := g.get("token")) is not None:
-        _token_headers(response, token)
+        _token_headers(response, token, g.token_ends)
     return response
 
 
-def _token_headers(response: Response, token: Token) -> None:
+def _token_headers(response: Response, token: Token, ends: float | None) -> None:
     if token.scopes is not None:
         response.headers["X-OAuth-Scopes"] = token.scopes
     elif response.status_code in (403, 404):
         response.headers["X-Accepted-GitHub-Permissions"] = "contents=write"
-    if token.expires_in_days is not None:
-        # By real time: it tells a person when to make a new one.
-        day = datetime.fromtimestamp(time.time() + token.expires_in_days * DAY, UTC)
+    if ends is not None:
+        day = datetime.fromtimestamp(ends, UTC)
         response.headers["github-authentication-token-expiration"] = f"{day:%Y-%m-%d %H:%M:%S} UTC"
 
 

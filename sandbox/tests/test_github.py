@@ -105,6 +105,23 @@ def test_a_fine_grained_token_has_no_scopes_but_an_end(client, web):
     assert timedelta(days=13) < moment - datetime.now(UTC) < timedelta(days=15)
 
 
+def test_the_end_of_a_token_can_be_set(web):
+    headers = {"Authorization": f"Bearer {accounts.GITHUB_PUSH_TOKEN}"}
+
+    def let_it_end_in(days: object) -> int:
+        control = web.post("/sandbox/api/github/token", json={"expiresInDays": days})
+        return control.status_code
+
+    assert let_it_end_in(3) == 200
+    answer = web.get("/github/user", headers=headers)
+    expiry = answer.headers["github-authentication-token-expiration"]
+    moment = datetime.strptime(expiry, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+    assert timedelta(days=2) < moment - datetime.now(UTC) < timedelta(days=4)
+    assert let_it_end_in(0) == 200
+    assert web.get("/github/user", headers=headers).status_code == 401
+    assert let_it_end_in("soon") == 400
+
+
 def test_a_branch_is_made_once(sandbox, client):
     repo = client().get_repo("dream11/app")
     sha = repo.get_git_ref("heads/main").object.sha
