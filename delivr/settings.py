@@ -159,6 +159,7 @@ SANDBOX_URL = env.str("SANDBOX_URL", default="")  # set by `make run`: shows the
 EFFECT_HANDLERS = {
     "mail.send": "delivr.tenants.mails.SendInvitation",
     "mail.refused": "integrations.mails.TellOfRefusal",
+    "mail.expiring": "integrations.expiring.TellOfExpiry",
     "message.post": "releases.effects.PostMessage",
     "ticket.create_epic": "releases.effects.CreateEpic",
     "build.trigger": "builds.effects.TriggerBuild",
@@ -180,6 +181,11 @@ JOBS: dict[str, dict[str, Any]] = {
         "run": "integrations.verification.verify_by_id",
         "due": "integrations.verification.due_verifications",
         "every": 30,  # seconds between two askings; the others are asked at each tick
+    },
+    "expiry": {
+        "run": "integrations.expiring.warn_by_id",
+        "due": "integrations.expiring.due_warnings",
+        "every": 3600,
     },
     "tidy": {"run": "builds.tidy.tidy", "due": "builds.tidy.due", "every": 3600},
     "keys": {"run": "delivr.census.run", "due": "delivr.census.due"},

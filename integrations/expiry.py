@@ -10,7 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from integrations.models import Connection
+from delivr.tenants.models import Tenant
+from integrations.models import FAMILIES, Connection, find_connection
 from integrations.providers.registry import provider_class
 
 WARN = timedelta(days=14)
@@ -34,6 +35,25 @@ def with_expiry(connections: Iterable[Connection]) -> list[Connection]:
     for connection in found:
         connection.expiry = expiry_words(connection)
     return found
+
+
+def expiry_notice(tenant: Tenant) -> str:
+    """One sentence about the credential of the workspace that ends first, two weeks before or
+    past; "" where none does. Costs one query, and a second one where there is something to say."""
+    ending = [
+        model.objects.for_tenant(tenant)
+        .filter(credential_expires_at__lte=timezone.now() + WARN)
+        .order_by()
+        .values_list("credential_expires_at", "pk")
+        for model in FAMILIES.values()
+    ]
+    rows = list(ending[0].union(*ending[1:], all=True).order_by("credential_expires_at"))
+    first = find_connection(tenant=tenant, connection_id=rows[0][1]) if rows else None
+    if first is None:
+        return ""
+    words = f"{first}: {expiry_words(first)}"
+    more = ngettext("One more ends soon.", "%(count)d more end soon.", len(rows) - 1)
+    return f"{words} {more % {'count': len(rows) - 1}}" if rows[1:] else words
 
 
 def _told(left: timedelta) -> str:

@@ -1,9 +1,11 @@
-"""Owners hear by e-mail that a connection's credentials are refused: `mail.refused`."""
+"""E-mails about a connection; owners hear that its credentials are refused (`mail.refused`)."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -18,51 +20,67 @@ from delivr.tenants.models import Membership, Role
 from integrations.choices import Verification
 from integrations.models import Connection, find_connection
 
-KIND = "mail.refused"
-REFUSED = (Verification.INVALID, Verification.EXPIRED)
+OWNERS = (Role.OWNER,)
 
 
 def promise_mails(connection: Connection) -> None:
     """One mail to each owner, and no more than one a day about the same connection."""
     today = timezone.now().date().isoformat()
-    owners = Membership.objects.for_tenant(connection.tenant).filter(role=Role.OWNER)
+    promise_to_each(connection, "mail.refused", OWNERS, occasion=f"refused:{connection.pk}:{today}")
+
+
+def promise_to_each(
+    connection: Connection, kind: str, roles: Iterable[Role], *, occasion: str
+) -> None:
+    """One mail to each member with one of the roles; nobody gets two on the same occasion."""
+    members = Membership.objects.for_tenant(connection.tenant_id).filter(role__in=roles)
     promise_each(
         tenant=connection.tenant,
-        kind=KIND,
+        kind=kind,
         promises=[
             {
                 "integration_id": MAIL_SERVER,
-                "dedupe_key": f"refused:{connection.pk}:{today}:{owner.public_id}",
-                "payload": {"connection": connection.pk, "member": owner.public_id},
+                "dedupe_key": f"{occasion}:{member.public_id}",
+                "payload": {"connection": connection.pk, "member": member.public_id},
             }
-            for owner in owners
+            for member in members
         ],
     )
 
 
-class TellOfRefusal(EffectHandler):
-    """Pointless once the connection works again. Nobody can ask a mail server whether it took a
-    mail: where its answer was lost it is sent a second time, which harms less than silence."""
+class TellOfConnection(EffectHandler):
+    """A mail about a connection, to somebody who still has the role; pointless once it is not so
+    any more.
+
+    Nobody can ask a mail server whether it took a mail: where its answer was lost it is sent a
+    second time, which harms less than silence.
+    """
 
     cap = timedelta(minutes=30)
     max_attempts = 40
     expires_after = timedelta(hours=24)
+    roles: ClassVar[Iterable[Role]]
+    template: ClassVar[str]  # the beginning of the templates' names
+
+    @abstractmethod
+    def is_so(self, connection: Connection) -> bool:
+        """What the mail says is true."""
+
+    def words(self, connection: Connection) -> dict[str, Any]:
+        """What the templates need beside `connection` and `link`."""
+        return {}
 
     def prepare(self, effect: Effect) -> None:
-        connection = self._connection(effect)
-        is_mended = connection is None or connection.verification_status not in REFUSED
-        if is_mended or self._owner(effect) is None:
-            raise Unneeded
+        self._look_up(effect)
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        connection, owner = self._connection(effect), self._owner(effect)
-        if connection is None or owner is None:
-            raise Unneeded
-        context = {"connection": connection, "link": f"{settings.BASE_URL}/integrations"}
+        connection, member = self._look_up(effect)
+        link = f"{settings.BASE_URL}/integrations"
+        context = {"connection": connection, "link": link, **self.words(connection)}
         mail.send(
-            to=owner.user.email,
-            subject=render_to_string("integrations/refused_subject.txt", context),
-            body=render_to_string("integrations/refused_message.txt", context),
+            to=member.user.email,
+            subject=render_to_string(f"{self.template}_subject.txt", context),
+            body=render_to_string(f"{self.template}_message.txt", context),
         )
         return {}
 
@@ -72,11 +90,19 @@ class TellOfRefusal(EffectHandler):
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         """The effect's own state is all there is to tell."""
 
-    def _connection(self, effect: Effect) -> Connection | None:
-        return find_connection(tenant=effect.tenant, connection_id=effect.payload["connection"])
+    def _look_up(self, effect: Effect) -> tuple[Connection, Membership]:
+        payload = effect.payload
+        connection = find_connection(tenant=effect.tenant, connection_id=payload["connection"])
+        members = Membership.objects.for_tenant(effect.tenant_id).filter(role__in=self.roles)
+        members = members.filter(public_id=payload["member"], user__is_active=True)
+        member: Membership | None = members.select_related("user").first()
+        if connection is None or member is None or not self.is_so(connection):
+            raise Unneeded
+        return connection, member
 
-    def _owner(self, effect: Effect) -> Membership | None:
-        owners = Membership.objects.for_tenant(effect.tenant_id).filter(role=Role.OWNER)
-        members = owners.filter(public_id=effect.payload["member"], user__is_active=True)
-        found: Membership | None = members.select_related("user").first()
-        return found
+
+class TellOfRefusal(TellOfConnection):
+    roles, template = OWNERS, "integrations/refused"
+
+    def is_so(self, connection: Connection) -> bool:
+        return connection.verification_status in (Verification.INVALID, Verification.EXPIRED)

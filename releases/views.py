@@ -20,6 +20,7 @@ from delivr.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
+from integrations.expiry import expiry_notice
 from releases.blockers import blockers, sick_integrations, sweepers_life
 from releases.forms import ReleaseForm
 from releases.models import Release, ReleaseQuerySet, ReleaseStatus
@@ -59,6 +60,7 @@ def release_list(request: TenantRequest) -> HttpResponse:
         "tab": tab,
         "q": words,
         "found": sum(counts.values()),
+        "expiry": expiry_notice(request.tenant),
     }
     return render(request, "releases/list.html", context)
 

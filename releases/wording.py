@@ -19,6 +19,7 @@ KINDS = {
     "ticket.create_epic": gettext_lazy("Epic"),
     "mail.send": gettext_lazy("Invitation by e-mail"),
     "mail.refused": gettext_lazy("E-mail about refused credentials"),
+    "mail.expiring": gettext_lazy("E-mail about a credential that ends soon"),
 }
 
 _NOTICES = {

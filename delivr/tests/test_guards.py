@@ -347,6 +347,7 @@ UNAUDITED = {
     "delivr.effects.sweeper.due_effects": "hands out work",
     "delivr.rotation._rotate_batch": "the same secret under another key, by the operator",
     "delivr.signin.forms.save": "an address is the user's own, in no workspace's log",
+    "integrations.expiring.warn_by_id": "promises mails; each effect is its own record",
     "integrations.verification.due_verifications": "hands out work",
     "integrations.views.once._first": "keeps the first answer of a form, around the operation",
 }
