@@ -59,9 +59,9 @@ def test_unknown_settings_are_refused(web, body):
 
 def test_a_job_can_be_copied(sandbox, web, jenkins):
     path = f"{API}/jenkins/jobs/ios-beta"
-    assert web.put(path, json={"copyOf": "nobody"}).status_code == 404
-    assert web.put(path, json={"copyOf": "ios-prod"}).status_code == 201
-    assert web.put(path, json={"copyOf": "ios-prod"}).status_code == 409
+    assert web("PUT", path, json={"copyOf": "nobody"}).status_code == 404
+    assert web("PUT", path, json={"copyOf": "ios-prod"}).status_code == 201
+    assert web("PUT", path, json={"copyOf": "ios-prod"}).status_code == 409
     assert jenkins.post("/job/ios-beta/buildWithParameters?VERSION=1.5.0").status_code == 201
     assert sandbox.world.ledger.of("build.queued")[0]["job"] == "ios-beta"
 

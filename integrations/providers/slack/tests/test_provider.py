@@ -6,7 +6,7 @@ import pytest
 from django.test import override_settings
 
 from integrations.providers.base import Level, Message, Option, Outcome, ProviderError
-from integrations.providers.slack.provider import Slack
+from integrations.providers.slack.provider import MARGIN, Slack
 from integrations.providers.slack.text import escape
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, everything_in, payloads
 
@@ -310,7 +310,7 @@ def page(*times):
 
 
 def test_the_search_ends_at_messages_older_than_the_sending(wire):
-    older = SINCE - timedelta(minutes=2)
+    older = SINCE - MARGIN - timedelta(minutes=1)
     wire.routes["/api/conversations.history"] = Reply(page(SINCE, older))
     assert find() is None
     assert wire.count("/api/conversations.history") == 1
@@ -318,7 +318,7 @@ def test_the_search_ends_at_messages_older_than_the_sending(wire):
 
 def test_the_search_goes_on_where_slacks_clock_is_behind_ours(wire):
     behind = {"Date": format_datetime(datetime.now(UTC) - timedelta(minutes=10), usegmt=True)}
-    recent = Reply(page(SINCE - timedelta(minutes=5)), headers=behind)
+    recent = Reply(page(SINCE - MARGIN - timedelta(minutes=5)), headers=behind)
     last = Reply(payload("conversations.history__with_metadata"))
     wire.routes["/api/conversations.history"] = [recent, last]
     assert find() is not None
