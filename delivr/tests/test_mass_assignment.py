@@ -1,0 +1,291 @@
+"""Every writing endpoint and form, with every field name of every model beside a valid body: the
+API refuses each by its name, and on a page nothing changes but what the form declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import models, transaction
+from django.http import HttpResponseBase
+from django.test import Client
+from rest_framework.test import APIClient
+
+from delivr.effects.models import Effect
+from delivr.problems import camel
+from delivr.tenants.models import Tenant, User
+from delivr.tests import test_api_fuzz
+from delivr.tests.test_walk import OWN, addresses, signed_in, with_token
+from delivr.tests.walk_table import OWNER, SIGNED_IN, TABLE
+from delivr.tests.walk_world import (
+    NOWHERE,
+    OURS,
+    THEIRS,
+    World,
+    build_world,
+    changed,
+    everything,
+    tenant_models,
+)
+
+pytestmark = pytest.mark.django_db
+
+MARK = "mass7mark"
+MOST = 150  # fields at once: Django takes 200 of a form
+Body = dict[str, Any]
+Changes = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(settings: Any) -> None:
+    for name in ("GITHUB_API_URL", "SLACK_API_URL", "APP_STORE_CONNECT_URL", "GOOGLE_PLAY_URL"):
+        setattr(settings, name, NOWHERE)
+    settings.GOOGLE_TOKEN_URL = f"{NOWHERE}/token"
+    settings.API_PER_MINUTE = 100_000
+
+
+@pytest.fixture
+def ours(db: None) -> World:
+    return build_world(OURS)
+
+
+@pytest.fixture
+def theirs(db: None) -> World:
+    return build_world(THEIRS)
+
+
+# --- What is sent along ---------------------------------------------------------------------------
+
+
+def model_fields() -> Iterator[models.Field[Any, Any]]:
+    for model in [*tenant_models(), Tenant, User]:
+        yield from model._meta.concrete_fields
+
+
+def foreign_values(theirs: World) -> Body:
+    """A value that is not ours for each name of a field, as in Python and as in JSON."""
+    found: Body = {}
+    for part in model_fields():
+        for name in (part.name, part.attname):
+            for spelled in (name, camel(name)):
+                found.setdefault(spelled, _value(part, theirs))
+    return found
+
+
+def _value(part: models.Field[Any, Any], theirs: World) -> Any:
+    if part.name == "tenant":
+        return theirs.tenant.pk
+    if part.name in ("role", "trust"):
+        return {"role": "OWNER", "trust": "SIGNED"}[part.name]
+    if isinstance(part, models.BooleanField):
+        return True
+    if isinstance(part, models.IntegerField):
+        return 777777
+    if isinstance(part, models.DateTimeField):
+        return "2001-02-03T04:05:06Z"
+    return MARK
+
+
+def try_out(send: Callable[[], HttpResponseBase]) -> tuple[HttpResponseBase, Changes]:
+    """The answer, and the rows that it changed; then all is as before."""
+    before = everything()
+    with transaction.atomic():
+        answer = send()
+        found = changed(before)
+        transaction.set_rollback(True)
+    return answer, found
+
+
+def fixed(changes: Changes, again: Changes) -> dict[str, dict[str, list[str]]]:
+    """The columns of `changes` that are the same `again`: no ids, moments or digests."""
+    told, other = _columns(changes), _columns(again)
+    return {
+        table: {n: values for n, values in columns.items() if other[table][n] == values}
+        for table, columns in told.items()
+    }
+
+
+def _columns(changes: Changes) -> dict[str, dict[str, list[str]]]:
+    return {
+        table: {name: sorted(repr(row[name]) for row in rows) for name in rows[0]} if rows else {}
+        for table, rows in changes.items()
+    }
+
+
+# --- API ------------------------------------------------------------------------------------------
+
+
+def api_bodies(world: World) -> Iterator[tuple[str, str, Body]]:
+    """(method, path, a body with every declared field) of each endpoint that takes one."""
+    own = {"scmIntegrationId": "scm", "targetIntegrationId": "targets"}
+    own |= {"communicationId": "communication", "ticketId": "tickets"}
+    for name, fields in test_api_fuzz.FIELDS.items():
+        path = name.partition("#")[0]
+        body = fields | {"targets": ["x"], "pipelines": ["x"]} if path == "releases" else fields
+        body = {n: world.connections[own[n]] if n in own else v for n, v in body.items()}
+        yield "post", path, body
+        if path != "releases" and not name.endswith("#play"):
+            kind = next(n for n in body if n.endswith("Type"))
+            family = path.partition("/")[2]
+            edited = {n: v for n, v in body.items() if n != kind}
+            yield "patch", f"{path}/{world.connections[family]}", edited
+    ids = world.ids
+    yield "post", f"releases/{ids['release_id']}/builds", {"pipelineId": ids["pipeline_id"]}
+    trigger = Effect.objects.for_tenant(world.tenant).get(kind="build.trigger")
+    yield "post", f"effects/{trigger.pk}/adopt", {"buildNumber": 7}
+    yield "patch", f"members/{ids['member_id']}", {"role": "MEMBER"}
+    yield "post", "invitations", {"email": "new@example.com", "role": "VIEWER"}
+    yield "post", "tokens", {"name": "x", "role": "VIEWER", "expiresInDays": 7}
+
+
+DECLARED_TOO = {"builds": {"platform"}}
+
+
+def test_api_refuses_every_field_that_it_does_not_declare(ours: World, theirs: World) -> None:
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {ours.tokens['owner']}")
+    foreign = foreign_values(theirs)
+    assert len(foreign) > 150
+    for method, path, body in api_bodies(ours):
+        declared = {*body, *DECLARED_TOO.get(path.rpartition("/")[2], set())}
+        declared |= {"displayName"} if "integrations" in path else set()
+        extra = {name: value for name, value in foreign.items() if name not in declared}
+        before = everything()
+        answer = getattr(client, method)(f"/api/v1/{path}", {**body, **extra})
+        assert answer.status_code == 400, (path, answer.content[:300])
+        words = answer.json()["errors"]
+        refused = {name for name, said in words.items() if said == ["There is no such field."]}
+        assert refused == set(extra), (path, refused ^ set(extra))
+        assert changed(before) == {}, path
+
+
+# Acts, which take no body: whatever one says, it steers nothing.
+ACTS = [
+    route
+    for route in OWN
+    if route.startswith("api/v1/")
+    and "webhooks/" not in route
+    and route.endswith(("verify", "send", "retry", "cancel", "replay", "rotate-webhook-secret"))
+]
+
+
+def test_body_steers_no_act(ours: World, theirs: World) -> None:
+    client = with_token(ours.tokens["owner"])
+    for route in ACTS:
+        ((address, _unknown),) = addresses(route, ours)
+
+        def send(body: Body, address: str = address) -> HttpResponseBase:
+            answer: HttpResponseBase = client.post(address, body, content_type="application/json")
+            return answer
+
+        compare(address, send, foreign_values(theirs), theirs)
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+
+def page_bodies(world: World) -> dict[str, Body]:
+    """A valid body of each form; `None` for a field that it declares and that is left out."""
+    ids, own = world.ids, world.connections
+    release = {
+        "version": "9.9.9",
+        "branch": "main",
+        "scm": own["scm"],
+        "targets": [own["targets"]],
+        "pipelines": [own["pipelines"]],
+        "communication": own["communication"],
+        "ticket": own["tickets"],
+    }
+    github: Body = {
+        "kind": "GITHUB",
+        "display_name": "x",
+        "repository_url": "https://github.com/a/b",
+        "access_token": "t",
+        "token": None,
+        "connection": None,
+        "next": None,
+    }
+    slack: Body = {
+        "kind": "SLACK",
+        "display_name": "x",
+        "slack_bot_token": "xoxb-t",
+        "slack_channels": "C123",
+        "token": None,
+        "connection": None,
+    }
+    one = "integrations/<family:family>/<str:connection_id>"
+    return {
+        "settings/members/<slug:member_id>/role": {"role": "MEMBER"},
+        "settings/invitations": {"email": "new@example.com", "role": "VIEWER"},
+        "settings/workspace": {"name": "Another name"},
+        "settings/workspace/delete": {"confirmation": world.tenant.name},
+        "settings/tokens": {"name": "x", "role": "VIEWER", "days": "30", "form_key": None},
+        "settings/security": {"required": "1"},
+        "settings/switch": {"tenant": world.tenant.pk},
+        "settings/new-workspace": {"workspace": "Another"},
+        "releases/new": release,
+        "releases/new/preview": release,
+        "releases/<slug:release_id>/builds": {"pipeline": ids["pipeline_id"]},
+        "activity/effects/<slug:effect_id>/adopt": {"number": "7"},
+        "setup/<family:family>": slack,
+        "integrations/<family:family>/new": slack,
+        "integrations/<family:family>/options": slack,
+        one: github,
+    }
+
+
+# Forms whose buttons are all that they have.
+BUTTONS = (
+    *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
+    *("cancel", "retry", "replay"),
+)
+FORMS = [
+    route
+    for route in OWN
+    if not route.startswith("api/") and SIGNED_IN <= TABLE[route].get("POST", -1) <= OWNER + 2
+]
+
+
+def test_every_form_is_known(ours: World) -> None:
+    known = page_bodies(ours)
+    strange = [r for r in FORMS if r not in known and r.rpartition("/")[2] not in BUTTONS]
+    assert strange == [], "Say what these forms declare: page_bodies()"
+
+
+def test_page_takes_no_field_that_it_does_not_declare(ours: World, theirs: World) -> None:
+    for route in FORMS:
+        client = signed_in(ours.users["OWNER"])
+        body = page_bodies(ours).get(route, {})
+        declared = {*body, "kind", "next"}
+        valid = {name: value for name, value in body.items() if value is not None}
+        extra = {n: v for n, v in foreign_values(theirs).items() if n not in declared}
+        address = addresses(route, ours)[0][0]
+
+        def send(
+            more: Body, client: Client = client, address: str = address, valid: Body = valid
+        ) -> HttpResponseBase:
+            return client.post(address, {**valid, **more})
+
+        compare(address, send, extra, theirs)
+
+
+def parts(names: list[str], most: int) -> Iterator[list[str]]:
+    for start in range(0, len(names), most):
+        yield names[start : start + most]
+
+
+def compare(
+    address: str, send: Callable[[Body], HttpResponseBase], extra: Body, theirs: World
+) -> None:
+    """The same happens with `extra` as without, and nobody else's workspace is touched."""
+    plain, before = try_out(lambda: send({}))
+    _again, once_more = try_out(lambda: send({}))
+    for names in parts(list(extra), MOST):
+        more = {name: extra[name] for name in names}
+        answer, found = try_out(lambda more=more: send(more))  # type: ignore[misc]
+        assert answer.status_code == plain.status_code, (address, answer.status_code)
+        assert fixed(found, once_more) == fixed(before, once_more), address
+        told = repr(found)
+        for word in (MARK, "777777", theirs.word, str(theirs.tenant.pk)):
+            assert word not in told, (address, word)
