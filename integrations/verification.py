@@ -100,6 +100,8 @@ def store_findings(connection: C, findings: Findings, *, actor: User | None) -> 
             subject=fresh,
             changes={"verification_status": [fresh.verification_status, status]},
         )
+    if actor is None and fresh.is_valid and status == Verification.EXPIRED:
+        promise_mails(fresh)  # the clock found it: nobody is looking
     if status == Verification.VALID:
         resume_integration(tenant=fresh.tenant, integration_id=fresh.pk)
     fresh.refresh_from_db()

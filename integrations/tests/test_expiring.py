@@ -93,14 +93,28 @@ def test_a_credential_that_was_replaced_meanwhile_is_not_warned_of(
     assert (mailoutbox, len(work())) == ([], 1)
 
 
-def test_the_end_comes_and_the_connection_is_expired(
+def test_the_end_comes_and_owners_hear_of_it_once(
     tenant: Any, owner: Any, sandbox: Any, mailoutbox: Any
 ) -> None:
     scm = verify(wired_to(tenant, sandbox).scm)
     sandbox.world.github.end_token(accounts.GITHUB_PUSH_TOKEN, 0)
     let_end_in(scm, seconds=-1)
     assert verify(fresh(scm)).verification_status == "EXPIRED"
+    assert verify(fresh(scm)).verification_status == "EXPIRED"
     assert work() == []
+    effect = Effect.objects.get(kind="mail.refused")
+    assert state_after_sending(effect) == EffectState.DONE
+    assert mailoutbox[0].to == [owner.email]
+
+
+def test_who_sees_it_end_by_their_own_hand_gets_no_mail(
+    tenant: Any, owner: Any, sandbox: Any
+) -> None:
+    scm = verify(wired_to(tenant, sandbox).scm)
+    sandbox.world.github.end_token(accounts.GITHUB_PUSH_TOKEN, 0)
+    let_end_in(scm, seconds=-1)
+    assert verify(fresh(scm), actor=owner).verification_status == "EXPIRED"
+    assert not Effect.objects.filter(kind="mail.refused").exists()
 
 
 @pytest.mark.parametrize("who", ["nobody", "without role", "inactive"])
