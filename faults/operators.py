@@ -16,10 +16,9 @@ from delivr.effects.models import Effect, EffectState
 from faults.clients import Client, percentile
 from faults.outages import work
 from faults.outcome import SETTLE, Options, Outcome, judge
-from faults.stack import Stack, until
+from faults.stack import NEW, OLD, Stack, until
 from faults.world import Workspace, begin, click, ends_by_itself, open_work, workspaces
 
-OLD, NEW = "only-for-faults-0123456789", "the-new-key-0123456789"
 BEHIND = ("worker1", "worker2", "sweeper")
 MIGRATE = {  # as the Procfile's `release` line has it
     "DATABASE_LOCK_TIMEOUT": "2000",

@@ -24,6 +24,7 @@ from delivr.tests.product import free_port
 ROOT = Path(__file__).resolve().parent.parent
 PG_BIN = Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
 PYTHON = sys.executable
+OLD, NEW = "only-for-faults-0123456789", "the-new-key-0123456789"  # of FERNET_KEYS
 AUTO_FINISH = 4.0  # seconds that a build takes in the sandbox
 
 
@@ -195,7 +196,7 @@ class Stack:
             "DATABASE_URL": self.postgres.url,
             "CELERY_BROKER_URL": f"redis://127.0.0.1:{self.redis_port}/0",
             "SECRET_KEY": "only-for-faults-0123456789-0123456789-0123456789-0123456789",
-            "FERNET_KEYS": "only-for-faults-0123456789",
+            "FERNET_KEYS": OLD,
             "DELIVR_DATA_DIR": str(self.folder / "data"),
             "ALLOWED_HOSTS": "127.0.0.1",
             "OUTBOUND_ALLOW": "127.0.0.1",
