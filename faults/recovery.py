@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import redis
+
 from builds.models import Build
 from delivr.crashpoints import KILLED
 from delivr.effects.models import Effect, EffectState
@@ -82,7 +84,10 @@ def _killed(stack: Stack, client: Client, space: Any, point: str) -> Kill:
 
 
 def _is_up(stack: Stack) -> bool:
-    return " ready." in stack["worker1"].log.read_text().rpartition("Connected to")[2]
+    """A worker waits at the broker."""
+    client: Any = redis.Redis(port=stack.redis_port)
+    with client:
+        return any(line["cmd"] == "brpop" for line in client.client_list())
 
 
 def _mended_at(build_id: str) -> float:
