@@ -145,6 +145,7 @@ class TenantView(APIView):
     """A view of one workspace. `self.tenant` and `self.actor` are those of the request."""
 
     read_role, write_role = Role.VIEWER, Role.MEMBER
+    pagination_class = CursorPagination  # for the OpenAPI document; `page` uses it
     # No OPTIONS: the framework would answer it without looking whether the thing is there.
     http_method_names = ["get", "head", "post", "patch", "delete"]
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
@@ -22,13 +21,16 @@ from delivr.secrets import SecretUnreadable, secret_fields
 from delivr.tenants.models import Tenant, User
 from integrations.choices import Verification
 from integrations.models import FAMILIES, Connection, PipelineIntegration
-from integrations.providers.fields import ConnectionField
+from integrations.providers.base import Option
+from integrations.providers.fields import MAX_TEXT, ConnectionField
+from integrations.providers.http import vendor_words
 from integrations.providers.registry import fields_of, provider_class, provider_for
 from integrations.wording import FILL_IN, NO_CONNECTION
 
 C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
 
+MOST_OPTIONS = 500  # of a picker
 OLD_SECRET_LIVES = timedelta(hours=24)
 
 
@@ -170,7 +172,17 @@ def options(connection: Connection, *, field: str) -> list[dict[str, str]]:
     method = next((f.options for f in fields_of(connection.kind) if f.name == field), "")
     if not method:
         return []
-    return [asdict(option) for option in getattr(provider_for(connection), method)()]
+    return _presentable(getattr(provider_for(connection), method)())
+
+
+def _presentable(options: Iterable[Option]) -> list[dict[str, str]]:
+    """What the other side says, fit to be shown: lines without control characters, so many, so
+    long. A value that would have to be changed is not offered."""
+    return [
+        {"value": option.value, "label": vendor_words(option.label, secrets=()) or option.value}
+        for option in options
+        if option.value and vendor_words(option.value, secrets=(), limit=MAX_TEXT) == option.value
+    ][:MOST_OPTIONS]
 
 
 def draft(

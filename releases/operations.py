@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
 from delivr.effects.operations import promise_each
+from delivr.tenants.membership import lock_tenant
 from delivr.tenants.models import Tenant, User
 from integrations.models import (
     CommunicationIntegration,
@@ -102,6 +103,8 @@ class ReleasePlan:
 
     @transaction.atomic
     def create(self, actor: User | None) -> Release:
+        if lock_tenant(self.tenant, actor=None).closed_at is not None:
+            raise ValidationError({"tenant": [_("This workspace was deleted.")]})
         self._hold_connections()
         release = self.draft(actor)
         release.save(force_insert=True)

@@ -7,15 +7,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
-from delivr.tenants.models import Membership, Role, Tenant, User
-
-
-def held_alone(user: User) -> list[Tenant]:
-    """The workspaces that would have no owner without this user."""
-    owners = Membership.objects.filter(role=Role.OWNER)
-    own = owners.filter(user=user).values("tenant")
-    shared = owners.exclude(user=user).values("tenant")
-    return list(Tenant.objects.filter(pk__in=own).exclude(pk__in=shared))
+from delivr.tenants.membership import held_alone
+from delivr.tenants.models import Membership, Tenant, User
 
 
 @transaction.atomic

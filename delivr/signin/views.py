@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from delivr.signin.accounts import delete_account, held_alone
+from delivr.signin.accounts import delete_account
 from delivr.signin.second_factor import (
     has_second_factor,
     lacks_for_admin,
@@ -20,6 +20,7 @@ from delivr.signin.second_factor import (
     require_second_factor,
 )
 from delivr.tenants.decorators import tenant_required
+from delivr.tenants.membership import held_alone
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 

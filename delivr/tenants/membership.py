@@ -28,10 +28,20 @@ def lock_tenant(tenant: Tenant, *, actor: User | None) -> Tenant:
     return tenant
 
 
+def _active_owners() -> Any:
+    """Owners who can sign in: what a workspace must not be without."""
+    return Membership.objects.filter(role=Role.OWNER, user__is_active=True)
+
+
 def _owners(tenant: Tenant) -> Any:
-    """Owners who can sign in."""
-    owners = Membership.objects.for_tenant(tenant).filter(role=Role.OWNER)
-    return owners.filter(user__is_active=True)
+    return _active_owners().filter(tenant=tenant)
+
+
+def held_alone(user: User) -> list[Tenant]:
+    """The workspaces of the user's that no other owner who can sign in would keep."""
+    theirs = Membership.objects.filter(role=Role.OWNER, user=user).values("tenant")
+    others = _active_owners().exclude(user=user).values("tenant")
+    return list(Tenant.objects.filter(pk__in=theirs).exclude(pk__in=others).order_by("name", "pk"))
 
 
 def _fresh(membership: Membership) -> Membership:

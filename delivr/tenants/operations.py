@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
+from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import difference, record
+from delivr.tenants.membership import lock_tenant
 from delivr.tenants.models import ApiToken, Membership, Role, Tenant, User
 
 TOKEN_DAYS, TOKEN_DAYS_MAX = 90, 365
@@ -32,8 +35,17 @@ def create_tenant(*, name: str, owner: User) -> Tenant:
 
 @transaction.atomic
 def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> Membership:
-    """Let a user into a workspace. Raises ValidationError for a member, or an unknown role."""
+    """Let a user into a workspace.
+
+    Raises ValidationError for a member, an unknown role, and an address that nobody has confirmed
+    where mail can be sent: somebody else may have signed up with it.
+    """
+    tenant = lock_tenant(tenant, actor=None)
     errors: dict[str, list[str]] = {}
+    if must_be_confirmed(user):
+        errors["email"] = [
+            _("This address is not confirmed yet: its owner has to follow the mail.")
+        ]
     if role not in Role.values:
         errors["role"] = [_("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)}]
     if tenant.closed_at is not None:
@@ -46,6 +58,13 @@ def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> 
     changes = {"role": [None, role]}
     record(tenant=tenant, actor=actor, action="member.added", subject=membership, changes=changes)
     return membership
+
+
+def must_be_confirmed(user: User) -> bool:
+    """True while nobody has shown that the address is theirs, though mail could be sent."""
+    if settings.ACCOUNT_EMAIL_VERIFICATION != "mandatory":
+        return False
+    return not EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()
 
 
 @transaction.atomic

@@ -261,3 +261,17 @@ def test_overview_costs_the_same_however_much_there_is(root: Client, tenant) -> 
     few = queries()
     factories.EffectFactory.create_batch(20, tenant=tenant)
     assert queries() == few
+
+
+@pytest.mark.parametrize("by", ["page", "action"])
+def test_member_is_removed_before_the_user_is_deleted(root, tenant, owner, by):
+    """Memberships end by their own operation alone, which keeps an owner in each workspace."""
+    chosen = {"action": "delete_selected", "_selected_action": [owner.pk], "post": "yes"}
+    path = "/admin/tenants/user/" if by == "action" else f"/admin/tenants/user/{owner.pk}/delete/"
+    answer = root.post(path, chosen if by == "action" else {"post": "yes"})
+    assert answer.status_code in (200, 403)  # a page that says why
+    assert Membership.objects.filter(user=owner, tenant=tenant).exists()
+    factories.MembershipFactory(tenant=tenant, role=Role.OWNER)
+    owner.memberships.get().delete()
+    root.post(path, chosen if by == "action" else {"post": "yes"})
+    assert not User.objects.filter(pk=owner.pk).exists()

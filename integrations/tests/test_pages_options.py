@@ -11,6 +11,7 @@ from django.test import Client
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories as make
 from integrations.models import FAMILIES
+from integrations.providers.base import Option
 from integrations.views.options import A_MINUTE
 
 Typed = Callable[..., dict[str, Any]]
@@ -94,3 +95,23 @@ def test_asking_without_end_is_slowed_down(web: Client, typed: Typed) -> None:
     answers = [ask(web, "scm", "repository_url", data) for _ in range(A_MINUTE + 1)]
     assert [a.status_code for a in answers] == [400] * A_MINUTE + [429]
     assert answers[-1]["Retry-After"] == "60"
+
+
+def test_what_the_provider_says_is_cut_and_cleaned(
+    web: Client, typed: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = [
+        Option("C1", "two\nlines\x00 \x1b[31m\u202e"),
+        Option("C2", "x" * 5000),
+        Option("C\n3", "a value that is not what it was"),
+        Option("C" * 400, "a value that no field takes"),
+        Option("", "no value"),
+        *(Option(f"C9{n}", "") for n in range(600)),
+    ]
+    monkeypatch.setattr("integrations.providers.slack.provider.Slack.channels", lambda self: odd)
+    answer = ask(web, "communication", "slack_channels", typed("SLACK", slack_channels=""))
+    options = answer.json()["options"]
+    assert options[0] == {"value": "C1", "label": "two lines [31m"}
+    assert len(options[1]["label"]) == 200
+    assert options[2] == {"value": "C90", "label": "C90"}
+    assert len(options) == 500

@@ -166,3 +166,16 @@ def test_only_owner_cannot_leave(tenant: Tenant, owner: User) -> None:
     factories.MembershipFactory(tenant=tenant, role=Role.OWNER)
     client.post("/accounts/delete")
     assert not User.objects.filter(pk=owner.pk).exists()
+
+
+def test_owner_who_cannot_sign_in_is_no_other_owner(ada: User) -> None:
+    tenant = factories.MembershipFactory(user=ada, role=Role.OWNER).tenant
+    locked = factories.MembershipFactory(tenant=tenant, role=Role.OWNER, user__is_active=False)
+    client = sign_in(ada)
+    confirm(client)
+    assert tenant.name in client.get("/accounts/delete").content.decode()
+    client.post("/accounts/delete")
+    assert User.objects.filter(pk=ada.pk).exists()
+    User.objects.filter(pk=locked.user_id).update(is_active=True)
+    client.post("/accounts/delete")
+    assert not User.objects.filter(pk=ada.pk).exists()

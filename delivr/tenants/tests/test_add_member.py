@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core.management import CommandError, call_command
 
 from delivr.audit.models import AuditEvent
@@ -37,3 +38,16 @@ def test_strangers_are_not_made_up(tenant: Any) -> None:
     with pytest.raises(CommandError, match="signed up"):
         add(tenant, "nobody@example.com")
     assert not Membership.objects.exists()
+
+
+def test_address_that_nobody_confirmed_waits_where_mail_can_be_sent(
+    tenant: Any, settings: Any
+) -> None:
+    user = factories.UserFactory()
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    with pytest.raises(CommandError, match="not confirmed"):
+        add(tenant, user.email)
+    assert not Membership.objects.exists()
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    add(tenant, user.email)
+    assert Membership.objects.get(tenant=tenant, user=user).role == "MEMBER"

@@ -452,3 +452,16 @@ def test_removed_member_may_be_invited_again(tenant, owner, invited, post_office
     client.get(link_in(post_office))
     client.post(PAGE)
     assert user.memberships.get().role == "VIEWER"
+
+
+def test_account_that_somebody_else_made_for_the_address_gains_nothing(
+    client, tenant, link, client_for
+):
+    """Without mail, anybody may sign up with the invited address: the link is what proves it."""
+    impostor = factories.UserFactory(email=ADA)
+    theirs = client_for(impostor)
+    assert theirs.get(PAGE).status_code == theirs.post(PAGE).status_code == 404
+    client.get(link)
+    assert client.post(PAGE, PASSWORD).status_code == 200  # asks to sign in
+    assert theirs.post(PAGE).status_code == 404
+    assert not impostor.memberships.exists()
