@@ -20,7 +20,7 @@ install: $(VENV)/installed ## Make .venv with what running delivr needs
 run: install ## Start everything: web, sweeper, sandbox (PORT=8000, DELIVR_DATA_DIR=.data)
 	@exec $(PY) -m delivr.up
 
-test: install-dev ## Run all tests: SQLite, then PostgreSQL and Redis, then Chromium
+test: install-dev ## Run all tests: on SQLite, PostgreSQL and Redis, and in Chromium
 	@exec $(PY) scripts/test.py
 
 coverage: install-dev ## Run the tests on SQLite and tell what they do not reach (ARGS=delivr/effects)

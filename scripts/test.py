@@ -1,5 +1,7 @@
-"""`make test`: the whole suite on the embedded default, then against real services, then Chromium.
+"""`make test`: the whole suite on the embedded default, against real services, and in Chromium.
 
+Two lanes run side by side, as most of a test's time is one core's: SQLite and then Chromium, and
+PostgreSQL with Redis, whose output is shown when the first lane is through.
 What is not reachable is left out and named in the last line; with REQUIRE_SERVICES=1 it fails.
 Where the services are: TEST_DATABASE_URL, TEST_REDIS_URL, CHROMIUM. Arguments go on to pytest.
 """
@@ -7,12 +9,16 @@ Where the services are: TEST_DATABASE_URL, TEST_REDIS_URL, CHROMIUM. Arguments g
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,33 +84,46 @@ def missing_browser() -> str:
     return "" if find_chromium() else "no Chromium found: install it or set CHROMIUM"
 
 
-def run(phase: Phase) -> str:
+def run(phase: Phase, out: IO[bytes]) -> str:
     """How the phase ended: "passed", "FAILED" or why it did not run."""
-    print(f"\n=== {phase.name} ===", flush=True)
+
+    def say(words: str) -> None:
+        out.write(f"{words}\n".encode())
+        out.flush()
+
+    say(f"\n=== {phase.name} ===")
     if why := phase.missing():
-        print(why)
+        say(why)
         return why
     command = [sys.executable, "-m", "pytest", "-q", *phase.select, *sys.argv[1:]]
-    code = finish(subprocess.Popen(command, cwd=ROOT, env={**os.environ, **phase.env}))
+    env = {**os.environ, **phase.env}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
+    code = finish(process, say)
     if code == NO_TESTS:
         return "no tests selected"
     return "FAILED" if code else "passed"
 
 
-def finish(process: subprocess.Popen[bytes]) -> int:
+def finish(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> int:
     """Its exit code. What hangs is interrupted, then aborted (which tells where it hung)."""
     for number, patience in ((signal.SIGINT, PATIENCE), (signal.SIGABRT, 60)):
         try:
             return process.wait(patience)
         except subprocess.TimeoutExpired:
-            print(f"It hangs: {number.name}", flush=True)
+            say(f"It hangs: {number.name}")
             process.send_signal(number)
     process.wait()
     return HUNG
 
 
 def main() -> int:
-    ended = {phase.name: run(phase) for phase in phases()}
+    sqlite, services, browser = phases()
+    with tempfile.TemporaryFile() as later, ThreadPoolExecutor(1) as beside:
+        there = beside.submit(run, services, later)
+        here = {phase.name: run(phase, sys.stdout.buffer) for phase in (sqlite, browser)}
+        ended = {services.name: there.result(), **here}
+        later.seek(0)
+        shutil.copyfileobj(later, sys.stdout.buffer)
     print("\n" + " · ".join(f"{name}: {how}" for name, how in ended.items()))
     bad = set(ended.values()) - {"passed"}
     return int("FAILED" in bad or bool(MUST_RUN and bad))

@@ -20,11 +20,13 @@ LEAST_WAIT, MOST_WAIT = timedelta(seconds=2), timedelta(minutes=1)  # behind ano
 
 
 class Postpone(Exception):
-    """Not yet: something that this effect builds on is still on its way."""
+    """Not yet: something that this effect builds on is still on its way; `other` is that effect,
+    where it is one."""
 
-    def __init__(self, delay: timedelta) -> None:
+    def __init__(self, delay: timedelta, other: str = "") -> None:
         super().__init__(str(delay))
         self.delay = delay
+        self.other = other
 
 
 def behind(other: Effect, now: datetime) -> Postpone:
@@ -33,7 +35,7 @@ def behind(other: Effect, now: datetime) -> Postpone:
     Until it is due itself there is nothing to see; a minute at most, should nobody wake us.
     """
     its_time = other.next_at if other.state == EffectState.PENDING else other.lease_until
-    return Postpone(min(max((its_time or now) - now, LEAST_WAIT), MOST_WAIT))
+    return Postpone(min(max((its_time or now) - now, LEAST_WAIT), MOST_WAIT), other.pk)
 
 
 class Unneeded(Exception):

@@ -30,6 +30,7 @@ from delivr.effects.handlers import (
 )
 from delivr.effects.health import RATE_LIMIT_DEFAULT, admit, give_back, note_failure, note_success
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.operations import wake
 from delivr.failures import Outcome, ProviderError
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class Attempt:
         except Postpone as later:
             self._postpone(later.delay)
             self._give_back()
+            self._look_back(later.other)
         except Unneeded:
             self._settle(EffectState.CANCELLED)
             self._give_back()
@@ -121,6 +123,18 @@ class Attempt:
             self._die(*EXPIRED)
         else:
             self._wait(delay, attempts=F("attempts") - 1)
+
+    @transaction.atomic
+    def _look_back(self, other: str) -> None:
+        """Did what we wait for settle while we were not PENDING yet? Then nobody woke us.
+
+        Its row's lock is held while it settles: either it finds us waiting, or we find it done.
+        """
+        if not other:
+            return
+        row = Effect.objects.select_for_update().filter(pk=other).first()
+        if row is not None and not row.is_open:
+            wake(Effect.objects.filter(pk=self.effect.pk))
 
     def _give_back(self) -> None:
         """No call was made: another effect may have the turn that this one was given."""
@@ -195,7 +209,7 @@ class Attempt:
 
     def _finish(self, result: dict[str, Any]) -> None:
         with transaction.atomic():
-            self.handler.lock(self.effect)
+            self._hold()
             self.handler.finish(self.effect, result)
             self._update(
                 state=EffectState.DONE,
@@ -271,7 +285,7 @@ class Attempt:
         changes |= {"state": state, "done_at": clock.now(), "lease_until": None}
         try:
             with transaction.atomic():
-                self.handler.lock(self.effect)
+                self._hold()
                 self.handler.gave_up(self.effect)
                 self._update(**changes)
         except Fenced:
@@ -281,6 +295,12 @@ class Attempt:
                 raise  # the lease ends, and somebody tries to tell again
             log.exception("Effect %s ends, although nobody could be told.", self.effect.pk)
             self._update(**changes)
+
+    def _hold(self) -> None:
+        """Take the locks of settling, this row's last. Raises Fenced where it is not ours."""
+        self.handler.lock(self.effect)
+        if not self._mine().select_for_update().values_list("pk").first():
+            raise Fenced
 
     def _wait(self, delay: timedelta, **changes: Any) -> None:
         now = clock.now()
@@ -294,11 +314,13 @@ class Attempt:
         )
 
     def _update(self, **changes: Any) -> None:
-        mine = Effect.objects.filter(
+        if not self._mine().update(**changes):
+            raise Fenced
+
+    def _mine(self) -> Any:
+        return Effect.objects.filter(
             pk=self.effect.pk, state=EffectState.LEASED, lease_token=self.effect.lease_token
         )
-        if not mine.update(**changes):
-            raise Fenced
 
 
 def _words(error: ProviderError) -> dict[str, str]:

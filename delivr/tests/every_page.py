@@ -76,7 +76,7 @@ def fill(product: Product) -> dict[str, Any]:
     }
     command = [sys.executable, "manage.py", "demo", "--connected", "--history", "--json"]
     told = subprocess.run(
-        command, cwd=settings.BASE_DIR, env=env, check=True, capture_output=True, text=True
+        command, cwd=settings.BASE_DIR, env=env, check=True, stdout=subprocess.PIPE, text=True
     )
     answer: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return answer

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from delivr.effects import runner
-from delivr.effects.handlers import Postpone, Unneeded
+from delivr.effects.handlers import Postpone, Unneeded, behind
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.effects.operations import cancel_effect, promise, resume_integration, retry_effect
 from delivr.effects.runner import claim, run_effect
@@ -225,6 +225,22 @@ def test_postponing_costs_no_attempt(effect: Effect, world: Any) -> None:
     row = fresh(effect)
     assert (row.state, row.attempts) == (EffectState.PENDING, 0)
     assert row.next_at > timezone.now() + timedelta(seconds=20)
+
+
+def test_what_settled_while_we_looked_is_not_waited_for(
+    effect: Effect, world: Any, tenant: Any
+) -> None:
+    other = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two")
+    Effect.objects.filter(pk=other.pk).update(next_at=timezone.now() + timedelta(seconds=40))
+    world.prepare_raises = behind(fresh(other), timezone.now())
+    run_effect(effect.pk)
+    assert fresh(effect).next_at > timezone.now() + timedelta(seconds=30), "it is still open"
+    make_due(effect)
+    Effect.objects.filter(pk=other.pk).update(state=EffectState.DONE)  # since it was looked at
+    run_effect(effect.pk)
+    row = fresh(effect)
+    assert (row.state, row.rung_at) == (EffectState.PENDING, None)
+    assert row.next_at <= timezone.now()
 
 
 def test_what_lost_its_meaning_is_cancelled(effect: Effect, world: Any) -> None:
