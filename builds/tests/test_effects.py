@@ -18,6 +18,7 @@ from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
 from integrations import operations as integrations
 from integrations.providers.base import BuildStatus
+from integrations.verification import verify
 from releases.models import Release, ReleaseTarget
 from sandbox import accounts
 
@@ -233,7 +234,7 @@ def test_refused_credentials_wait_for_the_connection_to_be_mended(
     integrations.edit(
         pipeline, actor=None, values={"jenkins_api_token": accounts.JENKINS_API_TOKEN}
     )
-    integrations.verify(fresh(pipeline))
+    verify(fresh(pipeline))
     run_effect(effect.pk)
     assert fresh(effect).state == EffectState.DONE
     assert queued(sandbox) == 1
