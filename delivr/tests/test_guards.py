@@ -338,6 +338,7 @@ UNAUDITED = {
     "delivr.census.forget_lost_keys": "likewise, by the operator",
     "delivr.effects.health.blocked_until": "hands out the turn to ask a provider",
     "delivr.effects.health.note_failure": "counts failures of a provider",
+    "delivr.effects.runner._look_back": "when to try again",
     "delivr.effects.operations.pause_integration": "its caller records the refusal",
     "delivr.effects.operations.resume_integration": "moves times; its callers record why",
     "delivr.effects.runner._finish": "the effect is the record of what was sent",
