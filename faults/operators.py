@@ -53,7 +53,8 @@ def keys_change(stack: Stack, options: Options) -> Outcome:
     rounds: list[str] = []
     with _people(client, spaces):
         for _n in range(5):
-            rounds.append(stack.manage("rotate_secrets", FERNET_KEYS=f"{NEW},{OLD}").stdout.strip())
+            told = stack.manage("rotate_secrets", FERNET_KEYS=f"{NEW},{OLD}").stdout
+            rounds.append(told.partition("\n")[0])
             if rounds[-1].startswith("0 "):
                 break
     outcome.figures["rotations"] = rounds
