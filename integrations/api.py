@@ -30,21 +30,22 @@ from integrations.setup import is_complete, progress
 from integrations.verification import verify
 
 
-def _schema(family: str, *, creating: bool | None) -> Any:
+def _schema(family: str, *, creating: bool | None, many: bool = False) -> Any:
     """The OpenAPI schema of a family: one kind's serializer, or one of several."""
     if creating is None:
         made: Any = {kind: answer_serializer(kind) for kind in KINDS[family]}
     else:
         made = {kind: request_serializer(kind, creating=creating) for kind in KINDS[family]}
     if len(made) == 1:
-        return next(iter(made.values()))
+        only = next(iter(made.values()))
+        return only(many=True) if many else only
     word = {None: "Answer", True: "New", False: "Edited"}[creating]
     field = camel(FAMILIES[family].type_field) if creating is not False else None
     return PolymorphicProxySerializer(
         component_name=f"{word}{family.title()}",
         serializers=made if field else list(made.values()),
         resource_type_field_name=field,
-        many=False,
+        many=many,
     )
 
 
@@ -177,6 +178,7 @@ class _Present:
 def views_of(family: str) -> tuple[Any, Any, Any]:
     """The list, detail and verify views of one family, described in the OpenAPI document."""
     answer, name = _schema(family, creating=None), family.title()
+    page = _schema(family, creating=None, many=True)
     made: list[Any] = []
     for base, methods in (
         (ConnectionList, {"get": None, "post": _schema(family, creating=True)}),
@@ -186,10 +188,11 @@ def views_of(family: str) -> tuple[Any, Any, Any]:
         view = type(f"{name}{base.__name__}", (base,), {"family": family})
         for method, body in methods.items():
             status = {"delete": 204}.get(method, 201 if body and method == "post" else 200)
+            shown = page if base is ConnectionList and method == "get" else answer
             described = extend_schema(
                 operation_id=f"{family}_{base.__name__}_{method}",
                 request=body,
-                responses={status: None if method == "delete" else answer},
+                responses={status: None if method == "delete" else shown},
             )
             setattr(view, method, described(_copy(getattr(base, method))))
         made.append(view)
