@@ -120,10 +120,11 @@ if IS_SQLITE:
 else:
     _database.setdefault("CONN_MAX_AGE", 600)
     _database["CONN_HEALTH_CHECKS"] = True
+    _statement = env.int("DATABASE_STATEMENT_TIMEOUT", default=15000)
+    _lock = env.int("DATABASE_LOCK_TIMEOUT", default=8000)
     _database["OPTIONS"] = {
         **_database.get("OPTIONS", {}),
-        "options": f"-c statement_timeout={env.int('DATABASE_STATEMENT_TIMEOUT', default=15000)}"
-        f" -c lock_timeout={env.int('DATABASE_LOCK_TIMEOUT', default=8000)}"
+        "options": f"-c statement_timeout={_statement} -c lock_timeout={_lock}"
         " -c idle_in_transaction_session_timeout=30000",
         "connect_timeout": 5,
     }
