@@ -456,7 +456,9 @@ def test_the_door_costs_few_queries_however_much_there_is(pipeline: Any) -> None
         with CaptureQueriesContext(connection) as queries:
             answer = send(pipeline, SEED)
         assert answer.status_code == 202
-        counts.append(len(queries))
+        clock = [q for q in queries if "clock_timestamp" in q["sql"]]
+        assert len(clock) <= 2  # on PostgreSQL: is it fresh, and when it came
+        counts.append(len(queries) - len(clock))
         factories.DeliveryFactory.create_batch(30, pipeline=pipeline)
     assert counts[0] == counts[1] <= 6  # pipeline, count, a savepoint, the row, its id, released
 

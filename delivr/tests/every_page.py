@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
 from playwright.sync_api import Page
 
-from delivr.tests.product import Product
+from delivr.tests.product import Product, started
 
 PAGES = {
     "releases": "/releases",
@@ -83,9 +84,10 @@ def fill(product: Product) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def filled(product: Product) -> dict[str, Any]:
-    """The product with a connected workspace: logins and the id of the newest release."""
-    return fill(product)
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """A product of its own with a connected workspace: `product`, `logins`, `releaseId`."""
+    with started(tmp_path_factory.mktemp("filled")) as product:
+        yield {"product": product, **fill(product)}
 
 
 def sign_in(page: Page, product: Product, login: dict[str, str]) -> None:

@@ -14,6 +14,12 @@ pytestmark = pytest.mark.browser
 SCHEMES: tuple[Any, ...] = ("light", "dark")
 
 
+@pytest.fixture
+def product(filled: dict[str, Any]) -> Any:
+    """The one with a connected workspace."""
+    return filled["product"]
+
+
 def faults(page: Page, address: str) -> list[str]:
     """What axe finds on a page, in both schemes."""
     wrong = []

@@ -7,12 +7,14 @@ The same examples each time; `OPENAPI_EXAMPLES` sets how many for each operation
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import transaction
+from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -52,6 +54,17 @@ def _nowhere(settings: Any) -> None:
         setattr(settings, name, NOWHERE)
     settings.GOOGLE_TOKEN_URL = f"{NOWHERE}/token"
     settings.API_PER_MINUTE = settings.API_FAILURES_PER_MINUTE = 100_000
+
+
+@pytest.fixture(autouse=True)
+def _one_connection() -> Iterator[None]:
+    """A request through WSGI would close the connection that holds the test's transaction."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture

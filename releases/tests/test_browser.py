@@ -13,6 +13,12 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
+def product(filled: dict[str, Any]) -> Any:
+    """The one with a connected workspace."""
+    return filled["product"]
+
+
+@pytest.fixture
 def member(page: Page, product: Any, filled: dict[str, Any]) -> Page:
     sign_in(page, product, filled["logins"]["Sign in"])
     return page
@@ -41,7 +47,7 @@ def test_keys_lead_around_and_can_be_turned_off(
     member: Page, product: Any, console: list[str]
 ) -> None:
     page = member
-    page.goto(f"{product.url}/activity")
+    page.goto(f"{product.url}/insights")  # a page without a search of its own
     page.keyboard.press("/")
     page.wait_for_url("**/releases")
     page.keyboard.press("/")
