@@ -30,6 +30,7 @@ from delivr.tenants.models import (
 )
 from delivr.tenants.operations import create_token
 from delivr.tests import factories
+from delivr.tests.admin_pages import detail, listing
 
 OURS = ("tenants", "effects", "audit", "integrations", "releases", "builds")
 MODELS = [model for label in OURS for model in apps.get_app_config(label).get_models()]
@@ -81,14 +82,6 @@ def rows(tenant, owner) -> list[str]:
     return [CANARY, text, token.digest, "d" * 64, owner.password]
 
 
-def listing(model) -> str:
-    return f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
-
-
-def detail(row) -> str:
-    return f"{listing(type(row))}{row.pk}/change/"
-
-
 def test_every_model_has_an_admin():
     assert {model for model in MODELS if model not in admin.site._registry} == set()
 
@@ -114,7 +107,7 @@ def values_of(model) -> list[str]:
 def test_rows_cannot_be_changed_added_or_deleted(root, rows, model):
     row = model._default_manager.first()
     before = values_of(model)
-    for path in (f"{listing(model)}add/", detail(row), detail(row).replace("change", "delete")):
+    for path in (listing(model, "add"), detail(row), detail(row, "delete")):
         assert root.post(path, {"post": "yes", "name": "changed"}).status_code == 403
     assert values_of(model) == before
 
@@ -267,7 +260,7 @@ def test_overview_costs_the_same_however_much_there_is(root: Client, tenant) -> 
 def test_member_is_removed_before_the_user_is_deleted(root, tenant, owner, by):
     """Memberships end by their own operation alone, which keeps an owner in each workspace."""
     chosen = {"action": "delete_selected", "_selected_action": [owner.pk], "post": "yes"}
-    path = "/admin/tenants/user/" if by == "action" else f"/admin/tenants/user/{owner.pk}/delete/"
+    path = listing(type(owner)) if by == "action" else detail(owner, "delete")
     answer = root.post(path, chosen if by == "action" else {"post": "yes"})
     assert answer.status_code in (200, 403)  # a page that says why
     assert Membership.objects.filter(user=owner, tenant=tenant).exists()

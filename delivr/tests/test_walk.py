@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.db import transaction
 from django.http import HttpResponseBase
 from django.test import Client
@@ -285,7 +286,7 @@ def addresses_of_libraries(prefix: str, world: World) -> list[str]:
         if not route.startswith(prefix):
             continue
         row = next((row for name, row in rows.items() if f"/{name}/" in route and row), None)
-        key = str(row.pk) if row else str(world.users["OWNER"].pk)
+        key = quote(str(row.pk if row else world.users["OWNER"].pk))
         plain = re.sub(r"\(\?P(<\w+>)[^)]*\)", r"\1", route).replace("^", "").replace("$", "")
         plain = plain.replace("<app_label>", "tenants").replace("<url>", "nothing")
         plain = plain.replace("<uidb36>", "1").replace("<key>", "a-key")

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import reverse
 
 from delivr.tenants.models import User
 from delivr.tests import factories as make
-from integrations.models import FAMILIES, Connection, ScmIntegration
+from delivr.tests.admin_pages import detail, listing
+from integrations.models import FAMILIES, ScmIntegration
 
 FACTORIES = {
     "scm": (make.ScmFactory, {"access_token": "canary"}),
@@ -31,17 +31,12 @@ def operator(client: Client, db: None) -> Client:
     return make.sign_in(client, user)
 
 
-def admin(connection: Connection, act: str = "change") -> str:
-    name = f"admin:integrations_{type(connection).__name__.lower()}_{act}"
-    return reverse(name, args=[] if act in ("changelist", "add") else [connection.pk])
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_connections_are_listed_and_shown_without_secrets(operator: Client, family: str) -> None:
     factory, secrets = FACTORIES[family]
     connection = factory(**secrets)
-    for act in ("changelist", "change"):
-        answer = operator.get(admin(connection, act))
+    for address in (listing(type(connection)), detail(connection)):
+        answer = operator.get(address)
         assert answer.status_code == 200
         html = answer.content.decode()
         assert connection.pk in html
@@ -51,17 +46,17 @@ def test_connections_are_listed_and_shown_without_secrets(operator: Client, fami
 def test_connections_are_found_by_name_id_and_workspace(operator: Client) -> None:
     scm = make.ScmFactory(display_name="The app")
     for words in ("The app", scm.pk, scm.tenant.name):
-        assert scm.pk in operator.get(admin(scm, "changelist"), {"q": words}).content.decode()
-    other = operator.get(admin(scm, "changelist"), {"q": "another"}).content.decode()
+        assert scm.pk in operator.get(listing(ScmIntegration), {"q": words}).content.decode()
+    other = operator.get(listing(ScmIntegration), {"q": "another"}).content.decode()
     assert scm.pk not in other
 
 
 def test_nothing_is_added_changed_or_deleted_here(operator: Client) -> None:
     scm = make.ScmFactory()
     answers = [
-        operator.get(admin(scm, "add")),
-        operator.post(admin(scm, "change"), {"repository_url": "https://github.com/x/y"}),
-        operator.post(admin(scm, "delete"), {"post": "yes"}),
+        operator.get(listing(ScmIntegration, "add")),
+        operator.post(detail(scm), {"repository_url": "https://github.com/x/y"}),
+        operator.post(detail(scm, "delete"), {"post": "yes"}),
     ]
     assert [answer.status_code for answer in answers] == [403, 403, 403]
     assert ScmIntegration.objects.get().repository_url == "https://github.com/dream11/app"
@@ -70,7 +65,7 @@ def test_nothing_is_added_changed_or_deleted_here(operator: Client) -> None:
 def test_verifying_again_asks_the_provider(operator: Client, sandbox: Any) -> None:
     scm = make.ScmFactory(access_token="ghp_revoked")
     data = {"action": "verify_again", "_selected_action": [scm.pk]}
-    answer = operator.post(admin(scm, "changelist"), data, follow=True)
+    answer = operator.post(listing(ScmIntegration), data, follow=True)
     assert "Needs attention" in answer.content.decode()
     scm.refresh_from_db()
     assert scm.verification_status == "INVALID"
@@ -78,5 +73,5 @@ def test_verifying_again_asks_the_provider(operator: Client, sandbox: Any) -> No
 
 def test_users_who_are_no_staff_do_not_get_in(client: Client, owner: User) -> None:
     client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
-    answer = client.get(reverse("admin:integrations_scmintegration_changelist"))
+    answer = client.get(listing(ScmIntegration))
     assert answer.status_code == 302
