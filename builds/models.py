@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from builds.transitions import Move
 from delivr.effects import clock
+from delivr.effects.models import IntegrationHealth
 from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.models import PipelineIntegration
@@ -21,6 +23,13 @@ from releases.models import BUILD_STATUS_CHOICES, MOVING, ReleasePipeline
 class BuildQuerySet(TenantQuerySet):
     def moving(self) -> Self:
         return self.filter(status__in=MOVING)
+
+    def due(self, now: datetime) -> Self:
+        """What is to be asked about: not through credentials that are refused, until they are
+        verified."""
+        refused = IntegrationHealth.objects.exclude(credentials_refused_at=None)
+        through = refused.values("integration_id")
+        return self.filter(poll_at__lte=now).exclude(release_pipeline__pipeline__in=through)
 
     def of_pipeline(self, pipeline_id: str) -> Self:
         return self.filter(release_pipeline__pipeline_id=pipeline_id)

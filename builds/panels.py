@@ -14,7 +14,7 @@ from releases.models import MOVING
 def panels() -> list[Panel]:
     now = timezone.now()
     moving = Build.objects.moving()
-    late = moving.filter(poll_at__lt=now).order_by("poll_at").values_list("poll_at", flat=True)
+    late = moving.due(now).order_by("poll_at").values_list("poll_at", flat=True)
     received = WebhookDelivery.objects.filter(received_at__gte=now - LATELY)
     waiting = WebhookDelivery.objects.waiting().filter(next_at__lt=now).order_by("next_at")
     words = [(status.value, look_of(status.value, "build").label) for status in MOVING]

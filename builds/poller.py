@@ -20,14 +20,14 @@ from builds.effects import ci_of
 from builds.models import Build, Source
 from builds.operations import News, hear, lock_build, next_poll
 from delivr.effects import clock
-from delivr.effects.health import blocked_until, note_failure, note_success
+from delivr.effects.health import blocked_until, is_refused, note_failure, note_success
 from delivr.failures import Outcome, ProviderError
 from integrations.providers.base import BuildState, BuildStatus
 
 CLAIM = timedelta(seconds=40)
 AFTER_A_MISS = timedelta(seconds=10)
 AFTER_A_FAILURE = timedelta(seconds=20)
-AFTER_A_REFUSAL = timedelta(minutes=5)
+ONCE_VERIFIED = timedelta(0)  # due, but not handed out while the credentials are refused
 FULL = timedelta(seconds=2)
 PER_PROCESS = 2  # questions to one integration at a time
 LOST_AFTER = 3  # answers "no such build" in a row
@@ -38,9 +38,8 @@ def due_builds() -> list[str]:
     """Ids of builds to ask about; each is handed out to one asker for 40 s."""
     now = clock.now()
     # Who holds a row is at it just now, and waiting for several would break the order of locks.
-    free = Build.objects.select_for_update(skip_locked=True, no_key=True)
-    due = free.filter(poll_at__lte=now).order_by("poll_at")
-    ids = list(due.values_list("pk", flat=True)[:200])
+    free = Build.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+    ids = list(free.due(now).order_by("poll_at").values_list("pk", flat=True)[:200])
     Build.objects.filter(pk__in=ids).update(poll_at=now + CLAIM)
     return ids
 
@@ -62,6 +61,9 @@ def poll_build(build_id: str) -> None:
 
 def _poll(build: Build) -> None:
     integration = _integration(build)
+    if is_refused(**integration):
+        _later(build, ONCE_VERIFIED)
+        return
     blocked = blocked_until(**integration)
     if blocked is not None:
         _later(build, blocked - clock.now())
@@ -166,7 +168,7 @@ def _failed(build: Build, error: ProviderError) -> None:
     """Not a word about the build: ask again later."""
     pause = AFTER_A_FAILURE
     if error.outcome is Outcome.CREDENTIALS:
-        pause = AFTER_A_REFUSAL
+        pause = ONCE_VERIFIED
         import_string(settings.CREDENTIALS_REFUSED)(
             tenant=build.tenant,
             integration_id=build.release_pipeline.pipeline_id,

@@ -61,7 +61,7 @@ def blockers(
         *_connections(release, waiting, sick, now),
         *_for_a_person(release, effects),
         *_retrying(waiting, sick, now),
-        *_builds(release, now),
+        *_builds(release, sick, now),
     ]
     return list({(b.code, b.message): b for b in found}.values())
 
@@ -167,7 +167,7 @@ def _connections(
         if connection.pk in needed:
             row = sick.get(connection.pk)
             yield from _credentials(connection, row, now)
-            if row is not None:
+            if row is not None and not _is_refused(row):
                 yield from _health(connection, row, asked.get(connection.pk), now)
 
 
@@ -219,7 +219,11 @@ def _health(
 
 
 def _is_blocked(row: IntegrationHealth | None, now: datetime) -> bool:
-    return row is not None and bool(row.credentials_refused_at or row.blocked_until(now))
+    return row is not None and bool(_is_refused(row) or row.blocked_until(now))
+
+
+def _is_refused(row: IntegrationHealth | None) -> bool:
+    return row is not None and row.credentials_refused_at is not None
 
 
 def _of_release(release: Release) -> list[Any]:
@@ -262,17 +266,20 @@ def _retrying(
         )
 
 
-def _builds(release: Release, now: datetime) -> Iterator[Blocker]:
+def _builds(
+    release: Release, sick: dict[str, IntegrationHealth], now: datetime
+) -> Iterator[Blocker]:
     """Builds that wait in the CI server's queue, or take longer than they should."""
     for part in release.pipelines.all():
         for build in part.builds.all()[:1]:
             words = {"platform": part.get_platform_display(), "reason": build.queue_reason}
+            asked_again = None if _is_refused(sick.get(part.pipeline_id)) else build.poll_at
             if build.status == BuildStatus.QUEUED and build.queue_reason:
                 yield Blocker(
                     "waiting_in_queue",
                     _("%(platform)s waits in the CI server's queue: %(reason)s") % words,
                     since=build.created_at,
-                    next=build.poll_at,
+                    next=asked_again,
                 )
             if is_stuck(build, now):
                 yield Blocker(
@@ -280,7 +287,7 @@ def _builds(release: Release, now: datetime) -> Iterator[Blocker]:
                     _("The %(platform)s build takes much longer than usual.") % words,
                     _("Look at its log on the CI server, or cancel it."),
                     since=build.started_at or build.created_at,
-                    next=build.poll_at,
+                    next=asked_again,
                 )
 
 

@@ -16,8 +16,10 @@ from delivr.effects.health import OPEN_AFTER
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
+from integrations.verification import verify
 from releases.models import Release
 from releases.timeline import TimelineItem, timeline
+from sandbox import accounts
 
 pytestmark = pytest.mark.django_db
 
@@ -382,21 +384,43 @@ def test_a_server_that_asks_for_patience_gets_it(build: Build, sandbox: Any) -> 
     assert asked(build).poll_at > timezone.now() + timedelta(seconds=100)
 
 
+def with_token(build: Build, token: str) -> Build:
+    pipeline = build.release_pipeline.pipeline
+    pipeline.jenkins_api_token = token
+    pipeline.save()
+    return build
+
+
 def test_refused_credentials_show_on_the_connection_not_on_the_build(
     build: Build, sandbox: Any
 ) -> None:
-    pipeline = build.release_pipeline.pipeline
-    pipeline.jenkins_api_token = "revoked"
-    pipeline.save()
-    row = asked(build, LOST_AFTER + 1)
-    assert row.status == "QUEUED"
-    assert row.poll_at > timezone.now() + timedelta(minutes=2)
-    assert fresh(pipeline).verification_status == "INVALID"
-    pipeline.jenkins_api_token = sandbox.accounts.as_dict(sandbox.url)["pipelines"][0][
-        "jenkinsApiToken"
-    ]
-    pipeline.save()
-    assert asked(build, 3).status == "RUNNING"
+    row = asked(with_token(build, "revoked"), LOST_AFTER + 1)
+    assert (row.status, row.misses) == ("QUEUED", 0)
+    assert fresh(build.release_pipeline.pipeline).verification_status == "INVALID"
+
+
+def test_nobody_asks_with_refused_credentials_until_they_are_verified(
+    build: Build, sandbox: Any
+) -> None:
+    asked(with_token(running(build), "revoked"))
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    with_token(build, accounts.JENKINS_API_TOKEN)
+    before = sandbox.world.requests.count("jenkins")
+    assert due_builds() == []
+    ring = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="ring",
+        trust=Trust.BASIC,
+        body=b'{"buildNumber": 245, "status": "SUCCESS"}',
+    )
+    apply_delivery(ring.pk)
+    poll_build(build.pk)
+    assert sandbox.world.requests.count("jenkins") == before
+    assert fresh(build).status == "RUNNING"
+    assert verify(fresh(build.release_pipeline.pipeline)).is_valid
+    assert due_builds() == [build.pk]
+    poll_build(build.pk)
+    assert fresh(build).status == "SUCCESS"
 
 
 def test_a_build_that_came_to_rest_meanwhile_is_not_asked_about_again(

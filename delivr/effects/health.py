@@ -63,6 +63,12 @@ def _is_full(effect: Effect, now: datetime) -> bool:
     return out.filter(same).count() >= PER_INTEGRATION or out.count() >= PER_TENANT
 
 
+def is_refused(*, tenant_id: str, integration_id: str) -> bool:
+    """Nothing goes through the integration until its credentials are verified again."""
+    refused = IntegrationHealth.objects.for_tenant(tenant_id).exclude(credentials_refused_at=None)
+    return bool(refused.filter(integration_id=integration_id).exists())
+
+
 @transaction.atomic
 def blocked_until(*, tenant_id: str, integration_id: str) -> datetime | None:
     """When an integration may be asked again; None if now, and then the caller has to ask: after

@@ -160,6 +160,18 @@ def test_refused_credentials_of_an_edited_connection_are_told_with_the_next_chec
     assert blocker.since < timezone.now() < blocker.next
 
 
+def test_refused_credentials_alone_are_named_where_a_build_waits_for_them(pipeline: Any) -> None:
+    """What else is wrong goes on by itself no more: no other next try is promised."""
+    build = moving(pipeline)
+    type(build).objects.update(status="QUEUED", queue_reason="No executor.")
+    health(
+        pipeline, credentials_refused_at=soon(minutes=-1), failures=2, open_until=soon(minutes=1)
+    )
+    refused, waits = explain(pipeline)
+    assert (refused.code, refused.next) == ("credentials_refused", None)
+    assert (waits.code, waits.next) == ("waiting_in_queue", None)
+
+
 def test_a_broken_connection_that_nothing_waits_for_is_no_blocker(pipeline: Any) -> None:
     type(pipeline.pipeline).objects.update(verification_status="INVALID")
     assert why(pipeline) == []
