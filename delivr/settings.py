@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "delivr.tenants.middleware.TenantMiddleware",
+    "delivr.timezones.TimeZones",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -352,7 +353,7 @@ vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
 EMAIL_TIMEOUT = 5  # seconds for each step of some nine, within the lease of an effect (60 s)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="delivr <delivr@localhost>")
 LANGUAGE_CODE = "en"
-TIME_ZONE = "UTC"
+TIME_ZONE = "UTC"  # of who chose none and whose browser told none, see delivr/timezones.py
 USE_TZ = True
 
 LOGGING = {

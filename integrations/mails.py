@@ -17,6 +17,7 @@ from delivr.effects.models import Effect
 from delivr.effects.operations import promise_each
 from delivr.tenants.inviting import MAIL_SERVER
 from delivr.tenants.models import Membership, Role
+from delivr.timezones import zone_of
 from integrations.choices import Verification
 from integrations.models import Connection, find_connection
 
@@ -77,11 +78,10 @@ class TellOfConnection(EffectHandler):
         connection, member = self._look_up(effect)
         link = f"{settings.BASE_URL}/integrations"
         context = {"connection": connection, "link": link, **self.words(connection)}
-        mail.send(
-            to=member.user.email,
-            subject=render_to_string(f"{self.template}_subject.txt", context),
-            body=render_to_string(f"{self.template}_message.txt", context),
-        )
+        with timezone.override(zone_of(member.user)):
+            subject = render_to_string(f"{self.template}_subject.txt", context)
+            body = render_to_string(f"{self.template}_message.txt", context)
+        mail.send(to=member.user.email, subject=subject, body=body)
         return {}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:

@@ -6,9 +6,15 @@ from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from allauth.account.internal.flows.email_verification import send_verification_email_to_address
 from allauth.account.models import EmailAddress
+from django import forms
 from django.contrib.auth.hashers import make_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from delivr import timezones
+from delivr.tenants.models import User
 
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc] # untyped library
@@ -31,3 +37,25 @@ class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc] # untyped library
         address = EmailAddress.objects.create(user=self.user, email=self.cleaned_data["email"])
         transaction.on_commit(lambda: send_verification_email_to_address(request, address))
         return address
+
+
+class TimeZoneForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
+    """A text field with proposals: it can be searched, and needs no script."""
+
+    class Meta:
+        model = User
+        fields = ("time_zone",)
+        labels = {"time_zone": _("Time zone")}
+        help_texts = {
+            "time_zone": _("Type a part of its name, Berlin say. Empty: that of your browser.")
+        }
+        widgets = {
+            "time_zone": forms.TextInput(attrs={"list": "time-zones", "autocomplete": "off"})
+        }
+
+    def clean_time_zone(self) -> str:
+        text: str = self.cleaned_data["time_zone"]
+        found = timezones.find(text)
+        if text and not found:
+            raise ValidationError(_("Choose one from the list, Europe/Berlin say."))
+        return found

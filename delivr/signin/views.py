@@ -9,10 +9,13 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
+from delivr import timezones
 from delivr.signin.accounts import delete_account
+from delivr.signin.forms import TimeZoneForm
 from delivr.signin.second_factor import (
     has_second_factor,
     lacks_for_admin,
@@ -50,6 +53,23 @@ def security(request: TenantRequest) -> HttpResponse:
         return redirect("settings_security")
     context = {"has_second_factor": has_second_factor(request.user)}
     return render(request, "settings/security.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def time_zone(request: HttpRequest) -> HttpResponse:
+    form = TimeZoneForm(request.POST or None, instance=request.user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, _("Saved."))
+        return redirect("account_time_zone")
+    context = {
+        "form": form,
+        "zones": timezones.names(),
+        "browsers": timezones.browsers(request),
+        "now": timezone.now(),
+    }
+    return render(request, "account/time_zone.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

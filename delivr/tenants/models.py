@@ -53,6 +53,8 @@ class EmailUserManager(UserManager["User"]):
 class User(AbstractUser):
     username = None  # type: ignore[assignment] # taken away from AbstractUser
     email = models.EmailField(_("e-mail address"), unique=True)
+    # Empty: the browser's. See delivr/timezones.py.
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
     objects = EmailUserManager()  # type: ignore[misc] # its own manager

@@ -40,6 +40,7 @@ PAGES = {
     "account-password": "/accounts/password/change/",
     "account-second-factor": "/accounts/2fa/",
     "account-keys": "/accounts/2fa/webauthn/",
+    "account-time-zone": "/accounts/time-zone",
     "account-sessions": "/accounts/sessions/",
     "account-confirm": "/accounts/reauthenticate/",
     "second-factor-needed": "/accounts/second-factor",

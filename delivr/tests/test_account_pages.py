@@ -38,6 +38,7 @@ def test_page_for_strangers_has_one_heading(client, path, heading):
     [
         ("/accounts/email/", "E-mail address"),
         ("/accounts/2fa/", "Second factor"),
+        ("/accounts/time-zone", "Time zone"),
         ("/accounts/sessions/", "Where you are signed in"),
         ("/accounts/second-factor", "A second factor is needed"),
         ("/accounts/password/change/", "Change your password"),

@@ -78,6 +78,19 @@ def test_the_mail_says_which_and_when_and_what_to_do(scm: ScmIntegration, mailou
     assert scm.tenant.name in mail.subject
     assert "expires in 6 days" in mail.body
     assert "/integrations" in mail.body
+    assert " UTC." in mail.body
+
+
+def test_the_mail_tells_the_end_in_its_readers_time_zone(
+    scm: ScmIntegration, owner: Any, mailoutbox: Any
+) -> None:
+    type(owner).objects.filter(pk=owner.pk).update(time_zone="Asia/Tokyo")
+    let_end_in(scm, days=6)
+    for effect in work():
+        run_effect(effect.pk)
+    zones = {mail.to[0]: "JST" if " JST." in mail.body else "UTC" for mail in mailoutbox}
+    assert zones.pop(owner.email) == "JST"
+    assert set(zones.values()) == {"UTC"}
 
 
 def test_a_credential_that_was_replaced_meanwhile_is_not_warned_of(

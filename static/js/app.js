@@ -191,6 +191,11 @@
 
   setInterval(refreshTimes, 15000);
 
+  // The server writes the exact times in this zone for who chose none of their own.
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const secure = location.protocol === "https:" ? ";secure" : "";
+  if (zone) document.cookie = `time_zone=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
+
   // --- Parts that refresh themselves (data-live) rest while nobody looks ----------------------------
 
   document.addEventListener("htmx:beforeRequest", (event) => {
