@@ -30,7 +30,9 @@ class Wired:
     jira: Any = None
     versions: int = field(default=0)
 
-    def release(self, *platforms: str, slack: bool = False, jira: bool = False) -> Release:
+    def release(
+        self, *platforms: str, slack: bool = False, jira: bool = False, branch: str = ""
+    ) -> Release:
         """A release of these platforms (default: all), with messages and epics where asked."""
         chosen = platforms or tuple(self.pipelines)
         self.versions += 1
@@ -43,6 +45,7 @@ class Wired:
             pipeline_ids=[self.pipelines[name].pk for name in chosen],
             communication_id=self.slack.pk if slack else None,
             ticket_id=self.jira.pk if jira else None,
+            branch=branch,
         )
 
     def build(self, platform: str = "ios", **kwargs: Any) -> Build:
