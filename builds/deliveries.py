@@ -13,12 +13,12 @@ from django.utils.translation import gettext_lazy
 
 from builds.models import Build, DeliveryState, Trust, WebhookDelivery
 from builds.operations import News, hear
+from builds.stopping import promise_stop_of_repeat
 from builds.transitions import Move
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
 from delivr.effects import clock
 from delivr.effects.doorbell import ring_on_commit
-from delivr.effects.operations import promise
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
 from integrations.providers.base import BuildReport
@@ -135,8 +135,7 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
 
 def _another_run(build: Build, report: BuildReport) -> str:
     """A job that somebody ran again with our parameters carries our id, but is not our build."""
-    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
-    if any(ours and theirs and ours != theirs for ours, theirs in pairs):
+    if build.is_another(number=report.number, queue_id=report.queue_id):
         name = f"#{report.number}" if report.number else report.build_id
         return _("Build %(name)s is another run with the same parameters.") % {"name": name}
     return ""
@@ -144,18 +143,8 @@ def _another_run(build: Build, report: BuildReport) -> str:
 
 @transaction.atomic
 def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
-    """Where it started after ours it may be a trigger that arrived twice: Jenkins is asked."""
-    number = report.number
-    if number is not None and build.number is not None and number > build.number:
-        promise(
-            tenant=build.tenant,
-            kind="build.stop_repeat",
-            integration_id=build.release_pipeline.pipeline_id,
-            release_id=build.release_pipeline.release_id,
-            build_id=build.pk,
-            dedupe_key=f"build:{build.pk}:repeat:{number}",
-            payload={"number": number},
-        )
+    """It may be a trigger that arrived twice: Jenkins is asked."""
+    promise_stop_of_repeat(build, number=report.number, queue_id=report.queue_id)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
 
 

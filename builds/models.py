@@ -98,6 +98,12 @@ class Build(TenantOwned):
         words = f"{part.get_platform_display()} {part.release}"
         return f"{words} #{self.number}" if self.number else words
 
+    def is_another(self, *, number: int | None, queue_id: int | None) -> bool:
+        """True for what is surely not this build: by the numbers, else by the queue's."""
+        if self.number is not None and number is not None:
+            return self.number != number
+        return None not in (self.queue_id, queue_id) and self.queue_id != queue_id
+
     @property
     def is_moving(self) -> bool:
         return self.status in MOVING

@@ -19,6 +19,7 @@ from builds.deliveries import apply_unmatched
 from builds.effects import ci_of
 from builds.models import Build, Source
 from builds.operations import News, hear, lock_build, next_poll
+from builds.repeats import may_be_doubled, promise_stops
 from delivr.effects import clock
 from delivr.effects.health import blocked_until, is_refused, note_failure, note_success
 from delivr.failures import Outcome, ProviderError
@@ -85,6 +86,15 @@ def _poll(build: Build) -> None:
         return
     _take_in(build, state)
     _plan(build.pk)
+    if may_be_doubled(build):
+        _look_for_repeats(build)
+
+
+def _look_for_repeats(build: Build) -> None:
+    try:
+        promise_stops(Build.objects.select_related("release_pipeline__pipeline").get(pk=build.pk))
+    except ProviderError as error:
+        note_failure(**_integration(build), error=error)  # the next question looks again
 
 
 @transaction.atomic

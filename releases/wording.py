@@ -34,14 +34,14 @@ _NOTICES = {
     Notice.BUILD_CANCELLED: gettext_lazy("%(build)s cancelled"),
 }
 
-_REPEAT = gettext_lazy("Stop of a second build, #%(number)s")
+_REPEAT = gettext_lazy("Stop of a second build, %(name)s")
 _REPEATS = {
-    Repeat.STOPPED: gettext_lazy("Second build #%(number)s with the same id stopped"),
-    Repeat.ENDED: gettext_lazy("Second build #%(number)s with the same id had ended"),
+    Repeat.STOPPED: gettext_lazy("Second build %(name)s with the same id stopped"),
+    Repeat.ENDED: gettext_lazy("Second build %(name)s with the same id had ended"),
     Repeat.FOREIGN: gettext_lazy(
-        "Build #%(number)s with the same parameters left alone: somebody else started it"
+        "Build %(name)s with the same parameters left alone: somebody else started it"
     ),
-    Repeat.GONE: gettext_lazy("The CI server does not know the second build #%(number)s"),
+    Repeat.GONE: gettext_lazy("The CI server does not know the second build %(name)s"),
 }
 
 
@@ -55,8 +55,13 @@ def describe_effect(effect: Effect) -> str:
         return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
     if effect.kind == "build.stop_repeat":
         template = _REPEATS.get(effect.result.get("outcome"), _REPEAT)
-        return str(template) % {"number": effect.payload.get("number")}
+        return str(template) % {"name": _name_of_repeat(effect.payload)}
     return str(KINDS.get(effect.kind, effect.kind))
+
+
+def _name_of_repeat(payload: dict[str, Any]) -> str:
+    number = payload.get("number")
+    return f"#{number}" if number else _("(queue item %(id)s)") % {"id": payload.get("queueId")}
 
 
 def notice_words(payload: dict[str, Any]) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from builds.models import Build
+from builds.poller import poll_build
+from builds.repeats import LATE
 from builds.tests.test_deliveries import deliver
 from delivr.audit.models import AuditEvent
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import fresh, trigger_of, wired_to
 from releases.timeline import timeline
@@ -110,5 +113,114 @@ def test_what_ended_or_is_unknown_is_shown_only(build: Build, jenkins: Any) -> N
     assert jenkins.build("ios-prod", 246).result == "SUCCESS"
 
 
-def test_an_earlier_build_is_not_looked_at(build: Build) -> None:
-    assert heard_of(build, number=244) is None
+def test_an_answer_that_was_lost_is_audited_once(build: Build, jenkins: Any, sandbox: Any) -> None:
+    """What it did is found by looking: the second build is aborted by then."""
+    again(jenkins, build)
+    sandbox.world.faults.add(
+        kind="drop_after", provider="jenkins", method="POST", path="*/stop", count=1
+    )
+    effect = heard_of(build)
+    assert effect is not None
+    assert (effect.state, effect.result) == ("PENDING", {})
+    assert jenkins.build("ios-prod", 246).result == "ABORTED"
+    for _n in range(2):
+        Effect.objects.filter(pk=effect.pk).update(next_at=timezone.now())
+        run_effect(effect.pk)
+    assert fresh(effect).result == {"outcome": "STOPPED"}
+    assert AuditEvent.objects.filter(action="build.repeat_stopped").count() == 1
+
+
+# --- Without webhooks ----------------------------------------------------------------------------
+
+
+def asked(build: Build) -> list[str]:
+    """The poller asks as after a trigger whose answer was lost; what came of each repeat."""
+    Effect.objects.filter(pk=trigger_of(build).pk).update(lease_token=2)
+    return asked_again(build)
+
+
+def asked_again(build: Build) -> list[str]:
+    Build.objects.filter(pk=build.pk).update(poll_at=timezone.now())
+    poll_build(build.pk)
+    effects = Effect.objects.filter(kind="build.stop_repeat")
+    for effect in effects:
+        run_effect(effect.pk)
+    return [describe_effect(effect) for effect in effects.order_by("created_at")]
+
+
+def test_a_second_build_is_found_by_asking_and_stopped(build: Build, jenkins: Any) -> None:
+    again(jenkins, build)
+    found = asked(build)
+    assert found == ["Second build #246 with the same id stopped"]
+    assert jenkins.build("ios-prod", 246).result == "ABORTED"
+    assert jenkins.build("ios-prod", 245).building
+    heard_of(build)
+    assert asked_again(build) == found
+
+
+def test_one_that_came_before_ours_is_stopped_too(build: Build, jenkins: Any) -> None:
+    again(jenkins, build)
+    Build.objects.filter(pk=build.pk).update(number=246, queue_id=1002)
+    assert asked(build) == ["Second build #245 with the same id stopped"]
+    assert (jenkins.build("ios-prod", 245).building, fresh(build).status) == (False, "RUNNING")
+
+
+@pytest.fixture
+def one_at_a_time(jenkins: Any) -> None:
+    jenkins.job("ios-prod").concurrent = False
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_one_that_waits_is_taken_out_of_the_queue(build: Build, jenkins: Any) -> None:
+    again(jenkins, build)
+    assert asked(build) == ["Second build (queue item 1002) with the same id stopped"]
+    assert jenkins.item(1002).cancelled
+    row = AuditEvent.objects.get(action="build.repeat_stopped")
+    assert row.changes == {"queue_id": [1002, None]}
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_a_lost_answer_about_one_that_waited_is_audited_once(
+    build: Build, jenkins: Any, sandbox: Any
+) -> None:
+    again(jenkins, build)
+    sandbox.world.faults.add(
+        kind="drop_after", provider="jenkins", method="POST", path="*/cancelItem", count=1
+    )
+    asked(build)
+    assert jenkins.item(1002).cancelled
+    assert not AuditEvent.objects.filter(action="build.repeat_stopped").exists()
+    Effect.objects.update(next_at=timezone.now())
+    assert asked(build) == ["Second build (queue item 1002) with the same id stopped"]
+    assert AuditEvent.objects.filter(action="build.repeat_stopped").count() == 1
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_a_persons_rebuild_that_waits_is_left_in_the_queue(build: Build, jenkins: Any) -> None:
+    jenkins.rebuild(jenkins.build("ios-prod", 245), user=accounts.JENKINS_USER)
+    assert asked(build) == [
+        "Build (queue item 1002) with the same parameters left alone: somebody else started it"
+    ]
+    assert jenkins.item(1002).is_queued
+    jenkins.finish("ios-prod", 245)
+    assert jenkins.build("ios-prod", 246).building
+    assert len(asked(build)) == 1
+
+
+def test_repeats_are_looked_for_only_where_they_may_be(
+    build: Build, jenkins: Any, sandbox: Any
+) -> None:
+    again(jenkins, build)
+    assert asked_again(build) == []
+    Effect.objects.filter(kind="build.trigger").update(done_at=timezone.now() - LATE)
+    assert asked(build) == []
+
+
+def test_trouble_in_looking_for_repeats_keeps_the_build_on_its_way(
+    build: Build, jenkins: Any, sandbox: Any
+) -> None:
+    sandbox.world.faults.add(kind="status", provider="jenkins", path="*/queue/api/json", status=500)
+    jenkins.finish("ios-prod", 245)
+    assert asked(build) == []
+    assert IntegrationHealth.objects.get().failures == 1
+    assert fresh(build).status == "SUCCESS"

@@ -91,7 +91,7 @@ class BuildState:
 class Repeat(enum.StrEnum):
     """What became of a second build that carries our id."""
 
-    STOPPED = "STOPPED"
+    STOPPED = "STOPPED"  # or taken out of the queue
     ENDED = "ENDED"  # before it could be stopped
     FOREIGN = "FOREIGN"  # somebody else started it: it was left alone
     GONE = "GONE"  # the server does not know it (any more)
@@ -207,8 +207,16 @@ class CiProvider(Provider):
         """Stop it, queued or running. No error if it already ended."""
 
     @abstractmethod
-    def stop_repeat(self, *, number: int, build_id: str) -> Repeat:
-        """Stop a build that carries our id, if it runs and nobody but us can have started it."""
+    def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:
+        """Everything that carries our id, queued or built since then: ours and what repeats it."""
+
+    @abstractmethod
+    def stop_repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat:
+        """Stop what carries our id, if it waits or runs and nobody but us can have started it."""
+
+    @abstractmethod
+    def repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat | None:
+        """What became of it; None while it is there to be stopped. Changes nothing."""
 
 
 class StoreProvider(Provider):

@@ -6,17 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..base import BuildState, BuildStatus, Outcome, ProviderError, Repeat
+from ..base import BuildState, BuildStatus, Outcome, ProviderError
 from .client import JenkinsClient
 from .reading import (
     BUILD_TREE,
     ITEM_TREE,
-    REPEAT_TREE,
     Item,
     build_id_of,
     documents,
-    is_running,
-    is_started_by,
     moment,
     read_build,
     read_item,
@@ -42,11 +39,13 @@ class Lookup:
     def queued(self, build_id: str) -> BuildState | None:
         """The item that carries our id. Jobs further down may be handed the same parameters:
         theirs are not meant."""
+        return next(self._queued(build_id), None)
+
+    def _queued(self, build_id: str) -> Iterator[BuildState]:
         answer = self._client.get("/queue", tree=_QUEUE_TREE)
         for item in map(read_item, documents(answer, "items")):
             if item and item.build_id == build_id and item.belongs_to(self._path):
-                return item.state()
-        return None
+                yield item.state()
 
     def item(
         self, queue_id: int, *, build_id: str, since: datetime | None = None
@@ -87,6 +86,14 @@ class Lookup:
             if by_queue is None and queue_id is not None and _is_item(document, queue_id, build_id):
                 by_queue = read_build(document, job_url=self._url)
         return by_queue
+
+    def all_with(self, build_id: str, *, since: datetime) -> list[BuildState]:
+        """All that carries our id: the queue first, the way that items go, then the builds back to
+        `since`."""
+        queued = list(self._queued(build_id))
+        ours = (b for b in self._builds(since) if build_id_of(b) == build_id)
+        built = (read_build(document, job_url=self._url) for document in ours)
+        return queued + [state for state in built if state is not None]
 
     def _builds(self, since: datetime | None) -> Iterator[dict[str, Any]]:
         """Builds, newest first, back to `since`."""
@@ -131,19 +138,6 @@ class Lookup:
         """Jenkins redirects to where the click came from, whether or not anything was running."""
         if self._is_running(number):
             self._stop(number)
-
-    def stop_repeat(self, number: int, *, build_id: str, user: str) -> Repeat:
-        """Stop a build with our id that `user` started by a plain trigger; any other is somebody's
-        who wanted it."""
-        document = self._client.get_or_none(f"{self._path}/{number}", tree=REPEAT_TREE)
-        if document is None:
-            return Repeat.GONE
-        if build_id_of(document) != build_id or not is_started_by(document, user):
-            return Repeat.FOREIGN
-        if not is_running(document):
-            return Repeat.ENDED
-        self._stop(number)
-        return Repeat.STOPPED
 
     def _stop(self, number: int) -> None:
         answer = self._client.post(f"{self._path}/{number}/stop")

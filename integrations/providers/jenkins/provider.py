@@ -14,6 +14,7 @@ from .jobs import list_jobs
 from .lookup import Lookup
 from .paths import normalise_job_path
 from .reading import BUILD_ID, JOB_TREE, Job, read_job
+from .repeats import Repeats
 from .trigger import queued_build, trigger_error
 from .verification import Verification, check_buildable, check_parameters, job_not_found
 
@@ -124,10 +125,20 @@ class Jenkins(CiProvider):
             lookup.stop(number)
 
     @only_provider_errors
-    def stop_repeat(self, *, number: int, build_id: str) -> Repeat:
+    def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:
+        return Lookup(self._client(), self._path()).all_with(build_id, since=since)
+
+    @only_provider_errors
+    def stop_repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat:
         """By its causes: nothing but our user's own plain trigger."""
-        lookup = Lookup(self._client(), self._path())
-        return lookup.stop_repeat(number, build_id=build_id, user=self._username)
+        return self._repeats(build_id).stop(number=number, queue_id=queue_id)
+
+    @only_provider_errors
+    def repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat | None:
+        return self._repeats(build_id).look(number=number, queue_id=queue_id)
+
+    def _repeats(self, build_id: str) -> Repeats:
+        return Repeats(self._client(), self._path(), build_id=build_id, user=self._username)
 
     def _ready_job(self, client: JenkinsClient, path: str) -> Job:
         job = self._job(client, path)

@@ -27,9 +27,12 @@ BUILD_TREE = (
 )
 # `_class` comes unasked. A rebuild, a replay or a restarted stage has a cause of its own beside the
 # user's, which tells it from a trigger even where a person uses the account that we use.
-REPEAT_TREE = "number,building,inProgress,result,actions[parameters[name,value],causes[userId]]"
+_ORIGIN = "actions[parameters[name,value],causes[userId]]"
+REPEAT_TREE = f"number,building,inProgress,result,{_ORIGIN}"
 _USER_CAUSE = "hudson.model.Cause$UserIdCause"
-ITEM_TREE = f"_class,id,why,cancelled,executable[number],task[url],{_PARAMETERS}"
+_ITEM = "_class,id,why,cancelled,executable[number],task[url]"
+ITEM_TREE = f"{_ITEM},{_PARAMETERS}"
+REPEAT_ITEM_TREE = f"{_ITEM},{_ORIGIN}"
 
 RESULTS = {
     "SUCCESS": BuildStatus.SUCCESS,
@@ -87,7 +90,7 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
         return None
     url = f"{job_url}/{number}/"
     return BuildState(
-        status=_status(document),
+        status=status_of(document),
         queue_id=whole_number(document.get("queueId")),
         number=number,
         url=url,
@@ -98,7 +101,7 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
     )
 
 
-def _status(document: Mapping[str, Any]) -> BuildStatus:
+def status_of(document: Mapping[str, Any]) -> BuildStatus:
     """Pipelines may show a result while they run, and archive after `building` turned false."""
     result = document.get("result")
     if document.get("building") or document.get("inProgress") or not isinstance(result, str):
@@ -168,10 +171,6 @@ def is_started_by(document: Mapping[str, Any], user: str) -> bool:
     return bool(causes) and all(
         (cause.get("_class"), cause.get("userId")) == (_USER_CAUSE, user) for cause in causes
     )
-
-
-def is_running(document: Mapping[str, Any]) -> bool:
-    return _status(document) is BuildStatus.RUNNING
 
 
 def documents(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

@@ -1,0 +1,27 @@
+"""Promises to stop something at the CI server."""
+
+from __future__ import annotations
+
+from builds.models import Build
+from delivr.effects.models import Effect
+from delivr.effects.operations import promise
+
+
+def promise_stop_of_repeat(build: Build, *, number: int | None, queue_id: int | None) -> None:
+    """Let another run with a build's id be looked at, and stopped where it is ours. Once for each,
+    whether it was first seen in the queue or by its number."""
+    names = [str(number)] if number is not None else []
+    names += [f"queue:{queue_id}"] if queue_id is not None else []
+    keys = [f"build:{build.pk}:repeat:{name}" for name in names]
+    known = Effect.objects.for_tenant(build.tenant_id).filter(dedupe_key__in=keys)
+    if not keys or known.exists():
+        return
+    promise(
+        tenant=build.tenant,
+        kind="build.stop_repeat",
+        integration_id=build.release_pipeline.pipeline_id,
+        release_id=build.release_pipeline.release_id,
+        build_id=build.pk,
+        dedupe_key=keys[0],
+        payload={"number": number, "queueId": queue_id},
+    )
