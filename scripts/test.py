@@ -53,10 +53,15 @@ def phases() -> list[Phase]:
     embedded = {"DATABASE_URL": "sqlite:///:memory:", "CELERY_BROKER_URL": ""}
     only_database = ("-p", "delivr.tests.only_database")
     return [
-        Phase("SQLite", ("-m", "not services and not browser"), embedded, lambda: ""),
+        Phase(
+            "SQLite",
+            ("-m", "not services and not browser and not on_postgresql"),
+            embedded,
+            lambda: "",
+        ),
         Phase(
             "PostgreSQL and Redis",
-            ("-m", "not browser", *only_database),
+            ("-m", "not browser and not on_sqlite", *only_database),
             services,
             missing_services,
         ),

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from builds.models import Build
-from builds.tests.test_main_flow import connect_all, create_release, hurry
+from builds.tests.test_main_flow import connect_all, create_release, hurry, take_for_valid
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.sweeper import sweep_until_idle
@@ -28,7 +28,7 @@ def api(tenant: Any, api_for: Any) -> Any:
 def undecided(api: Any, sandbox: Any, sandbox_values: Any) -> Effect:
     """A trigger whose answer was lost at a job that does not declare DELIVR_BUILD_ID."""
     sandbox_values["pipelines"][0]["jenkinsJobPath"] = "/job/ios-no-build-id"
-    release = create_release(api, connect_all(api, sandbox_values))
+    release = create_release(api, connect_all(api, sandbox_values, take_for_valid))
     sweep_until_idle()
     sandbox.world.faults.add("drop_after", provider="jenkins", method="POST", count=1)
     api.post(f"/api/v1/releases/{release['id']}/builds", {"platform": "IOS"})

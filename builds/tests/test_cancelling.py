@@ -9,7 +9,7 @@ import pytest
 from builds.cancelling import cancel_build, cancel_release
 from builds.models import Build, Source
 from builds.operations import News, hear
-from builds.tests.test_main_flow import connect_all, create_release, hurry
+from builds.tests.test_main_flow import connect_all, create_release, hurry, take_for_valid
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.sweeper import sweep_until_idle
@@ -27,7 +27,7 @@ def api(tenant: Any, api_for: Any) -> Any:
 
 @pytest.fixture
 def release(api: Any, sandbox: Any, sandbox_values: Any) -> Release:
-    created = create_release(api, connect_all(api, sandbox_values))
+    created = create_release(api, connect_all(api, sandbox_values, take_for_valid))
     sweep_until_idle()
     return Release.objects.get(pk=created["id"])
 

@@ -12,7 +12,7 @@ from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories
 from delivr.tests.wired import Wired, trigger_of, wire
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql]
 
 NOWHERE = "http://127.0.0.1:1"
 ODD: list[Any] = [

@@ -27,7 +27,7 @@ from releases.operations import create_release
 from releases.wording import web_address
 from sandbox.server import SandboxServer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql]
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from delivr.tenants.operations import create_token
 from delivr.tests.walk_table import FAMILIES
 from delivr.tests.walk_world import NOWHERE, OURS, World, build_world
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql]
 
 EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES", "2"))
 CHECKS = [
