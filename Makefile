@@ -38,8 +38,9 @@ format: install-dev ## Mend what `make lint` can mend by itself
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: install-dev ## Measure the webhook endpoint (bench/README.md)
-	@exec $(PY) bench/webhook.py
+bench: install-dev ## Measure the webhook endpoint and long lists (bench/README.md)
+	@$(PY) bench/webhook.py
+	@exec $(PY) bench/lists.py
 
 faults: install-dev ## Kill, freeze and flood the whole product, and judge it (docs/reliability.md)
 	@exec $(PY) faults/run.py $(ARGS)

@@ -13,8 +13,10 @@ from rest_framework.response import Response
 from delivr.api import Shape, TenantView
 from delivr.effects.models import Effect
 from delivr.problems import invalid
+from integrations.choices import Platform
+from integrations.providers.base import BuildStatus
 from releases.blockers import sick_integrations, sweepers_life
-from releases.models import Release
+from releases.models import Release, ReleaseStatus
 from releases.operations import ReleasePlan, create_release
 from releases.preview import preview
 from releases.serializers import (
@@ -39,10 +41,44 @@ def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
     return dict(ReleaseSerializer(release, context=context).data)
 
 
+FILTERS = [
+    OpenApiParameter("version", str, description="A part of the version."),
+    OpenApiParameter("status", str, enum=ReleaseStatus.values),
+    OpenApiParameter("platform", str, enum=Platform.values, description="Of one of its pipelines."),
+    OpenApiParameter(
+        "buildStatus",
+        str,
+        enum=[status.value for status in BuildStatus],
+        description="Of the newest build of one of its pipelines; with `platform`: of that one.",
+    ),
+    OpenApiParameter("createdBy", str, description="An e-mail address."),
+]
+
+
+def filters_of(request: Request) -> dict[str, Any]:
+    """Arguments for `ReleaseQuerySet.matching`. Raises Problem 400 for words that nothing has."""
+    given = {p.name: request.query_params.get(p.name, "") for p in FILTERS}
+    wrong = {
+        p.name: [_("Choose one of: %(known)s.") % {"known": ", ".join(p.enum)}]
+        for p in FILTERS
+        if p.enum and given[p.name] and given[p.name] not in p.enum
+    }
+    if wrong:
+        raise invalid(wrong)
+    return {
+        "version": given["version"],
+        "status": given["status"],
+        "platform": given["platform"],
+        "build_statuses": [given["buildStatus"]] if given["buildStatus"] else [],
+        "created_by": given["createdBy"],
+    }
+
+
 class ReleaseList(TenantView):
-    @extend_schema(responses=ReleaseLine(many=True))
+    @extend_schema(parameters=FILTERS, responses=ReleaseLine(many=True))
     def get(self, request: Request) -> Response:
-        return self.page(Release.objects.for_tenant(self.tenant).with_pipelines(), ReleaseLine)
+        rows = Release.objects.for_tenant(self.tenant).matching(**filters_of(request))
+        return self.page(rows.with_pipelines(), ReleaseLine)
 
     @extend_schema(
         request=NewReleaseSerializer,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from delivr.ids import PrefixedIdField
@@ -49,6 +50,30 @@ FINISHED_RELEASES = (ReleaseStatus.BUILD_COMPLETE, ReleaseStatus.CANCELLED)
 class ReleaseQuerySet(TenantQuerySet):
     def unfinished(self) -> Self:
         return self.exclude(status__in=FINISHED_RELEASES)
+
+    def matching(
+        self,
+        *,
+        version: str = "",
+        status: str = "",
+        platform: str = "",
+        build_statuses: Sequence[str] = (),
+        created_by: str = "",
+    ) -> Self:
+        """Those of which all this is true. `version` may be a part of it, `created_by` is an e-mail
+        address; one and the same pipeline has the platform and its newest build such a state."""
+        tests = {
+            "version__icontains": version,
+            "status": status,
+            "created_by__email": created_by.lower(),
+        }
+        rows = self.filter(**{name: value for name, value in tests.items() if value})
+        of_pipeline = {"platform": platform, "build_status__in": build_statuses}
+        of_pipeline = {name: value for name, value in of_pipeline.items() if value}
+        if not of_pipeline:
+            return rows
+        fitting = ReleasePipeline.objects.filter(tenant=OuterRef("tenant"), **of_pipeline)
+        return rows.filter(Exists(fitting.filter(release=OuterRef("pk"))))
 
     def with_everything(self) -> Self:
         """The release with all its integrations, builds and their history: a constant number of
@@ -112,7 +137,10 @@ class Release(TenantOwned):
                 condition=Q(status__in=ReleaseStatus.values), name="release_status_known"
             ),
         ]
-        indexes = [models.Index(fields=["tenant", "-created_at"], name="release_by_time")]
+        indexes = [
+            models.Index(fields=["tenant", "-created_at"], name="release_by_time"),
+            models.Index(fields=["tenant", "status", "-created_at"], name="release_by_status"),
+        ]
 
     def __str__(self) -> str:
         return self.version
@@ -175,6 +203,9 @@ class ReleasePipeline(TenantOwned):
                 condition=Q(build_status__in=[s.value for s in BuildStatus]),
                 name="release_pipeline_status_known",
             ),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "build_status", "platform"], name="pipeline_by_status")
         ]
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -22,6 +22,7 @@ from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
 from integrations.expiry import expiry_notice
 from releases.blockers import blockers, sick_integrations, sweepers_life
+from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
 from releases.models import Release, ReleaseQuerySet, ReleaseStatus
 from releases.operations import VERSION
@@ -44,21 +45,22 @@ TABS = {
 @tenant_required()
 def release_list(request: TenantRequest) -> HttpResponse:
     """Newest first; without any release and with the setup unfinished, the setup instead."""
-    releases = Release.objects.for_tenant(request.tenant)
-    words = request.GET.get("q", "").replace("\0", "").strip()[:64]
-    if words:
-        releases = releases.filter(version__icontains=words)
+    every: ReleaseQuerySet = Release.objects.for_tenant(request.tenant)
+    wanted = ReleaseFilter(request)
+    releases = wanted.of(every)
     counts = dict(releases.order_by().values_list("status").annotate(number=Count("pk")))
-    if not counts and not words and needs_setup(request.tenant):
+    if not counts and not wanted.values and needs_setup(request.tenant):
         return redirect("setup")
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else _first_tab_with_rows(counts)
-    rows = releases.filter(status__in=TABS[tab]).with_pipelines()
+    page = paged(request, releases.filter(status__in=TABS[tab]).with_pipelines())
     context = {
-        "page": paged(request, rows),
-        "tabs": _tabs(tab, words, counts),
+        "page": page,
+        "tabs": _tabs(tab, wanted, counts),
         "tab": tab,
-        "q": words,
+        "filter": wanted,
+        "chips": wanted.chips(tab),
+        "drops": () if page.items else wanted.drops(tab, every.filter(status__in=TABS[tab])),
         "found": sum(counts.values()),
         "expiry": expiry_notice(request.tenant),
     }
@@ -77,23 +79,17 @@ def needs_setup(tenant: Tenant) -> bool:
     return not is_complete(tenant)
 
 
-def _tabs(current: str, words: str, counts: dict[str, int]) -> list[dict[str, Any]]:
+def _tabs(current: str, wanted: ReleaseFilter, counts: dict[str, int]) -> list[dict[str, Any]]:
     labels = {"active": _("Active"), "completed": _("Completed"), "cancelled": _("Cancelled")}
-    search = HttpRequest().GET.copy()
-    if words:
-        search["q"] = words
-    tabs = []
-    for name, statuses in TABS.items():
-        search["tab"] = name
-        tabs.append(
-            {
-                "label": labels[name],
-                "href": f"?{search.urlencode()}",
-                "current": name == current,
-                "count": sum(counts.get(status, 0) for status in statuses),
-            }
-        )
-    return tabs
+    return [
+        {
+            "label": labels[name],
+            "href": wanted.url(name),
+            "current": name == current,
+            "count": sum(counts.get(status, 0) for status in statuses),
+        }
+        for name, statuses in TABS.items()
+    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
