@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from builds.adopting import adopt_build
 from builds.forms import BuildNumberForm
-from builds.models import Build, BuildEvent, WebhookDelivery
+from builds.models import Build, BuildEvent, TestBuild, WebhookDelivery
 from delivr.conflict import Conflict
 from delivr.effects.admin import EffectAdmin
 from delivr.effects.models import Effect
@@ -88,3 +88,14 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     search_fields = ("id", "pipeline__id", "dedupe_key", "tenant__id", "tenant__name")
     date_hierarchy = "received_at"
     hidden = ("body",)
+
+
+@admin.register(TestBuild)
+class TestBuildAdmin(ReadOnlyAdmin):
+    __test__ = False  # for pytest
+
+    list_display = ("id", "pipeline_id", "tenant", "number", "status", "heard_at", "created_at")
+    list_filter = ("status",)
+    list_select_related = ("tenant",)
+    search_fields = ("id", "pipeline__id", "number", "tenant__id", "tenant__name")
+    date_hierarchy = "created_at"

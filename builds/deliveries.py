@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from builds import testing
 from builds.models import Build, DeliveryState, Trust, WebhookDelivery
 from builds.operations import News, hear
 from builds.stopping import promise_stop_of_repeat
@@ -96,7 +97,7 @@ def _take(delivery: WebhookDelivery) -> None:
         return
     build = match(delivery, report)
     if build is None:
-        _unmatched(delivery)
+        _of_no_release(delivery, report)
     elif reason := _another_run(build, report):
         _set_aside(delivery, report, build, reason)
     else:
@@ -131,6 +132,17 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
         if found is not None:
             return found
     return None
+
+
+def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
+    """About a test build it is a sign that webhooks arrive, and a reason to ask."""
+    test = testing.match_test(delivery, report)
+    if test is None:
+        _unmatched(delivery)
+        return
+    testing.test_rang(test)
+    reason = _("About a test build: the CI server is asked how it stands.")
+    _settle(delivery, DeliveryState.APPLIED, reason=reason)
 
 
 def _another_run(build: Build, report: BuildReport) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from builds import testing
 from builds.deliveries import apply_unmatched
-from builds.models import Build, Source
+from builds.models import Build, Source, TestBuild
 from builds.operations import (
     News,
     hear,
@@ -87,11 +89,55 @@ def connected_build(effect: Effect) -> Build:
     return found
 
 
-def ci_of(build: Build) -> Any:
-    """The CI server of a build, at the job that the release was made with."""
-    pipeline = build.release_pipeline.pipeline
-    pipeline.jenkins_job_path = build.release_pipeline.job_path
+def ci_of(build: Build | TestBuild) -> Any:
+    """The CI server of a build, at the job that it was promised for."""
+    pipeline = build.pipeline
+    pipeline.jenkins_job_path = build.job_path
     return provider_for(pipeline)
+
+
+class StartTest(EffectHandler):
+    """The trigger of a test build, which nobody waits long for."""
+
+    expires_after = timedelta(minutes=10)
+
+    def prepare(self, effect: Effect) -> None:
+        test = _tested(effect)
+        if test.status != BuildStatus.TRIGGERING or test.pipeline.disconnected_at:
+            raise Unneeded
+
+    def send(self, effect: Effect) -> dict[str, Any]:
+        test = _tested(effect)
+        return _as_result(ci_of(test).trigger(build_id=test.pk, parameters=test.parameters))
+
+    def find(self, effect: Effect) -> dict[str, Any] | None:
+        test = _tested(effect)
+        state = ci_of(test).find(
+            build_id=test.pk, parameters=test.parameters, since=test.created_at
+        )
+        return _as_result(state) if state else None
+
+    def lock(self, effect: Effect) -> None:
+        testing.lock_test(_test_id(effect))
+
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        testing.hear_test(_test_id(effect), _as_news(result))
+
+    def gave_up(self, effect: Effect) -> None:
+        testing.test_failed(_test_id(effect), error=effect.last_error, hint=effect.last_error_hint)
+
+    def revive(self, effect: Effect) -> None:
+        raise ValidationError({"state": [_("Start a new test build on its pipeline's page.")]})
+
+
+def _test_id(effect: Effect) -> str:
+    return str(effect.payload["testBuildId"])
+
+
+def _tested(effect: Effect) -> TestBuild:
+    tests = TestBuild.objects.for_tenant(effect.tenant_id).select_related("pipeline")
+    found: TestBuild = tests.get(pk=_test_id(effect))
+    return found
 
 
 def _as_result(state: BuildState) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
 from django.conf import settings
@@ -17,10 +17,15 @@ from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.models import PipelineIntegration
 from integrations.providers.base import BuildStatus
+from integrations.providers.registry import provider_class
 from releases.models import BUILD_STATUS_CHOICES, MOVING, ReleasePipeline
 
 
-class BuildQuerySet(TenantQuerySet):
+class PolledQuerySet(TenantQuerySet):
+    """Builds of either sort; `through` leads from one to its pipeline."""
+
+    through: ClassVar[str]
+
     def moving(self) -> Self:
         return self.filter(status__in=MOVING)
 
@@ -28,8 +33,12 @@ class BuildQuerySet(TenantQuerySet):
         """What is to be asked about: not through credentials that are refused, until they are
         verified."""
         refused = IntegrationHealth.objects.exclude(credentials_refused_at=None)
-        through = refused.values("integration_id")
-        return self.filter(poll_at__lte=now).exclude(release_pipeline__pipeline__in=through)
+        held = {f"{self.through}__in": refused.values("integration_id")}
+        return self.filter(poll_at__lte=now).exclude(**held)
+
+
+class BuildQuerySet(PolledQuerySet):
+    through = "release_pipeline__pipeline"
 
     def of_pipeline(self, pipeline_id: str) -> Self:
         return self.filter(release_pipeline__pipeline_id=pipeline_id)
@@ -107,6 +116,96 @@ class Build(TenantOwned):
     @property
     def is_moving(self) -> bool:
         return self.status in MOVING
+
+    @property
+    def pipeline(self) -> PipelineIntegration:
+        return self.release_pipeline.pipeline
+
+    @property
+    def job_path(self) -> str:
+        """The job that the release was made with; the pipeline may have another by now."""
+        return self.release_pipeline.job_path
+
+
+class TestBuildQuerySet(PolledQuerySet):
+    __test__ = False  # for pytest: this is none
+    through = "pipeline"
+
+
+class TestBuild(TenantOwned):
+    """One build of a pipeline outside every release, that shows whether the whole way works.
+
+    No figure counts it. Its id goes to the CI server where a build's would, so that its webhooks
+    and its place in the queue are found the same way.
+    """
+
+    __test__ = False  # for pytest: this is none
+
+    id = PrefixedIdField(prefix="tst")
+    pipeline = models.ForeignKey(
+        PipelineIntegration, on_delete=models.CASCADE, related_name="test_builds"
+    )
+    job_path = models.CharField(max_length=300)
+    status = models.CharField(
+        max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.TRIGGERING
+    )
+    parameters = models.JSONField(default=dict)
+    queue_id = models.BigIntegerField(null=True, blank=True)
+    number = models.PositiveBigIntegerField(null=True, blank=True)
+    url = models.CharField(max_length=500, blank=True)
+    queue_reason = models.CharField(max_length=300, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+    hint = models.CharField(max_length=500, blank=True)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    heard_at = models.DateTimeField(null=True, blank=True)  # its first webhook
+
+    poll_at = models.DateTimeField(null=True, blank=True)
+    polls = models.PositiveIntegerField(default=0)  # since the status last changed
+    misses = models.PositiveSmallIntegerField(default=0)  # answers "no such build" in a row
+
+    objects: ClassVar[Any] = TestBuildQuerySet.as_manager()
+
+    class Meta:
+        db_table = "test_builds"
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            unique_per_tenant("test_build"),
+            models.UniqueConstraint(
+                fields=["pipeline"],
+                condition=Q(status__in=[s.value for s in MOVING]),
+                name="test_build_one_in_flight",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=[s.value for s in BuildStatus]),
+                name="test_build_status_known",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["poll_at"], name="test_build_poll_due", condition=Q(poll_at__isnull=False)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pipeline_id} #{self.number}" if self.number else self.pk
+
+    @property
+    def is_moving(self) -> bool:
+        return self.status in MOVING
+
+    @property
+    def log_url(self) -> str:
+        provider: Any = provider_class(self.pipeline.kind)
+        return f"{self.url.rstrip('/')}/{provider.log_path}" if self.url else ""
+
+    @property
+    def took(self) -> timedelta | None:
+        return self.finished_at - self.started_at if self.started_at and self.finished_at else None
 
 
 class DeliveryState(models.TextChoices):

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
-from builds.models import Build, BuildEvent, Source, Trust, WebhookDelivery
+from builds.models import Build, BuildEvent, Source, TestBuild, Trust, WebhookDelivery
 from builds.transitions import Move, move
 from delivr.audit.operations import record_each
 from delivr.conflict import Conflict
@@ -297,18 +297,18 @@ def _go(build: Build, news: News) -> None:
     build.polls = build.misses = 0
     if news.status == BuildStatus.RUNNING:
         build.started_at = build.started_at or now
-    build.finished_at = None if build.is_moving else _end_of(build, news, now)
+    build.finished_at = None if build.is_moving else end_of(build, news, now)
     build.poll_at = next_poll(build)
 
 
-def _end_of(build: Build, news: News, now: datetime) -> datetime:
+def end_of(build: Build | TestBuild, news: News, now: datetime) -> datetime:
     """When it ended, by the CI server's own account where it gives one; never in the future."""
     if build.started_at is None or not news.duration_ms:
         return now
     return min(now, build.started_at + timedelta(milliseconds=news.duration_ms))
 
 
-def next_poll(build: Build) -> Any:
+def next_poll(build: Build | TestBuild) -> Any:
     """When to ask the CI server again; None for a build that has come to rest."""
     pauses = POLL_PAUSES.get(BuildStatus(build.status))
     if pauses is None:

@@ -15,9 +15,10 @@ from django.db import transaction
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from builds import testing
 from builds.deliveries import apply_unmatched
 from builds.effects import ci_of
-from builds.models import Build, Source
+from builds.models import Build, Source, TestBuild
 from builds.operations import News, hear, lock_build, next_poll
 from builds.repeats import may_be_doubled, promise_stops
 from delivr.effects import clock
@@ -34,14 +35,23 @@ PER_PROCESS = 2  # questions to one integration at a time
 LOST_AFTER = 3  # answers "no such build" in a row
 
 
-@transaction.atomic
 def due_builds() -> list[str]:
     """Ids of builds to ask about; each is handed out to one asker for 40 s."""
+    return _hand_out(Build)
+
+
+def due_tests() -> list[str]:
+    """Likewise of test builds."""
+    return _hand_out(TestBuild)
+
+
+@transaction.atomic
+def _hand_out(model: type[Build | TestBuild]) -> list[str]:
     now = clock.now()
     # Who holds a row is at it just now, and waiting for several would break the order of locks.
-    free = Build.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+    free = model.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
     ids = list(free.due(now).order_by("poll_at").values_list("pk", flat=True)[:200])
-    Build.objects.filter(pk__in=ids).update(poll_at=now + CLAIM)
+    model.objects.filter(pk__in=ids).update(poll_at=now + CLAIM)
     return ids
 
 
@@ -60,17 +70,62 @@ def poll_build(build_id: str) -> None:
                 _later(build, FULL)
 
 
+def poll_test(test_id: str) -> None:
+    """The job `poll_test`: the same for a test build."""
+    tests = TestBuild.objects.select_related("tenant", "pipeline")
+    test = tests.filter(pk=test_id, poll_at__isnull=False).first()
+    if test is not None:
+        with _slot(test) as is_free:
+            if is_free:
+                _poll_test(test)
+            else:
+                _later(test, FULL)
+
+
 def _poll(build: Build) -> None:
+    try:
+        state = _ask(build)
+    except Unasked:
+        return
+    if state is None:
+        _missed(build)
+        return
+    _take_in(build, state)
+    _plan(build.pk)
+    if may_be_doubled(build):
+        _look_for_repeats(build)
+
+
+def _poll_test(test: TestBuild) -> None:
+    if test.pipeline.disconnected_at is not None:
+        testing.test_missed(test.pk, lost_after=0, pause=FULL)
+        return
+    try:
+        state = _ask(test)
+    except Unasked:
+        return
+    if state is None:
+        testing.test_missed(test.pk, lost_after=LOST_AFTER, pause=AFTER_A_MISS)
+    else:
+        testing.hear_test(test.pk, News.from_state(state, Source.POLL))
+
+
+class Unasked(Exception):
+    """The CI server could not be asked: the row says when it will be."""
+
+
+def _ask(build: Build | TestBuild) -> BuildState | None:
+    """What the CI server says of a build; None where it knows none. Raises Unasked."""
     integration = _integration(build)
     if is_refused(**integration):
         _later(build, ONCE_VERIFIED)
-        return
+        raise Unasked
     blocked = blocked_until(**integration)
     if blocked is not None:
         _later(build, blocked - clock.now())
-        return
+        raise Unasked
     try:
-        state = ci_of(build).read(
+        state: BuildState | None = ci_of(build).read(
             queue_id=build.queue_id,
             number=build.number,
             build_id=build.pk,
@@ -79,15 +134,9 @@ def _poll(build: Build) -> None:
     except ProviderError as error:
         note_failure(**integration, error=error)
         _failed(build, error)
-        return
+        raise Unasked from error
     note_success(**integration)
-    if state is None:
-        _missed(build)
-        return
-    _take_in(build, state)
-    _plan(build.pk)
-    if may_be_doubled(build):
-        _look_for_repeats(build)
+    return state
 
 
 def _look_for_repeats(build: Build) -> None:
@@ -118,18 +167,15 @@ def _healed(build: Build, state: BuildState) -> str:
     }
 
 
-def _integration(build: Build) -> dict[str, str]:
-    return {
-        "tenant_id": build.tenant_id,
-        "integration_id": build.release_pipeline.pipeline_id,
-    }
+def _integration(build: Build | TestBuild) -> dict[str, str]:
+    return {"tenant_id": build.tenant_id, "integration_id": build.pipeline.pk}
 
 
 @contextmanager
-def _slot(build: Build) -> Iterator[bool]:
+def _slot(build: Build | TestBuild) -> Iterator[bool]:
     """One of the few places that this process has for asking one integration: a server that hangs
     holds up nobody else."""
-    places = _slots[build.release_pipeline.pipeline_id]
+    places = _slots[build.pipeline.pk]
     is_free = places.acquire(blocking=False)
     try:
         yield is_free
@@ -143,8 +189,8 @@ _slots: defaultdict[str, BoundedSemaphore] = defaultdict(
 )
 
 
-def _later(build: Build, delay: timedelta) -> None:
-    waiting = Build.objects.filter(pk=build.pk, poll_at__isnull=False)  # else it came to rest
+def _later(build: Build | TestBuild, delay: timedelta) -> None:
+    waiting = type(build).objects.filter(pk=build.pk, poll_at__isnull=False)  # else it came to rest
     waiting.update(poll_at=clock.now() + delay)
 
 
@@ -174,14 +220,14 @@ def _missed(asked: Build) -> None:
 POLLED = (BuildStatus.QUEUED, BuildStatus.RUNNING)
 
 
-def _failed(build: Build, error: ProviderError) -> None:
+def _failed(build: Build | TestBuild, error: ProviderError) -> None:
     """Not a word about the build: ask again later."""
     pause = AFTER_A_FAILURE
     if error.outcome is Outcome.CREDENTIALS:
         pause = ONCE_VERIFIED
         import_string(settings.CREDENTIALS_REFUSED)(
             tenant=build.tenant,
-            integration_id=build.release_pipeline.pipeline_id,
+            integration_id=build.pipeline.pk,
             error=error,
         )
     elif error.retry_after:

@@ -167,6 +167,7 @@ EFFECT_HANDLERS = {
     "build.trigger": "builds.effects.TriggerBuild",
     "build.cancel": "builds.cancelling.CancelBuild",
     "build.stop_repeat": "builds.repeats.StopRepeat",
+    "build.test": "builds.effects.StartTest",
 }
 # A job: what is done for one id, and which ids are due (asked at each tick of the sweeper).
 JOBS: dict[str, dict[str, Any]] = {
@@ -179,6 +180,7 @@ JOBS: dict[str, dict[str, Any]] = {
         "due": "builds.deliveries.due_deliveries",
     },
     "poll": {"run": "builds.poller.poll_build", "due": "builds.poller.due_builds"},
+    "poll_test": {"run": "builds.poller.poll_test", "due": "builds.poller.due_tests"},
     "verify": {
         "run": "integrations.verification.verify_by_id",
         "due": "integrations.verification.due_verifications",

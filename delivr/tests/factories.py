@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from builds.models import Build, WebhookDelivery
+from builds.models import Build, TestBuild, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.signin.middleware import KEY
 from delivr.tenants.models import Membership, Role, Tenant, User
@@ -200,6 +200,15 @@ class BuildFactory(DjangoModelFactory):
     tenant = factory.SelfAttribute("release_pipeline.tenant")
     release_pipeline = factory.SubFactory(ReleasePipelineFactory)
     attempt = factory.Sequence(lambda n: n + 1)
+
+
+class TestBuildFactory(DjangoModelFactory):
+    class Meta:
+        model = TestBuild
+
+    tenant = factory.SelfAttribute("pipeline.tenant")
+    pipeline = factory.SubFactory(PipelineFactory)
+    job_path = "/job/ios-prod"
 
 
 class EffectFactory(DjangoModelFactory):

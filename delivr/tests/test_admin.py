@@ -64,6 +64,7 @@ def rows(tenant, owner) -> list[str]:
         applied=True,
         delivery=delivery,
     )
+    factories.TestBuildFactory(pipeline=pipeline.pipeline, started_by=owner)
     factories.SlackFactory(tenant=tenant)
     factories.JiraFactory(tenant=tenant)
     factories.EffectFactory(tenant=tenant, release_id=release.pk)

@@ -226,6 +226,11 @@ def page_bodies(world: World) -> dict[str, Body]:
         "settings/new-workspace": {"workspace": "Another"},
         "releases/new": release,
         "releases/new/preview": release,
+        "integrations/pipelines/<str:connection_id>/test-build": {
+            "version": "1",
+            "branch": "main",
+            "next": None,
+        },
         "releases/<slug:release_id>/builds": {"pipeline": ids["pipeline_id"]},
         "activity/effects/<slug:effect_id>/adopt": {"number": "7"},
         "setup/<family:family>": slack,

@@ -76,6 +76,7 @@ def _fill(world: World) -> None:
         release_pipeline=part, status="RUNNING", number=7, started_by=owner
     )
     delivery = factories.DeliveryFactory(pipeline=wired.pipelines["ios"], build=build)
+    factories.TestBuildFactory(pipeline=wired.pipelines["ios"], started_by=owner)
     BuildEvent.objects.create(
         tenant=tenant,
         build=build,

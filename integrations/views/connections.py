@@ -137,6 +137,7 @@ def _page(request: TenantRequest, connection: Connection, form: ConnectionForm) 
 def _webhook_context(pipeline: PipelineIntegration) -> dict[str, Any]:
     deliveries = pipeline.deliveries.defer("body")[:LAST_DELIVERIES]
     return {
+        "has_tests": True,
         "webhook_url": webhook_url(pipeline),
         "rotate_token": new_token(),
         "old_secret_until": _old_secret_until(pipeline),

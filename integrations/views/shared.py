@@ -23,7 +23,7 @@ def rows_of(family: str, tenant: Tenant) -> Any:
     """The connections of one family, with what their cards and pages name."""
     rows = FAMILIES[family].objects.for_tenant(tenant)
     if FAMILIES[family] is PipelineIntegration:
-        rows = rows.select_related("scm", "target")
+        rows = rows.select_related("scm", "target").prefetch_related("test_builds")
     return rows
 
 

@@ -124,6 +124,7 @@ def _show(
         "step": state.step,
         "number": place + 1,
         "connections": connections,
+        "has_tests": state.step.model is PipelineIntegration,
         "kinds": kinds_of(state.step.model),
         "continue_url": steps[place + 1].url if place + 1 < len(steps) else reverse("setup_done"),
         **(form_context(form) if form else {}),

@@ -1,0 +1,169 @@
+"""Test builds: start one, and note what the CI server says of it.
+
+A webhook is never believed about one: that it came is what is worth knowing (`heard_at`), how the
+build stands is read from the CI server.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from builds.models import TestBuild, WebhookDelivery
+from builds.operations import News, end_of, next_poll, safe_build_url
+from delivr.audit.operations import record
+from delivr.conflict import Conflict
+from delivr.effects import clock
+from delivr.effects.doorbell import ring_on_commit
+from delivr.effects.operations import promise
+from delivr.tenants.models import User
+from integrations.models import PipelineIntegration
+from integrations.providers.base import BuildReport, BuildStatus
+from releases.models import MOVING
+from releases.operations import VERSION, is_legal_branch
+
+KEPT = 10  # test builds of one pipeline
+
+
+@transaction.atomic
+def start_test(
+    *, pipeline: PipelineIntegration, actor: User | None, version: str, branch: str
+) -> TestBuild:
+    """Promise one build of the pipeline, with the parameters that a release would send.
+
+    Raises Conflict("not_verified") or ("build_in_progress"), and ValidationError for a version or
+    branch that no release could have.
+    """
+    pipeline = PipelineIntegration.objects.select_for_update().get(pk=pipeline.pk)
+    if not pipeline.is_valid or pipeline.disconnected_at:
+        raise Conflict("not_verified", _("Verify the pipeline first: a check fails."))
+    if pipeline.test_builds.moving().exists():
+        raise Conflict("build_in_progress", _("A test build is already on the way."))
+    test = TestBuild(
+        tenant=pipeline.tenant,
+        pipeline=pipeline,
+        job_path=pipeline.jenkins_job_path,
+        started_by=actor,
+    )
+    test.parameters = _parameters(test, version.strip(), branch.strip())
+    _forget_old(pipeline)
+    test.save(force_insert=True)
+    promise(
+        tenant=pipeline.tenant,
+        kind="build.test",
+        integration_id=pipeline.pk,
+        dedupe_key=f"test:{test.pk}:trigger",
+        payload={"testBuildId": test.pk},
+    )
+    record(
+        tenant=pipeline.tenant,
+        actor=actor,
+        action="test_build.started",
+        subject=pipeline,
+        changes={name: [None, test.parameters[name]] for name in ("VERSION", "BRANCH")},
+    )
+    return test
+
+
+def _forget_old(pipeline: PipelineIntegration) -> None:
+    """A page shows the newest; a few more are there for whoever looks into the tables."""
+    kept = pipeline.test_builds.values_list("pk", flat=True)[: KEPT - 1]
+    pipeline.test_builds.exclude(pk__in=list(kept)).delete()
+
+
+def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:
+    if not VERSION.fullmatch(version):
+        words = _("Not started: a version has up to 64 letters, digits and . + _ -.")
+        raise ValidationError(words)
+    if not is_legal_branch(branch):
+        raise ValidationError(_("Not started: this is not a legal git branch name."))
+    own = test.pipeline.parameters
+    return {**own, "VERSION": version, "BRANCH": branch, "DELIVR_BUILD_ID": test.pk}
+
+
+def lock_test(test_id: str) -> TestBuild:
+    """The row, locked; its effect is locked after it."""
+    tests: Any = TestBuild.objects.select_for_update(of=("self",)).select_related("pipeline")
+    found: TestBuild = tests.get(pk=test_id)
+    return found
+
+
+@transaction.atomic
+def hear_test(test_id: str, news: News) -> None:
+    """Note what the CI server itself says; what is older than what we know changes nothing."""
+    test = lock_test(test_id)
+    if not test.is_moving or (test.status == BuildStatus.RUNNING and news.number is None):
+        return
+    test.polls = test.polls + 1 if test.status == news.status else 0
+    test.status, test.misses = news.status, 0
+    test.queue_id = test.queue_id or news.queue_id
+    test.number = test.number or news.number
+    test.url = test.url or safe_build_url(news.url, test.pipeline.jenkins_url)
+    test.queue_reason = "" if test.number else news.queue_reason[:300]
+    test.started_at = test.started_at or news.started_at
+    if test.status not in MOVING:
+        test.finished_at = end_of(test, news, clock.now())
+    test.poll_at = next_poll(test)
+    test.save()
+
+
+@transaction.atomic
+def test_failed(test_id: str, *, error: str, hint: str) -> None:
+    """Its trigger gave up."""
+    test = lock_test(test_id)
+    if test.status == BuildStatus.TRIGGERING:
+        test.error, test.hint = error[:500], hint[:500]
+        _end(test, BuildStatus.TRIGGER_FAILED)
+
+
+@transaction.atomic
+def test_missed(test_id: str, *, lost_after: int, pause: timedelta) -> None:
+    """The CI server does not know it: a moment between queue and build, or gone for good."""
+    test = lock_test(test_id)
+    if not test.is_moving:
+        return
+    test.misses += 1
+    if test.misses >= lost_after:
+        _end(test, BuildStatus.LOST)
+    else:
+        test.poll_at = clock.now() + pause
+        test.save()
+
+
+def _end(test: TestBuild, status: BuildStatus) -> None:
+    test.status, test.finished_at, test.poll_at = status, clock.now(), None
+    test.save()
+
+
+# --- Webhooks ------------------------------------------------------------------------------------
+
+
+def match_test(delivery: WebhookDelivery, report: BuildReport) -> TestBuild | None:
+    """The test build that a report is about, among those of the pipeline that it was sent for."""
+    tests = TestBuild.objects.for_tenant(delivery.tenant_id).filter(pipeline=delivery.pipeline_id)
+    of_job = tests.filter(job_path=delivery.pipeline.jenkins_job_path)
+    keys = (
+        (tests, "pk", report.build_id),
+        (tests, "queue_id", report.queue_id),
+        (of_job, "number", report.number),
+    )
+    for rows, name, value in keys:
+        found: TestBuild | None = rows.filter(**{name: value}).first() if value else None
+        if found is not None:
+            return found
+    return None
+
+
+@transaction.atomic
+def test_rang(test: TestBuild) -> None:
+    """A webhook about it came in: ask at once, where there is something to ask."""
+    test = lock_test(test.pk)
+    test.heard_at = test.heard_at or clock.now()
+    if test.poll_at is not None:
+        test.poll_at = clock.now()
+        ring_on_commit("poll_test", test.pk)
+    test.save()

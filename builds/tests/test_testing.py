@@ -1,0 +1,224 @@
+"""A test build runs outside every release and comes to its true end, with or without webhooks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client
+from django.utils import timezone
+
+from builds.models import Build, TestBuild
+from builds.poller import LOST_AFTER, due_tests, poll_test
+from builds.testing import KEPT, start_test
+from builds.tests.test_deliveries import deliver, plugin
+from delivr.audit.models import AuditEvent
+from delivr.conflict import Conflict
+from delivr.effects.models import Effect
+from delivr.effects.operations import retry_effect
+from delivr.effects.runner import run_effect
+from delivr.tenants.models import User
+from delivr.tests.wired import Wired, fresh, wired_to
+from integrations.operations import disconnect
+from releases.models import Release
+
+pytestmark = pytest.mark.django_db
+
+TRIGGER = {"provider": "jenkins", "method": "POST", "path": "/job/ios-prod/buildWithParameters"}
+
+
+@pytest.fixture
+def wired(tenant: Any, sandbox: Any) -> Wired:
+    return wired_to(tenant, sandbox)
+
+
+@pytest.fixture
+def web(client_for: Any, owner: User) -> Client:
+    client: Client = client_for(owner)
+    return client
+
+
+def start(wired: Wired, **kwargs: Any) -> TestBuild:
+    values = {"version": "0.0.1", "branch": "main", **kwargs}
+    return start_test(pipeline=wired.pipelines["ios"], actor=None, **values)
+
+
+def promise_of(test: TestBuild) -> Effect:
+    effect: Effect = Effect.objects.get(kind="build.test", payload__testBuildId=test.pk)
+    return effect
+
+
+def queued(wired: Wired) -> TestBuild:
+    test = start(wired)
+    run_effect(promise_of(test).pk)
+    found: TestBuild = fresh(test)
+    return found
+
+
+def asked(test: TestBuild, times: int = 1) -> TestBuild:
+    for _n in range(times):
+        TestBuild.objects.filter(pk=test.pk).update(poll_at=timezone.now())
+        assert test.pk in due_tests()
+        poll_test(test.pk)
+    found: TestBuild = fresh(test)
+    return found
+
+
+def page(web: Client, wired: Wired) -> str:
+    return web.get(f"/integrations/pipelines/{wired.pipelines['ios'].pk}").content.decode()
+
+
+def figures(web: Client) -> bytes:
+    return web.get("/insights.csv").getvalue()
+
+
+def address(wired: Wired) -> str:
+    return f"/integrations/pipelines/{wired.pipelines['ios'].pk}/test-build"
+
+
+# --- The way -----------------------------------------------------------------------------------
+
+
+def test_it_comes_to_its_end_by_asking_alone(wired: Wired, sandbox: Any, web: Client) -> None:
+    web.post(address(wired), {"version": "0.0.1", "branch": "main"})
+    test = TestBuild.objects.get()
+    assert (test.status, sandbox.world.jenkins.builds_of("ios-prod")) == ("TRIGGERING", [])
+    assert "delivr asks Jenkins to start it." in page(web, wired)
+    run_effect(promise_of(test).pk)
+    assert (fresh(test).status, fresh(test).queue_id) == ("QUEUED", 1001)
+    row = asked(test, 3)
+    assert (row.status, row.number) == ("RUNNING", 245)
+    assert f"{sandbox.url}/jenkins/job/ios-prod/245/console" in page(web, wired)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    row = asked(test)
+    assert (row.status, row.poll_at, row.took is not None) == ("SUCCESS", None, True)
+    assert "No webhook came in about it" in page(web, wired)
+    sent = sandbox.world.jenkins.build("ios-prod", 245).parameters
+    assert (sent["VERSION"], sent["BRANCH"]) == ("0.0.1", "main")
+    assert sent["DELIVR_BUILD_ID"] == test.pk
+
+
+def test_it_is_in_no_release_and_no_figure(wired: Wired, sandbox: Any, web: Client) -> None:
+    before = figures(web)
+    test = asked(queued(wired), 3)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert asked(test).status == "SUCCESS"
+    assert not Build.objects.exists()
+    assert not Release.objects.exists()
+    assert figures(web) == before
+
+
+@pytest.mark.parametrize("body", [{"DELIVR_BUILD_ID": True}, {}], ids=["by id", "by number"])
+def test_a_webhook_is_noted_and_only_a_reason_to_ask(
+    wired: Wired, sandbox: Any, web: Client, body: dict[str, bool]
+) -> None:
+    test = asked(queued(wired), 3)
+    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    named = {"parameters": {"DELIVR_BUILD_ID": test.pk}} if body else {}
+    delivery = deliver(wired.pipelines["ios"], plugin("COMPLETED", status="SUCCESS", **named))
+    assert (delivery.state, delivery.build) == ("APPLIED", None)
+    row = fresh(test)
+    assert (row.status, row.heard_at is not None) == ("RUNNING", True)
+    assert row.poll_at <= timezone.now()
+    assert asked(test).status == "FAILURE"
+    html = page(web, wired)
+    assert "Its webhook came in." in html
+    assert "the job itself failed" in html
+
+
+def test_while_it_waits_the_page_says_why(wired: Wired, sandbox: Any, web: Client) -> None:
+    sandbox.world.jenkins.job("ios-prod").executors = 0
+    asked(queued(wired))
+    assert "Waiting for next available executor" in page(web, wired)
+
+
+def test_a_lost_answer_is_found_again(wired: Wired, sandbox: Any) -> None:
+    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    test = queued(wired)
+    assert test.status == "TRIGGERING"
+    Effect.objects.update(next_at=timezone.now())
+    run_effect(promise_of(test).pk)
+    assert fresh(test).status in ("QUEUED", "RUNNING")
+    assert len(sandbox.world.jenkins.queued() + sandbox.world.jenkins.builds_of("ios-prod")) == 1
+
+
+def test_a_refused_trigger_says_what_to_do(wired: Wired, sandbox: Any, web: Client) -> None:
+    sandbox.world.jenkins.job("ios-prod").buildable = False
+    test = queued(wired)
+    assert test.status == "TRIGGER_FAILED"
+    html = page(web, wired)
+    assert "is disabled" in html
+    assert "Then start another one." in html
+    with pytest.raises(ValidationError, match="Start a new test build"):
+        retry_effect(effect=promise_of(test), actor=None)
+
+
+def test_one_that_jenkins_does_not_know_is_lost(wired: Wired, sandbox: Any) -> None:
+    test = asked(queued(wired), 3)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.world.jenkins.forget_left_items()
+    assert asked(test, LOST_AFTER - 1).status == "RUNNING"
+    assert asked(test).status == "LOST"
+
+
+def test_a_pipeline_that_is_disconnected_meanwhile_is_not_asked(wired: Wired) -> None:
+    test = queued(wired)
+    disconnect(wired.pipelines["ios"], actor=None)
+    assert asked(test).status == "LOST"
+
+
+# --- The rules ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"branch": "no..branch"}, "not a legal git branch name"),
+        ({"version": ""}, "a version has up to 64"),
+        ({"version": "1 0"}, "a version has up to 64"),
+    ],
+)
+def test_what_no_release_could_have_is_refused(
+    wired: Wired, web: Client, values: dict[str, str], words: str
+) -> None:
+    answer = web.post(address(wired), {"version": "1", "branch": "main", **values}, follow=True)
+    assert words in answer.content.decode()
+    assert not TestBuild.objects.exists()
+    assert not Effect.objects.exists()
+
+
+def test_one_at_a_time_and_only_where_the_checks_pass(wired: Wired) -> None:
+    start(wired)
+    with pytest.raises(Conflict) as refused:
+        start(wired)
+    assert refused.value.code == "build_in_progress"
+    TestBuild.objects.update(status="SUCCESS")
+    type(wired.pipelines["ios"]).objects.update(verification_status="INVALID")
+    with pytest.raises(Conflict) as refused:
+        start(wired)
+    assert refused.value.code == "not_verified"
+    assert TestBuild.objects.count() == Effect.objects.count() == 1
+    assert AuditEvent.objects.filter(action="test_build.started").count() == 1
+
+
+def test_only_the_newest_are_kept(wired: Wired) -> None:
+    for n in range(KEPT + 2):
+        test = start(wired)
+        earlier = timezone.now() - timedelta(days=KEPT + 2 - n)
+        TestBuild.objects.filter(pk=test.pk).update(status="SUCCESS", created_at=earlier)
+    assert TestBuild.objects.count() == KEPT
+    assert TestBuild.objects.first() == test
+
+
+def test_the_part_of_the_page_rests_with_the_build(wired: Wired, web: Client) -> None:
+    start(wired)
+    answer = web.get(address(wired))
+    assert answer.status_code == 200
+    seen = answer.context["seen"]
+    assert web.get(address(wired), {"seen": seen}).status_code == 204
+    Effect.objects.update(last_error="Jenkins cannot be reached.")
+    assert "Jenkins cannot be reached." in web.get(address(wired), {"seen": seen}).content.decode()
+    TestBuild.objects.update(status="ABORTED")
+    assert web.get(address(wired), {"seen": seen}).status_code == 286
