@@ -1,0 +1,265 @@
+"""Exactly one audit row per act: every route that acts, on pages and in the API, against one table.
+
+Where the row cannot be written the act does not happen, and an act that is undone leaves no row: it
+is written inside the transaction of the change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.http import HttpResponseBase
+
+from builds.models import Build
+from delivr.audit.models import AuditEvent
+from delivr.tests import factories
+from delivr.tests.test_mass_assignment import api_bodies, page_bodies
+from delivr.tests.test_walk import OWN, addresses, signed_in, with_token
+from delivr.tests.walk_table import ADMIN, FAMILIES, MEMBER, OWNER, SIGNED_IN, TABLE, VIEWER
+from delivr.tests.walk_world import NOWHERE, OURS, World, build_world, changed, everything
+from releases.models import Release, ReleasePipeline
+
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+
+_ONE = "integrations/<family:family>/<str:connection_id>"
+_API = "api/v1/"
+CONNECTED = ["integration.connected"]
+# What a route writes. An act that brings others about has a row of each, under its own name.
+PAGES = {
+    "settings/members/<slug:member_id>/role": ["member.changed"],
+    "settings/members/<slug:member_id>/remove": ["member.removed"],
+    "settings/leave": ["member.left"],
+    "settings/invitations": ["invitation.created"],
+    "settings/invitations/<slug:invitation_id>/send": ["effect.retried", "invitation.sent_again"],
+    "settings/invitations/<slug:invitation_id>/revoke": ["effect.cancelled", "invitation.revoked"],
+    "settings/workspace": ["tenant.renamed"],
+    "settings/workspace/delete": [
+        "effect.cancelled",
+        "integration.disconnected",
+        "invitation.revoked",
+        "tenant.deleted",
+        "token.revoked",
+    ],
+    "settings/tokens": ["token.created"],
+    "settings/tokens/<int:token_id>/revoke": ["token.revoked"],
+    "settings/security": ["tenant.second_factor"],
+    "settings/new-workspace": ["tenant.created"],
+    "setup/<family:family>": ["integration.connected", "integration.verified"],
+    "setup/<family:family>/skip": ["setup.skipped"],
+    "integrations/<family:family>/new": ["integration.connected", "integration.verified"],
+    _ONE: ["integration.edited", "integration.verified"],
+    f"{_ONE}/verify": ["integration.verified"],
+    f"{_ONE}/disconnect": ["integration.disconnected"],
+    "integrations/pipelines/<str:connection_id>/rotate-secret": ["webhook_secret.rotated"],
+    "releases/new": ["release.created"],
+    "releases/<slug:release_id>/builds": ["build.triggered", "release.status"],
+    "releases/<slug:release_id>/cancel": ["build.cancelled", "release.cancelled"],
+    "builds/<slug:build_id>/cancel": ["build.cancelled", "release.status"],
+    "activity/effects/<slug:effect_id>/retry": ["effect.retried"],
+    "activity/effects/<slug:effect_id>/cancel": ["effect.cancelled"],
+    "activity/received/<slug:delivery_id>/replay": ["delivery.replayed"],
+}
+API = {
+    ("PATCH", f"{_API}members/<str:member_id>"): ["member.changed"],
+    ("DELETE", f"{_API}members/<str:member_id>"): ["member.removed"],
+    ("POST", f"{_API}invitations"): PAGES["settings/invitations"],
+    ("DELETE", f"{_API}invitations/<str:invitation_id>"): [
+        "effect.cancelled",
+        "invitation.revoked",
+    ],
+    ("POST", f"{_API}invitations/<str:invitation_id>/send"): [
+        "effect.retried",
+        "invitation.sent_again",
+    ],
+    ("POST", f"{_API}tokens"): ["token.created"],
+    ("DELETE", f"{_API}tokens/<str:token_key>"): ["token.revoked"],
+    ("POST", f"{_API}integrations/pipelines/<str:connection_id>/rotate-webhook-secret"): [
+        "webhook_secret.rotated"
+    ],
+    ("POST", f"{_API}releases"): ["release.created"],
+    ("POST", f"{_API}releases/<str:release_id>/builds"): ["build.triggered", "release.status"],
+    ("POST", f"{_API}releases/<str:release_id>/cancel"): ["build.cancelled", "release.cancelled"],
+    ("POST", f"{_API}builds/<str:build_id>/cancel"): ["build.cancelled", "release.status"],
+    ("POST", f"{_API}effects/<str:effect_id>/retry"): ["effect.retried"],
+    ("POST", f"{_API}effects/<str:effect_id>/cancel"): ["effect.cancelled"],
+    ("POST", f"{_API}webhook-deliveries/<str:delivery_id>/replay"): ["delivery.replayed"],
+}
+for _family in FAMILIES:
+    _where = f"{_API}integrations/{_family}"
+    API |= {
+        ("POST", _where): CONNECTED,
+        ("PATCH", f"{_where}/<str:connection_id>"): ["integration.edited"],
+        ("DELETE", f"{_where}/<str:connection_id>"): ["integration.disconnected"],
+        ("POST", f"{_where}/<str:connection_id>/verify"): ["integration.verified"],
+    }
+WRITES = {**{("POST", route): rows for route, rows in PAGES.items()}, **API}
+ADOPTED = "Jenkins is asked first: builds/tests/test_adopting.py"
+LEFT_OUT = {
+    ("POST", "integrations/<family:family>/options"): "asks a provider, keeps nothing",
+    ("POST", "releases/new/preview"): "shows what would be",
+    ("POST", "activity/effects/<slug:effect_id>/adopt"): ADOPTED,
+    ("POST", f"{_API}effects/<str:effect_id>/adopt"): ADOPTED,
+}
+ACTING = {
+    (method, route)
+    for route in OWN
+    for method in ("POST", "PATCH", "DELETE")
+    if TABLE.get(route, {}).get(method) in (SIGNED_IN, VIEWER, MEMBER, ADMIN, OWNER)
+}
+NOTES = {"token.used", "user.signed_in"}  # of who came, not of what they did
+
+
+def test_every_acting_route_says_what_it_writes() -> None:
+    assert set(WRITES) | set(LEFT_OUT) == ACTING
+    assert set(WRITES) & set(LEFT_OUT) == set()
+
+
+# --- A workspace in which everything can be done --------------------------------------------------
+
+
+@pytest.fixture
+def ours(db: None, settings: Any) -> World:
+    for name in ("GITHUB_API_URL", "SLACK_API_URL", "APP_STORE_CONNECT_URL", "GOOGLE_PLAY_URL"):
+        setattr(settings, name, NOWHERE)
+    settings.API_PER_MINUTE = 100_000
+    world = build_world(OURS)
+    factories.give_second_factor(world.users["OWNER"])
+    return world
+
+
+def spare_connections(world: World) -> dict[str, str]:
+    """Of each family one that nothing uses, so that it can be edited and removed."""
+    own = {"tenant": world.tenant}
+    scm, target = factories.ScmFactory(**own), factories.AppStoreFactory(**own)
+    used = {"scm": factories.ScmFactory(**own), "target": factories.AppStoreFactory(**own)}
+    return {
+        "scm": scm.pk,
+        "targets": target.pk,
+        "pipelines": factories.PipelineFactory(**own, **used).pk,
+        "communication": factories.SlackFactory(**own).pk,
+        "tickets": factories.JiraFactory(**own).pk,
+    }
+
+
+@dataclass(frozen=True)
+class Act:
+    method: str
+    route: str
+    address: str
+    send: Callable[[], HttpResponseBase]
+
+
+def acts(world: World, values: dict[str, Any]) -> Iterator[Act]:
+    used, world.connections = world.connections, spare_connections(world)
+    forms, bodies = page_bodies(world), api_bodies_by_address(world, used, values)
+    forms["releases/new"] |= {"scm": used["scm"], "targets": [used["targets"]]}
+    forms["releases/new"] |= {"pipelines": [used["pipelines"]], "communication": "", "ticket": ""}
+    forms[_ONE] |= {"repository_url": "https://github.com/dream11/app", "access_token": ""}
+    api, owner = with_token(world.tokens["owner"]), signed_in(world.users["OWNER"])
+    for method, route in sorted(WRITES):
+        address = addresses(route, world)[0][0]
+        if route.startswith(_API):
+            body = bodies.get((method, address), {})
+            yield Act(method, route, address, sender(api, method, address, body, as_json=True))
+            continue
+        client = signed_in(world.users["VIEWER"]) if route == "settings/leave" else owner
+        form = {n: v for n, v in forms.get(route, {}).items() if v is not None}
+        if route == "settings/tokens":
+            form["form_key"] = owner.get(address).context["form_key"]
+        yield Act(method, route, address, sender(client, method, address, form))
+
+
+def api_bodies_by_address(
+    world: World, used: dict[str, str], values: dict[str, Any]
+) -> dict[tuple[str, str], Any]:
+    found = {(m.upper(), f"/api/v1/{path}"): body for m, path, body in api_bodies(world)}
+    for family, pk in world.connections.items():
+        found["PATCH", f"/api/v1/integrations/{family}/{pk}"] = {"displayName": "Another"}
+    found["POST", "/api/v1/integrations/targets"] = values["targets"][0]
+    found["POST", "/api/v1/releases"] = {
+        "version": "9.9.9",
+        "scmIntegrationId": used["scm"],
+        "targets": [used["targets"]],
+        "pipelines": [used["pipelines"]],
+    }
+    return found
+
+
+def sender(
+    client: Any, method: str, address: str, body: Any, *, as_json: bool = False
+) -> Callable[[], HttpResponseBase]:
+    kind = {"content_type": "application/json"} if as_json else {}
+    return lambda: getattr(client, method.lower())(address, body, **kind)
+
+
+def end_the_build(world: World) -> None:
+    """It failed, so that there is one to trigger."""
+    parts = ReleasePipeline.objects.filter(release_id=world.ids["release_id"])
+    parts.update(build_status="FAILURE")
+    Build.objects.filter(pk=world.ids["build_id"]).update(status="FAILURE")
+
+
+def end_the_release(world: World) -> None:
+    end_the_build(world)
+    Release.objects.filter(pk=world.ids["release_id"]).update(status="CANCELLED")
+
+
+PREPARED = {
+    "releases/<slug:release_id>/builds": end_the_build,
+    f"{_API}releases/<str:release_id>/builds": end_the_build,
+    "settings/workspace/delete": end_the_release,
+}
+
+
+# --- The database under watch ---------------------------------------------------------------------
+
+
+@contextmanager
+def audit_rows(seen: list[int], *, refused: bool = False) -> Iterator[None]:
+    """Notes how many transactions are open at each insert of an audit row; `refused`: it fails."""
+
+    def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith('INSERT INTO "audit_events"'):
+            seen.append(len(connection.savepoint_ids))
+            if refused:
+                raise DatabaseError("no audit row today")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(watch):
+        yield
+
+
+def test_each_act_writes_its_row_in_its_own_transaction(
+    ours: World, sandbox_values: dict[str, Any]
+) -> None:
+    whole_table = list(acts(ours, sandbox_values))
+    before = everything()
+    for act in whole_table:
+        with transaction.atomic():
+            if prepare := PREPARED.get(act.route):
+                prepare(ours)
+            check(act, everything() if prepare else before)
+            transaction.set_rollback(True)
+
+
+def check(act: Act, before: dict[str, list[dict[str, Any]]]) -> None:
+    told, depth = f"{act.method} {act.address}", len(connection.savepoint_ids)
+    open_ones: list[int] = []
+    with audit_rows([], refused=True):
+        assert act.send().status_code == 500, f"{told} went on without its audit row"
+    assert changed(before) == {}, f"{told} happened without its audit row"
+
+    known = set(AuditEvent.objects.values_list("pk", flat=True))
+    with audit_rows(open_ones):
+        answer = act.send()
+    assert answer.status_code < 400, f"{told}: {answer.content[:300]!r}"  # type: ignore[attr-defined]
+    rows = AuditEvent.objects.exclude(pk__in=known).exclude(action__in=NOTES)
+    written = list(rows.values_list("action", "subject_id"))
+    assert sorted({action for action, _subject in written}) == WRITES[act.method, act.route], told
+    assert len(written) == len(set(written)), f"{told} wrote a row twice"
+    assert min(open_ones) > depth, f"{told}: its audit row is in no transaction"
