@@ -15,7 +15,7 @@ from typing import Any
 from delivr.effects.models import Effect, EffectState
 from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
-from faults.stack import ROOT, Stack, until
+from faults.stack import ROOT, Product, Stack, until
 from faults.world import begin, click, ends_by_itself, open_work, workspaces
 
 SENDING = {"provider": "*", "method": "POST"}
@@ -45,7 +45,7 @@ def random_kills(stack: Stack, options: Options) -> Outcome:
         for n, space in zip(range(options.triggers // 2), itertools.cycle(spaces), strict=False)
     ]
     client, start = Client(stack.web_port), time.monotonic()
-    with _lossy(stack), _killer(stack, options.seed) as kills:
+    with lossy(stack), _killer(stack, options.seed) as kills:
         pause = 0.15  # seconds between two clicks, so that the kills fall into the work
         for space, release in releases:
             click(client, space, release)
@@ -65,7 +65,7 @@ def random_kills(stack: Stack, options: Options) -> Outcome:
 
 
 @contextmanager
-def _lossy(stack: Stack) -> Iterator[None]:
+def lossy(stack: Product) -> Iterator[None]:
     """Of what is sent 10 % fails with 500, 10 % is done and the answer lost, 5 % is done and the
     answer never comes; of what is read 5 % fails."""
     add = stack.sandbox.fault

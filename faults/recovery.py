@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-
 from builds.models import Build
 from delivr.crashpoints import KILLED
 from delivr.effects.models import Effect, EffectState
@@ -48,7 +46,7 @@ def recovery_times(stack: Stack, options: Options) -> Outcome:
         kills[point] = _killed(stack, client, space, point)
     for name in MENDERS:
         stack[name].start()
-    until(lambda: _is_up(stack), seconds=60, what="a worker is up")
+    until(stack.has_idle_worker, seconds=60, what="a worker is up")
     started = time.time()
     ends_by_itself(stack, 1.0)
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
@@ -81,13 +79,6 @@ def _killed(stack: Stack, client: Client, space: Any, point: str) -> Kill:
     if died != KILLED:
         raise RuntimeError(f"not killed at {point}: {died}")
     return Kill(Build.objects.get(release_pipeline__release=release).pk, time.time())
-
-
-def _is_up(stack: Stack) -> bool:
-    """A worker waits at the broker."""
-    client: Any = redis.Redis(port=stack.redis_port)
-    with client:
-        return any(line["cmd"] == "brpop" for line in client.client_list())
 
 
 def _mended_at(build_id: str) -> float:

@@ -1,7 +1,8 @@
 """The whole product as processes that may be stopped, frozen and killed: a PostgreSQL cluster and
 a Redis of its own, the sandbox, gunicorn, two Celery workers, a sweeper.
 
-Needs `redis-server` and PostgreSQL's programs (PG_BIN). Knows nothing of Django.
+`Stack` needs `redis-server` and PostgreSQL's programs (PG_BIN); `Product` takes a database and a
+broker that are there. Knows nothing of Django.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+import redis
 
 from delivr.tests.product import free_port
 
@@ -176,27 +179,24 @@ class Sandbox:
             return False
 
 
-class Stack:
-    """All processes, started by `with`; what they leave behind is removed at the end."""
+class Product:
+    """delivr's processes and the sandbox, on the database and the broker that `env` names: started
+    by `with`, and stopped at its end."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="delivr-faults-"))
-        self.folder.chmod(0o755)  # the user postgres passes through
-        self.postgres = Postgres(self.folder)
-        self.web_port, sandbox_port, self.redis_port = free_port(), free_port(), free_port()
+    def __init__(self, folder: Path, env: Mapping[str, str], *, workers: int = 2) -> None:
+        self.folder = folder
+        self.web_port, sandbox_port = free_port(), free_port()
         self.sandbox = Sandbox(sandbox_port)
-        self.env = self._environment()
-        self.processes = {p.name: p for p in self._plan(sandbox_port)}
+        self.env = {**os.environ, **env, **self._environment()}
+        plan = self._plan(sandbox_port, workers)
+        self.processes = {name: self._process(name, argv) for name, argv in plan.items()}
+
+    def _process(self, name: str, command: list[str]) -> Process:
+        return Process(name, command, dict(self.env), self.folder)
 
     def _environment(self) -> dict[str, str]:
         url = self.sandbox.url
         return {
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "delivr.settings",
-            "DATABASE_URL": self.postgres.url,
-            "CELERY_BROKER_URL": f"redis://127.0.0.1:{self.redis_port}/0",
-            "SECRET_KEY": "only-for-faults-0123456789-0123456789-0123456789-0123456789",
-            "FERNET_KEYS": OLD,
             "DELIVR_DATA_DIR": str(self.folder / "data"),
             "ALLOWED_HOSTS": "127.0.0.1",
             "OUTBOUND_ALLOW": "127.0.0.1",
@@ -210,29 +210,23 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
         }
 
-    def _plan(self, sandbox_port: int) -> list[Process]:
+    def _plan(self, sandbox_port: int, workers: int) -> dict[str, list[str]]:
         celery = [PYTHON, "-m", "celery", "-A", "delivr", "worker", "-P", "threads", "-c", "8"]
-        redis = ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1"]
-        commands = {
-            "redis": [*redis, "--save", "", "--appendonly", "no", "--dir", str(self.folder)],
+        names = [f"worker{n}" for n in range(1, workers + 1)]
+        return {
             "sandbox": [
                 *(PYTHON, "manage.py", "sandbox", "--port", str(sandbox_port)),
                 *("--state-dir", str(self.folder / "sandbox"), "--auto-finish", str(AUTO_FINISH)),
             ],
             "web": [PYTHON, "-m", "gunicorn", "-c", "gunicorn.conf.py"],
-            "worker1": [*celery, "-n", "worker1@%h"],
-            "worker2": [*celery, "-n", "worker2@%h"],
+            **{name: [*celery, "-n", f"{name}@%h"] for name in names},
             "sweeper": [PYTHON, "manage.py", "sweep"],
         }
-        return [Process(name, argv, dict(self.env), self.folder) for name, argv in commands.items()]
 
     def __getitem__(self, name: str) -> Process:
         return self.processes[name]
 
-    def __enter__(self) -> Stack:
-        self.postgres.start()
-        migrate = [PYTHON, "manage.py", "migrate", "--verbosity", "0"]
-        subprocess.run(migrate, check=True, cwd=ROOT, env=self.env)
+    def __enter__(self) -> Self:
         for process in self.processes.values():
             process.start()
         until(self.sandbox.is_up, seconds=30, what="the sandbox answers")
@@ -240,6 +234,10 @@ class Stack:
         for job in ("ios-prod", "android-prod"):
             self.sandbox.ask("PATCH", f"jenkins/jobs/{job}", {"executors": 10_000})
         return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in reversed(self.processes.values()):
+            process.stop()
 
     def restart(self, *names: str, **env: str) -> None:
         """Stop these in order and start them with `env` on top of the stack's own."""
@@ -257,7 +255,7 @@ class Stack:
         """One more worker, not started."""
         like = self["worker1"]
         command = [name + "@%h" if part == "worker1@%h" else part for part in like.command]
-        self.processes[name] = Process(name, command, dict(self.env), self.folder)
+        self.processes[name] = self._process(name, command)
         return self.processes[name]
 
     def manage(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -280,6 +278,41 @@ class Stack:
         except OSError:
             return False
 
+    def has_idle_worker(self) -> bool:
+        """A worker waits at the broker."""
+        client: Any = redis.Redis.from_url(self.env["CELERY_BROKER_URL"])
+        database = str(client.get_connection_kwargs()["db"])
+        with client:
+            lines = client.client_list()
+        return any((line["cmd"], line["db"]) == ("brpop", database) for line in lines)
+
+
+class Stack(Product):
+    """All of it, with a PostgreSQL cluster and a Redis of its own; what they leave behind is
+    removed at the end."""
+
+    def __init__(self) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="delivr-faults-"))
+        folder.chmod(0o755)  # the user postgres passes through
+        self.postgres, self.redis_port = Postgres(folder), free_port()
+        env = {
+            "DJANGO_SETTINGS_MODULE": "delivr.settings",
+            "DATABASE_URL": self.postgres.url,
+            "CELERY_BROKER_URL": f"redis://127.0.0.1:{self.redis_port}/0",
+            "SECRET_KEY": "only-for-faults-0123456789-0123456789-0123456789-0123456789",
+            "FERNET_KEYS": OLD,
+        }
+        super().__init__(folder, env)
+        server = ["redis-server", "--port", str(self.redis_port), "--bind", "127.0.0.1"]
+        server += ["--save", "", "--appendonly", "no", "--dir", str(folder)]
+        self.processes = {"redis": self._process("redis", server), **self.processes}
+
+    def __enter__(self) -> Self:
+        self.postgres.start()
+        migrate = [PYTHON, "manage.py", "migrate", "--verbosity", "0"]
+        subprocess.run(migrate, check=True, cwd=ROOT, env=self.env)
+        return super().__enter__()
+
     def copy_logs(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for process in self.processes.values():
@@ -287,7 +320,6 @@ class Stack:
                 shutil.copy(process.log, folder)
 
     def __exit__(self, *_: object) -> None:
-        for process in reversed(self.processes.values()):
-            process.stop()
+        super().__exit__()
         self.postgres.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+
+from django.db.models import F
 
 from builds.models import Build, WebhookDelivery
 from delivr.effects.models import Effect, IntegrationHealth
@@ -12,7 +16,7 @@ from delivr.tenants.operations import create_token
 from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
 from faults.clients import Answer, Client
-from faults.stack import Stack
+from faults.stack import Product
 from releases.models import Release
 
 
@@ -22,12 +26,12 @@ class Workspace:
     token: str
 
 
-def workspaces(stack: Stack, count: int) -> list[Workspace]:
+def workspaces(stack: Product, count: int) -> list[Workspace]:
     """New workspaces, each with its connections to the sandbox and a member's token."""
     return [_workspace(stack) for _n in range(count)]
 
 
-def _workspace(stack: Stack) -> Workspace:
+def _workspace(stack: Product) -> Workspace:
     tenant = factories.TenantFactory()
     user = factories.MembershipFactory(tenant=tenant, role=Role.MEMBER).user
     _row, token = create_token(tenant=tenant, user=user, role=Role.MEMBER)
@@ -37,7 +41,7 @@ def _workspace(stack: Stack) -> Workspace:
     return Workspace(wired, token)
 
 
-def begin(stack: Stack) -> None:
+def begin(stack: Product) -> None:
     """An empty product and an empty sandbox, with room for all builds at once."""
     Release.objects.all().delete()
     for model in (Build, WebhookDelivery, Effect, IntegrationHealth):
@@ -47,10 +51,25 @@ def begin(stack: Stack) -> None:
         stack.sandbox.ask("PATCH", f"jenkins/jobs/{job}", {"executors": 10_000, "quietPeriod": 0})
 
 
-def ends_by_itself(stack: Stack, seconds: float | None) -> None:
+def ends_by_itself(stack: Product, seconds: float | None) -> None:
     """Builds end after so many seconds; None: only when a scenario ends them."""
     for job in ("ios-prod", "android-prod"):
         stack.sandbox.ask("PATCH", f"jenkins/jobs/{job}", {"autoFinishSeconds": seconds})
+
+
+TIMES: Sequence[tuple[Any, Sequence[str]]] = (
+    (Effect, ("created_at", "next_at", "expires_at", "lease_until", "dispatched_at", "rung_at")),
+    (Build, ("created_at", "poll_at")),
+    (WebhookDelivery, ("received_at", "next_at")),
+    (IntegrationHealth, ("open_until", "rate_limited_until")),
+)
+
+
+def let_pass(time: timedelta) -> None:
+    """Move every row as if so much time had gone by. Nobody may be at work meanwhile: a lease that
+    ends like this says that its holder is gone."""
+    for model, names in TIMES:
+        model.objects.update(**{name: F(name) - time for name in names})
 
 
 def open_work() -> int:
@@ -67,7 +86,7 @@ def click(client: Client, space: Workspace, release: Release, **body: Any) -> An
     return client.api(space.token, "POST", f"releases/{release.pk}/builds", body)
 
 
-def waits_of(stack: Stack, clicked: dict[str, float]) -> list[float]:
+def waits_of(stack: Product, clicked: dict[str, float]) -> list[float]:
     """Seconds from each click to the moment that Jenkins queued it."""
     return [
         entry["at"] - clicked[build_id]

@@ -8,14 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -26,13 +25,14 @@ from builds.models import Build, Trust, WebhookDelivery
 from builds.operations import trigger_builds
 from builds.poller import poll_build
 from delivr.conflict import Conflict
-from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
 from faults import invariants
+from faults.world import let_pass
 from releases.models import Release
 from sandbox.server import SandboxServer
 
@@ -47,12 +47,6 @@ POINTS = (
     "after_send",
     "before_settle_commit",
     "after_finish",
-)
-TIMES: Sequence[tuple[Any, Sequence[str]]] = (
-    (Effect, ("created_at", "next_at", "expires_at", "lease_until", "dispatched_at", "rung_at")),
-    (Build, ("created_at", "poll_at")),
-    (WebhookDelivery, ("received_at", "next_at")),
-    (IntegrationHealth, ("open_until", "rate_limited_until")),
 )
 any_of = st.integers(min_value=0, max_value=1_000)
 
@@ -186,8 +180,7 @@ class Core(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([3, 15, 65, 100, 1200]))
     def time_passes(self, seconds: int) -> None:
-        for model, names in TIMES:
-            model.objects.update(**{name: F(name) - timedelta(seconds=seconds) for name in names})
+        let_pass(timedelta(seconds=seconds))
         self.world.advance(seconds)
 
     # What must hold

@@ -1,0 +1,66 @@
+"""F2 of `make faults`, short: lossy providers, and a worker that is killed at random moments."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from builds.models import Build
+from delivr.effects.models import Effect, EffectState
+from delivr.tests.processes import empty_broker, environment
+from faults import invariants
+from faults.clients import Client
+from faults.killing import lossy
+from faults.stack import Product, until
+from faults.world import click, ends_by_itself, let_pass, open_work, workspaces
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+RELEASES, KILLS = 6, 2  # of two triggers each; and one more kill at the end
+A_WHILE = timedelta(seconds=100)  # longer than a lease and than settling
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Product]:
+    assert connection.vendor == "postgresql", "run with DATABASE_URL=postgres://…"
+    empty_broker()
+    with Product(tmp_path, environment(), workers=1) as product:
+        ends_by_itself(product, 0.1)
+        yield product
+        for process in product.processes.values():
+            process.kill()  # quicker than a farewell
+
+
+def killed(product: Product) -> None:
+    """What the worker was at lies as it lies; its leases run out, and another one starts."""
+    product["worker1"].kill()
+    let_pass(A_WHILE)
+    product["worker1"].start()
+    until(product.has_idle_worker, seconds=60, what="a worker is up")
+
+
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(running: Product) -> None:
+    seed = random.randrange(10_000)
+    chance, client = random.Random(seed), Client(running.web_port)
+    (space,) = workspaces(running, 1)
+    releases = [space.wired.release(slack=n == 0) for n in range(RELEASES)]
+    with lossy(running):
+        for release in releases:
+            assert click(client, space, release).status == 202
+        for _n in range(KILLS):
+            time.sleep(chance.uniform(0.1, 1.0))  # the moment of the kill, not a wait for anything
+            killed(running)
+    killed(running)  # with it the calls that are never answered
+    until(lambda: not open_work(), seconds=90, what=f"everything settled (seed {seed})")
+    builds = Build.objects.values_list("pk", flat=True)
+    assert invariants.sent_builds(running.sandbox) == dict.fromkeys(builds, 1), f"seed {seed}"
+    assert invariants.check(running.sandbox, settled=True) == [], f"seed {seed}"
+    assert not client.failures()
+    assert len(builds) == 2 * RELEASES
+    assert not Effect.objects.exclude(state=EffectState.DONE).exists()
