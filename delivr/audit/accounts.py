@@ -30,6 +30,7 @@ def connect() -> None:
         (account.user_logged_in, signed_in),
         (user_logged_out, signed_out),
         (user_login_failed, failed),
+        (factors.authentication_failed, factor_failed),
         (account.password_set, password_changed),
         (account.password_changed, password_changed),
         (account.password_reset, password_changed),
@@ -65,6 +66,17 @@ def failed(
         hit(f"audit.nobody:{email}", limit=FAILURES, window=WINDOW)
         return
     _tell(user, None, action="user.signin_failed", changes=_from(request))
+
+
+def factor_failed(
+    *, request: HttpRequest, user: User, authenticator: Any, reauthentication: bool, **_rest: Any
+) -> None:
+    """A wrong code, of somebody who has the password. Only where one who is signed in is asked
+    again is it known who tried."""
+    if hit(f"audit.factor:{user.pk}", limit=FAILURES, window=WINDOW):
+        return
+    changes = {"factor": authenticator.type, **_from(request)}
+    _tell(user, user if reauthentication else None, action="user.factor_failed", changes=changes)
 
 
 def password_changed(*, request: HttpRequest, user: User, **_rest: Any) -> None:

@@ -68,6 +68,10 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "user.codes_renewed": (_("made new recovery codes"), _("Recovery codes renewed")),
     "user.email_changed": (_("changed the e-mail address"), _("E-mail address changed")),
     "user.factor_added": (_("added a second factor"), _("Second factor added")),
+    "user.factor_failed": (
+        _("noted a wrong code of the second factor of %(what)s"),
+        _("Second factor failed"),
+    ),
     "user.factor_removed": (_("removed a second factor"), _("Second factor removed")),
     "user.password_changed": (_("changed the password"), _("Password changed")),
     "user.signed_in": (_("signed in"), _("Signed in")),

@@ -9,8 +9,9 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from delivr.audit.accounts import FAILURES
+from delivr.audit.accounts import FAILURES, WINDOW
 from delivr.audit.models import AuditEvent
+from delivr.ratelimit import hit
 from delivr.signin.tests.test_second_factor import HOUR, code_of, confirm
 from delivr.tenants.models import ApiToken, Role, User
 from delivr.tests import factories
@@ -69,6 +70,26 @@ def test_many_wrong_passwords_do_not_flood_the_log(ada: User) -> None:
     for n in range(FAILURES + 5):
         sign_in(ada, "wrong", REMOTE_ADDR=f"203.0.113.{n}")
     assert len(told(ada)) == FAILURES
+
+
+def test_a_wrong_code_is_told_and_names_nobody(ada: User) -> None:
+    """Whoever tries it has the password already."""
+    factories.give_second_factor(ada)
+    before = len(told(ada))
+    client = sign_in(ada, REMOTE_ADDR="203.0.113.5")
+    client.post("/accounts/2fa/authenticate/", {"code": "000000"})
+    expected = {"factor": "totp", "address": "203.0.113.5"}
+    assert told(ada)[before:] == [("user.factor_failed", None, expected)]
+
+
+def test_many_wrong_codes_do_not_flood_the_log(ada: User) -> None:
+    factories.give_second_factor(ada)
+    before, client = len(told(ada)), sign_in(ada)
+    for _n in range(FAILURES - 1):
+        hit(f"audit.factor:{ada.pk}", limit=FAILURES, window=WINDOW)
+    for _n in range(3):
+        client.post("/accounts/2fa/authenticate/", {"code": "000000"})
+    assert len(told(ada)) - before == 1
 
 
 def test_a_changed_password_is_told(ada: User) -> None:
