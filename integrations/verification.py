@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -50,15 +50,37 @@ def verify(connection: C, *, actor: User | None = None) -> C:
     return store_findings(connection, look_at(connection), actor=actor)
 
 
+def verify_aloud(connection: Connection, *, actor: User | None) -> Iterator[Check]:
+    """`verify`, handing out each check as it ends; what was found is stored after the last."""
+    findings = yield from _looking_at(connection)
+    store_findings(connection, findings, actor=actor)
+
+
 def look_at(connection: Connection) -> Findings:
     """Try every part of a connection, stored or not (network, up to about 20 s)."""
+    looking = _looking_at(connection)
+    while True:
+        try:
+            next(looking)
+        except StopIteration as end:
+            findings: Findings = end.value
+            return findings
+
+
+def _looking_at(connection: Connection) -> Generator[Check, None, Findings]:
+    checks: list[Check] = []
     try:
         provider = provider_for(connection)
-        checks = provider.verify()
     except ProviderError as error:
-        return Findings(checks=[Check.from_error("credentials", error)])
+        checks.append(Check.from_error("credentials", error))
+        yield checks[0]
+        return Findings(checks=checks)
+    for check in provider.checks():
+        checks.append(check)
+        yield check
     if connection.account and provider.account and connection.account != provider.account:
-        checks = [*checks, _other_account(provider.label)]
+        checks.append(_other_account(provider.label))
+        yield checks[-1]
     return Findings(checks=checks, account=provider.account, expires_at=provider.expires_at)
 
 

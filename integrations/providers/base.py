@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol, Self
@@ -158,11 +158,15 @@ class Provider(ABC):
         """Decrypt what is needed and make the provider. The only place that calls `.reveal()`."""
 
     @abstractmethod
-    def verify(self) -> list[Check]:
+    def checks(self) -> Iterator[Check]:
         """Try each thing in order, never with a side effect; stop where going on is pointless.
 
-        Never raises ProviderError: a failure is a Check.
+        Each is handed out as it ends. Never raises ProviderError: a failure is a Check.
         """
+
+    def verify(self) -> list[Check]:
+        """All of `checks`."""
+        return list(self.checks())
 
 
 class ScmProvider(Provider):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from .base import Check, Level, Outcome, ProviderError
 from .http import guarded
@@ -10,19 +10,18 @@ from .http import guarded
 Step = Callable[[], Iterable[Check]]
 
 
-def try_in_order(label: str, steps: Iterable[tuple[str, Step]]) -> list[Check]:
+def try_in_order(label: str, steps: Iterable[tuple[str, Step]]) -> Iterator[Check]:
     """Run `(name, step)` pairs until one fails: what stands behind it would fail for its sake.
+    Each check is handed out as soon as its step ended.
 
     A step answers its checks, none meaning that all went well, or raises `ProviderError`. Its
     exception becomes the check of that name. Warnings do not stop the rest.
     """
-    checks: list[Check] = []
     for name, step in steps:
         found = _run(label, name, step)
-        checks += found
+        yield from found
         if any(is_fatal(check) for check in found):
             break
-    return checks
 
 
 def is_fatal(check: Check) -> bool:

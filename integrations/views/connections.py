@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -30,7 +31,7 @@ from integrations.providers.registry import fields_of
 from integrations.serializers import webhook_url
 from integrations.setup import STEP, STEPS
 from integrations.verification import verify
-from integrations.views import shared
+from integrations.views import aloud, shared
 from integrations.views.once import Repeated, new_token
 from integrations.views.throttle import throttle
 from integrations.views.webhook_secret import answer_again, show_secret
@@ -57,11 +58,13 @@ def integrations(request: TenantRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required(role=Role.ADMIN)
 @never_cache
-def integration_new(request: TenantRequest, family: str) -> HttpResponse:
+def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
     kind = shared.chosen_kind(family, request.POST.get("kind") or request.GET.get("kind"))
     if request.method != "POST":
         return _form_page(request, shared.open_form(request, kind))
     form = shared.sent_form(request, kind)
+    if aloud.is_asked_for(request):
+        return aloud.save_aloud(request, form, location=reverse("integrations"))
     try:
         connection = shared.save(request, form)
     except Repeated as repeated:
@@ -107,13 +110,15 @@ def _sandbox_query(form: ConnectionForm) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required(write=Role.ADMIN)
 @never_cache
-def integration(request: TenantRequest, family: str, connection_id: str) -> HttpResponse:
+def integration(request: TenantRequest, family: str, connection_id: str) -> HttpResponseBase:
     """One connection: what it is, how its verification went, its form."""
     connection = shared.find(request, family, connection_id)
     if request.method != "POST":
         form = shared.open_form(request, connection.kind, connection)
         return _page(request, connection, form)
     form = shared.sent_form(request, connection.kind, connection)
+    if aloud.is_asked_for(request):
+        return aloud.save_aloud(request, form, location=page_of(connection))
     saved = shared.save(request, form)
     if saved is None:
         return _page(request, shared.find(request, family, connection_id), form)
@@ -184,14 +189,20 @@ def page_of(connection: Connection) -> str:
 
 @tenant_required(role=Role.ADMIN)
 @require_POST
-def integration_verify(request: TenantRequest, family: str, connection_id: str) -> HttpResponse:
+def integration_verify(request: TenantRequest, family: str, connection_id: str) -> HttpResponseBase:
+    """Verify and lead back, telling each check as it ends where the page asks for that."""
     connection = shared.find(request, family, connection_id)
+    back = next_address(request, default=page_of(connection))
     try:
         throttle(request, "verify", limit=VERIFICATIONS_A_MINUTE)
+        if aloud.is_asked_for(request):
+            return aloud.tell_checks(connection, actor=request.user, then={"location": back})
         shared.tell(request, verify(connection, actor=request.user))
     except Problem as problem:
+        if aloud.is_asked_for(request):
+            return HttpResponse(status=aloud.PLAINLY)
         messages.error(request, problem.detail)
-    return redirect(next_address(request, default=page_of(connection)))
+    return redirect(back)
 
 
 @tenant_required(role=Role.ADMIN)

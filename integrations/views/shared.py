@@ -109,13 +109,17 @@ def save(request: TenantRequest, form: ConnectionForm) -> Connection | None:
 
     None where the form shows what is wrong. Raises Repeated where it was sent before.
     """
-    if form.connection is not None:
-        done = form.submit(partial(change, form.connection, actor=request.user))
-    else:
-        done = once(request, partial(_connect, request, form))
+    done = store(request, form)
     if done is None or _was_just_verified(form, done):
         return done
     return verify(done, actor=request.user)
+
+
+def store(request: TenantRequest, form: ConnectionForm) -> Connection | None:
+    """`save` without the verification that follows."""
+    if form.connection is not None:
+        return form.submit(partial(change, form.connection, actor=request.user))
+    return once(request, partial(_connect, request, form))
 
 
 def _was_just_verified(form: ConnectionForm, done: Connection) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -18,7 +19,7 @@ from delivr.tenants.operations import skip_step
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import Connection, PipelineIntegration
 from integrations.setup import STEP, StepState, current, is_complete, progress
-from integrations.views import shared
+from integrations.views import aloud, shared
 from integrations.views.connections import form_context
 from integrations.views.once import Repeated
 from integrations.views.webhook_secret import answer_again, show_secret
@@ -61,7 +62,7 @@ def setup_done(request: TenantRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required(write=Role.ADMIN)
 @never_cache
-def setup_step(request: TenantRequest, family: str) -> HttpResponse:
+def setup_step(request: TenantRequest, family: str) -> HttpResponseBase:
     """GET shows what the family has and a form; POST connects or edits one, and verifies it."""
     steps = progress(request.tenant)
     state = next(s for s in steps if s.key == family)
@@ -93,10 +94,12 @@ def _edit_form(request: TenantRequest, candidates: Sequence[Connection]) -> Conn
     return shared.open_form(request, candidates[0].kind, candidates[0])
 
 
-def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) -> HttpResponse:
+def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) -> HttpResponseBase:
     edited = shared.named_connection(request, state.key, "connection")
     kind = edited.kind if edited else shared.chosen_kind(state.key, request.POST.get("kind"))
     form = shared.sent_form(request, kind, edited)
+    if aloud.is_asked_for(request):
+        return aloud.save_aloud(request, form, location=here(state.key))
     try:
         connection = shared.save(request, form)
     except Repeated as repeated:

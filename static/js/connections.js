@@ -1,14 +1,64 @@
-// While a provider is asked, a form says so: <form data-asks-provider> with [data-busy-words] inside.
+// While a provider is asked, the page shows each check as it ends: <form data-asks-provider
+// data-checks-in="id of integrations/checks_aloud.html">. What the answer means stands in
+// integrations/views/aloud.py. Whatever goes wrong here, the form is sent in the plain way.
 (() => {
   "use strict";
+
+  const linesOf = async function* (response) {
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { done, value = "" } = await reader.read();
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      yield* lines.filter(Boolean).map((line) => JSON.parse(line));
+      if (done) return;
+    }
+  };
+
+  const open = (box) => {
+    const before = box.parentElement.querySelector("[data-checks-before]");
+    if (before) before.hidden = true; // of the last time
+    box.querySelector("ul").replaceChildren();
+    box.hidden = false;
+    box.scrollIntoView({ block: "nearest" });
+  };
+
+  /** Shows the checks; returns the last line, which says where to go. */
+  const follow = async (form, box) => {
+    const response = await fetch(form.action, {
+      method: "POST",
+      body: new FormData(form),
+      headers: { "X-Checks": "aloud" },
+      credentials: "same-origin",
+    });
+    if (!response.ok || response.status === 204) return {};
+    open(box);
+    let last = {};
+    for await (last of linesOf(response)) {
+      if (last.html) box.querySelector("ul").insertAdjacentHTML("beforeend", last.html);
+    }
+    return last;
+  };
+
+  const send = async (form, box) => {
+    const { location: address } = await follow(form, box).catch(() => ({}));
+    if (address) location.assign(address);
+    else form.submit();
+  };
+
   document.addEventListener("submit", (event) => {
     const { target: form } = event;
     if (event.defaultPrevented || !("asksProvider" in form.dataset)) return;
-    for (const words of form.querySelectorAll("[data-busy-words]")) words.hidden = false;
+    const box = document.getElementById(form.dataset.checksIn);
+    if (!box) return;
+    event.preventDefault();
+    send(form, box);
   });
 
   // Back from the browser's cache, nothing is under way.
   window.addEventListener("pageshow", () => {
-    for (const words of document.querySelectorAll("[data-busy-words]")) words.hidden = true;
+    for (const box of document.querySelectorAll("[id^=aloud-]")) box.hidden = true;
+    for (const old of document.querySelectorAll("[data-checks-before]")) old.hidden = false;
   });
 })();

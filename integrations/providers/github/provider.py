@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Option, Outcome, ProviderError, ScmProvider
@@ -37,9 +38,9 @@ class GitHub(ScmProvider):
             access_token=connection.access_token.reveal(),
         )
 
-    def verify(self) -> list[Check]:
+    def checks(self) -> Iterator[Check]:
         check = Verification(self._client, self._name)
-        checks = try_in_order(
+        yield from try_in_order(
             self.label,
             [
                 ("credentials", lambda: first_contact(self.label, check.sign_in)),
@@ -50,7 +51,6 @@ class GitHub(ScmProvider):
             ],
         )
         self.expires_at = check.expires
-        return checks
 
     @only_provider_errors
     def repositories(self) -> list[Option]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 
@@ -44,7 +44,7 @@ class Jenkins(CiProvider):
             job_path=connection.jenkins_job_path,
         )
 
-    def verify(self) -> list[Check]:
+    def checks(self) -> Iterator[Check]:
         check = Verification(self._client(), self._path)
         return try_in_order(
             self.label,

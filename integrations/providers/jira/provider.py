@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -49,7 +49,7 @@ class Jira(TicketProvider):
             project_key=connection.jira_project_key,
         )
 
-    def verify(self) -> list[Check]:
+    def checks(self) -> Iterator[Check]:
         check = Verification(self._project_key, self._client)
         return try_in_order(
             self.label,

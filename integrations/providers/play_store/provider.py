@@ -36,7 +36,7 @@ class PlayStore(StoreProvider):
             app_identifier=connection.app_identifier,
         )
 
-    def verify(self) -> list[Check]:
+    def checks(self) -> Iterator[Check]:
         return try_in_order(
             self.label,
             [

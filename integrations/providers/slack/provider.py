@@ -46,9 +46,9 @@ class Slack(ChatProvider):
             bot_token=connection.slack_bot_token.reveal(), channels=connection.slack_channels
         )
 
-    def verify(self) -> list[Check]:
+    def checks(self) -> Iterator[Check]:
         check = Verification(self._channels, self._client)
-        checks = try_in_order(
+        yield from try_in_order(
             self.label,
             [
                 ("token", lambda: check_token_form(self._token)),
@@ -58,7 +58,6 @@ class Slack(ChatProvider):
             ],
         )
         self.account = check.team
-        return checks
 
     @only_provider_errors
     def channels(self) -> list[Option]:

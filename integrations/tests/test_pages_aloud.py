@@ -1,0 +1,83 @@
+"""A verification that is followed check by check, in lines of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from django.test import Client
+
+from delivr.tenants.models import Tenant
+from delivr.tests import factories as make
+from integrations.models import PipelineIntegration, ScmIntegration
+
+Typed = Callable[..., dict[str, Any]]
+ALOUD = {"X-Checks": "aloud"}
+
+
+def lines(answer: Any) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in answer.getvalue().splitlines()]
+
+
+def test_each_check_is_told_before_the_next_is_made(
+    web: Client, typed: Typed, sandbox: Any
+) -> None:
+    answer: Any = web.post("/setup/scm", typed("GITHUB"), headers=ALOUD)
+    assert answer["Cache-Control"] == "no-store"
+    asked = sandbox.world.requests.count("github")
+    told = iter(answer.streaming_content)
+    first = json.loads(next(told))
+    assert "Passed" in first["html"]
+    assert sandbox.world.requests.count("github") == asked + 1
+    assert ScmIntegration.objects.get().verification_status == "PENDING"
+    rest = [json.loads(line) for line in told]
+    assert rest[-1] == {"location": "/setup/scm"}
+    assert sandbox.world.requests.count("github") > asked + 1
+    assert ScmIntegration.objects.get().is_valid
+
+
+def test_a_failed_check_comes_with_what_to_do(web: Client, typed: Typed) -> None:
+    answer = web.post("/setup/scm", typed("GITHUB", access_token="ghp_canary"), headers=ALOUD)
+    *checks, last = lines(answer)
+    assert "GitHub refused the access token." in checks[-1]["html"]
+    assert "Create a new one in GitHub" in checks[-1]["html"]
+    assert "ghp_canary" not in str(checks)
+    assert last == {"location": "/setup/scm"}
+    assert ScmIntegration.objects.get().verification_status == "INVALID"
+
+
+def test_a_form_with_errors_is_left_to_the_plain_way(web: Client, typed: Typed) -> None:
+    answer = web.post("/setup/scm", typed("GITHUB", repository_url="nothing"), headers=ALOUD)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert not ScmIntegration.objects.exists()
+
+
+def test_a_new_credential_of_what_works_is_left_to_the_plain_way(
+    web: Client, tenant: Tenant, typed: Typed
+) -> None:
+    scm = make.ScmFactory(tenant=tenant)
+    data = typed("GITHUB", display_name="Another", connection=scm.pk)
+    assert web.post("/setup/scm", data, headers=ALOUD).status_code == 204
+    assert ScmIntegration.objects.get().display_name == ""
+
+
+def test_a_new_pipelines_form_is_sent_again_for_its_secret(
+    web: Client, tenant: Tenant, typed: Typed
+) -> None:
+    scm, target = make.ScmFactory(tenant=tenant), make.AppStoreFactory(tenant=tenant)
+    token = {"form_token": "one-form-one-token"}
+    data = typed("JENKINS", scm=scm.pk, target=target.pk, **token)
+    assert lines(web.post("/setup/pipelines", data, headers=ALOUD))[-1] == {"again": True}
+    assert PipelineIntegration.objects.get().is_valid
+    assert "whsec_" in web.post("/setup/pipelines", data).content.decode()
+    assert PipelineIntegration.objects.count() == 1
+
+
+def test_verifying_again_is_told_and_leads_back(web: Client, tenant: Tenant, sandbox: Any) -> None:
+    scm = make.ScmFactory(tenant=tenant, access_token="ghp_revoked")
+    page = f"/integrations/scm/{scm.pk}"
+    answer = web.post(f"{page}/verify", {"next": "/setup/scm"}, headers=ALOUD)
+    assert lines(answer)[-1] == {"location": "/setup/scm"}
+    scm.refresh_from_db()
+    assert scm.verification_status == "INVALID"
