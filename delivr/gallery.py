@@ -126,7 +126,7 @@ def _events(now: datetime) -> list[dict[str, Any]]:
         {
             "at": now - timedelta(minutes=8),
             "title": "iOS build #245 failed",
-            "detail": "The webhook of Jenkins said FAILURE.",
+            "detail": "The webhook of Jenkins said: failed.",
             "tone": "danger",
             "url": "#timeline",
         },

@@ -1,4 +1,5 @@
-"""Every page in Chromium, in both colour schemes: axe finds nothing, the console stays silent."""
+"""Every page in Chromium, in both colour schemes: axe finds nothing, the console stays silent, and
+nothing that is for programs is shown to people."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from delivr.tests.every_page import PAGES, SIGNED_OUT, STAFF, found, sign_in
+from delivr.tests.raw_words import raw_words, visible_text
 
 pytestmark = pytest.mark.browser
 SCHEMES: tuple[Any, ...] = ("light", "dark")
@@ -21,7 +23,7 @@ def product(filled: dict[str, Any]) -> Any:
 
 
 def faults(page: Page, address: str) -> list[str]:
-    """What axe finds on a page, in both schemes."""
+    """What axe finds on a page, in both schemes, and raw words."""
     wrong = []
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -33,7 +35,7 @@ def faults(page: Page, address: str) -> list[str]:
             f"{address} ({scheme}): {v['id']} {[n['target'] for n in v['nodes']][:3]}"
             for v in found_here
         ]
-    return wrong
+    return wrong + [f"{address}: {word}" for word in raw_words(visible_text(page))]
 
 
 def test_every_page_is_accessible_and_keeps_to_its_policy(
@@ -54,3 +56,22 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(
     assert wrong == []
     assert console == []
     assert len(every) > len(PAGES) + 6, "pages of single things were not found"
+
+
+@pytest.mark.parametrize(
+    ("planted", "found"),
+    [
+        ("<p>It is IN_PROGRESS</p>", ["IN_PROGRESS"]),
+        ("<p>DEAD</p><p>done: SUCCESS.</p>", ["DEAD", "SUCCESS"]),
+        ("<td>message.post</td>", ["message.post"]),
+        ("<li>issue_type</li>", ["issue_type"]),
+        ("<b>rel_4Jx0abc</b>", ["rel_4Jx0abc"]),
+        ("<select><option>APP_STORE</option></select>", ["APP_STORE"]),
+        ("<style>b { text-transform: uppercase }</style><b>Dead, done</b>", []),
+        ("<code>IN_PROGRESS</code><p hidden>DEAD</p>", []),
+        ("<p>1.5.0, iOS, API, https://x.org/a_b and ada_b@example.org</p>", []),
+    ],
+)
+def test_raw_words_are_found(page: Page, planted: str, found: list[str]) -> None:
+    page.set_content(planted)
+    assert raw_words(visible_text(page)) == found
