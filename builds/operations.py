@@ -27,7 +27,7 @@ from releases.operations import lock_release, mirror_build, mirror_builds, recom
 
 # A build is asked for often at first, then ever more rarely: (first pause, longest pause).
 POLL_PAUSES = {
-    BuildStatus.QUEUED: (timedelta(seconds=2), timedelta(seconds=10)),
+    BuildStatus.QUEUED: (timedelta(seconds=1), timedelta(seconds=10)),
     BuildStatus.RUNNING: (timedelta(seconds=10), timedelta(minutes=5)),
 }
 

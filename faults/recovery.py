@@ -8,7 +8,8 @@ from typing import Any
 
 from builds.models import Build
 from delivr.crashpoints import KILLED
-from delivr.effects.models import Effect, EffectState
+from delivr.effects import clock
+from delivr.effects.models import Effect, EffectState, Heartbeat
 from faults.clients import Client
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
@@ -23,7 +24,10 @@ BOUNDS = {
     "before_settle_commit": 92,
     "after_finish": 17,
 }
-GRACE = 10.0  # seconds for the call itself, a ring and a poll, on top of those until menders run
+# On top of those, in seconds: a tick of the sweeper and the call (3), and two questions until the
+# number is known, each a pause and a tick (3 + 3.25). What slows the machine down is measured: the
+# time that worker and sweeper took to start is granted once more.
+GRACE = 10.0
 MENDERS = ("worker1", "worker2", "sweeper")
 
 
@@ -35,7 +39,7 @@ class Kill:
 
 def recovery_times(stack: Stack, options: Options) -> Outcome:
     """F1b: a worker killed at each step, nobody else there; then the others start, and each promise
-    is kept within its bound, counted from the kill, or from when they started if that is later."""
+    is kept within its bound, counted from the kill, or from when they were up if that is later."""
     begin(stack)
     ends_by_itself(stack, None)
     spaces = workspaces(stack, len(BOUNDS))  # dead leases count against an integration's share
@@ -44,19 +48,29 @@ def recovery_times(stack: Stack, options: Options) -> Outcome:
     kills = {}
     for point, space in zip(BOUNDS, spaces, strict=True):
         kills[point] = _killed(stack, client, space, point)
-    for name in MENDERS:
-        stack[name].start()
-    until(stack.has_idle_worker, seconds=60, what="a worker is up")
+    starting = _started(stack)
     started = time.time()
     ends_by_itself(stack, 1.0)
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
     outcome = judge(stack, client)
+    outcome.figures["worker and sweeper up after s"] = round(starting, 1)
     for point, kill in kills.items():
         spent = _mended_at(kill.build_id) - kill.at
-        allowed = max(BOUNDS[point], started - kill.at) + GRACE
+        allowed = max(BOUNDS[point], started - kill.at) + GRACE + starting
         outcome.figures[point] = f"{spent:.0f} s after the kill (at most {allowed:.0f})"
         outcome.want(spent <= allowed, f"{point}: mended after {spent:.0f} s")
     return outcome
+
+
+def _started(stack: Stack) -> float:
+    """Start the menders; seconds until a worker waits and the sweeper has looked around once."""
+    before = clock.now()
+    for name in MENDERS:
+        stack[name].start()
+    until(stack.has_idle_worker, seconds=60, what="a worker is up")
+    beats = Heartbeat.objects.filter(name="sweeper", at__gt=before)
+    until(beats.exists, seconds=60, what="a sweeper is up")
+    return float((clock.now() - before).total_seconds())
 
 
 def _killed(stack: Stack, client: Client, space: Any, point: str) -> Kill:
