@@ -8,8 +8,8 @@ from django.utils.translation import gettext as _
 
 from builds.deliveries import apply_unmatched
 from builds.effects import ci_of, connected_build
+from builds.hearing import News, hear, is_newest, lock_build
 from builds.models import Build, Source
-from builds.operations import News, hear, is_newest, lock_build
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
 from delivr.effects import clock

@@ -16,7 +16,6 @@ from builds.adopting import adopt_build
 from builds.cancelling import cancel_build, cancel_release
 from builds.deliveries import replay
 from builds.models import Build, DeliveryState, WebhookDelivery
-from builds.operations import NoSuchPipeline, trigger_builds
 from builds.serializers import (
     AdoptSerializer,
     DeliverySerializer,
@@ -26,6 +25,7 @@ from builds.serializers import (
     show_deliveries,
 )
 from builds.tracing import causes_of, consequences_of, subject_of
+from builds.triggering import NoSuchPipeline, trigger_builds
 from delivr.api import Shape, TenantView
 from delivr.effects.api import EffectSerializer
 from delivr.effects.models import Effect

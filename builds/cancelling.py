@@ -8,8 +8,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from builds.effects import ci_of, connected_build
+from builds.hearing import lock_build
 from builds.models import Build, BuildEvent, Source
-from builds.operations import lock_build, promise_stop
+from builds.stopping import promise_stop
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
 from delivr.effects import clock

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from builds import testing
+from builds.hearing import News, hear
 from builds.models import Build, DeliveryState, Trust, WebhookDelivery
-from builds.operations import News, hear
 from builds.stopping import promise_stop_of_repeat
 from builds.transitions import Move
 from delivr.audit.operations import record

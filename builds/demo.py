@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from builds.demo_history import ensure_history
-from builds.operations import trigger_builds
+from builds.triggering import trigger_builds
 from delivr import keys, outbound
 from delivr.ids import random_id
 from delivr.tenants.models import Membership, Role, Tenant, User

@@ -13,7 +13,7 @@ from django.db.models import F
 
 from builds.cancelling import cancel_release
 from builds.models import Build, BuildEvent
-from builds.operations import trigger_builds
+from builds.triggering import trigger_builds
 from delivr import outbound
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant, User

@@ -11,15 +11,8 @@ from django.utils.translation import gettext as _
 
 from builds import testing
 from builds.deliveries import apply_unmatched
+from builds.hearing import News, hear, is_newest, lock_build, revive_build, trigger_failed
 from builds.models import Build, Source, TestBuild
-from builds.operations import (
-    News,
-    hear,
-    is_newest,
-    lock_build,
-    revive_build,
-    trigger_failed,
-)
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake

@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from builds import testing
 from builds.deliveries import apply_unmatched
 from builds.effects import ci_of
+from builds.hearing import News, hear, lock_build, next_poll
 from builds.models import Build, Source, TestBuild
-from builds.operations import News, hear, lock_build, next_poll
 from builds.repeats import may_be_doubled, promise_stops
 from delivr.effects import clock
 from delivr.effects.health import blocked_until, is_refused, note_failure, note_success

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from builds.models import Build
+from builds.models import Build, BuildEvent
 from delivr.effects.models import Effect
 from delivr.effects.operations import promise
+from releases.notices import from_event
+
+
+def promise_stop(build: Build, event: BuildEvent) -> None:
+    """See to it that the CI server stops a build that we cancelled."""
+    promise(
+        tenant=build.tenant,
+        kind="build.cancel",
+        integration_id=build.release_pipeline.pipeline_id,
+        release_id=build.release_pipeline.release_id,
+        build_id=build.pk,
+        dedupe_key=f"build:{build.pk}:cancel:{build.number or 'queue'}",
+        payload=from_event(event.pk),
+    )
 
 
 def promise_stop_of_repeat(build: Build, *, number: int | None, queue_id: int | None) -> None:

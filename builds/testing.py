@@ -13,8 +13,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from builds.addresses import safe_build_url
+from builds.hearing import News, end_of, next_poll
 from builds.models import TestBuild, WebhookDelivery
-from builds.operations import News, end_of, next_poll, safe_build_url
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
 from delivr.effects import clock

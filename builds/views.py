@@ -22,8 +22,8 @@ from builds.cancelling import cancel_build, cancel_release
 from builds.deliveries import replay
 from builds.forms import BuildNumberForm
 from builds.models import Build, WebhookDelivery
-from builds.operations import NoSuchPipeline, trigger_builds
 from builds.tracing import causes_of_delivery, consequences_of_delivery
+from builds.triggering import NoSuchPipeline, trigger_builds
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect
 from delivr.live import fingerprint, fragment, refresh

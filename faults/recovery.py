@@ -77,7 +77,7 @@ def _killed(stack: Stack, client: Client, space: Any, point: str) -> Kill:
     release = space.wired.release("ios")
     if point == "before_ring":
         code = (
-            "from builds.operations import trigger_builds; from releases.models import Release; "
+            "from builds.triggering import trigger_builds; from releases.models import Release; "
             f"trigger_builds(release=Release.objects.get(pk={release.pk!r}), actor=None)"
         )
         died = stack.manage("shell", "-c", code, DELIVR_CRASHPOINT=point).returncode

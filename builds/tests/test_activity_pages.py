@@ -8,8 +8,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from builds.models import Build, BuildEvent
-from builds.operations import trigger_builds
 from builds.tests.test_webhooks import UGLY
+from builds.triggering import trigger_builds
 from delivr.effects.models import Effect
 from delivr.tenants.models import Role
 from delivr.tests import factories

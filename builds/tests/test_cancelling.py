@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from builds.cancelling import cancel_build, cancel_release
+from builds.hearing import News, hear
 from builds.models import Build, Source
-from builds.operations import News, hear
 from builds.tests.test_main_flow import connect_all, create_release, hurry, take_for_valid
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect, EffectState

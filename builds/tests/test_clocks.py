@@ -13,8 +13,8 @@ from django.db import connection
 from django.test import Client
 
 from builds.deliveries import due_deliveries
+from builds.hearing import News, hear
 from builds.models import Build, Source, WebhookDelivery
-from builds.operations import News, hear
 from builds.poller import due_builds
 from builds.tests.test_main_flow import signed
 from delivr.effects import clock

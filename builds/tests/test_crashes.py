@@ -80,7 +80,7 @@ def test_a_process_killed_before_it_rings_has_kept_its_promise(
     release = wired.release("ios")
     empty_broker()
     click = (
-        "from builds.operations import trigger_builds; from releases.models import Release; "
+        "from builds.triggering import trigger_builds; from releases.models import Release; "
         f"trigger_builds(release=Release.objects.get(pk={release.pk!r}), actor=None)"
     )
     killed(tmp_path / "click.log", "before_ring", "manage.py", "shell", "-c", click)

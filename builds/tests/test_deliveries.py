@@ -19,7 +19,7 @@ from builds.deliveries import (
     store,
 )
 from builds.models import Build, BuildEvent, Trust, WebhookDelivery
-from builds.operations import trigger_builds
+from builds.triggering import trigger_builds
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
 from delivr.tests import factories

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from builds.hearing import News, hear
 from builds.models import Build, Source
-from builds.operations import News, hear, trigger_builds
 from builds.poller import poll_build
+from builds.triggering import trigger_builds
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect

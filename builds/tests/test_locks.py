@@ -11,8 +11,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from builds.deliveries import due_deliveries
+from builds.hearing import lock_build
 from builds.models import Build, WebhookDelivery
-from builds.operations import lock_build
 from builds.poller import due_builds
 from delivr.tests import factories
 from delivr.tests.wired import fresh

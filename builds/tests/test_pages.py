@@ -7,8 +7,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from builds.hearing import trigger_failed
 from builds.models import Build, DeliveryState, WebhookDelivery
-from builds.operations import trigger_builds, trigger_failed
+from builds.triggering import trigger_builds
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role

@@ -12,8 +12,8 @@ from django.db import close_old_connections, connection
 from django.test import Client
 from redis import Redis
 
+from builds.hearing import News, hear
 from builds.models import Build, Source
-from builds.operations import News, hear
 from builds.tests.test_main_flow import connect_all, create_release, open_effects, signed
 from delivr.effects import doorbell
 from delivr.effects.models import Effect, EffectState

@@ -22,8 +22,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from builds.cancelling import cancel_build, cancel_release
 from builds.deliveries import apply_delivery, store
 from builds.models import Build, Trust, WebhookDelivery
-from builds.operations import trigger_builds
 from builds.poller import poll_build
+from builds.triggering import trigger_builds
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect

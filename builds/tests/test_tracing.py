@@ -12,8 +12,8 @@ from rest_framework.test import APIClient
 
 from builds.cancelling import cancel_build
 from builds.deliveries import apply_delivery, store
+from builds.hearing import trigger_failed
 from builds.models import Build, BuildEvent, Trust, WebhookDelivery
-from builds.operations import trigger_builds, trigger_failed
 from builds.poller import poll_build
 from builds.tracing import (
     causes_of,
@@ -22,6 +22,7 @@ from builds.tracing import (
     consequences_of_delivery,
     subject_of,
 )
+from builds.triggering import trigger_builds
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
 from delivr.tenants.models import Tenant

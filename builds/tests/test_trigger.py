@@ -8,8 +8,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from builds.hearing import trigger_failed
 from builds.models import Build
-from builds.operations import NoSuchPipeline, trigger_builds, trigger_failed
+from builds.triggering import NoSuchPipeline, trigger_builds
 from delivr.audit.models import AuditEvent
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from builds.operations import trigger_builds
+from builds.triggering import trigger_builds
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories
 from delivr.tests.wired import Wired, trigger_of, wire

@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from builds.operations import safe_artifact_url, safe_build_url
+from builds.addresses import safe_artifact_url, safe_build_url
 from delivr.audit.operations import record
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.spreadsheet import safe_cell

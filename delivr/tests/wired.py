@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from builds.models import Build
-from builds.operations import trigger_builds
+from builds.triggering import trigger_builds
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant
 from delivr.tests import factories

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from builds.operations import trigger_builds
+from builds.triggering import trigger_builds
 from delivr.effects.models import Effect
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories

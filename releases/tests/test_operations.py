@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from builds.models import Build
-from builds.operations import trigger_builds
+from builds.triggering import trigger_builds
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect
 from delivr.tests import factories

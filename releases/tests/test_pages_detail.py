@@ -7,8 +7,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from builds.hearing import News, hear, trigger_failed
 from builds.models import Source
-from builds.operations import News, hear, trigger_builds, trigger_failed
+from builds.triggering import trigger_builds
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from builds.hearing import News, hear
 from builds.models import Source
-from builds.operations import News, hear, trigger_builds
+from builds.triggering import trigger_builds
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.base import BuildStatus
 from releases.models import Release

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.operations import trigger_builds
+from builds.triggering import trigger_builds
 from delivr.audit.export import as_csv, cell
 from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record

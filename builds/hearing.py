@@ -1,133 +1,29 @@
-"""Trigger builds and move them by what is heard of them."""
+"""Move builds by what is heard of them: one door for answers, polls and webhooks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.db import transaction
-from django.db.models import Max
 from django.utils.translation import gettext as _
 
+from builds.addresses import safe_artifact_url, safe_build_url
 from builds.models import Build, BuildEvent, Source, TestBuild, Trust, WebhookDelivery
+from builds.stopping import promise_stop
 from builds.transitions import Move, move
-from delivr.audit.operations import record_each
-from delivr.conflict import Conflict
 from delivr.effects import clock
-from delivr.effects.operations import promise, promise_each
-from delivr.outbound import OutboundError, origin
-from delivr.tenants.models import User
 from integrations.providers.base import BuildReport, BuildState, BuildStatus
-from releases.models import MOVING, Release, ReleasePipeline, ReleaseStatus
-from releases.notices import Notice, from_event, notify
-from releases.operations import lock_release, mirror_build, mirror_builds, recompute
+from releases.models import MOVING, ReleasePipeline, ReleaseStatus
+from releases.notices import Notice, notify
+from releases.operations import lock_release, mirror_build, recompute
 
 # A build is asked for often at first, then ever more rarely: (first pause, longest pause).
 POLL_PAUSES = {
     BuildStatus.QUEUED: (timedelta(seconds=1), timedelta(seconds=10)),
     BuildStatus.RUNNING: (timedelta(seconds=10), timedelta(minutes=5)),
 }
-
-
-# --- Trigger -------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def trigger_builds(
-    *,
-    release: Release,
-    actor: User | None,
-    pipeline_id: str | None = None,
-    platform: str | None = None,
-) -> list[Build]:
-    """Start a build for one pipeline, for one platform, or for all that still need one.
-
-    Writes the builds and the promises of their triggers; Jenkins is called after the commit.
-    Raises Conflict with code `build_in_progress`, `already_built` or `release_cancelled`, and
-    NoSuchPipeline for a pipeline or platform that the release does not have.
-    """
-    release = lock_release(release.pk)
-    if release.status == ReleaseStatus.CANCELLED:
-        raise Conflict("release_cancelled", _("This release was cancelled."))
-    chosen = _choose(release, pipeline_id, platform)
-    wanted = [p for p in chosen if p.needs_build]
-    if not wanted:
-        raise _nothing_to_do(chosen)
-    builds = _start(release, wanted, actor)
-    recompute(release, cause=builds[0].pk)
-    return builds
-
-
-class NoSuchPipeline(LookupError):
-    """The release has no such pipeline."""
-
-
-def _choose(
-    release: Release, pipeline_id: str | None, platform: str | None
-) -> list[ReleasePipeline]:
-    pipelines = release.pipelines.select_for_update(of=("self",)).order_by("id")
-    if pipeline_id:
-        pipelines = pipelines.filter(pipeline_id=pipeline_id)
-    if platform:
-        pipelines = pipelines.filter(platform=platform)
-    found = list(pipelines.select_related("pipeline"))
-    if not found:
-        raise NoSuchPipeline
-    return found
-
-
-def _nothing_to_do(chosen: Sequence[ReleasePipeline]) -> Conflict:
-    if any(pipeline.is_moving for pipeline in chosen):
-        return Conflict("build_in_progress", _("A build is already on the way."))
-    return Conflict("already_built", _("This is already built: nothing is left to trigger."))
-
-
-def _start(
-    release: Release, pipelines: Sequence[ReleasePipeline], actor: User | None
-) -> list[Build]:
-    """A new attempt for each, with the promise of its trigger: as many queries as for one."""
-    earlier = Build.objects.filter(release_pipeline__in=pipelines).order_by()
-    last = dict(earlier.values_list("release_pipeline").annotate(Max("attempt")))
-    now = clock.now()
-    builds = [_new_build(release, p, last.get(p.pk, 0) + 1, actor, now) for p in pipelines]
-    Build.objects.bulk_create(builds)
-    mirror_builds(builds)
-    promise_each(
-        tenant=release.tenant,
-        kind="build.trigger",
-        promises=[_trigger_of(release, build) for build in builds],
-    )
-    record_each(tenant=release.tenant, actor=actor, action="build.triggered", subjects=builds)
-    return builds
-
-
-def _new_build(
-    release: Release, pipeline: ReleasePipeline, attempt: int, actor: User | None, now: datetime
-) -> Build:
-    build = Build(
-        tenant=release.tenant,
-        release_pipeline=pipeline,
-        attempt=attempt,
-        started_by=actor,
-        created_at=now,
-    )
-    build.parameters = pipeline.parameters_for(build.pk)
-    return build
-
-
-def _trigger_of(release: Release, build: Build) -> dict[str, str]:
-    return {
-        "integration_id": build.release_pipeline.pipeline_id,
-        "release_id": release.pk,
-        "build_id": build.pk,
-        "dedupe_key": f"build:{build.pk}:trigger",
-    }
-
-
-# --- What is heard of a build --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -227,19 +123,6 @@ _TOLD_OF_IT = (Move.GO, Move.FILL, Move.STOP)
 def _is_named_late(build: Build, had_number: bool) -> bool:
     """It runs already, and only now has the number under which its start can be told."""
     return build.status == BuildStatus.RUNNING and build.number is not None and not had_number
-
-
-def promise_stop(build: Build, event: BuildEvent) -> None:
-    """See to it that the CI server stops a build that we cancelled."""
-    promise(
-        tenant=build.tenant,
-        kind="build.cancel",
-        integration_id=build.release_pipeline.pipeline_id,
-        release_id=build.release_pipeline.release_id,
-        build_id=build.pk,
-        dedupe_key=f"build:{build.pk}:cancel:{build.number or 'queue'}",
-        payload=from_event(event.pk),
-    )
 
 
 def lock_build(build_id: str) -> Build:
@@ -391,27 +274,3 @@ def revive_build(build: Build) -> None:
     build.save()
     mirror_build(build.release_pipeline, build=build)
     recompute(build.release_pipeline.release, cause=build.pk)
-
-
-# --- Addresses from outside ----------------------------------------------------------------------
-
-
-def safe_build_url(url: str, jenkins_url: str) -> str:
-    """The build's address if it lies on our Jenkins, else nothing: it becomes a link."""
-    if not url:
-        return ""
-    try:
-        same = origin(url) == origin(jenkins_url)
-    except OutboundError:  # no address at all, or one with a user's name in it
-        return ""
-    return url[:500] if same and url.startswith(("http://", "https://")) else ""
-
-
-def safe_artifact_url(url: str) -> str:
-    """http(s), s3 and gs addresses are kept; anything else is refused."""
-    try:
-        scheme = urlsplit(url).scheme
-    except ValueError:
-        return ""
-    printable = all(ord(c) > 32 and ord(c) != 127 for c in url)
-    return url[:1000] if scheme in ("http", "https", "s3", "gs") and printable else ""
