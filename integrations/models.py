@@ -199,7 +199,12 @@ class CommunicationIntegration(Connection):
 
     @property
     def summary(self) -> str:
-        return f"{self.kind_label} · {', '.join(self.slack_channels)}"
+        return f"{self.kind_label} · {', '.join(map(self.channel_name, self.slack_channels))}"
+
+    def channel_name(self, channel: str) -> str:
+        """`#releases`, as the newest verification saw it; the id where it saw none."""
+        names = {c["name"]: c["message"] for c in self.checks if c["ok"]}
+        return names.get(f"channel:{channel}") or channel
 
 
 class TicketIntegration(Connection):

@@ -6,8 +6,9 @@ new to show.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,6 +63,40 @@ class Sent:
             in_doubt=_is_in_doubt(effect),
             may_adopt=_may_adopt(effect),
         )
+
+
+@dataclass(frozen=True)
+class Told:
+    """The same words, told in one channel or several."""
+
+    text: str
+    sent: tuple[Sent, ...]  # one for each channel, by its name
+
+    @property
+    def at(self) -> datetime:
+        return max(one.at for one in self.sent)
+
+    @property
+    def state(self) -> str:
+        """That of all of them; "" where they differ."""
+        states = {one.state for one in self.sent}
+        return states.pop() if len(states) == 1 else ""
+
+
+def _told(release: Release, effects: Iterable[Effect], now: datetime) -> tuple[Told, ...]:
+    """The messages, in the order of their first channel."""
+    groups: dict[str, list[Sent]] = {}
+    for effect in effects:
+        if effect.kind == "message.post":
+            said = {**effect.payload, "channel": "", "build": effect.build_id}
+            sent = Sent.of(effect, now)
+            name = release.communication.channel_name(sent.channel) if release.communication else ""
+            key = json.dumps(said, sort_keys=True, default=str)
+            groups.setdefault(key, []).append(replace(sent, channel=name or sent.channel))
+    return tuple(
+        Told(group[0].text, tuple(sorted(group, key=lambda sent: sent.channel)))
+        for group in groups.values()
+    )
 
 
 def _is_in_doubt(effect: Effect) -> bool:
@@ -161,7 +196,7 @@ class Overview:
     pause: int
     pipelines: tuple[PipelineCard, ...]
     epics: tuple[EpicLine, ...]
-    messages: tuple[Sent, ...]
+    messages: tuple[Told, ...]
     timeline: tuple[TimelineItem, ...]
 
     @property
@@ -192,7 +227,7 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
         pause=_pause(release, effects, now),
         pipelines=tuple(_card(release, p, effects, now) for p in pipelines),
         epics=_epics(release, effects, now),
-        messages=tuple(Sent.of(e, now) for e in effects if e.kind == "message.post"),
+        messages=_told(release, effects, now),
         timeline=tuple(reversed([i for i in timeline(release, effects) if not _is_routine(i)])),
     )
 

@@ -205,8 +205,38 @@ def test_epic_that_failed_tells_why_and_an_admin_can_retry(admin, member, releas
 
 
 def test_message_shows_words_channel_and_state(viewer, release):
-    [sent] = viewer.get(page(release)).context["shown"].messages
-    assert (sent.text, sent.channel, sent.state) == ("Release created", "C123", "PENDING")
+    [told] = viewer.get(page(release)).context["shown"].messages
+    [sent] = told.sent
+    assert (told.text, sent.channel, told.state) == ("Release created", "C123", "PENDING")
+
+
+def test_same_words_in_several_channels_are_one_entry(viewer, setup):
+    slack = setup.slack
+    slack.slack_channels = ["C1", "C2", "C3"]
+    slack.checks = [
+        {"name": f"channel:C{n}", "ok": ok, "message": text, "level": "ERROR"}
+        for n, ok, text in ((1, True, "#mobile"), (2, True, "#qa"), (3, False, "It is archived."))
+    ]
+    slack.save()
+    release = setup.release()
+    told = viewer.get(page(release)).context["shown"].messages
+    assert [[sent.channel for sent in one.sent] for one in told] == [["#mobile", "#qa", "C3"]]
+    assert told[0].state == "PENDING"
+    of_channel = Effect.objects.filter(kind="message.post", payload__channel="C2")
+    of_channel.update(state=EffectState.DEAD, last_error="Slack said no.")
+    response = viewer.get(page(release))
+    [told] = response.context["shown"].messages
+    assert [sent.state for sent in told.sent] == ["PENDING", "DEAD", "PENDING"]
+    words = text_of(response)
+    assert "#mobile Waiting #qa Failed C3 Waiting" in words
+    assert "#qa Slack said no." in words
+
+
+def test_same_words_about_another_build_are_another_entry(viewer, release):
+    first = Effect.objects.get(kind="message.post")
+    first.pk, first.build_id, first.dedupe_key = "eff_another", "bld_another", "another"
+    first.save(force_insert=True)
+    assert len(viewer.get(page(release)).context["shown"].messages) == 2
 
 
 def test_release_without_chat_and_tickets_has_no_such_cards(viewer, setup):
