@@ -1,0 +1,125 @@
+"""What the poller does where Jenkins gives no answer, or refuses one."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from builds import poller
+from builds.deliveries import apply_delivery, store
+from builds.models import Build, BuildEvent, Trust
+from builds.poller import LOST_AFTER, due_builds, poll_build
+from builds.tests.polling import asked, running
+from delivr.effects.health import OPEN_AFTER
+from delivr.effects.models import IntegrationHealth
+from delivr.tests.wired import fresh
+from integrations.verification import verify
+from sandbox import accounts
+
+pytestmark = pytest.mark.django_db
+
+TROUBLE = [
+    {"kind": "drop_before"},
+    {"kind": "drop_after"},
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 503},
+    {"kind": "status", "status": 429, "retry_after": 120},
+    {"kind": "html_200"},
+    {"kind": "garbage"},
+    {"kind": "redirect"},
+    {"kind": "oversized"},
+]
+
+
+@pytest.mark.parametrize("fault", TROUBLE, ids=str)
+def test_an_error_says_nothing_about_the_build(
+    build: Build, sandbox: Any, fault: dict[str, Any]
+) -> None:
+    running(build)
+    events = BuildEvent.objects.count()
+    sandbox.world.faults.add(provider="jenkins", **fault)
+    row = asked(build, LOST_AFTER + 2)
+    assert (row.status, row.misses) == ("RUNNING", 0)
+    assert row.poll_at > timezone.now()
+    assert BuildEvent.objects.count() == events
+    sandbox.world.faults.clear()
+    IntegrationHealth.objects.all().delete()  # the breaker's rest is over
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert asked(build).status == "SUCCESS"
+
+
+def test_a_build_ended_when_the_server_says_it_did(build: Build, sandbox: Any) -> None:
+    """Not when delivr came to ask: what a build took is the server's to tell."""
+    running(build)
+    sandbox.world.advance(20)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    Build.objects.update(started_at=timezone.now() - timedelta(hours=1))
+    done = asked(build)
+    took = (done.finished_at - done.started_at).total_seconds()
+    assert took == pytest.approx(there.ended_at - there.started_at, abs=1)
+
+
+def test_a_server_in_trouble_is_left_alone_for_a_while(build: Build, sandbox: Any) -> None:
+    running(build)
+    sandbox.world.faults.add(kind="status", provider="jenkins", status=500)
+    asked(build, OPEN_AFTER)
+    before = sandbox.world.requests.count("jenkins")
+    assert asked(build).poll_at > timezone.now() + timedelta(seconds=20)
+    assert sandbox.world.requests.count("jenkins") == before
+
+
+def test_a_server_that_asks_for_patience_gets_it(build: Build, sandbox: Any) -> None:
+    sandbox.world.faults.add(kind="status", provider="jenkins", status=429, retry_after=120)
+    assert asked(build).poll_at > timezone.now() + timedelta(seconds=100)
+
+
+def with_token(build: Build, token: str) -> Build:
+    pipeline = build.release_pipeline.pipeline
+    pipeline.jenkins_api_token = token
+    pipeline.save()
+    return build
+
+
+def test_refused_credentials_show_on_the_connection_not_on_the_build(
+    build: Build, sandbox: Any
+) -> None:
+    row = asked(with_token(build, "revoked"), LOST_AFTER + 1)
+    assert (row.status, row.misses) == ("QUEUED", 0)
+    assert fresh(build.release_pipeline.pipeline).verification_status == "INVALID"
+
+
+def test_nobody_asks_with_refused_credentials_until_they_are_verified(
+    build: Build, sandbox: Any
+) -> None:
+    asked(with_token(running(build), "revoked"))
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    with_token(build, accounts.JENKINS_API_TOKEN)
+    before = sandbox.world.requests.count("jenkins")
+    assert due_builds() == []
+    ring = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="ring",
+        trust=Trust.BASIC,
+        body=b'{"buildNumber": 245, "status": "SUCCESS"}',
+    )
+    apply_delivery(ring.pk)
+    poll_build(build.pk)
+    assert sandbox.world.requests.count("jenkins") == before
+    assert fresh(build).status == "RUNNING"
+    assert verify(fresh(build.release_pipeline.pipeline)).is_valid
+    assert due_builds() == [build.pk]
+    poll_build(build.pk)
+    assert fresh(build).status == "SUCCESS"
+
+
+def test_a_build_that_came_to_rest_meanwhile_is_not_asked_about_again(
+    build: Build, sandbox: Any
+) -> None:
+    asker = Build.objects.get(pk=build.pk)
+    Build.objects.filter(pk=build.pk).update(status="SUCCESS", poll_at=None)
+    poller._later(asker, timedelta(seconds=1))
+    assert fresh(build).poll_at is None
