@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline
 from delivr.tenants.inviting import revoke
-from delivr.tenants.membership import change_role, remove_member
+from delivr.tenants.membership import change_role, held_alone, remove_member
 from delivr.tenants.models import (
     ApiToken,
     IdempotentRequest,
@@ -51,6 +51,16 @@ class ChangeUserForm(UserChangeForm):  # type: ignore[type-arg]
         model = User
         fields = "__all__"  # the admin's fieldsets choose
         field_classes: dict[str, Any] = {}
+
+    def clean_is_active(self) -> bool:
+        """Who cannot sign in is no owner, and a workspace needs one."""
+        is_active: bool = self.cleaned_data["is_active"]
+        if not is_active and (held := held_alone(self.instance)):
+            raise ValidationError(
+                _("The only owner of %(names)s. Make somebody else an owner first."),
+                params={"names": ", ".join(tenant.name for tenant in held)},
+            )
+        return is_active
 
 
 @admin.register(User)

@@ -269,3 +269,15 @@ def test_member_is_removed_before_the_user_is_deleted(root, tenant, owner, by):
     owner.memberships.get().delete()
     root.post(path, chosen if by == "action" else {"post": "yes"})
     assert not User.objects.filter(pk=owner.pk).exists()
+
+
+def test_last_owner_is_not_deactivated(root, tenant, owner) -> None:
+    unticked = {"email": owner.email}
+    page = root.post(detail(owner), unticked).content.decode()
+    assert f"The only owner of {tenant.name}. Make somebody else an owner first." in page
+    owner.refresh_from_db()
+    assert owner.is_active
+    factories.MembershipFactory(tenant=tenant, role=Role.OWNER)
+    assert root.post(detail(owner), unticked).status_code == 302
+    owner.refresh_from_db()
+    assert not owner.is_active

@@ -33,10 +33,9 @@ from integrations.setup import STEP, STEPS
 from integrations.verification import verify
 from integrations.views import aloud, shared
 from integrations.views.once import Repeated, new_token
-from integrations.views.throttle import throttle
+from integrations.throttle import throttle
 from integrations.views.webhook_secret import answer_again, show_secret
 
-VERIFICATIONS_A_MINUTE = 20
 LAST_DELIVERIES = 10
 
 
@@ -194,7 +193,7 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
     connection = shared.find(request, family, connection_id)
     back = next_address(request, default=page_of(connection))
     try:
-        throttle(request, "verify", limit=VERIFICATIONS_A_MINUTE)
+        throttle("verify", tenant=request.tenant, user=request.user)
         if aloud.is_asked_for(request):
             return aloud.tell_checks(connection, actor=request.user, then={"location": back})
         shared.tell(request, verify(connection, actor=request.user))
