@@ -22,9 +22,9 @@ from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 from integrations.models import PipelineIntegration
+from integrations.throttle import throttle
 from integrations.views.connections import page_of
 from integrations.views.shared import find
-from integrations.views.throttle import throttle
 
 A_MINUTE = 5
 
@@ -51,7 +51,7 @@ test_build.__test__ = False  # type: ignore[attr-defined] # for pytest: this is 
 def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpResponse:
     version, branch = (request.POST.get(name, "") for name in ("version", "branch"))
     try:
-        throttle(request, "test build", limit=A_MINUTE)
+        throttle("test build", tenant=request.tenant, user=request.user, limit=A_MINUTE)
         with in_words(request):
             start_test(pipeline=pipeline, actor=request.user, version=version, branch=branch)
             messages.success(request, _("The test build is on its way to Jenkins."))

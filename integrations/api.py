@@ -18,6 +18,7 @@ from delivr.problems import Problem, camel, from_django, invalid
 from delivr.tenants.models import Role
 from integrations import operations
 from integrations.models import FAMILIES, Connection, PipelineIntegration
+from integrations.providers.registry import provider_class
 from integrations.rotating import CredentialRefused, change
 from integrations.serializers import (
     KINDS,
@@ -27,6 +28,7 @@ from integrations.serializers import (
     request_serializer,
 )
 from integrations.setup import is_complete, progress
+from integrations.throttle import throttle
 from integrations.verification import verify
 
 
@@ -112,6 +114,8 @@ class ConnectionDetail(FamilyView):
     def patch(self, request: Request, connection_id: str) -> Response:
         connection = self.find(connection_id)
         shape = Shape(request_serializer(connection.kind, creating=False), request.data)
+        if any(shape.values.get(name) for name in provider_class(connection.kind).secret_fields):
+            throttle("verify", tenant=self.tenant, user=self.actor)
         with shape.complaints():
             try:
                 connection = change(
@@ -139,7 +143,9 @@ def _refusal(refused: CredentialRefused) -> Problem:
 
 class VerifyView(FamilyView):
     def post(self, request: Request, connection_id: str) -> Response:
-        connection = verify(self.find(connection_id), actor=self.actor)
+        connection = self.find(connection_id)
+        throttle("verify", tenant=self.tenant, user=self.actor)
+        connection = verify(connection, actor=self.actor)
         return Response(present(connection))
 
 

@@ -29,6 +29,7 @@ from builds.tests.test_main_flow import connect_all, create_release
 from delivr.effects import doorbell
 from delivr.effects.models import Effect
 from delivr.effects.sweeper import sweep_until_idle
+from delivr.models import RateCounter
 from delivr.signin.sealing import unseal
 from delivr.tenants.models import Tenant, User
 from delivr.tests import factories
@@ -227,6 +228,7 @@ def _meet_echoes(
 
 
 def _verify_all(watch: Watch, api: APIClient) -> None:
+    RateCounter.objects.all().delete()
     for family in FAMILIES:
         for made in api.get(f"/api/v1/integrations/{family}").json()["results"]:
             where = f"/api/v1/integrations/{family}/{made['id']}"

@@ -9,10 +9,11 @@ import pytest
 from rest_framework.test import APIClient
 
 from delivr.audit.models import AuditEvent
-from delivr.tenants.models import Role, Tenant
+from delivr.tenants.models import Membership, Role, Tenant
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, wire
 from integrations.models import FAMILIES, PipelineIntegration
+from integrations.throttle import VERIFICATIONS, throttle
 from releases.models import Release
 
 pytestmark = pytest.mark.django_db
@@ -278,6 +279,24 @@ def test_what_delivr_decides_cannot_be_sent(api: APIClient, tenant: Tenant, name
     scm = factories.ScmFactory(tenant=tenant)
     answer = api.patch(f"{BASE}/scm/{scm.pk}", {name: "VALID"})
     assert answer.json()["errors"] == {name: ["There is no such field."]}
+
+
+@pytest.mark.parametrize("act", ["verify", "new credential"])
+def test_providers_are_asked_20_times_a_minute(
+    api: APIClient, tenant: Tenant, sandbox: Any, act: str
+) -> None:
+    """A PATCH with a new credential asks as a verification does; one without does not."""
+    scm = factories.ScmFactory(tenant=tenant)
+    where, asked = f"/api/v1/integrations/scm/{scm.pk}", len(sandbox.world.requests)
+    user = Membership.objects.get(tenant=tenant).user
+    for _n in range(VERIFICATIONS):
+        throttle("verify", tenant=tenant, user=user)
+    body = {"accessToken": "ghp_another"}
+    answer = api.post(f"{where}/verify") if act == "verify" else api.patch(where, body)
+    assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
+    assert int(answer["Retry-After"]) > 0
+    assert len(sandbox.world.requests) == asked
+    assert api.patch(where, {"displayName": "Another"}).status_code == 200
 
 
 def test_what_a_release_uses_is_not_removed(api: APIClient, tenant: Tenant) -> None:

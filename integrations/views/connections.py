@@ -30,10 +30,10 @@ from integrations.models import Connection, PipelineIntegration
 from integrations.providers.registry import fields_of
 from integrations.serializers import webhook_url
 from integrations.setup import STEP, STEPS
+from integrations.throttle import throttle
 from integrations.verification import verify
 from integrations.views import aloud, shared
 from integrations.views.once import Repeated, new_token
-from integrations.throttle import throttle
 from integrations.views.webhook_secret import answer_again, show_secret
 
 LAST_DELIVERIES = 10

@@ -17,8 +17,8 @@ from delivr.tenants.models import Role
 from integrations import operations
 from integrations.forms import ConnectionForm
 from integrations.providers.registry import fields_of
-from integrations.views.shared import chosen_kind, named_connection, sent_form
 from integrations.throttle import throttle
+from integrations.views.shared import chosen_kind, named_connection, sent_form
 
 A_MINUTE = 30
 
