@@ -45,6 +45,9 @@ bench: install-dev ## Measure the webhook endpoint and long lists (bench/README.
 faults: install-dev ## Kill, freeze and flood the whole product, and judge it (docs/reliability.md)
 	@exec $(PY) faults/run.py $(ARGS)
 
+fuzz: install-dev ## Try many inputs of every operation of the API, as each role and as nobody (ARGS=-x; minutes)
+	@OPENAPI_EXAMPLES=$${OPENAPI_EXAMPLES:-50} exec $(PY) -m pytest -q delivr/tests/test_openapi_fuzz.py delivr/tests/test_api_fuzz.py $(ARGS)
+
 screenshots: install-dev ## Render every page, light and dark, at three widths, into docs/screenshots
 	@exec $(PY) scripts/screenshots.py $(ARGS)
 
