@@ -20,6 +20,7 @@ from .reading import (
     whole_number,
 )
 
+TOO_MANY = "cannot_correlate"
 PAGE = 50
 PAGES = 4  # 200 builds: more than a job does while an answer is being looked for
 CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and Jenkins'
@@ -34,12 +35,23 @@ class Lookup:
         self._path = path
         self._url = client.base + path
 
+    def find(self, build_id: str, *, since: datetime | None) -> BuildState | None:
+        """The first that carries our id: whoever runs it again sends our id, too. The queue is read
+        before the builds, the way that items go."""
+        queued = self.queued(build_id)
+        try:
+            return self.build(build_id=build_id, since=since) or queued
+        except ProviderError as error:
+            if error.code != TOO_MANY or queued is None:
+                raise
+            return queued
+
     # --- The queue
 
     def queued(self, build_id: str) -> BuildState | None:
-        """The item that carries our id. Jobs further down may be handed the same parameters:
+        """The first item that carries our id. Jobs further down may be handed the same parameters:
         theirs are not meant."""
-        return next(self._queued(build_id), None)
+        return min(self._queued(build_id), key=lambda item: item.queue_id or 0, default=None)
 
     def _queued(self, build_id: str) -> Iterator[BuildState]:
         answer = self._client.get("/queue", tree=_QUEUE_TREE)
@@ -75,17 +87,22 @@ class Lookup:
     def build(
         self, *, build_id: str, queue_id: int | None = None, since: datetime | None = None
     ) -> BuildState | None:
-        """The newest build with our id, or else with this queue id. None where there is none.
+        """The first build with our id, or else with this queue id. None where there is none.
 
         Raises ProviderError "cannot_correlate" where `since` lies beyond what can be looked at.
         """
+        by_id: BuildState | None = None
         by_queue: BuildState | None = None
-        for document in self._builds(since):
-            if build_id and build_id_of(document) == build_id:
-                return read_build(document, job_url=self._url)
-            if by_queue is None and queue_id is not None and _is_item(document, queue_id, build_id):
-                by_queue = read_build(document, job_url=self._url)
-        return by_queue
+        try:
+            for document in self._builds(since):
+                if build_id and build_id_of(document) == build_id:
+                    by_id = read_build(document, job_url=self._url)
+                elif queue_id is not None and _is_item(document, queue_id, build_id):
+                    by_queue = by_queue or read_build(document, job_url=self._url)
+        except ProviderError as error:
+            if error.code != TOO_MANY or by_id is None:
+                raise
+        return by_id or by_queue
 
     def all_with(self, build_id: str, *, since: datetime) -> list[BuildState]:
         """All that carries our id: the queue first, the way that items go, then the builds back to
@@ -106,7 +123,7 @@ class Lookup:
             if since is None or (oldest is not None and oldest < since - CLOCK_SKEW):
                 return
         raise ProviderError(
-            "cannot_correlate",
+            TOO_MANY,
             f"The job has had more than {PAGES * PAGE} builds since.",
             "Look into Jenkins whether the build started, then adopt it or retry.",
             outcome=Outcome.REFUSED,

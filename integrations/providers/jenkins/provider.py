@@ -87,7 +87,7 @@ class Jenkins(CiProvider):
     def find(
         self, *, build_id: str, parameters: Mapping[str, str], since: datetime
     ) -> BuildState | None:
-        """By DELIVR_BUILD_ID: first in the queue, then among the builds, the way that items go."""
+        """By DELIVR_BUILD_ID, in the queue and among the builds."""
         client, path = self._client(), self._path()
         if not self._job(client, path).carries_build_id:
             raise ProviderError(
@@ -96,8 +96,7 @@ class Jenkins(CiProvider):
                 "Look into Jenkins whether the build started, then adopt it or retry.",
                 outcome=Outcome.REFUSED,
             )
-        lookup = Lookup(client, path)
-        return lookup.queued(build_id) or lookup.build(build_id=build_id, since=since)
+        return Lookup(client, path).find(build_id, since=since)
 
     @only_provider_errors
     def read(
@@ -113,7 +112,7 @@ class Jenkins(CiProvider):
             return lookup.numbered(number, build_id=build_id)
         if queue_id is not None:
             return lookup.item(queue_id, build_id=build_id, since=since)
-        return lookup.queued(build_id) or lookup.build(build_id=build_id, since=since)
+        return lookup.find(build_id, since=since)
 
     @only_provider_errors
     def cancel(self, *, queue_id: int | None, number: int | None) -> None:

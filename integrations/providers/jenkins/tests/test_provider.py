@@ -383,6 +383,11 @@ def test_the_search_allows_for_a_clock_of_jenkins_that_is_behind(jenkins, wire):
     assert find(jenkins()).number == 120
 
 
+def test_what_was_found_counts_though_there_is_more_to_look_at(jenkins, wire):
+    wire.routes[f"{PATH}/api/json"] = busy_job(ours=20, age=timedelta())
+    assert find(jenkins()).number == 20
+
+
 def test_too_many_builds_to_look_at_are_not_taken_for_an_absence(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = busy_job(ours=900, age=timedelta())
     with pytest.raises(ProviderError) as caught:

@@ -164,6 +164,16 @@ def test_trouble_that_left_nothing_behind_is_uncertain_and_then_not_found(jenkin
     assert sandbox.world.jenkins.builds_of("ios-prod") == []
 
 
+@pytest.mark.parametrize("concurrent", [True, False], ids=["both run", "the second waits"])
+def test_the_first_with_our_id_is_found_where_it_was_run_again(jenkins, sandbox, concurrent):
+    sandbox.world.jenkins.job("ios-prod").concurrent = concurrent
+    first = follow(jenkins(), start(jenkins()).queue_id)
+    again = start(jenkins())
+    if concurrent:
+        follow(jenkins(), again.queue_id)
+    assert find(jenkins()).number == first.number
+
+
 def test_an_item_that_waits_is_found_with_its_reason(jenkins, sandbox):
     sandbox.world.jenkins.job("ios-prod").concurrent = False
     start(jenkins(), "bld_first")
