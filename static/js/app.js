@@ -212,6 +212,12 @@
     if (event.persisted) wake();
   });
 
+  // --- Tabs that do not fit are scrolled to the current one ------------------------------------------
+
+  for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+    tab.scrollIntoView({ block: "nearest", inline: "center", behavior: "instant" });
+  }
+
   // --- What only works with JavaScript is hidden in the HTML ----------------------------------------
 
   const unhide = (root) => {
