@@ -173,7 +173,7 @@ def details(connection: Connection) -> list[tuple[str, str]]:
 
 
 def _day(moment: datetime) -> str:
-    return date_format(timezone.localtime(moment), "DATE_FORMAT")
+    return date_format(timezone.localtime(moment), "j M Y")
 
 
 def _in_words(value: Any) -> str:
