@@ -10,7 +10,7 @@ LOCK := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test coverage lint types format bench faults mutations screenshots outdated lock audit sbom clean
+.PHONY: help install install-dev run test coverage lint types format bench faults mutations screenshots messages outdated lock audit sbom clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ fuzz: install-dev ## Try many inputs of every operation of the API, as each role
 
 screenshots: install-dev ## Render every page, light and dark, at three widths, into docs/screenshots
 	@exec $(PY) scripts/screenshots.py $(ARGS)
+
+messages: install-dev ## Collect all texts for a translation: make messages LANGUAGE=de
+	@mkdir -p locale && $(PY) manage.py makemessages --locale $(or $(LANGUAGE),en) --ignore .venv --ignore sandbox
 
 mutations: install-dev ## Take each safeguard out of a copy of the code, and see tests turn red
 	@exec $(PY) faults/mutations.py

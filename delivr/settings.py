@@ -359,6 +359,7 @@ vars().update(env.email_url_config(EMAIL_URL or "consolemail://"))
 EMAIL_TIMEOUT = 5  # seconds for each step of some nine, within the lease of an effect (60 s)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="delivr <delivr@localhost>")
 LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "locale"]  # of other languages; `make messages` writes there
 TIME_ZONE = "UTC"  # of who chose none and whose browser told none, see delivr/timezones.py
 USE_TZ = True
 
