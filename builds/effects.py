@@ -60,8 +60,9 @@ class TriggerBuild(EffectHandler):
 
     def _let_its_stop_go(self, effect: Effect) -> None:
         """Where the build was cancelled meanwhile, its stop waited for this."""
-        mine = Effect.objects.for_tenant(effect.tenant_id).filter(build_id=effect.build_id)
-        wake(mine.filter(kind="build.cancel", last_error_code=""))
+        mine = Effect.objects.for_tenant(effect.tenant_id).filter(kind="build.cancel")
+        stops = mine.filter(release_id=effect.release_id, build_id=effect.build_id)
+        wake(stops.filter(last_error_code=""))
 
     def revive(self, effect: Effect) -> None:
         build = lock_build(effect.build_id)
