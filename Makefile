@@ -10,7 +10,7 @@ LOCK := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test coverage lint types format bench faults mutations screenshots messages outdated lock audit sbom clean
+.PHONY: help install install-dev run test coverage lint types format bench faults fuzz mutations screenshots messages outdated lock audit sbom clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
