@@ -1,7 +1,7 @@
-"""The secrets of second factors, encrypted with FERNET_KEYS.
+"""The secrets of second factors and the data of sessions, encrypted with FERNET_KEYS.
 
-allauth keeps them in a JSON column and asks us to encrypt their text, without telling whose it is:
-so a ciphertext is bound to this purpose, not to its row.
+allauth keeps the first in a JSON column and asks us to encrypt their text, without telling whose it
+is: so a ciphertext is bound to its purpose, not to its row.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from cryptography.fernet import InvalidToken
 from delivr.secrets import SecretTextField, SecretUnreadable
 from delivr.stores import SecretStore, key_of
 
-_PURPOSE = "second-factor\x00"
+FACTOR, SESSION = "second-factor", "session"  # purposes
 _SEALED = ("secret", "seed")  # in Authenticator.data: of an app, of recovery codes
 
 
-def seal(text: str) -> str:
-    return _keys().fernet.encrypt(f"{_PURPOSE}{text}".encode()).decode()
+def seal(text: str, purpose: str = FACTOR) -> str:
+    return _keys().fernet.encrypt(f"{purpose}\x00{text}".encode()).decode()
 
 
-def unseal(ciphertext: str) -> str:
-    """The text. Raises SecretUnreadable where no key of ours opens it."""
+def unseal(ciphertext: str, purpose: str = FACTOR) -> str:
+    """The text. Raises SecretUnreadable where no key of ours opens it, or for another purpose."""
     try:
         opened = _keys().fernet.decrypt(ciphertext.encode()).decode()
     except InvalidToken:
         raise SecretUnreadable from None
-    if not opened.startswith(_PURPOSE):
+    if not opened.startswith(f"{purpose}\x00"):
         raise SecretUnreadable
-    return opened.removeprefix(_PURPOSE)
+    return opened.removeprefix(f"{purpose}\x00")
 
 
 class SecondFactors(SecretStore):

@@ -21,6 +21,7 @@ from django.test import Client
 from redis import Redis
 from rest_framework.test import APIClient
 
+from delivr.signin.session_store import SessionStore
 from delivr.tests.admin_pages import detail, listing
 from delivr.tests.test_walk import all_of
 from sandbox.server import SandboxServer
@@ -89,7 +90,7 @@ def see_stores(watch: Watch, sandbox: SandboxServer, caplog: Any) -> None:
         for row in rows_of(table):
             watch.see("database", "\n".join(map(in_words, row)))
     for session in Session.objects.all():
-        watch.see("sessions", json.dumps(session.get_decoded(), default=str))
+        watch.see("sessions", json.dumps(SessionStore(session.pk).load(), default=str))
     for text in redis_texts():
         watch.see("redis", text)
     watch.see("log", caplog.text)
