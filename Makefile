@@ -46,7 +46,7 @@ faults: install-dev ## Kill, freeze and flood the whole product, and judge it (d
 	@exec $(PY) faults/run.py $(ARGS)
 
 fuzz: install-dev ## Try many inputs of every operation of the API, as each role and as nobody (ARGS=-x; minutes)
-	@OPENAPI_EXAMPLES=$${OPENAPI_EXAMPLES:-50} exec $(PY) -m pytest -q delivr/tests/test_openapi_fuzz.py delivr/tests/test_api_fuzz.py $(ARGS)
+	@OPENAPI_EXAMPLES=$${OPENAPI_EXAMPLES:-50} exec $(PY) -m pytest -q -o faulthandler_timeout=0 delivr/tests/test_openapi_fuzz.py delivr/tests/test_api_fuzz.py $(ARGS)
 
 screenshots: install-dev ## Render every page, light and dark, at three widths, into docs/screenshots
 	@exec $(PY) scripts/screenshots.py $(ARGS)
