@@ -80,7 +80,11 @@ def notify(
                 "release_id": release.pk,
                 "build_id": build_id,
                 "dedupe_key": f"{subject}:message:{channel}:{suffix}",
-                "payload": {"channel": channel, **payload},
+                "payload": {
+                    "channel": channel,
+                    "channel_name": communication.channel_name(channel),
+                    **payload,
+                },
             }
             for channel in communication.slack_channels
         ],

@@ -51,7 +51,13 @@ def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[di
         text = render(release, notice, words, thread="").text
         for channel in release.communication.slack_channels:
             is_first = notice is Notice.RELEASE_CREATED
-            yield {"channel": channel, "text": text, "is_first": is_first}
+            name = release.communication.channel_name(channel)
+            yield {
+                "channel": channel,
+                "channel_name": name,
+                "text": text,
+                "is_first": is_first,
+            }
 
 
 def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, dict[str, Any]]]:

@@ -47,9 +47,9 @@ _REPEATS = {
 
 
 def describe_effect(effect: Effect) -> str:
-    """One line that says what the effect is about: `Message “iOS build #245 started” to C123`."""
+    """One line that says what the effect is about: `Message “Release created” to #releases`."""
     if effect.kind == "message.post":
-        words = {"notice": notice_words(effect.payload), "channel": effect.payload.get("channel")}
+        words = {"notice": notice_words(effect.payload), "channel": channel_of(effect)}
         return _("Message “%(notice)s” to %(channel)s") % words
     if effect.kind == "ticket.create_epic":
         key = effect.result.get("key")
@@ -63,6 +63,12 @@ def describe_effect(effect: Effect) -> str:
 def _name_of_repeat(payload: dict[str, Any]) -> str:
     number = payload.get("number")
     return f"#{number}" if number else _("(queue item %(id)s)") % {"id": payload.get("queueId")}
+
+
+def channel_of(effect: Effect) -> str:
+    """The channel of a message as it was called then; its id where no name was known."""
+    payload = effect.payload
+    return str(payload.get("channel_name") or payload.get("channel", ""))
 
 
 def notice_words(payload: dict[str, Any]) -> str:

@@ -215,6 +215,15 @@ def test_a_name_with_markup_is_shown_as_text(web: Client, tenant: Tenant) -> Non
     assert "<script>alert(1)" not in web.get(path(scm)).content.decode()
 
 
+def test_channels_are_called_by_name_once_it_is_known(web: Client, tenant: Tenant) -> None:
+    slack = make.SlackFactory(tenant=tenant, slack_channels=["C123", "C9"])
+    assert "Slack · C123, C9" in web.get("/integrations").content.decode()
+    told = {"ok": True, "level": "ERROR", "name": "channel:C123", "message": "#releases"}
+    type(slack).objects.update(checks=[told])
+    assert "Slack · #releases, C9" in web.get("/integrations").content.decode()
+    assert "#releases (C123), C9" in web.get(path(slack)).content.decode()
+
+
 # --- Verify and disconnect -----------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ from delivr.tenants.models import Role
 from integrations import demo, operations
 from integrations.expiry import expiry_words, with_expiry
 from integrations.forms import ConnectionForm, kinds_of
-from integrations.models import Connection, PipelineIntegration
+from integrations.models import CommunicationIntegration, Connection, PipelineIntegration
 from integrations.providers.registry import fields_of
 from integrations.serializers import webhook_url
 from integrations.setup import STEP, STEPS
@@ -63,7 +63,7 @@ def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
         return _form_page(request, shared.open_form(request, kind))
     form = shared.sent_form(request, kind)
     if aloud.is_asked_for(request):
-        return aloud.save_aloud(request, form, location=reverse("integrations"))
+        return aloud.save_aloud(request, form)
     try:
         connection = shared.save(request, form)
     except Repeated as repeated:
@@ -117,7 +117,7 @@ def integration(request: TenantRequest, family: str, connection_id: str) -> Http
         return _page(request, connection, form)
     form = shared.sent_form(request, connection.kind, connection)
     if aloud.is_asked_for(request):
-        return aloud.save_aloud(request, form, location=page_of(connection))
+        return aloud.save_aloud(request, form)
     saved = shared.save(request, form)
     if saved is None:
         return _page(request, shared.find(request, family, connection_id), form)
@@ -164,12 +164,18 @@ def details(connection: Connection) -> list[tuple[str, str]]:
         value = getattr(connection, field.name)
         if field.secret:
             value = _("stored") if value else _("not stored")
+        elif isinstance(connection, CommunicationIntegration) and isinstance(value, list):
+            value = [_with_id(connection.channel_name(one), one) for one in value]
         shown.append((str(field.label), _in_words(value)))
     if connection.credential_changed_at:
         shown.append((_("Credential entered"), _day(connection.credential_changed_at)))
     if connection.credential_expires_at:
         shown.append((_("Credential expires"), _day(connection.credential_expires_at)))
     return shown
+
+
+def _with_id(name: str, one: str) -> str:
+    return one if name == one else f"{name} ({one})"
 
 
 def _day(moment: datetime) -> str:

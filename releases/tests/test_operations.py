@@ -83,11 +83,14 @@ def test_a_release_is_written_with_all_its_parts(wired: Wired, owner: Any) -> No
 
 
 def test_one_epic_a_target_and_one_message_a_channel_are_promised(wired: Wired) -> None:
+    known = {"ok": True, "level": "ERROR", "name": "channel:C123", "message": "#releases"}
+    type(wired.slack).objects.update(checks=[known])
     release = create_release(**wanted(wired))
     epics = Effect.objects.filter(kind="ticket.create_epic", release_id=release.pk)
     messages = Effect.objects.filter(kind="message.post", release_id=release.pk)
     assert {e.payload["target"] for e in epics} == {t.pk for t in wired.targets.values()}
     assert sorted(m.payload["channel"] for m in messages) == ["C123", "C456"]
+    assert sorted(m.payload["channel_name"] for m in messages) == ["#releases", "C456"]
     assert {m.payload["notice"] for m in messages} == {"release_created"}
     assert {e.integration_id for e in epics} == {wired.jira.pk}
     assert {m.integration_id for m in messages} == {wired.slack.pk}
