@@ -19,6 +19,7 @@ from delivr.audit.operations import difference, record
 from delivr.outbound import origin
 from delivr.secrets import SecretUnreadable, secret_fields
 from delivr.tenants.models import Tenant, User
+from delivr.tenants.operations import skip_step
 from integrations.choices import Verification
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.base import Option
@@ -60,6 +61,8 @@ def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) ->
         connection.webhook_secret = ids.webhook_secret()
     connection.full_clean(exclude=["id"])
     connection.save(force_insert=True)
+    if connection.family in connection.tenant.skipped_steps:  # should it fail, it is not skipped
+        skip_step(tenant=connection.tenant, actor=actor, step=connection.family, skipped=False)
     record(
         tenant=connection.tenant,
         actor=actor,

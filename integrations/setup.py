@@ -31,13 +31,16 @@ class State(enum.StrEnum):
 class Step:
     """One step of the wizard; `key` is the family that it connects.
 
-    `label` names it in the wizard, `title` and `about` name the family on other pages.
+    `label` names it in the wizard, `title` and `about` name the family on other pages. `minutes`
+    is how long it takes whoever has at hand what `needs` says.
     """
 
     key: str
     label: str | Promise
     title: str | Promise
     about: str | Promise
+    needs: str | Promise
+    minutes: int
     optional: bool = False
 
     @property
@@ -51,24 +54,32 @@ STEPS = (
         label=_("Connect GitHub"),
         title=_("Repository"),
         about=_("The code that releases are made from."),
+        needs=_("an account on GitHub that may write to the repository"),
+        minutes=3,
     ),
     Step(
         key="targets",
         label=_("Targets"),
         title=_("Targets"),
         about=_("The apps in the stores that builds are made for."),
+        needs=_("an admin of App Store Connect or of the Play Console"),
+        minutes=5,
     ),
     Step(
         key="pipelines",
         label=_("Pipelines"),
         title=_("Pipelines"),
         about=_("The jobs that build the app, one for each target."),
+        needs=_("an admin of your Jenkins"),
+        minutes=5,
     ),
     Step(
         key="communication",
         label=_("Slack"),
         title=_("Messages"),
         about=_("Where the team hears of releases and builds."),
+        needs=_("leave to install an app in your Slack"),
+        minutes=5,
         optional=True,
     ),
     Step(
@@ -76,6 +87,8 @@ STEPS = (
         label=_("Jira"),
         title=_("Tickets"),
         about=_("Where each release gets its epics."),
+        needs=_("an account in Jira that may create issues in the project"),
+        minutes=3,
         optional=True,
     ),
 )
@@ -141,6 +154,11 @@ def next_step(tenant: Tenant) -> Step | None:
 def current(steps: Sequence[StepState]) -> Step | None:
     """The step among `progress` that waits for somebody."""
     return next((state.step for state in steps if not state.is_closed), None)
+
+
+def minutes_left(steps: Sequence[StepState]) -> int:
+    """How long the steps that are neither done nor skipped take, about."""
+    return sum(state.step.minutes for state in steps if not state.is_closed)
 
 
 def is_complete(tenant: Tenant) -> bool:

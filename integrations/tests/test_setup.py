@@ -11,7 +11,16 @@ from delivr.tenants.operations import skip_step
 from delivr.tests import factories as make
 from integrations import operations
 from integrations.choices import Verification
-from integrations.setup import STEPS, State, is_complete, next_step, progress
+from integrations.models import CommunicationIntegration
+from integrations.setup import (
+    STEP,
+    STEPS,
+    State,
+    is_complete,
+    minutes_left,
+    next_step,
+    progress,
+)
 
 FACTORIES: dict[str, Any] = {
     "scm": make.ScmFactory,
@@ -94,6 +103,26 @@ def test_a_connected_step_is_done_although_it_was_skipped(tenant: Tenant) -> Non
     skip_step(tenant=tenant, actor=None, step="tickets")
     connect_all(tenant, "tickets")
     assert states(tenant)["tickets"] == State.DONE
+
+
+def test_a_skipped_step_that_is_connected_and_fails_later_says_so(tenant: Tenant) -> None:
+    connect_all(tenant, "scm", "targets", "pipelines")
+    tenant = skip_step(tenant=tenant, actor=None, step="communication")
+    values = {"slack_bot_token": "xoxb-1-2-a", "slack_channels": ["C123"]}
+    slack = operations.connect(
+        CommunicationIntegration, tenant=tenant, actor=None, kind="SLACK", values=values
+    )
+    type(slack).objects.update(verification_status=Verification.INVALID)
+    assert states(tenant)["communication"] == State.CURRENT
+
+
+def test_what_is_left_gets_shorter_with_each_step(tenant: Tenant) -> None:
+    whole = minutes_left(progress(tenant))
+    connect_all(tenant, "scm")
+    assert minutes_left(progress(tenant)) == whole - STEP["scm"].minutes
+    skip_step(tenant=tenant, actor=None, step="tickets")
+    connect_all(tenant, "targets", "pipelines", "communication")
+    assert minutes_left(progress(tenant)) == 0
 
 
 def test_a_step_behind_a_broken_one_is_closed_again(tenant: Tenant) -> None:

@@ -18,7 +18,7 @@ from delivr.tenants.models import Role
 from delivr.tenants.operations import skip_step
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import Connection, PipelineIntegration
-from integrations.setup import STEP, StepState, current, is_complete, progress
+from integrations.setup import STEP, StepState, current, is_complete, minutes_left, progress
 from integrations.views import aloud, shared
 from integrations.views.connections import form_context
 from integrations.views.once import Repeated
@@ -126,6 +126,7 @@ def _show(
         "state": state,
         "step": state.step,
         "number": place + 1,
+        "minutes_left": minutes_left(steps),
         "connections": connections,
         "has_tests": state.step.model is PipelineIntegration,
         "kinds": kinds_of(state.step.model),
