@@ -88,7 +88,7 @@ def _told(release: Release, effects: Iterable[Effect], now: datetime) -> tuple[T
     groups: dict[str, list[Sent]] = {}
     for effect in effects:
         if effect.kind == "message.post":
-            said = {**effect.payload, "channel": "", "build": effect.build_id}
+            said = {**effect.payload, "channel": "", "channel_name": "", "build": effect.build_id}
             sent = Sent.of(effect, now)
             name = release.communication.channel_name(sent.channel) if release.communication else ""
             key = json.dumps(said, sort_keys=True, default=str)

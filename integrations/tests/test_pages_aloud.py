@@ -32,7 +32,7 @@ def test_each_check_is_told_before_the_next_is_made(
     assert sandbox.world.requests.count("github") == asked + 1
     assert ScmIntegration.objects.get().verification_status == "PENDING"
     rest = [json.loads(line) for line in told]
-    assert rest[-1] == {"location": "/setup/scm"}
+    assert rest[-1] == {"again": True}
     assert sandbox.world.requests.count("github") > asked + 1
     assert ScmIntegration.objects.get().is_valid
 
@@ -43,8 +43,22 @@ def test_a_failed_check_comes_with_what_to_do(web: Client, typed: Typed) -> None
     assert "GitHub refused the access token." in checks[-1]["html"]
     assert "Create a new one in GitHub" in checks[-1]["html"]
     assert "ghp_canary" not in str(checks)
-    assert last == {"location": "/setup/scm"}
+    assert last == {"again": True}
     assert ScmIntegration.objects.get().verification_status == "INVALID"
+
+
+def test_what_is_mended_leads_back_to_its_step(web: Client, tenant: Tenant, typed: Typed) -> None:
+    scm = make.ScmFactory(tenant=tenant, verification_status="INVALID")
+    answer = web.post("/setup/scm?edit=1", typed("GITHUB", connection=scm.pk), headers=ALOUD)
+    assert lines(answer)[-1] == {"location": "/setup/scm"}
+
+
+def test_the_form_sent_again_says_how_it_ended(web: Client, typed: Typed) -> None:
+    data = typed("GITHUB", form_token="one-form-one-token")
+    lines(web.post("/setup/scm", data, headers=ALOUD))
+    html = web.post("/setup/scm", data, follow=True).content.decode()
+    assert "github.com/dream11/app is connected and works." in html
+    assert ScmIntegration.objects.count() == 1
 
 
 def test_a_form_with_errors_is_left_to_the_plain_way(web: Client, typed: Typed) -> None:

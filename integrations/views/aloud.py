@@ -15,12 +15,11 @@ from typing import Any
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
-from django.urls import reverse
 
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import User
 from integrations.forms import ConnectionForm
-from integrations.models import Connection, PipelineIntegration
+from integrations.models import Connection
 from integrations.verification import verify_aloud
 from integrations.views import shared
 from integrations.views.once import Repeated
@@ -32,13 +31,10 @@ def is_asked_for(request: TenantRequest) -> bool:
     return request.headers.get("X-Checks") == "aloud"
 
 
-def save_aloud(
-    request: TenantRequest, form: ConnectionForm, *, location: str = ""
-) -> HttpResponseBase:
+def save_aloud(request: TenantRequest, form: ConnectionForm) -> HttpResponseBase:
     """Store what the form says, then verify it aloud.
 
-    Leads to `location`, or to the connection's page. Not where a new credential is tried before it
-    is stored, or the form shows what is wrong.
+    Not where a new credential is tried before it is stored, or the form shows what is wrong.
     """
     if form.connection is not None and form.connection.is_valid:
         return HttpResponse(status=PLAINLY)
@@ -48,9 +44,7 @@ def save_aloud(
         stored = None
     if stored is None:
         return HttpResponse(status=PLAINLY)
-    location = location or reverse("integration", args=[stored.family, stored.pk])
-    shows_secret = form.connection is None and isinstance(stored, PipelineIntegration)
-    then = {"again": True} if shows_secret else {"location": location}
+    then = {"location": request.path} if form.connection else {"again": True}
     return tell_checks(stored, actor=request.user, then=then)
 
 

@@ -67,7 +67,9 @@ def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
     try:
         connection = shared.save(request, form)
     except Repeated as repeated:
-        return answer_again(request, repeated, default=reverse("integrations"))
+        made = repeated.connection_id
+        page = reverse("integration", args=[family, made]) if made else reverse("integrations")
+        return answer_again(request, repeated, default=page)
     if connection is None:
         return _form_page(request, form)
     shared.tell(request, connection)

@@ -19,11 +19,12 @@ from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 from integrations import operations
-from integrations.models import PipelineIntegration
+from integrations.choices import Verification
+from integrations.models import PipelineIntegration, find_connection
 from integrations.serializers import webhook_url
 from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
-from integrations.views.shared import find
+from integrations.views.shared import find, tell
 
 
 def show_secret(
@@ -67,12 +68,14 @@ def with_credentials(url: str, secret: str) -> str:
 def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) -> HttpResponse:
     """A form that was sent before: show its secret once more to whoever reloads the page at once,
     and lead everybody else on."""
-    found = None
-    if PipelineIntegration.owns(repeated.connection_id):
-        found = find(request, "pipelines", repeated.connection_id)
-    if repeated.is_fresh and isinstance(found, PipelineIntegration):
+    tenant, made = request.tenant, repeated.connection_id
+    found = find_connection(tenant=tenant, connection_id=made) if repeated.is_fresh else None
+    if found is None or found.verification_status == Verification.PENDING:
+        messages.info(request, _("This was already done: nothing was done twice."))
+    else:
+        tell(request, found)
+    if isinstance(found, PipelineIntegration):
         return show_secret(request, found, continue_url=default, is_new=True)
-    messages.info(request, _("This was already done: nothing was done twice."))
     return redirect(default)
 
 

@@ -99,7 +99,7 @@ def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) 
     kind = edited.kind if edited else shared.chosen_kind(state.key, request.POST.get("kind"))
     form = shared.sent_form(request, kind, edited)
     if aloud.is_asked_for(request):
-        return aloud.save_aloud(request, form, location=here(state.key))
+        return aloud.save_aloud(request, form)
     try:
         connection = shared.save(request, form)
     except Repeated as repeated:
