@@ -31,7 +31,7 @@ from integrations.wording import FILL_IN, NO_CONNECTION
 C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
 
-MOST_OPTIONS = 500  # of a picker
+MOST_OPTIONS = 1000  # of a picker
 OLD_SECRET_LIVES = timedelta(hours=24)
 
 

@@ -2,11 +2,14 @@
 //
 // <button type="button" data-picker-url="/…/options" data-picker-target="id_repository_url">
 // posts the fields of its form there and reads {"options": [{"value", "label"}]} or a problem
-// {"detail"}. A select gets the options; a text field a list to choose one from; a field with
-// data-picker-multiple (values divided by commas or lines) a list to choose several from.
+// {"detail"}. A select gets the options. A text field becomes a combobox: it filters as one types;
+// one with data-picker-multiple (values divided by commas or lines) gets a search of its own above
+// the list. Without this script each is a plain field.
+// Keys and roles: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/
 (() => {
   "use strict";
   const texts = document.body.dataset;
+  const ROLES = ["role", "aria-expanded", "aria-controls", "aria-activedescendant", "aria-autocomplete"];
 
   const make = (name, attributes = {}, text = "") => {
     const node = document.createElement(name);
@@ -20,67 +23,163 @@
     target.dispatchEvent(new Event("change", { bubbles: true }));
   };
 
-  const valuesOf = (target) =>
-    target.value
-      .split(/[\s,]+/)
-      .map((value) => value.trim())
-      .filter(Boolean);
-
-  const isMultiple = (target) => "pickerMultiple" in target.dataset;
-
-  const isChosen = (target, value) =>
-    isMultiple(target) ? valuesOf(target).includes(value) : target.value === value;
-
-  const toggled = (target, value) => {
-    const values = valuesOf(target);
-    const rest = values.filter((other) => other !== value);
-    return rest.length < values.length ? rest : [...values, value];
+  const say = (field, text, tone = "") => {
+    const status = field.querySelector(".picker__status");
+    if (!status) return;
+    status.textContent = text;
+    status.dataset.tone = tone;
   };
 
-  const mark = (list, target) => {
-    for (const button of list.querySelectorAll("button")) {
-      button.setAttribute("aria-pressed", String(isChosen(target, button.value)));
+  const found = (count) => (count ? texts.textFound.replace("%d", count) : texts.textNone);
+
+  /** A list of options below a field. `box` is what one types into: the field, or a search. */
+  class Picker {
+    constructor(field, target, options) {
+      Object.assign(this, { field, target, isMultiple: "pickerMultiple" in target.dataset });
+      this.list = make("ul", {
+        id: `${target.id}_options`,
+        class: "picker",
+        role: "listbox",
+        "aria-label": texts.textOptions,
+        ...(this.isMultiple && { "aria-multiselectable": "true" }),
+      });
+      this.list.append(...options.map((option, place) => this.option(option, place)));
+      this.box = this.isMultiple ? make("input", { type: "text" }) : target;
+      this.describe();
+      this.listen();
+      if (this.isMultiple) field.append(this.box);
+      field.append(this.list);
+      this.mark();
+      this.open();
     }
-  };
 
-  const choose = (list, target, value) => {
-    if (isMultiple(target)) {
-      target.value = toggled(target, value).join(target.tagName === "TEXTAREA" ? "\n" : ", ");
-      mark(list, target);
-    } else {
-      target.value = value;
-      list.remove();
-      target.focus();
+    option({ value, label }, place) {
+      const item = make("li", { role: "option", id: `${this.target.id}_option_${place}` }, label || value);
+      item.dataset.value = value;
+      if (label && label !== value) item.append(make("small", {}, value));
+      return item;
     }
-    changed(target);
-  };
 
-  const choice = ({ value, label }) => {
-    const item = make("li");
-    const button = make("button", { type: "button", value }, label || value);
-    if (label && label !== value) button.append(make("small", {}, value));
-    item.append(button);
-    return item;
-  };
-
-  const filter = (list, words) => {
-    const wanted = words.toLowerCase();
-    for (const item of list.children) {
-      item.hidden = !item.textContent.toLowerCase().includes(wanted);
+    describe() {
+      const roles = {
+        role: "combobox",
+        autocomplete: "off",
+        "aria-autocomplete": "list",
+        "aria-controls": this.list.id,
+      };
+      for (const [name, value] of Object.entries(roles)) this.box.setAttribute(name, value);
+      if (!this.isMultiple) return;
+      this.box.className = "picker__search";
+      this.box.placeholder = texts.textSearch;
+      this.box.setAttribute("aria-label", texts.textSearch);
     }
-  };
 
-  const showList = (field, target, options) => {
-    const list = make("ul", { class: "picker", role: "list", "aria-label": texts.textOptions });
-    list.append(...options.map(choice));
-    list.addEventListener("click", (event) => {
-      const button = event.target.closest("button");
-      if (button) choose(list, target, button.value);
-    });
-    if (!isMultiple(target)) target.addEventListener("input", () => filter(list, target.value));
-    mark(list, target);
-    field.append(list);
-  };
+    listen() {
+      this.stop = new AbortController();
+      const on = (node, name, act) => node.addEventListener(name, act, { signal: this.stop.signal });
+      on(this.box, "keydown", (event) => this.key(event));
+      on(this.box, "input", () => this.isChoosing || this.filter());
+      on(this.box, "blur", () => this.isMultiple || this.close());
+      on(this.list, "mousedown", (event) => event.preventDefault()); // the focus stays in the box
+      on(this.list, "click", (event) => this.choose(event.target.closest("[role=option]")));
+      if (this.isMultiple) on(this.target, "input", () => this.mark());
+    }
+
+    remove() {
+      this.stop.abort();
+      this.list.remove();
+      if (this.isMultiple) this.box.remove();
+      else for (const name of ROLES) this.box.removeAttribute(name);
+    }
+
+    get shown() {
+      return [...this.list.children].filter((item) => !item.hidden);
+    }
+
+    open() {
+      this.list.hidden = false;
+      this.box.setAttribute("aria-expanded", "true");
+    }
+
+    close() {
+      this.list.hidden = true;
+      this.box.setAttribute("aria-expanded", "false");
+      this.activate(null);
+    }
+
+    filter() {
+      const wanted = this.box.value.trim().toLowerCase();
+      for (const item of this.list.children) {
+        item.hidden = !item.textContent.toLowerCase().includes(wanted);
+      }
+      this.open();
+      this.activate(null);
+      say(this.field, found(this.shown.length));
+    }
+
+    activate(item) {
+      this.active?.classList.remove("is-active");
+      this.active = item || null;
+      if (!item) {
+        this.box.removeAttribute("aria-activedescendant");
+        return;
+      }
+      item.classList.add("is-active");
+      item.scrollIntoView({ block: "nearest" });
+      this.box.setAttribute("aria-activedescendant", item.id);
+    }
+
+    /** Home and End belong to the text until an option is active. */
+    key(event) {
+      const { key } = event;
+      const items = this.shown;
+      const place = items.indexOf(this.active);
+      const to = {
+        ArrowDown: items[place + 1] || items[0],
+        ArrowUp: items.at(place < 0 ? -1 : place - 1),
+        ...(this.active && { Home: items[0], End: items.at(-1) }),
+      };
+      if (key in to && !event.altKey) {
+        this.open();
+        this.activate(to[key]);
+      } else if (key === "Enter" && (this.active || this.isMultiple)) {
+        this.choose(this.active);
+      } else if (key === "Escape" && !this.list.hidden) {
+        this.close();
+      } else return;
+      event.preventDefault();
+    }
+
+    choose(item) {
+      if (!item) return;
+      const { value } = item.dataset;
+      this.isChoosing = true;
+      this.target.value = this.isMultiple ? this.toggled(value) : value;
+      changed(this.target);
+      this.isChoosing = false;
+      this.mark();
+      if (this.isMultiple) return;
+      this.close();
+      this.target.focus();
+    }
+
+    get values() {
+      return this.isMultiple ? this.target.value.split(/[\s,]+/).filter(Boolean) : [this.target.value];
+    }
+
+    toggled(value) {
+      const rest = this.values.filter((other) => other !== value);
+      const all = rest.length < this.values.length ? rest : [...this.values, value];
+      return all.join(this.target.tagName === "TEXTAREA" ? "\n" : ", ");
+    }
+
+    mark() {
+      const chosen = new Set(this.values);
+      for (const item of this.list.children) {
+        item.setAttribute("aria-selected", String(chosen.has(item.dataset.value)));
+      }
+    }
+  }
 
   const fillSelect = (select, options) => {
     const kept = select.value;
@@ -88,13 +187,6 @@
     select.replaceChildren(...empty, ...options.map(({ value, label }) => new Option(label, value)));
     select.value = options.some(({ value }) => value === kept) ? kept : "";
     select.focus();
-  };
-
-  const say = (field, text, tone = "") => {
-    const status = field.querySelector(".picker__status");
-    if (!status) return;
-    status.textContent = text;
-    status.dataset.tone = tone;
   };
 
   // The layout hands htmx the token against forged requests; it serves here too.
@@ -116,12 +208,24 @@
     return answer.options;
   };
 
+  const pickers = new WeakMap(); // by target
+
+  const drop = (target) => {
+    pickers.get(target)?.remove();
+    pickers.delete(target);
+  };
+
   const show = (field, target, options) => {
-    field.querySelector(".picker")?.remove();
-    say(field, options.length ? texts.textFound.replace("%d", options.length) : texts.textNone);
+    drop(target);
+    say(field, found(options.length));
     if (!options.length) return;
-    if (target.tagName === "SELECT") fillSelect(target, options);
-    else showList(field, target, options);
+    if (target.tagName === "SELECT") {
+      fillSelect(target, options);
+      return;
+    }
+    const picker = new Picker(field, target, options);
+    pickers.set(target, picker);
+    picker.box.focus();
   };
 
   const pick = async (button) => {
@@ -133,7 +237,7 @@
     try {
       show(field, target, await load(button));
     } catch (error) {
-      field.querySelector(".picker")?.remove();
+      drop(target);
       say(field, error.message, "danger");
     } finally {
       button.removeAttribute("aria-disabled");
