@@ -1,4 +1,5 @@
-"""One person's walk in Chromium: from sign-up through the wizard to "Ready for submission".
+"""One person in Chromium: from sign-up through the wizard to "Ready for submission", with the
+keyboard alone (the sandbox, somebody else's pages, is clicked).
 
 Everything runs as `make run` starts it: the real web server, sweeper and sandbox.
 """
@@ -13,8 +14,19 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from delivr.tests.keyboard import enter, write
+
 pytestmark = pytest.mark.browser
 PASSWORD = "correct-horse-battery-staple"
+ENDLESS = """() => document.getAnimations()
+    .filter(each => each.effect.getComputedTiming().endTime === Infinity).length"""
+# What a screen reader is told from now on.
+LISTEN = """() => {
+    const region = document.getElementById("release-announcer");
+    window.said = [];
+    const note = () => said.push(region.textContent.trim());
+    new MutationObserver(note).observe(region, { childList: true });
+}"""
 
 
 class Walk:
@@ -32,18 +44,22 @@ class Walk:
         self.page.screenshot(path=str(path), full_page=True)
 
     def press(self, name: str) -> None:
-        self.page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
+        enter(self.page, self.page.get_by_role("main").get_by_role("button", name=name, exact=True))
 
     def follow(self, name: str) -> None:
-        self.page.get_by_role("main").get_by_role("link", name=name, exact=True).first.click()
+        links = self.page.get_by_role("main").get_by_role("link", name=name, exact=True)
+        enter(self.page, links.first)
+
+    def write(self, label: str, text: str) -> None:
+        write(self.page, self.page.get_by_label(label, exact=True), text)
 
     def sign_up(self, email: str) -> None:
         page = self.page
         page.goto(f"{self.product.url}/accounts/signup/")
-        page.get_by_label("Workspace", exact=True).fill("Acme")
-        page.get_by_label("Email", exact=True).fill(email)
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
-        page.get_by_label("Password (again)", exact=True).fill(PASSWORD)
+        self.write("Email", email)
+        self.write("Password", PASSWORD)
+        self.write("Password (again)", PASSWORD)
+        self.write("Workspace", "Acme")
         self.picture("sign-up")
         self.press("Create account")
         expect(page.get_by_role("heading", level=1)).to_have_text("Connect GitHub")
@@ -138,8 +154,8 @@ def create_release(walk: Walk) -> None:
     page = walk.page
     page.goto(f"{walk.product.url}/releases")
     walk.picture("no-releases")
-    page.goto(f"{walk.product.url}/releases/new")
-    page.get_by_label("Version").fill("1.5.0")
+    walk.follow("New release")
+    walk.write("Version", "1.5.0")
     walk.picture("new-release")
     walk.press("Create release")
     expect(page.get_by_role("heading", level=1)).to_contain_text("1.5.0")
@@ -155,6 +171,8 @@ def trigger_and_finish(walk: Walk) -> None:
     expect(page.get_by_text("#245").first).to_be_visible(timeout=30_000)
     expect(page.get_by_text("#512").first).to_be_visible(timeout=30_000)
     walk.picture("building")
+    expect_stillness_where_asked_for(page)
+    page.evaluate(LISTEN)
     jenkins = walk.jenkins
     jenkins.bring_to_front()
     jenkins.goto(walk.product.sandbox_url)
@@ -166,9 +184,18 @@ def trigger_and_finish(walk: Walk) -> None:
     expect(page.get_by_text("Ready for submission").first).to_be_visible(timeout=30_000)
     expect(page.get_by_text("s3://builds/ios-245.ipa")).to_be_visible(timeout=30_000)
     walk.picture("ready-for-submission")
+    said = [text for text in page.evaluate("said") if "Ready for submission" in text]
+    assert said == ["Ready for submission. Every build is there: submit them to the stores."]
     page.goto(f"{walk.product.url}/activity/received")
     expect(page.get_by_text("Applied").first).to_be_visible()
     walk.picture("received")
+
+
+def expect_stillness_where_asked_for(page: Page) -> None:
+    assert page.evaluate(ENDLESS) > 0, "what runs turns round"
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(ENDLESS) == 0
+    page.emulate_media(reduced_motion="no-preference")
 
 
 def read_slack_and_jira(walk: Walk) -> None:
