@@ -140,7 +140,7 @@ def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
     if test is None:
         _unmatched(delivery)
         return
-    testing.test_rang(test)
+    testing.test_rang(test.pk)
     reason = _("About a test build: the CI server is asked how it stands.")
     _settle(delivery, DeliveryState.APPLIED, reason=reason)
 

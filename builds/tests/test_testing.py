@@ -17,7 +17,7 @@ from builds.tests.test_deliveries import deliver, plugin
 from delivr.audit.models import AuditEvent
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect
-from delivr.effects.operations import retry_effect
+from delivr.effects.operations import cancel_effect, retry_effect
 from delivr.effects.runner import run_effect
 from delivr.tenants.models import User
 from delivr.tests.wired import Wired, fresh, wired_to
@@ -128,6 +128,17 @@ def test_a_webhook_is_noted_and_only_a_reason_to_ask(
     assert "the job itself failed" in html
 
 
+@pytest.mark.parametrize("key", ["buildId", "parameters"])
+def test_a_webhook_that_knows_it_by_its_id_alone_is_noted(wired: Wired, key: str) -> None:
+    """Before we know its number, and whatever number another job gave it."""
+    test = queued(wired)
+    body = {"buildNumber": 7, "status": "STARTED", "buildId": test.pk}
+    if key == "parameters":
+        body = plugin("STARTED", number=7, parameters={"DELIVR_BUILD_ID": test.pk})
+    assert deliver(wired.pipelines["ios"], body).state == "APPLIED"
+    assert fresh(test).heard_at is not None
+
+
 def test_while_it_waits_the_page_says_why(wired: Wired, sandbox: Any, web: Client) -> None:
     sandbox.world.jenkins.job("ios-prod").executors = 0
     asked(queued(wired))
@@ -210,6 +221,17 @@ def test_only_the_newest_are_kept(wired: Wired) -> None:
         TestBuild.objects.filter(pk=test.pk).update(status="SUCCESS", created_at=earlier)
     assert TestBuild.objects.count() == KEPT
     assert TestBuild.objects.first() == test
+
+
+def test_a_trigger_that_gave_up_can_be_put_away_after_its_build_was_forgotten(
+    wired: Wired, sandbox: Any
+) -> None:
+    sandbox.world.jenkins.job("ios-prod").buildable = False
+    effect = promise_of(queued(wired))
+    TestBuild.objects.all().delete()
+    with pytest.raises(ValidationError, match="Start a new test build"):
+        retry_effect(effect=effect, actor=None)
+    assert cancel_effect(effect=effect, actor=None).state == "CANCELLED"
 
 
 def test_the_part_of_the_page_rests_with_the_build(wired: Wired, web: Client) -> None:

@@ -103,7 +103,7 @@ class BuildReport:
     why, in a sentence."""
 
     status: BuildStatus | None
-    build_id: str = ""  # our own bld_..., if the sender echoes it
+    build_id: str = ""  # our own bld_... or tst_..., if the sender echoes it
     queue_id: int | None = None
     number: int | None = None
     url: str = ""

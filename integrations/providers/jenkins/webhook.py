@@ -18,7 +18,7 @@ from ..incoming import json_object, number, text
 from .reading import BUILD_ID, RESULTS, moment
 
 _OURS = {"buildNumber", "buildId", "queueId"}
-_BUILD_ID = re.compile(r"bld_[A-Za-z0-9_-]{1,60}")
+_BUILD_ID = re.compile(r"(?:bld|tst)_[A-Za-z0-9_-]{1,60}")  # of a release, or a test build
 _LINKS = ("http", "https")
 _ARTIFACTS = (*_LINKS, "s3", "gs")
 
