@@ -20,7 +20,6 @@ threads = int(os.environ.get("WEB_THREADS") or (8 if _embedded else 4))
 control_socket_disable = True  # it would lie in the home directory, shared by all instances
 graceful_timeout = 25  # seconds; a verification asks a provider for up to 20
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 # the heartbeat
-control_socket_disable = True  # nobody uses it, and two instances would share its path
 
 
 def post_worker_init(worker: object) -> None:
