@@ -11,6 +11,7 @@ from django.test import Client
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories as make
 from integrations.models import FAMILIES
+from integrations.operations import MOST_OPTIONS
 from integrations.providers.base import Option
 from integrations.views.options import A_MINUTE
 
@@ -106,7 +107,7 @@ def test_what_the_provider_says_is_cut_and_cleaned(
         Option("C\n3", "a value that is not what it was"),
         Option("C" * 400, "a value that no field takes"),
         Option("", "no value"),
-        *(Option(f"C9{n}", "") for n in range(600)),
+        *(Option(f"C9{n}", "") for n in range(MOST_OPTIONS)),
     ]
     monkeypatch.setattr("integrations.providers.slack.provider.Slack.channels", lambda self: odd)
     answer = ask(web, "communication", "slack_channels", typed("SLACK", slack_channels=""))
@@ -114,4 +115,4 @@ def test_what_the_provider_says_is_cut_and_cleaned(
     assert options[0] == {"value": "C1", "label": "two lines [31m"}
     assert len(options[1]["label"]) == 200
     assert options[2] == {"value": "C90", "label": "C90"}
-    assert len(options) == 500
+    assert len(options) == MOST_OPTIONS
