@@ -51,7 +51,7 @@ test_build.__test__ = False  # type: ignore[attr-defined] # for pytest: this is 
 def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpResponse:
     version, branch = (request.POST.get(name, "") for name in ("version", "branch"))
     try:
-        throttle("test build", tenant=request.tenant, user=request.user, limit=A_MINUTE)
+        throttle("test build", user=request.user, limit=A_MINUTE)
         with in_words(request):
             start_test(pipeline=pipeline, actor=request.user, version=version, branch=branch)
             messages.success(request, _("The test build is on its way to Jenkins."))

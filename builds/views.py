@@ -28,10 +28,12 @@ from delivr.conflict import Conflict
 from delivr.effects.models import Effect
 from delivr.live import fingerprint, fragment, refresh
 from delivr.paging import Page, paged
+from delivr.problems import Problem
 from delivr.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
+from integrations.throttle import asking
 from releases.models import Release
 
 
@@ -86,7 +88,8 @@ def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
         if not form.is_valid():
             raise ValidationError(_("Enter the number of the build."))
         number = form.cleaned_data["number"]
-        adopt_build(effect=effect, number=number, actor=request.user)
+        with asking("adopt", user=request.user):
+            adopt_build(effect=effect, number=number, actor=request.user)
         messages.success(request, _("Build #%(number)d is taken on.") % {"number": number})
     return redirect(next_address(request, default="activity"))
 
@@ -100,6 +103,8 @@ def in_words(request: HttpRequest) -> Iterator[None]:
         messages.warning(request, conflict.message)
     except ValidationError as error:
         messages.warning(request, " ".join(error.messages))
+    except Problem as problem:
+        messages.warning(request, problem.detail)
 
 
 # --- Sent ---------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -28,7 +29,7 @@ from integrations.serializers import (
     request_serializer,
 )
 from integrations.setup import is_complete, progress
-from integrations.throttle import throttle
+from integrations.throttle import asking
 from integrations.verification import verify
 
 
@@ -114,9 +115,7 @@ class ConnectionDetail(FamilyView):
     def patch(self, request: Request, connection_id: str) -> Response:
         connection = self.find(connection_id)
         shape = Shape(request_serializer(connection.kind, creating=False), request.data)
-        if any(shape.values.get(name) for name in provider_class(connection.kind).secret_fields):
-            throttle("verify", tenant=self.tenant, user=self.actor)
-        with shape.complaints():
+        with shape.complaints(), self._asking(connection, shape):
             try:
                 connection = change(
                     connection, actor=self.actor, values=shape.values, known_errors=shape.errors
@@ -124,6 +123,13 @@ class ConnectionDetail(FamilyView):
             except CredentialRefused as refused:
                 raise _refusal(refused) from None
         return Response(present(connection))
+
+    def _asking(self, connection: Connection, shape: Shape) -> AbstractContextManager[None]:
+        """A new credential may be tried before it is taken."""
+        secrets = provider_class(connection.kind).secret_fields
+        if any(shape.values.get(name) for name in secrets):
+            return asking("verify", user=self.actor)
+        return nullcontext()
 
     def delete(self, request: Request, connection_id: str) -> Response:
         try:
@@ -144,8 +150,8 @@ def _refusal(refused: CredentialRefused) -> Problem:
 class VerifyView(FamilyView):
     def post(self, request: Request, connection_id: str) -> Response:
         connection = self.find(connection_id)
-        throttle("verify", tenant=self.tenant, user=self.actor)
-        connection = verify(connection, actor=self.actor)
+        with asking("verify", user=self.actor):
+            connection = verify(connection, actor=self.actor)
         return Response(present(connection))
 
 

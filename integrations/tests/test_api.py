@@ -290,7 +290,7 @@ def test_providers_are_asked_20_times_a_minute(
     where, asked = f"/api/v1/integrations/scm/{scm.pk}", len(sandbox.world.requests)
     user = Membership.objects.get(tenant=tenant).user
     for _n in range(VERIFICATIONS):
-        throttle("verify", tenant=tenant, user=user)
+        throttle("verify", user=user)
     body = {"accessToken": "ghp_another"}
     answer = api.post(f"{where}/verify") if act == "verify" else api.patch(where, body)
     assert (answer.status_code, answer.json()["code"]) == (429, "throttled")

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 
+from delivr.problems import Problem
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import User
 from integrations.forms import ConnectionForm
 from integrations.models import Connection
+from integrations.throttle import a_place, throttle
 from integrations.verification import verify_aloud
 from integrations.views import shared
 from integrations.views.once import Repeated
@@ -45,6 +48,10 @@ def save_aloud(request: TenantRequest, form: ConnectionForm) -> HttpResponseBase
     if stored is None:
         return HttpResponse(status=PLAINLY)
     then = {"location": request.path} if form.connection else {"again": True}
+    try:
+        throttle("verify", user=request.user)
+    except Problem:
+        return HttpResponse(status=PLAINLY)
     return tell_checks(stored, actor=request.user, then=then)
 
 
@@ -60,7 +67,9 @@ def tell_checks(
 
 
 def _lines(connection: Connection, actor: User, then: dict[str, Any]) -> Iterator[str]:
-    for check in verify_aloud(connection, actor=actor):
-        html = render_to_string("components/check.html", {"check": check})
-        yield json.dumps({"html": html}) + "\n"
-    yield json.dumps(then) + "\n"
+    """None at all where there is no place: sent in the plain way it is told why."""
+    with suppress(Problem), a_place(actor):
+        for check in verify_aloud(connection, actor=actor):
+            html = render_to_string("components/check.html", {"check": check})
+            yield json.dumps({"html": html}) + "\n"
+        yield json.dumps(then) + "\n"

@@ -30,7 +30,7 @@ from integrations.models import CommunicationIntegration, Connection, PipelineIn
 from integrations.providers.registry import fields_of
 from integrations.serializers import webhook_url
 from integrations.setup import STEP, STEPS
-from integrations.throttle import throttle
+from integrations.throttle import asking, throttle
 from integrations.verification import verify
 from integrations.views import aloud, shared
 from integrations.views.once import Repeated, new_token
@@ -201,10 +201,11 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
     connection = shared.find(request, family, connection_id)
     back = next_address(request, default=page_of(connection))
     try:
-        throttle("verify", tenant=request.tenant, user=request.user)
         if aloud.is_asked_for(request):
+            throttle("verify", user=request.user)
             return aloud.tell_checks(connection, actor=request.user, then={"location": back})
-        shared.tell(request, verify(connection, actor=request.user))
+        with asking("verify", user=request.user):
+            shared.tell(request, verify(connection, actor=request.user))
     except Problem as problem:
         if aloud.is_asked_for(request):
             return HttpResponse(status=aloud.PLAINLY)

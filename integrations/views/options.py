@@ -17,7 +17,7 @@ from delivr.tenants.models import Role
 from integrations import operations
 from integrations.forms import ConnectionForm
 from integrations.providers.registry import fields_of
-from integrations.throttle import throttle
+from integrations.throttle import asking
 from integrations.views.shared import chosen_kind, named_connection, sent_form
 
 A_MINUTE = 30
@@ -28,8 +28,8 @@ A_MINUTE = 30
 def integration_options(request: TenantRequest, family: str) -> HttpResponse:
     """`{"options": [{"value", "label"}]}`, or a problem whose `detail` is for a person."""
     try:
-        throttle("options", tenant=request.tenant, user=request.user, limit=A_MINUTE)
-        return JsonResponse({"options": _options(request, family)})
+        with asking("options", user=request.user, limit=A_MINUTE):
+            return JsonResponse({"options": _options(request, family)})
     except Http404:
         return problem_response(request, Problem(404, "not_found", _("There is no such thing.")))
     except Problem as problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -9,12 +10,16 @@ from django.contrib import messages
 from django.http import Http404
 from django.utils.translation import gettext as _
 
+from delivr.problems import Problem
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
 from integrations import demo, operations
+from integrations.choices import Verification
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
+from integrations.providers.registry import provider_class
 from integrations.rotating import change
+from integrations.throttle import asking
 from integrations.verification import verify
 from integrations.views.once import new_token, once
 
@@ -107,19 +112,37 @@ def sent_form(
 def save(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     """Connect or edit what the form says, then verify it (network, up to about 20 s).
 
-    None where the form shows what is wrong. Raises Repeated where it was sent before.
+    None where the form shows what is wrong; not verified where too much is asked already. Raises
+    Repeated where it was sent before.
     """
     done = store(request, form)
     if done is None or _was_just_verified(form, done):
         return done
-    return verify(done, actor=request.user)
+    with suppress(Problem), asking("verify", user=request.user):
+        return verify(done, actor=request.user)
+    return done
 
 
 def store(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     """`save` without the verification that follows."""
-    if form.connection is not None:
-        return form.submit(partial(change, form.connection, actor=request.user))
-    return once(request, partial(_connect, request, form))
+    if form.connection is None:
+        return once(request, partial(_connect, request, form))
+    operation = partial(change, form.connection, actor=request.user)
+    if not _tries_first(form):
+        return form.submit(operation)
+    try:
+        with asking("verify", user=request.user):
+            return form.submit(operation)
+    except Problem as problem:
+        form.add_error(None, problem.detail)
+    return None
+
+
+def _tries_first(form: ConnectionForm) -> bool:
+    """True where `change` verifies a new credential before it takes it."""
+    values, secrets = form.values(), provider_class(form.kind).secret_fields
+    is_valid = form.connection is not None and form.connection.is_valid
+    return is_valid and any(values.get(name) for name in secrets)
 
 
 def _was_just_verified(form: ConnectionForm, done: Connection) -> bool:
@@ -143,7 +166,10 @@ def _connect(request: TenantRequest, form: ConnectionForm) -> Connection | None:
 def tell(request: TenantRequest, connection: Connection) -> None:
     """Say at the top of the next page how the verification ended."""
     words = {"name": str(connection)}
-    if not connection.is_valid:
+    if connection.verification_status == Verification.PENDING:
+        told = _("%(name)s is saved, but not verified: too much is asked just now. Verify it soon.")
+        messages.warning(request, told % words)
+    elif not connection.is_valid:
         messages.error(request, _("%(name)s is saved, but a check failed.") % words)
     elif connection.warnings:
         messages.warning(request, _("%(name)s works. Read its warning, though.") % words)

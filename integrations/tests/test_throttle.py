@@ -1,0 +1,156 @@
+"""However many ask, and whatever hangs: providers hold few threads of the web processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from builds.models import Build
+from delivr.effects.models import Effect
+from delivr.problems import Problem
+from delivr.tenants.models import Role, Tenant, User
+from delivr.tests import factories as make
+from delivr.tests.wired import wire
+from integrations import throttle
+from integrations.models import ScmIntegration
+from integrations.throttle import AT_ONCE, VERIFICATIONS, a_place
+
+Typed = Callable[..., dict[str, Any]]
+BUSY, OFTEN = "Others are being asked at this moment.", "That was often."
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "PATIENCE", 0)
+
+
+@pytest.fixture
+def full() -> Iterator[None]:
+    """Others ask already, as many as may."""
+    with ExitStack() as places:
+        for n in range(AT_ONCE):
+            places.enter_context(a_place(User(pk=-1 - n)))
+        yield
+
+
+@pytest.fixture
+def scm(tenant: Tenant) -> ScmIntegration:
+    row: ScmIntegration = make.ScmFactory(tenant=tenant, verification_status="VALID")
+    return row
+
+
+def too_often(user: User) -> None:
+    for _n in range(VERIFICATIONS):
+        throttle.throttle("verify", user=user)
+
+
+# --- The places -----------------------------------------------------------------------------------
+
+
+def test_one_user_holds_one_place_and_all_together_few() -> None:
+    ann, bob, eve = (User(pk=pk) for pk in (1, 2, 3))
+    with a_place(ann):
+        with pytest.raises(Problem), a_place(ann):
+            pass
+        with a_place(bob), pytest.raises(Problem) as refused, a_place(eve):
+            pass
+        with a_place(eve):
+            assert refused.value.status == 429
+    with a_place(ann), pytest.raises(ZeroDivisionError), a_place(bob):
+        _ = 1 / 0
+    with a_place(bob):
+        assert list(throttle._asking) == [2]
+
+
+@pytest.mark.django_db
+def test_another_workspace_gives_no_more_turns(web: Client, owner: User, scm: Any) -> None:
+    too_often(owner)
+    other = make.MembershipFactory(user=owner, role=Role.OWNER).tenant
+    elsewhere = make.ScmFactory(tenant=other)
+    web.post("/settings/switch", {"tenant": other.pk})
+    page = web.post(f"/integrations/scm/{elsewhere.pk}/verify", follow=True)
+    assert OFTEN in page.content.decode()
+
+
+# --- Every way to ask -----------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("full")
+def test_pages_ask_nobody_while_all_places_are_taken(
+    web: Client, scm: Any, typed: Typed, sandbox: Any
+) -> None:
+    page, form = f"/integrations/scm/{scm.pk}", typed("GITHUB")
+    assert BUSY in web.post(f"{page}/verify", follow=True).content.decode()
+    assert BUSY in web.post(page, form).content.decode()  # with another credential
+    options = web.post("/integrations/scm/options?field=repository_url", form)
+    assert (options.status_code, BUSY in options.json()["detail"]) == (429, True)
+    aloud: Any = web.post(f"{page}/verify", headers={"X-Checks": "aloud"})
+    assert aloud.getvalue() == b""  # then it is sent in the plain way
+    assert not sandbox.world.requests
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("full")
+def test_the_api_asks_nobody_while_all_places_are_taken(
+    api_for: Any, tenant: Tenant, scm: Any, sandbox: Any
+) -> None:
+    api, where = api_for(tenant, Role.OWNER), f"/api/v1/integrations/scm/{scm.pk}"
+    for answer in (api.post(f"{where}/verify"), api.patch(where, {"accessToken": "ghp_another"})):
+        assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
+        assert answer["Retry-After"] == "5"
+    assert not sandbox.world.requests
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("full")
+def test_a_build_is_adopted_only_where_a_place_is_free(
+    web: Client, api_for: Any, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("builds.adopting.ci_of", asked.append)
+    build: Build = wire(tenant, "http://127.0.0.1:1").build("ios")
+    effect = Effect.objects.get(build_id=build.pk)
+    Effect.objects.update(state="DEAD")
+    page = web.post(f"/activity/effects/{effect.pk}/adopt", {"number": 1}, follow=True)
+    assert BUSY in page.content.decode()
+    answer = api_for(tenant, Role.OWNER).post(
+        f"/api/v1/effects/{effect.pk}/adopt", {"buildNumber": 1}
+    )
+    assert (answer.status_code, asked) == (429, [])
+
+
+# --- Saving ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("aloud", [False, True])
+def test_what_is_connected_too_often_is_saved_and_not_verified(
+    web: Client, owner: User, typed: Typed, sandbox: Any, aloud: bool
+) -> None:
+    too_often(owner)
+    form = typed("GITHUB", form_token="one-form-one-token")
+    if aloud:
+        answer = web.post("/integrations/scm/new", form, headers={"X-Checks": "aloud"})
+        assert answer.status_code == 204
+    page = web.post("/integrations/scm/new", form, follow=True).content.decode()
+    words = "nothing was done twice" if aloud else "is saved, but not verified"
+    assert words in page
+    assert ScmIntegration.objects.get().verification_status == "PENDING"
+    assert not sandbox.world.requests
+
+
+@pytest.mark.django_db
+def test_what_is_edited_too_often_is_not_verified(
+    web: Client, owner: User, scm: Any, typed: Typed, sandbox: Any
+) -> None:
+    too_often(owner)
+    page = f"/integrations/scm/{scm.pk}"
+    assert OFTEN in web.post(page, typed("GITHUB")).content.decode()  # with another credential
+    form = typed("GITHUB", access_token="", repository_url="https://github.com/dream11/other")
+    assert "not verified" in web.post(page, form, follow=True).content.decode()
+    assert not sandbox.world.requests
