@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.db import transaction
@@ -25,13 +20,12 @@ from delivr.effects import clock
 from delivr.effects.health import blocked_until, is_refused, note_failure, note_success
 from delivr.failures import Outcome, ProviderError
 from integrations.providers.base import BuildState, BuildStatus
+from integrations.slots import FULL, slot
 
 CLAIM = timedelta(seconds=40)
 AFTER_A_MISS = timedelta(seconds=10)
 AFTER_A_FAILURE = timedelta(seconds=20)
 ONCE_VERIFIED = timedelta(0)  # due, but not handed out while the credentials are refused
-FULL = timedelta(seconds=2)
-PER_PROCESS = 2  # questions to one integration at a time
 LOST_AFTER = 3  # answers "no such build" in a row
 
 
@@ -63,7 +57,7 @@ def poll_build(build_id: str) -> None:
         .first()
     )
     if build is not None:
-        with _slot(build) as is_free:
+        with slot(**_integration(build)) as is_free:
             if is_free:
                 _poll(build)
             else:
@@ -75,7 +69,7 @@ def poll_test(test_id: str) -> None:
     tests = TestBuild.objects.select_related("tenant", "pipeline")
     test = tests.filter(pk=test_id, poll_at__isnull=False).first()
     if test is not None:
-        with _slot(test) as is_free:
+        with slot(**_integration(test)) as is_free:
             if is_free:
                 _poll_test(test)
             else:
@@ -169,24 +163,6 @@ def _healed(build: Build, state: BuildState) -> str:
 
 def _integration(build: Build | TestBuild) -> dict[str, str]:
     return {"tenant_id": build.tenant_id, "integration_id": build.pipeline.pk}
-
-
-@contextmanager
-def _slot(build: Build | TestBuild) -> Iterator[bool]:
-    """One of the few places that this process has for asking one integration: a server that hangs
-    holds up nobody else."""
-    places = _slots[build.pipeline.pk]
-    is_free = places.acquire(blocking=False)
-    try:
-        yield is_free
-    finally:
-        if is_free:
-            places.release()
-
-
-_slots: defaultdict[str, BoundedSemaphore] = defaultdict(
-    functools.partial(BoundedSemaphore, PER_PROCESS)
-)
 
 
 def _later(build: Build | TestBuild, delay: timedelta) -> None:

@@ -21,12 +21,14 @@ from integrations.models import FAMILIES, Connection, find_connection
 from integrations.providers.base import Check
 from integrations.providers.registry import provider_for
 from integrations.providers.verifying import is_fatal
+from integrations.slots import FULL, slot
 
 C = TypeVar("C", bound=Connection)
 
 VERIFY_AGAIN = timedelta(hours=24)
 VERIFY_SOON = timedelta(minutes=5)
 VERIFY_CLAIM = timedelta(minutes=2)
+BATCH = 100  # of a family, those that wait longest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +158,13 @@ def verify_by_id(connection_id: str) -> None:
     """The job `verify`: check a connection again, by the clock or after a passing trouble."""
     model = next(m for m in FAMILIES.values() if m.owns(connection_id))
     connection = model.objects.filter(pk=connection_id, disconnected_at=None).first()
-    if connection is not None:
-        verify(connection)
+    if connection is None:
+        return
+    with slot(tenant_id=connection.tenant_id, integration_id=connection.pk) as is_free:
+        if is_free:
+            verify(connection)
+        else:
+            model.objects.filter(pk=connection.pk).update(verify_at=timezone.now() + FULL)
 
 
 @transaction.atomic
@@ -165,7 +172,8 @@ def due_verifications() -> list[str]:
     """Ids of connections whose next check is due; each is handed out to one asker."""
     now, found = timezone.now(), []
     for model in FAMILIES.values():
-        for pk in model.objects.filter(verify_at__lte=now).values_list("pk", flat=True)[:20]:
+        waiting = model.objects.filter(verify_at__lte=now).order_by("verify_at", "pk")
+        for pk in waiting.values_list("pk", flat=True)[:BATCH]:
             taken = model.objects.filter(pk=pk, verify_at__lte=now)
             if taken.update(verify_at=now + VERIFY_CLAIM):
                 found.append(pk)
