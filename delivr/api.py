@@ -12,8 +12,6 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404
-from django.utils.dateparse import parse_datetime
-from django.utils.timezone import is_aware
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, pagination
 from rest_framework.request import Request
@@ -22,6 +20,7 @@ from rest_framework.serializers import Field, Serializer
 from rest_framework.views import APIView
 
 from delivr.effects import clock
+from delivr.moments import read_moment
 from delivr.problems import Problem, camel, invalid
 from delivr.tenants.models import IdempotentRequest, Role, Tenant, User
 
@@ -51,7 +50,7 @@ class CursorPagination(pagination.CursorPagination):
         """Where the page begins. Raises Problem 400 for what is no cursor of ours."""
         try:
             cursor = super().decode_cursor(request)
-            if cursor is None or cursor.position is None or _is_moment(str(cursor.position)):
+            if cursor is None or cursor.position is None or read_moment(str(cursor.position)):
                 return cursor
         except exceptions.NotFound:
             pass
@@ -69,14 +68,6 @@ class CursorPagination(pagination.CursorPagination):
                 "next": {"type": "string", "format": "uri", "nullable": True},
             },
         }
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        return False
-    return moment is not None and is_aware(moment)
 
 
 UNKNOWN = "unknown"

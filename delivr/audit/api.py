@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.utils.dateparse import parse_datetime
-from django.utils.timezone import is_aware
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -17,6 +15,7 @@ from rest_framework.response import Response
 from delivr.api import TenantView
 from delivr.audit.models import AuditEvent
 from delivr.audit.wording import sentence
+from delivr.moments import read_moment
 from delivr.problems import invalid
 
 
@@ -73,10 +72,7 @@ class AuditEventList(TenantView):
 
 def _moment(text: str) -> datetime:
     """Raises Problem 400 for what is no date and time with its offset."""
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None or not is_aware(moment):
+    moment = read_moment(text)
+    if moment is None:
         raise invalid({"since": [_("Write it like 2026-01-31T12:00:00Z.")]})
     return moment

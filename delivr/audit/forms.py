@@ -4,10 +4,14 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from delivr.audit import wording
+from delivr.moments import FIRST, LAST
+
+_DAYS = [MinValueValidator(FIRST), MaxValueValidator(LAST)]
 
 
 class AuditFilter(forms.Form):
@@ -17,10 +21,16 @@ class AuditFilter(forms.Form):
     action = forms.ChoiceField(label=_("What"), required=False)
     subject = forms.CharField(label=_("Name or id"), max_length=200, required=False)
     since = forms.DateField(
-        label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label=_("From"),
+        required=False,
+        validators=_DAYS,
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
     until = forms.DateField(
-        label=_("To"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+        label=_("To"),
+        required=False,
+        validators=_DAYS,
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

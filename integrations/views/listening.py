@@ -8,10 +8,10 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
 from delivr.live import HTTP_STOP_POLLING, fragment
+from delivr.moments import read_moment
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from integrations.models import PipelineIntegration
@@ -41,18 +41,9 @@ def listening(request: TenantRequest, connection_id: str) -> HttpResponse:
     """The part again: 204 while nothing came in since the moment that the page was made."""
     pipeline = find(request, "pipelines", connection_id)
     assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
-    context = listening_context(pipeline, _moment(request.GET.get("since", "")))
+    context = listening_context(pipeline, read_moment(request.GET.get("since", "")))
     if context["heard"] is None and not context["is_over"]:
         return HttpResponse(status=204)
     response = render(request, "integrations/listening.html", context)
     response.status_code = HTTP_STOP_POLLING
     return response
-
-
-def _moment(text: str) -> datetime | None:
-    """A moment with its time zone; None for anything else."""
-    try:
-        moment = parse_datetime(text)
-    except ValueError:
-        return None
-    return moment if moment and timezone.is_aware(moment) else None

@@ -25,6 +25,7 @@ from github.Requester import (
 )
 
 from delivr import outbound
+from delivr.moments import within_reason
 
 from ..base import Outcome, ProviderError
 from ..http import Budget, check_header_value, error_from_status, garbage, guarded, vendor_words
@@ -199,6 +200,7 @@ def _expiration(text: str) -> datetime | None:
     """`2026-12-01 08:00:00 UTC`, or with an offset in place of UTC."""
     text = text.strip().replace(" UTC", " +0000")
     try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S %z").astimezone(UTC)
+        found = datetime.strptime(text, "%Y-%m-%d %H:%M:%S %z").astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return found if within_reason(found) else None

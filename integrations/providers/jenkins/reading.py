@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from delivr.moments import within_a_build, within_reason
+
 from ..base import BuildState, BuildStatus
 from .paths import path_of_task
 
@@ -95,8 +97,8 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
         number=number,
         url=url,
         started_at=moment(document.get("timestamp")),
-        duration_ms=whole_number(document.get("duration")),
-        estimated_ms=whole_number(document.get("estimatedDuration")),
+        duration_ms=within_a_build(whole_number(document.get("duration"))),
+        estimated_ms=within_a_build(whole_number(document.get("estimatedDuration"))),
         artifact_url=_artifact(document, url),
     )
 
@@ -189,9 +191,10 @@ def moment(value: object) -> datetime | None:
     """Milliseconds since the epoch as a time, or None where it is none."""
     milliseconds = whole_number(value)
     try:
-        return None if not milliseconds else datetime.fromtimestamp(milliseconds / 1000, UTC)
+        found = datetime.fromtimestamp((milliseconds or 0) / 1000, UTC)
     except (OverflowError, ValueError, OSError):
         return None
+    return found if milliseconds and within_reason(found) else None
 
 
 def _line(text: str) -> str:
