@@ -18,12 +18,14 @@ from delivr.audit.operations import record
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect
 from delivr.effects.operations import cancel_effect, promise, retry_effect
+from delivr.ratelimit import hit
 from delivr.tenants.membership import known_role, lock_tenant
 from delivr.tenants.models import Invitation, Membership, Role, Tenant, User, hash_token
 
 LIFE = timedelta(days=7)
 UNSETTLED_MOST = 100  # of one workspace
-MAILS_A_DAY = 50  # of one workspace: strangers' addresses are not for writing to at will
+# Of one workspace, and of one user in all theirs: strangers are not for writing to at will.
+MAILS_A_DAY, A_DAY = 50, timedelta(days=1)
 MAIL = "mail.send"  # the kind of effect
 MAIL_SERVER = "mail"  # in place of a connection: the operator's server, with a breaker like any
 
@@ -44,7 +46,7 @@ def invite(
     """
     tenant = lock_tenant(tenant, actor=actor)
     email = email.strip().lower()
-    errors = {"email": _wrong_address(tenant, email), "role": known_role(role)}
+    errors = {"email": _wrong_address(tenant, email, actor), "role": known_role(role)}
     errors.update(known_errors or {})
     if errors := {name: words for name, words in errors.items() if words}:
         raise ValidationError(errors)
@@ -64,7 +66,7 @@ def invite(
     return invitation
 
 
-def _wrong_address(tenant: Tenant, email: str) -> list[str]:
+def _wrong_address(tenant: Tenant, email: str, actor: User) -> list[str]:
     try:
         validate_email(email)
     except ValidationError as error:
@@ -76,13 +78,17 @@ def _wrong_address(tenant: Tenant, email: str) -> list[str]:
         return [_("This address is invited already. Send that invitation again, or revoke it.")]
     if unsettled.count() >= UNSETTLED_MOST:
         return [_("Too many invitations are open. Revoke some first.")]
-    return _too_many_mails(tenant)
+    return _too_many_mails(tenant, actor)
 
 
-def _too_many_mails(tenant: Tenant) -> list[str]:
-    since = timezone.now() - timedelta(days=1)
+def _too_many_mails(tenant: Tenant, actor: User) -> list[str]:
+    """Counts one more of the actor's, which an error of the caller takes back with all else."""
+    since = timezone.now() - A_DAY
     sent = Effect.objects.for_tenant(tenant).filter(kind=MAIL, created_at__gt=since)
-    if sent.count() < MAILS_A_DAY:
+    window = int(A_DAY.total_seconds())
+    if sent.count() < MAILS_A_DAY and not hit(
+        f"invitations:{actor.pk}", limit=MAILS_A_DAY, window=window
+    ):
         return []
     return [_("At most %d invitations can be sent in a day. Try again tomorrow.") % MAILS_A_DAY]
 
@@ -113,7 +119,7 @@ def send_again(*, invitation: Invitation, actor: User) -> Invitation:
     effect = Effect.objects.for_tenant(invitation.tenant).filter(pk=invitation.mail_id).first()
     if effect is not None and effect.is_open:
         raise Conflict("on_its_way", _("Its mail is still on its way."))
-    if problem := _too_many_mails(invitation.tenant):
+    if problem := _too_many_mails(invitation.tenant, actor):
         raise Conflict("too_many_mails", problem[0])
     invitation.expires_at = timezone.now() + LIFE
     if effect is not None and effect.may_retry:

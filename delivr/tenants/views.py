@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from delivr.paging import paged
+from delivr.ratelimit import hit
 from delivr.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.forms import TokenForm, WorkspaceForm
@@ -22,6 +23,7 @@ from delivr.tenants.models import ApiToken, Role
 from delivr.tenants.operations import revoke_token
 
 FORM_KEY = "token_form"
+WORKSPACES_A_DAY, A_DAY = 10, 24 * 3600  # of one user; seconds
 
 
 # --- Tokens ---------------------------------------------------------------------------------------
@@ -86,8 +88,17 @@ def switch(request: HttpRequest) -> HttpResponse:
 @login_required
 def new_workspace(request: HttpRequest) -> HttpResponse:
     form = WorkspaceForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and _may_make_one(request, form):
         tenant = form.create(request.user)  # type: ignore[arg-type]
         request.session[SESSION_KEY] = tenant.pk
         return redirect("home")
     return render(request, "settings/new_workspace.html", {"form": form})
+
+
+def _may_make_one(request: HttpRequest, form: WorkspaceForm) -> bool:
+    """Each has shares of what all share: of the workers, of mails."""
+    if hit(f"workspaces:{request.user.pk}", limit=WORKSPACES_A_DAY, window=A_DAY) is None:
+        return True
+    words = _("At most %d workspaces can be made in a day. Try again tomorrow.")
+    form.add_error(None, words % WORKSPACES_A_DAY)
+    return False
