@@ -56,6 +56,7 @@ PAGES = {
     f"{_ONE}/verify": ["integration.verified"],
     f"{_ONE}/disconnect": ["integration.disconnected"],
     "integrations/pipelines/<str:connection_id>/rotate-secret": ["webhook_secret.rotated"],
+    "integrations/pipelines/<str:connection_id>/test-build": ["test_build.started"],
     "releases/new": ["release.created"],
     "releases/<slug:release_id>/builds": ["build.triggered", "release.status"],
     "releases/<slug:release_id>/cancel": ["build.cancelled", "release.cancelled"],
