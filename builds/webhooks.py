@@ -27,6 +27,8 @@ from delivr.signin.clients import address_of
 from integrations.models import PipelineIntegration
 
 MAX_BYTES = 256 * 1024
+LARGE = 8 * 1024  # bytes; what Jenkins sends of a build has 1 to 3 KiB
+LARGE_AN_HOUR = 600
 MINUTE = 60
 REFUSALS = 60  # a minute from one address are told what is wrong, all others to slow down
 _ID = re.compile(r"[A-Za-z0-9_]{1,60}")
@@ -65,7 +67,7 @@ def _receive(
 @transaction.atomic
 def _keep(pipeline: PipelineIntegration, proof: Proof, body: bytes) -> WebhookDelivery:
     """Count and store, in one transaction as it is one commit to wait for. Raises Problem 429."""
-    _count(pipeline)
+    _count(pipeline, size=len(body))
     return store(
         pipeline=pipeline,
         dedupe_key=proof.dedupe_key,
@@ -140,11 +142,19 @@ def _refusal(request: HttpRequest) -> Problem:
     )
 
 
-def _count(pipeline: PipelineIntegration) -> None:
-    """Raises Problem 429. What a sender then gives up is no loss: polling finds it out."""
+def _count(pipeline: PipelineIntegration, *, size: int) -> None:
+    """Raises Problem 429. What a sender then gives up is no loss: polling finds it out.
+
+    Bodies are kept for 30 days: the large ones are counted for the workspace as a whole, or one
+    sender could fill the disk of all.
+    """
     limit = settings.WEBHOOKS_PER_MINUTE
     if seconds := hit(f"webhook:{pipeline.pk}", limit=limit, window=MINUTE):
         raise _slow_down(seconds)
+    if size > LARGE:
+        key = f"webhook large:{pipeline.tenant_id}"
+        if seconds := hit(key, limit=LARGE_AN_HOUR, window=60 * MINUTE):
+            raise _slow_down(seconds)
 
 
 def _slow_down(seconds: int) -> Problem:

@@ -12,6 +12,7 @@ from django.test import Client
 from builds import webhooks
 from builds.models import WebhookDelivery
 from builds.tests.test_webhooks import SEED, basic, path, post, raw, send, signed
+from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
 from integrations.models import PipelineIntegration
 
@@ -55,6 +56,21 @@ def test_each_pipeline_has_turns_of_its_own(wired: Wired) -> None:
         last = send(wired.pipelines["ios"], SEED)
     slowed_down(last)
     assert send(wired.pipelines["android"], SEED).status_code == 202
+
+
+def test_large_bodies_count_for_the_whole_workspace(
+    wired: Wired, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WEBHOOKS_PER_MINUTE = 100
+    monkeypatch.setattr(webhooks, "LARGE_AN_HOUR", 2)
+    large = {**SEED, "log": "x" * webhooks.LARGE}
+    for platform in ("ios", "android"):
+        assert send(wired.pipelines[platform], large).status_code == 202
+    refused = send(wired.pipelines["ios"], large)
+    assert (refused.status_code, int(refused["Retry-After"]) > 60) == (429, True)
+    assert send(wired.pipelines["ios"], SEED).status_code == 202
+    other = wire(factories.TenantFactory(), NOWHERE)
+    assert send(other.pipelines["ios"], large).status_code == 202
 
 
 def test_who_has_no_secret_is_slowed_down_and_locks_nobody_out(pipeline: Any) -> None:
