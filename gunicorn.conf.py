@@ -23,5 +23,7 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 
 def post_worker_init(worker: object) -> None:
-    """An access log (`--access-logfile`) shows no link that lets somebody in."""
-    logging.getLogger("gunicorn.access").addFilter(HideLinks())
+    """No log shows a link that lets somebody in: an access log (`--access-logfile`), or that of
+    errors, which names the address of a request that broke."""
+    for name in ("gunicorn.access", "gunicorn.error"):
+        logging.getLogger(name).addFilter(HideLinks())

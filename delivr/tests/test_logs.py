@@ -1,0 +1,36 @@
+"""What gunicorn writes by itself."""
+
+from __future__ import annotations
+
+import logging
+import runpy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+NAMES = ("gunicorn.access", "gunicorn.error")
+
+
+@pytest.fixture
+def as_served() -> Iterator[None]:
+    before = {name: list(logging.getLogger(name).filters) for name in NAMES}
+    conf: dict[str, Any] = runpy.run_path(str(settings.BASE_DIR / "gunicorn.conf.py"))
+    conf["post_worker_init"](None)
+    yield
+    for name, filters in before.items():
+        logging.getLogger(name).filters = filters
+
+
+@pytest.mark.usefixtures("as_served")
+@pytest.mark.parametrize("name", NAMES)
+def test_gunicorn_writes_no_link_that_lets_somebody_in(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = logging.getLogger(name)
+    log.addHandler(caplog.handler)
+    log.error("Error handling request %s", "/accounts/invitations/s3cr3t?x=1")
+    log.removeHandler(caplog.handler)
+    assert "/accounts/invitations/…?x=1" in caplog.text
+    assert "s3cr3t" not in caplog.text
