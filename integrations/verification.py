@@ -52,6 +52,13 @@ def verify(connection: C, *, actor: User | None = None) -> C:
     return store_findings(connection, look_at(connection), actor=actor)
 
 
+def expect(connection: Connection) -> None:
+    """It is about to be verified. Where that does not come to its end (too much is asked already,
+    or whoever follows it goes away), the clock does it a little later."""
+    rows = type(connection).objects.filter(pk=connection.pk)
+    rows.update(verify_at=timezone.now() + VERIFY_CLAIM)
+
+
 def verify_aloud(connection: Connection, *, actor: User | None) -> Iterator[Check]:
     """`verify`, handing out each check as it ends; what was found is stored after the last."""
     findings = yield from _looking_at(connection)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from builds.models import Build
 from delivr.effects.models import Effect
@@ -18,6 +19,7 @@ from delivr.tests.wired import wire
 from integrations import throttle
 from integrations.models import ScmIntegration
 from integrations.throttle import AT_ONCE, VERIFICATIONS, a_place
+from integrations.verification import VERIFY_CLAIM, due_verifications, verify_by_id
 
 Typed = Callable[..., dict[str, Any]]
 BUSY, OFTEN = "Others are being asked at this moment.", "That was often."
@@ -127,9 +129,19 @@ def test_a_build_is_adopted_only_where_a_place_is_free(
 # --- Saving ---------------------------------------------------------------------------------------
 
 
+def verified_by_the_clock() -> None:
+    assert due_verifications() == []
+    row = ScmIntegration.objects.get()
+    assert row.verify_at <= timezone.now() + VERIFY_CLAIM
+    ScmIntegration.objects.update(verify_at=timezone.now())
+    assert due_verifications() == [row.pk]
+    verify_by_id(row.pk)
+    assert ScmIntegration.objects.get().is_valid
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("aloud", [False, True])
-def test_what_is_connected_too_often_is_saved_and_not_verified(
+def test_what_is_connected_too_often_is_saved_and_verified_later(
     web: Client, owner: User, typed: Typed, sandbox: Any, aloud: bool
 ) -> None:
     too_often(owner)
@@ -138,19 +150,29 @@ def test_what_is_connected_too_often_is_saved_and_not_verified(
         answer = web.post("/integrations/scm/new", form, headers={"X-Checks": "aloud"})
         assert answer.status_code == 204
     page = web.post("/integrations/scm/new", form, follow=True).content.decode()
-    words = "nothing was done twice" if aloud else "is saved, but not verified"
+    words = "nothing was done twice" if aloud else "is saved, and verified in some minutes"
     assert words in page
     assert ScmIntegration.objects.get().verification_status == "PENDING"
     assert not sandbox.world.requests
+    verified_by_the_clock()
 
 
 @pytest.mark.django_db
-def test_what_is_edited_too_often_is_not_verified(
+def test_what_is_edited_too_often_is_verified_later(
     web: Client, owner: User, scm: Any, typed: Typed, sandbox: Any
 ) -> None:
     too_often(owner)
     page = f"/integrations/scm/{scm.pk}"
     assert OFTEN in web.post(page, typed("GITHUB")).content.decode()  # with another credential
     form = typed("GITHUB", access_token="", repository_url="https://github.com/dream11/other")
-    assert "not verified" in web.post(page, form, follow=True).content.decode()
+    assert "some minutes" in web.post(page, form, follow=True).content.decode()
     assert not sandbox.world.requests
+
+
+@pytest.mark.django_db
+def test_who_goes_away_meanwhile_leaves_it_to_the_clock(web: Client, typed: Typed) -> None:
+    told: Any = web.post("/integrations/scm/new", typed("GITHUB"), headers={"X-Checks": "aloud"})
+    assert next(iter(told.streaming_content))
+    told.close()
+    assert not throttle._asking
+    verified_by_the_clock()

@@ -20,7 +20,7 @@ from integrations.models import FAMILIES, Connection, PipelineIntegration, Targe
 from integrations.providers.registry import provider_class
 from integrations.rotating import change
 from integrations.throttle import asking
-from integrations.verification import verify
+from integrations.verification import expect, verify
 from integrations.views.once import new_token, once
 
 
@@ -112,7 +112,7 @@ def sent_form(
 def save(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     """Connect or edit what the form says, then verify it (network, up to about 20 s).
 
-    None where the form shows what is wrong; not verified where too much is asked already. Raises
+    None where the form shows what is wrong; verified later where too much is asked already. Raises
     Repeated where it was sent before.
     """
     done = store(request, form)
@@ -124,7 +124,14 @@ def save(request: TenantRequest, form: ConnectionForm) -> Connection | None:
 
 
 def store(request: TenantRequest, form: ConnectionForm) -> Connection | None:
-    """`save` without the verification that follows."""
+    """`save` without the verification that follows, which is made in any case."""
+    done = _store(request, form)
+    if done is not None and not done.is_valid:
+        expect(done)
+    return done
+
+
+def _store(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     if form.connection is None:
         return once(request, partial(_connect, request, form))
     operation = partial(change, form.connection, actor=request.user)
@@ -167,7 +174,7 @@ def tell(request: TenantRequest, connection: Connection) -> None:
     """Say at the top of the next page how the verification ended."""
     words = {"name": str(connection)}
     if connection.verification_status == Verification.PENDING:
-        told = _("%(name)s is saved, but not verified: too much is asked just now. Verify it soon.")
+        told = _("%(name)s is saved, and verified in some minutes: too much is asked just now.")
         messages.warning(request, told % words)
     elif not connection.is_valid:
         messages.error(request, _("%(name)s is saved, but a check failed.") % words)
