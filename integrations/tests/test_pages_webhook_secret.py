@@ -186,6 +186,24 @@ def test_the_jenkinsfile_posts_to_the_pipelines_own_address(web: Client, tenant:
     assert re.findall(r'\\\\"(\w+)\\\\":', text) == ["buildNumber", "status", "buildUrl", "buildId"]
 
 
+def test_it_leads_to_a_test_build_once_the_checks_pass(web: Client, tenant: Tenant) -> None:
+    pipeline = make.PipelineFactory(tenant=tenant)
+    way = f'href="/integrations/pipelines/{pipeline.pk}#test-build-{pipeline.pk}"'
+    assert way in web.post(rotate(pipeline)).content.decode()
+    pipeline.verification_status = "INVALID"
+    pipeline.save()
+    assert way not in web.post(rotate(pipeline)).content.decode()
+
+
+def test_the_demo_says_where_the_sandbox_takes_it(
+    web: Client, tenant: Tenant, settings: Any
+) -> None:
+    pipeline = make.PipelineFactory(tenant=tenant)
+    assert "In the demo" not in web.post(rotate(pipeline)).content.decode()
+    settings.SANDBOX_URL = "http://127.0.0.1:8091"
+    assert 'href="http://127.0.0.1:8091/settings"' in web.post(rotate(pipeline)).content.decode()
+
+
 def test_a_form_whose_first_sending_died_can_be_sent_again(
     web: Client, filled: dict[str, Any], tenant: Tenant
 ) -> None:
