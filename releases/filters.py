@@ -77,6 +77,11 @@ class ReleaseFilter:
             )
         ]
 
+    @property
+    def folded(self) -> int:
+        """How many of `fields` pick something out, for a screen that folds them away."""
+        return len(self.values.keys() - {"q"})
+
     def chips(self, tab: str) -> list[Chip]:
         return [Chip(self._words(name), self.url(tab, without=name)) for name in self.values]
 

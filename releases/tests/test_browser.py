@@ -112,3 +112,15 @@ def triggered_elsewhere(page: Page, product: Any) -> None:
     other.get_by_role("button", name="Trigger again").click()
     expect(other.locator("#live")).to_contain_text("Running", timeout=15_000)
     other.close()
+
+
+def test_filters_are_folded_on_a_phone_alone(member: Page, product: Any) -> None:
+    page = member
+    page.goto(f"{product.url}/releases")
+    platform, filters = page.get_by_label("Platform"), page.get_by_text("Filters")
+    expect(platform).to_be_visible()
+    expect(filters).to_be_hidden()
+    page.set_viewport_size({"width": 390, "height": 800})
+    expect(platform).to_be_hidden()
+    filters.click()
+    expect(platform).to_be_visible()

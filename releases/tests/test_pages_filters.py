@@ -114,6 +114,12 @@ def test_each_chip_leads_to_the_list_without_it(viewer, three):
     assert re.search(r'href="\?tab=active">\s*Drop all', response.content.decode())
 
 
+def test_folded_filters_say_how_many_pick_something_out(viewer, three):
+    assert "Filters Platform" in text_of(viewer.get(LIST))
+    query = {"q": "1", "platform": "IOS", "build": "missing"}
+    assert "Filters 2 Platform" in text_of(viewer.get(LIST, query))
+
+
 def test_pages_and_tabs_keep_what_is_picked_out(viewer, three, setup):
     response = viewer.get(LIST, {"platform": "IOS", "tab": "completed"})
     assert response.context["tabs"][0]["href"] == "?platform=IOS&tab=active"
