@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +15,7 @@ from delivr.statuses import look_of
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 # By action, sorted: the sentence after the name of who did it, and the action alone, for a choice.
 # `delivr/tests/test_guards.py` fails where the code writes an action that has no words here.
 ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
@@ -87,22 +91,23 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
 }
 
 
-def sentence(event: AuditEvent) -> str:
-    """`triggered a build of iOS 1.5.0`; who did it stands before."""
+def sentence(event: AuditEvent, names: Mapping[str, str] = NO_NAMES) -> str:
+    """`triggered a build of iOS 1.5.0`; who did it stands before. `names` are told for ids."""
     words = ACTIONS.get(event.action)
-    what = event.subject_label or event.subject_id or "–"
+    label = event.subject_label or event.subject_id or "–"
+    what = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), label)
     return str(words[0]) % {"what": what} if words else f"{event.action} {what}"
 
 
-def value(stored: Any) -> str:
-    """A value before or after: a stored word of state in words, nothing as a dash."""
+def value(stored: Any, names: Mapping[str, str] = NO_NAMES) -> str:
+    """A value before or after: a stored word of state or an id in words, nothing as a dash."""
     if stored in (None, "", [], {}):
         return "–"
     if isinstance(stored, bool):
         return str(_("yes") if stored else _("no"))
     if isinstance(stored, list):
-        return ", ".join(value(one) for one in stored)
-    return str(look_of(stored).label)
+        return ", ".join(value(one, names) for one in stored)
+    return names.get(str(stored)) or str(look_of(stored).label)
 
 
 def choices() -> list[tuple[str, str]]:
