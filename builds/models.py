@@ -219,8 +219,8 @@ class DeliveryState(models.TextChoices):
 
 class Trust(models.TextChoices):
     SIGNED = "SIGNED", _("Signed")
-    BASIC = "BASIC", _("Password (read again at the source)")
-    GITHUB = "GITHUB", _("Signed by GitHub (read again at the source)")
+    BASIC = "BASIC", _("Password; Jenkins was asked to confirm")
+    GITHUB = "GITHUB", _("Signed by GitHub, which was asked to confirm")
 
 
 class DeliveryQuerySet(TenantQuerySet):
@@ -280,7 +280,7 @@ class WebhookDelivery(TenantOwned):
 
 
 class Source(models.TextChoices):
-    TRIGGER = "TRIGGER", _("Trigger")
+    TRIGGER = "TRIGGER", _("Answer to the trigger")
     POLL = "POLL", _("Found by asking Jenkins")
     WEBHOOK = "WEBHOOK", _("Webhook")
     PERSON = "PERSON", _("Person")

@@ -33,6 +33,7 @@ PICKERS = {
     "channels": gettext_lazy("Load channels"),
     "projects": gettext_lazy("Load projects"),
 }
+TYPE_AGAIN = gettext_lazy("Enter it again: what was typed here is not sent back to the page.")
 _SECRET_ATTRS: dict[str, Any] = {"autocomplete": "off", "spellcheck": "false", "data-1p-ignore": ""}
 
 
@@ -115,7 +116,7 @@ class ConnectionForm(forms.Form):
             max_length=80,
             required=False,
             error_messages=FORM_ERRORS,
-            help_text=_("How it is called here. Without one, its address stands for it."),
+            help_text=_("Shown throughout delivr. Left empty, the address is shown."),
         )
 
     # --- Fields ---------------------------------------------------------------------------------
@@ -175,6 +176,17 @@ class ConnectionForm(forms.Form):
         }
         return attrs | ({"data-picker-multiple": ""} if field.kind == "list" else {})
 
+    # --- Errors ----------------------------------------------------------------------------------
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Whatever is wrong: a secret that was typed does not go back to the page, so say so."""
+        super().add_error(field, error)
+        if self.show_secrets:
+            return
+        for name in _secret_names(self.kind):
+            if self.data.get(self.add_prefix(name)):
+                self[name].help_text = TYPE_AGAIN
+
     # --- Sending ---------------------------------------------------------------------------------
 
     def values(self) -> dict[str, Any]:
@@ -228,6 +240,10 @@ def _longest(field: ConnectionField) -> int:
     if field.kind != "text":
         return MAX_DOCUMENT
     return MAX_SECRET if field.secret else MAX_TEXT
+
+
+def _secret_names(kind: str) -> list[str]:
+    return [field.name for field in fields_of(kind) if field.secret]
 
 
 def _stored(connection: Connection | None, kind: str) -> dict[str, Any]:

@@ -160,10 +160,13 @@ def nav_item(context: template.Context, href: str, icon: str, label: str) -> dic
     return {"href": href, "icon": icon, "label": label, "current": (path + "/").startswith(below)}
 
 
+_SPELLED = {"api": "API", "url": "URL", "scm": "repository"}
+
+
 @register.filter
 def as_words(name: str) -> str:
-    """A stored name for people: `issue_type` gives `Issue type`."""
-    words = str(name).replace("_", " ").strip()
+    """A stored name for people: `issue_type` gives `Issue type`, `jira_url` gives `Jira URL`."""
+    words = " ".join(_SPELLED.get(word, word) for word in str(name).replace("_", " ").split())
     return words[:1].upper() + words[1:]
 
 

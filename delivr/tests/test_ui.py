@@ -14,7 +14,7 @@ from django.utils import timezone
 from delivr.gallery import gallery_context, ui_gallery
 from delivr.icons import ICONS
 from delivr.statuses import LOOKS, LOOKS_OF_KIND, look_of
-from delivr.templatetags.ui import TONE_ICONS, duration, initials, relative_words
+from delivr.templatetags.ui import TONE_ICONS, as_words, duration, initials, relative_words
 from integrations.providers.base import BuildStatus
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.get_default_timezone())
@@ -182,3 +182,16 @@ def test_pages_hold_no_inline_style_or_script():
 def test_every_mark_is_an_image_that_stands_alone():
     for path in (STATIC / "img").rglob("*.svg"):
         assert path.read_text().startswith("<svg xmlns="), path
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("issue_type", "Issue type"),
+        ("jenkins_api_token", "Jenkins API token"),
+        ("jira_url", "Jira URL"),
+        ("scm", "Repository"),
+    ],
+)
+def test_stored_name_is_shown_in_words(stored: str, shown: str) -> None:
+    assert as_words(stored) == shown
