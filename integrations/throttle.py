@@ -18,10 +18,10 @@ from delivr.ratelimit import hit
 from delivr.tenants.models import User
 
 WINDOW = 60  # seconds
-VERIFICATIONS = 20  # a minute, on pages and by the API together
+VERIFICATIONS = 60  # a minute, on pages and by the API together
 AT_ONCE = 2  # in one web process, of its four threads (WEB_THREADS)
 EACH = 1  # of them for one user
-PATIENCE = 1.0  # seconds; most providers answer in less
+PATIENCE = 2.0  # seconds; most providers answer in less than one
 
 _changed = Condition()
 _asking: Counter[int] = Counter()  # by user
