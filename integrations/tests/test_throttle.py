@@ -169,7 +169,7 @@ def test_what_is_edited_too_often_is_verified_later(
     assert not sandbox.world.requests
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # the end of the answer closes the connection
 def test_who_goes_away_meanwhile_leaves_it_to_the_clock(web: Client, typed: Typed) -> None:
     told: Any = web.post("/integrations/scm/new", typed("GITHUB"), headers={"X-Checks": "aloud"})
     assert next(iter(told.streaming_content))
