@@ -16,7 +16,7 @@ from delivr.effects.sweeper import sweep_until_idle
 from delivr.tenants.models import Role, User
 from delivr.tests import factories
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.on_postgresql]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from delivr.tenants.models import Role
 from integrations.providers.base import BuildStatus
 from releases.models import Release
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.on_postgresql]
 
 
 @pytest.fixture
