@@ -78,7 +78,26 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("last_login", "date_joined")
+    rights = ("is_staff", "is_superuser", "groups", "user_permissions")
     add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Rights are given by superusers alone: nobody may give themselves what they lack."""
+        known = super().get_readonly_fields(request, obj)
+        return known if _user(request).is_superuser else (*known, *self.rights)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed: bool = super().has_change_permission(request, obj)
+        return allowed and _may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        allowed: bool = super().has_delete_permission(request, obj)
+        return allowed and _may_touch(request, obj)
+
+
+def _may_touch(request: HttpRequest, user: User | None) -> bool:
+    """A superuser's password and address are for superusers: they lead to everything."""
+    return user is None or not user.is_superuser or _user(request).is_superuser
 
 
 class MemberInline(ReadOnlyInline):

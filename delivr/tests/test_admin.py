@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -281,3 +282,48 @@ def test_last_owner_is_not_deactivated(root, tenant, owner) -> None:
     assert root.post(detail(owner), unticked).status_code == 302
     owner.refresh_from_db()
     assert not owner.is_active
+
+
+# --- Staff who are no superusers ------------------------------------------------------------------
+
+
+@pytest.fixture
+def clerk(db) -> User:
+    """May manage users, and has no other right."""
+    user = factories.UserFactory(is_staff=True)
+    rights = Permission.objects.filter(content_type__app_label="tenants", codename__endswith="user")
+    user.user_permissions.set(rights)
+    factories.give_second_factor(user)
+    return user
+
+
+def test_nobody_gives_rights_that_they_lack(clerk: User) -> None:
+    client = factories.sign_in(Client(), clerk)
+    sent = {"email": clerk.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    every = [str(right.pk) for right in Permission.objects.all()]
+    assert client.post(detail(clerk), {**sent, "user_permissions": every}).status_code == 302
+    clerk.refresh_from_db()
+    assert not clerk.is_superuser
+    assert clerk.user_permissions.count() < len(every)
+
+
+@pytest.mark.parametrize("by", ["page", "password", "deletion", "action"])
+def test_superusers_are_changed_by_superusers_alone(clerk: User, by: str) -> None:
+    boss = User.objects.create_superuser("boss@example.com", password="correct-horse-battery")
+    client, new = factories.sign_in(Client(), clerk), "another-horse-battery"
+    path, sent = {
+        "page": (detail(boss), {"email": "clerk@example.com", "is_active": "on"}),
+        "password": (
+            f"{listing(User)}{boss.pk}/password/",
+            {"password1": new, "password2": new, "usable_password": "true"},
+        ),
+        "deletion": (detail(boss, "delete"), {"post": "yes"}),
+        "action": (
+            listing(User),
+            {"action": "delete_selected", "_selected_action": [boss.pk], "post": "yes"},
+        ),
+    }[by]
+    client.post(path, sent)
+    boss.refresh_from_db()
+    assert boss.email == "boss@example.com"
+    assert boss.check_password("correct-horse-battery")
