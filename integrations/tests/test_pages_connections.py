@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from delivr.audit.models import AuditEvent
-from delivr.tenants.models import Role, Tenant
+from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories as make
 from integrations.models import (
     CommunicationIntegration,
@@ -18,6 +18,7 @@ from integrations.models import (
     ScmIntegration,
     TargetIntegration,
 )
+from integrations.throttle import VERIFICATIONS, throttle
 from releases.models import ReleaseStatus
 
 Typed = Callable[..., dict[str, Any]]
@@ -235,10 +236,14 @@ def test_verifying_again_finds_a_revoked_token(web: Client, tenant: Tenant, sand
     assert scm.verification_status == "INVALID"
 
 
-def test_verifying_without_end_is_slowed_down(web: Client, tenant: Tenant, sandbox: Any) -> None:
+def test_verifying_without_end_is_slowed_down(
+    web: Client, tenant: Tenant, owner: User, sandbox: Any
+) -> None:
     scm = make.ScmFactory(tenant=tenant)
-    for _ in range(20):
-        web.post(path(scm, "verify"))
+    for _ in range(VERIFICATIONS - 1):
+        throttle("verify", user=owner)
+    last = web.post(path(scm, "verify"), follow=True)
+    assert "That was often." not in last.content.decode()
     before = AuditEvent.objects.count()
     answer = web.post(path(scm, "verify"), follow=True)
     assert "That was often." in answer.content.decode()
