@@ -41,8 +41,9 @@
 
   const actions = { "/": search, n: create, "?": open };
 
-  const isTyping = (node) =>
-    node.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(node.tagName);
+  // A checkbox takes no text; and one in a dialog that was just closed keeps the focus for a moment.
+  const TEXT = "textarea, select, input:not([type=checkbox], [type=radio])";
+  const isTyping = (node) => node.isContentEditable || node.matches?.(TEXT);
 
   document.addEventListener("keydown", (event) => {
     const action = actions[event.key];
