@@ -37,19 +37,9 @@ class PolledQuerySet(TenantQuerySet):
         return self.filter(poll_at__lte=now).exclude(**held)
 
 
-class BuildQuerySet(PolledQuerySet):
-    through = "release_pipeline__pipeline"
+class PolledBuild(TenantOwned):
+    """What the CI server is asked about, be it a release's build or a test build."""
 
-    def of_pipeline(self, pipeline_id: str) -> Self:
-        return self.filter(release_pipeline__pipeline_id=pipeline_id)
-
-
-class Build(TenantOwned):
-    id = PrefixedIdField(prefix="bld")
-    release_pipeline = models.ForeignKey(
-        ReleasePipeline, on_delete=models.CASCADE, related_name="builds"
-    )
-    attempt = models.PositiveIntegerField(default=1)
     status = models.CharField(
         max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.TRIGGERING
     )
@@ -58,18 +48,40 @@ class Build(TenantOwned):
     number = models.PositiveBigIntegerField(null=True, blank=True)
     url = models.CharField(max_length=500, blank=True)
     queue_reason = models.CharField(max_length=300, blank=True)
-    artifact_url = models.CharField(max_length=1000, blank=True)
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )
     created_at = models.DateTimeField(default=clock.now, editable=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
 
     poll_at = models.DateTimeField(null=True, blank=True)
     polls = models.PositiveIntegerField(default=0)  # since the status last changed
     misses = models.PositiveSmallIntegerField(default=0)  # answers "no such build" in a row
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_moving(self) -> bool:
+        return self.status in MOVING
+
+
+class BuildQuerySet(PolledQuerySet):
+    through = "release_pipeline__pipeline"
+
+    def of_pipeline(self, pipeline_id: str) -> Self:
+        return self.filter(release_pipeline__pipeline_id=pipeline_id)
+
+
+class Build(PolledBuild):
+    id = PrefixedIdField(prefix="bld")
+    release_pipeline = models.ForeignKey(
+        ReleasePipeline, on_delete=models.CASCADE, related_name="builds"
+    )
+    attempt = models.PositiveIntegerField(default=1)
+    artifact_url = models.CharField(max_length=1000, blank=True)
+    estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
 
     objects: ClassVar[Any] = BuildQuerySet.as_manager()
 
@@ -114,10 +126,6 @@ class Build(TenantOwned):
         return None not in (self.queue_id, queue_id) and self.queue_id != queue_id
 
     @property
-    def is_moving(self) -> bool:
-        return self.status in MOVING
-
-    @property
     def pipeline(self) -> PipelineIntegration:
         return self.release_pipeline.pipeline
 
@@ -132,7 +140,7 @@ class TestBuildQuerySet(PolledQuerySet):
     through = "pipeline"
 
 
-class TestBuild(TenantOwned):
+class TestBuild(PolledBuild):
     """One build of a pipeline outside every release, that shows whether the whole way works.
 
     No figure counts it. Its id goes to the CI server where a build's would, so that its webhooks
@@ -146,27 +154,9 @@ class TestBuild(TenantOwned):
         PipelineIntegration, on_delete=models.CASCADE, related_name="test_builds"
     )
     job_path = models.CharField(max_length=300)
-    status = models.CharField(
-        max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.TRIGGERING
-    )
-    parameters = models.JSONField(default=dict)
-    queue_id = models.BigIntegerField(null=True, blank=True)
-    number = models.PositiveBigIntegerField(null=True, blank=True)
-    url = models.CharField(max_length=500, blank=True)
-    queue_reason = models.CharField(max_length=300, blank=True)
     error = models.CharField(max_length=500, blank=True)
     hint = models.CharField(max_length=500, blank=True)
-    started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
-    )
-    created_at = models.DateTimeField(default=clock.now, editable=False)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
     heard_at = models.DateTimeField(null=True, blank=True)  # its first webhook
-
-    poll_at = models.DateTimeField(null=True, blank=True)
-    polls = models.PositiveIntegerField(default=0)  # since the status last changed
-    misses = models.PositiveSmallIntegerField(default=0)  # answers "no such build" in a row
 
     objects: ClassVar[Any] = TestBuildQuerySet.as_manager()
 
@@ -193,10 +183,6 @@ class TestBuild(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.pipeline_id} #{self.number}" if self.number else self.pk
-
-    @property
-    def is_moving(self) -> bool:
-        return self.status in MOVING
 
     @property
     def log_url(self) -> str:
