@@ -133,9 +133,9 @@ class ConnectionForm(forms.Form):
                 self.initial.setdefault(name, rows[0].pk)
 
     def _field(self, field: ConnectionField) -> forms.Field:
-        made = {"list": ListField, "mapping": MappingField}.get(field.kind, forms.CharField)
+        made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, forms.CharField)
         is_stored = field.secret and bool(getattr(self.connection, field.name, None))
-        return made(
+        found: forms.Field = made(
             label=str(field.label),
             help_text=self._help(field, is_stored=is_stored),
             required=field.required and not is_stored,
@@ -144,6 +144,8 @@ class ConnectionForm(forms.Form):
             strip=not field.secret,
             widget=self._widget(field, is_stored=is_stored),
         )
+        found.is_stored = is_stored  # type: ignore[attr-defined] # for components/field.html
+        return found
 
     def _help(self, field: ConnectionField, *, is_stored: bool) -> Any:
         if not is_stored:

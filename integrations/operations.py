@@ -296,9 +296,11 @@ def _ask_secret_for_new_address(
             errors[field.name] = [_("The address changed: enter this again.")]
 
 
-def cleaned_values(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+def cleaned_values(
+    connection: Connection, values: Mapping[str, Any], *, known_errors: Errors | None = None
+) -> dict[str, Any]:
     """What `edit` would store of `values`. Raises ValidationError."""
-    return _clean(connection, values, creating=False, known_errors=None)
+    return _clean(connection, values, creating=False, known_errors=known_errors)
 
 
 def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:

@@ -47,18 +47,40 @@ def change(
     Raises CredentialRefused where a check fails, and ValidationError as `edit` does; Conflict where
     somebody else changed the connection meanwhile.
     """
-    secrets = [n for n in provider_class(connection.kind).secret_fields if values.get(n)]
-    if not connection.is_valid or not secrets or known_errors:
+    if known_errors or not tries_first(connection, values):
         return edit(connection, actor=actor, values=values, known_errors=known_errors)
-    candidate = cast(C, type(connection).objects.get(pk=connection.pk))
-    for name, value in cleaned_values(candidate, values).items():
-        setattr(candidate, name, value)
+    candidate = candidate_of(connection, values=values)
     findings = look_at(candidate)
     if findings.bad:
-        raise CredentialRefused(secrets[0], findings)
-    with transaction.atomic():
-        fresh = cast(C, type(connection).objects.select_for_update().get(pk=connection.pk))
-        if fresh.updated_at != candidate.updated_at:
-            raise Conflict("changed", _("Somebody changed this connection meanwhile. Try again."))
-        edited = edit(fresh, actor=actor, values=values)
-        return store_findings(edited, findings, actor=actor)
+        raise CredentialRefused(_secrets_in(connection, values)[0], findings)
+    return take(candidate, findings, actor=actor, values=values)
+
+
+def tries_first(connection: Connection, values: Mapping[str, Any]) -> bool:
+    """True where a new credential is verified before it takes the place of one that works."""
+    return connection.is_valid and bool(_secrets_in(connection, values))
+
+
+def _secrets_in(connection: Connection, values: Mapping[str, Any]) -> list[str]:
+    return [n for n in provider_class(connection.kind).secret_fields if values.get(n)]
+
+
+def candidate_of(
+    connection: C, *, values: Mapping[str, Any], known_errors: Errors | None = None
+) -> C:
+    """The connection as it would be, unsaved. Raises ValidationError."""
+    candidate = cast(C, type(connection).objects.get(pk=connection.pk))
+    cleaned = cleaned_values(candidate, values, known_errors=known_errors)
+    for name, value in cleaned.items():
+        setattr(candidate, name, value)
+    return candidate
+
+
+@transaction.atomic
+def take(candidate: C, findings: Findings, *, actor: User | None, values: Mapping[str, Any]) -> C:
+    """Store what was tried as `candidate`. Raises Conflict where it was changed meanwhile."""
+    fresh = cast(C, type(candidate).objects.select_for_update().get(pk=candidate.pk))
+    if fresh.updated_at != candidate.updated_at:
+        raise Conflict("changed", _("Somebody changed this connection meanwhile. Try again."))
+    edited = edit(fresh, actor=actor, values=values)
+    return store_findings(edited, findings, actor=actor)

@@ -61,13 +61,13 @@ def expect(connection: Connection) -> None:
 
 def verify_aloud(connection: Connection, *, actor: User | None) -> Iterator[Check]:
     """`verify`, handing out each check as it ends; what was found is stored after the last."""
-    findings = yield from _looking_at(connection)
+    findings = yield from looking_at(connection)
     store_findings(connection, findings, actor=actor)
 
 
 def look_at(connection: Connection) -> Findings:
     """Try every part of a connection, stored or not (network, up to about 20 s)."""
-    looking = _looking_at(connection)
+    looking = looking_at(connection)
     while True:
         try:
             next(looking)
@@ -76,7 +76,8 @@ def look_at(connection: Connection) -> Findings:
             return findings
 
 
-def _looking_at(connection: Connection) -> Generator[Check, None, Findings]:
+def looking_at(connection: Connection) -> Generator[Check, None, Findings]:
+    """`look_at`, handing out each check as it ends."""
     checks: list[Check] = []
     try:
         provider = provider_for(connection)

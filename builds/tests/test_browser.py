@@ -88,14 +88,14 @@ def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) ->
 
     walk.connect_the_sandbox("github")
     walk.expect_connected("github")
-    walk.follow("Continue")
+    walk.follow("Continue to Targets")
 
     walk.connect_the_sandbox("app-store")
     walk.expect_connected("app-store")
     walk.follow("Add Play Store")
     walk.connect_the_sandbox("play-store")
     walk.expect_connected("play-store")
-    walk.follow("Continue")
+    walk.follow("Continue to Pipelines")
 
     for number, job in enumerate(("ios-prod", "android-prod")):
         if number:
@@ -105,14 +105,14 @@ def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) ->
         hook = webhook_of(page)
         let_jenkins_report(walk, job, hook)
         walk.follow("I have stored it, continue")
-    walk.follow("Continue")
+    walk.follow("Continue to Slack")
 
     walk.connect_the_sandbox("slack")
     walk.expect_connected("slack")
-    walk.follow("Continue")
+    walk.follow("Continue to Jira")
     walk.connect_the_sandbox("jira")
     walk.expect_connected("jira")
-    walk.follow("Continue")
+    walk.follow("Finish the setup")
     expect(page.get_by_role("heading", level=1)).to_have_text("Setup complete")
     walk.picture("setup-complete")
 

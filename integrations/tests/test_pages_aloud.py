@@ -50,7 +50,17 @@ def test_a_failed_check_comes_with_what_to_do(web: Client, typed: Typed) -> None
 def test_what_is_mended_leads_back_to_its_step(web: Client, tenant: Tenant, typed: Typed) -> None:
     scm = make.ScmFactory(tenant=tenant, verification_status="INVALID")
     answer = web.post("/setup/scm?edit=1", typed("GITHUB", connection=scm.pk), headers=ALOUD)
-    assert lines(answer)[-1] == {"location": "/setup/scm"}
+    assert lines(answer)[-1] == {"location": f"/setup/scm?verified={scm.pk}"}
+    html = web.get(f"/setup/scm?verified={scm.pk}").content.decode()
+    assert "github.com/dream11/app is connected and works." in html
+    assert '<details class="disclosure" open>' in html  # its checks
+    assert "is connected and works" not in web.get("/setup/scm").content.decode()
+
+
+def test_what_a_stranger_verified_is_not_told(web: Client, tenant: Tenant) -> None:
+    make.ScmFactory(tenant=tenant)
+    foreign = make.ScmFactory(display_name="Foreign")
+    assert "Foreign" not in web.get(f"/setup/scm?verified={foreign.pk}").content.decode()
 
 
 def test_the_form_sent_again_says_how_it_ended(web: Client, typed: Typed) -> None:
@@ -67,13 +77,43 @@ def test_a_form_with_errors_is_left_to_the_plain_way(web: Client, typed: Typed) 
     assert not ScmIntegration.objects.exists()
 
 
-def test_a_new_credential_of_what_works_is_left_to_the_plain_way(
+def test_a_new_credential_of_what_works_is_tried_aloud_and_taken(
     web: Client, tenant: Tenant, typed: Typed
 ) -> None:
     scm = make.ScmFactory(tenant=tenant)
     data = typed("GITHUB", display_name="Another", connection=scm.pk)
-    assert web.post("/setup/scm", data, headers=ALOUD).status_code == 204
-    assert ScmIntegration.objects.get().display_name == ""
+    answer: Any = web.post("/setup/scm", data, headers=ALOUD)
+    told = iter(answer.streaming_content)
+    assert "Passed" in json.loads(next(told))["html"]
+    assert ScmIntegration.objects.get().display_name == ""  # not stored before it is tried
+    *_checks, last = [json.loads(line) for line in told]
+    assert last == {"location": f"/setup/scm?verified={scm.pk}"}
+    scm.refresh_from_db()
+    assert (scm.display_name, scm.is_valid) == ("Another", True)
+
+
+def test_a_new_credential_that_is_refused_changes_nothing_and_says_so(
+    web: Client, tenant: Tenant, typed: Typed
+) -> None:
+    scm = make.ScmFactory(tenant=tenant)
+    before = scm.access_token.reveal(), scm.updated_at
+    data = typed("GITHUB", access_token="ghp_canary", connection=scm.pk)
+    *checks, last = lines(web.post("/setup/scm", data, headers=ALOUD))
+    assert "GitHub refused the access token." in checks[-1]["html"]
+    assert "The stored one is still in force" in last["said"]
+    assert "ghp_canary" not in str([checks, last])
+    scm.refresh_from_db()
+    assert (scm.access_token.reveal(), scm.updated_at) == before
+    assert scm.is_valid
+
+
+def test_what_works_is_edited_and_verified_aloud(web: Client, tenant: Tenant, typed: Typed) -> None:
+    scm = make.ScmFactory(tenant=tenant)
+    data = typed("GITHUB", access_token="", display_name="Another", connection=scm.pk)
+    *checks, last = lines(web.post("/setup/scm", data, headers=ALOUD))
+    assert "Passed" in checks[0]["html"]
+    assert last == {"location": f"/setup/scm?verified={scm.pk}"}
+    assert ScmIntegration.objects.get().display_name == "Another"
 
 
 def test_a_new_pipelines_form_is_sent_again_for_its_secret(
@@ -92,6 +132,6 @@ def test_verifying_again_is_told_and_leads_back(web: Client, tenant: Tenant, san
     scm = make.ScmFactory(tenant=tenant, access_token="ghp_revoked")
     page = f"/integrations/scm/{scm.pk}"
     answer = web.post(f"{page}/verify", {"next": "/setup/scm"}, headers=ALOUD)
-    assert lines(answer)[-1] == {"location": "/setup/scm"}
+    assert lines(answer)[-1] == {"location": f"/setup/scm?verified={scm.pk}"}
     scm.refresh_from_db()
     assert scm.verification_status == "INVALID"

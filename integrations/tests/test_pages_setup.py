@@ -72,12 +72,12 @@ def test_whoever_comes_back_goes_on_where_they_were(
 
 def test_a_step_says_how_long_it_takes_and_what_it_needs(web: Client, tenant: Tenant) -> None:
     html = " ".join(web.get("/setup/scm").content.decode().split())
-    assert "About 3 minutes. You need an account on GitHub" in html
-    assert "About 21 minutes are left." in html
+    assert "This step takes about 3 minutes. You need an account on GitHub" in html
+    assert "about 21 minutes left" in html
     make.ScmFactory(tenant=tenant)
     html = " ".join(web.get("/setup/scm").content.decode().split())
     assert "You need an account on GitHub" not in html
-    assert "About 18 minutes are left." in html
+    assert "about 18 minutes left" in html
 
 
 # --- What a step shows ---------------------------------------------------------------------------

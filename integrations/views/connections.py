@@ -132,6 +132,7 @@ def _page(request: TenantRequest, connection: Connection, form: ConnectionForm) 
         "connection": connection,
         "step": STEP[connection.family],
         "details": details(connection),
+        "verified": shared.tell_verified(request, [connection]),
         "expiry": expiry_words(connection),
         **form_context(form),
     }
@@ -203,7 +204,8 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
     try:
         if aloud.is_asked_for(request):
             throttle("verify", user=request.user)
-            return aloud.tell_checks(connection, actor=request.user, then={"location": back})
+            then = {"location": shared.told_page(back, connection)}
+            return aloud.tell_checks(connection, actor=request.user, then=then)
         with asking("verify", user=request.user):
             shared.tell(request, verify(connection, actor=request.user))
     except Problem as problem:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404
@@ -17,11 +19,12 @@ from integrations import demo, operations
 from integrations.choices import Verification
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
-from integrations.providers.registry import provider_class
-from integrations.rotating import change
+from integrations.rotating import change, tries_first
 from integrations.throttle import asking
 from integrations.verification import expect, verify
 from integrations.views.once import new_token, once
+
+VERIFIED = "verified"  # in a page's address: the connection that was just verified
 
 
 def rows_of(family: str, tenant: Tenant) -> Any:
@@ -135,7 +138,7 @@ def _store(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     if form.connection is None:
         return once(request, partial(_connect, request, form))
     operation = partial(change, form.connection, actor=request.user)
-    if not _tries_first(form):
+    if not tries_first(form.connection, form.values()):
         return form.submit(operation)
     try:
         with asking("verify", user=request.user):
@@ -143,13 +146,6 @@ def _store(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     except Problem as problem:
         form.add_error(None, problem.detail)
     return None
-
-
-def _tries_first(form: ConnectionForm) -> bool:
-    """True where `change` verifies a new credential before it takes it."""
-    values, secrets = form.values(), provider_class(form.kind).secret_fields
-    is_valid = form.connection is not None and form.connection.is_valid
-    return is_valid and any(values.get(name) for name in secrets)
 
 
 def _was_just_verified(form: ConnectionForm, done: Connection) -> bool:
@@ -182,3 +178,18 @@ def tell(request: TenantRequest, connection: Connection) -> None:
         messages.warning(request, _("%(name)s works. Read its warning, though.") % words)
     else:
         messages.success(request, _("%(name)s is connected and works.") % words)
+
+
+def told_page(address: str, connection: Connection) -> str:
+    """The address of a page that says how a verification ended that the page before followed."""
+    return f"{address}{'&' if '?' in address else '?'}{urlencode({VERIFIED: connection.pk})}"
+
+
+def tell_verified(request: TenantRequest, connections: Iterable[Connection]) -> str:
+    """Say what `told_page` promised; the id of the connection, which shows its checks in full."""
+    wanted = request.GET.get(VERIFIED, "")
+    found = next((one for one in connections if one.pk == wanted), None)
+    if found is None:
+        return ""
+    tell(request, found)
+    return str(found.pk)

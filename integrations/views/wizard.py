@@ -121,6 +121,7 @@ def _show(
     form: ConnectionForm | None,
 ) -> HttpResponse:
     place = list(steps).index(state)
+    next_step = steps[place + 1] if place + 1 < len(steps) else None
     context: dict[str, Any] = {
         "steps": steps,
         "state": state,
@@ -128,9 +129,11 @@ def _show(
         "number": place + 1,
         "minutes_left": minutes_left(steps),
         "connections": connections,
+        "verified": shared.tell_verified(request, connections),
         "has_tests": state.step.model is PipelineIntegration,
         "kinds": kinds_of(state.step.model),
-        "continue_url": steps[place + 1].url if place + 1 < len(steps) else reverse("setup_done"),
+        "next_step": next_step,
+        "continue_url": next_step.url if next_step else reverse("setup_done"),
         **(form_context(form) if form else {}),
     }
     if state.step.model is PipelineIntegration:

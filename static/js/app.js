@@ -133,6 +133,9 @@
     submitter?.setAttribute("aria-disabled", "true");
   });
 
+  // A script that sent it stays on the page (connections.js).
+  document.addEventListener("form:answered", (event) => release(event.target));
+
   // Back from the browser's cache, a page must be usable again.
   window.addEventListener("pageshow", () => {
     for (const form of document.querySelectorAll("form[data-sent]")) release(form);

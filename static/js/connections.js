@@ -19,12 +19,52 @@
   const open = (box) => {
     const before = box.parentElement.querySelector("[data-checks-before]");
     if (before) before.hidden = true; // of the last time
-    box.querySelector("ul").replaceChildren();
+    const list = box.querySelector("ul");
+    const wait = list.querySelector("[data-checks-wait]");
+    wait.hidden = false;
+    list.replaceChildren(wait);
+    box.querySelector("[data-checks-said]").replaceChildren();
     box.hidden = false;
     box.scrollIntoView({ block: "nearest" });
   };
 
-  /** Shows the checks; returns the last line, which says where to go. */
+  /** The checks stay, with what came of them; the form may be mended and sent again. */
+  const stay = (form, box, html) => {
+    box.querySelector("[data-checks-wait]").hidden = true;
+    box.querySelector("[data-checks-said]").insertAdjacentHTML("beforeend", html);
+    box.scrollIntoView({ block: "nearest" });
+    form.dispatchEvent(new Event("form:answered", { bubbles: true }));
+  };
+
+  // The next page begins with what came of it: read aloud, and seen by who works with a zoom.
+  const TOLD = "delivr-told";
+  const told = () => {
+    try {
+      sessionStorage.setItem(TOLD, "1");
+    } catch {
+      // without a storage the focus stays where a new page has it
+    }
+  };
+
+  const listenToMessages = () => {
+    try {
+      if (!sessionStorage.getItem(TOLD)) return;
+      sessionStorage.removeItem(TOLD);
+    } catch {
+      return;
+    }
+    const address = new URL(location.href);
+    if (address.searchParams.has("verified")) {
+      address.searchParams.delete("verified"); // a reload does not say it again
+      history.replaceState(history.state, "", address);
+    }
+    const messages = document.getElementById("messages");
+    if (!messages.children.length) return;
+    messages.tabIndex = -1;
+    messages.focus();
+  };
+
+  /** Shows the checks; returns the last line, which says what follows. */
   const follow = async (form, box) => {
     const response = await fetch(form.action, {
       method: "POST",
@@ -36,16 +76,23 @@
     open(box);
     let last = {};
     for await (last of linesOf(response)) {
-      if (last.html) box.querySelector("ul").insertAdjacentHTML("beforeend", last.html);
+      if (last.html) box.querySelector("[data-checks-wait]").insertAdjacentHTML("beforebegin", last.html);
     }
     return last;
   };
 
   const send = async (form, box) => {
-    const { location: address } = await follow(form, box).catch(() => ({}));
+    const { location: address, said } = await follow(form, box).catch(() => ({}));
+    if (said) {
+      stay(form, box, said);
+      return;
+    }
+    told();
     if (address) location.assign(address);
     else form.submit();
   };
+
+  listenToMessages();
 
   document.addEventListener("submit", (event) => {
     const { target: form } = event;
