@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request
 from sandbox.ci import Ci
 from sandbox.ci_jobs import Build, Job, Parameter
 from sandbox.context import own_url, world
+from sandbox.providers.jenkins_console import console_page, console_text, progressive_text
 from sandbox.providers.jenkins_export import Exporter, parse_tree, show
 from sandbox.providers.jenkins_security import (
     CRUMB_FIELD,
@@ -324,8 +325,12 @@ def _run(found: Job, number: str, below: list[str]) -> Response:
             return html(f"{found.full_name} #{build.number}")
         case ["api", "json"]:
             return api(exporter().build(build))
+        case ["console"]:
+            return console_page(found, build)
         case ["consoleText"]:
-            return Response(_console(found, build), 200, content_type="text/plain;charset=utf-8")
+            return console_text(found, build)
+        case ["logText", "progressiveText"]:
+            return progressive_text(found, build)
         case ["stop" | "term" | "kill"]:
             return _stop(found, build)
         case ["artifact", *parts] if build.artifact and parts == [build.artifact]:
@@ -342,16 +347,6 @@ def _numbered(found: Job, number: str) -> Build:
     if build is None:
         refuse(404, "Not Found")
     return build
-
-
-def _console(found: Job, build: Build) -> str:
-    lines = [f"Started by user {build.user}"]
-    lines += [f"[{found.name}] {name}={value}" for name, value in build.parameters.items()]
-    if build.artifact:
-        lines += ["Archiving artifacts", build.artifact]
-    if not build.building:
-        lines.append(f"Finished: {build.result}")
-    return "\n".join(lines) + "\n"
 
 
 def _stop(found: Job, build: Build) -> Response:

@@ -80,6 +80,41 @@ def test_the_console_ends_with_the_result(running, jenkins):
     assert jenkins.get(f"{BUILD}/consoleText").text.endswith("Finished: UNSTABLE\n")
 
 
+@pytest.mark.parametrize(
+    ("job", "number", "words"),
+    [
+        ("ios-prod", 245, "error: \x1b[39mcannot find 'ShippingQuote' in scope"),
+        ("android-prod", 512, "* What went wrong:"),
+    ],
+)
+def test_the_log_of_a_failed_build_says_why(running, jenkins, job, number, words):
+    jenkins.post(f"/job/{job}/buildWithParameters?delay=0sec&VERSION=1&DELIVR_BUILD_ID=bld_2")
+    running.finish(job, number, "FAILURE")
+    assert words in jenkins.get(f"/job/{job}/{number}/logText/progressiveText").text
+    page = jenkins.get(f"/job/{job}/{number}/console")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "Finished: FAILURE" in page.text
+
+
+def test_the_progressive_log_begins_where_it_is_asked_to(running, jenkins):
+    where = f"{BUILD}/logText/progressiveText"
+    answer = jenkins.get(where)
+    size = int(answer.headers["X-Text-Size"])
+    assert (answer.headers["X-More-Data"], size) == ("true", len(answer.content))
+    running.finish("ios-prod", 245, "FAILURE")
+    rest = jenkins.get(f"{where}?start={size}")
+    assert "X-More-Data" not in rest.headers
+    assert int(rest.headers["X-Text-Size"]) == size + len(rest.content)
+    beyond = jenkins.get(f"{where}?start={10 * size}")
+    assert int(beyond.headers["X-Text-Size"]) == len(beyond.content)  # from the beginning
+    assert jenkins.get(f"{where}?start=x").status_code == 500
+
+
+def test_the_progressive_log_has_jenkins_notes_in_it_and_the_plain_one_has_not(running, jenkins):
+    assert "\x1b[8mha:" in jenkins.get(f"{BUILD}/logText/progressiveText").text
+    assert "\x1b[8mha:" not in jenkins.get(f"{BUILD}/consoleText").text
+
+
 def test_numbers_count_up_per_job(running, jenkins):
     for path in ("/job/ios-prod", "/job/android-prod"):
         jenkins.post(f"{path}/buildWithParameters?delay=0sec&VERSION=2")
