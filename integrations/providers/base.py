@@ -88,6 +88,14 @@ class BuildState:
     is_shared: bool = False  # merged into an equal item, maybe somebody else's
 
 
+@dataclass(frozen=True, kw_only=True)
+class LogTail:
+    """The end of a build's log, as it came: whole lines. `is_final`: nothing more will follow."""
+
+    text: str
+    is_final: bool
+
+
 class Repeat(enum.StrEnum):
     """What became of a second build that carries our id."""
 
@@ -209,6 +217,13 @@ class CiProvider(Provider):
     @abstractmethod
     def cancel(self, *, queue_id: int | None, number: int | None) -> None:
         """Stop it, queued or running. No error if it already ended."""
+
+    @abstractmethod
+    def log_tail(self, *, number: int) -> LogTail:
+        """The last part of a build's log, however long the log is.
+
+        Raises ProviderError(code="log_gone", REFUSED) where the server has none (any more).
+        """
 
     @abstractmethod
     def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:

@@ -273,12 +273,12 @@ def vendor_words(text: object, *, secrets: Iterable[str], limit: int = 200) -> s
     """
     line = " ".join(str(text).split()) if isinstance(text, str) else ""
     line = "".join(c for c in line if c.isprintable())
-    if any(form in line for secret in secrets for form in _spellings(secret)):
+    if any(form in line for secret in secrets for form in spellings(secret)):
         return ""
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _spellings(secret: str) -> set[str]:
+def spellings(secret: str) -> set[str]:
     """The ways in which a server may echo `secret`."""
     lines = {" ".join(line.split()) for line in secret.splitlines() if len(line) > 8}
     plain = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], *lines}
@@ -288,10 +288,10 @@ def _spellings(secret: str) -> set[str]:
 def _base64_spellings(secret: str) -> set[str]:
     """`secret` inside of a longer base64 text starts at one of three offsets; edges are cut off."""
     raw = secret.encode()
-    spellings = set()
+    found = set()
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + raw).decode()
         start, end = (0, 2, 3)[offset], len(encoded) - 4
         if end - start >= 8:
-            spellings.add(encoded[start:end])
-    return spellings
+            found.add(encoded[start:end])
+    return found

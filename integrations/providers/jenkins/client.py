@@ -58,6 +58,10 @@ class JenkinsClient:
         """GET `{path}/api/json`, whatever its status."""
         return self._send("GET", f"{path}/api/json", params={"tree": tree})
 
+    def ask(self, method: str, path: str, **query: str) -> requests.Response:
+        """GET or HEAD, whatever the answer's status."""
+        return self._send(method, path, params=query)
+
     def post(self, path: str, **form: str) -> requests.Response:
         """POST a form, once, whatever the answer's status; redirects are not followed."""
         return self._send("POST", path, data=form)

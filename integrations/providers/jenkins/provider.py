@@ -6,11 +6,21 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from ..base import BuildState, Check, CiProvider, Option, Outcome, ProviderError, Repeat
+from ..base import (
+    BuildState,
+    Check,
+    CiProvider,
+    LogTail,
+    Option,
+    Outcome,
+    ProviderError,
+    Repeat,
+)
 from ..http import DEADLINE, before_effect, only_provider_errors
 from ..verifying import try_in_order
 from .client import LABEL, JenkinsClient
 from .jobs import list_jobs
+from .log import read_tail
 from .lookup import Lookup
 from .paths import normalise_job_path
 from .reading import BUILD_ID, JOB_TREE, Job, read_job
@@ -122,6 +132,10 @@ class Jenkins(CiProvider):
             number = lookup.leave_queue(queue_id)
         if number is not None:
             lookup.stop(number)
+
+    @only_provider_errors
+    def log_tail(self, *, number: int) -> LogTail:
+        return read_tail(self._client(), f"{self._path()}/{number}")
 
     @only_provider_errors
     def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:

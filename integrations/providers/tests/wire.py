@@ -106,10 +106,11 @@ class Wire:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.content)))
                 self.end_headers()
-                self.wfile.write(reply.content)
+                if self.command != "HEAD":
+                    self.wfile.write(reply.content)
                 return None
 
-            do_GET = do_POST = do_PUT = answer
+            do_GET = do_HEAD = do_POST = do_PUT = answer
 
             def reset(self) -> None:
                 self.close_connection = True

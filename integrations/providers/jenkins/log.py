@@ -1,0 +1,54 @@
+"""The end of a build's console log, without the rest of it.
+
+The progressive log takes the offset in bytes where it shall begin, and says in X-Text-Size where
+it ends; X-More-Data stands there while the build runs. An offset beyond the end is taken for 0.
+https://www.jenkins.io/doc/book/using/remote-access-api/ (below any build: "Accessing Progressive
+Console Output")
+"""
+
+from __future__ import annotations
+
+import requests
+
+from ..base import LogTail, Outcome, ProviderError
+from .client import JenkinsClient, is_jenkins
+
+TAIL = 256 * 1024  # bytes; what is longer in spite of it is cut off at the door (MAX_BODY)
+
+
+def read_tail(client: JenkinsClient, build_path: str) -> LogTail:
+    """At most the last `TAIL` bytes, from the first line that begins in them."""
+    where = f"{build_path}/logText/progressiveText"
+    size = _size(_answered(client, client.ask("HEAD", where, start="0")))
+    start = max(0, size - TAIL)
+    answer = _answered(client, client.ask("GET", where, start=str(start)))
+    body = answer.content[-TAIL:]
+    if start or len(answer.content) > TAIL:
+        body = body.partition(b"\n")[2]
+    is_final = answer.headers.get("X-More-Data", "").lower() != "true"
+    return LogTail(text=body.decode("utf-8", "replace"), is_final=is_final)
+
+
+def _answered(client: JenkinsClient, answer: requests.Response) -> requests.Response:
+    if answer.status_code == 404 and is_jenkins(answer):
+        raise ProviderError(
+            "log_gone",
+            "Jenkins has no log of this build any more.",
+            "Its job may keep only a few builds, or it was deleted there.",
+            outcome=Outcome.REFUSED,
+        )
+    if answer.status_code != 200:
+        raise client.error(answer)
+    return answer
+
+
+def _size(answer: requests.Response) -> int:
+    size = answer.headers.get("X-Text-Size", "")
+    if not (size.isascii() and size.isdigit() and len(size) < 16):
+        raise ProviderError(
+            "no_log_size",
+            "Something between here and Jenkins hides how long the log is.",
+            "A proxy in front of Jenkins must let the header X-Text-Size through.",
+            outcome=Outcome.REFUSED,
+        )
+    return int(size)

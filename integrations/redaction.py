@@ -1,0 +1,74 @@
+"""Words of other systems without what is secret in them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterable
+
+from delivr.secrets import MASK, secret_fields
+from delivr.tenants.models import Tenant
+from integrations.models import FAMILIES
+from integrations.providers.http import spellings
+
+SHORTEST = 6  # characters; what is shorter would blot out ordinary words
+
+LONGEST_LINE = 4000  # characters; bounds what the patterns below can be made to try
+
+# What looks like a credential, whosever it is: part 1 of a match stays.
+_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END|\Z)", re.S)
+_SHAPES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"()\b(?:gh[a-z]_|github_pat_|glpat-|xox[a-z]-|whsec_|dlv_)[\w+/=-]{8,}",
+        r"()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+        r"()\beyJ[\w-]{8,2000}\.[\w-]{8,}(?:\.[\w-]*)?",  # a JSON web token
+        r"(\b(?:Basic|Bearer|token)\s+)(?=\S*\d)[\w.+/=~-]{12,}",
+        r"(://[^\s/@:]*:)[^\s/@]+(?=@)",
+        r"((?:password|passwd|passphrase|secret|token|api_?key)[\w.-]{0,40}=)[^\s,;&]+",
+    )
+)
+
+
+def secrets_of(tenant: Tenant | str) -> list[str]:
+    """All that the connections of a tenant keep encrypted. Raises SecretUnreadable."""
+    found = []
+    for model in FAMILIES.values():
+        names = [field.attname for field in secret_fields(model)]
+        for row in model.objects.for_tenant(tenant):
+            found += [secret.reveal() for name in names if (secret := getattr(row, name))]
+    return found
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """`text` with a mask in place of each secret, in whichever spelling, and of whatever looks like
+    one. Lines are cut at `LONGEST_LINE`."""
+    for form in sorted(_forms(secrets), key=len, reverse=True):
+        text = text.replace(form, MASK)
+    lines = _KEY.sub(MASK, text).split("\n")
+    return "\n".join(_without_shapes(line[:LONGEST_LINE]) for line in lines)
+
+
+def _without_shapes(line: str) -> str:
+    for shape in _SHAPES:
+        line = shape.sub(rf"\g<1>{MASK}", line)
+    return line
+
+
+def _forms(secrets: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for secret in secrets:
+        for part in _parts(secret):
+            found |= spellings(part)
+    return {form for form in found if len(form) >= SHORTEST}
+
+
+def _parts(secret: str) -> list[str]:
+    """The secret, and what of it stands for itself: the key of a service account, say."""
+    parts = [secret, secret.removeprefix("whsec_")]
+    with contextlib.suppress(ValueError, RecursionError):
+        document = json.loads(secret)
+        if isinstance(document, dict) and isinstance(key := document.get("private_key"), str):
+            parts.append(key)
+    return parts
