@@ -61,12 +61,15 @@ class EventInline(ReadOnlyInline):
 
 @admin.register(Build)
 class BuildAdmin(ReadOnlyAdmin):
+    """Without the lines of its log: they are the tenant's, and shown on their own page."""
+
     list_display = ("id", "release_pipeline", "tenant", "attempt", "number", "status", "created_at")
     list_filter = ("status",)
     list_select_related = ("release_pipeline__release", "tenant")
     search_fields = ("id", "number", "queue_id", "tenant__id", "tenant__name")
     date_hierarchy = "created_at"
     inlines = (EventInline,)
+    hidden = ("log_excerpt",)
 
 
 @admin.register(BuildEvent)

@@ -67,6 +67,8 @@ def _build(release: Release, past: Past, actor: User) -> None:
     if past.is_cancelled:
         cancel_release(release=release, actor=actor)
     _until(lambda: not Effect.objects.open().filter(release_id=release.pk).exists())
+    builds = Build.objects.filter(release_pipeline__release=release)
+    _until(lambda: not builds.exclude(log_at=None).exists())
 
 
 def _end(build: Build, result: str) -> None:

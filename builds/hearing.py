@@ -92,6 +92,8 @@ def hear(build_id: str, news: News) -> Move:
         build.poll_at = clock.now()
     if step is not Move.FILL or filled:
         event = _keep(build, before, news, step)
+    if step is Move.GO or (build.number is not None and not had_number):
+        _want_log(build)
     build.save()
     if (filled or step is Move.GO) and is_newest(build):
         mirror_build(build.release_pipeline, build=build)
@@ -182,6 +184,16 @@ def _go(build: Build, news: News) -> None:
         build.started_at = build.started_at or now
     build.finished_at = None if build.is_moving else end_of(build, news, now)
     build.poll_at = next_poll(build)
+
+
+_TOLD_BY_LOG = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABORTED)
+
+
+def _want_log(build: Build) -> None:
+    """Have the log read where it tells why the build ended so; forget what was read before."""
+    is_told = build.status in _TOLD_BY_LOG and build.number is not None
+    build.log_at = clock.now() if is_told else None
+    build.log_tries, build.log_excerpt, build.log_error = 0, "", ""
 
 
 def end_of(build: Build | TestBuild, news: News, now: datetime) -> datetime:

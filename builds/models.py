@@ -83,6 +83,13 @@ class Build(PolledBuild):
     artifact_url = models.CharField(max_length=1000, blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
 
+    # Why it failed, by `builds.logs`. The defaults are the database's, too: an older version writes
+    # rows while this one starts.
+    log_at = models.DateTimeField(null=True, blank=True)  # when the log is to be read
+    log_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    log_excerpt = models.TextField(blank=True, default="", db_default="")
+    log_error = models.CharField(max_length=500, blank=True, default="", db_default="")
+
     objects: ClassVar[Any] = BuildQuerySet.as_manager()
 
     class Meta:
@@ -105,6 +112,9 @@ class Build(PolledBuild):
         indexes = [
             models.Index(
                 fields=["poll_at"], name="build_poll_due", condition=Q(poll_at__isnull=False)
+            ),
+            models.Index(
+                fields=["log_at"], name="build_log_due", condition=Q(log_at__isnull=False)
             ),
         ]
 

@@ -25,6 +25,7 @@ BUILD_KINDS = ("build.trigger", "build.cancel", "build.stop_repeat")
 YOUNG = timedelta(minutes=1)
 FAR = timedelta(seconds=30)
 SOON, LATER, AT_REST = 1, 15, 30  # seconds between two looks
+LINES_UNFOLDED = 10  # of a log; more of them fold
 LAST_PERCENT = 99  # a build that takes longer than the last ones is not done
 
 
@@ -158,12 +159,24 @@ class PipelineCard:
     artifact: str
     artifact_url: str
     trouble: Sent | None
+    reasons: str  # lines of its log
+    reasons_error: str  # why there are none
+    reads_log: bool
+    reads_log_soon: bool  # for the first time
     build_id: str
     attempts: tuple[Attempt, ...]
 
     @property
     def name_tells_job(self) -> bool:
         return self.job in self.name
+
+    @property
+    def reasons_lines(self) -> int:
+        return self.reasons.count("\n") + 1
+
+    @property
+    def reasons_are_long(self) -> bool:
+        return self.reasons_lines > LINES_UNFOLDED
 
 
 @dataclass(frozen=True)
@@ -214,9 +227,11 @@ class Overview:
 def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> Overview:
     """Needs a release of `with_everything` and all its effects; asks the database nothing."""
     pipelines = release.pipelines.all()
+    cards = tuple(_card(release, p, effects, now) for p in pipelines)
     is_moving = (
         release.is_moving
         or any(effect.is_open for effect in effects)
+        or any(card.reads_log for card in cards)
         or now - release.created_at < YOUNG
     )
     return Overview(
@@ -224,8 +239,8 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
         steps=_steps(release.status),
         advice=_advice(release, pipelines),
         is_moving=is_moving,
-        pause=_pause(release, effects, now),
-        pipelines=tuple(_card(release, p, effects, now) for p in pipelines),
+        pause=_pause(release, cards, effects, now),
+        pipelines=cards,
         epics=_epics(release, effects, now),
         messages=_told(release, effects, now),
         timeline=tuple(reversed([i for i in timeline(release, effects) if not _is_routine(i)])),
@@ -237,15 +252,17 @@ def _is_routine(item: TimelineItem) -> bool:
     return item.kind == "MESSAGE" and item.tone == "neutral"
 
 
-def _pause(release: Release, effects: Sequence[Effect], now: datetime) -> int:
+def _pause(
+    release: Release, cards: Iterable[PipelineCard], effects: Sequence[Effect], now: datetime
+) -> int:
     """Seconds between two looks: few while something moves, more where all that is open waits
     for a later try, many at rest (somebody else may set it in motion)."""
     if release.is_moving or now - release.created_at < YOUNG:
         return SOON
     waits = [e.next_at - now for e in effects if e.is_open]
-    if not waits:
-        return AT_REST
-    return SOON if min(waits) < FAR else LATER
+    if any(wait < FAR for wait in waits) or any(card.reads_log_soon for card in cards):
+        return SOON
+    return LATER if waits or any(card.reads_log for card in cards) else AT_REST
 
 
 def _steps(status: str) -> tuple[Step, ...]:
@@ -305,6 +322,10 @@ def _card(
         artifact=pipeline.artifact_url,
         artifact_url=web_address(pipeline.artifact_url),
         trouble=_trouble_of(newest, effects, now),
+        reasons=newest.log_excerpt if newest else "",
+        reasons_error=newest.log_error if newest else "",
+        reads_log=bool(newest and newest.log_at),
+        reads_log_soon=bool(newest and newest.log_at and not newest.log_tries),
         build_id=newest.pk if newest else "",
         attempts=tuple(Attempt.of(build) for build in builds),
     )

@@ -68,7 +68,11 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 class BuildSerializer(serializers.Serializer[Any]):
-    """One attempt. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds."""
+    """One attempt. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds.
+
+    `logExcerpt`: the lines of a failed build's log that tell why, a moment after it ended;
+    `logError` says in words why there are none.
+    """
 
     id = serializers.CharField()
     pipelineId = serializers.CharField(source="release_pipeline.pipeline_id")
@@ -84,6 +88,8 @@ class BuildSerializer(serializers.Serializer[Any]):
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
     estimatedMs = serializers.IntegerField(source="estimated_ms", allow_null=True)
+    logExcerpt = serializers.CharField(source="log_excerpt")
+    logError = serializers.CharField(source="log_error")
 
 
 class ReleaseTargetSerializer(serializers.ModelSerializer[ReleaseTarget]):

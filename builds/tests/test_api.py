@@ -35,6 +35,8 @@ BUILD = {
     "startedAt",
     "finishedAt",
     "estimatedMs",
+    "logExcerpt",
+    "logError",
 }
 
 

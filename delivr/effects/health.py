@@ -69,6 +69,16 @@ def is_refused(*, tenant_id: str, integration_id: str) -> bool:
     return bool(refused.filter(integration_id=integration_id).exists())
 
 
+def is_well(*, tenant_id: str, integration_id: str) -> bool:
+    """Its credentials are taken and it answers: time for what can wait."""
+    known = IntegrationHealth.objects.for_tenant(tenant_id).filter(integration_id=integration_id)
+    health = known.first()
+    if health is None:
+        return True
+    is_open = health.failures >= OPEN_AFTER or health.blocked_until(clock.now()) is not None
+    return health.credentials_refused_at is None and not is_open
+
+
 @transaction.atomic
 def blocked_until(*, tenant_id: str, integration_id: str) -> datetime | None:
     """When an integration may be asked again; None if now, and then the caller has to ask: after

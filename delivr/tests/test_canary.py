@@ -25,11 +25,13 @@ from django.utils import timezone
 from redis import Redis
 from rest_framework.test import APIClient
 
+from builds.models import Build
 from builds.tests.test_main_flow import connect_all, create_release
 from delivr.effects import doorbell
 from delivr.effects.models import Effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.models import RateCounter
+from delivr.secrets import MASK
 from delivr.signin.sealing import unseal
 from delivr.tenants.models import Tenant, User
 from delivr.tests import factories
@@ -123,6 +125,7 @@ def exercised(
         release = create_release(api, connected)
         api.post(f"/api/v1/releases/{release['id']}/builds", {})
         _work()
+        _fail_with_secrets_in_the_log(watch, sandbox)
         _rotate(watch, api, connected["pipelines"][0]["id"])
         _sign_in_badly_and_well(watch, owner)
         _invite(watch, api)
@@ -160,6 +163,21 @@ def _report_with_the_bare_secret(watch: Watch, pipeline: dict[str, Any]) -> None
         answer = Client().post(where, {"job": secret[:4]}, "application/json", headers=headers)
         assert answer.status_code in (202, 401), answer.content
         watch.see("answers", all_of(answer))
+
+
+def _fail_with_secrets_in_the_log(watch: Watch, sandbox: SandboxServer) -> None:
+    """Whatever a job prints: the lines that are kept of it are without the workspace's secrets."""
+    ours = ("github", "slack", "jenkins", "jira", "apple", "google", "webhook")
+    printed = [secret for name, secret in watch.secrets.items() if name.startswith(ours)]
+    ci = sandbox.world.jenkins
+    Build.objects.moving().update(poll_at=timezone.now())
+    _work()
+    for build in [build for job in ci.jobs for build in ci.running(job)]:
+        build.parameters["PRINTED"] = "".join(f"\nerror: {secret}" for secret in printed)
+        ci.finish(build.job, build.number, "FAILURE")
+    Build.objects.moving().update(poll_at=timezone.now())
+    _work()
+    assert Build.objects.filter(log_excerpt__contains=f"error: {MASK}").exists()
 
 
 def _rotate(watch: Watch, api: APIClient, pipeline_id: str) -> None:

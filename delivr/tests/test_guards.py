@@ -329,6 +329,7 @@ UNAUDITED = {
     "builds.deliveries._set_aside": "a delivery is its own record; a stop that follows is recorded",
     "builds.deliveries.due_deliveries": "hands out work; the delivery itself is the record",
     "builds.deliveries.store": "a delivery is its own record",
+    "builds.logs.due_logs": "hands out work",
     "builds.poller._hand_out": "hands out work",
     "builds.poller._plan": "when to ask the CI server again",
     "builds.testing.hear_test": "a test build is its own record",

@@ -205,6 +205,18 @@
     if (document.hidden && "live" in event.target.dataset) event.preventDefault();
   });
 
+  // What a reader has unfolded (details with an id) stays so, though its part is replaced.
+  let unfolded = [];
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    unfolded = [...event.target.querySelectorAll("details[id][open]")].map((node) => node.id);
+  });
+
+  document.addEventListener("htmx:afterSwap", () => {
+    for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
+    unfolded = [];
+  });
+
   const wake = () => {
     if (!document.hidden) htmx.trigger(document.body, "wake");
   };

@@ -1,0 +1,155 @@
+"""The lines of a build's log that tell why it failed: pure, from text to text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+MOST_LINES = 30
+MOST_CHARACTERS = 4000
+LONGEST_LINE = 300
+LAST_LINES = 12  # where no line tells anything
+GAP = "…"
+
+# What terminals are told, and Jenkins' notes to its own pages (hudson.console.ConsoleNote), which
+# come between two such sequences.
+_NOTE = re.compile(r"\x1b\[8mha:[^\x1b]*\x1b\[0m")
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_=>])")
+_STAMP = re.compile(r"^(?:\[\d{4}-\d\d-\d\dT[\d:.]+Z\]|\d\d:\d\d:\d\d(?:\.\d+)?)\s+")
+
+# Where the CI server keeps the sources: paths read better from there on.
+_WORKSPACE = re.compile(r"""(?<![^\s'"(])[^\s'"(]{0,120}/workspace/[^/\s]+/""")
+
+# Lines that are there after every failure, or that only lead elsewhere.
+_NOISE = re.compile(
+    r"^\s*(?:\[Pipeline\]|\+ |Finished: |at [\w.$<>]+\(|\.\.\. \d+ more|"
+    r"> (?:Run with|Get more help)|\* (?:Try|Get more help)|Stage \".*\" skipped|"
+    r"Failed in branch|Post stage|Sending (?:e-?mails?|interrupt)|Archiving artifacts|$)"
+)
+# "0 failed", "no errors", `-Werror`, `--fail-fast` and the like say nothing.
+_HARMLESS = re.compile(
+    r"\b(?:0|no|without) (?:test )?(?:errors?|failed|failures?|exceptions?)\b|"
+    r"\b(?:errors?|failed|failures?)\s*[:=]\s*0\b|-W(?:no-)?error|--[\w-]*fail|"
+    r"\bexit code 0\b|warning: ",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A line that tells something: how much (3 is the cause itself), and how many of the lines
+    before and after belong to it."""
+
+    weight: int
+    pattern: re.Pattern[str]
+    before: int = 0
+    after: int = 0
+
+
+def _mark(weight: int, *patterns: str, before: int = 0, after: int = 0) -> Mark:
+    return Mark(weight, re.compile("|".join(patterns)), before, after)
+
+
+# The first that fits a line counts.
+MARKS = (
+    _mark(3, r"^\* What went wrong:", after=6),  # Gradle
+    _mark(3, r"\bThe following build commands failed:", after=3),  # xcodebuild
+    _mark(3, r"^Undefined symbols? ", after=4),  # ld
+    _mark(3, r":\d+: (?:fatal )?error: ", after=2),  # clang, swiftc
+    _mark(
+        3,
+        r"^e: ",  # Kotlin
+        r"\.(?:java|kt|ts|tsx|js|dart|swift):\d+(?::\d+)?: ?error",
+        r"\berror TS\d+:",
+        r"^(?:ld|clang|swiftc|xcodebuild|error): (?:fatal )?error: ",
+        r"^(?:fatal |xcodebuild: )?error: ",
+        r"^fatal: ",  # git
+        r"❌",  # xcbeautify and its like
+        r"^\[!\] ",  # fastlane, CocoaPods
+        r"\bnpm ERR! ",
+        r"^Caused by: ",
+        r"\bOutOfMemoryError\b|\bNo space left on device\b|\bKilled: 9\b",
+        r"\bNo (?:profiles|signing certificate|provisioning profile)s? ",
+        r"[Cc]ode [Ss]ign(?:ing)? [Ee]rror",
+        r"\b(?:Cancelling nested steps due to timeout|Timeout has been exceeded|Aborted by )",
+        r"\bCould not (?:resolve|find|download|determine)\b",
+        r"\bcommand not found\b|: Permission denied\b|\bNo such file or directory\b",
+    ),
+    _mark(
+        3,
+        r"^Test Case '.*' failed ",  # XCTest
+        r"^\S+ > .* FAILED$",  # Gradle's tests
+        r"^\s*(?:✕|✗|✖) ",
+        r"\bAssertion(?:Failed)?Error\b|\bXCTAssert\w* failed\b",
+        after=2,
+    ),
+    _mark(2, r"^(?:[\w$]+\.)+\w*(?:Exception|Error)\b", after=1),
+    _mark(2, r"^> Task \S+ FAILED$", r"^Execution failed for task"),
+    _mark(2, r"\*\* (?:BUILD|ARCHIVE|TEST|EXPORT|CLEAN) FAILED \*\*"),
+    _mark(2, r"\bFailures: [1-9]", r"\b[1-9]\d* (?:tests? )?failed\b"),
+    _mark(2, r"^FAILURE: Build failed", r"\bBUILD FAILED\b"),
+    _mark(1, r"^ERROR: ", r"\bscript returned exit code [1-9]"),
+    _mark(1, r"(?i)\b(?:errors?|failed|failure|fatal|exception|cannot|unable to)\b"),
+)
+
+
+def excerpt(log: str) -> str:
+    """The lines of the end of a log that matter, in their order, with `GAP` where some are left
+    out; the last lines where none stands out. At most `MOST_LINES` and `MOST_CHARACTERS`."""
+    lines = [line for line in clean(log) if not _NOISE.match(line)]
+    chosen = _choose(lines) or _last(lines)
+    return _joined(lines, chosen)
+
+
+def clean(log: str) -> list[str]:
+    """Its lines as a person would see them: without notes, colours, clocks and control
+    characters."""
+    text = _ESCAPE.sub("", _NOTE.sub("", log))
+    return [_cleaned(line) for line in text.split("\n")]
+
+
+def _cleaned(line: str) -> str:
+    shown = line.rstrip("\r").rpartition("\r")[2]  # a progress bar writes over itself
+    shown = _WORKSPACE.sub("", _STAMP.sub("", shown)).replace("\t", "    ").rstrip()
+    shown = "".join(c for c in shown if c.isprintable())
+    return shown if len(shown) <= LONGEST_LINE else f"{shown[: LONGEST_LINE - 1]}{GAP}"
+
+
+def _choose(lines: Sequence[str]) -> set[int]:
+    """Indexes of the lines that fit: what weighs most first, then what came first, since one
+    error begets others. Weak marks count only where no strong one is."""
+    first = {line: at for at, line in reversed(list(enumerate(lines)))}  # summaries repeat
+    found = [(mark, at) for line, at in first.items() if (mark := _mark_of(line))]
+    strongest = max((mark.weight for mark, _at in found), default=0)
+    worth = [(mark, at) for mark, at in found if mark.weight > 1 or strongest == 1]
+    chosen: set[int] = set()
+    room = MOST_CHARACTERS
+    for mark, at in sorted(worth, key=lambda pair: (-pair[0].weight, pair[1])):
+        around = range(max(0, at - mark.before), min(len(lines), at + mark.after + 1))
+        new = [index for index in around if index not in chosen]
+        room -= sum(len(lines[index]) + 3 for index in new)
+        if room < 0 or len(chosen) + len(new) > MOST_LINES:
+            break
+        chosen.update(new)
+    return chosen
+
+
+def _mark_of(line: str) -> Mark | None:
+    mark = next((mark for mark in MARKS if mark.pattern.search(line)), None)
+    return None if mark and mark.weight == 1 and _HARMLESS.search(line) else mark
+
+
+def _last(lines: Sequence[str]) -> set[int]:
+    return set(range(max(0, len(lines) - LAST_LINES), len(lines)))
+
+
+def _joined(lines: Sequence[str], chosen: Iterable[int]) -> str:
+    shown: list[str] = []
+    before = None
+    for index in sorted(chosen):
+        if before is not None and index != before + 1:
+            shown.append(GAP)
+        shown.append(lines[index])
+        before = index
+    return "\n".join(shown)
