@@ -71,6 +71,32 @@ def page_of(effect):
     return f"{SENT}/effects/{effect.pk}"
 
 
+# --- A pipeline's page ---------------------------------------------------------------------------
+
+
+def test_a_pipelines_page_tells_which_build_a_delivery_moved_and_leads_to_it(member, build):
+    pipeline = build.pipeline
+    delivery = factories.DeliveryFactory(pipeline=pipeline, build=build, state="APPLIED")
+    BuildEvent.objects.create(
+        tenant=build.tenant,
+        build=build,
+        delivery=delivery,
+        source="WEBHOOK",
+        from_status="QUEUED",
+        to_status="RUNNING",
+        applied=True,
+    )
+    page = f"/integrations/pipelines/{pipeline.pk}"
+    html = main_of(member.get(page))
+    assert f'href="/activity/received/{delivery.pk}"' in html
+    assert f"{build.audit_label}</a>" in html
+    assert html.index("Queued") < html.index("Running")
+    before = queries_of(member, page)
+    for _n in range(3):
+        factories.DeliveryFactory(pipeline=pipeline, build=build, state="APPLIED")
+    assert queries_of(member, page) == before
+
+
 # --- One effect ----------------------------------------------------------------------------------
 
 

@@ -146,6 +146,7 @@ def look_everywhere(watch: Watch, api: APIClient, page: Client, root: Client) ->
         addresses.append(f"/setup/{family}")
         for made in api.get(f"/api/v1/integrations/{family}").json()["results"]:
             addresses.append(f"/integrations/{family}/{made['id']}")
+            addresses.append(f"/integrations/{family}/{made['id']}?edit=1")
             watch.see("answers", all_of(api.get(f"/api/v1/integrations/{family}/{made['id']}")))
     for path_ in ("setup", "releases", "effects", "webhook-deliveries", "audit-events", "schema"):
         watch.see("answers", all_of(api.get(f"/api/v1/{path_}", {"limit": 100})))

@@ -26,6 +26,7 @@ PAGES = {
     "setup-communication": "/setup/communication",
     "setup-tickets": "/setup/tickets",
     "integrations": "/integrations",
+    "integration-new": "/integrations/pipelines/new",
     "activity-sent": "/activity",
     "activity-received": "/activity/received",
     "activity-healed": "/activity/healed",

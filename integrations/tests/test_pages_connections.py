@@ -165,6 +165,29 @@ def test_a_form_with_errors_can_be_sent_again(web: Client, typed: Typed) -> None
     assert ScmIntegration.objects.count() == 1
 
 
+def test_the_form_is_there_once_it_is_wanted_or_has_something_to_mend(
+    web: Client, web_as: Web, tenant: Tenant
+) -> None:
+    scm = make.ScmFactory(tenant=tenant)
+    save = "Save and verify"
+    assert save not in web.get(path(scm)).content.decode()
+    assert save in web.get(path(scm) + "?edit=1").content.decode()
+    assert save not in web_as(Role.MEMBER).get(path(scm) + "?edit=1").content.decode()
+    wrong = web.post(path(scm), {"repository_url": "nothing"}).content.decode()
+    assert save in wrong
+    assert "Enter the repository like" in wrong
+    failing = make.ScmFactory(tenant=tenant, verification_status="INVALID")
+    assert save in web.get(path(failing)).content.decode()
+
+
+def test_what_is_not_filled_in_is_no_detail(web: Client, tenant: Tenant) -> None:
+    pipeline = make.PipelineFactory(tenant=tenant)
+    assert "Own parameters" not in dict(web.get(path(pipeline)).context["details"])
+    pipeline.parameters = {"TRACK": "beta"}
+    pipeline.save()
+    assert dict(web.get(path(pipeline)).context["details"])["Own parameters"] == "TRACK=beta"
+
+
 def test_an_edit_keeps_the_secret_that_is_left_empty(
     web: Client, tenant: Tenant, typed: Typed
 ) -> None:
@@ -208,6 +231,7 @@ def test_the_page_shows_no_secret(web: Client, tenant: Tenant) -> None:
     ):
         connection = factory(tenant=tenant, **secrets)
         assert "canary" not in web.get(path(connection)).content.decode()
+        assert "canary" not in web.get(path(connection) + "?edit=1").content.decode()
     assert "canary" not in web.get("/integrations").content.decode()
 
 

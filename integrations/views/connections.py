@@ -112,10 +112,13 @@ def _sandbox_query(form: ConnectionForm) -> str:
 @tenant_required(write=Role.ADMIN)
 @never_cache
 def integration(request: TenantRequest, family: str, connection_id: str) -> HttpResponseBase:
-    """One connection: what it is, how its verification went, its form."""
+    """One connection: what it is and how its verification went; its form where it is wanted
+    (`?edit=1`), shows what is wrong, or mends what does not work."""
     connection = shared.find(request, family, connection_id)
     if request.method != "POST":
-        form = shared.open_form(request, connection.kind, connection)
+        is_wanted = "edit" in request.GET or not connection.is_valid
+        may_edit = is_wanted and request.role.covers(Role.ADMIN)
+        form = shared.open_form(request, connection.kind, connection) if may_edit else None
         return _page(request, connection, form)
     form = shared.sent_form(request, connection.kind, connection)
     if aloud.is_asked_for(request):
@@ -127,14 +130,18 @@ def integration(request: TenantRequest, family: str, connection_id: str) -> Http
     return redirect(page_of(saved))
 
 
-def _page(request: TenantRequest, connection: Connection, form: ConnectionForm) -> HttpResponse:
+def _page(
+    request: TenantRequest, connection: Connection, form: ConnectionForm | None
+) -> HttpResponse:
     context = {
         "connection": connection,
         "step": STEP[connection.family],
         "details": details(connection),
         "verified": shared.tell_verified(request, [connection]),
         "expiry": expiry_words(connection),
-        **form_context(form),
+        "kind_label": connection.kind_label,
+        "is_editing": form is not None and connection.is_valid,
+        **(form_context(form) if form else {}),
     }
     if isinstance(connection, PipelineIntegration):
         context |= _webhook_context(connection)
@@ -142,7 +149,8 @@ def _page(request: TenantRequest, connection: Connection, form: ConnectionForm) 
 
 
 def _webhook_context(pipeline: PipelineIntegration) -> dict[str, Any]:
-    deliveries = pipeline.deliveries.defer("body")[:LAST_DELIVERIES]
+    deliveries = pipeline.deliveries.defer("body").prefetch_related("events")
+    deliveries = deliveries.select_related("build__release_pipeline__release")[:LAST_DELIVERIES]
     return {
         "has_tests": True,
         "webhook_url": webhook_url(pipeline),
@@ -159,7 +167,8 @@ def _old_secret_until(pipeline: PipelineIntegration) -> datetime | None:
 
 
 def details(connection: Connection) -> list[tuple[str, str]]:
-    """Names and values of a connection's fields; of a secret only whether there is one."""
+    """Names and values of a connection's fields that say something; of a secret only whether there
+    is one."""
     shown: list[tuple[str, str]] = []
     if isinstance(connection, PipelineIntegration):
         shown = [(_("Builds for"), str(connection.target)), (_("Builds from"), str(connection.scm))]
@@ -169,7 +178,8 @@ def details(connection: Connection) -> list[tuple[str, str]]:
             value = _("stored") if value else _("not stored")
         elif isinstance(connection, CommunicationIntegration) and isinstance(value, list):
             value = [_with_id(connection.channel_name(one), one) for one in value]
-        shown.append((str(field.label), _in_words(value)))
+        if value:
+            shown.append((str(field.label), _in_words(value)))
     if connection.credential_changed_at:
         shown.append((_("Credential entered"), _day(connection.credential_changed_at)))
     if connection.credential_expires_at:
@@ -188,7 +198,7 @@ def _day(moment: datetime) -> str:
 def _in_words(value: Any) -> str:
     if isinstance(value, dict):
         value = [f"{name}={text}" for name, text in value.items()]
-    return (", ".join(value) if isinstance(value, list) else str(value)) or "–"
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def page_of(connection: Connection) -> str:
