@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect, EffectState
 from delivr.statuses import look_of
@@ -26,6 +27,11 @@ class TimelineItem:
     detail: str = ""
     tone: str = "neutral"
     url: str = ""
+    build_id: str = ""  # the build that it happened to
+    word: str = ""  # what happened, where the build is named already
+    moved: bool = True  # False: it came late, or only led to a question
+    said: str = ""  # the words that came with it, without who said them
+    cause: str = ""  # the id of the delivery or effect that told of it
 
 
 def timeline(release: Release, effects: Iterable[Effect]) -> list[TimelineItem]:
@@ -34,9 +40,10 @@ def timeline(release: Release, effects: Iterable[Effect]) -> list[TimelineItem]:
     Reads what `ReleaseQuerySet.with_everything` prefetched and the release's own effects, and asks
     the database nothing else.
     """
+    effects = list(effects)
     items = [
         *_of_release(release),
-        *(item for pipeline in release.pipelines.all() for item in _of_pipeline(pipeline)),
+        *_of_pipelines(release, effects),
         *(item for effect in effects for item in _of_effect(effect)),
     ]
     return sorted(items, key=lambda item: item.at)
@@ -61,13 +68,20 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
         yield TimelineItem(at=release.updated_at, kind="RELEASE", title=_("Release cancelled"))
 
 
-def _of_pipeline(pipeline: ReleasePipeline) -> Iterator[TimelineItem]:
+def _of_pipelines(release: Release, effects: Iterable[Effect]) -> Iterator[TimelineItem]:
+    triggers = {effect.build_id: effect.pk for effect in effects if effect.kind == "build.trigger"}
+    for pipeline in release.pipelines.all():
+        yield from _of_pipeline(pipeline, triggers)
+
+
+def _of_pipeline(pipeline: ReleasePipeline, triggers: Mapping[str, str]) -> Iterator[TimelineItem]:
     platform = pipeline.get_platform_display()
     for build in pipeline.builds.all():
-        yield _triggered(build, platform)
+        trigger = triggers.get(build.pk, "")
+        yield _triggered(build, platform, trigger)
         for event in build.events.all():
             if _is_worth_telling(event):
-                yield _heard(event, build, platform)
+                yield _heard(event, build, platform, trigger)
 
 
 def _is_worth_telling(event: Any) -> bool:
@@ -77,8 +91,9 @@ def _is_worth_telling(event: Any) -> bool:
     return event.from_status != event.to_status and not is_doorbell
 
 
-def _triggered(build: Any, platform: str) -> TimelineItem:
-    words = _("by %(who)s") % {"who": build.started_by} if build.started_by else ""
+def _triggered(build: Any, platform: str, trigger: str) -> TimelineItem:
+    by = _("by %(who)s") % {"who": build.started_by} if build.started_by else ""
+    words = by
     if build.attempt > 1:
         words = _("Attempt %(number)d %(by)s") % {"number": build.attempt, "by": words}
     return TimelineItem(
@@ -86,17 +101,23 @@ def _triggered(build: Any, platform: str) -> TimelineItem:
         kind="BUILD",
         title=_("%(platform)s build triggered") % {"platform": platform},
         detail=words.strip(),
+        build_id=build.pk,
+        word=(_("triggered %(by)s") % {"by": by}).strip(),
+        cause=trigger,
     )
 
 
-def _heard(event: Any, build: Any, platform: str) -> TimelineItem:
+def _heard(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem:
     name = f"{platform} build #{build.number}" if build.number else f"{platform} build"
     status = BuildStatus(event.to_status)
     title = _TITLES.get(status, "%(build)s: %(status)s")
+    word = _WORDS.get(status, "%(status)s")
     if event.step == "ask":
         title = _("%(build)s: “%(status)s” was reported, the CI server was asked")
+        word = _("“%(status)s” reported, the CI server was asked")
     elif not event.applied:
         title = _("%(build)s: “%(status)s” was ignored")
+        word = _("“%(status)s” ignored")
     words = {"build": name, "status": look_of(status, "build").label}
     source = event.get_source_display()
     return TimelineItem(
@@ -106,6 +127,11 @@ def _heard(event: Any, build: Any, platform: str) -> TimelineItem:
         detail=f"{source}: {event.detail}" if event.detail else source,
         tone=look_of(status, "build").tone if event.applied else "neutral",
         url=web_address(build.url),
+        build_id=build.pk,
+        word=word % words,
+        moved=event.applied,
+        said=event.detail,
+        cause=event.delivery_id or (trigger if event.source == "TRIGGER" else ""),
     )
 
 
@@ -120,6 +146,20 @@ _TITLES = {
     BuildStatus.TRIGGER_FAILED: "%(build)s could not be triggered",
     BuildStatus.LOST: "%(build)s: the CI server does not know it any more",
     BuildStatus.CANCELLED: "%(build)s was cancelled",
+}
+
+
+_WORDS = {
+    BuildStatus.TRIGGERING: gettext_lazy("trigger tried again"),
+    BuildStatus.QUEUED: gettext_lazy("queued"),
+    BuildStatus.RUNNING: gettext_lazy("started"),
+    BuildStatus.SUCCESS: gettext_lazy("complete"),
+    BuildStatus.FAILURE: gettext_lazy("failed"),
+    BuildStatus.UNSTABLE: gettext_lazy("unstable"),
+    BuildStatus.ABORTED: gettext_lazy("aborted"),
+    BuildStatus.TRIGGER_FAILED: gettext_lazy("could not be triggered"),
+    BuildStatus.LOST: gettext_lazy("lost"),
+    BuildStatus.CANCELLED: gettext_lazy("cancelled"),
 }
 
 
@@ -145,4 +185,5 @@ def _of_effect(effect: Effect) -> Iterator[TimelineItem]:
         detail=effect.last_error,
         tone="danger" if failed else "neutral",
         url=web_address(effect.result.get("url", "")),
+        cause=effect.pk,
     )

@@ -167,5 +167,6 @@ def _context(release: Release) -> dict[str, Any]:
     effects, now = list(rows.order_by("created_at", "pk")), timezone.now()
     shown = overview(release, effects, now=now)
     found = blockers(release, effects, sick_integrations(release.tenant), sweepers_life(), now)
+    found = [blocker for blocker in found if not shown.tells(blocker)]
     seen = f"{fingerprint((shown, found))}.{shown.status}"
     return {"release": release, "shown": shown, "blockers": found, "seen": seen}

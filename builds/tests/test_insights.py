@@ -140,7 +140,7 @@ def test_page_says_what_the_figures_are(
     build(pipeline, "SUCCESS", after=0, took=25)
     page = client_for(member_of(tenant, Role.VIEWER)).get("/insights?days=365")
     text = page.content.decode()
-    assert "25 min 00 s" in text
+    assert "25 min" in text
     assert "Median of the builds that succeeded" in text
     assert text.count('role="img"') >= 1
 

@@ -114,22 +114,45 @@ def relative_time(moment: datetime | None, empty: str = "–") -> str:
     return format_html(
         '<time datetime="{}" title="{}" data-relative>{}</time>',
         moment.isoformat(timespec="seconds"),
-        date_format(timezone.localtime(moment), "j M Y, H:i:s e"),
+        _exact_words(moment),
         relative_words(moment, timezone.now()),
     )
 
 
+@register.simple_tag
+def exact_time(moment: datetime, words: str) -> str:
+    """Other words for a moment as `<time>`, exact on hover."""
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(timespec="seconds"),
+        _exact_words(moment),
+        words,
+    )
+
+
+def _exact_words(moment: datetime) -> str:
+    return date_format(timezone.localtime(moment), "j M Y, H:i:s e")
+
+
 @register.filter
 def duration(seconds: float | timedelta | None) -> str:
-    """A length of time: `42 s`, `4 min 12 s`, `1 h 03 min`. Takes seconds or a timedelta."""
+    """A length of time, no finer than it matters: `42 s`, `4 min 12 s`, `20 min`, `1 h 03 min`.
+
+    Takes seconds or a timedelta.
+    """
     if seconds is None:
         return "–"
     total = int(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
     if total < 60:
         return _("%d s") % total
-    if total < 3600:
+    if total < 600 and total % 60:
         return _("%(min)d min %(s)02d s") % {"min": total // 60, "s": total % 60}
-    return _("%(h)d h %(min)02d min") % {"h": total // 3600, "min": total % 3600 // 60}
+    minutes = round(total / 60)
+    if minutes < 60:
+        return _("%d min") % minutes
+    if minutes % 60:
+        return _("%(h)d h %(min)02d min") % {"h": minutes // 60, "min": minutes % 60}
+    return _("%d h") % (minutes // 60)
 
 
 @register.filter

@@ -91,7 +91,12 @@ def test_missing_moment_is_a_dash():
     [
         (42, "42 s"),
         (252, "4 min 12 s"),
+        (240, "4 min"),
+        (1200, "20 min"),
+        (1250, "21 min"),
+        (3599, "1 h"),
         (timedelta(hours=1, minutes=3), "1 h 03 min"),
+        (timedelta(hours=2), "2 h"),
         (None, "–"),
     ],
 )

@@ -199,10 +199,12 @@
   const secure = location.protocol === "https:" ? ";secure" : "";
   if (zone) document.cookie = `time_zone=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
-  // --- Parts that refresh themselves (data-live) rest while nobody looks ----------------------------
+  // --- Parts that refresh themselves (data-live) rest while nobody looks, or a question is open -----
 
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (document.hidden && "live" in event.target.dataset) event.preventDefault();
+    const { target } = event;
+    if (!("live" in target.dataset)) return;
+    if (document.hidden || target.querySelector(":popover-open")) event.preventDefault();
   });
 
   // What a reader has unfolded (details with an id) stays so, though its part is replaced.

@@ -1,0 +1,192 @@
+"""The pipelines of a release with their builds, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from delivr.effects.models import Effect
+from integrations.providers.base import BuildStatus
+from integrations.providers.registry import provider_class
+from releases.models import Release, ReleasePipeline, ReleaseStatus
+from releases.sent import Sent
+from releases.wording import web_address
+
+BUILD_KINDS = ("build.trigger", "build.cancel", "build.stop_repeat")
+ATTEMPTS_UNFOLDED = 3  # the newest ones
+LINES_UNFOLDED = 10  # of a log; more of them fold
+LAST_PERCENT = 99  # a build that takes longer than the last ones is not done
+
+
+def unfolded(count: int, most: int) -> int:
+    """How many of a list are shown at once: no fold hides a single one."""
+    return count if count <= most + 1 else most
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One build of a pipeline."""
+
+    number: int | None
+    attempt: int
+    status: str
+    url: str
+    by: str
+    created_at: datetime
+    took: timedelta | None
+
+    @classmethod
+    def of(cls, build: Any) -> Attempt:
+        return cls(
+            number=build.number,
+            attempt=build.attempt,
+            status=build.status,
+            url=web_address(build.url),
+            by=str(build.started_by or ""),
+            created_at=build.created_at,
+            took=_took(build),
+        )
+
+
+@dataclass(frozen=True)
+class PipelineCard:
+    """A pipeline of the release with its newest build."""
+
+    id: str
+    platform: str
+    name: str
+    provider: str
+    provider_label: str
+    job: str
+    status: str
+    number: int | None
+    url: str
+    log_url: str
+    is_moving: bool
+    may_trigger: bool
+    queue_reason: str
+    started_at: datetime | None
+    took: timedelta | None
+    percent: int | None
+    remaining: str
+    artifact: str
+    artifact_url: str
+    trouble: Sent | None
+    reasons: str  # lines of its log
+    reasons_error: str  # why there are none
+    reads_log: bool
+    reads_log_soon: bool  # for the first time
+    build_id: str
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def name_tells_job(self) -> bool:
+        return self.job in self.name
+
+    @property
+    def only_attempt(self) -> Attempt | None:
+        return self.attempts[0] if len(self.attempts) == 1 else None
+
+    @property
+    def attempts_shown(self) -> int:
+        return unfolded(len(self.attempts), ATTEMPTS_UNFOLDED)
+
+    @property
+    def attempts_folded(self) -> int:
+        return len(self.attempts) - self.attempts_shown
+
+    @property
+    def reasons_lines(self) -> int:
+        return self.reasons.count("\n") + 1
+
+    @property
+    def reasons_are_long(self) -> bool:
+        return self.reasons_lines > LINES_UNFOLDED
+
+
+def card_of(
+    release: Release, pipeline: ReleasePipeline, effects: Sequence[Effect], now: datetime
+) -> PipelineCard:
+    connection = pipeline.pipeline
+    builds: list[Any] = list(pipeline.builds.all())
+    newest = builds[0] if builds else None
+    percent, remaining = _progress(newest, now)
+    return PipelineCard(
+        id=pipeline.pipeline_id,
+        platform=pipeline.get_platform_display(),
+        name=str(connection),
+        provider=connection.kind,
+        provider_label=connection.kind_label,
+        job=pipeline.job_path,
+        status=pipeline.build_status,
+        number=pipeline.build_number,
+        url=web_address(pipeline.build_url),
+        log_url=_log_url(connection, pipeline.build_url),
+        is_moving=pipeline.is_moving,
+        may_trigger=pipeline.needs_build and release.status != ReleaseStatus.CANCELLED,
+        queue_reason=newest.queue_reason if newest and pipeline.is_moving else "",
+        started_at=newest.started_at if newest else None,
+        took=_took(newest) if newest else None,
+        percent=percent,
+        remaining=remaining,
+        artifact=pipeline.artifact_url,
+        artifact_url=web_address(pipeline.artifact_url),
+        trouble=_trouble_of(newest, effects, now),
+        reasons=newest.log_excerpt if newest else "",
+        reasons_error=newest.log_error if newest else "",
+        reads_log=bool(newest and newest.log_at),
+        reads_log_soon=bool(newest and newest.log_at and not newest.log_tries),
+        build_id=newest.pk if newest else "",
+        attempts=tuple(Attempt.of(build) for build in builds),
+    )
+
+
+def _log_url(connection: Any, build_url: str) -> str:
+    provider: Any = provider_class(connection.kind)
+    address, path = web_address(build_url), provider.log_path
+    return f"{address.rstrip('/')}/{path}" if address and path else ""
+
+
+def _trouble_of(build: Any, effects: Sequence[Effect], now: datetime) -> Sent | None:
+    """The trigger or a stop of the newest build, where it has something to tell."""
+    if build is None:
+        return None
+    for effect in reversed(effects):
+        if effect.build_id == build.pk and effect.kind in BUILD_KINDS and effect.last_error:
+            return Sent.of(effect, now)
+    return None
+
+
+def _took(build: Any) -> timedelta | None:
+    if build.started_at is None or build.finished_at is None:
+        return None
+    took: timedelta = max(build.finished_at - build.started_at, timedelta(0))
+    return took
+
+
+def _progress(build: Any, now: datetime) -> tuple[int | None, str]:
+    """How far a running build is, by the time that Jenkins expects it to take: percent and words.
+
+    https://www.jenkins.io/doc/book/using/remote-access-api/ (estimatedDuration, in milliseconds)
+    """
+    if build is None or build.status != BuildStatus.RUNNING or build.started_at is None:
+        return None, ""
+    if not build.estimated_ms:
+        return None, _("no estimate yet")
+    total = timedelta(milliseconds=build.estimated_ms)
+    left = build.started_at + total - now
+    percent = min(max(int(100 * (1 - left / total)), 0), LAST_PERCENT)
+    return percent, _left_words(left)
+
+
+def _left_words(left: timedelta) -> str:
+    minutes = round(left / timedelta(minutes=1))
+    if left <= timedelta(0):
+        return _("longer than usual")
+    if minutes < 1:
+        return _("less than a minute left")
+    return _("about %(minutes)d min left") % {"minutes": minutes}

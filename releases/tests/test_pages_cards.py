@@ -1,0 +1,128 @@
+"""The cards of a release's page: what is asked before, what is folded, where the header leads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from builds.hearing import News, hear, trigger_failed
+from builds.models import Build, Source
+from builds.triggering import trigger_builds
+from delivr.effects.models import Effect, EffectState
+from integrations.providers.base import BuildStatus
+from releases.models import Release
+from releases.tests.pages import Setup, text_of
+
+
+@pytest.fixture
+def release(setup: Setup, owner: Any) -> Release:
+    return setup.release(actor=owner)
+
+
+def built(release: Release, pipeline: Any, status: BuildStatus, number: int | None = 245) -> Build:
+    """Another build of the pipeline, that stands so."""
+    [build] = trigger_builds(release=release, actor=None, pipeline_id=pipeline.pk)
+    hear(build.pk, News(status=status, source=Source.POLL, number=number))
+    return build
+
+
+def page(client: Client, release: Release) -> Any:
+    return client.get(f"/releases/{release.pk}")
+
+
+@pytest.mark.parametrize(
+    ("status", "number", "words"),
+    [
+        (BuildStatus.RUNNING, 245, "Jenkins is told to abort #245"),
+        (BuildStatus.QUEUED, None, "It is taken out of the CI server's queue"),
+    ],
+)
+def test_stopping_asks_and_says_what_will_happen(
+    member: Client,
+    release: Release,
+    setup: Setup,
+    status: BuildStatus,
+    number: int | None,
+    words: str,
+) -> None:
+    build = built(release, setup.ios_job, status, number)
+    answer = page(member, release)
+    assert f'popovertarget="cancel-{build.pk}"' in answer.content.decode()
+    assert "Stop this iOS build?" in text_of(answer)
+    assert words in text_of(answer)
+    assert "data-confirm" not in answer.content.decode()
+
+
+def test_cancelling_a_release_says_what_will_happen(member: Client, release: Release) -> None:
+    text = text_of(page(member, release))
+    assert "Builds that are on the way are stopped" in text
+    assert "The channels in Slack are told." in text
+    assert "The epics in Jira stay as they are." in text
+
+
+def test_a_single_build_is_one_line_without_its_state_again(
+    member: Client, release: Release, setup: Setup
+) -> None:
+    built(release, setup.ios_job, BuildStatus.FAILURE)
+    answer = page(member, release)
+    assert "Attempts" not in text_of(answer)
+    assert text_of(answer).count(" Failed ") == 1
+
+
+def test_old_attempts_are_folded_but_never_a_single_one(
+    member: Client, release: Release, setup: Setup
+) -> None:
+    for number in range(4):
+        built(release, setup.ios_job, BuildStatus.FAILURE, 240 + number)
+    assert "earlier attempt" not in text_of(page(member, release))
+    built(release, setup.ios_job, BuildStatus.FAILURE, 244)
+    text = text_of(page(member, release))
+    assert "2 earlier attempts" in text
+    assert "#240" in text
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (BuildStatus.FAILURE, "iOS did not succeed: look at the reason, then trigger it again."),
+        (BuildStatus.TRIGGERING, "iOS was not triggered: look at the reason, then try again."),
+    ],
+)
+def test_the_header_names_what_failed_and_leads_there(
+    member: Client, release: Release, setup: Setup, status: BuildStatus, advice: str
+) -> None:
+    built(release, setup.android_job, BuildStatus.SUCCESS)
+    if status == BuildStatus.TRIGGERING:
+        [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
+        trigger_failed(build.pk, message="Jenkins is closed.")
+    else:
+        built(release, setup.ios_job, status)
+    answer = page(member, release)
+    assert advice in text_of(answer)
+    html = answer.content.decode()
+    assert f'href="#{setup.ios_job.pk}"' in html
+    assert f'id="{setup.ios_job.pk}"' in html
+
+
+def test_what_a_card_says_is_not_said_above_it_too(
+    member: Client, release: Release, setup: Setup
+) -> None:
+    [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
+    Effect.objects.filter(build_id=build.pk).update(
+        state=EffectState.DEAD, last_error="Jenkins is closed.", done_at=build.created_at
+    )
+    trigger_failed(build.pk, message="Jenkins is closed.")
+    text = text_of(page(member, release))
+    assert "Jenkins is closed." in text
+    assert "Build trigger: Jenkins is closed." not in text
+
+
+def test_old_messages_are_folded(member: Client, release: Release, setup: Setup) -> None:
+    for number in range(4):
+        built(release, setup.ios_job, BuildStatus.FAILURE, 240 + number)
+    text = text_of(page(member, release))
+    told = text.partition("Messages")[2]
+    assert "earlier messages" in told
+    assert told.index("iOS build #243 failed") < told.index("iOS build #240 failed")
