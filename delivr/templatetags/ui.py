@@ -238,6 +238,12 @@ def table(content: str, caption: str, **values: Any) -> SafeString:
     return _wrap("table", content, {"caption": caption, **values})
 
 
+@register.simple_block_tag
+def dialog(content: str, **values: Any) -> SafeString:
+    """What opens over the page. See components/dialog.html."""
+    return _wrap("dialog", content, values)
+
+
 @register.simple_block_tag(takes_context=True)
 def confirm(context: template.Context, content: str, **values: Any) -> SafeString:
     """A button that asks before it posts. See components/confirm.html."""

@@ -79,6 +79,7 @@
       const go = element("button", "button button--danger-solid", yes || texts.textConfirm);
       text.id = "ask-text";
       dialog.setAttribute("aria-labelledby", text.id);
+      dialog.setAttribute("closedby", "any");
       form.method = "dialog";
       no.value = "";
       go.value = "yes";
@@ -160,8 +161,34 @@
     closeMenus(event.target);
     const copy = event.target.closest("[data-copy], [data-copy-from]");
     const eye = event.target.closest("[data-reveal]");
+    const toast = event.target.closest("[data-dismiss]")?.closest(".toast");
     if (copy) copyFrom(copy);
     if (eye) reveal(eye);
+    if (toast) dismiss(toast);
+  });
+
+  // --- Dialogs: popovers in the HTML, modal with this script ---------------------------------------
+
+  document.addEventListener("click", (event) => {
+    const dialog = event.target.closest("[popovertarget]")?.popoverTargetElement;
+    if (!(dialog instanceof HTMLDialogElement)) return;
+    event.preventDefault();
+    if (dialog.open) dialog.close();
+    else dialog.showModal();
+  });
+
+  // --- Toasts: said once, there until they are closed ---------------------------------------------
+
+  const dismiss = (toast) => {
+    toast.remove();
+    document.getElementById("main")?.focus({ preventScroll: true });
+  };
+
+  // What stands in a live region from the start is not read aloud, and a script may lead there.
+  window.addEventListener("load", () => {
+    const box = document.getElementById("messages");
+    const said = [...(box?.querySelectorAll(".alert__body") ?? [])].map((text) => text.textContent.trim());
+    if (said.length && document.activeElement !== box) announce(said.join(" "));
   });
 
   // --- Times: <time data-relative> keeps telling the truth ---------------------------------------
@@ -199,12 +226,13 @@
   const secure = location.protocol === "https:" ? ";secure" : "";
   if (zone) document.cookie = `time_zone=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
-  // --- Parts that refresh themselves (data-live) rest while nobody looks, or a question is open -----
+  // --- Parts that refresh themselves (data-live) rest while nobody looks, and under a question -------
+
+  const isAsking = (part) => part.querySelector(":is(:modal, :popover-open)");
 
   document.addEventListener("htmx:beforeRequest", (event) => {
-    const { target } = event;
-    if (!("live" in target.dataset)) return;
-    if (document.hidden || target.querySelector(":popover-open")) event.preventDefault();
+    const part = event.target;
+    if ("live" in part.dataset && (document.hidden || isAsking(part))) event.preventDefault();
   });
 
   // What a reader has unfolded (details with an id) stays so, though its part is replaced.

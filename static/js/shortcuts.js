@@ -6,6 +6,7 @@
   const dialog = document.getElementById("shortcuts");
   if (!dialog) return;
   const toggle = dialog.querySelector("[data-shortcuts-toggle]");
+  const { searchUrl, newUrl } = dialog.querySelector("[data-search-url]").dataset;
 
   // Storage may be forbidden; the shortcuts are on then.
   const areOn = () => {
@@ -32,11 +33,11 @@
   const search = () => {
     const field = document.querySelector("main input[type=search]");
     if (field) field.select();
-    else location.assign(dialog.dataset.searchUrl);
+    else location.assign(searchUrl);
   };
 
   const create = () => {
-    if (dialog.dataset.newUrl) location.assign(dialog.dataset.newUrl);
+    if (newUrl) location.assign(newUrl);
   };
 
   const actions = { "/": search, n: create, "?": open };
@@ -49,7 +50,7 @@
     const action = actions[event.key];
     const modified = event.ctrlKey || event.metaKey || event.altKey;
     if (!action || modified || isTyping(event.target)) return;
-    if (!areOn() || document.querySelector("dialog[open]")) return;
+    if (!areOn() || document.querySelector(":is(:modal, :popover-open)")) return;
     event.preventDefault();
     action();
   });
@@ -58,6 +59,5 @@
 
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-shortcuts-open]")) open();
-    if (event.target.closest("[data-shortcuts-close]")) dialog.close();
   });
 })();
