@@ -139,7 +139,8 @@ class Lookup:
     def leave_queue(self, queue_id: int) -> int | None:
         """Take it out of the queue; its number if it became a build meanwhile.
 
-        Older servers answer 302, and 422 also where the item has just left: so look again.
+        Older servers answer 302, and 422 also where the item has just left: so look again. What
+        has left may have no number for a moment; what waits says why.
         """
         answer = self._client.post("/queue/cancelItem", id=str(queue_id))
         if answer.status_code not in (204, 302, 404, 422):
@@ -147,6 +148,8 @@ class Lookup:
         state = self.item(queue_id, build_id="")
         if state is None:
             return None
+        if state.status is BuildStatus.QUEUED and not state.queue_reason:
+            raise _just_left()
         if state.status is BuildStatus.QUEUED and answer.status_code == 422:
             raise self._client.error(answer)
         return state.number
@@ -164,6 +167,15 @@ class Lookup:
     def _is_running(self, number: int) -> bool:
         state = self.numbered(number, build_id="")
         return state is not None and state.status is BuildStatus.RUNNING
+
+
+def _just_left() -> ProviderError:
+    return ProviderError(
+        "just_left",
+        "It has just left Jenkins' queue, and has no number yet.",
+        "It is stopped in a moment.",
+        outcome=Outcome.NOT_SENT,
+    )
 
 
 def _is_foreign(theirs: str, ours: str) -> bool:

@@ -578,6 +578,16 @@ def test_an_item_that_may_not_be_cancelled_says_so(jenkins, wire):
     assert caught.value.outcome is Outcome.REFUSED
 
 
+@pytest.mark.parametrize("status", [404, 422])
+def test_an_item_that_left_without_a_number_yet_is_tried_again(jenkins, wire, status):
+    left = {**payload("queue_item__left"), "executable": None}
+    wire.routes |= {CANCEL: ok(b"", status), ITEM: ok(left)}
+    with pytest.raises(ProviderError) as caught:
+        jenkins().cancel(queue_id=7041, number=None)
+    assert (caught.value.code, caught.value.outcome) == ("just_left", Outcome.NOT_SENT)
+    assert wire.count(STOP) == 0
+
+
 # --- jobs -------------------------------------------------------------------------------------
 
 
