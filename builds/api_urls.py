@@ -1,11 +1,26 @@
 from django.urls import path
 
-from builds import api, webhooks
+from builds import api, testing_api, webhooks
 
 urlpatterns = [
     path("releases/<str:release_id>/builds", api.ReleaseBuilds.as_view(), name="api_builds"),
     path("releases/<str:release_id>/cancel", api.CancelRelease.as_view(), name="api_cancel"),
     path("builds/<str:build_id>/cancel", api.CancelBuild.as_view(), name="api_build_cancel"),
+    path(
+        "integrations/pipelines/<str:connection_id>/test-builds",
+        testing_api.TestBuilds.as_view(),
+        name="api_test_builds",
+    ),
+    path(
+        "test-builds/<str:test_build_id>",
+        testing_api.TestBuildDetail.as_view(),
+        name="api_test_build",
+    ),
+    path(
+        "test-builds/<str:test_build_id>/cancel",
+        testing_api.CancelTestBuild.as_view(),
+        name="api_test_build_cancel",
+    ),
     path("effects/<str:effect_id>/adopt", api.AdoptEffect.as_view(), name="api_effect_adopt"),
     path(
         "webhook-deliveries/<str:delivery_id>/replay",

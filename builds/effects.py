@@ -13,7 +13,8 @@ from builds import testing
 from builds.deliveries import apply_unmatched
 from builds.hearing import News, hear, is_newest, lock_build, revive_build, trigger_failed
 from builds.models import Build, Source, TestBuild
-from delivr.effects.handlers import EffectHandler, Unneeded
+from delivr.effects import clock
+from delivr.effects.handlers import EffectHandler, Unneeded, behind
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
 from integrations.providers.base import BuildState, BuildStatus
@@ -116,12 +117,48 @@ class StartTest(EffectHandler):
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         testing.hear_test(_test_id(effect), _as_news(result))
+        self._let_its_stop_go(effect)
 
     def gave_up(self, effect: Effect) -> None:
         testing.test_failed(_test_id(effect), error=effect.last_error, hint=effect.last_error_hint)
+        self._let_its_stop_go(effect)
+
+    def _let_its_stop_go(self, effect: Effect) -> None:
+        """Where it was cancelled meanwhile, its stop waited for this."""
+        mine = Effect.objects.for_tenant(effect.tenant_id)
+        wake(mine.filter(dedupe_key=f"test:{_test_id(effect)}:stop", last_error_code=""))
 
     def revive(self, effect: Effect) -> None:
         raise ValidationError({"state": [_("Start a new test build on its pipeline's page.")]})
+
+
+class StopTest(EffectHandler):
+    """Take a test build out of the queue, or stop it. Doing it twice does no harm."""
+
+    send_again_when_uncertain = True
+
+    def prepare(self, effect: Effect) -> None:
+        test = _tested(effect)
+        if test.pipeline.disconnected_at:
+            raise Unneeded
+        if test.queue_id is not None or test.number is not None:
+            return
+        mine = Effect.objects.for_tenant(effect.tenant_id)
+        on_its_way = mine.filter(dedupe_key=f"test:{test.pk}:trigger").open().first()
+        if on_its_way is not None:
+            raise behind(on_its_way, clock.now())  # stop it when it arrived
+        raise Unneeded  # it never reached the CI server
+
+    def send(self, effect: Effect) -> dict[str, Any]:
+        test = _tested(effect)
+        ci_of(test).cancel(queue_id=test.queue_id, number=test.number)
+        return {}
+
+    def find(self, effect: Effect) -> dict[str, Any] | None:
+        return None
+
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        """The test build is CANCELLED already."""
 
 
 def _test_id(effect: Effect) -> str:

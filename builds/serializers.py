@@ -8,6 +8,7 @@ from builds.tracing import effect_ids_of
 from delivr.effects.api import EffectSerializer
 from delivr.effects.models import Effect
 from integrations.choices import Platform
+from integrations.providers.base import BuildStatus
 from releases.serializers import BuildSerializer
 
 
@@ -26,6 +27,38 @@ class AdoptSerializer(serializers.Serializer[Any]):
 
 class TriggeredSerializer(serializers.Serializer[Any]):
     builds = BuildSerializer(many=True)
+
+
+class TestSerializer(serializers.Serializer[Any]):
+    """What the job is sent as VERSION (0.0.1 by default) and BRANCH (main)."""
+
+    __test__ = False  # for pytest: this is none
+
+    version = serializers.CharField(required=False, max_length=64)
+    branch = serializers.CharField(required=False, max_length=200)
+
+
+class TestBuildSerializer(serializers.Serializer[Any]):
+    """One build of a pipeline outside every release. `webhookAt`: when its first webhook came in;
+    `error` and `hint`: why it could not be started."""
+
+    __test__ = False  # for pytest: this is none
+
+    id = serializers.CharField()
+    pipelineId = serializers.CharField(source="pipeline_id")
+    version = serializers.CharField(source="parameters.VERSION", default="")
+    branch = serializers.CharField(source="parameters.BRANCH", default="")
+    buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="status")
+    buildNumber = serializers.IntegerField(source="number", allow_null=True)
+    buildUrl = serializers.CharField(source="url")
+    queueId = serializers.IntegerField(source="queue_id", allow_null=True)
+    queueReason = serializers.CharField(source="queue_reason")
+    error = serializers.CharField()
+    hint = serializers.CharField()
+    webhookAt = serializers.DateTimeField(source="heard_at", allow_null=True)
+    createdAt = serializers.DateTimeField(source="created_at")
+    startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
+    finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
 
 
 class TraceSerializer(serializers.Serializer[Any]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builds.models import Build, BuildEvent
+from builds.models import Build, BuildEvent, TestBuild
 from delivr.effects.models import Effect
 from delivr.effects.operations import promise
 from releases.notices import from_event
@@ -38,4 +38,15 @@ def promise_stop_of_repeat(build: Build, *, number: int | None, queue_id: int | 
         build_id=build.pk,
         dedupe_key=keys[0],
         payload={"number": number, "queueId": queue_id},
+    )
+
+
+def promise_stop_of_test(test: TestBuild) -> None:
+    """See to it that the CI server stops a test build that we cancelled."""
+    promise(
+        tenant=test.tenant,
+        kind="build.test_stop",
+        integration_id=test.pipeline_id,
+        dedupe_key=f"test:{test.pk}:stop",
+        payload={"testBuildId": test.pk},
     )

@@ -1,4 +1,4 @@
-"""Test builds: start one, and note what the CI server says of it.
+"""Test builds: start one, note what the CI server says of it, and cancel it.
 
 A webhook is never believed about one: that it came is what is worth knowing (`heard_at`), how the
 build stands is read from the CI server.
@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from builds.addresses import safe_build_url
 from builds.hearing import News, end_of, next_poll
 from builds.models import TestBuild, WebhookDelivery
+from builds.stopping import promise_stop_of_test
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
 from delivr.effects import clock
@@ -28,6 +29,7 @@ from releases.models import MOVING
 from releases.operations import VERSION, is_legal_branch
 
 KEPT = 10  # test builds of one pipeline
+A_MINUTE = 5  # that one user starts, on pages and by the API together
 
 
 @transaction.atomic
@@ -37,7 +39,7 @@ def start_test(
     """Promise one build of the pipeline, with the parameters that a release would send.
 
     Raises Conflict("not_verified") or ("build_in_progress"), and ValidationError for a version or
-    branch that no release could have.
+    branch that no release could have, by their names.
     """
     pipeline = PipelineIntegration.objects.select_for_update().get(pk=pipeline.pk)
     if not pipeline.is_valid or pipeline.disconnected_at:
@@ -77,13 +79,38 @@ def _forget_old(pipeline: PipelineIntegration) -> None:
 
 
 def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:
+    errors = {}
     if not VERSION.fullmatch(version):
         words = _("Not started: a version has up to 64 letters, digits and . + _ -.")
-        raise ValidationError(words)
+        errors["version"] = [words]
     if not is_legal_branch(branch):
-        raise ValidationError(_("Not started: this is not a legal git branch name."))
+        errors["branch"] = [_("Not started: this is not a legal git branch name.")]
+    if errors:
+        raise ValidationError(errors)
     own = test.pipeline.parameters
     return {**own, "VERSION": version, "BRANCH": branch, "DELIVR_BUILD_ID": test.pk}
+
+
+@transaction.atomic
+def cancel_test(*, test: TestBuild, actor: User | None) -> TestBuild:
+    """Give it up: CANCELLED here now, stopped at the CI server after the commit.
+
+    Raises Conflict("not_moving") for one that already came to rest.
+    """
+    found = lock_test(test.pk)
+    if found is None or not found.is_moving:
+        raise Conflict("not_moving", _("This test build already came to rest."))
+    before = found.status
+    _end(found, BuildStatus.CANCELLED)
+    promise_stop_of_test(found)
+    record(
+        tenant=found.tenant,
+        actor=actor,
+        action="test_build.cancelled",
+        subject=found.pipeline,
+        changes={"status": [before, found.status]},
+    )
+    return found
 
 
 def lock_test(test_id: str) -> TestBuild | None:
@@ -98,6 +125,8 @@ def lock_test(test_id: str) -> TestBuild | None:
 def hear_test(test_id: str, news: News) -> None:
     """Note what the CI server itself says; what is older than what we know changes nothing."""
     test = lock_test(test_id)
+    if test is not None and test.status == BuildStatus.CANCELLED:
+        _note_where(test, news)
     if test is None or not test.is_moving:
         return
     if test.status == BuildStatus.RUNNING and news.number is None:
@@ -113,6 +142,13 @@ def hear_test(test_id: str, news: News) -> None:
         test.finished_at = end_of(test, news, clock.now())
     test.poll_at = next_poll(test)
     test.save()
+
+
+def _note_where(test: TestBuild, news: News) -> None:
+    """It was cancelled while its trigger was on the way: this is what has to be stopped."""
+    test.queue_id = test.queue_id or news.queue_id
+    test.number = test.number or news.number
+    test.save(update_fields=["queue_id", "number"])
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""The button that starts a test build, and the part of a page that shows how it goes."""
+"""The buttons that start and stop a test build, and the part of a page that shows how it goes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.forms.models import model_to_dict
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from builds.models import TestBuild
-from builds.testing import start_test
+from builds.testing import A_MINUTE, cancel_test, start_test
 from builds.views import in_words
 from delivr.effects.models import Effect
 from delivr.live import fingerprint, fragment, refresh
@@ -25,8 +25,6 @@ from integrations.models import PipelineIntegration
 from integrations.throttle import throttle
 from integrations.views.connections import page_of
 from integrations.views.shared import find
-
-A_MINUTE = 5
 
 
 @fragment
@@ -58,6 +56,24 @@ def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpRespons
     except Problem as problem:
         messages.error(request, problem.detail)
     return redirect(next_address(request, default=page_of(pipeline)))
+
+
+@require_POST
+@tenant_required(Role.ADMIN)
+def test_build_cancel(request: TenantRequest, connection_id: str) -> HttpResponse:
+    """Stop the pipeline's test build that is on the way."""
+    pipeline = find(request, "pipelines", connection_id)
+    assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
+    test = pipeline.test_builds.first()
+    if test is None:
+        raise Http404
+    with in_words(request):
+        cancel_test(test=test, actor=request.user)
+        messages.success(request, _("The test build is stopped."))
+    return redirect(next_address(request, default=page_of(pipeline)))
+
+
+test_build_cancel.__test__ = False  # type: ignore[attr-defined] # for pytest: this is none
 
 
 def _context(pipeline: PipelineIntegration, test: TestBuild | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from django.urls import path
 from builds import views
 from builds.activity_views import activity_healed, effect_detail
 from builds.insights.views import insights_csv, insights_page
-from builds.testing_views import test_build
+from builds.testing_views import test_build, test_build_cancel
 from delivr.effects.views import effect_cancel, effect_retry
 
 urlpatterns = [
@@ -11,6 +11,11 @@ urlpatterns = [
     path("releases/<slug:release_id>/cancel", views.release_cancel, name="release_cancel"),
     path("builds/<slug:build_id>/cancel", views.build_cancel, name="build_cancel"),
     path("integrations/pipelines/<str:connection_id>/test-build", test_build, name="test_build"),
+    path(
+        "integrations/pipelines/<str:connection_id>/test-build/cancel",
+        test_build_cancel,
+        name="test_build_cancel",
+    ),
     path("insights", insights_page, name="insights"),
     path("insights.csv", insights_csv, name="insights_csv"),
     path("activity", views.activity, name="activity"),

@@ -168,6 +168,7 @@ EFFECT_HANDLERS = {
     "build.cancel": "builds.cancelling.CancelBuild",
     "build.stop_repeat": "builds.repeats.StopRepeat",
     "build.test": "builds.effects.StartTest",
+    "build.test_stop": "builds.effects.StopTest",
 }
 # A job: what is done for one id, and which ids are due (asked at each tick of the sweeper).
 JOBS: dict[str, dict[str, Any]] = {

@@ -16,6 +16,7 @@ KINDS = {
     "build.cancel": gettext_lazy("Stop of a build"),
     "build.stop_repeat": gettext_lazy("Stop of a second build"),
     "build.test": gettext_lazy("Test build"),
+    "build.test_stop": gettext_lazy("Stop of a test build"),
     "message.post": gettext_lazy("Message"),
     "ticket.create_epic": gettext_lazy("Epic"),
     "mail.send": gettext_lazy("Invitation by e-mail"),

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from builds.models import Build, TestBuild
 from builds.poller import LOST_AFTER, due_tests, poll_test
-from builds.testing import KEPT, start_test
+from builds.testing import KEPT, cancel_test, start_test
 from builds.tests.test_deliveries import deliver, plugin
 from delivr.audit.models import AuditEvent
 from delivr.conflict import Conflict
@@ -244,3 +244,93 @@ def test_the_part_of_the_page_rests_with_the_build(wired: Wired, web: Client) ->
     assert "Jenkins cannot be reached." in web.get(address(wired), {"seen": seen}).content.decode()
     TestBuild.objects.update(status="ABORTED")
     assert web.get(address(wired), {"seen": seen}).status_code == 286
+
+
+# --- Stopping one ------------------------------------------------------------------------------
+
+
+def stop_of(test: TestBuild) -> Effect:
+    effect: Effect = Effect.objects.get(kind="build.test_stop", payload__testBuildId=test.pk)
+    return effect
+
+
+def test_a_running_one_is_stopped_here_and_there(wired: Wired, sandbox: Any, web: Client) -> None:
+    test = asked(queued(wired), 3)
+    assert "Stop the test build?" in page(web, wired)
+    answer = web.post(f"{address(wired)}/cancel", {"next": "/setup/pipelines"})
+    assert answer["Location"] == "/setup/pipelines"
+    row = fresh(test)
+    assert (row.status, row.poll_at, row.finished_at is not None) == ("CANCELLED", None, True)
+    assert "It was stopped here" in page(web, wired)
+    run_effect(stop_of(test).pk)
+    assert stop_of(test).state == "DONE"
+    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+    event = AuditEvent.objects.get(action="test_build.cancelled")
+    assert (event.subject_id, event.changes["status"]) == (
+        wired.pipelines["ios"].pk,
+        ["RUNNING", "CANCELLED"],
+    )
+
+
+def test_one_in_the_queue_is_taken_out_of_it(wired: Wired, sandbox: Any) -> None:
+    sandbox.world.jenkins.job("ios-prod").executors = 0
+    test = queued(wired)
+    cancel_test(test=test, actor=None)
+    run_effect(stop_of(test).pk)
+    assert sandbox.world.jenkins.queued() == sandbox.world.jenkins.builds_of("ios-prod") == []
+
+
+def test_one_that_leaves_the_queue_at_this_moment_is_stopped_by_its_number(
+    wired: Wired, sandbox: Any
+) -> None:
+    test = queued(wired)
+    cancel_test(test=test, actor=None)
+    run_effect(stop_of(test).pk)
+    assert (stop_of(test).state, stop_of(test).last_error_code) == ("PENDING", "just_left")
+    Effect.objects.update(next_at=timezone.now())
+    run_effect(stop_of(test).pk)
+    assert stop_of(test).state == "DONE"
+    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+
+
+def test_one_that_was_not_sent_yet_is_never_sent(wired: Wired, sandbox: Any) -> None:
+    test = start(wired)
+    cancel_test(test=test, actor=None)
+    run_effect(promise_of(test).pk)
+    run_effect(stop_of(test).pk)
+    assert {promise_of(test).state, stop_of(test).state} == {"CANCELLED"}
+    assert sandbox.world.jenkins.queued() == sandbox.world.jenkins.builds_of("ios-prod") == []
+
+
+def test_one_whose_trigger_is_on_the_way_is_stopped_once_it_arrived(
+    wired: Wired, sandbox: Any
+) -> None:
+    test = start(wired)
+    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    run_effect(promise_of(test).pk)  # the answer is lost: it may be there
+    cancel_test(test=test, actor=None)
+    run_effect(stop_of(test).pk)
+    assert stop_of(test).state == "PENDING"
+    Effect.objects.filter(kind="build.test").update(next_at=timezone.now())
+    run_effect(promise_of(test).pk)
+    assert fresh(test).status == "CANCELLED"
+    assert stop_of(test).next_at <= timezone.now()
+    run_effect(stop_of(test).pk)
+    assert stop_of(test).state == "DONE"
+    ended = [build.result for build in sandbox.world.jenkins.builds_of("ios-prod")]
+    assert (sandbox.world.jenkins.queued(), set(ended) - {"ABORTED"}) == ([], set())
+
+
+def test_what_came_to_rest_is_not_stopped(wired: Wired, web: Client) -> None:
+    assert web.post(f"{address(wired)}/cancel").status_code == 404  # there is none
+    start(wired)
+    TestBuild.objects.update(status="SUCCESS")
+    html = web.post(f"{address(wired)}/cancel", follow=True).content.decode()
+    assert "This test build already came to rest." in html
+    assert not Effect.objects.filter(kind="build.test_stop").exists()
+    assert TestBuild.objects.get().status == "SUCCESS"
+
+
+def test_after_a_stop_another_one_can_start(wired: Wired) -> None:
+    cancel_test(test=start(wired), actor=None)
+    assert start(wired).status == "TRIGGERING"

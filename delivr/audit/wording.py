@@ -62,6 +62,7 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
         _("changed who needs a second factor in %(what)s"),
         _("Second factor's rule"),
     ),
+    "test_build.cancelled": (_("stopped a test build of %(what)s"), _("Test build stopped")),
     "test_build.started": (_("started a test build of %(what)s"), _("Test build started")),
     "token.created": (_("created the API token %(what)s"), _("Token created")),
     "token.revoked": (_("revoked the API token %(what)s"), _("Token revoked")),

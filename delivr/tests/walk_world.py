@@ -76,7 +76,7 @@ def _fill(world: World) -> None:
         release_pipeline=part, status="RUNNING", number=7, started_by=owner
     )
     delivery = factories.DeliveryFactory(pipeline=wired.pipelines["ios"], build=build)
-    factories.TestBuildFactory(pipeline=wired.pipelines["ios"], started_by=owner)
+    test = factories.TestBuildFactory(pipeline=wired.pipelines["ios"], started_by=owner)
     BuildEvent.objects.create(
         tenant=tenant,
         build=build,
@@ -108,6 +108,7 @@ def _fill(world: World) -> None:
     world.ids = {
         "release_id": release.pk,
         "build_id": build.pk,
+        "test_build_id": test.pk,
         "effect_id": effect.pk,
         "delivery_id": delivery.pk,
         "pipeline_id": wired.pipelines["ios"].pk,
