@@ -110,6 +110,7 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
             platform=target.platform,
             scm=scm.pk,
             target=target.pk,
+            name=f"{target.platform.label} production",
         )
         for target in targets
     ]
@@ -119,7 +120,13 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
 
 
 def _ensure(
-    tenant: Tenant, model: type[C], kind: str, *, platform: str = "", **references: str
+    tenant: Tenant,
+    model: type[C],
+    kind: str,
+    *,
+    platform: str = "",
+    name: str = "",
+    **references: str,
 ) -> C:
     """The tenant's connection with the sandbox's values, verified."""
     values = sandbox_values(kind, platform=platform) | references
@@ -128,7 +135,8 @@ def _ensure(
     known[model.type_field] = kind
     found: C | None = model.objects.for_tenant(tenant).filter(**known).first()
     if found is None:
-        found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=values)
+        named = {**values, "display_name": name}
+        found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=named)
         if isinstance(found, PipelineIntegration):
             _report_here(found)
     return found if found.is_valid else verify(found)

@@ -18,14 +18,15 @@ from django.utils.translation import gettext_lazy
 
 from delivr.conflict import Conflict
 from delivr.tenants.models import Tenant
-from integrations.models import FAMILIES, Connection, PipelineIntegration
+from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of
+from integrations.providers.registry import fields_of, provider_class
 from integrations.wording import FORM_ERRORS
 
 C = TypeVar("C", bound=Connection)
 MAX_SECRET = MAX_TEXT + 100
 MAX_DOCUMENT = 20_000
+MAX_NAME = 80
 REFERENCES = {"target": gettext_lazy("Builds for"), "scm": gettext_lazy("Builds from")}
 PICKERS = {
     "repositories": gettext_lazy("Load repositories"),
@@ -113,11 +114,16 @@ class ConnectionForm(forms.Form):
             self.fields[field.name] = self._field(field)
         self.fields["display_name"] = forms.CharField(
             label=_("Name"),
-            max_length=80,
+            max_length=MAX_NAME,
             required=False,
             error_messages=FORM_ERRORS,
-            help_text=_("Shown throughout delivr. Left empty, the address is shown."),
+            help_text=self._about_name(),
         )
+
+    def _about_name(self) -> str:
+        if self._names_itself:
+            return _("Shown throughout delivr. Left empty, it is called like “iOS · ios-prod”.")
+        return _("Shown throughout delivr. Left empty, the address is shown.")
 
     # --- Fields ---------------------------------------------------------------------------------
 
@@ -193,7 +199,23 @@ class ConnectionForm(forms.Form):
 
     def values(self) -> dict[str, Any]:
         """What was entered, by the model's field names; fields with errors are left out."""
-        return dict(self.cleaned_data) if self.errors is not None else {}
+        values = dict(self.cleaned_data) if self.errors is not None else {}
+        if self._names_itself and not values.get("display_name"):
+            values["display_name"] = self._own_name(values)
+        return values
+
+    @property
+    def _names_itself(self) -> bool:
+        """A new pipeline, whose address is long and looks like the next one's."""
+        return self.connection is None and self.model is PipelineIntegration
+
+    def _own_name(self, values: Mapping[str, Any]) -> str:
+        """By platform and job; empty while one of them is missing."""
+        targets = TargetIntegration.objects.for_tenant(self.tenant)
+        target = targets.filter(pk=values.get("target") or "").first()
+        provider: Any = provider_class(self.kind)
+        job = provider.job_name(values.get("jenkins_job_path") or "")
+        return f"{target.platform.label} · {job}"[:MAX_NAME] if target and job else ""
 
     def submit(self, operation: Callable[..., C]) -> C | None:
         """Do `operation` with the values, or None: then the fields tell all that is wrong."""

@@ -36,32 +36,12 @@
     form.dispatchEvent(new Event("form:answered", { bubbles: true }));
   };
 
-  // The next page begins with what came of it: read aloud, and seen by who works with a zoom.
-  const TOLD = "delivr-told";
-  const told = () => {
-    try {
-      sessionStorage.setItem(TOLD, "1");
-    } catch {
-      // without a storage the focus stays where a new page has it
-    }
-  };
-
-  const listenToMessages = () => {
-    try {
-      if (!sessionStorage.getItem(TOLD)) return;
-      sessionStorage.removeItem(TOLD);
-    } catch {
-      return;
-    }
+  /** What `?verified=…` made the page say stands there once: a reload does not say it again. */
+  const forget = () => {
     const address = new URL(location.href);
-    if (address.searchParams.has("verified")) {
-      address.searchParams.delete("verified"); // a reload does not say it again
-      history.replaceState(history.state, "", address);
-    }
-    const messages = document.getElementById("messages");
-    if (!messages.children.length) return;
-    messages.tabIndex = -1;
-    messages.focus();
+    if (!address.searchParams.has("verified")) return;
+    address.searchParams.delete("verified");
+    history.replaceState(history.state, "", address);
   };
 
   /** Shows the checks; returns the last line, which says what follows. */
@@ -87,12 +67,11 @@
       stay(form, box, said);
       return;
     }
-    told();
     if (address) location.assign(address);
     else form.submit();
   };
 
-  listenToMessages();
+  forget();
 
   document.addEventListener("submit", (event) => {
     const { target: form } = event;

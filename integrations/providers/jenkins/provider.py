@@ -22,7 +22,7 @@ from .client import LABEL, JenkinsClient
 from .jobs import list_jobs
 from .log import read_tail
 from .lookup import Lookup
-from .paths import normalise_job_path
+from .paths import full_name, normalise_job_path
 from .reading import BUILD_ID, JOB_TREE, Job, read_job
 from .repeats import Repeats
 from .trigger import queued_build, trigger_error
@@ -132,6 +132,14 @@ class Jenkins(CiProvider):
             number = lookup.leave_queue(queue_id)
         if number is not None:
             lookup.stop(number)
+
+    @staticmethod
+    def job_name(path: str) -> str:
+        """The job as people read it (`mobile/ios`); empty where the path leads to none."""
+        try:
+            return full_name(normalise_job_path(path))
+        except ValueError:
+            return ""
 
     @only_provider_errors
     def log_tail(self, *, number: int) -> LogTail:
