@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delivr.tenants.models import Tenant, User
+from integrations.choices import Platform
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -24,7 +25,7 @@ from integrations.models import (
 from releases.models import Release
 from releases.operations import ReleasePlan, create_release
 from releases.preview import preview
-from releases.versions import suggestions
+from releases.versions import newest_of, step_to, suggestions
 
 NONE = ""
 LOOK_BACK = 50  # releases whose versions tell what comes next
@@ -51,8 +52,18 @@ class Options:
         return [c.pk for c in self.connections if c.is_valid]
 
     def _label(self, connection: Connection) -> str:
-        context = {"connection": connection, "closed": not self.is_open(connection)}
+        context = {
+            "connection": connection,
+            "closed": not self.is_open(connection),
+            "platform": _platform_of(connection),
+        }
         return render_to_string("releases/choice.html", context)
+
+
+def _platform_of(connection: Connection) -> str:
+    """In words, for targets and the pipelines that build for them."""
+    target = getattr(connection, "target", connection)
+    return str(Platform(target.platform).label) if isinstance(target, TargetIntegration) else ""
 
 
 class ClosedOptions(forms.widgets.ChoiceWidget):
@@ -80,7 +91,7 @@ class ReleaseForm(forms.Form):
     version = forms.CharField(
         label=gettext_lazy("Version"),
         max_length=64,
-        help_text=gettext_lazy("As the stores will show it: 1.5.0"),
+        help_text=gettext_lazy("As the stores will show it, 1.0.0 say."),
         widget=forms.TextInput(
             attrs={"autofocus": True, "autocomplete": "off", "list": "id_version_next"}
         ),
@@ -113,9 +124,14 @@ class ReleaseForm(forms.Form):
     def __init__(self, tenant: Tenant, data: Any = None) -> None:
         self.tenant = tenant
         self.options = options_of(tenant)
-        self.next_versions = next_versions(tenant) if data is None else []
-        initial = {"version": next(iter(self.next_versions), "")}
-        super().__init__(data, initial=initial | first_choice(tenant, self.options))
+        known = known_versions(tenant)
+        self.next_versions = next_versions(known)
+        likeliest = next((version for version, _step in self.next_versions), "")
+        initial = {"version": likeliest} | first_choice(tenant, self.options)
+        super().__init__(data, initial=initial)
+        if newest := newest_of(known):
+            words = _("As the stores will show it. The newest release is %(version)s.")
+            self.fields["version"].help_text = words % {"version": newest}
         for name, options in self.options.items():
             if options.connections or self.fields[name].required:
                 self._offer(name, options)
@@ -173,11 +189,17 @@ class ReleaseForm(forms.Form):
         cast(ClosedOptions, field.widget).closed = options.closed()
 
 
-def next_versions(tenant: Tenant) -> list[str]:
-    """Versions that could come after the last ones."""
+def known_versions(tenant: Tenant) -> list[str]:
+    """Those of the last releases, newest first."""
     last = Release.objects.for_tenant(tenant).order_by("-created_at", "-pk")
-    known = list(last.values_list("version", flat=True)[:LOOK_BACK])
-    return suggestions(known, today=timezone.localdate())
+    return list(last.values_list("version", flat=True)[:LOOK_BACK])
+
+
+def next_versions(known: Sequence[str]) -> list[tuple[str, str]]:
+    """Versions that could come after the known ones, each with the part that it raises."""
+    newest, today = newest_of(known), timezone.localdate()
+    found = suggestions(known, today=today)
+    return [(version, step_to(version, after=newest, today=today)) for version in found]
 
 
 def options_of(tenant: Tenant) -> dict[str, Options]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 
+from django.utils.translation import gettext as _
+
 # https://semver.org and https://calver.org, with the two parts that stores also know: 1.5
 _NUMBERS = re.compile(r"(v?)(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
 FIRST = "1.0.0"
@@ -15,12 +17,28 @@ CENTURY = 2000
 def suggestions(known: Sequence[str], *, today: date) -> list[str]:
     """Up to three versions that could come next, the likeliest first; none of `known` (the
     tenant's versions, newest first)."""
-    newest = next(filter(_NUMBERS.fullmatch, known), None)
-    if newest is None:
+    newest = newest_of(known)
+    if not newest:
         return [] if known else [FIRST]
     found = _by_date(newest, today) if _is_calver(newest, today) else _by_numbers(newest, known)
     taken = set(known)
     return [version for version in dict.fromkeys(found) if version not in taken][:3]
+
+
+def newest_of(known: Sequence[str]) -> str:
+    """The newest version that looks like one; "" where there is none."""
+    return next(filter(_NUMBERS.fullmatch, known), "")
+
+
+def step_to(version: str, *, after: str, today: date) -> str:
+    """Which part a suggestion raises, in a word; "" where the parts are dates, or nothing was
+    before."""
+    if not after or _is_calver(after, today):
+        return ""
+    old, new = _parts(after)[1], _parts(version)[1]
+    if new[0] != old[0]:
+        return _("major")
+    return _("minor") if new[1] != old[1] else _("patch")
 
 
 def _parts(version: str) -> tuple[str, list[int]]:

@@ -181,7 +181,8 @@ def trigger_and_finish(walk: Walk) -> None:
         end.click()
         expect(end).to_have_count(0)
     page.bring_to_front()
-    expect(page.get_by_text("Ready for submission").first).to_be_visible(timeout=30_000)
+    status = page.get_by_label("Status")
+    expect(status.get_by_text("Ready for submission")).to_be_visible(timeout=30_000)
     expect(page.get_by_text("s3://builds/ios-245.ipa")).to_be_visible(timeout=30_000)
     walk.picture("ready-for-submission")
     said = [text for text in page.evaluate("said") if "Ready for submission" in text]

@@ -30,6 +30,13 @@ def test_dry_run_follows_the_form(member: Page, product: Any, console: list[str]
     version, preview = page.get_by_label("Version"), page.locator("#preview")
     suggested = version.input_value()
     expect(preview).to_contain_text(f"Release {suggested} from release/{suggested} can be created")
+    patch = page.get_by_role("button", name="patch")
+    expect(patch).to_have_attribute("aria-pressed", "false")
+    patch.press("Enter")
+    expect(patch).to_have_attribute("aria-pressed", "true")
+    expect(preview).to_contain_text(f"Release {version.input_value()} from")
+    assert version.input_value() != suggested
+    version.focus()
     version.fill("1.3.0")
     expect(preview).to_contain_text("Not possible yet")
     beside = page.locator("#id_version_error")

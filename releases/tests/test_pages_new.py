@@ -163,3 +163,26 @@ def test_many_connections_cost_no_more_queries(member, setup, django_assert_max_
         factories.AppStoreFactory(tenant=setup.tenant)
     with django_assert_max_num_queries(11):
         member.get(NEW)
+
+
+def test_the_next_versions_are_one_click_away_beside_the_last_one(member, setup):
+    setup.release("1.5.0")
+    answer = member.get(NEW)
+    assert answer.context["form"]["version"].value() == "1.6.0"
+    text = text_of(answer)
+    assert "As the stores will show it. The newest release is 1.5.0." in text
+    assert "1.6.0 minor 1.5.1 patch 2.0.0 major" in text
+    assert 'data-fill="id_version" data-value="1.5.1"' in " ".join(answer.content.decode().split())
+
+
+def test_suggestions_stay_where_the_form_came_back(member, setup):
+    setup.release("1.5.0")
+    text = text_of(member.post(NEW, setup.form(version="1.5.0")))
+    assert "1.6.0 minor" in text
+
+
+def test_targets_and_pipelines_say_their_platform(member, setup):
+    text = text_of(member.get(NEW))
+    targets, pipelines = (text.partition(name)[2] for name in ("Targets", "Pipelines"))
+    for part in (targets.partition("Pipelines")[0], pipelines.partition("Messages")[0]):
+        assert part.index("iOS Verified") < part.index("Android Verified")

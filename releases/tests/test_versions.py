@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from releases.versions import suggestions
+from releases.versions import newest_of, step_to, suggestions
 
 TODAY = date(2026, 11, 25)
 
@@ -44,3 +44,20 @@ def test_month_keeps_its_leading_zero() -> None:
 def test_nothing_that_exists_is_suggested() -> None:
     known = ["1.5.0", "1.5.1", "1.6.0", "2.0.0"]
     assert not set(suggestions(known, today=TODAY)) & set(known)
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (["1.5.0"], ["minor", "patch", "major"]),
+        (["1.5"], ["minor", "patch", "major"]),
+        (["1.4.7", "1.5.0", "1.4.6"], ["minor", "patch", "major"]),
+        (["2026.11.2"], [""]),
+        (["26.9"], ["", ""]),
+        ([], [""]),
+    ],
+)
+def test_each_suggestion_says_what_it_raises(known: list[str], words: list[str]) -> None:
+    found = suggestions(known, today=TODAY)
+    after = newest_of(known)
+    assert [step_to(version, after=after, today=TODAY) for version in found] == words

@@ -59,6 +59,26 @@
     button.setAttribute("aria-pressed", String(!shown));
   };
 
+  // --- Buttons that fill a field: data-fill="id" data-value="text" --------------------------------
+
+  const fill = (button) => {
+    const input = document.getElementById(button.dataset.fill);
+    input.value = button.dataset.value;
+    for (const name of ["input", "change"]) input.dispatchEvent(new Event(name, { bubbles: true }));
+  };
+
+  const markFilled = (input) => {
+    for (const button of document.querySelectorAll("[data-fill]")) {
+      if (button.dataset.fill !== input.id) continue;
+      button.setAttribute("aria-pressed", String(button.dataset.value === input.value.trim()));
+    }
+  };
+
+  document.addEventListener("input", (event) => markFilled(event.target));
+  for (const { dataset } of document.querySelectorAll("[data-fill]")) {
+    markFilled(document.getElementById(dataset.fill));
+  }
+
   // --- Forms: ask before danger (data-confirm), send once ----------------------------------------
 
   const element = (name, className, text) => {
@@ -161,9 +181,11 @@
     closeMenus(event.target);
     const copy = event.target.closest("[data-copy], [data-copy-from]");
     const eye = event.target.closest("[data-reveal]");
+    const filler = event.target.closest("[data-fill]");
     const toast = event.target.closest("[data-dismiss]")?.closest(".toast");
     if (copy) copyFrom(copy);
     if (eye) reveal(eye);
+    if (filler) fill(filler);
     if (toast) dismiss(toast);
   });
 
