@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from django.db import models
@@ -111,6 +112,10 @@ class Connection(TenantOwned):
         secrets = [getattr(self, field.attname) for field in secret_fields(type(self))]
         return any(secret is not None and secret.key is None for secret in secrets)
 
+    def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What a verification tells beside its verdict, by column: it outlives the checks."""
+        return {}
+
     @property
     def warnings(self) -> list[dict[str, Any]]:
         return [c for c in self.checks if not c["ok"] and c["level"] == "WARNING"]
@@ -192,6 +197,8 @@ class CommunicationIntegration(Connection):
     communication_type = models.CharField(max_length=20, choices=CommunicationType.choices)
     slack_bot_token = SecretTextField(_("bot token"))
     slack_channels = models.JSONField(_("channels"), default=list)
+    # Names by id, as last seen; null where an older version wrote the row.
+    known_channels = models.JSONField(default=dict, null=True, blank=True, editable=False)
 
     class Meta(Connection.Meta):
         db_table = "tenant_communication_integrations"
@@ -202,9 +209,27 @@ class CommunicationIntegration(Connection):
         return f"{self.kind_label} · {', '.join(map(self.channel_name, self.slack_channels))}"
 
     def channel_name(self, channel: str) -> str:
-        """`#releases`, as the newest verification saw it; the id where it saw none."""
-        names = {c["name"]: c["message"] for c in self.checks if c["ok"]}
-        return names.get(f"channel:{channel}") or channel
+        """`#releases`, as a verification last saw it; the id where none did."""
+        return _channels_in(self.checks).get(channel) or self._known.get(channel) or channel
+
+    def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        seen = {**self._known, **_channels_in(checks)}
+        chosen = {one: name for one, name in seen.items() if one in self.slack_channels}
+        return {"known_channels": chosen}
+
+    @property
+    def _known(self) -> dict[str, str]:
+        return self.known_channels or {}
+
+
+def _channels_in(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The names of channels by id that a verification's checks tell."""
+    prefix = "channel:"
+    return {
+        check["name"].removeprefix(prefix): check["message"]
+        for check in checks
+        if check["ok"] and check["message"] and check["name"].startswith(prefix)
+    }
 
 
 class TicketIntegration(Connection):

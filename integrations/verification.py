@@ -115,14 +115,16 @@ def store_findings(connection: C, findings: Findings, *, actor: User | None) -> 
     # Who is refused is not told when the credential ended: what was known before still holds.
     expires_at = findings.expires_at or (fresh.credential_expires_at if bad else None)
     status = _verdict(fresh, bad, is_over=_is_over(expires_at, now))
+    checks = [asdict(check) for check in findings.checks]
     type(fresh).objects.filter(pk=fresh.pk).update(
         verification_status=status,
         verification_error=bad[0].message[:500] if bad else "",
-        checks=[asdict(check) for check in findings.checks],
+        checks=checks,
         last_verified_at=now,
         verify_at=look_again_at(now, expires_at, bad),
         account=(not bad and findings.account) or fresh.account,
         credential_expires_at=expires_at,
+        **fresh.learnt(checks),
     )
     if actor is not None or status != fresh.verification_status:
         record(

@@ -213,3 +213,19 @@ def test_another_tenants_refusal_changes_nothing_here(tenant: Any) -> None:
     theirs = factories.PipelineFactory()
     verification.credentials_refused(tenant=tenant, integration_id=theirs.pk, error=REFUSED)
     assert fresh(theirs).verification_status == "VALID"
+
+
+def test_a_channels_name_once_seen_outlives_the_checks_that_saw_it(
+    tenant: Any, sandbox: Any
+) -> None:
+    slack = verify(wired_to(tenant, sandbox).slack)
+    name = slack.channel_name("C123")
+    assert name.startswith("#")
+    edited = edit(slack, actor=None, values={"slack_channels": ["C456", "C123"]})
+    assert (edited.checks, edited.channel_name("C123")) == ([], name)
+    type(slack).objects.filter(pk=slack.pk).update(slack_bot_token="xoxb-revoked")
+    refused = verify(fresh(slack))
+    assert (refused.is_valid, refused.channel_name("C123")) == (False, name)
+    edit(refused, actor=None, values={"slack_channels": ["C456"]})
+    verify(fresh(slack))
+    assert fresh(slack).known_channels.keys() <= {"C456"}  # of what is chosen alone
