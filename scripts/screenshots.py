@@ -21,7 +21,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "delivr.settings_test")
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402 # needs the path
 
 from delivr.tests.browser import FLAGS, find_chromium  # noqa: E402
-from delivr.tests.every_page import PAGES, SIGNED_OUT, STAFF, fill, found, sign_in  # noqa: E402
+from delivr.tests.every_page import (  # noqa: E402
+    DJANGOS,
+    ERRORS,
+    FOUND_IN_ADMIN,
+    PAGES,
+    SANDBOX,
+    SIGNED_OUT,
+    STAFF,
+    fill,
+    found,
+    sign_in,
+)
 from delivr.tests.product import Product, started  # noqa: E402
 
 TARGET = ROOT / "docs" / "screenshots"
@@ -30,14 +41,16 @@ SCHEMES: tuple[Any, ...] = ("light", "dark")
 HEIGHT = 900
 
 
-def take(page: Page, product: Product, name: str, path: str) -> Iterator[Path]:
+def take(page: Page, name: str, address: str) -> Iterator[Path]:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": HEIGHT})
-        page.goto(product.url + path, wait_until="networkidle")
+        page.goto(address, wait_until="networkidle")
+        tall = page.evaluate("document.documentElement.scrollHeight")
+        page.set_viewport_size({"width": width, "height": max(tall, HEIGHT)})  # bars at its edges
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             target = TARGET / f"{name}-{width}-{scheme}.png"
-            page.screenshot(path=str(target), full_page=True)
+            page.screenshot(path=str(target), full_page=True, animations="disabled")
             yield target
 
 
@@ -46,16 +59,18 @@ def shoot(browser: Browser, product: Product, wanted: set[str]) -> int:
     signed_out, signed_in, staff = (browser.new_page() for _n in range(3))
     sign_in(signed_in, product, answer["logins"]["Sign in"])
     sign_in(staff, product, answer["logins"]["Django admin"])
-    mine = PAGES | {"release-building": f"/releases/{answer['releaseId']}"}
+    invitation = {"invitation": answer["pages"].pop("invitation")}
+    mine = PAGES | answer["pages"] | {"release-building": f"/releases/{answer['releaseId']}"}
     every = [
-        (signed_out, SIGNED_OUT),
-        (signed_in, mine | found(signed_in, product)),
-        (staff, STAFF),
+        (signed_out, product.url, SIGNED_OUT | ERRORS | invitation),
+        (signed_out, product.sandbox_url, SANDBOX),
+        (signed_in, product.url, mine | found(signed_in, product)),
+        (staff, product.url, STAFF | DJANGOS | found(staff, product, FOUND_IN_ADMIN)),
     ]
-    for page, pages in every:
+    for page, url, pages in every:
         for name, path in pages.items():
             if not wanted or name in wanted:
-                count += len(list(take(page, product, name, path)))
+                count += len(list(take(page, name, url + path)))
     return count
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ PAGES = {
     "integrations": "/integrations",
     "integration-new": "/integrations/pipelines/new",
     "activity-sent": "/activity",
+    "activity-sent-failed": "/activity?state=DEAD",
     "activity-received": "/activity/received",
     "activity-healed": "/activity/healed",
     "insights": "/insights",
@@ -46,12 +47,40 @@ PAGES = {
     "account-confirm": "/accounts/reauthenticate/",
     "second-factor-needed": "/accounts/second-factor",
 }
-STAFF = {"design": "/design"}
+STAFF = {
+    "design": "/design",
+    "admin": "/admin/",
+    "admin-effects": "/admin/effects/effect/",
+}
+# Django's own pages, in which we choose little more than columns: for pictures alone.
+DJANGOS = {
+    "admin-effects-failed": "/admin/effects/effect/?state__exact=DEAD",
+    "admin-deliveries": "/admin/builds/webhookdelivery/",
+    "admin-builds": "/admin/builds/build/",
+    "admin-releases": "/admin/releases/release/",
+    "admin-pipelines": "/admin/integrations/pipelineintegration/",
+    "admin-members": "/admin/tenants/membership/",
+    "admin-audit": "/admin/audit/auditevent/",
+}
+FOUND_IN_ADMIN = {
+    "admin-effect": ("/admin/effects/effect/?state__exact=DEAD", "#result_list tbody th a"),
+    "admin-delivery": ("/admin/builds/webhookdelivery/", "#result_list tbody th a"),
+    "admin-build": ("/admin/builds/build/", "#result_list tbody th a"),
+    "admin-release": ("/admin/releases/release/", "#result_list tbody th a"),
+}
+# Axe looks at these in `sandbox/tests/test_browser.py`.
+SANDBOX = {
+    "sandbox": "/",
+    "sandbox-settings": "/settings",
+    "sandbox-credentials": "/credentials",
+}
+ERRORS = {"error-not-found": "/nothing-here", "invitation-dead": "/accounts/invitations/used-up"}
 FOUND_ON = {
     "release-complete": ("/releases?tab=completed", "a.version"),
     "release-failed": ("/releases?q=1.4.4", "a.version"),
     "release-cancelled": ("/releases?tab=cancelled", "a.version"),
     "effect": ("/activity", "main a[href*='/eff_']"),
+    "effect-failed": ("/activity?state=DEAD", "main a[href*='/eff_']"),
     "delivery": ("/activity/received", "main a[href*='/whd_']"),
     "integration-github": ("/integrations", "main a[href*='/scm_']"),
     "integration-jenkins": ("/integrations", "main a[href*='/pipeline_']"),
@@ -65,8 +94,11 @@ SIGNED_OUT = {
 }
 
 
+TROUBLES = "import django; django.setup(); from delivr.tests.troubles import tell; tell()"
+
+
 def fill(product: Product) -> dict[str, Any]:
-    """Let the demo connect the sandbox and build; what it says of logins and ids."""
+    """Let the demo connect the sandbox and build, then bring trouble: logins, ids and addresses."""
     url = product.sandbox_url
     env = product.env | {
         "SANDBOX_URL": url,
@@ -77,9 +109,19 @@ def fill(product: Product) -> dict[str, Any]:
         "GOOGLE_TOKEN_URL": f"{url}/google/token",
         "OUTBOUND_ALLOW": url.removeprefix("http://"),
     }
-    command = [sys.executable, "manage.py", "demo", "--connected", "--history", "--json"]
+    answer = _told(env, "manage.py", "demo", "--connected", "--history", "--json")
+    return {**answer, "pages": _told(env, "-c", TROUBLES)}
+
+
+def _told(env: dict[str, str], *command: str) -> dict[str, Any]:
+    """What a Python program says in its last line."""
     told = subprocess.run(
-        command, cwd=settings.BASE_DIR, env=env, check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, *command],
+        cwd=settings.BASE_DIR,
+        env=env,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     answer: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return answer
@@ -100,10 +142,12 @@ def sign_in(page: Page, product: Product, login: dict[str, str]) -> None:
     page.wait_for_url(f"{product.url}/**")
 
 
-def found(page: Page, product: Product) -> dict[str, str]:
+def found(
+    page: Page, product: Product, on: Mapping[str, tuple[str, str]] = FOUND_ON
+) -> dict[str, str]:
     """Pages of single things, by following the first link to one."""
     addresses = {}
-    for name, (start, selector) in FOUND_ON.items():
+    for name, (start, selector) in on.items():
         page.goto(product.url + start)
         link = page.locator(selector).first
         if link.count():
