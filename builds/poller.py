@@ -19,6 +19,7 @@ from builds.repeats import may_be_doubled, promise_stops
 from delivr.effects import clock
 from delivr.effects.health import blocked_until, is_refused, note_failure, note_success
 from delivr.failures import Outcome, ProviderError
+from delivr.statuses import look_of
 from integrations.providers.base import BuildState, BuildStatus
 from integrations.slots import FULL, slot
 
@@ -155,9 +156,9 @@ def _healed(build: Build, state: BuildState) -> str:
     told = build.events.filter(source=Source.WEBHOOK, to_status=state.status)
     if told.exists():  # by a doorbell, or by a report that we asked about
         return ""
-    return _("Jenkins says %(there)s, we had %(here)s.") % {
-        "there": state.status,
-        "here": build.status,
+    return _("Jenkins says “%(there)s”, we had “%(here)s”.") % {
+        "there": look_of(state.status, "build").label,
+        "here": look_of(build.status, "build").label,
     }
 
 

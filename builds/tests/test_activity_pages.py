@@ -255,7 +255,7 @@ def test_an_ugly_body_is_shown_and_breaks_no_page(member, setup, name, trust):
 # --- Healed ---------------------------------------------------------------------------------------
 
 
-def heal(build, detail="Jenkins says SUCCESS, we had RUNNING.", **values):
+def heal(build, detail="Jenkins says “Succeeded”, we had “Running”.", **values):
     return BuildEvent.objects.create(
         tenant=build.tenant,
         build=build,
@@ -273,7 +273,7 @@ def heal(build, detail="Jenkins says SUCCESS, we had RUNNING.", **values):
 def test_what_asking_healed_is_listed(member, build):
     heal(build)
     text = text_of(member.get(HEALED))
-    assert "iOS #245 1.5.0 Jenkins says SUCCESS, we had RUNNING." in text
+    assert "iOS #245 1.5.0 Jenkins says “Succeeded”, we had “Running”." in text
 
 
 def test_what_needed_no_healing_is_not_listed(member, build):

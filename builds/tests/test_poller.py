@@ -124,7 +124,7 @@ def test_a_day_without_any_webhook_ends_right_and_says_so(build: Build, sandbox:
     assert timedelta(minutes=4, seconds=50) < running[-1] <= timedelta(minutes=5)
     assert len(pauses) < 330  # a question every five minutes is 288
     healed = BuildEvent.objects.get(to_status="SUCCESS")
-    assert (healed.source, healed.detail) == ("POLL", "Jenkins says SUCCESS, we had RUNNING.")
+    assert (healed.source, healed.detail) == ("POLL", "Jenkins says “Succeeded”, we had “Running”.")
     assert Release.objects.get().status == "BUILD_COMPLETE"
     assert notices(build)[-2:] == ["build_complete", "release_complete"]
     page = [item for item in of_release(done) if item.detail.endswith(healed.detail)]

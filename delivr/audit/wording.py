@@ -11,11 +11,13 @@ from django.utils.translation import gettext_lazy as _
 
 from delivr.audit.models import AuditEvent
 from delivr.statuses import look_of
+from delivr.tenants.models import Role
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
+NAMELESS = ("eff_", "whd_")  # what these are called is worked out from what they are about
 # By action, sorted: the sentence after the name of who did it, and the action alone, for a choice.
 # `delivr/tests/test_guards.py` fails where the code writes an action that has no words here.
 ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
@@ -25,10 +27,10 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
         _("Second build stopped"),
     ),
     "build.triggered": (_("triggered a build of %(what)s"), _("Build triggered")),
-    "delivery.replayed": (_("applied the delivery %(what)s again"), _("Delivery replayed")),
-    "effect.adopted": (_("told which build %(what)s had started"), _("Build adopted")),
-    "effect.cancelled": (_("gave up on %(what)s"), _("Effect cancelled")),
-    "effect.retried": (_("tried %(what)s again"), _("Effect retried")),
+    "delivery.replayed": (_("applied a delivery again: %(what)s"), _("Delivery replayed")),
+    "effect.adopted": (_("told which build was started: %(what)s"), _("Build adopted")),
+    "effect.cancelled": (_("gave up: %(what)s"), _("Effect cancelled")),
+    "effect.retried": (_("tried again: %(what)s"), _("Effect retried")),
     "integration.connected": (_("connected %(what)s"), _("Connection made")),
     "integration.disconnected": (_("disconnected %(what)s"), _("Connection removed")),
     "credential.rotated": (_("replaced the credential of %(what)s"), _("Credential rotated")),
@@ -48,12 +50,12 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
         _("Second factor reset"),
     ),
     "member.deleted": (_("deleted the account of %(what)s"), _("Account deleted")),
-    "member.joined": (_("accepted an invitation: %(what)s"), _("Member joined")),
-    "member.left": (_("left: %(what)s"), _("Member left")),
+    "member.joined": (_("accepted an invitation"), _("Member joined")),
+    "member.left": (_("left the workspace"), _("Member left")),
     "member.removed": (_("removed %(what)s"), _("Member removed")),
     "release.cancelled": (_("cancelled release %(what)s"), _("Release cancelled")),
     "release.created": (_("created release %(what)s"), _("Release created")),
-    "release.status": (_("moved release %(what)s on"), _("Release's status")),
+    "release.status": (_("changed the status of release %(what)s"), _("Release's status")),
     "setup.skipped": (_("changed which steps of the setup are skipped"), _("Step skipped")),
     "tenant.created": (_("created the workspace %(what)s"), _("Workspace created")),
     "tenant.deleted": (_("deleted the workspace %(what)s"), _("Workspace deleted")),
@@ -92,12 +94,43 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
 }
 
 
+# Stored words that are no state.
+WORDS: dict[object, StrOrPromise] = {
+    **dict(Role.choices),
+    "totp": _("authenticator app"),
+    "webauthn": _("passkey or security key"),
+    "recovery_codes": _("recovery codes"),
+}
+# What nobody did: delivr noticed it. The whole sentence, for no name stands before.
+NOTICED: dict[str, StrOrPromise] = {
+    "build.repeat_stopped": _("A second build of %(what)s was stopped"),
+    "integration.refused": _("%(what)s refused its credentials"),
+    "integration.verified": _("%(what)s was checked"),
+    "release.status": _("Release %(what)s changed its status"),
+    "user.factor_failed": _("A wrong code of the second factor was entered for %(what)s"),
+    "user.signin_failed": _("A wrong password was entered for %(what)s"),
+}
+
+
+def who(event: AuditEvent) -> str:
+    """The name that stands before the sentence; nothing where the sentence needs none."""
+    return "" if _was_noticed(event) else event.actor_label
+
+
 def sentence(event: AuditEvent, names: Mapping[str, str] = NO_NAMES) -> str:
-    """`triggered a build of iOS 1.5.0`; who did it stands before. `names` are told for ids."""
+    """`triggered a build of iOS 1.5.0`, after `who`. `names` are told for ids."""
     words = ACTIONS.get(event.action)
     label = event.subject_label or event.subject_id or "–"
+    if event.subject_id.startswith(NAMELESS):
+        label = names.get(event.subject_id, label)
     what = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), label)
-    return str(words[0]) % {"what": what} if words else f"{event.action} {what}"
+    if words is None:
+        return f"{event.action} {what}"
+    return str(NOTICED[event.action] if _was_noticed(event) else words[0]) % {"what": what}
+
+
+def _was_noticed(event: AuditEvent) -> bool:
+    return event.actor_id is None and event.action in NOTICED
 
 
 def value(stored: Any, names: Mapping[str, str] = NO_NAMES) -> str:
@@ -108,7 +141,7 @@ def value(stored: Any, names: Mapping[str, str] = NO_NAMES) -> str:
         return str(_("yes") if stored else _("no"))
     if isinstance(stored, list):
         return ", ".join(value(one, names) for one in stored)
-    return names.get(str(stored)) or str(look_of(stored).label)
+    return names.get(str(stored)) or str(WORDS.get(stored) or look_of(stored).label)
 
 
 def choices() -> list[tuple[str, str]]:

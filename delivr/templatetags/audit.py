@@ -9,6 +9,7 @@ from django import template
 from delivr.audit import wording
 
 register = template.Library()
+register.filter("audit_who", wording.who)
 register.filter("audit_words", wording.sentence)
 register.filter("audit_value", wording.value)
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from django import template
 
 from delivr.tenants.models import Tenant
-from integrations.models import CommunicationIntegration, ScmIntegration, TargetIntegration
+from integrations.models import FAMILIES, CommunicationIntegration
 
 register = template.Library()
 
 
 @register.simple_tag
 def connection_names(tenant: Tenant) -> dict[str, str]:
-    """By id: the tenant's connections that others name, and its chat channels."""
-    names = {
-        connection.pk: str(connection)
-        for model in (ScmIntegration, TargetIntegration)
-        for connection in model.objects.for_tenant(tenant)
-    }
-    for chat in CommunicationIntegration.objects.for_tenant(tenant):
-        names |= {channel: chat.channel_name(channel) for channel in chat.slack_channels}
+    """By id: the tenant's connections, and its chat channels."""
+    names = {}
+    for model in FAMILIES.values():
+        for connection in model.objects.for_tenant(tenant):
+            names[connection.pk] = str(connection)
+            if isinstance(connection, CommunicationIntegration):
+                ids = connection.slack_channels
+                names |= {channel: connection.channel_name(channel) for channel in ids}
     return names

@@ -17,7 +17,7 @@ from delivr.audit.export import as_csv, cell
 from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record
 from delivr.audit.sealing import seal
-from delivr.audit.wording import ACTIONS
+from delivr.audit.wording import ACTIONS, NOTICED
 from delivr.tenants.models import Role
 from delivr.tests import factories
 from delivr.tests.tampering import tampering
@@ -47,7 +47,8 @@ def test_page_tells_in_words_who_did_what(as_role: Any, tenant: Any, owner: Any)
     html = main_of(as_role(Role.VIEWER).get(PAGE))
     assert f"<strong>{owner.email}</strong>" in html
     assert "triggered a build of iOS 1.5.0" in html
-    assert "moved release 1.5.0 on" in html
+    assert "Release 1.5.0 changed its status" in html
+    assert "delivr</strong>" not in html  # which nobody asked for it
 
 
 def test_page_tells_what_was_before_and_after(as_role: Any, tenant: Any) -> None:
@@ -57,6 +58,8 @@ def test_page_tells_what_was_before_and_after(as_role: Any, tenant: Any) -> None
         "skipped_steps": [[], ["tickets", "communication"]],
         "note": ["", "word"],
         "detail": ["word", ""],
+        "role": [None, "MEMBER"],
+        "factor": ["totp", None],
     }
     record(tenant=tenant, actor=None, action="release.status", changes=changes)
     html = main_of(as_role(Role.VIEWER).get(PAGE))
@@ -64,6 +67,8 @@ def test_page_tells_what_was_before_and_after(as_role: Any, tenant: Any) -> None
     assert "<ins>Build failed</ins>" in html
     assert "<ins>tickets, communication</ins>" in html
     assert "<ins>word</ins>" in html
+    assert "<ins>Member</ins>" in html
+    assert "<del>authenticator app</del>" in html
     assert "<ins>–</ins>" in html
     assert "changed" in html
     assert AuditEvent.objects.get().at.strftime("%H:%M:%S") in html  # exact, on hover
@@ -90,6 +95,31 @@ def test_page_is_empty_for_others(client_for: Any, stranger: Any, tenant: Any, o
     assert "secret.action" not in client.get(PAGE).content.decode()
     for path in (CSV, JSON):
         assert "secret.action" not in text_of(client.get(path))
+
+
+def test_page_calls_effects_and_deliveries_by_what_they_are_about(
+    as_role: Any, tenant: Any, owner: Any
+) -> None:
+    pipeline = factories.PipelineFactory(tenant=tenant, display_name="Nightly")
+    release = factories.ReleaseFactory(tenant=tenant, version="1.5.0")
+    dead = factories.EffectFactory(
+        tenant=tenant, state="DEAD", kind="ticket.create_epic", release_id=release.pk
+    )
+    delivery = factories.DeliveryFactory(pipeline=pipeline)
+    record(tenant=tenant, actor=owner, action="effect.retried", subject=dead)
+    record(tenant=tenant, actor=owner, action="delivery.replayed", subject=delivery)
+    html = main_of(as_role(Role.VIEWER).get(PAGE))
+    assert "tried again: Epic (1.5.0)" in html
+    assert "applied a delivery again: Nightly" in html
+    assert str(dead) not in html
+
+
+@pytest.mark.parametrize("action", NOTICED)
+def test_what_delivr_noticed_is_nobodys_deed(as_role: Any, tenant: Any, action: str) -> None:
+    record(tenant=tenant, actor=None, action=action)
+    html = main_of(as_role(Role.VIEWER).get(PAGE))
+    assert str(NOTICED[action]) % {"what": "–"} in html
+    assert "<strong>" not in html
 
 
 def test_page_escapes_names(as_role: Any, tenant: Any) -> None:
@@ -215,7 +245,7 @@ def test_ten_thousand_rows_cost_as_many_queries_as_few(
 ) -> None:
     client = as_role(Role.ADMIN)
     for query in ("", "?who=delivr&action=release.status&subject=1.5&since=2026-01-01"):
-        with django_assert_max_num_queries(8):  # three of them for names
+        with django_assert_max_num_queries(10):  # five of them for names
             page = client.get(PAGE + query).context["page"]
         assert (len(page.items), page.text) == (25, "1–25")
 
