@@ -23,7 +23,7 @@ POLICY = (
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 ALWAYS_SHOWN = ("ios-prod", "android-prod")
-SHOWN_BUILDS, SHOWN_MESSAGES, SHOWN_LEDGER, SHOWN_ISSUES = 5, 30, 15, 30
+SHOWN_BUILDS, SHOWN_MESSAGES, SHOWN_LEDGER, SHOWN_ISSUES = 5, 10, 15, 15
 
 
 @blueprint.after_request

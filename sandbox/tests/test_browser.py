@@ -9,6 +9,9 @@ from playwright.sync_api import Page, expect
 from sandbox.chat import Message
 
 pytestmark = pytest.mark.browser
+NOTHING_CUT = (
+    "[...document.querySelectorAll('.scroll')].every((n) => n.scrollWidth <= n.clientWidth)"
+)
 
 
 @pytest.fixture
@@ -42,6 +45,7 @@ def test_pages_are_accessible_and_fit(busy, page: Page, complaints, path, scheme
     found = Axe().run(page).response["violations"]
     assert [violation["id"] for violation in found] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(NOTHING_CUT)
     assert complaints == []
 
 
