@@ -12,19 +12,80 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from builds.adopting import adopt_build
+from builds.cancelling import cancel_build
+from builds.deliveries import replay
 from builds.forms import BuildNumberForm
 from builds.models import Build, BuildEvent, TestBuild, WebhookDelivery
 from delivr.conflict import Conflict
 from delivr.effects.admin import EffectAdmin
 from delivr.effects.models import Effect
-from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline
+from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline, link_to, state_of
+from integrations.models import find_connection
+from releases.models import Release
+from releases.wording import KINDS, describe_effect
 
 admin.site.unregister(Effect)  # the ledger knows no builds; here it learns to adopt one
 
 
+class KindFilter(admin.SimpleListFilter):
+    """The kinds that there are, in words; Django would look through the whole ledger for them."""
+
+    title = gettext_lazy("kind")
+    parameter_name = "kind__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(KINDS.items())
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Effect]) -> QuerySet[Effect]:
+        return rows.filter(kind=self.value()) if self.value() else rows
+
+
 @admin.register(Effect)
 class LedgerAdmin(EffectAdmin):
+    list_display = (
+        "about",
+        "tenant",
+        state_of("state", "effect"),
+        "attempts",
+        "last_error",
+        "created_at",
+    )
+    list_filter = ("state", KindFilter, *EffectAdmin.list_filter[1:])
     actions = (*EffectAdmin.actions, "adopt")
+    links = ("about", "release", "build", "connection")
+    shown_first = (*links, "tenant", "state", "attempts", "last_error", "last_error_hint", "result")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return (*super().get_readonly_fields(request, obj), *self.links)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """What a person asks first; then the times and the rest."""
+        rest = [name for name in self.get_fields(request, obj) if name not in self.shown_first]
+        times = [name for name in rest if name.endswith(("_at", "_until"))]
+        rest = [name for name in rest if name not in times]
+        return (
+            (None, {"fields": self.shown_first}),
+            (_("Times"), {"fields": times}),
+            (_("For programs"), {"fields": rest, "classes": ("collapse",)}),
+        )
+
+    @admin.display(description=gettext_lazy("what"), ordering="kind")
+    def about(self, effect: Effect) -> str:
+        return describe_effect(effect)
+
+    @admin.display(description=gettext_lazy("release"))
+    def release(self, effect: Effect) -> str:
+        return link_to(Release.objects.filter(pk=effect.release_id).first(), effect.release_id)
+
+    @admin.display(description=gettext_lazy("build"))
+    def build(self, effect: Effect) -> str:
+        builds = Build.objects.select_related("release_pipeline")
+        return link_to(builds.filter(pk=effect.build_id).first(), effect.build_id)
+
+    @admin.display(description=gettext_lazy("connection"))
+    def connection(self, effect: Effect) -> str:
+        found = find_connection(tenant=effect.tenant_id, connection_id=effect.integration_id)
+        return link_to(found, effect.integration_id)
 
     @admin.action(description=gettext_lazy("Adopt a build…"), permissions=["operate"])
     def adopt(self, request: HttpRequest, rows: QuerySet[Effect]) -> HttpResponse | None:
@@ -63,13 +124,26 @@ class EventInline(ReadOnlyInline):
 class BuildAdmin(ReadOnlyAdmin):
     """Without the lines of its log: they are the tenant's, and shown on their own page."""
 
-    list_display = ("id", "release_pipeline", "tenant", "attempt", "number", "status", "created_at")
+    list_display = (
+        "__str__",
+        "release_pipeline",
+        "tenant",
+        "attempt",
+        state_of("status", "build"),
+        "created_at",
+    )
     list_filter = ("status",)
     list_select_related = ("release_pipeline__release", "tenant")
     search_fields = ("id", "number", "queue_id", "tenant__id", "tenant__name")
     date_hierarchy = "created_at"
     inlines = (EventInline,)
     hidden = ("log_excerpt",)
+    actions = ("cancel",)
+
+    @admin.action(description=gettext_lazy("Cancel the build"), permissions=["operate"])
+    def cancel(self, request: HttpRequest, rows: QuerySet[Build]) -> None:
+        actor: Any = request.user
+        self.operate(request, rows, lambda build: cancel_build(build=build, actor=actor))
 
 
 @admin.register(BuildEvent)
@@ -85,20 +159,41 @@ class BuildEventAdmin(ReadOnlyAdmin):
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
     """Without the body: it is the tenant's, and shown on their own page."""
 
-    list_display = ("id", "pipeline_id", "tenant", "state", "reason", "received_at")
+    list_display = (
+        "id",
+        "pipeline",
+        "tenant",
+        state_of("state", "delivery"),
+        "reason",
+        "received_at",
+    )
     list_filter = ("state", "trust")
-    list_select_related = ("tenant",)
+    list_select_related = ("tenant", "pipeline")
     search_fields = ("id", "pipeline__id", "dedupe_key", "tenant__id", "tenant__name")
     date_hierarchy = "received_at"
     hidden = ("body",)
+    actions = ("replay",)
+
+    @admin.action(description=gettext_lazy("Apply again"), permissions=["operate"])
+    def replay(self, request: HttpRequest, rows: QuerySet[WebhookDelivery]) -> None:
+        actor: Any = request.user
+        self.operate(request, rows, lambda delivery: replay(delivery, actor=actor))
 
 
 @admin.register(TestBuild)
 class TestBuildAdmin(ReadOnlyAdmin):
     __test__ = False  # for pytest
 
-    list_display = ("id", "pipeline_id", "tenant", "number", "status", "heard_at", "created_at")
+    list_display = (
+        "id",
+        "pipeline",
+        "tenant",
+        "number",
+        state_of("status", "build"),
+        "heard_at",
+        "created_at",
+    )
     list_filter = ("status",)
-    list_select_related = ("tenant",)
+    list_select_related = ("tenant", "pipeline")
     search_fields = ("id", "pipeline__id", "number", "tenant__id", "tenant__name")
     date_hierarchy = "created_at"

@@ -251,6 +251,7 @@ class WebhookDelivery(TenantOwned):
 
     class Meta:
         db_table = "webhook_deliveries"
+        verbose_name_plural = "webhook deliveries"
         ordering = ["-received_at", "-id"]
         constraints = [
             unique_per_tenant("delivery"),

@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
+from django.db.models import Count
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from builds.models import Build, DeliveryState, WebhookDelivery
-from delivr.panels import LATELY, Panel, by_state
+from delivr.effects.models import Effect, EffectState
+from delivr.panels import LATELY, Line, Panel, by_state, list_url, row_url
 from delivr.statuses import look_of
 from releases.models import MOVING
+from releases.wording import KINDS, describe_effect
+
+SHOWN = 5  # of what failed last
 
 
 def panels() -> list[Panel]:
     now = timezone.now()
     moving = Build.objects.moving()
-    late = moving.due(now).order_by("poll_at").values_list("poll_at", flat=True)
+    late = moving.due(now).order_by("poll_at").first()
     received = WebhookDelivery.objects.filter(received_at__gte=now - LATELY)
-    waiting = WebhookDelivery.objects.waiting().filter(next_at__lt=now).order_by("next_at")
+    waiting = WebhookDelivery.objects.waiting().filter(next_at__lt=now).order_by("next_at").first()
     words = [(status.value, look_of(status.value, "build").label) for status in MOVING]
     return [
+        *_for_a_person(),
         Panel(
             title=_("Builds on the way"),
             lines=by_state(moving, "status", words),
             oldest_label=_("Oldest question that is due"),
-            oldest=late.first(),
+            oldest=late and late.poll_at,
+            oldest_url=row_url(late) if late else "",
         ),
         Panel(
             title=_("Deliveries of the last 7 days"),
             lines=by_state(received, "state", DeliveryState.choices, bad=[DeliveryState.REJECTED]),
             oldest_label=_("Oldest that is due"),
-            oldest=waiting.values_list("next_at", flat=True).first(),
+            oldest=waiting and waiting.next_at,
+            oldest_url=row_url(waiting) if waiting else "",
         ),
     ]
+
+
+def _for_a_person() -> list[Panel]:
+    """What gave up, whenever that was: until somebody retries it or says that it is not sent."""
+    dead = Effect.objects.filter(state=EffectState.DEAD)
+    counts = dict(dead.order_by().values_list("kind").annotate(Count("pk")))
+    url = f"{list_url(Effect)}?state__exact={EffectState.DEAD}"
+    kinds = [
+        Line(str(KINDS.get(kind, kind)), count, f"{url}&kind__exact={kind}", is_bad=True)
+        for kind, count in sorted(counts.items())
+    ]
+    last = dead.select_related("tenant")[:SHOWN]
+    return [
+        Panel(title=_("Waiting for a person"), lines=tuple(kinds), nothing=_("Nothing gave up.")),
+        Panel(
+            title=_("Gave up last"),
+            lines=tuple(_failed(effect) for effect in last),
+            nothing=_("Nothing gave up."),
+        ),
+    ]
+
+
+def _failed(effect: Effect) -> Line:
+    label = f"{effect.tenant}: {describe_effect(effect)}"
+    return Line(label, 1, row_url(effect), at=effect.done_at or effect.created_at)

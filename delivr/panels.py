@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, QuerySet
+from django.contrib.admin.utils import quote
+from django.db.models import Count, Model, QuerySet
 from django.urls import reverse
 from django.utils.module_loading import import_string
 
@@ -20,12 +21,13 @@ LATELY = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Line:
-    """A count that leads to its rows. `is_bad`: somebody should look."""
+    """A count that leads to its rows, or one row and since when. `is_bad`: somebody should look."""
 
     label: str
     count: int
     url: str
     is_bad: bool = False
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Panel:
     lines: tuple[Line, ...]
     oldest_label: str = ""
     oldest: datetime | None = None  # of what should have been done by now
+    oldest_url: str = ""
+    nothing: str = ""  # said where there are no lines
 
 
 def panels() -> list[Panel]:
@@ -49,14 +53,21 @@ def by_state(
 ) -> tuple[Line, ...]:
     """One line for each known word of `field`, in one query."""
     found = dict(rows.order_by().values_list(field).annotate(Count("pk")))
-    meta = rows.model._meta
-    base = reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")
     return tuple(
         Line(
             label=str(label),
             count=found.get(word, 0),
-            url=f"{base}?{field}__exact={word}",
+            url=f"{list_url(rows.model)}?{field}__exact={word}",
             is_bad=word in bad and bool(found.get(word)),
         )
         for word, label in labels
     )
+
+
+def list_url(model: type[Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def row_url(row: Model) -> str:
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    return reverse(name, args=[quote(str(row.pk))])

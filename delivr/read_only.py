@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from delivr.conflict import Conflict
+from delivr.panels import row_url
 from delivr.secrets import secret_fields
+from delivr.statuses import look_of
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -20,6 +23,32 @@ if TYPE_CHECKING:
 else:
     ModelAdmin = admin.ModelAdmin
     TabularInline = admin.TabularInline
+
+
+def state_of(field: str, kind: str = "") -> Callable[[Any], str]:
+    """A column with the words of a state, in its tone."""
+
+    def shown(row: Any) -> str:
+        stored = getattr(row, field)
+        look = look_of(stored, kind)
+        words = getattr(row, f"get_{field}_display")() if kind != "build" else look.label
+        return format_html('<span class="state state--{}">{}</span>', look.tone, words)
+
+    column = admin.display(ordering=field, description=field.replace("_", " "))
+    return column(shown)
+
+
+def link_to(row: models.Model | None, text: str = "") -> str:
+    """A link to a row's page, or its id where the row is gone."""
+    return format_html('<a href="{}">{}</a>', row_url(row), row) if row is not None else text or "-"
+
+
+class NamedValuesFilter(admin.AllValuesFieldListFilter):
+    """Like Django's, with words for the empty text."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or _("None")}
 
 
 class ReadOnly:

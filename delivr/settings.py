@@ -202,7 +202,7 @@ SECRET_STORES = ["delivr.signin.sealing.SecondFactors"]
 # Called with (tenant, integration_id, error) when a provider refuses a connection's credentials.
 CREDENTIALS_REFUSED = "integrations.verification.credentials_refused"
 # What the admin's start page tells an operator, by functions that give panels.
-ADMIN_PANELS = ["delivr.effects.panels.panels", "builds.panels.panels"]
+ADMIN_PANELS = ["builds.panels.panels", "delivr.effects.panels.panels"]
 # Called with a connection; names the unfinished releases that use it.
 CONNECTION_USERS = "releases.operations.unfinished_using"
 # Called with a tenant; names its unfinished releases.

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from delivr.read_only import state_of
 from delivr.secrets import secret_fields
 from delivr.tenants.models import User
 from integrations.models import (
@@ -29,7 +30,7 @@ class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "__str__",
         "id",
         "tenant",
-        "verification_status",
+        state_of("verification_status", "verification"),
         "last_verified_at",
         "disconnected_at",
     )

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline
+from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline, state_of
 from releases.models import Release, ReleasePipeline, ReleaseTarget
 
 
@@ -16,7 +16,7 @@ class PipelineInline(ReadOnlyInline):
 
 @admin.register(Release)
 class ReleaseAdmin(ReadOnlyAdmin):
-    list_display = ("version", "tenant", "status", "created_by", "created_at")
+    list_display = ("version", "tenant", state_of("status"), "created_by", "created_at")
     list_filter = ("status",)
     list_select_related = ("tenant", "created_by")
     search_fields = ("id", "version", "branch", "tenant__id", "tenant__name")
@@ -33,7 +33,13 @@ class ReleaseTargetAdmin(ReadOnlyAdmin):
 
 @admin.register(ReleasePipeline)
 class ReleasePipelineAdmin(ReadOnlyAdmin):
-    list_display = ("release", "platform", "tenant", "build_status", "build_number")
+    list_display = (
+        "release",
+        "platform",
+        "tenant",
+        state_of("build_status", "build"),
+        "build_number",
+    )
     list_filter = ("build_status", "platform")
     list_select_related = ("release", "tenant")
     search_fields = ("release__version", "job_path", "build_number", "tenant__id")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -9,13 +9,12 @@ from django.utils.translation import gettext_lazy as _
 
 from delivr.effects.models import Effect, Heartbeat, IntegrationHealth
 from delivr.effects.operations import cancel_effect, retry_effect
-from delivr.read_only import ReadOnlyAdmin
+from delivr.read_only import NamedValuesFilter, ReadOnlyAdmin
 
 
 @admin.register(Effect)
 class EffectAdmin(ReadOnlyAdmin):
-    list_display = ("id", "tenant", "kind", "state", "attempts", "last_error", "created_at")
-    list_filter = ("state", "kind", "last_error_code")
+    list_filter: ClassVar[tuple[Any, ...]] = ("state", ("last_error_code", NamedValuesFilter))
     list_select_related = ("tenant",)
     search_fields = ("id", "dedupe_key", "release_id", "build_id", "integration_id", "tenant__id")
     date_hierarchy = "created_at"

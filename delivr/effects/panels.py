@@ -7,27 +7,28 @@ from django.utils.translation import gettext as _
 
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
-from delivr.panels import LATELY, Line, Panel, by_state
+from delivr.panels import LATELY, Line, Panel, by_state, list_url, row_url
 
 
 def panels() -> list[Panel]:
     now = clock.now()
     lately = Effect.objects.filter(created_at__gte=timezone.now() - LATELY)
-    due = Effect.objects.due(now).order_by("next_at").values_list("next_at", flat=True)
+    due = Effect.objects.due(now).order_by("next_at").first()
     return [
         Panel(
             title=_("Effects of the last 7 days"),
             lines=by_state(lately, "state", EffectState.choices, bad=[EffectState.DEAD]),
             oldest_label=_("Oldest that is due"),
-            oldest=due.first(),
+            oldest=due and due.next_at,
+            oldest_url=row_url(due) if due else "",
         ),
-        Panel(title=_("Integrations in trouble"), lines=_troubles()),
+        Panel(title=_("Connections in trouble"), lines=_troubles()),
     ]
 
 
 def _troubles() -> tuple[Line, ...]:
     rows, now = IntegrationHealth.objects, clock.now()
-    url = "/admin/effects/integrationhealth/"
+    url = list_url(IntegrationHealth)
     resting = rows.filter(open_until__gt=now).count()
     limited = rows.filter(rate_limited_until__gt=now).count()
     refused = rows.filter(credentials_refused_at__isnull=False).count()

@@ -9,6 +9,7 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
 
 from delivr.panels import panels
 from delivr.signin.second_factor import lacks_for_admin
@@ -16,6 +17,9 @@ from delivr.signin.second_factor import lacks_for_admin
 
 class AdminSite(admin.AdminSite):
     """Staff without a second factor are sent to set one up (SECOND_FACTOR_FOR_STAFF)."""
+
+    site_header = site_title = _("Delivr: administration")
+    index_title = _("How the work stands")
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         inner = super().admin_view(view, cacheable)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from builds.models import BuildEvent
+from builds.models import Build, BuildEvent, DeliveryState, WebhookDelivery
 from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record
 from delivr.audit.sealing import seal
@@ -157,6 +157,68 @@ def test_effects_are_given_up(root, tenant):
     assert dead.state == EffectState.CANCELLED
 
 
+def test_deliveries_are_applied_again_where_their_body_is_left(root, tenant):
+    pipeline = factories.PipelineFactory(tenant=tenant)
+    kept = factories.DeliveryFactory(pipeline=pipeline, state=DeliveryState.REJECTED)
+    gone = factories.DeliveryFactory(pipeline=pipeline, state=DeliveryState.REJECTED, body=b"")
+    html = act(root, "replay", kept, gone)
+    assert "Done for 1." in html
+    assert "Its body was dropped" in html
+    states = {d.pk: d.state for d in WebhookDelivery.objects.all()}
+    assert states == {kept.pk: DeliveryState.NEW, gone.pk: DeliveryState.REJECTED}
+    assert AuditEvent.objects.get().actor_label == "root@example.com"
+
+
+def test_builds_are_cancelled_where_they_move(root, tenant):
+    release = factories.ReleaseFactory(tenant=tenant)
+    moving, resting = (
+        factories.BuildFactory(
+            release_pipeline=factories.ReleasePipelineFactory(release=release), status=status
+        )
+        for status in ("RUNNING", "SUCCESS")
+    )
+    html = act(root, "cancel", moving, resting)
+    assert "Done for 1." in html
+    assert "already came to rest" in html
+    states = {build.pk: build.status for build in Build.objects.all()}
+    assert states == {moving.pk: "CANCELLED", resting.pk: "SUCCESS"}
+
+
+@pytest.mark.parametrize("model", [WebhookDelivery, Build], ids=lambda model: model.__name__)
+def test_actions_are_for_who_may_change(rows, tenant, client_for, owner, model):
+    """Who may only look at rows is offered no action and does none."""
+    label = f"view_{model._meta.model_name}"
+    factories.give_second_factor(owner)
+    owner.user_permissions.set(Permission.objects.filter(codename=label))
+    User.objects.filter(pk=owner.pk).update(is_staff=True)
+    owner.refresh_from_db()
+    client, before = client_for(owner), values_of(model)
+    action = {"action": "replay" if model is WebhookDelivery else "cancel"}
+    page = client.post(listing(model), {**action, "_selected_action": [before[0]["id"]]})
+    assert page.status_code in (200, 302)
+    assert values_of(model) == before
+
+
+def test_effect_is_told_in_words_and_leads_to_what_it_is_about(root, tenant):
+    release = factories.ReleaseFactory(tenant=tenant, version="1.5.0")
+    slack = factories.SlackFactory(tenant=tenant, display_name="Chat")
+    effect = factories.EffectFactory(
+        tenant=tenant, release_id=release.pk, integration_id=slack.pk, state=EffectState.DEAD
+    )
+    assert "Message “Release created” to C123" in root.get(listing(Effect)).content.decode()
+    page = root.get(detail(effect)).content.decode()
+    assert f'<a href="{detail(release)}">1.5.0</a>' in page
+    assert f'<a href="{detail(slack)}">Chat</a>' in page
+
+
+def test_effects_are_picked_out_by_kind(root, tenant):
+    message = factories.EffectFactory(tenant=tenant)
+    epic = factories.EffectFactory(tenant=tenant, kind="ticket.create_epic")
+    page = root.get(f"{listing(Effect)}?kind__exact=ticket.create_epic").content.decode()
+    assert epic.pk in page
+    assert message.pk not in page
+
+
 def test_tokens_are_revoked(root, tenant, owner):
     token, text = create_token(tenant=tenant, user=owner, role="MEMBER")
     act(root, "revoke", token)
@@ -241,6 +303,13 @@ def test_start_page_tells_an_operator_how_the_work_stands(root: Client, tenant) 
     page = root.get("/admin/")
     text = " ".join(page.content.decode().split())
     assert "2 hours ago" in text
+    assert f'<a href="{detail(late)}">' in text
+    assert f'<a href="{detail(dead)}">{tenant.name}: Message' in text
+    [kind] = [
+        n for p in page.context["panels"] for n in p.lines if n.label == "Message" and not n.at
+    ]
+    assert dead.pk in root.get(kind.url).content.decode()
+    assert late.pk not in root.get(kind.url).content.decode()
     assert 'class="panel__bad"' in text
     [line] = [n for p in page.context["panels"] for n in p.lines if n.label == "Failed"]
     assert line.count == 1
