@@ -9,6 +9,9 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 640, 160  # of the area with bars, in the svg's own units
 LEFT, TOP, BOTTOM = 44, 8, 22  # room for the words beside it
 GAP = 0.28  # of a bar's place
+LEAST = 1.5  # of a bar that stands for anything
+SEAM = 1  # between parts of a column: they are told apart by more than their colour
+WIDEST = 44  # of a bar: few of them are no walls
 STEPS = (1, 2, 5)
 
 
@@ -19,7 +22,15 @@ class Bar:
     width: float
     height: float
     tone: str
-    words: str  # what it says, for a mouse that rests on it
+
+
+@dataclass(frozen=True)
+class Place:
+    """Of a column, from top to bottom: what it says to a mouse that rests there."""
+
+    x: float
+    width: float
+    words: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,7 @@ class Chart:
     bars: tuple[Bar, ...]
     lines: tuple[Tick, ...]  # across, with the values at the left
     labels: tuple[Tick, ...]  # below
+    places: tuple[Place, ...] = ()
     width: int = LEFT + WIDTH
     height: int = TOP + HEIGHT + BOTTOM
     left: int = LEFT
@@ -49,13 +61,13 @@ class Part:
 
     value: float
     tone: str
-    words: str
 
 
 @dataclass(frozen=True)
 class Column:
     label: str
     parts: tuple[Part, ...]
+    words: str = ""  # the exact values
 
     @property
     def total(self) -> float:
@@ -74,23 +86,29 @@ def chart(columns: Sequence[Column], *, unit: str = "") -> Chart:
         bar for n, column in enumerate(columns) for bar in _bars(column, n * place, place, full)
     ]
     lines = [_line(step * n, full, unit) for n in range(round(full / step) + 1)]
-    return Chart(tuple(bars), tuple(lines), tuple(_labels(columns, place)))
+    places = [
+        Place(round(LEFT + n * place, 1), round(place, 1), column.words)
+        for n, column in enumerate(columns)
+    ]
+    return Chart(tuple(bars), tuple(lines), tuple(_labels(columns, place)), tuple(places))
 
 
 def _bars(column: Column, x: float, place: float, full: float) -> list[Bar]:
-    found, below = [], 0.0
+    found: list[Bar] = []
+    below = 0.0
+    width = min(place * (1 - GAP), WIDEST)
     for part in column.parts:
-        height = HEIGHT * part.value / full
+        height = max(HEIGHT * part.value / full, LEAST) if part.value else 0
         below += height
         if height:
+            height -= SEAM if found and height > LEAST else 0
             found.append(
                 Bar(
-                    x=round(LEFT + x + place * GAP / 2, 1),
+                    x=round(LEFT + x + (place - width) / 2, 1),
                     y=round(TOP + HEIGHT - below, 1),
-                    width=round(place * (1 - GAP), 1),
+                    width=round(width, 1),
                     height=round(height, 1),
                     tone=part.tone,
-                    words=part.words,
                 )
             )
     return found

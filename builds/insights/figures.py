@@ -222,14 +222,14 @@ def _by_pipeline(builds: Iterable[BuildRow]) -> tuple[OfPipeline, ...]:
     groups: dict[tuple[str, str], list[BuildRow]] = defaultdict(list)
     for build in builds:
         groups[build.platform, build.pipeline].append(build)
-    names = _names({pipeline for _platform, pipeline in groups})
+    names = pipeline_names({pipeline for _platform, pipeline in groups})
     return tuple(
         OfPipeline(pipeline, names.get(pipeline, pipeline), platform, figures(rows))
         for (platform, pipeline), rows in sorted(groups.items(), reverse=True)
     )
 
 
-def _names(ids: set[str]) -> dict[str, str]:
+def pipeline_names(ids: set[str]) -> dict[str, str]:
     from integrations.models import PipelineIntegration
 
     return {pk: str(p) for pk, p in PipelineIntegration.objects.in_bulk(ids).items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -13,19 +13,34 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
 
 from builds.insights.charts import Column, Part, chart
-from builds.insights.figures import PERIODS, BuildRow, Insights, Week, insights, rows_since
+from builds.insights.figures import (
+    PERIODS,
+    BuildRow,
+    Insights,
+    Week,
+    insights,
+    pipeline_names,
+    rows_since,
+)
 from delivr.spreadsheet import safe_row
-from delivr.templatetags.ui import duration
+from delivr.templatetags.ui import rough_duration as duration
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
 USUAL = PERIODS[1]
-HOURS = timedelta(hours=1)
-MINUTES = timedelta(minutes=1)
+UNITS: tuple[tuple[timedelta, StrOrPromise], ...] = (
+    (timedelta(days=1), gettext_lazy(" d")),
+    (timedelta(hours=1), gettext_lazy(" h")),
+    (timedelta(minutes=1), gettext_lazy(" min")),
+    (timedelta(seconds=1), gettext_lazy(" s")),
+)
 HEADINGS = (
     "build",
     "release",
@@ -40,6 +55,7 @@ HEADINGS = (
     "finished_at",
     "queue_seconds",
     "duration_seconds",
+    "pipeline_name",
 )
 
 
@@ -63,7 +79,8 @@ def insights_csv(request: TenantRequest) -> StreamingHttpResponse:
     """Every build of the period, one a line: what the figures are made of."""
     days = _days(request)
     rows = rows_since(request.tenant, timezone.now() - timedelta(days=days))
-    response = StreamingHttpResponse(_lines(rows), content_type="text/csv; charset=utf-8")
+    names = pipeline_names({row.pipeline for row in rows})
+    response = StreamingHttpResponse(_lines(rows, names), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="builds-{days}-days.csv"'
     return response
 
@@ -91,11 +108,12 @@ class _Echo:
         return line
 
 
-def _lines(rows: list[BuildRow]) -> Iterator[str]:
+def _lines(rows: list[BuildRow], names: dict[str, str]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     yield writer.writerow(HEADINGS)
     for row in rows:
-        yield writer.writerow(safe_row(_cells(row)))
+        name = names.get(row.pipeline, "")
+        yield writer.writerow(safe_row([*_cells(row), name]))
 
 
 def _cells(row: BuildRow) -> list[Any]:
@@ -140,8 +158,6 @@ def _charts(shown: Insights) -> list[dict[str, Any]]:
             _("Build duration by week"),
             _("Median of the builds that succeeded, from start to end."),
             "duration",
-            MINUTES,
-            _(" min"),
         ),
         _lengths(
             shown,
@@ -149,43 +165,47 @@ def _charts(shown: Insights) -> list[dict[str, Any]]:
             _("Lead time by week"),
             _("Median from a release's creation until it was ready, by the week of its creation."),
             "lead_time",
-            HOURS,
-            _(" h"),
         ),
     ]
 
 
-def _lengths(
-    shown: Insights, chart_id: str, title: str, lede: str, what: str, per: timedelta, unit: str
-) -> dict[str, Any]:
+def _lengths(shown: Insights, chart_id: str, title: str, lede: str, what: str) -> dict[str, Any]:
     """A chart of one length of time a week."""
 
     def length(week: Week) -> timedelta | None:
         found: timedelta | None = getattr(week if what == "lead_time" else week.figures, what)
         return found
 
+    longest = max((length(week) or timedelta(0) for week in shown.weeks), default=timedelta(0))
+    per, unit = _unit(longest)
     columns = [_column(week, length(week), per) for week in shown.weeks]
     return {
         "id": chart_id,
         "title": title,
         "lede": lede,
         "headings": [_("Median")],
-        "chart": chart(columns, unit=unit),
+        "chart": chart(columns, unit=str(unit)),
         "rows": [(_name(w), [duration(length(w))]) for w in shown.weeks if length(w) is not None],
     }
 
 
+def _unit(longest: timedelta) -> tuple[timedelta, StrOrPromise]:
+    """What an axis up to `longest` counts in: the largest unit that is not much of it."""
+    return next((unit for unit in UNITS if longest >= 1.5 * unit[0]), UNITS[-1])
+
+
 def _column(week: Week, length: timedelta | None, per: timedelta) -> Column:
     value = length / per if length is not None else 0
-    return Column(_name(week), (Part(value, "accent", f"{_name(week)}: {duration(length)}"),))
+    words = f"{_name(week)}: {duration(length)}"
+    return Column(_name(week), (Part(value, "accent"),), words)
 
 
 def _ended(week: Week) -> Column:
     figures = week.figures
     words = {"week": _name(week), "good": figures.succeeded, "bad": figures.failed}
     text = _("%(week)s: %(good)d succeeded, %(bad)d did not") % words
-    parts = (Part(figures.succeeded, "success", text), Part(figures.failed, "danger", text))
-    return Column(_name(week), parts)
+    parts = (Part(figures.succeeded, "success"), Part(figures.failed, "danger"))
+    return Column(_name(week), parts, text)
 
 
 def _name(week: Week) -> str:

@@ -119,7 +119,7 @@ def test_medians_and_percentiles() -> None:
 
 @pytest.mark.parametrize("top", [1, 3, 7, 12, 95, 640, 0.4])
 def test_lines_of_a_chart_are_few_round_and_reach_the_top(top: float) -> None:
-    drawn = chart([Column("a", (Part(top, "accent", "a"),)), Column("b", ())])
+    drawn = chart([Column("a", (Part(top, "accent"),)), Column("b", ())])
     values = [float(line.words) for line in drawn.lines]
     assert 2 <= len(values) <= 7
     assert values[0] == 0
@@ -129,9 +129,43 @@ def test_lines_of_a_chart_are_few_round_and_reach_the_top(top: float) -> None:
     assert bar.y >= drawn.lines[-1].at - 0.11
 
 
+def test_every_column_tells_its_values_from_top_to_bottom() -> None:
+    drawn = chart([Column("a", (Part(0.001, "accent"),), "a: 0"), Column("b", (), "b: –")])
+    assert [place.words for place in drawn.places] == ["a: 0", "b: –"]
+    assert drawn.places[0].x + drawn.places[0].width == pytest.approx(drawn.places[1].x)
+
+
+def test_smallest_bar_is_seen_and_parts_are_told_apart() -> None:
+    lower, upper, small = chart(
+        [
+            Column("a", (Part(99, "success"), Part(99, "danger"))),
+            Column("b", (Part(0.01, "accent"),)),
+        ]
+    ).bars
+    assert small.height >= 1
+    assert upper.y + upper.height < lower.y
+
+
+def test_few_columns_are_no_walls() -> None:
+    (bar,) = chart([Column("a", (Part(1, "accent"),))]).bars
+    assert bar.width <= 44
+
+
+@pytest.mark.parametrize(
+    ("minutes", "unit"), [(1, " s"), (2, " min"), (89, " min"), (90, " h"), (4000, " d")]
+)
+def test_axis_counts_in_what_fits(
+    tenant: Any, pipeline: ReleasePipeline, client_for: Any, owner: Any, minutes: int, unit: str
+) -> None:
+    build(pipeline, "SUCCESS", after=0, took=minutes)
+    charts = client_for(owner).get("/insights?days=365").context["charts"]
+    (lines,) = (item["chart"].lines for item in charts if item["id"] == "chart-duration")
+    assert lines[0].words == f"0{unit}"
+
+
 def test_chart_of_nothing_is_empty() -> None:
     assert chart([]).is_empty
-    assert chart([Column("a", (Part(0, "accent", "a"),))]).is_empty
+    assert chart([Column("a", (Part(0, "accent"),))]).is_empty
 
 
 def test_page_says_what_the_figures_are(
@@ -141,6 +175,7 @@ def test_page_says_what_the_figures_are(
     page = client_for(member_of(tenant, Role.VIEWER)).get("/insights?days=365")
     text = page.content.decode()
     assert "25 min" in text
+    assert text.count('class="figure"') == 8  # fills its rows
     assert "Median of the builds that succeeded" in text
     assert text.count('role="img"') >= 1
 
@@ -177,5 +212,6 @@ def test_export_holds_every_build_and_no_formula(
     rows = list(csv.DictReader(io.StringIO(answer.getvalue().decode())))
     assert len(rows) == 1
     assert rows[0]["version"] == "'=1+1"
+    assert rows[0]["pipeline_name"] == str(pipeline.pipeline)
     assert (rows[0]["queue_seconds"], rows[0]["duration_seconds"]) == ("120.0", "180.0")
     assert "attachment" in answer["Content-Disposition"]

@@ -156,6 +156,29 @@ def duration(seconds: float | timedelta | None) -> str:
 
 
 @register.filter
+def rough_duration(seconds: float | timedelta | None) -> str:
+    """A length of time as a figure, in two units at most: `4 min 12 s`, `25 min`, `2 d 3 h`."""
+    if seconds is None:
+        return "–"
+    total = int(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
+    minutes, hours, days = total // 60, total // 3600, total // 86400
+    if minutes < 1:
+        return _("%d s") % total
+    if hours < 1:
+        more = total % 60 if minutes < 10 else 0
+        return _two(_("%d min") % minutes, _("%d s") % more if more else "")
+    if days < 1:
+        more = minutes % 60
+        return _two(_("%d h") % hours, _("%d min") % more if more else "")
+    more = hours % 24
+    return _two(_("%d d") % days, _("%d h") % more if more else "")
+
+
+def _two(first: str, second: str) -> str:
+    return f"{first} {second}".rstrip()
+
+
+@register.filter
 def initials(name: str) -> str:
     """One or two letters for an avatar: `Ada Lovelace` and `ada.lovelace@x.org` give `AL`."""
     words = str(name).split("@")[0].replace(".", " ").replace("-", " ").replace("_", " ").split()

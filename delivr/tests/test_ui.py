@@ -14,7 +14,14 @@ from django.utils import timezone
 from delivr.gallery import gallery_context, ui_gallery
 from delivr.icons import ICONS
 from delivr.statuses import LOOKS, LOOKS_OF_KIND, look_of
-from delivr.templatetags.ui import TONE_ICONS, as_words, duration, initials, relative_words
+from delivr.templatetags.ui import (
+    TONE_ICONS,
+    as_words,
+    duration,
+    initials,
+    relative_words,
+    rough_duration,
+)
 from integrations.providers.base import BuildStatus
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.get_default_timezone())
@@ -200,3 +207,20 @@ def test_every_mark_is_an_image_that_stands_alone():
 )
 def test_stored_name_is_shown_in_words(stored: str, shown: str) -> None:
     assert as_words(stored) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, "–"),
+        (42, "42 s"),
+        (252, "4 min 12 s"),
+        (120, "2 min"),
+        (1520, "25 min"),
+        (3600, "1 h"),
+        (6660, "1 h 51 min"),
+        (183600, "2 d 3 h"),
+    ],
+)
+def test_figures_are_told_in_two_units(seconds, words):
+    assert rough_duration(seconds) == words
