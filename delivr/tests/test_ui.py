@@ -14,6 +14,7 @@ from django.utils import timezone
 from delivr.gallery import gallery_context, ui_gallery
 from delivr.icons import ICONS
 from delivr.statuses import LOOKS, LOOKS_OF_KIND, look_of
+from delivr.templatetags.browsers import browser_words
 from delivr.templatetags.ui import (
     TONE_ICONS,
     as_words,
@@ -224,3 +225,19 @@ def test_stored_name_is_shown_in_words(stored: str, shown: str) -> None:
 )
 def test_figures_are_told_in_two_units(seconds, words):
     assert rough_duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/1 Safari/1", "Chrome on Linux"),
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/1 Safari/1 Edg/1", "Edge on Windows"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15) Gecko/1 Firefox/1", "Firefox on macOS"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 17 like Mac OS X) Safari/1", "Safari on iPhone"),
+        ("Mozilla/5.0 (Linux; Android 14) Chrome/1 Safari/1", "Chrome on Android"),
+        ("curl/8.0", "curl/8.0"),
+        ("", "–"),
+    ],
+)
+def test_browsers_are_called_what_people_call_them(said, words):
+    assert browser_words(said) == words
