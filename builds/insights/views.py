@@ -27,7 +27,7 @@ from builds.insights.figures import (
     rows_since,
 )
 from delivr.spreadsheet import safe_row
-from delivr.templatetags.ui import rough_duration as duration
+from delivr.templatetags.ui import duration
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 

@@ -22,6 +22,7 @@ from delivr.icons import ICONS
 from delivr.statuses import look_of
 
 register = template.Library()
+TWO_DAYS = 2 * 24 * 60  # minutes
 
 
 @register.simple_tag
@@ -136,7 +137,8 @@ def _exact_words(moment: datetime) -> str:
 
 @register.filter
 def duration(seconds: float | timedelta | None) -> str:
-    """A length of time, no finer than it matters: `42 s`, `4 min 12 s`, `20 min`, `1 h 03 min`.
+    """A length of time, no finer than it matters: `42 s`, `4 min 12 s`, `20 min`, `1 h 03 min`,
+    `2 d 3 h`.
 
     Takes seconds or a timedelta.
     """
@@ -150,32 +152,11 @@ def duration(seconds: float | timedelta | None) -> str:
     minutes = round(total / 60)
     if minutes < 60:
         return _("%d min") % minutes
+    if minutes >= TWO_DAYS:
+        return _("%(d)d d %(h)d h") % {"d": minutes // 1440, "h": minutes % 1440 // 60}
     if minutes % 60:
         return _("%(h)d h %(min)02d min") % {"h": minutes // 60, "min": minutes % 60}
     return _("%d h") % (minutes // 60)
-
-
-@register.filter
-def rough_duration(seconds: float | timedelta | None) -> str:
-    """A length of time as a figure, in two units at most: `4 min 12 s`, `25 min`, `2 d 3 h`."""
-    if seconds is None:
-        return "–"
-    total = int(seconds.total_seconds() if isinstance(seconds, timedelta) else seconds)
-    minutes, hours, days = total // 60, total // 3600, total // 86400
-    if minutes < 1:
-        return _("%d s") % total
-    if hours < 1:
-        more = total % 60 if minutes < 10 else 0
-        return _two(_("%d min") % minutes, _("%d s") % more if more else "")
-    if days < 1:
-        more = minutes % 60
-        return _two(_("%d h") % hours, _("%d min") % more if more else "")
-    more = hours % 24
-    return _two(_("%d d") % days, _("%d h") % more if more else "")
-
-
-def _two(first: str, second: str) -> str:
-    return f"{first} {second}".rstrip()
 
 
 @register.filter

@@ -21,7 +21,6 @@ from delivr.templatetags.ui import (
     duration,
     initials,
     relative_words,
-    rough_duration,
 )
 from integrations.providers.base import BuildStatus
 
@@ -104,6 +103,7 @@ def test_missing_moment_is_a_dash():
         (1250, "21 min"),
         (3599, "1 h"),
         (timedelta(hours=1, minutes=3), "1 h 03 min"),
+        (timedelta(days=2, hours=3), "2 d 3 h"),
         (timedelta(hours=2), "2 h"),
         (None, "–"),
     ],
@@ -208,23 +208,6 @@ def test_every_mark_is_an_image_that_stands_alone():
 )
 def test_stored_name_is_shown_in_words(stored: str, shown: str) -> None:
     assert as_words(stored) == shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (None, "–"),
-        (42, "42 s"),
-        (252, "4 min 12 s"),
-        (120, "2 min"),
-        (1520, "25 min"),
-        (3600, "1 h"),
-        (6660, "1 h 51 min"),
-        (183600, "2 d 3 h"),
-    ],
-)
-def test_figures_are_told_in_two_units(seconds, words):
-    assert rough_duration(seconds) == words
 
 
 @pytest.mark.parametrize(
