@@ -223,7 +223,8 @@ def test_a_channels_name_once_seen_outlives_the_checks_that_saw_it(
     assert name.startswith("#")
     edited = edit(slack, actor=None, values={"slack_channels": ["C456", "C123"]})
     assert (edited.checks, edited.channel_name("C123")) == ([], name)
-    type(slack).objects.filter(pk=slack.pk).update(slack_bot_token="xoxb-revoked")
+    edited.slack_bot_token = "xoxb-revoked"
+    edited.save()
     refused = verify(fresh(slack))
     assert (refused.is_valid, refused.channel_name("C123")) == (False, name)
     edit(refused, actor=None, values={"slack_channels": ["C456"]})
