@@ -108,7 +108,12 @@ def _triggered(build: Any, platform: str, trigger: str) -> TimelineItem:
 
 
 def _heard(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem:
-    name = f"{platform} build #{build.number}" if build.number else f"{platform} build"
+    name = _("%(platform)s build") % {"platform": platform}
+    if build.number:
+        name = _("%(platform)s build #%(number)d") % {
+            "platform": platform,
+            "number": build.number,
+        }
     status = BuildStatus(event.to_status)
     title = _TITLES.get(status, "%(build)s: %(status)s")
     word = _WORDS.get(status, "%(status)s")
@@ -136,16 +141,16 @@ def _heard(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem:
 
 
 _TITLES = {
-    BuildStatus.TRIGGERING: "%(build)s: trigger tried again",
-    BuildStatus.QUEUED: "%(build)s queued",
-    BuildStatus.RUNNING: "%(build)s started",
-    BuildStatus.SUCCESS: "%(build)s complete",
-    BuildStatus.FAILURE: "%(build)s failed",
-    BuildStatus.UNSTABLE: "%(build)s is unstable: some tests failed",
-    BuildStatus.ABORTED: "%(build)s was aborted",
-    BuildStatus.TRIGGER_FAILED: "%(build)s could not be triggered",
-    BuildStatus.LOST: "%(build)s: the CI server does not know it any more",
-    BuildStatus.CANCELLED: "%(build)s was cancelled",
+    BuildStatus.TRIGGERING: gettext_lazy("%(build)s: trigger tried again"),
+    BuildStatus.QUEUED: gettext_lazy("%(build)s queued"),
+    BuildStatus.RUNNING: gettext_lazy("%(build)s started"),
+    BuildStatus.SUCCESS: gettext_lazy("%(build)s complete"),
+    BuildStatus.FAILURE: gettext_lazy("%(build)s failed"),
+    BuildStatus.UNSTABLE: gettext_lazy("%(build)s is unstable: some tests failed"),
+    BuildStatus.ABORTED: gettext_lazy("%(build)s was aborted"),
+    BuildStatus.TRIGGER_FAILED: gettext_lazy("%(build)s could not be triggered"),
+    BuildStatus.LOST: gettext_lazy("%(build)s: the CI server does not know it any more"),
+    BuildStatus.CANCELLED: gettext_lazy("%(build)s was cancelled"),
 }
 
 

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from delivr.icons import ICONS
+from delivr.names import NAMES
 from delivr.statuses import look_of
 
 register = template.Library()
@@ -193,6 +194,8 @@ _SPELLED = {"api": "API", "url": "URL", "scm": "repository"}
 @register.filter
 def as_words(name: str) -> str:
     """A stored name for people: `issue_type` gives `Issue type`, `jira_url` gives `Jira URL`."""
+    if known := NAMES.get(name):
+        return str(known)
     words = " ".join(_SPELLED.get(word, word) for word in str(name).replace("_", " ").split())
     return words[:1].upper() + words[1:]
 
