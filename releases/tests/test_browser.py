@@ -42,9 +42,11 @@ def test_dry_run_follows_the_form(member: Page, product: Any, console: list[str]
     beside = page.locator("#id_version_error")
     expect(beside).to_contain_text("1.3.0")
     expect(version).to_be_focused()
+    expect(version).to_have_attribute("aria-invalid", "true")
     version.fill("7.0.0")
     expect(preview).to_contain_text("Release 7.0.0 from release/7.0.0 can be created")
     expect(beside).to_be_hidden()
+    expect(version).to_have_attribute("aria-invalid", "false")
     page.get_by_role("checkbox", name="Play Store").uncheck()
     expect(preview).to_contain_text("builds for a target that this release does not have")
     assert console == []

@@ -79,6 +79,17 @@
     markFilled(document.getElementById(dataset.fill));
   }
 
+  // --- A dry run puts complaints beside the fields: these are marked, too --------------------------
+
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.target.id !== "preview") return;
+    for (const error of document.querySelectorAll(".field__error[id$=_error]")) {
+      const control = document.getElementById(error.id.slice(0, -"_error".length));
+      if (!control?.matches("input, select, textarea")) continue;
+      control.setAttribute("aria-invalid", String(!error.classList.contains("field__error--none")));
+    }
+  });
+
   // --- Forms: ask before danger (data-confirm), send once ----------------------------------------
 
   const element = (name, className, text) => {
