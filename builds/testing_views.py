@@ -37,7 +37,7 @@ def test_build(request: TenantRequest, connection_id: str) -> HttpResponse:
     if request.method == "POST":
         return _start(request, pipeline)
     test = pipeline.test_builds.first()
-    context = _context(pipeline, test)
+    context = {**_context(pipeline, test), "next": request.GET.get("next", "")}
     template = "integrations/test_build.html"
     is_moving = test is not None and test.is_moving
     return refresh(request, template, context, seen=context["seen"], is_moving=is_moving)

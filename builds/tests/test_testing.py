@@ -234,6 +234,16 @@ def test_a_trigger_that_gave_up_can_be_put_away_after_its_build_was_forgotten(
     assert cancel_effect(effect=effect, actor=None).state == "CANCELLED"
 
 
+def test_the_part_that_comes_anew_leads_back_to_the_page_that_shows_it(
+    wired: Wired, web: Client
+) -> None:
+    start(wired)
+    assert "next=/setup/pipelines" in web.get("/setup/pipelines").content.decode()
+    html = web.get(address(wired), {"next": "/setup/pipelines"}).content.decode()
+    assert 'name="next" value="/setup/pipelines"' in html
+    assert "next=/setup/pipelines" in html
+
+
 def test_the_part_of_the_page_rests_with_the_build(wired: Wired, web: Client) -> None:
     start(wired)
     answer = web.get(address(wired))
