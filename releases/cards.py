@@ -18,7 +18,7 @@ from releases.wording import web_address
 
 BUILD_KINDS = ("build.trigger", "build.cancel", "build.stop_repeat")
 ATTEMPTS_UNFOLDED = 3  # the newest ones
-LINES_UNFOLDED = 10  # of a log; more of them fold
+LINES_UNFOLDED = 14  # of a log; more of them fold
 LAST_PERCENT = 99  # a build that takes longer than the last ones is not done
 
 
