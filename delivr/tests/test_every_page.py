@@ -3,6 +3,7 @@ nothing that is for programs is shown to people."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -52,28 +53,49 @@ def violations(page: Page, address: str, status: int = 200) -> list[str]:
     return wrong
 
 
-def test_every_page_is_accessible_and_keeps_to_its_policy(
-    page: Page, product: Any, filled: dict[str, Any], console: list[str]
-) -> None:
-    pages = dict(filled["pages"])
-    wrong = faults(page, product.url + pages.pop("invitation"))
-    for path in SIGNED_OUT.values():
-        wrong += faults(page, product.url + path)
+@pytest.fixture
+def member(page: Page, product: Any, filled: dict[str, Any]) -> Page:
     sign_in(page, product, filled["logins"]["Sign in"])
-    mine = PAGES | pages | {"release-building": f"/releases/{filled['releaseId']}"}
-    every = mine | found(page, product)
-    for path in every.values():
-        wrong += faults(page, product.url + path)
-    page.context.clear_cookies()
-    sign_in(page, product, filled["logins"]["Django admin"])
-    for path in STAFF.values():
-        wrong += violations(page, product.url + path)
+    return page
+
+
+def check(page: Page, product: Any, paths: Iterable[str], console: list[str]) -> None:
+    wrong = [fault for path in paths for fault in faults(page, product.url + path)]
     assert not wrong, "\n".join(wrong)
     assert console == []
+
+
+def test_pages_for_strangers_are_accessible_and_keep_to_their_policy(
+    page: Page, product: Any, filled: dict[str, Any], console: list[str]
+) -> None:
+    check(page, product, [filled["pages"]["invitation"], *SIGNED_OUT.values()], console)
+    wrong = [fault for path in ERRORS.values() for fault in faults(page, product.url + path, 404)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pages_for_members_are_accessible_and_keep_to_their_policy(
+    member: Page, product: Any, console: list[str]
+) -> None:
+    check(member, product, PAGES.values(), console)
+
+
+def test_pages_of_single_things_are_accessible_and_keep_to_their_policy(
+    member: Page, product: Any, filled: dict[str, Any], console: list[str]
+) -> None:
+    known = {name: path for name, path in filled["pages"].items() if name != "invitation"}
+    every = known | {"release-building": f"/releases/{filled['releaseId']}"}
+    every |= found(member, product)
     assert every.keys() >= FOUND_ON.keys(), "pages of single things were not found"
-    for path in ERRORS.values():  # Chromium complains of the status
-        wrong += faults(page, product.url + path, 404)
-    assert wrong == []
+    check(member, product, every.values(), console)
+
+
+def test_pages_for_staff_are_accessible_and_keep_to_their_policy(
+    page: Page, product: Any, filled: dict[str, Any], console: list[str]
+) -> None:
+    sign_in(page, product, filled["logins"]["Django admin"])
+    wrong = [v for path in STAFF.values() for v in violations(page, product.url + path)]
+    assert not wrong, "\n".join(wrong)
+    assert console == []
 
 
 @pytest.mark.parametrize(
