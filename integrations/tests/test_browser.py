@@ -70,3 +70,24 @@ def test_several_channels_are_picked_by_keyboard(page: Page, filled: dict[str, A
     expect(page.locator("[role=option][aria-selected=true]")).to_have_count(2)
     page.keyboard.press("Enter")
     expect(page.locator("[role=option][aria-selected=true]")).to_have_count(1)
+
+
+def test_a_refused_credential_is_told_in_place_and_what_works_on_the_next_page(
+    page: Page, filled: dict[str, Any], console: list[str]
+) -> None:
+    product = filled["product"]
+    sign_in(page, product, filled["logins"]["Sign in"])
+    page.goto(f"{product.url}/integrations")
+    page.locator("main a[href*='/scm_']").first.click()
+    page.get_by_role("link", name="Edit", exact=True).click()
+    page.get_by_label("Access token", exact=True).fill("ghp_wrong")
+    save = page.get_by_role("button", name="Save and verify")
+    save.click()
+    expect(page.get_by_role("alert")).to_contain_text("The stored one is still in force")
+    expect(page.locator("#aloud-form")).to_contain_text("GitHub refused the access token.")
+    expect(page.locator("[data-checks-wait]:visible")).to_have_count(0)
+    page.get_by_label("Access token", exact=True).fill("")
+    save.click()
+    expect(page.locator("#messages")).to_contain_text("is connected and works")
+    expect(page).not_to_have_url(re.compile("verified="))
+    assert console == []
