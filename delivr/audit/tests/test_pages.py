@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import tracemalloc
 from datetime import timedelta
 from typing import Any
@@ -95,6 +96,16 @@ def test_page_is_empty_for_others(client_for: Any, stranger: Any, tenant: Any, o
     assert "secret.action" not in client.get(PAGE).content.decode()
     for path in (CSV, JSON):
         assert "secret.action" not in text_of(client.get(path))
+
+
+def test_filters_that_are_folded_on_a_phone_are_open_where_they_pick_something_out(
+    as_role: Any,
+) -> None:
+    client = as_role(Role.VIEWER)
+    folded = re.compile(r'<details class="folded"\s*>')
+    assert folded.search(main_of(client.get(PAGE)))
+    for query in ("?subject=1.5", "?since=2026-01-01", "?until=nonsense"):
+        assert not folded.search(main_of(client.get(PAGE + query)))
 
 
 def test_page_calls_effects_and_deliveries_by_what_they_are_about(
