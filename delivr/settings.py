@@ -261,7 +261,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 MFA_ADAPTER = "delivr.signin.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_TOTP_ISSUER = "Delivr"
+MFA_TOTP_ISSUER = "delivr"
 # Where mails are sent, nobody is signed in with an unconfirmed address anyway. A change of
 # address has to stay possible for who has a second factor.
 MFA_ALLOW_UNVERIFIED_EMAIL = True

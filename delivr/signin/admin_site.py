@@ -18,7 +18,7 @@ from delivr.signin.second_factor import lacks_for_admin
 class AdminSite(admin.AdminSite):
     """Staff without a second factor are sent to set one up (SECOND_FACTOR_FOR_STAFF)."""
 
-    site_header = site_title = _("Delivr: administration")
+    site_header = site_title = _("delivr: administration")
     index_title = _("How the work stands")
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:

@@ -36,7 +36,7 @@ CHECK = re.compile(
 )
 # The same in every language, or samples of what others call their things.
 PLAIN = [
-    *("Delivr", "GitHub", "App Store", "Play Store", "Jenkins", "Slack", "Jira", "iOS", "Android"),
+    *("delivr", "GitHub", "App Store", "Play Store", "Jenkins", "Slack", "Jira", "iOS", "Android"),
     *("CSV", "JSON", "UTC", "https://github.com/owner/name", "https://jenkins.example.com"),
     *("/job/ios-prod", "xoxb-…", "127.0.0.1:1/jenkins", "127.0.0.1:1/jira", "word", WORD),
 ]

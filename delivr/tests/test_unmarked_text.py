@@ -26,7 +26,7 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 HANDED_ON = re.compile(
     r"""\b(?:\w*label|title|text|caption)=(?:"([^"]*)"|'([^']*)')"""
 )  # to a component
-NAMES = {"Delivr", "CSV", "JSON", "HTTP", "URL", "Jenkinsfile"}  # the same in every language
+NAMES = {"delivr", "CSV", "JSON", "HTTP", "URL", "Jenkinsfile"}  # the same in every language
 # Words of a template that are somebody's own, or for whom no other language is needed.
 LITERAL = {
     "components/gallery.html": "for designers",
@@ -67,7 +67,7 @@ def templates() -> list[str]:
         ("{% if a > b %}Yes{% endif %}", ["Yes"]),
         ('{% translate "Marked" %} – {{ number }} · #1', []),
         ("{% blocktranslate with a=b %}Marked {{ a }}{% endblocktranslate %}", []),
-        ("{% comment %}For us{% endcomment %}<code>make run</code>&nbsp;<b>Delivr</b>", []),
+        ("{% comment %}For us{% endcomment %}<code>make run</code>&nbsp;<b>delivr</b>", []),
     ],
 )
 def test_unmarked_words_are_found(source: str, words: list[str]) -> None:
