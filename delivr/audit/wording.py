@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from delivr.audit.models import AuditEvent
@@ -123,6 +127,7 @@ def sentence(event: AuditEvent, names: Mapping[str, str] = NO_NAMES) -> str:
     label = event.subject_label or event.subject_id or "–"
     if event.subject_id.startswith(NAMELESS):
         label = names.get(event.subject_id, label)
+    label = names.get(label, label)
     what = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), label)
     if words is None:
         return f"{event.action} {what}"
@@ -141,7 +146,18 @@ def value(stored: Any, names: Mapping[str, str] = NO_NAMES) -> str:
         return str(_("yes") if stored else _("no"))
     if isinstance(stored, list):
         return ", ".join(value(one, names) for one in stored)
+    if moment := _moment(stored):
+        return date_format(timezone.localtime(moment), "j M Y, H:i e")
     return names.get(str(stored)) or str(WORDS.get(stored) or look_of(stored).label)
+
+
+def _moment(stored: Any) -> datetime | None:
+    """Rows hold times as text with their zone."""
+    try:
+        moment = parse_datetime(stored) if isinstance(stored, str) else None
+    except ValueError:
+        return None
+    return moment if moment and timezone.is_aware(moment) else None
 
 
 def choices() -> list[tuple[str, str]]:

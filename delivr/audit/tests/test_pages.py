@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from builds.triggering import trigger_builds
 from delivr.audit.export import as_csv, cell
@@ -20,6 +21,7 @@ from delivr.audit.operations import record
 from delivr.audit.sealing import seal
 from delivr.audit.wording import ACTIONS, NOTICED
 from delivr.tenants.models import Role
+from delivr.tenants.operations import create_token, revoke_token
 from delivr.tests import factories
 from delivr.tests.tampering import tampering
 
@@ -88,6 +90,18 @@ def test_page_calls_connections_and_channels_by_name(as_role: Any, tenant: Any) 
     assert f"<ins>{scm}</ins>" in html
     assert "<del>C9</del>" in html
     assert "<ins>#releases</ins>" in html
+
+
+def test_page_calls_tokens_by_name_and_tells_times_as_people_do(
+    as_role: Any, tenant: Any, owner: Any
+) -> None:
+    token, _text = create_token(tenant=tenant, user=owner, role="MEMBER", name="CI of the app")
+    revoke_token(token=token, actor=owner)
+    html = main_of(as_role(Role.VIEWER).get(PAGE))
+    assert "created the API token CI of the app" in html
+    assert "revoked the API token CI of the app" in html
+    assert f"{date_format(timezone.localtime(token.expires_at), 'j M Y, H:i')} UTC" in html
+    assert not re.search(r"\d{4}-\d\d-\d\d[T ]\d\d", re.sub("<[^>]*>", " ", html))
 
 
 def test_page_is_empty_for_others(client_for: Any, stranger: Any, tenant: Any, owner: Any) -> None:
