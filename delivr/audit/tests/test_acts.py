@@ -22,6 +22,7 @@ from delivr.tests.test_mass_assignment import api_bodies, page_bodies
 from delivr.tests.test_walk import OWN, addresses, signed_in, with_token
 from delivr.tests.walk_table import ADMIN, FAMILIES, MEMBER, OWNER, SIGNED_IN, TABLE, VIEWER
 from delivr.tests.walk_world import NOWHERE, OURS, World, build_world, changed, everything
+from integrations.models import PipelineIntegration
 from releases.models import Release, ReleasePipeline
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
@@ -57,6 +58,7 @@ PAGES = {
     f"{_ONE}/disconnect": ["integration.disconnected"],
     "integrations/pipelines/<str:connection_id>/rotate-secret": ["webhook_secret.rotated"],
     "integrations/pipelines/<str:connection_id>/test-build": ["test_build.started"],
+    "integrations/pipelines/<str:connection_id>/test-build/cancel": ["test_build.cancelled"],
     "releases/new": ["release.created"],
     "releases/<slug:release_id>/builds": ["build.triggered", "release.status"],
     "releases/<slug:release_id>/cancel": ["build.cancelled", "release.cancelled"],
@@ -82,6 +84,10 @@ API = {
     ("POST", f"{_API}integrations/pipelines/<str:connection_id>/rotate-webhook-secret"): [
         "webhook_secret.rotated"
     ],
+    ("POST", f"{_API}integrations/pipelines/<str:connection_id>/test-builds"): [
+        "test_build.started"
+    ],
+    ("POST", f"{_API}test-builds/<str:test_build_id>/cancel"): ["test_build.cancelled"],
     ("POST", f"{_API}releases"): ["release.created"],
     ("POST", f"{_API}releases/<str:release_id>/builds"): ["build.triggered", "release.status"],
     ("POST", f"{_API}releases/<str:release_id>/cancel"): ["build.cancelled", "release.cancelled"],
@@ -210,7 +216,14 @@ def end_the_release(world: World) -> None:
     Release.objects.filter(pk=world.ids["release_id"]).update(status="CANCELLED")
 
 
+def start_test_builds(world: World) -> None:
+    """Each pipeline has one on the way."""
+    for pipeline in PipelineIntegration.objects.for_tenant(world.tenant).filter(test_builds=None):
+        factories.TestBuildFactory(pipeline=pipeline)
+
+
 PREPARED = {
+    "integrations/pipelines/<str:connection_id>/test-build/cancel": start_test_builds,
     "releases/<slug:release_id>/builds": end_the_build,
     f"{_API}releases/<str:release_id>/builds": end_the_build,
     "settings/workspace/delete": end_the_release,
