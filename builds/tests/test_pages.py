@@ -157,7 +157,7 @@ def test_failure_is_told_with_hint_and_next_try(member, setup):
     )
     text = text_of(member.get(SENT))
     assert "Slack did not answer. It is tried again." in text
-    assert "3 next try in 1 minute" in text
+    assert "3 attempts next try in 1 minute" in text
 
 
 def test_state_filters_the_list_and_nonsense_does_not(member, setup):
