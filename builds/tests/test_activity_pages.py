@@ -17,6 +17,8 @@ from integrations.operations import disconnect
 from releases.models import Release
 from releases.tests.pages import Setup, text_of
 
+pytestmark = pytest.mark.on_sqlite
+
 SENT, RECEIVED, HEALED = "/activity", "/activity/received", "/activity/healed"
 
 

@@ -17,6 +17,8 @@ from delivr.tests import factories
 from releases.models import Release, ReleaseStatus
 from releases.tests.pages import Setup, said, text_of
 
+pytestmark = pytest.mark.on_sqlite
+
 SENT, RECEIVED = "/activity", "/activity/received"
 
 

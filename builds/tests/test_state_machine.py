@@ -36,7 +36,7 @@ from faults.world import let_pass
 from releases.models import Release
 from sandbox.server import SandboxServer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql]
 
 EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "12"))
 LONG = [Phase.generate, Phase.shrink]

@@ -14,6 +14,8 @@ from integrations.forms import ConnectionForm, kinds_of, model_of
 from integrations.models import FAMILIES, ScmIntegration
 from integrations.providers.registry import PROVIDERS, fields_of
 
+pytestmark = pytest.mark.on_sqlite
+
 CANARY = "canary-secret-value"
 STORED: dict[str, Any] = {
     "GITHUB": (make.ScmFactory, {"access_token": CANARY}),

@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.test import Client
 
 from delivr.tenants.models import Tenant
 from delivr.tests import factories as make
 from integrations.models import PipelineIntegration, ScmIntegration
+
+pytestmark = pytest.mark.on_sqlite
 
 Typed = Callable[..., dict[str, Any]]
 ALOUD = {"X-Checks": "aloud"}

@@ -21,6 +21,8 @@ from integrations.models import (
 from integrations.throttle import VERIFICATIONS, throttle
 from releases.models import ReleaseStatus
 
+pytestmark = pytest.mark.on_sqlite
+
 Typed = Callable[..., dict[str, Any]]
 Web = Callable[[Role], Client]
 FACTORIES = {

@@ -15,6 +15,8 @@ from integrations.operations import MOST_OPTIONS
 from integrations.providers.base import Option
 from integrations.views.options import A_MINUTE
 
+pytestmark = pytest.mark.on_sqlite
+
 Typed = Callable[..., dict[str, Any]]
 
 

@@ -14,6 +14,8 @@ from delivr.tests import factories as make
 from integrations.choices import Verification
 from integrations.models import ScmIntegration, TargetIntegration
 
+pytestmark = pytest.mark.on_sqlite
+
 Typed = Callable[..., dict[str, Any]]
 STEPS = ["scm", "targets", "pipelines", "communication", "tickets"]
 

@@ -18,6 +18,8 @@ from delivr.tenants.models import IdempotentRequest, Role, Tenant
 from delivr.tests import factories as make
 from integrations.models import PipelineIntegration
 
+pytestmark = pytest.mark.on_sqlite
+
 Typed = Callable[..., dict[str, Any]]
 Web = Callable[[Role], Client]
 

@@ -17,6 +17,8 @@ from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleaseStatus, ReleaseTarget
 from releases.tests.pages import text_of
 
+pytestmark = pytest.mark.on_sqlite
+
 JENKINS = "http://127.0.0.1:1/jenkins"
 
 

@@ -8,6 +8,8 @@ from integrations.choices import Verification
 from releases.models import Release
 from releases.tests.pages import said, text_of
 
+pytestmark = pytest.mark.on_sqlite
+
 NEW = "/releases/new"
 
 

@@ -9,6 +9,8 @@ from delivr.tenants.models import ApiToken, Membership, Role, Tenant
 from delivr.tenants.operations import create_token
 from delivr.tests import factories
 
+pytestmark = pytest.mark.on_sqlite
+
 TOKENS = "/settings/tokens"
 TOKEN = re.compile(r"dlv_\w{8}_[\w-]{43}")
 
