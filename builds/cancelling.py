@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from django.db import transaction
@@ -9,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from builds.effects import ci_of, connected_build
 from builds.hearing import lock_build
-from builds.models import Build, BuildEvent, Source
+from builds.models import Build, BuildEvent, Source, TestBuild
 from builds.stopping import promise_stop
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
@@ -102,25 +103,30 @@ def _tell(build: Build, event: BuildEvent) -> None:
     )
 
 
-class CancelBuild(EffectHandler):
-    """Take the build out of the queue, or stop it. Doing it twice does no harm."""
+class Stop(EffectHandler):
+    """Take a build out of the queue, or stop it. Doing it twice does no harm."""
 
     send_again_when_uncertain = True
 
+    @abstractmethod
+    def build_of(self, effect: Effect) -> Build | TestBuild: ...
+
+    @abstractmethod
+    def trigger_key(self, effect: Effect) -> str:
+        """The `dedupe_key` of the effect that triggers it."""
+
     def prepare(self, effect: Effect) -> None:
-        build = connected_build(effect)
+        build = self.build_of(effect)
         if build.queue_id is not None or build.number is not None:
             return
-        trigger = Effect.objects.for_tenant(effect.tenant_id).filter(
-            dedupe_key=f"build:{build.pk}:trigger"
-        )
-        on_its_way = trigger.open().first()
+        mine = Effect.objects.for_tenant(effect.tenant_id)
+        on_its_way = mine.filter(dedupe_key=self.trigger_key(effect)).open().first()
         if on_its_way is not None:
             raise behind(on_its_way, clock.now())  # stop it when it arrived
         raise Unneeded  # it never reached the CI server
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        build = connected_build(effect)
+        build = self.build_of(effect)
         ci_of(build).cancel(queue_id=build.queue_id, number=build.number)
         return {}
 
@@ -129,3 +135,11 @@ class CancelBuild(EffectHandler):
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         """The build is CANCELLED already."""
+
+
+class CancelBuild(Stop):
+    def build_of(self, effect: Effect) -> Build:
+        return connected_build(effect)
+
+    def trigger_key(self, effect: Effect) -> str:
+        return f"build:{effect.build_id}:trigger"

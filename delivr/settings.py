@@ -167,8 +167,8 @@ EFFECT_HANDLERS = {
     "build.trigger": "builds.effects.TriggerBuild",
     "build.cancel": "builds.cancelling.CancelBuild",
     "build.stop_repeat": "builds.repeats.StopRepeat",
-    "build.test": "builds.effects.StartTest",
-    "build.test_stop": "builds.effects.StopTest",
+    "build.test": "builds.testing_effects.StartTest",
+    "build.test_stop": "builds.testing_effects.StopTest",
 }
 # A job: what is done for one id, and which ids are due (asked at each tick of the sweeper).
 JOBS: dict[str, dict[str, Any]] = {
