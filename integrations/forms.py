@@ -214,7 +214,7 @@ class ConnectionForm(forms.Form):
         targets = TargetIntegration.objects.for_tenant(self.tenant)
         target = targets.filter(pk=values.get("target") or "").first()
         provider: Any = provider_class(self.kind)
-        job = provider.job_name(values.get("jenkins_job_path") or "")
+        job = provider.job_name(values)
         return f"{target.platform.label} · {job}"[:MAX_NAME] if target and job else ""
 
     def submit(self, operation: Callable[..., C]) -> C | None:

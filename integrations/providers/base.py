@@ -187,6 +187,11 @@ class CiProvider(Provider):
 
     log_path: ClassVar[str] = ""  # below a build's address: where a person reads its log
 
+    @staticmethod
+    @abstractmethod
+    def job_name(values: Mapping[str, Any]) -> str:
+        """The job that a form's values name, as people read it; "" where they name none."""
+
     @abstractmethod
     def jobs(self) -> list[Option]: ...
 

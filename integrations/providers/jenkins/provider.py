@@ -134,10 +134,10 @@ class Jenkins(CiProvider):
             lookup.stop(number)
 
     @staticmethod
-    def job_name(path: str) -> str:
-        """The job as people read it (`mobile/ios`); empty where the path leads to none."""
+    def job_name(values: Mapping[str, Any]) -> str:
+        """`mobile/ios`, say."""
         try:
-            return full_name(normalise_job_path(path))
+            return full_name(normalise_job_path(values.get("jenkins_job_path") or ""))
         except ValueError:
             return ""
 
