@@ -26,7 +26,6 @@ ICONS: dict[str, str] = {
     "x-circle": RING + _path("M6 6l4 4", "M10 6l-4 4"),
     "alert": _path("M8 2.2l6.2 11.1H1.8z", "M8 6.6v3", "M8 11.4v.1"),
     "info": RING + _path("M8 7.4v3.6", "M8 5v.1"),
-    "help": RING + _path("M6.3 6.3a1.75 1.75 0 1 1 2.6 1.5c-.6.4-.9.7-.9 1.4", "M8 11.2v.1"),
     "clock": RING + _path("M8 4.5V8l2.3 1.5"),
     "circle": _circle(8, 8, 5.75),
     "circle-dashed": '<circle cx="8" cy="8" r="5.75" stroke-dasharray="2.5 2"/>',
@@ -75,16 +74,12 @@ ICONS: dict[str, str] = {
     "file": _path(
         "M3.5 2A.5.5 0 0 1 4 1.5h5l3.5 3.5v9a.5.5 0 0 1-.5.5H4a.5.5 0 0 1-.5-.5z", "M9 1.5V5h3.5"
     ),
-    "calendar": _rect(2, 3, 12, 11) + _path("M2 6.5h12", "M5.25 1.5v3", "M10.75 1.5v3"),
     "bolt": _path("M9 1.5L3 9h4.5L7 14.5 13 7H8.5z"),
     "link": _path(
         "M6.75 9.25l2.5-2.5",
         "M7.5 4.75l1.4-1.4a2.65 2.65 0 0 1 3.75 3.75l-1.4 1.4",
         "M8.5 11.25l-1.4 1.4A2.65 2.65 0 0 1 3.35 8.9l1.4-1.4",
     ),
-    "server": _rect(2, 2.5, 12, 4.5)
-    + _rect(2, 9, 12, 4.5)
-    + _path("M4.75 4.75v.1", "M4.75 11.25v.1"),
     # Acts
     "plus": _path("M8 3v10", "M3 8h10"),
     "copy": _rect(5.75, 5.75, 8.5, 8.5)
@@ -107,7 +102,6 @@ ICONS: dict[str, str] = {
     "search": _circle(7, 7, 4.5) + _path("M10.5 10.5L14 14"),
     "filter": _path("M2 4h12", "M4.5 8h7", "M6.5 12h3"),
     "download": _path("M8 2v8", "M4.75 7L8 10.25 11.25 7", "M2.5 13.5h11"),
-    "upload": _path("M8 10.25v-8", "M4.75 5.25L8 2l3.25 3.25", "M2.5 13.5h11"),
     "eye": _path("M1.5 8S3.9 3.5 8 3.5 14.5 8 14.5 8 12.1 12.5 8 12.5 1.5 8 1.5 8z")
     + _circle(8, 8, 2),
     "logout": _path(
@@ -115,12 +109,10 @@ ICONS: dict[str, str] = {
     ),
     "more": _path("M3.5 8v.1", "M8 8v.1", "M12.5 8v.1"),
     # Directions
-    "chevron-down": _path("M4 6.25l4 4 4-4"),
     "chevron-up-down": _path("M5 6l3-3 3 3", "M5 10l3 3 3-3"),
     "chevron-right": _path("M6.25 4l4 4-4 4"),
     "chevron-left": _path("M9.75 4l-4 4 4 4"),
     "arrow-right": _path("M2.5 8h11", "M9.5 4l4 4-4 4"),
-    "arrow-left": _path("M13.5 8h-11", "M6.5 4l-4 4 4 4"),
     # Colour schemes
     "sun": _circle(8, 8, 2.75)
     + _path(
