@@ -1,0 +1,147 @@
+"""What a verification of a connection finds, one trouble after the other."""
+
+import base64
+
+import pytest
+
+from integrations.providers.base import Level
+from integrations.providers.jenkins.tests.answers import (
+    PATH,
+    WHO,
+    HastyJenkins,
+    failed,
+    ok,
+    page,
+    payload,
+)
+from integrations.providers.tests.wire import LOGIN_PAGE, Reply
+
+
+def test_a_good_connection_passes_every_check_in_order(jenkins, wire):
+    checks = jenkins().verify()
+    assert [check.name for check in checks] == [
+        "address",
+        "credentials",
+        "account",
+        "job",
+        "permission",
+        "parameters",
+        "correlation",
+    ]
+    assert failed(checks) == {}
+    assert {seen.method for seen in wire.seen} == {"GET"}
+
+
+def test_user_and_token_are_sent_in_utf_8(jenkins, wire):
+    jenkins(username="jürgen", api_token="11токен").verify()
+    sent = wire.seen[0].headers["authorization"].removeprefix("Basic ")
+    assert base64.b64decode(sent).decode() == "jürgen:11токен"
+
+
+@pytest.mark.parametrize(
+    ("reply", "name", "code", "words"),
+    [
+        (LOGIN_PAGE, "address", "not_jenkins", "not Jenkins"),
+        (page("Sign in", 200), "address", "not_jenkins", "not Jenkins"),
+        (Reply({"name": "delivr", "anonymous": False}), "address", "not_jenkins", "not Jenkins"),
+        (ok([]), "address", "not_jenkins", "not Jenkins"),
+        (Reply(b"Not Found", 404), "address", "not_jenkins", "HTTP 404"),
+        (Reply(b"", 302, {"Location": "/login"}), "address", "redirect", "redirects"),
+        (Reply(b"Bad Gateway", 502), "address", "server_error", "502"),
+        (
+            page("Invalid password/token for user: delivr", 401),
+            "credentials",
+            "bad_credentials",
+            "",
+        ),
+        (
+            Reply(b"", 401, {"WWW-Authenticate": 'Basic realm="Jenkins"'}),
+            "credentials",
+            "bad_credentials",
+            "refused the token for user delivr",
+        ),
+        (Reply(b"", 401, {"WWW-Authenticate": "Negotiate"}), "address", "not_jenkins", "401"),
+        (ok(payload("whoami__anonymous")), "credentials", "anonymous", "stranger"),
+        (ok({"name": "delivr"}), "credentials", "anonymous", "stranger"),
+        (ok({"name": "somebody", "anonymous": False}), "account", "wrong_account", "another name"),
+    ],
+)
+def test_each_trouble_of_signing_in_is_told_apart(jenkins, wire, reply, name, code, words):
+    wire.routes[WHO] = reply
+    checks = jenkins().verify()
+    assert list(failed(checks)) == [name]
+    failure = failed(checks)[name]
+    assert (failure.code, failure.level) == (code, Level.ERROR)
+    assert words in failure.message
+    assert failure.hint
+    assert checks[-1] is failure  # nothing behind it is tried
+
+
+def test_names_of_users_differ_by_more_than_case(jenkins, wire):
+    wire.routes[WHO] = ok({"name": "Delivr", "anonymous": False})
+    assert failed(jenkins().verify()) == {}
+
+
+def test_a_closed_port_is_a_passing_trouble_of_the_address(jenkins):
+    check = failed(jenkins(url="http://127.0.0.1:9").verify())["address"]
+    assert (check.code, check.passing) == ("connect", True)
+
+
+def test_a_private_address_is_refused_in_words(jenkins):
+    check = failed(jenkins(url="http://169.254.169.254/").verify())["address"]
+    assert check.code == "address_refused"
+    assert "OUTBOUND_ALLOW" in check.hint
+
+
+def test_a_server_that_hangs_is_a_passing_trouble(jenkins, wire):
+    wire.routes[WHO] = Reply(fault="hang")
+    check = failed(jenkins(HastyJenkins).verify())["address"]
+    assert (check.code, check.passing) == ("timeout", True)
+
+
+@pytest.mark.parametrize(
+    ("reply", "name", "code"),
+    [
+        (page("Not Found", 404), "job", "job_not_found"),
+        (
+            page("Access Denied", 403, **{"X-Required-Permission": "hudson.model.Item.Read"}),
+            "job",
+            "forbidden",
+        ),
+        (ok(payload("job__folder")), "job", "not_a_job"),
+        (ok(payload("job__multibranch")), "job", "not_a_job"),
+        (ok(payload("job__disabled")), "job", "disabled"),
+        (page("Dashboard", 200), "job", "not_jenkins"),
+        (ok(payload("job__without_version")), "parameters", "parameters_missing"),
+    ],
+)
+def test_each_trouble_of_the_job_is_an_error(jenkins, wire, reply, name, code):
+    wire.routes[f"{PATH}/api/json"] = reply
+    failure = failed(jenkins().verify())[name]
+    assert (failure.code, failure.level) == (code, Level.ERROR)
+    assert failure.hint
+
+
+@pytest.mark.parametrize(
+    ("job", "codes"),
+    [
+        ("job__never_run", {"parameters": "no_parameters", "correlation": "no_build_id"}),
+        ("job__without_build_id", {"correlation": "no_build_id"}),
+        ("job__version_is_choice", {"parameters": "closed_choice"}),
+    ],
+)
+def test_what_makes_a_job_worse_is_a_warning(jenkins, wire, job, codes):
+    wire.routes[f"{PATH}/api/json"] = ok(payload(job))
+    warnings = failed(jenkins().verify())
+    assert {name: check.code for name, check in warnings.items()} == codes
+    assert {check.level for check in warnings.values()} == {Level.WARNING}
+
+
+def test_the_missing_permission_is_named_as_jenkins_pages_name_it(jenkins, wire):
+    header = {"X-Required-Permission": "hudson.model.Item.Read"}
+    wire.routes[f"{PATH}/api/json"] = page("Access Denied", 403, **header)
+    assert "Job/Read" in failed(jenkins().verify())["job"].message
+
+
+def test_a_job_path_that_cannot_be_read_is_a_check(jenkins):
+    assert failed(jenkins(job_path="../ios").verify())["job"].code == "bad_job_path"
