@@ -3,11 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from builds.models import Build, BuildEvent
+from builds.tests.pages import RECEIVED, SENT, main_of, queries_of
 from builds.tests.test_webhooks import UGLY
 from builds.triggering import trigger_builds
 from delivr.effects.models import Effect
@@ -15,21 +14,11 @@ from delivr.tenants.models import Role
 from delivr.tests import factories
 from integrations.operations import disconnect
 from releases.models import Release
-from releases.tests.pages import Setup, text_of
+from releases.tests.pages import text_of
 
 pytestmark = pytest.mark.on_sqlite
 
-SENT, RECEIVED, HEALED = "/activity", "/activity/received", "/activity/healed"
-
-
-@pytest.fixture
-def setup(tenant):
-    return Setup(tenant)
-
-
-@pytest.fixture
-def release(setup):
-    return setup.release()
+HEALED = "/activity/healed"
 
 
 @pytest.fixture
@@ -39,34 +28,8 @@ def build(release):
     return Build.objects.get()
 
 
-@pytest.fixture
-def as_role(tenant, member_of, client_for):
-    return lambda role: client_for(member_of(tenant, role))
-
-
-@pytest.fixture
-def member(as_role):
-    return as_role(Role.MEMBER)
-
-
-@pytest.fixture
-def outsider(stranger, client_for):
-    return client_for(stranger)
-
-
-def main_of(response):
-    assert response.status_code == 200
-    return response.content.decode().partition("<main")[2]
-
-
 def ids(response):
     return {line.id for line in response.context["lines"]}
-
-
-def queries_of(client, path):
-    with CaptureQueriesContext(connection) as queries:
-        assert client.get(path).status_code == 200
-    return len(queries)
 
 
 def page_of(effect):
