@@ -12,6 +12,7 @@ from delivr.effects.runner import run_effect
 from delivr.tenants.models import Role
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
+from integrations.models import PipelineIntegration
 from releases.tests.pages import Setup
 
 
@@ -26,6 +27,12 @@ def build(wired: Wired) -> Build:
     build = wired.build("ios", slack=True)
     run_effect(trigger_of(build).pk)
     found: Build = fresh(build)
+    return found
+
+
+@pytest.fixture
+def pipeline(wired: Wired) -> PipelineIntegration:
+    found: PipelineIntegration = wired.pipelines["ios"]
     return found
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from builds.models import Build, BuildEvent
 from builds.tests.pages import RECEIVED, SENT, main_of, queries_of
-from builds.tests.test_webhooks import UGLY
+from builds.tests.sending import UGLY
 from builds.triggering import trigger_builds
 from delivr.effects.models import Effect
 from delivr.tenants.models import Role

@@ -10,7 +10,7 @@ from django.utils import timezone
 from builds.models import Build
 from builds.poller import poll_build
 from builds.repeats import LATE
-from builds.tests.test_deliveries import deliver
+from builds.tests.delivering import deliver
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect

@@ -13,7 +13,7 @@ from django.utils import timezone
 from builds.models import Build, TestBuild
 from builds.poller import LOST_AFTER, due_tests, poll_test
 from builds.testing import KEPT, cancel_test, start_test
-from builds.tests.test_deliveries import deliver, plugin
+from builds.tests.delivering import deliver, plugin
 from delivr.audit.models import AuditEvent
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect

@@ -33,12 +33,6 @@ def wired(tenant: Any) -> Wired:
 
 
 @pytest.fixture
-def pipeline(wired: Wired) -> PipelineIntegration:
-    found: PipelineIntegration = wired.pipelines["ios"]
-    return found
-
-
-@pytest.fixture
 def build(wired: Wired) -> Build:
     build = wired.build("ios")
     Build.objects.filter(pk=build.pk).update(status="RUNNING", number=245, poll_at=None)

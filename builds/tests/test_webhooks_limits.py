@@ -11,10 +11,9 @@ from django.test import Client
 
 from builds import webhooks
 from builds.models import WebhookDelivery
-from builds.tests.test_webhooks import SEED, basic, path, post, raw, send, signed
+from builds.tests.sending import SEED, basic, path, post, raw, send, signed
 from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
-from integrations.models import PipelineIntegration
 
 pytestmark = pytest.mark.django_db
 NOWHERE = "http://127.0.0.1:1"
@@ -29,12 +28,6 @@ def _few_turns(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def wired(tenant: Any) -> Wired:
     return wire(tenant, NOWHERE)
-
-
-@pytest.fixture
-def pipeline(wired: Wired) -> PipelineIntegration:
-    found: PipelineIntegration = wired.pipelines["ios"]
-    return found
 
 
 def slowed_down(answer: Any) -> None:

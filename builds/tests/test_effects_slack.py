@@ -1,0 +1,174 @@
+"""Lost answers of Slack: found again, said once or at least once, never in the way of a release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from builds.models import Build
+from builds.poller import poll_build
+from builds.tests.again import again, settled
+from delivr.effects.models import Effect, EffectState
+from delivr.effects.runner import run_effect
+from delivr.effects.sweeper import sweep_until_idle
+from delivr.tests.wired import Wired, fresh, trigger_of
+from releases.models import Release
+from sandbox import accounts
+
+pytestmark = pytest.mark.django_db
+
+POST_MESSAGE = {"provider": "slack", "path": "*/chat.postMessage"}
+
+
+def messages(*, notice: str = "") -> list[Effect]:
+    rows = Effect.objects.filter(kind="message.post").order_by("created_at")
+    return [e for e in rows if e.payload["notice"] == (notice or e.payload["notice"])]
+
+
+def texts(sandbox: Any, channel: str = "C123") -> list[str]:
+    return [m.text for m in sandbox.world.slack.in_channel(channel)]
+
+
+def test_a_messages_lost_answer_is_found_and_not_said_twice(wired: Wired, sandbox: Any) -> None:
+    wired.release("ios", slack=True)
+    sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
+    effect = messages()[0]
+    run_effect(effect.pk)
+    assert fresh(effect).state == EffectState.PENDING
+    assert again(effect).state == EffectState.DONE
+    assert texts(sandbox, effect.payload["channel"]) == ["📦 Release 1.5.1 created"]
+
+
+def test_a_reply_whose_answer_was_lost_is_found_in_its_thread(wired: Wired, sandbox: Any) -> None:
+    build = wired.build("ios", slack=True)
+    for effect in messages():
+        run_effect(effect.pk)
+    run_effect(trigger_of(build).pk)
+    Build.objects.update(poll_at=timezone.now())
+    for _n in range(3):
+        Build.objects.update(poll_at=timezone.now())
+        poll_build(build.pk)
+    started = messages(notice="build_started")[0]
+    sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
+    run_effect(started.pk)
+    assert again(started).state == EffectState.DONE
+    said = texts(sandbox, started.payload["channel"])
+    assert said == ["📦 Release 1.5.1 created", "🚀 iOS build #245 started"]
+
+
+def test_where_history_is_closed_a_message_is_said_at_least_once(
+    wired: Wired, sandbox: Any
+) -> None:
+    wired.slack.slack_bot_token = accounts.SLACK_NO_HISTORY_TOKEN
+    wired.slack.save()
+    wired.release("ios", slack=True)
+    sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
+    effect = messages()[0]
+    run_effect(effect.pk)
+    assert settled(effect).state == EffectState.DONE
+    assert len(texts(sandbox, effect.payload["channel"])) == 2
+
+
+def test_messages_go_out_in_order_into_the_releases_thread(wired: Wired, sandbox: Any) -> None:
+    build = wired.build("ios", slack=True)
+    run_effect(trigger_of(build).pk)
+    for _n in range(3):
+        Build.objects.update(poll_at=timezone.now())
+        poll_build(build.pk)
+    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    Build.objects.update(poll_at=timezone.now())
+    poll_build(build.pk)
+    for effect in messages()[::-1]:  # the worst order
+        run_effect(effect.pk)
+    assert [e.state for e in messages() if e.payload["notice"] != "release_created"] == (
+        ["PENDING"] * 6
+    )
+    for _n in range(6):
+        for effect in messages():
+            again(effect)
+    for channel in accounts.SLACK_CHANNELS:
+        said = sandbox.world.slack.in_channel(channel)
+        assert [m.text for m in said] == [
+            "📦 Release 1.5.1 created",
+            "🚀 iOS build #245 started",
+            "❌ iOS build #245 failed",
+            "⚠️ Release 1.5.1: the builds are done, not all of them succeeded",
+        ]
+        assert [m.thread_ts for m in said[1:]] == [said[0].ts] * 3
+        assert [m.broadcast for m in said] == [False, False, True, True]
+
+
+def test_a_message_lets_the_next_one_go_at_once(wired: Wired, sandbox: Any) -> None:
+    wired.build("ios", slack=True)
+    first = messages()[0]
+    channel = first.payload["channel"]
+    later = Effect.objects.create(
+        tenant=wired.tenant,
+        kind="message.post",
+        integration_id=wired.slack.pk,
+        release_id=first.release_id,
+        dedupe_key="next",
+        payload={"channel": channel, "notice": "release_complete", "words": {}},
+        next_at=timezone.now(),
+        expires_at=first.expires_at,
+    )
+    run_effect(later.pk)
+    assert fresh(later).next_at > timezone.now()
+    run_effect(first.pk)
+    assert fresh(later).next_at <= timezone.now()
+
+
+SLACK_TROUBLE = [
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 429, "retry_after": 30},
+    {"kind": "drop_before"},
+    {"kind": "drop_after"},
+    {"kind": "html_200"},
+    {"kind": "garbage"},
+]
+
+
+@pytest.mark.parametrize("fault", SLACK_TROUBLE, ids=str)
+def test_slacks_trouble_never_harms_the_release(
+    wired: Wired, sandbox: Any, fault: dict[str, Any]
+) -> None:
+    sandbox.world.faults.add(provider="slack", **fault)
+    build = wired.build("ios", slack=True)
+    sweep_until_idle(limit=4)
+    for _n in range(3):
+        Build.objects.update(poll_at=timezone.now())
+        poll_build(build.pk)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    Build.objects.update(poll_at=timezone.now())
+    poll_build(build.pk)
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    assert {e.state for e in messages()} == {EffectState.PENDING}
+    sandbox.world.faults.clear()
+    for _n in range(8):
+        for effect in messages():
+            if effect.state == EffectState.PENDING:
+                settled(effect) if effect.dispatched_at else again(effect)
+    assert {e.state for e in messages()} == {EffectState.DONE}
+    assert len(texts(sandbox)) == len(set(texts(sandbox))) == 4
+
+
+def test_a_channel_that_refuses_does_not_silence_the_other(wired: Wired, sandbox: Any) -> None:
+    wired.slack.slack_channels = ["C999", "C123"]  # the first one is archived
+    wired.slack.save()
+    build = wired.build("ios", slack=True)
+    sweep_until_idle(limit=6)
+    states = {e.payload["channel"]: e.state for e in messages(notice="release_created")}
+    assert states == {"C999": EffectState.DEAD, "C123": EffectState.DONE}
+    assert texts(sandbox)[0] == "📦 Release 1.5.1 created"
+    assert fresh(build).status != "TRIGGER_FAILED"
+
+
+def test_names_cannot_speak_to_everybody(wired: Wired, sandbox: Any) -> None:
+    release = wired.release("ios", slack=True)
+    Release.objects.filter(pk=release.pk).update(branch="<!channel>&<@U1>")
+    run_effect(messages()[0].pk)
+    (message,) = sandbox.world.slack.messages
+    assert "<!channel>" not in str(message.blocks) + message.text
+    assert "&lt;!channel&gt;&amp;&lt;@U1&gt;" in str(message.blocks)
