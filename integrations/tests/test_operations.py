@@ -1,14 +1,12 @@
-"""Connect, edit and disconnect: what is refused, what is kept, what follows."""
+"""Connecting and disconnecting, and the rows that tell of it."""
 
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect
@@ -24,38 +22,12 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.operations import connect, disconnect, edit
-from integrations.providers.registry import PROVIDERS, fields_of, provider_class
+from integrations.tests.values import GITHUB, JIRA, SLACK, complaints, jenkins_values
 from integrations.verification import verify
 from releases.models import Release, ReleaseStatus
 from sandbox import accounts
 
 pytestmark = pytest.mark.django_db
-
-GITHUB = {"repository_url": "https://github.com/dream11/app", "access_token": "ghp_secret"}
-SLACK = {"slack_bot_token": "xoxb-secret", "slack_channels": ["C123"]}
-JIRA = {
-    "jira_url": "http://127.0.0.1/jira",
-    "jira_email": "delivr@example.com",
-    "jira_api_token": "jira-secret",
-    "jira_project_key": "MOBILE",
-}
-JENKINS = {
-    "jenkins_url": "http://127.0.0.1:8080/jenkins",
-    "jenkins_username": "delivr",
-    "jenkins_api_token": "jenkins-secret",
-    "jenkins_job_path": "/job/ios-prod",
-}
-
-
-def complaints(error: Any) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = error.value.message_dict
-    return found
-
-
-def jenkins_values(tenant: Any, **changes: Any) -> dict[str, Any]:
-    target = factories.AppStoreFactory(tenant=tenant)
-    scm = factories.ScmFactory(tenant=tenant)
-    return {**JENKINS, "scm": scm.pk, "target": target.pk, **changes}
 
 
 # --- Connect -------------------------------------------------------------------------------------
@@ -200,161 +172,6 @@ def test_each_pipeline_gets_a_webhook_secret_of_its_own(tenant: Any) -> None:
     secrets = {fresh(p).webhook_secret.reveal() for p in made}
     assert len(secrets) == 2
     assert all(s.startswith("whsec_") for s in secrets)
-
-
-# --- Edit ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("value", ["", None])
-def test_an_empty_secret_keeps_the_stored_one(tenant: Any, value: Any) -> None:
-    scm = factories.ScmFactory(tenant=tenant, access_token="kept")
-    edit(scm, actor=None, values={"access_token": value, "display_name": "App"})
-    assert fresh(scm).access_token.reveal() == "kept"
-    assert fresh(scm).display_name == "App"
-
-
-def test_what_is_not_named_is_kept(tenant: Any) -> None:
-    jira = factories.JiraFactory(tenant=tenant)
-    edit(jira, actor=None, values={"jira_project_key": "OTHER"})
-    row = fresh(jira)
-    assert (row.jira_url, row.jira_email) == (jira.jira_url, jira.jira_email)
-    assert row.jira_api_token.reveal() == "factory jira token"
-    assert row.jira_project_key == "OTHER"
-
-
-def test_a_required_field_cannot_be_emptied(tenant: Any) -> None:
-    jira = factories.JiraFactory(tenant=tenant)
-    with pytest.raises(ValidationError) as error:
-        edit(jira, actor=None, values={"jira_project_key": "", "jira_email": None})
-    assert complaints(error) == {
-        "jira_project_key": ["Fill this in."],
-        "jira_email": ["Fill this in."],
-    }
-
-
-def test_own_parameters_can_be_emptied(tenant: Any) -> None:
-    pipeline = factories.PipelineFactory(tenant=tenant, parameters={"TRACK": "x"})
-    edit(pipeline, actor=None, values={"parameters": {}})
-    assert fresh(pipeline).parameters == {}
-
-
-@pytest.mark.parametrize(
-    ("values", "status"),
-    [
-        ({"display_name": "another name"}, "VALID"),
-        ({"jira_project_key": "MOBILE"}, "VALID"),  # as it was
-        ({"jira_project_key": "OTHER"}, "PENDING"),
-        ({"jira_api_token": "new-token"}, "PENDING"),
-    ],
-)
-def test_only_a_real_change_asks_for_a_new_verification(
-    tenant: Any, values: dict[str, Any], status: str
-) -> None:
-    jira = factories.JiraFactory(tenant=tenant)
-    edit(jira, actor=None, values=values)
-    assert fresh(jira).verification_status == status
-
-
-ADDRESSES = [
-    ("http://127.0.0.1:1/other/path", False),
-    ("HTTP://127.0.0.1:1", False),
-    ("http://localhost:1/jenkins", True),  # another name, whoever it belongs to
-    ("http://127.0.0.1:8080/jenkins", True),
-    ("https://127.0.0.1:1/jenkins", True),
-    ("https://jenkins.example.com", True),
-]
-
-
-@pytest.mark.parametrize(("address", "asks"), ADDRESSES)
-def test_a_new_address_asks_for_the_secret_again(tenant: Any, address: str, asks: bool) -> None:
-    pipeline = factories.PipelineFactory(tenant=tenant)
-    values = {"jenkins_url": address, "jenkins_api_token": ""}
-    if not asks:
-        edit(pipeline, actor=None, values=values)
-        assert fresh(pipeline).jenkins_api_token.reveal() == "factory jenkins token"
-        return
-    with pytest.raises(ValidationError) as error:
-        edit(pipeline, actor=None, values=values)
-    assert complaints(error) == {"jenkins_api_token": ["The address changed: enter this again."]}
-    assert fresh(pipeline).jenkins_url == pipeline.jenkins_url
-
-
-@pytest.mark.parametrize(
-    ("repository", "asks"),
-    [
-        ("https://github.com/dream11/other", False),
-        ("git@github.com:dream11/other.git", False),
-        ("https://code.example.com/dream11/app", True),
-        ("code.example.com/dream11/app", True),
-    ],
-)
-def test_another_github_asks_for_the_token_again(tenant: Any, repository: str, asks: bool) -> None:
-    scm = factories.ScmFactory(tenant=tenant)
-    if not asks:
-        edit(scm, actor=None, values={"repository_url": repository})
-        return
-    with pytest.raises(ValidationError) as error:
-        edit(scm, actor=None, values={"repository_url": repository})
-    assert complaints(error) == {"access_token": ["The address changed: enter this again."]}
-    assert fresh(scm).repository_url == scm.repository_url
-
-
-def test_a_new_jira_site_asks_for_the_token_again(tenant: Any) -> None:
-    tickets = factories.JiraFactory(tenant=tenant)
-    with pytest.raises(ValidationError) as error:
-        edit(tickets, actor=None, values={"jira_url": "https://thief.atlassian.net"})
-    assert complaints(error) == {"jira_api_token": ["The address changed: enter this again."]}
-
-
-def test_every_field_that_names_a_server_guards_the_secrets() -> None:
-    """The addresses of all other providers are the operator's: no tenant chooses them."""
-    for kind in PROVIDERS:
-        addresses = {f.name for f in fields_of(kind) if f.name.endswith("_url")}
-        guarded = provider_class(kind).address_field
-        assert addresses == ({guarded} if guarded else set()), kind
-
-
-def test_a_new_address_with_its_secret_is_taken(tenant: Any) -> None:
-    pipeline = factories.PipelineFactory(tenant=tenant)
-    values = {"jenkins_url": "https://jenkins.example.com", "jenkins_api_token": "theirs"}
-    edit(pipeline, actor=None, values=values)
-    assert fresh(pipeline).jenkins_api_token.reveal() == "theirs"
-
-
-def test_a_picker_sends_no_stored_secret_to_a_new_address(tenant: Any) -> None:
-    pipeline = factories.PipelineFactory(tenant=tenant)
-    with pytest.raises(ValidationError) as error:
-        operations.draft(
-            PipelineIntegration,
-            tenant=tenant,
-            kind="JENKINS",
-            values={"jenkins_url": "https://thief.example.com"},
-            stored=pipeline,
-        )
-    assert complaints(error) == {"jenkins_api_token": ["The address changed: enter this again."]}
-
-
-def test_the_webhook_secret_survives_an_edit(tenant: Any) -> None:
-    pipeline = factories.PipelineFactory(tenant=tenant)
-    before = pipeline.webhook_secret.reveal()
-    edit(pipeline, actor=None, values={"jenkins_job_path": "mobile/ios"})
-    assert fresh(pipeline).webhook_secret.reveal() == before
-    assert fresh(pipeline).jenkins_job_path == "/job/mobile/job/ios"
-
-
-# --- The webhook secret --------------------------------------------------------------------------
-
-
-def test_a_rotated_webhook_secret_leaves_the_old_one_a_day(tenant: Any) -> None:
-    pipeline = factories.PipelineFactory(tenant=tenant)
-    old = pipeline.webhook_secret.reveal()
-    operations.rotate_webhook_secret(pipeline, actor=None)
-    row = fresh(pipeline)
-    assert row.webhook_secret.reveal() != old
-    assert row.previous_webhook_secret.reveal() == old
-    left = row.previous_webhook_secret_until - timezone.now()
-    assert timedelta(hours=23) < left <= timedelta(hours=24)
-    assert row.verification_status == "VALID"
 
 
 # --- Disconnect ----------------------------------------------------------------------------------
