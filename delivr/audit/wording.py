@@ -146,18 +146,21 @@ def value(stored: Any, names: Mapping[str, str] = NO_NAMES) -> str:
         return str(_("yes") if stored else _("no"))
     if isinstance(stored, list):
         return ", ".join(value(one, names) for one in stored)
+    if isinstance(stored, dict):
+        return ", ".join(f"{name}={value(one, names)}" for name, one in stored.items())
     if moment := _moment(stored):
-        return date_format(timezone.localtime(moment), "j M Y, H:i e")
+        return date_format(moment, "j M Y, H:i e")
     return names.get(str(stored)) or str(WORDS.get(stored) or look_of(stored).label)
 
 
 def _moment(stored: Any) -> datetime | None:
-    """Rows hold times as text with their zone."""
+    """Rows hold times as text with their zone; a version has no colon. What somebody called
+    something may look like a time that lies beyond the calendar."""
     try:
-        moment = parse_datetime(stored) if isinstance(stored, str) else None
-    except ValueError:
+        moment = parse_datetime(stored) if isinstance(stored, str) and ":" in stored else None
+        return timezone.localtime(moment) if moment and timezone.is_aware(moment) else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment and timezone.is_aware(moment) else None
 
 
 def choices() -> list[tuple[str, str]]:

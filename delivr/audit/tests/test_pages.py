@@ -77,6 +77,24 @@ def test_page_tells_what_was_before_and_after(as_role: Any, tenant: Any) -> None
     assert AuditEvent.objects.get().at.strftime("%H:%M:%S") in html  # exact, on hover
 
 
+def test_page_tells_the_parameters_of_a_pipeline(as_role: Any, tenant: Any) -> None:
+    changes = {"parameters": [{}, {"LANE": "beta", "FAST": "1"}]}
+    record(tenant=tenant, actor=None, action="integration.edited", changes=changes)
+    assert "<ins>LANE=beta, FAST=1</ins>" in main_of(as_role(Role.VIEWER).get(PAGE))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["00010101T000000+1400", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1:2"],
+)
+def test_a_name_that_looks_like_a_time_beyond_the_calendar_is_shown_as_it_is(
+    as_role: Any, tenant: Any, name: str
+) -> None:
+    """The first is a legal version of a release."""
+    record(tenant=tenant, actor=None, action="release.status", changes={"version": ["", name]})
+    assert f"<ins>{name}</ins>" in main_of(as_role(Role.VIEWER).get(PAGE))
+
+
 def test_page_calls_connections_and_channels_by_name(as_role: Any, tenant: Any) -> None:
     scm = factories.ScmFactory(tenant=tenant)
     checks = [{"name": "channel:C123", "ok": True, "message": "#releases"}]
