@@ -23,7 +23,7 @@ _WORKSPACE = re.compile(r"""(?<![^\s'"(])[^\s'"(]{0,120}/workspace/[^/\s]+/""")
 
 # Lines that are there after every failure, or that only lead elsewhere.
 _NOISE = re.compile(
-    r"^\s*(?:\[Pipeline\]|\+ |Finished: |at [\w.$<>]+\(|\.\.\. \d+ more|"
+    r"^\s*(?:\[Pipeline\]|\++ |Finished: |at [\w.$<>]+\(|\.\.\. \d+ more|"
     r"> (?:Run with|Get more help)|\* (?:Try|Get more help)|Stage \".*\" skipped|"
     r"Failed in branch|Post stage|Sending (?:e-?mails?|interrupt)|Archiving artifacts|$)"
 )
@@ -102,17 +102,20 @@ def excerpt(log: str) -> str:
     return _joined(lines, chosen)
 
 
-def clean(log: str) -> list[str]:
-    """Its lines as a person would see them: without notes, colours, clocks and control
-    characters."""
+def plain(log: str) -> str:
+    """Without notes, colours and control characters: nothing stands inside of a word any more."""
     text = _ESCAPE.sub("", _NOTE.sub("", log))
-    return [_cleaned(line) for line in text.split("\n")]
+    return "".join(c for c in text if c.isprintable() or c in "\n\r\t")
+
+
+def clean(log: str) -> list[str]:
+    """Its lines as a person would see them: plain, and without clocks."""
+    return [_cleaned(line) for line in plain(log).split("\n")]
 
 
 def _cleaned(line: str) -> str:
     shown = line.rstrip("\r").rpartition("\r")[2]  # a progress bar writes over itself
     shown = _WORKSPACE.sub("", _STAMP.sub("", shown)).replace("\t", "    ").rstrip()
-    shown = "".join(c for c in shown if c.isprintable())
     return shown if len(shown) <= LONGEST_LINE else f"{shown[: LONGEST_LINE - 1]}{GAP}"
 
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from builds.effects import ci_of
-from builds.excerpt import excerpt
+from builds.excerpt import excerpt, plain
 from builds.models import Build
 from delivr.effects import clock
 from delivr.effects.health import is_well
@@ -58,20 +58,24 @@ def read_log(build_id: str) -> None:
 def _read(build: Build) -> None:
     try:
         tail: LogTail = ci_of(build).log_tail(number=build.number)
-        lines = excerpt(redact(tail.text, secrets_of(build.tenant_id)))
+        # Plain first: a colour in the middle of a secret would hide it.
+        lines = excerpt(redact(plain(tail.text), secrets_of(build.tenant_id)))
     except ProviderError as error:
-        _failed(build, error)
+        _failed(build, error.message, for_good=error.outcome is Outcome.REFUSED)
     except SecretUnreadable as error:
-        _give_up(build, str(error))
+        _failed(build, str(error), for_good=True)
+    except Exception:
+        _failed(build, _("delivr met a fault of its own."), for_good=False)
+        raise
     else:
         again = None if tail.is_final else _next_try(build)
         _keep(build, log_at=again, log_tries=build.log_tries + 1, log_excerpt=lines)
 
 
-def _failed(build: Build, error: ProviderError) -> None:
-    again = None if error.outcome is Outcome.REFUSED else _next_try(build)
+def _failed(build: Build, words: str, *, for_good: bool) -> None:
+    again = None if for_good else _next_try(build)
     if again is None:
-        _give_up(build, error.message)
+        _give_up(build, words)
     else:
         _keep(build, log_at=again, log_tries=build.log_tries + 1)
 

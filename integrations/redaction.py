@@ -17,16 +17,22 @@ SHORTEST = 6  # characters; what is shorter would blot out ordinary words
 LONGEST_LINE = 4000  # characters; bounds what the patterns below can be made to try
 
 # What looks like a credential, whosever it is: part 1 of a match stays.
-_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END|\Z)", re.S)
+_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END|\Z)", re.S)
+_NAME = r"(?:password|passwd|passphrase|secret|token|api[_-]?key)[\w.-]{0,40}"
+_LIKELY = r"(?=[^\s\"']{0,200}\d)"  # what has no digit may be a word
 _SHAPES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"()\b(?:gh[a-z]_|github_pat_|glpat-|xox[a-z]-|whsec_|dlv_)[\w+/=-]{8,}",
         r"()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+        r"()\b(?:AIza[\w-]{35}|npm_[A-Z0-9]{36}|ATATT[\w-]{20,}(?:=\w+)?)",
         r"()\beyJ[\w-]{8,2000}\.[\w-]{8,}(?:\.[\w-]*)?",  # a JSON web token
         r"(\b(?:Basic|Bearer|token)\s+)(?=\S*\d)[\w.+/=~-]{12,}",
         r"(://[^\s/@:]*:)[^\s/@]+(?=@)",
-        r"((?:password|passwd|passphrase|secret|token|api_?key)[\w.-]{0,40}=)[^\s,;&]+",
+        r"(://)(?=[^\s/@:]{0,200}\d)[^\s/@:]{16,}(?=@)",  # a token where the user's name stands
+        rf"({_NAME}=)[^\s,;&]+",
+        rf"({_NAME}[\"']?\s?(?:[:=]\s?[\"']|:\s)){_LIKELY}[^\s\"',;&]{{8,}}",  # JSON, YAML
+        rf"(--?(?:\w{{1,20}}-){{0,3}}{_NAME}\s){_LIKELY}[^\s\"',;&]{{6,}}",  # --password …
     )
 )
 

@@ -170,6 +170,27 @@ def test_secrets_of_the_workspace_are_masked(wired: Wired, failed: Build, sandbo
     assert f"error: {MASK} {MASK}" in row.log_excerpt
 
 
+@pytest.mark.parametrize("inside", ["\x1b[31m", "\x1b[0m\x1b[1m", "\x00", "\u200b", "\u00ad"])
+def test_a_secret_with_a_colour_in_it_is_masked(
+    wired: Wired, failed: Build, sandbox: Any, inside: str
+) -> None:
+    told = sandbox.world.jenkins.build("ios-prod", 245)
+    begin, end = accounts.JIRA_API_TOKEN[:8], accounts.JIRA_API_TOKEN[8:]
+    told.parameters["X"] = f"\nerror: {begin}{inside}{end} refused"
+    assert f"error: {MASK} refused" in read(failed).log_excerpt
+
+
+def test_a_log_that_we_fall_over_is_read_a_few_times(
+    failed: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builds.logs.excerpt", lambda _log: 1 / 0)
+    for _n in range(len(PAUSES) + 1):
+        with pytest.raises(ZeroDivisionError):
+            read(failed)
+    row = read(failed)
+    assert (row.log_at, row.log_error) == (None, "delivr met a fault of its own.")
+
+
 def test_without_all_secrets_nothing_is_shown(wired: Wired, failed: Build) -> None:
     """What cannot be decrypted cannot be looked for."""
     stolen = fresh(wired.scm).access_token

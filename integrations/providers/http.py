@@ -10,12 +10,13 @@ import base64
 import functools
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from delivr.outbound import OutboundError
 
@@ -281,8 +282,14 @@ def vendor_words(text: object, *, secrets: Iterable[str], limit: int = 200) -> s
 def spellings(secret: str) -> set[str]:
     """The ways in which a server may echo `secret`."""
     lines = {" ".join(line.split()) for line in secret.splitlines() if len(line) > 8}
-    plain = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], *lines}
-    return {form for form in plain | _base64_spellings(secret) if form}
+    plain = {secret, json.dumps(secret)[1:-1], *lines}
+    return {f for f in plain | _url_spellings(secret) | _base64_spellings(secret) if f}
+
+
+def _url_spellings(secret: str) -> set[str]:
+    """As of a path, a query or a form, whose hexadecimal digits are of either case."""
+    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
+    return quoted | {re.sub("%..", lambda code: code[0].lower(), form) for form in quoted}
 
 
 def _base64_spellings(secret: str) -> set[str]:
