@@ -116,11 +116,12 @@ class Stop(EffectHandler):
         """The `dedupe_key` of the effect that triggers it."""
 
     def prepare(self, effect: Effect) -> None:
+        """The trigger is read first: should it settle meanwhile, the row tells what came of it."""
+        mine = Effect.objects.for_tenant(effect.tenant_id)
+        on_its_way = mine.filter(dedupe_key=self.trigger_key(effect)).open().first()
         build = self.build_of(effect)
         if build.queue_id is not None or build.number is not None:
             return
-        mine = Effect.objects.for_tenant(effect.tenant_id)
-        on_its_way = mine.filter(dedupe_key=self.trigger_key(effect)).open().first()
         if on_its_way is not None:
             raise behind(on_its_way, clock.now())  # stop it when it arrived
         raise Unneeded  # it never reached the CI server

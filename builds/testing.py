@@ -28,7 +28,8 @@ from integrations.providers.base import BuildReport, BuildStatus
 from releases.models import MOVING
 from releases.operations import VERSION, is_legal_branch
 
-KEPT = 10  # test builds of one pipeline
+KEPT = 10  # test builds of one pipeline …
+FORGET_AFTER = timedelta(hours=2)  # … and those whose trigger or stop may still be on its way
 A_MINUTE = 5  # that one user starts, on pages and by the API together
 
 
@@ -75,7 +76,8 @@ def start_test(
 def _forget_old(pipeline: PipelineIntegration) -> None:
     """A page shows the newest; a few more are there for whoever looks into the tables."""
     kept = pipeline.test_builds.values_list("pk", flat=True)[: KEPT - 1]
-    pipeline.test_builds.exclude(pk__in=list(kept)).delete()
+    old = pipeline.test_builds.filter(created_at__lt=clock.now() - FORGET_AFTER)
+    old.exclude(pk__in=list(kept)).delete()
 
 
 def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:

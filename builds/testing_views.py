@@ -61,10 +61,11 @@ def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpRespons
 @require_POST
 @tenant_required(Role.ADMIN)
 def test_build_cancel(request: TenantRequest, connection_id: str) -> HttpResponse:
-    """Stop the pipeline's test build that is on the way."""
+    """Stop the test build that the page showed; the pipeline's newest where it named none."""
     pipeline = find(request, "pipelines", connection_id)
     assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
-    test = pipeline.test_builds.first()
+    shown = request.POST.get("test", "")
+    test = next((one for one in pipeline.test_builds.all() if shown in ("", one.pk)), None)
     if test is None:
         raise Http404
     with in_words(request):

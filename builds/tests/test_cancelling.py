@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from builds.cancelling import cancel_build, cancel_release
+from builds.effects import connected_build
 from builds.hearing import News, hear
 from builds.models import Build, Source
 from builds.tests.test_main_flow import connect_all, create_release, hurry, take_for_valid
 from delivr.conflict import Conflict
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tenants.models import Role
 from integrations.providers.base import BuildStatus
@@ -93,6 +96,29 @@ def test_a_trigger_in_doubt_is_stopped_when_it_is_found(
     build_there = sandbox.world.jenkins.build("ios-prod", 245)
     assert build_there is None or build_there.result == "ABORTED"
     assert status(build) == "CANCELLED"
+
+
+def test_a_trigger_that_arrives_while_its_stop_looks_is_stopped(
+    api: Any, release: Release, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.world.jenkins.job("ios-prod").executors = 0
+    sandbox.world.faults.add("drop_after", provider="jenkins", method="POST", count=1)
+    build = trigger_ios(api, release)
+    sweep_until_idle()
+    cancel_build(build=build, actor=None)
+
+    def meanwhile(effect: Effect) -> Build:
+        row = connected_build(effect)
+        monkeypatch.setattr("builds.cancelling.connected_build", connected_build)
+        Effect.objects.filter(kind="build.trigger").update(next_at=timezone.now())
+        run_effect(Effect.objects.get(kind="build.trigger").pk)
+        return row
+
+    monkeypatch.setattr("builds.cancelling.connected_build", meanwhile)
+    run_effect(Effect.objects.get(kind="build.cancel").pk)
+    assert Effect.objects.get(kind="build.trigger").state == "DONE"
+    run_all()
+    assert sandbox.world.jenkins.queued() == []
 
 
 def test_a_cancelled_build_that_shows_up_running_is_stopped(

@@ -13,6 +13,7 @@ from django.utils import timezone
 from builds.models import Build, TestBuild
 from builds.poller import LOST_AFTER, due_tests, poll_test
 from builds.testing import KEPT, cancel_test, start_test
+from builds.testing_effects import StopTest
 from builds.tests.delivering import deliver, plugin
 from delivr.audit.models import AuditEvent
 from delivr.conflict import Conflict
@@ -223,6 +224,12 @@ def test_only_the_newest_are_kept(wired: Wired) -> None:
     assert TestBuild.objects.first() == test
 
 
+def test_one_that_may_still_have_to_be_stopped_is_kept(wired: Wired) -> None:
+    for _n in range(KEPT + 2):
+        cancel_test(test=start(wired), actor=None)
+    assert TestBuild.objects.count() == KEPT + 2
+
+
 def test_a_trigger_that_gave_up_can_be_put_away_after_its_build_was_forgotten(
     wired: Wired, sandbox: Any
 ) -> None:
@@ -329,6 +336,44 @@ def test_one_whose_trigger_is_on_the_way_is_stopped_once_it_arrived(
     assert stop_of(test).state == "DONE"
     ended = [build.result for build in sandbox.world.jenkins.builds_of("ios-prod")]
     assert (sandbox.world.jenkins.queued(), set(ended) - {"ABORTED"}) == ([], set())
+
+
+def test_one_whose_trigger_arrives_while_its_stop_looks_is_stopped(
+    wired: Wired, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.world.jenkins.job("ios-prod").executors = 0
+    test = start(wired)
+    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    run_effect(promise_of(test).pk)
+    cancel_test(test=test, actor=None)
+    build_of = StopTest.build_of
+
+    def meanwhile(stop: StopTest, effect: Effect) -> TestBuild:
+        row = build_of(stop, effect)
+        monkeypatch.setattr(StopTest, "build_of", build_of)
+        Effect.objects.filter(kind="build.test").update(next_at=timezone.now())
+        run_effect(promise_of(test).pk)
+        return row
+
+    monkeypatch.setattr(StopTest, "build_of", meanwhile)
+    run_effect(stop_of(test).pk)
+    assert promise_of(test).state == "DONE"
+    run_effect(stop_of(test).pk)
+    assert stop_of(test).state == "DONE"
+    assert sandbox.world.jenkins.queued() == []
+
+
+def test_the_one_that_the_page_showed_is_stopped_and_no_later_one(
+    wired: Wired, web: Client
+) -> None:
+    shown = start(wired)
+    assert f'name="test" value="{shown.pk}"' in page(web, wired)
+    TestBuild.objects.update(status="SUCCESS")
+    later = start(wired)
+    html = web.post(f"{address(wired)}/cancel", {"test": shown.pk}, follow=True).content.decode()
+    assert "This test build already came to rest." in html
+    assert web.post(f"{address(wired)}/cancel", {"test": "tst_\x00"}).status_code == 404
+    assert fresh(later).status == "TRIGGERING"
 
 
 def test_what_came_to_rest_is_not_stopped(wired: Wired, web: Client) -> None:
