@@ -1,186 +1,31 @@
+"""Epics are created and found, projects listed; scoped tokens; no answer gives the token away."""
+
 import base64
 import logging
 
 import pytest
 
-from integrations.providers.base import Epic, Level, Option, Outcome, ProviderError, Ticket
+from integrations.providers.base import Epic, Option, Outcome, ProviderError, Ticket
 from integrations.providers.jira.addresses import Cloud
 from integrations.providers.jira.provider import Jira
-from integrations.providers.tests.wire import LOGIN_PAGE, Reply, everything_in, payloads
-
-TOKEN = "ATATT-canary-0123456789-token"
-EMAIL = "release@example.com"
-API = "/site/rest/api/3"
-TYPES = f"{API}/issue/createmeta/MOBILE/issuetypes"
-FIELDS = f"{TYPES}/10001"
-EPIC = Epic(summary="Release 1.5.0", description="Everything\nfor *1.5.0*", labels=["release"])
-payload = payloads(__file__)
-
-
-class HastyJira(Jira):
-    deadline = 0.5
-
-
-@pytest.fixture(autouse=True)
-def jira_is_here(wire):
-    wire.routes = {
-        f"{API}/myself": Reply(payload("myself__200")),
-        f"{API}/project/MOBILE": Reply(payload("project__200")),
-        f"{API}/mypermissions": Reply(payload("mypermissions__granted")),
-        TYPES: Reply(payload("createmeta_issuetypes__renamed_epic")),
-        FIELDS: Reply(payload("createmeta_fields__team_managed")),
-        f"{API}/issue": Reply(payload("issue__201"), status=201),
-        f"{API}/search/jql": Reply(payload("search_jql__found")),
-        f"{API}/project/search": Reply(payload("project_search__page")),
-    }
-
-
-@pytest.fixture
-def jira(wire):
-    return make(wire)
-
-
-def make(wire, kind=Jira, **changes):
-    given = {"url": f"{wire.url}/site", "email": EMAIL, "api_token": TOKEN, "project_key": "MOBILE"}
-    return kind(**{**given, **changes})
-
-
-def create(jira):
-    return jira.create_epic(epic=EPIC, correlation="eff_sought")
-
-
-def failed(checks):
-    return {check.name: check for check in checks if not check.ok}
-
-
-# --- verify -----------------------------------------------------------------------------------
-
-
-def test_a_good_connection_passes_every_check_in_order(jira):
-    checks = jira.verify()
-    assert [check.name for check in checks] == [
-        "address",
-        "credentials",
-        "project",
-        "permission",
-        "issue_type",
-        "fields",
-        "correlation",
-    ]
-    assert failed(checks) == {}
-
-
-def test_verifying_changes_nothing(wire, jira):
-    jira.verify()
-    assert {seen.method for seen in wire.seen} == {"GET"}
-
-
-def test_a_refused_token_says_where_to_get_a_new_one(wire, jira):
-    refused = b"Client must be authenticated to access this resource."
-    wire.routes[f"{API}/myself"] = Reply(refused, 401, {"Content-Type": "text/plain"})
-    check = failed(jira.verify())["credentials"]
-    assert check.code == "bad_credentials"
-    assert "id.atlassian.com" in check.hint
-    assert wire.count(f"{API}/project/MOBILE", "GET") == 0
-
-
-def test_an_anonymous_view_is_no_sign_in(wire, jira):
-    wire.routes[f"{API}/myself"] = Reply({"displayName": "Anonymous"})
-    assert failed(jira.verify())["credentials"].code == "bad_credentials"
-
-
-def test_a_success_that_says_that_the_sign_in_failed_is_none(wire, jira):
-    wire.routes[f"{API}/myself"] = Reply(
-        payload("myself__200"), headers={"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}
-    )
-    assert failed(jira.verify())["credentials"].code == "bad_credentials"
-
-
-def test_a_captcha_is_told_apart(wire, jira):
-    denied = {"X-Authentication-Denied-Reason": "CAPTCHA_CHALLENGE; login-url=https://x"}
-    wire.routes[f"{API}/myself"] = Reply({}, 403, denied)
-    assert failed(jira.verify())["credentials"].code == "captcha"
-
-
-@pytest.mark.parametrize(
-    ("reply", "code", "passing"),
-    [
-        (LOGIN_PAGE, "garbage", True),
-        (Reply(status=404), "not_jira", False),
-        (Reply(status=502), "server_error", True),
-        (Reply(status=302, headers={"Location": "http://127.0.0.1:9"}), "redirect", False),
-    ],
+from integrations.providers.jira.tests.answers import (
+    API,
+    EMAIL,
+    FIELDS,
+    TOKEN,
+    TYPES,
+    HastyJira,
+    create,
+    failed,
+    make,
+    payload,
 )
-def test_what_is_no_jira_is_a_failure_of_the_address(wire, jira, reply, code, passing):
-    wire.routes[f"{API}/myself"] = reply
-    check = failed(jira.verify())["address"]
-    assert (check.code, check.passing) == (code, passing)
+from integrations.providers.tests.wire import LOGIN_PAGE, Reply, everything_in
+
+pytestmark = pytest.mark.usefixtures("jira_is_here")
 
 
-def test_an_address_that_cannot_be_read_is_a_failure_of_the_address(wire):
-    for url in ("http://[broken", "ftp://jira.example.com", "http://user:pw@127.0.0.1/"):
-        assert failed(make(wire, url=url).verify())["address"].code in (
-            "bad_url",
-            "address_refused",
-        )
-
-
-def test_an_unknown_project_is_an_error(wire, jira):
-    wire.routes[f"{API}/project/MOBILE"] = Reply(payload("project__404"), status=404)
-    assert failed(jira.verify())["project"].code == "not_found"
-
-
-def test_an_archived_project_is_an_error(wire, jira):
-    wire.routes[f"{API}/project/MOBILE"] = Reply({**payload("project__200"), "archived": True})
-    assert failed(jira.verify())["project"].code == "archived"
-
-
-def test_a_missing_permission_is_named(wire, jira):
-    wire.routes[f"{API}/mypermissions"] = Reply(payload("mypermissions__no_create"))
-    check = failed(jira.verify())["permission"]
-    assert "CREATE_ISSUES" in check.hint
-    assert "BROWSE_PROJECTS" not in check.hint
-    asked = wire.last(f"{API}/mypermissions").query
-    assert asked == {"projectKey": "MOBILE", "permissions": "BROWSE_PROJECTS,CREATE_ISSUES"}
-
-
-def test_a_project_without_epics_is_an_error(wire, jira):
-    wire.routes[TYPES] = Reply(payload("createmeta_issuetypes__no_epic"))
-    assert failed(jira.verify())["issue_type"].code == "no_epic_type"
-
-
-def test_required_fields_that_we_cannot_fill_are_named(wire, jira):
-    wire.routes[FIELDS] = Reply(payload("createmeta_fields__required_custom"))
-    check = failed(jira.verify())["fields"]
-    assert (check.code, check.level) == ("required_fields", Level.ERROR)
-    assert "Cost centre" in check.message
-    assert "Reporter" not in check.message
-
-
-def test_a_required_epic_name_is_no_obstacle(wire, jira):
-    wire.routes[FIELDS] = Reply(payload("createmeta_fields__company_managed"))
-    assert failed(jira.verify()) == {}
-
-
-def test_a_screen_without_labels_is_a_warning_that_says_what_is_lost(wire, jira):
-    wire.routes[FIELDS] = Reply(payload("createmeta_fields__no_labels"))
-    check = failed(jira.verify())["correlation"]
-    assert check.level is Level.WARNING
-    assert "look up" in check.message
-
-
-def test_fields_are_read_from_all_pages(wire, jira):
-    everything = payload("createmeta_fields__required_custom")["fields"]
-
-    def page(seen):
-        start = int(seen.query["startAt"])
-        return Reply({"fields": everything[start : start + 4], "total": len(everything)})
-
-    wire.routes[FIELDS] = page
-    assert "Cost centre" in failed(jira.verify())["fields"].message
-
-
-# --- create -----------------------------------------------------------------------------------
+# --- create --------------------------------------------------------------------------------------
 
 
 def test_an_epic_is_created_once_and_its_page_is_on_the_site(wire, jira):
@@ -296,7 +141,7 @@ def test_a_failure_before_the_epic_is_sent_is_not_uncertain(wire, jira, reply):
     assert wire.count(f"{API}/issue") == 0
 
 
-# --- find -------------------------------------------------------------------------------------
+# --- find ----------------------------------------------------------------------------------------
 
 
 def test_an_epic_is_found_by_its_label(wire, jira):
@@ -357,14 +202,14 @@ def test_no_text_gets_into_the_query_as_its_language(wire):
     assert sent.startswith('project = "XORPROJECTY" AND labels = "delivr-a--OR-labels----b" ')
 
 
-# --- projects ---------------------------------------------------------------------------------
+# --- projects ------------------------------------------------------------------------------------
 
 
 def test_projects_that_are_in_use_are_offered(jira):
     assert jira.projects() == [Option(value="MOBILE", label="Mobile apps (MOBILE)")]
 
 
-# --- tokens with scopes -----------------------------------------------------------------------
+# --- tokens with scopes --------------------------------------------------------------------------
 
 
 GATEWAY = "/ex/jira/11111111-2222-4333-8444-555555555555/rest/api/3"
@@ -415,7 +260,7 @@ def test_the_token_of_a_site_elsewhere_is_never_shown_to_the_gateway(wire, scope
     assert wire.count(f"{GATEWAY}/myself", "GET") == 0
 
 
-# --- secrets ----------------------------------------------------------------------------------
+# --- secrets -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

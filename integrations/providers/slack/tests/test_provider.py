@@ -1,3 +1,5 @@
+"""Messages are posted and found, channels listed; no answer gives the token away."""
+
 import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -5,179 +7,27 @@ from email.utils import format_datetime
 import pytest
 from django.test import override_settings
 
-from integrations.providers.base import Level, Message, Option, Outcome, ProviderError
+from integrations.providers.base import Message, Option, Outcome, ProviderError
 from integrations.providers.slack.provider import MARGIN, Slack
+from integrations.providers.slack.tests.answers import (
+    HELLO,
+    SCOPES,
+    SINCE,
+    TOKEN,
+    HastySlack,
+    failed,
+    find,
+    payload,
+    post,
+    slack,
+)
 from integrations.providers.slack.text import escape
-from integrations.providers.tests.wire import LOGIN_PAGE, Reply, everything_in, payloads
+from integrations.providers.tests.wire import LOGIN_PAGE, Reply, everything_in
 
-TOKEN = "xoxb-canary-0123456789-token"
-SCOPES = "chat:write,channels:read,groups:read,channels:history"
-SINCE = datetime(2025, 11, 22, 8, 0, tzinfo=UTC)
-HELLO = Message(text="📦 Release 1.5.0 created")
-ELSEWHERE = Reply(status=302, headers={"Location": "http://127.0.0.1:9/"})
-payload = payloads(__file__)
+pytestmark = pytest.mark.usefixtures("slack_is_here")
 
 
-class HastySlack(Slack):
-    deadline = 0.5
-
-
-@pytest.fixture(autouse=True)
-def slack_is_here(wire):
-    wire.routes = {
-        "/api/auth.test": auth(SCOPES),
-        "/api/conversations.info": Reply(payload("conversations.info__member")),
-        "/api/chat.postMessage": Reply(payload("chat.postMessage__ok")),
-        "/api/conversations.history": Reply(payload("conversations.history__with_metadata")),
-    }
-    with override_settings(SLACK_API_URL=f"{wire.url}/api/"):
-        yield
-
-
-def auth(scopes):
-    return Reply(payload("auth.test__bot"), headers={"x-oauth-scopes": scopes})
-
-
-def slack(token=TOKEN, channels=("C0RELEASES",)):
-    return Slack(bot_token=token, channels=channels)
-
-
-def post(provider=None, message=HELLO):
-    provider = provider or slack()
-    return provider.post(channel="C0RELEASES", message=message, correlation="eff_sought")
-
-
-def find(provider=None, **more):
-    provider = provider or slack()
-    return provider.find(channel="C0RELEASES", correlation="eff_sought", since=SINCE, **more)
-
-
-def failed(checks):
-    return {check.name: check for check in checks if not check.ok}
-
-
-# --- verify -----------------------------------------------------------------------------------
-
-
-def test_a_good_token_passes_every_check_in_order():
-    checks = slack().verify()
-    assert [check.name for check in checks] == [
-        "token",
-        "address",
-        "credentials",
-        "scopes",
-        "correlation",
-        "channel:C0RELEASES",
-    ]
-    assert failed(checks) == {}
-
-
-@pytest.mark.parametrize(
-    ("token", "words"),
-    [
-        ("xoxe.xoxb-1-abc", "rotating"),
-        ("xoxp-123", "user token"),
-        ("xapp-1-A", "app-level"),
-        ("hello", "no bot token"),
-    ],
-)
-def test_another_kind_of_token_is_refused_before_anything_is_sent(wire, token, words):
-    (check,) = slack(token=token).verify()
-    assert (check.name, check.ok, check.code) == ("token", False, "wrong_token_kind")
-    assert words in check.message
-    assert wire.seen == []
-
-
-def test_a_token_with_a_line_break_inside_is_refused_before_anything_is_sent(wire):
-    checks = failed(slack(token="xoxb-one\nxoxb-two").verify())
-    assert checks["credentials"].code == "malformed_secret"
-    assert wire.seen == []
-
-
-def test_a_refused_token_is_a_failure_of_the_credentials_and_ends_the_verification(wire):
-    wire.routes["/api/auth.test"] = Reply(payload("auth.test__invalid_auth"))
-    checks = slack().verify()
-    assert failed(checks)["credentials"].code == "invalid_auth"
-    assert not failed(checks)["credentials"].passing
-    assert wire.count("/api/conversations.info") == 0
-
-
-def test_a_login_page_is_a_failure_of_the_address(wire):
-    wire.routes["/api/auth.test"] = LOGIN_PAGE
-    assert failed(slack().verify())["address"].code == "garbage"
-
-
-def test_a_token_that_may_not_write_is_an_error(wire):
-    wire.routes["/api/auth.test"] = auth("channels:read")
-    check = failed(slack().verify())["scopes"]
-    assert (check.level, check.code) == (Level.ERROR, "missing_scope")
-    assert "chat:write" in check.message
-
-
-def test_a_token_that_may_not_read_history_is_a_warning_that_says_what_is_lost(wire):
-    wire.routes["/api/auth.test"] = auth("chat:write,channels:read")
-    check = failed(slack().verify())["correlation"]
-    assert check.level is Level.WARNING
-    assert "posted twice" in check.message
-
-
-def test_scopes_that_slack_does_not_tell_are_a_warning(wire):
-    wire.routes["/api/auth.test"] = Reply(payload("auth.test__bot"))
-    assert failed(slack().verify())["scopes"].level is Level.WARNING
-
-
-@pytest.mark.parametrize(
-    ("answer", "code"),
-    [("archived", "is_archived"), ("not_member", "not_in_channel")],
-)
-def test_a_channel_that_cannot_be_posted_to_is_an_error(wire, answer, code):
-    wire.routes["/api/conversations.info"] = Reply(payload(f"conversations.info__{answer}"))
-    check = failed(slack().verify())["channel:C0RELEASES"]
-    assert (check.code, check.level) == (code, Level.ERROR)
-
-
-def test_a_public_channel_needs_no_membership_where_the_scope_is_there(wire):
-    wire.routes["/api/auth.test"] = auth(SCOPES + ",chat:write.public")
-    wire.routes["/api/conversations.info"] = Reply(payload("conversations.info__not_member"))
-    assert failed(slack().verify()) == {}
-
-
-def test_a_private_channel_needs_its_own_scope_to_be_looked_up(wire):
-    wire.routes["/api/conversations.info"] = Reply(payload("conversations.info__private"))
-    check = failed(slack(channels=["C0SECRET01"]).verify())["correlation:C0SECRET01"]
-    assert (check.level, check.code) == (Level.WARNING, "no_history_scope")
-    assert "groups:history" in check.message
-
-
-def test_an_unknown_channel_is_an_error_and_the_others_are_checked_too(wire):
-    found = Reply(payload("conversations.info__member"))
-    unknown = Reply({"ok": False, "error": "channel_not_found"})
-    wire.routes["/api/conversations.info"] = [unknown, found]
-    checks = slack(channels=["C0NOWHERE1", "C0RELEASES"]).verify()
-    assert list(failed(checks)) == ["channel:C0NOWHERE1"]
-    assert checks[-1].name == "channel:C0RELEASES"
-
-
-def test_a_channel_that_may_not_be_looked_at_is_only_a_warning(wire):
-    wire.routes["/api/conversations.info"] = Reply(payload("error__missing_scope"))
-    assert failed(slack().verify())["channel:C0RELEASES"].level is Level.WARNING
-
-
-def test_no_channel_at_all_is_an_error():
-    assert failed(slack(channels=[]).verify())["channels"].code == "no_channels"
-
-
-def test_a_passing_trouble_is_marked_as_such(wire):
-    wire.routes["/api/auth.test"] = Reply(status=503)
-    assert failed(slack().verify())["address"].passing
-
-
-def test_verifying_posts_nothing(wire):
-    slack().verify()
-    assert wire.count("/api/chat.postMessage") == 0
-
-
-# --- post -------------------------------------------------------------------------------------
+# --- post ----------------------------------------------------------------------------------------
 
 
 def test_a_message_is_posted_once_with_its_correlation(wire):
@@ -275,7 +125,7 @@ def test_a_proxy_in_the_environment_is_not_used(wire, monkeypatch):
     assert post().id
 
 
-# --- find -------------------------------------------------------------------------------------
+# --- find ----------------------------------------------------------------------------------------
 
 
 def test_a_message_is_found_by_its_correlation(wire):
@@ -343,7 +193,7 @@ def test_history_that_may_not_be_read_cannot_be_correlated(wire, answer):
     assert (failure.value.code, failure.value.outcome) == ("cannot_correlate", Outcome.REFUSED)
 
 
-# --- channels ---------------------------------------------------------------------------------
+# --- channels ------------------------------------------------------------------------------------
 
 
 def test_channels_of_all_pages_are_offered_also_behind_an_empty_one(wire):
@@ -366,7 +216,7 @@ def test_private_channels_are_left_out_where_the_token_may_not_see_them(wire):
     assert len(slack().channels()) == 1
 
 
-# --- secrets ----------------------------------------------------------------------------------
+# --- secrets -------------------------------------------------------------------------------------
 
 
 def echo(seen):
@@ -405,7 +255,7 @@ def test_names_that_echo_the_token_are_not_shown(wire):
     assert TOKEN not in repr(slack().channels())
 
 
-# --- text -------------------------------------------------------------------------------------
+# --- text ----------------------------------------------------------------------------------------
 
 
 def test_text_is_escaped_so_that_nobody_is_called():
