@@ -1,4 +1,4 @@
-"""Creating a release: every check at once, one transaction, and what it promises."""
+"""Creating a release: what is written in one transaction, and what it promises."""
 
 from __future__ import annotations
 
@@ -11,55 +11,21 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from builds.models import Build
 from builds.triggering import trigger_builds
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, wire
 from integrations import operations as integrations
-from releases.models import Release, ReleasePipeline, ReleaseTarget
 from releases.operations import ReleasePlan, create_release, derive_status, is_legal_branch
+from releases.tests.wanting import NOWHERE, TABLES, complaints, wanted
 
 pytestmark = pytest.mark.django_db
-
-NOWHERE = "http://127.0.0.1:1"
-TABLES = (Release, ReleaseTarget, ReleasePipeline, Effect, Build, AuditEvent)
-VERSION_WORDS = "Use up to 64 letters, digits and . + _ - and begin with a letter or digit."
 
 
 @pytest.fixture
 def wired(tenant: Any) -> Wired:
     return wire(tenant, NOWHERE)
-
-
-def wanted(wired: Wired, **changes: Any) -> dict[str, Any]:
-    return {
-        "tenant": wired.tenant,
-        "actor": None,
-        "version": "1.5.0",
-        "scm_id": wired.scm.pk,
-        "target_ids": [t.pk for t in wired.targets.values()],
-        "pipeline_ids": [p.pk for p in wired.pipelines.values()],
-        "communication_id": wired.slack.pk,
-        "ticket_id": wired.jira.pk,
-        **changes,
-    }
-
-
-def complaints(wired: Wired, **changes: Any) -> dict[str, list[str]]:
-    """What stands in the way of a release; also holds that nothing of it was written."""
-    before = [model.objects.count() for model in TABLES]
-    with pytest.raises(ValidationError) as error:
-        create_release(**wanted(wired, **changes))
-    assert [model.objects.count() for model in TABLES] == before
-    found: dict[str, list[str]] = error.value.message_dict
-    return found
-
-
-def invalid(row: Any, status: str = "INVALID") -> Any:
-    type(row).objects.filter(pk=row.pk).update(verification_status=status)
-    return row
 
 
 # --- What is written -----------------------------------------------------------------------------
@@ -117,179 +83,6 @@ def test_a_part_named_twice_is_one_part(wired: Wired) -> None:
 
 def test_a_branch_may_be_named(wired: Wired) -> None:
     assert create_release(**wanted(wired, branch=" main ")).branch == "main"
-
-
-# --- What is refused -----------------------------------------------------------------------------
-
-UNKNOWN = "There is no connection “%s”."
-NOT_VERIFIED = "%s is not verified: verify it first."
-
-# name -> (wired -> changes, wired -> what is said)
-CHECKS: dict[str, tuple[Callable[[Wired], dict[str, Any]], Callable[[Wired], dict[str, Any]]]] = {
-    "no scm": (
-        lambda w: {"scm_id": ""},
-        lambda w: {"scm": ["Choose the repository's connection."]},
-    ),
-    "unknown scm": (
-        lambda w: {"scm_id": "scm_github_none"},
-        lambda w: {"scm": [UNKNOWN % "scm_github_none"]},
-    ),
-    "unverified scm": (
-        lambda w: {"scm_id": invalid(w.scm).pk},
-        lambda w: {"scm": [NOT_VERIFIED % w.scm]},
-    ),
-    "expired scm": (
-        lambda w: {"scm_id": invalid(w.scm, "EXPIRED").pk},
-        lambda w: {"scm": [NOT_VERIFIED % w.scm]},
-    ),
-    "no targets": (
-        lambda w: {"target_ids": [], "pipeline_ids": []},
-        lambda w: {"targets": ["Choose at least one."], "pipelines": ["Choose at least one."]},
-    ),
-    "no pipelines": (
-        lambda w: {"pipeline_ids": []},
-        lambda w: {"pipelines": ["Choose at least one."]},
-    ),
-    "unknown target": (
-        lambda w: {"target_ids": [*(t.pk for t in w.targets.values()), "target_x"]},
-        lambda w: {"targets": [UNKNOWN % "target_x"]},
-    ),
-    "unverified targets": (
-        lambda w: {"target_ids": [invalid(t, "PENDING").pk for t in w.targets.values()]},
-        lambda w: {"targets": [NOT_VERIFIED % t for t in w.targets.values()]},
-    ),
-    "unknown pipelines": (
-        lambda w: {"pipeline_ids": ["pipeline_x", "pipeline_y"]},
-        lambda w: {"pipelines": [UNKNOWN % "pipeline_x", UNKNOWN % "pipeline_y"]},
-    ),
-    "pipeline of another repository": (
-        lambda w: {"scm_id": factories.ScmFactory(tenant=w.tenant).pk},
-        lambda w: {"pipelines": [f"{p} builds another repository." for p in w.pipelines.values()]},
-    ),
-    "pipeline for another target": (
-        lambda w: {"target_ids": [w.targets["ios"].pk]},
-        lambda w: {
-            "pipelines": [
-                f"{w.pipelines['android']} builds for a target that this release does not have."
-            ]
-        },
-    ),
-    "unknown communication": (
-        lambda w: {"communication_id": "comm_x"},
-        lambda w: {"communication": [UNKNOWN % "comm_x"]},
-    ),
-    "unknown ticket": (
-        lambda w: {"ticket_id": "ticket_x"},
-        lambda w: {"ticket": [UNKNOWN % "ticket_x"]},
-    ),
-    "an id of another family": (
-        lambda w: {"communication_id": w.jira.pk},
-        lambda w: {"communication": [UNKNOWN % w.jira.pk]},
-    ),
-    "no version": (lambda w: {"version": ""}, lambda w: {"version": [VERSION_WORDS]}),
-    "version taken": (
-        lambda w: {"version": factories.ReleaseFactory(tenant=w.tenant, scm=w.scm).version},
-        lambda w: {"version": [f"Release {Release.objects.get().version} already exists."]},
-    ),
-    "illegal branch": (
-        lambda w: {"branch": "no branch"},
-        lambda w: {"branch": ["This is not a legal git branch name."]},
-    ),
-    "illegal branch after the version": (
-        lambda w: {"version": "1..0"},
-        lambda w: {"branch": ["This is not a legal git branch name."]},
-    ),
-    "known errors": (
-        lambda w: {"known_errors": {"targets": ["Not a list."]}, "target_ids": []},
-        lambda w: {
-            "targets": ["Not a list."],
-            "pipelines": [
-                f"{p} builds for a target that this release does not have."
-                for p in w.pipelines.values()
-            ],
-        },
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CHECKS)
-def test_each_check_speaks_for_itself(wired: Wired, name: str) -> None:
-    changes, words = CHECKS[name]
-    wish = changes(wired)
-    assert complaints(wired, **wish) == words(wired)
-
-
-def test_everything_that_is_wrong_comes_at_once(wired: Wired) -> None:
-    found = complaints(
-        wired,
-        version="-bad",
-        branch="bad branch",
-        scm_id="scm_x",
-        target_ids=["target_x"],
-        pipeline_ids=["pipeline_x"],
-        communication_id="comm_x",
-        ticket_id="ticket_x",
-    )
-    assert set(found) == {
-        "version",
-        "branch",
-        "scm",
-        "targets",
-        "pipelines",
-        "communication",
-        "ticket",
-    }
-
-
-@pytest.mark.parametrize("version", ["1", "1.5.0", "1.5.0-rc.1+b_2", "v2", "9" * 64])
-def test_a_legal_version_is_taken(wired: Wired, version: str) -> None:
-    assert create_release(**wanted(wired, version=version)).version == version
-
-
-@pytest.mark.parametrize(
-    "version", ["-1", ".1", "+1", "_1", "1 0", "1/0", "1\n0", "é1", "1é", "１", "9" * 65, "1\x00"]
-)
-def test_an_illegal_version_is_refused_without_a_word_about_the_branch(
-    wired: Wired, version: str
-) -> None:
-    assert complaints(wired, version=version) == {"version": [VERSION_WORDS]}
-
-
-def test_blanks_around_a_version_do_not_make_another_one(wired: Wired) -> None:
-    create_release(**wanted(wired))
-    assert complaints(wired, version=" 1.5.0 ") == {"version": ["Release 1.5.0 already exists."]}
-
-
-def test_versions_of_other_tenants_are_free(wired: Wired) -> None:
-    factories.ReleaseFactory(version="1.5.0")
-    create_release(**wanted(wired))
-    assert Release.objects.filter(version="1.5.0").count() == 2
-
-
-STRANGERS: dict[str, Callable[[Wired], dict[str, Any]]] = {
-    "scm": lambda theirs: {"scm_id": theirs.scm.pk},
-    "targets": lambda theirs: {"target_ids": [theirs.targets["ios"].pk]},
-    "pipelines": lambda theirs: {"pipeline_ids": [theirs.pipelines["ios"].pk]},
-    "communication": lambda theirs: {"communication_id": theirs.slack.pk},
-    "ticket": lambda theirs: {"ticket_id": theirs.jira.pk},
-}
-
-
-@pytest.mark.parametrize("field", STRANGERS)
-def test_another_tenants_id_is_answered_as_an_unknown_one(wired: Wired, field: str) -> None:
-    changes = STRANGERS[field](wire(factories.TenantFactory(), NOWHERE))
-    (name, theirs), *_rest = changes.items()
-    pk = theirs[0] if isinstance(theirs, list) else theirs
-    unknown = pk[:-4] + "none"
-    said = complaints(wired, **changes)
-    of_nobody = complaints(wired, **{name: [unknown] if isinstance(theirs, list) else unknown})
-    assert said[field] == [UNKNOWN % pk]
-    assert str(said).replace(pk, "X") == str(of_nobody).replace(unknown, "X")
-
-
-def test_a_disconnected_connection_is_unknown(wired: Wired) -> None:
-    integrations.disconnect(wired.slack, actor=None)
-    assert complaints(wired) == {"communication": [UNKNOWN % wired.slack.pk]}
 
 
 # --- One transaction -----------------------------------------------------------------------------
