@@ -135,10 +135,10 @@ def _steps(status: str) -> tuple[Step, ...]:
 def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:
     """One line: what a person does next."""
     failed = [card for card in cards if card.may_trigger and card.attempts]
-    if release.status == ReleaseStatus.BUILDING and any(card.is_moving for card in cards):
-        return _("Nothing to do: builds are on the way.")
     if release.status == ReleaseStatus.BUILD_FAILED or failed:
         return _failed_advice(failed)
+    if release.status == ReleaseStatus.BUILDING and any(card.is_moving for card in cards):
+        return _("Nothing to do: builds are on the way.")
     return {
         ReleaseStatus.BUILDING: _("Trigger the builds that are still missing."),
         ReleaseStatus.KICKOFF_PENDING: _("Trigger the builds when the branch is ready."),

@@ -115,6 +115,16 @@ def test_running_build_shows_number_link_and_time_left(viewer, release, setup):
     assert "Nothing to do: builds are on the way." in text
 
 
+def test_failed_build_beside_a_running_one_is_not_nothing_to_do(viewer, release, setup):
+    run(build_of(release, setup), started_at=timezone.now())
+    [failed] = trigger_builds(release=release, actor=None, pipeline_id=setup.android_job.pk)
+    run(failed)
+    run(failed, BuildStatus.FAILURE)
+    text = text_of(viewer.get(page(release)))
+    assert "Android did not succeed: look at the reason, then trigger it again." in text
+    assert "Nothing to do" not in text
+
+
 def test_build_beyond_its_estimate_is_not_called_done(viewer, release, setup):
     run(
         build_of(release, setup),
