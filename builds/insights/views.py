@@ -30,6 +30,7 @@ from delivr.spreadsheet import safe_row
 from delivr.templatetags.ui import duration
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
+from releases.models import Release
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -64,8 +65,12 @@ HEADINGS = (
 def insights_page(request: TenantRequest) -> HttpResponse:
     days = _days(request)
     shown = insights(request.tenant, days=days)
+    is_empty = not shown.releases and not shown.figures.builds
     context = {
         "shown": shown,
+        "is_empty": is_empty,
+        "has_releases": not is_empty or Release.objects.for_tenant(request.tenant).exists(),
+        "longest": str(PERIODS[-1]) if days != PERIODS[-1] else None,
         "periods": _periods(days),
         "charts": _charts(shown),
         "csv_url": f"{reverse('insights_csv')}?days={days}",

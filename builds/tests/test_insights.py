@@ -180,9 +180,29 @@ def test_page_says_what_the_figures_are(
     assert text.count('role="img"') >= 1
 
 
-def test_page_without_anything_says_so(tenant: Any, client_for: Any, owner: Any) -> None:
-    page = client_for(owner).get("/insights?days=nonsense")
-    assert "Nothing happened in this period" in page.content.decode()
+def test_workspace_without_releases_is_led_to_its_first(
+    tenant: Any, client_for: Any, owner: Any, member_of: Any
+) -> None:
+    text = client_for(owner).get("/insights?days=nonsense").content.decode()
+    assert "No figures yet" in text
+    assert 'href="/releases/new"' in text.partition('class="empty"')[2]
+    assert "/insights.csv" not in text  # there is nothing in it
+    seen = client_for(member_of(tenant, Role.VIEWER)).get("/insights").content.decode()
+    assert "A member of the workspace can create one" in seen
+    assert 'href="/releases/new"' not in seen
+
+
+def test_empty_period_leads_to_the_longest(
+    pipeline: ReleasePipeline, client_for: Any, owner: Any
+) -> None:
+    Release.objects.filter(pk=pipeline.release_id).update(created_at=NOW - timedelta(days=900))
+    client = client_for(owner)
+    text = client.get("/insights?days=30").content.decode()
+    assert "Nothing happened in this period" in text
+    assert 'href="?days=365"' in text.partition('class="empty"')[2]
+    text = client.get("/insights?days=365").content.decode()
+    assert "No release was created" in text
+    assert 'href="?days=365"' not in text.partition('class="empty"')[2]
 
 
 def test_queries_do_not_grow_with_the_builds(
