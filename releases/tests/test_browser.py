@@ -150,6 +150,11 @@ def test_filters_work_at_once_and_keep_the_focus(
     found.get_by_role("link", name="Drop: Builds: Did not succeed").click()
     page.get_by_role("searchbox").press_sequentially("1.4.2")
     expect(found.locator("a.version")).to_have_text(["1.4.2"])
+    found.locator("a.version").click()
+    page.go_back()
+    expect(found.locator("a.version")).to_have_text(["1.4.2"])
+    # The next one at this machine finds no page of ours in the browser's storage.
+    assert page.evaluate("sessionStorage.getItem('htmx-history-cache')") is None
     assert console == []
 
 
