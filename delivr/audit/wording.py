@@ -147,7 +147,7 @@ def value(stored: Any, names: Mapping[str, str] = NO_NAMES) -> str:
     if isinstance(stored, list):
         return ", ".join(value(one, names) for one in stored)
     if isinstance(stored, dict):
-        return ", ".join(f"{name}={value(one, names)}" for name, one in stored.items())
+        return ", ".join(f"{name}={value(one, names)}" for name, one in sorted(stored.items()))
     if moment := _moment(stored):
         return date_format(moment, "j M Y, H:i e")
     return names.get(str(stored)) or str(WORDS.get(stored) or look_of(stored).label)
