@@ -266,6 +266,8 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     const part = event.target;
     if ("live" in part.dataset && (document.hidden || isAsking(part))) event.preventDefault();
+    // A form that is sent takes the page away: what it asks for now would be cut off.
+    if (part.closest("form")?.dataset.sent) event.preventDefault();
   });
 
   // What a reader has unfolded (details with an id) stays so, though its part is replaced.
