@@ -50,6 +50,11 @@ class Overview:
     timeline: tuple[Chapter, ...]
 
     @property
+    def may_trigger(self) -> bool:
+        """A pipeline waits for its build."""
+        return any(p.may_trigger for p in self.pipelines)
+
+    @property
     def may_trigger_all(self) -> bool:
         """More than one pipeline waits for its build; a single one has its own button."""
         return sum(p.may_trigger for p in self.pipelines) > 1

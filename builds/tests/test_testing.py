@@ -20,7 +20,7 @@ from delivr.conflict import Conflict
 from delivr.effects.models import Effect
 from delivr.effects.operations import cancel_effect, retry_effect
 from delivr.effects.runner import run_effect
-from delivr.tenants.models import User
+from delivr.tenants.models import Role, User
 from delivr.tests.wired import Wired, fresh, wired_to
 from integrations.operations import disconnect
 from releases.models import Release
@@ -77,6 +77,11 @@ def figures(web: Client) -> bytes:
 
 def address(wired: Wired) -> str:
     return f"/integrations/pipelines/{wired.pipelines['ios'].pk}/test-build"
+
+
+def test_viewer_reads_that_there_was_none(wired: Wired, client_for: Any, member_of: Any) -> None:
+    viewer = client_for(member_of(wired.tenant, Role.VIEWER))
+    assert "No test build yet. An admin of the workspace can start one." in page(viewer, wired)
 
 
 # --- The way -----------------------------------------------------------------------------------

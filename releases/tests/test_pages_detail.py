@@ -94,6 +94,14 @@ def test_cancelled_release_has_no_trigger(member, release):
     assert "/builds" not in member.get(page(release)).content.decode()
 
 
+def test_viewer_reads_who_can_trigger(viewer, member, release):
+    words = "A member of the workspace can trigger builds."
+    assert words in text_of(viewer.get(page(release)))
+    assert words not in text_of(member.get(page(release)))
+    Release.objects.filter(pk=release.pk).update(status=ReleaseStatus.CANCELLED)
+    assert words not in text_of(viewer.get(page(release)))
+
+
 def test_viewer_sees_no_button_and_reads_who_can_retry(viewer, release):
     settle(release, EffectState.DEAD)
     Effect.objects.update(last_error="No right.")
