@@ -1,7 +1,7 @@
 """`make test`: the whole suite on the embedded default, against real services, and in Chromium.
 
-Two lanes run side by side, as most of a test's time is one core's: SQLite and then Chromium, and
-PostgreSQL with Redis, whose output is shown when the first lane is through.
+Two lanes run side by side, as most of a test's time is one core's; they take about as long as each
+other. The output of the second is shown when the first is through.
 What is not reachable is left out and named in the last line; with REQUIRE_SERVICES=1 it fails.
 Where the services are: TEST_DATABASE_URL, TEST_REDIS_URL, CHROMIUM. Arguments go on to pytest.
 """
@@ -31,6 +31,8 @@ REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 MUST_RUN = os.environ.get("REQUIRE_SERVICES", "0") not in ("", "0")
 NO_TESTS = 5  # pytest's exit code
 HUNG = 1
+UPPER = ("releases", "builds", "faults")  # folders of tests; the lower ones run in the other lane
+LOWER = ("delivr", "integrations", "sandbox")
 PATIENCE = 1200  # seconds for a phase
 
 
@@ -39,10 +41,10 @@ class Phase:
     name: str
     select: tuple[str, ...]  # arguments for pytest
     env: Mapping[str, str]
-    missing: Callable[[], str]  # why it cannot run; empty if it can
+    missing: Callable[[], str] = lambda: ""  # why it cannot run; empty if it can
 
 
-def phases() -> list[Phase]:
+def lanes() -> tuple[list[Phase], list[Phase]]:
     own_database = urlsplit(POSTGRES)._replace(path=f"/delivr_{os.getpid()}").geturl()
     services = {
         "DATABASE_URL": own_database,
@@ -51,22 +53,21 @@ def phases() -> list[Phase]:
         "TEST_DATABASE_URL": POSTGRES,
     }
     embedded = {"DATABASE_URL": "sqlite:///:memory:", "CELERY_BROKER_URL": ""}
-    only_database = ("-p", "delivr.tests.only_database")
-    return [
-        Phase(
-            "SQLite",
-            ("-m", "not services and not browser and not on_postgresql"),
-            embedded,
-            lambda: "",
-        ),
-        Phase(
-            "PostgreSQL and Redis",
-            ("-m", "not browser and not on_sqlite", *only_database),
-            services,
-            missing_services,
-        ),
+    on_sqlite = ("-m", "not services and not browser and not on_postgresql")
+    on_postgresql = ("-m", "not browser and not on_sqlite", "-p", "delivr.tests.only_database")
+    first = [
+        Phase(f"SQLite, without {', '.join(UPPER)}", (*on_sqlite, *without(UPPER)), embedded),
         Phase("Chromium", ("-m", "browser"), embedded, missing_browser),
     ]
+    second = [
+        Phase("PostgreSQL and Redis", on_postgresql, services, missing_services),
+        Phase(f"SQLite, without {', '.join(LOWER)}", (*on_sqlite, *without(LOWER)), embedded),
+    ]
+    return first, second
+
+
+def without(folders: tuple[str, ...]) -> list[str]:
+    return [f"--ignore={folder}" for folder in folders]
 
 
 def missing_services() -> str:
@@ -109,6 +110,10 @@ def run(phase: Phase, out: IO[bytes]) -> str:
     return "FAILED" if code else "passed"
 
 
+def run_all(phases: list[Phase], out: IO[bytes]) -> dict[str, str]:
+    return {phase.name: run(phase, out) for phase in phases}
+
+
 def finish(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> int:
     """Its exit code. What hangs is interrupted, then aborted (which tells where it hung)."""
     for number, patience in ((signal.SIGINT, PATIENCE), (signal.SIGABRT, 60)):
@@ -122,11 +127,11 @@ def finish(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> int:
 
 
 def main() -> int:
-    sqlite, services, browser = phases()
+    first, second = lanes()
     with tempfile.TemporaryFile() as later, ThreadPoolExecutor(1) as beside:
-        there = beside.submit(run, services, later)
-        here = {phase.name: run(phase, sys.stdout.buffer) for phase in (sqlite, browser)}
-        ended = {services.name: there.result(), **here}
+        there = beside.submit(run_all, second, later)
+        here = run_all(first, sys.stdout.buffer)
+        ended = {**here, **there.result()}
         later.seek(0)
         shutil.copyfileobj(later, sys.stdout.buffer)
     print("\n" + " · ".join(f"{name}: {how}" for name, how in ended.items()))
