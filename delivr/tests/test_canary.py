@@ -145,7 +145,7 @@ def _api(watch: Watch, page: Client) -> APIClient:
     key = page.get("/settings/tokens").context["form_key"]
     form = {"name": "ci", "role": "OWNER", "days": 30, "form_key": key}
     shown = page.post("/settings/tokens", form).context["text_of_token"]
-    watch.secrets["token"] = shown.rpartition("_")[2]
+    watch.secrets["token"] = shown.split("_", 2)[2]  # which may hold more of them
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {shown}")
     return client
