@@ -67,7 +67,7 @@ def lanes() -> tuple[list[Phase], list[Phase]]:
 
 
 def without(folders: tuple[str, ...]) -> list[str]:
-    return [f"--ignore={folder}" for folder in folders]
+    return [f"--deselect={folder}/" for folder in folders]
 
 
 def missing_services() -> str:
