@@ -143,13 +143,22 @@ def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:
     if release.status == ReleaseStatus.BUILD_FAILED or failed:
         return _failed_advice(failed)
     if release.status == ReleaseStatus.BUILDING and any(card.is_moving for card in cards):
-        return _("Nothing to do: builds are on the way.")
+        return _moving_advice(cards)
     return {
         ReleaseStatus.BUILDING: _("Trigger the builds that are still missing."),
         ReleaseStatus.KICKOFF_PENDING: _("Trigger the builds when the branch is ready."),
         ReleaseStatus.BUILD_COMPLETE: _("Every build is there: submit them to the stores."),
         ReleaseStatus.CANCELLED: _("This release is cancelled: nothing is built any more."),
     }[ReleaseStatus(release.status)]
+
+
+def _moving_advice(cards: Sequence[PipelineCard]) -> str:
+    missing = ", ".join(card.platform for card in cards if card.may_trigger)
+    if missing:
+        return _("Builds are on the way. Still to be triggered: %(platforms)s.") % {
+            "platforms": missing
+        }
+    return _("Nothing to do: builds are on the way.")
 
 
 def _failed_advice(failed: Sequence[PipelineCard]) -> str:

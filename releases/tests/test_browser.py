@@ -52,6 +52,20 @@ def test_dry_run_follows_the_form(member: Page, product: Any, console: list[str]
     assert console == []
 
 
+def test_a_dry_run_on_its_way_ends_quietly_where_the_form_is_sent(
+    member: Page, product: Any, console: list[str]
+) -> None:
+    page = member
+    page.goto(f"{product.url}/releases/new")
+    expect(page.locator("#preview")).to_contain_text("can be created")
+    page.route("**/releases/new/preview", lambda route: None)  # which never answers
+    with page.expect_request("**/releases/new/preview"):
+        page.get_by_label("Version").fill("1.3.0")
+    page.get_by_role("button", name="Create release").click()
+    expect(page.get_by_role("main").get_by_role("alert")).to_contain_text("1.3.0")
+    assert console == []
+
+
 def test_keys_lead_around_and_can_be_turned_off(
     member: Page, product: Any, console: list[str]
 ) -> None:

@@ -120,7 +120,9 @@ def test_running_build_shows_number_link_and_time_left(viewer, release, setup):
     assert "#245" in text
     assert "about 6 min left" in text
     assert 'value="40"' in html or 'value="39"' in html
-    assert "Nothing to do: builds are on the way." in text
+    assert "Builds are on the way. Still to be triggered: Android." in text
+    trigger_builds(release=release, actor=None, pipeline_id=setup.android_job.pk)
+    assert "Nothing to do: builds are on the way." in text_of(viewer.get(page(release)))
 
 
 def test_failed_build_beside_a_running_one_is_not_nothing_to_do(viewer, release, setup):

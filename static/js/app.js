@@ -152,6 +152,21 @@
     }
   };
 
+  // What the parts of a form still ask for when it is sent: leaving the page would cut it off, which
+  // htmx takes for a failure.
+  const asked = new Map();
+
+  const dropAsked = (form) => {
+    for (const [part, request] of asked) {
+      if (!form.contains(part)) continue;
+      request.onabort = null;
+      request.abort();
+    }
+  };
+
+  document.addEventListener("htmx:beforeSend", ({ target, detail }) => asked.set(target, detail.xhr));
+  document.addEventListener("htmx:afterRequest", ({ target }) => asked.delete(target));
+
   // Not `disabled`: the browser would leave the button's own value out of the request.
   document.addEventListener("submit", (event) => {
     const { target: form, submitter } = event;
@@ -161,6 +176,7 @@
       return;
     }
     form.dataset.sent = "1";
+    dropAsked(form);
     submitter?.classList.add("is-busy");
     submitter?.setAttribute("aria-disabled", "true");
   });
