@@ -17,7 +17,7 @@ from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of, wire
 from releases.models import Release, ReleasePipeline
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 NOWHERE = "http://127.0.0.1:1"
 BUILD = {

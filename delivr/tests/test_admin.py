@@ -33,6 +33,8 @@ from delivr.tenants.operations import create_token
 from delivr.tests import factories
 from delivr.tests.admin_pages import detail, listing
 
+pytestmark = pytest.mark.on_sqlite
+
 OURS = ("tenants", "effects", "audit", "integrations", "releases", "builds")
 MODELS = [model for label in OURS for model in apps.get_app_config(label).get_models()]
 CHANGEABLE = {User}

@@ -16,7 +16,7 @@ from integrations.models import FAMILIES, PipelineIntegration
 from integrations.throttle import VERIFICATIONS, throttle
 from releases.models import Release
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 BASE = "/api/v1/integrations"
 NOWHERE = "http://127.0.0.1:1"

@@ -16,7 +16,7 @@ from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
 from releases.models import Release
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 URL = "/api/v1/releases"
 NOWHERE = "http://127.0.0.1:1"

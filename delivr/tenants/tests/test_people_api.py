@@ -10,7 +10,7 @@ from delivr.tenants.models import ApiToken, Invitation, Membership, Role
 from delivr.tenants.operations import create_token
 from delivr.tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 API = "/api/v1"
 ADA = "ada@example.com"
