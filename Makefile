@@ -3,14 +3,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TOOLS := .venv-tools
-INSTALL := pip install --quiet --disable-pip-version-check --require-hashes
-PIP := $(PY) -m $(INSTALL)
+INSTALL := install --quiet --disable-pip-version-check --require-hashes
+PIP := $(PY) -m pip
 # One lock for every Python and system that we support; `make lock` again changes nothing by itself.
-LOCK := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+LOCK := $(TOOLS)/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test coverage lint types format bench faults fuzz mutations screenshots messages outdated lock audit sbom clean
+.PHONY: help install install-dev run test coverage lint types format bench faults fuzz mutations pips screenshots messages outdated lock audit sbom clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,11 @@ faults: install-dev ## Kill, freeze and flood the whole product, and judge it (d
 fuzz: install-dev ## Try many inputs of every operation of the API, as each role and as nobody (ARGS=-x; minutes)
 	@OPENAPI_EXAMPLES=$${OPENAPI_EXAMPLES:-50} exec $(PY) -m pytest -q -o faulthandler_timeout=0 delivr/tests/test_openapi_fuzz.py delivr/tests/test_api_fuzz.py $(ARGS)
 
+pips: install-dev ## Try the installation with the pips that Debian 12 and Python 3.11 to 3.13 come with
+	@for version in 22.3 23.0.1 23.2.1 24.2; do \
+	  $(PIP) download --quiet --no-deps --dest .cache/pips pip==$$version || exit 1; done
+	@PIPS=$(CURDIR)/.cache/pips exec $(PY) -m pytest -q delivr/tests/test_install.py $(ARGS)
+
 screenshots: install-dev ## Render every page, light and dark, at three widths, into docs/screenshots
 	@exec $(PY) scripts/screenshots.py $(ARGS)
 
@@ -61,9 +66,10 @@ outdated: install-dev ## List newer releases of what is pinned
 	$(PY) -m pip list --outdated
 
 lock: $(TOOLS)/installed ## Pin all that requirements*.txt imply, with hashes (ARGS=--upgrade)
+	@$(LOCK) requirements-pip.txt -o requirements-pip.lock $(ARGS)
 	@$(LOCK) requirements.txt -o requirements.lock $(ARGS)
 	@$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock $(ARGS)
-	@$(LOCK) requirements-tools.txt -o requirements-tools.lock $(ARGS)
+	@$(LOCK) requirements-tools.txt -c requirements-pip.lock -o requirements-tools.lock $(ARGS)
 
 audit: $(TOOLS)/installed ## Look up known weaknesses of what the locks pin
 	@exec $(TOOLS)/bin/python scripts/advisories.py
@@ -85,17 +91,23 @@ $(PY):
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "On Debian: apt-get install python3-venv" >&2; exit 1; }
 
-$(VENV)/installed: requirements.lock | $(PY)
-	@echo "Installing requirements.lock …"
-	@$(PIP) -r requirements.lock
+# The pinned pip, by the one that is there: a single file with its hash leaves nothing to resolve.
+$(VENV)/installed-pip: requirements-pip.lock | $(PY)
+	@$(PIP) $(INSTALL) --no-deps -r requirements-pip.lock
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.lock requirements.lock | $(PY)
+$(VENV)/installed: requirements.lock $(VENV)/installed-pip
+	@echo "Installing requirements.lock …"
+	@$(PIP) $(INSTALL) -r requirements.lock
+	@touch $@
+
+# What comes as source alone (multi-key-dict) is built with the setuptools of the lock.
+$(VENV)/installed-dev: requirements-dev.lock requirements.lock $(VENV)/installed-pip
 	@echo "Installing requirements-dev.lock …"
-	@$(PIP) -r requirements-dev.lock
+	@$(PIP) $(INSTALL) --build-constraint requirements-dev.lock -r requirements-dev.lock
 	@touch $@ $(VENV)/installed
 
-$(TOOLS)/installed: requirements-tools.lock | $(PY)
-	@$(PY) -m venv $(TOOLS)
-	@$(TOOLS)/bin/python -m $(INSTALL) -r requirements-tools.lock
+$(TOOLS)/installed: requirements-tools.lock $(VENV)/installed-pip
+	@$(PY) -m venv --without-pip $(TOOLS)
+	@$(PIP) --python $(TOOLS)/bin/python $(INSTALL) -r requirements-tools.lock
 	@touch $@

@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("requirements-dev.lock", "requirements-tools.lock")  # the first holds requirements.lock
+LOCKS = (  # the second holds requirements.lock
+    "requirements-pip.lock",
+    "requirements-dev.lock",
+    "requirements-tools.lock",
+)
 AUDIT = (sys.executable, "-m", "pip_audit", "--disable-pip", "--require-hashes", "--format=json")
 
 

@@ -393,7 +393,9 @@ def pins(name: str) -> set[tuple[str, str]]:
     return {(re.sub(r"[-_.]+", "-", package).lower(), version) for package, version in found}
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev", "requirements-tools"])
+@pytest.mark.parametrize(
+    "name", ["requirements", "requirements-pip", "requirements-dev", "requirements-tools"]
+)
 def test_the_locks_hold_what_is_named_with_hashes_and_no_hosts(name: str) -> None:
     assert pins(f"{name}.txt") <= pins(f"{name}.lock"), "run `make lock`"
     text = (ROOT / f"{name}.lock").read_text()
