@@ -9,7 +9,7 @@ FIELDS = (
         label=gettext_lazy("Bundle id"),
         placeholder="com.example.app",
         clean=matching(
-            r"[A-Za-z0-9][A-Za-z0-9.-]{1,154}",
+            r"[A-Za-z0-9][A-Za-z0-9._-]{1,154}",
             gettext_lazy("A bundle id looks like com.example.app."),
         ),
     ),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..http import parse_object
@@ -20,6 +23,8 @@ def check_service_account(document: str | Mapping[str, Any]) -> str:
     https://cloud.google.com/iam/docs/keys-create-delete
     """
     info = _parsed(document)
+    if info is not None and isinstance(key := info.get("private_key"), str):
+        info["private_key"] = key.replace("\\n", "\n")  # escaped once more on its way
     complaint = "This is not a JSON object." if info is None else _complaint(info)
     if complaint:
         raise ValueError(f"{complaint} {_HINT}")
@@ -29,7 +34,22 @@ def check_service_account(document: str | Mapping[str, Any]) -> str:
 def _parsed(document: str | Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(document, str):
         return dict(document)
-    return parse_object(document) if len(document) <= _LARGEST else None
+    if len(document) > _LARGEST:
+        return None
+    return next(filter(None, map(parse_object, _spellings(document.strip("\ufeff \t\r\n")))), None)
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """The file as it was downloaded, and as it is kept in vaults and settings of CI servers: with
+    real line ends inside the key, or in base64."""
+    yield text
+    yield re.sub(
+        r'("private_key"\s*:\s*")([^"]*)',
+        lambda found: found[1] + found[2].replace("\r", "").replace("\n", "\\n"),
+        text,
+    )
+    with contextlib.suppress(ValueError):
+        yield base64.b64decode("".join(text.split()), validate=True).decode("utf-8-sig")
 
 
 def _complaint(info: Mapping[str, Any]) -> str:

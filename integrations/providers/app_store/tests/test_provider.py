@@ -5,6 +5,7 @@ import jwt
 import pytest
 from django.test import override_settings
 
+from integrations.providers.app_store.fields import FIELDS
 from integrations.providers.app_store.provider import AppStore
 from integrations.providers.tests.keys import elliptic, pem, rsa_key
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, payloads
@@ -150,3 +151,11 @@ def test_from_connection_reads_the_fields_of_the_model():
 
     assert failed(AppStore.from_connection(Connection()).verify()) == {}
     assert AppStore.platform == "IOS"
+
+
+@pytest.mark.parametrize(
+    "bundle_id", ["com.example.app", "com.example.my_app", "com.example-x.App2"]
+)
+def test_a_bundle_id_is_taken_as_apple_has_it(bundle_id):
+    [field] = [field for field in FIELDS if field.name == "app_identifier"]
+    assert field.clean(bundle_id) == bundle_id

@@ -1,3 +1,4 @@
+import base64
 import json
 
 import pytest
@@ -22,6 +23,34 @@ def test_an_object_and_its_text_are_stored_the_same():
     assert stored == check_service_account(json.dumps(INFO, indent=4))
     assert stored == check_service_account(stored)
     assert json.loads(stored) == INFO
+
+
+TEXT = json.dumps(INFO, indent=2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace("\n", "\r\n"),
+        "\ufeff" + TEXT,
+        TEXT.replace("\\n", "\\\\n"),
+        TEXT.replace("\\n", "\n"),
+        TEXT.replace("\\n", "\r\n"),
+        base64.b64encode(TEXT.encode()).decode(),
+        base64.encodebytes(("\ufeff" + TEXT).encode()).decode(),
+    ],
+    ids=[
+        "CRLF",
+        "byte order mark",
+        "escaped twice",
+        "real lines",
+        "real CRLF",
+        "base64",
+        "in lines",
+    ],
+)
+def test_a_key_file_is_taken_as_people_keep_it(text):
+    assert check_service_account(text) == check_service_account(INFO)
 
 
 @pytest.mark.parametrize(
