@@ -28,6 +28,7 @@ AFTER_A_MISS = timedelta(seconds=10)
 AFTER_A_FAILURE = timedelta(seconds=20)
 ONCE_VERIFIED = timedelta(0)  # due, but not handed out while the credentials are refused
 LOST_AFTER = 3  # answers "no such build" in a row
+CLOCK_SKEW = timedelta(minutes=10)  # between the CI server's clock and the database's
 
 
 def due_builds() -> list[str]:
@@ -82,13 +83,21 @@ def _poll(build: Build) -> None:
         state = _ask(build)
     except Unasked:
         return
-    if state is None:
+    if state is None or _is_foreign(build, state):
         _missed(build)
         return
     _take_in(build, state)
     _plan(build.pk)
     if may_be_doubled(build):
         _look_for_repeats(build)
+
+
+def _is_foreign(build: Build, state: BuildState) -> bool:
+    """The number is another build's: numbers start anew where a job was made again, or where the
+    CI server came back from a backup."""
+    if None not in (build.queue_id, state.queue_id) and build.queue_id != state.queue_id:
+        return True
+    return state.started_at is not None and state.started_at < build.created_at - CLOCK_SKEW
 
 
 def _poll_test(test: TestBuild) -> None:

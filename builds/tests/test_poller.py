@@ -294,3 +294,33 @@ def test_a_doorbell_finds_a_build_whose_triggers_answer_is_still_out(
     apply_delivery(ring.pk)
     poll_build(build.pk)
     assert (fresh(build).status, fresh(build).number) == ("RUNNING", 245)
+
+
+def test_a_number_that_started_anew_is_not_our_build(build: Build, sandbox: Any) -> None:
+    """The job was made again: #245 is now somebody's, who waited in another place of the queue."""
+    running(build)
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there.queue_id, there.parameters = 99002, {}
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    row = asked(build, LOST_AFTER)
+    assert (row.status, row.artifact_url) == ("LOST", "")
+    assert Release.objects.get().status == "BUILD_FAILED"
+
+
+def test_a_finished_build_is_not_changed_by_another_of_its_number(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    asked(build)
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there.queue_id, there.parameters, there.result = 99002, {}, "FAILURE"
+    report = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="of another",
+        trust=Trust.SIGNED,
+        body=b'{"buildNumber": 245, "status": "FAILURE"}',
+    )
+    apply_delivery(report.pk)
+    row = asked(build)
+    assert (row.status, Release.objects.get().status) == ("SUCCESS", "BUILD_COMPLETE")

@@ -174,6 +174,7 @@ def test_an_odd_id_breaks_nothing_and_repeats_are_still_known(pipeline: Any, odd
         ("workflow_run", workflow_run("completed"), "no build's id"),
         ("workflow_run", workflow_run("completed", title=None, name=""), "no build's id"),
         ("workflow_run", workflow_run("completed", title=["bld_x"], name=7), "no build's id"),
+        ("projects_v2_item", {}, "The event projects_v2_item says nothing about a build"),
         ("", {}, "did not say which event"),
         ("\xe9vent", {}, "did not say which event"),
         ("x" * 61, {}, "did not say which event"),

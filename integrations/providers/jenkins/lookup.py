@@ -11,6 +11,7 @@ from .client import JenkinsClient
 from .reading import (
     BUILD_TREE,
     ITEM_TREE,
+    LIST_TREE,
     Item,
     build_id_of,
     documents,
@@ -102,7 +103,13 @@ class Lookup:
         except ProviderError as error:
             if error.code != TOO_MANY or by_id is None:
                 raise
-        return by_id or by_queue
+        return self._whole(by_id or by_queue)
+
+    def _whole(self, listed: BuildState | None) -> BuildState | None:
+        """With its artifacts, which lists leave out."""
+        if listed is None or listed.number is None or listed.status is BuildStatus.RUNNING:
+            return listed
+        return self.numbered(listed.number, build_id="") or listed
 
     def all_with(self, build_id: str, *, since: datetime) -> list[BuildState]:
         """All that carries our id: the queue first, the way that items go, then the builds back to
@@ -130,7 +137,7 @@ class Lookup:
         )
 
     def _page(self, name: str, start: int) -> list[dict[str, Any]]:
-        tree = f"{name}[{BUILD_TREE}]{{{start},{start + PAGE}}}"
+        tree = f"{name}[{LIST_TREE}]{{{start},{start + PAGE}}}"
         document = self._client.get_or_none(self._path, tree=tree)
         return documents(document, name) if document else []
 

@@ -23,10 +23,12 @@ JOB_TREE = (
     "property[parameterDefinitions[name,type]],actions[parameterDefinitions[name,type]]"
 )
 _PARAMETERS = "actions[parameters[name,value]]"
-BUILD_TREE = (
-    "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration,"
-    f"artifacts[fileName,relativePath],{_PARAMETERS}"
+# Lists ask for no artifacts: fifty builds with their test reports are larger than what is read.
+LIST_TREE = (
+    f"number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration,{_PARAMETERS}"
 )
+MAX_ARTIFACTS = 1000
+BUILD_TREE = f"{LIST_TREE},artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
 # `_class` comes unasked. A rebuild, a replay or a restarted stage has a cause of its own beside the
 # user's, which tells it from a trigger even where a person uses the account that we use.
 _ORIGIN = "actions[parameters[name,value],causes[userId]]"
@@ -111,10 +113,21 @@ def status_of(document: Mapping[str, Any]) -> BuildStatus:
     return RESULTS.get(result, BuildStatus.FAILURE)
 
 
+_APPS = (".ipa", ".aab", ".apk", ".xcarchive", ".xcarchive.zip")  # the best first
+
+
 def _artifact(document: Mapping[str, Any], url: str) -> str:
-    first = next(_dicts(document.get("artifacts")), {})
-    path = first.get("relativePath")
-    return f"{url}artifact/{quote(path, errors='replace')}" if isinstance(path, str) else ""
+    """The app's address; of a build that keeps none, that of its first artifact."""
+    paths = [artifact.get("relativePath") for artifact in _dicts(document.get("artifacts"))]
+    named = [path for path in paths if isinstance(path, str)]
+    best = min(named, key=_rank, default="")
+    return f"{url}artifact/{quote(best, errors='replace')}" if best else ""
+
+
+def _rank(path: str) -> int:
+    """The lower, the more it is what a store takes."""
+    fitting = [n for n, ending in enumerate(_APPS) if path.lower().endswith(ending)]
+    return min(fitting, default=len(_APPS))
 
 
 @dataclass(frozen=True)

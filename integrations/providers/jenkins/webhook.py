@@ -56,8 +56,8 @@ def _step(document: Mapping[str, Any]) -> BuildReport:
         raise ValueError("The body has no status.")
     report = BuildReport(
         status=STATUSES.get(word.upper()),
-        build_id=_build_id(text(document, "buildId")),
-        queue_id=number(document, "queueId"),
+        build_id=_build_id(_text_alone(document, "buildId")),
+        queue_id=_queue_id(document, "queueId"),
         number=number(document, "buildNumber"),
         url=_url(text(document, "buildUrl"), _LINKS),
         artifact_url=_url(text(document, "artifactUrl"), _ARTIFACTS),
@@ -73,7 +73,7 @@ def _notification(build: Mapping[str, Any]) -> BuildReport:
     report = BuildReport(
         status=result if phase in _ENDED else PHASES.get(phase),
         build_id=_build_id(text(parameters, BUILD_ID) if isinstance(parameters, dict) else ""),
-        queue_id=number(build, "queue_id"),
+        queue_id=_queue_id(build, "queue_id"),
         number=number(build, "number"),
         url=_url(text(build, "full_url"), _LINKS),
         artifact_url=_first_artifact(build.get("artifacts")),
@@ -81,6 +81,18 @@ def _notification(build: Mapping[str, Any]) -> BuildReport:
         at=moment(build.get("timestamp")),
     )
     return _named(report)
+
+
+def _queue_id(document: Mapping[str, Any], name: str) -> int | None:
+    """None also for -1 (Run.QUEUE_ID_UNKNOWN) and for 0, which no item has.
+    https://javadoc.jenkins.io/hudson/model/Run.html"""
+    unknown = str(document.get(name)) in ("-1", "0")
+    return None if unknown else number(document, name)
+
+
+def _text_alone(document: Mapping[str, Any], name: str) -> str:
+    """ "" for a number: pipelines send one of their own under a name that is ours."""
+    return text(document, name) if isinstance(document.get(name), str) else ""
 
 
 def _named(report: BuildReport) -> BuildReport:

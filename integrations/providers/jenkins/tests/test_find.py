@@ -26,6 +26,7 @@ def test_a_lost_build_is_found_in_the_queue(jenkins, wire):
 
 def test_a_lost_build_is_found_among_the_builds_after_the_queue_was_looked_at(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = job_or_builds("builds__ours_second")
+    wire.routes[f"{PATH}/245/api/json"] = ok(payload("build__success_with_artifacts"))
     state = find(jenkins())
     assert (state.status, state.number, state.queue_id) == (BuildStatus.SUCCESS, 245, 7041)
     order = [seen.path for seen in wire.seen]

@@ -78,8 +78,13 @@ def test_urls_of_a_build_are_made_from_our_own_address(jenkins, wire):
 def test_a_forgotten_place_in_the_queue_is_found_among_the_builds(jenkins, wire):
     wire.routes[ITEM] = page("Not Found", 404)
     wire.routes[f"{PATH}/api/json"] = job_or_builds("builds__ours_second")
-    assert read(jenkins(), queue_id=7041).number == 245
+    wire.routes[f"{PATH}/245/api/json"] = ok(payload("build__success_with_artifacts"))
+    found = read(jenkins(), queue_id=7041)
+    assert (found.number, found.artifact_url.endswith(".ipa")) == (245, True)
     wire.routes[f"{PATH}/api/json"] = job_or_builds("builds__without_parameters")
+    wire.routes[f"{PATH}/12/api/json"] = ok(
+        {**payload("build__success_with_artifacts"), "number": 12}
+    )
     assert read(jenkins(), queue_id=7041).number == 12
 
 
@@ -109,7 +114,25 @@ def test_a_deleted_build_is_none_and_a_broken_server_is_not(jenkins, wire):
 
 def test_without_numbers_our_id_is_looked_for(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = job_or_builds("builds__ours_second")
+    wire.routes[f"{PATH}/245/api/json"] = ok(payload("build__success_with_artifacts"))
     assert read(jenkins()).number == 245
+
+
+@pytest.mark.parametrize("app", ["App-1.5.0.ipa", "app-release.aab", "app-release.apk"])
+def test_the_app_is_the_artifact_wherever_it_stands(jenkins, wire, app):
+    paths = ["reports/lint.html", "mapping.txt", "App.app.dSYM.zip", f"build/{app}"]
+    build = {"number": 245, "building": False, "result": "SUCCESS"}
+    build["artifacts"] = [{"relativePath": path} for path in paths]
+    wire.routes[f"{PATH}/245/api/json"] = ok(build)
+    assert read(jenkins(), number=245).artifact_url.endswith(f"/artifact/build/{app}")
+
+
+def test_lists_of_builds_ask_for_no_artifacts(jenkins, wire):
+    wire.routes[f"{PATH}/api/json"] = job_or_builds("builds__none")
+    read(jenkins())
+    trees = [seen.query.get("tree", "") for seen in wire.seen]
+    assert any("builds[" in str(tree) for tree in trees)
+    assert not any("artifacts" in str(tree) for tree in trees)
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,20 @@ def test_words_of_jenkins_become_ours(name, status):
     assert report(name).status == status
 
 
+@pytest.mark.parametrize("unknown", [-1, 0, "-1"])
+def test_a_queue_id_that_jenkins_does_not_know_is_none(unknown):
+    build = {"number": 245, "phase": "FINALIZED", "status": "SUCCESS", "queue_id": unknown}
+    step = {"buildNumber": 245, "status": "SUCCESS", "queueId": unknown}
+    for body in ({"build": build}, step):
+        report = parse(json.dumps(body).encode())
+        assert (report.status, report.number, report.queue_id) == (BuildStatus.SUCCESS, 245, None)
+
+
+def test_an_id_that_is_a_number_is_the_pipelines_own():
+    report = parse(b'{"buildNumber": 245, "buildId": 12, "status": "SUCCESS"}')
+    assert (report.number, report.build_id) == (245, "")
+
+
 @pytest.mark.parametrize(
     "body",
     [
