@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as configured
 from django.test import Client, override_settings
+from redis import RedisError
 from rest_framework.test import APIClient
 
 from delivr.effects import doorbell
@@ -16,6 +19,7 @@ from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories
 from delivr.tests.browser import browser_type_launch_args  # noqa: F401 # a fixture
 from delivr.tests.every_page import filled  # noqa: F401 # a fixture
+from delivr.tests.processes import empty_broker
 from delivr.tests.product import console, product  # noqa: F401 # fixtures
 from sandbox.server import SandboxServer
 
@@ -45,6 +49,12 @@ def _broker_for_services_alone(request: pytest.FixtureRequest) -> Iterator[None]
         return
     with override_settings(CELERY_BROKER_URL=""):
         yield
+
+
+def pytest_sessionfinish() -> None:
+    if configured.CELERY_BROKER_URL.startswith("redis"):
+        with suppress(RedisError):  # it may be away; then no test has used it
+            empty_broker()
 
 
 @pytest.fixture(scope="session")

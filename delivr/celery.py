@@ -9,7 +9,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "delivr.settings")
 
 # A frozen or refused broker costs a request half a second at most: only the two socket time-outs
 # bound that, and only together with no retries.
-_TRANSPORT = {"socket_timeout": 0.5, "socket_connect_timeout": 0.5, "max_retries": 0}
+_TRANSPORT = {
+    "socket_timeout": 0.5,
+    "socket_connect_timeout": 0.5,
+    "max_retries": 0,
+    "global_keyprefix": settings.CELERY_KEY_PREFIX,
+}
 
 app = Celery("delivr")
 app.conf.update(

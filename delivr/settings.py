@@ -143,6 +143,7 @@ CACHES = {
 
 # --- Work that leaves the house ------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="")
+CELERY_KEY_PREFIX = env.str("CELERY_KEY_PREFIX", default="")  # for two installations on one Redis
 EFFECTS_PAUSED = env.bool("EFFECTS_PAUSED", default=False)
 WEBHOOKS_PER_MINUTE = env.int("WEBHOOKS_PER_MINUTE", default=600)  # that one pipeline may send
 OUTBOUND_ALLOW = env.list("OUTBOUND_ALLOW", default=[])

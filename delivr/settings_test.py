@@ -1,12 +1,15 @@
 """The settings of the tests: the same module over a fixed environment."""
 
 import os
+import uuid
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests-0123456789-0123456789-0123456789-0123456789")
 os.environ.setdefault("FERNET_KEYS", "only-for-tests-first-key,only-for-tests-second-key")
 os.environ.setdefault("DATABASE_URL", "sqlite:///:memory:")
 os.environ.setdefault("ALLOWED_HOSTS", "localhost,127.0.0.1,testserver")
 os.environ.setdefault("OUTBOUND_ALLOW", "127.0.0.1,localhost")
+# For a run and the processes that it starts: no other run on the same Redis takes its rings.
+os.environ.setdefault("CELERY_KEY_PREFIX", f"test-{uuid.uuid4().hex}:")
 
 from delivr.settings import *  # noqa: F403 # the same settings, but for what follows
 

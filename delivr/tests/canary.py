@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 
 from celery import current_app
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.sessions.models import Session
 from django.core import mail
@@ -121,11 +122,11 @@ def broker_address() -> str:
 
 
 def redis_texts() -> Iterator[str]:
-    """Every key with all that it holds."""
+    """Every key of this run with all that it holds."""
     if not broker_address():
         return
     with Redis.from_url(broker_address()) as client:
-        for key in client.scan_iter():
+        for key in client.scan_iter(f"{settings.CELERY_KEY_PREFIX}*"):
             read = {
                 b"string": client.get,
                 b"list": lambda k: client.lrange(k, 0, -1),

@@ -59,9 +59,9 @@ def process(log: Path, *command: str, **extra: str) -> Iterator[subprocess.Popen
                 child.wait()
 
 
-def worker(log: Path) -> Any:
-    celery = [sys.executable, "-m", "celery", "-A", "delivr", "worker"]
-    return process(log, *celery, "-P", "threads", "-c", "8", "--loglevel", "INFO", "-n", "test@%h")
+def worker(log: Path, **extra: str) -> Any:
+    celery = [sys.executable, "-m", "celery", "-A", "delivr", "worker", "-n", "test@%h"]
+    return process(log, *celery, "-P", "threads", "-c", "8", "--loglevel", "INFO", **extra)
 
 
 def sweeper(log: Path) -> Any:
@@ -79,7 +79,17 @@ def until(arrived: Callable[[], Any], *, seconds: float, what: str) -> Any:
 
 
 def empty_broker() -> None:
-    redis.Redis.from_url(settings.CELERY_BROKER_URL).flushdb()
+    """Of this run's keys; another run may use the same Redis."""
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL) as client:
+        for key in client.scan_iter(f"{settings.CELERY_KEY_PREFIX}*"):
+            client.delete(key)
+
+
+def waiting_rings(prefix: str = "") -> int:
+    """How many wait at the broker: of this run, or under another prefix."""
+    with redis.Redis.from_url(settings.CELERY_BROKER_URL) as client:
+        waiting: Any = client.llen(f"{prefix or settings.CELERY_KEY_PREFIX}delivr")
+    return int(waiting)
 
 
 @contextlib.contextmanager

@@ -22,7 +22,6 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 from django.urls import path
 from django.utils import timezone
-from redis import Redis
 from rest_framework.test import APIClient
 
 from builds.models import Build
@@ -44,6 +43,7 @@ from delivr.tests.canary import (
     see_all,
     see_stores,
 )
+from delivr.tests.processes import empty_broker
 from delivr.tests.test_walk import all_of, signed_in
 from delivr.tests.wired import wired_to
 from sandbox import accounts
@@ -86,10 +86,9 @@ def broker(settings: Any) -> Iterator[str]:
         yield ""
         return
     settings.CELERY_BROKER_URL = broker_address()
-    with Redis.from_url(broker_address()) as client:
-        client.flushdb()
-        yield broker_address()
-        client.flushdb()
+    empty_broker()
+    yield broker_address()
+    empty_broker()
 
 
 @pytest.fixture
