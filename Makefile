@@ -7,6 +7,8 @@ INSTALL := install --quiet --disable-pip-version-check --require-hashes
 PIP := $(PY) -m pip
 # One lock for every Python and system that we support; `make lock` again changes nothing by itself.
 LOCK := $(TOOLS)/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+# Whatever ends it, no process of it stays behind.
+CONTAINED := $(PY) scripts/contained.py
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
@@ -21,10 +23,10 @@ run: install ## Start everything: web, sweeper, sandbox (PORT=8000, DELIVR_DATA_
 	@exec $(PY) -m delivr.up
 
 test: install-dev ## Run all tests: on SQLite, PostgreSQL and Redis, and in Chromium
-	@exec $(PY) scripts/test.py
+	@exec $(CONTAINED) $(PY) scripts/test.py
 
 coverage: install-dev ## Run the tests on SQLite and tell what they do not reach (ARGS=delivr/effects)
-	@exec $(PY) -m pytest -q -m "not services and not browser" --cov=. $(ARGS)
+	@exec $(CONTAINED) $(PY) -m pytest -q -m "not services and not browser" --cov=. $(ARGS)
 
 lint: install-dev ## Check style of Python and of templates
 	$(VENV)/bin/ruff check .
@@ -39,14 +41,14 @@ format: install-dev ## Mend what `make lint` can mend by itself
 	$(VENV)/bin/ruff format .
 
 bench: install-dev ## Measure the webhook endpoint and long lists (bench/README.md)
-	@$(PY) bench/webhook.py
-	@exec $(PY) bench/lists.py
+	@$(CONTAINED) $(PY) bench/webhook.py
+	@exec $(CONTAINED) $(PY) bench/lists.py
 
 faults: install-dev ## Kill, freeze and flood the whole product, and judge it (docs/reliability.md)
-	@exec $(PY) faults/run.py $(ARGS)
+	@exec $(CONTAINED) $(PY) faults/run.py $(ARGS)
 
 fuzz: install-dev ## Try many inputs of every operation of the API, as each role and as nobody (ARGS=-x; minutes)
-	@OPENAPI_EXAMPLES=$${OPENAPI_EXAMPLES:-50} exec $(PY) -m pytest -q -o faulthandler_timeout=0 delivr/tests/test_openapi_fuzz.py delivr/tests/test_api_fuzz.py $(ARGS)
+	@OPENAPI_EXAMPLES=$${OPENAPI_EXAMPLES:-50} exec $(CONTAINED) $(PY) -m pytest -q -o faulthandler_timeout=0 delivr/tests/test_openapi_fuzz.py delivr/tests/test_api_fuzz.py $(ARGS)
 
 pips: install-dev ## Try the installation with the pips that Debian 12 and Python 3.11 to 3.13 come with
 	@for version in 22.3 23.0.1 23.2.1 24.2; do \
@@ -54,13 +56,13 @@ pips: install-dev ## Try the installation with the pips that Debian 12 and Pytho
 	@PIPS=$(CURDIR)/.cache/pips exec $(PY) -m pytest -q delivr/tests/test_install.py $(ARGS)
 
 screenshots: install-dev ## Render every page, light and dark, at three widths, into docs/screenshots
-	@exec $(PY) scripts/screenshots.py $(ARGS)
+	@exec $(CONTAINED) $(PY) scripts/screenshots.py $(ARGS)
 
 messages: install-dev ## Collect all texts for a translation: make messages LANGUAGE=de
 	@mkdir -p locale && $(PY) manage.py makemessages --locale $(or $(LANGUAGE),en) --ignore .venv --ignore sandbox
 
 mutations: install-dev ## Take each safeguard out of a copy of the code, and see tests turn red
-	@exec $(PY) faults/mutations.py
+	@exec $(CONTAINED) $(PY) faults/mutations.py
 
 outdated: install-dev ## List newer releases of what is pinned
 	$(PY) -m pip list --outdated

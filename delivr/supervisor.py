@@ -117,7 +117,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=pass_fds,
-                preexec_fn=_end_with(os.getpid()),  # no thread runs here
+                preexec_fn=end_with(os.getpid()),  # no thread runs here
             )
         child = Child(name, process, Tail(path, offset))
         self.children.append(child)
@@ -173,7 +173,7 @@ def ending(code: int) -> str:
     return f"ended with code {code}"
 
 
-def _end_with(parent: int) -> Callable[[], None] | None:
+def end_with(parent: int) -> Callable[[], None] | None:
     """For a child, between fork and exec: ask the kernel for SIGTERM when the parent is gone."""
     if not sys.platform.startswith("linux"):
         return None

@@ -14,10 +14,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import IO
 from urllib.parse import urlsplit
 
@@ -34,6 +36,7 @@ HUNG = 1
 UPPER = ("releases", "builds", "faults")  # folders of tests; the lower ones run in the other lane
 LOWER = ("delivr", "integrations", "sandbox")
 PATIENCE = 1200  # seconds for a phase
+stopping = threading.Event()  # Ctrl-C: what runs was interrupted too, and nothing more begins
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def run(phase: Phase, out: IO[bytes]) -> str:
         out.flush()
 
     say(f"\n=== {phase.name} ===")
-    if why := phase.missing():
+    if why := "interrupted" if stopping.is_set() else phase.missing():
         say(why)
         return why
     command = [sys.executable, "-m", "pytest", "-q", *phase.select, *sys.argv[1:]]
@@ -126,7 +129,12 @@ def finish(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> int:
     return HUNG
 
 
+def stop(number: int, _frame: FrameType | None) -> None:
+    stopping.set()
+
+
 def main() -> int:
+    signal.signal(signal.SIGINT, stop)
     first, second = lanes()
     with tempfile.TemporaryFile() as later, ThreadPoolExecutor(1) as beside:
         there = beside.submit(run_all, second, later)
@@ -135,6 +143,8 @@ def main() -> int:
         later.seek(0)
         shutil.copyfileobj(later, sys.stdout.buffer)
     print("\n" + " · ".join(f"{name}: {how}" for name, how in ended.items()))
+    if stopping.is_set():
+        return 128 + signal.SIGINT
     bad = set(ended.values()) - {"passed"}
     return int("FAILED" in bad or bool(MUST_RUN and bad))
 
