@@ -94,7 +94,7 @@ def missing_browser() -> str:
 
 
 def run(phase: Phase, out: IO[bytes]) -> str:
-    """How the phase ended: "passed", "FAILED" or why it did not run."""
+    """How the phase ended: "passed", "FAILED", "interrupted" or why it did not run."""
 
     def say(words: str) -> None:
         out.write(f"{words}\n".encode())
@@ -108,6 +108,8 @@ def run(phase: Phase, out: IO[bytes]) -> str:
     env = {**os.environ, **phase.env}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
     code = finish(process, say)
+    if stopping.is_set():
+        return "interrupted"
     if code == NO_TESTS:
         return "no tests selected"
     return "FAILED" if code else "passed"
