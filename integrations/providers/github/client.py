@@ -148,8 +148,7 @@ class GitHubClient:
         if error.status == 403 and "x-github-sso" in headers:
             return _wants_sign_on()
         if error.status == 403:
-            data = error.data if isinstance(error.data, dict) else {}
-            return _forbidden(self.words(data.get("message")), headers)
+            return error_from_status(LABEL, 403, hint=_missing_permission(headers))
         return error_from_status(LABEL, error.status)
 
 
@@ -187,26 +186,6 @@ def _wants_sign_on() -> ProviderError:
         "In GitHub, open the token's Configure SSO and authorise the organisation.",
         outcome=Outcome.CREDENTIALS,
     )
-
-
-IS_APP = "app_token"  # the code of a refusal of what only people may ask for
-_NO_PERSON = "Resource not accessible by integration"
-# https://docs.github.com/en/organizations/managing-programmatic-access-to-your-organization
-_POLICY = re.compile(
-    r"forbids access|IP allow list|SAML|access restrictions|suspended|blocked|administrator", re.I
-)
-
-
-def _forbidden(words: str, headers: Mapping[str, str]) -> ProviderError:
-    """GitHub tells in its answer's words alone why it refuses."""
-    said = f"GitHub refuses this: {words}" if words else ""
-    if words.startswith(_NO_PERSON):
-        hint = _missing_permission(headers)
-        return error_from_status(LABEL, 403, code=IS_APP, message=said, hint=hint)
-    if _POLICY.search(words):
-        hint = "Ask an administrator of the organisation, or enter a token that it allows."
-        return error_from_status(LABEL, 403, message=said, hint=hint)
-    return error_from_status(LABEL, 403, message=said, hint=_missing_permission(headers))
 
 
 def _missing_permission(headers: Mapping[str, str]) -> str:

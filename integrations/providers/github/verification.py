@@ -12,8 +12,6 @@ from ..http import garbage
 if TYPE_CHECKING:
     from .client import Answer, GitHubClient
 
-IS_APP = "app_token"  # as the client calls it, which takes long to import
-
 EXPIRES_SOON = timedelta(days=14)
 
 
@@ -24,7 +22,6 @@ class Verification:
         self._make_client = client
         self._name = name
         self.expires: datetime | None = None
-        self._is_app = False  # the token of an installation of a GitHub App
 
     def sign_in(self) -> None:
         """https://docs.github.com/en/rest/users/users#get-the-authenticated-user
@@ -36,10 +33,9 @@ class Verification:
         try:
             user = self._client.get("/user").data
         except ProviderError as error:
-            if error.code != IS_APP:
-                raise
-            self._is_app = True
-            return
+            if error.code == "forbidden":
+                return
+            raise
         if not isinstance(user, dict) or not isinstance(user.get("login"), str):
             raise garbage("GitHub")
         self._login = self._client.words(user["login"])
@@ -73,8 +69,6 @@ class Verification:
 
     def permission(self) -> list[Check]:
         permissions = self._data.get("permissions")
-        if self._is_app:  # GitHub calls all of them false, whatever the app may do
-            return [Check(name="permission", ok=True, code="not_testable", message=_FINE_GRAINED)]
         if not isinstance(permissions, dict) or permissions.get("push") is not True:
             raise ProviderError(
                 "no_push",

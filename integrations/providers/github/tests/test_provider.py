@@ -1,6 +1,5 @@
 """Against a server that answers from payload files: each answer and what it leads to."""
 
-import json
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -123,34 +122,6 @@ def test_an_apps_token_is_no_user_and_good_all_the_same(wire):
     checks = github().verify()
     assert failed(checks) == {}
     assert "app" in checks[2].message
-
-
-def test_what_github_says_of_an_apps_permissions_is_not_believed(wire):
-    wire.routes[USER] = fine_grained("error__installation", 403)
-    repository = {**payload("repository__may_push"), "permissions": {"push": False}}
-    wire.routes[REPOSITORY] = Reply(json.dumps(repository).encode())
-    checks = github().verify()
-    assert failed(checks) == {}
-    assert "not_testable" in {check.code for check in checks}
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "Although you appear to have the correct authorization credentials, the `o` organization "
-        "has an IP allow list enabled, and your IP address is not permitted.",
-        "`o` forbids access via a personal access token (classic).",
-        "The 'o' organization forbids access via a fine-grained personal access tokens if the "
-        "token's lifetime is greater than 366 days.",
-        "Sorry. Your account was suspended.",
-    ],
-)
-@pytest.mark.parametrize(("path", "name"), [(USER, "credentials"), (REPOSITORY, "repository")])
-def test_why_github_refuses_is_told_in_its_words(wire, path, name, words):
-    wire.routes[path] = Reply(json.dumps({"message": words}).encode(), 403)
-    check = failed(github().verify())[name]
-    assert words[:100] in check.message
-    assert "administrator" in check.hint
 
 
 @pytest.mark.parametrize(
