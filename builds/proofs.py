@@ -24,7 +24,7 @@ from integrations.models import PipelineIntegration
 TOLERANCE = 300  # seconds that a signed timestamp may be off
 BASIC_USER = "delivr"
 _MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,500}")
-_EVENT = re.compile(r"[a-z0-9_]{1,60}")
+_EVENT = re.compile(r"[\x21-\x7e]{1,60}")
 
 
 @dataclass(frozen=True)

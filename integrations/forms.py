@@ -35,6 +35,7 @@ PICKERS = {
     "projects": gettext_lazy("Load projects"),
 }
 TYPE_AGAIN = gettext_lazy("Enter it again: what was typed here is not sent back to the page.")
+_USERINFO = re.compile(r"://[^/\s]*@")
 _SECRET_ATTRS: dict[str, Any] = {"autocomplete": "off", "spellcheck": "false", "data-1p-ignore": ""}
 
 
@@ -48,6 +49,14 @@ class SecretTextarea(forms.Textarea):
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         shown = value if self.render_value else None
         return super().get_context(name, shown, attrs)
+
+
+class TextField(forms.CharField):
+    """One line. What stands for signing in within an address does not go back to the page."""
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        shown = super().bound_data(data, initial)
+        return _USERINFO.sub("://", shown) if isinstance(shown, str) else shown
 
 
 class ListField(forms.CharField):
@@ -139,7 +148,7 @@ class ConnectionForm(forms.Form):
                 self.initial.setdefault(name, rows[0].pk)
 
     def _field(self, field: ConnectionField) -> forms.Field:
-        made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, forms.CharField)
+        made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, TextField)
         is_stored = field.secret and bool(getattr(self.connection, field.name, None))
         found: forms.Field = made(
             label=str(field.label),

@@ -72,6 +72,30 @@ def test_no_typed_secret_comes_back_with_the_errors(tenant: Tenant, kind: str) -
     assert CANARY not in sent.as_div()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "address"),
+    [
+        ("GITHUB", "repository_url", f"https://{CANARY}@github.com/o/app"),
+        ("GITHUB", "repository_url", f"git clone https://octo:{CANARY}@github.com/o/app.git"),
+        ("JENKINS", "jenkins_url", f"https://ci:{CANARY}@ci.example.com/jenkins"),
+        ("JIRA", "jira_url", f"https://{CANARY}@octo.atlassian.net"),
+    ],
+)
+def test_a_password_in_an_address_does_not_come_back(
+    tenant: Tenant, kind: str, name: str, address: str
+) -> None:
+    sent = form(tenant, kind, {name: address})
+    assert connect(sent) is None
+    assert CANARY not in sent.as_div()
+    assert address.rpartition("@")[2] in sent.as_div()
+
+
+def test_a_password_in_a_repositorys_address_is_not_stored(tenant: Tenant) -> None:
+    address = f"https://octo:{CANARY}@github.com/o/app"
+    made = connect(form(tenant, "GITHUB", {"access_token": "ghp_1", "repository_url": address}))
+    assert ScmIntegration.objects.get(pk=made.pk).repository_url == "https://github.com/o/app"
+
+
 @pytest.mark.parametrize("kind", PROVIDERS)
 def test_secrets_are_kept_out_of_the_browsers_memory(tenant: Tenant, kind: str) -> None:
     asked = form(tenant, kind)

@@ -11,12 +11,35 @@ from dataclasses import dataclass
 from django.conf import settings
 
 GITHUB = "https://github.com"
-_ALIASES = {"github.com", "www.github.com"}
+# Hosts of github.com itself, each with what stands before `owner/name` in its paths.
+# https://docs.github.com/en/authentication/troubleshooting-ssh/using-ssh-over-the-https-port
+_GITHUBS = {
+    "github.com": (),
+    "www.github.com": (),
+    "ssh.github.com": (),
+    "github.dev": (),
+    "raw.githubusercontent.com": (),
+    "codeload.github.com": (),
+    "api.github.com": ("repos",),
+}
 _DATA_RESIDENCY = ".ghe.com"
-_REPOSITORY = re.compile(
-    r"(?:(?:(?P<scheme>https?)://)?(?P<host>[A-Za-z0-9.-]+(?::\d{1,5})?)/|git@(?P<ssh>[A-Za-z0-9.-]+):)?"
-    r"(?P<owner>[A-Za-z0-9][A-Za-z0-9_-]{0,99})/(?P<name>[A-Za-z0-9._-]{1,100}?)(?:\.git)?/?"
-)
+_WEB, _GIT = ("http", "https"), ("ssh", "git", "git+ssh", "git+https", "git+http")
+_USUAL_PORT = {"http": "80", "https": "443"}
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z+]*)://(?P<rest>.+)", re.DOTALL)
+_SCP = re.compile(r"(?:[^@/:\s]+@)?(?P<host>[^@/:\s]+):(?!\d+/)(?P<path>[^\s]+)")
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?")
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+_AROUND = "<>()[]\"'`,;"
+_PAGES = {  # of a repository: what follows `owner/name` in the browser
+    *("actions", "blame", "blob", "branches", "commit", "commits", "compare", "deployments"),
+    *("discussions", "issues", "network", "projects", "pull", "pulls", "raw", "releases"),
+    *("security", "settings", "tags", "tree", "wiki"),
+}
+_NOBODYS = {  # names that no owner has: pages of GitHub itself
+    *("apps", "codespaces", "enterprises", "login", "marketplace", "notifications", "orgs"),
+    *("organizations", "search", "settings", "sponsors", "stars", "topics", "users"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,13 +55,82 @@ class Repository:
 
 
 def read_repository(text: str) -> Repository | None:
-    """The repository that an address names, from any way in which people write it; else None."""
-    match = _REPOSITORY.fullmatch(text.strip())
-    if match is None or match["name"] in (".", ".."):
+    """The repository that an address names, in any way in which the browser, git or gh write it;
+    else None. A user name, password or token in it is left out."""
+    words = [word.strip(_AROUND).rstrip(".").rstrip(_AROUND) for word in text.split()]
+    if len(words) > 1:
+        return _in_a_command(words)
+    return _read(words[0]) if words else None
+
+
+def _in_a_command(words: list[str]) -> Repository | None:
+    """Of `git clone …`, a line of `git remote -v`, or `gh repo clone owner/name`."""
+    if words[0] == "gh":
+        addresses = [word for word in words[1:] if "/" in word]
+    else:
+        addresses = [word for word in words if "://" in word or _SCP.fullmatch(word)]
+    return _read(addresses[0]) if addresses else None
+
+
+def _read(address: str) -> Repository | None:
+    if match := _SCHEME.fullmatch(address):
+        scheme = match["scheme"].lower()
+        return _of_url(scheme, match["rest"]) if scheme in (*_WEB, *_GIT) else None
+    if match := _SCP.fullmatch(address):
+        return _of_git(match["host"], match["path"])
+    return _of_url("https", address) if _starts_with_host(address) else _of_path(GITHUB, address)
+
+
+def _starts_with_host(address: str) -> bool:
+    """`host/owner/name`, told apart from `owner/name/page`: no owner has a dot or a port."""
+    first, *others = address.lstrip("/").partition("?")[0].split("/")
+    return "." in first or ":" in first or (len(others) > 1 and others[1] not in {*_PAGES, ""})
+
+
+def _of_url(scheme: str, rest: str) -> Repository | None:
+    authority, _slash, path = rest.partition("/")
+    host = authority.rpartition("@")[2]  # without who signs in, and how
+    if scheme in _WEB:
+        return _of_host(scheme, host, path)
+    return _of_git(host, path)
+
+
+def _of_git(host: str, path: str) -> Repository | None:
+    """What git is told: its port is not that of the web, and its host may be one of
+    `~/.ssh/config`, of which `github.com-work` is the usual form."""
+    name = host.partition(":")[0]
+    if re.fullmatch(r"github\.com-[\w.-]+", name, re.IGNORECASE):
+        name = "github.com"
+    top = name.rstrip(".").rpartition(".")[2]
+    is_alias = "." not in name.rstrip(".") or ("-" in top and not top.startswith("xn--"))
+    return None if is_alias else _of_host("https", name, path)
+
+
+def _of_host(scheme: str, host: str, path: str) -> Repository | None:
+    match = _HOST.fullmatch(host)
+    if match is None:
         return None
-    host = (match["host"] or match["ssh"] or "github.com").lower()
-    server = GITHUB if host in _ALIASES else f"{match['scheme'] or 'https'}://{host}"
-    return Repository(server, f"{match['owner']}/{match['name']}")
+    name, port = match["name"].lower().rstrip("."), match["port"]
+    if name in _GITHUBS:
+        return _of_path(GITHUB, path, *_GITHUBS[name])
+    if name.endswith((".github.com", ".githubusercontent.com", ".github.io")):
+        return None  # a gist, a page: no repository
+    if name.startswith("api.") and name.endswith(_DATA_RESIDENCY):
+        return _of_path(f"{scheme}://{name.removeprefix('api.')}", path, "repos")
+    server = f"{scheme}://{name}" + (f":{port}" if port and port != _USUAL_PORT[scheme] else "")
+    below = ("api", "v3", "repos") if path.startswith("api/v3/") else ()
+    return _of_path(server, path, *below)
+
+
+def _of_path(server: str, path: str, *below: str) -> Repository | None:
+    """The first two parts of the path, `below` which they stand; a page of it may follow."""
+    parts: list[str] = re.split(r"[?#]", path)[0].strip("/").split("/")
+    if tuple(parts[: len(below)]) != below or ".." in parts:
+        return None
+    owner, name = [*parts[len(below) :], "", ""][:2]
+    name = name.rstrip(".").removesuffix(".git")
+    is_one = _OWNER.fullmatch(owner) and _NAME.fullmatch(name) and owner.lower() not in _NOBODYS
+    return Repository(server, f"{owner}/{name}") if is_one else None
 
 
 def api_url(server: str) -> str:

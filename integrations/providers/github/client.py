@@ -5,10 +5,9 @@ https://docs.github.com/en/rest/about-the-rest-api
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-import re
-import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -27,12 +26,12 @@ from github.Requester import (
 from delivr import outbound
 from delivr.moments import within_reason
 
-from ..base import Outcome, ProviderError
-from ..http import Budget, check_header_value, error_from_status, garbage, guarded, vendor_words
+from ..http import Budget, check_header_value, garbage, guarded, vendor_words
+from .refusals import LABEL, Refusal, failure_of
 
-LABEL = "GitHub"
 _EXPIRATION = "github-authentication-token-expiration"
-_DIGITS = re.compile(r"[0-9]{1,12}")
+# https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/
+_WITHOUT_SCOPES = ("github_pat_", "ghs_", "ghu_")  # fine-grained, and those of GitHub Apps
 
 # At DEBUG it writes whole answers into the log.
 logging.getLogger("github").setLevel(logging.WARNING)
@@ -81,12 +80,13 @@ Requester.injectConnectionClasses(_HTTP, _HTTPS)  # for the whole process
 class Answer:
     data: Any
     headers: Mapping[str, str]  # lower-case names
+    has_scopes: bool = True  # the token is of a kind that has any
 
     @property
     def scopes(self) -> frozenset[str] | None:
         """The scopes of a classic token; None for other kinds, of which GitHub tells none."""
         named = self.headers.get("x-oauth-scopes")
-        if named is None:
+        if named is None or not self.has_scopes:
             return None
         return frozenset(scope.strip() for scope in named.split(",") if scope.strip())
 
@@ -109,19 +109,19 @@ class GitHubClient:
         return guarded(LABEL, lambda: self._get(path, parameters))
 
     def _get(self, path: str, parameters: dict[str, Any]) -> Answer:
+        """PyGithub's own reading of an answer stumbles over words that are none: read it here."""
         _host.set(urlsplit(self._api_url).hostname or "")
         with self._github() as client:
-            try:
-                headers, data = client.requester.requestJsonAndCheck(
-                    "GET", path, parameters=parameters
-                )
-            except github.GithubException as error:
-                failure = self._failure(error)
-            except ValueError:  # JSON that breaks off
-                failure = garbage(LABEL)
-            else:
-                return Answer(data, headers)
-        raise failure
+            status, headers, text = client.requester.requestJson("GET", path, parameters=parameters)
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError):
+            data = None
+        if status >= 400:
+            raise failure_of(Refusal(status, headers, data), self.words)
+        if not isinstance(data, dict | list):
+            raise garbage(LABEL)
+        return Answer(data, headers, not self._token.startswith(_WITHOUT_SCOPES))
 
     def _github(self) -> github.Github:
         """A client for one call: PyGithub takes one time-out, in whole seconds, at its making."""
@@ -138,62 +138,6 @@ class GitHubClient:
     def words(self, text: object) -> str:
         """GitHub's words, fit to be shown."""
         return vendor_words(text, secrets=(self._token,))
-
-    def _failure(self, error: github.GithubException) -> ProviderError:
-        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
-        if _is_rate_limit(error, headers):
-            return _rate_limited(headers)
-        if error.status == 401:
-            return _refused_token()
-        if error.status == 403 and "x-github-sso" in headers:
-            return _wants_sign_on()
-        if error.status == 403:
-            return error_from_status(LABEL, 403, hint=_missing_permission(headers))
-        return error_from_status(LABEL, error.status)
-
-
-def _is_rate_limit(error: github.GithubException, headers: Mapping[str, str]) -> bool:
-    """Primary and secondary limits come as 403 or 429:
-    https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api"""
-    if error.status == 429 or isinstance(error, github.RateLimitExceededException):
-        return True
-    spent = headers.get("x-ratelimit-remaining") == "0"
-    return error.status == 403 and (spent or "retry-after" in headers)
-
-
-def _rate_limited(headers: Mapping[str, str]) -> ProviderError:
-    reset = headers.get("x-ratelimit-reset", "")
-    wait = headers.get("retry-after")
-    if wait is None and _DIGITS.fullmatch(reset):
-        wait = str(max(int(reset) - int(time.time()), 0))
-    return error_from_status(LABEL, 429, retry_after=wait)
-
-
-def _refused_token() -> ProviderError:
-    return error_from_status(
-        LABEL,
-        401,
-        message="GitHub refused the access token.",
-        hint="It may have expired or been revoked. Create a new one in GitHub under "
-        "Settings > Developer settings > Personal access tokens.",
-    )
-
-
-def _wants_sign_on() -> ProviderError:
-    return ProviderError(
-        "sso_required",
-        "The organisation wants this token to be authorised for single sign-on.",
-        "In GitHub, open the token's Configure SSO and authorise the organisation.",
-        outcome=Outcome.CREDENTIALS,
-    )
-
-
-def _missing_permission(headers: Mapping[str, str]) -> str:
-    """GitHub names what would have sufficed: `contents=write` or `contents=read; actions=read`."""
-    named = headers.get("x-accepted-github-permissions", "")
-    if not re.fullmatch(r"[a-z_]+=[a-z]+([;,] ?[a-z_]+=[a-z]+){0,9}", named):
-        return "Give the token the Contents, Actions and Metadata permissions for this repository."
-    return f"Give the token this permission: {named}."
 
 
 def _expiration(text: str) -> datetime | None:

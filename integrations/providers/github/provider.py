@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Option, Outcome, ProviderError, ScmProvider
 from ..http import DEADLINE, garbage, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .addresses import GITHUB, api_url, read_repository
-from .verification import Verification
+from .refusals import NOT_FOR_APPS
+from .verification import Verification, may_push
 
 if TYPE_CHECKING:
-    from .client import GitHubClient
+    from .client import Answer, GitHubClient
 
 PAGE = 50  # a repository takes 7 KB of an answer that may have 1 MB
 PAGES = 4
@@ -54,20 +55,35 @@ class GitHub(ScmProvider):
 
     @only_provider_errors
     def repositories(self) -> list[Option]:
-        """Those that the token's owner may write to, the most recently pushed first.
+        """Those that the token's owner may write to, the most recently pushed first; of an app
+        those that it was installed for.
 
         https://docs.github.com/en/rest/repos/repos#list-repositories-for-the-authenticated-user
+        https://docs.github.com/en/rest/apps/installations#list-repositories-accessible-to-the-app-installation
         """
-        client, options = self._client(), []
+        client = self._client()
+        try:
+            found = self._entries(lambda page: client.get("/user/repos", sort="pushed", **page))
+        except ProviderError as error:
+            if error.code != NOT_FOR_APPS:
+                raise
+        else:
+            return _options(self._server, filter(may_push, found))
+        found = self._entries(lambda page: client.get("/installation/repositories", **page))
+        return _options(self._server, found)
+
+    def _entries(self, ask: Callable[[dict[str, int]], Answer]) -> list[dict[str, Any]]:
+        """The repositories of all pages, within bounds. Raises ProviderError."""
+        entries: list[dict[str, Any]] = []
         for page in range(1, PAGES + 1):
-            answer = client.get("/user/repos", sort="pushed", per_page=PAGE, page=page)
-            if not isinstance(answer.data, list):
+            data = ask({"per_page": PAGE, "page": page}).data
+            listed = data.get("repositories") if isinstance(data, dict) else data
+            if not isinstance(listed, list):
                 raise garbage(self.label)
-            found = (_option(self._server, entry) for entry in answer.data)
-            options += [option for option in found if option]
-            if len(answer.data) < PAGE:
+            entries += [entry for entry in listed if isinstance(entry, dict)]
+            if len(listed) < PAGE:
                 break
-        return options
+        return entries
 
     def _name(self) -> str:
         """`owner/name`."""
@@ -86,11 +102,11 @@ class GitHub(ScmProvider):
         return GitHubClient(self._token, api_url=api_url(self._server), deadline=self.deadline)
 
 
-def _option(server: str, entry: object) -> Option | None:
-    if not isinstance(entry, dict) or entry.get("archived") or entry.get("disabled"):
-        return None
-    name, permissions = entry.get("full_name"), entry.get("permissions")
-    may_push = isinstance(permissions, dict) and permissions.get("push") is True
-    if not may_push or not isinstance(name, str) or read_repository(name) is None:
-        return None
-    return Option(value=f"{server}/{name}", label=name)
+def _options(server: str, entries: Iterable[dict[str, Any]]) -> list[Option]:
+    usable = (entry for entry in entries if not entry.get("archived") and not entry.get("disabled"))
+    names = (entry.get("full_name") for entry in usable)
+    return [
+        Option(value=f"{server}/{name}", label=name)
+        for name in names
+        if isinstance(name, str) and read_repository(name)
+    ]

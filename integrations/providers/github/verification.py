@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import Check, Level, Outcome, ProviderError
 from ..http import garbage
+from .refusals import NOT_FOR_APPS
 
 if TYPE_CHECKING:
     from .client import Answer, GitHubClient
@@ -26,14 +27,14 @@ class Verification:
     def sign_in(self) -> None:
         """https://docs.github.com/en/rest/users/users#get-the-authenticated-user
 
-        An installation's token is no user: GitHub knows it and answers 403.
+        The token of a GitHub App's installation is no user: GitHub knows it and says so.
         """
         self._client = self._make_client()
         self._login = ""
         try:
             user = self._client.get("/user").data
         except ProviderError as error:
-            if error.code == "forbidden":
+            if error.code == NOT_FOR_APPS:
                 return
             raise
         if not isinstance(user, dict) or not isinstance(user.get("login"), str):
@@ -41,7 +42,7 @@ class Verification:
         self._login = self._client.words(user["login"])
 
     def account(self) -> list[Check]:
-        words = f"Signed in as {self._login}." if self._login else "Signed in as an app."
+        words = f"Signed in as {self._login}." if self._login else _AN_APP
         return [Check(name="account", ok=True, message=words)]
 
     def repository(self) -> list[Check]:
@@ -68,8 +69,9 @@ class Verification:
         raise failure
 
     def permission(self) -> list[Check]:
-        permissions = self._data.get("permissions")
-        if not isinstance(permissions, dict) or permissions.get("push") is not True:
+        if not self._login:  # what an app may do, its installation says and no repository
+            return [Check(name="permission", ok=True, code="not_testable", message=_APP_NEEDS)]
+        if not may_push(self._data):
             raise ProviderError(
                 "no_push",
                 f"The token's owner may read {self._name()} but not write to it.",
@@ -99,6 +101,17 @@ class Verification:
         ]
 
 
+def may_push(repository: dict[str, Any]) -> bool:
+    """What GitHub tells of a user's rights; of an app's it tells nothing here."""
+    permissions = repository.get("permissions")
+    return isinstance(permissions, dict) and permissions.get("push") is True
+
+
+_AN_APP = "Signed in as an app of GitHub. Its tokens end after an hour: enter a new one in time."
+_APP_NEEDS = (
+    "GitHub does not tell what the token of an app may do: the app needs Contents and Actions, "
+    "both with write access, and Metadata."
+)
 _FINE_GRAINED = (
     "GitHub does not tell what a token of this kind may do: it needs Contents and Actions, both "
     "with write access, and Metadata."
@@ -125,8 +138,8 @@ def _not_found(name: str) -> ProviderError:
     return ProviderError(
         "repository_not_found",
         f"GitHub has no repository {name}, or this token may not see it.",
-        "Check the spelling. A fine-grained token must name the repository; a classic one needs "
-        "the repo scope.",
+        "Check the spelling. A fine-grained token must name the repository, and the organisation "
+        "may have to approve it; a classic one needs the repo scope.",
         outcome=Outcome.REFUSED,
     )
 

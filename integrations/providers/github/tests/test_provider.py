@@ -80,7 +80,7 @@ def test_every_usual_way_of_writing_a_repository_is_understood(url):
     assert failed(github(url=url).verify()) == {}
 
 
-@pytest.mark.parametrize("url", ["", "app", "https://github.com/dream11/..", "a/b?c", "a/b/../.."])
+@pytest.mark.parametrize("url", ["", "app", "https://github.com/dream11/..", "a/b/../.."])
 def test_what_is_no_repository_is_a_check(wire, url):
     assert failed(github(url=url).verify())["repository"].code == "bad_repository"
     assert [seen.path for seen in wire.seen] == [USER]
@@ -117,11 +117,45 @@ def test_a_server_that_hangs_ends_in_time(wire):
     assert time.monotonic() - started < 5
 
 
-def test_an_apps_token_is_no_user_and_good_all_the_same(wire):
+ALL_FALSE = dict.fromkeys(["admin", "maintain", "push", "triage", "pull"], False)
+INSTALLATION = "ghs_canary0123456789token"
+
+
+@pytest.mark.parametrize("permissions", [ALL_FALSE, None, {"push": True}])
+def test_an_apps_token_is_no_user_and_good_all_the_same(wire, permissions):
     wire.routes[USER] = fine_grained("error__installation", 403)
-    checks = github().verify()
+    told = {**payload("repository__may_push"), "permissions": permissions}
+    wire.routes[REPOSITORY] = Reply(told)
+    checks = github(INSTALLATION).verify()
     assert failed(checks) == {}
     assert "app" in checks[2].message
+    permission = next(check for check in checks if check.name == "permission")
+    assert (permission.ok, permission.code) == (True, "not_testable")
+    assert "Contents" in permission.message
+
+
+def test_an_app_that_was_not_installed_for_the_repository_is_told(wire):
+    wire.routes[USER] = fine_grained("error__installation", 403)
+    wire.routes[REPOSITORY] = fine_grained("error__installation", 403)
+    failure = failed(github(INSTALLATION).verify())["repository"]
+    assert "Resource not accessible by integration" in failure.message
+    assert "Give the app" in failure.hint
+
+
+def test_an_app_is_offered_what_it_was_installed_for(wire):
+    wire.routes[LIST] = fine_grained("error__installation", 403)
+    found = [{**entry, "permissions": ALL_FALSE} for entry in payload("repositories__mixed")]
+    wire.routes["/api/v3/installation/repositories"] = Reply({"repositories": found})
+    offered = [option.label for option in github(INSTALLATION, url="").repositories()]
+    assert "dream11/app" in offered
+
+
+@pytest.mark.parametrize("token", ["ghu_canary0123456789token", "github_pat_canary0123456789"])
+def test_a_token_of_a_kind_without_scopes_lacks_none(wire, token):
+    wire.routes[REPOSITORY] = answer("repository__may_push", **{"X-OAuth-Scopes": ""})
+    checks = github(token).verify()
+    assert failed(checks) == {}
+    assert next(c for c in checks if c.name == "permission").code == "not_testable"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from integrations.providers.github.addresses import api_url
-from integrations.providers.github.fields import clean_repository
 from integrations.providers.github.provider import GitHub
 from sandbox import accounts
 from sandbox.server import SandboxServer
@@ -66,39 +64,6 @@ def test_two_servers_at_once_do_not_mix(sandbox, enterprise, settings):
     urls = [enterprise, accounts.GITHUB_REPOSITORY] * 8
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda url: failed(github(url=url)), urls)) == [{}] * 16
-
-
-@pytest.mark.parametrize(
-    ("typed", "stored"),
-    [
-        ("github.com/a/b", "https://github.com/a/b"),
-        ("http://www.GitHub.com/a/b.git", "https://github.com/a/b"),
-        ("a/b", "https://github.com/a/b"),
-        ("git@github.com:a/b.git", "https://github.com/a/b"),
-        ("https://8.8.8.8/a/b/", "https://8.8.8.8/a/b"),
-        ("git@code.example.com:a/b.git", "https://code.example.com/a/b"),
-        ("Code.Example.com:8443/a_corp/b", "https://code.example.com:8443/a_corp/b"),
-    ],
-)
-def test_the_host_of_a_repository_is_kept(typed, stored):
-    assert clean_repository(typed) == stored
-
-
-@pytest.mark.parametrize("typed", ["https://169.254.169.254/a/b", "10.0.0.1/a/b", "code.x:99/a/b"])
-def test_a_host_that_may_not_be_reached_is_refused(typed):
-    with pytest.raises(ValueError, match="OUTBOUND_ALLOW"):
-        clean_repository(typed)
-
-
-@pytest.mark.parametrize(
-    ("server", "api"),
-    [
-        ("https://code.example.com", "https://code.example.com/api/v3"),
-        ("https://octo.ghe.com", "https://api.octo.ghe.com"),
-    ],
-)
-def test_each_server_has_its_api_where_github_documents_it(server, api):
-    assert api_url(server) == api
 
 
 def test_an_invisible_repository_is_not_found(sandbox):

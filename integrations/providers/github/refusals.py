@@ -1,0 +1,234 @@
+"""What GitHub's refusals mean: many reasons have one status, and only the words tell them apart.
+
+https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..base import Outcome, ProviderError
+from ..http import error_from_status
+
+LABEL = "GitHub"
+NOT_FOR_APPS = "not_for_apps"  # the code of what a GitHub App's installation may not ask
+_DIGITS = re.compile(r"[0-9]{1,12}")
+_SLOW_DOWN = re.compile(r"rate limit|abuse detection|wait a few minutes", re.IGNORECASE)
+_OWN_HEADERS = ("x-github-request-id", "x-github-media-type")
+_SAYS_NOTHING = {"", "bad credentials", "requires authentication", "not found", "forbidden"}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that is no success: headers by lower-case name, the body as JSON or None."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: Any
+
+    @property
+    def text(self) -> str:
+        """GitHub's reason, as it came; "" where it gives none."""
+        message = self.data.get("message") if isinstance(self.data, dict) else None
+        return message if isinstance(message, str) else ""
+
+    @property
+    def is_githubs(self) -> bool:
+        """False for the page of a proxy or a firewall in between."""
+        return bool(self.text) or any(name in self.headers for name in _OWN_HEADERS)
+
+    @property
+    def is_rate_limit(self) -> bool:
+        """Limits come as 403 or 429, and not always with the headers that tell of them:
+        https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api"""
+        if self.status == 429:
+            return True
+        told = self.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in self.headers
+        return self.status == 403 and (told or bool(_SLOW_DOWN.search(self.text)))
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What a 403 or 451 is about, where `pattern` is found in GitHub's words."""
+
+    code: str
+    pattern: str
+    hint: str
+    outcome: Outcome = Outcome.CREDENTIALS
+
+
+# The first that fits.
+_REASONS = (
+    Reason(
+        "ip_not_allowed",
+        r"ip allow list|ip address",
+        "Ask an administrator of the organisation to put this server's address on its IP allow "
+        "list.",
+    ),
+    Reason(
+        "sso_required",
+        r"\bsaml\b|single sign-on",
+        "In GitHub, open the token's Configure SSO and authorise the organisation.",
+    ),
+    Reason(
+        "token_lifetime",
+        r"lifetime",
+        "Create a token that ends sooner, or ask an administrator of the organisation to allow a "
+        "longer lifetime.",
+    ),
+    Reason(
+        "classic_token_forbidden",
+        r"forbids access .*\(classic\)",
+        "Enter a fine-grained token, or ask an administrator of the organisation to allow classic "
+        "ones.",
+    ),
+    Reason(
+        "fine_grained_token_forbidden",
+        r"forbids access .*fine-grained",
+        "Enter another kind of token, or ask an administrator of the organisation to allow "
+        "fine-grained ones.",
+    ),
+    Reason(
+        "token_forbidden",
+        r"forbids access",
+        "Ask an administrator of the organisation which kinds of tokens it allows.",
+    ),
+    Reason(
+        "token_not_approved",
+        r"pending|approv",
+        "Ask an administrator of the organisation to approve the token.",
+    ),
+    Reason(
+        "app_not_approved",
+        r"oauth app access restrictions|third-part",
+        "Ask an administrator of the organisation to approve the app that made this token, or "
+        "enter a personal access token.",
+    ),
+    Reason(
+        "suspended",
+        r"suspended",
+        "An administrator has to lift the suspension; or enter the token of another account.",
+    ),
+    Reason(
+        "not_verified",
+        r"email address|two-factor",
+        "Sign in to GitHub as the token's owner and do what it asks for there.",
+    ),
+    Reason(
+        "blocked",
+        r"access blocked|dmca|unavailable due to|terms of service",
+        "GitHub has blocked this repository: open it in the browser, which tells why.",
+        Outcome.REFUSED,
+    ),
+    Reason(
+        "archived",
+        r"archived",
+        "Choose another repository, or unarchive this one in GitHub.",
+        Outcome.REFUSED,
+    ),
+    Reason(
+        "disabled",
+        r"disabled|locked|billing",
+        "Choose another repository, or ask its owner to enable this one in GitHub.",
+        Outcome.REFUSED,
+    ),
+    Reason(
+        "admin_required",
+        r"must have admin rights",
+        "Give the account the Admin role, or enter the token of another one.",
+    ),
+)
+_APP = re.compile(r"not accessible by integration", re.IGNORECASE)
+
+
+def failure_of(refusal: Refusal, clean: Callable[[str], str]) -> ProviderError:
+    """The error in words; `clean` makes GitHub's own fit to be shown (`vendor_words`)."""
+    if refusal.is_rate_limit:
+        return _rate_limited(refusal.headers)
+    if 400 <= refusal.status < 500 and not refusal.is_githubs:
+        return _not_githubs(refusal.status)
+    said = clean(refusal.text) if refusal.text.lower() not in _SAYS_NOTHING else ""
+    if refusal.status == 401:
+        return _refused_token(said)
+    if refusal.status == 451:
+        return _told(_reason("blocked"), refusal.status, said)
+    if refusal.status == 403:
+        return _forbidden(refusal, said)
+    return error_from_status(LABEL, refusal.status, message=_message(refusal.status, said))
+
+
+def _forbidden(refusal: Refusal, said: str) -> ProviderError:
+    if "x-github-sso" in refusal.headers:
+        return _told(_reason("sso_required"), 403, said)
+    if _APP.search(refusal.text):
+        return error_from_status(
+            LABEL,
+            403,
+            code=NOT_FOR_APPS,
+            message=_message(403, said),
+            hint=_missing_permission(refusal.headers, "app"),
+        )
+    for reason in _REASONS:
+        if re.search(reason.pattern, refusal.text, re.IGNORECASE | re.DOTALL):
+            return _told(reason, 403, said)
+    hint = _missing_permission(refusal.headers, "token")
+    return error_from_status(LABEL, 403, message=_message(403, said), hint=hint)
+
+
+def _reason(code: str) -> Reason:
+    return next(reason for reason in _REASONS if reason.code == code)
+
+
+def _told(reason: Reason, status: int, said: str) -> ProviderError:
+    words = _message(status, said) or f"GitHub refuses this (HTTP {status})."
+    return ProviderError(reason.code, words, reason.hint, outcome=reason.outcome)
+
+
+def _message(status: int, said: str) -> str:
+    """GitHub's own words where it says more than the status; "" leaves it to the usual ones."""
+    return f"GitHub refuses this and says: {said}" if said and 400 <= status < 500 else ""
+
+
+def _not_githubs(status: int) -> ProviderError:
+    """Nothing is known of what GitHub itself would have said."""
+    return ProviderError(
+        "not_its_answer",
+        f"Something in front of GitHub answered with HTTP {status}, not GitHub itself.",
+        "A proxy or a firewall may stand in between, or there is no GitHub at this address.",
+        outcome=Outcome.NOT_SENT,
+    )
+
+
+def _rate_limited(headers: Mapping[str, str]) -> ProviderError:
+    reset = headers.get("x-ratelimit-reset", "")
+    wait = headers.get("retry-after")
+    spent = headers.get("x-ratelimit-remaining", "0") == "0"
+    if wait is None and spent and _DIGITS.fullmatch(reset):
+        wait = str(max(int(reset) - int(time.time()), 0))
+    return error_from_status(LABEL, 429, retry_after=wait)
+
+
+def _refused_token(said: str) -> ProviderError:
+    return error_from_status(
+        LABEL,
+        401,
+        message=f"GitHub refused the access token: {said}"
+        if said
+        else "GitHub refused the access token.",
+        hint="It may have expired or been revoked. Create a new one in GitHub under "
+        "Settings > Developer settings > Personal access tokens.",
+    )
+
+
+def _missing_permission(headers: Mapping[str, str], whose: str) -> str:
+    """GitHub names what would have sufficed: `contents=write` or `contents=read; actions=read`."""
+    named = headers.get("x-accepted-github-permissions", "")
+    if not re.fullmatch(r"[a-z_]+=[a-z]+([;,] ?[a-z_]+=[a-z]+){0,9}", named):
+        return (
+            f"Give the {whose} the Contents, Actions and Metadata permissions for this repository."
+        )
+    return f"Give the {whose} this permission: {named}."
