@@ -2,16 +2,18 @@
 
 from django.db import migrations, models
 
+from delivr.indexes import AddIndexWithoutLock
+
 
 class Migration(migrations.Migration):
-
+    atomic = False
     dependencies = [
         ('builds', '0003_webhook_events'),
         ('tenants', '0001_initial'),
     ]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexWithoutLock(
             model_name='buildevent',
             index=models.Index(condition=models.Q(('applied', True), ('source', 'POLL')), fields=['tenant', '-at'], name='event_of_polls'),
         ),

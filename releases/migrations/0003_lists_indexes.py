@@ -3,9 +3,11 @@
 from django.conf import settings
 from django.db import migrations, models
 
+from delivr.indexes import AddIndexWithoutLock
+
 
 class Migration(migrations.Migration):
-
+    atomic = False
     dependencies = [
         ('integrations', '0003_credentials'),
         ('releases', '0002_same_tenant'),
@@ -14,11 +16,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.AddIndex(
+        AddIndexWithoutLock(
             model_name='release',
             index=models.Index(fields=['tenant', 'status', '-created_at'], name='release_by_status'),
         ),
-        migrations.AddIndex(
+        AddIndexWithoutLock(
             model_name='releasepipeline',
             index=models.Index(fields=['tenant', 'build_status', 'platform'], name='pipeline_by_status'),
         ),

@@ -1,0 +1,86 @@
+"""Indexes of tables in use: made without a lock, and safe to make again."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.db import NotSupportedError, connection, migrations, models, transaction
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.state import ProjectState
+
+from builds.models import Build
+from delivr.indexes import AddIndexWithoutLock
+
+BEFORE, AFTER = ("builds", "0009_names_for_people"), ("builds", "0010_log_index")
+INDEX = "build_log_due"
+
+
+def indexes() -> set[str]:
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, Build._meta.db_table)
+    return {name for name, about in found.items() if about["index"]}
+
+
+def make() -> None:
+    index = next(index for index in Build._meta.indexes if index.name == INDEX)
+    operation = AddIndexWithoutLock("build", index)
+    before = ProjectState.from_apps(apps)
+    with connection.schema_editor(atomic=False) as editor:
+        operation.database_forwards("builds", editor, before, before)
+
+
+def test_no_migration_of_a_table_in_use_makes_an_index_in_its_transaction() -> None:
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    ours = {app.label for app in apps.get_app_configs() if "site-packages" not in app.path}
+    for (label, name), migration in loader.disk_migrations.items():
+        made_here = {o.name.lower() for o in migration.operations if hasattr(o, "managers")}
+        for operation in migration.operations:
+            if label in ours and isinstance(operation, migrations.AddIndex):
+                is_new = operation.model_name_lower in made_here
+                assert is_new or isinstance(operation, AddIndexWithoutLock), (label, name)
+                assert is_new or not migration.atomic, (label, name)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_an_earlier_version_made_stays() -> None:
+    assert INDEX in indexes()
+    make()
+    assert INDEX in indexes()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_migration_makes_it_where_it_is_missing_and_takes_it_back() -> None:
+    try:
+        MigrationExecutor(connection).migrate([BEFORE])
+        assert INDEX not in indexes()
+    finally:
+        MigrationExecutor(connection).migrate(
+            MigrationExecutor(connection).loader.graph.leaf_nodes()
+        )
+    assert INDEX in indexes()
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+def test_what_an_interrupted_run_left_invalid_is_made_anew() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [INDEX]
+        )
+        make()
+        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = %s::regclass", [INDEX])
+        assert cursor.fetchone() == (True,)
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+def test_it_refuses_to_keep_writers_out() -> None:
+    operation = AddIndexWithoutLock("build", models.Index(fields=["log_at"], name="another"))
+    state = ProjectState.from_apps(apps)
+    with (
+        pytest.raises(NotSupportedError),
+        transaction.atomic(),
+        connection.schema_editor(atomic=False) as editor,
+    ):
+        operation.database_forwards("builds", editor, state, state)
