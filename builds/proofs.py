@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
 import hashlib
 import hmac
 import re
@@ -18,8 +17,8 @@ from django.http import HttpRequest
 
 from builds.models import Trust
 from delivr.effects import clock
-from delivr.secrets import SecretUnreadable
 from integrations.models import PipelineIntegration
+from integrations.webhook_secrets import live
 
 TOLERANCE = 300  # seconds that a signed timestamp may be off
 BASIC_USER = "delivr"
@@ -75,16 +74,8 @@ def _hex_mac(secret: str, body: bytes) -> bytes:
 
 
 def live_secrets(pipeline: PipelineIntegration) -> list[str]:
-    """The secret, and the one before it while its day lasts; those that can be decrypted."""
-    found = [pipeline.webhook_secret]
-    until = pipeline.previous_webhook_secret_until
-    if until is not None and until > clock.now():
-        found.append(pipeline.previous_webhook_secret)
-    readable = []
-    for secret in filter(None, found):
-        with contextlib.suppress(SecretUnreadable):  # fails closed; /readyz says why
-            readable.append(secret.reveal())
-    return readable
+    """The secrets that prove a sender now: the newest, and the earlier ones while they last."""
+    return live(pipeline, clock.now())
 
 
 def _short(message_id: str) -> str:

@@ -1,4 +1,5 @@
-"""What is kept for a while only: bodies of deliveries, answers to repeated requests, counts."""
+"""What is kept for a while only: bodies of deliveries, answers to repeated requests, counts,
+webhook secrets that were replaced."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 from builds.models import DeliveryState, WebhookDelivery
 from delivr.models import CacheEntry, RateCounter
 from delivr.tenants.models import IdempotentRequest
+from integrations.webhook_secrets import expired, expired_in_their_rows
 
 KEEP_BODIES = timedelta(days=30)
 KEEP_ANSWERS = timedelta(days=1)
@@ -19,12 +21,15 @@ ALL = "all"
 
 def due() -> list[str]:
     """`["all"]` if anything is too old to keep."""
-    return [ALL] if any(rows.exists() for rows in (_old_bodies(), *_old_rows())) else []
+    old = (_old_bodies(), expired_in_their_rows(), *_old_rows())
+    return [ALL] if any(rows.exists() for rows in old) else []
 
 
 def tidy(what: str = ALL) -> None:
-    """Drop the bodies of deliveries after 30 days (the rows stay), answers after one, counts."""
+    """Drop the bodies of deliveries after 30 days (the rows stay), answers after one, counts, and
+    webhook secrets that have ended."""
     _old_bodies().update(body=b"")
+    expired_in_their_rows().update(previous_webhook_secret=None)
     for rows in _old_rows():
         rows.delete()
 
@@ -40,4 +45,5 @@ def _old_rows() -> list[Any]:
         IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_ANSWERS),
         RateCounter.objects.filter(ends_at__lt=time.time()),
         CacheEntry.objects.filter(expires__lt=timezone.now()),
+        expired(),
     ]

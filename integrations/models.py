@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from delivr.ids import ID_LENGTH
+from delivr.ids import ID_LENGTH, PrefixedIdField
 from delivr.secrets import SecretTextField, secret_fields
 from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.choices import (
@@ -67,6 +67,9 @@ class Connection(TenantOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    # Counts the changes: whoever read the row before one of them notices, whatever the clocks say.
+    revision = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+
     objects: ClassVar[Any] = ConnectionQuerySet.as_manager()
 
     expiry = ""  # pages put here in words how long the credential lasts
@@ -105,6 +108,11 @@ class Connection(TenantOwned):
     @property
     def is_valid(self) -> bool:
         return self.verification_status == Verification.VALID
+
+    def is_same_as(self, read: Connection) -> bool:
+        """True unless it was changed since `read` was read; an older version of delivr sets the
+        time of a change alone."""
+        return (self.revision, self.updated_at) == (read.revision, read.updated_at)
 
     @property
     def is_unreadable(self) -> bool:
@@ -189,6 +197,26 @@ class PipelineIntegration(Connection):
     @property
     def platform(self) -> Platform:
         return self.target.platform
+
+
+class EarlierWebhookSecret(TenantOwned):
+    """A webhook secret that was replaced at least twice, until its promised end."""
+
+    id = PrefixedIdField(prefix="whs")
+    pipeline = models.ForeignKey(
+        PipelineIntegration, on_delete=models.CASCADE, related_name="earlier_secrets"
+    )
+    secret = SecretTextField()
+    until = models.DateTimeField()
+
+    class Meta:
+        db_table = "webhook_secrets"
+        ordering: ClassVar = ["-until", "id"]
+        constraints: ClassVar = [unique_per_tenant("webhook_secret")]
+        indexes: ClassVar = [models.Index(fields=["until"], name="webhook_secret_ends")]
+
+    def __str__(self) -> str:
+        return f"a secret of {self.pipeline}"
 
 
 class CommunicationIntegration(Connection):

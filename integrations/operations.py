@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from django.conf import settings
@@ -16,10 +14,12 @@ from django.utils.translation import gettext as _
 
 from delivr import ids
 from delivr.audit.operations import difference, record
+from delivr.conflict import Conflict
 from delivr.outbound import origin
-from delivr.secrets import SecretUnreadable, secret_fields
+from delivr.secrets import secret_fields
 from delivr.tenants.models import Tenant, User
 from delivr.tenants.operations import skip_step
+from integrations import webhook_secrets
 from integrations.choices import Verification
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.base import Option
@@ -32,7 +32,6 @@ C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
 
 MOST_OPTIONS = 1000  # of a picker
-OLD_SECRET_LIVES = timedelta(hours=24)
 
 
 def connect(
@@ -59,6 +58,7 @@ def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) ->
     _fill(connection, cleaned)
     if isinstance(connection, PipelineIntegration):
         connection.webhook_secret = ids.webhook_secret()
+    _hold_references(connection)
     connection.full_clean(exclude=["id"])
     connection.save(force_insert=True)
     if connection.family in connection.tenant.skipped_steps:  # should it fail, it is not skipped
@@ -84,7 +84,8 @@ def edit(
     """Change what `values` names; a secret that is missing or empty is kept.
 
     Anything but a new name asks for a new verification. Changing an address that a stored secret
-    is sent to needs the secret again. Raises ValidationError.
+    is sent to needs the secret again. Raises ValidationError, and Conflict where it was
+    disconnected meanwhile.
     """
     connection = _locked(connection)
     cleaned = _clean(connection, values, creating=False, known_errors=known_errors)
@@ -96,8 +97,9 @@ def edit(
         connection.verification_status = Verification.PENDING
         connection.verification_error = ""
         connection.checks = []
+    _hold_references(connection)
     connection.full_clean(exclude=["id"])
-    connection.save()
+    _save(connection)
     _record_edit(connection, actor, changes)
     return connection
 
@@ -116,7 +118,10 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
 
     Raises ValidationError({"inUse"}) with the names of what still needs it.
     """
-    connection = _locked(connection)
+    try:
+        connection = _locked(connection)
+    except Conflict:
+        return
     users = [*_pipelines_using(connection), *import_string(settings.CONNECTION_USERS)(connection)]
     if users:
         raise ValidationError(
@@ -129,7 +134,9 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
     before = connection.verification_status
     connection.verification_status = Verification.PENDING
     connection.verify_at = None
-    connection.save()
+    _save(connection)
+    if isinstance(connection, PipelineIntegration):
+        webhook_secrets.forget_all(connection)
     forgotten = {field.name: "changed" for field in secret_fields(type(connection))}
     record(
         tenant=connection.tenant,
@@ -152,14 +159,13 @@ def disconnect_all(*, tenant: Tenant, actor: User | None) -> None:
 def rotate_webhook_secret(
     pipeline: PipelineIntegration, *, actor: User | None
 ) -> PipelineIntegration:
-    """A new webhook secret; the old one works for 24 hours more."""
+    """A new webhook secret; the one before works for 24 hours more, however often it is replaced.
+
+    Raises Conflict where that was done too often, or the pipeline was disconnected meanwhile.
+    """
     pipeline = _locked(pipeline)
-    pipeline.previous_webhook_secret = None
-    with contextlib.suppress(SecretUnreadable):  # what nobody can read, nobody can prove
-        pipeline.previous_webhook_secret = pipeline.webhook_secret.reveal()
-    pipeline.previous_webhook_secret_until = timezone.now() + OLD_SECRET_LIVES
-    pipeline.webhook_secret = ids.webhook_secret()
-    pipeline.save()
+    webhook_secrets.replace(pipeline)
+    _save(pipeline)
     record(
         tenant=pipeline.tenant,
         actor=actor,
@@ -313,7 +319,28 @@ def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
 
 
 def _locked(connection: C) -> C:
-    return cast(C, type(connection).objects.select_for_update().get(pk=connection.pk))
+    """The row, locked. Raises Conflict where it was disconnected meanwhile: nothing is put back
+    into a row whose credentials are forgotten."""
+    fresh = cast(C, type(connection).objects.select_for_update().get(pk=connection.pk))
+    if fresh.disconnected_at is not None:
+        raise Conflict("disconnected", _("This connection was disconnected meanwhile."))
+    return fresh
+
+
+def _save(connection: Connection) -> None:
+    """The caller holds the row's lock."""
+    connection.revision += 1
+    connection.save()
+
+
+def _hold_references(connection: Connection) -> None:
+    """Nobody disconnects what a pipeline refers to until it is stored. Raises ValidationError."""
+    if not isinstance(connection, PipelineIntegration):
+        return
+    for name, row in (("scm", connection.scm), ("target", connection.target)):
+        rows = type(row).objects.for_tenant(connection.tenant).select_for_update(no_key=True)
+        if not rows.filter(pk=row.pk).values_list("pk").first():
+            raise ValidationError({name: [str(NO_CONNECTION)]})
 
 
 def _pipelines_using(connection: Connection) -> list[str]:

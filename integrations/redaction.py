@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 
 from delivr.secrets import MASK, secret_fields
-from delivr.tenants.models import Tenant
-from integrations.models import FAMILIES
+from delivr.tenants.models import Tenant, TenantOwned
+from integrations.models import FAMILIES, EarlierWebhookSecret
 from integrations.providers.http import spellings
 
 SHORTEST = 6  # characters; what is shorter would blot out ordinary words
@@ -40,7 +40,8 @@ _SHAPES = tuple(
 def secrets_of(tenant: Tenant | str) -> list[str]:
     """All that the connections of a tenant keep encrypted. Raises SecretUnreadable."""
     found = []
-    for model in FAMILIES.values():
+    models: list[type[TenantOwned]] = [*FAMILIES.values(), EarlierWebhookSecret]
+    for model in models:
         names = [field.attname for field in secret_fields(model)]
         for row in model.objects.for_tenant(tenant):
             found += [secret.reveal() for name in names if (secret := getattr(row, name))]

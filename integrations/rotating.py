@@ -80,7 +80,7 @@ def candidate_of(
 def take(candidate: C, findings: Findings, *, actor: User | None, values: Mapping[str, Any]) -> C:
     """Store what was tried as `candidate`. Raises Conflict where it was changed meanwhile."""
     fresh = cast(C, type(candidate).objects.select_for_update().get(pk=candidate.pk))
-    if fresh.updated_at != candidate.updated_at:
+    if not fresh.is_same_as(candidate):
         raise Conflict("changed", _("Somebody changed this connection meanwhile. Try again."))
     edited = edit(fresh, actor=actor, values=values)
     return store_findings(edited, findings, actor=actor)

@@ -109,7 +109,7 @@ def _other_account(label: str) -> Check:
 def store_findings(connection: C, findings: Findings, *, actor: User | None) -> C:
     """Note what was found, unless the connection was edited since it was read."""
     fresh: C = type(connection).objects.select_for_update().get(pk=connection.pk)
-    if fresh.updated_at != connection.updated_at:
+    if not fresh.is_same_as(connection):
         return fresh
     now, bad = timezone.now(), findings.bad
     # Who is refused is not told when the credential ended: what was known before still holds.
@@ -206,7 +206,7 @@ def _turn(connection: Connection, error: ProviderError) -> None:
     now = timezone.now()
     is_over = _is_over(connection.credential_expires_at, now)
     status = Verification.EXPIRED if is_over else Verification.INVALID
-    type(connection).objects.filter(pk=connection.pk).update(
+    type(connection).objects.filter(pk=connection.pk, disconnected_at=None).update(
         verification_status=status,
         verification_error=error.message[:500],
         checks=[asdict(check)],

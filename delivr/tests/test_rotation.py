@@ -22,6 +22,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.db import close_old_connections, connection, transaction
+from django.utils import timezone
 
 from delivr import census, rotation
 from delivr.census import take_census
@@ -32,7 +33,7 @@ from delivr.signin.sealing import unseal
 from delivr.stores import stores
 from delivr.tenants.models import IdempotentRequest
 from delivr.tests import factories
-from integrations.models import ScmIntegration
+from integrations.models import EarlierWebhookSecret, ScmIntegration
 
 OLD, NEW = "the-old-key", "the-new-key"
 
@@ -84,7 +85,10 @@ def rows(keys: Any, tenant: Any) -> list[Any]:
     request.answer = '{"once": "shown"}'
     request.save()
     factor = TOTP.activate(factories.UserFactory(), generate_totp_secret()).instance
-    return [pipeline.scm, pipeline.target, pipeline, play, chat, tickets, request, factor]
+    earlier = EarlierWebhookSecret.objects.create(
+        tenant=tenant, pipeline=pipeline, secret="whsec_earlier", until=timezone.now()
+    )
+    return [pipeline.scm, pipeline.target, pipeline, play, chat, tickets, request, factor, earlier]
 
 
 @pytest.mark.django_db
@@ -95,7 +99,7 @@ class TestRotation:
         result = rotate_secrets()
         keys(NEW)
         assert [{n: s.reveal() for n, s in secrets_of(row).items()} for row in rows] == before
-        assert result.rotated == sum(map(len, before)) == 10
+        assert result.rotated == sum(map(len, before)) == 11
         assert result.unreadable == []
 
     def test_every_table_with_secrets_is_among_them(self, rows: list[Any]) -> None:
@@ -166,9 +170,9 @@ class TestRotation:
         out = io.StringIO()
         call_command("rotate_secrets", "--json", stdout=out, stderr=io.StringIO())
         assert json.loads(out.getvalue()) == {
-            "rotated": 10,
-            "rows": 8,
-            "keys": [10, 0],
+            "rotated": 11,
+            "rows": 9,
+            "keys": [11, 0],
             "unreadable": [],
             "isRotated": True,
             "lostKeys": 0,
@@ -183,10 +187,10 @@ class TestRotation:
         out = io.StringIO()
         call_command("rotate_secrets", "--check", "--json", stdout=out)
         found = json.loads(out.getvalue())
-        assert (found["keys"], found["isRotated"]) == ([1, 10], False)
+        assert (found["keys"], found["isRotated"]) == ([1, 11], False)
         assert [s.ciphertext for row in rows for s in secrets_of(row).values()] == before
         call_command("rotate_secrets", "--check", stdout=out)
-        assert "Key 2 of 2 is needed by 10 secrets." in out.getvalue()
+        assert "Key 2 of 2 is needed by 11 secrets." in out.getvalue()
         assert "take the others out" not in out.getvalue()
         assert secrets_of(fresh)["access_token"].key == 0
 
@@ -196,7 +200,7 @@ class TestRotation:
         call_command("rotate_secrets", stdout=out, stderr=err)
         assert "Key 2 of 2 is needed by 0 secrets." in out.getvalue()
         assert "take the others out" in out.getvalue()
-        assert "8 of 8 rows" in err.getvalue()
+        assert "9 of 9 rows" in err.getvalue()
 
     def test_job_takes_the_census_once_an_hour(self, rows: list[Any], monkeypatch: Any) -> None:
         monkeypatch.setattr(census, "_asked_at", -census.EVERY)

@@ -13,12 +13,14 @@ from django.utils import timezone
 from builds.models import BuildEvent
 from delivr.audit.operations import record
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.ids import webhook_secret
 from delivr.secrets import secret_fields
 from delivr.tenants.inviting import invite
 from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Role, Tenant, User
 from delivr.tenants.operations import create_token, revoke_token
 from delivr.tests import factories
 from delivr.tests.wired import wire
+from integrations.models import EarlierWebhookSecret
 
 NOWHERE = "http://127.0.0.1:1"
 OURS, THEIRS = "canary7ours", "canary7theirs"
@@ -99,6 +101,12 @@ def _fill(world: World) -> None:
         **dead,
     )
     IntegrationHealth.objects.create(tenant=tenant, integration_id=wired.slack.pk)
+    EarlierWebhookSecret.objects.create(
+        tenant=tenant,
+        pipeline=wired.pipelines["ios"],
+        secret=webhook_secret(),
+        until=timezone.now() + timedelta(hours=1),
+    )
     kept = IdempotentRequest.objects.create(tenant=tenant, key="k", fingerprint="f")
     kept.answer = "{}"
     kept.save()
@@ -154,7 +162,7 @@ def _mark(row: models.Model, part: models.Field[Any, Any], word: str) -> None:
     if part.primary_key or part.is_relation or part.choices or part.name in CODES:
         return
     value = getattr(row, part.attname)
-    if part.name in ("webhook_secret", "previous_webhook_secret"):
+    if part.name in ("webhook_secret", "previous_webhook_secret", "secret"):
         return  # base64, which the word would break
     if part in secret_fields(type(row)):
         setattr(row, part.attname, f"{value.reveal()}{word}" if value else None)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from delivr.conflict import Conflict
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
@@ -90,5 +91,8 @@ def rotate_secret(request: TenantRequest, connection_id: str) -> HttpResponse:
         once(request, partial(operations.rotate_webhook_secret, pipeline, actor=request.user))
     except Repeated as repeated:
         return answer_again(request, repeated, default=page)
+    except Conflict as conflict:
+        messages.error(request, conflict.message)
+        return redirect(page)
     pipeline.refresh_from_db()
     return show_secret(request, pipeline, continue_url=page, is_new=False)

@@ -1,0 +1,91 @@
+"""The webhook secrets of a pipeline: the newest one, and every earlier one for as long as it was
+promised to work.
+
+The row of the pipeline holds the newest two (an older version of delivr knows no others), the
+table `webhook_secrets` those before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from delivr import ids
+from delivr.conflict import Conflict
+from delivr.secrets import Secret, SecretUnreadable
+from integrations.models import EarlierWebhookSecret, PipelineIntegration
+
+EARLIER_LIVES = timedelta(hours=24)
+MOST = 50  # earlier ones at a time: each costs a hash over the body of every delivery
+
+
+def replace(pipeline: PipelineIntegration) -> None:
+    """Give the pipeline, whose row is locked, a new secret; it is not saved yet.
+
+    Raises Conflict where too many earlier ones still work.
+    """
+    now = timezone.now()
+    EarlierWebhookSecret.objects.filter(pipeline=pipeline, until__lte=now).delete()
+    if pipeline.earlier_secrets.count() >= MOST - 1:
+        raise _too_often(pipeline.earlier_secrets.order_by("until")[0].until - now)
+    _put_aside(pipeline, now)
+    pipeline.previous_webhook_secret = _readable(pipeline.webhook_secret)
+    pipeline.previous_webhook_secret_until = now + EARLIER_LIVES
+    pipeline.webhook_secret = ids.webhook_secret()
+
+
+def _put_aside(pipeline: PipelineIntegration, now: datetime) -> None:
+    """The secret before goes into the table, if it still works."""
+    until = pipeline.previous_webhook_secret_until
+    secret = _readable(pipeline.previous_webhook_secret)
+    if secret and until and until > now:
+        EarlierWebhookSecret.objects.create(
+            tenant=pipeline.tenant, pipeline=pipeline, secret=secret, until=until
+        )
+
+
+def _too_often(wait: timedelta) -> Conflict:
+    return Conflict(
+        "rotated_too_often",
+        _(
+            "This secret was rotated %(count)d times within a day, and all of the earlier ones "
+            "still work. Try again in %(minutes)d minutes, when the first of them ends."
+        )
+        % {"count": MOST, "minutes": wait.total_seconds() // 60 + 1},
+    )
+
+
+def live(pipeline: PipelineIntegration, now: datetime) -> list[str]:
+    """The secret, and the earlier ones while their day lasts; those that can be decrypted."""
+    found = [pipeline.webhook_secret]
+    until = pipeline.previous_webhook_secret_until
+    if until is not None and until > now:  # it ends last of them all
+        found.append(pipeline.previous_webhook_secret)
+        found += [row.secret for row in pipeline.earlier_secrets.filter(until__gt=now)]
+    return [text for secret in found if (text := _readable(secret))]
+
+
+def _readable(secret: Secret | None) -> str | None:
+    """What nobody can read, nobody can prove; /readyz tells that a key is missing."""
+    with contextlib.suppress(SecretUnreadable):
+        return secret.reveal() if secret else None
+    return None
+
+
+def forget_all(pipeline: PipelineIntegration) -> None:
+    pipeline.earlier_secrets.all().delete()
+
+
+def expired() -> Any:
+    """Rows of secrets that have ended, of all pipelines."""
+    return EarlierWebhookSecret.objects.filter(until__lte=timezone.now())
+
+
+def expired_in_their_rows() -> Any:
+    """Pipelines that still hold an ended secret."""
+    ended = PipelineIntegration.objects.filter(previous_webhook_secret_until__lte=timezone.now())
+    return ended.filter(previous_webhook_secret__isnull=False)
