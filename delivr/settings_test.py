@@ -13,6 +13,7 @@ os.environ.setdefault("CELERY_KEY_PREFIX", f"test-{uuid.uuid4().hex}:")
 
 from delivr.settings import *  # noqa: F403 # the same settings, but for what follows
 
+GITHUB_API_URL = "http://127.0.0.1:1"  # nobody is there: tests that want GitHub point at their own
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405 # from the star above
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # speed
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

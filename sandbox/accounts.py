@@ -23,6 +23,7 @@ GITHUB_REPOSITORY = "https://github.com/dream11/app"
 GITHUB_PUSH_TOKEN = "ghp_sandbox_push_token"
 GITHUB_READ_TOKEN = "ghp_sandbox_read_token"
 GITHUB_FINE_GRAINED_TOKEN = "github_pat_sandbox_fine_grained_token"
+GITHUB_APP_TOKEN = "ghs_sandbox_installation_token"
 
 JENKINS_JOB_PATHS = ("/job/ios-prod", "/job/android-prod")
 JENKINS_USER = "delivr"

@@ -12,6 +12,7 @@ from sandbox.accounts import GITHUB_PUSH_TOKEN
 from sandbox.ci_jobs import Job, Webhook, dump
 from sandbox.context import accounts, world
 from sandbox.faults import KINDS
+from sandbox.repositories import fake_sha
 
 blueprint = Blueprint("control", __name__, url_prefix="/sandbox/api")
 OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -241,6 +242,31 @@ def github_token() -> Response:
     except (KeyError, TypeError, ValueError):
         refuse(400, "expiresInDays, a number, is wanted")
     return jsonify({"token": token, "endsAt": world().github.token_ends[token]})
+
+
+@blueprint.post("/github/settings")
+def github_settings() -> Response:
+    """Whether branches `release/<version>` are cut by the time that they are asked for, and the
+    reason that everything is refused with."""
+    github, body = world().github, _body()
+    github.cuts_releases = bool(body.get("cutsReleases", github.cuts_releases))
+    github.refuses = str(body.get("refuses", github.refuses))
+    world().touch()
+    return jsonify({"cutsReleases": github.cuts_releases, "refuses": github.refuses})
+
+
+@blueprint.route("/github/branches/<owner>/<name>/<path:branch>", methods=["PUT", "DELETE"])
+def github_branch(owner: str, name: str, branch: str) -> Response:
+    """Cut a branch, or remove it for good."""
+    github, ref = world().github, f"refs/heads/{branch}"
+    repository = github.find(owner, name)
+    if repository is None:
+        refuse(404, f"no repository {owner}/{name}")
+    if request.method == "DELETE":
+        github.remove_ref(repository, ref)
+    else:
+        github.create_ref(repository, ref, fake_sha(repository.full_name, ref))
+    return jsonify({"branch": branch, "commit": github.refs[repository.full_name].get(ref)})
 
 
 @blueprint.get("/slack/messages")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ DAY = 86_400
 # In how many days the tokens end, from when the sandbox begins.
 TOKENS_LAST = {accounts.GITHUB_PUSH_TOKEN: 60, accounts.GITHUB_FINE_GRAINED_TOKEN: 14}
 FIRST_BRANCHES = ("main", "develop", "release/1.4.0")
+CUT_BY_ITSELF = re.compile(r"refs/heads/release/\d[\w.+-]*")
 
 
 def fake_sha(*parts: str) -> str:
@@ -47,7 +49,11 @@ def fake_sha(*parts: str) -> str:
 
 class Repositories:
     """Repositories by full name, lower case; refs by repository; when tokens end, by real time
-    (it tells a person when to make a new one) and not kept over a restart."""
+    (it tells a person when to make a new one) and not kept over a restart.
+
+    Unless `cuts_releases` is False, somebody has cut each branch `release/<version>` by the time
+    that it is asked for, as a team does before its release; those in `removed` are not cut again.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -55,6 +61,9 @@ class Repositories:
             repo.full_name: {f"refs/heads/{b}": fake_sha(repo.full_name, b) for b in FIRST_BRANCHES}
             for repo in REPOSITORIES
         }
+        self.cuts_releases = True
+        self.refuses = ""  # a reason, in GitHub's words
+        self.removed: set[tuple[str, str]] = set()
         self.token_ends: dict[str, float] = {}
         for token, days in TOKENS_LAST.items():
             self.end_token(token, days)
@@ -71,15 +80,36 @@ class Repositories:
     def visible(self) -> list[Repository]:
         return [repo for repo in REPOSITORIES if repo.visible]
 
+    def ref(self, repo: Repository, ref: str) -> str | None:
+        """The commit that a ref points to; None where there is no such ref."""
+        refs = self.refs[repo.full_name]
+        is_wanted = self.cuts_releases and (repo.full_name, ref) not in self.removed
+        if ref not in refs and is_wanted and CUT_BY_ITSELF.fullmatch(ref):
+            refs[ref] = fake_sha(repo.full_name, ref)
+            self._world.touch()
+        return refs.get(ref)
+
+    def remove_ref(self, repo: Repository, ref: str) -> None:
+        self.refs[repo.full_name].pop(ref, None)
+        self.removed.add((repo.full_name, ref))
+        self._world.touch()
+
     def create_ref(self, repo: Repository, ref: str, sha: str) -> None:
         self.refs[repo.full_name][ref] = sha
+        self.removed.discard((repo.full_name, ref))
         self._world.record("ref.created", "github", repository=repo.full_name, ref=ref, sha=sha)
 
     def knows(self, repo: Repository, sha: str) -> bool:
         return sha in self.refs[repo.full_name].values()
 
     def dump(self) -> dict[str, Any]:
-        return {"refs": self.refs}
+        return {
+            "refs": self.refs,
+            "cuts_releases": self.cuts_releases,
+            "removed": sorted(self.removed),
+        }
 
     def load(self, data: dict[str, Any]) -> None:
         self.refs.update(data["refs"])
+        self.cuts_releases = data.get("cuts_releases", True)
+        self.removed = {(name, ref) for name, ref in data.get("removed", [])}

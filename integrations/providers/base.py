@@ -144,6 +144,21 @@ class Ticket:
     url: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """What a repository has under a name that a build is made from: a branch, or a tag or commit.
+
+    Where it `exists`, its newest commit, as far as it is told (`title` is the first line of its
+    message); else `similar` names of branches, the nearest first.
+    """
+
+    name: str
+    exists: bool
+    commit: str = ""
+    title: str = ""
+    similar: tuple[str, ...] = ()
+
+
 class SecretValue(Protocol):
     def reveal(self) -> str: ...
 
@@ -180,6 +195,14 @@ class Provider(ABC):
 class ScmProvider(Provider):
     @abstractmethod
     def repositories(self) -> list[Option]: ...
+
+    @abstractmethod
+    def branch(self, name: str, *, within: float) -> Branch:
+        """Look for a branch (or a tag), within so many seconds for all calls together.
+
+        Answers that it does not exist only where that is sure; raises ProviderError where it is
+        not.
+        """
 
 
 class CiProvider(Provider):

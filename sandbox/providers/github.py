@@ -25,12 +25,14 @@ class Token:
     login: str
     push: bool
     scopes: str | None  # None: fine-grained, no scopes header
+    is_app: bool = False  # of an installation of a GitHub App: no user
 
 
 TOKENS = {
     accounts.GITHUB_PUSH_TOKEN: Token("delivr-bot", True, "read:org, repo"),
     accounts.GITHUB_READ_TOKEN: Token("delivr-reader", False, "repo"),
     accounts.GITHUB_FINE_GRAINED_TOKEN: Token("delivr-bot", True, None),
+    accounts.GITHUB_APP_TOKEN: Token("delivr[bot]", True, None, is_app=True),
 }
 
 
@@ -54,6 +56,8 @@ def authenticate() -> None:
     if kind.lower() not in ("token", "bearer") or token is None or is_over:
         refuse(401, "Bad credentials")
     g.token, g.token_ends = token, ends
+    if _repositories().refuses and not request.path.endswith("/user"):
+        refuse(403, _repositories().refuses)
 
 
 @blueprint.after_request
@@ -99,8 +103,14 @@ def _prefix() -> str:
     return "api/v3" if request.path.startswith("/api/v3") else "github"
 
 
+def _want_user() -> None:
+    if g.token.is_app:
+        refuse(403, "Resource not accessible by integration")
+
+
 @blueprint.get("/user")
 def user() -> Response:
+    _want_user()
     return jsonify(_user_json(g.token.login, 4242))
 
 
@@ -125,8 +135,17 @@ def rate_limit() -> Response:
     return jsonify({"resources": {"core": core}, "rate": core})
 
 
+@blueprint.get("/installation/repositories")
+def installed_for() -> Response:
+    if not g.token.is_app:
+        refuse(403, "You must authenticate with an installation access token.")
+    found = [_repository_json(repo) for repo in _repositories().visible()]
+    return jsonify({"total_count": len(found), "repositories": found})
+
+
 @blueprint.get("/user/repos")
 def repositories() -> Response:
+    _want_user()
     return _paged([_repository_json(repo) for repo in _repositories().visible()])
 
 
@@ -147,7 +166,7 @@ def repository(owner: str, name: str) -> Response:
 
 
 def _repository_json(repo: Repository) -> dict[str, Any]:
-    push = g.token.push
+    push = g.token.push and not g.token.is_app  # of an app's rights nothing is told here
     url = _api(f"/repos/{repo.full_name}")
     return {
         "id": repo.id,
@@ -176,7 +195,7 @@ def _repository_json(repo: Repository) -> dict[str, Any]:
             "maintain": False,
             "push": push and not repo.archived,
             "triage": push,
-            "pull": True,
+            "pull": not g.token.is_app,
         },
     }
 
@@ -196,9 +215,11 @@ def branches(owner: str, name: str) -> Response:
 def branch(owner: str, name: str, branch: str) -> Response:
     repo = _repository(owner, name)
     ref = f"refs/heads/{branch}"
-    if ref not in _repositories().refs[repo.full_name]:
+    if _repositories().ref(repo, ref) is None:
         refuse(404, "Branch not found")
-    return jsonify(_branch_json(repo, ref))
+    found = _branch_json(repo, ref)
+    about = {"message": f"Prepare {branch}\n\nThe whole story.", "author": {"name": "Octo Cat"}}
+    return jsonify({**found, "commit": {**found["commit"], "commit": about}})
 
 
 def _branch_json(repo: Repository, ref: str) -> dict[str, Any]:
@@ -208,11 +229,22 @@ def _branch_json(repo: Repository, ref: str) -> dict[str, Any]:
     return {"name": name, "commit": {"sha": sha, "url": url}, "protected": name == "main"}
 
 
+@blueprint.get("/repos/<owner>/<name>/commits/<path:ref>")
+def commit(owner: str, name: str, ref: str) -> Response:
+    """By its id, whole or shortened, alone."""
+    repo = _repository(owner, name)
+    shas = _repositories().refs[repo.full_name].values()
+    found = [sha for sha in shas if len(ref) >= 7 and sha.startswith(ref)]
+    if not found:
+        refuse(422, f"No commit found for SHA: {ref}")
+    return jsonify({"sha": found[0], "commit": {"message": "One commit"}, "files": []})
+
+
 @blueprint.get("/repos/<owner>/<name>/git/ref/<path:ref>")
 def get_ref(owner: str, name: str, ref: str) -> Response:
     repo = _repository(owner, name)
     full = f"refs/{ref}"
-    if full not in _repositories().refs[repo.full_name]:
+    if _repositories().ref(repo, full) is None:
         refuse(404, "Not Found")
     return jsonify(_ref_json(repo, full))
 

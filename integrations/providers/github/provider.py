@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check, Option, Outcome, ProviderError, ScmProvider
+from ..base import Branch, Check, Option, Outcome, ProviderError, ScmProvider
 from ..http import DEADLINE, garbage, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .addresses import GITHUB, api_url, read_repository
+from .branches import look_for
 from .refusals import NOT_FOR_APPS
 from .verification import Verification, may_push
 
@@ -72,6 +73,10 @@ class GitHub(ScmProvider):
         found = self._entries(lambda page: client.get("/installation/repositories", **page))
         return _options(self._server, found)
 
+    @only_provider_errors
+    def branch(self, name: str, *, within: float) -> Branch:
+        return look_for(self._client(within), self._name(), name)
+
     def _entries(self, ask: Callable[[dict[str, int]], Answer]) -> list[dict[str, Any]]:
         """The repositories of all pages, within bounds. Raises ProviderError."""
         entries: list[dict[str, Any]] = []
@@ -96,10 +101,11 @@ class GitHub(ScmProvider):
             outcome=Outcome.REFUSED,
         )
 
-    def _client(self) -> GitHubClient:
+    def _client(self, seconds: float | None = None) -> GitHubClient:
         from .client import GitHubClient  # PyGithub costs 0.7 s to import
 
-        return GitHubClient(self._token, api_url=api_url(self._server), deadline=self.deadline)
+        deadline = self.deadline if seconds is None else seconds
+        return GitHubClient(self._token, api_url=api_url(self._server), deadline=deadline)
 
 
 def _options(server: str, entries: Iterable[dict[str, Any]]) -> list[Option]:

@@ -63,9 +63,9 @@ class Verification:
         except ProviderError as error:
             failure = error
         if failure.code == "not_found":
-            raise _not_found(name)
+            raise not_found(name)
         if failure.code == "redirect":
-            raise _moved(name)
+            raise moved(name)
         raise failure
 
     def permission(self) -> list[Check]:
@@ -130,11 +130,11 @@ def _repository_in(answer: Answer, name: str) -> dict[str, Any]:
     if not isinstance(data, dict) or not isinstance(data.get("id"), int):
         raise garbage("GitHub")
     if str(data.get("full_name")).casefold() != name.casefold():
-        raise _moved(name)
+        raise moved(name)
     return data
 
 
-def _not_found(name: str) -> ProviderError:
+def not_found(name: str) -> ProviderError:
     return ProviderError(
         "repository_not_found",
         f"GitHub has no repository {name}, or this token may not see it.",
@@ -144,7 +144,7 @@ def _not_found(name: str) -> ProviderError:
     )
 
 
-def _moved(name: str) -> ProviderError:
+def moved(name: str) -> ProviderError:
     return ProviderError(
         "repository_moved",
         f"{name} was renamed or moved.",

@@ -1,0 +1,127 @@
+"""Whether a repository has a branch, where it stands, and which names are like one that is missing.
+
+https://docs.github.com/en/rest/branches/branches https://docs.github.com/en/rest/git/refs
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ..base import Branch, ProviderError
+from ..http import garbage, vendor_words
+from .refusals import LABEL
+from .verification import moved, not_found
+
+if TYPE_CHECKING:
+    from .client import GitHubClient
+
+LISTED = 100  # branches looked through for names like a missing one; the most on one page
+SIMILAR = 3
+LIKE_ENOUGH = 0.6  # 1.0 is the same
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SHORT_SHA = re.compile(r"[0-9a-f]{7,64}")
+_REMOTE = re.compile(r"(?:remotes/)?(?:origin|upstream)/(.+)")
+_NOT_THERE = {"not_found", "redirect", "conflict", "refused"}  # 404, renamed, empty, 422
+
+
+def look_for(client: GitHubClient, repository: str, name: str) -> Branch:
+    """`repository` is `owner/name`. Raises ProviderError where nothing is sure."""
+    base = f"/repos/{repository}"
+    for ref in _refs_of(name):
+        kind, _slash, short = ref.partition("/")
+        path = f"/branches/{short}" if kind == "heads" else f"/git/ref/{ref}"
+        if (data := _get(client, f"{base}{path}")) is not None:
+            return _found(client, name, data.get("commit" if kind == "heads" else "object"))
+    if _SHORT_SHA.fullmatch(name):
+        data = _get(client, f"{base}/commits/{name}", per_page=1)  # with one of its files
+        if data is not None:
+            return _found(client, name, data)
+    # A 404 may also be about what the token does not see: whoever may list branches sees them.
+    return Branch(name=name, exists=False, similar=nearest(name, _names(client, repository, name)))
+
+
+def _refs_of(name: str) -> list[str]:
+    """What a name may stand for, below `refs/`: jobs are told branches as git or as Jenkins writes
+    them, with a remote in front or as the full name of a ref, and tags."""
+    if name.startswith("refs/") and not name.startswith("refs/remotes/"):
+        return [name.removeprefix("refs/")]
+    name = name.removeprefix("refs/")
+    refs = [f"heads/{name}", f"tags/{name}"]
+    if name.startswith(("heads/", "tags/")):
+        refs.append(name)
+    if remote := _REMOTE.fullmatch(name):
+        refs.append(f"heads/{remote[1]}")
+    return refs
+
+
+def _get(client: GitHubClient, path: str, **parameters: Any) -> dict[str, Any] | None:
+    """The object at a path; None where there is none."""
+    try:
+        data = client.get(quote(path), **parameters).data
+    except ProviderError as error:
+        failure = error
+    else:
+        if not isinstance(data, dict):
+            raise garbage(LABEL)
+        return data
+    if failure.code not in _NOT_THERE:
+        raise failure
+    return None
+
+
+def _found(client: GitHubClient, name: str, commit: object) -> Branch:
+    """A ref that points to a tag with a message of its own does not tell the commit."""
+    if not isinstance(commit, dict) or not _SHA.fullmatch(str(commit.get("sha"))):
+        raise garbage(LABEL)
+    about = commit.get("commit")
+    message = about.get("message") if isinstance(about, dict) else None
+    title = client.words(message.partition("\n")[0]) if isinstance(message, str) else ""
+    sha = "" if commit.get("type") == "tag" else str(commit["sha"])
+    return Branch(name=name, exists=True, commit=sha, title=title)
+
+
+def _names(client: GitHubClient, repository: str, name: str) -> list[str]:
+    """Names of branches: those in the same folder, and the first ones of all. Raises ProviderError
+    where the repository cannot be read."""
+    try:
+        data = client.get(f"/repos/{repository}/branches", per_page=LISTED).data
+    except ProviderError as error:
+        failure = error
+    else:
+        return [*_in_folder(client, repository, name), *_each(data, "name")]
+    if failure.code == "not_found":
+        raise not_found(repository)
+    raise moved(repository) if failure.code == "redirect" else failure
+
+
+def _in_folder(client: GitHubClient, repository: str, name: str) -> list[str]:
+    folder = name.rpartition("/")[0]
+    if not folder:
+        return []
+    try:
+        path = f"/repos/{repository}/git/matching-refs/heads/{folder}/"
+        refs = _each(client.get(quote(path), per_page=LISTED).data, "ref")
+    except ProviderError:  # too many, say: the names are a help and no more
+        return []
+    return [ref.removeprefix("refs/heads/") for ref in refs]
+
+
+def _each(data: object, key: str) -> list[str]:
+    if not isinstance(data, list):
+        raise garbage(LABEL)
+    found = [entry.get(key) for entry in data if isinstance(entry, dict)]
+    return [name for name in found if name and vendor_words(name, secrets=()) == name]
+
+
+def nearest(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The names most like one that is missing: with the same end (the version) first."""
+    end = name.rpartition("/")[2].casefold()
+    same_end = [n for n in names if n.rpartition("/")[2].casefold() == end]
+    by_key = {n.casefold(): n for n in reversed(names)}
+    like = difflib.get_close_matches(name.casefold(), by_key, n=SIMILAR, cutoff=LIKE_ENOUGH)
+    found = dict.fromkeys([*same_end, *(by_key[key] for key in like)])
+    return tuple(found)[:SIMILAR]
