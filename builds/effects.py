@@ -16,6 +16,7 @@ from delivr.effects.models import Effect
 from delivr.effects.operations import wake
 from integrations.providers.base import BuildState, BuildStatus
 from integrations.providers.registry import provider_for
+from releases.branches import want
 from releases.models import ReleaseStatus
 
 
@@ -28,6 +29,8 @@ class TriggerBuild(EffectHandler):
             raise Unneeded
         if build.status != BuildStatus.TRIGGERING:
             raise Unneeded
+        release = build.release_pipeline.release
+        want(release.scm, build.parameters["BRANCH"], release=release)
 
     def send(self, effect: Effect) -> dict[str, Any]:
         build = connected_build(effect)
@@ -75,7 +78,7 @@ def connected_build(effect: Effect) -> Build:
     """The build that an effect is about, with its release and pipeline."""
     found: Build = (
         Build.objects.for_tenant(effect.tenant_id)
-        .select_related("release_pipeline__release", "release_pipeline__pipeline")
+        .select_related("release_pipeline__release__scm", "release_pipeline__pipeline")
         .get(pk=effect.build_id)
     )
     return found

@@ -16,6 +16,7 @@ from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
 from integrations.providers.base import BuildStatus
+from releases.branches import want
 
 
 class StartTest(EffectHandler):
@@ -27,6 +28,7 @@ class StartTest(EffectHandler):
         test = _tested(effect)
         if test.status != BuildStatus.TRIGGERING or test.pipeline.disconnected_at:
             raise Unneeded
+        want(test.pipeline.scm, test.parameters["BRANCH"])
 
     def send(self, effect: Effect) -> dict[str, Any]:
         test = _tested(effect)
@@ -77,6 +79,6 @@ def _test_id(effect: Effect) -> str:
 
 
 def _tested(effect: Effect) -> TestBuild:
-    tests = TestBuild.objects.for_tenant(effect.tenant_id).select_related("pipeline")
+    tests = TestBuild.objects.for_tenant(effect.tenant_id).select_related("pipeline__scm")
     found: TestBuild = tests.get(pk=_test_id(effect))
     return found

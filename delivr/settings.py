@@ -184,6 +184,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "poll": {"run": "builds.poller.poll_build", "due": "builds.poller.due_builds"},
     "poll_test": {"run": "builds.poller.poll_test", "due": "builds.poller.due_tests"},
     "log": {"run": "builds.logs.read_log", "due": "builds.logs.due_logs"},
+    "branch": {"run": "releases.branches.look", "due": "releases.branches.due"},
     "verify": {
         "run": "integrations.verification.verify_by_id",
         "due": "integrations.verification.due_verifications",

@@ -93,7 +93,8 @@ class ReleaseList(TenantView):
     def _preview(self) -> Response:
         shape = Shape(NewReleaseSerializer, self.request.data)
         with shape.complaints():
-            found = preview(ReleasePlan(tenant=self.tenant, **_wanted(shape)))
+            plan = ReleasePlan(tenant=self.tenant, **_wanted(shape))
+            found = preview(plan, user=self.actor)
         return Response(PreviewSerializer(found).data)
 
     def _create(self) -> Response:

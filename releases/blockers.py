@@ -17,6 +17,7 @@ from delivr.effects.sweeper import BROKER_PATIENCE
 from delivr.tenants.models import Tenant
 from integrations.choices import Verification
 from integrations.providers.base import BuildStatus
+from releases.branches import head_of
 from releases.models import Release, ReleaseStatus
 from releases.wording import describe_effect
 
@@ -58,6 +59,7 @@ def blockers(
         *_paused(waiting),
         *_installation(release, waiting, sick, beat, now),
         *_unknown(waiting),
+        *_branch(release, now),
         *_connections(release, waiting, sick, now),
         *_for_a_person(release, effects),
         *_retrying(waiting, sick, now),
@@ -131,6 +133,20 @@ def _unknown(waiting: Sequence[Effect]) -> Iterator[Blocker]:
                 _("It goes on once all processes run the same version; or cancel it."),
                 since=effect.created_at,
             )
+
+
+def _branch(release: Release, now: datetime) -> Iterator[Blocker]:
+    """Nothing can be built from a branch that is missing; once that was tried, the trigger says
+    so itself."""
+    head, again = head_of(release), release.branch_look_at
+    if head.exists is False and release.status == ReleaseStatus.KICKOFF_PENDING:
+        yield Blocker(
+            "branch_missing",
+            head.message,
+            head.hint,
+            since=head.checked_at,
+            next=again if again and again > now else None,
+        )
 
 
 def _not_picked_up(

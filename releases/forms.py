@@ -151,10 +151,10 @@ class ReleaseForm(forms.Form):
             self._take(error)
             return None
 
-    def preview(self) -> dict[str, Any] | None:
+    def preview(self, user: User) -> dict[str, Any] | None:
         """What the release would set in motion, or None with every complaint beside its field."""
         try:
-            return preview(ReleasePlan(**self._wanted()))
+            return preview(ReleasePlan(**self._wanted()), user=user)
         except ValidationError as error:
             self._take(error)
             return None

@@ -116,6 +116,20 @@ class Release(TenantOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     completed_at = models.DateTimeField(null=True, blank=True)
+    # What was last seen of the branch, written by `releases.branches` alone; null: never seen.
+    branch_exists = models.BooleanField(null=True, blank=True, editable=False)
+    branch_commit = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
+    branch_title = models.CharField(
+        max_length=200, blank=True, default="", db_default="", editable=False
+    )
+    branch_similar = models.JSONField(default=list, null=True, blank=True, editable=False)
+    branch_trouble = models.CharField(
+        max_length=500, blank=True, default="", db_default="", editable=False
+    )
+    branch_checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    branch_look_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[Any] = ReleaseQuerySet.as_manager()
 
@@ -140,6 +154,11 @@ class Release(TenantOwned):
         indexes = [
             models.Index(fields=["tenant", "-created_at"], name="release_by_time"),
             models.Index(fields=["tenant", "status", "-created_at"], name="release_by_status"),
+            models.Index(
+                fields=["branch_look_at"],
+                condition=Q(branch_look_at__isnull=False),
+                name="release_branch_due",
+            ),
         ]
 
     def __str__(self) -> str:

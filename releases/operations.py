@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
+from delivr.effects import clock
+from delivr.effects.doorbell import ring_on_commit
 from delivr.effects.operations import promise_each
 from delivr.tenants.membership import lock_tenant
 from delivr.tenants.models import Tenant, User
@@ -120,6 +122,7 @@ class ReleasePlan:
             changes={"branch": [None, release.branch], "status": [None, release.status]},
         )
         self._promise(release)
+        ring_on_commit("branch", release.pk)
         return release
 
     def _hold_connections(self) -> None:
@@ -147,6 +150,7 @@ class ReleasePlan:
             communication=self.communication,
             ticket=self.ticket,
             created_by=actor,
+            branch_look_at=clock.now(),
         )
         release.full_clean(exclude=["id", "created_by"])  # delivr itself may be who asks
         return release

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from delivr.effects.models import Effect
 from integrations.providers.base import BuildStatus
 from releases.blockers import Blocker
+from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
 from releases.models import Release, ReleaseStatus
 from releases.sent import EpicLine, Told, epics, told
@@ -44,6 +45,7 @@ class Overview:
     advice: str
     is_moving: bool
     pause: int
+    head: BranchHead
     pipelines: tuple[PipelineCard, ...]
     epics: tuple[EpicLine, ...]
     messages: tuple[Told, ...]
@@ -102,6 +104,7 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
         advice=_advice(release, cards),
         is_moving=is_moving,
         pause=_pause(release, cards, effects, now),
+        head=head_of(release),
         pipelines=cards,
         epics=epics(release, effects, now),
         messages=told(release, effects, now),

@@ -1,10 +1,12 @@
-"""What a release would set in motion, before it exists: nothing is written and nobody is called."""
+"""What a release would set in motion, before it exists: nothing is written or sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from delivr.tenants.models import User
+from releases.branches import glance
 from releases.effects import epic_for
 from releases.models import Release, ReleasePipeline
 from releases.notices import Notice, render
@@ -14,16 +16,20 @@ BUILD_ID = "bld_…"  # the build gets its id when it is triggered
 NUMBER = "…"  # and its number from the CI server
 
 
-def preview(plan: ReleasePlan) -> dict[str, Any]:
-    """The jobs with their parameters, the messages if all goes well, and the epics.
+def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
+    """The jobs with their parameters, the messages if all goes well, the epics, and what the
+    repository says of the branch (network, some seconds at most).
 
     Raises ValidationError with everything that stands in the way, as `create_release` does.
     """
     release = plan.draft()
     pipelines = plan.draft_pipelines(release)
+    head = glance(release.scm, release.branch, user=user)
     return {
         "version": release.version,
         "branch": release.branch,
+        "head": head,
+        "warnings": [f"{head.message} {head.hint}"] if head.exists is False else [],
         "jobs": [_job(pipeline) for pipeline in pipelines],
         "messages": list(_messages(release, pipelines)),
         "epics": [

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from integrations.choices import Platform
 from integrations.providers.base import BuildStatus
 from releases.blockers import blockers
+from releases.branches import head_of
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 
 MAX_PARTS = 100
@@ -57,11 +58,28 @@ class EpicPreview(serializers.Serializer[Any]):
     description = serializers.CharField(source="epic.description")
 
 
+class BranchPreview(serializers.Serializer[Any]):
+    """What the repository says of the branch now. `exists` is null where it could not be asked;
+    `message` says so then, as it does of a branch that is missing."""
+
+    name = serializers.CharField()
+    exists = serializers.BooleanField(allow_null=True)
+    commit = serializers.CharField()
+    title = serializers.CharField()
+    suggestions = serializers.ListField(child=serializers.CharField())
+    message = serializers.CharField()
+
+
 class PreviewSerializer(serializers.Serializer[Any]):
-    """What a release would set in motion: the answer to `?dryRun=true`."""
+    """What a release would set in motion: the answer to `?dryRun=true`.
+
+    `warnings` are words about what would not stand in the way of the release itself.
+    """
 
     version = serializers.CharField()
     branchRelease = serializers.CharField(source="branch")
+    branch = BranchPreview(source="head")
+    warnings = serializers.ListField(child=serializers.CharField())
     jobs = JobPreview(many=True)
     messages = MessagePreview(many=True)
     epics = EpicPreview(many=True)
@@ -209,6 +227,18 @@ class BlockerSerializer(serializers.Serializer[Any]):
     next = serializers.DateTimeField(allow_null=True)
 
 
+class BranchHeadSerializer(serializers.Serializer[Any]):
+    """What was last seen of the branch, at `checkedAt`: whether it `exists` (null: not seen yet),
+    its newest commit, else the nearest names; `message` says what is wrong."""
+
+    exists = serializers.BooleanField(allow_null=True)
+    commit = serializers.CharField()
+    title = serializers.CharField()
+    checkedAt = serializers.DateTimeField(source="checked_at", allow_null=True)
+    suggestions = serializers.ListField(child=serializers.CharField())
+    message = serializers.CharField()
+
+
 class ReleaseSerializer(ReleaseLine):
     """A release with everything about it; the view hands its effects over in the context."""
 
@@ -217,10 +247,22 @@ class ReleaseSerializer(ReleaseLine):
     tickets = serializers.SerializerMethodField()
     timeline = serializers.SerializerMethodField()
     blockers = serializers.SerializerMethodField()
+    branchHead = serializers.SerializerMethodField()
 
     class Meta:
         model = Release
-        fields = [*ReleaseLine.Meta.fields, "targets", "tickets", "timeline", "blockers"]
+        fields = [
+            *ReleaseLine.Meta.fields,
+            "branchHead",
+            "targets",
+            "tickets",
+            "timeline",
+            "blockers",
+        ]
+
+    @extend_schema_field(BranchHeadSerializer)
+    def get_branchHead(self, release: Release) -> Any:
+        return BranchHeadSerializer(head_of(release)).data
 
     @extend_schema_field(TicketSerializer(many=True))
     def get_tickets(self, release: Release) -> list[dict[str, Any]]:

@@ -114,7 +114,8 @@ def release_preview(request: TenantRequest) -> HttpResponse:
     """
     form = ReleaseForm(request.tenant, request.POST)
     is_live = "HX-Request" in request.headers
-    context = {"form": form, "preview": form.preview(), "is_previewed": True, "is_live": is_live}
+    found = form.preview(request.user)
+    context = {"form": form, "preview": found, "is_previewed": True, "is_live": is_live}
     return render(request, "releases/_preview.html" if is_live else "releases/new.html", context)
 
 

@@ -358,6 +358,7 @@ UNAUDITED = {
     "integrations.expiring.warn_by_id": "promises mails; each effect is its own record",
     "integrations.verification.due_verifications": "hands out work",
     "integrations.views.once._first": "keeps the first answer of a form, around the operation",
+    "releases.branches.due": "hands out work",
 }
 
 
