@@ -19,6 +19,7 @@ from delivr.effects.handlers import EffectHandler, Unneeded, behind
 from delivr.effects.models import Effect
 from delivr.tenants.models import User
 from integrations.providers.base import BuildStatus
+from releases.holding import let_go
 from releases.models import Release, ReleaseStatus
 from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
@@ -52,6 +53,7 @@ def cancel_release(*, release: Release, actor: User | None) -> Release:
         _cancel(lock_build(build_id), actor)
     before, release.status = release.status, ReleaseStatus.CANCELLED
     release.save(update_fields=["status", "updated_at"])
+    let_go(release)
     record(
         tenant=release.tenant,
         actor=actor,

@@ -140,17 +140,17 @@ class CreateEpic(EffectHandler):
         )
 
     def _epic(self, effect: Effect) -> Epic:
-        target = self._target(effect).select_related("target").get().target
-        return epic_for(release_of(effect), target)
+        part = self._target(effect).select_related("target").get()
+        return epic_for(release_of(effect), part.target, app=part.app_identifier)
 
 
-def epic_for(release: Release, target: TargetIntegration) -> Epic:
-    """What the epic of a release and one of its targets says."""
+def epic_for(release: Release, target: TargetIntegration, *, app: str = "") -> Epic:
+    """What the epic of a release and one of its targets says; `app` as the release was made."""
     platform = target.platform.label
     return Epic(
         summary=f"Release {release.version}: {platform}",
         description=(
-            f"{platform} release {release.version} of {target.app_identifier}, "
+            f"{platform} release {release.version} of {app or target.app_identifier}, "
             f"built from {release.branch}."
         ),
         labels=("delivr",),

@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -22,8 +23,9 @@ from integrations.models import (
     TargetIntegration,
     TicketIntegration,
 )
+from releases.holding import app_of, holders, known_versions
 from releases.models import Release
-from releases.operations import ReleasePlan, create_release
+from releases.operations import VERSION, ReleasePlan, create_release
 from releases.preview import preview
 from releases.versions import newest_of, step_to, suggestions
 
@@ -124,10 +126,13 @@ class ReleaseForm(forms.Form):
     def __init__(self, tenant: Tenant, data: Any = None) -> None:
         self.tenant = tenant
         self.options = options_of(tenant)
-        known = known_versions(tenant)
+        initial = first_choice(tenant, self.options)
+        chosen = initial["targets"] if data is None else data.getlist("targets")
+        targets = cast("list[TargetIntegration]", self.options["targets"].connections)
+        self.apps = [app_of(target) for target in targets if target.pk in chosen]
+        known = known_versions(tenant, self.apps, most=LOOK_BACK)
         self.next_versions = next_versions(known)
-        likeliest = next((version for version, _step in self.next_versions), "")
-        initial = {"version": likeliest} | first_choice(tenant, self.options)
+        initial["version"] = next((version for version, _step in self.next_versions), "")
         super().__init__(data, initial=initial)
         if newest := newest_of(known):
             words = _("As the stores will show it. The newest release is %(version)s.")
@@ -142,6 +147,14 @@ class ReleaseForm(forms.Form):
     def is_possible(self) -> bool:
         """True where there is at least one of everything that a release needs."""
         return all(self.options[name].connections for name in NEEDED)
+
+    @cached_property
+    def taken_by(self) -> list[Release]:
+        """The releases that have the version already, where that is complained of."""
+        version = str(self["version"].value() or "").strip()
+        if "version" not in self.errors or not VERSION.fullmatch(version):
+            return []
+        return holders(self.tenant, version, self.apps)
 
     def submit(self, actor: User) -> Release | None:
         """The release, or None with every complaint beside its field."""
@@ -187,12 +200,6 @@ class ReleaseForm(forms.Form):
             choices = [(NONE, _("None")), *choices]
         field.choices = choices
         cast(ClosedOptions, field.widget).closed = options.closed()
-
-
-def known_versions(tenant: Tenant) -> list[str]:
-    """Those of the last releases, newest first."""
-    last = Release.objects.for_tenant(tenant).order_by("-created_at", "-pk")
-    return list(last.values_list("version", flat=True)[:LOOK_BACK])
 
 
 def next_versions(known: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
-from integrations.choices import Platform
+from integrations.choices import Platform, TargetType
 from integrations.models import (
     CommunicationIntegration,
     PipelineIntegration,
@@ -89,7 +89,7 @@ class ReleaseQuerySet(TenantQuerySet):
 
     def with_pipelines(self) -> Self:
         """What a line of the list shows."""
-        return self.select_related("created_by").prefetch_related("pipelines")
+        return self.select_related("created_by").prefetch_related("pipelines", "targets")
 
 
 class Release(TenantOwned):
@@ -142,11 +142,6 @@ class Release(TenantOwned):
         ordering = ["-created_at", "-id"]
         constraints = [
             unique_per_tenant("release"),
-            models.UniqueConstraint(
-                fields=["tenant", "version"],
-                name="release_version_once",
-                violation_error_message=_("This version already exists."),
-            ),
             models.CheckConstraint(
                 condition=Q(status__in=ReleaseStatus.values), name="release_status_known"
             ),
@@ -165,12 +160,27 @@ class Release(TenantOwned):
         return self.version
 
     @property
+    def app_identifiers(self) -> list[str]:
+        """What the stores call its apps, each once."""
+        return list(dict.fromkeys(t.app_identifier for t in self.targets.all() if t.store))
+
+    @property
+    def apps(self) -> str:
+        """Its apps in words: `com.example.app`."""
+        return ", ".join(self.app_identifiers)
+
+    @property
     def is_moving(self) -> bool:
         return any(p.build_status in MOVING for p in self.pipelines.all())
 
 
 class ReleaseTarget(TenantOwned):
-    """A store that the release goes to, and its epic, once Jira has one."""
+    """A store that the release goes to, and its epic, once Jira has one.
+
+    The app is that of the day the release was made. `held_version` is the release's version where
+    this row keeps others from using it for the app: null once the release is cancelled, and where
+    another target of the release has the same app. Only `releases.holding` writes it.
+    """
 
     release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="targets")
     target = models.ForeignKey(
@@ -178,6 +188,12 @@ class ReleaseTarget(TenantOwned):
     )
     epic_key = models.CharField(max_length=60, blank=True)
     epic_url = models.CharField(max_length=500, blank=True)
+    # Empty where an older version wrote the row while this one started.
+    store = models.CharField(
+        max_length=20, choices=TargetType.choices, blank=True, default="", db_default=""
+    )
+    app_identifier = models.CharField(max_length=255, blank=True, default="", db_default="")
+    held_version = models.CharField(max_length=64, null=True, blank=True)
 
     class Meta:
         db_table = "release_targets"
@@ -185,6 +201,10 @@ class ReleaseTarget(TenantOwned):
         constraints = [
             unique_per_tenant("release_target"),
             models.UniqueConstraint(fields=["release", "target"], name="release_target_once"),
+            models.UniqueConstraint(
+                fields=["tenant", "held_version", "store", "app_identifier"],
+                name="release_version_once_per_app",
+            ),
         ]
 
     def __str__(self) -> str:

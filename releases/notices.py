@@ -100,6 +100,8 @@ def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: s
     """The message in words, as plain text and as blocks with a link to the release's page."""
     link = f"{settings.BASE_URL}/releases/{release.pk}"
     context = {"version": release.version, "branch": release.branch, "link": link, **words}
+    if "apps" not in context:
+        context["apps"] = release.apps
     context = {name: _inert(value) for name, value in context.items()}
     text = render_to_string(f"messages/{notice}.txt", context).strip()
     detail = render_to_string(f"messages/{notice}.detail.txt", context).strip()

@@ -26,6 +26,7 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.providers.base import BuildStatus
+from releases.holding import app_of, holders, parts_of, version_taken
 from releases.models import (
     MOVING,
     Release,
@@ -74,7 +75,7 @@ def create_release(
         return plan.create(actor)
     except IntegrityError:
         # Two askers with one version: the database lets one through.
-        raise ValidationError({"version": [_version_taken(version)]}) from None
+        raise ValidationError({"version": version_taken(plan.version, plan.holders())}) from None
 
 
 class ReleasePlan:
@@ -110,9 +111,7 @@ class ReleasePlan:
         self._hold_connections()
         release = self.draft(actor)
         release.save(force_insert=True)
-        ReleaseTarget.objects.bulk_create(
-            ReleaseTarget(tenant=self.tenant, release=release, target=t) for t in self.targets
-        )
+        ReleaseTarget.objects.bulk_create(parts_of(release, self.targets))
         ReleasePipeline.objects.bulk_create(self.draft_pipelines(release))
         record(
             tenant=self.tenant,
@@ -192,8 +191,12 @@ class ReleasePlan:
                 "version",
                 _("Use up to 64 letters, digits and . + _ - and begin with a letter or digit."),
             )
-        elif Release.objects.for_tenant(self.tenant).filter(version=self.version).exists():
-            self._complain("version", _version_taken(self.version))
+        elif taken := self.holders():
+            self.errors["version"] = version_taken(self.version, taken)
+
+    def holders(self) -> list[Release]:
+        """The releases that have the version for one of the apps already."""
+        return holders(self.tenant, self.version, map(app_of, self.targets))
 
     def _check_connections(self) -> None:
         if self.scm is None and "scm" not in self.errors:
@@ -379,7 +382,3 @@ def unfinished_of(tenant: Tenant) -> list[str]:
     """The unfinished releases of a tenant, in words."""
     found = Release.objects.for_tenant(tenant).unfinished()
     return [_("release %(version)s") % {"version": r.version} for r in found]
-
-
-def _version_taken(version: str) -> str:
-    return _("Release %(version)s already exists.") % {"version": version}

@@ -54,7 +54,7 @@ def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[di
     if release.communication is None:
         return
     for notice, words in _notices(pipelines):
-        text = render(release, notice, words, thread="").text
+        text = render(release, notice, {**words, "apps": ""}, thread="").text
         for channel in release.communication.slack_channels:
             is_first = notice is Notice.RELEASE_CREATED
             name = release.communication.channel_name(channel)

@@ -114,7 +114,7 @@ class ReleaseTargetSerializer(serializers.ModelSerializer[ReleaseTarget]):
     id = serializers.CharField(source="target_id")
     targetType = serializers.CharField(source="target.target_type")
     displayName = serializers.CharField(source="target.display_name")
-    appIdentifier = serializers.CharField(source="target.app_identifier")
+    appIdentifier = serializers.SerializerMethodField()
     platform = serializers.ChoiceField(Platform.choices, source="target.platform")
     epicKey = serializers.CharField(source="epic_key")
     epicUrl = serializers.CharField(source="epic_url")
@@ -130,6 +130,10 @@ class ReleaseTargetSerializer(serializers.ModelSerializer[ReleaseTarget]):
             "epicKey",
             "epicUrl",
         ]
+
+    def get_appIdentifier(self, part: ReleaseTarget) -> str:
+        """That of the day the release was made."""
+        return part.app_identifier or part.target.app_identifier
 
 
 class ReleasePipelineLine(serializers.ModelSerializer[ReleasePipeline]):
@@ -173,6 +177,7 @@ class ReleaseLine(serializers.ModelSerializer[Release]):
     scmIntegrationId = serializers.CharField(source="scm_id")
     communicationId = serializers.CharField(source="communication_id", allow_null=True)
     ticketId = serializers.CharField(source="ticket_id", allow_null=True)
+    appIdentifiers = serializers.SerializerMethodField()
     pipelines = ReleasePipelineLine(many=True)
     createdAt = serializers.DateTimeField(source="created_at")
     updatedAt = serializers.DateTimeField(source="updated_at")
@@ -189,11 +194,16 @@ class ReleaseLine(serializers.ModelSerializer[Release]):
             "scmIntegrationId",
             "communicationId",
             "ticketId",
+            "appIdentifiers",
             "pipelines",
             "createdAt",
             "updatedAt",
             "completedAt",
         ]
+
+    def get_appIdentifiers(self, release: Release) -> list[str]:
+        """The apps that it is a version of, each once, as they were when it was made."""
+        return release.app_identifiers
 
 
 class TicketSerializer(serializers.Serializer[Any]):

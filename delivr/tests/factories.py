@@ -176,6 +176,8 @@ class ReleaseTargetFactory(DjangoModelFactory):
     tenant = factory.SelfAttribute("release.tenant")
     release = factory.SubFactory(ReleaseFactory)
     target = factory.SubFactory(AppStoreFactory, tenant=factory.SelfAttribute("..tenant"))
+    store = factory.SelfAttribute("target.target_type")
+    app_identifier = factory.SelfAttribute("target.app_identifier")
 
 
 class ReleasePipelineFactory(DjangoModelFactory):

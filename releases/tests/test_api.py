@@ -29,6 +29,7 @@ LINE = {
     "scmIntegrationId",
     "communicationId",
     "ticketId",
+    "appIdentifiers",
     "pipelines",
     "createdAt",
     "updatedAt",
@@ -154,7 +155,7 @@ def test_an_empty_request_hears_of_everything_it_lacks(api: APIClient) -> None:
 def test_a_version_is_taken_once(api: APIClient, wired: Wired) -> None:
     api.post(URL, body(wired))
     found = errors(api.post(URL, body(wired)))
-    assert found == {"version": ["Release 1.5.0 already exists."]}
+    assert found == {"version": ["Release 1.5.0 of com.dream11.app already exists."]}
     assert Release.objects.count() == 1
 
 

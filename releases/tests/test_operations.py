@@ -115,7 +115,9 @@ def test_a_failing_part_leaves_nothing(wired: Wired, table: str) -> None:
 
 def test_of_two_askers_with_one_version_the_second_hears_so(wired: Wired) -> None:
     def be_faster() -> None:
-        factories.ReleaseFactory(tenant=wired.tenant, scm=wired.scm, version="1.5.0")
+        factories.ReleaseTargetFactory(
+            release__tenant=wired.tenant, target=wired.targets["ios"], held_version="1.5.0"
+        )
 
     with at_insert("releases", be_faster):
         assert complaints(wired) == {"version": ["Release 1.5.0 already exists."]}

@@ -22,6 +22,14 @@ def wired(tenant: Any) -> Wired:
     return wire(tenant, NOWHERE)
 
 
+def release_of(target: Any) -> Release:
+    part = factories.ReleaseTargetFactory(
+        release__tenant=target.tenant, target=target, release__version="9.9", held_version="9.9"
+    )
+    found: Release = part.release
+    return found
+
+
 UNKNOWN = "There is no connection “%s”."
 NOT_VERIFIED = "%s is not verified: verify it first."
 # name -> (wired -> changes, wired -> what is said)
@@ -88,8 +96,10 @@ CHECKS: dict[str, tuple[Callable[[Wired], dict[str, Any]], Callable[[Wired], dic
     ),
     "no version": (lambda w: {"version": ""}, lambda w: {"version": [VERSION_WORDS]}),
     "version taken": (
-        lambda w: {"version": factories.ReleaseFactory(tenant=w.tenant, scm=w.scm).version},
-        lambda w: {"version": [f"Release {Release.objects.get().version} already exists."]},
+        lambda w: {"version": release_of(w.targets["android"]).version},
+        lambda w: {
+            "version": [f"Release {Release.objects.get()} of com.dream11.app already exists."]
+        },
     ),
     "illegal branch": (
         lambda w: {"branch": "no branch"},
@@ -157,7 +167,9 @@ def test_an_illegal_version_is_refused_without_a_word_about_the_branch(
 
 def test_blanks_around_a_version_do_not_make_another_one(wired: Wired) -> None:
     create_release(**wanted(wired))
-    assert complaints(wired, version=" 1.5.0 ") == {"version": ["Release 1.5.0 already exists."]}
+    assert complaints(wired, version=" 1.5.0 ") == {
+        "version": ["Release 1.5.0 of com.dream11.app already exists."]
+    }
 
 
 def test_versions_of_other_tenants_are_free(wired: Wired) -> None:

@@ -106,7 +106,9 @@ def test_pipeline_without_its_target_is_told(member, setup):
 def test_taken_version_is_told_beside_the_version(member, setup):
     setup.release("1.5.0")
     response = member.post(NEW, setup.form(version="1.5.0"))
-    assert response.context["form"].errors == {"version": ["Release 1.5.0 already exists."]}
+    assert response.context["form"].errors == {
+        "version": ["Release 1.5.0 of com.dream11.app already exists."]
+    }
     assert Release.objects.count() == 1
 
 

@@ -43,10 +43,11 @@ def test_problems_stand_beside_their_fields_before_anything_is_sent(member, setu
     page = member.post(PREVIEW, setup.form(version="1.5.0", branch="a..b"), **LIVE)
     html = page.content.decode()
     assert "Not possible yet" in html
-    assert "Version 1.5.0 exists already" in html or "already exists" in html
+    assert "Release 1.5.0 of com.dream11.app already exists." in html
+    assert f'href="/releases/{Release.objects.get().pk}"' in html
     assert 'id="id_version_error"' in html
     assert 'id="id_branch_error"' in html
-    assert html.count("hx-swap-oob") == len(page.context["form"].visible_fields())
+    assert html.count("hx-swap-oob") == len(page.context["form"].visible_fields()) + 2
 
 
 def test_without_javascript_the_whole_page_comes_back_with_the_preview(member, setup):

@@ -83,6 +83,7 @@
 
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id !== "preview") return;
+    markFilled(document.getElementById("id_version"));
     for (const error of document.querySelectorAll(".field__error[id$=_error]")) {
       const control = document.getElementById(error.id.slice(0, -"_error".length));
       if (!control?.matches("input, select, textarea")) continue;
