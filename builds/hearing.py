@@ -232,6 +232,7 @@ def _tell(build: Build, event: BuildEvent) -> None:
     words = {
         "platform": build.release_pipeline.get_platform_display(),
         "number": build.number,
+        "candidate": build.candidate,
         "url": build.url,
     }
     if build.number is not None and build.status not in (BuildStatus.QUEUED, BuildStatus.LOST):

@@ -80,6 +80,8 @@ class Build(PolledBuild):
         ReleasePipeline, on_delete=models.CASCADE, related_name="builds"
     )
     attempt = models.PositiveIntegerField(default=1)
+    # The release candidate: the next one once this one was built; a retry stays at its number.
+    candidate = models.PositiveIntegerField(default=1, db_default=1)
     artifact_url = models.CharField(max_length=1000, blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
 

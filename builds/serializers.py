@@ -13,10 +13,12 @@ from releases.serializers import BuildSerializer
 
 
 class TriggerSerializer(serializers.Serializer[Any]):
-    """Which builds to start: one pipeline, one platform, or all that still need one."""
+    """Which builds to start: one pipeline, one platform, or all that still need one. `again` also
+    builds what succeeded already: another release candidate."""
 
     pipelineId = serializers.CharField(source="pipeline_id", required=False, max_length=60)
     platform = serializers.ChoiceField(Platform.choices, required=False)
+    again = serializers.BooleanField(required=False)
 
 
 class AdoptSerializer(serializers.Serializer[Any]):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
 from builds.models import Build
@@ -15,6 +15,7 @@ from delivr.conflict import Conflict
 from delivr.effects import clock
 from delivr.effects.operations import promise_each
 from delivr.tenants.models import User
+from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleasePipeline, ReleaseStatus
 from releases.operations import lock_release, mirror_builds, recompute
 
@@ -26,23 +27,37 @@ def trigger_builds(
     actor: User | None,
     pipeline_id: str | None = None,
     platform: str | None = None,
+    again: bool = False,
+    after: Collection[str] | None = None,
 ) -> list[Build]:
     """Start a build for one pipeline, for one platform, or for all that still need one.
 
+    `again` also builds what succeeded: another release candidate, beside the earlier builds.
+    `after` are the builds that the asker saw: if somebody built again meanwhile, nothing is done.
+
     Writes the builds and the promises of their triggers; Jenkins is called after the commit.
-    Raises Conflict with code `build_in_progress`, `already_built` or `release_cancelled`, and
-    NoSuchPipeline for a pipeline or platform that the release does not have.
+    Raises Conflict with code `build_in_progress`, `already_built`, `built_meanwhile` or
+    `release_cancelled`, and NoSuchPipeline for a pipeline or platform that the release does not
+    have.
     """
     release = lock_release(release.pk)
     if release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
     chosen = _choose(release, pipeline_id, platform)
-    wanted = [p for p in chosen if p.needs_build]
+    wanted = [p for p in chosen if p.needs_build or (again and p.may_build_again)]
     if not wanted:
         raise _nothing_to_do(chosen)
+    if after is not None and _newest(wanted) - set(after):
+        raise Conflict("built_meanwhile", _("Somebody built this meanwhile: look again."))
     builds = _start(release, wanted, actor)
     recompute(release, cause=builds[0].pk)
     return builds
+
+
+def _newest(pipelines: Sequence[ReleasePipeline]) -> set[str]:
+    """The ids of the newest builds of these pipelines."""
+    builds = Build.objects.filter(release_pipeline__in=pipelines).order_by("attempt")
+    return set(dict(builds.values_list("release_pipeline", "pk")).values())
 
 
 class NoSuchPipeline(LookupError):
@@ -73,10 +88,8 @@ def _start(
     release: Release, pipelines: Sequence[ReleasePipeline], actor: User | None
 ) -> list[Build]:
     """A new attempt for each, with the promise of its trigger: as many queries as for one."""
-    earlier = Build.objects.filter(release_pipeline__in=pipelines).order_by()
-    last = dict(earlier.values_list("release_pipeline").annotate(Max("attempt")))
-    now = clock.now()
-    builds = [_new_build(release, p, last.get(p.pk, 0) + 1, actor, now) for p in pipelines]
+    following, now = _following(pipelines), clock.now()
+    builds = [_new_build(release, p, *following[p.pk], actor, now) for p in pipelines]
     Build.objects.bulk_create(builds)
     mirror_builds(builds)
     promise_each(
@@ -88,13 +101,31 @@ def _start(
     return builds
 
 
+def _following(pipelines: Sequence[ReleasePipeline]) -> dict[int, tuple[int, int]]:
+    """The next attempt of each, and its candidate: the last one, or the next where the last one
+    was built."""
+    built = Max("candidate", filter=Q(status=BuildStatus.SUCCESS), default=0)
+    earlier = Build.objects.filter(release_pipeline__in=pipelines).order_by()
+    rows = earlier.values_list("release_pipeline").annotate(
+        Max("attempt"), Max("candidate"), built=built
+    )
+    found = {pk: (attempt + 1, max(last, done + 1)) for pk, attempt, last, done in rows}
+    return {p.pk: found.get(p.pk, (1, 1)) for p in pipelines}
+
+
 def _new_build(
-    release: Release, pipeline: ReleasePipeline, attempt: int, actor: User | None, now: datetime
+    release: Release,
+    pipeline: ReleasePipeline,
+    attempt: int,
+    candidate: int,
+    actor: User | None,
+    now: datetime,
 ) -> Build:
     build = Build(
         tenant=release.tenant,
         release_pipeline=pipeline,
         attempt=attempt,
+        candidate=candidate,
         started_by=actor,
         created_at=now,
     )

@@ -40,15 +40,21 @@ from releases.models import Release
 @require_POST
 @tenant_required(Role.MEMBER)
 def release_builds(request: TenantRequest, release_id: str) -> HttpResponse:
-    """Trigger the pipeline that `pipeline` names, or all that still need a build."""
+    """Trigger the pipeline that `pipeline` names, or all that still need a build; with `again` also
+    what succeeded, where its newest builds are still those that the page showed (`after`)."""
     release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
     pipeline_id = request.POST.get("pipeline", "")
     if "\0" in pipeline_id:
         raise Http404
+    is_again = request.POST.get("again") == "1"
     with in_words(request):
         try:
             builds = trigger_builds(
-                release=release, actor=request.user, pipeline_id=pipeline_id or None
+                release=release,
+                actor=request.user,
+                pipeline_id=pipeline_id or None,
+                again=is_again,
+                after=request.POST.getlist("after") if is_again else None,
             )
         except NoSuchPipeline:
             raise Http404 from None

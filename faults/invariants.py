@@ -41,6 +41,7 @@ def check(truth: Truth, *, settled: bool) -> list[str]:
         *_one_build_per_promise(truth),
         *_messages_and_epics_once(truth),
         *_release_follows_its_builds(),
+        *_versions_are_held(),
         *_nothing_crosses_tenants(),
         *_attempts_are_bounded(),
         *_events_follow_the_table(),
@@ -128,11 +129,25 @@ def _release_follows_its_builds() -> Iterator[str]:
             yield f"I6 {release.pk} is {release.status}, its builds make it {should}"
     for pipeline in ReleasePipeline.objects.prefetch_related("builds"):
         newest = max(pipeline.builds.all(), key=lambda build: build.attempt, default=None)
-        if newest and (pipeline.build_status, pipeline.build_number) != (
+        if newest and (pipeline.build_status, pipeline.build_number, pipeline.candidate) != (
             newest.status,
             newest.number,
+            newest.candidate,
         ):
             yield f"I6 {pipeline.pk} does not show its newest build {newest.pk}"
+        candidates = {build.candidate for build in pipeline.builds.all()}
+        if candidates != set(range(1, len(candidates) + 1)):
+            yield f"I6 {pipeline.pk} has the release candidates {sorted(candidates)}"
+
+
+def _versions_are_held() -> Iterator[str]:
+    """I14: a live release holds its version for each of its apps, a cancelled one for none."""
+    for release in Release.objects.prefetch_related("targets"):
+        parts = release.targets.all()
+        held = {(t.store, t.app_identifier) for t in parts if t.held_version == release.version}
+        apps = {(t.store, t.app_identifier) for t in parts}
+        if held != (set() if release.status == ReleaseStatus.CANCELLED else apps):
+            yield f"I14 {release.pk} is {release.status} and holds its version for {sorted(held)}"
 
 
 REFERENCES: Sequence[tuple[Any, tuple[str, ...]]] = (

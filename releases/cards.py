@@ -33,8 +33,11 @@ class Attempt:
 
     number: int | None
     attempt: int
+    candidate: int
     status: str
     url: str
+    artifact: str
+    artifact_url: str
     by: str
     created_at: datetime
     took: timedelta | None
@@ -44,8 +47,11 @@ class Attempt:
         return cls(
             number=build.number,
             attempt=build.attempt,
+            candidate=build.candidate,
             status=build.status,
             url=web_address(build.url),
+            artifact=build.artifact_url,
+            artifact_url=web_address(build.artifact_url),
             by=str(build.started_by or ""),
             created_at=build.created_at,
             took=_took(build),
@@ -68,6 +74,8 @@ class PipelineCard:
     log_url: str
     is_moving: bool
     may_trigger: bool
+    may_build_again: bool
+    candidate: int
     queue_reason: str
     started_at: datetime | None
     took: timedelta | None
@@ -90,6 +98,21 @@ class PipelineCard:
     @property
     def only_attempt(self) -> Attempt | None:
         return self.attempts[0] if len(self.attempts) == 1 else None
+
+    @property
+    def next_candidate(self) -> int:
+        return self.candidate + 1
+
+    @property
+    def has_candidates(self) -> bool:
+        """It was built again after a success: its builds are told apart by their candidate."""
+        return self.candidate > 1
+
+    @property
+    def still_good(self) -> int:
+        """The last candidate that succeeded, where the newest build did not; else 0."""
+        built = [a.candidate for a in self.attempts if a.status == BuildStatus.SUCCESS]
+        return max(built, default=0) if self.may_trigger else 0
 
     @property
     def attempts_shown(self) -> int:
@@ -115,6 +138,7 @@ def card_of(
     builds: list[Any] = list(pipeline.builds.all())
     newest = builds[0] if builds else None
     percent, remaining = _progress(newest, now)
+    is_open = release.status != ReleaseStatus.CANCELLED
     return PipelineCard(
         id=pipeline.pipeline_id,
         platform=pipeline.get_platform_display(),
@@ -127,7 +151,9 @@ def card_of(
         url=web_address(pipeline.build_url),
         log_url=_log_url(connection, pipeline.build_url),
         is_moving=pipeline.is_moving,
-        may_trigger=pipeline.needs_build and release.status != ReleaseStatus.CANCELLED,
+        may_trigger=pipeline.needs_build and is_open,
+        may_build_again=pipeline.may_build_again and is_open,
+        candidate=pipeline.candidate,
         queue_reason=newest.queue_reason if newest and pipeline.is_moving else "",
         started_at=newest.started_at if newest else None,
         took=_took(newest) if newest else None,

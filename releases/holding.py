@@ -19,7 +19,7 @@ def app_of(target: TargetIntegration) -> App:
 
 
 def parts_of(release: Release, targets: Iterable[TargetIntegration]) -> Iterator[ReleaseTarget]:
-    """The release's targets, not saved. Of two targets with one app, the first holds the version."""
+    """The release's targets, not saved. Of two with the same app, the first holds the version."""
     held: set[App] = set()
     for target in targets:
         app = app_of(target)

@@ -47,6 +47,11 @@ FAILED = (
 FINISHED_RELEASES = (ReleaseStatus.BUILD_COMPLETE, ReleaseStatus.CANCELLED)
 
 
+def candidate_words(number: int) -> str:
+    """As people and the stores call a release candidate."""
+    return f"RC {number}"
+
+
 class ReleaseQuerySet(TenantQuerySet):
     def unfinished(self) -> Self:
         return self.exclude(status__in=FINISHED_RELEASES)
@@ -170,6 +175,20 @@ class Release(TenantOwned):
         return ", ".join(self.app_identifiers)
 
     @property
+    def candidates(self) -> str:
+        """Which release candidate its pipelines are at, in words: `RC 2`, or `iOS RC 2, Android
+        RC 1`; "" where all are at their first."""
+        parts = self.pipelines.all()
+        found = {part.candidate for part in parts} or {1}
+        if found == {1}:
+            return ""
+        if len(found) == 1:
+            return candidate_words(found.pop())
+        return ", ".join(
+            f"{p.get_platform_display()} {candidate_words(p.candidate)}" for p in parts
+        )
+
+    @property
     def is_moving(self) -> bool:
         return any(p.build_status in MOVING for p in self.pipelines.all())
 
@@ -213,7 +232,7 @@ class ReleaseTarget(TenantOwned):
 
 class ReleasePipeline(TenantOwned):
     """A pipeline of the release. The job and its parameters are those of the day the release was
-    made; `triggered` to `artifact_url` mirror the newest build and are written by
+    made; `triggered` to `candidate` mirror the newest build and are written by
     `releases.operations.mirror_build` alone."""
 
     release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="pipelines")
@@ -231,6 +250,7 @@ class ReleasePipeline(TenantOwned):
         max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.PENDING
     )
     artifact_url = models.CharField(max_length=1000, blank=True)
+    candidate = models.PositiveIntegerField(default=1, db_default=1)
 
     class Meta:
         db_table = "release_pipelines"
@@ -264,6 +284,11 @@ class ReleasePipeline(TenantOwned):
         return self.build_status in MOVING
 
     @property
+    def may_build_again(self) -> bool:
+        """True where a build that succeeded may be followed by another release candidate."""
+        return self.build_status == BuildStatus.SUCCESS
+
+    @property
     def needs_build(self) -> bool:
         """True where a trigger makes sense: never built, or the newest build did not succeed."""
-        return not self.is_moving and self.build_status != BuildStatus.SUCCESS
+        return not self.is_moving and not self.may_build_again

@@ -315,7 +315,14 @@ def mirror_builds(builds: Sequence[Any]) -> None:
     ReleasePipeline.objects.bulk_update([build.release_pipeline for build in builds], MIRRORED)
 
 
-MIRRORED = ["triggered", "build_number", "build_url", "build_status", "artifact_url"]
+MIRRORED = [
+    "triggered",
+    "build_number",
+    "build_url",
+    "build_status",
+    "artifact_url",
+    "candidate",
+]
 _NOT_SENT = (BuildStatus.TRIGGERING, BuildStatus.TRIGGER_FAILED)
 
 
@@ -325,6 +332,7 @@ def _show(pipeline: ReleasePipeline, build: Any) -> None:
     pipeline.build_url = build.url
     pipeline.build_status = build.status
     pipeline.artifact_url = build.artifact_url
+    pipeline.candidate = build.candidate
 
 
 def recompute(release: Release, *, cause: str, event_id: int | None = None) -> None:
@@ -348,10 +356,16 @@ def recompute(release: Release, *, cause: str, event_id: int | None = None) -> N
         subject=release,
         changes={"status": [before, status]},
     )
-    if status == ReleaseStatus.BUILD_COMPLETE:
-        notify(release, Notice.RELEASE_COMPLETE, cause=cause, event_id=event_id)
-    elif status == ReleaseStatus.BUILD_FAILED:
-        notify(release, Notice.RELEASE_FAILED, cause=cause, event_id=event_id)
+    notice = _TOLD_OF_ALL.get(status)
+    if notice:
+        words = {"candidates": candidates} if (candidates := release.candidates) else {}
+        notify(release, notice, cause=cause, event_id=event_id, words=words)
+
+
+_TOLD_OF_ALL = {
+    ReleaseStatus.BUILD_COMPLETE: Notice.RELEASE_COMPLETE,
+    ReleaseStatus.BUILD_FAILED: Notice.RELEASE_FAILED,
+}
 
 
 def derive_status(builds: Sequence[str]) -> ReleaseStatus:

@@ -17,7 +17,7 @@ from integrations.providers.base import BuildStatus
 from releases.blockers import Blocker
 from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
-from releases.models import Release, ReleaseStatus
+from releases.models import Release, ReleaseStatus, candidate_words
 from releases.sent import EpicLine, Told, epics, told
 from releases.story import Chapter, story
 from releases.timeline import timeline
@@ -60,6 +60,20 @@ class Overview:
     def may_trigger_all(self) -> bool:
         """More than one pipeline waits for its build; a single one has its own button."""
         return sum(p.may_trigger for p in self.pipelines) > 1
+
+    @property
+    def may_build_all_again(self) -> bool:
+        """Several pipelines, and all succeeded; a single one has its own button."""
+        return len(self.pipelines) > 1 and all(p.may_build_again for p in self.pipelines)
+
+    @property
+    def next_candidates(self) -> str:
+        """What building all again would make: `RC 2`, or `iOS RC 3, Android RC 2`."""
+        found = {p.next_candidate for p in self.pipelines}
+        if len(found) == 1:
+            return candidate_words(found.pop())
+        each = (f"{p.platform} {candidate_words(p.next_candidate)}" for p in self.pipelines)
+        return ", ".join(each)
 
     @property
     def look_at(self) -> PipelineCard | None:
@@ -169,6 +183,15 @@ def _failed_advice(failed: Sequence[PipelineCard]) -> str:
         return _("Look at what failed, then trigger it again.")
     [card] = failed
     words = {"platform": card.platform}
+    if card.still_good:
+        words |= {"new": candidate_words(card.candidate), "old": candidate_words(card.still_good)}
+        return (
+            _(
+                "%(platform)s %(new)s did not succeed: trigger it again, "
+                "or submit %(old)s, which stays."
+            )
+            % words
+        )
     if card.status == BuildStatus.TRIGGER_FAILED:
         return _("%(platform)s was not triggered: look at the reason, then try again.") % words
     return _("%(platform)s did not succeed: look at the reason, then trigger it again.") % words

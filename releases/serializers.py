@@ -86,7 +86,8 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 class BuildSerializer(serializers.Serializer[Any]):
-    """One attempt. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds.
+    """One attempt at the release candidate `candidate`: 1, and one more each time that a success
+    was built again. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds.
 
     `logExcerpt`: the lines of a failed build's log that tell why, a moment after it ended;
     `logError` says in words why there are none.
@@ -96,6 +97,7 @@ class BuildSerializer(serializers.Serializer[Any]):
     pipelineId = serializers.CharField(source="release_pipeline.pipeline_id")
     platform = serializers.ChoiceField(Platform.choices, source="release_pipeline.platform")
     attempt = serializers.IntegerField()
+    candidate = serializers.IntegerField()
     buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="status")
     buildNumber = serializers.IntegerField(source="number", allow_null=True)
     buildUrl = serializers.CharField(source="url")
@@ -155,6 +157,7 @@ class ReleasePipelineLine(serializers.ModelSerializer[ReleasePipeline]):
             "buildUrl",
             "buildStatus",
             "artifactUrl",
+            "candidate",
         ]
 
 

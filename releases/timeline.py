@@ -13,7 +13,14 @@ from django.utils.translation import gettext_lazy
 from delivr.effects.models import Effect, EffectState
 from delivr.statuses import look_of
 from integrations.providers.base import BuildStatus
-from releases.models import MOVING, Release, ReleasePipeline, ReleaseStatus
+from releases.models import (
+    MOVING,
+    Release,
+    ReleasePipeline,
+    ReleaseStatus,
+    candidate_words,
+)
+from releases.readiness import ready_times
 from releases.wording import describe_effect, web_address
 
 
@@ -57,15 +64,21 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
         title=_("Release %(version)s created") % {"version": release.version},
         detail=_("by %(who)s") % {"who": by} if by else "",
     )
-    if release.completed_at:
+    for at in _ready_times(release):
         yield TimelineItem(
-            at=release.completed_at,
+            at=at,
             kind="RELEASE",
             title=_("All builds complete: ready for submission"),
             tone="success",
         )
     if release.status == ReleaseStatus.CANCELLED:
         yield TimelineItem(at=release.updated_at, kind="RELEASE", title=_("Release cancelled"))
+
+
+def _ready_times(release: Release) -> list[datetime]:
+    """Each time that it became ready: the last one as it was noted, the others as builds tell."""
+    times = ready_times([pipeline.builds.all() for pipeline in release.pipelines.all()])
+    return [*times[:-1], release.completed_at] if release.completed_at else times
 
 
 def _of_pipelines(release: Release, effects: Iterable[Effect]) -> Iterator[TimelineItem]:
@@ -99,7 +112,7 @@ def _triggered(build: Any, platform: str, trigger: str) -> TimelineItem:
     return TimelineItem(
         at=build.created_at,
         kind="BUILD",
-        title=_("%(platform)s build triggered") % {"platform": platform},
+        title=_("%(build)s triggered") % {"build": _name(platform, build, number=None)},
         detail=words.strip(),
         build_id=build.pk,
         word=(_("triggered %(by)s") % {"by": by}).strip(),
@@ -107,13 +120,15 @@ def _triggered(build: Any, platform: str, trigger: str) -> TimelineItem:
     )
 
 
-def _heard(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem:
+def _name(platform: str, build: Any, *, number: int | None) -> str:
+    """`iOS build #245`, and which candidate it is after the first: `iOS build #251 (RC 2)`."""
     name = _("%(platform)s build") % {"platform": platform}
-    if build.number:
-        name = _("%(platform)s build #%(number)d") % {
-            "platform": platform,
-            "number": build.number,
-        }
+    name = f"{name} #{number}" if number else name
+    return f"{name} ({candidate_words(build.candidate)})" if build.candidate > 1 else name
+
+
+def _heard(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem:
+    name = _name(platform, build, number=build.number)
     status = BuildStatus(event.to_status)
     title = _TITLES.get(status, "%(build)s: %(status)s")
     word = _WORDS.get(status, "%(status)s")

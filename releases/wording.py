@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect
 from integrations.providers.base import Repeat
+from releases.models import candidate_words
 from releases.notices import Notice
 
 KINDS = {
@@ -80,7 +81,14 @@ def notice_words(payload: dict[str, Any]) -> str:
         return str(notice)
     number = words.get("number")
     build = _("%(platform)s build") % {"platform": words.get("platform", "")}
-    return str(template) % {"build": f"{build} #{number}" if number else build}
+    said = str(template) % {"build": f"{build} #{number}" if number else build}
+    candidates = words.get("candidates") or _later(words.get("candidate"))
+    return f"{said} ({candidates})" if candidates else said
+
+
+def _later(candidate: int | None) -> str:
+    """The name of a release candidate after the first."""
+    return candidate_words(candidate) if candidate and candidate > 1 else ""
 
 
 def web_address(url: object) -> str:

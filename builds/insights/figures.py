@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Max
+from django.db.models import Count, Exists, Max, OuterRef
 from django.utils import timezone
 
 from builds.models import Build, BuildEvent, Source
 from delivr.tenants.models import Tenant
 from integrations.providers.base import BuildStatus
 from releases.models import FAILED, Release
+from releases.readiness import ready_times
 
 PERIODS = (30, 90, 365)  # days
 ENDED_THERE = (
@@ -40,6 +41,7 @@ class BuildRow(NamedTuple):
     release: str
     version: str
     attempt: int
+    is_retry: bool
     number: int | None
     status: str
     created_at: datetime
@@ -72,7 +74,7 @@ class Figures:
     builds: int  # triggered in the period
     ended: int  # at the CI server, however
     succeeded: int
-    retries: int  # builds that were not the first of their pipeline in a release
+    retries: int  # builds that were not the first of their release candidate
     duration: timedelta | None  # median of the builds that succeeded
     duration_p90: timedelta | None
     queue: timedelta | None  # median
@@ -109,7 +111,7 @@ class Insights:
     figures: Figures
     releases: int  # created in the period
     ready: int  # of these, ready for submission
-    lead_time: timedelta | None  # median, from creation to ready
+    lead_time: timedelta | None  # median, from creation to ready for the first time
     lead_time_p90: timedelta | None
     by_webhook: int  # ends of builds that a webhook told
     by_poll: int  # ends that delivr found by asking
@@ -127,7 +129,7 @@ def insights(tenant: Tenant, *, days: int, now: datetime | None = None) -> Insig
     now = now or timezone.now()
     since = now - timedelta(days=days)
     builds = rows_since(tenant, since)
-    releases = _releases(tenant, since)
+    releases = _releases(tenant, since, builds)
     leads = [lead for _created, lead in releases if lead is not None]
     by_webhook, by_poll = _sources(tenant, since)
     return Insights(
@@ -147,9 +149,15 @@ def insights(tenant: Tenant, *, days: int, now: datetime | None = None) -> Insig
 def rows_since(tenant: Tenant, since: datetime) -> list[BuildRow]:
     """The builds that were triggered since, oldest first."""
     pipeline = "release_pipeline"
+    before = Build.objects.filter(
+        release_pipeline=OuterRef("release_pipeline"),
+        candidate=OuterRef("candidate"),
+        attempt__lt=OuterRef("attempt"),
+    )
     values = (
         Build.objects.for_tenant(tenant)
         .filter(created_at__gte=since)
+        .annotate(is_retry=Exists(before))
         .order_by("created_at", "pk")
         .values_list(
             "pk",
@@ -159,6 +167,7 @@ def rows_since(tenant: Tenant, since: datetime) -> list[BuildRow]:
             f"{pipeline}__release_id",
             f"{pipeline}__release__version",
             "attempt",
+            "is_retry",
             "number",
             "status",
             "created_at",
@@ -176,7 +185,7 @@ def figures(builds: Sequence[BuildRow]) -> Figures:
         builds=len(builds),
         ended=len(ended),
         succeeded=sum(b.is_success for b in ended),
-        retries=sum(b.attempt > 1 for b in builds),
+        retries=sum(b.is_retry for b in builds),
         duration=median(durations),
         duration_p90=percentile(durations, 0.9),
         queue=median([b.queued for b in builds if b.queued is not None]),
@@ -198,13 +207,25 @@ def _recoveries(builds: Iterable[BuildRow]) -> list[timedelta]:
     return found
 
 
-def _releases(tenant: Tenant, since: datetime) -> list[tuple[datetime, timedelta | None]]:
-    """When each release of the period was made, and how long it took to be ready."""
+def _releases(
+    tenant: Tenant, since: datetime, builds: Iterable[BuildRow]
+) -> list[tuple[datetime, timedelta | None]]:
+    """When each release of the period was made, and how long it took to be ready for the first
+    time: building it again does not make it slower."""
+    built: dict[str, dict[int, list[BuildRow]]] = defaultdict(lambda: defaultdict(list))
+    for build in builds:
+        built[build.release][build.release_pipeline].append(build)
     rows = Release.objects.for_tenant(tenant).filter(created_at__gte=since).order_by("created_at")
-    return [
-        (created, ready - created if ready and ready >= created else None)
-        for created, ready in rows.values_list("created_at", "completed_at")
-    ]
+    counted = rows.annotate(parts=Count("pipelines"))
+    found = []
+    for pk, created, ready, parts in counted.values_list(
+        "pk", "created_at", "completed_at", "parts"
+    ):
+        by_pipeline = list(built[pk].values())
+        times = ready_times(by_pipeline) if len(by_pipeline) == parts else []
+        first = min([*times, *([ready] if ready else [])], default=None)
+        found.append((created, first - created if first and first >= created else None))
+    return found
 
 
 def _sources(tenant: Tenant, since: datetime) -> tuple[int, int]:

@@ -25,6 +25,7 @@ BUILD = {
     "pipelineId",
     "platform",
     "attempt",
+    "candidate",
     "buildStatus",
     "buildNumber",
     "buildUrl",

@@ -94,11 +94,11 @@ class Core(RuleBasedStateMachine):
             release = self.wired.release(*platforms, slack=slack)
             trigger_builds(release=release, actor=None)
 
-    @rule(n=any_of)
-    def click(self, n: int) -> None:
+    @rule(n=any_of, again=st.booleans())
+    def click(self, n: int, again: bool) -> None:
         if release := pick(Release.objects.order_by("version"), n):
             with contextlib.suppress(Conflict):
-                trigger_builds(release=release, actor=None)
+                trigger_builds(release=release, actor=None, again=again)
 
     @rule(n=any_of, whole=st.booleans())
     def cancel(self, n: int, whole: bool) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from builds.models import Build, BuildEvent, Source
+from builds.triggering import trigger_builds
 from delivr.audit.models import AuditEvent
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
@@ -19,7 +20,7 @@ from delivr.tests import factories
 from delivr.tests.wired import Wired, trigger_of, wire
 from faults import invariants
 from integrations.providers.base import BuildStatus
-from releases.models import Release, ReleasePipeline, ReleaseStatus
+from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 
 pytestmark = pytest.mark.django_db
 
@@ -130,9 +131,40 @@ def test_i6_a_release_that_does_not_follow(build: Build, truth: FakeTruth) -> No
     assert broken(truth) == {"I6"}
 
 
-def test_i6_a_pipeline_that_shows_another_build(build: Build, truth: FakeTruth) -> None:
-    ReleasePipeline.objects.update(build_number=6)
+@pytest.mark.parametrize("shown", [{"build_number": 6}, {"candidate": 2}])
+def test_i6_a_pipeline_that_shows_another_build(
+    build: Build, truth: FakeTruth, shown: dict[str, int]
+) -> None:
+    ReleasePipeline.objects.update(**shown)
     assert broken(truth) == {"I6"}
+
+
+def test_i6_a_candidate_that_was_left_out(build: Build, truth: FakeTruth) -> None:
+    Build.objects.update(candidate=2)
+    ReleasePipeline.objects.update(candidate=2)
+    assert broken(truth) == {"I6"}
+
+
+def test_i6_several_successes_of_a_pipeline_are_well(build: Build, truth: FakeTruth) -> None:
+    [again] = trigger_builds(release=build.release_pipeline.release, actor=None, again=True)
+    truth.queued(again)
+    truth.ended[("ios-prod", 8)] = "SUCCESS"
+    Effect.objects.filter(build_id=again.pk).update(state=EffectState.DONE)
+    Build.objects.filter(pk=again.pk).update(status="SUCCESS", number=8)
+    ReleasePipeline.objects.update(build_status="SUCCESS", build_number=8)
+    Release.objects.update(status=ReleaseStatus.BUILD_COMPLETE)
+    assert broken(truth) == set()
+
+
+def test_i14_a_version_that_is_held_by_nobody_or_by_a_cancelled_release(
+    build: Build, truth: FakeTruth
+) -> None:
+    ReleaseTarget.objects.update(held_version=None)
+    assert broken(truth) == {"I14"}
+    ReleaseTarget.objects.update(held_version="1.5.1")
+    assert broken(truth) == set()
+    Release.objects.update(status=ReleaseStatus.CANCELLED)
+    assert broken(truth) == {"I14"}
 
 
 def test_i7_a_row_of_another_tenant(build: Build, truth: FakeTruth) -> None:

@@ -43,6 +43,7 @@ PIPELINE = {
     "buildUrl",
     "buildStatus",
     "artifactUrl",
+    "candidate",
 }
 
 
