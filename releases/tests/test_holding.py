@@ -204,7 +204,7 @@ def test_releases_of_before_hold_what_they_are_made_of(setup: Setup, second: Set
     cancel_release(release=releases[1], actor=None)
     held = list(ReleaseTarget.objects.order_by("pk").values_list("app_identifier", "held_version"))
     ReleaseTarget.objects.update(store="", app_identifier="", held_version=None)
-    import_module("releases.migrations.0004_version_of_an_app").fill(apps, None)
+    import_module("releases.migrations.0006_version_of_an_app").fill(apps, None)
     rows = ReleaseTarget.objects.order_by("pk")
     assert list(rows.values_list("app_identifier", "held_version")) == held
     assert [part.store for part in rows] == [part.target.target_type for part in rows]

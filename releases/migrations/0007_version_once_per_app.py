@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("releases", "0004_version_of_an_app")]
+    dependencies = [("releases", "0006_version_of_an_app")]
 
     operations = [
         migrations.AddConstraint(

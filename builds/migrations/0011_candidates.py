@@ -6,12 +6,12 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('releases', '0005_version_once_per_app'),
+        ('builds', '0010_log_index'),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='releasepipeline',
+            model_name='build',
             name='candidate',
             field=models.PositiveIntegerField(db_default=1, default=1),
         ),

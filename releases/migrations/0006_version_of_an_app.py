@@ -15,7 +15,7 @@ def fill(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("integrations", "0004_known_channels"), ("releases", "0003_lists_indexes")]
+    dependencies = [("integrations", "0004_known_channels"), ("releases", "0005_branch_index")]
 
     operations = [
         migrations.AddField(

@@ -6,12 +6,12 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('builds', '0009_names_for_people'),
+        ('releases', '0007_version_once_per_app'),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='build',
+            model_name='releasepipeline',
             name='candidate',
             field=models.PositiveIntegerField(db_default=1, default=1),
         ),
