@@ -48,7 +48,8 @@ class SentLine:
 
 def sent_lines(tenant: Tenant | str, effects: Sequence[Effect]) -> list[SentLine]:
     """The effects with the names of what they are about, in two queries."""
-    releases = Release.objects.for_tenant(tenant).in_bulk({e.release_id for e in effects})
+    rows = Release.objects.for_tenant(tenant).select_related("ticket")
+    releases = rows.in_bulk({e.release_id for e in effects})
     builds = (
         Build.objects.for_tenant(tenant)
         .select_related("release_pipeline")
@@ -74,11 +75,17 @@ def _sent(effect: Effect, release: Release | None, build: Build | None) -> SentL
         hint=effect.last_error_hint,
         next_at=effect.next_at if effect.is_open and effect.next_at > timezone.now() else None,
         at=effect.done_at or effect.created_at,
-        url=web_address(effect.result.get("url")),
+        url=_page(effect, release),
         may_retry=effect.may_retry,
         may_cancel=effect.may_cancel,
         is_open=effect.is_open,
     )
+
+
+def _page(effect: Effect, release: Release | None) -> str:
+    url = effect.result.get("url")
+    ticket = release.ticket if release and effect.kind == "ticket.create_epic" else None
+    return web_address(ticket.page_of(str(url or "")) if ticket else url)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ NAMES: dict[str, StrOrPromise] = {
     "project": _("Project"),
     "repository": _("Repository"),
     "scopes": _("Scopes"),
+    "site": _("Site"),
     "token": _("Token"),
+    "unused_fields": _("Fields without use"),
     # What a row of the audit log tells of: people and workspaces
     "email": _("E-mail address"),
     "expires_at": _("Expires"),
@@ -56,6 +58,8 @@ NAMES: dict[str, StrOrPromise] = {
     "jira_api_token": _("Jira API token"),
     "jira_email": _("E-mail of the Jira account"),
     "jira_project_key": _("Jira project"),
+    "jira_epic_type_name": _("Type of epics"),
+    "jira_fields": _("Fields of epics"),
     "jira_url": _("Jira URL"),
     "repository_url": _("Repository"),
     "scm": _("Repository"),

@@ -33,6 +33,8 @@ PICKERS = {
     "jobs": gettext_lazy("Load jobs"),
     "channels": gettext_lazy("Load channels"),
     "projects": gettext_lazy("Load projects"),
+    "teams": gettext_lazy("Load workspaces"),
+    "epic_types": gettext_lazy("Load types"),
 }
 TYPE_AGAIN = gettext_lazy("Enter it again: what was typed here is not sent back to the page.")
 _USERINFO = re.compile(r"://[^/\s]*@")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from django.db import models
+from django.db.models import Value
 from django.utils.translation import gettext_lazy as _
 
 from delivr.ids import ID_LENGTH, PrefixedIdField
@@ -21,6 +22,7 @@ from integrations.choices import (
     TicketType,
     Verification,
 )
+from integrations.providers.jira.addresses import is_gateway
 
 ID_PREFIX: dict[str, str] = {
     ScmType.GITHUB: "scm_github",
@@ -46,6 +48,7 @@ class Connection(TenantOwned):
 
     family: ClassVar[str]  # as in the API's paths
     type_field: ClassVar[str]  # the field that names the provider
+    learnt_of_address: ClassVar[tuple[str, ...]] = ()  # what `learnt` keeps of one address
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH, editable=False)
     display_name = models.CharField(_("name"), max_length=80, blank=True)
@@ -268,6 +271,18 @@ class TicketIntegration(Connection):
     jira_email = models.CharField(_("e-mail"), max_length=254, blank=True)
     jira_api_token = SecretTextField(_("API token"))
     jira_project_key = models.CharField(_("project key"), max_length=40, blank=True)
+    # The defaults are the database's, too: an older version writes rows while this one starts.
+    jira_epic_type_name = models.CharField(
+        _("type of epics"), max_length=80, blank=True, default="", db_default=""
+    )
+    jira_fields = models.JSONField(
+        _("fields of epics"), blank=True, default=dict, db_default=Value({}, models.JSONField())
+    )
+    # Where people open the site, as a verification saw it; empty where that is `jira_url`.
+    jira_site = models.CharField(
+        max_length=300, blank=True, default="", db_default="", editable=False
+    )
+    learnt_of_address = ("jira_site",)
 
     class Meta(Connection.Meta):
         db_table = "tenant_ticket_integrations"
@@ -276,6 +291,19 @@ class TicketIntegration(Connection):
     @property
     def summary(self) -> str:
         return f"{self.jira_url.split('://')[-1]} · {self.jira_project_key}"
+
+    def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        seen = [check["message"] for check in checks if check["name"] == "site" and check["ok"]]
+        return {"jira_site": seen[0]} if seen else {}
+
+    def page_of(self, url: str) -> str:
+        """The page of an issue whose stored address may be the gateway's, where no pages are; ""
+        where the site's own address is not known."""
+        base, _sign, key = url.partition("/browse/")
+        if not is_gateway(base):
+            return url
+        site = self.jira_site or ("" if is_gateway(self.jira_url) else self.jira_url)
+        return f"{site.rstrip('/')}/browse/{key}" if site else ""
 
 
 FAMILIES: dict[str, type[Connection]] = {

@@ -22,7 +22,7 @@ from delivr.tenants.operations import skip_step
 from integrations import webhook_secrets
 from integrations.choices import Verification
 from integrations.models import FAMILIES, Connection, PipelineIntegration
-from integrations.providers.base import Option
+from integrations.providers.base import Option, Options
 from integrations.providers.fields import MAX_TEXT, ConnectionField
 from integrations.providers.http import vendor_words
 from integrations.providers.registry import fields_of, provider_class, provider_for
@@ -31,7 +31,7 @@ from integrations.wording import FILL_IN, NO_CONNECTION
 C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
 
-MOST_OPTIONS = 1000  # of a picker
+MOST_OPTIONS = 10_000  # of a picker; a large Slack workspace has as many channels
 
 
 def connect(
@@ -176,22 +176,25 @@ def rotate_webhook_secret(
     return pipeline
 
 
-def options(connection: Connection, *, field: str) -> list[dict[str, str]]:
-    """What may be picked for a field, asked of the provider now. Raises ProviderError."""
+def options(connection: Connection, *, field: str) -> dict[str, Any]:
+    """What may be picked for a field, asked of the provider now: `options`, with a `note` where
+    that is not all. Raises ProviderError."""
     method = next((f.options for f in fields_of(connection.kind) if f.name == field), "")
-    if not method:
-        return []
-    return _presentable(getattr(provider_for(connection), method)())
+    found = getattr(provider_for(connection), method)() if method else []
+    offered = Options.cut(_presentable(found), MOST_OPTIONS)
+    note = offered.note or getattr(found, "note", "")
+    answer = {"options": [{"value": one.value, "label": one.label} for one in offered]}
+    return {**answer, "note": note} if note else answer
 
 
-def _presentable(options: Iterable[Option]) -> list[dict[str, str]]:
-    """What the other side says, fit to be shown: lines without control characters, so many, so
-    long. A value that would have to be changed is not offered."""
+def _presentable(options: Iterable[Option]) -> list[Option]:
+    """What the other side says, fit to be shown: lines without control characters, so long. A
+    value that would have to be changed is not offered."""
     return [
-        {"value": option.value, "label": vendor_words(option.label, secrets=()) or option.value}
+        Option(value=option.value, label=vendor_words(option.label, secrets=()) or option.value)
         for option in options
         if option.value and vendor_words(option.value, secrets=(), limit=MAX_TEXT) == option.value
-    ][:MOST_OPTIONS]
+    ]
 
 
 def draft(
@@ -314,6 +317,10 @@ def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
     if any(cleaned.get(name) for name in provider_class(connection.kind).secret_fields):
         connection.credential_changed_at = timezone.now()
         connection.credential_expires_at = None
+    address = provider_class(connection.kind).address_field or ""
+    if cleaned.get(address, "") not in ("", getattr(connection, address, "")):
+        for name in connection.learnt_of_address:
+            setattr(connection, name, "")
     for name, value in cleaned.items():
         setattr(connection, name, value)
 

@@ -229,6 +229,12 @@ class ReleaseTarget(TenantOwned):
     def __str__(self) -> str:
         return f"{self.release} → {self.target}"
 
+    @property
+    def epic_page(self) -> str:
+        """Where a person opens the epic."""
+        ticket = self.release.ticket
+        return ticket.page_of(self.epic_url) if ticket else self.epic_url
+
 
 class ReleasePipeline(TenantOwned):
     """A pipeline of the release. The job and its parameters are those of the day the release was

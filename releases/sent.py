@@ -120,6 +120,6 @@ def _epic(target: ReleaseTarget, effects: Sequence[Effect], now: datetime) -> Ep
         target=str(target.target),
         provider=target.target.kind,
         key=target.epic_key,
-        url=web_address(target.epic_url),
+        url=web_address(target.epic_page),
         sent=sent,
     )

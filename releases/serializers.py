@@ -119,7 +119,7 @@ class ReleaseTargetSerializer(serializers.ModelSerializer[ReleaseTarget]):
     appIdentifier = serializers.SerializerMethodField()
     platform = serializers.ChoiceField(Platform.choices, source="target.platform")
     epicKey = serializers.CharField(source="epic_key")
-    epicUrl = serializers.CharField(source="epic_url")
+    epicUrl = serializers.CharField(source="epic_page")
 
     class Meta:
         model = ReleaseTarget
@@ -280,11 +280,12 @@ class ReleaseSerializer(ReleaseLine):
     @extend_schema_field(TicketSerializer(many=True))
     def get_tickets(self, release: Release) -> list[dict[str, Any]]:
         found = [e for e in self.context["effects"] if e.kind == "ticket.create_epic"]
+        page_of = release.ticket.page_of if release.ticket else str
         return [
             {
                 "targetId": effect.payload["target"],
                 "key": effect.result.get("key", ""),
-                "url": effect.result.get("url", ""),
+                "url": page_of(effect.result.get("url", "")),
                 "state": effect.state,
                 "effectId": effect.pk,
                 "error": effect.last_error,

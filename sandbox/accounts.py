@@ -41,6 +41,8 @@ SLACK_CHANNELS = ("C123", "C456")
 
 JIRA_EMAIL = "delivr@sandbox.example"
 JIRA_API_TOKEN = "ATATT-sandbox-jira-api-token"
+JIRA_SCOPED_TOKEN = "ATATT-sandbox-jira-scoped-token"  # let in at the gateway only
+JIRA_BLOCKED_TOKEN = "ATATT-sandbox-jira-blocked-token"  # of an account behind an IP allowlist
 JIRA_PROJECT = "MOBILE"
 
 APP_IDENTIFIER = "com.dream11.app"

@@ -29,6 +29,7 @@ PREFIXES = {
     "/jenkins": "jenkins",
     "/slack/api": "slack",
     "/jira": "jira",
+    "/atlassian": "jira",
     "/appstore": "app_store",
     "/play": "google_play",
     "/google": "google_oauth",

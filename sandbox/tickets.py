@@ -25,6 +25,20 @@ class IssueType:
 
 
 @dataclass(frozen=True)
+class CustomField:
+    """A field that an administrator put on the screen of new epics, required."""
+
+    id: str
+    name: str
+    kind: str  # as in a field's schema: option, array, string …
+    values: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> list[dict[str, str]]:
+        return [{"id": f"{n}", "value": value} for n, value in enumerate(self.values, start=10100)]
+
+
+@dataclass(frozen=True)
 class Project:
     id: str
     key: str
@@ -32,6 +46,7 @@ class Project:
     issue_types: tuple[IssueType, ...]
     team_managed: bool = True
     permissions: frozenset[str] = WRITE
+    epic_fields: tuple[CustomField, ...] = ()
 
     @property
     def epic_name_required(self) -> bool:
@@ -50,6 +65,11 @@ class Project:
 EPIC_ONLY = (IssueType("10000", "Epic", 1),)
 FRENCH = (IssueType("10042", "Tâche", 0), IssueType("10041", "Épopée", 1))
 NO_EPIC = (IssueType("10052", "Task", 0),)
+SEVERAL = (IssueType("10061", "Program Epic", 1), IssueType("10062", "Épopée", 1))
+CAPITALS = (IssueType("10071", "Feature", 1), IssueType("10072", "EPIC", 1))
+TEAM = CustomField("customfield_10050", "Team", "option", ("Mobile",))
+TIER = CustomField("customfield_10051", "Tier", "option", ("Gold", "Silver"))
+COST_CENTRE = CustomField("customfield_10052", "Cost centre", "string")
 
 PROJECTS = (
     Project(
@@ -77,6 +97,16 @@ PROJECTS = (
     Project("10004", "INTL", "Application mobile", FRENCH),
     Project("10005", "FLAT", "Without epics", NO_EPIC),
     Project("10006", "HIDDEN", "Nobody may browse it", EPIC_ONLY, permissions=frozenset()),
+    Project("10007", "PROGRAM", "Two types at the level of epics", SEVERAL),
+    Project("10008", "CAPS", "Its epics are in capitals", CAPITALS),
+    Project("10009", "TEAMED", "Asks for the one team that it has", EPIC_ONLY, epic_fields=(TEAM,)),
+    Project(
+        "10010",
+        "STRICT",
+        "Asks for fields of its own",
+        EPIC_ONLY,
+        epic_fields=(TEAM, TIER, COST_CENTRE),
+    ),
 )
 
 
@@ -95,6 +125,7 @@ class Issue:
     epic_name: str = ""
     status: str = "To Do"
     properties: dict[str, Any] = field(default_factory=dict)
+    custom: dict[str, Any] = field(default_factory=dict)
 
 
 class Tickets:

@@ -101,6 +101,8 @@ FIELDS = {
         "jiraEmail": "a@example.com",
         "jiraApiToken": "t",
         "jiraProjectKey": "MOBILE",
+        "jiraEpicTypeName": "Epic",
+        "jiraFields": {"Team": "Mobile"},
     },
     "releases": {
         "version": "1.5.0",

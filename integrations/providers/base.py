@@ -56,6 +56,20 @@ class Option:
     label: str
 
 
+class Options(list[Option]):
+    """Options with a `note` for whoever picks: how far the list goes, where it is not whole."""
+
+    note: str = ""
+
+    @classmethod
+    def cut(cls, found: Sequence[Option], most: int) -> Self:
+        """The first `most` of them; the note says where there are more."""
+        options = cls(found[:most])
+        if len(found) > most:
+            options.note = f"The first {most:,} are listed: type the rest."
+        return options
+
+
 class BuildStatus(enum.StrEnum):
     """The words of the contract for a build; the first ones are still moving."""
 

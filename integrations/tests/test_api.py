@@ -54,7 +54,15 @@ OWN = {
         "webhookUrl",
     },
     "communication": {"communicationType", "hasSlackBotToken", "slackChannels"},
-    "tickets": {"ticketType", "jiraUrl", "jiraEmail", "hasJiraApiToken", "jiraProjectKey"},
+    "tickets": {
+        "ticketType",
+        "jiraUrl",
+        "jiraEmail",
+        "hasJiraApiToken",
+        "jiraProjectKey",
+        "jiraEpicTypeName",
+        "jiraFields",
+    },
 }
 PREFIX = {
     "scm": "scm_github_",

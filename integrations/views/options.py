@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse, JsonResponse
@@ -26,17 +27,17 @@ A_MINUTE = 30
 @tenant_required(role=Role.ADMIN)
 @require_POST
 def integration_options(request: TenantRequest, family: str) -> HttpResponse:
-    """`{"options": [{"value", "label"}]}`, or a problem whose `detail` is for a person."""
+    """`{"options": [{"value", "label"}], "note"}`, or a problem whose `detail` is for a person."""
     try:
         with asking("options", user=request.user, limit=A_MINUTE):
-            return JsonResponse({"options": _options(request, family)})
+            return JsonResponse(_options(request, family))
     except Http404:
         return problem_response(request, Problem(404, "not_found", _("There is no such thing.")))
     except Problem as problem:
         return problem_response(request, problem)
 
 
-def _options(request: TenantRequest, family: str) -> list[dict[str, str]]:
+def _options(request: TenantRequest, family: str) -> dict[str, Any]:
     connection = named_connection(request, family, "connection")
     kind = connection.kind if connection else chosen_kind(family, request.POST.get("kind"))
     form = sent_form(request, kind, connection)

@@ -1,4 +1,4 @@
-"""Jira Cloud's REST API, versions 2 and 3, for one site at /jira.
+"""Jira Cloud's REST API, versions 2 and 3, for one site at /jira, and once more at the gateway.
 
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/
 """
@@ -8,9 +8,14 @@ from __future__ import annotations
 from flask import Response
 
 from sandbox.providers import jira_issues
-from sandbox.providers.jira_site import blueprint
+from sandbox.providers.jira_site import GATEWAY, GATEWAY_PREFIX, blueprint
 
-__all__ = ["blueprint", "jira_issues"]  # importing the issues adds their routes
+__all__ = [
+    "GATEWAY",
+    "GATEWAY_PREFIX",
+    "blueprint",
+    "jira_issues",
+]  # importing the issues adds their routes
 
 
 @blueprint.route("/<path:path>", methods=["GET", "POST", "PUT", "DELETE"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.tickets import EPIC_NAME_FIELD, IssueType, Project, Tickets
+from sandbox.tickets import EPIC_NAME_FIELD, CustomField, IssueType, Project, Tickets
 
 TOP_LEVEL = {"fields", "update", "properties", "historyMetadata", "transition"}
 SETTABLE = {
@@ -49,6 +49,7 @@ class Draft:
         self._check_labels()
         self._check_description()
         self._check_epic_name()
+        self._check_custom()
         self._check_parent()
         self._check_unknown()
 
@@ -114,6 +115,23 @@ class Draft:
         if self.wants_epic_name and not name:
             self.errors[EPIC_NAME_FIELD] = "Epic Name is required."
 
+    @property
+    def custom(self) -> tuple[CustomField, ...]:
+        """What the project asks for beside Jira's own fields."""
+        is_epic = self.project and self.issue_type and self.issue_type.level == 1
+        return self.project.epic_fields if self.project and is_epic else ()
+
+    def _check_custom(self) -> None:
+        for one in self.custom:
+            value = self.fields.get(one.id)
+            allowed = [item["id"] for item in one.allowed]
+            if value is None:
+                self.errors[one.id] = f"{one.name} is required."
+            elif allowed and not (isinstance(value, dict) and value.get("id") in allowed):
+                self.errors[one.id] = f"Specify a valid 'id' or 'name' for {one.name}"
+            elif not allowed and not isinstance(value, str):
+                self.errors[one.id] = "Operation value must be a string"
+
     def _check_parent(self) -> None:
         parent = self.fields.get("parent")
         if parent is None:
@@ -127,7 +145,8 @@ class Draft:
             self.errors["parent"] = "Could not find valid 'id' or 'key'."
 
     def _check_unknown(self) -> None:
-        allowed = SETTABLE | ({EPIC_NAME_FIELD} if self.wants_epic_name else set())
+        allowed = SETTABLE | {one.id for one in self.custom}
+        allowed |= {EPIC_NAME_FIELD} if self.wants_epic_name else set()
         for name in self.fields:
             if name not in allowed:
                 self.errors[name] = not_settable(name)
@@ -141,6 +160,7 @@ class Draft:
             "description": self.fields.get("description"),
             "epic_name": self.fields.get(EPIC_NAME_FIELD, ""),
             "parent": str(parent.get("key", "")),
+            "custom": {one.id: self.fields[one.id] for one in self.custom},
         }
 
 
@@ -166,7 +186,15 @@ def metadata(project: Project, issue_type: IssueType) -> list[dict[str, Any]]:
         epic_name = _field(EPIC_NAME_FIELD, "Epic Name", required=True)
         epic_name["schema"] = {"type": "string", "custom": EPIC_NAME_SCHEMA, "customId": 10011}
         fields.append(epic_name)
+    if issue_type.level == 1:
+        fields += [_custom_field(one) for one in project.epic_fields]
     return fields
+
+
+def _custom_field(one: CustomField) -> dict[str, Any]:
+    schema = {"type": one.kind, "custom": "x:field", "customId": int(one.id.split("_")[1])}
+    found = {**_field(one.id, one.name, required=True), "schema": schema}
+    return {**found, "allowedValues": one.allowed} if one.values else found
 
 
 def _field(key: str, name: str, *, required: bool = False, kind: str = "string") -> dict[str, Any]:

@@ -51,7 +51,9 @@ def create_issue(version: str) -> tuple[Response, int]:
     if draft.project and "CREATE_ISSUES" not in draft.project.permissions:
         refuse(403, "You do not have permission to create issues in this project.")
     if draft.errors or draft.project is None or draft.issue_type is None:
-        refuse(400, *draft.messages, errors=draft.errors)
+        # Rules of other vendors' plugins leave a null among the messages.
+        messages = [None, *draft.messages] if draft.custom else draft.messages
+        refuse(400, *messages, errors=draft.errors)
     issue = tickets().create(
         draft.project, draft.issue_type, properties=properties, **draft.facts()
     )

@@ -20,10 +20,17 @@ blueprint = Blueprint("jira", __name__, url_prefix="/jira")
 API = "/rest/api/<any('2', '3', 'latest'):version>"
 ACCOUNT_ID = "5a4db0c5:00000000-0000-4000-8000-000000000001"
 CLOUD_ID = "5a4db0c5-0000-4000-8000-00000000c10d"
+GATEWAY = "jira_gateway"  # the blueprint's name there
+GATEWAY_PREFIX = f"/atlassian/ex/jira/{CLOUD_ID}"
+# https://confluence.atlassian.com/pages/viewpage.action?pageId=1384133808
+IP_REFUSED = (
+    "The IP address has been rejected because it is not on the allowed list."
+    " See your admin for more information."
+)
 CAPTCHA_HEADER = "X-Seraph-LoginReason"
 
 
-def refuse(status: int, *messages: str, errors: dict[str, str] | None = None) -> NoReturn:
+def refuse(status: int, *messages: str | None, errors: dict[str, str] | None = None) -> NoReturn:
     answer = jsonify({"errorMessages": list(messages), "errors": errors or {}})
     answer.status_code = status
     abort(answer)
@@ -31,17 +38,29 @@ def refuse(status: int, *messages: str, errors: dict[str, str] | None = None) ->
 
 @blueprint.before_request
 def authenticate() -> None:
-    """Wrong credentials make a stranger, not an error: public pages answer strangers with 200."""
-    credentials = request.authorization
-    g.signed_in = bool(
-        credentials
-        and credentials.type == "basic"
-        and (credentials.username or "").lower() == accounts.JIRA_EMAIL
-        and hmac.compare_digest(
-            (credentials.password or "").encode(), accounts.JIRA_API_TOKEN.encode()
-        )
+    """Wrong credentials make a stranger, not an error: public pages answer strangers with 200.
+
+    At the gateway there is the API and nothing else; only there a token with scopes is let in.
+    """
+    at_gateway = request.blueprint == GATEWAY
+    if at_gateway and "/rest/api/" not in request.path:
+        abort(Response("<html><body>Not found</body></html>", 404, content_type="text/html"))
+    if _is_signed_in_by(accounts.JIRA_BLOCKED_TOKEN):
+        refuse(403, IP_REFUSED)
+    g.signed_in = _is_signed_in_by(accounts.JIRA_API_TOKEN) or (
+        at_gateway and _is_signed_in_by(accounts.JIRA_SCOPED_TOKEN)
     )
     g.failed = bool(request.headers.get("Authorization")) and not g.signed_in
+
+
+def _is_signed_in_by(token: str) -> bool:
+    given = request.authorization
+    return bool(
+        given
+        and given.type == "basic"
+        and (given.username or "").lower() == accounts.JIRA_EMAIL
+        and hmac.compare_digest((given.password or "").encode(), token.encode())
+    )
 
 
 @blueprint.after_request

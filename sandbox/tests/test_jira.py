@@ -96,7 +96,7 @@ def test_projects_are_searched_in_pages(jira):
     assert ([p["key"] for p in page["values"]], page["isLast"]) == (["MOBILE", "CLASSIC"], False)
     rest = jira.get("/rest/api/3/project/search?startAt=2").json()
     assert ([p["key"] for p in rest["values"]], rest["isLast"]) == (
-        ["READONLY", "INTL", "FLAT"],
+        ["READONLY", "INTL", "FLAT", "PROGRAM", "CAPS", "TEAMED", "STRICT"],
         True,
     )
 
@@ -167,6 +167,36 @@ def test_a_company_managed_epic_needs_its_name(jira):
 def test_a_team_managed_epic_has_no_such_field(jira):
     errors = create(jira, customfield_10011="Release 1.5.0").json()["errors"]
     assert errors["customfield_10011"].startswith("Field 'customfield_10011' cannot be set.")
+
+
+def test_required_fields_are_told_beside_a_message_that_is_null(sandbox, jira):
+    teamed = {"project": {"key": "TEAMED"}, "issuetype": {"id": "10000"}}
+    answer = create(jira, **teamed).json()
+    assert answer == {"errorMessages": [None], "errors": {"customfield_10050": "Team is required."}}
+    assert create(jira, **teamed, customfield_10050="Mobile").status_code == 400
+    assert create(jira, **teamed, customfield_10050={"id": "10100"}).status_code == 201
+    (issue,) = sandbox.world.jira.issues
+    assert issue.custom == {"customfield_10050": {"id": "10100"}}
+
+
+def test_the_gateway_has_the_api_and_no_pages(sandbox, web):
+    web.session.auth = (accounts.JIRA_EMAIL, accounts.JIRA_SCOPED_TOKEN)
+    cloud_id = web.get("/jira/_edge/tenant_info").json()["cloudId"]
+    gateway = f"/atlassian/ex/jira/{cloud_id}"
+    assert web.get(f"{gateway}/rest/api/3/myself").status_code == 200
+    assert web.get("/jira/rest/api/3/myself").status_code == 401
+    info = web.get(f"{gateway}/rest/api/3/serverInfo").json()
+    assert info["baseUrl"] == f"{sandbox.url}/jira"
+    web.post(f"{gateway}{ISSUE}", json={"fields": EPIC})
+    assert web.get(f"{gateway}/browse/MOBILE-1").status_code == 404
+    assert web.get("/jira/browse/MOBILE-1").status_code == 200
+
+
+def test_an_address_that_is_not_on_the_allowlist_is_told_why(web):
+    web.session.auth = (accounts.JIRA_EMAIL, accounts.JIRA_BLOCKED_TOKEN)
+    answer = web.get("/jira/rest/api/3/myself")
+    assert answer.status_code == 403
+    assert "not on the allowed list" in answer.json()["errorMessages"][0]
 
 
 def test_without_permission_no_issue_is_made(sandbox, jira):

@@ -1,8 +1,8 @@
 // Offers what the provider knows (repositories, jobs, channels, projects) for a field of a form.
 //
 // <button type="button" data-picker-url="/…/options" data-picker-target="id_repository_url">
-// posts the fields of its form there and reads {"options": [{"value", "label"}]} or a problem
-// {"detail"}. A select gets the options. A text field becomes a combobox: it filters as one types;
+// posts the fields of its form there and reads {"options": [{"value", "label"}], "note"} or a
+// problem {"detail"}; the note says where the options are not all that there is. A select gets the options. A text field becomes a combobox: it filters as one types;
 // one with data-picker-multiple (values divided by commas or lines) gets a search of its own above
 // the list. Without this script each is a plain field.
 // Keys and roles: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/
@@ -205,7 +205,7 @@
     if (!response?.ok || !Array.isArray(answer?.options)) {
       throw new Error(answer?.detail || texts.textFailed);
     }
-    return answer.options;
+    return answer;
   };
 
   const pickers = new WeakMap(); // by target
@@ -215,9 +215,9 @@
     pickers.delete(target);
   };
 
-  const show = (field, target, options) => {
+  const show = (field, target, { options, note }) => {
     drop(target);
-    say(field, found(options.length));
+    say(field, [found(options.length), note].filter(Boolean).join(" "));
     if (!options.length) return;
     if (target.tagName === "SELECT") {
       fillSelect(target, options);

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _CLOUD_ID = re.compile(r"[0-9a-fA-F-]{16,64}")
+# What may follow it is the path of a call, as documentation shows it.
+_GATEWAY = re.compile(r"(https?://[^?#]*?/ex/jira/[0-9a-zA-Z-]{16,64})(?:/[^?#]*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +33,9 @@ class Cloud:
         return f"{self.gateway}/ex/jira/{cloud_id}"
 
 
-def site_url(text: str) -> str:
-    """The base URL of the site from what people enter: `x.atlassian.net`, or a page's address.
+def api_base(text: str) -> str:
+    """The base URL of the API from what people enter: `x.atlassian.net`, a page's address, or the
+    gateway's (`https://api.atlassian.com/ex/jira/<cloud id>`).
 
     Other hosts keep their path: Jira may stand below one. What cannot be read stays as it is, for
     the connection to complain about.
@@ -45,4 +48,23 @@ def site_url(text: str) -> str:
         return text
     if (parts.hostname or "").endswith(Cloud.site_suffix):
         return f"https://{parts.netloc}"
+    if gateway := _GATEWAY.fullmatch(text):
+        return gateway[1]
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def is_gateway(base: str) -> bool:
+    """True where only the API is: no page of an issue can be opened there."""
+    return _GATEWAY.fullmatch(base) is not None
+
+
+def site_in(server_info: object) -> str:
+    """The site's own address as Jira tells it, "" where it tells none that a browser can open.
+
+    https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-server-info/
+    """
+    found = server_info.get("baseUrl") if isinstance(server_info, dict) else None
+    if not isinstance(found, str) or not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", found):
+        return ""
+    site = found.rstrip("/")
+    return "" if is_gateway(site) or len(site) > 300 else site

@@ -7,16 +7,23 @@ from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 import requests
-from jira import JIRA, JIRAError
+from jira import JIRA
 
 from delivr import outbound
 
 from ..base import ProviderError
 from ..http import Budget, before_effect, check_header_value, garbage, guarded, parse_object
 from .addresses import Cloud
-from .errors import LABEL, bad_credentials, error_from_response, sign_in_failed
+from .errors import (
+    LABEL,
+    bad_credentials,
+    data_center,
+    error_from_response,
+    is_data_center,
+    sign_in_failed,
+)
 
-PAGE_LIMIT = 10
+PAGE_LIMIT = 21
 """Pages of a list that are read at most."""
 
 Call = Callable[[JIRA], requests.Response]
@@ -39,20 +46,39 @@ class JiraClient:
         self._login = (email, api_token)
         self._budget = Budget(LABEL, deadline)
         self._jira = self._connect(site)
+        self._refused: requests.Response | None = None  # the last answer that was no success
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """GET `path` below /rest/api/3/ and return its JSON object."""
-        return self._send(lambda jira: _session(jira).get(jira._get_url(path), params=params))
+        return self._send(lambda jira: self._request(jira, "GET", path, params=params))
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """POST once, whatever happens: what may have arrived is for the caller to look up."""
-        return self._send(lambda jira: _session(jira).post(jira._get_url(path), json=body))
+        return self._send(lambda jira: self._request(jira, "POST", path, json=body))
 
-    def pages(self, path: str, key: str, **params: str | int) -> Iterator[dict[str, Any]]:
-        """The items of a list that is paged by `startAt` and `total`."""
+    def deployment(self) -> ProviderError | None:
+        """Why this Jira is none that we speak to; None where it does not say so.
+
+        Asked without the token: https://docs.atlassian.com/software/jira/docs/api/REST/9.12.0/#api/2/serverInfo
+        """
+        if self._refused is not None and is_data_center(self._refused):
+            return data_center(None)
+        try:
+            with outbound.session(deadline=self._budget.left()) as session:
+                answer = session.get(f"{self._site}/rest/api/2/serverInfo")
+        except (outbound.OutboundError, ProviderError):
+            return None
+        told = (parse_object(answer.content) or {}) if answer.ok else {}
+        return data_center(told.get("version")) if told.get("deploymentType") == "Server" else None
+
+    def pages(
+        self, path: str, key: str, *, size: int = 50, **params: str | int
+    ) -> Iterator[dict[str, Any]]:
+        """The items of a list that is paged by `startAt` and `total`, `size` on a page (Jira may
+        choose fewer)."""
         start = 0
         for _ in range(PAGE_LIMIT):
-            page = self.get(path, startAt=start, maxResults=50, **params)
+            page = self.get(path, startAt=start, maxResults=size, **params)
             items = page.get(key)
             items = items if isinstance(items, list) else []
             yield from (item for item in items if isinstance(item, dict))
@@ -72,14 +98,17 @@ class JiraClient:
         return guarded(LABEL, lambda: self._once(call))
 
     def _once(self, call: Call) -> dict[str, Any]:
-        _session(self._jira).timeout = self._budget.left()
-        try:
-            response = call(self._jira)
-        except JIRAError as error:
-            failure = error_from_response(error.response, self.secrets)
-        else:
+        response = call(self._jira)
+        if response.ok and not sign_in_failed(response):
             return _document(response)
-        raise failure
+        self._refused = response
+        raise error_from_response(response, self.secrets)
+
+    def _request(self, jira: JIRA, method: str, path: str, **more: Any) -> requests.Response:
+        """By the library's session, past its `request`: that one reads the errors of an answer,
+        and stumbles where a list of them holds anything but text."""
+        url, timeout = jira._get_url(path), self._budget.left()
+        return requests.Session.request(_session(jira), method, url, timeout=timeout, **more)
 
     def _may_use_gateway(self) -> bool:
         return self._jira.server_url == self._site and self._cloud.hosts(self._site)
@@ -127,8 +156,6 @@ def _session(jira: JIRA) -> Any:
 
 
 def _document(response: requests.Response) -> dict[str, Any]:
-    if sign_in_failed(response):
-        raise bad_credentials()
     document = parse_object(response.content)
     if document is None:
         raise garbage(LABEL)

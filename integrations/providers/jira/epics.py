@@ -7,13 +7,21 @@ lack fields, and administrators require fields of their own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..base import Epic, Outcome, ProviderError
+from ..base import Check, Epic, Level, Outcome, ProviderError
 from ..http import vendor_words
 from .adf import document
+from .epic_fields import (
+    field_id,
+    field_name,
+    only_value,
+    schema_of,
+    value_of,
+    what_it_takes,
+)
 from .errors import LABEL
 
 if TYPE_CHECKING:
@@ -32,34 +40,86 @@ def correlation_label(correlation: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What the connection says about epics: the name of their type, and fields by id or name."""
+
+    epic_type: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpicType:
+    id: str
+    name: str
+    names: frozenset[str]  # in small letters, the untranslated one among them
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filled:
+    """A field that the project asks for, or the connection names, and what is put into it."""
+
+    id: str
+    name: str
+    value: Any
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpicForm:
     """The create screen of a project's epics: ids of what can be filled, and what cannot be."""
 
     type_id: str
+    type_name: str
     fields: frozenset[str]
     epic_name_field: str = ""
-    unknown_required: tuple[str, ...] = ()
+    filled: tuple[Filled, ...] = ()
+    missing: tuple[str, ...] = ()  # required, in words with what they take
+    wrong: tuple[str, ...] = ()  # values that the connection gives and the project does not take
+    unused: tuple[str, ...] = ()  # names in the connection of what is not on the screen
 
     @property
     def has_labels(self) -> bool:
         return "labels" in self.fields
 
     def check(self) -> None:
-        """Raise `ProviderError` naming the required fields that we have no value for."""
-        if not self.unknown_required:
-            return
-        names = ", ".join(self.unknown_required)
-        raise ProviderError(
-            "required_fields",
-            f"The project requires fields for an epic that cannot be filled from here: {names}.",
-            "Make them optional for epics in the project's settings, or give them a default value.",
-            outcome=Outcome.REFUSED,
-        )
+        """Raise `ProviderError` naming what keeps Jira from making the epic."""
+        if self.wrong:
+            raise ProviderError(
+                "wrong_field",
+                f"The project does not take what this connection gives: {'; '.join(self.wrong)}.",
+                "Change it under “Fields of epics” in this connection.",
+                outcome=Outcome.REFUSED,
+            )
+        if self.missing:
+            raise ProviderError(
+                "required_fields",
+                f"The project requires fields for an epic: {'; '.join(self.missing)}.",
+                "Fill them under “Fields of epics” in this connection, or make them optional in the"
+                " project's settings.",
+                outcome=Outcome.REFUSED,
+            )
+
+    def field_checks(self) -> Iterator[Check]:
+        """What is put into fields beside our own, for whoever verifies."""
+        for one in self.filled:
+            yield Check(name=f"field:{one.id}", ok=True, message=f"{one.name}: {one.words}")
+        if self.unused:
+            yield Check(
+                name="unused_fields",
+                ok=False,
+                code="unused_fields",
+                message="Not on the project's screen for new epics, and left out:"
+                f" {', '.join(self.unused)}.",
+                hint="Remove them from “Fields of epics”, or add them to the screen in Jira.",
+                level=Level.WARNING,
+            )
 
     def fill(self, project_key: str, epic: Epic, correlation: str) -> dict[str, Any]:
         """The body for POST /issue, without the fields that the screen lacks: Jira refuses them."""
         summary = " ".join(epic.summary.split())[:_LONGEST_SUMMARY]
-        fields: dict[str, Any] = {
+        fields: dict[str, Any] = {one.id: one.value for one in self.filled}
+        more = fields.pop("labels", [])
+        fields |= {
             "project": {"key": project_key},
             "issuetype": {"id": self.type_id},
             "summary": summary,
@@ -68,61 +128,161 @@ class EpicForm:
             fields[self.epic_name_field] = summary
         if self.has_labels:
             own = ["-".join(label.split()) for label in epic.labels]
-            fields["labels"] = [correlation_label(correlation), *filter(None, own)]
+            fields["labels"] = [correlation_label(correlation), *filter(None, own), *more]
         if "description" in self.fields and epic.description.strip():
             fields["description"] = document(epic.description)
         return {"fields": fields}
 
 
-def read_form(client: JiraClient, project_key: str) -> EpicForm:
+def read_form(client: JiraClient, project_key: str, wishes: Wishes) -> EpicForm:
     """Ask the project for its epic type and create screen.
 
     https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/#api-rest-api-3-issue-createmeta-projectidorkey-issuetypes-get
     """
     from .client import segment
 
-    types = f"issue/createmeta/{segment(project_key)}/issuetypes"
-    type_id = _epic_type(client.pages(types, "issueTypes"))
-    if type_id is None:
+    kind = _chosen_type(epic_types(client, project_key), project_key, wishes.epic_type)
+    path = f"{_types_path(project_key)}/{segment(kind.id)}"
+    fields = [one for one in client.pages(path, "fields") if field_id(one)]
+    return _Reading(kind, fields, wishes.fields, client.secrets).form()
+
+
+def epic_types(client: JiraClient, project_key: str) -> list[EpicType]:
+    """The types at the level of epics in which the account may create issues."""
+    return [
+        _epic_type(kind, client.secrets)
+        for kind in client.pages(_types_path(project_key), "issueTypes")
+        if kind.get("hierarchyLevel") == EPIC_LEVEL and isinstance(kind.get("id"), str | int)
+    ]
+
+
+def _types_path(project_key: str) -> str:
+    from .client import segment
+
+    return f"issue/createmeta/{segment(project_key)}/issuetypes"
+
+
+def _epic_type(kind: Mapping[str, Any], secrets: Iterable[str]) -> EpicType:
+    names = [kind.get(key) for key in ("name", "untranslatedName")]
+    return EpicType(
+        id=str(kind["id"]),
+        name=vendor_words(names[0], secrets=secrets, limit=80) or str(kind["id"]),
+        names=frozenset(name.casefold() for name in names if isinstance(name, str)),
+    )
+
+
+def _chosen_type(types: Sequence[EpicType], project_key: str, wish: str) -> EpicType:
+    """The type that the connection names; else the only one; else the one that is called Epic, in
+    any spelling. Raises ProviderError where that does not decide it."""
+    if not types:
         raise ProviderError(
             "no_epic_type",
             f"This account can create no epics in the project {project_key}.",
             "Add the issue type Epic to the project, or choose another project.",
             outcome=Outcome.REFUSED,
         )
-    fields = list(client.pages(f"{types}/{segment(type_id)}", "fields"))
-    return _form(type_id, fields, client.secrets)
-
-
-def _epic_type(types: Iterable[Mapping[str, Any]]) -> str | None:
-    """The id of the type at the level of epics; one named Epic where there are several."""
-    found = [kind for kind in types if kind.get("hierarchyLevel") == EPIC_LEVEL and kind.get("id")]
-    found.sort(key=lambda kind: kind.get("name") != "Epic")
-    return str(found[0]["id"]) if found else None
-
-
-def _form(type_id: str, fields: list[dict[str, Any]], secrets: Iterable[str]) -> EpicForm:
-    ids = {str(field.get("fieldId")) for field in fields}
-    epic_name = next((str(f.get("fieldId")) for f in fields if _is_epic_name(f)), "")
-    filled = _FILLED | _FILLED_IF_SHOWN | {epic_name}
-    unknown = [
-        vendor_words(field.get("name"), secrets=secrets, limit=80) or "a field without a name"
-        for field in fields
-        if field.get("required")
-        and not field.get("hasDefaultValue")
-        and str(field.get("fieldId")) not in filled
-    ]
-    return EpicForm(
-        type_id=type_id,
-        fields=frozenset(ids),
-        epic_name_field=epic_name,
-        unknown_required=tuple(unknown),
+    found = [kind for kind in types if (wish or "Epic").casefold() in {*kind.names, kind.id}]
+    if not wish and len(types) == 1:
+        found = list(types)
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(kind.name for kind in types)
+    if wish:
+        message = f"The project {project_key} has no epic type “{wish}”. It has: {names}."
+    else:
+        message = f"The project {project_key} has several types at the level of epics: {names}."
+    raise ProviderError(
+        "choose_epic_type",
+        message,
+        "Choose one of them under “Type of epics” in this connection.",
+        outcome=Outcome.REFUSED,
     )
 
 
-def _is_epic_name(field: Mapping[str, Any]) -> bool:
-    schema = field.get("schema")
-    return isinstance(schema, dict) and schema.get("custom") == _EPIC_NAME
+class _Reading:
+    """Makes the form of a type from its fields and from what the connection gives."""
+
+    def __init__(
+        self,
+        kind: EpicType,
+        fields: list[dict[str, Any]],
+        given: Mapping[str, str],
+        secrets: Iterable[str],
+    ) -> None:
+        self._kind, self._fields, self._secrets = kind, fields, tuple(secrets)
+        self._given = {name.strip().casefold(): name for name in given}
+        self._texts = given
+        self._epic_name = next((field_id(f) for f in fields if _is_epic_name(f)), "")
+        self._filled: list[Filled] = []
+        self._missing: list[str] = []
+        self._wrong: list[str] = []
+
+    def form(self) -> EpicForm:
+        for one in self._fields:
+            self._read(one)
+        return EpicForm(
+            type_id=self._kind.id,
+            type_name=self._kind.name,
+            fields=frozenset(field_id(one) for one in self._fields),
+            epic_name_field=self._epic_name,
+            filled=tuple(self._filled),
+            missing=tuple(self._missing),
+            wrong=tuple(self._wrong),
+            unused=tuple(self._given.values()),
+        )
+
+    def _read(self, one: Mapping[str, Any]) -> None:
+        ours = _FILLED | {"description", self._epic_name}
+        text = None if field_id(one) in ours else self._text(one)
+        if text is not None:
+            self._fill(one, text)
+        elif self._is_wanting(one):
+            self._fill_alone(one)
+
+    def _text(self, one: Mapping[str, Any]) -> str | None:
+        """What the connection gives for it, by its id or name."""
+        names = (field_id(one).casefold(), str(one.get("name")).strip().casefold())
+        name = next((self._given.pop(n) for n in names if n in self._given), None)
+        return None if name is None else str(self._texts[name]).strip()
+
+    def _is_wanting(self, one: Mapping[str, Any]) -> bool:
+        ours = _FILLED | _FILLED_IF_SHOWN | {self._epic_name}
+        return bool(
+            one.get("required") and not one.get("hasDefaultValue") and field_id(one) not in ours
+        )
+
+    def _fill(self, one: Mapping[str, Any], text: str) -> None:
+        try:
+            value = value_of(one, text)
+        except ValueError as error:
+            self._wrong.append(f"{self._name(one)}: {error}{self._hint(one)}")
+        else:
+            words = vendor_words(text, secrets=self._secrets, limit=80)
+            self._filled.append(
+                Filled(id=field_id(one), name=self._name(one), value=value, words=words)
+            )
+
+    def _fill_alone(self, one: Mapping[str, Any]) -> None:
+        only = only_value(one)
+        if only is None:
+            self._missing.append(self._name(one) + (self._hint(one) or " (not from here)"))
+            return
+        words = vendor_words(only[1], secrets=self._secrets, limit=80)
+        words = f"{words} (the only value that is allowed)"
+        self._filled.append(
+            Filled(id=field_id(one), name=self._name(one), value=only[0], words=words)
+        )
+
+    def _name(self, one: Mapping[str, Any]) -> str:
+        return field_name(one, self._secrets)
+
+    def _hint(self, one: Mapping[str, Any]) -> str:
+        takes = what_it_takes(one, self._secrets)
+        return f" ({takes})" if takes else ""
+
+
+def _is_epic_name(one: Mapping[str, Any]) -> bool:
+    return bool(schema_of(one).get("custom") == _EPIC_NAME)
 
 
 def cannot_correlate() -> ProviderError:

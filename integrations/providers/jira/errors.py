@@ -1,27 +1,75 @@
-"""Jira's refusals, in our words.
+"""Jira's refusals, in Jira's words where it gives a reason, with a hint that fits.
 
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/intro/#status-codes
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 
 from ..base import Outcome, ProviderError
-from ..http import error_from_status, garbage, parse_object, vendor_words
+from ..http import error_from_status, parse_object, retry_after_seconds, vendor_words
+from .addresses import Cloud
 
 LABEL = "Jira"
+_RENEW = (
+    "Create a new one at id.atlassian.com > Security > API tokens (they end after a year at most)"
+    " and enter it with the e-mail address of the same account."
+)
+_SCOPES = "A token with scopes needs read:jira-work, read:jira-user and write:jira-work."
+_PERMISSION = f"Give the account the permission in the project. {_SCOPES}"
+
+# What Jira's words speak of: a code, the outcome and what to do. The first that fits.
+_REASONS: tuple[tuple[str, str, Outcome, str], ...] = (
+    (
+        r"\bip address|allow(ed)?[ -]?list|allowlist",
+        "ip_not_allowed",
+        Outcome.CREDENTIALS,
+        "Add the addresses from which delivr calls to the allowlist: admin.atlassian.com >"
+        " Security > IP allowlists.",
+    ),
+    (
+        r"\b(suspended|deactivated)\b|temporarily unavailable|under maintenance",
+        "site_unavailable",
+        Outcome.NOT_SENT,
+        "Look at admin.atlassian.com whether the site is suspended or deactivated. It is tried"
+        " again by itself.",
+    ),
+    (
+        r"scope does not match|\bscopes?\b",
+        "missing_scope",
+        Outcome.CREDENTIALS,
+        f"{_SCOPES} Create another token at id.atlassian.com > Security > API tokens.",
+    ),
+    (r"\bexpired\b", "token_expired", Outcome.CREDENTIALS, _RENEW),
+    (
+        r"app access|access rule|data security policy|blocked by",
+        "access_rule",
+        Outcome.CREDENTIALS,
+        "An administrator of the organisation has to let apps into the project: admin.atlassian.com"
+        " > Security > Data security policies.",
+    ),
+    (
+        r"(product|application|site|jira) access|not licen[sc]ed|access to (jira|this site|the "
+        r"(site|product|application))",
+        "no_product_access",
+        Outcome.CREDENTIALS,
+        "Give the account access to Jira at admin.atlassian.com > Directory > Users.",
+    ),
+)
 
 
-def bad_credentials() -> ProviderError:
+def bad_credentials(words: str = "") -> ProviderError:
+    told = f" ({words})" if words else ""
     return ProviderError(
         "bad_credentials",
-        "Jira refused the API token for this e-mail address.",
-        "Create a new one at id.atlassian.com > Security > API tokens (they end after a year at"
-        " most) and enter it with the e-mail address of the same account.",
+        f"Jira refused the API token for this e-mail address{told}.",
+        _RENEW,
         outcome=Outcome.CREDENTIALS,
     )
 
@@ -29,57 +77,150 @@ def bad_credentials() -> ProviderError:
 def sign_in_failed(response: requests.Response) -> bool:
     """Jira answers some addresses to anybody, bad token or not; this header tells."""
     reason: str = response.headers.get("X-Seraph-LoginReason", "")
-    return "AUTHENTICATED_FAILED" in reason
+    return "AUTHENTICATED_FAILED" in reason or "AUTHENTICATION_DENIED" in reason
 
 
-def error_from_response(
-    response: requests.Response | None, secrets: Iterable[str]
-) -> ProviderError:
-    """What an answer that is no success means, with Jira's own words where they help."""
-    if response is None:
-        return garbage(LABEL)
-    if response.status_code == 401 or sign_in_failed(response):
+def error_from_response(response: requests.Response, secrets: Iterable[str]) -> ProviderError:
+    """What an answer means that is no success, or that says that the sign-in failed."""
+    if _wants_captcha(response):
+        return _captcha()
+    if response.ok:
         return bad_credentials()
-    if response.status_code == 403:
-        return _forbidden(response)
-    retry_after = response.headers.get("Retry-After")
-    if response.status_code in (400, 422) and (words := _words(response.content, secrets)):
-        return error_from_status(
-            LABEL,
-            response.status_code,
-            message=f"Jira refused the request: {words}",
-            hint="Change the settings of the project, or ask its administrator.",
-        )
-    return error_from_status(LABEL, response.status_code, retry_after=retry_after)
+    status, retry_after = response.status_code, response.headers.get("Retry-After")
+    if not is_jiras(response):
+        return _of_something_else(status, retry_after)
+    words = _words(response.content, secrets)
+    if status not in (408, 429) and (told := _told_apart(status, words, retry_after)):
+        return told
+    if status == 401:
+        return bad_credentials(words)
+    if status == 403:
+        return _forbidden(words)
+    if words and 400 <= status < 500 and status not in (408, 429):
+        return _refusal(status, words)
+    return error_from_status(LABEL, status, retry_after=retry_after)
 
 
-def _forbidden(response: requests.Response) -> ProviderError:
-    if "CAPTCHA" in response.headers.get("X-Authentication-Denied-Reason", ""):
-        return error_from_status(
-            LABEL,
-            403,
-            code="captcha",
-            message="Jira wants this account to solve a CAPTCHA after too many failed sign-ins.",
-            hint="Sign in to Jira in a browser with this account, then verify again.",
-        )
-    return error_from_status(
-        LABEL,
-        403,
-        message="Jira knows the account, but the account or its token may not do this.",
-        hint="Give the account the permission in the project. A token with scopes also needs"
-        " read:jira-work, read:jira-user and write:jira-work.",
+def _wants_captcha(response: requests.Response) -> bool:
+    """https://confluence.atlassian.com/adminjiraserver/configuring-public-signup : three failed
+    sign-ins, and none is taken without a CAPTCHA."""
+    headers = response.headers
+    return response.status_code in (401, 403) and (
+        "CAPTCHA" in headers.get("X-Authentication-Denied-Reason", "")
+        or "AUTHENTICATION_DENIED" in headers.get("X-Seraph-LoginReason", "")
     )
 
 
+def _captcha() -> ProviderError:
+    return error_from_status(
+        LABEL,
+        403,
+        code="captcha",
+        message="Jira wants this account to solve a CAPTCHA after too many failed sign-ins.",
+        hint="Sign in to Jira in a browser with this account, then verify again.",
+    )
+
+
+def is_jiras(response: requests.Response) -> bool:
+    """Whether Jira answered, or Atlassian's gateway for it: it speaks JSON, its pages carry
+    headers of its own. A proxy's or a firewall's page has neither."""
+    ours = ("x-arequestid", "x-aaccountid", "x-asessionid", "x-seraph-loginreason", "atl-traceid")
+    if any(name in response.headers for name in ours) or _realm(response):
+        return True
+    is_page = response.content.lstrip()[:1] == b"<"
+    return not is_page and "html" not in response.headers.get("Content-Type", "")
+
+
+def _of_something_else(status: int, retry_after: str | None) -> ProviderError:
+    """The request stopped before Jira, or (5xx) nobody knows how far it came."""
+    return ProviderError(
+        "not_jira",
+        f"What answers at this address is not Jira (HTTP {status}).",
+        "Check the address (like https://example.atlassian.net), and what stands between it and"
+        " this server. It is tried again by itself.",
+        outcome=Outcome.UNCERTAIN if status >= 500 else Outcome.NOT_SENT,
+        retry_after=retry_after_seconds(retry_after),
+    )
+
+
+def _told_apart(status: int, words: str, retry_after: str | None) -> ProviderError | None:
+    if status == 400:
+        return None  # complaints about fields
+    for pattern, code, outcome, hint in _REASONS:
+        if re.search(pattern, words, re.IGNORECASE):
+            if outcome is Outcome.NOT_SENT and status >= 500:
+                outcome = Outcome.UNCERTAIN
+            return ProviderError(
+                code,
+                f"Jira says: {words}",
+                hint,
+                outcome=outcome,
+                retry_after=retry_after_seconds(retry_after),
+            )
+    return None
+
+
+def _forbidden(words: str) -> ProviderError:
+    common = "Jira knows the account, but the account or its token may not do this."
+    message = f"Jira does not allow this: {words}" if words else common
+    return error_from_status(LABEL, 403, message=message, hint=_PERMISSION)
+
+
+def _refusal(status: int, words: str) -> ProviderError:
+    if status == 404:
+        message, hint = f"Jira does not find it: {words}", ""
+    else:
+        message = f"Jira refused the request: {words}"
+        hint = "Change the settings of the project, or ask its administrator."
+    return error_from_status(LABEL, status, message=message, hint=hint)
+
+
 def _words(body: bytes, secrets: Iterable[str]) -> str:
-    """Both parts of Jira's error: the library drops the messages where there are field errors."""
-    document = parse_object(body) or {}
-    return vendor_words(" ".join(_sentences(document)), secrets=secrets)
+    """All of Jira's sentences, whatever else the answer holds; "" for none."""
+    return vendor_words(" ".join(_sentences(parse_object(body) or {})), secrets=secrets)
 
 
-def _sentences(document: dict[str, Any]) -> list[str]:
-    general, fields = document.get("errorMessages"), document.get("errors")
-    sentences = [str(item) for item in general] if isinstance(general, list) else []
+def _sentences(document: dict[str, Any]) -> Iterator[str]:
+    """`errorMessages` and `errors` are Jira's, `message` and `errorMessage` its gateway's."""
+    for name in ("errorMessages", "errorMessage", "message"):
+        found = document.get(name)
+        for item in found if isinstance(found, list) else [found]:
+            if isinstance(item, str) and item.strip():
+                yield item
+    fields = document.get("errors")
     if isinstance(fields, dict):
-        sentences += [f"{field}: {words}" for field, words in fields.items()]
-    return sentences
+        for field, words in fields.items():
+            if isinstance(words, str) and words.strip():
+                yield f"{field}: {words}"
+
+
+# --- Jira Data Center ----------------------------------------------------------------------------
+
+
+def data_center(version: object) -> ProviderError:
+    number = vendor_words(version, secrets=(), limit=20)
+    name = f"Jira Data Center {number}".strip()
+    return ProviderError(
+        "data_center",
+        f"This is {name}, which is not supported yet.",
+        "Connect a site of Jira Cloud, or leave tickets out.",
+        outcome=Outcome.REFUSED,
+    )
+
+
+def is_data_center(response: requests.Response) -> bool:
+    """Told by an answer to a question that only Jira Cloud knows: Data Center names itself in
+    `WWW-Authenticate`, and hands out a session."""
+    if "x-asessionid" in response.headers:
+        return True
+    return bool(_realm(response)) and not Cloud().hosts(_realm(response))
+
+
+def _realm(response: requests.Response) -> str:
+    """The address of the Jira that wants to be signed in to, "" where none says so."""
+    found = re.search(r'OAuth realm="([^"]+)"', response.headers.get("WWW-Authenticate", ""))
+    address = unquote(found[1]) if found else ""
+    try:
+        return address if urlsplit(address).hostname else ""
+    except ValueError:
+        return ""

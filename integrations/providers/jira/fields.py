@@ -1,9 +1,35 @@
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from integrations.providers.fields import ConnectionField, clean_address, matching, one_line
+
+MAX_FIELDS = 30
+MAX_NAME = 80
+MAX_VALUE = 1000
+
+
+def clean_fields(value: Any) -> dict[str, str]:
+    """Fields of new epics, by name or id, with the text to put into each."""
+    fields = {one_line(str(name)): _text(str(text)) for name, text in value.items()}
+    if len(fields) > MAX_FIELDS:
+        raise ValueError(_("At most %(most)d fields.") % {"most": MAX_FIELDS})
+    for name, text in fields.items():
+        if not name or not text:
+            raise ValueError(_("Each field needs a name and a value."))
+        if len(name) > MAX_NAME or len(text) > MAX_VALUE:
+            raise ValueError(_("The field “%(name)s” is too long.") % {"name": name[:60]})
+    if len({name.casefold() for name in fields}) < len(fields):
+        raise ValueError(_("A field is named twice."))
+    return fields
+
+
+def _text(value: str) -> str:
+    """Lines of text without control characters. Raises ValueError."""
+    return "\n".join(one_line(line) for line in value.strip().splitlines())
 
 
 def clean_email(value: str) -> str:
@@ -19,6 +45,9 @@ FIELDS = (
     ConnectionField(
         name="jira_url",
         label=gettext_lazy("Jira address"),
+        help=gettext_lazy(
+            "The site's own, or the API gateway's: https://api.atlassian.com/ex/jira/<cloud id>."
+        ),
         placeholder="https://company.atlassian.net",
         clean=clean_address,
     ),
@@ -42,5 +71,30 @@ FIELDS = (
             gettext_lazy("A project key is capital letters and digits, like MOBILE."),
         ),
         options="projects",
+    ),
+    ConnectionField(
+        name="jira_epic_type_name",
+        label=gettext_lazy("Type of epics"),
+        help=gettext_lazy(
+            "Only for a project with several types at the level of epics: the name of the one to "
+            "use."
+        ),
+        placeholder="Epic",
+        required=False,
+        clean=matching(r".{1,80}", gettext_lazy("The name of a type has 80 characters at most.")),
+        options="epic_types",
+    ),
+    ConnectionField(
+        name="jira_fields",
+        label=gettext_lazy("Fields of epics"),
+        help=gettext_lazy(
+            "Only for fields that the project requires: one NAME=value a line, by the field's name "
+            "or id. Several values of one field are divided by commas, and a value below another "
+            "one is written after it: Mobile > iOS."
+        ),
+        placeholder="Team=Mobile",
+        required=False,
+        kind="mapping",
+        clean=clean_fields,
     ),
 )

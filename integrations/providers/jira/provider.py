@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check, Epic, Option, ProviderError, Ticket, TicketProvider
+from ..base import Check, Epic, Option, Options, ProviderError, Ticket, TicketProvider
 from ..http import DEADLINE, before_effect, garbage, only_provider_errors, vendor_words
-from ..verifying import first_contact, try_in_order
-from .addresses import Cloud, site_url
-from .epics import EpicForm, cannot_correlate, correlation_label, read_form
-from .verification import Verification, check_sign_in
+from ..verifying import try_in_order
+from .addresses import Cloud, api_base, is_gateway
+from .epics import EpicForm, Wishes, cannot_correlate, correlation_label, epic_types, read_form
+from .verification import Verification, check_sign_in, read_site
 
 if TYPE_CHECKING:
     from .client import JiraClient
 
 _ISSUE_KEY = re.compile(r"[A-Z][A-Z0-9_]{0,99}-[0-9]{1,18}")
 ATLASSIAN = Cloud()
+MOST_PROJECTS = 1000  # that a picker offers
 
 
 class Jira(TicketProvider):
-    """`cloud` says where Atlassian hosts its sites; only tests have another one."""
+    """`site` is where people open it, as learned by a verification; `cloud` says where Atlassian
+    hosts its sites, and only tests have another one."""
 
     label = "Jira"
     secret_fields = ("jira_api_token",)
@@ -32,12 +36,23 @@ class Jira(TicketProvider):
     longest_life = timedelta(days=365)
 
     def __init__(
-        self, *, url: str, email: str, api_token: str, project_key: str, cloud: Cloud = ATLASSIAN
+        self,
+        *,
+        url: str,
+        email: str,
+        api_token: str,
+        project_key: str,
+        epic_type: str = "",
+        fields: Mapping[str, str] | None = None,
+        site: str = "",
+        cloud: Cloud = ATLASSIAN,
     ) -> None:
-        self._site = site_url(url)
+        self._base = api_base(url)
+        self._site = site if is_gateway(self._base) else self._base
         self._email = email.strip()
         self._token = api_token.strip()
         self._project_key = project_key.strip().upper()
+        self._wishes = Wishes(epic_type=epic_type, fields=fields or {})
         self._cloud = cloud
 
     @classmethod
@@ -47,14 +62,17 @@ class Jira(TicketProvider):
             email=connection.jira_email,
             api_token=connection.jira_api_token.reveal(),
             project_key=connection.jira_project_key,
+            epic_type=connection.jira_epic_type_name,
+            fields=connection.jira_fields,
+            site=connection.jira_site,
         )
 
     def checks(self) -> Iterator[Check]:
-        check = Verification(self._project_key, self._client)
+        check = Verification(self._project_key, self._client, self._read_form, base=self._base)
         return try_in_order(
             self.label,
             [
-                ("credentials", lambda: first_contact(self.label, check.sign_in)),
+                ("credentials", check.credentials),
                 ("project", check.project),
                 ("permission", check.permissions),
                 ("issue_type", check.epic_form),
@@ -63,14 +81,22 @@ class Jira(TicketProvider):
         )
 
     @only_provider_errors
-    def projects(self) -> list[Option]:
-        """The projects that the account can see."""
+    def projects(self) -> Options:
+        """The projects that the account can see, `MOST_PROJECTS` of them at most."""
         client = self._client()
-        return [
+        pages = client.pages("project/search", "values", size=100, orderBy="key")
+        found = [
             Option(value=str(project.get("key")), label=_project_label(project, client.secrets))
-            for project in client.pages("project/search", "values", orderBy="key")
+            for project in islice(pages, MOST_PROJECTS + 1)
             if not project.get("archived")
         ]
+        return Options.cut(found, MOST_PROJECTS)
+
+    @only_provider_errors
+    def epic_types(self) -> list[Option]:
+        """The types at the level of epics that the project has."""
+        found = epic_types(self._signed_in(), self._project_key)
+        return [Option(value=kind.name, label=kind.name) for kind in found]
 
     @only_provider_errors
     def create_epic(self, *, epic: Epic, correlation: str) -> Ticket:
@@ -79,9 +105,10 @@ class Jira(TicketProvider):
         https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/#api-rest-api-3-issue-post
         has no idempotency key.
         """
-        client = self._client()
+        client = before_effect(self.label, self._signed_in)
         form = before_effect(self.label, lambda: self._read_form(client))
         form.check()
+        self._learn_site(client)
         created = client.post("issue", form.fill(self._project_key, epic, correlation))
         return self._ticket(created)
 
@@ -91,7 +118,7 @@ class Jira(TicketProvider):
 
         https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/
         """
-        client, label = self._client(), correlation_label(correlation)
+        client, label = self._signed_in(), correlation_label(correlation)
         answer = client.get(
             "search/jql",
             jql=f'project = "{self._quoted_key()}" AND labels = "{label}" ORDER BY created ASC',
@@ -102,20 +129,30 @@ class Jira(TicketProvider):
             raise garbage(self.label)
         found = next((issue for issue in issues if _has_label(issue, label)), None)
         if found is not None:
+            self._learn_site(client)
             return self._ticket(found)
-        check_sign_in(client)  # strangers find nothing either
         if not self._read_form(client).has_labels:
             raise cannot_correlate()
         return None
 
+    def _signed_in(self) -> JiraClient:
+        """A client that Jira knows, at whichever address takes the token.
+
+        To strangers a project does not exist and a search finds nothing: the site answers a token
+        with scopes like that, and it is the first question that leads to the gateway.
+        """
+        client = self._client()
+        check_sign_in(client)
+        return client
+
     def _read_form(self, client: JiraClient) -> EpicForm:
-        try:
-            return read_form(client, self._project_key)
-        except ProviderError as error:
-            failure = error
-        if failure.code == "not_found":
-            check_sign_in(client)  # to strangers the project does not exist
-        raise failure
+        return read_form(client, self._project_key, self._wishes)
+
+    def _learn_site(self, client: JiraClient) -> None:
+        """For the link only: a connection whose verification is older has not kept it."""
+        if not self._site:
+            with contextlib.suppress(ProviderError):
+                self._site = read_site(client)
 
     def _quoted_key(self) -> str:
         return re.sub(r"[^A-Z0-9_]", "", self._project_key)
@@ -125,13 +162,13 @@ class Jira(TicketProvider):
         key = str(issue.get("key"))
         if not _ISSUE_KEY.fullmatch(key):
             raise garbage(self.label)
-        return Ticket(key=key, url=f"{self._site}/browse/{key}")
+        return Ticket(key=key, url=f"{self._site}/browse/{key}" if self._site else "")
 
     def _client(self) -> JiraClient:
         from .client import JiraClient  # the jira library costs 0.4 s to import
 
         return JiraClient(
-            site=self._site,
+            site=self._base,
             email=self._email,
             api_token=self._token,
             cloud=self._cloud,

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..base import Check, Level, Outcome, ProviderError
-from .epics import EpicForm, read_form
-from .errors import bad_credentials
+from ..verifying import first_contact, is_fatal
+from .addresses import is_gateway, site_in
+from .epics import EpicForm
+from .errors import LABEL, bad_credentials
 
 if TYPE_CHECKING:
     from .client import JiraClient
@@ -27,7 +29,11 @@ def check_sign_in(client: JiraClient) -> None:
     try:
         account = client.get("myself")
     except ProviderError as error:
-        failure = _not_jira() if error.code == "not_found" else error
+        failure = error
+        if error.code in ("not_found", "not_jira", "bad_credentials"):
+            failure = client.deployment() or error
+        if failure.code == "not_found":
+            failure = _not_jira()
     else:
         if account.get("accountId"):
             return
@@ -35,17 +41,53 @@ def check_sign_in(client: JiraClient) -> None:
     raise failure
 
 
+def read_site(client: JiraClient) -> str:
+    """The address at which people open the site, "" where Jira does not tell."""
+    return site_in(client.get("serverInfo"))
+
+
 class Verification:
     """Its steps in order: each uses what the one before it learned."""
 
-    def __init__(self, project_key: str, client: Callable[[], JiraClient]) -> None:
-        self._key = project_key
-        self._make_client = client
+    def __init__(
+        self,
+        project_key: str,
+        client: Callable[[], JiraClient],
+        read_form: Callable[[JiraClient], EpicForm],
+        *,
+        base: str,
+    ) -> None:
+        self._key, self._base = project_key, base
+        self._make_client, self._read_form = client, read_form
         self._form: EpicForm | None = None
 
-    def sign_in(self) -> None:
+    def credentials(self) -> Iterator[Check]:
+        contact = first_contact(LABEL, self._sign_in)
+        yield from contact
+        if is_gateway(self._base) and not any(is_fatal(check) for check in contact):
+            yield self._site()
+
+    def _sign_in(self) -> None:
         self._client = self._make_client()
         check_sign_in(self._client)
+
+    def _site(self) -> Check:
+        """Its message is the address: `TicketIntegration.learnt` keeps it."""
+        try:
+            site, why = read_site(self._client), "Jira does not tell it."
+        except ProviderError as error:
+            site, why = "", error.message
+        if site:
+            return Check(name="site", ok=True, message=site)
+        return Check(
+            name="site",
+            ok=False,
+            code="site_unknown",
+            message=f"Epics are made, but not linked: the site's own address is not known. {why}",
+            hint="Enter the site's own address (https://example.atlassian.net) in place of the"
+            " gateway's: delivr finds the gateway by itself.",
+            level=Level.WARNING,
+        )
 
     def project(self) -> Iterator[Check]:
         from .client import segment
@@ -94,14 +136,15 @@ class Verification:
             )
 
     def epic_form(self) -> Iterator[Check]:
-        self._form = read_form(self._client, self._key)
-        yield Check(name="issue_type", ok=True)
+        self._form = self._read_form(self._client)
+        yield Check(name="issue_type", ok=True, message=self._form.type_name)
         try:
             self._form.check()
         except ProviderError as error:
             yield Check.from_error("fields", error)
         else:
             yield Check(name="fields", ok=True)
+        yield from self._form.field_checks()
 
     def correlation(self) -> Iterator[Check]:
         if self._form is None or self._form.has_labels:

@@ -302,5 +302,6 @@ def test_from_connection_reads_the_fields_of_the_model(wire):
         jira_email = EMAIL
         jira_api_token = Secret()
         jira_project_key = "MOBILE"
+        jira_epic_type_name, jira_fields, jira_site = "", {}, ""
 
     assert failed(Jira.from_connection(Connection()).verify()) == {}

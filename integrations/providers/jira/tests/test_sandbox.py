@@ -6,6 +6,7 @@ from integrations.providers.base import Epic, Outcome, ProviderError
 from integrations.providers.jira.provider import Jira
 from integrations.providers.tests.sandbox import failed
 from sandbox import accounts
+from sandbox.providers.jira_site import GATEWAY_PREFIX
 
 EPIC = Epic(summary="Release 1.5.0", description="Builds:\nhttps://delivr.example.com/releases/1")
 
@@ -37,7 +38,7 @@ def create(provider, correlation="eff_1"):
     return provider.create_epic(epic=EPIC, correlation=correlation)
 
 
-@pytest.mark.parametrize("project", ["MOBILE", "CLASSIC", "INTL", " mobile "])
+@pytest.mark.parametrize("project", ["MOBILE", "CLASSIC", "INTL", "CAPS", "TEAMED", " mobile "])
 def test_projects_of_every_kind_are_valid(jira, project):
     assert failed(jira(project_key=project).verify()) == {}
 
@@ -51,6 +52,9 @@ def test_projects_of_every_kind_are_valid(jira, project):
         ({"project_key": "HIDDEN"}, "project", "not_found"),
         ({"project_key": "READONLY"}, "permission", "missing_permission"),
         ({"project_key": "FLAT"}, "issue_type", "no_epic_type"),
+        ({"project_key": "PROGRAM"}, "issue_type", "choose_epic_type"),
+        ({"project_key": "STRICT"}, "fields", "required_fields"),
+        ({"api_token": accounts.JIRA_BLOCKED_TOKEN}, "credentials", "ip_not_allowed"),
     ],
 )
 def test_each_defect_of_a_connection_is_told(jira, changes, name, code):
@@ -79,6 +83,32 @@ def test_an_epic_is_there_once_and_found_again(sandbox, world, jira, project):
     world.advance(600)  # the search lags
     assert provider.find_epic(correlation="eff_1") == ticket
     assert provider.find_epic(correlation="eff_2") is None
+
+
+def test_the_epic_type_is_chosen_by_its_name(world, jira):
+    create(jira(project_key="PROGRAM", epic_type="Épopée"))
+    assert [issue.issue_type for issue in world.jira.issues] == ["10062"]
+
+
+def test_fields_that_the_project_requires_are_filled(world, jira):
+    given = {"tier": "Silver", "Cost centre": "4711"}
+    strict = jira(project_key="STRICT", fields=given)
+    assert failed(strict.verify()) == {}
+    create(strict)
+    (issue,) = world.jira.issues
+    assert issue.custom == {
+        "customfield_10050": {"id": "10100"},
+        "customfield_10051": {"id": "10101"},
+        "customfield_10052": "4711",
+    }
+
+
+def test_the_gateway_as_the_address(sandbox, jira):
+    gateway = f"{sandbox.url}{GATEWAY_PREFIX}"
+    provider = jira(url=gateway, api_token=accounts.JIRA_SCOPED_TOKEN)
+    checks = {check.name: check for check in provider.verify()}
+    assert checks["site"].message == f"{sandbox.url}/jira"
+    assert create(provider).url == f"{sandbox.url}/jira/browse/MOBILE-1"
 
 
 def test_a_fresh_epic_may_not_be_found_yet(world, jira):

@@ -1,7 +1,9 @@
 import pytest
 
-from integrations.providers.jira.addresses import Cloud, site_url
+from integrations.providers.jira.addresses import Cloud, api_base, is_gateway, site_in
 from integrations.providers.jira.adf import document
+
+CLOUD_ID = "11111111-2222-3333-4444-555555555555"
 
 
 @pytest.mark.parametrize(
@@ -13,10 +15,15 @@ from integrations.providers.jira.adf import document
         ("https://dream11.atlassian.net/jira/software/projects/X", "https://dream11.atlassian.net"),
         ("http://127.0.0.1:8091/jira/", "http://127.0.0.1:8091/jira"),
         ("http://[broken", "http://[broken"),
+        (f"api.atlassian.com/ex/jira/{CLOUD_ID}/", f"https://api.atlassian.com/ex/jira/{CLOUD_ID}"),
+        (
+            f"https://api.atlassian.com/ex/jira/{CLOUD_ID}/rest/api/3/myself",
+            f"https://api.atlassian.com/ex/jira/{CLOUD_ID}",
+        ),
     ],
 )
 def test_the_site_is_read_from_what_people_enter(entered, site):
-    assert site_url(entered) == site
+    assert api_base(entered) == site
 
 
 @pytest.mark.parametrize(
@@ -30,6 +37,36 @@ def test_the_site_is_read_from_what_people_enter(entered, site):
 )
 def test_only_atlassians_own_sites_have_the_gateway(site, is_atlassians):
     assert Cloud().hosts(site) is is_atlassians
+
+
+@pytest.mark.parametrize(
+    ("base", "yes"),
+    [
+        (f"https://api.atlassian.com/ex/jira/{CLOUD_ID}", True),
+        (f"http://127.0.0.1:8091/ex/jira/{CLOUD_ID}", True),
+        ("https://dream11.atlassian.net", False),
+        ("https://jira.example.com/ex/jira", False),
+    ],
+)
+def test_the_gateway_is_known_by_its_path(base, yes):
+    assert is_gateway(base) is yes
+
+
+@pytest.mark.parametrize(
+    ("told", "site"),
+    [
+        ("https://dream11.atlassian.net", "https://dream11.atlassian.net"),
+        ("https://jira.dream11.com/", "https://jira.dream11.com"),
+        (f"https://api.atlassian.com/ex/jira/{CLOUD_ID}", ""),
+        ("javascript:alert(1)", ""),
+        ("https://user:pw@dream11.atlassian.net", ""),
+        ("https://x.atlassian.net/?a=b", ""),
+        (None, ""),
+        (["https://x.atlassian.net"], ""),
+    ],
+)
+def test_only_an_address_that_a_browser_opens_is_taken_for_the_site(told, site):
+    assert site_in({"baseUrl": told}) == site
 
 
 def test_paragraphs_and_lines_are_kept():
