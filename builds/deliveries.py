@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -12,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from builds import testing
-from builds.hearing import News, hear
-from builds.models import Build, DeliveryState, Trust, WebhookDelivery
+from builds.hearing import News, fill_artifacts, hear, lock_build, mirror_if_newest
+from builds.identity import why_not_reported
+from builds.models import Build, BuildEvent, DeliveryState, Trust, WebhookDelivery
 from builds.stopping import promise_stop_of_repeat
 from builds.transitions import Move
 from delivr.audit.operations import record
@@ -25,6 +27,7 @@ from integrations.models import PipelineIntegration
 from integrations.providers.base import BuildReport
 from integrations.providers.github import webhook as github
 from integrations.providers.registry import PIPELINES
+from releases.models import MOVING
 
 CLAIM = timedelta(seconds=15)
 LOOK_AGAIN = timedelta(seconds=5)
@@ -92,13 +95,13 @@ def _take(delivery: WebhookDelivery) -> None:
     except ValueError as error:
         _settle(delivery, DeliveryState.REJECTED, reason=str(error))
         return
-    if report.status is None:
+    if report.status is None and not report.asks:
         _settle(delivery, DeliveryState.IGNORED, reason=report.note)
         return
     build = match(delivery, report)
     if build is None:
         _of_no_release(delivery, report)
-    elif reason := _another_run(build, report):
+    elif reason := why_not_reported(build, report):
         _set_aside(delivery, report, build, reason)
     else:
         _apply(delivery, report, build)
@@ -120,11 +123,9 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
     builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
     # Each job counts for itself: a number of today's job says nothing of a build of yesterday's.
     of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.jenkins_job_path)
-    keys = (
-        (builds, "pk", report.build_id),
-        (builds, "queue_id", report.queue_id),
-        (of_job, "number", report.number),
-    )
+    keys: tuple[tuple[Any, str, Any], ...] = ((builds, "pk", report.build_id),)
+    if not report.build_id:  # an id that is not ours speaks for another build
+        keys = ((builds, "queue_id", report.queue_id), (of_job, "number", report.number))
     for rows, name, value in keys:
         found: Build | None = None
         if value:
@@ -140,23 +141,16 @@ def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
     if test is None:
         _unmatched(delivery)
         return
-    testing.test_rang(test.pk)
+    testing.test_rang(test.pk, is_end=report.status not in (None, *MOVING))
     reason = _("About a test build: the CI server is asked how it stands.")
     _settle(delivery, DeliveryState.APPLIED, reason=reason)
-
-
-def _another_run(build: Build, report: BuildReport) -> str:
-    """A job that somebody ran again with our parameters carries our id, but is not our build."""
-    if build.is_another(number=report.number, queue_id=report.queue_id):
-        name = f"#{report.number}" if report.number else report.build_id
-        return _("Build %(name)s is another run with the same parameters.") % {"name": name}
-    return ""
 
 
 @transaction.atomic
 def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
     """It may be a trigger that arrived twice: Jenkins is asked."""
-    promise_stop_of_repeat(build, number=report.number, queue_id=report.queue_id)
+    if report.build_id == build.pk:
+        promise_stop_of_repeat(build, number=report.number, queue_id=report.queue_id)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
 
 
@@ -182,6 +176,31 @@ _REASONS = {
     Move.ASK: gettext_lazy("The result was asked of the CI server itself."),
     Move.STOP: gettext_lazy("Its build was cancelled here, and is stopped there."),
 }
+
+
+def settle_asked(build_id: str, *, reason: str = "") -> None:
+    """The CI server answered what reports made us ask. Where the number is another build's
+    (`reason`), they are nobody's of ours; else what signed ones say of artifacts holds."""
+    asked = BuildEvent.objects.filter(build=build_id, step=Move.ASK, delivery__isnull=False)
+    told = asked.filter(delivery__state=DeliveryState.APPLIED, delivery__confirmed_at=None)
+    ids = list(told.values_list("delivery_id", flat=True)[:AT_ONCE])
+    if not ids:
+        return
+    deliveries = WebhookDelivery.objects.filter(pk__in=ids)
+    if reason:
+        deliveries.update(
+            state=DeliveryState.ORPHAN, reason=reason[:300], build=None, confirmed_at=clock.now()
+        )
+        return
+    deliveries.update(confirmed_at=clock.now())
+    build = lock_build(build_id)
+    for delivery in deliveries.filter(trust=Trust.SIGNED).select_related("pipeline"):
+        report = read(delivery)
+        if report.status == build.status and fill_artifacts(
+            build, News.from_report(report, delivery)
+        ):
+            build.save()
+            mirror_if_newest(build)
 
 
 def ask(build: Build) -> None:

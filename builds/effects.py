@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from builds.deliveries import apply_unmatched
 from builds.hearing import News, hear, is_newest, lock_build, revive_build, trigger_failed
+from builds.identity import why_not_found
 from builds.models import Build, Source, TestBuild
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
@@ -43,6 +44,8 @@ class TriggerBuild(EffectHandler):
         ci, state = ci_of(build), None
         if build.number is not None or build.queue_id is not None:
             state = ci.read(queue_id=build.queue_id, number=build.number, build_id=build.pk)
+        if state is not None and why_not_found(build, state):
+            state = None
         if state is None:
             state = ci.find(build_id=build.pk, parameters=build.parameters, since=build.created_at)
         return as_result(state) if state else None

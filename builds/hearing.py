@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,19 +12,14 @@ from django.utils.translation import gettext as _
 
 from builds.addresses import safe_artifact_url, safe_build_url
 from builds.models import Build, BuildEvent, Source, TestBuild, Trust, WebhookDelivery
+from builds.next_poll import next_poll
 from builds.stopping import promise_stop
 from builds.transitions import Move, move
 from delivr.effects import clock
-from integrations.providers.base import BuildReport, BuildState, BuildStatus
+from integrations.providers.base import Artifact, BuildReport, BuildState, BuildStatus
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
-
-# A build is asked for often at first, then ever more rarely: (first pause, longest pause).
-POLL_PAUSES = {
-    BuildStatus.QUEUED: (timedelta(seconds=1), timedelta(seconds=10)),
-    BuildStatus.RUNNING: (timedelta(seconds=10), timedelta(minutes=5)),
-}
 
 
 @dataclass(frozen=True)
@@ -36,6 +32,7 @@ class News:
     number: int | None = None
     url: str = ""
     artifact_url: str = ""
+    artifacts: Sequence[Artifact] = ()
     queue_reason: str = ""
     started_at: Any = None
     estimated_ms: int | None = None
@@ -43,10 +40,15 @@ class News:
     delivery: WebhookDelivery | None = None
     detail: str = ""
     is_doorbell: bool = False  # its sender is not believed: only a reason to ask
+    is_bare: bool = False  # it names the build by nothing but its number
 
     @property
     def is_truth(self) -> bool:
         return self.source != Source.WEBHOOK
+
+    @property
+    def is_end(self) -> bool:
+        return self.status not in MOVING
 
     @classmethod
     def from_state(cls, state: BuildState, source: Source) -> News:
@@ -57,6 +59,7 @@ class News:
             number=state.number,
             url=state.url,
             artifact_url=state.artifact_url,
+            artifacts=state.artifacts,
             queue_reason=state.queue_reason,
             started_at=state.started_at,
             estimated_ms=state.estimated_ms,
@@ -65,16 +68,16 @@ class News:
 
     @classmethod
     def from_report(cls, report: BuildReport, delivery: WebhookDelivery) -> News:
-        assert report.status is not None  # noqa: S101 # an unknown event never gets here
         return cls(
-            status=report.status,
+            status=report.status or BuildStatus.RUNNING,  # what only asks claims no end
             source=Source.WEBHOOK,
             queue_id=report.queue_id,
             number=report.number,
             url=report.url,
             artifact_url=report.artifact_url,
             delivery=delivery,
-            is_doorbell=delivery.trust != Trust.SIGNED,
+            is_doorbell=report.asks or delivery.trust != Trust.SIGNED,
+            is_bare=not report.build_id and report.queue_id is None,
         )
 
 
@@ -86,24 +89,31 @@ def hear(build_id: str, news: News) -> Move:
     step = _step(build, news)
     had_number = build.number is not None
     filled = (step in _TOLD_OF_IT or news.is_truth) and _fill(build, news)
+    _note_claim(build, news, step)
     if step is Move.GO:
         _go(build, news)
     elif step is Move.ASK:
         build.poll_at = clock.now()
-    if step is not Move.FILL or filled:
-        event = _keep(build, before, news, step)
+    event = _keep(build, before, news, step) if _is_worth_keeping(news, step, filled) else None
     if step is Move.GO or (build.number is not None and not had_number):
         _want_log(build)
     build.save()
-    if (filled or step is Move.GO) and is_newest(build):
-        mirror_build(build.release_pipeline, build=build)
-    if step is Move.STOP:
+    if filled or step is Move.GO:
+        mirror_if_newest(build)
+    if step is Move.STOP and event is not None:
         promise_stop(build, event)
-    if step is Move.GO or _is_named_late(build, had_number):
+    if event is not None and (step is Move.GO or _is_named_late(build, had_number)):
         _tell(build, event)
-    if step is Move.GO:
+    if step is Move.GO and event is not None:
         recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
     return step
+
+
+def _is_worth_keeping(news: News, step: Move, filled: bool) -> bool:
+    """Not what says nothing new, nor what each answer says again of a build that came to rest."""
+    if step is Move.FILL:
+        return filled
+    return not (step is Move.IGNORE and news.source == Source.POLL)
 
 
 def _step(build: Build, news: News) -> Move:
@@ -115,7 +125,26 @@ def _step(build: Build, news: News) -> Move:
         return Move.STOP
     if step is Move.GO and _is_taken(build, news.status):
         return Move.IGNORE
+    if step is Move.FILL and not build.is_moving and _is_doubtful(build, news):
+        return Move.ASK
     return step
+
+
+def _is_doubtful(build: Build, news: News) -> bool:
+    """A bare number may by now be another build's: the artifact that it adds to a build at rest is
+    taken only once the CI server still knows the build (`builds.deliveries.settle_asked`)."""
+    adds = safe_artifact_url(news.artifact_url) not in ("", build.artifact_url)
+    return adds and not news.is_truth and news.is_bare and build.is_confirmed
+
+
+def _note_claim(build: Build, news: News, step: Move) -> None:
+    """Whether an end was claimed that the CI server has yet to confirm, and what it confirms."""
+    if news.is_truth:
+        if news.is_end:
+            build.end_claimed_at, build.is_confirmed = None, True
+    elif news.is_end and step in (Move.GO, Move.ASK):
+        build.end_claimed_at = clock.now()
+        build.is_confirmed = build.is_confirmed and step is Move.ASK
 
 
 # Steps by which a webhook's number is that of our build; what is to be stopped needs one, too.
@@ -147,6 +176,12 @@ def is_newest(build: Build) -> bool:
     return not later.exists()
 
 
+def mirror_if_newest(build: Build) -> None:
+    """Let the release pipeline show the build, unless a newer one took its place."""
+    if is_newest(build):
+        mirror_build(build.release_pipeline, build=build)
+
+
 def _is_unwanted(build: Build, status: str) -> bool:
     """A build given up for lost shows signs of life after its release was cancelled."""
     is_cancelled = build.release_pipeline.release.status == ReleaseStatus.CANCELLED
@@ -165,21 +200,40 @@ def _fill(build: Build, news: News) -> bool:
         "queue_id": news.queue_id,
         "number": news.number,
         "url": safe_build_url(news.url, pipeline.jenkins_url),
-        "artifact_url": safe_artifact_url(news.artifact_url),
         "started_at": news.started_at,
+        "server_started_at": news.started_at if news.is_truth else None,
         "estimated_ms": news.estimated_ms,
     }
     fresh = {n: v for n, v in values.items() if v and not getattr(build, n)}
+    if "server_started_at" in fresh:
+        fresh["started_at"] = news.started_at  # ours was a guess
     for name, value in fresh.items():
         setattr(build, name, value)
     build.queue_reason = news.queue_reason[:300] if build.number is None else ""
-    return bool(fresh)
+    return fill_artifacts(build, news) or bool(fresh)
+
+
+def fill_artifacts(build: Build, news: News) -> bool:
+    """Keep what the build made; True if it is new. What a signed report names is better than what
+    was picked from the CI server's list, whichever came first."""
+    named, before = safe_artifact_url(news.artifact_url), (build.artifact_url, build.artifacts)
+    is_report = not news.is_truth
+    if named and (is_report or not build.artifact_reported):
+        build.artifact_url, build.artifact_reported = named, is_report
+    listed = [
+        {"name": artifact.name[:300], "url": url}
+        for artifact in news.artifacts
+        if (url := safe_artifact_url(artifact.url))
+    ]
+    build.artifacts = listed or build.artifacts
+    return before != (build.artifact_url, build.artifacts)
 
 
 def _go(build: Build, news: News) -> None:
     now = clock.now()
     build.status = news.status
     build.polls = build.misses = 0
+    build.missing_since = None
     if news.status == BuildStatus.RUNNING:
         build.started_at = build.started_at or now
     build.finished_at = None if build.is_moving else end_of(build, news, now)
@@ -201,15 +255,6 @@ def end_of(build: Build | TestBuild, news: News, now: datetime) -> datetime:
     if build.started_at is None or not news.duration_ms:
         return now
     return min(now, build.started_at + timedelta(milliseconds=news.duration_ms))
-
-
-def next_poll(build: Build | TestBuild) -> Any:
-    """When to ask the CI server again; None for a build that has come to rest."""
-    pauses = POLL_PAUSES.get(BuildStatus(build.status))
-    if pauses is None:
-        return None
-    first, longest = pauses
-    return clock.now() + min(longest, first * 1.25 ** min(build.polls, 50))
 
 
 def _keep(build: Build, before: str, news: News, step: Move) -> BuildEvent:
@@ -261,6 +306,27 @@ def status_words(status: str) -> str:
         BuildStatus.CANCELLED: _("it was cancelled"),
     }
     return words.get(BuildStatus(status), "")
+
+
+@transaction.atomic
+def disown(build_id: str, *, reason: str) -> None:
+    """The CI server has another build under our number: undo an end that only a webhook told of.
+
+    What was read from the CI server itself before stays as it was.
+    """
+    build = lock_build(build_id)
+    if build.is_confirmed or build.is_moving:
+        return
+    news = News(status=BuildStatus.LOST, source=Source.POLL, detail=reason)
+    before, build.artifact_url, build.artifacts = build.status, "", []
+    build.artifact_reported, build.is_confirmed, build.end_claimed_at = False, True, None
+    _go(build, news)
+    _want_log(build)
+    build.save()
+    event = _keep(build, before, news, Move.GO)
+    mirror_if_newest(build)
+    _tell(build, event)
+    recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
 
 
 @transaction.atomic

@@ -58,6 +58,11 @@ class PolledBuild(TenantOwned):
     poll_at = models.DateTimeField(null=True, blank=True)
     polls = models.PositiveIntegerField(default=0)  # since the status last changed
     misses = models.PositiveSmallIntegerField(default=0)  # answers "no such build" in a row
+    missing_since = models.DateTimeField(null=True, blank=True)  # the first of those answers
+    # When the CI server itself says that it started: unlike `started_at` never a guess of ours.
+    server_started_at = models.DateTimeField(null=True, blank=True)
+    # When a webhook last claimed an end that the CI server has not confirmed yet.
+    end_claimed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         abstract = True
@@ -65,6 +70,11 @@ class PolledBuild(TenantOwned):
     @property
     def is_moving(self) -> bool:
         return self.status in MOVING
+
+    def is_another(self, *, number: int | None, queue_id: int | None) -> bool:
+        """True for what is surely not this build: by its number or by its place in the queue."""
+        pairs = ((self.number, number), (self.queue_id, queue_id))
+        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 class BuildQuerySet(PolledQuerySet):
@@ -82,7 +92,10 @@ class Build(PolledBuild):
     attempt = models.PositiveIntegerField(default=1)
     # The release candidate: the next one once this one was built; a retry stays at its number.
     candidate = models.PositiveIntegerField(default=1, db_default=1)
+    is_confirmed = models.BooleanField(default=True, db_default=True)  # no end by a webhook alone
     artifact_url = models.CharField(max_length=1000, blank=True)
+    artifact_reported = models.BooleanField(default=False, db_default=False)  # by a signed report
+    artifacts = models.JSONField(default=list, db_default=[], blank=True)  # {name, url} each
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
 
     # Why it failed, by `builds.logs`. The defaults are the database's, too: an older version writes
@@ -130,12 +143,6 @@ class Build(PolledBuild):
         part = self.release_pipeline
         words = f"{part.get_platform_display()} {part.release}"
         return f"{words} #{self.number}" if self.number else words
-
-    def is_another(self, *, number: int | None, queue_id: int | None) -> bool:
-        """True for what is surely not this build: by the numbers, else by the queue's."""
-        if self.number is not None and number is not None:
-            return self.number != number
-        return None not in (self.queue_id, queue_id) and self.queue_id != queue_id
 
     @property
     def pipeline(self) -> PipelineIntegration:
@@ -248,6 +255,8 @@ class WebhookDelivery(TenantOwned):
     received_at = models.DateTimeField(default=clock.now)
     replayed_at = models.DateTimeField(null=True, blank=True)  # last applied again by a person
     settled_at = models.DateTimeField(null=True, blank=True)
+    # When the CI server answered what this made us ask.
+    confirmed_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
 

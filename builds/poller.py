@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -11,10 +11,12 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from builds import testing
-from builds.deliveries import apply_unmatched
+from builds.deliveries import apply_unmatched, settle_asked
 from builds.effects import ci_of
-from builds.hearing import News, hear, lock_build, next_poll
+from builds.hearing import News, disown, hear, lock_build
+from builds.identity import why_not_found
 from builds.models import Build, Source, TestBuild
+from builds.next_poll import next_poll
 from builds.repeats import may_be_doubled, promise_stops
 from delivr.effects import clock
 from delivr.effects.health import blocked_until, is_refused, note_failure, note_success
@@ -24,11 +26,10 @@ from integrations.providers.base import BuildState, BuildStatus
 from integrations.slots import FULL, slot
 
 CLAIM = timedelta(seconds=40)
-AFTER_A_MISS = timedelta(seconds=10)
 AFTER_A_FAILURE = timedelta(seconds=20)
 ONCE_VERIFIED = timedelta(0)  # due, but not handed out while the credentials are refused
-LOST_AFTER = 3  # answers "no such build" in a row
-CLOCK_SKEW = timedelta(minutes=10)  # between the CI server's clock and the database's
+LOST_AFTER = 3  # answers "no such build" in a row …
+LOST_WITHIN = timedelta(minutes=3)  # … over at least this time
 
 
 def due_builds() -> list[str]:
@@ -83,8 +84,11 @@ def _poll(build: Build) -> None:
         state = _ask(build)
     except Unasked:
         return
-    if state is None or _is_foreign(build, state):
-        _missed(build)
+    if state is None:
+        _missed(build, reason="")
+        return
+    if reason := why_not_found(build, state):
+        _missed(build, reason=reason)
         return
     _take_in(build, state)
     _plan(build.pk)
@@ -92,24 +96,16 @@ def _poll(build: Build) -> None:
         _look_for_repeats(build)
 
 
-def _is_foreign(build: Build, state: BuildState) -> bool:
-    """The number is another build's: numbers start anew where a job was made again, or where the
-    CI server came back from a backup."""
-    if None not in (build.queue_id, state.queue_id) and build.queue_id != state.queue_id:
-        return True
-    return state.started_at is not None and state.started_at < build.created_at - CLOCK_SKEW
-
-
 def _poll_test(test: TestBuild) -> None:
     if test.pipeline.disconnected_at is not None:
-        testing.test_missed(test.pk, lost_after=0, pause=FULL)
+        testing.test_missed(test.pk, is_lost=lambda _test: True)
         return
     try:
         state = _ask(test)
     except Unasked:
         return
-    if state is None:
-        testing.test_missed(test.pk, lost_after=LOST_AFTER, pause=AFTER_A_MISS)
+    if state is None or why_not_found(test, state):
+        testing.test_missed(test.pk, is_lost=lambda row: _is_lost(row, clock.now()))
     else:
         testing.hear_test(test.pk, News.from_state(state, Source.POLL))
 
@@ -156,6 +152,8 @@ def _take_in(build: Build, state: BuildState) -> None:
     hear(build.pk, replace(News.from_state(state, Source.POLL), detail=_healed(build, state)))
     if state.number is not None and build.number is None:
         apply_unmatched(build_id=build.pk)
+    if state.status not in POLLED:
+        settle_asked(build.pk)
 
 
 def _healed(build: Build, state: BuildState) -> str:
@@ -183,24 +181,36 @@ def _later(build: Build | TestBuild, delay: timedelta) -> None:
 @transaction.atomic
 def _plan(build_id: str) -> None:
     build = lock_build(build_id)
-    build.polls, build.misses = build.polls + 1, 0
+    build.polls, build.misses, build.missing_since = build.polls + 1, 0, None
     build.poll_at = next_poll(build)
-    build.save(update_fields=["polls", "misses", "poll_at"])
+    build.save(update_fields=["polls", "misses", "missing_since", "poll_at"])
 
 
 @transaction.atomic
-def _missed(asked: Build) -> None:
-    """Unknown there: a moment between queue and build, or gone for good."""
+def _missed(asked: Build, *, reason: str) -> None:
+    """The job answers, and has no such build, or another one under its number (`reason`): a moment
+    between queue and build, or gone for good."""
     build = lock_build(asked.pk)
     if build.status != asked.status:
         return  # it moved while we asked: what we heard is about the past
-    if build.misses + 1 >= LOST_AFTER:
-        hear(build.pk, News(status=BuildStatus.LOST, source=Source.POLL))
-        Build.objects.filter(pk=build.pk).exclude(status__in=POLLED).update(poll_at=None)
-        return
+    if reason:
+        settle_asked(build.pk, reason=reason)
+        disown(build.pk, reason=reason)
+    build = lock_build(asked.pk)
+    now = clock.now()
     build.misses += 1
-    build.poll_at = clock.now() + AFTER_A_MISS
-    build.save(update_fields=["misses", "poll_at"])
+    build.missing_since = build.missing_since or now
+    if not build.is_moving:
+        build.end_claimed_at = None  # nobody can confirm it any more
+    build.poll_at = next_poll(build)
+    build.save(update_fields=["misses", "missing_since", "end_claimed_at", "poll_at"])
+    if build.is_moving and _is_lost(build, now):
+        hear(build.pk, News(status=BuildStatus.LOST, source=Source.POLL, detail=reason))
+
+
+def _is_lost(build: Build | TestBuild, now: datetime) -> bool:
+    since = build.missing_since or now
+    return build.misses >= LOST_AFTER and now - since >= LOST_WITHIN
 
 
 POLLED = (BuildStatus.QUEUED, BuildStatus.RUNNING)

@@ -6,6 +6,7 @@ build stands is read from the CI server.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +15,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from builds.addresses import safe_build_url
-from builds.hearing import News, end_of, next_poll
+from builds.hearing import News, end_of
 from builds.models import TestBuild, WebhookDelivery
+from builds.next_poll import next_poll
 from builds.stopping import promise_stop_of_test
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
@@ -134,7 +136,9 @@ def hear_test(test_id: str, news: News) -> None:
     if test.status == BuildStatus.RUNNING and news.number is None:
         return
     test.polls = test.polls + 1 if test.status == news.status else 0
-    test.status, test.misses = news.status, 0
+    test.status, test.misses, test.missing_since = news.status, 0, None
+    test.end_claimed_at = test.end_claimed_at if news.status in MOVING else None
+    test.server_started_at = test.server_started_at or news.started_at
     test.queue_id = test.queue_id or news.queue_id
     test.number = test.number or news.number
     test.url = test.url or safe_build_url(news.url, test.pipeline.jenkins_url)
@@ -163,16 +167,17 @@ def test_failed(test_id: str, *, error: str, hint: str) -> None:
 
 
 @transaction.atomic
-def test_missed(test_id: str, *, lost_after: int, pause: timedelta) -> None:
+def test_missed(test_id: str, *, is_lost: Callable[[TestBuild], bool]) -> None:
     """The CI server does not know it: a moment between queue and build, or gone for good."""
     test = lock_test(test_id)
     if test is None or not test.is_moving:
         return
     test.misses += 1
-    if test.misses >= lost_after:
+    test.missing_since = test.missing_since or clock.now()
+    if is_lost(test):
         _end(test, BuildStatus.LOST)
     else:
-        test.poll_at = clock.now() + pause
+        test.poll_at = next_poll(test)
         test.save()
 
 
@@ -201,12 +206,15 @@ def match_test(delivery: WebhookDelivery, report: BuildReport) -> TestBuild | No
 
 
 @transaction.atomic
-def test_rang(test_id: str) -> None:
-    """A webhook about it came in: ask at once, where there is something to ask."""
+def test_rang(test_id: str, *, is_end: bool) -> None:
+    """A webhook about it came in: ask at once, where there is something to ask, and soon again
+    where it claims an end that the CI server has not noticed yet."""
     test = lock_test(test_id)
     if test is None:
         return
     test.heard_at = test.heard_at or clock.now()
+    if is_end and test.is_moving:
+        test.end_claimed_at = clock.now()
     if test.poll_at is not None:
         test.poll_at = clock.now()
         ring_on_commit("poll_test", test.pk)

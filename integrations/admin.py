@@ -9,12 +9,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from delivr.read_only import state_of
+from delivr.read_only import ReadOnlyAdmin, state_of
 from delivr.secrets import secret_fields
 from delivr.tenants.models import User
 from integrations.models import (
     CommunicationIntegration,
     Connection,
+    EarlierWebhookSecret,
     PipelineIntegration,
     ScmIntegration,
     TargetIntegration,
@@ -85,3 +86,11 @@ admin.site.register(
     ],
     ConnectionAdmin,
 )
+
+
+@admin.register(EarlierWebhookSecret)
+class EarlierWebhookSecretAdmin(ReadOnlyAdmin):
+    list_display = ("id", "pipeline", "until")
+    list_select_related = ("pipeline",)
+    search_fields = ("id", "pipeline__id", "tenant__id")
+    date_hierarchy = "until"

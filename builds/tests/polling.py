@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from builds.models import Build
-from builds.poller import poll_build
+from builds.poller import LOST_AFTER, LOST_WITHIN, poll_build
 from delivr.tests.wired import fresh
 
 
@@ -16,6 +16,13 @@ def asked(build: Build, times: int = 1) -> Build:
         poll_build(build.pk)
     found: Build = fresh(build)
     return found
+
+
+def lost(build: Build) -> Build:
+    """The build after its job answered often enough, and over long enough, that it has none."""
+    asked(build, LOST_AFTER - 1)
+    Build.objects.filter(pk=build.pk).update(missing_since=timezone.now() - LOST_WITHIN)
+    return asked(build)
 
 
 def running(build: Build) -> Build:

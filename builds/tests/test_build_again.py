@@ -258,7 +258,7 @@ def test_the_page_asks_and_says_what_will_happen(member: Client, ready: Release)
     assert "Build iOS again?" in text
     assert "iOS is built from release/1.5.0 once more, as RC 2." in text
     assert "Build everything again?" in text
-    assert "The release is not ready for submission until that has succeeded." in text
+    assert "The release is ready again once that has succeeded." in text
     assert "The channels in Slack are told." in text
 
 

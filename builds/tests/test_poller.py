@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,8 @@ from builds import poller
 from builds.deliveries import apply_delivery, store
 from builds.models import Build, BuildEvent, Trust
 from builds.poller import LOST_AFTER, due_builds, poll_build
-from builds.tests.polling import asked, running
-from delivr.effects.models import Effect
+from builds.tests.polling import asked, lost, running
+from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of
 from releases.models import Release
@@ -154,9 +155,48 @@ def test_a_build_is_lost_after_three_misses_and_not_before(build: Build, sandbox
     sandbox.world.jenkins.delete_build("ios-prod", 245)
     row = asked(build, LOST_AFTER - 1)
     assert (row.status, row.misses) == ("RUNNING", LOST_AFTER - 1)
-    row = asked(build)
-    assert (row.status, row.poll_at) == ("LOST", None)
+    assert asked(build, 5).status == "RUNNING"  # a few seconds prove nothing
+    assert lost(build).status == "LOST"
     assert Release.objects.get().status == "BUILD_FAILED"
+
+
+def test_nothing_is_known_of_a_build_whose_job_is_gone_for_a_while(
+    build: Build, sandbox: Any
+) -> None:
+    """Jenkins reloads, or our user lost Job/Read: 404 for everything below the job."""
+    running(build)
+    job = sandbox.world.jenkins.job("ios-prod")
+    job.hidden = True
+    row = asked(build, LOST_AFTER + 1)
+    health = IntegrationHealth.objects.get()
+    assert (row.status, row.misses, row.missing_since) == ("RUNNING", 0, None)
+    assert "Jenkins shows no job ios-prod" in health.last_error
+    job.hidden = False
+    IntegrationHealth.objects.all().delete()
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert asked(build).status == "SUCCESS"
+
+
+def test_a_lost_build_is_asked_about_for_a_day_and_comes_back(build: Build, sandbox: Any) -> None:
+    running(build)
+    gone = sandbox.world.jenkins.build("ios-prod", 245)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    row = lost(build)
+    assert timedelta(seconds=50) < row.poll_at - timezone.now() <= timedelta(minutes=1)
+    assert asked(build).status == "LOST"
+    sandbox.world.jenkins.builds["ios-prod"].append(gone)
+    assert asked(build).status == "RUNNING"
+    gone.result, gone.ended_at = "SUCCESS", gone.started_at + 5
+    assert asked(build).status == "SUCCESS"
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+
+
+def test_nobody_asks_about_a_lost_build_after_a_day(build: Build, sandbox: Any) -> None:
+    running(build)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    lost(build)
+    Build.objects.update(finished_at=timezone.now() - timedelta(days=1))
+    assert asked(build).poll_at is None
 
 
 def test_a_miss_is_forgotten_when_the_build_is_seen_again(build: Build, sandbox: Any) -> None:
@@ -211,14 +251,14 @@ def test_a_move_during_the_question_outweighs_a_miss(build: Build, sandbox: Any)
         body=b'{"queueId": 1001, "buildNumber": 245, "status": "STARTED"}',
     )
     apply_delivery(report.pk)
-    poller._missed(being_asked)
+    poller._missed(being_asked, reason="")
     assert (fresh(build).status, fresh(build).misses) == ("RUNNING", 0)
 
 
 def test_a_lost_build_that_shows_life_is_healed_and_told_once(build: Build, sandbox: Any) -> None:
     running(build)
     sandbox.world.jenkins.delete_build("ios-prod", 245)
-    asked(build, LOST_AFTER)
+    lost(build)
     pipeline = build.release_pipeline.pipeline
     for key in "abc":
         late = store(
@@ -302,8 +342,9 @@ def test_a_number_that_started_anew_is_not_our_build(build: Build, sandbox: Any)
     there = sandbox.world.jenkins.build("ios-prod", 245)
     there.queue_id, there.parameters = 99002, {}
     sandbox.world.jenkins.finish("ios-prod", 245)
-    row = asked(build, LOST_AFTER)
+    row = lost(build)
     assert (row.status, row.artifact_url) == ("LOST", "")
+    assert "another place in the queue" in BuildEvent.objects.get(to_status="LOST").detail
     assert Release.objects.get().status == "BUILD_FAILED"
 
 
@@ -324,3 +365,71 @@ def test_a_finished_build_is_not_changed_by_another_of_its_number(
     apply_delivery(report.pk)
     row = asked(build)
     assert (row.status, Release.objects.get().status) == ("SUCCESS", "BUILD_COMPLETE")
+    assert (fresh(report).state, fresh(report).build) == ("ORPHAN", None)
+    assert "another place in the queue" in fresh(report).reason
+
+
+def report_of(build: Build, key: str, trust: Trust, **body: Any) -> Any:
+    delivery = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key=key,
+        trust=trust,
+        body=json.dumps({"buildNumber": 245, **body}).encode(),
+    )
+    apply_delivery(delivery.pk)
+    return fresh(delivery)
+
+
+def test_a_success_that_only_a_report_told_of_is_undone_where_the_number_is_anothers(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    report = report_of(build, "k", Trust.SIGNED, status="SUCCESS", artifactUrl="s3://foreign.ipa")
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there.queue_id, there.parameters = 99002, {}
+    row = asked(build)
+    assert (row.status, row.artifact_url) == ("LOST", "")
+    assert Release.objects.get().status == "BUILD_FAILED"
+    assert row.release_pipeline.artifact_url == ""
+    assert fresh(report).build_id in (None, build.pk)
+
+
+def test_a_signed_success_is_confirmed_and_jenkins_failure_wins(build: Build, sandbox: Any) -> None:
+    """A post step fails the build after the report went out."""
+    running(build)
+    report_of(build, "k", Trust.SIGNED, status="SUCCESS")
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    row = asked(build)
+    assert (row.status, row.is_confirmed) == ("SUCCESS", False)
+    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    row = asked(build)
+    assert (row.status, row.is_confirmed, row.poll_at) == ("FAILURE", True, None)
+    assert Release.objects.get().status == "BUILD_FAILED"
+
+
+@pytest.mark.parametrize("trust", [Trust.SIGNED, Trust.BASIC])
+def test_jenkins_is_asked_again_soon_where_a_report_claims_an_end(
+    build: Build, sandbox: Any, trust: Trust
+) -> None:
+    asked(running(build), 20)  # by now the pause is minutes long
+    report_of(build, "k", trust, status="SUCCESS")
+    for seconds in (0, 2, 4, 8, 16):
+        Build.objects.update(end_claimed_at=timezone.now() - timedelta(seconds=seconds))
+        pause = (asked(build).poll_at - timezone.now()).total_seconds()
+        assert pause == pytest.approx(max(2, seconds), abs=1)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    row = asked(build)
+    assert (row.status, row.poll_at, row.end_claimed_at) == ("SUCCESS", None, None)
+
+
+def test_a_signed_reports_artifact_is_better_than_a_guess_whichever_came_first(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert asked(build).artifact_url.endswith("/ios-245.ipa")
+    report_of(build, "k", Trust.SIGNED, status="SUCCESS", artifactUrl="s3://b/app.ipa")
+    row = asked(build)
+    assert row.artifact_url == row.release_pipeline.artifact_url == "s3://b/app.ipa"
+    assert [artifact["name"] for artifact in row.artifacts] == ["ios-245.ipa"]

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from builds.models import Build, TestBuild
-from builds.poller import LOST_AFTER, due_tests, poll_test
+from builds.poller import LOST_AFTER, LOST_WITHIN, due_tests, poll_test
 from builds.testing import KEPT, cancel_test, start_test
 from builds.testing_effects import StopTest
 from builds.tests.delivering import deliver, plugin
@@ -176,7 +176,8 @@ def test_one_that_jenkins_does_not_know_is_lost(wired: Wired, sandbox: Any) -> N
     test = asked(queued(wired), 3)
     sandbox.world.jenkins.delete_build("ios-prod", 245)
     sandbox.world.jenkins.forget_left_items()
-    assert asked(test, LOST_AFTER - 1).status == "RUNNING"
+    assert asked(test, LOST_AFTER).status == "RUNNING"
+    TestBuild.objects.update(missing_since=timezone.now() - LOST_WITHIN)
     assert asked(test).status == "LOST"
 
 

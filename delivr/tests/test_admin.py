@@ -32,6 +32,7 @@ from delivr.tenants.models import (
 from delivr.tenants.operations import create_token
 from delivr.tests import factories
 from delivr.tests.admin_pages import detail, listing
+from integrations.models import EarlierWebhookSecret
 
 pytestmark = pytest.mark.on_sqlite
 
@@ -66,6 +67,9 @@ def rows(tenant, owner) -> list[str]:
         to_status="RUNNING",
         applied=True,
         delivery=delivery,
+    )
+    EarlierWebhookSecret.objects.create(
+        tenant=tenant, pipeline=pipeline.pipeline, secret=CANARY, until=timezone.now()
     )
     factories.TestBuildFactory(pipeline=pipeline.pipeline, started_by=owner)
     factories.SlackFactory(tenant=tenant)

@@ -86,9 +86,21 @@ class BuildStatus(enum.StrEnum):
     CANCELLED = "CANCELLED"
 
 
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a build kept: its name and where it can be had."""
+
+    name: str
+    url: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class BuildState:
-    """What the CI server says of one build now (`number` is None while it waits in the queue)."""
+    """What the CI server says of one build now (`number` is None while it waits in the queue).
+
+    `carried_id` is the id of delivr that the build there was given, "" where it has none.
+    `artifacts` are sorted, the app first; `artifact_url` is the first one's.
+    """
 
     status: BuildStatus  # QUEUED, RUNNING, SUCCESS, FAILURE, UNSTABLE or ABORTED
     queue_id: int | None = None
@@ -98,8 +110,13 @@ class BuildState:
     started_at: datetime | None = None
     duration_ms: int | None = None
     estimated_ms: int | None = None
-    artifact_url: str = ""
+    artifacts: Sequence[Artifact] = ()
+    carried_id: str = ""
     is_shared: bool = False  # merged into an equal item, maybe somebody else's
+
+    @property
+    def artifact_url(self) -> str:
+        return self.artifacts[0].url if self.artifacts else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +146,12 @@ class BuildReport:
     queue_id: int | None = None
     number: int | None = None
     url: str = ""
+    job_path: str = ""  # of the job that the address names, "" where it names none
     artifact_url: str = ""
     phase: str = ""
     at: datetime | None = None
     note: str = ""
+    asks: bool = False  # it names a build and claims nothing of it: a reason to ask the CI server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +273,12 @@ class CiProvider(Provider):
         build_id: str,
         since: datetime | None = None,
     ) -> BuildState | None:
-        """The truth about one build; None when the server does not know it (any more)."""
+        """The truth about one build. None where the job answers and does not have it (any more).
+
+        By `number` it is whatever build has that number: `carried_id`, `queue_id` and `started_at`
+        tell whether it is the one that was meant. Raises ProviderError("job_unreadable") where the
+        job itself cannot be read: nothing is known of the build then.
+        """
 
     @abstractmethod
     def cancel(self, *, queue_id: int | None, number: int | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..base import BuildState, BuildStatus, Outcome, ProviderError
 from .client import JenkinsClient
+from .paths import full_name
 from .reading import (
     BUILD_TREE,
     ITEM_TREE,
@@ -69,7 +70,9 @@ class Lookup:
             return self.build(queue_id=queue_id, build_id=build_id, since=since)
         if item.number is None:
             return item.state()
-        return self.numbered(item.number, build_id=build_id) or item.state()
+        found = self.numbered(item.number)
+        is_foreign = found is not None and _is_foreign(found.carried_id, build_id)
+        return item.state() if found is None or is_foreign else found
 
     def _item(self, queue_id: int) -> Item | None:
         document = self._client.get_or_none(f"/queue/item/{queue_id}", tree=ITEM_TREE)
@@ -78,12 +81,18 @@ class Lookup:
 
     # --- Builds
 
-    def numbered(self, number: int, *, build_id: str) -> BuildState | None:
-        """By its number; None also where the number now belongs to another build of ours."""
+    def numbered(self, number: int) -> BuildState | None:
+        """Whatever has this number; None where the job answers and has no such build.
+
+        Jenkins answers 404 to everything below a job while it reloads, and to whoever may not see
+        the job: that says nothing of the build.
+        """
         document = self._client.get_or_none(f"{self._path}/{number}", tree=BUILD_TREE)
-        if document is None or _is_foreign(build_id_of(document), build_id):
-            return None
-        return read_build(document, job_url=self._url)
+        if document is not None:
+            return read_build(document, job_url=self._url)
+        if self._client.get_or_none(self._path, tree="name") is None:
+            raise job_unreadable(self._path, self._client.username)
+        return None
 
     def build(
         self, *, build_id: str, queue_id: int | None = None, since: datetime | None = None
@@ -109,7 +118,7 @@ class Lookup:
         """With its artifacts, which lists leave out."""
         if listed is None or listed.number is None or listed.status is BuildStatus.RUNNING:
             return listed
-        return self.numbered(listed.number, build_id="") or listed
+        return self.numbered(listed.number) or listed
 
     def all_with(self, build_id: str, *, since: datetime) -> list[BuildState]:
         """All that carries our id: the queue first, the way that items go, then the builds back to
@@ -139,7 +148,9 @@ class Lookup:
     def _page(self, name: str, start: int) -> list[dict[str, Any]]:
         tree = f"{name}[{LIST_TREE}]{{{start},{start + PAGE}}}"
         document = self._client.get_or_none(self._path, tree=tree)
-        return documents(document, name) if document else []
+        if document is None:
+            raise job_unreadable(self._path, self._client.username)
+        return documents(document, name)
 
     # --- Stopping
 
@@ -172,8 +183,19 @@ class Lookup:
             raise self._client.error(answer)
 
     def _is_running(self, number: int) -> bool:
-        state = self.numbered(number, build_id="")
+        state = self.numbered(number)
         return state is not None and state.status is BuildStatus.RUNNING
+
+
+def job_unreadable(path: str, username: str) -> ProviderError:
+    """Passing as far as anybody can tell: the job may be there again in a minute."""
+    return ProviderError(
+        "job_unreadable",
+        f"Jenkins shows no job {full_name(path)} at the moment.",
+        f"It may be reloading. If it stays, look whether the job was moved and whether {username} "
+        "has Job/Read.",
+        outcome=Outcome.UNCERTAIN,
+    )
 
 
 def _just_left() -> ProviderError:

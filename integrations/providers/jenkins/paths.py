@@ -38,6 +38,15 @@ def full_name(job_path: str) -> str:
     return "/".join(unquote(unquote(part)) for part in job_path.split("/job/") if part)
 
 
+def path_of_build(url: str) -> str:
+    """The normalised path of the job in a build's address or in `job/ios/245/`; "" where there is
+    none. Host and context path are not looked at, as for `path_of_task`."""
+    job, _slash, number = url.split("?")[0].rstrip("/").rpartition("/")
+    if not number.isdigit():
+        return ""
+    return path_of_task(job if job.startswith(("/", "http")) else f"/{job}") or ""
+
+
 def path_of_task(url: object) -> str | None:
     """The normalised job path in the URL that Jenkins gives for a job; None where it gives none.
 

@@ -119,7 +119,7 @@ class Jenkins(CiProvider):
     ) -> BuildState | None:
         lookup = Lookup(self._client(), self._path())
         if number is not None:
-            return lookup.numbered(number, build_id=build_id)
+            return lookup.numbered(number)
         if queue_id is not None:
             return lookup.item(queue_id, build_id=build_id, since=since)
         return lookup.find(build_id, since=since)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from delivr.moments import within_a_build, within_reason
 
-from ..base import BuildState, BuildStatus
+from ..base import Artifact, BuildState, BuildStatus
 from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"
@@ -27,7 +27,8 @@ _PARAMETERS = "actions[parameters[name,value]]"
 LIST_TREE = (
     f"number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration,{_PARAMETERS}"
 )
-MAX_ARTIFACTS = 1000
+MAX_ARTIFACTS = 1000  # that are looked through …
+KEPT_ARTIFACTS = 20  # … and kept
 BUILD_TREE = f"{LIST_TREE},artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
 # `_class` comes unasked. A rebuild, a replay or a restarted stage has a cause of its own beside the
 # user's, which tells it from a trigger even where a person uses the account that we use.
@@ -101,7 +102,8 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
         started_at=moment(document.get("timestamp")),
         duration_ms=within_a_build(whole_number(document.get("duration"))),
         estimated_ms=within_a_build(whole_number(document.get("estimatedDuration"))),
-        artifact_url=_artifact(document, url),
+        artifacts=_artifacts(document, url),
+        carried_id=build_id_of(document),
     )
 
 
@@ -116,12 +118,14 @@ def status_of(document: Mapping[str, Any]) -> BuildStatus:
 _APPS = (".ipa", ".aab", ".apk", ".xcarchive", ".xcarchive.zip")  # the best first
 
 
-def _artifact(document: Mapping[str, Any], url: str) -> str:
-    """The app's address; of a build that keeps none, that of its first artifact."""
+def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
+    """The app first, then the rest in Jenkins' order; the first `KEPT_ARTIFACTS` of them."""
     paths = [artifact.get("relativePath") for artifact in _dicts(document.get("artifacts"))]
-    named = [path for path in paths if isinstance(path, str)]
-    best = min(named, key=_rank, default="")
-    return f"{url}artifact/{quote(best, errors='replace')}" if best else ""
+    named = sorted((path for path in paths if isinstance(path, str) and path), key=_rank)
+    return [
+        Artifact(path.rpartition("/")[2], f"{url}artifact/{quote(path, errors='replace')}")
+        for path in named[:KEPT_ARTIFACTS]
+    ]
 
 
 def _rank(path: str) -> int:

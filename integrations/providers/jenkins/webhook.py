@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from ..base import BuildReport, BuildStatus
 from ..incoming import json_object, number, text
+from .paths import path_of_build
 from .reading import BUILD_ID, RESULTS, moment
 
 _OURS = {"buildNumber", "buildId", "queueId"}
@@ -31,6 +32,7 @@ STATUSES = {
 }
 PHASES = {"QUEUED": BuildStatus.QUEUED, "STARTED": BuildStatus.RUNNING}
 _ENDED = ("COMPLETED", "FINALIZED")
+_ASKS = ("FINISHED", "NONE")  # of the plugin before 1.6, and of its manual step
 
 
 def parse(body: bytes) -> BuildReport:
@@ -52,14 +54,19 @@ def parse(body: bytes) -> BuildReport:
 
 def _step(document: Mapping[str, Any]) -> BuildReport:
     word = text(document, "status")
-    if not word:
+    if not word and "status" not in document:
         raise ValueError("The body has no status.")
+    status = STATUSES.get(word.upper())
+    url = text(document, "buildUrl")
     report = BuildReport(
-        status=STATUSES.get(word.upper()),
+        status=status,
+        asks=word.lower() in ("", "null"),  # `currentBuild.result` is null until the build ends
+        note="" if status else "Its status is none that a build of Jenkins can have.",
+        job_path=path_of_build(url),
         build_id=_build_id(_text_alone(document, "buildId")),
         queue_id=_queue_id(document, "queueId"),
         number=number(document, "buildNumber"),
-        url=_url(text(document, "buildUrl"), _LINKS),
+        url=_url(url, _LINKS),
         artifact_url=_url(text(document, "artifactUrl"), _ARTIFACTS),
     )
     return _named(report)
@@ -70,8 +77,12 @@ def _notification(build: Mapping[str, Any]) -> BuildReport:
     phase = text(build, "phase").upper()
     result = STATUSES.get(text(build, "status").upper())
     parameters = build.get("parameters")
+    status = result if phase in _ENDED else PHASES.get(phase)
     report = BuildReport(
-        status=result if phase in _ENDED else PHASES.get(phase),
+        status=status,
+        asks=phase in _ASKS,
+        note="" if status else "It tells of no phase or status by which a build moves.",
+        job_path=path_of_build(text(build, "url")),
         build_id=_build_id(text(parameters, BUILD_ID) if isinstance(parameters, dict) else ""),
         queue_id=_queue_id(build, "queue_id"),
         number=number(build, "number"),

@@ -94,9 +94,9 @@ def test_a_queue_id_that_another_job_has_now_is_not_ours(jenkins, wire):
     assert read(jenkins(), queue_id=7041) is None
 
 
-def test_a_number_that_another_release_has_now_is_not_ours(jenkins, wire):
+def test_a_number_that_another_release_has_now_says_whose_it_is(jenkins, wire):
     wire.routes[f"{PATH}/245/api/json"] = ok(payload("build__of_another_release"))
-    assert read(jenkins(), number=245) is None
+    assert read(jenkins(), number=245).carried_id == "bld_other"
 
 
 def test_a_build_that_was_started_by_hand_can_be_adopted(jenkins, wire):

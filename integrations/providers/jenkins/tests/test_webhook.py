@@ -27,6 +27,7 @@ def test_the_optional_fields_of_a_step_are_read():
         queue_id=7041,
         number=246,
         url="https://jenkins.example.com/job/ios-prod/246/",
+        job_path="/job/ios-prod",
     )
 
 
@@ -37,6 +38,7 @@ def test_the_body_of_the_notification_plugin_is_read():
         queue_id=7041,
         number=245,
         url="https://jenkins.example.com/job/mobile/job/ios/245/",
+        job_path="/job/mobile/job/ios",
         artifact_url="https://jenkins.example.com/job/mobile/job/ios/245/artifact/app.ipa",
         phase="FINALIZED",
         at=datetime(2025, 11, 22, 9, 0, tzinfo=UTC),
@@ -68,6 +70,20 @@ def test_a_queue_id_that_jenkins_does_not_know_is_none(unknown):
         assert (report.status, report.number, report.queue_id) == (BuildStatus.SUCCESS, 245, None)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"buildNumber": 245, "status": None},
+        {"buildNumber": 245, "status": "null"},
+        {"build": {"number": 245, "phase": "FINISHED", "status": "SUCCESS"}},
+        {"build": {"number": 245, "phase": "NONE", "status": "SUCCESS"}},
+    ],
+)
+def test_what_names_a_build_and_claims_nothing_is_a_reason_to_ask(body):
+    report = parse(json.dumps(body).encode())
+    assert (report.status, report.number, report.asks) == (None, 245, True)
+
+
 def test_an_id_that_is_a_number_is_the_pipelines_own():
     report = parse(b'{"buildNumber": 245, "buildId": 12, "status": "SUCCESS"}')
     assert (report.number, report.build_id) == (245, "")
@@ -95,7 +111,6 @@ def test_an_id_that_is_a_number_is_the_pipelines_own():
         '{"buildNumber": "２４５", "status": "SUCCESS"}'.encode(),
         b'{"buildNumber": [245], "status": "SUCCESS"}',
         b'{"buildNumber": 245}',
-        b'{"buildNumber": 245, "status": null}',
         b'{"buildNumber": 245, "status": ["SUCCESS"]}',
         b'{"buildNumber": 245, "status": "SUC\\u0000CESS"}',
         b'{"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://a\\u0000b"}',

@@ -1,0 +1,53 @@
+"""Whose build it is: a number alone does not tell.
+
+Numbers start anew where a job was made again or where Jenkins came back from a backup, several jobs
+may report to one address, and people start builds by hand. So whatever is told of a number counts
+for our build only while nothing that is known contradicts it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils.translation import gettext as _
+
+from builds.models import Build, TestBuild
+from integrations.providers.base import BuildReport, BuildState
+
+CLOCK_SKEW = timedelta(minutes=10)  # between the CI server's clock and the database's
+SAME_START = timedelta(seconds=2)  # servers tell the start in whole seconds, or in milliseconds
+
+
+def why_not_reported(build: Build, report: BuildReport) -> str:
+    """Why a webhook is not about this build, in words; "" where nothing speaks against it."""
+    if report.job_path and report.job_path != build.job_path:
+        return _("It is about another job than that of %(build)s.") % {"build": build}
+    if build.is_another(number=report.number, queue_id=report.queue_id):
+        name = f"#{report.number}" if report.number else report.build_id
+        return _("Build %(name)s is another run with the same parameters.") % {"name": name}
+    if not report.build_id and report.at and report.at < build.created_at - CLOCK_SKEW:
+        return _("It tells of a time before %(build)s was triggered.") % {"build": build}
+    return ""
+
+
+def why_not_found(build: Build | TestBuild, state: BuildState) -> str:
+    """Why what the CI server has is not this build, in words; "" where nothing speaks against it.
+
+    The server answers by number, so this tells whether the number still belongs to our build.
+    """
+    words = {"number": state.number}
+    if state.carried_id not in ("", build.pk):
+        return _("#%(number)s there was started for another build of delivr.") % words
+    if build.is_another(number=state.number, queue_id=state.queue_id):
+        return _("#%(number)s there came from another place in the queue.") % words
+    if _started_at_another_time(build, state):
+        return _("#%(number)s there started at another time: its job was made again.") % words
+    return ""
+
+
+def _started_at_another_time(build: Build | TestBuild, state: BuildState) -> bool:
+    if state.started_at is None:
+        return False
+    if build.server_started_at is None:
+        return state.started_at < build.created_at - CLOCK_SKEW
+    return abs(state.started_at - build.server_started_at) > SAME_START
