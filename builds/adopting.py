@@ -21,15 +21,20 @@ from releases.models import ReleaseStatus
 
 
 def adopt_build(*, effect: Effect, number: int, actor: User | None) -> Effect:
-    """Settle a trigger that gave up with the build of this number, once the CI server knows it.
+    """Settle a trigger that gave up, or whose build is lost, with the build of this number, once
+    the CI server knows it.
 
     Asks the CI server first (network). Raises Conflict("not_dead") where there is nothing to
     adopt, and ValidationError({"buildNumber"}) for a number that is unknown or taken.
     """
-    if effect.kind != "build.trigger" or effect.state != EffectState.DEAD:
+    if effect.kind != "build.trigger" or not _waits(effect, connected_build(effect)):
         raise Conflict("not_dead", _("Only a build trigger that gave up can be adopted."))
     state = _ask(effect, number)
     return _adopt(effect, state, actor)
+
+
+def _waits(effect: Effect, build: Build) -> bool:
+    return effect.state == EffectState.DEAD or build.status == BuildStatus.LOST
 
 
 def _ask(effect: Effect, number: int) -> BuildState:
@@ -45,6 +50,14 @@ def _ask(effect: Effect, number: int) -> BuildState:
         raise ValidationError(
             {"buildNumber": [_("The job has no build #%(number)d.") % {"number": number}]}
         )
+    if state.carried_id not in ("", build.pk):
+        raise ValidationError(
+            {
+                "buildNumber": [
+                    _("#%(number)d was started for another build of delivr.") % {"number": number}
+                ]
+            }
+        )
     return state
 
 
@@ -53,14 +66,16 @@ def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
     build = lock_build(effect.build_id)
     effect = Effect.objects.select_for_update().get(pk=effect.pk)
     lost = (BuildStatus.TRIGGER_FAILED, BuildStatus.LOST)
-    if effect.state != EffectState.DEAD or build.status not in lost or not is_newest(build):
+    is_open = _waits(effect, build) and build.status in lost and is_newest(build)
+    if not is_open:
         raise Conflict("not_dead", _("Something else happened meanwhile: look again."))
     if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
     _refuse_a_taken_number(build, state)
+    _forget_another(build, state)
     hear(build.pk, News.from_state(state, Source.PERSON))
     apply_unmatched(build_id=build.pk)
-    effect.state, effect.done_at = EffectState.DONE, clock.now()
+    before, effect.state, effect.done_at = effect.state, EffectState.DONE, clock.now()
     effect.result = {"adopted": True, "number": state.number, "url": state.url}
     effect.save()
     record(
@@ -68,9 +83,17 @@ def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
         actor=actor,
         action="effect.adopted",
         subject=effect,
-        changes={"state": [EffectState.DEAD, effect.state], "number": [None, state.number]},
+        changes={"state": [before, effect.state], "number": [None, state.number]},
     )
     return effect
+
+
+def _forget_another(build: Build, state: BuildState) -> None:
+    """What was known of a lost build is not true of another one that is taken on for it."""
+    if build.is_another(number=state.number, queue_id=state.queue_id):
+        build.number = build.queue_id = build.started_at = build.server_started_at = None
+        build.url, build.estimated_ms = "", None
+        build.save()
 
 
 def _refuse_a_taken_number(build: Build, state: BuildState) -> None:

@@ -75,7 +75,7 @@ def _hex_mac(secret: str, body: bytes) -> bytes:
 
 def live_secrets(pipeline: PipelineIntegration) -> list[str]:
     """The secrets that prove a sender now: the newest, and the earlier ones while they last."""
-    return live(pipeline, clock.now())
+    return live(pipeline, clock.now)
 
 
 def _short(message_id: str) -> str:

@@ -8,6 +8,7 @@ table `webhook_secrets` those before.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -59,11 +60,11 @@ def _too_often(wait: timedelta) -> Conflict:
     )
 
 
-def live(pipeline: PipelineIntegration, now: datetime) -> list[str]:
+def live(pipeline: PipelineIntegration, clock: Callable[[], datetime]) -> list[str]:
     """The secret, and the earlier ones while their day lasts; those that can be decrypted."""
     found = [pipeline.webhook_secret]
     until = pipeline.previous_webhook_secret_until
-    if until is not None and until > now:  # it ends last of them all
+    if until is not None and until > (now := clock()):  # it ends last of them all
         found.append(pipeline.previous_webhook_secret)
         found += [row.secret for row in pipeline.earlier_secrets.filter(until__gt=now)]
     return [text for secret in found if (text := _readable(secret))]

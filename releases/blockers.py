@@ -297,6 +297,22 @@ def _builds(
                     since=build.created_at,
                     next=asked_again,
                 )
+            if build.missing_since is not None and build.is_moving:
+                yield Blocker(
+                    "build_missing",
+                    _("The CI server does not show the %(platform)s build at the moment.") % words,
+                    _("delivr goes on asking. After a few minutes it calls the build lost."),
+                    since=build.missing_since,
+                    next=asked_again,
+                )
+            if build.status == BuildStatus.LOST and build.poll_at is not None:
+                yield Blocker(
+                    "build_lost",
+                    _("The CI server does not know the %(platform)s build any more.") % words,
+                    _("delivr goes on asking for a day. Trigger it again, or adopt another build."),
+                    since=build.finished_at,
+                    next=asked_again,
+                )
             if is_stuck(build, now):
                 yield Blocker(
                     "stuck",

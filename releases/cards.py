@@ -83,6 +83,8 @@ class PipelineCard:
     remaining: str
     artifact: str
     artifact_url: str
+    more_artifacts: tuple[tuple[str, str], ...]  # (name, address)
+    lost_trigger: str  # the effect by which another build can be taken on for a lost one
     trouble: Sent | None
     reasons: str  # lines of its log
     reasons_error: str  # why there are none
@@ -161,6 +163,8 @@ def card_of(
         remaining=remaining,
         artifact=pipeline.artifact_url,
         artifact_url=web_address(pipeline.artifact_url),
+        more_artifacts=_more_artifacts(newest) if newest else (),
+        lost_trigger=_lost_trigger(newest, effects) if newest and is_open else "",
         trouble=_trouble_of(newest, effects, now),
         reasons=newest.log_excerpt if newest else "",
         reasons_error=newest.log_error if newest else "",
@@ -169,6 +173,18 @@ def card_of(
         build_id=newest.pk if newest else "",
         attempts=tuple(Attempt.of(build) for build in builds),
     )
+
+
+def _more_artifacts(build: Any) -> tuple[tuple[str, str], ...]:
+    listed = ((artifact["name"], artifact["url"]) for artifact in build.artifacts)
+    return tuple((n, web_address(url)) for n, url in listed if url != build.artifact_url)
+
+
+def _lost_trigger(build: Any, effects: Sequence[Effect]) -> str:
+    if build.status != BuildStatus.LOST:
+        return ""
+    mine = (e.pk for e in effects if e.build_id == build.pk and e.kind == "build.trigger")
+    return next(mine, "")
 
 
 def _log_url(connection: Any, build_url: str) -> str:

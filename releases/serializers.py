@@ -85,6 +85,11 @@ class PreviewSerializer(serializers.Serializer[Any]):
     epics = EpicPreview(many=True)
 
 
+class ArtifactSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    url = serializers.CharField()
+
+
 class BuildSerializer(serializers.Serializer[Any]):
     """One attempt at the release candidate `candidate`: 1, and one more each time that a success
     was built again. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds.
@@ -104,6 +109,7 @@ class BuildSerializer(serializers.Serializer[Any]):
     queueId = serializers.IntegerField(source="queue_id", allow_null=True)
     queueReason = serializers.CharField(source="queue_reason")
     artifactUrl = serializers.CharField(source="artifact_url")
+    artifacts = ArtifactSerializer(many=True)
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)

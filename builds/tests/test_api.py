@@ -31,6 +31,7 @@ BUILD = {
     "buildUrl",
     "queueId",
     "queueReason",
+    "artifacts",
     "artifactUrl",
     "createdAt",
     "startedAt",

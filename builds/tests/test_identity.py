@@ -1,0 +1,151 @@
+"""Whose build a number is, and which of two sources is believed."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from builds.adopting import adopt_build
+from builds.deliveries import apply_delivery, store
+from builds.models import Build, BuildEvent, Trust
+from builds.tests.polling import asked, lost, running
+from delivr.conflict import Conflict
+from delivr.tests.wired import fresh, trigger_of
+from releases.blockers import blockers
+from releases.models import Release
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_number_that_started_anew_is_not_our_build(build: Build, sandbox: Any) -> None:
+    """The job was made again: #245 is now somebody's, who waited in another place of the queue."""
+    running(build)
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there.queue_id, there.parameters = 99002, {}
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    row = lost(build)
+    assert (row.status, row.artifact_url) == ("LOST", "")
+    assert "another place in the queue" in BuildEvent.objects.get(to_status="LOST").detail
+    assert Release.objects.get().status == "BUILD_FAILED"
+
+
+def test_a_finished_build_is_not_changed_by_another_of_its_number(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    asked(build)
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there.queue_id, there.parameters, there.result = 99002, {}, "FAILURE"
+    report = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key="of another",
+        trust=Trust.SIGNED,
+        body=b'{"buildNumber": 245, "status": "FAILURE"}',
+    )
+    apply_delivery(report.pk)
+    row = asked(build)
+    assert (row.status, Release.objects.get().status) == ("SUCCESS", "BUILD_COMPLETE")
+    assert (fresh(report).state, fresh(report).build) == ("ORPHAN", None)
+    assert "another place in the queue" in fresh(report).reason
+
+
+def report_of(build: Build, key: str, trust: Trust, **body: Any) -> Any:
+    delivery = store(
+        pipeline=build.release_pipeline.pipeline,
+        dedupe_key=key,
+        trust=trust,
+        body=json.dumps({"buildNumber": 245, **body}).encode(),
+    )
+    apply_delivery(delivery.pk)
+    return fresh(delivery)
+
+
+def test_a_success_that_only_a_report_told_of_is_undone_where_the_number_is_anothers(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    report = report_of(build, "k", Trust.SIGNED, status="SUCCESS", artifactUrl="s3://foreign.ipa")
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there.queue_id, there.parameters = 99002, {}
+    row = asked(build)
+    assert (row.status, row.artifact_url) == ("LOST", "")
+    assert Release.objects.get().status == "BUILD_FAILED"
+    assert row.release_pipeline.artifact_url == ""
+    assert fresh(report).build_id in (None, build.pk)
+
+
+def test_a_signed_success_is_confirmed_and_jenkins_failure_wins(build: Build, sandbox: Any) -> None:
+    """A post step fails the build after the report went out."""
+    running(build)
+    report_of(build, "k", Trust.SIGNED, status="SUCCESS")
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    row = asked(build)
+    assert (row.status, row.is_confirmed) == ("SUCCESS", False)
+    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    row = asked(build)
+    assert (row.status, row.is_confirmed, row.poll_at) == ("FAILURE", True, None)
+    assert Release.objects.get().status == "BUILD_FAILED"
+
+
+@pytest.mark.parametrize("trust", [Trust.SIGNED, Trust.BASIC])
+def test_jenkins_is_asked_again_soon_where_a_report_claims_an_end(
+    build: Build, sandbox: Any, trust: Trust
+) -> None:
+    asked(running(build), 20)  # by now the pause is minutes long
+    report_of(build, "k", trust, status="SUCCESS")
+    for seconds in (0, 2, 4, 8, 16):
+        Build.objects.update(end_claimed_at=timezone.now() - timedelta(seconds=seconds))
+        pause = (asked(build).poll_at - timezone.now()).total_seconds()
+        assert pause == pytest.approx(max(2, seconds), abs=1)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    row = asked(build)
+    assert (row.status, row.poll_at, row.end_claimed_at) == ("SUCCESS", None, None)
+
+
+def test_a_signed_reports_artifact_is_better_than_a_guess_whichever_came_first(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert asked(build).artifact_url.endswith("/ios-245.ipa")
+    report_of(build, "k", Trust.SIGNED, status="SUCCESS", artifactUrl="s3://b/app.ipa")
+    row = asked(build)
+    assert row.artifact_url == row.release_pipeline.artifact_url == "s3://b/app.ipa"
+    assert [artifact["name"] for artifact in row.artifacts] == ["ios-245.ipa"]
+
+
+def test_a_lost_build_can_be_adopted_as_another_number(build: Build, sandbox: Any) -> None:
+    running(build)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    lost(build)
+    ci = sandbox.world.jenkins
+    with sandbox.world.lock:
+        ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
+    sandbox.world.advance(600)
+    [there] = ci.running("ios-prod")
+    adopt_build(effect=trigger_of(build), number=there.number, actor=None)
+    row = fresh(build)
+    assert (row.status, row.number, row.queue_id) == ("RUNNING", there.number, there.queue_id)
+    ci.finish("ios-prod", there.number)
+    assert asked(build).status == "SUCCESS"
+    with pytest.raises(Conflict):
+        adopt_build(effect=trigger_of(build), number=there.number, actor=None)
+
+
+def test_a_missing_and_a_lost_build_say_so_on_the_release(build: Build, sandbox: Any) -> None:
+    def codes() -> list[str]:
+        release = Release.objects.with_everything().get()
+        return [b.code for b in blockers(release, [], [], None, timezone.now())]
+
+    running(build)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    asked(build)
+    assert codes() == ["build_missing"]
+    lost(build)
+    assert codes() == ["build_lost"]
