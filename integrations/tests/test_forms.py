@@ -157,6 +157,7 @@ def test_several_values_are_divided_by_lines_or_commas(tenant: Tenant, text: str
     [
         ("FLAVOUR=prod\n\n EXTRA = a=b ", {"FLAVOUR": "prod", "EXTRA": "a=b"}),
         ("EMPTY=", {"EMPTY": ""}),
+        ("Build Type=release\nGröße:=L", {"Build Type": "release", "Größe:": "L"}),
         ("", {}),
     ],
 )

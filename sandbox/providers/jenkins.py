@@ -256,7 +256,8 @@ def _submitted(parameter: Parameter) -> str:
 
 def _checked(parameter: Parameter, value: str) -> str:
     if parameter.kind == "Choice" and value not in parameter.choices:
-        refuse(500, f"Illegal choice for parameter {parameter.name}: {value}")
+        # The reason stands in Jenkins' log alone, since its pages show no stack traces.
+        refuse(500, "A problem occurred while processing the request. Logging ID=00000000-0000")
     return value
 
 

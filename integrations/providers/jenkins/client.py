@@ -74,6 +74,8 @@ class JenkinsClient:
     def error(self, answer: requests.Response) -> ProviderError:
         """What an answer that is no success means, in Jenkins' terms."""
         status, wait = answer.status_code, answer.headers.get("Retry-After")
+        if 300 <= status < 400 and is_jenkins(answer) and _leads_to_login(answer):
+            return _wants_sign_in()
         if 300 <= status < 400:
             return error_from_status(
                 LABEL,
@@ -111,9 +113,37 @@ class JenkinsClient:
         }
 
 
+# Where plugins for single sign-on, and Jenkins' own form, send whoever is not signed in.
+_LOGIN = re.compile(r"/securityRealm/|commenceLogin|/login\b|/oauth2?/|/saml", re.I)
+
+
+def _leads_to_login(answer: requests.Response) -> bool:
+    return bool(_LOGIN.search(answer.headers.get("Location", "")))
+
+
+def _wants_sign_in() -> ProviderError:
+    """https://plugins.jenkins.io/oic-auth/ redirects API requests, too."""
+    return ProviderError(
+        "login_redirect",
+        "Jenkins wants a sign-in and takes no notice of the API token.",
+        "Ask its administrator to let API tokens in without a session: with OpenID Connect that is "
+        "“Allow access using a Jenkins API token without an OIDC session”.",
+        outcome=Outcome.CREDENTIALS,
+    )
+
+
+# The packages of what Jenkins exports: where a proxy hides its headers, its JSON still tells.
+_CLASSES = ("hudson.", "jenkins.", "org.jenkinsci.", "org.jenkins", "com.cloudbees.")
+
+
+def _is_jenkins_json(answer: requests.Response) -> bool:
+    document = parse_object(answer.content) if answer.status_code == 200 else None
+    return str((document or {}).get("_class", "")).startswith(_CLASSES)
+
+
 def is_jenkins(answer: requests.Response) -> bool:
     """Jenkins' answers say so; those of a proxy or a login page do not."""
-    return (
+    return _is_jenkins_json(answer) or (
         "X-Jenkins" in answer.headers
         or "X-Required-Permission" in answer.headers
         or 'realm="Jenkins"' in answer.headers.get("WWW-Authenticate", "")
@@ -132,5 +162,6 @@ def not_jenkins(status: int = 200) -> ProviderError:
         f"What answers at this address is not Jenkins (HTTP {status}).",
         "Enter the address of Jenkins as in the browser, with its path if it has one, such as "
         "https://ci.example.com/jenkins. A sign-on proxy in front of it must let the API through.",
-        outcome=Outcome.UNCERTAIN if status < 300 else Outcome.REFUSED,
+        # Whatever answered there, Jenkins did not get to see the request.
+        outcome=Outcome.UNCERTAIN if status < 300 else Outcome.NOT_SENT,
     )

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from urllib.parse import quote, unquote
 
 MAX_PATH = 500
-# A name that Jenkins itself refuses (jenkins.model.Jenkins.checkGoodName), but for the "%" that
-# multibranch projects put into the names of their branches.
-_NEVER_IN_NAMES = set('?*/\\!@#$^&|<>[]:;"')
+# What no job may have: neither a person's (jenkins.model.Jenkins.checkGoodName) nor a branch's.
+# Names of branches keep @ & ! $ and more, and encode the rest with "%".
+# https://github.com/jenkinsci/branch-api-plugin (NameEncoder)
+# https://git-scm.com/docs/git-check-ref-format
+_NEVER_IN_NAMES = set("?*/\\#^[]:")
 _EXAMPLE = "Enter the job like /job/mobile/job/ios, or mobile/ios."
 
 

@@ -26,7 +26,13 @@ from .paths import full_name, normalise_job_path
 from .reading import BUILD_ID, JOB_TREE, Job, read_job
 from .repeats import Repeats
 from .trigger import queued_build, trigger_error
-from .verification import Verification, check_buildable, check_parameters, job_not_found
+from .verification import (
+    Verification,
+    check_buildable,
+    check_choices,
+    check_parameters,
+    job_not_found,
+)
 
 
 class Jenkins(CiProvider):
@@ -86,6 +92,7 @@ class Jenkins(CiProvider):
             for name, value in {**parameters, BUILD_ID: build_id}.items()
             if name in job.parameters
         }
+        check_choices(job, form)
         # Without a delay Jenkins waits for the quiet period, 5 s by default.
         action = "buildWithParameters" if job.parameters else "build"
         answer = client.post(f"{path}/{action}?delay=0sec", **form)

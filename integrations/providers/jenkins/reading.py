@@ -6,8 +6,8 @@ https://javadoc.jenkins.io/hudson/model/Queue.Item.html, https://javadoc.jenkins
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -18,10 +18,9 @@ from ..base import Artifact, BuildState, BuildStatus
 from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"
-JOB_TREE = (
-    "_class,buildable,queueItem[id],"
-    "property[parameterDefinitions[name,type]],actions[parameterDefinitions[name,type]]"
-)
+MAX_CHOICES = 500  # that are asked for; of longer lists the values are left to Jenkins
+_DECLARED = f"parameterDefinitions[name,type,choices{{0,{MAX_CHOICES}}}]"
+JOB_TREE = f"_class,buildable,queueItem[id],property[{_DECLARED}],actions[{_DECLARED}]"
 _PARAMETERS = "actions[parameters[name,value]]"
 # Lists ask for no artifacts: fifty builds with their test reports are larger than what is read.
 LIST_TREE = (
@@ -57,6 +56,7 @@ class Job:
     buildable: bool
     parameters: Mapping[str, str]
     queued: int | None  # the item that waits now
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of the whole lists
 
     @property
     def is_container(self) -> bool:
@@ -74,18 +74,28 @@ def is_container(kind: str) -> bool:
 
 def read_job(document: Mapping[str, Any]) -> Job:
     """A Pipeline that never ran does not know its Jenkinsfile's parameters: it shows none."""
-    declared = {}
+    declared, choices = {}, {}
     for part in (*_dicts(document.get("property")), *_dicts(document.get("actions"))):
         for definition in _dicts(part.get("parameterDefinitions")):
             if isinstance(name := definition.get("name"), str):
                 declared[name] = str(definition.get("type") or "")
+                choices[name] = _choices(definition)
     waiting = document.get("queueItem")
     return Job(
         kind=str(document.get("_class") or ""),
         buildable=document.get("buildable") is not False,
         parameters=declared,
         queued=whole_number(waiting.get("id")) if isinstance(waiting, dict) else None,
+        choices={name: values for name, values in choices.items() if values},
     )
+
+
+def _choices(definition: Mapping[str, Any]) -> list[str]:
+    """What Jenkins' own choice takes and nothing else; plugins' kinds of it take more."""
+    listed = definition.get("choices")
+    if definition.get("type") != "ChoiceParameterDefinition" or not isinstance(listed, list):
+        return []
+    return [str(value) for value in listed] if len(listed) < MAX_CHOICES else []
 
 
 def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | None:

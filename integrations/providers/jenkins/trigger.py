@@ -59,6 +59,8 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
             f"The parameter {choice[1].decode()} does not allow the value that was sent.",
             "Make it a string parameter, or send one of the values that the job lists.",
         )
+    if 300 <= status < 400 and client.error(answer).outcome is Outcome.CREDENTIALS:
+        return client.error(answer)
     if 300 <= status < 400:
         return _refused(
             "not_scheduled",

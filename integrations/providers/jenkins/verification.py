@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ..base import Check, Level, Outcome, ProviderError
 from ..http import parse_object
@@ -28,11 +28,11 @@ class Verification:
         An anonymous visitor is answered with 200 and "authenticated", too.
         """
         answer = self._client.fetch("/whoAmI", tree=_WHO_TREE)
-        if answer.status_code in (401, 403) and is_jenkins(answer):
-            reached = Check(name="address", ok=True)
-            return [reached, Check.from_error("credentials", self._client.error(answer))]
         if answer.status_code != 200:
-            raise self._client.error(answer)
+            error = self._client.error(answer)
+            if error.outcome is not Outcome.CREDENTIALS:
+                raise error
+            return [Check(name="address", ok=True), Check.from_error("credentials", error)]
         who = parse_object(answer.content) if is_jenkins(answer) else None
         if who is None:
             raise not_jenkins()
@@ -163,3 +163,17 @@ def check_parameters(job: Job) -> None:
             "Add it to the job as a string parameter, under exactly this name.",
             outcome=Outcome.REFUSED,
         )
+
+
+def check_choices(job: Job, form: Mapping[str, str]) -> None:
+    """Raises ProviderError (REFUSED) for a value that the job's list lacks: Jenkins would answer
+    with a page that names no reason."""
+    for name, value in form.items():
+        allowed = job.choices.get(name)
+        if allowed and value not in allowed:
+            raise ProviderError(
+                "illegal_choice",
+                f"The parameter {name} does not allow the value that was to be sent.",
+                f"Make {name} a string parameter, or add the value to its choices in Jenkins.",
+                outcome=Outcome.REFUSED,
+            )

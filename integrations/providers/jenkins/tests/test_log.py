@@ -78,7 +78,7 @@ def test_bytes_that_are_no_text_do_not_hurt(tail, wire):
     ("reply", "code", "outcome"),
     [
         (Reply(b"", 404, {"X-Jenkins": "2"}), "log_gone", Outcome.REFUSED),
-        (Reply(b"", 404), "not_jenkins", Outcome.REFUSED),
+        (Reply(b"", 404), "not_jenkins", Outcome.NOT_SENT),
         (Reply(b"", 500, {"X-Jenkins": "2"}), "server_error", Outcome.UNCERTAIN),
         (Reply(b"log"), "no_log_size", Outcome.REFUSED),
         (Reply(b"log", headers={"X-Text-Size": "-1"}), "no_log_size", Outcome.REFUSED),

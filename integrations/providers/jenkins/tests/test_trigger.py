@@ -130,3 +130,49 @@ def test_trouble_before_the_trigger_is_never_uncertain(jenkins, wire, reply, cod
         trigger(jenkins())
     assert (caught.value.code, caught.value.outcome) == (code, outcome)
     assert all(seen.method == "GET" for seen in wire.seen)
+
+
+def with_choices(*choices, kind="ChoiceParameterDefinition"):
+    names = ("VERSION", "BRANCH", "DELIVR_BUILD_ID")
+    definitions = [{"name": name, "type": "StringParameterDefinition"} for name in names]
+    definitions[1] |= {"type": kind, "choices": list(choices)}
+    return ok({**payload("job__ready"), "property": [{"parameterDefinitions": definitions}]})
+
+
+def test_a_value_that_the_list_lacks_is_refused_by_name_and_nothing_is_sent(jenkins, wire):
+    wire.routes[f"{PATH}/api/json"] = with_choices("main", "develop")
+    with pytest.raises(ProviderError, match="BRANCH") as caught:
+        trigger(jenkins())
+    assert (caught.value.code, caught.value.outcome) == ("illegal_choice", Outcome.REFUSED)
+    assert wire.count(TRIGGER) == 0
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        with_choices("main", "release/1.5.0"),
+        with_choices(),
+        with_choices("main", kind="ExtensibleChoiceParameterDefinition"),
+        with_choices(*map(str, range(500))),
+    ],
+    ids=["listed", "no list", "another kind", "a list that was cut"],
+)
+def test_what_jenkins_may_take_is_sent(jenkins, wire, job):
+    wire.routes[f"{PATH}/api/json"] = job
+    assert trigger(jenkins()).queue_id == 7041
+
+
+LOGIN = {"Location": "https://ci.example.com/ci/securityRealm/commenceLogin?from=%2F"}
+
+
+@pytest.mark.parametrize("path", [f"{PATH}/api/json", TRIGGER])
+def test_a_login_that_takes_no_notice_of_the_token_is_about_credentials(jenkins, wire, path):
+    wire.routes[path] = ok(b"", 302, **LOGIN)
+    with pytest.raises(ProviderError) as caught:
+        trigger(jenkins())
+    assert (caught.value.code, caught.value.outcome) == ("login_redirect", Outcome.CREDENTIALS)
+
+
+def test_a_jenkins_whose_headers_a_proxy_hides_is_known_by_its_json(jenkins, wire):
+    wire.routes[f"{PATH}/api/json"] = Reply(payload("job__ready"))
+    assert trigger(jenkins()).queue_id == 7041

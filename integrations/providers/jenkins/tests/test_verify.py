@@ -145,3 +145,18 @@ def test_the_missing_permission_is_named_as_jenkins_pages_name_it(jenkins, wire)
 
 def test_a_job_path_that_cannot_be_read_is_a_check(jenkins):
     assert failed(jenkins(job_path="../ios").verify())["job"].code == "bad_job_path"
+
+
+def test_a_login_that_takes_no_notice_of_the_token_fails_the_credentials(jenkins, wire):
+    location = "https://ci.example.com/ci/securityRealm/commenceLogin?from=%2F"
+    wire.routes[WHO] = ok(b"", 302, Location=location)
+    check = failed(jenkins().verify())["credentials"]
+    assert check.code == "login_redirect"
+    assert "without a session" in check.hint
+
+
+def test_a_jenkins_whose_headers_a_proxy_hides_passes(jenkins, wire):
+    who = {**payload("whoami__user"), "_class": "hudson.security.WhoAmI"}
+    wire.routes[WHO] = Reply(who)
+    wire.routes[f"{PATH}/api/json"] = Reply(payload("job__ready"))
+    assert failed(jenkins().verify()) == {}
