@@ -57,6 +57,17 @@ def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> fl
     return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
+def clock_skew(date: str | None) -> float | None:
+    """Seconds by which our clock is ahead of the server's, by the `Date` of its answer; None where
+    it has none."""
+    try:
+        moment = parsedate_to_datetime(date or "")
+    except (ValueError, TypeError, OverflowError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (datetime.now(UTC) - moment).total_seconds()
+
+
 def error_from_outbound(error: OutboundError, label: str) -> ProviderError:
     """The connection itself failed. Raise the result outside the `except` block."""
     return ProviderError(
@@ -149,6 +160,16 @@ def garbage(label: str) -> ProviderError:
         f"{label} answered with something that is not its interface.",
         "A login page or a proxy may stand in between. Check the address.",
         outcome=Outcome.UNCERTAIN,
+    )
+
+
+def in_between(label: str, status: int) -> ProviderError:
+    """A refusal that is not written as the other side writes its own: it never got the request."""
+    return ProviderError(
+        "not_the_system",
+        f"Something between here and {label} answered in its place (HTTP {status}).",
+        "It may be a proxy, a firewall or a maintenance page. It is tried again by itself.",
+        outcome=Outcome.NOT_SENT,
     )
 
 

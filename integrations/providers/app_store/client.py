@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import jwt
@@ -12,7 +13,16 @@ from django.conf import settings
 from delivr import outbound
 
 from ..base import ProviderError
-from ..http import Budget, error_from_status, guarded, json_object, parse_object
+from ..http import (
+    Budget,
+    clock_skew,
+    error_from_status,
+    guarded,
+    in_between,
+    json_object,
+    parse_object,
+    vendor_words,
+)
 
 LABEL = "App Store Connect"
 _AUDIENCE = "appstoreconnect-v1"
@@ -39,7 +49,7 @@ class AppStoreClient:
                 headers={"Authorization": f"Bearer {self._token()}"},
             )
         if answer.status_code != 200:
-            raise _error(answer)
+            raise _error(answer, secrets=(self._api_key,))
         return json_object(answer, LABEL)
 
     def _token(self) -> str:
@@ -54,20 +64,16 @@ class AppStoreClient:
         return jwt.encode(claims, self._api_key, algorithm="ES256", headers={"kid": self._key_id})
 
 
-def _error(answer: requests.Response) -> ProviderError:
+def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderError:
     """https://developer.apple.com/documentation/appstoreconnectapi/interpreting-and-handling-errors
 
     Codes are a hierarchy with dots, to be matched by their beginning; `detail` may be missing.
     """
-    code = _code(answer.content)
+    code = _text_of(answer.content, "code")
+    if answer.status_code in (403, 404) and parse_object(answer.content) is None:
+        return in_between(LABEL, answer.status_code)
     if answer.status_code == 401:
-        return error_from_status(
-            LABEL,
-            401,
-            message="Apple refused the API key.",
-            hint="Check that issuer ID, key ID and .p8 file belong together and that the key is not"
-            " revoked (App Store Connect > Users and Access > Integrations).",
-        )
+        return _refused_key(answer.headers.get("Date"))
     if code.startswith("FORBIDDEN.REQUIRED_AGREEMENTS"):
         return error_from_status(
             LABEL,
@@ -83,12 +89,39 @@ def _error(answer: requests.Response) -> ProviderError:
             message="Apple accepted the API key, but its role does not allow this.",
             hint="Give the key the role App Manager or Developer, with access to this app.",
         )
+    said = vendor_words(_text_of(answer.content, "detail"), secrets=secrets)
     return error_from_status(
-        LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")
+        LABEL,
+        answer.status_code,
+        retry_after=answer.headers.get("Retry-After"),
+        message=f"Apple answers: {said}" if said and answer.status_code < 500 else "",
     )
 
 
-def _code(body: bytes) -> str:
+def _refused_key(date: str | None) -> ProviderError:
+    """Apple does not say why. A clock that is off is seen by the time of the answer."""
+    skew = clock_skew(date)
+    if skew is not None and abs(skew) > _CLOCK_SKEW:
+        return error_from_status(
+            LABEL,
+            401,
+            code="clock_skew",
+            message=f"Apple refused the API key: this server's clock is {abs(skew):.0f} s "
+            f"{'ahead' if skew > 0 else 'behind'}.",
+            hint="Signed keys carry the time: whoever runs this server sets its clock, by NTP say.",
+        )
+    return error_from_status(
+        LABEL,
+        401,
+        message="Apple refused the API key.",
+        hint="Check that issuer ID, key ID and .p8 file belong together and that the key is not"
+        " revoked (App Store Connect > Users and Access > Integrations). It must be a team key:"
+        " individual keys have no issuer ID.",
+    )
+
+
+def _text_of(body: bytes, name: str) -> str:
+    """A field of the first error."""
     errors = (parse_object(body) or {}).get("errors")
     first = errors[0] if isinstance(errors, list) and errors else {}
-    return str(first.get("code", "")) if isinstance(first, dict) else ""
+    return str(first.get(name) or "") if isinstance(first, dict) else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 _HINT = "Use the AuthKey_….p8 file of App Store Connect > Users and Access > Integrations."
 
 
@@ -18,11 +20,27 @@ def check_api_key(pem: str) -> str:
 
 
 def _tidy(pem: str) -> str:
-    """Undo what copying does: foreign line ends, and `\\n` in two characters from a JSON file."""
-    text = pem.strip().replace("\r\n", "\n").replace("\r", "\n")
+    """Undo what copying and vaults do: a byte order mark, quotes, foreign line ends, `\\n` in two
+    characters from a JSON file, base64 around the whole, or lost first and last lines."""
+    text = pem.strip("\ufeff \t\r\n\"'").replace("\r\n", "\n").replace("\r", "\n")
     if "\n" not in text:
         text = text.replace("\\n", "\n").strip()
+    if "-----" not in text:
+        text = _unwrapped("".join(text.split())) or text
     return text + "\n"
+
+
+def _unwrapped(text: str) -> str:
+    """The file that base64 stands for, or the key where it is the inside of one; "" for neither."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError:
+        return ""
+    if b"-----BEGIN" in raw:
+        return _tidy(raw.decode("utf-8-sig", "replace")).strip()
+    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    is_key = raw[:1] == b"\x30"  # an ASN.1 sequence, as PKCS #8 begins
+    return f"-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----" if is_key else ""
 
 
 def _complaint(text: str) -> str:

@@ -7,7 +7,7 @@ for regional boundaries, and the sign-in posts up to three times.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import google.auth.transport
@@ -19,7 +19,16 @@ from google.oauth2 import service_account
 from delivr import outbound
 
 from ..base import Outcome, ProviderError
-from ..http import Budget, error_from_status, garbage, guarded, json_object, parse_object
+from ..http import (
+    Budget,
+    error_from_status,
+    garbage,
+    guarded,
+    in_between,
+    json_object,
+    parse_object,
+    vendor_words,
+)
 
 LABEL = "Google Play"
 _SCOPE = "https://www.googleapis.com/auth/androidpublisher"
@@ -135,7 +144,7 @@ class PlayClient:
                 headers={"Authorization": f"Bearer {self._token}"},
             )
         if answer.status_code != 200:
-            raise _error(answer)
+            raise _error(answer, secrets=self.secrets)
         return json_object(answer, LABEL)
 
 
@@ -156,9 +165,14 @@ def _refused(error: RefreshError | None) -> ProviderError:
     )
 
 
-def _error(answer: requests.Response) -> ProviderError:
+def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderError:
     """https://developers.google.com/android-publisher : Google's usual error object."""
-    if answer.status_code == 403 and _is_switched_off(answer.content):
+    if answer.status_code in (403, 404) and parse_object(answer.content) is None:
+        return in_between(LABEL, answer.status_code)
+    reasons = _reasons(answer.content)
+    if answer.status_code == 403 and reasons & _SPENT:
+        return error_from_status(LABEL, 429, retry_after=answer.headers.get("Retry-After"))
+    if answer.status_code == 403 and reasons & _SWITCHED_OFF:
         return error_from_status(
             LABEL,
             403,
@@ -166,6 +180,16 @@ def _error(answer: requests.Response) -> ProviderError:
             message="The Google Play Android Developer API is off in the account's project.",
             hint="Switch it on in Google Cloud Console > APIs & Services, wait some minutes, and"
             " verify again.",
+        )
+    said = vendor_words(_message(answer.content), secrets=secrets)
+    if answer.status_code == 403 and (reasons & _NOT_LINKED or _PROJECT_GONE.search(said)):
+        return error_from_status(
+            LABEL,
+            403,
+            code="project_unusable",
+            message=f"Google refuses the service account's project: {said}",
+            hint="Create a service account in a Google Cloud project that exists and is in use, and"
+            " invite it at Play Console > Users and permissions.",
         )
     if answer.status_code == 403:
         return error_from_status(
@@ -187,17 +211,31 @@ def _error(answer: requests.Response) -> ProviderError:
     if answer.status_code == 401:
         return error_from_status(LABEL, 401, message="Google refused the token.", hint=_KEY_HINT)
     return error_from_status(
-        LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")
+        LABEL,
+        answer.status_code,
+        retry_after=answer.headers.get("Retry-After"),
+        message=f"Google answers: {said}" if said and answer.status_code < 500 else "",
     )
 
 
-def _is_switched_off(body: bytes) -> bool:
+# https://cloud.google.com/apis/design/errors and https://developers.google.com/webmaster-tools/v1/errors
+_SWITCHED_OFF = {"accessNotConfigured", "SERVICE_DISABLED"}
+_SPENT = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "RATE_LIMIT_EXCEEDED"}
+_NOT_LINKED = {"projectNotLinked"}
+_PROJECT_GONE = re.compile(r"project\b.*\b(deleted|not found|suspended)", re.I)
+
+
+def _reasons(body: bytes) -> set[str]:
     error = (parse_object(body) or {}).get("error")
     if not isinstance(error, dict):
-        return False
-    reasons = [part.get("reason") for part in _dicts(error.get("errors"))]
-    reasons += [part.get("reason") for part in _dicts(error.get("details"))]
-    return "accessNotConfigured" in reasons or "SERVICE_DISABLED" in reasons
+        return set()
+    parts = _dicts(error.get("errors")) + _dicts(error.get("details"))
+    return {str(part.get("reason")) for part in parts}
+
+
+def _message(body: bytes) -> str:
+    error = (parse_object(body) or {}).get("error")
+    return str(error.get("message") or "") if isinstance(error, dict) else ""
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:

@@ -1,3 +1,5 @@
+import base64
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -17,6 +19,11 @@ KEY = pem(elliptic())
         KEY.replace("\n", "\r\n"),
         KEY.replace("\n", "\r"),
         KEY.strip().replace("\n", "\\n"),
+        f"\ufeff{KEY}",
+        f'"{KEY.strip()}"',
+        base64.b64encode(KEY.encode()).decode(),
+        base64.encodebytes(KEY.encode()).decode(),
+        "".join(KEY.splitlines()[1:-1]),
     ],
 )
 def test_a_key_is_stored_the_same_however_it_was_pasted(pasted):

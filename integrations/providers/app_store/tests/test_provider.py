@@ -1,5 +1,6 @@
 import logging
 import time
+from email.utils import formatdate
 
 import jwt
 import pytest
@@ -159,3 +160,29 @@ def test_from_connection_reads_the_fields_of_the_model():
 def test_a_bundle_id_is_taken_as_apple_has_it(bundle_id):
     [field] = [field for field in FIELDS if field.name == "app_identifier"]
     assert field.clean(bundle_id) == bundle_id
+
+
+@pytest.mark.parametrize(
+    ("ahead", "code", "words"),
+    [(0, "bad_credentials", "individual keys"), (900, "clock_skew", "by NTP")],
+)
+def test_a_clock_that_is_off_is_named_by_the_time_of_apples_answer(wire, ahead, code, words):
+    date = formatdate(time.time() - ahead, usegmt=True)
+    wire.routes["/v1/apps"] = Reply(payload("error__401"), 401, {"Date": date})
+    check = failed(make().verify())["credentials"]
+    assert check.code == code
+    assert words in check.hint
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_stands_before_apple_says_nothing_about_the_key(wire, status):
+    wire.routes["/v1/apps"] = Reply(b"<html>Request blocked</html>", status)
+    [check] = failed(make().verify()).values()
+    assert (check.code, check.passing) == ("not_the_system", True)
+
+
+def test_what_apple_says_is_shown_in_its_words(wire):
+    error = {"status": "422", "code": "UNUSUAL", "detail": "This filter is not for you."}
+    wire.routes["/v1/apps"] = Reply({"errors": [error]}, 422)
+    [check] = failed(make().verify()).values()
+    assert "This filter is not for you." in check.message

@@ -43,6 +43,11 @@ def make(kind=PlayStore, **changes):
     return kind(**{"service_account": INFO, "app_identifier": "com.example.app", **changes})
 
 
+def refusal(words, reason):
+    errors = [{"reason": reason, "message": words}]
+    return Reply({"error": {"code": 403, "message": words, "errors": errors}}, 403)
+
+
 def failed(checks):
     return {check.name: check for check in checks if not check.ok}
 
@@ -127,6 +132,11 @@ def test_each_failure_of_the_sign_in_is_told_after_one_post(wire, reply, name, c
             False,
         ),
         (Reply({"error": 5}, 403), "forbidden", False),
+        (refusal("Project #1 has been deleted.", "forbidden"), "project_unusable", False),
+        (refusal("The project is not linked.", "projectNotLinked"), "project_unusable", False),
+        (refusal("Quota exceeded.", "rateLimitExceeded"), "rate_limited", True),
+        (Reply(b"<html>Request blocked</html>", 403), "not_the_system", True),
+        (Reply(b"default backend - 404", 404), "not_the_system", True),
         (Reply(payload("error__404_application"), 404), "app_not_found", False),
         (Reply(status=429, headers={"Retry-After": "5"}), "rate_limited", True),
         (Reply(status=500), "server_error", True),
@@ -186,3 +196,10 @@ def test_from_connection_reads_the_fields_of_the_model():
 
     assert failed(PlayStore.from_connection(Connection()).verify()) == {}
     assert PlayStore.platform == "ANDROID"
+
+
+def test_google_says_in_its_words_what_is_wrong_with_the_project(wire):
+    wire.routes[RELEASES] = refusal("Project #1 has been deleted.", "forbidden")
+    check = failed(make().verify())["app"]
+    assert "Project #1 has been deleted." in check.message
+    assert "project that exists" in check.hint
