@@ -168,6 +168,8 @@ def _mark(row: models.Model, part: models.Field[Any, Any], word: str) -> None:
         setattr(row, part.attname, f"{value.reveal()}{word}" if value else None)
     elif isinstance(part, models.JSONField):
         marked = [*value, word] if isinstance(value, list) else {**value, "word": word}
+        if part.name == "artifacts":
+            marked = [*value, {"name": word, "url": f"https://files.example.com/{word}"}]
         if part.name != "checks":
             setattr(row, part.attname, marked)
     elif isinstance(part, models.BinaryField):
