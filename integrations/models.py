@@ -59,6 +59,8 @@ class Connection(TenantOwned):
     checks = models.JSONField(default=list, blank=True, editable=False)
     last_verified_at = models.DateTimeField(null=True, blank=True, editable=False)
     verify_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Since when the clock finds it broken, while it still counts as valid.
+    doubted_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Whose the credential is, as the provider tells it (a Slack team).
     # The default is the database's, too: an older version writes rows while this one starts.
     account = models.CharField(

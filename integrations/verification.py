@@ -28,6 +28,7 @@ C = TypeVar("C", bound=Connection)
 VERIFY_AGAIN = timedelta(hours=24)
 VERIFY_SOON = timedelta(minutes=5)
 VERIFY_CLAIM = timedelta(minutes=2)
+DOUBT = timedelta(minutes=4)  # that a trouble has to last before the clock turns a valid connection
 BATCH = 100  # of a family, those that wait longest
 
 
@@ -106,8 +107,14 @@ def _other_account(label: str) -> Check:
 
 
 @transaction.atomic
-def store_findings(connection: C, findings: Findings, *, actor: User | None) -> C:
-    """Note what was found, unless the connection was edited since it was read."""
+def store_findings(
+    connection: C, findings: Findings, *, actor: User | None, by_clock: bool = False
+) -> C:
+    """Note what was found, unless the connection was edited since it was read.
+
+    What the clock finds may pass although it does not look like it: a server that reloads answers
+    404, one that restarts refuses everybody. So it turns a valid connection at its second look.
+    """
     fresh: C = type(connection).objects.select_for_update().get(pk=connection.pk)
     if not fresh.is_same_as(connection):
         return fresh
@@ -115,13 +122,18 @@ def store_findings(connection: C, findings: Findings, *, actor: User | None) -> 
     # Who is refused is not told when the credential ended: what was known before still holds.
     expires_at = findings.expires_at or (fresh.credential_expires_at if bad else None)
     status = _verdict(fresh, bad, is_over=_is_over(expires_at, now))
+    doubted_at = fresh.doubted_at or now
+    is_doubt = by_clock and fresh.is_valid and status == Verification.INVALID
+    is_doubt = is_doubt and now - doubted_at < DOUBT
+    status = Verification.VALID if is_doubt else status
     checks = [asdict(check) for check in findings.checks]
     type(fresh).objects.filter(pk=fresh.pk).update(
         verification_status=status,
         verification_error=bad[0].message[:500] if bad else "",
         checks=checks,
         last_verified_at=now,
-        verify_at=look_again_at(now, expires_at, bad),
+        verify_at=now + VERIFY_SOON if is_doubt else look_again_at(now, expires_at, bad),
+        doubted_at=doubted_at if is_doubt else None,
         account=(not bad and findings.account) or fresh.account,
         credential_expires_at=expires_at,
         **fresh.learnt(checks),
@@ -136,7 +148,7 @@ def store_findings(connection: C, findings: Findings, *, actor: User | None) -> 
         )
     if actor is None and fresh.is_valid and status == Verification.EXPIRED:
         promise_mails(fresh)  # the clock found it: nobody is looking
-    if status == Verification.VALID:
+    if not bad:
         resume_integration(tenant=fresh.tenant, integration_id=fresh.pk)
     fresh.refresh_from_db()
     return fresh
@@ -172,7 +184,7 @@ def verify_by_id(connection_id: str) -> None:
         return
     with slot(tenant_id=connection.tenant_id, integration_id=connection.pk) as is_free:
         if is_free:
-            verify(connection)
+            store_findings(connection, look_at(connection), actor=None, by_clock=True)
         else:
             model.objects.filter(pk=connection.pk).update(verify_at=timezone.now() + FULL)
 

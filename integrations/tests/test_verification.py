@@ -171,6 +171,38 @@ def test_every_family_is_verified_by_the_clock(tenant: Any, sandbox: Any, family
     assert fresh(row).last_verified_at > before
 
 
+def test_the_clock_turns_a_valid_connection_only_at_its_second_look(
+    tenant: Any, sandbox: Any
+) -> None:
+    """Jenkins reloads: for a while nobody sees the job."""
+    pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
+    job.hidden = True
+    verification.verify_by_id(pipeline.pk)
+    row = fresh(pipeline)
+    assert (row.verification_status, row.checks[-1]["ok"]) == ("VALID", False)
+    assert "ios-prod" in row.verification_error
+    assert row.verify_at < timezone.now() + timedelta(minutes=6)
+    PipelineIntegration.objects.update(doubted_at=timezone.now() - verification.DOUBT)
+    verification.verify_by_id(pipeline.pk)
+    assert fresh(pipeline).verification_status == "INVALID"
+    job.hidden = False
+    verification.verify_by_id(pipeline.pk)
+    row = fresh(pipeline)
+    assert (row.verification_status, row.verification_error, row.doubted_at) == ("VALID", "", None)
+
+
+def test_a_trouble_that_passed_is_forgotten(tenant: Any, sandbox: Any) -> None:
+    pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
+    for hidden in (True, False, True):
+        job.hidden = hidden
+        PipelineIntegration.objects.exclude(doubted_at=None).update(
+            doubted_at=timezone.now() - verification.DOUBT + timedelta(minutes=1)
+        )
+        verification.verify_by_id(pipeline.pk)
+        assert fresh(pipeline).verification_status == "VALID"
+    assert fresh(pipeline).doubted_at > timezone.now() - timedelta(minutes=1)
+
+
 def test_what_is_disconnected_is_not_verified_any_more(tenant: Any) -> None:
     scm = factories.ScmFactory(tenant=tenant, verify_at=timezone.now())
     disconnect(scm, actor=None)
