@@ -24,6 +24,7 @@ from ..http import (
     error_from_status,
     garbage,
     guarded,
+    in_between,
     parse_object,
     vendor_words,
 )
@@ -56,6 +57,8 @@ class _Transport(WebClient):
                 headers=dict(req.header_items()),
                 allow_redirects=False,
             )
+        if answer.status_code in (403, 404) and parse_object(answer.content) is None:
+            raise in_between(LABEL, answer.status_code)
         if answer.status_code != 200:
             raise error_from_status(
                 LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")

@@ -20,6 +20,11 @@ _REINSTALL = (
 )
 _INVITE = "Invite the app to the channel: type /invite @ and its name there."
 _LATER = "It is tried again by itself."
+_POSTING = "Allow the app in the posting permissions of the channel, or choose another one."
+_UNKNOWN = (
+    "Look the word up at docs.slack.dev/reference/methods/chat.postMessage, or ask an administrator"
+    " of the Slack workspace."
+)
 
 _WORDS: dict[str, tuple[Outcome, str, str]] = {
     # The token
@@ -74,6 +79,32 @@ _WORDS: dict[str, tuple[Outcome, str, str]] = {
         "The rules of the workspace keep the app from posting in this channel.",
         "Allow the app in the posting permissions of the channel, or choose another one.",
     ),
+    "restricted_action_read_only_channel": (
+        Outcome.REFUSED,
+        "The channel is read-only: the app may not post there.",
+        _POSTING,
+    ),
+    "restricted_action_non_threadable_channel": (
+        Outcome.REFUSED,
+        "The channel takes no answers in threads.",
+        _POSTING,
+    ),
+    "restricted_action_thread_only_channel": (
+        Outcome.REFUSED,
+        "The channel takes nothing but answers in threads.",
+        _POSTING,
+    ),
+    "restricted_action_thread_locked": (
+        Outcome.REFUSED,
+        "The thread is locked.",
+        "Unlock it, or choose another channel.",
+    ),
+    "org_login_required": (Outcome.UNCERTAIN, "The Slack workspace is being moved.", _LATER),
+    "missing_argument": (
+        Outcome.REFUSED,
+        "Slack wants to know of which workspace: the token is one of a whole organisation.",
+        "Install the app in the workspace of the channels, and enter the token made there.",
+    ),
     # The message
     "no_text": (Outcome.REFUSED, "The message is empty.", "Check its template."),
     "msg_too_long": (Outcome.REFUSED, "The message is too long.", "Shorten its template."),
@@ -117,7 +148,7 @@ def error_from_answer(data: Mapping[str, Any], retry_after: str | None = None) -
     if word == "missing_scope":
         return missing_scope(data.get("needed"))
     outcome, message, hint = _WORDS.get(
-        word, (Outcome.REFUSED, f"Slack refused the request ({word}).", "")
+        word, (Outcome.REFUSED, f"Slack refused the request ({word}).", _UNKNOWN)
     )
     return ProviderError(
         _ALIASES.get(word, word),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 EVENT_TYPE = "delivr_message"
 _CHANNEL_ID = re.compile(r"[A-Z0-9]{2,30}")
 _TIMESTAMP = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
+MAX_TEAMS = 10  # workspaces of an organisation whose channels are listed
 MARGIN = timedelta(minutes=11)  # the clocks of our own machines may be ten apart
 """Slack stamps messages by its own clock, which we know to a second or so: look further back."""
 
@@ -71,10 +72,43 @@ class Slack(ChatProvider):
         return sorted(found, key=lambda option: option.label)
 
     def _list(self, types: str) -> list[Option]:
+        try:
+            return self._list_of(types, team="", after="")
+        except ProviderError as error:
+            if error.code != "missing_argument":
+                raise
+        return self._list_of_all_teams(types)
+
+    def _list_of_all_teams(self, types: str) -> list[Option]:
+        """Of a token for a whole organisation, which belongs to no single workspace.
+
+        https://docs.slack.dev/reference/methods/auth.teams.list
+        """
+        client, found = self._client(), []
+        teams = [
+            team
+            for page in client.pages("auth.teams.list", limit=100)
+            for team in _dicts(page.data.get("teams"))
+        ]
+        for team in teams[:MAX_TEAMS]:
+            after = f" · {client.words(team.get('name'))}" if len(teams) > 1 else ""
+            found += self._list_of(types, team=str(team.get("id")), after=after)
+        return found
+
+    def _list_of(self, types: str, *, team: str, after: str) -> list[Option]:
         client = self._client()
-        pages = client.pages("conversations.list", types=types, exclude_archived=True, limit=200)
+        pages = client.pages(
+            "conversations.list",
+            types=types,
+            exclude_archived=True,
+            limit=200,
+            team_id=team or None,
+        )
         return [
-            Option(value=channel["id"], label=_mark(channel) + client.words(channel.get("name")))
+            Option(
+                value=channel["id"],
+                label=_mark(channel) + client.words(channel.get("name")) + after,
+            )
             for page in pages
             for channel in _dicts(page.data.get("channels"))
             if _CHANNEL_ID.fullmatch(str(channel.get("id")))

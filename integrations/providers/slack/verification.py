@@ -120,6 +120,13 @@ class Verification:
                 f"{shown} is archived.",
                 "Choose another channel, or take this one out of the archive.",
             )
+        if channel.get("is_read_only") or channel.get("is_frozen"):
+            return _error(
+                name,
+                "read_only",
+                f"{shown} is read-only: the app may not post there.",
+                "Allow the app in the posting permissions of the channel, or choose another one.",
+            )
         if channel.get("is_member") or channel.get("is_im") or self._may_post_anywhere(channel):
             return Check(name=name, ok=True, message=shown)
         return _error(

@@ -216,6 +216,51 @@ def test_private_channels_are_left_out_where_the_token_may_not_see_them(wire):
     assert len(slack().channels()) == 1
 
 
+def test_the_channels_of_all_workspaces_of_an_organisation_are_listed(wire):
+    """A token that is installed for the whole organisation names no workspace by itself."""
+    teams = [{"id": "T1", "name": "Apps"}, {"id": "T2", "name": "Web"}]
+
+    def answer(seen):
+        team = seen.form.get("team_id")
+        if team is None:
+            return Reply({"ok": False, "error": "missing_argument"})
+        channel = {"id": f"C0{team}", "name": "releases"}
+        return Reply({"ok": True, "channels": [channel]})
+
+    wire.routes["/api/auth.teams.list"] = Reply({"ok": True, "teams": teams})
+    wire.routes["/api/conversations.list"] = answer
+    assert slack().channels() == [
+        Option(value="C0T1", label="#releases · Apps"),
+        Option(value="C0T2", label="#releases · Web"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "restricted_action",
+        "restricted_action_read_only_channel",
+        "restricted_action_thread_only_channel",
+        "restricted_action_thread_locked",
+        "a_word_that_is_new",
+    ],
+)
+def test_every_refusal_of_a_message_says_what_to_do(wire, word):
+    wire.routes["/api/chat.postMessage"] = Reply({"ok": False, "error": word})
+    with pytest.raises(ProviderError) as caught:
+        post()
+    assert (caught.value.code, caught.value.outcome) == (word, Outcome.REFUSED)
+    assert len(caught.value.hint) > 20
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_a_proxy_answers_is_no_refusal_of_slack(wire, status):
+    wire.routes["/api/chat.postMessage"] = Reply(b"<html>Blocked</html>", status)
+    with pytest.raises(ProviderError) as caught:
+        post()
+    assert (caught.value.code, caught.value.outcome) == ("not_the_system", Outcome.NOT_SENT)
+
+
 # --- secrets -------------------------------------------------------------------------------------
 
 

@@ -125,3 +125,14 @@ def test_a_passing_trouble_is_marked_as_such(wire):
 def test_verifying_posts_nothing(wire):
     slack().verify()
     assert wire.count("/api/chat.postMessage") == 0
+
+
+@pytest.mark.parametrize("mark", ["is_read_only", "is_frozen"])
+def test_a_channel_that_takes_no_message_is_seen_before_one_is_sent(wire, mark):
+    info = payload("conversations.info__member")
+    wire.routes["/api/conversations.info"] = Reply(
+        {**info, "channel": {**info["channel"], mark: True}}
+    )
+    check = failed(slack().verify())["channel:C0RELEASES"]
+    assert check.code == "read_only"
+    assert "posting permissions" in check.hint
