@@ -57,7 +57,7 @@ def _step(document: Mapping[str, Any]) -> BuildReport:
     if not word and "status" not in document:
         raise ValueError("The body has no status.")
     status = STATUSES.get(word.upper())
-    url = text(document, "buildUrl")
+    url = _address(document, "buildUrl")
     report = BuildReport(
         status=status,
         asks=word.lower() in ("", "null"),  # `currentBuild.result` is null until the build ends
@@ -82,16 +82,24 @@ def _notification(build: Mapping[str, Any]) -> BuildReport:
         status=status,
         asks=phase in _ASKS,
         note="" if status else "It tells of no phase or status by which a build moves.",
-        job_path=path_of_build(text(build, "url")),
+        job_path=path_of_build(_address(build, "url")),
         build_id=_build_id(text(parameters, BUILD_ID) if isinstance(parameters, dict) else ""),
         queue_id=_queue_id(build, "queue_id"),
         number=number(build, "number"),
-        url=_url(text(build, "full_url"), _LINKS),
+        url=_url(_address(build, "full_url"), _LINKS),
         artifact_url=_first_artifact(build.get("artifacts")),
         phase=phase[:20],
         at=moment(build.get("timestamp")),
     )
     return _named(report)
+
+
+def _address(document: Mapping[str, Any], name: str) -> str:
+    """ "" where it is unfit to be shown: a zero-width space in Jenkins' own address, say."""
+    try:
+        return text(document, name)
+    except ValueError:
+        return ""
 
 
 def _queue_id(document: Mapping[str, Any], name: str) -> int | None:

@@ -84,6 +84,13 @@ def test_what_names_a_build_and_claims_nothing_is_a_reason_to_ask(body):
     assert (report.status, report.number, report.asks) == (None, 245, True)
 
 
+def test_an_address_that_cannot_be_shown_is_left_out():
+    build = {"number": 245, "phase": "FINALIZED", "status": "SUCCESS"}
+    build |= {"url": "job/ios/245/", "full_url": "http://ci.example.com/\u200b"}
+    report = parse(json.dumps({"build": build}).encode())
+    assert (report.status, report.url, report.job_path) == (BuildStatus.SUCCESS, "", "/job/ios")
+
+
 def test_an_id_that_is_a_number_is_the_pipelines_own():
     report = parse(b'{"buildNumber": 245, "buildId": 12, "status": "SUCCESS"}')
     assert (report.number, report.build_id) == (245, "")
