@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -118,8 +119,20 @@ class Slack(ChatProvider):
     def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
         """Post once. `correlation` goes along in the message's metadata, for `find`.
 
+        What Slack refuses in a thread, or with its blocks, is said without them: a refusal means
+        that nothing was posted.
         https://docs.slack.dev/reference/methods/chat.postMessage has no idempotency key.
         """
+        while True:
+            try:
+                return self._post(channel, message, correlation)
+            except ProviderError as error:
+                simpler = _without_what_is_refused(message, error.code)
+                if simpler == message:
+                    raise
+            message = simpler
+
+    def _post(self, channel: str, message: Message, correlation: str) -> PostedMessage:
         answer = self._client().call(
             "chat.postMessage",
             channel=channel,
@@ -143,6 +156,24 @@ class Slack(ChatProvider):
         https://docs.slack.dev/reference/methods/conversations.history : needs `channels:history`
         (`groups:history` in private channels), and membership.
         """
+        if thread and (found := self._find_in_thread(channel, correlation, since, thread)):
+            return found
+        return self._find(channel, correlation, since, thread="")
+
+    def _find_in_thread(
+        self, channel: str, correlation: str, since: datetime, thread: str
+    ) -> PostedMessage | None:
+        """None also where the thread is gone: its answers then stand in the channel."""
+        try:
+            return self._find(channel, correlation, since, thread)
+        except ProviderError as error:
+            if error.code != "thread_not_found":
+                raise
+        return None
+
+    def _find(
+        self, channel: str, correlation: str, since: datetime, thread: str
+    ) -> PostedMessage | None:
         for message in self._history(channel, since, thread):
             if _correlation(message) == correlation:
                 return _posted({"ts": message.get("ts")}, channel)
@@ -171,6 +202,22 @@ class Slack(ChatProvider):
         from .client import SlackClient  # slack_sdk costs 0.3 s to import
 
         return SlackClient(self._token, deadline=self.deadline)
+
+
+_OF_THREADS = (
+    "thread_not_found",
+    "message_not_found",
+    "cannot_reply_to_message",
+    "restricted_action_thread_locked",
+    "restricted_action_non_threadable_channel",
+)
+_OF_BLOCKS = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
+
+
+def _without_what_is_refused(message: Message, code: str) -> Message:
+    if code in _OF_THREADS:
+        return replace(message, thread="", broadcast=False)
+    return replace(message, blocks=()) if code in _OF_BLOCKS else message
 
 
 def _history_failure(error: ProviderError) -> ProviderError:

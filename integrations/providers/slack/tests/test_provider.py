@@ -1,5 +1,6 @@
 """Messages are posted and found, channels listed; no answer gives the token away."""
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -214,6 +215,34 @@ def test_private_channels_are_left_out_where_the_token_may_not_see_them(wire):
 
     wire.routes["/api/conversations.list"] = answer
     assert len(slack().channels()) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "field"),
+    [
+        ("thread_not_found", "thread_ts"),
+        ("cannot_reply_to_message", "thread_ts"),
+        ("restricted_action_thread_locked", "thread_ts"),
+        ("invalid_blocks", "blocks"),
+        ("msg_blocks_too_long", "blocks"),
+    ],
+)
+def test_what_is_refused_in_one_form_is_said_in_a_simpler_one(wire, word, field):
+    def answer(seen):
+        if field in json.loads(seen.body):
+            return Reply({"ok": False, "error": word})
+        return Reply(payload("chat.postMessage__ok"))
+
+    wire.routes["/api/chat.postMessage"] = answer
+    block = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
+    posted = post(message=Message(text="x", blocks=(block,), thread="1.2", broadcast=True))
+    assert posted.id
+    assert wire.count("/api/chat.postMessage") == 2
+
+
+def test_a_message_whose_thread_is_gone_is_found_in_the_channel(wire):
+    wire.routes["/api/conversations.replies"] = Reply({"ok": False, "error": "thread_not_found"})
+    assert find(thread="1763802000.000100") is not None
 
 
 def test_the_channels_of_all_workspaces_of_an_organisation_are_listed(wire):
