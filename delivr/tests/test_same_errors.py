@@ -67,7 +67,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("JENKINS", {"jenkins_job_path": "https://jenkins.example.com/job/x"}),
     ("JENKINS", {"jenkins_job_path": "/job/" + "é" * 100}),
     ("JENKINS", {"parameters": {"VERSION": "1", "BRANCH": "x"}}),
-    ("JENKINS", {"parameters": {"no name": "1"}}),
+    ("JENKINS", {"parameters": {"n" * 101: "1"}}),
     ("JENKINS", {"scm": "", "target": ""}),
     ("JENKINS", {"scm": "scm_github_none"}),
     ("JENKINS", {"target": "target_appstore_none", "jenkins_url": "nonsense://"}),
