@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from builds.addresses import safe_build_url
 from builds.deliveries import apply_unmatched
 from builds.effects import ci_of, connected_build
 from builds.hearing import News, hear, is_newest, lock_build
 from builds.models import Build, Source
+from builds.next_poll import FAILED
 from delivr.audit.operations import record
 from delivr.conflict import Conflict
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import ProviderError
 from delivr.tenants.models import User
-from integrations.providers.base import BuildState, BuildStatus
+from integrations.providers.base import BuildState, BuildStatus, Retry
 from releases.models import ReleaseStatus
 
 
 def adopt_build(*, effect: Effect, number: int, actor: User | None) -> Effect:
-    """Settle a trigger that gave up, or whose build is lost, with the build of this number, once
-    the CI server knows it.
+    """Settle a trigger that gave up, or whose build is lost or failed, with the build of this
+    number, once the CI server knows it. For one that failed it has to be a retry that succeeded.
 
     Asks the CI server first (network). Raises Conflict("not_dead") where there is nothing to
-    adopt, and ValidationError({"buildNumber"}) for a number that is unknown or taken.
+    adopt, and ValidationError({"buildNumber"}) for a number that is unknown, taken, or no retry.
     """
-    if effect.kind != "build.trigger" or not _waits(effect, connected_build(effect)):
-        raise Conflict("not_dead", _("Only a build trigger that gave up can be adopted."))
+    if effect.kind != "build.trigger" or not _may_adopt(effect, connected_build(effect)):
+        words = _("Only a build that could not be triggered, failed or is lost can be adopted.")
+        raise Conflict("not_dead", words)
     state = _ask(effect, number)
     return _adopt(effect, state, actor)
 
 
-def _waits(effect: Effect, build: Build) -> bool:
-    return effect.state == EffectState.DEAD or build.status == BuildStatus.LOST
+def as_row(retry: Retry, build: Build) -> dict[str, Any]:
+    """A retry as `Build.retries` keeps it."""
+    return {
+        "number": retry.state.number,
+        "url": safe_build_url(retry.state.url, build.pipeline.jenkins_url),
+        "startedBy": retry.started_by,
+        "commit": retry.commit,
+    }
+
+
+def _may_adopt(effect: Effect, build: Build) -> bool:
+    is_dead = effect.state == EffectState.DEAD and build.status == BuildStatus.TRIGGER_FAILED
+    return is_dead or build.status == BuildStatus.LOST or build.status in FAILED
 
 
 def _ask(effect: Effect, number: int) -> BuildState:
@@ -58,21 +74,31 @@ def _ask(effect: Effect, number: int) -> BuildState:
                 ]
             }
         )
+    if build.status in FAILED and not _is_good_retry(build, state):
+        words = _("#%(number)d is no retry of %(build)s that succeeded.")
+        raise ValidationError({"buildNumber": [words % {"number": number, "build": build}]})
     return state
+
+
+def _is_good_retry(build: Build, state: BuildState) -> bool:
+    is_offered = any(row["number"] == state.number for row in build.retries)
+    is_retry = state.carried_id == build.pk and state.number != build.number
+    return state.status == BuildStatus.SUCCESS and (is_offered or is_retry)
 
 
 @transaction.atomic
 def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
     build = lock_build(effect.build_id)
     effect = Effect.objects.select_for_update().get(pk=effect.pk)
-    lost = (BuildStatus.TRIGGER_FAILED, BuildStatus.LOST)
-    is_open = _waits(effect, build) and build.status in lost and is_newest(build)
-    if not is_open:
+    if not (_may_adopt(effect, build) and is_newest(build)):
         raise Conflict("not_dead", _("Something else happened meanwhile: look again."))
     if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
     _refuse_a_taken_number(build, state)
-    _forget_another(build, state)
+    if build.status in FAILED:
+        build = _next_attempt(build, actor)
+    else:
+        _forget_another(build, state)
     hear(build.pk, News.from_state(state, Source.PERSON))
     apply_unmatched(build_id=build.pk)
     before, effect.state, effect.done_at = effect.state, EffectState.DONE, clock.now()
@@ -86,6 +112,20 @@ def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
         changes={"state": [before, effect.state], "number": [None, state.number]},
     )
     return effect
+
+
+def _next_attempt(failed: Build, actor: User | None) -> Build:
+    """A retry is an attempt of its own: the one that failed stays what it was."""
+    build: Build = Build.objects.create(
+        tenant_id=failed.tenant_id,
+        release_pipeline=failed.release_pipeline,
+        attempt=failed.attempt + 1,
+        candidate=failed.candidate,
+        parameters=failed.parameters,
+        status=BuildStatus.QUEUED,
+        started_by=actor,
+    )
+    return build
 
 
 def _forget_another(build: Build, state: BuildState) -> None:

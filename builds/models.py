@@ -96,6 +96,8 @@ class Build(PolledBuild):
     artifact_url = models.CharField(max_length=1000, blank=True)
     artifact_reported = models.BooleanField(default=False, db_default=False)  # by a signed report
     artifacts = models.JSONField(default=list, db_default=[], blank=True)  # {name, url} each
+    # Later successes on the CI server, each {number, url, startedBy, commit}, of one that failed.
+    retries = models.JSONField(default=list, db_default=[], blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
 
     # Why it failed, by `builds.logs`. The defaults are the database's, too: an older version writes

@@ -1,5 +1,5 @@
 """When the CI server is asked about a build again: soon where something is expected, ever more
-rarely where nothing happens, and for a day after a build was lost."""
+rarely where nothing happens, and for a day after a build was lost or failed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ PAUSES = {
 }
 CLAIMED = (timedelta(seconds=2), timedelta(minutes=5))  # a webhook says that it ended
 MISSED = (timedelta(seconds=10), timedelta(minutes=1))  # its job answers, but does not have it
-LOST = (timedelta(minutes=1), timedelta(minutes=30))
+AT_REST = (timedelta(minutes=1), timedelta(minutes=30))
 LOOK_BACK = timedelta(days=1)  # how long a build is asked about that came to rest
+
+# Somebody may start these again on the CI server.
+FAILED = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABORTED)
 
 
 def next_poll(build: Build | TestBuild) -> datetime | None:
@@ -30,15 +33,17 @@ def next_poll(build: Build | TestBuild) -> datetime | None:
     if (pauses := PAUSES.get(BuildStatus(build.status))) is not None:
         first, longest = pauses
         return now + min(longest, first * 1.25 ** min(build.polls, 50))
-    return _once_lost(build, now)
+    return _at_rest(build, now)
 
 
-def _once_lost(build: Build | TestBuild, now: datetime) -> datetime | None:
-    """A build that is lost may be seen again. A test build is not waited for."""
-    if isinstance(build, TestBuild) or build.status != BuildStatus.LOST or not build.finished_at:
+def _at_rest(build: Build | TestBuild, now: datetime) -> datetime | None:
+    """A build that is lost may be seen again, one that failed may be retried on the CI server.
+    A test build is not waited for."""
+    is_open = build.status == BuildStatus.LOST or build.status in FAILED
+    if isinstance(build, TestBuild) or not is_open or not build.finished_at:
         return None
     since = now - build.finished_at
-    return now + _as_long_again(since / 2, LOST) if since < LOOK_BACK else None
+    return now + _as_long_again(since / 2, AT_REST) if since < LOOK_BACK else None
 
 
 def _as_long_again(waited: timedelta, bounds: tuple[timedelta, timedelta]) -> timedelta:

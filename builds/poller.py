@@ -11,12 +11,13 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from builds import testing
+from builds.adopting import as_row
 from builds.deliveries import apply_unmatched, settle_asked
 from builds.effects import ci_of
-from builds.hearing import News, disown, hear, lock_build
+from builds.hearing import News, disown, hear, is_newest, lock_build
 from builds.identity import why_not_found
 from builds.models import Build, Source, TestBuild
-from builds.next_poll import next_poll
+from builds.next_poll import FAILED, next_poll
 from builds.repeats import may_be_doubled, promise_stops
 from delivr.effects import clock
 from delivr.effects.health import blocked_until, is_refused, note_failure, note_success
@@ -24,10 +25,12 @@ from delivr.failures import Outcome, ProviderError
 from delivr.statuses import look_of
 from integrations.providers.base import BuildState, BuildStatus
 from integrations.slots import FULL, slot
+from releases.models import ReleaseStatus
 
 CLAIM = timedelta(seconds=40)
 AFTER_A_FAILURE = timedelta(seconds=20)
 ONCE_VERIFIED = timedelta(0)  # due, but not handed out while the credentials are refused
+MAX_RETRIES = 5  # that are offered, the newest first
 LOST_AFTER = 3  # answers "no such build" in a row …
 LOST_WITHIN = timedelta(minutes=3)  # … over at least this time
 
@@ -94,6 +97,8 @@ def _poll(build: Build) -> None:
     _plan(build.pk)
     if may_be_doubled(build):
         _look_for_repeats(build)
+    if state.status in FAILED:
+        _look_for_retries(build)
 
 
 def _poll_test(test: TestBuild) -> None:
@@ -144,6 +149,25 @@ def _look_for_repeats(build: Build) -> None:
         promise_stops(Build.objects.select_related("release_pipeline__pipeline").get(pk=build.pk))
     except ProviderError as error:
         note_failure(**_integration(build), error=error)  # the next question looks again
+
+
+def _look_for_retries(asked: Build) -> None:
+    """Keep what succeeded on the CI server after our build failed there, for a person to adopt."""
+    build = Build.objects.select_related(
+        "release_pipeline__pipeline", "release_pipeline__release"
+    ).get(pk=asked.pk)
+    rows = Build.objects.filter(pk=build.pk, status=build.status)
+    is_cancelled = build.release_pipeline.release.status == ReleaseStatus.CANCELLED
+    if is_cancelled or not is_newest(build):
+        rows.update(poll_at=None)
+        return
+    try:
+        found = ci_of(build).retries(number=build.number, build_id=build.pk, since=build.created_at)
+    except ProviderError as error:
+        note_failure(**_integration(build), error=error)  # the next question looks again
+        return
+    succeeded = [retry for retry in found if retry.state.status == BuildStatus.SUCCESS]
+    rows.update(retries=[as_row(retry, build) for retry in succeeded[:MAX_RETRIES]])
 
 
 @transaction.atomic

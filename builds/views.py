@@ -87,7 +87,7 @@ def build_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
 @require_POST
 @tenant_required(Role.ADMIN)
 def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
-    """Take on the build of the posted `number` for a trigger that gave up."""
+    """Adopt the build of the posted `number` (see `builds.adopting`)."""
     effect = get_object_or_404(Effect.objects.for_tenant(request.tenant), pk=effect_id)
     form = BuildNumberForm(request.POST)
     with in_words(request):

@@ -59,6 +59,16 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class RetryLine:
+    """A retry on the CI server that a person may adopt for a build that failed."""
+
+    number: int
+    url: str
+    started_by: str
+    commit: str  # as much of it as people read
+
+
+@dataclass(frozen=True)
 class PipelineCard:
     """A pipeline of the release with its newest build."""
 
@@ -84,7 +94,9 @@ class PipelineCard:
     artifact: str
     artifact_url: str
     more_artifacts: tuple[tuple[str, str], ...]  # (name, address)
-    lost_trigger: str  # the effect by which another build can be taken on for a lost one
+    is_lost: bool  # another build can be taken on for it
+    retries: tuple[RetryLine, ...]
+    trigger: str  # the effect that triggered the newest build
     trouble: Sent | None
     reasons: str  # lines of its log
     reasons_error: str  # why there are none
@@ -164,7 +176,9 @@ def card_of(
         artifact=pipeline.artifact_url,
         artifact_url=web_address(pipeline.artifact_url),
         more_artifacts=_more_artifacts(newest) if newest else (),
-        lost_trigger=_lost_trigger(newest, effects) if newest and is_open else "",
+        is_lost=newest is not None and newest.status == BuildStatus.LOST and is_open,
+        retries=_retries(newest) if newest and is_open else (),
+        trigger=_trigger(newest, effects) if newest else "",
         trouble=_trouble_of(newest, effects, now),
         reasons=newest.log_excerpt if newest else "",
         reasons_error=newest.log_error if newest else "",
@@ -180,9 +194,21 @@ def _more_artifacts(build: Any) -> tuple[tuple[str, str], ...]:
     return tuple((n, web_address(url)) for n, url in listed if url != build.artifact_url)
 
 
-def _lost_trigger(build: Any, effects: Sequence[Effect]) -> str:
-    if build.status != BuildStatus.LOST:
-        return ""
+def _retries(build: Any) -> tuple[RetryLine, ...]:
+    if build.is_moving or build.status == BuildStatus.SUCCESS:
+        return ()
+    return tuple(
+        RetryLine(
+            number=row["number"],
+            url=web_address(row["url"]),
+            started_by=row["startedBy"],
+            commit=row["commit"][:7],
+        )
+        for row in build.retries
+    )
+
+
+def _trigger(build: Any, effects: Sequence[Effect]) -> str:
     mine = (e.pk for e in effects if e.build_id == build.pk and e.kind == "build.trigger")
     return next(mine, "")
 

@@ -90,12 +90,23 @@ class ArtifactSerializer(serializers.Serializer[Any]):
     url = serializers.CharField()
 
 
+class RetrySerializer(serializers.Serializer[Any]):
+    """A build that somebody started on the CI server from one that failed, and that succeeded.
+    `startedBy` and `commit` are empty where the server does not tell."""
+
+    number = serializers.IntegerField()
+    url = serializers.CharField()
+    startedBy = serializers.CharField()
+    commit = serializers.CharField()
+
+
 class BuildSerializer(serializers.Serializer[Any]):
     """One attempt at the release candidate `candidate`: 1, and one more each time that a success
     was built again. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds.
 
     `logExcerpt`: the lines of a failed build's log that tell why, a moment after it ended;
-    `logError` says in words why there are none.
+    `logError` says in words why there are none. `retries` of a failed build can be adopted:
+    `POST /effects/{id}/adopt` with the effect of its trigger and their number.
     """
 
     id = serializers.CharField()
@@ -116,6 +127,7 @@ class BuildSerializer(serializers.Serializer[Any]):
     estimatedMs = serializers.IntegerField(source="estimated_ms", allow_null=True)
     logExcerpt = serializers.CharField(source="log_excerpt")
     logError = serializers.CharField(source="log_error")
+    retries = RetrySerializer(many=True)
 
 
 class ReleaseTargetSerializer(serializers.ModelSerializer[ReleaseTarget]):

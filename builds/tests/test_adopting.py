@@ -134,7 +134,7 @@ def test_the_operator_adopts_in_the_admin_and_is_named(
     operator = User.objects.get(email="root@example.com")
     assert AuditEvent.objects.get(action="effect.adopted").actor_id == operator.pk
     again = in_admin(root, undecided, chosen="1", number=str(number)).content.decode()
-    assert "Only a build trigger that gave up can be adopted." in again
+    assert "Only a build that could not be triggered, failed or is lost can be adopted." in again
 
 
 def test_the_admin_adopts_one_at_a_time_and_asks_for_a_number(undecided: Effect, root: Any) -> None:

@@ -39,6 +39,7 @@ BUILD = {
     "estimatedMs",
     "logExcerpt",
     "logError",
+    "retries",
 }
 
 

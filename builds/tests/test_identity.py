@@ -89,7 +89,7 @@ def test_a_signed_success_is_confirmed_and_jenkins_failure_wins(build: Build, sa
     assert (row.status, row.is_confirmed) == ("SUCCESS", False)
     sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
     row = asked(build)
-    assert (row.status, row.is_confirmed, row.poll_at) == ("FAILURE", True, None)
+    assert (row.status, row.is_confirmed, row.end_claimed_at) == ("FAILURE", True, None)
     assert Release.objects.get().status == "BUILD_FAILED"
 
 

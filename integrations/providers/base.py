@@ -127,6 +127,18 @@ class LogTail:
     is_final: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """A build that somebody started on the CI server from one of ours.
+
+    `started_by` is a name as the CI server tells it, "" where it tells none; so is `commit`.
+    """
+
+    state: BuildState
+    started_by: str = ""
+    commit: str = ""
+
+
 class Repeat(enum.StrEnum):
     """What became of a second build that carries our id."""
 
@@ -294,6 +306,10 @@ class CiProvider(Provider):
     @abstractmethod
     def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:
         """Everything that carries our id, queued or built since then: ours and what repeats it."""
+
+    @abstractmethod
+    def retries(self, *, number: int, build_id: str, since: datetime) -> list[Retry]:
+        """What was started again on the server from build `number`, which was given our id."""
 
     @abstractmethod
     def stop_repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat:

@@ -6,19 +6,21 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..base import BuildState, BuildStatus, Outcome, ProviderError
+from ..base import BuildState, BuildStatus, Outcome, ProviderError, Retry
 from .client import JenkinsClient
 from .paths import full_name
 from .reading import (
     BUILD_TREE,
     ITEM_TREE,
     LIST_TREE,
+    RETRY_TREE,
     Item,
     build_id_of,
     documents,
     moment,
     read_build,
     read_item,
+    read_retry,
     whole_number,
 )
 
@@ -128,10 +130,22 @@ class Lookup:
         built = (read_build(document, job_url=self._url) for document in ours)
         return queued + [state for state in built if state is not None]
 
-    def _builds(self, since: datetime | None) -> Iterator[dict[str, Any]]:
+    def retries(self, number: int, build_id: str, *, since: datetime) -> list[Retry]:
+        """What was started again from build `number`, back to `since`, the newest first."""
+        found: list[Retry] = []
+        try:
+            for document in self._builds(since, tree=RETRY_TREE):
+                retry = read_retry(document, job_url=self._url, number=number, build_id=build_id)
+                found += [retry] if retry else []
+        except ProviderError as error:
+            if error.code != TOO_MANY:
+                raise
+        return found
+
+    def _builds(self, since: datetime | None, *, tree: str = LIST_TREE) -> Iterator[dict[str, Any]]:
         """Builds, newest first, back to `since`."""
         for start in range(0, PAGES * PAGE, PAGE):
-            page = self._page("builds" if start < 100 else "allBuilds", start)
+            page = self._page("builds" if start < 100 else "allBuilds", start, tree)
             yield from page
             if len(page) < PAGE:
                 return
@@ -145,9 +159,9 @@ class Lookup:
             outcome=Outcome.REFUSED,
         )
 
-    def _page(self, name: str, start: int) -> list[dict[str, Any]]:
-        tree = f"{name}[{LIST_TREE}]{{{start},{start + PAGE}}}"
-        document = self._client.get_or_none(self._path, tree=tree)
+    def _page(self, name: str, start: int, tree: str) -> list[dict[str, Any]]:
+        listed = f"{name}[{tree}]{{{start},{start + PAGE}}}"
+        document = self._client.get_or_none(self._path, tree=listed)
         if document is None:
             raise job_unreadable(self._path, self._client.username)
         return documents(document, name)

@@ -15,6 +15,7 @@ from ..base import (
     Outcome,
     ProviderError,
     Repeat,
+    Retry,
 )
 from ..http import DEADLINE, before_effect, only_provider_errors
 from ..verifying import try_in_order
@@ -155,6 +156,10 @@ class Jenkins(CiProvider):
     @only_provider_errors
     def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:
         return Lookup(self._client(), self._path()).all_with(build_id, since=since)
+
+    @only_provider_errors
+    def retries(self, *, number: int, build_id: str, since: datetime) -> list[Retry]:
+        return Lookup(self._client(), self._path()).retries(number, build_id, since=since)
 
     @only_provider_errors
     def stop_repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat:

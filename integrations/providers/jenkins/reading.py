@@ -6,6 +6,7 @@ https://javadoc.jenkins.io/hudson/model/Queue.Item.html, https://javadoc.jenkins
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 from delivr.moments import within_a_build, within_reason
 
-from ..base import Artifact, BuildState, BuildStatus
+from ..base import Artifact, BuildState, BuildStatus, Retry
 from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"
@@ -23,15 +24,19 @@ _DECLARED = f"parameterDefinitions[name,type,choices{{0,{MAX_CHOICES}}}]"
 JOB_TREE = f"_class,buildable,queueItem[id],property[{_DECLARED}],actions[{_DECLARED}]"
 _PARAMETERS = "actions[parameters[name,value]]"
 # Lists ask for no artifacts: fifty builds with their test reports are larger than what is read.
-LIST_TREE = (
-    f"number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration,{_PARAMETERS}"
-)
+_STATE = "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration"
+LIST_TREE = f"{_STATE},{_PARAMETERS}"
 MAX_ARTIFACTS = 1000  # that are looked through …
 KEPT_ARTIFACTS = 20  # … and kept
 BUILD_TREE = f"{LIST_TREE},artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
 # `_class` comes unasked. A rebuild, a replay or a restarted stage has a cause of its own beside the
 # user's, which tells it from a trigger even where a person uses the account that we use.
 _ORIGIN = "actions[parameters[name,value],causes[userId]]"
+# A rebuild names the build that it was made from (`upstreamBuild`); the commit is Git's.
+RETRY_TREE = (
+    f"{_STATE},actions[parameters[name,value],causes[userId,userName,upstreamBuild],"
+    "lastBuiltRevision[SHA1]]"
+)
 REPEAT_TREE = f"number,building,inProgress,result,{_ORIGIN}"
 _USER_CAUSE = "hudson.model.Cause$UserIdCause"
 _ITEM = "_class,id,why,cancelled,executable[number],task[url]"
@@ -46,6 +51,7 @@ RESULTS = {
     "NOT_BUILT": BuildStatus.ABORTED,
 }
 _MAX_WHY = 200
+_SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 @dataclass(frozen=True)
@@ -190,13 +196,48 @@ def build_id_of(document: Mapping[str, Any]) -> str:
     return ""
 
 
-def is_started_by(document: Mapping[str, Any], user: str) -> bool:
-    """This user started the build, by nothing else than a plain trigger."""
-    causes = [
+def read_retry(
+    document: Mapping[str, Any], *, job_url: str, number: int, build_id: str
+) -> Retry | None:
+    """What was started again from build `number`; None for any other build.
+
+    Rebuild, Naginator and Replay hand on the parameters, our id among them. Where the job does not
+    declare it, a rebuild alone says what it was made from.
+    """
+    state = read_build(document, job_url=job_url)
+    if state is None or state.number is None or state.number <= number:
+        return None
+    is_rebuild = any(
+        str(cause.get("_class")).endswith("RebuildCause") and cause.get("upstreamBuild") == number
+        for cause in _causes(document)
+    )
+    if state.carried_id != build_id and not (is_rebuild and not state.carried_id):
+        return None
+    return Retry(state=state, started_by=_person(document), commit=_commit(document))
+
+
+def _person(document: Mapping[str, Any]) -> str:
+    names = (cause.get("userName") or cause.get("userId") for cause in _causes(document))
+    return next((_line(name) for name in names if isinstance(name, str)), "")
+
+
+def _commit(document: Mapping[str, Any]) -> str:
+    revisions = (action.get("lastBuiltRevision") for action in _dicts(document.get("actions")))
+    hashes = (revision.get("SHA1") for revision in revisions if isinstance(revision, dict))
+    return next((sha for sha in hashes if isinstance(sha, str) and _SHA.fullmatch(sha)), "")
+
+
+def _causes(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
         cause
         for action in _dicts(document.get("actions"))
         for cause in _dicts(action.get("causes"))
     ]
+
+
+def is_started_by(document: Mapping[str, Any], user: str) -> bool:
+    """This user started the build, by nothing else than a plain trigger."""
+    causes = _causes(document)
     return bool(causes) and all(
         (cause.get("_class"), cause.get("userId")) == (_USER_CAUSE, user) for cause in causes
     )

@@ -104,3 +104,60 @@ def busy_job(ours, age):
         return ok({name: [build(number) for number in range(int(first), end)]})
 
     return answer
+
+
+# --- Retries that somebody made on the server -----------------------------------------------------
+
+OURS = [{"name": "DELIVR_BUILD_ID", "value": "bld_sought"}]
+REBUILD = "com.sonyericsson.rebuild.RebuildCause"
+NAGINATOR = "com.chikli.hudson.plugin.naginator.NaginatorCause"
+
+
+def listed(number, *causes, parameters=(), commit=None):
+    actions = [{"parameters": list(parameters)}, {"causes": list(causes)}, {}]
+    if commit is not None:
+        actions.append({"lastBuiltRevision": {"SHA1": commit}})
+    return {"number": number, "result": "SUCCESS", "actions": actions}
+
+
+def retries(jenkins, wire, *builds):
+    wire.routes[f"{PATH}/api/json"] = ok({"builds": list(builds)})
+    return jenkins.retries(number=245, build_id="bld_sought", since=SINCE)
+
+
+def test_what_carries_our_id_under_a_later_number_is_a_retry(jenkins, wire):
+    by = {"userId": "dana", "userName": "Dana\nMills"}
+    [retry] = retries(
+        jenkins(),
+        wire,
+        listed(247, {"_class": NAGINATOR}, by, parameters=OURS, commit="a" * 40),
+        listed(246, parameters=[{"name": "DELIVR_BUILD_ID", "value": "bld_another"}]),
+        listed(245, parameters=OURS),
+        listed(244, parameters=OURS),
+    )
+    assert (retry.state.number, retry.state.status) == (247, BuildStatus.SUCCESS)
+    assert (retry.started_by, retry.commit) == ("Dana Mills", "a" * 40)
+
+
+def test_a_rebuild_of_a_job_without_our_id_names_its_origin(jenkins, wire):
+    found = retries(
+        jenkins(),
+        wire,
+        listed(249, {"_class": REBUILD, "upstreamBuild": 245}),
+        listed(248, {"_class": REBUILD, "upstreamBuild": 244}),
+        listed(247, {"_class": "hudson.model.Cause$UpstreamCause", "upstreamBuild": 245}),
+        listed(246),
+    )
+    assert [retry.state.number for retry in found] == [249]
+
+
+def test_of_odd_causes_and_revisions_nothing_is_told(jenkins, wire):
+    odd = [None, {"userName": 7}, {"userId": None}]
+    [retry] = retries(jenkins(), wire, listed(246, *odd, parameters=OURS, commit="<b>"))
+    assert (retry.started_by, retry.commit) == ("", "")
+
+
+def test_retries_are_told_as_far_back_as_they_are_listed(jenkins, wire):
+    wire.routes[f"{PATH}/api/json"] = busy_job(ours=120, age=timedelta())
+    found = jenkins().retries(number=1, build_id="bld_sought", since=SINCE)
+    assert [retry.state.number for retry in found] == [120]

@@ -1,0 +1,153 @@
+"""A build that failed and was started again on the CI server: offered, and adopted by a person."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+
+from builds.adopting import adopt_build
+from builds.cancelling import cancel_release
+from builds.models import Build
+from builds.next_poll import LOOK_BACK
+from builds.tests.polling import asked, running
+from builds.triggering import trigger_builds
+from delivr.conflict import Conflict
+from delivr.effects.models import Effect
+from delivr.tenants.models import Role
+from delivr.tests.wired import fresh, trigger_of
+from releases.models import Release
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def failed(build: Build, sandbox: Any) -> Build:
+    running(build)
+    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    return asked(build)
+
+
+def retried(sandbox: Any, result: str | None = "SUCCESS", *, number: int = 245) -> int:
+    """Somebody rebuilds a build in Jenkins; its new number."""
+    ci = sandbox.world.jenkins
+    with sandbox.world.lock:
+        ci.rebuild(ci.build("ios-prod", number), user="dana")
+    sandbox.world.advance(600)
+    [there] = ci.running("ios-prod")
+    if result:
+        ci.finish("ios-prod", there.number, result)
+    found: int = there.number
+    return found
+
+
+def adopt(build: Build, number: int) -> Effect:
+    return adopt_build(effect=trigger_of(build), number=number, actor=None)
+
+
+def test_a_build_that_failed_is_asked_about_for_a_day(failed: Build) -> None:
+    assert timedelta(0) < failed.poll_at - timezone.now() <= timedelta(minutes=1)
+    for hours, minutes in ((0.1, 3), (23, 30)):
+        Build.objects.update(finished_at=timezone.now() - timedelta(hours=hours))
+        pause = asked(failed).poll_at - timezone.now()
+        assert pause == pytest.approx(timedelta(minutes=minutes), abs=timedelta(seconds=5))
+    Build.objects.update(finished_at=timezone.now() - LOOK_BACK)
+    assert asked(failed).poll_at is None
+
+
+def test_a_retry_that_succeeded_is_offered_and_changes_nothing(failed: Build, sandbox: Any) -> None:
+    number = retried(sandbox)
+    row = asked(failed)
+    [retry] = row.retries
+    assert (retry["number"], retry["startedBy"]) == (number, "dana")
+    assert retry["url"].endswith(f"/job/ios-prod/{number}/")
+    assert (row.status, Release.objects.get().status) == ("FAILURE", "BUILD_FAILED")
+    assert Build.objects.filter(release_pipeline=row.release_pipeline).count() == 1
+
+
+@pytest.mark.parametrize("result", ["FAILURE", None])
+def test_a_retry_that_did_not_succeed_is_not_offered(
+    failed: Build, sandbox: Any, result: str | None
+) -> None:
+    number = retried(sandbox, result)
+    assert asked(failed).retries == []
+    with pytest.raises(ValidationError) as caught:
+        adopt(failed, number)
+    assert "no retry" in str(caught.value)
+
+
+def test_an_adopted_retry_is_the_next_attempt(failed: Build, sandbox: Any) -> None:
+    number = retried(sandbox)
+    asked(failed)
+    effect = adopt(failed, number)
+    assert effect.result["number"] == number
+    later = Build.objects.exclude(pk=failed.pk).get(release_pipeline=failed.release_pipeline)
+    assert (later.attempt, later.candidate, later.status) == (2, 1, "SUCCESS")
+    assert later.artifact_url.endswith(f"/ios-{number}.ipa")
+    assert fresh(failed).status == "FAILURE"
+    assert fresh(failed.release_pipeline).build_number == number
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    assert later.poll_at is None
+    assert asked(failed).poll_at is None  # another one took its place
+    with pytest.raises(Conflict):
+        adopt(failed, number)
+
+
+def test_a_retry_of_a_job_that_does_not_carry_our_id(failed: Build, sandbox: Any) -> None:
+    """The cause names the build that it was made from."""
+    sandbox.world.jenkins.build("ios-prod", 245).parameters.pop("DELIVR_BUILD_ID")
+    number = retried(sandbox)
+    assert [retry["number"] for retry in asked(failed).retries] == [number]
+    adopt(failed, number)
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+
+
+def test_somebody_elses_build_is_no_retry(failed: Build, sandbox: Any) -> None:
+    ci = sandbox.world.jenkins
+    with sandbox.world.lock:
+        ci.enqueue(ci.job("ios-prod"), {"VERSION": "1.5.0"}, user="somebody", delay=0)
+    sandbox.world.advance(600)
+    [there] = ci.running("ios-prod")
+    ci.finish("ios-prod", there.number)
+    assert asked(failed).retries == []
+    with pytest.raises(ValidationError):
+        adopt(failed, there.number)
+
+
+def test_no_one_looks_once_it_was_triggered_again(failed: Build, sandbox: Any) -> None:
+    number = retried(sandbox)
+    trigger_builds(release=Release.objects.get(), actor=None)
+    row = asked(failed)
+    assert (row.retries, row.poll_at) == ([], None)
+    with pytest.raises(Conflict):
+        adopt(failed, number)
+
+
+def test_no_one_looks_once_the_release_was_cancelled(failed: Build, sandbox: Any) -> None:
+    retried(sandbox)
+    cancel_release(release=Release.objects.get(), actor=None)
+    row = asked(failed)
+    assert (row.retries, row.poll_at) == ([], None)
+
+
+def test_the_page_and_the_api_offer_it(
+    failed: Build, sandbox: Any, api_for: Any, client_for: Any, member_of: Any
+) -> None:
+    number = retried(sandbox)
+    asked(failed)
+    release = Release.objects.get()
+    api = api_for(release.tenant, Role.ADMIN)
+    pipelines = api.get(f"/api/v1/releases/{release.pk}").json()["pipelines"]
+    [build] = [build for pipeline in pipelines for build in pipeline["builds"]]
+    assert [retry["number"] for retry in build["retries"]] == [number]
+    page = client_for(member_of(release.tenant, Role.ADMIN))
+    shown = page.get(f"/releases/{release.pk}").content.decode()
+    assert f"Adopt #{number}" in shown
+    assert "Started by dana." in shown
+    where = f"/activity/effects/{trigger_of(failed).pk}/adopt"
+    page.post(where, {"number": number, "next": f"/releases/{release.pk}"})
+    assert Release.objects.get().status == "BUILD_COMPLETE"
+    assert f"Adopt #{number}" not in page.get(f"/releases/{release.pk}").content.decode()
