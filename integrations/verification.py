@@ -28,6 +28,7 @@ C = TypeVar("C", bound=Connection)
 VERIFY_AGAIN = timedelta(hours=24)
 VERIFY_SOON = timedelta(minutes=5)
 VERIFY_CLAIM = timedelta(minutes=2)
+AFTER_A_REFUSAL = timedelta(minutes=1)
 DOUBT = timedelta(minutes=4)  # that a trouble has to last before the clock turns a valid connection
 BATCH = 100  # of a family, those that wait longest
 
@@ -132,7 +133,9 @@ def store_findings(
         verification_error=bad[0].message[:500] if bad else "",
         checks=checks,
         last_verified_at=now,
-        verify_at=now + VERIFY_SOON if is_doubt else look_again_at(now, expires_at, bad),
+        verify_at=now + VERIFY_SOON
+        if is_doubt or (fresh.is_valid and status == Verification.INVALID)
+        else look_again_at(now, expires_at, bad),
         doubted_at=doubted_at if is_doubt else None,
         account=(not bad and findings.account) or fresh.account,
         credential_expires_at=expires_at,
@@ -146,7 +149,7 @@ def store_findings(
             subject=fresh,
             changes={"verification_status": [fresh.verification_status, status]},
         )
-    if actor is None and fresh.is_valid and status == Verification.EXPIRED:
+    if actor is None and fresh.is_valid and status != Verification.VALID:
         promise_mails(fresh)  # the clock found it: nobody is looking
     if not bad:
         resume_integration(tenant=fresh.tenant, integration_id=fresh.pk)
@@ -204,25 +207,29 @@ def due_verifications() -> list[str]:
 
 @transaction.atomic
 def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderError) -> None:
-    """A call met 401 or 403: the connection needs a person, and says so. What goes through it
-    waits until it is verified."""
+    """A call met 401 or 403. What goes through the connection waits until it is verified.
+
+    A server that restarts refuses everybody for a moment, so the connection stays valid, with what
+    it was told, and the clock looks at it soon. It turns at once where its credential is known to
+    have ended.
+    """
     connection = find_connection(tenant=tenant, connection_id=integration_id)
-    if connection is not None and connection.is_valid:
-        _turn(connection, error)
+    if connection is not None and connection.is_valid and connection.doubted_at is None:
+        _doubt(connection, error)
     pause_integration(tenant=tenant, integration_id=integration_id)
 
 
-def _turn(connection: Connection, error: ProviderError) -> None:
-    """To EXPIRED where the end of the credential is known and past, else to INVALID."""
+def _doubt(connection: Connection, error: ProviderError) -> None:
     check, before = Check.from_error("credentials", error), connection.verification_status
     now = timezone.now()
     is_over = _is_over(connection.credential_expires_at, now)
-    status = Verification.EXPIRED if is_over else Verification.INVALID
+    status = Verification.EXPIRED if is_over else before
     type(connection).objects.filter(pk=connection.pk, disconnected_at=None).update(
         verification_status=status,
         verification_error=error.message[:500],
         checks=[asdict(check)],
-        verify_at=now + VERIFY_SOON,
+        verify_at=now + AFTER_A_REFUSAL,
+        doubted_at=None if is_over else now,
     )
     record(
         tenant=connection.tenant,
@@ -234,4 +241,5 @@ def _turn(connection: Connection, error: ProviderError) -> None:
             "verification_error": ["", error.message[:500]],
         },
     )
-    promise_mails(connection)
+    if is_over:
+        promise_mails(connection)

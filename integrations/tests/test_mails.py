@@ -11,7 +11,9 @@ from delivr.effects.runner import run_effect
 from delivr.failures import Outcome, ProviderError
 from delivr.tenants.models import Membership
 from delivr.tests import factories
-from integrations.verification import credentials_refused
+from delivr.tests.wired import fresh
+from integrations.providers.base import Check
+from integrations.verification import Findings, store_findings
 
 pytestmark = pytest.mark.django_db
 REFUSED = ProviderError("bad_credentials", "Jenkins refused it.", "", outcome=Outcome.CREDENTIALS)
@@ -25,7 +27,7 @@ def pipeline(tenant: Any, owner: Any) -> Any:
 
 def refuse(pipeline: Any) -> None:
     type(pipeline).objects.filter(pk=pipeline.pk).update(verification_status="VALID")
-    credentials_refused(tenant=pipeline.tenant, integration_id=pipeline.pk, error=REFUSED)
+    store_findings(fresh(pipeline), Findings(checks=[Check.from_error("x", REFUSED)]), actor=None)
 
 
 def mails() -> list[Effect]:

@@ -9,8 +9,10 @@ import pytest
 from django.utils import timezone
 
 from delivr.audit.models import AuditEvent
-from delivr.effects.models import IntegrationHealth
+from delivr.effects.health import is_refused
+from delivr.effects.models import Effect, IntegrationHealth
 from delivr.failures import Outcome, ProviderError
+from delivr.tenants.models import Role
 from delivr.tests import factories
 from delivr.tests.wired import fresh, wired_to
 from integrations import verification
@@ -217,14 +219,55 @@ REFUSED = ProviderError(
 
 
 def test_refused_credentials_show_on_the_connection(tenant: Any) -> None:
+    """Whether they stay refused is looked at a minute later: a restart refuses everybody."""
     pipeline = factories.PipelineFactory(tenant=tenant)
     verification.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
     row = fresh(pipeline)
-    assert (row.verification_status, row.verification_error) == ("INVALID", REFUSED.message)
+    assert (row.verification_status, row.verification_error) == ("VALID", REFUSED.message)
     assert row.checks[0]["hint"] == "Make one."
-    assert row.verify_at is not None
+    assert row.verify_at < timezone.now() + timedelta(minutes=2)
+    assert not Effect.objects.filter(kind="mail.refused").exists()
     event = AuditEvent.objects.get(action="integration.refused")
     assert (event.actor_id, event.subject_id) == (None, pipeline.pk)
+
+
+def test_what_stays_refused_turns_the_connection_and_its_owners_hear_of_it(
+    tenant: Any, sandbox: Any, member_of: Any
+) -> None:
+    member_of(tenant, Role.OWNER)
+    pipeline = jenkins(tenant, sandbox)
+    pipeline.jenkins_api_token = "wrong"
+    pipeline.save()
+    verification.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
+    verification.verify_by_id(pipeline.pk)
+    assert fresh(pipeline).verification_status == "VALID"
+    type(pipeline).objects.update(doubted_at=timezone.now() - verification.DOUBT)
+    verification.verify_by_id(pipeline.pk)
+    row = fresh(pipeline)
+    assert row.verification_status == "INVALID"
+    assert row.verify_at < timezone.now() + timedelta(minutes=6)
+    assert Effect.objects.filter(kind="mail.refused").exists()
+
+
+def test_a_refusal_that_passed_leaves_no_trace(tenant: Any, sandbox: Any) -> None:
+    pipeline = jenkins(tenant, sandbox)
+    verification.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
+    verification.verify_by_id(pipeline.pk)
+    row = fresh(pipeline)
+    assert (row.verification_status, row.verification_error, row.doubted_at) == ("VALID", "", None)
+    assert not is_refused(tenant_id=tenant.pk, integration_id=pipeline.pk)
+
+
+def test_what_a_person_saw_fail_is_looked_at_again_soon(tenant: Any, sandbox: Any) -> None:
+    """They look while Jenkins reloads."""
+    pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
+    job.hidden = True
+    row = verify(pipeline)
+    assert row.verification_status == "INVALID"
+    assert row.verify_at < timezone.now() + timedelta(minutes=6)
+    job.hidden = False
+    verification.verify_by_id(row.pk)
+    assert fresh(row).verification_status == "VALID"
 
 
 def test_credentials_refused_twice_are_told_once(tenant: Any) -> None:
