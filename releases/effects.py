@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, behind
 from delivr.effects.models import Effect, EffectState
@@ -78,6 +81,24 @@ class PostMessage(EffectHandler):
     def gave_up(self, effect: Effect) -> None:
         self._let_next_go(effect)
 
+    def revive(self, effect: Effect) -> None:
+        """Where its channel is no longer chosen it goes to one that is, and lacks this message."""
+        connection = connection_of_retry(effect)
+        old = effect.payload["channel"]
+        if old in connection.slack_channels:
+            return
+        keys = {key_in(effect, channel): channel for channel in connection.slack_channels}
+        mine = Effect.objects.for_tenant(effect.tenant_id)
+        taken = set(mine.filter(dedupe_key__in=keys).values_list("dedupe_key", flat=True))
+        key = next((key for key in keys if key not in taken), None)
+        if key is None:
+            words = _("%(channel)s is no longer chosen, and the chosen channels have this message.")
+            name = effect.payload.get("channel_name") or old
+            raise ValidationError({"state": [words % {"channel": name}]})
+        channel = keys[key]
+        effect.dedupe_key, effect.dispatched_at = key, None
+        effect.payload |= {"channel": channel, "channel_name": connection.channel_name(channel)}
+
     def _result(self, posted: PostedMessage) -> dict[str, Any]:
         return {"ts": posted.id, "url": posted.url}
 
@@ -108,6 +129,20 @@ class PostMessage(EffectHandler):
         following = waiting.order_by("created_at").first()
         if following is not None:
             wake(Effect.objects.filter(pk=following.pk))
+
+
+def connection_of_retry(effect: Effect) -> Any:
+    """`connection_of`, in the words that a person's retry is refused with."""
+    try:
+        return connection_of(effect, CommunicationIntegration)
+    except ProviderError as error:
+        raise ValidationError({"state": [error.message]}) from error
+
+
+def key_in(effect: Effect, channel: str) -> str:
+    """The key of the same message in another channel (`releases.notices.notify`)."""
+    old, new = f":message:{effect.payload['channel']}:", f":message:{channel}:"
+    return effect.dedupe_key.replace(old, new, 1)
 
 
 class CreateEpic(EffectHandler):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from builds.models import Build
 from builds.poller import poll_build
 from builds.tests.again import again, settled
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests.wired import Wired, fresh, trigger_of
@@ -163,6 +165,42 @@ def test_a_channel_that_refuses_does_not_silence_the_other(wired: Wired, sandbox
     assert states == {"C999": EffectState.DEAD, "C123": EffectState.DONE}
     assert texts(sandbox)[0] == "📦 Release 1.5.1 created"
     assert fresh(build).status != "TRIGGER_FAILED"
+
+
+def in_channels(wired: Wired, *channels: str) -> None:
+    wired.slack.slack_channels = list(channels)
+    wired.slack.save()
+
+
+def test_a_retried_message_goes_to_a_channel_that_is_chosen_now(wired: Wired, sandbox: Any) -> None:
+    in_channels(wired, "C999")  # archived
+    wired.release("ios", slack=True)
+    run_effect(messages()[0].pk)
+    dead = messages()[0]
+    assert dead.state == EffectState.DEAD
+    in_channels(wired, "C123")
+    retry_effect(effect=dead, actor=None)
+    run_effect(dead.pk)
+    sent = fresh(dead)
+    assert (sent.state, sent.payload["channel"]) == (EffectState.DONE, "C123")
+    assert ":message:C123:" in sent.dedupe_key
+    assert texts(sandbox) == ["📦 Release 1.5.1 created"]
+
+
+def test_a_retried_message_is_not_said_twice_in_a_channel(wired: Wired, sandbox: Any) -> None:
+    in_channels(wired, "C999", "C123")
+    wired.release("ios", slack=True)
+    for effect in messages():
+        run_effect(effect.pk)
+    [dead] = [e for e in messages() if e.state == EffectState.DEAD]
+    in_channels(wired, "C123")
+    with pytest.raises(ValidationError) as caught:
+        retry_effect(effect=dead, actor=None)
+    assert "no longer chosen" in str(caught.value)
+    assert fresh(dead).state == EffectState.DEAD
+    in_channels(wired, "C999", "C123")
+    retry_effect(effect=dead, actor=None)  # its own channel is tried again
+    assert fresh(dead).payload["channel"] == "C999"
 
 
 def test_names_cannot_speak_to_everybody(wired: Wired, sandbox: Any) -> None:
