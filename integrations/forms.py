@@ -6,7 +6,7 @@ It checks shape only; what is right and wrong, the operations say, and the form 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django import forms
@@ -72,22 +72,51 @@ class ListField(forms.CharField):
 
 
 class MappingField(forms.CharField):
-    """`NAME=value`, one a line."""
+    """`NAME=value`, one a line. A value of several lines stands between `NAME<<EOF` and `EOF`, or
+    any other word, as in GitHub Actions' environment files:
+    https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions#multiline-strings
+    """
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, Mapping):
-            return "\n".join(f"{name}={text}" for name, text in value.items())
+            return "\n".join(_as_lines(name, text) for name, text in value.items())
         return value
 
     def clean(self, value: Any) -> Any:
         pairs = []
-        for number, line in enumerate(super().clean(value).splitlines(), start=1):
+        lines = enumerate(super().clean(value).splitlines(), start=1)
+        for number, line in lines:
             name, sign, text = line.partition("=")
-            if line.strip() and not (sign and name.strip()):
+            if begins := _SEVERAL_LINES.fullmatch(line):
+                pairs.append((begins["name"], _up_to(begins["end"], lines, number)))
+            elif line.strip() and not (sign and name.strip()):
                 raise ValidationError(_("Line %d: write it as NAME=value.") % number)
-            if line.strip():
+            elif line.strip():
                 pairs.append((name.strip(), text.strip()))
         return _unique(pairs)
+
+
+_SEVERAL_LINES = re.compile(r"\s*(?P<name>[^=]*[^=\s])\s*<<\s*(?P<end>\w+)\s*")
+
+
+def _up_to(end: str, lines: Iterator[tuple[int, str]], number: int) -> str:
+    """The lines before the one that is `end`, which is used up, too."""
+    value = []
+    for _number, line in lines:
+        if line.strip() == end:
+            return "\n".join(value)
+        value.append(line)
+    words = {"number": number, "end": end}
+    raise ValidationError(_("Line %(number)d: a line %(end)s has to end this value.") % words)
+
+
+def _as_lines(name: str, text: str) -> str:
+    if "\n" not in text:
+        return f"{name}={text}"
+    taken, end = {line.strip() for line in text.split("\n")}, "EOF"
+    while end in taken:
+        end += "_"
+    return f"{name}<<{end}\n{text}\n{end}"
 
 
 def _unique(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

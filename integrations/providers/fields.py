@@ -63,6 +63,15 @@ def one_line(value: str) -> str:
     return text
 
 
+def several_lines(value: str) -> str:
+    """Text of one line or several, ended as on Unix, without other control characters. Raises
+    ValueError."""
+    text = value.replace("\r\n", "\n").strip(" ")
+    if any((ord(c) < 32 and c not in "\n\t") or ord(c) == 127 for c in text):
+        raise ValueError(_("Control characters are not allowed here."))
+    return text
+
+
 def matching(pattern: str, words: Words) -> Callable[[str], str]:
     """A cleaner that wants the whole of the text to match `pattern`, or complains in `words`."""
     compiled = re.compile(pattern)

@@ -159,6 +159,10 @@ def test_several_values_are_divided_by_lines_or_commas(tenant: Tenant, text: str
         ("EMPTY=", {"EMPTY": ""}),
         ("Build Type=release\nGröße:=L", {"Build Type": "release", "Größe:": "L"}),
         ("", {}),
+        ("NOTES<<EOF\nfirst\n\n  A=b\nEOF\nB=1", {"NOTES": "first\n\n  A=b", "B": "1"}),
+        (" Release notes << END_\r\nfirst\r\nEND_\r\n", {"Release notes": "first"}),
+        ("A=x<<EOF", {"A": "x<<EOF"}),
+        ("NOTES<<EOF\nEOF", {"NOTES": ""}),
     ],
 )
 def test_parameters_are_lines(tenant: Tenant, text: str, pairs: dict[str, str]) -> None:
@@ -171,6 +175,8 @@ def test_parameters_are_lines(tenant: Tenant, text: str, pairs: dict[str, str]) 
         ("FLAVOUR=prod\nnonsense", "Line 2: write it as NAME=value."),
         ("=value", "Line 1: write it as NAME=value."),
         ("A=1\nA=2", "A: named twice."),
+        ("A=1\nNOTES<<EOF\nfirst", "Line 2: a line EOF has to end this value."),
+        ("<<EOF\nfirst\nEOF", "Line 1: write it as NAME=value."),
     ],
 )
 def test_a_line_that_is_no_parameter_is_named(tenant: Tenant, text: str, words: str) -> None:
@@ -182,6 +188,14 @@ def test_stored_values_are_shown_as_they_are_typed(tenant: Tenant) -> None:
     assert "C123\nC456" in form(tenant, "SLACK", connection=slack).as_div()
     pipeline = make.PipelineFactory(tenant=tenant, parameters={"A": "1", "B": "2"})
     assert "A=1\nB=2" in form(tenant, "JENKINS", connection=pipeline).as_div()
+
+
+@pytest.mark.parametrize("value", ["first\nsecond", "EOF\nEOF_\n", "\n\nlast"])
+def test_a_value_of_several_lines_stays_what_it_is(tenant: Tenant, value: str) -> None:
+    stored = {"NOTES": value, "B": "1"}
+    pipeline = make.PipelineFactory(tenant=tenant, parameters=stored)
+    shown = form(tenant, "JENKINS", connection=pipeline)["parameters"].value()
+    assert form(tenant, "JENKINS", {"parameters": shown}).values()["parameters"] == stored
 
 
 # --- What a pipeline refers to --------------------------------------------------------------------

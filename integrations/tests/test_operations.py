@@ -127,6 +127,20 @@ def test_a_pipelines_own_parameters_may_not_name_ours(tenant: Any, name: str) ->
     assert name in complaints(error)["parameters"][0]
 
 
+def test_a_parameter_may_have_several_lines_but_no_control_characters(tenant: Any) -> None:
+    def connected(text: str) -> Any:
+        values = jenkins_values(tenant, parameters={"NOTES": text})
+        return connect(
+            PipelineIntegration, tenant=tenant, actor=None, kind="JENKINS", values=values
+        )
+
+    assert connected("first\r\nsecond\tx").parameters == {"NOTES": "first\nsecond\tx"}
+    for bad in ("a\x00b", "a\rb", "a\x1bb", "a\x7fb"):
+        with pytest.raises(ValidationError) as error:
+            connected(bad)
+        assert "Control characters" in complaints(error)["parameters"][0]
+
+
 @pytest.mark.parametrize("field", ["scm", "target"])
 def test_another_tenants_part_is_as_unknown_as_none(tenant: Any, field: str) -> None:
     factory = {"scm": factories.ScmFactory, "target": factories.AppStoreFactory}[field]

@@ -3,7 +3,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.providers.fields import ConnectionField, clean_address, one_line
+from integrations.providers.fields import ConnectionField, clean_address, one_line, several_lines
 from integrations.providers.jenkins.paths import normalise_job_path
 
 OURS = ("VERSION", "BRANCH", "DELIVR_BUILD_ID")
@@ -12,20 +12,19 @@ MAX_PARAMETERS = 50
 
 
 def clean_parameters(value: Any) -> dict[str, str]:
-    """The pipeline's own parameters: names and one-line values, none of the three that delivr
-    sets."""
-    parameters = {str(name).strip(): str(text) for name, text in value.items()}
+    """The pipeline's own parameters, none of the three that delivr sets. A value may have several
+    lines, as Jenkins' text parameters take them."""
+    parameters = {str(name).strip(): several_lines(str(text)) for name, text in value.items()}
     if taken := sorted(set(parameters) & set(OURS)):
         raise ValueError(
             _("delivr sets %(names)s itself: leave it out.") % {"names": ", ".join(taken)}
         )
     if len(parameters) > MAX_PARAMETERS:
         raise ValueError(_("At most %(most)d parameters.") % {"most": MAX_PARAMETERS})
-    for name, text in parameters.items():
+    for name in parameters:
         # Jenkins takes any name; in the form the first "=" ends it.
         if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
             raise ValueError(_("“%(name)s” is not a parameter's name.") % {"name": name})
-        one_line(text)
     return parameters
 
 
@@ -57,7 +56,7 @@ FIELDS = (
         label=gettext_lazy("Own parameters"),
         help=gettext_lazy(
             "One NAME=value a line, sent with each build beside VERSION, BRANCH and "
-            "DELIVR_BUILD_ID."
+            "DELIVR_BUILD_ID. A value of several lines: NAME<<EOF, its lines, and EOF."
         ),
         required=False,
         kind="mapping",
