@@ -209,6 +209,19 @@ def test_projects_that_are_in_use_are_offered(jira):
     assert jira.projects() == [Option(value="MOBILE", label="Mobile apps (MOBILE)")]
 
 
+@pytest.mark.parametrize("size", [100, 50])  # Jira may put fewer on a page than it is asked for
+def test_of_thousands_of_projects_the_first_are_offered_and_the_rest_can_be_typed(wire, jira, size):
+    def page(seen):
+        start = int(seen.query["startAt"])
+        values = [{"key": f"P{n}", "name": f"Project {n}"} for n in range(start, start + size)]
+        return Reply({"values": values, "total": 3000})
+
+    wire.routes[f"{API}/project/search"] = page
+    offered = jira.projects()
+    assert [offered[0].value, offered[-1].value, len(offered)] == ["P0", "P999", 1000]
+    assert "1,000" in offered.note
+
+
 # --- tokens with scopes --------------------------------------------------------------------------
 
 
