@@ -101,7 +101,7 @@ _SEVERAL_LINES = re.compile(r"\s*(?P<name>[^=]*[^=\s])\s*<<\s*(?P<end>\w+)\s*")
 
 def _up_to(end: str, lines: Iterator[tuple[int, str]], number: int) -> str:
     """The lines before the one that is `end`, which is used up, too."""
-    value = []
+    value: list[str] = []
     for _number, line in lines:
         if line.strip() == end:
             return "\n".join(value)
