@@ -15,7 +15,7 @@ from builds.adopting import as_row
 from builds.deliveries import apply_unmatched, settle_asked
 from builds.effects import ci_of
 from builds.hearing import News, disown, hear, is_newest, lock_build
-from builds.identity import why_not_found
+from builds.identity import why_not_adopted, why_not_found
 from builds.models import Build, Source, TestBuild
 from builds.next_poll import FAILED, next_poll
 from builds.repeats import may_be_doubled, promise_stops
@@ -165,8 +165,12 @@ def _look_for_retries(asked: Build) -> None:
     except ProviderError as error:
         note_failure(**_integration(build), error=error)  # the next question looks again
         return
-    succeeded = [retry for retry in found if retry.state.status == BuildStatus.SUCCESS]
-    rows.update(retries=[as_row(retry, build) for retry in succeeded[:MAX_RETRIES]])
+    good = [retry for retry in found if _may_be_adopted(build, retry.state)]
+    rows.update(retries=[as_row(retry, build) for retry in good[:MAX_RETRIES]])
+
+
+def _may_be_adopted(build: Build, state: BuildState) -> bool:
+    return state.status == BuildStatus.SUCCESS and not why_not_adopted(build, state)
 
 
 @transaction.atomic

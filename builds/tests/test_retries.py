@@ -171,3 +171,16 @@ def test_what_left_the_queue_without_a_number_has_no_retries(
     assert (row.status, row.number, row.retries) == ("ABORTED", None, [])
     assert not IntegrationHealth.objects.exclude(failures=0).exists()
     assert not caplog.records
+
+
+def test_a_retry_of_another_version_is_neither_offered_nor_adopted(
+    failed: Build, sandbox: Any
+) -> None:
+    """The Rebuild plugin lets people change the parameters; our id goes with them."""
+    sandbox.world.jenkins.build("ios-prod", 245).parameters["VERSION"] = "1.6.0"
+    number = retried(sandbox)
+    assert asked(failed).retries == []
+    with pytest.raises(ValidationError) as caught:
+        adopt(failed, number)
+    assert "is of version 1.6.0" in str(caught.value)
+    assert Release.objects.get().status == "BUILD_FAILED"
