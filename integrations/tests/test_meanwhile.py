@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from builds.tests.test_locks import in_threads
+from builds.tests.test_locks import closing, in_threads, wait_for_a_lock
 from delivr.conflict import Conflict
 from delivr.effects.health import is_refused
 from delivr.failures import Outcome, ProviderError
@@ -201,29 +201,3 @@ def test_a_refusal_of_the_credential_of_before_makes_no_edited_connection_valid(
         wait_for_a_lock(late)
     late.join()
     assert fresh(scm).verification_status == "PENDING"
-
-
-def closing(work: Callable[[], None]) -> Callable[[], None]:
-    """`work` for a thread, whose connection to the database ends with it."""
-
-    def run() -> None:
-        try:
-            work()
-        finally:
-            connection.close()
-
-    return run
-
-
-def wait_for_a_lock(thread: threading.Thread) -> None:
-    """Until another session of this database waits for a lock, or the thread has ended."""
-    waiting = (
-        "SELECT 1 FROM pg_stat_activity"
-        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    with connection.cursor() as cursor:
-        while thread.is_alive():
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(waiting)
-            if cursor.fetchone():
-                return
