@@ -12,6 +12,7 @@ from builds.addresses import safe_build_url
 from builds.deliveries import apply_unmatched
 from builds.effects import ci_of, connected_build
 from builds.hearing import News, hear, is_newest, lock_build
+from builds.identity import why_not_adopted, why_not_found
 from builds.models import Build, Source
 from builds.next_poll import FAILED
 from delivr.audit.operations import record
@@ -66,14 +67,8 @@ def _ask(effect: Effect, number: int) -> BuildState:
         raise ValidationError(
             {"buildNumber": [_("The job has no build #%(number)d.") % {"number": number}]}
         )
-    if state.carried_id not in ("", build.pk):
-        raise ValidationError(
-            {
-                "buildNumber": [
-                    _("#%(number)d was started for another build of delivr.") % {"number": number}
-                ]
-            }
-        )
+    if reason := why_not_adopted(build, state):
+        raise ValidationError({"buildNumber": [reason]})
     if build.status in FAILED and not _is_good_retry(build, state):
         words = _("#%(number)d is no retry of %(build)s that succeeded.")
         raise ValidationError({"buildNumber": [words % {"number": number, "build": build}]})
@@ -130,7 +125,7 @@ def _next_attempt(failed: Build, actor: User | None) -> Build:
 
 def _forget_another(build: Build, state: BuildState) -> None:
     """What was known of a lost build is not true of another one that is taken on for it."""
-    if build.is_another(number=state.number, queue_id=state.queue_id):
+    if why_not_found(build, state):
         build.number = build.queue_id = build.started_at = build.server_started_at = None
         build.url, build.estimated_ms = "", None
         build.save()

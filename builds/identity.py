@@ -20,7 +20,8 @@ SAME_START = timedelta(seconds=2)  # servers tell the start in whole seconds, or
 
 def why_not_reported(build: Build, report: BuildReport) -> str:
     """Why a webhook is not about this build, in words; "" where nothing speaks against it."""
-    if report.job_path and report.job_path != build.job_path:
+    # Jenkins takes the names of jobs in any case, and tells them as they were made.
+    if report.job_path and report.job_path.casefold() != build.job_path.casefold():
         return _("It is about another job than that of %(build)s.") % {"build": build}
     if build.is_another(number=report.number, queue_id=report.queue_id):
         name = f"#{report.number}" if report.number else report.build_id
@@ -36,8 +37,8 @@ def why_not_found(build: Build | TestBuild, state: BuildState) -> str:
     The server answers by number, so this tells whether the number still belongs to our build.
     """
     words = {"number": state.number}
-    if state.carried_id not in ("", build.pk):
-        return _("#%(number)s there was started for another build of delivr.") % words
+    if reason := _why_told_otherwise(build, state):
+        return reason
     if build.is_another(number=state.number, queue_id=state.queue_id):
         return _("#%(number)s there came from another place in the queue.") % words
     if _started_at_another_time(build, state):
@@ -45,9 +46,31 @@ def why_not_found(build: Build | TestBuild, state: BuildState) -> str:
     return ""
 
 
+def why_not_adopted(build: Build, state: BuildState) -> str:
+    """Why a person cannot take this one on for our build, in words; "" where nothing speaks against
+    it. Its number and its place in the queue may be others."""
+    if reason := _why_told_otherwise(build, state):
+        return reason
+    if _started_before(build, state):
+        words = {"number": state.number, "build": build}
+        return _("#%(number)s there started before %(build)s was triggered.") % words
+    return ""
+
+
+def _why_told_otherwise(build: Build | TestBuild, state: BuildState) -> str:
+    words = {"number": state.number, "version": state.version}
+    if state.carried_id not in ("", build.pk):
+        return _("#%(number)s there was started for another build of delivr.") % words
+    if state.version not in ("", build.parameters.get("VERSION", state.version)):
+        return _("#%(number)s there is of version %(version)s.") % words
+    return ""
+
+
+def _started_before(build: Build | TestBuild, state: BuildState) -> bool:
+    return state.started_at is not None and state.started_at < build.created_at - CLOCK_SKEW
+
+
 def _started_at_another_time(build: Build | TestBuild, state: BuildState) -> bool:
-    if state.started_at is None:
-        return False
-    if build.server_started_at is None:
-        return state.started_at < build.created_at - CLOCK_SKEW
+    if build.server_started_at is None or state.started_at is None:
+        return _started_before(build, state)
     return abs(state.started_at - build.server_started_at) > SAME_START

@@ -15,12 +15,12 @@ from builds.adopting import as_row
 from builds.deliveries import apply_unmatched, settle_asked
 from builds.effects import ci_of
 from builds.hearing import News, disown, hear, is_newest, lock_build
-from builds.identity import why_not_found
+from builds.identity import why_not_adopted, why_not_found
 from builds.models import Build, Source, TestBuild
 from builds.next_poll import FAILED, next_poll
 from builds.repeats import may_be_doubled, promise_stops
 from delivr.effects import clock
-from delivr.effects.health import blocked_until, is_refused, note_failure, note_success
+from delivr.effects.health import blocked_until, give_back, is_refused, note_failure, note_success
 from delivr.failures import Outcome, ProviderError
 from delivr.statuses import look_of
 from integrations.providers.base import BuildState, BuildStatus
@@ -97,7 +97,7 @@ def _poll(build: Build) -> None:
     _plan(build.pk)
     if may_be_doubled(build):
         _look_for_repeats(build)
-    if state.status in FAILED:
+    if state.status in FAILED and state.number is not None:  # what never left the queue has none
         _look_for_retries(build)
 
 
@@ -137,7 +137,6 @@ def _ask(build: Build | TestBuild) -> BuildState | None:
             since=build.created_at,
         )
     except ProviderError as error:
-        note_failure(**integration, error=error)
         _failed(build, error)
         raise Unasked from error
     note_success(**integration)
@@ -166,8 +165,12 @@ def _look_for_retries(asked: Build) -> None:
     except ProviderError as error:
         note_failure(**_integration(build), error=error)  # the next question looks again
         return
-    succeeded = [retry for retry in found if retry.state.status == BuildStatus.SUCCESS]
-    rows.update(retries=[as_row(retry, build) for retry in succeeded[:MAX_RETRIES]])
+    good = [retry for retry in found if _may_be_adopted(build, retry.state)]
+    rows.update(retries=[as_row(retry, build) for retry in good[:MAX_RETRIES]])
+
+
+def _may_be_adopted(build: Build, state: BuildState) -> bool:
+    return state.status == BuildStatus.SUCCESS and not why_not_adopted(build, state)
 
 
 @transaction.atomic
@@ -198,8 +201,12 @@ def _integration(build: Build | TestBuild) -> dict[str, str]:
 
 
 def _later(build: Build | TestBuild, delay: timedelta) -> None:
+    _wait_until(build, clock.now() + delay)
+
+
+def _wait_until(build: Build | TestBuild, moment: datetime | None) -> None:
     waiting = type(build).objects.filter(pk=build.pk, poll_at__isnull=False)  # else it came to rest
-    waiting.update(poll_at=clock.now() + delay)
+    waiting.update(poll_at=moment)
 
 
 @transaction.atomic
@@ -241,7 +248,16 @@ POLLED = (BuildStatus.QUEUED, BuildStatus.RUNNING)
 
 
 def _failed(build: Build | TestBuild, error: ProviderError) -> None:
-    """Not a word about the build: ask again later."""
+    """Not a word about the build: ask again later.
+
+    One at rest is only looked back at: where its job is gone, or forbidden by now, that holds up
+    nothing else of the connection, and its day ends all the same.
+    """
+    if not build.is_moving and error.outcome is not Outcome.RATE_LIMITED:
+        give_back(**_integration(build))
+        _wait_until(build, next_poll(build))
+        return
+    note_failure(**_integration(build), error=error)
     pause = AFTER_A_FAILURE
     if error.outcome is Outcome.CREDENTIALS:
         pause = ONCE_VERIFIED

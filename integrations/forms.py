@@ -84,11 +84,13 @@ class MappingField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         pairs = []
-        lines = enumerate(super().clean(value).splitlines(), start=1)
+        # No other ends of lines: a value may hold them, and would come back divided.
+        lines = enumerate(re.split(r"\r\n|\r|\n", super().clean(value)), start=1)
         for number, line in lines:
             name, sign, text = line.partition("=")
-            if begins := _SEVERAL_LINES.fullmatch(line):
-                pairs.append((begins["name"], _up_to(begins["end"], lines, number)))
+            begins = _SEVERAL_LINES.fullmatch(line.strip())
+            if begins and begins["name"].strip():
+                pairs.append((begins["name"].strip(), _up_to(begins["end"], lines, number)))
             elif line.strip() and not (sign and name.strip()):
                 raise ValidationError(_("Line %d: write it as NAME=value.") % number)
             elif line.strip():
@@ -96,7 +98,8 @@ class MappingField(forms.CharField):
         return _unique(pairs)
 
 
-_SEVERAL_LINES = re.compile(r"\s*(?P<name>[^=]*[^=\s])\s*<<\s*(?P<end>\w+)\s*")
+# Nothing in it matches the same characters in two ways: lines may be long, and made to be slow.
+_SEVERAL_LINES = re.compile(r"(?P<name>[^=]*)<<\s*(?P<end>\w+)")
 
 
 def _up_to(end: str, lines: Iterator[tuple[int, str]], number: int) -> str:

@@ -329,10 +329,13 @@ _BY_PREFIX: dict[str, type[Connection]] = {
 }
 
 
-def find_connection(*, tenant: Tenant | str, connection_id: str) -> Connection | None:
+def find_connection(
+    *, tenant: Tenant | str, connection_id: str, lock: bool = False
+) -> Connection | None:
     """The tenant's connection of any family by its id, whose prefix tells the table."""
     model = _BY_PREFIX.get(connection_id.split("_")[0])
     if model is None:
         return None
-    found: Connection | None = model.objects.for_tenant(tenant).filter(pk=connection_id).first()
+    rows = model.objects.for_tenant(tenant).filter(pk=connection_id)
+    found: Connection | None = (rows.select_for_update(no_key=True) if lock else rows).first()
     return found

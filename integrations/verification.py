@@ -213,7 +213,8 @@ def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderE
     it was told, and the clock looks at it soon. It turns at once where its credential is known to
     have ended.
     """
-    connection = find_connection(tenant=tenant, connection_id=integration_id)
+    # Locked: a verification that ends just now would leave a pause that nobody looks after.
+    connection = find_connection(tenant=tenant, connection_id=integration_id, lock=True)
     if connection is not None and connection.is_valid and connection.doubted_at is None:
         _doubt(connection, error)
     pause_integration(tenant=tenant, integration_id=integration_id)

@@ -132,11 +132,13 @@ class PostMessage(EffectHandler):
 
 
 def connection_of_retry(effect: Effect) -> Any:
-    """`connection_of`, in the words that a person's retry is refused with."""
+    """`connection_of`, in the words that a person's retry is refused with; locked, so that of two
+    retries at once each sees which channel the other one took."""
     try:
-        return connection_of(effect, CommunicationIntegration)
+        found = connection_of(effect, CommunicationIntegration)
     except ProviderError as error:
         raise ValidationError({"state": [error.message]}) from error
+    return CommunicationIntegration.objects.select_for_update(no_key=True).get(pk=found.pk)
 
 
 def key_in(effect: Effect, channel: str) -> str:

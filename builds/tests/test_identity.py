@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from builds.adopting import adopt_build
@@ -118,6 +119,37 @@ def test_a_signed_reports_artifact_is_better_than_a_guess_whichever_came_first(
     row = asked(build)
     assert row.artifact_url == row.release_pipeline.artifact_url == "s3://b/app.ipa"
     assert [artifact["name"] for artifact in row.artifacts] == ["ios-245.ipa"]
+
+
+def test_a_build_from_before_the_trigger_is_not_adopted(build: Build, sandbox: Any) -> None:
+    running(build)
+    old = sandbox.world.jenkins.build("ios-prod", 245)
+    old.parameters, old.started_at = {}, old.started_at - 3600
+    row = lost(build)
+    assert row.status == "LOST"
+    with pytest.raises(ValidationError) as caught:
+        adopt_build(effect=trigger_of(build), number=245, actor=None)
+    assert "before" in str(caught.value)
+    assert fresh(build).status == "LOST"
+
+
+def test_a_lost_build_is_adopted_under_its_own_number_of_a_job_made_again(
+    build: Build, sandbox: Any
+) -> None:
+    """It stays: what was known of the one before is not held against it."""
+    running(build)
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there.parameters, there.started_at, there.queue_id = {}, there.started_at + 3600, None
+    lost(build)
+    adopt_build(effect=trigger_of(build), number=245, actor=None)
+    assert asked(build, 2).missing_since is None
+
+
+def test_a_report_may_name_the_job_in_another_case(build: Build) -> None:
+    running(build)
+    url = "https://jenkins.example.com/job/IOS-Prod/245/"
+    report = report_of(build, "k", Trust.SIGNED, status="SUCCESS", buildUrl=url)
+    assert (report.state, fresh(build).status) == ("APPLIED", "SUCCESS")
 
 
 def test_a_lost_build_can_be_adopted_as_another_number(build: Build, sandbox: Any) -> None:

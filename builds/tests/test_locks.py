@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -14,6 +15,8 @@ from builds.deliveries import due_deliveries
 from builds.hearing import lock_build
 from builds.models import Build, WebhookDelivery
 from builds.poller import due_builds
+from delivr.effects.models import EffectState
+from delivr.effects.operations import retry_effect
 from delivr.tests import factories
 from delivr.tests.wired import fresh
 
@@ -78,3 +81,64 @@ def test_each_delivery_is_handed_to_one_asker(tenant: Any) -> None:
         WebhookDelivery.objects.update(next_at=timezone.now())
         handed = [pk for ids in in_threads(due_deliveries, 4) for pk in ids]
         assert len(handed) == len(set(handed))
+
+
+@pytest.mark.parametrize("others", [[], ["C456"]])
+def test_of_two_retried_messages_each_takes_another_channel(tenant: Any, others: list[str]) -> None:
+    slack = factories.SlackFactory(tenant=tenant, slack_channels=["C123", *others])
+    release = factories.ReleaseFactory(tenant=tenant, communication=slack)
+    first, second = (
+        factories.EffectFactory(
+            tenant=tenant,
+            kind="message.post",
+            state=EffectState.DEAD,
+            integration_id=slack.pk,
+            release_id=release.pk,
+            dedupe_key=f"release:{release.pk}:message:{channel}:created",
+            payload={"channel": channel, "notice": "release_created", "words": {}},
+        )
+        for channel in ("C777", "C888")  # no longer chosen
+    )
+    refused: list[ValidationError] = []
+
+    def retry_the_second() -> None:
+        try:
+            retry_effect(effect=second, actor=None)
+        except ValidationError as error:
+            refused.append(error)
+
+    late = threading.Thread(target=closing(retry_the_second))
+    with transaction.atomic():
+        retry_effect(effect=first, actor=None)
+        late.start()
+        wait_for_a_lock(late)
+    late.join()
+    went = [fresh(effect).payload["channel"] for effect in (first, second)]
+    assert went == ["C123", *(others or ["C888"])]
+    assert len(refused) == (0 if others else 1)
+
+
+def closing(work: Callable[[], None]) -> Callable[[], None]:
+    """`work` for a thread, whose connection to the database ends with it."""
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    return run
+
+
+def wait_for_a_lock(thread: threading.Thread) -> None:
+    """Until another session of this database waits for a lock, or the thread has ended."""
+    waiting = (
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with connection.cursor() as cursor:
+        while thread.is_alive():
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(waiting)
+            if cursor.fetchone():
+                return

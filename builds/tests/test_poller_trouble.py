@@ -11,9 +11,10 @@ from django.utils import timezone
 from builds import poller
 from builds.deliveries import apply_delivery, store
 from builds.models import Build, BuildEvent, Trust
+from builds.next_poll import LOOK_BACK
 from builds.poller import LOST_AFTER, due_builds, poll_build
 from builds.tests.polling import asked, running
-from delivr.effects.health import OPEN_AFTER
+from delivr.effects.health import OPEN_AFTER, is_well
 from delivr.effects.models import IntegrationHealth
 from delivr.tests.wired import fresh
 from integrations.verification import verify
@@ -116,6 +117,42 @@ def test_nobody_asks_with_refused_credentials_until_they_are_verified(
     assert due_builds() == [build.pk]
     poll_build(build.pk)
     assert fresh(build).status == "SUCCESS"
+
+
+@pytest.fixture
+def failed(build: Build, sandbox: Any) -> Build:
+    running(build)
+    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    return asked(build)
+
+
+def hide_its_job(sandbox: Any) -> None:
+    sandbox.world.jenkins.job("ios-prod").hidden = True
+
+
+def forbid_its_job(sandbox: Any) -> None:
+    sandbox.world.faults.add(kind="status", provider="jenkins", status=403, path="/job/ios-prod*")
+
+
+@pytest.mark.parametrize("take_away", [hide_its_job, forbid_its_job])
+def test_a_job_that_is_gone_holds_up_nothing_once_its_build_failed(
+    failed: Build, sandbox: Any, take_away: Any
+) -> None:
+    """The pipeline may have another job by now: its builds go through the same connection."""
+    take_away(sandbox)
+    row = asked(failed, OPEN_AFTER + 1)
+    connection = fresh(row.release_pipeline.pipeline)
+    assert (connection.verification_status, connection.doubted_at) == ("VALID", None)
+    assert is_well(tenant_id=row.tenant_id, integration_id=connection.pk)
+    assert row.poll_at > timezone.now() + timedelta(seconds=50)
+
+
+def test_a_day_after_a_build_failed_nobody_asks_about_it_whatever_is_answered(
+    failed: Build, sandbox: Any
+) -> None:
+    hide_its_job(sandbox)
+    Build.objects.update(finished_at=timezone.now() - LOOK_BACK)
+    assert asked(failed).poll_at is None
 
 
 def test_a_build_that_came_to_rest_meanwhile_is_not_asked_about_again(

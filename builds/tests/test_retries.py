@@ -16,9 +16,10 @@ from builds.next_poll import LOOK_BACK
 from builds.tests.polling import asked, running
 from builds.triggering import trigger_builds
 from delivr.conflict import Conflict
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, IntegrationHealth
+from delivr.effects.runner import run_effect
 from delivr.tenants.models import Role
-from delivr.tests.wired import fresh, trigger_of
+from delivr.tests.wired import Wired, fresh, trigger_of
 from releases.models import Release
 
 pytestmark = pytest.mark.django_db
@@ -151,3 +152,35 @@ def test_the_page_and_the_api_offer_it(
     page.post(where, {"number": number, "next": f"/releases/{release.pk}"})
     assert Release.objects.get().status == "BUILD_COMPLETE"
     assert f"Adopt #{number}" not in page.get(f"/releases/{release.pk}").content.decode()
+
+
+def test_what_left_the_queue_without_a_number_has_no_retries(
+    wired: Wired, sandbox: Any, caplog: Any
+) -> None:
+    """Nobody is blamed for not knowing any."""
+    ci = sandbox.world.jenkins
+    ci.job("ios-prod").executors = 0
+    build = wired.build("ios")
+    run_effect(trigger_of(build).pk)
+    ci.cancel(ci.item(1001))
+    with sandbox.world.lock:  # what else the job has built has a number
+        ci.job("ios-prod").executors = 1
+        ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
+    sandbox.world.advance(20)
+    row = asked(build, 2)
+    assert (row.status, row.number, row.retries) == ("ABORTED", None, [])
+    assert not IntegrationHealth.objects.exclude(failures=0).exists()
+    assert not caplog.records
+
+
+def test_a_retry_of_another_version_is_neither_offered_nor_adopted(
+    failed: Build, sandbox: Any
+) -> None:
+    """The Rebuild plugin lets people change the parameters; our id goes with them."""
+    sandbox.world.jenkins.build("ios-prod", 245).parameters["VERSION"] = "1.6.0"
+    number = retried(sandbox)
+    assert asked(failed).retries == []
+    with pytest.raises(ValidationError) as caught:
+        adopt(failed, number)
+    assert "is of version 1.6.0" in str(caught.value)
+    assert Release.objects.get().status == "BUILD_FAILED"

@@ -98,7 +98,8 @@ class Artifact:
 class BuildState:
     """What the CI server says of one build now (`number` is None while it waits in the queue).
 
-    `carried_id` is the id of delivr that the build there was given, "" where it has none.
+    `carried_id` is the id of delivr that the build there was given, and `version` the version that
+    it was told to build; "" where it has none.
     `artifacts` are sorted, the app first; `artifact_url` is the first one's.
     """
 
@@ -112,6 +113,7 @@ class BuildState:
     estimated_ms: int | None = None
     artifacts: Sequence[Artifact] = ()
     carried_id: str = ""
+    version: str = ""
     is_shared: bool = False  # merged into an equal item, maybe somebody else's
 
     @property

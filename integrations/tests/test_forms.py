@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import Any
 
@@ -190,12 +191,19 @@ def test_stored_values_are_shown_as_they_are_typed(tenant: Tenant) -> None:
     assert "A=1\nB=2" in form(tenant, "JENKINS", connection=pipeline).as_div()
 
 
-@pytest.mark.parametrize("value", ["first\nsecond", "EOF\nEOF_\n", "\n\nlast"])
+@pytest.mark.parametrize("value", ["first\nsecond", "EOF\nEOF_\n", "\n\nlast", "a\u2028b"])
 def test_a_value_of_several_lines_stays_what_it_is(tenant: Tenant, value: str) -> None:
     stored = {"NOTES": value, "B": "1"}
     pipeline = make.PipelineFactory(tenant=tenant, parameters=stored)
     shown = form(tenant, "JENKINS", connection=pipeline)["parameters"].value()
     assert form(tenant, "JENKINS", {"parameters": shown}).values()["parameters"] == stored
+
+
+def test_a_line_that_is_made_to_be_slow_is_not(tenant: Tenant) -> None:
+    text = f"A=1\n{' ' * 5000}{'<<' * 7000}!"
+    sent, began = form(tenant, "JENKINS", {"parameters": text}), time.process_time()
+    assert "parameters" in sent.errors
+    assert time.process_time() - began < 2
 
 
 # --- What a pipeline refers to --------------------------------------------------------------------

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 
-from builds.tests.test_locks import in_threads
+from builds.tests.test_locks import closing, in_threads, wait_for_a_lock
 from delivr.conflict import Conflict
+from delivr.effects.health import is_refused
+from delivr.failures import Outcome, ProviderError
 from delivr.secrets import secret_fields
 from delivr.tests import factories
 from delivr.tests.wired import fresh
@@ -20,7 +25,7 @@ from integrations.operations import connect, disconnect, edit, rotate_webhook_se
 from integrations.providers.base import Check
 from integrations.rotating import candidate_of, take
 from integrations.tests.values import jenkins_values
-from integrations.verification import Findings, store_findings
+from integrations.verification import Findings, credentials_refused, store_findings
 
 pytestmark = pytest.mark.django_db
 WELL = Findings(checks=[Check(name="credentials", ok=True)])
@@ -157,3 +162,42 @@ def _edit(scm: Any) -> None:
         edit(scm, actor=None, values={"access_token": "ghp_late"})
     except Conflict:
         return
+
+
+REFUSED = ProviderError("bad_credentials", "Refused.", "Make one.", outcome=Outcome.CREDENTIALS)
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+def test_a_refusal_while_a_verification_ends_leaves_no_pause_that_nobody_looks_after(
+    tenant: Any,
+) -> None:
+    """The refusal came in doubt already: without the lock it relied on a look that just ended."""
+    scm = factories.ScmFactory(tenant=tenant)
+    refuse = partial(credentials_refused, tenant=tenant, integration_id=scm.pk, error=REFUSED)
+    refuse()
+    late = threading.Thread(target=closing(refuse))
+    with transaction.atomic():
+        store_findings(fresh(scm), WELL, actor=None, by_clock=True)
+        late.start()
+        wait_for_a_lock(late)
+    late.join()
+    row = fresh(scm)
+    assert is_refused(tenant_id=tenant.pk, integration_id=scm.pk)
+    assert row.verify_at < timezone.now() + timedelta(minutes=2)
+
+
+@pytest.mark.services
+@pytest.mark.django_db(transaction=True)
+def test_a_refusal_of_the_credential_of_before_makes_no_edited_connection_valid(
+    tenant: Any,
+) -> None:
+    scm = factories.ScmFactory(tenant=tenant)
+    refuse = partial(credentials_refused, tenant=tenant, integration_id=scm.pk, error=REFUSED)
+    late = threading.Thread(target=closing(refuse))
+    with transaction.atomic():
+        edit(scm, actor=None, values={"access_token": "ghp_new"})
+        late.start()
+        wait_for_a_lock(late)
+    late.join()
+    assert fresh(scm).verification_status == "PENDING"

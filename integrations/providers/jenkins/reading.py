@@ -112,7 +112,7 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
     url = f"{job_url}/{number}/"
     return BuildState(
         status=status_of(document),
-        queue_id=whole_number(document.get("queueId")),
+        queue_id=whole_number(document.get("queueId")) or None,  # no item has 0
         number=number,
         url=url,
         started_at=moment(document.get("timestamp")),
@@ -120,6 +120,7 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
         estimated_ms=within_a_build(whole_number(document.get("estimatedDuration"))),
         artifacts=_artifacts(document, url),
         carried_id=build_id_of(document),
+        version=_line(_parameter_of(document, "VERSION")),
     )
 
 
@@ -137,14 +138,14 @@ _APPS = (".ipa", ".aab", ".apk", ".xcarchive", ".xcarchive.zip")  # the best fir
 def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
     """The app first, then the rest in Jenkins' order; the first `KEPT_ARTIFACTS` of them."""
     paths = [artifact.get("relativePath") for artifact in _dicts(document.get("artifacts"))]
-    named = sorted((path for path in paths if isinstance(path, str) and path), key=_rank)
+    named = sorted((path for path in paths if isinstance(path, str) and path), key=rank)
     return [
-        Artifact(path.rpartition("/")[2], f"{url}artifact/{quote(path, errors='replace')}")
+        Artifact(_line(path.rpartition("/")[2]), f"{url}artifact/{quote(path, errors='replace')}")
         for path in named[:KEPT_ARTIFACTS]
     ]
 
 
-def _rank(path: str) -> int:
+def rank(path: str) -> int:
     """The lower, the more it is what a store takes."""
     fitting = [n for n, ending in enumerate(_APPS) if path.lower().endswith(ending)]
     return min(fitting, default=len(_APPS))
@@ -162,7 +163,8 @@ class Item:
     build_id: str
 
     def belongs_to(self, job_path: str) -> bool:
-        return self.job_path in (None, job_path)
+        """Jenkins takes the names of jobs in any case, and tells them as they were made."""
+        return self.job_path is None or self.job_path.casefold() == job_path.casefold()
 
     def state(self) -> BuildState:
         """Its state as long as it is no build."""
@@ -189,9 +191,13 @@ def read_item(document: Mapping[str, Any]) -> Item | None:
 
 def build_id_of(document: Mapping[str, Any]) -> str:
     """Our id among the parameters of a build or a queue item; "" where it has none."""
+    return _parameter_of(document, BUILD_ID)
+
+
+def _parameter_of(document: Mapping[str, Any], name: str) -> str:
     for action in _dicts(document.get("actions")):
         for parameter in _dicts(action.get("parameters")):
-            if parameter.get("name") == BUILD_ID:
+            if parameter.get("name") == name:
                 return str(parameter.get("value") or "")
     return ""
 

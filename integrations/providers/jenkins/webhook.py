@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ..base import BuildReport, BuildStatus
 from ..incoming import json_object, number, text
 from .paths import path_of_build
-from .reading import BUILD_ID, RESULTS, moment
+from .reading import BUILD_ID, RESULTS, moment, rank
 
 _OURS = {"buildNumber", "buildId", "queueId"}
 _BUILD_ID = re.compile(r"(?:bld|tst)_[A-Za-z0-9_-]{1,60}")  # of a release, or a test build
@@ -121,8 +121,9 @@ def _named(report: BuildReport) -> BuildReport:
 
 
 def _first_artifact(artifacts: object) -> str:
-    """`{"app.ipa": {"archive": "https://…", "s3": "https://…"}}`"""
-    for places in artifacts.values() if isinstance(artifacts, dict) else ():
+    """Of `{"app.ipa": {"archive": "https://…", "s3": "https://…"}}`, an app first."""
+    named = artifacts if isinstance(artifacts, dict) else {}
+    for places in (named[name] for name in sorted(named, key=rank)):
         for name in ("archive", "s3"):
             url = _url(text(places, name), _ARTIFACTS) if isinstance(places, dict) else ""
             if url:

@@ -127,6 +127,27 @@ def test_the_app_is_the_artifact_wherever_it_stands(jenkins, wire, app):
     assert read(jenkins(), number=245).artifact_url.endswith(f"/artifact/build/{app}")
 
 
+def test_an_artifacts_name_is_fit_to_be_kept_and_shown(jenkins, wire):
+    """No database takes a NUL or half of a pair within JSON."""
+    build = {"number": 245, "building": False, "result": "SUCCESS"}
+    build["artifacts"] = [{"relativePath": "out/a\0b\ud800\u202e.ipa"}]
+    wire.routes[f"{PATH}/245/api/json"] = ok(build)
+    [artifact] = read(jenkins(), number=245).artifacts
+    assert artifact.name == "a b  .ipa"
+
+
+def test_a_queue_id_of_zero_is_none(jenkins, wire):
+    wire.routes[f"{PATH}/245/api/json"] = ok({"number": 245, "building": True, "queueId": 0})
+    assert read(jenkins(), number=245).queue_id is None
+
+
+def test_a_job_may_be_entered_in_another_case_than_jenkins_tells_it_in(jenkins, wire):
+    item = payload("queue_item__waiting")
+    item["task"]["url"] = item["task"]["url"].upper().replace("/JOB/", "/job/")
+    wire.routes[ITEM] = ok(item)
+    assert read(jenkins(), queue_id=7041).status is BuildStatus.QUEUED
+
+
 def test_lists_of_builds_ask_for_no_artifacts(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = job_or_builds("builds__none")
     read(jenkins())

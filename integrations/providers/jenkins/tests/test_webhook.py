@@ -163,6 +163,14 @@ def test_odd_artifacts_of_a_notification_do_not_matter(artifacts):
     assert parse(json.dumps(body).encode()).artifact_url == ""
 
 
+def test_of_a_notifications_artifacts_the_app_is_the_best():
+    body = json.loads((PAYLOADS / "notification__finalized_success.json").read_bytes())
+    body["build"]["artifacts"] = {
+        name: {"archive": f"https://ci.example.com/{name}"} for name in ("build.log", "app.aab")
+    }
+    assert parse(json.dumps(body).encode()).artifact_url == "https://ci.example.com/app.aab"
+
+
 @pytest.mark.parametrize("timestamp", [None, 0, -1, True, "now", 2**62, 2**70])
 def test_an_odd_time_of_a_notification_does_not_matter(timestamp):
     body = json.loads((PAYLOADS / "notification__started.json").read_bytes())
