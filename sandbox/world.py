@@ -82,7 +82,7 @@ class World:
         self.touch()
 
     def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
-        """So many requests find its start page, and so many more none of its jobs. Builds go on, the
+        """So many requests find its start page, so many more none of its jobs. Builds go on, the
         queue is kept, what has left it is forgotten."""
         self.jenkins.forget_left_items()
         self.faults.add("starting", provider="jenkins", count=starting)
