@@ -58,6 +58,7 @@ class Chat:
     def __init__(self, world: World) -> None:
         self._world = world
         self.messages: list[Message] = []
+        self.deleted: set[tuple[str, str]] = set()  # channel and ts
         self._last_ts = 0.0
 
     def channel(self, wanted: str) -> Channel | None:
@@ -91,6 +92,14 @@ class Chat:
         message.edited_ts = self._next_ts()
         self._record("message.updated", message)
 
+    def delete(self, message: Message) -> None:
+        self.messages.remove(message)
+        self.deleted.add((message.channel, message.ts))
+        self._record("message.deleted", message)
+
+    def was_deleted(self, channel_id: str, ts: str) -> bool:
+        return (channel_id, ts) in self.deleted
+
     def _next_ts(self) -> str:
         self._last_ts = max(self._world.clock(), self._last_ts + 0.000_1)
         return f"{self._last_ts:.6f}"
@@ -107,8 +116,13 @@ class Chat:
         )
 
     def dump(self) -> dict[str, Any]:
-        return {"messages": [asdict(m) for m in self.messages], "last_ts": self._last_ts}
+        return {
+            "messages": [asdict(m) for m in self.messages],
+            "deleted": sorted(self.deleted),
+            "last_ts": self._last_ts,
+        }
 
     def load(self, data: dict[str, Any]) -> None:
         self.messages = [Message(**item) for item in data["messages"]]
+        self.deleted = {(channel, ts) for channel, ts in data.get("deleted", [])}
         self._last_ts = data["last_ts"]

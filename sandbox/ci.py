@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from sandbox.ci_jobs import RESULTS, Build, Job, QueueItem, dump, first_jobs
+from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job, QueueItem, dump, first_jobs
 
 if TYPE_CHECKING:
     from sandbox.world import World
 
 LEFT_ITEM_MEMORY = 300.0  # seconds that Jenkins remembers an item that left the queue
 FIRST_QUEUE_ID = 1001
+REPOSITORY = ("dream11", "app")  # what the jobs build
 
 
 class Ci:
@@ -24,6 +26,7 @@ class Ci:
         self.next_queue_id = FIRST_QUEUE_ID
         self.sessions: dict[str, str] = {}  # HTTP sessions: id -> user, "" for nobody
         self.location_base = ""  # what Jenkins believes its own address to be; "" = as requested
+        self._backup: dict[str, Any] | None = None
 
     # Looking
 
@@ -87,23 +90,30 @@ class Ci:
         user: str,
         delay: float | None = None,
         rebuilds: int | None = None,
+        retried_by: str = "",
     ) -> QueueItem:
         """Put a build into the queue. `delay` in seconds; None = the job's quiet period."""
         quiet = job.quiet_period if delay is None else delay
         with self._world.lock:  # the clock's thread walks over the queue
             now = self._world.clock()
             item = QueueItem(self.next_queue_id, job.full_name, parameters, user, now, now + quiet)
-            item.rebuilds = rebuilds
+            item.rebuilds, item.retried_by = rebuilds, retried_by
             self.next_queue_id += 1
             self.queue[item.id] = item
             self._record("build.queued", item, queueId=item.id)
             self.settle(now)
         return item
 
-    def rebuild(self, build: Build, *, user: str) -> QueueItem:
-        """What the Rebuild plugin does for a person: the same parameters once more."""
+    def rebuild(self, build: Build, *, user: str, by: str = "rebuild") -> QueueItem:
+        """Run a build once more with its parameters: a person with the Rebuild plugin or by
+        Pipeline's replay, or the Naginator plugin by itself, for whom it was before."""
+        if by not in RETRIES:
+            raise ValueError(f"unknown retry {by!r}; one of {', '.join(RETRIES)}")
         job, parameters = self.jobs[build.job], dict(build.parameters)
-        return self.enqueue(job, parameters, user=user, delay=0, rebuilds=build.number)
+        user = build.user if by == "naginator" else user
+        return self.enqueue(
+            job, parameters, user=user, delay=0, rebuilds=build.number, retried_by=by
+        )
 
     def cancel(self, item: QueueItem) -> bool:
         """Take an item out of the queue; False if it left before."""
@@ -143,6 +153,31 @@ class Ci:
         with self._world.lock:
             for index in (self.builds, self._running):
                 index[full_name] = [b for b in index.get(full_name, []) if b.number != number]
+            self._world.touch()
+
+    def make_again(self, full_name: str) -> Job:
+        """A job that was deleted and made anew: no builds, and the first will be #1."""
+        with self._world.lock:
+            job = self.jobs[full_name]
+            job.next_number = 1
+            for index in (self.builds, self._running):
+                index.pop(full_name, None)
+            self.queue = {i.id: i for i in self.queue.values() if i.job != full_name}
+            self._world.touch()
+            return job
+
+    def back_up(self) -> None:
+        """Not kept over a restart of the sandbox."""
+        with self._world.lock:
+            self._backup = deepcopy(self.dump())
+
+    def restore(self) -> None:
+        """As on the day of the backup: what was built and queued since is gone, and its numbers and
+        queue ids are given out again. Raises LookupError where there is no backup."""
+        with self._world.lock:
+            if self._backup is None:
+                raise LookupError("there is no backup")
+            self.load(deepcopy(self._backup))
             self._world.touch()
 
     def forget_left_items(self) -> None:
@@ -194,7 +229,8 @@ class Ci:
     def _start(self, item: QueueItem, moment: float) -> None:
         job = self.jobs[item.job]
         build = Build(job.full_name, job.next_number, item.id, item.parameters, item.user, moment)
-        build.rebuilds = item.rebuilds
+        build.rebuilds, build.retried_by = item.rebuilds, item.retried_by
+        build.commit = self._commit(build)
         job.next_number += 1
         job.known_parameters = True
         self.builds.setdefault(job.full_name, []).append(build)
@@ -204,10 +240,17 @@ class Ci:
         self._record("build.started", build, number=build.number, queueId=item.id)
         self._world.sender.build_started(job, build)
 
+    def _commit(self, build: Build) -> str:
+        """The head of the build's branch; "" where there is none to check out."""
+        github = self._world.github
+        repository = github.find(*REPOSITORY)
+        return (repository and github.ref(repository, f"refs/heads/{build.branch}")) or ""
+
     def _end(self, build: Build, result: str, moment: float) -> None:
         job = self.jobs[build.job]
         build.result, build.ended_at = result, moment
         self._running[build.job].remove(build)
+        build.logs = job.logs
         if result in ("SUCCESS", "UNSTABLE") and job.artifact:
             build.artifact = job.artifact.format(number=build.number)
         self._record("build.finished", build, number=build.number, result=result)

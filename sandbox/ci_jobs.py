@@ -9,6 +9,7 @@ PIPELINE, FREESTYLE = "pipeline", "freestyle"
 FOLDER, MULTIBRANCH = "folder", "multibranch"
 CONTAINERS = (FOLDER, MULTIBRANCH)
 RESULTS = ("SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED")
+RETRIES = ("rebuild", "replay", "naginator")  # ways in which Jenkins runs a build once more
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Job:
     quiet_period: float = 5.0  # seconds
     next_number: int = 1
     artifact: str = ""  # "ios-{number}.ipa"
+    logs: int = 0  # archived by each build, and listed before its artifact
     auto_finish_seconds: float | None = None  # None: a person ends the build
     auto_finish_result: str = "SUCCESS"
     late_executable: bool = True  # the first read of a left item has no executable yet
@@ -87,7 +89,8 @@ class QueueItem:
     cancelled: bool = False
     number: int | None = None
     executable_hidden: bool = False
-    rebuilds: int | None = None  # the build that a person ran again
+    rebuilds: int | None = None  # the build that was run again …
+    retried_by: str = ""  # … and in which of the ways
 
     @property
     def is_queued(self) -> bool:
@@ -105,11 +108,24 @@ class Build:
     ended_at: float | None = None
     result: str | None = None  # a Pipeline may set it while still building
     artifact: str = ""
+    logs: int = 0
+    commit: str = ""  # what was checked out
     rebuilds: int | None = None
+    retried_by: str = ""
 
     @property
     def building(self) -> bool:
         return self.ended_at is None
+
+    @property
+    def branch(self) -> str:
+        return self.parameters.get("BRANCH") or "main"
+
+    @property
+    def files(self) -> list[str]:
+        """What was archived, in Jenkins' order: by path."""
+        logs = [f"build/logs/step-{n:03}.log" for n in range(1, self.logs + 1)]
+        return [*logs, self.artifact] if self.artifact else logs
 
 
 def _release_parameters(*more: Parameter) -> list[Parameter]:

@@ -15,6 +15,7 @@ from sandbox.faults import KINDS
 from sandbox.repositories import fake_sha
 
 blueprint = Blueprint("control", __name__, url_prefix="/sandbox/api")
+PERSON = "priya"  # who works in Jenkins beside delivr
 OWN_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 SETTINGS = {
     "autoFinishSeconds": "auto_finish_seconds",
@@ -26,6 +27,7 @@ SETTINGS = {
     "refuses": "refuses",
     "lateExecutable": "late_executable",
     "nextNumber": "next_number",
+    "logs": "logs",
 }
 
 
@@ -218,9 +220,62 @@ def finish_build(full_name: str, number: int) -> Response:
     return jsonify(asdict(build))
 
 
+@blueprint.post("/jenkins/jobs/<path:full_name>/builds")
+def build_by_hand(full_name: str) -> tuple[Response, int]:
+    """What a person starts on Jenkins' own page: `user`, `parameters`."""
+    body = _body()
+    item = world().jenkins.enqueue(
+        _job(full_name), dict(body.get("parameters", {})), user=body.get("user", PERSON), delay=0
+    )
+    return jsonify(asdict(item)), 201
+
+
+@blueprint.post("/jenkins/jobs/<path:full_name>/builds/<int:number>/retry")
+def retry_build(full_name: str, number: int) -> tuple[Response, int]:
+    """Run a build again `by` one of Jenkins' ways, as `user`; with a `result` it ends at once."""
+    body, ci = _body(), world().jenkins
+    build = ci.build(full_name, number)
+    if build is None:
+        refuse(404, f"no build {full_name} #{number}")
+    try:
+        item = ci.rebuild(build, user=body.get("user", PERSON), by=body.get("by", "rebuild"))
+        if item.number is not None and "result" in body:
+            ci.finish(full_name, item.number, body["result"])
+    except ValueError as error:
+        refuse(400, str(error))
+    return jsonify(asdict(item)), 201
+
+
 @blueprint.delete("/jenkins/jobs/<path:full_name>/builds/<int:number>")
 def delete_build(full_name: str, number: int) -> Response:
     world().jenkins.delete_build(full_name, number)
+    return jsonify({"ok": True})
+
+
+@blueprint.post("/jenkins/jobs/<path:full_name>/make-again")
+def make_job_again(full_name: str) -> Response:
+    return jsonify(job_json(world().jenkins.make_again(_job(full_name).full_name)))
+
+
+@blueprint.post("/jenkins/backup")
+def back_up_jenkins() -> Response:
+    world().jenkins.back_up()
+    return jsonify({"ok": True})
+
+
+@blueprint.post("/jenkins/restore")
+def restore_jenkins() -> Response:
+    try:
+        world().jenkins.restore()
+    except LookupError as error:
+        refuse(409, str(error))
+    return jsonify({"ok": True})
+
+
+@blueprint.post("/jenkins/restart")
+def restart_jenkins() -> Response:
+    body = _body()
+    world().restart_jenkins(**{name: int(count) for name, count in body.items()})
     return jsonify({"ok": True})
 
 
@@ -274,6 +329,16 @@ def messages() -> Response:
     channel = request.args.get("channel")
     found = [m for m in world().slack.messages if channel in (None, m.channel)]
     return jsonify({"count": len(found), "messages": [asdict(m) for m in found]})
+
+
+@blueprint.delete("/slack/messages/<channel>/<ts>")
+def delete_message(channel: str, ts: str) -> Response:
+    """What a person does with "Delete message"; who answers in its thread later is not told."""
+    message = world().slack.message(channel, ts)
+    if message is None:
+        refuse(404, f"no message {ts} in {channel}")
+    world().slack.delete(message)
+    return jsonify({"ok": True})
 
 
 @blueprint.get("/jira/issues")

@@ -12,8 +12,13 @@ from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from sandbox.proxies import PROXIES
+
 KINDS = {
     "status": "answer `status` (429 and 503 with Retry-After: `retry_after`), do nothing",
+    "proxy": "answer `status` with a page of nginx, cloudflare or squid (`proxy`), do nothing",
+    "sign_in": "Jenkins' login takes no notice of tokens: answer 302 to its page, do nothing",
+    "starting": "answer 503 with the page of a Jenkins that starts, do nothing",
     "echo": "answer `status` and words that repeat the Authorization header, do nothing",
     "timeout": "hang for `seconds` or until the client leaves, then cut the line, do nothing",
     "late": "hang for `seconds`, then do it, whether or not the client is still there",
@@ -43,6 +48,7 @@ class Fault:
     probability: float = 1.0
     status: int = 500
     retry_after: int = 1  # seconds
+    proxy: str = "nginx"
     seconds: float = 30.0
     location: str = "http://169.254.169.254/latest/meta-data/"
     size: int = 5_000_000  # bytes
@@ -52,6 +58,8 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault kind {self.kind!r}; one of {', '.join(KINDS)}")
+        if self.proxy not in PROXIES:
+            raise ValueError(f"unknown proxy {self.proxy!r}; one of {', '.join(PROXIES)}")
 
     def fits(self, provider: str, method: str, path: str) -> bool:
         return (

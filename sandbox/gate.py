@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from werkzeug.wrappers import Response
 
+from sandbox import proxies
 from sandbox.faults import AFTERWARDS, Fault
 from sandbox.world import World
 
@@ -37,9 +38,6 @@ PREFIXES = {
 BODY_LIMIT = 5_000_000  # bytes
 LONGEST_DRIP = 120.0  # seconds
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-LOGIN_PAGE = """<!DOCTYPE html><html><head><title>Sign in</title></head><body>
-<form action="/sso/login" method="post"><input name="user"><input name="password" type="password">
-</form></body></html>"""
 
 
 def locate(path: str) -> tuple[str, str]:
@@ -118,19 +116,9 @@ class Gate:
         self.world.touch()
 
     def _instead(self, environ: Environ, provider: str, fault: Fault) -> Response:
+        if fault.kind in PAGES:
+            return PAGES[fault.kind](environ, provider, fault)
         match fault.kind:
-            case "status":
-                return _status(provider, fault)
-            case "echo":
-                return _echo(provider, fault, environ.get("HTTP_AUTHORIZATION", ""))
-            case "html_200":
-                return Response(LOGIN_PAGE, 200, content_type="text/html;charset=utf-8")
-            case "redirect":
-                return Response("", 302, {"Location": fault.location}, content_type="text/html")
-            case "garbage":
-                return Response(b'{"oh": \xff\xfe', 200, content_type="application/json")
-            case "oversized":
-                return _oversized(fault.size)
             case "endless":
                 return Response(self._endless(), 200, content_type="application/json")
             case "drip_headers":
@@ -221,16 +209,25 @@ def is_cut(connection: socket.socket) -> bool:
     return value == RESET_ON_CLOSE
 
 
-def _status(provider: str, fault: Fault) -> Response:
+def _status(_environ: Environ, provider: str, fault: Fault) -> Response:
     content_type, body = trouble_body(provider, fault.status)
     answer = Response(body, fault.status, content_type=content_type)
+    if provider == "jenkins":
+        answer.headers["X-Jenkins"] = proxies.VERSION
     if fault.status in (429, 503):
         answer.headers["Retry-After"] = str(fault.retry_after)
     return answer
 
 
-def _echo(provider: str, fault: Fault, header: str) -> Response:
+def _sign_in(environ: Environ, _provider: str, _fault: Fault) -> Response:
+    path = environ["PATH_INFO"]
+    _, below = locate(path)
+    return proxies.sign_in(path.removesuffix(below), below)
+
+
+def _echo(environ: Environ, provider: str, fault: Fault) -> Response:
     """A server that shows what it was sent: plainly and, as for Basic, decoded."""
+    header = environ.get("HTTP_AUTHORIZATION", "")
     scheme, _space, text = header.partition(" ")
     with contextlib.suppress(ValueError):
         if scheme.lower() == "basic":
@@ -253,3 +250,19 @@ def _oversized(size: int) -> Response:
     answer = Response(pieces(), 200, content_type="application/json")
     answer.headers["Content-Length"] = str(max(size, len(head) + len(tail)))
     return answer
+
+
+# What is answered at once; the other kinds take their time, or never come to an end.
+PAGES: dict[str, Callable[[Environ, str, Fault], Response]] = {
+    "status": _status,
+    "proxy": lambda _environ, _provider, fault: proxies.page_of(fault.proxy, fault.status),
+    "sign_in": _sign_in,
+    "starting": lambda *_: proxies.starting(),
+    "echo": _echo,
+    "html_200": lambda *_: Response(proxies.LOGIN_PAGE, 200, content_type=proxies.HTML),
+    "redirect": lambda _environ, _provider, fault: Response(
+        "", 302, {"Location": fault.location}, content_type="text/html"
+    ),
+    "garbage": lambda *_: Response(b'{"oh": \xff\xfe', 200, content_type="application/json"),
+    "oversized": lambda _environ, _provider, fault: _oversized(fault.size),
+}

@@ -10,11 +10,12 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 
 from sandbox import mrkdwn
 from sandbox.chat import CHANNELS, Channel, Message
-from sandbox.ci_jobs import RESULTS, Build, Job
+from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
 from sandbox.context import accounts, world
-from sandbox.control import configure, guard
+from sandbox.control import PERSON, configure, guard
 from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
+from sandbox.proxies import PROXIES
 
 blueprint = Blueprint("page", __name__)
 blueprint.before_request(guard)
@@ -56,6 +57,7 @@ def _board() -> dict[str, Any]:
         "ledger": [_entry(entry) for entry in world().ledger.tail(SHOWN_LEDGER)[::-1]],
         "faults": world().faults.active(),
         "results": ("SUCCESS", "FAILURE", "ABORTED"),
+        "retries": RETRIES,
     }
 
 
@@ -104,6 +106,7 @@ def _message(message: Message) -> dict[str, Any]:
     replies = [] if message.is_reply else world().slack.replies(message)
     return {
         "at": _time(float(message.ts)),
+        "ts": message.ts,
         "lines": mrkdwn.lines(message.text, message.blocks),
         "edited": bool(message.edited_ts),
         "replies": [_message(reply) for reply in replies],
@@ -135,6 +138,26 @@ def finish() -> Response:
     return _to("page.home")
 
 
+@blueprint.post("/sandbox/retry")
+def retry() -> Response:
+    ci, form = world().jenkins, request.form
+    build = ci.build(form.get("job", ""), form.get("number", -1, type=int))
+    if build is None or form.get("by") not in RETRIES:
+        abort(400)
+    ci.rebuild(build, user=PERSON, by=form["by"])
+    return _to("page.home")
+
+
+@blueprint.post("/sandbox/delete-message")
+def delete_message() -> Response:
+    chat = world().slack
+    message = chat.message(request.form.get("channel", ""), request.form.get("ts", ""))
+    if message is None:
+        abort(400)
+    chat.delete(message)
+    return _to("page.home")
+
+
 @blueprint.post("/sandbox/reset")
 def reset() -> Response:
     world().reset()
@@ -157,6 +180,7 @@ def settings() -> str:
         jobs=_buildable_jobs(),
         results=RESULTS,
         kinds=KINDS,
+        proxies=list(PROXIES),
         providers=list(dict.fromkeys(PREFIXES.values())),
         faults=world().faults.active(),
         error=request.args.get("error", ""),
@@ -173,6 +197,7 @@ def save_job() -> Response:
         "autoFinishSeconds": form.get("autoFinishSeconds", type=float),
         "autoFinishResult": form.get("autoFinishResult", "SUCCESS"),
         "executors": form.get("executors", 1, type=int),
+        "logs": form.get("logs", 0, type=int),
         "webhook": {
             "url": form.get("url", "").strip(),
             "secret": form.get("secret", "").strip() or job.webhook.secret,
@@ -182,6 +207,27 @@ def save_job() -> Response:
     try:
         configure(job, wanted)
     except ValueError:
+        abort(400)
+    return _to("page.settings")
+
+
+@blueprint.post("/settings/job/make-again")
+def make_job_again() -> Response:
+    job = world().jenkins.jobs.get(request.form.get("job", ""))
+    if job is None:
+        abort(400)
+    world().jenkins.make_again(job.full_name)
+    return _to("page.settings")
+
+
+@blueprint.post("/settings/jenkins")
+def act_on_jenkins() -> Response:
+    """What befalls a server: a restart, a backup, coming back from it."""
+    ci = world().jenkins
+    acts = {"restart": world().restart_jenkins, "backup": ci.back_up, "restore": ci.restore}
+    try:
+        acts[request.form.get("act", "")]()
+    except LookupError:
         abort(400)
     return _to("page.settings")
 
@@ -197,6 +243,7 @@ def add_fault() -> Response:
             provider=form.get("provider") or "*",
             method=form.get("method") or "*",
             path=form.get("path") or "*",
+            proxy=form.get("proxy") or "nginx",
             **{name: value for name, value in given.items() if value is not None},
         )
     except (TypeError, ValueError):

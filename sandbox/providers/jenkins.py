@@ -334,7 +334,7 @@ def _run(found: Job, number: str, below: list[str]) -> Response:
             return progressive_text(found, build)
         case ["stop" | "term" | "kill"]:
             return _stop(found, build)
-        case ["artifact", *parts] if build.artifact and parts == [build.artifact]:
+        case ["artifact", *parts] if "/".join(parts) in build.files:
             content = f"sandbox artifact of {found.full_name} #{build.number}\n"
             return Response(content, 200, content_type="application/octet-stream")
     return refuse(404, "Not Found")

@@ -22,6 +22,7 @@ from sandbox.ci_jobs import (
     Parameter,
     QueueItem,
 )
+from sandbox.providers.jenkins_actions import actions_of, value_of
 
 JOB_CLASSES = {
     PIPELINE: "org.jenkinsci.plugins.workflow.job.WorkflowJob",
@@ -246,7 +247,7 @@ class Exporter:
     def _definition(parameter: Parameter) -> dict[str, Any]:
         definition: dict[str, Any] = {
             "_class": f"hudson.model.{parameter.kind}ParameterDefinition",
-            "defaultParameterValue": _value(parameter, parameter.default),
+            "defaultParameterValue": value_of(parameter, parameter.default),
             "description": parameter.description,
             "name": parameter.name,
             "type": f"{parameter.kind}ParameterDefinition",
@@ -268,7 +269,7 @@ class Exporter:
         ended = build.ended_at
         return {
             "_class": RUN_CLASSES[job.kind],
-            "actions": self._actions(job, build),
+            "actions": actions_of(job, build),
             "artifacts": self._artifacts(build),
             "building": build.building,
             "changeSets": [],
@@ -300,37 +301,10 @@ class Exporter:
 
     @staticmethod
     def _artifacts(build: Build) -> list[dict[str, str]]:
-        name = build.artifact
-        if not name:
-            return []
-        return [{"displayPath": name, "fileName": name, "relativePath": name}]
-
-    @staticmethod
-    def _actions(job: Job, thing: Build | QueueItem) -> list[dict[str, Any]]:
-        by_user = {
-            "_class": "hudson.model.Cause$UserIdCause",
-            "shortDescription": f"Started by user {thing.user}",
-            "userId": thing.user,
-            "userName": thing.user,
-        }
-        causes: list[dict[str, Any]] = [by_user]
-        if thing.rebuilds is not None:
-            causes.append(
-                {
-                    "_class": "com.sonyericsson.rebuild.RebuildCause",
-                    "shortDescription": f"Rebuilds build #{thing.rebuilds}",
-                    "upstreamBuild": thing.rebuilds,
-                }
-            )
-        actions: list[dict[str, Any]] = [{"_class": "hudson.model.CauseAction", "causes": causes}]
-        if thing.parameters:
-            known = {p.name: p for p in job.parameters}
-            values = [
-                _value(known.get(name, Parameter(name)), value)
-                for name, value in thing.parameters.items()
-            ]
-            actions.append({"_class": "hudson.model.ParametersAction", "parameters": values})
-        return actions
+        return [
+            {"displayPath": path, "fileName": path.rpartition("/")[2], "relativePath": path}
+            for path in build.files
+        ]
 
     def queue_item(self, item: QueueItem, *, hide_executable: bool = False) -> dict[str, Any]:
         job = self.ci.job(item.job)
@@ -338,7 +312,7 @@ class Exporter:
         buildable = item.ready_at is not None and item.is_queued and not blocked
         data = {
             "_class": f"hudson.model.Queue${self._item_class(item, blocked)}",
-            "actions": self._actions(job, item),
+            "actions": actions_of(job, item),
             "blocked": blocked,
             "buildable": buildable,
             "id": item.id,
@@ -391,9 +365,3 @@ class Exporter:
             "busyExecutors": len(busy),
             "computer": [node],
         }
-
-
-def _value(parameter: Parameter, value: str) -> dict[str, Any]:
-    shown = value == "true" if parameter.kind == "Boolean" else value
-    kind = "Boolean" if parameter.kind == "Boolean" else "String"
-    return {"_class": f"hudson.model.{kind}ParameterValue", "name": parameter.name, "value": shown}

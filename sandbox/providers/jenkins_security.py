@@ -16,8 +16,8 @@ from flask import Response, abort, g, request
 
 from sandbox import accounts
 from sandbox.context import world
+from sandbox.proxies import VERSION
 
-VERSION = "2.541.3"
 COOKIE = "JSESSIONID.5a4db0c5"
 CRUMB_FIELD = "Jenkins-Crumb"
 CRUMB_SALT = secrets.token_bytes(16)

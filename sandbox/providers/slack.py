@@ -266,9 +266,7 @@ def post_message(call: Call) -> dict[str, Any]:
     call.require("chat:write")
     channel = _writable(call)
     content = _content(call)
-    thread_ts = call.text("thread_ts")
-    if thread_ts and _chat().message(channel.id, thread_ts) is None:
-        raise SlackError("thread_not_found")
+    thread_ts = _thread(call, channel)
     message = Message(
         channel.id,
         "",
@@ -280,6 +278,17 @@ def post_message(call: Call) -> dict[str, Any]:
     )
     _chat().post(message)
     return {"channel": channel.id, "ts": message.ts, "message": message_json(message)}
+
+
+def _thread(call: Call, channel: Channel) -> str:
+    """The thread to answer in; "" also where its parent was deleted: the answer then stands in the
+    channel, and nothing says so."""
+    ts = call.text("thread_ts")
+    if not ts or _chat().was_deleted(channel.id, ts):
+        return ""
+    if _chat().message(channel.id, ts) is None:
+        raise SlackError("thread_not_found")
+    return ts
 
 
 def _writable(call: Call) -> Channel:

@@ -45,6 +45,54 @@ def test_each_provider_words_its_trouble_its_own_way(sandbox, web, path, key):
     assert answer.headers["Retry-After"] == "1"
 
 
+@pytest.mark.parametrize(
+    ("proxy", "header", "words"),
+    [
+        ("nginx", "Date", "<hr><center>nginx</center>"),
+        ("cloudflare", "CF-RAY", "Cloudflare Ray ID"),
+        ("squid", "X-Squid-Error", "policy of your company"),
+    ],
+)
+@pytest.mark.parametrize("status", [403, 404, 502, 503])
+def test_a_proxy_answers_with_a_page_of_its_own(
+    sandbox, jenkins, web, proxy, header, words, status
+):
+    sandbox.world.faults.add("proxy", proxy=proxy, status=status, count=2)
+    for answer in (jenkins.post(TRIGGER), web.get("/slack/api/auth.test")):
+        assert answer.status_code == status
+        assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+        assert header in answer.headers
+        assert not {"X-Jenkins", "x-oauth-scopes"} & set(answer.headers)
+        assert words in answer.text
+    assert counts(sandbox) == (1, 0)
+    assert jenkins.post(TRIGGER).status_code == 201
+
+
+def test_an_unknown_proxy_is_refused(sandbox):
+    with pytest.raises(ValueError, match="unknown proxy"):
+        sandbox.world.faults.add("proxy", proxy="envoy")
+
+
+def test_a_login_that_ignores_tokens_sends_everybody_to_its_page(sandbox, jenkins):
+    sandbox.world.faults.add("sign_in", provider="jenkins")
+    answer = jenkins.post(TRIGGER)
+    where = answer.headers["Location"]
+    assert (answer.status_code, "X-Jenkins" in answer.headers) == (302, True)
+    assert where == f"/jenkins/securityRealm/commenceLogin?from={TRIGGER}"
+    assert counts(sandbox) == (1, 0)
+    followed = jenkins.get("/whoAmI/api/json", allow_redirects=True)
+    assert (followed.status_code, followed.headers["Content-Type"]) == (
+        200,
+        "text/html; charset=utf-8",
+    )
+    assert "<form" in followed.text
+
+
+def test_a_jenkins_in_trouble_is_jenkins_all_the_same(sandbox, jenkins):
+    sandbox.world.faults.add("status", status=404)
+    assert jenkins.get("/job/ios-prod/api/json").headers["X-Jenkins"].startswith("2.")
+
+
 def test_drop_before_cuts_and_does_nothing(sandbox, jenkins):
     sandbox.world.faults.add("drop_before", method="POST", count=1)
     with pytest.raises(requests.ConnectionError):

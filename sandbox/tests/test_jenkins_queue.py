@@ -82,7 +82,8 @@ def test_a_forgotten_item_is_found_in_the_build_list(sandbox, jenkins):
     assert jenkins.get(ITEM).status_code == 404
     (build,) = jenkins.get(f"/job/ios-prod/api/json?tree={BUILDS}").json()["builds"]
     assert build["queueId"] == 1001
-    causes, parameters = build["actions"]
+    causes, parameters, checkout = build["actions"]
+    assert checkout == {"_class": "hudson.plugins.git.util.BuildData"}
     assert causes["causes"][0]["userId"] == "delivr"
     values = {p["name"]: p["value"] for p in parameters["parameters"]}
     assert values["DELIVR_BUILD_ID"] == "bld_7"

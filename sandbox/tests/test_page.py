@@ -56,6 +56,47 @@ def test_a_strange_end_is_refused(sandbox, web, build):
     assert sandbox.world.jenkins.build("ios-prod", 245).building
 
 
+@pytest.mark.parametrize("way", ["rebuild", "replay", "naginator"])
+def test_a_failed_build_is_run_again_by_its_buttons(sandbox, web, build, way):
+    ci, form = sandbox.world.jenkins, {"job": "ios-prod", "number": "245", "by": way}
+    assert "/sandbox/retry" not in web.get("/").text
+    ci.finish("ios-prod", 245, "FAILURE")
+    assert f">{way.capitalize()}</button>" in web.get("/").text
+    assert web.post("/sandbox/retry", data=form).status_code == 303
+    assert (ci.build("ios-prod", 246).retried_by, ci.build("ios-prod", 246).rebuilds) == (way, 245)
+    for strange in ({**form, "by": "magic"}, {**form, "number": "9"}):
+        assert web.post("/sandbox/retry", data=strange).status_code == 400
+
+
+def test_a_message_is_deleted_by_its_button(sandbox, web):
+    message = sandbox.world.slack.post(Message("C123", "", "hello"))
+    form = {"channel": "C123", "ts": message.ts}
+    assert message.ts in web.get("/").text
+    assert web.post("/sandbox/delete-message", data=form).status_code == 303
+    assert sandbox.world.slack.messages == []
+    assert web.post("/sandbox/delete-message", data=form).status_code == 400
+
+
+def test_a_job_is_made_again_by_its_button(sandbox, web, build):
+    assert web.post("/settings/job/make-again", data={"job": "ios-prod"}).status_code == 303
+    assert sandbox.world.jenkins.job("ios-prod").next_number == 1
+    assert web.post("/settings/job/make-again", data={"job": "gone"}).status_code == 400
+
+
+def test_jenkins_is_backed_up_restored_and_restarted_by_buttons(sandbox, web, build):
+    def act(name):
+        return web.post("/settings/jenkins", data={"act": name}).status_code
+
+    assert act("restore") == 400
+    assert act("backup") == 303
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert act("restore") == 303
+    assert sandbox.world.jenkins.build("ios-prod", 245).building
+    assert act("restart") == 303
+    assert [fault["kind"] for fault in sandbox.world.faults.active()] == ["starting", "status"]
+    assert act("explode") == 400
+
+
 def test_a_job_is_set_by_its_form(sandbox, web):
     form = {
         "job": "ios-prod",
@@ -65,12 +106,14 @@ def test_a_job_is_set_by_its_form(sandbox, web):
         "autoFinishSeconds": "5",
         "autoFinishResult": "FAILURE",
         "executors": "0",
+        "logs": "25",
     }
     assert web.post("/settings/job", data=form).status_code == 303
     web.post("/settings/job", data={**form, "secret": "", "autoFinishSeconds": ""})
     job = sandbox.world.jenkins.job("ios-prod")
     assert (job.webhook.style, job.webhook.secret) == ("signed", "whsec_x")
     assert (job.auto_finish_seconds, job.auto_finish_result, job.executors) == (None, "FAILURE", 0)
+    assert job.logs == 25
     page = web.get("/settings").text
     assert "http://127.0.0.1:9/hook" in page
     assert "whsec_x" not in page
@@ -88,6 +131,7 @@ def test_a_fault_is_switched_on_by_its_form(sandbox, web):
     assert web.post("/settings/fault", data=form).status_code == 303
     (fault,) = sandbox.world.faults.active()
     assert (fault["status"], fault["count"], fault["path"]) == (502, 2, "*")
+    assert fault["proxy"] == "nginx"
     assert "1 fault switched on" in web.get("/").text
     web.post("/settings/faults/clear")
     assert sandbox.world.faults.active() == []

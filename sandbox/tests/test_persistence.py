@@ -49,6 +49,16 @@ def test_numbers_go_on_after_a_restart(tmp_path):
         assert [b.number for b in server.world.jenkins.running("ios-prod")] == [246]
 
 
+def test_a_deleted_message_stays_deleted(tmp_path):
+    first = World(tmp_path)
+    message = first.slack.post(Message("C123", "", "hello"))
+    first.slack.delete(message)
+    first.save()
+    second = World(tmp_path)
+    assert second.slack.messages == []
+    assert second.slack.was_deleted("C123", message.ts)
+
+
 def test_settings_of_jobs_and_the_clock_survive(tmp_path):
     first = World(tmp_path, auto_finish=20)
     first.jenkins.job("ios-prod").executors = 3

@@ -95,6 +95,21 @@ def test_a_message_keeps_blocks_thread_and_metadata(sandbox, slack):
     assert len(sandbox.world.ledger.of("message.posted", channel="C123")) == 2
 
 
+def test_an_answer_to_a_deleted_message_stands_in_the_channel(sandbox, slack, web):
+    root = slack.chat_postMessage(channel="C123", text="hello")
+    gone = f"/sandbox/api/slack/messages/C123/{root['ts']}"
+    assert web("DELETE", gone).status_code == 200
+    assert web("DELETE", gone).status_code == 404
+    reply = slack.chat_postMessage(channel="C123", text="again", thread_ts=root["ts"])
+    assert (reply["ok"], "thread_ts" in reply["message"]) == (True, False)
+    (seen,) = slack.conversations_history(channel="C123")["messages"]
+    assert (seen["ts"], seen["text"], "thread_ts" in seen) == (reply["ts"], "again", False)
+    with pytest.raises(SlackApiError) as caught:
+        slack.conversations_replies(channel="C123", ts=root["ts"])
+    assert error_of(caught) == "thread_not_found"
+    assert len(sandbox.world.ledger.of("message.deleted", ts=root["ts"])) == 1
+
+
 def test_metadata_is_only_shown_on_request(slack):
     metadata = {"event_type": "delivr", "event_payload": {"id": "eff_1"}}
     slack.chat_postMessage(channel="C123", text="hello", metadata=metadata)
