@@ -114,7 +114,8 @@ def store_findings(
     """Note what was found, unless the connection was edited since it was read.
 
     What the clock finds may pass although it does not look like it: a server that reloads answers
-    404, one that restarts refuses everybody. So it turns a valid connection at its second look.
+    404, one that restarts refuses everybody. So it turns a valid connection at its second look, and
+    goes on looking, ever more rarely: a directory may be away for longer.
     """
     fresh: C = type(connection).objects.select_for_update().get(pk=connection.pk)
     if not fresh.is_same_as(connection):
@@ -126,6 +127,8 @@ def store_findings(
     doubted_at = fresh.doubted_at or now
     is_doubt = by_clock and fresh.is_valid and status == Verification.INVALID
     is_doubt = is_doubt and now - doubted_at < DOUBT
+    was_valid = fresh.is_valid or fresh.doubted_at is not None
+    is_shaken = status == Verification.INVALID and was_valid
     status = Verification.VALID if is_doubt else status
     checks = [asdict(check) for check in findings.checks]
     type(fresh).objects.filter(pk=fresh.pk).update(
@@ -133,10 +136,10 @@ def store_findings(
         verification_error=bad[0].message[:500] if bad else "",
         checks=checks,
         last_verified_at=now,
-        verify_at=now + VERIFY_SOON
-        if is_doubt or (fresh.is_valid and status == Verification.INVALID)
+        verify_at=now + min(max(now - doubted_at, VERIFY_SOON), VERIFY_AGAIN)
+        if is_shaken
         else look_again_at(now, expires_at, bad),
-        doubted_at=doubted_at if is_doubt else None,
+        doubted_at=doubted_at if is_shaken else None,
         account=(not bad and findings.account) or fresh.account,
         credential_expires_at=expires_at,
         **fresh.learnt(checks),

@@ -195,6 +195,37 @@ def test_the_clock_turns_a_valid_connection_only_at_its_second_look(
     assert (row.verification_status, row.verification_error, row.doubted_at) == ("VALID", "", None)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "pause"), [(12, 12), (60, 60), (60 * 24 * 9, 60 * 24)], ids=str
+)
+def test_a_connection_that_was_turned_comes_back_by_itself_when_a_longer_trouble_ends(
+    tenant: Any, sandbox: Any, minutes: int, pause: int
+) -> None:
+    """The directory behind Jenkins was away, say, and Jenkins refused everybody meanwhile."""
+    pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
+    job.hidden = True
+    verification.verify_by_id(pipeline.pk)
+    for _look in range(2):
+        began = timezone.now() - timedelta(minutes=minutes)
+        PipelineIntegration.objects.update(doubted_at=began)
+        verification.verify_by_id(pipeline.pk)
+        row = fresh(pipeline)
+        assert row.verification_status == "INVALID"
+        wait = row.verify_at - timezone.now()
+        assert wait == pytest.approx(timedelta(minutes=pause), abs=timedelta(seconds=5))
+    job.hidden = False
+    verification.verify_by_id(pipeline.pk)
+    assert fresh(pipeline).is_valid
+
+
+def test_a_connection_that_never_worked_is_not_looked_at_again_soon(
+    tenant: Any, sandbox: Any
+) -> None:
+    row = verify(jenkins(tenant, sandbox, verification_status="PENDING", jenkins_job_path="/job/x"))
+    assert (row.verification_status, row.doubted_at) == ("INVALID", None)
+    assert row.verify_at > timezone.now() + timedelta(hours=23)
+
+
 def test_a_trouble_that_passed_is_forgotten(tenant: Any, sandbox: Any) -> None:
     pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
     for hidden in (True, False, True):
