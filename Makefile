@@ -20,7 +20,7 @@ help: ## Show this list
 install: $(VENV)/installed ## Make .venv with what running delivr needs
 
 run: install ## Start everything: web, sweeper, sandbox (PORT=8000, DELIVR_DATA_DIR=.data)
-	@exec $(PY) -m delivr.up
+	@exec $(PY) -m delivr.run.up
 
 test: install-dev ## Run all tests: on SQLite, PostgreSQL and Redis, and in Chromium
 	@exec $(CONTAINED) $(PY) scripts/test.py

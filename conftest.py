@@ -14,7 +14,7 @@ from django.test import Client, override_settings
 from redis import RedisError
 from rest_framework.test import APIClient
 
-from delivr.effects import doorbell
+from delivr.effects import queue
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories
 from delivr.tests.browser import browser_type_launch_args  # noqa: F401 # a fixture
@@ -43,7 +43,7 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _broker_for_services_alone(request: pytest.FixtureRequest) -> Iterator[None]:
     """What needs no broker runs as the embedded default does, on PostgreSQL too."""
-    doorbell.pause.end()
+    queue.pause.end()
     if request.node.get_closest_marker("services") is not None:
         yield
         return

@@ -7,7 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from delivr.logs import HideLinks
+from delivr.security.logs import HideLinks
 
 # With SQLite (no DATABASE_URL) one process is enough and saves memory.
 _embedded = not os.environ.get("DATABASE_URL")

@@ -13,13 +13,13 @@ from django.utils.translation import gettext_lazy
 
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build
-from builds.deliveries import replay
 from builds.forms import BuildNumberForm
 from builds.models import Build, BuildEvent, TestBuild, WebhookDelivery
-from delivr.conflict import Conflict
+from builds.webhooks.deliveries import replay
+from delivr.admin_site.read_only import ReadOnlyAdmin, ReadOnlyInline, link_to, state_of
 from delivr.effects.admin import EffectAdmin
 from delivr.effects.models import Effect
-from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline, link_to, state_of
+from delivr.failures import Conflict
 from integrations.models import find_connection
 from releases.models import Release
 from releases.wording import KINDS, describe_effect
@@ -190,7 +190,7 @@ class TestBuildAdmin(ReadOnlyAdmin):
         "tenant",
         "number",
         state_of("status", "build"),
-        "heard_at",
+        "first_webhook_at",
         "created_at",
     )
     list_filter = ("status",)

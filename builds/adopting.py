@@ -9,17 +9,16 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from builds.addresses import safe_build_url
-from builds.deliveries import apply_unmatched
 from builds.effects import ci_of, connected_build
-from builds.hearing import News, hear, is_newest, lock_build
-from builds.identity import why_not_adopted, why_not_found
 from builds.models import Build, Source
-from builds.next_poll import FAILED
+from builds.polling.next_poll import FAILED
+from builds.updates.apply import BuildUpdate, apply_update, is_newest, lock_build
+from builds.updates.identity import why_not_adopted, why_not_found
+from builds.webhooks.deliveries import apply_unmatched
 from delivr.audit.operations import record
-from delivr.conflict import Conflict
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
-from delivr.failures import ProviderError
+from delivr.failures import Conflict, ProviderError
 from delivr.tenants.models import User
 from integrations.providers.base import BuildState, BuildStatus, Retry
 from releases.models import ReleaseStatus
@@ -94,7 +93,7 @@ def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
         build = _next_attempt(build, actor)
     else:
         _forget_another(build, state)
-    hear(build.pk, News.from_state(state, Source.PERSON))
+    apply_update(build.pk, BuildUpdate.from_state(state, Source.PERSON))
     apply_unmatched(build_id=build.pk)
     before, effect.state, effect.done_at = effect.state, EffectState.DONE, clock.now()
     effect.result = {"adopted": True, "number": state.number, "url": state.url}

@@ -12,9 +12,9 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from builds.activity.tracing import causes_of, consequences_of, subject_of
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build, cancel_release
-from builds.deliveries import replay
 from builds.models import Build, DeliveryState, WebhookDelivery
 from builds.serializers import (
     AdoptSerializer,
@@ -24,12 +24,12 @@ from builds.serializers import (
     TriggerSerializer,
     show_deliveries,
 )
-from builds.tracing import causes_of, consequences_of, subject_of
 from builds.triggering import NoSuchPipeline, trigger_builds
-from delivr.api import Shape, TenantView
+from builds.webhooks.deliveries import replay
+from delivr.api.base import Shape, TenantView
+from delivr.api.problems import invalid
 from delivr.effects.api import EffectSerializer
 from delivr.effects.models import Effect
-from delivr.problems import invalid
 from delivr.tenants.models import Role, Tenant
 from integrations.throttle import asking
 from releases.api import present_release

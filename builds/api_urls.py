@@ -1,6 +1,8 @@
 from django.urls import path
 
-from builds import api, testing_api, webhooks
+from builds import api
+from builds.testbuilds import api as testing_api
+from builds.webhooks import views as webhooks
 
 urlpatterns = [
     path("releases/<str:release_id>/builds", api.ReleaseBuilds.as_view(), name="api_builds"),

@@ -9,14 +9,14 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from builds.effects import ci_of, connected_build
-from builds.hearing import lock_build
 from builds.models import Build, BuildEvent, Source, TestBuild
-from builds.stopping import promise_stop
+from builds.stopping import create_stop
+from builds.updates.apply import lock_build
 from delivr.audit.operations import record
-from delivr.conflict import Conflict
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Unneeded, behind
 from delivr.effects.models import Effect
+from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.base import BuildStatus
 from releases.holding import let_go
@@ -85,7 +85,7 @@ def _cancel(build: Build, actor: User | None) -> None:
         subject=build,
         changes={"status": [before, build.status]},
     )
-    promise_stop(build, event)
+    create_stop(build, event)
     if build.release_pipeline.release.status != ReleaseStatus.CANCELLED:
         _tell(build, event)
 

@@ -8,10 +8,17 @@ from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
-from builds.deliveries import apply_unmatched
-from builds.hearing import News, hear, is_newest, lock_build, revive_build, trigger_failed
-from builds.identity import why_not_found
 from builds.models import Build, Source, TestBuild
+from builds.updates.apply import (
+    BuildUpdate,
+    apply_update,
+    is_newest,
+    lock_build,
+    revive_build,
+    trigger_failed,
+)
+from builds.updates.identity import why_not_found
+from builds.webhooks.deliveries import apply_unmatched
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
@@ -54,7 +61,7 @@ class TriggerBuild(EffectHandler):
         lock_build(effect.build_id)
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        hear(effect.build_id, as_news(result))
+        apply_update(effect.build_id, as_update(result))
         apply_unmatched(build_id=effect.build_id)
         self._let_its_stop_go(effect)
 
@@ -108,9 +115,9 @@ def as_result(state: BuildState) -> dict[str, Any]:
     }
 
 
-def as_news(result: dict[str, Any]) -> News:
+def as_update(result: dict[str, Any]) -> BuildUpdate:
     started = result.get("startedAt")
-    return News(
+    return BuildUpdate(
         status=BuildStatus(result["status"]),
         source=Source.TRIGGER,
         queue_id=result["queueId"],

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from builds.transitions import Move
+from builds.updates.transitions import Transition
 from delivr.effects import clock
 from delivr.effects.models import IntegrationHealth
 from delivr.ids import PrefixedIdField
@@ -100,8 +100,8 @@ class Build(PolledBuild):
     retries = models.JSONField(default=list, db_default=[], blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
 
-    # Why it failed, by `builds.logs`. The defaults are the database's, too: an older version writes
-    # rows while this one starts.
+    # Why it failed, by `builds.logs.reading`. The defaults are the database's, too: an older
+    # version writes rows while this one starts.
     log_at = models.DateTimeField(null=True, blank=True)  # when the log is to be read
     log_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
     log_excerpt = models.TextField(blank=True, default="", db_default="")
@@ -177,7 +177,7 @@ class TestBuild(PolledBuild):
     job_path = models.CharField(max_length=300)
     error = models.CharField(max_length=500, blank=True)
     hint = models.CharField(max_length=500, blank=True)
-    heard_at = models.DateTimeField(null=True, blank=True)  # its first webhook
+    first_webhook_at = models.DateTimeField(null=True, blank=True)  # its first webhook
 
     objects: ClassVar[Any] = TestBuildQuerySet.as_manager()
 
@@ -305,7 +305,7 @@ class BuildEvent(TenantOwned):
     from_status = models.CharField(max_length=20, choices=BUILD_STATUS_CHOICES)
     to_status = models.CharField(max_length=20, choices=BUILD_STATUS_CHOICES)
     applied = models.BooleanField()
-    step = models.CharField(max_length=6, choices=Move, blank=True)  # "" in old rows
+    step = models.CharField(max_length=6, choices=Transition, blank=True)  # "" in old rows
     detail = models.CharField(max_length=300, blank=True)
     delivery = models.ForeignKey(
         WebhookDelivery, on_delete=models.SET_NULL, null=True, blank=True, related_name="events"

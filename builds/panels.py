@@ -7,9 +7,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from builds.models import Build, DeliveryState, WebhookDelivery
+from delivr.admin_site.panels import LATELY, Line, Panel, by_state, list_url, row_url
 from delivr.effects.models import Effect, EffectState
-from delivr.panels import LATELY, Line, Panel, by_state, list_url, row_url
-from delivr.statuses import look_of
+from delivr.pages.statuses import look_of
 from releases.models import MOVING
 from releases.wording import KINDS, describe_effect
 

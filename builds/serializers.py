@@ -3,8 +3,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from builds.activity.tracing import effect_ids_of
 from builds.models import DeliveryState, Trust, WebhookDelivery
-from builds.tracing import effect_ids_of
 from delivr.effects.api import EffectSerializer
 from delivr.effects.models import Effect
 from integrations.choices import Platform
@@ -57,7 +57,7 @@ class TestBuildSerializer(serializers.Serializer[Any]):
     queueReason = serializers.CharField(source="queue_reason")
     error = serializers.CharField()
     hint = serializers.CharField()
-    webhookAt = serializers.DateTimeField(source="heard_at", allow_null=True)
+    webhookAt = serializers.DateTimeField(source="first_webhook_at", allow_null=True)
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)

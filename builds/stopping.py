@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from builds.models import Build, BuildEvent, TestBuild
 from delivr.effects.models import Effect
-from delivr.effects.operations import promise
+from delivr.effects.operations import create_effect
 from releases.notices import from_event
 
 
-def promise_stop(build: Build, event: BuildEvent) -> None:
+def create_stop(build: Build, event: BuildEvent) -> None:
     """See to it that the CI server stops a build that we cancelled."""
-    promise(
+    create_effect(
         tenant=build.tenant,
         kind="build.cancel",
         integration_id=build.release_pipeline.pipeline_id,
@@ -21,7 +21,7 @@ def promise_stop(build: Build, event: BuildEvent) -> None:
     )
 
 
-def promise_stop_of_repeat(build: Build, *, number: int | None, queue_id: int | None) -> None:
+def create_stop_of_duplicate(build: Build, *, number: int | None, queue_id: int | None) -> None:
     """Let another run with a build's id be looked at, and stopped where it is ours. Once for each,
     whether it was first seen in the queue or by its number."""
     names = [str(number)] if number is not None else []
@@ -30,7 +30,7 @@ def promise_stop_of_repeat(build: Build, *, number: int | None, queue_id: int | 
     known = Effect.objects.for_tenant(build.tenant_id).filter(dedupe_key__in=keys)
     if not keys or known.exists():
         return
-    promise(
+    create_effect(
         tenant=build.tenant,
         kind="build.stop_repeat",
         integration_id=build.release_pipeline.pipeline_id,
@@ -41,9 +41,9 @@ def promise_stop_of_repeat(build: Build, *, number: int | None, queue_id: int | 
     )
 
 
-def promise_stop_of_test(test: TestBuild) -> None:
+def create_stop_of_test(test: TestBuild) -> None:
     """See to it that the CI server stops a test build that we cancelled."""
-    promise(
+    create_effect(
         tenant=test.tenant,
         kind="build.test_stop",
         integration_id=test.pipeline_id,

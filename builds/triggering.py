@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 
 from builds.models import Build
 from delivr.audit.operations import record_each
-from delivr.conflict import Conflict
 from delivr.effects import clock
-from delivr.effects.operations import promise_each
+from delivr.effects.operations import create_effects
+from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleasePipeline, ReleaseStatus
@@ -92,7 +92,7 @@ def _start(
     builds = [_new_build(release, p, *following[p.pk], actor, now) for p in pipelines]
     Build.objects.bulk_create(builds)
     mirror_builds(builds)
-    promise_each(
+    create_effects(
         tenant=release.tenant,
         kind="build.trigger",
         promises=[_trigger_of(release, build) for build in builds],

@@ -1,9 +1,9 @@
 from django.urls import path
 
 from builds import views
-from builds.activity_views import activity_healed, effect_detail
+from builds.activity.views import activity_healed, effect_detail
 from builds.insights.views import insights_csv, insights_page
-from builds.testing_views import test_build, test_build_cancel
+from builds.testbuilds.views import test_build, test_build_cancel
 from delivr.effects.views import effect_cancel, effect_retry
 
 urlpatterns = [

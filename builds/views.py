@@ -15,21 +15,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
-from builds.activity import build_name, claims_of, received_lines, sent_lines
-from builds.activity_filters import ReceivedFilter, SentFilter
+from builds.activity.filters import ReceivedFilter, SentFilter
+from builds.activity.lists import build_name, claims_of, received_lines, sent_lines
+from builds.activity.tracing import causes_of_delivery, consequences_of_delivery
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build, cancel_release
-from builds.deliveries import replay
 from builds.forms import BuildNumberForm
 from builds.models import Build, WebhookDelivery
-from builds.tracing import causes_of_delivery, consequences_of_delivery
 from builds.triggering import NoSuchPipeline, trigger_builds
-from delivr.conflict import Conflict
+from builds.webhooks.deliveries import replay
+from delivr.api.problems import Problem
 from delivr.effects.models import Effect
-from delivr.live import fingerprint, fragment, refresh
-from delivr.paging import Page, paged
-from delivr.problems import Problem
-from delivr.redirects import next_address
+from delivr.failures import Conflict
+from delivr.pages.live import fingerprint, fragment, refresh
+from delivr.pages.paging import Page, paged
+from delivr.pages.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role

@@ -6,7 +6,7 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
 
-from delivr.read_only import ReadOnlyAdmin
+from delivr.admin_site.read_only import ReadOnlyAdmin
 
 admin.site.unregister([Authenticator, UserSession])
 

@@ -15,4 +15,4 @@ class DelivrConfig(AppConfig):
 
 class AdminConfig(admin.AdminConfig):
     default = False
-    default_site = "delivr.signin.admin_site.AdminSite"
+    default_site = "delivr.admin_site.site.AdminSite"

@@ -40,3 +40,12 @@ class ProviderError(Exception):
     def is_passing(self) -> bool:
         """True where waiting may mend it (time-out, 5xx, 429, unreachable)."""
         return self.outcome in (Outcome.NOT_SENT, Outcome.UNCERTAIN, Outcome.RATE_LIMITED)
+
+
+class Conflict(Exception):
+    """What was asked for contradicts the state of things: 409 with a stable `code`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class RateCounter(models.Model):
-    """How often something happened since its window began; `delivr.ratelimit` alone writes it."""
+    """How often something happened since its window began. Only `ratelimit` writes it."""
 
     key = models.CharField(max_length=64, primary_key=True)  # a hash: it may name a person
     hits = models.PositiveIntegerField()
@@ -21,7 +21,7 @@ class RateCounter(models.Model):
 
 class KeyProbe(models.Model):
     """A line that one key of FERNET_KEYS encrypted, as long as stored secrets need that key;
-    `delivr.census` alone writes it."""
+    `delivr.encryption.key_usage` alone writes it."""
 
     ciphertext = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)

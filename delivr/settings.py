@@ -29,7 +29,7 @@ def _key(name: str) -> str:
 SECRET_KEY = _key("SECRET_KEY")
 FERNET_KEYS = [key.strip() for key in _key("FERNET_KEYS").split(",") if key.strip()]
 DEBUG = env.bool("DEBUG", default=False)
-DEFAULT_EXCEPTION_REPORTER_FILTER = "delivr.debugging.HidesValues"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "delivr.security.debugging.HidesValues"
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "testserver"}
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 if DEBUG and set(ALLOWED_HOSTS) - LOCAL_HOSTS:
@@ -68,14 +68,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "delivr.headers.Headers",
-    "delivr.limits.BodyLimit",
+    "delivr.security.headers.Headers",
+    "delivr.security.limits.BodyLimit",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "delivr.tenants.middleware.TenantMiddleware",
-    "delivr.timezones.TimeZones",
+    "delivr.pages.timezones.TimeZones",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -167,9 +167,9 @@ EFFECT_HANDLERS = {
     "ticket.create_epic": "releases.effects.CreateEpic",
     "build.trigger": "builds.effects.TriggerBuild",
     "build.cancel": "builds.cancelling.CancelBuild",
-    "build.stop_repeat": "builds.repeats.StopRepeat",
-    "build.test": "builds.testing_effects.StartTest",
-    "build.test_stop": "builds.testing_effects.StopTest",
+    "build.stop_repeat": "builds.duplicates.StopDuplicate",
+    "build.test": "builds.testbuilds.effects.StartTest",
+    "build.test_stop": "builds.testbuilds.effects.StopTest",
 }
 # A job: what is done for one id, and which ids are due (asked at each tick of the sweeper).
 JOBS: dict[str, dict[str, Any]] = {
@@ -178,12 +178,15 @@ JOBS: dict[str, dict[str, Any]] = {
         "due": "delivr.effects.sweeper.due_effects",
     },
     "delivery": {
-        "run": "builds.deliveries.apply_delivery",
-        "due": "builds.deliveries.due_deliveries",
+        "run": "builds.webhooks.deliveries.apply_delivery",
+        "due": "builds.webhooks.deliveries.due_deliveries",
     },
-    "poll": {"run": "builds.poller.poll_build", "due": "builds.poller.due_builds"},
-    "poll_test": {"run": "builds.poller.poll_test", "due": "builds.poller.due_tests"},
-    "log": {"run": "builds.logs.read_log", "due": "builds.logs.due_logs"},
+    "poll": {"run": "builds.polling.poller.poll_build", "due": "builds.polling.poller.due_builds"},
+    "poll_test": {
+        "run": "builds.polling.poller.poll_test",
+        "due": "builds.polling.poller.due_tests",
+    },
+    "log": {"run": "builds.logs.reading.read_log", "due": "builds.logs.reading.due_logs"},
     "branch": {"run": "releases.branches.look", "due": "releases.branches.due"},
     "verify": {
         "run": "integrations.verification.verify_by_id",
@@ -195,11 +198,11 @@ JOBS: dict[str, dict[str, Any]] = {
         "due": "integrations.expiring.due_warnings",
         "every": 3600,
     },
-    "tidy": {"run": "builds.tidy.tidy", "due": "builds.tidy.due", "every": 3600},
-    "keys": {"run": "delivr.census.run", "due": "delivr.census.due"},
+    "tidy": {"run": "builds.retention.tidy", "due": "builds.retention.due", "every": 3600},
+    "keys": {"run": "delivr.encryption.key_usage.run", "due": "delivr.encryption.key_usage.due"},
     "seal": {"run": "delivr.audit.sealing.seal", "due": "delivr.audit.sealing.due", "every": 5},
 }
-# Tables with secrets in another shape than a SecretTextField: `delivr.stores.SecretStore`s.
+# Tables whose secrets are not in a SecretTextField: see `delivr.encryption.tables.SecretStore`.
 SECRET_STORES = ["delivr.signin.sealing.SecondFactors"]
 # Called with (tenant, integration_id, error) when a provider refuses a connection's credentials.
 CREDENTIALS_REFUSED = "integrations.verification.credentials_refused"
@@ -290,15 +293,15 @@ API_PER_MINUTE = env.int("API_PER_MINUTE", default=1200)  # requests of one toke
 API_FAILURES_PER_MINUTE = env.int("API_FAILURES_PER_MINUTE", default=60)  # of one address
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "delivr.authentication.TokenAuthentication",
-        "delivr.authentication.SessionAuthentication",
+        "delivr.api.authentication.TokenAuthentication",
+        "delivr.api.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["delivr.authentication.RolePermission"],
-    "DEFAULT_THROTTLE_CLASSES": ["delivr.throttles.PerCaller"],
-    "DEFAULT_PARSER_CLASSES": ["delivr.parsing.JsonParser"],
+    "DEFAULT_PERMISSION_CLASSES": ["delivr.api.authentication.RolePermission"],
+    "DEFAULT_THROTTLE_CLASSES": ["delivr.api.throttles.PerCaller"],
+    "DEFAULT_PARSER_CLASSES": ["delivr.api.parsing.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "delivr.problems.exception_handler",
+    "EXCEPTION_HANDLER": "delivr.api.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
@@ -313,7 +316,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "delivr.openapi.add_problems",
+        "delivr.api.openapi.add_problems",
     ],
     "ENUM_NAME_OVERRIDES": {"EffectStateEnum": "delivr.effects.models.EffectState"},
 }
@@ -365,14 +368,14 @@ EMAIL_TIMEOUT = 5  # seconds for each step of some nine, within the lease of an 
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="delivr <delivr@localhost>")
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]  # of other languages; `make messages` writes there
-TIME_ZONE = "UTC"  # of who chose none and whose browser told none, see delivr/timezones.py
+TIME_ZONE = "UTC"  # of who chose none and whose browser told none, see delivr/pages/timezones.py
 USE_TZ = True
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"hide_links": {"()": "delivr.logs.HideLinks"}},
+    "filters": {"hide_links": {"()": "delivr.security.logs.HideLinks"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",

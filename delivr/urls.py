@@ -1,9 +1,10 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from delivr import gallery, views
+from delivr import views
+from delivr.pages import gallery
 
-handler500 = "delivr.outage.server_error"
+handler500 = "delivr.security.outage.server_error"
 
 urlpatterns = [
     path("livez", views.livez, name="livez"),
@@ -20,6 +21,6 @@ urlpatterns = [
     path("api/v1/", include("integrations.api_urls")),
     path("api/v1/", include("releases.api_urls")),
     path("api/v1/", include("builds.api_urls")),
-    path("api/v1/", include("delivr.api_urls")),
+    path("api/v1/", include("delivr.api.urls")),
     re_path(r"^api/(?P<path>.*)$", views.api_not_found),
 ]

@@ -10,8 +10,8 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from delivr.census import lost_keys
-from delivr.problems import Problem, problem_response
+from delivr.api.problems import Problem, problem_response
+from delivr.encryption.key_usage import lost_keys
 
 log = logging.getLogger(__name__)
 

@@ -99,7 +99,7 @@ def _send(stack: Stack, build: Build) -> None:
 
 def _time_to_look(builds: list[Build]) -> None:
     promises = Effect.objects.open().filter(build_id__in=[build.pk for build in builds])
-    promises.update(next_at=timezone.now(), rung_at=None)
+    promises.update(next_at=timezone.now(), enqueued_at=None)
 
 
 def _reports_of(stack: Stack, builds: list[Build], chance: random.Random) -> list[Report]:

@@ -12,12 +12,12 @@ from urllib.parse import quote
 from django.db.models import Exists, F, OuterRef, Q
 
 from builds.models import Build, BuildEvent, Source, WebhookDelivery
-from builds.transitions import TABLE, Move
+from builds.updates.transitions import TABLE, Transition
 from delivr.audit.models import AuditEvent
 from delivr.effects import clock
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
-from integrations.providers.base import BuildStatus, Repeat
+from integrations.providers.base import BuildStatus, Duplicate
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 from releases.operations import derive_status
 
@@ -190,8 +190,8 @@ def _events_follow_the_table() -> Iterator[str]:
     undone = Q(Exists(told), source=Source.POLL, to_status=BuildStatus.LOST)
     moves = heard.exclude(undone).order_by().values_list("from_status", "to_status").distinct()
     for before, after in moves:
-        step = TABLE.get((BuildStatus(before), BuildStatus(after)), Move.IGNORE)
-        if step not in (Move.GO, Move.FILL, Move.ASK):
+        step = TABLE.get((BuildStatus(before), BuildStatus(after)), Transition.IGNORE)
+        if step not in (Transition.GO, Transition.FILL, Transition.ASK):
             yield f"I9 a build went from {before} to {after}"
 
 
@@ -218,7 +218,7 @@ def _changes_are_audited() -> Iterator[str]:
 def _changes() -> Iterator[tuple[str, str, int]]:
     """What was done, as the rows tell it: action, subject, how often."""
     triggers = Effect.objects.filter(kind="build.trigger")
-    repeats = Effect.objects.filter(kind="build.stop_repeat", result__outcome=Repeat.STOPPED)
+    repeats = Effect.objects.filter(kind="build.stop_repeat", result__outcome=Duplicate.STOPPED)
     stopped = Counter(repeats.values_list("build_id", flat=True))
     retried = Counter(_of_people(to_status=BuildStatus.TRIGGERING))
     cancelled = Counter(_of_people(to_status=BuildStatus.CANCELLED))

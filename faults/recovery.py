@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from builds.models import Build
-from delivr.crashpoints import KILLED
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState, Heartbeat
+from delivr.run.crashpoints import KILLED
 from faults.clients import Client
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
@@ -17,7 +17,7 @@ from faults.world import begin, click, ends_by_itself, open_work, workspaces
 
 # Seconds from the kill until it is mended: docs/reliability.md has where they come from.
 BOUNDS = {
-    "before_ring": 17,
+    "before_enqueue": 17,
     "after_claim": 62,
     "after_write_ahead": 92,
     "after_send": 92,
@@ -75,7 +75,7 @@ def _started(stack: Stack) -> float:
 
 def _killed(stack: Stack, client: Client, space: Any, point: str) -> Kill:
     release = space.wired.release("ios")
-    if point == "before_ring":
+    if point == "before_enqueue":
         code = (
             "from builds.triggering import trigger_builds; from releases.models import Release; "
             f"trigger_builds(release=Release.objects.get(pk={release.pk!r}), actor=None)"

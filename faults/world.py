@@ -58,7 +58,10 @@ def ends_by_itself(stack: Product, seconds: float | None) -> None:
 
 
 TIMES: Sequence[tuple[Any, Sequence[str]]] = (
-    (Effect, ("created_at", "next_at", "expires_at", "lease_until", "dispatched_at", "rung_at")),
+    (
+        Effect,
+        ("created_at", "next_at", "expires_at", "lease_until", "dispatched_at", "enqueued_at"),
+    ),
     (Build, ("created_at", "poll_at")),
     (WebhookDelivery, ("received_at", "next_at")),
     (IntegrationHealth, ("open_until", "rate_limited_until")),

@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from delivr.read_only import ReadOnlyAdmin, state_of
-from delivr.secrets import secret_fields
+from delivr.admin_site.read_only import ReadOnlyAdmin, state_of
+from delivr.encryption.fields import secret_fields
 from delivr.tenants.models import User
 from integrations.models import (
     CommunicationIntegration,

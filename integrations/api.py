@@ -14,8 +14,8 @@ from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from delivr.api import Shape, TenantView
-from delivr.problems import Problem, camel, from_django, invalid
+from delivr.api.base import Shape, TenantView
+from delivr.api.problems import Problem, camel, from_django, invalid
 from delivr.tenants.models import Role
 from integrations import operations
 from integrations.models import FAMILIES, Connection, PipelineIntegration

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from delivr.problems import camel
+from delivr.api.problems import camel
 from integrations.forms import model_of
 from integrations.providers.registry import fields_of
 from sandbox import accounts

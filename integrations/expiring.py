@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from delivr.tenants.models import Role
 from integrations.expiry import WARN, expiry_words
-from integrations.mails import TellOfConnection, promise_to_each
+from integrations.mails import TellOfConnection, create_mail_to_each
 from integrations.models import FAMILIES, Connection
 
 DAYS = (1, 7, WARN.days)
@@ -45,7 +45,7 @@ def warn_by_id(connection_id: str) -> None:
     ends = connection.credential_expires_at
     days = next(days for days in DAYS if ends - timezone.now() <= timedelta(days=days))
     occasion = f"expiring:{connection.pk}:{ends.date().isoformat()}:{days}"
-    promise_to_each(connection, "mail.expiring", MANAGERS, occasion=occasion)
+    create_mail_to_each(connection, "mail.expiring", MANAGERS, occasion=occasion)
 
 
 def ends_soon(connection: Connection) -> bool:

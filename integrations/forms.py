@@ -16,7 +16,7 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from delivr.conflict import Conflict
+from delivr.failures import Conflict
 from delivr.tenants.models import Tenant
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField

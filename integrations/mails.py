@@ -14,28 +14,30 @@ from django.utils import timezone
 from delivr import mail
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
-from delivr.effects.operations import promise_each
+from delivr.effects.operations import create_effects
+from delivr.pages.timezones import zone_of
 from delivr.tenants.inviting import MAIL_SERVER
 from delivr.tenants.models import Membership, Role
-from delivr.timezones import zone_of
 from integrations.choices import Verification
 from integrations.models import Connection, find_connection
 
 OWNERS = (Role.OWNER,)
 
 
-def promise_mails(connection: Connection) -> None:
+def create_mails(connection: Connection) -> None:
     """One mail to each owner, and no more than one a day about the same connection."""
     today = timezone.now().date().isoformat()
-    promise_to_each(connection, "mail.refused", OWNERS, occasion=f"refused:{connection.pk}:{today}")
+    create_mail_to_each(
+        connection, "mail.refused", OWNERS, occasion=f"refused:{connection.pk}:{today}"
+    )
 
 
-def promise_to_each(
+def create_mail_to_each(
     connection: Connection, kind: str, roles: Iterable[Role], *, occasion: str
 ) -> None:
     """One mail to each member with one of the roles; nobody gets two on the same occasion."""
     members = Membership.objects.for_tenant(connection.tenant_id).filter(role__in=roles)
-    promise_each(
+    create_effects(
         tenant=connection.tenant,
         kind=kind,
         promises=[

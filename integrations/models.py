@@ -9,8 +9,8 @@ from django.db import models
 from django.db.models import Value
 from django.utils.translation import gettext_lazy as _
 
+from delivr.encryption.fields import SecretTextField, secret_fields
 from delivr.ids import ID_LENGTH, PrefixedIdField
-from delivr.secrets import SecretTextField, secret_fields
 from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.choices import (
     PLATFORM_OF,

@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 
 from delivr import ids
 from delivr.audit.operations import difference, record
-from delivr.conflict import Conflict
+from delivr.encryption.fields import secret_fields
+from delivr.failures import Conflict
 from delivr.outbound import origin
-from delivr.secrets import secret_fields
 from delivr.tenants.models import Tenant, User
 from delivr.tenants.operations import skip_step
 from integrations import webhook_secrets

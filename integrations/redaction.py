@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from delivr.secrets import MASK, secret_fields
+from delivr.encryption.fields import MASK, secret_fields
 from delivr.tenants.models import Tenant, TenantOwned
 from integrations.models import FAMILIES, EarlierWebhookSecret
 from integrations.providers.http import spellings

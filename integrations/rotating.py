@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from delivr.conflict import Conflict
+from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import Connection
 from integrations.operations import Errors, cleaned_values, edit

@@ -9,8 +9,8 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
-from delivr.problems import camel
-from delivr.secrets import secret_fields
+from delivr.api.problems import camel
+from delivr.encryption.fields import secret_fields
 from integrations.choices import (
     CommunicationType,
     PipelineType,

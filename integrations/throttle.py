@@ -13,8 +13,8 @@ from threading import Condition
 
 from django.utils.translation import gettext as _
 
-from delivr.problems import Problem
-from delivr.ratelimit import hit
+from delivr.api.problems import Problem
+from delivr.security.ratelimit import hit
 from delivr.tenants.models import User
 
 WINDOW = 60  # seconds

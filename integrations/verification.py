@@ -16,12 +16,12 @@ from delivr.effects.operations import pause_integration, resume_integration
 from delivr.failures import ProviderError
 from delivr.tenants.models import Tenant, User
 from integrations.choices import Verification
-from integrations.mails import promise_mails
+from integrations.concurrency import FULL, slot
+from integrations.mails import create_mails
 from integrations.models import FAMILIES, Connection, find_connection
 from integrations.providers.base import Check
 from integrations.providers.registry import provider_for
 from integrations.providers.verifying import is_fatal
-from integrations.slots import FULL, slot
 
 C = TypeVar("C", bound=Connection)
 
@@ -61,7 +61,7 @@ def expect(connection: Connection) -> None:
     rows.update(verify_at=timezone.now() + VERIFY_CLAIM)
 
 
-def verify_aloud(connection: Connection, *, actor: User | None) -> Iterator[Check]:
+def verify_streamed(connection: Connection, *, actor: User | None) -> Iterator[Check]:
     """`verify`, handing out each check as it ends; what was found is stored after the last."""
     findings = yield from looking_at(connection)
     store_findings(connection, findings, actor=actor)
@@ -153,7 +153,7 @@ def store_findings(
             changes={"verification_status": [fresh.verification_status, status]},
         )
     if actor is None and fresh.is_valid and status != Verification.VALID:
-        promise_mails(fresh)  # the clock found it: nobody is looking
+        create_mails(fresh)  # the clock found it: nobody is looking
     if not bad:
         resume_integration(tenant=fresh.tenant, integration_id=fresh.pk)
     fresh.refresh_from_db()
@@ -246,4 +246,4 @@ def _doubt(connection: Connection, error: ProviderError) -> None:
         },
     )
     if is_over:
-        promise_mails(connection)
+        create_mails(connection)

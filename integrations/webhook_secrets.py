@@ -16,8 +16,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from delivr import ids
-from delivr.conflict import Conflict
-from delivr.secrets import Secret, SecretUnreadable
+from delivr.encryption.fields import Secret, SecretUnreadable
+from delivr.failures import Conflict
 from integrations.models import EarlierWebhookSecret, PipelineIntegration
 
 EARLIER_LIVES = timedelta(hours=24)

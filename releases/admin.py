@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline, state_of
+from delivr.admin_site.read_only import ReadOnlyAdmin, ReadOnlyInline, state_of
 from releases.models import Release, ReleasePipeline, ReleaseTarget
 
 

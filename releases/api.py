@@ -10,9 +10,9 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from delivr.api import Shape, TenantView
+from delivr.api.base import Shape, TenantView
+from delivr.api.problems import invalid
 from delivr.effects.models import Effect
-from delivr.problems import invalid
 from integrations.choices import Platform
 from integrations.providers.base import BuildStatus
 from releases.blockers import sick_integrations, sweepers_life

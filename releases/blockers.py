@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from delivr.effects.handlers import is_known
 from delivr.effects.models import Effect, EffectState, Heartbeat, IntegrationHealth
-from delivr.effects.outlook import what_next
+from delivr.effects.next_attempt import what_next
 from delivr.effects.sweeper import BROKER_PATIENCE
 from delivr.tenants.models import Tenant
 from integrations.choices import Verification

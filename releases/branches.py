@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from delivr.api.problems import Problem
 from delivr.effects import clock
 from delivr.failures import Outcome, ProviderError
-from delivr.problems import Problem
 from delivr.tenants.models import User
+from integrations.concurrency import FULL, slot
 from integrations.models import ScmIntegration
 from integrations.providers.base import Branch
 from integrations.providers.http import vendor_words
 from integrations.providers.registry import provider_for
-from integrations.slots import FULL, slot
 from integrations.throttle import asking
 from releases.models import Release, ReleaseStatus
 

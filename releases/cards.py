@@ -13,7 +13,7 @@ from delivr.effects.models import Effect
 from integrations.providers.base import BuildStatus
 from integrations.providers.registry import provider_class
 from releases.models import Release, ReleasePipeline, ReleaseStatus
-from releases.sent import Sent
+from releases.sent_messages import Sent
 from releases.wording import web_address
 
 BUILD_KINDS = ("build.trigger", "build.cancel", "build.stop_repeat")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.template.loader import render_to_string
 
-from delivr.effects.operations import promise_each
+from delivr.effects.operations import create_effects
 from integrations.providers.base import Message
 from integrations.providers.slack.text import escape
 
@@ -63,7 +63,7 @@ def notify(
     """Promise the message to each channel, in the caller's transaction.
 
     `words` fill the template beside the version: the platform, the build's number and address.
-    `event_id` is the piece of news about a build that it follows from.
+    `event_id` is the update about a build that it follows from.
     """
     communication = release.communication
     if communication is None:
@@ -71,7 +71,7 @@ def notify(
     subject = f"build:{build_id}" if build_id else f"release:{release.pk}"
     payload = {"notice": notice, "words": words or {}, **from_event(event_id)}
     suffix = f"{_KEY_WORD[notice]}:{cause}" if cause else _KEY_WORD[notice]
-    promise_each(
+    create_effects(
         tenant=release.tenant,
         kind="message.post",
         promises=[
@@ -92,7 +92,7 @@ def notify(
 
 
 def from_event(event_id: int | None) -> dict[str, int]:
-    """What an effect's payload says of the news that it follows from (`builds.tracing`)."""
+    """The part of an effect's payload that names the build event it follows from."""
     return {} if event_id is None else {"event": event_id}
 
 

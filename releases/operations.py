@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
 from delivr.effects import clock
-from delivr.effects.doorbell import ring_on_commit
-from delivr.effects.operations import promise_each
+from delivr.effects.operations import create_effects
+from delivr.effects.queue import enqueue_on_commit
 from delivr.tenants.membership import lock_tenant
 from delivr.tenants.models import Tenant, User
 from integrations.models import (
@@ -121,7 +121,7 @@ class ReleasePlan:
             changes={"branch": [None, release.branch], "status": [None, release.status]},
         )
         self._promise(release)
-        ring_on_commit("branch", release.pk)
+        enqueue_on_commit("branch", release.pk)
         return release
 
     def _hold_connections(self) -> None:
@@ -245,7 +245,7 @@ class ReleasePlan:
 
     def _promise(self, release: Release) -> None:
         if self.ticket is not None:
-            promise_each(
+            create_effects(
                 tenant=self.tenant,
                 kind="ticket.create_epic",
                 promises=[_epic_of(release, self.ticket, target) for target in self.targets],

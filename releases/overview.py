@@ -18,9 +18,9 @@ from releases.blockers import Blocker
 from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
 from releases.models import Release, ReleaseStatus, candidate_words
-from releases.sent import EpicLine, Told, epics, told
-from releases.story import Chapter, story
+from releases.sent_messages import EpicLine, SentMessage, epics, told
 from releases.timeline import timeline
+from releases.timeline_groups import TimelineGroup, story
 
 YOUNG = timedelta(minutes=1)
 FAR = timedelta(seconds=30)
@@ -48,8 +48,8 @@ class Overview:
     head: BranchHead
     pipelines: tuple[PipelineCard, ...]
     epics: tuple[EpicLine, ...]
-    messages: tuple[Told, ...]
-    timeline: tuple[Chapter, ...]
+    messages: tuple[SentMessage, ...]
+    timeline: tuple[TimelineGroup, ...]
 
     @property
     def may_trigger(self) -> bool:

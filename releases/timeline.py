@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect, EffectState
-from delivr.statuses import look_of
+from delivr.pages.statuses import look_of
 from integrations.providers.base import BuildStatus
 from releases.models import (
     MOVING,
@@ -26,7 +26,7 @@ from releases.wording import describe_effect, web_address
 
 @dataclass(frozen=True)
 class TimelineItem:
-    """One event. `kind` is RELEASE, BUILD, MESSAGE or TICKET; `tone` one of `delivr.statuses`."""
+    """One event. `kind` is RELEASE, BUILD, MESSAGE or TICKET; `tone` as in `statuses.Look`."""
 
     at: datetime
     kind: str
@@ -100,8 +100,8 @@ def _of_pipeline(pipeline: ReleasePipeline, triggers: Mapping[str, str]) -> Iter
 def _is_worth_telling(event: Any) -> bool:
     """Not what merely filled something in, nor what a doorbell said of a build on its way: what
     Jenkins answered then stands there itself."""
-    is_doorbell = event.step == "ask" and event.from_status in MOVING
-    return event.from_status != event.to_status and not is_doorbell
+    is_hint = event.step == "ask" and event.from_status in MOVING
+    return event.from_status != event.to_status and not is_hint
 
 
 def _triggered(build: Any, platform: str, trigger: str) -> TimelineItem:

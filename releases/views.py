@@ -15,8 +15,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from delivr.effects.models import Effect
-from delivr.live import fingerprint, fragment, refresh
-from delivr.paging import paged
+from delivr.pages.live import fingerprint, fragment, refresh
+from delivr.pages.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect
-from integrations.providers.base import Repeat
+from integrations.providers.base import Duplicate
 from releases.models import candidate_words
 from releases.notices import Notice
 
@@ -39,12 +39,12 @@ _NOTICES = {
 
 _REPEAT = gettext_lazy("Stop of a second build, %(name)s")
 _REPEATS = {
-    Repeat.STOPPED: gettext_lazy("Second build %(name)s with the same id stopped"),
-    Repeat.ENDED: gettext_lazy("Second build %(name)s with the same id had ended"),
-    Repeat.FOREIGN: gettext_lazy(
+    Duplicate.STOPPED: gettext_lazy("Second build %(name)s with the same id stopped"),
+    Duplicate.ENDED: gettext_lazy("Second build %(name)s with the same id had ended"),
+    Duplicate.FOREIGN: gettext_lazy(
         "Build %(name)s with the same parameters left alone: somebody else started it"
     ),
-    Repeat.GONE: gettext_lazy("The CI server does not know the second build %(name)s"),
+    Duplicate.GONE: gettext_lazy("The CI server does not know the second build %(name)s"),
 }
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from delivr.supervisor import end_with  # needs the path
+from delivr.run.supervisor import end_with  # needs the path
 
 GRACE = 20.0  # seconds for tests to stop what they started and to drop their database
 TICK = 0.1

@@ -26,7 +26,7 @@ from builds.insights.figures import (
     pipeline_names,
     rows_since,
 )
-from delivr.spreadsheet import safe_row
+from delivr.pages.spreadsheet import safe_row
 from delivr.templatetags.ui import duration
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest

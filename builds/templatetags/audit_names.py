@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django import template
 
-from builds.activity import sent_lines
+from builds.activity.lists import sent_lines
 from builds.models import WebhookDelivery
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect

@@ -6,11 +6,11 @@ import json
 from itertools import count
 from typing import Any
 
-from builds.deliveries import (
+from builds.models import Build, Trust, WebhookDelivery
+from builds.webhooks.deliveries import (
     apply_delivery,
     store,
 )
-from builds.models import Build, Trust, WebhookDelivery
 from delivr.tests.wired import fresh
 
 NOWHERE = "http://127.0.0.1:1"

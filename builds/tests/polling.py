@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils import timezone
 
 from builds.models import Build
-from builds.poller import LOST_AFTER, LOST_WITHIN, poll_build
+from builds.polling.poller import LOST_AFTER, LOST_WITHIN, poll_build
 from delivr.tests.wired import fresh
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.testing import start_test
+from builds.testbuilds.operations import start_test
 from builds.triggering import trigger_builds
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.operations import retry_effect

@@ -11,13 +11,13 @@ from django.db.models import F
 from django.test import Client
 
 from builds.cancelling import cancel_build
-from builds.hearing import News, hear
 from builds.insights.figures import insights
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
+from builds.updates.apply import BuildUpdate, apply_update
 from delivr.audit.models import AuditEvent
-from delivr.conflict import Conflict
 from delivr.effects.models import Effect
+from delivr.failures import Conflict
 from delivr.tests.wired import fresh
 from integrations.providers.base import BuildStatus
 from releases.models import Release
@@ -33,7 +33,7 @@ def end(build: Build, status: S, number: int) -> None:
         url = f"http://127.0.0.1:1/jenkins/job/x/{number}/"
         artifact = f"s3://builds/{number}.ipa" if heard is S.SUCCESS else ""
         told = {"number": number, "url": url, "artifact_url": artifact}
-        hear(build.pk, News(status=heard, source=Source.POLL, **told))  # type: ignore[arg-type]
+        apply_update(build.pk, BuildUpdate(status=heard, source=Source.POLL, **told))  # type: ignore[arg-type]
 
 
 def build(

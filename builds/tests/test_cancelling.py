@@ -9,13 +9,13 @@ from django.utils import timezone
 
 from builds.cancelling import cancel_build, cancel_release
 from builds.effects import connected_build
-from builds.hearing import News, hear
 from builds.models import Build, Source
 from builds.tests.test_main_flow import connect_all, create_release, hurry, take_for_valid
-from delivr.conflict import Conflict
+from builds.updates.apply import BuildUpdate, apply_update
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
+from delivr.failures import Conflict
 from delivr.tenants.models import Role
 from integrations.providers.base import BuildStatus
 from releases.models import Release
@@ -127,7 +127,7 @@ def test_a_cancelled_build_that_shows_up_running_is_stopped(
     build = trigger_ios(api, release)
     run_all()
     Build.objects.filter(pk=build.pk).update(status="CANCELLED")
-    hear(build.pk, News(status=BuildStatus.RUNNING, source=Source.POLL, number=245))
+    apply_update(build.pk, BuildUpdate(status=BuildStatus.RUNNING, source=Source.POLL, number=245))
     run_all()
     assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
 
@@ -202,7 +202,9 @@ def test_a_cancelled_build_that_starts_after_all_is_stopped_by_its_number(
     cancel_build(build=build, actor=None)
     stops = Effect.objects.filter(kind="build.cancel", build_id=build.pk)
     stops.update(state=EffectState.CANCELLED)  # it seemed that it had never been sent
-    hear(build.pk, News(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245))
+    apply_update(
+        build.pk, BuildUpdate(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245)
+    )
     assert status(build) == "CANCELLED"
     assert stops.get(state=EffectState.PENDING).dedupe_key == f"build:{build.pk}:cancel:245"
 
@@ -214,7 +216,9 @@ def test_a_build_of_a_cancelled_release_that_turns_up_is_stopped(
     build = trigger_ios(api, release)
     Build.objects.filter(pk=build.pk).update(status=given_up)
     cancel_release(release=release, actor=None)
-    hear(build.pk, News(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245))
+    apply_update(
+        build.pk, BuildUpdate(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245)
+    )
     assert status(build) == given_up
     key = f"build:{build.pk}:cancel:245"
     assert Effect.objects.get(kind="build.cancel").dedupe_key == key

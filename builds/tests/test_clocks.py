@@ -12,11 +12,11 @@ import time_machine
 from django.db import connection
 from django.test import Client
 
-from builds.deliveries import due_deliveries
-from builds.hearing import News, hear
 from builds.models import Build, Source, WebhookDelivery
-from builds.poller import due_builds
+from builds.polling.poller import due_builds
 from builds.tests.test_main_flow import signed
+from builds.updates.apply import BuildUpdate, apply_update
+from builds.webhooks.deliveries import due_deliveries
 from delivr.effects import clock
 from delivr.effects.sweeper import due_effects
 from delivr.tests import factories
@@ -48,13 +48,15 @@ def test_what_is_promised_is_due_for_everybody_at_once(wired: Wired, wrong_clock
     effect = trigger_of(build)
     for moment in (build.created_at, effect.created_at, effect.next_at):
         assert abs(moment - wrong_clock) < CLOSE
-    type(effect).objects.update(rung_at=None)
+    type(effect).objects.update(enqueued_at=None)
     assert effect.pk in due_effects()
 
 
 def test_a_build_is_asked_for_in_time(wired: Wired, wrong_clock: datetime) -> None:
     build = wired.build("ios")
-    hear(build.pk, News(status=BuildStatus.QUEUED, source=Source.TRIGGER, queue_id=1))
+    apply_update(
+        build.pk, BuildUpdate(status=BuildStatus.QUEUED, source=Source.TRIGGER, queue_id=1)
+    )
     build = fresh(build)
     assert abs(build.poll_at - wrong_clock) < CLOSE
     assert all(abs(event.at - wrong_clock) < CLOSE for event in build.events.all())

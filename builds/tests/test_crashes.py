@@ -12,8 +12,8 @@ from django.db import connection
 from django.utils import timezone
 
 from builds.models import Build
-from delivr.crashpoints import KILLED
 from delivr.effects.models import Effect, EffectState
+from delivr.run.crashpoints import KILLED
 from delivr.tests.processes import empty_broker, process, until
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
 
@@ -48,7 +48,7 @@ def let_time_pass(effect: Effect) -> None:
     """Leases ran out, and what was sent has had all the time to appear."""
     past = timezone.now() - LONG_AGO
     rows = Effect.objects.filter(pk=effect.pk)
-    rows.update(next_at=past, rung_at=None)
+    rows.update(next_at=past, enqueued_at=None)
     rows.exclude(lease_until=None).update(lease_until=past)
     rows.exclude(dispatched_at=None).update(dispatched_at=past)
 
@@ -83,7 +83,7 @@ def test_a_process_killed_before_it_rings_has_kept_its_promise(
         "from builds.triggering import trigger_builds; from releases.models import Release; "
         f"trigger_builds(release=Release.objects.get(pk={release.pk!r}), actor=None)"
     )
-    killed(tmp_path / "click.log", "before_ring", "manage.py", "shell", "-c", click)
+    killed(tmp_path / "click.log", "before_enqueue", "manage.py", "shell", "-c", click)
     build = Build.objects.get()
     assert fresh(trigger_of(build)).state == EffectState.PENDING
     let_time_pass(trigger_of(build))

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.deliveries import ORPHAN_AFTER, apply_delivery, apply_unmatched, replay, store
 from builds.models import Build, BuildEvent, Trust, WebhookDelivery
 from builds.tests.delivering import NOWHERE, SUCCESS, deliver, keep, let, plugin
 from builds.triggering import trigger_builds
+from builds.webhooks.deliveries import ORPHAN_AFTER, apply_delivery, apply_unmatched, replay, store
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of, wire, wired_to
@@ -168,7 +168,7 @@ def test_repeats_change_nothing(wired: Wired) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "news"),
+    ("now", "update"),
     [
         ("RUNNING", "QUEUED"),
         ("SUCCESS", "STARTED"),
@@ -177,9 +177,9 @@ def test_repeats_change_nothing(wired: Wired) -> None:
         ("CANCELLED", "SUCCESS"),
     ],
 )
-def test_a_late_event_is_kept_and_changes_nothing(build: Build, now: str, news: str) -> None:
+def test_a_late_event_is_kept_and_changes_nothing(build: Build, now: str, update: str) -> None:
     let(build, status=now)
-    delivery = deliver(build, {"buildNumber": 245, "status": news})
+    delivery = deliver(build, {"buildNumber": 245, "status": update})
     assert delivery.state == "IGNORED"
     assert fresh(build).status == now
     event = BuildEvent.objects.get()
@@ -187,7 +187,7 @@ def test_a_late_event_is_kept_and_changes_nothing(build: Build, now: str, news: 
 
 
 @pytest.mark.parametrize(
-    ("now", "news"),
+    ("now", "update"),
     [
         ("SUCCESS", "FAILURE"),
         ("SUCCESS", "ABORTED"),
@@ -195,9 +195,9 @@ def test_a_late_event_is_kept_and_changes_nothing(build: Build, now: str, news: 
         ("ABORTED", "SUCCESS"),
     ],
 )
-def test_a_contradiction_is_asked_of_the_server(build: Build, now: str, news: str) -> None:
+def test_a_contradiction_is_asked_of_the_server(build: Build, now: str, update: str) -> None:
     let(build, status=now, poll_at=None)
-    delivery = deliver(build, {"buildNumber": 245, "status": news})
+    delivery = deliver(build, {"buildNumber": 245, "status": update})
     assert delivery.state == "APPLIED"
     assert (fresh(build).status, fresh(build).poll_at is not None) == (now, True)
 

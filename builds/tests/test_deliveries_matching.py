@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.deliveries import ORPHAN_AFTER, apply_delivery, due_deliveries
 from builds.models import Build, BuildEvent, WebhookDelivery
 from builds.tests.delivering import NOWHERE, SUCCESS, deliver, keep, let
+from builds.webhooks.deliveries import ORPHAN_AFTER, apply_delivery, due_deliveries
 from delivr.effects.runner import run_effect
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of, wire, wired_to

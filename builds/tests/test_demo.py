@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
-from builds import demo
+from builds.demo import workspace as demo
 from builds.models import Build
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tenants.models import Membership, Role, Tenant, User

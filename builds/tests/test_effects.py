@@ -9,11 +9,11 @@ import pytest
 from django.utils import timezone
 
 from builds.effects import TriggerBuild
-from builds.hearing import News, hear
 from builds.models import Build, Source
-from builds.poller import poll_build
+from builds.polling.poller import poll_build
 from builds.tests.again import again, settled
 from builds.triggering import trigger_builds
+from builds.updates.apply import BuildUpdate, apply_update
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
@@ -102,7 +102,9 @@ def test_a_lost_answer_needs_no_search_where_a_webhook_named_the_build(
     sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
-    hear(build.pk, News(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245))
+    apply_update(
+        build.pk, BuildUpdate(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245)
+    )
     job = sandbox.world.jenkins.job("ios-prod")
     job.executors = 1_000
     for n in range(300):  # more than a search looks through

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from builds.models import Build
-from builds.poller import poll_build
+from builds.polling.poller import poll_build
 from builds.tests.again import again, settled
 from builds.tests.polling import running
 from delivr.effects.models import Effect, EffectState

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from builds.excerpt import GAP, LAST_LINES, LONGEST_LINE, MOST_CHARACTERS, MOST_LINES, excerpt
+from builds.logs.excerpt import GAP, LAST_LINES, LONGEST_LINE, MOST_CHARACTERS, MOST_LINES, excerpt
 
 NOTE = "\x1b[8mha:////4CAcNmf/bZ9y+AAAAlh+LCAAAAAAAAP9b85aBtbiIQTGjNKU4P08v==\x1b[0m"
 FILLER = [f"Compiling module {n}" for n in range(40)]

@@ -11,10 +11,10 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from builds.adopting import adopt_build
-from builds.deliveries import apply_delivery, store
 from builds.models import Build, BuildEvent, Trust
 from builds.tests.polling import asked, lost, running
-from delivr.conflict import Conflict
+from builds.webhooks.deliveries import apply_delivery, store
+from delivr.failures import Conflict
 from delivr.tests.wired import fresh, trigger_of
 from releases.blockers import blockers
 from releases.models import Release

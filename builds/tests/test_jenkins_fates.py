@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from builds.deliveries import apply_delivery, store
 from builds.models import Build, BuildEvent, Trust
-from builds.poller import LOST_AFTER
+from builds.polling.poller import LOST_AFTER
 from builds.tests.again import again, settled
 from builds.tests.polling import asked, lost, running
+from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.models import IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of

@@ -11,10 +11,10 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
-from builds.deliveries import due_deliveries
-from builds.hearing import lock_build
 from builds.models import Build, WebhookDelivery
-from builds.poller import due_builds
+from builds.polling.poller import due_builds
+from builds.updates.apply import lock_build
+from builds.webhooks.deliveries import due_deliveries
 from delivr.effects.models import EffectState
 from delivr.effects.operations import retry_effect
 from delivr.tests import factories

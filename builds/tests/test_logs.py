@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.hearing import News, hear
-from builds.logs import PATIENCE, PAUSES, due_logs, read_log
+from builds.logs.reading import PATIENCE, PAUSES, due_logs, read_log
 from builds.models import Build, Source
 from builds.tests.polling import asked, running
+from builds.updates.apply import BuildUpdate, apply_update
 from delivr.effects.models import IntegrationHealth
-from delivr.secrets import MASK
+from delivr.encryption.fields import MASK
 from delivr.tests.wired import Wired, fresh
 from integrations.models import PipelineIntegration
 from integrations.providers.base import BuildStatus
@@ -62,25 +62,27 @@ def test_a_bad_end_is_told_by_the_log(build: Build, sandbox: Any, result: str, w
 
 def test_a_success_and_a_cancelled_build_have_nothing_to_tell(build: Build, sandbox: Any) -> None:
     assert ended(build, sandbox, "SUCCESS").log_at is None
-    hear(build.pk, News(status=BuildStatus.CANCELLED, source=Source.PERSON))
+    apply_update(build.pk, BuildUpdate(status=BuildStatus.CANCELLED, source=Source.PERSON))
     assert fresh(build).log_at is None
 
 
 def test_a_build_that_never_started_has_no_log(build: Build) -> None:
-    hear(build.pk, News(status=BuildStatus.ABORTED, source=Source.POLL, queue_id=1001))
+    apply_update(
+        build.pk, BuildUpdate(status=BuildStatus.ABORTED, source=Source.POLL, queue_id=1001)
+    )
     assert fresh(build).log_at is None
 
 
 def test_a_number_that_comes_late_brings_the_log(build: Build, sandbox: Any) -> None:
-    hear(build.pk, News(status=BuildStatus.FAILURE, source=Source.POLL))
+    apply_update(build.pk, BuildUpdate(status=BuildStatus.FAILURE, source=Source.POLL))
     assert fresh(build).log_at is None
-    hear(build.pk, News(status=BuildStatus.FAILURE, source=Source.POLL, number=245))
+    apply_update(build.pk, BuildUpdate(status=BuildStatus.FAILURE, source=Source.POLL, number=245))
     assert fresh(build).log_at is not None
 
 
 def test_a_failure_that_was_none_takes_its_reasons_back(failed: Build) -> None:
     assert read(failed).log_excerpt
-    hear(failed.pk, News(status=BuildStatus.SUCCESS, source=Source.POLL))
+    apply_update(failed.pk, BuildUpdate(status=BuildStatus.SUCCESS, source=Source.POLL))
     row = fresh(failed)
     assert (row.status, row.log_excerpt, row.log_at) == ("SUCCESS", "", None)
 
@@ -183,7 +185,7 @@ def test_a_secret_with_a_colour_in_it_is_masked(
 def test_a_log_that_we_fall_over_is_read_a_few_times(
     failed: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("builds.logs.excerpt", lambda _log: 1 / 0)
+    monkeypatch.setattr("builds.logs.reading.excerpt", lambda _log: 1 / 0)
     for _n in range(len(PAUSES) + 1):
         with pytest.raises(ZeroDivisionError):
             read(failed)
@@ -210,6 +212,6 @@ def test_a_connection_without_secrets_gives_up_in_words(failed: Build) -> None:
 
 def test_what_moved_on_meanwhile_is_left_alone(failed: Build) -> None:
     (build_id,) = due_logs()
-    hear(build_id, News(status=BuildStatus.SUCCESS, source=Source.POLL))
+    apply_update(build_id, BuildUpdate(status=BuildStatus.SUCCESS, source=Source.POLL))
     read_log(build_id)
     assert fresh(failed).log_excerpt == ""

@@ -175,4 +175,6 @@ def settle(api: APIClient, release_id: str, arrived: Any, seconds: float = 40) -
 def hurry() -> None:
     """Let what waits for its time be due now."""
     Build.objects.filter(poll_at__isnull=False).update(poll_at=timezone.now())
-    Effect.objects.filter(state=EffectState.PENDING).update(next_at=timezone.now(), rung_at=None)
+    Effect.objects.filter(state=EffectState.PENDING).update(
+        next_at=timezone.now(), enqueued_at=None
+    )

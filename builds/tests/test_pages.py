@@ -3,10 +3,10 @@
 import pytest
 from django.utils import timezone
 
-from builds.hearing import trigger_failed
 from builds.models import Build, DeliveryState
 from builds.tests.pages import RECEIVED, SENT, main_of
 from builds.triggering import trigger_builds
+from builds.updates.apply import trigger_failed
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role

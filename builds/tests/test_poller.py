@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds import poller
-from builds.deliveries import apply_delivery, store
 from builds.models import Build, BuildEvent, Trust
-from builds.poller import LOST_AFTER, due_builds, poll_build
+from builds.polling import poller
+from builds.polling.poller import LOST_AFTER, due_builds, poll_build
 from builds.tests.polling import asked, lost, running
+from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds import poller
-from builds.deliveries import apply_delivery, store
 from builds.models import Build, BuildEvent, Trust
-from builds.next_poll import LOOK_BACK
-from builds.poller import LOST_AFTER, due_builds, poll_build
+from builds.polling import poller
+from builds.polling.next_poll import LOOK_BACK
+from builds.polling.poller import LOST_AFTER, due_builds, poll_build
 from builds.tests.polling import asked, running
+from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.health import OPEN_AFTER, is_well
 from delivr.effects.models import IntegrationHealth
 from delivr.tests.wired import fresh

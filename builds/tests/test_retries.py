@@ -12,12 +12,12 @@ from django.utils import timezone
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_release
 from builds.models import Build
-from builds.next_poll import LOOK_BACK
+from builds.polling.next_poll import LOOK_BACK
 from builds.tests.polling import asked, running
 from builds.triggering import trigger_builds
-from delivr.conflict import Conflict
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
+from delivr.failures import Conflict
 from delivr.tenants.models import Role
 from delivr.tests.wired import Wired, fresh, trigger_of
 from releases.models import Release

@@ -11,10 +11,10 @@ import pytest
 from django.db import close_old_connections, connection
 from django.test import Client
 
-from builds.hearing import News, hear
 from builds.models import Build, Source
 from builds.tests.test_main_flow import connect_all, create_release, open_effects, signed
-from delivr.effects import doorbell
+from builds.updates.apply import BuildUpdate, apply_update
+from delivr.effects import queue
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
@@ -96,7 +96,7 @@ def test_a_dead_broker_never_fails_a_request(
     connected = connect_all(api, sandbox_values)
     with broker_at("redis://127.0.0.1:1/0"):
         assert create_release(api, connected)["status"] == "KICKOFF_PENDING"
-        assert doorbell.pause.is_on, "nobody tried to ring"
+        assert queue.pause.is_on, "nobody tried to ring"
 
 
 @pytest.mark.parametrize("ends", [("SUCCESS", "SUCCESS"), ("SUCCESS", "FAILURE")])
@@ -128,7 +128,7 @@ def running_build(release: Release) -> Build:
 def finish(barrier: threading.Barrier, build_id: str, status: str) -> None:
     try:
         barrier.wait()
-        hear(build_id, News(status=BuildStatus(status), source=Source.POLL))
+        apply_update(build_id, BuildUpdate(status=BuildStatus(status), source=Source.POLL))
     finally:
         close_old_connections()
         connection.close()

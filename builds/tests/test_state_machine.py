@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from builds.cancelling import cancel_build, cancel_release
-from builds.deliveries import apply_delivery, store
 from builds.models import Build, Trust, WebhookDelivery
-from builds.poller import poll_build
+from builds.polling.poller import poll_build
 from builds.triggering import trigger_builds
-from delivr.conflict import Conflict
+from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
+from delivr.failures import Conflict
 from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
 from faults import invariants

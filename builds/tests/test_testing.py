@@ -11,15 +11,15 @@ from django.test import Client
 from django.utils import timezone
 
 from builds.models import Build, TestBuild
-from builds.poller import LOST_AFTER, LOST_WITHIN, due_tests, poll_test
-from builds.testing import KEPT, cancel_test, start_test
-from builds.testing_effects import StopTest
+from builds.polling.poller import LOST_AFTER, LOST_WITHIN, due_tests, poll_test
+from builds.testbuilds.effects import StopTest
+from builds.testbuilds.operations import KEPT, cancel_test, start_test
 from builds.tests.delivering import deliver, plugin
 from delivr.audit.models import AuditEvent
-from delivr.conflict import Conflict
 from delivr.effects.models import Effect
 from delivr.effects.operations import cancel_effect, retry_effect
 from delivr.effects.runner import run_effect
+from delivr.failures import Conflict
 from delivr.tenants.models import Role, User
 from delivr.tests.wired import Wired, fresh, wired_to
 from integrations.operations import disconnect
@@ -46,14 +46,14 @@ def start(wired: Wired, **kwargs: Any) -> TestBuild:
     return start_test(pipeline=wired.pipelines["ios"], actor=None, **values)
 
 
-def promise_of(test: TestBuild) -> Effect:
+def effect_of(test: TestBuild) -> Effect:
     effect: Effect = Effect.objects.get(kind="build.test", payload__testBuildId=test.pk)
     return effect
 
 
 def queued(wired: Wired) -> TestBuild:
     test = start(wired)
-    run_effect(promise_of(test).pk)
+    run_effect(effect_of(test).pk)
     found: TestBuild = fresh(test)
     return found
 
@@ -92,7 +92,7 @@ def test_it_comes_to_its_end_by_asking_alone(wired: Wired, sandbox: Any, web: Cl
     test = TestBuild.objects.get()
     assert (test.status, sandbox.world.jenkins.builds_of("ios-prod")) == ("TRIGGERING", [])
     assert "delivr asks Jenkins to start it." in page(web, wired)
-    run_effect(promise_of(test).pk)
+    run_effect(effect_of(test).pk)
     assert (fresh(test).status, fresh(test).queue_id) == ("QUEUED", 1001)
     row = asked(test, 3)
     assert (row.status, row.number) == ("RUNNING", 245)
@@ -126,7 +126,7 @@ def test_a_webhook_is_noted_and_only_a_reason_to_ask(
     delivery = deliver(wired.pipelines["ios"], plugin("COMPLETED", status="SUCCESS", **named))
     assert (delivery.state, delivery.build) == ("APPLIED", None)
     row = fresh(test)
-    assert (row.status, row.heard_at is not None) == ("RUNNING", True)
+    assert (row.status, row.first_webhook_at is not None) == ("RUNNING", True)
     assert row.poll_at <= timezone.now()
     assert asked(test).status == "FAILURE"
     html = page(web, wired)
@@ -142,7 +142,7 @@ def test_a_webhook_that_knows_it_by_its_id_alone_is_noted(wired: Wired, key: str
     if key == "parameters":
         body = plugin("STARTED", number=7, parameters={"DELIVR_BUILD_ID": test.pk})
     assert deliver(wired.pipelines["ios"], body).state == "APPLIED"
-    assert fresh(test).heard_at is not None
+    assert fresh(test).first_webhook_at is not None
 
 
 def test_while_it_waits_the_page_says_why(wired: Wired, sandbox: Any, web: Client) -> None:
@@ -156,7 +156,7 @@ def test_a_lost_answer_is_found_again(wired: Wired, sandbox: Any) -> None:
     test = queued(wired)
     assert test.status == "TRIGGERING"
     Effect.objects.update(next_at=timezone.now())
-    run_effect(promise_of(test).pk)
+    run_effect(effect_of(test).pk)
     assert fresh(test).status in ("QUEUED", "RUNNING")
     assert len(sandbox.world.jenkins.queued() + sandbox.world.jenkins.builds_of("ios-prod")) == 1
 
@@ -169,7 +169,7 @@ def test_a_refused_trigger_says_what_to_do(wired: Wired, sandbox: Any, web: Clie
     assert "is disabled" in html
     assert "Then start another one." in html
     with pytest.raises(ValidationError, match="Start a new test build"):
-        retry_effect(effect=promise_of(test), actor=None)
+        retry_effect(effect=effect_of(test), actor=None)
 
 
 def test_one_that_jenkins_does_not_know_is_lost(wired: Wired, sandbox: Any) -> None:
@@ -240,7 +240,7 @@ def test_a_trigger_that_gave_up_can_be_put_away_after_its_build_was_forgotten(
     wired: Wired, sandbox: Any
 ) -> None:
     sandbox.world.jenkins.job("ios-prod").buildable = False
-    effect = promise_of(queued(wired))
+    effect = effect_of(queued(wired))
     TestBuild.objects.all().delete()
     with pytest.raises(ValidationError, match="Start a new test build"):
         retry_effect(effect=effect, actor=None)
@@ -319,9 +319,9 @@ def test_one_that_leaves_the_queue_at_this_moment_is_stopped_by_its_number(
 def test_one_that_was_not_sent_yet_is_never_sent(wired: Wired, sandbox: Any) -> None:
     test = start(wired)
     cancel_test(test=test, actor=None)
-    run_effect(promise_of(test).pk)
+    run_effect(effect_of(test).pk)
     run_effect(stop_of(test).pk)
-    assert {promise_of(test).state, stop_of(test).state} == {"CANCELLED"}
+    assert {effect_of(test).state, stop_of(test).state} == {"CANCELLED"}
     assert sandbox.world.jenkins.queued() == sandbox.world.jenkins.builds_of("ios-prod") == []
 
 
@@ -330,12 +330,12 @@ def test_one_whose_trigger_is_on_the_way_is_stopped_once_it_arrived(
 ) -> None:
     test = start(wired)
     sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
-    run_effect(promise_of(test).pk)  # the answer is lost: it may be there
+    run_effect(effect_of(test).pk)  # the answer is lost: it may be there
     cancel_test(test=test, actor=None)
     run_effect(stop_of(test).pk)
     assert stop_of(test).state == "PENDING"
     Effect.objects.filter(kind="build.test").update(next_at=timezone.now())
-    run_effect(promise_of(test).pk)
+    run_effect(effect_of(test).pk)
     assert fresh(test).status == "CANCELLED"
     assert stop_of(test).next_at <= timezone.now()
     run_effect(stop_of(test).pk)
@@ -350,7 +350,7 @@ def test_one_whose_trigger_arrives_while_its_stop_looks_is_stopped(
     sandbox.world.jenkins.job("ios-prod").executors = 0
     test = start(wired)
     sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
-    run_effect(promise_of(test).pk)
+    run_effect(effect_of(test).pk)
     cancel_test(test=test, actor=None)
     build_of = StopTest.build_of
 
@@ -358,12 +358,12 @@ def test_one_whose_trigger_arrives_while_its_stop_looks_is_stopped(
         row = build_of(stop, effect)
         monkeypatch.setattr(StopTest, "build_of", build_of)
         Effect.objects.filter(kind="build.test").update(next_at=timezone.now())
-        run_effect(promise_of(test).pk)
+        run_effect(effect_of(test).pk)
         return row
 
     monkeypatch.setattr(StopTest, "build_of", meanwhile)
     run_effect(stop_of(test).pk)
-    assert promise_of(test).state == "DONE"
+    assert effect_of(test).state == "DONE"
     run_effect(stop_of(test).pk)
     assert stop_of(test).state == "DONE"
     assert sandbox.world.jenkins.queued() == []

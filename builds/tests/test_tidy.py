@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from builds.models import WebhookDelivery
-from builds.tidy import due, tidy
+from builds.retention import due, tidy
 from delivr.models import RateCounter
 from delivr.tenants.models import IdempotentRequest
 from delivr.tests import factories

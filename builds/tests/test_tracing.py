@@ -10,19 +10,19 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
-from builds.cancelling import cancel_build
-from builds.deliveries import apply_delivery, store
-from builds.hearing import trigger_failed
-from builds.models import Build, BuildEvent, Trust, WebhookDelivery
-from builds.poller import poll_build
-from builds.tracing import (
+from builds.activity.tracing import (
     causes_of,
     causes_of_delivery,
     consequences_of,
     consequences_of_delivery,
     subject_of,
 )
+from builds.cancelling import cancel_build
+from builds.models import Build, BuildEvent, Trust, WebhookDelivery
+from builds.polling.poller import poll_build
 from builds.triggering import trigger_builds
+from builds.updates.apply import trigger_failed
+from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
 from delivr.tenants.models import Tenant
@@ -87,9 +87,9 @@ def test_a_releases_creation_causes_its_first_message(wired: Wired) -> None:
 def test_a_delivery_causes_the_messages_of_what_it_told(wired: Wired) -> None:
     build = triggered(wired)
     started, ended = report(build, status="STARTED"), report(build, status="SUCCESS")
-    [source, news] = causes_of(message("build_started"), None, build)
+    [source, update] = causes_of(message("build_started"), None, build)
     assert (source.kind, source.id, source.state) == ("delivery", started.pk, "APPLIED")
-    assert news.text == "iOS build #245: Queued → Running"
+    assert update.text == "iOS build #245: Queued → Running"
     for notice in ("build_complete", "release_complete"):
         assert causes_of(message(notice), None, build)[0].id == ended.pk
     told = {t.id for t in consequences_of_delivery(ended)}

@@ -1,19 +1,19 @@
-"""The state table of builds: every pair of now and news, written out a second time."""
+"""The state table of builds: every pair of now and update, written out a second time."""
 
 from __future__ import annotations
 
 import pytest
 
-from builds.transitions import Move, move
+from builds.updates.transitions import Transition, transition
 from integrations.providers.base import BuildStatus
 
 NEWS = ("QUEUED", "RUNNING", "SUCCESS", "FAILURE", "UNSTABLE", "ABORTED", "LOST")
 LETTERS = {
-    "g": Move.GO,
-    "f": Move.FILL,
-    "a": Move.ASK,
-    "-": Move.IGNORE,
-    "s": Move.STOP,
+    "g": Transition.GO,
+    "f": Transition.FILL,
+    "a": Transition.ASK,
+    "-": Transition.IGNORE,
+    "s": Transition.STOP,
 }
 # One line a status that a build may have, one letter for each of NEWS, in their order.
 EXPECTED = {
@@ -30,21 +30,23 @@ EXPECTED = {
     "CANCELLED": "-s-----",
 }
 PAIRS = [
-    (now, news, LETTERS[letter])
+    (now, update, LETTERS[letter])
     for now, line in EXPECTED.items()
-    for news, letter in zip(NEWS, line, strict=True)
+    for update, letter in zip(NEWS, line, strict=True)
 ]
 
 
-@pytest.mark.parametrize(("now", "news", "expected"), PAIRS)
-def test_a_hint_moves_a_build_as_the_table_says(now: str, news: str, expected: Move) -> None:
-    assert move(now, news, is_truth=False) is expected
+@pytest.mark.parametrize(("now", "update", "expected"), PAIRS)
+def test_a_hint_moves_a_build_as_the_table_says(
+    now: str, update: str, expected: Transition
+) -> None:
+    assert transition(now, update, is_truth=False) is expected
 
 
-@pytest.mark.parametrize(("now", "news", "expected"), PAIRS)
-def test_the_truth_wins_where_a_hint_would_ask(now: str, news: str, expected: Move) -> None:
-    wins = Move.GO if expected is Move.ASK else expected
-    assert move(now, news, is_truth=True) is wins
+@pytest.mark.parametrize(("now", "update", "expected"), PAIRS)
+def test_the_truth_wins_where_a_hint_would_ask(now: str, update: str, expected: Transition) -> None:
+    wins = Transition.GO if expected is Transition.ASK else expected
+    assert transition(now, update, is_truth=True) is wins
 
 
 def test_every_status_has_its_line() -> None:
@@ -52,6 +54,6 @@ def test_every_status_has_its_line() -> None:
 
 
 @pytest.mark.parametrize("now", [s.value for s in BuildStatus])
-@pytest.mark.parametrize("news", ["PENDING", "TRIGGERING", "TRIGGER_FAILED", "CANCELLED"])
-def test_what_only_delivr_decides_is_never_news(now: str, news: str) -> None:
-    assert move(now, news, is_truth=True) is Move.IGNORE
+@pytest.mark.parametrize("update", ["PENDING", "TRIGGERING", "TRIGGER_FAILED", "CANCELLED"])
+def test_what_only_delivr_decides_is_never_news(now: str, update: str) -> None:
+    assert transition(now, update, is_truth=True) is Transition.IGNORE

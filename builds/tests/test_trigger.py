@@ -8,12 +8,12 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from builds.hearing import trigger_failed
 from builds.models import Build
 from builds.triggering import NoSuchPipeline, trigger_builds
+from builds.updates.apply import trigger_failed
 from delivr.audit.models import AuditEvent
-from delivr.conflict import Conflict
 from delivr.effects.models import Effect
+from delivr.failures import Conflict
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of, wire
 from integrations.providers.base import BuildStatus

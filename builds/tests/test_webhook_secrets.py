@@ -10,13 +10,13 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from builds.proofs import live_secrets
+from builds.retention import due, tidy
 from builds.tests.sending import NOWHERE, SEED, basic, kept, path, post, raw, refused, signed
 from builds.tests.test_locks import in_threads
 from builds.tests.test_webhooks_github import post as post_as_github
 from builds.tests.test_webhooks_github import signature
-from builds.tidy import due, tidy
-from delivr.conflict import Conflict
+from builds.webhooks.authentication import live_secrets
+from delivr.failures import Conflict
 from delivr.tests.wired import Wired, fresh, wire
 from integrations import webhook_secrets
 from integrations.models import EarlierWebhookSecret, PipelineIntegration

@@ -12,7 +12,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from builds.deliveries import apply_delivery
 from builds.models import Build, WebhookDelivery
 from builds.tests.sending import (
     NOWHERE,
@@ -27,6 +26,7 @@ from builds.tests.sending import (
     send,
     signed,
 )
+from builds.webhooks.deliveries import apply_delivery
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, wire
 from integrations.models import PipelineIntegration

@@ -10,8 +10,6 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client, RequestFactory
 from gunicorn.http.errors import InvalidChunkSize, NoMoreData
 
-from builds import webhooks
-from builds.deliveries import apply_delivery
 from builds.models import Build, WebhookDelivery
 from builds.tests.sending import (
     NOWHERE,
@@ -26,6 +24,8 @@ from builds.tests.sending import (
     send,
     signed,
 )
+from builds.webhooks import views as webhooks
+from builds.webhooks.deliveries import apply_delivery
 from delivr.tests.wired import Wired, fresh, wire
 
 pytestmark = pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""GitHub's door: its signature, its ids, and that it is never more than a doorbell."""
+"""GitHub's door: its signature, its ids, and that it is never more than a queue."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from builds.deliveries import apply_delivery
 from builds.models import Build, BuildEvent, WebhookDelivery
-from builds.poller import poll_build
-from builds.proofs import prove_github
+from builds.polling.poller import poll_build
+from builds.webhooks.authentication import authenticate_github
+from builds.webhooks.deliveries import apply_delivery
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of, wire, wired_to
 from integrations.models import PipelineIntegration
@@ -77,8 +77,8 @@ def test_the_signature_is_the_one_that_github_documents() -> None:
     """The values of GitHub's page on validating deliveries."""
     sent = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     request = RequestFactory().post("/", headers={"x-hub-signature-256": sent})
-    assert prove_github(request, b"Hello, World!", ["other", "It's a Secret to Everybody"])
-    assert prove_github(request, b"Hello, World?", ["It's a Secret to Everybody"]) is None
+    assert authenticate_github(request, b"Hello, World!", ["other", "It's a Secret to Everybody"])
+    assert authenticate_github(request, b"Hello, World?", ["It's a Secret to Everybody"]) is None
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from builds import webhooks
 from builds.models import WebhookDelivery
 from builds.tests.sending import SEED, basic, path, post, raw, send, signed
+from builds.webhooks import views as webhooks
 from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
 

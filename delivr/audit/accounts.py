@@ -17,7 +17,7 @@ from django.http import HttpRequest
 
 from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record, record_in_each
-from delivr.ratelimit import hit
+from delivr.security.ratelimit import hit
 from delivr.signin.clients import address_of
 from delivr.tenants.models import ApiToken, Membership, Tenant, User
 

@@ -1,7 +1,7 @@
 from django.contrib import admin
 
+from delivr.admin_site.read_only import ReadOnlyAdmin
 from delivr.audit.models import AuditEvent, AuditSeal
-from delivr.read_only import ReadOnlyAdmin
 
 
 @admin.register(AuditEvent)

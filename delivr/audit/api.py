@@ -12,11 +12,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from delivr.api import TenantView
+from delivr.api.base import TenantView
+from delivr.api.problems import invalid
 from delivr.audit.models import AuditEvent
 from delivr.audit.wording import sentence
-from delivr.moments import read_moment
-from delivr.problems import invalid
+from delivr.date_bounds import read_moment
 
 
 class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):

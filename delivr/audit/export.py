@@ -9,7 +9,7 @@ from typing import Any
 
 from delivr.audit.models import AuditEvent
 from delivr.audit.wording import sentence
-from delivr.spreadsheet import safe_cell
+from delivr.pages.spreadsheet import safe_cell
 
 COLUMNS = (
     "id",

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from delivr.audit import wording
-from delivr.moments import FIRST, LAST
+from delivr.date_bounds import FIRST, LAST
 
 _DAYS = [MinValueValidator(FIRST), MaxValueValidator(LAST)]
 

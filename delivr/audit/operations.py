@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from delivr.secrets import SecretTextField
+from delivr.encryption.fields import SecretTextField
 
 if TYPE_CHECKING:
     from delivr.audit.models import AuditEvent

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 from delivr.audit.export import as_csv, as_json
 from delivr.audit.forms import AuditFilter
 from delivr.audit.models import AuditEvent, AuditEventQuerySet
-from delivr.paging import paged
+from delivr.pages.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role

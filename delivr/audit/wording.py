@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from delivr.audit.models import AuditEvent
-from delivr.statuses import look_of
+from delivr.pages.statuses import look_of
 from delivr.tenants.models import Role
 
 if TYPE_CHECKING:

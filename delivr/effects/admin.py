@@ -7,9 +7,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from delivr.admin_site.read_only import NamedValuesFilter, ReadOnlyAdmin
 from delivr.effects.models import Effect, Heartbeat, IntegrationHealth
 from delivr.effects.operations import cancel_effect, retry_effect
-from delivr.read_only import NamedValuesFilter, ReadOnlyAdmin
 
 
 @admin.register(Effect)

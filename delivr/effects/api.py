@@ -13,12 +13,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from delivr.api import TenantView
-from delivr.conflict import Conflict
+from delivr.api.base import TenantView
+from delivr.api.problems import invalid
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.next_attempt import what_next
 from delivr.effects.operations import cancel_effect, retry_effect
-from delivr.effects.outlook import what_next
-from delivr.problems import invalid
+from delivr.failures import Conflict
 from delivr.tenants.models import Role
 
 _RELEASE_ID = re.compile(r"rel_[0-9A-Za-z]{1,36}")

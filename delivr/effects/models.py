@@ -37,7 +37,7 @@ class EffectQuerySet(TenantQuerySet):
 
 
 class Effect(TenantOwned):
-    """One thing that must happen outside, once: the row is the promise, a task only a doorbell.
+    """One thing that must happen outside, once: the row is the promise, a task only a queue.
 
     `payload` holds ids and words, never a secret. `dispatched_at` is written before the call:
     where it is set, the other side may already have done it.
@@ -61,7 +61,7 @@ class Effect(TenantOwned):
     lease_token = models.PositiveIntegerField(default=0)
     dispatched_at = models.DateTimeField(null=True, blank=True)
     absent_at = models.DateTimeField(null=True, blank=True)  # first not found after settling
-    rung_at = models.DateTimeField(null=True, blank=True)
+    enqueued_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     reconciles = models.PositiveSmallIntegerField(default=0)
 

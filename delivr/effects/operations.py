@@ -12,14 +12,14 @@ from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
 from delivr.effects import clock
-from delivr.effects.doorbell import ring_on_commit
 from delivr.effects.handlers import handler_for, is_known
 from delivr.effects.health import PER_INTEGRATION, WELL
 from delivr.effects.models import Effect, EffectQuerySet, EffectState, IntegrationHealth
+from delivr.effects.queue import enqueue_on_commit
 from delivr.tenants.models import Tenant, User
 
 
-def promise(
+def create_effect(
     *,
     tenant: Tenant,
     kind: str,
@@ -43,17 +43,17 @@ def promise(
         },
     )
     if created:
-        ring_on_commit("effect", effect.pk)
+        enqueue_on_commit("effect", effect.pk)
     return effect
 
 
-def promise_each(*, tenant: Tenant, kind: str, promises: Iterable[Mapping[str, Any]]) -> None:
+def create_effects(*, tenant: Tenant, kind: str, promises: Iterable[Mapping[str, Any]]) -> None:
     """`promise` for several of one kind, in one query; each mapping holds what differs."""
     due = _due_now(kind)
     rows = [Effect(tenant=tenant, kind=kind, **due, **differing) for differing in promises]
     Effect.objects.bulk_create(rows, ignore_conflicts=True)
     for row in rows:
-        ring_on_commit("effect", row.pk)
+        enqueue_on_commit("effect", row.pk)
 
 
 def _due_now(kind: str) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _due_now(kind: str) -> dict[str, Any]:
         "created_at": now,
         "next_at": now,
         "expires_at": now + handler_for(kind).expires_after,
-        "rung_at": now if settings.CELERY_BROKER_URL else None,
+        "enqueued_at": now if settings.CELERY_BROKER_URL else None,
     }
 
 
@@ -84,13 +84,13 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
     if effect.last_error_code == "cannot_correlate":
         effect.dispatched_at = None  # nobody can look it up: the person decided to send it again
     effect.expires_at = now + handler.expires_after
-    effect.rung_at = now if settings.CELERY_BROKER_URL else None
+    effect.enqueued_at = now if settings.CELERY_BROKER_URL else None
     effect.save()
     changes = {"state": [before, effect.state]}
     record(
         tenant=effect.tenant, actor=actor, action="effect.retried", subject=effect, changes=changes
     )
-    ring_on_commit("effect", effect.pk)
+    enqueue_on_commit("effect", effect.pk)
     return effect
 
 
@@ -127,9 +127,9 @@ def wake(waiting: EffectQuerySet) -> None:
     waiting = waiting.filter(state=EffectState.PENDING)
     first = list(waiting.order_by("created_at").values_list("pk", flat=True)[:PER_INTEGRATION])
     if first:
-        waiting.update(next_at=clock.now(), rung_at=None)
+        waiting.update(next_at=clock.now(), enqueued_at=None)
     for effect_id in first:
-        ring_on_commit("effect", effect_id)
+        enqueue_on_commit("effect", effect_id)
 
 
 @transaction.atomic

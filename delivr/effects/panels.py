@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from delivr.admin_site.panels import LATELY, Line, Panel, by_state, list_url, row_url
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
-from delivr.panels import LATELY, Line, Panel, by_state, list_url, row_url
 
 
 def panels() -> list[Panel]:

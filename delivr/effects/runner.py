@@ -17,7 +17,6 @@ from django.db import transaction
 from django.db.models import F
 from django.utils.module_loading import import_string
 
-from delivr.crashpoints import crashpoint
 from delivr.effects import clock
 from delivr.effects.handlers import (
     CALL,
@@ -32,6 +31,7 @@ from delivr.effects.health import RATE_LIMIT_DEFAULT, admit, give_back, note_fai
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.failures import Outcome, ProviderError
+from delivr.run.crashpoints import crashpoint
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def claim(effect_id: str) -> Effect | None:
     later = None if _ends_without_a_call(effect, now) else admit(effect, now)
     if later is not None:
         pause = later if now >= effect.expires_at else min(later, effect.expires_at)
-        due.update(state=EffectState.PENDING, next_at=pause, lease_until=None, rung_at=None)
+        due.update(state=EffectState.PENDING, next_at=pause, lease_until=None, enqueued_at=None)
         return None
     taken = due.update(
         state=EffectState.LEASED,
@@ -309,7 +309,7 @@ class Attempt:
             state=EffectState.PENDING,
             next_at=min(now + delay, end) if now < end else now + delay,
             lease_until=None,
-            rung_at=None,
+            enqueued_at=None,
             **changes,
         )
 

@@ -20,7 +20,7 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 from django.utils.module_loading import import_string
 
-from delivr.effects import clock, doorbell
+from delivr.effects import clock, queue
 from delivr.effects.models import Effect, EffectQuerySet, Heartbeat
 
 log = logging.getLogger(__name__)
@@ -46,13 +46,13 @@ def due_effects() -> list[str]:
         return []
     now = clock.now()
     known = Effect.objects.filter(kind__in=settings.EFFECT_HANDLERS)
-    due = known.due(now).exclude(rung_at__gt=now - RING_AGAIN)
+    due = known.due(now).exclude(enqueued_at__gt=now - RING_AGAIN)
     ids = list(_in_turns(due)[:BATCH])
     free = due.filter(pk__in=ids)
     if connection.features.has_select_for_update_skip_locked:
         free = free.select_for_update(skip_locked=True)
     taken = set(free.values_list("pk", flat=True))
-    Effect.objects.filter(pk__in=taken).update(rung_at=now)
+    Effect.objects.filter(pk__in=taken).update(enqueued_at=now)
     return [effect_id for effect_id in ids if effect_id in taken]
 
 
@@ -123,7 +123,7 @@ class Sweeper:
         self.pool.submit(self._do, name, row_id)
 
     def _ring(self, name: str, row_id: str) -> bool:
-        if doorbell.ring(name, row_id):
+        if queue.enqueue(name, row_id):
             self.broker_died_at = None
             return True
         self.broker_died_at = self.broker_died_at or time.monotonic()
@@ -135,7 +135,7 @@ class Sweeper:
 
     def _do(self, name: str, row_id: str) -> None:
         try:
-            doorbell.job(name)(row_id)
+            queue.job(name)(row_id)
         except Exception:
             log.exception("The job %s %s failed.", name, row_id)
         finally:
@@ -159,6 +159,6 @@ def sweep_until_idle(limit: int = 100) -> int:
         if not found:
             return done
         for name, row_id in found:
-            doorbell.job(name)(row_id)
+            queue.job(name)(row_id)
             done += 1
     return done

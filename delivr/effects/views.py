@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 
 from delivr.effects.models import Effect
 from delivr.effects.operations import cancel_effect, retry_effect
-from delivr.redirects import next_address
+from delivr.pages.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role

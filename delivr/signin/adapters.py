@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from delivr.secrets import SecretUnreadable
+from delivr.encryption.fields import SecretUnreadable
 from delivr.signin.sealing import seal, unseal
 from delivr.tenants.models import User
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from delivr import timezones
+from delivr.pages import timezones
 from delivr.tenants.models import User
 
 

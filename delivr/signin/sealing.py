@@ -11,8 +11,8 @@ from typing import Any
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import InvalidToken
 
-from delivr.secrets import SecretTextField, SecretUnreadable
-from delivr.stores import SecretStore, key_of
+from delivr.encryption.fields import SecretTextField, SecretUnreadable
+from delivr.encryption.tables import SecretStore, key_of
 
 FACTOR, SESSION = "second-factor", "session"  # purposes
 _SEALED = ("secret", "seed")  # in Authenticator.data: of an app, of recovery codes

@@ -12,7 +12,7 @@ from typing import Any
 from django.contrib.sessions.backends import db
 from django.utils.encoding import force_str
 
-from delivr.secrets import SecretUnreadable
+from delivr.encryption.fields import SecretUnreadable
 from delivr.signin.sealing import SESSION, seal, unseal
 
 

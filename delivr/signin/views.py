@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from delivr import timezones
+from delivr.pages import timezones
 from delivr.signin.accounts import delete_account
 from delivr.signin.forms import TimeZoneForm
 from delivr.signin.second_factor import (

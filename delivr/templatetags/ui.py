@@ -18,9 +18,9 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from delivr.icons import ICONS
-from delivr.names import NAMES
-from delivr.statuses import look_of
+from delivr.pages.icons import ICONS
+from delivr.pages.names import NAMES
+from delivr.pages.statuses import look_of
 
 register = template.Library()
 TWO_DAYS = 2 * 24 * 60  # minutes
@@ -30,7 +30,9 @@ TWO_DAYS = 2 * 24 * 60  # minutes
 def icon(name: str, label: str = "", size: str = "") -> SafeString:
     """An inline icon. Without `label` it is decoration, hidden from screen readers."""
     if name not in ICONS:
-        raise template.TemplateSyntaxError(f"No icon is called {name!r} (see delivr/icons.py).")
+        raise template.TemplateSyntaxError(
+            f"No icon is called {name!r} (see delivr/pages/icons.py)."
+        )
     classes = f"icon icon--{name}" + (f" icon--{size}" if size else "")
     role = format_html('role="img" aria-label="{}"', label) if label else 'aria-hidden="true"'
     return format_html(

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from delivr.read_only import ReadOnlyAdmin, ReadOnlyInline
+from delivr.admin_site.read_only import ReadOnlyAdmin, ReadOnlyInline
 from delivr.tenants.inviting import revoke
 from delivr.tenants.membership import change_role, held_alone, remove_member
 from delivr.tenants.models import (

@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from delivr.api import TenantView
+from delivr.api.base import TenantView
 from delivr.effects.models import EffectState
 from delivr.tenants import inviting, membership
 from delivr.tenants.models import ApiToken, Invitation, Membership, Role

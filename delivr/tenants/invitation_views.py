@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from delivr.conflict import Conflict
+from delivr.failures import Conflict
 from delivr.tenants import inviting
 from delivr.tenants.forms import NewPasswordForm
 from delivr.tenants.middleware import SESSION_KEY

@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
-from delivr.conflict import Conflict
 from delivr.effects.models import Effect
-from delivr.effects.operations import cancel_effect, promise, retry_effect
-from delivr.ratelimit import hit
+from delivr.effects.operations import cancel_effect, create_effect, retry_effect
+from delivr.failures import Conflict
+from delivr.security.ratelimit import hit
 from delivr.tenants.membership import known_role, lock_tenant
 from delivr.tenants.models import Invitation, Membership, Role, Tenant, User, hash_token
 
@@ -95,7 +95,7 @@ def _too_many_mails(tenant: Tenant, actor: User) -> list[str]:
 
 def _promise_mail(invitation: Invitation) -> None:
     invitation.mails += 1
-    effect = promise(
+    effect = create_effect(
         tenant=invitation.tenant,
         kind=MAIL,
         integration_id=MAIL_SERVER,

@@ -12,8 +12,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from delivr.conflict import Conflict
-from delivr.paging import paged
+from delivr.failures import Conflict
+from delivr.pages.paging import paged
 from delivr.tenants import inviting, membership
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.forms import InviteForm

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record, record_each
-from delivr.conflict import Conflict
+from delivr.failures import Conflict
 from delivr.tenants.models import ApiToken, Invitation, Membership, Role, Tenant, User
 from delivr.tenants.sessions import end_sessions
 

@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from delivr.effects import clock
+from delivr.encryption.fields import SecretTextField
 from delivr.ids import PrefixedIdField, membership_id, random_id, tenant_id
-from delivr.secrets import SecretTextField
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
@@ -53,7 +53,7 @@ class EmailUserManager(UserManager["User"]):
 class User(AbstractUser):
     username = None  # type: ignore[assignment] # taken away from AbstractUser
     email = models.EmailField(_("e-mail address"), unique=True)
-    # Empty: the browser's. See delivr/timezones.py.
+    # Empty: the browser's. See delivr/pages/timezones.py.
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []

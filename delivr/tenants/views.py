@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from delivr.paging import paged
-from delivr.ratelimit import hit
-from delivr.redirects import next_address
+from delivr.pages.paging import paged
+from delivr.pages.redirects import next_address
+from delivr.security.ratelimit import hit
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.forms import TokenForm, WorkspaceForm
 from delivr.tenants.middleware import SESSION_KEY, TenantRequest

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from delivr.celery import app
-from delivr.effects import doorbell
+from delivr.effects import queue
 
 ROOT = Path(settings.BASE_DIR)
 
@@ -105,4 +105,4 @@ def broker_at(url: str) -> Iterator[None]:
 
 def _ring_anew() -> None:
     app.amqp._producer_pool = None  # made again, for the address of now
-    doorbell.pause.end()
+    queue.pause.end()

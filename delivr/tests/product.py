@@ -60,7 +60,7 @@ def started(data_dir: Path) -> Iterator[Product]:
     log = data_dir / "up.log"
     with log.open("wb") as out:
         child = subprocess.Popen(
-            [sys.executable, "-m", "delivr.up"],
+            [sys.executable, "-m", "delivr.run.up"],
             cwd=settings.BASE_DIR,
             env=env,
             stdout=out,

@@ -18,7 +18,7 @@ from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record
 from delivr.audit.sealing import seal
 from delivr.effects.models import Effect, EffectState, Heartbeat, IntegrationHealth
-from delivr.secrets import secret_fields
+from delivr.encryption.fields import secret_fields
 from delivr.tenants.inviting import invite
 from delivr.tenants.models import (
     ApiToken,

@@ -26,11 +26,11 @@ from rest_framework.test import APIClient
 
 from builds.models import Build
 from builds.tests.test_main_flow import connect_all, create_release
-from delivr.effects import doorbell
+from delivr.effects import queue
 from delivr.effects.models import Effect
 from delivr.effects.sweeper import sweep_until_idle
+from delivr.encryption.fields import MASK
 from delivr.models import RateCounter
-from delivr.secrets import MASK
 from delivr.signin.sealing import unseal
 from delivr.tenants.models import Tenant, User
 from delivr.tests import factories
@@ -135,7 +135,7 @@ def exercised(
 
 def _work(limit: int = 100) -> None:
     """Every ring was lost, so the sweeper does what is due."""
-    Effect.objects.update(rung_at=None)
+    Effect.objects.update(enqueued_at=None)
     sweep_until_idle(limit)
 
 
@@ -298,7 +298,7 @@ def plant_in_cache(secret: str) -> None:
 
 
 def plant_in_ring(secret: str) -> None:
-    doorbell.ring("effect", secret)  # JSON, in base64
+    queue.enqueue("effect", secret)  # JSON, in base64
 
 
 PLANTS: list[tuple[str, Callable[[str], None]]] = [

@@ -15,8 +15,8 @@ from django.db import models
 
 from delivr.audit.wording import ACTIONS
 from delivr.effects.models import Heartbeat
+from delivr.encryption.fields import SecretTextField, secret_fields
 from delivr.models import CacheEntry, KeyProbe, RateCounter
-from delivr.secrets import SecretTextField, secret_fields
 from delivr.tenants.models import ApiToken, Invitation, Tenant, TenantOwned, User
 from delivr.tests.calls import functions, literals, reaches
 from integrations.models import FAMILIES
@@ -165,7 +165,7 @@ def test_sdks_are_imported_in_clients_alone() -> None:
 # What opens no connection of its own, each with its reason.
 HTTP_ALLOWED = {
     "delivr/outbound": "the door itself",
-    "delivr/up.py": "holds the port and asks its own children on loopback",
+    "delivr/run/up.py": "holds the port and asks its own children on loopback",
     "integrations/providers": "clients hold sessions that the door made",
 }
 
@@ -298,14 +298,14 @@ def test_secrets_are_revealed_in_few_places() -> None:
     """Where a provider's client is made, where a webhook is verified, where one is shown once, and
     where they are taken out of other systems' words."""
     allowed = {
-        "delivr/secrets.py",
-        "delivr/api.py",
+        "delivr/encryption/fields.py",
+        "delivr/api/base.py",
         "delivr/views.py",
         "integrations/webhook_secrets.py",
         "integrations/api.py",
         "integrations/redaction.py",  # to take them out of what others say
         "integrations/providers/base.py",  # the protocol's words
-        "builds/demo.py",  # tells the sandbox's Jenkins its webhook secret, as a person would
+        "builds/demo/workspace.py",  # gives the sandbox's Jenkins its webhook secret
     }
     found = {
         str(path.relative_to(ROOT))
@@ -326,23 +326,23 @@ RECORDERS = {
 }
 # What changes rows in a transaction and leaves no line in the audit log, with the reason.
 UNAUDITED = {
-    "builds.deliveries._set_aside": "a delivery is its own record; a stop that follows is recorded",
-    "builds.deliveries.due_deliveries": "hands out work; the delivery itself is the record",
-    "builds.deliveries.store": "a delivery is its own record",
-    "builds.logs.due_logs": "hands out work",
-    "builds.poller._hand_out": "hands out work",
-    "builds.poller._plan": "when to ask the CI server again",
-    "builds.testing.hear_test": "a test build is its own record",
-    "builds.testing.test_failed": "likewise; its effect has the details",
-    "builds.testing.test_missed": "likewise",
-    "builds.testing.test_rang": "likewise",
-    "builds.webhooks._keep": "a delivery is its own record",
-    "delivr.api._begin": "keeps the first answer of a request; what it did is recorded",
-    "delivr.api._first": "likewise, around the operation",
+    "builds.webhooks.deliveries._set_aside": "a delivery is its own record; a stop is recorded",
+    "builds.webhooks.deliveries.due_deliveries": "hands out work; the delivery is the record",
+    "builds.webhooks.deliveries.store": "a delivery is its own record",
+    "builds.logs.reading.due_logs": "hands out work",
+    "builds.polling.poller._hand_out": "hands out work",
+    "builds.polling.poller._plan": "when to ask the CI server again",
+    "builds.testbuilds.operations.apply_test_update": "a test build is its own record",
+    "builds.testbuilds.operations.test_failed": "likewise; its effect has the details",
+    "builds.testbuilds.operations.test_missed": "likewise",
+    "builds.testbuilds.operations.test_rang": "likewise",
+    "builds.webhooks.views._keep": "a delivery is its own record",
+    "delivr.api.base._begin": "keeps the first answer of a request; what it did is recorded",
+    "delivr.api.base._first": "likewise, around the operation",
     "delivr.audit.management.commands.grants.handle": "rights of the database, by its operator",
     "delivr.audit.sealing.seal_batch": "seals the audit log",
-    "delivr.census._keep_probes": "which keys are in use, of no workspace",
-    "delivr.census.forget_lost_keys": "likewise, by the operator",
+    "delivr.encryption.key_usage._keep_probes": "which keys are in use, of no workspace",
+    "delivr.encryption.key_usage.forget_lost_keys": "likewise, by the operator",
     "delivr.effects.health.blocked_until": "hands out the turn to ask a provider",
     "delivr.effects.health.note_failure": "counts failures of a provider",
     "delivr.effects.runner._look_back": "when to try again",
@@ -353,7 +353,7 @@ UNAUDITED = {
     "delivr.effects.runner._settle": "likewise",
     "delivr.effects.runner.claim": "takes a lease",
     "delivr.effects.sweeper.due_effects": "hands out work",
-    "delivr.rotation._rotate_batch": "the same secret under another key, by the operator",
+    "delivr.encryption.rotation._rotate_batch": "the same secret under another key",
     "delivr.signin.forms.save": "an address is the user's own, in no workspace's log",
     "integrations.expiring.warn_by_id": "promises mails; each effect is its own record",
     "integrations.verification.due_verifications": "hands out work",

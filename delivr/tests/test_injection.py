@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from builds.addresses import safe_artifact_url, safe_build_url
 from delivr.audit.operations import record
 from delivr.effects.sweeper import sweep_until_idle
-from delivr.spreadsheet import safe_cell
+from delivr.pages.spreadsheet import safe_cell
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests.test_walk import body_of
 from delivr.tests.test_walk import signed_in as session_of

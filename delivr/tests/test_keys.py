@@ -12,7 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
 
-from delivr import keys
+from delivr.run import keys
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_given_keys_are_not_written_down(tmp_path: Path, monkeypatch: Any) -> No
 
 def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from delivr import keys;"
+        "import sys; from pathlib import Path; from delivr.run import keys;"
         "print(keys.keep(Path(sys.argv[1]), keys.new_fernet_key))"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "keys" / "fernet_keys")]

@@ -12,8 +12,8 @@ from django.http import HttpResponseBase
 from django.test import Client
 from rest_framework.test import APIClient
 
+from delivr.api.problems import camel
 from delivr.effects.models import Effect
-from delivr.problems import camel
 from delivr.tenants.models import Tenant, User
 from delivr.tests import test_api_fuzz
 from delivr.tests.test_walk import OWN, addresses, signed_in, with_token

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 
-handler500 = "delivr.outage.server_error"
+handler500 = "delivr.security.outage.server_error"
 
 
 def away(request: HttpRequest) -> HttpResponse:

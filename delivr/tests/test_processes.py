@@ -10,7 +10,7 @@ import pytest
 import redis
 from django.db import connection
 
-from delivr.effects import doorbell
+from delivr.effects import queue
 from delivr.tests.processes import empty_broker, until, waiting_rings, worker
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -22,7 +22,7 @@ def test_a_worker_of_others_on_the_same_redis_takes_none_of_our_tasks(
     assert connection.vendor == "postgresql", "run with DATABASE_URL=postgres://…"
     empty_broker()
     others = f"{settings.CELERY_KEY_PREFIX}others:"
-    assert doorbell.ring("effect", str(uuid.uuid4()))
+    assert queue.enqueue("effect", str(uuid.uuid4()))
     with redis.Redis.from_url(settings.CELERY_BROKER_URL) as client:
         client.copy(f"{settings.CELERY_KEY_PREFIX}delivr", f"{others}delivr", replace=True)
     with worker(tmp_path / "worker.log", CELERY_KEY_PREFIX=others):

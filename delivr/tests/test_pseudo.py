@@ -13,8 +13,8 @@ from django.conf import settings
 from django.db import transaction
 from django.test import Client
 
-from delivr.names import NAMES
-from delivr.problems import MEDIA_TYPE
+from delivr.api.problems import MEDIA_TYPE
+from delivr.pages.names import NAMES
 from delivr.tests import pseudo
 from delivr.tests.test_markup import page_routes
 from delivr.tests.test_walk import (

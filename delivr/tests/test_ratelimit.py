@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from delivr import ratelimit
 from delivr.models import RateCounter
-from delivr.ratelimit import forget, hit, wait
+from delivr.security import ratelimit
+from delivr.security.ratelimit import forget, hit, wait
 
 
 @pytest.mark.django_db

@@ -24,13 +24,14 @@ from django.core.management import call_command
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
-from delivr import census, rotation
-from delivr.census import take_census
+from delivr.encryption import key_usage as census
+from delivr.encryption import rotation
+from delivr.encryption.fields import SecretUnreadable, secret_fields
+from delivr.encryption.key_usage import measure_key_usage
+from delivr.encryption.rotation import rotate_secrets
+from delivr.encryption.tables import stores
 from delivr.models import KeyProbe
-from delivr.rotation import rotate_secrets
-from delivr.secrets import SecretUnreadable, secret_fields
 from delivr.signin.sealing import unseal
-from delivr.stores import stores
 from delivr.tenants.models import IdempotentRequest
 from delivr.tests import factories
 from integrations.models import EarlierWebhookSecret, ScmIntegration
@@ -271,14 +272,14 @@ def test_killed_run_is_taken_up_and_edits_go_on_all_the_while(keys: Any, tenant:
         thread.start()
     try:
         kill_while_it_waits_for(ids[3 * rotation.BATCH + 19])
-        assert take_census().keys[1] > 0
+        assert measure_key_usage().keys[1] > 0
         result = rotate_secrets()
     finally:
         over.set()
         for thread in threads:
             thread.join()
     assert (failures, result.unreadable, result.seen) == ([], [], len(ids))
-    assert take_census().keys == [len(ids), 0]
+    assert measure_key_usage().keys == [len(ids), 0]
     keys(NEW)
     found = {scm.pk: scm.access_token.reveal() for scm in ScmIntegration.objects.all()}
     assert found == dict.fromkeys(ids, "ghp_factory_token") | edited

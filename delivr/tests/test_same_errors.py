@@ -9,7 +9,7 @@ import pytest
 from django.http import QueryDict
 from rest_framework.test import APIClient
 
-from delivr.problems import camel
+from delivr.api.problems import camel
 from delivr.tenants.models import Role, Tenant
 from delivr.tests.wired import Wired, wire
 from integrations import operations

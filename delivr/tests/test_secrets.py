@@ -17,8 +17,8 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.test import Client
 
-from delivr.census import take_census
-from delivr.secrets import MASK, SecretTextField, SecretUnreadable, secret_fields
+from delivr.encryption.fields import MASK, SecretTextField, SecretUnreadable, secret_fields
+from delivr.encryption.key_usage import measure_key_usage
 from delivr.tests import factories
 from integrations.models import FAMILIES, PipelineIntegration, ScmIntegration
 
@@ -223,7 +223,7 @@ def test_a_lost_key_makes_the_connection_invalid_in_words(
 
 
 def test_readiness_goes_red_without_the_key(scm: ScmIntegration, keys: Any) -> None:
-    take_census()
+    measure_key_usage()
     assert Client().get("/readyz").status_code == 200
     keys("another-key-altogether")
     assert Client().get("/readyz").status_code == 503
@@ -236,7 +236,7 @@ def test_readiness_misses_a_key_that_few_secrets_need(
     monkeypatch.setattr("delivr.views._told", {})
     keys("new-key", "only-for-tests-first-key")
     factories.ScmFactory.create_batch(3, tenant=tenant)
-    take_census()
+    measure_key_usage()
     keys("only-for-tests-first-key")
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.json()) == (503, {"status": "unavailable"})
@@ -248,7 +248,7 @@ def test_readiness_misses_a_key_that_few_secrets_need(
 def test_readiness_costs_one_query_and_opens_no_secret(
     scm: ScmIntegration, django_assert_num_queries: Any
 ) -> None:
-    take_census()
+    measure_key_usage()
     with django_assert_num_queries(1) as seen:
         Client().get("/readyz")
     assert "key_probes" in seen.captured_queries[0]["sql"]
@@ -258,7 +258,7 @@ def test_readiness_tells_the_operator_now_and_then(
     scm: ScmIntegration, keys: Any, caplog: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("delivr.views._told", {})
-    take_census()
+    measure_key_usage()
     keys("another-key-altogether")
     for _ in range(5):
         assert Client().get("/readyz").status_code == 503
@@ -269,11 +269,11 @@ def test_a_loss_can_be_accepted_so_that_people_may_enter_credentials_again(
     scm: ScmIntegration, keys: Any
 ) -> None:
     keys("another-key-altogether")  # before any census
-    take_census()
+    measure_key_usage()
     assert Client().get("/readyz").status_code == 503
     with pytest.raises(SystemExit):
         call_command("rotate_secrets", "--check", "--accept-loss", stdout=io.StringIO())
-    take_census()
+    measure_key_usage()
     assert Client().get("/readyz").status_code == 200
     row = again(scm)
     row.access_token = "ghp_entered_again"
@@ -282,10 +282,10 @@ def test_a_loss_can_be_accepted_so_that_people_may_enter_credentials_again(
 
 
 def test_the_last_secret_of_a_key_takes_its_probe_along(scm: ScmIntegration, keys: Any) -> None:
-    take_census()
+    measure_key_usage()
     ScmIntegration.objects.update(access_token=None)
     keys("another-key-altogether")
-    take_census()
+    measure_key_usage()
     assert Client().get("/readyz").status_code == 200
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from delivr.supervisor import Died, Stopped, Supervisor, Tail
+from delivr.run.supervisor import Died, Stopped, Supervisor, Tail
 
 SLEEPER = ["-c", "import time; print('up', flush=True); time.sleep(600)"]
 STUBBORN = [
@@ -62,7 +62,7 @@ def test_all_are_stopped_on_leaving(tmp_path: Path) -> None:
 
 
 def test_who_does_not_stop_is_killed(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("delivr.supervisor.GRACE", 0.5)  # seconds; a number, not a function
+    monkeypatch.setattr("delivr.run.supervisor.GRACE", 0.5)  # seconds; a number, not a function
     with Supervisor(tmp_path, os.environ) as supervisor:
         child = supervisor.start("one", STUBBORN)
         until(lambda: (tmp_path / "one.log").read_text() == "up\n")
@@ -103,7 +103,7 @@ def test_signal_is_a_wish_to_stop(tmp_path: Path, number: int) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells children")
 def test_children_end_with_a_killed_supervisor(tmp_path: Path) -> None:
     script = (
-        "import os, sys; from pathlib import Path; from delivr.supervisor import Supervisor\n"
+        "import os, sys; from pathlib import Path; from delivr.run.supervisor import Supervisor\n"
         f"with Supervisor(Path({str(tmp_path)!r}), os.environ) as s:\n"
         f"    print(s.start('one', {SLEEPER!r}).process.pid, flush=True); s.watch()"
     )
@@ -150,7 +150,7 @@ def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
 
 
 def test_long_log_is_put_aside(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("delivr.supervisor.LOG_LIMIT", 10)
+    monkeypatch.setattr("delivr.run.supervisor.LOG_LIMIT", 10)
     (tmp_path / "one.log").write_text("of yesterday\n")
     with Supervisor(tmp_path, os.environ) as supervisor:
         supervisor.start("one", SLEEPER)

@@ -11,9 +11,9 @@ from django.template import Context, Template, TemplateSyntaxError
 from django.test import RequestFactory
 from django.utils import timezone
 
-from delivr.gallery import gallery_context, ui_gallery
-from delivr.icons import ICONS
-from delivr.statuses import LOOKS, LOOKS_OF_KIND, look_of
+from delivr.pages.gallery import gallery_context, ui_gallery
+from delivr.pages.icons import ICONS
+from delivr.pages.statuses import LOOKS, LOOKS_OF_KIND, look_of
 from delivr.templatetags.browsers import browser_words
 from delivr.templatetags.ui import (
     TONE_ICONS,

@@ -62,7 +62,7 @@ def templates() -> list[str]:
     [
         ("<p>Not marked</p>", ["Not", "marked"]),
         ('<a title="Shown">{{ x }}</a>', ["Shown"]),
-        ("<a aria-label=\"{% translate 'Read' %} aloud\"></a>", ["aloud"]),
+        ("<a aria-label=\"{% translate 'Read' %} aloud\"></a>", ["streamed"]),
         ('{% include "x.html" with label="Go on" only %}', ["Go", "on"]),
         ("{% if a > b %}Yes{% endif %}", ["Yes"]),
         ('{% translate "Marked" %} – {{ number }} · #1', []),

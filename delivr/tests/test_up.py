@@ -17,7 +17,7 @@ import pytest
 import requests
 from django.conf import settings
 
-from delivr import up
+from delivr.run import up
 from delivr.tests.product import OURS, free_port
 from sandbox import accounts
 
@@ -36,7 +36,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     running: list[subprocess.Popen[str]] = []
 
     def run(**extra: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "delivr.up"]
+        command = [sys.executable, "-m", "delivr.run.up"]
         env = environment(tmp_path / "data", **extra)
         out = (tmp_path / f"out{len(running)}").open("w+")
         process = subprocess.Popen(

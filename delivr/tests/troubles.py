@@ -12,7 +12,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from builds import demo
+from builds.demo import workspace as demo
 from builds.models import Build, DeliveryState, Source, WebhookDelivery
 from builds.triggering import trigger_builds
 from delivr import outbound

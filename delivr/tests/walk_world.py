@@ -13,8 +13,8 @@ from django.utils import timezone
 from builds.models import BuildEvent
 from delivr.audit.operations import record
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.encryption.fields import secret_fields
 from delivr.ids import webhook_secret
-from delivr.secrets import secret_fields
 from delivr.tenants.inviting import invite
 from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Role, Tenant, User
 from delivr.tenants.operations import create_token, revoke_token

@@ -2,7 +2,7 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 import delivr.ids
-import delivr.secrets
+import delivr.encryption.fields
 from delivr.tenants.composite import CompositeForeignKeys
 
 
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                         serialize=False,
                     ),
                 ),
-                ("secret", delivr.secrets.SecretTextField(blank=True, editable=False, null=True)),
+                ("secret", delivr.encryption.fields.SecretTextField(blank=True, editable=False, null=True)),
                 ("until", models.DateTimeField()),
                 (
                     "pipeline",

@@ -141,7 +141,7 @@ class Retry:
     commit: str = ""
 
 
-class Repeat(enum.StrEnum):
+class Duplicate(enum.StrEnum):
     """What became of a second build that carries our id."""
 
     STOPPED = "STOPPED"  # or taken out of the queue
@@ -314,11 +314,15 @@ class CiProvider(Provider):
         """What was started again on the server from build `number`, which was given our id."""
 
     @abstractmethod
-    def stop_repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat:
+    def stop_duplicate(
+        self, *, number: int | None, queue_id: int | None, build_id: str
+    ) -> Duplicate:
         """Stop what carries our id, if it waits or runs and nobody but us can have started it."""
 
     @abstractmethod
-    def repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat | None:
+    def duplicate(
+        self, *, number: int | None, queue_id: int | None, build_id: str
+    ) -> Duplicate | None:
         """What became of it; None while it is there to be stopped. Changes nothing."""
 
 

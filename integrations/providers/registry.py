@@ -12,8 +12,8 @@ from typing import Any
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from delivr.encryption.fields import SecretUnreadable
 from delivr.failures import Outcome, ProviderError
-from delivr.secrets import SecretUnreadable
 from integrations.choices import (
     CommunicationType,
     PipelineType,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from delivr.problems import camel
+from delivr.api.problems import camel
 from delivr.tenants.models import Role, Tenant, User
 from integrations.forms import model_of
 from integrations.providers.registry import fields_of

@@ -84,7 +84,7 @@ def test_a_refused_credential_is_told_in_place_and_what_works_on_the_next_page(
     save = page.get_by_role("button", name="Save and verify")
     save.click()
     expect(page.get_by_role("alert")).to_contain_text("The stored one is still in force")
-    expect(page.locator("#aloud-form")).to_contain_text("GitHub refused the access token.")
+    expect(page.locator("#streamed-form")).to_contain_text("GitHub refused the access token.")
     expect(page.locator("[data-checks-wait]:visible")).to_have_count(0)
     page.get_by_label("Access token", exact=True).fill("")
     save.click()

@@ -14,10 +14,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from builds.tests.test_locks import closing, in_threads, wait_for_a_lock
-from delivr.conflict import Conflict
 from delivr.effects.health import is_refused
-from delivr.failures import Outcome, ProviderError
-from delivr.secrets import secret_fields
+from delivr.encryption.fields import secret_fields
+from delivr.failures import Conflict, Outcome, ProviderError
 from delivr.tests import factories
 from delivr.tests.wired import fresh
 from integrations.models import FAMILIES, PipelineIntegration, ScmIntegration

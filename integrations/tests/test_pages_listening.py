@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.deliveries import apply_delivery
+from builds.webhooks.deliveries import apply_delivery
 from delivr.tenants.models import Role
 from delivr.tests import factories as make
 from integrations.models import PipelineIntegration

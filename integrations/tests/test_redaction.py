@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from delivr.secrets import MASK, SecretUnreadable
+from delivr.encryption.fields import MASK, SecretUnreadable
 from delivr.tests import factories
 from delivr.tests.wired import fresh
 from integrations.models import ScmIntegration

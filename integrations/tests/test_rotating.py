@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from delivr.audit.models import AuditEvent
-from delivr.conflict import Conflict
+from delivr.failures import Conflict
 from delivr.tests.wired import fresh, wired_to
 from integrations import operations
 from integrations.expiry import expiry_words

@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from builds.models import Build
+from delivr.api.problems import Problem
 from delivr.effects.models import Effect
-from delivr.problems import Problem
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories as make
 from delivr.tests.wired import wire
@@ -91,7 +91,7 @@ def test_pages_ask_nobody_while_all_places_are_taken(
     assert BUSY in web.post(page, form).content.decode()  # with another credential
     options = web.post("/integrations/scm/options?field=repository_url", form)
     assert (options.status_code, BUSY in options.json()["detail"]) == (429, True)
-    aloud: Any = web.post(f"{page}/verify", headers={"X-Checks": "aloud"})
+    aloud: Any = web.post(f"{page}/verify", headers={"X-Checks": "streamed"})
     assert aloud.getvalue() == b""  # then it is sent in the plain way
     assert not sandbox.world.requests
 
@@ -140,14 +140,14 @@ def verified_by_the_clock() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("aloud", [False, True])
+@pytest.mark.parametrize("streamed", [False, True])
 def test_what_is_connected_too_often_is_saved_and_verified_later(
     web: Client, owner: User, typed: Typed, sandbox: Any, aloud: bool
 ) -> None:
     too_often(owner)
     form = typed("GITHUB", form_token="one-form-one-token")
     if aloud:
-        answer = web.post("/integrations/scm/new", form, headers={"X-Checks": "aloud"})
+        answer = web.post("/integrations/scm/new", form, headers={"X-Checks": "streamed"})
         assert answer.status_code == 204
     page = web.post("/integrations/scm/new", form, follow=True).content.decode()
     words = "nothing was done twice" if aloud else "is saved, and verified in some minutes"
@@ -171,7 +171,7 @@ def test_what_is_edited_too_often_is_verified_later(
 
 @pytest.mark.django_db(transaction=True)  # the end of the answer closes the connection
 def test_who_goes_away_meanwhile_leaves_it_to_the_clock(web: Client, typed: Typed) -> None:
-    told: Any = web.post("/integrations/scm/new", typed("GITHUB"), headers={"X-Checks": "aloud"})
+    told: Any = web.post("/integrations/scm/new", typed("GITHUB"), headers={"X-Checks": "streamed"})
     assert next(iter(told.streaming_content))
     told.close()
     assert not throttle._asking

@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from delivr.problems import Problem
-from delivr.redirects import next_address
+from delivr.api.problems import Problem
+from delivr.pages.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
@@ -32,7 +32,8 @@ from integrations.serializers import webhook_url
 from integrations.setup import STEP, STEPS
 from integrations.throttle import asking, throttle
 from integrations.verification import verify
-from integrations.views import aloud, shared
+from integrations.views import shared
+from integrations.views import streamed_checks as aloud
 from integrations.views.once import Repeated, new_token
 from integrations.views.webhook_secret import answer_again, show_secret
 
@@ -63,7 +64,7 @@ def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
         return _form_page(request, shared.open_form(request, kind))
     form = shared.sent_form(request, kind)
     if aloud.is_asked_for(request):
-        return aloud.save_aloud(request, form)
+        return aloud.save_streamed(request, form)
     try:
         connection = shared.save(request, form)
     except Repeated as repeated:
@@ -122,7 +123,7 @@ def integration(request: TenantRequest, family: str, connection_id: str) -> Http
         return _page(request, connection, form)
     form = shared.sent_form(request, connection.kind, connection)
     if aloud.is_asked_for(request):
-        return aloud.save_aloud(request, form)
+        return aloud.save_streamed(request, form)
     saved = shared.save(request, form)
     if saved is None:
         return _page(request, shared.find(request, family, connection_id), form)
@@ -215,7 +216,7 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
         if aloud.is_asked_for(request):
             throttle("verify", user=request.user)
             then = {"location": shared.told_page(back, connection)}
-            return aloud.tell_checks(connection, actor=request.user, then=then)
+            return aloud.stream_checks(connection, actor=request.user, then=then)
         with asking("verify", user=request.user):
             shared.tell(request, verify(connection, actor=request.user))
     except Problem as problem:

@@ -10,8 +10,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from delivr.live import HTTP_STOP_POLLING, fragment
-from delivr.moments import read_moment
+from delivr.date_bounds import read_moment
+from delivr.pages.live import HTTP_STOP_POLLING, fragment
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from integrations.models import PipelineIntegration

@@ -15,7 +15,7 @@ from typing import TypeVar
 from django.db import transaction
 from django.utils import timezone
 
-from delivr.api import IDEMPOTENCY_STUCK
+from delivr.api.base import IDEMPOTENCY_STUCK
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import IdempotentRequest
 from integrations.models import Connection

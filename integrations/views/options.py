@@ -10,8 +10,8 @@ from django.http import Http404, HttpResponse, JsonResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
+from delivr.api.problems import Problem, problem_response
 from delivr.failures import ProviderError
-from delivr.problems import Problem, problem_response
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role

@@ -12,7 +12,7 @@ from django.contrib import messages
 from django.http import Http404
 from django.utils.translation import gettext as _
 
-from delivr.problems import Problem
+from delivr.api.problems import Problem
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
 from integrations import demo, operations

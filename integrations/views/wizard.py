@@ -19,7 +19,8 @@ from delivr.tenants.operations import skip_step
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import Connection, PipelineIntegration
 from integrations.setup import STEP, StepState, current, is_complete, minutes_left, progress
-from integrations.views import aloud, shared
+from integrations.views import shared
+from integrations.views import streamed_checks as aloud
 from integrations.views.connections import form_context
 from integrations.views.once import Repeated
 from integrations.views.webhook_secret import answer_again, show_secret
@@ -99,7 +100,7 @@ def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) 
     kind = edited.kind if edited else shared.chosen_kind(state.key, request.POST.get("kind"))
     form = shared.sent_form(request, kind, edited)
     if aloud.is_asked_for(request):
-        return aloud.save_aloud(request, form)
+        return aloud.save_streamed(request, form)
     try:
         connection = shared.save(request, form)
     except Repeated as repeated:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from builds.hearing import News, hear, trigger_failed
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
+from builds.updates.apply import BuildUpdate, apply_update, trigger_failed
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.base import BuildStatus
 from releases.models import Release
@@ -24,7 +24,7 @@ def release(setup: Setup, owner: Any) -> Release:
 def built(release: Release, pipeline: Any, status: BuildStatus, number: int | None = 245) -> Build:
     """Another build of the pipeline, that stands so."""
     [build] = trigger_builds(release=release, actor=None, pipeline_id=pipeline.pk)
-    hear(build.pk, News(status=status, source=Source.POLL, number=number))
+    apply_update(build.pk, BuildUpdate(status=status, source=Source.POLL, number=number))
     return build
 
 

@@ -7,9 +7,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from builds.hearing import News, hear, trigger_failed
 from builds.models import Source
 from builds.triggering import trigger_builds
+from builds.updates.apply import BuildUpdate, apply_update, trigger_failed
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
@@ -43,7 +43,7 @@ def admin(tenant, member_of, client_for):
 def run(build, status=BuildStatus.RUNNING, **news):
     """Let a build be heard of, as the CI server would have it."""
     values = {"number": 245, "url": f"{JENKINS}/job/ios-prod/245/", **news}
-    hear(build.pk, News(status=status, source=Source.POLL, **values))
+    apply_update(build.pk, BuildUpdate(status=status, source=Source.POLL, **values))
     build.refresh_from_db()
 
 

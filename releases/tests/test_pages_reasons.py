@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from builds.hearing import News, hear
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
+from builds.updates.apply import BuildUpdate, apply_update
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.base import BuildStatus
 from releases.models import Release
@@ -36,7 +36,9 @@ def ended(
     [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
     for state in (BuildStatus.RUNNING, status):
         address = f"{JENKINS}/job/ios-prod/245/"
-        hear(build.pk, News(status=state, source=Source.POLL, number=245, url=address))
+        apply_update(
+            build.pk, BuildUpdate(status=state, source=Source.POLL, number=245, url=address)
+        )
     Build.objects.filter(pk=build.pk).update(**{"log_at": None, **log})
     Effect.objects.filter(release_id=release.pk).update(state=EffectState.DONE)
     Release.objects.update(created_at=timezone.now() - timedelta(minutes=5))

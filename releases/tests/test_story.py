@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from builds.hearing import News, hear, trigger_failed
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
+from builds.updates.apply import BuildUpdate, apply_update, trigger_failed
 from delivr.effects.models import Effect
 from delivr.tests import factories
 from integrations.providers.base import BuildStatus
 from releases.models import Release
-from releases.story import Chapter, story
 from releases.tests.pages import Setup
 from releases.timeline import timeline
+from releases.timeline_groups import TimelineGroup, story
 
 URL = "http://127.0.0.1:1/jenkins/job/ios-prod/245/"
 
@@ -32,13 +32,13 @@ def build(release: Release, setup: Setup, owner: Any) -> Build:
     return build
 
 
-def chapters(release: Release) -> tuple[Chapter, ...]:
+def chapters(release: Release) -> tuple[TimelineGroup, ...]:
     loaded = Release.objects.with_everything().get(pk=release.pk)
     return story(timeline(loaded, Effect.objects.filter(release_id=release.pk)))
 
 
 def tell(build: Build, status: BuildStatus, **news: Any) -> None:
-    hear(build.pk, News(**{"status": status, "source": Source.POLL, **news}))
+    apply_update(build.pk, BuildUpdate(**{"status": status, "source": Source.POLL, **news}))
 
 
 def test_a_build_is_one_chapter_called_by_its_end(

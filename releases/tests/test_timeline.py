@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from builds.hearing import News, hear
 from builds.models import Source
 from builds.triggering import trigger_builds
+from builds.updates.apply import BuildUpdate, apply_update
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.base import BuildStatus
 from releases.models import Release
@@ -31,7 +31,7 @@ def titles(release):
 
 
 def tell(build, status, source=Source.POLL, **news):
-    hear(build.pk, News(status=status, source=source, **news))
+    apply_update(build.pk, BuildUpdate(status=status, source=source, **news))
 
 
 def test_events_come_oldest_first(release, setup, owner):

@@ -1,6 +1,6 @@
 // While a provider is asked, the page shows each check as it ends: <form data-asks-provider
-// data-checks-in="id of integrations/checks_aloud.html">. What the answer means stands in
-// integrations/views/aloud.py. Whatever goes wrong here, the form is sent in the plain way.
+// data-checks-in="id of integrations/checks_streamed.html">. What the answer means stands in
+// integrations/views/streamed_checks.py. Whatever goes wrong here, the form is sent in the plain way.
 (() => {
   "use strict";
 
@@ -49,7 +49,7 @@
     const response = await fetch(form.action, {
       method: "POST",
       body: new FormData(form),
-      headers: { "X-Checks": "aloud" },
+      headers: { "X-Checks": "streamed" },
       credentials: "same-origin",
     });
     if (!response.ok || response.status === 204) return {};
@@ -84,7 +84,7 @@
 
   // Back from the browser's cache, nothing is under way.
   window.addEventListener("pageshow", () => {
-    for (const box of document.querySelectorAll("[id^=aloud-]")) box.hidden = true;
+    for (const box of document.querySelectorAll("[id^=streamed-]")) box.hidden = true;
     for (const old of document.querySelectorAll("[data-checks-before]")) old.hidden = false;
   });
 })();

@@ -4,7 +4,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from builds import demo
+from builds.demo import workspace as demo
 
 NO_SANDBOX = (
     "The sandbox's address is not known: set SANDBOX_URL and the providers' addresses as in "

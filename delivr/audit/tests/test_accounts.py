@@ -11,7 +11,7 @@ from django.test import Client
 
 from delivr.audit.accounts import FAILURES, WINDOW
 from delivr.audit.models import AuditEvent
-from delivr.ratelimit import hit
+from delivr.security.ratelimit import hit
 from delivr.signin.tests.test_second_factor import HOUR, code_of, confirm
 from delivr.tenants.models import ApiToken, Role, User
 from delivr.tests import factories

@@ -8,7 +8,7 @@ import pytest
 
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect
-from delivr.effects.operations import promise
+from delivr.effects.operations import create_effect
 from delivr.effects.tests.world import WORLD
 
 
@@ -24,4 +24,4 @@ def world(settings: Any) -> Any:
 
 @pytest.fixture
 def effect(world: Any, tenant: Any) -> Effect:
-    return promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="one")
+    return create_effect(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="one")

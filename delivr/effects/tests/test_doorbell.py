@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from delivr.effects import doorbell
+from delivr.effects import queue
 from delivr.tests.processes import broker_at
 
 pytestmark = pytest.mark.services
@@ -49,10 +49,10 @@ def frozen() -> Iterator[Frozen]:
 
 def test_a_change_with_many_promises_waits_for_a_frozen_broker_once(frozen: Frozen) -> None:
     with broker_at(frozen.url):
-        rung = [doorbell.ring("effect", f"eff_{number}") for number in range(20)]
+        rung = [queue.enqueue("effect", f"eff_{number}") for number in range(20)]
         assert rung == [False] * 20
         first = len(frozen.taken)
         assert first >= 1
-        doorbell.pause.end()  # its time is over
-        assert not doorbell.ring("effect", "eff_again")
+        queue.pause.end()  # its time is over
+        assert not queue.enqueue("effect", "eff_again")
         assert len(frozen.taken) == 2 * first

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from delivr.effects.health import blocked_until, note_failure, note_success
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
-from delivr.effects.operations import promise, resume_integration
+from delivr.effects.operations import create_effect, resume_integration
 from delivr.effects.runner import run_effect
 from delivr.effects.tests.world import failure, fresh, make_due
 from delivr.failures import Outcome
@@ -38,7 +38,9 @@ def test_a_fault_of_ours_gives_back_the_turn_to_try(
     effect: Effect, world: Any, tenant: Any
 ) -> None:
     IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_x", failures=5)
-    other = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two")
+    other = create_effect(
+        tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two"
+    )
     world.prepare_raises = RuntimeError("boom")
     run_effect(effect.pk)
     world.prepare_raises = None
@@ -96,7 +98,9 @@ def test_a_pause_that_was_asked_for_outlasts_a_call_that_worked(
 def test_refused_credentials_stop_all_of_the_integration_until_it_is_verified(
     effect: Effect, world: Any, tenant: Any
 ) -> None:
-    other = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two")
+    other = create_effect(
+        tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two"
+    )
     world.next_errors = [failure(Outcome.CREDENTIALS)]
     run_effect(effect.pk)
     run_effect(other.pk)

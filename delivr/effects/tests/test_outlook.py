@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from delivr.effects.models import Effect
-from delivr.effects.outlook import what_next
+from delivr.effects.next_attempt import what_next
 from delivr.tests import factories
 
 SOON = timezone.now() + timedelta(seconds=20)

@@ -12,7 +12,7 @@ from django.utils import timezone
 from delivr.effects import runner
 from delivr.effects.handlers import Postpone, Unneeded, behind
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
-from delivr.effects.operations import cancel_effect, promise, resume_integration, retry_effect
+from delivr.effects.operations import cancel_effect, create_effect, resume_integration, retry_effect
 from delivr.effects.runner import claim, run_effect
 from delivr.effects.sweeper import due_effects
 from delivr.effects.tests.world import ListHandler, failure, fresh, make_due
@@ -30,7 +30,9 @@ def test_an_effect_is_sent_once_and_done(effect: Effect, world: Any) -> None:
 
 
 def test_the_same_promise_twice_is_one_effect(effect: Effect, tenant: Any) -> None:
-    again = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="one")
+    again = create_effect(
+        tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="one"
+    )
     assert again.pk == effect.pk
 
 
@@ -109,7 +111,9 @@ def test_a_refused_connection_while_looking_keeps_the_doubt(effect: Effect, worl
 def test_rate_limit_stops_the_whole_integration_and_costs_no_attempt(
     effect: Effect, world: Any, tenant: Any
 ) -> None:
-    other = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two")
+    other = create_effect(
+        tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two"
+    )
     world.next_errors = [failure(Outcome.RATE_LIMITED, retry_after=120)]
     run_effect(effect.pk)
     run_effect(other.pk)
@@ -131,7 +135,9 @@ def test_the_breaker_opens_after_five_failures_in_a_row(effect: Effect, world: A
 
 def test_after_its_rest_one_goes_ahead_alone(effect: Effect, world: Any, tenant: Any) -> None:
     others = [
-        promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key=f"more{n}")
+        create_effect(
+            tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key=f"more{n}"
+        )
         for n in range(3)
     ]
     IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_x", failures=5)
@@ -147,7 +153,7 @@ def test_after_its_rest_one_goes_ahead_alone(effect: Effect, world: Any, tenant:
 
 def test_at_most_four_of_one_integration_are_out(world: Any, tenant: Any) -> None:
     rows = [
-        promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key=f"n{n}")
+        create_effect(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key=f"n{n}")
         for n in range(6)
     ]
     claimed = [claim(row.pk) for row in rows]
@@ -157,7 +163,9 @@ def test_at_most_four_of_one_integration_are_out(world: Any, tenant: Any) -> Non
 
 def test_at_most_eight_of_one_tenant_are_out(world: Any, tenant: Any) -> None:
     rows = [
-        promise(tenant=tenant, kind="test.list", integration_id=f"comm_{n}", dedupe_key=f"n{n}")
+        create_effect(
+            tenant=tenant, kind="test.list", integration_id=f"comm_{n}", dedupe_key=f"n{n}"
+        )
         for n in range(10)
     ]
     assert [claim(row.pk) is not None for row in rows] == [True] * 8 + [False] * 2
@@ -230,7 +238,9 @@ def test_postponing_costs_no_attempt(effect: Effect, world: Any) -> None:
 def test_what_settled_while_we_looked_is_not_waited_for(
     effect: Effect, world: Any, tenant: Any
 ) -> None:
-    other = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two")
+    other = create_effect(
+        tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two"
+    )
     Effect.objects.filter(pk=other.pk).update(next_at=timezone.now() + timedelta(seconds=40))
     world.prepare_raises = behind(fresh(other), timezone.now())
     run_effect(effect.pk)
@@ -239,7 +249,7 @@ def test_what_settled_while_we_looked_is_not_waited_for(
     Effect.objects.filter(pk=other.pk).update(state=EffectState.DONE)  # since it was looked at
     run_effect(effect.pk)
     row = fresh(effect)
-    assert (row.state, row.rung_at) == (EffectState.PENDING, None)
+    assert (row.state, row.enqueued_at) == (EffectState.PENDING, None)
     assert row.next_at <= timezone.now()
 
 
@@ -377,7 +387,9 @@ def test_whoever_makes_no_call_leaves_the_turn_to_the_next(
     effect: Effect, world: Any, tenant: Any, reason: Exception
 ) -> None:
     IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_x", failures=5)
-    other = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two")
+    other = create_effect(
+        tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two"
+    )
     world.prepare_raises = reason
     run_effect(effect.pk)
     world.prepare_raises = None
@@ -389,7 +401,9 @@ def test_a_refusal_proves_that_the_other_side_is_there(
     effect: Effect, world: Any, tenant: Any
 ) -> None:
     IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_x", failures=5)
-    other = promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two")
+    other = create_effect(
+        tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two"
+    )
     world.next_errors = [failure(Outcome.REFUSED)]
     run_effect(effect.pk)
     run_effect(other.pk)

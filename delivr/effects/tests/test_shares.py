@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from delivr.effects.handlers import behind
 from delivr.effects.models import Effect, EffectState
-from delivr.effects.operations import promise, resume_integration
+from delivr.effects.operations import create_effect, resume_integration
 from delivr.effects.sweeper import due_effects
 from delivr.effects.tests.world import fresh
 from delivr.tests import factories
@@ -27,14 +27,14 @@ pytestmark = pytest.mark.django_db
 def test_one_tenants_flood_does_not_hold_up_another_in_a_batch(world: Any, tenant: Any) -> None:
     for integration in ("comm_x", "comm_y"):
         for n in range(130):
-            promise(
+            create_effect(
                 tenant=tenant,
                 kind="test.list",
                 integration_id=integration,
                 dedupe_key=f"{integration}{n}",
             )
     other = factories.TenantFactory()
-    late = promise(tenant=other, kind="test.list", integration_id="comm_z", dedupe_key="late")
+    late = create_effect(tenant=other, kind="test.list", integration_id="comm_z", dedupe_key="late")
     with CaptureQueriesContext(connection) as asked:
         batch = due_effects()
     assert late.pk in batch[:3]
@@ -48,7 +48,7 @@ def test_one_tenants_flood_does_not_hold_up_another_in_a_batch(world: Any, tenan
 def test_a_paused_installation_hands_out_nothing(effect: Effect, world: Any, settings: Any) -> None:
     settings.EFFECTS_PAUSED = True
     assert due_effects() == []
-    assert fresh(effect).rung_at is None
+    assert fresh(effect).enqueued_at is None
 
 
 # --- Behind another -------------------------------------------------------------------------------
@@ -80,9 +80,9 @@ def test_waking_many_rings_for_few(
     world: Any, tenant: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
     for n in range(20):
-        promise(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key=f"n{n}")
+        create_effect(tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key=f"n{n}")
     later = timezone.now() + timedelta(hours=1)
-    Effect.objects.update(next_at=later, rung_at=timezone.now())
+    Effect.objects.update(next_at=later, enqueued_at=timezone.now())
     with django_capture_on_commit_callbacks() as rings:
         resume_integration(tenant=tenant, integration_id="comm_x")
     assert len(rings) == 4

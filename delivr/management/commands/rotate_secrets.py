@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from delivr.census import Census, forget_lost_keys, lost_keys, take_census
-from delivr.rotation import Rotation, rotate_secrets
+from delivr.encryption.key_usage import KeyUsage, forget_lost_keys, lost_keys, measure_key_usage
+from delivr.encryption.rotation import Rotation, rotate_secrets
 
 
 class Command(BaseCommand):
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         result = None if options["check"] else rotate_secrets(on_batch=self._tell)
-        census = take_census()
+        census = measure_key_usage()
         if options["accept_loss"]:
             forget_lost_keys()
         if options["json"]:
@@ -48,12 +48,12 @@ class Command(BaseCommand):
         )
 
 
-def _as_json(result: Rotation | None, census: Census) -> dict[str, Any]:
+def _as_json(result: Rotation | None, census: KeyUsage) -> dict[str, Any]:
     rotated = {"rotated": result.rotated, "rows": result.seen} if result else {}
     return {**rotated, **asdict(census), "isRotated": census.is_rotated, "lostKeys": lost_keys()}
 
 
-def _in_words(result: Rotation | None, census: Census) -> list[str]:
+def _in_words(result: Rotation | None, census: KeyUsage) -> list[str]:
     lines = [f"{result.rotated} secrets rotated."] if result else []
     for place, count in enumerate(census.keys, start=1):
         lines.append(f"Key {place} of {len(census.keys)} is needed by {count} secrets.")

@@ -15,9 +15,9 @@ from django.db import connection
 from django.test import Client
 
 from delivr.audit.models import AuditEvent
-from delivr.census import take_census
-from delivr.rotation import rotate_secrets
-from delivr.secrets import SecretUnreadable
+from delivr.encryption.fields import SecretUnreadable
+from delivr.encryption.key_usage import measure_key_usage
+from delivr.encryption.rotation import rotate_secrets
 from delivr.signin.sealing import seal, unseal
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories
@@ -161,7 +161,7 @@ def test_secrets_of_factors_lie_encrypted(ada: User) -> None:
 
 
 def test_what_is_sealed_for_something_else_does_not_open(ada: User) -> None:
-    from delivr.secrets import SecretTextField
+    from delivr.encryption.fields import SecretTextField
 
     other = SecretTextField().fernet.encrypt(b"table:tenant:row:field\x00value").decode()
     with pytest.raises(SecretUnreadable):
@@ -192,7 +192,7 @@ def test_lost_key_is_named(ada: User, settings: Any) -> None:
 
 def test_lost_key_lets_nobody_in_and_says_so(ada: User, settings: Any) -> None:
     secret = give_second_factor(ada)
-    take_census()
+    measure_key_usage()
     settings.FERNET_KEYS = ["another-key"]
     client, _answer = sign_in(ada)
     answer = client.post("/accounts/2fa/authenticate/", {"code": code_of(secret)})

@@ -10,9 +10,9 @@ from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, expect
 
-from delivr import timezones
 from delivr.audit.models import AuditEvent
 from delivr.effects.runner import run_effect
+from delivr.pages import timezones
 from delivr.tenants.inviting import invite
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from delivr.audit.models import AuditEvent
-from delivr.conflict import Conflict
+from delivr.failures import Conflict
 from delivr.tenants import inviting
 from delivr.tenants.inviting import accept, invite, revoke
 from delivr.tenants.membership import change_role, remove_member
@@ -33,7 +33,7 @@ def test_link_leaves_its_secret_behind(client, link):
 
 
 def test_log_never_tells_a_link(caplog, settings):
-    from delivr.logs import HideLinks
+    from delivr.security.logs import HideLinks
 
     secret = "s" * 43
     args = ("Service Unavailable", f"/accounts/invitations/{secret}")

@@ -10,9 +10,9 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
 from delivr.audit.models import AuditEvent
-from delivr.conflict import Conflict
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect
+from delivr.failures import Conflict
 from delivr.tenants.inviting import MAILS_A_DAY, invite, revoke, send_again
 from delivr.tenants.models import Invitation, Role, Tenant, hash_token
 from delivr.tenants.tests.post import ADA, link_in, run_mail, text_of

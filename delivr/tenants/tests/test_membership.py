@@ -4,7 +4,7 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from delivr.audit.models import AuditEvent
-from delivr.conflict import Conflict
+from delivr.failures import Conflict
 from delivr.tenants.inviting import invite
 from delivr.tenants.membership import change_role, leave, remove_member
 from delivr.tenants.models import ApiToken, Invitation, Membership, Role

@@ -10,7 +10,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 from django.db import connection
 
-from delivr.conflict import Conflict
+from delivr.failures import Conflict
 from delivr.tenants.inviting import accept, accept_as_new_user, invite
 from delivr.tenants.membership import change_role, leave, remove_member
 from delivr.tenants.models import Invitation, Membership, Role, User

@@ -24,7 +24,7 @@ from github.Requester import (
 )
 
 from delivr import outbound
-from delivr.moments import within_reason
+from delivr.date_bounds import within_reason
 
 from ..http import Budget, check_header_value, garbage, guarded, vendor_words
 from .refusals import LABEL, Refusal, failure_of

@@ -10,22 +10,22 @@ from ..base import (
     BuildState,
     Check,
     CiProvider,
+    Duplicate,
     LogTail,
     Option,
     Outcome,
     ProviderError,
-    Repeat,
     Retry,
 )
 from ..http import DEADLINE, before_effect, only_provider_errors
 from ..verifying import try_in_order
 from .client import LABEL, JenkinsClient
+from .duplicates import Duplicates
 from .jobs import list_jobs
 from .log import read_tail
 from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
 from .reading import BUILD_ID, JOB_TREE, Job, read_job
-from .repeats import Repeats
 from .trigger import queued_build, trigger_error
 from .verification import (
     Verification,
@@ -161,16 +161,20 @@ class Jenkins(CiProvider):
         return Lookup(self._client(), self._path()).retries(number, build_id, since=since)
 
     @only_provider_errors
-    def stop_repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat:
+    def stop_duplicate(
+        self, *, number: int | None, queue_id: int | None, build_id: str
+    ) -> Duplicate:
         """By its causes: nothing but our user's own plain trigger."""
-        return self._repeats(build_id).stop(number=number, queue_id=queue_id)
+        return self._duplicates(build_id).stop(number=number, queue_id=queue_id)
 
     @only_provider_errors
-    def repeat(self, *, number: int | None, queue_id: int | None, build_id: str) -> Repeat | None:
-        return self._repeats(build_id).look(number=number, queue_id=queue_id)
+    def duplicate(
+        self, *, number: int | None, queue_id: int | None, build_id: str
+    ) -> Duplicate | None:
+        return self._duplicates(build_id).look(number=number, queue_id=queue_id)
 
-    def _repeats(self, build_id: str) -> Repeats:
-        return Repeats(self._client(), self._path(), build_id=build_id, user=self._username)
+    def _duplicates(self, build_id: str) -> Duplicates:
+        return Duplicates(self._client(), self._path(), build_id=build_id, user=self._username)
 
     def _ready_job(self, client: JenkinsClient, path: str) -> Job:
         job = self._job(client, path)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from delivr.moments import within_a_build, within_reason
+from delivr.date_bounds import within_a_build, within_reason
 
 from ..base import Artifact, BuildState, BuildStatus, Retry
 from .paths import path_of_task
@@ -37,11 +37,11 @@ RETRY_TREE = (
     f"{_STATE},actions[parameters[name,value],causes[userId,userName,upstreamBuild],"
     "lastBuiltRevision[SHA1]]"
 )
-REPEAT_TREE = f"number,building,inProgress,result,{_ORIGIN}"
+DUPLICATE_TREE = f"number,building,inProgress,result,{_ORIGIN}"
 _USER_CAUSE = "hudson.model.Cause$UserIdCause"
 _ITEM = "_class,id,why,cancelled,executable[number],task[url]"
 ITEM_TREE = f"{_ITEM},{_PARAMETERS}"
-REPEAT_ITEM_TREE = f"{_ITEM},{_ORIGIN}"
+DUPLICATE_ITEM_TREE = f"{_ITEM},{_ORIGIN}"
 
 RESULTS = {
     "SUCCESS": BuildStatus.SUCCESS,

@@ -1,0 +1,195 @@
+"""What caused what: from a click to its effect, its build, the report about it, the message.
+
+Exact, not guessed by time: an effect's payload names the `BuildEvent` it follows from, and an event
+names its delivery. Every list here costs a fixed number of queries.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from builds.activity.lists import build_name, sent_lines
+from builds.models import Build, BuildEvent, Source, WebhookDelivery
+from delivr.effects.models import Effect
+from delivr.pages.statuses import look_of
+from releases.models import Release
+
+AT_MOST = 25  # of what follows; the release's page and the lists have the rest
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One thing before or after another; `kind` (effect, delivery, release) is the page it is on,
+    `id` the thing's there. A build is on its release's page."""
+
+    kind: str
+    id: str
+    text: str
+    at: datetime
+    state: str = ""  # in the words of its kind
+
+    @property
+    def kind_of_state(self) -> str:
+        return "build" if self.kind == "release" else self.kind
+
+    @property
+    def href(self) -> str:
+        return reverse(self.kind, args=[self.id])
+
+
+def subject_of(effect: Effect) -> tuple[Release | None, Build | None]:
+    """The release and the build that an effect is about."""
+    releases = Release.objects.for_tenant(effect.tenant_id).select_related("created_by")
+    builds = Build.objects.for_tenant(effect.tenant_id).select_related(
+        "release_pipeline__release", "started_by"
+    )
+    return (
+        releases.filter(pk=effect.release_id).first() if effect.release_id else None,
+        builds.filter(pk=effect.build_id).first() if effect.build_id else None,
+    )
+
+
+def causes_of(effect: Effect, release: Release | None, build: Build | None) -> list[Trace]:
+    """What an effect follows from, the first cause first."""
+    event = _event_of(effect)
+    if event is not None:
+        return [*_sources(event), _heard(event)]
+    if build is not None:
+        return [_triggered(build)]
+    return [_created(release)] if release is not None else []
+
+
+def _event_of(effect: Effect) -> BuildEvent | None:
+    event_id = effect.payload.get("event")
+    if not isinstance(event_id, int):
+        return None
+    events = BuildEvent.objects.for_tenant(effect.tenant_id).select_related(
+        "delivery", "build__release_pipeline__release"
+    )
+    found: BuildEvent | None = events.filter(pk=event_id).first()
+    return found
+
+
+def _sources(event: BuildEvent) -> Iterator[Trace]:
+    """Where an update came from."""
+    if event.delivery is not None:
+        yield _received(event.delivery)
+    elif event.source == Source.TRIGGER:
+        triggers = Effect.objects.for_tenant(event.tenant_id).filter(
+            kind="build.trigger", build_id=event.build_id
+        )
+        yield from _sent(triggers[:1])
+    else:
+        words = _("Asked Jenkins") if event.source == Source.POLL else _("Done by a person")
+        yield Trace("release", _release_of(event.build), words, event.at)
+
+
+def consequences_of(effect: Effect, build: Build | None) -> list[Trace]:
+    """What came of an effect: of a trigger its build, what was reported of it and told about it."""
+    if build is None or not effect.kind.startswith("build."):
+        return []
+    found = [_now(build)]
+    if effect.kind == "build.trigger":
+        reports = build.deliveries.defer("body").order_by("received_at")[:AT_MOST]
+        about = Effect.objects.for_tenant(effect.tenant_id).filter(
+            build_id=build.pk, release_id=effect.release_id
+        )
+        told = about.exclude(pk=effect.pk).order_by("created_at", "pk")[:AT_MOST]
+        found += _in_order([*map(_received, reports), *_sent(told)])
+    return found
+
+
+def causes_of_delivery(delivery: WebhookDelivery) -> list[Trace]:
+    """The trigger of the build that a delivery is about; none where it is nobody's."""
+    if delivery.build is None:
+        return []
+    triggers = Effect.objects.for_tenant(delivery.tenant_id).filter(
+        kind="build.trigger",
+        build_id=delivery.build_id,
+        release_id=_release_of(delivery.build),
+    )
+    return list(_sent(triggers[:1]))
+
+
+def consequences_of_delivery(delivery: WebhookDelivery) -> list[Trace]:
+    """The effects that a delivery's update led to."""
+    return list(_sent(effects_of([delivery])))
+
+
+def effects_of(deliveries: Iterable[WebhookDelivery]) -> list[Effect]:
+    """Those that follow from these deliveries (with `events` and `build`), oldest first."""
+    known = [d for d in deliveries if d.build is not None]
+    events = [event.pk for d in known for event in d.events.all()]
+    if not events:
+        return []
+    releases = {_release_of(d.build) for d in known if d.build}
+    rows = Effect.objects.for_tenant(known[0].tenant_id).filter(
+        release_id__in=releases, payload__event__in=events
+    )
+    return list(rows.order_by("created_at", "pk"))
+
+
+def effect_ids_of(deliveries: Iterable[WebhookDelivery]) -> dict[str, list[str]]:
+    """The ids of those effects for each delivery."""
+    rows = list(deliveries)
+    delivery_of = {event.pk: row.pk for row in rows for event in row.events.all()}
+    found = defaultdict(list)
+    for effect in effects_of(rows):
+        found[delivery_of[effect.payload["event"]]].append(effect.pk)
+    return found
+
+
+# --- One line each --------------------------------------------------------------------------------
+
+
+def _in_order(traces: list[Trace]) -> list[Trace]:
+    return sorted(traces, key=lambda trace: trace.at)
+
+
+def _sent(effects: Iterable[Effect]) -> Iterator[Trace]:
+    rows = list(effects)
+    if rows:
+        for row, line in zip(rows, sent_lines(rows[0].tenant_id, rows), strict=True):
+            yield Trace("effect", row.pk, line.text, row.created_at, row.state)
+
+
+def _received(delivery: WebhookDelivery) -> Trace:
+    words = _("Webhook delivery")
+    return Trace("delivery", delivery.pk, words, delivery.received_at, delivery.state)
+
+
+def _heard(event: BuildEvent) -> Trace:
+    before, after = (look_of(s, "build").label for s in (event.from_status, event.to_status))
+    words = f"{build_name(event.build)}: {before} → {after}"
+    return Trace("release", _release_of(event.build), words, event.at)
+
+
+def _now(build: Build) -> Trace:
+    return Trace(
+        "release", _release_of(build), build_name(build), build.created_at, state=build.status
+    )
+
+
+def _triggered(build: Build) -> Trace:
+    words: dict[str, Any] = {"build": build_name(build), "who": build.started_by}
+    text = _("%(who)s triggered the %(build)s") if build.started_by else _("%(build)s triggered")
+    return Trace("release", _release_of(build), text % words, build.created_at)
+
+
+def _created(release: Release) -> Trace:
+    words: dict[str, Any] = {"version": release, "who": release.created_by}
+    text = _("Release %(version)s created")
+    if release.created_by:
+        text = _("%(who)s created release %(version)s")
+    return Trace("release", release.pk, text % words, release.created_at)
+
+
+def _release_of(build: Build) -> str:
+    return str(build.release_pipeline.release_id)

@@ -1,0 +1,187 @@
+"""The demo workspace: what a newcomer finds after `make run`, and a connected one for a look
+around."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from builds.demo.history import ensure_history
+from builds.triggering import trigger_builds
+from delivr import outbound
+from delivr.ids import random_id
+from delivr.run import keys
+from delivr.tenants.models import Membership, Role, Tenant, User
+from delivr.tenants.operations import create_tenant
+from integrations.choices import (
+    CommunicationType,
+    PipelineType,
+    ScmType,
+    TargetType,
+    TicketType,
+)
+from integrations.demo import is_offered, sandbox_values
+from integrations.models import (
+    CommunicationIntegration,
+    Connection,
+    PipelineIntegration,
+    ScmIntegration,
+    TargetIntegration,
+    TicketIntegration,
+)
+from integrations.operations import connect
+from integrations.providers.registry import fields_of
+from integrations.verification import verify
+from releases.models import Release
+from releases.operations import create_release
+
+C = TypeVar("C", bound=Connection)
+
+NAME = "Demo"
+VERSION = "1.5.0"
+OWNER, ADMIN = "demo@example.com", "admin@example.com"
+LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}  # as the person reads them
+
+
+def is_empty() -> bool:
+    """True before anybody works here."""
+    return not User.objects.exists() and not Tenant.objects.exists()
+
+
+def find_demo() -> Tenant | None:
+    owned = Membership.objects.filter(user__email=OWNER, role=Role.OWNER, tenant__name=NAME)
+    membership = owned.select_related("tenant").first()
+    return membership.tenant if membership else None
+
+
+@transaction.atomic
+def ensure_demo() -> Tenant:
+    """The workspace with its owner, and a superuser for `/admin/`; nothing is connected yet."""
+    owner = _user(OWNER)
+    if not User.objects.filter(email=ADMIN).exists():
+        User.objects.create_superuser(email=ADMIN, password=password(ADMIN))
+    return find_demo() or create_tenant(name=NAME, owner=owner)
+
+
+def _user(email: str) -> User:
+    found = User.objects.filter(email=email).first()
+    return found or User.objects.create_user(email=email, password=password(email))
+
+
+def password(email: str) -> str:
+    """Generated on first use and kept in the data directory."""
+    name = f"{email.split('@')[0]}_password"
+    return keys.keep(settings.DELIVR_DATA_DIR / "keys" / name, lambda: random_id(16))
+
+
+def logins() -> dict[str, dict[str, str | None]]:
+    """The demo's logins by label; the password is None where somebody has changed it."""
+    found = {user.email: user for user in User.objects.filter(email__in=LABELS)}
+    return {
+        label: {"email": email, "password": _if_still(found[email], password(email))}
+        for email, label in LABELS.items()
+        if email in found
+    }
+
+
+def _if_still(user: User, known: str) -> str | None:
+    return known if user.check_password(known) else None
+
+
+# --- Connected -----------------------------------------------------------------------------------
+
+
+def ensure_connected(tenant: Tenant) -> list[Connection]:
+    """Connect and verify everything in the sandbox, with its Jenkins reporting to our webhooks.
+
+    What an earlier run has connected stays. Needs the running sandbox (`SANDBOX_URL`).
+    """
+    if not is_offered():
+        raise ImproperlyConfigured("Set SANDBOX_URL to a running sandbox, as `make run` does.")
+    scm = _ensure(tenant, ScmIntegration, ScmType.GITHUB)
+    targets = [_ensure(tenant, TargetIntegration, kind) for kind in TargetType.values]
+    pipelines = [
+        _ensure(
+            tenant,
+            PipelineIntegration,
+            PipelineType.JENKINS,
+            platform=target.platform,
+            scm=scm.pk,
+            target=target.pk,
+            name=f"{target.platform.label} production",
+        )
+        for target in targets
+    ]
+    communication = _ensure(tenant, CommunicationIntegration, CommunicationType.SLACK)
+    ticket = _ensure(tenant, TicketIntegration, TicketType.JIRA)
+    return [scm, *targets, *pipelines, communication, ticket]
+
+
+def _ensure(
+    tenant: Tenant,
+    model: type[C],
+    kind: str,
+    *,
+    platform: str = "",
+    name: str = "",
+    **references: str,
+) -> C:
+    """The tenant's connection with the sandbox's values, verified."""
+    values = sandbox_values(kind, platform=platform) | references
+    secrets_of = {field.name for field in fields_of(kind) if field.secret}
+    known = {name: value for name, value in values.items() if value and name not in secrets_of}
+    known[model.type_field] = kind
+    found: C | None = model.objects.for_tenant(tenant).filter(**known).first()
+    if found is None:
+        named = {**values, "display_name": name}
+        found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=named)
+        if isinstance(found, PipelineIntegration):
+            _report_here(found)
+    return found if found.is_valid else verify(found)
+
+
+def _report_here(pipeline: PipelineIntegration) -> None:
+    """Let the sandbox's job report to the pipeline's webhook, as its page would."""
+    name = pipeline.jenkins_job_path.removeprefix("/job/").replace("/job/", "/")
+    webhook = {
+        "url": f"{settings.BASE_URL}/api/v1/webhooks/jenkins/{pipeline.pk}",
+        "secret": pipeline.webhook_secret.reveal(),
+        "style": "signed",
+    }
+    address = f"{settings.SANDBOX_URL}/sandbox/api/jenkins/jobs/{name}"
+    with outbound.session() as session:
+        session.post(address, json={"webhook": webhook}).raise_for_status()
+
+
+def ensure_release(tenant: Tenant) -> Release:
+    """Release 1.5.0 over everything that is connected, with its builds triggered."""
+    release = Release.objects.for_tenant(tenant).filter(version=VERSION).first()
+    if release is None:
+        release = _create_release(tenant, VERSION)
+        trigger_builds(release=release, actor=_user(OWNER))
+    found: Release = release
+    return found
+
+
+def ensure_past(tenant: Tenant) -> list[Release]:
+    """Releases of the past weeks, so that lists and figures have something to show."""
+    return ensure_history(tenant, _user(OWNER), _create_release)
+
+
+def _create_release(tenant: Tenant, version: str) -> Release:
+    def ids(model: type[Any]) -> list[str]:
+        return list(model.objects.for_tenant(tenant).values_list("pk", flat=True))
+
+    return create_release(
+        tenant=tenant,
+        actor=_user(OWNER),
+        version=version,
+        scm_id=ids(ScmIntegration)[0],
+        target_ids=ids(TargetIntegration),
+        pipeline_ids=ids(PipelineIntegration),
+        communication_id=ids(CommunicationIntegration)[0],
+        ticket_id=ids(TicketIntegration)[0],
+    )

@@ -1,0 +1,1 @@
+"""Asking CI servers how builds are going."""

@@ -1,0 +1,1 @@
+"""Test builds: one build of a pipeline outside every release."""

@@ -1,0 +1,73 @@
+"""The API of test builds: start one, read how it goes, stop it."""
+
+from __future__ import annotations
+
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from builds.models import TestBuild
+from builds.serializers import TestBuildSerializer, TestSerializer
+from builds.testbuilds.operations import A_MINUTE, cancel_test, start_test
+from delivr.api.base import TenantView
+from delivr.tenants.models import Role
+from integrations.models import PipelineIntegration
+from integrations.throttle import throttle
+
+
+class TestBuilds(TenantView):
+    __test__ = False  # for pytest: this is none
+    write_role = Role.ADMIN
+
+    def _pipeline(self, connection_id: str) -> PipelineIntegration:
+        rows = PipelineIntegration.objects.for_tenant(self.tenant)
+        found: PipelineIntegration | None = rows.filter(pk=connection_id).first()
+        if found is None:
+            raise Http404
+        return found
+
+    @extend_schema(operation_id="test_builds_list", responses=TestBuildSerializer(many=True))
+    def get(self, request: Request, connection_id: str) -> Response:
+        rows = self._pipeline(connection_id).test_builds.all()
+        return self.page(rows, TestBuildSerializer, ordering=("-created_at", "-pk"))
+
+    @extend_schema(request=TestSerializer, responses={202: TestBuildSerializer})
+    def post(self, request: Request, connection_id: str) -> Response:
+        return self.once(lambda: self._start(connection_id))
+
+    def _start(self, connection_id: str) -> Response:
+        pipeline, shape = self._pipeline(connection_id), self.shape(TestSerializer)
+        wanted = {"version": "0.0.1", "branch": "main", **shape.done()}
+        throttle("test build", user=self.actor, limit=A_MINUTE)
+        with shape.complaints():
+            test = start_test(pipeline=pipeline, actor=self.actor, **wanted)
+        return Response(TestBuildSerializer(test).data, status=202)
+
+
+class TestBuildDetail(TenantView):
+    __test__ = False  # for pytest: this is none
+
+    @extend_schema(operation_id="test_builds_retrieve", responses=TestBuildSerializer)
+    def get(self, request: Request, test_build_id: str) -> Response:
+        return Response(TestBuildSerializer(_find(self, test_build_id)).data)
+
+
+class CancelTestBuild(TenantView):
+    write_role = Role.ADMIN
+
+    @extend_schema(request=None, responses={202: TestBuildSerializer})
+    def post(self, request: Request, test_build_id: str) -> Response:
+        test = cancel_test(test=_find(self, test_build_id), actor=self.actor)
+        return Response(TestBuildSerializer(test).data, status=202)
+
+
+def _find(view: TenantView, test_build_id: str) -> TestBuild:
+    found: TestBuild | None = (
+        TestBuild.objects.for_tenant(view.tenant)
+        .filter(pk=test_build_id, pipeline__disconnected_at=None)
+        .first()
+    )
+    if found is None:
+        raise Http404
+    return found

@@ -1,0 +1,84 @@
+"""How a test build is triggered and stopped."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from builds.cancelling import Stop
+from builds.effects import as_result, as_update, ci_of
+from builds.models import TestBuild
+from builds.testbuilds import operations as testing
+from delivr.effects.handlers import EffectHandler, Unneeded
+from delivr.effects.models import Effect
+from delivr.effects.operations import wake
+from integrations.providers.base import BuildStatus
+from releases.branches import want
+
+
+class StartTest(EffectHandler):
+    """The trigger of a test build, which nobody waits long for."""
+
+    expires_after = timedelta(minutes=10)
+
+    def prepare(self, effect: Effect) -> None:
+        test = _tested(effect)
+        if test.status != BuildStatus.TRIGGERING or test.pipeline.disconnected_at:
+            raise Unneeded
+        want(test.pipeline.scm, test.parameters["BRANCH"])
+
+    def send(self, effect: Effect) -> dict[str, Any]:
+        test = _tested(effect)
+        return as_result(ci_of(test).trigger(build_id=test.pk, parameters=test.parameters))
+
+    def find(self, effect: Effect) -> dict[str, Any] | None:
+        test = _tested(effect)
+        state = ci_of(test).find(
+            build_id=test.pk, parameters=test.parameters, since=test.created_at
+        )
+        return as_result(state) if state else None
+
+    def lock(self, effect: Effect) -> None:
+        testing.lock_test(_test_id(effect))
+
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        testing.apply_test_update(_test_id(effect), as_update(result))
+        self._let_its_stop_go(effect)
+
+    def gave_up(self, effect: Effect) -> None:
+        testing.test_failed(_test_id(effect), error=effect.last_error, hint=effect.last_error_hint)
+        self._let_its_stop_go(effect)
+
+    def _let_its_stop_go(self, effect: Effect) -> None:
+        """Where it was cancelled meanwhile, its stop waited for this."""
+        mine = Effect.objects.for_tenant(effect.tenant_id)
+        wake(mine.filter(dedupe_key=f"test:{_test_id(effect)}:stop", last_error_code=""))
+
+    def revive(self, effect: Effect) -> None:
+        raise ValidationError({"state": [_("Start a new test build on its pipeline's page.")]})
+
+
+class StopTest(Stop):
+    def build_of(self, effect: Effect) -> TestBuild:
+        return _tested(effect)
+
+    def trigger_key(self, effect: Effect) -> str:
+        return f"test:{_test_id(effect)}:trigger"
+
+    def prepare(self, effect: Effect) -> None:
+        if _tested(effect).pipeline.disconnected_at:
+            raise Unneeded
+        super().prepare(effect)
+
+
+def _test_id(effect: Effect) -> str:
+    return str(effect.payload["testBuildId"])
+
+
+def _tested(effect: Effect) -> TestBuild:
+    tests = TestBuild.objects.for_tenant(effect.tenant_id).select_related("pipeline__scm")
+    found: TestBuild = tests.get(pk=_test_id(effect))
+    return found

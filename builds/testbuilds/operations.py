@@ -1,0 +1,221 @@
+"""Test builds: start one, note what the CI server says of it, and cancel it.
+
+A webhook about a test build is never believed. Its arrival is recorded (`first_webhook_at`); the
+state is read from the CI server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from builds.addresses import safe_build_url
+from builds.models import TestBuild, WebhookDelivery
+from builds.polling.next_poll import next_poll
+from builds.stopping import create_stop_of_test
+from builds.updates.apply import BuildUpdate, end_of
+from delivr.audit.operations import record
+from delivr.effects import clock
+from delivr.effects.operations import create_effect
+from delivr.effects.queue import enqueue_on_commit
+from delivr.failures import Conflict
+from delivr.tenants.models import User
+from integrations.models import PipelineIntegration
+from integrations.providers.base import BuildReport, BuildStatus
+from releases.models import MOVING
+from releases.operations import VERSION, is_legal_branch
+
+KEPT = 10  # test builds of one pipeline …
+FORGET_AFTER = timedelta(hours=2)  # … and those whose trigger or stop may still be on its way
+A_MINUTE = 5  # that one user starts, on pages and by the API together
+
+
+@transaction.atomic
+def start_test(
+    *, pipeline: PipelineIntegration, actor: User | None, version: str, branch: str
+) -> TestBuild:
+    """Promise one build of the pipeline, with the parameters that a release would send.
+
+    Raises Conflict("not_verified") or ("build_in_progress"), and ValidationError for a version or
+    branch that no release could have, by their names.
+    """
+    pipeline = PipelineIntegration.objects.select_for_update().get(pk=pipeline.pk)
+    if not pipeline.is_valid or pipeline.disconnected_at:
+        raise Conflict("not_verified", _("Verify the pipeline first: a check fails."))
+    if pipeline.test_builds.moving().exists():
+        raise Conflict("build_in_progress", _("A test build is already on the way."))
+    test = TestBuild(
+        tenant=pipeline.tenant,
+        pipeline=pipeline,
+        job_path=pipeline.jenkins_job_path,
+        started_by=actor,
+    )
+    test.parameters = _parameters(test, version.strip(), branch.strip())
+    _forget_old(pipeline)
+    test.save(force_insert=True)
+    create_effect(
+        tenant=pipeline.tenant,
+        kind="build.test",
+        integration_id=pipeline.pk,
+        dedupe_key=f"test:{test.pk}:trigger",
+        payload={"testBuildId": test.pk},
+    )
+    record(
+        tenant=pipeline.tenant,
+        actor=actor,
+        action="test_build.started",
+        subject=pipeline,
+        changes={name: [None, test.parameters[name]] for name in ("VERSION", "BRANCH")},
+    )
+    return test
+
+
+def _forget_old(pipeline: PipelineIntegration) -> None:
+    """A page shows the newest; a few more are there for whoever looks into the tables."""
+    kept = pipeline.test_builds.values_list("pk", flat=True)[: KEPT - 1]
+    old = pipeline.test_builds.filter(created_at__lt=clock.now() - FORGET_AFTER)
+    old.exclude(pk__in=list(kept)).delete()
+
+
+def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:
+    errors = {}
+    if not VERSION.fullmatch(version):
+        words = _("Not started: a version has up to 64 letters, digits and . + _ -.")
+        errors["version"] = [words]
+    if not is_legal_branch(branch):
+        errors["branch"] = [_("Not started: this is not a legal git branch name.")]
+    if errors:
+        raise ValidationError(errors)
+    own = test.pipeline.parameters
+    return {**own, "VERSION": version, "BRANCH": branch, "DELIVR_BUILD_ID": test.pk}
+
+
+@transaction.atomic
+def cancel_test(*, test: TestBuild, actor: User | None) -> TestBuild:
+    """Give it up: CANCELLED here now, stopped at the CI server after the commit.
+
+    Raises Conflict("not_moving") for one that already came to rest.
+    """
+    found = lock_test(test.pk)
+    if found is None or not found.is_moving:
+        raise Conflict("not_moving", _("This test build already came to rest."))
+    before = found.status
+    _end(found, BuildStatus.CANCELLED)
+    create_stop_of_test(found)
+    record(
+        tenant=found.tenant,
+        actor=actor,
+        action="test_build.cancelled",
+        subject=found.pipeline,
+        changes={"status": [before, found.status]},
+    )
+    return found
+
+
+def lock_test(test_id: str) -> TestBuild | None:
+    """The row, locked; its effect is locked after it. None where it was forgotten: its effect stays
+    in the ledger."""
+    tests: Any = TestBuild.objects.select_for_update(of=("self",)).select_related("pipeline")
+    found: TestBuild | None = tests.filter(pk=test_id).first()
+    return found
+
+
+@transaction.atomic
+def apply_test_update(test_id: str, update: BuildUpdate) -> None:
+    """Note what the CI server itself says; what is older than what we know changes nothing."""
+    test = lock_test(test_id)
+    if test is not None and test.status == BuildStatus.CANCELLED:
+        _note_where(test, update)
+    if test is None or not test.is_moving:
+        return
+    if test.status == BuildStatus.RUNNING and update.number is None:
+        return
+    test.polls = test.polls + 1 if test.status == update.status else 0
+    test.status, test.misses, test.missing_since = update.status, 0, None
+    test.end_claimed_at = test.end_claimed_at if update.status in MOVING else None
+    test.server_started_at = test.server_started_at or update.started_at
+    test.queue_id = test.queue_id or update.queue_id
+    test.number = test.number or update.number
+    test.url = test.url or safe_build_url(update.url, test.pipeline.jenkins_url)
+    test.queue_reason = "" if test.number else update.queue_reason[:300]
+    test.started_at = test.started_at or update.started_at
+    if test.status not in MOVING:
+        test.finished_at = end_of(test, update, clock.now())
+    test.poll_at = next_poll(test)
+    test.save()
+
+
+def _note_where(test: TestBuild, update: BuildUpdate) -> None:
+    """It was cancelled while its trigger was on the way: this is what has to be stopped."""
+    test.queue_id = test.queue_id or update.queue_id
+    test.number = test.number or update.number
+    test.save(update_fields=["queue_id", "number"])
+
+
+@transaction.atomic
+def test_failed(test_id: str, *, error: str, hint: str) -> None:
+    """Its trigger gave up."""
+    test = lock_test(test_id)
+    if test is not None and test.status == BuildStatus.TRIGGERING:
+        test.error, test.hint = error[:500], hint[:500]
+        _end(test, BuildStatus.TRIGGER_FAILED)
+
+
+@transaction.atomic
+def test_missed(test_id: str, *, is_lost: Callable[[TestBuild], bool]) -> None:
+    """The CI server does not know it: a moment between queue and build, or gone for good."""
+    test = lock_test(test_id)
+    if test is None or not test.is_moving:
+        return
+    test.misses += 1
+    test.missing_since = test.missing_since or clock.now()
+    if is_lost(test):
+        _end(test, BuildStatus.LOST)
+    else:
+        test.poll_at = next_poll(test)
+        test.save()
+
+
+def _end(test: TestBuild, status: BuildStatus) -> None:
+    test.status, test.finished_at, test.poll_at = status, clock.now(), None
+    test.save()
+
+
+# --- Webhooks ------------------------------------------------------------------------------------
+
+
+def match_test(delivery: WebhookDelivery, report: BuildReport) -> TestBuild | None:
+    """The test build that a report is about, among those of the pipeline that it was sent for."""
+    tests = TestBuild.objects.for_tenant(delivery.tenant_id).filter(pipeline=delivery.pipeline_id)
+    of_job = tests.filter(job_path=delivery.pipeline.jenkins_job_path)
+    keys = (
+        (tests, "pk", report.build_id),
+        (tests, "queue_id", report.queue_id),
+        (of_job, "number", report.number),
+    )
+    for rows, name, value in keys:
+        found: TestBuild | None = rows.filter(**{name: value}).first() if value else None
+        if found is not None:
+            return found
+    return None
+
+
+@transaction.atomic
+def test_rang(test_id: str, *, is_end: bool) -> None:
+    """A webhook about it came in: ask at once, where there is something to ask, and soon again
+    where it claims an end that the CI server has not noticed yet."""
+    test = lock_test(test_id)
+    if test is None:
+        return
+    test.first_webhook_at = test.first_webhook_at or clock.now()
+    if is_end and test.is_moving:
+        test.end_claimed_at = clock.now()
+    if test.poll_at is not None:
+        test.poll_at = clock.now()
+        enqueue_on_commit("poll_test", test.pk)
+    test.save()

@@ -1,0 +1,91 @@
+"""The buttons that start and stop a test build, and the part of a page that shows how it goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.forms.models import model_to_dict
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from builds.models import TestBuild
+from builds.testbuilds.operations import A_MINUTE, cancel_test, start_test
+from builds.views import in_words
+from delivr.api.problems import Problem
+from delivr.effects.models import Effect
+from delivr.pages.live import fingerprint, fragment, refresh
+from delivr.pages.redirects import next_address
+from delivr.tenants.decorators import tenant_required
+from delivr.tenants.middleware import TenantRequest
+from delivr.tenants.models import Role
+from integrations.models import PipelineIntegration
+from integrations.throttle import throttle
+from integrations.views.connections import page_of
+from integrations.views.shared import find
+
+
+@fragment
+@require_http_methods(["GET", "HEAD", "POST"])
+@tenant_required(write=Role.ADMIN)
+def test_build(request: TenantRequest, connection_id: str) -> HttpResponse:
+    """GET answers the part of the page anew, POST starts a test build."""
+    pipeline = find(request, "pipelines", connection_id)
+    assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
+    if request.method == "POST":
+        return _start(request, pipeline)
+    test = pipeline.test_builds.first()
+    context = {**_context(pipeline, test), "next": request.GET.get("next", "")}
+    template = "integrations/test_build.html"
+    is_moving = test is not None and test.is_moving
+    return refresh(request, template, context, seen=context["seen"], is_moving=is_moving)
+
+
+test_build.__test__ = False  # type: ignore[attr-defined] # for pytest: this is none
+
+
+def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpResponse:
+    version, branch = (request.POST.get(name, "") for name in ("version", "branch"))
+    try:
+        throttle("test build", user=request.user, limit=A_MINUTE)
+        with in_words(request):
+            start_test(pipeline=pipeline, actor=request.user, version=version, branch=branch)
+            messages.success(request, _("The test build is on its way to Jenkins."))
+    except Problem as problem:
+        messages.error(request, problem.detail)
+    return redirect(next_address(request, default=page_of(pipeline)))
+
+
+@require_POST
+@tenant_required(Role.ADMIN)
+def test_build_cancel(request: TenantRequest, connection_id: str) -> HttpResponse:
+    """Stop the test build that the page showed; the pipeline's newest where it named none."""
+    pipeline = find(request, "pipelines", connection_id)
+    assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
+    shown = request.POST.get("test", "")
+    test = next((one for one in pipeline.test_builds.all() if shown in ("", one.pk)), None)
+    if test is None:
+        raise Http404
+    with in_words(request):
+        cancel_test(test=test, actor=request.user)
+        messages.success(request, _("The test build is stopped."))
+    return redirect(next_address(request, default=page_of(pipeline)))
+
+
+test_build_cancel.__test__ = False  # type: ignore[attr-defined] # for pytest: this is none
+
+
+def _context(pipeline: PipelineIntegration, test: TestBuild | None) -> dict[str, Any]:
+    promise = None
+    if test is not None and test.status == "TRIGGERING":
+        promises = Effect.objects.for_tenant(pipeline.tenant_id)
+        promise = promises.filter(dedupe_key=f"test:{test.pk}:trigger").first()
+    shown = (model_to_dict(test) if test else None, promise and promise.last_error)
+    return {
+        "pipeline": pipeline,
+        "test": test,
+        "promise": promise,
+        "seen": fingerprint(*shown),
+    }

@@ -1,0 +1,48 @@
+"""What an update does to a build: the state table, as data, in one place."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from integrations.providers.base import BuildStatus as S
+
+
+class Transition(TextChoices):
+    GO = "go", _("applied")  # take the new status
+    FILL = "fill", _("filled in")  # same status: what was missing (number, address, artifact)
+    ASK = "ask", _("asked the CI server")  # contradicts what we believe, or is only a doorbell
+    IGNORE = "ignore", _("ignored")  # late or repeated
+    STOP = "stop", _("stopped")  # we cancelled it, and it runs after all
+
+
+_FINAL = (S.SUCCESS, S.FAILURE, S.UNSTABLE, S.ABORTED)
+_FAILED = (S.FAILURE, S.UNSTABLE, S.ABORTED)
+
+TABLE: dict[tuple[S, S], Transition] = {
+    **{(S.TRIGGERING, update): Transition.GO for update in (S.QUEUED, S.RUNNING, *_FINAL)},
+    (S.QUEUED, S.QUEUED): Transition.FILL,
+    **{(S.QUEUED, update): Transition.GO for update in (S.RUNNING, *_FINAL, S.LOST)},
+    (S.RUNNING, S.RUNNING): Transition.FILL,
+    **{(S.RUNNING, update): Transition.GO for update in (*_FINAL, S.LOST)},
+    (S.SUCCESS, S.SUCCESS): Transition.FILL,
+    **{(S.SUCCESS, update): Transition.ASK for update in _FAILED},
+    **{(now, S.SUCCESS): Transition.ASK for now in _FAILED},
+    **{(now, now): Transition.FILL for now in _FAILED},
+    **{
+        (now, update): Transition.GO
+        for now in (S.TRIGGER_FAILED, S.LOST)
+        for update in (S.QUEUED, S.RUNNING, *_FINAL)
+    },
+    (S.CANCELLED, S.RUNNING): Transition.STOP,
+    **{(S.CANCELLED, update): Transition.IGNORE for update in (S.QUEUED, *_FINAL)},
+}
+
+
+def transition(now: str, update: str, *, is_truth: bool) -> Transition:
+    """What to do about `update`. `is_truth`: it was read from the CI server itself, so a final
+    status that contradicts ours wins instead of asking again."""
+    step = TABLE.get((S(now), S(update)), Transition.IGNORE)
+    if step is Transition.ASK and is_truth:
+        return Transition.GO
+    return step

@@ -1,0 +1,1 @@
+"""Webhooks from CI servers: authenticated, stored, answered, then applied."""

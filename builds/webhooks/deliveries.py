@@ -1,0 +1,288 @@
+"""What came in by webhook: stored raw first, applied after, never lost, never applied twice."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from builds.models import Build, BuildEvent, DeliveryState, Trust, WebhookDelivery
+from builds.stopping import create_stop_of_duplicate
+from builds.testbuilds import operations as testing
+from builds.updates.apply import (
+    BuildUpdate,
+    apply_update,
+    fill_artifacts,
+    lock_build,
+    mirror_if_newest,
+)
+from builds.updates.identity import why_not_reported
+from builds.updates.transitions import Transition
+from delivr.audit.operations import record
+from delivr.effects import clock
+from delivr.effects.queue import enqueue_on_commit
+from delivr.failures import Conflict
+from delivr.tenants.models import User
+from integrations.models import PipelineIntegration
+from integrations.providers.base import BuildReport
+from integrations.providers.github import webhook as github
+from integrations.providers.registry import PIPELINES
+from releases.models import MOVING
+
+CLAIM = timedelta(seconds=15)
+LOOK_AGAIN = timedelta(seconds=5)
+ORPHAN_AFTER = timedelta(minutes=15)
+AT_ONCE = 200  # deliveries looked through while a build is locked; the sweeper sees to the rest
+
+
+class SettledElsewhere(Exception):
+    """Another worker applied this delivery first: undo what we just did."""
+
+
+@transaction.atomic(savepoint=False)
+def store(
+    *,
+    pipeline: PipelineIntegration,
+    dedupe_key: str,
+    trust: Trust,
+    body: bytes,
+    event: str = "",
+) -> WebhookDelivery:
+    """Keep a delivery as it came; the same one again is the row that is already there."""
+    now = clock.now()
+    row = WebhookDelivery(
+        tenant_id=pipeline.tenant_id,
+        pipeline=pipeline,
+        dedupe_key=dedupe_key,
+        trust=trust,
+        event=event,
+        body=body,
+        received_at=now,
+        next_at=now + CLAIM if settings.CELERY_BROKER_URL else now,
+    )
+    WebhookDelivery.objects.bulk_create([row], ignore_conflicts=True)
+    kept: WebhookDelivery = WebhookDelivery.objects.defer("body").get(
+        pipeline=pipeline, dedupe_key=dedupe_key
+    )
+    if kept.pk == row.pk:
+        enqueue_on_commit("delivery", row.pk)
+    return kept
+
+
+@transaction.atomic
+def due_deliveries() -> list[str]:
+    """Ids that wait to be applied; each is handed out to one asker."""
+    now = clock.now()
+    free = WebhookDelivery.objects.select_for_update(skip_locked=True, no_key=True)
+    due = free.waiting().filter(next_at__lte=now)
+    ids = list(due.order_by("next_at").values_list("pk", flat=True)[:200])
+    WebhookDelivery.objects.filter(pk__in=ids).update(next_at=now + CLAIM)
+    return ids
+
+
+def apply_delivery(delivery_id: str) -> None:
+    """The job `delivery`: find out what it says, find its build, tell the build."""
+    waiting = WebhookDelivery.objects.waiting().select_related("pipeline")
+    delivery = waiting.filter(pk=delivery_id).first()
+    if delivery is not None:
+        with contextlib.suppress(SettledElsewhere):
+            _take(delivery)
+
+
+def _take(delivery: WebhookDelivery) -> None:
+    try:
+        report = read(delivery)
+    except ValueError as error:
+        _settle(delivery, DeliveryState.REJECTED, reason=str(error))
+        return
+    if report.status is None and not report.asks:
+        _settle(delivery, DeliveryState.IGNORED, reason=report.note)
+        return
+    build = match(delivery, report)
+    if build is None:
+        _of_no_release(delivery, report)
+    elif reason := why_not_reported(build, report):
+        _set_aside(delivery, report, build, reason)
+    else:
+        _apply(delivery, report, build)
+
+
+def read(delivery: WebhookDelivery) -> BuildReport:
+    """What the body claims, in our words. Raises ValueError with words if it is unreadable."""
+    if delivery.trust == Trust.GITHUB:
+        return github.parse(bytes(delivery.body), event=delivery.event)
+    package = PIPELINES[delivery.pipeline.kind].rsplit(".", 2)[0]
+    parse = importlib.import_module(f"{package}.webhook").parse
+    report: BuildReport = parse(bytes(delivery.body))
+    return report
+
+
+def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
+    """The build that a report is about, always inside the pipeline that it was sent for: by our
+    id, else by the queue's, else by the number."""
+    builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
+    # Each job counts for itself: a number of today's job says nothing of a build of yesterday's.
+    of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.jenkins_job_path)
+    keys: tuple[tuple[Any, str, Any], ...] = ((builds, "pk", report.build_id),)
+    if not report.build_id:  # an id that is not ours speaks for another build
+        keys = ((builds, "queue_id", report.queue_id), (of_job, "number", report.number))
+    for rows, name, value in keys:
+        found: Build | None = None
+        if value:
+            found = rows.filter(**{name: value}).order_by("-created_at").first()
+        if found is not None:
+            return found
+    return None
+
+
+def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
+    """About a test build it is a sign that webhooks arrive, and a reason to ask."""
+    test = testing.match_test(delivery, report)
+    if test is None:
+        _unmatched(delivery)
+        return
+    testing.test_rang(test.pk, is_end=report.status not in (None, *MOVING))
+    reason = _("About a test build: the CI server is asked how it stands.")
+    _settle(delivery, DeliveryState.APPLIED, reason=reason)
+
+
+@transaction.atomic
+def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
+    """It may be a trigger that arrived twice: Jenkins is asked."""
+    if report.build_id == build.pk:
+        create_stop_of_duplicate(build, number=report.number, queue_id=report.queue_id)
+    _settle(delivery, DeliveryState.ORPHAN, reason=reason)
+
+
+@transaction.atomic
+def _apply(delivery: WebhookDelivery, report: BuildReport, build: Build) -> None:
+    step = apply_update(build.pk, BuildUpdate.from_report(report, delivery))
+    if step is Transition.ASK:
+        ask(build)
+    state = DeliveryState.IGNORED if step is Transition.IGNORE else DeliveryState.APPLIED
+    _settle(delivery, state, reason=str(_REASONS.get(step, "")), build=build)
+    if step is not Transition.ASK and _names_it(report, build):
+        apply_unmatched(build_id=build.pk)
+
+
+def _names_it(report: BuildReport, build: Build) -> bool:
+    """It told a number or a queue id that the build did not have."""
+    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
+    return any(told and not known for known, told in pairs)
+
+
+_REASONS = {
+    Transition.IGNORE: gettext_lazy("Late or repeated: the build is further along."),
+    Transition.ASK: gettext_lazy("The result was asked of the CI server itself."),
+    Transition.STOP: gettext_lazy("Its build was cancelled here, and is stopped there."),
+}
+
+
+def settle_asked(build_id: str, *, reason: str = "") -> None:
+    """The CI server answered what reports made us ask. Where the number is another build's
+    (`reason`), they are nobody's of ours; else what signed ones say of artifacts holds."""
+    asked = BuildEvent.objects.filter(build=build_id, step=Transition.ASK, delivery__isnull=False)
+    told = asked.filter(delivery__state=DeliveryState.APPLIED, delivery__confirmed_at=None)
+    ids = list(told.values_list("delivery_id", flat=True)[:AT_ONCE])
+    if not ids:
+        return
+    deliveries = WebhookDelivery.objects.filter(pk__in=ids)
+    if reason:
+        deliveries.update(
+            state=DeliveryState.ORPHAN, reason=reason[:300], build=None, confirmed_at=clock.now()
+        )
+        return
+    deliveries.update(confirmed_at=clock.now())
+    build = lock_build(build_id)
+    for delivery in deliveries.filter(trust=Trust.SIGNED).select_related("pipeline"):
+        report = read(delivery)
+        if report.status == build.status and fill_artifacts(
+            build, BuildUpdate.from_report(report, delivery)
+        ):
+            build.save()
+            mirror_if_newest(build)
+
+
+def ask(build: Build) -> None:
+    """Let the CI server be asked about this build at once."""
+    Build.objects.filter(pk=build.pk).update(poll_at=clock.now())
+    enqueue_on_commit("poll", build.pk)
+
+
+def _unmatched(delivery: WebhookDelivery) -> None:
+    """Its build may not have its number yet: look again for a while, then call it an orphan."""
+    age = clock.now() - (delivery.replayed_at or delivery.received_at)
+    if age > ORPHAN_AFTER:
+        _settle(
+            delivery,
+            DeliveryState.ORPHAN,
+            reason=_("No build of delivr has this number: somebody else started it."),
+        )
+        return
+    WebhookDelivery.objects.waiting().filter(pk=delivery.pk).update(
+        state=DeliveryState.UNMATCHED, next_at=clock.now() + max(LOOK_AGAIN, age / 2)
+    )
+
+
+def apply_unmatched(*, build_id: str) -> None:
+    """A build just learnt its number or queue id: apply what came in about it before it did.
+
+    Only that: the caller may hold the build's locks, and those of another release come first.
+    """
+    build = Build.objects.select_related("release_pipeline").get(pk=build_id)
+    waiting = WebhookDelivery.objects.for_tenant(build.tenant_id).filter(
+        pipeline=build.release_pipeline.pipeline_id, state=DeliveryState.UNMATCHED
+    )
+    ids = list(waiting.order_by("-received_at").values_list("pk", flat=True)[:AT_ONCE])
+    for delivery_id in reversed(ids):
+        if _is_about(delivery_id, build):
+            apply_delivery(delivery_id)
+
+
+def _is_about(delivery_id: str, build: Build) -> bool:
+    delivery = WebhookDelivery.objects.select_related("pipeline").get(pk=delivery_id)
+    try:
+        report = read(delivery)
+    except ValueError:
+        return False
+    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
+    may_be = any(ours and ours == theirs for ours, theirs in pairs)
+    return may_be and match(delivery, report) == build
+
+
+@transaction.atomic
+def replay(delivery: WebhookDelivery, *, actor: User | None) -> WebhookDelivery:
+    """Apply a delivery again, as if it came in now; it keeps the time at which it did. Raises
+    Conflict("body_gone") after its body was dropped."""
+    delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery.pk)
+    if not delivery.body:
+        raise Conflict("body_gone", _("Its body was dropped after 30 days."))
+    before, delivery.state, delivery.reason = delivery.state, DeliveryState.NEW, ""
+    delivery.next_at = delivery.replayed_at = clock.now()
+    delivery.settled_at = None
+    delivery.save()
+    record(
+        tenant=delivery.tenant,
+        actor=actor,
+        action="delivery.replayed",
+        subject=delivery,
+        changes={"state": [before, delivery.state]},
+    )
+    enqueue_on_commit("delivery", delivery.pk)
+    return delivery
+
+
+def _settle(
+    delivery: WebhookDelivery, state: DeliveryState, *, reason: str = "", build: Build | None = None
+) -> None:
+    settled = WebhookDelivery.objects.waiting().filter(pk=delivery.pk)
+    if not settled.update(
+        state=state, reason=reason[:300], build=build, next_at=None, settled_at=clock.now()
+    ):
+        raise SettledElsewhere

@@ -1,0 +1,171 @@
+"""Where CI servers report: authenticate, store raw, answer 202. Everything else happens after.
+
+A plain Django view: no session, no serializer, few queries. No input may end in a 5xx.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest, JsonResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from gunicorn.http.errors import ParseException
+
+from builds.models import WebhookDelivery
+from builds.webhooks.authentication import (
+    Authentication,
+    authenticate_github,
+    authenticate_jenkins,
+    live_secrets,
+)
+from builds.webhooks.deliveries import store
+from delivr.api.problems import Problem, problem_response
+from delivr.ids import webhook_secret
+from delivr.security.ratelimit import hit
+from delivr.signin.clients import address_of
+from integrations.models import PipelineIntegration
+
+MAX_BYTES = 256 * 1024
+LARGE = 8 * 1024  # bytes; what Jenkins sends of a build has 1 to 3 KiB
+LARGE_AN_HOUR = 600
+MINUTE = 60
+REFUSALS = 60  # a minute from one address are told what is wrong, all others to slow down
+_ID = re.compile(r"[A-Za-z0-9_]{1,60}")
+_NOBODY = webhook_secret()  # an unknown endpoint costs as much time as a known one
+
+
+@csrf_exempt
+def jenkins(request: HttpRequest, pipeline_id: str = "") -> JsonResponse:
+    """A report of a Jenkins build: 202 `{"deliveryId"}`, 401, 405, 413, 415 or 429."""
+    return _receive(request, pipeline_id, authenticate_jenkins)
+
+
+@csrf_exempt
+def github(request: HttpRequest, pipeline_id: str) -> JsonResponse:
+    """An event of a repository on GitHub: the same answers."""
+    return _receive(request, pipeline_id, authenticate_github)
+
+
+def _receive(
+    request: HttpRequest,
+    pipeline_id: str,
+    prove: Callable[[HttpRequest, bytes, list[str]], Authentication | None],
+) -> JsonResponse:
+    try:
+        body = _body(request)
+        pipeline = _pipeline(pipeline_id or _pipeline_in(body))
+        proof = prove(request, body, (live_secrets(pipeline) if pipeline else []) or [_NOBODY])
+        if proof is None or pipeline is None:
+            raise _refusal(request)
+        delivery = _keep(pipeline, proof, body)
+    except Problem as problem:
+        return problem_response(request, problem)
+    return JsonResponse({"deliveryId": delivery.pk}, status=202)
+
+
+@transaction.atomic
+def _keep(pipeline: PipelineIntegration, proof: Authentication, body: bytes) -> WebhookDelivery:
+    """Count and store, in one transaction as it is one commit to wait for. Raises Problem 429."""
+    _count(pipeline, size=len(body))
+    return store(
+        pipeline=pipeline,
+        dedupe_key=proof.dedupe_key,
+        trust=proof.trust,
+        event=proof.event,
+        body=body,
+    )
+
+
+def _body(request: HttpRequest) -> bytes:
+    if request.method != "POST":
+        raise Problem(405, "method_not_allowed", _("Send a POST."), headers={"Allow": "POST"})
+    if request.content_type not in ("application/json", ""):
+        raise Problem(415, "unsupported_media_type", _("Send application/json."))
+    too_large = Problem(413, "too_large", _("At most 256 KiB."))
+    length = str(request.META.get("CONTENT_LENGTH") or "")
+    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > MAX_BYTES):
+        raise too_large
+    try:
+        body: bytes = _stream(request).read(MAX_BYTES + 1)
+    except (
+        OSError,
+        ParseException,
+    ) as error:  # senseless chunks, or none any more
+        raise Problem(400, "unreadable", _("The body did not come whole.")) from error
+    if len(body) > MAX_BYTES:
+        raise too_large
+    return body
+
+
+def _stream(request: HttpRequest) -> Any:
+    """Django reads nothing of a chunked body; a server that ends it by itself says so.
+
+    https://gunicorn.org/reference/settings/ and https://peps.python.org/pep-3333/
+    """
+    is_chunked = "chunked" in request.headers.get("transfer-encoding", "").lower()
+    if is_chunked and request.META.get("wsgi.input_terminated"):
+        return request.META["wsgi.input"]
+    return request
+
+
+def _pipeline(pipeline_id: str) -> PipelineIntegration | None:
+    if not _ID.fullmatch(pipeline_id):
+        return None
+    return PipelineIntegration.objects.filter(pk=pipeline_id, disconnected_at=None).first()
+
+
+def _pipeline_in(body: bytes) -> str:
+    """The `pipelineId` of the body, for senders that have one address for all pipelines."""
+    try:
+        named = json.loads(body)["pipelineId"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return ""
+    return named if isinstance(named, str) else ""
+
+
+# --- How often ------------------------------------------------------------------------------------
+# Counted only after the proof was tried, in two counts that never meet: whatever is sent without a
+# secret, the sender that has it gets in, also from behind the same proxy or NAT. A refused request
+# stores nothing; what it can cost is one look-up and one hash over 256 KiB at most.
+
+
+def _refusal(request: HttpRequest) -> Problem:
+    """What a sender without a proof hears; the same for every pipeline, known or not."""
+    if seconds := hit(f"webhook refused:{address_of(request)}", limit=REFUSALS, window=MINUTE):
+        return _slow_down(seconds)
+    return Problem(
+        401,
+        "not_authenticated",
+        _("Unknown pipeline, or not signed with its webhook secret."),
+        headers={"WWW-Authenticate": 'Basic realm="delivr webhooks"'},
+    )
+
+
+def _count(pipeline: PipelineIntegration, *, size: int) -> None:
+    """Raises Problem 429. What a sender then gives up is no loss: polling finds it out.
+
+    Bodies are kept for 30 days: the large ones are counted for the workspace as a whole, or one
+    sender could fill the disk of all.
+    """
+    limit = settings.WEBHOOKS_PER_MINUTE
+    if seconds := hit(f"webhook:{pipeline.pk}", limit=limit, window=MINUTE):
+        raise _slow_down(seconds)
+    if size > LARGE:
+        key = f"webhook large:{pipeline.tenant_id}"
+        if seconds := hit(key, limit=LARGE_AN_HOUR, window=60 * MINUTE):
+            raise _slow_down(seconds)
+
+
+def _slow_down(seconds: int) -> Problem:
+    return Problem(
+        429,
+        "throttled",
+        _("Too many at once: try again in %(seconds)d seconds.") % {"seconds": seconds},
+        headers={"Retry-After": str(seconds)},
+    )

@@ -1,0 +1,1 @@
+"""Django admin for operators: signing in, the overview, rows that only operations may change."""

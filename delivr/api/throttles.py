@@ -1,0 +1,42 @@
+"""How often the API may be asked: by whom, not from where, but for who is nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from delivr.security.ratelimit import hit
+from delivr.signin.clients import address_of
+from delivr.tenants.models import ApiToken
+
+WINDOW = 60  # seconds
+
+
+class PerCaller(BaseThrottle):
+    """Each token, each signed-in user, and each address of strangers has its own count."""
+
+    seconds: int | None = None
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        self.seconds = hit(f"api:{caller(request)}", limit=settings.API_PER_MINUTE, window=WINDOW)
+        return self.seconds is None
+
+    def wait(self) -> float | None:
+        return self.seconds
+
+
+def caller(request: Request) -> str:
+    if isinstance(request.auth, ApiToken):
+        return f"token:{request.auth.pk}"
+    if request.user and request.user.is_authenticated:
+        return f"user:{request.user.pk}"
+    return f"address:{address_of(request._request)}"
+
+
+def count_failure(request: Request) -> int | None:
+    """A wrong token from this address; the seconds to wait after too many of them, else None."""
+    key = f"api:failure:{address_of(request._request)}"
+    return hit(key, limit=settings.API_FAILURES_PER_MINUTE, window=WINDOW)

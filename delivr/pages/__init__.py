@@ -1,0 +1,1 @@
+"""What all pages share: states and icons, times, long lists, fragments that refresh themselves."""

@@ -1,0 +1,1 @@
+"""`make run`: every process of delivr on one machine, from one command."""

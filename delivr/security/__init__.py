@@ -1,0 +1,1 @@
+"""Limits, headers, and what must not leave the process in errors and logs."""

@@ -1,0 +1,65 @@
+"""A second run with our id: stopped where its causes say that it is a trigger of ours that arrived
+twice. Any other is somebody's who wanted it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base import BuildStatus, Duplicate
+from .client import JenkinsClient
+from .lookup import Lookup
+from .reading import (
+    DUPLICATE_ITEM_TREE,
+    DUPLICATE_TREE,
+    build_id_of,
+    is_started_by,
+    read_item,
+    status_of,
+)
+
+
+class Duplicates:
+    """Runs of one job with the id `build_id`; `user` is ours."""
+
+    def __init__(self, client: JenkinsClient, path: str, *, build_id: str, user: str) -> None:
+        self._client = client
+        self._path = path
+        self._build_id = build_id
+        self._user = user
+
+    def look(self, *, number: int | None, queue_id: int | None) -> Duplicate | None:
+        """How it stands; None while it waits or runs, and is ours to stop."""
+        if number is not None:
+            return self._built(number)
+        document = self._client.get_or_none(f"/queue/item/{queue_id}", tree=DUPLICATE_ITEM_TREE)
+        item = read_item(document) if document else None
+        if document is None or item is None or not item.belongs_to(self._path):
+            return Duplicate.GONE
+        if item.number is not None:
+            return self._built(item.number)
+        return self._verdict(document, Duplicate.STOPPED if item.cancelled else None)
+
+    def _built(self, number: int) -> Duplicate | None:
+        document = self._client.get_or_none(f"{self._path}/{number}", tree=DUPLICATE_TREE)
+        if document is None:
+            return Duplicate.GONE
+        return self._verdict(document, _ENDS.get(status_of(document), Duplicate.ENDED))
+
+    def _verdict(self, document: dict[str, Any], ours: Duplicate | None) -> Duplicate | None:
+        is_ours = build_id_of(document) == self._build_id and is_started_by(document, self._user)
+        return ours if is_ours else Duplicate.FOREIGN
+
+    def stop(self, *, number: int | None, queue_id: int | None) -> Duplicate:
+        """Stop it, or take it out of the queue, where `look` says None."""
+        known = self.look(number=number, queue_id=queue_id)
+        if known is not None:
+            return Duplicate.ENDED if known is Duplicate.STOPPED else known  # by somebody else
+        lookup = Lookup(self._client, self._path)
+        if number is None and queue_id is not None:
+            number = lookup.leave_queue(queue_id)
+        if number is not None:
+            lookup.stop(number)
+        return Duplicate.STOPPED
+
+
+_ENDS = {BuildStatus.RUNNING: None, BuildStatus.ABORTED: Duplicate.STOPPED}

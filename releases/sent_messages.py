@@ -1,0 +1,125 @@
+"""What a release sent out, and what became of it: messages and epics, as plain values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from delivr.effects.models import Effect
+from releases.models import Release, ReleaseTarget
+from releases.wording import notice_words, web_address
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An effect: what became of something that must happen outside."""
+
+    id: str
+    state: str
+    text: str
+    channel: str
+    attempts: int
+    error: str
+    hint: str
+    next_at: datetime | None
+    at: datetime
+    url: str
+    may_retry: bool
+    in_doubt: bool  # it may have happened all the same: a retry looks before it sends again
+    may_adopt: bool  # a trigger that gave up: a person may know the build's number
+
+    @classmethod
+    def of(cls, effect: Effect, now: datetime) -> Sent:
+        return cls(
+            id=effect.pk,
+            state=effect.state,
+            text=notice_words(effect.payload),
+            channel=str(effect.payload.get("channel", "")),
+            attempts=effect.attempts,
+            error=effect.last_error,
+            hint=effect.last_error_hint,
+            next_at=effect.next_at if effect.is_open and effect.next_at > now else None,
+            at=effect.done_at or effect.created_at,
+            url=web_address(effect.result.get("url")),
+            may_retry=effect.may_retry,
+            in_doubt=_is_in_doubt(effect),
+            may_adopt=_may_adopt(effect),
+        )
+
+
+@dataclass(frozen=True)
+class SentMessage:
+    """The same words, told in one channel or several."""
+
+    text: str
+    sent: tuple[Sent, ...]  # one for each channel, by its name
+
+    @property
+    def at(self) -> datetime:
+        return max(one.at for one in self.sent)
+
+    @property
+    def state(self) -> str:
+        """That of all of them; "" where they differ."""
+        states = {one.state for one in self.sent}
+        return states.pop() if len(states) == 1 else ""
+
+
+def told(release: Release, effects: Iterable[Effect], now: datetime) -> tuple[SentMessage, ...]:
+    """The messages, newest first."""
+    groups: dict[str, list[Sent]] = {}
+    for effect in effects:
+        if effect.kind == "message.post":
+            said = {**effect.payload, "channel": "", "channel_name": "", "build": effect.build_id}
+            sent = Sent.of(effect, now)
+            name = release.communication.channel_name(sent.channel) if release.communication else ""
+            key = json.dumps(said, sort_keys=True, default=str)
+            groups.setdefault(key, []).append(replace(sent, channel=name or sent.channel))
+    return tuple(
+        SentMessage(group[0].text, tuple(sorted(group, key=lambda sent: sent.channel)))
+        for group in reversed(groups.values())
+    )
+
+
+def _is_in_doubt(effect: Effect) -> bool:
+    can_look = effect.last_error_code != "cannot_correlate"
+    return effect.may_retry and effect.dispatched_at is not None and can_look
+
+
+def _may_adopt(effect: Effect) -> bool:
+    was_sent = effect.dispatched_at is not None
+    return effect.may_retry and effect.kind == "build.trigger" and was_sent
+
+
+@dataclass(frozen=True)
+class EpicLine:
+    """The epic of one target: its key, or how far its making is."""
+
+    target: str
+    provider: str
+    key: str
+    url: str
+    sent: Sent | None
+
+
+def epics(release: Release, effects: Sequence[Effect], now: datetime) -> tuple[EpicLine, ...]:
+    if release.ticket_id is None:
+        return ()
+    return tuple(_epic(target, effects, now) for target in release.targets.all())
+
+
+def _epic(target: ReleaseTarget, effects: Sequence[Effect], now: datetime) -> EpicLine:
+    sent = None
+    for effect in effects:
+        is_epic = effect.kind == "ticket.create_epic"
+        if is_epic and effect.payload.get("target") == target.target_id:
+            sent = Sent.of(effect, now)
+    return EpicLine(
+        target=str(target.target),
+        provider=target.target.kind,
+        key=target.epic_key,
+        url=web_address(target.epic_page),
+        sent=sent,
+    )
