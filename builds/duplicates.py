@@ -12,7 +12,7 @@ from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler
 from delivr.effects.models import Effect
-from integrations.providers.base import Duplicate
+from integrations.providers.base import BuildHandle, Duplicate
 
 LATE = timedelta(minutes=5)  # how long after a trigger settled an earlier sending may still arrive
 
@@ -29,8 +29,8 @@ def create_stops(build: Build) -> None:
     """Look for what else carries a build's id, queued or built (network), and see to it. Raises
     ProviderError."""
     for state in ci_of(build).find_all(build_id=build.pk, since=build.created_at):
-        if build.is_another(number=state.number, queue_id=state.queue_id):
-            create_stop_of_duplicate(build, number=state.number, queue_id=state.queue_id)
+        if build.handle.is_another(state):
+            create_stop_of_duplicate(build, state)
 
 
 class StopDuplicate(EffectHandler):
@@ -40,11 +40,12 @@ class StopDuplicate(EffectHandler):
 
     def send(self, effect: Effect) -> dict[str, Any]:
         build = connected_build(effect)
-        return {"outcome": ci_of(build).stop_duplicate(**_which(effect))}
+        return {"outcome": ci_of(build).stop_duplicate(_which(effect), build_id=effect.build_id)}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
         """An answer was lost: what was aborted since then was aborted by us."""
-        outcome = ci_of(connected_build(effect)).duplicate(**_which(effect))
+        ci = ci_of(connected_build(effect))
+        outcome = ci.duplicate(_which(effect), build_id=effect.build_id)
         return {"outcome": outcome} if outcome else None
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
@@ -58,12 +59,17 @@ class StopDuplicate(EffectHandler):
             )
 
 
-def _which(effect: Effect) -> dict[str, Any]:
-    """Of the two one may be unknown."""
-    number, queue_id = effect.payload.get("number"), effect.payload.get("queueId")
-    return {"number": number, "queue_id": queue_id, "build_id": effect.build_id}
+def _which(effect: Effect) -> BuildHandle:
+    payload = effect.payload
+    return BuildHandle(
+        external_id=payload.get("externalId", ""),
+        queue_id=payload.get("queueId"),
+        number=payload.get("number"),
+    )
 
 
 def _changes(effect: Effect) -> dict[str, list[Any]]:
-    number, queue_id = effect.payload.get("number"), effect.payload.get("queueId")
-    return {"number": [number, None]} if number is not None else {"queue_id": [queue_id, None]}
+    which = _which(effect)
+    if which.number is not None:
+        return {"number": [which.number, None]}
+    return {"queue_id": [which.queue_id or which.external_id, None]}

@@ -42,19 +42,19 @@ class TriggerBuild(EffectHandler):
 
     def send(self, effect: Effect) -> dict[str, Any]:
         build = connected_build(effect)
-        state = ci_of(build).trigger(build_id=build.pk, parameters=build.parameters)
+        state = ci_of(build).trigger(build.request)
         return as_result(state)
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
         """Where a webhook was faster than the answer the build is known; else it is looked for."""
         build = connected_build(effect)
         ci, state = ci_of(build), None
-        if build.number is not None or build.queue_id is not None:
-            state = ci.read(queue_id=build.queue_id, number=build.number, build_id=build.pk)
+        if build.handle.is_known:
+            state = ci.read(build.handle, build_id=build.pk)
         if state is not None and why_not_found(build, state):
             state = None
         if state is None:
-            state = ci.find(build_id=build.pk, parameters=build.parameters, since=build.created_at)
+            state = ci.find(build.request, since=build.created_at)
         return as_result(state) if state else None
 
     def lock(self, effect: Effect) -> None:
@@ -104,6 +104,7 @@ def ci_of(build: Build | TestBuild) -> Any:
 def as_result(state: BuildState) -> dict[str, Any]:
     return {
         "status": state.status,
+        "externalId": state.external_id,
         "queueId": state.queue_id,
         "number": state.number,
         "url": state.url,
@@ -120,6 +121,7 @@ def as_update(result: dict[str, Any]) -> BuildUpdate:
     return BuildUpdate(
         status=BuildStatus(result["status"]),
         source=Source.TRIGGER,
+        external_id=result.get("externalId", ""),
         queue_id=result["queueId"],
         number=result["number"],
         url=result["url"],
@@ -127,7 +129,7 @@ def as_update(result: dict[str, Any]) -> BuildUpdate:
         artifact_url=result["artifactUrl"],
         started_at=parse_datetime(started) if started else None,
         estimated_ms=result["estimatedMs"],
-        detail=_("An equal build was queued already: Jenkins merged the two.")
+        detail=_("An equal build was queued already: the CI server merged the two.")
         if result.get("isShared")
         else "",
     )

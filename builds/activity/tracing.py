@@ -87,7 +87,7 @@ def _sources(event: BuildEvent) -> Iterator[Trace]:
         )
         yield from _sent(triggers[:1])
     else:
-        words = _("Asked Jenkins") if event.source == Source.POLL else _("Done by a person")
+        words = _("Asked the CI server") if event.source == Source.POLL else _("Done by a person")
         yield Trace("release", _release_of(event.build), words, event.at)
 
 

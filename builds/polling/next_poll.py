@@ -12,6 +12,7 @@ from integrations.providers.base import BuildStatus
 # While it moves: (first pause, longest pause).
 PAUSES = {
     BuildStatus.QUEUED: (timedelta(seconds=1), timedelta(seconds=10)),
+    BuildStatus.WAITING: (timedelta(seconds=10), timedelta(minutes=1)),
     BuildStatus.RUNNING: (timedelta(seconds=10), timedelta(minutes=5)),
 }
 CLAIMED = (timedelta(seconds=2), timedelta(minutes=5))  # a webhook says that it ended

@@ -16,7 +16,14 @@ from builds.effects import ci_of
 from builds.models import Build, Source, TestBuild
 from builds.polling.next_poll import FAILED, next_poll
 from builds.testbuilds import operations as testing
-from builds.updates.apply import BuildUpdate, apply_update, disown, is_newest, lock_build
+from builds.updates.apply import (
+    BuildUpdate,
+    apply_update,
+    disown,
+    is_newest,
+    lock_build,
+    patience_of,
+)
 from builds.updates.identity import why_not_adopted, why_not_found
 from builds.webhooks.deliveries import apply_unmatched, settle_asked
 from delivr.effects import clock
@@ -97,7 +104,7 @@ def _poll(build: Build) -> None:
     _plan(build.pk)
     if may_be_duplicated(build):
         _look_for_duplicates(build)
-    if state.status in FAILED and state.number is not None:  # what never left the queue has none
+    if state.status in FAILED:
         _look_for_retries(build)
 
 
@@ -121,6 +128,9 @@ class Unasked(Exception):
 
 def _ask(build: Build | TestBuild) -> BuildState | None:
     """What the CI server says of a build; None where it knows none. Raises Unasked."""
+    if (patience := patience_of(build.pipeline)) is not None:
+        _wait_for_report(build, patience)
+        raise Unasked
     integration = _integration(build)
     if is_refused(**integration):
         _later(build, ONCE_VERIFIED)
@@ -131,16 +141,29 @@ def _ask(build: Build | TestBuild) -> BuildState | None:
         raise Unasked
     try:
         state: BuildState | None = ci_of(build).read(
-            queue_id=build.queue_id,
-            number=build.number,
-            build_id=build.pk,
-            since=build.created_at,
+            build.handle, build_id=build.pk, since=build.created_at
         )
     except ProviderError as error:
         _failed(build, error)
         raise Unasked from error
     note_success(**integration)
     return state
+
+
+def _wait_for_report(build: Build | TestBuild, patience: timedelta) -> None:
+    """Nobody can be asked: a build is lost where reports of it stay away for too long."""
+    heard_at = build.created_at
+    if isinstance(build, Build):
+        newest = build.deliveries.order_by("-received_at").first()
+        heard_at = newest.received_at if newest else heard_at
+    if not build.is_moving:
+        _wait_until(build, None)
+    elif clock.now() - heard_at < patience:
+        _wait_until(build, heard_at + patience)
+    elif isinstance(build, Build):
+        apply_update(build.pk, BuildUpdate(status=BuildStatus.LOST, source=Source.POLL))
+    else:
+        testing.test_missed(build.pk, is_lost=lambda _test: True)
 
 
 def _look_for_duplicates(build: Build) -> None:
@@ -161,7 +184,7 @@ def _look_for_retries(asked: Build) -> None:
         rows.update(poll_at=None)
         return
     try:
-        found = ci_of(build).retries(number=build.number, build_id=build.pk, since=build.created_at)
+        found = ci_of(build).retries(build.handle, build_id=build.pk, since=build.created_at)
     except ProviderError as error:
         note_failure(**_integration(build), error=error)  # the next question looks again
         return
@@ -179,7 +202,7 @@ def _take_in(build: Build, state: BuildState) -> None:
     apply_update(
         build.pk, replace(BuildUpdate.from_state(state, Source.POLL), detail=_healed(build, state))
     )
-    if state.number is not None and build.number is None:
+    if state.names_more_than(build.handle):
         apply_unmatched(build_id=build.pk)
     if state.status not in POLLED:
         settle_asked(build.pk)
@@ -192,7 +215,8 @@ def _healed(build: Build, state: BuildState) -> str:
     told = build.events.filter(source=Source.WEBHOOK, to_status=state.status)
     if told.exists():  # by a doorbell, or by a report that we asked about
         return ""
-    return _("Jenkins says “%(there)s”, we had “%(here)s”.") % {
+    return _("%(server)s says “%(there)s”, we had “%(here)s”.") % {
+        "server": build.pipeline.kind_label,
         "there": look_of(state.status, "build").label,
         "here": look_of(build.status, "build").label,
     }
@@ -248,7 +272,7 @@ def _is_lost(build: Build | TestBuild, now: datetime) -> bool:
     return build.misses >= LOST_AFTER and now - since >= LOST_WITHIN
 
 
-POLLED = (BuildStatus.QUEUED, BuildStatus.RUNNING)
+POLLED = (BuildStatus.QUEUED, BuildStatus.WAITING, BuildStatus.RUNNING)
 
 
 def _failed(build: Build | TestBuild, error: ProviderError) -> None:

@@ -32,13 +32,11 @@ class StartTest(EffectHandler):
 
     def send(self, effect: Effect) -> dict[str, Any]:
         test = _tested(effect)
-        return as_result(ci_of(test).trigger(build_id=test.pk, parameters=test.parameters))
+        return as_result(ci_of(test).trigger(test.request))
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
         test = _tested(effect)
-        state = ci_of(test).find(
-            build_id=test.pk, parameters=test.parameters, since=test.created_at
-        )
+        state = ci_of(test).find(test.request, since=test.created_at)
         return as_result(state) if state else None
 
     def lock(self, effect: Effect) -> None:

@@ -7,7 +7,7 @@ import pytest
 from builds.updates.transitions import Transition, transition
 from integrations.providers.base import BuildStatus
 
-NEWS = ("QUEUED", "RUNNING", "SUCCESS", "FAILURE", "UNSTABLE", "ABORTED", "LOST")
+NEWS = ("QUEUED", "WAITING", "RUNNING", "SUCCESS", "FAILURE", "UNSTABLE", "ABORTED", "LOST")
 LETTERS = {
     "g": Transition.GO,
     "f": Transition.FILL,
@@ -17,17 +17,18 @@ LETTERS = {
 }
 # One line a status that a build may have, one letter for each of NEWS, in their order.
 EXPECTED = {
-    "PENDING": "-------",
-    "TRIGGERING": "gggggg-",
-    "QUEUED": "fgggggg",
-    "RUNNING": "-fggggg",
-    "SUCCESS": "--faaa-",
-    "FAILURE": "--af---",
-    "UNSTABLE": "--a-f--",
-    "ABORTED": "--a--f-",
-    "TRIGGER_FAILED": "gggggg-",
-    "LOST": "gggggg-",
-    "CANCELLED": "-s-----",
+    "PENDING": "--------",
+    "TRIGGERING": "ggggggg-",
+    "QUEUED": "fggggggg",
+    "WAITING": "afgggggg",
+    "RUNNING": "-afggggg",
+    "SUCCESS": "---faaa-",
+    "FAILURE": "---af---",
+    "UNSTABLE": "---a-f--",
+    "ABORTED": "---a--f-",
+    "TRIGGER_FAILED": "ggggggg-",
+    "LOST": "ggggggg-",
+    "CANCELLED": "-ss-----",
 }
 PAIRS = [
     (now, update, LETTERS[letter])

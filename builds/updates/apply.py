@@ -16,20 +16,26 @@ from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop
 from builds.updates.transitions import Transition, transition
 from delivr.effects import clock
-from integrations.providers.base import Artifact, BuildReport, BuildState, BuildStatus
+from integrations.models import PipelineIntegration
+from integrations.providers.base import (
+    Artifact,
+    BuildHandle,
+    BuildReport,
+    BuildState,
+    BuildStatus,
+)
+from integrations.providers.registry import provider_class
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
 
 
-@dataclass(frozen=True)
-class BuildUpdate:
+@dataclass(frozen=True, kw_only=True)
+class BuildUpdate(BuildHandle):
     """One thing heard of a build: from its trigger's answer, a poll, a webhook."""
 
     status: BuildStatus
     source: Source
-    queue_id: int | None = None
-    number: int | None = None
     url: str = ""
     artifact_url: str = ""
     artifacts: Sequence[Artifact] = ()
@@ -55,6 +61,7 @@ class BuildUpdate:
         return cls(
             status=state.status,
             source=source,
+            external_id=state.external_id,
             queue_id=state.queue_id,
             number=state.number,
             url=state.url,
@@ -71,14 +78,23 @@ class BuildUpdate:
         return cls(
             status=report.status or BuildStatus.RUNNING,  # what only asks claims no end
             source=Source.WEBHOOK,
+            external_id=report.external_id,
             queue_id=report.queue_id,
             number=report.number,
             url=report.url,
             artifact_url=report.artifact_url,
             delivery=delivery,
-            is_hint=report.asks or delivery.trust != Trust.SIGNED,
-            is_bare=not report.build_id and report.queue_id is None,
+            is_hint=report.asks
+            or (delivery.trust != Trust.SIGNED and patience_of(delivery.pipeline) is None),
+            is_bare=not (report.build_id or report.external_id or report.queue_id),
         )
+
+
+def patience_of(pipeline: PipelineIntegration) -> timedelta | None:
+    """See `CiProvider.patience`; None where the CI server can be asked."""
+    ci: Any = provider_class(pipeline.kind)
+    patience: timedelta | None = ci.patience(pipeline)
+    return patience
 
 
 @transaction.atomic
@@ -87,7 +103,7 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     build = lock_build(build_id)
     before = build.status
     step = _step(build, update)
-    had_number = build.number is not None
+    had_name = build.handle.is_named
     filled = (step in _TOLD_OF_IT or update.is_truth) and _fill(build, update)
     _note_claim(build, update, step)
     if step is Transition.GO:
@@ -95,14 +111,14 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     elif step is Transition.ASK:
         build.poll_at = clock.now()
     event = _keep(build, before, update, step) if _is_worth_keeping(update, step, filled) else None
-    if step is Transition.GO or (build.number is not None and not had_number):
+    if step is Transition.GO or (build.handle.is_named and not had_name):
         _want_log(build)
     build.save()
     if filled or step is Transition.GO:
         mirror_if_newest(build)
     if step is Transition.STOP and event is not None:
         create_stop(build, event)
-    if event is not None and (step is Transition.GO or _is_named_late(build, had_number)):
+    if event is not None and (step is Transition.GO or _is_named_late(build, had_name)):
         _tell(build, event)
     if step is Transition.GO and event is not None:
         recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
@@ -151,9 +167,9 @@ def _note_claim(build: Build, update: BuildUpdate, step: Transition) -> None:
 _TOLD_OF_IT = (Transition.GO, Transition.FILL, Transition.STOP)
 
 
-def _is_named_late(build: Build, had_number: bool) -> bool:
+def _is_named_late(build: Build, had_name: bool) -> bool:
     """It runs already, and only now has the number under which its start can be told."""
-    return build.status == BuildStatus.RUNNING and build.number is not None and not had_number
+    return build.status == BuildStatus.RUNNING and build.handle.is_named and not had_name
 
 
 def lock_build(build_id: str) -> Build:
@@ -197,6 +213,7 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
     """Take what is new to us; True if anything was."""
     pipeline = build.release_pipeline.pipeline
     values = {
+        "external_id": update.external_id,
         "queue_id": update.queue_id,
         "number": update.number,
         "url": safe_build_url(update.url, pipeline.jenkins_url),
@@ -209,8 +226,18 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
         fresh["started_at"] = update.started_at  # ours was a guess
     for name, value in fresh.items():
         setattr(build, name, value)
-    build.queue_reason = update.queue_reason[:300] if build.number is None else ""
+    build.queue_reason = reason_of(build, update)
     return fill_artifacts(build, update) or bool(fresh)
+
+
+def reason_of(build: Build | TestBuild, update: BuildUpdate) -> str:
+    """Why it waits: in the queue, or for a person."""
+    if build.number is not None:
+        waits = update.status in (BuildStatus.QUEUED, BuildStatus.WAITING)
+        is_past = build.status == BuildStatus.RUNNING and update.status == BuildStatus.QUEUED
+        if not build.is_moving or not waits or is_past:
+            return ""
+    return update.queue_reason[:300]
 
 
 def fill_artifacts(build: Build, update: BuildUpdate) -> bool:
@@ -245,7 +272,8 @@ _TOLD_BY_LOG = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABORTED)
 
 def _want_log(build: Build) -> None:
     """Have the log read where it tells why the build ended so; forget what was read before."""
-    is_told = build.status in _TOLD_BY_LOG and build.number is not None
+    ci: Any = provider_class(build.pipeline.kind)
+    is_told = build.status in _TOLD_BY_LOG and build.handle.is_named and ci.has_log
     build.log_at = clock.now() if is_told else None
     build.log_tries, build.log_excerpt, build.log_error = 0, "", ""
 
@@ -271,6 +299,9 @@ def _keep(build: Build, before: str, update: BuildUpdate, step: Transition) -> B
     )
 
 
+_NOT_STARTED = (BuildStatus.QUEUED, BuildStatus.WAITING, BuildStatus.LOST)
+
+
 def _tell(build: Build, event: BuildEvent) -> None:
     """The messages of a move: started once it has a number, then how it ended."""
     release = build.release_pipeline.release
@@ -280,14 +311,14 @@ def _tell(build: Build, event: BuildEvent) -> None:
         "candidate": build.candidate,
         "url": build.url,
     }
-    if build.number is not None and build.status not in (BuildStatus.QUEUED, BuildStatus.LOST):
+    if build.handle.is_named and build.status not in _NOT_STARTED:
         notify(release, Notice.BUILD_STARTED, build_id=build.pk, event_id=event.pk, words=words)
     if build.is_moving:
         return
     reason = "" if build.status == BuildStatus.SUCCESS else status_words(build.status)
     if build.status == BuildStatus.SUCCESS:
         notice = Notice.BUILD_COMPLETE
-    elif build.number is None:
+    elif not build.handle.is_named and build.started_at is None:
         notice = Notice.BUILD_NOT_STARTED
     else:
         notice = Notice.BUILD_FAILED

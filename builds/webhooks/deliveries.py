@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from builds.updates.apply import (
     fill_artifacts,
     lock_build,
     mirror_if_newest,
+    patience_of,
 )
 from builds.updates.identity import why_not_reported
 from builds.updates.transitions import Transition
@@ -31,8 +31,7 @@ from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
 from integrations.providers.base import BuildReport
-from integrations.providers.github import webhook as github
-from integrations.providers.registry import PIPELINES
+from integrations.providers.registry import webhooks_of
 from releases.models import MOVING
 
 CLAIM = timedelta(seconds=15)
@@ -53,6 +52,7 @@ def store(
     trust: Trust,
     body: bytes,
     event: str = "",
+    sender: str = "",
 ) -> WebhookDelivery:
     """Keep a delivery as it came; the same one again is the row that is already there."""
     now = clock.now()
@@ -62,6 +62,7 @@ def store(
         dedupe_key=dedupe_key,
         trust=trust,
         event=event,
+        sender=sender,
         body=body,
         received_at=now,
         next_at=now + CLAIM if settings.CELERY_BROKER_URL else now,
@@ -115,23 +116,23 @@ def _take(delivery: WebhookDelivery) -> None:
 
 def read(delivery: WebhookDelivery) -> BuildReport:
     """What the body claims, in our words. Raises ValueError with words if it is unreadable."""
-    if delivery.trust == Trust.GITHUB:
-        return github.parse(bytes(delivery.body), event=delivery.event)
-    package = PIPELINES[delivery.pipeline.kind].rsplit(".", 2)[0]
-    parse = importlib.import_module(f"{package}.webhook").parse
-    report: BuildReport = parse(bytes(delivery.body))
-    return report
+    webhooks = webhooks_of(delivery.sender or delivery.pipeline.kind.lower())
+    return webhooks.parse(bytes(delivery.body), delivery.event)
 
 
 def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
     """The build that a report is about, always inside the pipeline that it was sent for: by our
-    id, else by the queue's, else by the number."""
+    id, else by what else names it."""
     builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
     # Each job counts for itself: a number of today's job says nothing of a build of yesterday's.
     of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.jenkins_job_path)
     keys: tuple[tuple[Any, str, Any], ...] = ((builds, "pk", report.build_id),)
     if not report.build_id:  # an id that is not ours speaks for another build
-        keys = ((builds, "queue_id", report.queue_id), (of_job, "number", report.number))
+        keys = (
+            (builds, "external_id", report.external_id),
+            (builds, "queue_id", report.queue_id),
+            (of_job, "number", report.number),
+        )
     for rows, name, value in keys:
         found: Build | None = None
         if value:
@@ -148,6 +149,8 @@ def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
         _unmatched(delivery)
         return
     testing.test_rang(test.pk, is_end=report.status not in (None, *MOVING))
+    if report.status is not None and patience_of(delivery.pipeline) is not None:
+        testing.apply_test_update(test.pk, BuildUpdate.from_report(report, delivery))
     reason = _("About a test build: the CI server is asked how it stands.")
     _settle(delivery, DeliveryState.APPLIED, reason=reason)
 
@@ -156,7 +159,7 @@ def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
 def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
     """It may be a trigger that arrived twice: Jenkins is asked."""
     if report.build_id == build.pk:
-        create_stop_of_duplicate(build, number=report.number, queue_id=report.queue_id)
+        create_stop_of_duplicate(build, report)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
 
 
@@ -167,14 +170,8 @@ def _apply(delivery: WebhookDelivery, report: BuildReport, build: Build) -> None
         ask(build)
     state = DeliveryState.IGNORED if step is Transition.IGNORE else DeliveryState.APPLIED
     _settle(delivery, state, reason=str(_REASONS.get(step, "")), build=build)
-    if step is not Transition.ASK and _names_it(report, build):
+    if step is not Transition.ASK and report.names_more_than(build.handle):
         apply_unmatched(build_id=build.pk)
-
-
-def _names_it(report: BuildReport, build: Build) -> bool:
-    """It told a number or a queue id that the build did not have."""
-    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
-    return any(told and not known for known, told in pairs)
 
 
 _REASONS = {
@@ -251,9 +248,7 @@ def _is_about(delivery_id: str, build: Build) -> bool:
         report = read(delivery)
     except ValueError:
         return False
-    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
-    may_be = any(ours and ours == theirs for ours, theirs in pairs)
-    return may_be and match(delivery, report) == build
+    return build.handle.shares_a_name_with(report) and match(delivery, report) == build
 
 
 @transaction.atomic

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol, Self
@@ -76,6 +76,7 @@ class BuildStatus(enum.StrEnum):
     PENDING = "PENDING"
     TRIGGERING = "TRIGGERING"
     QUEUED = "QUEUED"
+    WAITING = "WAITING"  # for a person, on the CI server: an approval, say
     RUNNING = "RUNNING"
     SUCCESS = "SUCCESS"
     FAILURE = "FAILURE"
@@ -86,26 +87,86 @@ class BuildStatus(enum.StrEnum):
     CANCELLED = "CANCELLED"
 
 
+@dataclass(frozen=True, kw_only=True)
+class BuildHandle:
+    """By what the CI server knows a build: all of it at once, some of it later, or none ever.
+
+    `external_id` is the server's own name for one attempt, opaque to us. Where a run keeps its id
+    over several attempts, the attempt is a part of it ("9182731/2"): a second one is another build.
+    """
+
+    external_id: str = ""
+    queue_id: int | None = None
+    number: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return any(self._names)
+
+    @property
+    def is_named(self) -> bool:
+        """It is a build by now, not only a place in the queue."""
+        return bool(self.external_id or self.number)
+
+    def is_another(self, other: BuildHandle) -> bool:
+        """True for what is surely not the same build."""
+        pairs = zip(self._names, other._names, strict=True)
+        return any(mine and theirs and mine != theirs for mine, theirs in pairs)
+
+    def shares_a_name_with(self, other: BuildHandle) -> bool:
+        pairs = zip(self._names, other._names, strict=True)
+        return any(mine and mine == theirs for mine, theirs in pairs)
+
+    def names_more_than(self, other: BuildHandle) -> bool:
+        pairs = zip(self._names, other._names, strict=True)
+        return any(mine and not theirs for mine, theirs in pairs)
+
+    @property
+    def _names(self) -> tuple[str | int | None, ...]:
+        return self.external_id, self.queue_id, self.number
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """One build that is wanted. `parameters` are the pipeline's own with VERSION, BRANCH and
+    DELIVR_BUILD_ID; what stands in the other fields is for servers that want it elsewhere."""
+
+    build_id: str
+    version: str
+    branch: str
+    platform: str  # IOS or ANDROID
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """One value that a build can be given. `choices` are all that it takes; empty: any value."""
+
+    name: str
+    kind: str = ""  # in the server's own word
+    default: str = ""
+    choices: Sequence[str] = ()
+
+
 @dataclass(frozen=True)
 class Artifact:
-    """A file that a build kept: its name and where it can be had."""
+    """A file that a build kept. `url` is where a person opens it, as whom the CI server knows him;
+    never one that expires or carries a credential."""
 
     name: str
     url: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildState:
+class BuildState(BuildHandle):
     """What the CI server says of one build now (`number` is None while it waits in the queue).
 
     `carried_id` is the id of delivr that the build there was given, and `version` the version that
-    it was told to build; "" where it has none.
+    it was told to build; "" where it has none. `queue_reason` says why it is QUEUED or WAITING.
     `artifacts` are sorted, the app first; `artifact_url` is the first one's.
     """
 
-    status: BuildStatus  # QUEUED, RUNNING, SUCCESS, FAILURE, UNSTABLE or ABORTED
-    queue_id: int | None = None
-    number: int | None = None
+    status: BuildStatus  # QUEUED, WAITING, RUNNING, SUCCESS, FAILURE, UNSTABLE or ABORTED
     url: str = ""
     queue_reason: str = ""
     started_at: datetime | None = None
@@ -151,14 +212,12 @@ class Duplicate(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BuildReport:
+class BuildReport(BuildHandle):
     """What a webhook claims, in our words. `status` None: it says nothing of a build; `note` tells
     why, in a sentence."""
 
     status: BuildStatus | None
     build_id: str = ""  # our own bld_... or tst_..., if the sender echoes it
-    queue_id: int | None = None
-    number: int | None = None
     url: str = ""
     job_path: str = ""  # of the job that the address names, "" where it names none
     artifact_url: str = ""
@@ -166,6 +225,47 @@ class BuildReport:
     at: datetime | None = None
     note: str = ""
     asks: bool = False  # it names a build and claims nothing of it: a reason to ask the CI server
+
+
+class Proof(enum.StrEnum):
+    """How the sender of a webhook shows that it has the secret."""
+
+    STANDARD = "STANDARD"  # Standard Webhooks: signs id, time and body
+    BASIC = "BASIC"  # the password of user `delivr`
+    HEX_MAC = "HEX_MAC"  # the hex HMAC-SHA256 of the body, in a header behind a prefix
+    HEADER = "HEADER"  # the secret itself, in a header
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One way of authenticating a webhook, taken where its `header` came along.
+
+    Only what STANDARD signs is believed; anything else may be sent again under another id, and is
+    a reason to ask the CI server.
+    """
+
+    proof: Proof
+    header: str
+    prefix: str = ""
+    id_header: str = ""  # by which a delivery sent again is known; without it by its body
+
+
+STANDARD_WEBHOOKS = Way(proof=Proof.STANDARD, header="webhook-signature", id_header="webhook-id")
+BASIC = Way(proof=Proof.BASIC, header="authorization")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhooks:
+    """What a system reports by webhook: how it is authenticated, in the order in which the ways are
+    looked for, and what its body means.
+
+    `parse` takes the body and the event that `event_header` names. It raises ValueError with a
+    sentence for a person where the body is unreadable.
+    """
+
+    ways: Sequence[Way]
+    parse: Callable[[bytes, str], BuildReport]
+    event_header: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,77 +353,97 @@ class ScmProvider(Provider):
 
 
 class CiProvider(Provider):
-    """A CI server. Correlation: the build carries our own id, so a lost answer is found again."""
+    """A CI server. What has a body here is what a server may lack.
 
-    log_path: ClassVar[str] = ""  # below a build's address: where a person reads its log
+    Our own id goes along with a build where the server takes one, so that a lost answer is found
+    again and a second build with it is noticed.
+    """
+
+    can_cancel: ClassVar[bool] = True
+    has_log: ClassVar[bool] = True
+    free_parameters: ClassVar[bool] = False  # any name is taken, not only those of `parameters`
+
+    @classmethod
+    def patience(cls, connection: Any) -> timedelta | None:
+        """Where nobody can be asked how a build stands, its reports are believed, and without one
+        for so long it is lost. None: `read` asks."""
+        return None
 
     @staticmethod
     @abstractmethod
     def job_name(values: Mapping[str, Any]) -> str:
         """The job that a form's values name, as people read it; "" where they name none."""
 
+    @staticmethod
+    def log_page(build_url: str) -> str:
+        """Where a person reads the log of the build at this address; "" where nobody can."""
+        return build_url
+
     @abstractmethod
     def jobs(self) -> list[Option]: ...
 
     @abstractmethod
-    def trigger(self, *, build_id: str, parameters: Mapping[str, str]) -> BuildState:
-        """Start one build. Returns QUEUED with its queue id (or already its number)."""
+    def parameters(self) -> list[Parameter]:
+        """What a build can be given, as far as the server declares it."""
 
     @abstractmethod
-    def find(
-        self, *, build_id: str, parameters: Mapping[str, str], since: datetime
-    ) -> BuildState | None:
+    def trigger(self, request: BuildRequest) -> BuildState:
+        """Start one build. Its handle has what the answer tells: an id, a place in the queue, or
+        nothing yet."""
+
+    def find(self, request: BuildRequest, *, since: datetime) -> BuildState | None:
         """Look for a build whose trigger's answer was lost; None when it is surely not there.
 
-        Raises ProviderError(code="cannot_correlate", REFUSED) where the job does not carry our id.
+        Raises ProviderError(code="cannot_correlate", REFUSED) where builds do not carry our id.
         """
+        raise ProviderError(
+            "cannot_correlate",
+            f"{self.label} hands on no id of ours, so its builds cannot be told apart.",
+            f"Look into {self.label} whether the build started, then adopt it or retry.",
+            outcome=Outcome.REFUSED,
+        )
 
     @abstractmethod
     def read(
-        self,
-        *,
-        queue_id: int | None,
-        number: int | None,
-        build_id: str,
-        since: datetime | None = None,
+        self, handle: BuildHandle, *, build_id: str, since: datetime | None = None
     ) -> BuildState | None:
         """The truth about one build. None where the job answers and does not have it (any more).
 
-        By `number` it is whatever build has that number: `carried_id`, `queue_id` and `started_at`
-        tell whether it is the one that was meant. Raises ProviderError("job_unreadable") where the
-        job itself cannot be read: nothing is known of the build then.
+        By its number alone it is whatever build has that number: `carried_id`, the rest of its
+        handle and `started_at` tell whether it is the one that was meant. Without a handle it is
+        the one with our id. Raises ProviderError("job_unreadable") where the job itself cannot be
+        read: nothing is known of the build then.
         """
 
-    @abstractmethod
-    def cancel(self, *, queue_id: int | None, number: int | None) -> None:
-        """Stop it, queued or running. No error if it already ended."""
+    def cancel(self, handle: BuildHandle) -> None:
+        """Stop it, queued or running. No error if it already ended. Never asked of a server that
+        cannot (`can_cancel`)."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def log_tail(self, *, number: int) -> LogTail:
-        """The last part of a build's log, however long the log is.
+    def log_tail(self, handle: BuildHandle) -> LogTail:
+        """The last part of a build's log, however long the log is. Never asked of a server that
+        has none (`has_log`).
 
         Raises ProviderError(code="log_gone", REFUSED) where the server has none (any more).
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:
         """Everything that carries our id, queued or built since then: ours and what repeats it."""
+        return []
 
-    @abstractmethod
-    def retries(self, *, number: int, build_id: str, since: datetime) -> list[Retry]:
-        """What was started again on the server from build `number`, which was given our id."""
+    def retries(self, handle: BuildHandle, *, build_id: str, since: datetime) -> list[Retry]:
+        """What was started again on the server from this build, which was given our id: another
+        build, or another attempt of the same run."""
+        return []
 
-    @abstractmethod
-    def stop_duplicate(
-        self, *, number: int | None, queue_id: int | None, build_id: str
-    ) -> Duplicate:
+    def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:
         """Stop what carries our id, if it waits or runs and nobody but us can have started it."""
+        return Duplicate.FOREIGN
 
-    @abstractmethod
-    def duplicate(
-        self, *, number: int | None, queue_id: int | None, build_id: str
-    ) -> Duplicate | None:
+    def duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate | None:
         """What became of it; None while it is there to be stopped. Changes nothing."""
+        return Duplicate.FOREIGN
 
 
 class StoreProvider(Provider):
