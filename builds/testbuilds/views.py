@@ -52,7 +52,8 @@ def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpRespons
         throttle("test build", user=request.user, limit=A_MINUTE)
         with in_words(request):
             start_test(pipeline=pipeline, actor=request.user, version=version, branch=branch)
-            messages.success(request, _("The test build is on its way to the CI server."))
+            words = _("The test build is on its way to %(server)s.")
+            messages.success(request, words % {"server": pipeline.kind_label})
     except Problem as problem:
         messages.error(request, problem.detail)
     return redirect(next_address(request, default=page_of(pipeline)))

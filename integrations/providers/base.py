@@ -270,18 +270,21 @@ class Webhooks:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A chat message: `text` is the fallback (plain characters), `blocks` the rich form."""
+    """What is said in a channel: `text` in a line, `detail` below it, both in the channel's markup
+    (`ChatProvider.escape`, `link`). `event` and `data` say the same for programs."""
 
     text: str
-    blocks: Sequence[Mapping[str, Any]] = ()
-    thread: str = ""  # the id (`ts`) of the message it answers
+    detail: str = ""
+    thread: str = ""  # the id of the message it answers
     broadcast: bool = False  # show a thread's answer in the channel too
+    event: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostedMessage:
     channel: str
-    id: str  # Slack's `ts`
+    id: str  # by which it is answered; "" where the channel tells none
     url: str = ""
 
 
@@ -361,7 +364,6 @@ class CiProvider(Provider):
 
     can_cancel: ClassVar[bool] = True
     has_log: ClassVar[bool] = True
-    free_parameters: ClassVar[bool] = False  # any name is taken, not only those of `parameters`
 
     @classmethod
     def patience(cls, connection: Any) -> timedelta | None:
@@ -383,8 +385,8 @@ class CiProvider(Provider):
     def jobs(self) -> list[Option]: ...
 
     @abstractmethod
-    def parameters(self) -> list[Parameter]:
-        """What a build can be given, as far as the server declares it."""
+    def parameters(self) -> list[Parameter] | None:
+        """What a build can be given; None where any name is taken."""
 
     @abstractmethod
     def trigger(self, request: BuildRequest) -> BuildState:
@@ -451,35 +453,71 @@ class StoreProvider(Provider):
 
 
 class ChatProvider(Provider):
+    """Where people are told. Without threads, and where a message cannot be changed, a release's
+    milestones alone are told, and not each step of its builds."""
+
+    threads: ClassVar[bool] = False
+    edits_in_place: ClassVar[bool] = False
+
+    @staticmethod
+    @abstractmethod
+    def escape(text: str) -> str:
+        """Foreign text as plain characters: no mention, link or markup comes out of it."""
+
+    @staticmethod
+    @abstractmethod
+    def link(url: str, label: str) -> str: ...
+
     @abstractmethod
     def channels(self) -> list[Option]: ...
 
     @abstractmethod
-    def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage: ...
+    def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
+        """Say it once; what the channel refuses or finds too long, in a simpler form."""
 
-    @abstractmethod
     def find(
         self, *, channel: str, correlation: str, since: datetime, thread: str = ""
     ) -> PostedMessage | None:
         """Look for a message (in a thread, if given) whose answer was lost.
 
-        Raises ProviderError(code="cannot_correlate") where the token may not read history.
+        Raises ProviderError(code="cannot_correlate") where nobody may look: it is said again then.
         """
+        raise ProviderError(
+            "cannot_correlate",
+            f"{self.label} does not show what was said.",
+            "It may be there twice.",
+            outcome=Outcome.REFUSED,
+        )
+
+
+class TicketItem:
+    """One sort of thing that a ticket system keeps for a release: what it says, and nothing of
+    where it goes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Epic:
+class Epic(TicketItem):
     summary: str
     description: str = ""
     labels: Sequence[str] = field(default_factory=tuple)
 
 
+class FoundBy(enum.StrEnum):
+    """How a thing is found again whose answer was lost."""
+
+    MARK = "MARK"  # by our correlation, which it carries; a search may lag behind
+    KEY = "KEY"  # by what it is itself (a name, a global id): making it again makes no second one
+
+
 class TicketProvider(Provider):
+    found_by: ClassVar[Mapping[type[TicketItem], FoundBy]]  # of each sort that it can make
+
     @abstractmethod
     def projects(self) -> list[Option]: ...
 
     @abstractmethod
-    def create_epic(self, *, epic: Epic, correlation: str) -> Ticket: ...
+    def create(self, item: TicketItem, *, correlation: str) -> Ticket:
+        """Make a thing of one of the sorts in `found_by`."""
 
     @abstractmethod
-    def find_epic(self, *, correlation: str) -> Ticket | None: ...
+    def find(self, item: TicketItem, *, correlation: str) -> Ticket | None: ...

@@ -20,6 +20,7 @@ from ..http import DEADLINE, garbage, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate
 from .paging import next_cursor
+from .text import escape
 from .verification import Verification, check_token_form
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ MARGIN = timedelta(minutes=11)  # the clocks of our own machines may be ten apar
 class Slack(ChatProvider):
     label = LABEL
     secret_fields = ("slack_bot_token",)
+    threads = True
+    edits_in_place = True
+    escape = staticmethod(escape)
     deadline = DEADLINE
 
     def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
@@ -60,6 +64,10 @@ class Slack(ChatProvider):
             ],
         )
         self.account = check.team
+
+    @staticmethod
+    def link(url: str, label: str) -> str:
+        return f"<{escape(url)}|{label}>"
 
     @only_provider_errors
     def channels(self) -> list[Option]:
@@ -137,7 +145,7 @@ class Slack(ChatProvider):
             "chat.postMessage",
             channel=channel,
             text=message.text,
-            blocks=[dict(block) for block in message.blocks] or None,
+            blocks=_blocks(message),
             thread_ts=message.thread or None,
             reply_broadcast=True if message.thread and message.broadcast else None,
             metadata={"event_type": EVENT_TYPE, "event_payload": {"id": correlation}},
@@ -217,7 +225,22 @@ _OF_BLOCKS = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 def _without_what_is_refused(message: Message, code: str) -> Message:
     if code in _OF_THREADS:
         return replace(message, thread="", broadcast=False)
-    return replace(message, blocks=()) if code in _OF_BLOCKS else message
+    return replace(message, detail="") if code in _OF_BLOCKS else message
+
+
+def _blocks(message: Message) -> list[dict[str, Any]] | None:
+    """https://docs.slack.dev/reference/block-kit/blocks/"""
+    if not message.detail:
+        return None
+    return [
+        {"type": "section", "text": _words(message.text)},
+        {"type": "context", "elements": [_words(message.detail)]},
+    ]
+
+
+def _words(text: str) -> dict[str, Any]:
+    """Without `verbatim`, Slack looks for addresses, channels and names in plain words, too."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _history_failure(error: ProviderError) -> ProviderError:
