@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build
-from builds.models import Build, Trust
-from builds.tests.delivering import deliver
-from builds.tests.fake_ci import FakeCi
+from builds.models import Build, Trust, WebhookDelivery
+from builds.tests.delivering import deliver, keep
+from builds.tests.fake_ci import FakeCi, parse
 from builds.tests.polling import asked
 from builds.webhooks.authentication import authenticate
+from builds.webhooks.deliveries import read
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.runner import run_effect
 from delivr.failures import Outcome, ProviderError
@@ -194,6 +195,19 @@ def test_a_report_prolongs_the_patience(silent: Build) -> None:
 def test_what_cannot_be_stopped_there_is_cancelled_here(silent: Build) -> None:
     assert stop_of(silent).state == EffectState.CANCELLED
     assert (fresh(silent).status, FakeCi.stopped) == ("CANCELLED", [])
+
+
+def test_a_kind_may_read_more_in_what_a_sender_reports(
+    wired: Wired, ci: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ci()
+    build = sent(wired)
+    delivery = keep(build, f"SUCCESS {build.pk}".encode())
+    WebhookDelivery.objects.update(sender="github")
+    with pytest.raises(ValueError, match="not JSON"):
+        read(fresh(delivery))
+    monkeypatch.setattr(FakeCi, "parsers", {"github": parse})
+    assert read(fresh(delivery)).status == "SUCCESS"
 
 
 # --- How it proves itself -------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
@@ -30,8 +30,8 @@ from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildReport
-from integrations.providers.registry import webhooks_of
+from integrations.providers.base import BuildReport, CiProvider
+from integrations.providers.registry import provider_class, webhooks_of
 from releases.models import MOVING
 
 CLAIM = timedelta(seconds=15)
@@ -116,8 +116,10 @@ def _take(delivery: WebhookDelivery) -> None:
 
 def read(delivery: WebhookDelivery) -> BuildReport:
     """What the body claims, in our words. Raises ValueError with words if it is unreadable."""
-    webhooks = webhooks_of(delivery.sender or delivery.pipeline.kind.lower())
-    return webhooks.parse(bytes(delivery.body), delivery.event)
+    kind = delivery.pipeline.kind
+    sender, ci = delivery.sender or kind.lower(), cast("type[CiProvider]", provider_class(kind))
+    parse = ci.parsers.get(sender) or webhooks_of(sender).parse
+    return parse(bytes(delivery.body), delivery.event)
 
 
 def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:

@@ -254,6 +254,9 @@ STANDARD_WEBHOOKS = Way(proof=Proof.STANDARD, header="webhook-signature", id_hea
 BASIC = Way(proof=Proof.BASIC, header="authorization")
 
 
+Parser = Callable[[bytes, str], BuildReport]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Webhooks:
     """What a system reports by webhook: how it is authenticated, in the order in which the ways are
@@ -264,7 +267,7 @@ class Webhooks:
     """
 
     ways: Sequence[Way]
-    parse: Callable[[bytes, str], BuildReport]
+    parse: Parser
     event_header: str = ""
 
 
@@ -362,6 +365,9 @@ class CiProvider(Provider):
     again and a second build with it is noticed.
     """
 
+    # How it reads what a system reports about a pipeline of this kind, where that means more than
+    # `Webhooks.parse` says to all others; by the word in the webhook's address.
+    parsers: ClassVar[Mapping[str, Parser]] = {}
     can_cancel: ClassVar[bool] = True
     has_log: ClassVar[bool] = True
 
