@@ -22,7 +22,7 @@ from builds.webhooks.deliveries import apply_unmatched
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
-from integrations.providers.base import BuildState, BuildStatus
+from integrations.providers.base import BuildRequest, BuildState, BuildStatus
 from integrations.providers.registry import provider_for
 from releases.branches import want
 from releases.models import ReleaseStatus
@@ -42,7 +42,7 @@ class TriggerBuild(EffectHandler):
 
     def send(self, effect: Effect) -> dict[str, Any]:
         build = connected_build(effect)
-        state = ci_of(build).trigger(build.request)
+        state = ci_of(build).trigger(request_of(build))
         return as_result(state)
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
@@ -54,7 +54,7 @@ class TriggerBuild(EffectHandler):
         if state is not None and why_not_found(build, state):
             state = None
         if state is None:
-            state = ci.find(build.request, since=build.created_at)
+            state = ci.find(request_of(build), since=build.created_at)
         return as_result(state) if state else None
 
     def lock(self, effect: Effect) -> None:
@@ -99,6 +99,17 @@ def ci_of(build: Build | TestBuild) -> Any:
     pipeline = build.pipeline
     pipeline.jenkins_job_path = build.job_path
     return provider_for(pipeline)
+
+
+def request_of(build: Build | TestBuild) -> BuildRequest:
+    """What the CI server is asked to build."""
+    return BuildRequest(
+        build_id=build.pk,
+        version=build.parameters.get("VERSION", ""),
+        branch=build.parameters.get("BRANCH", ""),
+        platform=build.pipeline.platform,
+        parameters=build.parameters,
+    )
 
 
 def as_result(state: BuildState) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from delivr.effects.models import IntegrationHealth
 from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildHandle, BuildRequest, BuildStatus
+from integrations.providers.base import BuildHandle, BuildStatus
 from integrations.providers.registry import provider_class
 from releases.models import BUILD_STATUS_CHOICES, MOVING, ReleasePipeline
 
@@ -76,22 +76,6 @@ class PolledBuild(TenantOwned):
     @property
     def handle(self) -> BuildHandle:
         return BuildHandle(external_id=self.external_id, queue_id=self.queue_id, number=self.number)
-
-    @property
-    def platform(self) -> str:
-        """Of what it builds; each sort of build knows that from elsewhere."""
-        raise NotImplementedError(type(self).__name__)
-
-    @property
-    def request(self) -> BuildRequest:
-        """What the CI server is asked to build."""
-        return BuildRequest(
-            build_id=self.pk,
-            version=self.parameters.get("VERSION", ""),
-            branch=self.parameters.get("BRANCH", ""),
-            platform=self.platform,
-            parameters=self.parameters,
-        )
 
 
 class BuildQuerySet(PolledQuerySet):
@@ -168,10 +152,6 @@ class Build(PolledBuild):
         return self.release_pipeline.pipeline
 
     @property
-    def platform(self) -> str:
-        return self.release_pipeline.platform
-
-    @property
     def job_path(self) -> str:
         """The job that the release was made with; the pipeline may have another by now."""
         return self.release_pipeline.job_path
@@ -225,10 +205,6 @@ class TestBuild(PolledBuild):
 
     def __str__(self) -> str:
         return f"{self.pipeline_id} #{self.number}" if self.number else self.pk
-
-    @property
-    def platform(self) -> str:
-        return self.pipeline.platform
 
     @property
     def log_url(self) -> str:

@@ -101,7 +101,7 @@ class BuildHandle:
 
     @property
     def is_known(self) -> bool:
-        return any(self._names)
+        return bool(self.external_id or self.queue_id or self.number)
 
     @property
     def is_named(self) -> bool:
@@ -110,20 +110,17 @@ class BuildHandle:
 
     def is_another(self, other: BuildHandle) -> bool:
         """True for what is surely not the same build."""
-        pairs = zip(self._names, other._names, strict=True)
-        return any(mine and theirs and mine != theirs for mine, theirs in pairs)
+        return any(mine and theirs and mine != theirs for mine, theirs in self._beside(other))
 
     def shares_a_name_with(self, other: BuildHandle) -> bool:
-        pairs = zip(self._names, other._names, strict=True)
-        return any(mine and mine == theirs for mine, theirs in pairs)
+        return any(mine and mine == theirs for mine, theirs in self._beside(other))
 
     def names_more_than(self, other: BuildHandle) -> bool:
-        pairs = zip(self._names, other._names, strict=True)
-        return any(mine and not theirs for mine, theirs in pairs)
+        return any(mine and not theirs for mine, theirs in self._beside(other))
 
-    @property
-    def _names(self) -> tuple[str | int | None, ...]:
-        return self.external_id, self.queue_id, self.number
+    def _beside(self, other: BuildHandle) -> Iterator[tuple[str | int | None, str | int | None]]:
+        for name in ("external_id", "queue_id", "number"):
+            yield getattr(self, name), getattr(other, name)
 
 
 @dataclass(frozen=True, kw_only=True)
