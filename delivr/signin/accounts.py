@@ -7,8 +7,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
-from delivr.tenants.membership import held_alone
 from delivr.tenants.models import Membership, Tenant, User
+from delivr.tenants.roles import held_alone
 
 
 @transaction.atomic

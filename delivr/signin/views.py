@@ -23,9 +23,9 @@ from delivr.signin.second_factor import (
     require_second_factor,
 )
 from delivr.tenants.decorators import tenant_required
-from delivr.tenants.membership import held_alone
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
+from delivr.tenants.roles import held_alone
 
 
 @require_GET

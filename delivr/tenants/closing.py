@@ -14,8 +14,9 @@ from delivr.audit.operations import record
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import cancel_effect
 from delivr.tenants.inviting import withdraw
-from delivr.tenants.membership import lock_tenant, revoke_tokens_of
+from delivr.tenants.membership import revoke_tokens_of
 from delivr.tenants.models import Invitation, Membership, Tenant, User
+from delivr.tenants.roles import lock_tenant
 
 
 @transaction.atomic
