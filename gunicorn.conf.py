@@ -9,7 +9,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from delivr.security.logs import HideLinks
+from delivr.security.hiding import HideLinks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "delivr.settings")
 

@@ -44,8 +44,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "delivr.security.headers.Headers",
-    "delivr.security.limits.BodyLimit",
+    "delivr.security.middleware.Headers",
+    "delivr.security.middleware.BodyLimit",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -55,7 +55,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "delivr.signin.middleware.SessionTracking",
+    "delivr.signin.sessions.SessionTracking",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -124,11 +124,13 @@ LOCALE_PATHS = [BASE_DIR / "locale"]  # of other languages; `make messages` writ
 TIME_ZONE = "UTC"  # of who chose none and whose browser told none, see delivr/pages/timezones.py
 USE_TZ = True
 
+# --- What is written, and what is not ------------------------------------------------------------
+DEFAULT_EXCEPTION_REPORTER_FILTER = "delivr.security.hiding.HidesValues"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"hide_links": {"()": "delivr.security.logs.HideLinks"}},
+    "filters": {"hide_links": {"()": "delivr.security.hiding.HideLinks"}},
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",

@@ -51,7 +51,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 X_FRAME_OPTIONS = "DENY"
-SESSION_ENGINE = "delivr.signin.session_store"  # sealed rows
+SESSION_ENGINE = "delivr.signin.sessions"  # sealed rows
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"

@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record, record_each
 from delivr.failures import Conflict
+from delivr.signin.sessions import end_sessions
 from delivr.tenants.inviting import withdraw
 from delivr.tenants.models import ApiToken, Invitation, Membership, Role, Tenant, User
 from delivr.tenants.roles import known_role, lock_tenant, owners
-from delivr.tenants.sessions import end_sessions
 
 
 def _fresh(membership: Membership) -> Membership:
