@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 from delivr.tenants.inviting import MAILS_A_DAY, invite, revoke
 from delivr.tenants.models import Membership, Role, Tenant
-from delivr.tenants.views import WORKSPACES_A_DAY
+from delivr.tenants.workspace_views import WORKSPACES_A_DAY
 from delivr.tests import factories
 
 

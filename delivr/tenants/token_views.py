@@ -1,4 +1,4 @@
-"""API tokens; changing to another workspace."""
+"""API tokens."""
 
 from __future__ import annotations
 
@@ -6,27 +6,20 @@ import secrets
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from delivr.pages.paging import paged
-from delivr.pages.redirects import next_address
-from delivr.security.ratelimit import hit
 from delivr.tenants.decorators import tenant_required
-from delivr.tenants.forms import TokenForm, WorkspaceForm
-from delivr.tenants.middleware import SESSION_KEY, TenantRequest
+from delivr.tenants.forms import TokenForm
+from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import ApiToken, Role
 from delivr.tenants.operations import revoke_token
 
 FORM_KEY = "token_form"
-WORKSPACES_A_DAY, A_DAY = 10, 24 * 3600  # of one user; seconds
-
-
-# --- Tokens ---------------------------------------------------------------------------------------
 
 
 @never_cache
@@ -67,38 +60,3 @@ def token_revoke(request: TenantRequest, token_id: int) -> HttpResponse:
     revoke_token(token=token, actor=request.user)
     messages.success(request, _("The token %(token)s is revoked.") % {"token": token})
     return redirect("settings_tokens")
-
-
-# --- Workspaces -----------------------------------------------------------------------------------
-
-
-@require_POST
-@login_required
-def switch(request: HttpRequest) -> HttpResponse:
-    """Make another of one's own workspaces the current one."""
-    wanted = request.POST.get("tenant", "")
-    mine = {m.tenant_id for m in request.memberships}  # type: ignore[attr-defined]
-    if wanted not in mine:
-        raise Http404
-    request.session[SESSION_KEY] = wanted
-    return redirect(next_address(request, default="home"))
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@login_required
-def new_workspace(request: HttpRequest) -> HttpResponse:
-    form = WorkspaceForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid() and _may_make_one(request, form):
-        tenant = form.create(request.user)  # type: ignore[arg-type]
-        request.session[SESSION_KEY] = tenant.pk
-        return redirect("home")
-    return render(request, "settings/new_workspace.html", {"form": form})
-
-
-def _may_make_one(request: HttpRequest, form: WorkspaceForm) -> bool:
-    """Each has shares of what all share: of the workers, of mails."""
-    if hit(f"workspaces:{request.user.pk}", limit=WORKSPACES_A_DAY, window=A_DAY) is None:
-        return True
-    words = _("At most %d workspaces can be made in a day. Try again tomorrow.")
-    form.add_error(None, words % WORKSPACES_A_DAY)
-    return False
