@@ -274,17 +274,9 @@ def restore_jenkins() -> Response:
 
 @blueprint.post("/jenkins/restart")
 def restart_jenkins() -> Response:
-    """So many requests (`starting`) find Jenkins' start page, so many more (`loading`) no job."""
     body = _body()
-    restart(int(body.get("starting", 5)), int(body.get("loading", 5)))
+    world().restart_jenkins(**{name: int(count) for name, count in body.items()})
     return jsonify({"ok": True})
-
-
-def restart(starting: int = 5, loading: int = 5) -> None:
-    """Its builds go on, its queue is kept, what has left the queue is forgotten."""
-    world().jenkins.forget_left_items()
-    world().faults.add("starting", provider="jenkins", count=starting)
-    world().faults.add("status", provider="jenkins", path="/job/*", status=404, count=loading)
 
 
 @blueprint.post("/jenkins/forget-queue")

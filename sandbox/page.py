@@ -12,7 +12,7 @@ from sandbox import mrkdwn
 from sandbox.chat import CHANNELS, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
 from sandbox.context import accounts, world
-from sandbox.control import PERSON, configure, guard, restart
+from sandbox.control import PERSON, configure, guard
 from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
 from sandbox.proxies import PROXIES
@@ -224,7 +224,7 @@ def make_job_again() -> Response:
 def act_on_jenkins() -> Response:
     """What befalls a server: a restart, a backup, coming back from it."""
     ci = world().jenkins
-    acts = {"restart": restart, "backup": ci.back_up, "restore": ci.restore}
+    acts = {"restart": world().restart_jenkins, "backup": ci.back_up, "restore": ci.restore}
     try:
         acts[request.form.get("act", "")]()
     except LookupError:

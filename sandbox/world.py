@@ -81,6 +81,13 @@ class World:
         self.ledger.add(kind, provider=provider, at=self.clock(), **facts)
         self.touch()
 
+    def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
+        """So many requests find its start page, so many more none of its jobs. Builds go on, the
+        queue is kept, what has left it is forgotten."""
+        self.jenkins.forget_left_items()
+        self.faults.add("starting", provider="jenkins", count=starting)
+        self.faults.add("status", provider="jenkins", path="/job/*", status=404, count=loading)
+
     def reset(self) -> None:
         """Back to the first day. The accounts stay."""
         with self.lock:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from builds.effects import TriggerBuild
 from builds.hearing import News, hear
 from builds.models import Build, Source
 from builds.poller import poll_build
@@ -166,7 +167,6 @@ def test_such_a_job_works_while_no_answer_is_lost(tenant: Any, sandbox: Any) -> 
     ("job", "code"),
     [
         ("/job/ios-disabled", "disabled"),
-        ("/job/gone", "not_found"),
         ("/job/ios-misnamed", ""),
         ("/job/mobile", ""),
     ],
@@ -187,6 +187,21 @@ def test_a_refused_trigger_fails_at_once_with_words(
     told = {e.payload["notice"] for e in Effect.objects.filter(kind="message.post")}
     assert told == {"release_created", "build_not_started", "release_failed"}
     assert len(sandbox.world.ledger.of("build.queued")) == 0
+
+
+def test_a_job_that_is_not_there_is_asked_for_a_few_times_and_then_told(
+    tenant: Any, sandbox: Any
+) -> None:
+    """It was there when the connection was verified: Jenkins may be reloading."""
+    build = wired_to(tenant, sandbox, jobs={"ios": "/job/gone"}).build("ios")
+    effect = again(trigger_of(build))
+    assert (effect.state, effect.last_error_code) == (EffectState.PENDING, "job_unreadable")
+    while effect.state == EffectState.PENDING:
+        assert effect.attempts <= TriggerBuild.max_attempts
+        effect = again(effect)
+    assert (effect.state, fresh(build).status) == (EffectState.DEAD, "TRIGGER_FAILED")
+    assert "no job gone" in effect.last_error
+    assert queued(sandbox) == 0
 
 
 def test_a_trigger_of_a_past_hour_is_not_sent(wired: Wired, sandbox: Any) -> None:

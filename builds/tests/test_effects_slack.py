@@ -10,6 +10,7 @@ from django.utils import timezone
 from builds.models import Build
 from builds.poller import poll_build
 from builds.tests.again import again, settled
+from builds.tests.polling import running
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
@@ -56,6 +57,41 @@ def test_a_reply_whose_answer_was_lost_is_found_in_its_thread(wired: Wired, sand
     assert again(started).state == EffectState.DONE
     said = texts(sandbox, started.payload["channel"])
     assert said == ["📦 Release 1.5.1 created", "🚀 iOS build #245 started"]
+
+
+def gone_parent(wired: Wired, sandbox: Any) -> Effect:
+    """A message about a build, whose release's own message was deleted."""
+    build = wired.build("ios", slack=True)
+    for effect in messages():
+        run_effect(effect.pk)
+    run_effect(trigger_of(build).pk)
+    running(build)
+    started = next(e for e in messages(notice="build_started") if e.payload["channel"] == "C123")
+    chat = sandbox.world.slack
+    chat.delete(chat.in_channel("C123")[0])
+    return started
+
+
+def test_an_answer_whose_parent_was_deleted_stands_in_the_channel(
+    wired: Wired, sandbox: Any
+) -> None:
+    """Slack says nothing of it: it takes the message, and answers ok."""
+    started = gone_parent(wired, sandbox)
+    run_effect(started.pk)
+    assert fresh(started).state == EffectState.DONE
+    [said] = sandbox.world.slack.in_channel("C123")
+    assert (said.text, said.is_reply) == ("🚀 iOS build #245 started", False)
+
+
+def test_a_lost_answer_is_found_in_the_channel_where_the_parent_was_deleted(
+    wired: Wired, sandbox: Any
+) -> None:
+    started = gone_parent(wired, sandbox)
+    sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
+    run_effect(started.pk)
+    assert fresh(started).state == EffectState.PENDING
+    assert again(started).state == EffectState.DONE
+    assert texts(sandbox) == ["🚀 iOS build #245 started"]
 
 
 def test_where_history_is_closed_a_message_is_said_at_least_once(

@@ -31,6 +31,12 @@ TROUBLE = [
     {"kind": "garbage"},
     {"kind": "redirect"},
     {"kind": "oversized"},
+    {"kind": "starting"},
+    {"kind": "status", "status": 404, "path": "/job/*"},  # it reloads
+    {"kind": "proxy", "proxy": "squid", "status": 403},
+    {"kind": "proxy", "proxy": "nginx", "status": 404},
+    {"kind": "proxy", "proxy": "nginx", "status": 502},
+    {"kind": "proxy", "proxy": "cloudflare", "status": 503},
 ]
 
 
@@ -44,6 +50,7 @@ def test_an_error_says_nothing_about_the_build(
     row = asked(build, LOST_AFTER + 2)
     assert (row.status, row.misses) == ("RUNNING", 0)
     assert row.poll_at > timezone.now()
+    assert row.pipeline.verification_status == "VALID"
     assert BuildEvent.objects.count() == events
     sandbox.world.faults.clear()
     IntegrationHealth.objects.all().delete()  # the breaker's rest is over

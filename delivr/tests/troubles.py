@@ -88,7 +88,7 @@ def _broken_connection(tenant: Tenant, owner: User) -> PipelineIntegration:
 
 
 def _release(tenant: Tenant, owner: User) -> Release:
-    """One whose iOS build Jenkins knows nothing of: the trigger is dead, and the build failed."""
+    """One whose iOS job Jenkins has disabled: the trigger is dead, and the build failed."""
     _fault("/job/ios-prod/buildWithParameters")
     release = _created(tenant, owner, "1.4.5")
     trigger_builds(release=release, actor=owner)
@@ -126,7 +126,7 @@ def _fault(path: str) -> None:
         "provider": "jenkins",
         "method": "POST",
         "path": path,
-        "status": 404,
+        "status": 409,
         "count": 1,
     }
     with outbound.session() as session:

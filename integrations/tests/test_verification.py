@@ -72,6 +72,8 @@ PASSING = [
     {"kind": "status", "status": 503},
     {"kind": "status", "status": 500},
     {"kind": "status", "status": 429, "retry_after": 5},
+    {"kind": "starting"},
+    {"kind": "proxy", "status": 404},
 ]
 
 

@@ -187,14 +187,16 @@ class Lookup:
         return state is not None and state.status is BuildStatus.RUNNING
 
 
-def job_unreadable(path: str, username: str) -> ProviderError:
+def job_unreadable(
+    path: str, username: str, *, outcome: Outcome = Outcome.UNCERTAIN
+) -> ProviderError:
     """Passing as far as anybody can tell: the job may be there again in a minute."""
     return ProviderError(
         "job_unreadable",
         f"Jenkins shows no job {full_name(path)} at the moment.",
         f"It may be reloading. If it stays, look whether the job was moved and whether {username} "
         "has Job/Read.",
-        outcome=Outcome.UNCERTAIN,
+        outcome=outcome,
     )
 
 

@@ -21,7 +21,7 @@ from ..verifying import try_in_order
 from .client import LABEL, JenkinsClient
 from .jobs import list_jobs
 from .log import read_tail
-from .lookup import Lookup
+from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
 from .reading import BUILD_ID, JOB_TREE, Job, read_job
 from .repeats import Repeats
@@ -31,7 +31,6 @@ from .verification import (
     check_buildable,
     check_choices,
     check_parameters,
-    job_not_found,
 )
 
 
@@ -177,7 +176,7 @@ class Jenkins(CiProvider):
     def _job(self, client: JenkinsClient, path: str) -> Job:
         document = client.get_or_none(path, tree=JOB_TREE)
         if document is None:
-            raise job_not_found(path, self._username)
+            raise job_unreadable(path, self._username)
         return read_job(document)
 
     def _path(self) -> str:

@@ -10,9 +10,9 @@ import requests
 
 from ..base import BuildState, BuildStatus, Outcome, ProviderError
 from .client import JenkinsClient
+from .lookup import job_unreadable
 from .paths import full_name
 from .reading import Job
-from .verification import job_not_found
 
 _QUEUE_ID = re.compile(r"/queue/item/(\d{1,18})/?$", re.ASCII)
 _CHOICE = re.compile(rb"Illegal choice for parameter ([A-Za-z0-9_.-]{1,100})")
@@ -68,7 +68,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
             "A plugin of this Jenkins refuses new builds: ask its administrator.",
         )
     if status == 404:
-        return job_not_found(path, client.username)
+        return job_unreadable(path, client.username, outcome=Outcome.NOT_SENT)
     if status == 409:
         return _refused(
             "disabled", f"The job {full_name(path)} is disabled.", "Enable it in Jenkins."

@@ -1,0 +1,131 @@
+"""A proxy, an ingress or a login answers in a provider's place, and says nothing about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from builds.models import Build
+from builds.tests.again import again, settled
+from builds.tests.polling import asked, running
+from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.effects.runner import run_effect
+from delivr.tests import factories
+from delivr.tests.wired import Wired, fresh, trigger_of
+from integrations.verification import verify
+
+pytestmark = pytest.mark.django_db
+
+PAGES = [("squid", 403), ("nginx", 404), ("nginx", 502), ("cloudflare", 503)]
+
+
+def connections(wired: Wired, values: dict[str, Any]) -> dict[str, Any]:
+    """One of each provider, with keys that the sandbox takes."""
+    ios, android = values["targets"]
+    return {
+        "github": wired.scm,
+        "jenkins": wired.pipelines["ios"],
+        "slack": wired.slack,
+        "jira": wired.jira,
+        "app_store": factories.AppStoreFactory(
+            tenant=wired.tenant,
+            app_identifier=ios["appIdentifier"],
+            apple_issuer_id=ios["appleIssuerId"],
+            apple_key_id=ios["appleKeyId"],
+            apple_api_key=ios["appleApiKey"],
+        ),
+        "google_play": factories.PlayStoreFactory(
+            tenant=wired.tenant,
+            app_identifier=android["appIdentifier"],
+            google_service_account=json.dumps(android["googleServiceAccount"]),
+        ),
+    }
+
+
+PROVIDERS = ("github", "jenkins", "slack", "jira", "app_store", "google_play")
+
+
+@pytest.mark.parametrize(("proxy", "status"), PAGES)
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_valid_connection_stays_valid(
+    wired: Wired, sandbox: Any, sandbox_values: Any, provider: str, proxy: str, status: int
+) -> None:
+    connection = connections(wired, sandbox_values)[provider]
+    assert verify(connection).verification_status == "VALID"
+    sandbox.world.faults.add("proxy", provider=provider, proxy=proxy, status=status)
+    shaken = verify(fresh(connection))
+    assert (shaken.verification_status, shaken.verification_error != "") == ("VALID", True)
+    sandbox.world.faults.clear()
+    assert verify(shaken).verification_error == ""
+
+
+def promises(wired: Wired) -> dict[str, Effect]:
+    """A trigger, a message and an epic that nobody sent yet."""
+    build = wired.build("ios", slack=True, jira=True)
+    message = Effect.objects.filter(kind="message.post").order_by("created_at")[0]
+    epic = Effect.objects.filter(kind="ticket.create_epic").get()
+    return {"jenkins": trigger_of(build), "slack": message, "jira": epic}
+
+
+DONE = {"jenkins": "build.queued", "slack": "message.posted", "jira": "issue.created"}
+
+
+@pytest.mark.parametrize(("proxy", "status"), PAGES)
+@pytest.mark.parametrize("provider", DONE)
+def test_what_never_arrived_is_sent_again_and_once(
+    wired: Wired, sandbox: Any, provider: str, proxy: str, status: int
+) -> None:
+    effect = promises(wired)[provider]
+    sandbox.world.faults.add("proxy", provider=provider, proxy=proxy, status=status)
+    for _n in range(2):
+        assert again(effect).state == EffectState.PENDING
+    assert sandbox.world.ledger.of(DONE[provider]) == []
+    sandbox.world.faults.clear()
+    sandbox.world.advance(240)
+    for _n in range(3):
+        if fresh(effect).state == EffectState.PENDING:
+            settled(effect) if fresh(effect).dispatched_at else again(effect)
+    assert fresh(effect).state == EffectState.DONE
+    assert len(sandbox.world.ledger.of(DONE[provider])) == 1
+
+
+# A login that ignores tokens
+
+
+def test_a_login_that_ignores_tokens_is_told_as_one(wired: Wired, sandbox: Any) -> None:
+    sandbox.world.faults.add("sign_in", provider="jenkins")
+    verified = verify(wired.pipelines["ios"])
+    assert verified.verification_status == "INVALID"
+    assert "takes no notice of the API token" in verified.verification_error
+
+
+def test_a_build_behind_a_login_runs_on_and_is_told_of_once_tokens_count_again(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    sandbox.world.faults.add("sign_in", provider="jenkins")
+    row = asked(build, 3)
+    assert (row.status, row.misses) == ("RUNNING", 0)
+    assert row.pipeline.verification_status == "INVALID"
+    assert "takes no notice" in row.pipeline.verification_error
+    sandbox.world.faults.clear()
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert verify(fresh(row.pipeline)).is_valid
+    assert asked(build).status == "SUCCESS"
+
+
+def test_nothing_is_sent_past_a_login(wired: Wired, sandbox: Any) -> None:
+    build = wired.build("ios")
+    sandbox.world.faults.add("sign_in", provider="jenkins")
+    run_effect(trigger_of(build).pk)
+    assert trigger_of(build).state == EffectState.PENDING
+    sandbox.world.faults.clear()
+    IntegrationHealth.objects.all().delete()
+    Effect.objects.update(next_at=timezone.now())
+    assert verify(fresh(build.pipeline)).is_valid
+    run_effect(trigger_of(build).pk)
+    assert trigger_of(build).state == EffectState.DONE
+    assert len(sandbox.world.ledger.of("build.queued")) == 1
