@@ -41,9 +41,19 @@ ODD: dict[str, dict[str, Any]] = {
     "endless body": {"kind": "endless"},
     "redirect to metadata": {"kind": "redirect"},
     "login page": {"kind": "html_200"},
+    "start page": {"kind": "starting"},
+    "no job for a while": {"kind": "status", "status": 404},
+    "company's 403": {"kind": "proxy", "proxy": "squid", "status": 403},
+    "ingress's 404": {"kind": "proxy", "proxy": "nginx", "status": 404},
+    "ingress's 502": {"kind": "proxy", "proxy": "nginx", "status": 502},
+    "network's 503": {"kind": "proxy", "proxy": "cloudflare", "status": 503},
     "201, no Location": {"kind": "no_location"},
 }
-CHAT = ("500", "429", "reset", "lost answer", "garbage", "login page", "dripping body")
+IN_BETWEEN = ("company's 403", "ingress's 404", "ingress's 502", "network's 503")
+CHAT = (
+    *("500", "429", "reset", "lost answer", "garbage", "login page", "dripping body"),
+    *IN_BETWEEN,
+)
 
 
 @dataclass
@@ -61,8 +71,8 @@ class Attempts:
 
 
 def odd_answers(stack: Stack, options: Options) -> Outcome:
-    """F5: thirteen tenants, each with a Jenkins job that answers in its own odd way; Slack and Jira
-    are odd, too. One more tenant clicks on, and must not notice."""
+    """F5: a tenant for each odd answer, whose Jenkins job gives it; Slack and Jira are odd, too.
+    One more tenant clicks on, and must not notice."""
     begin(stack)
     ends_by_itself(stack, 4.0)
     odd = {name: _odd_workspace(stack, n) for n, name in enumerate(ODD)}

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 
 from builds.models import Build, BuildEvent, Source, WebhookDelivery
 from builds.transitions import TABLE, Move
@@ -81,9 +81,9 @@ def _one_build_per_promise(truth: Truth) -> Iterator[str]:
 
 
 def sent_builds(truth: Truth) -> Counter[str]:
-    """How often the provider was made to build each of our builds."""
-    entries = truth.ledger("build.queued")
-    return Counter(entry["parameters"].get("DELIVR_BUILD_ID", "") for entry in entries)
+    """How often the provider was made to build each of our builds; others carry no id of ours."""
+    ids = (entry["parameters"].get("DELIVR_BUILD_ID") for entry in truth.ledger("build.queued"))
+    return Counter(build_id for build_id in ids if build_id)
 
 
 def _nothing_is_open() -> Iterator[str]:
@@ -180,9 +180,15 @@ def _attempts_are_bounded() -> Iterator[str]:
 
 
 def _events_follow_the_table() -> Iterator[str]:
-    """I9: whatever moved a build is a move that the table allows."""
-    heard = BuildEvent.objects.filter(applied=True, source__in=(Source.POLL, Source.WEBHOOK))
-    moves = heard.values_list("from_status", "to_status").distinct()
+    """I9: whatever moved a build is a move that the table allows, or undoes what only a report
+    told, as the number turned out to be another build's."""
+    applied = BuildEvent.objects.filter(applied=True)
+    heard = applied.filter(source__in=(Source.POLL, Source.WEBHOOK))
+    told = applied.filter(
+        source=Source.WEBHOOK, build=OuterRef("build"), to_status=OuterRef("from_status")
+    )
+    undone = Q(Exists(told), source=Source.POLL, to_status=BuildStatus.LOST)
+    moves = heard.exclude(undone).order_by().values_list("from_status", "to_status").distinct()
     for before, after in moves:
         step = TABLE.get((BuildStatus(before), BuildStatus(after)), Move.IGNORE)
         if step not in (Move.GO, Move.FILL, Move.ASK):

@@ -41,6 +41,8 @@ SCENARIOS = {
     "F13": "faults.neighbours.one_hangs",
     "F14": "faults.operators.migration_under_load",
     "F15": "faults.operators.restored_from_a_dump",
+    "F16": "faults.fates.restarts",
+    "F17": "faults.fates.numbers_of_others",
 }
 
 

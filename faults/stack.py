@@ -155,6 +155,10 @@ class Sandbox:
         found: list[dict[str, Any]] = self.ask("GET", f"ledger?kind={kind}")["ledger"]
         return found
 
+    def requests(self, provider: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.ask("GET", f"requests?provider={provider}")["requests"]
+        return found
+
     def fault(self, kind: str, **settings: Any) -> None:
         self.ask("POST", "faults", {"kind": kind, **settings})
 

@@ -167,6 +167,12 @@ def test_i14_a_version_that_is_held_by_nobody_or_by_a_cancelled_release(
     assert broken(truth) == {"I14"}
 
 
+def test_builds_of_others_carry_no_id_of_ours(build: Build, truth: FakeTruth) -> None:
+    theirs = {"kind": "build.queued", "parameters": {"DELIVR_BUILD_ID": ""}}
+    truth.entries += [theirs, theirs, {**theirs, "parameters": {}}]
+    assert broken(truth) == set()
+
+
 def test_i7_a_row_of_another_tenant(build: Build, truth: FakeTruth) -> None:
     stranger = factories.TenantFactory()
     factories.EffectFactory(tenant=stranger, state=EffectState.DONE, build_id=build.pk)
@@ -188,6 +194,23 @@ def test_i9_a_move_outside_the_table(build: Build, truth: FakeTruth) -> None:
         applied=True,
     )
     assert broken(truth) == {"I9"}
+
+
+def test_i9_an_end_is_undone_only_where_a_report_told_it(build: Build, truth: FakeTruth) -> None:
+    def moved(source: Source, before: BuildStatus, after: BuildStatus) -> None:
+        BuildEvent.objects.create(
+            tenant=build.tenant,
+            build=build,
+            source=source,
+            from_status=before,
+            to_status=after,
+            applied=True,
+        )
+
+    moved(Source.POLL, BuildStatus.SUCCESS, BuildStatus.LOST)
+    assert broken(truth) == {"I9"}
+    moved(Source.WEBHOOK, BuildStatus.RUNNING, BuildStatus.SUCCESS)
+    assert broken(truth) == set()
 
 
 def test_i10_a_message_and_an_epic_twice(build: Build, truth: FakeTruth) -> None:
