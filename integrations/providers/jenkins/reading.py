@@ -6,6 +6,7 @@ https://javadoc.jenkins.io/hudson/model/Queue.Item.html, https://javadoc.jenkins
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -126,10 +127,12 @@ def status_of(document: Mapping[str, Any]) -> BuildStatus:
 
 
 _APPS = (".ipa", ".aab", ".apk", ".xcarchive", ".xcarchive.zip")  # the best first
+_LOGS = (".log", ".log.gz", ".log.zip")
 
 
 def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
-    """The app first, then the rest in Jenkins' order; the first `KEPT_ARTIFACTS` of them."""
+    """The best of the apps first, then the rest in Jenkins' order, logs last; `KEPT_ARTIFACTS` of
+    them at most."""
     paths = [artifact.get("relativePath") for artifact in _dicts(document.get("artifacts"))]
     named = sorted((path for path in paths if isinstance(path, str) and path), key=_rank)
     return [
@@ -138,10 +141,27 @@ def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
     ]
 
 
-def _rank(path: str) -> int:
-    """The lower, the more it is what a store takes."""
-    fitting = [n for n, ending in enumerate(_APPS) if path.lower().endswith(ending)]
-    return min(fitting, default=len(_APPS))
+# How Gradle and Xcode mark what no store takes, and the part of an app for some devices alone:
+# https://developer.android.com/build/configure-apk-splits
+_FOR_TESTS = {"debug", "unsigned", "unaligned", "simulator", "iphonesimulator"}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # `freeDebug` are two
+_SPLIT = re.compile(
+    r"(?<![a-z0-9])(arm64[-_]v8a|armeabi([-_]v7a)?|x86([-_]64)?|mips(64)?|(x{0,3}h|l|m|tv)dpi)"
+    r"(?![a-z0-9])"
+)
+
+
+def _rank(path: str) -> tuple[int, ...]:
+    """The lower, the more it is what a store takes: a release before a debug build, then an app for
+    all devices before a part of one."""
+    low = path.lower()
+    kind = next((n for n, ending in enumerate(_APPS) if low.endswith(ending)), None)
+    if kind is None:
+        return (2 if low.endswith(_LOGS) else 1,)
+    words = {word.lower() for word in _WORD.findall(path)}
+    is_for_tests = bool(words & _FOR_TESTS) or "androidtest" in low
+    is_split = "universal" not in words and bool(_SPLIT.search(low))
+    return 0, is_for_tests, is_split, kind
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,39 @@ def test_the_app_is_the_artifact_wherever_it_stands(jenkins, wire, app):
     assert read(jenkins(), number=245).artifact_url.endswith(f"/artifact/build/{app}")
 
 
+OUTPUTS = "app/build/outputs"
+
+
+@pytest.mark.parametrize(
+    ("worse", "best"),
+    [
+        ("apk/debug/app-debug.apk", "apk/release/app-release.apk"),
+        ("apk/freeDebug/app.apk", "apk/freeRelease/app.apk"),
+        ("apk/androidTest/free/app-androidTest.apk", "apk/free/app.apk"),
+        ("apk/release/app-release-unsigned.apk", "apk/release/app-release.apk"),
+        ("bundle/debug/app-debug.aab", "apk/release/app-release.apk"),
+        ("Debug-iphonesimulator/App.ipa", "Release-iphoneos/App.ipa"),
+        ("apk/release/app-arm64-v8a-release.apk", "apk/release/app-universal-release.apk"),
+        ("apk/release/app-armeabi-v7a-release.apk", "apk/release/app-release.apk"),
+        ("splits/base-x86_64.apk", "standalone.apk"),
+        ("apk/app-xxhdpi-release.apk", "apk/app-universal-xxhdpi-release.apk"),
+        ("apk/app-universal-debug.apk", "apk/app-x86-release.apk"),
+        ("apk/debug/app-debug.apk", "apk/release/app-debugger-release.apk"),
+        ("app-release.apk", "app-release.aab"),
+        ("build.log", "mapping/release/mapping.txt"),
+        ("a/gradle.log.gz", "lint.html"),
+    ],
+)
+def test_the_release_for_all_devices_is_the_best_of_several(jenkins, wire, worse, best):
+    """As Gradle and Xcode lay them out, whatever the order."""
+    for paths in ([worse, best], [best, worse]):
+        build = {"number": 245, "building": False, "result": "SUCCESS"}
+        build["artifacts"] = [{"relativePath": f"{OUTPUTS}/{path}"} for path in paths]
+        wire.routes[f"{PATH}/245/api/json"] = ok(build)
+        urls = [artifact.url for artifact in read(jenkins(), number=245).artifacts]
+        assert [url.partition(f"{OUTPUTS}/")[2] for url in urls] == [best, worse]
+
+
 def test_lists_of_builds_ask_for_no_artifacts(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = job_or_builds("builds__none")
     read(jenkins())
