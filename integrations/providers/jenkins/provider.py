@@ -23,7 +23,7 @@ from .jobs import list_jobs
 from .log import read_tail
 from .lookup import Lookup
 from .paths import full_name, normalise_job_path
-from .reading import BUILD_ID, JOB_TREE, Job, read_job
+from .reading import BUILD_ID, JOB_TREE, PLAIN_JOB_TREE, Job, read_job
 from .repeats import Repeats
 from .trigger import queued_build, trigger_error
 from .verification import (
@@ -175,7 +175,7 @@ class Jenkins(CiProvider):
         return job
 
     def _job(self, client: JenkinsClient, path: str) -> Job:
-        document = client.get_or_none(path, tree=JOB_TREE)
+        document = client.get_fitting(path, JOB_TREE, PLAIN_JOB_TREE)
         if document is None:
             raise job_not_found(path, self._username)
         return read_job(document)

@@ -20,24 +20,34 @@ from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"
 MAX_CHOICES = 500  # that are asked for; of longer lists the values are left to Jenkins
-_DECLARED = f"parameterDefinitions[name,type,choices{{0,{MAX_CHOICES}}}]"
-JOB_TREE = f"_class,buildable,queueItem[id],property[{_DECLARED}],actions[{_DECLARED}]"
-_PARAMETERS = "actions[parameters[name,value]]"
+# Of a job, a build or an item, which have far fewer:
+_PARTS, _PARAMETERS, _CAUSES = 200, 1000, 50
+
+
+def _job_tree(definition: str) -> str:
+    parts = f"[parameterDefinitions[{definition}]{{0,{_PARAMETERS}}}]{{0,{_PARTS}}}"
+    return f"_class,buildable,queueItem[id],property{parts},actions{parts}"
+
+
+JOB_TREE = _job_tree(f"name,type,choices{{0,{MAX_CHOICES}}}")
+PLAIN_JOB_TREE = _job_tree("name,type")  # where the choices are too large to be read
+_GIVEN = f"parameters[name,value]{{0,{_PARAMETERS}}}"
+_ACTIONS = f"actions[{_GIVEN}]{{0,{_PARTS}}}"
+# What a build is without its parameters: their values may be longer than what is read.
+PLAIN_TREE = "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration"
 # Lists ask for no artifacts: fifty builds with their test reports are larger than what is read.
-LIST_TREE = (
-    f"number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration,{_PARAMETERS}"
-)
-MAX_ARTIFACTS = 1000  # that are looked through …
+LIST_TREE = f"{PLAIN_TREE},{_ACTIONS}"
+MAX_ARTIFACTS = 5000  # that are looked through …
 KEPT_ARTIFACTS = 20  # … and kept
 BUILD_TREE = f"{LIST_TREE},artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
 # `_class` comes unasked. A rebuild, a replay or a restarted stage has a cause of its own beside the
 # user's, which tells it from a trigger even where a person uses the account that we use.
-_ORIGIN = "actions[parameters[name,value],causes[userId]]"
+_ORIGIN = f"actions[{_GIVEN},causes[userId]{{0,{_CAUSES}}}]{{0,{_PARTS}}}"
 REPEAT_TREE = f"number,building,inProgress,result,{_ORIGIN}"
 _USER_CAUSE = "hudson.model.Cause$UserIdCause"
-_ITEM = "_class,id,why,cancelled,executable[number],task[url]"
-ITEM_TREE = f"{_ITEM},{_PARAMETERS}"
-REPEAT_ITEM_TREE = f"{_ITEM},{_ORIGIN}"
+PLAIN_ITEM_TREE = "_class,id,why,cancelled,executable[number],task[url]"
+ITEM_TREE = f"{PLAIN_ITEM_TREE},{_ACTIONS}"
+REPEAT_ITEM_TREE = f"{PLAIN_ITEM_TREE},{_ORIGIN}"
 
 RESULTS = {
     "SUCCESS": BuildStatus.SUCCESS,
@@ -211,13 +221,16 @@ def build_id_of(document: Mapping[str, Any]) -> str:
 
 
 def is_started_by(document: Mapping[str, Any], user: str) -> bool:
-    """This user started the build, by nothing else than a plain trigger."""
+    """This user started the build, by nothing else than a plain trigger.
+
+    Of more causes than are asked for nobody knows what the others are.
+    """
     causes = [
         cause
         for action in _dicts(document.get("actions"))
         for cause in _dicts(action.get("causes"))
     ]
-    return bool(causes) and all(
+    return 0 < len(causes) < _CAUSES and all(
         (cause.get("_class"), cause.get("userId")) == (_USER_CAUSE, user) for cause in causes
     )
 

@@ -8,7 +8,7 @@ from ..base import Check, Level, Outcome, ProviderError
 from ..http import parse_object
 from .client import JenkinsClient, is_jenkins, not_jenkins
 from .paths import full_name
-from .reading import BUILD_ID, JOB_TREE, Job, read_job
+from .reading import BUILD_ID, JOB_TREE, PLAIN_JOB_TREE, Job, read_job
 
 REQUIRED = ("VERSION", "BRANCH")
 _CHOICE = ("ChoiceParameterDefinition", "BooleanParameterDefinition")
@@ -53,7 +53,7 @@ class Verification:
 
     def job(self) -> list[Check]:
         path = self._job_path()
-        document = self._client.get_or_none(path, tree=JOB_TREE)
+        document = self._client.get_fitting(path, JOB_TREE, PLAIN_JOB_TREE)
         if document is None:
             raise job_not_found(path, self._client.username)
         self._job = read_job(document)
