@@ -13,8 +13,7 @@ import requests
 from delivr import outbound
 
 from ..base import Outcome, ProviderError
-from ..http import Budget, error_from_status, parse_object
-from .reading import documents
+from ..http import Budget, error_from_status, objects, parse_object
 
 LABEL = "Jenkins"
 _PERMISSION = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
@@ -75,10 +74,10 @@ class JenkinsClient:
         trees = [f"{name}[{names}]{{{start},{end}}}" for names in fields]
         if end - start == 1:
             document = self.get_fitting(path, *trees)
-            return None if document is None else documents(document, name)
+            return None if document is None else objects(document.get(name), LABEL)
         try:
             document = self.get_or_none(path, tree=trees[0])
-            return None if document is None else documents(document, name)
+            return None if document is None else objects(document.get(name), LABEL)
         except outbound.OutboundError as error:
             check_too_large(error)
         middle = (start + end) // 2

@@ -9,7 +9,7 @@ from typing import Any
 from delivr.outbound import OutboundError
 
 from ..base import BuildState, BuildStatus, Outcome, ProviderError
-from ..http import error_from_status
+from ..http import error_from_status, garbage
 from .client import LABEL, JenkinsClient, check_too_large
 from .paths import full_name
 from .reading import (
@@ -103,8 +103,12 @@ class Lookup:
 
     def _item(self, queue_id: int) -> Item | None:
         document = self._client.get_fitting(f"/queue/item/{queue_id}", ITEM_TREE, PLAIN_ITEM_TREE)
-        item = read_item(document) if document else None
-        return item if item and item.belongs_to(self._path) else None
+        if document is None:
+            return None
+        item = read_item(document)
+        if item is None:
+            raise garbage(LABEL)
+        return item if item.belongs_to(self._path) else None
 
     # --- Builds
 
@@ -116,7 +120,10 @@ class Lookup:
         """
         document = self._document(f"{self._path}/{number}")
         if document is not None:
-            return read_build(document, job_url=self._url)
+            found = read_build(document, job_url=self._url)
+            if found is None:
+                raise garbage(LABEL)
+            return found
         if self._client.get_or_none(self._path, tree="name") is None:
             raise job_unreadable(self._path, self._client.username)
         return None

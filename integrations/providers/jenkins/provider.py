@@ -23,7 +23,7 @@ from .jobs import list_jobs
 from .log import read_tail
 from .lookup import Lookup
 from .paths import full_name, normalise_job_path
-from .reading import BUILD_ID, JOB_TREE, PLAIN_JOB_TREE, Job, read_job
+from .reading import BUILD_ID, Job
 from .repeats import Repeats
 from .trigger import queued_build, trigger_error
 from .verification import (
@@ -31,7 +31,7 @@ from .verification import (
     check_buildable,
     check_choices,
     check_parameters,
-    job_not_found,
+    job_at,
 )
 
 
@@ -106,7 +106,7 @@ class Jenkins(CiProvider):
     ) -> BuildState | None:
         """By DELIVR_BUILD_ID, in the queue and among the builds."""
         client, path = self._client(), self._path()
-        if not self._job(client, path).carries_build_id:
+        if not job_at(client, path).carries_build_id:
             raise ProviderError(
                 "cannot_correlate",
                 f"The job does not declare {BUILD_ID}, so its builds cannot be told apart.",
@@ -169,16 +169,10 @@ class Jenkins(CiProvider):
         return Repeats(self._client(), self._path(), build_id=build_id, user=self._username)
 
     def _ready_job(self, client: JenkinsClient, path: str) -> Job:
-        job = self._job(client, path)
+        job = job_at(client, path)
         check_buildable(job, path)
         check_parameters(job)
         return job
-
-    def _job(self, client: JenkinsClient, path: str) -> Job:
-        document = client.get_fitting(path, JOB_TREE, PLAIN_JOB_TREE)
-        if document is None:
-            raise job_not_found(path, self._username)
-        return read_job(document)
 
     def _path(self) -> str:
         try:

@@ -13,6 +13,7 @@ from integrations.providers.jenkins.tests.answers import (
     QUEUE,
     SINCE,
     find,
+    job_or_builds,
     ok,
     payload,
     read,
@@ -60,6 +61,7 @@ def part_of(name, everything, without="actions"):
 
 def test_every_list_is_asked_for_in_bounds(jenkins, wire):
     wire.routes[BUILD] = ok(build(245))
+    wire.routes[JOB] = job_or_builds("builds__none")
     wire.routes[ITEM] = ok({"id": 7041, "why": "waits"})
     wire.routes["/ci/api/json"] = ok({"jobs": []})
     ours = jenkins()
@@ -125,7 +127,7 @@ def without_the_long(tree_has, long, short):
 
 
 def test_a_build_whose_parameters_are_too_long_is_read_without_them(jenkins, wire):
-    plain = {k: v for k, v in build(245).items() if k != "actions"}
+    plain = {k: v for k, v in build(245).items() if k != "actions"} | {"artifacts": []}
     long = build(245, size=len(MEGABYTE))
     wire.routes[BUILD] = without_the_long("actions", long, plain)
     state = read(jenkins(), number=245)

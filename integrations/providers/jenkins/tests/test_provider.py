@@ -171,10 +171,6 @@ def test_lists_of_builds_ask_for_no_artifacts(jenkins, wire):
 @pytest.mark.parametrize(
     "body",
     [
-        {},
-        {"number": "245"},
-        {"number": -1},
-        {"number": 2**64},
         {"number": 245, "timestamp": 10**18, "actions": 7, "artifacts": {"x": 1}, "result": 7},
         {"number": 245, "result": None, "artifacts": [None, {"relativePath": None}]},
         {"number": 245, "actions": [None, {"parameters": [None, 7, {"name": []}]}]},
@@ -183,7 +179,15 @@ def test_lists_of_builds_ask_for_no_artifacts(jenkins, wire):
 def test_odd_builds_are_read_without_an_accident(jenkins, wire, body):
     wire.routes[f"{PATH}/245/api/json"] = ok(body)
     state = read(jenkins(), number=245)
-    assert state is None or (state.status, state.artifact_url) == (BuildStatus.RUNNING, "")
+    assert (state.status, state.artifact_url) == (BuildStatus.RUNNING, "")
+
+
+@pytest.mark.parametrize("number", [None, "245", -1, 2**64])
+def test_what_is_no_build_is_not_taken_for_an_absence(jenkins, wire, number):
+    wire.routes[f"{PATH}/245/api/json"] = ok({"number": number})
+    with pytest.raises(ProviderError) as caught:
+        read(jenkins(), number=245)
+    assert caught.value.code == "garbage"
 
 
 # --- cancel --------------------------------------------------------------------------------------
