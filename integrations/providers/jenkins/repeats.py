@@ -8,7 +8,16 @@ from typing import Any
 from ..base import BuildStatus, Repeat
 from .client import JenkinsClient
 from .lookup import Lookup
-from .reading import REPEAT_ITEM_TREE, REPEAT_TREE, build_id_of, is_started_by, read_item, status_of
+from .reading import (
+    PLAIN_ITEM_TREE,
+    PLAIN_TREE,
+    REPEAT_ITEM_TREE,
+    REPEAT_TREE,
+    build_id_of,
+    is_started_by,
+    read_item,
+    status_of,
+)
 
 
 class Repeats:
@@ -24,7 +33,9 @@ class Repeats:
         """How it stands; None while it waits or runs, and is ours to stop."""
         if number is not None:
             return self._built(number)
-        document = self._client.get_or_none(f"/queue/item/{queue_id}", tree=REPEAT_ITEM_TREE)
+        document = self._client.get_fitting(
+            f"/queue/item/{queue_id}", REPEAT_ITEM_TREE, PLAIN_ITEM_TREE
+        )
         item = read_item(document) if document else None
         if document is None or item is None or not item.belongs_to(self._path):
             return Repeat.GONE
@@ -33,7 +44,7 @@ class Repeats:
         return self._verdict(document, Repeat.STOPPED if item.cancelled else None)
 
     def _built(self, number: int) -> Repeat | None:
-        document = self._client.get_or_none(f"{self._path}/{number}", tree=REPEAT_TREE)
+        document = self._client.get_fitting(f"{self._path}/{number}", REPEAT_TREE, PLAIN_TREE)
         if document is None:
             return Repeat.GONE
         return self._verdict(document, _ENDS.get(status_of(document), Repeat.ENDED))
