@@ -22,7 +22,7 @@ from ..verifying import try_in_order
 from .client import LABEL, JenkinsClient
 from .jobs import list_jobs
 from .log import read_tail
-from .lookup import Lookup
+from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
 from .reading import BUILD_ID, Job
 from .repeats import Repeats
