@@ -87,7 +87,7 @@ def error_from_response(response: requests.Response, secrets: Iterable[str]) -> 
     if response.ok:
         return bad_credentials()
     status, retry_after = response.status_code, response.headers.get("Retry-After")
-    if not is_jiras(response):
+    if not is_jiras(response) and status != 429:
         return _of_something_else(status, retry_after)
     words = _words(response.content, secrets)
     if status not in (408, 429) and (told := _told_apart(status, words, retry_after)):
