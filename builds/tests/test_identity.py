@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from builds.adopting import adopt_build
 from builds.deliveries import apply_delivery, store
-from builds.models import Build, BuildEvent, Trust
+from builds.models import Build, BuildEvent, Trust, WebhookDelivery
 from builds.tests.polling import asked, lost, running
 from delivr.conflict import Conflict
 from delivr.tests.wired import fresh, trigger_of
@@ -119,6 +119,17 @@ def test_a_signed_reports_artifact_is_better_than_a_guess_whichever_came_first(
     row = asked(build)
     assert row.artifact_url == row.release_pipeline.artifact_url == "s3://b/app.ipa"
     assert [artifact["name"] for artifact in row.artifacts] == ["ios-245.ipa"]
+
+
+def test_a_report_whose_body_was_dropped_holds_up_no_answer(build: Build, sandbox: Any) -> None:
+    """Jenkins was away for a month after it made us ask."""
+    running(build)
+    report_of(build, "k", Trust.SIGNED, status="FAILURE")
+    report = report_of(build, "other", Trust.SIGNED, status="SUCCESS")
+    assert report.state == "APPLIED"
+    WebhookDelivery.objects.update(body=b"")
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert asked(build).status == "SUCCESS"
 
 
 def test_a_build_from_before_the_trigger_is_not_adopted(build: Build, sandbox: Any) -> None:
