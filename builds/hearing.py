@@ -81,10 +81,15 @@ class News:
         )
 
 
+_LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # whose build it is was told before the locks
+
+
 @transaction.atomic
 def hear(build_id: str, news: News) -> Move:
     """Apply one piece of news under the locks, keep it as a BuildEvent, say what follows."""
     build = lock_build(build_id)
+    if news.source in _LOOKED_UP and build.is_another(number=news.number, queue_id=news.queue_id):
+        return Move.IGNORE  # a person took another one on meanwhile
     before = build.status
     step = _step(build, news)
     had_number = build.number is not None

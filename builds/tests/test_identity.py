@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from builds.adopting import adopt_build
 from builds.deliveries import apply_delivery, store
-from builds.models import Build, BuildEvent, Trust, WebhookDelivery
+from builds.effects import ci_of
+from builds.hearing import News, hear
+from builds.models import Build, BuildEvent, Source, Trust, WebhookDelivery
 from builds.tests.polling import asked, lost, running
 from delivr.conflict import Conflict
 from delivr.tests.wired import fresh, trigger_of
@@ -119,6 +121,31 @@ def test_a_signed_reports_artifact_is_better_than_a_guess_whichever_came_first(
     row = asked(build)
     assert row.artifact_url == row.release_pipeline.artifact_url == "s3://b/app.ipa"
     assert [artifact["name"] for artifact in row.artifacts] == ["ios-245.ipa"]
+
+
+def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_adopted_meanwhile(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    being_asked = lost_and_seen_again(build, sandbox)
+    ci = sandbox.world.jenkins
+    with sandbox.world.lock:
+        ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
+    sandbox.world.advance(600)
+    [there] = ci.running("ios-prod")
+    adopt_build(effect=trigger_of(build), number=there.number, actor=None)
+    hear(build.pk, being_asked)
+    row = fresh(build)
+    assert (row.status, row.number, row.artifact_url) == ("RUNNING", there.number, "")
+
+
+def lost_and_seen_again(build: Build, sandbox: Any) -> News:
+    """What a poll heard of a lost build that came back, just before it is applied."""
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    state = ci_of(fresh(build)).read(queue_id=None, number=245, build_id=build.pk)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    assert lost(build).status == "LOST"
+    return News.from_state(state, Source.POLL)
 
 
 def test_a_report_whose_body_was_dropped_holds_up_no_answer(build: Build, sandbox: Any) -> None:
