@@ -297,7 +297,9 @@ def _tell(build: Build, event: BuildEvent) -> None:
     else:
         notice = Notice.BUILD_FAILED
     words["reason"] = reason
-    notify(release, notice, build_id=build.pk, event_id=event.pk, words=words)
+    # A build that was lost may be seen again and end otherwise: that is told, too.
+    cause = "lost" if build.status == BuildStatus.LOST else ""
+    notify(release, notice, build_id=build.pk, cause=cause, event_id=event.pk, words=words)
 
 
 def status_words(status: str) -> str:

@@ -17,6 +17,7 @@ from builds.hearing import News, hear
 from builds.models import Build, BuildEvent, Source, Trust, WebhookDelivery
 from builds.tests.polling import asked, lost, running
 from delivr.conflict import Conflict
+from delivr.effects.models import Effect
 from delivr.tests.wired import fresh, trigger_of
 from releases.blockers import blockers
 from releases.models import Release
@@ -121,6 +122,19 @@ def test_a_signed_reports_artifact_is_better_than_a_guess_whichever_came_first(
     row = asked(build)
     assert row.artifact_url == row.release_pipeline.artifact_url == "s3://b/app.ipa"
     assert [artifact["name"] for artifact in row.artifacts] == ["ios-245.ipa"]
+
+
+def test_a_failure_is_told_although_the_build_was_lost_before(build: Build, sandbox: Any) -> None:
+    running(build)
+    ci = sandbox.world.jenkins
+    there = ci.finish("ios-prod", 245, "FAILURE")
+    ci.delete_build("ios-prod", 245)
+    assert lost(build).status == "LOST"
+    ci.builds["ios-prod"].append(there)
+    assert asked(build).status == "FAILURE"
+    told = Effect.objects.filter(payload__notice="build_failed", payload__channel="C123")
+    reasons = {effect.payload["words"]["reason"] for effect in told}
+    assert reasons == {"the CI server does not know it any more", "the build failed"}
 
 
 def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_adopted_meanwhile(
