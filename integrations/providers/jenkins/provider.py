@@ -22,7 +22,7 @@ from ..verifying import try_in_order
 from .client import LABEL, JenkinsClient
 from .jobs import list_jobs
 from .log import read_tail
-from .lookup import Lookup
+from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
 from .reading import BUILD_ID, JOB_TREE, Job, read_job
 from .repeats import Repeats
@@ -107,7 +107,10 @@ class Jenkins(CiProvider):
     ) -> BuildState | None:
         """By DELIVR_BUILD_ID, in the queue and among the builds."""
         client, path = self._client(), self._path()
-        if not self._job(client, path).carries_build_id:
+        document = client.get_or_none(path, tree=JOB_TREE)
+        if document is None:  # it may be reloading, which is how answers get lost
+            raise job_unreadable(path, self._username)
+        if not read_job(document).carries_build_id:
             raise ProviderError(
                 "cannot_correlate",
                 f"The job does not declare {BUILD_ID}, so its builds cannot be told apart.",
