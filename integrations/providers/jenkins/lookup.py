@@ -92,9 +92,13 @@ class Lookup:
         document = self._client.get_or_none(f"{self._path}/{number}", tree=BUILD_TREE)
         if document is not None:
             return read_build(document, job_url=self._url)
+        self.check_job()
+        return None
+
+    def check_job(self) -> None:
+        """Raises ProviderError where the job itself cannot be read: then nothing below it can."""
         if self._client.get_or_none(self._path, tree="name") is None:
             raise job_unreadable(self._path, self._client.username)
-        return None
 
     def build(
         self, *, build_id: str, queue_id: int | None = None, since: datetime | None = None

@@ -35,6 +35,7 @@ class Repeats:
     def _built(self, number: int) -> Repeat | None:
         document = self._client.get_or_none(f"{self._path}/{number}", tree=REPEAT_TREE)
         if document is None:
+            Lookup(self._client, self._path).check_job()
             return Repeat.GONE
         return self._verdict(document, _ENDS.get(status_of(document), Repeat.ENDED))
 
