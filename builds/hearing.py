@@ -81,10 +81,15 @@ class News:
         )
 
 
+_LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # whose build it is was told before the locks
+
+
 @transaction.atomic
 def hear(build_id: str, news: News) -> Move:
     """Apply one piece of news under the locks, keep it as a BuildEvent, say what follows."""
     build = lock_build(build_id)
+    if news.source in _LOOKED_UP and build.is_another(number=news.number, queue_id=news.queue_id):
+        return Move.IGNORE  # a person took another one on meanwhile
     before = build.status
     step = _step(build, news)
     had_number = build.number is not None
@@ -292,7 +297,9 @@ def _tell(build: Build, event: BuildEvent) -> None:
     else:
         notice = Notice.BUILD_FAILED
     words["reason"] = reason
-    notify(release, notice, build_id=build.pk, event_id=event.pk, words=words)
+    # A build that was lost may be seen again and end otherwise: that is told, too.
+    cause = "lost" if build.status == BuildStatus.LOST else ""
+    notify(release, notice, build_id=build.pk, cause=cause, event_id=event.pk, words=words)
 
 
 def status_words(status: str) -> str:

@@ -46,6 +46,7 @@ class Repeats:
     def _built(self, number: int) -> Repeat | None:
         document = self._client.get_fitting(f"{self._path}/{number}", REPEAT_TREE, PLAIN_TREE)
         if document is None:
+            Lookup(self._client, self._path).check_job()
             return Repeat.GONE
         return self._verdict(document, _ENDS.get(status_of(document), Repeat.ENDED))
 
