@@ -107,10 +107,7 @@ class Jenkins(CiProvider):
     ) -> BuildState | None:
         """By DELIVR_BUILD_ID, in the queue and among the builds."""
         client, path = self._client(), self._path()
-        document = client.get_or_none(path, tree=JOB_TREE)
-        if document is None:  # it may be reloading, which is how answers get lost
-            raise job_unreadable(path, self._username)
-        if not read_job(document).carries_build_id:
+        if not self._job(client, path).carries_build_id:
             raise ProviderError(
                 "cannot_correlate",
                 f"The job does not declare {BUILD_ID}, so its builds cannot be told apart.",
