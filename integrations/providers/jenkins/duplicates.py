@@ -46,6 +46,7 @@ class Duplicates:
     def _built(self, number: int) -> Duplicate | None:
         document = self._client.get_fitting(f"{self._path}/{number}", DUPLICATE_TREE, PLAIN_TREE)
         if document is None:
+            Lookup(self._client, self._path).check_job()
             return Duplicate.GONE
         return self._verdict(document, _ENDS.get(status_of(document), Duplicate.ENDED))
 

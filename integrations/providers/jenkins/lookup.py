@@ -126,9 +126,13 @@ class Lookup:
             if found is None:
                 raise garbage(LABEL)
             return found
+        self.check_job()
+        return None
+
+    def check_job(self) -> None:
+        """Raises ProviderError where the job itself cannot be read: then nothing below it can."""
         if self._client.get_or_none(self._path, tree="name") is None:
             raise job_unreadable(self._path, self._client.username)
-        return None
 
     def _document(self, path: str) -> dict[str, Any] | None:
         """A build; its artifacts by themselves where all together is too large to be read."""

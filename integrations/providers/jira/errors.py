@@ -148,7 +148,7 @@ def _told_apart(status: int, words: str, retry_after: str | None) -> ProviderErr
         return None  # complaints about fields
     for pattern, code, outcome, hint in _REASONS:
         if re.search(pattern, words, re.IGNORECASE):
-            if outcome is Outcome.NOT_SENT and status >= 500:
+            if status >= 500:  # whatever the words are about, nobody knows how far it came
                 outcome = Outcome.UNCERTAIN
             return ProviderError(
                 code,
