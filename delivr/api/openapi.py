@@ -1,8 +1,10 @@
-"""What the OpenAPI document says of every operation alike."""
+"""What the OpenAPI document says of every operation alike, and its page for people."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 _PROBLEM = {
     "type": "object",
@@ -33,3 +35,12 @@ def add_problems(result: dict[str, Any], **_rest: Any) -> dict[str, Any]:
         for operation in operations.values():
             operation["responses"].setdefault("4XX", _REFUSED)
     return result
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI from our own static files, without an inline script."""
+
+    url_name = "api_schema"
+    url_self = "?script="
+    # The framework's answer to OPTIONS would need a renderer that a page has not: a 500.
+    http_method_names = ["get", "head"]

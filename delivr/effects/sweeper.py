@@ -90,12 +90,12 @@ class Sweeper:
         self.stopping.set()
 
     def tick(self) -> None:
-        for name, parts in settings.JOBS.items():
-            if time.monotonic() < self.asked.get(name, -math.inf) + parts.get("every", 0):
+        for name, job in settings.JOBS.items():
+            if time.monotonic() < self.asked.get(name, -math.inf) + job.every:
                 continue
             self.asked[name] = time.monotonic()
             try:
-                self._give_all(name, import_string(parts["due"])())
+                self._give_all(name, import_string(job.due)())
             except Exception:  # one kind of job must not hold up the others
                 log.exception("The sweeper could not hand out the jobs of %s.", name)
 
@@ -153,8 +153,8 @@ def sweep_until_idle(limit: int = 100) -> int:
     for _round in range(limit):
         found = [
             (name, row_id)
-            for name, parts in settings.JOBS.items()
-            for row_id in import_string(parts["due"])()
+            for name, job in settings.JOBS.items()
+            for row_id in import_string(job.due)()
         ]
         if not found:
             return done

@@ -25,7 +25,7 @@ import environ
 from delivr.run import keys
 from delivr.run.supervisor import Died, Stopped, Supervisor, ending
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 SANDBOX_PORT = 8091
 PATIENCE = 60.0  # seconds for the processes to come up

@@ -33,7 +33,7 @@ def test_link_leaves_its_secret_behind(client, link):
 
 
 def test_log_never_tells_a_link(caplog, settings):
-    from delivr.security.logs import HideLinks
+    from delivr.security.hiding import HideLinks
 
     secret = "s" * 43
     args = ("Service Unavailable", f"/accounts/invitations/{secret}")

@@ -1,10 +1,12 @@
-"""Headers that Django's own middleware does not set."""
+"""How much a request may bring, and the headers that Django's own middleware does not set."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 # Passkeys alone are used; everything else that a page could ask the browser for is off.
 PERMISSIONS = ", ".join(
@@ -48,3 +50,21 @@ def is_for_somebody(request: HttpRequest) -> bool:
     session = getattr(request, "session", None)
     used = session is not None and (session.accessed and not session.is_empty())
     return "Authorization" in request.headers or used
+
+
+class BodyLimit:
+    """413 for forms beyond DATA_UPLOAD_MAX_MEMORY_SIZE, which Django does not apply to files.
+
+    Before anything is read: a part with a file would be written to the disk, whole, for anybody. A
+    body without a length is read as empty. The API and the webhooks have limits of their own.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if not request.path.startswith("/api/") and not (length.isdigit() and int(length) <= most):
+            return render(request, "400.html", status=413)
+        return self.get_response(request)

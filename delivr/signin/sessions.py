@@ -1,0 +1,62 @@
+"""Sessions: sealed in the database, seen last when and from where, and ended.
+
+Sealed, since allauth keeps in them the secret of an authenticator that is being set up, and the key
+of a password reset that was opened. A session whose key is gone from FERNET_KEYS is over: one signs
+in again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from allauth.usersessions.models import UserSession
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.sessions.backends import db
+from django.http import HttpRequest, HttpResponse
+from django.utils.encoding import force_str
+
+from delivr.encryption.fields import SecretUnreadable
+from delivr.signin.sealing import SESSION, seal, unseal
+
+RESOLUTION = 60  # seconds; allauth's own middleware writes at each request
+KEY = "seen"
+
+
+class SessionStore(db.SessionStore):  # the name that Django looks for
+    def encode(self, session_dict: dict[str, Any]) -> str:
+        return seal(super().encode(session_dict), SESSION)
+
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
+        """One of before the sealing is signed only, and opens as it did."""
+        with contextlib.suppress(SecretUnreadable):
+            session_data = unseal(force_str(session_data), SESSION)
+        opened: dict[str, Any] = super().decode(session_data)
+        return opened
+
+
+class SessionTracking:
+    """A middleware that notes when and from where a session was seen last."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        is_known = request.user.is_authenticated and request.session.session_key
+        if is_known and time.time() - request.session.get(KEY, 0) > RESOLUTION:
+            note(request)
+        return self.get_response(request)
+
+
+def note(request: HttpRequest) -> None:
+    """Write it down, in the session too, so that the next requests need not ask."""
+    request.session[KEY] = int(time.time())
+    UserSession.objects.create_from_request(request)
+
+
+def end_sessions(user: AbstractBaseUser) -> None:
+    """Sign the user out everywhere."""
+    for session in UserSession.objects.filter(user=user):
+        session.end()
