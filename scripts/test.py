@@ -1,7 +1,7 @@
 """`make test`: the whole suite on the embedded default, against real services, and in Chromium.
 
-Two lanes run side by side, as most of a test's time is one core's; they take about as long as each
-other. The output of the second is shown when the first is through.
+Two lanes run side by side, their phases spread over the cores by pytest-xdist: while one waits, for
+a browser or a worker, the other computes. The second's output is shown when the first is through.
 What is not reachable is left out and named in the last line; with REQUIRE_SERVICES=1 it fails.
 Where the services are: TEST_DATABASE_URL, TEST_REDIS_URL, CHROMIUM. Arguments go on to pytest.
 """
@@ -33,8 +33,7 @@ REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 MUST_RUN = os.environ.get("REQUIRE_SERVICES", "0") not in ("", "0")
 NO_TESTS = 5  # pytest's exit code
 HUNG = 1
-UPPER = ("releases", "builds", "faults")  # folders of tests; the lower ones run in the other lane
-LOWER = ("delivr", "integrations", "sandbox")
+SPREAD = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal")
 PATIENCE = 1200  # seconds for a phase
 stopping = threading.Event()  # Ctrl-C: what runs was interrupted too, and nothing more begins
 
@@ -59,18 +58,11 @@ def lanes() -> tuple[list[Phase], list[Phase]]:
     on_sqlite = ("-m", "not services and not browser and not on_postgresql")
     on_postgresql = ("-m", "not browser and not on_sqlite", "-p", "delivr.tests.only_database")
     first = [
-        Phase(f"SQLite, without {', '.join(UPPER)}", (*on_sqlite, *without(UPPER)), embedded),
         Phase("Chromium", ("-m", "browser"), embedded, missing_browser),
+        Phase("SQLite", (*SPREAD, *on_sqlite), embedded),
     ]
-    second = [
-        Phase("PostgreSQL and Redis", on_postgresql, services, missing_services),
-        Phase(f"SQLite, without {', '.join(LOWER)}", (*on_sqlite, *without(LOWER)), embedded),
-    ]
+    second = [Phase("PostgreSQL and Redis", (*SPREAD, *on_postgresql), services, missing_services)]
     return first, second
-
-
-def without(folders: tuple[str, ...]) -> list[str]:
-    return [f"--deselect={folder}/" for folder in folders]
 
 
 def missing_services() -> str:
