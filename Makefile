@@ -27,7 +27,8 @@ test: install-dev ## Run all tests: on SQLite, PostgreSQL and Redis, and in Chro
 	@exec $(CONTAINED) $(PY) scripts/test.py
 
 test-fast: install-dev ## Run the quick tests on SQLite, without services and browser: for every day (ARGS=-x)
-	@exec $(CONTAINED) $(PY) -m pytest -q -n auto --dist worksteal -m "$(FAST)" $(ARGS)
+	@exec env DATABASE_URL=sqlite:///:memory: CELERY_BROKER_URL= \
+	  $(CONTAINED) $(PY) -m pytest -q -n auto --dist worksteal --nomigrations -m "$(FAST)" $(ARGS)
 
 coverage: install-dev ## Run the tests on SQLite and tell what they do not reach (ARGS=delivr/effects)
 	@exec $(CONTAINED) $(PY) -m pytest -q -m "not services and not browser" --cov=. $(ARGS)
