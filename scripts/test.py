@@ -44,6 +44,7 @@ class Phase:
     select: tuple[str, ...]  # arguments for pytest
     env: Mapping[str, str]
     missing: Callable[[], str] = lambda: ""  # why it cannot run; empty if it can
+    tidy: Callable[[], None] = lambda: None  # what a process that was killed could not do
 
 
 def lanes() -> tuple[list[Phase], list[Phase]]:
@@ -61,7 +62,10 @@ def lanes() -> tuple[list[Phase], list[Phase]]:
         Phase("Chromium", ("-m", "browser"), embedded, missing_browser),
         Phase("SQLite", (*SPREAD, *on_sqlite), embedded),
     ]
-    second = [Phase("PostgreSQL and Redis", (*SPREAD, *on_postgresql), services, missing_services)]
+    on_services = (*SPREAD, *on_postgresql)
+    second = [
+        Phase("PostgreSQL and Redis", on_services, services, missing_services, drop_databases)
+    ]
     return first, second
 
 
@@ -79,6 +83,19 @@ def missing_services() -> str:
     except redis.RedisError as error:
         return f"no Redis at TEST_REDIS_URL ({error})"
     return ""
+
+
+def drop_databases() -> None:
+    """Those of this run; pytest-xdist kills its processes where pytest is interrupted alone."""
+    import psycopg
+    from psycopg import sql
+
+    ours = f"^test_delivr_{os.getpid()}(_gw[0-9]+)?$"
+    with psycopg.connect(POSTGRES, autocommit=True, connect_timeout=3) as server:
+        found = server.execute("SELECT datname FROM pg_database WHERE datname ~ %s", [ours])
+        for (name,) in found.fetchall():
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+            server.execute(drop.format(sql.Identifier(name)))
 
 
 def missing_browser() -> str:
@@ -100,6 +117,7 @@ def run(phase: Phase, out: IO[bytes]) -> str:
     env = {**os.environ, **phase.env}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
     code = finish(process, say)
+    phase.tidy()
     if stopping.is_set():
         return "interrupted"
     if code == NO_TESTS:
