@@ -20,7 +20,7 @@ from delivr.tests.wired import Wired, fresh, trigger_of
 from releases.models import Release
 from sandbox import accounts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 POST_MESSAGE = {"provider": "slack", "path": "*/chat.postMessage"}
 

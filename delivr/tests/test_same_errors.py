@@ -16,7 +16,7 @@ from integrations import operations
 from integrations.forms import ConnectionForm, model_of
 from integrations.providers.registry import fields_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 NOWHERE = "http://127.0.0.1:1"
 REFERENCE = {"scm": "scmIntegrationId", "target": "targetIntegrationId"}
