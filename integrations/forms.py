@@ -20,7 +20,7 @@ from delivr.failures import Conflict
 from delivr.tenants.models import Tenant
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of, provider_class
+from integrations.providers.registry import fields_of, provider_class, secrets_of
 from integrations.wording import FORM_ERRORS
 
 C = TypeVar("C", bound=Connection)
@@ -183,7 +183,9 @@ class ConnectionForm(forms.Form):
 
     def _field(self, field: ConnectionField) -> forms.Field:
         made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, TextField)
-        is_stored = field.secret and bool(getattr(self.connection, field.name, None))
+        is_stored = (
+            field.secret and self.connection is not None and bool(field.read(self.connection))
+        )
         found: forms.Field = made(
             label=str(field.label),
             help_text=self._help(field, is_stored=is_stored),
@@ -234,14 +236,14 @@ class ConnectionForm(forms.Form):
         super().add_error(field, error)
         if self.show_secrets:
             return
-        for name in _secret_names(self.kind):
+        for name in secrets_of(self.kind):
             if self.data.get(self.add_prefix(name)):
                 self[name].help_text = TYPE_AGAIN
 
     # --- Sending ---------------------------------------------------------------------------------
 
     def values(self) -> dict[str, Any]:
-        """What was entered, by the model's field names; fields with errors are left out."""
+        """What was entered, by the fields' names; fields with errors are left out."""
         values = dict(self.cleaned_data) if self.errors is not None else {}
         if self._names_itself and not values.get("display_name"):
             values["display_name"] = self._own_name(values)
@@ -309,16 +311,12 @@ def _longest(field: ConnectionField) -> int:
     return MAX_SECRET if field.secret else MAX_TEXT
 
 
-def _secret_names(kind: str) -> list[str]:
-    return [field.name for field in fields_of(kind) if field.secret]
-
-
 def _stored(connection: Connection | None, kind: str) -> dict[str, Any]:
     """What a form shows of a stored connection: no secret."""
     if connection is None:
         return {}
-    names = [field.name for field in fields_of(kind) if not field.secret]
-    shown = {name: getattr(connection, name) for name in [*names, "display_name"]}
+    shown = {f.name: f.read(connection) for f in fields_of(kind) if not f.secret}
+    shown["display_name"] = connection.display_name
     if isinstance(connection, PipelineIntegration):
         shown |= {name: getattr(connection, f"{name}_id") for name in REFERENCES}
     return shown

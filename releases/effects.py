@@ -85,9 +85,9 @@ class PostMessage(EffectHandler):
         """Where its channel is no longer chosen it goes to one that is, and lacks this message."""
         connection = connection_of_retry(effect)
         old = effect.payload["channel"]
-        if old in connection.slack_channels:
+        if old in connection.recipients:
             return
-        keys = {key_in(effect, channel): channel for channel in connection.slack_channels}
+        keys = {key_in(effect, channel): channel for channel in connection.recipients}
         mine = Effect.objects.for_tenant(effect.tenant_id)
         taken = set(mine.filter(dedupe_key__in=keys).values_list("dedupe_key", flat=True))
         key = next((key for key in keys if key not in taken), None)

@@ -86,7 +86,7 @@ def notify(
                     **payload,
                 },
             }
-            for channel in communication.slack_channels
+            for channel in communication.recipients
         ],
     )
 

@@ -145,7 +145,7 @@ def _ensure(
 
 def _report_here(pipeline: PipelineIntegration) -> None:
     """Let the sandbox's job report to the pipeline's webhook, as its page would."""
-    name = pipeline.jenkins_job_path.removeprefix("/job/").replace("/job/", "/")
+    name = pipeline.job.removeprefix("/job/").replace("/job/", "/")
     webhook = {
         "url": f"{settings.BASE_URL}/api/v1/webhooks/jenkins/{pipeline.pk}",
         "secret": pipeline.webhook_secret.reveal(),

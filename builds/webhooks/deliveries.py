@@ -128,7 +128,7 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
     id, else by the queue's, else by the number."""
     builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
     # Each job counts for itself: a number of today's job says nothing of a build of yesterday's.
-    of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.jenkins_job_path)
+    of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.job)
     keys: tuple[tuple[Any, str, Any], ...] = ((builds, "pk", report.build_id),)
     if not report.build_id:  # an id that is not ours speaks for another build
         keys = ((builds, "queue_id", report.queue_id), (of_job, "number", report.number))

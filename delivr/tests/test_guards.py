@@ -119,9 +119,10 @@ def test_every_provider_has_its_pieces(kind: str) -> None:
     model = next(m for m in FAMILIES.values() if kind in _kinds(m))
     columns = {f.name: f for f in model._meta.get_fields()}
     assert provider.label
-    assert set(fields) <= set(columns)
-    assert {n for n, f in fields.items() if f.secret} == set(provider.secret_fields)
-    assert all(isinstance(columns[n], SecretTextField) for n in provider.secret_fields)
+    assert {f.column for f in fields.values() if f.column} <= set(columns)
+    assert not set(fields) & set(columns) - {f.column for f in fields.values()}
+    secret = {n for n, f in fields.items() if isinstance(columns.get(f.column), SecretTextField)}
+    assert {n for n, f in fields.items() if f.secret} == secret != set()
     assert provider.address_field is None or provider.address_field in fields
     for field in fields.values():
         assert not field.options or callable(getattr(provider, field.options))
@@ -240,7 +241,9 @@ def _subclasses(base: type) -> Iterator[type]:
 
 def test_no_template_reveals_a_secret() -> None:
     secrets = {f.name for model in OURS for f in secret_fields(model)}
-    pattern = re.compile(r"\{\{[^}]*\b(reveal|" + "|".join(secrets) + r")\b[^}]*\}\}")
+    # A variable may be called `token`, and a form has one of its own: of rows the attribute counts.
+    words = [r"(?<!form)\.token" if name == "token" else rf"\b{name}" for name in secrets]
+    pattern = re.compile(r"\{\{[^}]*(\breveal|" + "|".join(words) + r")\b[^}]*\}\}")
     wrong = [
         f"{path.relative_to(ROOT)}: {match[0]}"
         for path in (ROOT / "templates").rglob("*.html")

@@ -214,8 +214,9 @@ class Provider(ABC):
     """What every family shares."""
 
     label: ClassVar[str]  # "Jenkins", as people write it
-    secret_fields: ClassVar[tuple[str, ...]]  # model fields that hold secrets
-    address_field: ClassVar[str | None] = None  # the model field with the URL secrets are sent to
+    address_field: ClassVar[str | None] = None  # the field with the URL secrets are sent to
+    # Names of checks whose message is kept in the connection's `options` until its address changes.
+    learnt: ClassVar[tuple[str, ...]] = ()
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
     # What `verify` learned beside its checks, where the system tells it.
@@ -355,6 +356,11 @@ class Epic:
 
 
 class TicketProvider(Provider):
+    @staticmethod
+    def page_of(url: str, *, server_url: str, options: Mapping[str, Any]) -> str:
+        """The page of a ticket whose address was stored, for a person; "" where none is known."""
+        return url
+
     @abstractmethod
     def projects(self) -> list[Option]: ...
 

@@ -51,6 +51,11 @@ def fields_of(kind: str) -> Fields:
     return fields
 
 
+def secrets_of(kind: str) -> list[str]:
+    """The names of its fields that are secret."""
+    return [field.name for field in fields_of(kind) if field.secret]
+
+
 def provider_for(connection: Any) -> Any:
     """The provider that speaks for a connection. Raises ProviderError if its secret is unreadable
     or gone."""

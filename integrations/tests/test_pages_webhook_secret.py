@@ -59,7 +59,7 @@ def test_a_failed_check_is_told_beside_the_secret(web: Client, filled: dict[str,
     filled["jenkins_job_path"] = "/job/nope"
     html = web.post("/integrations/pipelines/new", filled).content.decode()
     assert "A check failed" in html
-    assert PipelineIntegration.objects.get(jenkins_job_path="/job/nope").verification_error in html
+    assert PipelineIntegration.objects.get(job="/job/nope").verification_error in html
 
 
 def test_it_is_on_no_later_page_and_in_no_session(web: Client, filled: dict[str, Any]) -> None:

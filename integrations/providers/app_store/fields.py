@@ -6,6 +6,7 @@ from integrations.providers.fields import ConnectionField, matching
 FIELDS = (
     ConnectionField(
         name="app_identifier",
+        column="app_identifier",
         label=gettext_lazy("Bundle id"),
         placeholder="com.example.app",
         clean=matching(
@@ -15,6 +16,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="apple_issuer_id",
+        column="issuer_id",
         label=gettext_lazy("Issuer id"),
         help=gettext_lazy("On App Store Connect under Users and Access > Integrations."),
         clean=matching(
@@ -24,6 +26,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="apple_key_id",
+        column="key_id",
         label=gettext_lazy("Key id"),
         placeholder="2X9R4HXF34",
         clean=matching(
@@ -32,6 +35,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="apple_api_key",
+        column="credentials",
         label=gettext_lazy("API key (.p8)"),
         help=gettext_lazy("The whole text of the file that Apple let you download once."),
         secret=True,

@@ -19,6 +19,7 @@ def clean_repository(value: str) -> str:
 FIELDS = (
     ConnectionField(
         name="access_token",
+        column="access_token",
         label=gettext_lazy("Access token"),
         help=gettext_lazy(
             "A fine-grained token with Contents, Actions and Metadata access to the repository, "
@@ -30,6 +31,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="repository_url",
+        column="repository_url",
         label=gettext_lazy("Repository"),
         help=gettext_lazy("On github.com, or on your GitHub Enterprise server."),
         placeholder="https://github.com/owner/name",

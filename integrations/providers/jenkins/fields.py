@@ -31,13 +31,17 @@ def clean_parameters(value: Any) -> dict[str, str]:
 FIELDS = (
     ConnectionField(
         name="jenkins_url",
+        column="server_url",
         label=gettext_lazy("Jenkins address"),
         placeholder="https://jenkins.example.com",
         clean=clean_address,
     ),
-    ConnectionField(name="jenkins_username", label=gettext_lazy("User"), clean=one_line),
+    ConnectionField(
+        name="jenkins_username", column="username", label=gettext_lazy("User"), clean=one_line
+    ),
     ConnectionField(
         name="jenkins_api_token",
+        column="api_token",
         label=gettext_lazy("API token"),
         help=gettext_lazy("Made in Jenkins under the user's Security page; not the password."),
         secret=True,
@@ -45,6 +49,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="jenkins_job_path",
+        column="job",
         label=gettext_lazy("Job"),
         help=gettext_lazy("As in the job's address: /job/mobile/job/ios, or mobile/ios."),
         placeholder="/job/ios-prod",
@@ -53,6 +58,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="parameters",
+        column="parameters",
         label=gettext_lazy("Own parameters"),
         help=gettext_lazy(
             "One NAME=value a line, sent with each build beside VERSION, BRANCH and "

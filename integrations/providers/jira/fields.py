@@ -44,6 +44,7 @@ def clean_email(value: str) -> str:
 FIELDS = (
     ConnectionField(
         name="jira_url",
+        column="server_url",
         label=gettext_lazy("Jira address"),
         help=gettext_lazy(
             "The site's own, or the API gateway's: https://api.atlassian.com/ex/jira/<cloud id>."
@@ -52,10 +53,14 @@ FIELDS = (
         clean=clean_address,
     ),
     ConnectionField(
-        name="jira_email", label=gettext_lazy("E-mail of the account"), clean=clean_email
+        name="jira_email",
+        column="username",
+        label=gettext_lazy("E-mail of the account"),
+        clean=clean_email,
     ),
     ConnectionField(
         name="jira_api_token",
+        column="api_token",
         label=gettext_lazy("API token"),
         help=gettext_lazy("Made at id.atlassian.com under Security; scoped tokens work too."),
         secret=True,
@@ -63,6 +68,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="jira_project_key",
+        column="project",
         label=gettext_lazy("Project"),
         help=gettext_lazy("Its key: what stands before the dash of its issues."),
         placeholder="MOBILE",

@@ -6,6 +6,7 @@ from integrations.providers.play_store.keys import check_service_account
 FIELDS = (
     ConnectionField(
         name="app_identifier",
+        column="app_identifier",
         label=gettext_lazy("Package name"),
         placeholder="com.example.app",
         clean=matching(
@@ -15,6 +16,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="google_service_account",
+        column="credentials",
         label=gettext_lazy("Service account (JSON)"),
         help=gettext_lazy("The whole text of the key file of a service account."),
         secret=True,

@@ -27,6 +27,7 @@ def clean_channels(value: list[str]) -> list[str]:
 FIELDS = (
     ConnectionField(
         name="slack_bot_token",
+        column="token",
         label=gettext_lazy("Bot token"),
         help=gettext_lazy(
             "The Bot User OAuth Token of your Slack app, with the scopes chat:write, "
@@ -38,6 +39,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="slack_channels",
+        column="recipients",
         label=gettext_lazy("Channels"),
         help=gettext_lazy("One channel id a line; the bot must be a member."),
         placeholder="C0123ABCD",

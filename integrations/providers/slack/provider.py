@@ -35,7 +35,6 @@ MARGIN = timedelta(minutes=11)  # the clocks of our own machines may be ten apar
 
 class Slack(ChatProvider):
     label = LABEL
-    secret_fields = ("slack_bot_token",)
     deadline = DEADLINE
 
     def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
@@ -44,9 +43,7 @@ class Slack(ChatProvider):
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
-        return cls(
-            bot_token=connection.slack_bot_token.reveal(), channels=connection.slack_channels
-        )
+        return cls(bot_token=connection.token.reveal(), channels=connection.recipients)
 
     def checks(self) -> Iterator[Check]:
         check = Verification(self._channels, self._client)
