@@ -28,14 +28,6 @@ MAX_SECRET = MAX_TEXT + 100
 MAX_DOCUMENT = 20_000
 MAX_NAME = 80
 REFERENCES = {"target": gettext_lazy("Builds for"), "scm": gettext_lazy("Builds from")}
-PICKERS = {
-    "repositories": gettext_lazy("Load repositories"),
-    "jobs": gettext_lazy("Load jobs"),
-    "channels": gettext_lazy("Load channels"),
-    "projects": gettext_lazy("Load projects"),
-    "teams": gettext_lazy("Load workspaces"),
-    "epic_types": gettext_lazy("Load types"),
-}
 TYPE_AGAIN = gettext_lazy("Enter it again: what was typed here is not sent back to the page.")
 _USERINFO = re.compile(r"://[^/\s]*@")
 _SECRET_ATTRS: dict[str, Any] = {"autocomplete": "off", "spellcheck": "false", "data-1p-ignore": ""}
@@ -73,8 +65,8 @@ class ListField(forms.CharField):
 
 class MappingField(forms.CharField):
     """`NAME=value`, one a line. A value of several lines stands between `NAME<<EOF` and `EOF`, or
-    any other word, as in GitHub Actions' environment files:
-    https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions#multiline-strings
+    any other word, as in a shell:
+    https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_07_04
     """
 
     def prepare_value(self, value: Any) -> Any:
@@ -225,7 +217,7 @@ class ConnectionForm(forms.Form):
         address = reverse("integration_options", args=[self.model.family])
         attrs = {
             "data-picker-url": f"{address}?field={field.name}",
-            "data-picker-label": PICKERS.get(field.options, gettext_lazy("Load choices")),
+            "data-picker-label": field.load or gettext_lazy("Load choices"),
         }
         return attrs | ({"data-picker-multiple": ""} if field.kind == "list" else {})
 

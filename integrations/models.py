@@ -14,6 +14,7 @@ from delivr.encryption.fields import SecretTextField, secret_fields
 from delivr.ids import ID_LENGTH, PrefixedIdField
 from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.choices import (
+    ID_PREFIX,
     PLATFORM_OF,
     CommunicationType,
     PipelineType,
@@ -25,15 +26,6 @@ from integrations.choices import (
 )
 from integrations.providers.fields import ConnectionField
 from integrations.providers.registry import fields_of, provider_class
-
-ID_PREFIX: dict[str, str] = {
-    ScmType.GITHUB: "scm_github",
-    TargetType.APP_STORE: "target_appstore",
-    TargetType.PLAY_STORE: "target_playstore",
-    PipelineType.JENKINS: "pipeline_jenkins",
-    CommunicationType.SLACK: "comm_slack",
-    TicketType.JIRA: "ticket_jira",
-}
 
 
 class ConnectionQuerySet(TenantQuerySet):
@@ -67,7 +59,7 @@ class Connection(TenantOwned):
     options = models.JSONField(
         default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False
     )
-    # Whose the credential is, as the provider tells it (a Slack team).
+    # Whose the credential is, as the provider tells it.
     # The default is the database's, too: an older version writes rows while this one starts.
     account = models.CharField(
         max_length=120, blank=True, default="", db_default="", editable=False
@@ -94,7 +86,7 @@ class Connection(TenantOwned):
 
     @property
     def kind(self) -> str:
-        """The provider's choice, GITHUB say."""
+        """The provider's choice, as in `integrations.choices`."""
         return str(getattr(self, self.type_field))
 
     @property

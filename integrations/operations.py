@@ -31,7 +31,7 @@ from integrations.wording import FILL_IN, NO_CONNECTION
 C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
 
-MOST_OPTIONS = 10_000  # of a picker; a large Slack workspace has as many channels
+MOST_OPTIONS = 10_000  # of a picker; the largest workspaces have as many channels
 
 
 def connect(

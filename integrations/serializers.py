@@ -78,8 +78,8 @@ class WebhookUrl(serializers.CharField):
 
 
 def webhook_url(pipeline: PipelineIntegration) -> str:
-    """Where the pipeline's Jenkins reports to."""
-    return f"{settings.BASE_URL}/api/v1/webhooks/jenkins/{pipeline.pk}"
+    """Where the pipeline's CI server reports to."""
+    return f"{settings.BASE_URL}/api/v1/webhooks/{pipeline.kind.lower()}/{pipeline.pk}"
 
 
 @functools.cache

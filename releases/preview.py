@@ -44,7 +44,7 @@ def _job(pipeline: ReleasePipeline) -> dict[str, Any]:
         "pipeline_id": pipeline.pipeline_id,
         "platform": pipeline.platform,
         "platform_label": pipeline.get_platform_display(),
-        "jenkins_url": pipeline.pipeline.server_url,
+        "server_url": pipeline.pipeline.server_url,
         "job_path": pipeline.job_path,
         "parameters": pipeline.parameters_for(BUILD_ID),
     }

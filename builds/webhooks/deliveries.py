@@ -154,7 +154,7 @@ def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
 
 @transaction.atomic
 def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
-    """It may be a trigger that arrived twice: Jenkins is asked."""
+    """It may be a trigger that arrived twice: the CI server is asked."""
     if report.build_id == build.pk:
         create_stop_of_duplicate(build, number=report.number, queue_id=report.queue_id)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)

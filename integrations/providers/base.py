@@ -174,14 +174,14 @@ class Message:
 
     text: str
     blocks: Sequence[Mapping[str, Any]] = ()
-    thread: str = ""  # the id (`ts`) of the message it answers
+    thread: str = ""  # the id of the message it answers
     broadcast: bool = False  # show a thread's answer in the channel too
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostedMessage:
     channel: str
-    id: str  # Slack's `ts`
+    id: str
     url: str = ""
 
 
@@ -213,7 +213,7 @@ class SecretValue(Protocol):
 class Provider(ABC):
     """What every family shares."""
 
-    label: ClassVar[str]  # "Jenkins", as people write it
+    label: ClassVar[str]  # as people write it
     address_field: ClassVar[str | None] = None  # the field with the URL secrets are sent to
     # Names of checks whose message is kept in the connection's `options` until its address changes.
     learnt: ClassVar[tuple[str, ...]] = ()
@@ -332,6 +332,16 @@ class StoreProvider(Provider):
 
 
 class ChatProvider(Provider):
+    @staticmethod
+    @abstractmethod
+    def escape(text: str) -> str:
+        """Text from outside as plain characters: no mention, link or broadcast comes out of it."""
+
+    @staticmethod
+    @abstractmethod
+    def blocks(text: str, detail: str) -> Sequence[Mapping[str, Any]]:
+        """The rich form of a message; `detail` is the smaller print below it, or empty."""
+
     @abstractmethod
     def channels(self) -> list[Option]: ...
 

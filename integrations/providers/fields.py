@@ -27,7 +27,8 @@ class ConnectionField:
     without the provider's form around it.
 
     `clean` takes what was entered and returns what is stored; it raises ValueError with a
-    sentence for a person. `options` names the provider's method that lists what may be picked.
+    sentence for a person. `options` names the provider's method that lists what may be picked, and
+    `load` is what its button says.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ConnectionField:
     accepts_object: bool = False  # the API takes a JSON object here as well as its text
     clean: Callable[[Any], Any] = field(default=lambda value: value)
     options: str = ""
+    load: Words = ""
 
     def read(self, connection: Any) -> Any:
         """Its value in a connection; of a secret the `Secret`, or None."""

@@ -182,7 +182,7 @@ def basic(secret: str) -> str:
 
 def test_the_jenkinsfile_posts_to_the_pipelines_own_address(web: Client, tenant: Tenant) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
-    text = web.post(rotate(pipeline)).context["jenkinsfile"]
+    text = web.post(rotate(pipeline)).context["snippet"]
     assert f"/api/v1/webhooks/jenkins/{pipeline.pk} || true" in text
     assert secret_of(pipeline) not in text
     assert re.findall(r'\\\\"(\w+)\\\\":', text) == ["buildNumber", "status", "buildUrl", "buildId"]

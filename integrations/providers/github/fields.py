@@ -37,5 +37,13 @@ FIELDS = (
         placeholder="https://github.com/owner/name",
         clean=clean_repository,
         options="repositories",
+        load=gettext_lazy("Load repositories"),
     ),
 )
+
+NEEDS = gettext_lazy("an account on GitHub that may write to the repository")
+
+# What its own checks are called
+CHECKS = {
+    "repository": gettext_lazy("Repository"),
+}

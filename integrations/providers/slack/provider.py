@@ -20,6 +20,7 @@ from ..http import DEADLINE, garbage, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate
 from .paging import next_cursor
+from .text import blocks, escape
 from .verification import Verification, check_token_form
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class Slack(ChatProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(bot_token=connection.token.reveal(), channels=connection.recipients)
+
+    escape = staticmethod(escape)
+    blocks = staticmethod(blocks)
 
     def checks(self) -> Iterator[Check]:
         check = Verification(self._channels, self._client)
