@@ -177,7 +177,7 @@ class Connection(TenantOwned):
 class ScmIntegration(Connection):
     family, type_field = "scm", "scm_type"
 
-    scm_type = models.CharField(max_length=20, choices=ScmType.choices)
+    scm_type = models.CharField(max_length=20, choices=ScmType.offered)
     repository_url = models.CharField(_("repository"), max_length=300)
     access_token = SecretTextField(_("access token"))
 
@@ -193,7 +193,7 @@ class ScmIntegration(Connection):
 class TargetIntegration(Connection):
     family, type_field = "targets", "target_type"
 
-    target_type = models.CharField(max_length=20, choices=TargetType.choices)
+    target_type = models.CharField(max_length=20, choices=TargetType.offered)
     app_identifier = models.CharField(_("app identifier"), max_length=255)
     issuer_id = models.CharField(_("issuer id"), max_length=64, blank=True)
     key_id = models.CharField(_("key id"), max_length=32, blank=True)
@@ -215,7 +215,7 @@ class TargetIntegration(Connection):
 class PipelineIntegration(Connection):
     family, type_field = "pipelines", "pipeline_type"
 
-    pipeline_type = models.CharField(max_length=20, choices=PipelineType.choices)
+    pipeline_type = models.CharField(max_length=20, choices=PipelineType.offered)
     scm = models.ForeignKey(ScmIntegration, on_delete=models.PROTECT, related_name="pipelines")
     target = models.ForeignKey(
         TargetIntegration, on_delete=models.PROTECT, related_name="pipelines"
@@ -266,7 +266,7 @@ class EarlierWebhookSecret(TenantOwned):
 class CommunicationIntegration(Connection):
     family, type_field = "communication", "communication_type"
 
-    communication_type = models.CharField(max_length=20, choices=CommunicationType.choices)
+    communication_type = models.CharField(max_length=20, choices=CommunicationType.offered)
     token = SecretTextField(_("token"))
     recipients = models.JSONField(_("channels"), default=list)
     # Names by id, as last seen; null where an older version wrote the row.
@@ -307,7 +307,7 @@ def _channels_in(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 class TicketIntegration(Connection):
     family, type_field = "tickets", "ticket_type"
 
-    ticket_type = models.CharField(max_length=20, choices=TicketType.choices)
+    ticket_type = models.CharField(max_length=20, choices=TicketType.offered)
     server_url = models.CharField(_("address"), max_length=300, blank=True)
     username = models.CharField(_("user"), max_length=254, blank=True)
     api_token = SecretTextField(_("API token"))

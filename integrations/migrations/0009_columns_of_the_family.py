@@ -7,6 +7,7 @@ from django.db import migrations, models
 from django.db.models import Value
 
 from delivr.encryption.fields import SecretTextField
+from integrations import choices
 
 RENAMED = {
     "targetintegration": {
@@ -87,6 +88,17 @@ class Migration(migrations.Migration):
         ),
         migrations.RunPython(into_options, out_of_options),
         *(migrations.RemoveField("ticketintegration", name) for name in OPTIONS),
+        # A kind that is added later changes no table.
+        *(
+            migrations.AlterField(model, name, models.CharField(max_length=20, choices=kinds.offered))
+            for model, name, kinds in (
+                ("scmintegration", "scm_type", choices.ScmType),
+                ("targetintegration", "target_type", choices.TargetType),
+                ("pipelineintegration", "pipeline_type", choices.PipelineType),
+                ("communicationintegration", "communication_type", choices.CommunicationType),
+                ("ticketintegration", "ticket_type", choices.TicketType),
+            )
+        ),
         # Their words for people
         *(
             migrations.AlterField(
