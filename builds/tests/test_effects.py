@@ -235,7 +235,7 @@ def test_refused_credentials_wait_for_the_connection_to_be_mended(
     wired: Wired, sandbox: Any
 ) -> None:
     pipeline = wired.pipelines["ios"]
-    pipeline.jenkins_api_token = "revoked"
+    pipeline.api_token = "revoked"
     pipeline.save()
     build = wired.build("ios")
     effect = trigger_of(build)

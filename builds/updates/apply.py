@@ -206,7 +206,7 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
     values = {
         "queue_id": update.queue_id,
         "number": update.number,
-        "url": safe_build_url(update.url, pipeline.jenkins_url),
+        "url": safe_build_url(update.url, pipeline.server_url),
         "started_at": update.started_at,
         "server_started_at": update.started_at if update.is_truth else None,
         "estimated_ms": update.estimated_ms,

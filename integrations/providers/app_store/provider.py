@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 class AppStore(StoreProvider):
     label = "App Store"
-    secret_fields = ("apple_api_key",)
     deadline = DEADLINE
     platform = "IOS"
 
@@ -29,9 +28,9 @@ class AppStore(StoreProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(
-            issuer_id=connection.apple_issuer_id,
-            key_id=connection.apple_key_id,
-            api_key=connection.apple_api_key.reveal(),
+            issuer_id=connection.issuer_id,
+            key_id=connection.key_id,
+            api_key=connection.credentials.reveal(),
             app_identifier=connection.app_identifier,
         )
 

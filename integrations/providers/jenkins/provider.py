@@ -42,7 +42,6 @@ class Jenkins(CiProvider):
 
     log_path = "console"
     label = LABEL
-    secret_fields = ("jenkins_api_token",)
     address_field = "jenkins_url"
     deadline = DEADLINE
 
@@ -55,10 +54,10 @@ class Jenkins(CiProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(
-            url=connection.jenkins_url,
-            username=connection.jenkins_username,
-            api_token=connection.jenkins_api_token.reveal(),
-            job_path=connection.jenkins_job_path,
+            url=connection.server_url,
+            username=connection.username,
+            api_token=connection.api_token.reveal(),
+            job_path=connection.job,
         )
 
     def checks(self) -> Iterator[Check]:

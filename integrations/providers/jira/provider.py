@@ -29,9 +29,9 @@ class Jira(TicketProvider):
     hosts its sites, and only tests have another one."""
 
     label = "Jira"
-    secret_fields = ("jira_api_token",)
     deadline = DEADLINE
     address_field = "jira_url"
+    learnt = ("site",)
     # https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
     longest_life = timedelta(days=365)
 
@@ -58,14 +58,23 @@ class Jira(TicketProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(
-            url=connection.jira_url,
-            email=connection.jira_email,
-            api_token=connection.jira_api_token.reveal(),
-            project_key=connection.jira_project_key,
-            epic_type=connection.jira_epic_type_name,
-            fields=connection.jira_fields,
-            site=connection.jira_site,
+            url=connection.server_url,
+            email=connection.username,
+            api_token=connection.api_token.reveal(),
+            project_key=connection.project,
+            epic_type=connection.options.get("jira_epic_type_name", ""),
+            fields=connection.options.get("jira_fields"),
+            site=connection.options.get("site", ""),
         )
+
+    @staticmethod
+    def page_of(url: str, *, server_url: str, options: Mapping[str, Any]) -> str:
+        """The stored address may be the gateway's, where no pages are."""
+        base, _sign, key = url.partition("/browse/")
+        if not is_gateway(base):
+            return url
+        site = options.get("site") or ("" if is_gateway(server_url) else server_url)
+        return f"{site.rstrip('/')}/browse/{key}" if site else ""
 
     def checks(self) -> Iterator[Check]:
         check = Verification(self._project_key, self._client, self._read_form, base=self._base)

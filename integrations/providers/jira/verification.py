@@ -73,7 +73,7 @@ class Verification:
         check_sign_in(self._client)
 
     def _site(self) -> Check:
-        """Its message is the address: `TicketIntegration.learnt` keeps it."""
+        """Its message is the address: the connection keeps it."""
         try:
             site, why = read_site(self._client), "Jira does not tell it."
         except ProviderError as error:

@@ -339,8 +339,8 @@ def test_a_connection_is_read_through_its_secrets():
             return TOKEN
 
     class Connection:
-        jenkins_url, jenkins_username = "https://jenkins.example.com", "delivr"
-        jenkins_api_token, jenkins_job_path = Secret(), "/job/ios"
+        server_url, username = "https://jenkins.example.com", "delivr"
+        api_token, job = Secret(), "/job/ios"
 
     provider = Jenkins.from_connection(Connection())
     assert provider._token == TOKEN

@@ -342,8 +342,8 @@ def test_from_connection_reads_the_fields_of_the_model():
             return TOKEN
 
     class Connection:
-        slack_bot_token = Secret()
-        slack_channels = ["C0RELEASES"]
+        token = Secret()
+        recipients = ["C0RELEASES"]
 
     assert failed(Slack.from_connection(Connection()).verify()) == {}
 
