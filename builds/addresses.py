@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 from delivr.outbound import OutboundError, origin
 
 
-def safe_build_url(url: str, jenkins_url: str) -> str:
-    """The build's address if it lies on our Jenkins, else nothing: it becomes a link."""
+def safe_build_url(url: str, server_url: str) -> str:
+    """The build's address if it lies on our CI server, else nothing: it becomes a link."""
     if not url:
         return ""
     try:
-        same = origin(url) == origin(jenkins_url)
+        same = origin(url) == origin(server_url)
     except OutboundError:  # no address at all, or one with a user's name in it
         return ""
     return url[:500] if same and url.startswith(("http://", "https://")) else ""

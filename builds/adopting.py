@@ -42,7 +42,7 @@ def as_row(retry: Retry, build: Build) -> dict[str, Any]:
     """A retry as `Build.retries` keeps it."""
     return {
         "number": retry.state.number,
-        "url": safe_build_url(retry.state.url, build.pipeline.jenkins_url),
+        "url": safe_build_url(retry.state.url, build.pipeline.server_url),
         "startedBy": retry.started_by,
         "commit": retry.commit,
     }

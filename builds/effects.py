@@ -97,7 +97,7 @@ def connected_build(effect: Effect) -> Build:
 def ci_of(build: Build | TestBuild) -> Any:
     """The CI server of a build, at the job that it was promised for."""
     pipeline = build.pipeline
-    pipeline.jenkins_job_path = build.job_path
+    pipeline.job = build.job_path
     return provider_for(pipeline)
 
 

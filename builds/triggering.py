@@ -35,7 +35,7 @@ def trigger_builds(
     `again` also builds what succeeded: another release candidate, beside the earlier builds.
     `after` are the builds that the asker saw: if somebody built again meanwhile, nothing is done.
 
-    Writes the builds and the promises of their triggers; Jenkins is called after the commit.
+    Writes the builds and the promises of their triggers; the CI server is called after the commit.
     Raises Conflict with code `build_in_progress`, `already_built`, `built_meanwhile` or
     `release_cancelled`, and NoSuchPipeline for a pipeline or platform that the release does not
     have.

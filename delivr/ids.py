@@ -33,8 +33,8 @@ def membership_id() -> str:
 def webhook_secret() -> str:
     """A webhook secret in the form of Standard Webhooks: `whsec_` and 256 bits in base64.
 
-    Without a slash, so that it can stand in a URL before the @: Jenkins' Notification plugin takes
-    it there, and does not decode it.
+    Without a slash, so that it can stand in a URL before the @: a sender that takes
+    it there may not decode it.
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
     while "/" in (text := base64.b64encode(secrets.token_bytes(32)).decode()):

@@ -59,7 +59,7 @@ def _promises_are_complete() -> Iterator[str]:
         if f"build:{build_id}:trigger" not in promised:
             yield f"I1 {build_id} has no promise of its trigger"
     for release in Release.objects.select_related("communication"):
-        channels = release.communication.slack_channels if release.communication else []
+        channels = release.communication.recipients if release.communication else []
         wanted = {f"release:{release.pk}:message:{channel}:created" for channel in channels}
         if not wanted <= promised:
             yield f"I1 {release.pk} has not all its messages"

@@ -25,7 +25,7 @@ NOT_PICKED_UP = timedelta(seconds=30)
 NO_SIGN_OF_LIFE = timedelta(minutes=2)
 QUEUE_LIMIT = timedelta(minutes=30)
 RUN_LIMIT = timedelta(hours=2)
-RUN_FACTOR = 3  # times Jenkins' own estimate
+RUN_FACTOR = 3  # times the CI server's own estimate
 
 
 @dataclass(frozen=True)

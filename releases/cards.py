@@ -78,6 +78,7 @@ class PipelineCard:
     provider: str
     provider_label: str
     job: str
+    ci: str  # the CI server's kind, as people call it
     status: str
     number: int | None
     url: str
@@ -160,6 +161,7 @@ def card_of(
         provider=connection.kind,
         provider_label=connection.kind_label,
         job=pipeline.job_path,
+        ci=connection.kind_label,
         status=pipeline.build_status,
         number=pipeline.build_number,
         url=web_address(pipeline.build_url),
@@ -237,10 +239,7 @@ def _took(build: Any) -> timedelta | None:
 
 
 def _progress(build: Any, now: datetime) -> tuple[int | None, str]:
-    """How far a running build is, by the time that Jenkins expects it to take: percent and words.
-
-    https://www.jenkins.io/doc/book/using/remote-access-api/ (estimatedDuration, in milliseconds)
-    """
+    """How far a running build is, as the CI server expects it: percent and words."""
     if build is None or build.status != BuildStatus.RUNNING or build.started_at is None:
         return None, ""
     if not build.estimated_ms:

@@ -53,21 +53,21 @@ class PostMessage(EffectHandler):
             raise behind(ahead, clock.now())
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        slack = provider_for(connection_of(effect, CommunicationIntegration))
+        chat = provider_for(connection_of(effect, CommunicationIntegration))
         message = render(
             release_of(effect),
             Notice(effect.payload["notice"]),
             effect.payload["words"],
             thread=self._thread(effect),
         )
-        posted = slack.post(
+        posted = chat.post(
             channel=effect.payload["channel"], message=message, correlation=effect.pk
         )
         return self._result(posted)
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        slack = provider_for(connection_of(effect, CommunicationIntegration))
-        found = slack.find(
+        chat = provider_for(connection_of(effect, CommunicationIntegration))
+        found = chat.find(
             channel=effect.payload["channel"],
             correlation=effect.pk,
             since=effect.created_at,
@@ -85,9 +85,9 @@ class PostMessage(EffectHandler):
         """Where its channel is no longer chosen it goes to one that is, and lacks this message."""
         connection = connection_of_retry(effect)
         old = effect.payload["channel"]
-        if old in connection.slack_channels:
+        if old in connection.recipients:
             return
-        keys = {key_in(effect, channel): channel for channel in connection.slack_channels}
+        keys = {key_in(effect, channel): channel for channel in connection.recipients}
         mine = Effect.objects.for_tenant(effect.tenant_id)
         taken = set(mine.filter(dedupe_key__in=keys).values_list("dedupe_key", flat=True))
         key = next((key for key in keys if key not in taken), None)
@@ -148,21 +148,21 @@ def key_in(effect: Effect, channel: str) -> str:
 
 
 class CreateEpic(EffectHandler):
-    """One Jira epic for one target of a release."""
+    """One epic for one target of a release."""
 
     cap = timedelta(minutes=30)
     max_attempts = 30
     expires_after = timedelta(hours=24)
-    settle = timedelta(seconds=180)  # Jira's search lags behind what was created
+    settle = timedelta(seconds=180)  # a search lags behind what was created
     look_twice = timedelta(seconds=60)
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        jira = provider_for(connection_of(effect, TicketIntegration))
-        return self._result(jira.create_epic(epic=self._epic(effect), correlation=effect.pk))
+        tickets = provider_for(connection_of(effect, TicketIntegration))
+        return self._result(tickets.create_epic(epic=self._epic(effect), correlation=effect.pk))
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        jira = provider_for(connection_of(effect, TicketIntegration))
-        found = jira.find_epic(correlation=effect.pk)
+        tickets = provider_for(connection_of(effect, TicketIntegration))
+        found = tickets.find_epic(correlation=effect.pk)
         return self._result(found) if found else None
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:

@@ -194,7 +194,7 @@ class Release(TenantOwned):
 
 
 class ReleaseTarget(TenantOwned):
-    """A store that the release goes to, and its epic, once Jira has one.
+    """A store that the release goes to, and its epic, once there is one.
 
     The app is that of the day the release was made. `held_version` is the release's version where
     this row keeps others from using it for the app: null once the release is cancelled, and where

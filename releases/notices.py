@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 
 from delivr.effects.operations import create_effects
 from integrations.providers.base import Message
-from integrations.providers.slack.text import escape
+from integrations.providers.registry import provider_class
 
 if TYPE_CHECKING:
     from releases.models import Release
@@ -86,7 +86,7 @@ def notify(
                     **payload,
                 },
             }
-            for channel in communication.slack_channels
+            for channel in communication.recipients
         ],
     )
 
@@ -97,35 +97,20 @@ def from_event(event_id: int | None) -> dict[str, int]:
 
 
 def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: str) -> Message:
-    """The message in words, as plain text and as blocks with a link to the release's page."""
+    """The message in words, as plain text and as blocks with a link to the release's page. Names of
+    branches and jobs are escaped."""
     link = f"{settings.BASE_URL}/releases/{release.pk}"
     context = {"version": release.version, "branch": release.branch, "link": link, **words}
     if "apps" not in context:
         context["apps"] = release.apps
-    context = {name: _inert(value) for name, value in context.items()}
+    connection: Any = release.communication  # nothing is rendered without one
+    chat: Any = provider_class(connection.kind)
+    context = {n: chat.escape(v) if isinstance(v, str) else v for n, v in context.items()}
     text = render_to_string(f"messages/{notice}.txt", context).strip()
     detail = render_to_string(f"messages/{notice}.detail.txt", context).strip()
     return Message(
         text=text,
-        blocks=_blocks(text, detail),
+        blocks=chat.blocks(text, detail),
         thread=thread,
         broadcast=bool(thread) and notice in BROADCAST,
     )
-
-
-def _inert(value: Any) -> Any:
-    """Names of branches and jobs never become a mention, a link or a broadcast."""
-    return escape(value) if isinstance(value, str) else value
-
-
-def _blocks(text: str, detail: str) -> list[dict[str, Any]]:
-    """https://docs.slack.dev/reference/block-kit/blocks/"""
-    blocks: list[dict[str, Any]] = [{"type": "section", "text": _words(text)}]
-    if detail:
-        blocks.append({"type": "context", "elements": [_words(detail)]})
-    return blocks
-
-
-def _words(text: str) -> dict[str, Any]:
-    """Without `verbatim`, Slack looks for addresses, channels and names in plain words, too."""
-    return {"type": "mrkdwn", "text": text, "verbatim": True}

@@ -163,7 +163,7 @@ class ReleasePlan:
                 release=release,
                 pipeline=p,
                 platform=platform_of[p.target_id],
-                job_path=p.jenkins_job_path,
+                job_path=p.job,
                 parameters=p.parameters,
             )
             for p in self.pipelines

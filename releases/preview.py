@@ -44,7 +44,7 @@ def _job(pipeline: ReleasePipeline) -> dict[str, Any]:
         "pipeline_id": pipeline.pipeline_id,
         "platform": pipeline.platform,
         "platform_label": pipeline.get_platform_display(),
-        "jenkins_url": pipeline.pipeline.jenkins_url,
+        "server_url": pipeline.pipeline.server_url,
         "job_path": pipeline.job_path,
         "parameters": pipeline.parameters_for(BUILD_ID),
     }
@@ -55,7 +55,7 @@ def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[di
         return
     for notice, words in _notices(pipelines):
         text = render(release, notice, {**words, "apps": ""}, thread="").text
-        for channel in release.communication.slack_channels:
+        for channel in release.communication.recipients:
             is_first = notice is Notice.RELEASE_CREATED
             name = release.communication.channel_name(channel)
             yield {

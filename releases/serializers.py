@@ -42,7 +42,7 @@ class NewReleaseSerializer(serializers.Serializer[Any]):
 class JobPreview(serializers.Serializer[Any]):
     pipelineId = serializers.CharField(source="pipeline_id")
     platform = serializers.ChoiceField(Platform.choices)
-    jenkinsUrl = serializers.CharField(source="jenkins_url")
+    jenkinsUrl = serializers.CharField(source="server_url")
     jobPath = serializers.CharField(source="job_path")
     parameters = serializers.DictField(child=serializers.CharField())
 
@@ -102,7 +102,7 @@ class RetrySerializer(serializers.Serializer[Any]):
 
 class BuildSerializer(serializers.Serializer[Any]):
     """One attempt at the release candidate `candidate`: 1, and one more each time that a success
-    was built again. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds.
+    was built again. Times are ISO 8601; `estimatedMs` is the CI server's guess in milliseconds.
 
     `logExcerpt`: the lines of a failed build's log that tell why, a moment after it ended;
     `logError` says in words why there are none. `retries` of a failed build can be adopted:
@@ -228,7 +228,7 @@ class ReleaseLine(serializers.ModelSerializer[Release]):
 
 
 class TicketSerializer(serializers.Serializer[Any]):
-    """The epic of one target: its key once Jira has it, else what stands in the way."""
+    """The epic of one target: its key once it is created, else what stands in the way."""
 
     targetId = serializers.CharField()
     key = serializers.CharField()

@@ -99,7 +99,7 @@ def _of_pipeline(pipeline: ReleasePipeline, triggers: Mapping[str, str]) -> Iter
 
 def _is_worth_telling(event: Any) -> bool:
     """Not what merely filled something in, nor what a doorbell said of a build on its way: what
-    Jenkins answered then stands there itself."""
+    the CI server answered then stands there itself."""
     is_hint = event.step == "ask" and event.from_status in MOVING
     return event.from_status != event.to_status and not is_hint
 

@@ -44,7 +44,7 @@ def effect_detail(request: TenantRequest, effect_id: str) -> HttpResponse:
 @require_GET
 @tenant_required()
 def activity_healed(request: TenantRequest) -> HttpResponse:
-    """Ends of builds that no webhook told: Jenkins was asked, and knew more than we did."""
+    """Ends of builds that no webhook told: the CI server was asked, and knew more than we did."""
     page = paged(request, healed(request.tenant))
     return render(request, "activity/healed.html", {"page": page, "tab": "healed"})
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.models import F
 
 from builds.cancelling import cancel_release
@@ -17,6 +16,7 @@ from builds.triggering import trigger_builds
 from delivr import outbound
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant, User
+from integrations.demo import sandbox_job
 from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleasePipeline
 
@@ -75,8 +75,8 @@ def _end(build: Build, result: str) -> None:
     rows = Build.objects.filter(pk=build.pk)
     _until(lambda: rows.filter(status=BuildStatus.RUNNING, number__isnull=False).exists())
     number = rows.get().number
-    job = build.release_pipeline.job_path.removeprefix("/job/").replace("/job/", "/")
-    address = f"{settings.SANDBOX_URL}/sandbox/api/jenkins/jobs/{job}/builds/{number}/finish"
+    part = build.release_pipeline
+    address = f"{sandbox_job(part.pipeline, part.job_path)}/builds/{number}/finish"
     with outbound.session() as session:
         session.post(address, json={"result": result}).raise_for_status()
     _until(lambda: not rows.moving().exists())

@@ -23,7 +23,7 @@ from integrations.choices import (
     TargetType,
     TicketType,
 )
-from integrations.demo import is_offered, sandbox_values
+from integrations.demo import is_offered, sandbox_job, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -33,7 +33,8 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.operations import connect
-from integrations.providers.registry import fields_of
+from integrations.providers.registry import secrets_of
+from integrations.serializers import webhook_url
 from integrations.verification import verify
 from releases.models import Release
 from releases.operations import create_release
@@ -95,19 +96,19 @@ def _if_still(user: User, known: str) -> str | None:
 
 
 def ensure_connected(tenant: Tenant) -> list[Connection]:
-    """Connect and verify everything in the sandbox, with its Jenkins reporting to our webhooks.
+    """Connect and verify everything in the sandbox, with its CI server reporting to our webhooks.
 
     What an earlier run has connected stays. Needs the running sandbox (`SANDBOX_URL`).
     """
     if not is_offered():
         raise ImproperlyConfigured("Set SANDBOX_URL to a running sandbox, as `make run` does.")
-    scm = _ensure(tenant, ScmIntegration, ScmType.GITHUB)
+    scm = _ensure(tenant, ScmIntegration, ScmType.values[0])
     targets = [_ensure(tenant, TargetIntegration, kind) for kind in TargetType.values]
     pipelines = [
         _ensure(
             tenant,
             PipelineIntegration,
-            PipelineType.JENKINS,
+            PipelineType.values[0],
             platform=target.platform,
             scm=scm.pk,
             target=target.pk,
@@ -115,8 +116,8 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
         )
         for target in targets
     ]
-    communication = _ensure(tenant, CommunicationIntegration, CommunicationType.SLACK)
-    ticket = _ensure(tenant, TicketIntegration, TicketType.JIRA)
+    communication = _ensure(tenant, CommunicationIntegration, CommunicationType.values[0])
+    ticket = _ensure(tenant, TicketIntegration, TicketType.values[0])
     return [scm, *targets, *pipelines, communication, ticket]
 
 
@@ -131,10 +132,12 @@ def _ensure(
 ) -> C:
     """The tenant's connection with the sandbox's values, verified."""
     values = sandbox_values(kind, platform=platform) | references
-    secrets_of = {field.name for field in fields_of(kind) if field.secret}
-    known = {name: value for name, value in values.items() if value and name not in secrets_of}
-    known[model.type_field] = kind
-    found: C | None = model.objects.for_tenant(tenant).filter(**known).first()
+    known = {
+        name: value for name, value in values.items() if value and name not in secrets_of(kind)
+    }
+    rows = model.objects.for_tenant(tenant).filter(**{model.type_field: kind})
+    alike = (row for row in rows if all(str(row.value_of(n)) == str(v) for n, v in known.items()))
+    found: C | None = next(alike, None)
     if found is None:
         named = {**values, "display_name": name}
         found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=named)
@@ -145,15 +148,15 @@ def _ensure(
 
 def _report_here(pipeline: PipelineIntegration) -> None:
     """Let the sandbox's job report to the pipeline's webhook, as its page would."""
-    name = pipeline.jenkins_job_path.removeprefix("/job/").replace("/job/", "/")
     webhook = {
-        "url": f"{settings.BASE_URL}/api/v1/webhooks/jenkins/{pipeline.pk}",
+        "url": webhook_url(pipeline),
         "secret": pipeline.webhook_secret.reveal(),
         "style": "signed",
     }
-    address = f"{settings.SANDBOX_URL}/sandbox/api/jenkins/jobs/{name}"
     with outbound.session() as session:
-        session.post(address, json={"webhook": webhook}).raise_for_status()
+        session.post(
+            sandbox_job(pipeline, pipeline.job), json={"webhook": webhook}
+        ).raise_for_status()
 
 
 def ensure_release(tenant: Tenant) -> Release:

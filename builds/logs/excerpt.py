@@ -12,8 +12,8 @@ LONGEST_LINE = 300
 LAST_LINES = 12  # where no line tells anything
 GAP = "…"
 
-# What terminals are told, and Jenkins' notes to its own pages (hudson.console.ConsoleNote), which
-# come between two such sequences.
+# What terminals are told, and a CI server's notes to its own pages (hudson.console.ConsoleNote),
+# which come between two such sequences.
 _NOTE = re.compile(r"\x1b\[8mha:[^\x1b]*\x1b\[0m")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_=>])")
 _STAMP = re.compile(r"^(?:\[\d{4}-\d\d-\d\dT[\d:.]+Z\]|\d\d:\d\d:\d\d(?:\.\d+)?)\s+")

@@ -52,7 +52,7 @@ def start_test(
     test = TestBuild(
         tenant=pipeline.tenant,
         pipeline=pipeline,
-        job_path=pipeline.jenkins_job_path,
+        job_path=pipeline.job,
         started_by=actor,
     )
     test.parameters = _parameters(test, version.strip(), branch.strip())
@@ -141,7 +141,7 @@ def apply_test_update(test_id: str, update: BuildUpdate) -> None:
     test.server_started_at = test.server_started_at or update.started_at
     test.queue_id = test.queue_id or update.queue_id
     test.number = test.number or update.number
-    test.url = test.url or safe_build_url(update.url, test.pipeline.jenkins_url)
+    test.url = test.url or safe_build_url(update.url, test.pipeline.server_url)
     test.queue_reason = "" if test.number else update.queue_reason[:300]
     test.started_at = test.started_at or update.started_at
     if test.status not in MOVING:
@@ -192,7 +192,7 @@ def _end(test: TestBuild, status: BuildStatus) -> None:
 def match_test(delivery: WebhookDelivery, report: BuildReport) -> TestBuild | None:
     """The test build that a report is about, among those of the pipeline that it was sent for."""
     tests = TestBuild.objects.for_tenant(delivery.tenant_id).filter(pipeline=delivery.pipeline_id)
-    of_job = tests.filter(job_path=delivery.pipeline.jenkins_job_path)
+    of_job = tests.filter(job_path=delivery.pipeline.job)
     keys = (
         (tests, "pk", report.build_id),
         (tests, "queue_id", report.queue_id),

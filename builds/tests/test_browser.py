@@ -6,14 +6,13 @@ Everything runs as `make run` starts it: the real web server, sweeper and sandbo
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from delivr.tests.browser import picture
 from delivr.tests.keyboard import enter, write
 
 pytestmark = pytest.mark.browser
@@ -32,16 +31,15 @@ LISTEN = """() => {
 class Walk:
     """A person in front of the browser, who takes a picture of each page."""
 
-    def __init__(self, page: Page, product: Any, pictures: Path) -> None:
-        self.page, self.product, self.pictures = page, product, pictures
+    def __init__(self, page: Page, product: Any) -> None:
+        self.page, self.product = page, product
         self.count = 0
         self.jenkins = page.context.new_page()  # the sandbox, in a tab of its own
         page.bring_to_front()
 
     def picture(self, name: str) -> None:
         self.count += 1
-        path = self.pictures / f"{self.count:02d}-{name}.png"
-        self.page.screenshot(path=str(path), full_page=True)
+        picture(self.page, f"{self.count:02d}-{name}")
 
     def press(self, name: str) -> None:
         enter(self.page, self.page.get_by_role("main").get_by_role("button", name=name, exact=True))
@@ -76,10 +74,8 @@ class Walk:
 
 
 @pytest.fixture
-def walk(page: Page, product: Any, tmp_path: Path) -> Walk:
-    pictures = Path(os.environ.get("PICTURES", str(tmp_path)))
-    pictures.mkdir(parents=True, exist_ok=True)
-    return Walk(page, product, pictures)
+def walk(page: Page, product: Any) -> Walk:
+    return Walk(page, product)
 
 
 def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) -> None:

@@ -288,7 +288,7 @@ def test_the_start_is_told_as_soon_as_the_number_is_known(wired: Wired) -> None:
     deliver(build, {"queueId": 1001, "status": "STARTED"})
     assert (fresh(build).status, told()) == ("RUNNING", 0)
     deliver(build, {"queueId": 1001, "buildNumber": 245, "status": "STARTED"})
-    assert told() == len(wired.slack.slack_channels)
+    assert told() == len(wired.slack.recipients)
 
 
 def test_a_build_that_learns_its_number_touches_no_other_build(wired: Wired, build: Build) -> None:
@@ -311,7 +311,7 @@ def test_what_waits_for_its_build_is_looked_at_ever_more_rarely(wired: Wired) ->
 
 def test_a_number_of_another_job_is_not_that_of_our_build(wired: Wired, build: Build) -> None:
     pipeline = wired.pipelines["ios"]
-    type(pipeline).objects.filter(pk=pipeline.pk).update(jenkins_job_path="/job/ios-next")
+    type(pipeline).objects.filter(pk=pipeline.pk).update(job="/job/ios-next")
     delivery = deliver(build, {"buildNumber": 245, "status": "SUCCESS"})
     assert (fresh(build).status, delivery.state) == ("RUNNING", "UNMATCHED")
     assert deliver(build, {"buildId": build.pk, "status": "SUCCESS"}).state == "APPLIED"

@@ -20,7 +20,7 @@ from delivr.tests.wired import Wired, fresh, trigger_of
 from releases.models import Release
 from sandbox import accounts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 POST_MESSAGE = {"provider": "slack", "path": "*/chat.postMessage"}
 
@@ -99,7 +99,7 @@ def test_a_lost_answer_is_found_in_the_channel_where_the_parent_was_deleted(
 def test_where_history_is_closed_a_message_is_said_at_least_once(
     wired: Wired, sandbox: Any
 ) -> None:
-    wired.slack.slack_bot_token = accounts.SLACK_NO_HISTORY_TOKEN
+    wired.slack.token = accounts.SLACK_NO_HISTORY_TOKEN
     wired.slack.save()
     wired.release("ios", slack=True)
     sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
@@ -193,7 +193,7 @@ def test_slacks_trouble_never_harms_the_release(
 
 
 def test_a_channel_that_refuses_does_not_silence_the_other(wired: Wired, sandbox: Any) -> None:
-    wired.slack.slack_channels = ["C999", "C123"]  # the first one is archived
+    wired.slack.recipients = ["C999", "C123"]  # the first one is archived
     wired.slack.save()
     build = wired.build("ios", slack=True)
     sweep_until_idle(limit=6)
@@ -204,7 +204,7 @@ def test_a_channel_that_refuses_does_not_silence_the_other(wired: Wired, sandbox
 
 
 def in_channels(wired: Wired, *channels: str) -> None:
-    wired.slack.slack_channels = list(channels)
+    wired.slack.recipients = list(channels)
     wired.slack.save()
 
 

@@ -33,14 +33,14 @@ def connections(wired: Wired, values: dict[str, Any]) -> dict[str, Any]:
         "app_store": factories.AppStoreFactory(
             tenant=wired.tenant,
             app_identifier=ios["appIdentifier"],
-            apple_issuer_id=ios["appleIssuerId"],
-            apple_key_id=ios["appleKeyId"],
-            apple_api_key=ios["appleApiKey"],
+            issuer_id=ios["appleIssuerId"],
+            key_id=ios["appleKeyId"],
+            credentials=ios["appleApiKey"],
         ),
         "google_play": factories.PlayStoreFactory(
             tenant=wired.tenant,
             app_identifier=android["appIdentifier"],
-            google_service_account=json.dumps(android["googleServiceAccount"]),
+            credentials=json.dumps(android["googleServiceAccount"]),
         ),
     }
 

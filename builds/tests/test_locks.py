@@ -85,7 +85,7 @@ def test_each_delivery_is_handed_to_one_asker(tenant: Any) -> None:
 
 @pytest.mark.parametrize("others", [[], ["C456"]])
 def test_of_two_retried_messages_each_takes_another_channel(tenant: Any, others: list[str]) -> None:
-    slack = factories.SlackFactory(tenant=tenant, slack_channels=["C123", *others])
+    slack = factories.SlackFactory(tenant=tenant, recipients=["C123", *others])
     release = factories.ReleaseFactory(tenant=tenant, communication=slack)
     first, second = (
         factories.EffectFactory(

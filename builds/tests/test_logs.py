@@ -197,14 +197,14 @@ def test_without_all_secrets_nothing_is_shown(wired: Wired, failed: Build) -> No
     """What cannot be decrypted cannot be looked for."""
     stolen = fresh(wired.scm).access_token
     slack = type(wired.slack).objects.filter(pk=wired.slack.pk)
-    slack.update(slack_bot_token=stolen)
+    slack.update(token=stolen)
     row = read(failed)
     assert (row.log_excerpt, row.log_at) == ("", None)
     assert "cannot be decrypted" in row.log_error
 
 
 def test_a_connection_without_secrets_gives_up_in_words(failed: Build) -> None:
-    PipelineIntegration.objects.update(jenkins_api_token=None)
+    PipelineIntegration.objects.update(api_token=None)
     row = read(failed, times=len(PAUSES) + 1)
     assert row.log_at is None
     assert row.log_error

@@ -104,6 +104,8 @@ def test_a_number_found_by_asking_applies_what_waited_for_it(build: Build) -> No
     assert (row.status, row.artifact_url) == ("SUCCESS", "s3://b/x.ipa")
 
 
+@pytest.mark.on_sqlite
+@pytest.mark.slow
 def test_a_day_without_any_webhook_ends_right_and_says_so(build: Build, sandbox: Any) -> None:
     """Each pause is waited through by moving the time: the build runs for a day, nobody reports."""
     spent, pauses = timedelta(), []

@@ -20,7 +20,7 @@ from delivr.tests.wired import fresh
 from integrations.verification import verify
 from sandbox import accounts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 TROUBLE = [
     {"kind": "drop_before"},
@@ -87,7 +87,7 @@ def test_a_server_that_asks_for_patience_gets_it(build: Build, sandbox: Any) -> 
 
 def with_token(build: Build, token: str) -> Build:
     pipeline = build.release_pipeline.pipeline
-    pipeline.jenkins_api_token = token
+    pipeline.api_token = token
     pipeline.save()
     return build
 

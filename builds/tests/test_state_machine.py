@@ -82,7 +82,7 @@ class Core(RuleBasedStateMachine):
         self.all = transaction.atomic()
         self.all.__enter__()
         self.wired: Wired = wire(factories.TenantFactory(), self.sandbox.url)
-        self.wired.slack.slack_channels = ["C123"]
+        self.wired.slack.recipients = ["C123"]
         self.wired.slack.save()
         self.deliveries = 0
 

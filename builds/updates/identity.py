@@ -1,8 +1,8 @@
 """Whose build it is: a number alone does not tell.
 
-Numbers start anew where a job was made again or where Jenkins came back from a backup, several jobs
-may report to one address, and people start builds by hand. So whatever is told of a number counts
-for our build only while nothing that is known contradicts it.
+Numbers start anew where a job was made again or where the CI server came back from a backup,
+several jobs may report to one address, and people start builds by hand. So whatever is told of a
+number counts for our build only while nothing that is known contradicts it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SAME_START = timedelta(seconds=2)  # servers tell the start in whole seconds, or
 
 def why_not_reported(build: Build, report: BuildReport) -> str:
     """Why a webhook is not about this build, in words; "" where nothing speaks against it."""
-    # Jenkins takes the names of jobs in any case, and tells them as they were made.
+    # A CI server may take the names of jobs in any case, and tell them as they were made.
     if report.job_path and report.job_path.casefold() != build.job_path.casefold():
         return _("It is about another job than that of %(build)s.") % {"build": build}
     if build.is_another(number=report.number, queue_id=report.queue_id):

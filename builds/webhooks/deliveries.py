@@ -128,7 +128,7 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
     id, else by the queue's, else by the number."""
     builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
     # Each job counts for itself: a number of today's job says nothing of a build of yesterday's.
-    of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.jenkins_job_path)
+    of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.job)
     keys: tuple[tuple[Any, str, Any], ...] = ((builds, "pk", report.build_id),)
     if not report.build_id:  # an id that is not ours speaks for another build
         keys = ((builds, "queue_id", report.queue_id), (of_job, "number", report.number))
@@ -154,7 +154,7 @@ def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
 
 @transaction.atomic
 def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
-    """It may be a trigger that arrived twice: Jenkins is asked."""
+    """It may be a trigger that arrived twice: the CI server is asked."""
     if report.build_id == build.pk:
         create_stop_of_duplicate(build, number=report.number, queue_id=report.queue_id)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
@@ -200,7 +200,8 @@ def settle_asked(build_id: str, *, reason: str = "") -> None:
         return
     deliveries.update(confirmed_at=clock.now())
     build = lock_build(build_id)
-    for delivery in deliveries.filter(trust=Trust.SIGNED).select_related("pipeline"):
+    signed = deliveries.filter(trust=Trust.SIGNED).exclude(body=b"")  # dropped after 30 days
+    for delivery in signed.select_related("pipeline"):
         report = read(delivery)
         if report.status == build.status and fill_artifacts(
             build, BuildUpdate.from_report(report, delivery)

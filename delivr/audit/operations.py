@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-
-from delivr.encryption.fields import SecretTextField
 
 if TYPE_CHECKING:
     from delivr.audit.models import AuditEvent
@@ -80,15 +78,16 @@ def _label(subject: models.Model) -> str:
     return getattr(subject, "audit_label", "") or str(subject)
 
 
-def difference(before: models.Model, after: Mapping[str, Any]) -> dict[str, Any]:
-    """`{field: [old, new]}` of what `after` changes in `before`; a secret is just "changed"."""
+def difference(
+    before: Mapping[str, Any], after: Mapping[str, Any], secrets: Collection[str] = ()
+) -> dict[str, Any]:
+    """`{name: [old, new]}` of what `after` changes in `before`; of `secrets` just "changed"."""
     changes: dict[str, Any] = {}
     for name, value in after.items():
-        field: Any = before._meta.get_field(name)
-        if isinstance(field, SecretTextField):
+        if name in secrets:
             if value:
                 changes[name] = "changed"
-        elif (old := _plain(getattr(before, field.attname))) != (new := _plain(value)):
+        elif (old := _plain(before[name])) != (new := _plain(value)):
             changes[name] = [old, new]
     return changes
 

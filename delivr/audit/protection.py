@@ -2,7 +2,7 @@
 
 The trigger stops whoever may write to the tables, their owner too. It lets two things through for
 a session that asks for them by name: `SET delivr.audit_purge = 'delete'` (an operator whom the law
-obliges) and `'truncate'` (the tests, between two of them). A role that has its rights from
+obliges, and the tests, between two of them) and `'truncate'`. A role that has its rights from
 `manage.py grants` may do neither in any case. SQLite has one user, and no triggers of ours.
 """
 

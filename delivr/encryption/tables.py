@@ -58,7 +58,8 @@ class FieldStore(SecretStore):
 
     def rows(self) -> Any:
         names = [field.attname for field in self.fields]
-        return super().rows().only("tenant_id", *names)  # a secret is bound to its tenant
+        bound_by = getattr(self.model, "bound_by", "pk")  # what tells the name of a secret
+        return super().rows().only("tenant_id", bound_by, *names)  # and it is bound to its tenant
 
 
 def stores() -> Iterator[SecretStore]:

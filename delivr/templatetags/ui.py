@@ -195,7 +195,7 @@ _SPELLED = {"api": "API", "url": "URL", "scm": "repository"}
 
 @register.filter
 def as_words(name: str) -> str:
-    """A stored name for people: `issue_type` gives `Issue type`, `jira_url` gives `Jira URL`."""
+    """A stored name for people: `issue_type` gives `Issue type`, `base_url` gives `Base URL`."""
     if known := NAMES.get(name):
         return str(known)
     words = " ".join(_SPELLED.get(word, word) for word in str(name).replace("_", " ").split())

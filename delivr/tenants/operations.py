@@ -99,7 +99,7 @@ def create_token(
     token = ApiToken(tenant=tenant, user=user, role=role, name=name, expires_at=expires)
     text = token.fill()
     token.save(force_insert=True)
-    changes = difference(ApiToken(), {"name": name, "role": role, "expires_at": expires})
+    changes = difference(vars(ApiToken()), {"name": name, "role": role, "expires_at": expires})
     record(tenant=tenant, actor=user, action="token.created", subject=token, changes=changes)
     return token, text
 

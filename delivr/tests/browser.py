@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -30,6 +31,12 @@ def find_chromium() -> str | None:
     """The program of CHROMIUM, or the first one on the path."""
     given = os.environ.get("CHROMIUM")
     return shutil.which(given) if given else next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def picture(page: Page, name: str) -> None:
+    """One of the whole page, in the folder that PICTURES names; nobody looks at it otherwise."""
+    if folder := os.environ.get("PICTURES"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 @pytest.fixture(scope="session")

@@ -111,9 +111,9 @@ class AppStoreFactory(ConnectionFactory):
 
     target_type = "APP_STORE"
     app_identifier = "com.dream11.app"
-    apple_issuer_id = "57246542-96fe-1a63-e053-0824d011072a"
-    apple_key_id = "2X9R4HXF34"
-    apple_api_key = "factory p8"
+    issuer_id = "57246542-96fe-1a63-e053-0824d011072a"
+    key_id = "2X9R4HXF34"
+    credentials = "factory p8"
 
 
 class PlayStoreFactory(ConnectionFactory):
@@ -122,7 +122,7 @@ class PlayStoreFactory(ConnectionFactory):
 
     target_type = "PLAY_STORE"
     app_identifier = "com.dream11.app"
-    google_service_account = "{}"
+    credentials = "{}"
 
 
 class PipelineFactory(ConnectionFactory):
@@ -132,10 +132,10 @@ class PipelineFactory(ConnectionFactory):
     pipeline_type = "JENKINS"
     scm = factory.SubFactory(ScmFactory, tenant=factory.SelfAttribute("..tenant"))
     target = factory.SubFactory(AppStoreFactory, tenant=factory.SelfAttribute("..tenant"))
-    jenkins_url = "http://127.0.0.1:1/jenkins"
-    jenkins_username = "delivr"
-    jenkins_api_token = "factory jenkins token"
-    jenkins_job_path = "/job/ios-prod"
+    server_url = "http://127.0.0.1:1/jenkins"
+    username = "delivr"
+    api_token = "factory jenkins token"
+    job = "/job/ios-prod"
     webhook_secret = "whsec_" + "ZmFjdG9yeS1zZWNyZXQtZmFjdG9yeS1zZWNyZXQtMTI="
 
 
@@ -144,8 +144,8 @@ class SlackFactory(ConnectionFactory):
         model = CommunicationIntegration
 
     communication_type = "SLACK"
-    slack_bot_token = "xoxb-factory-token"
-    slack_channels = factory.LazyFunction(lambda: ["C123"])
+    token = "xoxb-factory-token"
+    recipients = factory.LazyFunction(lambda: ["C123"])
 
 
 class JiraFactory(ConnectionFactory):
@@ -153,10 +153,10 @@ class JiraFactory(ConnectionFactory):
         model = TicketIntegration
 
     ticket_type = "JIRA"
-    jira_url = "http://127.0.0.1:1/jira"
-    jira_email = "delivr@example.com"
-    jira_api_token = "factory jira token"
-    jira_project_key = "MOBILE"
+    server_url = "http://127.0.0.1:1/jira"
+    username = "delivr@example.com"
+    api_token = "factory jira token"
+    project = "MOBILE"
 
 
 class ReleaseFactory(DjangoModelFactory):

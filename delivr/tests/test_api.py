@@ -186,6 +186,8 @@ def test_an_unknown_state_is_named(api: APIClient, path: str) -> None:
 # --- Its own description -------------------------------------------------------------------------
 
 
+@pytest.mark.on_sqlite
+@pytest.mark.slow
 def test_the_openapi_document_is_clean(capsys: Any) -> None:
     from django.core.management import call_command
 
@@ -193,6 +195,7 @@ def test_the_openapi_document_is_clean(capsys: Any) -> None:
     assert "/api/v1/releases/{release_id}/builds" in capsys.readouterr().out
 
 
+@pytest.mark.on_sqlite
 def test_the_openapi_document_and_its_page_are_open_to_read() -> None:
     document = Client().get("/api/v1/schema")
     assert document.status_code == 200
@@ -202,6 +205,7 @@ def test_the_openapi_document_and_its_page_are_open_to_read() -> None:
     assert page["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.on_sqlite
 def test_no_secret_can_be_read_by_the_description() -> None:
     import yaml
 

@@ -264,6 +264,7 @@ def _release_body(connected: dict[str, Any], version: str) -> dict[str, Any]:
 
 
 @needs_database
+@pytest.mark.on_postgresql
 def test_no_secret_gets_out(
     exercised: Watch, broker: str, sandbox: SandboxServer, caplog: Any
 ) -> None:

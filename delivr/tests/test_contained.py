@@ -15,7 +15,10 @@ from django.conf import settings
 from delivr.tests.test_supervisor import is_running, until
 from delivr.tests.test_up import children
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux"),
+    pytest.mark.slow,
+]
 CONTAINED = [sys.executable, "scripts/contained.py"]
 # What a run may start: one that ignores every wish in a session of its own, one that is frozen,
 # and one whose parent is gone.

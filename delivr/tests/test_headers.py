@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from delivr.tenants.models import Role
 from delivr.tests import factories
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 # header -> what its value must hold
 EVERYWHERE = {

@@ -49,6 +49,7 @@ def test_what_an_earlier_version_made_stays() -> None:
     assert INDEX in indexes()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_the_migration_makes_it_where_it_is_missing_and_takes_it_back() -> None:
     try:

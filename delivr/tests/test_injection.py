@@ -68,7 +68,7 @@ def pipeline_body(wired: Wired, **changes: Any) -> dict[str, Any]:
         "pipelineType": "JENKINS",
         "scmIntegrationId": wired.scm.pk,
         "targetIntegrationId": wired.targets["ios"].pk,
-        "jenkinsUrl": wired.pipelines["ios"].jenkins_url,
+        "jenkinsUrl": wired.pipelines["ios"].server_url,
         "jenkinsUsername": "u",
         "jenkinsApiToken": "t",
         "jenkinsJobPath": "/job/x",
@@ -133,7 +133,7 @@ def test_form_of_a_pipeline_refuses_what_would_part_a_request(
 ) -> None:
     body = {
         "kind": "JENKINS",
-        "jenkins_url": wired.pipelines["ios"].jenkins_url,
+        "jenkins_url": wired.pipelines["ios"].server_url,
         "jenkins_username": "u",
         "jenkins_api_token": "t",
         "jenkins_job_path": "/job/x",

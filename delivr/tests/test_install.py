@@ -15,6 +15,7 @@ from django.conf import settings
 
 from delivr.tests.package_index import NEWER, imitate, installed
 
+pytestmark = pytest.mark.slow
 ROOT = Path(settings.BASE_DIR)
 PYTHON = Path(sys._base_executable)  # type: ignore[attr-defined] # not the environment's link
 BUNDLED = "as the Python brings it"

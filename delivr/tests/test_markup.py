@@ -18,7 +18,7 @@ from delivr.tests.walk_world import World, build_world
 from integrations.setup import STEPS
 from releases.models import Release
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 LINK = re.compile(r"""(href|src|action|formaction|hx-\w+)=["']?\s*javascript:""")
 TAG = "'\"><b id=k7>"

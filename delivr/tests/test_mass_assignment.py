@@ -29,7 +29,7 @@ from delivr.tests.walk_world import (
     tenant_models,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 MARK = "mass7mark"
 MOST = 150  # fields at once: Django takes 200 of a form

@@ -29,7 +29,7 @@ from delivr.tests.walk_table import TABLE
 from delivr.tests.walk_world import NOWHERE, World, build_world
 from integrations.providers.registry import PROVIDERS, fields_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 WORD = "zq"
 CHECK = re.compile(
     r"""Check\(\s*name="(\w+)"|from_error\("(\w+)"|\(\s*"(\w+)", (?:self\.|lambda)"""

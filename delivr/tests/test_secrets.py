@@ -142,9 +142,9 @@ def test_a_ciphertext_in_another_tenants_row_does_not_open(scm: ScmIntegration) 
 
 def test_a_ciphertext_in_another_field_does_not_open(tenant: Any) -> None:
     row = factories.PipelineFactory(tenant=tenant)
-    plant(row, raw(row, "webhook_secret"), "jenkins_api_token")
+    plant(row, raw(row, "webhook_secret"), "api_token")
     with pytest.raises(SecretUnreadable):
-        again(row).jenkins_api_token.reveal()
+        again(row).api_token.reveal()
 
 
 def test_a_row_given_to_another_tenant_loses_its_secret(scm: ScmIntegration, stranger: Any) -> None:
@@ -365,11 +365,11 @@ def test_update_refuses_anything_but_a_secret(scm: ScmIntegration, value: Any) -
 
 def test_update_copies_no_secret_between_columns(tenant: Any) -> None:
     row = factories.PipelineFactory(tenant=tenant)
-    before = raw(row, "jenkins_api_token")
+    before = raw(row, "api_token")
     stolen = F("webhook_secret")
     with pytest.raises(FieldError), transaction.atomic():
-        PipelineIntegration.objects.filter(pk=row.pk).update(jenkins_api_token=stolen)
-    assert raw(row, "jenkins_api_token") == before
+        PipelineIntegration.objects.filter(pk=row.pk).update(api_token=stolen)
+    assert raw(row, "api_token") == before
 
 
 def test_update_may_forget_a_secret(scm: ScmIntegration) -> None:

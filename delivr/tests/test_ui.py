@@ -166,7 +166,7 @@ def test_gallery_renders_every_sample():
     html = Template("{% extends 'components/gallery.html' %}").render(
         Context(gallery_context(timezone.now()))
     )
-    assert "Jenkins refused the token." in html
+    assert "The CI server refused the token." in html
     assert html.count('class="badge') > len(LOOKS)
 
 

@@ -30,9 +30,9 @@ NAMES = {"delivr", "CSV", "JSON", "HTTP", "URL", "Jenkinsfile"}  # the same in e
 # Words of a template that are somebody's own, or for whom no other language is needed.
 LITERAL = {
     "components/gallery.html": "for designers",
-    "integrations/jenkinsfile.txt": "a program",
+    "integrations/help/jenkins_webhook.txt": "a program",
     "integrations/test_build.html": "names of parameters",
-    "integrations/webhook_how.html": "what stands in the form of a plugin for Jenkins",
+    "integrations/help/jenkins_webhook.html": "what stands in the form of a plugin for Jenkins",
 }
 SENT_AWAY = "messages/"  # in channels of others, in one language: releases/notices.py
 

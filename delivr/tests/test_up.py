@@ -98,6 +98,7 @@ def until_gone(pids: Any) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
     text = wait_for(process := start(), "Ctrl-C")
     url = re.search(r"ready\s+(http://127\.0\.0\.1:\d+)", text)[1]  # type: ignore[index]
@@ -120,8 +121,9 @@ def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
     assert re.findall(login, again) == re.findall(login, text)
 
 
+@pytest.mark.slow
 def test_death_of_one_ends_all(start: Start) -> None:
-    process = start()
+    process = start(SANDBOX="0")
     wait_for(process, "Ctrl-C")
     below = children(process.pid)
     victim = next(pid for pid, name in below.items() if "manage.py sweep" in name)
@@ -131,6 +133,7 @@ def test_death_of_one_ends_all(start: Start) -> None:
     until_gone(below)
 
 
+@pytest.mark.slow
 def test_taken_port_is_told_before_anything_is_done(start: Start, tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -143,6 +146,7 @@ def test_taken_port_is_told_before_anything_is_done(start: Start, tmp_path: Path
     assert not (tmp_path / "data/delivr.sqlite3").exists()
 
 
+@pytest.mark.slow
 def test_one_data_directory_runs_once(start: Start) -> None:
     first = start()
     wait_for(first, "Preparing")

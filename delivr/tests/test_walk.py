@@ -37,7 +37,7 @@ from delivr.tests.walk_world import (
     tenant_models,
 )
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FEW = ("anonymous", "stranger", "owner", "owner's token")  # for what is open to nobody

@@ -14,7 +14,7 @@ from delivr.tenants.models import Role, Tenant
 from delivr.tests.test_walk import body_of, same, signed_in
 from delivr.tests.walk_world import NOWHERE, OURS, THEIRS, World, build_world, everything
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -66,10 +66,10 @@ def wire(tenant: Tenant, url: str, jobs: dict[str, str] = JOBS) -> Wired:
             tenant=tenant,
             scm=scm,
             target=targets[name],
-            jenkins_url=f"{url}/jenkins",
-            jenkins_username=accounts.JENKINS_USER,
-            jenkins_api_token=accounts.JENKINS_API_TOKEN,
-            jenkins_job_path=path,
+            server_url=f"{url}/jenkins",
+            username=accounts.JENKINS_USER,
+            api_token=accounts.JENKINS_API_TOKEN,
+            job=path,
         )
         for name, path in jobs.items()
     }
@@ -80,14 +80,14 @@ def wire(tenant: Tenant, url: str, jobs: dict[str, str] = JOBS) -> Wired:
         pipelines=pipelines,
         slack=factories.SlackFactory(
             tenant=tenant,
-            slack_bot_token=accounts.SLACK_BOT_TOKEN,
-            slack_channels=list(accounts.SLACK_CHANNELS),
+            token=accounts.SLACK_BOT_TOKEN,
+            recipients=list(accounts.SLACK_CHANNELS),
         ),
         jira=factories.JiraFactory(
             tenant=tenant,
-            jira_url=f"{url}/jira",
-            jira_email=accounts.JIRA_EMAIL,
-            jira_api_token=accounts.JIRA_API_TOKEN,
+            server_url=f"{url}/jira",
+            username=accounts.JIRA_EMAIL,
+            api_token=accounts.JIRA_API_TOKEN,
         ),
     )
 

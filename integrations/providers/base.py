@@ -174,14 +174,14 @@ class Message:
 
     text: str
     blocks: Sequence[Mapping[str, Any]] = ()
-    thread: str = ""  # the id (`ts`) of the message it answers
+    thread: str = ""  # the id of the message it answers
     broadcast: bool = False  # show a thread's answer in the channel too
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostedMessage:
     channel: str
-    id: str  # Slack's `ts`
+    id: str
     url: str = ""
 
 
@@ -213,9 +213,10 @@ class SecretValue(Protocol):
 class Provider(ABC):
     """What every family shares."""
 
-    label: ClassVar[str]  # "Jenkins", as people write it
-    secret_fields: ClassVar[tuple[str, ...]]  # model fields that hold secrets
-    address_field: ClassVar[str | None] = None  # the model field with the URL secrets are sent to
+    label: ClassVar[str]  # as people write it
+    address_field: ClassVar[str | None] = None  # the field with the URL secrets are sent to
+    # Names of checks whose message is kept in the connection's `options` until its address changes.
+    learnt: ClassVar[tuple[str, ...]] = ()
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
     # What `verify` learned beside its checks, where the system tells it.
@@ -331,6 +332,16 @@ class StoreProvider(Provider):
 
 
 class ChatProvider(Provider):
+    @staticmethod
+    @abstractmethod
+    def escape(text: str) -> str:
+        """Text from outside as plain characters: no mention, link or broadcast comes out of it."""
+
+    @staticmethod
+    @abstractmethod
+    def blocks(text: str, detail: str) -> Sequence[Mapping[str, Any]]:
+        """The rich form of a message; `detail` is the smaller print below it, or empty."""
+
     @abstractmethod
     def channels(self) -> list[Option]: ...
 
@@ -355,6 +366,11 @@ class Epic:
 
 
 class TicketProvider(Provider):
+    @staticmethod
+    def page_of(url: str, *, server_url: str, options: Mapping[str, Any]) -> str:
+        """The page of a ticket whose address was stored, for a person; "" where none is known."""
+        return url
+
     @abstractmethod
     def projects(self) -> list[Option]: ...
 

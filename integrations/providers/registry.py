@@ -22,7 +22,7 @@ from integrations.choices import (
     TicketType,
 )
 from integrations.providers.base import Provider
-from integrations.providers.fields import Fields
+from integrations.providers.fields import Fields, Words
 
 _HERE = "integrations.providers"
 SCM: dict[str, str] = {ScmType.GITHUB: f"{_HERE}.github.provider.GitHub"}
@@ -44,11 +44,34 @@ def provider_class(kind: str) -> type[Provider]:
 
 
 @functools.cache
+def _declared(kind: str) -> Any:
+    return import_module(f"{PROVIDERS[kind].rsplit('.', 2)[0]}.fields")
+
+
 def fields_of(kind: str) -> Fields:
     """What a connection of this kind is made of, in the order in which it is asked."""
-    package = PROVIDERS[kind].rsplit(".", 2)[0]
-    fields: Fields = import_module(f"{package}.fields").FIELDS
+    fields: Fields = _declared(kind).FIELDS
     return fields
+
+
+def needs_of(kind: str) -> Words:
+    """What a person has to have at hand, in words."""
+    needs: Words = _declared(kind).NEEDS
+    return needs
+
+
+def stored_names() -> dict[str, Words]:
+    """What the names of all fields and checks are called on pages."""
+    names: dict[str, Words] = {}
+    for kind in PROVIDERS:
+        names |= {field.name: field.said or field.label for field in fields_of(kind)}
+        names |= _declared(kind).CHECKS
+    return names
+
+
+def secrets_of(kind: str) -> list[str]:
+    """The names of its fields that are secret."""
+    return [field.name for field in fields_of(kind) if field.secret]
 
 
 def provider_for(connection: Any) -> Any:

@@ -32,7 +32,7 @@ class Setup:
         self.android = factories.PlayStoreFactory(tenant=tenant)
         self.ios_job = factories.PipelineFactory(tenant=tenant, scm=self.scm, target=self.ios)
         self.android_job = factories.PipelineFactory(
-            tenant=tenant, scm=self.scm, target=self.android, jenkins_job_path="/job/android"
+            tenant=tenant, scm=self.scm, target=self.android, job="/job/android"
         )
         self.slack = factories.SlackFactory(tenant=tenant)
         self.jira = factories.JiraFactory(tenant=tenant)

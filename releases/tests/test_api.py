@@ -203,7 +203,7 @@ def test_a_repeated_request_makes_one_release(api: APIClient, wired: Wired) -> N
 
 
 def test_a_dry_run_tells_everything_and_touches_nothing(api: APIClient, wired: Wired) -> None:
-    type(wired.slack).objects.update(slack_channels=["C1", "C2"])
+    type(wired.slack).objects.update(recipients=["C1", "C2"])
     answer = api.post(f"{URL}?dryRun=true", body(wired), headers={"idempotency-key": "k"})
     assert answer.status_code == 200, answer.json()
     told = answer.json()

@@ -234,7 +234,7 @@ def test_message_shows_words_channel_and_state(viewer, release):
 
 def test_same_words_in_several_channels_are_one_entry(viewer, setup):
     slack = setup.slack
-    slack.slack_channels = ["C1", "C2", "C3"]
+    slack.recipients = ["C1", "C2", "C3"]
     slack.checks = [
         {"name": f"channel:C{n}", "ok": ok, "message": text, "level": "ERROR"}
         for n, ok, text in ((1, True, "#mobile"), (2, True, "#qa"), (3, False, "It is archived."))

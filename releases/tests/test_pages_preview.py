@@ -29,7 +29,7 @@ def test_dry_run_shows_jobs_messages_and_epics_and_touches_nothing(member, setup
         "Release 1.5.0: iOS",
         "📦 Release 1.5.0 created",
         "DELIVR_BUILD_ID",
-        setup.ios_job.jenkins_job_path,
+        setup.ios_job.job,
     ):
         assert words in text
     assert "<html" not in page.content.decode()

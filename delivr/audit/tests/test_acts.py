@@ -25,7 +25,7 @@ from delivr.tests.walk_world import NOWHERE, OURS, World, build_world, changed, 
 from integrations.models import PipelineIntegration
 from releases.models import Release, ReleasePipeline
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 _ONE = "integrations/<family:family>/<str:connection_id>"
 _API = "api/v1/"

@@ -98,7 +98,7 @@ def test_a_name_that_looks_like_a_time_beyond_the_calendar_is_shown_as_it_is(
 def test_page_calls_connections_and_channels_by_name(as_role: Any, tenant: Any) -> None:
     scm = factories.ScmFactory(tenant=tenant)
     checks = [{"name": "channel:C123", "ok": True, "message": "#releases"}]
-    chat = factories.SlackFactory(tenant=tenant, slack_channels=["C123"], checks=[])
+    chat = factories.SlackFactory(tenant=tenant, recipients=["C123"], checks=[])
     changes = {"scm": [None, scm.pk], "slack_channels": [["C9"], ["C123"]]}
     record(tenant=tenant, actor=None, action="integration.edited", subject=chat, changes=changes)
     chat.checks = checks

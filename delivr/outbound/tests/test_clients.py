@@ -68,14 +68,12 @@ def connections(
     return {
         "GITHUB": factories.ScmFactory,
         "APP_STORE": lambda: factories.AppStoreFactory(
-            apple_api_key=values["targets"][0]["appleApiKey"]
+            credentials=values["targets"][0]["appleApiKey"]
         ),
-        "PLAY_STORE": lambda: factories.PlayStoreFactory(
-            google_service_account=json.dumps(account)
-        ),
-        "JENKINS": lambda: factories.PipelineFactory(jenkins_url=f"{url}/jenkins"),
+        "PLAY_STORE": lambda: factories.PlayStoreFactory(credentials=json.dumps(account)),
+        "JENKINS": lambda: factories.PipelineFactory(server_url=f"{url}/jenkins"),
         "SLACK": factories.SlackFactory,
-        "JIRA": lambda: factories.JiraFactory(jira_url=f"{url}/jira", jira_api_token="t"),
+        "JIRA": lambda: factories.JiraFactory(server_url=f"{url}/jira", api_token="t"),
     }
 
 

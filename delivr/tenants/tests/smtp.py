@@ -64,7 +64,7 @@ def mail_server() -> Iterator[MailServer]:
     server.daemon_threads = True
     server.world = world
     world.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     try:
         yield world

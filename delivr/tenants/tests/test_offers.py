@@ -17,7 +17,7 @@ from delivr.tenants.models import Role
 from delivr.tests import factories
 from releases.models import ReleaseStatus
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 LINK = re.compile(r'(?:href|hx-get)="([^"]+)"')
 FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')

@@ -16,10 +16,11 @@ from ..base import (
     PostedMessage,
     ProviderError,
 )
-from ..http import DEADLINE, garbage, only_provider_errors
+from ..http import DEADLINE, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate
 from .paging import next_cursor
+from .text import blocks, escape
 from .verification import Verification, check_token_form
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ MARGIN = timedelta(minutes=11)  # the clocks of our own machines may be ten apar
 
 class Slack(ChatProvider):
     label = LABEL
-    secret_fields = ("slack_bot_token",)
     deadline = DEADLINE
 
     def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
@@ -44,9 +44,10 @@ class Slack(ChatProvider):
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
-        return cls(
-            bot_token=connection.slack_bot_token.reveal(), channels=connection.slack_channels
-        )
+        return cls(bot_token=connection.token.reveal(), channels=connection.recipients)
+
+    escape = staticmethod(escape)
+    blocks = staticmethod(blocks)
 
     def checks(self) -> Iterator[Check]:
         check = Verification(self._channels, self._client)
@@ -186,7 +187,7 @@ class Slack(ChatProvider):
         )
         try:
             for page in pages:
-                messages = _dicts(page.data.get("messages"))
+                messages = objects(page.data.get("messages"), LABEL)
                 yield from messages
                 is_last = not next_cursor(page.data)
                 # The history begins with the newest message, a thread with the oldest.
