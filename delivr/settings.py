@@ -187,7 +187,7 @@ JOBS: dict[str, dict[str, Any]] = {
         "due": "builds.polling.poller.due_tests",
     },
     "log": {"run": "builds.logs.reading.read_log", "due": "builds.logs.reading.due_logs"},
-    "branch": {"run": "releases.branches.look", "due": "releases.branches.due"},
+    "branch": {"run": "releases.branches.check_branch", "due": "releases.branches.due"},
     "verify": {
         "run": "integrations.verification.verify_by_id",
         "due": "integrations.verification.due_verifications",
@@ -198,7 +198,11 @@ JOBS: dict[str, dict[str, Any]] = {
         "due": "integrations.expiring.due_warnings",
         "every": 3600,
     },
-    "tidy": {"run": "builds.retention.tidy", "due": "builds.retention.due", "every": 3600},
+    "tidy": {
+        "run": "builds.retention.delete_expired",
+        "due": "builds.retention.due",
+        "every": 3600,
+    },
     "keys": {"run": "delivr.encryption.key_usage.run", "due": "delivr.encryption.key_usage.due"},
     "seal": {"run": "delivr.audit.sealing.seal", "due": "delivr.audit.sealing.due", "every": 5},
 }

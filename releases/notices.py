@@ -1,4 +1,4 @@
-"""What is said in the tenant's channels, and when: one promise per channel."""
+"""The messages in the tenant's channels: one effect per notice and channel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Notice(enum.StrEnum):
-    """An event that people are told of; its text is `templates/messages/<value>.txt`."""
+    """A kind of message; its text is in `templates/messages/<value>.txt`."""
 
     RELEASE_CREATED = "release_created"
     RELEASE_COMPLETE = "release_complete"
@@ -30,7 +30,7 @@ class Notice(enum.StrEnum):
     BUILD_CANCELLED = "build_cancelled"
 
 
-# What goes to the whole channel; everything else only into the release's thread.
+# Posted to the whole channel; all others only to the release's thread.
 BROADCAST = {
     Notice.RELEASE_COMPLETE,
     Notice.RELEASE_FAILED,
@@ -60,10 +60,10 @@ def notify(
     event_id: int | None = None,
     words: dict[str, Any] | None = None,
 ) -> None:
-    """Promise the message to each channel, in the caller's transaction.
+    """Create the effect that posts the message, for each channel, in the caller's transaction.
 
-    `words` fill the template beside the version: the platform, the build's number and address.
-    `event_id` is the update about a build that it follows from.
+    `words` are further variables of the template: the platform, the build's number and URL.
+    `event_id` is the build event that caused the message.
     """
     communication = release.communication
     if communication is None:
@@ -92,17 +92,17 @@ def notify(
 
 
 def from_event(event_id: int | None) -> dict[str, int]:
-    """The part of an effect's payload that names the build event it follows from."""
+    """The part of an effect's payload that names the build event that caused it."""
     return {} if event_id is None else {"event": event_id}
 
 
 def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: str) -> Message:
-    """The message in words, as plain text and as blocks with a link to the release's page."""
+    """The message as plain text and as blocks, with a link to the release's page."""
     link = f"{settings.BASE_URL}/releases/{release.pk}"
     context = {"version": release.version, "branch": release.branch, "link": link, **words}
     if "apps" not in context:
         context["apps"] = release.apps
-    context = {name: _inert(value) for name, value in context.items()}
+    context = {name: _escaped(value) for name, value in context.items()}
     text = render_to_string(f"messages/{notice}.txt", context).strip()
     detail = render_to_string(f"messages/{notice}.detail.txt", context).strip()
     return Message(
@@ -113,8 +113,8 @@ def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: s
     )
 
 
-def _inert(value: Any) -> Any:
-    """Names of branches and jobs never become a mention, a link or a broadcast."""
+def _escaped(value: Any) -> Any:
+    """Escaped, so that the name of a branch or job cannot become a mention, link or broadcast."""
     return escape(value) if isinstance(value, str) else value
 
 
@@ -127,5 +127,5 @@ def _blocks(text: str, detail: str) -> list[dict[str, Any]]:
 
 
 def _words(text: str) -> dict[str, Any]:
-    """Without `verbatim`, Slack looks for addresses, channels and names in plain words, too."""
+    """Without `verbatim`, Slack also turns URLs, channels and names in plain text into links."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}

@@ -116,7 +116,7 @@ def test_where_github_does_not_answer_nothing_is_claimed(
 def test_a_github_that_hangs_holds_a_dry_run_for_moments_only(
     wired: Wired, sandbox: Any, api_for: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(branches, "IN_A_REQUEST", 0.3)
+    monkeypatch.setattr(branches, "REQUEST_TIMEOUT", 0.3)
     sandbox.world.faults.add("timeout", provider="github", seconds=3)
     assert dry_run(api_for(wired.tenant), wired)["branch"]["exists"] is None
 
@@ -124,7 +124,7 @@ def test_a_github_that_hangs_holds_a_dry_run_for_moments_only(
 def test_who_asks_too_often_gets_the_plan_all_the_same(
     wired: Wired, api_for: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(branches, "DRY_RUNS", 1)
+    monkeypatch.setattr(branches, "DRY_RUNS_PER_MINUTE", 1)
     api = api_for(wired.tenant)
     assert dry_run(api, wired)["branch"]["exists"] is True
     told = dry_run(api, wired)
@@ -188,7 +188,7 @@ def test_making_a_release_asks_nobody_and_the_job_looks_after_it(
 
 def test_the_look_is_no_change_of_the_release(wired: Wired) -> None:
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     assert fresh(release).updated_at == release.updated_at
     assert fresh(release).branch_exists is True
 
@@ -203,14 +203,14 @@ def test_the_pages_show_the_commit_or_what_is_missing(
     wired: Wired, no_branch: Any, owner: Any, client_for: Any
 ) -> None:
     release, client = wired.release("ios"), client_for(owner)
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     text = text_of(client.get(f"/releases/{release.pk}"))
     assert "Why is this not moving?" in text
     assert f"{RELEASE} {MISSING}" in text
     assert "Did you mean release/1.4.0?" in text
     cut(no_branch, RELEASE)
     Release.objects.update(branch_look_at=timezone.now())
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     text = text_of(client.get(f"/releases/{release.pk}"))
     assert MISSING not in text
     assert re.search(rf"{RELEASE} is at {HEAD[:7]}", text)
@@ -220,20 +220,20 @@ def test_a_missing_branch_is_looked_for_again_as_long_as_nothing_was_triggered(
     wired: Wired, no_branch: Any
 ) -> None:
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     wait = fresh(release).branch_look_at - timezone.now()
     assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
     Release.objects.update(status="BUILD_FAILED", branch_look_at=timezone.now())
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     assert fresh(release).branch_look_at is None
 
 
 def test_what_was_seen_stays_where_github_is_away(wired: Wired, sandbox: Any, api_for: Any) -> None:
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     Release.objects.update(branch_look_at=timezone.now())
     sandbox.world.faults.add("status", provider="github", status=503)
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     told = head(api_for(wired.tenant), release)
     assert (told["exists"], told["commit"]) == (True, HEAD)
     assert "could not be looked up" in told["message"]
@@ -244,7 +244,7 @@ def test_nobody_sees_the_branch_of_another_workspace(
     wired: Wired, stranger: Any, client_for: Any
 ) -> None:
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     assert client_for(stranger).get(f"/releases/{release.pk}").status_code == 404
 
 
@@ -330,7 +330,7 @@ def test_nor_does_a_token_that_is_refused_stand_in_the_way(
 def test_a_reason_of_github_is_kept_in_its_words(wired: Wired, github: Any, api_for: Any) -> None:
     github.refuses = "`dream11` forbids access via a personal access token (classic)."
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     assert github.refuses in head(api_for(wired.tenant), release)["message"]
 
 

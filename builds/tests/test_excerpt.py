@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from builds.logs.excerpt import GAP, LAST_LINES, LONGEST_LINE, MOST_CHARACTERS, MOST_LINES, excerpt
+from builds.logs.excerpt import GAP, LAST_LINES, MAX_CHARACTERS, MAX_LINE_LENGTH, MAX_LINES, excerpt
 
 NOTE = "\x1b[8mha:////4CAcNmf/bZ9y+AAAAlh+LCAAAAAAAAP9b85aBtbiIQTGjNKU4P08v==\x1b[0m"
 FILLER = [f"Compiling module {n}" for n in range(40)]
@@ -78,7 +78,7 @@ def test_the_cause_pushes_out_what_only_follows_from_it() -> None:
 def test_the_first_errors_are_kept_where_there_are_too_many() -> None:
     found = excerpt("\n".join(f"Cart.swift:{n}:1: error: number {n}" for n in range(500)))
     assert "error: number 0" in found
-    assert len(found.splitlines()) <= MOST_LINES
+    assert len(found.splitlines()) <= MAX_LINES
 
 
 def test_what_a_summary_repeats_is_told_once() -> None:
@@ -124,8 +124,8 @@ def test_lines_are_shown_as_a_person_sees_them(raw: str, shown: str) -> None:
 
 def test_it_is_bounded() -> None:
     found = excerpt(log(*(f"a.c:{n}:1: error: {'x' * 5000}" for n in range(100))))
-    assert len(found) <= MOST_CHARACTERS
-    assert max(map(len, found.splitlines())) == LONGEST_LINE
+    assert len(found) <= MAX_CHARACTERS
+    assert max(map(len, found.splitlines())) == MAX_LINE_LENGTH
 
 
 @pytest.mark.parametrize(

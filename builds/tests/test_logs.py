@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.logs.reading import PATIENCE, PAUSES, due_logs, read_log
+from builds.logs.reading import GIVE_UP_AFTER, PAUSES, due_logs, read_log
 from builds.models import Build, Source
 from builds.tests.polling import asked, running
 from builds.updates.apply import BuildUpdate, apply_update
@@ -160,7 +160,7 @@ def test_a_jenkins_that_is_unwell_is_not_asked(failed: Build, sandbox: Any) -> N
 
 def test_waiting_for_it_ends(failed: Build) -> None:
     refuse_credentials(failed, timezone.now())
-    Build.objects.update(finished_at=timezone.now() - PATIENCE)
+    Build.objects.update(finished_at=timezone.now() - GIVE_UP_AFTER)
     row = read(failed)
     assert (row.log_at, row.log_error) == (None, "The CI server could not be asked for too long.")
 

@@ -167,5 +167,5 @@ def test_a_build_that_came_to_rest_meanwhile_is_not_asked_about_again(
 ) -> None:
     asker = Build.objects.get(pk=build.pk)
     Build.objects.filter(pk=build.pk).update(status="SUCCESS", poll_at=None)
-    poller._later(asker, timedelta(seconds=1))
+    poller._postpone(asker, timedelta(seconds=1))
     assert fresh(build).poll_at is None

@@ -13,7 +13,7 @@ from django.utils import timezone
 from builds.models import Build, TestBuild
 from builds.polling.poller import LOST_AFTER, LOST_WITHIN, due_tests, poll_test
 from builds.testbuilds.effects import StopTest
-from builds.testbuilds.operations import KEPT, cancel_test, start_test
+from builds.testbuilds.operations import MAX_KEPT, cancel_test, start_test
 from builds.tests.delivering import deliver, plugin
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect
@@ -222,18 +222,18 @@ def test_one_at_a_time_and_only_where_the_checks_pass(wired: Wired) -> None:
 
 
 def test_only_the_newest_are_kept(wired: Wired) -> None:
-    for n in range(KEPT + 2):
+    for n in range(MAX_KEPT + 2):
         test = start(wired)
-        earlier = timezone.now() - timedelta(days=KEPT + 2 - n)
+        earlier = timezone.now() - timedelta(days=MAX_KEPT + 2 - n)
         TestBuild.objects.filter(pk=test.pk).update(status="SUCCESS", created_at=earlier)
-    assert TestBuild.objects.count() == KEPT
+    assert TestBuild.objects.count() == MAX_KEPT
     assert TestBuild.objects.first() == test
 
 
 def test_one_that_may_still_have_to_be_stopped_is_kept(wired: Wired) -> None:
-    for _n in range(KEPT + 2):
+    for _n in range(MAX_KEPT + 2):
         cancel_test(test=start(wired), actor=None)
-    assert TestBuild.objects.count() == KEPT + 2
+    assert TestBuild.objects.count() == MAX_KEPT + 2
 
 
 def test_a_trigger_that_gave_up_can_be_put_away_after_its_build_was_forgotten(

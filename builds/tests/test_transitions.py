@@ -9,7 +9,7 @@ from integrations.providers.base import BuildStatus
 
 NEWS = ("QUEUED", "RUNNING", "SUCCESS", "FAILURE", "UNSTABLE", "ABORTED", "LOST")
 LETTERS = {
-    "g": Transition.GO,
+    "g": Transition.APPLY,
     "f": Transition.FILL,
     "a": Transition.ASK,
     "-": Transition.IGNORE,
@@ -40,13 +40,13 @@ PAIRS = [
 def test_a_hint_moves_a_build_as_the_table_says(
     now: str, update: str, expected: Transition
 ) -> None:
-    assert transition(now, update, is_truth=False) is expected
+    assert transition(now, update, is_authoritative=False) is expected
 
 
 @pytest.mark.parametrize(("now", "update", "expected"), PAIRS)
 def test_the_truth_wins_where_a_hint_would_ask(now: str, update: str, expected: Transition) -> None:
-    wins = Transition.GO if expected is Transition.ASK else expected
-    assert transition(now, update, is_truth=True) is wins
+    wins = Transition.APPLY if expected is Transition.ASK else expected
+    assert transition(now, update, is_authoritative=True) is wins
 
 
 def test_every_status_has_its_line() -> None:
@@ -56,4 +56,4 @@ def test_every_status_has_its_line() -> None:
 @pytest.mark.parametrize("now", [s.value for s in BuildStatus])
 @pytest.mark.parametrize("update", ["PENDING", "TRIGGERING", "TRIGGER_FAILED", "CANCELLED"])
 def test_what_only_delivr_decides_is_never_news(now: str, update: str) -> None:
-    assert transition(now, update, is_truth=True) is Transition.IGNORE
+    assert transition(now, update, is_authoritative=True) is Transition.IGNORE

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from builds.retention import due, tidy
+from builds.retention import delete_expired, due
 from builds.tests.sending import NOWHERE, SEED, basic, kept, path, post, raw, refused, signed
 from builds.tests.test_locks import in_threads
 from builds.tests.test_webhooks_github import post as post_as_github
@@ -125,7 +125,7 @@ def test_disconnecting_forgets_them_all(pipeline: Any) -> None:
 
 def test_what_has_ended_is_not_kept(pipeline: Any) -> None:
     rotate(pipeline, times=3)
-    tidy()
+    delete_expired()
     assert EarlierWebhookSecret.objects.count() == 2
     assert due() == []
     past = timezone.now() - timedelta(seconds=1)
@@ -133,11 +133,11 @@ def test_what_has_ended_is_not_kept(pipeline: Any) -> None:
         until=past
     )
     assert due() == ["all"]
-    tidy()
+    delete_expired()
     assert EarlierWebhookSecret.objects.count() == 1
     PipelineIntegration.objects.update(previous_webhook_secret_until=past)
     assert due() == ["all"]
-    tidy()
+    delete_expired()
     assert fresh(pipeline).previous_webhook_secret is None
     assert due() == []
 

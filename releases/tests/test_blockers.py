@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from delivr.effects.models import Effect, Heartbeat, IntegrationHealth
 from delivr.tests import factories
-from releases.blockers import blockers, sick_integrations, sweepers_life
+from releases.blockers import blockers, failing_integrations, sweeper_heartbeat
 from releases.models import Release
 
 pytestmark = pytest.mark.django_db
@@ -29,8 +29,8 @@ def why(pipeline: Any) -> list[str]:
 def explain(pipeline: Any) -> Any:
     release = Release.objects.with_everything().get(pk=pipeline.release_id)
     effects = list(Effect.objects.filter(release_id=release.pk).order_by("created_at"))
-    sick, beat = sick_integrations(release.tenant), sweepers_life()
-    return blockers(release, effects, sick, beat, timezone.now())
+    failing, heartbeat = failing_integrations(release.tenant), sweeper_heartbeat()
+    return blockers(release, effects, failing, heartbeat, timezone.now())
 
 
 def effect(pipeline: Any, **kwargs: Any) -> Effect:
@@ -88,12 +88,12 @@ def test_a_dead_sweeper_holds_up_a_build_on_its_way_and_no_release_at_rest(pipel
 
 def test_the_broker_is_down(pipeline: Any) -> None:
     effect(pipeline)
-    beat = Heartbeat.objects.create(
+    heartbeat = Heartbeat.objects.create(
         name="sweeper", at=timezone.now(), broker_down_since=soon(seconds=-20)
     )
     (blocker,) = explain(pipeline)
     assert blocker.code == "broker_down"
-    assert blocker.next == beat.broker_down_since + timedelta(seconds=60)
+    assert blocker.next == heartbeat.broker_down_since + timedelta(seconds=60)
     Heartbeat.objects.update(broker_down_since=None)
     assert why(pipeline) == []
 

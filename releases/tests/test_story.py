@@ -16,7 +16,7 @@ from integrations.providers.base import BuildStatus
 from releases.models import Release
 from releases.tests.pages import Setup
 from releases.timeline import timeline
-from releases.timeline_groups import TimelineGroup, story
+from releases.timeline_groups import TimelineGroup, group_by_build
 
 URL = "http://127.0.0.1:1/jenkins/job/ios-prod/245/"
 
@@ -34,7 +34,7 @@ def build(release: Release, setup: Setup, owner: Any) -> Build:
 
 def chapters(release: Release) -> tuple[TimelineGroup, ...]:
     loaded = Release.objects.with_everything().get(pk=release.pk)
-    return story(timeline(loaded, Effect.objects.filter(release_id=release.pk)))
+    return group_by_build(timeline(loaded, Effect.objects.filter(release_id=release.pk)))
 
 
 def tell(build: Build, status: BuildStatus, **news: Any) -> None:
