@@ -122,12 +122,12 @@ class Stop(EffectHandler):
         """Read the trigger before the build: if it settles in between, the build already has the
         number or queue id that it brought."""
         mine = Effect.objects.for_tenant(effect.tenant_id)
-        open_trigger = mine.filter(dedupe_key=self.trigger_key(effect)).open().first()
+        on_its_way = mine.filter(dedupe_key=self.trigger_key(effect)).open().first()
         build = self.build_of(effect)
         if build.queue_id is not None or build.number is not None:
             return
-        if open_trigger is not None:
-            raise behind(open_trigger, clock.now())  # stop the build once it was triggered
+        if on_its_way is not None:
+            raise behind(on_its_way, clock.now())  # stop it when it arrived
         raise Unneeded  # the trigger never reached the CI server
 
     def send(self, effect: Effect) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Bodies are kept for 30 days, answers for one, counts for their window."""
+"""Bodies are kept for 30 days, stored responses for one day, rate counters for their window."""
 
 from __future__ import annotations
 
