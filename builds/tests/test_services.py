@@ -1,4 +1,4 @@
-"""The main job on real PostgreSQL and Redis, with a real Celery worker and sweeper."""
+"""The main flow on real PostgreSQL and Redis, with a real Celery worker and sweeper."""
 
 from __future__ import annotations
 

@@ -467,7 +467,7 @@ UNAUDITED = {
     "builds.testbuilds.operations.apply_test_update": "a test build is its own record",
     "builds.testbuilds.operations.test_failed": "likewise; its effect has the details",
     "builds.testbuilds.operations.test_missed": "likewise",
-    "builds.testbuilds.operations.test_rang": "likewise",
+    "builds.testbuilds.operations.note_test_webhook": "likewise",
     "builds.webhooks.views._keep": "a delivery is its own record",
     "delivr.api.base._begin": "keeps the first answer of a request; what it did is recorded",
     "delivr.api.base._first": "likewise, around the operation",
