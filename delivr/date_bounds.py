@@ -19,7 +19,7 @@ def within_reason(moment: datetime) -> bool:
     return _SOONEST <= moment < _LATEST
 
 
-def read_moment(text: str) -> datetime | None:
+def read_datetime(text: str) -> datetime | None:
     """A date and time with its offset, or None for anything else."""
     try:
         moment = parse_datetime(text)

@@ -20,7 +20,7 @@ from rest_framework.serializers import Field, Serializer
 from rest_framework.views import APIView
 
 from delivr.api.problems import Problem, camel, invalid
-from delivr.date_bounds import read_moment
+from delivr.date_bounds import read_datetime
 from delivr.effects import clock
 from delivr.tenants.models import IdempotentRequest, Role, Tenant, User
 
@@ -50,7 +50,7 @@ class CursorPagination(pagination.CursorPagination):
         """Where the page begins. Raises Problem 400 for what is no cursor of ours."""
         try:
             cursor = super().decode_cursor(request)
-            if cursor is None or cursor.position is None or read_moment(str(cursor.position)):
+            if cursor is None or cursor.position is None or read_datetime(str(cursor.position)):
                 return cursor
         except exceptions.NotFound:
             pass

@@ -16,7 +16,7 @@ from delivr.api.base import TenantView
 from delivr.api.problems import invalid
 from delivr.audit.models import AuditEvent
 from delivr.audit.wording import sentence
-from delivr.date_bounds import read_moment
+from delivr.date_bounds import read_datetime
 
 
 class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):
@@ -72,7 +72,7 @@ class AuditEventList(TenantView):
 
 def _moment(text: str) -> datetime:
     """Raises Problem 400 for what is no date and time with its offset."""
-    moment = read_moment(text)
+    moment = read_datetime(text)
     if moment is None:
         raise invalid({"since": [_("Write it like 2026-01-31T12:00:00Z.")]})
     return moment

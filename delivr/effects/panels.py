@@ -1,4 +1,4 @@
-"""The ledger in the operator's overview."""
+"""The effects in the operator's overview."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.test import Client
 
-from delivr.date_bounds import LONGEST, read_moment, within_a_build
+from delivr.date_bounds import LONGEST, read_datetime, within_a_build
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories as make
 from integrations.providers.github.client import _expiration
@@ -22,13 +22,13 @@ BEGIN, END = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
 
 @pytest.mark.parametrize("text", [BEGIN, END, "1969-12-31T23:59:59Z", "3000-01-01T00:00:00Z", "x"])
 def test_what_is_beyond_reason_is_no_moment(text: str) -> None:
-    assert read_moment(text) is None
+    assert read_datetime(text) is None
 
 
 @pytest.mark.parametrize("zone", [FAR_EAST, FAR_WEST])
 def test_a_moment_within_reason_is_one_in_every_zone(zone: str) -> None:
     for text in ("1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z"):
-        moment = read_moment(text)
+        moment = read_datetime(text)
         assert moment is not None
         assert moment.astimezone(ZoneInfo(zone)) == moment
         assert moment + LONGEST
