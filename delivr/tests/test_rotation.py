@@ -1,4 +1,4 @@
-"""Rotation of FERNET_KEYS: everything, once, also after an interruption and beside edits."""
+"""Rotation of FERNET_KEYS: complete, also after an interruption and with concurrent edits."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from django.core.management import call_command
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
-from delivr.encryption import key_usage as census
-from delivr.encryption import rotation
+from delivr.encryption import key_usage, rotation
 from delivr.encryption.fields import SecretUnreadable, secret_fields
 from delivr.encryption.key_usage import measure_key_usage
 from delivr.encryption.rotation import rotate_secrets
@@ -41,7 +40,7 @@ OLD, NEW = "the-old-key", "the-new-key"
 
 @pytest.fixture
 def keys(settings: Any) -> Iterator[Callable[..., None]]:
-    """`keys(NEW, OLD)`: as a restart with these FERNET_KEYS (fields keep theirs till then)."""
+    """`keys(NEW, OLD)`: like a restart with these FERNET_KEYS (fields keep theirs until then)."""
 
     def forget() -> None:
         for model in apps.get_models():
@@ -67,7 +66,7 @@ def secrets_of(row: Any) -> dict[str, Any]:
 
 
 class FactorSecret:
-    """The secret of a second factor, as the others are looked at here."""
+    """The secret of a second factor, with the interface of the other secrets."""
 
     def __init__(self, ciphertext: str) -> None:
         self.ciphertext = ciphertext
@@ -204,9 +203,9 @@ class TestRotation:
         assert "9 of 9 rows" in err.getvalue()
 
     def test_job_takes_the_census_once_an_hour(self, rows: list[Any], monkeypatch: Any) -> None:
-        monkeypatch.setattr(census, "_asked_at", -census.EVERY)
-        assert (census.due(), census.due()) == (["all"], [])
-        census.run()
+        monkeypatch.setattr(key_usage, "_measured_at", -key_usage.EVERY)
+        assert (key_usage.due(), key_usage.due()) == (["all"], [])
+        key_usage.run()
         assert KeyProbe.objects.count() == 1
 
     def test_command_fails_where_a_key_is_missing(self, keys: Any, rows: list[Any]) -> None:
@@ -221,7 +220,7 @@ class TestRotation:
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
 def test_edit_at_the_same_time_is_not_undone(keys: Any, tenant: Any) -> None:
-    """The edit holds the row's lock when the rotation comes by."""
+    """The edit holds the row's lock when the rotation reaches it."""
     scm = factories.ScmFactory(tenant=tenant)
     keys(NEW, OLD)
 
@@ -246,14 +245,14 @@ def test_edit_at_the_same_time_is_not_undone(keys: Any, tenant: Any) -> None:
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
 def test_killed_run_is_taken_up_and_edits_go_on_all_the_while(keys: Any, tenant: Any) -> None:
-    """kill -9 in the middle of a batch of the command, while five threads edit what it rotates."""
+    """kill -9 in the middle of a batch of the command, while five threads edit the same rows."""
     factories.ScmFactory.create_batch(6 * rotation.BATCH, tenant=tenant)
     ids = list(ScmIntegration.objects.order_by("pk").values_list("pk", flat=True))
     keys(NEW, OLD)
     over, edited, failures = threading.Event(), {}, []
 
     def edit(number: int) -> None:
-        """Again and again a few rows of every batch, none of them edited by two threads."""
+        """Repeatedly edit a few rows of every batch; no two threads edit the same row."""
         for turn, pk in enumerate(itertools.cycle(ids[number::20])):
             if over.is_set():
                 break
@@ -263,7 +262,7 @@ def test_killed_run_is_taken_up_and_edits_go_on_all_the_while(keys: Any, tenant:
                     row.access_token = f"ghp_{number}_{turn}"
                     row.save()
                 edited[pk] = f"ghp_{number}_{turn}"
-            except Exception as error:  # told in the end
+            except Exception as error:  # reported at the end
                 failures.append(error)
         connection.close()
 
@@ -286,7 +285,7 @@ def test_killed_run_is_taken_up_and_edits_go_on_all_the_while(keys: Any, tenant:
 
 
 def kill_while_it_waits_for(row_id: str) -> None:
-    """Start the command and kill it when it comes to a row that is locked here."""
+    """Start the command and kill it when it reaches a row that is locked here."""
     command = run_command()
     assert command.stderr is not None
     with transaction.atomic():
@@ -318,7 +317,7 @@ def run_command() -> subprocess.Popen[str]:
 
 
 def wait_until_somebody_waits() -> None:
-    """For the database itself to say that a session waits for a lock of ours."""
+    """Wait until the database reports that a session waits for a lock of ours."""
     sql = (
         "SELECT count(*) FROM pg_locks"
         " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"

@@ -1,4 +1,4 @@
-"""The encrypted field: what lies in the database, what opens it, and what must fail."""
+"""The encrypted field: what is stored, what can open it, and what must fail."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def scm(tenant: Any) -> ScmIntegration:
 
 @pytest.fixture
 def keys(settings: Any) -> Any:
-    """Change FERNET_KEYS as a restart with another environment would: fields forget their keys."""
+    """Set FERNET_KEYS as after a restart with another environment: fields forget their keys."""
 
     def forget() -> None:
         for model in FAMILIES.values():
@@ -68,7 +68,7 @@ def again(row: Any) -> Any:
     return type(row).objects.get(pk=row.pk)
 
 
-# --- In and out ----------------------------------------------------------------------------------
+# --- Writing and reading -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_secret_cannot_be_pickled(scm: ScmIntegration, way: Any) -> None:
         pickle.dumps(again(scm))
 
 
-# --- A ciphertext opens where it was made --------------------------------------------------------
+# --- A ciphertext can only be opened where it was created ----------------------------------------
 
 
 def test_a_ciphertext_in_another_row_does_not_open(scm: ScmIntegration) -> None:
@@ -268,7 +268,7 @@ def test_readiness_tells_the_operator_now_and_then(
 def test_a_loss_can_be_accepted_so_that_people_may_enter_credentials_again(
     scm: ScmIntegration, keys: Any
 ) -> None:
-    keys("another-key-altogether")  # before any census
+    keys("another-key-altogether")  # before the first measurement
     measure_key_usage()
     assert Client().get("/readyz").status_code == 503
     with pytest.raises(SystemExit):
