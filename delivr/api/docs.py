@@ -1,4 +1,4 @@
-"""The API's page for people: Swagger UI from our own static files, no inline script."""
+"""The API's documentation page: Swagger UI from our own static files, without inline scripts."""
 
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
@@ -6,5 +6,5 @@ from drf_spectacular.views import SpectacularSwaggerSplitView
 class DocsView(SpectacularSwaggerSplitView):
     url_name = "api_schema"
     url_self = "?script="
-    # The framework's answer to OPTIONS would need a renderer that a page has not: a 500.
+    # The framework would answer OPTIONS with a renderer that this page lacks: a 500.
     http_method_names = ["get", "head"]

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every operation alike."""
+"""Responses that the OpenAPI document lists for every operation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REFUSED = {
 
 
 def add_problems(result: dict[str, Any], **_rest: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: each operation may also be answered by a problem."""
+    """A hook of drf-spectacular: adds the problem responses to each operation."""
     result["components"].setdefault("schemas", {})["Problem"] = _PROBLEM
     for operations in result["paths"].values():
         for operation in operations.values():

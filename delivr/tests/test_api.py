@@ -1,4 +1,4 @@
-"""What is true of the whole API: errors, lists, and its own description."""
+"""What holds for the whole API: errors, lists, and its own description."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_a_list_costs_the_same_queries_for_many_rows(
             factories.EffectFactory(tenant=tenant, release_id=part.release.pk)
             factories.SlackFactory(tenant=tenant)
             factories.JiraFactory(tenant=tenant)
-        api.get(f"/api/v1/{path}")  # the token notes its use once a minute
+        api.get(f"/api/v1/{path}")  # the token records its use once a minute
         with CaptureQueriesContext(connection) as queries:
             assert api.get(f"/api/v1/{path}").json()["results"]
         counts.append(len(queries))

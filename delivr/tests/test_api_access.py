@@ -1,4 +1,4 @@
-"""Who asks: tokens, sessions, and the workspace that they open."""
+"""Authentication: tokens, sessions, and the workspace that they give access to."""
 
 from __future__ import annotations
 

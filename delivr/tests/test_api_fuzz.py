@@ -1,4 +1,4 @@
-"""Odd JSON in every field of every request: an answer in words, never an error of the server."""
+"""Odd JSON in every field of every request: always an error in words, never a 500."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_odd_values_in_an_adoption(api: APIClient, wired: Wired) -> None:
     type(effect).objects.filter(pk=effect.pk).update(state="DEAD")
     for odd in [*ODD, {}]:
         if odd == 7:
-            continue  # a number that could be: Jenkins would be asked
+            continue  # a valid number: Jenkins would be asked
         sane(api.post(f"/api/v1/effects/{effect.pk}/adopt", {"number": odd}), odd)
 
 

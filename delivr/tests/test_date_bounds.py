@@ -1,4 +1,4 @@
-"""Dates from the ends of the calendar, by people and by other systems, end in no error of ours."""
+"""Dates near the ends of the calendar, from people or other systems, cause no error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repeated requests: one key, one answer."""
+"""Repeated requests with an Idempotency-Key: one key, one response."""
 
 from __future__ import annotations
 
