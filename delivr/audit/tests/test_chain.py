@@ -1,4 +1,4 @@
-"""What is sealed cannot be changed, removed, inserted, moved or cut off unseen."""
+"""Sealed rows cannot be changed, removed, inserted, moved or cut off without being noticed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def write(tenant: Any, number: int = 5) -> list[AuditEvent]:
-    """So many sealed rows of the tenant, oldest first."""
+    """That many sealed rows of the tenant, oldest first."""
     for n in range(number):
         record(tenant=tenant, actor=None, action="x", changes={"n": [n, {"ü": [1.5, None]}]})
     seal()
@@ -66,7 +66,7 @@ def test_rows_of_before_the_chain_are_sealed_in_their_order(tenant: Any) -> None
 
 
 def test_a_row_that_commits_late_is_sealed_all_the_same(tenant: Any) -> None:
-    """Its id lies before one that is sealed already."""
+    """Its id is lower than one that is already sealed."""
     late = record(tenant=tenant, actor=None, action="late")
     early = record(tenant=tenant, actor=None, action="early")
     rows: Any = AuditEvent.objects.filter(pk=early.pk)
@@ -103,7 +103,7 @@ def test_a_removed_row_is_found(tenant: Any) -> None:
     with tampering(foreign_keys=False):
         AuditEvent.objects.filter(pk=third.pk)._raw_delete("default")
     assert codes(tenant) == [(3, "removed")]
-    with tampering():  # so that the database is whole again at the end of the test
+    with tampering():  # so that the database is consistent again at the end of the test
         AuditSeal.objects.filter(event_id=third.pk).delete()
 
 
@@ -239,7 +239,7 @@ def test_command_refuses_a_file_that_is_no_output_of_it(tmp_path: Any) -> None:
         call_command("audit_verify", "--heads", str(bad))
 
 
-# --- Many at once ---------------------------------------------------------------------------------
+# --- Concurrency ----------------------------------------------------------------------------------
 
 
 @pytest.mark.services

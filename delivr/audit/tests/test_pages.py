@@ -51,7 +51,7 @@ def test_page_tells_in_words_who_did_what(as_role: Any, tenant: Any, owner: Any)
     assert f"<strong>{owner.email}</strong>" in html
     assert "triggered a build of iOS 1.5.0" in html
     assert "Release 1.5.0 changed its status" in html
-    assert "delivr</strong>" not in html  # which nobody asked for it
+    assert "delivr</strong>" not in html  # no person did it
 
 
 def test_page_tells_what_was_before_and_after(as_role: Any, tenant: Any) -> None:
@@ -90,7 +90,7 @@ def test_page_tells_the_parameters_of_a_pipeline(as_role: Any, tenant: Any) -> N
 def test_a_name_that_looks_like_a_time_beyond_the_calendar_is_shown_as_it_is(
     as_role: Any, tenant: Any, name: str
 ) -> None:
-    """The first is a legal version of a release."""
+    """The first is a valid version of a release."""
     record(tenant=tenant, actor=None, action="release.status", changes={"version": ["", name]})
     assert f"<ins>{name}</ins>" in main_of(as_role(Role.VIEWER).get(PAGE))
 
@@ -166,11 +166,11 @@ def test_what_delivr_noticed_is_nobodys_deed(as_role: Any, tenant: Any, action: 
 
 
 def test_page_escapes_names(as_role: Any, tenant: Any) -> None:
-    evil = "<script>alert(1)</script>"
-    subject = factories.ReleaseFactory(tenant=tenant, version=evil)
-    changes = {"name": [evil, evil], evil: evil}
+    markup = "<script>alert(1)</script>"
+    subject = factories.ReleaseFactory(tenant=tenant, version=markup)
+    changes = {"name": [markup, markup], markup: markup}
     record(tenant=tenant, actor=None, action="release.created", subject=subject, changes=changes)
-    assert evil not in main_of(as_role(Role.VIEWER).get(PAGE))
+    assert markup not in main_of(as_role(Role.VIEWER).get(PAGE))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""PostgreSQL itself keeps audit rows as they were written."""
+"""PostgreSQL keeps audit rows from being changed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_operator_can_purge_by_name_but_never_change(sealed: Any) -> None:
 
 @pytest.fixture
 def app_role(db: None) -> Iterator[str]:
-    """From here on the test is connected as a role that `manage.py grants` has given its rights."""
+    """From here on, the test is connected as a role with the rights from `manage.py grants`."""
     role, settings = f"delivr_app_{os.getpid()}", connection.settings_dict
     execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
     owner = {name: settings[name] for name in ("USER", "PASSWORD")}

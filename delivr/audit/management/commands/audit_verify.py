@@ -50,7 +50,7 @@ class Command(BaseCommand):
 
 
 def _read(path: Path | None) -> dict[str, Head]:
-    """The heads in a file. Raises CommandError if it is none."""
+    """The heads in a file. Raises CommandError if it contains none."""
     if path is None:
         return {}
     try:
