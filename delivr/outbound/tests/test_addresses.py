@@ -1,4 +1,4 @@
-"""Addresses: which the door takes, which it refuses, what an operator can open."""
+"""Addresses: which are accepted, which are refused, what an operator can allow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How every misbehaviour of a server ends, and what never leaves."""
+"""How calls to misbehaving servers end, and what is never sent."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_one_session_serves_threads_with_a_deadline_each(allow):
 
 
 def test_trap_reads_a_whole_request():
-    """The ground that these tests stand on."""
+    """The other tests rely on this."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n")

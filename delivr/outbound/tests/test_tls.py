@@ -1,4 +1,4 @@
-"""Certificates: who vouches for which name."""
+"""Certificates: which authorities are trusted for which names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from delivr.tests.trap import certificate, drip, reply, trap
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory) -> tuple[ssl.SSLContext, str]:
-    """A server context for `ci.example` and the path of the certificate that vouches for it."""
+    """A server context for `ci.example` and the path of the certificate that it is signed with."""
     folder: Path = tmp_path_factory.mktemp("tls")
     cert, key = certificate(folder, name="ci.example")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -60,7 +60,7 @@ def test_untrusted_certificate_is_refused_before_anything_is_sent(authority, tls
 
 @pytest.fixture
 def private(tmp_path, settings) -> ssl.SSLContext:
-    """A server whose certificate an authority of the operator's own has signed."""
+    """A server whose certificate was signed by the operator's own authority."""
     authority = certificate(tmp_path, name="Our own authority")
     cert, key = certificate(tmp_path, name="ci.example", issuer=authority)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
