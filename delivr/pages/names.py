@@ -1,4 +1,4 @@
-"""What the stored names of checks and of changed fields are called on pages."""
+"""The labels on pages for the stored names of checks and changed fields."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 NAMES: dict[str, StrOrPromise] = {
-    # What a verification tries
+    # Checks of a verification
     "account": _("Account"),
     "address": _("Address"),
     "app": _("App"),
@@ -30,7 +30,7 @@ NAMES: dict[str, StrOrPromise] = {
     "site": _("Site"),
     "token": _("Token"),
     "unused_fields": _("Fields without use"),
-    # What a row of the audit log tells of: people and workspaces
+    # Changed fields in the audit log: of people and workspaces
     "email": _("E-mail address"),
     "expires_at": _("Expires"),
     "factor": _("Second factor"),
@@ -43,7 +43,7 @@ NAMES: dict[str, StrOrPromise] = {
     "revoked_at": _("Revoked"),
     "role": _("Role"),
     "skipped_steps": _("Skipped steps"),
-    # … connections
+    # … of connections
     "access_token": _("Access token"),
     "app_identifier": _("App"),
     "apple_api_key": _("API key"),
@@ -69,7 +69,7 @@ NAMES: dict[str, StrOrPromise] = {
     "verification_error": _("What was wrong"),
     "verification_status": _("Verification"),
     "webhook_secret": _("Webhook secret"),
-    # … releases, builds and effects
+    # … of releases, builds and effects
     "attempts": _("Attempts"),
     "branch": _("Branch"),
     "number": _("Number"),
