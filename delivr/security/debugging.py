@@ -1,4 +1,4 @@
-"""Django's page for errors with DEBUG=1: what was sent and what variables hold stays out of it."""
+"""Django's error page with DEBUG=1, without the values of requests and variables."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from django.views.debug import SafeExceptionReporterFilter
 
 
 class HidesValues(SafeExceptionReporterFilter):
-    """Django hides the settings and headers whose names give them away. A form's fields and the
-    variables of a function that handles them may hold a token under any name, so all are hidden:
-    the place of the error and its words tell enough."""
+    """Django only hides settings and headers with telling names. A form's fields and the variables
+    of its functions may hold a token under any name, so all are hidden: the place of the error and
+    its message are enough."""
 
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
         if request is None:

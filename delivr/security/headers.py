@@ -1,4 +1,4 @@
-"""Headers that Django's own middleware does not set."""
+"""Response headers that Django's own middleware does not set."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-# Passkeys alone are used; everything else that a page could ask the browser for is off.
+# Only passkeys are used; all other browser features are switched off.
 PERMISSIONS = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -30,7 +30,7 @@ PERMISSIONS = ", ".join(
 
 
 class Headers:
-    """`Permissions-Policy` on everything; no copy of what somebody in particular is shown."""
+    """`Permissions-Policy` on all responses; no caching of responses to a particular user."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -44,7 +44,7 @@ class Headers:
 
 
 def is_for_somebody(request: HttpRequest) -> bool:
-    """Asked with a token or within a session (also one that only just began or ended)."""
+    """The request came with a token or a session (including one that just began or ended)."""
     session = getattr(request, "session", None)
     used = session is not None and (session.accessed and not session.is_empty())
     return "Authorization" in request.headers or used

@@ -1,4 +1,4 @@
-"""How much a request may bring."""
+"""Limits the size of requests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from django.shortcuts import render
 
 
 class BodyLimit:
-    """413 for forms beyond DATA_UPLOAD_MAX_MEMORY_SIZE, which Django does not apply to files.
+    """413 for forms larger than DATA_UPLOAD_MAX_MEMORY_SIZE, which Django does not apply to files.
 
-    Before anything is read: a part with a file would be written to the disk, whole, for anybody. A
+    Checked before anything is read: otherwise anybody could have whole files written to the disk. A
     body without a length is read as empty. The API and the webhooks have limits of their own.
     """
 

@@ -1,16 +1,16 @@
-"""What must not be written into the log."""
+"""Keeps secrets out of the log."""
 
 from __future__ import annotations
 
 import logging
 import re
 
-# Links that let in whoever has them; Django logs the path of what it answers with 4xx and 5xx.
+# Links that grant access to their holder; Django logs the paths of 4xx and 5xx responses.
 _LINKS = re.compile(r"(/accounts/(?:invitations|password/reset/key|confirm-email)/)[^\s/?\"']+")
 
 
 class HideLinks(logging.Filter):
-    """Cuts the secret out of such links; records stay otherwise as they are."""
+    """Removes the secret from such links; records stay otherwise unchanged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()

@@ -1,4 +1,4 @@
-"""The keys that `make run` generates: made once, private, never overwritten."""
+"""The keys that `make run` generates: once, private, never overwritten."""
 
 from __future__ import annotations
 

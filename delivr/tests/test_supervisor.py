@@ -26,7 +26,7 @@ STUBBORN = [
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    """A supervisor takes the signals of its process: the tests' own are put back."""
+    """A supervisor replaces the signal handlers: restore those of the tests."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     yield

@@ -1,4 +1,4 @@
-"""`make run` from outside: real processes on free ports with a data directory of their own."""
+"""`make run` from outside: real processes on free ports with their own data directory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def environment(data_dir: Path, **extra: str) -> dict[str, str]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """`start(PORT="…")` runs the command; whatever still runs at the end is stopped."""
+    """`start(PORT="…")` runs the command; it is stopped at the end if it still runs."""
     running: list[subprocess.Popen[str]] = []
 
     def run(**extra: str) -> subprocess.Popen[str]:
@@ -71,7 +71,7 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
 
 
 def children(pid: int) -> dict[int, str]:
-    """Every process below `pid`, by its id: its command line."""
+    """All processes below `pid`: id to command line."""
     parents = dict(filter(None, map(parent_of, Path("/proc").glob("[0-9]*"))))
     found: set[int] = {pid}
     while more := {p for p, parent in parents.items() if parent in found} - found:
@@ -80,7 +80,7 @@ def children(pid: int) -> dict[int, str]:
 
 
 def parent_of(proc: Path) -> tuple[int, int] | None:
-    """(pid, parent's pid), unless it is gone already."""
+    """(pid, parent's pid), unless it has ended."""
     try:
         return int(proc.name), int((proc / "stat").read_text().rsplit(")", 1)[1].split()[1])
     except (FileNotFoundError, ProcessLookupError):
@@ -173,20 +173,20 @@ def test_what_the_operator_set_stays(tmp_path: Path) -> None:
         "OUTBOUND_ALLOW": "10.0.0.0/8",
         "GITHUB_API_URL": "",
     }
-    told = up.Plan.read(env).environment(env)
-    assert told["SLACK_API_URL"] == "https://slack.example.com/api/"
-    assert told["GITHUB_API_URL"] == "http://127.0.0.1:8091/github"
-    assert told["OUTBOUND_ALLOW"] == "10.0.0.0/8,127.0.0.1:8091"
+    env_given = up.Plan.read(env).environment(env)
+    assert env_given["SLACK_API_URL"] == "https://slack.example.com/api/"
+    assert env_given["GITHUB_API_URL"] == "http://127.0.0.1:8091/github"
+    assert env_given["OUTBOUND_ALLOW"] == "10.0.0.0/8,127.0.0.1:8091"
 
 
 def test_without_sandbox_nothing_points_to_it(tmp_path: Path) -> None:
     env = {"DELIVR_DATA_DIR": str(tmp_path), "SANDBOX": "0"}
-    told = up.Plan.read(env).environment(env)
-    assert not set(told) & {*up.sandbox_settings(""), "OUTBOUND_ALLOW"}
+    env_given = up.Plan.read(env).environment(env)
+    assert not set(env_given) & {*up.sandbox_settings(""), "OUTBOUND_ALLOW"}
 
 
 def test_sandbox_keeps_its_port(tmp_path: Path) -> None:
-    """The demo's connections hold addresses with that port."""
+    """The demo's connections contain addresses with that port."""
     (tmp_path / "sandbox").mkdir()
     (tmp_path / "sandbox" / "port").write_text("9123")
     assert up.Plan.read({"DELIVR_DATA_DIR": str(tmp_path)}).sandbox_port == 9123
@@ -198,10 +198,10 @@ def test_every_setting_is_in_the_example() -> None:
         re.findall(r'_key\("([A-Z_]+)"\)', source)
     )
     example = (settings.BASE_DIR / ".env.example").read_text()
-    told = set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE))
+    documented = set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE))
     of_the_command = {"SANDBOX", "SANDBOX_PORT", "WEB_CONCURRENCY", "WEB_THREADS"}
     assert read >= {"SECRET_KEY", "DATABASE_URL", "OUTBOUND_ALLOW"}
-    assert told - of_the_command == read
+    assert documented - of_the_command == read
 
 
 def test_the_example_changes_nothing_as_it_is() -> None:
