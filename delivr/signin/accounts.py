@@ -1,4 +1,4 @@
-"""The end of an account, by its owner."""
+"""Deletion of an account by its owner."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from delivr.tenants.models import Membership, Tenant, User
 
 @transaction.atomic
 def delete_account(*, user: User) -> None:
-    """Remove the user with memberships, tokens, sessions and factors; what they did stays told.
+    """Delete the user with memberships, tokens, sessions and factors; audit rows stay.
 
     Raises ValidationError for the only owner of a workspace.
     """
     mine = list(Membership.objects.filter(user=user).select_related("tenant").order_by("tenant"))
-    # Locked, so that two last owners cannot leave at the same moment.
+    # Locked, so that two last owners cannot leave at the same time.
     list(
         Tenant.objects.select_for_update().filter(pk__in=[m.tenant_id for m in mine]).order_by("pk")
     )

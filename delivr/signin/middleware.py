@@ -1,4 +1,4 @@
-"""When and from where a session was seen last."""
+"""Records when and from where a session was last used."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class SessionTracking:
 
 
 def note(request: HttpRequest) -> None:
-    """Write it down, in the session too, so that the next requests need not ask."""
+    """Write it to the table, and the time to the session, so that the next requests need no
+    query."""
     request.session[KEY] = int(time.time())
     UserSession.objects.create_from_request(request)

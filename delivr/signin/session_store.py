@@ -1,7 +1,7 @@
-"""Sessions in the database, sealed: whoever reads the table finds no authenticator's secret that is
-being set up, and no key of a password reset that was opened, both of which allauth keeps there.
+"""Sessions in the database, encrypted: allauth stores in them the secret of an authenticator that
+is being set up, and the key of an opened password reset, which a reader of the table must not see.
 
-A session whose key is gone from FERNET_KEYS is over: one signs in again.
+A session whose key is missing from FERNET_KEYS is over: the user signs in again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class SessionStore(db.SessionStore):  # the name that Django looks for
         return seal(super().encode(session_dict), SESSION)
 
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
-        """One of before the sealing is signed only, and opens as it did."""
+        """A session from before the encryption is only signed, and can still be read."""
         with contextlib.suppress(SecretUnreadable):
             session_data = unseal(force_str(session_data), SESSION)
         opened: dict[str, Any] = super().decode(session_data)

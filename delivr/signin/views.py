@@ -1,4 +1,4 @@
-"""The pages around one's own account that allauth does not have, and the workspace's rule."""
+"""Account pages that allauth lacks, and the workspace's rule for second factors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from delivr.tenants.models import Role
 @require_GET
 @login_required
 def needed(request: HttpRequest) -> HttpResponse:
-    """Why nothing else opens yet, and what to do."""
+    """Explains why no other page opens yet, and what to do."""
     context = {
         "for_tenant": lacks_for_tenant(request),
         "for_admin": lacks_for_admin(request.user),  # type: ignore[arg-type]

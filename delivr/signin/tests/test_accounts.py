@@ -1,4 +1,4 @@
-"""One's own account: sessions, password, address, its end."""
+"""A user's own account: sessions, password, address, deletion."""
 
 from __future__ import annotations
 
@@ -124,14 +124,14 @@ def test_address_can_be_changed_with_a_second_factor(ada: User) -> None:
 
 def test_address_in_use_cannot_be_removed(ada: User) -> None:
     client = sign_in(ada)
-    client.get("/accounts/email/")  # notes it as not confirmed yet
+    client.get("/accounts/email/")  # records it as not confirmed
     confirm(client)
     client.post("/accounts/email/", {"email": ada.email, "action_remove": ""})
     ada.refresh_from_db()
     assert ada.email == "ada@example.com"
 
 
-# --- Its end --------------------------------------------------------------------------------------
+# --- Deletion -------------------------------------------------------------------------------------
 
 
 def test_account_ends_with_all_that_is_its_own(tenant: Tenant, owner: User, api_for: Any) -> None:

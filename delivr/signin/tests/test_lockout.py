@@ -93,7 +93,7 @@ def test_nothing_that_was_typed_is_kept_in_plain(ada: User) -> None:
 
 
 def test_address_is_what_the_trusted_proxy_says(ada: User, settings: Any) -> None:
-    """Two clients behind one proxy; the header's left part is the client's to invent."""
+    """Two clients behind one proxy; a client can invent the left part of the header."""
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     for number in range(LIMIT):
         forged = f"192.0.2.{number}, {THERE}"

@@ -1,4 +1,4 @@
-"""The second factor: what it guards, who must have one, and what lies in the database."""
+"""The second factor: what it protects, who must have one, how it is stored."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def is_signed_in(client: Client) -> bool:
 
 
 def confirm(client: Client) -> None:
-    """Type the password once more, as the pages ask."""
+    """Enter the password again, as the pages ask."""
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
 
 
@@ -59,7 +59,7 @@ def ada() -> User:
     return factories.UserFactory(email="ada@example.com")
 
 
-# --- Setting one up, signing in with it -----------------------------------------------------------
+# --- Setting up and signing in --------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
@@ -147,7 +147,7 @@ def test_turning_off_the_last_one_takes_the_recovery_codes_along(
     assert "deactivated" in mail.outbox[-1].body
 
 
-# --- At rest --------------------------------------------------------------------------------------
+# --- Storage --------------------------------------------------------------------------------------
 
 
 def test_secrets_of_factors_lie_encrypted(ada: User) -> None:

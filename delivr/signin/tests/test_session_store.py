@@ -1,4 +1,4 @@
-"""What the table of sessions tells whoever reads it: nothing."""
+"""The table of sessions reveals no secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_secret_of_an_authenticator_being_set_up_is_not_in_the_row(owner: User) 
     secret = client.session["mfa.totp.secret"]
     row = Session.objects.get(pk=client.session.session_key)
     assert secret in str(SessionStore(row.pk).load())
-    assert row.get_decoded() == {}  # as Django itself would read it
+    assert row.get_decoded() == {}  # with Django's own decoding
 
 
 def test_session_of_before_the_sealing_still_signs_in(owner: User) -> None:

@@ -26,7 +26,7 @@ database = pytest.mark.django_db
 
 @pytest.fixture
 def ada(client_for: Any, owner: User, tenant: Tenant) -> Client:
-    """Somebody whose workspace has a release of a winter's noon."""
+    """A user whose workspace has a release created at noon in winter."""
     made = factories.ReleaseFactory(tenant=tenant)
     Release.objects.filter(pk=made.pk).update(created_at=NOON)
     client: Client = client_for(owner)
