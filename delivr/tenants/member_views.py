@@ -1,4 +1,4 @@
-"""The members of a workspace, and whom it invited."""
+"""The members of a workspace and its invitations."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _settle(
 def _do(
     request: TenantRequest, done: str, operation: Callable[..., Any], **values: Any
 ) -> HttpResponse:
-    """Do it, say so or why not, and go back to the list."""
+    """Run the operation, show a message with the result, and return to the list."""
     try:
         operation(**values)
         messages.success(request, done)

@@ -1,4 +1,4 @@
-"""The sessions of a user who has nothing left to see."""
+"""Ends the sessions of a user who has lost access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The link of an invitation: whom it lets in, once, and what it never tells."""
+"""The link of an invitation: who can use it, once, and that it never leaks."""
 
 import logging
 
@@ -201,11 +201,11 @@ def test_removed_member_may_be_invited_again(tenant, owner, invited, post_office
 def test_account_that_somebody_else_made_for_the_address_gains_nothing(
     client, tenant, link, client_for
 ):
-    """Without mail, anybody may sign up with the invited address: the link is what proves it."""
+    """Without mail, anybody may sign up with the invited address: only the link proves it."""
     impostor = factories.UserFactory(email=ADA)
     theirs = client_for(impostor)
     assert theirs.get(PAGE).status_code == theirs.post(PAGE).status_code == 404
     client.get(link)
-    assert client.post(PAGE, PASSWORD).status_code == 200  # asks to sign in
+    assert client.post(PAGE, PASSWORD).status_code == 200  # the page asks to sign in
     assert theirs.post(PAGE).status_code == 404
     assert not impostor.memberships.exists()

@@ -1,4 +1,4 @@
-"""Inviting, and the mail that it promises."""
+"""Inviting, and the mail that an invitation creates."""
 
 import email
 import email.policy

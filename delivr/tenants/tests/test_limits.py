@@ -1,4 +1,4 @@
-"""What one user can have of what all share, in however many workspaces."""
+"""Limits per user for shared resources, in however many workspaces."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -34,7 +34,7 @@ def test_few_workspaces_are_made_in_a_day(owner, client_for):
     client, before = client_for(owner), Tenant.objects.count()
     for number in range(WORKSPACES_A_DAY):
         client.post("/settings/new-workspace", {"workspace": f"Number {number}"})
-    Membership.objects.filter(user=owner).last().delete()  # none gives a turn back
+    Membership.objects.filter(user=owner).last().delete()  # leaving does not give a turn back
     page = client.post("/settings/new-workspace", {"workspace": "One more"}).content.decode()
     assert "At most 10 workspaces can be made in a day." in page
     assert Tenant.objects.count() == before + WORKSPACES_A_DAY

@@ -35,7 +35,7 @@ def main_of(response):
 
 
 def token_form(client, **changes):
-    """The form as the page offers it, filled."""
+    """The form with the values that the page offers."""
     key = client.get(TOKENS).context["form_key"]
     return {"name": "CI", "role": "MEMBER", "days": "90", "form_key": key, **changes}
 
@@ -159,7 +159,15 @@ def test_switch_changes_the_workspace(boss, tenant, second):
 
 
 @pytest.mark.parametrize(
-    "wanted", ["", "//evil.test", "https://evil.test/", "/\\evil.test", "javascript:alert(1)", "x"]
+    "wanted",
+    [
+        "",
+        "//attacker.test",
+        "https://attacker.test/",
+        "/\\attacker.test",
+        "javascript:alert(1)",
+        "x",
+    ],
 )
 def test_switch_returns_to_this_site_alone(boss, second, wanted):
     response = boss.post("/settings/switch", {"tenant": second.pk, "next": wanted})

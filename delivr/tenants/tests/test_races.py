@@ -1,4 +1,4 @@
-"""At the same moment, on a real PostgreSQL: an owner remains, an invitation is used once."""
+"""Concurrency on a real PostgreSQL: an owner remains, an invitation is used once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROUNDS = 20
 
 
 def at_once(*jobs: Callable[[], Any]) -> list[Any]:
-    """What each job returned or raised; they begin together, each on its own connection."""
+    """What each job returned or raised; they start together, each on its own connection."""
     gate = threading.Barrier(len(jobs))
     results: list[Any] = [None] * len(jobs)
 

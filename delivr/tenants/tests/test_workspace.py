@@ -1,4 +1,4 @@
-"""The name of a workspace, and its end."""
+"""Renaming and deleting a workspace."""
 
 import pytest
 
