@@ -1,4 +1,4 @@
-"""The pages around signing in, and the mails that lead back to them."""
+"""The pages around signing in, and the mails that link to them."""
 
 import re
 

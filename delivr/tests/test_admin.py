@@ -1,4 +1,4 @@
-"""Django's admin: every row can be looked at, no change goes round the rules, no secret shows."""
+"""Django's admin: every row can be viewed, no change bypasses the operations, no secret shows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def root(db) -> Client:
 
 @pytest.fixture
 def rows(tenant, owner) -> list[str]:
-    """A row of every model, with a marker wherever a secret or a body lies."""
+    """A row of every model, with a marker in place of each secret and body."""
     release = factories.ReleaseFactory(tenant=tenant, created_by=owner)
     factories.ReleaseTargetFactory(release=release)
     pipeline = factories.ReleasePipelineFactory(release=release)
@@ -192,7 +192,7 @@ def test_builds_are_cancelled_where_they_move(root, tenant):
 
 @pytest.mark.parametrize("model", [WebhookDelivery, Build], ids=lambda model: model.__name__)
 def test_actions_are_for_who_may_change(rows, tenant, client_for, owner, model):
-    """Who may only look at rows is offered no action and does none."""
+    """Users who may only view rows are offered no action and can run none."""
     label = f"view_{model._meta.model_name}"
     factories.give_second_factor(owner)
     owner.user_permissions.set(Permission.objects.filter(codename=label))
@@ -335,11 +335,11 @@ def test_overview_costs_the_same_however_much_there_is(root: Client, tenant) -> 
 
 @pytest.mark.parametrize("by", ["page", "action"])
 def test_member_is_removed_before_the_user_is_deleted(root, tenant, owner, by):
-    """Memberships end by their own operation alone, which keeps an owner in each workspace."""
+    """Memberships end only by their own operation, which keeps an owner in each workspace."""
     chosen = {"action": "delete_selected", "_selected_action": [owner.pk], "post": "yes"}
     path = listing(type(owner)) if by == "action" else detail(owner, "delete")
     answer = root.post(path, chosen if by == "action" else {"post": "yes"})
-    assert answer.status_code in (200, 403)  # a page that says why
+    assert answer.status_code in (200, 403)  # a page that explains why
     assert Membership.objects.filter(user=owner, tenant=tenant).exists()
     factories.MembershipFactory(tenant=tenant, role=Role.OWNER)
     owner.memberships.get().delete()
@@ -359,12 +359,12 @@ def test_last_owner_is_not_deactivated(root, tenant, owner) -> None:
     assert not owner.is_active
 
 
-# --- Staff who are no superusers ------------------------------------------------------------------
+# --- Staff who are not superusers -----------------------------------------------------------------
 
 
 @pytest.fixture
 def clerk(db) -> User:
-    """May manage users, and has no other right."""
+    """May manage users, and has no other permission."""
     user = factories.UserFactory(is_staff=True)
     rights = Permission.objects.filter(content_type__app_label="tenants", codename__endswith="user")
     user.user_permissions.set(rights)

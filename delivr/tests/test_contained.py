@@ -1,4 +1,4 @@
-"""`make test` and its like leave no process behind, however they are ended."""
+"""`make test` and similar commands leave no process behind, however they end."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from delivr.tests.test_up import children
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
 CONTAINED = [sys.executable, "scripts/contained.py"]
-# What a run may start: one that ignores every wish in a session of its own, one that is frozen,
-# and one whose parent is gone.
+# What a run may start: a process that ignores all signals in its own session, one that is stopped,
+# and one whose parent has ended.
 STARTS = """import os, signal, subprocess, time
 ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
@@ -31,7 +31,7 @@ SLEEPERS = {f"sleep {n} " for n in (601, 602, 603)}
 
 
 def start(*command: str, **extra: Any) -> tuple[subprocess.Popen[bytes], dict[int, str]]:
-    """The process and, once all are there, everything below it."""
+    """The process and, once all have started, everything below it."""
     process = subprocess.Popen(command, cwd=settings.BASE_DIR, **extra)
     until(lambda: set(children(process.pid).values()) >= SLEEPERS)
     return process, children(process.pid)

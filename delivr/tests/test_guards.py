@@ -1,4 +1,4 @@
-"""The architecture as tests: what must hold everywhere, walked over everything."""
+"""Tests of the architecture: rules that hold everywhere."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ROOT = Path(settings.BASE_DIR)
 PACKAGES = ("delivr", "integrations", "releases", "builds", "sandbox")
 OURS = [m for m in apps.get_models() if m.__module__.split(".")[0] in PACKAGES]
 
-# A lower layer never imports a higher one. What may be imported besides oneself:
+# A lower layer never imports a higher one. What each package may import besides itself:
 MAY_IMPORT = {
     "delivr": set(),
     "integrations": {"delivr"},
@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "builds": {"delivr", "integrations", "releases"},
     "sandbox": set(),
 }
-# file -> packages, with the reason why it may reach out of its layer.
+# file -> packages, with the reason why it may import more than its layer.
 EXCEPTIONS = {
     "integrations/demo.py": {"sandbox"},  # the demo's values, where the operator runs the sandbox
 }
@@ -162,7 +162,7 @@ def test_sdks_are_imported_in_clients_alone() -> None:
     assert not wrong
 
 
-# What opens no connection of its own, each with its reason.
+# What opens no connection of its own, with the reason.
 HTTP_ALLOWED = {
     "delivr/outbound": "the door itself",
     "delivr/run/up.py": "holds the port and asks its own children on loopback",
@@ -195,7 +195,7 @@ BANNED = ("countdown", "eta")
 
 
 def test_celery_carries_doorbells_only() -> None:
-    """No delays, retries, chords or results: they lose or double work when a broker fails."""
+    """No delays, retries, chords or results: they lose or repeat work when a broker fails."""
     wrong = []
     for path in sources("delivr", "integrations", "releases", "builds"):
         tree = ast.parse(path.read_text())
@@ -267,7 +267,7 @@ def test_every_model_is_in_the_admin() -> None:
     from delivr.tenants.models import IdempotentRequest
     from integrations.models import EarlierWebhookSecret
 
-    # answers and secrets, encrypted; counts under hashes; lines that say nothing
+    # encrypted responses and secrets; counters with hashed keys; random texts
     unseen = {IdempotentRequest, EarlierWebhookSecret, RateCounter, CacheEntry, KeyProbe}
     missing = set(OURS) - set(admin.site._registry) - unseen
     assert not missing
@@ -295,15 +295,15 @@ def test_encrypted_fields_are_ours_alone() -> None:
 
 
 def test_secrets_are_revealed_in_few_places() -> None:
-    """Where a provider's client is made, where a webhook is verified, where one is shown once, and
-    where they are taken out of other systems' words."""
+    """Only where a provider's client is created, where a webhook is verified, where a secret is
+    shown once, and where secrets are removed from other systems' texts."""
     allowed = {
         "delivr/encryption/fields.py",
         "delivr/api/base.py",
         "delivr/views.py",
         "integrations/webhook_secrets.py",
         "integrations/api.py",
-        "integrations/redaction.py",  # to take them out of what others say
+        "integrations/redaction.py",  # to remove them from others' texts
         "integrations/providers/base.py",  # the protocol's words
         "builds/demo/workspace.py",  # gives the sandbox's Jenkins its webhook secret
     }
@@ -324,7 +324,7 @@ RECORDERS = {
     ("delivr.audit.operations", "record_each"),
     ("delivr.audit.operations", "record_in_each"),
 }
-# What changes rows in a transaction and leaves no line in the audit log, with the reason.
+# Functions that change rows in a transaction without an audit row, with the reason.
 UNAUDITED = {
     "builds.webhooks.deliveries._set_aside": "a delivery is its own record; a stop is recorded",
     "builds.webhooks.deliveries.due_deliveries": "hands out work; the delivery is the record",
@@ -381,7 +381,7 @@ def test_every_audited_action_has_words() -> None:
     assert not set(ACTIONS) - written - FORMER_ACTIONS, "words for what nobody writes"
 
 
-FORMER_ACTIONS: set[str] = set()  # written by older versions: their rows still want their words
+FORMER_ACTIONS: set[str] = set()  # from older versions: their rows still need words
 
 
 # --- Dependencies ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Indexes of tables in use: made without a lock, and safe to make again."""
+"""Indexes of tables in use: created without a lock, and repeatable."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """What people and other systems write never becomes markup, a query, a formula, a mention, a link
-or another request: each door with the texts that would."""
+or another request: each place with the texts that are dangerous there."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from delivr.audit.operations import record
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.pages.spreadsheet import safe_cell
 from delivr.tenants.models import Role, Tenant, User
+from delivr.tests.sample_workspace import changed, everything
 from delivr.tests.test_walk import body_of
 from delivr.tests.test_walk import signed_in as session_of
-from delivr.tests.walk_world import changed, everything
 from delivr.tests.wired import Wired, wire
 from integrations.providers.jira.adf import document
 from releases.operations import create_release
@@ -47,7 +47,7 @@ def pages(owner: User) -> Client:
     return client
 
 
-# --- Jenkins: what would part a line, a header or a path ------------------------------------------
+# --- Jenkins: what would split a line, a header or a path -----------------------------------------
 
 BREAKS = ("\r", "\n", "\r\nX-Injected: 1", "\x00", "\x7f", "\x1b[2J")
 PARTS = [f"a{text}b" for text in BREAKS]
@@ -87,7 +87,7 @@ REFUSED = [
     ("jenkinsJobPath", "jenkins_job_path", "/job/a/../../script"),
     ("jenkinsJobPath", "jenkins_job_path", "/job/%2e%2e/job/x"),
     ("jenkinsJobPath", "jenkins_job_path", "/job/x?token=1"),
-    ("jenkinsJobPath", "jenkins_job_path", "//evil.example/job/x"),
+    ("jenkinsJobPath", "jenkins_job_path", "//attacker.example/job/x"),
 ]
 
 
@@ -123,7 +123,7 @@ def test_form_of_a_release_refuses_what_would_part_a_request(
     assert list(sandbox.world.requests) == []
 
 
-# Releases have their own form; a form parts parameters by their lines.
+# Releases have their own form; a form splits parameters by lines.
 OF_A_PIPELINE = [(n, v) for _f, n, v in REFUSED if n.startswith("jenkins")]
 
 
@@ -148,7 +148,7 @@ def test_form_of_a_pipeline_refuses_what_would_part_a_request(
     assert list(sandbox.world.requests) == []
 
 
-# --- Slack: what would ping, link or draw ---------------------------------------------------------
+# --- Slack: mentions, links, formatting -----------------------------------------------------------
 
 PINGS = "feature/<!channel>&<@U1>@here"
 
@@ -192,7 +192,7 @@ MARKUP = (
     "h1. *bold* {html}<script>alert(1)</script>{html}",
     "[click|javascript:alert(1)] javascript:alert(1) data:text/html,x",
     '{"type": "mention", "attrs": {"id": "1"}} @everyone [~accountid:1]',
-    '!https://evil.example/x.png! <a href="//evil.example">x</a>',
+    '!https://attacker.example/x.png! <a href="//attacker.example">x</a>',
 )
 
 
@@ -234,8 +234,8 @@ UNLINKABLE = (
     "data:text/html,<script>alert(1)</script>",
     "vbscript:x",
     "file:///etc/passwd",
-    "//evil.example/x",
-    "/\\evil.example",
+    "//attacker.example/x",
+    "/\\attacker.example",
     "x",
     "",
 )
@@ -268,9 +268,9 @@ def test_artifact_is_a_link_or_text(url: str, kept: bool, link: bool) -> None:
         (f"{JENKINS}/job/x/1/", True),
         ("https://ci.example.com:443/jenkins/job/x/1/", True),
         ("http://ci.example.com/jenkins/job/x/1/", False),
-        ("https://ci.example.com.evil.example/jenkins/job/x/1/", False),
-        ("https://ci.example.com@evil.example/jenkins/job/x/1/", False),
-        ("https://evil.example/?https://ci.example.com/jenkins", False),
+        ("https://ci.example.com.attacker.example/jenkins/job/x/1/", False),
+        ("https://ci.example.com@attacker.example/jenkins/job/x/1/", False),
+        ("https://attacker.example/?https://ci.example.com/jenkins", False),
         ("https://ci.example.com:8443/jenkins/job/x/1/", False),
     ],
 )
@@ -307,15 +307,15 @@ def test_audit_file_has_no_formula(pages: Client, tenant: Tenant, text: str) -> 
 # --- Redirects ------------------------------------------------------------------------------------
 
 ELSEWHERE = (
-    "//evil.example/",
-    "///evil.example/",
-    "/\\evil.example/",
-    "\\\\evil.example",
-    "/\t/evil.example/",
-    "\t//evil.example",
-    "https://evil.example/",
-    "https:evil.example",
-    "http://testserver@evil.example/",
+    "//attacker.example/",
+    "///attacker.example/",
+    "/\\attacker.example/",
+    "\\\\attacker.example",
+    "/\t/attacker.example/",
+    "\t//attacker.example",
+    "https://attacker.example/",
+    "https:attacker.example",
+    "http://testserver@attacker.example/",
     "javascript:alert(1)",
     "data:text/html,x",
 )
@@ -342,5 +342,5 @@ def test_signing_in_or_out_leads_nowhere_else(owner: User, path: str, wanted: st
     password = "correct-horse-battery-staple"
     typed = {"login": owner.email, "password": password, "next": wanted}
     answer = client.post(path, typed)
-    assert "evil.example" not in answer.get("Location", "")
+    assert "attacker.example" not in answer.get("Location", "")
     assert not answer.get("Location", "").startswith(("javascript:", "data:"))

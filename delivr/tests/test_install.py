@@ -1,5 +1,5 @@
-"""What `make` installs is what the locks pin, whatever pip a Python brings along and whatever newer
-releases the package index offers. `make pips` runs it with pips that people have."""
+"""`make` installs exactly what the locks pin, whatever pip a Python contains and whatever newer
+releases the package index offers. `make pips` runs it with several versions of pip."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PIPS = sorted(map(str, Path(os.environ.get("PIPS", "/nowhere")).glob("pip-*.whl"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The Makefile with a lock for pip; the packages are to come beside it."""
+    """The Makefile with a lock for pip; the packages are put beside it."""
     folder = tmp_path / "checkout"
     (folder / "packages").mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", folder)

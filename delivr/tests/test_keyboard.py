@@ -1,4 +1,4 @@
-"""The walker with the keyboard notices what such a person would suffer from."""
+"""The keyboard helper notices what a user without a mouse would suffer from."""
 
 import pytest
 from playwright.sync_api import Page

@@ -1,4 +1,4 @@
-"""What gunicorn writes by itself."""
+"""What gunicorn logs by itself."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""On a dark phone, axe finds nothing while something is open or wrong, what one points at is large
-enough, and what has the focus is hidden by nothing."""
+"""On a phone in the dark scheme: axe finds nothing while something is open or wrong, targets are
+large enough, and the focused element is not hidden."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from delivr.tests.every_page import sign_in
 
 pytestmark = pytest.mark.browser
 WITH_SIZE = {"rules": {"target-size": {"enabled": True}}}  # WCAG 2.2, 2.5.8
-# Nothing of what has the focus can be seen where it is: something lies above it.
+# The focused element if no point of it is visible, because something lies above it.
 HIDDEN = """() => {
     const node = document.activeElement;
     if (!node.matches("main :focus")) return "";

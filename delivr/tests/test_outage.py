@@ -1,4 +1,4 @@
-"""A database that is away is no 500: the client is told to come back."""
+"""While the database is away, the response is not a 500: the client is asked to come back."""
 
 from __future__ import annotations
 

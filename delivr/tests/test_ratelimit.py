@@ -1,4 +1,4 @@
-"""Counting: exact also when many ask at the same moment."""
+"""Counting is exact even with many simultaneous requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One rule, two doors: the form and the API complain in the same words about the same fields."""
+"""The same rule in form and API: both give the same errors for the same fields."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def api_name(name: str) -> str:
 
 
 def by_form(wired: Wired, kind: str, values: dict[str, Any]) -> dict[str, list[str]]:
-    """What the form says, under the API's names."""
+    """The form's errors, with the API's names."""
     form = ConnectionForm(as_typed(values), tenant=wired.tenant, kind=kind)
     connect = partial(operations.connect, form.model, tenant=wired.tenant, actor=None, kind=kind)
     assert form.submit(connect) is None
@@ -111,7 +111,7 @@ def by_form(wired: Wired, kind: str, values: dict[str, Any]) -> dict[str, list[s
 
 
 def as_typed(values: dict[str, Any]) -> QueryDict:
-    """What a browser sends of these values."""
+    """What a browser sends for these values."""
     typed = QueryDict(mutable=True)
     typed.update({name: _typed(value) for name, value in values.items()})
     return typed

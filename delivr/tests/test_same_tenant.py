@@ -1,4 +1,4 @@
-"""The database itself refuses a reference to another tenant's row."""
+"""The database refuses a reference to another tenant's row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often the API answers."""
+"""Rate limits of the API."""
 
 from __future__ import annotations
 
@@ -48,4 +48,4 @@ def test_wrong_tokens_count_for_their_address(tenant: Tenant, api_for: Any) -> N
     assert statuses(wrong) == [401, 401, 401, 429]
     assert int(wrong.get(PATH)["Retry-After"]) > 0
     assert statuses(wrong, REMOTE_ADDR="203.0.113.7")[0] == 401
-    assert statuses(api_for(tenant, Role.OWNER))[0] == 200  # a neighbour's good one
+    assert statuses(api_for(tenant, Role.OWNER))[0] == 200  # a valid token from the same address

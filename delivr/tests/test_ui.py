@@ -1,4 +1,4 @@
-"""The vocabulary of the pages: every word has a look, every component can be rendered."""
+"""Template tags and components: every status has a look, every component can be rendered."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -183,7 +183,7 @@ def test_error_page_needs_no_request(name):
 
 
 def test_pages_hold_no_inline_style_or_script():
-    """The content security policy refuses both, silently for the one who writes them."""
+    """The content security policy would block both, without an error for the developer."""
     for path in TEMPLATES.rglob("*.html"):
         text = path.read_text()
         assert " style=" not in text, path
