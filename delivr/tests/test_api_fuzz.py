@@ -137,7 +137,7 @@ def sane(answer: Any, odd: Any) -> None:
 
 
 @pytest.mark.parametrize(("path", "field"), CASES)
-def test_odd_values_in_a_new_thing(api: APIClient, path: str, field: str) -> None:
+def test_odd_values_in_a_new_object(api: APIClient, path: str, field: str) -> None:
     for number, odd in enumerate(ODD):
         url = f"/api/v1/{path.split('#')[0]}"
         key = {"idempotency-key": f"k{number}"}
@@ -145,7 +145,9 @@ def test_odd_values_in_a_new_thing(api: APIClient, path: str, field: str) -> Non
 
 
 @pytest.mark.parametrize(("path", "field"), [c for c in CASES if c[0].startswith("integrations/")])
-def test_odd_values_in_an_edited_thing(api: APIClient, wired: Wired, path: str, field: str) -> None:
+def test_odd_values_in_an_edited_object(
+    api: APIClient, wired: Wired, path: str, field: str
+) -> None:
     row = {
         "integrations/scm": wired.scm,
         "integrations/targets": wired.targets["ios"],

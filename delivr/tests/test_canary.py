@@ -264,7 +264,7 @@ def _release_body(connected: dict[str, Any], version: str) -> dict[str, Any]:
 
 
 @needs_database
-def test_no_secret_gets_out(
+def test_no_secret_leaks(
     exercised: Watch, broker: str, sandbox: SandboxServer, caplog: Any
 ) -> None:
     see_stores(exercised, sandbox, caplog)
@@ -343,7 +343,7 @@ def test_planted_leak_is_found_in_every_channel(
     "spell", [str, quote, html.escape, json.dumps, lambda s: f"a{s}b", lambda s: s.encode().hex()]
 )
 @pytest.mark.parametrize("before", ["", "x", "xy"])
-def test_leak_is_found_in_every_spelling(spell: Any, before: str) -> None:
+def test_leak_is_found_in_every_encoding(spell: Any, before: str) -> None:
     secret = 'a-"secret"&<5>/+é-0123456789'
     watch = Watch({"s": secret})
     watch.see("answers", f"<p>{spell(secret)}</p>")

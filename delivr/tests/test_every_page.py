@@ -67,7 +67,7 @@ def check(page: Page, product: Any, paths: Iterable[str], console: list[str]) ->
     assert console == []
 
 
-def test_pages_for_strangers_are_accessible_and_keep_to_their_policy(
+def test_public_pages_are_accessible_and_keep_to_their_policy(
     page: Page, product: Any, filled: dict[str, Any], console: list[str]
 ) -> None:
     check(page, product, [filled["pages"]["invitation"], *SIGNED_OUT.values()], console)
@@ -81,7 +81,7 @@ def test_pages_for_members_are_accessible_and_keep_to_their_policy(
     check(member, product, PAGES.values(), console)
 
 
-def test_pages_of_single_things_are_accessible_and_keep_to_their_policy(
+def test_pages_of_single_objects_are_accessible_and_keep_to_their_policy(
     member: Page, product: Any, filled: dict[str, Any], console: list[str]
 ) -> None:
     known = {name: path for name, path in filled["pages"].items() if name != "invitation"}

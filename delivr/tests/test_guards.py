@@ -93,7 +93,7 @@ def test_imports_point_one_way() -> None:
     assert not stale, "an exception that nobody needs any more"
 
 
-def test_every_module_outside_the_tenants_own_tables_is_known() -> None:
+def test_every_table_without_a_tenant_is_listed() -> None:
     free = {model for model in OURS if not issubclass(model, TenantOwned)}
     assert free == {User, Tenant, RateCounter, CacheEntry, Heartbeat, KeyProbe}
 
@@ -112,7 +112,7 @@ def test_tenant_owned_rows_have_a_tenant_and_its_uniqueness(model: type[models.M
 
 
 @pytest.mark.parametrize("kind", PROVIDERS)
-def test_every_provider_has_its_pieces(kind: str) -> None:
+def test_every_provider_is_complete(kind: str) -> None:
     package = PROVIDERS[kind].rsplit(".", 2)[0].replace(".", "/")
     folder = ROOT / package
     provider, fields = provider_class(kind), {f.name: f for f in fields_of(kind)}
@@ -151,7 +151,7 @@ SDKS = {"github", "slack_sdk", "jira", "google", "googleapiclient"}
 HTTP = {"requests", "urllib3", "http.client", "urllib.request", "httpx", "aiohttp", "socket"}
 
 
-def test_sdks_are_imported_in_clients_alone() -> None:
+def test_sdks_are_only_imported_in_clients() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {module}"
         for path in sources("delivr", "integrations", "releases", "builds")
@@ -170,7 +170,7 @@ HTTP_ALLOWED = {
 }
 
 
-def test_http_goes_through_the_door_alone() -> None:
+def test_only_outbound_opens_connections() -> None:
     wrong = []
     for path in sources("delivr", "integrations", "releases", "builds"):
         name = str(path.relative_to(ROOT))
@@ -180,7 +180,7 @@ def test_http_goes_through_the_door_alone() -> None:
     assert not wrong
 
 
-def test_clients_make_no_session_of_their_own() -> None:
+def test_clients_create_no_session_of_their_own() -> None:
     made = re.compile(r"requests\.(Session|get|post|put|patch|delete|request)\(|urlopen\(")
     wrong = [
         f"{path.relative_to(ROOT)}: {line.strip()}"
@@ -194,7 +194,7 @@ def test_clients_make_no_session_of_their_own() -> None:
 BANNED = ("countdown", "eta")
 
 
-def test_celery_carries_doorbells_only() -> None:
+def test_celery_only_runs_jobs() -> None:
     """No delays, retries, chords or results: they lose or repeat work when a broker fails."""
     wrong = []
     for path in sources("delivr", "integrations", "releases", "builds"):
@@ -281,7 +281,7 @@ def _superuser_request() -> Any:
     return request
 
 
-def test_encrypted_fields_are_ours_alone() -> None:
+def test_encrypted_fields_are_only_our_own() -> None:
     import fernet_fields
 
     wrong = [
@@ -397,7 +397,7 @@ def pins(name: str) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     "name", ["requirements", "requirements-pip", "requirements-dev", "requirements-tools"]
 )
-def test_the_locks_hold_what_is_named_with_hashes_and_no_hosts(name: str) -> None:
+def test_the_locks_list_all_requirements_with_hashes_and_no_hosts(name: str) -> None:
     assert pins(f"{name}.txt") <= pins(f"{name}.lock"), "run `make lock`"
     text = (ROOT / f"{name}.lock").read_text()
     entries = re.split(r"\n(?=\S)", text.strip())
@@ -405,5 +405,5 @@ def test_the_locks_hold_what_is_named_with_hashes_and_no_hosts(name: str) -> Non
     assert "://" not in text
 
 
-def test_what_is_tested_is_what_runs() -> None:
+def test_tested_versions_equal_the_installed_ones() -> None:
     assert pins("requirements.lock") <= pins("requirements-dev.lock")

@@ -71,7 +71,7 @@ def wanted(address: str, header: str) -> list[str]:
     return EVERYWHERE[header]
 
 
-def test_every_answer_carries_the_headers(clients: list[Client]) -> None:
+def test_every_response_has_the_headers(clients: list[Client]) -> None:
     wrong = []
     for client in clients:
         client.raise_request_exception = False
@@ -87,7 +87,7 @@ def test_every_answer_carries_the_headers(clients: list[Client]) -> None:
     assert wrong == []
 
 
-def test_nothing_that_is_somebodys_is_kept_by_a_cache(clients: list[Client]) -> None:
+def test_no_private_response_is_cached(clients: list[Client]) -> None:
     stranger, root = clients
     for address in ADDRESSES:
         answer = root.get(address)
@@ -103,7 +103,7 @@ def test_large_file_is_refused_before_it_is_read(client: Client, size: int, stat
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "99999999999"])
-def test_false_length_is_refused(client: Client, length: str) -> None:
+def test_wrong_length_is_refused(client: Client, length: str) -> None:
     assert client.post("/accounts/login/", CONTENT_LENGTH=length).status_code == 413
 
 

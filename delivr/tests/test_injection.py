@@ -92,7 +92,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("field", "_name", "value"), REFUSED)
-def test_api_refuses_what_would_part_a_request(
+def test_api_refuses_what_would_split_a_request(
     api: APIClient, wired: Wired, sandbox: SandboxServer, field: str, _name: str, value: Any
 ) -> None:
     is_release = field in ("version", "branchRelease")
@@ -109,7 +109,7 @@ def test_api_refuses_what_would_part_a_request(
 
 @pytest.mark.parametrize("field", ["version", "branch"])
 @pytest.mark.parametrize("text", PARTS)
-def test_form_of_a_release_refuses_what_would_part_a_request(
+def test_form_of_a_release_refuses_what_would_split_a_request(
     pages: Client, wired: Wired, sandbox: SandboxServer, field: str, text: str
 ) -> None:
     body = release_body(wired)
@@ -128,7 +128,7 @@ OF_A_PIPELINE = [(n, v) for _f, n, v in REFUSED if n.startswith("jenkins")]
 
 
 @pytest.mark.parametrize(("name", "value"), OF_A_PIPELINE)
-def test_form_of_a_pipeline_refuses_what_would_part_a_request(
+def test_form_of_a_pipeline_refuses_what_would_split_a_request(
     pages: Client, wired: Wired, sandbox: SandboxServer, name: str, value: str
 ) -> None:
     body = {
@@ -153,7 +153,7 @@ def test_form_of_a_pipeline_refuses_what_would_part_a_request(
 PINGS = "feature/<!channel>&<@U1>@here"
 
 
-def test_slack_hears_names_as_plain_words(wired: Wired, sandbox: SandboxServer) -> None:
+def test_slack_gets_names_as_plain_text(wired: Wired, sandbox: SandboxServer) -> None:
     create_release(
         tenant=wired.tenant,
         actor=None,
@@ -242,7 +242,7 @@ UNLINKABLE = (
 
 
 @pytest.mark.parametrize("url", UNLINKABLE)
-def test_address_that_no_browser_may_follow(url: str) -> None:
+def test_unsafe_address_is_no_link(url: str) -> None:
     assert safe_artifact_url(url) == safe_build_url(url, JENKINS) == web_address(url) == ""
 
 
@@ -274,7 +274,7 @@ def test_artifact_is_a_link_or_text(url: str, kept: bool, link: bool) -> None:
         ("https://ci.example.com:8443/jenkins/job/x/1/", False),
     ],
 )
-def test_build_is_a_link_on_its_own_jenkins_alone(url: str, kept: bool) -> None:
+def test_build_is_only_a_link_on_its_own_jenkins(url: str, kept: bool) -> None:
     assert safe_build_url(url, JENKINS) == (url if kept else "")
 
 
@@ -323,7 +323,9 @@ ELSEWHERE = (
 
 @pytest.mark.parametrize("wanted", ELSEWHERE)
 @pytest.mark.parametrize("path", ["{connection}/verify", "{connection}/disconnect", "{switch}"])
-def test_next_leads_nowhere_else(pages: Client, wired: Wired, path: str, wanted: str) -> None:
+def test_next_only_redirects_within_this_site(
+    pages: Client, wired: Wired, path: str, wanted: str
+) -> None:
     at = {
         "connection": f"/integrations/communication/{wired.slack.pk}",
         "switch": "/settings/switch",
@@ -335,7 +337,9 @@ def test_next_leads_nowhere_else(pages: Client, wired: Wired, path: str, wanted:
 
 @pytest.mark.parametrize("wanted", ELSEWHERE)
 @pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/logout/", "/accounts/signup/"])
-def test_signing_in_or_out_leads_nowhere_else(owner: User, path: str, wanted: str) -> None:
+def test_signing_in_or_out_only_redirects_within_this_site(
+    owner: User, path: str, wanted: str
+) -> None:
     client = session_of(owner) if "logout" in path else Client()
     page = body_of(client.get(path, {"next": wanted}))
     assert f'href="{html.escape(wanted)}' not in page

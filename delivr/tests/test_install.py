@@ -47,7 +47,7 @@ def test_make_installs_what_the_locks_pin_and_nothing_newer(pip: str, checkout: 
     assert NEWER not in {version for _name, version in found}
 
 
-def test_what_comes_as_source_is_built_with_the_setuptools_of_the_lock(checkout: Path) -> None:
+def test_source_packages_are_built_with_the_setuptools_of_the_lock(checkout: Path) -> None:
     setuptools = importlib.metadata.version("setuptools")
     text = f"made-up==1.0\nsetuptools=={setuptools}\n"
     (checkout / "requirements.lock").touch()

@@ -70,7 +70,7 @@ def page_routes() -> list[str]:
     ]
 
 
-def test_no_page_takes_text_for_markup(tagged: SampleWorkspace) -> None:
+def test_no_page_treats_text_as_markup(tagged: SampleWorkspace) -> None:
     client = session_of(tagged.users["OWNER"])
     showing = set()
     for route in page_routes():
@@ -84,7 +84,7 @@ def test_no_page_takes_text_for_markup(tagged: SampleWorkspace) -> None:
     assert [route for route in SHOWING if route not in showing] == []
 
 
-def test_no_page_of_accounts_or_admin_takes_text_for_markup(tagged: SampleWorkspace) -> None:
+def test_no_page_of_accounts_or_admin_treats_text_as_markup(tagged: SampleWorkspace) -> None:
     root = User.objects.create_superuser(f"root{TAG}@example.com")
     give_second_factor(root)
     showing = 0

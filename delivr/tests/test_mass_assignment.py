@@ -172,7 +172,7 @@ ACTS = [
 ]
 
 
-def test_body_steers_no_act(ours: SampleWorkspace, theirs: SampleWorkspace) -> None:
+def test_body_has_no_effect_on_actions(ours: SampleWorkspace, theirs: SampleWorkspace) -> None:
     client = with_token(ours.tokens["owner"])
     for route in ACTS:
         ((address, _unknown),) = addresses(route, ours)
@@ -260,7 +260,7 @@ def test_every_form_is_known(ours: SampleWorkspace) -> None:
     assert strange == [], "Say what these forms declare: page_bodies()"
 
 
-def test_page_takes_no_field_that_it_does_not_declare(
+def test_page_ignores_every_field_that_it_does_not_declare(
     ours: SampleWorkspace, theirs: SampleWorkspace
 ) -> None:
     for route in FORMS:

@@ -75,7 +75,7 @@ def test_what_is_open_or_wrong_is_accessible(phone: Page, filled: dict[str, Any]
 
 
 @pytest.mark.parametrize("path", ["/releases/new", "/releases/{releaseId}"])
-def test_no_bar_hides_what_has_the_focus(phone: Page, filled: dict[str, Any], path: str) -> None:
+def test_no_bar_hides_the_focused_element(phone: Page, filled: dict[str, Any], path: str) -> None:
     phone.goto(filled["product"].url + path.format(**filled))
     hidden = []
     for key in ["Tab"] * 40 + ["Shift+Tab"] * 30:

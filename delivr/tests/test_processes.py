@@ -16,7 +16,7 @@ from delivr.tests.processes import empty_broker, queued_messages, until, worker
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 
-def test_a_worker_of_others_on_the_same_redis_takes_none_of_our_tasks(
+def test_another_installations_worker_takes_none_of_our_tasks(
     tmp_path: Path, settings: Any
 ) -> None:
     assert connection.vendor == "postgresql", "run with DATABASE_URL=postgres://…"

@@ -84,7 +84,7 @@ def test_every_page_of_accounts_can_be_translated(workspace: SampleWorkspace) ->
     assert walked(Client(), places) == {}
 
 
-def test_every_problem_that_the_api_tells_can_be_translated(workspace: SampleWorkspace) -> None:
+def test_every_problem_of_the_api_can_be_translated(workspace: SampleWorkspace) -> None:
     client, data = with_token(workspace.tokens["owner"]), [*pseudo.stored(), *PLAIN]
     found, counted = {}, 0
     for route in (route for route in ROUTES if route in TABLE and route.startswith("api/")):
@@ -136,5 +136,5 @@ def test_every_stored_name_has_words() -> None:
         ('<input type="submit" value="Send"><input value="typed">', ["Send"]),
     ],
 )
-def test_what_is_not_marked_is_found(page: str, found: list[str]) -> None:
+def test_unmarked_text_is_found(page: str, found: list[str]) -> None:
     assert pseudo.unmarked(page, ["Ada Lovelace"]) == found

@@ -102,7 +102,7 @@ class TestRotation:
         assert result.rotated == sum(map(len, before)) == 11
         assert result.unreadable == []
 
-    def test_every_table_with_secrets_is_among_them(self, rows: list[Any]) -> None:
+    def test_every_table_with_secrets_is_rotated(self, rows: list[Any]) -> None:
         assert {type(row) for row in rows} == {store.model for store in stores()}
 
     def test_second_run_has_nothing_to_do(self, keys: Any, rows: list[Any]) -> None:
@@ -125,7 +125,7 @@ class TestRotation:
         rotate_secrets()
         assert [others(row) for row in rows] == before
 
-    def test_interrupted_run_goes_on_where_it_was(self, keys: Any, tenant: Any) -> None:
+    def test_interrupted_run_can_be_continued(self, keys: Any, tenant: Any) -> None:
         count = rotation.BATCH + 5
         factories.ScmFactory.create_batch(count, tenant=tenant)
         keys(NEW, OLD)
@@ -141,7 +141,7 @@ class TestRotation:
             "ghp_factory_token"
         }
 
-    def test_what_no_key_opens_is_named_and_kept(self, keys: Any, tenant: Any) -> None:
+    def test_unreadable_secret_is_reported_and_kept(self, keys: Any, tenant: Any) -> None:
         lost = factories.ScmFactory(tenant=tenant)
         kept = secrets_of(lost)["access_token"].ciphertext
         keys("another-key")
@@ -153,7 +153,7 @@ class TestRotation:
         keys(NEW)
         assert secrets_of(fine)["access_token"].reveal() == "ghp_factory_token"
 
-    def test_secret_of_another_row_is_not_made_good(self, keys: Any, tenant: Any) -> None:
+    def test_secret_of_another_row_stays_invalid(self, keys: Any, tenant: Any) -> None:
         mine, theirs = factories.ScmFactory.create_batch(2, tenant=tenant)
         stolen = secrets_of(theirs)["access_token"].ciphertext
         with connection.cursor() as cursor:
@@ -194,7 +194,7 @@ class TestRotation:
         assert "take the others out" not in out.getvalue()
         assert secrets_of(fresh)["access_token"].key == 0
 
-    def test_command_says_when_the_old_key_may_go(self, keys: Any, rows: list[Any]) -> None:
+    def test_command_says_when_the_old_key_can_be_removed(self, keys: Any, rows: list[Any]) -> None:
         keys(NEW, OLD)
         out, err = io.StringIO(), io.StringIO()
         call_command("rotate_secrets", stdout=out, stderr=err)
@@ -202,7 +202,7 @@ class TestRotation:
         assert "take the others out" in out.getvalue()
         assert "9 of 9 rows" in err.getvalue()
 
-    def test_job_takes_the_census_once_an_hour(self, rows: list[Any], monkeypatch: Any) -> None:
+    def test_job_measures_key_usage_once_an_hour(self, rows: list[Any], monkeypatch: Any) -> None:
         monkeypatch.setattr(key_usage, "_measured_at", -key_usage.EVERY)
         assert (key_usage.due(), key_usage.due()) == (["all"], [])
         key_usage.run()
@@ -219,7 +219,7 @@ class TestRotation:
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_edit_at_the_same_time_is_not_undone(keys: Any, tenant: Any) -> None:
+def test_concurrent_edit_is_not_undone(keys: Any, tenant: Any) -> None:
     """The edit holds the row's lock when the rotation reaches it."""
     scm = factories.ScmFactory(tenant=tenant)
     keys(NEW, OLD)
@@ -244,7 +244,7 @@ def test_edit_at_the_same_time_is_not_undone(keys: Any, tenant: Any) -> None:
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_killed_run_is_taken_up_and_edits_go_on_all_the_while(keys: Any, tenant: Any) -> None:
+def test_killed_run_can_be_continued_during_edits(keys: Any, tenant: Any) -> None:
     """kill -9 in the middle of a batch of the command, while five threads edit the same rows."""
     factories.ScmFactory.create_batch(6 * rotation.BATCH, tenant=tenant)
     ids = list(ScmIntegration.objects.order_by("pk").values_list("pk", flat=True))

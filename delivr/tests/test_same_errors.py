@@ -133,7 +133,7 @@ def by_api(api: APIClient, kind: str, values: dict[str, Any]) -> dict[str, list[
 
 
 @pytest.mark.parametrize(("kind", "bad"), BAD, ids=lambda x: str(x)[:60])
-def test_form_and_api_complain_alike(
+def test_form_and_api_give_the_same_errors(
     wired: Wired, api: APIClient, kind: str, bad: dict[str, Any]
 ) -> None:
     values = values_for(wired, kind, bad)
@@ -143,7 +143,7 @@ def test_form_and_api_complain_alike(
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_form_and_api_miss_the_same_fields(wired: Wired, api: APIClient, kind: str) -> None:
+def test_form_and_api_require_the_same_fields(wired: Wired, api: APIClient, kind: str) -> None:
     assert by_form(wired, kind, {}) == by_api(api, kind, {})
 
 

@@ -120,7 +120,7 @@ def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
     assert re.findall(login, again) == re.findall(login, text)
 
 
-def test_death_of_one_ends_all(start: Start) -> None:
+def test_death_of_one_process_ends_all(start: Start) -> None:
     process = start()
     wait_for(process, "Ctrl-C")
     below = children(process.pid)
@@ -131,7 +131,7 @@ def test_death_of_one_ends_all(start: Start) -> None:
     until_gone(below)
 
 
-def test_taken_port_is_told_before_anything_is_done(start: Start, tmp_path: Path) -> None:
+def test_used_port_is_reported_before_anything_is_done(start: Start, tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -153,7 +153,7 @@ def test_one_data_directory_runs_once(start: Start) -> None:
 
 
 @pytest.mark.parametrize("port", ["x", "0", "70000", "-1"])
-def test_strange_port_is_refused_in_words(start: Start, port: str) -> None:
+def test_invalid_port_is_refused_in_words(start: Start, port: str) -> None:
     process = start(PORT=port)
     assert process.wait(timeout=30) == 1
     assert "PORT is a port between 1 and 65535" in said(process)
@@ -165,7 +165,7 @@ def test_sandbox_settings_are_the_sandboxs_own(tmp_path: Path) -> None:
     assert {**ours, "OUTBOUND_ALLOW": "127.0.0.1:8091"} == {**theirs, "SANDBOX_URL": url}
 
 
-def test_what_the_operator_set_stays(tmp_path: Path) -> None:
+def test_operators_settings_are_kept(tmp_path: Path) -> None:
     env = {
         "DELIVR_DATA_DIR": str(tmp_path),
         "SANDBOX_PORT": "8091",

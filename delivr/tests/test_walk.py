@@ -75,7 +75,7 @@ def test_table_has_every_route() -> None:
     )
 
 
-def test_table_has_no_route_that_is_gone() -> None:
+def test_table_has_no_removed_route() -> None:
     assert [route for route in TABLE if route not in ROUTES] == []
     assert [prefix for prefix in FOREIGN if not any(r.startswith(prefix) for r in ROUTES)] == []
 
@@ -207,7 +207,7 @@ def part_of(route: str) -> str:
 
 
 @pytest.mark.parametrize("part", sorted({part_of(route) for route in OWN if route in TABLE}))
-def test_routes_let_in_whom_the_table_says(
+def test_routes_allow_what_the_table_says(
     part: str, ours: SampleWorkspace, theirs: SampleWorkspace, people: dict[str, tuple[Client, int]]
 ) -> None:
     before = everything()
@@ -273,7 +273,7 @@ def same(text: str, address: str) -> str:
 
 LIBRARIES = [route for route in ROUTES if route not in OWN]
 # What Django's admin shows to anybody: the way in, and the words of its scripts.
-ADMIN_DOORS = ("/admin/login/", "/admin/logout/", "/admin/jsi18n/")
+PUBLIC_ADMIN = ("/admin/login/", "/admin/logout/", "/admin/jsi18n/")
 
 
 def addresses_of_libraries(prefix: str, workspace: SampleWorkspace) -> list[str]:
@@ -298,7 +298,7 @@ def addresses_of_libraries(prefix: str, workspace: SampleWorkspace) -> list[str]
 
 
 @pytest.mark.parametrize("who", ["anonymous", "owner", "token", "staff"])
-def test_admin_opens_to_nobody_without_its_rights(who: str, ours: SampleWorkspace) -> None:
+def test_admin_requires_permissions(who: str, ours: SampleWorkspace) -> None:
     owner = ours.users["OWNER"]
     owner.is_staff = who == "staff"
     owner.save()
@@ -307,13 +307,13 @@ def test_admin_opens_to_nobody_without_its_rights(who: str, ours: SampleWorkspac
         "token": with_token(ours.tokens["owner"]),
     }.get(who) or signed_in(owner)
     before = everything()
-    open_to_staff = (*ADMIN_DOORS, "/admin/", "/admin/password_change/")
+    open_to_staff = (*PUBLIC_ADMIN, "/admin/", "/admin/password_change/")
     for address in addresses_of_libraries("admin/", ours):
         for method in ("GET", "POST"):
             answer, text = ask(client, method, address, keep=True)
             description = f"{who}: {method} {address} → {answer.status_code} {text[:300]}"
             assert answer.status_code < 500, description
-            if not address.startswith(open_to_staff if who == "staff" else ADMIN_DOORS):
+            if not address.startswith(open_to_staff if who == "staff" else PUBLIC_ADMIN):
                 assert answer.status_code in (301, 302, 403, 404), description
             if who != "staff":
                 shown = text.replace(address, "").replace(owner.email, "")
@@ -323,7 +323,7 @@ def test_admin_opens_to_nobody_without_its_rights(who: str, ours: SampleWorkspac
     assert changed(before) == {}
 
 
-def test_account_pages_tell_nobody_of_others(
+def test_account_pages_show_nothing_of_others(
     ours: SampleWorkspace, theirs: SampleWorkspace
 ) -> None:
     for client in (Client(raise_request_exception=False), signed_in(theirs.users["OWNER"])):

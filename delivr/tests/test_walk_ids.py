@@ -166,7 +166,7 @@ def test_foreign_id_in_a_filter(
     assert answers[0] == (200, '{"results":[],"next":null}')
 
 
-def test_cursor_of_another_workspace_leads_into_ones_own(
+def test_cursor_of_another_workspace_stays_in_ones_own(
     api: APIClient, api_for: Any, ours: SampleWorkspace, theirs: SampleWorkspace
 ) -> None:
     other: APIClient = api_for(theirs.tenant, Role.OWNER)
@@ -282,7 +282,7 @@ def test_foreign_pipeline_in_a_trigger(
     assert everything() == before
 
 
-def test_nobody_switches_into_a_strangers_workspace(
+def test_nobody_switches_to_another_users_workspace(
     pages: Client, ours: SampleWorkspace, theirs: SampleWorkspace
 ) -> None:
     answers = [
@@ -295,7 +295,7 @@ def test_nobody_switches_into_a_strangers_workspace(
     assert pages.post("/settings/switch", {"tenant": ours.tenant.pk}).status_code == 302
 
 
-def test_session_of_a_member_who_left_ends_there(pages: Client, ours: SampleWorkspace) -> None:
+def test_session_of_a_former_member_loses_access(pages: Client, ours: SampleWorkspace) -> None:
     owner = ours.users["OWNER"]
     elsewhere = Tenant.objects.create(name="Elsewhere")
     owner.memberships.update(tenant=elsewhere)

@@ -47,7 +47,7 @@ def sign_in(user: User, password: str = PASSWORD, **extra: Any) -> Client:
     return client
 
 
-def test_signing_in_and_out_is_told_with_the_address(ada: User) -> None:
+def test_signing_in_and_out_is_recorded_with_the_address(ada: User) -> None:
     sign_in(ada, REMOTE_ADDR="203.0.113.5").post("/accounts/logout/")
     from_there = {"address": "203.0.113.5"}
     assert audited(ada) == [
@@ -56,12 +56,12 @@ def test_signing_in_and_out_is_told_with_the_address(ada: User) -> None:
     ]
 
 
-def test_a_wrong_password_is_told_and_names_nobody(ada: User) -> None:
+def test_a_wrong_password_is_recorded_without_an_actor(ada: User) -> None:
     sign_in(ada, "wrong", REMOTE_ADDR="203.0.113.5")
     assert audited(ada) == [("user.signin_failed", None, {"address": "203.0.113.5"})]
 
 
-def test_a_wrong_password_of_nobody_is_told_to_nobody(ada: User) -> None:
+def test_a_wrong_password_for_an_unknown_address_is_not_recorded(ada: User) -> None:
     sign_in(User(email="nobody@example.com"), "wrong")
     assert not AuditEvent.objects.exists()
 
@@ -72,7 +72,7 @@ def test_many_wrong_passwords_do_not_flood_the_log(ada: User) -> None:
     assert len(audited(ada)) == FAILURES
 
 
-def test_a_wrong_code_is_told_and_names_nobody(ada: User) -> None:
+def test_a_wrong_code_is_recorded_without_an_actor(ada: User) -> None:
     """Whoever enters it has the password already."""
     factories.give_second_factor(ada)
     before = len(audited(ada))
@@ -92,13 +92,13 @@ def test_many_wrong_codes_do_not_flood_the_log(ada: User) -> None:
     assert len(audited(ada)) - before == 1
 
 
-def test_a_changed_password_is_told(ada: User) -> None:
+def test_a_changed_password_is_recorded(ada: User) -> None:
     form = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
     sign_in(ada).post("/accounts/password/change/", form)
     assert audited(ada)[-1] == ("user.password_changed", ada.pk, {"password": "changed"})
 
 
-def test_a_reset_password_is_told(ada: User) -> None:
+def test_a_reset_password_is_recorded(ada: User) -> None:
     client = Client()
     client.post("/accounts/password/reset/", {"email": ada.email})
     link = re.search(r"/accounts/password/reset/key/\S+", mail.outbox[-1].body)
@@ -111,7 +111,7 @@ def test_a_reset_password_is_told(ada: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_second_factors_are_told(ada: User, settings: Any) -> None:
+def test_second_factors_are_recorded(ada: User, settings: Any) -> None:
     settings.MFA_TOTP_PERIOD = HOUR  # so that no code expires during the test
     client = sign_in(ada)
     confirm(client)
@@ -129,7 +129,7 @@ def test_second_factors_are_told(ada: User, settings: Any) -> None:
     assert secret[1] not in str(lines)
 
 
-def test_a_token_is_told_once_for_each_address(tenant: Any, api_for: Any) -> None:
+def test_a_token_is_recorded_once_per_address(tenant: Any, api_for: Any) -> None:
     api = api_for(tenant, Role.VIEWER)
     for address in ("203.0.113.5", "203.0.113.5", "203.0.113.6", "203.0.113.5"):
         ApiToken.objects.update(last_used_at=None)  # stored at most once a minute

@@ -103,7 +103,7 @@ def failures(connection: Any) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("address", FORBIDDEN)
-def test_client_is_refused_by_the_door(
+def test_client_is_refused_a_private_address(
     sandbox_values: dict[str, Any],
     settings: Any,
     opened: list[Any],
@@ -123,7 +123,7 @@ def test_client_is_refused_by_the_door(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("behaviour", HOSTILE)
-def test_client_gives_up_on_a_hostile_server_in_time(
+def test_client_gives_up_on_a_misbehaving_server_in_time(
     sandbox_values: dict[str, Any], settings: Any, kind: str, behaviour: str
 ) -> None:
     """None of the libraries' own limits counts decompressed bytes, or ends a slow response."""
@@ -157,7 +157,7 @@ def test_client_follows_no_redirect_and_no_proxy(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_client_does_not_follow_a_name_that_moves_inward(
+def test_client_does_not_follow_a_name_to_a_private_address(
     sandbox_values: dict[str, Any], settings: Any, resolver: Any, kind: str
 ) -> None:
     """DNS rebinding: the name first leads to the tenant's server, then to the metadata service."""

@@ -9,7 +9,7 @@ from delivr.tenants.views import WORKSPACES_A_DAY
 from delivr.tests import factories
 
 
-def test_more_workspaces_let_nobody_write_to_more_strangers(tenant, owner):
+def test_invitations_are_limited_per_user_across_workspaces(tenant, owner):
     second = factories.MembershipFactory(user=owner, role=Role.OWNER).tenant
     for number in range(MAILS_A_DAY):
         where = second if number % 2 else tenant
@@ -30,7 +30,7 @@ def test_an_invitation_that_was_refused_is_not_counted(tenant, owner):
     )
 
 
-def test_few_workspaces_are_made_in_a_day(owner, client_for):
+def test_workspaces_per_day_are_limited(owner, client_for):
     client, before = client_for(owner), Tenant.objects.count()
     for number in range(WORKSPACES_A_DAY):
         client.post("/settings/new-workspace", {"workspace": f"Number {number}"})

@@ -78,7 +78,7 @@ def offers(client: Client) -> tuple[set[str], set[str], list[str]]:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_nothing_is_offered_that_the_role_may_not_do(
+def test_no_page_offers_what_the_role_may_not_do(
     busy: Any, role: Role, member_of: Any, client_for: Any
 ) -> None:
     seen, posts, refused = offers(client_for(member_of(busy, role)))
