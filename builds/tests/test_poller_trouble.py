@@ -14,7 +14,7 @@ from builds.polling.next_poll import LOOK_BACK
 from builds.polling.poller import LOST_AFTER, due_builds, poll_build
 from builds.tests.polling import asked, running
 from builds.webhooks.deliveries import apply_delivery, store
-from delivr.effects.health import OPEN_AFTER, is_well
+from delivr.effects.health import OPEN_AFTER, is_healthy
 from delivr.effects.models import IntegrationHealth
 from delivr.tests.wired import fresh
 from integrations.verification import verify
@@ -150,7 +150,7 @@ def test_a_job_that_is_gone_holds_up_nothing_once_its_build_failed(
     row = asked(failed, OPEN_AFTER + 1)
     connection = fresh(row.release_pipeline.pipeline)
     assert (connection.verification_status, connection.doubted_at) == ("VALID", None)
-    assert is_well(tenant_id=row.tenant_id, integration_id=connection.pk)
+    assert is_healthy(tenant_id=row.tenant_id, integration_id=connection.pk)
     assert row.poll_at > timezone.now() + timedelta(seconds=50)
 
 

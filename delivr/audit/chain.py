@@ -68,7 +68,7 @@ class Finding:
 
 
 @dataclass
-class Checked:
+class ChainReport:
     """The result of checking one tenant's chain."""
 
     tenant: str
@@ -79,7 +79,7 @@ class Checked:
 
 def check_all(
     known_heads: Mapping[str, Head] | None = None, *, tenant_id: str | None = None
-) -> Iterator[Checked]:
+) -> Iterator[ChainReport]:
     """Check the chain of each tenant, or of one; `known_heads` are those of an earlier check.
 
     Covers all tenants that the log names, whether they still exist or not.
@@ -94,12 +94,12 @@ def check_all(
         yield check(one, heads.get(one))
 
 
-def check(tenant_id: str, known: Head | None = None) -> Checked:
+def check(tenant_id: str, known: Head | None = None) -> ChainReport:
     """Check one chain from its first link, in chunks: memory does not grow with its length."""
-    checked = Checked(tenant_id)
+    checked = ChainReport(tenant_id)
     seen_known = known is None or known.seq == 0
     for seal, event in _links(tenant_id):
-        checked.findings += _of_link(checked, seal, event)
+        checked.findings += _check_link(checked, seal, event)
         checked.head = Head(seal.seq, seal.hash)
         checked.rows += 1
         if known is not None and seal.seq == known.seq:
@@ -114,7 +114,9 @@ def check(tenant_id: str, known: Head | None = None) -> Checked:
     return checked
 
 
-def _of_link(checked: Checked, seal: AuditSeal, event: AuditEvent | None) -> Iterator[Finding]:
+def _check_link(
+    checked: ChainReport, seal: AuditSeal, event: AuditEvent | None
+) -> Iterator[Finding]:
     """Findings about one link, given the link before it (`checked.head`)."""
     before, tenant = checked.head, checked.tenant
     if seal.seq != before.seq + 1:

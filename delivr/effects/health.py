@@ -69,7 +69,7 @@ def is_refused(*, tenant_id: str, integration_id: str) -> bool:
     return bool(refused.filter(integration_id=integration_id).exists())
 
 
-def is_well(*, tenant_id: str, integration_id: str) -> bool:
+def is_healthy(*, tenant_id: str, integration_id: str) -> bool:
     """True if its credentials are accepted and it responds, so less urgent work may use it."""
     known = IntegrationHealth.objects.for_tenant(tenant_id).filter(integration_id=integration_id)
     health = known.first()

@@ -12,7 +12,7 @@ import requests.adapters
 import urllib3
 from django.conf import settings
 
-from delivr.outbound.failures import explain, no_http
+from delivr.outbound.failures import explain, not_http
 from delivr.outbound.sockets import Call, HTTPPool, HTTPSPool, tls_context
 from delivr.outbound.urls import (
     OutboundError,
@@ -92,12 +92,12 @@ class Adapter(requests.adapters.HTTPAdapter):
                 response._content_consumed = True  # type: ignore[attr-defined]
         finally:
             pool.close()
-            call.hang_up()
+            call.close()
         return response
 
     def _check_status(self, response: requests.Response, call: Call) -> None:
         if response.status_code < 200:
-            raise no_http(call)
+            raise not_http(call)
         if 300 <= response.status_code < 400 and not self.keep_redirects:
             raise call.error(
                 "redirect",

@@ -39,17 +39,17 @@ def explain(error: Exception, call: Call) -> OutboundError:
     if isinstance(cause, ssl.SSLError | ssl.CertificateError) and not call.sent:
         return _explain_tls(cause, call)
     if isinstance(cause, urllib3.exceptions.InvalidChunkLength | http.client.LineTooLong):
-        return no_http(call)
+        return not_http(call)
     if isinstance(cause, _RESETS):
         return call.error(
             "reset",
             f"{where} closed the connection before it had answered.",
             "Check that it is up, and what stands between it and this server.",
         )
-    return no_http(call)
+    return not_http(call)
 
 
-def no_http(call: Call) -> OutboundError:
+def not_http(call: Call) -> OutboundError:
     return call.error(
         "garbage",
         f"The answer of {call.where} is no HTTP.",

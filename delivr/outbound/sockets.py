@@ -33,7 +33,7 @@ class Call:
             raise TimeoutError
         return left
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         """Close the socket even if http.client holds a half-read response."""
         if self.sock is not None and (descriptor := self.sock.detach()) >= 0:
             socket.close(descriptor)
@@ -47,24 +47,24 @@ class _TimedSocket(socket.socket):
 
     call: Call | None = None
 
-    def _arm(self) -> None:
+    def _set_timeout(self) -> None:
         if self.call is not None:
             self.settimeout(self.call.left())
 
     def recv(self, *args: Any) -> bytes:
-        self._arm()
+        self._set_timeout()
         return super().recv(*args)
 
     def recv_into(self, *args: Any) -> int:
-        self._arm()
+        self._set_timeout()
         return super().recv_into(*args)
 
     def send(self, *args: Any) -> int:
-        self._arm()
+        self._set_timeout()
         return super().send(*args)
 
     def sendall(self, *args: Any) -> None:
-        self._arm()
+        self._set_timeout()
         super().sendall(*args)
 
 
@@ -87,7 +87,7 @@ def tls_context(*authorities: str) -> ssl.SSLContext:
 _Found = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
-def _look_up(host: str, port: int, call: Call) -> list[_Found]:
+def _resolve(host: str, port: int, call: Call) -> list[_Found]:
     """All addresses of a name. In its own thread, since the resolver has no time-out."""
     answers: queue.SimpleQueue[list[Any] | OSError | UnicodeError] = queue.SimpleQueue()
 
@@ -120,7 +120,7 @@ def _checked(found: list[_Found], host: str, port: int) -> list[_Found]:
 
 def _open(host: str, port: int, call: Call) -> _TimedSocket:
     """A socket to one of the checked addresses of `host`, tried in the resolver's order."""
-    found = _checked(_look_up(host, port, call), host, port)
+    found = _checked(_resolve(host, port, call), host, port)
     for position, (family, sockaddr) in enumerate(found):
         sock = _TimedSocket(family, socket.SOCK_STREAM)
         try:

@@ -50,7 +50,7 @@ def zone_of(user: User) -> ZoneInfo:
     return ZoneInfo(user.time_zone if user.time_zone in names() else settings.TIME_ZONE)
 
 
-def browsers(request: HttpRequest) -> str:
+def browser_zone(request: HttpRequest) -> str:
     """The browser's zone, as our script reported it; "" if it did not."""
     name = unquote(request.COOKIES.get(COOKIE, ""))
     return name if name in names() else ""
@@ -61,7 +61,7 @@ def zone_for(request: HttpRequest) -> ZoneInfo:
     user = request.user
     if isinstance(user, User) and user.time_zone in names():
         return zone_of(user)
-    return ZoneInfo(browsers(request) or settings.TIME_ZONE)
+    return ZoneInfo(browser_zone(request) or settings.TIME_ZONE)
 
 
 class TimeZones:

@@ -14,11 +14,11 @@ KILLED = 137  # the exit code of a process that SIGKILL ended
 
 def crashpoint(name: str) -> None:
     """End the process here, without any clean-up, if the environment says so."""
-    if os.environ.get("DELIVR_CRASHPOINT") == name and _takes_its_turn():
+    if os.environ.get("DELIVR_CRASHPOINT") == name and _may_crash():
         os._exit(KILLED)
 
 
-def _takes_its_turn() -> bool:
+def _may_crash() -> bool:
     once = os.environ.get("DELIVR_CRASH_ONCE")
     if not once:
         return True

@@ -42,7 +42,7 @@ class Tail:
     offset: int = 0
     is_trouble: bool = field(default=False, init=False)
 
-    def troubles(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         with self.path.open("rb") as file:
             file.seek(self.offset)
             lines = file.read().splitlines(keepends=True)
@@ -116,7 +116,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=pass_fds,
-                preexec_fn=end_with(os.getpid()),  # this process has no threads
+                preexec_fn=end_with_parent(os.getpid()),  # this process has no threads
             )
         child = Child(name, process, Tail(path, offset))
         self.children.append(child)
@@ -139,16 +139,18 @@ class Supervisor:
 
     def look(self) -> None:
         """Check everything once. Raises Stopped or Died."""
-        self.show_troubles()
+        self.show_problems()
         if self.is_stopping:
             raise Stopped
         for child in self.children:
             if not child.is_alive:
-                raise Died(f"{child.name} {ending(child.process.returncode)}: {child.tail.path}")
+                raise Died(
+                    f"{child.name} {describe_exit(child.process.returncode)}: {child.tail.path}"
+                )
 
-    def show_troubles(self) -> None:
+    def show_problems(self) -> None:
         for child in self.children:
-            for line in child.tail.troubles():
+            for line in child.tail.problems():
                 print(f"{child.name} | {line}", file=sys.stderr, flush=True)  # noqa: T201
 
     def stop(self) -> None:
@@ -162,17 +164,17 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.signal(signal.SIGKILL)
                 child.process.wait()
-        self.show_troubles()
+        self.show_problems()
 
 
-def ending(code: int) -> str:
+def describe_exit(code: int) -> str:
     """How a process ended, in words."""
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended with code {code}"
 
 
-def end_with(parent: int) -> Callable[[], None] | None:
+def end_with_parent(parent: int) -> Callable[[], None] | None:
     """For a child, between fork and exec: ask the kernel for SIGTERM when the parent has ended."""
     if not sys.platform.startswith("linux"):
         return None

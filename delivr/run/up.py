@@ -23,9 +23,9 @@ from urllib.parse import urlsplit
 import environ
 
 from delivr.run import keys
-from delivr.run.supervisor import Died, Stopped, Supervisor, ending
+from delivr.run.supervisor import Died, Stopped, Supervisor, describe_exit
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 SANDBOX_PORT = 8091
 PATIENCE = 60.0  # seconds until the processes must be ready
@@ -100,7 +100,7 @@ def main() -> int:
     environ.Env.read_env(BASE_DIR / ".env") if (BASE_DIR / ".env").exists() else None
     try:
         plan = Plan.read(os.environ)
-        with _only_one(plan.data_dir):
+        with _lock_data_dir(plan.data_dir):
             keys.ensure(plan.data_dir)
             return _run(plan)
     except Refused as refusal:
@@ -147,7 +147,7 @@ def _prepare(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:
             child.process.wait()
     if child.process.returncode:
         print(child.tail.path.read_text()[-1500:])  # noqa: T201
-        raise Died(f"Preparing {ending(child.process.returncode)}: {child.tail.path}")
+        raise Died(f"Preparing {describe_exit(child.process.returncode)}: {child.tail.path}")
     answer: dict[str, Any] = json.loads(output.read_text())
     output.unlink()  # it contains the demo's passwords
     return answer
@@ -245,7 +245,7 @@ def _reserve_port(port: int, name: str) -> socket.socket:
     return taken
 
 
-def _only_one(data_dir: Path) -> IO[str]:
+def _lock_data_dir(data_dir: Path) -> IO[str]:
     """An open lock file: two sweepers would be harmless, two sandboxes not."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = (data_dir / "run.lock").open("a")

@@ -38,12 +38,12 @@ class Headers:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
-        if is_for_somebody(request):
+        if is_private(request):
             response.headers["Cache-Control"] = "no-store"
         return response
 
 
-def is_for_somebody(request: HttpRequest) -> bool:
+def is_private(request: HttpRequest) -> bool:
     """The request came with a token or a session (including one that just began or ended)."""
     session = getattr(request, "session", None)
     used = session is not None and (session.accessed and not session.is_empty())

@@ -66,7 +66,7 @@ def time_zone(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "zones": timezones.names(),
-        "browsers": timezones.browsers(request),
+        "browsers": timezones.browser_zone(request),
         "now": timezone.now(),
     }
     return render(request, "account/time_zone.html", context)

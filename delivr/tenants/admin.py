@@ -128,21 +128,21 @@ class MembershipAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Make owner"), permissions=["operate"])
     def make_owner(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
-        self._give(request, rows, Role.OWNER)
+        self._set_role(request, rows, Role.OWNER)
 
     @admin.action(description=_("Make admin"), permissions=["operate"])
     def make_admin(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
-        self._give(request, rows, Role.ADMIN)
+        self._set_role(request, rows, Role.ADMIN)
 
     @admin.action(description=_("Make member"), permissions=["operate"])
     def make_member(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
-        self._give(request, rows, Role.MEMBER)
+        self._set_role(request, rows, Role.MEMBER)
 
     @admin.action(description=_("Make viewer"), permissions=["operate"])
     def make_viewer(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
-        self._give(request, rows, Role.VIEWER)
+        self._set_role(request, rows, Role.VIEWER)
 
-    def _give(self, request: HttpRequest, rows: QuerySet[Membership], role: Role) -> None:
+    def _set_role(self, request: HttpRequest, rows: QuerySet[Membership], role: Role) -> None:
         self.operate(
             request, rows, lambda row: change_role(membership=row, role=role, actor=_user(request))
         )

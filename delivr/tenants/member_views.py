@@ -101,16 +101,18 @@ def invite(request: TenantRequest) -> HttpResponse:
 @require_POST
 @tenant_required(Role.OWNER)
 def invitation_send(request: TenantRequest, invitation_id: str) -> HttpResponse:
-    return _settle(request, invitation_id, inviting.send_again, _("It is sent again."))
+    return _change_invitation(request, invitation_id, inviting.send_again, _("It is sent again."))
 
 
 @require_POST
 @tenant_required(Role.OWNER)
 def invitation_revoke(request: TenantRequest, invitation_id: str) -> HttpResponse:
-    return _settle(request, invitation_id, inviting.revoke, _("The invitation is revoked."))
+    return _change_invitation(
+        request, invitation_id, inviting.revoke, _("The invitation is revoked.")
+    )
 
 
-def _settle(
+def _change_invitation(
     request: TenantRequest, invitation_id: str, operation: Callable[..., Any], done: str
 ) -> HttpResponse:
     rows = Invitation.objects.for_tenant(request.tenant).select_related("tenant")

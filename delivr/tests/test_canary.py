@@ -123,17 +123,17 @@ def exercised(
             _report_with_the_bare_secret(watch, made)
         release = create_release(api, connected)
         api.post(f"/api/v1/releases/{release['id']}/builds", {})
-        _work()
+        _run_due_jobs()
         _fail_with_secrets_in_the_log(watch, sandbox)
         _rotate(watch, api, connected["pipelines"][0]["id"])
-        _sign_in_badly_and_well(watch, owner)
+        _sign_in(watch, owner)
         _invite(watch, api)
-        _meet_echoes(watch, api, sandbox, connected)
+        _call_echoing_providers(watch, api, sandbox, connected)
         look_everywhere(watch, api, page, root)
         yield watch
 
 
-def _work(limit: int = 100) -> None:
+def _run_due_jobs(limit: int = 100) -> None:
     """All messages were lost, so the sweeper does what is due."""
     Effect.objects.update(enqueued_at=None)
     sweep_until_idle(limit)
@@ -170,12 +170,12 @@ def _fail_with_secrets_in_the_log(watch: Watch, sandbox: SandboxServer) -> None:
     printed = [secret for name, secret in watch.secrets.items() if name.startswith(ours)]
     ci = sandbox.world.jenkins
     Build.objects.moving().update(poll_at=timezone.now())
-    _work()
+    _run_due_jobs()
     for build in [build for job in ci.jobs for build in ci.running(job)]:
         build.parameters["PRINTED"] = "".join(f"\nerror: {secret}" for secret in printed)
         ci.finish(build.job, build.number, "FAILURE")
     Build.objects.moving().update(poll_at=timezone.now())
-    _work()
+    _run_due_jobs()
     assert Build.objects.filter(log_excerpt__contains=f"error: {MASK}").exists()
 
 
@@ -185,7 +185,7 @@ def _rotate(watch: Watch, api: APIClient, pipeline_id: str) -> None:
     watch.secrets["rotated webhook"] = answer.json()["webhookSecret"].removeprefix("whsec_")
 
 
-def _sign_in_badly_and_well(watch: Watch, owner: User) -> None:
+def _sign_in(watch: Watch, owner: User) -> None:
     watch.secrets["wrong password"] = "wrong-horse-wrong-battery"
     for password in ("wrong-horse-wrong-battery", factories.PASSWORD):
         form = {"login": owner.email, "password": password}
@@ -206,9 +206,9 @@ def _invite(watch: Watch, api: APIClient) -> None:
     made = api.post("/api/v1/invitations", body)
     assert made.status_code == 201, made.json()
     again = f"/api/v1/invitations/{made.json()['id']}/send"
-    _work()
+    _run_due_jobs()
     watch.see("answers", all_of(made) + all_of(api.post(again)))
-    _work()
+    _run_due_jobs()
     links = [_link(message.body) for message in mail.outbox if message.to == [body["email"]]]
     assert len(links) == 2
     watch.secrets["invitation's link"] = links[1]
@@ -224,7 +224,7 @@ def _link(body: object) -> str:
     return found[1]
 
 
-def _meet_echoes(
+def _call_echoing_providers(
     watch: Watch, api: APIClient, sandbox: SandboxServer, connected: dict[str, Any]
 ) -> None:
     """Providers that return the Authorization header in the body, at every status."""
@@ -239,7 +239,7 @@ def _meet_echoes(
             sandbox.world.faults.add("echo", provider=provider, status=status)
         waiting = Effect.objects.filter(state="PENDING")
         waiting.update(attempts=7, next_at=timezone.now())  # the last attempt
-        _work(limit=3)
+        _run_due_jobs(limit=3)
         _verify_all(watch, api)
     sandbox.world.faults.clear()
 
@@ -325,7 +325,7 @@ def test_planted_leak_is_found_in_every_channel(
     watch.secrets = {"branch": "planted-in-branch-0123456789"}
     wired = wired_to(tenant, sandbox)
     release = wired.release("ios", slack=True, jira=True, branch=watch.secrets["branch"])
-    _work()
+    _run_due_jobs()
     watch.see("answers", all_of(api_for(tenant).get("/api/v1/releases")))
     see_all(watch, "pages", signed_in(owner), [f"/releases/{release.pk}"])
     see_all(watch, "admin", root, [detail(release)])

@@ -130,7 +130,7 @@ def test_terminal_only_shows_problems(tmp_path: Path) -> None:
         "[2026-01-02 10:00:03 +0000] [7] [ERROR] gunicorn has a word\n"
         "[2026-01-02 10:00:04 +0000] [7] [INFO] and another\n"
     )
-    assert [line.split()[-1] for line in Tail(log).troubles()] == [
+    assert [line.split()[-1] for line in Tail(log).problems()] == [
         "broke",
         "last):",
         "<module>",
@@ -143,10 +143,10 @@ def test_incomplete_line_waits_for_its_end(tmp_path: Path) -> None:
     log = tmp_path / "web.log"
     tail = Tail(log)
     log.write_text("2026-01-02 10:00:01,000 ERROR it br")
-    assert list(tail.troubles()) == []
+    assert list(tail.problems()) == []
     with log.open("a") as file:
         file.write("oke\n")
-    assert list(tail.troubles()) == ["2026-01-02 10:00:01,000 ERROR it broke"]
+    assert list(tail.problems()) == ["2026-01-02 10:00:01,000 ERROR it broke"]
 
 
 def test_long_log_is_moved_aside(tmp_path: Path, monkeypatch: Any) -> None:
