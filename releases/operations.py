@@ -15,8 +15,8 @@ from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.operations import create_effects
 from delivr.effects.queue import enqueue_on_commit
-from delivr.tenants.membership import lock_tenant
 from delivr.tenants.models import Tenant, User
+from delivr.tenants.roles import lock_tenant
 from integrations.models import (
     CommunicationIntegration,
     Connection,

@@ -113,6 +113,19 @@ def test_what_ended_or_is_unknown_is_shown_only(build: Build, jenkins: Any) -> N
     assert jenkins.build("ios-prod", 246).result == "SUCCESS"
 
 
+def test_what_cannot_be_seen_while_jenkins_reloads_is_not_gone(build: Build, jenkins: Any) -> None:
+    again(jenkins, build)
+    jenkins.job("ios-prod").hidden = True
+    effect = heard_of(build)
+    assert effect is not None
+    assert (effect.state, effect.last_error_code) == ("PENDING", "job_unreadable")
+    jenkins.job("ios-prod").hidden = False
+    Effect.objects.filter(pk=effect.pk).update(next_at=timezone.now(), dispatched_at=None)
+    run_effect(effect.pk)
+    assert outcome(fresh(effect)) == "STOPPED"
+    assert jenkins.build("ios-prod", 246).result == "ABORTED"
+
+
 def test_an_answer_that_was_lost_is_audited_once(build: Build, jenkins: Any, sandbox: Any) -> None:
     """What it did is found by looking: the second build is aborted by then."""
     again(jenkins, build)

@@ -143,6 +143,23 @@ def test_a_job_that_cannot_carry_our_id_goes_to_a_person(tenant: Any, sandbox: A
     assert queued(sandbox, "ios-no-build-id") == 1
 
 
+def test_a_lost_answer_is_looked_for_until_the_job_is_there_again(
+    wired: Wired, sandbox: Any
+) -> None:
+    """Jenkins restarts: the answer is lost, and for a while nobody sees the job."""
+    build = wired.build("ios")
+    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    effect = trigger_of(build)
+    run_effect(effect.pk)
+    sandbox.world.jenkins.job("ios-prod").hidden = True
+    waiting = again(effect)
+    assert (waiting.state, waiting.last_error_code) == (EffectState.PENDING, "job_unreadable")
+    assert fresh(build).status == "TRIGGERING"
+    sandbox.world.jenkins.job("ios-prod").hidden = False
+    assert again(effect).state == EffectState.DONE
+    assert queued(sandbox) == 1
+
+
 def test_a_person_may_send_it_again(tenant: Any, sandbox: Any, owner: Any) -> None:
     wired = wired_to(tenant, sandbox, jobs={"ios": "/job/ios-no-build-id"})
     build = wired.build("ios")

@@ -11,9 +11,12 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from builds.adopting import adopt_build
-from builds.models import Build, BuildEvent, Trust
+from builds.effects import ci_of
+from builds.models import Build, BuildEvent, Source, Trust, WebhookDelivery
 from builds.tests.polling import asked, lost, running
+from builds.updates.apply import BuildUpdate, apply_update
 from builds.webhooks.deliveries import apply_delivery, store
+from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tests.wired import fresh, trigger_of
 from releases.blockers import blockers
@@ -119,6 +122,55 @@ def test_a_signed_reports_artifact_is_better_than_a_guess_whichever_came_first(
     row = asked(build)
     assert row.artifact_url == row.release_pipeline.artifact_url == "s3://b/app.ipa"
     assert [artifact["name"] for artifact in row.artifacts] == ["ios-245.ipa"]
+
+
+def test_a_failure_is_told_although_the_build_was_lost_before(build: Build, sandbox: Any) -> None:
+    running(build)
+    ci = sandbox.world.jenkins
+    there = ci.finish("ios-prod", 245, "FAILURE")
+    ci.delete_build("ios-prod", 245)
+    assert lost(build).status == "LOST"
+    ci.builds["ios-prod"].append(there)
+    assert asked(build).status == "FAILURE"
+    told = Effect.objects.filter(payload__notice="build_failed", payload__channel="C123")
+    reasons = {effect.payload["words"]["reason"] for effect in told}
+    assert reasons == {"the CI server does not know it any more", "the build failed"}
+
+
+def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_adopted_meanwhile(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    being_asked = lost_and_seen_again(build, sandbox)
+    ci = sandbox.world.jenkins
+    with sandbox.world.lock:
+        ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
+    sandbox.world.advance(600)
+    [there] = ci.running("ios-prod")
+    adopt_build(effect=trigger_of(build), number=there.number, actor=None)
+    apply_update(build.pk, being_asked)
+    row = fresh(build)
+    assert (row.status, row.number, row.artifact_url) == ("RUNNING", there.number, "")
+
+
+def lost_and_seen_again(build: Build, sandbox: Any) -> BuildUpdate:
+    """What a poll heard of a lost build that came back, just before it is applied."""
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    state = ci_of(fresh(build)).read(queue_id=None, number=245, build_id=build.pk)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    assert lost(build).status == "LOST"
+    return BuildUpdate.from_state(state, Source.POLL)
+
+
+def test_a_report_whose_body_was_dropped_holds_up_no_answer(build: Build, sandbox: Any) -> None:
+    """Jenkins was away for a month after it made us ask."""
+    running(build)
+    report_of(build, "k", Trust.SIGNED, status="FAILURE")
+    report = report_of(build, "other", Trust.SIGNED, status="SUCCESS")
+    assert report.state == "APPLIED"
+    WebhookDelivery.objects.update(body=b"")
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert asked(build).status == "SUCCESS"
 
 
 def test_a_build_from_before_the_trigger_is_not_adopted(build: Build, sandbox: Any) -> None:

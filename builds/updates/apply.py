@@ -81,10 +81,17 @@ class BuildUpdate:
         )
 
 
+_LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # whose build it is was told before the locks
+
+
 @transaction.atomic
 def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     """Apply one update under the locks, keep it as a BuildEvent, say what follows."""
     build = lock_build(build_id)
+    if update.source in _LOOKED_UP and build.is_another(
+        number=update.number, queue_id=update.queue_id
+    ):
+        return Transition.IGNORE  # a person took another one on meanwhile
     before = build.status
     step = _step(build, update)
     had_number = build.number is not None
@@ -292,7 +299,9 @@ def _tell(build: Build, event: BuildEvent) -> None:
     else:
         notice = Notice.BUILD_FAILED
     words["reason"] = reason
-    notify(release, notice, build_id=build.pk, event_id=event.pk, words=words)
+    # A build that was lost may be seen again and end otherwise: that is told, too.
+    cause = "lost" if build.status == BuildStatus.LOST else ""
+    notify(release, notice, build_id=build.pk, cause=cause, event_id=event.pk, words=words)
 
 
 def status_words(status: str) -> str:

@@ -200,7 +200,8 @@ def settle_asked(build_id: str, *, reason: str = "") -> None:
         return
     deliveries.update(confirmed_at=clock.now())
     build = lock_build(build_id)
-    for delivery in deliveries.filter(trust=Trust.SIGNED).select_related("pipeline"):
+    signed = deliveries.filter(trust=Trust.SIGNED).exclude(body=b"")  # dropped after 30 days
+    for delivery in signed.select_related("pipeline"):
         report = read(delivery)
         if report.status == build.status and fill_artifacts(
             build, BuildUpdate.from_report(report, delivery)

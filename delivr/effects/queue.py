@@ -12,7 +12,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 from celery import shared_task
 from django.conf import settings
@@ -29,8 +28,7 @@ PAUSE = 5.0  # seconds without messages after the broker refused one
 @functools.cache
 def job(name: str) -> Callable[[str], None]:
     """The function that does the job `name` for one id."""
-    jobs: dict[str, Any] = settings.JOBS
-    function: Callable[[str], None] = import_string(jobs[name]["run"])
+    function: Callable[[str], None] = import_string(settings.JOBS[name].run)
     return function
 
 

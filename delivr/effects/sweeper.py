@@ -90,12 +90,12 @@ class Sweeper:
         self.stopping.set()
 
     def tick(self) -> None:
-        for name, parts in settings.JOBS.items():
-            if time.monotonic() < self.checked_at.get(name, -math.inf) + parts.get("every", 0):
+        for name, job in settings.JOBS.items():
+            if time.monotonic() < self.checked_at.get(name, -math.inf) + job.every:
                 continue
             self.checked_at[name] = time.monotonic()
             try:
-                self._dispatch_all(name, import_string(parts["due"])())
+                self._dispatch_all(name, import_string(job.due)())
             except Exception:  # one kind of job must not stop the others
                 log.exception("The sweeper could not hand out the jobs of %s.", name)
 
@@ -155,8 +155,8 @@ def sweep_until_idle(limit: int = 100) -> int:
     for _round in range(limit):
         found = [
             (name, row_id)
-            for name, parts in settings.JOBS.items()
-            for row_id in import_string(parts["due"])()
+            for name, job in settings.JOBS.items()
+            for row_id in import_string(job.due)()
         ]
         if not found:
             return done

@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from delivr.pages import timezones
-from delivr.signin.accounts import delete_account
 from delivr.signin.forms import TimeZoneForm
 from delivr.signin.second_factor import (
     has_second_factor,
@@ -22,10 +21,11 @@ from delivr.signin.second_factor import (
     lacks_for_tenant,
     require_second_factor,
 )
+from delivr.tenants.closing import delete_account
 from delivr.tenants.decorators import tenant_required
-from delivr.tenants.membership import held_alone
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
+from delivr.tenants.roles import held_alone
 
 
 @require_GET

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delivr.admin_site.read_only import ReadOnlyAdmin, ReadOnlyInline
 from delivr.tenants.inviting import revoke
-from delivr.tenants.membership import change_role, held_alone, remove_member
+from delivr.tenants.membership import change_role, remove_member
 from delivr.tenants.models import (
     ApiToken,
     IdempotentRequest,
@@ -25,6 +25,7 @@ from delivr.tenants.models import (
     User,
 )
 from delivr.tenants.operations import revoke_token
+from delivr.tenants.roles import held_alone
 
 
 def _user(request: HttpRequest) -> User:

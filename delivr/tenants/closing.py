@@ -1,4 +1,4 @@
-"""Renaming and deleting a workspace."""
+"""Renaming and deleting a workspace, and deleting an account."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from delivr.audit.operations import record
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import cancel_effect
 from delivr.tenants.inviting import withdraw
-from delivr.tenants.membership import lock_tenant, revoke_tokens_of
+from delivr.tenants.membership import revoke_tokens_of
 from delivr.tenants.models import Invitation, Membership, Tenant, User
+from delivr.tenants.roles import held_alone, lock_tenant
 
 
 @transaction.atomic
@@ -78,3 +79,25 @@ def _reasons_not_to_close(tenant: Tenant, confirmation: str) -> list[str]:
     if Effect.objects.for_tenant(tenant).open().filter(may_be_sent).exists():
         return [_being_sent()]
     return []
+
+
+@transaction.atomic
+def delete_account(*, user: User) -> None:
+    """Delete the user with memberships, tokens, sessions and factors; audit rows stay.
+
+    Raises ValidationError for the only owner of a workspace.
+    """
+    mine = list(Membership.objects.filter(user=user).select_related("tenant").order_by("tenant"))
+    # Locked, so that two last owners cannot leave at the same time.
+    list(
+        Tenant.objects.select_for_update().filter(pk__in=[m.tenant_id for m in mine]).order_by("pk")
+    )
+    if held := held_alone(user):
+        names = ", ".join(tenant.name for tenant in held)
+        raise ValidationError(
+            _("You are the only owner of %(names)s. Make somebody else an owner first.")
+            % {"names": names}
+        )
+    for membership in mine:
+        record(tenant=membership.tenant, actor=user, action="member.deleted", subject=membership)
+    user.delete()

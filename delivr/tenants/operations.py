@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import difference, record
-from delivr.tenants.membership import lock_tenant
 from delivr.tenants.models import ApiToken, Membership, Role, Tenant, User
+from delivr.tenants.roles import lock_tenant
 
 TOKEN_DAYS, TOKEN_DAYS_MAX = 90, 365
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from delivr.effects.models import Effect
 from delivr.tenants.inviting import UNSETTLED_MOST, mails_of
-from delivr.tenants.membership import owners_left
 from delivr.tenants.models import Invitation, Membership, Role, Tenant
+from delivr.tenants.roles import owners_left
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from delivr.audit import views as audit
-from delivr.tenants import member_views, views, workspace_views
+from delivr.tenants import invitation_views, member_views, views, workspace_views
 
 urlpatterns = [
     path("", member_views.members, name="settings_members"),
@@ -27,4 +27,11 @@ urlpatterns = [
     path("audit/export.<str:extension>", audit.export, name="settings_audit_export"),
     path("switch", views.switch, name="settings_switch"),
     path("new-workspace", views.new_workspace, name="new_workspace"),
+]
+
+# Of the invited, who are in no workspace yet: below /accounts/.
+invitation_urls = [
+    path("invitation", invitation_views.invitation, name="invitation"),
+    path("invitation/sign-out", invitation_views.sign_out, name="invitation_sign_out"),
+    path("invitations/<str:secret>", invitation_views.link, name="invitation_link"),
 ]

@@ -22,7 +22,7 @@ from django.test import Client
 from redis import Redis
 from rest_framework.test import APIClient
 
-from delivr.signin.session_store import SessionStore
+from delivr.signin.sessions import SessionStore
 from delivr.tests.admin_pages import detail, listing
 from delivr.tests.test_walk import all_of
 from sandbox.server import SandboxServer

@@ -15,7 +15,7 @@ from factory.django import DjangoModelFactory
 
 from builds.models import Build, TestBuild, WebhookDelivery
 from delivr.effects.models import Effect
-from delivr.signin.middleware import KEY
+from delivr.signin.sessions import KEY
 from delivr.tenants.models import Membership, Role, Tenant, User
 from integrations.choices import Verification
 from integrations.models import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,73 @@ def test_imports_point_one_way() -> None:
     stale = {(n, o) for n, others in EXCEPTIONS.items() for o in others} - used
     assert not wrong
     assert not stale, "an exception that nobody needs any more"
+
+
+# Modules that import each other on purpose, with the reason.
+CIRCLES: dict[frozenset[str], str] = {}
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    """Imports within functions and for types count, since they only hide a cycle."""
+    circles = circles_of(module_imports())
+    assert not circles - set(CIRCLES)
+    assert not set(CIRCLES) - circles, "an exception that is no longer needed"
+
+
+def test_circles_are_found() -> None:
+    way = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": set(), "f": {"a"}}
+    assert circles_of(way) == {frozenset("abc")}
+
+
+def module_imports() -> dict[str, set[str]]:
+    """Our modules, and those of them that each one imports."""
+    files = {_dotted(path): path for path in sources()}
+    named = {module: names(path) for module, path in files.items()}
+    return {
+        module: {_module_of(name, files) for name in found} - {module, ""}
+        for module, found in named.items()
+    }
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def names(path: Path) -> set[str]:
+    """What a file imports, with the name: `a.b.c` for `from a.b import c`."""
+    found: set[str] = set()
+    package = ".".join(path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _module_of(name: str, modules: Container[str]) -> str:
+    """`a.b` for `a.b.c` if that is a name in our module `a.b`; "" for modules of others."""
+    return next((m for m in (name, name.rpartition(".")[0]) if m in modules), "")
+
+
+def circles_of(imports: Mapping[str, set[str]]) -> set[frozenset[str]]:
+    """The largest sets of modules that all import each other, directly or indirectly."""
+    reached = {module: _reached(module, imports) for module in imports}
+    return {
+        frozenset(other for other in reached[module] if module in reached[other])
+        for module in imports
+        if module in reached[module]
+    }
+
+
+def _reached(start: str, imports: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = set(imports[start])
+    while waiting:
+        found.add(module := waiting.pop())
+        waiting |= imports[module] - found
+    return found
 
 
 def test_every_table_without_a_tenant_is_listed() -> None:

@@ -1,14 +1,18 @@
-"""What gunicorn logs by itself."""
+"""What gunicorn, and Django's error page, write by themselves."""
 
 from __future__ import annotations
 
 import logging
 import runpy
+import secrets
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.test import RequestFactory
+from django.views.debug import technical_500_response
 
 NAMES = ("gunicorn.access", "gunicorn.error")
 
@@ -32,3 +36,15 @@ def test_gunicorn_logs_no_secret_link(name: str, caplog: pytest.LogCaptureFixtur
     log.removeHandler(caplog.handler)
     assert "/accounts/invitations/…?x=1" in caplog.text
     assert "s3cr3t" not in caplog.text
+
+
+def test_the_page_for_errors_shows_no_values() -> None:
+    posted, held = secrets.token_hex(), secrets.token_hex()
+    request = RequestFactory().post("/", {"whatever": posted})
+    try:
+        raise ValueError(len(held))
+    except ValueError:
+        page = technical_500_response(request, *sys.exc_info()).content.decode()
+    assert "whatever" in page
+    assert posted not in page
+    assert held not in page

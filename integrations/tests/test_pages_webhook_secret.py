@@ -13,7 +13,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from delivr.signin.session_store import SessionStore
+from delivr.signin.sessions import SessionStore
 from delivr.tenants.models import IdempotentRequest, Role, Tenant
 from delivr.tests import factories as make
 from integrations.models import PipelineIntegration

@@ -11,6 +11,7 @@ import pytest
 
 from delivr.effects.models import Heartbeat
 from delivr.effects.sweeper import Sweeper
+from delivr.settings import Job
 
 
 @pytest.mark.django_db
@@ -45,8 +46,8 @@ def test_one_broken_kind_of_job_does_not_stop_the_others(
     settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.JOBS = {
-        "broken": {"run": f"{__name__}.broken", "due": f"{__name__}.broken"},
-        "fine": {"run": f"{__name__}.nothing", "due": f"{__name__}.nothing"},
+        "broken": Job(run=f"{__name__}.broken", due=f"{__name__}.broken"),
+        "fine": Job(run=f"{__name__}.nothing", due=f"{__name__}.nothing"),
     }
     asked.clear()
     sweeper = Sweeper()

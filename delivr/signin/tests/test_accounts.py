@@ -10,7 +10,7 @@ from django.core import mail
 from django.test import Client
 
 from delivr.audit.models import AuditEvent
-from delivr.signin.middleware import KEY
+from delivr.signin.sessions import KEY
 from delivr.tenants.models import ApiToken, Membership, Role, Tenant, User
 from delivr.tests import factories
 from delivr.tests.factories import PASSWORD

@@ -9,7 +9,7 @@ from django.contrib.sessions.backends.db import SessionStore as PlainStore
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from delivr.signin.session_store import SessionStore
+from delivr.signin.sessions import SessionStore
 from delivr.signin.tests.test_second_factor import confirm
 from delivr.tenants.models import User
 from delivr.tests import factories

@@ -33,7 +33,7 @@ def test_secret_of_the_link_is_only_in_the_first_url(client, link):
 
 
 def test_log_never_contains_a_link(caplog, settings):
-    from delivr.security.logs import HideLinks
+    from delivr.security.hiding import HideLinks
 
     secret = "s" * 43
     args = ("Service Unavailable", f"/accounts/invitations/{secret}")

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Epic, Option, Options, ProviderError, Ticket, TicketProvider
-from ..http import DEADLINE, before_effect, garbage, only_provider_errors, vendor_words
+from ..http import DEADLINE, before_effect, garbage, objects, only_provider_errors, vendor_words
 from ..verifying import try_in_order
 from .addresses import Cloud, api_base, is_gateway
 from .epics import EpicForm, Wishes, cannot_correlate, correlation_label, epic_types, read_form
@@ -125,8 +125,7 @@ class Jira(TicketProvider):
             fields="labels",
             maxResults=10,
         )
-        if not isinstance(issues := answer.get("issues"), list):
-            raise garbage(self.label)
+        issues = objects(answer.get("issues"), self.label)
         found = next((issue for issue in issues if _has_label(issue, label)), None)
         if found is not None:
             self._learn_site(client)
@@ -176,8 +175,8 @@ class Jira(TicketProvider):
         )
 
 
-def _has_label(issue: object, label: str) -> bool:
-    fields = issue.get("fields") if isinstance(issue, dict) else None
+def _has_label(issue: Mapping[str, Any], label: str) -> bool:
+    fields = issue.get("fields")
     labels = fields.get("labels") if isinstance(fields, dict) else None
     return isinstance(labels, list) and label in labels
 

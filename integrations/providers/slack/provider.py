@@ -16,7 +16,7 @@ from ..base import (
     PostedMessage,
     ProviderError,
 )
-from ..http import DEADLINE, garbage, only_provider_errors
+from ..http import DEADLINE, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate
 from .paging import next_cursor
@@ -186,7 +186,7 @@ class Slack(ChatProvider):
         )
         try:
             for page in pages:
-                messages = _dicts(page.data.get("messages"))
+                messages = objects(page.data.get("messages"), LABEL)
                 yield from messages
                 is_last = not next_cursor(page.data)
                 # The history begins with the newest message, a thread with the oldest.
