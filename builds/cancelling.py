@@ -14,7 +14,7 @@ from builds.stopping import create_stop
 from builds.updates.apply import lock_build
 from delivr.audit.operations import record
 from delivr.effects import clock
-from delivr.effects.handlers import EffectHandler, Unneeded, behind
+from delivr.effects.handlers import EffectHandler, Unneeded, wait_for
 from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
@@ -127,7 +127,7 @@ class Stop(EffectHandler):
         if build.queue_id is not None or build.number is not None:
             return
         if on_its_way is not None:
-            raise behind(on_its_way, clock.now())  # stop it when it arrived
+            raise wait_for(on_its_way, clock.now())  # stop it when it arrived
         raise Unneeded  # the trigger never reached the CI server
 
     def send(self, effect: Effect) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _start(
     create_effects(
         tenant=release.tenant,
         kind="build.trigger",
-        promises=[_trigger_of(release, build) for build in builds],
+        effects=[_trigger_of(release, build) for build in builds],
     )
     record_each(tenant=release.tenant, actor=actor, action="build.triggered", subjects=builds)
     return builds

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from delivr.effects import clock
-from delivr.effects.handlers import EffectHandler, behind
+from delivr.effects.handlers import EffectHandler, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.failures import Outcome, ProviderError
@@ -50,7 +50,7 @@ class PostMessage(EffectHandler):
     def prepare(self, effect: Effect) -> None:
         ahead = self._earlier(effect).open().order_by("created_at").first()
         if ahead is not None:
-            raise behind(ahead, clock.now())
+            raise wait_for(ahead, clock.now())
 
     def send(self, effect: Effect) -> dict[str, Any]:
         chat = provider_for(connection_of(effect, CommunicationIntegration))

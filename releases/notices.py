@@ -74,7 +74,7 @@ def notify(
     create_effects(
         tenant=release.tenant,
         kind="message.post",
-        promises=[
+        effects=[
             {
                 "integration_id": communication.pk,
                 "release_id": release.pk,

@@ -249,7 +249,7 @@ class ReleasePlan:
             create_effects(
                 tenant=self.tenant,
                 kind="ticket.create_epic",
-                promises=[_epic_of(release, self.ticket, target) for target in self.targets],
+                effects=[_epic_of(release, self.ticket, target) for target in self.targets],
             )
         notify(release, Notice.RELEASE_CREATED)
 

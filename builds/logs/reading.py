@@ -15,7 +15,7 @@ from builds.effects import ci_of
 from builds.logs.excerpt import excerpt, plain
 from builds.models import Build
 from delivr.effects import clock
-from delivr.effects.health import is_well
+from delivr.effects.health import is_healthy
 from delivr.encryption.fields import SecretUnreadable
 from delivr.failures import Outcome, ProviderError
 from integrations.concurrency import FULL, slot
@@ -45,7 +45,7 @@ def read_log(build_id: str) -> None:
     if build is None:
         return
     where = {"tenant_id": build.tenant_id, "integration_id": build.pipeline.pk}
-    if not is_well(**where):
+    if not is_healthy(**where):
         _postpone(build)
         return
     with slot(**where) as is_free:

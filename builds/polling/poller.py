@@ -27,7 +27,13 @@ from builds.updates.apply import (
 from builds.updates.identity import why_not_adopted, why_not_found
 from builds.webhooks.deliveries import apply_unmatched, settle_polled
 from delivr.effects import clock
-from delivr.effects.health import blocked_until, give_back, is_refused, note_failure, note_success
+from delivr.effects.health import (
+    blocked_until,
+    is_refused,
+    note_failure,
+    note_success,
+    release_probe,
+)
 from delivr.failures import Outcome, ProviderError
 from delivr.pages.statuses import look_of
 from integrations.concurrency import FULL, slot
@@ -265,7 +271,7 @@ def _failed(build: Build | TestBuild, error: ProviderError) -> None:
     not block the rest of the connection, and polling still ends after a day.
     """
     if not build.is_moving and error.outcome is not Outcome.RATE_LIMITED:
-        give_back(**_integration(build))
+        release_probe(**_integration(build))
         _wait_until(build, next_poll(build))
         return
     note_failure(**_integration(build), error=error)

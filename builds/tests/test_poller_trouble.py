@@ -14,7 +14,7 @@ from builds.polling.next_poll import LOOK_BACK
 from builds.polling.poller import LOST_AFTER, due_builds, poll_build
 from builds.tests.polling import polled, running
 from builds.webhooks.deliveries import apply_delivery, store
-from delivr.effects.health import OPEN_AFTER, is_well
+from delivr.effects.health import OPEN_AFTER, is_healthy
 from delivr.effects.models import IntegrationHealth
 from delivr.tests.wired import fresh
 from integrations.verification import verify
@@ -148,7 +148,7 @@ def test_a_missing_job_of_a_failed_build_does_not_block_the_connection(
     row = polled(failed, OPEN_AFTER + 1)
     connection = fresh(row.release_pipeline.pipeline)
     assert (connection.verification_status, connection.doubted_at) == ("VALID", None)
-    assert is_well(tenant_id=row.tenant_id, integration_id=connection.pk)
+    assert is_healthy(tenant_id=row.tenant_id, integration_id=connection.pk)
     assert row.poll_at > timezone.now() + timedelta(seconds=50)
 
 

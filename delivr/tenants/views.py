@@ -1,4 +1,4 @@
-"""API tokens; changing to another workspace."""
+"""API tokens; switching to another workspace."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from delivr.tenants.models import ApiToken, Role
 from delivr.tenants.operations import revoke_token
 
 FORM_KEY = "token_form"
-WORKSPACES_A_DAY, A_DAY = 10, 24 * 3600  # of one user; seconds
+WORKSPACES_A_DAY, A_DAY = 10, 24 * 3600  # per user; seconds
 
 
 # --- Tokens ---------------------------------------------------------------------------------------
@@ -33,7 +33,7 @@ WORKSPACES_A_DAY, A_DAY = 10, 24 * 3600  # of one user; seconds
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required(Role.OWNER)
 def tokens(request: TenantRequest) -> HttpResponse:
-    """The list and the form; the answer to a POST is the one page that shows the new token."""
+    """The list and the form; only the response to a POST shows the new token."""
     form = TokenForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         if not _is_first_post(request):
@@ -55,7 +55,7 @@ def _tokens(request: TenantRequest, form: TokenForm) -> dict[str, Any]:
 
 
 def _is_first_post(request: HttpRequest) -> bool:
-    """False where the page that shows a token is loaded again: that would make another one."""
+    """False if the page that shows a token is reloaded, which would create another token."""
     wanted = request.session.pop(FORM_KEY, None)
     return wanted is not None and wanted == request.POST.get("form_key")
 
@@ -75,7 +75,7 @@ def token_revoke(request: TenantRequest, token_id: int) -> HttpResponse:
 @require_POST
 @login_required
 def switch(request: HttpRequest) -> HttpResponse:
-    """Make another of one's own workspaces the current one."""
+    """Make another of the user's workspaces the current one."""
     wanted = request.POST.get("tenant", "")
     mine = {m.tenant_id for m in request.memberships}  # type: ignore[attr-defined]
     if wanted not in mine:
@@ -88,15 +88,15 @@ def switch(request: HttpRequest) -> HttpResponse:
 @login_required
 def new_workspace(request: HttpRequest) -> HttpResponse:
     form = WorkspaceForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid() and _may_make_one(request, form):
+    if request.method == "POST" and form.is_valid() and _may_create_workspace(request, form):
         tenant = form.create(request.user)  # type: ignore[arg-type]
         request.session[SESSION_KEY] = tenant.pk
         return redirect("home")
     return render(request, "settings/new_workspace.html", {"form": form})
 
 
-def _may_make_one(request: HttpRequest, form: WorkspaceForm) -> bool:
-    """Each has shares of what all share: of the workers, of mails."""
+def _may_create_workspace(request: HttpRequest, form: WorkspaceForm) -> bool:
+    """Limits new workspaces, since each gets its own share of workers and mails."""
     if hit(f"workspaces:{request.user.pk}", limit=WORKSPACES_A_DAY, window=A_DAY) is None:
         return True
     words = _("At most %d workspaces can be made in a day. Try again tomorrow.")

@@ -1,4 +1,4 @@
-"""The workspace itself: its name and its end."""
+"""The page of the workspace itself: rename, delete."""
 
 from __future__ import annotations
 
