@@ -1,4 +1,4 @@
-"""Cancel a build or a whole release: here at once, at the CI server by a promise."""
+"""Cancel a build or a whole release: at once in our database, by an effect at the CI server."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from builds.stopping import create_stop
 from builds.updates.apply import lock_build
 from delivr.audit.operations import record
 from delivr.effects import clock
-from delivr.effects.handlers import EffectHandler, Unneeded, behind
+from delivr.effects.handlers import EffectHandler, Unneeded, wait_for
 from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.base import BuildStatus
-from releases.holding import let_go
+from releases.holding import free_version
 from releases.models import Release, ReleaseStatus
 from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
@@ -27,9 +27,9 @@ from releases.operations import lock_release, mirror_build, recompute
 
 @transaction.atomic
 def cancel_build(*, build: Build, actor: User | None) -> Build:
-    """Give a build up: CANCELLED here now, stopped at the CI server after the commit.
+    """Mark a build CANCELLED now, and have the CI server stop it after the commit.
 
-    Raises Conflict("not_moving") for a build that already came to rest.
+    Raises Conflict("not_moving") if the build is no longer in progress.
     """
     build = lock_build(build.pk)
     if not build.is_moving:
@@ -41,9 +41,9 @@ def cancel_build(*, build: Build, actor: User | None) -> Build:
 
 @transaction.atomic
 def cancel_release(*, release: Release, actor: User | None) -> Release:
-    """Cancel a release and every build of it that is on the way.
+    """Cancel a release and all of its builds that are in progress.
 
-    Raises Conflict("release_cancelled") where it already is.
+    Raises Conflict("release_cancelled") if it already is cancelled.
     """
     release = lock_release(release.pk)
     if release.status == ReleaseStatus.CANCELLED:
@@ -53,7 +53,7 @@ def cancel_release(*, release: Release, actor: User | None) -> Release:
         _cancel(lock_build(build_id), actor)
     before, release.status = release.status, ReleaseStatus.CANCELLED
     release.save(update_fields=["status", "updated_at"])
-    let_go(release)
+    free_version(release)
     record(
         tenant=release.tenant,
         actor=actor,
@@ -87,10 +87,10 @@ def _cancel(build: Build, actor: User | None) -> None:
     )
     create_stop(build, event)
     if build.release_pipeline.release.status != ReleaseStatus.CANCELLED:
-        _tell(build, event)
+        _notify(build, event)
 
 
-def _tell(build: Build, event: BuildEvent) -> None:
+def _notify(build: Build, event: BuildEvent) -> None:
     words = {
         "platform": build.release_pipeline.get_platform_display(),
         "number": build.number,
@@ -107,7 +107,7 @@ def _tell(build: Build, event: BuildEvent) -> None:
 
 
 class Stop(EffectHandler):
-    """Take a build out of the queue, or stop it. Doing it twice does no harm."""
+    """Remove a build from the queue, or stop it. Idempotent."""
 
     send_again_when_uncertain = True
 
@@ -116,18 +116,19 @@ class Stop(EffectHandler):
 
     @abstractmethod
     def trigger_key(self, effect: Effect) -> str:
-        """The `dedupe_key` of the effect that triggers it."""
+        """The `dedupe_key` of the effect that triggers the build."""
 
     def prepare(self, effect: Effect) -> None:
-        """The trigger is read first: should it settle meanwhile, the row tells what came of it."""
+        """Read the trigger before the build: if it settles in between, the build already has the
+        number or queue id that it brought."""
         mine = Effect.objects.for_tenant(effect.tenant_id)
         on_its_way = mine.filter(dedupe_key=self.trigger_key(effect)).open().first()
         build = self.build_of(effect)
         if build.queue_id is not None or build.number is not None:
             return
         if on_its_way is not None:
-            raise behind(on_its_way, clock.now())  # stop it when it arrived
-        raise Unneeded  # it never reached the CI server
+            raise wait_for(on_its_way, clock.now())  # stop it when it arrived
+        raise Unneeded  # the trigger never reached the CI server
 
     def send(self, effect: Effect) -> dict[str, Any]:
         build = self.build_of(effect)
@@ -138,7 +139,7 @@ class Stop(EffectHandler):
         return None
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        """The build is CANCELLED already."""
+        """Nothing to do: the build is already CANCELLED."""
 
 
 class CancelBuild(Stop):

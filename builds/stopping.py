@@ -1,4 +1,4 @@
-"""Promises to stop something at the CI server."""
+"""Creates the effects that stop builds at the CI server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from releases.notices import from_event
 
 
 def create_stop(build: Build, event: BuildEvent) -> None:
-    """See to it that the CI server stops a build that we cancelled."""
+    """Have the CI server stop a build that was cancelled here."""
     create_effect(
         tenant=build.tenant,
         kind="build.cancel",
@@ -22,8 +22,8 @@ def create_stop(build: Build, event: BuildEvent) -> None:
 
 
 def create_stop_of_duplicate(build: Build, *, number: int | None, queue_id: int | None) -> None:
-    """Let another run with a build's id be looked at, and stopped where it is ours. Once for each,
-    whether it was first seen in the queue or by its number."""
+    """Have another run with this build's id checked, and stopped if it is ours. One effect for
+    each run, whether it was first seen in the queue or by its number."""
     names = [str(number)] if number is not None else []
     names += [f"queue:{queue_id}"] if queue_id is not None else []
     keys = [f"build:{build.pk}:repeat:{name}" for name in names]
@@ -42,7 +42,7 @@ def create_stop_of_duplicate(build: Build, *, number: int | None, queue_id: int 
 
 
 def create_stop_of_test(test: TestBuild) -> None:
-    """See to it that the CI server stops a test build that we cancelled."""
+    """Have the CI server stop a test build that was cancelled here."""
     create_effect(
         tenant=test.tenant,
         kind="build.test_stop",

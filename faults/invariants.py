@@ -191,7 +191,7 @@ def _events_follow_the_table() -> Iterator[str]:
     moves = heard.exclude(undone).order_by().values_list("from_status", "to_status").distinct()
     for before, after in moves:
         step = TABLE.get((BuildStatus(before), BuildStatus(after)), Transition.IGNORE)
-        if step not in (Transition.GO, Transition.FILL, Transition.ASK):
+        if step not in (Transition.APPLY, Transition.FILL, Transition.ASK):
             yield f"I9 a build went from {before} to {after}"
 
 

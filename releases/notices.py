@@ -1,4 +1,4 @@
-"""What is said in the tenant's channels, and when: one promise per channel."""
+"""The messages in the tenant's channels: one effect per notice and channel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Notice(enum.StrEnum):
-    """An event that people are told of; its text is `templates/messages/<value>.txt`."""
+    """A kind of message; its text is in `templates/messages/<value>.txt`."""
 
     RELEASE_CREATED = "release_created"
     RELEASE_COMPLETE = "release_complete"
@@ -30,7 +30,7 @@ class Notice(enum.StrEnum):
     BUILD_CANCELLED = "build_cancelled"
 
 
-# What goes to the whole channel; everything else only into the release's thread.
+# Posted to the whole channel; all others only to the release's thread.
 BROADCAST = {
     Notice.RELEASE_COMPLETE,
     Notice.RELEASE_FAILED,
@@ -60,10 +60,10 @@ def notify(
     event_id: int | None = None,
     words: dict[str, Any] | None = None,
 ) -> None:
-    """Promise the message to each channel, in the caller's transaction.
+    """Create the effect that posts the message, for each channel, in the caller's transaction.
 
-    `words` fill the template beside the version: the platform, the build's number and address.
-    `event_id` is the update about a build that it follows from.
+    `words` are further variables of the template: the platform, the build's number and URL.
+    `event_id` is the build event that caused the message.
     """
     communication = release.communication
     if communication is None:
@@ -74,7 +74,7 @@ def notify(
     create_effects(
         tenant=release.tenant,
         kind="message.post",
-        promises=[
+        effects=[
             {
                 "integration_id": communication.pk,
                 "release_id": release.pk,
@@ -92,13 +92,13 @@ def notify(
 
 
 def from_event(event_id: int | None) -> dict[str, int]:
-    """The part of an effect's payload that names the build event it follows from."""
+    """The part of an effect's payload that names the build event that caused it."""
     return {} if event_id is None else {"event": event_id}
 
 
 def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: str) -> Message:
-    """The message in words, as plain text and as blocks with a link to the release's page. Names of
-    branches and jobs are escaped."""
+    """The message as plain text and as blocks, with a link to the release's page. Names of branches
+    and jobs are escaped."""
     link = f"{settings.BASE_URL}/releases/{release.pk}"
     context = {"version": release.version, "branch": release.branch, "link": link, **words}
     if "apps" not in context:

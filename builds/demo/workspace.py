@@ -1,5 +1,4 @@
-"""The demo workspace: what a newcomer finds after `make run`, and a connected one for a look
-around."""
+"""The demo workspace: empty after `make run`; `manage.py demo --connected` connects it."""
 
 from __future__ import annotations
 
@@ -44,11 +43,11 @@ C = TypeVar("C", bound=Connection)
 NAME = "Demo"
 VERSION = "1.5.0"
 OWNER, ADMIN = "demo@example.com", "admin@example.com"
-LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}  # as the person reads them
+LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}  # shown to the person
 
 
 def is_empty() -> bool:
-    """True before anybody works here."""
+    """True while there are no users and no tenants."""
     return not User.objects.exists() and not Tenant.objects.exists()
 
 
@@ -60,7 +59,7 @@ def find_demo() -> Tenant | None:
 
 @transaction.atomic
 def ensure_demo() -> Tenant:
-    """The workspace with its owner, and a superuser for `/admin/`; nothing is connected yet."""
+    """The demo workspace with its owner, and a superuser for `/admin/`; nothing is connected."""
     owner = _user(OWNER)
     if not User.objects.filter(email=ADMIN).exists():
         User.objects.create_superuser(email=ADMIN, password=password(ADMIN))
@@ -73,13 +72,13 @@ def _user(email: str) -> User:
 
 
 def password(email: str) -> str:
-    """Generated on first use and kept in the data directory."""
+    """The password of a demo login: generated on first use, kept in the data directory."""
     name = f"{email.split('@')[0]}_password"
     return keys.keep(settings.DELIVR_DATA_DIR / "keys" / name, lambda: random_id(16))
 
 
 def logins() -> dict[str, dict[str, str | None]]:
-    """The demo's logins by label; the password is None where somebody has changed it."""
+    """The demo's logins by label; the password is None if somebody changed it."""
     found = {user.email: user for user in User.objects.filter(email__in=LABELS)}
     return {
         label: {"email": email, "password": _if_still(found[email], password(email))}
@@ -96,9 +95,9 @@ def _if_still(user: User, known: str) -> str | None:
 
 
 def ensure_connected(tenant: Tenant) -> list[Connection]:
-    """Connect and verify everything in the sandbox, with its CI server reporting to our webhooks.
+    """Connect and verify every provider of the sandbox, and let its CI server send us webhooks.
 
-    What an earlier run has connected stays. Needs the running sandbox (`SANDBOX_URL`).
+    Existing connections are kept. Needs a running sandbox (`SANDBOX_URL`).
     """
     if not is_offered():
         raise ImproperlyConfigured("Set SANDBOX_URL to a running sandbox, as `make run` does.")
@@ -130,7 +129,7 @@ def _ensure(
     name: str = "",
     **references: str,
 ) -> C:
-    """The tenant's connection with the sandbox's values, verified."""
+    """The tenant's connection with the sandbox's values; created if missing, and verified."""
     values = sandbox_values(kind, platform=platform) | references
     known = {
         name: value for name, value in values.items() if value and name not in secrets_of(kind)
@@ -147,7 +146,7 @@ def _ensure(
 
 
 def _report_here(pipeline: PipelineIntegration) -> None:
-    """Let the sandbox's job report to the pipeline's webhook, as its page would."""
+    """Set the pipeline's webhook in the sandbox's job, as a person does on the sandbox's page."""
     webhook = {
         "url": webhook_url(pipeline),
         "secret": pipeline.webhook_secret.reveal(),
@@ -160,7 +159,7 @@ def _report_here(pipeline: PipelineIntegration) -> None:
 
 
 def ensure_release(tenant: Tenant) -> Release:
-    """Release 1.5.0 over everything that is connected, with its builds triggered."""
+    """Release 1.5.0 with all targets and pipelines, and its builds triggered."""
     release = Release.objects.for_tenant(tenant).filter(version=VERSION).first()
     if release is None:
         release = _create_release(tenant, VERSION)
@@ -170,7 +169,7 @@ def ensure_release(tenant: Tenant) -> Release:
 
 
 def ensure_past(tenant: Tenant) -> list[Release]:
-    """Releases of the past weeks, so that lists and figures have something to show."""
+    """PastRelease releases, so that the lists and figures are not empty."""
     return ensure_history(tenant, _user(OWNER), _create_release)
 
 

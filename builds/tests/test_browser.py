@@ -1,7 +1,7 @@
-"""One person in Chromium: from sign-up through the wizard to "Ready for submission", with the
-keyboard alone (the sandbox, somebody else's pages, is clicked).
+"""The whole flow in Chromium, from sign-up through the wizard to "Ready for submission", with the
+keyboard alone; only the sandbox's pages are clicked.
 
-Everything runs as `make run` starts it: the real web server, sweeper and sandbox.
+Everything runs as with `make run`: the real web server, sweeper and sandbox.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 PASSWORD = "correct-horse-battery-staple"
 ENDLESS = """() => document.getAnimations()
     .filter(each => each.effect.getComputedTiming().endTime === Infinity).length"""
-# What a screen reader is told from now on.
+# Records what a screen reader announces from now on.
 LISTEN = """() => {
     const region = document.getElementById("release-announcer");
     window.said = [];
@@ -29,7 +29,7 @@ LISTEN = """() => {
 
 
 class Walk:
-    """A person in front of the browser, who takes a picture of each page."""
+    """The actions of a person in the browser, with a screenshot of each page."""
 
     def __init__(self, page: Page, product: Any) -> None:
         self.page, self.product = page, product
@@ -63,7 +63,7 @@ class Walk:
         expect(page.get_by_role("heading", level=1)).to_have_text("Connect GitHub")
 
     def connect_the_sandbox(self, name: str) -> None:
-        """Fill the open form with the sandbox's values and send it."""
+        """Fill in the open form with the sandbox's values and submit it."""
         self.follow("Use the sandbox's values")
         self.picture(f"{name}-form")
         self.press("Connect and verify")
@@ -119,7 +119,7 @@ def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) ->
 
 
 def webhook_of(page: Page) -> dict[str, str]:
-    """The address and the secret that the page shows once."""
+    """The webhook address and secret, which the page shows once."""
     text = page.get_by_role("main").inner_text()
     address = re.search(r"http\S+/api/v1/webhooks/jenkins/\w+", text)
     secret = re.search(r"whsec_\S+", text)
@@ -129,7 +129,7 @@ def webhook_of(page: Page) -> dict[str, str]:
 
 
 def let_jenkins_report(walk: Walk, job: str, hook: dict[str, str]) -> None:
-    """What a Jenkins admin does: put address and secret into the job."""
+    """Enter the address and the secret into the job, as a Jenkins administrator does."""
     jenkins = walk.jenkins
     jenkins.bring_to_front()
     jenkins.goto(f"{walk.product.sandbox_url}/settings")
@@ -161,7 +161,7 @@ def create_release(walk: Walk) -> None:
 
 
 def trigger_and_finish(walk: Walk) -> None:
-    """Trigger both builds, end them at Jenkins, and see it here without touching the page."""
+    """Trigger both builds, end them in Jenkins, and see the page update by itself."""
     page = walk.page
     walk.press("Trigger all builds")
     expect(page.get_by_text("#245").first).to_be_visible(timeout=30_000)
@@ -189,7 +189,7 @@ def trigger_and_finish(walk: Walk) -> None:
 
 
 def expect_stillness_where_asked_for(page: Page) -> None:
-    assert page.evaluate(ENDLESS) > 0, "what runs turns round"
+    assert page.evaluate(ENDLESS) > 0, "a running build has an animation"
     page.emulate_media(reduced_motion="reduce")
     assert page.evaluate(ENDLESS) == 0
     page.emulate_media(reduced_motion="no-preference")

@@ -1,7 +1,8 @@
-"""Who sends a webhook: three ways to prove it, each over the bytes as they came.
+"""Authenticates the senders of webhooks in three ways, each over the raw bytes of the body.
 
-A refusal costs as long whether or not the pipeline exists: the caller hands in a secret that
-nobody has. Every secret is compared, so none tells by its time that it was the right one.
+A refusal takes equally long whether or not the pipeline exists: for an unknown one the caller
+passes a random secret. All secrets are compared, so that the response time does not reveal which
+one matched.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ _EVENT = re.compile(r"[\x21-\x7e]{1,60}")
 
 @dataclass(frozen=True)
 class Authentication:
-    """A genuine sender: how far it is trusted, and by what its repeats are known."""
+    """An authenticated delivery: how far its sender is trusted, and the key of its duplicates."""
 
     trust: Trust
     dedupe_key: str
-    event: str = ""  # of the header, where the sender names it there
+    event: str = ""  # the event type, if the sender puts it into a header
 
 
 def authenticate_jenkins(
     request: HttpRequest, body: bytes, secrets: list[str]
 ) -> Authentication | None:
-    """Standard Webhooks, or HTTP Basic for plugins that cannot sign; None where neither holds."""
+    """Standard Webhooks, or HTTP Basic for plugins that cannot sign; None if neither is valid."""
     if "webhook-signature" in request.headers:
         message_id = request.headers.get("webhook-id", "")
         genuine = _is_signed(request, body, message_id, secrets)
@@ -52,11 +53,11 @@ def authenticate_jenkins(
 def authenticate_github(
     request: HttpRequest, body: bytes, secrets: list[str]
 ) -> Authentication | None:
-    """GitHub's signature over the body; None where it does not hold.
+    """GitHub's signature over the body; None if it is not valid.
 
-    The key is the secret as a person pasted it into GitHub, `whsec_` and all. Neither the time nor
-    the id of the delivery is signed, so a copy can be sent again under a new id: one more reason
-    why such a delivery is a doorbell only.
+    The key is the secret exactly as it was pasted into GitHub, including `whsec_`. Neither the time
+    nor the id of the delivery is signed, so a copy can be sent again under a new id. This is one
+    more reason why such a delivery only causes a poll.
     https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
     """
     sent = request.headers.get("x-hub-signature-256", "").encode(errors="replace")
@@ -78,12 +79,12 @@ def _hex_mac(secret: str, body: bytes) -> bytes:
 
 
 def live_secrets(pipeline: PipelineIntegration) -> list[str]:
-    """The secrets that prove a sender now: the newest, and the earlier ones while they last."""
+    """The secrets that are valid now: the newest, and earlier ones until they expire."""
     return live(pipeline, clock.now)
 
 
 def _short(message_id: str) -> str:
-    """The id itself if it fits its column, else what stands for it alone."""
+    """The id itself if it fits the column, else its hash."""
     if len(message_id) <= 150:
         return message_id
     return hashlib.sha256(message_id.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of every operation alike, and its page for people."""
+"""The OpenAPI document: what all operations share, and its documentation page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REFUSED = {
 
 
 def add_problems(result: dict[str, Any], **_rest: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: each operation may also be answered by a problem."""
+    """A hook of drf-spectacular: adds the problem responses to each operation."""
     result["components"].setdefault("schemas", {})["Problem"] = _PROBLEM
     for operations in result["paths"].values():
         for operation in operations.values():
@@ -38,9 +38,9 @@ def add_problems(result: dict[str, Any], **_rest: Any) -> dict[str, Any]:
 
 
 class DocsView(SpectacularSwaggerSplitView):
-    """Swagger UI from our own static files, without an inline script."""
+    """Swagger UI from our own static files, without inline scripts."""
 
     url_name = "api_schema"
     url_self = "?script="
-    # The framework's answer to OPTIONS would need a renderer that a page has not: a 500.
+    # The framework would answer OPTIONS with a renderer that this page lacks: a 500.
     http_method_names = ["get", "head"]

@@ -20,7 +20,7 @@ def record(
     subject: models.Model | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
-    """Write one audit row in the caller's transaction. `changes` holds no secret (`changed`)."""
+    """Write one audit row in the caller's transaction. `changes` contains no secret (`changed`)."""
     event = _event(tenant, actor, action, subject, changes)
     event.save(force_insert=True)
     return event
@@ -45,7 +45,7 @@ def record_in_each(
     subject: models.Model,
     changes: Mapping[str, Any],
 ) -> None:
-    """`record` of something that several tenants have to know, in one query."""
+    """`record` of one event for several tenants, in one query."""
     from delivr.audit.models import AuditEvent
 
     AuditEvent.objects.bulk_create(
@@ -74,14 +74,14 @@ def _event(
 
 
 def _label(subject: models.Model) -> str:
-    """What a person calls it: its `audit_label`, where it has one."""
+    """What people call it: its `audit_label`, if it has one."""
     return getattr(subject, "audit_label", "") or str(subject)
 
 
 def difference(
     before: Mapping[str, Any], after: Mapping[str, Any], secrets: Collection[str] = ()
 ) -> dict[str, Any]:
-    """`{name: [old, new]}` of what `after` changes in `before`; of `secrets` just "changed"."""
+    """`{name: [old, new]}` of what `after` changes in `before`; a secret is only "changed"."""
     changes: dict[str, Any] = {}
     for name, value in after.items():
         if name in secrets:

@@ -1,4 +1,4 @@
-"""A page with every component in every state, for those who build pages."""
+"""A page that shows every component in every state, for developers of pages."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class SampleForm(forms.Form):
 
 @require_GET
 def ui_gallery(request: HttpRequest) -> HttpResponse:
-    """Staff only; for all others the page does not exist."""
+    """Only for staff; for all others the page does not exist."""
     if not request.user.is_staff:
         raise Http404
     return render(request, "components/gallery.html", gallery_context(timezone.now()))
 
 
 def gallery_context(now: datetime) -> dict[str, Any]:
-    """One sample of everything that a component can be given."""
+    """Sample values for all components."""
     return {
         "icons": sorted(ICONS),
         "tones": ["neutral", "info", "success", "warning", "danger"],

@@ -1,5 +1,5 @@
-"""What the stored names of checks and of changed fields are called on pages; those of one provider
-alone stand in its `fields.py` and are added when the application starts."""
+"""The labels on pages for the stored names of checks and changed fields; those of one provider are
+in its `fields.py` and are added when the application starts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 NAMES: dict[str, StrOrPromise] = {
-    # What a verification tries
+    # Checks of a verification
     "account": _("Account"),
     "address": _("Address"),
     "correlation": _("Finding a build again"),
     "credentials": _("Credentials"),
     "expiry": _("Expiry"),
     "permission": _("Permission"),
-    # What a row of the audit log tells of: people and workspaces
+    # Changed fields in the audit log: of people and workspaces
     "email": _("E-mail address"),
     "expires_at": _("Expires"),
     "factor": _("Second factor"),
@@ -31,14 +31,14 @@ NAMES: dict[str, StrOrPromise] = {
     "revoked_at": _("Revoked"),
     "role": _("Role"),
     "skipped_steps": _("Skipped steps"),
-    # … connections
+    # … of connections
     "display_name": _("Name"),
     "scm": _("Repository"),
     "target": _("Target"),
     "verification_error": _("What was wrong"),
     "verification_status": _("Verification"),
     "webhook_secret": _("Webhook secret"),
-    # … releases, builds and effects
+    # … of releases, builds and effects
     "attempts": _("Attempts"),
     "branch": _("Branch"),
     "number": _("Number"),

@@ -1,4 +1,4 @@
-"""What must not be written: into the log, or on Django's page for errors with DEBUG=1."""
+"""Keeps secrets out of the log and out of Django's error page with DEBUG=1."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from django.http import HttpRequest
 from django.views.debug import SafeExceptionReporterFilter
 
-# Links that let in whoever has them; Django logs the path of what it answers with 4xx and 5xx.
+# Links that grant access to their holder; Django logs the paths of 4xx and 5xx responses.
 _LINKS = re.compile(r"(/accounts/(?:invitations|password/reset/key|confirm-email)/)[^\s/?\"']+")
 
 
 class HideLinks(logging.Filter):
-    """Cuts the secret out of such links; records stay otherwise as they are."""
+    """Removes the secret from such links; records stay otherwise unchanged."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
@@ -27,9 +27,9 @@ class HideLinks(logging.Filter):
 
 
 class HidesValues(SafeExceptionReporterFilter):
-    """Django hides the settings and headers whose names give them away. A form's fields and the
-    variables of a function that handles them may hold a token under any name, so all are hidden:
-    the place of the error and its words tell enough."""
+    """Django only hides settings and headers with telling names. A form's fields and the variables
+    of its functions may hold a token under any name, so all are hidden: the place of the error and
+    its message are enough."""
 
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, Any]:
         if request is None:

@@ -1,4 +1,4 @@
-"""How much a request may bring, and the headers that Django's own middleware does not set."""
+"""Limits the size of requests; sets headers that Django's own middleware does not set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-# Passkeys alone are used; everything else that a page could ask the browser for is off.
+# Only passkeys are used; all other browser features are switched off.
 PERMISSIONS = ", ".join(
     f"{feature}=()"
     for feature in (
@@ -32,7 +32,7 @@ PERMISSIONS = ", ".join(
 
 
 class Headers:
-    """`Permissions-Policy` on everything; no copy of what somebody in particular is shown."""
+    """`Permissions-Policy` on all responses; no caching of responses to a particular user."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -40,23 +40,23 @@ class Headers:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
-        if is_for_somebody(request):
+        if is_private(request):
             response.headers["Cache-Control"] = "no-store"
         return response
 
 
-def is_for_somebody(request: HttpRequest) -> bool:
-    """Asked with a token or within a session (also one that only just began or ended)."""
+def is_private(request: HttpRequest) -> bool:
+    """The request came with a token or a session (including one that just began or ended)."""
     session = getattr(request, "session", None)
     used = session is not None and (session.accessed and not session.is_empty())
     return "Authorization" in request.headers or used
 
 
 class BodyLimit:
-    """413 for forms beyond DATA_UPLOAD_MAX_MEMORY_SIZE, which Django does not apply to files.
+    """413 for forms larger than DATA_UPLOAD_MAX_MEMORY_SIZE, which Django does not apply to files.
 
-    Before anything is read: a part with a file would be written to the disk, whole, for anybody. A
-    body without a length is read as empty. The API and the webhooks have limits of their own.
+    Checked before anything is read: otherwise anybody could have whole files written to the disk.
+    A body without a length is read as empty. The API and the webhooks have limits of their own.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

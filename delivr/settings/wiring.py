@@ -35,7 +35,7 @@ JOBS = {
     "poll": Job(run="builds.polling.poller.poll_build", due="builds.polling.poller.due_builds"),
     "poll_test": Job(run="builds.polling.poller.poll_test", due="builds.polling.poller.due_tests"),
     "log": Job(run="builds.logs.reading.read_log", due="builds.logs.reading.due_logs"),
-    "branch": Job(run="releases.branches.look", due="releases.branches.due"),
+    "branch": Job(run="releases.branches.check_branch", due="releases.branches.due"),
     "verify": Job(
         run="integrations.verification.verify_by_id",
         due="integrations.verification.due_verifications",
@@ -46,7 +46,7 @@ JOBS = {
         due="integrations.expiring.due_warnings",
         every=3600,
     ),
-    "tidy": Job(run="builds.retention.tidy", due="builds.retention.due", every=3600),
+    "retention": Job(run="builds.retention.delete_expired", due="builds.retention.due", every=3600),
     "keys": Job(run="delivr.encryption.key_usage.run", due="delivr.encryption.key_usage.due"),
     "seal": Job(run="delivr.audit.sealing.seal", due="delivr.audit.sealing.due", every=5),
 }

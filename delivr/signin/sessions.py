@@ -1,8 +1,8 @@
-"""Sessions: sealed in the database, seen last when and from where, and ended.
+"""Sessions: encrypted in the database, with the time and address of their last use.
 
-Sealed, since allauth keeps in them the secret of an authenticator that is being set up, and the key
-of a password reset that was opened. A session whose key is gone from FERNET_KEYS is over: one signs
-in again.
+Encrypted, since allauth stores in them the secret of an authenticator that is being set up, and the
+key of an opened password reset. A session whose key is missing from FERNET_KEYS is over: the user
+signs in again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SessionStore(db.SessionStore):  # the name that Django looks for
         return seal(super().encode(session_dict), SESSION)
 
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
-        """One of before the sealing is signed only, and opens as it did."""
+        """A session from before the encryption is only signed, and can still be read."""
         with contextlib.suppress(SecretUnreadable):
             session_data = unseal(force_str(session_data), SESSION)
         opened: dict[str, Any] = super().decode(session_data)
@@ -38,7 +38,7 @@ class SessionStore(db.SessionStore):  # the name that Django looks for
 
 
 class SessionTracking:
-    """A middleware that notes when and from where a session was seen last."""
+    """A middleware that records when and from where a session was last used."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -51,7 +51,7 @@ class SessionTracking:
 
 
 def note(request: HttpRequest) -> None:
-    """Write it down, in the session too, so that the next requests need not ask."""
+    """Write it to the table, and the time to the session: the next requests need no query."""
     request.session[KEY] = int(time.time())
     UserSession.objects.create_from_request(request)
 

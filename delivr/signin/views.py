@@ -1,4 +1,4 @@
-"""The pages around one's own account that allauth does not have, and the workspace's rule."""
+"""Account pages that allauth lacks, and the workspace's rule for second factors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from delivr.tenants.roles import held_alone
 @require_GET
 @login_required
 def needed(request: HttpRequest) -> HttpResponse:
-    """Why nothing else opens yet, and what to do."""
+    """Explains why no other page opens yet, and what to do."""
     context = {
         "for_tenant": lacks_for_tenant(request),
         "for_admin": lacks_for_admin(request.user),  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def time_zone(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "zones": timezones.names(),
-        "browsers": timezones.browsers(request),
+        "browsers": timezones.browser_zone(request),
         "now": timezone.now(),
     }
     return render(request, "account/time_zone.html", context)

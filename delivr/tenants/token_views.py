@@ -26,7 +26,7 @@ FORM_KEY = "token_form"
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required(Role.OWNER)
 def tokens(request: TenantRequest) -> HttpResponse:
-    """The list and the form; the answer to a POST is the one page that shows the new token."""
+    """The list and the form; only the response to a POST shows the new token."""
     form = TokenForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         if not _is_first_post(request):
@@ -48,7 +48,7 @@ def _tokens(request: TenantRequest, form: TokenForm) -> dict[str, Any]:
 
 
 def _is_first_post(request: HttpRequest) -> bool:
-    """False where the page that shows a token is loaded again: that would make another one."""
+    """False if the page that shows a token is reloaded, which would create another token."""
     wanted = request.session.pop(FORM_KEY, None)
     return wanted is not None and wanted == request.POST.get("form_key")
 

@@ -1,4 +1,4 @@
-"""The workspace itself: its name and its end; a new one, and changing to another."""
+"""The workspace itself: rename, delete, create another, switch to another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from delivr.tenants.forms import CloseForm, RenameForm, WorkspaceForm
 from delivr.tenants.middleware import SESSION_KEY, TenantRequest
 from delivr.tenants.models import Role
 
-WORKSPACES_A_DAY, A_DAY = 10, 24 * 3600  # of one user; seconds
+WORKSPACES_A_DAY, A_DAY = 10, 24 * 3600  # per user; seconds
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -49,7 +49,7 @@ def _page(request: TenantRequest, rename: RenameForm, close: CloseForm) -> HttpR
 @require_POST
 @login_required
 def switch(request: HttpRequest) -> HttpResponse:
-    """Make another of one's own workspaces the current one."""
+    """Make another of the user's workspaces the current one."""
     wanted = request.POST.get("tenant", "")
     mine = {m.tenant_id for m in request.memberships}  # type: ignore[attr-defined]
     if wanted not in mine:
@@ -62,15 +62,15 @@ def switch(request: HttpRequest) -> HttpResponse:
 @login_required
 def new_workspace(request: HttpRequest) -> HttpResponse:
     form = WorkspaceForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid() and _may_make_one(request, form):
+    if request.method == "POST" and form.is_valid() and _may_create_workspace(request, form):
         tenant = form.create(request.user)  # type: ignore[arg-type]
         request.session[SESSION_KEY] = tenant.pk
         return redirect("home")
     return render(request, "settings/new_workspace.html", {"form": form})
 
 
-def _may_make_one(request: HttpRequest, form: WorkspaceForm) -> bool:
-    """Each has shares of what all share: of the workers, of mails."""
+def _may_create_workspace(request: HttpRequest, form: WorkspaceForm) -> bool:
+    """Limits new workspaces, since each gets its own share of workers and mails."""
     if hit(f"workspaces:{request.user.pk}", limit=WORKSPACES_A_DAY, window=A_DAY) is None:
         return True
     words = _("At most %d workspaces can be made in a day. Try again tomorrow.")

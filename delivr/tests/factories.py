@@ -1,4 +1,4 @@
-"""Rows for tests: each factory says only what a row cannot do without."""
+"""Rows for tests: each factory sets only what a row cannot do without."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class UserFactory(DjangoModelFactory):
 
 
 def give_second_factor(user: User) -> str:
-    """An authenticator app of the user's; its secret."""
+    """Set up an authenticator app for the user; returns its secret."""
     secret = generate_totp_secret()
     TOTP.activate(user, secret)
     return secret
@@ -51,7 +51,7 @@ def give_recovery_codes(user: User) -> None:
 
 
 def sign_in(client: Client, user: User) -> Client:
-    """The client, in a session of the user's that was seen just now, as most are."""
+    """The client, signed in as the user, with a session that was just used, as most are."""
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
     session = client.session
     session[KEY] = int(time.time())
@@ -76,7 +76,7 @@ class MembershipFactory(DjangoModelFactory):
 
 
 class ConnectionFactory(DjangoModelFactory):
-    """A verified connection; the tests' own `tenant=` ties rows together."""
+    """A verified connection; pass `tenant=` to connect rows."""
 
     class Meta:
         abstract = True

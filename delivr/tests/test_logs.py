@@ -1,4 +1,4 @@
-"""What gunicorn, and Django's page for errors, write by themselves."""
+"""What gunicorn, and Django's error page, write by themselves."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ def as_served() -> Iterator[None]:
 
 @pytest.mark.usefixtures("as_served")
 @pytest.mark.parametrize("name", NAMES)
-def test_gunicorn_writes_no_link_that_lets_somebody_in(
-    name: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_gunicorn_logs_no_secret_link(name: str, caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger(name)
     log.addHandler(caplog.handler)
     log.error("Error handling request %s", "/accounts/invitations/s3cr3t?x=1")

@@ -1,4 +1,4 @@
-"""`make run` from outside: real processes on free ports with a data directory of their own."""
+"""`make run` from outside: real processes on free ports with their own data directory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def environment(data_dir: Path, **extra: str) -> dict[str, str]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """`start(PORT="…")` runs the command; whatever still runs at the end is stopped."""
+    """`start(PORT="…")` runs the command; it is stopped at the end if it still runs."""
     running: list[subprocess.Popen[str]] = []
 
     def run(**extra: str) -> subprocess.Popen[str]:
@@ -71,7 +71,7 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
 
 
 def children(pid: int) -> dict[int, str]:
-    """Every process below `pid`, by its id: its command line."""
+    """All processes below `pid`: id to command line."""
     parents = dict(filter(None, map(parent_of, Path("/proc").glob("[0-9]*"))))
     found: set[int] = {pid}
     while more := {p for p, parent in parents.items() if parent in found} - found:
@@ -80,7 +80,7 @@ def children(pid: int) -> dict[int, str]:
 
 
 def parent_of(proc: Path) -> tuple[int, int] | None:
-    """(pid, parent's pid), unless it is gone already."""
+    """(pid, parent's pid), unless it has ended."""
     try:
         return int(proc.name), int((proc / "stat").read_text().rsplit(")", 1)[1].split()[1])
     except (FileNotFoundError, ProcessLookupError):
@@ -122,7 +122,7 @@ def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_death_of_one_ends_all(start: Start) -> None:
+def test_death_of_one_process_ends_all(start: Start) -> None:
     process = start(SANDBOX="0")
     wait_for(process, "Ctrl-C")
     below = children(process.pid)
@@ -134,7 +134,7 @@ def test_death_of_one_ends_all(start: Start) -> None:
 
 
 @pytest.mark.slow
-def test_taken_port_is_told_before_anything_is_done(start: Start, tmp_path: Path) -> None:
+def test_used_port_is_reported_before_anything_is_done(start: Start, tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -157,7 +157,7 @@ def test_one_data_directory_runs_once(start: Start) -> None:
 
 
 @pytest.mark.parametrize("port", ["x", "0", "70000", "-1"])
-def test_strange_port_is_refused_in_words(start: Start, port: str) -> None:
+def test_invalid_port_is_refused_in_words(start: Start, port: str) -> None:
     process = start(PORT=port)
     assert process.wait(timeout=30) == 1
     assert "PORT is a port between 1 and 65535" in said(process)
@@ -169,7 +169,7 @@ def test_sandbox_settings_are_the_sandboxs_own(tmp_path: Path) -> None:
     assert {**ours, "OUTBOUND_ALLOW": "127.0.0.1:8091"} == {**theirs, "SANDBOX_URL": url}
 
 
-def test_what_the_operator_set_stays(tmp_path: Path) -> None:
+def test_operators_settings_are_kept(tmp_path: Path) -> None:
     env = {
         "DELIVR_DATA_DIR": str(tmp_path),
         "SANDBOX_PORT": "8091",
@@ -177,20 +177,20 @@ def test_what_the_operator_set_stays(tmp_path: Path) -> None:
         "OUTBOUND_ALLOW": "10.0.0.0/8",
         "GITHUB_API_URL": "",
     }
-    told = up.Plan.read(env).environment(env)
-    assert told["SLACK_API_URL"] == "https://slack.example.com/api/"
-    assert told["GITHUB_API_URL"] == "http://127.0.0.1:8091/github"
-    assert told["OUTBOUND_ALLOW"] == "10.0.0.0/8,127.0.0.1:8091"
+    env_given = up.Plan.read(env).environment(env)
+    assert env_given["SLACK_API_URL"] == "https://slack.example.com/api/"
+    assert env_given["GITHUB_API_URL"] == "http://127.0.0.1:8091/github"
+    assert env_given["OUTBOUND_ALLOW"] == "10.0.0.0/8,127.0.0.1:8091"
 
 
 def test_without_sandbox_nothing_points_to_it(tmp_path: Path) -> None:
     env = {"DELIVR_DATA_DIR": str(tmp_path), "SANDBOX": "0"}
-    told = up.Plan.read(env).environment(env)
-    assert not set(told) & {*up.sandbox_settings(""), "OUTBOUND_ALLOW"}
+    env_given = up.Plan.read(env).environment(env)
+    assert not set(env_given) & {*up.sandbox_settings(""), "OUTBOUND_ALLOW"}
 
 
 def test_sandbox_keeps_its_port(tmp_path: Path) -> None:
-    """The demo's connections hold addresses with that port."""
+    """The demo's connections contain addresses with that port."""
     (tmp_path / "sandbox").mkdir()
     (tmp_path / "sandbox" / "port").write_text("9123")
     assert up.Plan.read({"DELIVR_DATA_DIR": str(tmp_path)}).sandbox_port == 9123

@@ -1,4 +1,4 @@
-"""A workspace whose connections lead to the sandbox, for tests of what goes over the wire."""
+"""A workspace connected to the sandbox, for tests of the requests that are sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JOBS = {"ios": "/job/ios-prod", "android": "/job/android-prod"}
 
 @dataclass
 class Wired:
-    """The connections of one workspace, and the two steps of a release."""
+    """The connections of one workspace; creates and triggers releases."""
 
     tenant: Tenant
     scm: Any
@@ -33,7 +33,7 @@ class Wired:
     def release(
         self, *platforms: str, slack: bool = False, jira: bool = False, branch: str = ""
     ) -> Release:
-        """A release of these platforms (default: all), with messages and epics where asked."""
+        """A release of these platforms (default: all), with messages and epics if requested."""
         chosen = platforms or tuple(self.pipelines)
         self.versions += 1
         return create_release(
@@ -49,7 +49,7 @@ class Wired:
         )
 
     def build(self, platform: str = "ios", **kwargs: Any) -> Build:
-        """The build of a new release, just triggered: nothing was sent yet."""
+        """The build of a new release, just triggered; nothing was sent yet."""
         release = self.release(platform, **kwargs)
         return trigger_builds(release=release, actor=None)[0]
 
@@ -97,11 +97,11 @@ def wired_to(tenant: Tenant, sandbox: SandboxServer, **kwargs: Any) -> Wired:
 
 
 def trigger_of(build: Build) -> Effect:
-    """The promise of a build's trigger."""
+    """The effect that triggers a build."""
     effect: Effect = Effect.objects.get(kind="build.trigger", build_id=build.pk)
     return effect
 
 
 def fresh(row: Any) -> Any:
-    """The row as the database has it now."""
+    """The row as it is in the database now."""
     return type(row).objects.get(pk=row.pk)

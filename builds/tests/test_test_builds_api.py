@@ -1,4 +1,4 @@
-"""Test builds over the API: start, read, stop."""
+"""Test builds over the API: start, read, cancel."""
 
 from __future__ import annotations
 

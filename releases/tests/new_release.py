@@ -1,4 +1,4 @@
-"""What a person wants of a release, right or wrong."""
+"""Valid and invalid values of new releases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TABLES = (Release, ReleaseTarget, ReleasePipeline, Effect, Build, AuditEvent)
 VERSION_WORDS = "Use up to 64 letters, digits and . + _ - and begin with a letter or digit."
 
 
-def wanted(wired: Wired, **changes: Any) -> dict[str, Any]:
+def values_of(wired: Wired, **changes: Any) -> dict[str, Any]:
     return {
         "tenant": wired.tenant,
         "actor": None,
@@ -33,11 +33,11 @@ def wanted(wired: Wired, **changes: Any) -> dict[str, Any]:
     }
 
 
-def complaints(wired: Wired, **changes: Any) -> dict[str, list[str]]:
-    """What stands in the way of a release; also holds that nothing of it was written."""
+def errors_of(wired: Wired, **changes: Any) -> dict[str, list[str]]:
+    """The errors of a refused release; also checks that nothing was written."""
     before = [model.objects.count() for model in TABLES]
     with pytest.raises(ValidationError) as error:
-        create_release(**wanted(wired, **changes))
+        create_release(**values_of(wired, **changes))
     assert [model.objects.count() for model in TABLES] == before
     found: dict[str, list[str]] = error.value.message_dict
     return found

@@ -1,4 +1,4 @@
-"""Bodies are kept for 30 days, answers for one, counts for their window."""
+"""Bodies are kept for 30 days, stored responses for one day, rate counters for their window."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from builds.models import WebhookDelivery
-from builds.retention import due, tidy
+from builds.retention import delete_expired, due
 from delivr.models import RateCounter
 from delivr.tenants.models import IdempotentRequest
 from delivr.tests import factories
@@ -30,7 +30,7 @@ def test_a_settled_body_goes_after_thirty_days(state: str, days: int, body: byte
     row = factories.DeliveryFactory(
         state=state, received_at=timezone.now() - timedelta(days=days), dedupe_key="kept"
     )
-    tidy()
+    delete_expired()
     kept = WebhookDelivery.objects.get(pk=row.pk)
     assert bytes(kept.body) == body
     assert kept.dedupe_key == "kept"
@@ -42,7 +42,7 @@ def test_an_answer_goes_after_a_day(tenant: object, hours: int, left: int) -> No
     IdempotentRequest.objects.filter(pk=row.pk).update(
         created_at=timezone.now() - timedelta(hours=hours)
     )
-    tidy()
+    delete_expired()
     assert IdempotentRequest.objects.count() == left
 
 
@@ -50,5 +50,5 @@ def test_an_answer_goes_after_a_day(tenant: object, hours: int, left: int) -> No
 def test_a_count_goes_with_its_window(seconds: int, left: int) -> None:
     RateCounter.objects.create(key="k", hits=1, ends_at=time.time() + seconds)
     assert bool(due()) is (left == 0)
-    tidy()
+    delete_expired()
     assert RateCounter.objects.count() == left

@@ -1,4 +1,4 @@
-"""A proxy, an ingress or a login answers in a provider's place, and says nothing about it."""
+"""A proxy, an ingress or a login page answers instead of the provider: nothing is concluded."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from builds.models import Build
-from builds.tests.again import again, settled
-from builds.tests.polling import asked, running
+from builds.tests.polling import polled, running
+from builds.tests.rerunning import rerun, rerun_when_settled
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.tests import factories
@@ -23,7 +23,7 @@ PAGES = [("squid", 403), ("nginx", 404), ("nginx", 502), ("cloudflare", 503)]
 
 
 def connections(wired: Wired, values: dict[str, Any]) -> dict[str, Any]:
-    """One of each provider, with keys that the sandbox takes."""
+    """One connection to each provider, with keys that the sandbox accepts."""
     ios, android = values["targets"]
     return {
         "github": wired.scm,
@@ -62,8 +62,8 @@ def test_a_valid_connection_stays_valid(
     assert verify(shaken).verification_error == ""
 
 
-def promises(wired: Wired) -> dict[str, Effect]:
-    """A trigger, a message and an epic that nobody sent yet."""
+def open_effects(wired: Wired) -> dict[str, Effect]:
+    """A trigger, a message and an epic that were not sent yet."""
     build = wired.build("ios", slack=True, jira=True)
     message = Effect.objects.filter(kind="message.post").order_by("created_at")[0]
     epic = Effect.objects.filter(kind="ticket.create_epic").get()
@@ -75,46 +75,44 @@ DONE = {"jenkins": "build.queued", "slack": "message.posted", "jira": "issue.cre
 
 @pytest.mark.parametrize(("proxy", "status"), PAGES)
 @pytest.mark.parametrize("provider", DONE)
-def test_what_never_arrived_is_sent_again_and_once(
+def test_a_blocked_request_is_sent_again_exactly_once(
     wired: Wired, sandbox: Any, provider: str, proxy: str, status: int
 ) -> None:
-    effect = promises(wired)[provider]
+    effect = open_effects(wired)[provider]
     sandbox.world.faults.add("proxy", provider=provider, proxy=proxy, status=status)
     for _n in range(2):
-        assert again(effect).state == EffectState.PENDING
+        assert rerun(effect).state == EffectState.PENDING
     assert sandbox.world.ledger.of(DONE[provider]) == []
     sandbox.world.faults.clear()
     sandbox.world.advance(240)
     for _n in range(3):
         if fresh(effect).state == EffectState.PENDING:
-            settled(effect) if fresh(effect).dispatched_at else again(effect)
+            rerun_when_settled(effect) if fresh(effect).dispatched_at else rerun(effect)
     assert fresh(effect).state == EffectState.DONE
     assert len(sandbox.world.ledger.of(DONE[provider])) == 1
 
 
-# A login that ignores tokens
+# --- A login page that ignores tokens -------------------------------------------------------------
 
 
-def test_a_login_that_ignores_tokens_is_told_as_one(wired: Wired, sandbox: Any) -> None:
+def test_a_login_that_ignores_tokens_is_recognised(wired: Wired, sandbox: Any) -> None:
     sandbox.world.faults.add("sign_in", provider="jenkins")
     verified = verify(wired.pipelines["ios"])
     assert verified.verification_status == "INVALID"
     assert "takes no notice of the API token" in verified.verification_error
 
 
-def test_a_build_behind_a_login_runs_on_and_is_told_of_once_tokens_count_again(
-    build: Build, sandbox: Any
-) -> None:
+def test_a_build_behind_a_login_is_read_once_tokens_work_again(build: Build, sandbox: Any) -> None:
     running(build)
     sandbox.world.faults.add("sign_in", provider="jenkins")
-    row = asked(build, 3)
+    row = polled(build, 3)
     assert (row.status, row.misses) == ("RUNNING", 0)
     assert row.pipeline.doubted_at is not None
     assert "takes no notice" in row.pipeline.verification_error
     sandbox.world.faults.clear()
     sandbox.world.jenkins.finish("ios-prod", 245)
     assert verify(fresh(row.pipeline)).is_valid
-    assert asked(build).status == "SUCCESS"
+    assert polled(build).status == "SUCCESS"
 
 
 def test_nothing_is_sent_past_a_login(wired: Wired, sandbox: Any) -> None:

@@ -1,4 +1,4 @@
-"""Effects, run again as if their time had come."""
+"""Run effects again without waiting until they are due."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from delivr.effects.runner import run_effect
 from delivr.tests.wired import fresh
 
 
-def again(effect: Effect, **changes: Any) -> Effect:
-    """Run the effect as if its time had come, and nothing had made its integration rest."""
+def rerun(effect: Effect, **changes: Any) -> Effect:
+    """Run the effect as if it were due, with its integration healthy."""
     IntegrationHealth.objects.all().delete()
     Effect.objects.filter(pk=effect.pk).update(next_at=timezone.now(), **changes)
     run_effect(effect.pk)
@@ -21,6 +21,6 @@ def again(effect: Effect, **changes: Any) -> Effect:
     return found
 
 
-def settled(effect: Effect) -> Effect:
-    """Run it after whatever was sent has had all the time to appear."""
-    return again(effect, dispatched_at=timezone.now() - timedelta(minutes=5))
+def rerun_when_settled(effect: Effect) -> Effect:
+    """Run it as if enough time had passed for what was sent to appear."""
+    return rerun(effect, dispatched_at=timezone.now() - timedelta(minutes=5))

@@ -1,4 +1,4 @@
-"""Two workspaces with a row of everything, each full of a word that the other must never read."""
+"""Workspaces with a row in every table, each marked by a word that the other must never see."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CODES = {"kind", "action", "digest", "fingerprint", "schema"}  # words that stee
 
 
 @dataclass
-class World:
-    """One workspace. `ids` are the rows that a route's parameters stand for."""
+class SampleWorkspace:
+    """One workspace. `ids` holds the values of the routes' parameters."""
 
     tenant: Tenant
     word: str
@@ -39,12 +39,12 @@ class World:
     connections: dict[str, str] = field(default_factory=dict)
 
     def names(self) -> set[str]:
-        """What no stranger may read: the word, and the ids that we gave to the rows."""
+        """What other workspaces may not see: the word, and the ids of the rows."""
         found = {self.word, str(self.tenant.pk), *map(str, self.connections.values())}
         return found | {pk for pk in self.ids.values() if isinstance(pk, str)}
 
 
-def build_world(word: str) -> World:
+def build_workspace(word: str) -> SampleWorkspace:
     tenant = factories.TenantFactory(name=f"Workspace {word}")
     users = {
         role.value: factories.MembershipFactory(
@@ -52,15 +52,15 @@ def build_world(word: str) -> World:
         ).user
         for role in Role
     }
-    world = World(tenant=tenant, word=word, users=users)
-    _fill(world)
-    _mark_all(world)
-    _tokens(world)
-    return world
+    workspace = SampleWorkspace(tenant=tenant, word=word, users=users)
+    _fill(workspace)
+    _mark_all(workspace)
+    _tokens(workspace)
+    return workspace
 
 
-def _fill(world: World) -> None:
-    tenant, owner = world.tenant, world.users["OWNER"]
+def _fill(workspace: SampleWorkspace) -> None:
+    tenant, owner = workspace.tenant, workspace.users["OWNER"]
     wired = wire(tenant, NOWHERE)
     release = factories.ReleaseFactory(
         tenant=tenant,
@@ -68,7 +68,7 @@ def _fill(world: World) -> None:
         communication=wired.slack,
         ticket=wired.jira,
         created_by=owner,
-        version=f"7.0.0-{world.word}",
+        version=f"7.0.0-{workspace.word}",
     )
     factories.ReleaseTargetFactory(release=release, target=wired.targets["ios"])
     part = factories.ReleasePipelineFactory(
@@ -113,7 +113,7 @@ def _fill(world: World) -> None:
     token, _text = create_token(tenant=tenant, user=owner, role="OWNER", name="of a row")
     invitation = invite(tenant=tenant, email="invited@example.com", role="VIEWER", actor=owner)
     Effect.objects.filter(pk=invitation.mail_id).update(**dead)
-    world.ids = {
+    workspace.ids = {
         "release_id": release.pk,
         "build_id": build.pk,
         "test_build_id": test.pk,
@@ -125,7 +125,7 @@ def _fill(world: World) -> None:
         "member_id": Membership.objects.get(tenant=tenant, role=Role.VIEWER).public_id,
         "invitation_id": invitation.pk,
     }
-    world.connections = {
+    workspace.connections = {
         "scm": wired.scm.pk,
         "targets": wired.targets["ios"].pk,
         "pipelines": wired.pipelines["ios"].pk,
@@ -146,15 +146,15 @@ def tenant_models() -> list[type[models.Model]]:
     return sorted(found, key=lambda model: model._meta.label)
 
 
-def _mark_all(world: World) -> None:
-    """Put the word into every text of every row of the workspace (the audit log, which nobody may
-    change, has it through its labels)."""
+def _mark_all(workspace: SampleWorkspace) -> None:
+    """Put the word into every text of every row of the workspace (the audit log, which cannot be
+    changed, contains it in its labels)."""
     for model in tenant_models():
         if model._meta.app_label == "audit":
             continue
-        for row in model._default_manager.filter(tenant=world.tenant):
+        for row in model._default_manager.filter(tenant=workspace.tenant):
             for part in model._meta.concrete_fields:
-                _mark(row, part, world.word)
+                _mark(row, part, workspace.word)
             row.save()
 
 
@@ -163,7 +163,7 @@ def _mark(row: models.Model, part: models.Field[Any, Any], word: str) -> None:
         return
     value = getattr(row, part.attname)
     if part.name in ("webhook_secret", "previous_webhook_secret", "secret"):
-        return  # base64, which the word would break
+        return  # base64, which the word would make invalid
     if part in secret_fields(type(row)):
         setattr(row, part.attname, f"{value.reveal()}{word}" if value else None)
     elif isinstance(part, models.JSONField):
@@ -184,30 +184,30 @@ def _mark(row: models.Model, part: models.Field[Any, Any], word: str) -> None:
 # --- Tokens ---------------------------------------------------------------------------------------
 
 
-def _tokens(world: World) -> None:
-    """`low` is a viewer's token of the owner; the others must open nothing any more."""
-    owner = world.users["OWNER"]
+def _tokens(workspace: SampleWorkspace) -> None:
+    """`low` is a viewer's token of the owner; the others are no longer valid."""
+    owner = workspace.users["OWNER"]
 
     def make(role: Role, user: User = owner) -> tuple[ApiToken, str]:
-        return create_token(tenant=world.tenant, user=user, role=role)
+        return create_token(tenant=workspace.tenant, user=user, role=role)
 
-    world.tokens["owner"] = make(Role.OWNER)[1]
-    world.tokens["low"] = make(Role.VIEWER)[1]
-    expired, world.tokens["expired"] = make(Role.OWNER)
+    workspace.tokens["owner"] = make(Role.OWNER)[1]
+    workspace.tokens["low"] = make(Role.VIEWER)[1]
+    expired, workspace.tokens["expired"] = make(Role.OWNER)
     ApiToken.objects.filter(pk=expired.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
-    revoked, world.tokens["revoked"] = make(Role.OWNER)
+    revoked, workspace.tokens["revoked"] = make(Role.OWNER)
     revoke_token(token=revoked, actor=owner)
-    gone = factories.MembershipFactory(tenant=world.tenant, role=Role.OWNER)
-    world.tokens["left"] = make(Role.OWNER, gone.user)[1]
+    gone = factories.MembershipFactory(tenant=workspace.tenant, role=Role.OWNER)
+    workspace.tokens["left"] = make(Role.OWNER, gone.user)[1]
     gone.delete()
-    locked = factories.MembershipFactory(tenant=world.tenant, role=Role.OWNER)
-    world.tokens["locked"] = make(Role.OWNER, locked.user)[1]
+    locked = factories.MembershipFactory(tenant=workspace.tenant, role=Role.OWNER)
+    workspace.tokens["locked"] = make(Role.OWNER, locked.user)[1]
     User.objects.filter(pk=locked.user_id).update(is_active=False)
 
 
 # --- What is in the database ----------------------------------------------------------------------
 
-# Signing in and using a token leave a trace, refused or not.
+# Signing in and using a token change these, refused or not.
 TRACES = {
     "sessions.Session",
     "usersessions.UserSession",
@@ -221,7 +221,7 @@ TRACE_ACTIONS = {"token.used"}  # of the audit log
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:
-    """All rows of all tables, but for the traces."""
+    """All rows of all tables, without these traces."""
     return {
         model._meta.label: [
             {name: value for name, value in row.items() if name not in TRACE_FIELDS}
@@ -240,7 +240,7 @@ def _raw_rows(model: type[models.Model]) -> list[dict[str, Any]]:
 
 
 def changed(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """The rows that are new or other than `before`; of what is gone only the table."""
+    """The rows that are new or differ from `before`; for deleted rows only the table."""
     now = everything()
     return {
         table: [row for row in rows if row not in before[table]]

@@ -1,4 +1,4 @@
-"""Repeated requests: one key, one answer."""
+"""Repeated requests with an Idempotency-Key: one key, one response."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def keyed(api: APIClient, body: dict[str, Any], key: str = "k1", path: str = SCM
     return api.post(path, body, headers={"idempotency-key": key})
 
 
-def test_a_repeated_request_is_answered_by_the_first_answer(api: APIClient) -> None:
+def test_a_repeated_request_gets_the_first_response(api: APIClient) -> None:
     first, second = keyed(api, SCM), keyed(api, SCM)
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.json() == second.json()
@@ -89,23 +89,23 @@ def test_a_stuck_first_request_frees_its_key_after_two_minutes(api: APIClient) -
 
 
 @pytest.mark.parametrize("key", ["x" * 256, "a\x00b", "a\tb"])
-def test_a_key_that_cannot_be_kept_is_refused(api: APIClient, key: str) -> None:
+def test_an_invalid_key_is_refused(api: APIClient, key: str) -> None:
     problem(keyed(api, SCM, key=key), 400, "invalid")
     assert not ScmIntegration.objects.exists()
 
 
-def test_a_key_of_255_characters_is_taken(api: APIClient) -> None:
+def test_a_key_of_255_characters_is_accepted(api: APIClient) -> None:
     assert keyed(api, SCM, key="x" * 255).status_code == 201
 
 
-def test_a_stored_answer_lies_encrypted(api: APIClient) -> None:
+def test_a_stored_response_is_encrypted(api: APIClient) -> None:
     keyed(api, SCM)
     with connection.cursor() as cursor:
         cursor.execute("SELECT answer FROM tenants_idempotentrequest")
         assert b"scm_github" not in bytes(cursor.fetchone()[0])
 
 
-def test_the_work_and_its_answer_are_kept_together_or_not_at_all(
+def test_the_work_and_its_response_are_stored_together_or_not_at_all(
     api: APIClient, settings: Any
 ) -> None:
     def fail(execute: Any, sql: str, *args: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A test build runs outside every release and comes to its true end, with or without webhooks."""
+"""A test build runs outside all releases and gets its result with or without webhooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils import timezone
 from builds.models import Build, TestBuild
 from builds.polling.poller import LOST_AFTER, LOST_WITHIN, due_tests, poll_test
 from builds.testbuilds.effects import StopTest
-from builds.testbuilds.operations import KEPT, cancel_test, start_test
+from builds.testbuilds.operations import MAX_KEPT, cancel_test, start_test
 from builds.tests.delivering import deliver, plugin
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect
@@ -58,7 +58,7 @@ def queued(wired: Wired) -> TestBuild:
     return found
 
 
-def asked(test: TestBuild, times: int = 1) -> TestBuild:
+def polled(test: TestBuild, times: int = 1) -> TestBuild:
     for _n in range(times):
         TestBuild.objects.filter(pk=test.pk).update(poll_at=timezone.now())
         assert test.pk in due_tests()
@@ -84,21 +84,21 @@ def test_viewer_reads_that_there_was_none(wired: Wired, client_for: Any, member_
     assert "No test build yet. An admin of the workspace can start one." in page(viewer, wired)
 
 
-# --- The way -----------------------------------------------------------------------------------
+# --- From start to end -------------------------------------------------------------------------
 
 
-def test_it_comes_to_its_end_by_asking_alone(wired: Wired, sandbox: Any, web: Client) -> None:
+def test_it_ends_by_polling_alone(wired: Wired, sandbox: Any, web: Client) -> None:
     web.post(address(wired), {"version": "0.0.1", "branch": "main"})
     test = TestBuild.objects.get()
     assert (test.status, sandbox.world.jenkins.builds_of("ios-prod")) == ("TRIGGERING", [])
     assert "delivr asks Jenkins to start it." in page(web, wired)
     run_effect(effect_of(test).pk)
     assert (fresh(test).status, fresh(test).queue_id) == ("QUEUED", 1001)
-    row = asked(test, 3)
+    row = polled(test, 3)
     assert (row.status, row.number) == ("RUNNING", 245)
     assert f"{sandbox.url}/jenkins/job/ios-prod/245/console" in page(web, wired)
     sandbox.world.jenkins.finish("ios-prod", 245)
-    row = asked(test)
+    row = polled(test)
     assert (row.status, row.poll_at, row.took is not None) == ("SUCCESS", None, True)
     assert "No webhook came in about it" in page(web, wired)
     sent = sandbox.world.jenkins.build("ios-prod", 245).parameters
@@ -108,9 +108,9 @@ def test_it_comes_to_its_end_by_asking_alone(wired: Wired, sandbox: Any, web: Cl
 
 def test_it_is_in_no_release_and_no_figure(wired: Wired, sandbox: Any, web: Client) -> None:
     before = figures(web)
-    test = asked(queued(wired), 3)
+    test = polled(queued(wired), 3)
     sandbox.world.jenkins.finish("ios-prod", 245)
-    assert asked(test).status == "SUCCESS"
+    assert polled(test).status == "SUCCESS"
     assert not Build.objects.exists()
     assert not Release.objects.exists()
     assert figures(web) == before
@@ -120,7 +120,7 @@ def test_it_is_in_no_release_and_no_figure(wired: Wired, sandbox: Any, web: Clie
 def test_a_webhook_is_noted_and_only_a_reason_to_ask(
     wired: Wired, sandbox: Any, web: Client, body: dict[str, bool]
 ) -> None:
-    test = asked(queued(wired), 3)
+    test = polled(queued(wired), 3)
     sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
     named = {"parameters": {"DELIVR_BUILD_ID": test.pk}} if body else {}
     delivery = deliver(wired.pipelines["ios"], plugin("COMPLETED", status="SUCCESS", **named))
@@ -128,7 +128,7 @@ def test_a_webhook_is_noted_and_only_a_reason_to_ask(
     row = fresh(test)
     assert (row.status, row.first_webhook_at is not None) == ("RUNNING", True)
     assert row.poll_at <= timezone.now()
-    assert asked(test).status == "FAILURE"
+    assert polled(test).status == "FAILURE"
     html = page(web, wired)
     assert "Its webhook came in." in html
     assert "the job itself failed" in html
@@ -136,7 +136,7 @@ def test_a_webhook_is_noted_and_only_a_reason_to_ask(
 
 @pytest.mark.parametrize("key", ["buildId", "parameters"])
 def test_a_webhook_that_knows_it_by_its_id_alone_is_noted(wired: Wired, key: str) -> None:
-    """Before we know its number, and whatever number another job gave it."""
+    """Before its number is known, and whatever number the report has."""
     test = queued(wired)
     body = {"buildNumber": 7, "status": "STARTED", "buildId": test.pk}
     if key == "parameters":
@@ -147,7 +147,7 @@ def test_a_webhook_that_knows_it_by_its_id_alone_is_noted(wired: Wired, key: str
 
 def test_while_it_waits_the_page_says_why(wired: Wired, sandbox: Any, web: Client) -> None:
     sandbox.world.jenkins.job("ios-prod").executors = 0
-    asked(queued(wired))
+    polled(queued(wired))
     assert "Waiting for next available executor" in page(web, wired)
 
 
@@ -173,18 +173,18 @@ def test_a_refused_trigger_says_what_to_do(wired: Wired, sandbox: Any, web: Clie
 
 
 def test_one_that_jenkins_does_not_know_is_lost(wired: Wired, sandbox: Any) -> None:
-    test = asked(queued(wired), 3)
+    test = polled(queued(wired), 3)
     sandbox.world.jenkins.delete_build("ios-prod", 245)
     sandbox.world.jenkins.forget_left_items()
-    assert asked(test, LOST_AFTER).status == "RUNNING"
+    assert polled(test, LOST_AFTER).status == "RUNNING"
     TestBuild.objects.update(missing_since=timezone.now() - LOST_WITHIN)
-    assert asked(test).status == "LOST"
+    assert polled(test).status == "LOST"
 
 
 def test_a_pipeline_that_is_disconnected_meanwhile_is_not_asked(wired: Wired) -> None:
     test = queued(wired)
     disconnect(wired.pipelines["ios"], actor=None)
-    assert asked(test).status == "LOST"
+    assert polled(test).status == "LOST"
 
 
 # --- The rules ---------------------------------------------------------------------------------
@@ -222,21 +222,21 @@ def test_one_at_a_time_and_only_where_the_checks_pass(wired: Wired) -> None:
 
 
 def test_only_the_newest_are_kept(wired: Wired) -> None:
-    for n in range(KEPT + 2):
+    for n in range(MAX_KEPT + 2):
         test = start(wired)
-        earlier = timezone.now() - timedelta(days=KEPT + 2 - n)
+        earlier = timezone.now() - timedelta(days=MAX_KEPT + 2 - n)
         TestBuild.objects.filter(pk=test.pk).update(status="SUCCESS", created_at=earlier)
-    assert TestBuild.objects.count() == KEPT
+    assert TestBuild.objects.count() == MAX_KEPT
     assert TestBuild.objects.first() == test
 
 
 def test_one_that_may_still_have_to_be_stopped_is_kept(wired: Wired) -> None:
-    for _n in range(KEPT + 2):
+    for _n in range(MAX_KEPT + 2):
         cancel_test(test=start(wired), actor=None)
-    assert TestBuild.objects.count() == KEPT + 2
+    assert TestBuild.objects.count() == MAX_KEPT + 2
 
 
-def test_a_trigger_that_gave_up_can_be_put_away_after_its_build_was_forgotten(
+def test_a_trigger_that_gave_up_can_be_cancelled_after_its_build_was_deleted(
     wired: Wired, sandbox: Any
 ) -> None:
     sandbox.world.jenkins.job("ios-prod").buildable = False
@@ -247,9 +247,7 @@ def test_a_trigger_that_gave_up_can_be_put_away_after_its_build_was_forgotten(
     assert cancel_effect(effect=effect, actor=None).state == "CANCELLED"
 
 
-def test_the_part_that_comes_anew_leads_back_to_the_page_that_shows_it(
-    wired: Wired, web: Client
-) -> None:
+def test_the_fragment_leads_back_to_the_page_that_shows_it(wired: Wired, web: Client) -> None:
     start(wired)
     assert "next=/setup/pipelines" in web.get("/setup/pipelines").content.decode()
     html = web.get(address(wired), {"next": "/setup/pipelines"}).content.decode()
@@ -257,7 +255,7 @@ def test_the_part_that_comes_anew_leads_back_to_the_page_that_shows_it(
     assert "next=/setup/pipelines" in html
 
 
-def test_the_part_of_the_page_rests_with_the_build(wired: Wired, web: Client) -> None:
+def test_the_fragment_stops_refreshing_with_the_build(wired: Wired, web: Client) -> None:
     start(wired)
     answer = web.get(address(wired))
     assert answer.status_code == 200
@@ -278,7 +276,7 @@ def stop_of(test: TestBuild) -> Effect:
 
 
 def test_a_running_one_is_stopped_here_and_there(wired: Wired, sandbox: Any, web: Client) -> None:
-    test = asked(queued(wired), 3)
+    test = polled(queued(wired), 3)
     assert "Stop the test build?" in page(web, wired)
     answer = web.post(f"{address(wired)}/cancel", {"next": "/setup/pipelines"})
     assert answer["Location"] == "/setup/pipelines"
@@ -330,7 +328,7 @@ def test_one_whose_trigger_is_on_the_way_is_stopped_once_it_arrived(
 ) -> None:
     test = start(wired)
     sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
-    run_effect(effect_of(test).pk)  # the answer is lost: it may be there
+    run_effect(effect_of(test).pk)  # the response is lost: the build may exist
     cancel_test(test=test, actor=None)
     run_effect(stop_of(test).pk)
     assert stop_of(test).state == "PENDING"
@@ -344,7 +342,7 @@ def test_one_whose_trigger_is_on_the_way_is_stopped_once_it_arrived(
     assert (sandbox.world.jenkins.queued(), set(ended) - {"ABORTED"}) == ([], set())
 
 
-def test_one_whose_trigger_arrives_while_its_stop_looks_is_stopped(
+def test_one_whose_trigger_arrives_while_its_stop_is_prepared_is_stopped(
     wired: Wired, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.world.jenkins.job("ios-prod").executors = 0
@@ -382,7 +380,7 @@ def test_the_one_that_the_page_showed_is_stopped_and_no_later_one(
     assert fresh(later).status == "TRIGGERING"
 
 
-def test_what_came_to_rest_is_not_stopped(wired: Wired, web: Client) -> None:
+def test_a_finished_one_is_not_stopped(wired: Wired, web: Client) -> None:
     assert web.post(f"{address(wired)}/cancel").status_code == 404  # there is none
     start(wired)
     TestBuild.objects.update(status="SUCCESS")

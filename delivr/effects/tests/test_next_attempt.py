@@ -40,7 +40,7 @@ def effect(**columns: Any) -> Effect:
         ({"kind": "from.the.future"}, "does not know this kind", None),
     ],
 )
-def test_each_state_says_what_comes_next(columns: dict[str, Any], words: str, when: Any) -> None:
+def test_each_state_says_what_happens_next(columns: dict[str, Any], words: str, when: Any) -> None:
     text, at = what_next(effect(**columns))
     assert words in text
     assert bool(text) == bool(words)
@@ -55,7 +55,7 @@ def test_paused_sending_has_no_time(settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_the_api_says_it_with_all_that_the_ledger_knows(tenant: Any, api_for: Any) -> None:
+def test_the_api_shows_all_columns_and_the_next_attempt(tenant: Any, api_for: Any) -> None:
     row = factories.EffectFactory(
         tenant=tenant, state="LEASED", lease_until=SOON, dispatched_at=SOON, reconciles=2
     )
@@ -72,9 +72,7 @@ def test_the_api_says_it_with_all_that_the_ledger_knows(tenant: Any, api_for: An
 @pytest.mark.parametrize(
     "query", ["state=LOST", "kind=nonsense", "releaseId=none", "releaseId=%00", "kind=%00"]
 )
-def test_a_filter_that_makes_no_sense_is_refused_in_words(
-    tenant: Any, api_for: Any, query: str
-) -> None:
+def test_an_invalid_filter_is_refused_in_words(tenant: Any, api_for: Any, query: str) -> None:
     answer = api_for(tenant).get(f"/api/v1/effects?{query}")
     assert answer.status_code == 400
     (name,) = answer.json()["errors"]
@@ -82,6 +80,6 @@ def test_a_filter_that_makes_no_sense_is_refused_in_words(
 
 
 @pytest.mark.django_db
-def test_all_filters_are_complained_about_at_once(tenant: Any, api_for: Any) -> None:
+def test_all_invalid_filters_are_named_at_once(tenant: Any, api_for: Any) -> None:
     answer = api_for(tenant).get("/api/v1/effects?state=x&kind=y&releaseId=z")
     assert set(answer.json()["errors"]) == {"state", "kind", "releaseId"}

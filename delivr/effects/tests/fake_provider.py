@@ -1,4 +1,4 @@
-"""A kind of effect whose other side is a list: what it has seen, and how it behaves next."""
+"""A kind of effect whose provider is a list in memory."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ from delivr.effects.models import Effect
 from delivr.failures import Outcome, ProviderError
 
 
-class OtherSide:
-    """What the provider has seen, and how it shall behave next."""
+class FakeProvider:
+    """What the provider has received, and how it behaves next."""
 
     def __init__(self) -> None:
-        self.done: list[str] = []
-        self.looks = 0
+        self.sent: list[str] = []
+        self.lookups = 0
         self.next_errors: list[ProviderError | Exception] = []
-        self.loses_answer = False
-        self.blind = False
+        self.loses_response = False
+        self.cannot_look_up = False
         self.in_transaction: list[bool] = []
         self.prepare_raises: Exception | None = None
         self.gave_up: list[str] = []
         self.finished: list[dict[str, Any]] = []
-        self.refuses_to_hear = False
+        self.gave_up_fails = False
 
 
-WORLD = OtherSide()
+PROVIDER = FakeProvider()
 
 
-class ListHandler(EffectHandler):
+class FakeHandler(EffectHandler):
     max_attempts = 3
 
     def prepare(self, effect: Effect) -> None:
-        if WORLD.prepare_raises:
-            raise WORLD.prepare_raises
+        if PROVIDER.prepare_raises:
+            raise PROVIDER.prepare_raises
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        WORLD.in_transaction.append(connection.in_atomic_block)
-        if WORLD.next_errors:
-            raise WORLD.next_errors.pop(0)
-        WORLD.done.append(effect.pk)
-        if WORLD.loses_answer:
+        PROVIDER.in_transaction.append(connection.in_atomic_block)
+        if PROVIDER.next_errors:
+            raise PROVIDER.next_errors.pop(0)
+        PROVIDER.sent.append(effect.pk)
+        if PROVIDER.loses_response:
             raise failure(Outcome.UNCERTAIN)
-        return {"n": len(WORLD.done)}
+        return {"n": len(PROVIDER.sent)}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        WORLD.looks += 1
-        if WORLD.next_errors:
-            raise WORLD.next_errors.pop(0)
-        if WORLD.blind:
+        PROVIDER.lookups += 1
+        if PROVIDER.next_errors:
+            raise PROVIDER.next_errors.pop(0)
+        if PROVIDER.cannot_look_up:
             raise ProviderError("cannot_correlate", "Cannot tell.", "", outcome=Outcome.REFUSED)
-        return {"found": True} if effect.pk in WORLD.done else None
+        return {"found": True} if effect.pk in PROVIDER.sent else None
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        WORLD.finished.append(result)
+        PROVIDER.finished.append(result)
 
     def gave_up(self, effect: Effect) -> None:
-        if WORLD.refuses_to_hear:
+        if PROVIDER.gave_up_fails:
             raise RuntimeError
-        WORLD.gave_up.append(effect.last_error_code)
+        PROVIDER.gave_up.append(effect.last_error_code)
 
 
 def failure(outcome: Outcome, **kwargs: Any) -> ProviderError:
@@ -72,5 +72,5 @@ def make_due(effect: Effect, **changes: Any) -> None:
     Effect.objects.filter(pk=effect.pk).update(next_at=timezone.now(), **changes)
 
 
-def fresh(effect: Effect) -> Effect:
+def reload(effect: Effect) -> Effect:
     return Effect.objects.get(pk=effect.pk)
