@@ -8,7 +8,7 @@ from delivr.outbound import OutboundError, origin
 
 
 def safe_build_url(url: str, server_url: str) -> str:
-    """The URL of a build if it is on the connection's Jenkins, else ""."""
+    """The URL of a build if it is on the connection's server, else ""."""
     if not url:
         return ""
     try:

@@ -96,7 +96,7 @@ class Connection(TenantOwned):
 
     @property
     def id_prefix(self) -> str:
-        """`target_appstore`, say: the part before the first _ tells the family."""
+        """The part before the first _ tells the family, the rest the kind."""
         return f"{self.prefix}_{self.kind.replace('_', '').lower()}"
 
     @classmethod
