@@ -47,13 +47,3 @@ class Platform(models.TextChoices):
 
 
 PLATFORM_OF = {TargetType.APP_STORE: Platform.IOS, TargetType.PLAY_STORE: Platform.ANDROID}
-
-# How the ids of connections begin: the part before the first _ tells the family.
-ID_PREFIX: dict[str, str] = {
-    ScmType.GITHUB: "scm_github",
-    TargetType.APP_STORE: "target_appstore",
-    TargetType.PLAY_STORE: "target_playstore",
-    PipelineType.JENKINS: "pipeline_jenkins",
-    CommunicationType.SLACK: "comm_slack",
-    TicketType.JIRA: "ticket_jira",
-}

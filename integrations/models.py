@@ -14,7 +14,6 @@ from delivr.encryption.fields import SecretTextField, secret_fields
 from delivr.ids import ID_LENGTH, PrefixedIdField
 from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.choices import (
-    ID_PREFIX,
     PLATFORM_OF,
     CommunicationType,
     PipelineType,
@@ -41,6 +40,7 @@ class Connection(TenantOwned):
     """One connected account of somebody else's system; its credentials are `SecretTextField`s."""
 
     family: ClassVar[str]  # as in the API's paths
+    prefix: ClassVar[str]  # of its ids
     type_field: ClassVar[str]  # the field that names the provider
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH, editable=False)
@@ -96,7 +96,8 @@ class Connection(TenantOwned):
 
     @property
     def id_prefix(self) -> str:
-        return ID_PREFIX[self.kind]
+        """The part before the first _ tells the family."""
+        return f"{self.prefix}_{self.kind.replace('_', '').lower()}"
 
     @classmethod
     def owns(cls, connection_id: str) -> bool:
@@ -175,7 +176,7 @@ class Connection(TenantOwned):
 
 
 class ScmIntegration(Connection):
-    family, type_field = "scm", "scm_type"
+    family, prefix, type_field = "scm", "scm", "scm_type"
 
     scm_type = models.CharField(max_length=20, choices=ScmType.offered)
     repository_url = models.CharField(_("repository"), max_length=300)
@@ -191,7 +192,7 @@ class ScmIntegration(Connection):
 
 
 class TargetIntegration(Connection):
-    family, type_field = "targets", "target_type"
+    family, prefix, type_field = "targets", "target", "target_type"
 
     target_type = models.CharField(max_length=20, choices=TargetType.offered)
     app_identifier = models.CharField(_("app identifier"), max_length=255)
@@ -213,7 +214,7 @@ class TargetIntegration(Connection):
 
 
 class PipelineIntegration(Connection):
-    family, type_field = "pipelines", "pipeline_type"
+    family, prefix, type_field = "pipelines", "pipeline", "pipeline_type"
 
     pipeline_type = models.CharField(max_length=20, choices=PipelineType.offered)
     scm = models.ForeignKey(ScmIntegration, on_delete=models.PROTECT, related_name="pipelines")
@@ -264,7 +265,7 @@ class EarlierWebhookSecret(TenantOwned):
 
 
 class CommunicationIntegration(Connection):
-    family, type_field = "communication", "communication_type"
+    family, prefix, type_field = "communication", "comm", "communication_type"
 
     communication_type = models.CharField(max_length=20, choices=CommunicationType.offered)
     token = SecretTextField(_("token"))
@@ -305,7 +306,7 @@ def _channels_in(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 class TicketIntegration(Connection):
-    family, type_field = "tickets", "ticket_type"
+    family, prefix, type_field = "tickets", "ticket", "ticket_type"
 
     ticket_type = models.CharField(max_length=20, choices=TicketType.offered)
     server_url = models.CharField(_("address"), max_length=300, blank=True)
@@ -338,15 +339,7 @@ FAMILIES: dict[str, type[Connection]] = {
         TicketIntegration,
     )
 }
-
-
-_BY_PREFIX: dict[str, type[Connection]] = {
-    "scm": ScmIntegration,
-    "target": TargetIntegration,
-    "pipeline": PipelineIntegration,
-    "comm": CommunicationIntegration,
-    "ticket": TicketIntegration,
-}
+_BY_PREFIX = {model.prefix: model for model in FAMILIES.values()}
 
 
 def find_connection(

@@ -163,7 +163,7 @@ MAY_NAME_PROVIDERS = {
     "delivr/run/up.py": "settings of a public API's address, for the sandbox",
     "delivr/settings.py": "settings of a public API's address, and the names of libraries' loggers",
     "delivr/settings_test.py": "settings of tests",
-    "integrations/choices.py": "the choice itself and the prefix of its ids",
+    "integrations/choices.py": "the choice",
     "integrations/providers/registry.py": "the provider's line",
     "integrations/redaction.py": "shapes of secrets, whether their systems are connected or not",
     "releases/serializers.py": "the contract's word for a CI server's address: jenkinsUrl",
