@@ -25,14 +25,22 @@ from integrations.providers.base import Provider
 from integrations.providers.fields import Fields, Words
 
 _HERE = "integrations.providers"
-SCM: dict[str, str] = {ScmType.GITHUB: f"{_HERE}.github.provider.GitHub"}
+SCM: dict[str, str] = {
+    ScmType.GITHUB: f"{_HERE}.github.provider.GitHub",
+}
 TARGETS: dict[str, str] = {
     TargetType.APP_STORE: f"{_HERE}.app_store.provider.AppStore",
     TargetType.PLAY_STORE: f"{_HERE}.play_store.provider.PlayStore",
 }
-PIPELINES: dict[str, str] = {PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins"}
-COMMUNICATION: dict[str, str] = {CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack"}
-TICKETS: dict[str, str] = {TicketType.JIRA: f"{_HERE}.jira.provider.Jira"}
+PIPELINES: dict[str, str] = {
+    PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins",
+}
+COMMUNICATION: dict[str, str] = {
+    CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",
+}
+TICKETS: dict[str, str] = {
+    TicketType.JIRA: f"{_HERE}.jira.provider.Jira",
+}
 
 PROVIDERS: dict[str, str] = {**SCM, **TARGETS, **PIPELINES, **COMMUNICATION, **TICKETS}
 
