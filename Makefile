@@ -7,12 +7,13 @@ INSTALL := install --quiet --disable-pip-version-check --require-hashes
 PIP := $(PY) -m pip
 # One lock for every Python and system that we support; `make lock` again changes nothing by itself.
 LOCK := $(TOOLS)/bin/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+FAST := not services and not browser and not on_postgresql and not slow
 # Whatever ends it, no process of it stays behind.
 CONTAINED := $(PY) scripts/contained.py
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test coverage lint types format bench faults fuzz mutations pips screenshots messages outdated lock audit sbom clean
+.PHONY: help install install-dev run test test-fast coverage lint types format bench faults fuzz mutations pips screenshots messages outdated lock audit sbom clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +25,10 @@ run: install ## Start everything: web, sweeper, sandbox (PORT=8000, DELIVR_DATA_
 
 test: install-dev ## Run all tests: on SQLite, PostgreSQL and Redis, and in Chromium
 	@exec $(CONTAINED) $(PY) scripts/test.py
+
+test-fast: install-dev ## Run the quick tests on SQLite, without services and browser: for every day (ARGS=-x)
+	@exec env DATABASE_URL=sqlite:///:memory: CELERY_BROKER_URL= \
+	  $(CONTAINED) $(PY) -m pytest -q -n auto --dist worksteal --nomigrations -m "$(FAST)" $(ARGS)
 
 coverage: install-dev ## Run the tests on SQLite and tell what they do not reach (ARGS=delivr/effects)
 	@exec $(CONTAINED) $(PY) -m pytest -q -m "not services and not browser" --cov=. $(ARGS)

@@ -1,7 +1,8 @@
-"""Fixtures that every app's tests share."""
+"""Fixtures that the tests of all apps share."""
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,6 +19,7 @@ from delivr.effects import queue
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories
 from delivr.tests.browser import browser_type_launch_args  # noqa: F401 # a fixture
+from delivr.tests.emptying import _quick_to_empty  # noqa: F401 # a fixture
 from delivr.tests.every_page import filled  # noqa: F401 # a fixture
 from delivr.tests.processes import empty_broker
 from delivr.tests.product import console, product  # noqa: F401 # fixtures
@@ -28,7 +30,7 @@ _connect = socket.socket.connect
 
 @pytest.fixture(autouse=True)
 def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reaches beyond this machine."""
+    """No test connects to other machines."""
 
     def connect(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and not (
@@ -42,18 +44,27 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _broker_for_services_alone(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What needs no broker runs as the embedded default does, on PostgreSQL too."""
+    """Tests that need no broker run without one, on PostgreSQL too, as the embedded default
+    does."""
     queue.pause.end()
-    if request.node.get_closest_marker("services") is not None:
+    for_services = request.node.get_closest_marker("services") is not None
+    if for_services or not configured.CELERY_BROKER_URL:
         yield
         return
     with override_settings(CELERY_BROKER_URL=""):
         yield
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: to look for garbage in it takes an eighth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def pytest_sessionfinish() -> None:
     if configured.CELERY_BROKER_URL.startswith("redis"):
-        with suppress(RedisError):  # it may be away; then no test has used it
+        with suppress(RedisError):  # Redis may be down; then no test has used it
             empty_broker()
 
 
@@ -65,7 +76,7 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 
 @pytest.fixture
 def sandbox(sandbox_server: SandboxServer, settings: Any) -> Iterator[SandboxServer]:
-    """The providers' stand-ins, empty, with the settings that point at them."""
+    """An empty sandbox, with the settings that point to it."""
     sandbox_server.world.reset()
     point_at(settings, sandbox_server.url)
     yield sandbox_server
@@ -73,7 +84,7 @@ def sandbox(sandbox_server: SandboxServer, settings: Any) -> Iterator[SandboxSer
 
 
 def point_at(settings: Any, url: str) -> None:
-    """Let the real clients talk to the sandbox at `url`."""
+    """Let the real clients use the sandbox at `url`."""
     settings.GITHUB_API_URL = f"{url}/github"
     settings.SLACK_API_URL = f"{url}/slack/api/"
     settings.APP_STORE_CONNECT_URL = f"{url}/appstore"
@@ -89,7 +100,7 @@ def tenant(db: None) -> Tenant:
 
 @pytest.fixture
 def member_of() -> Callable[..., User]:
-    """`member_of(tenant, Role.VIEWER)`: a user with that role there."""
+    """`member_of(tenant, Role.VIEWER)`: a user with that role."""
 
     def make(tenant: Tenant, role: Role = Role.MEMBER) -> User:
         return factories.MembershipFactory(tenant=tenant, role=role).user
@@ -118,7 +129,7 @@ def client_for() -> Callable[[User], Client]:
 
 @pytest.fixture
 def api_for() -> Callable[..., APIClient]:
-    """`api_for(tenant, Role.ADMIN)`: a client with a fresh token of that role."""
+    """`api_for(tenant, Role.ADMIN)`: a client with a new token of that role."""
     from delivr.tenants.operations import create_token
 
     def make(tenant: Tenant, role: Role = Role.OWNER) -> APIClient:
@@ -133,7 +144,7 @@ def api_for() -> Callable[..., APIClient]:
 
 @pytest.fixture
 def sandbox_values(sandbox: SandboxServer) -> dict[str, Any]:
-    """What a person types to connect the sandbox, in the API's field names, by family."""
+    """The values that connect the sandbox, by family and the API's field names."""
     return sandbox.accounts.as_dict(sandbox.url)
 
 

@@ -7,16 +7,17 @@ import logging
 import os
 from pathlib import Path
 
-from delivr.security.logs import HideLinks
+from django.conf import settings
 
-# With SQLite (no DATABASE_URL) one process is enough and saves memory.
-_embedded = not os.environ.get("DATABASE_URL")
+from delivr.security.hiding import HideLinks
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "delivr.settings")
 
 wsgi_app = "delivr.wsgi:application"
-bind = f"127.0.0.1:{os.environ.get('PORT') or 8000}"
+bind = f"127.0.0.1:{settings.PORT}"
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY") or (1 if _embedded else 2))
-threads = int(os.environ.get("WEB_THREADS") or (8 if _embedded else 4))
+workers = settings.WEB_CONCURRENCY
+threads = settings.WEB_THREADS
 control_socket_disable = True  # it would lie in the home directory, shared by all instances
 graceful_timeout = 25  # seconds; a verification asks a provider for up to 20
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 # the heartbeat

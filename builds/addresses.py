@@ -1,4 +1,4 @@
-"""Addresses from outside that become links."""
+"""Checks of the URLs that others send us before they become links."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from urllib.parse import urlsplit
 from delivr.outbound import OutboundError, origin
 
 
-def safe_build_url(url: str, jenkins_url: str) -> str:
-    """The build's address if it lies on our Jenkins, else nothing: it becomes a link."""
+def safe_build_url(url: str, server_url: str) -> str:
+    """The URL of a build if it is on the connection's server, else ""."""
     if not url:
         return ""
     try:
-        same = origin(url) == origin(jenkins_url)
-    except OutboundError:  # no address at all, or one with a user's name in it
+        same = origin(url) == origin(server_url)
+    except OutboundError:  # not a URL, or one that contains a user name
         return ""
     return url[:500] if same and url.startswith(("http://", "https://")) else ""
 
 
 def safe_artifact_url(url: str) -> str:
-    """http(s), s3 and gs addresses are kept; anything else is refused."""
+    """The URL if its scheme is http(s), s3 or gs, else ""."""
     try:
         scheme = urlsplit(url).scheme
     except ValueError:

@@ -24,11 +24,11 @@ from integrations.models import find_connection
 from releases.models import Release
 from releases.wording import KINDS, describe_effect
 
-admin.site.unregister(Effect)  # the ledger knows no builds; here it learns to adopt one
+admin.site.unregister(Effect)  # delivr.effects knows no builds; LedgerAdmin adds adopting one
 
 
 class KindFilter(admin.SimpleListFilter):
-    """The kinds that there are, in words; Django would look through the whole ledger for them."""
+    """Lists the known kinds; Django's own filter would scan the whole table for them."""
 
     title = gettext_lazy("kind")
     parameter_name = "kind__exact"
@@ -59,7 +59,7 @@ class LedgerAdmin(EffectAdmin):
         return (*super().get_readonly_fields(request, obj), *self.links)
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """What a person asks first; then the times and the rest."""
+        """The most useful fields first, then the times, then the rest."""
         rest = [name for name in self.get_fields(request, obj) if name not in self.shown_first]
         times = [name for name in rest if name.endswith(("_at", "_until"))]
         rest = [name for name in rest if name not in times]
@@ -89,7 +89,7 @@ class LedgerAdmin(EffectAdmin):
 
     @admin.action(description=gettext_lazy("Adopt a build…"), permissions=["operate"])
     def adopt(self, request: HttpRequest, rows: QuerySet[Effect]) -> HttpResponse | None:
-        """Ask for the number of the build, then settle the trigger with it."""
+        """Show a form for the build's number, then adopt the build of that number."""
         if rows.count() != 1:
             self.message_user(request, _("Choose one effect to adopt."), messages.WARNING)
             return None
@@ -103,7 +103,7 @@ class LedgerAdmin(EffectAdmin):
         return TemplateResponse(request, "admin/builds/adopt.html", context)
 
     def _adopted(self, request: HttpRequest, effect: Effect, form: BuildNumberForm) -> bool:
-        """False with the reason in the form."""
+        """True if the build was adopted; otherwise the form has the reason."""
         actor: Any = request.user
         try:
             adopt_build(effect=effect, number=form.cleaned_data["number"], actor=actor)
@@ -122,7 +122,7 @@ class EventInline(ReadOnlyInline):
 
 @admin.register(Build)
 class BuildAdmin(ReadOnlyAdmin):
-    """Without the lines of its log: they are the tenant's, and shown on their own page."""
+    """The log excerpt is hidden: only the tenant's own pages show it."""
 
     list_display = (
         "__str__",
@@ -157,7 +157,7 @@ class BuildEventAdmin(ReadOnlyAdmin):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
-    """Without the body: it is the tenant's, and shown on their own page."""
+    """The body is hidden: only the tenant's own pages show it."""
 
     list_display = (
         "id",
@@ -182,7 +182,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
 @admin.register(TestBuild)
 class TestBuildAdmin(ReadOnlyAdmin):
-    __test__ = False  # for pytest
+    __test__ = False  # not a test class: tell pytest not to collect it
 
     list_display = (
         "id",

@@ -1,4 +1,4 @@
-"""A person knows which build it was: take it on instead of triggering again."""
+"""Adopting: a person names the build that a trigger led to, instead of triggering again."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ from releases.models import ReleaseStatus
 
 def adopt_build(*, effect: Effect, number: int, actor: User | None) -> Effect:
     """Settle a trigger that gave up, or whose build is lost or failed, with the build of this
-    number, once the CI server knows it. For one that failed it has to be a retry that succeeded.
+    number. A failed build can only be replaced by a retry of it that succeeded.
 
-    Asks the CI server first (network). Raises Conflict("not_dead") where there is nothing to
-    adopt, and ValidationError({"buildNumber"}) for a number that is unknown, taken, or no retry.
+    Reads the build from the CI server first (network). Raises Conflict("not_dead") if there is
+    nothing to adopt, and ValidationError({"buildNumber"}) if the number is unknown, belongs to
+    another build, or is not a retry.
     """
     if effect.kind != "build.trigger" or not _may_adopt(effect, connected_build(effect)):
         words = _("Only a build that could not be triggered, failed or is lost can be adopted.")
@@ -39,10 +40,10 @@ def adopt_build(*, effect: Effect, number: int, actor: User | None) -> Effect:
 
 
 def as_row(retry: Retry, build: Build) -> dict[str, Any]:
-    """A retry as `Build.retries` keeps it."""
+    """A retry as `Build.retries` stores it."""
     return {
         "number": retry.state.number,
-        "url": safe_build_url(retry.state.url, build.pipeline.jenkins_url),
+        "url": safe_build_url(retry.state.url, build.pipeline.server_url),
         "startedBy": retry.started_by,
         "commit": retry.commit,
     }
@@ -87,11 +88,11 @@ def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
         raise Conflict("not_dead", _("Something else happened meanwhile: look again."))
     if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
-    _refuse_a_taken_number(build, state)
+    _refuse_taken_number(build, state)
     if build.status in FAILED:
         build = _next_attempt(build, actor)
     else:
-        _forget_another(build, state)
+        _clear_identity(build, state)
     apply_update(build.pk, BuildUpdate.from_state(state, Source.PERSON))
     apply_unmatched(build_id=build.pk)
     before, effect.state, effect.done_at = effect.state, EffectState.DONE, clock.now()
@@ -108,7 +109,7 @@ def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
 
 
 def _next_attempt(failed: Build, actor: User | None) -> Build:
-    """A retry is an attempt of its own: the one that failed stays what it was."""
+    """A retry becomes an attempt of its own; the failed one is kept unchanged."""
     build: Build = Build.objects.create(
         tenant_id=failed.tenant_id,
         release_pipeline=failed.release_pipeline,
@@ -121,15 +122,15 @@ def _next_attempt(failed: Build, actor: User | None) -> Build:
     return build
 
 
-def _forget_another(build: Build, state: BuildState) -> None:
-    """What was known of a lost build is not true of another one that is taken on for it."""
+def _clear_identity(build: Build, state: BuildState) -> None:
+    """If the adopted build is another one, drop the number, queue id and times of the lost one."""
     if why_not_found(build, state):
         build.number = build.queue_id = build.started_at = build.server_started_at = None
         build.external_id, build.url, build.estimated_ms = "", "", None
         build.save()
 
 
-def _refuse_a_taken_number(build: Build, state: BuildState) -> None:
+def _refuse_taken_number(build: Build, state: BuildState) -> None:
     taken = (
         Build.objects.for_tenant(build.tenant_id)
         .of_pipeline(build.release_pipeline.pipeline_id)

@@ -1,4 +1,4 @@
-"""The API of builds and of what came in about them."""
+"""The API of builds, their effects and the webhook deliveries about them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class DeliveryList(TenantView):
 
 
 def deliveries(tenant: Tenant) -> QuerySet[WebhookDelivery]:
-    """The tenant's deliveries with all that an answer tells of them."""
+    """The tenant's deliveries with everything that a response needs."""
     rows: QuerySet[WebhookDelivery] = WebhookDelivery.objects.for_tenant(tenant)
     return rows.defer("body").select_related("build__release_pipeline").prefetch_related("events")
 

@@ -1,4 +1,4 @@
-"""Cancel a build or a whole release: here at once, at the CI server by a promise."""
+"""Cancel a build or a whole release: at once in our database, by an effect at the CI server."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from builds.stopping import create_stop
 from builds.updates.apply import lock_build
 from delivr.audit.operations import record
 from delivr.effects import clock
-from delivr.effects.handlers import EffectHandler, Unneeded, behind
+from delivr.effects.handlers import EffectHandler, Unneeded, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.base import BuildStatus
 from integrations.providers.registry import provider_class
-from releases.holding import let_go
+from releases.holding import free_version
 from releases.models import Release, ReleaseStatus
 from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
@@ -28,9 +28,9 @@ from releases.operations import lock_release, mirror_build, recompute
 
 @transaction.atomic
 def cancel_build(*, build: Build, actor: User | None) -> Build:
-    """Give a build up: CANCELLED here now, stopped at the CI server after the commit.
+    """Mark a build CANCELLED now, and have the CI server stop it after the commit.
 
-    Raises Conflict("not_moving") for a build that already came to rest.
+    Raises Conflict("not_moving") if the build is no longer in progress.
     """
     build = lock_build(build.pk)
     if not build.is_moving:
@@ -42,9 +42,9 @@ def cancel_build(*, build: Build, actor: User | None) -> Build:
 
 @transaction.atomic
 def cancel_release(*, release: Release, actor: User | None) -> Release:
-    """Cancel a release and every build of it that is on the way.
+    """Cancel a release and all of its builds that are in progress.
 
-    Raises Conflict("release_cancelled") where it already is.
+    Raises Conflict("release_cancelled") if it already is cancelled.
     """
     release = lock_release(release.pk)
     if release.status == ReleaseStatus.CANCELLED:
@@ -54,7 +54,7 @@ def cancel_release(*, release: Release, actor: User | None) -> Release:
         _cancel(lock_build(build_id), actor)
     before, release.status = release.status, ReleaseStatus.CANCELLED
     release.save(update_fields=["status", "updated_at"])
-    let_go(release)
+    free_version(release)
     record(
         tenant=release.tenant,
         actor=actor,
@@ -88,10 +88,10 @@ def _cancel(build: Build, actor: User | None) -> None:
     )
     create_stop(build, event)
     if build.release_pipeline.release.status != ReleaseStatus.CANCELLED:
-        _tell(build, event)
+        _notify(build, event)
 
 
-def _tell(build: Build, event: BuildEvent) -> None:
+def _notify(build: Build, event: BuildEvent) -> None:
     words = {
         "platform": build.release_pipeline.get_platform_display(),
         "number": build.number,
@@ -108,7 +108,7 @@ def _tell(build: Build, event: BuildEvent) -> None:
 
 
 class Stop(EffectHandler):
-    """Take a build out of the queue, or stop it. Doing it twice does no harm."""
+    """Remove a build from the queue, or stop it. Idempotent."""
 
     send_again_when_uncertain = True
 
@@ -117,10 +117,11 @@ class Stop(EffectHandler):
 
     @abstractmethod
     def trigger_key(self, effect: Effect) -> str:
-        """The `dedupe_key` of the effect that triggers it."""
+        """The `dedupe_key` of the effect that triggers the build."""
 
     def prepare(self, effect: Effect) -> None:
-        """The trigger is read first: should it settle meanwhile, the row tells what came of it."""
+        """Read the trigger before the build: if it settles in between, the build already has the
+        number or queue id that it brought."""
         mine = Effect.objects.for_tenant(effect.tenant_id)
         trigger = mine.filter(dedupe_key=self.trigger_key(effect)).first()
         build = self.build_of(effect)
@@ -130,12 +131,12 @@ class Stop(EffectHandler):
         if build.handle.is_known:
             return
         if trigger is not None and trigger.is_open:
-            raise behind(trigger, clock.now())  # stop it when it arrived
+            raise wait_for(trigger, clock.now())  # stop it when it arrived
         if trigger is None or trigger.state != EffectState.DONE:
-            raise Unneeded  # it never reached the CI server
+            raise Unneeded  # the trigger never reached the CI server
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        """What was triggered and has no handle yet is looked for by our id."""
+        """A triggered build without a handle is searched for by our id."""
         build = self.build_of(effect)
         ci, handle = ci_of(build), build.handle
         if not handle.is_known:
@@ -148,7 +149,7 @@ class Stop(EffectHandler):
         return None
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        """The build is CANCELLED already."""
+        """Nothing to do: the build is already CANCELLED."""
 
 
 class CancelBuild(Stop):

@@ -1,4 +1,5 @@
-"""A trigger that arrived twice: what else has our id is found, and stopped where it is ours."""
+"""Duplicate builds: a trigger that arrived twice starts a second build with the same id. It is
+found, and stopped if we started it."""
 
 from __future__ import annotations
 
@@ -14,11 +15,12 @@ from delivr.effects.handlers import EffectHandler
 from delivr.effects.models import Effect
 from integrations.providers.base import BuildHandle, Duplicate
 
-LATE = timedelta(minutes=5)  # how long after a trigger settled an earlier sending may still arrive
+# How long after a trigger settled an earlier request of it may still reach the CI server.
+LATE = timedelta(minutes=5)
 
 
 def may_be_duplicated(build: Build) -> bool:
-    """Its trigger settled a short while ago, and took more than one attempt."""
+    """True if its trigger took more than one attempt and settled less than `LATE` ago."""
     triggers = Effect.objects.for_tenant(build.tenant_id).filter(
         dedupe_key=f"build:{build.pk}:trigger", lease_token__gt=1
     )
@@ -26,15 +28,15 @@ def may_be_duplicated(build: Build) -> bool:
 
 
 def create_stops(build: Build) -> None:
-    """Look for what else carries a build's id, queued or built (network), and see to it. Raises
-    ProviderError."""
+    """Find other queue items and builds with this build's id (network), and create an effect to
+    stop each. Raises ProviderError."""
     for state in ci_of(build).find_all(build_id=build.pk, since=build.created_at):
         if build.handle.is_another(state):
             create_stop_of_duplicate(build, state)
 
 
 class StopDuplicate(EffectHandler):
-    """The CI server says whether we alone can have started it. Doing it twice does no harm."""
+    """Stops a duplicate if the CI server shows that only we can have started it. Idempotent."""
 
     send_again_when_uncertain = True
 
@@ -43,7 +45,7 @@ class StopDuplicate(EffectHandler):
         return {"outcome": ci_of(build).stop_duplicate(_which(effect), build_id=effect.build_id)}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        """An answer was lost: what was aborted since then was aborted by us."""
+        """After a lost response: a duplicate that was aborted since then was aborted by us."""
         ci = ci_of(connected_build(effect))
         outcome = ci.duplicate(_which(effect), build_id=effect.build_id)
         return {"outcome": outcome} if outcome else None
@@ -60,6 +62,7 @@ class StopDuplicate(EffectHandler):
 
 
 def _which(effect: Effect) -> BuildHandle:
+    """The handle of the duplicate, as far as it was known."""
     payload = effect.payload
     return BuildHandle(
         external_id=payload.get("externalId", ""),

@@ -1,4 +1,4 @@
-"""How a build is triggered, found again after a lost answer, and written down."""
+"""The effect that triggers a build: send it, find it after a lost response, record the result."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ from delivr.effects.models import Effect
 from delivr.effects.operations import wake
 from integrations.providers.base import BuildRequest, BuildState, BuildStatus
 from integrations.providers.registry import provider_for
-from releases.branches import want
+from releases.branches import require_branch
 from releases.models import ReleaseStatus
 
 
 class TriggerBuild(EffectHandler):
-    """`POST buildWithParameters`, once. A build that fires a day late is worse than none."""
+    """Triggers a build exactly once. It expires: a build that starts a day late is worse than
+    none."""
 
     def prepare(self, effect: Effect) -> None:
         build = connected_build(effect)
@@ -38,7 +39,7 @@ class TriggerBuild(EffectHandler):
         if build.status != BuildStatus.TRIGGERING:
             raise Unneeded
         release = build.release_pipeline.release
-        want(release.scm, build.parameters["BRANCH"], release=release)
+        require_branch(release.scm, build.parameters["BRANCH"], release=release)
 
     def send(self, effect: Effect) -> dict[str, Any]:
         build = connected_build(effect)
@@ -46,7 +47,8 @@ class TriggerBuild(EffectHandler):
         return as_result(state)
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        """Where a webhook was faster than the answer the build is known; else it is looked for."""
+        """If a webhook came before the response, the build already has a number or queue id;
+        otherwise search for it."""
         build = connected_build(effect)
         ci, state = ci_of(build), None
         if build.handle.is_known:
@@ -63,14 +65,14 @@ class TriggerBuild(EffectHandler):
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         apply_update(effect.build_id, as_update(result))
         apply_unmatched(build_id=effect.build_id)
-        self._let_its_stop_go(effect)
+        self._wake_stop(effect)
 
     def gave_up(self, effect: Effect) -> None:
         trigger_failed(effect.build_id, message=effect.last_error)
-        self._let_its_stop_go(effect)
+        self._wake_stop(effect)
 
-    def _let_its_stop_go(self, effect: Effect) -> None:
-        """Where the build was cancelled meanwhile, its stop waited for this."""
+    def _wake_stop(self, effect: Effect) -> None:
+        """If the build was cancelled in the meantime, the effect that stops it waits for this."""
         mine = Effect.objects.for_tenant(effect.tenant_id).filter(kind="build.cancel")
         stops = mine.filter(release_id=effect.release_id, build_id=effect.build_id)
         wake(stops.filter(last_error_code=""))
@@ -95,9 +97,9 @@ def connected_build(effect: Effect) -> Build:
 
 
 def ci_of(build: Build | TestBuild) -> Any:
-    """The CI server of a build, at the job that it was promised for."""
+    """The provider of a build's CI server, with the job that the build was created for."""
     pipeline = build.pipeline
-    pipeline.jenkins_job_path = build.job_path
+    pipeline.job = build.job_path
     return provider_for(pipeline)
 
 

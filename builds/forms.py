@@ -1,6 +1,6 @@
 from django import forms
 
-MAX_NUMBER = 2**31 - 1  # Jenkins counts builds in a Java int
+MAX_NUMBER = 2**31 - 1  # CI servers count builds in 32 bits
 
 
 class BuildNumberForm(forms.Form):

@@ -1,4 +1,4 @@
-"""One attempt to build, what happened to it, and everything that CI servers told us."""
+"""Builds, their events, and the webhook deliveries of CI servers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from releases.models import BUILD_STATUS_CHOICES, MOVING, ReleasePipeline
 
 
 class PolledQuerySet(TenantQuerySet):
-    """Builds of either sort; `through` leads from one to its pipeline."""
+    """Builds of both kinds; `through` is the lookup from a build to its pipeline."""
 
     through: ClassVar[str]
 
@@ -30,21 +30,21 @@ class PolledQuerySet(TenantQuerySet):
         return self.filter(status__in=MOVING)
 
     def due(self, now: datetime) -> Self:
-        """What is to be asked about: not through credentials that are refused, until they are
-        verified."""
+        """Builds that are due to be polled, without those whose credentials were refused and are
+        not verified again yet."""
         refused = IntegrationHealth.objects.exclude(credentials_refused_at=None)
         held = {f"{self.through}__in": refused.values("integration_id")}
         return self.filter(poll_at__lte=now).exclude(**held)
 
 
 class PolledBuild(TenantOwned):
-    """What the CI server is asked about, be it a release's build or a test build."""
+    """A build that is polled: one of a release, or a test build."""
 
     status = models.CharField(
         max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.TRIGGERING
     )
     parameters = models.JSONField(default=dict)
-    # By which the CI server knows it, as far as it told: see `BuildHandle`.
+    # The CI server's identifiers of it, as far as they are known: see `BuildHandle`.
     external_id = models.CharField(max_length=100, blank=True, default="", db_default="")
     queue_id = models.BigIntegerField(null=True, blank=True)
     number = models.PositiveBigIntegerField(null=True, blank=True)
@@ -59,11 +59,11 @@ class PolledBuild(TenantOwned):
 
     poll_at = models.DateTimeField(null=True, blank=True)
     polls = models.PositiveIntegerField(default=0)  # since the status last changed
-    misses = models.PositiveSmallIntegerField(default=0)  # answers "no such build" in a row
-    missing_since = models.DateTimeField(null=True, blank=True)  # the first of those answers
-    # When the CI server itself says that it started: unlike `started_at` never a guess of ours.
+    misses = models.PositiveSmallIntegerField(default=0)  # consecutive polls: "no such build"
+    missing_since = models.DateTimeField(null=True, blank=True)  # time of the first of them
+    # The start as the CI server reports it; `started_at` may be an estimate of ours.
     server_started_at = models.DateTimeField(null=True, blank=True)
-    # When a webhook last claimed an end that the CI server has not confirmed yet.
+    # When a webhook last reported an end that the CI server has not confirmed yet.
     end_claimed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -91,19 +91,20 @@ class Build(PolledBuild):
         ReleasePipeline, on_delete=models.CASCADE, related_name="builds"
     )
     attempt = models.PositiveIntegerField(default=1)
-    # The release candidate: the next one once this one was built; a retry stays at its number.
+    # The release candidate. A build after a success starts the next one; a retry keeps the number.
     candidate = models.PositiveIntegerField(default=1, db_default=1)
-    is_confirmed = models.BooleanField(default=True, db_default=True)  # no end by a webhook alone
+    # False while only a webhook reported its end.
+    is_confirmed = models.BooleanField(default=True, db_default=True)
     artifact_url = models.CharField(max_length=1000, blank=True)
-    artifact_reported = models.BooleanField(default=False, db_default=False)  # by a signed report
+    artifact_reported = models.BooleanField(default=False, db_default=False)  # by a signed webhook
     artifacts = models.JSONField(default=list, db_default=[], blank=True)  # {name, url} each
-    # Later successes on the CI server, each {number, url, startedBy, commit}, of one that failed.
+    # Successful retries of a failed build on the CI server: {number, url, startedBy, commit} each.
     retries = models.JSONField(default=list, db_default=[], blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
 
-    # Why it failed, by `builds.logs.reading`. The defaults are the database's, too: an older
-    # version writes rows while this one starts.
-    log_at = models.DateTimeField(null=True, blank=True)  # when the log is to be read
+    # Why it failed, written by `builds.logs.reading`. The defaults are also set in the database,
+    # because an older version may still write rows during an upgrade.
+    log_at = models.DateTimeField(null=True, blank=True)  # when the log is due to be read
     log_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
     log_excerpt = models.TextField(blank=True, default="", db_default="")
     log_error = models.CharField(max_length=500, blank=True, default="", db_default="")
@@ -142,7 +143,7 @@ class Build(PolledBuild):
 
     @property
     def audit_label(self) -> str:
-        """As it stands in the audit log: `iOS 1.5.0 #245`."""
+        """The build's name in the audit log: `iOS 1.5.0 #245`."""
         part = self.release_pipeline
         words = f"{part.get_platform_display()} {part.release}"
         return f"{words} #{self.number}" if self.number else words
@@ -153,23 +154,23 @@ class Build(PolledBuild):
 
     @property
     def job_path(self) -> str:
-        """The job that the release was made with; the pipeline may have another by now."""
+        """The job at the time the release was created; the pipeline may use another one now."""
         return self.release_pipeline.job_path
 
 
 class TestBuildQuerySet(PolledQuerySet):
-    __test__ = False  # for pytest: this is none
+    __test__ = False  # not a test class: tell pytest not to collect it
     through = "pipeline"
 
 
 class TestBuild(PolledBuild):
-    """One build of a pipeline outside every release, that shows whether the whole way works.
+    """One build of a pipeline outside all releases, to check that everything works end to end.
 
-    No figure counts it. Its id goes to the CI server where a build's would, so that its webhooks
-    and its place in the queue are found the same way.
+    It is not counted in any figure. Its id is sent to the CI server like a build's id, so that its
+    webhooks and its queue item are found in the same way.
     """
 
-    __test__ = False  # for pytest: this is none
+    __test__ = False  # not a test class: tell pytest not to collect it
 
     id = PrefixedIdField(prefix="tst")
     pipeline = models.ForeignKey(
@@ -178,7 +179,7 @@ class TestBuild(PolledBuild):
     job_path = models.CharField(max_length=300)
     error = models.CharField(max_length=500, blank=True)
     hint = models.CharField(max_length=500, blank=True)
-    first_webhook_at = models.DateTimeField(null=True, blank=True)  # its first webhook
+    first_webhook_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[Any] = TestBuildQuerySet.as_manager()
 
@@ -228,7 +229,7 @@ class DeliveryState(models.TextChoices):
 class Trust(models.TextChoices):
     SIGNED = "SIGNED", _("Signed")
     BASIC = "BASIC", _("Password; the CI server was asked to confirm")
-    # The word is that of the first system that signs in this way.
+    # The stored value is the first system that signs in this way.
     BODY = "GITHUB", _("Only its body is signed; the CI server was asked to confirm")
 
 
@@ -238,17 +239,17 @@ class DeliveryQuerySet(TenantQuerySet):
 
 
 class WebhookDelivery(TenantOwned):
-    """One thing that came in, as it came in. What it did stands in `BuildEvent`."""
+    """One webhook request, stored raw. What it changed is recorded in `BuildEvent`."""
 
     id = PrefixedIdField(prefix="whd")
     pipeline = models.ForeignKey(
         PipelineIntegration, on_delete=models.CASCADE, related_name="deliveries"
     )
-    # By whose rules it is read (`registry.WEBHOOKS`); "": those of the pipeline's kind.
+    # Whose parser reads it (`registry.WEBHOOKS`); "": that of the pipeline's kind.
     sender = models.CharField(max_length=20, blank=True, default="", db_default="")
     dedupe_key = models.CharField(max_length=200)
     trust = models.CharField(max_length=10, choices=Trust.choices)
-    event = models.CharField(max_length=60, blank=True)  # what a header calls it
+    event = models.CharField(max_length=60, blank=True)  # the event type in the sender's header
     body = models.BinaryField(default=b"")
     state = models.CharField(
         max_length=10, choices=DeliveryState.choices, default=DeliveryState.NEW
@@ -257,11 +258,11 @@ class WebhookDelivery(TenantOwned):
     build = models.ForeignKey(
         Build, on_delete=models.SET_NULL, null=True, blank=True, related_name="deliveries"
     )
-    next_at = models.DateTimeField(null=True, blank=True)  # when it is looked at (again)
+    next_at = models.DateTimeField(null=True, blank=True)  # when it is next due to be applied
     received_at = models.DateTimeField(default=clock.now)
-    replayed_at = models.DateTimeField(null=True, blank=True)  # last applied again by a person
+    replayed_at = models.DateTimeField(null=True, blank=True)  # when a person last replayed it
     settled_at = models.DateTimeField(null=True, blank=True)
-    # When the CI server answered what this made us ask.
+    # When the poll that this delivery caused was answered.
     confirmed_at = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
@@ -289,7 +290,7 @@ class WebhookDelivery(TenantOwned):
 
     @property
     def text(self) -> str:
-        """The body for a person's eyes."""
+        """The body as text, to be shown."""
         return bytes(self.body).decode("utf-8", "replace")
 
 
@@ -301,7 +302,7 @@ class Source(models.TextChoices):
 
 
 class BuildEvent(TenantOwned):
-    """What was heard of a build, and whether it moved it."""
+    """One update about a build, and whether it was applied."""
 
     build = models.ForeignKey(Build, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=clock.now, editable=False)

@@ -13,7 +13,7 @@ from delivr.pages.statuses import look_of
 from releases.models import MOVING
 from releases.wording import KINDS, describe_effect
 
-SHOWN = 5  # of what failed last
+SHOWN = 5  # effects that gave up last
 
 
 def panels() -> list[Panel]:
@@ -43,7 +43,7 @@ def panels() -> list[Panel]:
 
 
 def _for_a_person() -> list[Panel]:
-    """What gave up, whenever that was: until somebody retries it or says that it is not sent."""
+    """Effects that gave up and that nobody has retried or cancelled yet, however old."""
     dead = Effect.objects.filter(state=EffectState.DEAD)
     counts = dict(dead.order_by().values_list("kind").annotate(Count("pk")))
     url = f"{list_url(Effect)}?state__exact={EffectState.DEAD}"

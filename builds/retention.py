@@ -1,5 +1,5 @@
-"""What is kept for a while only: bodies of deliveries, answers to repeated requests, counts,
-webhook secrets that were replaced."""
+"""Deletes what is kept for a limited time: bodies of deliveries, stored responses of idempotent
+requests, rate counters, cache entries, and replaced webhook secrets."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from delivr.tenants.models import IdempotentRequest
 from integrations.webhook_secrets import expired, expired_in_their_rows
 
 KEEP_BODIES = timedelta(days=30)
-KEEP_ANSWERS = timedelta(days=1)
+KEEP_RESPONSES = timedelta(days=1)
 ALL = "all"
 
 
 def due() -> list[str]:
-    """`["all"]` if anything is too old to keep."""
+    """`["all"]` if there is anything to delete."""
     old = (_old_bodies(), expired_in_their_rows(), *_old_rows())
     return [ALL] if any(rows.exists() for rows in old) else []
 
 
-def tidy(what: str = ALL) -> None:
-    """Drop the bodies of deliveries after 30 days (the rows stay), answers after one, counts, and
-    webhook secrets that have ended."""
+def delete_expired(what: str = ALL) -> None:
+    """Delete the bodies of deliveries after 30 days (their rows are kept), stored responses after
+    one day, and everything else once it has expired."""
     _old_bodies().update(body=b"")
     expired_in_their_rows().update(previous_webhook_secret=None)
     for rows in _old_rows():
@@ -42,7 +42,7 @@ def _old_bodies() -> Any:
 
 def _old_rows() -> list[Any]:
     return [
-        IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_ANSWERS),
+        IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_RESPONSES),
         RateCounter.objects.filter(ends_at__lt=time.time()),
         CacheEntry.objects.filter(expires__lt=timezone.now()),
         expired(),

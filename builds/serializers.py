@@ -13,8 +13,8 @@ from releases.serializers import BuildSerializer
 
 
 class TriggerSerializer(serializers.Serializer[Any]):
-    """Which builds to start: one pipeline, one platform, or all that still need one. `again` also
-    builds what succeeded already: another release candidate."""
+    """Which builds to trigger: one pipeline, one platform, or all pipelines that still need a
+    build. `again` also builds what already succeeded, as another release candidate."""
 
     pipelineId = serializers.CharField(source="pipeline_id", required=False, max_length=60)
     platform = serializers.ChoiceField(Platform.choices, required=False)
@@ -22,7 +22,7 @@ class TriggerSerializer(serializers.Serializer[Any]):
 
 
 class AdoptSerializer(serializers.Serializer[Any]):
-    """The number that the CI server gave to the build."""
+    """The build's number on the CI server."""
 
     buildNumber = serializers.IntegerField(source="number", min_value=1, max_value=2**53)
 
@@ -32,19 +32,19 @@ class TriggeredSerializer(serializers.Serializer[Any]):
 
 
 class TestSerializer(serializers.Serializer[Any]):
-    """What the job is sent as VERSION (0.0.1 by default) and BRANCH (main)."""
+    """The parameters VERSION (default 0.0.1) and BRANCH (default main) of the job."""
 
-    __test__ = False  # for pytest: this is none
+    __test__ = False  # not a test class: tell pytest not to collect it
 
     version = serializers.CharField(required=False, max_length=64)
     branch = serializers.CharField(required=False, max_length=200)
 
 
 class TestBuildSerializer(serializers.Serializer[Any]):
-    """One build of a pipeline outside every release. `webhookAt`: when its first webhook came in;
-    `error` and `hint`: why it could not be started."""
+    """One build of a pipeline outside all releases. `webhookAt` is when its first webhook arrived;
+    `error` and `hint` say why it could not be triggered."""
 
-    __test__ = False  # for pytest: this is none
+    __test__ = False  # not a test class: tell pytest not to collect it
 
     id = serializers.CharField()
     pipelineId = serializers.CharField(source="pipeline_id")
@@ -64,7 +64,7 @@ class TestBuildSerializer(serializers.Serializer[Any]):
 
 
 class TraceSerializer(serializers.Serializer[Any]):
-    """What came before or after: an `effect`, a `delivery`, or what stands at a `release`."""
+    """One cause or consequence: an `effect`, a `delivery`, or an entry of a `release`."""
 
     kind = serializers.ChoiceField(["effect", "delivery", "release"])
     id = serializers.CharField()
@@ -121,13 +121,14 @@ class DeliverySerializer(serializers.ModelSerializer[WebhookDelivery]):
 
     @extend_schema_field(serializers.ListField(child=serializers.CharField()))
     def get_effectIds(self, delivery: WebhookDelivery) -> list[str]:
-        """What was sent because of it."""
+        """The effects that followed from it."""
         found: list[str] = self.context["effects"].get(delivery.pk, [])
         return found
 
 
 def show_deliveries(rows: Any, *, many: bool, context: Any) -> DeliverySerializer:
-    """Deliveries (from `builds.api.deliveries`) with the effects they led to, in one query."""
+    """Serializes deliveries from `builds.api.deliveries` with the ids of their effects, in one
+    query."""
     shown = rows if many else [rows]
     context = {**context, "effects": effect_ids_of(shown)}
     return DeliverySerializer(rows, many=many, context=context)

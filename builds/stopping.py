@@ -1,4 +1,4 @@
-"""Promises to stop something at the CI server."""
+"""Creates the effects that stop builds at the CI server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from releases.notices import from_event
 
 
 def create_stop(build: Build, event: BuildEvent) -> None:
-    """See to it that the CI server stops a build that we cancelled."""
+    """Have the CI server stop a build that was cancelled here."""
     create_effect(
         tenant=build.tenant,
         kind="build.cancel",
@@ -23,8 +23,8 @@ def create_stop(build: Build, event: BuildEvent) -> None:
 
 
 def create_stop_of_duplicate(build: Build, there: BuildHandle) -> None:
-    """Let another run with a build's id be looked at, and stopped where it is ours. Once for each,
-    whether it was first seen in the queue or by its number."""
+    """Have another run with this build's id checked, and stopped if it is ours. One effect for
+    each run, whether it was first seen in the queue or by its number."""
     names = {"": there.number, "queue:": there.queue_id, "id:": there.external_id}
     keys = [f"build:{build.pk}:repeat:{sort}{name}" for sort, name in names.items() if name]
     known = Effect.objects.for_tenant(build.tenant_id).filter(dedupe_key__in=keys)
@@ -46,7 +46,7 @@ def create_stop_of_duplicate(build: Build, there: BuildHandle) -> None:
 
 
 def create_stop_of_test(test: TestBuild) -> None:
-    """See to it that the CI server stops a test build that we cancelled."""
+    """Have the CI server stop a test build that was cancelled here."""
     create_effect(
         tenant=test.tenant,
         kind="build.test_stop",

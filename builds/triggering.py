@@ -1,4 +1,4 @@
-"""Trigger builds: their rows, and the promises to start them."""
+"""Trigger builds: create their rows and the effects that start them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def trigger_builds(
     again: bool = False,
     after: Collection[str] | None = None,
 ) -> list[Build]:
-    """Start a build for one pipeline, for one platform, or for all that still need one.
+    """Trigger a build of one pipeline, of one platform, or of all pipelines that still need one.
 
-    `again` also builds what succeeded: another release candidate, beside the earlier builds.
-    `after` are the builds that the asker saw: if somebody built again meanwhile, nothing is done.
+    `again` also builds what already succeeded, as another release candidate. `after` are the ids
+    of the newest builds that the user saw: if there are newer ones by now, nothing is triggered.
 
-    Writes the builds and the promises of their triggers; Jenkins is called after the commit.
+    Creates the builds and the effects that trigger them; the CI server is called after the commit.
     Raises Conflict with code `build_in_progress`, `already_built`, `built_meanwhile` or
     `release_cancelled`, and NoSuchPipeline for a pipeline or platform that the release does not
     have.
@@ -55,7 +55,7 @@ def trigger_builds(
 
 
 def _newest(pipelines: Sequence[ReleasePipeline]) -> set[str]:
-    """The ids of the newest builds of these pipelines."""
+    """The ids of the newest build of each of these pipelines."""
     builds = Build.objects.filter(release_pipeline__in=pipelines).order_by("attempt")
     return set(dict(builds.values_list("release_pipeline", "pk")).values())
 
@@ -87,23 +87,24 @@ def _nothing_to_do(chosen: Sequence[ReleasePipeline]) -> Conflict:
 def _start(
     release: Release, pipelines: Sequence[ReleasePipeline], actor: User | None
 ) -> list[Build]:
-    """A new attempt for each, with the promise of its trigger: as many queries as for one."""
-    following, now = _following(pipelines), clock.now()
-    builds = [_new_build(release, p, *following[p.pk], actor, now) for p in pipelines]
+    """Create a new attempt for each pipeline with the effect that triggers it. The number of
+    queries does not depend on the number of pipelines."""
+    numbers, now = _next_numbers(pipelines), clock.now()
+    builds = [_new_build(release, p, *numbers[p.pk], actor, now) for p in pipelines]
     Build.objects.bulk_create(builds)
     mirror_builds(builds)
     create_effects(
         tenant=release.tenant,
         kind="build.trigger",
-        promises=[_trigger_of(release, build) for build in builds],
+        effects=[_trigger_of(release, build) for build in builds],
     )
     record_each(tenant=release.tenant, actor=actor, action="build.triggered", subjects=builds)
     return builds
 
 
-def _following(pipelines: Sequence[ReleasePipeline]) -> dict[int, tuple[int, int]]:
-    """The next attempt of each, and its candidate: the last one, or the next where the last one
-    was built."""
+def _next_numbers(pipelines: Sequence[ReleasePipeline]) -> dict[int, tuple[int, int]]:
+    """(attempt, candidate) of the next build of each pipeline: the last candidate, or the next one
+    if the last one succeeded."""
     built = Max("candidate", filter=Q(status=BuildStatus.SUCCESS), default=0)
     earlier = Build.objects.filter(release_pipeline__in=pipelines).order_by()
     rows = earlier.values_list("release_pipeline").annotate(

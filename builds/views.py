@@ -1,4 +1,4 @@
-"""The buttons that trigger builds, and the pages of what was sent and received."""
+"""The buttons that trigger, cancel and adopt builds, and the activity pages."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from releases.models import Release
 @require_POST
 @tenant_required(Role.MEMBER)
 def release_builds(request: TenantRequest, release_id: str) -> HttpResponse:
-    """Trigger the pipeline that `pipeline` names, or all that still need a build; with `again` also
-    what succeeded, where its newest builds are still those that the page showed (`after`)."""
+    """Trigger the posted `pipeline`, or all pipelines that still need a build. `again` also builds
+    what succeeded, if its newest builds are still those that the page showed (`after`)."""
     release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
     pipeline_id = request.POST.get("pipeline", "")
     if "\0" in pipeline_id:
         raise Http404
     is_again = request.POST.get("again") == "1"
-    with in_words(request):
+    with refusals_as_messages(request):
         try:
             builds = trigger_builds(
                 release=release,
@@ -67,7 +67,7 @@ def release_builds(request: TenantRequest, release_id: str) -> HttpResponse:
 @tenant_required(Role.MEMBER)
 def release_cancel(request: TenantRequest, release_id: str) -> HttpResponse:
     release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
-    with in_words(request):
+    with refusals_as_messages(request):
         cancel_release(release=release, actor=request.user)
         messages.success(request, _("Release %(version)s is cancelled.") % {"version": release})
     return redirect("release", release.pk)
@@ -78,7 +78,7 @@ def release_cancel(request: TenantRequest, release_id: str) -> HttpResponse:
 def build_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
     builds = Build.objects.for_tenant(request.tenant).select_related("release_pipeline")
     build = get_object_or_404(builds, pk=build_id)
-    with in_words(request):
+    with refusals_as_messages(request):
         cancel_build(build=build, actor=request.user)
         messages.success(request, _("%(build)s is cancelled.") % {"build": build_name(build)})
     return redirect("release", build.release_pipeline.release_id)
@@ -90,7 +90,7 @@ def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
     """Adopt the build of the posted `number` (see `builds.adopting`)."""
     effect = get_object_or_404(Effect.objects.for_tenant(request.tenant), pk=effect_id)
     form = BuildNumberForm(request.POST)
-    with in_words(request):
+    with refusals_as_messages(request):
         if not form.is_valid():
             raise ValidationError(_("Enter the number of the build."))
         number = form.cleaned_data["number"]
@@ -101,8 +101,8 @@ def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
 
 
 @contextlib.contextmanager
-def in_words(request: HttpRequest) -> Iterator[None]:
-    """What is refused becomes a message on the page."""
+def refusals_as_messages(request: HttpRequest) -> Iterator[None]:
+    """Turn a refusal into a message on the page."""
     try:
         yield
     except Conflict as conflict:
@@ -138,12 +138,12 @@ def activity_live(request: TenantRequest) -> HttpResponse:
 
 def _sent(request: TenantRequest) -> dict[str, Any]:
     effects = Effect.objects.for_tenant(request.tenant)
-    asked = SentFilter(request)
-    page = paged(request, asked.of(effects), path=reverse("activity"))
+    filters = SentFilter(request)
+    page = paged(request, filters.apply(effects), path=reverse("activity"))
     lines = sent_lines(request.tenant, page.items)
     return {
         **_list_context(request, page, lines, live=reverse("activity_live")),
-        "filter": asked,
+        "filter": filters,
         "tab": "sent",
     }
 
@@ -172,13 +172,13 @@ def activity_received_live(request: TenantRequest) -> HttpResponse:
 
 
 def _received(request: TenantRequest) -> dict[str, Any]:
-    asked = ReceivedFilter(request)
-    deliveries = asked.of(_deliveries(request).defer("body"))
+    filters = ReceivedFilter(request)
+    deliveries = filters.apply(_deliveries(request).defer("body"))
     page = paged(request, deliveries, path=reverse("activity_received"))
     lines = received_lines(page.items)
     return {
         **_list_context(request, page, lines, live=reverse("activity_received_live")),
-        "filter": asked,
+        "filter": filters,
         "tab": "received",
     }
 
@@ -186,7 +186,7 @@ def _received(request: TenantRequest) -> dict[str, Any]:
 @require_GET
 @tenant_required()
 def delivery_detail(request: TenantRequest, delivery_id: str) -> HttpResponse:
-    """One delivery: what it said, what became of it, and for members its raw body."""
+    """One delivery: its content, what it changed, and for members its raw body."""
     deliveries = _deliveries(request).prefetch_related("events")
     delivery = get_object_or_404(deliveries, pk=delivery_id)
     [line] = received_lines([delivery])
@@ -204,9 +204,9 @@ def delivery_detail(request: TenantRequest, delivery_id: str) -> HttpResponse:
 @require_POST
 @tenant_required(Role.ADMIN)
 def replay_delivery(request: TenantRequest, delivery_id: str) -> HttpResponse:
-    """Apply a delivery once more."""
+    """Apply a delivery again."""
     delivery = get_object_or_404(_deliveries(request), pk=delivery_id)
-    with in_words(request):
+    with refusals_as_messages(request):
         replay(delivery, actor=request.user)
         messages.success(request, _("It is applied again."))
     return redirect("delivery", delivery.pk)

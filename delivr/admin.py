@@ -1,4 +1,4 @@
-"""What other libraries keep about signing in: to be looked at, or taken away, never rewritten."""
+"""Tables of other libraries about signing in: they can be viewed or deleted, never changed."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ class DelivrConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        """Make our Celery app the current one: a ring without it would go to a default broker."""
+        """Make our Celery app the current one: without it, tasks would go to a default broker."""
         import_module("delivr.celery")
 
 

@@ -1,4 +1,4 @@
-"""Celery carries doorbells only: a message names a row that already holds the promise."""
+"""Celery only carries job names and row ids: all state is in the database row."""
 
 import os
 

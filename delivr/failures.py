@@ -1,23 +1,23 @@
-"""How a call to somebody else's system failed, in words for a person and a verdict for us."""
+"""How a call to another system failed: a message for a person and an outcome for the program."""
 
 import enum
 
 
 class Outcome(enum.Enum):
-    """What a failed call says about the world: this alone decides what happens next."""
+    """What is known after a failed call; this alone decides what happens next."""
 
     NOT_SENT = "not_sent"  # no byte reached the other side: sending again is safe
-    REFUSED = "refused"  # understood and declined; sending the same again is pointless
-    CREDENTIALS = "credentials"  # 401 or 403: nothing works until somebody mends the connection
-    RATE_LIMITED = "rate_limited"  # declined for now; `retry_after` says for how long
+    REFUSED = "refused"  # understood and declined: sending the same again is pointless
+    CREDENTIALS = "credentials"  # 401 or 403: nothing works until a person fixes the connection
+    RATE_LIMITED = "rate_limited"  # declined for now; `retry_after` says for how many seconds
     UNCERTAIN = "uncertain"  # it may have happened: look before sending again
 
 
 class ProviderError(Exception):
     """A failure in words for a person: what happened (`message`) and what to do (`hint`).
 
-    `code` is a stable snake_case word for machines. Raise it `from None`: the cause may carry
-    headers or bodies with secrets in them.
+    `code` is a stable snake_case word for programs. Raise it `from None`: the cause may contain
+    headers or bodies with secrets.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class ProviderError(Exception):
 
     @property
     def is_passing(self) -> bool:
-        """True where waiting may mend it (time-out, 5xx, 429, unreachable)."""
+        """True if waiting may help (time-out, 5xx, 429, unreachable)."""
         return self.outcome in (Outcome.NOT_SENT, Outcome.UNCERTAIN, Outcome.RATE_LIMITED)
 
 
 class Conflict(Exception):
-    """What was asked for contradicts the state of things: 409 with a stable `code`."""
+    """The request conflicts with the current state: 409 with a stable `code`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Opaque ids with a readable prefix (`rel_…`), made here and never parsed by anybody."""
+"""Opaque ids with a readable prefix (`rel_…`). No program parses them."""
 
 import base64
 import functools
@@ -33,8 +33,8 @@ def membership_id() -> str:
 def webhook_secret() -> str:
     """A webhook secret in the form of Standard Webhooks: `whsec_` and 256 bits in base64.
 
-    Without a slash, so that it can stand in a URL before the @: Jenkins' Notification plugin takes
-    it there, and does not decode it.
+    Without a slash, so that it can stand before the @ in a URL, where some senders take it without
+    decoding.
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
     while "/" in (text := base64.b64encode(secrets.token_bytes(32)).decode()):
@@ -43,7 +43,7 @@ def webhook_secret() -> str:
 
 
 class PrefixedIdField(models.CharField):  # type: ignore[type-arg]
-    """A primary key that is filled with `new_id(prefix)` when the object is made."""
+    """A primary key that is filled with `new_id(prefix)` when the object is created."""
 
     def __init__(self, *args: object, prefix: str = "", **kwargs: object) -> None:
         self.prefix = prefix

@@ -1,4 +1,4 @@
-"""An index of a table that is in use: made without keeping writers out, and safe to make again."""
+"""Adds an index to a table that is in use: without blocking writers, and repeatable."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from django.db import NotSupportedError, migrations
 class AddIndexWithoutLock(migrations.AddIndex):
     """`CREATE INDEX CONCURRENTLY` on PostgreSQL, for a migration with `atomic = False`.
 
-    What an earlier version of the migration made stays; what an interrupted run left invalid is
-    made anew. https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
+    An index that an earlier version of the migration created is kept; an invalid one that an
+    interrupted run left is created again.
+    https://www.postgresql.org/docs/current/sql-createindex.html#SQL-CREATEINDEX-CONCURRENTLY
     """
 
     def database_forwards(

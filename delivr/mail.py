@@ -1,4 +1,4 @@
-"""One e-mail through the operator's server, with a verdict where it fails."""
+"""Sends one e-mail through the operator's server."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from delivr.failures import Outcome, ProviderError
 
 
 def send(*, to: str, subject: str, body: str) -> None:
-    """Hand it to the server. Raises ProviderError: NOT_SENT while it surely is not with the
-    server, REFUSED where the server will never take it, UNCERTAIN where its answer was lost."""
+    """Hand the mail to the server. Raises ProviderError: NOT_SENT if the server certainly does not
+    have it, REFUSED if the server will never take it, UNCERTAIN if its response was lost."""
     connection = get_connection()
     try:
         connection.open()
@@ -39,7 +39,7 @@ def _not_sent(error: Exception) -> ProviderError:
 
 
 def _verdict(error: Exception) -> ProviderError:
-    """https://datatracker.ietf.org/doc/html/rfc5321#section-4.2.1: 4yz is for now, 5yz for good."""
+    """https://datatracker.ietf.org/doc/html/rfc5321#section-4.2.1: 4yz is temporary, 5yz is not."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return _answered(max(code for code, _text in error.recipients.values()))
     if isinstance(error, smtplib.SMTPResponseException):

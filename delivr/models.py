@@ -1,4 +1,4 @@
-"""What belongs to the installation as a whole."""
+"""Tables that belong to the whole installation."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from django.db import models
 
 
 class RateCounter(models.Model):
-    """How often something happened since its window began. Only `ratelimit` writes it."""
+    """How often something happened in a window of time. Only `ratelimit` writes it."""
 
-    key = models.CharField(max_length=64, primary_key=True)  # a hash: it may name a person
+    key = models.CharField(max_length=64, primary_key=True)  # a hash, since it may name a person
     hits = models.PositiveIntegerField()
-    ends_at = models.FloatField(db_index=True)  # of the window, in seconds since 1970
+    ends_at = models.FloatField(db_index=True)  # end of the window, in seconds since 1970
 
     class Meta:
         db_table = "rate_counters"
@@ -20,8 +20,8 @@ class RateCounter(models.Model):
 
 
 class KeyProbe(models.Model):
-    """A line that one key of FERNET_KEYS encrypted, as long as stored secrets need that key;
-    `delivr.encryption.key_usage` alone writes it."""
+    """A text that one key of FERNET_KEYS encrypted, kept as long as stored secrets need that key.
+    Only `delivr.encryption.key_usage` writes it."""
 
     ciphertext = models.TextField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -34,7 +34,7 @@ class KeyProbe(models.Model):
 
 
 class CacheEntry(models.Model):
-    """A line of Django's cache, in the shape that its database backend reads and writes."""
+    """An entry of Django's cache, in the form of its database backend."""
 
     cache_key = models.CharField(max_length=255, primary_key=True)
     value = models.TextField()

@@ -3,6 +3,7 @@ from django.urls import include, path, re_path
 
 from delivr import views
 from delivr.pages import gallery
+from delivr.tenants.urls import invitation_urls
 
 handler500 = "delivr.security.outage.server_error"
 
@@ -11,7 +12,7 @@ urlpatterns = [
     path("readyz", views.readyz, name="readyz"),
     path("accounts/", include("allauth.urls")),
     path("", include("delivr.signin.urls")),
-    path("accounts/", include("delivr.tenants.invitation_urls")),
+    path("accounts/", include(invitation_urls)),
     path("admin/", admin.site.urls),
     path("design", gallery.ui_gallery, name="ui_gallery"),
     path("settings/", include("delivr.tenants.urls")),

@@ -1,4 +1,4 @@
-"""Pages of no app: the front door, health, errors."""
+"""Pages that belong to no app: the front page, health, errors."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ log = logging.getLogger(__name__)
 
 @require_safe
 def livez(request: HttpRequest) -> JsonResponse:
-    """The process answers."""
+    """The process responds."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """The database answers and no key is missing: one small query, so it may be asked often.
+    """200 if the database responds and no key is missing. One small query: it may be called often.
 
-    The reason is for the operator and stands in the log.
+    The reason for a 503 is written to the log, for the operator.
     """
     try:
         reason = _LOST_KEY if lost_keys() else ""
-    except Exception as error:  # whatever it is: not ready
+    except Exception as error:  # any failure means not ready
         reason = f"The database does not answer ({type(error).__name__})."
     if not reason:
         return JsonResponse({"status": "ok"})
-    _tell_operator(reason)
+    _log_reason(reason)
     return JsonResponse({"status": "unavailable"}, status=503)
 
 
@@ -42,19 +42,19 @@ _LOST_KEY = (
     "FERNET_KEYS lacks a key that stored secrets need. Put it back; `manage.py rotate_secrets "
     "--check` names the secrets."
 )
-_TELL_AGAIN = 60.0  # seconds: whoever asks without end fills no log
-_told: dict[str, float] = {}
+_LOG_AGAIN = 60.0  # seconds, so that frequent probes do not flood the log
+_logged_at: dict[str, float] = {}
 
 
-def _tell_operator(reason: str) -> None:
+def _log_reason(reason: str) -> None:
     now = time.monotonic()
-    if now >= _told.get(reason, -_TELL_AGAIN) + _TELL_AGAIN:
-        _told[reason] = now
+    if now >= _logged_at.get(reason, -_LOG_AGAIN) + _LOG_AGAIN:
+        _logged_at[reason] = now
         log.error("Not ready: %s", reason)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The form is too old or comes from elsewhere: in words, as page or as problem."""
+    """The form is too old or comes from another site: explained as a page or as a problem."""
     detail = _("This form is out of date. Reload the page and send it again.")
     if request.path.startswith("/api/"):
         return problem_response(request, Problem(403, "csrf", detail))

@@ -111,15 +111,15 @@ def _odd_workspace(stack: Stack, number: int) -> Workspace:
     job = f"odd-{number}"
     stack.sandbox.copy_job("ios-prod", job)
     space.wired.pipelines["ios"] = factories.PipelineFactory(
-        **_like(space.wired.pipelines["ios"]), jenkins_job_path=f"/job/{job}"
+        **_like(space.wired.pipelines["ios"]), job=f"/job/{job}"
     )
     return space
 
 
 def _like(pipeline: Any) -> dict[str, Any]:
-    names = ("tenant", "scm", "target", "jenkins_url", "jenkins_username")
-    token = pipeline.jenkins_api_token.reveal()
-    return {**{name: getattr(pipeline, name) for name in names}, "jenkins_api_token": token}
+    names = ("tenant", "scm", "target", "server_url", "username")
+    token = pipeline.api_token.reveal()
+    return {**{name: getattr(pipeline, name) for name in names}, "api_token": token}
 
 
 def _switch_on(stack: Stack) -> None:

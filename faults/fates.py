@@ -58,7 +58,7 @@ def _click_each(client: Client, spaces: list[Workspace], platform: str) -> list[
 def numbers_of_others(stack: Stack, options: Options) -> Outcome:
     """F17: android-prod comes back from a backup, ios-prod is made again, both while they build for
     us. Others get our numbers, after the backup also our places in the queue, and end well or
-    badly; signed reports name nothing but the number."""
+    badly; of every second a signed report names nothing but the number."""
     begin(stack)
     ends_by_itself(stack, None)
     client, spaces = Client(stack.web_port), workspaces(stack, EACH)
@@ -71,7 +71,7 @@ def numbers_of_others(stack: Stack, options: Options) -> Outcome:
     stack.sandbox.ask("POST", "jenkins/jobs/ios-prod/make-again")
     stack.sandbox.ask("PATCH", "jenkins/jobs/ios-prod", {"nextNumber": first})
     _others(stack, "ios-prod")
-    for build in ours:
+    for build in ours[::2]:
         _report(client, build)
     rows = Build.objects.filter(pk__in=[build.pk for build in ours])
     lost = rows.filter(status=BuildStatus.LOST)

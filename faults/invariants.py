@@ -59,7 +59,7 @@ def _promises_are_complete() -> Iterator[str]:
         if f"build:{build_id}:trigger" not in promised:
             yield f"I1 {build_id} has no promise of its trigger"
     for release in Release.objects.select_related("communication"):
-        channels = release.communication.slack_channels if release.communication else []
+        channels = release.communication.recipients if release.communication else []
         wanted = {f"release:{release.pk}:message:{channel}:created" for channel in channels}
         if not wanted <= promised:
             yield f"I1 {release.pk} has not all its messages"
@@ -191,7 +191,7 @@ def _events_follow_the_table() -> Iterator[str]:
     moves = heard.exclude(undone).order_by().values_list("from_status", "to_status").distinct()
     for before, after in moves:
         step = TABLE.get((BuildStatus(before), BuildStatus(after)), Transition.IGNORE)
-        if step not in (Transition.GO, Transition.FILL, Transition.ASK):
+        if step not in (Transition.APPLY, Transition.FILL, Transition.ASK):
             yield f"I9 a build went from {before} to {after}"
 
 

@@ -36,7 +36,7 @@ def _workspace(stack: Product) -> Workspace:
     user = factories.MembershipFactory(tenant=tenant, role=Role.MEMBER).user
     _row, token = create_token(tenant=tenant, user=user, role=Role.MEMBER)
     wired = wire(tenant, stack.sandbox.url)
-    wired.slack.slack_channels = ["C123"]
+    wired.slack.recipients = ["C123"]
     wired.slack.save()
     return Workspace(wired, token)
 

@@ -19,7 +19,7 @@ from delivr.api.problems import Problem, camel, from_django, invalid
 from delivr.tenants.models import Role
 from integrations import operations
 from integrations.models import FAMILIES, Connection, PipelineIntegration
-from integrations.providers.registry import provider_class
+from integrations.providers.registry import secrets_of
 from integrations.rotating import CredentialRefused, change
 from integrations.serializers import (
     KINDS,
@@ -126,8 +126,7 @@ class ConnectionDetail(FamilyView):
 
     def _asking(self, connection: Connection, shape: Shape) -> AbstractContextManager[None]:
         """A new credential may be tried before it is taken."""
-        secrets = provider_class(connection.kind).secret_fields
-        if any(shape.values.get(name) for name in secrets):
+        if any(shape.values.get(name) for name in secrets_of(connection.kind)):
             return asking("verify", user=self.actor)
         return nullcontext()
 

@@ -11,24 +11,33 @@ class Verification(models.TextChoices):
     EXPIRED = "EXPIRED", _("Expired")
 
 
-class ScmType(models.TextChoices):
+class Kinds(models.TextChoices):
+    """The kinds of a family."""
+
+    @classmethod
+    def offered(cls) -> list[tuple[str, str]]:
+        """A column's choices, by a call: a new one costs no migration."""
+        return [(str(kind), str(label)) for kind, label in cls.choices]
+
+
+class ScmType(Kinds):
     GITHUB = "GITHUB", "GitHub"
 
 
-class TargetType(models.TextChoices):
+class TargetType(Kinds):
     APP_STORE = "APP_STORE", "App Store"
     PLAY_STORE = "PLAY_STORE", "Play Store"
 
 
-class PipelineType(models.TextChoices):
+class PipelineType(Kinds):
     JENKINS = "JENKINS", "Jenkins"
 
 
-class CommunicationType(models.TextChoices):
+class CommunicationType(Kinds):
     SLACK = "SLACK", "Slack"
 
 
-class TicketType(models.TextChoices):
+class TicketType(Kinds):
     JIRA = "JIRA", "Jira"
 
 

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from delivr.api.problems import camel
 from integrations.forms import model_of
+from integrations.models import PipelineIntegration
 from integrations.providers.registry import fields_of
 from sandbox import accounts
 
@@ -28,6 +29,12 @@ def sandbox_values(kind: str, *, platform: str = "") -> dict[str, Any]:
     entries = [e for e in (found if isinstance(found, list) else [found]) if kind in e.values()]
     entry = next((e for e in entries if _names(e, platform)), entries[0])
     return {field.name: _text(entry.get(camel(field.name), "")) for field in fields_of(kind)}
+
+
+def sandbox_job(pipeline: PipelineIntegration, job: str) -> str:
+    """Where the sandbox's CI server takes what happens to one of its jobs."""
+    name = job.removeprefix("/job/").replace("/job/", "/")
+    return f"{settings.SANDBOX_URL}/sandbox/api/{pipeline.kind.lower()}/jobs/{name}"
 
 
 def _names(entry: Mapping[str, Any], platform: str) -> bool:

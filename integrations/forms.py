@@ -20,7 +20,7 @@ from delivr.failures import Conflict
 from delivr.tenants.models import Tenant
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of, provider_class
+from integrations.providers.registry import fields_of, provider_class, secrets_of
 from integrations.wording import FORM_ERRORS
 
 C = TypeVar("C", bound=Connection)
@@ -28,14 +28,6 @@ MAX_SECRET = MAX_TEXT + 100
 MAX_DOCUMENT = 20_000
 MAX_NAME = 80
 REFERENCES = {"target": gettext_lazy("Builds for"), "scm": gettext_lazy("Builds from")}
-PICKERS = {
-    "repositories": gettext_lazy("Load repositories"),
-    "jobs": gettext_lazy("Load jobs"),
-    "channels": gettext_lazy("Load channels"),
-    "projects": gettext_lazy("Load projects"),
-    "teams": gettext_lazy("Load workspaces"),
-    "epic_types": gettext_lazy("Load types"),
-}
 TYPE_AGAIN = gettext_lazy("Enter it again: what was typed here is not sent back to the page.")
 _USERINFO = re.compile(r"://[^/\s]*@")
 _SECRET_ATTRS: dict[str, Any] = {"autocomplete": "off", "spellcheck": "false", "data-1p-ignore": ""}
@@ -73,8 +65,8 @@ class ListField(forms.CharField):
 
 class MappingField(forms.CharField):
     """`NAME=value`, one a line. A value of several lines stands between `NAME<<EOF` and `EOF`, or
-    any other word, as in GitHub Actions' environment files:
-    https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions#multiline-strings
+    any other word, as in a shell:
+    https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_07_04
     """
 
     def prepare_value(self, value: Any) -> Any:
@@ -183,7 +175,9 @@ class ConnectionForm(forms.Form):
 
     def _field(self, field: ConnectionField) -> forms.Field:
         made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, TextField)
-        is_stored = field.secret and bool(getattr(self.connection, field.name, None))
+        is_stored = (
+            field.secret and self.connection is not None and bool(field.read(self.connection))
+        )
         found: forms.Field = made(
             label=str(field.label),
             help_text=self._help(field, is_stored=is_stored),
@@ -223,7 +217,7 @@ class ConnectionForm(forms.Form):
         address = reverse("integration_options", args=[self.model.family])
         attrs = {
             "data-picker-url": f"{address}?field={field.name}",
-            "data-picker-label": PICKERS.get(field.options, gettext_lazy("Load choices")),
+            "data-picker-label": field.load or gettext_lazy("Load choices"),
         }
         return attrs | ({"data-picker-multiple": ""} if field.kind == "list" else {})
 
@@ -234,14 +228,14 @@ class ConnectionForm(forms.Form):
         super().add_error(field, error)
         if self.show_secrets:
             return
-        for name in _secret_names(self.kind):
+        for name in secrets_of(self.kind):
             if self.data.get(self.add_prefix(name)):
                 self[name].help_text = TYPE_AGAIN
 
     # --- Sending ---------------------------------------------------------------------------------
 
     def values(self) -> dict[str, Any]:
-        """What was entered, by the model's field names; fields with errors are left out."""
+        """What was entered, by the fields' names; fields with errors are left out."""
         values = dict(self.cleaned_data) if self.errors is not None else {}
         if self._names_itself and not values.get("display_name"):
             values["display_name"] = self._own_name(values)
@@ -309,16 +303,12 @@ def _longest(field: ConnectionField) -> int:
     return MAX_SECRET if field.secret else MAX_TEXT
 
 
-def _secret_names(kind: str) -> list[str]:
-    return [field.name for field in fields_of(kind) if field.secret]
-
-
 def _stored(connection: Connection | None, kind: str) -> dict[str, Any]:
     """What a form shows of a stored connection: no secret."""
     if connection is None:
         return {}
-    names = [field.name for field in fields_of(kind) if not field.secret]
-    shown = {name: getattr(connection, name) for name in [*names, "display_name"]}
+    shown = {f.name: f.read(connection) for f in fields_of(kind) if not f.secret}
+    shown["display_name"] = connection.display_name
     if isinstance(connection, PipelineIntegration):
         shown |= {name: getattr(connection, f"{name}_id") for name in REFERENCES}
     return shown

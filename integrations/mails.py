@@ -40,7 +40,7 @@ def create_mail_to_each(
     create_effects(
         tenant=connection.tenant,
         kind=kind,
-        promises=[
+        effects=[
             {
                 "integration_id": MAIL_SERVER,
                 "dedupe_key": f"{occasion}:{member.public_id}",

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from django.db import models
 from django.db.models import Value
+from django.utils.functional import classproperty
 from django.utils.translation import gettext_lazy as _
 
 from delivr.encryption.fields import SecretTextField, secret_fields
@@ -22,16 +23,8 @@ from integrations.choices import (
     TicketType,
     Verification,
 )
-from integrations.providers.jira.addresses import is_gateway
-
-ID_PREFIX: dict[str, str] = {
-    ScmType.GITHUB: "scm_github",
-    TargetType.APP_STORE: "target_appstore",
-    TargetType.PLAY_STORE: "target_playstore",
-    PipelineType.JENKINS: "pipeline_jenkins",
-    CommunicationType.SLACK: "comm_slack",
-    TicketType.JIRA: "ticket_jira",
-}
+from integrations.providers.fields import ConnectionField
+from integrations.providers.registry import fields_of, provider_class
 
 
 class ConnectionQuerySet(TenantQuerySet):
@@ -47,8 +40,8 @@ class Connection(TenantOwned):
     """One connected account of somebody else's system; its credentials are `SecretTextField`s."""
 
     family: ClassVar[str]  # as in the API's paths
+    prefix: ClassVar[str]  # of its ids
     type_field: ClassVar[str]  # the field that names the provider
-    learnt_of_address: ClassVar[tuple[str, ...]] = ()  # what `learnt` keeps of one address
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH, editable=False)
     display_name = models.CharField(_("name"), max_length=80, blank=True)
@@ -61,7 +54,12 @@ class Connection(TenantOwned):
     verify_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Since when the clock finds it broken, while it still counts as valid.
     doubted_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Whose the credential is, as the provider tells it (a Slack team).
+    # What only this kind of connection knows: fields without a column, by their names, and what a
+    # verification learnt of the address.
+    options = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False
+    )
+    # Whose the credential is, as the provider tells it.
     # The default is the database's, too: an older version writes rows while this one starts.
     account = models.CharField(
         max_length=120, blank=True, default="", db_default="", editable=False
@@ -88,7 +86,7 @@ class Connection(TenantOwned):
 
     @property
     def kind(self) -> str:
-        """The provider's choice, GITHUB say."""
+        """The provider's choice, as in `integrations.choices`."""
         return str(getattr(self, self.type_field))
 
     @property
@@ -98,7 +96,8 @@ class Connection(TenantOwned):
 
     @property
     def id_prefix(self) -> str:
-        return ID_PREFIX[self.kind]
+        """The part before the first _ tells the family, the rest the kind."""
+        return f"{self.prefix}_{self.kind.replace('_', '').lower()}"
 
     @classmethod
     def owns(cls, connection_id: str) -> bool:
@@ -125,9 +124,51 @@ class Connection(TenantOwned):
         secrets = [getattr(self, field.attname) for field in secret_fields(type(self))]
         return any(secret is not None and secret.key is None for secret in secrets)
 
+    # --- Fields, as the provider names them -------------------------------------------------------
+
+    def value_of(self, name: str) -> Any:
+        """Of a reference its id."""
+        if field := self._fields.get(name):
+            return field.read(self)
+        column: Any = self._meta.get_field(name)
+        return getattr(self, column.attname)
+
+    def set_value(self, name: str, value: Any) -> None:
+        if field := self._fields.get(name):
+            field.write(self, value)
+        else:
+            setattr(self, name, value)
+
+    @property
+    def field_values(self) -> dict[str, Any]:
+        return {name: field.read(self) for name, field in self._fields.items()}
+
+    def name_of(self, column: str) -> str:
+        """What the provider's field in a column is called; the column's own name where none is."""
+        return next((f.name for f in self._fields.values() if f.column == column), column)
+
+    @classproperty
+    def bound_by(cls) -> str:
+        return cls.type_field
+
+    def bound_name(self, column: str) -> str:
+        """Ciphertexts are bound to this name, so one provider's secret never opens as another's."""
+        return self.name_of(column)
+
+    @property
+    def _fields(self) -> dict[str, ConnectionField]:
+        return {field.name: field for field in fields_of(self.kind)}
+
     def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What a verification tells beside its verdict, by column: it outlives the checks."""
-        return {}
+        names = provider_class(self.kind).learnt
+        found = {c["name"]: c["message"] for c in checks if c["ok"] and c["name"] in names}
+        return {"options": {**self.options, **found}} if found else {}
+
+    def forget_learnt(self) -> None:
+        """The address changes: what was learnt of the one before does not hold for it."""
+        names = provider_class(self.kind).learnt
+        self.options = {n: value for n, value in self.options.items() if n not in names}
 
     @property
     def warnings(self) -> list[dict[str, Any]]:
@@ -135,9 +176,9 @@ class Connection(TenantOwned):
 
 
 class ScmIntegration(Connection):
-    family, type_field = "scm", "scm_type"
+    family, prefix, type_field = "scm", "scm", "scm_type"
 
-    scm_type = models.CharField(max_length=20, choices=ScmType.choices)
+    scm_type = models.CharField(max_length=20, choices=ScmType.offered)
     repository_url = models.CharField(_("repository"), max_length=300)
     access_token = SecretTextField(_("access token"))
 
@@ -151,14 +192,13 @@ class ScmIntegration(Connection):
 
 
 class TargetIntegration(Connection):
-    family, type_field = "targets", "target_type"
+    family, prefix, type_field = "targets", "target", "target_type"
 
-    target_type = models.CharField(max_length=20, choices=TargetType.choices)
+    target_type = models.CharField(max_length=20, choices=TargetType.offered)
     app_identifier = models.CharField(_("app identifier"), max_length=255)
-    apple_issuer_id = models.CharField(_("issuer id"), max_length=64, blank=True)
-    apple_key_id = models.CharField(_("key id"), max_length=32, blank=True)
-    apple_api_key = SecretTextField(_("API key (.p8)"))
-    google_service_account = SecretTextField(_("service account (JSON)"))
+    issuer_id = models.CharField(_("issuer id"), max_length=64, blank=True)
+    key_id = models.CharField(_("key id"), max_length=32, blank=True)
+    credentials = SecretTextField(_("credentials"))
 
     class Meta(Connection.Meta):
         db_table = "tenant_target_integrations"
@@ -174,17 +214,17 @@ class TargetIntegration(Connection):
 
 
 class PipelineIntegration(Connection):
-    family, type_field = "pipelines", "pipeline_type"
+    family, prefix, type_field = "pipelines", "pipeline", "pipeline_type"
 
-    pipeline_type = models.CharField(max_length=20, choices=PipelineType.choices)
+    pipeline_type = models.CharField(max_length=20, choices=PipelineType.offered)
     scm = models.ForeignKey(ScmIntegration, on_delete=models.PROTECT, related_name="pipelines")
     target = models.ForeignKey(
         TargetIntegration, on_delete=models.PROTECT, related_name="pipelines"
     )
-    jenkins_url = models.CharField(_("Jenkins address"), max_length=300, blank=True)
-    jenkins_username = models.CharField(_("user"), max_length=120, blank=True)
-    jenkins_api_token = SecretTextField(_("API token"))
-    jenkins_job_path = models.CharField(_("job"), max_length=300, blank=True)
+    server_url = models.CharField(_("address"), max_length=300, blank=True)
+    username = models.CharField(_("user"), max_length=120, blank=True)
+    api_token = SecretTextField(_("API token"))
+    job = models.CharField(_("job"), max_length=300, blank=True)
     parameters = models.JSONField(_("parameters"), default=dict, blank=True)
     webhook_secret = SecretTextField()
     previous_webhook_secret = SecretTextField()
@@ -196,8 +236,8 @@ class PipelineIntegration(Connection):
 
     @property
     def summary(self) -> str:
-        host = self.jenkins_url.split("://")[-1]
-        return f"{host}{self.jenkins_job_path}"
+        host = self.server_url.split("://")[-1]
+        return f"{host}{self.job}"
 
     @property
     def platform(self) -> Platform:
@@ -225,13 +265,13 @@ class EarlierWebhookSecret(TenantOwned):
 
 
 class CommunicationIntegration(Connection):
-    family, type_field = "communication", "communication_type"
+    family, prefix, type_field = "communication", "comm", "communication_type"
 
-    communication_type = models.CharField(max_length=20, choices=CommunicationType.choices)
-    slack_bot_token = SecretTextField(_("bot token"))
-    slack_channels = models.JSONField(_("channels"), default=list)
+    communication_type = models.CharField(max_length=20, choices=CommunicationType.offered)
+    token = SecretTextField(_("token"))
+    recipients = models.JSONField(_("channels"), default=list)
     # Names by id, as last seen; null where an older version wrote the row.
-    known_channels = models.JSONField(default=dict, null=True, blank=True, editable=False)
+    recipient_names = models.JSONField(default=dict, null=True, blank=True, editable=False)
 
     class Meta(Connection.Meta):
         db_table = "tenant_communication_integrations"
@@ -239,7 +279,7 @@ class CommunicationIntegration(Connection):
 
     @property
     def summary(self) -> str:
-        return f"{self.kind_label} · {', '.join(map(self.channel_name, self.slack_channels))}"
+        return f"{self.kind_label} · {', '.join(map(self.channel_name, self.recipients))}"
 
     def channel_name(self, channel: str) -> str:
         """`#releases`, as a verification last saw it; the id where none did."""
@@ -247,12 +287,12 @@ class CommunicationIntegration(Connection):
 
     def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         seen = {**self._known, **_channels_in(checks)}
-        chosen = {one: name for one, name in seen.items() if one in self.slack_channels}
-        return {"known_channels": chosen}
+        chosen = {one: name for one, name in seen.items() if one in self.recipients}
+        return {**super().learnt(checks), "recipient_names": chosen}
 
     @property
     def _known(self) -> dict[str, str]:
-        return self.known_channels or {}
+        return self.recipient_names or {}
 
 
 def _channels_in(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -266,25 +306,13 @@ def _channels_in(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 class TicketIntegration(Connection):
-    family, type_field = "tickets", "ticket_type"
+    family, prefix, type_field = "tickets", "ticket", "ticket_type"
 
-    ticket_type = models.CharField(max_length=20, choices=TicketType.choices)
-    jira_url = models.CharField(_("Jira address"), max_length=300, blank=True)
-    jira_email = models.CharField(_("e-mail"), max_length=254, blank=True)
-    jira_api_token = SecretTextField(_("API token"))
-    jira_project_key = models.CharField(_("project key"), max_length=40, blank=True)
-    # The defaults are the database's, too: an older version writes rows while this one starts.
-    jira_epic_type_name = models.CharField(
-        _("type of epics"), max_length=80, blank=True, default="", db_default=""
-    )
-    jira_fields = models.JSONField(
-        _("fields of epics"), blank=True, default=dict, db_default=Value({}, models.JSONField())
-    )
-    # Where people open the site, as a verification saw it; empty where that is `jira_url`.
-    jira_site = models.CharField(
-        max_length=300, blank=True, default="", db_default="", editable=False
-    )
-    learnt_of_address = ("jira_site",)
+    ticket_type = models.CharField(max_length=20, choices=TicketType.offered)
+    server_url = models.CharField(_("address"), max_length=300, blank=True)
+    username = models.CharField(_("user"), max_length=254, blank=True)
+    api_token = SecretTextField(_("API token"))
+    project = models.CharField(_("project"), max_length=40, blank=True)
 
     class Meta(Connection.Meta):
         db_table = "tenant_ticket_integrations"
@@ -292,20 +320,13 @@ class TicketIntegration(Connection):
 
     @property
     def summary(self) -> str:
-        return f"{self.jira_url.split('://')[-1]} · {self.jira_project_key}"
-
-    def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        seen = [check["message"] for check in checks if check["name"] == "site" and check["ok"]]
-        return {"jira_site": seen[0]} if seen else {}
+        return f"{self.server_url.split('://')[-1]} · {self.project}"
 
     def page_of(self, url: str) -> str:
-        """The page of an issue whose stored address may be the gateway's, where no pages are; ""
-        where the site's own address is not known."""
-        base, _sign, key = url.partition("/browse/")
-        if not is_gateway(base):
-            return url
-        site = self.jira_site or ("" if is_gateway(self.jira_url) else self.jira_url)
-        return f"{site.rstrip('/')}/browse/{key}" if site else ""
+        """The page of a ticket whose address was stored; "" where none is known."""
+        provider: Any = provider_class(self.kind)
+        page: str = provider.page_of(url, server_url=self.server_url, options=self.options)
+        return page
 
 
 FAMILIES: dict[str, type[Connection]] = {
@@ -318,15 +339,7 @@ FAMILIES: dict[str, type[Connection]] = {
         TicketIntegration,
     )
 }
-
-
-_BY_PREFIX: dict[str, type[Connection]] = {
-    "scm": ScmIntegration,
-    "target": TargetIntegration,
-    "pipeline": PipelineIntegration,
-    "comm": CommunicationIntegration,
-    "ticket": TicketIntegration,
-}
+_BY_PREFIX = {model.prefix: model for model in FAMILIES.values()}
 
 
 def find_connection(

@@ -25,13 +25,13 @@ from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.base import Option, Options
 from integrations.providers.fields import MAX_TEXT, ConnectionField
 from integrations.providers.http import vendor_words
-from integrations.providers.registry import fields_of, provider_class, provider_for
+from integrations.providers.registry import fields_of, provider_class, provider_for, secrets_of
 from integrations.wording import FILL_IN, NO_CONNECTION
 
 C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
 
-MOST_OPTIONS = 10_000  # of a picker; a large Slack workspace has as many channels
+MOST_OPTIONS = 10_000  # of a picker; the largest workspaces have as many channels
 
 
 def connect(
@@ -54,12 +54,12 @@ def connect(
 
 @transaction.atomic
 def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) -> C:
-    changes = difference(connection, cleaned)
+    changes = _difference(connection, cleaned)
     _fill(connection, cleaned)
     if isinstance(connection, PipelineIntegration):
         connection.webhook_secret = ids.webhook_secret()
     _hold_references(connection)
-    connection.full_clean(exclude=["id"])
+    _check_columns(connection)
     connection.save(force_insert=True)
     if connection.family in connection.tenant.skipped_steps:  # should it fail, it is not skipped
         skip_step(tenant=connection.tenant, actor=actor, step=connection.family, skipped=False)
@@ -89,7 +89,7 @@ def edit(
     """
     connection = _locked(connection)
     cleaned = _clean(connection, values, creating=False, known_errors=known_errors)
-    changes = difference(connection, cleaned)
+    changes = _difference(connection, cleaned)
     if not changes:
         return connection
     _fill(connection, cleaned)
@@ -98,7 +98,7 @@ def edit(
         connection.verification_error = ""
         connection.checks = []
     _hold_references(connection)
-    connection.full_clean(exclude=["id"])
+    _check_columns(connection)
     _save(connection)
     _record_edit(connection, actor, changes)
     return connection
@@ -106,7 +106,7 @@ def edit(
 
 def _record_edit(connection: Connection, actor: User | None, changes: Mapping[str, Any]) -> None:
     said: Any = {"tenant": connection.tenant, "actor": actor, "changes": changes}
-    if set(changes) & set(provider_class(connection.kind).secret_fields):
+    if set(changes) & set(secrets_of(connection.kind)):
         record(action="credential.rotated", subject=connection, **said)
     else:
         record(action="integration.edited", subject=connection, **said)
@@ -137,7 +137,8 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
     _save(connection)
     if isinstance(connection, PipelineIntegration):
         webhook_secrets.forget_all(connection)
-    forgotten = {field.name: "changed" for field in secret_fields(type(connection))}
+    secrets = secret_fields(type(connection))
+    forgotten = {connection.name_of(field.name): "changed" for field in secrets}
     record(
         tenant=connection.tenant,
         actor=actor,
@@ -261,7 +262,7 @@ def _clean_empty(
     if field.required and (creating or (given and not field.secret)):
         errors[field.name] = [str(FILL_IN)]
     elif given and not field.secret:
-        cleaned[field.name] = {} if field.kind == "mapping" else ""
+        cleaned[field.name] = field.empty
 
 
 def _clean_one(field: ConnectionField, value: Any, errors: Errors) -> Any:
@@ -298,7 +299,7 @@ def _ask_secret_for_new_address(
     address = provider_class(connection.kind).address_field
     if not address or not cleaned.get(address):
         return
-    if origin(cleaned[address]) == origin(getattr(connection, address)):
+    if origin(cleaned[address]) == origin(connection.value_of(address)):
         return
     for field in fields_of(connection.kind):
         if field.secret and not cleaned.get(field.name) and field.name not in errors:
@@ -314,15 +315,28 @@ def cleaned_values(
 
 def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
     """What is known of an old credential's end goes with it."""
-    if any(cleaned.get(name) for name in provider_class(connection.kind).secret_fields):
+    if any(cleaned.get(name) for name in secrets_of(connection.kind)):
         connection.credential_changed_at = timezone.now()
         connection.credential_expires_at = None
-    address = provider_class(connection.kind).address_field or ""
-    if cleaned.get(address, "") not in ("", getattr(connection, address, "")):
-        for name in connection.learnt_of_address:
-            setattr(connection, name, "")
+    address = provider_class(connection.kind).address_field
+    if address and cleaned.get(address, "") not in ("", connection.value_of(address)):
+        connection.forget_learnt()
     for name, value in cleaned.items():
-        setattr(connection, name, value)
+        connection.set_value(name, value)
+
+
+def _difference(connection: Connection, cleaned: Mapping[str, Any]) -> dict[str, Any]:
+    secrets = secrets_of(connection.kind)
+    return difference({name: connection.value_of(name) for name in cleaned}, cleaned, secrets)
+
+
+def _check_columns(connection: Connection) -> None:
+    """Raises ValidationError, by the names of the fields."""
+    try:
+        connection.full_clean(exclude=["id"])
+    except ValidationError as error:
+        named = {connection.name_of(n): e for n, e in error.error_dict.items()}
+        raise ValidationError(named) from None
 
 
 def _locked(connection: C) -> C:

@@ -17,7 +17,7 @@ from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import Connection
 from integrations.operations import Errors, cleaned_values, edit
-from integrations.providers.registry import provider_class
+from integrations.providers.registry import secrets_of
 from integrations.verification import Findings, look_at, store_findings
 
 C = TypeVar("C", bound=Connection)
@@ -62,7 +62,7 @@ def tries_first(connection: Connection, values: Mapping[str, Any]) -> bool:
 
 
 def _secrets_in(connection: Connection, values: Mapping[str, Any]) -> list[str]:
-    return [n for n in provider_class(connection.kind).secret_fields if values.get(n)]
+    return [n for n in secrets_of(connection.kind) if values.get(n)]
 
 
 def candidate_of(
@@ -72,7 +72,7 @@ def candidate_of(
     candidate = cast(C, type(connection).objects.get(pk=connection.pk))
     cleaned = cleaned_values(candidate, values, known_errors=known_errors)
     for name, value in cleaned.items():
-        setattr(candidate, name, value)
+        candidate.set_value(name, value)
     return candidate
 
 

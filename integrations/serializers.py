@@ -10,7 +10,6 @@ from django.conf import settings
 from rest_framework import serializers
 
 from delivr.api.problems import camel
-from delivr.encryption.fields import secret_fields
 from integrations.choices import (
     CommunicationType,
     PipelineType,
@@ -21,7 +20,7 @@ from integrations.choices import (
 )
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of
+from integrations.providers.registry import fields_of, secrets_of
 from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]
@@ -69,8 +68,8 @@ class ConnectionBase(serializers.Serializer[Any]):
 
 
 class HasSecret(serializers.BooleanField):
-    def get_attribute(self, instance: Any) -> bool:
-        return bool(getattr(instance, str(self.source)))
+    def get_attribute(self, instance: Connection) -> bool:
+        return bool(instance.value_of(str(self.source)))
 
 
 class WebhookUrl(serializers.CharField):
@@ -79,8 +78,8 @@ class WebhookUrl(serializers.CharField):
 
 
 def webhook_url(pipeline: PipelineIntegration) -> str:
-    """Where the pipeline's Jenkins reports to."""
-    return f"{settings.BASE_URL}/api/v1/webhooks/jenkins/{pipeline.pk}"
+    """Where the pipeline's CI server reports to."""
+    return f"{settings.BASE_URL}/api/v1/webhooks/{pipeline.kind.lower()}/{pipeline.pk}"
 
 
 @functools.cache
@@ -91,11 +90,8 @@ def answer_serializer(kind: str) -> type[Serializer]:
         camel(model.type_field): serializers.CharField(source=model.type_field),
         **{camel(f.name): _shown(f) for f in fields_of(kind) if not f.secret},
     }
-    wanted = {f.name for f in fields_of(kind) if f.secret}
-    for field in secret_fields(model):
-        if field.name in wanted:
-            name = "has" + camel(field.name)[0].upper() + camel(field.name)[1:]
-            own[name] = HasSecret(source=field.name)
+    for secret in secrets_of(kind):
+        own["has" + camel(secret)[0].upper() + camel(secret)[1:]] = HasSecret(source=secret)
     if model is PipelineIntegration:
         own |= {n: serializers.CharField(source=f"{s}_id") for n, s in REFERENCES.items()}
         own["webhookUrl"] = WebhookUrl(source="pk")
@@ -134,8 +130,9 @@ def present(connection: Connection) -> dict[str, Any]:
 
 
 def _shown(field: ConnectionField) -> Any:
-    made: dict[str, Any] = {"list": serializers.ListField, "mapping": serializers.DictField}
-    return _sourced(made.get(field.kind, serializers.CharField), field)
+    shown: dict[str, Any] = {"list": serializers.ListField, "mapping": serializers.DictField}
+    made = shown.get(field.kind, serializers.CharField)
+    return made(source=f"field_values.{field.name}", help_text=str(field.help))
 
 
 def _taken(field: ConnectionField) -> Any:

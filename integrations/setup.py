@@ -7,17 +7,20 @@ goes on where they were, and a connection that stops working opens its step agai
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from delivr.tenants.models import Tenant
+from integrations.forms import kinds_of
 from integrations.models import FAMILIES, Connection
+from integrations.providers.registry import needs_of
 
 
 class State(enum.StrEnum):
@@ -36,58 +39,68 @@ class Step:
     """
 
     key: str
-    label: str | Promise
+    words: str | Promise  # of the label; %(providers)s are the kinds that can be connected
     title: str | Promise
     about: str | Promise
-    needs: str | Promise
     minutes: int
     optional: bool = False
+
+    @property
+    def label(self) -> str:
+        return str(self.words) % {"providers": _any_of(label for _kind, label in self._kinds)}
+
+    @property
+    def needs(self) -> str:
+        return _any_of(str(needs_of(kind)) for kind, _label in self._kinds)
+
+    @property
+    def _kinds(self) -> list[tuple[str, str]]:
+        return kinds_of(self.model)
 
     @property
     def model(self) -> type[Connection]:
         return FAMILIES[self.key]
 
 
+def _any_of(words: Iterable[str]) -> str:
+    return gettext(" or ").join(words)
+
+
 STEPS = (
     Step(
         key="scm",
-        label=_("Connect GitHub"),
+        words=_("Connect %(providers)s"),
         title=_("Repository"),
         about=_("The code that releases are made from."),
-        needs=_("an account on GitHub that may write to the repository"),
         minutes=3,
     ),
     Step(
         key="targets",
-        label=_("Targets"),
+        words=_("Targets"),
         title=_("Targets"),
         about=_("The apps in the stores that builds are made for."),
-        needs=_("an admin of App Store Connect or of the Play Console"),
         minutes=5,
     ),
     Step(
         key="pipelines",
-        label=_("Pipelines"),
+        words=_("Pipelines"),
         title=_("Pipelines"),
         about=_("The jobs that build the app, one for each target."),
-        needs=_("an admin of your Jenkins"),
         minutes=5,
     ),
     Step(
         key="communication",
-        label=_("Slack"),
+        words="%(providers)s",
         title=_("Messages"),
         about=_("Where the team hears of releases and builds."),
-        needs=_("leave to install an app in your Slack"),
         minutes=5,
         optional=True,
     ),
     Step(
         key="tickets",
-        label=_("Jira"),
+        words="%(providers)s",
         title=_("Tickets"),
         about=_("Where each release gets its epics."),
-        needs=_("an account in Jira that may create issues in the project"),
         minutes=3,
         optional=True,
     ),

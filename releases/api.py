@@ -15,7 +15,7 @@ from delivr.api.problems import invalid
 from delivr.effects.models import Effect
 from integrations.choices import Platform
 from integrations.providers.base import BuildStatus
-from releases.blockers import sick_integrations, sweepers_life
+from releases.blockers import failing_integrations, sweeper_heartbeat
 from releases.models import Release, ReleaseStatus
 from releases.operations import ReleasePlan, create_release
 from releases.preview import preview
@@ -35,8 +35,8 @@ def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
     effects = Effect.objects.for_tenant(tenant_id).filter(release_id=release_id)
     context = {
         "effects": list(effects.order_by("created_at", "id")),
-        "sick": sick_integrations(tenant_id),
-        "beat": sweepers_life(),
+        "failing": failing_integrations(tenant_id),
+        "heartbeat": sweeper_heartbeat(),
     }
     return dict(ReleaseSerializer(release, context=context).data)
 
@@ -56,7 +56,7 @@ FILTERS = [
 
 
 def filters_of(request: Request) -> dict[str, Any]:
-    """Arguments for `ReleaseQuerySet.matching`. Raises Problem 400 for words that nothing has."""
+    """Arguments for `ReleaseQuerySet.matching`. Raises Problem 400 for unknown choices."""
     given = {p.name: request.query_params.get(p.name, "") for p in FILTERS}
     wrong = {
         p.name: [_("Choose one of: %(known)s.") % {"known": ", ".join(p.enum)}]
@@ -93,26 +93,26 @@ class ReleaseList(TenantView):
     def _preview(self) -> Response:
         shape = Shape(NewReleaseSerializer, self.request.data)
         with shape.complaints():
-            plan = ReleasePlan(tenant=self.tenant, **_wanted(shape))
+            plan = ReleasePlan(tenant=self.tenant, **_plan_values(shape))
             found = preview(plan, user=self.actor)
         return Response(PreviewSerializer(found).data)
 
     def _create(self) -> Response:
         shape = Shape(NewReleaseSerializer, self.request.data)
         with shape.complaints():
-            release = create_release(tenant=self.tenant, actor=self.actor, **_wanted(shape))
+            release = create_release(tenant=self.tenant, actor=self.actor, **_plan_values(shape))
         return Response(present_release(self.tenant.pk, release.pk), status=201)
 
 
 def is_dry_run(request: Request) -> bool:
-    """`?dryRun=true`. Raises Problem 400 for what is neither true nor false."""
+    """The value of `?dryRun=`. Raises Problem 400 if it is neither true nor false."""
     word = request.query_params.get("dryRun", "false").lower()
     if word not in ("true", "false"):
         raise invalid({"dryRun": [_("Choose true or false.")]})
     return word == "true"
 
 
-def _wanted(shape: Shape) -> dict[str, Any]:
+def _plan_values(shape: Shape) -> dict[str, Any]:
     values = shape.values
     return {
         "version": values.get("version", ""),

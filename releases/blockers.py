@@ -1,4 +1,4 @@
-"""Why is this not moving? One computed answer, for the page and the API alike."""
+"""What blocks a release, computed for the page and the API alike."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ NOT_PICKED_UP = timedelta(seconds=30)
 NO_SIGN_OF_LIFE = timedelta(minutes=2)
 QUEUE_LIMIT = timedelta(minutes=30)
 RUN_LIMIT = timedelta(hours=2)
-RUN_FACTOR = 3  # times Jenkins' own estimate
+RUN_FACTOR = 3  # times the CI server's own estimate
 
 
 @dataclass(frozen=True)
 class Blocker:
-    """One thing that stands in the way: since when, and when it is tried again (if by itself)."""
+    """One thing that blocks a release: since when, and `next`, when delivr tries again by itself
+    (if it does)."""
 
     code: str
     message: str
@@ -43,33 +44,33 @@ def blockers(
     release: Release,
     effects: Sequence[Effect],
     health: Iterable[IntegrationHealth],
-    beat: Heartbeat | None,
+    heartbeat: Heartbeat | None,
     now: datetime,
 ) -> list[Blocker]:
-    """Everything that keeps the release from moving, worst first; empty where all goes well.
+    """Everything that blocks the release, the worst first; empty if nothing does.
 
-    `release` comes from `with_everything()`, `effects` are all of its effects, `beat` is the
-    sweeper's last sign of life.
+    `release` comes from `with_everything()`, `effects` are all of its effects, `heartbeat` is the
+    sweeper's last one.
     """
     if release.status == ReleaseStatus.CANCELLED:
         return []
     waiting = [effect for effect in effects if effect.is_open]
-    sick = {row.integration_id: row for row in health}
+    failing = {row.integration_id: row for row in health}
     found = [
         *_paused(waiting),
-        *_installation(release, waiting, sick, beat, now),
+        *_installation(release, waiting, failing, heartbeat, now),
         *_unknown(waiting),
         *_branch(release, now),
-        *_connections(release, waiting, sick, now),
+        *_connections(release, waiting, failing, now),
         *_for_a_person(release, effects),
-        *_retrying(waiting, sick, now),
-        *_builds(release, sick, now),
+        *_retrying(waiting, failing, now),
+        *_builds(release, failing, now),
     ]
     return list({(b.code, b.message): b for b in found}.values())
 
 
-def sick_integrations(tenant: Tenant | str) -> list[IntegrationHealth]:
-    """The integrations of a tenant whose calls failed lately: few, or none."""
+def failing_integrations(tenant: Tenant | str) -> list[IntegrationHealth]:
+    """The health rows of a tenant's integrations whose calls failed recently."""
     found: list[IntegrationHealth] = list(
         IntegrationHealth.objects.for_tenant(tenant).exclude(
             failures=0, open_until=None, rate_limited_until=None, credentials_refused_at=None
@@ -78,8 +79,8 @@ def sick_integrations(tenant: Tenant | str) -> list[IntegrationHealth]:
     return found
 
 
-def sweepers_life() -> Heartbeat | None:
-    """The last sign of life of a sweeper; None if there never was one."""
+def sweeper_heartbeat() -> Heartbeat | None:
+    """The last heartbeat of a sweeper; None if there never was one."""
     return Heartbeat.objects.filter(name="sweeper").first()
 
 
@@ -96,30 +97,30 @@ def _paused(waiting: Sequence[Effect]) -> Iterator[Blocker]:
 def _installation(
     release: Release,
     waiting: Sequence[Effect],
-    sick: dict[str, IntegrationHealth],
-    beat: Heartbeat | None,
+    failing: dict[str, IntegrationHealth],
+    heartbeat: Heartbeat | None,
     now: datetime,
 ) -> Iterator[Blocker]:
-    """What the operator has to mend: no sweeper, no worker, no broker."""
+    """What the operator has to repair: no sweeper, no worker, no broker."""
     if not waiting and not release.is_moving:
         return
-    if beat is not None and beat.at < now - NO_SIGN_OF_LIFE:
+    if heartbeat is not None and heartbeat.at < now - NO_SIGN_OF_LIFE:
         yield Blocker(
             "nobody_sweeps",
             _("Nothing has looked for due work for %(minutes)d minutes.")
-            % {"minutes": (now - beat.at) // timedelta(minutes=1)},
+            % {"minutes": (now - heartbeat.at) // timedelta(minutes=1)},
             _("The operator starts the sweeper: what waits then goes on by itself."),
-            since=beat.at,
+            since=heartbeat.at,
         )
         return
-    yield from _not_picked_up(waiting, sick, now)
-    if beat is not None and beat.broker_down_since is not None:
-        alone_from = beat.broker_down_since + timedelta(seconds=BROKER_PATIENCE)
+    yield from _not_picked_up(waiting, failing, now)
+    if heartbeat is not None and heartbeat.broker_down_since is not None:
+        alone_from = heartbeat.broker_down_since + timedelta(seconds=BROKER_PATIENCE)
         yield Blocker(
             "broker_down",
             _("The broker does not answer: work is picked up later than usual."),
             _("The sweeper works by itself meanwhile; the operator looks after the broker."),
-            since=beat.broker_down_since,
+            since=heartbeat.broker_down_since,
             next=alone_from if alone_from > now else None,
         )
 
@@ -136,8 +137,8 @@ def _unknown(waiting: Sequence[Effect]) -> Iterator[Blocker]:
 
 
 def _branch(release: Release, now: datetime) -> Iterator[Blocker]:
-    """Nothing can be built from a branch that is missing; once that was tried, the trigger says
-    so itself."""
+    """Nothing can be built from a missing branch. After the first trigger, the error of the trigger
+    says so."""
     head, again = head_of(release), release.branch_look_at
     if head.exists is False and release.status == ReleaseStatus.KICKOFF_PENDING:
         yield Blocker(
@@ -150,9 +151,9 @@ def _branch(release: Release, now: datetime) -> Iterator[Blocker]:
 
 
 def _not_picked_up(
-    waiting: Sequence[Effect], sick: dict[str, IntegrationHealth], now: datetime
+    waiting: Sequence[Effect], failing: dict[str, IntegrationHealth], now: datetime
 ) -> Iterator[Blocker]:
-    """Due for long, and nobody came: no worker and no sweeper run."""
+    """Effects that have been due for too long: no worker and no sweeper is running."""
     if settings.EFFECTS_PAUSED:
         return
     late = [
@@ -161,7 +162,7 @@ def _not_picked_up(
         if effect.state == EffectState.PENDING
         and effect.next_at < now - NOT_PICKED_UP
         and is_known(effect.kind)
-        and not _is_blocked(sick.get(effect.integration_id), now)
+        and not _is_blocked(failing.get(effect.integration_id), now)
     ]
     if late:
         yield Blocker(
@@ -173,18 +174,21 @@ def _not_picked_up(
 
 
 def _connections(
-    release: Release, waiting: Sequence[Effect], sick: dict[str, IntegrationHealth], now: datetime
+    release: Release,
+    waiting: Sequence[Effect],
+    failing: dict[str, IntegrationHealth],
+    now: datetime,
 ) -> Iterator[Blocker]:
-    """A provider that is down, asks for a pause, or refuses the credentials."""
+    """Providers that are down, limit the rate, or refuse the credentials."""
     parts = [part for part in release.pipelines.all() if part.is_moving]
-    asked = {p.pipeline_id: next(iter(p.builds.all()), None) for p in parts}
-    needed = {effect.integration_id for effect in waiting} | set(asked)
+    polled = {p.pipeline_id: next(iter(p.builds.all()), None) for p in parts}
+    needed = {effect.integration_id for effect in waiting} | set(polled)
     for connection in _of_release(release):
         if connection.pk in needed:
-            row = sick.get(connection.pk)
+            row = failing.get(connection.pk)
             yield from _credentials(connection, row, now)
             if row is not None and not _is_refused(row):
-                yield from _health(connection, row, asked.get(connection.pk), now)
+                yield from _health(connection, row, polled.get(connection.pk), now)
 
 
 def _credentials(
@@ -248,7 +252,7 @@ def _of_release(release: Release) -> list[Any]:
 
 
 def _for_a_person(release: Release, effects: Sequence[Effect]) -> Iterator[Blocker]:
-    """What gave up and waits for somebody: a trigger only while its build is the newest."""
+    """Effects that gave up and wait for a person; a trigger only while its build is the newest."""
     newest = {b.pk for part in release.pipelines.all() for b in part.builds.all()[:1]}
     for effect in effects:
         if effect.state != EffectState.DEAD:
@@ -264,10 +268,10 @@ def _for_a_person(release: Release, effects: Sequence[Effect]) -> Iterator[Block
 
 
 def _retrying(
-    waiting: Sequence[Effect], sick: dict[str, IntegrationHealth], now: datetime
+    waiting: Sequence[Effect], failing: dict[str, IntegrationHealth], now: datetime
 ) -> Iterator[Blocker]:
     for effect in waiting:
-        is_blocked = _is_blocked(sick.get(effect.integration_id), now)
+        is_blocked = _is_blocked(failing.get(effect.integration_id), now)
         if not effect.last_error or is_blocked or not is_known(effect.kind):
             continue
         in_doubt = effect.dispatched_at is not None
@@ -283,26 +287,26 @@ def _retrying(
 
 
 def _builds(
-    release: Release, sick: dict[str, IntegrationHealth], now: datetime
+    release: Release, failing: dict[str, IntegrationHealth], now: datetime
 ) -> Iterator[Blocker]:
-    """Builds that wait in the CI server's queue, or take longer than they should."""
+    """Builds that wait in the CI server's queue, are missing or lost, or take too long."""
     for part in release.pipelines.all():
         for build in part.builds.all()[:1]:
             words = {"platform": part.get_platform_display(), "reason": build.queue_reason}
-            asked_again = None if _is_refused(sick.get(part.pipeline_id)) else build.poll_at
+            next_poll = None if _is_refused(failing.get(part.pipeline_id)) else build.poll_at
             if build.status == BuildStatus.QUEUED and build.queue_reason:
                 yield Blocker(
                     "waiting_in_queue",
                     _("%(platform)s waits in the CI server's queue: %(reason)s") % words,
                     since=build.created_at,
-                    next=asked_again,
+                    next=next_poll,
                 )
             if build.status == BuildStatus.WAITING:
                 yield Blocker(
                     "waiting_for_a_person",
                     _("%(platform)s waits for a person on the CI server. %(reason)s") % words,
                     since=build.started_at or build.created_at,
-                    next=asked_again,
+                    next=next_poll,
                 )
             if build.missing_since is not None and build.is_moving:
                 yield Blocker(
@@ -310,7 +314,7 @@ def _builds(
                     _("The CI server does not show the %(platform)s build at the moment.") % words,
                     _("delivr goes on asking. After a few minutes it calls the build lost."),
                     since=build.missing_since,
-                    next=asked_again,
+                    next=next_poll,
                 )
             if build.status == BuildStatus.LOST and build.poll_at is not None:
                 yield Blocker(
@@ -318,7 +322,7 @@ def _builds(
                     _("The CI server does not know the %(platform)s build any more.") % words,
                     _("delivr goes on asking for a day. Trigger it again, or adopt another build."),
                     since=build.finished_at,
-                    next=asked_again,
+                    next=next_poll,
                 )
             if is_stuck(build, now):
                 yield Blocker(
@@ -326,13 +330,13 @@ def _builds(
                     _("The %(platform)s build takes much longer than usual.") % words,
                     _("Look at its log on the CI server, or cancel it."),
                     since=build.started_at or build.created_at,
-                    next=asked_again,
+                    next=next_poll,
                 )
 
 
 def is_stuck(build: Any, now: datetime) -> bool:
-    """True for a build beyond its time: half an hour in the queue, or running for two hours and
-    three times the CI server's own estimate."""
+    """True for a build that takes too long: more than half an hour in the queue, or running for
+    more than two hours and more than three times the CI server's own estimate."""
     if build.status == BuildStatus.QUEUED:
         return bool(now - build.created_at > QUEUE_LIMIT)
     if build.status != BuildStatus.RUNNING or build.started_at is None:

@@ -1,7 +1,7 @@
-"""Whether a release's branch is where it is built from: looked up, remembered, and asked for anew.
+"""Checks whether a release's branch exists in its repository, and stores what was found.
 
-A job looks after a release was made, its trigger looks once more, and a dry run looks at once.
-What cannot be told never stands in the way: the CI server decides then.
+A job checks after a release was created, the trigger checks again, and a dry run checks at once. If
+the check fails, nothing is blocked: the CI server decides then.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from integrations.providers.registry import provider_for
 from integrations.throttle import asking
 from releases.models import Release, ReleaseStatus
 
-IN_A_REQUEST = 4.0  # seconds that somebody waits for a dry run's look
-BY_A_WORKER = 8.0
-DRY_RUNS = 60  # a minute that one person may have looked at
-CLAIM = timedelta(seconds=40)  # longer than one look lasts
-AGAIN = timedelta(minutes=5)  # while the branch is missing, and nothing was triggered yet
-SOON = timedelta(minutes=2)  # after a passing trouble
-PATIENCE = timedelta(days=1)  # after the release was made
-MOST_SIMILAR = 5
+REQUEST_TIMEOUT = 4.0  # seconds, while a person waits for a dry run
+WORKER_TIMEOUT = 8.0  # seconds
+DRY_RUNS_PER_MINUTE = 60  # with a check of the branch, for one user
+CLAIM = timedelta(seconds=40)  # longer than one check takes
+MISSING_PAUSE = timedelta(minutes=5)  # until the next check, before the first trigger
+FAILURE_PAUSE = timedelta(minutes=2)  # after a temporary failure
+GIVE_UP_AFTER = timedelta(days=1)  # after the release was created
+MAX_SUGGESTIONS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class BranchHead:
-    """What is known of a branch. `exists` is None where nothing is, and `message` tells why; of
-    one that is missing it says so, and `suggestions` are the nearest names."""
+    """What is known about a branch. `exists` is None if that is unknown, and `message` says why.
+    For a missing branch, `message` says so and `suggestions` are the most similar names."""
 
     name: str
     exists: bool | None
@@ -46,7 +46,7 @@ class BranchHead:
     suggestions: tuple[str, ...] = ()
     message: str = ""
     checked_at: datetime | None = None
-    is_passing: bool = False  # the trouble may mend itself
+    is_temporary: bool = False  # the failure may go away by itself
 
     @property
     def short_commit(self) -> str:
@@ -62,14 +62,14 @@ class BranchHead:
 
 
 def look_up(scm: ScmIntegration, name: str, *, within: float) -> BranchHead:
-    """Ask now (network, up to `within` seconds). Raises nothing."""
+    """Check now (network, up to `within` seconds). Raises nothing."""
     try:
         found: Branch = provider_for(scm).branch(name, within=within)
     except ProviderError as error:
         words = _("Whether the branch is there could not be looked up. %(reason)s") % {
             "reason": error.message
         }
-        return BranchHead(name=name, exists=None, message=words, is_passing=error.is_passing)
+        return BranchHead(name=name, exists=None, message=words, is_temporary=error.is_passing)
     now = clock.now()
     if found.exists:
         title = vendor_words(found.title, secrets=())
@@ -78,7 +78,7 @@ def look_up(scm: ScmIntegration, name: str, *, within: float) -> BranchHead:
     return BranchHead(
         name=name,
         exists=False,
-        suggestions=found.similar[:MOST_SIMILAR],
+        suggestions=found.similar[:MAX_SUGGESTIONS],
         message=missing_words(scm, name),
         checked_at=now,
     )
@@ -88,28 +88,28 @@ def missing_words(scm: ScmIntegration, name: str) -> str:
     return _("%(branch)s is not in %(repository)s.") % {"branch": name, "repository": scm.summary}
 
 
-def glance(scm: ScmIntegration, name: str, *, user: User) -> BranchHead:
-    """`look_up` for somebody who waits for a dry run: not too often, and not too many at once."""
+def look_up_for_dry_run(scm: ScmIntegration, name: str, *, user: User) -> BranchHead:
+    """`look_up` within a request, with limits on its rate and concurrency."""
     try:
-        with asking("branch", user=user, limit=DRY_RUNS):
-            return look_up(scm, name, within=IN_A_REQUEST)
+        with asking("branch", user=user, limit=DRY_RUNS_PER_MINUTE):
+            return look_up(scm, name, within=REQUEST_TIMEOUT)
     except Problem as problem:
         words = _("The branch was not looked up. %(reason)s") % {"reason": problem.detail}
         return BranchHead(name=name, exists=None, message=words)
 
 
-def want(scm: ScmIntegration, name: str, *, release: Release | None = None) -> None:
-    """Before a build is triggered (network). Raises ProviderError (REFUSED) where the branch is
-    surely missing; where nobody can tell, the CI server decides."""
-    found = look_up(scm, name, within=BY_A_WORKER)
+def require_branch(scm: ScmIntegration, name: str, *, release: Release | None = None) -> None:
+    """Check the branch before a build is triggered (network). Raises ProviderError (REFUSED) if it
+    is certainly missing; if that is unknown, the CI server decides."""
+    found = look_up(scm, name, within=WORKER_TIMEOUT)
     if release is not None:
-        _keep(release, found)
+        _store(release, found)
     if found.exists is False:
         raise ProviderError("branch_missing", found.message, found.hint, outcome=Outcome.REFUSED)
 
 
 def head_of(release: Release) -> BranchHead:
-    """What was last seen; asks nobody."""
+    """The result of the last check, from the database."""
     is_missing = release.branch_exists is False
     return BranchHead(
         name=release.branch,
@@ -129,7 +129,7 @@ def head_of(release: Release) -> BranchHead:
 
 @transaction.atomic
 def due() -> list[str]:
-    """Ids of releases whose branch is to be looked for; each is handed out to one for 40 s."""
+    """Ids of releases whose branch is due for a check; each is claimed for one worker for 40 s."""
     now = clock.now()
     free = Release.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
     waiting = free.filter(branch_look_at__lte=now).order_by("branch_look_at")
@@ -138,21 +138,21 @@ def due() -> list[str]:
     return ids
 
 
-def look(release_id: str) -> None:
-    """Look for the branch of one release, and remember what was seen."""
+def check_branch(release_id: str) -> None:
+    """Check the branch of one release, and store the result."""
     releases = Release.objects.select_related("scm").filter(branch_look_at__isnull=False)
     release = releases.filter(pk=release_id).first()
     if release is None:
         return
     with slot(tenant_id=release.tenant_id, integration_id=release.scm_id) as is_free:
         if is_free:
-            _keep(release, look_up(release.scm, release.branch, within=BY_A_WORKER))
+            _store(release, look_up(release.scm, release.branch, within=WORKER_TIMEOUT))
         else:
             Release.objects.filter(pk=release.pk).update(branch_look_at=clock.now() + FULL)
 
 
-def _keep(release: Release, found: BranchHead) -> None:
-    """What was known before stays where nothing was seen now."""
+def _store(release: Release, found: BranchHead) -> None:
+    """A failed check keeps the result of the last successful one."""
     seen = (
         {
             "branch_exists": found.exists,
@@ -165,16 +165,16 @@ def _keep(release: Release, found: BranchHead) -> None:
         if found.exists is not None
         else {"branch_trouble": found.message[:500]}
     )
-    again = _look_again_at(release, found)
-    Release.objects.filter(pk=release.pk).update(branch_look_at=again, **seen)
+    next_at = _next_check(release, found)
+    Release.objects.filter(pk=release.pk).update(branch_look_at=next_at, **seen)
 
 
-def _look_again_at(release: Release, found: BranchHead) -> datetime | None:
-    """While it may still come: the branch itself, or an answer."""
+def _next_check(release: Release, found: BranchHead) -> datetime | None:
+    """When to check again; None if nothing new can be expected."""
     now = clock.now()
     is_waiting = release.status == ReleaseStatus.KICKOFF_PENDING
-    if not is_waiting or now - release.created_at > PATIENCE:
+    if not is_waiting or now - release.created_at > GIVE_UP_AFTER:
         return None
     if found.exists is False:
-        return now + AGAIN
-    return now + SOON if found.exists is None and found.is_passing else None
+        return now + MISSING_PAUSE
+    return now + FAILURE_PAUSE if found.exists is None and found.is_temporary else None

@@ -1,4 +1,4 @@
-"""The pipelines of a release with their builds, as plain values."""
+"""The pipeline cards of a release's page, as plain values."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from delivr.effects.models import Effect
 from integrations.providers.base import BuildStatus
 from integrations.providers.registry import provider_class
 from releases.models import Release, ReleasePipeline, ReleaseStatus
-from releases.sent_messages import Sent
+from releases.sent_messages import SentEffect
 from releases.wording import web_address
 
 BUILD_KINDS = ("build.trigger", "build.cancel", "build.stop_repeat")
 ATTEMPTS_UNFOLDED = 3  # the newest ones
-LINES_UNFOLDED = 14  # of a log; more of them fold
-LAST_PERCENT = 99  # a build that takes longer than the last ones is not done
+LINES_UNFOLDED = 14  # of a log excerpt; a longer one is folded
+LAST_PERCENT = 99  # a running build never shows 100 %, also beyond its estimate
 
 
 def unfolded(count: int, most: int) -> int:
-    """How many of a list are shown at once: no fold hides a single one."""
+    """How many items of a list are shown without unfolding; never hides a single item."""
     return count if count <= most + 1 else most
 
 
@@ -60,12 +60,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class RetryLine:
-    """A retry on the CI server that a person may adopt for a build that failed."""
+    """A retry on the CI server that a person may adopt for a failed build."""
 
     number: int
     url: str
     started_by: str
-    commit: str  # as much of it as people read
+    commit: str  # abbreviated
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class PipelineCard:
     provider: str
     provider_label: str
     job: str
+    ci: str  # the CI server's kind, as people call it
     status: str
     number: int | None
     url: str
@@ -94,14 +95,14 @@ class PipelineCard:
     artifact: str
     artifact_url: str
     more_artifacts: tuple[tuple[str, str], ...]  # (name, address)
-    is_lost: bool  # another build can be taken on for it
+    is_lost: bool  # another build can be adopted for it
     retries: tuple[RetryLine, ...]
-    trigger: str  # the effect that triggered the newest build
-    trouble: Sent | None
-    reasons: str  # lines of its log
-    reasons_error: str  # why there are none
-    reads_log: bool
-    reads_log_soon: bool  # for the first time
+    trigger: str  # id of the effect that triggered the newest build
+    trouble: SentEffect | None
+    reasons: str  # the log excerpt
+    reasons_error: str  # why there is none
+    reads_log: bool  # the log is still to be read
+    reads_log_soon: bool  # … for the first time
     build_id: str
     attempts: tuple[Attempt, ...]
 
@@ -119,12 +120,12 @@ class PipelineCard:
 
     @property
     def has_candidates(self) -> bool:
-        """It was built again after a success: its builds are told apart by their candidate."""
+        """True after a build again: the builds then show their candidate."""
         return self.candidate > 1
 
     @property
     def still_good(self) -> int:
-        """The last candidate that succeeded, where the newest build did not; else 0."""
+        """The last candidate that succeeded, if the newest build did not; else 0."""
         built = [a.candidate for a in self.attempts if a.status == BuildStatus.SUCCESS]
         return max(built, default=0) if self.may_trigger else 0
 
@@ -160,6 +161,7 @@ def card_of(
         provider=connection.kind,
         provider_label=connection.kind_label,
         job=pipeline.job_path,
+        ci=connection.kind_label,
         status=pipeline.build_status,
         number=pipeline.build_number,
         url=web_address(pipeline.build_url),
@@ -219,13 +221,13 @@ def _log_url(connection: Any, build_url: str) -> str:
     return provider.log_page(address) if address else ""
 
 
-def _trouble_of(build: Any, effects: Sequence[Effect], now: datetime) -> Sent | None:
-    """The trigger or a stop of the newest build, where it has something to tell."""
+def _trouble_of(build: Any, effects: Sequence[Effect], now: datetime) -> SentEffect | None:
+    """The last effect that triggered or stopped the newest build, if it has an error."""
     if build is None:
         return None
     for effect in reversed(effects):
         if effect.build_id == build.pk and effect.kind in BUILD_KINDS and effect.last_error:
-            return Sent.of(effect, now)
+            return SentEffect.of(effect, now)
     return None
 
 
@@ -237,10 +239,7 @@ def _took(build: Any) -> timedelta | None:
 
 
 def _progress(build: Any, now: datetime) -> tuple[int | None, str]:
-    """How far a running build is, by the time that Jenkins expects it to take: percent and words.
-
-    https://www.jenkins.io/doc/book/using/remote-access-api/ (estimatedDuration, in milliseconds)
-    """
+    """The progress of a running build in percent and words, by the CI server's estimate."""
     if build is None or build.status != BuildStatus.RUNNING or build.started_at is None:
         return None, ""
     if not build.estimated_ms:

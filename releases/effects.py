@@ -1,4 +1,4 @@
-"""How a release's messages and epics are sent, found again and written down."""
+"""The effects that send a release's messages and create its epics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from delivr.effects import clock
-from delivr.effects.handlers import EffectHandler, behind
+from delivr.effects.handlers import EffectHandler, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.failures import Outcome, ProviderError
@@ -39,18 +39,18 @@ def release_of(effect: Effect) -> Release:
 
 
 class PostMessage(EffectHandler):
-    """One chat message to one channel; a release's messages go out in the order of the promises,
-    into the thread of its first one."""
+    """Posts one message to one channel. A release's messages are posted in the order in which they
+    were created, in the thread of the first one."""
 
     cap = timedelta(minutes=15)
     max_attempts = 20
     expires_after = timedelta(hours=6)
-    send_again_when_uncertain = True  # where history cannot be read, at least once
+    send_again_when_uncertain = True  # at least once, if the channel's history cannot be read
 
     def prepare(self, effect: Effect) -> None:
         ahead = self._earlier(effect).open().order_by("created_at").first()
         if ahead is not None:
-            raise behind(ahead, clock.now())
+            raise wait_for(ahead, clock.now())
 
     def send(self, effect: Effect) -> dict[str, Any]:
         connection = connection_of(effect, CommunicationIntegration)
@@ -77,18 +77,18 @@ class PostMessage(EffectHandler):
         return self._result(found) if found else None
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        self._let_next_go(effect)
+        self._wake_next(effect)
 
     def gave_up(self, effect: Effect) -> None:
-        self._let_next_go(effect)
+        self._wake_next(effect)
 
     def revive(self, effect: Effect) -> None:
-        """Where its channel is no longer chosen it goes to one that is, and lacks this message."""
+        """If its channel is no longer chosen, use a chosen one that does not have this message."""
         connection = connection_of_retry(effect)
         old = effect.payload["channel"]
-        if old in connection.slack_channels:
+        if old in connection.recipients:
             return
-        keys = {key_in(effect, channel): channel for channel in connection.slack_channels}
+        keys = {key_in(effect, channel): channel for channel in connection.recipients}
         mine = Effect.objects.for_tenant(effect.tenant_id)
         taken = set(mine.filter(dedupe_key__in=keys).values_list("dedupe_key", flat=True))
         key = next((key for key in keys if key not in taken), None)
@@ -114,7 +114,7 @@ class PostMessage(EffectHandler):
         return self._channel(effect).filter(created_at__lt=effect.created_at)
 
     def _thread(self, effect: Effect) -> str:
-        """The release's first message in this channel, if it got there."""
+        """The id of the release's first message in this channel, if it was posted."""
         first = (
             self._earlier(effect)
             .filter(payload__notice=Notice.RELEASE_CREATED, state=EffectState.DONE)
@@ -122,8 +122,8 @@ class PostMessage(EffectHandler):
         )
         return first.result.get("ts", "") if first else ""
 
-    def _let_next_go(self, effect: Effect) -> None:
-        """The message behind this one need not wait out its postponement."""
+    def _wake_next(self, effect: Effect) -> None:
+        """Make the next message due now; it was postponed until this one settled."""
         waiting = self._channel(effect).filter(
             state=EffectState.PENDING, created_at__gt=effect.created_at, last_error_code=""
         )
@@ -133,8 +133,8 @@ class PostMessage(EffectHandler):
 
 
 def connection_of_retry(effect: Effect) -> Any:
-    """`connection_of`, in the words that a person's retry is refused with; locked, so that of two
-    retries at once each sees which channel the other one took."""
+    """`connection_of` for a retry: raises ValidationError, and locks the row, so that each of two
+    concurrent retries sees which channel the other one took."""
     try:
         found = connection_of(effect, CommunicationIntegration)
     except ProviderError as error:
@@ -143,18 +143,18 @@ def connection_of_retry(effect: Effect) -> Any:
 
 
 def key_in(effect: Effect, channel: str) -> str:
-    """The key of the same message in another channel (`releases.notices.notify`)."""
+    """The `dedupe_key` of the same message in another channel (see `releases.notices.notify`)."""
     old, new = f":message:{effect.payload['channel']}:", f":message:{channel}:"
     return effect.dedupe_key.replace(old, new, 1)
 
 
 class CreateEpic(EffectHandler):
-    """One epic for one target of a release."""
+    """Creates one epic for one target of a release."""
 
     cap = timedelta(minutes=30)
     max_attempts = 30
     expires_after = timedelta(hours=24)
-    settle = timedelta(seconds=180)  # searches lag behind what was created
+    settle = timedelta(seconds=180)  # a search index lags behind
     look_twice = timedelta(seconds=60)
 
     def send(self, effect: Effect) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class CreateEpic(EffectHandler):
 
 
 def epic_for(release: Release, target: TargetIntegration, *, app: str = "") -> Epic:
-    """What the epic of a release and one of its targets says; `app` as the release was made."""
+    """The epic of a release and one of its targets; `app` is the one at the release's creation."""
     platform = target.platform.label
     return Epic(
         summary=f"Release {release.version}: {platform}",

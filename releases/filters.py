@@ -1,4 +1,4 @@
-"""What a person picks out of the list of releases. All of it stands in the address."""
+"""The filters of the list of releases, read from the query string."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from releases.models import FAILED, MOVING, ReleaseQuerySet
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-LONGEST = {"q": 64, "by": 254}
-# How a pipeline's newest build is, in fewer words than the states that are stored.
+MAX_LENGTH = {"q": 64, "by": 254}
+# Groups of build statuses to filter by.
 BUILDS: dict[str, tuple[StrOrPromise, tuple[str, ...]]] = {
     "missing": (gettext_lazy("Not started"), (BuildStatus.PENDING,)),
     "moving": (gettext_lazy("On the way"), MOVING),
@@ -31,17 +31,17 @@ BUILDS: dict[str, tuple[StrOrPromise, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Chip:
-    """One thing that was picked out, and the address of the list without it."""
+    """One active filter, and the URL of the list without it."""
 
     label: str
     href: str
-    found: int = 0  # releases that the list would show without it
+    found: int = 0  # number of releases without this filter
 
 
 class ReleaseFilter:
-    """`q` a part of the version, `platform`, `build`, and `by` an e-mail address.
+    """`q` is a part of the version, `platform` and `build` are choices, `by` is an e-mail address.
 
-    A platform or build that does not exist picks nothing out; a person that nobody knows made none.
+    An unknown platform or build is ignored; an unknown address gives an empty list.
     """
 
     def __init__(self, request: TenantRequest) -> None:
@@ -54,8 +54,8 @@ class ReleaseFilter:
             if text and (name not in known or text in known[name])
         }
 
-    def of(self, rows: ReleaseQuerySet, *, without: str = "") -> ReleaseQuerySet:
-        """The rows that are wanted; `without` is something picked out that shall not count."""
+    def apply(self, rows: ReleaseQuerySet, *, without: str = "") -> ReleaseQuerySet:
+        """The matching rows; the filter named `without` is left out."""
         values = {name: text for name, text in self.values.items() if name != without}
         builds = values.get("build")
         return rows.matching(
@@ -67,7 +67,7 @@ class ReleaseFilter:
 
     @cached_property
     def fields(self) -> list[dict[str, Any]]:
-        """The selects of the form: name, label, chosen value, and choices with their words."""
+        """The selects of the form: name, label, chosen value, and choices."""
         return [
             {"name": name, "label": label, "chosen": self.values.get(name, ""), "choices": choices}
             for name, label, choices in (
@@ -79,17 +79,19 @@ class ReleaseFilter:
 
     @property
     def folded(self) -> int:
-        """How many of `fields` pick something out, for a screen that folds them away."""
+        """The number of active `fields`, for a small screen that folds them."""
         return len(self.values.keys() - {"q"})
 
     def chips(self, tab: str) -> list[Chip]:
         return [Chip(self._words(name), self.url(tab, without=name)) for name in self.values]
 
     def drops(self, tab: str, rows: ReleaseQuerySet) -> list[Chip]:
-        """What could be dropped so that the list is not empty; `rows` are all of the tab."""
+        """The filters to drop so that the list is not empty; `rows` are all releases of the tab."""
         found = [
             Chip(
-                self._words(name), self.url(tab, without=name), self.of(rows, without=name).count()
+                self._words(name),
+                self.url(tab, without=name),
+                self.apply(rows, without=name).count(),
             )
             for name in self.values
         ]
@@ -110,14 +112,14 @@ class ReleaseFilter:
         return _("Created by %(who)s") % {"who": text}
 
     def _people(self) -> list[tuple[str, str]]:
-        """The members, and who was picked out although not one of them (any more)."""
+        """The members, and the chosen person also if they are no longer a member."""
         members = Membership.objects.for_tenant(self.tenant)
         emails = {*members.values_list("user__email", flat=True), self.values.get("by", "")}
         return [(email, email) for email in sorted(emails - {""})]
 
 
 def _clean(request: TenantRequest, name: str) -> str:
-    return request.GET.get(name, "").replace("\0", "").strip()[: LONGEST.get(name, 20)]
+    return request.GET.get(name, "").replace("\0", "").strip()[: MAX_LENGTH.get(name, 20)]
 
 
 def _builds() -> list[tuple[str, StrOrPromise]]:

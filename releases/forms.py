@@ -1,4 +1,4 @@
-"""The form of a new release: shape only; the rules are `create_release`'s."""
+"""The form of a new release. It checks the shape only; `create_release` has the rules."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from releases.preview import preview
 from releases.versions import newest_of, step_to, suggestions
 
 NONE = ""
-LOOK_BACK = 50  # releases whose versions tell what comes next
+LOOK_BACK = 50  # releases whose versions the suggestions are based on
 NEEDED = ("scm", "targets", "pipelines")
 
 
 class Options:
-    """The connections of one family as choices; what cannot be chosen says why."""
+    """The connections of one family as choices; one that cannot be chosen says why."""
 
     def __init__(self, connections: Sequence[Connection], *, must_be_valid: bool) -> None:
         self.connections = connections
@@ -63,13 +63,13 @@ class Options:
 
 
 def _platform_of(connection: Connection) -> str:
-    """In words, for targets and the pipelines that build for them."""
+    """The name of the platform of a target, or of the target that a pipeline builds for."""
     target = getattr(connection, "target", connection)
     return str(Platform(target.platform).label) if isinstance(target, TargetIntegration) else ""
 
 
 class ClosedOptions(forms.widgets.ChoiceWidget):
-    """Choices of which some cannot be chosen now."""
+    """Choices of which some are disabled."""
 
     closed: set[str] = frozenset()  # type: ignore[assignment]
 
@@ -145,34 +145,34 @@ class ReleaseForm(forms.Form):
 
     @property
     def is_possible(self) -> bool:
-        """True where there is at least one of everything that a release needs."""
+        """True if there is at least one connection of each family that a release needs."""
         return all(self.options[name].connections for name in NEEDED)
 
     @cached_property
     def taken_by(self) -> list[Release]:
-        """The releases that have the version already, where that is complained of."""
+        """The releases that already have the version, if that is an error of the form."""
         version = str(self["version"].value() or "").strip()
         if "version" not in self.errors or not VERSION.fullmatch(version):
             return []
         return holders(self.tenant, version, self.apps)
 
     def submit(self, actor: User) -> Release | None:
-        """The release, or None with every complaint beside its field."""
+        """The new release, or None with every error at its field."""
         try:
-            return create_release(actor=actor, **self._wanted())
+            return create_release(actor=actor, **self._plan_values())
         except ValidationError as error:
-            self._take(error)
+            self._add_errors(error)
             return None
 
     def preview(self, user: User) -> dict[str, Any] | None:
-        """What the release would set in motion, or None with every complaint beside its field."""
+        """What the release would cause, or None with every error at its field."""
         try:
-            return preview(ReleasePlan(**self._wanted()), user=user)
+            return preview(ReleasePlan(**self._plan_values()), user=user)
         except ValidationError as error:
-            self._take(error)
+            self._add_errors(error)
             return None
 
-    def _wanted(self) -> dict[str, Any]:
+    def _plan_values(self) -> dict[str, Any]:
         known = {name: list(map(str, messages)) for name, messages in self.errors.items()}
         values = self.cleaned_data
         return {
@@ -187,11 +187,11 @@ class ReleaseForm(forms.Form):
             "known_errors": known,
         }
 
-    def _take(self, error: ValidationError) -> None:
+    def _add_errors(self, error: ValidationError) -> None:
         for name, messages in error.message_dict.items():
             field = name if name in self.fields else None
-            said = set(map(str, self.errors.get(field or "__all__", [])))
-            self.add_error(field, [words for words in messages if words not in said])
+            known = set(map(str, self.errors.get(field or "__all__", [])))
+            self.add_error(field, [words for words in messages if words not in known])
 
     def _offer(self, name: str, options: Options) -> None:
         field = cast(forms.ChoiceField, self.fields[name])
@@ -203,14 +203,14 @@ class ReleaseForm(forms.Form):
 
 
 def next_versions(known: Sequence[str]) -> list[tuple[str, str]]:
-    """Versions that could come after the known ones, each with the part that it raises."""
+    """Suggestions for the next version, each with the part that it increases."""
     newest, today = newest_of(known), timezone.localdate()
     found = suggestions(known, today=today)
     return [(version, step_to(version, after=newest, today=today)) for version in found]
 
 
 def options_of(tenant: Tenant) -> dict[str, Options]:
-    """What there is to choose from, by field: one query each."""
+    """The choices of each field, in one query each."""
     pipelines = PipelineIntegration.objects.for_tenant(tenant).select_related("scm", "target")
     return {
         "scm": Options(_all(ScmIntegration, tenant), must_be_valid=True),
@@ -226,11 +226,11 @@ def _all(model: type[Any], tenant: Tenant) -> list[Connection]:
 
 
 def first_choice(tenant: Tenant, options: dict[str, Options]) -> dict[str, Any]:
-    """What is chosen at first: the last release's choice, else everything that is verified."""
+    """The initial choice: that of the last release, else everything that is verified."""
     last = Release.objects.for_tenant(tenant).prefetch_related("targets", "pipelines").first()
-    again = _again(last, options) if last else {}
-    if all(again.get(name) for name in NEEDED):
-        return again
+    last_choice = _choice_of(last, options) if last else {}
+    if all(last_choice.get(name) for name in NEEDED):
+        return last_choice
     scm = next(iter(options["scm"].verified()), "")
     targets = options["targets"].verified()
     fitting = [
@@ -247,12 +247,12 @@ def first_choice(tenant: Tenant, options: dict[str, Options]) -> dict[str, Any]:
     }
 
 
-def _again(last: Release, options: dict[str, Options]) -> dict[str, Any]:
-    """The last release's choice, without what is gone or cannot be chosen now."""
+def _choice_of(last: Release, options: dict[str, Options]) -> dict[str, Any]:
+    """The choice of the last release, without what cannot be chosen any more."""
 
     def still(name: str, ids: Iterable[str | None]) -> list[str]:
-        there = {c.pk for c in options[name].connections} - options[name].closed()
-        return [pk for pk in ids if pk and pk in there]
+        available = {c.pk for c in options[name].connections} - options[name].closed()
+        return [pk for pk in ids if pk and pk in available]
 
     return {
         "scm": next(iter(still("scm", [last.scm_id])), ""),

@@ -1,4 +1,4 @@
-"""Which release holds a version: of an app, no two live releases have the same one (ADR 10)."""
+"""Which release holds a version: no two live releases of an app have the same one (ADR 10)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ def app_of(target: TargetIntegration) -> App:
     return target.target_type, target.app_identifier
 
 
-def parts_of(release: Release, targets: Iterable[TargetIntegration]) -> Iterator[ReleaseTarget]:
+def draft_targets(
+    release: Release, targets: Iterable[TargetIntegration]
+) -> Iterator[ReleaseTarget]:
     """The release's targets, not saved. Of two with the same app, the first holds the version."""
     held: set[App] = set()
     for target in targets:
@@ -35,7 +37,7 @@ def parts_of(release: Release, targets: Iterable[TargetIntegration]) -> Iterator
 
 
 def holders(tenant: Tenant, version: str, apps: Iterable[App]) -> list[Release]:
-    """The live releases that have this version for one of these apps, oldest first."""
+    """The live releases that hold this version for one of these apps, oldest first."""
     any_of = Q()
     for store, identifier in apps:
         any_of |= Q(store=store, app_identifier=identifier)
@@ -46,13 +48,13 @@ def holders(tenant: Tenant, version: str, apps: Iterable[App]) -> list[Release]:
     return list(found.prefetch_related("targets").order_by("created_at", "pk"))
 
 
-def let_go(release: Release) -> None:
-    """A cancelled release's version can be used again."""
+def free_version(release: Release) -> None:
+    """Let the version of a cancelled release be used again."""
     release.targets.update(held_version=None)
 
 
 def known_versions(tenant: Tenant, apps: Sequence[App], *, most: int) -> list[str]:
-    """The versions of the last live releases of these apps, newest first; of all where none is
+    """The versions of the last live releases of these apps, newest first; of all apps if none is
     given."""
     rows = Release.objects.for_tenant(tenant).exclude(status=ReleaseStatus.CANCELLED)
     if apps:
@@ -66,7 +68,7 @@ def known_versions(tenant: Tenant, apps: Sequence[App], *, most: int) -> list[st
 
 
 def version_taken(version: str, by: Sequence[Release]) -> list[str]:
-    """One complaint for each release that has it; a general one where none is named."""
+    """One error message for each release that holds the version; a general one if `by` is empty."""
     words = _("Release %(version)s of %(apps)s already exists.")
     named = [words % {"version": version, "apps": release.apps} for release in by]
     return named or [_("Release %(version)s already exists.") % {"version": version}]

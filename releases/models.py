@@ -1,4 +1,4 @@
-"""A release refers to connections; its pipelines carry the state of their newest build."""
+"""Releases, their targets, and their pipelines with the state of the newest build."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ FINISHED_RELEASES = (ReleaseStatus.BUILD_COMPLETE, ReleaseStatus.CANCELLED)
 
 
 def candidate_words(number: int) -> str:
-    """As people and the stores call a release candidate."""
+    """The name of a release candidate: `RC 2`."""
     return f"RC {number}"
 
 
@@ -70,8 +70,8 @@ class ReleaseQuerySet(TenantQuerySet):
         build_statuses: Sequence[str] = (),
         created_by: str = "",
     ) -> Self:
-        """Those of which all this is true. `version` may be a part of it, `created_by` is an e-mail
-        address; one and the same pipeline has the platform and its newest build such a state."""
+        """Releases that match all conditions. `version` may be a part of the version, `created_by`
+        is an e-mail address; `platform` and `build_statuses` must match in the same pipeline."""
         tests = {
             "version__icontains": version,
             "status": status,
@@ -86,8 +86,8 @@ class ReleaseQuerySet(TenantQuerySet):
         return rows.filter(Exists(fitting.filter(release=OuterRef("pk"))))
 
     def with_everything(self) -> Self:
-        """The release with all its integrations, builds and their history: a constant number of
-        queries, however many of each there are."""
+        """The release with all its integrations, builds and build events, in a constant number of
+        queries."""
         return self.select_related(
             "tenant", "scm", "communication", "ticket", "created_by"
         ).prefetch_related(
@@ -98,7 +98,7 @@ class ReleaseQuerySet(TenantQuerySet):
         )
 
     def with_pipelines(self) -> Self:
-        """What a line of the list shows."""
+        """Prefetches what a row of the list shows."""
         return self.select_related("created_by").prefetch_related("pipelines", "targets")
 
 
@@ -126,7 +126,7 @@ class Release(TenantOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     completed_at = models.DateTimeField(null=True, blank=True)
-    # What was last seen of the branch, written by `releases.branches` alone; null: never seen.
+    # The result of the last check of the branch, written only by `releases.branches`; null before.
     branch_exists = models.BooleanField(null=True, blank=True, editable=False)
     branch_commit = models.CharField(
         max_length=64, blank=True, default="", db_default="", editable=False
@@ -171,18 +171,18 @@ class Release(TenantOwned):
 
     @property
     def app_identifiers(self) -> list[str]:
-        """What the stores call its apps, each once."""
+        """The stores' identifiers of its apps, without duplicates."""
         return list(dict.fromkeys(t.app_identifier for t in self.targets.all() if t.store))
 
     @property
     def apps(self) -> str:
-        """Its apps in words: `com.example.app`."""
+        """Its app identifiers as text: `com.example.app`."""
         return ", ".join(self.app_identifiers)
 
     @property
     def candidates(self) -> str:
-        """Which release candidate its pipelines are at, in words: `RC 2`, or `iOS RC 2, Android
-        RC 1`; "" where all are at their first."""
+        """The current candidates of its pipelines as text: `RC 2`, or `iOS RC 2, Android RC 1`; ""
+        if all are at their first."""
         parts = self.pipelines.all()
         found = {part.candidate for part in parts} or {1}
         if found == {1}:
@@ -199,11 +199,12 @@ class Release(TenantOwned):
 
 
 class ReleaseTarget(TenantOwned):
-    """A store that the release goes to, and its epic, once Jira has one.
+    """A target of the release, and its epic once that was created.
 
-    The app is that of the day the release was made. `held_version` is the release's version where
-    this row keeps others from using it for the app: null once the release is cancelled, and where
-    another target of the release has the same app. Only `releases.holding` writes it.
+    `store` and `app_identifier` are those at the time the release was created. `held_version` is
+    the release's version while this row reserves it for the app. It is null once the release is
+    cancelled, and if another target of the release has the same app. Only `releases.holding`
+    writes it.
     """
 
     release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="targets")
@@ -212,7 +213,7 @@ class ReleaseTarget(TenantOwned):
     )
     epic_key = models.CharField(max_length=60, blank=True)
     epic_url = models.CharField(max_length=500, blank=True)
-    # Empty where an older version wrote the row while this one started.
+    # Empty if an older version wrote the row during an upgrade.
     store = models.CharField(
         max_length=20, choices=TargetType.choices, blank=True, default="", db_default=""
     )
@@ -236,15 +237,15 @@ class ReleaseTarget(TenantOwned):
 
     @property
     def epic_page(self) -> str:
-        """Where a person opens the epic."""
+        """The URL at which a person opens the epic."""
         ticket = self.release.ticket
         return ticket.page_of(self.epic_url) if ticket else self.epic_url
 
 
 class ReleasePipeline(TenantOwned):
-    """A pipeline of the release. The job and its parameters are those of the day the release was
-    made; `triggered` to `candidate` mirror the newest build and are written by
-    `releases.operations.mirror_build` alone."""
+    """A pipeline of the release. The job and its parameters are those at the time the release was
+    created. `triggered` to `candidate` mirror the newest build; only
+    `releases.operations.mirror_build` writes them."""
 
     release = models.ForeignKey(Release, on_delete=models.CASCADE, related_name="pipelines")
     pipeline = models.ForeignKey(
@@ -282,7 +283,7 @@ class ReleasePipeline(TenantOwned):
         return f"{self.release} {self.get_platform_display()}"
 
     def parameters_for(self, build_id: str) -> dict[str, str]:
-        """What the CI server is sent for one build: the pipeline's own parameters, then ours."""
+        """The parameters of one build: the pipeline's own, then ours, which take precedence."""
         return {
             **self.parameters,
             "VERSION": self.release.version,
@@ -296,10 +297,10 @@ class ReleasePipeline(TenantOwned):
 
     @property
     def may_build_again(self) -> bool:
-        """True where a build that succeeded may be followed by another release candidate."""
+        """True if the newest build succeeded, so that another release candidate may be built."""
         return self.build_status == BuildStatus.SUCCESS
 
     @property
     def needs_build(self) -> bool:
-        """True where a trigger makes sense: never built, or the newest build did not succeed."""
+        """True if it was never built, or if the newest build did not succeed."""
         return not self.is_moving and not self.may_build_again

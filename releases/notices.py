@@ -1,9 +1,9 @@
-"""What is said in the tenant's channels, and when: one promise per channel."""
+"""The messages in the tenant's channels: one effect per notice and channel."""
 
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Notice(enum.StrEnum):
-    """An event that people are told of; its text is `templates/messages/<value>.txt`."""
+    """A kind of message; its text is in `templates/messages/<value>.txt`."""
 
     RELEASE_CREATED = "release_created"
     RELEASE_COMPLETE = "release_complete"
@@ -31,7 +31,7 @@ class Notice(enum.StrEnum):
     BUILD_CANCELLED = "build_cancelled"
 
 
-# What goes to the whole channel; everything else only into the release's thread.
+# Posted to the whole channel; all others only to the release's thread.
 BROADCAST = {
     Notice.RELEASE_COMPLETE,
     Notice.RELEASE_FAILED,
@@ -54,13 +54,11 @@ _KEY_WORD = {
 
 
 def chat_of(communication: CommunicationIntegration) -> type[ChatProvider]:
-    chat: Any = provider_class(communication.kind)
-    found: type[ChatProvider] = chat
-    return found
+    return cast("type[ChatProvider]", provider_class(communication.kind))
 
 
-def is_told(notice: Notice, chat: type[ChatProvider]) -> bool:
-    """A channel without threads is spared the steps."""
+def is_posted(notice: Notice, chat: type[ChatProvider]) -> bool:
+    """False for the steps of builds in a chat without threads and without editing."""
     return chat.threads or chat.edits_in_place or notice in MILESTONES
 
 
@@ -73,13 +71,13 @@ def notify(
     event_id: int | None = None,
     words: dict[str, Any] | None = None,
 ) -> None:
-    """Promise the message to each channel, in the caller's transaction.
+    """Create the effect that posts the message, for each channel, in the caller's transaction.
 
-    `words` fill the template beside the version: the platform, the build's number and address.
-    `event_id` is the update about a build that it follows from.
+    `words` are further variables of the template: the platform, the build's number and URL.
+    `event_id` is the build event that caused the message.
     """
     communication = release.communication
-    if communication is None or not is_told(notice, chat_of(communication)):
+    if communication is None or not is_posted(notice, chat_of(communication)):
         return
     subject = f"build:{build_id}" if build_id else f"release:{release.pk}"
     payload = {"notice": notice, "words": words or {}, **from_event(event_id)}
@@ -87,7 +85,7 @@ def notify(
     create_effects(
         tenant=release.tenant,
         kind="message.post",
-        promises=[
+        effects=[
             {
                 "integration_id": communication.pk,
                 "release_id": release.pk,
@@ -99,13 +97,13 @@ def notify(
                     **payload,
                 },
             }
-            for channel in communication.slack_channels
+            for channel in communication.recipients
         ],
     )
 
 
 def from_event(event_id: int | None) -> dict[str, int]:
-    """The part of an effect's payload that names the build event it follows from."""
+    """The part of an effect's payload that names the build event that caused it."""
     return {} if event_id is None else {"event": event_id}
 
 
@@ -117,10 +115,8 @@ def render(
     chat: type[ChatProvider],
     thread: str = "",
 ) -> Message:
-    """The message in the channel's markup, with a link to the release's page.
-
-    Names of branches and jobs never become a mention, a link or a broadcast.
-    """
+    """The message in the chat's markup, with a link to the release's page. Names of branches and
+    jobs are escaped."""
     data = {"version": release.version, "branch": release.branch, **words}
     data.setdefault("apps", release.apps)
     link, url = f"{settings.BASE_URL}/releases/{release.pk}", data.get("url")

@@ -15,8 +15,8 @@ from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.operations import create_effects
 from delivr.effects.queue import enqueue_on_commit
-from delivr.tenants.membership import lock_tenant
 from delivr.tenants.models import Tenant, User
+from delivr.tenants.roles import lock_tenant
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -26,7 +26,7 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.providers.base import BuildStatus
-from releases.holding import app_of, holders, parts_of, version_taken
+from releases.holding import app_of, draft_targets, holders, version_taken
 from releases.models import (
     MOVING,
     Release,
@@ -54,11 +54,11 @@ def create_release(
     branch: str = "",
     known_errors: Errors | None = None,
 ) -> Release:
-    """A release with its targets, pipelines and the promises of its epics and messages.
+    """Create a release with its targets and pipelines, and the effects for its epics and messages.
 
-    One transaction; nothing outside is touched before it commits. Raises ValidationError with
-    every complaint, under `version`, `branch`, `scm`, `targets`, `pipelines`, `communication`
-    and `ticket`; the caller's `known_errors` (a text where a list belongs, say) among them.
+    One transaction; no provider is called before it commits. Raises ValidationError with all
+    errors, under `version`, `branch`, `scm`, `targets`, `pipelines`, `communication` and `ticket`,
+    including the caller's `known_errors` (of the shape: text instead of a list, for example).
     """
     plan = ReleasePlan(
         tenant=tenant,
@@ -74,12 +74,12 @@ def create_release(
     try:
         return plan.create(actor)
     except IntegrityError:
-        # Two askers with one version: the database lets one through.
+        # Two concurrent requests for one version: the database lets one through.
         raise ValidationError({"version": version_taken(plan.version, plan.holders())}) from None
 
 
 class ReleasePlan:
-    """Everything that a release will be made of, checked as a whole."""
+    """Everything that makes up a new release, validated as a whole."""
 
     def __init__(
         self,
@@ -108,10 +108,10 @@ class ReleasePlan:
     def create(self, actor: User | None) -> Release:
         if lock_tenant(self.tenant, actor=None).closed_at is not None:
             raise ValidationError({"tenant": [_("This workspace was deleted.")]})
-        self._hold_connections()
+        self._lock_connections()
         release = self.draft(actor)
         release.save(force_insert=True)
-        ReleaseTarget.objects.bulk_create(parts_of(release, self.targets))
+        ReleaseTarget.objects.bulk_create(draft_targets(release, self.targets))
         ReleasePipeline.objects.bulk_create(self.draft_pipelines(release))
         record(
             tenant=self.tenant,
@@ -120,12 +120,13 @@ class ReleasePlan:
             subject=release,
             changes={"branch": [None, release.branch], "status": [None, release.status]},
         )
-        self._promise(release)
+        self._create_effects(release)
         enqueue_on_commit("branch", release.pk)
         return release
 
-    def _hold_connections(self) -> None:
-        """Nobody disconnects them until the release is there; complains of what is gone already."""
+    def _lock_connections(self) -> None:
+        """Keep the connections from being disconnected until the commit; adds an error for each
+        that is gone already."""
         chosen: dict[str, list[Any]] = {
             "scm": [self.scm],
             "targets": self.targets,
@@ -135,11 +136,11 @@ class ReleasePlan:
         }
         for field, connections in chosen.items():
             wanted = {c.pk: c for c in connections if c is not None}
-            for pk in wanted.keys() - _held(wanted):
-                self._complain(field, _no_connection(pk))
+            for pk in wanted.keys() - _lock_connected(wanted):
+                self._add_error(field, _no_connection(pk))
 
     def draft(self, actor: User | None = None) -> Release:
-        """The release, checked but not saved. Raises ValidationError."""
+        """The release, validated but not saved. Raises ValidationError."""
         self.check()
         release = Release(
             tenant=self.tenant,
@@ -151,11 +152,11 @@ class ReleasePlan:
             created_by=actor,
             branch_look_at=clock.now(),
         )
-        release.full_clean(exclude=["id", "created_by"])  # delivr itself may be who asks
+        release.full_clean(exclude=["id", "created_by"])  # no user: delivr creates it itself
         return release
 
     def draft_pipelines(self, release: Release) -> list[ReleasePipeline]:
-        """Its pipelines with the job and the parameters of today, not saved."""
+        """Its pipelines with their current job and parameters, not saved."""
         platform_of = {target.pk: target.platform for target in self.targets}
         return [
             ReleasePipeline(
@@ -163,14 +164,14 @@ class ReleasePlan:
                 release=release,
                 pipeline=p,
                 platform=platform_of[p.target_id],
-                job_path=p.jenkins_job_path,
+                job_path=p.job,
                 parameters=p.parameters,
             )
             for p in self.pipelines
         ]
 
     def check(self) -> None:
-        """Raises ValidationError with everything that stands in the way."""
+        """Raises ValidationError with all errors."""
         self._check_names()
         self._check_connections()
         if self.errors:
@@ -181,13 +182,13 @@ class ReleasePlan:
             self._check_version()
         named = self.branch != _default_branch(self.version)
         if "branch" in self.errors or (not named and "version" in self.errors):
-            return  # the branch is named after the version: one complaint is enough
+            return  # the branch is derived from the version: one error is enough
         if not is_legal_branch(self.branch):
-            self._complain("branch", _("This is not a legal git branch name."))
+            self._add_error("branch", _("This is not a legal git branch name."))
 
     def _check_version(self) -> None:
         if not VERSION.fullmatch(self.version):
-            self._complain(
+            self._add_error(
                 "version",
                 _("Use up to 64 letters, digits and . + _ - and begin with a letter or digit."),
             )
@@ -195,37 +196,37 @@ class ReleasePlan:
             self.errors["version"] = version_taken(self.version, taken)
 
     def holders(self) -> list[Release]:
-        """The releases that have the version for one of the apps already."""
+        """The releases that already hold the version for one of the apps."""
         return holders(self.tenant, self.version, map(app_of, self.targets))
 
     def _check_connections(self) -> None:
         if self.scm is None and "scm" not in self.errors:
-            self._complain("scm", _("Choose the repository's connection."))
+            self._add_error("scm", _("Choose the repository's connection."))
         for field, found in (("targets", self.targets), ("pipelines", self.pipelines)):
             if not found and field not in self.errors:
-                self._complain(field, _("Choose at least one."))
+                self._add_error(field, _("Choose at least one."))
         for target in self.targets:
-            self._want_verified("targets", target)
+            self._require_verified("targets", target)
         if self.scm is not None:
-            self._want_verified("scm", self.scm)
+            self._require_verified("scm", self.scm)
         for pipeline in self.pipelines:
             self._check_pipeline(pipeline)
 
     def _check_pipeline(self, pipeline: PipelineIntegration) -> None:
         if self.scm is not None and pipeline.scm_id != self.scm.pk:
-            self._complain(
+            self._add_error(
                 "pipelines", _("%(name)s builds another repository.") % {"name": pipeline}
             )
         if pipeline.target_id not in {target.pk for target in self.targets}:
-            self._complain(
+            self._add_error(
                 "pipelines",
                 _("%(name)s builds for a target that this release does not have.")
                 % {"name": pipeline},
             )
 
-    def _want_verified(self, field: str, connection: Connection) -> None:
+    def _require_verified(self, field: str, connection: Connection) -> None:
         if not connection.is_valid:
-            self._complain(
+            self._add_error(
                 field, _("%(name)s is not verified: verify it first.") % {"name": connection}
             )
 
@@ -237,24 +238,24 @@ class ReleasePlan:
         found = {c.pk: c for c in model.objects.for_tenant(self.tenant).filter(pk__in=ids)}
         for pk in ids:
             if pk not in found:
-                self._complain(field, _no_connection(pk))
+                self._add_error(field, _no_connection(pk))
         return [found[pk] for pk in ids if pk in found]
 
-    def _complain(self, field: str, words: str) -> None:
+    def _add_error(self, field: str, words: str) -> None:
         self.errors.setdefault(field, []).append(words)
 
-    def _promise(self, release: Release) -> None:
+    def _create_effects(self, release: Release) -> None:
         if self.ticket is not None:
             create_effects(
                 tenant=self.tenant,
                 kind="ticket.create_epic",
-                promises=[_epic_of(release, self.ticket, target) for target in self.targets],
+                effects=[_epic_of(release, self.ticket, target) for target in self.targets],
             )
         notify(release, Notice.RELEASE_CREATED)
 
 
-def _held(wanted: Mapping[str, Connection]) -> set[str]:
-    """The ids of those that are still connected, locked until the end of the transaction."""
+def _lock_connected(wanted: Mapping[str, Connection]) -> set[str]:
+    """Lock those that are still connected until the end of the transaction; returns their ids."""
     if not wanted:
         return set()
     one = next(iter(wanted.values()))
@@ -282,7 +283,7 @@ def _default_branch(version: str) -> str:
 
 
 def is_legal_branch(name: str) -> bool:
-    """True for what git takes as a branch name.
+    """True if git accepts the name as a branch name.
 
     https://git-scm.com/docs/git-check-ref-format
     """
@@ -297,21 +298,21 @@ def is_legal_branch(name: str) -> bool:
 
 
 def lock_release(release_id: str) -> Release:
-    """The release row, locked. Lock order everywhere: release, release pipeline, build, effect."""
+    """The locked release. The lock order is always release, release pipeline, build, effect."""
     locked: Release = Release.objects.select_for_update(of=("self",)).get(pk=release_id)
     return locked
 
 
 def mirror_build(pipeline: ReleasePipeline, *, build: Any) -> None:
-    """Let the release pipeline show its newest build. These columns are written nowhere else."""
-    _show(pipeline, build)
+    """Copy the newest build to the release pipeline. These columns are written nowhere else."""
+    _copy_build(pipeline, build)
     pipeline.save(update_fields=MIRRORED)
 
 
 def mirror_builds(builds: Sequence[Any]) -> None:
     """`mirror_build` for the newest builds of several pipelines, in one query."""
     for build in builds:
-        _show(build.release_pipeline, build)
+        _copy_build(build.release_pipeline, build)
     ReleasePipeline.objects.bulk_update([build.release_pipeline for build in builds], MIRRORED)
 
 
@@ -326,7 +327,7 @@ MIRRORED = [
 _NOT_SENT = (BuildStatus.TRIGGERING, BuildStatus.TRIGGER_FAILED)
 
 
-def _show(pipeline: ReleasePipeline, build: Any) -> None:
+def _copy_build(pipeline: ReleasePipeline, build: Any) -> None:
     pipeline.triggered = pipeline.triggered or build.status not in _NOT_SENT
     pipeline.build_number = build.number
     pipeline.build_url = build.url
@@ -338,8 +339,8 @@ def _show(pipeline: ReleasePipeline, build: Any) -> None:
 def recompute(release: Release, *, cause: str, event_id: int | None = None) -> None:
     """Derive the status from the pipelines. The caller holds the release's lock.
 
-    `cause` is the build that moved: it keeps the messages of a second failure apart. `event_id` is
-    the news that moved it.
+    `cause` is the id of the build that changed: it makes the message of a second failure differ
+    from that of the first. `event_id` is the build event.
     """
     before = release.status
     statuses = list(release.pipelines.order_by("id").values_list("build_status", flat=True))
@@ -356,20 +357,20 @@ def recompute(release: Release, *, cause: str, event_id: int | None = None) -> N
         subject=release,
         changes={"status": [before, status]},
     )
-    notice = _TOLD_OF_ALL.get(status)
+    notice = _STATUS_NOTICES.get(status)
     if notice:
         words = {"candidates": candidates} if (candidates := release.candidates) else {}
         notify(release, notice, cause=cause, event_id=event_id, words=words)
 
 
-_TOLD_OF_ALL = {
+_STATUS_NOTICES = {
     ReleaseStatus.BUILD_COMPLETE: Notice.RELEASE_COMPLETE,
     ReleaseStatus.BUILD_FAILED: Notice.RELEASE_FAILED,
 }
 
 
 def derive_status(builds: Sequence[str]) -> ReleaseStatus:
-    """What a release is, told by the build statuses of its pipelines alone."""
+    """The status of a release, from the build statuses of its pipelines alone."""
     if all(status == BuildStatus.SUCCESS for status in builds):
         return ReleaseStatus.BUILD_COMPLETE
     if all(status == BuildStatus.PENDING for status in builds):
@@ -380,7 +381,7 @@ def derive_status(builds: Sequence[str]) -> ReleaseStatus:
 
 
 def unfinished_using(connection: Connection) -> list[str]:
-    """The unfinished releases that refer to a connection, in words."""
+    """The unfinished releases that use a connection, in words."""
     through = {
         "scm": {"scm": connection.pk},
         "targets": {"targets__target": connection.pk},

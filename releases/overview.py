@@ -1,7 +1,7 @@
-"""What the page of one release shows, as plain values: made from rows that are already loaded.
+"""The page of one release as plain values, from rows that are already loaded.
 
-Plain and frozen, so that its fingerprint tells whether a page that refreshes itself has anything
-new to show.
+The values are frozen, so that a fingerprint shows whether a page that refreshes itself is out of
+date.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from releases.blockers import Blocker
 from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
 from releases.models import Release, ReleaseStatus, candidate_words
-from releases.sent_messages import EpicLine, SentMessage, epics, told
+from releases.sent_messages import EpicLine, SentMessage, epics, messages
 from releases.timeline import timeline
-from releases.timeline_groups import TimelineGroup, story
+from releases.timeline_groups import TimelineGroup, group_by_build
 
 YOUNG = timedelta(minutes=1)
 FAR = timedelta(seconds=30)
-SOON, LATER, AT_REST = 1, 15, 30  # seconds between two looks
+SOON, LATER, AT_REST = 1, 15, 30  # seconds between two refreshes
 MESSAGES_UNFOLDED = 6  # the newest ones
 
 
 @dataclass(frozen=True)
 class Step:
-    """A part of a release's way, for components/stepper.html."""
+    """One step of components/stepper.html."""
 
     label: str
     state: str
@@ -41,7 +41,7 @@ class Overview:
     """The whole page."""
 
     status: str
-    steps: tuple[Step, ...]  # none for a release that was cancelled
+    steps: tuple[Step, ...]  # empty for a cancelled release
     advice: str
     is_moving: bool
     pause: int
@@ -53,22 +53,23 @@ class Overview:
 
     @property
     def may_trigger(self) -> bool:
-        """A pipeline waits for its build."""
+        """At least one pipeline needs a build."""
         return any(p.may_trigger for p in self.pipelines)
 
     @property
     def may_trigger_all(self) -> bool:
-        """More than one pipeline waits for its build; a single one has its own button."""
+        """More than one pipeline needs a build; a single one has its own button."""
         return sum(p.may_trigger for p in self.pipelines) > 1
 
     @property
     def may_build_all_again(self) -> bool:
-        """Several pipelines, and all succeeded; a single one has its own button."""
+        """All of several pipelines succeeded; a single one has its own button."""
         return len(self.pipelines) > 1 and all(p.may_build_again for p in self.pipelines)
 
     @property
     def next_candidates(self) -> str:
-        """What building all again would make: `RC 2`, or `iOS RC 3, Android RC 2`."""
+        """The candidates that building all again would create: `RC 2`, or `iOS RC 3, Android
+        RC 2`."""
         found = {p.next_candidate for p in self.pipelines}
         if len(found) == 1:
             return candidate_words(found.pop())
@@ -77,12 +78,12 @@ class Overview:
 
     @property
     def look_at(self) -> PipelineCard | None:
-        """The first pipeline that waits for a person, where there are others beside it."""
+        """The first of several pipelines that needs a person's attention."""
         waiting = [p for p in self.pipelines if p.may_trigger and p.attempts]
         return waiting[0] if waiting and len(self.pipelines) > 1 else None
 
-    def tells(self, blocker: Blocker) -> bool:
-        """A pipeline's card says the same, with the buttons that help."""
+    def is_on_card(self, blocker: Blocker) -> bool:
+        """True if a pipeline's card already shows the blocker, with the buttons for it."""
         troubles = [p.trouble.error for p in self.pipelines if p.trouble]
         is_there = any(error and error in blocker.message for error in troubles)
         return blocker.code == "waiting_for_person" and is_there
@@ -103,7 +104,7 @@ class Overview:
 
 
 def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> Overview:
-    """Needs a release of `with_everything` and all its effects; asks the database nothing."""
+    """Needs a release of `with_everything` and all its effects; makes no queries."""
     pipelines = release.pipelines.all()
     cards = tuple(card_of(release, p, effects, now) for p in pipelines)
     is_moving = (
@@ -121,16 +122,16 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
         head=head_of(release),
         pipelines=cards,
         epics=epics(release, effects, now),
-        messages=told(release, effects, now),
-        timeline=story(timeline(release, effects)),
+        messages=messages(release, effects, now),
+        timeline=group_by_build(timeline(release, effects)),
     )
 
 
 def _pause(
     release: Release, cards: Iterable[PipelineCard], effects: Sequence[Effect], now: datetime
 ) -> int:
-    """Seconds between two looks: few while something moves, more where all that is open waits
-    for a later try, many at rest (somebody else may set it in motion)."""
+    """Seconds between two refreshes: short while something is in progress, longer if everything
+    open waits for a later attempt, longest if nothing is open (somebody else may change it)."""
     if release.is_moving or now - release.created_at < YOUNG:
         return SOON
     waits = [e.next_at - now for e in effects if e.is_open]
@@ -140,7 +141,7 @@ def _pause(
 
 
 def _steps(status: str) -> tuple[Step, ...]:
-    """Kickoff, builds, ready: which of them is done, and where the release is."""
+    """The steps kickoff, builds and ready, with their states."""
     here = {
         ReleaseStatus.KICKOFF_PENDING: 0,
         ReleaseStatus.BUILDING: 1,
@@ -155,7 +156,7 @@ def _steps(status: str) -> tuple[Step, ...]:
 
 
 def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:
-    """One line: what a person does next."""
+    """What a person should do next, in one line."""
     failed = [card for card in cards if card.may_trigger and card.attempts]
     if release.status == ReleaseStatus.BUILD_FAILED or failed:
         return _failed_advice(failed)

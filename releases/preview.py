@@ -1,4 +1,4 @@
-"""What a release would set in motion, before it exists: nothing is written or sent."""
+"""The dry run of a release: what it would cause. Nothing is written or sent."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from delivr.tenants.models import User
-from releases.branches import glance
+from releases.branches import look_up_for_dry_run
 from releases.effects import epic_for
 from releases.models import Release, ReleasePipeline
-from releases.notices import Notice, chat_of, is_told, render
+from releases.notices import Notice, chat_of, is_posted, render
 from releases.operations import ReleasePlan
 
-BUILD_ID = "bld_…"  # the build gets its id when it is triggered
-NUMBER = "…"  # and its number from the CI server
+BUILD_ID = "bld_…"  # the id is not known before the trigger
+NUMBER = "…"  # the number is not known before the CI server starts the build
 
 
 def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
-    """The jobs with their parameters, the messages if all goes well, the epics, and what the
-    repository says of the branch (network, some seconds at most).
+    """The jobs with their parameters, the messages if all goes well, the epics, and whether the
+    branch exists (network, a few seconds at most).
 
-    Raises ValidationError with everything that stands in the way, as `create_release` does.
+    Raises ValidationError with all errors, as `create_release` does.
     """
     release = plan.draft()
     pipelines = plan.draft_pipelines(release)
-    head = glance(release.scm, release.branch, user=user)
+    head = look_up_for_dry_run(release.scm, release.branch, user=user)
     return {
         "version": release.version,
         "branch": release.branch,
@@ -44,7 +44,7 @@ def _job(pipeline: ReleasePipeline) -> dict[str, Any]:
         "pipeline_id": pipeline.pipeline_id,
         "platform": pipeline.platform,
         "platform_label": pipeline.get_platform_display(),
-        "jenkins_url": pipeline.pipeline.jenkins_url,
+        "server_url": pipeline.pipeline.server_url,
         "job_path": pipeline.job_path,
         "parameters": pipeline.parameters_for(BUILD_ID),
     }
@@ -55,10 +55,10 @@ def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[di
         return
     chat = chat_of(release.communication)
     for notice, words in _notices(pipelines):
-        if not is_told(notice, chat):
+        if not is_posted(notice, chat):
             continue
         text = render(release, notice, {**words, "apps": ""}, chat=chat).text
-        for channel in release.communication.slack_channels:
+        for channel in release.communication.recipients:
             is_first = notice is Notice.RELEASE_CREATED
             name = release.communication.channel_name(channel)
             yield {
@@ -70,7 +70,7 @@ def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[di
 
 
 def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, dict[str, Any]]]:
-    """In the order in which they would be sent."""
+    """The notices in the order in which they would be sent."""
     builds = [{"platform": p.get_platform_display(), "number": NUMBER} for p in pipelines]
     yield Notice.RELEASE_CREATED, {}
     for notice in (Notice.BUILD_STARTED, Notice.BUILD_COMPLETE):

@@ -1,4 +1,4 @@
-"""When a release was ready for submission: each time, as its builds tell it."""
+"""When a release became ready for submission, derived from its builds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from integrations.providers.base import BuildStatus
 
 
 def ready_times(pipelines: Sequence[Iterable[Any]]) -> list[datetime]:
-    """Oldest first; `pipelines` holds the builds of each pipeline of one release.
+    """Each time the release became ready, oldest first; `pipelines` are the builds of each of its
+    pipelines.
 
-    A release is ready from the moment that the newest build of every pipeline has succeeded until
-    one of them is built again.
+    A release is ready from when the newest build of every pipeline has succeeded until one of them
+    is built again.
     """
     steps = []
     for place, builds in enumerate(pipelines):
@@ -27,7 +28,7 @@ def ready_times(pipelines: Sequence[Iterable[Any]]) -> list[datetime]:
     found = []
     for at, attempt, place, is_done in sorted(steps):
         if attempt < newest[place]:
-            continue  # an older build that came late
+            continue  # an older build that ended late
         newest[place], done[place] = attempt, is_done
         if is_done and all(done):
             found.append(at)

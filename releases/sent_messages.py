@@ -1,4 +1,4 @@
-"""What a release sent out, and what became of it: messages and epics, as plain values."""
+"""The messages and epics of a release with their states, as plain values."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from releases.wording import notice_words, web_address
 
 
 @dataclass(frozen=True)
-class Sent:
-    """An effect: what became of something that must happen outside."""
+class SentEffect:
+    """One effect with its state."""
 
     id: str
     state: str
@@ -27,11 +27,11 @@ class Sent:
     at: datetime
     url: str
     may_retry: bool
-    in_doubt: bool  # it may have happened all the same: a retry looks before it sends again
+    in_doubt: bool  # it may have been sent: a retry searches for it before it sends again
     may_adopt: bool  # a trigger that gave up: a person may know the build's number
 
     @classmethod
-    def of(cls, effect: Effect, now: datetime) -> Sent:
+    def of(cls, effect: Effect, now: datetime) -> SentEffect:
         return cls(
             id=effect.pk,
             state=effect.state,
@@ -51,10 +51,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class SentMessage:
-    """The same words, told in one channel or several."""
+    """The same message in one or several channels."""
 
     text: str
-    sent: tuple[Sent, ...]  # one for each channel, by its name
+    sent: tuple[SentEffect, ...]  # one for each channel, sorted by its name
 
     @property
     def at(self) -> datetime:
@@ -62,20 +62,20 @@ class SentMessage:
 
     @property
     def state(self) -> str:
-        """That of all of them; "" where they differ."""
+        """The state of all of them; "" if they differ."""
         states = {one.state for one in self.sent}
         return states.pop() if len(states) == 1 else ""
 
 
-def told(release: Release, effects: Iterable[Effect], now: datetime) -> tuple[SentMessage, ...]:
+def messages(release: Release, effects: Iterable[Effect], now: datetime) -> tuple[SentMessage, ...]:
     """The messages, newest first."""
-    groups: dict[str, list[Sent]] = {}
+    groups: dict[str, list[SentEffect]] = {}
     for effect in effects:
         if effect.kind == "message.post":
-            said = {**effect.payload, "channel": "", "channel_name": "", "build": effect.build_id}
-            sent = Sent.of(effect, now)
+            same = {**effect.payload, "channel": "", "channel_name": "", "build": effect.build_id}
+            sent = SentEffect.of(effect, now)
             name = release.communication.channel_name(sent.channel) if release.communication else ""
-            key = json.dumps(said, sort_keys=True, default=str)
+            key = json.dumps(same, sort_keys=True, default=str)
             groups.setdefault(key, []).append(replace(sent, channel=name or sent.channel))
     return tuple(
         SentMessage(group[0].text, tuple(sorted(group, key=lambda sent: sent.channel)))
@@ -95,13 +95,13 @@ def _may_adopt(effect: Effect) -> bool:
 
 @dataclass(frozen=True)
 class EpicLine:
-    """The epic of one target: its key, or how far its making is."""
+    """The epic of one target: its key, or the state of its creation."""
 
     target: str
     provider: str
     key: str
     url: str
-    sent: Sent | None
+    sent: SentEffect | None
 
 
 def epics(release: Release, effects: Sequence[Effect], now: datetime) -> tuple[EpicLine, ...]:
@@ -115,7 +115,7 @@ def _epic(target: ReleaseTarget, effects: Sequence[Effect], now: datetime) -> Ep
     for effect in effects:
         is_epic = effect.kind == "ticket.create_epic"
         if is_epic and effect.payload.get("target") == target.target_id:
-            sent = Sent.of(effect, now)
+            sent = SentEffect.of(effect, now)
     return EpicLine(
         target=str(target.target),
         provider=target.target.kind,

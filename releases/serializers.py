@@ -1,4 +1,4 @@
-"""Releases as JSON, in the words of the contract."""
+"""Releases as JSON, with the field names of the API contract."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _ids() -> serializers.ListField:
 
 
 class NewReleaseSerializer(serializers.Serializer[Any]):
-    """The shape of a new release; whether it makes sense is the operation's to say."""
+    """A new release. Checks the shape only; the operation checks the rest."""
 
     version = serializers.CharField(allow_blank=True, max_length=200)
     scmIntegrationId = serializers.CharField(source="scm", allow_blank=True, max_length=60)
@@ -42,7 +42,7 @@ class NewReleaseSerializer(serializers.Serializer[Any]):
 class JobPreview(serializers.Serializer[Any]):
     pipelineId = serializers.CharField(source="pipeline_id")
     platform = serializers.ChoiceField(Platform.choices)
-    jenkinsUrl = serializers.CharField(source="jenkins_url")
+    jenkinsUrl = serializers.CharField(source="server_url")
     jobPath = serializers.CharField(source="job_path")
     parameters = serializers.DictField(child=serializers.CharField())
 
@@ -59,8 +59,8 @@ class EpicPreview(serializers.Serializer[Any]):
 
 
 class BranchPreview(serializers.Serializer[Any]):
-    """What the repository says of the branch now. `exists` is null where it could not be asked;
-    `message` says so then, as it does of a branch that is missing."""
+    """The branch as it is in the repository now. `exists` is null if it could not be checked;
+    `message` then says why. It also says so if the branch is missing."""
 
     name = serializers.CharField()
     exists = serializers.BooleanField(allow_null=True)
@@ -71,9 +71,9 @@ class BranchPreview(serializers.Serializer[Any]):
 
 
 class PreviewSerializer(serializers.Serializer[Any]):
-    """What a release would set in motion: the answer to `?dryRun=true`.
+    """What a release would cause: the response to `?dryRun=true`.
 
-    `warnings` are words about what would not stand in the way of the release itself.
+    `warnings` are problems that do not keep the release from being created.
     """
 
     version = serializers.CharField()
@@ -91,8 +91,8 @@ class ArtifactSerializer(serializers.Serializer[Any]):
 
 
 class RetrySerializer(serializers.Serializer[Any]):
-    """A build that somebody started on the CI server from one that failed, and that succeeded.
-    `startedBy` and `commit` are empty where the server does not tell."""
+    """A successful retry of a failed build that somebody started on the CI server. `startedBy` and
+    `commit` are empty if the server does not report them."""
 
     number = serializers.IntegerField()
     url = serializers.CharField()
@@ -101,12 +101,13 @@ class RetrySerializer(serializers.Serializer[Any]):
 
 
 class BuildSerializer(serializers.Serializer[Any]):
-    """One attempt at the release candidate `candidate`: 1, and one more each time that a success
-    was built again. Times are ISO 8601; `estimatedMs` is Jenkins' guess in milliseconds.
+    """One attempt to build the release candidate `candidate`, which starts at 1 and increases each
+    time a success is built again. Times are ISO 8601; `estimatedMs` is the CI server's estimate in
+    milliseconds.
 
-    `logExcerpt`: the lines of a failed build's log that tell why, a moment after it ended;
-    `logError` says in words why there are none. `retries` of a failed build can be adopted:
-    `POST /effects/{id}/adopt` with the effect of its trigger and their number.
+    `logExcerpt` has the lines of a failed build's log that explain the failure, shortly after its
+    end; `logError` says why there are none. The `retries` of a failed build can be adopted:
+    `POST /effects/{id}/adopt` with the effect of its trigger and the number of the retry.
     """
 
     id = serializers.CharField()
@@ -152,12 +153,12 @@ class ReleaseTargetSerializer(serializers.ModelSerializer[ReleaseTarget]):
         ]
 
     def get_appIdentifier(self, part: ReleaseTarget) -> str:
-        """That of the day the release was made."""
+        """The app at the time the release was created."""
         return part.app_identifier or part.target.app_identifier
 
 
 class ReleasePipelineLine(serializers.ModelSerializer[ReleasePipeline]):
-    """A pipeline as a list shows it: without its history."""
+    """A pipeline in the list of releases: without its builds."""
 
     id = serializers.CharField(source="pipeline_id")
     buildNumber = serializers.IntegerField(source="build_number", allow_null=True)
@@ -190,7 +191,7 @@ class ReleasePipelineSerializer(ReleasePipelineLine):
 
 
 class ReleaseLine(serializers.ModelSerializer[Release]):
-    """A release as the list shows it."""
+    """A release in the list."""
 
     tenantId = serializers.CharField(source="tenant_id")
     status = serializers.ChoiceField(ReleaseStatus.choices)
@@ -223,12 +224,12 @@ class ReleaseLine(serializers.ModelSerializer[Release]):
         ]
 
     def get_appIdentifiers(self, release: Release) -> list[str]:
-        """The apps that it is a version of, each once, as they were when it was made."""
+        """Its apps at the time it was created, without duplicates."""
         return release.app_identifiers
 
 
 class TicketSerializer(serializers.Serializer[Any]):
-    """The epic of one target: its key once Jira has it, else what stands in the way."""
+    """The epic of one target: its key once it was created, or the error that prevents it."""
 
     targetId = serializers.CharField()
     key = serializers.CharField()
@@ -249,7 +250,7 @@ class TimelineSerializer(serializers.Serializer[Any]):
 
 
 class BlockerSerializer(serializers.Serializer[Any]):
-    """One thing that stands in the way; `next` is when delivr tries again by itself."""
+    """One thing that blocks the release; `next` is when delivr tries again by itself."""
 
     code = serializers.CharField()
     message = serializers.CharField()
@@ -259,8 +260,8 @@ class BlockerSerializer(serializers.Serializer[Any]):
 
 
 class BranchHeadSerializer(serializers.Serializer[Any]):
-    """What was last seen of the branch, at `checkedAt`: whether it `exists` (null: not seen yet),
-    its newest commit, else the nearest names; `message` says what is wrong."""
+    """The result of the last check of the branch, at `checkedAt`: whether it `exists` (null: not
+    checked yet), its newest commit, or the most similar names; `message` says what is wrong."""
 
     exists = serializers.BooleanField(allow_null=True)
     commit = serializers.CharField()
@@ -271,7 +272,7 @@ class BranchHeadSerializer(serializers.Serializer[Any]):
 
 
 class ReleaseSerializer(ReleaseLine):
-    """A release with everything about it; the view hands its effects over in the context."""
+    """A release with everything about it; the view passes its effects in the context."""
 
     targets = ReleaseTargetSerializer(many=True)
     pipelines = ReleasePipelineSerializer(many=True)
@@ -321,5 +322,7 @@ class ReleaseSerializer(ReleaseLine):
     @extend_schema_field(BlockerSerializer(many=True))
     def get_blockers(self, release: Release) -> Any:
         given = self.context
-        found = blockers(release, given["effects"], given["sick"], given["beat"], timezone.now())
+        found = blockers(
+            release, given["effects"], given["failing"], given["heartbeat"], timezone.now()
+        )
         return BlockerSerializer(found, many=True).data

@@ -1,4 +1,4 @@
-"""What happened to a release, in order: one list for the page and the API."""
+"""The timeline of a release: one list of events for the page and the API."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class TimelineItem:
     detail: str = ""
     tone: str = "neutral"
     url: str = ""
-    build_id: str = ""  # the build that it happened to
-    word: str = ""  # what happened, where the build is named already
-    moved: bool = True  # False: it came late, or only led to a question
-    said: str = ""  # the words that came with it, without who said them
-    cause: str = ""  # the id of the delivery or effect that told of it
+    build_id: str = ""  # the build that it is about
+    word: str = ""  # the title without the name of the build
+    is_applied: bool = True  # False: the update came late, or only caused a poll
+    note: str = ""  # the detail without its source
+    cause: str = ""  # the id of the delivery or effect that reported it
 
 
 def timeline(release: Release, effects: Iterable[Effect]) -> list[TimelineItem]:
-    """Everything that happened, oldest first.
+    """All events, oldest first.
 
-    Reads what `ReleaseQuerySet.with_everything` prefetched and the release's own effects, and asks
-    the database nothing else.
+    Reads what `ReleaseQuerySet.with_everything` prefetched and the release's effects; makes no
+    queries.
     """
     effects = list(effects)
     items = [
@@ -76,7 +76,7 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
 
 
 def _ready_times(release: Release) -> list[datetime]:
-    """Each time that it became ready: the last one as it was noted, the others as builds tell."""
+    """Each time it became ready: the last one as it was stored, the others derived from builds."""
     times = ready_times([pipeline.builds.all() for pipeline in release.pipelines.all()])
     return [*times[:-1], release.completed_at] if release.completed_at else times
 
@@ -93,13 +93,13 @@ def _of_pipeline(pipeline: ReleasePipeline, triggers: Mapping[str, str]) -> Iter
         trigger = triggers.get(build.pk, "")
         yield _triggered(build, platform, trigger)
         for event in build.events.all():
-            if _is_worth_telling(event):
-                yield _heard(event, build, platform, trigger)
+            if _is_shown(event):
+                yield _update(event, build, platform, trigger)
 
 
-def _is_worth_telling(event: Any) -> bool:
-    """Not what merely filled something in, nor what a doorbell said of a build on its way: what
-    Jenkins answered then stands there itself."""
+def _is_shown(event: Any) -> bool:
+    """False for events that only filled something in, and for webhooks that only caused a poll of a
+    build in progress: the answer to the poll has its own event."""
     is_hint = event.step == "ask" and event.from_status in MOVING
     return event.from_status != event.to_status and not is_hint
 
@@ -121,13 +121,13 @@ def _triggered(build: Any, platform: str, trigger: str) -> TimelineItem:
 
 
 def _name(platform: str, build: Any, *, number: int | None) -> str:
-    """`iOS build #245`, and which candidate it is after the first: `iOS build #251 (RC 2)`."""
+    """`iOS build #245`, or with its candidate after the first: `iOS build #251 (RC 2)`."""
     name = _("%(platform)s build") % {"platform": platform}
     name = f"{name} #{number}" if number else name
     return f"{name} ({candidate_words(build.candidate)})" if build.candidate > 1 else name
 
 
-def _heard(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem:
+def _update(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem:
     name = _name(platform, build, number=build.number)
     status = BuildStatus(event.to_status)
     title = _TITLES.get(status, "%(build)s: %(status)s")
@@ -149,8 +149,8 @@ def _heard(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem:
         url=web_address(build.url),
         build_id=build.pk,
         word=word % words,
-        moved=event.applied,
-        said=event.detail,
+        is_applied=event.applied,
+        note=event.detail,
         cause=event.delivery_id or (trigger if event.source == "TRIGGER" else ""),
     )
 
@@ -193,7 +193,7 @@ _KINDS = {
 
 
 def _of_effect(effect: Effect) -> Iterator[TimelineItem]:
-    """What is settled; a trigger shows itself in its build's events."""
+    """Settled effects; triggers are not included, because the build's events show them."""
     kind = _KINDS.get(effect.kind)
     settled = effect.state in (EffectState.DONE, EffectState.DEAD)
     if kind is None or not settled or effect.done_at is None:

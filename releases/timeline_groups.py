@@ -1,4 +1,4 @@
-"""What happened to a release as its page tells it: one chapter for each build, newest first."""
+"""The timeline of a release as its page shows it: one group for each build, newest first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from releases.timeline import TimelineItem
 
 @dataclass(frozen=True)
 class Step:
-    """One thing of a chapter, and the page of what told of it."""
+    """One event of a group, and the page of what reported it."""
 
     at: datetime
     word: str
@@ -22,7 +22,7 @@ class Step:
 
 @dataclass(frozen=True)
 class TimelineGroup:
-    """A line of components/timeline.html."""
+    """An entry of components/timeline.html."""
 
     at: datetime
     title: str
@@ -32,40 +32,40 @@ class TimelineGroup:
     steps: tuple[Step, ...] = ()  # of a build, oldest first
 
 
-def story(items: Sequence[TimelineItem]) -> tuple[TimelineGroup, ...]:
-    """The chapters of a timeline (oldest first), newest first."""
+def group_by_build(items: Sequence[TimelineItem]) -> tuple[TimelineGroup, ...]:
+    """Groups the items of a timeline (oldest first); the newest group comes first."""
     builds: dict[str, list[TimelineItem]] = {}
-    chapters = []
+    groups = []
     for item in items:
         if item.build_id:
             builds.setdefault(item.build_id, []).append(item)
         elif not _is_routine(item):
-            chapters.append(_alone(item))
-    chapters += [_of_build(heard) for heard in builds.values()]
-    return tuple(sorted(chapters, key=lambda chapter: chapter.at)[::-1])
+            groups.append(_single(item))
+    groups += [_of_build(of_build) for of_build in builds.values()]
+    return tuple(sorted(groups, key=lambda group: group.at)[::-1])
 
 
 def _is_routine(item: TimelineItem) -> bool:
-    """A message that got through: the page lists these by themselves."""
+    """True for a message that was sent: the page has its own list of messages."""
     return item.kind == "MESSAGE" and item.tone == "neutral"
 
 
-def _alone(item: TimelineItem) -> TimelineGroup:
+def _single(item: TimelineItem) -> TimelineGroup:
     return TimelineGroup(item.at, item.title, item.detail, item.tone, item.url)
 
 
 def _of_build(items: Sequence[TimelineItem]) -> TimelineGroup:
-    """Called by the last thing that moved it; what came late or was unusual stands below."""
-    moved = [item for item in items if item.moved] or list(items)
+    """One group: the title of the last applied item, and the notes of all items."""
+    applied = [item for item in items if item.is_applied] or list(items)
     steps = tuple(Step(item.at, item.word, _page_of(item.cause)) for item in items)
-    detail = " ".join(_told(items))
-    last = moved[-1]
+    detail = " ".join(_notes(items))
+    last = applied[-1]
     return TimelineGroup(last.at, last.title, detail, last.tone, last.url, steps)
 
 
-def _told(items: Iterable[TimelineItem]) -> Iterable[str]:
-    """The words that came with the steps, each once."""
-    return dict.fromkeys(item.said for item in items if item.said)
+def _notes(items: Iterable[TimelineItem]) -> Iterable[str]:
+    """The notes of the items, without duplicates."""
+    return dict.fromkeys(item.note for item in items if item.note)
 
 
 def _page_of(cause: str) -> str:

@@ -1,4 +1,4 @@
-"""Which version comes next, by what the last ones look like: semver or calver."""
+"""Suggests the next version from the last ones, for SemVer and CalVer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import date
 
 from django.utils.translation import gettext as _
 
-# https://semver.org and https://calver.org, with the two parts that stores also know: 1.5
+# https://semver.org and https://calver.org, and the two-part versions that stores allow: 1.5
 _NUMBERS = re.compile(r"(v?)(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?")
 FIRST = "1.0.0"
 CENTURY = 2000
 
 
 def suggestions(known: Sequence[str], *, today: date) -> list[str]:
-    """Up to three versions that could come next, the likeliest first; none of `known` (the
-    tenant's versions, newest first)."""
+    """Up to three suggestions for the next version, the likeliest first; never one of `known`
+    (versions in use, newest first)."""
     newest = newest_of(known)
     if not newest:
         return [] if known else [FIRST]
@@ -26,13 +26,13 @@ def suggestions(known: Sequence[str], *, today: date) -> list[str]:
 
 
 def newest_of(known: Sequence[str]) -> str:
-    """The newest version that looks like one; "" where there is none."""
+    """The newest version of a known format; "" if there is none."""
     return next(filter(_NUMBERS.fullmatch, known), "")
 
 
 def step_to(version: str, *, after: str, today: date) -> str:
-    """Which part a suggestion raises, in a word; "" where the parts are dates, or nothing was
-    before."""
+    """Which part a suggestion increases (major, minor, patch); "" for CalVer or the first
+    version."""
     if not after or _is_calver(after, today):
         return ""
     old, new = _parts(after)[1], _parts(version)[1]
@@ -43,12 +43,12 @@ def step_to(version: str, *, after: str, today: date) -> str:
 
 def _parts(version: str) -> tuple[str, list[int]]:
     match = _NUMBERS.fullmatch(version)
-    assert match is not None  # noqa: S101 # only such get here
+    assert match is not None  # noqa: S101 # the callers checked the format
     return match[1], [int(number) for number in match.groups()[1:] if number is not None]
 
 
 def _is_calver(version: str, today: date) -> bool:
-    """A year of this century in front, then a month: 2026.11.2 or 26.11."""
+    """True for this or last year, followed by a month: 2026.11.2 or 26.11."""
     _prefix, (year, month, *_rest) = _parts(version)
     years = (today.year, today.year - 1)
     return year in (*years, *(y - CENTURY for y in years)) and 1 <= month <= 12
@@ -68,7 +68,7 @@ def _by_date(newest: str, today: date) -> Iterable[str]:
 
 
 def _by_numbers(newest: str, known: Iterable[str]) -> Iterable[str]:
-    """The next minor of the highest, the next patch of the newest, the next major."""
+    """The next minor of the highest version, the next patch of the newest, the next major."""
     highest = max(filter(_NUMBERS.fullmatch, known), key=lambda version: _parts(version)[1])
     prefix, (major, minor, *patch) = _parts(highest)
     end = ".0" if patch else ""

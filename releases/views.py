@@ -21,13 +21,13 @@ from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
 from integrations.expiry import expiry_notice
-from releases.blockers import blockers, sick_integrations, sweepers_life
+from releases.blockers import blockers, failing_integrations, sweeper_heartbeat
 from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
 from releases.models import Release, ReleaseQuerySet, ReleaseStatus
 from releases.overview import Overview, overview
 
-TWICE = timedelta(minutes=1)  # the same version from the same person within: sent twice
+SENT_TWICE = timedelta(minutes=1)  # the same version from the same person: sent twice
 
 TABS = {
     "active": (
@@ -43,23 +43,23 @@ TABS = {
 @require_GET
 @tenant_required()
 def release_list(request: TenantRequest) -> HttpResponse:
-    """Newest first; without any release and with the setup unfinished, the setup instead."""
+    """Newest first. Without releases and with an unfinished setup, redirects to the setup."""
     every: ReleaseQuerySet = Release.objects.for_tenant(request.tenant)
-    wanted = ReleaseFilter(request)
-    releases = wanted.of(every)
+    filters = ReleaseFilter(request)
+    releases = filters.apply(every)
     counts = dict(releases.order_by().values_list("status").annotate(number=Count("pk")))
-    if not counts and not wanted.values and needs_setup(request.tenant):
+    if not counts and not filters.values and needs_setup(request.tenant):
         return redirect("setup")
     tab = request.GET.get("tab", "")
     tab = tab if tab in TABS else _first_tab_with_rows(counts)
     page = paged(request, releases.filter(status__in=TABS[tab]).with_pipelines())
     context = {
         "page": page,
-        "tabs": _tabs(tab, wanted, counts),
+        "tabs": _tabs(tab, filters, counts),
         "tab": tab,
-        "filter": wanted,
-        "chips": wanted.chips(tab),
-        "drops": () if page.items else wanted.drops(tab, every.filter(status__in=TABS[tab])),
+        "filter": filters,
+        "chips": filters.chips(tab),
+        "drops": () if page.items else filters.drops(tab, every.filter(status__in=TABS[tab])),
         "found": sum(counts.values()),
         "expiry": expiry_notice(request.tenant),
     }
@@ -67,7 +67,7 @@ def release_list(request: TenantRequest) -> HttpResponse:
 
 
 def _first_tab_with_rows(counts: dict[str, int]) -> str:
-    """Nobody is greeted by an empty tab while another one holds what they look for."""
+    """The first tab that is not empty."""
     full = [name for name, statuses in TABS.items() if any(counts.get(s) for s in statuses)]
     return next(iter(full), "active")
 
@@ -78,12 +78,12 @@ def needs_setup(tenant: Tenant) -> bool:
     return not is_complete(tenant)
 
 
-def _tabs(current: str, wanted: ReleaseFilter, counts: dict[str, int]) -> list[dict[str, Any]]:
+def _tabs(current: str, filters: ReleaseFilter, counts: dict[str, int]) -> list[dict[str, Any]]:
     labels = {"active": _("Active"), "completed": _("Completed"), "cancelled": _("Cancelled")}
     return [
         {
             "label": labels[name],
-            "href": wanted.url(name),
+            "href": filters.url(name),
             "current": name == current,
             "count": sum(counts.get(status, 0) for status in statuses),
         }
@@ -107,9 +107,9 @@ def release_new(request: TenantRequest) -> HttpResponse:
 @require_POST
 @tenant_required(Role.MEMBER)
 def release_preview(request: TenantRequest) -> HttpResponse:
-    """What the posted form would set in motion, or what stands in the way; nothing is written.
+    """What the posted form would cause, or its errors; nothing is written.
 
-    The part of the page alone for htmx, else the whole page with it.
+    Renders the fragment for htmx, else the whole page.
     """
     form = ReleaseForm(request.tenant, request.POST)
     is_live = "HX-Request" in request.headers
@@ -119,10 +119,10 @@ def release_preview(request: TenantRequest) -> HttpResponse:
 
 
 def _sent_twice(request: TenantRequest, form: ReleaseForm) -> Release | None:
-    """The release that the first of two equal posts made a moment ago."""
+    """The release that the first of two identical requests has just created."""
     if set(form.errors) != {"version"}:
         return None
-    since = timezone.now() - TWICE
+    since = timezone.now() - SENT_TWICE
     mine = [r for r in form.taken_by if r.created_by == request.user and r.created_at > since]
     return next(iter(mine), None)
 
@@ -138,7 +138,7 @@ def release_detail(request: TenantRequest, release_id: str) -> HttpResponse:
 @require_GET
 @tenant_required()
 def release_live(request: TenantRequest, release_id: str) -> HttpResponse:
-    """The part of the page that moves."""
+    """The fragment of the page that refreshes itself."""
     context = _context(_find(request, release_id))
     shown: Overview = context["shown"]
     context["announce"] = not request.GET.get("seen", "").endswith(f".{shown.status}")
@@ -161,7 +161,9 @@ def _context(release: Release) -> dict[str, Any]:
     rows = Effect.objects.for_tenant(release.tenant).filter(release_id=release.pk)
     effects, now = list(rows.order_by("created_at", "pk")), timezone.now()
     shown = overview(release, effects, now=now)
-    found = blockers(release, effects, sick_integrations(release.tenant), sweepers_life(), now)
-    found = [blocker for blocker in found if not shown.tells(blocker)]
+    found = blockers(
+        release, effects, failing_integrations(release.tenant), sweeper_heartbeat(), now
+    )
+    found = [blocker for blocker in found if not shown.is_on_card(blocker)]
     seen = f"{fingerprint((shown, found))}.{shown.status}"
     return {"release": release, "shown": shown, "blockers": found, "seen": seen}

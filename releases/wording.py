@@ -1,4 +1,4 @@
-"""What was promised to the outside, in few words for people."""
+"""Short descriptions of effects for people."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _NOTICES = {
     Notice.BUILD_CANCELLED: gettext_lazy("%(build)s cancelled"),
 }
 
-_REPEAT = gettext_lazy("Stop of a second build, %(name)s")
-_REPEATS = {
+_DUPLICATE = gettext_lazy("Stop of a second build, %(name)s")
+_DUPLICATES = {
     Duplicate.STOPPED: gettext_lazy("Second build %(name)s with the same id stopped"),
     Duplicate.ENDED: gettext_lazy("Second build %(name)s with the same id had ended"),
     Duplicate.FOREIGN: gettext_lazy(
@@ -49,7 +49,7 @@ _REPEATS = {
 
 
 def describe_effect(effect: Effect) -> str:
-    """One line that says what the effect is about: `Message “Release created” to #releases`."""
+    """One line about the effect: `Message “Release created” to #releases`."""
     if effect.kind == "message.post":
         words = {"notice": notice_words(effect.payload), "channel": channel_of(effect)}
         return _("Message “%(notice)s” to %(channel)s") % words
@@ -57,18 +57,18 @@ def describe_effect(effect: Effect) -> str:
         key = effect.result.get("key")
         return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
     if effect.kind == "build.stop_repeat":
-        template = _REPEATS.get(effect.result.get("outcome"), _REPEAT)
-        return str(template) % {"name": _name_of_repeat(effect.payload)}
+        template = _DUPLICATES.get(effect.result.get("outcome"), _DUPLICATE)
+        return str(template) % {"name": _name_of_duplicate(effect.payload)}
     return str(KINDS.get(effect.kind, effect.kind))
 
 
-def _name_of_repeat(payload: dict[str, Any]) -> str:
+def _name_of_duplicate(payload: dict[str, Any]) -> str:
     number = payload.get("number")
     return f"#{number}" if number else _("(queue item %(id)s)") % {"id": payload.get("queueId")}
 
 
 def channel_of(effect: Effect) -> str:
-    """The channel of a message as it was called then; its id where no name was known."""
+    """The channel's name at the time of the message; its id if the name was unknown."""
     payload = effect.payload
     return str(payload.get("channel_name") or payload.get("channel", ""))
 
@@ -81,17 +81,17 @@ def notice_words(payload: dict[str, Any]) -> str:
         return str(notice)
     number = words.get("number")
     build = _("%(platform)s build") % {"platform": words.get("platform", "")}
-    said = str(template) % {"build": f"{build} #{number}" if number else build}
-    candidates = words.get("candidates") or _later(words.get("candidate"))
-    return f"{said} ({candidates})" if candidates else said
+    text = str(template) % {"build": f"{build} #{number}" if number else build}
+    candidates = words.get("candidates") or _later_candidate(words.get("candidate"))
+    return f"{text} ({candidates})" if candidates else text
 
 
-def _later(candidate: int | None) -> str:
-    """The name of a release candidate after the first."""
+def _later_candidate(candidate: int | None) -> str:
+    """The name of a release candidate after the first; "" for the first."""
     return candidate_words(candidate) if candidate and candidate > 1 else ""
 
 
 def web_address(url: object) -> str:
-    """The address if a browser may follow it (http, https), else nothing."""
+    """The URL if its scheme is http or https, else ""."""
     text = str(url or "")
     return text if text.startswith(("http://", "https://")) else ""

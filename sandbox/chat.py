@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sandbox.world import World
+from sandbox.shared import Shared
 
 TEAM_ID, TEAM, TEAM_URL = "T0SANDBOX1", "Dream11 Sandbox", "https://dream11-sandbox.slack.com/"
 APP_ID, BOT_ID, BOT_USER_ID, BOT_NAME = "A0SANDBOX1", "B0SANDBOX1", "U0SANDBOX1", "delivr"
@@ -55,7 +54,7 @@ class Message:
 
 
 class Chat:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Shared) -> None:
         self._world = world
         self.messages: list[Message] = []
         self.deleted: set[tuple[str, str]] = set()  # channel and ts

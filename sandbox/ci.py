@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job, QueueItem, dump, first_jobs
-
-if TYPE_CHECKING:
-    from sandbox.world import World
+from sandbox.repositories import Repositories
+from sandbox.shared import Shared
+from sandbox.webhooks import Sender
 
 LEFT_ITEM_MEMORY = 300.0  # seconds that Jenkins remembers an item that left the queue
 FIRST_QUEUE_ID = 1001
@@ -17,8 +17,17 @@ REPOSITORY = ("dream11", "app")  # what the jobs build
 
 
 class Ci:
-    def __init__(self, world: World, *, auto_finish: float | None) -> None:
+    def __init__(
+        self,
+        world: Shared,
+        *,
+        sender: Sender,
+        github: Repositories,
+        auto_finish: float | None,
+    ) -> None:
         self._world = world
+        self._sender = sender
+        self._github = github
         self.jobs = first_jobs(auto_finish)
         self.queue: dict[int, QueueItem] = {}  # queued and recently left
         self.builds: dict[str, list[Build]] = {}  # by job, oldest first
@@ -130,7 +139,7 @@ class Ci:
         if result not in RESULTS:
             raise ValueError(f"unknown result {result!r}; one of {', '.join(RESULTS)}")
         with self._world.lock:
-            self._world.settle()
+            self.settle(self._world.clock())
             build = self.build(full_name, number)
             if build is None:
                 raise KeyError(f"{full_name} #{number}")
@@ -238,13 +247,12 @@ class Ci:
         item.left_at, item.number = moment, build.number
         item.executable_hidden = job.late_executable
         self._record("build.started", build, number=build.number, queueId=item.id)
-        self._world.sender.build_started(job, build)
+        self._sender.build_started(job, build)
 
     def _commit(self, build: Build) -> str:
         """The head of the build's branch; "" where there is none to check out."""
-        github = self._world.github
-        repository = github.find(*REPOSITORY)
-        return (repository and github.ref(repository, f"refs/heads/{build.branch}")) or ""
+        repository = self._github.find(*REPOSITORY)
+        return (repository and self._github.ref(repository, f"refs/heads/{build.branch}")) or ""
 
     def _end(self, build: Build, result: str, moment: float) -> None:
         job = self.jobs[build.job]
@@ -254,7 +262,7 @@ class Ci:
         if result in ("SUCCESS", "UNSTABLE") and job.artifact:
             build.artifact = job.artifact.format(number=build.number)
         self._record("build.finished", build, number=build.number, result=result)
-        self._world.sender.build_ended(job, build)
+        self._sender.build_ended(job, build)
 
     def _forget(self, now: float) -> None:
         old = [i for i, item in self.queue.items() if self._is_forgotten(item, now)]

@@ -6,12 +6,10 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox import accounts
-
-if TYPE_CHECKING:
-    from sandbox.world import World
+from sandbox.shared import Shared
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Repositories:
     that it is asked for, as a team does before its release; those in `removed` are not cut again.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Shared) -> None:
         self._world = world
         self.refs: dict[str, dict[str, str]] = {
             repo.full_name: {f"refs/heads/{b}": fake_sha(repo.full_name, b) for b in FIRST_BRANCHES}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sandbox.world import World
+from sandbox.shared import Shared
 
 EDIT_LIFETIME = 3600.0  # seconds
 
@@ -20,7 +19,7 @@ class Edit:
 
 
 class Stores:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Shared) -> None:
         self._world = world
         self.edits: dict[str, Edit] = {}
         self.google_tokens: dict[str, tuple[float, str]] = {}  # token -> (real expiry, scope)

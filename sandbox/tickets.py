@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sandbox.world import World
+from sandbox.shared import Shared
 
 SEARCH_LAG = 3.0  # seconds until a new issue is found by a search
 FIRST_ISSUE_ID = 10100
@@ -129,7 +128,7 @@ class Issue:
 
 
 class Tickets:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Shared) -> None:
         self._world = world
         self.issues: list[Issue] = []
         self.search_lag = SEARCH_LAG

@@ -17,15 +17,13 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
 from sandbox.ci_jobs import Build, Job
-
-if TYPE_CHECKING:
-    from sandbox.world import World
+from sandbox.shared import Shared
 
 logger = logging.getLogger(__name__)
 TIMEOUT = 5  # seconds for connecting, and for each read
@@ -125,7 +123,7 @@ def _notification_artifacts(build: Build, build_url: str) -> dict[str, Any]:
 class Sender:
     """One background thread that sends in the order in which things happened."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Shared) -> None:
         self._world = world
         self._waiting: queue.Queue[Delivery | None] = queue.Queue()
         self._thread: threading.Thread | None = None

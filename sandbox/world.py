@@ -1,4 +1,4 @@
-"""Everything that the stand-ins remember, behind one lock and one clock.
+"""The stand-ins of all providers together, and their snapshot.
 
 States are computed from the clock when somebody looks; nothing sleeps. A snapshot in the state
 directory lets a restarted sandbox know its builds, messages and issues.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from sandbox.ci import Ci
 from sandbox.faults import Faults
 from sandbox.ledger import Ledger, RequestLog
 from sandbox.repositories import Repositories
+from sandbox.shared import Shared
 from sandbox.stores import Stores
 from sandbox.tickets import Tickets
 from sandbox.webhooks import Sender
@@ -28,7 +28,7 @@ SNAPSHOT = "world.json"
 SAVE_EVERY = 0.5  # seconds between two snapshots at the least
 
 
-class World:
+class World(Shared):
     """The state behind all stand-ins. Hold `lock` while reading or changing more than one thing."""
 
     def __init__(
@@ -38,14 +38,11 @@ class World:
         clock: Callable[[], float] = time.time,
         auto_finish: float | None = None,
     ) -> None:
-        self.lock = threading.RLock()
+        super().__init__(clock)
         self.state_dir = state_dir
         self.auto_finish = auto_finish
-        self.base_url = "http://127.0.0.1"
         self.faults = Faults()
         self.sender = Sender(self)
-        self._clock = clock
-        self._dirty = threading.Event()
         self._saved_at = 0.0
         self._begin()
         self._load()
@@ -54,15 +51,13 @@ class World:
         self.offset = 0.0
         self.ledger = Ledger()
         self.requests = RequestLog()
-        self.jenkins = Ci(self, auto_finish=self.auto_finish)
+        self.github = Repositories(self)
+        self.jenkins = Ci(
+            self, sender=self.sender, github=self.github, auto_finish=self.auto_finish
+        )
         self.slack = Chat(self)
         self.jira = Tickets(self)
-        self.github = Repositories(self)
         self.stores = Stores(self)
-
-    def clock(self) -> float:
-        """Seconds since the epoch, as this world sees them."""
-        return self._clock() + self.offset
 
     def advance(self, seconds: float) -> None:
         """Let time pass at once: quiet periods end, builds finish, issues become searchable."""
@@ -75,11 +70,6 @@ class World:
         """Bring everything that time moves up to now."""
         with self.lock:
             self.jenkins.settle(self.clock())
-
-    def record(self, kind: str, provider: str, **facts: Any) -> None:
-        """Write a side effect into the ledger; also says that there is something to save."""
-        self.ledger.add(kind, provider=provider, at=self.clock(), **facts)
-        self.touch()
 
     def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
         """So many requests find its start page, so many more none of its jobs. Builds go on, the
@@ -97,9 +87,6 @@ class World:
             self.touch()
 
     # Snapshot
-
-    def touch(self) -> None:
-        self._dirty.set()
 
     def save_if_due(self) -> None:
         if self._dirty.is_set() and time.monotonic() - self._saved_at >= SAVE_EVERY:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from delivr.run.supervisor import end_with  # needs the path
+from delivr.run.supervisor import end_with_parent  # needs the path
 
 GRACE = 20.0  # seconds for tests to stop what they started and to drop their database
 TICK = 0.1
@@ -51,7 +51,7 @@ def run(command: Sequence[str], grace: float) -> int:
     for number in ASKING:
         signal.signal(number, lambda number, _frame: wishes.append((time.monotonic(), number)))
     child = subprocess.Popen(  # what the caller wants to run
-        command, start_new_session=True, preexec_fn=end_with(os.getpid())
+        command, start_new_session=True, preexec_fn=end_with_parent(os.getpid())
     )
     deadline = float("inf")
     while child.poll() is None and time.monotonic() < deadline and not is_impatient(wishes):

@@ -1,7 +1,7 @@
 """`make test`: the whole suite on the embedded default, against real services, and in Chromium.
 
-Two lanes run side by side, as most of a test's time is one core's; they take about as long as each
-other. The output of the second is shown when the first is through.
+Two lanes run side by side, their phases spread over the cores by pytest-xdist: while one waits, for
+a browser or a worker, the other computes. The second's output is shown when the first is through.
 What is not reachable is left out and named in the last line; with REQUIRE_SERVICES=1 it fails.
 Where the services are: TEST_DATABASE_URL, TEST_REDIS_URL, CHROMIUM. Arguments go on to pytest.
 """
@@ -33,8 +33,7 @@ REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 MUST_RUN = os.environ.get("REQUIRE_SERVICES", "0") not in ("", "0")
 NO_TESTS = 5  # pytest's exit code
 HUNG = 1
-UPPER = ("releases", "builds", "faults")  # folders of tests; the lower ones run in the other lane
-LOWER = ("delivr", "integrations", "sandbox")
+SPREAD = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal")
 PATIENCE = 1200  # seconds for a phase
 stopping = threading.Event()  # Ctrl-C: what runs was interrupted too, and nothing more begins
 
@@ -45,6 +44,7 @@ class Phase:
     select: tuple[str, ...]  # arguments for pytest
     env: Mapping[str, str]
     missing: Callable[[], str] = lambda: ""  # why it cannot run; empty if it can
+    tidy: Callable[[], None] = lambda: None  # what a process that was killed could not do
 
 
 def lanes() -> tuple[list[Phase], list[Phase]]:
@@ -59,18 +59,14 @@ def lanes() -> tuple[list[Phase], list[Phase]]:
     on_sqlite = ("-m", "not services and not browser and not on_postgresql")
     on_postgresql = ("-m", "not browser and not on_sqlite", "-p", "delivr.tests.only_database")
     first = [
-        Phase(f"SQLite, without {', '.join(UPPER)}", (*on_sqlite, *without(UPPER)), embedded),
         Phase("Chromium", ("-m", "browser"), embedded, missing_browser),
+        Phase("SQLite", (*SPREAD, *on_sqlite), embedded),
     ]
+    on_services = (*SPREAD, *on_postgresql)
     second = [
-        Phase("PostgreSQL and Redis", on_postgresql, services, missing_services),
-        Phase(f"SQLite, without {', '.join(LOWER)}", (*on_sqlite, *without(LOWER)), embedded),
+        Phase("PostgreSQL and Redis", on_services, services, missing_services, drop_databases)
     ]
     return first, second
-
-
-def without(folders: tuple[str, ...]) -> list[str]:
-    return [f"--deselect={folder}/" for folder in folders]
 
 
 def missing_services() -> str:
@@ -87,6 +83,19 @@ def missing_services() -> str:
     except redis.RedisError as error:
         return f"no Redis at TEST_REDIS_URL ({error})"
     return ""
+
+
+def drop_databases() -> None:
+    """Those of this run; pytest-xdist kills its processes where pytest is interrupted alone."""
+    import psycopg
+    from psycopg import sql
+
+    ours = f"^test_delivr_{os.getpid()}(_gw[0-9]+)?$"
+    with psycopg.connect(POSTGRES, autocommit=True, connect_timeout=3) as server:
+        found = server.execute("SELECT datname FROM pg_database WHERE datname ~ %s", [ours])
+        for (name,) in found.fetchall():
+            drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+            server.execute(drop.format(sql.Identifier(name)))
 
 
 def missing_browser() -> str:
@@ -108,6 +117,7 @@ def run(phase: Phase, out: IO[bytes]) -> str:
     env = {**os.environ, **phase.env}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
     code = finish(process, say)
+    phase.tidy()
     if stopping.is_set():
         return "interrupted"
     if code == NO_TESTS:

@@ -1,4 +1,4 @@
-"""What a person picks out of the lists of what was sent and received."""
+"""Filters for the lists of sent effects and received deliveries."""
 
 from __future__ import annotations
 
@@ -17,40 +17,39 @@ from integrations.providers.registry import WEBHOOKS
 from releases.models import Release
 from releases.wording import KINDS
 
-MAX_WORD = 200
+MAX_QUERY = 200
 
 
 class ListFilter:
-    """The query string of a list: `state`, one more choice, and `q`, a whole id or version.
+    """Reads the query string of a list: `state`, one more choice, and `q`, a whole id or version.
 
-    A state or choice that does not exist picks nothing out; a word that nobody has finds nothing.
+    An unknown state or choice is ignored; a `q` that matches nothing gives an empty list.
     """
 
-    path: str  # the list's name among the URLs
+    path: str  # the URL name of the list
     states: Any
-    choice: str  # the parameter's name, and
-    column: str  # what it picks out
+    choice: str  # the name of the second parameter, and
+    column: str  # the column that it filters
 
     def __init__(self, request: TenantRequest) -> None:
         self.tenant, self.query = request.tenant, request.GET.copy()
         for name in ("page", "seen"):
             self.query.pop(name, None)
-        self.q = request.GET.get("q", "").strip()[:MAX_WORD]
+        self.q = request.GET.get("q", "").strip()[:MAX_QUERY]
         state, chosen = request.GET.get("state", ""), request.GET.get(self.choice, "")
         self.state = state if state in self.states.values else ""
         self.chosen = chosen if chosen in dict(self.choices) else ""
 
-    def of(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """The rows that are wanted."""
-        if "\0" in self.q:  # PostgreSQL refuses it, and no id has one
+    def apply(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if "\0" in self.q:  # PostgreSQL refuses NUL, and no id contains one
             return rows.none()
         if self.state:
             rows = rows.filter(state=self.state)
         if self.chosen:
             rows = rows.filter(**{self.column: self.chosen})
-        return rows.filter(self.is_about(self.q)) if self.q else rows
+        return rows.filter(self.condition(self.q)) if self.q else rows
 
-    def is_about(self, word: str) -> Q:
+    def condition(self, word: str) -> Q:
         raise NotImplementedError
 
     @cached_property
@@ -63,7 +62,7 @@ class ListFilter:
 
     @property
     def chips(self) -> list[dict[str, Any]]:
-        """Links to the list of each state, and to all; what else was picked out stays."""
+        """Links to the list of each state, and of all states; the other filters are kept."""
         every = [("", _("All")), *self.states.choices]
         return [
             {"label": label, "href": self._with_state(state), "current": state == self.state}
@@ -79,7 +78,7 @@ class ListFilter:
 
 
 class SentFilter(ListFilter):
-    """Of effects; `q` may be the effect's id, or its build's, release's or connection's."""
+    """Filters effects. `q` may be the id of the effect, its build, release or connection."""
 
     path, states, choice, column = "activity", EffectState, "kind", "kind"
 
@@ -87,14 +86,15 @@ class SentFilter(ListFilter):
     def choices(self) -> list[tuple[str, str]]:
         return [("", _("Every kind")), *((kind, str(words)) for kind, words in KINDS.items())]
 
-    def is_about(self, word: str) -> Q:
+    def condition(self, word: str) -> Q:
         named = Release.objects.for_tenant(self.tenant).filter(version=word).values("pk")
         ids = Q(pk=word) | Q(build_id=word) | Q(release_id=word) | Q(integration_id=word)
         return ids | Q(release_id__in=named)
 
 
 class ReceivedFilter(ListFilter):
-    """Of deliveries; `q` may be the delivery's id, its sender's own, its build's or release's."""
+    """Filters deliveries. `q` may be the id of the delivery (ours or its sender's), its build,
+    pipeline or release."""
 
     path, states = "activity_received", DeliveryState
     choice, column = "pipeline", "pipeline_id"
@@ -104,7 +104,7 @@ class ReceivedFilter(ListFilter):
         pipelines = PipelineIntegration.objects.for_tenant(self.tenant).order_by("created_at")
         return [("", _("Every pipeline")), *((p.pk, str(p)) for p in pipelines)]
 
-    def is_about(self, word: str) -> Q:
+    def condition(self, word: str) -> Q:
         release = "build__release_pipeline__release"
         ids = Q(pk=word) | Q(build_id=word) | Q(pipeline_id=word)
         of_release = Q(**{f"{release}_id": word}) | Q(**{f"{release}__version": word})

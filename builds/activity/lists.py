@@ -1,4 +1,4 @@
-"""What the activity pages show, as plain values: everything sent, everything received."""
+"""The rows of the activity pages as plain values: sent effects and received deliveries."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SentLine:
 
 
 def sent_lines(tenant: Tenant | str, effects: Sequence[Effect]) -> list[SentLine]:
-    """The effects with the names of what they are about, in two queries."""
+    """The effects with the names of their releases and builds, in two queries."""
     rows = Release.objects.for_tenant(tenant).select_related("ticket")
     releases = rows.in_bulk({e.release_id for e in effects})
     builds = (
@@ -129,7 +129,7 @@ def _received(delivery: WebhookDelivery) -> ReceivedLine:
 
 
 def claims_of(delivery: WebhookDelivery) -> BuildReport | None:
-    """What a delivery says, in our words; None where its body is gone or unreadable."""
+    """The parsed body of a delivery; None if the body was deleted or cannot be parsed."""
     try:
         return read(delivery) if delivery.body else None
     except ValueError:

@@ -1,7 +1,7 @@
-"""What caused what: from a click to its effect, its build, the report about it, the message.
+"""Causes and consequences: from a click to its effect, its build, the report, the message.
 
-Exact, not guessed by time: an effect's payload names the `BuildEvent` it follows from, and an event
-names its delivery. Every list here costs a fixed number of queries.
+The links are recorded, not guessed from timestamps: an effect's payload names the `BuildEvent` that
+caused it, and an event names its delivery. Each list takes a fixed number of queries.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from delivr.effects.models import Effect
 from delivr.pages.statuses import look_of
 from releases.models import Release
 
-AT_MOST = 25  # of what follows; the release's page and the lists have the rest
+MAX_CONSEQUENCES = 25  # the release's page and the lists have the rest
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One thing before or after another; `kind` (effect, delivery, release) is the page it is on,
-    `id` the thing's there. A build is on its release's page."""
+    """One cause or consequence. `kind` (effect, delivery, release) and `id` name its page; a build
+    is shown on the page of its release."""
 
     kind: str
     id: str
     text: str
     at: datetime
-    state: str = ""  # in the words of its kind
+    state: str = ""  # a stored state of its kind
 
     @property
     def kind_of_state(self) -> str:
@@ -57,10 +57,10 @@ def subject_of(effect: Effect) -> tuple[Release | None, Build | None]:
 
 
 def causes_of(effect: Effect, release: Release | None, build: Build | None) -> list[Trace]:
-    """What an effect follows from, the first cause first."""
+    """The causes of an effect, the earliest first."""
     event = _event_of(effect)
     if event is not None:
-        return [*_sources(event), _heard(event)]
+        return [*_sources(event), _status_change(event)]
     if build is not None:
         return [_triggered(build)]
     return [_created(release)] if release is not None else []
@@ -94,22 +94,22 @@ def _sources(event: BuildEvent) -> Iterator[Trace]:
 
 
 def consequences_of(effect: Effect, build: Build | None) -> list[Trace]:
-    """What came of an effect: of a trigger its build, what was reported of it and told about it."""
+    """What an effect led to: for a trigger, its build, the reports and the messages about it."""
     if build is None or not effect.kind.startswith("build."):
         return []
-    found = [_now(build)]
+    found = [_current_state(build)]
     if effect.kind == "build.trigger":
-        reports = build.deliveries.defer("body").order_by("received_at")[:AT_MOST]
+        reports = build.deliveries.defer("body").order_by("received_at")[:MAX_CONSEQUENCES]
         about = Effect.objects.for_tenant(effect.tenant_id).filter(
             build_id=build.pk, release_id=effect.release_id
         )
-        told = about.exclude(pk=effect.pk).order_by("created_at", "pk")[:AT_MOST]
-        found += _in_order([*map(_received, reports), *_sent(told)])
+        later = about.exclude(pk=effect.pk).order_by("created_at", "pk")[:MAX_CONSEQUENCES]
+        found += _in_order([*map(_received, reports), *_sent(later)])
     return found
 
 
 def causes_of_delivery(delivery: WebhookDelivery) -> list[Trace]:
-    """The trigger of the build that a delivery is about; none where it is nobody's."""
+    """The trigger of the build that a delivery is about; empty if it matched no build."""
     if delivery.build is None:
         return []
     triggers = Effect.objects.for_tenant(delivery.tenant_id).filter(
@@ -121,12 +121,13 @@ def causes_of_delivery(delivery: WebhookDelivery) -> list[Trace]:
 
 
 def consequences_of_delivery(delivery: WebhookDelivery) -> list[Trace]:
-    """The effects that a delivery's update led to."""
+    """The effects that follow from a delivery."""
     return list(_sent(effects_of([delivery])))
 
 
 def effects_of(deliveries: Iterable[WebhookDelivery]) -> list[Effect]:
-    """Those that follow from these deliveries (with `events` and `build`), oldest first."""
+    """The effects that follow from these deliveries (loaded with `events` and `build`), oldest
+    first."""
     known = [d for d in deliveries if d.build is not None]
     events = [event.pk for d in known for event in d.events.all()]
     if not events:
@@ -139,7 +140,7 @@ def effects_of(deliveries: Iterable[WebhookDelivery]) -> list[Effect]:
 
 
 def effect_ids_of(deliveries: Iterable[WebhookDelivery]) -> dict[str, list[str]]:
-    """The ids of those effects for each delivery."""
+    """The ids of `effects_of`, by delivery id."""
     rows = list(deliveries)
     delivery_of = {event.pk: row.pk for row in rows for event in row.events.all()}
     found = defaultdict(list)
@@ -148,7 +149,7 @@ def effect_ids_of(deliveries: Iterable[WebhookDelivery]) -> dict[str, list[str]]
     return found
 
 
-# --- One line each --------------------------------------------------------------------------------
+# --- One Trace each -------------------------------------------------------------------------------
 
 
 def _in_order(traces: list[Trace]) -> list[Trace]:
@@ -167,13 +168,13 @@ def _received(delivery: WebhookDelivery) -> Trace:
     return Trace("delivery", delivery.pk, words, delivery.received_at, delivery.state)
 
 
-def _heard(event: BuildEvent) -> Trace:
+def _status_change(event: BuildEvent) -> Trace:
     before, after = (look_of(s, "build").label for s in (event.from_status, event.to_status))
     words = f"{build_name(event.build)}: {before} → {after}"
     return Trace("release", _release_of(event.build), words, event.at)
 
 
-def _now(build: Build) -> Trace:
+def _current_state(build: Build) -> Trace:
     return Trace(
         "release", _release_of(build), build_name(build), build.created_at, state=build.status
     )

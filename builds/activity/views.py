@@ -1,4 +1,4 @@
-"""One effect with its causes and consequences; what was found out by asking alone."""
+"""The page of one effect, and the list of build results that only polling found."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from delivr.tenants.models import Tenant
 @require_GET
 @tenant_required()
 def effect_detail(request: TenantRequest, effect_id: str) -> HttpResponse:
-    """One effect: how it stands, what happens next, why it is there and what came of it."""
+    """One effect: its state, its next attempt, its causes and its consequences."""
     effect = get_object_or_404(Effect.objects.for_tenant(request.tenant), pk=effect_id)
     release, build = subject_of(effect)
     [line] = sent_lines(request.tenant, [effect])
@@ -44,13 +44,13 @@ def effect_detail(request: TenantRequest, effect_id: str) -> HttpResponse:
 @require_GET
 @tenant_required()
 def activity_healed(request: TenantRequest) -> HttpResponse:
-    """Ends of builds that no webhook told: Jenkins was asked, and knew more than we did."""
-    page = paged(request, healed(request.tenant))
+    """Build results that no webhook reported and that polling found."""
+    page = paged(request, found_by_polling(request.tenant))
     return render(request, "activity/healed.html", {"page": page, "tab": "healed"})
 
 
-def healed(tenant: Tenant) -> QuerySet[BuildEvent]:
-    """The events by which polling corrected a build, newest first; the poller notes why."""
+def found_by_polling(tenant: Tenant) -> QuerySet[BuildEvent]:
+    """The events in which polling corrected a build, newest first; `detail` says how."""
     events: QuerySet[BuildEvent] = BuildEvent.objects.for_tenant(tenant)
     ends: Any = events.filter(source=Source.POLL, applied=True).exclude(to_status__in=POLLED)
     found: QuerySet[BuildEvent] = (

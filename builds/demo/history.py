@@ -1,4 +1,4 @@
-"""Releases of the past weeks for the demo workspace: built by the sandbox, then dated back."""
+"""Past releases for the demo workspace: built by the sandbox, then backdated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db.models import F
 
 from builds.cancelling import cancel_release
@@ -17,41 +16,42 @@ from builds.triggering import trigger_builds
 from delivr import outbound
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant, User
+from integrations.demo import sandbox_job
 from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleasePipeline
 
-PATIENCE = 60.0  # seconds for the running sweeper to get something done
+TIMEOUT = 60.0  # seconds that the running sweeper has for each step
 
 
 @dataclass(frozen=True)
-class Past:
-    """How a release of the past went: the results of its builds, attempt by attempt."""
+class PastRelease:
+    """A past release, with the results of its builds by attempt."""
 
     version: str
     days_ago: int
     results: tuple[str, ...]  # of the iOS pipeline; Android succeeds at once
-    minutes: int  # that a build takes
+    minutes: int  # duration of each build
     is_cancelled: bool = False
 
 
-PASTS = (
-    Past("1.3.0", 52, ("SUCCESS",), 19),
-    Past("1.3.1", 45, ("FAILURE", "SUCCESS"), 22),
-    Past("1.4.0", 31, ("SUCCESS",), 24),
-    Past("1.4.1", 24, ("FAILURE",), 21, is_cancelled=True),
-    Past("1.4.2", 17, ("UNSTABLE", "FAILURE", "SUCCESS"), 26),
-    Past("1.4.3", 10, ("SUCCESS",), 23),
-    Past("1.4.4", 2, ("FAILURE",), 20),
+PAST_RELEASES = (
+    PastRelease("1.3.0", 52, ("SUCCESS",), 19),
+    PastRelease("1.3.1", 45, ("FAILURE", "SUCCESS"), 22),
+    PastRelease("1.4.0", 31, ("SUCCESS",), 24),
+    PastRelease("1.4.1", 24, ("FAILURE",), 21, is_cancelled=True),
+    PastRelease("1.4.2", 17, ("UNSTABLE", "FAILURE", "SUCCESS"), 26),
+    PastRelease("1.4.3", 10, ("SUCCESS",), 23),
+    PastRelease("1.4.4", 2, ("FAILURE",), 20),
 )
 
 
 def ensure_history(
     tenant: Tenant, actor: User, create: Callable[[Tenant, str], Release]
 ) -> list[Release]:
-    """What is missing of `PASTS`. Needs the running product: its sweeper sends and asks."""
+    """Create those of `PAST_RELEASES` that are missing. Needs a running sweeper (`make run`)."""
     known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
     made = []
-    for past in PASTS:
+    for past in PAST_RELEASES:
         if past.version not in known:
             release = create(tenant, past.version)
             _build(release, past, actor)
@@ -60,39 +60,39 @@ def ensure_history(
     return made
 
 
-def _build(release: Release, past: Past, actor: User) -> None:
+def _build(release: Release, past: PastRelease, actor: User) -> None:
     for result in past.results:
         for build in trigger_builds(release=release, actor=actor):
-            _end(build, result if build.release_pipeline.platform == "IOS" else "SUCCESS")
+            _finish(build, result if build.release_pipeline.platform == "IOS" else "SUCCESS")
     if past.is_cancelled:
         cancel_release(release=release, actor=actor)
-    _until(lambda: not Effect.objects.open().filter(release_id=release.pk).exists())
+    _wait_until(lambda: not Effect.objects.open().filter(release_id=release.pk).exists())
     builds = Build.objects.filter(release_pipeline__release=release)
-    _until(lambda: not builds.exclude(log_at=None).exists())
+    _wait_until(lambda: not builds.exclude(log_at=None).exists())
 
 
-def _end(build: Build, result: str) -> None:
+def _finish(build: Build, result: str) -> None:
     rows = Build.objects.filter(pk=build.pk)
-    _until(lambda: rows.filter(status=BuildStatus.RUNNING, number__isnull=False).exists())
+    _wait_until(lambda: rows.filter(status=BuildStatus.RUNNING, number__isnull=False).exists())
     number = rows.get().number
-    job = build.release_pipeline.job_path.removeprefix("/job/").replace("/job/", "/")
-    address = f"{settings.SANDBOX_URL}/sandbox/api/jenkins/jobs/{job}/builds/{number}/finish"
+    part = build.release_pipeline
+    address = f"{sandbox_job(part.pipeline, part.job_path)}/builds/{number}/finish"
     with outbound.session() as session:
         session.post(address, json={"result": result}).raise_for_status()
-    _until(lambda: not rows.moving().exists())
+    _wait_until(lambda: not rows.moving().exists())
 
 
-def _until(is_so: Callable[[], bool]) -> None:
-    """Wait for what other processes do. Raises TimeoutError."""
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
+def _wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until other processes made the condition true. Raises TimeoutError."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError("Nothing moves: is `make run` still running?")
         time.sleep(0.1)
 
 
-def _date_back(release: Release, past: Past) -> None:
-    """As if it had been then, and the builds had taken their time, one attempt after another."""
+def _date_back(release: Release, past: PastRelease) -> None:
+    """Move the release into the past, and give its builds realistic durations."""
     ago = timedelta(days=past.days_ago)
     Release.objects.filter(pk=release.pk).update(
         created_at=F("created_at") - ago, updated_at=F("updated_at") - ago

@@ -1,5 +1,4 @@
-"""The demo workspace: what a newcomer finds after `make run`, and a connected one for a look
-around."""
+"""The demo workspace: empty after `make run`; `manage.py demo --connected` connects it."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from integrations.choices import (
     TargetType,
     TicketType,
 )
-from integrations.demo import is_offered, sandbox_values
+from integrations.demo import is_offered, sandbox_job, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -33,7 +32,8 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.operations import connect
-from integrations.providers.registry import fields_of
+from integrations.providers.registry import secrets_of
+from integrations.serializers import webhook_url
 from integrations.verification import verify
 from releases.models import Release
 from releases.operations import create_release
@@ -43,11 +43,11 @@ C = TypeVar("C", bound=Connection)
 NAME = "Demo"
 VERSION = "1.5.0"
 OWNER, ADMIN = "demo@example.com", "admin@example.com"
-LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}  # as the person reads them
+LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}  # shown to the person
 
 
 def is_empty() -> bool:
-    """True before anybody works here."""
+    """True while there are no users and no tenants."""
     return not User.objects.exists() and not Tenant.objects.exists()
 
 
@@ -59,7 +59,7 @@ def find_demo() -> Tenant | None:
 
 @transaction.atomic
 def ensure_demo() -> Tenant:
-    """The workspace with its owner, and a superuser for `/admin/`; nothing is connected yet."""
+    """The demo workspace with its owner, and a superuser for `/admin/`; nothing is connected."""
     owner = _user(OWNER)
     if not User.objects.filter(email=ADMIN).exists():
         User.objects.create_superuser(email=ADMIN, password=password(ADMIN))
@@ -72,13 +72,13 @@ def _user(email: str) -> User:
 
 
 def password(email: str) -> str:
-    """Generated on first use and kept in the data directory."""
+    """The password of a demo login: generated on first use, kept in the data directory."""
     name = f"{email.split('@')[0]}_password"
     return keys.keep(settings.DELIVR_DATA_DIR / "keys" / name, lambda: random_id(16))
 
 
 def logins() -> dict[str, dict[str, str | None]]:
-    """The demo's logins by label; the password is None where somebody has changed it."""
+    """The demo's logins by label; the password is None if somebody changed it."""
     found = {user.email: user for user in User.objects.filter(email__in=LABELS)}
     return {
         label: {"email": email, "password": _if_still(found[email], password(email))}
@@ -95,19 +95,19 @@ def _if_still(user: User, known: str) -> str | None:
 
 
 def ensure_connected(tenant: Tenant) -> list[Connection]:
-    """Connect and verify everything in the sandbox, with its Jenkins reporting to our webhooks.
+    """Connect and verify every provider of the sandbox, and let its CI server send us webhooks.
 
-    What an earlier run has connected stays. Needs the running sandbox (`SANDBOX_URL`).
+    Existing connections are kept. Needs a running sandbox (`SANDBOX_URL`).
     """
     if not is_offered():
         raise ImproperlyConfigured("Set SANDBOX_URL to a running sandbox, as `make run` does.")
-    scm = _ensure(tenant, ScmIntegration, ScmType.GITHUB)
+    scm = _ensure(tenant, ScmIntegration, ScmType.values[0])
     targets = [_ensure(tenant, TargetIntegration, kind) for kind in TargetType.values]
     pipelines = [
         _ensure(
             tenant,
             PipelineIntegration,
-            PipelineType.JENKINS,
+            PipelineType.values[0],
             platform=target.platform,
             scm=scm.pk,
             target=target.pk,
@@ -115,8 +115,8 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
         )
         for target in targets
     ]
-    communication = _ensure(tenant, CommunicationIntegration, CommunicationType.SLACK)
-    ticket = _ensure(tenant, TicketIntegration, TicketType.JIRA)
+    communication = _ensure(tenant, CommunicationIntegration, CommunicationType.values[0])
+    ticket = _ensure(tenant, TicketIntegration, TicketType.values[0])
     return [scm, *targets, *pipelines, communication, ticket]
 
 
@@ -129,12 +129,14 @@ def _ensure(
     name: str = "",
     **references: str,
 ) -> C:
-    """The tenant's connection with the sandbox's values, verified."""
+    """The tenant's connection with the sandbox's values; created if missing, and verified."""
     values = sandbox_values(kind, platform=platform) | references
-    secrets_of = {field.name for field in fields_of(kind) if field.secret}
-    known = {name: value for name, value in values.items() if value and name not in secrets_of}
-    known[model.type_field] = kind
-    found: C | None = model.objects.for_tenant(tenant).filter(**known).first()
+    known = {
+        name: value for name, value in values.items() if value and name not in secrets_of(kind)
+    }
+    rows = model.objects.for_tenant(tenant).filter(**{model.type_field: kind})
+    alike = (row for row in rows if all(str(row.value_of(n)) == str(v) for n, v in known.items()))
+    found: C | None = next(alike, None)
     if found is None:
         named = {**values, "display_name": name}
         found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=named)
@@ -144,20 +146,20 @@ def _ensure(
 
 
 def _report_here(pipeline: PipelineIntegration) -> None:
-    """Let the sandbox's job report to the pipeline's webhook, as its page would."""
-    name = pipeline.jenkins_job_path.removeprefix("/job/").replace("/job/", "/")
+    """Set the pipeline's webhook in the sandbox's job, as a person does on the sandbox's page."""
     webhook = {
-        "url": f"{settings.BASE_URL}/api/v1/webhooks/jenkins/{pipeline.pk}",
+        "url": webhook_url(pipeline),
         "secret": pipeline.webhook_secret.reveal(),
         "style": "signed",
     }
-    address = f"{settings.SANDBOX_URL}/sandbox/api/jenkins/jobs/{name}"
     with outbound.session() as session:
-        session.post(address, json={"webhook": webhook}).raise_for_status()
+        session.post(
+            sandbox_job(pipeline, pipeline.job), json={"webhook": webhook}
+        ).raise_for_status()
 
 
 def ensure_release(tenant: Tenant) -> Release:
-    """Release 1.5.0 over everything that is connected, with its builds triggered."""
+    """Release 1.5.0 with all targets and pipelines, and its builds triggered."""
     release = Release.objects.for_tenant(tenant).filter(version=VERSION).first()
     if release is None:
         release = _create_release(tenant, VERSION)
@@ -167,7 +169,7 @@ def ensure_release(tenant: Tenant) -> Release:
 
 
 def ensure_past(tenant: Tenant) -> list[Release]:
-    """Releases of the past weeks, so that lists and figures have something to show."""
+    """PastRelease releases, so that the lists and figures are not empty."""
     return ensure_history(tenant, _user(OWNER), _create_release)
 
 

@@ -1,1 +1,1 @@
-"""How well a workspace's releases and builds go: figures with definitions, charts, export."""
+"""Figures about a workspace's releases and builds: definitions, charts, export."""

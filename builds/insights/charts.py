@@ -1,4 +1,4 @@
-"""Bars as svg, drawn on the server: plain geometry, the looks are in the stylesheet."""
+"""Bar charts as SVG, computed on the server. Only the geometry: the stylesheet has the colours."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 640, 160  # of the area with bars, in the svg's own units
-LEFT, TOP, BOTTOM = 44, 8, 22  # room for the words beside it
-GAP = 0.28  # of a bar's place
-LEAST = 1.5  # of a bar that stands for anything
-SEAM = 1  # between parts of a column: they are told apart by more than their colour
-WIDEST = 44  # of a bar: few of them are no walls
+WIDTH, HEIGHT = 640, 160  # of the plot area, in SVG units
+LEFT, TOP, BOTTOM = 44, 8, 22  # margins for the labels
+GAP = 0.28  # the part of a column's space that stays empty
+MIN_HEIGHT = 1.5  # so that a small value can be seen
+PART_GAP = 1  # so that the parts of a column differ by more than their colour
+MAX_WIDTH = 44  # so that a chart of few columns has no blocks
 STEPS = (1, 2, 5)
 
 
@@ -25,8 +25,8 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Of a column, from top to bottom: what it says to a mouse that rests there."""
+class HoverArea:
+    """The full height of a column; `words` are its tooltip."""
 
     x: float
     width: float
@@ -42,9 +42,9 @@ class Tick:
 @dataclass(frozen=True)
 class Chart:
     bars: tuple[Bar, ...]
-    lines: tuple[Tick, ...]  # across, with the values at the left
+    lines: tuple[Tick, ...]  # horizontal, with their values on the left
     labels: tuple[Tick, ...]  # below
-    places: tuple[Place, ...] = ()
+    places: tuple[HoverArea, ...] = ()
     width: int = LEFT + WIDTH
     height: int = TOP + HEIGHT + BOTTOM
     left: int = LEFT
@@ -57,7 +57,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a column, stacked on those before it."""
+    """One part of a column, stacked on the parts before it."""
 
     value: float
     tone: str
@@ -75,7 +75,7 @@ class Column:
 
 
 def chart(columns: Sequence[Column], *, unit: str = "") -> Chart:
-    """Stacked columns side by side, with lines at round values. Nothing to draw: an empty chart."""
+    """Stacked columns with grid lines at round values; an empty chart if all values are 0."""
     top = max((column.total for column in columns), default=0)
     if not top:
         return Chart((), (), ())
@@ -87,7 +87,7 @@ def chart(columns: Sequence[Column], *, unit: str = "") -> Chart:
     ]
     lines = [_line(step * n, full, unit) for n in range(round(full / step) + 1)]
     places = [
-        Place(round(LEFT + n * place, 1), round(place, 1), column.words)
+        HoverArea(round(LEFT + n * place, 1), round(place, 1), column.words)
         for n, column in enumerate(columns)
     ]
     return Chart(tuple(bars), tuple(lines), tuple(_labels(columns, place)), tuple(places))
@@ -96,12 +96,12 @@ def chart(columns: Sequence[Column], *, unit: str = "") -> Chart:
 def _bars(column: Column, x: float, place: float, full: float) -> list[Bar]:
     found: list[Bar] = []
     below = 0.0
-    width = min(place * (1 - GAP), WIDEST)
+    width = min(place * (1 - GAP), MAX_WIDTH)
     for part in column.parts:
-        height = max(HEIGHT * part.value / full, LEAST) if part.value else 0
+        height = max(HEIGHT * part.value / full, MIN_HEIGHT) if part.value else 0
         below += height
         if height:
-            height -= SEAM if found and height > LEAST else 0
+            height -= PART_GAP if found and height > MIN_HEIGHT else 0
             found.append(
                 Bar(
                     x=round(LEFT + x + (place - width) / 2, 1),
@@ -115,7 +115,7 @@ def _bars(column: Column, x: float, place: float, full: float) -> list[Bar]:
 
 
 def _step(top: float) -> float:
-    """A round distance between lines, so that there are two to five of them."""
+    """A round distance between grid lines that gives two to five of them."""
     size = 10.0 ** math.floor(math.log10(top))
     for factor in (0.1, 1.0):
         for step in STEPS:
@@ -129,7 +129,7 @@ def _line(value: float, full: float, unit: str) -> Tick:
 
 
 def _labels(columns: Sequence[Column], place: float) -> list[Tick]:
-    """Not more than fit side by side."""
+    """At most nine labels, so that they fit side by side."""
     every = max(math.ceil(len(columns) / 9), 1)
     return [
         Tick(round(LEFT + (n + 0.5) * place, 1), column.label)

@@ -1,6 +1,6 @@
-"""The figures: computed from rows of a period, defined beside each.
+"""The figures of a period, each defined where it is declared.
 
-Medians and not means: one build that hung over a weekend must not paint every week red.
+Medians rather than means: one build that hung over a weekend must not distort every week.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from releases.models import FAILED, Release
 from releases.readiness import ready_times
 
 PERIODS = (30, 90, 365)  # days
-ENDED_THERE = (
+SERVER_RESULTS = (
     BuildStatus.SUCCESS,
     BuildStatus.FAILURE,
     BuildStatus.UNSTABLE,
@@ -32,7 +32,7 @@ ENDED_THERE = (
 
 
 class BuildRow(NamedTuple):
-    """What the figures need of a build."""
+    """The columns of a build that the figures need."""
 
     id: str
     release_pipeline: int
@@ -53,28 +53,28 @@ class BuildRow(NamedTuple):
         return self.status == BuildStatus.SUCCESS
 
     @property
-    def queued(self) -> timedelta | None:
-        """From the click to the start at the CI server."""
+    def queue_time(self) -> timedelta | None:
+        """From the trigger to the start at the CI server."""
         if self.started_at is None:
             return None
         return max(self.started_at - self.created_at, timedelta(0))
 
     @property
-    def took(self) -> timedelta | None:
-        """From its start to its end, of a build that ended at the CI server."""
-        if self.started_at is None or self.finished_at is None or self.status not in ENDED_THERE:
+    def duration(self) -> timedelta | None:
+        """From start to end; None if the build did not end at the CI server."""
+        if self.started_at is None or self.finished_at is None or self.status not in SERVER_RESULTS:
             return None
         return max(self.finished_at - self.started_at, timedelta(0))
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one workspace, pipeline or week. None where nothing was there to measure."""
+    """The figures of one workspace, pipeline or week; None where there was nothing to measure."""
 
     builds: int  # triggered in the period
-    ended: int  # at the CI server, however
+    ended: int  # at the CI server, with any result
     succeeded: int
-    retries: int  # builds that were not the first of their release candidate
+    retries: int  # builds that were not the first of their candidate
     duration: timedelta | None  # median of the builds that succeeded
     duration_p90: timedelta | None
     queue: timedelta | None  # median
@@ -82,7 +82,7 @@ class Figures:
 
     @property
     def success_rate(self) -> int | None:
-        """Percent of the builds that ended at the CI server."""
+        """In percent of the builds that ended at the CI server."""
         return round(100 * self.succeeded / self.ended) if self.ended else None
 
     @property
@@ -91,7 +91,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class OfPipeline:
+class PipelineFigures:
     id: str
     name: str
     platform: str
@@ -110,18 +110,18 @@ class Insights:
     days: int
     figures: Figures
     releases: int  # created in the period
-    ready: int  # of these, ready for submission
+    ready: int  # those of them that became ready for submission
     lead_time: timedelta | None  # median, from creation to ready for the first time
     lead_time_p90: timedelta | None
-    by_webhook: int  # ends of builds that a webhook told
-    by_poll: int  # ends that delivr found by asking
-    pipelines: tuple[OfPipeline, ...]
+    by_webhook: int  # build results that a webhook reported
+    by_poll: int  # build results that polling found
+    pipelines: tuple[PipelineFigures, ...]
     weeks: tuple[Week, ...]
 
     @property
     def webhook_share(self) -> int | None:
-        told = self.by_webhook + self.by_poll
-        return round(100 * self.by_webhook / told) if told else None
+        total = self.by_webhook + self.by_poll
+        return round(100 * self.by_webhook / total) if total else None
 
 
 def insights(tenant: Tenant, *, days: int, now: datetime | None = None) -> Insights:
@@ -147,7 +147,7 @@ def insights(tenant: Tenant, *, days: int, now: datetime | None = None) -> Insig
 
 
 def rows_since(tenant: Tenant, since: datetime) -> list[BuildRow]:
-    """The builds that were triggered since, oldest first."""
+    """The builds that were triggered since then, oldest first."""
     pipeline = "release_pipeline"
     before = Build.objects.filter(
         release_pipeline=OuterRef("release_pipeline"),
@@ -179,8 +179,8 @@ def rows_since(tenant: Tenant, since: datetime) -> list[BuildRow]:
 
 
 def figures(builds: Sequence[BuildRow]) -> Figures:
-    durations = [b.took for b in builds if b.is_success and b.took is not None]
-    ended = [b for b in builds if b.status in ENDED_THERE]
+    durations = [b.duration for b in builds if b.is_success and b.duration is not None]
+    ended = [b for b in builds if b.status in SERVER_RESULTS]
     return Figures(
         builds=len(builds),
         ended=len(ended),
@@ -188,7 +188,7 @@ def figures(builds: Sequence[BuildRow]) -> Figures:
         retries=sum(b.is_retry for b in builds),
         duration=median(durations),
         duration_p90=percentile(durations, 0.9),
-        queue=median([b.queued for b in builds if b.queued is not None]),
+        queue=median([b.queue_time for b in builds if b.queue_time is not None]),
         recovery=median(_recoveries(builds)),
     )
 
@@ -210,8 +210,8 @@ def _recoveries(builds: Iterable[BuildRow]) -> list[timedelta]:
 def _releases(
     tenant: Tenant, since: datetime, builds: Iterable[BuildRow]
 ) -> list[tuple[datetime, timedelta | None]]:
-    """When each release of the period was made, and how long it took to be ready for the first
-    time: building it again does not make it slower."""
+    """When each release of the period was created, and its time until it was ready for the first
+    time: a later candidate does not count."""
     built: dict[str, dict[int, list[BuildRow]]] = defaultdict(lambda: defaultdict(list))
     for build in builds:
         built[build.release][build.release_pipeline].append(build)
@@ -229,9 +229,9 @@ def _releases(
 
 
 def _sources(tenant: Tenant, since: datetime) -> tuple[int, int]:
-    """How we came to know of the ends of builds: by webhook, by asking."""
+    """The number of build results learned by webhook and by polling; the last event counts."""
     ends = BuildEvent.objects.for_tenant(tenant).filter(
-        at__gte=since, applied=True, to_status__in=ENDED_THERE
+        at__gte=since, applied=True, to_status__in=SERVER_RESULTS
     )
     last = ends.values("build").annotate(last=Max("pk")).values("last")
     found = BuildEvent.objects.filter(pk__in=last).values_list("source", flat=True)
@@ -239,13 +239,13 @@ def _sources(tenant: Tenant, since: datetime) -> tuple[int, int]:
     return sources.count(Source.WEBHOOK), sources.count(Source.POLL)
 
 
-def _by_pipeline(builds: Iterable[BuildRow]) -> tuple[OfPipeline, ...]:
+def _by_pipeline(builds: Iterable[BuildRow]) -> tuple[PipelineFigures, ...]:
     groups: dict[tuple[str, str], list[BuildRow]] = defaultdict(list)
     for build in builds:
         groups[build.platform, build.pipeline].append(build)
     names = pipeline_names({pipeline for _platform, pipeline in groups})
     return tuple(
-        OfPipeline(pipeline, names.get(pipeline, pipeline), platform, figures(rows))
+        PipelineFigures(pipeline, names.get(pipeline, pipeline), platform, figures(rows))
         for (platform, pipeline), rows in sorted(groups.items(), reverse=True)
     )
 
@@ -262,7 +262,7 @@ def _by_week(
     since: datetime,
     now: datetime,
 ) -> tuple[Week, ...]:
-    """Every week of the period, those without a build too; a week begins on Monday."""
+    """Every week of the period, also those without builds; a week begins on Monday."""
     built: dict[date, list[BuildRow]] = defaultdict(list)
     leads: dict[date, list[timedelta]] = defaultdict(list)
     for build in builds:
@@ -289,7 +289,7 @@ def _median_seconds(lengths: Sequence[timedelta]) -> float:
 
 
 def percentile(lengths: Sequence[timedelta], share: float) -> timedelta | None:
-    """The nearest rank: the smallest length that at least `share` of them do not exceed."""
+    """Nearest rank: the smallest length that at least `share` of all lengths do not exceed."""
     if not lengths:
         return None
     return sorted(lengths)[max(math.ceil(share * len(lengths)) - 1, 0)]

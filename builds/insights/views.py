@@ -1,4 +1,4 @@
-"""The page of figures, and its export."""
+"""The insights page and its CSV export."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from releases.models import Release
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-USUAL = PERIODS[1]
+DEFAULT_PERIOD = PERIODS[1]
 UNITS: tuple[tuple[timedelta, StrOrPromise], ...] = (
     (timedelta(days=1), gettext_lazy(" d")),
     (timedelta(hours=1), gettext_lazy(" h")),
@@ -81,7 +81,7 @@ def insights_page(request: TenantRequest) -> HttpResponse:
 @require_GET
 @tenant_required()
 def insights_csv(request: TenantRequest) -> StreamingHttpResponse:
-    """Every build of the period, one a line: what the figures are made of."""
+    """All builds of the period, one per line."""
     days = _days(request)
     rows = rows_since(request.tenant, timezone.now() - timedelta(days=days))
     names = pipeline_names({row.pipeline for row in rows})
@@ -92,7 +92,7 @@ def insights_csv(request: TenantRequest) -> StreamingHttpResponse:
 
 def _days(request: HttpRequest) -> int:
     text = request.GET.get("days", "")
-    return next((days for days in PERIODS if str(days) == text), USUAL)
+    return next((days for days in PERIODS if str(days) == text), DEFAULT_PERIOD)
 
 
 def _periods(current: int) -> list[dict[str, Any]]:
@@ -107,7 +107,7 @@ def _periods(current: int) -> list[dict[str, Any]]:
 
 
 class _Echo:
-    """csv's idea of a file: gives back what is written."""
+    """A file for the csv module that returns each line instead of writing it."""
 
     def write(self, line: str) -> str:
         return line
@@ -122,8 +122,8 @@ def _lines(rows: list[BuildRow], names: dict[str, str]) -> Iterator[str]:
 
 
 def _cells(row: BuildRow) -> list[Any]:
-    moments = [m and m.isoformat() for m in (row.created_at, row.started_at, row.finished_at)]
-    lengths = [s and round(s.total_seconds(), 1) for s in (row.queued, row.took)]
+    times = [m and m.isoformat() for m in (row.created_at, row.started_at, row.finished_at)]
+    lengths = [s and round(s.total_seconds(), 1) for s in (row.queue_time, row.duration)]
     return [
         row.id,
         row.release,
@@ -133,7 +133,7 @@ def _cells(row: BuildRow) -> list[Any]:
         row.attempt,
         row.number,
         row.status,
-        *moments,
+        *times,
         *lengths,
     ]
 
@@ -142,7 +142,7 @@ def _cells(row: BuildRow) -> list[Any]:
 
 
 def _charts(shown: Insights) -> list[dict[str, Any]]:
-    """Each with its title, its definition and the same values as rows of a table."""
+    """The charts, each with its title, its definition and its values as table rows."""
     return [
         {
             "id": "chart-builds",
@@ -175,7 +175,7 @@ def _charts(shown: Insights) -> list[dict[str, Any]]:
 
 
 def _lengths(shown: Insights, chart_id: str, title: str, lede: str, what: str) -> dict[str, Any]:
-    """A chart of one length of time a week."""
+    """A chart of one duration per week."""
 
     def length(week: Week) -> timedelta | None:
         found: timedelta | None = getattr(week if what == "lead_time" else week.figures, what)
@@ -195,7 +195,7 @@ def _lengths(shown: Insights, chart_id: str, title: str, lede: str, what: str) -
 
 
 def _unit(longest: timedelta) -> tuple[timedelta, StrOrPromise]:
-    """What an axis up to `longest` counts in: the largest unit that is not much of it."""
+    """The unit of an axis that ends at `longest`: the largest that fits into it 1.5 times."""
     return next((unit for unit in UNITS if longest >= 1.5 * unit[0]), UNITS[-1])
 
 

@@ -1,4 +1,4 @@
-"""The lines of a build's log that tell why it failed: pure, from text to text."""
+"""Pick the lines of a build's log that explain why it failed. Pure functions on text."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-MOST_LINES = 30
-MOST_CHARACTERS = 4000
-LONGEST_LINE = 300
-LAST_LINES = 12  # where no line tells anything
+MAX_LINES = 30
+MAX_CHARACTERS = 4000
+MAX_LINE_LENGTH = 300
+LAST_LINES = 12  # shown if no line matches
 GAP = "…"
 
-# What terminals are told, and Jenkins' notes to its own pages (hudson.console.ConsoleNote), which
-# come between two such sequences.
+# Terminal escape sequences, and a CI server's annotations (hudson.console.ConsoleNote), which are
+# enclosed in two of them.
 _NOTE = re.compile(r"\x1b\[8mha:[^\x1b]*\x1b\[0m")
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_=>])")
 _STAMP = re.compile(r"^(?:\[\d{4}-\d\d-\d\dT[\d:.]+Z\]|\d\d:\d\d:\d\d(?:\.\d+)?)\s+")
 
-# Where the CI server keeps the sources: paths read better from there on.
+# The CI server's workspace directory: paths are easier to read relative to it.
 _WORKSPACE = re.compile(r"""(?<![^\s'"(])[^\s'"(]{0,120}/workspace/[^/\s]+/""")
 
-# Lines that are there after every failure, or that only lead elsewhere.
+# Lines that follow every failure, or that only refer to other output.
 _NOISE = re.compile(
     r"^\s*(?:\[Pipeline\]|\++ |Finished: |at [\w.$<>]+\(|\.\.\. \d+ more|"
     r"> (?:Run with|Get more help)|\* (?:Try|Get more help)|Stage \".*\" skipped|"
     r"Failed in branch|Post stage|Sending (?:e-?mails?|interrupt)|Archiving artifacts|$)"
 )
-# "0 failed", "no errors", `-Werror`, `--fail-fast` and the like say nothing.
+# "0 failed", "no errors", `-Werror`, `--fail-fast` and the like are not errors.
 _HARMLESS = re.compile(
     r"\b(?:0|no|without) (?:test )?(?:errors?|failed|failures?|exceptions?)\b|"
     r"\b(?:errors?|failed|failures?)\s*[:=]\s*0\b|-W(?:no-)?error|--[\w-]*fail|"
@@ -38,8 +38,8 @@ _HARMLESS = re.compile(
 
 @dataclass(frozen=True)
 class Mark:
-    """A line that tells something: how much (3 is the cause itself), and how many of the lines
-    before and after belong to it."""
+    """A pattern of relevant lines: its weight (3: the cause itself), and how many lines before and
+    after the match belong to it."""
 
     weight: int
     pattern: re.Pattern[str]
@@ -51,7 +51,7 @@ def _mark(weight: int, *patterns: str, before: int = 0, after: int = 0) -> Mark:
     return Mark(weight, re.compile("|".join(patterns)), before, after)
 
 
-# The first that fits a line counts.
+# The first pattern that matches a line counts.
 MARKS = (
     _mark(3, r"^\* What went wrong:", after=6),  # Gradle
     _mark(3, r"\bThe following build commands failed:", after=3),  # xcodebuild
@@ -95,44 +95,45 @@ MARKS = (
 
 
 def excerpt(log: str) -> str:
-    """The lines of the end of a log that matter, in their order, with `GAP` where some are left
-    out; the last lines where none stands out. At most `MOST_LINES` and `MOST_CHARACTERS`."""
+    """The relevant lines of the end of a log, in their order, with `GAP` where lines are left out;
+    the last lines if none is relevant. At most `MAX_LINES` and `MAX_CHARACTERS`."""
     lines = [line for line in clean(log) if not _NOISE.match(line)]
     chosen = _choose(lines) or _last(lines)
     return _joined(lines, chosen)
 
 
 def plain(log: str) -> str:
-    """Without notes, colours and control characters: nothing stands inside of a word any more."""
+    """The log without annotations, colours and control characters, any of which may split a word
+    (or a secret) in two."""
     text = _ESCAPE.sub("", _NOTE.sub("", log))
     return "".join(c for c in text if c.isprintable() or c in "\n\r\t")
 
 
 def clean(log: str) -> list[str]:
-    """Its lines as a person would see them: plain, and without clocks."""
+    """The lines as a person would read them: plain, and without timestamps."""
     return [_cleaned(line) for line in plain(log).split("\n")]
 
 
 def _cleaned(line: str) -> str:
-    shown = line.rstrip("\r").rpartition("\r")[2]  # a progress bar writes over itself
+    shown = line.rstrip("\r").rpartition("\r")[2]  # a progress bar overwrites itself
     shown = _WORKSPACE.sub("", _STAMP.sub("", shown)).replace("\t", "    ").rstrip()
-    return shown if len(shown) <= LONGEST_LINE else f"{shown[: LONGEST_LINE - 1]}{GAP}"
+    return shown if len(shown) <= MAX_LINE_LENGTH else f"{shown[: MAX_LINE_LENGTH - 1]}{GAP}"
 
 
 def _choose(lines: Sequence[str]) -> set[int]:
-    """Indexes of the lines that fit: what weighs most first, then what came first, since one
-    error begets others. Weak marks count only where no strong one is."""
-    first = {line: at for at, line in reversed(list(enumerate(lines)))}  # summaries repeat
+    """Indexes of the lines to show: by weight, then by position, since the first error causes
+    others. Marks of weight 1 count only if there are no others."""
+    first = {line: at for at, line in reversed(list(enumerate(lines)))}  # summaries repeat lines
     found = [(mark, at) for line, at in first.items() if (mark := _mark_of(line))]
     strongest = max((mark.weight for mark, _at in found), default=0)
     worth = [(mark, at) for mark, at in found if mark.weight > 1 or strongest == 1]
     chosen: set[int] = set()
-    room = MOST_CHARACTERS
+    room = MAX_CHARACTERS
     for mark, at in sorted(worth, key=lambda pair: (-pair[0].weight, pair[1])):
         around = range(max(0, at - mark.before), min(len(lines), at + mark.after + 1))
         new = [index for index in around if index not in chosen]
         room -= sum(len(lines[index]) + 3 for index in new)
-        if room < 0 or len(chosen) + len(new) > MOST_LINES:
+        if room < 0 or len(chosen) + len(new) > MAX_LINES:
             break
         chosen.update(new)
     return chosen

@@ -1,7 +1,7 @@
-"""Why a build failed, from the end of its log: read by a worker, a bounded number of times.
+"""Read the end of a failed build's log in a worker, with a limited number of attempts.
 
-It is nice to know, and no more: it waits while the CI server is unwell, and its failures say
-nothing about the connection.
+The excerpt is optional: reading waits while the CI server is unhealthy, and its failures do not
+count against the connection.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from builds.effects import ci_of
 from builds.logs.excerpt import excerpt, plain
 from builds.models import Build
 from delivr.effects import clock
-from delivr.effects.health import is_well
+from delivr.effects.health import is_healthy
 from delivr.encryption.fields import SecretUnreadable
 from delivr.failures import Outcome, ProviderError
 from integrations.concurrency import FULL, slot
 from integrations.providers.base import LogTail
 from integrations.redaction import redact, secrets_of
 
-CLAIM = timedelta(seconds=40)  # longer than one reading lasts
-PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600))  # between the tries
-UNWELL = timedelta(minutes=1)
-PATIENCE = timedelta(hours=2)  # after the build's end, for a CI server that is unwell
+CLAIM = timedelta(seconds=40)  # longer than one attempt takes
+PAUSES = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600))  # between attempts
+UNHEALTHY_PAUSE = timedelta(minutes=1)
+GIVE_UP_AFTER = timedelta(hours=2)  # after the build's end, if the CI server stays unhealthy
 
 
 @transaction.atomic
 def due_logs() -> list[str]:
-    """Ids of builds whose log is to be read; each is handed out to one reader for 40 s."""
+    """Ids of builds whose log is due to be read; each is claimed for one worker for 40 s."""
     now = clock.now()
     free = Build.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
     ids = list(free.filter(log_at__lte=now).order_by("log_at").values_list("pk", flat=True)[:50])
@@ -39,69 +39,69 @@ def due_logs() -> list[str]:
 
 
 def read_log(build_id: str) -> None:
-    """The job `log`: read the log's end of one build, keep the lines that matter."""
+    """The job `log`: read the end of one build's log and store its relevant lines."""
     builds = Build.objects.select_related("release_pipeline__pipeline")
     build = builds.filter(pk=build_id, log_at__isnull=False).first()
     if build is None:
         return
     where = {"tenant_id": build.tenant_id, "integration_id": build.pipeline.pk}
-    if not is_well(**where):
-        _wait(build)
+    if not is_healthy(**where):
+        _postpone(build)
         return
     with slot(**where) as is_free:
         if is_free:
             _read(build)
         else:
-            _keep(build, log_at=clock.now() + FULL)
+            _update(build, log_at=clock.now() + FULL)
 
 
 def _read(build: Build) -> None:
     try:
         tail: LogTail = ci_of(build).log_tail(build.handle)
-        # Plain first: a colour in the middle of a secret would hide it.
+        # `plain` comes first: a colour code inside a secret would hide it from `redact`.
         lines = excerpt(redact(plain(tail.text), secrets_of(build.tenant_id)))
     except ProviderError as error:
-        _failed(build, error.message, for_good=error.outcome is Outcome.REFUSED)
+        _failed(build, error.message, is_permanent=error.outcome is Outcome.REFUSED)
     except SecretUnreadable as error:
-        _failed(build, str(error), for_good=True)
+        _failed(build, str(error), is_permanent=True)
     except Exception:
-        _failed(build, _("delivr met a fault of its own."), for_good=False)
+        _failed(build, _("delivr met a fault of its own."), is_permanent=False)
         raise
     else:
-        again = None if tail.is_final else _next_try(build)
-        _keep(build, log_at=again, log_tries=build.log_tries + 1, log_excerpt=lines)
+        next_at = None if tail.is_final else _next_attempt(build)
+        _update(build, log_at=next_at, log_tries=build.log_tries + 1, log_excerpt=lines)
 
 
-def _failed(build: Build, words: str, *, for_good: bool) -> None:
-    again = None if for_good else _next_try(build)
-    if again is None:
+def _failed(build: Build, words: str, *, is_permanent: bool) -> None:
+    next_at = None if is_permanent else _next_attempt(build)
+    if next_at is None:
         _give_up(build, words)
     else:
-        _keep(build, log_at=again, log_tries=build.log_tries + 1)
+        _update(build, log_at=next_at, log_tries=build.log_tries + 1)
 
 
-def _next_try(build: Build) -> object:
-    """None where it was tried often enough."""
+def _next_attempt(build: Build) -> object:
+    """When to try again; None after the last attempt."""
     if build.log_tries >= len(PAUSES):
         return None
     return clock.now() + PAUSES[build.log_tries]
 
 
-def _wait(build: Build) -> None:
-    """This uses up no try, but it ends."""
-    if build.finished_at is None or build.finished_at > clock.now() - PATIENCE:
-        _keep(build, log_at=clock.now() + UNWELL)
+def _postpone(build: Build) -> None:
+    """Wait for an unhealthy CI server: not counted as an attempt, but limited."""
+    if build.finished_at is None or build.finished_at > clock.now() - GIVE_UP_AFTER:
+        _update(build, log_at=clock.now() + UNHEALTHY_PAUSE)
     else:
         _give_up(build, _("The CI server could not be asked for too long."))
 
 
 def _give_up(build: Build, words: str) -> None:
-    """What an earlier try brought stays."""
+    """The excerpt of an earlier attempt is kept."""
     error = "" if build.log_excerpt else words[:500]
-    _keep(build, log_at=None, log_tries=build.log_tries + 1, log_error=error)
+    _update(build, log_at=None, log_tries=build.log_tries + 1, log_error=error)
 
 
-def _keep(build: Build, **values: object) -> None:
-    """Unless the build moved on meanwhile: then this is about its past."""
+def _update(build: Build, **values: object) -> None:
+    """Store the values, unless the build changed in the meantime and they are outdated."""
     same = Build.objects.filter(pk=build.pk, status=build.status, number=build.number)
     same.filter(log_at__isnull=False).update(**values)

@@ -1,1 +1,1 @@
-"""Asking CI servers how builds are going."""
+"""Polling CI servers for the state of builds."""

@@ -1,4 +1,5 @@
-"""Ask the CI server: webhooks are hints, this is how every build comes to its true end."""
+"""Poll the CI server. Webhooks only speed things up: polling alone finds the result of every
+build."""
 
 from __future__ import annotations
 
@@ -19,15 +20,21 @@ from builds.testbuilds import operations as testing
 from builds.updates.apply import (
     BuildUpdate,
     apply_update,
-    disown,
     is_newest,
     lock_build,
-    patience_of,
+    report_timeout_of,
+    undo_unconfirmed_end,
 )
 from builds.updates.identity import why_not_adopted, why_not_found
-from builds.webhooks.deliveries import apply_unmatched, settle_asked
+from builds.webhooks.deliveries import apply_unmatched, settle_polled
 from delivr.effects import clock
-from delivr.effects.health import blocked_until, give_back, is_refused, note_failure, note_success
+from delivr.effects.health import (
+    blocked_until,
+    is_refused,
+    note_failure,
+    note_success,
+    release_probe,
+)
 from delivr.failures import Outcome, ProviderError
 from delivr.pages.statuses import look_of
 from integrations.concurrency import FULL, slot
@@ -35,27 +42,27 @@ from integrations.providers.base import BuildState, BuildStatus
 from releases.models import ReleaseStatus
 
 CLAIM = timedelta(seconds=40)
-AFTER_A_FAILURE = timedelta(seconds=20)
-ONCE_VERIFIED = timedelta(0)  # due, but not handed out while the credentials are refused
+FAILURE_PAUSE = timedelta(seconds=20)
+UNTIL_VERIFIED = timedelta(0)  # due at once, but not handed out while credentials are refused
 MAX_RETRIES = 5  # that are offered, the newest first
-LOST_AFTER = 3  # answers "no such build" in a row …
+LOST_AFTER = 3  # consecutive answers "no such build" …
 LOST_WITHIN = timedelta(minutes=3)  # … over at least this time
 
 
 def due_builds() -> list[str]:
-    """Ids of builds to ask about; each is handed out to one asker for 40 s."""
+    """Ids of builds that are due to be polled; each is claimed for one worker for 40 s."""
     return _hand_out(Build)
 
 
 def due_tests() -> list[str]:
-    """Likewise of test builds."""
+    """The same for test builds."""
     return _hand_out(TestBuild)
 
 
 @transaction.atomic
 def _hand_out(model: type[Build | TestBuild]) -> list[str]:
     now = clock.now()
-    # Who holds a row is at it just now, and waiting for several would break the order of locks.
+    # A locked row is being worked on, and waiting for several locks would break the lock order.
     free = model.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
     ids = list(free.due(now).order_by("poll_at").values_list("pk", flat=True)[:200])
     model.objects.filter(pk__in=ids).update(poll_at=now + CLAIM)
@@ -63,7 +70,7 @@ def _hand_out(model: type[Build | TestBuild]) -> list[str]:
 
 
 def poll_build(build_id: str) -> None:
-    """The job `poll`: ask about one build, apply the answer, plan the next question."""
+    """The job `poll`: poll one build, apply the answer, schedule the next poll."""
     build = (
         Build.objects.select_related("tenant", "release_pipeline__pipeline")
         .filter(pk=build_id, poll_at__isnull=False)
@@ -74,7 +81,7 @@ def poll_build(build_id: str) -> None:
             if is_free:
                 _poll(build)
             else:
-                _later(build, FULL)
+                _postpone(build, FULL)
 
 
 def poll_test(test_id: str) -> None:
@@ -86,13 +93,13 @@ def poll_test(test_id: str) -> None:
             if is_free:
                 _poll_test(test)
             else:
-                _later(test, FULL)
+                _postpone(test, FULL)
 
 
 def _poll(build: Build) -> None:
     try:
-        state = _ask(build)
-    except Unasked:
+        state = _read_state(build)
+    except NotPolled:
         return
     if state is None:
         _missed(build, reason="")
@@ -100,7 +107,7 @@ def _poll(build: Build) -> None:
     if reason := why_not_found(build, state):
         _missed(build, reason=reason)
         return
-    _take_in(build, state)
+    _apply_state(build, state)
     _plan(build.pk)
     if may_be_duplicated(build):
         _look_for_duplicates(build)
@@ -113,8 +120,8 @@ def _poll_test(test: TestBuild) -> None:
         testing.test_missed(test.pk, is_lost=lambda _test: True)
         return
     try:
-        state = _ask(test)
-    except Unasked:
+        state = _read_state(test)
+    except NotPolled:
         return
     if state is None or why_not_found(test, state):
         testing.test_missed(test.pk, is_lost=lambda row: _is_lost(row, clock.now()))
@@ -122,44 +129,45 @@ def _poll_test(test: TestBuild) -> None:
         testing.apply_test_update(test.pk, BuildUpdate.from_state(state, Source.POLL))
 
 
-class Unasked(Exception):
-    """The CI server could not be asked: the row says when it will be."""
+class NotPolled(Exception):
+    """The CI server could not be asked; the build's next poll is scheduled."""
 
 
-def _ask(build: Build | TestBuild) -> BuildState | None:
-    """What the CI server says of a build; None where it knows none. Raises Unasked."""
-    if (patience := patience_of(build.pipeline)) is not None:
-        _wait_for_report(build, patience)
-        raise Unasked
+def _read_state(build: Build | TestBuild) -> BuildState | None:
+    """The build's state on the CI server; None if the server has no such build. Raises
+    NotPolled."""
+    if (timeout := report_timeout_of(build.pipeline)) is not None:
+        _wait_for_report(build, timeout)
+        raise NotPolled
     integration = _integration(build)
     if is_refused(**integration):
-        _later(build, ONCE_VERIFIED)
-        raise Unasked
+        _postpone(build, UNTIL_VERIFIED)
+        raise NotPolled
     blocked = blocked_until(**integration)
     if blocked is not None:
-        _later(build, blocked - clock.now())
-        raise Unasked
+        _postpone(build, blocked - clock.now())
+        raise NotPolled
     try:
         state: BuildState | None = ci_of(build).read(
             build.handle, build_id=build.pk, since=build.created_at
         )
     except ProviderError as error:
         _failed(build, error)
-        raise Unasked from error
+        raise NotPolled from error
     note_success(**integration)
     return state
 
 
-def _wait_for_report(build: Build | TestBuild, patience: timedelta) -> None:
-    """Nobody can be asked: a build is lost where reports of it stay away for too long."""
-    heard_at = build.created_at
+def _wait_for_report(build: Build | TestBuild, timeout: timedelta) -> None:
+    """The CI server cannot be asked: a build without reports for `timeout` is lost."""
+    reported_at = build.created_at
     if isinstance(build, Build):
         newest = build.deliveries.order_by("-received_at").first()
-        heard_at = newest.received_at if newest else heard_at
+        reported_at = newest.received_at if newest else reported_at
     if not build.is_moving:
         _wait_until(build, None)
-    elif clock.now() - heard_at < patience:
-        _wait_until(build, heard_at + patience)
+    elif clock.now() - reported_at < timeout:
+        _wait_until(build, reported_at + timeout)
     elif isinstance(build, Build):
         apply_update(build.pk, BuildUpdate(status=BuildStatus.LOST, source=Source.POLL))
     else:
@@ -170,14 +178,14 @@ def _look_for_duplicates(build: Build) -> None:
     try:
         create_stops(Build.objects.select_related("release_pipeline__pipeline").get(pk=build.pk))
     except ProviderError as error:
-        note_failure(**_integration(build), error=error)  # the next question looks again
+        note_failure(**_integration(build), error=error)  # the next poll tries again
 
 
-def _look_for_retries(asked: Build) -> None:
-    """Keep what succeeded on the CI server after our build failed there, for a person to adopt."""
+def _look_for_retries(polled: Build) -> None:
+    """Store the successful retries of a failed build, for a person to adopt."""
     build = Build.objects.select_related(
         "release_pipeline__pipeline", "release_pipeline__release"
-    ).get(pk=asked.pk)
+    ).get(pk=polled.pk)
     rows = Build.objects.filter(pk=build.pk, status=build.status)
     is_cancelled = build.release_pipeline.release.status == ReleaseStatus.CANCELLED
     if is_cancelled or not is_newest(build):
@@ -186,7 +194,7 @@ def _look_for_retries(asked: Build) -> None:
     try:
         found = ci_of(build).retries(build.handle, build_id=build.pk, since=build.created_at)
     except ProviderError as error:
-        note_failure(**_integration(build), error=error)  # the next question looks again
+        note_failure(**_integration(build), error=error)  # the next poll tries again
         return
     good = [retry for retry in found if _may_be_adopted(build, retry.state)]
     rows.update(retries=[as_row(retry, build) for retry in good[:MAX_RETRIES]])
@@ -197,23 +205,22 @@ def _may_be_adopted(build: Build, state: BuildState) -> bool:
 
 
 @transaction.atomic
-def _take_in(build: Build, state: BuildState) -> None:
-    """Apply the answer, and in the same transaction what came in about a number new to us."""
-    apply_update(
-        build.pk, replace(BuildUpdate.from_state(state, Source.POLL), detail=_healed(build, state))
-    )
-    if state.names_more_than(build.handle):
+def _apply_state(build: Build, state: BuildState) -> None:
+    """Apply the answer, and in the same transaction the deliveries that waited for its handle."""
+    update = BuildUpdate.from_state(state, Source.POLL)
+    apply_update(build.pk, replace(update, detail=_correction(build, state)))
+    if state.adds_identifier_to(build.handle):
         apply_unmatched(build_id=build.pk)
     if state.status not in POLLED:
-        settle_asked(build.pk)
+        settle_polled(build.pk)
 
 
-def _healed(build: Build, state: BuildState) -> str:
-    """What asking found out that nobody had told us: it ended, and we still had it running."""
+def _correction(build: Build, state: BuildState) -> str:
+    """What polling found that no webhook had reported: the build ended, and we had it running."""
     if state.status == build.status or state.status in POLLED:
         return ""
-    told = build.events.filter(source=Source.WEBHOOK, to_status=state.status)
-    if told.exists():  # by a doorbell, or by a report that we asked about
+    reported = build.events.filter(source=Source.WEBHOOK, to_status=state.status)
+    if reported.exists():  # also by a webhook that only made us poll
         return ""
     return _("%(server)s says “%(there)s”, we had “%(here)s”.") % {
         "server": build.pipeline.kind_label,
@@ -226,13 +233,13 @@ def _integration(build: Build | TestBuild) -> dict[str, str]:
     return {"tenant_id": build.tenant_id, "integration_id": build.pipeline.pk}
 
 
-def _later(build: Build | TestBuild, delay: timedelta) -> None:
+def _postpone(build: Build | TestBuild, delay: timedelta) -> None:
     _wait_until(build, clock.now() + delay)
 
 
-def _wait_until(build: Build | TestBuild, moment: datetime | None) -> None:
-    waiting = type(build).objects.filter(pk=build.pk, poll_at__isnull=False)  # else it came to rest
-    waiting.update(poll_at=moment)
+def _wait_until(build: Build | TestBuild, poll_at: datetime | None) -> None:
+    waiting = type(build).objects.filter(pk=build.pk, poll_at__isnull=False)  # null: it finished
+    waiting.update(poll_at=poll_at)
 
 
 @transaction.atomic
@@ -244,21 +251,21 @@ def _plan(build_id: str) -> None:
 
 
 @transaction.atomic
-def _missed(asked: Build, *, reason: str) -> None:
-    """The job answers, and has no such build, or another one under its number (`reason`): a moment
-    between queue and build, or gone for good."""
-    build = lock_build(asked.pk)
-    if build.status != asked.status:
-        return  # it moved while we asked: what we heard is about the past
+def _missed(polled: Build, *, reason: str) -> None:
+    """The job answers, but has no such build, or another one under its number (`reason`). Either
+    the build is between the queue and its start, or it is gone for good."""
+    build = lock_build(polled.pk)
+    if build.status != polled.status:
+        return  # the status changed during the poll: its answer is outdated
     if reason:
-        settle_asked(build.pk, reason=reason)
-        disown(build.pk, reason=reason)
-    build = lock_build(asked.pk)
+        settle_polled(build.pk, reason=reason)
+        undo_unconfirmed_end(build.pk, reason=reason)
+    build = lock_build(polled.pk)
     now = clock.now()
     build.misses += 1
     build.missing_since = build.missing_since or now
     if not build.is_moving:
-        build.end_claimed_at = None  # nobody can confirm it any more
+        build.end_claimed_at = None  # nothing can confirm it any more
     build.poll_at = next_poll(build)
     build.save(update_fields=["misses", "missing_since", "end_claimed_at", "poll_at"])
     if build.is_moving and _is_lost(build, now):
@@ -276,19 +283,19 @@ POLLED = (BuildStatus.QUEUED, BuildStatus.WAITING, BuildStatus.RUNNING)
 
 
 def _failed(build: Build | TestBuild, error: ProviderError) -> None:
-    """Not a word about the build: ask again later.
+    """The poll failed, which says nothing about the build: poll again later.
 
-    One at rest is only looked back at: where its job is gone, or forbidden by now, that holds up
-    nothing else of the connection, and its day ends all the same.
+    A finished build is only polled for retries: if its job is gone or forbidden by now, that must
+    not block the rest of the connection, and polling still ends after a day.
     """
     if not build.is_moving and error.outcome is not Outcome.RATE_LIMITED:
-        give_back(**_integration(build))
+        release_probe(**_integration(build))
         _wait_until(build, next_poll(build))
         return
     note_failure(**_integration(build), error=error)
-    pause = AFTER_A_FAILURE
+    pause = FAILURE_PAUSE
     if error.outcome is Outcome.CREDENTIALS:
-        pause = ONCE_VERIFIED
+        pause = UNTIL_VERIFIED
         import_string(settings.CREDENTIALS_REFUSED)(
             tenant=build.tenant,
             integration_id=build.pipeline.pk,
@@ -296,4 +303,4 @@ def _failed(build: Build | TestBuild, error: ProviderError) -> None:
         )
     elif error.retry_after:
         pause = timedelta(seconds=error.retry_after)
-    _later(build, pause)
+    _postpone(build, pause)

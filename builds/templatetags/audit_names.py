@@ -1,4 +1,4 @@
-"""What people call the ids that the rows of the audit log hold."""
+"""Names for the ids in the audit log."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ register = template.Library()
 
 @register.simple_tag
 def audit_names(tenant: Tenant, events: Iterable[AuditEvent]) -> dict[str, str]:
-    """By id: the tenant's connections and channels, the effects and deliveries of the rows; by
-    their beginnings: the tokens of the rows."""
+    """Names of the tenant's connections and channels and of the rows' effects and deliveries, by
+    id; names of the rows' tokens, by the beginning of the token."""
     subjects = {event.subject_id for event in events}
     effects = Effect.objects.for_tenant(tenant).filter(pk__in=_of(subjects, "eff_"))
     deliveries = WebhookDelivery.objects.for_tenant(tenant).filter(pk__in=_of(subjects, "whd_"))

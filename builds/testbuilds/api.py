@@ -1,4 +1,4 @@
-"""The API of test builds: start one, read how it goes, stop it."""
+"""The API of test builds: start, read, cancel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from builds.models import TestBuild
 from builds.serializers import TestBuildSerializer, TestSerializer
-from builds.testbuilds.operations import A_MINUTE, cancel_test, start_test
+from builds.testbuilds.operations import MAX_PER_MINUTE, cancel_test, start_test
 from delivr.api.base import TenantView
 from delivr.tenants.models import Role
 from integrations.models import PipelineIntegration
@@ -17,7 +17,7 @@ from integrations.throttle import throttle
 
 
 class TestBuilds(TenantView):
-    __test__ = False  # for pytest: this is none
+    __test__ = False  # not a test class: tell pytest not to collect it
     write_role = Role.ADMIN
 
     def _pipeline(self, connection_id: str) -> PipelineIntegration:
@@ -39,14 +39,14 @@ class TestBuilds(TenantView):
     def _start(self, connection_id: str) -> Response:
         pipeline, shape = self._pipeline(connection_id), self.shape(TestSerializer)
         wanted = {"version": "0.0.1", "branch": "main", **shape.done()}
-        throttle("test build", user=self.actor, limit=A_MINUTE)
+        throttle("test build", user=self.actor, limit=MAX_PER_MINUTE)
         with shape.complaints():
             test = start_test(pipeline=pipeline, actor=self.actor, **wanted)
         return Response(TestBuildSerializer(test).data, status=202)
 
 
 class TestBuildDetail(TenantView):
-    __test__ = False  # for pytest: this is none
+    __test__ = False  # not a test class: tell pytest not to collect it
 
     @extend_schema(operation_id="test_builds_retrieve", responses=TestBuildSerializer)
     def get(self, request: Request, test_build_id: str) -> Response:

@@ -1,4 +1,4 @@
-"""How a test build is triggered and stopped."""
+"""The effects that trigger and stop a test build."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
 from integrations.providers.base import BuildStatus
-from releases.branches import want
+from releases.branches import require_branch
 
 
 class StartTest(EffectHandler):
-    """The trigger of a test build, which nobody waits long for."""
+    """Triggers a test build. It expires early, because a person is waiting for the result."""
 
     expires_after = timedelta(minutes=10)
 
@@ -28,7 +28,7 @@ class StartTest(EffectHandler):
         test = _tested(effect)
         if test.status != BuildStatus.TRIGGERING or test.pipeline.disconnected_at:
             raise Unneeded
-        want(test.pipeline.scm, test.parameters["BRANCH"])
+        require_branch(test.pipeline.scm, test.parameters["BRANCH"])
 
     def send(self, effect: Effect) -> dict[str, Any]:
         test = _tested(effect)
@@ -44,14 +44,14 @@ class StartTest(EffectHandler):
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         testing.apply_test_update(_test_id(effect), as_update(result))
-        self._let_its_stop_go(effect)
+        self._wake_stop(effect)
 
     def gave_up(self, effect: Effect) -> None:
         testing.test_failed(_test_id(effect), error=effect.last_error, hint=effect.last_error_hint)
-        self._let_its_stop_go(effect)
+        self._wake_stop(effect)
 
-    def _let_its_stop_go(self, effect: Effect) -> None:
-        """Where it was cancelled meanwhile, its stop waited for this."""
+    def _wake_stop(self, effect: Effect) -> None:
+        """If it was cancelled in the meantime, the effect that stops it waits for this."""
         mine = Effect.objects.for_tenant(effect.tenant_id)
         wake(mine.filter(dedupe_key=f"test:{_test_id(effect)}:stop", last_error_code=""))
 

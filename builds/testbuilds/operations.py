@@ -1,7 +1,7 @@
-"""Test builds: start one, note what the CI server says of it, and cancel it.
+"""Test builds: start one, apply what the CI server says about it, cancel it.
 
-A webhook about a test build is never believed. Its arrival is recorded (`first_webhook_at`); the
-state is read from the CI server.
+A webhook never changes the state of a test build. Its arrival is recorded (`first_webhook_at`), and
+the state is read from the CI server.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from integrations.providers.base import BuildReport, BuildStatus
 from releases.models import MOVING
 from releases.operations import VERSION, is_legal_branch
 
-KEPT = 10  # test builds of one pipeline …
-FORGET_AFTER = timedelta(hours=2)  # … and those whose trigger or stop may still be on its way
-A_MINUTE = 5  # that one user starts, on pages and by the API together
+MAX_KEPT = 10  # newest test builds of a pipeline that are kept …
+MIN_AGE = timedelta(hours=2)  # … with those whose trigger or stop may still be open
+MAX_PER_MINUTE = 5  # test builds that one user may start, on pages and by the API together
 
 
 @transaction.atomic
 def start_test(
     *, pipeline: PipelineIntegration, actor: User | None, version: str, branch: str
 ) -> TestBuild:
-    """Promise one build of the pipeline, with the parameters that a release would send.
+    """Start one build of the pipeline, with the parameters that a release would send.
 
-    Raises Conflict("not_verified") or ("build_in_progress"), and ValidationError for a version or
-    branch that no release could have, by their names.
+    Raises Conflict("not_verified") or Conflict("build_in_progress"), and ValidationError under
+    `version` and `branch` for values that a release could not have.
     """
     pipeline = PipelineIntegration.objects.select_for_update().get(pk=pipeline.pk)
     if not pipeline.is_valid or pipeline.disconnected_at:
@@ -52,11 +52,11 @@ def start_test(
     test = TestBuild(
         tenant=pipeline.tenant,
         pipeline=pipeline,
-        job_path=pipeline.jenkins_job_path,
+        job_path=pipeline.job,
         started_by=actor,
     )
     test.parameters = _parameters(test, version.strip(), branch.strip())
-    _forget_old(pipeline)
+    _delete_old(pipeline)
     test.save(force_insert=True)
     create_effect(
         tenant=pipeline.tenant,
@@ -75,10 +75,10 @@ def start_test(
     return test
 
 
-def _forget_old(pipeline: PipelineIntegration) -> None:
-    """A page shows the newest; a few more are there for whoever looks into the tables."""
-    kept = pipeline.test_builds.values_list("pk", flat=True)[: KEPT - 1]
-    old = pipeline.test_builds.filter(created_at__lt=clock.now() - FORGET_AFTER)
+def _delete_old(pipeline: PipelineIntegration) -> None:
+    """Delete old test builds. The page shows only the newest; the others help in support."""
+    kept = pipeline.test_builds.values_list("pk", flat=True)[: MAX_KEPT - 1]
+    old = pipeline.test_builds.filter(created_at__lt=clock.now() - MIN_AGE)
     old.exclude(pk__in=list(kept)).delete()
 
 
@@ -97,15 +97,15 @@ def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:
 
 @transaction.atomic
 def cancel_test(*, test: TestBuild, actor: User | None) -> TestBuild:
-    """Give it up: CANCELLED here now, stopped at the CI server after the commit.
+    """Mark a test build CANCELLED now, and have the CI server stop it after the commit.
 
-    Raises Conflict("not_moving") for one that already came to rest.
+    Raises Conflict("not_moving") if it is no longer in progress.
     """
     found = lock_test(test.pk)
     if found is None or not found.is_moving:
         raise Conflict("not_moving", _("This test build already came to rest."))
     before = found.status
-    _end(found, BuildStatus.CANCELLED)
+    _finish(found, BuildStatus.CANCELLED)
     create_stop_of_test(found)
     record(
         tenant=found.tenant,
@@ -118,8 +118,8 @@ def cancel_test(*, test: TestBuild, actor: User | None) -> TestBuild:
 
 
 def lock_test(test_id: str) -> TestBuild | None:
-    """The row, locked; its effect is locked after it. None where it was forgotten: its effect stays
-    in the ledger."""
+    """The row, locked; its effect is locked after it. None if the row was deleted: its effect is
+    kept longer."""
     tests: Any = TestBuild.objects.select_for_update(of=("self",)).select_related("pipeline")
     found: TestBuild | None = tests.filter(pk=test_id).first()
     return found
@@ -127,10 +127,10 @@ def lock_test(test_id: str) -> TestBuild | None:
 
 @transaction.atomic
 def apply_test_update(test_id: str, update: BuildUpdate) -> None:
-    """Note what the CI server itself says; what is older than what we know changes nothing."""
+    """Apply a state that was read from the CI server; an outdated one changes nothing."""
     test = lock_test(test_id)
     if test is not None and test.status == BuildStatus.CANCELLED:
-        _note_where(test, update)
+        _note_identifiers(test, update)
     if test is None or not test.is_moving:
         return
     if test.status == BuildStatus.RUNNING and update.status == BuildStatus.QUEUED:
@@ -140,7 +140,7 @@ def apply_test_update(test_id: str, update: BuildUpdate) -> None:
     test.end_claimed_at = test.end_claimed_at if update.status in MOVING else None
     test.server_started_at = test.server_started_at or update.started_at
     _note_handle(test, update)
-    test.url = test.url or safe_build_url(update.url, test.pipeline.jenkins_url)
+    test.url = test.url or safe_build_url(update.url, test.pipeline.server_url)
     test.queue_reason = reason_of(test, update)
     test.started_at = test.started_at or update.started_at
     if test.status not in MOVING:
@@ -149,8 +149,8 @@ def apply_test_update(test_id: str, update: BuildUpdate) -> None:
     test.save()
 
 
-def _note_where(test: TestBuild, update: BuildUpdate) -> None:
-    """It was cancelled while its trigger was on the way: this is what has to be stopped."""
+def _note_identifiers(test: TestBuild, update: BuildUpdate) -> None:
+    """Cancelled while its trigger was open: the effect that stops it needs the handle."""
     _note_handle(test, update)
     test.save(update_fields=["external_id", "queue_id", "number"])
 
@@ -167,25 +167,25 @@ def test_failed(test_id: str, *, error: str, hint: str) -> None:
     test = lock_test(test_id)
     if test is not None and test.status == BuildStatus.TRIGGERING:
         test.error, test.hint = error[:500], hint[:500]
-        _end(test, BuildStatus.TRIGGER_FAILED)
+        _finish(test, BuildStatus.TRIGGER_FAILED)
 
 
 @transaction.atomic
 def test_missed(test_id: str, *, is_lost: Callable[[TestBuild], bool]) -> None:
-    """The CI server does not know it: a moment between queue and build, or gone for good."""
+    """The CI server has no such build: it is between the queue and its start, or gone for good."""
     test = lock_test(test_id)
     if test is None or not test.is_moving:
         return
     test.misses += 1
     test.missing_since = test.missing_since or clock.now()
     if is_lost(test):
-        _end(test, BuildStatus.LOST)
+        _finish(test, BuildStatus.LOST)
     else:
         test.poll_at = next_poll(test)
         test.save()
 
 
-def _end(test: TestBuild, status: BuildStatus) -> None:
+def _finish(test: TestBuild, status: BuildStatus) -> None:
     test.status, test.finished_at, test.poll_at = status, clock.now(), None
     test.save()
 
@@ -194,9 +194,9 @@ def _end(test: TestBuild, status: BuildStatus) -> None:
 
 
 def match_test(delivery: WebhookDelivery, report: BuildReport) -> TestBuild | None:
-    """The test build that a report is about, among those of the pipeline that it was sent for."""
+    """The test build that a report is about; only those of the delivery's pipeline are searched."""
     tests = TestBuild.objects.for_tenant(delivery.tenant_id).filter(pipeline=delivery.pipeline_id)
-    of_job = tests.filter(job_path=delivery.pipeline.jenkins_job_path)
+    of_job = tests.filter(job_path=delivery.pipeline.job)
     keys = (
         (tests, "pk", report.build_id),
         (tests, "external_id", report.external_id),
@@ -211,9 +211,9 @@ def match_test(delivery: WebhookDelivery, report: BuildReport) -> TestBuild | No
 
 
 @transaction.atomic
-def test_rang(test_id: str, *, is_end: bool) -> None:
-    """A webhook about it came in: ask at once, where there is something to ask, and soon again
-    where it claims an end that the CI server has not noticed yet."""
+def note_test_webhook(test_id: str, *, is_end: bool) -> None:
+    """A webhook about it arrived: poll at once if it is still polled, and again soon if the webhook
+    reports an end that the CI server does not show yet."""
     test = lock_test(test_id)
     if test is None:
         return

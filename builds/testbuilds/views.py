@@ -1,4 +1,4 @@
-"""The buttons that start and stop a test build, and the part of a page that shows how it goes."""
+"""The buttons that start and cancel a test build, and the page fragment that shows its state."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builds.models import TestBuild
-from builds.testbuilds.operations import A_MINUTE, cancel_test, start_test
-from builds.views import in_words
+from builds.testbuilds.operations import MAX_PER_MINUTE, cancel_test, start_test
+from builds.views import refusals_as_messages
 from delivr.api.problems import Problem
 from delivr.effects.models import Effect
 from delivr.pages.live import fingerprint, fragment, refresh
@@ -31,7 +31,7 @@ from integrations.views.shared import find
 @require_http_methods(["GET", "HEAD", "POST"])
 @tenant_required(write=Role.ADMIN)
 def test_build(request: TenantRequest, connection_id: str) -> HttpResponse:
-    """GET answers the part of the page anew, POST starts a test build."""
+    """GET renders the fragment of the page, POST starts a test build."""
     pipeline = find(request, "pipelines", connection_id)
     assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
     if request.method == "POST":
@@ -43,14 +43,14 @@ def test_build(request: TenantRequest, connection_id: str) -> HttpResponse:
     return refresh(request, template, context, seen=context["seen"], is_moving=is_moving)
 
 
-test_build.__test__ = False  # type: ignore[attr-defined] # for pytest: this is none
+test_build.__test__ = False  # type: ignore[attr-defined] # not a test: pytest skips it
 
 
 def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpResponse:
     version, branch = (request.POST.get(name, "") for name in ("version", "branch"))
     try:
-        throttle("test build", user=request.user, limit=A_MINUTE)
-        with in_words(request):
+        throttle("test build", user=request.user, limit=MAX_PER_MINUTE)
+        with refusals_as_messages(request):
             start_test(pipeline=pipeline, actor=request.user, version=version, branch=branch)
             words = _("The test build is on its way to %(server)s.")
             messages.success(request, words % {"server": pipeline.kind_label})
@@ -62,31 +62,31 @@ def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpRespons
 @require_POST
 @tenant_required(Role.ADMIN)
 def test_build_cancel(request: TenantRequest, connection_id: str) -> HttpResponse:
-    """Stop the test build that the page showed; the pipeline's newest where it named none."""
+    """Cancel the test build that the page showed, or the newest one if the form names none."""
     pipeline = find(request, "pipelines", connection_id)
     assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
     shown = request.POST.get("test", "")
     test = next((one for one in pipeline.test_builds.all() if shown in ("", one.pk)), None)
     if test is None:
         raise Http404
-    with in_words(request):
+    with refusals_as_messages(request):
         cancel_test(test=test, actor=request.user)
         messages.success(request, _("The test build is stopped."))
     return redirect(next_address(request, default=page_of(pipeline)))
 
 
-test_build_cancel.__test__ = False  # type: ignore[attr-defined] # for pytest: this is none
+test_build_cancel.__test__ = False  # type: ignore[attr-defined] # not a test: pytest skips it
 
 
 def _context(pipeline: PipelineIntegration, test: TestBuild | None) -> dict[str, Any]:
-    promise = None
+    trigger = None
     if test is not None and test.status == "TRIGGERING":
-        promises = Effect.objects.for_tenant(pipeline.tenant_id)
-        promise = promises.filter(dedupe_key=f"test:{test.pk}:trigger").first()
-    shown = (model_to_dict(test) if test else None, promise and promise.last_error)
+        effects = Effect.objects.for_tenant(pipeline.tenant_id)
+        trigger = effects.filter(dedupe_key=f"test:{test.pk}:trigger").first()
+    shown = (model_to_dict(test) if test else None, trigger and trigger.last_error)
     return {
         "pipeline": pipeline,
         "test": test,
-        "promise": promise,
+        "promise": trigger,
         "seen": fingerprint(*shown),
     }

@@ -23,7 +23,7 @@ def wired(tenant: Any, sandbox: Any) -> Wired:
 
 @pytest.fixture
 def build(wired: Wired) -> Build:
-    """A build of iOS that Jenkins has, and that delivr was told the queue item of."""
+    """An iOS build that was triggered: delivr knows its queue item."""
     build = wired.build("ios", slack=True)
     run_effect(trigger_of(build).pk)
     found: Build = fresh(build)

@@ -1,4 +1,4 @@
-"""Deliveries, stored and applied as the door and the sweeper do it."""
+"""Store and apply deliveries as the webhook view and the sweeper do."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NOWHERE = "http://127.0.0.1:1"
 _keys = count()
 
 
-def let(build: Build, **values: Any) -> Build:
+def set_values(build: Build, **values: Any) -> Build:
     Build.objects.filter(pk=build.pk).update(**values)
     found: Build = fresh(build)
     return found
 
 
-def keep(build_or_pipeline: Any, body: Any, *, trust: str = "SIGNED") -> WebhookDelivery:
+def store_delivery(build_or_pipeline: Any, body: Any, *, trust: str = "SIGNED") -> WebhookDelivery:
     """Store a delivery at a pipeline's endpoint, as the view does."""
     row = build_or_pipeline
     pipeline = row.release_pipeline.pipeline if isinstance(row, Build) else row
@@ -33,7 +33,7 @@ def keep(build_or_pipeline: Any, body: Any, *, trust: str = "SIGNED") -> Webhook
 
 def deliver(build_or_pipeline: Any, body: Any, **kwargs: Any) -> WebhookDelivery:
     """Store a delivery and apply it."""
-    delivery = keep(build_or_pipeline, body, **kwargs)
+    delivery = store_delivery(build_or_pipeline, body, **kwargs)
     apply_delivery(delivery.pk)
     found: WebhookDelivery = fresh(delivery)
     return found

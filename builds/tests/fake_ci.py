@@ -1,5 +1,5 @@
-"""A CI server that is as unlike Jenkins as the interface lets it be: it tells an id at once, takes
-any parameter, hands on no id of ours, lets builds wait for a person, and shows no log."""
+"""A CI server that is as unlike Jenkins as the interface allows: it returns an id at once, takes
+any parameter, does not pass on our id, lets builds wait for a person, and shows no log."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from integrations.providers.base import (
     CiProvider,
     Option,
     Parameter,
-    Proof,
     Retry,
+    Scheme,
     Way,
     Webhooks,
 )
@@ -27,13 +27,12 @@ from integrations.providers.base import (
 
 class FakeCi(CiProvider):
     label = "Fake CI"
-    secret_fields = ()
     has_log = False
 
     requests: ClassVar[list[BuildRequest]] = []
     runs: ClassVar[dict[str, BuildState]] = {}
     stopped: ClassVar[list[BuildHandle]] = []
-    failure: ClassVar[Exception | None] = None  # of the next answer, after the build was taken
+    failure: ClassVar[Exception | None] = None  # of the next response, after the build was accepted
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
@@ -77,14 +76,14 @@ class FakeCi(CiProvider):
         return [Retry(state=state) for state in later if state.external_id > handle.external_id]
 
     @classmethod
-    def turn(cls, name: str, status: BuildStatus, **told: Any) -> None:
-        """Let a run be so."""
+    def turn(cls, name: str, status: BuildStatus, **values: Any) -> None:
+        """Set the state of a run."""
         known = cls.runs.get(name) or BuildState(status=status, external_id=name)
-        cls.runs[name] = replace(known, status=status, **{"queue_reason": "", **told})
+        cls.runs[name] = replace(known, status=status, **{"queue_reason": "", **values})
 
 
 class LateCi(FakeCi):
-    """Its answer names nothing yet: a build is found by our id."""
+    """Its response contains no identifier yet: a build is found by our id."""
 
     def trigger(self, request: BuildRequest) -> BuildState:
         return replace(super().trigger(request), external_id="")
@@ -96,19 +95,19 @@ class LateCi(FakeCi):
 
 
 class SilentCi(FakeCi):
-    """It tells no id at all, cannot be asked and cannot be stopped: it reports, or it does not."""
+    """It has no ids, cannot be polled and cannot stop builds: it only sends reports."""
 
     can_cancel = False
 
     @classmethod
-    def patience(cls, connection: Any) -> timedelta | None:
+    def report_timeout(cls, connection: Any) -> timedelta | None:
         return timedelta(hours=2)
 
     def trigger(self, request: BuildRequest) -> BuildState:
         return replace(super().trigger(request), external_id="")
 
     def read(self, *args: Any, **kwargs: Any) -> BuildState | None:
-        raise AssertionError("It was asked.")
+        raise AssertionError("It was polled.")
 
 
 def parse(body: bytes, event: str) -> BuildReport:
@@ -117,7 +116,7 @@ def parse(body: bytes, event: str) -> BuildReport:
 
 
 WEBHOOKS = Webhooks(
-    ways=(Way(proof=Proof.HEADER, header="x-fake-token", id_header="x-fake-id"),),
+    ways=(Way(scheme=Scheme.HEADER, header="x-fake-token", id_header="x-fake-id"),),
     parse=parse,
     event_header="x-fake-event",
 )

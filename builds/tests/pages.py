@@ -1,4 +1,4 @@
-"""What the tests of the pages of builds share."""
+"""Helpers for the tests of the builds' pages."""
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext

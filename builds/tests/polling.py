@@ -1,4 +1,4 @@
-"""The poller's questions about a build, asked as if they were due."""
+"""Poll builds without waiting until they are due."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from builds.polling.poller import LOST_AFTER, LOST_WITHIN, poll_build
 from delivr.tests.wired import fresh
 
 
-def asked(build: Build, times: int = 1) -> Build:
-    """The build after it was asked about so often, each time as if it were due."""
+def polled(build: Build, times: int = 1) -> Build:
+    """The build after so many polls."""
     for _n in range(times):
         Build.objects.filter(pk=build.pk).update(poll_at=timezone.now())
         poll_build(build.pk)
@@ -19,13 +19,13 @@ def asked(build: Build, times: int = 1) -> Build:
 
 
 def lost(build: Build) -> Build:
-    """The build after its job answered often enough, and over long enough, that it has none."""
-    asked(build, LOST_AFTER - 1)
+    """The build after its job answered "no such build" often and long enough for LOST."""
+    polled(build, LOST_AFTER - 1)
     Build.objects.filter(pk=build.pk).update(missing_since=timezone.now() - LOST_WITHIN)
-    return asked(build)
+    return polled(build)
 
 
 def running(build: Build) -> Build:
-    row = asked(build, 3)
+    row = polled(build, 3)
     assert (row.status, row.number) == ("RUNNING", 245)
     return row

@@ -1,4 +1,4 @@
-"""What a CI server sends, and how."""
+"""Send webhooks as CI servers do."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def raw(body: Any) -> bytes:
 def signed(
     secret: str, body: bytes, *, message_id: str | None = None, at: float | None = None
 ) -> dict[str, str]:
-    """Headers of Standard Webhooks, computed apart from the code under test."""
+    """Headers of Standard Webhooks, computed independently of the code under test."""
     message_id = message_id if message_id is not None else f"msg_{next(_ids)}"
     moment = str(int(time.time() if at is None else at))
     key = base64.b64decode(secret.removeprefix("whsec_"))
@@ -65,11 +65,11 @@ def post(url: str, body: Any, headers: dict[str, str] | None = None, **extra: An
 
 
 def send(pipeline: PipelineIntegration, body: Any, **kwargs: Any) -> Any:
-    """A well signed delivery to a pipeline's own address."""
+    """Post a correctly signed delivery to a pipeline's own address."""
     return post(path(pipeline), body, signed(pipeline.webhook_secret.reveal(), raw(body), **kwargs))
 
 
-def kept(answer: Any) -> WebhookDelivery:
+def stored(answer: Any) -> WebhookDelivery:
     assert answer.status_code == 202, answer.content
     found: WebhookDelivery = WebhookDelivery.objects.get(pk=answer.json()["deliveryId"])
     return found
@@ -82,7 +82,7 @@ def refused(answer: Any, status: int = 401) -> None:
     assert not WebhookDelivery.objects.exists()
 
 
-UGLY = {
+MALFORMED = {
     "empty": b"",
     "blank": b"   \n",
     "NUL": b"\x00\x00\x00",

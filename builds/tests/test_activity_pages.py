@@ -1,4 +1,4 @@
-"""The pages of one effect and of what was healed, and picking things out of the lists."""
+"""The pages of one effect and of corrections by polling, and the filters of the lists."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from builds.models import Build, BuildEvent
 from builds.tests.pages import RECEIVED, SENT, main_of, queries_of
-from builds.tests.sending import UGLY
+from builds.tests.sending import MALFORMED
 from builds.triggering import trigger_builds
 from delivr.effects.models import Effect
 from delivr.tenants.models import Role
@@ -18,7 +18,7 @@ from releases.tests.pages import text_of
 
 pytestmark = pytest.mark.on_sqlite
 
-HEALED = "/activity/healed"
+FOUND_BY_POLLING = "/activity/healed"
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def page_of(effect):
 # --- A pipeline's page ---------------------------------------------------------------------------
 
 
-def test_a_pipelines_page_tells_which_build_a_delivery_moved_and_leads_to_it(member, build):
+def test_pipeline_page_shows_and_links_the_build_that_a_delivery_changed(member, build):
     pipeline = build.pipeline
     delivery = factories.DeliveryFactory(pipeline=pipeline, build=build, state="APPLIED")
     BuildEvent.objects.create(
@@ -65,7 +65,7 @@ def test_a_pipelines_page_tells_which_build_a_delivery_moved_and_leads_to_it(mem
 # --- One effect ----------------------------------------------------------------------------------
 
 
-def test_effect_page_tells_how_it_stands_and_what_is_next(member, build):
+def test_effect_page_shows_state_and_next_attempt(member, build):
     effect = Effect.objects.get(kind="build.trigger")
     effect.last_error, effect.last_error_hint = "Jenkins did not answer.", "It is tried again."
     effect.attempts, effect.reconciles = 3, 2
@@ -80,7 +80,7 @@ def test_effect_page_tells_how_it_stands_and_what_is_next(member, build):
     assert "Given up in" in text
 
 
-def test_effect_page_leads_to_cause_and_consequence(member, build):
+def test_effect_page_links_cause_and_consequence(member, build):
     trigger = Effect.objects.get(kind="build.trigger")
     delivery = factories.DeliveryFactory(
         pipeline=build.release_pipeline.pipeline, build=build, state="APPLIED"
@@ -90,7 +90,7 @@ def test_effect_page_leads_to_cause_and_consequence(member, build):
     assert "iOS build #245 triggered" in html
 
 
-def test_the_list_leads_to_the_effect_and_the_effect_to_what_is_there(member, setup):
+def test_the_list_links_the_effect_and_the_effect_its_result(member, setup):
     effect = factories.EffectFactory(
         tenant=setup.tenant, state="DONE", result={"url": "https://slack.example/p1"}
     )
@@ -107,7 +107,7 @@ def test_buttons_are_for_admins(as_role, build, role, buttons):
     assert sum(verb in html for verb in verbs) == buttons
 
 
-def test_after_a_button_the_effects_page_is_there_again(as_role, setup):
+def test_a_button_leads_back_to_the_effect_page(as_role, setup):
     effect = factories.EffectFactory(tenant=setup.tenant, state="DEAD")
     answer = as_role(Role.ADMIN).post(f"{page_of(effect)}/retry", {"next": page_of(effect)})
     assert answer["Location"] == page_of(effect)
@@ -124,21 +124,21 @@ def test_stranger_finds_no_effect_page(outsider, build):
 
 
 def test_hostile_words_are_escaped_on_the_effects_page(member, setup):
-    evil = "<script>alert(1)</script>"
+    hostile = "<script>alert(1)</script>"
     effect = factories.EffectFactory(
         tenant=setup.tenant,
-        kind=evil[:40],
-        last_error=evil,
-        last_error_hint=evil,
+        kind=hostile[:40],
+        last_error=hostile,
+        last_error_hint=hostile,
         result={"url": "javascript:alert(1)"},
-        payload={"channel": evil, "notice": evil, "words": {}},
+        payload={"channel": hostile, "notice": hostile, "words": {}},
     )
     html = main_of(member.get(page_of(effect)))
     assert "<script>alert" not in html
     assert "javascript:" not in html
 
 
-def test_effect_page_costs_the_same_however_much_followed(member, build):
+def test_effect_page_takes_the_same_queries_for_many_consequences(member, build):
     trigger = Effect.objects.get(kind="build.trigger")
     pipeline = build.release_pipeline.pipeline
 
@@ -157,7 +157,7 @@ def test_effect_page_costs_the_same_however_much_followed(member, build):
     assert queries_of(member, page_of(trigger)) == few <= 14
 
 
-# --- Picking out ----------------------------------------------------------------------------------
+# --- Filters --------------------------------------------------------------------------------------
 
 
 def test_effects_are_found_by_every_id_and_by_version(member, build, setup):
@@ -171,7 +171,7 @@ def test_effects_are_found_by_every_id_and_by_version(member, build, setup):
         assert other.pk not in found
 
 
-def test_kind_and_state_and_word_are_one_question(member, build, setup):
+def test_kind_state_and_word_are_combined(member, build, setup):
     factories.EffectFactory(tenant=setup.tenant, kind="build.trigger", state="DEAD")
     trigger = Effect.objects.get(kind="build.trigger", state="PENDING")
     asked = {"kind": "build.trigger", "state": "PENDING"}
@@ -207,20 +207,20 @@ def test_a_strangers_id_finds_nothing(outsider, build):
         assert ids(outsider.get(SENT, {"q": word})) == set()
 
 
-@pytest.mark.parametrize("name", UGLY)
+@pytest.mark.parametrize("name", MALFORMED)
 @pytest.mark.parametrize("trust", ["SIGNED", "GITHUB"])
-def test_an_ugly_body_is_shown_and_breaks_no_page(member, setup, name, trust):
+def test_a_malformed_body_is_shown_and_breaks_no_page(member, setup, name, trust):
     delivery = factories.DeliveryFactory(
-        pipeline=setup.ios_job, body=UGLY[name], trust=trust, event="workflow_run"
+        pipeline=setup.ios_job, body=MALFORMED[name], trust=trust, event="workflow_run"
     )
     html = main_of(member.get(f"{RECEIVED}/{delivery.pk}"))
     assert "<html>login" not in html
 
 
-# --- Healed ---------------------------------------------------------------------------------------
+# --- Corrections by polling -----------------------------------------------------------------------
 
 
-def heal(build, detail="Jenkins says “Succeeded”, we had “Running”.", **values):
+def correct(build, detail="Jenkins says “Succeeded”, we had “Running”.", **values):
     return BuildEvent.objects.create(
         tenant=build.tenant,
         build=build,
@@ -235,24 +235,24 @@ def heal(build, detail="Jenkins says “Succeeded”, we had “Running”.", **
     )
 
 
-def test_what_asking_healed_is_listed(member, build):
-    heal(build)
-    text = text_of(member.get(HEALED))
+def test_a_correction_by_polling_is_listed(member, build):
+    correct(build)
+    text = text_of(member.get(FOUND_BY_POLLING))
     assert "iOS #245 1.5.0 Jenkins says “Succeeded”, we had “Running”." in text
 
 
-def test_what_needed_no_healing_is_not_listed(member, build):
-    heal(build, detail="")
-    heal(build, source="WEBHOOK")
-    heal(build, applied=False)
-    heal(build, from_status="QUEUED", to_status="RUNNING", detail="Waiting for an executor")
-    assert "Every end was told by a webhook" in text_of(member.get(HEALED))
+def test_other_events_are_not_listed(member, build):
+    correct(build, detail="")
+    correct(build, source="WEBHOOK")
+    correct(build, applied=False)
+    correct(build, from_status="QUEUED", to_status="RUNNING", detail="Waiting for an executor")
+    assert "Every end was told by a webhook" in text_of(member.get(FOUND_BY_POLLING))
 
 
-def test_a_thousand_healed_builds_cost_as_many_queries_as_one(member, outsider, build):
-    heal(build)
-    few = queries_of(member, HEALED)
+def test_many_corrections_take_as_many_queries_as_one(member, outsider, build):
+    correct(build)
+    few = queries_of(member, FOUND_BY_POLLING)
     for _n in range(60):
-        heal(build)
-    assert queries_of(member, HEALED) == few
-    assert "Jenkins says" not in main_of(outsider.get(HEALED))
+        correct(build)
+    assert queries_of(member, FOUND_BY_POLLING) == few
+    assert "Jenkins says" not in main_of(outsider.get(FOUND_BY_POLLING))

@@ -1,4 +1,4 @@
-"""A trigger that nobody can decide: a person names the build, or lets it be sent again."""
+"""A trigger whose outcome is unknown: a person names its build, or has it sent again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def api(tenant: Any, api_for: Any) -> Any:
 
 @pytest.fixture
 def undecided(api: Any, sandbox: Any, sandbox_values: Any) -> Effect:
-    """A trigger whose answer was lost at a job that does not declare DELIVR_BUILD_ID."""
+    """A trigger whose response was lost, of a job that does not declare DELIVR_BUILD_ID."""
     sandbox_values["pipelines"][0]["jenkinsJobPath"] = "/job/ios-no-build-id"
     release = create_release(api, connect_all(api, sandbox_values, take_for_valid))
     sweep_until_idle()
@@ -84,7 +84,7 @@ def test_a_person_may_send_it_again(undecided: Effect, api: Any, sandbox: Any) -
     assert Build.objects.get().status == "RUNNING"
 
 
-def test_a_provider_in_trouble_is_told_in_words(undecided: Effect, api: Any, sandbox: Any) -> None:
+def test_a_failing_provider_is_reported_in_words(undecided: Effect, api: Any, sandbox: Any) -> None:
     sandbox.world.faults.add("status", provider="jenkins", status=500)
     answer = api.post(f"/api/v1/effects/{undecided.pk}/adopt", {"buildNumber": 7})
     assert answer.status_code == 400

@@ -127,7 +127,7 @@ def test_a_cancelled_release_is_not_built(api: APIClient, release: Release) -> N
         ({"all": True}, "all"),
     ],
 )
-def test_what_makes_no_sense_is_named(
+def test_invalid_values_are_named_by_field(
     api: APIClient, release: Release, body: dict[str, Any], field: str
 ) -> None:
     assert set(problem(api.post(url(release), body), 400, "invalid")["errors"]) == {field}
@@ -180,7 +180,7 @@ def test_a_trigger_costs_the_same_queries_for_two_pipelines_and_for_twenty(
                 tenant=wired.tenant, scm=wired.scm, target=wired.targets["ios"]
             )
             factories.ReleasePipelineFactory(release=release, pipeline=pipeline)
-        api.get("/api/v1/releases")  # the token notes its use once a minute
+        api.get("/api/v1/releases")  # the token's last use is stored once a minute
         with CaptureQueriesContext(connection) as queries:
             assert len(api.post(url(release), {}).json()["builds"]) == number
         counts.append(len(queries))
@@ -191,7 +191,7 @@ def test_a_trigger_costs_the_same_queries_for_two_pipelines_and_for_twenty(
 
 
 class Things:
-    """One of everything that has an address, in a workspace."""
+    """One object of each kind that has a URL."""
 
     def __init__(self, wired: Wired) -> None:
         self.release = wired.release()
@@ -236,7 +236,7 @@ def test_a_role_that_is_too_low_changes_nothing(
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_a_stranger_hears_the_same_as_of_what_does_not_exist(
+def test_a_stranger_gets_the_same_response_as_for_an_unknown_id(
     api_for: Any, wired: Wired, name: str
 ) -> None:
     path, body, _role = ACTIONS[name]
@@ -260,10 +260,10 @@ def test_lists_hold_nothing_of_others(api_for: Any, wired: Wired, path: str) -> 
         assert client.get(f"/api/v1/{path}{query}").json()["results"] == []
 
 
-# --- The ledger and what came in -----------------------------------------------------------------
+# --- Effects and deliveries ----------------------------------------------------------------------
 
 
-def test_effects_can_be_picked_out(api: APIClient, wired: Wired) -> None:
+def test_effects_can_be_filtered(api: APIClient, wired: Wired) -> None:
     release, other = wired.release(slack=True, jira=True), wired.release(slack=True)
     (dead,) = Effect.objects.filter(release_id=other.pk)[:1]
     Effect.objects.filter(pk=dead.pk).update(state="DEAD")
@@ -295,7 +295,7 @@ def test_only_a_dead_effect_can_be_retried(tenant: Tenant, api_for: Any, wired: 
     assert fresh(effect).state == "PENDING"
 
 
-def test_deliveries_can_be_picked_out_and_hold_no_body(api: APIClient, wired: Wired) -> None:
+def test_deliveries_can_be_filtered_and_have_no_body(api: APIClient, wired: Wired) -> None:
     ios, android = (
         factories.DeliveryFactory(pipeline=wired.pipelines[name], body=b"the body")
         for name in ("ios", "android")

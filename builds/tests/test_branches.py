@@ -1,4 +1,4 @@
-"""The branch of a release is looked up: before it is made, after, and before it is built."""
+"""The check of a release's branch: in a dry run, after the creation, and before a trigger."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def cut(github: Any, name: str) -> None:
     github.create_ref(github.find("dream11", "app"), f"refs/heads/{name}", HEAD)
 
 
-def asked(sandbox: Any) -> int:
+def requests_to_github(sandbox: Any) -> int:
     return sandbox.world.requests.count("github", "GET", "/repos/*")
 
 
@@ -72,10 +72,10 @@ def dry_run(api: Any, wired: Wired, **changes: Any) -> Any:
     return answer.json()
 
 
-def test_a_dry_run_tells_where_the_branch_stands(wired: Wired, api_for: Any) -> None:
-    told = dry_run(api_for(wired.tenant), wired)
-    assert told["branchRelease"] == RELEASE
-    assert told["branch"] == {
+def test_a_dry_run_shows_the_head_of_the_branch(wired: Wired, api_for: Any) -> None:
+    found = dry_run(api_for(wired.tenant), wired)
+    assert found["branchRelease"] == RELEASE
+    assert found["branch"] == {
         "name": RELEASE,
         "exists": True,
         "commit": HEAD,
@@ -83,18 +83,18 @@ def test_a_dry_run_tells_where_the_branch_stands(wired: Wired, api_for: Any) -> 
         "suggestions": [],
         "message": "",
     }
-    assert told["warnings"] == []
+    assert found["warnings"] == []
     assert not Release.objects.exists()
 
 
 def test_a_missing_branch_is_a_warning_with_the_nearest_names(
     wired: Wired, no_branch: Any, api_for: Any
 ) -> None:
-    told = dry_run(api_for(wired.tenant), wired)
-    assert told["branch"]["exists"] is False
-    assert told["branch"]["message"] == f"{RELEASE} {MISSING}"
-    assert told["branch"]["suggestions"] == ["release/1.4.0"]
-    [warning] = told["warnings"]
+    found = dry_run(api_for(wired.tenant), wired)
+    assert found["branch"]["exists"] is False
+    assert found["branch"]["message"] == f"{RELEASE} {MISSING}"
+    assert found["branch"]["suggestions"] == ["release/1.4.0"]
+    [warning] = found["warnings"]
     assert MISSING in warning
     assert "release/1.4.0" in warning
 
@@ -104,40 +104,40 @@ def test_a_missing_branch_is_a_warning_with_the_nearest_names(
     [{"kind": "status", "status": 503}, {"kind": "drop_before"}, {"kind": "html_200"}],
     ids=str,
 )
-def test_where_github_does_not_answer_nothing_is_claimed(
+def test_if_github_does_not_answer_the_branch_is_unknown(
     wired: Wired, sandbox: Any, api_for: Any, fault: dict[str, Any]
 ) -> None:
     sandbox.world.faults.add(provider="github", **fault)
-    told = dry_run(api_for(wired.tenant), wired)
-    assert (told["branch"]["exists"], told["warnings"]) == (None, [])
-    assert "could not be looked up" in told["branch"]["message"]
+    found = dry_run(api_for(wired.tenant), wired)
+    assert (found["branch"]["exists"], found["warnings"]) == (None, [])
+    assert "could not be looked up" in found["branch"]["message"]
 
 
-def test_a_github_that_hangs_holds_a_dry_run_for_moments_only(
+def test_a_hanging_github_delays_a_dry_run_only_briefly(
     wired: Wired, sandbox: Any, api_for: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(branches, "IN_A_REQUEST", 0.3)
+    monkeypatch.setattr(branches, "REQUEST_TIMEOUT", 0.3)
     sandbox.world.faults.add("timeout", provider="github", seconds=3)
     assert dry_run(api_for(wired.tenant), wired)["branch"]["exists"] is None
 
 
-def test_who_asks_too_often_gets_the_plan_all_the_same(
+def test_a_dry_run_beyond_the_rate_limit_skips_the_branch(
     wired: Wired, api_for: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(branches, "DRY_RUNS", 1)
+    monkeypatch.setattr(branches, "DRY_RUNS_PER_MINUTE", 1)
     api = api_for(wired.tenant)
     assert dry_run(api, wired)["branch"]["exists"] is True
-    told = dry_run(api, wired)
-    assert told["branch"]["exists"] is None
-    assert "was not looked up" in told["branch"]["message"]
+    found = dry_run(api, wired)
+    assert found["branch"]["exists"] is None
+    assert "was not looked up" in found["branch"]["message"]
 
 
-def test_what_is_complained_of_anyway_asks_nobody(wired: Wired, sandbox: Any, api_for: Any) -> None:
+def test_an_invalid_dry_run_does_not_call_github(wired: Wired, sandbox: Any, api_for: Any) -> None:
     answer = api_for(wired.tenant).post(
         "/api/v1/releases?dryRun=true", body(wired, version="?"), format="json"
     )
     assert answer.status_code == 400
-    assert asked(sandbox) == 0
+    assert requests_to_github(sandbox) == 0
 
 
 def test_the_page_warns_and_offers_the_nearest_names(
@@ -161,39 +161,39 @@ def test_the_page_warns_and_offers_the_nearest_names(
     assert HEAD[:7] in text_of(page)
 
 
-# --- After a release was made ---------------------------------------------------------------------
+# --- After the creation of a release --------------------------------------------------------------
 
 
 def head(api: Any, release: Release) -> Any:
     return api.get(f"/api/v1/releases/{release.pk}").json()["branchHead"]
 
 
-def test_making_a_release_asks_nobody_and_the_job_looks_after_it(
+def test_creating_a_release_calls_nobody_and_the_job_checks_the_branch(
     wired: Wired, sandbox: Any, api_for: Any
 ) -> None:
     api = api_for(wired.tenant)
     answer = api.post("/api/v1/releases", body(wired), format="json")
     assert answer.status_code == 201
-    assert asked(sandbox) == 0
+    assert requests_to_github(sandbox) == 0
     made = answer.json()["branchHead"]
     assert (made["exists"], made["checkedAt"]) == (None, None)
     sweep_until_idle()
     release = Release.objects.get()
-    told = head(api, release)
-    assert (told["exists"], told["commit"], told["message"]) == (True, HEAD, "")
-    assert told["checkedAt"]
+    found = head(api, release)
+    assert (found["exists"], found["commit"], found["message"]) == (True, HEAD, "")
+    assert found["checkedAt"]
     assert release.branch_look_at is None
-    assert asked(sandbox) == 1
+    assert requests_to_github(sandbox) == 1
 
 
-def test_the_look_is_no_change_of_the_release(wired: Wired) -> None:
+def test_a_check_of_the_branch_does_not_touch_the_release(wired: Wired) -> None:
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     assert fresh(release).updated_at == release.updated_at
     assert fresh(release).branch_exists is True
 
 
-def test_each_release_is_handed_to_one_looker(wired: Wired) -> None:
+def test_each_release_is_handed_to_one_worker(wired: Wired) -> None:
     release = wired.release("ios")
     assert branches.due() == [release.pk]
     assert branches.due() == []
@@ -203,40 +203,40 @@ def test_the_pages_show_the_commit_or_what_is_missing(
     wired: Wired, no_branch: Any, owner: Any, client_for: Any
 ) -> None:
     release, client = wired.release("ios"), client_for(owner)
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     text = text_of(client.get(f"/releases/{release.pk}"))
     assert "Why is this not moving?" in text
     assert f"{RELEASE} {MISSING}" in text
     assert "Did you mean release/1.4.0?" in text
     cut(no_branch, RELEASE)
     Release.objects.update(branch_look_at=timezone.now())
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     text = text_of(client.get(f"/releases/{release.pk}"))
     assert MISSING not in text
     assert re.search(rf"{RELEASE} is at {HEAD[:7]}", text)
 
 
-def test_a_missing_branch_is_looked_for_again_as_long_as_nothing_was_triggered(
+def test_a_missing_branch_is_checked_again_until_the_first_trigger(
     wired: Wired, no_branch: Any
 ) -> None:
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     wait = fresh(release).branch_look_at - timezone.now()
     assert timedelta(minutes=4) < wait <= timedelta(minutes=5)
     Release.objects.update(status="BUILD_FAILED", branch_look_at=timezone.now())
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     assert fresh(release).branch_look_at is None
 
 
-def test_what_was_seen_stays_where_github_is_away(wired: Wired, sandbox: Any, api_for: Any) -> None:
+def test_a_failed_check_keeps_the_last_result(wired: Wired, sandbox: Any, api_for: Any) -> None:
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     Release.objects.update(branch_look_at=timezone.now())
     sandbox.world.faults.add("status", provider="github", status=503)
-    branches.look(release.pk)
-    told = head(api_for(wired.tenant), release)
-    assert (told["exists"], told["commit"]) == (True, HEAD)
-    assert "could not be looked up" in told["message"]
+    branches.check_branch(release.pk)
+    found = head(api_for(wired.tenant), release)
+    assert (found["exists"], found["commit"]) == (True, HEAD)
+    assert "could not be looked up" in found["message"]
     assert fresh(release).branch_look_at > timezone.now()
 
 
@@ -244,7 +244,7 @@ def test_nobody_sees_the_branch_of_another_workspace(
     wired: Wired, stranger: Any, client_for: Any
 ) -> None:
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     assert client_for(stranger).get(f"/releases/{release.pk}").status_code == 404
 
 
@@ -255,7 +255,7 @@ def queued(sandbox: Any) -> int:
     return len(sandbox.world.ledger.of("build.queued"))
 
 
-def test_a_trigger_from_a_missing_branch_is_refused_and_says_what_is_like_it(
+def test_a_trigger_from_a_missing_branch_is_refused_and_suggests_names(
     wired: Wired, no_branch: Any, sandbox: Any, owner: Any, client_for: Any
 ) -> None:
     build = wired.build("ios")
@@ -271,7 +271,7 @@ def test_a_trigger_from_a_missing_branch_is_refused_and_says_what_is_like_it(
     assert "Did you mean release/1.4.0?" in page
 
 
-def test_it_works_once_the_branch_was_made(wired: Wired, no_branch: Any, sandbox: Any) -> None:
+def test_a_retry_works_once_the_branch_exists(wired: Wired, no_branch: Any, sandbox: Any) -> None:
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
     cut(no_branch, RELEASE)
@@ -283,7 +283,9 @@ def test_it_works_once_the_branch_was_made(wired: Wired, no_branch: Any, sandbox
     assert queued(sandbox) == 1
 
 
-def test_another_trigger_of_it_works_too(wired: Wired, no_branch: Any, sandbox: Any) -> None:
+def test_another_trigger_works_once_the_branch_exists(
+    wired: Wired, no_branch: Any, sandbox: Any
+) -> None:
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
     cut(no_branch, RELEASE)
@@ -305,7 +307,7 @@ def test_another_trigger_of_it_works_too(wired: Wired, no_branch: Any, sandbox: 
     ],
     ids=str,
 )
-def test_where_github_cannot_tell_the_ci_server_decides(
+def test_if_github_cannot_tell_the_ci_server_decides(
     wired: Wired, no_branch: Any, sandbox: Any, trouble: dict[str, Any]
 ) -> None:
     sandbox.world.faults.add(provider="github", **trouble)
@@ -316,7 +318,7 @@ def test_where_github_cannot_tell_the_ci_server_decides(
 
 
 @pytest.mark.parametrize("token", ["ghp_revoked", ""])
-def test_nor_does_a_token_that_is_refused_stand_in_the_way(
+def test_a_refused_token_does_not_block_the_trigger(
     wired: Wired, no_branch: Any, sandbox: Any, token: str
 ) -> None:
     scm = ScmIntegration.objects.get(pk=wired.scm.pk)
@@ -327,15 +329,15 @@ def test_nor_does_a_token_that_is_refused_stand_in_the_way(
     assert (trigger_of(build).state, queued(sandbox)) == ("DONE", 1)
 
 
-def test_a_reason_of_github_is_kept_in_its_words(wired: Wired, github: Any, api_for: Any) -> None:
+def test_the_reason_that_github_gives_is_shown(wired: Wired, github: Any, api_for: Any) -> None:
     github.refuses = "`dream11` forbids access via a personal access token (classic)."
     release = wired.release("ios")
-    branches.look(release.pk)
+    branches.check_branch(release.pk)
     assert github.refuses in head(api_for(wired.tenant), release)["message"]
 
 
 @pytest.mark.parametrize("name", ["origin/main", "refs/heads/main", "v1.5.0", "refs/tags/v1.5.0"])
-def test_what_jobs_are_told_beside_branches_is_not_missing(
+def test_refs_other_than_branches_are_not_missing(
     wired: Wired, github: Any, sandbox: Any, name: str
 ) -> None:
     github.refs["dream11/app"]["refs/tags/v1.5.0"] = HEAD
@@ -344,7 +346,7 @@ def test_what_jobs_are_told_beside_branches_is_not_missing(
     assert (trigger_of(build).state, queued(sandbox)) == ("DONE", 1)
 
 
-def test_the_troubles_of_github_are_not_those_of_jenkins(wired: Wired, sandbox: Any) -> None:
+def test_failures_of_github_do_not_count_against_jenkins(wired: Wired, sandbox: Any) -> None:
     sandbox.world.faults.add("status", provider="github", status=503)
     for _n in range(3):
         run_effect(trigger_of(wired.build("ios")).pk)

@@ -1,26 +1,25 @@
-"""One person in Chromium: from sign-up through the wizard to "Ready for submission", with the
-keyboard alone (the sandbox, somebody else's pages, is clicked).
+"""The whole flow in Chromium, from sign-up through the wizard to "Ready for submission", with the
+keyboard alone; only the sandbox's pages are clicked.
 
-Everything runs as `make run` starts it: the real web server, sweeper and sandbox.
+Everything runs as with `make run`: the real web server, sweeper and sandbox.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from delivr.tests.browser import picture
 from delivr.tests.keyboard import enter, write
 
 pytestmark = pytest.mark.browser
 PASSWORD = "correct-horse-battery-staple"
 ENDLESS = """() => document.getAnimations()
     .filter(each => each.effect.getComputedTiming().endTime === Infinity).length"""
-# What a screen reader is told from now on.
+# Records what a screen reader announces from now on.
 LISTEN = """() => {
     const region = document.getElementById("release-announcer");
     window.said = [];
@@ -30,18 +29,17 @@ LISTEN = """() => {
 
 
 class Walk:
-    """A person in front of the browser, who takes a picture of each page."""
+    """The actions of a person in the browser, with a screenshot of each page."""
 
-    def __init__(self, page: Page, product: Any, pictures: Path) -> None:
-        self.page, self.product, self.pictures = page, product, pictures
+    def __init__(self, page: Page, product: Any) -> None:
+        self.page, self.product = page, product
         self.count = 0
         self.jenkins = page.context.new_page()  # the sandbox, in a tab of its own
         page.bring_to_front()
 
     def picture(self, name: str) -> None:
         self.count += 1
-        path = self.pictures / f"{self.count:02d}-{name}.png"
-        self.page.screenshot(path=str(path), full_page=True)
+        picture(self.page, f"{self.count:02d}-{name}")
 
     def press(self, name: str) -> None:
         enter(self.page, self.page.get_by_role("main").get_by_role("button", name=name, exact=True))
@@ -65,7 +63,7 @@ class Walk:
         expect(page.get_by_role("heading", level=1)).to_have_text("Connect GitHub")
 
     def connect_the_sandbox(self, name: str) -> None:
-        """Fill the open form with the sandbox's values and send it."""
+        """Fill in the open form with the sandbox's values and submit it."""
         self.follow("Use the sandbox's values")
         self.picture(f"{name}-form")
         self.press("Connect and verify")
@@ -76,10 +74,8 @@ class Walk:
 
 
 @pytest.fixture
-def walk(page: Page, product: Any, tmp_path: Path) -> Walk:
-    pictures = Path(os.environ.get("PICTURES", str(tmp_path)))
-    pictures.mkdir(parents=True, exist_ok=True)
-    return Walk(page, product, pictures)
+def walk(page: Page, product: Any) -> Walk:
+    return Walk(page, product)
 
 
 def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) -> None:
@@ -123,7 +119,7 @@ def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) ->
 
 
 def webhook_of(page: Page) -> dict[str, str]:
-    """The address and the secret that the page shows once."""
+    """The webhook address and secret, which the page shows once."""
     text = page.get_by_role("main").inner_text()
     address = re.search(r"http\S+/api/v1/webhooks/jenkins/\w+", text)
     secret = re.search(r"whsec_\S+", text)
@@ -133,7 +129,7 @@ def webhook_of(page: Page) -> dict[str, str]:
 
 
 def let_jenkins_report(walk: Walk, job: str, hook: dict[str, str]) -> None:
-    """What a Jenkins admin does: put address and secret into the job."""
+    """Enter the address and the secret into the job, as a Jenkins administrator does."""
     jenkins = walk.jenkins
     jenkins.bring_to_front()
     jenkins.goto(f"{walk.product.sandbox_url}/settings")
@@ -165,7 +161,7 @@ def create_release(walk: Walk) -> None:
 
 
 def trigger_and_finish(walk: Walk) -> None:
-    """Trigger both builds, end them at Jenkins, and see it here without touching the page."""
+    """Trigger both builds, end them in Jenkins, and see the page update by itself."""
     page = walk.page
     walk.press("Trigger all builds")
     expect(page.get_by_text("#245").first).to_be_visible(timeout=30_000)
@@ -193,7 +189,7 @@ def trigger_and_finish(walk: Walk) -> None:
 
 
 def expect_stillness_where_asked_for(page: Page) -> None:
-    assert page.evaluate(ENDLESS) > 0, "what runs turns round"
+    assert page.evaluate(ENDLESS) > 0, "a running build has an animation"
     page.emulate_media(reduced_motion="reduce")
     assert page.evaluate(ENDLESS) == 0
     page.emulate_media(reduced_motion="no-preference")

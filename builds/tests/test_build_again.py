@@ -1,4 +1,4 @@
-"""Build again: another release candidate after a success, and what stays of the one before."""
+"""Build again: another release candidate after a success; the earlier ones are kept."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from integrations.providers.base import BuildStatus
 from integrations.providers.slack.provider import Slack
 from releases.models import Release
 from releases.notices import Notice, render
-from releases.tests.pages import Setup, said, text_of
+from releases.tests.pages import Setup, message_of, text_of
 
 pytestmark = pytest.mark.django_db
 S = BuildStatus
 
 
 def end(build: Build, status: S, number: int) -> None:
-    for heard in (S.RUNNING, status):
+    for reported in (S.RUNNING, status):
         url = f"http://127.0.0.1:1/jenkins/job/x/{number}/"
-        artifact = f"s3://builds/{number}.ipa" if heard is S.SUCCESS else ""
-        told = {"number": number, "url": url, "artifact_url": artifact}
-        apply_update(build.pk, BuildUpdate(status=heard, source=Source.POLL, **told))  # type: ignore[arg-type]
+        artifact = f"s3://builds/{number}.ipa" if reported is S.SUCCESS else ""
+        values = {"number": number, "url": url, "artifact_url": artifact}
+        apply_update(build.pk, BuildUpdate(status=reported, source=Source.POLL, **values))  # type: ignore[arg-type]
 
 
 def build(
     release: Release, *ends: S, pipeline: Any = None, number: int = 245, again: bool = False
 ) -> list[Build]:
-    """One build after another of a pipeline (else of all), each ending so."""
+    """Run one build for each of the given ends, of one pipeline or of all."""
     made = []
     pipeline_id = pipeline.pk if pipeline else None
     for status in ends or (S.SUCCESS,):
@@ -67,17 +67,17 @@ def post(client: Client, release: Release, body: dict[str, Any], **headers: str)
 
 
 def texts(release: Release, *notices: Notice) -> list[str]:
-    """The messages that were promised, oldest first."""
+    """The texts of the messages, oldest first."""
     found = Effect.objects.filter(kind="message.post", release_id=release.pk)
     rows = [e.payload for e in found.order_by("created_at", "pk") if e.payload["notice"] in notices]
     return [render(release, Notice(p["notice"]), p["words"], chat=Slack).text for p in rows]
 
 
-# --- What is asked for, and what is refused ------------------------------------------------------
+# --- Accepted and refused requests ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("body", [{}, {"platform": "IOS"}, {"again": False}])
-def test_without_again_a_success_is_built_already(
+def test_without_again_a_success_is_a_conflict(
     member: Client, ready: Release, body: dict[str, Any]
 ) -> None:
     answer = post(member, ready, body)
@@ -103,7 +103,7 @@ def test_again_builds_a_second_candidate_and_keeps_the_first(
     assert AuditEvent.objects.filter(subject_id=made["id"], action="build.triggered").count() == 1
 
 
-def test_jenkins_is_sent_what_it_was_sent_for_the_first(ready: Release) -> None:
+def test_jenkins_gets_the_same_parameters_as_for_the_first(ready: Release) -> None:
     for made in trigger_builds(release=ready, actor=None, again=True):
         first = Build.objects.get(release_pipeline=made.release_pipeline, attempt=1)
         assert made.parameters == {**first.parameters, "DELIVR_BUILD_ID": made.pk}
@@ -114,7 +114,7 @@ def test_again_for_all_builds_all(member: Client, ready: Release) -> None:
     assert [b["candidate"] for b in made] == [2, 2]
 
 
-def test_a_build_on_its_way_is_in_progress_also_again(member: Client, ready: Release) -> None:
+def test_again_is_a_conflict_while_a_build_is_in_progress(member: Client, ready: Release) -> None:
     assert post(member, ready, {"again": True}).status_code == 202
     for body in ({"again": True}, {"platform": "IOS", "again": True}, {}):
         answer = post(member, ready, body)
@@ -122,7 +122,7 @@ def test_a_build_on_its_way_is_in_progress_also_again(member: Client, ready: Rel
     assert Build.objects.count() == 4
 
 
-def test_a_key_asks_for_one_candidate_only(member: Client, ready: Release) -> None:
+def test_an_idempotency_key_creates_one_candidate(member: Client, ready: Release) -> None:
     key = {"Idempotency-Key": "again-1"}
     first = post(member, ready, {"again": True}, **key)
     for made in Build.objects.filter(candidate=2):
@@ -154,7 +154,7 @@ def test_viewers_and_strangers_may_not(
     assert Build.objects.count() == 2
 
 
-# --- Which candidate it is -----------------------------------------------------------------------
+# --- Numbers of candidates -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_viewers_and_strangers_may_not(
         ("FAILURE FAILURE SUCCESS UNSTABLE ABORTED SUCCESS SUCCESS", [1, 1, 1, 2, 2, 2, 3]),
     ],
 )
-def test_a_candidate_is_what_was_asked_for_after_a_success(
+def test_a_new_candidate_begins_after_a_success(
     release: Release, setup: Setup, ends: str, candidates: list[int]
 ) -> None:
     made = build(release, *map(S, ends.split()), pipeline=setup.ios_job, again=True)
@@ -186,13 +186,13 @@ def test_a_lost_build_that_comes_back_took_its_candidate(release: Release, setup
     assert (second.candidate, third.candidate) == (1, 2)
 
 
-# --- What is said --------------------------------------------------------------------------------
+# --- Messages and epics --------------------------------------------------------------------------
 
 
 def test_messages_of_a_first_build_name_no_candidate(ready: Release) -> None:
-    said = texts(ready, *Notice)
-    assert any(text.endswith("started") for text in said)
-    assert not [text for text in said if "RC" in text]
+    messages = texts(ready, *Notice)
+    assert any(text.endswith("started") for text in messages)
+    assert not [text for text in messages if "RC" in text]
 
 
 def test_messages_of_the_second_begin_like_those_of_the_first(ready: Release) -> None:
@@ -220,7 +220,9 @@ def test_epics_are_made_once(ready: Release) -> None:
     assert Effect.objects.filter(kind="ticket.create_epic").count() == 2
 
 
-def test_a_failed_second_is_told_and_the_release_failed(ready: Release, setup: Setup) -> None:
+def test_a_failed_second_candidate_is_announced_and_fails_the_release(
+    ready: Release, setup: Setup
+) -> None:
     build(ready, S.FAILURE, pipeline=setup.ios_job, again=True)
     assert fresh(ready).status == "BUILD_FAILED"
     [words] = texts(ready, Notice.BUILD_FAILED)
@@ -273,15 +275,15 @@ def test_a_viewer_and_a_cancelled_release_have_no_button(
 
 def test_the_page_builds_what_it_showed(member: Client, ready: Release) -> None:
     shown = newest(ready)
-    assert said(press(member, ready, after=shown)) == "2 builds triggered."
+    assert message_of(press(member, ready, after=shown)) == "2 builds triggered."
     for made in Build.objects.filter(candidate=2):
         end(made, S.SUCCESS, 900 + made.release_pipeline_id)
-    assert "Somebody built this meanwhile" in said(press(member, ready, after=shown))
-    assert "Somebody built this meanwhile" in said(press(member, ready))
+    assert "Somebody built this meanwhile" in message_of(press(member, ready, after=shown))
+    assert "Somebody built this meanwhile" in message_of(press(member, ready))
     assert Build.objects.count() == 4
 
 
-def test_earlier_candidates_stay_within_reach(member: Client, ready: Release, setup: Setup) -> None:
+def test_earlier_candidates_stay_on_the_page(member: Client, ready: Release, setup: Setup) -> None:
     first = Build.objects.get(release_pipeline__pipeline=setup.ios_job)
     [second] = build(ready, pipeline=setup.ios_job, again=True)
     answer = page(member, ready)
@@ -294,7 +296,7 @@ def test_earlier_candidates_stay_within_reach(member: Client, ready: Release, se
     assert "RC 2" in text_of(member.get("/releases"))
 
 
-def test_a_failed_candidate_points_to_the_one_that_stays(
+def test_a_failed_candidate_refers_to_the_last_good_one(
     member: Client, ready: Release, setup: Setup
 ) -> None:
     build(ready, S.FAILURE, pipeline=setup.ios_job, again=True)
@@ -321,7 +323,7 @@ def test_a_second_candidate_is_no_retry_and_makes_no_release_slower(ready: Relea
     assert insights(ready.tenant, days=30).ready == 1
 
 
-def test_the_timeline_tells_each_time_it_was_ready(member: Client, ready: Release) -> None:
+def test_the_timeline_shows_each_time_it_was_ready(member: Client, ready: Release) -> None:
     build(ready, S.SUCCESS, S.SUCCESS, again=True)
     trigger_builds(release=ready, actor=None, again=True)
     timeline = member.get(f"/api/v1/releases/{ready.pk}").json()["timeline"]

@@ -1,4 +1,4 @@
-"""Build again, clicked by many at once, on a real PostgreSQL."""
+"""Many simultaneous requests to build again, on a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_fifty_clicks_make_one_candidate(tenant: Any, api_for: Any) -> None:
     assert Effect.objects.filter(kind="build.trigger").count() == 4
 
 
-def test_fifty_askers_of_one_version_make_one_release(tenant: Any, api_for: Any) -> None:
+def test_fifty_requests_for_one_version_create_one_release(tenant: Any, api_for: Any) -> None:
     setup = Setup(tenant)
     body = {
         "version": "1.5.0",

@@ -1,4 +1,4 @@
-"""Cancel a build in each of its states, and a whole release, against the Jenkins stand-in."""
+"""Cancel a build in each of its states, and a whole release, against the sandbox's Jenkins."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_trigger_in_doubt_is_stopped_when_it_is_found(
     assert status(build) == "CANCELLED"
 
 
-def test_a_trigger_that_arrives_while_its_stop_looks_is_stopped(
+def test_a_trigger_that_arrives_while_its_stop_is_prepared_is_stopped(
     api: Any, release: Release, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.world.jenkins.job("ios-prod").executors = 0
@@ -132,7 +132,7 @@ def test_a_cancelled_build_that_shows_up_running_is_stopped(
     assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
 
 
-def test_a_build_at_rest_is_not_cancelled(api: Any, release: Release) -> None:
+def test_a_finished_build_is_not_cancelled(api: Any, release: Release) -> None:
     build = trigger_ios(api, release)
     cancel_build(build=build, actor=None)
     answer = api.post(f"/api/v1/builds/{build.pk}/cancel")
@@ -201,7 +201,7 @@ def test_a_cancelled_build_that_starts_after_all_is_stopped_by_its_number(
     build = trigger_ios(api, release)
     cancel_build(build=build, actor=None)
     stops = Effect.objects.filter(kind="build.cancel", build_id=build.pk)
-    stops.update(state=EffectState.CANCELLED)  # it seemed that it had never been sent
+    stops.update(state=EffectState.CANCELLED)  # as if the trigger had never been sent
     apply_update(
         build.pk, BuildUpdate(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245)
     )

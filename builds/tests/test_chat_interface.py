@@ -1,4 +1,4 @@
-"""What the interface of chats promises to channels that are not like Slack."""
+"""The interface of chats, with a chat that is not like Slack."""
 
 from __future__ import annotations
 
@@ -32,11 +32,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 
 class FakeChat(ChatProvider):
-    """It tells no id of a message, has no threads, and nobody can look what was said."""
+    """It returns no id of a message, has no threads, and its messages cannot be searched."""
 
     label = "Fake chat"
-    secret_fields = ()
-    said: ClassVar[list[Message]] = []
+    posted: ClassVar[list[Message]] = []
     failure: ClassVar[Exception | None] = None
 
     @classmethod
@@ -58,7 +57,7 @@ class FakeChat(ChatProvider):
         return []
 
     def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
-        self.said.append(message)
+        self.posted.append(message)
         if self.failure is not None:
             raise self.failure
         return PostedMessage(channel=channel, id="")
@@ -68,27 +67,27 @@ class FakeChat(ChatProvider):
 def build(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> Build:
     monkeypatch.setitem(registry.PROVIDERS, "FAKE_CHAT", f"{__name__}.FakeChat")
     rows = CommunicationIntegration.objects.all()
-    rows.update(communication_type="FAKE_CHAT", slack_channels=["all"])
+    rows.update(communication_type="FAKE_CHAT", recipients=["all"])
     wired.slack.refresh_from_db()
-    FakeChat.said.clear()
+    FakeChat.posted.clear()
     monkeypatch.setattr(FakeChat, "failure", None)
     return wired.build("ios", slack=True, branch="fix_it")
 
 
-def promised() -> list[Effect]:
+def created() -> list[Effect]:
     return list(Effect.objects.filter(kind="message.post").order_by("created_at"))
 
 
-def test_a_channel_without_threads_is_told_the_milestones_alone(build: Build) -> None:
+def test_in_a_chat_without_threads_only_the_milestones_are_posted(build: Build) -> None:
     for status in (BuildStatus.RUNNING, BuildStatus.SUCCESS):
         apply_update(build.pk, BuildUpdate(status=status, source=Source.POLL, number=7))
-    notices = [effect.payload["notice"] for effect in promised()]
+    notices = [effect.payload["notice"] for effect in created()]
     assert notices == ["release_created", "release_complete"]
 
 
-def test_a_message_is_in_the_channels_markup_and_in_plain_data(build: Build) -> None:
-    run_effect(promised()[0].pk)
-    [message] = FakeChat.said
+def test_a_message_has_the_chats_markup_and_plain_data(build: Build) -> None:
+    run_effect(created()[0].pk)
+    [message] = FakeChat.posted
     release = Release.objects.get()
     assert message.detail.startswith("Branch `fix\\_it`")
     page = f"{settings.BASE_URL}/releases/{release.pk}"
@@ -97,13 +96,13 @@ def test_a_message_is_in_the_channels_markup_and_in_plain_data(build: Build) -> 
     assert message.data["release"] == release.pk
 
 
-def test_what_may_have_been_said_is_said_again_where_nobody_can_look(build: Build) -> None:
+def test_a_message_is_posted_again_if_it_cannot_be_searched_for(build: Build) -> None:
     FakeChat.failure = ProviderError("timeout", "No answer.", outcome=Outcome.UNCERTAIN)
-    [effect] = promised()
+    [effect] = created()
     run_effect(effect.pk)
     FakeChat.failure = None
     Effect.objects.filter(pk=effect.pk).update(
         next_at=timezone.now(), dispatched_at=timezone.now() - timedelta(minutes=10)
     )
     run_effect(effect.pk)
-    assert (fresh(effect).state, len(FakeChat.said)) == ("DONE", 2)
+    assert (fresh(effect).state, len(FakeChat.posted)) == ("DONE", 2)

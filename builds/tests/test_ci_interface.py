@@ -1,4 +1,4 @@
-"""What the interface of CI servers promises to servers that are not like Jenkins."""
+"""The interface of CI servers, with servers that are not like Jenkins."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ def ci(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     FakeCi.failure = None
 
 
-def sent(wired: Wired) -> Build:
-    """A build of the fake, whose trigger went out."""
+def triggered(wired: Wired) -> Build:
+    """A build on the fake server, after its trigger was sent."""
     build = wired.build("ios", slack=True)
     run_effect(trigger_of(build).pk)
     found: Build = fresh(build)
     return found
 
 
-def told(build: Build) -> list[str]:
-    messages = Effect.objects.filter(kind="message.post", build_id=build.pk)
-    return sorted(set(messages.values_list("payload__notice", flat=True)))
+def messages_of(build: Build) -> list[str]:
+    effects = Effect.objects.filter(kind="message.post", build_id=build.pk)
+    return sorted(set(effects.values_list("payload__notice", flat=True)))
 
 
-def test_a_build_goes_by_its_id_from_the_trigger_to_its_end(wired: Wired, ci: Any) -> None:
+def test_a_build_is_known_by_its_id_from_the_trigger_to_its_end(wired: Wired, ci: Any) -> None:
     fake = ci()
-    build = sent(wired)
+    build = triggered(wired)
     assert (build.status, build.external_id, build.number) == ("QUEUED", "run1/1", None)
     [request] = fake.requests
     assert (request.build_id, request.version, request.branch, request.platform) == (
@@ -83,7 +83,7 @@ def test_a_build_goes_by_its_id_from_the_trigger_to_its_end(wired: Wired, ci: An
     assert (release.status, build.poll_at > timezone.now()) == ("BUILDING", True)
     [blocker] = blockers(release, [], [], None, timezone.now())
     assert "Dana has to approve" in blocker.message
-    assert told(build) == []
+    assert messages_of(build) == []
 
     fake.turn("run1/1", BuildStatus.RUNNING)
     build = asked(build)
@@ -93,22 +93,22 @@ def test_a_build_goes_by_its_id_from_the_trigger_to_its_end(wired: Wired, ci: An
     fake.turn("run1/1", BuildStatus.SUCCESS)
     assert asked(build).status == "SUCCESS"
     assert Release.objects.get().status == "BUILD_COMPLETE"
-    assert told(build) == ["build_complete", "build_started"]
+    assert messages_of(build) == ["build_complete", "build_started"]
 
 
-def test_a_failure_without_a_log_is_told_without_one(wired: Wired, ci: Any) -> None:
+def test_a_failure_on_a_server_without_logs_is_posted_without_one(wired: Wired, ci: Any) -> None:
     fake = ci()
-    build = sent(wired)
+    build = triggered(wired)
     fake.turn("run1/1", BuildStatus.FAILURE)
     build = asked(build)
     assert (build.status, build.log_at) == ("FAILURE", None)
-    assert "build_failed" in told(build)
+    assert "build_failed" in messages_of(build)
 
 
-def test_a_lost_answer_waits_for_a_person_where_nothing_can_be_found(wired: Wired, ci: Any) -> None:
+def test_a_lost_response_waits_for_a_person_if_no_search_is_possible(wired: Wired, ci: Any) -> None:
     fake = ci()
     fake.failure = ProviderError("timeout", "No answer.", outcome=Outcome.UNCERTAIN)
-    build = sent(wired)
+    build = triggered(wired)
     effect = trigger_of(build)
     Effect.objects.filter(pk=effect.pk).update(
         next_at=timezone.now(), dispatched_at=timezone.now() - timedelta(minutes=10)
@@ -121,7 +121,7 @@ def test_a_lost_answer_waits_for_a_person_where_nothing_can_be_found(wired: Wire
 
 def test_a_second_attempt_under_one_number_is_another_build(wired: Wired, ci: Any) -> None:
     fake = ci()
-    build = sent(wired)
+    build = triggered(wired)
     fake.turn("run1/1", BuildStatus.FAILURE, number=57, carried_id=build.pk)
     build = asked(build)
     fake.turn("run1/2", BuildStatus.SUCCESS, number=57, carried_id=build.pk)
@@ -144,29 +144,29 @@ def stop_of(build: Build) -> Effect:
 
 def test_a_build_is_stopped_by_its_id(wired: Wired, ci: Any) -> None:
     fake = ci()
-    assert stop_of(sent(wired)).state == EffectState.DONE
+    assert stop_of(triggered(wired)).state == EffectState.DONE
     assert fake.stopped == [BuildHandle(external_id="run1/1")]
 
 
-def test_what_has_no_id_yet_is_looked_for_before_it_is_stopped(wired: Wired, ci: Any) -> None:
+def test_a_build_without_an_id_is_found_before_it_is_stopped(wired: Wired, ci: Any) -> None:
     fake = ci("LateCi")
-    build = sent(wired)
+    build = triggered(wired)
     assert not build.handle.is_known
     assert stop_of(build).state == EffectState.DONE
     assert [handle.external_id for handle in fake.stopped] == ["run1/1"]
 
 
-# --- A server that nobody can ask -----------------------------------------------------------------
+# --- A server that cannot be polled ---------------------------------------------------------------
 
 
 @pytest.fixture
 def silent(wired: Wired, ci: Any) -> Build:
     ci("SilentCi")
-    return sent(wired)
+    return triggered(wired)
 
 
 @pytest.mark.parametrize("trust", [Trust.SIGNED, Trust.BASIC])
-def test_the_reports_of_a_server_that_cannot_be_asked_are_believed(
+def test_the_reports_of_a_server_that_cannot_be_polled_are_trusted(
     silent: Build, trust: Trust
 ) -> None:
     deliver(silent, f"RUNNING {silent.pk}".encode(), trust=trust)
@@ -174,10 +174,10 @@ def test_the_reports_of_a_server_that_cannot_be_asked_are_believed(
     deliver(silent, f"SUCCESS {silent.pk}".encode(), trust=trust)
     build = asked(silent)
     assert (build.status, build.poll_at, build.number) == ("SUCCESS", None, None)
-    assert "build_complete" in told(build)
+    assert "build_complete" in messages_of(build)
 
 
-def test_a_server_that_says_nothing_for_too_long_has_lost_the_build(silent: Build) -> None:
+def test_a_build_without_reports_for_too_long_is_lost(silent: Build) -> None:
     build = asked(silent)
     assert build.status == "QUEUED"
     assert build.poll_at == build.created_at + timedelta(hours=2)
@@ -185,23 +185,23 @@ def test_a_server_that_says_nothing_for_too_long_has_lost_the_build(silent: Buil
     assert asked(build).status == "LOST"
 
 
-def test_a_report_prolongs_the_patience(silent: Build) -> None:
+def test_a_report_restarts_the_timeout(silent: Build) -> None:
     delivery = deliver(silent, f"RUNNING {silent.pk}".encode())
     Build.objects.update(created_at=timezone.now() - timedelta(hours=3))
     build = asked(silent)
     assert (build.status, build.poll_at) == ("RUNNING", delivery.received_at + timedelta(hours=2))
 
 
-def test_what_cannot_be_stopped_there_is_cancelled_here(silent: Build) -> None:
+def test_a_build_that_cannot_be_stopped_is_cancelled_here(silent: Build) -> None:
     assert stop_of(silent).state == EffectState.CANCELLED
     assert (fresh(silent).status, FakeCi.stopped) == ("CANCELLED", [])
 
 
-def test_a_kind_may_read_more_in_what_a_sender_reports(
+def test_a_kind_may_bring_its_own_parser_for_a_sender(
     wired: Wired, ci: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ci()
-    build = sent(wired)
+    build = triggered(wired)
     delivery = keep(build, f"SUCCESS {build.pk}".encode())
     WebhookDelivery.objects.update(sender="github")
     with pytest.raises(ValueError, match="not JSON"):
@@ -210,15 +210,15 @@ def test_a_kind_may_read_more_in_what_a_sender_reports(
     assert read(fresh(delivery)).status == "SUCCESS"
 
 
-# --- How it proves itself -------------------------------------------------------------------------
+# --- Authentication -------------------------------------------------------------------------------
 
 
-def test_a_sender_may_show_the_secret_in_a_header_of_its_own(ci: Any) -> None:
+def test_a_sender_may_send_the_secret_in_a_header_of_its_own(ci: Any) -> None:
     ci()
     headers = {"x-fake-token": "s3cret", "x-fake-id": "7", "x-fake-event": "build"}
     request = RequestFactory().post("/", headers=headers)
-    proof = authenticate("fakeci", request, b"body", ["earlier", "s3cret"])
-    assert proof is not None
-    assert (proof.trust, proof.dedupe_key, proof.event) == (Trust.BASIC, "fakeci:7", "build")
+    found = authenticate("fakeci", request, b"body", ["earlier", "s3cret"])
+    assert found is not None
+    assert (found.trust, found.dedupe_key, found.event) == (Trust.BASIC, "fakeci:7", "build")
     assert authenticate("fakeci", request, b"body", ["other"]) is None
     assert authenticate("fakeci", RequestFactory().post("/"), b"", ["s3cret"]) is None

@@ -1,4 +1,4 @@
-"""A process whose own clock is ten minutes off: the database's clock is the one that counts."""
+"""A process whose own clock is ten minutes off: only the database's clock counts."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def wired(tenant: Any, sandbox: Any) -> Wired:
 
 @pytest.fixture(params=[TEN_MINUTES, -TEN_MINUTES], ids=["ahead", "behind"])
 def wrong_clock(request: pytest.FixtureRequest) -> Iterator[datetime]:
-    """This process's clock is off; the true time."""
+    """Sets this process's clock wrong; the value is the correct time."""
     now = datetime.now(UTC)
     with time_machine.travel(now + request.param, tick=True):
         yield now
 
 
-def test_what_is_promised_is_due_for_everybody_at_once(wired: Wired, wrong_clock: datetime) -> None:
+def test_an_effect_is_due_for_every_process_at_once(wired: Wired, wrong_clock: datetime) -> None:
     build = wired.build("ios")
     effect = trigger_of(build)
     for moment in (build.created_at, effect.created_at, effect.next_at):
@@ -52,7 +52,7 @@ def test_what_is_promised_is_due_for_everybody_at_once(wired: Wired, wrong_clock
     assert effect.pk in due_effects()
 
 
-def test_a_build_is_asked_for_in_time(wired: Wired, wrong_clock: datetime) -> None:
+def test_a_build_is_polled_in_time(wired: Wired, wrong_clock: datetime) -> None:
     build = wired.build("ios")
     apply_update(
         build.pk, BuildUpdate(status=BuildStatus.QUEUED, source=Source.TRIGGER, queue_id=1)
@@ -65,7 +65,7 @@ def test_a_build_is_asked_for_in_time(wired: Wired, wrong_clock: datetime) -> No
     assert abs(fresh(build).poll_at - wrong_clock) < 2 * CLOSE
 
 
-def test_a_report_with_the_true_time_is_taken_and_due(
+def test_a_report_with_the_correct_time_is_accepted_and_due(
     wired: Wired, sandbox: Any, wrong_clock: datetime
 ) -> None:
     pipeline = factories.PipelineFactory(tenant=wired.tenant)

@@ -1,4 +1,4 @@
-"""A process killed at each step of an effect: another mends it, and Jenkins builds once."""
+"""A process killed at each step of an effect: another one recovers, and Jenkins builds once."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def wired(tenant: Any, sandbox: Any) -> Wired:
 
 
 def killed(log: Path, point: str, *command: str, **extra: str) -> None:
-    """Run a process of ours until it dies at `point`."""
+    """Run a process until it is killed at `point`."""
     with process(log, sys.executable, *command, DELIVR_CRASHPOINT=point, **extra) as child:
         until(lambda: child.poll() is not None, seconds=60, what=f"dead at {point}")
     assert child.returncode == KILLED, log.read_text()
 
 
-def mender(log: Path) -> Any:
-    """A sweeper that works by itself, without a broker."""
+def lone_sweeper(log: Path) -> Any:
+    """A sweeper that runs the jobs itself, without a broker."""
     return process(log, sys.executable, "manage.py", "sweep", CELERY_BROKER_URL="")
 
 
 def let_time_pass(effect: Effect) -> None:
-    """Leases ran out, and what was sent has had all the time to appear."""
+    """As if leases had expired and what was sent had had enough time to appear."""
     past = timezone.now() - LONG_AGO
     rows = Effect.objects.filter(pk=effect.pk)
     rows.update(next_at=past, enqueued_at=None)
@@ -53,7 +53,7 @@ def let_time_pass(effect: Effect) -> None:
     rows.exclude(dispatched_at=None).update(dispatched_at=past)
 
 
-def assert_mended(build: Build, sandbox: Any) -> None:
+def assert_recovered(build: Build, sandbox: Any) -> None:
     effect = trigger_of(build)
     until(lambda: fresh(build).status == "RUNNING", seconds=60, what="the build runs")
     assert fresh(effect).state == EffectState.DONE
@@ -62,7 +62,7 @@ def assert_mended(build: Build, sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize("point", [*SENT_NOTHING, *SENT])
-def test_a_worker_killed_on_the_way_costs_nothing_and_doubles_nothing(
+def test_a_killed_worker_loses_nothing_and_duplicates_nothing(
     wired: Wired, sandbox: Any, tmp_path: Path, point: str
 ) -> None:
     build = wired.build("ios")
@@ -70,11 +70,11 @@ def test_a_worker_killed_on_the_way_costs_nothing_and_doubles_nothing(
     sent = len(sandbox.world.ledger.of("build.queued"))
     assert sent == (1 if point in SENT else 0)
     let_time_pass(trigger_of(build))
-    with mender(tmp_path / "mender.log"):
-        assert_mended(build, sandbox)
+    with lone_sweeper(tmp_path / "sweeper.log"):
+        assert_recovered(build, sandbox)
 
 
-def test_a_process_killed_before_it_rings_has_kept_its_promise(
+def test_an_effect_survives_a_process_killed_before_it_enqueues(
     wired: Wired, sandbox: Any, tmp_path: Path
 ) -> None:
     release = wired.release("ios")
@@ -87,11 +87,11 @@ def test_a_process_killed_before_it_rings_has_kept_its_promise(
     build = Build.objects.get()
     assert fresh(trigger_of(build)).state == EffectState.PENDING
     let_time_pass(trigger_of(build))
-    with mender(tmp_path / "mender.log"):
-        assert_mended(build, sandbox)
+    with lone_sweeper(tmp_path / "sweeper.log"):
+        assert_recovered(build, sandbox)
 
 
-def test_a_process_started_again_goes_on_where_one_crash_was_asked_for(
+def test_a_restarted_process_continues_after_a_single_crash(
     wired: Wired, sandbox: Any, tmp_path: Path
 ) -> None:
     build = wired.build("ios")
@@ -105,5 +105,5 @@ def test_a_process_started_again_goes_on_where_one_crash_was_asked_for(
     let_time_pass(trigger_of(build))
     again = {"DELIVR_CRASHPOINT": "after_send", **once}
     with process(tmp_path / "second.log", sys.executable, *sweep, **again) as second:
-        assert_mended(build, sandbox)
+        assert_recovered(build, sandbox)
         assert second.poll() is None

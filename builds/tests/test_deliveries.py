@@ -1,4 +1,4 @@
-"""Deliveries: what one may do, and what it never does."""
+"""What a delivery changes, and what it never changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from builds.models import Build, BuildEvent, Trust, WebhookDelivery
-from builds.tests.delivering import NOWHERE, SUCCESS, deliver, keep, let, plugin
+from builds.tests.delivering import NOWHERE, SUCCESS, deliver, plugin, set_values, store_delivery
 from builds.triggering import trigger_builds
 from builds.webhooks.deliveries import ORPHAN_AFTER, apply_delivery, apply_unmatched, replay, store
 from delivr.effects.models import Effect
@@ -29,10 +29,10 @@ def wired(tenant: Any) -> Wired:
 @pytest.fixture
 def build(wired: Wired) -> Build:
     """A build of iOS that runs as #245, from queue item 1001."""
-    return let(wired.build("ios"), status="RUNNING", number=245, queue_id=1001)
+    return set_values(wired.build("ios"), status="RUNNING", number=245, queue_id=1001)
 
 
-# --- What it does --------------------------------------------------------------------------------
+# --- Applied -------------------------------------------------------------------------------------
 
 
 def test_the_seeds_body_completes_the_build(build: Build) -> None:
@@ -63,12 +63,12 @@ def test_the_seeds_body_completes_the_build(build: Build) -> None:
         ({"buildNumber": "245", "status": "UNSTABLE"}, "UNSTABLE"),
     ],
 )
-def test_each_report_moves_the_build(build: Build, body: dict[str, Any], status: str) -> None:
+def test_each_report_updates_the_build(build: Build, body: dict[str, Any], status: str) -> None:
     deliver(build, body)
     assert fresh(build).status == status
 
 
-# --- What does nothing ---------------------------------------------------------------------------
+# --- Not applied ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_an_unreadable_body_is_kept_as_rejected(build: Build, body: bytes) -> No
     ],
     ids=str,
 )
-def test_an_event_that_nobody_knows_is_ignored(build: Build, body: dict[str, Any]) -> None:
+def test_an_unknown_event_is_ignored(build: Build, body: dict[str, Any]) -> None:
     delivery = deliver(build, body)
     assert delivery.state == "IGNORED"
     assert fresh(build).status == "RUNNING"
@@ -156,8 +156,8 @@ def test_one_key_at_two_pipelines_is_two_deliveries(wired: Wired, build: Build) 
     assert WebhookDelivery.objects.count() == 2
 
 
-def test_repeats_change_nothing(wired: Wired) -> None:
-    build = let(wired.build("ios", slack=True), status="RUNNING", number=245)
+def test_duplicates_change_nothing(wired: Wired) -> None:
+    build = set_values(wired.build("ios", slack=True), status="RUNNING", number=245)
     first = deliver(build, SUCCESS)
     before = everything()
     apply_delivery(first.pk)
@@ -178,7 +178,7 @@ def test_repeats_change_nothing(wired: Wired) -> None:
     ],
 )
 def test_a_late_event_is_kept_and_changes_nothing(build: Build, now: str, update: str) -> None:
-    let(build, status=now)
+    set_values(build, status=now)
     delivery = deliver(build, {"buildNumber": 245, "status": update})
     assert delivery.state == "IGNORED"
     assert fresh(build).status == now
@@ -195,8 +195,8 @@ def test_a_late_event_is_kept_and_changes_nothing(build: Build, now: str, update
         ("ABORTED", "SUCCESS"),
     ],
 )
-def test_a_contradiction_is_asked_of_the_server(build: Build, now: str, update: str) -> None:
-    let(build, status=now, poll_at=None)
+def test_a_contradiction_causes_a_poll(build: Build, now: str, update: str) -> None:
+    set_values(build, status=now, poll_at=None)
     delivery = deliver(build, {"buildNumber": 245, "status": update})
     assert delivery.state == "APPLIED"
     assert (fresh(build).status, fresh(build).poll_at is not None) == (now, True)
@@ -210,8 +210,8 @@ def test_a_late_artifact_is_filled_in(build: Build) -> None:
     assert fresh(build).release_pipeline.artifact_url == "s3://builds/ios-245.ipa"
 
 
-def test_a_password_is_a_doorbell_only(build: Build) -> None:
-    let(build, poll_at=None)
+def test_a_delivery_with_a_password_only_causes_a_poll(build: Build) -> None:
+    set_values(build, poll_at=None)
     delivery = deliver(build, SUCCESS, trust="BASIC")
     assert delivery.state == "APPLIED"
     row = fresh(build)
@@ -239,18 +239,18 @@ def test_only_addresses_that_can_be_shown_are_kept(build: Build, url: str, kept:
 
 
 def test_a_build_address_on_another_host_is_not_kept(wired: Wired) -> None:
-    build = let(wired.build("ios"), status="RUNNING", number=245)
+    build = set_values(wired.build("ios"), status="RUNNING", number=245)
     deliver(build, {**SUCCESS, "buildUrl": "https://phishing.example/job/ios-prod/245/"})
     assert fresh(build).url == ""
 
 
-def test_an_old_attempt_never_moves_the_releases_pipeline(wired: Wired) -> None:
+def test_an_old_attempt_never_changes_the_release_pipeline(wired: Wired) -> None:
     release = wired.release("ios")
-    old = let(trigger_builds(release=release, actor=None)[0], status="LOST", number=245)
+    old = set_values(trigger_builds(release=release, actor=None)[0], status="LOST", number=245)
     release.pipelines.update(build_status="LOST")
     (new,) = trigger_builds(release=release, actor=None)
     deliver(old, {"buildNumber": 245, "status": "STARTED"})
-    assert fresh(old).status == "LOST"  # one at a time: the newer one is on its way
+    assert fresh(old).status == "LOST"  # only one at a time: a newer one is in progress
     deliver(old, {"buildNumber": 245, "status": "FAILURE"})
     assert (fresh(old).status, fresh(new).status) == ("FAILURE", "TRIGGERING")
     assert release.pipelines.get().build_status == "TRIGGERING"
@@ -261,7 +261,7 @@ ODD_ADDRESSES = ["http://u:p@127.0.0.1/x", "http://a b/", "https://-/", "http://
 
 
 @pytest.mark.parametrize("url", ODD_ADDRESSES)
-def test_a_build_address_that_is_none_is_left_out(build: Build, url: str) -> None:
+def test_an_invalid_build_address_is_left_out(build: Build, url: str) -> None:
     body = {"buildNumber": 245, "status": "SUCCESS", "buildUrl": url}
     assert deliver(build, body).state == "APPLIED"
     assert (fresh(build).status, fresh(build).url) == ("SUCCESS", "")
@@ -279,30 +279,30 @@ def test_an_odd_address_does_not_keep_the_trigger_from_being_settled(
     assert fresh(delivery).state == "APPLIED"
 
 
-def test_the_start_is_told_as_soon_as_the_number_is_known(wired: Wired) -> None:
-    build = let(wired.build("ios", slack=True), status="QUEUED", queue_id=1001)
+def test_the_start_is_announced_as_soon_as_the_number_is_known(wired: Wired) -> None:
+    build = set_values(wired.build("ios", slack=True), status="QUEUED", queue_id=1001)
 
-    def told() -> int:
+    def messages() -> int:
         return Effect.objects.filter(payload__notice="build_started", build_id=build.pk).count()
 
     deliver(build, {"queueId": 1001, "status": "STARTED"})
-    assert (fresh(build).status, told()) == ("RUNNING", 0)
+    assert (fresh(build).status, messages()) == ("RUNNING", 0)
     deliver(build, {"queueId": 1001, "buildNumber": 245, "status": "STARTED"})
-    assert told() == len(wired.slack.slack_channels)
+    assert messages() == len(wired.slack.recipients)
 
 
 def test_a_build_that_learns_its_number_touches_no_other_build(wired: Wired, build: Build) -> None:
-    other = let(wired.build("ios"), status="RUNNING", number=246)
-    delivery = keep(other, {"buildNumber": 246, "status": "SUCCESS"})
+    other = set_values(wired.build("ios"), status="RUNNING", number=246)
+    delivery = store_delivery(other, {"buildNumber": 246, "status": "SUCCESS"})
     WebhookDelivery.objects.filter(pk=delivery.pk).update(state="UNMATCHED")
-    apply_unmatched(build_id=build.pk)  # its caller may hold the locks of the other release
+    apply_unmatched(build_id=build.pk)  # the caller holds this build's locks only
     assert (fresh(other).status, fresh(delivery).state) == ("RUNNING", "UNMATCHED")
     apply_unmatched(build_id=other.pk)
     assert (fresh(other).status, fresh(delivery).state) == ("SUCCESS", "APPLIED")
 
 
-def test_what_waits_for_its_build_is_looked_at_ever_more_rarely(wired: Wired) -> None:
-    delivery = keep(wired.pipelines["ios"], {"buildNumber": 7, "status": "SUCCESS"})
+def test_an_unmatched_delivery_is_retried_with_growing_pauses(wired: Wired) -> None:
+    delivery = store_delivery(wired.pipelines["ios"], {"buildNumber": 7, "status": "SUCCESS"})
     received = timezone.now() - timedelta(minutes=10)
     WebhookDelivery.objects.filter(pk=delivery.pk).update(received_at=received)
     apply_delivery(delivery.pk)
@@ -311,13 +311,13 @@ def test_what_waits_for_its_build_is_looked_at_ever_more_rarely(wired: Wired) ->
 
 def test_a_number_of_another_job_is_not_that_of_our_build(wired: Wired, build: Build) -> None:
     pipeline = wired.pipelines["ios"]
-    type(pipeline).objects.filter(pk=pipeline.pk).update(jenkins_job_path="/job/ios-next")
+    type(pipeline).objects.filter(pk=pipeline.pk).update(job="/job/ios-next")
     delivery = deliver(build, {"buildNumber": 245, "status": "SUCCESS"})
     assert (fresh(build).status, delivery.state) == ("RUNNING", "UNMATCHED")
     assert deliver(build, {"buildId": build.pk, "status": "SUCCESS"}).state == "APPLIED"
 
 
-def test_a_delivery_applied_again_keeps_the_time_at_which_it_came(build: Build) -> None:
+def test_a_replayed_delivery_keeps_its_time_of_receipt(build: Build) -> None:
     long_ago = timezone.now() - timedelta(days=2)
     delivery = deliver(build, {"buildNumber": 999, "status": "SUCCESS"})
     WebhookDelivery.objects.update(received_at=long_ago, state="ORPHAN")
@@ -326,21 +326,21 @@ def test_a_delivery_applied_again_keeps_the_time_at_which_it_came(build: Build) 
     again = fresh(delivery)
     assert again.received_at == long_ago
     assert timezone.now() - again.replayed_at < timedelta(minutes=1)
-    assert again.state == "UNMATCHED"  # its quarter of an hour begins anew
+    assert again.state == "UNMATCHED"  # the 15 minutes start again
     WebhookDelivery.objects.update(replayed_at=timezone.now() - ORPHAN_AFTER - timedelta(seconds=1))
     apply_delivery(delivery.pk)
     assert fresh(delivery).state == "ORPHAN"
 
 
 @pytest.mark.parametrize("now", ["TRIGGERING", "QUEUED", "RUNNING", "SUCCESS", "LOST", "CANCELLED"])
-def test_each_report_leaves_an_event_that_says_what_became_of_it(wired: Wired, now: str) -> None:
-    build = let(wired.build("ios"), status=now, number=245)
+def test_each_report_leaves_an_event_with_its_outcome(wired: Wired, now: str) -> None:
+    build = set_values(wired.build("ios"), status=now, number=245)
     steps = {
         "SIGNED": {"SUCCESS": "ask", "CANCELLED": "ignore"}.get(now, "go"),
         "BASIC": "ask",
     }
     for trust, step in steps.items():
-        let(build, status=now)
+        set_values(build, status=now)
         delivery = deliver(build, {"buildNumber": 245, "status": "FAILURE"}, trust=trust)
         event = BuildEvent.objects.get(delivery=delivery)
         assert (trust, event.step, event.applied) == (trust, step, step == "go")

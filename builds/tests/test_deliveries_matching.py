@@ -1,4 +1,4 @@
-"""Which build a delivery is about, also where it comes before its time."""
+"""Which build a delivery is about, also if it arrives before the build's number is known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from builds.models import Build, BuildEvent, WebhookDelivery
-from builds.tests.delivering import NOWHERE, SUCCESS, deliver, keep, let
+from builds.tests.delivering import NOWHERE, SUCCESS, deliver, set_values, store_delivery
 from builds.webhooks.deliveries import ORPHAN_AFTER, apply_delivery, due_deliveries
 from delivr.effects.runner import run_effect
 from delivr.tests import factories
@@ -26,16 +26,16 @@ def wired(tenant: Any) -> Wired:
 @pytest.fixture
 def build(wired: Wired) -> Build:
     """A build of iOS that runs as #245, from queue item 1001."""
-    return let(wired.build("ios"), status="RUNNING", number=245, queue_id=1001)
+    return set_values(wired.build("ios"), status="RUNNING", number=245, queue_id=1001)
 
 
 # --- Which build ---------------------------------------------------------------------------------
 
 
-def test_our_id_is_believed_before_the_queues_and_the_number(wired: Wired) -> None:
-    first = let(wired.build("ios"), status="RUNNING", number=1, queue_id=11)
-    second = let(wired.build("ios"), status="RUNNING", number=2, queue_id=12)
-    third = let(wired.build("ios"), status="RUNNING", number=3, queue_id=13)
+def test_our_id_comes_before_the_queue_id_and_the_number(wired: Wired) -> None:
+    first = set_values(wired.build("ios"), status="RUNNING", number=1, queue_id=11)
+    second = set_values(wired.build("ios"), status="RUNNING", number=2, queue_id=12)
+    third = set_values(wired.build("ios"), status="RUNNING", number=3, queue_id=13)
     assert deliver(first, {"buildId": first.pk, "status": "SUCCESS"}).build == first
     assert deliver(first, {"queueId": 12, "status": "SUCCESS"}).build == second
     assert deliver(first, {"buildNumber": 3, "status": "SUCCESS"}).build == third
@@ -43,15 +43,17 @@ def test_our_id_is_believed_before_the_queues_and_the_number(wired: Wired) -> No
 
 
 def test_a_number_counts_inside_its_pipeline_only(wired: Wired, build: Build) -> None:
-    android = let(wired.build("android"), status="RUNNING", number=245)
-    elsewhere = let(wire(factories.TenantFactory(), NOWHERE).build(), status="RUNNING", number=245)
+    android = set_values(wired.build("android"), status="RUNNING", number=245)
+    elsewhere = set_values(
+        wire(factories.TenantFactory(), NOWHERE).build(), status="RUNNING", number=245
+    )
     deliver(build, SUCCESS)
     assert fresh(build).status == "SUCCESS"
     assert fresh(android).status == fresh(elsewhere).status == "RUNNING"
 
 
 @pytest.mark.parametrize("key", ["buildId", "queueId", "buildNumber"])
-def test_another_pipelines_build_is_out_of_reach(wired: Wired, build: Build, key: str) -> None:
+def test_another_pipelines_build_is_never_matched(wired: Wired, build: Build, key: str) -> None:
     name = {"buildId": build.pk, "queueId": 1001, "buildNumber": 245}[key]
     foreign = [wired.pipelines["android"], factories.PipelineFactory()]
     for pipeline in foreign:
@@ -60,9 +62,9 @@ def test_another_pipelines_build_is_out_of_reach(wired: Wired, build: Build, key
     assert not BuildEvent.objects.exists()
 
 
-def test_the_newest_build_with_a_number_is_meant(wired: Wired) -> None:
-    old = let(wired.build("ios"), status="SUCCESS", number=245)
-    new = let(wired.build("ios"), status="RUNNING", number=245)  # the job was made again
+def test_the_newest_build_with_a_number_is_matched(wired: Wired) -> None:
+    old = set_values(wired.build("ios"), status="SUCCESS", number=245)
+    new = set_values(wired.build("ios"), status="RUNNING", number=245)  # the job was recreated
     assert deliver(new, {"buildNumber": 245, "status": "FAILURE"}).build == new
     assert fresh(old).status == "SUCCESS"
 
@@ -80,10 +82,10 @@ def test_another_run_with_our_parameters_never_touches_our_build(
     assert not BuildEvent.objects.exists()
 
 
-# --- Before its time -----------------------------------------------------------------------------
+# --- Before the number is known ------------------------------------------------------------------
 
 
-def test_our_id_works_before_the_triggers_answer(wired: Wired) -> None:
+def test_our_id_works_before_the_triggers_response(wired: Wired) -> None:
     build = wired.build("ios")
     deliver(build, {"buildId": build.pk, "buildNumber": 245, "status": "STARTED"})
     row = fresh(build)
@@ -97,7 +99,7 @@ def test_a_report_ahead_of_the_number_waits_for_it(tenant: Any, sandbox: Any) ->
     early = deliver(build, SUCCESS)
     assert early.state == "UNMATCHED"
     assert early.next_at is not None
-    run_effect(trigger_of(build).pk)  # the answer: a queue item, not a number yet
+    run_effect(trigger_of(build).pk)  # the response has a queue item, but no number yet
     assert fresh(early).state == "UNMATCHED"
     deliver(build, {"queueId": fresh(build).queue_id, "buildNumber": 245, "status": "STARTED"})
     apply_delivery(early.pk)
@@ -105,8 +107,8 @@ def test_a_report_ahead_of_the_number_waits_for_it(tenant: Any, sandbox: Any) ->
     assert fresh(build).status == "SUCCESS"
 
 
-def test_a_report_that_tells_the_number_applies_what_waits_for_it(wired: Wired) -> None:
-    build = let(wired.build("ios"), status="QUEUED", queue_id=1001)
+def test_a_report_with_the_number_applies_waiting_deliveries(wired: Wired) -> None:
+    build = set_values(wired.build("ios"), status="QUEUED", queue_id=1001)
     waiting = [deliver(build, {"buildNumber": 245, "status": "RUNNING"}) for _n in range(150)]
     end = deliver(build, SUCCESS)
     assert {fresh(d).state for d in [*waiting, end]} == {"UNMATCHED"}
@@ -116,7 +118,9 @@ def test_a_report_that_tells_the_number_applies_what_waits_for_it(wired: Wired) 
     assert not WebhookDelivery.objects.filter(state="UNMATCHED").exists()
 
 
-def test_the_triggers_answer_applies_what_waits_for_its_queue_id(tenant: Any, sandbox: Any) -> None:
+def test_the_triggers_response_applies_deliveries_with_its_queue_id(
+    tenant: Any, sandbox: Any
+) -> None:
     build = wired_to(tenant, sandbox).build("ios")
     early = deliver(build, {"queueId": 1001, "status": "SUCCESS"})
     assert early.state == "UNMATCHED"
@@ -140,9 +144,9 @@ def test_an_unmatched_delivery_is_an_orphan_after_a_quarter_of_an_hour(build: Bu
 
 
 def test_waiting_deliveries_are_handed_out_when_due(build: Build) -> None:
-    delivery = keep(build, SUCCESS)
+    delivery = store_delivery(build, SUCCESS)
     assert due_deliveries() == [delivery.pk]
     assert due_deliveries() == []
     apply_delivery(delivery.pk)
     WebhookDelivery.objects.update(next_at=timezone.now())
-    assert due_deliveries() == []  # settled: nothing waits
+    assert due_deliveries() == []  # it is settled

@@ -1,4 +1,4 @@
-"""The demo workspace: made once, usable, and connected on request."""
+"""The demo workspace: created once, usable, and connected on request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(*options: str) -> dict[str, Any]:
     return answer
 
 
-def test_owner_can_sign_in_with_what_is_told(data_dir: Path) -> None:
+def test_owner_can_sign_in_with_the_printed_login(data_dir: Path) -> None:
     login = run()["logins"]["Sign in"]
     client = Client()
     sent = {"login": login["email"], "password": login["password"]}
@@ -37,7 +37,7 @@ def test_owner_can_sign_in_with_what_is_told(data_dir: Path) -> None:
     assert "_auth_user_id" in client.session
 
 
-def test_admin_is_nobody_in_the_workspace(data_dir: Path) -> None:
+def test_admin_is_no_member_of_the_workspace(data_dir: Path) -> None:
     run()
     assert User.objects.get(is_superuser=True).email == demo.ADMIN
     assert list(Membership.objects.values_list("user__email", "role")) == [(demo.OWNER, Role.OWNER)]
@@ -53,7 +53,7 @@ def test_second_run_changes_nothing(data_dir: Path) -> None:
     assert (User.objects.count(), Tenant.objects.count()) == (2, 1)
 
 
-def test_changed_password_is_not_told(data_dir: Path) -> None:
+def test_changed_password_is_not_printed(data_dir: Path) -> None:
     run()
     owner = User.objects.get(email=demo.OWNER)
     owner.set_password("something of my own")
@@ -75,13 +75,13 @@ def test_passwords_are_for_the_operator_alone(data_dir: Path) -> None:
 
 @pytest.fixture
 def sandbox_offered(sandbox: Any, data_dir: Path, settings: Any) -> Any:
-    """The sandbox as `make run` offers it: the product knows its address and its keys."""
+    """The sandbox as with `make run`: the product knows its address and its keys."""
     (data_dir / "sandbox").symlink_to(sandbox.state_dir)
     settings.SANDBOX_URL = sandbox.url
     return sandbox
 
 
-def test_connected_demo_goes_all_the_way(sandbox_offered: Any) -> None:
+def test_connected_demo_works_end_to_end(sandbox_offered: Any) -> None:
     answer = run("--connected")
     assert len(answer["connections"]) == 7
     assert set(answer["connections"].values()) == {"VALID"}

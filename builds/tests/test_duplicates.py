@@ -1,4 +1,4 @@
-"""A second build with our id: stopped where only we can have started it, else left alone."""
+"""A second build with our id: stopped if only we can have started it, else left alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def jenkins(sandbox: Any) -> Any:
 
 @pytest.fixture
 def build(tenant: Any, sandbox: Any, jenkins: Any) -> Build:
-    """Ours, that runs as #245."""
+    """Our build, which runs as #245."""
     build = wired_to(tenant, sandbox).build("ios")
     run_effect(trigger_of(build).pk)
     Build.objects.filter(pk=build.pk).update(status="RUNNING", number=245)
@@ -38,13 +38,13 @@ def build(tenant: Any, sandbox: Any, jenkins: Any) -> Build:
     return found
 
 
-def again(jenkins: Any, build: Build, *, user: str = accounts.JENKINS_USER) -> None:
-    """The network delivers the trigger of a build a second time."""
+def trigger_twice(jenkins: Any, build: Build, *, user: str = accounts.JENKINS_USER) -> None:
+    """The trigger of a build arrives a second time."""
     jenkins.enqueue(jenkins.job("ios-prod"), build.parameters, user=user, delay=0)
 
 
-def heard_of(build: Build, number: int = 246) -> Effect | None:
-    """A report of another run comes in, and what follows from it is done."""
+def report_other_run(build: Build, number: int = 246) -> Effect | None:
+    """Receive a report of another run, and run the effect that follows."""
     delivery = deliver(build, {"buildId": build.pk, "buildNumber": number, "status": "STARTED"})
     assert delivery.state == "ORPHAN"
     effect = Effect.objects.filter(kind="build.stop_repeat").first()
@@ -59,24 +59,24 @@ def outcome(effect: Effect | None) -> Any:
 
 
 def test_a_trigger_that_arrived_twice_is_stopped_and_shown(build: Build, jenkins: Any) -> None:
-    again(jenkins, build)
-    effect = heard_of(build)
+    trigger_twice(jenkins, build)
+    effect = report_other_run(build)
     assert effect is not None
     assert effect.result == {"outcome": "STOPPED"}
     assert jenkins.build("ios-prod", 246).result == "ABORTED"
     assert jenkins.build("ios-prod", 245).building
     assert fresh(build).status == "RUNNING"
     assert describe_effect(effect) == "Second build #246 with the same id stopped"
-    told = timeline(build.release_pipeline.release, [effect])
-    assert describe_effect(effect) in [item.title for item in told]
+    items = timeline(build.release_pipeline.release, [effect])
+    assert describe_effect(effect) in [item.title for item in items]
     row = AuditEvent.objects.get(action="build.repeat_stopped")
     assert (row.subject_id, row.changes) == (build.pk, {"number": [246, None]})
 
 
 def test_a_repeated_report_stops_once(build: Build, jenkins: Any) -> None:
-    again(jenkins, build)
-    heard_of(build)
-    heard_of(build)
+    trigger_twice(jenkins, build)
+    report_other_run(build)
+    report_other_run(build)
     assert Effect.objects.filter(kind="build.stop_repeat").count() == 1
     assert AuditEvent.objects.filter(action="build.repeat_stopped").count() == 1
 
@@ -86,40 +86,53 @@ def test_a_persons_rebuild_runs_on_whoevers_account_it_is(
     build: Build, jenkins: Any, user: str
 ) -> None:
     jenkins.rebuild(jenkins.build("ios-prod", 245), user=user)
-    assert outcome(heard_of(build)) == "FOREIGN"
+    assert outcome(report_other_run(build)) == "FOREIGN"
     assert jenkins.build("ios-prod", 246).building
 
 
 def test_another_users_plain_build_runs_on(build: Build, jenkins: Any) -> None:
-    again(jenkins, build, user="mia")
-    assert outcome(heard_of(build)) == "FOREIGN"
+    trigger_twice(jenkins, build, user="mia")
+    assert outcome(report_other_run(build)) == "FOREIGN"
     assert jenkins.build("ios-prod", 246).building
 
 
-def test_a_report_that_lies_stops_nothing(build: Build, jenkins: Any) -> None:
+def test_a_false_report_stops_nothing(build: Build, jenkins: Any) -> None:
     parameters = {**build.parameters, "DELIVR_BUILD_ID": "bld_another"}
     user = accounts.JENKINS_USER
     jenkins.enqueue(jenkins.job("ios-prod"), parameters, user=user, delay=0)
-    assert outcome(heard_of(build)) == "FOREIGN"
+    assert outcome(report_other_run(build)) == "FOREIGN"
     assert jenkins.build("ios-prod", 246).building
 
 
-def test_what_ended_or_is_unknown_is_shown_only(build: Build, jenkins: Any) -> None:
-    assert outcome(heard_of(build)) == "GONE"
+def test_a_finished_or_unknown_duplicate_is_only_shown(build: Build, jenkins: Any) -> None:
+    assert outcome(report_other_run(build)) == "GONE"
     Effect.objects.filter(kind="build.stop_repeat").delete()
-    again(jenkins, build)
+    trigger_twice(jenkins, build)
     jenkins.finish("ios-prod", 246)
-    assert outcome(heard_of(build)) == "ENDED"
+    assert outcome(report_other_run(build)) == "ENDED"
     assert jenkins.build("ios-prod", 246).result == "SUCCESS"
 
 
-def test_an_answer_that_was_lost_is_audited_once(build: Build, jenkins: Any, sandbox: Any) -> None:
-    """What it did is found by looking: the second build is aborted by then."""
-    again(jenkins, build)
+def test_what_cannot_be_seen_while_jenkins_reloads_is_not_gone(build: Build, jenkins: Any) -> None:
+    trigger_twice(jenkins, build)
+    jenkins.job("ios-prod").hidden = True
+    effect = report_other_run(build)
+    assert effect is not None
+    assert (effect.state, effect.last_error_code) == ("PENDING", "job_unreadable")
+    jenkins.job("ios-prod").hidden = False
+    Effect.objects.filter(pk=effect.pk).update(next_at=timezone.now(), dispatched_at=None)
+    run_effect(effect.pk)
+    assert outcome(fresh(effect)) == "STOPPED"
+    assert jenkins.build("ios-prod", 246).result == "ABORTED"
+
+
+def test_a_lost_response_is_audited_once(build: Build, jenkins: Any, sandbox: Any) -> None:
+    """A search finds the outcome: the second build is aborted by then."""
+    trigger_twice(jenkins, build)
     sandbox.world.faults.add(
         kind="drop_after", provider="jenkins", method="POST", path="*/stop", count=1
     )
-    effect = heard_of(build)
+    effect = report_other_run(build)
     assert effect is not None
     assert (effect.state, effect.result) == ("PENDING", {})
     assert jenkins.build("ios-prod", 246).result == "ABORTED"
@@ -133,13 +146,13 @@ def test_an_answer_that_was_lost_is_audited_once(build: Build, jenkins: Any, san
 # --- Without webhooks ----------------------------------------------------------------------------
 
 
-def asked(build: Build) -> list[str]:
-    """The poller asks as after a trigger whose answer was lost; what came of each repeat."""
+def polled(build: Build) -> list[str]:
+    """Poll as after a trigger whose response was lost; returns the outcome of each duplicate."""
     Effect.objects.filter(pk=trigger_of(build).pk).update(lease_token=2)
-    return asked_again(build)
+    return polled_again(build)
 
 
-def asked_again(build: Build) -> list[str]:
+def polled_again(build: Build) -> list[str]:
     Build.objects.filter(pk=build.pk).update(poll_at=timezone.now())
     poll_build(build.pk)
     effects = Effect.objects.filter(kind="build.stop_repeat")
@@ -148,20 +161,20 @@ def asked_again(build: Build) -> list[str]:
     return [describe_effect(effect) for effect in effects.order_by("created_at")]
 
 
-def test_a_second_build_is_found_by_asking_and_stopped(build: Build, jenkins: Any) -> None:
-    again(jenkins, build)
-    found = asked(build)
+def test_a_second_build_is_found_by_polling_and_stopped(build: Build, jenkins: Any) -> None:
+    trigger_twice(jenkins, build)
+    found = polled(build)
     assert found == ["Second build #246 with the same id stopped"]
     assert jenkins.build("ios-prod", 246).result == "ABORTED"
     assert jenkins.build("ios-prod", 245).building
-    heard_of(build)
-    assert asked_again(build) == found
+    report_other_run(build)
+    assert polled_again(build) == found
 
 
-def test_one_that_came_before_ours_is_stopped_too(build: Build, jenkins: Any) -> None:
-    again(jenkins, build)
+def test_an_earlier_duplicate_is_stopped_too(build: Build, jenkins: Any) -> None:
+    trigger_twice(jenkins, build)
     Build.objects.filter(pk=build.pk).update(number=246, queue_id=1002)
-    assert asked(build) == ["Second build #245 with the same id stopped"]
+    assert polled(build) == ["Second build #245 with the same id stopped"]
     assert (jenkins.build("ios-prod", 245).building, fresh(build).status) == (False, "RUNNING")
 
 
@@ -171,56 +184,56 @@ def one_at_a_time(jenkins: Any) -> None:
 
 
 @pytest.mark.usefixtures("one_at_a_time")
-def test_one_that_waits_is_taken_out_of_the_queue(build: Build, jenkins: Any) -> None:
-    again(jenkins, build)
-    assert asked(build) == ["Second build (queue item 1002) with the same id stopped"]
+def test_a_queued_duplicate_is_removed_from_the_queue(build: Build, jenkins: Any) -> None:
+    trigger_twice(jenkins, build)
+    assert polled(build) == ["Second build (queue item 1002) with the same id stopped"]
     assert jenkins.item(1002).cancelled
     row = AuditEvent.objects.get(action="build.repeat_stopped")
     assert row.changes == {"queue_id": [1002, None]}
 
 
 @pytest.mark.usefixtures("one_at_a_time")
-def test_a_lost_answer_about_one_that_waited_is_audited_once(
+def test_a_lost_response_about_a_queued_duplicate_is_audited_once(
     build: Build, jenkins: Any, sandbox: Any
 ) -> None:
-    again(jenkins, build)
+    trigger_twice(jenkins, build)
     sandbox.world.faults.add(
         kind="drop_after", provider="jenkins", method="POST", path="*/cancelItem", count=1
     )
-    asked(build)
+    polled(build)
     assert jenkins.item(1002).cancelled
     assert not AuditEvent.objects.filter(action="build.repeat_stopped").exists()
     Effect.objects.update(next_at=timezone.now())
-    assert asked(build) == ["Second build (queue item 1002) with the same id stopped"]
+    assert polled(build) == ["Second build (queue item 1002) with the same id stopped"]
     assert AuditEvent.objects.filter(action="build.repeat_stopped").count() == 1
 
 
 @pytest.mark.usefixtures("one_at_a_time")
 def test_a_persons_rebuild_that_waits_is_left_in_the_queue(build: Build, jenkins: Any) -> None:
     jenkins.rebuild(jenkins.build("ios-prod", 245), user=accounts.JENKINS_USER)
-    assert asked(build) == [
+    assert polled(build) == [
         "Build (queue item 1002) with the same parameters left alone: somebody else started it"
     ]
     assert jenkins.item(1002).is_queued
     jenkins.finish("ios-prod", 245)
     assert jenkins.build("ios-prod", 246).building
-    assert len(asked(build)) == 1
+    assert len(polled(build)) == 1
 
 
-def test_repeats_are_looked_for_only_where_they_may_be(
+def test_duplicates_are_searched_only_where_they_are_possible(
     build: Build, jenkins: Any, sandbox: Any
 ) -> None:
-    again(jenkins, build)
-    assert asked_again(build) == []
+    trigger_twice(jenkins, build)
+    assert polled_again(build) == []
     Effect.objects.filter(kind="build.trigger").update(done_at=timezone.now() - LATE)
-    assert asked(build) == []
+    assert polled(build) == []
 
 
-def test_trouble_in_looking_for_repeats_keeps_the_build_on_its_way(
+def test_a_failed_search_for_duplicates_does_not_hold_up_the_build(
     build: Build, jenkins: Any, sandbox: Any
 ) -> None:
     sandbox.world.faults.add(kind="status", provider="jenkins", path="*/queue/api/json", status=500)
     jenkins.finish("ios-prod", 245)
-    assert asked(build) == []
+    assert polled(build) == []
     assert IntegrationHealth.objects.get().failures == 1
     assert fresh(build).status == "SUCCESS"

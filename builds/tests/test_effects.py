@@ -1,4 +1,4 @@
-"""Lost answers of Jenkins: found again, never doubled, or shown to a person."""
+"""Lost responses of Jenkins: the build is found, never duplicated, or shown to a person."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 from builds.effects import TriggerBuild
 from builds.models import Build, Source
 from builds.polling.poller import poll_build
-from builds.tests.again import again, settled
+from builds.tests.rerunning import rerun, rerun_when_settled
 from builds.triggering import trigger_builds
 from builds.updates.apply import BuildUpdate, apply_update
 from delivr.effects.models import Effect, EffectState
@@ -30,7 +30,7 @@ TRIGGER = {"provider": "jenkins", "method": "POST", "path": "*/buildWithParamete
 
 
 def queued(sandbox: Any, job: str = "ios-prod") -> int:
-    """How many builds Jenkins was made to queue."""
+    """The number of builds that Jenkins queued."""
     return len(sandbox.world.ledger.of("build.queued", job=job))
 
 
@@ -57,7 +57,7 @@ LOSSES = [
 
 
 @pytest.mark.parametrize("fault", LOSSES, ids=str)
-def test_a_triggers_lost_answer_is_found_by_our_id(
+def test_a_triggers_lost_response_is_found_by_our_id(
     wired: Wired, sandbox: Any, fault: dict[str, Any]
 ) -> None:
     build = wired.build("ios")
@@ -67,35 +67,35 @@ def test_a_triggers_lost_answer_is_found_by_our_id(
     assert fresh(effect).state == EffectState.PENDING
     assert fresh(effect).dispatched_at is not None
     assert fresh(build).status == "TRIGGERING"
-    assert again(effect).state == EffectState.DONE
+    assert rerun(effect).state == EffectState.DONE
     assert queued(sandbox) == 1
     assert fresh(build).status == "RUNNING"
     assert fresh(build).number == 245
 
 
-def test_a_lost_answer_is_found_in_the_queue_too(wired: Wired, sandbox: Any) -> None:
+def test_a_lost_response_is_found_in_the_queue_too(wired: Wired, sandbox: Any) -> None:
     sandbox.world.jenkins.job("ios-prod").executors = 0
     build = wired.build("ios")
     sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
-    assert again(effect).state == EffectState.DONE
+    assert rerun(effect).state == EffectState.DONE
     assert (fresh(build).status, fresh(build).queue_id) == ("QUEUED", 1001)
     assert queued(sandbox) == 1
 
 
-def test_a_lost_answer_is_found_after_the_build_ended(wired: Wired, sandbox: Any) -> None:
+def test_a_lost_response_is_found_after_the_build_ended(wired: Wired, sandbox: Any) -> None:
     build = wired.build("ios")
     sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
     sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
-    assert again(effect).state == EffectState.DONE
+    assert rerun(effect).state == EffectState.DONE
     assert fresh(build).status == "FAILURE"
     assert queued(sandbox) == 1
 
 
-def test_a_lost_answer_needs_no_search_where_a_webhook_named_the_build(
+def test_a_lost_response_needs_no_search_if_a_webhook_named_the_build(
     wired: Wired, sandbox: Any
 ) -> None:
     build = wired.build("ios")
@@ -107,21 +107,23 @@ def test_a_lost_answer_needs_no_search_where_a_webhook_named_the_build(
     )
     job = sandbox.world.jenkins.job("ios-prod")
     job.executors = 1_000
-    for n in range(300):  # more than a search looks through
+    for n in range(300):  # more than a search goes through
         sandbox.world.jenkins.enqueue(job, {"n": str(n)}, user="someone", delay=0)
-    assert again(effect).state == EffectState.DONE
+    assert rerun(effect).state == EffectState.DONE
     assert (fresh(build).status, fresh(build).number) == ("RUNNING", 245)
 
 
-def test_what_was_never_done_is_sent_again_once_that_is_sure(wired: Wired, sandbox: Any) -> None:
+def test_a_lost_request_is_sent_again_once_its_absence_is_certain(
+    wired: Wired, sandbox: Any
+) -> None:
     build = wired.build("ios")
     sandbox.world.faults.add(**TRIGGER, kind="drop_before", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
-    waiting = again(effect)
+    waiting = rerun(effect)
     assert (waiting.state, waiting.reconciles) == (EffectState.PENDING, 1)
     assert queued(sandbox) == 0
-    assert settled(effect).state == EffectState.DONE
+    assert rerun_when_settled(effect).state == EffectState.DONE
     assert queued(sandbox) == 1
     assert fresh(build).status == "QUEUED"
 
@@ -132,7 +134,7 @@ def test_a_job_that_cannot_carry_our_id_goes_to_a_person(tenant: Any, sandbox: A
     sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
-    dead = again(effect)
+    dead = rerun(effect)
     assert (dead.state, dead.last_error_code) == (EffectState.DEAD, "cannot_correlate")
     assert "DELIVR_BUILD_ID" in dead.last_error
     assert dead.last_error_hint
@@ -143,19 +145,36 @@ def test_a_job_that_cannot_carry_our_id_goes_to_a_person(tenant: Any, sandbox: A
     assert queued(sandbox, "ios-no-build-id") == 1
 
 
+def test_a_lost_answer_is_looked_for_until_the_job_is_there_again(
+    wired: Wired, sandbox: Any
+) -> None:
+    """Jenkins restarts: the answer is lost, and for a while nobody sees the job."""
+    build = wired.build("ios")
+    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    effect = trigger_of(build)
+    run_effect(effect.pk)
+    sandbox.world.jenkins.job("ios-prod").hidden = True
+    waiting = rerun(effect)
+    assert (waiting.state, waiting.last_error_code) == (EffectState.PENDING, "job_unreadable")
+    assert fresh(build).status == "TRIGGERING"
+    sandbox.world.jenkins.job("ios-prod").hidden = False
+    assert rerun(effect).state == EffectState.DONE
+    assert queued(sandbox) == 1
+
+
 def test_a_person_may_send_it_again(tenant: Any, sandbox: Any, owner: Any) -> None:
     wired = wired_to(tenant, sandbox, jobs={"ios": "/job/ios-no-build-id"})
     build = wired.build("ios")
     sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
-    retry_effect(effect=again(effect), actor=owner)
+    retry_effect(effect=rerun(effect), actor=owner)
     assert fresh(build).status == "TRIGGERING"
-    assert again(effect).state == EffectState.DONE
+    assert rerun(effect).state == EffectState.DONE
     assert fresh(build).status == "QUEUED"
 
 
-def test_such_a_job_works_while_no_answer_is_lost(tenant: Any, sandbox: Any) -> None:
+def test_such_a_job_works_while_no_response_is_lost(tenant: Any, sandbox: Any) -> None:
     wired = wired_to(tenant, sandbox, jobs={"ios": "/job/ios-no-build-id"})
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
@@ -186,39 +205,37 @@ def test_a_refused_trigger_fails_at_once_with_words(
     assert dead.last_error_hint
     assert fresh(build).status == "TRIGGER_FAILED"
     assert build.events.get().detail == dead.last_error
-    told = {e.payload["notice"] for e in Effect.objects.filter(kind="message.post")}
-    assert told == {"release_created", "build_not_started", "release_failed"}
+    notices = {e.payload["notice"] for e in Effect.objects.filter(kind="message.post")}
+    assert notices == {"release_created", "build_not_started", "release_failed"}
     assert len(sandbox.world.ledger.of("build.queued")) == 0
 
 
-def test_a_job_that_is_not_there_is_asked_for_a_few_times_and_then_told(
-    tenant: Any, sandbox: Any
-) -> None:
-    """It was there when the connection was verified: Jenkins may be reloading."""
+def test_a_missing_job_is_tried_a_few_times_and_then_reported(tenant: Any, sandbox: Any) -> None:
+    """The job existed when the connection was verified: Jenkins may be reloading."""
     build = wired_to(tenant, sandbox, jobs={"ios": "/job/gone"}).build("ios")
-    effect = again(trigger_of(build))
+    effect = rerun(trigger_of(build))
     assert (effect.state, effect.last_error_code) == (EffectState.PENDING, "job_unreadable")
     while effect.state == EffectState.PENDING:
         assert effect.attempts <= TriggerBuild.max_attempts
-        effect = again(effect)
+        effect = rerun(effect)
     assert (effect.state, fresh(build).status) == (EffectState.DEAD, "TRIGGER_FAILED")
     assert "no job gone" in effect.last_error
     assert queued(sandbox) == 0
 
 
-def test_a_trigger_of_a_past_hour_is_not_sent(wired: Wired, sandbox: Any) -> None:
+def test_an_expired_trigger_is_not_sent(wired: Wired, sandbox: Any) -> None:
     build = wired.build("ios")
-    effect = again(trigger_of(build), expires_at=timezone.now() - timedelta(seconds=1))
+    effect = rerun(trigger_of(build), expires_at=timezone.now() - timedelta(seconds=1))
     assert (effect.state, effect.last_error_code) == (EffectState.DEAD, "expired")
     assert fresh(build).status == "TRIGGER_FAILED"
     assert queued(sandbox) == 0
 
 
-def test_refused_credentials_wait_for_the_connection_to_be_mended(
+def test_refused_credentials_wait_for_the_connection_to_be_repaired(
     wired: Wired, sandbox: Any
 ) -> None:
     pipeline = wired.pipelines["ios"]
-    pipeline.jenkins_api_token = "revoked"
+    pipeline.api_token = "revoked"
     pipeline.save()
     build = wired.build("ios")
     effect = trigger_of(build)
@@ -239,6 +256,6 @@ def test_a_connection_that_is_gone_fails_the_trigger_in_words(wired: Wired, sand
     Release.objects.update(status="CANCELLED")
     integrations.disconnect(wired.pipelines["ios"], actor=None)
     Release.objects.update(status="BUILDING")
-    effect = again(trigger_of(build))
+    effect = rerun(trigger_of(build))
     assert effect.last_error
     assert queued(sandbox) == 0

@@ -1,4 +1,4 @@
-"""Lost answers of Jira: found again, and no epic made twice."""
+"""Lost responses of Jira: the epic is found, and never created twice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.tests.again import again, settled
+from builds.tests.rerunning import rerun, rerun_when_settled
 from builds.triggering import trigger_builds
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.runner import run_effect
@@ -34,50 +34,50 @@ def test_each_target_gets_its_epic(wired: Wired, sandbox: Any) -> None:
     assert all(t.epic_url.endswith(t.epic_key) for t in ReleaseTarget.objects.all())
 
 
-def test_an_epics_lost_answer_is_found_although_search_lags(wired: Wired, sandbox: Any) -> None:
+def test_an_epics_lost_response_is_found_although_search_lags(wired: Wired, sandbox: Any) -> None:
     wired.release("ios", jira=True)
     (effect,) = epics()
     sandbox.world.faults.add(**CREATE_EPIC, kind="drop_after", count=1)
     run_effect(effect.pk)
     assert fresh(effect).state == EffectState.PENDING
-    assert again(effect).state == EffectState.PENDING  # not in the index yet
+    assert rerun(effect).state == EffectState.PENDING  # not in the index yet
     assert len(sandbox.world.jira.issues) == 1
     sandbox.world.advance(10)
-    assert again(effect).state == EffectState.DONE
+    assert rerun(effect).state == EffectState.DONE
     assert len(sandbox.world.jira.issues) == 1
     assert ReleaseTarget.objects.get().epic_key == sandbox.world.jira.issues[0].key
 
 
-def test_an_epic_that_never_came_to_be_is_created_once(wired: Wired, sandbox: Any) -> None:
+def test_an_epic_that_was_not_created_is_created_once(wired: Wired, sandbox: Any) -> None:
     wired.release("ios", jira=True)
     (effect,) = epics()
     sandbox.world.faults.add(**CREATE_EPIC, kind="drop_before", count=1)
     run_effect(effect.pk)
-    once = settled(effect)
+    once = rerun_when_settled(effect)
     assert (once.state, sandbox.world.jira.issues) == (EffectState.PENDING, [])
-    assert once.next_at > timezone.now() + timedelta(seconds=50)  # it is looked for a second time
-    again(effect, absent_at=timezone.now() - timedelta(seconds=61))
+    assert once.next_at > timezone.now() + timedelta(seconds=50)  # there will be a second search
+    rerun(effect, absent_at=timezone.now() - timedelta(seconds=61))
     assert fresh(effect).state == EffectState.DONE
     assert len(sandbox.world.jira.issues) == 1
 
 
-def test_an_epic_that_search_shows_only_at_the_second_look_is_not_made_again(
+def test_an_epic_found_only_by_the_second_search_is_not_created_again(
     wired: Wired, sandbox: Any
 ) -> None:
-    sandbox.world.jira.search_lag = 200.0  # longer than is waited before the first sure look
+    sandbox.world.jira.search_lag = 200.0  # longer than the wait before the first search
     wired.release("ios", jira=True)
     (effect,) = epics()
     sandbox.world.faults.add(**CREATE_EPIC, kind="drop_after", count=1)
     run_effect(effect.pk)
-    assert settled(effect).state == EffectState.PENDING
+    assert rerun_when_settled(effect).state == EffectState.PENDING
     sandbox.world.advance(240)
-    again(effect, absent_at=timezone.now() - timedelta(seconds=61))
+    rerun(effect, absent_at=timezone.now() - timedelta(seconds=61))
     assert fresh(effect).state == EffectState.DONE
     assert len(sandbox.world.jira.issues) == 1
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
-def test_jiras_trouble_never_harms_the_release(wired: Wired, sandbox: Any, status: int) -> None:
+def test_failures_of_jira_never_block_the_release(wired: Wired, sandbox: Any, status: int) -> None:
     sandbox.world.faults.add(kind="status", provider="jira", status=status)
     release = wired.release("ios", jira=True)
     run_effect(epics()[0].pk)

@@ -1,4 +1,5 @@
-"""Lost answers of Slack: found again, said once or at least once, never in the way of a release."""
+"""Lost responses of Slack: the message is found, posted once (or at least once without access to
+the history), and never blocks the release."""
 
 from __future__ import annotations
 
@@ -10,8 +11,8 @@ from django.utils import timezone
 
 from builds.models import Build
 from builds.polling.poller import poll_build
-from builds.tests.again import again, settled
 from builds.tests.polling import running
+from builds.tests.rerunning import rerun, rerun_when_settled
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
@@ -20,7 +21,7 @@ from delivr.tests.wired import Wired, fresh, trigger_of
 from releases.models import Release
 from sandbox import accounts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 POST_MESSAGE = {"provider": "slack", "path": "*/chat.postMessage"}
 
@@ -34,17 +35,19 @@ def texts(sandbox: Any, channel: str = "C123") -> list[str]:
     return [m.text for m in sandbox.world.slack.in_channel(channel)]
 
 
-def test_a_messages_lost_answer_is_found_and_not_said_twice(wired: Wired, sandbox: Any) -> None:
+def test_a_lost_response_is_found_and_the_message_not_posted_twice(
+    wired: Wired, sandbox: Any
+) -> None:
     wired.release("ios", slack=True)
     sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
     effect = messages()[0]
     run_effect(effect.pk)
     assert fresh(effect).state == EffectState.PENDING
-    assert again(effect).state == EffectState.DONE
+    assert rerun(effect).state == EffectState.DONE
     assert texts(sandbox, effect.payload["channel"]) == ["📦 Release 1.5.1 created"]
 
 
-def test_a_reply_whose_answer_was_lost_is_found_in_its_thread(wired: Wired, sandbox: Any) -> None:
+def test_a_reply_whose_response_was_lost_is_found_in_its_thread(wired: Wired, sandbox: Any) -> None:
     build = wired.build("ios", slack=True)
     for effect in messages():
         run_effect(effect.pk)
@@ -56,13 +59,13 @@ def test_a_reply_whose_answer_was_lost_is_found_in_its_thread(wired: Wired, sand
     started = messages(notice="build_started")[0]
     sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
     run_effect(started.pk)
-    assert again(started).state == EffectState.DONE
-    said = texts(sandbox, started.payload["channel"])
-    assert said == ["📦 Release 1.5.1 created", "🚀 iOS build #245 started"]
+    assert rerun(started).state == EffectState.DONE
+    posted = texts(sandbox, started.payload["channel"])
+    assert posted == ["📦 Release 1.5.1 created", "🚀 iOS build #245 started"]
 
 
 def gone_parent(wired: Wired, sandbox: Any) -> Effect:
-    """A message about a build, whose release's own message was deleted."""
+    """A message about a build; the first message of its thread was deleted."""
     build = wired.build("ios", slack=True)
     for effect in messages():
         run_effect(effect.pk)
@@ -74,38 +77,38 @@ def gone_parent(wired: Wired, sandbox: Any) -> Effect:
     return started
 
 
-def test_an_answer_whose_parent_was_deleted_stands_in_the_channel(
+def test_a_reply_whose_parent_was_deleted_is_posted_to_the_channel(
     wired: Wired, sandbox: Any
 ) -> None:
-    """Slack says nothing of it: it takes the message, and answers ok."""
+    """Slack does not report this: it accepts the message and answers ok."""
     started = gone_parent(wired, sandbox)
     run_effect(started.pk)
     assert fresh(started).state == EffectState.DONE
-    [said] = sandbox.world.slack.in_channel("C123")
-    assert (said.text, said.is_reply) == ("🚀 iOS build #245 started", False)
+    [posted] = sandbox.world.slack.in_channel("C123")
+    assert (posted.text, posted.is_reply) == ("🚀 iOS build #245 started", False)
 
 
-def test_a_lost_answer_is_found_in_the_channel_where_the_parent_was_deleted(
+def test_a_lost_response_is_found_in_the_channel_if_the_parent_was_deleted(
     wired: Wired, sandbox: Any
 ) -> None:
     started = gone_parent(wired, sandbox)
     sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
     run_effect(started.pk)
     assert fresh(started).state == EffectState.PENDING
-    assert again(started).state == EffectState.DONE
+    assert rerun(started).state == EffectState.DONE
     assert texts(sandbox) == ["🚀 iOS build #245 started"]
 
 
-def test_where_history_is_closed_a_message_is_said_at_least_once(
+def test_without_access_to_history_a_message_is_posted_at_least_once(
     wired: Wired, sandbox: Any
 ) -> None:
-    wired.slack.slack_bot_token = accounts.SLACK_NO_HISTORY_TOKEN
+    wired.slack.token = accounts.SLACK_NO_HISTORY_TOKEN
     wired.slack.save()
     wired.release("ios", slack=True)
     sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
     effect = messages()[0]
     run_effect(effect.pk)
-    assert settled(effect).state == EffectState.DONE
+    assert rerun_when_settled(effect).state == EffectState.DONE
     assert len(texts(sandbox, effect.payload["channel"])) == 2
 
 
@@ -118,27 +121,27 @@ def test_messages_go_out_in_order_into_the_releases_thread(wired: Wired, sandbox
     sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
     Build.objects.update(poll_at=timezone.now())
     poll_build(build.pk)
-    for effect in messages()[::-1]:  # the worst order
+    for effect in messages()[::-1]:  # the last message first
         run_effect(effect.pk)
     assert [e.state for e in messages() if e.payload["notice"] != "release_created"] == (
         ["PENDING"] * 6
     )
     for _n in range(6):
         for effect in messages():
-            again(effect)
+            rerun(effect)
     for channel in accounts.SLACK_CHANNELS:
-        said = sandbox.world.slack.in_channel(channel)
-        assert [m.text for m in said] == [
+        posted = sandbox.world.slack.in_channel(channel)
+        assert [m.text for m in posted] == [
             "📦 Release 1.5.1 created",
             "🚀 iOS build #245 started",
             "❌ iOS build #245 failed",
             "⚠️ Release 1.5.1: the builds are done, not all of them succeeded",
         ]
-        assert [m.thread_ts for m in said[1:]] == [said[0].ts] * 3
-        assert [m.broadcast for m in said] == [False, False, True, True]
+        assert [m.thread_ts for m in posted[1:]] == [posted[0].ts] * 3
+        assert [m.broadcast for m in posted] == [False, False, True, True]
 
 
-def test_a_message_lets_the_next_one_go_at_once(wired: Wired, sandbox: Any) -> None:
+def test_a_message_wakes_the_next_one(wired: Wired, sandbox: Any) -> None:
     wired.build("ios", slack=True)
     first = messages()[0]
     channel = first.payload["channel"]
@@ -169,7 +172,7 @@ SLACK_TROUBLE = [
 
 
 @pytest.mark.parametrize("fault", SLACK_TROUBLE, ids=str)
-def test_slacks_trouble_never_harms_the_release(
+def test_failures_of_slack_never_block_the_release(
     wired: Wired, sandbox: Any, fault: dict[str, Any]
 ) -> None:
     sandbox.world.faults.add(provider="slack", **fault)
@@ -187,13 +190,13 @@ def test_slacks_trouble_never_harms_the_release(
     for _n in range(8):
         for effect in messages():
             if effect.state == EffectState.PENDING:
-                settled(effect) if effect.dispatched_at else again(effect)
+                rerun_when_settled(effect) if effect.dispatched_at else rerun(effect)
     assert {e.state for e in messages()} == {EffectState.DONE}
     assert len(texts(sandbox)) == len(set(texts(sandbox))) == 4
 
 
-def test_a_channel_that_refuses_does_not_silence_the_other(wired: Wired, sandbox: Any) -> None:
-    wired.slack.slack_channels = ["C999", "C123"]  # the first one is archived
+def test_a_failing_channel_does_not_block_the_other(wired: Wired, sandbox: Any) -> None:
+    wired.slack.recipients = ["C999", "C123"]  # the first one is archived
     wired.slack.save()
     build = wired.build("ios", slack=True)
     sweep_until_idle(limit=6)
@@ -204,7 +207,7 @@ def test_a_channel_that_refuses_does_not_silence_the_other(wired: Wired, sandbox
 
 
 def in_channels(wired: Wired, *channels: str) -> None:
-    wired.slack.slack_channels = list(channels)
+    wired.slack.recipients = list(channels)
     wired.slack.save()
 
 
@@ -223,7 +226,7 @@ def test_a_retried_message_goes_to_a_channel_that_is_chosen_now(wired: Wired, sa
     assert texts(sandbox) == ["📦 Release 1.5.1 created"]
 
 
-def test_a_retried_message_is_not_said_twice_in_a_channel(wired: Wired, sandbox: Any) -> None:
+def test_a_retried_message_is_not_posted_twice_in_a_channel(wired: Wired, sandbox: Any) -> None:
     in_channels(wired, "C999", "C123")
     wired.release("ios", slack=True)
     for effect in messages():
@@ -239,7 +242,7 @@ def test_a_retried_message_is_not_said_twice_in_a_channel(wired: Wired, sandbox:
     assert fresh(dead).payload["channel"] == "C999"
 
 
-def test_names_cannot_speak_to_everybody(wired: Wired, sandbox: Any) -> None:
+def test_names_cannot_mention_everybody(wired: Wired, sandbox: Any) -> None:
     release = wired.release("ios", slack=True)
     Release.objects.filter(pk=release.pk).update(branch="<!channel>&<@U1>")
     run_effect(messages()[0].pk)

@@ -1,4 +1,4 @@
-"""Which lines of a log tell why a build failed."""
+"""Which lines of a log explain why a build failed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import time
 
 import pytest
 
-from builds.logs.excerpt import GAP, LAST_LINES, LONGEST_LINE, MOST_CHARACTERS, MOST_LINES, excerpt
+from builds.logs.excerpt import GAP, LAST_LINES, MAX_CHARACTERS, MAX_LINE_LENGTH, MAX_LINES, excerpt
 
 NOTE = "\x1b[8mha:////4CAcNmf/bZ9y+AAAAlh+LCAAAAAAAAP9b85aBtbiIQTGjNKU4P08v==\x1b[0m"
 FILLER = [f"Compiling module {n}" for n in range(40)]
 
 
 def log(*lines: str) -> str:
-    """Those lines, well inside of a log."""
+    """A log with those lines in the middle."""
     return "\n".join([*FILLER, *lines, *FILLER, "[Pipeline] }", "Finished: FAILURE", ""])
 
 
 @pytest.mark.parametrize(
-    "told",
+    "expected",
     [
         [
             "Shop/Cart.swift:12:5: error: cannot find 'Tax' in scope",
@@ -47,12 +47,12 @@ def log(*lines: str) -> str:
         ["ERROR: script returned exit code 65"],
         ["Something could not be signed: failure"],
     ],
-    ids=lambda told: told[0][:30],
+    ids=lambda expected: expected[0][:30],
 )
-def test_the_lines_that_tell_are_found(told: list[str]) -> None:
-    found = excerpt(log(*told)).splitlines()
-    assert found[: len(told)] == told
-    assert len(found) <= len(told) + 4
+def test_relevant_lines_are_found(expected: list[str]) -> None:
+    found = excerpt(log(*expected)).splitlines()
+    assert found[: len(expected)] == expected
+    assert len(found) <= len(expected) + 4
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_the_cause_pushes_out_what_only_follows_from_it() -> None:
 def test_the_first_errors_are_kept_where_there_are_too_many() -> None:
     found = excerpt("\n".join(f"Cart.swift:{n}:1: error: number {n}" for n in range(500)))
     assert "error: number 0" in found
-    assert len(found.splitlines()) <= MOST_LINES
+    assert len(found.splitlines()) <= MAX_LINES
 
 
-def test_what_a_summary_repeats_is_told_once() -> None:
+def test_a_line_repeated_in_a_summary_is_shown_once() -> None:
     line = "Cart.swift:12:5: error: cannot find 'Tax' in scope"
     assert excerpt(log(line, *FILLER, line)).count(line) == 1
 
@@ -91,13 +91,13 @@ def test_gaps_show() -> None:
     assert GAP in found.splitlines()
 
 
-def test_the_last_lines_stand_in_where_nothing_tells() -> None:
+def test_the_last_lines_are_shown_if_none_is_relevant() -> None:
     found = excerpt("\n".join([*FILLER, "[Pipeline] }", "Finished: FAILURE", ""]))
     assert found.splitlines() == FILLER[-LAST_LINES:]
 
 
 @pytest.mark.parametrize("empty", ["", "\n\n", "Finished: FAILURE\n", NOTE])
-def test_a_log_without_words_gives_none(empty: str) -> None:
+def test_an_empty_log_gives_nothing(empty: str) -> None:
     assert excerpt(empty) == ""
 
 
@@ -124,8 +124,8 @@ def test_lines_are_shown_as_a_person_sees_them(raw: str, shown: str) -> None:
 
 def test_it_is_bounded() -> None:
     found = excerpt(log(*(f"a.c:{n}:1: error: {'x' * 5000}" for n in range(100))))
-    assert len(found) <= MOST_CHARACTERS
-    assert max(map(len, found.splitlines())) == LONGEST_LINE
+    assert len(found) <= MAX_CHARACTERS
+    assert max(map(len, found.splitlines())) == MAX_LINE_LENGTH
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_it_is_bounded() -> None:
     ],
     ids=lambda text: repr(text[:12]),
 )
-def test_hostile_logs_take_no_long_time(hostile: str) -> None:
+def test_hostile_logs_are_read_quickly(hostile: str) -> None:
     began = time.process_time()
     excerpt(hostile)
     assert time.process_time() - began < 5

@@ -1,4 +1,4 @@
-"""A real gunicorn, and everything that F7 of `make faults` sends to its webhook address."""
+"""Everything that F7 of `make faults` sends to the webhook endpoint, against a real gunicorn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose build a number is, and which of two sources is believed."""
+"""Which build a number belongs to, and which of two sources takes precedence."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from builds.adopting import adopt_build
-from builds.models import Build, BuildEvent, Trust
-from builds.tests.polling import asked, lost, running
+from builds.effects import ci_of
+from builds.models import Build, BuildEvent, Source, Trust, WebhookDelivery
+from builds.tests.polling import lost, polled, running
+from builds.updates.apply import BuildUpdate, apply_update
 from builds.webhooks.deliveries import apply_delivery, store
+from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tests.wired import fresh, trigger_of
 from releases.blockers import blockers
@@ -22,8 +25,8 @@ from releases.models import Release
 pytestmark = pytest.mark.django_db
 
 
-def test_a_number_that_started_anew_is_not_our_build(build: Build, sandbox: Any) -> None:
-    """The job was made again: #245 is now somebody's, who waited in another place of the queue."""
+def test_a_reused_number_is_not_our_build(build: Build, sandbox: Any) -> None:
+    """The job was recreated: #245 is now another build, from another queue item."""
     running(build)
     there = sandbox.world.jenkins.build("ios-prod", 245)
     there.queue_id, there.parameters = 99002, {}
@@ -39,7 +42,7 @@ def test_a_finished_build_is_not_changed_by_another_of_its_number(
 ) -> None:
     running(build)
     sandbox.world.jenkins.finish("ios-prod", 245)
-    asked(build)
+    polled(build)
     there = sandbox.world.jenkins.build("ios-prod", 245)
     there.queue_id, there.parameters, there.result = 99002, {}, "FAILURE"
     report = store(
@@ -49,7 +52,7 @@ def test_a_finished_build_is_not_changed_by_another_of_its_number(
         body=b'{"buildNumber": 245, "status": "FAILURE"}',
     )
     apply_delivery(report.pk)
-    row = asked(build)
+    row = polled(build)
     assert (row.status, Release.objects.get().status) == ("SUCCESS", "BUILD_COMPLETE")
     assert (fresh(report).state, fresh(report).build) == ("ORPHAN", None)
     assert "another place in the queue" in fresh(report).reason
@@ -66,7 +69,7 @@ def report_of(build: Build, key: str, trust: Trust, **body: Any) -> Any:
     return fresh(delivery)
 
 
-def test_a_success_that_only_a_report_told_of_is_undone_where_the_number_is_anothers(
+def test_an_unconfirmed_success_is_undone_if_the_number_is_anothers(
     build: Build, sandbox: Any
 ) -> None:
     running(build)
@@ -74,7 +77,7 @@ def test_a_success_that_only_a_report_told_of_is_undone_where_the_number_is_anot
     assert Release.objects.get().status == "BUILD_COMPLETE"
     there = sandbox.world.jenkins.build("ios-prod", 245)
     there.queue_id, there.parameters = 99002, {}
-    row = asked(build)
+    row = polled(build)
     assert (row.status, row.artifact_url) == ("LOST", "")
     assert Release.objects.get().status == "BUILD_FAILED"
     assert row.release_pipeline.artifact_url == ""
@@ -82,43 +85,92 @@ def test_a_success_that_only_a_report_told_of_is_undone_where_the_number_is_anot
 
 
 def test_a_signed_success_is_confirmed_and_jenkins_failure_wins(build: Build, sandbox: Any) -> None:
-    """A post step fails the build after the report went out."""
+    """A post-build step fails the build after the report was sent."""
     running(build)
     report_of(build, "k", Trust.SIGNED, status="SUCCESS")
     assert Release.objects.get().status == "BUILD_COMPLETE"
-    row = asked(build)
+    row = polled(build)
     assert (row.status, row.is_confirmed) == ("SUCCESS", False)
     sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
-    row = asked(build)
+    row = polled(build)
     assert (row.status, row.is_confirmed, row.end_claimed_at) == ("FAILURE", True, None)
     assert Release.objects.get().status == "BUILD_FAILED"
 
 
 @pytest.mark.parametrize("trust", [Trust.SIGNED, Trust.BASIC])
-def test_jenkins_is_asked_again_soon_where_a_report_claims_an_end(
+def test_a_build_is_polled_soon_after_a_report_of_its_end(
     build: Build, sandbox: Any, trust: Trust
 ) -> None:
-    asked(running(build), 20)  # by now the pause is minutes long
+    polled(running(build), 20)  # the pause is now several minutes
     report_of(build, "k", trust, status="SUCCESS")
     for seconds in (0, 2, 4, 8, 16):
         Build.objects.update(end_claimed_at=timezone.now() - timedelta(seconds=seconds))
-        pause = (asked(build).poll_at - timezone.now()).total_seconds()
+        pause = (polled(build).poll_at - timezone.now()).total_seconds()
         assert pause == pytest.approx(max(2, seconds), abs=1)
     sandbox.world.jenkins.finish("ios-prod", 245)
-    row = asked(build)
+    row = polled(build)
     assert (row.status, row.poll_at, row.end_claimed_at) == ("SUCCESS", None, None)
 
 
-def test_a_signed_reports_artifact_is_better_than_a_guess_whichever_came_first(
+def test_a_signed_reports_artifact_takes_precedence_whichever_came_first(
     build: Build, sandbox: Any
 ) -> None:
     running(build)
     sandbox.world.jenkins.finish("ios-prod", 245)
-    assert asked(build).artifact_url.endswith("/ios-245.ipa")
+    assert polled(build).artifact_url.endswith("/ios-245.ipa")
     report_of(build, "k", Trust.SIGNED, status="SUCCESS", artifactUrl="s3://b/app.ipa")
-    row = asked(build)
+    row = polled(build)
     assert row.artifact_url == row.release_pipeline.artifact_url == "s3://b/app.ipa"
     assert [artifact["name"] for artifact in row.artifacts] == ["ios-245.ipa"]
+
+
+def test_a_failure_is_told_although_the_build_was_lost_before(build: Build, sandbox: Any) -> None:
+    running(build)
+    ci = sandbox.world.jenkins
+    there = ci.finish("ios-prod", 245, "FAILURE")
+    ci.delete_build("ios-prod", 245)
+    assert lost(build).status == "LOST"
+    ci.builds["ios-prod"].append(there)
+    assert polled(build).status == "FAILURE"
+    told = Effect.objects.filter(payload__notice="build_failed", payload__channel="C123")
+    reasons = {effect.payload["words"]["reason"] for effect in told}
+    assert reasons == {"the CI server does not know it any more", "the build failed"}
+
+
+def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_adopted_meanwhile(
+    build: Build, sandbox: Any
+) -> None:
+    running(build)
+    being_asked = lost_and_seen_again(build, sandbox)
+    ci = sandbox.world.jenkins
+    with sandbox.world.lock:
+        ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
+    sandbox.world.advance(600)
+    [there] = ci.running("ios-prod")
+    adopt_build(effect=trigger_of(build), number=there.number, actor=None)
+    apply_update(build.pk, being_asked)
+    row = fresh(build)
+    assert (row.status, row.number, row.artifact_url) == ("RUNNING", there.number, "")
+
+
+def lost_and_seen_again(build: Build, sandbox: Any) -> BuildUpdate:
+    """What a poll heard of a lost build that came back, just before it is applied."""
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    state = ci_of(fresh(build)).read(queue_id=None, number=245, build_id=build.pk)
+    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    assert lost(build).status == "LOST"
+    return BuildUpdate.from_state(state, Source.POLL)
+
+
+def test_a_report_whose_body_was_dropped_holds_up_no_answer(build: Build, sandbox: Any) -> None:
+    """Jenkins was away for a month after it made us ask."""
+    running(build)
+    report_of(build, "k", Trust.SIGNED, status="FAILURE")
+    report = report_of(build, "other", Trust.SIGNED, status="SUCCESS")
+    assert report.state == "APPLIED"
+    WebhookDelivery.objects.update(body=b"")
+    sandbox.world.jenkins.finish("ios-prod", 245)
+    assert polled(build).status == "SUCCESS"
 
 
 def test_a_build_from_before_the_trigger_is_not_adopted(build: Build, sandbox: Any) -> None:
@@ -133,16 +185,16 @@ def test_a_build_from_before_the_trigger_is_not_adopted(build: Build, sandbox: A
     assert fresh(build).status == "LOST"
 
 
-def test_a_lost_build_is_adopted_under_its_own_number_of_a_job_made_again(
+def test_a_lost_build_is_adopted_under_its_own_number_of_a_recreated_job(
     build: Build, sandbox: Any
 ) -> None:
-    """It stays: what was known of the one before is not held against it."""
+    """It is kept: what was known about the lost one no longer counts."""
     running(build)
     there = sandbox.world.jenkins.build("ios-prod", 245)
     there.parameters, there.started_at, there.queue_id = {}, there.started_at + 3600, None
     lost(build)
     adopt_build(effect=trigger_of(build), number=245, actor=None)
-    assert asked(build, 2).missing_since is None
+    assert polled(build, 2).missing_since is None
 
 
 def test_a_report_may_name_the_job_in_another_case(build: Build) -> None:
@@ -165,19 +217,19 @@ def test_a_lost_build_can_be_adopted_as_another_number(build: Build, sandbox: An
     row = fresh(build)
     assert (row.status, row.number, row.queue_id) == ("RUNNING", there.number, there.queue_id)
     ci.finish("ios-prod", there.number)
-    assert asked(build).status == "SUCCESS"
+    assert polled(build).status == "SUCCESS"
     with pytest.raises(Conflict):
         adopt_build(effect=trigger_of(build), number=there.number, actor=None)
 
 
-def test_a_missing_and_a_lost_build_say_so_on_the_release(build: Build, sandbox: Any) -> None:
+def test_a_missing_and_a_lost_build_are_blockers_of_the_release(build: Build, sandbox: Any) -> None:
     def codes() -> list[str]:
         release = Release.objects.with_everything().get()
         return [b.code for b in blockers(release, [], [], None, timezone.now())]
 
     running(build)
     sandbox.world.jenkins.delete_build("ios-prod", 245)
-    asked(build)
+    polled(build)
     assert codes() == ["build_missing"]
     lost(build)
     assert codes() == ["build_lost"]

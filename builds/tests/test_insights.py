@@ -1,4 +1,4 @@
-"""The figures of a workspace: what is counted, what is not, and what the page and export say."""
+"""The figures of a workspace: what counts, what does not, and what the page and export show."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def pipeline(tenant: Any) -> ReleasePipeline:
 def build(
     pipeline: ReleasePipeline, status: str, *, after: float, queue: float = 1, took: float = 10
 ) -> Build:
-    """A build triggered `after` minutes on the third day before; times in minutes."""
+    """A build triggered `after` minutes into the third day before NOW; times in minutes."""
     attempt = pipeline.builds.count() + 1  # type: ignore[attr-defined]
     row = factories.BuildFactory(release_pipeline=pipeline, status=status, attempt=attempt)
     at = NOW - timedelta(days=3) + timedelta(minutes=after)
@@ -82,12 +82,12 @@ def test_lead_time_is_that_of_the_releases_that_got_ready(
     assert (found.releases, found.ready, found.lead_time) == (2, 1, timedelta(hours=2))
 
 
-def test_an_end_counts_once_by_what_told_it_last(pipeline: ReleasePipeline) -> None:
+def test_a_result_counts_once_by_its_last_source(pipeline: ReleasePipeline) -> None:
     for source in (Source.WEBHOOK, Source.POLL, Source.POLL):
         row = build(pipeline, "SUCCESS", after=0)
-        told = {"build": row, "tenant": row.tenant, "from_status": "RUNNING", "applied": True}
-        row.events.create(**told, to_status="RUNNING", source=Source.WEBHOOK)
-        row.events.create(**told, to_status="SUCCESS", source=source)
+        same = {"build": row, "tenant": row.tenant, "from_status": "RUNNING", "applied": True}
+        row.events.create(**same, to_status="RUNNING", source=Source.WEBHOOK)
+        row.events.create(**same, to_status="SUCCESS", source=source)
     found = insights(pipeline.tenant, days=365)
     assert (found.by_webhook, found.by_poll, found.webhook_share) == (1, 2, 33)
 
@@ -129,13 +129,13 @@ def test_lines_of_a_chart_are_few_round_and_reach_the_top(top: float) -> None:
     assert bar.y >= drawn.lines[-1].at - 0.11
 
 
-def test_every_column_tells_its_values_from_top_to_bottom() -> None:
+def test_every_column_has_a_tooltip_over_its_full_height() -> None:
     drawn = chart([Column("a", (Part(0.001, "accent"),), "a: 0"), Column("b", (), "b: –")])
     assert [place.words for place in drawn.places] == ["a: 0", "b: –"]
     assert drawn.places[0].x + drawn.places[0].width == pytest.approx(drawn.places[1].x)
 
 
-def test_smallest_bar_is_seen_and_parts_are_told_apart() -> None:
+def test_smallest_bar_is_visible_and_parts_are_separated() -> None:
     lower, upper, small = chart(
         [
             Column("a", (Part(99, "success"), Part(99, "danger"))),
@@ -146,7 +146,7 @@ def test_smallest_bar_is_seen_and_parts_are_told_apart() -> None:
     assert upper.y + upper.height < lower.y
 
 
-def test_few_columns_are_no_walls() -> None:
+def test_few_columns_are_not_too_wide() -> None:
     (bar,) = chart([Column("a", (Part(1, "accent"),))]).bars
     assert bar.width <= 44
 
@@ -154,7 +154,7 @@ def test_few_columns_are_no_walls() -> None:
 @pytest.mark.parametrize(
     ("minutes", "unit"), [(1, " s"), (2, " min"), (89, " min"), (90, " h"), (4000, " d")]
 )
-def test_axis_counts_in_what_fits(
+def test_axis_has_a_fitting_unit(
     tenant: Any, pipeline: ReleasePipeline, client_for: Any, owner: Any, minutes: int, unit: str
 ) -> None:
     build(pipeline, "SUCCESS", after=0, took=minutes)
@@ -175,7 +175,7 @@ def test_page_says_what_the_figures_are(
     page = client_for(member_of(tenant, Role.VIEWER)).get("/insights?days=365")
     text = page.content.decode()
     assert "25 min" in text
-    assert text.count('class="figure"') == 8  # fills its rows
+    assert text.count('class="figure"') == 8  # complete rows
     assert "Median of the builds that succeeded" in text
     assert text.count('role="img"') >= 1
 
@@ -186,7 +186,7 @@ def test_workspace_without_releases_is_led_to_its_first(
     text = client_for(owner).get("/insights?days=nonsense").content.decode()
     assert "No figures yet" in text
     assert 'href="/releases/new"' in text.partition('class="empty"')[2]
-    assert "/insights.csv" not in text  # there is nothing in it
+    assert "/insights.csv" not in text  # it would be empty
     seen = client_for(member_of(tenant, Role.VIEWER)).get("/insights").content.decode()
     assert "A member of the workspace can create one" in seen
     assert 'href="/releases/new"' not in seen

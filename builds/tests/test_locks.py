@@ -1,4 +1,4 @@
-"""Who hands out work never waits for a lock, and never hands out the same thing twice."""
+"""Handing out work never waits for a lock, and never hands out the same row twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def builds(tenant: Any) -> list[Build]:
-    """Builds of one release whose time to be asked about has come."""
+    """Builds of one release that are due to be polled."""
     release = factories.ReleaseFactory(tenant=tenant)
     return [
         factories.BuildFactory(
@@ -38,7 +38,7 @@ def builds(tenant: Any) -> list[Build]:
 
 
 def in_threads(work: Callable[[], Any], times: int) -> list[Any]:
-    """What `work` gave in each of so many threads that began at once."""
+    """The results of `work` in so many threads that start at once."""
     barrier, results = threading.Barrier(times), []
 
     def run() -> None:
@@ -58,23 +58,23 @@ def in_threads(work: Callable[[], Any], times: int) -> list[Any]:
     return results
 
 
-def test_a_build_that_somebody_holds_is_passed_over(builds: list[Build]) -> None:
+def test_a_locked_build_is_skipped(builds: list[Build]) -> None:
     held = builds[0]
     with transaction.atomic():
         lock_build(held.pk)
-        [handed] = in_threads(due_builds, 1)  # would wait for the lock, and hold the others
+        [handed] = in_threads(due_builds, 1)  # must not wait for the lock
     assert set(handed) == {build.pk for build in builds} - {held.pk}
     assert fresh(held).poll_at == held.poll_at
 
 
-def test_each_build_is_handed_to_one_asker(builds: list[Build]) -> None:
+def test_each_build_is_handed_to_one_worker(builds: list[Build]) -> None:
     for _round in range(5):
         Build.objects.update(poll_at=timezone.now())
         handed = [pk for ids in in_threads(due_builds, 4) for pk in ids]
         assert len(handed) == len(set(handed))
 
 
-def test_each_delivery_is_handed_to_one_asker(tenant: Any) -> None:
+def test_each_delivery_is_handed_to_one_worker(tenant: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     factories.DeliveryFactory.create_batch(20, pipeline=pipeline)
     for _round in range(5):
@@ -85,7 +85,7 @@ def test_each_delivery_is_handed_to_one_asker(tenant: Any) -> None:
 
 @pytest.mark.parametrize("others", [[], ["C456"]])
 def test_of_two_retried_messages_each_takes_another_channel(tenant: Any, others: list[str]) -> None:
-    slack = factories.SlackFactory(tenant=tenant, slack_channels=["C123", *others])
+    slack = factories.SlackFactory(tenant=tenant, recipients=["C123", *others])
     release = factories.ReleaseFactory(tenant=tenant, communication=slack)
     first, second = (
         factories.EffectFactory(
@@ -119,7 +119,7 @@ def test_of_two_retried_messages_each_takes_another_channel(tenant: Any, others:
 
 
 def closing(work: Callable[[], None]) -> Callable[[], None]:
-    """`work` for a thread, whose connection to the database ends with it."""
+    """`work` for a thread: it closes the thread's database connection at the end."""
 
     def run() -> None:
         try:
@@ -131,7 +131,7 @@ def closing(work: Callable[[], None]) -> Callable[[], None]:
 
 
 def wait_for_a_lock(thread: threading.Thread) -> None:
-    """Until another session of this database waits for a lock, or the thread has ended."""
+    """Wait until another session of this database waits for a lock, or the thread has ended."""
     waiting = (
         "SELECT 1 FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -1,4 +1,4 @@
-"""A failed build says why: the end of its log is read, within bounds, and harms nothing."""
+"""The end of a failed build's log is read, with limits, and failures of it have no effect."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.logs.reading import PATIENCE, PAUSES, due_logs, read_log
+from builds.logs.reading import GIVE_UP_AFTER, PAUSES, due_logs, read_log
 from builds.models import Build, Source
-from builds.tests.polling import asked, running
+from builds.tests.polling import polled, running
 from builds.updates.apply import BuildUpdate, apply_update
 from delivr.effects.models import IntegrationHealth
 from delivr.encryption.fields import MASK
@@ -32,11 +32,11 @@ def failed(build: Build, sandbox: Any) -> Build:
 def ended(build: Build, sandbox: Any, result: str = "FAILURE") -> Build:
     running(build)
     sandbox.world.jenkins.finish("ios-prod", 245, result)
-    return asked(build)
+    return polled(build)
 
 
 def read(build: Build, times: int = 1) -> Build:
-    """The build after its log was asked for so often, each time as if it were due."""
+    """The build after so many attempts to read its log."""
     for _n in range(times):
         Build.objects.filter(log_at__isnull=False).update(log_at=timezone.now())
         for build_id in due_logs():
@@ -53,14 +53,16 @@ def read(build: Build, times: int = 1) -> Build:
         ("ABORTED", "Aborted by delivr"),
     ],
 )
-def test_a_bad_end_is_told_by_the_log(build: Build, sandbox: Any, result: str, words: str) -> None:
+def test_a_failure_is_explained_by_the_log(
+    build: Build, sandbox: Any, result: str, words: str
+) -> None:
     row = read(ended(build, sandbox, result))
     assert words in row.log_excerpt
     assert "\x1b" not in row.log_excerpt
     assert (row.log_at, row.log_error, due_logs()) == (None, "", [])
 
 
-def test_a_success_and_a_cancelled_build_have_nothing_to_tell(build: Build, sandbox: Any) -> None:
+def test_the_log_of_a_success_or_a_cancelled_build_is_not_read(build: Build, sandbox: Any) -> None:
     assert ended(build, sandbox, "SUCCESS").log_at is None
     apply_update(build.pk, BuildUpdate(status=BuildStatus.CANCELLED, source=Source.PERSON))
     assert fresh(build).log_at is None
@@ -80,7 +82,7 @@ def test_a_number_that_comes_late_brings_the_log(build: Build, sandbox: Any) -> 
     assert fresh(build).log_at is not None
 
 
-def test_a_failure_that_was_none_takes_its_reasons_back(failed: Build) -> None:
+def test_a_corrected_failure_drops_its_excerpt(failed: Build) -> None:
     assert read(failed).log_excerpt
     apply_update(failed.pk, BuildUpdate(status=BuildStatus.SUCCESS, source=Source.POLL))
     row = fresh(failed)
@@ -89,12 +91,12 @@ def test_a_failure_that_was_none_takes_its_reasons_back(failed: Build) -> None:
 
 def test_a_log_that_goes_on_is_read_again(failed: Build, sandbox: Any) -> None:
     ci = sandbox.world.jenkins
-    told = ci.build("ios-prod", 245)
-    told.ended_at, end = None, told.ended_at  # its last steps are still running
+    there = ci.build("ios-prod", 245)
+    there.ended_at, end = None, there.ended_at  # its last steps are still running
     row = read(failed)
     assert row.log_excerpt
     assert row.log_at > timezone.now()
-    told.ended_at = end
+    there.ended_at = end
     assert read(failed).log_at is None
 
 
@@ -105,7 +107,7 @@ def test_each_reading_is_handed_out_once(failed: Build) -> None:
 
 
 @pytest.mark.parametrize("kind", ["status", "drop_before", "html_200", "garbage"])
-def test_trouble_is_met_a_few_times_and_then_said_in_words(
+def test_failures_are_retried_a_few_times_and_then_reported(
     failed: Build, sandbox: Any, kind: str
 ) -> None:
     sandbox.world.faults.add(kind, provider="jenkins", path=LOG)
@@ -116,7 +118,9 @@ def test_trouble_is_met_a_few_times_and_then_said_in_words(
     assert (row.status, row.url != "") == ("FAILURE", True)
 
 
-def test_trouble_with_logs_says_nothing_about_the_connection(failed: Build, sandbox: Any) -> None:
+def test_failures_with_logs_do_not_count_against_the_connection(
+    failed: Build, sandbox: Any
+) -> None:
     sandbox.world.faults.add("status", provider="jenkins", path=LOG, status=401)
     row = read(failed, times=len(PAUSES) + 1)
     assert row.log_error
@@ -124,7 +128,7 @@ def test_trouble_with_logs_says_nothing_about_the_connection(failed: Build, sand
     assert fresh(row.pipeline).verification_status == "VALID"
 
 
-def test_trouble_that_passes_is_forgotten(failed: Build, sandbox: Any) -> None:
+def test_a_temporary_failure_is_forgotten(failed: Build, sandbox: Any) -> None:
     sandbox.world.faults.add("status", provider="jenkins", path=LOG, count=1)
     assert read(failed).log_tries == 1
     row = read(failed)
@@ -147,7 +151,7 @@ def refuse_credentials(build: Build, at: datetime | None) -> None:
     )
 
 
-def test_a_jenkins_that_is_unwell_is_not_asked(failed: Build, sandbox: Any) -> None:
+def test_an_unhealthy_jenkins_is_not_asked(failed: Build, sandbox: Any) -> None:
     fault = sandbox.world.faults.add("status", provider="jenkins")
     refuse_credentials(failed, timezone.now())
     row = read(failed, times=5)
@@ -160,14 +164,14 @@ def test_a_jenkins_that_is_unwell_is_not_asked(failed: Build, sandbox: Any) -> N
 
 def test_waiting_for_it_ends(failed: Build) -> None:
     refuse_credentials(failed, timezone.now())
-    Build.objects.update(finished_at=timezone.now() - PATIENCE)
+    Build.objects.update(finished_at=timezone.now() - GIVE_UP_AFTER)
     row = read(failed)
     assert (row.log_at, row.log_error) == (None, "The CI server could not be asked for too long.")
 
 
 def test_secrets_of_the_workspace_are_masked(wired: Wired, failed: Build, sandbox: Any) -> None:
-    told = sandbox.world.jenkins.build("ios-prod", 245)
-    told.parameters["X"] = f"\nerror: {accounts.GITHUB_PUSH_TOKEN} {accounts.JIRA_API_TOKEN}"
+    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there.parameters["X"] = f"\nerror: {accounts.GITHUB_PUSH_TOKEN} {accounts.JIRA_API_TOKEN}"
     row = read(failed)
     assert f"error: {MASK} {MASK}" in row.log_excerpt
 
@@ -176,13 +180,13 @@ def test_secrets_of_the_workspace_are_masked(wired: Wired, failed: Build, sandbo
 def test_a_secret_with_a_colour_in_it_is_masked(
     wired: Wired, failed: Build, sandbox: Any, inside: str
 ) -> None:
-    told = sandbox.world.jenkins.build("ios-prod", 245)
+    there = sandbox.world.jenkins.build("ios-prod", 245)
     begin, end = accounts.JIRA_API_TOKEN[:8], accounts.JIRA_API_TOKEN[8:]
-    told.parameters["X"] = f"\nerror: {begin}{inside}{end} refused"
+    there.parameters["X"] = f"\nerror: {begin}{inside}{end} refused"
     assert f"error: {MASK} refused" in read(failed).log_excerpt
 
 
-def test_a_log_that_we_fall_over_is_read_a_few_times(
+def test_a_log_that_raises_an_error_is_read_a_few_times(
     failed: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("builds.logs.reading.excerpt", lambda _log: 1 / 0)
@@ -194,23 +198,23 @@ def test_a_log_that_we_fall_over_is_read_a_few_times(
 
 
 def test_without_all_secrets_nothing_is_shown(wired: Wired, failed: Build) -> None:
-    """What cannot be decrypted cannot be looked for."""
+    """A secret that cannot be decrypted cannot be masked."""
     stolen = fresh(wired.scm).access_token
     slack = type(wired.slack).objects.filter(pk=wired.slack.pk)
-    slack.update(slack_bot_token=stolen)
+    slack.update(token=stolen)
     row = read(failed)
     assert (row.log_excerpt, row.log_at) == ("", None)
     assert "cannot be decrypted" in row.log_error
 
 
 def test_a_connection_without_secrets_gives_up_in_words(failed: Build) -> None:
-    PipelineIntegration.objects.update(jenkins_api_token=None)
+    PipelineIntegration.objects.update(api_token=None)
     row = read(failed, times=len(PAUSES) + 1)
     assert row.log_at is None
     assert row.log_error
 
 
-def test_what_moved_on_meanwhile_is_left_alone(failed: Build) -> None:
+def test_a_build_that_changed_meanwhile_is_left_alone(failed: Build) -> None:
     (build_id,) = due_logs()
     apply_update(build_id, BuildUpdate(status=BuildStatus.SUCCESS, source=Source.POLL))
     read_log(build_id)

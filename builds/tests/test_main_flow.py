@@ -1,4 +1,4 @@
-"""The customer's flow, end to end over the API and the providers' stand-ins."""
+"""The main flow, end to end over the API and the sandbox."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def verify(api: APIClient, family: str, pk: str) -> None:
 
 
 def take_for_valid(_api: APIClient, family: str, pk: str) -> None:
-    """In place of `verify`, for tests of what comes after: a quarter of the time."""
+    """Replaces `verify` in tests of later steps: four times as fast."""
     FAMILIES[family].objects.filter(pk=pk).update(verification_status=Verification.VALID)
 
 
@@ -88,7 +88,7 @@ def create_release(api: APIClient, connected: dict[str, Any], version: str = "1.
 
 
 def signed(secret: str, body: dict[str, Any], message_id: str = "msg_1") -> dict[str, str]:
-    """Headers of Standard Webhooks, computed apart from our own code."""
+    """Headers of Standard Webhooks, computed independently of our own code."""
     text, now = json.dumps(body), str(int(time.time()))
     key = base64.b64decode(secret.removeprefix("whsec_"))
     mac = hmac.new(key, f"{message_id}.{now}.{text}".encode(), hashlib.sha256).digest()
@@ -121,7 +121,7 @@ def test_release_goes_from_connected_to_ready(
     assert (ios["triggered"], ios["buildNumber"]) == (True, 245)
     assert android["buildNumber"] == 512
 
-    # iOS reports by a signed webhook, Android is found by polling alone.
+    # iOS reports by a signed webhook; Android is found by polling alone.
     secret = connected["pipelines"][0]["webhookSecret"]
     body = {"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://builds/ios-245.ipa"}
     posted = Client().post(
@@ -162,7 +162,7 @@ def open_effects(api: APIClient, release_id: str) -> list[Any]:
 
 
 def settle(api: APIClient, release_id: str, arrived: Any, seconds: float = 40) -> None:
-    """Sweep until the release is where it should be; fails after `seconds`."""
+    """Sweep until the release is in the expected state; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         hurry()
@@ -173,7 +173,7 @@ def settle(api: APIClient, release_id: str, arrived: Any, seconds: float = 40) -
 
 
 def hurry() -> None:
-    """Let what waits for its time be due now."""
+    """Make everything that waits due now."""
     Build.objects.filter(poll_at__isnull=False).update(poll_at=timezone.now())
     Effect.objects.filter(state=EffectState.PENDING).update(
         next_at=timezone.now(), enqueued_at=None

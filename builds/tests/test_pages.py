@@ -1,4 +1,4 @@
-"""The buttons that trigger, cancel and adopt builds, and apply a delivery again."""
+"""The buttons that trigger, cancel and adopt builds and replay deliveries."""
 
 import pytest
 from django.utils import timezone
@@ -12,7 +12,7 @@ from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
 from releases.models import Release, ReleaseStatus
-from releases.tests.pages import said, text_of
+from releases.tests.pages import message_of, text_of
 
 pytestmark = pytest.mark.on_sqlite
 
@@ -27,7 +27,7 @@ def test_one_pipeline_is_triggered(member, release, setup):
     data = {"pipeline": setup.ios_job.pk}
     response = member.post(builds_url(release), data, follow=True)
     assert response.redirect_chain == [(f"/releases/{release.pk}", 302)]
-    assert said(response) == "1 build triggered."
+    assert message_of(response) == "1 build triggered."
     build = Build.objects.get()
     assert build.release_pipeline.pipeline_id == setup.ios_job.pk
     assert build.started_by == response.wsgi_request.user
@@ -35,26 +35,28 @@ def test_one_pipeline_is_triggered(member, release, setup):
 
 
 def test_all_that_need_a_build_are_triggered(member, release):
-    assert said(member.post(builds_url(release), follow=True)) == "2 builds triggered."
+    assert message_of(member.post(builds_url(release), follow=True)) == "2 builds triggered."
     assert Build.objects.count() == 2
 
 
 def test_second_click_is_answered_in_words_and_builds_nothing(member, release, setup):
     member.post(builds_url(release), {"pipeline": setup.ios_job.pk})
     again = member.post(builds_url(release), {"pipeline": setup.ios_job.pk}, follow=True)
-    assert said(again).endswith("A build is already on the way.")
+    assert message_of(again).endswith("A build is already on the way.")
     assert Build.objects.count() == 1
 
 
 def test_complete_release_has_nothing_left_to_trigger(member, release):
     release.pipelines.update(build_status="SUCCESS")
-    assert "nothing is left" in said(member.post(builds_url(release), follow=True))
+    assert "nothing is left" in message_of(member.post(builds_url(release), follow=True))
     assert not Build.objects.exists()
 
 
 def test_cancelled_release_is_not_built(member, release):
     Release.objects.update(status=ReleaseStatus.CANCELLED)
-    assert said(member.post(builds_url(release), follow=True)) == "This release was cancelled."
+    assert (
+        message_of(member.post(builds_url(release), follow=True)) == "This release was cancelled."
+    )
     assert not Build.objects.exists()
 
 
@@ -90,7 +92,7 @@ def build(release):
 
 def test_release_is_cancelled_with_its_builds(member, release, build):
     response = member.post(f"/releases/{release.pk}/cancel", follow=True)
-    assert said(response) == "Release 1.5.0 is cancelled."
+    assert message_of(response) == "Release 1.5.0 is cancelled."
     build.refresh_from_db()
     release.refresh_from_db()
     assert (release.status, build.status) == ("CANCELLED", "CANCELLED")
@@ -100,10 +102,10 @@ def test_release_is_cancelled_with_its_builds(member, release, build):
     assert "Trigger" not in text.replace("triggered", "")
 
 
-def test_release_cancelled_twice_is_told(member, release):
+def test_cancelling_a_release_twice_is_refused_in_words(member, release):
     member.post(f"/releases/{release.pk}/cancel", follow=True)
     again = member.post(f"/releases/{release.pk}/cancel", follow=True)
-    assert "was cancelled" in said(again)
+    assert "was cancelled" in message_of(again)
 
 
 def test_build_is_stopped_and_can_be_triggered_again(member, release, build):
@@ -115,7 +117,7 @@ def test_build_is_stopped_and_can_be_triggered_again(member, release, build):
     assert "Trigger again" in text_of(response)
     assert button not in main_of(response)
     again = member.post(button, follow=True)
-    assert "already came to rest" in said(again)
+    assert "already came to rest" in message_of(again)
 
 
 @pytest.mark.parametrize("what", ["release", "build"])
@@ -133,7 +135,7 @@ def test_viewer_and_stranger_cancel_nothing(as_role, outsider, release, build, w
     assert row.status == before != "CANCELLED"
 
 
-def test_stop_is_told_with_its_build(member, setup, build):
+def test_stop_is_shown_with_its_build(member, setup, build):
     Build.objects.update(number=245)
     factories.EffectFactory(tenant=setup.tenant, kind="build.cancel", build_id=build.pk)
     assert "Stop of iOS build #245" in text_of(member.get(SENT))
@@ -144,7 +146,7 @@ def test_stop_is_told_with_its_build(member, setup, build):
 
 @pytest.fixture
 def given_up(build):
-    """The trigger of the build, after it gave up."""
+    """The build's trigger, which gave up."""
     Effect.objects.filter(build_id=build.pk).update(
         state=EffectState.DEAD, last_error="No answer.", dispatched_at=timezone.now()
     )
@@ -153,33 +155,33 @@ def given_up(build):
 
 
 @pytest.mark.parametrize("number", ["", "0", "-1", "x", "9" * 30, "\x00"])
-def test_senseless_number_is_told_and_adopts_nothing(admin, given_up, number):
+def test_invalid_number_is_refused_and_adopts_nothing(admin, given_up, number):
     response = admin.post(f"/activity/effects/{given_up.pk}/adopt", {"number": number}, follow=True)
-    assert said(response) == "Enter the number of the build."
+    assert message_of(response) == "Enter the number of the build."
     given_up.refresh_from_db()
     assert given_up.state == EffectState.DEAD
 
 
-def test_adopting_asks_the_ci_server_and_tells_when_it_is_away(admin, given_up, release):
+def test_adopting_asks_the_ci_server_and_says_when_it_is_down(admin, given_up, release):
     path = f"/activity/effects/{given_up.pk}/adopt"
     assert path in main_of(admin.get(f"/releases/{release.pk}"))
     response = admin.post(path, {"number": "245", "next": f"/releases/{release.pk}"}, follow=True)
     assert response.redirect_chain == [(f"/releases/{release.pk}", 302)]
-    assert said(response)
+    assert message_of(response)
     given_up.refresh_from_db()
     assert given_up.state == EffectState.DEAD
 
 
 def test_what_did_not_give_up_cannot_be_adopted(admin, dead):
     response = admin.post(f"/activity/effects/{dead.pk}/adopt", {"number": "1"}, follow=True)
-    assert "can be adopted" in said(response)
+    assert "can be adopted" in message_of(response)
 
 
 def test_delivery_is_applied_again(admin, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, state="ORPHAN", body=b"{}")
     path = f"{RECEIVED}/{delivery.pk}"
     assert f"{path}/replay" in main_of(admin.get(path))
-    assert said(admin.post(f"{path}/replay", follow=True)) == "It is applied again."
+    assert message_of(admin.post(f"{path}/replay", follow=True)) == "It is applied again."
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.NEW
     assert AuditEvent.objects.filter(action="delivery.replayed").exists()
@@ -189,7 +191,7 @@ def test_dropped_delivery_cannot_be_applied_again(admin, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, state="ORPHAN", body=b"")
     path = f"{RECEIVED}/{delivery.pk}"
     assert f"{path}/replay" not in main_of(admin.get(path))
-    assert "dropped" in said(admin.post(f"{path}/replay", follow=True))
+    assert "dropped" in message_of(admin.post(f"{path}/replay", follow=True))
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.ORPHAN
 

@@ -1,4 +1,4 @@
-"""The page of what was received."""
+"""The page of received deliveries."""
 
 import pytest
 from django.db import connection
@@ -14,11 +14,11 @@ from releases.tests.pages import text_of
 pytestmark = pytest.mark.on_sqlite
 
 
-def test_without_deliveries_the_page_tells_where_the_address_is(member):
+def test_without_deliveries_the_page_says_where_the_address_is(member):
     assert "Nothing was received yet" in text_of(member.get(RECEIVED))
 
 
-def test_line_tells_pipeline_state_reason_and_build(member, release, setup):
+def test_line_shows_pipeline_state_reason_and_build(member, release, setup):
     [build] = trigger_builds(release=release, actor=None, platform="IOS")
     Build.objects.update(number=245)
     factories.DeliveryFactory(
@@ -47,7 +47,7 @@ def test_a_thousand_deliveries_cost_as_many_queries_as_one(member, setup):
     assert not any('"body"' in query["sql"] for query in queries)
 
 
-def test_received_list_stops_refreshing_at_rest(member, setup):
+def test_received_list_stops_refreshing_when_nothing_is_open(member, setup):
     factories.DeliveryFactory(pipeline=setup.ios_job)
     live = member.get(RECEIVED).context["live_url"]
     assert member.get(live).status_code == 204
@@ -78,7 +78,7 @@ def test_viewer_is_shown_what_was_read_and_not_the_body(as_role, setup):
     assert all("bld_x" in html and "245" in html for html in shown.values())
 
 
-def test_dropped_body_is_told(member, setup):
+def test_dropped_body_is_mentioned(member, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, body=b"", state="APPLIED")
     assert "was dropped" in text_of(member.get(f"{RECEIVED}/{delivery.pk}"))
 

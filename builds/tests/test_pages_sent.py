@@ -1,4 +1,4 @@
-"""The page of what was sent, and the buttons that retry and give up."""
+"""The page of sent effects, and the buttons that retry and cancel them."""
 
 from datetime import timedelta
 
@@ -12,24 +12,24 @@ from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
-from releases.tests.pages import said, text_of
+from releases.tests.pages import message_of, text_of
 
 pytestmark = pytest.mark.on_sqlite
 
 # --- Sent ----------------------------------------------------------------------------------------
 
 
-def test_empty_ledger_tells_what_will_be_there(member):
+def test_empty_list_says_what_will_be_there(member):
     assert "Nothing was sent yet" in text_of(member.get(SENT))
 
 
-def test_line_tells_what_for_which_release_and_how_it_stands(member, release):
+def test_line_shows_effect_release_and_state(member, release):
     text = text_of(member.get(SENT))
     assert "Message “Release created” to C123 1.5.0 Waiting 0" in text
     assert text.count("Epic 1.5.0 Waiting") == 2
 
 
-def test_trigger_is_told_with_its_build(member, release):
+def test_trigger_is_shown_with_its_build(member, release):
     trigger_builds(release=release, actor=None, platform="IOS")
     build = Build.objects.get()
     Build.objects.update(number=245)
@@ -39,7 +39,7 @@ def test_trigger_is_told_with_its_build(member, release):
     assert text.count("Message “") == 2
 
 
-def test_failure_is_told_with_hint_and_next_try(member, setup):
+def test_failure_is_shown_with_hint_and_next_attempt(member, setup):
     factories.EffectFactory(
         tenant=setup.tenant,
         attempts=3,
@@ -87,7 +87,7 @@ def test_filter_survives_paging(member, setup):
     assert page.next_url == f"{SENT}?state=DEAD&page=2"
 
 
-def test_list_refreshes_while_something_is_open_and_stops_at_rest(member, release):
+def test_list_refreshes_only_while_something_is_open(member, release):
     first = member.get(SENT)
     assert first.context["live_url"] in main_of(first).replace("&amp;", "&")
     live = first.context["live_url"]
@@ -113,16 +113,16 @@ def test_who_was_signed_out_gets_a_new_page(client, db):
 
 
 def test_text_from_outside_is_escaped(member, setup):
-    evil = "<script>alert(1)</script>"
+    hostile = "<script>alert(1)</script>"
     factories.EffectFactory(
         tenant=setup.tenant,
-        last_error=evil,
-        last_error_hint=evil,
-        payload={"channel": evil, "notice": evil, "words": {}},
+        last_error=hostile,
+        last_error_hint=hostile,
+        payload={"channel": hostile, "notice": hostile, "words": {}},
         result={"url": "javascript:alert(1)"},
     )
     html = main_of(member.get(SENT))
-    assert evil not in html
+    assert hostile not in html
     assert "javascript:" not in html
 
 
@@ -144,11 +144,11 @@ def test_admin_gives_up_for_good(admin, dead):
     assert dead.state == EffectState.CANCELLED
 
 
-def test_what_is_on_its_way_is_left_alone_in_words(admin, setup):
+def test_an_effect_in_progress_is_refused_in_words(admin, setup):
     leased = factories.EffectFactory(tenant=setup.tenant, state=EffectState.LEASED)
     for verb in ("retry", "cancel"):
         response = admin.post(f"/activity/effects/{leased.pk}/{verb}", follow=True)
-        assert said(response)
+        assert message_of(response)
         leased.refresh_from_db()
         assert leased.state == EffectState.LEASED
 
@@ -175,10 +175,10 @@ def test_stranger_finds_no_effect(outsider, dead, verb):
     [
         ("/releases/rel_1", "/releases/rel_1"),
         ("", SENT),
-        ("//evil.test/x", SENT),
-        ("https://evil.test/", SENT),
-        ("http:///evil.test", SENT),
-        ("/\\evil.test", SENT),
+        ("//hostile.test/x", SENT),
+        ("https://hostile.test/", SENT),
+        ("http:///hostile.test", SENT),
+        ("/\\hostile.test", SENT),
         ("javascript:alert(1)", SENT),
         ("releases", SENT),
     ],

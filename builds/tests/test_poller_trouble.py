@@ -1,4 +1,4 @@
-"""What the poller does where Jenkins gives no answer, or refuses one."""
+"""What the poller does if Jenkins does not answer, or refuses."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from builds.models import Build, BuildEvent, Trust
 from builds.polling import poller
 from builds.polling.next_poll import LOOK_BACK
 from builds.polling.poller import LOST_AFTER, due_builds, poll_build
-from builds.tests.polling import asked, running
+from builds.tests.polling import polled, running
 from builds.webhooks.deliveries import apply_delivery, store
-from delivr.effects.health import OPEN_AFTER, is_well
+from delivr.effects.health import OPEN_AFTER, is_healthy
 from delivr.effects.models import IntegrationHealth
 from delivr.tests.wired import fresh
 from integrations.verification import verify
 from sandbox import accounts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 TROUBLE = [
     {"kind": "drop_before"},
@@ -33,7 +33,7 @@ TROUBLE = [
     {"kind": "redirect"},
     {"kind": "oversized"},
     {"kind": "starting"},
-    {"kind": "status", "status": 404, "path": "/job/*"},  # it reloads
+    {"kind": "status", "status": 404, "path": "/job/*"},  # Jenkins reloads
     {"kind": "proxy", "proxy": "squid", "status": 403},
     {"kind": "proxy", "proxy": "nginx", "status": 404},
     {"kind": "proxy", "proxy": "nginx", "status": 502},
@@ -48,46 +48,46 @@ def test_an_error_says_nothing_about_the_build(
     running(build)
     events = BuildEvent.objects.count()
     sandbox.world.faults.add(provider="jenkins", **fault)
-    row = asked(build, LOST_AFTER + 2)
+    row = polled(build, LOST_AFTER + 2)
     assert (row.status, row.misses) == ("RUNNING", 0)
     assert row.poll_at > timezone.now()
     assert row.pipeline.verification_status == "VALID"
     assert BuildEvent.objects.count() == events
     sandbox.world.faults.clear()
-    IntegrationHealth.objects.all().delete()  # the breaker's rest is over
+    IntegrationHealth.objects.all().delete()  # close the circuit breaker
     sandbox.world.jenkins.finish("ios-prod", 245)
-    assert asked(build).status == "SUCCESS"
+    assert polled(build).status == "SUCCESS"
 
 
 def test_a_build_ended_when_the_server_says_it_did(build: Build, sandbox: Any) -> None:
-    """Not when delivr came to ask: what a build took is the server's to tell."""
+    """Not at the time of the poll: the duration comes from the server."""
     running(build)
     sandbox.world.advance(20)
     sandbox.world.jenkins.finish("ios-prod", 245)
     there = sandbox.world.jenkins.build("ios-prod", 245)
     Build.objects.update(started_at=timezone.now() - timedelta(hours=1))
-    done = asked(build)
+    done = polled(build)
     took = (done.finished_at - done.started_at).total_seconds()
     assert took == pytest.approx(there.ended_at - there.started_at, abs=1)
 
 
-def test_a_server_in_trouble_is_left_alone_for_a_while(build: Build, sandbox: Any) -> None:
+def test_a_failing_server_is_not_polled_for_a_while(build: Build, sandbox: Any) -> None:
     running(build)
     sandbox.world.faults.add(kind="status", provider="jenkins", status=500)
-    asked(build, OPEN_AFTER)
+    polled(build, OPEN_AFTER)
     before = sandbox.world.requests.count("jenkins")
-    assert asked(build).poll_at > timezone.now() + timedelta(seconds=20)
+    assert polled(build).poll_at > timezone.now() + timedelta(seconds=20)
     assert sandbox.world.requests.count("jenkins") == before
 
 
-def test_a_server_that_asks_for_patience_gets_it(build: Build, sandbox: Any) -> None:
+def test_a_rate_limit_is_respected(build: Build, sandbox: Any) -> None:
     sandbox.world.faults.add(kind="status", provider="jenkins", status=429, retry_after=120)
-    assert asked(build).poll_at > timezone.now() + timedelta(seconds=100)
+    assert polled(build).poll_at > timezone.now() + timedelta(seconds=100)
 
 
 def with_token(build: Build, token: str) -> Build:
     pipeline = build.release_pipeline.pipeline
-    pipeline.jenkins_api_token = token
+    pipeline.api_token = token
     pipeline.save()
     return build
 
@@ -95,17 +95,15 @@ def with_token(build: Build, token: str) -> Build:
 def test_refused_credentials_show_on_the_connection_not_on_the_build(
     build: Build, sandbox: Any
 ) -> None:
-    row = asked(with_token(build, "revoked"), LOST_AFTER + 1)
+    row = polled(with_token(build, "revoked"), LOST_AFTER + 1)
     assert (row.status, row.misses) == ("QUEUED", 0)
     connection = fresh(build.release_pipeline.pipeline)
     assert connection.doubted_at is not None
     assert "token" in connection.verification_error
 
 
-def test_nobody_asks_with_refused_credentials_until_they_are_verified(
-    build: Build, sandbox: Any
-) -> None:
-    asked(with_token(running(build), "revoked"))
+def test_refused_credentials_are_not_used_until_verified(build: Build, sandbox: Any) -> None:
+    polled(with_token(running(build), "revoked"))
     sandbox.world.jenkins.finish("ios-prod", 245)
     with_token(build, accounts.JENKINS_API_TOKEN)
     before = sandbox.world.requests.count("jenkins")
@@ -130,7 +128,7 @@ def test_nobody_asks_with_refused_credentials_until_they_are_verified(
 def failed(build: Build, sandbox: Any) -> Build:
     running(build)
     sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
-    return asked(build)
+    return polled(build)
 
 
 def hide_its_job(sandbox: Any) -> None:
@@ -142,30 +140,28 @@ def forbid_its_job(sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize("take_away", [hide_its_job, forbid_its_job])
-def test_a_job_that_is_gone_holds_up_nothing_once_its_build_failed(
+def test_a_missing_job_of_a_failed_build_does_not_block_the_connection(
     failed: Build, sandbox: Any, take_away: Any
 ) -> None:
-    """The pipeline may have another job by now: its builds go through the same connection."""
+    """The pipeline may use another job by now, whose builds use the same connection."""
     take_away(sandbox)
-    row = asked(failed, OPEN_AFTER + 1)
+    row = polled(failed, OPEN_AFTER + 1)
     connection = fresh(row.release_pipeline.pipeline)
     assert (connection.verification_status, connection.doubted_at) == ("VALID", None)
-    assert is_well(tenant_id=row.tenant_id, integration_id=connection.pk)
+    assert is_healthy(tenant_id=row.tenant_id, integration_id=connection.pk)
     assert row.poll_at > timezone.now() + timedelta(seconds=50)
 
 
-def test_a_day_after_a_build_failed_nobody_asks_about_it_whatever_is_answered(
+def test_a_failed_build_is_not_polled_after_a_day_whatever_the_answers(
     failed: Build, sandbox: Any
 ) -> None:
     hide_its_job(sandbox)
     Build.objects.update(finished_at=timezone.now() - LOOK_BACK)
-    assert asked(failed).poll_at is None
+    assert polled(failed).poll_at is None
 
 
-def test_a_build_that_came_to_rest_meanwhile_is_not_asked_about_again(
-    build: Build, sandbox: Any
-) -> None:
-    asker = Build.objects.get(pk=build.pk)
+def test_a_build_that_finished_meanwhile_is_not_polled_again(build: Build, sandbox: Any) -> None:
+    polled_build = Build.objects.get(pk=build.pk)
     Build.objects.filter(pk=build.pk).update(status="SUCCESS", poll_at=None)
-    poller._later(asker, timedelta(seconds=1))
+    poller._postpone(polled_build, timedelta(seconds=1))
     assert fresh(build).poll_at is None

@@ -1,4 +1,4 @@
-"""A build that failed and was started again on the CI server: offered, and adopted by a person."""
+"""Retries of a failed build on the CI server: they are offered, and adopted by a person."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from builds.adopting import adopt_build
 from builds.cancelling import cancel_release
 from builds.models import Build
 from builds.polling.next_poll import LOOK_BACK
-from builds.tests.polling import asked, running
+from builds.tests.polling import polled, running
 from builds.triggering import trigger_builds
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
@@ -29,11 +29,11 @@ pytestmark = pytest.mark.django_db
 def failed(build: Build, sandbox: Any) -> Build:
     running(build)
     sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
-    return asked(build)
+    return polled(build)
 
 
 def retried(sandbox: Any, result: str | None = "SUCCESS", *, number: int = 245) -> int:
-    """Somebody rebuilds a build in Jenkins; its new number."""
+    """Rebuild a build in Jenkins as somebody else; returns the new number."""
     ci = sandbox.world.jenkins
     with sandbox.world.lock:
         ci.rebuild(ci.build("ios-prod", number), user="dana")
@@ -49,19 +49,19 @@ def adopt(build: Build, number: int) -> Effect:
     return adopt_build(effect=trigger_of(build), number=number, actor=None)
 
 
-def test_a_build_that_failed_is_asked_about_for_a_day(failed: Build) -> None:
+def test_a_failed_build_is_polled_for_a_day(failed: Build) -> None:
     assert timedelta(0) < failed.poll_at - timezone.now() <= timedelta(minutes=1)
     for hours, minutes in ((0.1, 3), (23, 30)):
         Build.objects.update(finished_at=timezone.now() - timedelta(hours=hours))
-        pause = asked(failed).poll_at - timezone.now()
+        pause = polled(failed).poll_at - timezone.now()
         assert pause == pytest.approx(timedelta(minutes=minutes), abs=timedelta(seconds=5))
     Build.objects.update(finished_at=timezone.now() - LOOK_BACK)
-    assert asked(failed).poll_at is None
+    assert polled(failed).poll_at is None
 
 
 def test_a_retry_that_succeeded_is_offered_and_changes_nothing(failed: Build, sandbox: Any) -> None:
     number = retried(sandbox)
-    row = asked(failed)
+    row = polled(failed)
     [retry] = row.retries
     assert (retry["number"], retry["startedBy"]) == (number, "dana")
     assert retry["url"].endswith(f"/job/ios-prod/{number}/")
@@ -74,7 +74,7 @@ def test_a_retry_that_did_not_succeed_is_not_offered(
     failed: Build, sandbox: Any, result: str | None
 ) -> None:
     number = retried(sandbox, result)
-    assert asked(failed).retries == []
+    assert polled(failed).retries == []
     with pytest.raises(ValidationError) as caught:
         adopt(failed, number)
     assert "no retry" in str(caught.value)
@@ -82,7 +82,7 @@ def test_a_retry_that_did_not_succeed_is_not_offered(
 
 def test_an_adopted_retry_is_the_next_attempt(failed: Build, sandbox: Any) -> None:
     number = retried(sandbox)
-    asked(failed)
+    polled(failed)
     effect = adopt(failed, number)
     assert effect.result["number"] == number
     later = Build.objects.exclude(pk=failed.pk).get(release_pipeline=failed.release_pipeline)
@@ -92,16 +92,16 @@ def test_an_adopted_retry_is_the_next_attempt(failed: Build, sandbox: Any) -> No
     assert fresh(failed.release_pipeline).build_number == number
     assert Release.objects.get().status == "BUILD_COMPLETE"
     assert later.poll_at is None
-    assert asked(failed).poll_at is None  # another one took its place
+    assert polled(failed).poll_at is None  # it is no longer the newest
     with pytest.raises(Conflict):
         adopt(failed, number)
 
 
 def test_a_retry_of_a_job_that_does_not_carry_our_id(failed: Build, sandbox: Any) -> None:
-    """The cause names the build that it was made from."""
+    """The retry is known by its cause, which names the rebuilt build."""
     sandbox.world.jenkins.build("ios-prod", 245).parameters.pop("DELIVR_BUILD_ID")
     number = retried(sandbox)
-    assert [retry["number"] for retry in asked(failed).retries] == [number]
+    assert [retry["number"] for retry in polled(failed).retries] == [number]
     adopt(failed, number)
     assert Release.objects.get().status == "BUILD_COMPLETE"
 
@@ -113,24 +113,26 @@ def test_somebody_elses_build_is_no_retry(failed: Build, sandbox: Any) -> None:
     sandbox.world.advance(600)
     [there] = ci.running("ios-prod")
     ci.finish("ios-prod", there.number)
-    assert asked(failed).retries == []
+    assert polled(failed).retries == []
     with pytest.raises(ValidationError):
         adopt(failed, there.number)
 
 
-def test_no_one_looks_once_it_was_triggered_again(failed: Build, sandbox: Any) -> None:
+def test_retries_are_not_searched_after_another_trigger(failed: Build, sandbox: Any) -> None:
     number = retried(sandbox)
     trigger_builds(release=Release.objects.get(), actor=None)
-    row = asked(failed)
+    row = polled(failed)
     assert (row.retries, row.poll_at) == ([], None)
     with pytest.raises(Conflict):
         adopt(failed, number)
 
 
-def test_no_one_looks_once_the_release_was_cancelled(failed: Build, sandbox: Any) -> None:
+def test_retries_are_not_searched_after_the_release_was_cancelled(
+    failed: Build, sandbox: Any
+) -> None:
     retried(sandbox)
     cancel_release(release=Release.objects.get(), actor=None)
-    row = asked(failed)
+    row = polled(failed)
     assert (row.retries, row.poll_at) == ([], None)
 
 
@@ -138,7 +140,7 @@ def test_the_page_and_the_api_offer_it(
     failed: Build, sandbox: Any, api_for: Any, client_for: Any, member_of: Any
 ) -> None:
     number = retried(sandbox)
-    asked(failed)
+    polled(failed)
     release = Release.objects.get()
     api = api_for(release.tenant, Role.ADMIN)
     pipelines = api.get(f"/api/v1/releases/{release.pk}").json()["pipelines"]
@@ -157,17 +159,17 @@ def test_the_page_and_the_api_offer_it(
 def test_what_left_the_queue_without_a_number_has_no_retries(
     wired: Wired, sandbox: Any, caplog: Any
 ) -> None:
-    """Nobody is blamed for not knowing any."""
+    """The connection's health does not suffer from it."""
     ci = sandbox.world.jenkins
     ci.job("ios-prod").executors = 0
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
     ci.cancel(ci.item(1001))
-    with sandbox.world.lock:  # what else the job has built has a number
+    with sandbox.world.lock:  # another build of the job, which has a number
         ci.job("ios-prod").executors = 1
         ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
     sandbox.world.advance(20)
-    row = asked(build, 2)
+    row = polled(build, 2)
     assert (row.status, row.number, row.retries) == ("ABORTED", None, [])
     assert not IntegrationHealth.objects.exclude(failures=0).exists()
     assert not caplog.records
@@ -176,10 +178,10 @@ def test_what_left_the_queue_without_a_number_has_no_retries(
 def test_a_retry_of_another_version_is_neither_offered_nor_adopted(
     failed: Build, sandbox: Any
 ) -> None:
-    """The Rebuild plugin lets people change the parameters; our id goes with them."""
+    """The Rebuild plugin lets people change parameters and keeps our id."""
     sandbox.world.jenkins.build("ios-prod", 245).parameters["VERSION"] = "1.6.0"
     number = retried(sandbox)
-    assert asked(failed).retries == []
+    assert polled(failed).retries == []
     with pytest.raises(ValidationError) as caught:
         adopt(failed, number)
     assert "is of version 1.6.0" in str(caught.value)

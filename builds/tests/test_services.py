@@ -1,4 +1,4 @@
-"""The main job on real PostgreSQL and Redis, with a real Celery worker and sweeper."""
+"""The main flow on real PostgreSQL and Redis, with a real Celery worker and sweeper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from delivr.effects import queue
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
-from delivr.tests.processes import broker_at, empty_broker, sweeper, until, waiting_rings, worker
+from delivr.tests.processes import broker_at, empty_broker, queued_messages, sweeper, until, worker
 from integrations.providers.base import BuildStatus
 from releases.models import Release, ReleaseStatus
 
@@ -78,7 +78,7 @@ def test_a_wiped_broker_loses_nothing(
     connected = connect_all(api, sandbox_values)
     release = create_release(api, connected)
     api.post(f"/api/v1/releases/{release['id']}/builds", {})
-    assert waiting_rings() > 0
+    assert queued_messages() > 0
     empty_broker()
     with worker(tmp_path / "worker.log"), sweeper(tmp_path / "sweeper.log"):
         until(

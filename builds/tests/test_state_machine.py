@@ -1,6 +1,7 @@
-"""Any order of clicks, crashes, lost answers, webhooks, polls and cancels ends in the truth.
+"""Any order of clicks, crashes, lost responses, webhooks, polls and cancellations ends in the true
+state.
 
-STATE_MACHINE_EXAMPLES=500 looks longer than the suite has time for, and shrinks what it finds.
+STATE_MACHINE_EXAMPLES=500 searches longer than the suite has time for, and shrinks what it finds.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ any_of = st.integers(min_value=0, max_value=1_000)
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing of ours catches it."""
+    """Simulates the end of the process: our code never catches it."""
 
 
 class Jenkins:
-    """The provider's side, for the invariants."""
+    """What happened at the provider, for the invariants."""
 
     def __init__(self, sandbox: SandboxServer) -> None:
         self.world = sandbox.world
@@ -82,7 +83,7 @@ class Core(RuleBasedStateMachine):
         self.all = transaction.atomic()
         self.all.__enter__()
         self.wired: Wired = wire(factories.TenantFactory(), self.sandbox.url)
-        self.wired.slack.slack_channels = ["C123"]
+        self.wired.slack.recipients = ["C123"]
         self.wired.slack.save()
         self.deliveries = 0
 
@@ -138,7 +139,7 @@ class Core(RuleBasedStateMachine):
         if build := pick(builds().exclude(poll_at=None), n):
             poll_build(build.pk)
 
-    # The other side
+    # The provider
 
     @rule(
         kind=st.sampled_from(["drop_after", "drop_before", "no_location", "status"]),
@@ -157,7 +158,7 @@ class Core(RuleBasedStateMachine):
 
     @rule(n=any_of, ended=st.booleans(), signed=st.booleans(), named=st.booleans())
     def webhook(self, n: int, ended: bool, signed: bool, named: bool) -> None:
-        """A true report, early or late; a stale one says STARTED of a build that has ended."""
+        """A correct report, early or late; a late one says STARTED after the build has ended."""
         built = [b for job in JOBS for b in self.world.jenkins.builds_of(job)]
         if not built:
             return
@@ -183,7 +184,7 @@ class Core(RuleBasedStateMachine):
         let_pass(timedelta(seconds=seconds))
         self.world.advance(seconds)
 
-    # What must hold
+    # Invariants
 
     @invariant()
     def nothing_is_broken(self) -> None:
@@ -199,7 +200,7 @@ class Core(RuleBasedStateMachine):
             self.all.__exit__(None, None, None)
 
     def settle(self) -> None:
-        """All goes well from here on, and there is time."""
+        """No more faults from here on, and enough time."""
         self.world.faults.clear()
         for _round in range(40):
             self.time_passes(100)
@@ -208,7 +209,7 @@ class Core(RuleBasedStateMachine):
                 return
 
     def is_open(self) -> bool:
-        """Something is on its way, or a build was not asked about since it ended there."""
+        """Something is in progress, or a build was not polled since it ended in Jenkins."""
         waiting = effects().open().exists() or WebhookDelivery.objects.waiting().exists()
         early = builds().filter(status__in=("TRIGGERING", "QUEUED")).exists()
         there = Jenkins(self.sandbox).builds()
@@ -233,12 +234,12 @@ def builds() -> Any:
 
 
 def pick(rows: Any, n: int) -> Any:
-    """One of the rows, None if there are none."""
+    """One of the rows; None if there are none."""
     count = rows.count()
     return rows[n % count] if count else None
 
 
-def test_any_order_of_events_ends_in_the_truth(
+def test_any_order_of_events_ends_in_the_true_state(
     sandbox: SandboxServer, run_machine: Callable[[type[Core]], None]
 ) -> None:
     run_machine(type("Here", (Core,), {"sandbox": sandbox}))

@@ -1,4 +1,4 @@
-"""What caused what: followed through a whole build, on the pages and in the API."""
+"""Causes and consequences through a whole build, on the pages and in the API."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def after(effect: Effect) -> list[tuple[str, str]]:
     return [(t.kind, t.id) for t in consequences_of(effect, subject_of(effect)[1])]
 
 
-# --- Before ---------------------------------------------------------------------------------------
+# --- Causes ---------------------------------------------------------------------------------------
 
 
 def test_a_click_causes_a_trigger(wired: Wired, owner: Any) -> None:
@@ -84,7 +84,7 @@ def test_a_releases_creation_causes_its_first_message(wired: Wired) -> None:
     assert before(message("release_created")) == [("release", "Release 1.5.1 created")]
 
 
-def test_a_delivery_causes_the_messages_of_what_it_told(wired: Wired) -> None:
+def test_a_delivery_causes_the_messages_of_its_update(wired: Wired) -> None:
     build = triggered(wired)
     started, ended = report(build, status="STARTED"), report(build, status="SUCCESS")
     [source, update] = causes_of(message("build_started"), None, build)
@@ -92,9 +92,9 @@ def test_a_delivery_causes_the_messages_of_what_it_told(wired: Wired) -> None:
     assert update.text == "iOS build #245: Queued → Running"
     for notice in ("build_complete", "release_complete"):
         assert causes_of(message(notice), None, build)[0].id == ended.pk
-    told = {t.id for t in consequences_of_delivery(ended)}
+    consequences = {t.id for t in consequences_of_delivery(ended)}
     about = Effect.objects.filter(payload__notice__in=["build_complete", "release_complete"])
-    assert told == set(about.values_list("pk", flat=True))
+    assert consequences == set(about.values_list("pk", flat=True))
 
 
 def test_a_trigger_causes_the_delivery_about_its_build(wired: Wired) -> None:
@@ -105,7 +105,7 @@ def test_a_trigger_causes_the_delivery_about_its_build(wired: Wired) -> None:
     assert causes_of_delivery(strange) == []
 
 
-def test_asking_causes_what_it_found(tenant: Any, sandbox: Any) -> None:
+def test_a_poll_is_the_cause_of_what_it_found(tenant: Any, sandbox: Any) -> None:
     build = wired_to(tenant, sandbox).build("ios", slack=True)
     run_effect(trigger_of(build).pk)
     for _n in range(3):
@@ -139,10 +139,10 @@ def test_an_effect_of_an_unknown_event_has_no_cause_but_its_page_works(wired: Wi
         assert before(effect) == []
 
 
-# --- After ----------------------------------------------------------------------------------------
+# --- Consequences ---------------------------------------------------------------------------------
 
 
-def test_a_trigger_leads_to_its_build_and_all_that_was_heard_and_told(wired: Wired) -> None:
+def test_a_trigger_leads_to_its_build_reports_and_messages(wired: Wired) -> None:
     build = triggered(wired)
     started, ended = report(build, status="STARTED"), report(build, status="SUCCESS")
     found = after(trigger_of(build))
@@ -153,7 +153,7 @@ def test_a_trigger_leads_to_its_build_and_all_that_was_heard_and_told(wired: Wir
     assert ("effect", trigger_of(build).pk) not in found
 
 
-def test_a_doorbell_leads_to_nothing_itself(wired: Wired) -> None:
+def test_a_hint_has_no_consequences(wired: Wired) -> None:
     build = triggered(wired)
     assert consequences_of_delivery(report(build, trust="BASIC", status="SUCCESS")) == []
 
@@ -171,25 +171,25 @@ def test_a_delivery_names_its_build_release_and_effects(api: APIClient, wired: W
     build = triggered(wired)
     ended = report(build, status="SUCCESS")
     lone = factories.DeliveryFactory(pipeline=wired.pipelines["ios"])
-    told = {t.id for t in consequences_of_delivery(ended)}
+    consequences = {t.id for t in consequences_of_delivery(ended)}
     rows = {d["id"]: d for d in api.get("/api/v1/webhook-deliveries").json()["results"]}
     row = rows[ended.pk]
     assert (row["buildId"], row["releaseId"]) == (build.pk, build.release_pipeline.release_id)
-    assert set(row["effectIds"]) == told != set()
+    assert set(row["effectIds"]) == consequences != set()
     assert (rows[lone.pk]["releaseId"], rows[lone.pk]["effectIds"]) == (None, [])
     assert api.get(f"/api/v1/webhook-deliveries/{ended.pk}").json() == row
 
 
-def test_an_effect_tells_its_causes_and_consequences(api: APIClient, wired: Wired) -> None:
+def test_an_effect_shows_its_causes_and_consequences(api: APIClient, wired: Wired) -> None:
     build = triggered(wired)
     ended = report(build, status="SUCCESS")
     trigger = api.get(f"/api/v1/effects/{trigger_of(build).pk}").json()
     assert trigger["causes"][0]["text"] == "iOS build #245 triggered"
     assert ended.pk in [c["id"] for c in trigger["consequences"]]
-    told = api.get(f"/api/v1/effects/{message('build_complete').pk}").json()
-    assert told["causes"][0]["kind"] == "delivery"
-    assert told["causes"][0]["id"] == ended.pk
-    assert (told["reconciles"], told["dispatchedAt"], told["consequences"]) == (0, None, [])
+    shown = api.get(f"/api/v1/effects/{message('build_complete').pk}").json()
+    assert shown["causes"][0]["kind"] == "delivery"
+    assert shown["causes"][0]["id"] == ended.pk
+    assert (shown["reconciles"], shown["dispatchedAt"], shown["consequences"]) == (0, None, [])
 
 
 @pytest.mark.parametrize("path", ["webhook-deliveries", "effects"])

@@ -1,4 +1,4 @@
-"""The state table of builds: every pair of now and update, written out a second time."""
+"""The state table of builds: every pair of status and update, written out independently."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import pytest
 from builds.updates.transitions import Transition, transition
 from integrations.providers.base import BuildStatus
 
-NEWS = ("QUEUED", "WAITING", "RUNNING", "SUCCESS", "FAILURE", "UNSTABLE", "ABORTED", "LOST")
+UPDATES = ("QUEUED", "WAITING", "RUNNING", "SUCCESS", "FAILURE", "UNSTABLE", "ABORTED", "LOST")
 LETTERS = {
-    "g": Transition.GO,
+    "g": Transition.APPLY,
     "f": Transition.FILL,
     "a": Transition.ASK,
     "-": Transition.IGNORE,
     "s": Transition.STOP,
 }
-# One line a status that a build may have, one letter for each of NEWS, in their order.
+# One line for each status of a build, with one letter for each of UPDATES, in their order.
 EXPECTED = {
     "PENDING": "--------",
     "TRIGGERING": "ggggggg-",
@@ -33,21 +33,23 @@ EXPECTED = {
 PAIRS = [
     (now, update, LETTERS[letter])
     for now, line in EXPECTED.items()
-    for update, letter in zip(NEWS, line, strict=True)
+    for update, letter in zip(UPDATES, line, strict=True)
 ]
 
 
 @pytest.mark.parametrize(("now", "update", "expected"), PAIRS)
-def test_a_hint_moves_a_build_as_the_table_says(
+def test_a_webhook_changes_a_build_as_the_table_says(
     now: str, update: str, expected: Transition
 ) -> None:
-    assert transition(now, update, is_truth=False) is expected
+    assert transition(now, update, is_authoritative=False) is expected
 
 
 @pytest.mark.parametrize(("now", "update", "expected"), PAIRS)
-def test_the_truth_wins_where_a_hint_would_ask(now: str, update: str, expected: Transition) -> None:
-    wins = Transition.GO if expected is Transition.ASK else expected
-    assert transition(now, update, is_truth=True) is wins
+def test_an_authoritative_update_wins_where_a_webhook_would_poll(
+    now: str, update: str, expected: Transition
+) -> None:
+    wins = Transition.APPLY if expected is Transition.ASK else expected
+    assert transition(now, update, is_authoritative=True) is wins
 
 
 def test_every_status_has_its_line() -> None:
@@ -56,5 +58,5 @@ def test_every_status_has_its_line() -> None:
 
 @pytest.mark.parametrize("now", [s.value for s in BuildStatus])
 @pytest.mark.parametrize("update", ["PENDING", "TRIGGERING", "TRIGGER_FAILED", "CANCELLED"])
-def test_what_only_delivr_decides_is_never_news(now: str, update: str) -> None:
-    assert transition(now, update, is_truth=True) is Transition.IGNORE
+def test_what_only_delivr_decides_is_never_applied(now: str, update: str) -> None:
+    assert transition(now, update, is_authoritative=True) is Transition.IGNORE

@@ -43,8 +43,8 @@ def part(release: Release, platform: str) -> ReleasePipeline:
     return found
 
 
-def let(release: Release, platform: str, status: str) -> None:
-    """Give a pipeline's newest build a status, as if it had got there."""
+def set_status(release: Release, platform: str, status: str) -> None:
+    """Set the status of a pipeline's newest build."""
     ReleasePipeline.objects.filter(release=release, platform=platform).update(build_status=status)
     Build.objects.filter(release_pipeline__release=release).filter(
         release_pipeline__platform=platform
@@ -57,7 +57,7 @@ def code(release: Release, **kwargs: Any) -> str:
     return str(error.value.code)
 
 
-def test_a_trigger_writes_the_build_its_promise_and_its_audit_row(
+def test_a_trigger_writes_the_build_its_effect_and_its_audit_row(
     release: Release, owner: Any
 ) -> None:
     builds = trigger_builds(release=release, actor=owner)
@@ -92,7 +92,7 @@ def test_one_pipeline_or_one_platform_may_be_chosen(release: Release, wired: Wir
 def test_only_what_needs_a_build_gets_one(release: Release, status: str) -> None:
     needs = status not in ("TRIGGERING", "QUEUED", "WAITING", "RUNNING", "SUCCESS")
     trigger(release, platform="IOS")
-    let(release, "IOS", status)
+    set_status(release, "IOS", status)
     assert part(release, "IOS").needs_build is needs
     if needs:
         (again,) = trigger(release, platform="IOS")
@@ -106,12 +106,12 @@ def test_only_what_needs_a_build_gets_one(release: Release, status: str) -> None
 
 def test_all_means_all_that_still_need_one(release: Release) -> None:
     trigger(release, platform="IOS")
-    let(release, "IOS", "RUNNING")
+    set_status(release, "IOS", "RUNNING")
     (android,) = trigger(release)
     assert android.release_pipeline == part(release, "ANDROID")
     assert code(release) == "build_in_progress"
-    let(release, "IOS", "SUCCESS")
-    let(release, "ANDROID", "SUCCESS")
+    set_status(release, "IOS", "SUCCESS")
+    set_status(release, "ANDROID", "SUCCESS")
     assert code(release) == "already_built"
 
 
@@ -153,7 +153,7 @@ def test_history_is_kept_newest_first(release: Release) -> None:
     for number in range(1, 4):
         (build,) = trigger(release, platform="IOS")
         assert build.attempt == number
-        let(release, "IOS", "FAILURE")
+        set_status(release, "IOS", "FAILURE")
     assert [b.attempt for b in part(release, "IOS").builds.all()] == [3, 2, 1]
     assert Effect.objects.filter(kind="build.trigger").count() == 3
 

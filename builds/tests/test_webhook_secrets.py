@@ -1,4 +1,4 @@
-"""Every webhook secret that was handed out works for the day it was promised."""
+"""Every webhook secret that was handed out stays valid for the promised day."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from builds.retention import due, tidy
-from builds.tests.sending import NOWHERE, SEED, basic, kept, path, post, raw, refused, signed
+from builds.retention import delete_expired, due
+from builds.tests.sending import NOWHERE, SEED, basic, path, post, raw, refused, signed, stored
 from builds.tests.test_locks import in_threads
 from builds.tests.test_webhooks_github import post as post_as_github
 from builds.tests.test_webhooks_github import signature
@@ -32,18 +32,18 @@ def wired(tenant: Any) -> Wired:
 
 
 def rotate(pipeline: Any, times: int = 1) -> list[str]:
-    """The secret of before, and those that were handed out; the newest last."""
+    """The secret before the rotations, and those that were handed out; the newest last."""
     found = [fresh(pipeline).webhook_secret.reveal()]
     for _n in range(times):
         found.append(rotate_webhook_secret(pipeline, actor=None).webhook_secret.reveal())
     return found
 
 
-def gets_in(pipeline: Any, secret: str, number: int) -> None:
-    """In each of the three ways to prove it."""
+def assert_accepted(pipeline: Any, secret: str, number: int) -> None:
+    """The secret is accepted in each of the three ways of authentication."""
     body = {**SEED, "n": number, "of": "signed"}
-    kept(post(path(pipeline), body, signed(secret, raw(body))))
-    kept(post(path(pipeline), {**SEED, "n": number}, basic(secret)))
+    stored(post(path(pipeline), body, signed(secret, raw(body))))
+    stored(post(path(pipeline), {**SEED, "n": number}, basic(secret)))
     by_it = {"x-hub-signature-256": signature(secret, b"{}"), "x-github-delivery": f"d{number}"}
     assert post_as_github(pipeline, b"{}", headers=by_it).status_code == 202
 
@@ -52,18 +52,18 @@ def test_each_secret_works_however_often_it_was_rotated(pipeline: Any) -> None:
     secrets = rotate(pipeline, times=6)
     assert len(set(secrets)) == 7
     for number, secret in enumerate(secrets):
-        gets_in(pipeline, secret, number)
+        assert_accepted(pipeline, secret, number)
 
 
 def test_each_secret_ends_at_its_own_time(pipeline: Any) -> None:
     first, second, third = rotate(pipeline, times=2)
     EarlierWebhookSecret.objects.update(until=timezone.now() - timedelta(seconds=1))
     refused(post(path(pipeline), SEED, basic(first)))
-    gets_in(pipeline, second, 2)
-    gets_in(pipeline, third, 3)
+    assert_accepted(pipeline, second, 2)
+    assert_accepted(pipeline, third, 3)
 
 
-def test_the_promise_of_a_day_is_kept_for_each(pipeline: Any) -> None:
+def test_each_secret_lasts_for_the_promised_day(pipeline: Any) -> None:
     rotate(pipeline, times=3)
     row = fresh(pipeline)
     ends = [row.previous_webhook_secret_until, *row.earlier_secrets.values_list("until", flat=True)]
@@ -86,10 +86,10 @@ def test_six_rotations_at_once_hand_out_six_secrets_that_work(pipeline: Any) -> 
     )
     assert len({before, *found}) == 7
     for number, secret in enumerate([before, *found]):
-        gets_in(pipeline, secret, number)
+        assert_accepted(pipeline, secret, number)
 
 
-def test_who_rotates_too_often_is_told_and_loses_nothing(pipeline: Any) -> None:
+def test_rotating_too_often_is_refused_and_loses_nothing(pipeline: Any) -> None:
     secrets = rotate(pipeline, times=webhook_secrets.MOST)
     with pytest.raises(Conflict) as caught:
         rotate_webhook_secret(pipeline, actor=None)
@@ -125,7 +125,7 @@ def test_disconnecting_forgets_them_all(pipeline: Any) -> None:
 
 def test_what_has_ended_is_not_kept(pipeline: Any) -> None:
     rotate(pipeline, times=3)
-    tidy()
+    delete_expired()
     assert EarlierWebhookSecret.objects.count() == 2
     assert due() == []
     past = timezone.now() - timedelta(seconds=1)
@@ -133,22 +133,22 @@ def test_what_has_ended_is_not_kept(pipeline: Any) -> None:
         until=past
     )
     assert due() == ["all"]
-    tidy()
+    delete_expired()
     assert EarlierWebhookSecret.objects.count() == 1
     PipelineIntegration.objects.update(previous_webhook_secret_until=past)
     assert due() == ["all"]
-    tidy()
+    delete_expired()
     assert fresh(pipeline).previous_webhook_secret is None
     assert due() == []
 
 
-def test_a_secret_that_no_key_opens_gets_nobody_in(pipeline: Any) -> None:
+def test_an_undecryptable_secret_authenticates_nobody(pipeline: Any) -> None:
     first, second, third = rotate(pipeline, times=2)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE webhook_secrets SET secret = %s", [b"damaged"])
     refused(post(path(pipeline), SEED, basic(first)))
-    gets_in(pipeline, second, 2)
-    gets_in(pipeline, third, 3)
+    assert_accepted(pipeline, second, 2)
+    assert_accepted(pipeline, third, 3)
 
 
 def test_they_are_kept_out_of_the_logs_that_are_shown(pipeline: Any) -> None:

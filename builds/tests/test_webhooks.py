@@ -1,4 +1,4 @@
-"""The door for CI servers: who gets in, and what is kept."""
+"""The webhook endpoint: which senders are accepted, and what is stored."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from builds.tests.sending import (
     PLUGIN,
     SEED,
     basic,
-    kept,
     path,
     post,
     raw,
     refused,
     send,
     signed,
+    stored,
 )
 from builds.webhooks.deliveries import apply_delivery
 from delivr.tests import factories
@@ -47,14 +47,14 @@ def build(wired: Wired) -> Build:
     return build
 
 
-# --- Who gets in ---------------------------------------------------------------------------------
+# --- Accepted ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("body", [SEED, PLUGIN], ids=["seed", "plugin"])
 def test_a_signed_report_is_kept_raw_and_applied_after(
     pipeline: Any, build: Build, body: dict[str, Any]
 ) -> None:
-    delivery = kept(send(pipeline, body))
+    delivery = stored(send(pipeline, body))
     assert (delivery.state, delivery.trust) == ("NEW", "SIGNED")
     assert bytes(delivery.body) == raw(body)
     assert fresh(build).status == "RUNNING"
@@ -66,7 +66,7 @@ def test_a_signed_report_is_kept_raw_and_applied_after(
 def test_the_common_address_takes_the_pipeline_from_the_body(pipeline: Any) -> None:
     body = raw({**SEED, "pipelineId": pipeline.pk})
     headers = signed(pipeline.webhook_secret.reveal(), body)
-    assert kept(post("/api/v1/webhooks/jenkins", body, headers)).pipeline == pipeline
+    assert stored(post("/api/v1/webhooks/jenkins", body, headers)).pipeline == pipeline
 
 
 @pytest.mark.parametrize(
@@ -77,16 +77,16 @@ def test_the_common_address_refuses_who_names_no_pipeline(pipeline: Any, named: 
     refused(post("/api/v1/webhooks/jenkins", body, signed(pipeline.webhook_secret.reveal(), body)))
 
 
-def test_a_password_gets_in_as_a_doorbell(pipeline: Any) -> None:
+def test_a_password_is_accepted_as_a_hint(pipeline: Any) -> None:
     answer = post(path(pipeline), PLUGIN, basic(pipeline.webhook_secret.reveal()))
-    assert kept(answer).trust == "BASIC"
+    assert stored(answer).trust == "BASIC"
 
 
 @pytest.mark.parametrize("scheme", ["basic", "BASIC"])
 def test_the_schemes_name_may_be_written_in_any_case(pipeline: Any, scheme: str) -> None:
     headers = basic(pipeline.webhook_secret.reveal())
     headers["authorization"] = headers["authorization"].replace("Basic", scheme)
-    kept(post(path(pipeline), PLUGIN, headers))
+    stored(post(path(pipeline), PLUGIN, headers))
 
 
 def test_both_secrets_work_for_a_day_after_a_rotation(pipeline: Any) -> None:
@@ -94,28 +94,28 @@ def test_both_secrets_work_for_a_day_after_a_rotation(pipeline: Any) -> None:
     new = rotate_webhook_secret(pipeline, actor=None).webhook_secret.reveal()
     for number, secret in enumerate((old, new)):
         body = raw({**SEED, "n": number})
-        kept(post(path(pipeline), body, signed(secret, body)))
-        kept(post(path(pipeline), {**SEED, "n": [number]}, basic(secret)))
+        stored(post(path(pipeline), body, signed(secret, body)))
+        stored(post(path(pipeline), {**SEED, "n": [number]}, basic(secret)))
     WebhookDelivery.objects.all().delete()
     past = timezone.now() - timedelta(seconds=1)
     PipelineIntegration.objects.update(previous_webhook_secret_until=past)
     refused(post(path(pipeline), SEED, signed(old, raw(SEED))))
     refused(post(path(pipeline), SEED, basic(old)))
-    kept(post(path(pipeline), SEED, signed(new, raw(SEED))))
+    stored(post(path(pipeline), SEED, signed(new, raw(SEED))))
 
 
 def test_several_signatures_may_come_while_a_sender_rotates(pipeline: Any) -> None:
     headers = signed(pipeline.webhook_secret.reveal(), raw(SEED))
     genuine = headers["webhook-signature"]
     headers["webhook-signature"] = f"v1a,AAAA v1,{'A' * 43}= {genuine} v2,x"
-    kept(post(path(pipeline), SEED, headers))
+    stored(post(path(pipeline), SEED, headers))
 
 
-# --- Who does not --------------------------------------------------------------------------------
+# --- Refused -------------------------------------------------------------------------------------
 
 
 def spoiled(secret: str) -> dict[str, dict[str, str]]:
-    """Headers of senders who cannot prove themselves, by what is wrong with them."""
+    """Headers that do not authenticate, by what is wrong with them."""
     other = "whsec_" + base64.b64encode(b"another-secret-another-secret-12").decode()
     good = signed(secret, raw(SEED))
     return {
@@ -158,7 +158,7 @@ def spoiled(secret: str) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", spoiled("whsec_AAAA"))
-def test_who_cannot_prove_itself_is_refused(pipeline: Any, build: Build, name: str) -> None:
+def test_an_unauthenticated_sender_is_refused(pipeline: Any, build: Build, name: str) -> None:
     refused(post(path(pipeline), SEED, spoiled(pipeline.webhook_secret.reveal())[name]))
     assert fresh(build).status == "RUNNING"
 
@@ -169,7 +169,7 @@ def test_a_tampered_body_is_refused(pipeline: Any) -> None:
 
 
 @pytest.mark.parametrize("whose", ["same tenant", "another tenant", "nobody", "garbage"])
-def test_a_secret_opens_its_own_pipelines_door_only(wired: Wired, whose: str) -> None:
+def test_a_secret_is_valid_for_its_own_pipeline_only(wired: Wired, whose: str) -> None:
     other = {
         "same tenant": wired.pipelines["android"].pk,
         "another tenant": factories.PipelineFactory().pk,
@@ -181,7 +181,7 @@ def test_a_secret_opens_its_own_pipelines_door_only(wired: Wired, whose: str) ->
     refused(post(path(other), SEED, basic(secret)))
 
 
-def test_refusals_tell_nothing_about_what_exists(pipeline: Any) -> None:
+def test_refusals_reveal_nothing_about_what_exists(pipeline: Any) -> None:
     known, unknown = (
         post(path(which), SEED, basic("wrong")) for which in (pipeline, "pipeline_jenkins_x")
     )
@@ -189,13 +189,13 @@ def test_refusals_tell_nothing_about_what_exists(pipeline: Any) -> None:
     assert known["WWW-Authenticate"] == unknown["WWW-Authenticate"]
 
 
-def test_a_disconnected_pipeline_hears_nothing(pipeline: Any) -> None:
+def test_a_disconnected_pipeline_receives_nothing(pipeline: Any) -> None:
     secret = pipeline.webhook_secret.reveal()
     disconnect(pipeline, actor=None)
     refused(post(path(pipeline), SEED, signed(secret, raw(SEED))))
 
 
-def test_a_lost_key_closes_the_door(pipeline: Any) -> None:
+def test_with_a_lost_key_every_sender_is_refused(pipeline: Any) -> None:
     secret = pipeline.webhook_secret.reveal()
     with connection.cursor() as cursor:
         damaged = connection.Database.Binary(b"gAAAAA-damaged")
@@ -204,7 +204,7 @@ def test_a_lost_key_closes_the_door(pipeline: Any) -> None:
     refused(post(path(pipeline), SEED, basic(secret)))
 
 
-# --- Repeats -------------------------------------------------------------------------------------
+# --- Duplicates ----------------------------------------------------------------------------------
 
 
 def test_the_same_delivery_again_is_answered_alike_and_kept_once(pipeline: Any) -> None:
@@ -216,29 +216,29 @@ def test_the_same_delivery_again_is_answered_alike_and_kept_once(pipeline: Any) 
 
 def test_two_long_ids_that_begin_alike_are_two_deliveries(pipeline: Any) -> None:
     for end in "ab":
-        kept(send(pipeline, SEED, message_id="x" * 300 + end))
+        stored(send(pipeline, SEED, message_id="x" * 300 + end))
     assert WebhookDelivery.objects.count() == 2
 
 
 def test_one_id_at_two_pipelines_is_two_deliveries(wired: Wired) -> None:
     for pipeline in wired.pipelines.values():
-        kept(send(pipeline, SEED, message_id="msg_same"))
+        stored(send(pipeline, SEED, message_id="msg_same"))
     assert WebhookDelivery.objects.count() == 2
 
 
-def test_the_door_costs_few_queries_however_much_there_is(pipeline: Any) -> None:
+def test_the_endpoint_makes_few_queries_however_many_rows_there_are(pipeline: Any) -> None:
     counts = []
     for _round in range(2):
         with CaptureQueriesContext(connection) as queries:
             answer = send(pipeline, SEED)
         assert answer.status_code == 202
         clock = [q for q in queries if "clock_timestamp" in q["sql"]]
-        assert len(clock) <= 2  # on PostgreSQL: is it fresh, and when it came
+        assert len(clock) <= 2  # on PostgreSQL: for the timestamp, and for the time of receipt
         counts.append(len(queries) - len(clock))
         factories.DeliveryFactory.create_batch(30, pipeline=pipeline)
-    assert counts[0] == counts[1] <= 6  # pipeline, count, a savepoint, the row, its id, released
+    assert counts[0] == counts[1] <= 6  # pipeline, counter, savepoint, row, its id, release
 
 
-def test_the_door_opens_no_session(pipeline: Any) -> None:
+def test_the_endpoint_opens_no_session(pipeline: Any) -> None:
     answer = send(pipeline, SEED)
     assert not answer.cookies

@@ -1,4 +1,4 @@
-"""Methods, types, sizes and ugly bodies at the door for CI servers: no input breaks it."""
+"""Methods, types, sizes and malformed bodies at the webhook endpoint: no input breaks it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gunicorn.http.errors import InvalidChunkSize, NoMoreData
 
 from builds.models import Build, WebhookDelivery
 from builds.tests.sending import (
+    MALFORMED,
     NOWHERE,
     SEED,
-    UGLY,
     basic,
-    kept,
     path,
     post,
     raw,
     refused,
     send,
     signed,
+    stored,
 )
 from builds.webhooks import views as webhooks
 from builds.webhooks.deliveries import apply_delivery
@@ -66,12 +66,12 @@ def test_only_json_is_taken(pipeline: Any, kind: str) -> None:
 )
 def test_json_may_be_called_so_in_several_ways(pipeline: Any, kind: str) -> None:
     headers = signed(pipeline.webhook_secret.reveal(), raw(SEED))
-    kept(post(path(pipeline), SEED, headers, content_type=kind))
+    stored(post(path(pipeline), SEED, headers, content_type=kind))
 
 
 def test_a_body_of_256_kib_is_taken_and_one_byte_more_is_not(pipeline: Any) -> None:
     refused(send(pipeline, b" " * (256 * 1024 + 1)), 413)
-    kept(send(pipeline, b" " * (256 * 1024)))
+    stored(send(pipeline, b" " * (256 * 1024)))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_chunked_body_is_read_and_capped(pipeline: Any) -> None:
 
 
 class CutOff(io.RawIOBase):
-    """What gunicorn hands out where the chunks make no sense, or end too early: reading raises."""
+    """gunicorn's stream of a malformed or incomplete chunked body: reading it raises."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -107,7 +107,7 @@ class CutOff(io.RawIOBase):
 
 
 @pytest.mark.parametrize("error", [NoMoreData(), InvalidChunkSize(b"zz")])
-def test_a_body_that_does_not_come_whole_is_refused(pipeline: Any, error: Exception) -> None:
+def test_an_incomplete_body_is_refused(pipeline: Any, error: Exception) -> None:
     request: WSGIRequest = RequestFactory().post(
         path(pipeline), content_type="application/json", HTTP_TRANSFER_ENCODING="chunked"
     )
@@ -116,19 +116,19 @@ def test_a_body_that_does_not_come_whole_is_refused(pipeline: Any, error: Except
     assert not WebhookDelivery.objects.exists()
 
 
-# --- Ugly bodies ---------------------------------------------------------------------------------
+# --- Malformed bodies ----------------------------------------------------------------------------
 
 
 READABLE = {"UTF-16", "parameters as text", "artifacts as list", "url broken"}
 IGNORED = {"build as text"}
 
 
-@pytest.mark.parametrize("name", UGLY)
-def test_an_ugly_body_is_kept_and_never_breaks_anything(
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_body_is_stored_and_never_breaks_anything(
     pipeline: Any, build: Build, name: str
 ) -> None:
-    delivery = kept(send(pipeline, UGLY[name]))
-    assert bytes(delivery.body) == UGLY[name]
+    delivery = stored(send(pipeline, MALFORMED[name]))
+    assert bytes(delivery.body) == MALFORMED[name]
     apply_delivery(delivery.pk)
     wanted = "APPLIED" if name in READABLE else "IGNORED" if name in IGNORED else "REJECTED"
     assert (fresh(delivery).state, name) == (wanted, name)
@@ -136,9 +136,9 @@ def test_an_ugly_body_is_kept_and_never_breaks_anything(
         assert fresh(build).status == "RUNNING"
 
 
-@pytest.mark.parametrize("name", UGLY)
-def test_an_ugly_body_names_no_pipeline(name: str) -> None:
-    refused(post("/api/v1/webhooks/jenkins", UGLY[name], basic("x")))
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_body_names_no_pipeline(name: str) -> None:
+    refused(post("/api/v1/webhooks/jenkins", MALFORMED[name], basic("x")))
 
 
 @pytest.mark.parametrize(

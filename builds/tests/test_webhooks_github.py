@@ -1,4 +1,4 @@
-"""GitHub's door: its signature, its ids, and that it is never more than a queue."""
+"""The webhook endpoint for GitHub: its signature, its ids, and that an event only causes a poll."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def signature(secret: str, body: bytes) -> str:
 
 
 def post(pipeline: Any, body: Any, event: str = "push", **kwargs: Any) -> Any:
-    """A delivery as GitHub sends it, signed with the pipeline's secret unless told otherwise."""
+    """Post a delivery as GitHub does, by default signed with the pipeline's secret."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {
         "x-github-event": event,
@@ -59,7 +59,7 @@ def post(pipeline: Any, body: Any, event: str = "push", **kwargs: Any) -> Any:
 
 
 def taken(answer: Any) -> WebhookDelivery:
-    """The delivery of a 202, applied."""
+    """The delivery of a 202 response, applied."""
     assert answer.status_code == 202, answer.content
     delivery_id = answer.json()["deliveryId"]
     apply_delivery(delivery_id)
@@ -71,11 +71,11 @@ def workflow_run(action: str, title: str = "Beta", **run: Any) -> dict[str, Any]
     return {"action": action, "workflow_run": {**RUN, "display_title": title, **run}}
 
 
-# --- Who gets in ---------------------------------------------------------------------------------
+# --- Authentication ------------------------------------------------------------------------------
 
 
 def test_the_signature_is_the_one_that_github_documents() -> None:
-    """The values of GitHub's page on validating deliveries."""
+    """The values are from GitHub's page on validating deliveries."""
     sent = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     request = RequestFactory().post("/", headers={"x-hub-signature-256": sent})
     assert authenticate("github", request, b"Hello, World!", ["other", SECRET])
@@ -107,14 +107,14 @@ def test_a_body_that_was_changed_on_the_way_is_refused(pipeline: Any) -> None:
     assert post(pipeline, b'{"a": 1}', headers=headers).status_code == 202
 
 
-def test_another_pipelines_secret_does_not_open_this_door(wired: Wired) -> None:
+def test_another_pipelines_secret_is_refused(wired: Wired) -> None:
     rotate_webhook_secret(wired.pipelines["ios"], actor=None)
     strange = signature(fresh(wired.pipelines["ios"]).webhook_secret.reveal(), b"{}")
     android = wired.pipelines["android"]
     assert post(android, b"{}", headers={"x-hub-signature-256": strange}).status_code == 401
 
 
-def test_a_password_does_not_open_githubs_door(pipeline: Any) -> None:
+def test_a_password_is_refused_at_the_github_endpoint(pipeline: Any) -> None:
     password = base64.b64encode(f"delivr:{pipeline.webhook_secret.reveal()}".encode()).decode()
     headers = {"authorization": f"Basic {password}", "x-hub-signature-256": ""}
     assert post(pipeline, b"{}", headers=headers).status_code == 401
@@ -143,10 +143,10 @@ def test_a_body_beyond_256_kib_is_refused(pipeline: Any) -> None:
     assert post(pipeline, b" " * (256 * 1024 + 1)).status_code == 413
 
 
-# --- Repeats -------------------------------------------------------------------------------------
+# --- Duplicates ----------------------------------------------------------------------------------
 
 
-def test_a_redelivery_is_known_by_its_id(pipeline: Any) -> None:
+def test_a_redelivery_is_recognised_by_its_id(pipeline: Any) -> None:
     first, again = (post(pipeline, {"a": 1}).json() for _n in range(2))
     assert first == again
     other = post(pipeline, {"a": 1}, headers={"x-github-delivery": "another"}).json()
@@ -155,13 +155,15 @@ def test_a_redelivery_is_known_by_its_id(pipeline: Any) -> None:
 
 
 @pytest.mark.parametrize("odd", ["", " ", "é", "a b", "\x00", "x" * 9000])
-def test_an_odd_id_breaks_nothing_and_repeats_are_still_known(pipeline: Any, odd: str) -> None:
+def test_an_odd_id_breaks_nothing_and_duplicates_are_still_recognised(
+    pipeline: Any, odd: str
+) -> None:
     answers = [post(pipeline, b"{}", headers={"x-github-delivery": odd}) for _n in range(2)]
     assert [a.status_code for a in answers] == [202, 202]
     assert WebhookDelivery.objects.count() == 1
 
 
-# --- What becomes of it ---------------------------------------------------------------------------
+# --- Outcome --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_an_odd_id_breaks_nothing_and_repeats_are_still_known(pipeline: Any, odd
         ("x" * 61, {}, "did not say which event"),
     ],
 )
-def test_what_says_nothing_of_a_build_is_kept_and_ignored_with_its_reason(
+def test_an_event_about_no_build_is_stored_and_ignored_with_its_reason(
     pipeline: Any, build: Build, event: str, body: dict[str, Any], words: str
 ) -> None:
     delivery = taken(post(pipeline, body, event))
@@ -193,7 +195,7 @@ def test_what_says_nothing_of_a_build_is_kept_and_ignored_with_its_reason(
     assert not BuildEvent.objects.exists()
 
 
-UGLY = {
+MALFORMED = {
     "empty": b"",
     "no JSON": b"payload=%7B%7D",
     "a list": b"[]",
@@ -206,10 +208,10 @@ UGLY = {
 }
 
 
-@pytest.mark.parametrize("name", UGLY)
+@pytest.mark.parametrize("name", MALFORMED)
 def test_an_unreadable_body_is_kept_as_rejected(pipeline: Any, build: Build, name: str) -> None:
-    delivery = taken(post(pipeline, UGLY[name], "workflow_run"))
-    assert bytes(delivery.body) == UGLY[name]
+    delivery = taken(post(pipeline, MALFORMED[name], "workflow_run"))
+    assert bytes(delivery.body) == MALFORMED[name]
     assert (delivery.state, bool(delivery.reason)) == ("REJECTED", True)
 
 
@@ -231,10 +233,10 @@ def test_a_lone_surrogate_in_a_title_breaks_nothing(pipeline: Any) -> None:
     ids=lambda body: str(body)[:60],
 )
 @pytest.mark.parametrize("field", ["display_title", "name"])
-def test_a_run_with_a_builds_id_is_a_doorbell(
+def test_a_run_with_a_build_id_only_causes_a_poll(
     pipeline: Any, build: Build, body: dict[str, Any], field: str
 ) -> None:
-    """Whatever it claims: Jenkins is asked, and nothing is believed before."""
+    """Whatever it claims, nothing changes until Jenkins was polled."""
     body = {**body, "workflow_run": {**body["workflow_run"], field: f"Beta ({build.pk}) again"}}
     delivery = taken(post(pipeline, body, "workflow_run"))
     assert (delivery.state, delivery.build) == ("APPLIED", build)
@@ -256,7 +258,7 @@ def test_the_number_of_a_run_is_not_that_of_a_build(pipeline: Any, build: Build)
     assert (delivery.state, delivery.build) == ("IGNORED", None)
 
 
-def test_what_the_doorbell_asks_for_is_answered_by_jenkins(tenant: Any, sandbox: Any) -> None:
+def test_the_poll_after_a_run_reads_the_result_from_jenkins(tenant: Any, sandbox: Any) -> None:
     wired = wired_to(tenant, sandbox)
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)

@@ -1,4 +1,4 @@
-"""How often a sender may knock, and that nobody can use up somebody else's turns."""
+"""Rate limits of the webhook endpoint: one sender cannot use up the limit of another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 @pytest.fixture(autouse=True)
-def _few_turns(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def _low_limits(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WEBHOOKS_PER_MINUTE = 3
     monkeypatch.setattr(webhooks, "REFUSALS", 3)
 
@@ -37,14 +37,14 @@ def slowed_down(answer: Any) -> None:
     assert 1 <= int(answer["Retry-After"]) <= 60
 
 
-def test_a_sender_beyond_its_limit_is_asked_to_wait(pipeline: Any) -> None:
+def test_a_sender_beyond_its_limit_has_to_wait(pipeline: Any) -> None:
     assert [send(pipeline, SEED).status_code for _n in range(3)] == [202] * 3
     slowed_down(send(pipeline, SEED))
     slowed_down(post(path(pipeline), SEED, basic(pipeline.webhook_secret.reveal())))
     assert WebhookDelivery.objects.count() == 3
 
 
-def test_each_pipeline_has_turns_of_its_own(wired: Wired) -> None:
+def test_each_pipeline_has_its_own_limit(wired: Wired) -> None:
     for _n in range(4):
         last = send(wired.pipelines["ios"], SEED)
     slowed_down(last)
@@ -66,8 +66,8 @@ def test_large_bodies_count_for_the_whole_workspace(
     assert send(other.pipelines["ios"], large).status_code == 202
 
 
-def test_who_has_no_secret_is_slowed_down_and_locks_nobody_out(pipeline: Any) -> None:
-    """From one address, as behind a proxy: the genuine sender still has all of its turns."""
+def test_a_sender_without_secret_is_limited_and_blocks_nobody(pipeline: Any) -> None:
+    """Even from one address, as behind a proxy, the genuine sender keeps its whole limit."""
     answers = [post(path(pipeline), SEED, basic("wrong")) for _n in range(20)]
     assert [a.status_code for a in answers] == [401] * 3 + [429] * 17
     slowed_down(answers[-1])
@@ -81,15 +81,15 @@ def test_refusals_are_counted_for_each_address(pipeline: Any) -> None:
             assert answer.status_code == wanted
 
 
-def test_being_slowed_down_tells_nothing_about_what_exists(wired: Wired) -> None:
-    """Known and unknown addresses use up the same turns."""
+def test_rate_limits_reveal_nothing_about_what_exists(wired: Wired) -> None:
+    """Known and unknown pipelines share one limit for refusals."""
     known = path(wired.pipelines["ios"])
     unknown = path("pipeline_jenkins_0000000000000000")
     found = [post(url, SEED, basic("wrong")).status_code for url in (known, unknown) * 2]
     assert found == [401, 401, 401, 429]
 
 
-def test_githubs_door_and_the_common_one_count_with_the_rest(pipeline: Any) -> None:
+def test_the_github_and_the_common_endpoint_count_with_the_rest(pipeline: Any) -> None:
     for _n in range(3):
         send(pipeline, SEED)
     body = raw({**SEED, "pipelineId": pipeline.pk})
@@ -100,12 +100,12 @@ def test_githubs_door_and_the_common_one_count_with_the_rest(pipeline: Any) -> N
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_the_limit_holds_when_many_knock_at_once(tenant: Any, settings: Any) -> None:
+def test_the_limit_holds_for_simultaneous_requests(tenant: Any, settings: Any) -> None:
     settings.WEBHOOKS_PER_MINUTE = 20
     pipeline = wire(tenant, NOWHERE).pipelines["ios"]
     secret = pipeline.webhook_secret.reveal()
 
-    def knock(number: int) -> int:
+    def send_one(number: int) -> int:
         try:
             body = raw({**SEED, "n": number})
             headers = signed(secret, body, message_id=f"msg_{number}")
@@ -116,6 +116,6 @@ def test_the_limit_holds_when_many_knock_at_once(tenant: Any, settings: Any) -> 
             connection.close()
 
     with ThreadPoolExecutor(12) as pool:
-        codes = list(pool.map(knock, range(80)))
+        codes = list(pool.map(send_one, range(80)))
     assert (codes.count(202), codes.count(429)) == (20, 60)
     assert WebhookDelivery.objects.count() == 20

@@ -1,1 +1,1 @@
-"""What is learned of a build, from any source, and what it changes."""
+"""Updates about builds from any source, and what they change."""

@@ -1,4 +1,4 @@
-"""Move builds by what is heard of them: one door for answers, polls and webhooks."""
+"""Apply updates to builds: one path for trigger responses, polls and webhooks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from releases.operations import lock_release, mirror_build, recompute
 
 @dataclass(frozen=True, kw_only=True)
 class BuildUpdate(BuildHandle):
-    """One thing heard of a build: from its trigger's answer, a poll, a webhook."""
+    """One update about a build: from the response to its trigger, a poll, or a webhook."""
 
     status: BuildStatus
     source: Source
@@ -45,11 +45,11 @@ class BuildUpdate(BuildHandle):
     duration_ms: int | None = None
     delivery: WebhookDelivery | None = None
     detail: str = ""
-    is_hint: bool = False  # its sender is not believed: only a reason to ask
-    is_bare: bool = False  # it names the build by nothing but its number
+    is_hint: bool = False  # not trusted: it only causes a poll
+    is_number_only: bool = False  # it identifies the build by its number alone
 
     @property
-    def is_truth(self) -> bool:
+    def is_authoritative(self) -> bool:
         return self.source != Source.WEBHOOK
 
     @property
@@ -76,7 +76,7 @@ class BuildUpdate(BuildHandle):
     @classmethod
     def from_report(cls, report: BuildReport, delivery: WebhookDelivery) -> BuildUpdate:
         return cls(
-            status=report.status or BuildStatus.RUNNING,  # what only asks claims no end
+            status=report.status or BuildStatus.RUNNING,  # a report without one claims no end
             source=Source.WEBHOOK,
             external_id=report.external_id,
             queue_id=report.queue_id,
@@ -85,61 +85,66 @@ class BuildUpdate(BuildHandle):
             artifact_url=report.artifact_url,
             delivery=delivery,
             is_hint=report.asks
-            or (delivery.trust != Trust.SIGNED and patience_of(delivery.pipeline) is None),
-            is_bare=not (report.build_id or report.external_id or report.queue_id),
+            or (delivery.trust != Trust.SIGNED and report_timeout_of(delivery.pipeline) is None),
+            is_number_only=not (report.build_id or report.external_id or report.queue_id),
         )
 
 
-def patience_of(pipeline: PipelineIntegration) -> timedelta | None:
-    """See `CiProvider.patience`; None where the CI server can be asked."""
+def report_timeout_of(pipeline: PipelineIntegration) -> timedelta | None:
+    """See `CiProvider.report_timeout`; None if the CI server can be asked."""
     ci: Any = provider_class(pipeline.kind)
-    patience: timedelta | None = ci.patience(pipeline)
-    return patience
+    timeout: timedelta | None = ci.report_timeout(pipeline)
+    return timeout
+
+
+_LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # whose build it is was told before the locks
 
 
 @transaction.atomic
 def apply_update(build_id: str, update: BuildUpdate) -> Transition:
-    """Apply one update under the locks, keep it as a BuildEvent, say what follows."""
+    """Lock the build, apply one update, record it as a BuildEvent, and return the transition."""
     build = lock_build(build_id)
+    if update.source in _LOOKED_UP and build.handle.is_another(update):
+        return Transition.IGNORE  # a person took another one on meanwhile
     before = build.status
     step = _step(build, update)
     had_name = build.handle.is_named
-    filled = (step in _TOLD_OF_IT or update.is_truth) and _fill(build, update)
+    filled = (step in _IDENTIFYING or update.is_authoritative) and _fill(build, update)
     _note_claim(build, update, step)
-    if step is Transition.GO:
-        _go(build, update)
+    if step is Transition.APPLY:
+        _set_status(build, update)
     elif step is Transition.ASK:
         build.poll_at = clock.now()
-    event = _keep(build, before, update, step) if _is_worth_keeping(update, step, filled) else None
-    if step is Transition.GO or (build.handle.is_named and not had_name):
-        _want_log(build)
+    event = _record(build, before, update, step) if _is_recorded(update, step, filled) else None
+    if step is Transition.APPLY or (build.handle.is_named and not had_name):
+        _schedule_log(build)
     build.save()
-    if filled or step is Transition.GO:
+    if filled or step is Transition.APPLY:
         mirror_if_newest(build)
     if step is Transition.STOP and event is not None:
         create_stop(build, event)
-    if event is not None and (step is Transition.GO or _is_named_late(build, had_name)):
-        _tell(build, event)
-    if step is Transition.GO and event is not None:
+    if event is not None and (step is Transition.APPLY or _got_number_late(build, had_name)):
+        _notify(build, event)
+    if step is Transition.APPLY and event is not None:
         recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
     return step
 
 
-def _is_worth_keeping(update: BuildUpdate, step: Transition, filled: bool) -> bool:
-    """Not what says nothing new, nor what each answer says again of a build that came to rest."""
+def _is_recorded(update: BuildUpdate, step: Transition, filled: bool) -> bool:
+    """False for an update that adds nothing, and for repeated polls of a finished build."""
     if step is Transition.FILL:
         return filled
     return not (step is Transition.IGNORE and update.source == Source.POLL)
 
 
 def _step(build: Build, update: BuildUpdate) -> Transition:
-    """What the table says, and what else speaks against going on."""
+    """The transition of the table, with the exceptions that depend on more than the status."""
     if update.is_hint:
         return Transition.ASK
-    step = transition(build.status, update.status, is_truth=update.is_truth)
-    if step is Transition.GO and _is_unwanted(build, update.status):
+    step = transition(build.status, update.status, is_authoritative=update.is_authoritative)
+    if step is Transition.APPLY and _is_unwanted(build, update.status):
         return Transition.STOP
-    if step is Transition.GO and _is_taken(build, update.status):
+    if step is Transition.APPLY and _is_superseded(build, update.status):
         return Transition.IGNORE
     if step is Transition.FILL and not build.is_moving and _is_doubtful(build, update):
         return Transition.ASK
@@ -147,33 +152,34 @@ def _step(build: Build, update: BuildUpdate) -> Transition:
 
 
 def _is_doubtful(build: Build, update: BuildUpdate) -> bool:
-    """A bare number may belong to another build by now, so the artifact that it adds to a finished
-    build is kept only after the CI server confirmed the build (`deliveries.settle_asked`)."""
+    """A number alone may belong to another build by now. So an artifact that such a webhook adds to
+    a finished build is stored only after a poll confirmed the build (`settle_polled`)."""
     adds = safe_artifact_url(update.artifact_url) not in ("", build.artifact_url)
-    return adds and not update.is_truth and update.is_bare and build.is_confirmed
+    is_weak = not update.is_authoritative and update.is_number_only
+    return adds and is_weak and build.is_confirmed
 
 
 def _note_claim(build: Build, update: BuildUpdate, step: Transition) -> None:
-    """Whether an end was claimed that the CI server has yet to confirm, and what it confirms."""
-    if update.is_truth:
+    """Note an end that only a webhook reported, or that the CI server confirmed it."""
+    if update.is_authoritative:
         if update.is_end:
             build.end_claimed_at, build.is_confirmed = None, True
-    elif update.is_end and step in (Transition.GO, Transition.ASK):
+    elif update.is_end and step in (Transition.APPLY, Transition.ASK):
         build.end_claimed_at = clock.now()
         build.is_confirmed = build.is_confirmed and step is Transition.ASK
 
 
-# Steps by which a webhook's number is that of our build; what is to be stopped needs one, too.
-_TOLD_OF_IT = (Transition.GO, Transition.FILL, Transition.STOP)
+# Transitions in which a webhook's number is stored. A build that is to be stopped needs one, too.
+_IDENTIFYING = (Transition.APPLY, Transition.FILL, Transition.STOP)
 
 
-def _is_named_late(build: Build, had_name: bool) -> bool:
-    """It runs already, and only now has the number under which its start can be told."""
+def _got_number_late(build: Build, had_name: bool) -> bool:
+    """It already runs, but its start could not be announced before it had a number or an id."""
     return build.status == BuildStatus.RUNNING and build.handle.is_named and not had_name
 
 
 def lock_build(build_id: str) -> Build:
-    """Lock release, release pipeline and build, in this order everywhere."""
+    """Lock the release, the release pipeline and the build, always in this order."""
     known = Build.objects.select_related("release_pipeline").get(pk=build_id)
     release = lock_release(known.release_pipeline.release_id)
     pipeline = ReleasePipeline.objects.select_for_update(of=("self",)).get(
@@ -193,37 +199,37 @@ def is_newest(build: Build) -> bool:
 
 
 def mirror_if_newest(build: Build) -> None:
-    """Let the release pipeline show the build, unless a newer one took its place."""
+    """Copy the build to its release pipeline, unless there is a newer build."""
     if is_newest(build):
         mirror_build(build.release_pipeline, build=build)
 
 
 def _is_unwanted(build: Build, status: str) -> bool:
-    """A build given up for lost shows signs of life after its release was cancelled."""
+    """A lost build reappears after its release was cancelled."""
     is_cancelled = build.release_pipeline.release.status == ReleaseStatus.CANCELLED
     return is_cancelled and status in MOVING
 
 
-def _is_taken(build: Build, status: str) -> bool:
-    """A build given up for lost shows signs of life while a newer one is on the way."""
+def _is_superseded(build: Build, status: str) -> bool:
+    """A lost build reappears after a newer one was triggered."""
     return status in MOVING and not is_newest(build)
 
 
 def _fill(build: Build, update: BuildUpdate) -> bool:
-    """Take what is new to us; True if anything was."""
+    """Fill in values that were missing; True if there were any."""
     pipeline = build.release_pipeline.pipeline
     values = {
         "external_id": update.external_id,
         "queue_id": update.queue_id,
         "number": update.number,
-        "url": safe_build_url(update.url, pipeline.jenkins_url),
+        "url": safe_build_url(update.url, pipeline.server_url),
         "started_at": update.started_at,
-        "server_started_at": update.started_at if update.is_truth else None,
+        "server_started_at": update.started_at if update.is_authoritative else None,
         "estimated_ms": update.estimated_ms,
     }
     fresh = {n: v for n, v in values.items() if v and not getattr(build, n)}
     if "server_started_at" in fresh:
-        fresh["started_at"] = update.started_at  # ours was a guess
+        fresh["started_at"] = update.started_at  # replaces our estimate
     for name, value in fresh.items():
         setattr(build, name, value)
     build.queue_reason = reason_of(build, update)
@@ -231,7 +237,7 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
 
 
 def reason_of(build: Build | TestBuild, update: BuildUpdate) -> str:
-    """Why it waits: in the queue, or for a person."""
+    """The reason why it waits, in the queue or for a person; "" if it does not wait."""
     if build.number is not None:
         waits = update.status in (BuildStatus.QUEUED, BuildStatus.WAITING)
         is_past = build.status == BuildStatus.RUNNING and update.status == BuildStatus.QUEUED
@@ -241,10 +247,10 @@ def reason_of(build: Build | TestBuild, update: BuildUpdate) -> str:
 
 
 def fill_artifacts(build: Build, update: BuildUpdate) -> bool:
-    """Keep what the build made; True if it is new. What a signed report names is better than what
-    was picked from the CI server's list, whichever came first."""
+    """Store the build's artifacts; True if they are new. The URL of a signed report takes
+    precedence over the one picked from the CI server's list, whichever came first."""
     named, before = safe_artifact_url(update.artifact_url), (build.artifact_url, build.artifacts)
-    is_report = not update.is_truth
+    is_report = not update.is_authoritative
     if named and (is_report or not build.artifact_reported):
         build.artifact_url, build.artifact_reported = named, is_report
     listed = [
@@ -256,7 +262,7 @@ def fill_artifacts(build: Build, update: BuildUpdate) -> bool:
     return before != (build.artifact_url, build.artifacts)
 
 
-def _go(build: Build, update: BuildUpdate) -> None:
+def _set_status(build: Build, update: BuildUpdate) -> None:
     now = clock.now()
     build.status = update.status
     build.polls = build.misses = 0
@@ -267,32 +273,32 @@ def _go(build: Build, update: BuildUpdate) -> None:
     build.poll_at = next_poll(build)
 
 
-_TOLD_BY_LOG = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABORTED)
+_EXPLAINED_BY_LOG = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABORTED)
 
 
-def _want_log(build: Build) -> None:
-    """Have the log read where it tells why the build ended so; forget what was read before."""
+def _schedule_log(build: Build) -> None:
+    """Have the log read if it can explain the status; drop what was read for an earlier status."""
     ci: Any = provider_class(build.pipeline.kind)
-    is_told = build.status in _TOLD_BY_LOG and build.handle.is_named and ci.has_log
-    build.log_at = clock.now() if is_told else None
+    has_reason = build.status in _EXPLAINED_BY_LOG and build.handle.is_named and ci.has_log
+    build.log_at = clock.now() if has_reason else None
     build.log_tries, build.log_excerpt, build.log_error = 0, "", ""
 
 
 def end_of(build: Build | TestBuild, update: BuildUpdate, now: datetime) -> datetime:
-    """When it ended, by the CI server's own account where it gives one; never in the future."""
+    """When it ended: by the CI server's duration if known, and never in the future."""
     if build.started_at is None or not update.duration_ms:
         return now
     return min(now, build.started_at + timedelta(milliseconds=update.duration_ms))
 
 
-def _keep(build: Build, before: str, update: BuildUpdate, step: Transition) -> BuildEvent:
+def _record(build: Build, before: str, update: BuildUpdate, step: Transition) -> BuildEvent:
     return BuildEvent.objects.create(
         tenant_id=build.tenant_id,
         build=build,
         source=update.source,
         from_status=before,
         to_status=update.status,
-        applied=step in (Transition.GO, Transition.FILL),
+        applied=step in (Transition.APPLY, Transition.FILL),
         step=step,
         detail=(update.detail or update.queue_reason)[:300],
         delivery=update.delivery,
@@ -302,8 +308,8 @@ def _keep(build: Build, before: str, update: BuildUpdate, step: Transition) -> B
 _NOT_STARTED = (BuildStatus.QUEUED, BuildStatus.WAITING, BuildStatus.LOST)
 
 
-def _tell(build: Build, event: BuildEvent) -> None:
-    """The messages of a move: started once it has a number, then how it ended."""
+def _notify(build: Build, event: BuildEvent) -> None:
+    """Create the messages of a status change: started (once it has a number), then its result."""
     release = build.release_pipeline.release
     words = {
         "platform": build.release_pipeline.get_platform_display(),
@@ -323,11 +329,13 @@ def _tell(build: Build, event: BuildEvent) -> None:
     else:
         notice = Notice.BUILD_FAILED
     words["reason"] = reason
-    notify(release, notice, build_id=build.pk, event_id=event.pk, words=words)
+    # A build that was lost may be seen again and end otherwise: that is told, too.
+    cause = "lost" if build.status == BuildStatus.LOST else ""
+    notify(release, notice, build_id=build.pk, cause=cause, event_id=event.pk, words=words)
 
 
 def status_words(status: str) -> str:
-    """How a build ended, for people."""
+    """How a build ended, in words for a message."""
     words = {
         BuildStatus.FAILURE: _("the build failed"),
         BuildStatus.UNSTABLE: _("unstable: some tests failed"),
@@ -340,10 +348,10 @@ def status_words(status: str) -> str:
 
 
 @transaction.atomic
-def disown(build_id: str, *, reason: str) -> None:
-    """The CI server has another build under our number: undo an end that only a webhook told of.
+def undo_unconfirmed_end(build_id: str, *, reason: str) -> None:
+    """The CI server has another build under our number: undo an end that only a webhook reported.
 
-    What was read from the CI server itself before stays as it was.
+    A status that was read from the CI server itself is kept.
     """
     build = lock_build(build_id)
     if build.is_confirmed or build.is_moving:
@@ -351,18 +359,18 @@ def disown(build_id: str, *, reason: str) -> None:
     update = BuildUpdate(status=BuildStatus.LOST, source=Source.POLL, detail=reason)
     before, build.artifact_url, build.artifacts = build.status, "", []
     build.artifact_reported, build.is_confirmed, build.end_claimed_at = False, True, None
-    _go(build, update)
-    _want_log(build)
+    _set_status(build, update)
+    _schedule_log(build)
     build.save()
-    event = _keep(build, before, update, Transition.GO)
+    event = _record(build, before, update, Transition.APPLY)
     mirror_if_newest(build)
-    _tell(build, event)
+    _notify(build, event)
     recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
 
 
 @transaction.atomic
 def trigger_failed(build_id: str, *, message: str) -> None:
-    """The trigger gave up: the build shows why, and can be triggered again."""
+    """The trigger gave up: set TRIGGER_FAILED with the reason; it can be triggered again."""
     build = lock_build(build_id)
     if build.status != BuildStatus.TRIGGERING:
         return
@@ -370,16 +378,17 @@ def trigger_failed(build_id: str, *, message: str) -> None:
     build.poll_at = None
     build.save()
     update = BuildUpdate(status=BuildStatus.TRIGGER_FAILED, source=Source.TRIGGER, detail=message)
-    event = _keep(build, BuildStatus.TRIGGERING, update, Transition.GO)
+    event = _record(build, BuildStatus.TRIGGERING, update, Transition.APPLY)
     mirror_build(build.release_pipeline, build=build)
-    _tell(build, event)
+    _notify(build, event)
     recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
 
 
 def revive_build(build: Build) -> None:
-    """A person retries the trigger. The caller holds the locks of `lock_build`."""
+    """Set the build back to TRIGGERING, because a person retries its trigger. The caller holds the
+    locks of `lock_build`."""
     update = BuildUpdate(status=BuildStatus.TRIGGERING, source=Source.PERSON)
-    _keep(build, build.status, update, Transition.GO)
+    _record(build, build.status, update, Transition.APPLY)
     build.status, build.finished_at = BuildStatus.TRIGGERING, None
     build.save()
     mirror_build(build.release_pipeline, build=build)

@@ -1,8 +1,8 @@
-"""Whose build it is: a number alone does not tell.
+"""Checks whether a report or a state is about our build: its number alone is not enough.
 
-Numbers start anew where a job was made again or where Jenkins came back from a backup, several jobs
-may report to one address, and people start builds by hand. So whatever is told of a number counts
-for our build only while nothing that is known contradicts it.
+Numbers restart when a job is recreated or the CI server is restored from a backup, several jobs may
+report to one address, and people start builds by hand. So information about a number is used for
+our build only if it contradicts nothing that we know about the build.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from builds.models import Build, TestBuild
 from integrations.providers.base import BuildReport, BuildState
 
 CLOCK_SKEW = timedelta(minutes=10)  # between the CI server's clock and the database's
-SAME_START = timedelta(seconds=2)  # servers tell the start in whole seconds, or in milliseconds
+SAME_START = timedelta(seconds=2)  # servers report the start in seconds or in milliseconds
 
 
 def why_not_reported(build: Build, report: BuildReport) -> str:
-    """Why a webhook is not about this build, in words; "" where nothing speaks against it."""
-    # Jenkins takes the names of jobs in any case, and tells them as they were made.
+    """Why a webhook is not about this build, in words; "" if nothing contradicts it."""
+    # A CI server may accept job names in any case, and report them as they were created.
     if report.job_path and report.job_path.casefold() != build.job_path.casefold():
         return _("It is about another job than that of %(build)s.") % {"build": build}
     if build.handle.is_another(report):
@@ -32,12 +32,12 @@ def why_not_reported(build: Build, report: BuildReport) -> str:
 
 
 def why_not_found(build: Build | TestBuild, state: BuildState) -> str:
-    """Why what the CI server has is not this build, in words; "" where nothing speaks against it.
+    """Why the CI server's state is not of this build, in words; "" if nothing contradicts it.
 
-    The server answers by number, so this tells whether the number still belongs to our build.
+    States are read by number, so this checks that the number still belongs to our build.
     """
     words = {"number": state.number}
-    if reason := _why_told_otherwise(build, state):
+    if reason := _why_contradicted(build, state):
         return reason
     if build.handle.is_another(state):
         return _("#%(number)s there came from another place in the queue.") % words
@@ -47,9 +47,9 @@ def why_not_found(build: Build | TestBuild, state: BuildState) -> str:
 
 
 def why_not_adopted(build: Build, state: BuildState) -> str:
-    """Why a person cannot take this one on for our build, in words; "" where nothing speaks against
-    it. Its number and its place in the queue may be others."""
-    if reason := _why_told_otherwise(build, state):
+    """Why a person cannot adopt this state for our build, in words; "" if nothing contradicts it.
+    Its number and queue id may differ from the build's."""
+    if reason := _why_contradicted(build, state):
         return reason
     if _started_before(build, state):
         words = {"number": state.number, "build": build}
@@ -57,7 +57,7 @@ def why_not_adopted(build: Build, state: BuildState) -> str:
     return ""
 
 
-def _why_told_otherwise(build: Build | TestBuild, state: BuildState) -> str:
+def _why_contradicted(build: Build | TestBuild, state: BuildState) -> str:
     words = {"number": state.number, "version": state.version}
     if state.carried_id not in ("", build.pk):
         return _("#%(number)s there was started for another build of delivr.") % words

@@ -1,8 +1,9 @@
-"""Who sends a webhook: each way to prove it, over the bytes as they came. Which of them a sender
-has stands with its provider.
+"""Authenticates the senders of webhooks: each scheme over the raw bytes of the body. The sender's
+provider declares which of them it uses.
 
-A refusal costs as long whether or not the pipeline exists: the caller hands in a secret that
-nobody has. Every secret is compared, so none tells by its time that it was the right one.
+A refusal takes equally long whether or not the pipeline exists: for an unknown one the caller
+passes a random secret. All secrets are compared, so that the response time does not reveal which
+one matched.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from django.http import HttpRequest
 from builds.models import Trust
 from delivr.effects import clock
 from integrations.models import PipelineIntegration
-from integrations.providers.base import Proof, Way
+from integrations.providers.base import Scheme, Way
 from integrations.providers.registry import webhooks_of
 from integrations.webhook_secrets import live
 
@@ -32,37 +33,37 @@ _EVENT = re.compile(r"[\x21-\x7e]{1,60}")
 
 @dataclass(frozen=True)
 class Authentication:
-    """A genuine sender: how far it is trusted, and by what its repeats are known."""
+    """An authenticated delivery: how far its sender is trusted, and the key of its duplicates."""
 
     trust: Trust
     dedupe_key: str
-    event: str = ""  # of the header, where the sender names it there
+    event: str = ""  # the event type, if the sender puts it into a header
 
 
 def authenticate(
     sender: str, request: HttpRequest, body: bytes, secrets: list[str]
 ) -> Authentication | None:
-    """By the first of the sender's ways whose header came along; None where it does not hold."""
+    """By the first of the sender's ways whose header is present; None if it is not valid."""
     webhooks = webhooks_of(sender)
     way = next((way for way in webhooks.ways if way.header in request.headers), webhooks.ways[-1])
-    if not _PROOFS[way.proof](way, request, body, secrets):
+    if not _SCHEMES[way.scheme](way, request, body, secrets):
         return None
     event = request.headers.get(webhooks.event_header, "")
     event = event if _EVENT.fullmatch(event) else ""
-    return Authentication(_TRUST[way.proof], _key_of(sender, way, request, body, event), event)
+    return Authentication(_TRUST[way.scheme], _key_of(sender, way, request, body, event), event)
 
 
 def _key_of(sender: str, way: Way, request: HttpRequest, body: bytes, event: str) -> str:
     message_id = request.headers.get(way.id_header, "")
     if _MESSAGE_ID.fullmatch(message_id):
-        space = "id" if way.proof is Proof.STANDARD else sender  # what is signed is apart
+        space = "id" if way.scheme is Scheme.STANDARD else sender  # signed ids have their own space
         return f"{space}:{_short(message_id)}"
     return f"{sender}-body:{hashlib.sha256(f'{event}.'.encode() + body).hexdigest()}"
 
 
 def _is_mac(way: Way, request: HttpRequest, body: bytes, secrets: list[str]) -> bool:
     """Neither the time nor the id of the delivery is signed, so a copy can be sent again under a
-    new id: one more reason why such a delivery is a doorbell only."""
+    new id. This is one more reason why such a delivery only causes a poll."""
     return _is_among([way.prefix.encode() + _hex_mac(s, body) for s in secrets], way, request)
 
 
@@ -81,12 +82,12 @@ def _hex_mac(secret: str, body: bytes) -> bytes:
 
 
 def live_secrets(pipeline: PipelineIntegration) -> list[str]:
-    """The secrets that prove a sender now: the newest, and the earlier ones while they last."""
+    """The secrets that are valid now: the newest, and earlier ones until they expire."""
     return live(pipeline, clock.now)
 
 
 def _short(message_id: str) -> str:
-    """The id itself if it fits its column, else what stands for it alone."""
+    """The id itself if it fits the column, else its hash."""
     if len(message_id) <= 150:
         return message_id
     return hashlib.sha256(message_id.encode()).hexdigest()
@@ -125,15 +126,15 @@ def _is_basic(way: Way, request: HttpRequest, body: bytes, secrets: list[str]) -
     return scheme.lower() == "basic" and user == BASIC_USER.encode() and any(known)
 
 
-_PROOFS: dict[Proof, Callable[[Way, HttpRequest, bytes, list[str]], bool]] = {
-    Proof.STANDARD: _is_signed,
-    Proof.BASIC: _is_basic,
-    Proof.HEX_MAC: _is_mac,
-    Proof.HEADER: _is_token,
+_SCHEMES: dict[Scheme, Callable[[Way, HttpRequest, bytes, list[str]], bool]] = {
+    Scheme.STANDARD: _is_signed,
+    Scheme.BASIC: _is_basic,
+    Scheme.HEX_MAC: _is_mac,
+    Scheme.HEADER: _is_token,
 }
 _TRUST = {
-    Proof.STANDARD: Trust.SIGNED,
-    Proof.BASIC: Trust.BASIC,
-    Proof.HEX_MAC: Trust.BODY,
-    Proof.HEADER: Trust.BASIC,
+    Scheme.STANDARD: Trust.SIGNED,
+    Scheme.BASIC: Trust.BASIC,
+    Scheme.HEX_MAC: Trust.BODY,
+    Scheme.HEADER: Trust.BASIC,
 }

@@ -1,4 +1,4 @@
-"""What came in by webhook: stored raw first, applied after, never lost, never applied twice."""
+"""Webhook deliveries. A delivery is stored raw first and applied afterwards, exactly once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from builds.updates.apply import (
     fill_artifacts,
     lock_build,
     mirror_if_newest,
-    patience_of,
+    report_timeout_of,
 )
 from builds.updates.identity import why_not_reported
 from builds.updates.transitions import Transition
@@ -37,11 +37,11 @@ from releases.models import MOVING
 CLAIM = timedelta(seconds=15)
 LOOK_AGAIN = timedelta(seconds=5)
 ORPHAN_AFTER = timedelta(minutes=15)
-AT_ONCE = 200  # deliveries looked through while a build is locked; the sweeper sees to the rest
+BATCH = 200  # deliveries to go through while a build is locked; the sweeper does the rest
 
 
 class SettledElsewhere(Exception):
-    """Another worker applied this delivery first: undo what we just did."""
+    """Another worker applied this delivery first: roll back."""
 
 
 @transaction.atomic(savepoint=False)
@@ -54,7 +54,7 @@ def store(
     event: str = "",
     sender: str = "",
 ) -> WebhookDelivery:
-    """Keep a delivery as it came; the same one again is the row that is already there."""
+    """Store a delivery as it was received; for a duplicate, return the row that already exists."""
     now = clock.now()
     row = WebhookDelivery(
         tenant_id=pipeline.tenant_id,
@@ -78,7 +78,7 @@ def store(
 
 @transaction.atomic
 def due_deliveries() -> list[str]:
-    """Ids that wait to be applied; each is handed out to one asker."""
+    """Ids of deliveries that are due to be applied; each is claimed for one worker for 15 s."""
     now = clock.now()
     free = WebhookDelivery.objects.select_for_update(skip_locked=True, no_key=True)
     due = free.waiting().filter(next_at__lte=now)
@@ -88,15 +88,15 @@ def due_deliveries() -> list[str]:
 
 
 def apply_delivery(delivery_id: str) -> None:
-    """The job `delivery`: find out what it says, find its build, tell the build."""
+    """The job `delivery`: parse the delivery, find its build, apply the update."""
     waiting = WebhookDelivery.objects.waiting().select_related("pipeline")
     delivery = waiting.filter(pk=delivery_id).first()
     if delivery is not None:
         with contextlib.suppress(SettledElsewhere):
-            _take(delivery)
+            _process(delivery)
 
 
-def _take(delivery: WebhookDelivery) -> None:
+def _process(delivery: WebhookDelivery) -> None:
     try:
         report = read(delivery)
     except ValueError as error:
@@ -107,7 +107,7 @@ def _take(delivery: WebhookDelivery) -> None:
         return
     build = match(delivery, report)
     if build is None:
-        _of_no_release(delivery, report)
+        _apply_to_test_build(delivery, report)
     elif reason := why_not_reported(build, report):
         _set_aside(delivery, report, build, reason)
     else:
@@ -115,7 +115,7 @@ def _take(delivery: WebhookDelivery) -> None:
 
 
 def read(delivery: WebhookDelivery) -> BuildReport:
-    """What the body claims, in our words. Raises ValueError with words if it is unreadable."""
+    """Parse the body. Raises ValueError with a message for people if it cannot be parsed."""
     kind = delivery.pipeline.kind
     sender, ci = delivery.sender or kind.lower(), cast("type[CiProvider]", provider_class(kind))
     parse = ci.parsers.get(sender) or webhooks_of(sender).parse
@@ -123,13 +123,13 @@ def read(delivery: WebhookDelivery) -> BuildReport:
 
 
 def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
-    """The build that a report is about, always inside the pipeline that it was sent for: by our
-    id, else by what else names it."""
+    """The build that a report is about: by our id, else by the CI server's ids, else by the number.
+    Only builds of the delivery's pipeline are searched."""
     builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
-    # Each job counts for itself: a number of today's job says nothing of a build of yesterday's.
-    of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.jenkins_job_path)
+    # Each job has its own numbers: a number from the current job means nothing in an earlier one.
+    of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.job)
     keys: tuple[tuple[Any, str, Any], ...] = ((builds, "pk", report.build_id),)
-    if not report.build_id:  # an id that is not ours speaks for another build
+    if not report.build_id:  # an id that we do not know means another build
         keys = (
             (builds, "external_id", report.external_id),
             (builds, "queue_id", report.queue_id),
@@ -144,14 +144,14 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
     return None
 
 
-def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
-    """About a test build it is a sign that webhooks arrive, and a reason to ask."""
+def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None:
+    """For a test build, a webhook only shows that webhooks arrive, and causes a poll."""
     test = testing.match_test(delivery, report)
     if test is None:
         _unmatched(delivery)
         return
-    testing.test_rang(test.pk, is_end=report.status not in (None, *MOVING))
-    if report.status is not None and patience_of(delivery.pipeline) is not None:
+    testing.note_test_webhook(test.pk, is_end=report.status not in (None, *MOVING))
+    if report.status is not None and report_timeout_of(delivery.pipeline) is not None:
         testing.apply_test_update(test.pk, BuildUpdate.from_report(report, delivery))
     reason = _("About a test build: the CI server is asked how it stands.")
     _settle(delivery, DeliveryState.APPLIED, reason=reason)
@@ -159,7 +159,7 @@ def _of_no_release(delivery: WebhookDelivery, report: BuildReport) -> None:
 
 @transaction.atomic
 def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
-    """It may be a trigger that arrived twice: Jenkins is asked."""
+    """The report contradicts the build. If it has our id, it may be of a duplicate: check that."""
     if report.build_id == build.pk:
         create_stop_of_duplicate(build, report)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
@@ -169,10 +169,10 @@ def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, rea
 def _apply(delivery: WebhookDelivery, report: BuildReport, build: Build) -> None:
     step = apply_update(build.pk, BuildUpdate.from_report(report, delivery))
     if step is Transition.ASK:
-        ask(build)
+        poll_now(build)
     state = DeliveryState.IGNORED if step is Transition.IGNORE else DeliveryState.APPLIED
     _settle(delivery, state, reason=str(_REASONS.get(step, "")), build=build)
-    if step is not Transition.ASK and report.names_more_than(build.handle):
+    if step is not Transition.ASK and report.adds_identifier_to(build.handle):
         apply_unmatched(build_id=build.pk)
 
 
@@ -183,12 +183,12 @@ _REASONS = {
 }
 
 
-def settle_asked(build_id: str, *, reason: str = "") -> None:
-    """The CI server answered what reports made us ask. Where the number is another build's
-    (`reason`), they are nobody's of ours; else what signed ones say of artifacts holds."""
-    asked = BuildEvent.objects.filter(build=build_id, step=Transition.ASK, delivery__isnull=False)
-    told = asked.filter(delivery__state=DeliveryState.APPLIED, delivery__confirmed_at=None)
-    ids = list(told.values_list("delivery_id", flat=True)[:AT_ONCE])
+def settle_polled(build_id: str, *, reason: str = "") -> None:
+    """Settle the deliveries that caused a poll, now that it was answered. If the number belongs to
+    another build (`reason`), they become orphans; else artifacts from signed ones are stored."""
+    events = BuildEvent.objects.filter(build=build_id, step=Transition.ASK, delivery__isnull=False)
+    pending = events.filter(delivery__state=DeliveryState.APPLIED, delivery__confirmed_at=None)
+    ids = list(pending.values_list("delivery_id", flat=True)[:BATCH])
     if not ids:
         return
     deliveries = WebhookDelivery.objects.filter(pk__in=ids)
@@ -199,7 +199,8 @@ def settle_asked(build_id: str, *, reason: str = "") -> None:
         return
     deliveries.update(confirmed_at=clock.now())
     build = lock_build(build_id)
-    for delivery in deliveries.filter(trust=Trust.SIGNED).select_related("pipeline"):
+    signed = deliveries.filter(trust=Trust.SIGNED).exclude(body=b"")  # dropped after 30 days
+    for delivery in signed.select_related("pipeline"):
         report = read(delivery)
         if report.status == build.status and fill_artifacts(
             build, BuildUpdate.from_report(report, delivery)
@@ -208,14 +209,14 @@ def settle_asked(build_id: str, *, reason: str = "") -> None:
             mirror_if_newest(build)
 
 
-def ask(build: Build) -> None:
-    """Let the CI server be asked about this build at once."""
+def poll_now(build: Build) -> None:
+    """Have the build polled as soon as possible."""
     Build.objects.filter(pk=build.pk).update(poll_at=clock.now())
     enqueue_on_commit("poll", build.pk)
 
 
 def _unmatched(delivery: WebhookDelivery) -> None:
-    """Its build may not have its number yet: look again for a while, then call it an orphan."""
+    """Its build may not have a number yet: try again for 15 minutes, then mark it an orphan."""
     age = clock.now() - (delivery.replayed_at or delivery.received_at)
     if age > ORPHAN_AFTER:
         _settle(
@@ -230,15 +231,16 @@ def _unmatched(delivery: WebhookDelivery) -> None:
 
 
 def apply_unmatched(*, build_id: str) -> None:
-    """A build just learnt its number or queue id: apply what came in about it before it did.
+    """The build just got its number or queue id: apply the deliveries that waited for it.
 
-    Only that: the caller may hold the build's locks, and those of another release come first.
+    Only those: the caller may hold the build's locks, and locking another release now would break
+    the lock order.
     """
     build = Build.objects.select_related("release_pipeline").get(pk=build_id)
     waiting = WebhookDelivery.objects.for_tenant(build.tenant_id).filter(
         pipeline=build.release_pipeline.pipeline_id, state=DeliveryState.UNMATCHED
     )
-    ids = list(waiting.order_by("-received_at").values_list("pk", flat=True)[:AT_ONCE])
+    ids = list(waiting.order_by("-received_at").values_list("pk", flat=True)[:BATCH])
     for delivery_id in reversed(ids):
         if _is_about(delivery_id, build):
             apply_delivery(delivery_id)
@@ -250,13 +252,13 @@ def _is_about(delivery_id: str, build: Build) -> bool:
         report = read(delivery)
     except ValueError:
         return False
-    return build.handle.shares_a_name_with(report) and match(delivery, report) == build
+    return build.handle.shares_identifier_with(report) and match(delivery, report) == build
 
 
 @transaction.atomic
 def replay(delivery: WebhookDelivery, *, actor: User | None) -> WebhookDelivery:
-    """Apply a delivery again, as if it came in now; it keeps the time at which it did. Raises
-    Conflict("body_gone") after its body was dropped."""
+    """Apply a delivery again as if it had just been received; `received_at` is kept. Raises
+    Conflict("body_gone") if its body was deleted."""
     delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery.pk)
     if not delivery.body:
         raise Conflict("body_gone", _("Its body was dropped after 30 days."))

@@ -1,6 +1,7 @@
-"""Where CI servers report: authenticate, store raw, answer 202. Everything else happens after.
+"""The endpoint for webhooks of CI servers: authenticate, store the raw body, respond with 202.
+Everything else happens in a job.
 
-A plain Django view: no session, no serializer, few queries. No input may end in a 5xx.
+A plain Django view: no session, no serializer, few queries. No input may cause a 5xx.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from delivr.signin.clients import address_of
 from integrations.models import PipelineIntegration
 
 MAX_BYTES = 256 * 1024
-LARGE = 8 * 1024  # bytes; a report of a build has 1 to 3 KiB
+LARGE = 8 * 1024  # bytes; a report about a build has 1 to 3 KiB
 LARGE_AN_HOUR = 600
 MINUTE = 60
-REFUSALS = 60  # a minute from one address are told what is wrong, all others to slow down
+REFUSALS = 60  # 401 responses per minute and address; after that 429
 _ID = re.compile(r"[A-Za-z0-9_]{1,60}")
-_NOBODY = webhook_secret()  # an unknown endpoint costs as much time as a known one
+_NOBODY = webhook_secret()  # checked for an unknown pipeline, so that it takes equally long
 
 
 @csrf_exempt
 def receive(request: HttpRequest, sender: str, pipeline_id: str = "") -> JsonResponse:
-    """What a system reports of a build: 202 `{"deliveryId"}`, 401, 405, 413, 415 or 429."""
+    """A report of a build from a sender: 202 `{"deliveryId"}`, 401, 405, 413, 415 or 429."""
     try:
         body = _body(request)
         pipeline = _pipeline(pipeline_id or _pipeline_in(body))
@@ -54,7 +55,7 @@ def receive(request: HttpRequest, sender: str, pipeline_id: str = "") -> JsonRes
 def _keep(
     pipeline: PipelineIntegration, sender: str, proof: Authentication, body: bytes
 ) -> WebhookDelivery:
-    """Count and store, in one transaction as it is one commit to wait for. Raises Problem 429."""
+    """Count and store in one transaction, to wait for one commit only. Raises Problem 429."""
     _count(pipeline, size=len(body))
     return store(
         pipeline=pipeline,
@@ -80,7 +81,7 @@ def _body(request: HttpRequest) -> bytes:
     except (
         OSError,
         ParseException,
-    ) as error:  # senseless chunks, or none any more
+    ) as error:  # malformed chunks, or a closed connection
         raise Problem(400, "unreadable", _("The body did not come whole.")) from error
     if len(body) > MAX_BYTES:
         raise too_large
@@ -88,7 +89,7 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _stream(request: HttpRequest) -> Any:
-    """Django reads nothing of a chunked body; a server that ends it by itself says so.
+    """Django does not read chunked bodies, but the WSGI stream can be read if the server ends it.
 
     https://gunicorn.org/reference/settings/ and https://peps.python.org/pep-3333/
     """
@@ -105,7 +106,7 @@ def _pipeline(pipeline_id: str) -> PipelineIntegration | None:
 
 
 def _pipeline_in(body: bytes) -> str:
-    """The `pipelineId` of the body, for senders that have one address for all pipelines."""
+    """The `pipelineId` in the body, for senders that use one address for all pipelines."""
     try:
         named = json.loads(body)["pipelineId"]
     except (ValueError, RecursionError, TypeError, KeyError):
@@ -113,14 +114,14 @@ def _pipeline_in(body: bytes) -> str:
     return named if isinstance(named, str) else ""
 
 
-# --- How often ------------------------------------------------------------------------------------
-# Counted only after the proof was tried, in two counts that never meet: whatever is sent without a
-# secret, the sender that has it gets in, also from behind the same proxy or NAT. A refused request
-# stores nothing; what it can cost is one look-up and one hash over 256 KiB at most.
+# --- Rate limits ----------------------------------------------------------------------------------
+# Counted after authentication, in two separate counters: requests without a valid secret never
+# block a sender that has one, even behind the same proxy or NAT. A refused request stores nothing;
+# it costs one query and one hash over at most 256 KiB.
 
 
 def _refusal(request: HttpRequest) -> Problem:
-    """What a sender without a proof hears; the same for every pipeline, known or not."""
+    """The response to an unauthenticated sender: the same for known and unknown pipelines."""
     if seconds := hit(f"webhook refused:{address_of(request)}", limit=REFUSALS, window=MINUTE):
         return _slow_down(seconds)
     return Problem(
@@ -132,10 +133,10 @@ def _refusal(request: HttpRequest) -> Problem:
 
 
 def _count(pipeline: PipelineIntegration, *, size: int) -> None:
-    """Raises Problem 429. What a sender then gives up is no loss: polling finds it out.
+    """Raises Problem 429. If the sender then gives up, nothing is lost: polling finds the result.
 
-    Bodies are kept for 30 days: the large ones are counted for the workspace as a whole, or one
-    sender could fill the disk of all.
+    Bodies are kept for 30 days, so large ones also count towards a limit of the whole workspace:
+    otherwise one sender could fill the disk.
     """
     limit = settings.WEBHOOKS_PER_MINUTE
     if seconds := hit(f"webhook:{pipeline.pk}", limit=limit, window=MINUTE):

@@ -1,6 +1,6 @@
-"""What an operator sees first in the admin: how the work of all workspaces stands.
+"""The overview on the admin's start page: the state of the work of all workspaces.
 
-Each app adds panels of its own (`settings.ADMIN_PANELS`): functions without arguments.
+Each app adds its own panels (`settings.ADMIN_PANELS`): functions without arguments.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LATELY = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Line:
-    """A count that leads to its rows, or one row and since when. `is_bad`: somebody should look."""
+    """A count that links to its rows, or one row and since when. `is_bad`: it needs attention."""
 
     label: str
     count: int
@@ -35,9 +35,9 @@ class Panel:
     title: str
     lines: tuple[Line, ...]
     oldest_label: str = ""
-    oldest: datetime | None = None  # of what should have been done by now
+    oldest: datetime | None = None  # of what is overdue
     oldest_url: str = ""
-    nothing: str = ""  # said where there are no lines
+    nothing: str = ""  # shown if there are no lines
 
 
 def panels() -> list[Panel]:
@@ -51,7 +51,7 @@ def by_state(
     *,
     bad: Iterable[str] = (),
 ) -> tuple[Line, ...]:
-    """One line for each known word of `field`, in one query."""
+    """One line for each value of `field`, in one query."""
     found = dict(rows.order_by().values_list(field).annotate(Count("pk")))
     return tuple(
         Line(

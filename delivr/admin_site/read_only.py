@@ -1,4 +1,4 @@
-"""Django's admin over rows that only operations may change."""
+"""Django admin for rows that only operations may change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ else:
 
 
 def state_of(field: str, kind: str = "") -> Callable[[Any], str]:
-    """A column with the words of a state, in its tone."""
+    """A column that shows a status by its words and tone."""
 
     def shown(row: Any) -> str:
         stored = getattr(row, field)
@@ -39,12 +39,12 @@ def state_of(field: str, kind: str = "") -> Callable[[Any], str]:
 
 
 def link_to(row: models.Model | None, text: str = "") -> str:
-    """A link to a row's page, or its id where the row is gone."""
+    """A link to a row's page, or only its id if the row is gone."""
     return format_html('<a href="{}">{}</a>', row_url(row), row) if row is not None else text or "-"
 
 
 class NamedValuesFilter(admin.AllValuesFieldListFilter):
-    """Like Django's, with words for the empty text."""
+    """Like Django's, with a label for the empty text."""
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         for choice in super().choices(changelist):
@@ -52,7 +52,7 @@ class NamedValuesFilter(admin.AllValuesFieldListFilter):
 
 
 class ReadOnly:
-    """Rows can be looked at. `hidden` names columns that are not shown; encrypted ones never."""
+    """Rows can only be viewed. `hidden` lists columns to leave out; encrypted ones always are."""
 
     model: type[models.Model]
     hidden: tuple[str, ...] = ()
@@ -82,13 +82,13 @@ class ReadOnlyAdmin(ReadOnly, ModelAdmin):
     show_full_result_count = False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """For actions (`permissions=["operate"]`): who might change the rows if they could be."""
+        """For actions (`permissions=["operate"]`): users with the permission to change the rows."""
         return super(ReadOnly, self).has_change_permission(request)
 
     def operate(
         self, request: HttpRequest, rows: models.QuerySet[Any], operation: Callable[[Any], object]
     ) -> None:
-        """Call the operation for each row; tell for how many it worked, and why not for others."""
+        """Call the operation for each row; report how many succeeded, and why others did not."""
         done = 0
         for row in rows:
             try:

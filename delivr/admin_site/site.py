@@ -1,4 +1,4 @@
-"""The admin, behind our own sign-in and a second factor."""
+"""The admin site, which needs our own sign-in and a second factor."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class AdminSite(admin.AdminSite):
         return guarded
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Django's own form knows neither limits nor second factors."""
+        """Use our own sign-in: Django's form has neither rate limits nor second factors."""
         page = secure_admin_login(super().login)
         response: HttpResponse = page(request, extra_context)
         return response
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """The start page, with an overview of the work of all workspaces above it."""
+        """The start page, with an overview of the work of all workspaces at the top."""
         shown = panels() if request.user.is_superuser else []
         return super().index(request, {"panels": shown, **(extra_context or {})})

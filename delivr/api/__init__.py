@@ -1,1 +1,1 @@
-"""What all of the HTTP API shares: who asks, errors, lists, limits, its description."""
+"""What all of the HTTP API shares: authentication, errors, lists, limits, its description."""

@@ -1,4 +1,4 @@
-"""Who asks the API, in which workspace, with which role."""
+"""Who calls the API, in which workspace, with which role."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from delivr.tenants.models import ApiToken, Membership, Role, User
 
 
 class TokenAuthentication(authentication.BaseAuthentication):
-    """`Authorization: Bearer dlv_…`: the workspace and the role are the token's."""
+    """`Authorization: Bearer dlv_…`: the token determines the workspace and the role."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         header = request.META.get("HTTP_AUTHORIZATION", "")
@@ -45,7 +45,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """The browser's session, with CSRF; answers 401 (not 403) to strangers."""
+    """The browser's session, with CSRF; answers 401 (not 403) without one."""
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="delivr"'
@@ -68,7 +68,7 @@ class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-
 
 
 class RolePermission(permissions.BasePermission):
-    """A member whose role covers what the view asks (`read_role`, `write_role`)."""
+    """A member whose role covers what the view requires (`read_role`, `write_role`)."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if not request.user.is_authenticated:

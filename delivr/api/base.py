@@ -1,4 +1,4 @@
-"""The ground of the HTTP API: who asks, in which workspace, how lists and retries work."""
+"""The base of all API views: request bodies, pagination, idempotency."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rest_framework.serializers import Field, Serializer
 from rest_framework.views import APIView
 
 from delivr.api.problems import Problem, camel, invalid
-from delivr.date_bounds import read_moment
+from delivr.date_bounds import read_datetime
 from delivr.effects import clock
 from delivr.tenants.models import IdempotentRequest, Role, Tenant, User
 
@@ -47,10 +47,10 @@ class CursorPagination(pagination.CursorPagination):
         return int(text)
 
     def decode_cursor(self, request: Request) -> Any:
-        """Where the page begins. Raises Problem 400 for what is no cursor of ours."""
+        """The start of the page. Raises Problem 400 for a cursor that is not ours."""
         try:
             cursor = super().decode_cursor(request)
-            if cursor is None or cursor.position is None or read_moment(str(cursor.position)):
+            if cursor is None or cursor.position is None or read_datetime(str(cursor.position)):
                 return cursor
         except exceptions.NotFound:
             pass
@@ -74,9 +74,9 @@ UNKNOWN = "unknown"
 
 
 class Shape:
-    """A request's body taken apart: what has the right shape, and what is wrong with the rest.
+    """A parsed request body: the valid values, and the errors of the others.
 
-    The operations get both, so that an answer names every problem of a request at once.
+    Operations get both, so that the response names every problem of a request at once.
     """
 
     def __init__(self, serializer: type[Serializer[Any]], data: Any) -> None:
@@ -88,11 +88,11 @@ class Shape:
         self.unknown = sorted(str(name) for name in set(data) - set(self.fields))
         for name, field in self.fields.items():
             if name in data:
-                self._take(field, data[name])
+                self._validate(field, data[name])
         if self.unknown:
             self.errors[UNKNOWN] = [_("There are unknown fields.")]
 
-    def _take(self, field: Field[Any, Any, Any, Any], value: Any) -> None:
+    def _validate(self, field: Field[Any, Any, Any, Any], value: Any) -> None:
         try:
             self.values[str(field.source)] = field.run_validation(value)
         except exceptions.ValidationError as error:
@@ -105,7 +105,7 @@ class Shape:
         return self.values
 
     def problem(self, errors: Mapping[str, list[str]]) -> Problem:
-        """A 400 under the request's own field names: `errors` of an operation beside ours."""
+        """A 400 with the request's own field names: `errors` of an operation together with ours."""
         names = {field.source: name for name, field in self.fields.items()}
         found = {**self.errors, **errors}
         found.pop(UNKNOWN, None)
@@ -114,7 +114,7 @@ class Shape:
 
     @contextlib.contextmanager
     def complaints(self) -> Iterator[None]:
-        """Around an operation: its ValidationError becomes the problem of this request."""
+        """Around an operation: turns its ValidationError into the problem of this request."""
         try:
             yield
         except ValidationError as error:
@@ -133,11 +133,11 @@ def _flat(detail: Any) -> Iterator[Any]:
 
 
 class TenantView(APIView):
-    """A view of one workspace. `self.tenant` and `self.actor` are those of the request."""
+    """A view of one workspace; `self.tenant` and `self.actor` are those of the request."""
 
     read_role, write_role = Role.VIEWER, Role.MEMBER
-    pagination_class = CursorPagination  # for the OpenAPI document; `page` uses it
-    # No OPTIONS: the framework would answer it without looking whether the thing is there.
+    pagination_class = CursorPagination  # only for the OpenAPI document; `page` does the work
+    # No OPTIONS: the framework would answer without checking that the object exists.
     http_method_names = ["get", "head", "post", "patch", "delete"]
 
     @property
@@ -153,7 +153,7 @@ class TenantView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if any("\x00" in str(value) for value in kwargs.values()):
-            raise Http404  # PostgreSQL cannot even look for it
+            raise Http404  # PostgreSQL cannot store or compare NUL
         if bad := [name for name, value in request.query_params.items() if "\x00" in value]:
             raise invalid({name: [_("NUL characters are not allowed.")] for name in bad})
 
@@ -161,7 +161,7 @@ class TenantView(APIView):
         return Shape(serializer, self.request.data)
 
     def page(self, rows: Any, serializer: Any, ordering: Any = None) -> Response:
-        """One page of rows, each shown by `serializer(rows, many=True, context=…).data`."""
+        """One page of rows, each serialized by `serializer(rows, many=True, context=…).data`."""
         paginator = CursorPagination()
         if ordering:
             paginator.ordering = ordering
@@ -170,12 +170,12 @@ class TenantView(APIView):
         return paginator.get_paginated_response(data)
 
     def once(self, work: Callable[[], Response]) -> Response:
-        """Do `work`, or replay its first answer where the request carries an Idempotency-Key."""
+        """Do `work`, or replay its first response if the request carries an Idempotency-Key."""
         return Idempotency(self.request, self.tenant).run(work)
 
 
 class Idempotency:
-    """One key, one answer: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
+    """One response per key: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/"""
 
     def __init__(self, request: Request, tenant: Tenant) -> None:
         self.key = request.headers.get(IDEMPOTENCY_HEADER, "")
@@ -195,12 +195,12 @@ class Idempotency:
         try:
             return self._first(row, work)
         except Exception:
-            row.delete()  # nothing happened: the same key may try again
+            row.delete()  # nothing was changed: the same key may be used again
             raise
 
     @transaction.atomic
     def _first(self, row: IdempotentRequest, work: Callable[[], Response]) -> Response:
-        """Work and answer in one transaction: a crash leaves both or neither."""
+        """Do the work and store the response in one transaction: a crash leaves both or neither."""
         answer = work()
         row.status = answer.status_code
         row.answer = json.dumps(answer.data, default=str)
@@ -228,5 +228,5 @@ class Idempotency:
             )
         answer = Response(json.loads(row.answer.reveal()), status=row.status)
         answer["Idempotent-Replayed"] = "true"
-        answer["Cache-Control"] = "no-store"  # it may hold what is shown once
+        answer["Cache-Control"] = "no-store"  # it may contain a secret that is shown once
         return answer

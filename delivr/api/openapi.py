@@ -1,8 +1,10 @@
-"""What the OpenAPI document says of every operation alike."""
+"""The OpenAPI document: what all operations share, and its documentation page."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from drf_spectacular.views import SpectacularSwaggerSplitView
 
 _PROBLEM = {
     "type": "object",
@@ -27,9 +29,18 @@ _REFUSED = {
 
 
 def add_problems(result: dict[str, Any], **_rest: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: each operation may also be answered by a problem."""
+    """A hook of drf-spectacular: adds the problem responses to each operation."""
     result["components"].setdefault("schemas", {})["Problem"] = _PROBLEM
     for operations in result["paths"].values():
         for operation in operations.values():
             operation["responses"].setdefault("4XX", _REFUSED)
     return result
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI from our own static files, without inline scripts."""
+
+    url_name = "api_schema"
+    url_self = "?script="
+    # The framework would answer OPTIONS with a renderer that this page lacks: a 500.
+    http_method_names = ["get", "head"]

@@ -1,4 +1,4 @@
-"""Bodies of API requests: JSON that can be stored and answered, and nothing else."""
+"""Parses the bodies of API requests: only JSON that can be stored and returned."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class TooLarge(APIException):
 class JsonParser(BaseParser):
     """RFC 8259 in UTF-8, up to 1 MiB and 32 levels deep.
 
-    The framework's own parser has no limit, decodes whatever codec the header names, and ends in
-    an error of the server on deep nesting. Raises ParseError (400) or TooLarge (413).
+    The framework's own parser has no limits, accepts any charset that the header names, and fails
+    with a 500 on deep nesting. Raises ParseError (400) or TooLarge (413).
     """
 
     media_type = "application/json"
@@ -39,7 +39,10 @@ class JsonParser(BaseParser):
             raise TooLarge(_("At most 1 MiB."))
         try:
             document = json.loads(body.decode(), parse_constant=_refuse, parse_float=_finite)
-        except (ValueError, RecursionError):  # no JSON, no UTF-8, a number of thousands of digits
+        except (
+            ValueError,
+            RecursionError,
+        ):  # no JSON, no UTF-8, or a number of thousands of digits
             raise ParseError(_("The body is not JSON.")) from None
         _check(document)
         return document
@@ -57,7 +60,7 @@ def _finite(digits: str) -> float:
 
 
 def _check(document: Any) -> None:
-    """Refuse what could neither be stored nor answered. Walks without recursion."""
+    """Refuse what could not be stored or returned. Works without recursion."""
     level = [document]
     for _depth in range(MAX_DEPTH):
         for value in level:

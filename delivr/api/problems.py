@@ -30,7 +30,7 @@ _CODES = {
 
 
 class Problem(Exception):
-    """An answer that is an error, raised where it is found."""
+    """An error response, raised where the error is found."""
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ def problem_body(
 
 
 def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's hook: any error that has an answer, as a problem; None lets the rest be a 500."""
-    from rest_framework.views import set_rollback  # loads the settings, which name our modules
+    """DRF's hook: turns errors with a response into problems; None leaves the others a 500."""
+    from rest_framework.views import set_rollback  # loads settings that name our modules
 
     problem = as_problem(exc)
     if problem is None:

@@ -1,4 +1,4 @@
-"""How often the API may be asked: by whom, not from where, but for who is nobody."""
+"""How often the API may be called: per token or user, and per address without either."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW = 60  # seconds
 
 
 class PerCaller(BaseThrottle):
-    """Each token, each signed-in user, and each address of strangers has its own count."""
+    """A separate count for each token, each signed-in user, and each address without either."""
 
     seconds: int | None = None
 
@@ -37,6 +37,6 @@ def caller(request: Request) -> str:
 
 
 def count_failure(request: Request) -> int | None:
-    """A wrong token from this address; the seconds to wait after too many of them, else None."""
+    """Count a wrong token from this address; the seconds to wait after too many, else None."""
     key = f"api:failure:{address_of(request._request)}"
     return hit(key, limit=settings.API_FAILURES_PER_MINUTE, window=WINDOW)

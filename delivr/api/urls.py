@@ -1,7 +1,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from delivr.api.docs import DocsView
+from delivr.api.openapi import DocsView
 from delivr.audit.api import AuditEventList
 from delivr.effects import api as effects
 from delivr.tenants import api as tenants

@@ -1,8 +1,7 @@
-"""What people do with their accounts, told to each workspace that they belong to.
+"""Records what people do with their accounts in each workspace that they belong to.
 
-allauth and Django announce these only by signals (a password reset, a second factor, a failed
-sign-in have no other hook), so here alone we listen to some. Receivers decide nothing: each writes
-its line.
+allauth and Django report these only by signals (a password reset, a second factor and a failed
+sign-in have no other hook), so only this module uses signals. Each receiver just writes a row.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from delivr.security.ratelimit import hit
 from delivr.signin.clients import address_of
 from delivr.tenants.models import ApiToken, Membership, Tenant, User
 
-FAILURES, WINDOW = 20, 3600  # of one account, told within so many seconds: no flood of lines
+FAILURES, WINDOW = 20, 3600  # rows per account and seconds, to keep the log short
 
 
 def connect() -> None:
-    """Listen. Called once, when the app is ready."""
+    """Connect the receivers. Called once, when the app is ready."""
     for signal, receiver in (
         (account.user_logged_in, signed_in),
         (user_logged_out, signed_out),
@@ -43,20 +42,20 @@ def connect() -> None:
 
 
 def signed_in(*, request: HttpRequest, user: User, **_rest: Any) -> None:
-    _tell(user, user, action="user.signed_in", changes=_from(request))
+    _record(user, user, action="user.signed_in", changes=_from(request))
 
 
 def signed_out(*, request: HttpRequest, user: User | None, **_rest: Any) -> None:
-    if user is not None and user.pk is not None:  # not where the account was just deleted
-        _tell(user, user, action="user.signed_out", changes=_from(request))
+    if user is not None and user.pk is not None:  # the account was not just deleted
+        _record(user, user, action="user.signed_out", changes=_from(request))
 
 
 def failed(
     *, credentials: dict[str, Any], request: HttpRequest | None = None, **_rest: Any
 ) -> None:
-    """A wrong password of an account that exists. Who tried is not known, only from where.
+    """A wrong password for an existing account. Who tried it is unknown, only from which address.
 
-    An address without an account costs as many writes: the time must not tell them apart.
+    An address without an account costs as many writes, so that the response time reveals nothing.
     """
     email = str(credentials.get("email") or credentials.get("username") or "").strip().lower()
     user = User.objects.filter(email=email).first()
@@ -65,22 +64,22 @@ def failed(
     if user is None:
         hit(f"audit.nobody:{email}", limit=FAILURES, window=WINDOW)
         return
-    _tell(user, None, action="user.signin_failed", changes=_from(request))
+    _record(user, None, action="user.signin_failed", changes=_from(request))
 
 
 def factor_failed(
     *, request: HttpRequest, user: User, authenticator: Any, reauthentication: bool, **_rest: Any
 ) -> None:
-    """A wrong code, of somebody who has the password. Only where one who is signed in is asked
-    again is it known who tried."""
+    """A wrong code from somebody who has the password. Who it was is only known if a signed-in user
+    was asked again."""
     if hit(f"audit.factor:{user.pk}", limit=FAILURES, window=WINDOW):
         return
     changes = {"factor": authenticator.type, **_from(request)}
-    _tell(user, user if reauthentication else None, action="user.factor_failed", changes=changes)
+    _record(user, user if reauthentication else None, action="user.factor_failed", changes=changes)
 
 
 def password_changed(*, request: HttpRequest, user: User, **_rest: Any) -> None:
-    _tell(user, user, action="user.password_changed", changes={"password": "changed"})
+    _record(user, user, action="user.password_changed", changes={"password": "changed"})
 
 
 def email_changed(
@@ -88,24 +87,24 @@ def email_changed(
 ) -> None:
     before = from_email_address.email if from_email_address else None
     changes = {"email": [before, to_email_address.email]}
-    _tell(user, user, action="user.email_changed", changes=changes)
+    _record(user, user, action="user.email_changed", changes=changes)
 
 
 def factor_added(*, user: User, authenticator: Any, **_rest: Any) -> None:
     changes = {"factor": [None, authenticator.type]}
-    _tell(user, user, action="user.factor_added", changes=changes)
+    _record(user, user, action="user.factor_added", changes=changes)
 
 
 def factor_removed(*, user: User, authenticator: Any, **_rest: Any) -> None:
     changes = {"factor": [authenticator.type, None]}
-    _tell(user, user, action="user.factor_removed", changes=changes)
+    _record(user, user, action="user.factor_removed", changes=changes)
 
 
 def codes_renewed(*, user: User, **_rest: Any) -> None:
-    _tell(user, user, action="user.codes_renewed", changes={"recovery_codes": "changed"})
+    _record(user, user, action="user.codes_renewed", changes={"recovery_codes": "changed"})
 
 
-def _tell(user: User, actor: User | None, *, action: str, changes: dict[str, Any]) -> None:
+def _record(user: User, actor: User | None, *, action: str, changes: dict[str, Any]) -> None:
     memberships = Membership.objects.filter(user=user).select_related("tenant")
     tenants: list[Tenant] = [membership.tenant for membership in memberships]
     record_in_each(tenants=tenants, actor=actor, action=action, subject=user, changes=changes)
@@ -120,7 +119,7 @@ def _from(request: HttpRequest | None) -> dict[str, Any]:
 
 @transaction.atomic
 def note_address(*, token: ApiToken, request: HttpRequest) -> None:
-    """Write a line where the token is used from an address that it was not used from before."""
+    """Record that the token is used from an address that it was not used from before."""
     address = address_of(request)
     known = AuditEvent.objects.for_tenant(token.tenant_id).filter(
         action="token.used", subject_id=str(token.pk), changes__address=address

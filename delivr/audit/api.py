@@ -16,7 +16,7 @@ from delivr.api.base import TenantView
 from delivr.api.problems import invalid
 from delivr.audit.models import AuditEvent
 from delivr.audit.wording import sentence
-from delivr.date_bounds import read_moment
+from delivr.date_bounds import read_datetime
 
 
 class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):
@@ -63,16 +63,16 @@ class AuditEventList(TenantView):
             "action": asked.get("action"),
             "actor_label__iexact": asked.get("actor"),
             "subject_id": asked.get("subjectId"),
-            "at__gte": _moment(asked["since"]) if "since" in asked else None,
+            "at__gte": _parse_datetime(asked["since"]) if "since" in asked else None,
         }
         rows = AuditEvent.objects.for_tenant(self.tenant)
         rows = rows.filter(**{name: value for name, value in tests.items() if value})
         return self.page(rows, AuditEventSerializer, ordering=("-at", "-pk"))
 
 
-def _moment(text: str) -> datetime:
-    """Raises Problem 400 for what is no date and time with its offset."""
-    moment = read_moment(text)
-    if moment is None:
+def _parse_datetime(text: str) -> datetime:
+    """Raises Problem 400 unless it is a date and time with a UTC offset."""
+    parsed = read_datetime(text)
+    if parsed is None:
         raise invalid({"since": [_("Write it like 2026-01-31T12:00:00Z.")]})
-    return moment
+    return parsed

@@ -1,4 +1,4 @@
-"""The chain of a tenant's audit log: what a link's hash is made of, and how a chain is checked."""
+"""The hash chain of a tenant's audit log: how a link's hash is computed, how a chain is checked."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from django.utils import timezone
 from delivr.audit.models import AuditEvent, AuditSeal
 
 GENESIS = "0" * 64
-FORMAT = 1  # of the canonical form; a new one gets a new number, old links keep theirs
+FORMAT = 1  # of the canonical form; a new form gets a new number, old links keep theirs
 CHUNK = 2000
-SEALED_WITHIN = timedelta(minutes=15)  # beyond, the sweeper is not running, or the row slipped by
+SEALED_WITHIN = timedelta(minutes=15)  # later, the sweeper is not running or the row was missed
 
 
 def digest(event: AuditEvent, *, seq: int, previous: str, sealed_at: datetime) -> str:
-    """The hash of the link that puts this event at `seq`: SHA-256 over every column of it, as JSON
-    with sorted keys and no blanks, in UTC to the microsecond."""
+    """The hash of the link that puts this event at `seq`: SHA-256 over all its columns, as JSON
+    with sorted keys and no blanks, times in UTC to the microsecond."""
     content = [
         FORMAT,
         event.tenant_id,
@@ -41,8 +41,8 @@ def digest(event: AuditEvent, *, seq: int, previous: str, sealed_at: datetime) -
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _exact(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+def _exact(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 # --- Checking -------------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def _exact(moment: datetime) -> str:
 
 @dataclass(frozen=True)
 class Head:
-    """The newest link of a chain. Kept outside of the database it proves that nothing before it
+    """The newest link of a chain. Stored outside of the database, it proves that nothing before it
     was changed or cut off since."""
 
     seq: int = 0
@@ -59,7 +59,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as it was written. `seq` is the place in the chain, 0 for none."""
+    """A difference from what was written. `seq` is the place in the chain, 0 for none."""
 
     tenant: str
     seq: int
@@ -68,8 +68,8 @@ class Finding:
 
 
 @dataclass
-class Checked:
-    """What was found in one tenant's chain."""
+class ChainReport:
+    """The result of checking one tenant's chain."""
 
     tenant: str
     rows: int = 0
@@ -79,10 +79,10 @@ class Checked:
 
 def check_all(
     known_heads: Mapping[str, Head] | None = None, *, tenant_id: str | None = None
-) -> Iterator[Checked]:
-    """Check each tenant's chain, or one; `known_heads` are those of an earlier check.
+) -> Iterator[ChainReport]:
+    """Check the chain of each tenant, or of one; `known_heads` are those of an earlier check.
 
-    Tenants are those that the log names, whether they still exist or not.
+    Covers all tenants that the log names, whether they still exist or not.
     """
     heads = known_heads or {}
     if tenant_id is not None:
@@ -94,12 +94,12 @@ def check_all(
         yield check(one, heads.get(one))
 
 
-def check(tenant_id: str, known: Head | None = None) -> Checked:
-    """Walk one chain from its first link, in chunks: memory stays the same for any length."""
-    checked = Checked(tenant_id)
+def check(tenant_id: str, known: Head | None = None) -> ChainReport:
+    """Check one chain from its first link, in chunks: memory does not grow with its length."""
+    checked = ChainReport(tenant_id)
     seen_known = known is None or known.seq == 0
     for seal, event in _links(tenant_id):
-        checked.findings += _of_link(checked, seal, event)
+        checked.findings += _check_link(checked, seal, event)
         checked.head = Head(seal.seq, seal.hash)
         checked.rows += 1
         if known is not None and seal.seq == known.seq:
@@ -114,8 +114,10 @@ def check(tenant_id: str, known: Head | None = None) -> Checked:
     return checked
 
 
-def _of_link(checked: Checked, seal: AuditSeal, event: AuditEvent | None) -> Iterator[Finding]:
-    """Complaints about one link, seen from the one before it (`checked.head`)."""
+def _check_link(
+    checked: ChainReport, seal: AuditSeal, event: AuditEvent | None
+) -> Iterator[Finding]:
+    """Findings about one link, given the link before it (`checked.head`)."""
     before, tenant = checked.head, checked.tenant
     if seal.seq != before.seq + 1:
         detail = f"The links {before.seq + 1} to {seal.seq - 1} are missing."
@@ -149,7 +151,7 @@ def _unsealed(tenant_id: str) -> Iterator[Finding]:
 
 
 def as_heads(stored: Mapping[str, Any]) -> dict[str, Head]:
-    """The heads that `audit_verify --json` printed. Raises KeyError or TypeError for others."""
+    """The heads that `audit_verify --json` printed. Raises KeyError or TypeError for other data."""
     return {
         tenant: Head(int(head["seq"]), str(head["hash"]))
         for tenant, head in stored["heads"].items()

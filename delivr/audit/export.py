@@ -1,4 +1,4 @@
-"""The audit log as a file, row by row: memory stays the same for any length."""
+"""The audit log as a file, row by row, so that memory does not grow with its length."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 def plain(event: AuditEvent) -> dict[str, Any]:
-    """One event as JSON knows it; `seq` and `hash` once it is sealed into the chain."""
+    """One event as plain JSON values; `seq` and `hash` once it is sealed into the chain."""
     seal = getattr(event, "seal", None)
     return {
         "id": event.pk,
@@ -45,7 +45,7 @@ def plain(event: AuditEvent) -> dict[str, Any]:
 
 
 def as_json(events: Iterable[AuditEvent]) -> Iterator[str]:
-    """One JSON array, a line for each event."""
+    """One JSON array with one event per line."""
     before = "[\n"
     for event in events:
         yield before + json.dumps(plain(event))
@@ -61,14 +61,14 @@ def as_csv(events: Iterable[AuditEvent]) -> Iterator[str]:
 
 
 def cell(value: Any) -> Any:
-    """A value that no spreadsheet takes for a formula; lists and objects as JSON."""
+    """A value that no spreadsheet runs as a formula; lists and objects as JSON."""
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False)
     return safe_cell(value)
 
 
 class _Echo:
-    """A file that gives back what is written into it."""
+    """A file that returns what is written to it."""
 
     def write(self, text: str) -> str:
         return text

@@ -15,7 +15,7 @@ _DAYS = [MinValueValidator(FIRST), MaxValueValidator(LAST)]
 
 
 class AuditFilter(forms.Form):
-    """What of the audit log to show. A field that makes no sense filters nothing, and says so."""
+    """Filters of the audit log. An invalid field is reported and filters nothing."""
 
     who = forms.CharField(label=_("Who"), max_length=254, required=False)
     action = forms.ChoiceField(label=_("What"), required=False)
@@ -40,7 +40,7 @@ class AuditFilter(forms.Form):
 
     @property
     def wanted(self) -> dict[str, Any]:
-        """Arguments for `AuditEventQuerySet.matching`; days are whole ones, the last one too."""
+        """Arguments for `AuditEventQuerySet.matching`; days are whole days, including the last."""
         self.is_valid()
         wanted = {name: value for name, value in self.cleaned_data.items() if value}
         if "since" in wanted:

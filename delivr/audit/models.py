@@ -1,4 +1,4 @@
-"""Who did what: append-only, and sealed into one chain for each tenant."""
+"""Who did what: append-only rows, sealed into one hash chain per tenant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_pe
 
 
 class AuditRow(TenantOwned):
-    """A row that is written once. It outlives its workspace: who deleted it is the last line."""
+    """A row that is written once. It outlives its workspace: the last row says who deleted it."""
 
     tenant = models.ForeignKey(
         Tenant,
@@ -36,7 +36,7 @@ class AuditEventQuerySet(TenantQuerySet):
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Self:
-        """Those of which all this is true; `who` and `subject` may be a part of the name."""
+        """The rows that match all arguments; `who` and `subject` may be a part of the name."""
         tests: dict[str, Any] = {
             "actor_label__icontains": who,
             "action": action,
@@ -50,7 +50,7 @@ class AuditEventQuerySet(TenantQuerySet):
         return rows
 
     def in_chunks(self, size: int = 250) -> Iterator[AuditEvent]:
-        """All of them, newest first, with their seals; never more than `size` in memory."""
+        """All rows, newest first, with their seals; at most `size` of them in memory."""
         rows = self.select_related("seal").order_by("-pk")
         chunk = list(rows[:size])
         while chunk:
@@ -59,10 +59,10 @@ class AuditEventQuerySet(TenantQuerySet):
 
 
 class AuditEvent(AuditRow):
-    """One change, written in its transaction.
+    """One change, written in the same transaction.
 
-    `actor_id` is null for what delivr did by itself. It is no foreign key: a user who is deleted
-    stays in the log, and no row ever has to be changed for that.
+    `actor_id` is null for what delivr did by itself. It is not a foreign key: a deleted user stays
+    in the log, and no row has to be changed for that.
     """
 
     actor_id = models.BigIntegerField(null=True)
@@ -91,13 +91,13 @@ class AuditEvent(AuditRow):
 class AuditSeal(AuditRow):
     """A link of the tenant's chain: the place of one event in it, and a hash over both.
 
-    Written after the event (`delivr/audit/sealing.py`), so that no change waits for another one.
+    Written after the event (`delivr/audit/sealing.py`), so that changes never wait for each other.
     """
 
-    seq = models.BigIntegerField()  # 1, 2, 3 … without a gap
+    seq = models.BigIntegerField()  # 1, 2, 3 … without gaps
     event = models.OneToOneField(AuditEvent, on_delete=models.DO_NOTHING, related_name="seal")
     sealed_at = models.DateTimeField()
-    previous = models.CharField(max_length=64)  # the hash of the link before; zeros for the first
+    previous = models.CharField(max_length=64)  # the hash of the previous link; zeros for the first
     hash = models.CharField(max_length=64)  # hexadecimal SHA-256, see `delivr/audit/chain.py`
 
     class Meta:

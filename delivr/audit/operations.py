@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-
-from delivr.encryption.fields import SecretTextField
 
 if TYPE_CHECKING:
     from delivr.audit.models import AuditEvent
@@ -22,7 +20,7 @@ def record(
     subject: models.Model | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
-    """Write one audit row in the caller's transaction. `changes` holds no secret (`changed`)."""
+    """Write one audit row in the caller's transaction. `changes` contains no secret (`changed`)."""
     event = _event(tenant, actor, action, subject, changes)
     event.save(force_insert=True)
     return event
@@ -47,7 +45,7 @@ def record_in_each(
     subject: models.Model,
     changes: Mapping[str, Any],
 ) -> None:
-    """`record` of something that several tenants have to know, in one query."""
+    """`record` of one event for several tenants, in one query."""
     from delivr.audit.models import AuditEvent
 
     AuditEvent.objects.bulk_create(
@@ -76,19 +74,20 @@ def _event(
 
 
 def _label(subject: models.Model) -> str:
-    """What a person calls it: its `audit_label`, where it has one."""
+    """What people call it: its `audit_label`, if it has one."""
     return getattr(subject, "audit_label", "") or str(subject)
 
 
-def difference(before: models.Model, after: Mapping[str, Any]) -> dict[str, Any]:
-    """`{field: [old, new]}` of what `after` changes in `before`; a secret is just "changed"."""
+def difference(
+    before: Mapping[str, Any], after: Mapping[str, Any], secrets: Collection[str] = ()
+) -> dict[str, Any]:
+    """`{name: [old, new]}` of what `after` changes in `before`; a secret is only "changed"."""
     changes: dict[str, Any] = {}
     for name, value in after.items():
-        field: Any = before._meta.get_field(name)
-        if isinstance(field, SecretTextField):
+        if name in secrets:
             if value:
                 changes[name] = "changed"
-        elif (old := _plain(getattr(before, field.attname))) != (new := _plain(value)):
+        elif (old := _plain(before[name])) != (new := _plain(value)):
             changes[name] = [old, new]
     return changes
 

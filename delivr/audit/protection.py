@@ -1,9 +1,9 @@
-"""What keeps audit rows as they were written, on PostgreSQL: triggers, and the rights of a role.
+"""Makes audit rows immutable on PostgreSQL, by triggers and by the rights of a role.
 
-The trigger stops whoever may write to the tables, their owner too. It lets two things through for
-a session that asks for them by name: `SET delivr.audit_purge = 'delete'` (an operator whom the law
-obliges) and `'truncate'` (the tests, between two of them). A role that has its rights from
-`manage.py grants` may do neither in any case. SQLite has one user, and no triggers of ours.
+The trigger stops everybody who may write to the tables, including their owner. Two exceptions
+need a session setting: `SET delivr.audit_purge = 'delete'` (for an operator who is obliged by law,
+and between two tests) and `'truncate'`. A role that has its rights from `manage.py grants` may do
+neither in any case. SQLite has one user, and no triggers of ours.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BEGIN
     USING ERRCODE = 'restrict_violation';
 END $$
 """
-# ALWAYS: also where session_replication_role is `replica`, which switches other triggers off.
+# ALWAYS: also fires if session_replication_role is `replica`, which switches other triggers off.
 _ADD = (
     'CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON "{table}"'
     " FOR EACH ROW EXECUTE FUNCTION delivr_append_only()",
@@ -55,7 +55,7 @@ class AppendOnly(Operation):
         return type(self).__name__, [self.model_name], {}
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        """Nothing changes for Django."""
+        """Django's state does not change."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
@@ -89,7 +89,7 @@ MIGRATIONS = "django_migrations"
 def grants(role: str) -> list[str]:
     """The statements that give `role` what the running application needs, and nothing else.
 
-    To be run by the owner of the tables, again after each migration that adds one.
+    The owner of the tables runs them, again after each migration that adds a table.
     """
     quote = connection.ops.quote_name
     name, database = quote(role), quote(connection.settings_dict["NAME"])

@@ -1,7 +1,7 @@
-"""The job that seals: gives each audit row its place in its tenant's chain.
+"""The sealing job: gives each audit row its place in its tenant's chain.
 
 Rows are written without a seal, so that two changes of one tenant never wait for each other
-(docs/adr/0008). A row is sealed once its transaction is over, in the order of the rows' ids.
+(docs/adr/0008). A row is sealed after its transaction is committed, in the order of the row ids.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from delivr.audit.models import AuditEvent, AuditSeal
 
 ALL = "all"
 BATCH = 1000
-# Rows get their id before their commit: how far behind the newest sealed id one may still turn up.
-# A transaction would have to stay open while others write this many rows.
+# Rows get their id before their commit, so a row may appear up to this far behind the newest sealed
+# id: a transaction would have to stay open while others write this many rows.
 LOOK_BACK = 10_000
 
 
 def due() -> list[str]:
-    """`["all"]` if anything waits for its seal."""
+    """`["all"]` if rows wait to be sealed."""
     return [ALL] if unsealed().exists() else []
 
 
 def seal(what: str = ALL) -> None:
-    """Seal what is committed, batch by batch. Where another sealer is at it, leave it to that."""
+    """Seal committed rows, batch by batch. If another process is sealing, leave the rest to it."""
     try:
         while seal_batch(unsealed()) == BATCH:
             pass
     except IntegrityError:
-        return  # the same place or the same row, taken by the other: UNIQUE keeps the chain one
+        return  # another process took the same place or row: UNIQUE keeps the chain consistent
 
 
 def seal_everything() -> int:
-    """Seal all rows that have no seal, however old; how many there were."""
+    """Seal all rows that have no seal, however old; returns how many."""
     found = 0
     while (waiting := AuditEvent.objects.filter(seal=None)).exists():
-        with contextlib.suppress(IntegrityError):  # the sweeper was faster: see what is left
+        with contextlib.suppress(IntegrityError):  # the sweeper was faster: look for what is left
             found += seal_batch(waiting)
     return found
 
@@ -55,7 +55,7 @@ def unsealed() -> QuerySet[AuditEvent]:
 
 @transaction.atomic
 def seal_batch(waiting: QuerySet[AuditEvent]) -> int:
-    """Seal the oldest of them; how many. Raises IntegrityError where another one was faster."""
+    """Seal the oldest of them; returns how many. Raises IntegrityError if another was faster."""
     events = sorted(waiting.order_by("pk")[:BATCH], key=lambda event: (event.tenant_id, event.pk))
     seals: list[AuditSeal] = []
     for tenant_id, rows in groupby(events, key=lambda event: event.tenant_id):

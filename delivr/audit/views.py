@@ -43,7 +43,7 @@ def audit(request: TenantRequest) -> HttpResponse:
 @require_GET
 @tenant_required(Role.ADMIN)
 def export(request: TenantRequest, extension: str) -> StreamingHttpResponse:
-    """What the page would show, all of it, as a file."""
+    """Everything that the page would show, as a file."""
     if extension not in FORMATS:
         raise Http404
     content_type, write = FORMATS[extension]

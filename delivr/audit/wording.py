@@ -1,4 +1,4 @@
-"""What an audit row says, for people. Codes of the rows are for programs and never change."""
+"""Audit rows in words for people. The codes in the rows are for programs and never change."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
-NAMELESS = ("eff_", "whd_")  # what these are called is worked out from what they are about
-# By action, sorted: the sentence after the name of who did it, and the action alone, for a choice.
-# `delivr/tests/test_guards.py` fails where the code writes an action that has no words here.
+NAMELESS = ("eff_", "whd_")  # what to call them is derived from what they are about
+# By action, sorted: the sentence that follows the actor's name, and a short label for the filter.
+# `delivr/tests/test_guards.py` fails if the code records an action that is missing here.
 ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "build.cancelled": (_("cancelled the build of %(what)s"), _("Build cancelled")),
     "build.repeat_stopped": (
@@ -98,14 +98,14 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
 }
 
 
-# Stored words that are no state.
+# Stored words that are not a status.
 WORDS: dict[object, StrOrPromise] = {
     **dict(Role.choices),
     "totp": _("authenticator app"),
     "webauthn": _("passkey or security key"),
     "recovery_codes": _("recovery codes"),
 }
-# What nobody did: delivr noticed it. The whole sentence, for no name stands before.
+# Events without an actor, which delivr noticed: whole sentences, since no name stands before them.
 NOTICED: dict[str, StrOrPromise] = {
     "build.repeat_stopped": _("A second build of %(what)s was stopped"),
     "integration.refused": _("%(what)s refused its credentials"),
@@ -117,12 +117,12 @@ NOTICED: dict[str, StrOrPromise] = {
 
 
 def who(event: AuditEvent) -> str:
-    """The name that stands before the sentence; nothing where the sentence needs none."""
+    """The name before the sentence; empty if the sentence needs none."""
     return "" if _was_noticed(event) else event.actor_label
 
 
 def sentence(event: AuditEvent, names: Mapping[str, str] = NO_NAMES) -> str:
-    """`triggered a build of iOS 1.5.0`, after `who`. `names` are told for ids."""
+    """`triggered a build of iOS 1.5.0`, to follow `who`. `names` maps ids to names."""
     words = ACTIONS.get(event.action)
     label = event.subject_label or event.subject_id or "–"
     if event.subject_id.startswith(NAMELESS):
@@ -139,7 +139,7 @@ def _was_noticed(event: AuditEvent) -> bool:
 
 
 def value(stored: Any, names: Mapping[str, str] = NO_NAMES) -> str:
-    """A value before or after: a stored word of state or an id in words, nothing as a dash."""
+    """A value before or after: a stored status or an id in words, an empty value as a dash."""
     if stored in (None, "", [], {}):
         return "–"
     if isinstance(stored, bool):
@@ -148,17 +148,17 @@ def value(stored: Any, names: Mapping[str, str] = NO_NAMES) -> str:
         return ", ".join(value(one, names) for one in stored)
     if isinstance(stored, dict):
         return ", ".join(f"{name}={value(one, names)}" for name, one in sorted(stored.items()))
-    if moment := _moment(stored):
-        return date_format(moment, "j M Y, H:i e")
+    if parsed := _parse_datetime(stored):
+        return date_format(parsed, "j M Y, H:i e")
     return names.get(str(stored)) or str(WORDS.get(stored) or look_of(stored).label)
 
 
-def _moment(stored: Any) -> datetime | None:
-    """Rows hold times as text with their zone; a version has no colon. What somebody called
-    something may look like a time that lies beyond the calendar."""
+def _parse_datetime(stored: Any) -> datetime | None:
+    """Rows store times as text with their zone; a version has no colon. A name that a person chose
+    may look like a time that is out of range."""
     try:
-        moment = parse_datetime(stored) if isinstance(stored, str) and ":" in stored else None
-        return timezone.localtime(moment) if moment and timezone.is_aware(moment) else None
+        parsed = parse_datetime(stored) if isinstance(stored, str) and ":" in stored else None
+        return timezone.localtime(parsed) if parsed and timezone.is_aware(parsed) else None
     except (ValueError, OverflowError):
         return None
 

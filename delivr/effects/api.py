@@ -1,4 +1,4 @@
-"""The API of the ledger: everything that was or will be sent outside."""
+"""The API of the ledger: all effects, sent or still to be sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RELEASE_ID = re.compile(r"rel_[0-9A-Za-z]{1,36}")
 
 
 class NextSerializer(serializers.Serializer[Any]):
-    """What happens next with an effect, in words, and when (null: no clock decides it)."""
+    """What happens next with an effect, in words, and when (null if no clock decides)."""
 
     text = serializers.CharField()
     at = serializers.DateTimeField(allow_null=True)
@@ -94,7 +94,7 @@ class EffectList(TenantView):
 
 
 def _filters(request: Request) -> dict[str, str]:
-    """The columns that are asked for. Raises Problem 400 with every value that makes no sense."""
+    """The columns to filter by. Raises Problem 400 that names every invalid value."""
     given = {name: request.query_params.get(name, "") for name in ("state", "kind", "releaseId")}
     errors: dict[str, list[str]] = {}
     choices = {"state": EffectState.values, "kind": list(settings.EFFECT_HANDLERS)}

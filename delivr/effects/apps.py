@@ -6,9 +6,8 @@ class EffectsConfig(AppConfig):
     name = "delivr.effects"
 
     def ready(self) -> None:
-        """Every process refuses to start where the order of times that all bounds rest on is
-        broken, or a handler cannot be found."""
-        from delivr.effects.handlers import handler_for  # models are ready now
+        """Do not start if a handler is missing, or if its time-outs are in the wrong order."""
+        from delivr.effects.handlers import handler_for  # the models are loaded by now
 
         for kind in settings.EFFECT_HANDLERS:
             handler_for(kind)

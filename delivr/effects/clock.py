@@ -1,4 +1,4 @@
-"""The database's clock: leases and deadlines of many machines are compared by one clock."""
+"""The database's clock, so that all machines compare leases and deadlines by the same clock."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from django.utils import timezone
 
 def now() -> datetime:
     if connection.vendor != "postgresql":
-        return timezone.now()  # SQLite lives in this process: its clock is ours
+        return timezone.now()  # SQLite runs in this process, so its clock is ours
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         value: datetime = cursor.fetchone()[0]

@@ -1,4 +1,4 @@
-"""What a kind of effect must know: how to send, how to find what was sent, what follows."""
+"""The interface of an effect handler: how to send, how to find what was sent, what follows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from delivr.effects.models import Effect, EffectState
 LEASE = timedelta(seconds=60)
 CALL = timedelta(seconds=20)
 MARGIN = timedelta(seconds=10)
-LEAST_WAIT, MOST_WAIT = timedelta(seconds=2), timedelta(minutes=1)  # behind another effect
+LEAST_WAIT, MOST_WAIT = timedelta(seconds=2), timedelta(minutes=1)  # for another effect
 
 
 class Postpone(Exception):
-    """Not yet: something that this effect builds on is still on its way; `other` is that effect,
-    where it is one."""
+    """Not yet: something that this effect depends on is still open. `other` is the id of that
+    effect, if it is one."""
 
     def __init__(self, delay: timedelta, other: str = "") -> None:
         super().__init__(str(delay))
@@ -29,21 +29,21 @@ class Postpone(Exception):
         self.other = other
 
 
-def behind(other: Effect, now: datetime) -> Postpone:
+def wait_for(other: Effect, now: datetime) -> Postpone:
     """Wait for another open effect, which wakes this one when it settles (`operations.wake`).
 
-    Until it is due itself there is nothing to see; a minute at most, should nobody wake us.
+    Look again when the other one is due, after a minute at the latest in case the wake is lost.
     """
-    its_time = other.next_at if other.state == EffectState.PENDING else other.lease_until
-    return Postpone(min(max((its_time or now) - now, LEAST_WAIT), MOST_WAIT), other.pk)
+    due_at = other.next_at if other.state == EffectState.PENDING else other.lease_until
+    return Postpone(min(max((due_at or now) - now, LEAST_WAIT), MOST_WAIT), other.pk)
 
 
 class Unneeded(Exception):
-    """The effect lost its meaning (its release was cancelled, say): it ends as CANCELLED."""
+    """The effect has become pointless (its release was cancelled, say): it ends as CANCELLED."""
 
 
 class EffectHandler(ABC):
-    """One kind of effect. `send` and `find` run with no transaction open and may raise
+    """Handles one kind of effect. `send` and `find` run outside of transactions and may raise
     ProviderError; `finish` and `gave_up` run inside the transaction that settles the row."""
 
     base: ClassVar[timedelta] = timedelta(seconds=5)
@@ -51,12 +51,12 @@ class EffectHandler(ABC):
     max_attempts: ClassVar[int] = 8
     expires_after: ClassVar[timedelta] = timedelta(hours=1)
     settle: ClassVar[timedelta] = timedelta(seconds=90)
-    look_twice: ClassVar[timedelta] = timedelta(0)  # between two looks that find nothing
-    send_again_when_uncertain: ClassVar[bool] = False  # where looking is impossible
+    look_twice: ClassVar[timedelta] = timedelta(0)  # until an effect not found is looked for again
+    send_again_when_uncertain: ClassVar[bool] = False  # for what cannot be looked up
 
     @abstractmethod
     def send(self, effect: Effect) -> dict[str, Any]:
-        """Do it; return what is worth keeping (ids, addresses)."""
+        """Do it and return what is worth keeping (ids, URLs)."""
 
     @abstractmethod
     def find(self, effect: Effect) -> dict[str, Any] | None:
@@ -67,19 +67,19 @@ class EffectHandler(ABC):
         return
 
     def lock(self, effect: Effect) -> None:
-        """Take the locks of `finish` and `gave_up`: release, pipeline, build, in this order."""
+        """Take the locks that `finish` and `gave_up` need: release, pipeline, build, in order."""
         return
 
     @abstractmethod
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        """Write down what happened and promise what follows."""
+        """Store the result and create the effects that follow from it."""
 
     def gave_up(self, effect: Effect) -> None:
-        """Tell the business rows that this will not happen by itself any more."""
+        """Update the business rows: this will not be tried again without a person."""
         return
 
     def revive(self, effect: Effect) -> None:
-        """A person retries a dead effect. Raises ValidationError where that makes no sense."""
+        """A person retries a dead effect. Raises ValidationError if that makes no sense."""
         return
 
 

@@ -1,4 +1,4 @@
-"""The breaker and the fair share: a provider that is slow or down is asked by few, or by nobody."""
+"""Circuit breaker and concurrency limits: a slow or failing provider gets few calls or none."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from delivr.failures import Outcome, ProviderError
 
 OPEN_AFTER = 5  # failures in a row
 OPEN_FIRST = timedelta(seconds=30)
-OPEN_MOST = timedelta(minutes=10)
-PROBE = timedelta(seconds=25)  # while one call tries, the others wait
+OPEN_MAX = timedelta(minutes=10)
+PROBE = timedelta(seconds=25)  # while one call probes, the others wait
 PER_INTEGRATION = 4  # effects at a time
 PER_TENANT = 8
-FULL = timedelta(seconds=1)
+RETRY_WHEN_FULL = timedelta(seconds=1)
 RATE_LIMIT_DEFAULT = timedelta(seconds=30)
-WELL: dict[str, Any] = {
+HEALTHY: dict[str, Any] = {
     "failures": 0,
     "failing_since": None,
     "last_error": "",
@@ -30,11 +30,11 @@ WELL: dict[str, Any] = {
 
 
 def admit(effect: Effect, now: datetime) -> datetime | None:
-    """None if the effect may be sent now, else when to ask again.
+    """None if the effect may be sent now, else the time to ask again.
 
-    Locks the integration's row: the caller's transaction takes the lease under it, so that no
-    more than the shares are ever out. After a pause of the breaker one effect goes ahead alone.
-    While the credentials are refused an effect waits for them, as long as its time lasts.
+    Locks the integration's health row. The caller takes the lease in the same transaction, so the
+    concurrency limits are never exceeded. After the breaker was open, one effect probes alone.
+    While the credentials are refused, effects wait until they expire.
     """
     health = _locked(effect.tenant_id, effect.integration_id)
     if health.credentials_refused_at and now < effect.expires_at:
@@ -43,13 +43,13 @@ def admit(effect: Effect, now: datetime) -> datetime | None:
     if blocked:
         return blocked
     if _is_full(effect, now):
-        return now + FULL
-    _go_ahead_alone(health, now)
+        return now + RETRY_WHEN_FULL
+    _start_probe(health, now)
     return None
 
 
-def _go_ahead_alone(health: IntegrationHealth, now: datetime) -> None:
-    """Half open: whoever comes first after the rest tries, the others wait for what it finds."""
+def _start_probe(health: IntegrationHealth, now: datetime) -> None:
+    """Half open: the first caller after the pause probes, the others wait for its result."""
     if health.failures >= OPEN_AFTER:
         health.probe_until = now + PROBE
         health.save(update_fields=["probe_until"])
@@ -64,13 +64,13 @@ def _is_full(effect: Effect, now: datetime) -> bool:
 
 
 def is_refused(*, tenant_id: str, integration_id: str) -> bool:
-    """Nothing goes through the integration until its credentials are verified again."""
+    """True while nothing may be sent, until the integration's credentials are verified again."""
     refused = IntegrationHealth.objects.for_tenant(tenant_id).exclude(credentials_refused_at=None)
     return bool(refused.filter(integration_id=integration_id).exists())
 
 
-def is_well(*, tenant_id: str, integration_id: str) -> bool:
-    """Its credentials are taken and it answers: time for what can wait."""
+def is_healthy(*, tenant_id: str, integration_id: str) -> bool:
+    """True if its credentials are accepted and it responds, so less urgent work may use it."""
     known = IntegrationHealth.objects.for_tenant(tenant_id).filter(integration_id=integration_id)
     health = known.first()
     if health is None:
@@ -81,8 +81,8 @@ def is_well(*, tenant_id: str, integration_id: str) -> bool:
 
 @transaction.atomic
 def blocked_until(*, tenant_id: str, integration_id: str) -> datetime | None:
-    """When an integration may be asked again; None if now, and then the caller has to ask: after
-    a rest of the breaker the question is the one that tries."""
+    """When an integration may be called again; None if now. The caller must then make the call:
+    after the breaker was open, that call is the probe."""
     known = IntegrationHealth.objects.for_tenant(tenant_id).filter(integration_id=integration_id)
     health, now = known.first(), clock.now()
     if health is None or (health.failures < OPEN_AFTER and health.blocked_until(now) is None):
@@ -90,32 +90,31 @@ def blocked_until(*, tenant_id: str, integration_id: str) -> datetime | None:
     health = _locked(tenant_id, integration_id)
     blocked = health.blocked_until(now)
     if blocked is None:
-        _go_ahead_alone(health, now)
+        _start_probe(health, now)
     return blocked
 
 
 def note_success(*, tenant_id: str, integration_id: str) -> None:
-    """A call worked: the breaker closes. A pause that was asked for lasts all the same: the call
-    may have begun before."""
-    sick = IntegrationHealth.objects.for_tenant(tenant_id).exclude(failures=0, open_until=None)
-    sick.filter(integration_id=integration_id).update(**WELL)
+    """A call worked: close the breaker. A rate limit stays: the call may have begun before it."""
+    failing = IntegrationHealth.objects.for_tenant(tenant_id).exclude(failures=0, open_until=None)
+    failing.filter(integration_id=integration_id).update(**HEALTHY)
 
 
-def give_back(*, tenant_id: str, integration_id: str) -> None:
-    """What was let go ahead alone made no call: somebody else may try at once."""
-    trying = IntegrationHealth.objects.for_tenant(tenant_id).exclude(probe_until=None)
-    trying.filter(integration_id=integration_id).update(probe_until=None)
+def release_probe(*, tenant_id: str, integration_id: str) -> None:
+    """The probe made no call: another call may probe at once."""
+    probing = IntegrationHealth.objects.for_tenant(tenant_id).exclude(probe_until=None)
+    probing.filter(integration_id=integration_id).update(probe_until=None)
 
 
 @transaction.atomic
 def note_failure(*, tenant_id: str, integration_id: str, error: ProviderError) -> None:
-    """A call failed: count it if the provider is to blame, and rest if it failed often.
+    """A call failed: count it if the provider is to blame; several in a row open the breaker.
 
-    What fails while the breaker is open had begun before, together with what opened it: it says
-    nothing new, and prolongs no rest.
+    A failure while the breaker is already open belongs to a call that began before: it is not
+    counted and does not prolong the pause.
     """
     if not error.is_passing:
-        give_back(tenant_id=tenant_id, integration_id=integration_id)
+        release_probe(tenant_id=tenant_id, integration_id=integration_id)
         return
     health = _locked(tenant_id, integration_id)
     now = clock.now()
@@ -128,7 +127,7 @@ def note_failure(*, tenant_id: str, integration_id: str, error: ProviderError) -
         health.failing_since = health.failing_since or now
         health.last_error = error.message[:500]
         if health.failures >= OPEN_AFTER:
-            health.open_until, health.probe_until = now + _rest(health.failures), None
+            health.open_until, health.probe_until = now + _open_duration(health.failures), None
     health.save()
 
 
@@ -140,6 +139,6 @@ def _locked(tenant_id: str, integration_id: str) -> IntegrationHealth:
     return health
 
 
-def _rest(failures: int) -> timedelta:
+def _open_duration(failures: int) -> timedelta:
     doublings = min(failures - OPEN_AFTER, 10)
-    return min(OPEN_MOST, OPEN_FIRST * float(2**doublings))
+    return min(OPEN_MAX, OPEN_FIRST * float(2**doublings))

@@ -30,17 +30,17 @@ class EffectQuerySet(TenantQuerySet):
         return self.filter(state__in=OPEN_STATES)
 
     def due(self, now: datetime) -> Self:
-        """What may be claimed: pending and due, or held by somebody whose lease ran out."""
+        """What may be claimed: pending and due, or leased with a lease that has expired."""
         waiting = Q(state=EffectState.PENDING, next_at__lte=now)
         abandoned = Q(state=EffectState.LEASED, lease_until__lt=now)
         return self.filter(waiting | abandoned)
 
 
 class Effect(TenantOwned):
-    """One thing that must happen outside, once: the row is the promise, a task only a queue.
+    """One thing that must happen outside, once. The row is the source of truth, not the queue.
 
-    `payload` holds ids and words, never a secret. `dispatched_at` is written before the call:
-    where it is set, the other side may already have done it.
+    `payload` holds ids and words, never a secret. `dispatched_at` is written before the call: if it
+    is set, the other side may already have done it.
     """
 
     id = PrefixedIdField(prefix="eff")
@@ -60,7 +60,7 @@ class Effect(TenantOwned):
     lease_until = models.DateTimeField(null=True, blank=True)
     lease_token = models.PositiveIntegerField(default=0)
     dispatched_at = models.DateTimeField(null=True, blank=True)
-    absent_at = models.DateTimeField(null=True, blank=True)  # first not found after settling
+    absent_at = models.DateTimeField(null=True, blank=True)  # first not found after `settle`
     enqueued_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     reconciles = models.PositiveSmallIntegerField(default=0)
@@ -111,10 +111,10 @@ class Effect(TenantOwned):
 
 
 class IntegrationHealth(TenantOwned):
-    """What calls to one integration have met lately: it decides whether to call again yet.
+    """The results of recent calls to one integration; they decide whether it may be called.
 
     The breaker is closed below `OPEN_AFTER` failures in a row, open until `open_until`, and half
-    open afterwards: one call tries, the others wait until `probe_until`.
+    open afterwards: one call probes, the others wait until `probe_until`.
     """
 
     integration_id = models.CharField(max_length=40)
@@ -144,7 +144,7 @@ class IntegrationHealth(TenantOwned):
 
 
 class Heartbeat(models.Model):
-    """A sign of life of a kind of process, for the installation as a whole."""
+    """When a kind of process was last alive, for the whole installation."""
 
     name = models.CharField(max_length=20, primary_key=True)
     at = models.DateTimeField()

@@ -14,8 +14,8 @@ from delivr.effects.models import Effect, EffectState
 def what_next(effect: Effect) -> tuple[str, datetime | None]:
     """What delivr does next with this effect, and when; ("", None) where nothing is left to do.
 
-    Told from the row alone, without a query. The time is None where no clock decides: a person
-    does, or whoever operates this installation.
+    From the row alone, without a query. The time is None where no clock decides but a person, or
+    the operator of this installation.
     """
     if effect.state in (EffectState.DONE, EffectState.CANCELLED):
         return "", None

@@ -1,4 +1,4 @@
-"""Promise an effect; retry or cancel one; let an integration's effects go on."""
+"""Create, retry and cancel effects; pause and resume an integration's effects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.handlers import handler_for, is_known
-from delivr.effects.health import PER_INTEGRATION, WELL
+from delivr.effects.health import HEALTHY, PER_INTEGRATION
 from delivr.effects.models import Effect, EffectQuerySet, EffectState, IntegrationHealth
 from delivr.effects.queue import enqueue_on_commit
 from delivr.tenants.models import Tenant, User
@@ -29,7 +29,7 @@ def create_effect(
     build_id: str = "",
     payload: dict[str, Any] | None = None,
 ) -> Effect:
-    """Write the promise in the caller's transaction; the same `dedupe_key` promises nothing new."""
+    """Record an effect in the caller's transaction, unless its `dedupe_key` exists already."""
     effect, created = Effect.objects.get_or_create(
         tenant=tenant,
         dedupe_key=dedupe_key,
@@ -47,10 +47,10 @@ def create_effect(
     return effect
 
 
-def create_effects(*, tenant: Tenant, kind: str, promises: Iterable[Mapping[str, Any]]) -> None:
-    """`promise` for several of one kind, in one query; each mapping holds what differs."""
+def create_effects(*, tenant: Tenant, kind: str, effects: Iterable[Mapping[str, Any]]) -> None:
+    """`create_effect` for several of one kind, in one query; each mapping holds what differs."""
     due = _due_now(kind)
-    rows = [Effect(tenant=tenant, kind=kind, **due, **differing) for differing in promises]
+    rows = [Effect(tenant=tenant, kind=kind, **due, **differing) for differing in effects]
     Effect.objects.bulk_create(rows, ignore_conflicts=True)
     for row in rows:
         enqueue_on_commit("effect", row.pk)
@@ -68,7 +68,7 @@ def _due_now(kind: str) -> dict[str, Any]:
 
 @transaction.atomic
 def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
-    """Let a dead effect try again, under the same correlation. Raises ValidationError."""
+    """Let a dead effect try again, with the same correlation id. Raises ValidationError."""
     if not is_known(effect.kind):
         raise ValidationError({"state": [_("This version of delivr does not know this kind.")]})
     handler = handler_for(effect.kind)
@@ -82,7 +82,7 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
     effect.attempts = effect.reconciles = 0
     effect.absent_at = None
     if effect.last_error_code == "cannot_correlate":
-        effect.dispatched_at = None  # nobody can look it up: the person decided to send it again
+        effect.dispatched_at = None  # it cannot be looked up: the person decided to send it again
     effect.expires_at = now + handler.expires_after
     effect.enqueued_at = now if settings.CELERY_BROKER_URL else None
     effect.save()
@@ -98,7 +98,7 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
 def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
     """Give an effect up for good. Raises ValidationError while it may be on its way.
 
-    One of a kind that this version does not know ends, too; there is nobody to tell of it.
+    An effect whose kind this version does not know is cancelled too, without a handler's `gave_up`.
     """
     handler = handler_for(effect.kind) if is_known(effect.kind) else None
     if handler is not None:
@@ -122,8 +122,8 @@ def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
 
 
 def wake(waiting: EffectQuerySet) -> None:
-    """What these pending effects waited for has come: they are due now. Rings for the first few;
-    the sweeper has the others in a moment."""
+    """What these pending effects waited for has happened: make them due now. Enqueues the first
+    few; the sweeper finds the others at its next tick."""
     waiting = waiting.filter(state=EffectState.PENDING)
     first = list(waiting.order_by("created_at").values_list("pk", flat=True)[:PER_INTEGRATION])
     if first:
@@ -134,16 +134,16 @@ def wake(waiting: EffectQuerySet) -> None:
 
 @transaction.atomic
 def resume_integration(*, tenant: Tenant, integration_id: str) -> None:
-    """The integration works again: what waited for it is due now."""
+    """The integration works again: make the effects that waited for it due now."""
     IntegrationHealth.objects.for_tenant(tenant).filter(integration_id=integration_id).update(
-        **WELL, rate_limited_until=None, credentials_refused_at=None
+        **HEALTHY, rate_limited_until=None, credentials_refused_at=None
     )
     wake(Effect.objects.for_tenant(tenant).filter(integration_id=integration_id))
 
 
 @transaction.atomic
 def pause_integration(*, tenant: Tenant, integration_id: str) -> None:
-    """The credentials are refused: what goes through the integration waits until it is resumed."""
+    """The credentials are refused: effects of the integration wait until it is resumed."""
     rows = IntegrationHealth.objects.select_for_update()
     health, _is_new = rows.get_or_create(tenant=tenant, integration_id=integration_id)
     health.credentials_refused_at = health.credentials_refused_at or clock.now()
@@ -151,8 +151,8 @@ def pause_integration(*, tenant: Tenant, integration_id: str) -> None:
     health.save(update_fields=["credentials_refused_at", "probe_until"])
 
 
-def doubt_all() -> int:
-    """After a restore: what the backup has as not sent may have been sent since. Each open effect
-    is looked for before it is sent; the number of those that nobody would have looked for."""
+def mark_all_in_doubt() -> int:
+    """After a restore, effects that the backup shows as not sent may have been sent since. Mark all
+    open effects, so that each is looked for before it is sent. Returns how many were marked."""
     unsent = Effect.objects.open().filter(dispatched_at=None)
     return int(unsent.update(dispatched_at=clock.now()))

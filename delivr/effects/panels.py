@@ -1,4 +1,4 @@
-"""The ledger in the operator's overview."""
+"""The effects in the operator's overview."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def panels() -> list[Panel]:
             oldest=due and due.next_at,
             oldest_url=row_url(due) if due else "",
         ),
-        Panel(title=_("Connections in trouble"), lines=_troubles()),
+        Panel(title=_("Connections in trouble"), lines=_unhealthy_connections()),
     ]
 
 
-def _troubles() -> tuple[Line, ...]:
+def _unhealthy_connections() -> tuple[Line, ...]:
     rows, now = IntegrationHealth.objects, clock.now()
     url = list_url(IntegrationHealth)
     resting = rows.filter(open_until__gt=now).count()

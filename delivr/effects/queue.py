@@ -1,8 +1,8 @@
-"""The doorbell: asks some worker to look at a row soon. Losing a ring costs only time.
+"""The queue: asks a worker to look at a row soon. A lost message only costs time.
 
 A job has a name, a function that does it for one id, and a function that lists the ids that are
-due (`settings.JOBS`). With a broker a ring is a Celery message; without one the sweeper finds the
-row by itself within a tick.
+due (`settings.JOBS`). With a broker, `enqueue` sends a Celery message; without one, the sweeper
+finds the row within a tick.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 from celery import shared_task
 from django.conf import settings
@@ -23,25 +22,24 @@ from delivr.run.crashpoints import crashpoint
 
 log = logging.getLogger(__name__)
 
-PAUSE = 5.0  # seconds without rings after the broker refused one
+PAUSE = 5.0  # seconds without messages after the broker refused one
 
 
 @functools.cache
 def job(name: str) -> Callable[[str], None]:
     """The function that does the job `name` for one id."""
-    jobs: dict[str, Any] = settings.JOBS
-    function: Callable[[str], None] = import_string(jobs[name]["run"])
+    function: Callable[[str], None] = import_string(settings.JOBS[name].run)
     return function
 
 
 @shared_task(name="delivr.run_job", ignore_result=True)  # type: ignore[untyped-decorator]
-def answer(name: str, row_id: str) -> None:
+def run_job(name: str, row_id: str) -> None:
     job(name)(row_id)
 
 
 class _Pause:
-    """After a refusal this process does not ring for a while: each try may take half a second,
-    and a change that promises ten effects would make its request wait for all of them."""
+    """After the broker refuses a message, this process sends none for `PAUSE` seconds: each try may
+    take half a second, and a request that creates ten effects would wait for all of them."""
 
     def __init__(self) -> None:
         self.ends_at = -math.inf
@@ -61,19 +59,19 @@ pause = _Pause()
 
 
 def enqueue(name: str, row_id: str) -> bool:
-    """Ring now, without ever failing or waiting long. False if nobody could be reached."""
+    """Send the message now; never fails, never waits long. False if the broker did not take it."""
     crashpoint("before_enqueue")
     if not settings.CELERY_BROKER_URL or pause.is_on:
         return False
     try:
-        answer.apply_async((name, row_id), retry=False, ignore_result=True)
-    except Exception:  # whatever the broker does, the row stays and the sweeper finds it
+        run_job.apply_async((name, row_id), retry=False, ignore_result=True)
+    except Exception:  # whatever the broker does: the row stays and the sweeper finds it
         pause.begin()
-        log.warning("The broker did not take a ring for %s %s.", name, row_id)
+        log.warning("The broker did not take %s %s.", name, row_id)
         return False
     return True
 
 
 def enqueue_on_commit(name: str, row_id: str) -> None:
-    """Ring once the current transaction is committed."""
+    """Enqueue the job once the current transaction is committed."""
     transaction.on_commit(functools.partial(enqueue, name, row_id), robust=True)

@@ -1,7 +1,7 @@
-"""Claim an effect, look before sending again, write ahead, send, settle.
+"""Runs an effect: claim it, look for an earlier result, write ahead, send, settle.
 
-The row is the job. Each step is one short transaction; no transaction is open during a call. Only
-who holds the newest lease token may settle the row: a worker that was frozen is fenced off.
+Each step is one short transaction; no transaction is open during a call. Only the holder of the
+newest lease token may settle the row, so a worker that was frozen meanwhile cannot (fencing).
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ from delivr.effects.handlers import (
     Unneeded,
     handler_for,
 )
-from delivr.effects.health import RATE_LIMIT_DEFAULT, admit, give_back, note_failure, note_success
+from delivr.effects.health import (
+    RATE_LIMIT_DEFAULT,
+    admit,
+    note_failure,
+    note_success,
+    release_probe,
+)
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.failures import Outcome, ProviderError
@@ -37,18 +43,18 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN = timedelta(seconds=2)
 MOST_DOUBLINGS = 20
-LAST_CHANCES = 5  # to tell the business rows of an end; then the effect ends without
+LAST_CHANCES = 5  # attempts to run `gave_up` before the effect is settled without it
 
 
 EXPIRED = ("expired", "It could not be sent in time.", "Retry it if it is still wanted.")
 
 
 class Fenced(Exception):
-    """Somebody else holds the row by now: what this worker has is discarded."""
+    """Somebody else holds the lease by now: this worker's result is discarded."""
 
 
 def run_effect(effect_id: str) -> None:
-    """Do what the effect promises, if it is due and nobody else is at it. Safe to call twice."""
+    """Send the effect if it is due and not leased to another worker. Safe to call twice."""
     effect = claim(effect_id)
     if effect is not None:
         crashpoint("after_claim")
@@ -58,7 +64,7 @@ def run_effect(effect_id: str) -> None:
 
 @transaction.atomic
 def claim(effect_id: str) -> Effect | None:
-    """Take the lease by one conditional UPDATE; None if it is not due, or not ours to take."""
+    """Take the lease by one conditional UPDATE; None if it is not due or may not be sent now."""
     if settings.EFFECTS_PAUSED:
         return None
     now = clock.now()
@@ -81,7 +87,7 @@ def claim(effect_id: str) -> Effect | None:
 
 
 def _ends_without_a_call(effect: Effect, now: datetime) -> bool:
-    """Too late to be sent, and surely never sent: nobody's permission is needed to give it up."""
+    """Expired and certainly never sent: giving it up needs no permission from the breaker."""
     return now >= effect.expires_at and effect.dispatched_at is None
 
 
@@ -100,35 +106,35 @@ class Attempt:
 
     def run(self) -> None:
         try:
-            self._go()
+            self._execute()
         except Postpone as later:
             self._postpone(later.delay)
-            self._give_back()
-            self._look_back(later.other)
+            self._release_probe()
+            self._wake_if_settled(later.other)
         except Unneeded:
             self._settle(EffectState.CANCELLED)
-            self._give_back()
+            self._release_probe()
         except ProviderError as error:
-            self._failed(error)
+            self._handle_failure(error)
         except Fenced:
             raise
         except Exception:
             log.exception("Effect %s met a fault of ours.", self.effect.pk)
-            self._give_back()  # nobody's breaker counts it
-            self._again(_own_fault())
+            self._release_probe()  # the breaker does not count it
+            self._retry_later(_internal_error())
 
     def _postpone(self, delay: timedelta) -> None:
-        """Wait for what it builds on, but not longer than its own time."""
+        """Wait for what it depends on, but not beyond its expiry."""
         if clock.now() >= self.effect.expires_at:
-            self._die(*EXPIRED)
+            self._mark_dead(*EXPIRED)
         else:
             self._wait(delay, attempts=F("attempts") - 1)
 
     @transaction.atomic
-    def _look_back(self, other: str) -> None:
-        """Did what we wait for settle while we were not PENDING yet? Then nobody woke us.
+    def _wake_if_settled(self, other: str) -> None:
+        """Wake this effect if the one it waits for settled before this one became PENDING.
 
-        Its row's lock is held while it settles: either it finds us waiting, or we find it done.
+        Settling locks that row: either it finds this effect waiting, or we find it settled here.
         """
         if not other:
             return
@@ -136,22 +142,22 @@ class Attempt:
         if row is not None and not row.is_open:
             wake(Effect.objects.filter(pk=self.effect.pk))
 
-    def _give_back(self) -> None:
-        """No call was made: another effect may have the turn that this one was given."""
+    def _release_probe(self) -> None:
+        """No call was made: another effect may probe the provider instead."""
         if not _ends_without_a_call(self.effect, clock.now()):
-            give_back(**self._integration)
+            release_probe(**self._integration)
 
-    def _go(self) -> None:
+    def _execute(self) -> None:
         if self.in_doubt:
-            found = self._look()
+            found = self._find_earlier_result()
             if found is not None:
                 self._finish(found)
                 return
-            if self._must_settle():
+            if self._may_still_appear():
                 return
             self.in_doubt = False
         self.handler.prepare(self.effect)
-        if self._is_over():
+        if self._end_if_exhausted():
             return
         self._write_ahead()
         crashpoint("after_write_ahead")
@@ -160,8 +166,9 @@ class Attempt:
         note_success(**self._integration)
         self._finish(result)
 
-    def _look(self) -> dict[str, Any] | None:
-        """Was it done already? A handler that cannot tell leaves it to a person, or sends again."""
+    def _find_earlier_result(self) -> dict[str, Any] | None:
+        """What an earlier attempt did, or None. A handler that cannot look it up leaves it to a
+        person, or has it sent again."""
         try:
             return self.handler.find(self.effect)
         except ProviderError as error:
@@ -169,32 +176,32 @@ class Attempt:
                 raise
             return None
 
-    def _must_settle(self) -> bool:
-        """Absent, but too fresh to be sure: look again when it has had time to appear."""
-        assert self.effect.dispatched_at is not None  # noqa: S101 # asked only then
-        now, ripe = clock.now(), self.effect.dispatched_at + self.handler.settle
-        if now < ripe:
+    def _may_still_appear(self) -> bool:
+        """Not found, but sent too recently to be sure: look again when it had time to appear."""
+        assert self.effect.dispatched_at is not None  # noqa: S101 # in doubt means dispatched
+        now, settled_at = clock.now(), self.effect.dispatched_at + self.handler.settle
+        if now < settled_at:
             doublings = min(self.effect.reconciles, MOST_DOUBLINGS)
-            self._look_again(min(ripe - now, LOOK_AGAIN * 2**doublings))
+            self._recheck_later(min(settled_at - now, LOOK_AGAIN * 2**doublings))
             return True
         absent_at = self.effect.absent_at or now
         if now - absent_at < self.handler.look_twice:
-            self._look_again(absent_at + self.handler.look_twice - now, absent_at=absent_at)
+            self._recheck_later(absent_at + self.handler.look_twice - now, absent_at=absent_at)
             return True
         return False
 
-    def _look_again(self, wait: timedelta, **changes: Any) -> None:
+    def _recheck_later(self, wait: timedelta, **changes: Any) -> None:
         counts = {"reconciles": F("reconciles") + 1, "attempts": F("attempts") - 1}
         self._wait(max(wait, LOOK_AGAIN), **counts, **changes)
 
-    def _is_over(self) -> bool:
-        """Too late or too often: better shown to a person than sent now."""
+    def _end_if_exhausted(self) -> bool:
+        """Too late or too many attempts: a person should decide rather than send it now."""
         if clock.now() >= self.effect.expires_at:
-            self._die(*EXPIRED)
+            self._mark_dead(*EXPIRED)
             return True
         if self.effect.attempts > self.handler.max_attempts:
             last = self.effect.last_error or "It failed too often."
-            self._die("attempts", last, self.effect.last_error_hint)
+            self._mark_dead("attempts", last, self.effect.last_error_hint)
             return True
         return False
 
@@ -209,7 +216,7 @@ class Attempt:
 
     def _finish(self, result: dict[str, Any]) -> None:
         with transaction.atomic():
-            self._hold()
+            self._lock()
             self.handler.finish(self.effect, result)
             self._update(
                 state=EffectState.DONE,
@@ -223,54 +230,56 @@ class Attempt:
             crashpoint("before_settle_commit")
         crashpoint("after_finish")
 
-    def _failed(self, error: ProviderError) -> None:
+    def _handle_failure(self, error: ProviderError) -> None:
         note_failure(**self._integration, error=error)
-        if error.outcome is Outcome.REFUSED or self._waits_in_vain(error):
-            self._die(error.code, error.message, error.hint, **self._cleared())
+        if error.outcome is Outcome.REFUSED or self._expired_while_waiting(error):
+            self._mark_dead(error.code, error.message, error.hint, **self._clear_dispatch())
         elif error.outcome is Outcome.CREDENTIALS:
-            self._pause(error)
+            self._wait_for_credentials(error)
         elif error.outcome is Outcome.RATE_LIMITED:
             delay = timedelta(seconds=error.retry_after or 0) or RATE_LIMIT_DEFAULT
-            self._wait(delay, attempts=F("attempts") - 1, **self._cleared(), **_words(error))
+            self._wait(
+                delay, attempts=F("attempts") - 1, **self._clear_dispatch(), **_error_columns(error)
+            )
         elif error.outcome is Outcome.NOT_SENT:
-            self._again(error, **self._cleared())
+            self._retry_later(error, **self._clear_dispatch())
         else:
-            self._again(error)
+            self._retry_later(error)
 
-    def _waits_in_vain(self, error: ProviderError) -> bool:
-        """No attempt is used up by these, so that its time alone can end the waiting."""
+    def _expired_while_waiting(self, error: ProviderError) -> bool:
+        """These outcomes use up no attempt, so only the expiry ends the waiting."""
         free = (Outcome.CREDENTIALS, Outcome.RATE_LIMITED)
         return error.outcome in free and clock.now() >= self.effect.expires_at
 
-    def _cleared(self) -> dict[str, Any]:
-        """This attempt surely did nothing; a doubt that an earlier one left stays."""
+    def _clear_dispatch(self) -> dict[str, Any]:
+        """This attempt certainly did nothing; doubt from an earlier attempt remains."""
         return {} if self.in_doubt else {"dispatched_at": None}
 
-    def _again(self, error: ProviderError, **changes: Any) -> None:
+    def _retry_later(self, error: ProviderError, **changes: Any) -> None:
         if self.effect.attempts >= 2 * self.handler.max_attempts:
-            self._die(error.code, error.message, error.hint)  # not even looking worked
+            self._mark_dead(error.code, error.message, error.hint)  # looking for it fails, too
         else:
-            self._wait(self._jitter(), **changes, **_words(error))
+            self._wait(self._jitter(), **changes, **_error_columns(error))
 
     def _jitter(self) -> timedelta:
-        """Full jitter: anywhere between nothing and the doubling bound."""
+        """Full jitter: a random delay between zero and the exponential bound."""
         doublings = min(self.effect.attempts - 1, MOST_DOUBLINGS)
         bound = min(self.handler.cap, self.handler.base * float(2**doublings))
         return bound * random.random()  # noqa: S311 # spreads load, guards nothing
 
-    def _pause(self, error: ProviderError) -> None:
+    def _wait_for_credentials(self, error: ProviderError) -> None:
         """The credentials are refused: the effect waits until the connection is verified again.
 
-        One transaction, so that nothing waits without anybody being told; locks in the order of
-        a verification: connection, health, effect.
+        In one transaction, so that no effect waits without the members being notified. Locks are
+        taken in the order of a verification: connection, health, effect.
         """
         effect, refused = self.effect, import_string(settings.CREDENTIALS_REFUSED)
-        changes = {"attempts": F("attempts") - 1, **self._cleared(), **_words(error)}
+        changes = {"attempts": F("attempts") - 1, **self._clear_dispatch(), **_error_columns(error)}
         with transaction.atomic():
             refused(tenant=effect.tenant, integration_id=effect.integration_id, error=error)
             self._wait(effect.expires_at - clock.now(), **changes)
 
-    def _die(self, code: str, message: str, hint: str, **changes: Any) -> None:
+    def _mark_dead(self, code: str, message: str, hint: str, **changes: Any) -> None:
         self._settle(
             EffectState.DEAD,
             last_error_code=code,
@@ -285,21 +294,21 @@ class Attempt:
         changes |= {"state": state, "done_at": clock.now(), "lease_until": None}
         try:
             with transaction.atomic():
-                self._hold()
+                self._lock()
                 self.handler.gave_up(self.effect)
                 self._update(**changes)
         except Fenced:
             raise
         except Exception:
             if self.effect.attempts < 2 * self.handler.max_attempts + LAST_CHANCES:
-                raise  # the lease ends, and somebody tries to tell again
-            log.exception("Effect %s ends, although nobody could be told.", self.effect.pk)
+                raise  # the lease expires, and another attempt calls `gave_up` again
+            log.exception("Effect %s ends, although its `gave_up` fails.", self.effect.pk)
             self._update(**changes)
 
-    def _hold(self) -> None:
-        """Take the locks of settling, this row's last. Raises Fenced where it is not ours."""
+    def _lock(self) -> None:
+        """Lock all rows that settling changes, this one last. Raises Fenced without the lease."""
         self.handler.lock(self.effect)
-        if not self._mine().select_for_update().values_list("pk").first():
+        if not self._leased_row().select_for_update().values_list("pk").first():
             raise Fenced
 
     def _wait(self, delay: timedelta, **changes: Any) -> None:
@@ -314,16 +323,16 @@ class Attempt:
         )
 
     def _update(self, **changes: Any) -> None:
-        if not self._mine().update(**changes):
+        if not self._leased_row().update(**changes):
             raise Fenced
 
-    def _mine(self) -> Any:
+    def _leased_row(self) -> Any:
         return Effect.objects.filter(
             pk=self.effect.pk, state=EffectState.LEASED, lease_token=self.effect.lease_token
         )
 
 
-def _words(error: ProviderError) -> dict[str, str]:
+def _error_columns(error: ProviderError) -> dict[str, str]:
     return {
         "last_error_code": error.code[:60],
         "last_error": error.message[:500],
@@ -331,7 +340,7 @@ def _words(error: ProviderError) -> dict[str, str]:
     }
 
 
-def _own_fault() -> ProviderError:
+def _internal_error() -> ProviderError:
     return ProviderError(
         "internal_error",
         "delivr met a fault of its own.",

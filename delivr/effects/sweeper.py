@@ -1,6 +1,6 @@
-"""The sweeper: finds what no doorbell announced, and does the work itself where no broker is.
+"""The sweeper: finds due rows that no queue message announced, and without a broker runs the jobs.
 
-Any number of sweepers may run: rows are claimed by whoever does them.
+Any number of sweepers may run: whoever does a job claims its row first.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from delivr.effects.models import Effect, EffectQuerySet, Heartbeat
 
 log = logging.getLogger(__name__)
 
-RING_AGAIN = timedelta(seconds=15)
+ENQUEUE_AGAIN = timedelta(seconds=15)
 BATCH = 200
-SHARE = 64  # of one integration in a batch: few are let through at a time (PER_INTEGRATION)
+SHARE = 64  # per integration in a batch: only PER_INTEGRATION of them run at a time anyway
 HEARTBEAT = 10.0  # seconds
-THREADS = 16  # more than one tenant may hold (PER_TENANT), so that none holds up all
-TICK_WITH_BROKER = 2.0  # seconds; the doorbell is the fast way, this the sure one
+THREADS = 16  # more than one tenant may use (PER_TENANT), so that no tenant blocks the others
+TICK_WITH_BROKER = 2.0  # seconds; the queue is the fast way, the sweeper the certain one
 TICK_ALONE = 0.5
-BROKER_PATIENCE = 60.0  # seconds of a dead broker after which the sweeper works itself
+BROKER_PATIENCE = 60.0  # seconds without a broker until the sweeper runs the jobs itself
 
 
 @transaction.atomic
 def due_effects() -> list[str]:
-    """Ids that are due and were not rung lately; marks them as rung.
+    """The ids of effects that are due and were not enqueued lately; marks them as enqueued.
 
-    In turns: the oldest of each integration first, then the second of each, the tenants with few
-    before those with many. What no handler knows waits untouched.
+    Fair order: the oldest effect of each integration first, then the second of each; tenants with
+    few effects come before those with many. Kinds without a handler are left untouched.
     """
     if settings.EFFECTS_PAUSED:
         return []
     now = clock.now()
     known = Effect.objects.filter(kind__in=settings.EFFECT_HANDLERS)
-    due = known.due(now).exclude(enqueued_at__gt=now - RING_AGAIN)
+    due = known.due(now).exclude(enqueued_at__gt=now - ENQUEUE_AGAIN)
     ids = list(_in_turns(due)[:BATCH])
     free = due.filter(pk__in=ids)
     if connection.features.has_select_for_update_skip_locked:
@@ -67,7 +67,7 @@ def _in_turns(due: EffectQuerySet) -> Any:
 class Sweeper:
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="sweeper")
-        self.asked: dict[str, float] = {}  # when each kind of job was last asked for
+        self.checked_at: dict[str, float] = {}  # per kind of job, in monotonic seconds
         self.busy: set[tuple[str, str]] = set()
         self.lock = threading.Lock()
         self.stopping = threading.Event()
@@ -84,23 +84,23 @@ class Sweeper:
             except Exception:
                 log.exception("A tick of the sweeper failed; the next one tries again.")
             close_old_connections()
-        self.pool.shutdown(wait=True, cancel_futures=True)  # what has not begun is still due
+        self.pool.shutdown(wait=True, cancel_futures=True)  # jobs that have not begun are still due
 
     def stop(self) -> None:
         self.stopping.set()
 
     def tick(self) -> None:
-        for name, parts in settings.JOBS.items():
-            if time.monotonic() < self.asked.get(name, -math.inf) + parts.get("every", 0):
+        for name, job in settings.JOBS.items():
+            if time.monotonic() < self.checked_at.get(name, -math.inf) + job.every:
                 continue
-            self.asked[name] = time.monotonic()
+            self.checked_at[name] = time.monotonic()
             try:
-                self._give_all(name, import_string(parts["due"])())
-            except Exception:  # one kind of job must not hold up the others
+                self._dispatch_all(name, import_string(job.due)())
+            except Exception:  # one kind of job must not stop the others
                 log.exception("The sweeper could not hand out the jobs of %s.", name)
 
     def beat(self) -> None:
-        """A sign of life now and then: where it is missing, the pages say that nobody sweeps."""
+        """Record a heartbeat every `HEARTBEAT` seconds: if it is missing, pages warn about it."""
         if time.monotonic() < self.beat_at + HEARTBEAT:
             return
         self.beat_at, now, died = time.monotonic(), clock.now(), self.broker_died_at
@@ -108,21 +108,23 @@ class Sweeper:
         life = {"at": now, "broker_down_since": down}
         Heartbeat.objects.update_or_create(name="sweeper", defaults=life)
 
-    def _give_all(self, name: str, row_ids: Iterable[str]) -> None:
+    def _dispatch_all(self, name: str, row_ids: Iterable[str]) -> None:
         for row_id in row_ids:
-            self.give(name, row_id)
+            self.dispatch(name, row_id)
 
-    def give(self, name: str, row_id: str) -> None:
-        """To a worker through the broker; to our own threads where none is, or it died."""
-        if settings.CELERY_BROKER_URL and (self._ring(name, row_id) or not self._broker_is_dead()):
+    def dispatch(self, name: str, row_id: str) -> None:
+        """Enqueue the job; run it in our own threads where there is no broker or it is down."""
+        if settings.CELERY_BROKER_URL and (
+            self._enqueue(name, row_id) or not self._broker_is_dead()
+        ):
             return
         with self.lock:
             if (name, row_id) in self.busy:
                 return
             self.busy.add((name, row_id))
-        self.pool.submit(self._do, name, row_id)
+        self.pool.submit(self._run_job, name, row_id)
 
-    def _ring(self, name: str, row_id: str) -> bool:
+    def _enqueue(self, name: str, row_id: str) -> bool:
         if queue.enqueue(name, row_id):
             self.broker_died_at = None
             return True
@@ -133,7 +135,7 @@ class Sweeper:
         died = self.broker_died_at
         return died is not None and time.monotonic() - died > BROKER_PATIENCE
 
-    def _do(self, name: str, row_id: str) -> None:
+    def _run_job(self, name: str, row_id: str) -> None:
         try:
             queue.job(name)(row_id)
         except Exception:
@@ -145,7 +147,7 @@ class Sweeper:
 
 
 def sweep_until_idle(limit: int = 100) -> int:
-    """Do everything that is due now, here and one after the other; the number of things done.
+    """Do everything that is due now, one job after the other, and return the number of jobs done.
 
     For `manage.py sweep --once` and tests.
     """
@@ -153,8 +155,8 @@ def sweep_until_idle(limit: int = 100) -> int:
     for _round in range(limit):
         found = [
             (name, row_id)
-            for name, parts in settings.JOBS.items()
-            for row_id in import_string(parts["due"])()
+            for name, job in settings.JOBS.items()
+            for row_id in import_string(job.due)()
         ]
         if not found:
             return done

@@ -1,1 +1,1 @@
-"""Secrets in the database: the encrypted field, which keys are in use, rotation."""
+"""Secrets in the database: the encrypted field, key usage, key rotation."""

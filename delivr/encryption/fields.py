@@ -1,9 +1,9 @@
-"""The encrypted field: secrets lie encrypted in the database and are read only by `.reveal()`.
+"""The encrypted field: secrets are stored encrypted and can only be read by `.reveal()`.
 
-Built over django-fernet-fields (MultiFernet with the keys of `FERNET_KEYS`), whose own fields are
-never used directly: on `bulk_update()` and `update(F())` they store the text of the SQL expression
+Based on django-fernet-fields (MultiFernet with the keys of `FERNET_KEYS`). Its own fields are never
+used directly: on `bulk_update()` and `update(F())` they store the text of the SQL expression
 instead of the secret. Each ciphertext is bound to its tenant, row and field, since Fernet has no
-associated data: a ciphertext copied into another row does not open there.
+associated data: a ciphertext copied into another row cannot be opened there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SEPARATOR = "\x00"
 
 
 class SecretUnreadable(Exception):
-    """The secret cannot be opened: its key is gone from FERNET_KEYS, or it lies in a wrong row."""
+    """The secret cannot be opened: FERNET_KEYS lacks its key, or it is in the wrong row."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -35,7 +35,7 @@ class SecretUnreadable(Exception):
 
 
 class Secret:
-    """A secret that shows itself only on `.reveal()`: masked in text, not picklable."""
+    """A secret that is only shown by `.reveal()`: masked in text, and not picklable."""
 
     __slots__ = ("_binding", "_ciphertext", "_field", "_plaintext")
 
@@ -53,8 +53,8 @@ class Secret:
         self._binding = binding
 
     def reveal(self) -> str:
-        """The plaintext. Raises SecretUnreadable where key, tenant, row or field are not the
-        ones it was encrypted with."""
+        """The plaintext. Raises SecretUnreadable unless key, tenant, row and field are the ones
+        that it was encrypted with."""
         if self._plaintext is not None:
             return self._plaintext
         try:
@@ -76,12 +76,12 @@ class Secret:
 
     def rotated(self) -> Secret:
         """The same secret, encrypted with the first key. Raises SecretUnreadable."""
-        self.reveal()  # what lies in a wrong row must not pass for rotated
+        self.reveal()  # a secret in the wrong row must not count as rotated
         ciphertext = self._field.fernet.rotate(self.ciphertext)
         return Secret(field=self._field, ciphertext=ciphertext, binding=self._binding)
 
     def bound(self, binding: str) -> Secret:
-        """This secret as that of one row: nothing else may open it."""
+        """This secret, bound to one row: it cannot be opened for any other."""
         if self._binding == binding:
             return self
         return Secret(
@@ -93,13 +93,12 @@ class Secret:
 
     @property
     def is_new(self) -> bool:
-        """Assigned, and not encrypted yet."""
+        """True if it was assigned and is not encrypted yet."""
         return self._ciphertext is None
 
     @property
     def key(self) -> int | None:
-        """The place in FERNET_KEYS of the key that encrypted it, from 0; None where none opens it
-        in this row."""
+        """The index in FERNET_KEYS of the key that opens it in this row; None if none does."""
         for place, key in enumerate(self._field.fernet_keys):
             try:
                 opened = Fernet(key).decrypt(self.ciphertext)
@@ -129,14 +128,14 @@ class Secret:
 
 
 class SecretAttribute(DeferredAttribute):
-    """Hands out `Secret` objects that know the row they stand in."""
+    """Returns `Secret` objects that are bound to the row they are read from."""
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is None:
             return self
         value = super().__get__(instance, cls)
         if not isinstance(value, Secret) or (value.is_new and instance._state.adding):
-            return value  # a new row has nothing yet that a secret could be bound to
+            return value  # a new row has no id yet that a secret could be bound to
         return value.bound(binding_of(instance, self.field.attname))
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -147,9 +146,11 @@ class SecretAttribute(DeferredAttribute):
 
 
 def binding_of(instance: models.Model, attname: str) -> str:
-    """What a ciphertext is bound to: table, tenant, row and field."""
+    """What a ciphertext is bound to: table, tenant, row and field, by the model's `bound_name` for
+    it where there is one."""
     tenant = getattr(instance, "tenant_id", "")
-    return f"{instance._meta.db_table}:{tenant}:{instance.pk}:{attname}"
+    name = instance.bound_name(attname) if hasattr(instance, "bound_name") else attname
+    return f"{instance._meta.db_table}:{tenant}:{instance.pk}:{name}"
 
 
 class SecretTextField(fernet_fields.EncryptedTextField):  # type: ignore[misc] # untyped library
@@ -159,7 +160,7 @@ class SecretTextField(fernet_fields.EncryptedTextField):  # type: ignore[misc] #
 
     @cached_property
     def fernet(self) -> MultiFernet:
-        """All keys, also where there is only one: a plain Fernet cannot rotate."""
+        """Always a MultiFernet, since a plain Fernet cannot rotate."""
         return MultiFernet([Fernet(key) for key in self.fernet_keys])
 
     if TYPE_CHECKING:  # read a Secret or None, assign text
@@ -198,7 +199,7 @@ class SecretTextField(fernet_fields.EncryptedTextField):  # type: ignore[misc] #
         if value is None:
             return None
         if isinstance(value, Case | Cast | Value):
-            return value  # bulk_update: its leaves come back here one by one
+            return value  # bulk_update: Django calls this again for each value within
         if isinstance(value, Secret):
             return connection.Database.Binary(value.ciphertext)
         raise FieldError("Only a Secret can be stored in an encrypted field.")

@@ -1,7 +1,7 @@
-"""Which of FERNET_KEYS the stored secrets need, and whether one that they need is missing.
+"""Which of FERNET_KEYS the stored secrets need, and whether a needed key is missing.
 
-A usage opens every secret, which no probe of a balancer may cost. So it leaves for each key in use
-one line that this key encrypted (`KeyProbe`): whoever cannot open a line lacks a key.
+Measuring opens every secret, which is too slow for a health check. So it stores for each key in use
+one text that this key encrypted (`KeyProbe`): a process that cannot open one of them lacks a key.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from delivr.models import KeyProbe
 log = logging.getLogger(__name__)
 
 CHUNK = 500  # rows in memory at a time
-EVERY = 3600.0  # seconds, for each process that looks
+EVERY = 3600.0  # seconds, in each process
 ALL = "all"
-_UNKNOWN = "?"  # a line for a key that was gone before any usage
+_UNKNOWN = "?"  # stands for a key that was already missing at the first measurement
 
 
 @dataclass
 class KeyUsage:
     keys: list[int]  # how many secrets each of FERNET_KEYS opens, in their order
-    unreadable: list[str] = field(default_factory=list)  # ids of rows, each once
+    unreadable: list[str] = field(default_factory=list)  # ids of rows, without duplicates
 
     @property
     def total(self) -> int:
-        """Secrets that open."""
+        """The number of secrets that can be opened."""
         return sum(self.keys)
 
     @property
     def is_rotated(self) -> bool:
-        """The first key alone opens everything."""
+        """True if the first key alone opens everything."""
         return not self.unreadable and self.total == self.keys[0]
 
 
 def measure_key_usage() -> KeyUsage:
-    """Open every stored secret (reading only; about 50 µs each), and note the keys in use."""
+    """Open every stored secret (read-only; about 50 µs each), and store a probe per key in use."""
     usage = KeyUsage([0] * len(SecretTextField().fernet_keys))
     for store in stores():
         for row in store.rows().iterator(chunk_size=CHUNK):
@@ -58,8 +58,8 @@ def measure_key_usage() -> KeyUsage:
 
 @transaction.atomic
 def _keep_probes(usage: KeyUsage) -> None:
-    """One probe for each key in use. While secrets are unreadable, a probe that no key of ours
-    opens stays, and that of the first key: it tells that a usage was taken before."""
+    """Store one probe for each key in use. While secrets are unreadable, keep probes that no key
+    opens, and that of the first key, which shows that the usage was measured before."""
     probes = list(KeyProbe.objects.select_for_update().order_by("pk"))
     if not probes and usage.unreadable:
         KeyProbe.objects.create(ciphertext=_UNKNOWN)
@@ -79,14 +79,14 @@ def _sealed_with(key: int) -> str:
 
 
 def lost_keys() -> int:
-    """How many keys are missing that stored secrets need; one small query."""
+    """How many keys that stored secrets need are missing; one small query."""
     probes = KeyProbe.objects.values_list("ciphertext", flat=True)
     return sum(key_of(ciphertext) is None for ciphertext in probes)
 
 
 @transaction.atomic
 def forget_lost_keys() -> None:
-    """Take it that they do not come back: who is connected enters the credentials again."""
+    """Accept that they are lost for good: the credentials have to be entered again."""
     lost = [probe.pk for probe in KeyProbe.objects.all() if key_of(probe.ciphertext) is None]
     KeyProbe.objects.filter(pk__in=lost).delete()
     KeyProbe.objects.create(ciphertext=_sealed_with(0))
@@ -94,16 +94,16 @@ def forget_lost_keys() -> None:
 
 # --- The job "keys" -------------------------------------------------------------------------------
 
-_asked_at = -EVERY
+_measured_at = -EVERY
 
 
 def due() -> list[str]:
-    """`["all"]` once an hour, and when a process begins."""
-    global _asked_at
+    """`["all"]` once an hour, and when a process starts."""
+    global _measured_at
     now = time.monotonic()
-    if now < _asked_at + EVERY:
+    if now < _measured_at + EVERY:
         return []
-    _asked_at = now
+    _measured_at = now
     return [ALL]
 
 

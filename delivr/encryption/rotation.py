@@ -1,6 +1,6 @@
-"""Re-encrypt every stored secret with the first of FERNET_KEYS.
+"""Re-encrypts every stored secret with the first of FERNET_KEYS.
 
-What is already encrypted with it is passed over, so an interrupted run is simply started again.
+Skips secrets that are already encrypted with it, so an interrupted run can simply be repeated.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ BATCH = 100  # rows locked at a time, for some milliseconds
 @dataclass
 class Rotation:
     rotated: int = 0  # secrets
-    unreadable: list[str] = field(default_factory=list)  # ids of rows, each once
-    table: str = ""  # where it is
-    seen: int = 0  # rows of all tables
-    rows: int = 0  # that there are, counted in the beginning
+    unreadable: list[str] = field(default_factory=list)  # ids of rows, without duplicates
+    table: str = ""  # the table that is being rotated
+    seen: int = 0  # rows of all tables so far
+    rows: int = 0  # all rows, counted at the start
 
 
 def rotate_secrets(on_batch: Callable[[Rotation], None] = lambda _: None) -> Rotation:
-    """Rotate everything, batch by batch; `on_batch` is told how far it is.
+    """Rotate everything, batch by batch; `on_batch` is called with the progress.
 
-    Rows are locked while their batch is written, so an edit at the same time comes before or after
-    it and is never undone. A secret that no key opens is left as it is and named.
+    Rows are locked while their batch is written, so a concurrent edit happens before or after it
+    and is never undone. A secret that no key opens is left unchanged and listed.
     """
     all_stores = list(stores())
     result = Rotation(rows=sum(store.rows().count() for store in all_stores))
@@ -43,8 +43,8 @@ def rotate_secrets(on_batch: Callable[[Rotation], None] = lambda _: None) -> Rot
 
 @transaction.atomic
 def _rotate_batch(store: SecretStore, after: Any, result: Rotation) -> Any:
-    """One batch in order of the primary key; the last key seen, or None at the end."""
-    # no_key: rows that refer to these (a pipeline's repository) can be written meanwhile.
+    """One batch in order of the primary key; returns the last primary key, or None at the end."""
+    # no_key: other rows may meanwhile refer to these (a pipeline to its repository).
     rows = store.rows().select_for_update(no_key=True, of=("self",))
     if after is not None:
         rows = rows.filter(pk__gt=after)
@@ -62,6 +62,6 @@ def _rotate_row(store: SecretStore, row: Any, result: Rotation) -> None:
         result.unreadable.append(name_of(row))
         return
     if fresh:
-        # `update` leaves the row's other columns alone, the time of its last change among them.
+        # `update` leaves the other columns unchanged, including the time of the last change.
         result.rotated += sum(key != 0 for key in store.keys(row))
         store.model._base_manager.filter(pk=row.pk).update(**fresh)

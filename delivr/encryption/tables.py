@@ -16,14 +16,14 @@ from delivr.encryption.fields import SecretTextField, secret_fields
 
 
 class SecretStore(ABC):
-    """How the secrets of one table are read and encrypted anew."""
+    """How to read and re-encrypt the secrets of one table."""
 
     model: type[models.Model]
 
     @abstractmethod
     def keys(self, row: Any) -> list[int | None]:
-        """For each of the row's secrets the place in FERNET_KEYS of the key that opens it, from 0;
-        None where none does."""
+        """For each secret of the row, the index in FERNET_KEYS of the key that opens it, or
+        None."""
 
     @abstractmethod
     def resealed(self, row: Any) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class SecretStore(ABC):
         return self.model._meta.db_table
 
     def rows(self) -> Any:
-        """All rows, without what is not needed here, in order of the primary key."""
+        """All rows in order of the primary key, with only the columns that are needed."""
         return self.model._base_manager.order_by("pk")
 
 
@@ -58,7 +58,8 @@ class FieldStore(SecretStore):
 
     def rows(self) -> Any:
         names = [field.attname for field in self.fields]
-        return super().rows().only("tenant_id", *names)  # a secret is bound to its tenant
+        bound_by = getattr(self.model, "bound_by", "pk")  # what tells the name of a secret
+        return super().rows().only("tenant_id", bound_by, *names)  # and it is bound to its tenant
 
 
 def stores() -> Iterator[SecretStore]:
@@ -70,7 +71,7 @@ def stores() -> Iterator[SecretStore]:
 
 
 def key_of(ciphertext: bytes | str) -> int | None:
-    """The place in FERNET_KEYS of the key that opens it, whatever it is bound to; None: no key."""
+    """The index in FERNET_KEYS of the key that opens it, whatever it is bound to, or None."""
     for place, key in enumerate(SecretTextField().fernet_keys):
         try:
             Fernet(key).decrypt(ciphertext)
@@ -81,5 +82,5 @@ def key_of(ciphertext: bytes | str) -> int | None:
 
 
 def name_of(row: models.Model) -> str:
-    """Its id, which tells the table by its prefix; with the table where it is a mere number."""
+    """The row's id, whose prefix tells the table; with the table's name if the id is a number."""
     return row.pk if isinstance(row.pk, str) else f"{row._meta.db_table}:{row.pk}"

@@ -1,9 +1,9 @@
-"""The only door to other systems: every connection that delivr opens is opened here.
+"""Opens all connections to other systems: nothing else in delivr does.
 
-Tenants choose where we connect, so an address is checked at the moment of connecting: the name is
-resolved once, all its addresses must be allowed, and the socket goes to one of those very addresses
-while TLS still proves the name. One deadline covers resolving, connecting, TLS, headers and body
-(the timeouts of `requests` start anew with every byte and never end a slow drip). Nothing is sent
+Tenants choose where we connect, so addresses are checked when connecting: the name is resolved
+once, all its addresses must be allowed, and the socket connects to one of exactly these, while TLS
+still verifies the name. One deadline covers resolving, connecting, TLS, headers and body (the
+time-outs of `requests` restart with every byte, so a slow response never ends). Nothing is sent
 twice, no redirect is followed, no environment proxy or .netrc is used.
 """
 

@@ -1,4 +1,4 @@
-"""What a caller holds: a requests session whose every call keeps the rules of this package."""
+"""For callers: a requests session that applies the rules of this package to each call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests.adapters
 import urllib3
 from django.conf import settings
 
-from delivr.outbound.failures import explain, no_http
+from delivr.outbound.failures import explain, not_http
 from delivr.outbound.sockets import Call, HTTPPool, HTTPSPool, tls_context
 from delivr.outbound.urls import (
     OutboundError,
@@ -30,11 +30,11 @@ _USER_AGENT = "delivr"
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """A requests adapter that keeps all the rules of this package.
+    """A requests adapter that applies all rules of this package.
 
-    Raises OutboundError, and nothing else, for every answer that is not whole. `deadline` in
-    seconds; a smaller `timeout` of a single request shortens it. `host`: refuse any other one.
-    `keep_redirects`: hand a 3xx to the caller, unfollowed, in place of raising.
+    Raises only OutboundError, for every response that is not complete. `deadline` is in seconds; a
+    smaller `timeout` of a single request shortens it. `host`: refuse all other hosts.
+    `keep_redirects`: return a 3xx response instead of raising.
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class Adapter(requests.adapters.HTTPAdapter):
             return self._send(request, target, call, verify)
         except OutboundError:
             raise
-        except Exception as error:  # whatever a library leaks; see `explain`
+        except Exception as error:  # whatever a library lets through; see `explain`
             failure = explain(error, call)
-        raise failure  # out here, so that no cause with headers in it hangs on
+        raise failure  # raised here, without a cause that may contain headers
 
     def _send(
         self, request: requests.PreparedRequest, target: Target, call: Call, verify: bool | str
@@ -92,12 +92,12 @@ class Adapter(requests.adapters.HTTPAdapter):
                 response._content_consumed = True  # type: ignore[attr-defined]
         finally:
             pool.close()
-            call.hang_up()
+            call.close()
         return response
 
     def _check_status(self, response: requests.Response, call: Call) -> None:
         if response.status_code < 200:
-            raise no_http(call)
+            raise not_http(call)
         if 300 <= response.status_code < 400 and not self.keep_redirects:
             raise call.error(
                 "redirect",
@@ -107,7 +107,7 @@ class Adapter(requests.adapters.HTTPAdapter):
 
 
 def _pool(target: Target, call: Call, verify: bool | str) -> urllib3.HTTPConnectionPool:
-    """A pool for one call: connections are not kept, so each is checked anew."""
+    """A pool for one call: connections are not kept, so each one is checked."""
     if target.scheme == "http":
         return HTTPPool(target.host, target.port, maxsize=1, call=call)
     # verify=False does not switch the check off.
@@ -133,7 +133,7 @@ def _body(raw: urllib3.BaseHTTPResponse, call: Call) -> Iterator[bytes]:
 
 
 class Session(requests.Session):
-    """A requests session behind the door: no cookies, no environment, nothing followed."""
+    """A requests session with our adapter: no cookies, no environment, no redirects."""
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class Session(requests.Session):
     ) -> requests.Response:
         try:
             return super().request(method, url, *args, **kwargs)
-        except (requests.RequestException, UnicodeError):  # before sending: the adapter raises ours
+        except (requests.RequestException, UnicodeError):  # not ours: nothing was sent
             pass
         raise bad_url("The address, or a header for it, cannot be read.")
 

@@ -1,7 +1,7 @@
-"""Which addresses may be reached: own tables, because `ipaddress` calls several of these global.
+"""Which addresses may be connected to: own tables, since `ipaddress` counts several as global.
 
-Pure rules, no network. the package applies them to every connection it opens. The blocks are
-those of https://www.iana.org/assignments/iana-ipv4-special-registry and
+Only rules, no network; the package applies them to every connection. The blocks are those of
+https://www.iana.org/assignments/iana-ipv4-special-registry and
 https://www.iana.org/assignments/iana-ipv6-special-registry, and the clouds' metadata services.
 """
 
@@ -41,7 +41,7 @@ REFUSED_V4 = tuple(
         "240.0.0.0/4",  # reserved, broadcast
     )
 )
-GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")  # whatever lies outside is refused
+GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")  # everything outside is refused
 REFUSED_V6 = tuple(
     ipaddress.IPv6Network(block)
     for block in (
@@ -51,7 +51,7 @@ REFUSED_V6 = tuple(
         "3fff::/20",  # documentation
     )
 )
-# Metadata services hand out the machine's own credentials: no setting opens them.
+# Metadata services hand out the machine's own credentials, so no setting allows them.
 NEVER = tuple(
     ipaddress.ip_network(block)
     for block in (
@@ -83,7 +83,7 @@ class Rule:
 
     @property
     def is_block(self) -> bool:
-        """A block opens its addresses, but no unusual port."""
+        """A block allows its addresses, but no unusual port."""
         return self.network is not None and self.network.num_addresses > 1
 
     def names(self, host: str) -> bool:
@@ -97,7 +97,7 @@ class Rule:
 
 
 def literal(host: str) -> Address | None:
-    """The address that `host` spells in the usual form (IPv6 with or without brackets), or None."""
+    """The address that `host` is in the usual form (IPv6 with or without brackets), or None."""
     try:
         return ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
     except ValueError:
@@ -105,7 +105,7 @@ def literal(host: str) -> Address | None:
 
 
 def is_odd_spelling(host: str) -> bool:
-    """True for `2130706433`, `0x7f.1`, `0177.0.0.1`, `127.1`: the resolver reads an address."""
+    """True for `2130706433`, `0x7f.1`, `0177.0.0.1`, `127.1`: resolvers read these as addresses."""
     if literal(host) is not None:
         return False
     try:
@@ -127,7 +127,7 @@ def embedded(address: Address) -> ipaddress.IPv4Address | None:
 
 
 def is_public(address: Address) -> bool:
-    """True for an address of the open internet that is of no special use."""
+    """True for an address of the open internet without a special use."""
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in REFUSED_V4)
     return address in GLOBAL_V6 and not any(address in network for network in REFUSED_V6)
@@ -141,7 +141,7 @@ def is_metadata(address: Address) -> bool:
 
 
 def may_reach(address: Address, *, host: str, port: int) -> bool:
-    """May a connection to `host`:`port` go to this address (one that `host` resolved to)?"""
+    """May a connection to `host`:`port` use this address (one that `host` resolved to)?"""
     if is_metadata(address):
         return False
     if is_public(address):
@@ -153,7 +153,7 @@ def may_reach(address: Address, *, host: str, port: int) -> bool:
 
 
 def may_use_port(host: str, port: int) -> bool:
-    """80, 443, 8080, 8443, and what the operator opened for this very host."""
+    """80, 443, 8080, 8443, and what the operator allowed for exactly this host."""
     return port in USUAL_PORTS or any(
         rule.names(host) and rule.port in (None, port) and not rule.is_block for rule in _rules()
     )

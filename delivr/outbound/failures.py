@@ -1,4 +1,4 @@
-"""What a failed call means, told from whatever the libraries below raise."""
+"""Turns whatever the libraries raise into the meaning of a failed call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from delivr.outbound.urls import OutboundError
 
 
 def _root(error: BaseException) -> BaseException:
-    """The cause that urllib3 wrapped, as it hands it on in the arguments of its errors."""
+    """The cause that urllib3 wrapped and passes on in the arguments of its errors."""
     while isinstance(error, urllib3.exceptions.HTTPError):
         inner = next((arg for arg in reversed(error.args) if isinstance(arg, Exception)), None)
         if inner is None or isinstance(error, urllib3.exceptions.InvalidChunkLength):
@@ -27,7 +27,7 @@ _RESETS = (http.client.RemoteDisconnected, http.client.IncompleteRead, OSError)
 
 
 def explain(error: Exception, call: Call) -> OutboundError:
-    """Any failure of a call in our words; the cause is dropped, for it may carry secrets."""
+    """Any failure of a call in our words; the cause is dropped, since it may contain secrets."""
     cause = _root(error)
     where = call.where
     if isinstance(cause, _TIMEOUTS) or time.monotonic() >= call.until:
@@ -39,17 +39,17 @@ def explain(error: Exception, call: Call) -> OutboundError:
     if isinstance(cause, ssl.SSLError | ssl.CertificateError) and not call.sent:
         return _explain_tls(cause, call)
     if isinstance(cause, urllib3.exceptions.InvalidChunkLength | http.client.LineTooLong):
-        return no_http(call)
+        return not_http(call)
     if isinstance(cause, _RESETS):
         return call.error(
             "reset",
             f"{where} closed the connection before it had answered.",
             "Check that it is up, and what stands between it and this server.",
         )
-    return no_http(call)
+    return not_http(call)
 
 
-def no_http(call: Call) -> OutboundError:
+def not_http(call: Call) -> OutboundError:
     return call.error(
         "garbage",
         f"The answer of {call.where} is no HTTP.",

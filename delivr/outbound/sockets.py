@@ -1,4 +1,4 @@
-"""Opening a connection: resolve, check every address, connect to a checked one, all in time."""
+"""Opens a connection before a deadline: resolve, check all addresses, connect to one of them."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Call:
         self.sock: socket.socket | None = None
 
     def left(self) -> float:
-        """Seconds that remain. Raises TimeoutError when none do."""
+        """The remaining seconds. Raises TimeoutError if there are none."""
         left = self.until - time.monotonic()
         if left <= 0:
             raise TimeoutError
         return left
 
-    def hang_up(self) -> None:
-        """Close for sure: a half-read answer of http.client would keep the socket open."""
+    def close(self) -> None:
+        """Close the socket even if http.client holds a half-read response."""
         if self.sock is not None and (descriptor := self.sock.detach()) >= 0:
             socket.close(descriptor)
 
@@ -43,38 +43,38 @@ class Call:
 
 
 class _TimedSocket(socket.socket):
-    """A socket whose every operation gets only the time that the call has left."""
+    """A socket whose operations time out at the deadline of the call."""
 
     call: Call | None = None
 
-    def _arm(self) -> None:
+    def _set_timeout(self) -> None:
         if self.call is not None:
             self.settimeout(self.call.left())
 
     def recv(self, *args: Any) -> bytes:
-        self._arm()
+        self._set_timeout()
         return super().recv(*args)
 
     def recv_into(self, *args: Any) -> int:
-        self._arm()
+        self._set_timeout()
         return super().recv_into(*args)
 
     def send(self, *args: Any) -> int:
-        self._arm()
+        self._set_timeout()
         return super().send(*args)
 
     def sendall(self, *args: Any) -> None:
-        self._arm()
+        self._set_timeout()
         super().sendall(*args)
 
 
 class _TimedTLSSocket(_TimedSocket, ssl.SSLSocket):
-    """The same over TLS; the handshake takes the time-out that the bare socket had."""
+    """The same over TLS; the handshake uses the time-out of the plain socket."""
 
 
 @functools.lru_cache(maxsize=8)
 def tls_context(*authorities: str) -> ssl.SSLContext:
-    """Trusts the authorities in these files, and no other."""
+    """Trusts the authorities in these files, and no others."""
     context = create_urllib3_context()
     for path in authorities:
         context.load_verify_locations(path)
@@ -87,8 +87,8 @@ def tls_context(*authorities: str) -> ssl.SSLContext:
 _Found = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
-def _look_up(host: str, port: int, call: Call) -> list[_Found]:
-    """All addresses of a name. In a thread of its own, since the resolver knows no deadline."""
+def _resolve(host: str, port: int, call: Call) -> list[_Found]:
+    """All addresses of a name. In its own thread, since the resolver has no time-out."""
     answers: queue.SimpleQueue[list[Any] | OSError | UnicodeError] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -110,7 +110,7 @@ def _look_up(host: str, port: int, call: Call) -> list[_Found]:
 
 
 def _checked(found: list[_Found], host: str, port: int) -> list[_Found]:
-    """The same list. Raises OutboundError if any of its addresses may not be reached."""
+    """The same list. Raises OutboundError if any of its addresses may not be connected to."""
     for _, sockaddr in found:
         address = addresses.literal(str(sockaddr[0]).partition("%")[0])
         if address is None or not addresses.may_reach(address, host=host, port=port):
@@ -120,7 +120,7 @@ def _checked(found: list[_Found], host: str, port: int) -> list[_Found]:
 
 def _open(host: str, port: int, call: Call) -> _TimedSocket:
     """A socket to one of the checked addresses of `host`, tried in the resolver's order."""
-    found = _checked(_look_up(host, port, call), host, port)
+    found = _checked(_resolve(host, port, call), host, port)
     for position, (family, sockaddr) in enumerate(found):
         sock = _TimedSocket(family, socket.SOCK_STREAM)
         try:

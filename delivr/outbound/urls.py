@@ -1,4 +1,4 @@
-"""The addresses that people type: what can be told of them before any look-up."""
+"""Checks of the URLs that people enter, as far as possible without resolving names."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Code = Literal[
 
 
 class OutboundError(Exception):
-    """No usable answer. `message` says what happened and `hint` what to do, in words for a person.
+    """No usable response. `message` tells people what happened, `hint` what to do.
 
-    `sent` False: surely no byte of the request reached the other side.
+    `sent` False: certainly no byte of the request reached the other side.
     """
 
     def __init__(self, code: Code, message: str, hint: str = "", *, sent: bool = False) -> None:
@@ -57,7 +57,7 @@ class Target:
 
 
 def check_url(url: str) -> str:
-    """The base address that a person typed, normalised, without any look-up: for saving it.
+    """The base URL that a person entered, normalised without resolving its name: for saving it.
 
     A missing scheme becomes https. Raises OutboundError "bad_url" or "address_refused".
     """
@@ -103,7 +103,7 @@ def split(url: str) -> Target:
 
 
 def host_name(host: str) -> str:
-    """The host in lower case and punycode. Raises OutboundError for what is no host name."""
+    """The host in lower case and punycode. Raises OutboundError unless it is a host name."""
     if not host.isascii():
         try:
             host = host.encode("idna").decode("ascii")
@@ -124,7 +124,7 @@ def bad_url(message: str) -> OutboundError:
 
 
 def check_target(target: Target) -> None:
-    """Refuse what needs no look-up: odd spellings, metadata names, ports, private addresses."""
+    """Refuse odd spellings, metadata names, ports and private addresses, without resolving."""
     if addresses.is_odd_spelling(target.host):
         raise OutboundError(
             "address_refused",

@@ -1,1 +1,1 @@
-"""What all pages share: states and icons, times, long lists, fragments that refresh themselves."""
+"""What all pages share: statuses, icons, times, pagination, fragments that refresh themselves."""

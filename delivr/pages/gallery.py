@@ -1,11 +1,13 @@
-"""A page with every component in every state, for those who build pages."""
+"""A page that shows every component in every state, for developers of pages."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -43,14 +45,14 @@ class SampleForm(forms.Form):
 
 @require_GET
 def ui_gallery(request: HttpRequest) -> HttpResponse:
-    """Staff only; for all others the page does not exist."""
+    """Only for staff; for all others the page does not exist."""
     if not request.user.is_staff:
         raise Http404
     return render(request, "components/gallery.html", gallery_context(timezone.now()))
 
 
 def gallery_context(now: datetime) -> dict[str, Any]:
-    """One sample of everything that a component can be given."""
+    """Sample values for all components."""
     return {
         "icons": sorted(ICONS),
         "tones": ["neutral", "info", "success", "warning", "danger"],
@@ -85,17 +87,17 @@ def _tabs() -> list[dict[str, Any]]:
 
 def _steps() -> list[dict[str, Any]]:
     return [
-        {"label": "Connect GitHub", "state": "DONE", "url": "#scm"},
+        {"label": "Connect a repository", "state": "DONE", "url": "#scm"},
         {"label": "Select targets", "state": "DONE", "url": "#targets"},
         {"label": "Configure pipelines", "state": "CURRENT", "url": "#pipelines"},
-        {"label": "Slack", "state": "SKIPPED", "optional": True},
-        {"label": "Jira", "state": "TODO", "optional": True},
+        {"label": "Messages", "state": "SKIPPED", "optional": True},
+        {"label": "Tickets", "state": "TODO", "optional": True},
     ]
 
 
 def _checks() -> list[dict[str, Any]]:
     return [
-        {"name": "Address answers", "ok": True, "message": "https://jenkins.example.org"},
+        {"name": "Address answers", "ok": True, "message": "https://ci.example.org"},
         {
             "name": "Job parameters",
             "ok": False,
@@ -107,7 +109,7 @@ def _checks() -> list[dict[str, Any]]:
             "name": "Credentials",
             "ok": False,
             "level": "ERROR",
-            "message": "Jenkins refused the token.",
+            "message": "The CI server refused the token.",
             "hint": "Create a new one under User > Security.",
         },
     ]
@@ -119,14 +121,14 @@ def _events(now: datetime) -> list[dict[str, Any]]:
         {
             "at": now - timedelta(minutes=20),
             "title": "iOS build #245 started",
-            "detail": "Jenkins, /job/ios-prod",
+            "detail": "/job/ios-prod",
             "tone": "info",
             "icon": "play",
         },
         {
             "at": now - timedelta(minutes=8),
             "title": "iOS build #245 failed",
-            "detail": "The webhook of Jenkins said: failed.",
+            "detail": "The webhook said: failed.",
             "tone": "danger",
             "url": "#timeline",
         },
@@ -135,12 +137,6 @@ def _events(now: datetime) -> list[dict[str, Any]]:
 
 
 def _providers() -> list[tuple[str, str]]:
-    return [
-        ("GITHUB", "GitHub"),
-        ("JENKINS", "Jenkins"),
-        ("SLACK", "Slack"),
-        ("JIRA", "Jira"),
-        ("APP_STORE", "App Store"),
-        ("PLAY_STORE", "Google Play"),
-        ("OTHER", "One without a mark"),
-    ]
+    marks = (Path(settings.BASE_DIR) / "static/img/providers").glob("*.svg")
+    named = ((mark.stem.upper(), mark.stem.replace("_", " ").title()) for mark in marks)
+    return sorted(named)

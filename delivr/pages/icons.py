@@ -1,6 +1,6 @@
 """The icons of the pages: strokes on a grid of 16 by 16, drawn for this product.
 
-Each value is the inside of an `<svg viewBox="0 0 16 16">` whose stroke is the colour of the text.
+Each value is the content of an `<svg viewBox="0 0 16 16">` whose stroke has the text's colour.
 """
 
 RING = '<circle cx="8" cy="8" r="6.25"/>'
@@ -19,7 +19,7 @@ def _rect(x: float, y: float, width: float, height: float, radius: float = 1.5) 
 
 
 ICONS: dict[str, str] = {
-    # States: each has a shape of its own, so that colour is never the only sign.
+    # Statuses: each has its own shape, so that colour is never the only sign.
     "check": _path("M3.5 8.5l3 3 6-7"),
     "check-circle": RING + _path("M5.4 8.2l1.8 1.8 3.4-3.9"),
     "x": _path("M4 4l8 8", "M12 4l-8 8"),
@@ -80,7 +80,7 @@ ICONS: dict[str, str] = {
         "M7.5 4.75l1.4-1.4a2.65 2.65 0 0 1 3.75 3.75l-1.4 1.4",
         "M8.5 11.25l-1.4 1.4A2.65 2.65 0 0 1 3.35 8.9l1.4-1.4",
     ),
-    # Acts
+    # Actions
     "plus": _path("M8 3v10", "M3 8h10"),
     "copy": _rect(5.75, 5.75, 8.5, 8.5)
     + _path("M3 10.25A1.25 1.25 0 0 1 1.75 9V3A1.25 1.25 0 0 1 3 1.75h6A1.25 1.25 0 0 1 10.25 3"),

@@ -1,8 +1,8 @@
-"""Fragments of pages that refresh themselves while something moves, and stop at rest.
+"""Page fragments that refresh themselves while something changes, and stop when nothing will.
 
-A page shows a fragment with `hx-get="…?seen=<fingerprint>"` and `hx-trigger` while it moves. The
-answers: 204 where nothing changed (the page is not touched, so nobody loses focus), the new
-fragment with 200 where something did, and with 286 where all has come to rest: htmx stops then.
+A page contains a fragment with `hx-get="…?seen=<fingerprint>"` and, while it changes, `hx-trigger`.
+The responses: 204 if nothing changed (the page is not touched, so the focus stays), 200 with the
+new fragment, or 286 with the last one: htmx stops polling then.
 https://htmx.org/docs/#load_polling
 """
 
@@ -23,13 +23,13 @@ HTTP_STOP_POLLING = HttpResponseStopPolling.status_code
 
 
 def fingerprint(*shown: object) -> str:
-    """A short word that changes with what is shown; the objects tell all of it by their repr."""
+    """A short hash of what is shown, taken from the objects' repr."""
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
 def fragment(view: View) -> View:
-    """For a fragment's view, outermost: who was signed out meanwhile gets a whole new page, not
-    the sign-in form inside the old one."""
+    """The outermost decorator of a fragment's view: a user who was signed out meanwhile gets a
+    whole new page, not the sign-in form inside the old one."""
 
     @functools.wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -48,7 +48,7 @@ def refresh(
     seen: str,
     is_moving: bool,
 ) -> HttpResponse:
-    """Answer a poll: 204, 200 or 286. `seen` is the fingerprint of what is there now."""
+    """Answer a poll with 204, 200 or 286. `seen` is the fingerprint of what the page shows now."""
     if request.GET.get("seen") == seen:
         return HttpResponse(status=204)
     response = render(request, template, context)

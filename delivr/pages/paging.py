@@ -1,4 +1,4 @@
-"""Long lists in pages, without counting them."""
+"""Pagination of long lists without counting them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 SIZE = 25
-LAST_PAGE = 1000  # an offset costs the database a walk over all that lies before it
+LAST_PAGE = 1000  # the database has to walk over all rows before an offset
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Page:
 
 
 def paged(request: HttpRequest, rows: QuerySet[Any], *, path: str = "") -> Page:
-    """The page that `?page=` asks for (the first, if it makes no sense), in one query.
+    """The page that `?page=` asks for (the first if it is invalid), in one query.
 
-    The links keep the rest of the query string and lead to `path` (default: this address).
+    The links keep the rest of the query string and lead to `path` (default: the current one).
     """
     number = page_number(request)
     start = (number - 1) * SIZE

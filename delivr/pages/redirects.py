@@ -1,4 +1,4 @@
-"""Where to go after a post."""
+"""Where to redirect after a POST."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 
 def next_address(request: HttpRequest, *, default: str) -> str:
-    """The posted `next` if it is a path of this very site, else `default` (a name or a path)."""
+    """The posted `next` if it is a path of this site, else `default` (a URL name or a path)."""
     wanted = request.POST.get("next", "")
     is_safe = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts=None, require_https=request.is_secure()

@@ -1,16 +1,16 @@
-"""Cells for CSV files that people open in a spreadsheet."""
+"""Cells for CSV files that are opened in a spreadsheet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-# Full-width ones, too: a Japanese Excel reads them as the others.
+# Also the full-width forms, which a Japanese Excel accepts, too.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def safe_cell(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula is made plain text by a quote in front.
+    """A text that a spreadsheet would run as a formula becomes plain text by a quote in front.
 
     https://owasp.org/www-community/attacks/CSV_Injection
     """

@@ -1,4 +1,4 @@
-"""How each stored word of state looks on a page: its words, its tone and its shape."""
+"""How each stored status looks on a page: its words, its tone and its icon."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ LOOKS: dict[str, Look] = {
     "REVOKED": Look(_("Revoked"), *OFF),
 }
 
-# The same word says something else about another kind of thing.
+# Statuses that have other words for some kinds of objects.
 LOOKS_OF_KIND: dict[tuple[str, str], Look] = {
     ("verification", "PENDING"): Look(_("Not verified yet"), *IDLE),
     ("build", "PENDING"): Look(_("Not started"), *IDLE),
@@ -79,6 +79,6 @@ LOOKS_OF_KIND: dict[tuple[str, str], Look] = {
 
 
 def look_of(value: str, kind: str = "") -> Look:
-    """The look of a stored word; an unknown one is shown as it is, in neutral."""
+    """The look of a stored status; an unknown one is shown unchanged, in neutral."""
     word = str(value)
     return LOOKS_OF_KIND.get((kind, word)) or LOOKS.get(word) or Look(word, "neutral", "circle")

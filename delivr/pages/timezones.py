@@ -1,4 +1,4 @@
-"""In which time zone a person reads and enters times. Programs get UTC."""
+"""The time zone in which a person reads and enters times. Programs get UTC."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ AREAS = (
 
 @cache
 def names() -> tuple[str, ...]:
-    """The zones that a person can choose, sorted: named by a place, and UTC."""
+    """The zones that a person can choose, sorted: those named after places, and UTC."""
     known = (name for name in zoneinfo.available_timezones() if name.startswith(AREAS))
     return ("UTC", *sorted(known))
 
 
 def find(text: str) -> str:
-    """The name of the zone that `text` means (`europe/berlin`, `Berlin`, `New York`), or "" where
-    that is none, or several."""
+    """The name of the zone that `text` means (`europe/berlin`, `Berlin`, `New York`), or "" if it
+    means none or several."""
     wanted = text.strip().replace(" ", "_").lower()
     found = [name for name in names() if name.lower() == wanted]
     found = found or [name for name in names() if name.lower().endswith(f"/{wanted}")]
@@ -46,12 +46,12 @@ def find(text: str) -> str:
 
 
 def zone_of(user: User) -> ZoneInfo:
-    """The zone that the user chose; without a choice that of the installation."""
+    """The zone that the user chose, else that of the installation."""
     return ZoneInfo(user.time_zone if user.time_zone in names() else settings.TIME_ZONE)
 
 
-def browsers(request: HttpRequest) -> str:
-    """The name of the browser's zone, as its script told it; "" where it did not."""
+def browser_zone(request: HttpRequest) -> str:
+    """The browser's zone, as our script reported it; "" if it did not."""
     name = unquote(request.COOKIES.get(COOKIE, ""))
     return name if name in names() else ""
 
@@ -61,11 +61,11 @@ def zone_for(request: HttpRequest) -> ZoneInfo:
     user = request.user
     if isinstance(user, User) and user.time_zone in names():
         return zone_of(user)
-    return ZoneInfo(browsers(request) or settings.TIME_ZONE)
+    return ZoneInfo(browser_zone(request) or settings.TIME_ZONE)
 
 
 class TimeZones:
-    """Lets pages show times in the reader's zone, and read in it what is entered."""
+    """Shows times in the reader's zone, and reads entered times in it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

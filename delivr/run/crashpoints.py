@@ -1,7 +1,7 @@
-"""Places where a test may end the process, as `kill -9` would at the worst moment.
+"""Places where tests can end the process, like `kill -9` at the worst moment.
 
-A no-op unless DELIVR_CRASHPOINT names the place. With DELIVR_CRASH_ONCE, the path of a file, the
-process dies only while that file exists, and takes it along: the next process goes on.
+Does nothing unless DELIVR_CRASHPOINT names the place. With DELIVR_CRASH_ONCE, the path of a file,
+the process only dies while that file exists, and removes it: the next process goes on.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ KILLED = 137  # the exit code of a process that SIGKILL ended
 
 
 def crashpoint(name: str) -> None:
-    """End the process here, with no clean-up at all, if the environment says so."""
-    if os.environ.get("DELIVR_CRASHPOINT") == name and _takes_its_turn():
+    """End the process here, without any clean-up, if the environment says so."""
+    if os.environ.get("DELIVR_CRASHPOINT") == name and _may_crash():
         os._exit(KILLED)
 
 
-def _takes_its_turn() -> bool:
+def _may_crash() -> bool:
     once = os.environ.get("DELIVR_CRASH_ONCE")
     if not once:
         return True
     try:
-        Path(once).unlink()  # of several processes one alone gets to remove it
+        Path(once).unlink()  # only one of several processes can remove it
     except FileNotFoundError:
         return False
     return True

@@ -1,6 +1,6 @@
 """Keys that `make run` generates once and keeps in the data directory.
 
-Plain Python: it runs before Django's settings, which need the keys, can be loaded.
+Plain Python, since it runs before Django's settings, which need the keys, can be loaded.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 
 def keep(path: Path, make: Callable[[], str]) -> str:
-    """The text of `path`, made on first use; readable by its owner only and never overwritten.
+    """The content of `path`, created on first use, readable only by its owner, never overwritten.
 
-    Of two processes that make it at once, one wins and both read the winner's text: a hard link
+    If two processes create it at once, one wins and both read the winner's text: a hard link
     appears with all of its content or not at all.
     """
     if not path.exists():
@@ -24,7 +24,7 @@ def keep(path: Path, make: Callable[[], str]) -> str:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(make())
             file.flush()
-            os.fsync(file.fileno())  # a key that is lost takes every stored secret with it
+            os.fsync(file.fileno())  # a lost key makes every stored secret unreadable
         try:
             os.link(draft, path)
         except FileExistsError:
@@ -35,7 +35,7 @@ def keep(path: Path, make: Callable[[], str]) -> str:
 
 
 def ensure(data_dir: Path) -> None:
-    """Generate what Django's settings need and the environment does not give."""
+    """Generate the keys that Django's settings need and the environment lacks."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not os.environ.get("SECRET_KEY"):
         keep(data_dir / "keys" / "secret_key", lambda: secrets.token_urlsafe(50))

@@ -1,8 +1,7 @@
-"""Start several processes, watch them, stop them all: plain Python, for `delivr.run.up`.
+"""Starts several processes, watches them and stops them all: plain Python, for `delivr.run.up`.
 
-Each process is a session of its own, so that a Ctrl-C in the terminal reaches the supervisor
-alone, which then stops them in order. On Linux they also end with the supervisor, even if it is
-killed outright.
+Each process is a session of its own, so that a Ctrl-C in the terminal only reaches the supervisor,
+which then stops them in order. On Linux they also end with the supervisor, even if it is killed.
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-GRACE = 10.0  # seconds between "please stop" and "stop"
+GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 TICK = 0.1
-LOG_LIMIT = 5_000_000  # bytes; a longer log is put aside when its process starts
+LOG_LIMIT = 5_000_000  # bytes; a longer log is moved aside when its process starts
 _PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 _NEW_RECORD = re.compile(r"\[?\d{4}-\d\d-\d\d ")
 _BAD_RECORD = re.compile(r"\b(ERROR|CRITICAL)\b|^Traceback|^\w*(Error|Exception)\b")
 
 
 class Stopped(Exception):
-    """Somebody asked for an end (Ctrl-C, SIGTERM, the terminal was closed)."""
+    """Somebody asked to stop (Ctrl-C, SIGTERM, a closed terminal)."""
 
 
 class Died(Exception):
@@ -37,18 +36,18 @@ class Died(Exception):
 
 @dataclass
 class Tail:
-    """What is new in a log since the last look, of which only troubles are for the terminal."""
+    """The new lines of a log; only problems are shown in the terminal."""
 
     path: Path
     offset: int = 0
     is_trouble: bool = field(default=False, init=False)
 
-    def troubles(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         with self.path.open("rb") as file:
             file.seek(self.offset)
             lines = file.read().splitlines(keepends=True)
         if lines and not lines[-1].endswith(b"\n"):
-            lines.pop()  # half written: it is read at the next look
+            lines.pop()  # incomplete: read again next time
         for line in lines:
             self.offset += len(line)
             text = line.decode(errors="replace").rstrip()
@@ -71,7 +70,7 @@ class Child:
         return self.process.poll() is None
 
     def signal(self, number: int) -> None:
-        """To the process alone, or to all of its session for SIGKILL."""
+        """Signal the process, or its whole session for SIGKILL."""
         try:
             if number == signal.SIGKILL:
                 os.killpg(self.process.pid, number)
@@ -82,7 +81,7 @@ class Child:
 
 
 class Supervisor:
-    """Use as a context: on leaving it, whatever was started is stopped, the newest first."""
+    """A context manager: on exit, all started processes are stopped, the newest first."""
 
     def __init__(self, log_dir: Path, env: Mapping[str, str]) -> None:
         self.log_dir = log_dir
@@ -103,7 +102,7 @@ class Supervisor:
         self.is_stopping = True
 
     def start(self, name: str, args: Sequence[str], *, pass_fds: Sequence[int] = ()) -> Child:
-        """Start `python <args>`, writing to `<log_dir>/<name>.log`; it inherits `pass_fds`."""
+        """Start `python <args>` with its output in `<log_dir>/<name>.log` and `pass_fds` open."""
         path = self.log_dir / f"{name}.log"
         if path.exists() and path.stat().st_size > LOG_LIMIT:
             path.replace(path.with_suffix(".log.1"))
@@ -117,7 +116,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=pass_fds,
-                preexec_fn=end_with(os.getpid()),  # no thread runs here
+                preexec_fn=end_with_parent(os.getpid()),  # this process has no threads
             )
         child = Child(name, process, Tail(path, offset))
         self.children.append(child)
@@ -133,27 +132,29 @@ class Supervisor:
             time.sleep(TICK)
 
     def watch(self) -> None:
-        """Until somebody asks for an end (Stopped) or a process ends by itself (Died)."""
+        """Wait until somebody asks to stop (Stopped) or a process ends by itself (Died)."""
         while True:
             self.look()
             time.sleep(TICK)
 
     def look(self) -> None:
-        """One look at everything. Raises Stopped or Died."""
-        self.show_troubles()
+        """Check everything once. Raises Stopped or Died."""
+        self.show_problems()
         if self.is_stopping:
             raise Stopped
         for child in self.children:
             if not child.is_alive:
-                raise Died(f"{child.name} {ending(child.process.returncode)}: {child.tail.path}")
+                raise Died(
+                    f"{child.name} {describe_exit(child.process.returncode)}: {child.tail.path}"
+                )
 
-    def show_troubles(self) -> None:
+    def show_problems(self) -> None:
         for child in self.children:
-            for line in child.tail.troubles():
+            for line in child.tail.problems():
                 print(f"{child.name} | {line}", file=sys.stderr, flush=True)  # noqa: T201
 
     def stop(self) -> None:
-        """Ask all to stop, the newest first, and end what does not within the grace."""
+        """Ask all to stop, the newest first, and kill those that do not within `GRACE` seconds."""
         deadline = time.monotonic() + GRACE
         for child in reversed(self.children):
             child.signal(signal.SIGTERM)
@@ -163,25 +164,25 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.signal(signal.SIGKILL)
                 child.process.wait()
-        self.show_troubles()
+        self.show_problems()
 
 
-def ending(code: int) -> str:
+def describe_exit(code: int) -> str:
     """How a process ended, in words."""
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended with code {code}"
 
 
-def end_with(parent: int) -> Callable[[], None] | None:
-    """For a child, between fork and exec: ask the kernel for SIGTERM when the parent is gone."""
+def end_with_parent(parent: int) -> Callable[[], None] | None:
+    """For a child, between fork and exec: ask the kernel for SIGTERM when the parent has ended."""
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None)
 
     def ask() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it went before we could ask
+        if os.getppid() != parent:  # it ended before we could ask
             os._exit(1)
 
     return ask

@@ -1,6 +1,6 @@
 """`make run`: everything that delivr needs, from one command, on one machine.
 
-`python -m delivr.run.up` is plain Python: it makes the keys before Django's settings are loaded,
+`python -m delivr.run.up` is plain Python: it creates the keys before Django's settings are loaded,
 and needs little memory beside the processes that it starts.
 """
 
@@ -23,21 +23,21 @@ from urllib.parse import urlsplit
 import environ
 
 from delivr.run import keys
-from delivr.run.supervisor import Died, Stopped, Supervisor, ending
+from delivr.run.supervisor import Died, Stopped, Supervisor, describe_exit
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 SANDBOX_PORT = 8091
-PATIENCE = 60.0  # seconds for the processes to come up
+PATIENCE = 60.0  # seconds until the processes must be ready
 
 
 class Refused(Exception):
-    """It cannot start, and says why and what to do."""
+    """It cannot start; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where everything is, read from the environment and `.env`."""
+    """Paths, ports and options, read from the environment and `.env`."""
 
     data_dir: Path
     port: int
@@ -67,14 +67,19 @@ class Plan:
         return self.data_dir / "sandbox" / "port"
 
     def environment(self, env: MutableMapping[str, str]) -> dict[str, str]:
-        """What all processes are told; what the operator set stays as it is."""
-        told = {"DELIVR_DATA_DIR": str(self.data_dir), "PORT": str(self.port)}
+        """The environment of all processes; values that the operator set are kept."""
+        defaults = {
+            "DJANGO_SETTINGS_MODULE": "delivr.settings",
+            "PYTHONUNBUFFERED": "1",
+            "DELIVR_DATA_DIR": str(self.data_dir),
+            "PORT": str(self.port),
+        }
         if self.sandbox_port:
-            told |= sandbox_settings(self.sandbox_url)
+            defaults |= sandbox_settings(self.sandbox_url)
             allowed = [env.get("OUTBOUND_ALLOW", ""), f"{HOST}:{self.sandbox_port}"]
             env = {**env, "OUTBOUND_ALLOW": ",".join(filter(None, allowed))}
         given = {name: value for name, value in env.items() if value}
-        return {"DJANGO_SETTINGS_MODULE": "delivr.settings", "PYTHONUNBUFFERED": "1"} | told | given
+        return defaults | given
 
 
 def sandbox_settings(url: str) -> dict[str, str]:
@@ -95,7 +100,7 @@ def main() -> int:
     environ.Env.read_env(BASE_DIR / ".env") if (BASE_DIR / ".env").exists() else None
     try:
         plan = Plan.read(os.environ)
-        with _only_one(plan.data_dir):
+        with _lock_data_dir(plan.data_dir):
             keys.ensure(plan.data_dir)
             return _run(plan)
     except Refused as refusal:
@@ -105,9 +110,9 @@ def main() -> int:
 
 def _run(plan: Plan) -> int:
     if plan.sandbox_port:
-        _take(plan.sandbox_port, "SANDBOX_PORT").close()
+        _reserve_port(plan.sandbox_port, "SANDBOX_PORT").close()
     with (
-        _take(plan.port, "PORT") as web,
+        _reserve_port(plan.port, "PORT") as web,
         Supervisor(plan.data_dir / "logs", plan.environment(os.environ)) as supervisor,
     ):
         try:
@@ -125,11 +130,11 @@ def _run(plan: Plan) -> int:
 
 
 def _prepare(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:
-    """Migrate, collect the static files, make the demo workspace; the demo's logins."""
-    said = plan.data_dir / "logs" / "prepare.json"
-    arguments = ["manage.py", "prepare", "--json", str(said)]
+    """Migrate, collect the static files, create the demo workspace; returns the demo's logins."""
+    output = plan.data_dir / "logs" / "prepare.json"
+    arguments = ["manage.py", "prepare", "--json", str(output)]
     child = supervisor.start("prepare", [*arguments, *(["--demo"] if plan.sandbox_port else [])])
-    supervisor.children.remove(child)  # it is meant to end
+    supervisor.children.remove(child)  # it ends by itself
     say("Preparing the database and the static files …")
     try:
         while child.is_alive:
@@ -142,9 +147,9 @@ def _prepare(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:
             child.process.wait()
     if child.process.returncode:
         print(child.tail.path.read_text()[-1500:])  # noqa: T201
-        raise Died(f"Preparing {ending(child.process.returncode)}: {child.tail.path}")
-    answer: dict[str, Any] = json.loads(said.read_text())
-    said.unlink()  # it holds the demo's passwords
+        raise Died(f"Preparing {describe_exit(child.process.returncode)}: {child.tail.path}")
+    answer: dict[str, Any] = json.loads(output.read_text())
+    output.unlink()  # it contains the demo's passwords
     return answer
 
 
@@ -180,7 +185,7 @@ def _is_ready(plan: Plan) -> Callable[[], bool]:
 
 
 def block(plan: Plan, logins: dict[str, Any]) -> str:
-    """What a person needs to know, once."""
+    """What to show in the terminal once everything runs."""
     rows = [("delivr is ready", plan.base_url)]
     for label, login in logins.items():
         rows.append((label, f"{login['email']}   {login['password'] or '(as you changed it)'}"))
@@ -206,7 +211,7 @@ def _number(env: MutableMapping[str, str], name: str, default: int) -> int:
 
 
 def _sandbox_port(env: MutableMapping[str, str], data_dir: Path) -> int:
-    """The one given, or the one used before (the demo's connections point to it), or a free one."""
+    """The given port, or the last one (the demo's connections point to it), or a free one."""
     known = data_dir / "sandbox" / "port"
     if env.get("SANDBOX_PORT"):
         return _number(env, "SANDBOX_PORT", SANDBOX_PORT)
@@ -218,19 +223,19 @@ def _sandbox_port(env: MutableMapping[str, str], data_dir: Path) -> int:
 
 def is_free(port: int) -> bool:
     try:
-        _take(port, "PORT").close()
+        _reserve_port(port, "PORT").close()
     except Refused:
         return False
     return True
 
 
-def _take(port: int, name: str) -> socket.socket:
-    """Our own hold on a port, before anything else is done. Raises Refused."""
+def _reserve_port(port: int, name: str) -> socket.socket:
+    """Reserve a port before anything else is done. Raises Refused."""
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         taken.bind((HOST, port))
-        taken.listen()  # a port that is only bound can be bound by others too
+        taken.listen()  # other processes could also bind a port that is only bound
     except OSError as error:
         taken.close()
         raise Refused(
@@ -240,8 +245,8 @@ def _take(port: int, name: str) -> socket.socket:
     return taken
 
 
-def _only_one(data_dir: Path) -> IO[str]:
-    """An open lock file: two sweepers do no harm, but two sandboxes would."""
+def _lock_data_dir(data_dir: Path) -> IO[str]:
+    """An open lock file: two sweepers would be harmless, two sandboxes not."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = (data_dir / "run.lock").open("a")
     try:

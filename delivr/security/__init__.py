@@ -1,1 +1,1 @@
-"""Limits, headers, and what must not leave the process in errors and logs."""
+"""Limits, headers, and keeping secrets out of error pages and logs."""

@@ -1,4 +1,4 @@
-"""The answer to what broke on our side: "later, please" while the database is away."""
+"""Error responses: 503 "later, please" while the database is away, else 500."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ RETRY_AFTER = "5"  # seconds
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's `handler500`. A database that is away, restarts or keeps a lock for too long is no
-    fault of the request: 503 with Retry-After (RFC 9110, 15.6.4). Nothing was committed."""
+    """Django's `handler500`. If the database is away, restarts or keeps a lock for too long, the
+    request is not at fault: 503 with Retry-After (RFC 9110, 15.6.4). Nothing was committed."""
     is_away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
     if request.path.startswith("/api/"):
         return problem_response(request, _unavailable() if is_away else _broken())

@@ -1,4 +1,4 @@
-"""How often something may happen: one counter row for each key, the same for all processes."""
+"""Rate limits: one counter row per key, shared by all processes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django.db import connection
 
 from delivr.models import RateCounter
 
-# One statement, so two requests at the same moment cannot both take the last turn. What is over
-# the limit changes nothing: it neither writes nor prolongs the wait.
+# One statement, so two simultaneous requests cannot both get the last turn. A refused request
+# changes nothing: it neither counts nor prolongs the wait.
 _TAKE_A_TURN = """
 INSERT INTO rate_counters AS counter (key, hits, ends_at) VALUES (%(key)s, 1, %(end)s)
 ON CONFLICT (key) DO UPDATE SET
@@ -25,10 +25,10 @@ RETURNING hits
 def hit(key: str, *, limit: int, window: int) -> int | None:
     """Count one more of `key`; None if it is among the first `limit` of its window.
 
-    Otherwise the seconds (at least 1) until the window ends. A window lasts `window` seconds and
-    begins with the first hit, so at its edge up to twice the limit may pass within one length.
-    Call it outside of a transaction: a rollback would undo the count, and until the commit
-    everybody else with the same key waits.
+    Otherwise the seconds (at least 1) until the window ends. A window lasts `window` seconds from
+    its first hit, so up to twice the limit may pass within one length across its edge. Call it
+    outside of a transaction: a rollback would undo the count, and all others with the same key
+    would wait for the commit.
     """
     now = time.time()
     values: dict[str, str | int | float | None]
@@ -41,14 +41,14 @@ def hit(key: str, *, limit: int, window: int) -> int | None:
 
 
 def wait(key: str, *, limit: int) -> int | None:
-    """The seconds until `key` has a turn again, None if it has one now. Counts nothing."""
+    """The seconds until `key` has a turn again; None if it has one now. Counts nothing."""
     now = time.time()
     row = RateCounter.objects.filter(pk=_hashed(key), hits__gte=limit, ends_at__gt=now).first()
     return math.ceil(row.ends_at - now) if row else None
 
 
 def forget(key: str) -> None:
-    """Begin anew: whatever was counted is forgiven."""
+    """Reset the counter of `key`."""
     RateCounter.objects.filter(pk=_hashed(key)).delete()
 
 

@@ -1,4 +1,4 @@
-"""What allauth asks us about."""
+"""Our settings for allauth that need code."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ NO_ADDRESS = "0.0.0.0"  # noqa: S104 # nothing is bound to it
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # untyped library
     def get_client_ip(self, request: HttpRequest) -> str:
-        """Behind a Unix socket and without X-Forwarded-For there is none, and all count as one."""
+        """The client's address; behind a Unix socket without X-Forwarded-For, all clients count as
+        one."""
         return get_client_ip(request) or NO_ADDRESS
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Nothing: allauth would count wrong passwords by e-mail alone, so that a stranger could
+        """Do nothing: allauth would count wrong passwords by e-mail alone, so that a stranger could
         lock somebody out. axes counts them by e-mail and address (see the settings)."""
 
     def can_delete_email(self, email_address: EmailAddress) -> bool:
-        """The address in use is replaced, never removed."""
+        """The current address can be replaced but not removed."""
         return bool(email_address.email != email_address.user.email)
 
 
@@ -39,7 +40,7 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped library
         return seal(text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        """Raises ValidationError, which a form shows, where the key is gone from FERNET_KEYS."""
+        """Raises ValidationError, which a form shows, if the key is missing from FERNET_KEYS."""
         try:
             return unseal(encrypted_text)
         except SecretUnreadable:

@@ -1,4 +1,4 @@
-"""Where a request comes from, as the proxies that we trust tell it (TRUSTED_PROXIES)."""
+"""The address of a client, according to the trusted proxies (TRUSTED_PROXIES)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from django.http import HttpRequest
 
 
 def address_of(request: HttpRequest) -> str:
-    """The client's address; of IPv6 its /64, which one customer commands as a whole."""
+    """The client's IP address; for IPv6 its /64, since one customer controls all of it."""
     address: str = get_ip(request)
     return address

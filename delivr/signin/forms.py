@@ -19,7 +19,7 @@ from delivr.tenants.models import User
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc] # untyped library
     def try_save(self, request: HttpRequest) -> Any:
-        """A taken address takes as long as a free one, whose password is hashed."""
+        """Take as long for an existing address as for a new one, whose password is hashed."""
         if self.account_already_exists:
             make_password(self.cleaned_data["password1"])
         return super().try_save(request)
@@ -28,9 +28,9 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc] # untyped library
 class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc] # untyped library
     @transaction.atomic
     def save(self, request: HttpRequest) -> EmailAddress:
-        """Ask the new address for its confirmation; what waited for one before is dropped.
+        """Ask the new address for confirmation; an earlier unconfirmed address is dropped.
 
-        allauth would drop the address in use as well, where that was never confirmed itself.
+        allauth would also drop the current address if it was never confirmed.
         """
         waiting = EmailAddress.objects.filter(user=self.user, verified=False)
         waiting.exclude(email=self.user.email).delete()
@@ -40,7 +40,7 @@ class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc] # untyped library
 
 
 class TimeZoneForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
-    """A text field with proposals: it can be searched, and needs no script."""
+    """A text field with suggestions: it can be searched, and needs no script."""
 
     class Meta:
         model = User

@@ -1,7 +1,7 @@
-"""The secrets of second factors and the data of sessions, encrypted with FERNET_KEYS.
+"""Encrypts the secrets of second factors and the data of sessions with FERNET_KEYS.
 
-allauth keeps the first in a JSON column and asks us to encrypt their text, without telling whose it
-is: so a ciphertext is bound to its purpose, not to its row.
+allauth keeps the secrets in a JSON column and asks us to encrypt their text, without telling us
+whose they are: so a ciphertext is bound to its purpose, not to its row.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from delivr.encryption.fields import SecretTextField, SecretUnreadable
 from delivr.encryption.tables import SecretStore, key_of
 
 FACTOR, SESSION = "second-factor", "session"  # purposes
-_SEALED = ("secret", "seed")  # in Authenticator.data: of an app, of recovery codes
+_SEALED = ("secret", "seed")  # keys in Authenticator.data: of an app, of recovery codes
 
 
 def seal(text: str, purpose: str = FACTOR) -> str:
@@ -23,7 +23,7 @@ def seal(text: str, purpose: str = FACTOR) -> str:
 
 
 def unseal(ciphertext: str, purpose: str = FACTOR) -> str:
-    """The text. Raises SecretUnreadable where no key of ours opens it, or for another purpose."""
+    """The text. Raises SecretUnreadable if no key opens it or it has another purpose."""
     try:
         opened = _keys().fernet.decrypt(ciphertext.encode()).decode()
     except InvalidToken:
@@ -34,7 +34,7 @@ def unseal(ciphertext: str, purpose: str = FACTOR) -> str:
 
 
 class SecondFactors(SecretStore):
-    """allauth's table, whose secrets lie within JSON."""
+    """allauth's table, whose secrets are inside JSON."""
 
     model = Authenticator
 
@@ -43,8 +43,8 @@ class SecondFactors(SecretStore):
 
     def resealed(self, row: Authenticator) -> dict[str, Any]:
         stale = {name: text for name, text in _sealed(row).items() if _key_of(text) != 0}
-        fresh = {name: seal(unseal(text)) for name, text in stale.items()}
-        return {"data": {**row.data, **fresh}} if fresh else {}
+        rotated = {name: seal(unseal(text)) for name, text in stale.items()}
+        return {"data": {**row.data, **rotated}} if rotated else {}
 
 
 def _sealed(factor: Authenticator) -> dict[str, str]:

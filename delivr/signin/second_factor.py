@@ -1,4 +1,4 @@
-"""Who must have a second factor, and has none."""
+"""Who must have a second factor but has none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from delivr.audit.operations import record
 from delivr.tenants.models import Membership, Role, Tenant, User
 
-FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]  # codes on paper alone are none
+FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]  # recovery codes do not count
 
 
 def has_second_factor(user: User) -> bool:
@@ -20,7 +20,7 @@ def has_second_factor(user: User) -> bool:
 
 
 def lacks_for_tenant(request: HttpRequest) -> bool:
-    """True where the workspace's owners and admins must have one, and this one has none."""
+    """True if the workspace requires one of its owners and admins, and this one has none."""
     tenant: Tenant | None = getattr(request, "tenant", None)
     if tenant is None or not tenant.requires_second_factor:
         return False
@@ -29,14 +29,14 @@ def lacks_for_tenant(request: HttpRequest) -> bool:
 
 
 def lacks_for_admin(user: User) -> bool:
-    """True where somebody may open /admin/, and has no second factor."""
+    """True if the user may open /admin/ and has no second factor."""
     return bool(settings.SECOND_FACTOR_FOR_STAFF and user.is_staff and not has_second_factor(user))
 
 
 @transaction.atomic
 def require_second_factor(*, tenant: Tenant, actor: User, required: bool) -> Tenant:
-    """Whether owners and admins must have one. Raises ValidationError for who demands what they
-    have not themselves."""
+    """Set whether owners and admins must have one. Raises ValidationError if the actor requires it
+    without having one."""
     if required and not has_second_factor(actor):
         raise ValidationError(
             {"required": [_("Set up your own second factor first: you would lock yourself out.")]}
@@ -58,7 +58,8 @@ def require_second_factor(*, tenant: Tenant, actor: User, required: bool) -> Ten
 
 @transaction.atomic
 def reset_second_factor(*, user: User, actor: User | None) -> int:
-    """Take all of a user's factors and codes away, told in each of their workspaces; how many."""
+    """Delete all of a user's factors and codes, recorded in each of their workspaces; returns how
+    many."""
     count: int = Authenticator.objects.filter(user=user).delete()[0]
     if count:
         for membership in Membership.objects.filter(user=user).select_related("tenant", "user"):

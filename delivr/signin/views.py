@@ -1,4 +1,4 @@
-"""The pages around one's own account that allauth does not have, and the workspace's rule."""
+"""Account pages that allauth lacks, and the workspace's rule for second factors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from delivr.pages import timezones
-from delivr.signin.accounts import delete_account
 from delivr.signin.forms import TimeZoneForm
 from delivr.signin.second_factor import (
     has_second_factor,
@@ -22,16 +21,17 @@ from delivr.signin.second_factor import (
     lacks_for_tenant,
     require_second_factor,
 )
+from delivr.tenants.closing import delete_account
 from delivr.tenants.decorators import tenant_required
-from delivr.tenants.membership import held_alone
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
+from delivr.tenants.roles import held_alone
 
 
 @require_GET
 @login_required
 def needed(request: HttpRequest) -> HttpResponse:
-    """Why nothing else opens yet, and what to do."""
+    """Explains why no other page opens yet, and what to do."""
     context = {
         "for_tenant": lacks_for_tenant(request),
         "for_admin": lacks_for_admin(request.user),  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def time_zone(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "zones": timezones.names(),
-        "browsers": timezones.browsers(request),
+        "browsers": timezones.browser_zone(request),
         "now": timezone.now(),
     }
     return render(request, "account/time_zone.html", context)

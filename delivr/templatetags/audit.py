@@ -1,4 +1,4 @@
-"""Audit rows for people. The words stand in `delivr/audit/wording.py`."""
+"""Audit rows in words, from `delivr/audit/wording.py`."""
 
 from __future__ import annotations
 

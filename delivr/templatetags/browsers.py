@@ -1,4 +1,4 @@
-"""What people call a browser, told from what it says of itself."""
+"""The common name of a browser, from its User-Agent header."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 register = template.Library()
 
-# The first mark that is found counts: most browsers claim to be others, too.
+# The first match counts: most browsers claim to be others, too.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -31,7 +31,7 @@ SYSTEMS = (
 
 @register.filter
 def browser_words(user_agent: str) -> str:
-    """`Firefox on macOS`; what it says of itself where that names no browser that we know."""
+    """`Firefox on macOS`; the User-Agent itself if it names no known browser."""
     browser = next((name for mark, name in BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
     if browser and system:

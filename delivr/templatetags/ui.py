@@ -1,4 +1,4 @@
-"""The vocabulary of the pages: icons, states, times, and components that wrap other markup."""
+"""Template tags for the pages: icons, statuses, times, and components that wrap other markup."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -45,9 +45,9 @@ def icon(name: str, label: str = "", size: str = "") -> SafeString:
 
 @register.inclusion_tag("components/badge.html")
 def status_badge(value: str, kind: str = "", label: str = "") -> dict[str, Any]:
-    """The state of something as word, shape and colour.
+    """The status of something as words, icon and colour.
 
-    `kind` (verification, build, effect) tells apart the words that several kinds of things share.
+    `kind` (verification, build, effect) distinguishes statuses that several kinds of objects share.
     """
     look = look_of(value, kind)
     return {"label": label or look.label, "tone": look.tone, "icon": look.icon, "value": value}
@@ -76,7 +76,7 @@ TONE_ICONS = {
 
 @register.simple_tag
 def tone_icon(tone: str = "") -> SafeString:
-    """The shape that stands for a tone; an unknown or empty tone counts as neutral."""
+    """The icon for a tone; an unknown or empty tone counts as neutral."""
     return icon(TONE_ICONS.get(tone, "dot"))
 
 
@@ -98,7 +98,7 @@ def _count_words(seconds: int) -> str:
 
 
 def relative_words(moment: datetime, now: datetime) -> str:
-    """`3 minutes ago`, `in 2 hours`; beyond a week the date."""
+    """`3 minutes ago`, `in 2 hours`; the date if it is more than a week away."""
     gap = moment - now
     if abs(gap) < timedelta(seconds=10):
         return _("just now")
@@ -112,7 +112,7 @@ def relative_words(moment: datetime, now: datetime) -> str:
 
 @register.simple_tag
 def relative_time(moment: datetime | None, empty: str = "–") -> str:
-    """A moment as `<time>`, relative in words, exact on hover. `empty` stands for no moment."""
+    """A time as `<time>`, relative in words, exact on hover. `empty` is shown if there is none."""
     if not moment:
         return empty
     return format_html(
@@ -125,7 +125,7 @@ def relative_time(moment: datetime | None, empty: str = "–") -> str:
 
 @register.simple_tag
 def exact_time(moment: datetime, words: str) -> str:
-    """Other words for a moment as `<time>`, exact on hover."""
+    """Other words for a time as `<time>`, exact on hover."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(timespec="seconds"),
@@ -140,8 +140,8 @@ def _exact_words(moment: datetime) -> str:
 
 @register.filter
 def duration(seconds: float | timedelta | None) -> str:
-    """A length of time, no finer than it matters: `42 s`, `4 min 12 s`, `20 min`, `1 h 03 min`,
-    `2 d 3 h`.
+    """A duration, no more precise than useful: `42 s`, `4 min 12 s`, `20 min`, `1 h 03 min`, `2 d 3
+    h`.
 
     Takes seconds or a timedelta.
     """
@@ -177,13 +177,13 @@ def _provider_file(choice: str) -> str:
 
 @register.simple_tag
 def provider_logo(choice: str) -> str:
-    """The address of a provider's mark; a plain plug where the provider has none."""
+    """The URL of a provider's logo; a plug if the provider has none."""
     return static(_provider_file(str(choice)))
 
 
 @register.inclusion_tag("components/nav_item.html", takes_context=True)
 def nav_item(context: template.Context, href: str, icon: str, label: str) -> dict[str, Any]:
-    """One line of the main navigation, marked as current on its own page and those below it."""
+    """An entry of the main navigation, marked as current on its own page and those below it."""
     request = context.get("request")
     path = request.path if request else ""
     below = href.rstrip("/") + "/"
@@ -195,7 +195,7 @@ _SPELLED = {"api": "API", "url": "URL", "scm": "repository"}
 
 @register.filter
 def as_words(name: str) -> str:
-    """A stored name for people: `issue_type` gives `Issue type`, `jira_url` gives `Jira URL`."""
+    """A stored name for people: `issue_type` gives `Issue type`, `base_url` gives `Base URL`."""
     if known := NAMES.get(name):
         return str(known)
     words = " ".join(_SPELLED.get(word, word) for word in str(name).replace("_", " ").split())
@@ -207,7 +207,7 @@ def as_words(name: str) -> str:
 
 @register.simple_tag
 def control(field: BoundField) -> SafeString:
-    """The control of a field. A secret's control is never filled in by the browser."""
+    """The form control of a field. Browsers never fill in that of a secret."""
     attrs: dict[str, str | bool] = {}
     widget = field.field.widget
     if isinstance(widget, PasswordInput) and "autocomplete" not in widget.attrs:
@@ -237,7 +237,7 @@ def card(content: str, title: str = "", **values: Any) -> SafeString:
 
 @register.simple_block_tag
 def alert(content: str, tone: str = "info", title: str = "", **values: Any) -> SafeString:
-    """A message that stands on the page. See components/alert.html."""
+    """A message on the page. See components/alert.html."""
     return _wrap("alert", content, {"tone": tone, "title": title, **values})
 
 
@@ -249,7 +249,7 @@ def table(content: str, caption: str, **values: Any) -> SafeString:
 
 @register.simple_block_tag
 def dialog(content: str, **values: Any) -> SafeString:
-    """What opens over the page. See components/dialog.html."""
+    """A dialog over the page. See components/dialog.html."""
     return _wrap("dialog", content, values)
 
 

@@ -1,4 +1,4 @@
-"""Users can be made and changed here; workspaces and tokens only looked at or ended."""
+"""Users can be created and changed here; workspaces and tokens can only be viewed or ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delivr.admin_site.read_only import ReadOnlyAdmin, ReadOnlyInline
 from delivr.tenants.inviting import revoke
-from delivr.tenants.membership import change_role, held_alone, remove_member
+from delivr.tenants.membership import change_role, remove_member
 from delivr.tenants.models import (
     ApiToken,
     IdempotentRequest,
@@ -25,6 +25,7 @@ from delivr.tenants.models import (
     User,
 )
 from delivr.tenants.operations import revoke_token
+from delivr.tenants.roles import held_alone
 
 
 def _user(request: HttpRequest) -> User:
@@ -53,7 +54,8 @@ class ChangeUserForm(UserChangeForm):  # type: ignore[type-arg]
         field_classes: dict[str, Any] = {}
 
     def clean_is_active(self) -> bool:
-        """Who cannot sign in is no owner, and a workspace needs one."""
+        """Only deactivate a user who is not the only owner of a workspace: it needs one who can
+        sign in."""
         is_active: bool = self.cleaned_data["is_active"]
         if not is_active and (held := held_alone(self.instance)):
             raise ValidationError(
@@ -82,21 +84,23 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
     add_fieldsets = ((None, {"fields": ("email", "usable_password", "password1", "password2")}),)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Rights are given by superusers alone: nobody may give themselves what they lack."""
+        """Only superusers grant permissions, so that nobody can give themselves more than they
+        have."""
         known = super().get_readonly_fields(request, obj)
         return known if _user(request).is_superuser else (*known, *self.rights)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         allowed: bool = super().has_change_permission(request, obj)
-        return allowed and _may_touch(request, obj)
+        return allowed and _may_change(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         allowed: bool = super().has_delete_permission(request, obj)
-        return allowed and _may_touch(request, obj)
+        return allowed and _may_change(request, obj)
 
 
-def _may_touch(request: HttpRequest, user: User | None) -> bool:
-    """A superuser's password and address are for superusers: they lead to everything."""
+def _may_change(request: HttpRequest, user: User | None) -> bool:
+    """Only superusers may change a superuser's password and address, since they lead to
+    everything."""
     return user is None or not user.is_superuser or _user(request).is_superuser
 
 
@@ -125,21 +129,21 @@ class MembershipAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Make owner"), permissions=["operate"])
     def make_owner(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
-        self._give(request, rows, Role.OWNER)
+        self._set_role(request, rows, Role.OWNER)
 
     @admin.action(description=_("Make admin"), permissions=["operate"])
     def make_admin(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
-        self._give(request, rows, Role.ADMIN)
+        self._set_role(request, rows, Role.ADMIN)
 
     @admin.action(description=_("Make member"), permissions=["operate"])
     def make_member(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
-        self._give(request, rows, Role.MEMBER)
+        self._set_role(request, rows, Role.MEMBER)
 
     @admin.action(description=_("Make viewer"), permissions=["operate"])
     def make_viewer(self, request: HttpRequest, rows: QuerySet[Membership]) -> None:
-        self._give(request, rows, Role.VIEWER)
+        self._set_role(request, rows, Role.VIEWER)
 
-    def _give(self, request: HttpRequest, rows: QuerySet[Membership], role: Role) -> None:
+    def _set_role(self, request: HttpRequest, rows: QuerySet[Membership], role: Role) -> None:
         self.operate(
             request, rows, lambda row: change_role(membership=row, role=role, actor=_user(request))
         )

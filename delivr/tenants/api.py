@@ -71,7 +71,7 @@ class MemberDetail(OwnerView):
 
 
 class InvitationSerializer(serializers.ModelSerializer[Invitation]):
-    """The link is in the mail alone; `mailState` is the state of the effect that sends it."""
+    """The link is only in the mail; `mailState` is the state of the effect that sends it."""
 
     role = serializers.ChoiceField(Role.choices)
     invitedBy = serializers.EmailField(source="inviter.email")
@@ -153,7 +153,7 @@ class SendInvitationAgain(InvitationView):
 
 
 class _Invitations:
-    """Shows a page of invitations with their mails in one more query."""
+    """Serializes a page of invitations with the state of their mails, in one more query."""
 
     def __init__(self, tenant: Any) -> None:
         self.tenant = tenant

@@ -1,4 +1,4 @@
-"""The name of a workspace, and its end."""
+"""Renaming and deleting a workspace, and deleting an account."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from delivr.audit.operations import record
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import cancel_effect
 from delivr.tenants.inviting import withdraw
-from delivr.tenants.membership import lock_tenant, revoke_tokens_of
+from delivr.tenants.membership import revoke_tokens_of
 from delivr.tenants.models import Invitation, Membership, Tenant, User
+from delivr.tenants.roles import held_alone, lock_tenant
 
 
 @transaction.atomic
 def rename(*, tenant: Tenant, name: str, actor: User) -> Tenant:
-    """Raises ValidationError({"name"}), PermissionDenied for who is no owner."""
+    """Raises ValidationError({"name"}), or PermissionDenied unless the actor is an owner."""
     tenant = lock_tenant(tenant, actor=actor)
     before, tenant.name = tenant.name, name.strip()
     if not tenant.name:
@@ -35,14 +36,14 @@ def rename(*, tenant: Tenant, name: str, actor: User) -> Tenant:
 
 @transaction.atomic
 def close(*, tenant: Tenant, confirmation: str, actor: User) -> None:
-    """Delete a workspace for its members: they, tokens and invitations end, and connections lose
-    their credentials. Releases, builds and the audit log stay in the database, out of reach.
+    """Delete a workspace for its members: memberships, tokens and invitations end, and connections
+    lose their credentials. Releases, builds and the audit log stay in the database, unreachable.
 
-    `confirmation` is the workspace's name, typed. Raises ValidationError({"confirmation"}) where
-    it differs, while releases are unfinished or something is just being sent; PermissionDenied.
+    `confirmation` is the workspace's name as typed. Raises ValidationError({"confirmation"}) if it
+    differs, while releases are unfinished, or while something is being sent; PermissionDenied.
     """
     tenant = lock_tenant(tenant, actor=actor)
-    if problems := _obstacles(tenant, confirmation):
+    if problems := _reasons_not_to_close(tenant, confirmation):
         raise ValidationError({"confirmation": problems})
     withdraw(list(Invitation.objects.for_tenant(tenant).unsettled()), actor=actor)
     _give_up_effects(tenant, actor)
@@ -60,7 +61,7 @@ def _give_up_effects(tenant: Tenant, actor: User) -> None:
     ):
         try:
             cancel_effect(effect=effect, actor=actor)
-        except ValidationError:  # claimed by a worker since we looked
+        except ValidationError:  # a worker has claimed it meanwhile
             raise ValidationError({"confirmation": [_being_sent()]}) from None
 
 
@@ -68,13 +69,35 @@ def _being_sent() -> str:
     return _("Something is being sent at this moment. Try again in two minutes.")
 
 
-def _obstacles(tenant: Tenant, confirmation: str) -> list[str]:
+def _reasons_not_to_close(tenant: Tenant, confirmation: str) -> list[str]:
     if confirmation.strip() != tenant.name:
         return [_("Type the name of the workspace as it is written above.")]
     if unfinished := import_string(settings.TENANT_USERS)(tenant):
         words = {"names": ", ".join(unfinished)}
         return [_("First finish or cancel: %(names)s.") % words]
-    is_out = Q(state=EffectState.LEASED) | Q(dispatched_at__isnull=False)
-    if Effect.objects.for_tenant(tenant).open().filter(is_out).exists():
+    may_be_sent = Q(state=EffectState.LEASED) | Q(dispatched_at__isnull=False)
+    if Effect.objects.for_tenant(tenant).open().filter(may_be_sent).exists():
         return [_being_sent()]
     return []
+
+
+@transaction.atomic
+def delete_account(*, user: User) -> None:
+    """Delete the user with memberships, tokens, sessions and factors; audit rows stay.
+
+    Raises ValidationError for the only owner of a workspace.
+    """
+    mine = list(Membership.objects.filter(user=user).select_related("tenant").order_by("tenant"))
+    # Locked, so that two last owners cannot leave at the same time.
+    list(
+        Tenant.objects.select_for_update().filter(pk__in=[m.tenant_id for m in mine]).order_by("pk")
+    )
+    if held := held_alone(user):
+        names = ", ".join(tenant.name for tenant in held)
+        raise ValidationError(
+            _("You are the only owner of %(names)s. Make somebody else an owner first.")
+            % {"names": names}
+        )
+    for membership in mine:
+        record(tenant=membership.tenant, actor=user, action="member.deleted", subject=membership)
+    user.delete()

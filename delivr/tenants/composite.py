@@ -1,5 +1,5 @@
-"""A second foreign key, `(tenant_id, x_id)`, on PostgreSQL: the database itself refuses a row that
-refers to another tenant's. Django's own key stays beside it (and is all that SQLite has)."""
+"""A second foreign key, `(tenant_id, x_id)`, on PostgreSQL: the database refuses a row that refers
+to another tenant's row. Django's own foreign key remains (SQLite has only that one)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from delivr.tenants.models import TenantOwned
 class CompositeForeignKeys(Operation):
     """Add the composite keys of one model: `CompositeForeignKeys("Build", ["release_pipeline"])`.
 
-    Not deferrable: a wrong row fails where it is written.
+    Not deferrable, so that a wrong row fails when it is written.
     """
 
     reversible = True
@@ -29,7 +29,7 @@ class CompositeForeignKeys(Operation):
         return type(self).__name__, [self.model_name, self.fields], {}
 
     def state_forwards(self, app_label: str, state: Any) -> None:
-        """Nothing changes for Django."""
+        """Django's state does not change."""
 
     def database_forwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any

@@ -1,4 +1,4 @@
-"""What every page knows of the workspace."""
+"""Template variables about the workspace, for all pages."""
 
 from typing import Any
 

@@ -20,10 +20,11 @@ View = Callable[..., HttpResponseBase]
 
 
 def tenant_required(role: Role = Role.VIEWER, write: Role | None = None) -> Callable[[View], View]:
-    """The page needs a member with at least `role` (403 below); `write` is for any but GET.
+    """The page requires a member with at least `role` (else 403); `write` is for methods other than
+    GET.
 
-    Strangers go to the sign-in page, users without a workspace to the page that makes one, and
-    who must have a second factor to the page that says so.
+    Redirects anonymous users to the sign-in page, users without a workspace to the page that
+    creates one, and users who lack a required second factor to the page that says so.
     """
 
     def decorate(view: View) -> View:

@@ -30,7 +30,7 @@ class WorkspaceForm(forms.Form):
 
 
 class WorkspaceSignup(WorkspaceForm):
-    """The part of the sign-up page that allauth does not know: the first workspace."""
+    """The field that our sign-up page adds to allauth's: the first workspace."""
 
     field_order = ("workspace", "email", "password1", "password2")
 
@@ -39,10 +39,10 @@ class WorkspaceSignup(WorkspaceForm):
 
 
 class OperationForm(forms.Form):
-    """A form that shows beside its fields what an operation complains about."""
+    """A form that shows an operation's errors beside its fields."""
 
     def submit(self, operation: Callable[..., Any], **values: Any) -> Any:
-        """What the operation returns; None where it refused."""
+        """Returns the operation's result; None if it raised ValidationError."""
         try:
             return operation(**values, **self.cleaned_data)
         except ValidationError as error:
@@ -101,4 +101,4 @@ class CloseForm(OperationForm):
 
 
 class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg]
-    """The password of somebody who comes by an invitation."""
+    """The password of a new user who accepts an invitation."""

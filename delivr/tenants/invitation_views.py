@@ -1,8 +1,8 @@
-"""The way in by an invitation's link.
+"""Pages for somebody who opens the link of an invitation.
 
-The link's secret is in the address of one answer only, a redirect: what it opened is noted in the
-session, so that no page, log or Referer of what follows carries it. Opening it uses nothing up:
-mail scanners open links, too.
+The link's secret is only in the URL of one response, a redirect: the session remembers which
+invitation it opened, so that no later page, log or Referer contains it. Opening it uses nothing
+up, since mail scanners open links, too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ OPENED = "invitation"  # [id, digest] of what the link opened
 @never_cache
 @require_safe
 def link(request: HttpRequest, secret: str) -> HttpResponse:
-    """Where the mail leads. Whatever the secret is worth, the answer is the same redirect."""
+    """The link in the mail. The response is the same redirect whether or not the secret is
+    valid."""
     found = Invitation.objects.find(secret)
     request.session[OPENED] = [found.pk, found.digest] if found else []
     response = redirect("invitation")
@@ -37,7 +38,7 @@ def link(request: HttpRequest, secret: str) -> HttpResponse:
 
 
 def _opened(request: HttpRequest) -> Invitation | None:
-    """What the link opened, if it still may be accepted."""
+    """The opened invitation, if it still may be accepted."""
     noted = request.session.get(OPENED) or ["", ""]
     rows = Invitation.objects.select_related("tenant", "inviter").exclude(digest="")
     found: Invitation | None = rows.filter(pk=noted[0], digest=noted[1]).first()
@@ -47,7 +48,7 @@ def _opened(request: HttpRequest) -> Invitation | None:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: HttpRequest) -> HttpResponse:
-    """Confirm (who is signed in as the invited), sign in, sign out first, or make an account."""
+    """Confirm (if signed in with the invited address), sign in, sign out first, or sign up."""
     found = _opened(request)
     if found is None:
         return _dead(request)
@@ -55,7 +56,7 @@ def invitation(request: HttpRequest) -> HttpResponse:
         return _for_user(request, found)
     if User.objects.filter(email=found.email).exists():
         return render(request, "invitations/sign_in.html", {"invitation": found})
-    return _for_stranger(request, found)
+    return _for_new_user(request, found)
 
 
 def _dead(request: HttpRequest) -> HttpResponse:
@@ -88,7 +89,7 @@ def _welcome(found: Invitation) -> str:
     return _("Welcome to %(name)s.") % {"name": found.tenant.name}
 
 
-def _for_stranger(request: HttpRequest, found: Invitation) -> HttpResponse:
+def _for_new_user(request: HttpRequest, found: Invitation) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
     form = NewPasswordForm(User(email=found.email), posted)
     if not form.is_valid():

@@ -19,8 +19,8 @@ from delivr.effects.models import Effect
 from delivr.effects.operations import cancel_effect, create_effect, retry_effect
 from delivr.failures import Conflict
 from delivr.security.ratelimit import hit
-from delivr.tenants.membership import known_role, lock_tenant
 from delivr.tenants.models import Invitation, Membership, Role, Tenant, User, hash_token
+from delivr.tenants.roles import known_role, lock_tenant
 
 LIFE = timedelta(days=7)
 UNSETTLED_MOST = 100  # of one workspace

@@ -1,4 +1,4 @@
-"""How an invitation's mail is sent: `mail.send` in the ledger."""
+"""Sends the mail of an invitation: the effect `mail.send`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from delivr.tenants.models import Invitation
 
 
 class SendInvitation(EffectHandler):
-    """The link's secret is made here and is in the mail alone. Nobody can ask a mail server
-    whether it took a mail: where its answer was lost, a person decides."""
+    """The link's secret is created here and is only in the mail. A mail server cannot be asked
+    whether it accepted a mail: if its response was lost, a person decides."""
 
     cap = timedelta(minutes=30)
     max_attempts = 40
@@ -49,7 +49,7 @@ class SendInvitation(EffectHandler):
         )
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        """The effect's own state is all there is to tell."""
+        """The state of the effect is all that is stored."""
 
     def _invitation(self, effect: Effect) -> Invitation:
         rows = Invitation.objects.for_tenant(effect.tenant_id).select_related("tenant", "inviter")

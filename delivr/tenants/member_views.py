@@ -1,4 +1,4 @@
-"""The members of a workspace, and whom it invited."""
+"""The members of a workspace and its invitations."""
 
 from __future__ import annotations
 
@@ -101,16 +101,18 @@ def invite(request: TenantRequest) -> HttpResponse:
 @require_POST
 @tenant_required(Role.OWNER)
 def invitation_send(request: TenantRequest, invitation_id: str) -> HttpResponse:
-    return _settle(request, invitation_id, inviting.send_again, _("It is sent again."))
+    return _change_invitation(request, invitation_id, inviting.send_again, _("It is sent again."))
 
 
 @require_POST
 @tenant_required(Role.OWNER)
 def invitation_revoke(request: TenantRequest, invitation_id: str) -> HttpResponse:
-    return _settle(request, invitation_id, inviting.revoke, _("The invitation is revoked."))
+    return _change_invitation(
+        request, invitation_id, inviting.revoke, _("The invitation is revoked.")
+    )
 
 
-def _settle(
+def _change_invitation(
     request: TenantRequest, invitation_id: str, operation: Callable[..., Any], done: str
 ) -> HttpResponse:
     rows = Invitation.objects.for_tenant(request.tenant).select_related("tenant")
@@ -121,7 +123,7 @@ def _settle(
 def _do(
     request: TenantRequest, done: str, operation: Callable[..., Any], **values: Any
 ) -> HttpResponse:
-    """Do it, say so or why not, and go back to the list."""
+    """Run the operation, show a message with the result, and return to the list."""
     try:
         operation(**values)
         messages.success(request, done)

@@ -4,44 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record, record_each
 from delivr.failures import Conflict
+from delivr.signin.sessions import end_sessions
+from delivr.tenants.inviting import withdraw
 from delivr.tenants.models import ApiToken, Invitation, Membership, Role, Tenant, User
-from delivr.tenants.sessions import end_sessions
-
-
-def lock_tenant(tenant: Tenant, *, actor: User | None) -> Tenant:
-    """Make the caller's transaction the only one that changes members, invitations or the end of
-    the workspace. Raises PermissionDenied if the actor is no owner (any more) and none of the
-    operator's staff. Weak enough a lock that rows which refer to the workspace can be written.
-    """
-    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
-    if actor is None or actor.is_staff:
-        return tenant
-    if not _owners(tenant).filter(user=actor).exists():
-        raise PermissionDenied
-    return tenant
-
-
-def _active_owners() -> Any:
-    """Owners who can sign in: what a workspace must not be without."""
-    return Membership.objects.filter(role=Role.OWNER, user__is_active=True)
-
-
-def _owners(tenant: Tenant) -> Any:
-    return _active_owners().filter(tenant=tenant)
-
-
-def held_alone(user: User) -> list[Tenant]:
-    """The workspaces of the user's that no other owner who can sign in would keep."""
-    theirs = Membership.objects.filter(role=Role.OWNER, user=user).values("tenant")
-    others = _active_owners().exclude(user=user).values("tenant")
-    return list(Tenant.objects.filter(pk__in=theirs).exclude(pk__in=others).order_by("name", "pk"))
+from delivr.tenants.roles import known_role, lock_tenant, owners
 
 
 def _fresh(membership: Membership) -> Membership:
@@ -50,13 +23,6 @@ def _fresh(membership: Membership) -> Membership:
     if found is None:
         raise Conflict("gone", _("This member has left meanwhile."))
     return found
-
-
-def known_role(role: str) -> list[str]:
-    """What is wrong with a role, in words; nothing if it is one."""
-    if role in Role.values:
-        return []
-    return [_("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)}]
 
 
 @transaction.atomic
@@ -138,7 +104,7 @@ def _end(membership: Membership, *, actor: User | None) -> dict[str, Any]:
 def _keep_an_owner(membership: Membership) -> None:
     if membership.role != Role.OWNER:
         return
-    if not _owners(membership.tenant).exclude(pk=membership.pk).exists():
+    if not owners(membership.tenant).exclude(pk=membership.pk).exists():
         raise Conflict(
             "last_owner",
             _("A workspace needs an owner. Make somebody else an owner first."),
@@ -147,8 +113,6 @@ def _keep_an_owner(membership: Membership) -> None:
 
 def _withdraw_invitations(membership: Membership, actor: User | None) -> None:
     """What an owner offered ends with the role: else it would be a way back in."""
-    from delivr.tenants.inviting import withdraw
-
     if membership.role == Role.OWNER:
         sent = Invitation.objects.for_tenant(membership.tenant).unsettled()
         withdraw(list(sent.filter(inviter=membership.user_id)), actor=actor)
@@ -160,8 +124,3 @@ def revoke_tokens_of(tenant: Tenant, user: User | None, *, actor: User | None) -
     tokens = list(rows if user is None else rows.filter(user=user))
     ApiToken.objects.filter(pk__in=[t.pk for t in tokens]).update(revoked_at=timezone.now())
     record_each(tenant=tenant, actor=actor, action="token.revoked", subjects=tokens)
-
-
-def owners_left(tenant: Tenant) -> int:
-    count: int = _owners(tenant).count()
-    return count

@@ -1,4 +1,4 @@
-"""Gives every request its workspace."""
+"""Determines the workspace of every request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TenantRequest(HttpRequest):
 
 
 class TenantMiddleware:
-    """Sets `request.tenant`, `.membership`, `.memberships` and `.role` (None for strangers).
+    """Sets `request.tenant`, `.membership`, `.memberships` and `.role` (None without a membership).
 
     A request without a session (a webhook, a script with a token) costs no query here.
     """

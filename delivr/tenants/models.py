@@ -1,4 +1,4 @@
-"""Who works here: users, their workspaces (tenants), roles and API tokens."""
+"""Users, their workspaces (tenants), roles, invitations and API tokens."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Role(models.TextChoices):
     VIEWER = "VIEWER", _("Viewer")
 
     def covers(self, needed: Role) -> bool:
-        """True where this role may do what `needed` may."""
+        """True if this role may do everything that `needed` may."""
         order = [Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER]
         return order.index(self) >= order.index(needed)
 
 
 class EmailUserManager(UserManager["User"]):
-    """Users are known by their e-mail address; there is no user name."""
+    """Users are identified by their e-mail address; there is no user name."""
 
     def _create(self, email: str, password: str | None, **extra: Any) -> User:
         if not email:
@@ -53,7 +53,7 @@ class EmailUserManager(UserManager["User"]):
 class User(AbstractUser):
     username = None  # type: ignore[assignment] # taken away from AbstractUser
     email = models.EmailField(_("e-mail address"), unique=True)
-    # Empty: the browser's. See delivr/pages/timezones.py.
+    # Empty: use the browser's. See delivr/pages/timezones.py.
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
@@ -64,15 +64,15 @@ class User(AbstractUser):
 
 
 class Tenant(models.Model):
-    """One workspace: everything else belongs to exactly one of these."""
+    """One workspace: all other data belongs to exactly one of these."""
 
     id = models.CharField(primary_key=True, max_length=10, default=tenant_id, editable=False)
     name = models.CharField(max_length=80)
     skipped_steps = models.JSONField(default=list, blank=True)
-    # Of owners and admins: without one they reach no page of the workspace.
+    # For owners and admins: without one they reach no page of the workspace.
     requires_second_factor = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    closed_at = models.DateTimeField(null=True, blank=True)  # nobody gets in any more
+    closed_at = models.DateTimeField(null=True, blank=True)  # after it nobody can enter
     members: models.ManyToManyField[User, Membership] = models.ManyToManyField(
         User, through="Membership", related_name="tenants"
     )
@@ -90,7 +90,7 @@ class TenantQuerySet(models.QuerySet[Any]):
 
 
 class TenantOwned(models.Model):
-    """What belongs to one tenant. `UNIQUE(tenant, id)` is what composite foreign keys point to."""
+    """A row of one tenant. Composite foreign keys refer to its `UNIQUE(tenant, id)`."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, editable=False, related_name="+")
     objects: ClassVar[Any] = TenantQuerySet.as_manager()
@@ -100,7 +100,7 @@ class TenantOwned(models.Model):
 
 
 def unique_per_tenant(table: str) -> models.UniqueConstraint:
-    """The constraint that every tenant-owned table carries."""
+    """The constraint that every tenant-owned table has."""
     return models.UniqueConstraint(fields=["tenant", "id"], name=f"{table}_tenant_id_uniq")
 
 
@@ -123,21 +123,21 @@ class Membership(TenantOwned):
 
 class InvitationQuerySet(TenantQuerySet):
     def unsettled(self) -> Self:
-        """Neither accepted nor revoked; the expired are among them: they can be sent again."""
+        """Neither accepted nor revoked. Includes expired ones, which can be sent again."""
         return self.filter(accepted_at=None, revoked_at=None)
 
     def find(self, secret: str) -> Invitation | None:
-        """The invitation that a link's secret opens, or None."""
+        """The invitation that belongs to a link's secret, or None."""
         rows = self.select_related("tenant", "inviter").exclude(digest="")
         found: Invitation | None = rows.filter(digest=hash_token(secret)).first()
         return found if found and found.is_live else None
 
 
 class Invitation(TenantOwned):
-    """A link by e-mail that lets one address into the workspace, once.
+    """A link by e-mail that lets one address join the workspace, once.
 
-    `digest` is the hash of the link's secret, which is made when the mail is sent and kept
-    nowhere: another mail makes another one. `mail_id` is the effect of the newest mail.
+    `digest` is the hash of the link's secret. The secret is created when the mail is sent and
+    stored nowhere: another mail gets another one. `mail_id` is the effect of the newest mail.
     """
 
     id = PrefixedIdField(prefix="inv")
@@ -177,13 +177,13 @@ class Invitation(TenantOwned):
 
     @property
     def is_live(self) -> bool:
-        """True while its link, if it was sent, lets somebody in."""
+        """True while its link, if it was sent, can be used."""
         return not self.is_settled and self.expires_at > timezone.now()
 
 
 class ApiTokenQuerySet(TenantQuerySet):
     def find(self, text: str) -> ApiToken | None:
-        """The live token that `text` is, or None. Compared in constant time."""
+        """The live token with this text, or None. Compared in constant time."""
         if not text.startswith("dlv_") or not (text.isascii() and text.isprintable()):
             return None
         prefix, _sep, rest = text.removeprefix("dlv_").partition("_")
@@ -221,7 +221,7 @@ class ApiToken(TenantOwned):
 
     @property
     def public_id(self) -> str:
-        """Its id in the API; the key's id is in every use of the token, so this tells nothing."""
+        """Its id in the API. Not the key's id, which is a part of the token's text."""
         return f"tok_{self.key_id}"
 
     @property
@@ -229,13 +229,13 @@ class ApiToken(TenantOwned):
         return self.revoked_at is None and self.expires_at > timezone.now()
 
     def fill(self) -> str:
-        """Make the secret, keep its hash, return the whole token: it is never seen again."""
+        """Create the secret, store its hash, return the whole token, which cannot be read again."""
         self.key_id, secret = random_id(8), secrets.token_urlsafe(32)
         self.digest = hash_token(secret)
         return f"dlv_{self.key_id}_{secret}"
 
     def touch(self) -> bool:
-        """Note the use, at most once a minute; True where it was noted."""
+        """Store the time of use, at most once a minute; True if it was stored."""
         now = timezone.now()
         is_due = self.last_used_at is None or now - self.last_used_at > LAST_USED_RESOLUTION
         if is_due:
@@ -244,8 +244,8 @@ class ApiToken(TenantOwned):
 
 
 class IdempotentRequest(TenantOwned):
-    """The first answer to a request with an Idempotency-Key, kept for a day. It may hold a secret
-    that is shown once, so it lies encrypted."""
+    """The first response to a request with an Idempotency-Key, kept for a day. Encrypted, since it
+    may contain a secret that is shown once."""
 
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)

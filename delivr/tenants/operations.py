@@ -1,4 +1,4 @@
-"""What changes workspaces, members and tokens."""
+"""Operations that change workspaces, members and tokens."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import difference, record
-from delivr.tenants.membership import lock_tenant
 from delivr.tenants.models import ApiToken, Membership, Role, Tenant, User
+from delivr.tenants.roles import lock_tenant
 
 TOKEN_DAYS, TOKEN_DAYS_MAX = 90, 365
 
 
 @transaction.atomic
 def create_tenant(*, name: str, owner: User) -> Tenant:
-    """A new workspace with its first owner. Raises ValidationError({"name"})."""
+    """Create a workspace with its first owner. Raises ValidationError({"name"})."""
     if not name.strip():
         raise ValidationError({"name": [_("Give the workspace a name.")]})
     tenant = Tenant(name=name.strip())
@@ -35,10 +35,10 @@ def create_tenant(*, name: str, owner: User) -> Tenant:
 
 @transaction.atomic
 def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> Membership:
-    """Let a user into a workspace.
+    """Add a user to a workspace.
 
-    Raises ValidationError for a member, an unknown role, and an address that nobody has confirmed
-    where mail can be sent: somebody else may have signed up with it.
+    Raises ValidationError for a member, an unknown role, and an unconfirmed address if mail can be
+    sent: somebody else may have signed up with it.
     """
     tenant = lock_tenant(tenant, actor=None)
     errors: dict[str, list[str]] = {}
@@ -61,7 +61,7 @@ def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> 
 
 
 def must_be_confirmed(user: User) -> bool:
-    """True while nobody has shown that the address is theirs, though mail could be sent."""
+    """True while the user has not confirmed the address, though mail could be sent."""
     if settings.ACCOUNT_EMAIL_VERIFICATION != "mandatory":
         return False
     return not EmailAddress.objects.filter(user=user, email=user.email, verified=True).exists()
@@ -77,10 +77,10 @@ def create_token(
     days: int | None = None,
     known_errors: Mapping[str, list[str]] | None = None,
 ) -> tuple[ApiToken, str]:
-    """A token and its text, which is shown this once.
+    """Create a token; returns it with its text, which is shown only this once.
 
-    `days` is its life, 1 to 365. Raises ValidationError for a user who is not a member, a role
-    above the user's own, or a life that is too long; the caller's `known_errors` among them.
+    `days` is its lifetime, 1 to 365. Raises ValidationError for a user who is not a member, a role
+    above the user's own, or a lifetime out of bounds, together with the caller's `known_errors`.
     """
     days = TOKEN_DAYS if days is None else days
     membership = Membership.objects.for_tenant(tenant).filter(user=user).first()
@@ -99,7 +99,7 @@ def create_token(
     token = ApiToken(tenant=tenant, user=user, role=role, name=name, expires_at=expires)
     text = token.fill()
     token.save(force_insert=True)
-    changes = difference(ApiToken(), {"name": name, "role": role, "expires_at": expires})
+    changes = difference(vars(ApiToken()), {"name": name, "role": role, "expires_at": expires})
     record(tenant=tenant, actor=user, action="token.created", subject=token, changes=changes)
     return token, text
 
@@ -119,7 +119,7 @@ def revoke_token(*, token: ApiToken, actor: User | None) -> ApiToken:
 
 @transaction.atomic
 def skip_step(*, tenant: Tenant, actor: User | None, step: str, skipped: bool = True) -> Tenant:
-    """Remember that a step of the wizard is skipped (or is not any more)."""
+    """Record that a step of the setup is skipped (or no longer is)."""
     tenant = Tenant.objects.select_for_update().get(pk=tenant.pk)
     before = list(tenant.skipped_steps)
     tenant.skipped_steps = sorted({*before, step} if skipped else {*before} - {step})

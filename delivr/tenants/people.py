@@ -1,4 +1,4 @@
-"""What the page of members shows, as plain values."""
+"""The rows of the members page, as plain values."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from delivr.effects.models import Effect
 from delivr.tenants.inviting import UNSETTLED_MOST, mails_of
-from delivr.tenants.membership import owners_left
 from delivr.tenants.models import Invitation, Membership, Role, Tenant
+from delivr.tenants.roles import owners_left
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class MemberLine:
 def member_lines(
     tenant: Tenant, rows: Sequence[Membership], *, viewer: Membership
 ) -> list[MemberLine]:
-    """The members with what may be done to them, in one query."""
+    """The members, and what the viewer may do with them, in one query."""
     is_alone = owners_left(tenant) == 1
     return [
         MemberLine(
@@ -47,7 +47,7 @@ class InvitationLine:
 
 
 def invitation_lines(tenant: Tenant) -> list[InvitationLine]:
-    """The invitations that nobody accepted or revoked, newest first, in two queries."""
+    """The invitations that were neither accepted nor revoked, newest first, in two queries."""
     unsettled = Invitation.objects.for_tenant(tenant).unsettled().select_related("inviter")
     rows = list(unsettled[:UNSETTLED_MOST])
     mails = mails_of(rows, tenant) if rows else {}

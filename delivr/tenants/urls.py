@@ -1,7 +1,7 @@
 from django.urls import path
 
 from delivr.audit import views as audit
-from delivr.tenants import member_views, views, workspace_views
+from delivr.tenants import invitation_views, member_views, token_views, workspace_views
 
 urlpatterns = [
     path("", member_views.members, name="settings_members"),
@@ -21,10 +21,17 @@ urlpatterns = [
     ),
     path("workspace", workspace_views.workspace, name="settings_workspace"),
     path("workspace/delete", workspace_views.workspace_delete, name="workspace_delete"),
-    path("tokens", views.tokens, name="settings_tokens"),
-    path("tokens/<int:token_id>/revoke", views.token_revoke, name="settings_token_revoke"),
+    path("tokens", token_views.tokens, name="settings_tokens"),
+    path("tokens/<int:token_id>/revoke", token_views.token_revoke, name="settings_token_revoke"),
     path("audit", audit.audit, name="settings_audit"),
     path("audit/export.<str:extension>", audit.export, name="settings_audit_export"),
-    path("switch", views.switch, name="settings_switch"),
-    path("new-workspace", views.new_workspace, name="new_workspace"),
+    path("switch", workspace_views.switch, name="settings_switch"),
+    path("new-workspace", workspace_views.new_workspace, name="new_workspace"),
+]
+
+# Of the invited, who are in no workspace yet: below /accounts/.
+invitation_urls = [
+    path("invitation", invitation_views.invitation, name="invitation"),
+    path("invitation/sign-out", invitation_views.sign_out, name="invitation_sign_out"),
+    path("invitations/<str:secret>", invitation_views.link, name="invitation_link"),
 ]

@@ -1,4 +1,4 @@
-"""Addresses in Django's admin."""
+"""URLs of Django's admin."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def listing(model: type[Model], act: str = "changelist") -> str:
 
 
 def detail(row: Model, act: str = "change") -> str:
-    """The page of one row. Its key is quoted: the admin reads `_3A` in an address as a colon."""
+    """The page of one row. Its key is quoted, since the admin decodes `_3A` to a colon."""
     name = f"admin:{row._meta.app_label}_{row._meta.model_name}_{act}"
     return reverse(name, args=[quote(str(row.pk))])

@@ -1,4 +1,4 @@
-"""Requests to the API, and the problems that it answers."""
+"""Requests to the API, and its problem responses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCMS = "/api/v1/integrations/scm"
 
 
 def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
-    """The answer is a whole problem of this status and code (RFC 9457)."""
+    """Asserts a complete problem with this status and code (RFC 9457)."""
     assert answer.status_code == status, answer.content
     assert answer["Content-Type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()

@@ -1,4 +1,4 @@
-"""Which functions call which, read from the source: for the guards."""
+"""Which functions call which, from the source: for the guards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Function:
 
 
 def functions(paths: Iterable[Path]) -> dict[Name, Function]:
-    """Every function and method; those of one name in one module count as one."""
+    """Every function and method; those with the same name in one module count as one."""
     found: dict[Name, Function] = {}
     for path in paths:
         module = ".".join(path.relative_to(settings.BASE_DIR).with_suffix("").parts)
@@ -47,7 +47,7 @@ def _calls(node: ast.FunctionDef, module: str, origin: dict[str, Name]) -> Itera
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
             yield origin.get(call.func.id, (module, call.func.id))
         elif isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-            yield module, call.func.attr  # a method, if of this module at all
+            yield module, call.func.attr  # a method, if it belongs to this module
 
 
 def _is_atomic(node: ast.FunctionDef) -> bool:
@@ -58,7 +58,7 @@ def _is_atomic(node: ast.FunctionDef) -> bool:
 
 
 def reaches(start: Name, goals: set[Name], known: dict[Name, Function]) -> bool:
-    """True where `start` calls one of the goals, by whatever way."""
+    """True if `start` calls one of the goals, directly or indirectly."""
     seen, waiting = set(), [start]
     while waiting:
         name = waiting.pop()
@@ -71,7 +71,7 @@ def reaches(start: Name, goals: set[Name], known: dict[Name, Function]) -> bool:
 
 
 def literals(paths: Iterable[Path], keyword: str) -> set[str]:
-    """The texts given to calls under this keyword."""
+    """The string literals that calls pass as this keyword."""
     return {
         given.value.value
         for path in paths

@@ -1,4 +1,4 @@
-"""A search for secrets in everything that can be read outside of the program: `test_canary.py`."""
+"""Searches for secrets in everything that can be read outside of the program: `test_canary.py`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from django.test import Client
 from redis import Redis
 from rest_framework.test import APIClient
 
-from delivr.signin.session_store import SessionStore
+from delivr.signin.sessions import SessionStore
 from delivr.tests.admin_pages import detail, listing
 from delivr.tests.test_walk import all_of
 from sandbox.server import SandboxServer
@@ -49,7 +49,7 @@ PAGES = (
 
 
 def spellings(secret: str) -> set[str]:
-    """The ways in which a text may hold `secret`; base64 at its three alignments."""
+    """The encodings in which a text may contain `secret`; base64 at its three alignments."""
     raw = secret.encode()
     found = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
     found |= {quote(secret), html.escape(secret), raw.hex()}
@@ -62,7 +62,7 @@ def spellings(secret: str) -> set[str]:
 
 @dataclass
 class Watch:
-    """The secrets by name, and all that was seen by channel."""
+    """The secrets by name, and all texts by channel."""
 
     secrets: dict[str, str]
     seen: dict[str, list[str]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Watch:
         self.seen.setdefault(channel, []).append(text)
 
     def leaks(self) -> set[tuple[str, str]]:
-        """(channel, name of the secret) of everything that got out."""
+        """(channel, name of the secret) of every leak."""
         forms = {name: spellings(text) for name, text in self.secrets.items()}
         return {
             (channel, name)
@@ -86,7 +86,7 @@ class Watch:
 
 
 def see_stores(watch: Watch, sandbox: SandboxServer, caplog: Any) -> None:
-    """The database, Redis where this run has one, log, mails, and what the providers were sent."""
+    """The database, Redis if this run has one, log, mails, and what the providers received."""
     for table in connection.introspection.table_names():
         for row in rows_of(table):
             watch.see("database", "\n".join(map(in_words, row)))
@@ -103,7 +103,7 @@ def see_stores(watch: Watch, sandbox: SandboxServer, caplog: Any) -> None:
 
 
 def rows_of(table: str) -> Iterable[tuple[Any, ...]]:
-    """All columns of all rows as the database has them, also of tables without a model."""
+    """All columns of all rows as stored, including tables without a model."""
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608 # ours
         rows: list[tuple[Any, ...]] = cursor.fetchall()
@@ -116,13 +116,13 @@ def in_words(value: Any) -> str:
 
 
 def broker_address() -> str:
-    """Of the Redis of this run; empty where rings have no broker."""
+    """The URL of the Redis of this run; empty without a broker."""
     url = str(current_app.conf.broker_url)
     return url if url.startswith("redis") else ""
 
 
 def redis_texts() -> Iterator[str]:
-    """Every key of this run with all that it holds."""
+    """Every key of this run with its content."""
     if not broker_address():
         return
     with Redis.from_url(broker_address()) as client:
@@ -167,6 +167,6 @@ def see_all(watch: Watch, channel: str, client: Client, addresses: list[str]) ->
 
 
 def _some(model: type[Model]) -> list[Model]:
-    """The first and the last rows; the list, which is looked at too, has them all."""
+    """The first and the last rows; the list, which is searched too, has them all."""
     rows = model._default_manager.order_by("pk")
     return [*rows[:4], *rows.reverse()[:4]]

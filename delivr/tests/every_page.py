@@ -1,4 +1,4 @@
-"""Every page of the product, with something to show on each: for pictures and for axe."""
+"""Every page of the product with content, for screenshots and for axe."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ STAFF = {
     "admin": "/admin/",
     "admin-effects": "/admin/effects/effect/",
 }
-# Django's own pages, in which we choose little more than columns: for pictures alone.
+# Django's own pages, where we choose little more than columns: only for screenshots.
 DJANGOS = {
     "admin-effects-failed": "/admin/effects/effect/?state__exact=DEAD",
     "admin-deliveries": "/admin/builds/webhookdelivery/",
@@ -68,7 +68,7 @@ FOUND_IN_ADMIN = {
     "admin-build": ("/admin/builds/build/", "#result_list tbody th a"),
     "admin-release": ("/admin/releases/release/", "#result_list tbody th a"),
 }
-# Axe looks at these in `sandbox/tests/test_browser.py`.
+# `sandbox/tests/test_browser.py` checks these with axe.
 SANDBOX = {
     "sandbox": "/",
     "sandbox-settings": "/settings",
@@ -94,11 +94,11 @@ SIGNED_OUT = {
 }
 
 
-TROUBLES = "import django; django.setup(); from delivr.tests.troubles import tell; tell()"
+TROUBLES = "import django; django.setup(); from delivr.tests.troubles import main; main()"
 
 
 def fill(product: Product) -> dict[str, Any]:
-    """Let the demo connect the sandbox and build, then bring trouble: logins, ids and addresses."""
+    """Let the demo connect the sandbox and build, then add problems; returns logins, ids, URLs."""
     url = product.sandbox_url
     env = product.env | {
         "SANDBOX_URL": url,
@@ -109,13 +109,13 @@ def fill(product: Product) -> dict[str, Any]:
         "GOOGLE_TOKEN_URL": f"{url}/google/token",
         "OUTBOUND_ALLOW": url.removeprefix("http://"),
     }
-    answer = _told(env, "manage.py", "demo", "--connected", "--history", "--json")
-    return {**answer, "pages": _told(env, "-c", TROUBLES)}
+    answer = _run_json(env, "manage.py", "demo", "--connected", "--history", "--json")
+    return {**answer, "pages": _run_json(env, "-c", TROUBLES)}
 
 
-def _told(env: dict[str, str], *command: str) -> dict[str, Any]:
-    """What a Python program says in its last line."""
-    told = subprocess.run(
+def _run_json(env: dict[str, str], *command: str) -> dict[str, Any]:
+    """The JSON in the last line of a Python program's output."""
+    result = subprocess.run(
         [sys.executable, *command],
         cwd=settings.BASE_DIR,
         env=env,
@@ -123,13 +123,13 @@ def _told(env: dict[str, str], *command: str) -> dict[str, Any]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    answer: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    answer: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
     return answer
 
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """A product of its own with a connected workspace: `product`, `logins`, `releaseId`."""
+    """A running product with a connected workspace: `product`, `logins`, `releaseId`."""
     with started(tmp_path_factory.mktemp("filled")) as product:
         yield {"product": product, **fill(product)}
 
@@ -145,7 +145,7 @@ def sign_in(page: Page, product: Product, login: dict[str, str]) -> None:
 def found(
     page: Page, product: Product, on: Mapping[str, tuple[str, str]] = FOUND_ON
 ) -> dict[str, str]:
-    """Pages of single things, by following the first link to one."""
+    """Pages of single objects, found by following the first link to one."""
     addresses = {}
     for name, (start, selector) in on.items():
         page.goto(product.url + start)

@@ -1,4 +1,4 @@
-"""Rows for tests: each factory says only what a row cannot do without."""
+"""Rows for tests: each factory sets only what a row cannot do without."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from factory.django import DjangoModelFactory
 
 from builds.models import Build, TestBuild, WebhookDelivery
 from delivr.effects.models import Effect
-from delivr.signin.middleware import KEY
+from delivr.signin.sessions import KEY
 from delivr.tenants.models import Membership, Role, Tenant, User
 from integrations.choices import Verification
 from integrations.models import (
@@ -40,7 +40,7 @@ class UserFactory(DjangoModelFactory):
 
 
 def give_second_factor(user: User) -> str:
-    """An authenticator app of the user's; its secret."""
+    """Set up an authenticator app for the user; returns its secret."""
     secret = generate_totp_secret()
     TOTP.activate(user, secret)
     return secret
@@ -51,7 +51,7 @@ def give_recovery_codes(user: User) -> None:
 
 
 def sign_in(client: Client, user: User) -> Client:
-    """The client, in a session of the user's that was seen just now, as most are."""
+    """The client, signed in as the user, with a session that was just used, as most are."""
     client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
     session = client.session
     session[KEY] = int(time.time())
@@ -76,7 +76,7 @@ class MembershipFactory(DjangoModelFactory):
 
 
 class ConnectionFactory(DjangoModelFactory):
-    """A verified connection; the tests' own `tenant=` ties rows together."""
+    """A verified connection; pass `tenant=` to connect rows."""
 
     class Meta:
         abstract = True
@@ -111,9 +111,9 @@ class AppStoreFactory(ConnectionFactory):
 
     target_type = "APP_STORE"
     app_identifier = "com.dream11.app"
-    apple_issuer_id = "57246542-96fe-1a63-e053-0824d011072a"
-    apple_key_id = "2X9R4HXF34"
-    apple_api_key = "factory p8"
+    issuer_id = "57246542-96fe-1a63-e053-0824d011072a"
+    key_id = "2X9R4HXF34"
+    credentials = "factory p8"
 
 
 class PlayStoreFactory(ConnectionFactory):
@@ -122,7 +122,7 @@ class PlayStoreFactory(ConnectionFactory):
 
     target_type = "PLAY_STORE"
     app_identifier = "com.dream11.app"
-    google_service_account = "{}"
+    credentials = "{}"
 
 
 class PipelineFactory(ConnectionFactory):
@@ -132,10 +132,10 @@ class PipelineFactory(ConnectionFactory):
     pipeline_type = "JENKINS"
     scm = factory.SubFactory(ScmFactory, tenant=factory.SelfAttribute("..tenant"))
     target = factory.SubFactory(AppStoreFactory, tenant=factory.SelfAttribute("..tenant"))
-    jenkins_url = "http://127.0.0.1:1/jenkins"
-    jenkins_username = "delivr"
-    jenkins_api_token = "factory jenkins token"
-    jenkins_job_path = "/job/ios-prod"
+    server_url = "http://127.0.0.1:1/jenkins"
+    username = "delivr"
+    api_token = "factory jenkins token"
+    job = "/job/ios-prod"
     webhook_secret = "whsec_" + "ZmFjdG9yeS1zZWNyZXQtZmFjdG9yeS1zZWNyZXQtMTI="
 
 
@@ -144,8 +144,8 @@ class SlackFactory(ConnectionFactory):
         model = CommunicationIntegration
 
     communication_type = "SLACK"
-    slack_bot_token = "xoxb-factory-token"
-    slack_channels = factory.LazyFunction(lambda: ["C123"])
+    token = "xoxb-factory-token"
+    recipients = factory.LazyFunction(lambda: ["C123"])
 
 
 class JiraFactory(ConnectionFactory):
@@ -153,10 +153,10 @@ class JiraFactory(ConnectionFactory):
         model = TicketIntegration
 
     ticket_type = "JIRA"
-    jira_url = "http://127.0.0.1:1/jira"
-    jira_email = "delivr@example.com"
-    jira_api_token = "factory jira token"
-    jira_project_key = "MOBILE"
+    server_url = "http://127.0.0.1:1/jira"
+    username = "delivr@example.com"
+    api_token = "factory jira token"
+    project = "MOBILE"
 
 
 class ReleaseFactory(DjangoModelFactory):

@@ -1,11 +1,11 @@
-"""Somebody who has a keyboard alone, in Chromium."""
+"""A user who only has a keyboard, in Chromium."""
 
 from __future__ import annotations
 
 from playwright.sync_api import Locator, Page
 
-MOST = 80  # presses of Tab: further away nobody finds a thing
-# The focus is at the target; it can be seen where it is.
+MOST = 80  # presses of Tab: nobody would search further
+# The target has the focus, and the focus is visible.
 LOOK = """target => {
     const node = document.activeElement;
     const style = getComputedStyle(node);
@@ -16,7 +16,7 @@ LOOK = """target => {
 
 
 def tab_to(page: Page, target: Locator) -> None:
-    """Press Tab until the target has the focus, which must be visible at each step."""
+    """Press Tab until the target has the focus, which must be visible after each press."""
     target.wait_for()
     for _press in range(MOST):
         page.keyboard.press("Tab")
@@ -28,13 +28,13 @@ def tab_to(page: Page, target: Locator) -> None:
 
 
 def enter(page: Page, target: Locator) -> None:
-    """Go there and press Enter, which follows a link and presses a button: the next page."""
+    """Go to it and press Enter, which follows a link or presses a button: the next page."""
     tab_to(page, target)
     with page.expect_navigation():
         page.keyboard.press("Enter")
 
 
 def write(page: Page, target: Locator, text: str) -> None:
-    """Go to a field and type; what stood in it is selected by Tab, and replaced."""
+    """Go to a field and type; Tab selects the old text, so it is replaced."""
     tab_to(page, target)
     page.keyboard.type(text)

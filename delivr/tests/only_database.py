@@ -1,6 +1,6 @@
-"""A pytest plugin (`-p delivr.tests.only_database`): only the tests that use the database.
+"""A pytest plugin (`-p delivr.tests.only_database`): runs only the tests that use the database.
 
-What does not is the same on SQLite and on PostgreSQL, and has run already.
+The others are the same on SQLite and on PostgreSQL, and have already run.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""A folder of packages for pip: made up, but with the names, versions and requirements of a lock,
-and of each package one that is newer than the lock."""
+"""A folder of fake packages for pip, with the names, versions and requirements of a lock file, and
+a newer version of each package."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 NEWER = "99999"
-REAL = ("pip", "setuptools")  # what installs and builds has to be able to
+REAL = ("pip", "setuptools")  # real packages, since they install and build
 PIN = re.compile(r"^([a-z0-9.-]+)==(\S+)( ;[^\\\n]*)?", re.M)
 
 
 def imitate(
     lock: str, copy: Path, packages: Path, as_source: Collection[str] = ()
 ) -> set[tuple[str, str]]:
-    """Write the packages of a lock's text, and a copy of the lock with their hashes. What it pins
-    for every Python and system."""
+    """Write the packages of a lock file's text, for every Python and system, and a copy of the lock
+    with their hashes."""
     lines, sure = [], set()
     for name, version, marker in PIN.findall(lock):
         write = _source if name in as_source else _offer
@@ -37,7 +37,7 @@ def imitate(
 
 
 def installed(environment: Path) -> set[tuple[str, str]]:
-    """Names as a lock writes them, and versions."""
+    """Names as in a lock file, and versions."""
     [folder] = environment.glob("lib/python3*/site-packages")
     found = importlib.metadata.distributions(path=[str(folder)])
     return {(re.sub(r"[-_.]+", "-", d.name).lower(), d.version) for d in found}
@@ -58,16 +58,16 @@ def _wheel(packages: Path, name: str, version: str, files: Mapping[str, bytes]) 
     path = packages / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for file, data in whole.items():
-            archive.writestr(zipfile.ZipInfo(file), data)  # always of the same date, so same hash
+            archive.writestr(zipfile.ZipInfo(file), data)  # always of one date, so of one hash
     return path
 
 
 def _made_up(name: str, version: str) -> dict[str, bytes]:
-    """What a wheel's metadata says; the requirements are those of the package that is here."""
+    """A wheel's metadata; the requirements are those of the package that is installed here."""
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     try:
         said = importlib.metadata.metadata(name)
-    except importlib.metadata.PackageNotFoundError:  # for another Python or system
+    except importlib.metadata.PackageNotFoundError:  # only for another Python or system
         said = importlib.metadata.metadata("pip")
     for field in ("Provides-Extra", "Requires-Dist"):
         lines += [f"{field}: {value}" for value in said.get_all(field, [])]
@@ -75,7 +75,7 @@ def _made_up(name: str, version: str) -> dict[str, bytes]:
 
 
 def _files(name: str, version: str) -> dict[str, bytes]:
-    """The package as it is installed here."""
+    """The files of the package as it is installed here."""
     distribution = importlib.metadata.distribution(name)
     assert distribution.version == version, f"{name} is not the lock's: make install-dev"
     info = f"{name}-{version}.dist-info/"

@@ -43,7 +43,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def process(log: Path, *command: str, **extra: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A child process whose output goes to `log`; ended (TERM, then KILL) at the end."""
+    """A child process with its output in `log`; stopped (TERM, then KILL) at the end."""
     with log.open("ab") as out:
         child = subprocess.Popen(
             command, cwd=ROOT, env=environment(**extra), stdout=out, stderr=subprocess.STDOUT
@@ -69,7 +69,7 @@ def sweeper(log: Path) -> Any:
 
 
 def until(arrived: Callable[[], Any], *, seconds: float, what: str) -> Any:
-    """Ask until the answer is true; an AssertionError with `what` after `seconds`."""
+    """Call it until the result is true; AssertionError with `what` after `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if answer := arrived():
@@ -79,14 +79,14 @@ def until(arrived: Callable[[], Any], *, seconds: float, what: str) -> Any:
 
 
 def empty_broker() -> None:
-    """Of this run's keys; another run may use the same Redis."""
+    """Delete this run's keys; another run may use the same Redis."""
     with redis.Redis.from_url(settings.CELERY_BROKER_URL) as client:
         for key in client.scan_iter(f"{settings.CELERY_KEY_PREFIX}*"):
             client.delete(key)
 
 
-def waiting_rings(prefix: str = "") -> int:
-    """How many wait at the broker: of this run, or under another prefix."""
+def queued_messages(prefix: str = "") -> int:
+    """The number of messages at the broker, of this run or under another prefix."""
     with redis.Redis.from_url(settings.CELERY_BROKER_URL) as client:
         waiting: Any = client.llen(f"{prefix or settings.CELERY_KEY_PREFIX}delivr")
     return int(waiting)
@@ -94,15 +94,15 @@ def waiting_rings(prefix: str = "") -> int:
 
 @contextlib.contextmanager
 def broker_at(url: str) -> Iterator[None]:
-    """Ring at this broker instead, with connections of its own, and without an earlier pause."""
+    """Use this broker instead, with new connections, and without an earlier pause."""
     with pytest.MonkeyPatch.context() as patch:
-        # Celery takes the address from the environment first.
+        # Celery prefers the URL from the environment.
         patch.setenv("CELERY_BROKER_URL", url)
-        _ring_anew()
+        _reset_producers()
         yield
-    _ring_anew()
+    _reset_producers()
 
 
-def _ring_anew() -> None:
-    app.amqp._producer_pool = None  # made again, for the address of now
+def _reset_producers() -> None:
+    app.amqp._producer_pool = None  # created again for the current URL
     queue.pause.end()

@@ -1,4 +1,4 @@
-"""The product as `make run` starts it, and what the browser complains of."""
+"""The product as started by `make run`, and what the browser's console reports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Product:
 
 @pytest.fixture
 def console(page: Page) -> list[str]:
-    """What the browser complains of: errors, warnings, violations of the content policy."""
+    """Messages of the browser's console: errors, warnings, violations of the content policy."""
     found: list[str] = []
     page.on("console", lambda m: found.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: found.append(str(error)))
@@ -40,14 +40,14 @@ def console(page: Page) -> list[str]:
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """The whole product on free ports with a data directory of its own."""
+    """The whole product on free ports with its own data directory."""
     with started(tmp_path_factory.mktemp("product")) as running:
         yield running
 
 
 @contextmanager
 def started(data_dir: Path) -> Iterator[Product]:
-    """The product as `make run` starts it; stopped in the end."""
+    """The product as started by `make run`; stopped at the end."""
     port, sandbox_port = free_port(), free_port()
     env = {name: value for name, value in os.environ.items() if name not in OURS} | {
         "DJANGO_SETTINGS_MODULE": "delivr.settings",

@@ -1,5 +1,5 @@
-"""A language for tests: every text that a translation reaches stands between marks. What a page
-shows outside of them is data, or nobody can translate it."""
+"""A fake language for tests: every translated text is put between marks. What a page shows outside
+of them is data, or cannot be translated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 def speak(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on gettext and its kin put marks around what they are asked for."""
+    """From now on, gettext and related functions put marks around their texts."""
     spoken = translation._trans  # type: ignore[attr-defined] # what all of them end in
     for name, place in (("gettext", 0), ("pgettext", 1)):
         plain = getattr(spoken, name)
@@ -41,7 +41,7 @@ def _marking(plain: Any, place: int | None) -> Any:
 
 
 class _Shown(HTMLParser):
-    """The texts of a page outside the marks, in `found`."""
+    """Collects in `found` the texts of a page outside the marks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,14 +77,14 @@ class _Shown(HTMLParser):
 
 
 def outside(text: str) -> str:
-    """What of a text stands outside the marks; marks may stand within marks."""
+    """The parts of a text outside the marks; marks may be nested."""
     parser = _Shown()
     parser.handle_data(text)
     return "".join(parser.found)
 
 
 def unmarked(html: str, data: list[str]) -> list[str]:
-    """The words that a page shows, or has read aloud, outside the marks and outside `data`."""
+    """The words that a page shows, or screen readers read, outside the marks and outside `data`."""
     parser = _Shown()
     parser.feed(html)
     left = []
@@ -98,7 +98,7 @@ def unmarked(html: str, data: list[str]) -> list[str]:
 
 
 def stored() -> list[str]:
-    """Every text that a row of any table holds, the longest first."""
+    """Every text in a row of any table, the longest first."""
     found: set[str] = set()
     for model in apps.get_models():
         for row in model._default_manager.all():

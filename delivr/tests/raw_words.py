@@ -1,4 +1,4 @@
-"""Words that are for programs, found in what a page shows to people."""
+"""Finds words meant for programs in what a page shows to people."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from playwright.sync_api import Page
 from delivr.audit.wording import ACTIONS
 from integrations.providers.base import BuildStatus
 
-# What lies in code is meant for programs, and says so by its look.
+# Text in code elements is meant for programs, and looks like it.
 VISIBLE_TEXT = """() => {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
     const found = [];
     while (walker.nextNode()) {
         const parent = walker.currentNode.parentElement;
         const isCode = parent.closest("code, pre, kbd, samp, textarea, script, style");
-        const shown = parent.closest("select") ?? parent; // the options of a closed one, too
+        const shown = parent.closest("select") ?? parent; // includes options of a closed one
         if (!isCode && shown.checkVisibility()) found.push(walker.currentNode.textContent);
     }
     return found.join("\\n");
@@ -35,7 +35,7 @@ KNOWN = {
 
 
 def visible_text(page: Page) -> str:
-    """All that the page shows, but what lies in code; as it is written, not as CSS spells it."""
+    """All text that the page shows, outside of code; as written, not as transformed by CSS."""
     text: str = page.evaluate(VISIBLE_TEXT)
     return text
 
@@ -48,7 +48,7 @@ def raw_words(text: str) -> list[str]:
 
 
 def stored_words() -> set[str]:
-    """The values of every model's choices that are no words of a language, and codes with dots."""
+    """The values of all models' choices that are not words of a language, and codes with dots."""
     values = {str(value) for value in _choices()} | {status.value for status in BuildStatus}
     shouted = {value for value in values if re.fullmatch(r"[A-Z_]{3,}", value)}
     return shouted | set(ACTIONS) | set(settings.EFFECT_HANDLERS)

@@ -1,4 +1,4 @@
-"""What somebody with the database's own rights could do behind delivr's back."""
+"""What somebody with direct access to the database could do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TABLES = ("audit_events", "audit_seals")
 
 @contextlib.contextmanager
 def tampering(*, foreign_keys: bool = True) -> Iterator[None]:
-    """The guards of the audit log are off; without `foreign_keys` those are off, too."""
+    """Switch off the protection of the audit log; without `foreign_keys` those, too."""
     with connection.cursor() as cursor:
         _switch(cursor, "DISABLE", foreign_keys=foreign_keys)
     try:

@@ -1,4 +1,4 @@
-"""The pages around signing in, and the mails that lead back to them."""
+"""The pages around signing in, and the mails that link to them."""
 
 import re
 
@@ -52,7 +52,7 @@ def test_page_for_members_has_one_heading(client, ada, path, heading):
     assert re.findall(r"<h1>\s*(.*?)\s*</h1>", html) == [heading]
 
 
-def test_wrong_password_is_said_in_words(client, ada):
+def test_wrong_password_is_explained(client, ada):
     html = client.post(
         "/accounts/login/", {"login": ada.email, "password": "not-her-password"}
     ).content.decode()
@@ -61,7 +61,7 @@ def test_wrong_password_is_said_in_words(client, ada):
     assert "not-her-password" not in html
 
 
-def test_mail_for_a_new_password_leads_to_a_form(client, ada):
+def test_mail_for_a_new_password_links_to_a_form(client, ada):
     client.post("/accounts/password/reset/", {"email": ada.email})
     message = mail.outbox[-1]
     assert message.subject.endswith("A link for a new password")
@@ -71,7 +71,7 @@ def test_mail_for_a_new_password_leads_to_a_form(client, ada):
     assert "Choose a new password" in page
 
 
-def test_stranger_is_told_by_mail_only(client):
+def test_unknown_address_is_only_told_by_mail(client):
     answer = client.post("/accounts/password/reset/", {"email": "nobody@example.org"}, follow=True)
     assert "Look into your mail" in answer.content.decode()
     assert "There is no account for this address." in mail.outbox[-1].body

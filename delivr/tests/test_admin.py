@@ -1,4 +1,4 @@
-"""Django's admin: every row can be looked at, no change goes round the rules, no secret shows."""
+"""Django's admin: every row can be viewed, no change bypasses the operations, no secret shows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def root(db) -> Client:
 
 @pytest.fixture
 def rows(tenant, owner) -> list[str]:
-    """A row of every model, with a marker wherever a secret or a body lies."""
+    """A row of every model, with a marker in place of each secret and body."""
     release = factories.ReleaseFactory(tenant=tenant, created_by=owner)
     factories.ReleaseTargetFactory(release=release)
     pipeline = factories.ReleasePipelineFactory(release=release)
@@ -120,7 +120,7 @@ def test_rows_cannot_be_changed_added_or_deleted(root, rows, model):
     assert values_of(model) == before
 
 
-def test_staff_without_rights_see_and_do_nothing(rows, tenant, client_for, owner):
+def test_staff_without_permissions_see_and_do_nothing(rows, tenant, client_for, owner):
     factories.give_second_factor(owner)
     owner.is_staff = True
     owner.save()
@@ -133,7 +133,7 @@ def test_staff_without_rights_see_and_do_nothing(rows, tenant, client_for, owner
     assert dead.state == EffectState.DEAD
 
 
-def test_members_are_no_administrators(rows, client_for, owner):
+def test_members_cannot_open_the_admin(rows, client_for, owner):
     assert client_for(owner).get(listing(Effect)).status_code == 302
 
 
@@ -156,14 +156,14 @@ def test_effects_are_retried_where_they_can_be(root, tenant):
     assert AuditEvent.objects.get().actor_label == "root@example.com"
 
 
-def test_effects_are_given_up(root, tenant):
+def test_effects_are_cancelled(root, tenant):
     dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD)
     act(root, "cancel", dead)
     dead.refresh_from_db()
     assert dead.state == EffectState.CANCELLED
 
 
-def test_deliveries_are_applied_again_where_their_body_is_left(root, tenant):
+def test_deliveries_are_replayed_while_their_body_is_kept(root, tenant):
     pipeline = factories.PipelineFactory(tenant=tenant)
     kept = factories.DeliveryFactory(pipeline=pipeline, state=DeliveryState.REJECTED)
     gone = factories.DeliveryFactory(pipeline=pipeline, state=DeliveryState.REJECTED, body=b"")
@@ -175,7 +175,7 @@ def test_deliveries_are_applied_again_where_their_body_is_left(root, tenant):
     assert AuditEvent.objects.get().actor_label == "root@example.com"
 
 
-def test_builds_are_cancelled_where_they_move(root, tenant):
+def test_running_builds_are_cancelled(root, tenant):
     release = factories.ReleaseFactory(tenant=tenant)
     moving, resting = (
         factories.BuildFactory(
@@ -191,8 +191,8 @@ def test_builds_are_cancelled_where_they_move(root, tenant):
 
 
 @pytest.mark.parametrize("model", [WebhookDelivery, Build], ids=lambda model: model.__name__)
-def test_actions_are_for_who_may_change(rows, tenant, client_for, owner, model):
-    """Who may only look at rows is offered no action and does none."""
+def test_actions_require_the_change_permission(rows, tenant, client_for, owner, model):
+    """Users who may only view rows are offered no action and can run none."""
     label = f"view_{model._meta.model_name}"
     factories.give_second_factor(owner)
     owner.user_permissions.set(Permission.objects.filter(codename=label))
@@ -205,7 +205,7 @@ def test_actions_are_for_who_may_change(rows, tenant, client_for, owner, model):
     assert values_of(model) == before
 
 
-def test_effect_is_told_in_words_and_leads_to_what_it_is_about(root, tenant):
+def test_effect_is_shown_in_words_with_links(root, tenant):
     release = factories.ReleaseFactory(tenant=tenant, version="1.5.0")
     slack = factories.SlackFactory(tenant=tenant, display_name="Chat")
     effect = factories.EffectFactory(
@@ -217,7 +217,7 @@ def test_effect_is_told_in_words_and_leads_to_what_it_is_about(root, tenant):
     assert f'<a href="{detail(slack)}">Chat</a>' in page
 
 
-def test_effects_are_picked_out_by_kind(root, tenant):
+def test_effects_are_filtered_by_kind(root, tenant):
     message = factories.EffectFactory(tenant=tenant)
     epic = factories.EffectFactory(tenant=tenant, kind="ticket.create_epic")
     page = root.get(f"{listing(Effect)}?kind__exact=ticket.create_epic").content.decode()
@@ -240,28 +240,28 @@ def new_user(**changes):
     return {"email": "Ada@Example.com", "usable_password": "true", **password, **changes}
 
 
-def test_user_is_made_of_address_and_password(root):
+def test_user_is_created_with_address_and_password(root):
     assert root.post("/admin/tenants/user/add/", new_user()).status_code == 302
     user = User.objects.get(email="ada@example.com")
     assert user.check_password("correct-horse-battery")
     assert not user.is_staff
 
 
-def test_address_is_taken_whatever_its_letters(root):
+def test_address_is_unique_regardless_of_case(root):
     factories.UserFactory(email="ada@example.com")
     response = root.post("/admin/tenants/user/add/", new_user(email="ADA@example.com"))
     assert "has an account already" in response.content.decode()
     assert User.objects.filter(email__iexact="ada@example.com").count() == 1
 
 
-def test_user_page_has_no_names_of_the_old_model(root):
+def test_user_page_has_no_user_name(root):
     user = factories.UserFactory()
     html = root.get(detail(user)).content.decode()
     assert "id_email" in html
     assert "id_username" not in html
 
 
-def test_roles_are_changed_and_members_removed_with_their_lines(root, tenant, owner):
+def test_role_changes_and_removals_are_audited(root, tenant, owner):
     member = factories.MembershipFactory(tenant=tenant, role=Role.VIEWER)
     act(root, "make_admin", member)
     member.refresh_from_db()
@@ -275,7 +275,7 @@ def test_roles_are_changed_and_members_removed_with_their_lines(root, tenant, ow
 
 
 @pytest.mark.parametrize("action", ["make_viewer", "remove"])
-def test_last_owner_stays_for_the_operator_too(root, tenant, owner, action):
+def test_operator_cannot_remove_the_last_owner(root, tenant, owner, action):
     membership = Membership.objects.get(tenant=tenant, user=owner)
     html = act(root, action, membership)
     assert "A workspace needs an owner" in html
@@ -302,7 +302,7 @@ def test_long_list_costs_few_queries(root, tenant, model, django_assert_max_num_
         root.get(listing(model))
 
 
-def test_start_page_tells_an_operator_how_the_work_stands(root: Client, tenant) -> None:
+def test_start_page_shows_the_state_of_all_work(root: Client, tenant) -> None:
     dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD)
     late = factories.EffectFactory(tenant=tenant)
     Effect.objects.filter(pk=late.pk).update(next_at=timezone.now() - timedelta(hours=2))
@@ -322,7 +322,7 @@ def test_start_page_tells_an_operator_how_the_work_stands(root: Client, tenant) 
     assert dead.pk in root.get(line.url).content.decode()
 
 
-def test_overview_costs_the_same_however_much_there_is(root: Client, tenant) -> None:
+def test_overview_costs_constant_queries(root: Client, tenant) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as found:
             root.get("/admin/")
@@ -335,11 +335,11 @@ def test_overview_costs_the_same_however_much_there_is(root: Client, tenant) -> 
 
 @pytest.mark.parametrize("by", ["page", "action"])
 def test_member_is_removed_before_the_user_is_deleted(root, tenant, owner, by):
-    """Memberships end by their own operation alone, which keeps an owner in each workspace."""
+    """Memberships end only by their own operation, which keeps an owner in each workspace."""
     chosen = {"action": "delete_selected", "_selected_action": [owner.pk], "post": "yes"}
     path = listing(type(owner)) if by == "action" else detail(owner, "delete")
     answer = root.post(path, chosen if by == "action" else {"post": "yes"})
-    assert answer.status_code in (200, 403)  # a page that says why
+    assert answer.status_code in (200, 403)  # a page that explains why
     assert Membership.objects.filter(user=owner, tenant=tenant).exists()
     factories.MembershipFactory(tenant=tenant, role=Role.OWNER)
     owner.memberships.get().delete()
@@ -359,12 +359,12 @@ def test_last_owner_is_not_deactivated(root, tenant, owner) -> None:
     assert not owner.is_active
 
 
-# --- Staff who are no superusers ------------------------------------------------------------------
+# --- Staff who are not superusers -----------------------------------------------------------------
 
 
 @pytest.fixture
 def clerk(db) -> User:
-    """May manage users, and has no other right."""
+    """May manage users, and has no other permission."""
     user = factories.UserFactory(is_staff=True)
     rights = Permission.objects.filter(content_type__app_label="tenants", codename__endswith="user")
     user.user_permissions.set(rights)
@@ -372,7 +372,7 @@ def clerk(db) -> User:
     return user
 
 
-def test_nobody_gives_rights_that_they_lack(clerk: User) -> None:
+def test_nobody_grants_permissions_that_they_lack(clerk: User) -> None:
     client = factories.sign_in(Client(), clerk)
     sent = {"email": clerk.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
     every = [str(right.pk) for right in Permission.objects.all()]
@@ -383,7 +383,7 @@ def test_nobody_gives_rights_that_they_lack(clerk: User) -> None:
 
 
 @pytest.mark.parametrize("by", ["page", "password", "deletion", "action"])
-def test_superusers_are_changed_by_superusers_alone(clerk: User, by: str) -> None:
+def test_only_superusers_change_superusers(clerk: User, by: str) -> None:
     boss = User.objects.create_superuser("boss@example.com", password="correct-horse-battery")
     client, new = factories.sign_in(Client(), clerk), "another-horse-battery"
     path, sent = {

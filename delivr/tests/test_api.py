@@ -1,4 +1,4 @@
-"""What is true of the whole API: errors, lists, and its own description."""
+"""What holds for the whole API: errors, lists, and its own description."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def api(tenant: Tenant, api_for: Any) -> APIClient:
 # --- Errors --------------------------------------------------------------------------------------
 
 
-def test_all_problems_of_a_request_come_at_once_under_its_own_names(api: APIClient) -> None:
+def test_all_problems_of_a_request_are_reported_under_its_field_names(api: APIClient) -> None:
     body = {
         "scmType": "GITHUB",
         "repositoryUrl": "nonsense",
@@ -53,7 +53,7 @@ def test_all_problems_of_a_request_come_at_once_under_its_own_names(api: APIClie
 
 
 @pytest.mark.parametrize("body", [[], "text", 7, None, True, [{"scmType": "GITHUB"}]])
-def test_a_body_that_is_no_object_is_refused(api: APIClient, body: Any) -> None:
+def test_a_body_that_is_not_an_object_is_refused(api: APIClient, body: Any) -> None:
     answer = api.post("/api/v1/releases", json.dumps(body), content_type="application/json")
     found = problem(answer, 400, "invalid")
     assert found["errors"] == {"request": ["Send a JSON object."]}
@@ -99,13 +99,13 @@ def test_a_body_has_a_limit(api: APIClient) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "text/json"])
-def test_only_json_is_taken(api: APIClient, kind: str) -> None:
+def test_only_json_is_accepted(api: APIClient, kind: str) -> None:
     answer = api.post(SCMS, json.dumps(SCM).encode(), content_type=kind)
     problem(answer, 415, "unsupported_media_type")
     assert not ScmIntegration.objects.exists()
 
 
-def test_a_form_is_not_taken(api: APIClient) -> None:
+def test_a_form_is_not_accepted(api: APIClient) -> None:
     problem(api.post(SCMS, SCM, format="multipart"), 415, "unsupported_media_type")
 
 
@@ -128,14 +128,14 @@ def test_a_nul_in_an_address_breaks_nothing(api: APIClient, path: str) -> None:
     assert api.get(f"/api/v1/{path}").status_code in (400, 404)
 
 
-def test_an_answer_in_another_form_is_not_to_be_had(api: APIClient) -> None:
+def test_other_response_formats_are_not_available(api: APIClient) -> None:
     problem(api.get(SCMS, headers={"accept": "application/xml"}), 406, "not_acceptable")
 
 
 # --- Lists ---------------------------------------------------------------------------------------
 
 
-def test_a_list_comes_in_pages_newest_first_and_whole(api: APIClient, tenant: Tenant) -> None:
+def test_a_list_is_paginated_newest_first_and_complete(api: APIClient, tenant: Tenant) -> None:
     rows = [factories.EffectFactory(tenant=tenant) for _n in range(7)]
     Effect.objects.filter(pk__in=[r.pk for r in rows[:4]]).update(created_at=timezone.now())
     seen: list[str] = []
@@ -171,7 +171,7 @@ NO_CURSORS = ["x", "%00", "é", "cD0lMDA=", "cD0yMDI0LTAxLTAx", "cD1ub3c=", "bz0
 
 
 @pytest.mark.parametrize("cursor", NO_CURSORS)
-def test_a_cursor_from_nowhere_is_refused(api: APIClient, tenant: Tenant, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(api: APIClient, tenant: Tenant, cursor: str) -> None:
     factories.EffectFactory(tenant=tenant)
     found = problem(api.get(f"/api/v1/effects?cursor={cursor}"), 400, "invalid")
     assert set(found["errors"]) == {"cursor"}
@@ -186,6 +186,8 @@ def test_an_unknown_state_is_named(api: APIClient, path: str) -> None:
 # --- Its own description -------------------------------------------------------------------------
 
 
+@pytest.mark.on_sqlite
+@pytest.mark.slow
 def test_the_openapi_document_is_clean(capsys: Any) -> None:
     from django.core.management import call_command
 
@@ -193,7 +195,8 @@ def test_the_openapi_document_is_clean(capsys: Any) -> None:
     assert "/api/v1/releases/{release_id}/builds" in capsys.readouterr().out
 
 
-def test_the_openapi_document_and_its_page_are_open_to_read() -> None:
+@pytest.mark.on_sqlite
+def test_the_openapi_document_and_its_page_are_public() -> None:
     document = Client().get("/api/v1/schema")
     assert document.status_code == 200
     assert b"openapi: 3" in document.content
@@ -202,7 +205,8 @@ def test_the_openapi_document_and_its_page_are_open_to_read() -> None:
     assert page["Content-Type"].startswith("text/html")
 
 
-def test_no_secret_can_be_read_by_the_description() -> None:
+@pytest.mark.on_sqlite
+def test_the_document_has_no_readable_secret() -> None:
     import yaml
 
     document = yaml.safe_load(Client().get("/api/v1/schema").content)
@@ -241,7 +245,7 @@ def test_a_list_costs_the_same_queries_for_many_rows(
             factories.EffectFactory(tenant=tenant, release_id=part.release.pk)
             factories.SlackFactory(tenant=tenant)
             factories.JiraFactory(tenant=tenant)
-        api.get(f"/api/v1/{path}")  # the token notes its use once a minute
+        api.get(f"/api/v1/{path}")  # the token records its use once a minute
         with CaptureQueriesContext(connection) as queries:
             assert api.get(f"/api/v1/{path}").json()["results"]
         counts.append(len(queries))

@@ -1,4 +1,4 @@
-"""Who asks: tokens, sessions, and the workspace that they open."""
+"""Authentication: tokens, sessions, and the workspace that they give access to."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def admin(tenant: Tenant, member_of: Any) -> User:
     return user
 
 
-def test_strangers_are_asked_who_they_are() -> None:
+def test_anonymous_requests_get_401() -> None:
     answer = APIClient().get(SCMS)
     problem(answer, 401, "not_authenticated")
     assert answer["WWW-Authenticate"].startswith("Bearer")
@@ -54,7 +54,7 @@ def test_strangers_are_asked_who_they_are() -> None:
         "",
     ],
 )
-def test_what_is_no_token_lets_nobody_in(header: str) -> None:
+def test_an_invalid_token_gives_no_access(header: str) -> None:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=header)
     problem(client.get(SCMS), 401, "not_authenticated")
@@ -65,7 +65,7 @@ def token(tenant: Tenant, admin: User) -> tuple[ApiToken, str]:
     return create_token(tenant=tenant, user=admin, role=Role.ADMIN)
 
 
-def test_a_token_works_and_notes_its_use(token: tuple[ApiToken, str]) -> None:
+def test_a_token_works_and_records_its_use(token: tuple[ApiToken, str]) -> None:
     assert bearer(token[1]).get(SCMS).status_code == 200
     assert ApiToken.objects.get().last_used_at > timezone.now() - timedelta(minutes=1)
 
@@ -75,7 +75,7 @@ def test_a_tokens_text_is_not_stored(token: tuple[ApiToken, str]) -> None:
     assert token[1].split("_")[-1] not in str(row)
 
 
-def test_a_token_with_a_changed_character_is_none(token: tuple[ApiToken, str]) -> None:
+def test_a_token_with_a_changed_character_is_invalid(token: tuple[ApiToken, str]) -> None:
     text = token[1]
     swapped = text[:-1] + ("A" if text[-1] != "A" else "B")
     problem(bearer(swapped).get(SCMS), 401, "not_authenticated")

@@ -1,4 +1,4 @@
-"""Odd JSON in every field of every request: an answer in words, never an error of the server."""
+"""Odd JSON in every field of every request: always an error in words, never a 500."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def sane(answer: Any, odd: Any) -> None:
 
 
 @pytest.mark.parametrize(("path", "field"), CASES)
-def test_odd_values_in_a_new_thing(api: APIClient, path: str, field: str) -> None:
+def test_odd_values_in_a_new_object(api: APIClient, path: str, field: str) -> None:
     for number, odd in enumerate(ODD):
         url = f"/api/v1/{path.split('#')[0]}"
         key = {"idempotency-key": f"k{number}"}
@@ -145,7 +145,9 @@ def test_odd_values_in_a_new_thing(api: APIClient, path: str, field: str) -> Non
 
 
 @pytest.mark.parametrize(("path", "field"), [c for c in CASES if c[0].startswith("integrations/")])
-def test_odd_values_in_an_edited_thing(api: APIClient, wired: Wired, path: str, field: str) -> None:
+def test_odd_values_in_an_edited_object(
+    api: APIClient, wired: Wired, path: str, field: str
+) -> None:
     row = {
         "integrations/scm": wired.scm,
         "integrations/targets": wired.targets["ios"],
@@ -171,7 +173,7 @@ def test_odd_values_in_an_adoption(api: APIClient, wired: Wired) -> None:
     type(effect).objects.filter(pk=effect.pk).update(state="DEAD")
     for odd in [*ODD, {}]:
         if odd == 7:
-            continue  # a number that could be: Jenkins would be asked
+            continue  # a valid number: Jenkins would be asked
         sane(api.post(f"/api/v1/effects/{effect.pk}/adopt", {"number": odd}), odd)
 
 

@@ -1,5 +1,5 @@
-"""No secret gets out: everything is exercised, failures too, then every channel is searched for
-every secret in every spelling. A leak planted into a channel must be found, or the search is blind.
+"""No secret leaks: the tests use everything, with failures, then search every channel for every
+secret in every encoding. A planted leak must be found in each channel, which tests the search.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def watch(sandbox: SandboxServer, sandbox_values: dict[str, Any], settings: Any)
 
 @pytest.fixture
 def broker(settings: Any) -> Iterator[str]:
-    """The Redis of this run, if it has one: all rings go there, and nobody takes them."""
+    """The Redis of this run, if it has one: all messages go there, and no worker takes them."""
     if not broker_address():
         yield ""
         return
@@ -94,7 +94,7 @@ def broker(settings: Any) -> Iterator[str]:
 @pytest.fixture
 def root(db: None) -> Client:
     user = User.objects.create_superuser("root@example.com")
-    factories.give_second_factor(user)  # without one the admin is closed
+    factories.give_second_factor(user)  # the admin requires one
     return signed_in(user)
 
 
@@ -112,7 +112,7 @@ def exercised(
     sandbox_values: dict[str, Any],
     caplog: Any,
 ) -> Iterator[Watch]:
-    """Everything was done once, well and badly, with the log at its most talkative."""
+    """Everything was done once, with and without success, with the log at DEBUG."""
     with caplog.at_level(logging.DEBUG):
         page = signed_in(owner)
         watch.secrets["session"] = str(page.session.session_key)
@@ -123,35 +123,35 @@ def exercised(
             _report_with_the_bare_secret(watch, made)
         release = create_release(api, connected)
         api.post(f"/api/v1/releases/{release['id']}/builds", {})
-        _work()
+        _run_due_jobs()
         _fail_with_secrets_in_the_log(watch, sandbox)
         _rotate(watch, api, connected["pipelines"][0]["id"])
-        _sign_in_badly_and_well(watch, owner)
+        _sign_in(watch, owner)
         _invite(watch, api)
-        _meet_echoes(watch, api, sandbox, connected)
+        _call_echoing_providers(watch, api, sandbox, connected)
         look_everywhere(watch, api, page, root)
         yield watch
 
 
-def _work(limit: int = 100) -> None:
-    """Every ring was lost, so the sweeper does what is due."""
+def _run_due_jobs(limit: int = 100) -> None:
+    """All messages were lost, so the sweeper does what is due."""
     Effect.objects.update(enqueued_at=None)
     sweep_until_idle(limit)
 
 
 def _api(watch: Watch, page: Client) -> APIClient:
-    """A token as a person makes it: on the page that shows it once."""
+    """A token created as a person does: on the page that shows it once."""
     key = page.get("/settings/tokens").context["form_key"]
     form = {"name": "ci", "role": "OWNER", "days": 30, "form_key": key}
     shown = page.post("/settings/tokens", form).context["text_of_token"]
-    watch.secrets["token"] = shown.split("_", 2)[2]  # which may hold more of them
+    watch.secrets["token"] = shown.split("_", 2)[2]  # the secret may contain underscores
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {shown}")
     return client
 
 
 def _report_with_the_bare_secret(watch: Watch, pipeline: dict[str, Any]) -> None:
-    """Of a sender that shows the secret where a signature belongs, and of one that may show it."""
+    """A report with the secret instead of a signature, and one whose sender may send the secret."""
     where, secret = f"/api/v1/webhooks/jenkins/{pipeline['id']}", pipeline["webhookSecret"]
     basic = base64.b64encode(f"delivr:{secret}".encode()).decode()
     for headers in (
@@ -165,17 +165,17 @@ def _report_with_the_bare_secret(watch: Watch, pipeline: dict[str, Any]) -> None
 
 
 def _fail_with_secrets_in_the_log(watch: Watch, sandbox: SandboxServer) -> None:
-    """Whatever a job prints: the lines that are kept of it are without the workspace's secrets."""
+    """A job prints secrets: the stored lines of its log are without them."""
     ours = ("github", "slack", "jenkins", "jira", "apple", "google", "webhook")
     printed = [secret for name, secret in watch.secrets.items() if name.startswith(ours)]
     ci = sandbox.world.jenkins
     Build.objects.moving().update(poll_at=timezone.now())
-    _work()
+    _run_due_jobs()
     for build in [build for job in ci.jobs for build in ci.running(job)]:
         build.parameters["PRINTED"] = "".join(f"\nerror: {secret}" for secret in printed)
         ci.finish(build.job, build.number, "FAILURE")
     Build.objects.moving().update(poll_at=timezone.now())
-    _work()
+    _run_due_jobs()
     assert Build.objects.filter(log_excerpt__contains=f"error: {MASK}").exists()
 
 
@@ -185,7 +185,7 @@ def _rotate(watch: Watch, api: APIClient, pipeline_id: str) -> None:
     watch.secrets["rotated webhook"] = answer.json()["webhookSecret"].removeprefix("whsec_")
 
 
-def _sign_in_badly_and_well(watch: Watch, owner: User) -> None:
+def _sign_in(watch: Watch, owner: User) -> None:
     watch.secrets["wrong password"] = "wrong-horse-wrong-battery"
     for password in ("wrong-horse-wrong-battery", factories.PASSWORD):
         form = {"login": owner.email, "password": password}
@@ -201,14 +201,14 @@ def _sign_in_badly_and_well(watch: Watch, owner: User) -> None:
 
 
 def _invite(watch: Watch, api: APIClient) -> None:
-    """Sent, sent again, and both links opened."""
+    """Send an invitation twice and open both links."""
     body = {"email": "invited@example.com", "role": "VIEWER"}
     made = api.post("/api/v1/invitations", body)
     assert made.status_code == 201, made.json()
     again = f"/api/v1/invitations/{made.json()['id']}/send"
-    _work()
+    _run_due_jobs()
     watch.see("answers", all_of(made) + all_of(api.post(again)))
-    _work()
+    _run_due_jobs()
     links = [_link(message.body) for message in mail.outbox if message.to == [body["email"]]]
     assert len(links) == 2
     watch.secrets["invitation's link"] = links[1]
@@ -224,10 +224,10 @@ def _link(body: object) -> str:
     return found[1]
 
 
-def _meet_echoes(
+def _call_echoing_providers(
     watch: Watch, api: APIClient, sandbox: SandboxServer, connected: dict[str, Any]
 ) -> None:
-    """Providers that show the Authorization header to whoever it concerns, at every status."""
+    """Providers that return the Authorization header in the body, at every status."""
     for status in (400, 401, 403, 404, 429, 500):
         sandbox.world.faults.clear()
         _verify_all(watch, api)
@@ -238,8 +238,8 @@ def _meet_echoes(
         for provider in PROVIDERS:
             sandbox.world.faults.add("echo", provider=provider, status=status)
         waiting = Effect.objects.filter(state="PENDING")
-        waiting.update(attempts=7, next_at=timezone.now())  # the last try
-        _work(limit=3)
+        waiting.update(attempts=7, next_at=timezone.now())  # the last attempt
+        _run_due_jobs(limit=3)
         _verify_all(watch, api)
     sandbox.world.faults.clear()
 
@@ -264,7 +264,8 @@ def _release_body(connected: dict[str, Any], version: str) -> dict[str, Any]:
 
 
 @needs_database
-def test_no_secret_gets_out(
+@pytest.mark.on_postgresql
+def test_no_secret_leaks(
     exercised: Watch, broker: str, sandbox: SandboxServer, caplog: Any
 ) -> None:
     see_stores(exercised, sandbox, caplog)
@@ -276,7 +277,7 @@ def test_no_secret_gets_out(
     assert exercised.leaks() == WANTED
 
 
-# --- The search is not blind ----------------------------------------------------------------------
+# --- The search finds leaks -----------------------------------------------------------------------
 
 
 def plant_in_session(secret: str) -> None:
@@ -297,7 +298,7 @@ def plant_in_cache(secret: str) -> None:
     cache.set("kept", secret)  # pickled, in base64
 
 
-def plant_in_ring(secret: str) -> None:
+def plant_in_queue(secret: str) -> None:
     queue.enqueue("effect", secret)  # JSON, in base64
 
 
@@ -306,7 +307,7 @@ PLANTS: list[tuple[str, Callable[[str], None]]] = [
     ("log", plant_in_log),
     ("mail", plant_in_mail),
     ("database", plant_in_cache),
-    ("redis", plant_in_ring),
+    ("redis", plant_in_queue),
 ]
 SHOWN = ("answers", "pages", "admin", "database", "slack", "jira")  # where a branch is shown
 
@@ -325,7 +326,7 @@ def test_planted_leak_is_found_in_every_channel(
     watch.secrets = {"branch": "planted-in-branch-0123456789"}
     wired = wired_to(tenant, sandbox)
     release = wired.release("ios", slack=True, jira=True, branch=watch.secrets["branch"])
-    _work()
+    _run_due_jobs()
     watch.see("answers", all_of(api_for(tenant).get("/api/v1/releases")))
     see_all(watch, "pages", signed_in(owner), [f"/releases/{release.pk}"])
     see_all(watch, "admin", root, [detail(release)])
@@ -343,7 +344,7 @@ def test_planted_leak_is_found_in_every_channel(
     "spell", [str, quote, html.escape, json.dumps, lambda s: f"a{s}b", lambda s: s.encode().hex()]
 )
 @pytest.mark.parametrize("before", ["", "x", "xy"])
-def test_leak_is_found_in_every_spelling(spell: Any, before: str) -> None:
+def test_leak_is_found_in_every_encoding(spell: Any, before: str) -> None:
     secret = 'a-"secret"&<5>/+é-0123456789'
     watch = Watch({"s": secret})
     watch.see("answers", f"<p>{spell(secret)}</p>")
@@ -384,4 +385,4 @@ def test_debug_page_shows_no_secret(settings: Any) -> None:
     assert answer.status_code == 500
     assert b"RuntimeError" in answer.content
     watch.see("debug page", all_of(answer))
-    assert watch.leaks() == {("debug page", "planted")}  # the search is not blind here either
+    assert watch.leaks() == {("debug page", "planted")}  # the search finds leaks here, too

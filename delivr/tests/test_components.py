@@ -17,7 +17,7 @@ ROOT = Path(settings.BASE_DIR)
 HEADING = re.compile(r"/\* --- (.+?) --- \*/")
 NAMED = re.compile(r"\b(\w+)\.html")
 
-# Templates without a part of their own, and whose part theirs is.
+# Templates without a part of their own, and the template whose part they use.
 WITHIN = {
     "check": "checks",
     "copy": "button",
@@ -34,7 +34,7 @@ def names() -> set[str]:
 
 
 def parts() -> Counter[str]:
-    """How many parts name each template."""
+    """How many parts refer to each template."""
     found: Counter[str] = Counter()
     for path in sorted((ROOT / "static/css").glob("*.css")):
         for heading in HEADING.findall(path.read_text()):

@@ -1,4 +1,4 @@
-"""`make test` and its like leave no process behind, however they are ended."""
+"""`make test` and similar commands leave no process behind, however they end."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from django.conf import settings
 from delivr.tests.test_supervisor import is_running, until
 from delivr.tests.test_up import children
 
-pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux")
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only on Linux"),
+    pytest.mark.slow,
+]
 CONTAINED = [sys.executable, "scripts/contained.py"]
-# What a run may start: one that ignores every wish in a session of its own, one that is frozen,
-# and one whose parent is gone.
+# What a run may start: a process that ignores all signals in its own session, one that is stopped,
+# and one whose parent has ended.
 STARTS = """import os, signal, subprocess, time
 ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
@@ -31,7 +34,7 @@ SLEEPERS = {f"sleep {n} " for n in (601, 602, 603)}
 
 
 def start(*command: str, **extra: Any) -> tuple[subprocess.Popen[bytes], dict[int, str]]:
-    """The process and, once all are there, everything below it."""
+    """The process and, once all have started, everything below it."""
     process = subprocess.Popen(command, cwd=settings.BASE_DIR, **extra)
     until(lambda: set(children(process.pid).values()) >= SLEEPERS)
     return process, children(process.pid)
@@ -51,7 +54,7 @@ def assert_gone(found: dict[int, str]) -> None:
     until(lambda: not any(map(is_running, found)))
 
 
-def test_an_exit_code_is_handed_on_and_the_rest_ended() -> None:
+def test_an_exit_code_is_passed_on_and_the_rest_ended() -> None:
     child = f"{STARTS}; input(); os._exit(3)"
     process, found = start(*CONTAINED, sys.executable, "-c", child, stdin=subprocess.PIPE)
     process.communicate(b"\n", timeout=15)
@@ -60,14 +63,14 @@ def test_an_exit_code_is_handed_on_and_the_rest_ended() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_wish_to_stop_ends_it_all(number: int) -> None:
+def test_a_signal_ends_all_processes(number: int) -> None:
     process, found = start(*CONTAINED, sys.executable, "-c", POLITE)
     process.send_signal(number)
     assert process.wait(timeout=15) == 128 + number
     assert_gone(found)
 
 
-def test_a_second_wish_does_not_wait_for_who_is_stubborn() -> None:
+def test_a_second_signal_does_not_wait() -> None:
     process, found = start(*CONTAINED, sys.executable, "-c", STUBBORN)
     until(lambda: process.poll() is not None or process.send_signal(signal.SIGINT), seconds=15)
     assert process.returncode == 128 + signal.SIGINT
@@ -79,7 +82,7 @@ def test_a_second_wish_does_not_wait_for_who_is_stubborn() -> None:
     [lambda outer, _found: outer, inner, command],
     ids=["the outer process", "the inner process", "the command"],
 )
-def test_a_process_killed_outright_takes_all_along(
+def test_killing_one_process_ends_all(
     victim: Callable[[int, dict[int, str]], int],
 ) -> None:
     process, found = start(*CONTAINED, sys.executable, "-c", POLITE)
@@ -88,7 +91,7 @@ def test_a_process_killed_outright_takes_all_along(
     assert_gone(found)
 
 
-def test_a_parent_killed_outright_takes_all_along() -> None:
+def test_killing_the_parent_ends_all() -> None:
     command = [*CONTAINED, sys.executable, "-c", POLITE]
     parent, found = start(sys.executable, "-c", f"import subprocess; subprocess.run({command!r})")
     parent.kill()

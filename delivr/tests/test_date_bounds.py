@@ -1,4 +1,4 @@
-"""Dates from the ends of the calendar, by people and by other systems, end in no error of ours."""
+"""Dates near the ends of the calendar, from people or other systems, cause no error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.test import Client
 
-from delivr.date_bounds import LONGEST, read_moment, within_a_build
+from delivr.date_bounds import LONGEST, read_datetime, within_a_build
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories as make
 from integrations.providers.github.client import _expiration
@@ -21,14 +21,14 @@ BEGIN, END = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
 
 
 @pytest.mark.parametrize("text", [BEGIN, END, "1969-12-31T23:59:59Z", "3000-01-01T00:00:00Z", "x"])
-def test_what_is_beyond_reason_is_no_moment(text: str) -> None:
-    assert read_moment(text) is None
+def test_a_date_out_of_bounds_is_invalid(text: str) -> None:
+    assert read_datetime(text) is None
 
 
 @pytest.mark.parametrize("zone", [FAR_EAST, FAR_WEST])
-def test_a_moment_within_reason_is_one_in_every_zone(zone: str) -> None:
+def test_a_date_within_bounds_is_valid_in_every_zone(zone: str) -> None:
     for text in ("1970-01-01T00:00:00Z", "2999-12-31T23:59:59Z"):
-        moment = read_moment(text)
+        moment = read_datetime(text)
         assert moment is not None
         assert moment.astimezone(ZoneInfo(zone)) == moment
         assert moment + LONGEST
@@ -37,7 +37,7 @@ def test_a_moment_within_reason_is_one_in_every_zone(zone: str) -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("zone", [FAR_EAST, FAR_WEST])
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
-def test_days_beyond_reason_pick_nothing_out_of_the_audit_log(
+def test_days_out_of_bounds_match_no_audit_row(
     client_for: Callable[[User], Client], owner: User, zone: str, day: str
 ) -> None:
     web = client_for(owner)
@@ -49,7 +49,7 @@ def test_days_beyond_reason_pick_nothing_out_of_the_audit_log(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("moment", [BEGIN, END])
-def test_the_api_refuses_moments_beyond_reason(
+def test_the_api_refuses_times_out_of_bounds(
     client_for: Callable[[User], Client], owner: User, api_for: Any, tenant: Tenant, moment: str
 ) -> None:
     api = api_for(tenant, Role.VIEWER)
@@ -67,12 +67,12 @@ def test_the_api_refuses_moments_beyond_reason(
         "cD05OTk5LTEyLTMxVDIzOjU5OjU5LTE0OjAw",  # p=9999-12-31T23:59:59-14:00
     ],
 )
-def test_a_page_begins_within_reason(api_for: Any, tenant: Tenant, cursor: str) -> None:
+def test_a_cursor_out_of_bounds_is_refused(api_for: Any, tenant: Tenant, cursor: str) -> None:
     answer = api_for(tenant, Role.VIEWER).get("/api/v1/releases", {"cursor": cursor})
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"cursor"})
 
 
-def test_a_jenkins_that_lies_about_times_is_not_believed() -> None:
+def test_impossible_times_from_jenkins_are_ignored() -> None:
     last = int(datetime(9999, 12, 31, 23, tzinfo=UTC).timestamp() * 1000)
     lies = {"timestamp": last, "duration": 2**63 - 1, "estimatedDuration": 2**63 - 1}
     state = read_build({"number": 1, "result": "SUCCESS", **lies}, job_url="https://ci/job/a")
@@ -82,5 +82,5 @@ def test_a_jenkins_that_lies_about_times_is_not_believed() -> None:
 
 
 @pytest.mark.parametrize("year", ["0001", "9999"])
-def test_a_github_that_lies_about_the_end_of_a_token_is_not_believed(year: str) -> None:
+def test_impossible_expiries_from_github_are_ignored(year: str) -> None:
     assert _expiration(f"{year}-12-31 23:59:59 +0000") is None

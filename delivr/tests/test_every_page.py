@@ -1,5 +1,5 @@
-"""Every page in Chromium, in both colour schemes: axe finds nothing, the console stays silent, and
-nothing that is for programs is shown to people."""
+"""Every page in Chromium, in both colour schemes: axe finds nothing, the console is empty, and no
+word meant for programs is shown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from delivr.tests.every_page import (
 from delivr.tests.raw_words import raw_words, visible_text
 
 pytestmark = pytest.mark.browser
-# By scheme, what axe looks at: it is the same page in other colours.
+# What axe checks per scheme: the same page in other colours.
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 SCHEMES: dict[Any, dict[str, Any]] = {"light": {}, "dark": COLOURS}
 
@@ -40,7 +40,7 @@ def faults(page: Page, address: str, status: int = 200) -> list[str]:
 
 
 def violations(page: Page, address: str, status: int = 200) -> list[str]:
-    """What axe finds alone: the admin speaks as programs do, too."""
+    """Only what axe finds: the admin may show words for programs."""
     wrong = []
     for scheme, options in SCHEMES.items():
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -67,7 +67,7 @@ def check(page: Page, product: Any, paths: Iterable[str], console: list[str]) ->
     assert console == []
 
 
-def test_pages_for_strangers_are_accessible_and_keep_to_their_policy(
+def test_public_pages_are_accessible_and_keep_to_their_policy(
     page: Page, product: Any, filled: dict[str, Any], console: list[str]
 ) -> None:
     check(page, product, [filled["pages"]["invitation"], *SIGNED_OUT.values()], console)
@@ -81,7 +81,7 @@ def test_pages_for_members_are_accessible_and_keep_to_their_policy(
     check(member, product, PAGES.values(), console)
 
 
-def test_pages_of_single_things_are_accessible_and_keep_to_their_policy(
+def test_pages_of_single_objects_are_accessible_and_keep_to_their_policy(
     member: Page, product: Any, filled: dict[str, Any], console: list[str]
 ) -> None:
     known = {name: path for name, path in filled["pages"].items() if name != "invitation"}

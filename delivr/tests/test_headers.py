@@ -1,4 +1,4 @@
-"""What every answer carries: walked over all routes, asked by a stranger and by a superuser."""
+"""Headers of every response, on all routes, without a session and as a superuser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from delivr.tenants.models import Role
 from delivr.tests import factories
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 # header -> what its value must hold
 EVERYWHERE = {
@@ -31,7 +31,7 @@ SAMPLES = {"int": "1", "slug": "x", "uuid": "00000000-0000-0000-0000-00000000000
 
 
 def addresses(patterns: list[Any], prefix: str = "/") -> Iterator[str]:
-    """One address for each route, made up of samples: most answer 404, all pass the middleware."""
+    """One URL for each route, with sample values: most answer 404, all pass the middleware."""
     for entry in patterns:
         if isinstance(entry, URLResolver):
             yield from addresses(entry.url_patterns, prefix + sample(entry.pattern))
@@ -59,19 +59,19 @@ def clients(tenant: Any) -> list[Client]:
     return [Client(), factories.sign_in(Client(), root)]
 
 
-# Pages whose address is a secret say less to others than the rest does.
+# Pages with a secret in their URL reveal less to other sites than the rest does.
 STRICTER = {("/accounts/invitations/", "Referrer-Policy"): ["no-referrer"]}
 
 
 def wanted(address: str, header: str) -> list[str]:
-    """The parts of a header that the answer at an address must have."""
+    """The parts of a header that the response at a URL must have."""
     for (start, name), parts in STRICTER.items():
         if name == header and address.startswith(start):
             return parts
     return EVERYWHERE[header]
 
 
-def test_every_answer_carries_the_headers(clients: list[Client]) -> None:
+def test_every_response_has_the_headers(clients: list[Client]) -> None:
     wrong = []
     for client in clients:
         client.raise_request_exception = False
@@ -87,7 +87,7 @@ def test_every_answer_carries_the_headers(clients: list[Client]) -> None:
     assert wrong == []
 
 
-def test_nothing_that_is_somebodys_is_kept_by_a_cache(clients: list[Client]) -> None:
+def test_no_private_response_is_cached(clients: list[Client]) -> None:
     stranger, root = clients
     for address in ADDRESSES:
         answer = root.get(address)
@@ -103,12 +103,12 @@ def test_large_file_is_refused_before_it_is_read(client: Client, size: int, stat
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "99999999999"])
-def test_false_length_is_refused(client: Client, length: str) -> None:
+def test_wrong_length_is_refused(client: Client, length: str) -> None:
     assert client.post("/accounts/login/", CONTENT_LENGTH=length).status_code == 413
 
 
 def test_cookies_of_https_are_bound_to_the_host() -> None:
-    """In a process of its own: the settings are read once."""
+    """In a process of its own, since the settings are read only once."""
     code = (
         "import django; django.setup()\n"
         "from django.conf import settings as s\n"
@@ -124,9 +124,9 @@ def test_cookies_of_https_are_bound_to_the_host() -> None:
         "SECRET_KEY": "x" * 50,
         "FERNET_KEYS": "y",
     }
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True
     )
     names = ["__Host-sessionid", "__Host-csrftoken"]
     others = ["True", "True", "True", "None", "/", "True", "1", "False", "mandatory"]
-    assert told.stdout.split() == names + others
+    assert result.stdout.split() == names + others

@@ -1,4 +1,4 @@
-"""Indexes of tables in use: made without a lock, and safe to make again."""
+"""Indexes of tables in use: created without a lock, and repeatable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def make() -> None:
         operation.database_forwards("builds", editor, before, before)
 
 
-def test_no_migration_of_a_table_in_use_makes_an_index_in_its_transaction() -> None:
+def test_no_migration_of_a_table_in_use_creates_an_index_in_a_transaction() -> None:
     loader = MigrationLoader(None, ignore_no_migrations=True)
     ours = {app.label for app in apps.get_app_configs() if "site-packages" not in app.path}
     for (label, name), migration in loader.disk_migrations.items():
@@ -43,14 +43,15 @@ def test_no_migration_of_a_table_in_use_makes_an_index_in_its_transaction() -> N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_an_earlier_version_made_stays() -> None:
+def test_an_index_from_an_earlier_version_is_kept() -> None:
     assert INDEX in indexes()
     make()
     assert INDEX in indexes()
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_the_migration_makes_it_where_it_is_missing_and_takes_it_back() -> None:
+def test_the_migration_creates_a_missing_index_and_can_be_reversed() -> None:
     try:
         MigrationExecutor(connection).migrate([BEFORE])
         assert INDEX not in indexes()
@@ -63,7 +64,7 @@ def test_the_migration_makes_it_where_it_is_missing_and_takes_it_back() -> None:
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_what_an_interrupted_run_left_invalid_is_made_anew() -> None:
+def test_an_invalid_index_is_created_again() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [INDEX]
@@ -75,7 +76,7 @@ def test_what_an_interrupted_run_left_invalid_is_made_anew() -> None:
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_it_refuses_to_keep_writers_out() -> None:
+def test_it_refuses_to_run_in_a_transaction() -> None:
     operation = AddIndexWithoutLock("build", models.Index(fields=["log_at"], name="another"))
     state = ProjectState.from_apps(apps)
     with (

@@ -1,5 +1,5 @@
 """What people and other systems write never becomes markup, a query, a formula, a mention, a link
-or another request: each door with the texts that would."""
+or another request: each place with the texts that are dangerous there."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from delivr.audit.operations import record
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.pages.spreadsheet import safe_cell
 from delivr.tenants.models import Role, Tenant, User
+from delivr.tests.sample_workspace import changed, everything
 from delivr.tests.test_walk import body_of
 from delivr.tests.test_walk import signed_in as session_of
-from delivr.tests.walk_world import changed, everything
 from delivr.tests.wired import Wired, wire
 from integrations.providers.jira.adf import document
 from releases.operations import create_release
@@ -47,7 +47,7 @@ def pages(owner: User) -> Client:
     return client
 
 
-# --- Jenkins: what would part a line, a header or a path ------------------------------------------
+# --- Jenkins: what would split a line, a header or a path -----------------------------------------
 
 BREAKS = ("\r", "\n", "\r\nX-Injected: 1", "\x00", "\x7f", "\x1b[2J")
 PARTS = [f"a{text}b" for text in BREAKS]
@@ -68,7 +68,7 @@ def pipeline_body(wired: Wired, **changes: Any) -> dict[str, Any]:
         "pipelineType": "JENKINS",
         "scmIntegrationId": wired.scm.pk,
         "targetIntegrationId": wired.targets["ios"].pk,
-        "jenkinsUrl": wired.pipelines["ios"].jenkins_url,
+        "jenkinsUrl": wired.pipelines["ios"].server_url,
         "jenkinsUsername": "u",
         "jenkinsApiToken": "t",
         "jenkinsJobPath": "/job/x",
@@ -87,12 +87,12 @@ REFUSED = [
     ("jenkinsJobPath", "jenkins_job_path", "/job/a/../../script"),
     ("jenkinsJobPath", "jenkins_job_path", "/job/%2e%2e/job/x"),
     ("jenkinsJobPath", "jenkins_job_path", "/job/x?token=1"),
-    ("jenkinsJobPath", "jenkins_job_path", "//evil.example/job/x"),
+    ("jenkinsJobPath", "jenkins_job_path", "//attacker.example/job/x"),
 ]
 
 
 @pytest.mark.parametrize(("field", "_name", "value"), REFUSED)
-def test_api_refuses_what_would_part_a_request(
+def test_api_refuses_what_would_split_a_request(
     api: APIClient, wired: Wired, sandbox: SandboxServer, field: str, _name: str, value: Any
 ) -> None:
     is_release = field in ("version", "branchRelease")
@@ -109,7 +109,7 @@ def test_api_refuses_what_would_part_a_request(
 
 @pytest.mark.parametrize("field", ["version", "branch"])
 @pytest.mark.parametrize("text", PARTS)
-def test_form_of_a_release_refuses_what_would_part_a_request(
+def test_form_of_a_release_refuses_what_would_split_a_request(
     pages: Client, wired: Wired, sandbox: SandboxServer, field: str, text: str
 ) -> None:
     body = release_body(wired)
@@ -123,17 +123,17 @@ def test_form_of_a_release_refuses_what_would_part_a_request(
     assert list(sandbox.world.requests) == []
 
 
-# Releases have their own form; a form parts parameters by their lines.
+# Releases have their own form; a form splits parameters by lines.
 OF_A_PIPELINE = [(n, v) for _f, n, v in REFUSED if n.startswith("jenkins")]
 
 
 @pytest.mark.parametrize(("name", "value"), OF_A_PIPELINE)
-def test_form_of_a_pipeline_refuses_what_would_part_a_request(
+def test_form_of_a_pipeline_refuses_what_would_split_a_request(
     pages: Client, wired: Wired, sandbox: SandboxServer, name: str, value: str
 ) -> None:
     body = {
         "kind": "JENKINS",
-        "jenkins_url": wired.pipelines["ios"].jenkins_url,
+        "jenkins_url": wired.pipelines["ios"].server_url,
         "jenkins_username": "u",
         "jenkins_api_token": "t",
         "jenkins_job_path": "/job/x",
@@ -148,12 +148,12 @@ def test_form_of_a_pipeline_refuses_what_would_part_a_request(
     assert list(sandbox.world.requests) == []
 
 
-# --- Slack: what would ping, link or draw ---------------------------------------------------------
+# --- Slack: mentions, links, formatting -----------------------------------------------------------
 
 PINGS = "feature/<!channel>&<@U1>@here"
 
 
-def test_slack_hears_names_as_plain_words(wired: Wired, sandbox: SandboxServer) -> None:
+def test_slack_gets_names_as_plain_text(wired: Wired, sandbox: SandboxServer) -> None:
     create_release(
         tenant=wired.tenant,
         actor=None,
@@ -192,7 +192,7 @@ MARKUP = (
     "h1. *bold* {html}<script>alert(1)</script>{html}",
     "[click|javascript:alert(1)] javascript:alert(1) data:text/html,x",
     '{"type": "mention", "attrs": {"id": "1"}} @everyone [~accountid:1]',
-    '!https://evil.example/x.png! <a href="//evil.example">x</a>',
+    '!https://attacker.example/x.png! <a href="//attacker.example">x</a>',
 )
 
 
@@ -234,15 +234,15 @@ UNLINKABLE = (
     "data:text/html,<script>alert(1)</script>",
     "vbscript:x",
     "file:///etc/passwd",
-    "//evil.example/x",
-    "/\\evil.example",
+    "//attacker.example/x",
+    "/\\attacker.example",
     "x",
     "",
 )
 
 
 @pytest.mark.parametrize("url", UNLINKABLE)
-def test_address_that_no_browser_may_follow(url: str) -> None:
+def test_unsafe_address_is_no_link(url: str) -> None:
     assert safe_artifact_url(url) == safe_build_url(url, JENKINS) == web_address(url) == ""
 
 
@@ -268,13 +268,13 @@ def test_artifact_is_a_link_or_text(url: str, kept: bool, link: bool) -> None:
         (f"{JENKINS}/job/x/1/", True),
         ("https://ci.example.com:443/jenkins/job/x/1/", True),
         ("http://ci.example.com/jenkins/job/x/1/", False),
-        ("https://ci.example.com.evil.example/jenkins/job/x/1/", False),
-        ("https://ci.example.com@evil.example/jenkins/job/x/1/", False),
-        ("https://evil.example/?https://ci.example.com/jenkins", False),
+        ("https://ci.example.com.attacker.example/jenkins/job/x/1/", False),
+        ("https://ci.example.com@attacker.example/jenkins/job/x/1/", False),
+        ("https://attacker.example/?https://ci.example.com/jenkins", False),
         ("https://ci.example.com:8443/jenkins/job/x/1/", False),
     ],
 )
-def test_build_is_a_link_on_its_own_jenkins_alone(url: str, kept: bool) -> None:
+def test_build_is_only_a_link_on_its_own_jenkins(url: str, kept: bool) -> None:
     assert safe_build_url(url, JENKINS) == (url if kept else "")
 
 
@@ -307,15 +307,15 @@ def test_audit_file_has_no_formula(pages: Client, tenant: Tenant, text: str) -> 
 # --- Redirects ------------------------------------------------------------------------------------
 
 ELSEWHERE = (
-    "//evil.example/",
-    "///evil.example/",
-    "/\\evil.example/",
-    "\\\\evil.example",
-    "/\t/evil.example/",
-    "\t//evil.example",
-    "https://evil.example/",
-    "https:evil.example",
-    "http://testserver@evil.example/",
+    "//attacker.example/",
+    "///attacker.example/",
+    "/\\attacker.example/",
+    "\\\\attacker.example",
+    "/\t/attacker.example/",
+    "\t//attacker.example",
+    "https://attacker.example/",
+    "https:attacker.example",
+    "http://testserver@attacker.example/",
     "javascript:alert(1)",
     "data:text/html,x",
 )
@@ -323,7 +323,9 @@ ELSEWHERE = (
 
 @pytest.mark.parametrize("wanted", ELSEWHERE)
 @pytest.mark.parametrize("path", ["{connection}/verify", "{connection}/disconnect", "{switch}"])
-def test_next_leads_nowhere_else(pages: Client, wired: Wired, path: str, wanted: str) -> None:
+def test_next_only_redirects_within_this_site(
+    pages: Client, wired: Wired, path: str, wanted: str
+) -> None:
     at = {
         "connection": f"/integrations/communication/{wired.slack.pk}",
         "switch": "/settings/switch",
@@ -335,12 +337,14 @@ def test_next_leads_nowhere_else(pages: Client, wired: Wired, path: str, wanted:
 
 @pytest.mark.parametrize("wanted", ELSEWHERE)
 @pytest.mark.parametrize("path", ["/accounts/login/", "/accounts/logout/", "/accounts/signup/"])
-def test_signing_in_or_out_leads_nowhere_else(owner: User, path: str, wanted: str) -> None:
+def test_signing_in_or_out_only_redirects_within_this_site(
+    owner: User, path: str, wanted: str
+) -> None:
     client = session_of(owner) if "logout" in path else Client()
     page = body_of(client.get(path, {"next": wanted}))
     assert f'href="{html.escape(wanted)}' not in page
     password = "correct-horse-battery-staple"
     typed = {"login": owner.email, "password": password, "next": wanted}
     answer = client.post(path, typed)
-    assert "evil.example" not in answer.get("Location", "")
+    assert "attacker.example" not in answer.get("Location", "")
     assert not answer.get("Location", "").startswith(("javascript:", "data:"))

@@ -1,5 +1,5 @@
-"""What `make` installs is what the locks pin, whatever pip a Python brings along and whatever newer
-releases the package index offers. `make pips` runs it with pips that people have."""
+"""`make` installs exactly what the locks pin, whatever pip a Python contains and whatever newer
+releases the package index offers. `make pips` runs it with several versions of pip."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from django.conf import settings
 
 from delivr.tests.package_index import NEWER, imitate, installed
 
+pytestmark = pytest.mark.slow
 ROOT = Path(settings.BASE_DIR)
 PYTHON = Path(sys._base_executable)  # type: ignore[attr-defined] # not the environment's link
 BUNDLED = "as the Python brings it"
@@ -23,7 +24,7 @@ PIPS = sorted(map(str, Path(os.environ.get("PIPS", "/nowhere")).glob("pip-*.whl"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The Makefile with a lock for pip; the packages are to come beside it."""
+    """The Makefile with a lock for pip; the packages are put beside it."""
     folder = tmp_path / "checkout"
     (folder / "packages").mkdir(parents=True)
     shutil.copy(ROOT / "Makefile", folder)
@@ -47,7 +48,7 @@ def test_make_installs_what_the_locks_pin_and_nothing_newer(pip: str, checkout: 
     assert NEWER not in {version for _name, version in found}
 
 
-def test_what_comes_as_source_is_built_with_the_setuptools_of_the_lock(checkout: Path) -> None:
+def test_source_packages_are_built_with_the_setuptools_of_the_lock(checkout: Path) -> None:
     setuptools = importlib.metadata.version("setuptools")
     text = f"made-up==1.0\nsetuptools=={setuptools}\n"
     (checkout / "requirements.lock").touch()

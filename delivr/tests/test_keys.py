@@ -1,4 +1,4 @@
-"""The keys that `make run` generates: made once, private, never overwritten."""
+"""The keys that `make run` generates: once, private, never overwritten."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ def test_missing_keys_are_generated(unset: None, tmp_path: Path) -> None:
     Fernet(made["fernet_keys"])
 
 
-def test_keys_are_for_their_owner_alone(unset: None, tmp_path: Path) -> None:
+def test_keys_are_only_readable_by_their_owner(unset: None, tmp_path: Path) -> None:
     keys.ensure(tmp_path / "new")
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "new/keys").iterdir()}
     assert modes == {0o600}
     assert stat.S_IMODE((tmp_path / "new/keys").stat().st_mode) == 0o700
 
 
-def test_known_keys_stay(unset: None, tmp_path: Path) -> None:
+def test_existing_keys_are_kept(unset: None, tmp_path: Path) -> None:
     keys.ensure(tmp_path)
     before = kept(tmp_path)
     keys.ensure(tmp_path)
     assert kept(tmp_path) == before
 
 
-def test_given_keys_are_not_written_down(tmp_path: Path, monkeypatch: Any) -> None:
+def test_given_keys_are_not_stored(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("SECRET_KEY", "given")
     monkeypatch.setenv("FERNET_KEYS", "given")
     keys.ensure(tmp_path)

@@ -1,5 +1,5 @@
-"""No text becomes markup and no address a script, on any page: rows are filled with what the forms
-would refuse, too, and every page is looked at."""
+"""No text becomes markup and no URL a script, on any page: rows contain texts that even the forms
+would refuse, and every page is requested."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pytest
 
 from delivr.tenants.models import User
 from delivr.tests.factories import give_second_factor
+from delivr.tests.sample_workspace import SampleWorkspace, build_workspace
 from delivr.tests.test_walk import ROUTES, addresses, addresses_of_libraries, body_of
 from delivr.tests.test_walk import signed_in as session_of
 from delivr.tests.walk_table import EVERYBODY, OWNER, TABLE
-from delivr.tests.walk_world import World, build_world
 from integrations.setup import STEPS
 from releases.models import Release
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 LINK = re.compile(r"""(href|src|action|formaction|hx-\w+)=["']?\s*javascript:""")
 TAG = "'\"><b id=k7>"
-FOUND = (200, 204, 286)  # the last tells a page to ask no more
+FOUND = (200, 204, 286)  # the last one stops the polling
 RAW, SHOWN = "<b id=k7>", "&lt;b id=k7&gt;"
 SHOWING = [
     "",
@@ -45,19 +45,19 @@ SHOWING = [
 
 
 @pytest.fixture
-def tagged(db: None) -> World:
-    """A workspace whose every text holds a tag: what the forms would refuse, too."""
-    world = build_world(TAG)
+def tagged(db: None) -> SampleWorkspace:
+    """A workspace in which every text contains a tag, even where forms would refuse it."""
+    workspace = build_workspace(TAG)
     check = {"name": TAG, "ok": False, "code": TAG, "message": TAG, "hint": TAG, "level": "ERROR"}
-    for connection in _connections(world):
+    for connection in _connections(workspace):
         connection.checks = [{**check, "passing": False}]
         connection.save(update_fields=["checks"])
-    return world
+    return workspace
 
 
-def _connections(world: World) -> Iterator[Any]:
+def _connections(workspace: SampleWorkspace) -> Iterator[Any]:
     for step in STEPS:
-        yield from step.model.objects.for_tenant(world.tenant)
+        yield from step.model.objects.for_tenant(workspace.tenant)
 
 
 def page_routes() -> list[str]:
@@ -70,7 +70,7 @@ def page_routes() -> list[str]:
     ]
 
 
-def test_no_page_takes_text_for_markup(tagged: World) -> None:
+def test_no_page_treats_text_as_markup(tagged: SampleWorkspace) -> None:
     client = session_of(tagged.users["OWNER"])
     showing = set()
     for route in page_routes():
@@ -84,7 +84,7 @@ def test_no_page_takes_text_for_markup(tagged: World) -> None:
     assert [route for route in SHOWING if route not in showing] == []
 
 
-def test_no_page_of_accounts_or_admin_takes_text_for_markup(tagged: World) -> None:
+def test_no_page_of_accounts_or_admin_treats_text_as_markup(tagged: SampleWorkspace) -> None:
     root = User.objects.create_superuser(f"root{TAG}@example.com")
     give_second_factor(root)
     showing = 0
@@ -101,8 +101,8 @@ def test_no_page_of_accounts_or_admin_takes_text_for_markup(tagged: World) -> No
     assert showing > 20
 
 
-def test_no_page_links_to_a_script(tagged: World) -> None:
-    """Even where a row holds an address that no operation would have kept."""
+def test_no_page_links_to_a_script(tagged: SampleWorkspace) -> None:
+    """Not even if a row contains a URL that every operation would refuse."""
     for model in {type(row) for row in _rows(tagged)}:
         names = [f.name for f in model._meta.concrete_fields if f.name.endswith("url")]
         for name in names:
@@ -114,9 +114,9 @@ def test_no_page_links_to_a_script(tagged: World) -> None:
             assert not LINK.search(text), address
 
 
-def _rows(world: World) -> Iterator[Any]:
-    yield from _connections(world)
-    release = Release.objects.for_tenant(world.tenant).get()
+def _rows(workspace: SampleWorkspace) -> Iterator[Any]:
+    yield from _connections(workspace)
+    release = Release.objects.for_tenant(workspace.tenant).get()
     yield release
     yield from release.targets.all()
     for pipeline in release.pipelines.all():

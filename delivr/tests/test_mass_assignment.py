@@ -1,5 +1,5 @@
-"""Every writing endpoint and form, with every field name of every model beside a valid body: the
-API refuses each by its name, and on a page nothing changes but what the form declares."""
+"""Every writing endpoint and form, with a valid body and every field name of every model: the API
+refuses each unknown field by its name, and a form only changes the fields that it declares."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from delivr.api.problems import camel
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant, User
 from delivr.tests import test_api_fuzz
-from delivr.tests.test_walk import OWN, addresses, signed_in, with_token
-from delivr.tests.walk_table import OWNER, SIGNED_IN, TABLE
-from delivr.tests.walk_world import (
+from delivr.tests.sample_workspace import (
     NOWHERE,
     OURS,
     THEIRS,
-    World,
-    build_world,
+    SampleWorkspace,
+    build_workspace,
     changed,
     everything,
     tenant_models,
 )
+from delivr.tests.test_walk import OWN, addresses, signed_in, with_token
+from delivr.tests.walk_table import OWNER, SIGNED_IN, TABLE
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 MARK = "mass7mark"
-MOST = 150  # fields at once: Django takes 200 of a form
+MOST = 150  # fields at once: Django accepts 200 per form
 Body = dict[str, Any]
 Changes = dict[str, list[dict[str, Any]]]
 
@@ -46,16 +46,16 @@ def _nowhere(settings: Any) -> None:
 
 
 @pytest.fixture
-def ours(db: None) -> World:
-    return build_world(OURS)
+def ours(db: None) -> SampleWorkspace:
+    return build_workspace(OURS)
 
 
 @pytest.fixture
-def theirs(db: None) -> World:
-    return build_world(THEIRS)
+def theirs(db: None) -> SampleWorkspace:
+    return build_workspace(THEIRS)
 
 
-# --- What is sent along ---------------------------------------------------------------------------
+# --- Additional fields ----------------------------------------------------------------------------
 
 
 def model_fields() -> Iterator[models.Field[Any, Any]]:
@@ -63,8 +63,8 @@ def model_fields() -> Iterator[models.Field[Any, Any]]:
         yield from model._meta.concrete_fields
 
 
-def foreign_values(theirs: World) -> Body:
-    """A value that is not ours for each name of a field, as in Python and as in JSON."""
+def foreign_values(theirs: SampleWorkspace) -> Body:
+    """A foreign value for each field name, in the spellings of Python and of JSON."""
     found: Body = {}
     for part in model_fields():
         for name in (part.name, part.attname):
@@ -73,7 +73,7 @@ def foreign_values(theirs: World) -> Body:
     return found
 
 
-def _value(part: models.Field[Any, Any], theirs: World) -> Any:
+def _value(part: models.Field[Any, Any], theirs: SampleWorkspace) -> Any:
     if part.name == "tenant":
         return theirs.tenant.pk
     if part.name in ("role", "trust"):
@@ -88,7 +88,7 @@ def _value(part: models.Field[Any, Any], theirs: World) -> Any:
 
 
 def try_out(send: Callable[[], HttpResponseBase]) -> tuple[HttpResponseBase, Changes]:
-    """The answer, and the rows that it changed; then all is as before."""
+    """The response and the rows that it changed; the changes are rolled back."""
     before = everything()
     with transaction.atomic():
         answer = send()
@@ -99,10 +99,10 @@ def try_out(send: Callable[[], HttpResponseBase]) -> tuple[HttpResponseBase, Cha
 
 def fixed(changes: Changes, again: Changes) -> dict[str, dict[str, list[str]]]:
     """The columns of `changes` that are the same `again`: no ids, moments or digests."""
-    told, other = _columns(changes), _columns(again)
+    result, other = _columns(changes), _columns(again)
     return {
         table: {n: values for n, values in columns.items() if other[table][n] == values}
-        for table, columns in told.items()
+        for table, columns in result.items()
     }
 
 
@@ -116,23 +116,23 @@ def _columns(changes: Changes) -> dict[str, dict[str, list[str]]]:
 # --- API ------------------------------------------------------------------------------------------
 
 
-def api_bodies(world: World) -> Iterator[tuple[str, str, Body]]:
+def api_bodies(workspace: SampleWorkspace) -> Iterator[tuple[str, str, Body]]:
     """(method, path, a body with every declared field) of each endpoint that takes one."""
     own = {"scmIntegrationId": "scm", "targetIntegrationId": "targets"}
     own |= {"communicationId": "communication", "ticketId": "tickets"}
     for name, fields in test_api_fuzz.FIELDS.items():
         path = name.partition("#")[0]
         body = fields | {"targets": ["x"], "pipelines": ["x"]} if path == "releases" else fields
-        body = {n: world.connections[own[n]] if n in own else v for n, v in body.items()}
+        body = {n: workspace.connections[own[n]] if n in own else v for n, v in body.items()}
         yield "post", path, body
         if path != "releases" and not name.endswith("#play"):
             kind = next(n for n in body if n.endswith("Type"))
             family = path.partition("/")[2]
             edited = {n: v for n, v in body.items() if n != kind}
-            yield "patch", f"{path}/{world.connections[family]}", edited
-    ids = world.ids
+            yield "patch", f"{path}/{workspace.connections[family]}", edited
+    ids = workspace.ids
     yield "post", f"releases/{ids['release_id']}/builds", {"pipelineId": ids["pipeline_id"]}
-    trigger = Effect.objects.for_tenant(world.tenant).get(kind="build.trigger")
+    trigger = Effect.objects.for_tenant(workspace.tenant).get(kind="build.trigger")
     yield "post", f"effects/{trigger.pk}/adopt", {"buildNumber": 7}
     yield "patch", f"members/{ids['member_id']}", {"role": "MEMBER"}
     yield "post", "invitations", {"email": "new@example.com", "role": "VIEWER"}
@@ -142,7 +142,9 @@ def api_bodies(world: World) -> Iterator[tuple[str, str, Body]]:
 DECLARED_TOO = {"builds": {"platform"}}
 
 
-def test_api_refuses_every_field_that_it_does_not_declare(ours: World, theirs: World) -> None:
+def test_api_refuses_every_field_that_it_does_not_declare(
+    ours: SampleWorkspace, theirs: SampleWorkspace
+) -> None:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {ours.tokens['owner']}")
     foreign = foreign_values(theirs)
@@ -160,7 +162,7 @@ def test_api_refuses_every_field_that_it_does_not_declare(ours: World, theirs: W
         assert changed(before) == {}, path
 
 
-# Acts, which take no body: whatever one says, it steers nothing.
+# Actions that take no body: sending one has no effect.
 ACTS = [
     route
     for route in OWN
@@ -170,7 +172,7 @@ ACTS = [
 ]
 
 
-def test_body_steers_no_act(ours: World, theirs: World) -> None:
+def test_body_has_no_effect_on_actions(ours: SampleWorkspace, theirs: SampleWorkspace) -> None:
     client = with_token(ours.tokens["owner"])
     for route in ACTS:
         ((address, _unknown),) = addresses(route, ours)
@@ -185,9 +187,9 @@ def test_body_steers_no_act(ours: World, theirs: World) -> None:
 # --- Pages ----------------------------------------------------------------------------------------
 
 
-def page_bodies(world: World) -> dict[str, Body]:
-    """A valid body of each form; `None` for a field that it declares and that is left out."""
-    ids, own = world.ids, world.connections
+def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
+    """A valid body for each form; `None` for an optional field that is left out."""
+    ids, own = workspace.ids, workspace.connections
     release = {
         "version": "9.9.9",
         "branch": "main",
@@ -219,10 +221,10 @@ def page_bodies(world: World) -> dict[str, Body]:
         "settings/members/<slug:member_id>/role": {"role": "MEMBER"},
         "settings/invitations": {"email": "new@example.com", "role": "VIEWER"},
         "settings/workspace": {"name": "Another name"},
-        "settings/workspace/delete": {"confirmation": world.tenant.name},
+        "settings/workspace/delete": {"confirmation": workspace.tenant.name},
         "settings/tokens": {"name": "x", "role": "VIEWER", "days": "30", "form_key": None},
         "settings/security": {"required": "1"},
-        "settings/switch": {"tenant": world.tenant.pk},
+        "settings/switch": {"tenant": workspace.tenant.pk},
         "settings/new-workspace": {"workspace": "Another"},
         "releases/new": release,
         "releases/new/preview": release,
@@ -240,7 +242,7 @@ def page_bodies(world: World) -> dict[str, Body]:
     }
 
 
-# Forms whose buttons are all that they have.
+# Forms without fields, only with buttons.
 BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
     *("cancel", "retry", "replay"),
@@ -252,13 +254,15 @@ FORMS = [
 ]
 
 
-def test_every_form_is_known(ours: World) -> None:
+def test_every_form_is_known(ours: SampleWorkspace) -> None:
     known = page_bodies(ours)
     strange = [r for r in FORMS if r not in known and r.rpartition("/")[2] not in BUTTONS]
     assert strange == [], "Say what these forms declare: page_bodies()"
 
 
-def test_page_takes_no_field_that_it_does_not_declare(ours: World, theirs: World) -> None:
+def test_page_ignores_every_field_that_it_does_not_declare(
+    ours: SampleWorkspace, theirs: SampleWorkspace
+) -> None:
     for route in FORMS:
         client = signed_in(ours.users["OWNER"])
         body = page_bodies(ours).get(route, {})
@@ -281,7 +285,7 @@ def parts(names: list[str], most: int) -> Iterator[list[str]]:
 
 
 def compare(
-    address: str, send: Callable[[Body], HttpResponseBase], extra: Body, theirs: World
+    address: str, send: Callable[[Body], HttpResponseBase], extra: Body, theirs: SampleWorkspace
 ) -> None:
     """The same happens with `extra` as without, and nobody else's workspace is touched."""
     plain, before = try_out(lambda: send({}))
@@ -291,6 +295,6 @@ def compare(
         answer, found = try_out(lambda more=more: send(more))  # type: ignore[misc]
         assert answer.status_code == plain.status_code, (address, answer.status_code)
         assert fixed(found, once_more) == fixed(before, once_more), address
-        told = repr(found)
+        result = repr(found)
         for word in (MARK, "777777", theirs.word, str(theirs.tenant.pk)):
-            assert word not in told, (address, word)
+            assert word not in result, (address, word)

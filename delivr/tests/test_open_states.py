@@ -1,5 +1,5 @@
-"""On a dark phone, axe finds nothing while something is open or wrong, what one points at is large
-enough, and what has the focus is hidden by nothing."""
+"""On a phone in the dark scheme: axe finds nothing while something is open or wrong, targets are
+large enough, and the focused element is not hidden."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from delivr.tests.every_page import sign_in
 
 pytestmark = pytest.mark.browser
 WITH_SIZE = {"rules": {"target-size": {"enabled": True}}}  # WCAG 2.2, 2.5.8
-# Nothing of what has the focus can be seen where it is: something lies above it.
+# The focused element if no point of it is visible, because something lies above it.
 HIDDEN = """() => {
     const node = document.activeElement;
     if (!node.matches("main :focus")) return "";
@@ -75,7 +75,7 @@ def test_what_is_open_or_wrong_is_accessible(phone: Page, filled: dict[str, Any]
 
 
 @pytest.mark.parametrize("path", ["/releases/new", "/releases/{releaseId}"])
-def test_no_bar_hides_what_has_the_focus(phone: Page, filled: dict[str, Any], path: str) -> None:
+def test_no_bar_hides_the_focused_element(phone: Page, filled: dict[str, Any], path: str) -> None:
     phone.goto(filled["product"].url + path.format(**filled))
     hidden = []
     for key in ["Tab"] * 40 + ["Shift+Tab"] * 30:

@@ -1,8 +1,8 @@
-"""Schemathesis over our own OpenAPI document, with each role's token and with none: no 5xx, nobody
-in without a token, and every answer as the document says.
+"""Schemathesis with our own OpenAPI document, with each role's token and without: no 5xx, no access
+without a token, and every response as documented.
 
-The same examples each time; `OPENAPI_EXAMPLES` sets how many for each operation and role
-(`make fuzz`: many).
+The examples are the same each time; `OPENAPI_EXAMPLES` sets how many per operation and role (many
+for `make fuzz`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from schemathesis.specs.openapi.checks import (
 
 from delivr.tenants.models import Role
 from delivr.tenants.operations import create_token
+from delivr.tests.sample_workspace import NOWHERE, OURS, SampleWorkspace, build_workspace
 from delivr.tests.walk_table import FAMILIES
-from delivr.tests.walk_world import NOWHERE, OURS, World, build_world
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql]
 
@@ -61,7 +61,7 @@ def _nowhere(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _one_connection() -> Iterator[None]:
-    """A request through WSGI would close the connection that holds the test's transaction."""
+    """Through WSGI, a request would close the connection with the test's transaction."""
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
@@ -71,27 +71,27 @@ def _one_connection() -> Iterator[None]:
 
 
 @pytest.fixture
-def world(db: None) -> World:
-    return build_world(OURS)
+def workspace(db: None) -> SampleWorkspace:
+    return build_workspace(OURS)
 
 
-def headers_of(world: World, role: str) -> dict[str, str]:
+def headers_of(workspace: SampleWorkspace, role: str) -> dict[str, str]:
     if not role:
         return {}
-    user = world.users[role]
-    _token, text = create_token(tenant=world.tenant, user=user, role=role)
+    user = workspace.users[role]
+    _token, text = create_token(tenant=workspace.tenant, user=user, role=role)
     return {"Authorization": f"Bearer {text}"}
 
 
-def rows_of(world: World, operation: Any) -> dict[str, Any]:
-    """Rows for the path's parameters: unknown ids would end every request in a 404."""
+def rows_of(workspace: SampleWorkspace, operation: Any) -> dict[str, Any]:
+    """Rows for the path's parameters, since unknown ids would always end in a 404."""
     family = next((f for f in FAMILIES if f"integrations/{f}/" in operation.path), "")
-    known = {**world.ids, "connection_id": world.connections.get(family)}
+    known = {**workspace.ids, "connection_id": workspace.connections.get(family)}
     return {p.name: known[p.name] for p in operation.path_parameters if known.get(p.name)}
 
 
 ROLES = [*Role.values, ""]
-# The others are turned away before their bodies count: they are for `make fuzz`.
+# The others are refused before their bodies are read: only for `make fuzz`.
 WRONG = ROLES if EXAMPLES > 5 else ["OWNER"]
 
 
@@ -102,16 +102,18 @@ WRONG = ROLES if EXAMPLES > 5 else ["OWNER"]
         *[(role, GenerationMode.NEGATIVE) for role in WRONG],
     ],
 )
-def test_answers_are_as_documented(world: World, role: str, mode: GenerationMode) -> None:
+def test_answers_are_as_documented(
+    workspace: SampleWorkspace, role: str, mode: GenerationMode
+) -> None:
     schema = schemathesis.openapi.from_wsgi("/api/v1/schema?format=json", get_wsgi_application())
-    headers = headers_of(world, role)
+    headers = headers_of(workspace, role)
     results = list(schema.get_all_operations())
     operations = [result.ok() for result in results if isinstance(result, Ok)]
     assert len(operations) == len(results) > 40
     for operation in operations:
         if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
-            continue  # nothing to get wrong
-        cases = operation.as_strategy(mode, path_parameters=rows_of(world, operation))
+            continue  # nothing can be invalid
+        cases = operation.as_strategy(mode, path_parameters=rows_of(workspace, operation))
 
         @repeatable
         @given(case=cases)

@@ -1,4 +1,4 @@
-"""A database that is away is no 500: the client is told to come back."""
+"""While the database is away, the response is not a 500: the client is asked to come back."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def client(settings: Any) -> Client:
     return Client(raise_request_exception=False)
 
 
-def test_the_api_says_when_to_come_back(client: Client) -> None:
+def test_the_api_says_when_to_retry(client: Client) -> None:
     answer = client.get("/api/v1/thing")
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
     assert answer["Content-Type"] == "application/problem+json"
@@ -51,7 +51,7 @@ def test_a_page_says_so_in_words(client: Client) -> None:
 
 
 @pytest.mark.parametrize("where", ["/broken", "/api/v1/broken"])
-def test_a_fault_of_ours_stays_a_500_without_its_words(client: Client, where: str) -> None:
+def test_an_internal_error_stays_a_500_without_details(client: Client, where: str) -> None:
     answer = client.get(where)
     assert answer.status_code == 500
     assert "secret" not in answer.content.decode()

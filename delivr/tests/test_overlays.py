@@ -22,7 +22,7 @@ def design(page: Page, filled: dict[str, Any], console: list[str]) -> Any:
     assert console == []
 
 
-def test_question_takes_the_focus_and_gives_it_back(design: Page) -> None:
+def test_dialog_takes_the_focus_and_gives_it_back(design: Page) -> None:
     page, opener = design, design.get_by_role("button", name="Confirmed…")
     dialog = page.locator("#sample-confirm")
     opener.focus()
@@ -40,7 +40,7 @@ def test_question_takes_the_focus_and_gives_it_back(design: Page) -> None:
     expect(opener).to_be_focused()
 
 
-def test_question_fits_a_phone_and_is_closed_beside_it(design: Page) -> None:
+def test_dialog_fits_a_phone_and_closes_on_a_click_outside(design: Page) -> None:
     page, dialog = design, design.locator("#sample-confirm")
     page.set_viewport_size({"width": 390, "height": 700})
     page.get_by_role("button", name="Confirmed…").click()
@@ -52,7 +52,7 @@ def test_question_fits_a_phone_and_is_closed_beside_it(design: Page) -> None:
     expect(dialog).to_be_hidden()
 
 
-def test_question_works_without_scripts(browser: Browser, design: Page) -> None:
+def test_dialog_works_without_scripts(browser: Browser, design: Page) -> None:
     state = design.context.storage_state()
     with browser.new_context(java_script_enabled=False, storage_state=state) as context:
         page = context.new_page()
@@ -67,7 +67,7 @@ def test_question_works_without_scripts(browser: Browser, design: Page) -> None:
         expect(dialog).to_be_hidden()
 
 
-def test_message_is_said_once_stays_in_sight_and_is_dismissed(
+def test_message_is_announced_once_stays_visible_and_can_be_dismissed(
     page: Page, filled: dict[str, Any]
 ) -> None:
     product = filled["product"]

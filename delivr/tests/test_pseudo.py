@@ -16,6 +16,7 @@ from django.test import Client
 from delivr.api.problems import MEDIA_TYPE
 from delivr.pages.names import NAMES
 from delivr.tests import pseudo
+from delivr.tests.sample_workspace import NOWHERE, SampleWorkspace, build_workspace
 from delivr.tests.test_markup import page_routes
 from delivr.tests.test_walk import (
     ROUTES,
@@ -26,15 +27,14 @@ from delivr.tests.test_walk import (
     with_token,
 )
 from delivr.tests.walk_table import TABLE
-from delivr.tests.walk_world import NOWHERE, World, build_world
 from integrations.providers.registry import PROVIDERS, fields_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 WORD = "zq"
 CHECK = re.compile(
     r"""Check\(\s*name="(\w+)"|from_error\("(\w+)"|\(\s*"(\w+)", (?:self\.|lambda)"""
 )
-# The same in every language, or samples of what others call their things.
+# The same in every language, or sample names of other systems' objects.
 PLAIN = [
     *("delivr", "GitHub", "App Store", "Play Store", "Jenkins", "Slack", "Jira", "iOS", "Android"),
     *("CSV", "JSON", "UTC", "https://github.com/owner/name", "https://jenkins.example.com"),
@@ -43,18 +43,18 @@ PLAIN = [
 
 
 @pytest.fixture
-def world(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> World:
+def workspace(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> SampleWorkspace:
     for name in ("GITHUB_API_URL", "SLACK_API_URL", "APP_STORE_CONNECT_URL", "GOOGLE_PLAY_URL"):
         setattr(settings, name, NOWHERE)
     settings.GOOGLE_TOKEN_URL = f"{NOWHERE}/token"
     settings.API_PER_MINUTE = settings.API_FAILURES_PER_MINUTE = 100_000
-    world = build_world(WORD)
+    workspace = build_workspace(WORD)
     pseudo.speak(monkeypatch)
-    return world
+    return workspace
 
 
 def asked(client: Client, address: str) -> Iterator[tuple[str, Any]]:
-    """What one sees there, and what comes of sending an empty form; nothing stays changed."""
+    """The page, and the responses to its empty forms; the changes are rolled back."""
     for ask in (client.get, client.post):
         with transaction.atomic():
             answer: Any = ask(address, follow=True)
@@ -63,7 +63,7 @@ def asked(client: Client, address: str) -> Iterator[tuple[str, Any]]:
 
 
 def walked(client: Client, places: list[str]) -> dict[str, list[str]]:
-    """By address, the words that no translation reaches."""
+    """The words that cannot be translated, by URL."""
     data, found = [*pseudo.stored(), *PLAIN], {}
     for address in places:
         for name, answer in asked(client, address):
@@ -73,37 +73,37 @@ def walked(client: Client, places: list[str]) -> dict[str, list[str]]:
     return {name: words for name, words in found.items() if words}
 
 
-def test_every_page_can_be_translated(world: World) -> None:
-    places = [pair[0] for route in page_routes() for pair in addresses(route, world)]
-    assert walked(signed_in(world.users["OWNER"]), places) == {}
+def test_every_page_can_be_translated(workspace: SampleWorkspace) -> None:
+    places = [pair[0] for route in page_routes() for pair in addresses(route, workspace)]
+    assert walked(signed_in(workspace.users["OWNER"]), places) == {}
 
 
-def test_every_page_of_accounts_can_be_translated(world: World) -> None:
-    places = addresses_of_libraries("accounts/", world)
-    assert walked(signed_in(world.users["VIEWER"]), places) == {}
+def test_every_page_of_accounts_can_be_translated(workspace: SampleWorkspace) -> None:
+    places = addresses_of_libraries("accounts/", workspace)
+    assert walked(signed_in(workspace.users["VIEWER"]), places) == {}
     assert walked(Client(), places) == {}
 
 
-def test_every_problem_that_the_api_tells_can_be_translated(world: World) -> None:
-    client, data = with_token(world.tokens["owner"]), [*pseudo.stored(), *PLAIN]
-    found, told = {}, 0
+def test_every_problem_of_the_api_can_be_translated(workspace: SampleWorkspace) -> None:
+    client, data = with_token(workspace.tokens["owner"]), [*pseudo.stored(), *PLAIN]
+    found, counted = {}, 0
     for route in (route for route in ROUTES if route in TABLE and route.startswith("api/")):
-        for address in {a for pair in addresses(route, world) for a in pair}:
+        for address in {a for pair in addresses(route, workspace) for a in pair}:
             for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
                 with transaction.atomic():
                     answer = client.generic(method, address, "{}", "application/json")
                     text = body_of(answer)
                     transaction.set_rollback(True)
                 if answer.get("Content-Type") == MEDIA_TYPE and text.startswith("{"):
-                    told += 1
+                    counted += 1
                     if words := list(unmarked_in(json.loads(text), data)):
                         found[f"{method} {address}"] = words
     assert found == {}
-    assert told > 100
+    assert counted > 100
 
 
 def unmarked_in(problem: dict[str, Any], data: list[str]) -> Iterator[str]:
-    """`title` is the phrase of the status, which is for programs."""
+    """Without `title`, the status phrase, which is for programs."""
     texts = [problem["detail"], *(t for ts in problem.get("errors", {}).values() for t in ts)]
     for text in texts:
         yield from pseudo.unmarked(text, data)
@@ -136,5 +136,5 @@ def test_every_stored_name_has_words() -> None:
         ('<input type="submit" value="Send"><input value="typed">', ["Send"]),
     ],
 )
-def test_what_is_not_marked_is_found(page: str, found: list[str]) -> None:
+def test_unmarked_text_is_found(page: str, found: list[str]) -> None:
     assert pseudo.unmarked(page, ["Ada Lovelace"]) == found

@@ -1,4 +1,4 @@
-"""Counting: exact also when many ask at the same moment."""
+"""Counting is exact even with many simultaneous requests."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from delivr.security.ratelimit import forget, hit, wait
 
 
 @pytest.mark.django_db
-def test_what_is_over_the_limit_waits_for_the_end_of_the_window() -> None:
+def test_above_the_limit_one_waits_for_the_end_of_the_window() -> None:
     assert [hit("a", limit=2, window=60) for _ in range(4)] == [None, None, 60, 60]
     assert RateCounter.objects.get().hits == 2
 
 
 @pytest.mark.django_db
-def test_keys_are_counted_apart() -> None:
+def test_keys_are_counted_separately() -> None:
     assert hit("a", limit=1, window=60) is None
     assert hit("b", limit=1, window=60) is None
     assert hit("a", limit=1, window=60)
 
 
 @pytest.mark.django_db
-def test_a_new_window_begins_when_the_old_one_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_window_begins_when_the_old_one_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(ratelimit.time, "time", lambda: now[0])
     assert hit("a", limit=1, window=60) is None
@@ -47,14 +47,14 @@ def test_asking_counts_nothing() -> None:
 
 
 @pytest.mark.django_db
-def test_what_is_forgotten_begins_anew() -> None:
+def test_a_reset_counter_starts_again() -> None:
     hit("a", limit=1, window=60)
     forget("a")
     assert hit("a", limit=1, window=60) is None
 
 
 @pytest.mark.django_db
-def test_the_row_does_not_name_whom_it_counts() -> None:
+def test_the_row_contains_only_a_hash() -> None:
     hit("ada@example.com", limit=1, window=60)
     assert "ada" not in RateCounter.objects.get().key
 
@@ -68,7 +68,7 @@ def test_a_hit_costs_one_statement_and_a_refusal_two(django_assert_num_queries: 
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_get_exactly_as_many_turns_as_there_are() -> None:
+def test_concurrent_hits_get_exactly_the_limit() -> None:
     def ask(_number: int) -> bool:
         try:
             return hit("a", limit=25, window=60) is None

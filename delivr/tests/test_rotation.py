@@ -1,4 +1,4 @@
-"""Rotation of FERNET_KEYS: everything, once, also after an interruption and beside edits."""
+"""Rotation of FERNET_KEYS: complete, also after an interruption and with concurrent edits."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ from django.core.management import call_command
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
-from delivr.encryption import key_usage as census
-from delivr.encryption import rotation
+from delivr.encryption import key_usage, rotation
 from delivr.encryption.fields import SecretUnreadable, secret_fields
 from delivr.encryption.key_usage import measure_key_usage
 from delivr.encryption.rotation import rotate_secrets
@@ -41,7 +40,7 @@ OLD, NEW = "the-old-key", "the-new-key"
 
 @pytest.fixture
 def keys(settings: Any) -> Iterator[Callable[..., None]]:
-    """`keys(NEW, OLD)`: as a restart with these FERNET_KEYS (fields keep theirs till then)."""
+    """`keys(NEW, OLD)`: like a restart with these FERNET_KEYS (fields keep theirs until then)."""
 
     def forget() -> None:
         for model in apps.get_models():
@@ -67,7 +66,7 @@ def secrets_of(row: Any) -> dict[str, Any]:
 
 
 class FactorSecret:
-    """The secret of a second factor, as the others are looked at here."""
+    """The secret of a second factor, with the interface of the other secrets."""
 
     def __init__(self, ciphertext: str) -> None:
         self.ciphertext = ciphertext
@@ -103,7 +102,7 @@ class TestRotation:
         assert result.rotated == sum(map(len, before)) == 11
         assert result.unreadable == []
 
-    def test_every_table_with_secrets_is_among_them(self, rows: list[Any]) -> None:
+    def test_every_table_with_secrets_is_rotated(self, rows: list[Any]) -> None:
         assert {type(row) for row in rows} == {store.model for store in stores()}
 
     def test_second_run_has_nothing_to_do(self, keys: Any, rows: list[Any]) -> None:
@@ -126,7 +125,7 @@ class TestRotation:
         rotate_secrets()
         assert [others(row) for row in rows] == before
 
-    def test_interrupted_run_goes_on_where_it_was(self, keys: Any, tenant: Any) -> None:
+    def test_interrupted_run_can_be_continued(self, keys: Any, tenant: Any) -> None:
         count = rotation.BATCH + 5
         factories.ScmFactory.create_batch(count, tenant=tenant)
         keys(NEW, OLD)
@@ -142,7 +141,7 @@ class TestRotation:
             "ghp_factory_token"
         }
 
-    def test_what_no_key_opens_is_named_and_kept(self, keys: Any, tenant: Any) -> None:
+    def test_unreadable_secret_is_reported_and_kept(self, keys: Any, tenant: Any) -> None:
         lost = factories.ScmFactory(tenant=tenant)
         kept = secrets_of(lost)["access_token"].ciphertext
         keys("another-key")
@@ -154,7 +153,7 @@ class TestRotation:
         keys(NEW)
         assert secrets_of(fine)["access_token"].reveal() == "ghp_factory_token"
 
-    def test_secret_of_another_row_is_not_made_good(self, keys: Any, tenant: Any) -> None:
+    def test_secret_of_another_row_stays_invalid(self, keys: Any, tenant: Any) -> None:
         mine, theirs = factories.ScmFactory.create_batch(2, tenant=tenant)
         stolen = secrets_of(theirs)["access_token"].ciphertext
         with connection.cursor() as cursor:
@@ -195,7 +194,7 @@ class TestRotation:
         assert "take the others out" not in out.getvalue()
         assert secrets_of(fresh)["access_token"].key == 0
 
-    def test_command_says_when_the_old_key_may_go(self, keys: Any, rows: list[Any]) -> None:
+    def test_command_says_when_the_old_key_can_be_removed(self, keys: Any, rows: list[Any]) -> None:
         keys(NEW, OLD)
         out, err = io.StringIO(), io.StringIO()
         call_command("rotate_secrets", stdout=out, stderr=err)
@@ -203,10 +202,10 @@ class TestRotation:
         assert "take the others out" in out.getvalue()
         assert "9 of 9 rows" in err.getvalue()
 
-    def test_job_takes_the_census_once_an_hour(self, rows: list[Any], monkeypatch: Any) -> None:
-        monkeypatch.setattr(census, "_asked_at", -census.EVERY)
-        assert (census.due(), census.due()) == (["all"], [])
-        census.run()
+    def test_job_measures_key_usage_once_an_hour(self, rows: list[Any], monkeypatch: Any) -> None:
+        monkeypatch.setattr(key_usage, "_measured_at", -key_usage.EVERY)
+        assert (key_usage.due(), key_usage.due()) == (["all"], [])
+        key_usage.run()
         assert KeyProbe.objects.count() == 1
 
     def test_command_fails_where_a_key_is_missing(self, keys: Any, rows: list[Any]) -> None:
@@ -220,8 +219,8 @@ class TestRotation:
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_edit_at_the_same_time_is_not_undone(keys: Any, tenant: Any) -> None:
-    """The edit holds the row's lock when the rotation comes by."""
+def test_concurrent_edit_is_not_undone(keys: Any, tenant: Any) -> None:
+    """The edit holds the row's lock when the rotation reaches it."""
     scm = factories.ScmFactory(tenant=tenant)
     keys(NEW, OLD)
 
@@ -245,15 +244,15 @@ def test_edit_at_the_same_time_is_not_undone(keys: Any, tenant: Any) -> None:
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_killed_run_is_taken_up_and_edits_go_on_all_the_while(keys: Any, tenant: Any) -> None:
-    """kill -9 in the middle of a batch of the command, while five threads edit what it rotates."""
+def test_killed_run_can_be_continued_during_edits(keys: Any, tenant: Any) -> None:
+    """kill -9 in the middle of a batch of the command, while five threads edit the same rows."""
     factories.ScmFactory.create_batch(6 * rotation.BATCH, tenant=tenant)
     ids = list(ScmIntegration.objects.order_by("pk").values_list("pk", flat=True))
     keys(NEW, OLD)
     over, edited, failures = threading.Event(), {}, []
 
     def edit(number: int) -> None:
-        """Again and again a few rows of every batch, none of them edited by two threads."""
+        """Repeatedly edit a few rows of every batch; no two threads edit the same row."""
         for turn, pk in enumerate(itertools.cycle(ids[number::20])):
             if over.is_set():
                 break
@@ -263,7 +262,7 @@ def test_killed_run_is_taken_up_and_edits_go_on_all_the_while(keys: Any, tenant:
                     row.access_token = f"ghp_{number}_{turn}"
                     row.save()
                 edited[pk] = f"ghp_{number}_{turn}"
-            except Exception as error:  # told in the end
+            except Exception as error:  # reported at the end
                 failures.append(error)
         connection.close()
 
@@ -286,7 +285,7 @@ def test_killed_run_is_taken_up_and_edits_go_on_all_the_while(keys: Any, tenant:
 
 
 def kill_while_it_waits_for(row_id: str) -> None:
-    """Start the command and kill it when it comes to a row that is locked here."""
+    """Start the command and kill it when it reaches a row that is locked here."""
     command = run_command()
     assert command.stderr is not None
     with transaction.atomic():
@@ -318,7 +317,7 @@ def run_command() -> subprocess.Popen[str]:
 
 
 def wait_until_somebody_waits() -> None:
-    """For the database itself to say that a session waits for a lock of ours."""
+    """Wait until the database reports that a session waits for a lock of ours."""
     sql = (
         "SELECT count(*) FROM pg_locks"
         " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"

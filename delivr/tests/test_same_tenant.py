@@ -1,4 +1,4 @@
-"""The database itself refuses a reference to another tenant's row."""
+"""The database refuses a reference to another tenant's row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REFERENCES = [
 
 
 @pytest.mark.parametrize(("model", "field"), REFERENCES, ids=lambda x: getattr(x, "name", ""))
-def test_every_reference_between_tenant_tables_is_tied(model: Any, field: Any) -> None:
+def test_every_reference_between_tenant_tables_has_a_composite_key(model: Any, field: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT condeferrable, pg_get_constraintdef(oid) FROM pg_constraint"
@@ -38,7 +38,7 @@ def test_every_reference_between_tenant_tables_is_tied(model: Any, field: Any) -
     assert f"{field.related_model._meta.db_table}(tenant_id, id)" in definition
 
 
-def test_a_strangers_row_is_refused_by_the_database() -> None:
+def test_another_tenants_row_is_refused_by_the_database() -> None:
     release = factories.ReleaseFactory()
     stranger = factories.ScmFactory()
     with pytest.raises(IntegrityError, match="same_tenant"), transaction.atomic():

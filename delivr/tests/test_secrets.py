@@ -1,4 +1,4 @@
-"""The encrypted field: what lies in the database, what opens it, and what must fail."""
+"""The encrypted field: what is stored, what can open it, and what must fail."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def scm(tenant: Any) -> ScmIntegration:
 
 @pytest.fixture
 def keys(settings: Any) -> Any:
-    """Change FERNET_KEYS as a restart with another environment would: fields forget their keys."""
+    """Set FERNET_KEYS as after a restart with another environment: fields forget their keys."""
 
     def forget() -> None:
         for model in FAMILIES.values():
@@ -68,7 +68,7 @@ def again(row: Any) -> Any:
     return type(row).objects.get(pk=row.pk)
 
 
-# --- In and out ----------------------------------------------------------------------------------
+# --- Writing and reading -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_no_secret_is_null(tenant: Any, nothing: Any) -> None:
     assert not ScmIntegration.objects.filter(access_token__isnull=False).exists()
 
 
-def test_a_secret_shows_itself_to_nobody(scm: ScmIntegration) -> None:
+def test_a_secret_is_masked_in_text(scm: ScmIntegration) -> None:
     for secret in (ScmIntegration(access_token=TOKEN).access_token, again(scm).access_token):
         shown = [str(secret), repr(secret), f"{secret}", f"{secret!r}", "%s" % secret]  # noqa: UP031
         shown += [repr({"token": secret}), repr([secret])]
@@ -123,7 +123,7 @@ def test_a_secret_cannot_be_pickled(scm: ScmIntegration, way: Any) -> None:
         pickle.dumps(again(scm))
 
 
-# --- A ciphertext opens where it was made --------------------------------------------------------
+# --- A ciphertext can only be opened where it was created ----------------------------------------
 
 
 def test_a_ciphertext_in_another_row_does_not_open(scm: ScmIntegration) -> None:
@@ -142,9 +142,9 @@ def test_a_ciphertext_in_another_tenants_row_does_not_open(scm: ScmIntegration) 
 
 def test_a_ciphertext_in_another_field_does_not_open(tenant: Any) -> None:
     row = factories.PipelineFactory(tenant=tenant)
-    plant(row, raw(row, "webhook_secret"), "jenkins_api_token")
+    plant(row, raw(row, "webhook_secret"), "api_token")
     with pytest.raises(SecretUnreadable):
-        again(row).jenkins_api_token.reveal()
+        again(row).api_token.reveal()
 
 
 def test_a_row_given_to_another_tenant_loses_its_secret(scm: ScmIntegration, stranger: Any) -> None:
@@ -198,9 +198,7 @@ def test_pages_and_lists_render_without_the_key(
     assert "its key is missing" in page.content.decode()
 
 
-def test_a_webhook_secret_that_nobody_can_read_can_be_renewed(
-    tenant: Any, keys: Any, api_for: Any
-) -> None:
+def test_an_unreadable_webhook_secret_can_be_renewed(tenant: Any, keys: Any, api_for: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     api = api_for(tenant)
     keys("another-key-altogether")
@@ -222,18 +220,18 @@ def test_a_lost_key_makes_the_connection_invalid_in_words(
     assert "FERNET_KEYS" in answer["verificationError"]
 
 
-def test_readiness_goes_red_without_the_key(scm: ScmIntegration, keys: Any) -> None:
+def test_readiness_fails_without_the_key(scm: ScmIntegration, keys: Any) -> None:
     measure_key_usage()
     assert Client().get("/readyz").status_code == 200
     keys("another-key-altogether")
     assert Client().get("/readyz").status_code == 503
 
 
-def test_readiness_misses_a_key_that_few_secrets_need(
+def test_readiness_notices_a_missing_key_that_few_secrets_need(
     scm: ScmIntegration, keys: Any, tenant: Any, caplog: Any, monkeypatch: Any
 ) -> None:
     """The rows that a look at the first of each table would open are all fine."""
-    monkeypatch.setattr("delivr.views._told", {})
+    monkeypatch.setattr("delivr.views._logged_at", {})
     keys("new-key", "only-for-tests-first-key")
     factories.ScmFactory.create_batch(3, tenant=tenant)
     measure_key_usage()
@@ -254,10 +252,10 @@ def test_readiness_costs_one_query_and_opens_no_secret(
     assert "key_probes" in seen.captured_queries[0]["sql"]
 
 
-def test_readiness_tells_the_operator_now_and_then(
+def test_readiness_logs_the_reason_once_a_minute(
     scm: ScmIntegration, keys: Any, caplog: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("delivr.views._told", {})
+    monkeypatch.setattr("delivr.views._logged_at", {})
     measure_key_usage()
     keys("another-key-altogether")
     for _ in range(5):
@@ -268,7 +266,7 @@ def test_readiness_tells_the_operator_now_and_then(
 def test_a_loss_can_be_accepted_so_that_people_may_enter_credentials_again(
     scm: ScmIntegration, keys: Any
 ) -> None:
-    keys("another-key-altogether")  # before any census
+    keys("another-key-altogether")  # before the first measurement
     measure_key_usage()
     assert Client().get("/readyz").status_code == 503
     with pytest.raises(SystemExit):
@@ -281,7 +279,7 @@ def test_a_loss_can_be_accepted_so_that_people_may_enter_credentials_again(
     call_command("rotate_secrets", "--check", stdout=io.StringIO())
 
 
-def test_the_last_secret_of_a_key_takes_its_probe_along(scm: ScmIntegration, keys: Any) -> None:
+def test_the_probe_of_a_key_is_deleted_with_its_last_secret(scm: ScmIntegration, keys: Any) -> None:
     measure_key_usage()
     ScmIntegration.objects.update(access_token=None)
     keys("another-key-altogether")
@@ -365,14 +363,14 @@ def test_update_refuses_anything_but_a_secret(scm: ScmIntegration, value: Any) -
 
 def test_update_copies_no_secret_between_columns(tenant: Any) -> None:
     row = factories.PipelineFactory(tenant=tenant)
-    before = raw(row, "jenkins_api_token")
+    before = raw(row, "api_token")
     stolen = F("webhook_secret")
     with pytest.raises(FieldError), transaction.atomic():
-        PipelineIntegration.objects.filter(pk=row.pk).update(jenkins_api_token=stolen)
-    assert raw(row, "jenkins_api_token") == before
+        PipelineIntegration.objects.filter(pk=row.pk).update(api_token=stolen)
+    assert raw(row, "api_token") == before
 
 
-def test_update_may_forget_a_secret(scm: ScmIntegration) -> None:
+def test_update_can_delete_a_secret(scm: ScmIntegration) -> None:
     ScmIntegration.objects.filter(pk=scm.pk).update(access_token=None)
     assert again(scm).access_token is None
 

@@ -26,7 +26,7 @@ STUBBORN = [
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    """A supervisor takes the signals of its process: the tests' own are put back."""
+    """A supervisor replaces the signal handlers: restore those of the tests."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
@@ -61,7 +61,7 @@ def test_all_are_stopped_on_leaving(tmp_path: Path) -> None:
     assert not any(map(is_running, pids))
 
 
-def test_who_does_not_stop_is_killed(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_process_that_does_not_stop_is_killed(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("delivr.run.supervisor.GRACE", 0.5)  # seconds; a number, not a function
     with Supervisor(tmp_path, os.environ) as supervisor:
         child = supervisor.start("one", STUBBORN)
@@ -69,7 +69,7 @@ def test_who_does_not_stop_is_killed(tmp_path: Path, monkeypatch: Any) -> None:
     assert child.process.returncode == -signal.SIGKILL
 
 
-def test_death_of_one_is_told_in_words(tmp_path: Path) -> None:
+def test_death_of_a_process_is_explained(tmp_path: Path) -> None:
     with Supervisor(tmp_path, os.environ) as supervisor:
         supervisor.start("one", SLEEPER)
         victim = supervisor.start("two", SLEEPER).process
@@ -78,21 +78,21 @@ def test_death_of_one_is_told_in_words(tmp_path: Path) -> None:
             supervisor.watch()
 
 
-def test_early_end_is_a_death_too(tmp_path: Path) -> None:
+def test_early_end_counts_as_death(tmp_path: Path) -> None:
     with Supervisor(tmp_path, os.environ) as supervisor:
         supervisor.start("one", ["-c", "raise SystemExit(3)"])
         with pytest.raises(Died, match="one ended with code 3"):
             supervisor.wait_until(lambda: False, seconds=30, what="It")
 
 
-def test_slow_start_is_given_up(tmp_path: Path) -> None:
+def test_slow_start_times_out(tmp_path: Path) -> None:
     late = pytest.raises(TimeoutError, match="The web server did not come up")
     with Supervisor(tmp_path, os.environ) as supervisor, late:
         supervisor.wait_until(lambda: False, seconds=0.2, what="The web server")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signal_is_a_wish_to_stop(tmp_path: Path, number: int) -> None:
+def test_signal_asks_to_stop(tmp_path: Path, number: int) -> None:
     with Supervisor(tmp_path, os.environ) as supervisor:
         supervisor.start("one", SLEEPER)
         os.kill(os.getpid(), number)
@@ -118,7 +118,7 @@ def test_children_end_with_a_killed_supervisor(tmp_path: Path) -> None:
     until(lambda: not is_running(child))
 
 
-def test_terminal_sees_troubles_only(tmp_path: Path) -> None:
+def test_terminal_only_shows_problems(tmp_path: Path) -> None:
     log = tmp_path / "web.log"
     log.write_text(
         "2026-01-02 10:00:00,000 INFO delivr all is well\n"
@@ -130,7 +130,7 @@ def test_terminal_sees_troubles_only(tmp_path: Path) -> None:
         "[2026-01-02 10:00:03 +0000] [7] [ERROR] gunicorn has a word\n"
         "[2026-01-02 10:00:04 +0000] [7] [INFO] and another\n"
     )
-    assert [line.split()[-1] for line in Tail(log).troubles()] == [
+    assert [line.split()[-1] for line in Tail(log).problems()] == [
         "broke",
         "last):",
         "<module>",
@@ -139,17 +139,17 @@ def test_terminal_sees_troubles_only(tmp_path: Path) -> None:
     ]
 
 
-def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
+def test_incomplete_line_waits_for_its_end(tmp_path: Path) -> None:
     log = tmp_path / "web.log"
     tail = Tail(log)
     log.write_text("2026-01-02 10:00:01,000 ERROR it br")
-    assert list(tail.troubles()) == []
+    assert list(tail.problems()) == []
     with log.open("a") as file:
         file.write("oke\n")
-    assert list(tail.troubles()) == ["2026-01-02 10:00:01,000 ERROR it broke"]
+    assert list(tail.problems()) == ["2026-01-02 10:00:01,000 ERROR it broke"]
 
 
-def test_long_log_is_put_aside(tmp_path: Path, monkeypatch: Any) -> None:
+def test_long_log_is_moved_aside(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("delivr.run.supervisor.LOG_LIMIT", 10)
     (tmp_path / "one.log").write_text("of yesterday\n")
     with Supervisor(tmp_path, os.environ) as supervisor:

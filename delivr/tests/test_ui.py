@@ -1,4 +1,4 @@
-"""The vocabulary of the pages: every word has a look, every component can be rendered."""
+"""Template tags and components: every status has a look, every component can be rendered."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,17 +34,17 @@ def rendered(source: str, **context: object) -> str:
 
 
 @pytest.mark.parametrize("word", list(BuildStatus))
-def test_every_state_of_a_build_has_a_look(word):
+def test_every_status_of_a_build_has_a_look(word):
     assert look_of(word, "build").label != word
 
 
 @pytest.mark.parametrize("look", [*LOOKS.values(), *LOOKS_OF_KIND.values()])
-def test_every_look_has_a_known_shape_and_tone(look):
+def test_every_look_has_a_known_icon_and_tone(look):
     assert look.icon in ICONS
     assert look.tone in TONE_ICONS
 
 
-def test_unknown_word_is_shown_as_it_is():
+def test_unknown_status_is_shown_unchanged():
     assert "NEWFANGLED" in rendered("{% status_badge 'NEWFANGLED' %}")
 
 
@@ -79,17 +79,17 @@ def test_unknown_icon_is_an_error():
         (timedelta(days=-7), "15 Nov 2026"),
     ],
 )
-def test_moment_in_words(gap, words):
+def test_relative_time_in_words(gap, words):
     assert relative_words(NOW + gap, NOW) == words
 
 
-def test_moment_carries_its_exact_time():
+def test_relative_time_has_its_exact_time():
     html = rendered("{% relative_time moment %}", moment=NOW)
     assert 'datetime="2026-11-22T12:00:00+00:00"' in html
     assert "22 Nov 2026, 12:00:00 UTC" in html
 
 
-def test_missing_moment_is_a_dash():
+def test_missing_time_is_a_dash():
     assert rendered("{% relative_time none %}") == "–"
 
 
@@ -108,7 +108,7 @@ def test_missing_moment_is_a_dash():
         (None, "–"),
     ],
 )
-def test_length_of_time_in_words(seconds, words):
+def test_duration_in_words(seconds, words):
     assert duration(seconds) == words
 
 
@@ -139,7 +139,7 @@ def test_errors_and_help_are_joined_to_the_control():
     assert 'id="id_token_helptext"' in html
 
 
-def test_confirmed_form_carries_the_token_against_forgery():
+def test_confirmed_form_has_the_csrf_token():
     html = rendered(
         "{% confirm id='x' label='Delete…' title='Sure?' action='/x' %}Text{% endconfirm %}",
         csrf_token="csrf-value",
@@ -147,7 +147,7 @@ def test_confirmed_form_carries_the_token_against_forgery():
     assert 'value="csrf-value"' in html
 
 
-def test_provider_without_a_mark_gets_a_plug():
+def test_provider_without_a_logo_gets_a_plug():
     assert rendered("{% provider_logo 'JENKINS' %}").endswith("img/providers/jenkins.svg")
     assert rendered("{% provider_logo 'NEW_ONE' %}").endswith("img/providers/generic.svg")
 
@@ -155,7 +155,7 @@ def test_provider_without_a_mark_gets_a_plug():
 @pytest.mark.parametrize(
     ("path", "is_current"), [("/releases", 1), ("/releases/rel_1", 1), ("/releasesx", 0)]
 )
-def test_navigation_marks_where_one_is(path, is_current):
+def test_navigation_marks_the_current_page(path, is_current):
     html = rendered(
         "{% nav_item '/releases' 'releases' 'Releases' %}", request=RequestFactory().get(path)
     )
@@ -166,11 +166,11 @@ def test_gallery_renders_every_sample():
     html = Template("{% extends 'components/gallery.html' %}").render(
         Context(gallery_context(timezone.now()))
     )
-    assert "Jenkins refused the token." in html
+    assert "The CI server refused the token." in html
     assert html.count('class="badge') > len(LOOKS)
 
 
-def test_gallery_does_not_exist_for_strangers(rf):
+def test_gallery_only_exists_for_staff(rf):
     request = rf.get("/design")
     request.user = AnonymousUser()
     with pytest.raises(Http404):
@@ -183,7 +183,7 @@ def test_error_page_needs_no_request(name):
 
 
 def test_pages_hold_no_inline_style_or_script():
-    """The content security policy refuses both, silently for the one who writes them."""
+    """The content security policy would block both, without an error for the developer."""
     for path in TEMPLATES.rglob("*.html"):
         text = path.read_text()
         assert " style=" not in text, path
@@ -192,7 +192,7 @@ def test_pages_hold_no_inline_style_or_script():
         assert "<script>" not in text, path
 
 
-def test_every_mark_is_an_image_that_stands_alone():
+def test_every_logo_is_a_self_contained_image():
     for path in (STATIC / "img").rglob("*.svg"):
         assert path.read_text().startswith("<svg xmlns="), path
 
@@ -222,5 +222,5 @@ def test_stored_name_is_shown_in_words(stored: str, shown: str) -> None:
         ("", "–"),
     ],
 )
-def test_browsers_are_called_what_people_call_them(said, words):
+def test_browsers_have_their_common_names(said, words):
     assert browser_words(said) == words

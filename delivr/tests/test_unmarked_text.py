@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR) / "templates"
-# What is for machines, or marked already.
+# Text for programs, or already marked.
 NO_TEXT = re.compile(
     r"{%-?\s*comment.*?endcomment\s*%}|{#.*?#}|<!--.*?-->"
     r"|{%\s*block page_class\s*%}.*?{%\s*endblock[^%]*%}"
@@ -27,19 +27,19 @@ HANDED_ON = re.compile(
     r"""\b(?:\w*label|title|text|caption)=(?:"([^"]*)"|'([^']*)')"""
 )  # to a component
 NAMES = {"delivr", "CSV", "JSON", "HTTP", "URL", "Jenkinsfile"}  # the same in every language
-# Words of a template that are somebody's own, or for whom no other language is needed.
+# Words of a template that are names, or need no other language.
 LITERAL = {
     "components/gallery.html": "for designers",
-    "integrations/jenkinsfile.txt": "a program",
+    "integrations/help/jenkins_webhook.txt": "a program",
     "integrations/test_build.html": "names of parameters",
-    "integrations/webhook_how.html": "what stands in the form of a plugin for Jenkins",
+    "integrations/help/jenkins_webhook.html": "what stands in the form of a plugin for Jenkins",
 }
-SENT_AWAY = "messages/"  # in channels of others, in one language: releases/notices.py
+SENT_AWAY = "messages/"  # sent to channels, in one language: releases/notices.py
 
 
 def unmarked(source: str) -> list[str]:
-    """Words of a template that no translation reaches, in its text and in attributes that are
-    shown or read aloud."""
+    """Words of a template that cannot be translated, in its text and in attributes that are shown
+    or read by screen readers."""
     source = NO_TEXT.sub(" ", source)
     bare = TEMPLATE.sub(" ", source)
     shown = [
@@ -62,7 +62,7 @@ def templates() -> list[str]:
     [
         ("<p>Not marked</p>", ["Not", "marked"]),
         ('<a title="Shown">{{ x }}</a>', ["Shown"]),
-        ("<a aria-label=\"{% translate 'Read' %} aloud\"></a>", ["streamed"]),
+        ("<a aria-label=\"{% translate 'Read' %} aloud\"></a>", ["aloud"]),
         ('{% include "x.html" with label="Go on" only %}', ["Go", "on"]),
         ("{% if a > b %}Yes{% endif %}", ["Yes"]),
         ('{% translate "Marked" %} – {{ number }} · #1', []),

@@ -1,4 +1,4 @@
-"""`make run` from outside: real processes on free ports with a data directory of their own."""
+"""`make run` from outside: real processes on free ports with their own data directory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def environment(data_dir: Path, **extra: str) -> dict[str, str]:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """`start(PORT="…")` runs the command; whatever still runs at the end is stopped."""
+    """`start(PORT="…")` runs the command; it is stopped at the end if it still runs."""
     running: list[subprocess.Popen[str]] = []
 
     def run(**extra: str) -> subprocess.Popen[str]:
@@ -71,7 +71,7 @@ def wait_for(process: subprocess.Popen[str], words: str) -> str:
 
 
 def children(pid: int) -> dict[int, str]:
-    """Every process below `pid`, by its id: its command line."""
+    """All processes below `pid`: id to command line."""
     parents = dict(filter(None, map(parent_of, Path("/proc").glob("[0-9]*"))))
     found: set[int] = {pid}
     while more := {p for p, parent in parents.items() if parent in found} - found:
@@ -80,7 +80,7 @@ def children(pid: int) -> dict[int, str]:
 
 
 def parent_of(proc: Path) -> tuple[int, int] | None:
-    """(pid, parent's pid), unless it is gone already."""
+    """(pid, parent's pid), unless it has ended."""
     try:
         return int(proc.name), int((proc / "stat").read_text().rsplit(")", 1)[1].split()[1])
     except (FileNotFoundError, ProcessLookupError):
@@ -98,6 +98,7 @@ def until_gone(pids: Any) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
     text = wait_for(process := start(), "Ctrl-C")
     url = re.search(r"ready\s+(http://127\.0\.0\.1:\d+)", text)[1]  # type: ignore[index]
@@ -120,8 +121,9 @@ def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
     assert re.findall(login, again) == re.findall(login, text)
 
 
-def test_death_of_one_ends_all(start: Start) -> None:
-    process = start()
+@pytest.mark.slow
+def test_death_of_one_process_ends_all(start: Start) -> None:
+    process = start(SANDBOX="0")
     wait_for(process, "Ctrl-C")
     below = children(process.pid)
     victim = next(pid for pid, name in below.items() if "manage.py sweep" in name)
@@ -131,7 +133,8 @@ def test_death_of_one_ends_all(start: Start) -> None:
     until_gone(below)
 
 
-def test_taken_port_is_told_before_anything_is_done(start: Start, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_used_port_is_reported_before_anything_is_done(start: Start, tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -143,6 +146,7 @@ def test_taken_port_is_told_before_anything_is_done(start: Start, tmp_path: Path
     assert not (tmp_path / "data/delivr.sqlite3").exists()
 
 
+@pytest.mark.slow
 def test_one_data_directory_runs_once(start: Start) -> None:
     first = start()
     wait_for(first, "Preparing")
@@ -153,7 +157,7 @@ def test_one_data_directory_runs_once(start: Start) -> None:
 
 
 @pytest.mark.parametrize("port", ["x", "0", "70000", "-1"])
-def test_strange_port_is_refused_in_words(start: Start, port: str) -> None:
+def test_invalid_port_is_refused_in_words(start: Start, port: str) -> None:
     process = start(PORT=port)
     assert process.wait(timeout=30) == 1
     assert "PORT is a port between 1 and 65535" in said(process)
@@ -165,7 +169,7 @@ def test_sandbox_settings_are_the_sandboxs_own(tmp_path: Path) -> None:
     assert {**ours, "OUTBOUND_ALLOW": "127.0.0.1:8091"} == {**theirs, "SANDBOX_URL": url}
 
 
-def test_what_the_operator_set_stays(tmp_path: Path) -> None:
+def test_operators_settings_are_kept(tmp_path: Path) -> None:
     env = {
         "DELIVR_DATA_DIR": str(tmp_path),
         "SANDBOX_PORT": "8091",
@@ -173,35 +177,75 @@ def test_what_the_operator_set_stays(tmp_path: Path) -> None:
         "OUTBOUND_ALLOW": "10.0.0.0/8",
         "GITHUB_API_URL": "",
     }
-    told = up.Plan.read(env).environment(env)
-    assert told["SLACK_API_URL"] == "https://slack.example.com/api/"
-    assert told["GITHUB_API_URL"] == "http://127.0.0.1:8091/github"
-    assert told["OUTBOUND_ALLOW"] == "10.0.0.0/8,127.0.0.1:8091"
+    env_given = up.Plan.read(env).environment(env)
+    assert env_given["SLACK_API_URL"] == "https://slack.example.com/api/"
+    assert env_given["GITHUB_API_URL"] == "http://127.0.0.1:8091/github"
+    assert env_given["OUTBOUND_ALLOW"] == "10.0.0.0/8,127.0.0.1:8091"
 
 
 def test_without_sandbox_nothing_points_to_it(tmp_path: Path) -> None:
     env = {"DELIVR_DATA_DIR": str(tmp_path), "SANDBOX": "0"}
-    told = up.Plan.read(env).environment(env)
-    assert not set(told) & {*up.sandbox_settings(""), "OUTBOUND_ALLOW"}
+    env_given = up.Plan.read(env).environment(env)
+    assert not set(env_given) & {*up.sandbox_settings(""), "OUTBOUND_ALLOW"}
 
 
 def test_sandbox_keeps_its_port(tmp_path: Path) -> None:
-    """The demo's connections hold addresses with that port."""
+    """The demo's connections contain addresses with that port."""
     (tmp_path / "sandbox").mkdir()
     (tmp_path / "sandbox" / "port").write_text("9123")
     assert up.Plan.read({"DELIVR_DATA_DIR": str(tmp_path)}).sandbox_port == 9123
 
 
+def in_the_example() -> set[str]:
+    example = (settings.BASE_DIR / ".env.example").read_text()
+    return set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE))
+
+
+OF_THE_COMMAND = {"SANDBOX", "SANDBOX_PORT"}
+
+
 def test_every_setting_is_in_the_example() -> None:
-    source = (settings.BASE_DIR / "delivr" / "settings.py").read_text()
+    source = (settings.BASE_DIR / "delivr/settings/environment.py").read_text()
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', source)) | set(
         re.findall(r'_key\("([A-Z_]+)"\)', source)
     )
-    example = (settings.BASE_DIR / ".env.example").read_text()
-    told = set(re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE))
-    of_the_command = {"SANDBOX", "SANDBOX_PORT", "WEB_CONCURRENCY", "WEB_THREADS"}
     assert read >= {"SECRET_KEY", "DATABASE_URL", "OUTBOUND_ALLOW"}
-    assert told - of_the_command == read
+    assert in_the_example() - OF_THE_COMMAND == read
+
+
+# What the pages name besides: of gunicorn, of make and the tests, and of examples for a shell.
+FOREIGN = {"GUNICORN_CMD_ARGS", "REQUIRE_SERVICES", "ARGS", "LANGUAGE", "TOKEN", "S"}
+
+
+def test_the_pages_name_no_other_settings() -> None:
+    pages = [*settings.BASE_DIR.glob("*.md"), *(settings.BASE_DIR / "docs").rglob("*.md")]
+    named = {name for page in pages for name in re.findall(r"\b([A-Z][A-Z_]*)=", page.read_text())}
+    assert named >= {"OUTBOUND_ALLOW", "FERNET_KEYS", "EFFECTS_PAUSED"}
+    assert not named - in_the_example() - FOREIGN
+
+
+# Others run before the settings are there, or set one; crash points are of the tests.
+READ_THE_ENVIRONMENT = {
+    "delivr/celery.py",
+    "delivr/run/crashpoints.py",
+    "delivr/run/keys.py",
+    "delivr/run/up.py",
+    "delivr/settings/environment.py",
+    "delivr/settings/framework.py",  # takes EMAIL_URL apart
+    "delivr/settings_test.py",
+    "delivr/wsgi.py",
+}
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    read = {
+        str(path.relative_to(settings.BASE_DIR))
+        for package in ("delivr", "integrations", "releases", "builds", "sandbox")
+        for path in (settings.BASE_DIR / package).rglob("*.py")
+        if "tests" not in path.parts
+        and re.search(r"os\.environ|getenv|environ\.Env", path.read_text())
+    }
+    assert read == READ_THE_ENVIRONMENT
 
 
 def test_the_example_changes_nothing_as_it_is() -> None:

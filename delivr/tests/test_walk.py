@@ -1,5 +1,5 @@
-"""Every route x method x person, from the resolver itself, against one table (`walk_table.py`):
-nobody gets in where they do not belong, reads a word of another workspace, or changes a row."""
+"""Every route x method x user, from the resolver, against one table (`walk_table.py`): nobody gets
+access that the table denies, reads data of another workspace, or changes rows of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from django.http import HttpResponseBase
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from delivr.tests.sample_workspace import (
+    NOWHERE,
+    OURS,
+    THEIRS,
+    SampleWorkspace,
+    build_workspace,
+    changed,
+    everything,
+    tenant_models,
+)
 from delivr.tests.walk_table import (
     EVERYBODY,
     FAMILIES,
@@ -26,18 +36,8 @@ from delivr.tests.walk_table import (
     TABLE,
     VIEWER,
 )
-from delivr.tests.walk_world import (
-    NOWHERE,
-    OURS,
-    THEIRS,
-    World,
-    build_world,
-    changed,
-    everything,
-    tenant_models,
-)
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FEW = ("anonymous", "stranger", "owner", "owner's token")  # for what is open to nobody
@@ -48,7 +48,7 @@ UNKNOWN = {"token_id": "999999999"}
 
 
 def routes() -> Iterator[str]:
-    """Every route of the product as the resolver spells it."""
+    """Every route of the product in the resolver's notation."""
 
     def walk(resolver: URLResolver, prefix: str) -> Iterator[str]:
         for entry in resolver.url_patterns:
@@ -64,7 +64,7 @@ ROUTES = sorted(set(routes()))
 OWN = [route for route in ROUTES if not route.startswith(tuple(FOREIGN))]
 
 
-# --- The table is whole ---------------------------------------------------------------------------
+# --- The table is complete ------------------------------------------------------------------------
 
 
 def test_table_has_every_route() -> None:
@@ -75,18 +75,20 @@ def test_table_has_every_route() -> None:
     )
 
 
-def test_table_has_no_route_that_is_gone() -> None:
+def test_table_has_no_removed_route() -> None:
     assert [route for route in TABLE if route not in ROUTES] == []
     assert [prefix for prefix in FOREIGN if not any(r.startswith(prefix) for r in ROUTES)] == []
 
 
-def test_both_workspaces_have_a_row_of_everything(ours: World, theirs: World) -> None:
+def test_both_workspaces_have_a_row_of_everything(
+    ours: SampleWorkspace, theirs: SampleWorkspace
+) -> None:
     for model in tenant_models():
         if model._meta.label == "audit.AuditSeal":
-            continue  # written later, by the sweeper
-        for world in (ours, theirs):
-            count = model._default_manager.filter(tenant=world.tenant).count()
-            assert count, f"walk_world.py makes no {model._meta.label}"
+            continue  # the sweeper writes it later
+        for workspace in (ours, theirs):
+            count = model._default_manager.filter(tenant=workspace.tenant).count()
+            assert count, f"sample_workspace.py makes no {model._meta.label}"
 
 
 # --- People ---------------------------------------------------------------------------------------
@@ -101,13 +103,13 @@ def _nowhere(settings: Any) -> None:
 
 
 @pytest.fixture
-def ours(db: None) -> World:
-    return build_world(OURS)
+def ours(db: None) -> SampleWorkspace:
+    return build_workspace(OURS)
 
 
 @pytest.fixture
-def theirs(db: None) -> World:
-    return build_world(THEIRS)
+def theirs(db: None) -> SampleWorkspace:
+    return build_workspace(THEIRS)
 
 
 def signed_in(user: Any) -> Client:
@@ -121,9 +123,8 @@ def with_token(text: str) -> Client:
 
 
 @pytest.fixture
-def people(ours: World, theirs: World) -> dict[str, tuple[Client, int]]:
-    """Everybody who knocks, with the rank that they have in *our* workspace; -1: none, but they
-    are signed in elsewhere."""
+def people(ours: SampleWorkspace, theirs: SampleWorkspace) -> dict[str, tuple[Client, int]]:
+    """All users to try, with their rank in *our* workspace; -1: none, but signed in elsewhere."""
     found: dict[str, tuple[Client, int]] = {
         "anonymous": (Client(raise_request_exception=False), EVERYBODY),
         "stranger": (signed_in(theirs.users["OWNER"]), -1),
@@ -141,21 +142,21 @@ def people(ours: World, theirs: World) -> dict[str, tuple[Client, int]]:
 # --- Addresses ------------------------------------------------------------------------------------
 
 
-def addresses(route: str, world: World) -> list[tuple[str, str]]:
-    """The addresses of a route for the rows of `world`, each with the same for unknown rows."""
+def addresses(route: str, workspace: SampleWorkspace) -> list[tuple[str, str]]:
+    """The URLs of a route for the rows of `workspace`, each with the one for unknown rows."""
     if "<family:family>" in route:
         chosen = ("scm", "pipelines") if "connection_id" in route else ("communication",)
         return [
             pair
             for family in chosen
-            for pair in addresses(route.replace("<family:family>", family), world)
+            for pair in addresses(route.replace("<family:family>", family), workspace)
         ]
     plain = re.sub(r"^\^|\$$", "", re.sub(r"\(\?P(<\w+>)[^)]*\)", r"\1", route))
     family = next((f for f in FAMILIES if f"integrations/{f}/" in plain), "")
-    known = {**OTHERS, **world.ids, "connection_id": world.connections.get(family)}
+    known = {**OTHERS, **workspace.ids, "connection_id": workspace.connections.get(family)}
     names = PARAMETER.findall(plain)
     assert all(known.get(name) for name in names), (
-        f"{route}: put a row for its parameter into World.ids (delivr/tests/walk_world.py)"
+        f"{route}: add a row for its parameter to SampleWorkspace.ids (sample_workspace.py)"
     )
     address, unknown = f"/{plain}", f"/{plain}"
     for name in names:
@@ -173,7 +174,7 @@ def body_of(answer: HttpResponseBase) -> str:
 
 
 def all_of(answer: HttpResponseBase) -> str:
-    """The whole answer, headers and cookies too, but for what differs each time."""
+    """The whole response, with headers and cookies, without what differs each time."""
     new = ("csrftoken", "sessionid")
     cookies = [f"{name}={c.value}" for name, c in answer.cookies.items() if name not in new]
     headers = {name: v for name, v in answer.items() if name not in ("Content-Length", "Expires")}
@@ -181,7 +182,7 @@ def all_of(answer: HttpResponseBase) -> str:
 
 
 def is_out(answer: HttpResponseBase) -> bool:
-    """Turned away: not signed in, not allowed, not there, not this way."""
+    """Access was denied: not signed in, not allowed, not found, or wrong method."""
     where = str(answer.get("Location", ""))
     to_sign_in = answer.status_code == 302 and where.startswith("/accounts/login/")
     return bool(to_sign_in or answer.status_code in (401, 403, 404, 405))
@@ -194,56 +195,58 @@ def may(route: str, method: str, rank: int, *, by_token: bool) -> bool:
     if needed == EVERYBODY:
         return True
     if by_token and not route.startswith("api/"):
-        return False  # a token signs nobody in on pages
+        return False  # pages accept no token
     if rank == -1:
         return needed == SIGNED_IN or not set(PARAMETER.findall(route)) - {*OTHERS, "family"}
     return rank >= needed
 
 
 def part_of(route: str) -> str:
-    """Routes are walked in parts: to make the workspaces takes longer than to try a route."""
+    """Routes are tested in groups, since creating the workspaces takes longer than a request."""
     return "/".join(route.split("/")[: 3 if route.startswith("api/") else 1])
 
 
 @pytest.mark.parametrize("part", sorted({part_of(route) for route in OWN if route in TABLE}))
-def test_routes_let_in_whom_the_table_says(
-    part: str, ours: World, theirs: World, people: dict[str, tuple[Client, int]]
+def test_routes_allow_what_the_table_says(
+    part: str, ours: SampleWorkspace, theirs: SampleWorkspace, people: dict[str, tuple[Client, int]]
 ) -> None:
     before = everything()
     for route in [route for route in OWN if route in TABLE and part_of(route) == part]:
         for address, unknown in addresses(route, ours):
             for method in METHODS:
-                knock(route, method, address, unknown, people, (ours, theirs))
+                check_access(route, method, address, unknown, people, (ours, theirs))
             assert changed(before) == {}, f"{address}: somebody turned away changed rows"
 
 
-def knock(
+def check_access(
     route: str,
     method: str,
     address: str,
     unknown: str,
     people: dict[str, tuple[Client, int]],
-    worlds: tuple[World, World],
+    workspaces: tuple[SampleWorkspace, SampleWorkspace],
 ) -> None:
-    ours, theirs = worlds
-    for name in who_knocks(route, method, people):
+    ours, theirs = workspaces
+    for name in users_to_try(route, method, people):
         client, rank = people[name]
         allowed = may(route, method, rank, by_token="token" in name)
         answer, text = ask(client, method, address, keep=not allowed)
-        told = f"{name}: {method} {address} → {answer.status_code} {text[:300]}"
-        assert answer.status_code < 500, told
-        if not (method == "HEAD" and answer.status_code == 405):  # some pages know GET alone
-            assert is_out(answer) is not allowed, told
+        description = f"{name}: {method} {address} → {answer.status_code} {text[:300]}"
+        assert answer.status_code < 500, description
+        if not (method == "HEAD" and answer.status_code == 405):  # some pages only allow GET
+            assert is_out(answer) is not allowed, description
         hidden = theirs if rank > EVERYBODY else ours
         shown = text.replace(address, "") if rank <= EVERYBODY else text
-        assert not [word for word in hidden.names() if word in shown], told
+        assert not [word for word in hidden.names() if word in shown], description
         if rank == -1 and address != unknown:
-            again = ask(client, method, address, keep=True)[1]  # waiting messages were shown
+            again = ask(client, method, address, keep=True)[1]  # without the first one's messages
             nobody = ask(client, method, unknown, keep=True)[1]
-            assert same(again, address) == same(nobody, unknown), f"{told} unlike {nobody[:900]}"
+            assert same(again, address) == same(nobody, unknown), (
+                f"{description} unlike {nobody[:900]}"
+            )
 
 
-def who_knocks(route: str, method: str, people: Iterable[str]) -> Iterable[str]:
+def users_to_try(route: str, method: str, people: Iterable[str]) -> Iterable[str]:
     if TABLE[route].get(method, EVERYBODY) == EVERYBODY:
         return FEW
     is_page = not route.startswith("api/")
@@ -251,7 +254,7 @@ def who_knocks(route: str, method: str, people: Iterable[str]) -> Iterable[str]:
 
 
 def ask(client: Client, method: str, address: str, *, keep: bool) -> tuple[HttpResponseBase, str]:
-    """The answer and its whole text; what it changed is undone unless `keep`."""
+    """The response and its whole text; what it changed is undone unless `keep`."""
     with transaction.atomic():
         answer = client.generic(method, address)
         text = all_of(answer)
@@ -261,7 +264,7 @@ def ask(client: Client, method: str, address: str, *, keep: bool) -> tuple[HttpR
 
 
 def same(text: str, address: str) -> str:
-    """The text without what differs from one answer to the next."""
+    """The text without what differs between responses."""
     text = re.sub(r"Cookies\[[^\]]*\]", "", text.replace(address, "ADDRESS"))
     return re.sub(r'(csrfmiddlewaretoken" value="|X-CSRFToken": ")[^"]*', r"\1", text)
 
@@ -270,23 +273,23 @@ def same(text: str, address: str) -> str:
 
 LIBRARIES = [route for route in ROUTES if route not in OWN]
 # What Django's admin shows to anybody: the way in, and the words of its scripts.
-ADMIN_DOORS = ("/admin/login/", "/admin/logout/", "/admin/jsi18n/")
+PUBLIC_ADMIN = ("/admin/login/", "/admin/logout/", "/admin/jsi18n/")
 
 
-def addresses_of_libraries(prefix: str, world: World) -> list[str]:
-    """Each route of a library, for rows of `world` where it takes one."""
+def addresses_of_libraries(prefix: str, workspace: SampleWorkspace) -> list[str]:
+    """The URLs of each route of a library, with rows of `workspace` as parameters."""
     rows = {
         f"{model._meta.app_label}/{model._meta.model_name}": model._default_manager.filter(
-            **{"pk" if model is type(world.tenant) else "tenant": world.tenant.pk}
+            **{"pk" if model is type(workspace.tenant) else "tenant": workspace.tenant.pk}
         ).first()
-        for model in [*tenant_models(), type(world.tenant)]
+        for model in [*tenant_models(), type(workspace.tenant)]
     }
     found = []
     for route in LIBRARIES:
         if not route.startswith(prefix):
             continue
         row = next((row for name, row in rows.items() if f"/{name}/" in route and row), None)
-        key = quote(str(row.pk if row else world.users["OWNER"].pk))
+        key = quote(str(row.pk if row else workspace.users["OWNER"].pk))
         plain = re.sub(r"\(\?P(<\w+>)[^)]*\)", r"\1", route).replace("^", "").replace("$", "")
         plain = plain.replace("<app_label>", "tenants").replace("<url>", "nothing")
         plain = plain.replace("<uidb36>", "1").replace("<key>", "a-key")
@@ -295,7 +298,7 @@ def addresses_of_libraries(prefix: str, world: World) -> list[str]:
 
 
 @pytest.mark.parametrize("who", ["anonymous", "owner", "token", "staff"])
-def test_admin_opens_to_nobody_without_its_rights(who: str, ours: World) -> None:
+def test_admin_requires_permissions(who: str, ours: SampleWorkspace) -> None:
     owner = ours.users["OWNER"]
     owner.is_staff = who == "staff"
     owner.save()
@@ -304,27 +307,29 @@ def test_admin_opens_to_nobody_without_its_rights(who: str, ours: World) -> None
         "token": with_token(ours.tokens["owner"]),
     }.get(who) or signed_in(owner)
     before = everything()
-    open_to_staff = (*ADMIN_DOORS, "/admin/", "/admin/password_change/")
+    open_to_staff = (*PUBLIC_ADMIN, "/admin/", "/admin/password_change/")
     for address in addresses_of_libraries("admin/", ours):
         for method in ("GET", "POST"):
             answer, text = ask(client, method, address, keep=True)
-            told = f"{who}: {method} {address} → {answer.status_code} {text[:300]}"
-            assert answer.status_code < 500, told
-            if not address.startswith(open_to_staff if who == "staff" else ADMIN_DOORS):
-                assert answer.status_code in (301, 302, 403, 404), told
+            description = f"{who}: {method} {address} → {answer.status_code} {text[:300]}"
+            assert answer.status_code < 500, description
+            if not address.startswith(open_to_staff if who == "staff" else PUBLIC_ADMIN):
+                assert answer.status_code in (301, 302, 403, 404), description
             if who != "staff":
                 shown = text.replace(address, "").replace(owner.email, "")
-                assert ours.word not in shown, told
+                assert ours.word not in shown, description
         if address == "/admin/logout/":
             client = client if who in ("anonymous", "token") else signed_in(owner)
     assert changed(before) == {}
 
 
-def test_account_pages_tell_nobody_of_others(ours: World, theirs: World) -> None:
+def test_account_pages_show_nothing_of_others(
+    ours: SampleWorkspace, theirs: SampleWorkspace
+) -> None:
     for client in (Client(raise_request_exception=False), signed_in(theirs.users["OWNER"])):
         for address in addresses_of_libraries("accounts/", ours):
             for method in ("GET", "POST"):
                 answer, text = ask(client, method, address, keep=False)
-                told = f"{method} {address} → {answer.status_code} {text[:300]}"
-                assert answer.status_code < 500, told
-                assert not [word for word in ours.names() if word in text], told
+                description = f"{method} {address} → {answer.status_code} {text[:300]}"
+                assert answer.status_code < 500, description
+                assert not [word for word in ours.names() if word in text], description

@@ -1,5 +1,5 @@
-"""Ids of another workspace in bodies, filters, forms and query strings: answered byte for byte
-like an id that nobody has, and nothing changes."""
+"""Ids of another workspace in bodies, filters, forms and query strings: the response equals that
+for an unknown id, byte for byte, and nothing changes."""
 
 from __future__ import annotations
 
@@ -11,30 +11,37 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from delivr.tenants.models import Role, Tenant
+from delivr.tests.sample_workspace import (
+    NOWHERE,
+    OURS,
+    THEIRS,
+    SampleWorkspace,
+    build_workspace,
+    everything,
+)
 from delivr.tests.test_walk import body_of, same, signed_in
-from delivr.tests.walk_world import NOWHERE, OURS, THEIRS, World, build_world, everything
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
-
-
-@pytest.fixture
-def ours(db: None) -> World:
-    return build_world(OURS)
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 
 @pytest.fixture
-def theirs(db: None) -> World:
-    return build_world(THEIRS)
+def ours(db: None) -> SampleWorkspace:
+    return build_workspace(OURS)
 
 
 @pytest.fixture
-def api(ours: World, api_for: Any) -> APIClient:
+def theirs(db: None) -> SampleWorkspace:
+    return build_workspace(THEIRS)
+
+
+@pytest.fixture
+def api(ours: SampleWorkspace, api_for: Any) -> APIClient:
     client: APIClient = api_for(ours.tenant, Role.OWNER)
     return client
 
 
 @pytest.fixture
-def pages(ours: World) -> Client:
+def pages(ours: SampleWorkspace) -> Client:
     return signed_in(ours.users["OWNER"])
 
 
@@ -42,8 +49,8 @@ def nobodys(pk: str) -> str:
     return f"{pk[:-6]}zzzzzz"
 
 
-def told(answer: Any, pk: str) -> tuple[int, str]:
-    """Status and text of an answer, with the id that was asked for taken out."""
+def status_and_text(answer: Any, pk: str) -> tuple[int, str]:
+    """Status and text of a response, without the requested id."""
     text = re.sub(r'form_token" value="[^"]*', "", same(body_of(answer), pk))
     return answer.status_code, text
 
@@ -87,13 +94,13 @@ BODIES: list[tuple[str, str, str, dict[str, Any]]] = [
 ]
 
 
-def filled(body: dict[str, Any], world: World) -> dict[str, Any]:
-    """The body with the workspace's own ids in place of the families' names."""
+def filled(body: dict[str, Any], workspace: SampleWorkspace) -> dict[str, Any]:
+    """The body with the workspace's ids instead of the families' names."""
 
     def own(value: Any) -> Any:
         if isinstance(value, list):
             return [own(part) for part in value]
-        return world.connections.get(value, value)
+        return workspace.connections.get(value, value)
 
     return {name: own(value) for name, value in body.items()}
 
@@ -102,8 +109,8 @@ def filled(body: dict[str, Any], world: World) -> dict[str, Any]:
 @pytest.mark.parametrize("dry", ["", "?dryRun=true"])
 def test_foreign_id_in_a_body(
     api: APIClient,
-    ours: World,
-    theirs: World,
+    ours: SampleWorkspace,
+    theirs: SampleWorkspace,
     path: str,
     family: str,
     field: str,
@@ -116,7 +123,7 @@ def test_foreign_id_in_a_body(
     for pk in (foreign, nobodys(foreign)):
         wrong: Any = [pk] if isinstance(body[field], list) else pk
         answer = api.post(f"/api/v1/{path}{dry}", {**filled(body, ours), field: wrong})
-        answers.append(told(answer, pk))
+        answers.append(status_and_text(answer, pk))
     assert answers[0] == answers[1]
     assert answers[0][0] == 400
     assert theirs.word not in answers[0][1]
@@ -124,12 +131,16 @@ def test_foreign_id_in_a_body(
 
 
 @pytest.mark.parametrize("field", ["scmIntegrationId", "targetIntegrationId"])
-def test_foreign_id_in_an_edit(api: APIClient, ours: World, theirs: World, field: str) -> None:
+def test_foreign_id_in_an_edit(
+    api: APIClient, ours: SampleWorkspace, theirs: SampleWorkspace, field: str
+) -> None:
     family = {"scmIntegrationId": "scm", "targetIntegrationId": "targets"}[field]
     foreign = theirs.connections[family]
     path = f"/api/v1/integrations/pipelines/{ours.connections['pipelines']}"
     before = everything()
-    answers = [told(api.patch(path, {field: pk}), pk) for pk in (foreign, nobodys(foreign))]
+    answers = [
+        status_and_text(api.patch(path, {field: pk}), pk) for pk in (foreign, nobodys(foreign))
+    ]
     assert answers[0] == answers[1]
     assert answers[0][0] == 400
     assert everything() == before
@@ -144,18 +155,19 @@ FILTERS = [
 
 @pytest.mark.parametrize(("path", "name", "row"), FILTERS)
 def test_foreign_id_in_a_filter(
-    api: APIClient, theirs: World, path: str, name: str, row: str
+    api: APIClient, theirs: SampleWorkspace, path: str, name: str, row: str
 ) -> None:
     foreign = theirs.ids[row]
     answers = [
-        told(api.get(f"/api/v1/{path}", {name: pk}), pk) for pk in (foreign, nobodys(foreign))
+        status_and_text(api.get(f"/api/v1/{path}", {name: pk}), pk)
+        for pk in (foreign, nobodys(foreign))
     ]
     assert answers[0] == answers[1]
     assert answers[0] == (200, '{"results":[],"next":null}')
 
 
-def test_cursor_of_another_workspace_leads_into_ones_own(
-    api: APIClient, api_for: Any, ours: World, theirs: World
+def test_cursor_of_another_workspace_stays_in_ones_own(
+    api: APIClient, api_for: Any, ours: SampleWorkspace, theirs: SampleWorkspace
 ) -> None:
     other: APIClient = api_for(theirs.tenant, Role.OWNER)
     following = other.get("/api/v1/effects", {"limit": 1}).json()["next"]
@@ -166,7 +178,7 @@ def test_cursor_of_another_workspace_leads_into_ones_own(
 
 
 def test_idempotency_key_of_another_workspace_is_a_new_one(
-    api: APIClient, api_for: Any, ours: World, theirs: World
+    api: APIClient, api_for: Any, ours: SampleWorkspace, theirs: SampleWorkspace
 ) -> None:
     other: APIClient = api_for(theirs.tenant, Role.OWNER)
     body = {"scmType": "GITHUB", "repositoryUrl": "https://github.com/a/b", "accessToken": "t"}
@@ -178,8 +190,10 @@ def test_idempotency_key_of_another_workspace_is_a_new_one(
     assert "Idempotent-Replayed" not in second
 
 
-def test_key_of_another_member_is_not_replayed(api: APIClient, api_for: Any, ours: World) -> None:
-    """The first answer may show a secret: it is for whoever asked first."""
+def test_key_of_another_member_is_not_replayed(
+    api: APIClient, api_for: Any, ours: SampleWorkspace
+) -> None:
+    """The first response may show a secret, so only the first member gets it."""
     path = f"/api/v1/integrations/pipelines/{ours.connections['pipelines']}/rotate-webhook-secret"
     assert api.post(path, headers={"idempotency-key": "mine"}).status_code == 200
     other: APIClient = api_for(ours.tenant, Role.OWNER)
@@ -191,7 +205,7 @@ def test_key_of_another_member_is_not_replayed(api: APIClient, api_for: Any, our
 # --- Forms and query strings ----------------------------------------------------------------------
 
 
-def test_foreign_connection_in_a_form(pages: Client, theirs: World) -> None:
+def test_foreign_connection_in_a_form(pages: Client, theirs: SampleWorkspace) -> None:
     before = everything()
     for family, foreign in theirs.connections.items():
         for method, path, name in (
@@ -199,20 +213,24 @@ def test_foreign_connection_in_a_form(pages: Client, theirs: World) -> None:
             (pages.get, f"/setup/{family}", "edit"),
             (pages.post, f"/integrations/{family}/options", "connection"),
         ):
-            answers = [told(method(path, {name: pk}), pk) for pk in (foreign, nobodys(foreign))]
+            answers = [
+                status_and_text(method(path, {name: pk}), pk) for pk in (foreign, nobodys(foreign))
+            ]
             assert answers[0] == answers[1]
             assert answers[0][0] == 404
     assert everything() == before
 
 
-def test_foreign_ids_in_the_form_of_a_pipeline(pages: Client, ours: World, theirs: World) -> None:
+def test_foreign_ids_in_the_form_of_a_pipeline(
+    pages: Client, ours: SampleWorkspace, theirs: SampleWorkspace
+) -> None:
     before = everything()
     for name, family in (("scm", "scm"), ("target", "targets")):
         answers = []
         foreign = theirs.connections[family]
         for pk in (foreign, nobodys(foreign)):
             sent = {"jenkins_url": NOWHERE, "jenkins_job_path": "/job/x", name: pk}
-            answers.append(told(pages.post("/integrations/pipelines/new", sent), pk))
+            answers.append(status_and_text(pages.post("/integrations/pipelines/new", sent), pk))
         assert answers[0] == answers[1]
         assert theirs.word not in answers[0][1]
     assert everything() == before
@@ -229,7 +247,7 @@ def test_foreign_ids_in_the_form_of_a_pipeline(pages: Client, ours: World, their
     ],
 )
 def test_foreign_ids_in_the_form_of_a_release(
-    pages: Client, ours: World, theirs: World, field: str, family: str
+    pages: Client, ours: SampleWorkspace, theirs: SampleWorkspace, field: str, family: str
 ) -> None:
     before = everything()
     foreign = theirs.connections[family]
@@ -240,7 +258,7 @@ def test_foreign_ids_in_the_form_of_a_release(
         "pipelines": ours.connections["pipelines"],
     }
     answers = [
-        told(pages.post("/releases/new", {**own, field: pk}), pk)
+        status_and_text(pages.post("/releases/new", {**own, field: pk}), pk)
         for pk in (foreign, nobodys(foreign))
     ]
     assert answers[0] == answers[1]
@@ -250,7 +268,7 @@ def test_foreign_ids_in_the_form_of_a_release(
 
 
 def test_foreign_pipeline_in_a_trigger(
-    pages: Client, api: APIClient, ours: World, theirs: World
+    pages: Client, api: APIClient, ours: SampleWorkspace, theirs: SampleWorkspace
 ) -> None:
     release, foreign = ours.ids["release_id"], theirs.connections["pipelines"]
     before = everything()
@@ -258,17 +276,17 @@ def test_foreign_pipeline_in_a_trigger(
     for pk in (foreign, nobodys(foreign)):
         by_form = pages.post(f"/releases/{release}/builds", {"pipeline": pk})
         by_api = api.post(f"/api/v1/releases/{release}/builds", {"pipelineId": pk})
-        answers.append((told(by_form, pk), told(by_api, pk)))
+        answers.append((status_and_text(by_form, pk), status_and_text(by_api, pk)))
     assert answers[0] == answers[1]
     assert (answers[0][0][0], answers[0][1][0]) == (404, 400)
     assert everything() == before
 
 
-def test_nobody_switches_into_a_strangers_workspace(
-    pages: Client, ours: World, theirs: World
+def test_nobody_switches_to_another_users_workspace(
+    pages: Client, ours: SampleWorkspace, theirs: SampleWorkspace
 ) -> None:
     answers = [
-        told(pages.post("/settings/switch", {"tenant": pk}), pk)
+        status_and_text(pages.post("/settings/switch", {"tenant": pk}), pk)
         for pk in (theirs.tenant.pk, "zzzzzzzzzz")
     ]
     assert answers[0] == answers[1]
@@ -277,7 +295,7 @@ def test_nobody_switches_into_a_strangers_workspace(
     assert pages.post("/settings/switch", {"tenant": ours.tenant.pk}).status_code == 302
 
 
-def test_session_of_a_member_who_left_ends_there(pages: Client, ours: World) -> None:
+def test_session_of_a_former_member_loses_access(pages: Client, ours: SampleWorkspace) -> None:
     owner = ours.users["OWNER"]
     elsewhere = Tenant.objects.create(name="Elsewhere")
     owner.memberships.update(tenant=elsewhere)
@@ -286,7 +304,7 @@ def test_session_of_a_member_who_left_ends_there(pages: Client, ours: World) -> 
     assert pages.get(f"/releases/{ours.ids['release_id']}").status_code == 404
 
 
-def test_role_counts_from_the_next_request_on(pages: Client, ours: World) -> None:
+def test_role_counts_from_the_next_request_on(pages: Client, ours: SampleWorkspace) -> None:
     path = "/settings/tokens"
     assert pages.get(path).status_code == 200
     ours.users["OWNER"].memberships.update(role=Role.VIEWER)

@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that misbehaves on order: one function speaks to each connection."""
+"""A server on 127.0.0.1 that misbehaves: a script handles each connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Script = Callable[[socket.socket, threading.Event], None]
 
 
 class Trap:
-    """Counts connections and requests; `stop` is set when the test is over."""
+    """Counts connections and requests; `stop` is set at the end of the test."""
 
     def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
@@ -86,7 +86,7 @@ def read_request(connection: socket.socket) -> bytes:
     while b"\r\n\r\n" not in data:
         part = connection.recv(65536)
         data += part
-        if not part or data.startswith(b"\x16"):  # gone, or a TLS greeting
+        if not part or data.startswith(b"\x16"):  # closed, or a TLS greeting
             return data
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
@@ -108,7 +108,7 @@ def reply(data: bytes) -> Script:
 
 
 def drip(start: bytes, drop: bytes, *, every: float = 0.02) -> Script:
-    """Send `start`, then `drop` again and again until the other side goes away."""
+    """Send `start`, then `drop` again and again until the client disconnects."""
 
     def script(connection: socket.socket, stop: threading.Event) -> None:
         connection.sendall(start)
@@ -123,7 +123,7 @@ def silence(connection: socket.socket, stop: threading.Event) -> None:
 
 
 def reset(connection: socket.socket, stop: threading.Event) -> None:
-    """Close with RST in place of FIN."""
+    """Close with RST instead of FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
 
 

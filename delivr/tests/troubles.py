@@ -1,5 +1,5 @@
-"""What the demo's workspace lacks: a release in trouble, a connection that does not work, and
-people, tokens and reports in every state. Run by `delivr.tests.every_page.fill` in the product."""
+"""Adds problems to the demo's workspace: a failed release, a broken connection, and people, tokens
+and reports in every state. Run by `delivr.tests.every_page.fill` in the product."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from releases.models import Release
 from releases.operations import create_release
 
 
-def make() -> dict[str, str]:
-    """Ids and addresses of pages that nothing links to. Needs the running product."""
+def add_problems() -> dict[str, str]:
+    """Returns ids and URLs of pages that nothing links to. The product must be running."""
     tenant, owner = demo.find_demo(), User.objects.get(email=demo.OWNER)
     assert tenant is not None
     _people(tenant, owner)
@@ -58,7 +58,7 @@ def _invitation(tenant: Tenant, owner: User) -> str:
     kept = invite(
         tenant=tenant, email="a.rather.long.address@mobile.example.com", role="VIEWER", actor=owner
     )
-    # The mail makes a link of its own, which would end this one.
+    # The mail would create a new link, which invalidates this one.
     _until(Effect.objects.filter(pk=kept.mail_id, state="DONE").exists)
     return f"/accounts/invitations/{make_link_secret(kept)}"
 
@@ -88,7 +88,7 @@ def _broken_connection(tenant: Tenant, owner: User) -> PipelineIntegration:
 
 
 def _release(tenant: Tenant, owner: User) -> Release:
-    """One whose iOS job Jenkins has disabled: the trigger is dead, and the build failed."""
+    """A release whose iOS job is disabled in Jenkins: the trigger is dead, and the build failed."""
     _fault("/job/ios-prod/buildWithParameters")
     release = _created(tenant, owner, "1.4.5")
     trigger_builds(release=release, actor=owner)
@@ -98,7 +98,7 @@ def _release(tenant: Tenant, owner: User) -> Release:
 
 
 def _created(tenant: Tenant, owner: User, version: str) -> Release:
-    """Like the demo's others, without what does not work."""
+    """Like the demo's releases, without the broken connection."""
     ids = {
         model.family: list(
             model.objects.for_tenant(tenant)
@@ -134,7 +134,7 @@ def _fault(path: str) -> None:
 
 
 def _reports(tenant: Tenant) -> None:
-    """A delivery that nobody can read, and an end of a build that no webhook told."""
+    """An unreadable delivery, and the end of a build that no webhook reported."""
     build = Build.objects.for_tenant(tenant).filter(status="SUCCESS").first()
     assert build is not None
     garbled = factories.DeliveryFactory(
@@ -154,5 +154,5 @@ def _until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def tell() -> None:
-    sys.stdout.write(json.dumps(make()))
+def main() -> None:
+    sys.stdout.write(json.dumps(add_problems()))

@@ -1,10 +1,10 @@
-"""Who may do what at which route: the one table that `test_walk.py` holds every route against.
+"""Who may do what at which route: the table that `test_walk.py` checks every route against.
 
-A line is `route: at(method=who may)`; a method without a word is open to nobody. Whose objects a
-route is about is not said here: another workspace's are answered like unknown ones, everywhere.
+A line is `route: at(method=who may)`; a method that is not listed is allowed to nobody. The table
+does not say whose objects: those of another workspace always count as unknown.
 
-A new route? Add its line, with the route as `get_resolver()` spells it. A new kind of parameter
-(`<str:thing_id>`) also needs a row of it in `walk_world.py`: `World.ids`.
+For a new route, add a line in the notation of `get_resolver()`. A new kind of parameter
+(`<str:thing_id>`) also needs a row of it in `sample_workspace.py`: `SampleWorkspace.ids`.
 """
 
 from __future__ import annotations

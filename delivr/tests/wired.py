@@ -1,4 +1,4 @@
-"""A workspace whose connections lead to the sandbox, for tests of what goes over the wire."""
+"""A workspace connected to the sandbox, for tests of the requests that are sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JOBS = {"ios": "/job/ios-prod", "android": "/job/android-prod"}
 
 @dataclass
 class Wired:
-    """The connections of one workspace, and the two steps of a release."""
+    """The connections of one workspace; creates and triggers releases."""
 
     tenant: Tenant
     scm: Any
@@ -33,7 +33,7 @@ class Wired:
     def release(
         self, *platforms: str, slack: bool = False, jira: bool = False, branch: str = ""
     ) -> Release:
-        """A release of these platforms (default: all), with messages and epics where asked."""
+        """A release of these platforms (default: all), with messages and epics if requested."""
         chosen = platforms or tuple(self.pipelines)
         self.versions += 1
         return create_release(
@@ -49,7 +49,7 @@ class Wired:
         )
 
     def build(self, platform: str = "ios", **kwargs: Any) -> Build:
-        """The build of a new release, just triggered: nothing was sent yet."""
+        """The build of a new release, just triggered; nothing was sent yet."""
         release = self.release(platform, **kwargs)
         return trigger_builds(release=release, actor=None)[0]
 
@@ -66,10 +66,10 @@ def wire(tenant: Tenant, url: str, jobs: dict[str, str] = JOBS) -> Wired:
             tenant=tenant,
             scm=scm,
             target=targets[name],
-            jenkins_url=f"{url}/jenkins",
-            jenkins_username=accounts.JENKINS_USER,
-            jenkins_api_token=accounts.JENKINS_API_TOKEN,
-            jenkins_job_path=path,
+            server_url=f"{url}/jenkins",
+            username=accounts.JENKINS_USER,
+            api_token=accounts.JENKINS_API_TOKEN,
+            job=path,
         )
         for name, path in jobs.items()
     }
@@ -80,14 +80,14 @@ def wire(tenant: Tenant, url: str, jobs: dict[str, str] = JOBS) -> Wired:
         pipelines=pipelines,
         slack=factories.SlackFactory(
             tenant=tenant,
-            slack_bot_token=accounts.SLACK_BOT_TOKEN,
-            slack_channels=list(accounts.SLACK_CHANNELS),
+            token=accounts.SLACK_BOT_TOKEN,
+            recipients=list(accounts.SLACK_CHANNELS),
         ),
         jira=factories.JiraFactory(
             tenant=tenant,
-            jira_url=f"{url}/jira",
-            jira_email=accounts.JIRA_EMAIL,
-            jira_api_token=accounts.JIRA_API_TOKEN,
+            server_url=f"{url}/jira",
+            username=accounts.JIRA_EMAIL,
+            api_token=accounts.JIRA_API_TOKEN,
         ),
     )
 
@@ -97,11 +97,11 @@ def wired_to(tenant: Tenant, sandbox: SandboxServer, **kwargs: Any) -> Wired:
 
 
 def trigger_of(build: Build) -> Effect:
-    """The promise of a build's trigger."""
+    """The effect that triggers a build."""
     effect: Effect = Effect.objects.get(kind="build.trigger", build_id=build.pk)
     return effect
 
 
 def fresh(row: Any) -> Any:
-    """The row as the database has it now."""
+    """The row as it is in the database now."""
     return type(row).objects.get(pk=row.pk)

@@ -89,10 +89,10 @@ class BuildStatus(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class BuildHandle:
-    """By what the CI server knows a build: all of it at once, some of it later, or none ever.
+    """The CI server's identifiers of a build. Each may be known at once, later, or never.
 
-    `external_id` is the server's own name for one attempt, opaque to us. Where a run keeps its id
-    over several attempts, the attempt is a part of it ("9182731/2"): a second one is another build.
+    `external_id` is the server's own id of one attempt, opaque to us. If a run keeps its id over
+    several attempts, the attempt is part of it ("9182731/2"): a second attempt is another build.
     """
 
     external_id: str = ""
@@ -105,28 +105,28 @@ class BuildHandle:
 
     @property
     def is_named(self) -> bool:
-        """It is a build by now, not only a place in the queue."""
+        """True if it is a build by now, not only an item in the queue."""
         return bool(self.external_id or self.number)
 
     def is_another(self, other: BuildHandle) -> bool:
-        """True for what is surely not the same build."""
-        return any(mine and theirs and mine != theirs for mine, theirs in self._beside(other))
+        """True if a known identifier differs: it is certainly another build."""
+        return any(mine and theirs and mine != theirs for mine, theirs in self._pairs_with(other))
 
-    def shares_a_name_with(self, other: BuildHandle) -> bool:
-        return any(mine and mine == theirs for mine, theirs in self._beside(other))
+    def shares_identifier_with(self, other: BuildHandle) -> bool:
+        return any(mine and mine == theirs for mine, theirs in self._pairs_with(other))
 
-    def names_more_than(self, other: BuildHandle) -> bool:
-        return any(mine and not theirs for mine, theirs in self._beside(other))
+    def adds_identifier_to(self, other: BuildHandle) -> bool:
+        return any(mine and not theirs for mine, theirs in self._pairs_with(other))
 
-    def _beside(self, other: BuildHandle) -> Iterator[tuple[str | int | None, str | int | None]]:
+    def _pairs_with(self, other: BuildHandle) -> Iterator[tuple[Any, Any]]:
         for name in ("external_id", "queue_id", "number"):
             yield getattr(self, name), getattr(other, name)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BuildRequest:
-    """One build that is wanted. `parameters` are the pipeline's own with VERSION, BRANCH and
-    DELIVR_BUILD_ID; what stands in the other fields is for servers that want it elsewhere."""
+    """A build to start. `parameters` are the pipeline's own with VERSION, BRANCH and
+    DELIVR_BUILD_ID; the other fields are for servers that take these values outside of them."""
 
     build_id: str
     version: str
@@ -137,18 +137,18 @@ class BuildRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """One value that a build can be given. `choices` are all that it takes; empty: any value."""
+    """A parameter of a build. `choices` are the values that it takes; empty: any value."""
 
     name: str
-    kind: str = ""  # in the server's own word
+    kind: str = ""  # the server's own name of its type
     default: str = ""
     choices: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file that a build kept. `url` is where a person opens it, as whom the CI server knows him;
-    never one that expires or carries a credential."""
+    """A file that a build kept. `url` is where a person opens it, signed in to the CI server; never
+    a URL that expires or contains a credential."""
 
     name: str
     url: str
@@ -224,8 +224,8 @@ class BuildReport(BuildHandle):
     asks: bool = False  # it names a build and claims nothing of it: a reason to ask the CI server
 
 
-class Proof(enum.StrEnum):
-    """How the sender of a webhook shows that it has the secret."""
+class Scheme(enum.StrEnum):
+    """How the sender of a webhook authenticates itself with the secret."""
 
     STANDARD = "STANDARD"  # Standard Webhooks: signs id, time and body
     BASIC = "BASIC"  # the password of user `delivr`
@@ -235,20 +235,20 @@ class Proof(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """One way of authenticating a webhook, taken where its `header` came along.
+    """One way to authenticate a webhook, used if its `header` is present.
 
-    Only what STANDARD signs is believed; anything else may be sent again under another id, and is
-    a reason to ask the CI server.
+    Only STANDARD is trusted. Anything else can be sent again under another id, so it only causes a
+    poll.
     """
 
-    proof: Proof
+    scheme: Scheme
     header: str
     prefix: str = ""
-    id_header: str = ""  # by which a delivery sent again is known; without it by its body
+    id_header: str = ""  # identifies a repeated delivery; without it the body does
 
 
-STANDARD_WEBHOOKS = Way(proof=Proof.STANDARD, header="webhook-signature", id_header="webhook-id")
-BASIC = Way(proof=Proof.BASIC, header="authorization")
+STANDARD_WEBHOOKS = Way(scheme=Scheme.STANDARD, header="webhook-signature", id_header="webhook-id")
+BASIC = Way(scheme=Scheme.BASIC, header="authorization")
 
 
 Parser = Callable[[bytes, str], BuildReport]
@@ -256,11 +256,11 @@ Parser = Callable[[bytes, str], BuildReport]
 
 @dataclass(frozen=True, kw_only=True)
 class Webhooks:
-    """What a system reports by webhook: how it is authenticated, in the order in which the ways are
-    looked for, and what its body means.
+    """The webhooks of one sender: the ways to authenticate them, in order of preference, and the
+    parser of their bodies.
 
-    `parse` takes the body and the event that `event_header` names. It raises ValueError with a
-    sentence for a person where the body is unreadable.
+    `parse` takes the body and the event type from `event_header`. It raises ValueError with a
+    message for people if the body cannot be parsed.
     """
 
     ways: Sequence[Way]
@@ -270,8 +270,8 @@ class Webhooks:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """What is said in a channel: `text` in a line, `detail` below it, both in the channel's markup
-    (`ChatProvider.escape`, `link`). `event` and `data` say the same for programs."""
+    """A message for a channel: one line of `text`, and a `detail` below it, both in the chat's
+    markup (`ChatProvider.escape`, `link`). `event` and `data` are the same content for programs."""
 
     text: str
     detail: str = ""
@@ -284,7 +284,7 @@ class Message:
 @dataclass(frozen=True, kw_only=True)
 class PostedMessage:
     channel: str
-    id: str  # by which it is answered; "" where the channel tells none
+    id: str  # by which it is answered; "" if the chat returns none
     url: str = ""
 
 
@@ -316,9 +316,10 @@ class SecretValue(Protocol):
 class Provider(ABC):
     """What every family shares."""
 
-    label: ClassVar[str]  # "Jenkins", as people write it
-    secret_fields: ClassVar[tuple[str, ...]]  # model fields that hold secrets
-    address_field: ClassVar[str | None] = None  # the model field with the URL secrets are sent to
+    label: ClassVar[str]  # as people write it
+    address_field: ClassVar[str | None] = None  # the field with the URL secrets are sent to
+    # Names of checks whose message is kept in the connection's `options` until its address changes.
+    learnt: ClassVar[tuple[str, ...]] = ()
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
     # What `verify` learned beside its checks, where the system tells it.
@@ -356,22 +357,22 @@ class ScmProvider(Provider):
 
 
 class CiProvider(Provider):
-    """A CI server. What has a body here is what a server may lack.
+    """A CI server. Methods with a default here are optional: not every server can do them.
 
-    Our own id goes along with a build where the server takes one, so that a lost answer is found
-    again and a second build with it is noticed.
+    A build carries our own id if the server takes one. By it a build is found again after a lost
+    response, and a duplicate is noticed.
     """
 
-    # How it reads what a system reports about a pipeline of this kind, where that means more than
-    # `Webhooks.parse` says to all others; by the word in the webhook's address.
+    # Parsers to use instead of `Webhooks.parse` for pipelines of this kind, by sender: for webhooks
+    # that mean more to this CI server than to others.
     parsers: ClassVar[Mapping[str, Parser]] = {}
     can_cancel: ClassVar[bool] = True
     has_log: ClassVar[bool] = True
 
     @classmethod
-    def patience(cls, connection: Any) -> timedelta | None:
-        """Where nobody can be asked how a build stands, its reports are believed, and without one
-        for so long it is lost. None: `read` asks."""
+    def report_timeout(cls, connection: Any) -> timedelta | None:
+        """For a server that cannot be polled: its reports are trusted, and a build without one for
+        this long is lost. None: it is polled with `read`."""
         return None
 
     @staticmethod
@@ -381,7 +382,7 @@ class CiProvider(Provider):
 
     @staticmethod
     def log_page(build_url: str) -> str:
-        """Where a person reads the log of the build at this address; "" where nobody can."""
+        """The page with the log of the build at this URL; "" if there is none."""
         return build_url
 
     @abstractmethod
@@ -389,21 +390,22 @@ class CiProvider(Provider):
 
     @abstractmethod
     def parameters(self) -> list[Parameter] | None:
-        """What a build can be given; None where any name is taken."""
+        """The parameters that a build declares; None if it takes any."""
 
     @abstractmethod
     def trigger(self, request: BuildRequest) -> BuildState:
-        """Start one build. Its handle has what the answer tells: an id, a place in the queue, or
-        nothing yet."""
+        """Start one build. The handle has what the response contains: an id, a queue id, or nothing
+        yet."""
 
     def find(self, request: BuildRequest, *, since: datetime) -> BuildState | None:
-        """Look for a build whose trigger's answer was lost; None when it is surely not there.
+        """Search for a build after a lost response to its trigger; None if it is certainly not
+        there.
 
-        Raises ProviderError(code="cannot_correlate", REFUSED) where builds do not carry our id.
+        Raises ProviderError(code="cannot_correlate", REFUSED) if builds do not carry our id.
         """
         raise ProviderError(
             "cannot_correlate",
-            f"{self.label} hands on no id of ours, so its builds cannot be told apart.",
+            f"{self.label} does not pass on our id, so its builds cannot be told apart.",
             f"Look into {self.label} whether the build started, then adopt it or retry.",
             outcome=Outcome.REFUSED,
         )
@@ -414,20 +416,20 @@ class CiProvider(Provider):
     ) -> BuildState | None:
         """The truth about one build. None where the job answers and does not have it (any more).
 
-        By its number alone it is whatever build has that number: `carried_id`, the rest of its
-        handle and `started_at` tell whether it is the one that was meant. Without a handle it is
-        the one with our id. Raises ProviderError("job_unreadable") where the job itself cannot be
+        By number alone it is whatever build has that number: `carried_id`, the rest of its handle
+        and `started_at` tell whether it is the one that was meant. Without a handle it is the one
+        with our id. Raises ProviderError("job_unreadable") where the job itself cannot be
         read: nothing is known of the build then.
         """
 
     def cancel(self, handle: BuildHandle) -> None:
-        """Stop it, queued or running. No error if it already ended. Never asked of a server that
-        cannot (`can_cancel`)."""
+        """Stop it, queued or running. No error if it already ended. Not called if `can_cancel` is
+        False."""
         raise NotImplementedError
 
     def log_tail(self, handle: BuildHandle) -> LogTail:
-        """The last part of a build's log, however long the log is. Never asked of a server that
-        has none (`has_log`).
+        """The last part of a build's log, however long the log is. Not called if `has_log` is
+        False.
 
         Raises ProviderError(code="log_gone", REFUSED) where the server has none (any more).
         """
@@ -456,8 +458,8 @@ class StoreProvider(Provider):
 
 
 class ChatProvider(Provider):
-    """Where people are told. Without threads, and where a message cannot be changed, a release's
-    milestones alone are told, and not each step of its builds."""
+    """Where messages are posted. Without threads and without editing, only the milestones of a
+    release are posted, not each step of its builds."""
 
     threads: ClassVar[bool] = False
     edits_in_place: ClassVar[bool] = False
@@ -465,7 +467,7 @@ class ChatProvider(Provider):
     @staticmethod
     @abstractmethod
     def escape(text: str) -> str:
-        """Foreign text as plain characters: no mention, link or markup comes out of it."""
+        """Text from outside as plain characters: no mention, link or broadcast comes out of it."""
 
     @staticmethod
     @abstractmethod
@@ -476,26 +478,26 @@ class ChatProvider(Provider):
 
     @abstractmethod
     def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
-        """Say it once; what the channel refuses or finds too long, in a simpler form."""
+        """Post it once; in a simpler form if the channel refuses it or it is too long."""
 
     def find(
         self, *, channel: str, correlation: str, since: datetime, thread: str = ""
     ) -> PostedMessage | None:
-        """Look for a message (in a thread, if given) whose answer was lost.
+        """Search for a message (in a thread, if given) after a lost response.
 
-        Raises ProviderError(code="cannot_correlate") where nobody may look: it is said again then.
+        Raises ProviderError(code="cannot_correlate") if it cannot be searched for: it is posted
+        again then.
         """
         raise ProviderError(
             "cannot_correlate",
-            f"{self.label} does not show what was said.",
+            f"{self.label} does not show what was posted.",
             "It may be there twice.",
             outcome=Outcome.REFUSED,
         )
 
 
 class TicketItem:
-    """One sort of thing that a ticket system keeps for a release: what it says, and nothing of
-    where it goes."""
+    """Base of what a ticket system keeps for a release: its content, not where it goes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -506,21 +508,26 @@ class Epic(TicketItem):
 
 
 class FoundBy(enum.StrEnum):
-    """How a thing is found again whose answer was lost."""
+    """How an item is found again after a lost response."""
 
-    MARK = "MARK"  # by our correlation, which it carries; a search may lag behind
-    KEY = "KEY"  # by what it is itself (a name, a global id): making it again makes no second one
+    MARK = "MARK"  # by our correlation, which it carries; a search index may lag behind
+    KEY = "KEY"  # by its own name or global id: creating it again creates no second one
 
 
 class TicketProvider(Provider):
-    found_by: ClassVar[Mapping[type[TicketItem], FoundBy]]  # of each sort that it can make
+    found_by: ClassVar[Mapping[type[TicketItem], FoundBy]]  # of each type that it can create
+
+    @staticmethod
+    def page_of(url: str, *, server_url: str, options: Mapping[str, Any]) -> str:
+        """The page of a ticket whose address was stored, for a person; "" where none is known."""
+        return url
 
     @abstractmethod
     def projects(self) -> list[Option]: ...
 
     @abstractmethod
     def create(self, item: TicketItem, *, correlation: str) -> Ticket:
-        """Make a thing of one of the sorts in `found_by`."""
+        """Create an item of one of the types in `found_by`."""
 
     @abstractmethod
     def find(self, item: TicketItem, *, correlation: str) -> Ticket | None: ...

@@ -19,14 +19,22 @@ MAX_TEXT = 300
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionField:
-    """One field of a connection, named as on the model.
+    """One field of a connection. `name` is what forms, the API (in camel case), complaints and the
+    audit log call it.
+
+    `column` is the family's column that holds it; without one it is kept in the connection's
+    `options`, under its name. `said` is what the audit log calls it, where `label` says too little
+    without the provider's form around it.
 
     `clean` takes what was entered and returns what is stored; it raises ValueError with a
-    sentence for a person. `options` names the provider's method that lists what may be picked.
+    sentence for a person. `options` names the provider's method that lists what may be picked, and
+    `load` is what its button says.
     """
 
     name: str
+    column: str = ""
     label: Words
+    said: Words = ""
     help: Words = ""
     placeholder: str = ""
     required: bool = True
@@ -35,6 +43,23 @@ class ConnectionField:
     accepts_object: bool = False  # the API takes a JSON object here as well as its text
     clean: Callable[[Any], Any] = field(default=lambda value: value)
     options: str = ""
+    load: Words = ""
+
+    def read(self, connection: Any) -> Any:
+        """Its value in a connection; of a secret the `Secret`, or None."""
+        if self.column:
+            return getattr(connection, self.column)
+        return connection.options.get(self.name, self.empty)
+
+    def write(self, connection: Any, value: Any) -> None:
+        if self.column:
+            setattr(connection, self.column, value)
+        else:
+            connection.options = {**connection.options, self.name: value}
+
+    @property
+    def empty(self) -> Any:
+        return {"list": [], "mapping": {}}.get(self.kind, "")
 
 
 Fields = Sequence[ConnectionField]

@@ -190,6 +190,15 @@ def parse_object(body: bytes | str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+def objects(value: object, label: str) -> list[dict[str, Any]]:
+    """The objects of a list in an answer; `garbage` where it is no list, or has nothing but other
+    things: that tells of no absence."""
+    found = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    if value != [] and not found:
+        raise garbage(label)
+    return found
+
+
 def guarded(label: str, function: Callable[[], T]) -> T:
     """Call `function` and let nothing out but `ProviderError`, with no cause attached to it.
 

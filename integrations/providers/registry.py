@@ -22,17 +22,25 @@ from integrations.choices import (
     TicketType,
 )
 from integrations.providers.base import Provider, Webhooks
-from integrations.providers.fields import Fields
+from integrations.providers.fields import Fields, Words
 
 _HERE = "integrations.providers"
-SCM: dict[str, str] = {ScmType.GITHUB: f"{_HERE}.github.provider.GitHub"}
+SCM: dict[str, str] = {
+    ScmType.GITHUB: f"{_HERE}.github.provider.GitHub",
+}
 TARGETS: dict[str, str] = {
     TargetType.APP_STORE: f"{_HERE}.app_store.provider.AppStore",
     TargetType.PLAY_STORE: f"{_HERE}.play_store.provider.PlayStore",
 }
-PIPELINES: dict[str, str] = {PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins"}
-COMMUNICATION: dict[str, str] = {CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack"}
-TICKETS: dict[str, str] = {TicketType.JIRA: f"{_HERE}.jira.provider.Jira"}
+PIPELINES: dict[str, str] = {
+    PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins",
+}
+COMMUNICATION: dict[str, str] = {
+    CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",
+}
+TICKETS: dict[str, str] = {
+    TicketType.JIRA: f"{_HERE}.jira.provider.Jira",
+}
 
 # Who sends webhooks about builds, by the word in the address that they send them to.
 WEBHOOKS: dict[str, str] = {
@@ -56,11 +64,34 @@ def webhooks_of(sender: str) -> Webhooks:
 
 
 @functools.cache
+def _declared(kind: str) -> Any:
+    return import_module(f"{PROVIDERS[kind].rsplit('.', 2)[0]}.fields")
+
+
 def fields_of(kind: str) -> Fields:
     """What a connection of this kind is made of, in the order in which it is asked."""
-    package = PROVIDERS[kind].rsplit(".", 2)[0]
-    fields: Fields = import_module(f"{package}.fields").FIELDS
+    fields: Fields = _declared(kind).FIELDS
     return fields
+
+
+def needs_of(kind: str) -> Words:
+    """What a person has to have at hand, in words."""
+    needs: Words = _declared(kind).NEEDS
+    return needs
+
+
+def stored_names() -> dict[str, Words]:
+    """What the names of all fields and checks are called on pages."""
+    names: dict[str, Words] = {}
+    for kind in PROVIDERS:
+        names |= {field.name: field.said or field.label for field in fields_of(kind)}
+        names |= _declared(kind).CHECKS
+    return names
+
+
+def secrets_of(kind: str) -> list[str]:
+    """The names of its fields that are secret."""
+    return [field.name for field in fields_of(kind) if field.secret]
 
 
 def provider_for(connection: Any) -> Any:

@@ -18,6 +18,6 @@ def connection_names(tenant: Tenant) -> dict[str, str]:
         for connection in model.objects.for_tenant(tenant):
             names[connection.pk] = str(connection)
             if isinstance(connection, CommunicationIntegration):
-                ids = connection.slack_channels
+                ids = connection.recipients
                 names |= {channel: connection.channel_name(channel) for channel in ids}
     return names

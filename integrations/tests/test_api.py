@@ -252,11 +252,11 @@ def test_an_omitted_secret_is_kept_and_a_new_address_asks_for_it(
     pipeline = factories.PipelineFactory(tenant=tenant)
     url = f"{BASE}/pipelines/{pipeline.pk}"
     assert api.patch(url, {"jenkinsUsername": "other"}).status_code == 200
-    assert fresh(pipeline).jenkins_api_token.reveal() == "factory jenkins token"
+    assert fresh(pipeline).api_token.reveal() == "factory jenkins token"
     moved = api.patch(url, {"jenkinsUrl": "https://jenkins.example.com"})
     assert moved.status_code == 400
     assert set(moved.json()["errors"]) == {"jenkinsApiToken"}
-    assert fresh(pipeline).jenkins_url == pipeline.jenkins_url
+    assert fresh(pipeline).server_url == pipeline.server_url
 
 
 # --- Refusals ------------------------------------------------------------------------------------

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.on_sqlite
 CANARY = "canary-secret-value"
 STORED: dict[str, Any] = {
     "GITHUB": (make.ScmFactory, {"access_token": CANARY}),
-    "APP_STORE": (make.AppStoreFactory, {"apple_api_key": CANARY}),
-    "PLAY_STORE": (make.PlayStoreFactory, {"google_service_account": CANARY}),
-    "JENKINS": (make.PipelineFactory, {"jenkins_api_token": CANARY, "webhook_secret": CANARY}),
-    "SLACK": (make.SlackFactory, {"slack_bot_token": CANARY}),
-    "JIRA": (make.JiraFactory, {"jira_api_token": CANARY}),
+    "APP_STORE": (make.AppStoreFactory, {"credentials": CANARY}),
+    "PLAY_STORE": (make.PlayStoreFactory, {"credentials": CANARY}),
+    "JENKINS": (make.PipelineFactory, {"api_token": CANARY, "webhook_secret": CANARY}),
+    "SLACK": (make.SlackFactory, {"token": CANARY}),
+    "JIRA": (make.JiraFactory, {"api_token": CANARY}),
 }
 
 
@@ -185,7 +185,7 @@ def test_a_line_that_is_no_parameter_is_named(tenant: Tenant, text: str, words: 
 
 
 def test_stored_values_are_shown_as_they_are_typed(tenant: Tenant) -> None:
-    slack = make.SlackFactory(tenant=tenant, slack_channels=["C123", "C456"])
+    slack = make.SlackFactory(tenant=tenant, recipients=["C123", "C456"])
     assert "C123\nC456" in form(tenant, "SLACK", connection=slack).as_div()
     pipeline = make.PipelineFactory(tenant=tenant, parameters={"A": "1", "B": "2"})
     assert "A=1\nB=2" in form(tenant, "JENKINS", connection=pipeline).as_div()

@@ -49,7 +49,7 @@ def test_a_connection_is_stored_and_waits_for_its_verification(
     assert (made.tenant, made.kind) == (tenant, kind)
     assert made.verification_status == Verification.PENDING
     for name, value in values.items():
-        stored = getattr(made, name)
+        stored = made.value_of(name)
         assert (stored.reveal() if hasattr(stored, "reveal") else stored) == value
 
 
@@ -196,7 +196,7 @@ def test_disconnecting_forgets_every_secret(tenant: Any, owner: Any) -> None:
     operations.rotate_webhook_secret(pipeline, actor=None)
     disconnect(pipeline, actor=owner)
     row = fresh(pipeline)
-    assert (row.jenkins_api_token, row.webhook_secret, row.previous_webhook_secret) == (None,) * 3
+    assert (row.api_token, row.webhook_secret, row.previous_webhook_secret) == (None,) * 3
     assert not PipelineIntegration.objects.for_tenant(tenant).exists()
     assert AuditEvent.objects.get(action="integration.disconnected").actor_id == owner.pk
 

@@ -35,9 +35,9 @@ def test_what_is_not_named_is_kept(tenant: Any) -> None:
     jira = factories.JiraFactory(tenant=tenant)
     edit(jira, actor=None, values={"jira_project_key": "OTHER"})
     row = fresh(jira)
-    assert (row.jira_url, row.jira_email) == (jira.jira_url, jira.jira_email)
-    assert row.jira_api_token.reveal() == "factory jira token"
-    assert row.jira_project_key == "OTHER"
+    assert (row.server_url, row.username) == (jira.server_url, jira.username)
+    assert row.api_token.reveal() == "factory jira token"
+    assert row.project == "OTHER"
 
 
 def test_a_required_field_cannot_be_emptied(tenant: Any) -> None:
@@ -89,12 +89,12 @@ def test_a_new_address_asks_for_the_secret_again(tenant: Any, address: str, asks
     values = {"jenkins_url": address, "jenkins_api_token": ""}
     if not asks:
         edit(pipeline, actor=None, values=values)
-        assert fresh(pipeline).jenkins_api_token.reveal() == "factory jenkins token"
+        assert fresh(pipeline).api_token.reveal() == "factory jenkins token"
         return
     with pytest.raises(ValidationError) as error:
         edit(pipeline, actor=None, values=values)
     assert complaints(error) == {"jenkins_api_token": ["The address changed: enter this again."]}
-    assert fresh(pipeline).jenkins_url == pipeline.jenkins_url
+    assert fresh(pipeline).server_url == pipeline.server_url
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_new_address_with_its_secret_is_taken(tenant: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     values = {"jenkins_url": "https://jenkins.example.com", "jenkins_api_token": "theirs"}
     edit(pipeline, actor=None, values=values)
-    assert fresh(pipeline).jenkins_api_token.reveal() == "theirs"
+    assert fresh(pipeline).api_token.reveal() == "theirs"
 
 
 def test_a_picker_sends_no_stored_secret_to_a_new_address(tenant: Any) -> None:
@@ -157,7 +157,7 @@ def test_the_webhook_secret_survives_an_edit(tenant: Any) -> None:
     before = pipeline.webhook_secret.reveal()
     edit(pipeline, actor=None, values={"jenkins_job_path": "mobile/ios"})
     assert fresh(pipeline).webhook_secret.reveal() == before
-    assert fresh(pipeline).jenkins_job_path == "/job/mobile/job/ios"
+    assert fresh(pipeline).job == "/job/mobile/job/ios"
 
 
 # --- The webhook secret --------------------------------------------------------------------------

@@ -14,13 +14,13 @@ from integrations.models import FAMILIES, ScmIntegration
 
 FACTORIES = {
     "scm": (make.ScmFactory, {"access_token": "canary"}),
-    "targets": (make.AppStoreFactory, {"apple_api_key": "canary"}),
+    "targets": (make.AppStoreFactory, {"credentials": "canary"}),
     "pipelines": (
         make.PipelineFactory,
-        {"jenkins_api_token": "canary", "webhook_secret": "canary"},
+        {"api_token": "canary", "webhook_secret": "canary"},
     ),
-    "communication": (make.SlackFactory, {"slack_bot_token": "canary"}),
-    "tickets": (make.JiraFactory, {"jira_api_token": "canary"}),
+    "communication": (make.SlackFactory, {"token": "canary"}),
+    "tickets": (make.JiraFactory, {"api_token": "canary"}),
 }
 
 

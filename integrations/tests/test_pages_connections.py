@@ -65,7 +65,7 @@ def test_an_empty_family_says_whether_it_is_needed(web: Client) -> None:
 
 
 def test_the_list_is_of_one_workspace(web: Client) -> None:
-    make.JiraFactory(jira_project_key="FOREIGN")
+    make.JiraFactory(project="FOREIGN")
     assert "FOREIGN" not in web.get("/integrations").content.decode()
 
 
@@ -216,20 +216,20 @@ def test_a_new_address_asks_for_the_secret_again(web: Client, tenant: Tenant) ->
     jira = make.JiraFactory(tenant=tenant)
     data = {
         "jira_url": "http://127.0.0.1:2/jira",
-        "jira_email": jira.jira_email,
-        "jira_project_key": jira.jira_project_key,
+        "jira_email": jira.username,
+        "jira_project_key": jira.project,
     }
     html = web.post(path(jira), data).content.decode()
     assert "The address changed: enter this again." in html
     jira.refresh_from_db()
-    assert jira.jira_url == "http://127.0.0.1:1/jira"
+    assert jira.server_url == "http://127.0.0.1:1/jira"
 
 
 def test_the_page_shows_no_secret(web: Client, tenant: Tenant) -> None:
     for factory, secrets in (
         (make.ScmFactory, {"access_token": "canary-1"}),
-        (make.AppStoreFactory, {"apple_api_key": "canary-2"}),
-        (make.PipelineFactory, {"jenkins_api_token": "canary-3", "webhook_secret": "canary-4"}),
+        (make.AppStoreFactory, {"credentials": "canary-2"}),
+        (make.PipelineFactory, {"api_token": "canary-3", "webhook_secret": "canary-4"}),
     ):
         connection = factory(tenant=tenant, **secrets)
         assert "canary" not in web.get(path(connection)).content.decode()
@@ -243,7 +243,7 @@ def test_a_name_with_markup_is_shown_as_text(web: Client, tenant: Tenant) -> Non
 
 
 def test_channels_are_called_by_name_once_it_is_known(web: Client, tenant: Tenant) -> None:
-    slack = make.SlackFactory(tenant=tenant, slack_channels=["C123", "C9"])
+    slack = make.SlackFactory(tenant=tenant, recipients=["C123", "C9"])
     assert "Slack · C123, C9" in web.get("/integrations").content.decode()
     told = {"ok": True, "level": "ERROR", "name": "channel:C123", "message": "#releases"}
     type(slack).objects.update(checks=[told])

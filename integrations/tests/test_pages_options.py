@@ -70,8 +70,8 @@ def test_the_stored_secret_serves_while_it_is_left_empty(
 
 
 def test_the_stored_secret_goes_nowhere_else(web: Client, sandbox: Any, tenant: Tenant) -> None:
-    jira = make.JiraFactory(tenant=tenant, jira_url="http://127.0.0.1:1/jira")
-    data = {"connection": jira.pk, "jira_url": f"{sandbox.url}/jira", "jira_email": jira.jira_email}
+    jira = make.JiraFactory(tenant=tenant, server_url="http://127.0.0.1:1/jira")
+    data = {"connection": jira.pk, "jira_url": f"{sandbox.url}/jira", "jira_email": jira.username}
     answer = ask(web, "tickets", "jira_project_key", data)
     assert answer.status_code == 400
     assert "enter this again" in answer.json()["detail"]

@@ -13,7 +13,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from delivr.signin.session_store import SessionStore
+from delivr.signin.sessions import SessionStore
 from delivr.tenants.models import IdempotentRequest, Role, Tenant
 from delivr.tests import factories as make
 from integrations.models import PipelineIntegration
@@ -59,7 +59,7 @@ def test_a_failed_check_is_told_beside_the_secret(web: Client, filled: dict[str,
     filled["jenkins_job_path"] = "/job/nope"
     html = web.post("/integrations/pipelines/new", filled).content.decode()
     assert "A check failed" in html
-    assert PipelineIntegration.objects.get(jenkins_job_path="/job/nope").verification_error in html
+    assert PipelineIntegration.objects.get(job="/job/nope").verification_error in html
 
 
 def test_it_is_on_no_later_page_and_in_no_session(web: Client, filled: dict[str, Any]) -> None:
@@ -182,7 +182,7 @@ def basic(secret: str) -> str:
 
 def test_the_jenkinsfile_posts_to_the_pipelines_own_address(web: Client, tenant: Tenant) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
-    text = web.post(rotate(pipeline)).context["jenkinsfile"]
+    text = web.post(rotate(pipeline)).context["snippet"]
     assert f"/api/v1/webhooks/jenkins/{pipeline.pk} || true" in text
     assert secret_of(pipeline) not in text
     assert re.findall(r'\\\\"(\w+)\\\\":', text) == ["buildNumber", "status", "buildUrl", "buildId"]

@@ -91,8 +91,8 @@ def test_pages_ask_nobody_while_all_places_are_taken(
     assert BUSY in web.post(page, form).content.decode()  # with another credential
     options = web.post("/integrations/scm/options?field=repository_url", form)
     assert (options.status_code, BUSY in options.json()["detail"]) == (429, True)
-    aloud: Any = web.post(f"{page}/verify", headers={"X-Checks": "streamed"})
-    assert aloud.getvalue() == b""  # then it is sent in the plain way
+    streamed: Any = web.post(f"{page}/verify", headers={"X-Checks": "streamed"})
+    assert streamed.getvalue() == b""  # then it is sent in the plain way
     assert not sandbox.world.requests
 
 
@@ -142,15 +142,15 @@ def verified_by_the_clock() -> None:
 @pytest.mark.django_db
 @pytest.mark.parametrize("streamed", [False, True])
 def test_what_is_connected_too_often_is_saved_and_verified_later(
-    web: Client, owner: User, typed: Typed, sandbox: Any, aloud: bool
+    web: Client, owner: User, typed: Typed, sandbox: Any, streamed: bool
 ) -> None:
     too_often(owner)
     form = typed("GITHUB", form_token="one-form-one-token")
-    if aloud:
+    if streamed:
         answer = web.post("/integrations/scm/new", form, headers={"X-Checks": "streamed"})
         assert answer.status_code == 204
     page = web.post("/integrations/scm/new", form, follow=True).content.decode()
-    words = "nothing was done twice" if aloud else "is saved, and verified in some minutes"
+    words = "nothing was done twice" if streamed else "is saved, and verified in some minutes"
     assert words in page
     assert ScmIntegration.objects.get().verification_status == "PENDING"
     assert not sandbox.world.requests

@@ -43,7 +43,7 @@ def test_a_good_connection_becomes_valid_with_every_check(tenant: Any, sandbox: 
 
 
 def test_a_failed_check_is_stored_with_its_hint(tenant: Any, sandbox: Any) -> None:
-    pipeline = jenkins(tenant, sandbox, jenkins_job_path="/job/gone")
+    pipeline = jenkins(tenant, sandbox, job="/job/gone")
     verified = verify(pipeline)
     assert verified.verification_status == Verification.INVALID
     failed = [c for c in verified.checks if not c["ok"]]
@@ -64,7 +64,7 @@ def test_a_failed_check_is_stored_with_its_hint(tenant: Any, sandbox: Any) -> No
 def test_a_jobs_parameters_decide(
     tenant: Any, sandbox: Any, job: str, status: str, level: str
 ) -> None:
-    verified = verify(jenkins(tenant, sandbox, jenkins_job_path=job))
+    verified = verify(jenkins(tenant, sandbox, job=job))
     assert verified.verification_status == status
     assert level in {c["level"] for c in verified.checks if not c["ok"]}
 
@@ -108,7 +108,7 @@ def test_a_passing_trouble_is_forgotten_after_a_good_look(tenant: Any, sandbox: 
 
 def test_refused_credentials_turn_even_a_verified_connection(tenant: Any, sandbox: Any) -> None:
     pipeline = jenkins(tenant, sandbox)
-    pipeline.jenkins_api_token = "wrong"
+    pipeline.api_token = "wrong"
     pipeline.save()
     assert verify(pipeline).verification_status == Verification.INVALID
 
@@ -144,7 +144,7 @@ def test_a_good_verification_lets_waiting_effects_go_on(tenant: Any, sandbox: An
 
 
 def test_a_failed_verification_lets_nothing_go_on(tenant: Any, sandbox: Any) -> None:
-    pipeline = jenkins(tenant, sandbox, jenkins_job_path="/job/gone")
+    pipeline = jenkins(tenant, sandbox, job="/job/gone")
     later = timezone.now() + timedelta(hours=1)
     effect = factories.EffectFactory(tenant=tenant, integration_id=pipeline.pk, next_at=later)
     verify(pipeline)
@@ -221,7 +221,7 @@ def test_a_connection_that_was_turned_comes_back_by_itself_when_a_longer_trouble
 def test_a_connection_that_never_worked_is_not_looked_at_again_soon(
     tenant: Any, sandbox: Any
 ) -> None:
-    row = verify(jenkins(tenant, sandbox, verification_status="PENDING", jenkins_job_path="/job/x"))
+    row = verify(jenkins(tenant, sandbox, verification_status="PENDING", job="/job/x"))
     assert (row.verification_status, row.doubted_at) == ("INVALID", None)
     assert row.verify_at > timezone.now() + timedelta(hours=23)
 
@@ -269,7 +269,7 @@ def test_what_stays_refused_turns_the_connection_and_its_owners_hear_of_it(
 ) -> None:
     member_of(tenant, Role.OWNER)
     pipeline = jenkins(tenant, sandbox)
-    pipeline.jenkins_api_token = "wrong"
+    pipeline.api_token = "wrong"
     pipeline.save()
     verification.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
     verification.verify_by_id(pipeline.pk)
@@ -331,10 +331,10 @@ def test_a_channels_name_once_seen_outlives_the_checks_that_saw_it(
     assert name.startswith("#")
     edited = edit(slack, actor=None, values={"slack_channels": ["C456", "C123"]})
     assert (edited.checks, edited.channel_name("C123")) == ([], name)
-    edited.slack_bot_token = "xoxb-revoked"
+    edited.token = "xoxb-revoked"
     edited.save()
     refused = verify(fresh(slack))
     assert (refused.is_valid, refused.channel_name("C123")) == (False, name)
     edit(refused, actor=None, values={"slack_channels": ["C456"]})
     verify(fresh(slack))
-    assert fresh(slack).known_channels.keys() <= {"C456"}  # of what is chosen alone
+    assert fresh(slack).recipient_names.keys() <= {"C456"}  # of what is chosen alone

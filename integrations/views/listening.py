@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
-from delivr.date_bounds import read_moment
+from delivr.date_bounds import read_datetime
 from delivr.pages.live import HTTP_STOP_POLLING, fragment
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
@@ -41,7 +41,7 @@ def listening(request: TenantRequest, connection_id: str) -> HttpResponse:
     """The part again: 204 while nothing came in since the moment that the page was made."""
     pipeline = find(request, "pipelines", connection_id)
     assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
-    context = listening_context(pipeline, read_moment(request.GET.get("since", "")))
+    context = listening_context(pipeline, read_datetime(request.GET.get("since", "")))
     if context["heard"] is None and not context["is_over"]:
         return HttpResponse(status=204)
     response = render(request, "integrations/listening.html", context)

@@ -62,7 +62,7 @@ def _ask_for_what_comes_before(name: str, form: ConnectionForm) -> None:
     missing = [
         str(field.label)
         for field in before
-        if field.required and not (values.get(field.name) or getattr(stored, field.name, None))
+        if field.required and not (values.get(field.name) or (stored and field.read(stored)))
     ]
     if missing:
         words = _("Fill this in first: %(fields)s.") % {"fields": ", ".join(missing)}

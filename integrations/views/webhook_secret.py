@@ -33,13 +33,15 @@ def show_secret(
 ) -> HttpResponse:
     """The answer to the POST that made the secret: it is in no URL, session or cache."""
     url, secret = webhook_url(pipeline), pipeline.webhook_secret.reveal()
-    jenkinsfile = render_to_string("integrations/jenkinsfile.txt", {"webhook_url": url})
+    how, none = f"integrations/help/{pipeline.kind.lower()}_webhook", "integrations/help/none.html"
+    snippet = render_to_string([f"{how}.txt", none], {"webhook_url": url})
     context = {
         "pipeline": pipeline,
         "webhook_url": url,
         "secret": secret,
         "url_with_secret": with_credentials(url, secret),
-        "jenkinsfile": jenkinsfile,
+        "how": [f"{how}.html", none],
+        "snippet": snippet,
         "try_command": try_command(url, secret),
         "continue_url": continue_url,
         "is_new": is_new,
@@ -59,8 +61,7 @@ def try_command(url: str, secret: str) -> str:
 def with_credentials(url: str, secret: str) -> str:
     """The URL with Basic credentials inside, for senders that take nothing but a URL.
 
-    Not percent-encoded: Jenkins' Notification plugin sends the part before the @ as it stands.
-    https://github.com/jenkinsci/notification-plugin (Protocol.java)
+    Not percent-encoded: they may send the part before the @ as it stands.
     """
     parts = urlsplit(url)
     return parts._replace(netloc=f"delivr:{secret}@{parts.netloc}").geturl()

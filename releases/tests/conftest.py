@@ -6,7 +6,7 @@ from releases.tests.pages import Setup
 
 @pytest.fixture
 def setup(tenant):
-    """The workspace with everything connected."""
+    """A workspace with all providers connected."""
     return Setup(tenant)
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the release pages share: a finished setup, and reading of answers."""
+"""Helpers for the tests of the release pages: a finished setup, and the text of responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from releases.operations import create_release
 
 @dataclass
 class Setup:
-    """A workspace with everything connected: two stores, two jobs, Slack and Jira."""
+    """A workspace with all providers connected: two stores, two jobs, Slack and Jira."""
 
     tenant: Tenant
     scm: Any = field(init=False)
@@ -32,13 +32,13 @@ class Setup:
         self.android = factories.PlayStoreFactory(tenant=tenant)
         self.ios_job = factories.PipelineFactory(tenant=tenant, scm=self.scm, target=self.ios)
         self.android_job = factories.PipelineFactory(
-            tenant=tenant, scm=self.scm, target=self.android, jenkins_job_path="/job/android"
+            tenant=tenant, scm=self.scm, target=self.android, job="/job/android"
         )
         self.slack = factories.SlackFactory(tenant=tenant)
         self.jira = factories.JiraFactory(tenant=tenant)
 
     def form(self, **changes: Any) -> dict[str, Any]:
-        """What the form of a new release posts."""
+        """The posted values of the form of a new release."""
         return {
             "version": "1.5.0",
             "branch": "",
@@ -64,13 +64,13 @@ class Setup:
 
 
 def text_of(response: Any) -> str:
-    """The words of the answer's main part, without markup; entities stay as they are."""
+    """The text of the page's main part, without markup; entities are kept."""
     html = response.content.decode()
     main = re.search(r"<main.*?</main>", html, re.S)
     bare = re.sub(r"<[^>]+>", " ", main[0] if main else html)
     return re.sub(r"\s+", " ", bare)
 
 
-def said(response: Any) -> str:
-    """What the message above the page says after a post that was followed."""
+def message_of(response: Any) -> str:
+    """The message at the top of the page after a followed redirect."""
     return " ".join(str(message) for message in response.context["messages"])

@@ -1,4 +1,4 @@
-"""The API of releases: what is answered, to whom, and at what price."""
+"""The API of releases: responses, roles, and numbers of queries."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def api(tenant: Tenant, api_for: Any) -> APIClient:
 
 
 def body(wired: Wired, **changes: Any) -> dict[str, Any]:
-    """The seed's request."""
+    """The request of the specification."""
     return {
         "version": "1.5.0",
         "scmIntegrationId": wired.scm.pk,
@@ -148,7 +148,7 @@ def test_everything_that_is_wrong_comes_at_once(api: APIClient) -> None:
     assert not Release.objects.exists()
 
 
-def test_an_empty_request_hears_of_everything_it_lacks(api: APIClient) -> None:
+def test_an_empty_request_gets_an_error_for_each_field(api: APIClient) -> None:
     found = errors(api.post(URL, {}))
     assert set(found) == {"version", "scmIntegrationId", "targets", "pipelines"}
 
@@ -202,23 +202,23 @@ def test_a_repeated_request_makes_one_release(api: APIClient, wired: Wired) -> N
 # --- A dry run -----------------------------------------------------------------------------------
 
 
-def test_a_dry_run_tells_everything_and_touches_nothing(api: APIClient, wired: Wired) -> None:
-    type(wired.slack).objects.update(slack_channels=["C1", "C2"])
+def test_a_dry_run_shows_everything_and_changes_nothing(api: APIClient, wired: Wired) -> None:
+    type(wired.slack).objects.update(recipients=["C1", "C2"])
     answer = api.post(f"{URL}?dryRun=true", body(wired), headers={"idempotency-key": "k"})
     assert answer.status_code == 200, answer.json()
-    told = answer.json()
-    assert (told["version"], told["branchRelease"]) == ("1.5.0", "release/1.5.0")
-    assert [(j["platform"], j["jobPath"]) for j in told["jobs"]] == [
+    plan = answer.json()
+    assert (plan["version"], plan["branchRelease"]) == ("1.5.0", "release/1.5.0")
+    assert [(j["platform"], j["jobPath"]) for j in plan["jobs"]] == [
         ("IOS", "/job/ios-prod"),
         ("ANDROID", "/job/android-prod"),
     ]
-    for job in told["jobs"]:
+    for job in plan["jobs"]:
         assert job["parameters"] == {
             "VERSION": "1.5.0",
             "BRANCH": "release/1.5.0",
             "DELIVR_BUILD_ID": "bld_…",
         }
-    assert [m["text"] for m in told["messages"] if m["channel"] == "C2"] == [
+    assert [m["text"] for m in plan["messages"] if m["channel"] == "C2"] == [
         "📦 Release 1.5.0 created",
         "🚀 iOS build #… started",
         "🚀 Android build #… started",
@@ -226,19 +226,19 @@ def test_a_dry_run_tells_everything_and_touches_nothing(api: APIClient, wired: W
         "✅ Android build #… complete",
         "🏁 Release 1.5.0: all builds complete, ready for submission",
     ]
-    assert [e["summary"] for e in told["epics"]] == ["Release 1.5.0: iOS", "Release 1.5.0: Android"]
+    assert [e["summary"] for e in plan["epics"]] == ["Release 1.5.0: iOS", "Release 1.5.0: Android"]
     assert not Release.objects.exists()
     assert not Effect.objects.exists()
     made = api.post(URL, body(wired), headers={"idempotency-key": "k"})
     assert made.status_code == 201
 
 
-def test_a_dry_run_without_slack_and_jira_tells_of_none(api: APIClient, wired: Wired) -> None:
-    told = api.post(f"{URL}?dryRun=true", body(wired, communicationId=None, ticketId=None)).json()
-    assert (told["messages"], told["epics"]) == ([], [])
+def test_a_dry_run_without_slack_and_jira_shows_none(api: APIClient, wired: Wired) -> None:
+    plan = api.post(f"{URL}?dryRun=true", body(wired, communicationId=None, ticketId=None)).json()
+    assert (plan["messages"], plan["epics"]) == ([], [])
 
 
-def test_a_dry_run_complains_as_the_real_one_does(api: APIClient, wired: Wired) -> None:
+def test_a_dry_run_has_the_errors_of_the_real_one(api: APIClient, wired: Wired) -> None:
     for wish in ({}, body(wired, version="-"), body(wired, targets=["x"], colour="red")):
         dry = errors(api.post(f"{URL}?dryRun=true", wish))
         assert dry == errors(api.post(URL, wish))
@@ -281,11 +281,11 @@ def test_a_strangers_release_does_not_exist(api_for: Any, wired: Wired) -> None:
     assert client.get(URL).json()["results"] == []
 
 
-# --- Price ---------------------------------------------------------------------------------------
+# --- Numbers of queries --------------------------------------------------------------------------
 
 
 def grow(wired: Wired, release: Release, count: int) -> None:
-    """Pipelines with builds, events, messages and epics."""
+    """Add pipelines with builds, events, messages and epics."""
     for number in range(count):
         pipeline = factories.PipelineFactory(
             tenant=wired.tenant, scm=wired.scm, target=wired.targets["ios"]
@@ -310,7 +310,7 @@ def test_a_release_costs_the_same_queries_with_two_pipelines_and_with_twenty(
     counts = []
     for more in (2, 18):
         grow(wired, release, more)
-        api.get(URL)  # the token notes its use once a minute
+        api.get(URL)  # the token's last use is stored once a minute
         with CaptureQueriesContext(connection) as queries:
             shown = api.get(f"{URL}/{release.pk}").json()
         counts.append(len(queries))

@@ -1,4 +1,4 @@
-"""Why is this not moving: each reason, told by the rows alone."""
+"""The blockers of a release: each reason, from the rows alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from delivr.effects.models import Effect, Heartbeat, IntegrationHealth
 from delivr.tests import factories
-from releases.blockers import blockers, sick_integrations, sweepers_life
+from releases.blockers import blockers, failing_integrations, sweeper_heartbeat
 from releases.models import Release
 
 pytestmark = pytest.mark.django_db
@@ -29,8 +29,8 @@ def why(pipeline: Any) -> list[str]:
 def explain(pipeline: Any) -> Any:
     release = Release.objects.with_everything().get(pk=pipeline.release_id)
     effects = list(Effect.objects.filter(release_id=release.pk).order_by("created_at"))
-    sick, beat = sick_integrations(release.tenant), sweepers_life()
-    return blockers(release, effects, sick, beat, timezone.now())
+    failing, heartbeat = failing_integrations(release.tenant), sweeper_heartbeat()
+    return blockers(release, effects, failing, heartbeat, timezone.now())
 
 
 def effect(pipeline: Any, **kwargs: Any) -> Effect:
@@ -52,7 +52,7 @@ def soon(**kwargs: float) -> Any:
     return timezone.now() + timedelta(**kwargs)
 
 
-def test_where_all_goes_well_nothing_is_said(pipeline: Any) -> None:
+def test_nothing_is_shown_while_all_goes_well(pipeline: Any) -> None:
     effect(pipeline)
     effect(pipeline, state="DONE")
     factories.BuildFactory(release_pipeline=pipeline, status="RUNNING", started_at=timezone.now())
@@ -71,7 +71,7 @@ def test_nobody_picks_up_the_work(pipeline: Any) -> None:
 
 
 @pytest.mark.parametrize(("age", "codes"), [(90, ["not_picked_up"]), (150, ["nobody_sweeps"])])
-def test_no_sweeper_gives_a_sign_of_life(pipeline: Any, age: int, codes: list[str]) -> None:
+def test_the_sweeper_has_no_heartbeat(pipeline: Any, age: int, codes: list[str]) -> None:
     effect(pipeline, next_at=soon(seconds=-60))
     Heartbeat.objects.create(name="sweeper", at=soon(seconds=-age))
     assert why(pipeline) == codes
@@ -88,12 +88,12 @@ def test_a_dead_sweeper_holds_up_a_build_on_its_way_and_no_release_at_rest(pipel
 
 def test_the_broker_is_down(pipeline: Any) -> None:
     effect(pipeline)
-    beat = Heartbeat.objects.create(
+    heartbeat = Heartbeat.objects.create(
         name="sweeper", at=timezone.now(), broker_down_since=soon(seconds=-20)
     )
     (blocker,) = explain(pipeline)
     assert blocker.code == "broker_down"
-    assert blocker.next == beat.broker_down_since + timedelta(seconds=60)
+    assert blocker.next == heartbeat.broker_down_since + timedelta(seconds=60)
     Heartbeat.objects.update(broker_down_since=None)
     assert why(pipeline) == []
 
@@ -149,7 +149,7 @@ def test_credentials_are_refused(pipeline: Any) -> None:
     assert (blocker.code, blocker.message) == ("credentials_refused", "Token refused.")
 
 
-def test_refused_credentials_of_an_edited_connection_are_told_with_the_next_check(
+def test_refused_credentials_of_an_edited_connection_show_the_next_check(
     pipeline: Any,
 ) -> None:
     effect(pipeline, next_at=soon(hours=1), last_error="Token refused.")
@@ -161,7 +161,7 @@ def test_refused_credentials_of_an_edited_connection_are_told_with_the_next_chec
 
 
 def test_refused_credentials_alone_are_named_where_a_build_waits_for_them(pipeline: Any) -> None:
-    """What else is wrong goes on by itself no more: no other next try is promised."""
+    """Nothing else goes on by itself then, so no other next attempt is shown."""
     build = moving(pipeline)
     type(build).objects.update(status="QUEUED", queue_reason="No executor.")
     health(
@@ -210,7 +210,7 @@ def test_it_is_tried_again(pipeline: Any, dispatched: bool, code: str) -> None:
     assert why(pipeline) == [code]
 
 
-def test_the_queue_says_its_own_reason(pipeline: Any) -> None:
+def test_the_reason_of_the_queue_is_shown(pipeline: Any) -> None:
     factories.BuildFactory(
         release_pipeline=pipeline, status="QUEUED", queue_reason="Waiting for an executor"
     )
@@ -241,7 +241,7 @@ def test_a_build_beyond_its_time_is_stuck(
     assert ("stuck" in why(pipeline)) is stuck
 
 
-def test_the_api_tells_the_same(pipeline: Any, api_for: Any) -> None:
+def test_the_api_shows_the_same(pipeline: Any, api_for: Any) -> None:
     effect(pipeline, state="DEAD", last_error="No such channel.")
     answer = api_for(pipeline.tenant).get(f"/api/v1/releases/{pipeline.release_id}")
     (blocker,) = answer.json()["blockers"]
@@ -249,7 +249,7 @@ def test_the_api_tells_the_same(pipeline: Any, api_for: Any) -> None:
     assert set(blocker) == {"code", "message", "hint", "since", "next"}
 
 
-def test_the_page_asks_the_question(pipeline: Any, client_for: Any, owner: Any) -> None:
+def test_the_page_shows_the_blockers(pipeline: Any, client_for: Any, owner: Any) -> None:
     path = f"/releases/{pipeline.release_id}"
     assert "Why is this not moving?" not in client_for(owner).get(path).content.decode()
     effect(pipeline, state="DEAD", last_error="No such channel.")

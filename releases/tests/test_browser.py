@@ -1,4 +1,4 @@
-"""A new release in Chromium: suggestion, dry run while typing, keys."""
+"""A new release in Chromium: suggestion, dry run while typing, keyboard shortcuts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def product(filled: dict[str, Any]) -> Any:
-    """The one with a connected workspace."""
+    """The running product with a connected workspace."""
     return filled["product"]
 
 
@@ -58,7 +58,7 @@ def test_a_dry_run_on_its_way_ends_quietly_where_the_form_is_sent(
     page = member
     page.goto(f"{product.url}/releases/new")
     expect(page.locator("#preview")).to_contain_text("can be created")
-    page.route("**/releases/new/preview", lambda route: None)  # which never answers
+    page.route("**/releases/new/preview", lambda route: None)  # it never responds
     with page.expect_request("**/releases/new/preview"):
         page.get_by_label("Version").fill("1.3.0")
     page.get_by_role("button", name="Create release").click()
@@ -118,7 +118,7 @@ def test_page_rests_while_hidden_and_catches_up_when_seen(
 
 
 def hide(page: Page, *, hidden: bool) -> None:
-    """As if another tab came in front, or this one again."""
+    """As if another tab came to the front, or this one again."""
     page.evaluate(
         """hidden => {
             Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
@@ -167,7 +167,7 @@ def test_filters_work_at_once_and_keep_the_focus(
     found.locator("a.version").click()
     page.go_back()
     expect(found.locator("a.version")).to_have_text(["1.4.2"])
-    # The next one at this machine finds no page of ours in the browser's storage.
+    # The next user of this computer must not find our pages in the browser's storage.
     assert page.evaluate("sessionStorage.getItem('htmx-history-cache')") is None
     assert console == []
 

@@ -1,4 +1,4 @@
-"""A release and the end of its workspace at the same moment: one of them is refused."""
+"""Creating a release and deleting its workspace at the same time: one of them is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A version is of an app: who holds it, who may use it again, and what tells two releases apart."""
+"""Which release holds a version of an app, when it is free again, and how lists show the app."""
 
 from __future__ import annotations
 
@@ -175,9 +175,7 @@ def test_a_cancelled_version_is_suggested_again(setup: Setup, member: Client) ->
     assert member.get("/releases/new").context["form"]["version"].value() == "1.5.0"
 
 
-def test_a_complaint_leads_to_the_release_that_has_the_version(
-    setup: Setup, member: Client
-) -> None:
+def test_an_error_links_the_release_that_has_the_version(setup: Setup, member: Client) -> None:
     holder = of(setup, "ios")
     Release.objects.update(created_at="2026-01-01T00:00:00Z")
     for path in ("/releases/new", "/releases/new/preview"):

@@ -1,4 +1,4 @@
-"""Creating a release: what is written in one transaction, and what it promises."""
+"""Creating a release: what is written in one transaction, and the effects that it creates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, wire
 from integrations import operations as integrations
 from releases.operations import ReleasePlan, create_release, derive_status, is_legal_branch
-from releases.tests.wanting import NOWHERE, TABLES, complaints, wanted
+from releases.tests.new_release import NOWHERE, TABLES, errors_of, values_of
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def wired(tenant: Any) -> Wired:
 
 
 def test_a_release_is_written_with_all_its_parts(wired: Wired, owner: Any) -> None:
-    release = fresh(create_release(**wanted(wired, actor=owner)))
+    release = fresh(create_release(**values_of(wired, actor=owner)))
     assert (release.version, release.branch) == ("1.5.0", "release/1.5.0")
     assert (release.status, release.created_by) == ("KICKOFF_PENDING", owner)
     assert (release.scm, release.communication, release.ticket) == (
@@ -48,10 +48,10 @@ def test_a_release_is_written_with_all_its_parts(wired: Wired, owner: Any) -> No
     assert not any(p.triggered for p in pipelines.values())
 
 
-def test_one_epic_a_target_and_one_message_a_channel_are_promised(wired: Wired) -> None:
+def test_there_is_one_epic_per_target_and_one_message_per_channel(wired: Wired) -> None:
     known = {"ok": True, "level": "ERROR", "name": "channel:C123", "message": "#releases"}
     type(wired.slack).objects.update(checks=[known])
-    release = create_release(**wanted(wired))
+    release = create_release(**values_of(wired))
     epics = Effect.objects.filter(kind="ticket.create_epic", release_id=release.pk)
     messages = Effect.objects.filter(kind="message.post", release_id=release.pk)
     assert {e.payload["target"] for e in epics} == {t.pk for t in wired.targets.values()}
@@ -63,13 +63,13 @@ def test_one_epic_a_target_and_one_message_a_channel_are_promised(wired: Wired) 
     assert Effect.objects.count() == 4
 
 
-def test_without_messages_and_epics_nothing_is_promised(wired: Wired) -> None:
-    create_release(**wanted(wired, communication_id=None, ticket_id=None))
+def test_without_messages_and_epics_there_are_no_effects(wired: Wired) -> None:
+    create_release(**values_of(wired, communication_id=None, ticket_id=None))
     assert not Effect.objects.exists()
 
 
 def test_one_audit_row_says_who_made_it(wired: Wired, owner: Any) -> None:
-    release = create_release(**wanted(wired, actor=owner))
+    release = create_release(**values_of(wired, actor=owner))
     event = AuditEvent.objects.get()
     assert (event.action, event.subject_id) == ("release.created", release.pk)
     assert event.actor_id == owner.pk
@@ -77,12 +77,12 @@ def test_one_audit_row_says_who_made_it(wired: Wired, owner: Any) -> None:
 
 def test_a_part_named_twice_is_one_part(wired: Wired) -> None:
     ios = wired.pipelines["ios"].pk
-    release = create_release(**wanted(wired, pipeline_ids=[ios, ios]))
+    release = create_release(**values_of(wired, pipeline_ids=[ios, ios]))
     assert release.pipelines.count() == 1
 
 
 def test_a_branch_may_be_named(wired: Wired) -> None:
-    assert create_release(**wanted(wired, branch=" main ")).branch == "main"
+    assert create_release(**values_of(wired, branch=" main ")).branch == "main"
 
 
 # --- One transaction -----------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_a_branch_may_be_named(wired: Wired) -> None:
 
 @contextlib.contextmanager
 def at_insert(table: str, act: Callable[[], None]) -> Iterator[None]:
-    """Do `act` right before the first INSERT into a table."""
+    """Call `act` right before the first INSERT into a table."""
     waiting = [act]
 
     def wrapper(execute: Any, sql: str, *args: Any) -> Any:
@@ -109,18 +109,18 @@ def test_a_failing_part_leaves_nothing(wired: Wired, table: str) -> None:
         raise DatabaseError("the disk is full")
 
     with at_insert(table, fail), pytest.raises(DatabaseError):
-        create_release(**wanted(wired))
+        create_release(**values_of(wired))
     assert [model.objects.count() for model in TABLES] == [0] * len(TABLES)
 
 
-def test_of_two_askers_with_one_version_the_second_hears_so(wired: Wired) -> None:
+def test_the_second_of_two_simultaneous_requests_is_refused(wired: Wired) -> None:
     def be_faster() -> None:
         factories.ReleaseTargetFactory(
             release__tenant=wired.tenant, target=wired.targets["ios"], held_version="1.5.0"
         )
 
     with at_insert("releases", be_faster):
-        assert complaints(wired) == {"version": ["Release 1.5.0 already exists."]}
+        assert errors_of(wired) == {"version": ["Release 1.5.0 already exists."]}
 
 
 # --- Snapshot ------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_of_two_askers_with_one_version_the_second_hears_so(wired: Wired) -> Non
 def test_a_later_edit_of_a_pipeline_does_not_change_the_release(wired: Wired) -> None:
     ios = wired.pipelines["ios"]
     integrations.edit(ios, actor=None, values={"parameters": {"TRACK": "beta"}})
-    release = create_release(**wanted(wired))
+    release = create_release(**values_of(wired))
     changed = {"parameters": {"TRACK": "production"}, "jenkins_job_path": "/job/other"}
     integrations.edit(ios, actor=None, values=changed)
     part = release.pipelines.get(pipeline=ios)
@@ -167,7 +167,7 @@ def test_a_later_edit_of_a_pipeline_does_not_change_the_release(wired: Wired) ->
         ("TRIGGER_FAILED", "BUILD_FAILED"),
     ],
 )
-def test_the_status_is_told_by_the_builds(builds: str, status: str) -> None:
+def test_the_status_is_derived_from_the_builds(builds: str, status: str) -> None:
     assert derive_status(builds.split()) == status
     assert derive_status(builds.split()[::-1]) == status
 
@@ -215,14 +215,16 @@ def test_what_git_refuses_is_no_branch(name: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["scm", "pipelines", "communication", "ticket"])
-def test_a_connection_that_goes_while_a_release_is_made_is_missed(wired: Wired, field: str) -> None:
+def test_a_connection_removed_while_a_release_is_created_is_an_error(
+    wired: Wired, field: str
+) -> None:
     gone = {
         "scm": wired.scm,
         "pipelines": wired.pipelines["ios"],
         "communication": wired.slack,
         "ticket": wired.jira,
     }[field]
-    values = wanted(wired)
+    values = values_of(wired)
     plan = ReleasePlan(**{k: v for k, v in values.items() if k != "actor"}, branch="")
     type(gone).objects.filter(pk=gone.pk).update(disconnected_at=timezone.now())
     with pytest.raises(ValidationError) as error:

@@ -1,4 +1,4 @@
-"""What a release is refused for: everything at once, in words."""
+"""Why a release is refused: all errors at once, in words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from delivr.tests.wired import Wired, wire
 from integrations import operations as integrations
 from releases.models import Release
 from releases.operations import create_release
-from releases.tests.wanting import NOWHERE, VERSION_WORDS, complaints, invalid, wanted
+from releases.tests.new_release import NOWHERE, VERSION_WORDS, errors_of, invalid, values_of
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def release_of(target: Any) -> Release:
 
 UNKNOWN = "There is no connection “%s”."
 NOT_VERIFIED = "%s is not verified: verify it first."
-# name -> (wired -> changes, wired -> what is said)
+# name -> (wired -> changes, wired -> errors)
 CHECKS: dict[str, tuple[Callable[[Wired], dict[str, Any]], Callable[[Wired], dict[str, Any]]]] = {
     "no scm": (
         lambda w: {"scm_id": ""},
@@ -123,14 +123,14 @@ CHECKS: dict[str, tuple[Callable[[Wired], dict[str, Any]], Callable[[Wired], dic
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_each_check_speaks_for_itself(wired: Wired, name: str) -> None:
+def test_each_check_has_its_own_error(wired: Wired, name: str) -> None:
     changes, words = CHECKS[name]
     wish = changes(wired)
-    assert complaints(wired, **wish) == words(wired)
+    assert errors_of(wired, **wish) == words(wired)
 
 
 def test_everything_that_is_wrong_comes_at_once(wired: Wired) -> None:
-    found = complaints(
+    found = errors_of(
         wired,
         version="-bad",
         branch="bad branch",
@@ -153,7 +153,7 @@ def test_everything_that_is_wrong_comes_at_once(wired: Wired) -> None:
 
 @pytest.mark.parametrize("version", ["1", "1.5.0", "1.5.0-rc.1+b_2", "v2", "9" * 64])
 def test_a_legal_version_is_taken(wired: Wired, version: str) -> None:
-    assert create_release(**wanted(wired, version=version)).version == version
+    assert create_release(**values_of(wired, version=version)).version == version
 
 
 @pytest.mark.parametrize(
@@ -162,19 +162,19 @@ def test_a_legal_version_is_taken(wired: Wired, version: str) -> None:
 def test_an_illegal_version_is_refused_without_a_word_about_the_branch(
     wired: Wired, version: str
 ) -> None:
-    assert complaints(wired, version=version) == {"version": [VERSION_WORDS]}
+    assert errors_of(wired, version=version) == {"version": [VERSION_WORDS]}
 
 
 def test_blanks_around_a_version_do_not_make_another_one(wired: Wired) -> None:
-    create_release(**wanted(wired))
-    assert complaints(wired, version=" 1.5.0 ") == {
+    create_release(**values_of(wired))
+    assert errors_of(wired, version=" 1.5.0 ") == {
         "version": ["Release 1.5.0 of com.dream11.app already exists."]
     }
 
 
 def test_versions_of_other_tenants_are_free(wired: Wired) -> None:
     factories.ReleaseFactory(version="1.5.0")
-    create_release(**wanted(wired))
+    create_release(**values_of(wired))
     assert Release.objects.filter(version="1.5.0").count() == 2
 
 
@@ -193,12 +193,12 @@ def test_another_tenants_id_is_answered_as_an_unknown_one(wired: Wired, field: s
     (name, theirs), *_rest = changes.items()
     pk = theirs[0] if isinstance(theirs, list) else theirs
     unknown = pk[:-4] + "none"
-    said = complaints(wired, **changes)
-    of_nobody = complaints(wired, **{name: [unknown] if isinstance(theirs, list) else unknown})
+    said = errors_of(wired, **changes)
+    of_nobody = errors_of(wired, **{name: [unknown] if isinstance(theirs, list) else unknown})
     assert said[field] == [UNKNOWN % pk]
     assert str(said).replace(pk, "X") == str(of_nobody).replace(unknown, "X")
 
 
 def test_a_disconnected_connection_is_unknown(wired: Wired) -> None:
     integrations.disconnect(wired.slack, actor=None)
-    assert complaints(wired) == {"communication": [UNKNOWN % wired.slack.pk]}
+    assert errors_of(wired) == {"communication": [UNKNOWN % wired.slack.pk]}

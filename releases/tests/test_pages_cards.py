@@ -1,4 +1,4 @@
-"""The cards of a release's page: what is asked before, what is folded, where the header leads."""
+"""The cards of a release's page: confirmations, folded parts, and links in the header."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def release(setup: Setup, owner: Any) -> Release:
 
 
 def built(release: Release, pipeline: Any, status: BuildStatus, number: int | None = 245) -> Build:
-    """Another build of the pipeline, that stands so."""
+    """Another build of the pipeline with this status."""
     [build] = trigger_builds(release=release, actor=None, pipeline_id=pipeline.pk)
     apply_update(build.pk, BuildUpdate(status=status, source=Source.POLL, number=number))
     return build
@@ -123,6 +123,6 @@ def test_old_messages_are_folded(member: Client, release: Release, setup: Setup)
     for number in range(4):
         built(release, setup.ios_job, BuildStatus.FAILURE, 240 + number)
     text = text_of(page(member, release))
-    told = text.partition("Messages")[2]
-    assert "earlier messages" in told
-    assert told.index("iOS build #243 failed") < told.index("iOS build #240 failed")
+    section = text.partition("Messages")[2]
+    assert "earlier messages" in section
+    assert section.index("iOS build #243 failed") < section.index("iOS build #240 failed")

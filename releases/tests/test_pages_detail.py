@@ -40,15 +40,15 @@ def admin(tenant, member_of, client_for):
     return client_for(member_of(tenant, Role.ADMIN))
 
 
-def run(build, status=BuildStatus.RUNNING, **news):
-    """Let a build be heard of, as the CI server would have it."""
-    values = {"number": 245, "url": f"{JENKINS}/job/ios-prod/245/", **news}
+def run(build, status=BuildStatus.RUNNING, **changes):
+    """Apply an update to a build, as if it was polled."""
+    values = {"number": 245, "url": f"{JENKINS}/job/ios-prod/245/", **changes}
     apply_update(build.pk, BuildUpdate(status=status, source=Source.POLL, **values))
     build.refresh_from_db()
 
 
 def build_of(release, setup, number=0):
-    """The build of the iOS pipeline, just triggered."""
+    """The iOS build, just triggered."""
     [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
     return build
 
@@ -58,15 +58,15 @@ def settle(release, state=EffectState.DONE):
 
 
 def rest(release):
-    """Nothing moves any more, and the release is not young."""
+    """Settle everything, and make the release old enough to refresh rarely."""
     settle(release)
     Release.objects.filter(pk=release.pk).update(created_at=timezone.now() - timedelta(hours=1))
 
 
-# --- What it tells ------------------------------------------------------------------------------
+# --- What it shows ------------------------------------------------------------------------------
 
 
-def test_new_release_tells_what_to_do_next(member, release):
+def test_new_release_says_what_to_do_next(member, release):
     text = text_of(member.get(page(release)))
     assert "Ready to build Trigger the builds when the branch is ready. 0 of 2" in text
     assert "Trigger all builds" in text
@@ -146,7 +146,7 @@ def test_build_beyond_its_estimate_is_not_called_done(viewer, release, setup):
     assert 'value="99"' in response.content.decode()
 
 
-def test_queued_build_tells_why_it_waits(viewer, release, setup):
+def test_queued_build_says_why_it_waits(viewer, release, setup):
     build = build_of(release, setup)
     run(build, BuildStatus.QUEUED, number=None, queue_id=7, queue_reason="No executor <mac>")
     html = viewer.get(page(release)).content.decode()
@@ -162,7 +162,7 @@ def test_web_artifact_is_a_link_and_a_bucket_is_text(viewer, release, setup):
     assert 'href="s3:' not in html
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//evil.test"])
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//hostile.test"])
 def test_address_that_no_browser_should_follow_is_never_a_link(viewer, release, url):
     release.pipelines.update(artifact_url=url, build_url=url, build_number=1)
     ReleaseTarget.objects.update(epic_key="MOBILE-1", epic_url=url)
@@ -180,7 +180,7 @@ def test_every_attempt_stays_on_the_page(viewer, release, setup):
     assert card.number == 246
 
 
-def test_failed_trigger_tells_why_and_what_to_do(member, release, setup):
+def test_failed_trigger_says_why_and_what_to_do(member, release, setup):
     build = build_of(release, setup)
     Effect.objects.filter(build_id=build.pk).update(
         state=EffectState.DEAD,
@@ -216,7 +216,7 @@ def test_epic_is_a_link_once_it_is_there(viewer, release, setup):
     ]
 
 
-def test_epic_that_failed_tells_why_and_an_admin_can_retry(admin, member, release):
+def test_epic_that_failed_says_why_and_an_admin_can_retry(admin, member, release):
     epic = Effect.objects.filter(kind="ticket.create_epic").first()
     epic.state, epic.last_error, epic.last_error_hint = EffectState.DEAD, "No right.", "Ask Jira."
     epic.save()
@@ -227,28 +227,28 @@ def test_epic_that_failed_tells_why_and_an_admin_can_retry(admin, member, releas
 
 
 def test_message_shows_words_channel_and_state(viewer, release):
-    [told] = viewer.get(page(release)).context["shown"].messages
-    [sent] = told.sent
-    assert (told.text, sent.channel, told.state) == ("Release created", "C123", "PENDING")
+    [message] = viewer.get(page(release)).context["shown"].messages
+    [sent] = message.sent
+    assert (message.text, sent.channel, message.state) == ("Release created", "C123", "PENDING")
 
 
 def test_same_words_in_several_channels_are_one_entry(viewer, setup):
     slack = setup.slack
-    slack.slack_channels = ["C1", "C2", "C3"]
+    slack.recipients = ["C1", "C2", "C3"]
     slack.checks = [
         {"name": f"channel:C{n}", "ok": ok, "message": text, "level": "ERROR"}
         for n, ok, text in ((1, True, "#mobile"), (2, True, "#qa"), (3, False, "It is archived."))
     ]
     slack.save()
     release = setup.release()
-    told = viewer.get(page(release)).context["shown"].messages
-    assert [[sent.channel for sent in one.sent] for one in told] == [["#mobile", "#qa", "C3"]]
-    assert told[0].state == "PENDING"
+    messages = viewer.get(page(release)).context["shown"].messages
+    assert [[sent.channel for sent in one.sent] for one in messages] == [["#mobile", "#qa", "C3"]]
+    assert messages[0].state == "PENDING"
     of_channel = Effect.objects.filter(kind="message.post", payload__channel="C2")
     of_channel.update(state=EffectState.DEAD, last_error="Slack said no.")
     response = viewer.get(page(release))
-    [told] = response.context["shown"].messages
-    assert [sent.state for sent in told.sent] == ["PENDING", "DEAD", "PENDING"]
+    [message] = response.context["shown"].messages
+    assert [sent.state for sent in message.sent] == ["PENDING", "DEAD", "PENDING"]
     words = text_of(response)
     assert "#mobile Waiting #qa Failed C3 Waiting" in words
     assert "#qa Slack said no." in words
@@ -269,13 +269,13 @@ def test_release_without_chat_and_tickets_has_no_such_cards(viewer, setup):
 
 
 def test_names_from_outside_are_escaped(viewer, release, setup):
-    evil = "<script>alert(1)</script>"
-    setup.ios_job.display_name = setup.ios.display_name = evil
+    hostile = "<script>alert(1)</script>"
+    setup.ios_job.display_name = setup.ios.display_name = hostile
     setup.ios_job.save()
     setup.ios.save()
-    Effect.objects.update(last_error=evil, last_error_hint=evil, state=EffectState.DEAD)
+    Effect.objects.update(last_error=hostile, last_error_hint=hostile, state=EffectState.DEAD)
     html = viewer.get(page(release)).content.decode()
-    assert evil not in html
+    assert hostile not in html
     assert "&lt;script&gt;alert(1)" in html
 
 
@@ -293,10 +293,10 @@ def test_strange_id_finds_nothing(viewer, setup, path):
     assert viewer.get(path).status_code == 404
 
 
-# --- How it refreshes itself --------------------------------------------------------------------
+# --- Refreshes ----------------------------------------------------------------------------------
 
 
-def test_moving_page_asks_every_second_and_a_resting_one_rarely(viewer, release, setup):
+def test_page_refreshes_every_second_while_moving_and_rarely_else(viewer, release, setup):
     run(build_of(release, setup))
     settle(release)
     assert 'hx-trigger="every 1s, wake' in viewer.get(page(release)).content.decode()
@@ -311,7 +311,7 @@ def test_nothing_new_leaves_the_page_alone(viewer, release):
     assert (response.status_code, response.content) == (204, b"")
 
 
-def test_news_come_as_a_fragment_that_asks_again(viewer, release, setup):
+def test_changes_come_as_a_fragment_that_refreshes_again(viewer, release, setup):
     seen = viewer.get(page(release)).context["seen"]
     run(build_of(release, setup))
     response = viewer.get(live(release, seen))
@@ -323,7 +323,7 @@ def test_news_come_as_a_fragment_that_asks_again(viewer, release, setup):
     assert response.context["seen"] != seen
 
 
-def test_fragment_ends_the_frequent_questions_at_rest(viewer, release):
+def test_fragment_ends_the_frequent_refreshes(viewer, release):
     seen = viewer.get(page(release)).context["seen"]
     rest(release)
     response = viewer.get(live(release, seen))
@@ -333,7 +333,7 @@ def test_fragment_ends_the_frequent_questions_at_rest(viewer, release):
     assert (again.status_code, again.content) == (204, b"")
 
 
-def test_way_of_the_release_shows_where_it_is(viewer, release, setup):
+def test_steps_show_where_the_release_is(viewer, release, setup):
     def states():
         return [step.state for step in viewer.get(page(release)).context["shown"].steps]
 
@@ -355,7 +355,7 @@ def test_log_of_a_build_is_one_click_away(viewer, release, setup):
     assert f'href="{JENKINS}/job/ios-prod/245/console"' in html
 
 
-def test_open_effect_that_waits_long_is_asked_for_rarely(viewer, release):
+def test_page_refreshes_rarely_for_an_effect_that_waits_long(viewer, release):
     rest(release)
     epic = Effect.objects.filter(kind="ticket.create_epic").first()
     Effect.objects.filter(pk=epic.pk).update(
@@ -364,7 +364,7 @@ def test_open_effect_that_waits_long_is_asked_for_rarely(viewer, release):
     assert 'hx-trigger="every 15s, wake' in viewer.get(page(release)).content.decode()
 
 
-def test_status_is_read_aloud_only_when_it_changed(viewer, release, setup):
+def test_status_is_announced_only_when_it_changed(viewer, release, setup):
     seen = viewer.get(page(release)).context["seen"]
     build = build_of(release, setup)
     changed = viewer.get(live(release, seen))
@@ -381,7 +381,7 @@ def test_who_was_signed_out_gets_a_new_page_not_a_form_inside_the_old_one(client
     assert client.get(live(release))["Location"].startswith("/accounts/login/")
 
 
-# --- What it costs ------------------------------------------------------------------------------
+# --- Numbers of queries -------------------------------------------------------------------------
 
 
 def queries_of(client, path):

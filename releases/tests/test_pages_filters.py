@@ -1,4 +1,4 @@
-"""What can be picked out of the list of releases, on the page and in the API."""
+"""The filters of the list of releases, on the page and in the API."""
 
 import re
 
@@ -72,7 +72,7 @@ def shown(response):
         ({"by": "\0", "platform": "\0", "build": "\0"}, {"1.0", "2.0", "3.0"}),
     ],
 )
-def test_list_shows_what_is_picked_out(viewer, three, query, versions):
+def test_list_is_filtered(viewer, three, query, versions):
     query = {name: three.get(text, text) for name, text in query.items()}
     assert shown(viewer.get(LIST, query)) == versions
 
@@ -95,14 +95,14 @@ def test_api_has_the_same_filters(api, three, query, versions):
     assert {release["version"] for release in answer["results"]} == versions
 
 
-def test_api_names_every_word_that_nothing_has(api, three):
+def test_api_names_every_unknown_choice(api, three):
     answer = api.get("/api/v1/releases", {"platform": "SYMBIAN", "status": "X", "buildStatus": "Y"})
     assert answer.status_code == 400
     assert set(answer.json()["errors"]) == {"platform", "status", "buildStatus"}
     assert answer.json()["errors"]["platform"] == ["Choose one of: IOS, ANDROID."]
 
 
-def test_each_chip_leads_to_the_list_without_it(viewer, three):
+def test_each_chip_links_the_list_without_it(viewer, three):
     response = viewer.get(LIST, {"platform": "IOS", "build": "missing", "by": three["bob"]})
     chips = {chip.label: chip.href for chip in response.context["chips"]}
     assert set(chips) == {"iOS", "Builds: Not started", f"Created by {three['bob']}"}
@@ -114,13 +114,13 @@ def test_each_chip_leads_to_the_list_without_it(viewer, three):
     assert re.search(r'href="\?tab=active">\s*Drop all', response.content.decode())
 
 
-def test_folded_filters_say_how_many_pick_something_out(viewer, three):
+def test_folded_filters_say_how_many_are_active(viewer, three):
     assert "Filters Platform" in text_of(viewer.get(LIST))
     query = {"q": "1", "platform": "IOS", "build": "missing"}
     assert "Filters 2 Platform" in text_of(viewer.get(LIST, query))
 
 
-def test_pages_and_tabs_keep_what_is_picked_out(viewer, three, setup):
+def test_pages_and_tabs_keep_the_filters(viewer, three, setup):
     response = viewer.get(LIST, {"platform": "IOS", "tab": "completed"})
     assert response.context["tabs"][0]["href"] == "?platform=IOS&tab=active"
     assert [tab["count"] for tab in response.context["tabs"]] == [3, 0, 0]
@@ -136,7 +136,7 @@ def test_empty_list_says_what_to_drop(viewer, three):
         assert len(shown(viewer.get(LIST + chip.href))) == chip.found
 
 
-def test_who_left_can_still_be_picked_out(viewer, three, setup):
+def test_former_member_can_still_be_chosen(viewer, three, setup):
     setup.tenant.members.through.objects.filter(user__email=three["bob"]).delete()
     response = viewer.get(LIST, {"by": three["bob"]})
     assert shown(response) == {"3.0"}
@@ -147,6 +147,6 @@ def test_members_of_another_workspace_are_not_offered(outsider, three):
     assert three["bob"] not in outsider.get(LIST, {"q": "1"}).content.decode()
 
 
-def test_what_is_picked_out_costs_no_more_queries(viewer, three):
+def test_filters_take_no_more_queries(viewer, three):
     few = queries_of(viewer, LIST)
     assert queries_of(viewer, f"{LIST}?platform=IOS&build=failed&by={three['owner']}&q=1") == few

@@ -32,7 +32,7 @@ def test_viewer_sees_no_button(viewer, setup):
     assert "/releases/new" not in viewer.get(LIST).content.decode()
 
 
-def test_line_tells_version_status_and_each_pipelines_build(viewer, setup, owner):
+def test_line_shows_version_status_and_each_pipelines_build(viewer, setup, owner):
     release = setup.release(actor=owner)
     release.pipelines.filter(platform="IOS").update(build_status="RUNNING", build_number=245)
     release.status = ReleaseStatus.BUILDING

@@ -6,7 +6,7 @@ from delivr.effects.models import Effect
 from delivr.tests import factories
 from integrations.choices import Verification
 from releases.models import Release
-from releases.tests.pages import said, text_of
+from releases.tests.pages import message_of, text_of
 
 pytestmark = pytest.mark.on_sqlite
 
@@ -70,14 +70,14 @@ def test_release_is_created_and_shown(member, setup):
     response = member.post(NEW, setup.form(), follow=True)
     release = Release.objects.get()
     assert response.redirect_chain == [(f"/releases/{release.pk}", 302)]
-    assert said(response) == "Release 1.5.0 created."
+    assert message_of(response) == "Release 1.5.0 created."
     assert release.branch == "release/1.5.0"
     assert release.created_by == response.wsgi_request.user
     assert release.targets.count() == release.pipelines.count() == 2
     assert Effect.objects.count() == 3  # two epics, one message
 
 
-def test_every_complaint_stands_beside_its_field(member, setup):
+def test_every_error_is_shown_at_its_field(member, setup):
     other = factories.ScmFactory(tenant=setup.tenant)
     setup.android.verification_status = Verification.INVALID
     setup.android.save()
@@ -92,18 +92,18 @@ def test_every_complaint_stands_beside_its_field(member, setup):
     assert not Release.objects.exists()
 
 
-def test_illegal_branch_is_told_beside_the_branch(member, setup):
+def test_illegal_branch_is_shown_at_the_branch(member, setup):
     response = member.post(NEW, setup.form(branch="a..b"))
     assert response.context["form"].errors == {"branch": ["This is not a legal git branch name."]}
 
 
-def test_pipeline_without_its_target_is_told(member, setup):
+def test_pipeline_without_its_target_is_refused_in_words(member, setup):
     response = member.post(NEW, setup.form(targets=[setup.ios.pk]))
     assert "a target that this release does not have" in text_of(response)
     assert not Release.objects.exists()
 
 
-def test_taken_version_is_told_beside_the_version(member, setup):
+def test_taken_version_is_shown_at_the_version(member, setup):
     setup.release("1.5.0")
     response = member.post(NEW, setup.form(version="1.5.0"))
     assert response.context["form"].errors == {

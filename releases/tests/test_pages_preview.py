@@ -29,7 +29,7 @@ def test_dry_run_shows_jobs_messages_and_epics_and_touches_nothing(member, setup
         "Release 1.5.0: iOS",
         "📦 Release 1.5.0 created",
         "DELIVR_BUILD_ID",
-        setup.ios_job.jenkins_job_path,
+        setup.ios_job.job,
     ):
         assert words in text
     assert "<html" not in page.content.decode()
@@ -38,7 +38,7 @@ def test_dry_run_shows_jobs_messages_and_epics_and_touches_nothing(member, setup
     assert AuditEvent.objects.count() == before
 
 
-def test_problems_stand_beside_their_fields_before_anything_is_sent(member, setup):
+def test_errors_are_shown_at_their_fields_before_anything_is_sent(member, setup):
     setup.release(version="1.5.0")
     page = member.post(PREVIEW, setup.form(version="1.5.0", branch="a..b"), **LIVE)
     html = page.content.decode()

@@ -32,7 +32,7 @@ def release(setup: Setup, owner: Any) -> Release:
 def ended(
     release: Release, setup: Setup, status: BuildStatus = BuildStatus.FAILURE, **log: Any
 ) -> Build:
-    """A build of iOS that ended so, in a release at rest, with what is known of its log."""
+    """An iOS build with this result, in a release without open work, and with this log excerpt."""
     [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
     for state in (BuildStatus.RUNNING, status):
         address = f"{JENKINS}/job/ios-prod/245/"
@@ -69,14 +69,14 @@ def test_many_lines_of_a_log_are_folded(member: Client, release: Release, setup:
         (BuildStatus.ABORTED, "How it ended"),
     ],
 )
-def test_the_lines_are_called_by_how_the_build_ended(
+def test_the_excerpt_has_a_title_for_each_result(
     member: Client, release: Release, setup: Setup, status: BuildStatus, words: str
 ) -> None:
     ended(release, setup, status, log_excerpt="error: it")
     assert words in text_of(member.get(page(release)))
 
 
-def test_a_log_that_could_not_be_read_is_said_and_still_linked(
+def test_an_unreadable_log_is_mentioned_and_still_linked(
     member: Client, release: Release, setup: Setup
 ) -> None:
     ended(release, setup, log_error="Jenkins has no log of this build any more.")

@@ -1,4 +1,4 @@
-"""The order of events that page and API show."""
+"""The timeline of a release: its events and their order."""
 
 from datetime import timedelta
 
@@ -30,15 +30,15 @@ def titles(release):
     return [item.title for item in items(release)]
 
 
-def tell(build, status, source=Source.POLL, **news):
-    apply_update(build.pk, BuildUpdate(status=status, source=source, **news))
+def update(build, status, source=Source.POLL, **values):
+    apply_update(build.pk, BuildUpdate(status=status, source=source, **values))
 
 
 def test_events_come_oldest_first(release, setup, owner):
     [build] = trigger_builds(release=release, actor=owner, pipeline_id=setup.ios_job.pk)
-    tell(build, BuildStatus.QUEUED, queue_id=7, queue_reason="Waiting for mac")
-    tell(build, BuildStatus.RUNNING, number=245, url=URL)
-    tell(build, BuildStatus.SUCCESS, Source.WEBHOOK)
+    update(build, BuildStatus.QUEUED, queue_id=7, queue_reason="Waiting for mac")
+    update(build, BuildStatus.RUNNING, number=245, url=URL)
+    update(build, BuildStatus.SUCCESS, Source.WEBHOOK)
     assert titles(release) == [
         "Release 1.5.0 created",
         "iOS build triggered",
@@ -52,9 +52,9 @@ def test_events_come_oldest_first(release, setup, owner):
     assert (found[4].tone, found[4].url, found[4].detail) == ("success", URL, "Webhook")
 
 
-def test_second_attempt_is_told_as_such(release, setup):
+def test_second_attempt_is_shown_as_such(release, setup):
     [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
-    tell(build, BuildStatus.FAILURE, number=245)
+    update(build, BuildStatus.FAILURE, number=245)
     trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
     assert [i.detail for i in items(release) if i.title == "iOS build triggered"] == [
         "",
@@ -62,10 +62,10 @@ def test_second_attempt_is_told_as_such(release, setup):
     ]
 
 
-def test_late_news_are_shown_as_ignored(release, setup):
+def test_late_updates_are_shown_as_ignored(release, setup):
     [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
-    tell(build, BuildStatus.SUCCESS, number=245)
-    tell(build, BuildStatus.RUNNING, Source.WEBHOOK, number=245)
+    update(build, BuildStatus.SUCCESS, number=245)
+    update(build, BuildStatus.RUNNING, Source.WEBHOOK, number=245)
     assert titles(release)[-1] == "iOS build #245: “Running” was ignored"
     assert items(release)[-1].tone == "neutral"
 
@@ -86,7 +86,7 @@ def test_settled_messages_and_epics_are_events_and_open_ones_are_not(release):
     assert (failed.title, failed.detail, failed.tone) == ("Not sent: Epic", "No right.", "danger")
 
 
-def test_it_asks_the_database_nothing(release, setup, django_assert_num_queries):
+def test_it_makes_no_queries(release, setup, django_assert_num_queries):
     trigger_builds(release=release, actor=None)
     loaded = Release.objects.with_everything().get(pk=release.pk)
     effects = list(Effect.objects.filter(release_id=release.pk))

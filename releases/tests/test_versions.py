@@ -1,4 +1,4 @@
-"""What comes after the last version."""
+"""Suggestions for the next version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TODAY = date(2026, 11, 25)
         (["1.5.0"], ["1.6.0", "1.5.1", "2.0.0"]),
         (["v1.5.0"], ["v1.6.0", "v1.5.1", "v2.0.0"]),
         (["1.5"], ["1.6", "1.5.1", "2.0"]),
-        # A hotfix of an old line is the newest; the next minor follows the highest.
+        # The newest is a hotfix of an old minor version; the next minor follows the highest.
         (["1.4.7", "1.5.0", "1.4.6"], ["1.6.0", "1.4.8", "2.0.0"]),
         (["1.10.0", "1.9.0"], ["1.11.0", "1.10.1", "2.0.0"]),
         (["1.5.0", "1.6.0-rc.1", "1.6.0"], ["1.7.0", "1.5.1", "2.0.0"]),

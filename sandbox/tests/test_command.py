@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 
 from sandbox import accounts
@@ -24,6 +25,7 @@ def start(state_dir: Path) -> tuple[subprocess.Popen[str], str]:
     return process, process.stdout.readline().split()[-1]
 
 
+@pytest.mark.slow
 def test_it_serves_stops_orderly_and_remembers(tmp_path):
     auth = (accounts.JENKINS_USER, accounts.JENKINS_API_TOKEN)
     process, url = start(tmp_path)

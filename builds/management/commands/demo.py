@@ -13,7 +13,7 @@ NO_SANDBOX = (
 
 
 class Command(BaseCommand):
-    help = "Make the demo workspace (where it is not there yet) and tell its logins."
+    help = "Create the demo workspace if it is missing, and print its logins."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             help="with --connected: also build some releases of the past weeks",
         )
         parser.add_argument(
-            "--if-empty", action="store_true", help="make nothing where somebody works already"
+            "--if-empty", action="store_true", help="create nothing if there are other workspaces"
         )
         parser.add_argument("--json", action="store_true")
 

@@ -1,4 +1,4 @@
-"""Each workspace of a person is told what happens to the account."""
+"""What happens to a user's account is recorded in each of the user's workspaces."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def ada(tenant: Any, member_of: Any) -> User:
     return user
 
 
-def told(user: User) -> list[tuple[str, int | None, dict[str, Any]]]:
-    """(action, actor, changes) of the user's lines, oldest first; the same in each workspace."""
+def audited(user: User) -> list[tuple[str, int | None, dict[str, Any]]]:
+    """(action, actor, changes) of the user's rows, oldest first; the same in each workspace."""
     lines = [
         [(e.action, e.actor_id, e.changes) for e in rows]
         for tenant in user.tenants.all()
@@ -47,21 +47,21 @@ def sign_in(user: User, password: str = PASSWORD, **extra: Any) -> Client:
     return client
 
 
-def test_signing_in_and_out_is_told_with_the_address(ada: User) -> None:
+def test_signing_in_and_out_is_recorded_with_the_address(ada: User) -> None:
     sign_in(ada, REMOTE_ADDR="203.0.113.5").post("/accounts/logout/")
     from_there = {"address": "203.0.113.5"}
-    assert told(ada) == [
+    assert audited(ada) == [
         ("user.signed_in", ada.pk, from_there),
         ("user.signed_out", ada.pk, from_there),
     ]
 
 
-def test_a_wrong_password_is_told_and_names_nobody(ada: User) -> None:
+def test_a_wrong_password_is_recorded_without_an_actor(ada: User) -> None:
     sign_in(ada, "wrong", REMOTE_ADDR="203.0.113.5")
-    assert told(ada) == [("user.signin_failed", None, {"address": "203.0.113.5"})]
+    assert audited(ada) == [("user.signin_failed", None, {"address": "203.0.113.5"})]
 
 
-def test_a_wrong_password_of_nobody_is_told_to_nobody(ada: User) -> None:
+def test_a_wrong_password_for_an_unknown_address_is_not_recorded(ada: User) -> None:
     sign_in(User(email="nobody@example.com"), "wrong")
     assert not AuditEvent.objects.exists()
 
@@ -69,36 +69,36 @@ def test_a_wrong_password_of_nobody_is_told_to_nobody(ada: User) -> None:
 def test_many_wrong_passwords_do_not_flood_the_log(ada: User) -> None:
     for n in range(FAILURES + 5):
         sign_in(ada, "wrong", REMOTE_ADDR=f"203.0.113.{n}")
-    assert len(told(ada)) == FAILURES
+    assert len(audited(ada)) == FAILURES
 
 
-def test_a_wrong_code_is_told_and_names_nobody(ada: User) -> None:
-    """Whoever tries it has the password already."""
+def test_a_wrong_code_is_recorded_without_an_actor(ada: User) -> None:
+    """Whoever enters it has the password already."""
     factories.give_second_factor(ada)
-    before = len(told(ada))
+    before = len(audited(ada))
     client = sign_in(ada, REMOTE_ADDR="203.0.113.5")
     client.post("/accounts/2fa/authenticate/", {"code": "000000"})
     expected = {"factor": "totp", "address": "203.0.113.5"}
-    assert told(ada)[before:] == [("user.factor_failed", None, expected)]
+    assert audited(ada)[before:] == [("user.factor_failed", None, expected)]
 
 
 def test_many_wrong_codes_do_not_flood_the_log(ada: User) -> None:
     factories.give_second_factor(ada)
-    before, client = len(told(ada)), sign_in(ada)
+    before, client = len(audited(ada)), sign_in(ada)
     for _n in range(FAILURES - 1):
         hit(f"audit.factor:{ada.pk}", limit=FAILURES, window=WINDOW)
     for _n in range(3):
         client.post("/accounts/2fa/authenticate/", {"code": "000000"})
-    assert len(told(ada)) - before == 1
+    assert len(audited(ada)) - before == 1
 
 
-def test_a_changed_password_is_told(ada: User) -> None:
+def test_a_changed_password_is_recorded(ada: User) -> None:
     form = {"oldpassword": PASSWORD, "password1": NEW, "password2": NEW}
     sign_in(ada).post("/accounts/password/change/", form)
-    assert told(ada)[-1] == ("user.password_changed", ada.pk, {"password": "changed"})
+    assert audited(ada)[-1] == ("user.password_changed", ada.pk, {"password": "changed"})
 
 
-def test_a_reset_password_is_told(ada: User) -> None:
+def test_a_reset_password_is_recorded(ada: User) -> None:
     client = Client()
     client.post("/accounts/password/reset/", {"email": ada.email})
     link = re.search(r"/accounts/password/reset/key/\S+", mail.outbox[-1].body)
@@ -107,12 +107,12 @@ def test_a_reset_password_is_told(ada: User) -> None:
     client.post(page.request["PATH_INFO"], {"password1": NEW, "password2": NEW})
     ada.refresh_from_db()
     assert ada.check_password(NEW)
-    assert ("user.password_changed", ada.pk, {"password": "changed"}) in told(ada)
+    assert ("user.password_changed", ada.pk, {"password": "changed"}) in audited(ada)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_second_factors_are_told(ada: User, settings: Any) -> None:
-    settings.MFA_TOTP_PERIOD = HOUR  # no code runs out under way
+def test_second_factors_are_recorded(ada: User, settings: Any) -> None:
+    settings.MFA_TOTP_PERIOD = HOUR  # so that no code expires during the test
     client = sign_in(ada)
     confirm(client)
     page = client.get("/accounts/2fa/totp/activate/").content.decode()
@@ -121,7 +121,7 @@ def test_second_factors_are_told(ada: User, settings: Any) -> None:
     client.post("/accounts/2fa/totp/activate/", {"code": code_of(secret[1])})
     client.post("/accounts/2fa/recovery-codes/generate/")
     client.post("/accounts/2fa/totp/deactivate/")
-    lines = [(action, changes) for action, _actor, changes in told(ada)]
+    lines = [(action, changes) for action, _actor, changes in audited(ada)]
     assert ("user.factor_added", {"factor": [None, "totp"]}) in lines
     assert ("user.factor_added", {"factor": [None, "recovery_codes"]}) in lines
     assert ("user.codes_renewed", {"recovery_codes": "changed"}) in lines
@@ -129,11 +129,11 @@ def test_second_factors_are_told(ada: User, settings: Any) -> None:
     assert secret[1] not in str(lines)
 
 
-def test_a_token_is_told_once_for_each_address(tenant: Any, api_for: Any) -> None:
+def test_a_token_is_recorded_once_per_address(tenant: Any, api_for: Any) -> None:
     api = api_for(tenant, Role.VIEWER)
     for address in ("203.0.113.5", "203.0.113.5", "203.0.113.6", "203.0.113.5"):
-        ApiToken.objects.update(last_used_at=None)  # noted at most once a minute
+        ApiToken.objects.update(last_used_at=None)  # stored at most once a minute
         assert api.get("/api/v1/setup", REMOTE_ADDR=address).status_code == 200
-    told = AuditEvent.objects.filter(action="token.used").order_by("pk")
-    assert [event.changes["address"] for event in told] == ["203.0.113.5", "203.0.113.6"]
-    assert {event.actor_label for event in told} == {ApiToken.objects.get().user.email}
+    audited = AuditEvent.objects.filter(action="token.used").order_by("pk")
+    assert [event.changes["address"] for event in audited] == ["203.0.113.5", "203.0.113.6"]
+    assert {event.actor_label for event in audited} == {ApiToken.objects.get().user.email}

@@ -1,7 +1,7 @@
-"""Exactly one audit row per act: every route that acts, on pages and in the API, against one table.
+"""Exactly one audit row per action: every writing route, of pages and API, against one table.
 
-Where the row cannot be written the act does not happen, and an act that is undone leaves no row: it
-is written inside the transaction of the change.
+The row is written in the transaction of the change: if it cannot be written, nothing changes, and
+if the change is rolled back, no row remains.
 """
 
 from __future__ import annotations
@@ -18,19 +18,26 @@ from django.http import HttpResponseBase
 from builds.models import Build
 from delivr.audit.models import AuditEvent
 from delivr.tests import factories
+from delivr.tests.sample_workspace import (
+    NOWHERE,
+    OURS,
+    SampleWorkspace,
+    build_workspace,
+    changed,
+    everything,
+)
 from delivr.tests.test_mass_assignment import api_bodies, page_bodies
 from delivr.tests.test_walk import OWN, addresses, signed_in, with_token
 from delivr.tests.walk_table import ADMIN, FAMILIES, MEMBER, OWNER, SIGNED_IN, TABLE, VIEWER
-from delivr.tests.walk_world import NOWHERE, OURS, World, build_world, changed, everything
 from integrations.models import PipelineIntegration
 from releases.models import Release, ReleasePipeline
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 _ONE = "integrations/<family:family>/<str:connection_id>"
 _API = "api/v1/"
 CONNECTED = ["integration.connected"]
-# What a route writes. An act that brings others about has a row of each, under its own name.
+# The actions that a route records. An action that causes others has a row for each of them.
 PAGES = {
     "settings/members/<slug:member_id>/role": ["member.changed"],
     "settings/members/<slug:member_id>/remove": ["member.removed"],
@@ -118,30 +125,30 @@ ACTING = {
     for method in ("POST", "PATCH", "DELETE")
     if TABLE.get(route, {}).get(method) in (SIGNED_IN, VIEWER, MEMBER, ADMIN, OWNER)
 }
-NOTES = {"token.used", "user.signed_in"}  # of who came, not of what they did
+NOTES = {"token.used", "user.signed_in"}  # about the user's session, not the action
 
 
-def test_every_acting_route_says_what_it_writes() -> None:
+def test_every_writing_route_is_in_the_table() -> None:
     assert set(WRITES) | set(LEFT_OUT) == ACTING
     assert set(WRITES) & set(LEFT_OUT) == set()
 
 
-# --- A workspace in which everything can be done --------------------------------------------------
+# --- A workspace in which every action is possible ------------------------------------------------
 
 
 @pytest.fixture
-def ours(db: None, settings: Any) -> World:
+def ours(db: None, settings: Any) -> SampleWorkspace:
     for name in ("GITHUB_API_URL", "SLACK_API_URL", "APP_STORE_CONNECT_URL", "GOOGLE_PLAY_URL"):
         setattr(settings, name, NOWHERE)
     settings.API_PER_MINUTE = 100_000
-    world = build_world(OURS)
-    factories.give_second_factor(world.users["OWNER"])
-    return world
+    workspace = build_workspace(OURS)
+    factories.give_second_factor(workspace.users["OWNER"])
+    return workspace
 
 
-def spare_connections(world: World) -> dict[str, str]:
-    """Of each family one that nothing uses, so that it can be edited and removed."""
-    own = {"tenant": world.tenant}
+def spare_connections(workspace: SampleWorkspace) -> dict[str, str]:
+    """One unused connection of each family, which can be edited and removed."""
+    own = {"tenant": workspace.tenant}
     scm, target = factories.ScmFactory(**own), factories.AppStoreFactory(**own)
     used = {"scm": factories.ScmFactory(**own), "target": factories.AppStoreFactory(**own)}
     return {
@@ -161,20 +168,20 @@ class Act:
     send: Callable[[], HttpResponseBase]
 
 
-def acts(world: World, values: dict[str, Any]) -> Iterator[Act]:
-    used, world.connections = world.connections, spare_connections(world)
-    forms, bodies = page_bodies(world), api_bodies_by_address(world, used, values)
+def acts(workspace: SampleWorkspace, values: dict[str, Any]) -> Iterator[Act]:
+    used, workspace.connections = workspace.connections, spare_connections(workspace)
+    forms, bodies = page_bodies(workspace), api_bodies_by_address(workspace, used, values)
     forms["releases/new"] |= {"scm": used["scm"], "targets": [used["targets"]]}
     forms["releases/new"] |= {"pipelines": [used["pipelines"]], "communication": "", "ticket": ""}
     forms[_ONE] |= {"repository_url": "https://github.com/dream11/app", "access_token": ""}
-    api, owner = with_token(world.tokens["owner"]), signed_in(world.users["OWNER"])
+    api, owner = with_token(workspace.tokens["owner"]), signed_in(workspace.users["OWNER"])
     for method, route in sorted(WRITES):
-        address = addresses(route, world)[0][0]
+        address = addresses(route, workspace)[0][0]
         if route.startswith(_API):
             body = bodies.get((method, address), {})
             yield Act(method, route, address, sender(api, method, address, body, as_json=True))
             continue
-        client = signed_in(world.users["VIEWER"]) if route == "settings/leave" else owner
+        client = signed_in(workspace.users["VIEWER"]) if route == "settings/leave" else owner
         form = {n: v for n, v in forms.get(route, {}).items() if v is not None}
         if route == "settings/tokens":
             form["form_key"] = owner.get(address).context["form_key"]
@@ -182,10 +189,10 @@ def acts(world: World, values: dict[str, Any]) -> Iterator[Act]:
 
 
 def api_bodies_by_address(
-    world: World, used: dict[str, str], values: dict[str, Any]
+    workspace: SampleWorkspace, used: dict[str, str], values: dict[str, Any]
 ) -> dict[tuple[str, str], Any]:
-    found = {(m.upper(), f"/api/v1/{path}"): body for m, path, body in api_bodies(world)}
-    for family, pk in world.connections.items():
+    found = {(m.upper(), f"/api/v1/{path}"): body for m, path, body in api_bodies(workspace)}
+    for family, pk in workspace.connections.items():
         found["PATCH", f"/api/v1/integrations/{family}/{pk}"] = {"displayName": "Another"}
     found["POST", "/api/v1/integrations/targets"] = values["targets"][0]
     found["POST", "/api/v1/releases"] = {
@@ -204,21 +211,23 @@ def sender(
     return lambda: getattr(client, method.lower())(address, body, **kind)
 
 
-def end_the_build(world: World) -> None:
-    """It failed, so that there is one to trigger."""
-    parts = ReleasePipeline.objects.filter(release_id=world.ids["release_id"])
+def end_the_build(workspace: SampleWorkspace) -> None:
+    """Let the build fail, so that it can be triggered again."""
+    parts = ReleasePipeline.objects.filter(release_id=workspace.ids["release_id"])
     parts.update(build_status="FAILURE")
-    Build.objects.filter(pk=world.ids["build_id"]).update(status="FAILURE")
+    Build.objects.filter(pk=workspace.ids["build_id"]).update(status="FAILURE")
 
 
-def end_the_release(world: World) -> None:
-    end_the_build(world)
-    Release.objects.filter(pk=world.ids["release_id"]).update(status="CANCELLED")
+def end_the_release(workspace: SampleWorkspace) -> None:
+    end_the_build(workspace)
+    Release.objects.filter(pk=workspace.ids["release_id"]).update(status="CANCELLED")
 
 
-def start_test_builds(world: World) -> None:
-    """Each pipeline has one on the way."""
-    for pipeline in PipelineIntegration.objects.for_tenant(world.tenant).filter(test_builds=None):
+def start_test_builds(workspace: SampleWorkspace) -> None:
+    """Each pipeline has a running one."""
+    for pipeline in PipelineIntegration.objects.for_tenant(workspace.tenant).filter(
+        test_builds=None
+    ):
         factories.TestBuildFactory(pipeline=pipeline)
 
 
@@ -230,12 +239,12 @@ PREPARED = {
 }
 
 
-# --- The database under watch ---------------------------------------------------------------------
+# --- Watching the database ------------------------------------------------------------------------
 
 
 @contextmanager
 def audit_rows(seen: list[int], *, refused: bool = False) -> Iterator[None]:
-    """Notes how many transactions are open at each insert of an audit row; `refused`: it fails."""
+    """Counts the open transactions at each insert of an audit row; `refused`: the insert fails."""
 
     def watch(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.startswith('INSERT INTO "audit_events"'):
@@ -249,7 +258,7 @@ def audit_rows(seen: list[int], *, refused: bool = False) -> Iterator[None]:
 
 
 def test_each_act_writes_its_row_in_its_own_transaction(
-    ours: World, sandbox_values: dict[str, Any]
+    ours: SampleWorkspace, sandbox_values: dict[str, Any]
 ) -> None:
     whole_table = list(acts(ours, sandbox_values))
     before = everything()
@@ -262,18 +271,20 @@ def test_each_act_writes_its_row_in_its_own_transaction(
 
 
 def check(act: Act, before: dict[str, list[dict[str, Any]]]) -> None:
-    told, depth = f"{act.method} {act.address}", len(connection.savepoint_ids)
+    description, depth = f"{act.method} {act.address}", len(connection.savepoint_ids)
     open_ones: list[int] = []
     with audit_rows([], refused=True):
-        assert act.send().status_code == 500, f"{told} went on without its audit row"
-    assert changed(before) == {}, f"{told} happened without its audit row"
+        assert act.send().status_code == 500, f"{description} went on without its audit row"
+    assert changed(before) == {}, f"{description} happened without its audit row"
 
     known = set(AuditEvent.objects.values_list("pk", flat=True))
     with audit_rows(open_ones):
         answer = act.send()
-    assert answer.status_code < 400, f"{told}: {answer.content[:300]!r}"  # type: ignore[attr-defined]
+    assert answer.status_code < 400, f"{description}: {answer.content[:300]!r}"  # type: ignore[attr-defined]
     rows = AuditEvent.objects.exclude(pk__in=known).exclude(action__in=NOTES)
     written = list(rows.values_list("action", "subject_id"))
-    assert sorted({action for action, _subject in written}) == WRITES[act.method, act.route], told
-    assert len(written) == len(set(written)), f"{told} wrote a row twice"
-    assert min(open_ones) > depth, f"{told}: its audit row is in no transaction"
+    assert sorted({action for action, _subject in written}) == WRITES[act.method, act.route], (
+        description
+    )
+    assert len(written) == len(set(written)), f"{description} wrote a row twice"
+    assert min(open_ones) > depth, f"{description}: its audit row is in no transaction"

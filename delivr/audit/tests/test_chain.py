@@ -1,4 +1,4 @@
-"""What is sealed cannot be changed, removed, inserted, moved or cut off unseen."""
+"""Sealed rows cannot be changed, removed, inserted, moved or cut off without being noticed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def write(tenant: Any, number: int = 5) -> list[AuditEvent]:
-    """So many sealed rows of the tenant, oldest first."""
+    """That many sealed rows of the tenant, oldest first."""
     for n in range(number):
         record(tenant=tenant, actor=None, action="x", changes={"n": [n, {"ü": [1.5, None]}]})
     seal()
@@ -57,7 +57,7 @@ def test_a_row_is_sealed_by_the_sweeper(tenant: Any, owner: Any) -> None:
     assert due() == []
 
 
-def test_rows_of_before_the_chain_are_sealed_in_their_order(tenant: Any) -> None:
+def test_rows_older_than_the_chain_are_sealed_in_order(tenant: Any) -> None:
     for _n in range(4):
         record(tenant=tenant, actor=None, action="x")
     assert seal_everything() == 4
@@ -65,8 +65,8 @@ def test_rows_of_before_the_chain_are_sealed_in_their_order(tenant: Any) -> None
     assert list(order) == sorted(order)
 
 
-def test_a_row_that_commits_late_is_sealed_all_the_same(tenant: Any) -> None:
-    """Its id lies before one that is sealed already."""
+def test_a_row_that_commits_late_is_sealed(tenant: Any) -> None:
+    """Its id is lower than one that is already sealed."""
     late = record(tenant=tenant, actor=None, action="late")
     early = record(tenant=tenant, actor=None, action="early")
     rows: Any = AuditEvent.objects.filter(pk=early.pk)
@@ -103,7 +103,7 @@ def test_a_removed_row_is_found(tenant: Any) -> None:
     with tampering(foreign_keys=False):
         AuditEvent.objects.filter(pk=third.pk)._raw_delete("default")
     assert codes(tenant) == [(3, "removed")]
-    with tampering():  # so that the database is whole again at the end of the test
+    with tampering():  # so that the database is consistent again at the end of the test
         AuditSeal.objects.filter(event_id=third.pk).delete()
 
 
@@ -115,7 +115,7 @@ def test_a_row_removed_together_with_its_seal_is_found(tenant: Any) -> None:
     assert codes(tenant) == [(4, "gap")]
 
 
-def test_a_gap_that_was_closed_by_counting_anew_is_found(tenant: Any) -> None:
+def test_a_gap_that_was_closed_by_renumbering_is_found(tenant: Any) -> None:
     third = write(tenant)[2]
     with tampering():
         AuditSeal.objects.filter(event=third).delete()
@@ -147,7 +147,7 @@ def test_a_row_inserted_in_the_middle_is_found(tenant: Any) -> None:
     assert {code for _seq, code in codes(tenant)} == {"changed", "broken"}
 
 
-def test_a_cut_off_end_is_found_with_a_head_that_was_kept(tenant: Any) -> None:
+def test_a_cut_off_end_is_found_with_a_known_head(tenant: Any) -> None:
     rows = write(tenant)
     known = check(tenant.pk).head
     with tampering():
@@ -157,7 +157,7 @@ def test_a_cut_off_end_is_found_with_a_head_that_was_kept(tenant: Any) -> None:
     assert codes(tenant, known) == [(5, "truncated")]
 
 
-def test_a_chain_made_anew_is_found_with_a_head_that_was_kept(tenant: Any) -> None:
+def test_a_rewritten_chain_is_found_with_a_known_head(tenant: Any) -> None:
     second = write(tenant)[1]
     known = check(tenant.pk).head
     with tampering():
@@ -168,7 +168,7 @@ def test_a_chain_made_anew_is_found_with_a_head_that_was_kept(tenant: Any) -> No
     assert codes(tenant, known) == [(5, "rewritten")]
 
 
-def test_a_workspace_that_vanished_is_found_with_a_head_that_was_kept(tenant: Any) -> None:
+def test_a_deleted_chain_is_found_with_a_known_head(tenant: Any) -> None:
     write(tenant)
     known = {tenant.pk: check(tenant.pk).head}
     with tampering():
@@ -177,14 +177,14 @@ def test_a_workspace_that_vanished_is_found_with_a_head_that_was_kept(tenant: An
     assert [f.code for c in check_all(known) for f in c.findings] == ["truncated"]
 
 
-def test_a_row_that_was_never_sealed_is_told(tenant: Any) -> None:
+def test_a_row_that_was_never_sealed_is_found(tenant: Any) -> None:
     old = record(tenant=tenant, actor=None, action="x")
     with tampering():
         AuditEvent.objects.filter(pk=old.pk).update(at=timezone.now() - 2 * SEALED_WITHIN)
     assert codes(tenant) == [(0, "unsealed")]
 
 
-def test_users_and_workspaces_may_go_and_leave_their_lines(tenant: Any, owner: Any) -> None:
+def test_rows_outlive_their_users_and_workspaces(tenant: Any, owner: Any) -> None:
     record(tenant=tenant, actor=owner, action="x", subject=owner)
     seal()
     gone = owner.pk
@@ -206,7 +206,7 @@ def verify(*args: str) -> dict[str, Any]:
     return answer
 
 
-def test_command_prints_heads_that_it_takes_back(tenant: Any, tmp_path: Any) -> None:
+def test_command_accepts_the_heads_that_it_printed(tenant: Any, tmp_path: Any) -> None:
     record(tenant=tenant, actor=None, action="x")
     first = verify("--seal")
     assert first["intact"] is True
@@ -217,7 +217,7 @@ def test_command_prints_heads_that_it_takes_back(tenant: Any, tmp_path: Any) -> 
     assert verify("--heads", str(kept))["heads"][tenant.pk]["seq"] == 6
 
 
-def test_command_names_what_is_wrong_and_fails(tenant: Any) -> None:
+def test_command_reports_findings_and_fails(tenant: Any) -> None:
     first = write(tenant)[0]
     write(factories.TenantFactory())
     with tampering():
@@ -232,14 +232,14 @@ def test_command_names_what_is_wrong_and_fails(tenant: Any) -> None:
         call_command("audit_verify", "--json", "--tenant", tenant.pk, stdout=io.StringIO())
 
 
-def test_command_refuses_a_file_that_is_no_output_of_it(tmp_path: Any) -> None:
+def test_command_refuses_a_file_without_heads(tmp_path: Any) -> None:
     bad = tmp_path / "bad.json"
     bad.write_text('{"heads": {"a": 1}}')
     with pytest.raises(CommandError, match="no output"):
         call_command("audit_verify", "--heads", str(bad))
 
 
-# --- Many at once ---------------------------------------------------------------------------------
+# --- Concurrency ----------------------------------------------------------------------------------
 
 
 @pytest.mark.services

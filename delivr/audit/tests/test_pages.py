@@ -43,7 +43,7 @@ def text_of(response: Any) -> str:
     return b"".join(response.streaming_content).decode()
 
 
-def test_page_tells_in_words_who_did_what(as_role: Any, tenant: Any, owner: Any) -> None:
+def test_page_says_who_did_what(as_role: Any, tenant: Any, owner: Any) -> None:
     release = factories.ReleaseFactory(tenant=tenant, version="1.5.0")
     factories.ReleasePipelineFactory(release=release, platform="IOS")
     trigger_builds(release=release, actor=owner)
@@ -51,10 +51,10 @@ def test_page_tells_in_words_who_did_what(as_role: Any, tenant: Any, owner: Any)
     assert f"<strong>{owner.email}</strong>" in html
     assert "triggered a build of iOS 1.5.0" in html
     assert "Release 1.5.0 changed its status" in html
-    assert "delivr</strong>" not in html  # which nobody asked for it
+    assert "delivr</strong>" not in html  # no person did it
 
 
-def test_page_tells_what_was_before_and_after(as_role: Any, tenant: Any) -> None:
+def test_page_shows_values_before_and_after(as_role: Any, tenant: Any) -> None:
     changes = {
         "status": ["BUILDING", "BUILD_FAILED"],
         "access_token": "changed",
@@ -77,7 +77,7 @@ def test_page_tells_what_was_before_and_after(as_role: Any, tenant: Any) -> None
     assert AuditEvent.objects.get().at.strftime("%H:%M:%S") in html  # exact, on hover
 
 
-def test_page_tells_the_parameters_of_a_pipeline(as_role: Any, tenant: Any) -> None:
+def test_page_shows_the_parameters_of_a_pipeline(as_role: Any, tenant: Any) -> None:
     changes = {"parameters": [{}, {"LANE": "beta", "FAST": "1"}]}
     record(tenant=tenant, actor=None, action="integration.edited", changes=changes)
     assert "<ins>FAST=1, LANE=beta</ins>" in main_of(as_role(Role.VIEWER).get(PAGE))
@@ -87,18 +87,18 @@ def test_page_tells_the_parameters_of_a_pipeline(as_role: Any, tenant: Any) -> N
     "name",
     ["00010101T000000+1400", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1:2"],
 )
-def test_a_name_that_looks_like_a_time_beyond_the_calendar_is_shown_as_it_is(
+def test_a_name_that_looks_like_an_invalid_time_is_shown_unchanged(
     as_role: Any, tenant: Any, name: str
 ) -> None:
-    """The first is a legal version of a release."""
+    """The first is a valid version of a release."""
     record(tenant=tenant, actor=None, action="release.status", changes={"version": ["", name]})
     assert f"<ins>{name}</ins>" in main_of(as_role(Role.VIEWER).get(PAGE))
 
 
-def test_page_calls_connections_and_channels_by_name(as_role: Any, tenant: Any) -> None:
+def test_page_shows_names_of_connections_and_channels(as_role: Any, tenant: Any) -> None:
     scm = factories.ScmFactory(tenant=tenant)
     checks = [{"name": "channel:C123", "ok": True, "message": "#releases"}]
-    chat = factories.SlackFactory(tenant=tenant, slack_channels=["C123"], checks=[])
+    chat = factories.SlackFactory(tenant=tenant, recipients=["C123"], checks=[])
     changes = {"scm": [None, scm.pk], "slack_channels": [["C9"], ["C123"]]}
     record(tenant=tenant, actor=None, action="integration.edited", subject=chat, changes=changes)
     chat.checks = checks
@@ -110,7 +110,7 @@ def test_page_calls_connections_and_channels_by_name(as_role: Any, tenant: Any) 
     assert "<ins>#releases</ins>" in html
 
 
-def test_page_calls_tokens_by_name_and_tells_times_as_people_do(
+def test_page_shows_names_of_tokens_and_readable_times(
     as_role: Any, tenant: Any, owner: Any
 ) -> None:
     token, _text = create_token(tenant=tenant, user=owner, role="MEMBER", name="CI of the app")
@@ -122,7 +122,9 @@ def test_page_calls_tokens_by_name_and_tells_times_as_people_do(
     assert not re.search(r"\d{4}-\d\d-\d\d[T ]\d\d", re.sub("<[^>]*>", " ", html))
 
 
-def test_page_is_empty_for_others(client_for: Any, stranger: Any, tenant: Any, owner: Any) -> None:
+def test_page_shows_nothing_of_other_workspaces(
+    client_for: Any, stranger: Any, tenant: Any, owner: Any
+) -> None:
     record(tenant=tenant, actor=owner, action="secret.action", subject=tenant)
     client = client_for(stranger)
     assert "secret.action" not in client.get(PAGE).content.decode()
@@ -130,7 +132,7 @@ def test_page_is_empty_for_others(client_for: Any, stranger: Any, tenant: Any, o
         assert "secret.action" not in text_of(client.get(path))
 
 
-def test_filters_that_are_folded_on_a_phone_are_open_where_they_pick_something_out(
+def test_filters_are_unfolded_on_a_phone_if_they_are_used(
     as_role: Any,
 ) -> None:
     client = as_role(Role.VIEWER)
@@ -140,7 +142,7 @@ def test_filters_that_are_folded_on_a_phone_are_open_where_they_pick_something_o
         assert not folded.search(main_of(client.get(PAGE + query)))
 
 
-def test_page_calls_effects_and_deliveries_by_what_they_are_about(
+def test_page_names_effects_and_deliveries_by_their_subject(
     as_role: Any, tenant: Any, owner: Any
 ) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant, display_name="Nightly")
@@ -158,7 +160,9 @@ def test_page_calls_effects_and_deliveries_by_what_they_are_about(
 
 
 @pytest.mark.parametrize("action", NOTICED)
-def test_what_delivr_noticed_is_nobodys_deed(as_role: Any, tenant: Any, action: str) -> None:
+def test_events_without_an_actor_are_whole_sentences(
+    as_role: Any, tenant: Any, action: str
+) -> None:
     record(tenant=tenant, actor=None, action=action)
     html = main_of(as_role(Role.VIEWER).get(PAGE))
     assert str(NOTICED[action]) % {"what": "–"} in html
@@ -166,11 +170,11 @@ def test_what_delivr_noticed_is_nobodys_deed(as_role: Any, tenant: Any, action: 
 
 
 def test_page_escapes_names(as_role: Any, tenant: Any) -> None:
-    evil = "<script>alert(1)</script>"
-    subject = factories.ReleaseFactory(tenant=tenant, version=evil)
-    changes = {"name": [evil, evil], evil: evil}
+    markup = "<script>alert(1)</script>"
+    subject = factories.ReleaseFactory(tenant=tenant, version=markup)
+    changes = {"name": [markup, markup], markup: markup}
     record(tenant=tenant, actor=None, action="release.created", subject=subject, changes=changes)
-    assert evil not in main_of(as_role(Role.VIEWER).get(PAGE))
+    assert markup not in main_of(as_role(Role.VIEWER).get(PAGE))
 
 
 @pytest.fixture
@@ -293,7 +297,7 @@ def test_ten_thousand_rows_cost_as_many_queries_as_few(
         assert (len(page.items), page.text) == (25, "1–25")
 
 
-def test_a_file_of_ten_thousand_rows_never_lies_in_memory(as_role: Any, many: Any) -> None:
+def test_a_file_of_ten_thousand_rows_is_streamed(as_role: Any, many: Any) -> None:
     response = as_role(Role.ADMIN).get(JSON)
     tracemalloc.start()
     size = sum(len(part) for part in response.streaming_content)
@@ -366,13 +370,13 @@ def test_api_row_is_complete(api_for: Any, tenant: Any, owner: Any) -> None:
 
 
 @pytest.mark.parametrize("since", ["nonsense", "2026-01-31", "2026-01-31T12:00:00", "2026-13-01T1"])
-def test_api_refuses_what_is_no_moment(api_for: Any, tenant: Any, since: str) -> None:
+def test_api_refuses_invalid_times(api_for: Any, tenant: Any, since: str) -> None:
     answer = api_for(tenant, Role.VIEWER).get(API, {"since": since})
     assert answer.status_code == 400
     assert list(answer.json()["errors"]) == ["since"]
 
 
-def test_api_shows_nothing_of_others(api_for: Any, tenant: Any, three: Any) -> None:
+def test_api_shows_nothing_of_other_workspaces(api_for: Any, tenant: Any, three: Any) -> None:
     other = api_for(factories.TenantFactory(), Role.OWNER)
     assert not {row.pk for row in three} & set(ids_of(other.get(API)))
 

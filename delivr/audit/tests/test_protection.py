@@ -1,4 +1,4 @@
-"""PostgreSQL itself keeps audit rows as they were written."""
+"""PostgreSQL keeps audit rows from being changed."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def execute(*statements: str) -> None:
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN)
-def test_even_the_owner_of_the_tables_is_refused(sealed: Any, statement: str) -> None:
+def test_the_owner_of_the_tables_is_refused_too(sealed: Any, statement: str) -> None:
     with pytest.raises(IntegrityError, match="append-only"):
         execute("SET LOCAL delivr.audit_purge = ''", statement)
     assert (AuditEvent.objects.get().action, AuditSeal.objects.count()) == ("x", 1)
 
 
-def test_the_trigger_holds_where_others_are_switched_off(sealed: Any) -> None:
+def test_the_trigger_fires_where_others_are_switched_off(sealed: Any) -> None:
     with pytest.raises(IntegrityError, match="append-only"):
         execute("SET LOCAL session_replication_role = replica", "DELETE FROM audit_seals")
 
 
-def test_an_operator_can_purge_by_name_but_never_change(sealed: Any) -> None:
+def test_an_operator_can_purge_rows_but_not_change_them(sealed: Any) -> None:
     with pytest.raises(IntegrityError, match="append-only"):
         execute("SET LOCAL delivr.audit_purge = 'update'", FORBIDDEN[0])
     execute("SET LOCAL delivr.audit_purge = 'delete'", FORBIDDEN[2], FORBIDDEN[3])
@@ -66,7 +66,7 @@ def test_an_operator_can_purge_by_name_but_never_change(sealed: Any) -> None:
 
 @pytest.fixture
 def app_role(db: None) -> Iterator[str]:
-    """From here on the test is connected as a role that `manage.py grants` has given its rights."""
+    """From here on, the test is connected as a role with the rights from `manage.py grants`."""
     role, settings = f"delivr_app_{os.getpid()}", connection.settings_dict
     execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
     owner = {name: settings[name] for name in ("USER", "PASSWORD")}
@@ -104,7 +104,7 @@ def test_the_applications_role_signs_in_and_out(app_role: str, owner: Any) -> No
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN)
-def test_the_applications_role_may_not_touch_what_is_written(
+def test_the_applications_role_cannot_change_rows(
     app_role: str, sealed: Any, statement: str
 ) -> None:
     for purge in ("", "delete", "truncate"):

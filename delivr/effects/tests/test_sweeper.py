@@ -1,4 +1,4 @@
-"""The sweeper goes on, whatever one kind of job does."""
+"""The sweeper goes on when one kind of job fails; its heartbeats."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 
 from delivr.effects.models import Heartbeat
 from delivr.effects.sweeper import Sweeper
+from delivr.settings import Job
 
 
 @pytest.mark.django_db
-def test_a_sweeper_gives_signs_of_life() -> None:
+def test_a_sweeper_records_heartbeats() -> None:
     sweeper = Sweeper()
     sweeper.beat()
     assert Heartbeat.objects.get().broker_down_since is None
@@ -41,12 +42,12 @@ def nothing() -> list[str]:
     return []
 
 
-def test_one_broken_kind_of_job_holds_up_no_other(
+def test_one_broken_kind_of_job_does_not_stop_the_others(
     settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.JOBS = {
-        "broken": {"run": f"{__name__}.broken", "due": f"{__name__}.broken"},
-        "fine": {"run": f"{__name__}.nothing", "due": f"{__name__}.nothing"},
+        "broken": Job(run=f"{__name__}.broken", due=f"{__name__}.broken"),
+        "fine": Job(run=f"{__name__}.nothing", due=f"{__name__}.nothing"),
     }
     asked.clear()
     sweeper = Sweeper()

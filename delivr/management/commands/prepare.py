@@ -28,16 +28,16 @@ class Command(BaseCommand):
         collect_static_if_changed()
         logins: dict[str, Any] = {}
         if options["demo"]:
-            said = io.StringIO()
-            call_command("demo", "--if-empty", "--json", stdout=said)
-            logins = json.loads(said.getvalue())["logins"]
+            output = io.StringIO()
+            call_command("demo", "--if-empty", "--json", stdout=output)
+            logins = json.loads(output.getvalue())["logins"]
         if options["json"]:
             options["json"].touch(mode=0o600)
             options["json"].write_text(json.dumps(logins))
 
 
 def collect_static_if_changed() -> bool:
-    """Collecting takes seconds; it is left out where every source is as it was."""
+    """Run collectstatic, which takes seconds, only if a source has changed."""
     mark = Path(settings.STATIC_ROOT) / "sources.sha256"
     now = hashlib.sha256("\n".join(_sources()).encode()).hexdigest()
     if mark.exists() and mark.read_text() == now:
@@ -48,7 +48,7 @@ def collect_static_if_changed() -> bool:
 
 
 def _sources() -> Iterator[str]:
-    """Each static file by name, size and time of its last change."""
+    """Each static file with its size and modification time."""
     for finder in get_finders():
         for name, storage in finder.list([]):
             state = Path(storage.path(name)).stat()

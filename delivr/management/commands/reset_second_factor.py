@@ -1,4 +1,4 @@
-"""`manage.py reset_second_factor ada@example.com`: for who lost phone, key and codes."""
+"""`manage.py reset_second_factor ada@example.com`: for users who lost phone, key and codes."""
 
 from __future__ import annotations
 

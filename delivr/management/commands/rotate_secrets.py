@@ -30,42 +30,42 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        result = None if options["check"] else rotate_secrets(on_batch=self._tell)
-        census = measure_key_usage()
+        result = None if options["check"] else rotate_secrets(on_batch=self._show_progress)
+        usage = measure_key_usage()
         if options["accept_loss"]:
             forget_lost_keys()
         if options["json"]:
-            self.stdout.write(json.dumps(_as_json(result, census)))
+            self.stdout.write(json.dumps(_as_json(result, usage)))
         else:
-            self.stdout.write("\n".join(_in_words(result, census)))
-        if census.unreadable:
+            self.stdout.write("\n".join(_in_words(result, usage)))
+        if usage.unreadable:
             sys.exit(1)
 
-    def _tell(self, result: Rotation) -> None:
+    def _show_progress(self, result: Rotation) -> None:
         self.stderr.write(
             f"{result.seen} of {result.rows} rows ({result.table}), "
             f"{result.rotated} secrets rotated …"
         )
 
 
-def _as_json(result: Rotation | None, census: KeyUsage) -> dict[str, Any]:
+def _as_json(result: Rotation | None, usage: KeyUsage) -> dict[str, Any]:
     rotated = {"rotated": result.rotated, "rows": result.seen} if result else {}
-    return {**rotated, **asdict(census), "isRotated": census.is_rotated, "lostKeys": lost_keys()}
+    return {**rotated, **asdict(usage), "isRotated": usage.is_rotated, "lostKeys": lost_keys()}
 
 
-def _in_words(result: Rotation | None, census: KeyUsage) -> list[str]:
+def _in_words(result: Rotation | None, usage: KeyUsage) -> list[str]:
     lines = [f"{result.rotated} secrets rotated."] if result else []
-    for place, count in enumerate(census.keys, start=1):
-        lines.append(f"Key {place} of {len(census.keys)} is needed by {count} secrets.")
-    if census.is_rotated and len(census.keys) > 1:
+    for place, count in enumerate(usage.keys, start=1):
+        lines.append(f"Key {place} of {len(usage.keys)} is needed by {count} secrets.")
+    if usage.is_rotated and len(usage.keys) > 1:
         lines.append(
             "The first key opens everything: once all processes run with it, take the others out "
             "of FERNET_KEYS. Keep them with the backups that are older than this."
         )
-    if census.unreadable:
+    if usage.unreadable:
         lines.append(
             "Not readable with any key (put the key back, or enter the credentials again): "
-            + ", ".join(census.unreadable)
+            + ", ".join(usage.unreadable)
         )
     if lost := lost_keys():
         lines.append(f"{lost} key(s) that secrets need are missing: /readyz answers 503.")

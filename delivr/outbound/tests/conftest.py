@@ -1,4 +1,4 @@
-"""What the door may reach, and where names lead."""
+"""Which addresses may be connected to, and what names resolve to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def allow(settings):
 
 @pytest.fixture
 def resolver(monkeypatch):
-    """Names and the addresses that the system's resolver shall give for them; counts questions."""
+    """Sets what the system's resolver returns for names; counts the look-ups."""
     real, names, asked = socket.getaddrinfo, {}, []
 
     def getaddrinfo(host, port, *args, **kwargs):

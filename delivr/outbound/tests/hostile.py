@@ -1,4 +1,4 @@
-"""Servers that misbehave, and how a call to each has to end, for the door and its clients."""
+"""Servers that misbehave, and how a call to each must end, for this package and its clients."""
 
 from __future__ import annotations
 

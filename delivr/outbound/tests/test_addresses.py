@@ -1,4 +1,4 @@
-"""Addresses: which the door takes, which it refuses, what an operator can open."""
+"""Addresses: which are accepted, which are refused, what an operator can allow."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_private_odd_and_metadata_hosts_are_refused_when_saved_and_when_connecti
 
 
 @pytest.mark.parametrize("host", METADATA)
-def test_no_setting_opens_metadata(allow, host):
+def test_no_setting_allows_metadata(allow, host):
     allow("0.0.0.0/0", "::/0", host.strip("[]").lower(), "metadata.google.internal")
     assert failure(f"http://{host}/").code == "address_refused"
 
@@ -135,7 +135,7 @@ def test_no_setting_opens_metadata(allow, host):
 @pytest.mark.parametrize(
     "host", ["172.15.0.1", "172.32.0.1", "100.128.0.1", "11.0.0.1", "[2620::1]"]
 )
-def test_neighbours_of_private_blocks_are_open(allow, host):
+def test_addresses_next_to_private_blocks_are_allowed(allow, host):
     assert check_url(f"https://{host}") == f"https://{host}"
 
 
@@ -168,7 +168,7 @@ def test_unusual_port_is_refused(allow, port):
         ),
     ],
 )
-def test_operators_rule_opens_exactly_what_it_names(allow, rule, opened, closed):
+def test_operators_rule_allows_exactly_what_it_names(allow, rule, opened, closed):
     allow(rule)
     for url in opened:
         assert check_url(url) == url
@@ -180,7 +180,7 @@ def test_operators_rule_opens_exactly_what_it_names(allow, rule, opened, closed)
 @pytest.mark.parametrize(
     "rule", ["10.0.0.1/8", "host:", "host:0", "host:70000", ":80", "10.0.0.0/99"]
 )
-def test_unreadable_rule_of_the_operator_is_named(allow, rule):
+def test_invalid_rule_of_the_operator_is_reported(allow, rule):
     allow(rule)
     with pytest.raises(ImproperlyConfigured, match="OUTBOUND_ALLOW"):
         check_url("http://example.com:9999")

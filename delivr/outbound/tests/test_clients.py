@@ -1,6 +1,5 @@
-"""All six clients go through the door: with an address that is not for tenants each is refused
-before a socket is opened, and no server takes more of it than the door lets, whatever its library
-does by itself."""
+"""All six clients use delivr.outbound: a private address is refused before a socket is opened, and
+no server gets more than the limits allow, whatever the client's library does by itself."""
 
 from __future__ import annotations
 
@@ -40,7 +39,7 @@ FORBIDDEN = {
     "userinfo": "http://user@127.0.0.1:{port}",
     "another scheme": "ftp://127.0.0.1:{port}",
 }
-REFUSED = {"address_refused", "bad_url", "unexpected"}  # PyGithub itself asserts a scheme it knows
+REFUSED = {"address_refused", "bad_url", "unexpected"}  # PyGithub itself requires a known scheme
 HOSTILE = (
     "drips a body",
     "drips one header",
@@ -55,7 +54,7 @@ HOSTILE = (
 def connections(
     url: str, values: dict[str, Any], settings: Any, *, theirs: str = ""
 ) -> dict[str, Callable[[], Any]]:
-    """A connection of each kind whose calls lead to `url`; `theirs` is in the key from Google."""
+    """A connection of each kind whose calls go to `url`; `theirs` is the URL in Google's key."""
     settings.GITHUB_API_URL = f"{url}/github"
     settings.SLACK_API_URL = f"{url}/slack/api/"
     settings.APP_STORE_CONNECT_URL = f"{url}/appstore"
@@ -68,20 +67,18 @@ def connections(
     return {
         "GITHUB": factories.ScmFactory,
         "APP_STORE": lambda: factories.AppStoreFactory(
-            apple_api_key=values["targets"][0]["appleApiKey"]
+            credentials=values["targets"][0]["appleApiKey"]
         ),
-        "PLAY_STORE": lambda: factories.PlayStoreFactory(
-            google_service_account=json.dumps(account)
-        ),
-        "JENKINS": lambda: factories.PipelineFactory(jenkins_url=f"{url}/jenkins"),
+        "PLAY_STORE": lambda: factories.PlayStoreFactory(credentials=json.dumps(account)),
+        "JENKINS": lambda: factories.PipelineFactory(server_url=f"{url}/jenkins"),
         "SLACK": factories.SlackFactory,
-        "JIRA": lambda: factories.JiraFactory(jira_url=f"{url}/jira", jira_api_token="t"),
+        "JIRA": lambda: factories.JiraFactory(server_url=f"{url}/jira", api_token="t"),
     }
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Addresses that anybody tried to connect to."""
+    """All addresses that were connected to."""
     tried: list[Any] = []
     connect = socket.socket.connect
 
@@ -95,7 +92,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def failures(connection: Any) -> list[str]:
-    """The codes of what a verification complains about."""
+    """The codes of a verification's problems."""
     try:
         return [check.code for check in provider_for(connection).verify() if not check.ok]
     except ProviderError as error:
@@ -104,7 +101,7 @@ def failures(connection: Any) -> list[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("address", FORBIDDEN)
-def test_client_is_refused_by_the_door(
+def test_client_is_refused_a_private_address(
     sandbox_values: dict[str, Any],
     settings: Any,
     opened: list[Any],
@@ -124,10 +121,10 @@ def test_client_is_refused_by_the_door(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("behaviour", HOSTILE)
-def test_client_gives_up_on_a_hostile_server_in_time(
+def test_client_gives_up_on_a_misbehaving_server_in_time(
     sandbox_values: dict[str, Any], settings: Any, kind: str, behaviour: str
 ) -> None:
-    """None of the libraries' own limits counts decompressed bytes, or fires on a slow drip."""
+    """None of the libraries' own limits counts decompressed bytes, or ends a slow response."""
     script, code = MISBEHAVIOURS[behaviour]
     with trap(script) as server:
         connection = connections(server.url, sandbox_values, settings)[kind]()
@@ -146,7 +143,7 @@ def test_client_follows_no_redirect_and_no_proxy(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    """A proxy of the environment and a foreign `Location` get no connection at all."""
+    """Neither a proxy of the environment nor the target of `Location` gets a connection."""
     with trap(ANSWER) as elsewhere:
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, elsewhere.url)
@@ -158,10 +155,10 @@ def test_client_follows_no_redirect_and_no_proxy(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_client_does_not_follow_a_name_that_moves_inward(
+def test_client_does_not_follow_a_name_to_a_private_address(
     sandbox_values: dict[str, Any], settings: Any, resolver: Any, kind: str
 ) -> None:
-    """DNS rebinding: the name led to a server of the tenant's, then to the metadata service."""
+    """DNS rebinding: the name first leads to the tenant's server, then to the metadata service."""
     with trap(ANSWER) as server:
         where = f"ci.example:{server.port}"
         connection = connections(f"http://{where}", sandbox_values, settings)[kind]()
@@ -177,7 +174,7 @@ def test_client_does_not_follow_a_name_that_moves_inward(
 def test_token_address_of_a_google_key_is_not_used(
     sandbox_values: dict[str, Any], settings: Any
 ) -> None:
-    """The assertion is signed for, and sent to, the address of our settings."""
+    """The assertion is signed for, and sent to, the URL in our settings."""
     with trap(ANSWER) as server, trap(ANSWER) as theirs:
         connection = connections(server.url, sandbox_values, settings, theirs=theirs.url)[
             "PLAY_STORE"

@@ -1,4 +1,4 @@
-"""Names: all addresses are checked, and the one that was checked is dialled."""
+"""Names: all addresses are checked, and the checked address is connected to."""
 
 from __future__ import annotations
 
@@ -27,22 +27,21 @@ from delivr.tests.trap import reply, trap
 def test_name_with_one_private_address_is_refused_unconnected(allow, resolver, addresses):
     with trap(reply(OK)) as server:
         allow(f"ci.example:{server.port}")
-        resolver.names["evil.example"] = addresses
+        resolver.names["attacker.example"] = addresses
         allow(f"other.example:{server.port}")
-        error = failure("http://evil.example:8080/")
+        error = failure("http://attacker.example:8080/")
         assert (error.code, error.sent, server.connections) == ("address_refused", False, 0)
 
 
-def test_name_that_leads_to_metadata_is_refused_though_the_operator_allows_the_name(
-    allow, resolver
-):
+def test_allowed_name_that_resolves_to_metadata_is_refused(allow, resolver):
     allow("ci.example")
     resolver.names["ci.example"] = ["169.254.169.254"]
     assert failure("http://ci.example/").code == "address_refused"
 
 
 def test_connection_goes_to_the_address_that_was_checked(allow, resolver):
-    """A resolver that changes its mind between check and connect gains nothing: asked only once."""
+    """A resolver that changes its answer between check and connect gains nothing: it is asked
+    once."""
     with trap(reply(OK)) as server:
         allow(f"ci.example:{server.port}")
         resolver.names["ci.example"] = ["127.0.0.1"]
@@ -52,7 +51,7 @@ def test_connection_goes_to_the_address_that_was_checked(allow, resolver):
         assert f"Host: ci.example:{server.port}".encode() in server.requests[0]
 
 
-def test_each_call_is_checked_anew(allow, resolver):
+def test_each_call_is_checked_again(allow, resolver):
     with trap(reply(OK)) as server:
         allow("127.0.0.1", f"ci.example:{server.port}")
         resolver.names["ci.example"] = ["127.0.0.1"]

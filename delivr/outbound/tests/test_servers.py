@@ -1,4 +1,4 @@
-"""How every misbehaviour of a server ends, and what never leaves."""
+"""How calls to misbehaving servers end, and what is never sent."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_redirect_is_reported_and_not_followed(allow, status):
             assert (response.status_code, target.connections) == (status, 0)
 
 
-def test_closed_port_was_surely_not_sent_to(allow):
+def test_closed_port_means_not_sent(allow):
     allow("127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -77,7 +77,7 @@ def test_slow_reader_of_a_large_body_is_cut_off(allow):
     assert (error.code, error.sent) == ("timeout", True)
 
 
-def test_whole_answer_within_the_limits_arrives(allow):
+def test_complete_response_within_the_limits_arrives(allow):
     allow("127.0.0.1")
     body = b"b" * outbound.MAX_BODY
     packed = gzip.compress(body)
@@ -89,7 +89,7 @@ def test_whole_answer_within_the_limits_arrives(allow):
         assert server.requests[0].endswith(b'{"k": 1}')
 
 
-def test_environment_changes_nothing(allow, monkeypatch, tmp_path):
+def test_environment_is_ignored(allow, monkeypatch, tmp_path):
     allow("127.0.0.1")
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login canary password canary\n")
@@ -126,7 +126,7 @@ def test_pinned_adapter_refuses_any_other_host(allow):
 @pytest.mark.parametrize(
     "url", ["ftp://127.0.0.1/", "//127.0.0.1/", "127.0.0.1", "http://", "http:"]
 )
-def test_unreadable_url_of_a_request_is_one_error(allow, url):
+def test_invalid_url_of_a_request_is_one_error(allow, url):
     error = failure(url)
     assert (error.code, error.sent) == ("bad_url", False)
 
@@ -163,8 +163,8 @@ def test_one_session_serves_threads_with_a_deadline_each(allow):
         assert sorted(outcomes) == ["hi"] * 8 + ["timeout"] * 8
 
 
-def test_trap_reads_a_whole_request():
-    """The ground that these tests stand on."""
+def test_trap_reads_a_complete_request():
+    """The other tests rely on this."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.sendall(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Certificates: who vouches for which name."""
+"""Certificates: which authorities are trusted for which names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from delivr.tests.trap import certificate, drip, reply, trap
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory) -> tuple[ssl.SSLContext, str]:
-    """A server context for `ci.example` and the path of the certificate that vouches for it."""
+    """A server context for `ci.example` and the path of the certificate that it is signed with."""
     folder: Path = tmp_path_factory.mktemp("tls")
     cert, key = certificate(folder, name="ci.example")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -40,7 +40,7 @@ def tls_url(allow, resolver):
     return url
 
 
-def test_certificate_is_proved_for_the_name_though_the_address_is_dialled(authority, tls_url):
+def test_certificate_is_verified_for_the_name_not_the_address(authority, tls_url):
     context, vouching = authority
     names: list[str | None] = []
     context.sni_callback = lambda sock, name, ctx: names.append(name)
@@ -60,7 +60,7 @@ def test_untrusted_certificate_is_refused_before_anything_is_sent(authority, tls
 
 @pytest.fixture
 def private(tmp_path, settings) -> ssl.SSLContext:
-    """A server whose certificate an authority of the operator's own has signed."""
+    """A server whose certificate was signed by the operator's own authority."""
     authority = certificate(tmp_path, name="Our own authority")
     cert, key = certificate(tmp_path, name="ci.example", issuer=authority)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -69,14 +69,14 @@ def private(tmp_path, settings) -> ssl.SSLContext:
     return context
 
 
-def test_operators_authority_vouches(private, tls_url, settings):
+def test_operators_authority_is_trusted(private, tls_url, settings):
     with trap(reply(OK), tls=private) as server:
         assert outbound.session().get(tls_url(server)).text == "hi"
         settings.OUTBOUND_CA_BUNDLE = ""
         assert failure(tls_url(server)).code == "tls"
 
 
-def test_operators_authority_vouches_for_no_other_name(private, tls_url):
+def test_operators_authority_is_trusted_for_no_other_name(private, tls_url):
     with trap(reply(OK), tls=private) as server:
         error = failure(tls_url(server).replace("ci.example", "other.example"))
         assert (error.code, error.sent) == ("tls", False)
@@ -87,7 +87,7 @@ def test_public_authorities_are_trusted_beside_the_operators(private, settings):
     assert len(both) == len(tls_context(certifi.where()).get_ca_certs()) + 1 > 100
 
 
-def test_bundle_that_is_not_there_stops_the_start(tmp_path):
+def test_missing_bundle_stops_the_start(tmp_path):
     missing = str(tmp_path / "authority.pem")
     started = subprocess.run(
         [sys.executable, "-c", "import delivr.settings_test"],
@@ -109,7 +109,7 @@ def test_certificate_of_another_name_is_refused(authority, tls_url):
         assert (error.code, error.sent) == ("tls", False)
 
 
-def test_plain_http_server_behind_https_is_told_apart(allow):
+def test_plain_http_server_behind_https_has_its_own_error(allow):
     allow("127.0.0.1")
     with trap(reply(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
         error = failure(f"https://127.0.0.1:{server.port}/")
@@ -127,7 +127,7 @@ def test_silent_handshake_is_cut_off(allow):
 
 
 @pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
-def test_drip_over_tls_is_cut_off(authority, tls_url, start):
+def test_slow_response_over_tls_is_cut_off(authority, tls_url, start):
     context, vouching = authority
     with trap(drip(start, b"b"), tls=context) as server:
         started = time.monotonic()

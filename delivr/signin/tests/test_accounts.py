@@ -1,4 +1,4 @@
-"""One's own account: sessions, password, address, its end."""
+"""A user's own account: sessions, password, address, deletion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core import mail
 from django.test import Client
 
 from delivr.audit.models import AuditEvent
-from delivr.signin.middleware import KEY
+from delivr.signin.sessions import KEY
 from delivr.tenants.models import ApiToken, Membership, Role, Tenant, User
 from delivr.tests import factories
 from delivr.tests.factories import PASSWORD
@@ -51,13 +51,13 @@ def test_sessions_are_listed_with_the_current_one_marked(ada: User) -> None:
     assert "127.0.0.1" in page
 
 
-def test_sign_out_elsewhere_ends_the_others_alone(ada: User) -> None:
+def test_sign_out_elsewhere_keeps_the_current_session(ada: User) -> None:
     here, there, strangers = sign_in(ada), sign_in(ada), sign_in(factories.UserFactory())
     here.post("/accounts/sessions/")
     assert [is_signed_in(c) for c in (here, there, strangers)] == [True, False, True]
 
 
-def test_session_is_noted_once_a_minute(ada: User, django_assert_num_queries: Any) -> None:
+def test_session_use_is_recorded_once_a_minute(ada: User, django_assert_num_queries: Any) -> None:
     client = sign_in(ada)
     client.get("/accounts/second-factor")
     with django_assert_num_queries(3):  # session, user, memberships
@@ -94,7 +94,7 @@ def test_reset_password_ends_every_session(ada: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_new_address_counts_once_it_is_confirmed_and_the_old_one_is_told(ada: User) -> None:
+def test_new_address_counts_once_confirmed_and_the_old_one_is_notified(ada: User) -> None:
     client = sign_in(ada)
     sent = {"email": "new@example.com", "action_add": ""}
     assert "reauthenticate" in client.post("/accounts/email/", sent)["Location"]
@@ -124,17 +124,17 @@ def test_address_can_be_changed_with_a_second_factor(ada: User) -> None:
 
 def test_address_in_use_cannot_be_removed(ada: User) -> None:
     client = sign_in(ada)
-    client.get("/accounts/email/")  # notes it as not confirmed yet
+    client.get("/accounts/email/")  # records it as not confirmed
     confirm(client)
     client.post("/accounts/email/", {"email": ada.email, "action_remove": ""})
     ada.refresh_from_db()
     assert ada.email == "ada@example.com"
 
 
-# --- Its end --------------------------------------------------------------------------------------
+# --- Deletion -------------------------------------------------------------------------------------
 
 
-def test_account_ends_with_all_that_is_its_own(tenant: Tenant, owner: User, api_for: Any) -> None:
+def test_account_is_deleted_with_all_its_data(tenant: Tenant, owner: User, api_for: Any) -> None:
     ada = factories.MembershipFactory(tenant=tenant, role=Role.ADMIN).user
     ApiToken.objects.create(
         tenant=tenant, user=ada, role=Role.ADMIN, expires_at="2099-01-01T00:00Z"
@@ -168,7 +168,7 @@ def test_only_owner_cannot_leave(tenant: Tenant, owner: User) -> None:
     assert not User.objects.filter(pk=owner.pk).exists()
 
 
-def test_owner_who_cannot_sign_in_is_no_other_owner(ada: User) -> None:
+def test_owner_who_cannot_sign_in_does_not_count_as_owner(ada: User) -> None:
     tenant = factories.MembershipFactory(user=ada, role=Role.OWNER).tenant
     locked = factories.MembershipFactory(tenant=tenant, role=Role.OWNER, user__is_active=False)
     client = sign_in(ada)

@@ -1,11 +1,9 @@
-"""Second factors in Chromium, with a virtual key; nothing on the way breaks the content policy."""
+"""Second factors in Chromium, with a virtual key; nothing violates the content security policy."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +11,20 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from delivr.tests.browser import picture
+
 pytestmark = pytest.mark.browser
 PASSWORD = "correct-horse-battery-staple"
+# The other scheme's colours are there when what fades into them has ended.
+AT_REST = """() => new Promise(requestAnimationFrame).then(
+    () => Promise.all(document.getAnimations().map((one) => one.finished)))"""
 
 
 class Member:
-    """Somebody with a browser. Passkeys exist on http://localhost only, not on 127.0.0.1."""
+    """A user with a browser. Passkeys only work on http://localhost, not on 127.0.0.1."""
 
-    def __init__(self, page: Page, url: str, email: str, pictures: Path) -> None:
-        self.page, self.email, self.pictures = page, email, pictures
+    def __init__(self, page: Page, url: str, email: str) -> None:
+        self.page, self.email = page, email
         self.url = url.replace("127.0.0.1", "localhost")
 
     def go(self, path: str) -> None:
@@ -37,13 +40,13 @@ class Member:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
 
     def picture(self, name: str) -> None:
-        """Pictures in both widths and schemes, in which axe finds nothing."""
+        """Screenshots in both widths and schemes, which axe has no complaints about."""
         for scheme in ("light", "dark"):
             self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
             for width in (390, 1440):
                 self.page.set_viewport_size({"width": width, "height": 900})
-                path = self.pictures / f"{name}-{width}-{scheme}.png"
-                self.page.screenshot(path=str(path), full_page=True)
+                picture(self.page, f"{name}-{width}-{scheme}")
+            self.page.evaluate(AT_REST)
             wrong = Axe().run(self.page).response["violations"]
             assert not [(v["id"], [n["target"] for n in v["nodes"]]) for v in wrong], name
 
@@ -72,12 +75,9 @@ class Member:
 
 
 @pytest.fixture
-def member(page: Page, product: Any, tmp_path: Path) -> Callable[[str], Member]:
-    pictures = Path(os.environ.get("PICTURES", str(tmp_path)))
-    pictures.mkdir(parents=True, exist_ok=True)
-
+def member(page: Page, product: Any) -> Callable[[str], Member]:
     def make(name: str) -> Member:
-        who = Member(page, product.url, f"{name}@example.com", pictures)
+        who = Member(page, product.url, f"{name}@example.com")
         who.sign_up()
         return who
 
@@ -86,7 +86,7 @@ def member(page: Page, product: Any, tmp_path: Path) -> Callable[[str], Member]:
 
 @pytest.fixture
 def virtual_key(page: Page) -> None:
-    """A key that answers at once: https://chromedevtools.github.io/devtools-protocol/tot/WebAuthn/"""
+    """A key without a person: https://chromedevtools.github.io/devtools-protocol/tot/WebAuthn/"""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     session.send(
@@ -105,7 +105,7 @@ def virtual_key(page: Page) -> None:
 
 
 def code_of(secret: str) -> str:
-    """What the app shows; as a person would, wait for the next one if this one is about to end."""
+    """The code of the app; waits for the next one if this one is about to expire."""
     if (left := 30 - time.time() % 30) < 5:
         time.sleep(left)
     return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
@@ -182,7 +182,7 @@ def test_page_says_why_no_key_answers(
     member: Callable[[str], Member], page: Page, product: Any
 ) -> None:
     ada = member("ada.none")
-    ada.url = product.url  # an address with numbers, where browsers offer no passkeys
+    ada.url = product.url  # browsers offer no passkeys for IP addresses
     ada.type_password()
     ada.go("/accounts/2fa/webauthn/add/")
     ada.confirm()

@@ -1,4 +1,4 @@
-"""Nobody learns from an answer whether an address has an account."""
+"""No response reveals whether an address has an account."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ def known() -> User:
 
 @pytest.fixture
 def with_mail(settings: Any) -> None:
-    """As where EMAIL_URL is set."""
+    """As if EMAIL_URL were set."""
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 
 
 def said(path: str, sent: dict[str, str], **extra: Any) -> tuple[int, str, str]:
-    """Status, address and words of the answer, without what differs by chance or is the question's
-    own echo."""
+    """Status, URL and text of the response, without random parts and the submitted address."""
     answer = Client().post(path, sent, **extra)
     words = answer.content.decode().replace(sent.get("login", sent.get("email", "?")), "EMAIL")
     words = re.sub(r'(csrfmiddlewaretoken" value="|CSRFToken": ")\w+', r"\1", words)
@@ -65,7 +64,7 @@ def test_sign_up_answers_alike() -> None:
     assert known == unknown
     assert known[:2] == (302, "/accounts/confirm-email/")
     assert [m.to for m in mail.outbox] == [[KNOWN], [UNKNOWN]]
-    assert Tenant.objects.count() == 1  # of the one who is new
+    assert Tenant.objects.count() == 1  # of the new user
 
 
 @pytest.mark.usefixtures("with_mail")
@@ -82,7 +81,7 @@ def test_nobody_is_signed_in_with_an_address_that_is_not_confirmed() -> None:
 
 
 class CountingHasher(MD5PasswordHasher):
-    """Hashing is what takes long (Argon2: some 50 ms); the rest is less than a network varies."""
+    """Hashing takes the time (Argon2: about 50 ms); the rest is less than the network varies."""
 
     algorithm = "counting"
     hashed: ClassVar[list[str]] = []

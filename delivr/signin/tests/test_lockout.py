@@ -42,7 +42,7 @@ def test_too_many_wrong_passwords_have_to_wait(ada: User) -> None:
     assert 14 * 60 < int(answer["Retry-After"]) <= 15 * 60
 
 
-def test_other_spelling_or_browser_is_no_way_around(ada: User) -> None:
+def test_other_spelling_or_browser_does_not_evade_the_lock(ada: User) -> None:
     fail(ada.email)
     assert attempt("ADA@Example.com", PASSWORD).status_code == 429
     assert attempt(ada.email, PASSWORD, HTTP_USER_AGENT="another").status_code == 429
@@ -53,7 +53,7 @@ def test_stranger_cannot_lock_the_owner_out(ada: User) -> None:
     assert attempt(ada.email, PASSWORD, address=ELSEWHERE)["Location"] == "/"
 
 
-def test_neighbours_behind_the_same_address_sign_in(ada: User) -> None:
+def test_others_with_the_same_address_can_sign_in(ada: User) -> None:
     fail(ada.email)
     bob = factories.UserFactory()
     assert attempt(bob.email, PASSWORD)["Location"] == "/"
@@ -72,13 +72,13 @@ def test_wait_ends(ada: User) -> None:
     assert attempt(ada.email, PASSWORD)["Location"] == "/"
 
 
-def test_right_password_forgives(ada: User) -> None:
+def test_right_password_resets_the_count(ada: User) -> None:
     for _ in range(2):
         fail(ada.email, times=LIMIT - 1)
         assert attempt(ada.email, PASSWORD)["Location"] == "/"
 
 
-def test_lock_says_nothing_about_accounts(ada: User) -> None:
+def test_lock_reveals_nothing_about_accounts(ada: User) -> None:
     for email in (ada.email, "nobody@example.com"):
         assert fail(email)[-1] == 429
     pages = [attempt(email).content.decode() for email in (ada.email, "nobody@example.com")]
@@ -86,14 +86,14 @@ def test_lock_says_nothing_about_accounts(ada: User) -> None:
     assert without_csrf[0] == without_csrf[1]
 
 
-def test_nothing_that_was_typed_is_kept_in_plain(ada: User) -> None:
+def test_nothing_that_was_typed_is_stored_in_plain(ada: User) -> None:
     attempt(ada.email, "secret-that-was-typed")
     row = AccessAttempt.objects.get()
     assert "secret-that-was-typed" not in row.post_data
 
 
-def test_address_is_what_the_trusted_proxy_says(ada: User, settings: Any) -> None:
-    """Two clients behind one proxy; the header's left part is the client's to invent."""
+def test_address_comes_from_the_trusted_proxy(ada: User, settings: Any) -> None:
+    """Two clients behind one proxy; a client can invent the left part of the header."""
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     for number in range(LIMIT):
         forged = f"192.0.2.{number}, {THERE}"
@@ -103,7 +103,7 @@ def test_address_is_what_the_trusted_proxy_says(ada: User, settings: Any) -> Non
     assert other["Location"] == "/"
 
 
-def test_header_of_nobody_trusted_is_ignored(ada: User) -> None:
+def test_header_of_an_untrusted_proxy_is_ignored(ada: User) -> None:
     for number in range(LIMIT):
         answer = attempt(ada.email, HTTP_X_FORWARDED_FOR=f"192.0.2.{number}")
     assert answer.status_code == 429

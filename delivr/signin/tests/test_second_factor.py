@@ -1,4 +1,4 @@
-"""The second factor: what it guards, who must have one, and what lies in the database."""
+"""The second factor: what it protects, who must have one, how it is stored."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def is_signed_in(client: Client) -> bool:
 
 
 def confirm(client: Client) -> None:
-    """Type the password once more, as the pages ask."""
+    """Enter the password again, as the pages ask."""
     client.post("/accounts/reauthenticate/", {"password": PASSWORD})
 
 
@@ -59,7 +59,7 @@ def ada() -> User:
     return factories.UserFactory(email="ada@example.com")
 
 
-# --- Setting one up, signing in with it -----------------------------------------------------------
+# --- Setting up and signing in --------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
@@ -101,7 +101,7 @@ def test_code_works_once(ada: User) -> None:
         assert is_signed_in(client) is expected
 
 
-def test_codes_cannot_be_tried_for_long(ada: User) -> None:
+def test_number_of_tried_codes_is_limited(ada: User) -> None:
     secret = give_second_factor(ada)
     client, _answer = sign_in(ada)
     for _ in range(5):
@@ -135,9 +135,7 @@ def test_change_of_factors_asks_for_the_password_again(
     assert User.objects.filter(pk=ada.pk).exists()
 
 
-def test_turning_off_the_last_one_takes_the_recovery_codes_along(
-    ada: User, client_for: Any
-) -> None:
+def test_removing_the_last_factor_removes_the_recovery_codes(ada: User, client_for: Any) -> None:
     give_second_factor(ada)
     factories.give_recovery_codes(ada)
     client = client_for(ada)
@@ -147,10 +145,10 @@ def test_turning_off_the_last_one_takes_the_recovery_codes_along(
     assert "deactivated" in mail.outbox[-1].body
 
 
-# --- At rest --------------------------------------------------------------------------------------
+# --- Storage --------------------------------------------------------------------------------------
 
 
-def test_secrets_of_factors_lie_encrypted(ada: User) -> None:
+def test_secrets_of_factors_are_stored_encrypted(ada: User) -> None:
     secret = give_second_factor(ada)
     factories.give_recovery_codes(ada)
     with connection.cursor() as cursor:
@@ -160,7 +158,7 @@ def test_secrets_of_factors_lie_encrypted(ada: User) -> None:
     assert not [text for text in (secret, *codes) if text in stored]
 
 
-def test_what_is_sealed_for_something_else_does_not_open(ada: User) -> None:
+def test_ciphertext_of_another_purpose_does_not_open(ada: User) -> None:
     from delivr.encryption.fields import SecretTextField
 
     other = SecretTextField().fernet.encrypt(b"table:tenant:row:field\x00value").decode()
@@ -169,7 +167,7 @@ def test_what_is_sealed_for_something_else_does_not_open(ada: User) -> None:
     assert unseal(seal("text")) == "text"
 
 
-def test_new_key_reaches_the_secrets_of_factors(ada: User, settings: Any) -> None:
+def test_rotation_includes_the_secrets_of_factors(ada: User, settings: Any) -> None:
     secret = give_second_factor(ada)
     factories.give_recovery_codes(ada)
     codes = Authenticator.objects.get(type="recovery_codes").wrap().get_unused_codes()
@@ -182,7 +180,7 @@ def test_new_key_reaches_the_secrets_of_factors(ada: User, settings: Any) -> Non
     assert rotate_secrets().rotated == 0
 
 
-def test_lost_key_is_named(ada: User, settings: Any) -> None:
+def test_lost_key_is_reported(ada: User, settings: Any) -> None:
     give_second_factor(ada)
     settings.FERNET_KEYS = ["another-key"]
     factor = Authenticator.objects.get()
@@ -201,7 +199,7 @@ def test_lost_key_lets_nobody_in_and_says_so(ada: User, settings: Any) -> None:
     assert Client().get("/readyz").status_code == 503
 
 
-def test_operator_takes_the_factors_of_who_lost_them(tenant: Tenant, owner: User) -> None:
+def test_operator_resets_lost_factors(tenant: Tenant, owner: User) -> None:
     give_second_factor(owner)
     factories.give_recovery_codes(owner)
     call_command("reset_second_factor", owner.email)
@@ -229,7 +227,7 @@ def strict(tenant: Tenant) -> Tenant:
     ("role", "is_led"),
     [(Role.OWNER, True), (Role.ADMIN, True), (Role.MEMBER, False), (Role.VIEWER, False)],
 )
-def test_owners_and_admins_are_led_to_the_setup(
+def test_owners_and_admins_are_redirected_to_the_setup(
     strict: Tenant, member_of: Any, client_for: Any, role: Role, is_led: bool
 ) -> None:
     user = member_of(strict, role)
@@ -241,7 +239,7 @@ def test_owners_and_admins_are_led_to_the_setup(
     assert client.get("/activity").status_code == 200
 
 
-def test_page_says_why(strict: Tenant, owner: User, client_for: Any) -> None:
+def test_page_explains_why(strict: Tenant, owner: User, client_for: Any) -> None:
     page = client_for(owner).get(NEEDED).content.decode()
     assert f"Owners and admins of <strong>{strict.name}</strong>" in page
     assert "/accounts/2fa/totp/activate/" in page
@@ -291,7 +289,9 @@ def test_rule_needs_an_owner_who_has_one(tenant: Tenant, owner: User, client_for
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.MEMBER, Role.VIEWER])
-def test_rule_is_the_owners(tenant: Tenant, member_of: Any, client_for: Any, role: Role) -> None:
+def test_only_owners_change_the_rule(
+    tenant: Tenant, member_of: Any, client_for: Any, role: Role
+) -> None:
     user = member_of(tenant, role)
     give_second_factor(user)
     client = client_for(user)
@@ -305,7 +305,7 @@ def test_rule_is_the_owners(tenant: Tenant, member_of: Any, client_for: Any, rol
     ("demo", "has_one", "opens"),
     [(False, False, False), (False, True, True), (True, False, True)],
 )
-def test_administration_opens_to_staff_with_a_second_factor(
+def test_admin_requires_staff_with_a_second_factor(
     client_for: Any, settings: Any, demo: bool, has_one: bool, opens: bool
 ) -> None:
     settings.SECOND_FACTOR_FOR_STAFF = not demo
@@ -319,7 +319,7 @@ def test_administration_opens_to_staff_with_a_second_factor(
         assert opens or answer["Location"] == NEEDED
 
 
-def test_administration_signs_in_through_our_own_page(client: Client) -> None:
+def test_admin_uses_our_own_sign_in(client: Client) -> None:
     User.objects.create_superuser("root@example.com", PASSWORD)
     answer = client.get("/admin/login/?next=/admin/")
     assert answer["Location"].startswith("/accounts/login/")

@@ -1,4 +1,4 @@
-"""What the table of sessions tells whoever reads it: nothing."""
+"""The table of sessions reveals no secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.contrib.sessions.backends.db import SessionStore as PlainStore
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from delivr.signin.session_store import SessionStore
+from delivr.signin.sessions import SessionStore
 from delivr.signin.tests.test_second_factor import confirm
 from delivr.tenants.models import User
 from delivr.tests import factories
@@ -24,17 +24,17 @@ def test_secret_of_an_authenticator_being_set_up_is_not_in_the_row(owner: User) 
     secret = client.session["mfa.totp.secret"]
     row = Session.objects.get(pk=client.session.session_key)
     assert secret in str(SessionStore(row.pk).load())
-    assert row.get_decoded() == {}  # as Django itself would read it
+    assert row.get_decoded() == {}  # with Django's own decoding
 
 
-def test_session_of_before_the_sealing_still_signs_in(owner: User) -> None:
+def test_session_from_before_the_encryption_still_works(owner: User) -> None:
     client = factories.sign_in(Client(), owner)
     kept, key = dict(client.session), client.session.session_key
     Session.objects.filter(pk=key).update(session_data=PlainStore().encode(kept))
     assert client.get("/settings/").status_code == 200
 
 
-def test_session_whose_key_is_gone_is_over(owner: User, settings: Any) -> None:
+def test_session_without_its_key_is_over(owner: User, settings: Any) -> None:
     client = factories.sign_in(Client(), owner)
     assert client.get("/settings/").status_code == 200
     settings.FERNET_KEYS = ["another-key-0123456789-0123456789"]

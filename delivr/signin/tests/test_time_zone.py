@@ -26,7 +26,7 @@ database = pytest.mark.django_db
 
 @pytest.fixture
 def ada(client_for: Any, owner: User, tenant: Tenant) -> Client:
-    """Somebody whose workspace has a release of a winter's noon."""
+    """A user whose workspace has a release created at noon in winter."""
     made = factories.ReleaseFactory(tenant=tenant)
     Release.objects.filter(pk=made.pk).update(created_at=NOON)
     client: Client = client_for(owner)
@@ -66,7 +66,7 @@ def test_without_a_choice_times_are_utc(ada: Client) -> None:
 
 
 @database
-def test_choice_moves_the_times_of_pages(ada: Client, owner: User) -> None:
+def test_chosen_zone_applies_to_times_on_pages(ada: Client, owner: User) -> None:
     page = choose(ada, "Berlin")
     assert User.objects.get(pk=owner.pk).time_zone == "Europe/Berlin"
     assert "Saved." in page
@@ -87,7 +87,7 @@ def test_browsers_zone_counts_until_one_is_chosen(ada: Client) -> None:
 
 @database
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../../etc/passwd", "%00", "x" * 4000])
-def test_cookie_that_makes_no_sense_is_ignored(ada: Client, name: str) -> None:
+def test_invalid_cookie_is_ignored(ada: Client, name: str) -> None:
     ada.cookies[timezones.COOKIE] = name
     assert "12:00:00 UTC" in releases_page(ada)
 
@@ -132,7 +132,7 @@ def test_mail_says_its_zone(tenant: Tenant, owner: User, mailoutbox: Any) -> Non
 
 
 @pytest.mark.browser
-def test_browser_tells_its_zone(browser: Browser, filled: dict[str, Any]) -> None:
+def test_browser_reports_its_zone(browser: Browser, filled: dict[str, Any]) -> None:
     context = browser.new_context(timezone_id="Asia/Tokyo")
     page = context.new_page()
     sign_in(page, filled["product"], filled["logins"]["Sign in"])

@@ -1,4 +1,4 @@
-"""Mails of invitations, as they arrive."""
+"""The mails of invitations as they arrive."""
 
 import email
 import email.policy
@@ -14,7 +14,7 @@ LINK = re.compile(r"http://127\.0\.0\.1:\d+(/accounts/invitations/([\w-]{43}))")
 
 
 def run_mail(invitation):
-    """Let the worker have its turn; the effect as it is then."""
+    """Run the effect that sends it; returns the effect."""
     invitation.refresh_from_db()
     Effect.objects.filter(pk=invitation.mail_id).update(next_at=timezone.now())
     run_effect(invitation.mail_id)

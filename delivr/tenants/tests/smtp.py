@@ -1,4 +1,4 @@
-"""A mail server on loopback that behaves as it is told."""
+"""A mail server on loopback that misbehaves as tests tell it to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class MailServer:
-    """`next`: what to do instead of taking mails: refuse, later, hang_up, hang_up_after."""
+    """`behaviour`: what to do with the next mails, one word each: "refuse", "later", "busy" …"""
 
     def __init__(self) -> None:
         self.taken: list[str] = []
@@ -22,8 +22,8 @@ class _Handler(socketserver.StreamRequestHandler):
     server: Any
 
     def handle(self) -> None:
-        world: MailServer = self.server.world
-        how = world.behaviour.pop(0) if world.behaviour else ""
+        state: MailServer = self.server.state
+        how = state.behaviour.pop(0) if state.behaviour else ""
         if how == "busy":
             self._say("421 too busy")
             return
@@ -40,7 +40,7 @@ class _Handler(socketserver.StreamRequestHandler):
                 mail = self._mail()
                 if how == "hang_up":
                     return
-                world.taken.append(mail)
+                state.taken.append(mail)
                 if how == "hang_up_after":
                     return
                 self._say("250 taken")
@@ -59,15 +59,15 @@ class _Handler(socketserver.StreamRequestHandler):
 
 @contextlib.contextmanager
 def mail_server() -> Iterator[MailServer]:
-    world = MailServer()
+    state = MailServer()
     server: Any = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
-    server.world = world
-    world.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    server.state = state
+    state.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     try:
-        yield world
+        yield state
     finally:
         server.shutdown()
         server.server_close()

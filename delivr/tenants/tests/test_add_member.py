@@ -18,7 +18,7 @@ def add(tenant: Any, email: str, role: str = "MEMBER") -> None:
     call_command("add_member", tenant=tenant.pk, email=email, role=role, json=True)
 
 
-def test_somebody_is_let_in_with_a_role(tenant: Any, capsys: Any) -> None:
+def test_user_is_added_with_a_role(tenant: Any, capsys: Any) -> None:
     user = factories.UserFactory()
     add(tenant, user.email.upper(), "VIEWER")
     assert json.loads(capsys.readouterr().out)["role"] == "VIEWER"
@@ -26,7 +26,7 @@ def test_somebody_is_let_in_with_a_role(tenant: Any, capsys: Any) -> None:
     assert AuditEvent.objects.get().action == "member.added"
 
 
-def test_nobody_is_let_in_twice(tenant: Any) -> None:
+def test_nobody_is_added_twice(tenant: Any) -> None:
     user = factories.UserFactory()
     add(tenant, user.email)
     with pytest.raises(CommandError, match="already"):
@@ -34,15 +34,13 @@ def test_nobody_is_let_in_twice(tenant: Any) -> None:
     assert Membership.objects.get(tenant=tenant).role == "MEMBER"
 
 
-def test_strangers_are_not_made_up(tenant: Any) -> None:
+def test_unknown_users_are_not_created(tenant: Any) -> None:
     with pytest.raises(CommandError, match="signed up"):
         add(tenant, "nobody@example.com")
     assert not Membership.objects.exists()
 
 
-def test_address_that_nobody_confirmed_waits_where_mail_can_be_sent(
-    tenant: Any, settings: Any
-) -> None:
+def test_unconfirmed_address_is_refused_where_mail_can_be_sent(tenant: Any, settings: Any) -> None:
     user = factories.UserFactory()
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     with pytest.raises(CommandError, match="not confirmed"):

@@ -1,4 +1,4 @@
-"""The link of an invitation: whom it lets in, once, and what it never tells."""
+"""The link of an invitation: who can use it, once, and that it never leaks."""
 
 import logging
 
@@ -22,7 +22,7 @@ PASSWORD = {"new_password1": "correct-horse-battery", "new_password2": "correct-
 PAGE = "/accounts/invitation"
 
 
-def test_link_leaves_its_secret_behind(client, link):
+def test_secret_of_the_link_is_only_in_the_first_url(client, link):
     answer = client.get(link)
     assert (answer.status_code, answer["Location"]) == (302, PAGE)
     assert answer["Referrer-Policy"] == "no-referrer"
@@ -32,8 +32,8 @@ def test_link_leaves_its_secret_behind(client, link):
     assert secret not in client.get(PAGE).content.decode()
 
 
-def test_log_never_tells_a_link(caplog, settings):
-    from delivr.security.logs import HideLinks
+def test_log_never_contains_a_link(caplog, settings):
+    from delivr.security.hiding import HideLinks
 
     secret = "s" * 43
     args = ("Service Unavailable", f"/accounts/invitations/{secret}")
@@ -68,7 +68,7 @@ def test_new_user_joins_without_a_workspace_of_their_own(client, tenant, owner, 
         {"new_password1": "ada@example.com", "new_password2": "ada@example.com"},
     ],
 )
-def test_senseless_password_makes_no_account(client, link, password):
+def test_invalid_password_creates_no_account(client, link, password):
     client.get(link)
     answer = client.post(PAGE, password)
     assert answer.context["form"].errors
@@ -103,7 +103,7 @@ def test_user_who_is_signed_out_signs_in_first(client, link):
     assert "Accept the invitation" in answer.content.decode()
 
 
-def test_stranger_cannot_make_an_account_that_is_there(client, link):
+def test_existing_account_cannot_be_created_again(client, link):
     user = factories.UserFactory(email=ADA)
     client.get(link)
     client.post(PAGE, PASSWORD)
@@ -177,7 +177,7 @@ def test_link_opened_twice_uses_nothing_up(client, link):
     assert client.get(link, follow=True).status_code == 200
 
 
-def test_member_who_opens_the_link_goes_in(tenant, invited, link, client_for):
+def test_member_who_opens_the_link_enters_the_workspace(tenant, invited, link, client_for):
     user = factories.UserFactory(email=ADA)
     factories.MembershipFactory(tenant=tenant, user=user)
     assert client_for(user).get(link)["Location"] == PAGE
@@ -198,14 +198,14 @@ def test_removed_member_may_be_invited_again(tenant, owner, invited, post_office
     assert user.memberships.get().role == "VIEWER"
 
 
-def test_account_that_somebody_else_made_for_the_address_gains_nothing(
+def test_account_that_somebody_else_created_for_the_address_gains_nothing(
     client, tenant, link, client_for
 ):
-    """Without mail, anybody may sign up with the invited address: the link is what proves it."""
+    """Without mail, anybody may sign up with the invited address: only the link proves it."""
     impostor = factories.UserFactory(email=ADA)
     theirs = client_for(impostor)
     assert theirs.get(PAGE).status_code == theirs.post(PAGE).status_code == 404
     client.get(link)
-    assert client.post(PAGE, PASSWORD).status_code == 200  # asks to sign in
+    assert client.post(PAGE, PASSWORD).status_code == 200  # the page asks to sign in
     assert theirs.post(PAGE).status_code == 404
     assert not impostor.memberships.exists()

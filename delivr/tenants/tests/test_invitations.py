@@ -1,4 +1,4 @@
-"""Inviting, and the mail that it promises."""
+"""Inviting, and the mail that an invitation creates."""
 
 import email
 import email.policy
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 # --- Inviting ------------------------------------------------------------------------------------
 
 
-def test_invitation_promises_a_mail_and_sends_none_in_the_request(
+def test_invitation_creates_an_effect_and_sends_no_mail_in_the_request(
     tenant, owner, post_office, client_for
 ):
     answer = client_for(owner).post(
@@ -49,7 +49,7 @@ def test_mail_names_workspace_role_inviter_and_link(tenant, owner, invited, post
         assert word in body
 
 
-def test_secret_of_the_link_is_in_the_mail_alone(tenant, invited, link):
+def test_secret_of_the_link_is_only_in_the_mail(tenant, invited, link):
     secret = link.rsplit("/", 1)[1]
     from django.apps import apps
 
@@ -76,7 +76,7 @@ def test_wrong_address_is_refused_beside_its_field(tenant, owner, client_for, ad
     assert not Effect.objects.exists()
 
 
-def test_every_complaint_at_once(tenant, owner):
+def test_all_errors_are_reported_at_once(tenant, owner):
     with pytest.raises(ValidationError) as refused:
         invite(tenant=tenant, email="x", role="KING", actor=owner)
     assert set(refused.value.message_dict) == {"email", "role"}
@@ -94,7 +94,7 @@ def test_another_workspace_may_invite_the_same(stranger, invited):
     assert invite(tenant=other, email=ADA, role="VIEWER", actor=stranger).tenant == other
 
 
-def test_addresses_cannot_be_written_to_at_will(tenant, owner):
+def test_invitations_per_day_are_limited(tenant, owner):
     for number in range(MAILS_A_DAY):
         invite(tenant=tenant, email=f"x{number}@example.com", role="VIEWER", actor=owner)
     with pytest.raises(ValidationError):
@@ -106,7 +106,7 @@ def test_addresses_cannot_be_written_to_at_will(tenant, owner):
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER, Role.ADMIN])
-def test_owners_alone_invite_send_and_revoke(tenant, invited, member_of, client_for, role):
+def test_only_owners_invite_send_and_revoke(tenant, invited, member_of, client_for, role):
     actor = member_of(tenant, role)
     client = client_for(actor)
     paths = ["", f"/{invited.pk}/send", f"/{invited.pk}/revoke"]
@@ -155,7 +155,7 @@ def test_refused_address_is_shown_with_what_to_do(owner, invited, post_office, c
 
 
 @pytest.mark.parametrize("how", ["busy", "later"])
-def test_what_passes_is_tried_again(invited, post_office, how):
+def test_temporary_failure_is_retried(invited, post_office, how):
     post_office.behaviour = [how]
     effect = run_mail(invited)
     assert (effect.state, effect.dispatched_at) == (EffectState.PENDING, None)
@@ -163,7 +163,7 @@ def test_what_passes_is_tried_again(invited, post_office, how):
     assert len(post_office.taken) == 1
 
 
-def test_server_that_is_away_is_tried_again(invited, post_office, settings):
+def test_unreachable_server_is_retried(invited, post_office, settings):
     settings.EMAIL_PORT = 1
     effect = run_mail(invited)
     assert (effect.state, effect.last_error_code) == (EffectState.PENDING, "mail_server")
@@ -180,7 +180,7 @@ def test_lost_answer_goes_to_a_person_and_is_not_sent_twice(invited, owner, post
     assert run_mail(invited).state == EffectState.DONE
 
 
-def test_mail_is_not_sent_for_what_was_revoked_meanwhile(invited, owner, post_office):
+def test_mail_of_a_revoked_invitation_is_not_sent(invited, owner, post_office):
     Invitation.objects.update(revoked_at=timezone.now())
     assert run_mail(invited).state == EffectState.CANCELLED
     assert not post_office.taken

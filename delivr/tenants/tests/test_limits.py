@@ -1,15 +1,15 @@
-"""What one user can have of what all share, in however many workspaces."""
+"""Limits per user for shared resources, in however many workspaces."""
 
 import pytest
 from django.core.exceptions import ValidationError
 
 from delivr.tenants.inviting import MAILS_A_DAY, invite, revoke
 from delivr.tenants.models import Membership, Role, Tenant
-from delivr.tenants.views import WORKSPACES_A_DAY
+from delivr.tenants.workspace_views import WORKSPACES_A_DAY
 from delivr.tests import factories
 
 
-def test_more_workspaces_let_nobody_write_to_more_strangers(tenant, owner):
+def test_invitations_are_limited_per_user_across_workspaces(tenant, owner):
     second = factories.MembershipFactory(user=owner, role=Role.OWNER).tenant
     for number in range(MAILS_A_DAY):
         where = second if number % 2 else tenant
@@ -30,11 +30,11 @@ def test_an_invitation_that_was_refused_is_not_counted(tenant, owner):
     )
 
 
-def test_few_workspaces_are_made_in_a_day(owner, client_for):
+def test_workspaces_per_day_are_limited(owner, client_for):
     client, before = client_for(owner), Tenant.objects.count()
     for number in range(WORKSPACES_A_DAY):
         client.post("/settings/new-workspace", {"workspace": f"Number {number}"})
-    Membership.objects.filter(user=owner).last().delete()  # none gives a turn back
+    Membership.objects.filter(user=owner).last().delete()  # leaving does not give a turn back
     page = client.post("/settings/new-workspace", {"workspace": "One more"}).content.decode()
     assert "At most 10 workspaces can be made in a day." in page
     assert Tenant.objects.count() == before + WORKSPACES_A_DAY

@@ -35,7 +35,7 @@ def second_owner(tenant):
 # --- Operations -----------------------------------------------------------------------------------
 
 
-def test_role_is_changed_with_its_line_in_the_audit_log(tenant, owner, member):
+def test_role_change_is_audited(tenant, owner, member):
     change_role(membership=member, role="ADMIN", actor=owner)
     member.refresh_from_db()
     assert member.role == Role.ADMIN
@@ -43,7 +43,7 @@ def test_role_is_changed_with_its_line_in_the_audit_log(tenant, owner, member):
     assert (event.actor_label, event.changes) == (owner.email, {"role": ["MEMBER", "ADMIN"]})
 
 
-def test_same_role_again_leaves_no_line(owner, member):
+def test_same_role_again_is_not_audited(owner, member):
     change_role(membership=member, role="MEMBER", actor=owner)
     assert not AuditEvent.objects.exists()
 
@@ -58,7 +58,7 @@ def test_unknown_role_is_refused(owner, member, role):
 
 
 @pytest.mark.parametrize("role", [Role.ADMIN, Role.MEMBER, Role.VIEWER])
-def test_who_is_no_owner_any_more_changes_nobody(tenant, owner, member, member_of, role):
+def test_former_owner_cannot_change_members(tenant, owner, member, member_of, role):
     actor = member_of(tenant, role)
     with pytest.raises(PermissionDenied):
         change_role(membership=member, role="OWNER", actor=actor)
@@ -91,7 +91,7 @@ def test_an_owner_who_cannot_sign_in_does_not_count(tenant, owner):
         leave(membership=mine(owner, tenant))
 
 
-def test_member_who_left_meanwhile_is_told(owner, member):
+def test_change_of_a_member_who_left_is_refused(owner, member):
     Membership.objects.filter(pk=member.pk).delete()
     with pytest.raises(Conflict) as refused:
         remove_member(membership=member, actor=owner)
@@ -105,7 +105,7 @@ def test_one_of_two_owners_may_go(tenant, owner):
     assert AuditEvent.objects.get().action == "member.left"
 
 
-def test_removal_ends_tokens_of_this_tenant_alone(tenant, owner, member):
+def test_removal_only_ends_tokens_of_this_tenant(tenant, owner, member):
     elsewhere = factories.MembershipFactory(user=member.user).tenant
     _t, text = create_token(tenant=tenant, user=member.user, role="VIEWER")
     _t, other = create_token(tenant=elsewhere, user=member.user, role="VIEWER")
@@ -118,7 +118,7 @@ def test_removal_ends_tokens_of_this_tenant_alone(tenant, owner, member):
     assert {"member.removed", "token.revoked"} <= actions
 
 
-def test_token_stays_dead_when_its_owner_comes_back(tenant, owner, member):
+def test_token_stays_revoked_when_its_user_is_added_again(tenant, owner, member):
     _t, text = create_token(tenant=tenant, user=member.user, role="VIEWER")
     remove_member(membership=member, actor=owner)
     factories.MembershipFactory(tenant=tenant, user=member.user)
@@ -126,7 +126,7 @@ def test_token_stays_dead_when_its_owner_comes_back(tenant, owner, member):
 
 
 @pytest.mark.parametrize("act", ["demote", "remove", "leave"])
-def test_what_an_owner_offered_ends_with_the_role(tenant, owner, act):
+def test_invitations_end_with_the_inviters_role(tenant, owner, act):
     other = second_owner(tenant)
     sent = invite(tenant=tenant, email="x@example.com", role="OWNER", actor=other.user)
     kept = invite(tenant=tenant, email="y@example.com", role="OWNER", actor=owner)
@@ -153,7 +153,7 @@ def test_role_counts_from_the_next_request_on(tenant, owner, member, client_for)
     assert client.get("/settings/tokens").status_code == 403
 
 
-def test_role_of_the_member_bounds_the_token_at_once(tenant, owner, member_of, api_for):
+def test_role_of_the_member_limits_the_token_at_once(tenant, owner, member_of, api_for):
     client = api_for(tenant, Role.ADMIN)
     assert client.post("/api/v1/effects/eff_x/retry").status_code == 404
     membership = Membership.objects.exclude(user=owner).get(tenant=tenant)
@@ -201,14 +201,14 @@ def test_owner_removes_a_member(boss, member):
 
 
 @pytest.mark.parametrize("act", ["role", "remove"])
-def test_last_owner_is_told_why_not(boss, tenant, owner, act):
+def test_last_owner_is_refused_with_a_reason(boss, tenant, owner, act):
     path = f"/settings/members/{mine(owner, tenant).public_id}/{act}"
     answer = boss.post(path, {"role": "VIEWER"}, follow=True)
     assert "A workspace needs an owner" in answer.content.decode()
     assert mine(owner, tenant).role == Role.OWNER
 
 
-def test_last_owner_has_no_button_to_go(boss, tenant, owner):
+def test_last_owner_has_no_button_to_leave(boss, tenant, owner):
     html = page(boss)
     assert "the only owner" in html
     assert "/settings/leave" not in html
@@ -216,13 +216,15 @@ def test_last_owner_has_no_button_to_go(boss, tenant, owner):
     assert "/settings/leave" in page(boss)
 
 
-def test_senseless_role_is_told(boss, member):
+def test_invalid_role_is_reported(boss, member):
     path = f"/settings/members/{member.public_id}/role"
     assert "Choose one of" in boss.post(path, {"role": "x"}, follow=True).content.decode()
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER, Role.ADMIN])
-def test_others_have_no_buttons_and_may_not(tenant, owner, member, member_of, client_for, role):
+def test_other_roles_have_no_buttons_and_are_refused(
+    tenant, owner, member, member_of, client_for, role
+):
     client = client_for(member_of(tenant, role))
     html = page(client)
     assert "/role" not in html

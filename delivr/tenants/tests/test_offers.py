@@ -1,4 +1,4 @@
-"""No page offers a role what ends in 403: every link is followed, every form's rights looked at."""
+"""No page offers a role what ends in a 403: follows every link, checks the role for every form."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from delivr.tenants.models import Role
 from delivr.tests import factories
 from releases.models import ReleaseStatus
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 LINK = re.compile(r'(?:href|hx-get)="([^"]+)"')
 FORM = re.compile(r'<form\b[^>]*\bmethod="post"[^>]*>')
 ACTION = re.compile(r'\baction="([^"]*)"')
-# Everybody's own, and pages that the crawl must not walk out through.
+# Pages that everybody has, and pages that would end the crawl's session.
 OUTSIDE = ("/accounts/", "/admin/", "/static/", "/api/", "/design")
 
 
 @pytest.fixture
 def busy(tenant: Any, owner: Any) -> Any:
-    """A workspace where there is something to click in every state."""
+    """A workspace with something to click in every state."""
     release = factories.ReleaseFactory(tenant=tenant, status=ReleaseStatus.BUILD_FAILED)
     row = factories.ReleasePipelineFactory(release=release)
     build = factories.BuildFactory(release_pipeline=row, status="TRIGGER_FAILED")
@@ -51,7 +51,7 @@ def busy(tenant: Any, owner: Any) -> Any:
 
 
 def offers(client: Client) -> tuple[set[str], set[str], list[str]]:
-    """Pages seen, addresses that forms post to, links that are refused."""
+    """Visited pages, URLs that forms post to, and links that are refused."""
     seen: set[str] = set()
     posts: set[str] = set()
     refused: list[str] = []
@@ -78,7 +78,7 @@ def offers(client: Client) -> tuple[set[str], set[str], list[str]]:
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_nothing_is_offered_that_the_role_may_not_do(
+def test_no_page_offers_what_the_role_may_not_do(
     busy: Any, role: Role, member_of: Any, client_for: Any
 ) -> None:
     seen, posts, refused = offers(client_for(member_of(busy, role)))

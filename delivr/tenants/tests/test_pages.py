@@ -35,7 +35,7 @@ def main_of(response):
 
 
 def token_form(client, **changes):
-    """The form as the page offers it, filled."""
+    """The form with the values that the page offers."""
     key = client.get(TOKENS).context["form_key"]
     return {"name": "CI", "role": "MEMBER", "days": "90", "form_key": key, **changes}
 
@@ -71,7 +71,7 @@ def test_token_is_shown_once_and_works(boss, tenant, owner):
     assert text not in str(boss.session.items())
 
 
-def test_page_with_the_token_loaded_again_makes_no_second_one(boss):
+def test_reloading_the_page_creates_no_second_token(boss):
     form = token_form(boss)
     boss.post(TOKENS, form)
     again = boss.post(TOKENS, form, follow=True)
@@ -83,7 +83,7 @@ def test_page_with_the_token_loaded_again_makes_no_second_one(boss):
     ("field", "value"),
     [("name", ""), ("role", "KING"), ("days", "0"), ("days", "31"), ("days", "366"), ("days", "x")],
 )
-def test_senseless_token_is_refused_beside_its_field(boss, field, value):
+def test_invalid_token_is_refused_beside_its_field(boss, field, value):
     response = boss.post(TOKENS, token_form(boss, **{field: value}))
     assert list(response.context["form"].errors) == [field]
     assert not ApiToken.objects.exists()
@@ -105,14 +105,14 @@ def test_token_is_revoked(boss, tenant, owner):
     assert "/revoke" not in html
 
 
-def test_expired_token_is_called_so(boss, tenant, owner):
+def test_expired_token_is_shown_as_expired(boss, tenant, owner):
     token, _text = create_token(tenant=tenant, user=owner, role="MEMBER")
     ApiToken.objects.filter(pk=token.pk).update(expires_at=timezone.now())
     assert "Expired" in main_of(boss.get(TOKENS))
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER, Role.ADMIN])
-def test_only_owners_see_make_and_revoke_tokens(as_role, tenant, owner, role):
+def test_only_owners_see_create_and_revoke_tokens(as_role, tenant, owner, role):
     token, _text = create_token(tenant=tenant, user=owner, role="MEMBER")
     client = as_role(role)
     assert client.get(TOKENS).status_code == 403
@@ -123,7 +123,7 @@ def test_only_owners_see_make_and_revoke_tokens(as_role, tenant, owner, role):
     assert ApiToken.objects.count() == 1
 
 
-def test_strangers_owner_finds_no_token(outsider, tenant, owner):
+def test_owner_of_another_workspace_finds_no_token(outsider, tenant, owner):
     token, _text = create_token(tenant=tenant, user=owner, role="MEMBER", name="canary")
     assert outsider.post(f"{TOKENS}/{token.pk}/revoke").status_code == 404
     assert "canary" not in outsider.get(TOKENS).content.decode()
@@ -159,15 +159,23 @@ def test_switch_changes_the_workspace(boss, tenant, second):
 
 
 @pytest.mark.parametrize(
-    "wanted", ["", "//evil.test", "https://evil.test/", "/\\evil.test", "javascript:alert(1)", "x"]
+    "wanted",
+    [
+        "",
+        "//attacker.test",
+        "https://attacker.test/",
+        "/\\attacker.test",
+        "javascript:alert(1)",
+        "x",
+    ],
 )
-def test_switch_returns_to_this_site_alone(boss, second, wanted):
+def test_switch_only_redirects_within_this_site(boss, second, wanted):
     response = boss.post("/settings/switch", {"tenant": second.pk, "next": wanted})
     assert response["Location"] == "/"
 
 
 @pytest.mark.parametrize("wanted", ["", "nonsense", "\x00"])
-def test_switch_refuses_what_is_no_workspace(boss, tenant, wanted):
+def test_switch_refuses_unknown_workspaces(boss, tenant, wanted):
     assert boss.post("/settings/switch", {"tenant": wanted}).status_code == 404
     assert current(boss) == tenant
 
@@ -183,7 +191,7 @@ def test_switch_needs_a_post_of_somebody_signed_in(client, boss, tenant):
     assert response["Location"].startswith("/accounts/login/")
 
 
-def test_user_without_a_workspace_is_led_to_make_one(db, client_for):
+def test_user_without_a_workspace_is_redirected_to_create_one(db, client_for):
     user = factories.UserFactory()
     client = client_for(user)
     assert client.get("/releases")["Location"] == "/settings/new-workspace"
@@ -199,7 +207,7 @@ def test_new_workspace_becomes_the_current_one(boss):
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 81, "\x00"])
-def test_senseless_name_of_a_workspace_is_refused(boss, name):
+def test_invalid_name_of_a_workspace_is_refused(boss, name):
     count = Tenant.objects.count()
     response = boss.post("/settings/new-workspace", {"workspace": name})
     assert response.context["form"].errors["workspace"]

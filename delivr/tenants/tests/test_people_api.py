@@ -50,7 +50,7 @@ def test_role_is_changed_and_member_removed(api, member):
     ("body", "field"),
     [({"role": "KING"}, "role"), ({"role": None}, "role"), ({"tenant": "x"}, "tenant")],
 )
-def test_senseless_change_is_a_400(api, member, body, field):
+def test_invalid_change_is_a_400(api, member, body, field):
     answer = api.patch(f"{API}/members/{member.public_id}", body)
     assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
 
@@ -69,7 +69,7 @@ def test_last_owner_is_a_409(api, tenant):
 # --- Invitations ----------------------------------------------------------------------------------
 
 
-def test_invitation_is_made_listed_and_revoked(api, tenant):
+def test_invitation_is_created_listed_and_revoked(api, tenant):
     answer = api.post(f"{API}/invitations", {"email": "Ada@example.com", "role": "ADMIN"})
     assert answer.status_code == 201
     made = answer.json()
@@ -139,7 +139,7 @@ def test_every_token_has_the_published_form(tenant, owner):
 
 
 @pytest.mark.parametrize("days", [0, 366, -1, "x", 1.5])
-def test_life_of_a_token_is_bounded(api, days):
+def test_lifetime_of_a_token_is_bounded(api, days):
     answer = api.post(f"{API}/tokens", {"role": "VIEWER", "expiresInDays": days})
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["expiresInDays"])
     assert ApiToken.objects.count() == 1
@@ -154,7 +154,7 @@ def test_token_names_every_problem(api):
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER, Role.ADMIN])
-def test_owners_alone_write_and_see_tokens(api_for, tenant, owner, member, role):
+def test_only_owners_see_and_change_tokens(api_for, tenant, owner, member, role):
     invited = invite(tenant=tenant, email=ADA, role="VIEWER", actor=owner)
     token, _text = create_token(tenant=tenant, user=owner, role="VIEWER")
     api = api_for(tenant, role)
@@ -178,7 +178,7 @@ def test_owners_alone_write_and_see_tokens(api_for, tenant, owner, member, role)
     assert token.is_live
 
 
-def test_strangers_ids_are_like_unknown_ones(api_for, tenant, owner, member, stranger):
+def test_ids_of_another_workspace_are_unknown(api_for, tenant, owner, member, stranger):
     invited = invite(tenant=tenant, email=ADA, role="VIEWER", actor=owner)
     token, _text = create_token(tenant=tenant, user=owner, role="VIEWER")
     api = api_for(stranger.memberships.get().tenant, Role.OWNER)

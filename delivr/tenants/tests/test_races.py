@@ -1,4 +1,4 @@
-"""At the same moment, on a real PostgreSQL: an owner remains, an invitation is used once."""
+"""Concurrency on a real PostgreSQL: an owner remains, an invitation is used once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROUNDS = 20
 
 
 def at_once(*jobs: Callable[[], Any]) -> list[Any]:
-    """What each job returned or raised; they begin together, each on its own connection."""
+    """What each job returned or raised; they start together, each on its own connection."""
     gate = threading.Barrier(len(jobs))
     results: list[Any] = [None] * len(jobs)
 
@@ -49,7 +49,7 @@ def two_owners() -> tuple[Membership, Membership]:
 
 
 @pytest.mark.parametrize("act", ["demote", "remove", "leave"])
-def test_two_owners_against_each_other_leave_one(act: str) -> None:
+def test_two_owners_removing_each_other_leave_one(act: str) -> None:
     for _ in range(ROUNDS):
         a, b = two_owners()
         doing: dict[str, Callable[[Membership, Membership], Any]] = {
@@ -72,7 +72,7 @@ def open_invitation(email: str) -> Invitation:
     return made
 
 
-def test_two_clicks_on_one_invitation_let_in_once() -> None:
+def test_two_clicks_on_one_invitation_add_one_member() -> None:
     user = factories.UserFactory()
     invitation = open_invitation(user.email)
     results = at_once(*[lambda: accept(invitation=invitation, user=user)] * 4)
@@ -81,7 +81,7 @@ def test_two_clicks_on_one_invitation_let_in_once() -> None:
     assert Membership.objects.filter(user=user).count() == 1
 
 
-def test_two_new_accounts_of_one_invitation_are_one() -> None:
+def test_two_sign_ups_with_one_invitation_create_one_account() -> None:
     invitation = open_invitation("ada@example.com")
     results = at_once(
         *[lambda: accept_as_new_user(invitation=invitation, password="correct-horse")] * 4

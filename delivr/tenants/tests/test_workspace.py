@@ -1,4 +1,4 @@
-"""The name of a workspace, and its end."""
+"""Renaming and deleting a workspace."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_workspace_is_renamed(boss, tenant):
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 81, "\x00"])
-def test_senseless_name_is_refused(boss, tenant, name):
+def test_invalid_name_is_refused(boss, tenant, name):
     before = tenant.name
     assert boss.post(PAGE, {"name": name}).context["rename"].errors
     tenant.refresh_from_db()
@@ -50,7 +50,7 @@ def test_senseless_name_is_refused(boss, tenant, name):
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER, Role.ADMIN])
-def test_owners_alone_see_rename_and_delete(tenant, owner, member_of, client_for, role):
+def test_only_owners_see_rename_and_delete(tenant, owner, member_of, client_for, role):
     client = client_for(member_of(tenant, role))
     assert PAGE not in client.get("/settings/").content.decode()
     assert client.get(PAGE).status_code == 403
@@ -61,7 +61,7 @@ def test_owners_alone_see_rename_and_delete(tenant, owner, member_of, client_for
     assert (tenant.name, tenant.closed_at) == (before, None)
 
 
-def test_deletion_lets_nobody_in_and_forgets_credentials(boss, tenant, owner, full):
+def test_deletion_ends_access_and_deletes_credentials(boss, tenant, owner, full):
     answer = boss.post(DELETE, {"confirmation": tenant.name}, follow=True)
     assert f"The workspace {tenant.name} is deleted." in answer.content.decode()
     tenant.refresh_from_db()
@@ -86,7 +86,7 @@ def test_other_workspaces_stay_as_they_are(boss, tenant, full, stranger):
 
 
 @pytest.mark.parametrize("typed", ["", "x", "ACME"])
-def test_deletion_wants_the_name_typed(boss, tenant, full, typed):
+def test_deletion_requires_the_typed_name(boss, tenant, full, typed):
     Tenant.objects.filter(pk=tenant.pk).update(name="Acme")
     assert boss.post(DELETE, {"confirmation": typed}).context["close"].errors
     assert Membership.objects.filter(tenant=tenant).count() == 2
@@ -107,7 +107,7 @@ def test_deletion_waits_for_what_is_being_sent(boss, tenant, full):
     assert Membership.objects.filter(tenant=tenant).count() == 2
 
 
-def test_nobody_is_let_into_a_deleted_workspace(boss, tenant, full):
+def test_nobody_can_join_a_deleted_workspace(boss, tenant, full):
     from django.core.exceptions import ValidationError
 
     from delivr.tenants.operations import add_member

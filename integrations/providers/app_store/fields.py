@@ -6,7 +6,9 @@ from integrations.providers.fields import ConnectionField, matching
 FIELDS = (
     ConnectionField(
         name="app_identifier",
+        column="app_identifier",
         label=gettext_lazy("Bundle id"),
+        said=gettext_lazy("App"),
         placeholder="com.example.app",
         clean=matching(
             r"[A-Za-z0-9][A-Za-z0-9._-]{1,154}",
@@ -15,6 +17,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="apple_issuer_id",
+        column="issuer_id",
         label=gettext_lazy("Issuer id"),
         help=gettext_lazy("On App Store Connect under Users and Access > Integrations."),
         clean=matching(
@@ -24,6 +27,7 @@ FIELDS = (
     ),
     ConnectionField(
         name="apple_key_id",
+        column="key_id",
         label=gettext_lazy("Key id"),
         placeholder="2X9R4HXF34",
         clean=matching(
@@ -32,10 +36,20 @@ FIELDS = (
     ),
     ConnectionField(
         name="apple_api_key",
+        column="credentials",
         label=gettext_lazy("API key (.p8)"),
+        said=gettext_lazy("API key"),
         help=gettext_lazy("The whole text of the file that Apple let you download once."),
         secret=True,
         kind="textarea",
         clean=check_api_key,
     ),
 )
+
+NEEDS = gettext_lazy("an admin of App Store Connect")
+
+# What its own checks are called
+CHECKS = {
+    "app": gettext_lazy("App"),
+    "key": gettext_lazy("Key"),
+}

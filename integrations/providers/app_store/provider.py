@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, StoreProvider
-from ..http import DEADLINE, garbage, vendor_words
+from ..http import DEADLINE, objects, vendor_words
 from ..verifying import first_contact, try_in_order
 from .keys import check_api_key
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 class AppStore(StoreProvider):
     label = "App Store"
-    secret_fields = ("apple_api_key",)
     deadline = DEADLINE
     platform = "IOS"
 
@@ -29,9 +28,9 @@ class AppStore(StoreProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(
-            issuer_id=connection.apple_issuer_id,
-            key_id=connection.apple_key_id,
-            api_key=connection.apple_api_key.reveal(),
+            issuer_id=connection.issuer_id,
+            key_id=connection.key_id,
+            api_key=connection.credentials.reveal(),
             app_identifier=connection.app_identifier,
         )
 
@@ -62,12 +61,10 @@ class AppStore(StoreProvider):
             "fields[apps]": "name,bundleId,sku",
             "limit": 200,
         }
-        self._apps = self._client.get("/v1/apps", **parameters).get("data")
-        if not isinstance(self._apps, list):
-            raise garbage(self.label)
+        self._apps = objects(self._client.get("/v1/apps", **parameters).get("data"), self.label)
 
     def _check_app(self) -> Iterator[Check]:
-        app = next((app for app in self._apps or [] if self._is_ours(app)), None)
+        app = next((app for app in self._apps if self._is_ours(app)), None)
         if app is None:
             yield Check(
                 name="app",
@@ -80,8 +77,8 @@ class AppStore(StoreProvider):
         name = vendor_words(app["attributes"].get("name"), secrets=self._client.secrets, limit=80)
         yield Check(name="app", ok=True, message=name)
 
-    def _is_ours(self, app: object) -> bool:
-        attributes = app.get("attributes") if isinstance(app, dict) else None
+    def _is_ours(self, app: Mapping[str, Any]) -> bool:
+        attributes = app.get("attributes")
         return isinstance(attributes, dict) and attributes.get("bundleId") == self._app_identifier
 
     def _make_client(self) -> AppStoreClient:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..base import Branch, ProviderError
-from ..http import garbage, vendor_words
+from ..http import garbage, objects, vendor_words
 from .refusals import LABEL
 from .verification import moved, not_found
 
@@ -111,9 +111,7 @@ def _in_folder(client: GitHubClient, repository: str, name: str) -> list[str]:
 
 
 def _each(data: object, key: str) -> list[str]:
-    if not isinstance(data, list):
-        raise garbage(LABEL)
-    found = [entry.get(key) for entry in data if isinstance(entry, dict)]
+    found = [entry.get(key) for entry in objects(data, LABEL)]
     return [name for name in found if name and vendor_words(name, secrets=()) == name]
 
 

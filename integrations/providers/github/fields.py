@@ -19,6 +19,7 @@ def clean_repository(value: str) -> str:
 FIELDS = (
     ConnectionField(
         name="access_token",
+        column="access_token",
         label=gettext_lazy("Access token"),
         help=gettext_lazy(
             "A fine-grained token with Contents, Actions and Metadata access to the repository, "
@@ -30,10 +31,19 @@ FIELDS = (
     ),
     ConnectionField(
         name="repository_url",
+        column="repository_url",
         label=gettext_lazy("Repository"),
         help=gettext_lazy("On github.com, or on your GitHub Enterprise server."),
         placeholder="https://github.com/owner/name",
         clean=clean_repository,
         options="repositories",
+        load=gettext_lazy("Load repositories"),
     ),
 )
+
+NEEDS = gettext_lazy("an account on GitHub that may write to the repository")
+
+# What its own checks are called
+CHECKS = {
+    "repository": gettext_lazy("Repository"),
+}

@@ -24,7 +24,6 @@ class GitHub(ScmProvider):
     """One repository. `repository_url` may be empty as long as only `repositories` is asked."""
 
     label = "GitHub"
-    secret_fields = ("access_token",)
     address_field = "repository_url"
     deadline = DEADLINE
 

@@ -16,6 +16,7 @@ from ..http import error_from_status
 
 LABEL = "GitHub"
 NOT_FOR_APPS = "not_for_apps"  # the code of what a GitHub App's installation may not ask
+LONGEST = 1000  # characters of a message that are looked at: its server may be anybody's
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _SLOW_DOWN = re.compile(r"rate limit|abuse detection|wait a few minutes", re.IGNORECASE)
 _OWN_HEADERS = ("x-github-request-id", "x-github-media-type")
@@ -172,8 +173,9 @@ def _forbidden(refusal: Refusal, said: str) -> ProviderError:
             message=_message(403, said),
             hint=_missing_permission(refusal.headers, "app"),
         )
+    text = refusal.text[:LONGEST]
     for reason in _REASONS:
-        if re.search(reason.pattern, refusal.text, re.IGNORECASE | re.DOTALL):
+        if re.search(reason.pattern, text, re.IGNORECASE | re.DOTALL):
             return _told(reason, 403, said)
     hint = _missing_permission(refusal.headers, "token")
     return error_from_status(LABEL, 403, message=_message(403, said), hint=hint)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import BuildReport, BuildStatus, Proof, Way, Webhooks
+from ..base import BuildReport, BuildStatus, Scheme, Way, Webhooks
 from ..incoming import json_object
 
 _BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])bld_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
@@ -48,7 +48,7 @@ def parse(body: bytes, event: str) -> BuildReport:
 # The key is the secret as a person pasted it into GitHub, `whsec_` and all.
 # https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
 _SIGNED = Way(
-    proof=Proof.HEX_MAC,
+    scheme=Scheme.HEX_MAC,
     header="x-hub-signature-256",
     prefix="sha256=",
     id_header="x-github-delivery",

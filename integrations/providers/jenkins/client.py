@@ -13,7 +13,7 @@ import requests
 from delivr import outbound
 
 from ..base import Outcome, ProviderError
-from ..http import Budget, error_from_status, parse_object
+from ..http import Budget, error_from_status, objects, parse_object
 
 LABEL = "Jenkins"
 _PERMISSION = re.compile(r"[A-Za-z]+(?:\.[A-Za-z]+)*")
@@ -53,6 +53,39 @@ class JenkinsClient:
             if error.code != "not_found":
                 raise
         return None
+
+    def get_fitting(self, path: str, *trees: str) -> dict[str, Any] | None:
+        """By the first of `trees` whose answer is not too large to be read; None for 404."""
+        for tree in trees[:-1]:
+            try:
+                return self.get_or_none(path, tree=tree)
+            except outbound.OutboundError as error:
+                check_too_large(error)
+        return self.get_or_none(path, tree=trees[-1])
+
+    def get_part(
+        self, path: str, name: str, *fields: str, start: int, end: int
+    ) -> list[dict[str, Any]] | None:
+        """The objects `start` … `end` of a list, fewer where it is shorter; None for 404.
+
+        What is too large together is asked for in halves; one alone that is, by the next of
+        `fields`.
+        """
+        trees = [f"{name}[{names}]{{{start},{end}}}" for names in fields]
+        if end - start == 1:
+            document = self.get_fitting(path, *trees)
+            return None if document is None else objects(document.get(name), LABEL)
+        try:
+            document = self.get_or_none(path, tree=trees[0])
+            return None if document is None else objects(document.get(name), LABEL)
+        except outbound.OutboundError as error:
+            check_too_large(error)
+        middle = (start + end) // 2
+        first = self.get_part(path, name, *fields, start=start, end=middle)
+        if first is None or len(first) < middle - start:
+            return first
+        rest = self.get_part(path, name, *fields, start=middle, end=end)
+        return None if rest is None else first + rest
 
     def fetch(self, path: str, *, tree: str) -> requests.Response:
         """GET `{path}/api/json`, whatever its status."""
@@ -111,6 +144,12 @@ class JenkinsClient:
             "message": f"Jenkins does not allow this to user {self.username}: {name} is missing.",
             "hint": f"Ask a Jenkins administrator to give {self.username} {name}.",
         }
+
+
+def check_too_large(error: outbound.OutboundError) -> None:
+    """Raise it again, unless the answer was larger than what is read (`outbound.MAX_BODY`)."""
+    if error.code != "too_large":
+        raise error
 
 
 # Where plugins for single sign-on, and Jenkins' own form, send whoever is not signed in.

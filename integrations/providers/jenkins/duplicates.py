@@ -11,6 +11,8 @@ from .lookup import Lookup
 from .reading import (
     DUPLICATE_ITEM_TREE,
     DUPLICATE_TREE,
+    PLAIN_ITEM_TREE,
+    PLAIN_TREE,
     build_id_of,
     is_started_by,
     read_item,
@@ -31,8 +33,9 @@ class Duplicates:
         """How it stands; None while it waits or runs, and is ours to stop."""
         if handle.number is not None:
             return self._built(handle.number)
-        where = f"/queue/item/{handle.queue_id}"
-        document = self._client.get_or_none(where, tree=DUPLICATE_ITEM_TREE)
+        document = self._client.get_fitting(
+            f"/queue/item/{handle.queue_id}", DUPLICATE_ITEM_TREE, PLAIN_ITEM_TREE
+        )
         item = read_item(document) if document else None
         if document is None or item is None or not item.belongs_to(self._path):
             return Duplicate.GONE
@@ -41,8 +44,9 @@ class Duplicates:
         return self._verdict(document, Duplicate.STOPPED if item.cancelled else None)
 
     def _built(self, number: int) -> Duplicate | None:
-        document = self._client.get_or_none(f"{self._path}/{number}", tree=DUPLICATE_TREE)
+        document = self._client.get_fitting(f"{self._path}/{number}", DUPLICATE_TREE, PLAIN_TREE)
         if document is None:
+            Lookup(self._client, self._path).check_job()
             return Duplicate.GONE
         return self._verdict(document, _ENDS.get(status_of(document), Duplicate.ENDED))
 

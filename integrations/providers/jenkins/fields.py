@@ -31,29 +31,43 @@ def clean_parameters(value: Any) -> dict[str, str]:
 FIELDS = (
     ConnectionField(
         name="jenkins_url",
+        column="server_url",
         label=gettext_lazy("Jenkins address"),
+        said=gettext_lazy("Jenkins URL"),
         placeholder="https://jenkins.example.com",
         clean=clean_address,
     ),
-    ConnectionField(name="jenkins_username", label=gettext_lazy("User"), clean=one_line),
+    ConnectionField(
+        name="jenkins_username",
+        column="username",
+        label=gettext_lazy("User"),
+        said=gettext_lazy("Jenkins user"),
+        clean=one_line,
+    ),
     ConnectionField(
         name="jenkins_api_token",
+        column="api_token",
         label=gettext_lazy("API token"),
+        said=gettext_lazy("Jenkins API token"),
         help=gettext_lazy("Made in Jenkins under the user's Security page; not the password."),
         secret=True,
         clean=one_line,
     ),
     ConnectionField(
         name="jenkins_job_path",
+        column="job",
         label=gettext_lazy("Job"),
         help=gettext_lazy("As in the job's address: /job/mobile/job/ios, or mobile/ios."),
         placeholder="/job/ios-prod",
         clean=normalise_job_path,
         options="jobs",
+        load=gettext_lazy("Load jobs"),
     ),
     ConnectionField(
         name="parameters",
+        column="parameters",
         label=gettext_lazy("Own parameters"),
+        said=gettext_lazy("Parameters"),
         help=gettext_lazy(
             "One NAME=value a line, sent with each build beside VERSION, BRANCH and "
             "DELIVR_BUILD_ID. A value of several lines: NAME<<EOF, its lines, and EOF."
@@ -63,3 +77,11 @@ FIELDS = (
         clean=clean_parameters,
     ),
 )
+
+NEEDS = gettext_lazy("an admin of your Jenkins")
+
+# What its own checks are called
+CHECKS = {
+    "job": gettext_lazy("Job"),
+    "parameters": gettext_lazy("Parameters"),
+}

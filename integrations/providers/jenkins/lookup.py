@@ -6,17 +6,22 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from delivr.outbound import OutboundError
+
 from ..base import BuildState, BuildStatus, Outcome, ProviderError, Retry
-from .client import JenkinsClient
+from ..http import error_from_status, garbage
+from .client import LABEL, JenkinsClient, check_too_large
 from .paths import full_name
 from .reading import (
     BUILD_TREE,
     ITEM_TREE,
     LIST_TREE,
+    MAX_ARTIFACTS,
+    PLAIN_ITEM_TREE,
+    PLAIN_TREE,
     RETRY_TREE,
     Item,
     build_id_of,
-    documents,
     moment,
     read_build,
     read_item,
@@ -28,7 +33,9 @@ TOO_MANY = "cannot_correlate"
 PAGE = 50
 PAGES = 4  # 200 builds: more than a job does while an answer is being looked for
 CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and Jenkins'
-_QUEUE_TREE = f"items[{ITEM_TREE}]"
+QUEUE_PAGE = 200
+QUEUE_PAGES = 25
+QUEUE_OVERLAP = 20  # items: what moves up while the pages are read
 
 
 class Lookup:
@@ -57,11 +64,31 @@ class Lookup:
         theirs are not meant."""
         return min(self._queued(build_id), key=lambda item: item.queue_id or 0, default=None)
 
-    def _queued(self, build_id: str) -> Iterator[BuildState]:
-        answer = self._client.get("/queue", tree=_QUEUE_TREE)
-        for item in map(read_item, documents(answer, "items")):
-            if item and item.build_id == build_id and item.belongs_to(self._path):
-                yield item.state()
+    def _queued(self, build_id: str) -> list[BuildState]:
+        found: dict[int, BuildState] = {}
+        try:
+            for item in map(read_item, self._items()):
+                if item and item.build_id == build_id and item.belongs_to(self._path):
+                    found[item.id] = item.state()
+        except ProviderError as error:
+            if error.code != TOO_MANY or not found:
+                raise
+        return list(found.values())
+
+    def _items(self) -> Iterator[dict[str, Any]]:
+        """Items of the whole queue, some of them twice. The newest stand first and move to the end,
+        the way that the pages are read: none is missed."""
+        for number in range(QUEUE_PAGES):
+            start = number * (QUEUE_PAGE - QUEUE_OVERLAP)
+            page = self._client.get_part(
+                "/queue", "items", ITEM_TREE, PLAIN_ITEM_TREE, start=start, end=start + QUEUE_PAGE
+            )
+            if page is None:
+                raise error_from_status(LABEL, 404)
+            yield from page
+            if len(page) < QUEUE_PAGE:
+                return
+        raise _too_many(f"More than {start} builds wait in the queue of Jenkins.")
 
     def item(
         self, queue_id: int, *, build_id: str, since: datetime | None = None
@@ -77,9 +104,13 @@ class Lookup:
         return item.state() if found is None or is_foreign else found
 
     def _item(self, queue_id: int) -> Item | None:
-        document = self._client.get_or_none(f"/queue/item/{queue_id}", tree=ITEM_TREE)
-        item = read_item(document) if document else None
-        return item if item and item.belongs_to(self._path) else None
+        document = self._client.get_fitting(f"/queue/item/{queue_id}", ITEM_TREE, PLAIN_ITEM_TREE)
+        if document is None:
+            return None
+        item = read_item(document)
+        if item is None:
+            raise garbage(LABEL)
+        return item if item.belongs_to(self._path) else None
 
     # --- Builds
 
@@ -89,12 +120,33 @@ class Lookup:
         Jenkins answers 404 to everything below a job while it reloads, and to whoever may not see
         the job: that says nothing of the build.
         """
-        document = self._client.get_or_none(f"{self._path}/{number}", tree=BUILD_TREE)
+        document = self._document(f"{self._path}/{number}")
         if document is not None:
-            return read_build(document, job_url=self._url)
+            found = read_build(document, job_url=self._url)
+            if found is None:
+                raise garbage(LABEL)
+            return found
+        self.check_job()
+        return None
+
+    def check_job(self) -> None:
+        """Raises ProviderError where the job itself cannot be read: then nothing below it can."""
         if self._client.get_or_none(self._path, tree="name") is None:
             raise job_unreadable(self._path, self._client.username)
-        return None
+
+    def _document(self, path: str) -> dict[str, Any] | None:
+        """A build; its artifacts by themselves where all together is too large to be read."""
+        try:
+            return self._client.get_or_none(path, tree=BUILD_TREE)
+        except OutboundError as error:
+            check_too_large(error)
+        document = self._client.get_fitting(path, LIST_TREE, PLAIN_TREE)
+        if document is None:
+            return None
+        artifacts = self._client.get_part(
+            path, "artifacts", "relativePath", start=0, end=MAX_ARTIFACTS
+        )
+        return document | {"artifacts": artifacts or []}
 
     def build(
         self, *, build_id: str, queue_id: int | None = None, since: datetime | None = None
@@ -125,7 +177,7 @@ class Lookup:
     def all_with(self, build_id: str, *, since: datetime) -> list[BuildState]:
         """All that carries our id: the queue first, the way that items go, then the builds back to
         `since`."""
-        queued = list(self._queued(build_id))
+        queued = self._queued(build_id)
         ours = (b for b in self._builds(since) if build_id_of(b) == build_id)
         built = (read_build(document, job_url=self._url) for document in ours)
         return queued + [state for state in built if state is not None]
@@ -152,19 +204,15 @@ class Lookup:
             oldest = moment(page[-1].get("timestamp"))
             if since is None or (oldest is not None and oldest < since - CLOCK_SKEW):
                 return
-        raise ProviderError(
-            TOO_MANY,
-            f"The job has had more than {PAGES * PAGE} builds since.",
-            "Look into Jenkins whether the build started, then adopt it or retry.",
-            outcome=Outcome.REFUSED,
-        )
+        raise _too_many(f"The job has had more than {PAGES * PAGE} builds since.")
 
     def _page(self, name: str, start: int, tree: str) -> list[dict[str, Any]]:
-        listed = f"{name}[{tree}]{{{start},{start + PAGE}}}"
-        document = self._client.get_or_none(self._path, tree=listed)
-        if document is None:
+        page = self._client.get_part(
+            self._path, name, tree, PLAIN_TREE, start=start, end=start + PAGE
+        )
+        if page is None:
             raise job_unreadable(self._path, self._client.username)
-        return documents(document, name)
+        return page
 
     # --- Stopping
 
@@ -211,6 +259,15 @@ def job_unreadable(
         f"It may be reloading. If it stays, look whether the job was moved and whether {username} "
         "has Job/Read.",
         outcome=outcome,
+    )
+
+
+def _too_many(message: str) -> ProviderError:
+    return ProviderError(
+        TOO_MANY,
+        message,
+        "Look into Jenkins whether the build started, then adopt it or retry.",
+        outcome=Outcome.REFUSED,
     )
 
 

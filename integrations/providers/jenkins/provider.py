@@ -28,13 +28,14 @@ from .jobs import list_jobs
 from .log import read_tail
 from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
-from .reading import BUILD_ID, JOB_TREE, Job, read_job
+from .reading import BUILD_ID, Job
 from .trigger import queued_build, trigger_error
 from .verification import (
     Verification,
     check_buildable,
     check_choices,
     check_parameters,
+    job_at,
 )
 
 
@@ -43,7 +44,6 @@ class Jenkins(CiProvider):
     empty as long as only `jobs` is asked."""
 
     label = LABEL
-    secret_fields = ("jenkins_api_token",)
     address_field = "jenkins_url"
     deadline = DEADLINE
 
@@ -56,10 +56,10 @@ class Jenkins(CiProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(
-            url=connection.jenkins_url,
-            username=connection.jenkins_username,
-            api_token=connection.jenkins_api_token.reveal(),
-            job_path=connection.jenkins_job_path,
+            url=connection.server_url,
+            username=connection.username,
+            api_token=connection.api_token.reveal(),
+            job_path=connection.job,
         )
 
     def checks(self) -> Iterator[Check]:
@@ -184,10 +184,13 @@ class Jenkins(CiProvider):
         return job
 
     def _job(self, client: JenkinsClient, path: str) -> Job:
-        document = client.get_or_none(path, tree=JOB_TREE)
-        if document is None:
-            raise job_unreadable(path, self._username)
-        return read_job(document)
+        """A job that was verified may be back in a minute: Jenkins hides it while it reloads."""
+        try:
+            return job_at(client, path)
+        except ProviderError as error:
+            if error.code != "job_not_found":
+                raise
+        raise job_unreadable(path, self._username)
 
     def _path(self) -> str:
         try:

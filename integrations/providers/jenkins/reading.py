@@ -20,30 +20,39 @@ from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"
 MAX_CHOICES = 500  # that are asked for; of longer lists the values are left to Jenkins
-_DECLARED = (
-    f"parameterDefinitions[name,type,choices{{0,{MAX_CHOICES}}},defaultParameterValue[value]]"
-)
-JOB_TREE = f"_class,buildable,queueItem[id],property[{_DECLARED}],actions[{_DECLARED}]"
-_PARAMETERS = "actions[parameters[name,value]]"
+# Of a job, a build or an item, which have far fewer:
+_PARTS, _PARAMETERS, _CAUSES = 200, 1000, 50
+
+
+def _job_tree(definition: str) -> str:
+    parts = f"[parameterDefinitions[{definition}]{{0,{_PARAMETERS}}}]{{0,{_PARTS}}}"
+    return f"_class,buildable,queueItem[id],property{parts},actions{parts}"
+
+
+JOB_TREE = _job_tree(f"name,type,choices{{0,{MAX_CHOICES}}},defaultParameterValue[value]")
+PLAIN_JOB_TREE = _job_tree("name,type")  # where choices and defaults are too large to be read
+_GIVEN = f"parameters[name,value]{{0,{_PARAMETERS}}}"
+_ACTIONS = f"actions[{_GIVEN}]{{0,{_PARTS}}}"
+# What a build is without its parameters: their values may be longer than what is read.
+PLAIN_TREE = "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration"
 # Lists ask for no artifacts: fifty builds with their test reports are larger than what is read.
-_STATE = "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration"
-LIST_TREE = f"{_STATE},{_PARAMETERS}"
-MAX_ARTIFACTS = 1000  # that are looked through …
+LIST_TREE = f"{PLAIN_TREE},{_ACTIONS}"
+MAX_ARTIFACTS = 5000  # that are looked through …
 KEPT_ARTIFACTS = 20  # … and kept
 BUILD_TREE = f"{LIST_TREE},artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
 # `_class` comes unasked. A rebuild, a replay or a restarted stage has a cause of its own beside the
 # user's, which tells it from a trigger even where a person uses the account that we use.
-_ORIGIN = "actions[parameters[name,value],causes[userId]]"
+_ORIGIN = f"actions[{_GIVEN},causes[userId]{{0,{_CAUSES}}}]{{0,{_PARTS}}}"
 # A rebuild names the build that it was made from (`upstreamBuild`); the commit is Git's.
 RETRY_TREE = (
-    f"{_STATE},actions[parameters[name,value],causes[userId,userName,upstreamBuild],"
-    "lastBuiltRevision[SHA1]]"
+    f"{PLAIN_TREE},actions[{_GIVEN},causes[userId,userName,upstreamBuild]{{0,{_CAUSES}}},"
+    f"lastBuiltRevision[SHA1]]{{0,{_PARTS}}}"
 )
 DUPLICATE_TREE = f"number,building,inProgress,result,{_ORIGIN}"
 _USER_CAUSE = "hudson.model.Cause$UserIdCause"
-_ITEM = "_class,id,why,cancelled,executable[number],task[url]"
-ITEM_TREE = f"{_ITEM},{_PARAMETERS}"
-DUPLICATE_ITEM_TREE = f"{_ITEM},{_ORIGIN}"
+PLAIN_ITEM_TREE = "_class,id,why,cancelled,executable[number],task[url]"
+ITEM_TREE = f"{PLAIN_ITEM_TREE},{_ACTIONS}"
+DUPLICATE_ITEM_TREE = f"{PLAIN_ITEM_TREE},{_ORIGIN}"
 
 RESULTS = {
     "SUCCESS": BuildStatus.SUCCESS,
@@ -142,10 +151,12 @@ def status_of(document: Mapping[str, Any]) -> BuildStatus:
 
 
 _APPS = (".ipa", ".aab", ".apk", ".xcarchive", ".xcarchive.zip")  # the best first
+_LOGS = (".log", ".log.gz", ".log.zip")
 
 
 def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
-    """The app first, then the rest in Jenkins' order; the first `KEPT_ARTIFACTS` of them."""
+    """The best of the apps first, then the rest in Jenkins' order, logs last; `KEPT_ARTIFACTS` of
+    them at most."""
     paths = [artifact.get("relativePath") for artifact in _dicts(document.get("artifacts"))]
     named = sorted((path for path in paths if isinstance(path, str) and path), key=rank)
     return [
@@ -154,10 +165,27 @@ def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
     ]
 
 
-def rank(path: str) -> int:
-    """The lower, the more it is what a store takes."""
-    fitting = [n for n, ending in enumerate(_APPS) if path.lower().endswith(ending)]
-    return min(fitting, default=len(_APPS))
+# How Gradle and Xcode mark what no store takes, and the part of an app for some devices alone:
+# https://developer.android.com/build/configure-apk-splits
+_FOR_TESTS = {"debug", "unsigned", "unaligned", "simulator", "iphonesimulator"}
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # `freeDebug` are two
+_SPLIT = re.compile(
+    r"(?<![a-z0-9])(arm64[-_]v8a|armeabi([-_]v7a)?|x86([-_]64)?|mips(64)?|(x{0,3}h|l|m|tv)dpi)"
+    r"(?![a-z0-9])"
+)
+
+
+def rank(path: str) -> tuple[int, ...]:
+    """The lower, the more it is what a store takes: a release before a debug build, then an app for
+    all devices before a part of one."""
+    low = path.lower()
+    kind = next((n for n, ending in enumerate(_APPS) if low.endswith(ending)), None)
+    if kind is None:
+        return (2 if low.endswith(_LOGS) else 1,)
+    words = {word.lower() for word in _WORD.findall(path)}
+    is_for_tests = bool(words & _FOR_TESTS) or "androidtest" in low
+    is_split = "universal" not in words and bool(_SPLIT.search(low))
+    return 0, is_for_tests, is_split, kind
 
 
 @dataclass(frozen=True)
@@ -251,9 +279,12 @@ def _causes(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def is_started_by(document: Mapping[str, Any], user: str) -> bool:
-    """This user started the build, by nothing else than a plain trigger."""
+    """This user started the build, by nothing else than a plain trigger.
+
+    Of more causes than are asked for nobody knows what the others are.
+    """
     causes = _causes(document)
-    return bool(causes) and all(
+    return 0 < len(causes) < _CAUSES and all(
         (cause.get("_class"), cause.get("userId")) == (_USER_CAUSE, user) for cause in causes
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..base import Check, Level, Outcome, ProviderError
-from ..http import parse_object
-from .client import JenkinsClient, is_jenkins, not_jenkins
+from ..http import garbage, parse_object
+from .client import LABEL, JenkinsClient, is_jenkins, not_jenkins
 from .paths import full_name
-from .reading import BUILD_ID, JOB_TREE, Job, read_job
+from .reading import BUILD_ID, JOB_TREE, PLAIN_JOB_TREE, Job, read_job
 
 REQUIRED = ("VERSION", "BRANCH")
 _CHOICE = ("ChoiceParameterDefinition", "BooleanParameterDefinition")
@@ -34,7 +34,7 @@ class Verification:
                 raise error
             return [Check(name="address", ok=True), Check.from_error("credentials", error)]
         who = parse_object(answer.content) if is_jenkins(answer) else None
-        if who is None:
+        if who is None or not isinstance(who.get("name"), str):
             raise not_jenkins()
         self._name = str(who.get("name") or "")
         return [Check(name="address", ok=True), _known(who.get("anonymous"))]
@@ -53,10 +53,7 @@ class Verification:
 
     def job(self) -> list[Check]:
         path = self._job_path()
-        document = self._client.get_or_none(path, tree=JOB_TREE)
-        if document is None:
-            raise job_not_found(path, self._client.username)
-        self._job = read_job(document)
+        self._job = job_at(self._client, path)
         check_buildable(self._job, path)
         return []
 
@@ -124,6 +121,17 @@ def _closed_choice(names: list[str]) -> Check:
         message=f"{' and '.join(names)} can take only the values that the job lists.",
         hint="Make it a string parameter: Jenkins refuses every other value.",
     )
+
+
+def job_at(client: JenkinsClient, path: str) -> Job:
+    """Raises ProviderError where there is none, or what is shown is none: one that tells of no
+    parameters would be built without them."""
+    document = client.get_fitting(path, JOB_TREE, PLAIN_JOB_TREE)
+    if document is None:
+        raise job_not_found(path, client.username)
+    if not isinstance(document.get("_class", document.get("buildable")), str | bool):
+        raise garbage(LABEL)
+    return read_job(document)
 
 
 def job_not_found(path: str, username: str) -> ProviderError:

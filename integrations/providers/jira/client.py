@@ -12,7 +12,15 @@ from jira import JIRA
 from delivr import outbound
 
 from ..base import ProviderError
-from ..http import Budget, before_effect, check_header_value, garbage, guarded, parse_object
+from ..http import (
+    Budget,
+    before_effect,
+    check_header_value,
+    garbage,
+    guarded,
+    objects,
+    parse_object,
+)
 from .addresses import Cloud
 from .errors import (
     LABEL,
@@ -79,9 +87,8 @@ class JiraClient:
         start = 0
         for _ in range(PAGE_LIMIT):
             page = self.get(path, startAt=start, maxResults=size, **params)
-            items = page.get(key)
-            items = items if isinstance(items, list) else []
-            yield from (item for item in items if isinstance(item, dict))
+            items = objects(page.get(key), LABEL)
+            yield from items
             start += len(items)
             total = page.get("total")
             if not items or not isinstance(total, int) or start >= total:

@@ -87,7 +87,7 @@ def error_from_response(response: requests.Response, secrets: Iterable[str]) -> 
     if response.ok:
         return bad_credentials()
     status, retry_after = response.status_code, response.headers.get("Retry-After")
-    if not is_jiras(response):
+    if not is_jiras(response) and status != 429:
         return _of_something_else(status, retry_after)
     words = _words(response.content, secrets)
     if status not in (408, 429) and (told := _told_apart(status, words, retry_after)):
@@ -148,7 +148,7 @@ def _told_apart(status: int, words: str, retry_after: str | None) -> ProviderErr
         return None  # complaints about fields
     for pattern, code, outcome, hint in _REASONS:
         if re.search(pattern, words, re.IGNORECASE):
-            if outcome is Outcome.NOT_SENT and status >= 500:
+            if status >= 500:  # whatever the words are about, nobody knows how far it came
                 outcome = Outcome.UNCERTAIN
             return ProviderError(
                 code,

@@ -44,7 +44,9 @@ def clean_email(value: str) -> str:
 FIELDS = (
     ConnectionField(
         name="jira_url",
+        column="server_url",
         label=gettext_lazy("Jira address"),
+        said=gettext_lazy("Jira URL"),
         help=gettext_lazy(
             "The site's own, or the API gateway's: https://api.atlassian.com/ex/jira/<cloud id>."
         ),
@@ -52,18 +54,26 @@ FIELDS = (
         clean=clean_address,
     ),
     ConnectionField(
-        name="jira_email", label=gettext_lazy("E-mail of the account"), clean=clean_email
+        name="jira_email",
+        column="username",
+        label=gettext_lazy("E-mail of the account"),
+        said=gettext_lazy("E-mail of the Jira account"),
+        clean=clean_email,
     ),
     ConnectionField(
         name="jira_api_token",
+        column="api_token",
         label=gettext_lazy("API token"),
+        said=gettext_lazy("Jira API token"),
         help=gettext_lazy("Made at id.atlassian.com under Security; scoped tokens work too."),
         secret=True,
         clean=one_line,
     ),
     ConnectionField(
         name="jira_project_key",
+        column="project",
         label=gettext_lazy("Project"),
+        said=gettext_lazy("Jira project"),
         help=gettext_lazy("Its key: what stands before the dash of its issues."),
         placeholder="MOBILE",
         clean=matching(
@@ -71,6 +81,7 @@ FIELDS = (
             gettext_lazy("A project key is capital letters and digits, like MOBILE."),
         ),
         options="projects",
+        load=gettext_lazy("Load projects"),
     ),
     ConnectionField(
         name="jira_epic_type_name",
@@ -83,6 +94,7 @@ FIELDS = (
         required=False,
         clean=matching(r".{1,80}", gettext_lazy("The name of a type has 80 characters at most.")),
         options="epic_types",
+        load=gettext_lazy("Load types"),
     ),
     ConnectionField(
         name="jira_fields",
@@ -98,3 +110,14 @@ FIELDS = (
         clean=clean_fields,
     ),
 )
+
+NEEDS = gettext_lazy("an account in Jira that may create issues in the project")
+
+# What its own checks are called
+CHECKS = {
+    "fields": gettext_lazy("Fields"),
+    "issue_type": gettext_lazy("Issue type"),
+    "project": gettext_lazy("Project"),
+    "site": gettext_lazy("Site"),
+    "unused_fields": gettext_lazy("Fields without use"),
+}

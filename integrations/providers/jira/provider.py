@@ -20,7 +20,7 @@ from ..base import (
     TicketItem,
     TicketProvider,
 )
-from ..http import DEADLINE, before_effect, garbage, only_provider_errors, vendor_words
+from ..http import DEADLINE, before_effect, garbage, objects, only_provider_errors, vendor_words
 from ..verifying import try_in_order
 from .addresses import Cloud, api_base, is_gateway
 from .epics import EpicForm, Wishes, cannot_correlate, correlation_label, epic_types, read_form
@@ -39,10 +39,10 @@ class Jira(TicketProvider):
     hosts its sites, and only tests have another one."""
 
     label = "Jira"
-    secret_fields = ("jira_api_token",)
     deadline = DEADLINE
     found_by: ClassVar = {Epic: FoundBy.MARK}
     address_field = "jira_url"
+    learnt = ("site",)
     # https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
     longest_life = timedelta(days=365)
 
@@ -69,14 +69,23 @@ class Jira(TicketProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(
-            url=connection.jira_url,
-            email=connection.jira_email,
-            api_token=connection.jira_api_token.reveal(),
-            project_key=connection.jira_project_key,
-            epic_type=connection.jira_epic_type_name,
-            fields=connection.jira_fields,
-            site=connection.jira_site,
+            url=connection.server_url,
+            email=connection.username,
+            api_token=connection.api_token.reveal(),
+            project_key=connection.project,
+            epic_type=connection.options.get("jira_epic_type_name", ""),
+            fields=connection.options.get("jira_fields"),
+            site=connection.options.get("site", ""),
         )
+
+    @staticmethod
+    def page_of(url: str, *, server_url: str, options: Mapping[str, Any]) -> str:
+        """The stored address may be the gateway's, where no pages are."""
+        base, _sign, key = url.partition("/browse/")
+        if not is_gateway(base):
+            return url
+        site = options.get("site") or ("" if is_gateway(server_url) else server_url)
+        return f"{site.rstrip('/')}/browse/{key}" if site else ""
 
     def checks(self) -> Iterator[Check]:
         check = Verification(self._project_key, self._client, self._read_form, base=self._base)
@@ -136,8 +145,7 @@ class Jira(TicketProvider):
             fields="labels",
             maxResults=10,
         )
-        if not isinstance(issues := answer.get("issues"), list):
-            raise garbage(self.label)
+        issues = objects(answer.get("issues"), self.label)
         found = next((issue for issue in issues if _has_label(issue, label)), None)
         if found is not None:
             self._learn_site(client)
@@ -193,8 +201,8 @@ def _epic(item: TicketItem) -> Epic:
     return item
 
 
-def _has_label(issue: object, label: str) -> bool:
-    fields = issue.get("fields") if isinstance(issue, dict) else None
+def _has_label(issue: Mapping[str, Any], label: str) -> bool:
+    fields = issue.get("fields")
     labels = fields.get("labels") if isinstance(fields, dict) else None
     return isinstance(labels, list) and label in labels
 

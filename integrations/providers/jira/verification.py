@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..base import Check, Level, Outcome, ProviderError
+from ..http import garbage, objects
 from ..verifying import first_contact, is_fatal
 from .addresses import is_gateway, site_in
 from .epics import EpicForm
@@ -37,7 +38,7 @@ def check_sign_in(client: JiraClient) -> None:
     else:
         if account.get("accountId"):
             return
-        failure = bad_credentials()
+        failure = bad_credentials() if account.get("displayName") else garbage(LABEL)
     raise failure
 
 
@@ -72,7 +73,7 @@ class Verification:
         check_sign_in(self._client)
 
     def _site(self) -> Check:
-        """Its message is the address: `TicketIntegration.learnt` keeps it."""
+        """Its message is the address: the connection keeps it."""
         try:
             site, why = read_site(self._client), "Jira does not tell it."
         except ProviderError as error:
@@ -124,8 +125,9 @@ class Verification:
             "mypermissions", projectKey=self._key, permissions=",".join(_NEEDED)
         )
         granted = answer.get("permissions")
-        granted = granted if isinstance(granted, dict) else {}
-        missing = [name for name in _NEEDED if not _has(granted.get(name))]
+        told = [granted.get(name) for name in _NEEDED] if isinstance(granted, dict) else None
+        permissions = dict(zip(_NEEDED, objects(told, LABEL), strict=True))
+        missing = [name for name in _NEEDED if permissions[name].get("havePermission") is not True]
         if missing:
             yield Check(
                 name="permission",
@@ -158,10 +160,6 @@ class Verification:
             hint="Add the field Labels to the create screen of epics.",
             level=Level.WARNING,
         )
-
-
-def _has(permission: object) -> bool:
-    return isinstance(permission, dict) and permission.get("havePermission") is True
 
 
 def _not_jira() -> ProviderError:

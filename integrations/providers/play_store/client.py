@@ -84,6 +84,8 @@ class _SignIn(google.auth.transport.Request):
             raise error_from_status(
                 LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")
             )
+        elif parse_object(answer.content) is None:  # over which the library stumbles
+            raise _refused(None)
         return _Answer(answer)
 
 

@@ -6,7 +6,9 @@ from integrations.providers.play_store.keys import check_service_account
 FIELDS = (
     ConnectionField(
         name="app_identifier",
+        column="app_identifier",
         label=gettext_lazy("Package name"),
+        said=gettext_lazy("App"),
         placeholder="com.example.app",
         clean=matching(
             r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+",
@@ -15,7 +17,9 @@ FIELDS = (
     ),
     ConnectionField(
         name="google_service_account",
+        column="credentials",
         label=gettext_lazy("Service account (JSON)"),
+        said=gettext_lazy("Service account"),
         help=gettext_lazy("The whole text of the key file of a service account."),
         secret=True,
         kind="textarea",
@@ -23,3 +27,11 @@ FIELDS = (
         clean=check_service_account,
     ),
 )
+
+NEEDS = gettext_lazy("an admin of the Play Console")
+
+# What its own checks are called
+CHECKS = {
+    "app": gettext_lazy("App"),
+    "key": gettext_lazy("Key"),
+}

@@ -21,7 +21,6 @@ _PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+")
 
 class PlayStore(StoreProvider):
     label = "Play Store"
-    secret_fields = ("google_service_account",)
     deadline = DEADLINE
     platform = "ANDROID"
 
@@ -32,7 +31,7 @@ class PlayStore(StoreProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(
-            service_account=connection.google_service_account.reveal(),
+            service_account=connection.credentials.reveal(),
             app_identifier=connection.app_identifier,
         )
 

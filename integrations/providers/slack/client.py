@@ -117,7 +117,10 @@ class SlackClient:
 
 
 def _failure(error: SlackApiError) -> ProviderError:
-    data = error.response.data if isinstance(error.response.data, dict) else {}
+    """Slack says `"ok": false` where it refuses; what says nothing of it may have been done."""
+    data = error.response.data
+    if not isinstance(data, dict) or data.get("ok") is not False:
+        return garbage(LABEL)
     return error_from_answer(data, error.response.headers.get("Retry-After"))
 
 

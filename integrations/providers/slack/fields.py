@@ -27,7 +27,9 @@ def clean_channels(value: list[str]) -> list[str]:
 FIELDS = (
     ConnectionField(
         name="slack_bot_token",
+        column="token",
         label=gettext_lazy("Bot token"),
+        said=gettext_lazy("Slack bot token"),
         help=gettext_lazy(
             "The Bot User OAuth Token of your Slack app, with the scopes chat:write, "
             "channels:read, groups:read and, to find lost answers, channels:history."
@@ -38,11 +40,23 @@ FIELDS = (
     ),
     ConnectionField(
         name="slack_channels",
+        column="recipients",
         label=gettext_lazy("Channels"),
+        said=gettext_lazy("Slack channels"),
         help=gettext_lazy("One channel id a line; the bot must be a member."),
         placeholder="C0123ABCD",
         kind="list",
         clean=clean_channels,
         options="channels",
+        load=gettext_lazy("Load channels"),
     ),
 )
+
+NEEDS = gettext_lazy("leave to install an app in your Slack")
+
+# What its own checks are called
+CHECKS = {
+    "channels": gettext_lazy("Channels"),
+    "scopes": gettext_lazy("Scopes"),
+    "token": gettext_lazy("Token"),
+}

@@ -16,11 +16,11 @@ from ..base import (
     PostedMessage,
     ProviderError,
 )
-from ..http import DEADLINE, garbage, only_provider_errors
+from ..http import DEADLINE, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate
 from .paging import next_cursor
-from .text import escape
+from .text import blocks, escape
 from .verification import Verification, check_token_form
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ MARGIN = timedelta(minutes=11)  # the clocks of our own machines may be ten apar
 
 class Slack(ChatProvider):
     label = LABEL
-    secret_fields = ("slack_bot_token",)
     threads = True
     edits_in_place = True
-    escape = staticmethod(escape)
     deadline = DEADLINE
 
     def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
@@ -48,9 +46,9 @@ class Slack(ChatProvider):
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
-        return cls(
-            bot_token=connection.slack_bot_token.reveal(), channels=connection.slack_channels
-        )
+        return cls(bot_token=connection.token.reveal(), channels=connection.recipients)
+
+    escape = staticmethod(escape)
 
     def checks(self) -> Iterator[Check]:
         check = Verification(self._channels, self._client)
@@ -145,7 +143,7 @@ class Slack(ChatProvider):
             "chat.postMessage",
             channel=channel,
             text=message.text,
-            blocks=_blocks(message),
+            blocks=blocks(message.text, message.detail) if message.detail else None,
             thread_ts=message.thread or None,
             reply_broadcast=True if message.thread and message.broadcast else None,
             metadata={"event_type": EVENT_TYPE, "event_payload": {"id": correlation}},
@@ -194,7 +192,7 @@ class Slack(ChatProvider):
         )
         try:
             for page in pages:
-                messages = _dicts(page.data.get("messages"))
+                messages = objects(page.data.get("messages"), LABEL)
                 yield from messages
                 is_last = not next_cursor(page.data)
                 # The history begins with the newest message, a thread with the oldest.
@@ -226,21 +224,6 @@ def _without_what_is_refused(message: Message, code: str) -> Message:
     if code in _OF_THREADS:
         return replace(message, thread="", broadcast=False)
     return replace(message, detail="") if code in _OF_BLOCKS else message
-
-
-def _blocks(message: Message) -> list[dict[str, Any]] | None:
-    """https://docs.slack.dev/reference/block-kit/blocks/"""
-    if not message.detail:
-        return None
-    return [
-        {"type": "section", "text": _words(message.text)},
-        {"type": "context", "elements": [_words(message.detail)]},
-    ]
-
-
-def _words(text: str) -> dict[str, Any]:
-    """Without `verbatim`, Slack looks for addresses, channels and names in plain words, too."""
-    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _history_failure(error: ProviderError) -> ProviderError:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..base import Check, Level, ProviderError
-from .errors import missing_scope
+from ..http import garbage
+from .errors import LABEL, missing_scope
 
 if TYPE_CHECKING:
     from .client import SlackClient
@@ -100,12 +101,14 @@ class Verification:
     def _channel(self, channel_id: str) -> Iterator[Check]:
         name = f"channel:{channel_id}"
         try:
-            data = self._client.call("conversations.info", channel=channel_id).data
+            channel = self._client.call("conversations.info", channel=channel_id).data.get(
+                "channel"
+            )
+            if not isinstance(channel, dict) or not channel.get("id"):
+                raise garbage(LABEL)
         except ProviderError as error:
             yield _unseen(name, channel_id, error)
             return
-        channel = data.get("channel")
-        channel = channel if isinstance(channel, dict) else {}
         yield self._postable(name, channel_id, channel)
         if channel.get("is_private") and self._lacks("groups:history"):
             yield self._correlation(f"correlation:{channel_id}", "groups:history")

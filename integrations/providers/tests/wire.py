@@ -9,7 +9,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -51,16 +51,19 @@ LOGIN_PAGE = Reply(b"<html><form>Sign in</form></html>", headers={"Content-Type"
 
 
 class Wire:
-    """`routes`: path -> a reply, several in turn (the last one stays), or a function."""
+    """`routes`: path -> a reply, several in turn (the last one stays), or a function.
 
-    def __init__(self) -> None:
+    An HTTPServer as `server` answers one at a time: faster, where nothing hangs.
+    """
+
+    def __init__(self, server: type[HTTPServer] = ThreadingHTTPServer) -> None:
         self.routes: dict[str, Script] = {}
         self.seen: list[Seen] = []
         self.over = threading.Event()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,))
 
     def __enter__(self) -> Wire:
         self._thread.start()

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from delivr.audit.chain import Checked, Head, as_heads, check_all
+from delivr.audit.chain import ChainReport, Head, as_heads, check_all
 from delivr.audit.sealing import seal_everything
 
 
@@ -29,9 +29,9 @@ class Command(BaseCommand):
         if not say(checked):
             raise CommandError("The audit log is not as it was written.")
 
-    def _in_words(self, all_checked: Iterable[Checked]) -> bool:
+    def _in_words(self, reports: Iterable[ChainReport]) -> bool:
         intact = True
-        for checked in all_checked:
+        for checked in reports:
             head, found = checked.head, checked.findings
             verdict = f"{len(found)} findings" if found else "intact"
             self.stdout.write(f"{checked.tenant}: {verdict}, up to {head.seq} {head.hash}")
@@ -40,9 +40,9 @@ class Command(BaseCommand):
             intact = intact and not found
         return intact
 
-    def _json(self, all_checked: Iterable[Checked]) -> bool:
+    def _json(self, reports: Iterable[ChainReport]) -> bool:
         heads, found = {}, []
-        for checked in all_checked:
+        for checked in reports:
             heads[checked.tenant] = {"seq": checked.head.seq, "hash": checked.head.hash}
             found += [vars(one) for one in checked.findings]
         self.stdout.write(json.dumps({"intact": not found, "heads": heads, "findings": found}))
@@ -50,7 +50,7 @@ class Command(BaseCommand):
 
 
 def _read(path: Path | None) -> dict[str, Head]:
-    """The heads in a file. Raises CommandError if it is none."""
+    """The heads in a file. Raises CommandError if it contains none."""
     if path is None:
         return {}
     try:

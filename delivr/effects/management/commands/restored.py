@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from delivr.effects.operations import doubt_all
+from delivr.effects.operations import mark_all_in_doubt
 
 
 class Command(BaseCommand):
@@ -13,6 +13,6 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, **options: Any) -> None:
-        count = doubt_all()
+        count = mark_all_in_doubt()
         words = f"{count} effects are looked for at the other side before they are sent."
         self.stdout.write(json.dumps({"doubted": count}) if options["json"] else words)

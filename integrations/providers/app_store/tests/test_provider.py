@@ -145,9 +145,9 @@ def test_from_connection_reads_the_fields_of_the_model():
             return KEY
 
     class Connection:
-        apple_issuer_id = ISSUER
-        apple_key_id = "KEY0000001"
-        apple_api_key = Secret()
+        issuer_id = ISSUER
+        key_id = "KEY0000001"
+        credentials = Secret()
         app_identifier = "com.example.app"
 
     assert failed(AppStore.from_connection(Connection()).verify()) == {}

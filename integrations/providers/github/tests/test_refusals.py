@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -180,3 +181,11 @@ def test_odd_words_break_nothing(wire: Wire, message: Any) -> None:
     assert check.code == "forbidden"
     assert check.message.isprintable()
     assert len(check.message) < 300
+
+
+def test_a_message_that_is_made_to_be_slow_is_not(wire: Wire) -> None:
+    """A server of somebody's own, which one tenant connects and all wait for."""
+    wire.routes[REPOSITORY] = refused("forbids access " * 10_000)
+    began = time.process_time()
+    assert failed()["repository"].code == "token_forbidden"
+    assert time.process_time() - began < 2

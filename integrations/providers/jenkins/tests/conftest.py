@@ -8,6 +8,7 @@ from integrations.providers.jenkins.tests.answers import (
     TOKEN,
     TRIGGER,
     WHO,
+    job_or_builds,
     ok,
     payload,
 )
@@ -21,7 +22,7 @@ def jenkins(wire):
     """Makes a provider of a Jenkins that is well, unless a test changes its routes."""
     wire.routes = {
         WHO: ok(payload("whoami__user")),
-        f"{PATH}/api/json": ok(payload("job__ready")),
+        f"{PATH}/api/json": job_or_builds("builds__none"),
         TRIGGER: ok(b"", 201, **LOCATION),
         f"{PATH}/build": ok(b"", 201, **LOCATION),
         QUEUE: ok(payload("queue__empty")),

@@ -148,6 +148,39 @@ def test_a_job_may_be_entered_in_another_case_than_jenkins_tells_it_in(jenkins, 
     assert read(jenkins(), queue_id=7041).status is BuildStatus.QUEUED
 
 
+OUTPUTS = "app/build/outputs"
+
+
+@pytest.mark.parametrize(
+    ("worse", "best"),
+    [
+        ("apk/debug/app-debug.apk", "apk/release/app-release.apk"),
+        ("apk/freeDebug/app.apk", "apk/freeRelease/app.apk"),
+        ("apk/androidTest/free/app-androidTest.apk", "apk/free/app.apk"),
+        ("apk/release/app-release-unsigned.apk", "apk/release/app-release.apk"),
+        ("bundle/debug/app-debug.aab", "apk/release/app-release.apk"),
+        ("Debug-iphonesimulator/App.ipa", "Release-iphoneos/App.ipa"),
+        ("apk/release/app-arm64-v8a-release.apk", "apk/release/app-universal-release.apk"),
+        ("apk/release/app-armeabi-v7a-release.apk", "apk/release/app-release.apk"),
+        ("splits/base-x86_64.apk", "standalone.apk"),
+        ("apk/app-xxhdpi-release.apk", "apk/app-universal-xxhdpi-release.apk"),
+        ("apk/app-universal-debug.apk", "apk/app-x86-release.apk"),
+        ("apk/debug/app-debug.apk", "apk/release/app-debugger-release.apk"),
+        ("app-release.apk", "app-release.aab"),
+        ("build.log", "mapping/release/mapping.txt"),
+        ("a/gradle.log.gz", "lint.html"),
+    ],
+)
+def test_the_release_for_all_devices_is_the_best_of_several(jenkins, wire, worse, best):
+    """As Gradle and Xcode lay them out, whatever the order."""
+    for paths in ([worse, best], [best, worse]):
+        build = {"number": 245, "building": False, "result": "SUCCESS"}
+        build["artifacts"] = [{"relativePath": f"{OUTPUTS}/{path}"} for path in paths]
+        wire.routes[f"{PATH}/245/api/json"] = ok(build)
+        urls = [artifact.url for artifact in read(jenkins(), number=245).artifacts]
+        assert [url.partition(f"{OUTPUTS}/")[2] for url in urls] == [best, worse]
+
+
 def test_lists_of_builds_ask_for_no_artifacts(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = job_or_builds("builds__none")
     read(jenkins())
@@ -159,10 +192,6 @@ def test_lists_of_builds_ask_for_no_artifacts(jenkins, wire):
 @pytest.mark.parametrize(
     "body",
     [
-        {},
-        {"number": "245"},
-        {"number": -1},
-        {"number": 2**64},
         {"number": 245, "timestamp": 10**18, "actions": 7, "artifacts": {"x": 1}, "result": 7},
         {"number": 245, "result": None, "artifacts": [None, {"relativePath": None}]},
         {"number": 245, "actions": [None, {"parameters": [None, 7, {"name": []}]}]},
@@ -171,7 +200,15 @@ def test_lists_of_builds_ask_for_no_artifacts(jenkins, wire):
 def test_odd_builds_are_read_without_an_accident(jenkins, wire, body):
     wire.routes[f"{PATH}/245/api/json"] = ok(body)
     state = read(jenkins(), number=245)
-    assert state is None or (state.status, state.artifact_url) == (BuildStatus.RUNNING, "")
+    assert (state.status, state.artifact_url) == (BuildStatus.RUNNING, "")
+
+
+@pytest.mark.parametrize("number", [None, "245", -1, 2**64])
+def test_what_is_no_build_is_not_taken_for_an_absence(jenkins, wire, number):
+    wire.routes[f"{PATH}/245/api/json"] = ok({"number": number})
+    with pytest.raises(ProviderError) as caught:
+        read(jenkins(), number=245)
+    assert caught.value.code == "garbage"
 
 
 # --- cancel --------------------------------------------------------------------------------------
@@ -302,8 +339,8 @@ def test_a_connection_is_read_through_its_secrets():
             return TOKEN
 
     class Connection:
-        jenkins_url, jenkins_username = "https://jenkins.example.com", "delivr"
-        jenkins_api_token, jenkins_job_path = Secret(), "/job/ios"
+        server_url, username = "https://jenkins.example.com", "delivr"
+        api_token, job = Secret(), "/job/ios"
 
     provider = Jenkins.from_connection(Connection())
     assert provider._token == TOKEN

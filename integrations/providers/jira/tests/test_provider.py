@@ -312,10 +312,10 @@ def test_from_connection_reads_the_fields_of_the_model(wire):
             return TOKEN
 
     class Connection:
-        jira_url = f"{wire.url}/site"
-        jira_email = EMAIL
-        jira_api_token = Secret()
-        jira_project_key = "MOBILE"
-        jira_epic_type_name, jira_fields, jira_site = "", {}, ""
+        server_url = f"{wire.url}/site"
+        username = EMAIL
+        api_token = Secret()
+        project = "MOBILE"
+        options: dict[str, str] = {}
 
     assert failed(Jira.from_connection(Connection()).verify()) == {}

@@ -96,6 +96,14 @@ def test_a_page_of_something_else_instead_of_the_new_epic(wire, jira, status, ou
     assert failure.value.outcome is outcome
 
 
+@pytest.mark.parametrize("words", ["The session has expired.", "No scope.", ALLOWLIST])
+def test_words_in_an_error_of_the_server_do_not_say_that_nothing_was_made(wire, jira, words):
+    wire.routes[f"{API}/issue"] = Reply(errors(words), 500)
+    with pytest.raises(ProviderError) as failure:
+        create(jira)
+    assert failure.value.outcome is Outcome.UNCERTAIN
+
+
 def test_a_page_that_is_jiras_own_is_its_refusal(wire, jira):
     headers = {**PAGE, "X-AREQUESTID": "1x1"}
     wire.routes[f"{API}/issue"] = Reply(b"<html>Oops, a dead link</html>", 404, headers)

@@ -191,7 +191,7 @@ def test_from_connection_reads_the_fields_of_the_model():
             return json.dumps(INFO)
 
     class Connection:
-        google_service_account = Secret()
+        credentials = Secret()
         app_identifier = "com.example.app"
 
     assert failed(PlayStore.from_connection(Connection()).verify()) == {}

@@ -346,7 +346,15 @@ def test_from_connection_reads_the_fields_of_the_model():
             return TOKEN
 
     class Connection:
-        slack_bot_token = Secret()
-        slack_channels = ["C0RELEASES"]
+        token = Secret()
+        recipients = ["C0RELEASES"]
 
     assert failed(Slack.from_connection(Connection()).verify()) == {}
+
+
+@pytest.mark.parametrize("word", [None, 7, [None], {"a": None}, "\ud800"])
+def test_a_refusal_without_a_word_is_a_refusal(slack_is_here, wire, word):
+    wire.routes["/api/chat.postMessage"] = Reply({"ok": False, "error": word})
+    with pytest.raises(ProviderError) as caught:
+        post()
+    assert caught.value.outcome is Outcome.REFUSED

@@ -1,0 +1,105 @@
+"""What the operator chooses, read once from the environment: each with its type, unit and default.
+
+`.env.example` has the same list for operators. `make run` reads a few of these before there are
+keys, and two that it alone needs: `delivr/run/up.py`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parents[2]  # the checkout
+env = environ.Env()
+if (BASE_DIR / ".env").exists():
+    env.read_env(BASE_DIR / ".env")
+
+# --- Where delivr runs ---------------------------------------------------------------------------
+# The directory of the SQLite file, the generated keys, and the logs of `make run`.
+DELIVR_DATA_DIR = Path(env.str("DELIVR_DATA_DIR", default=str(BASE_DIR / ".data"))).resolve()
+# The port on 127.0.0.1 that the web server listens on.
+PORT: int = env.int("PORT", default=8000)
+# Where people and CI servers reach delivr, without a slash at the end.
+BASE_URL: str = env.str("BASE_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
+IS_HTTPS = BASE_URL.startswith("https://")
+# The hosts that delivr answers as.
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "testserver"}
+# Django's debug pages.
+DEBUG: bool = env.bool("DEBUG", default=False)
+if DEBUG and set(ALLOWED_HOSTS) - LOCAL_HOSTS:
+    raise ImproperlyConfigured("DEBUG is for local hosts only: unset it or ALLOWED_HOSTS.")
+# How many proxies are in front, each adding to X-Forwarded-For: https needs one that ends TLS.
+TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", default=int(IS_HTTPS))
+
+
+# --- Keys ----------------------------------------------------------------------------------------
+def _key(name: str) -> str:
+    """A key from the environment, or the one that `make run` generated into the data dir."""
+    generated = DELIVR_DATA_DIR / "keys" / name.lower()
+    value = env.str(name, default="") or (generated.read_text() if generated.exists() else "")
+    if not value:
+        raise ImproperlyConfigured(f"Set {name}, or start with `make run`, which generates one.")
+    return str(value).strip()
+
+
+# Signs sessions and links.
+SECRET_KEY = _key("SECRET_KEY")
+# Encrypt what is secret in the database: the first encrypts, all decrypt.
+FERNET_KEYS = [key.strip() for key in _key("FERNET_KEYS").split(",") if key.strip()]
+
+# --- Database and broker -------------------------------------------------------------------------
+# DATABASE_URL as Django wants it; default: SQLite in the data dir.
+DATABASE: dict[str, Any] = environ.Env.db_url_config(
+    env.str("DATABASE_URL", default="") or f"sqlite:///{DELIVR_DATA_DIR / 'delivr.sqlite3'}"
+)
+IS_SQLITE: bool = DATABASE["ENGINE"].endswith("sqlite3")
+# How long a statement may take, and wait for a lock, in ms; 0 is for ever. PostgreSQL only.
+DATABASE_STATEMENT_TIMEOUT: int = env.int("DATABASE_STATEMENT_TIMEOUT", default=15000)
+DATABASE_LOCK_TIMEOUT: int = env.int("DATABASE_LOCK_TIMEOUT", default=8000)
+# Redis, for Celery's messages; empty: no broker, the sweeper does the work by itself.
+CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default="")
+# Before all keys in Redis, for two installations on one.
+CELERY_KEY_PREFIX: str = env.str("CELERY_KEY_PREFIX", default="")
+
+# --- Web processes -------------------------------------------------------------------------------
+# How many there are, and the threads of each. With SQLite one process is enough and saves memory.
+WEB_CONCURRENCY = int(env.str("WEB_CONCURRENCY", default="") or (1 if IS_SQLITE else 2))
+WEB_THREADS = int(env.str("WEB_THREADS", default="") or (8 if IS_SQLITE else 4))
+
+# --- Mail ----------------------------------------------------------------------------------------
+# The mail server; empty: mails go into the log, and addresses need no confirmation.
+EMAIL_URL: str = env.str("EMAIL_URL", default="")
+# Whom mails are from.
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="delivr <delivr@localhost>")
+
+# --- Limits --------------------------------------------------------------------------------------
+# Requests a minute that one token, or one user, may send to the HTTP API.
+API_PER_MINUTE: int = env.int("API_PER_MINUTE", default=1200)
+# Requests a minute with wrong tokens from one address.
+API_FAILURES_PER_MINUTE: int = env.int("API_FAILURES_PER_MINUTE", default=60)
+# Webhooks a minute that one pipeline may send; what is over is found out by polling.
+WEBHOOKS_PER_MINUTE: int = env.int("WEBHOOKS_PER_MINUTE", default=600)
+
+# --- Work that leaves the house ------------------------------------------------------------------
+# Nothing goes out, for the time after a restore.
+EFFECTS_PAUSED: bool = env.bool("EFFECTS_PAUSED", default=False)
+# host, host:port or CIDR that connections may reach although private or loopback.
+OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", default=[])
+# A file (PEM) of authorities that are trusted beside the public ones.
+OUTBOUND_CA_BUNDLE: str = env.str("OUTBOUND_CA_BUNDLE", default="")
+if OUTBOUND_CA_BUNDLE and not Path(OUTBOUND_CA_BUNDLE).is_file():
+    raise ImproperlyConfigured(f"OUTBOUND_CA_BUNDLE: there is no file {OUTBOUND_CA_BUNDLE}.")
+
+# --- Providers and sandbox -----------------------------------------------------------------------
+# Where the providers' APIs are; `make run` and tests point them at the sandbox.
+GITHUB_API_URL: str = env.str("GITHUB_API_URL", default="https://api.github.com")
+SLACK_API_URL: str = env.str("SLACK_API_URL", default="https://slack.com/api/")
+APP_STORE_CONNECT_URL: str = env.str(
+    "APP_STORE_CONNECT_URL", default="https://api.appstoreconnect.apple.com"
+)
+GOOGLE_PLAY_URL: str = env.str("GOOGLE_PLAY_URL", default="https://androidpublisher.googleapis.com")
+GOOGLE_TOKEN_URL: str = env.str("GOOGLE_TOKEN_URL", default="https://oauth2.googleapis.com/token")
+# Where the sandbox is, set by `make run`: the wizard offers to fill in its values.
+SANDBOX_URL: str = env.str("SANDBOX_URL", default="")

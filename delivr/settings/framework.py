@@ -1,0 +1,147 @@
+"""Django: its apps, database, cache, files, mail, words and log."""
+
+from typing import Any
+
+import environ
+
+from delivr.settings.environment import (
+    BASE_DIR,
+    DATABASE,
+    DATABASE_LOCK_TIMEOUT,
+    DATABASE_STATEMENT_TIMEOUT,
+    EMAIL_URL,
+    IS_SQLITE,
+)
+
+# --- Apps and what each request passes -----------------------------------------------------------
+INSTALLED_APPS = [
+    "delivr.apps.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "axes",
+    "django_htmx",
+    "csp",
+    "delivr",
+    "delivr.tenants",
+    "delivr.effects",
+    "delivr.audit",
+    "integrations",
+    "releases",
+    "builds",
+    "sandbox",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "delivr.security.middleware.Headers",
+    "delivr.security.middleware.BodyLimit",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "delivr.tenants.middleware.TenantMiddleware",
+    "delivr.pages.timezones.TimeZones",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "delivr.signin.sessions.SessionTracking",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "delivr.urls"
+WSGI_APPLICATION = "delivr.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "delivr.tenants.context.workspace",
+                "integrations.context.setup",
+            ]
+        },
+    }
+]
+
+# --- Database ------------------------------------------------------------------------------------
+DATABASES: dict[str, dict[str, Any]] = {"default": DATABASE}
+if IS_SQLITE:
+    # WAL and IMMEDIATE: the stock settings end one of five contended transactions in an error.
+    DATABASE["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASE.setdefault("CONN_MAX_AGE", 600)
+    DATABASE["CONN_HEALTH_CHECKS"] = True
+    DATABASE["OPTIONS"] = {
+        **DATABASE.get("OPTIONS", {}),
+        "options": f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT}"
+        f" -c lock_timeout={DATABASE_LOCK_TIMEOUT} -c idle_in_transaction_session_timeout=30000",
+        "connect_timeout": 5,
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Only sign-in asks it (how often something was tried, which codes are used up). It lies in the
+# database, since it must be one for all processes, and sign-in must not need the broker.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache_entries",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},  # what is over goes; what ran out, hourly (tidy)
+    }
+}
+
+# --- Files, mail, words --------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+vars().update(environ.Env.email_url_config(EMAIL_URL or "consolemail://"))
+EMAIL_TIMEOUT = 5  # seconds for each step of some nine, within the lease of an effect (60 s)
+LANGUAGE_CODE = "en"
+LOCALE_PATHS = [BASE_DIR / "locale"]  # of other languages; `make messages` writes there
+TIME_ZONE = "UTC"  # of who chose none and whose browser told none, see delivr/pages/timezones.py
+USE_TZ = True
+
+# --- What is written, and what is not ------------------------------------------------------------
+DEFAULT_EXCEPTION_REPORTER_FILTER = "delivr.security.hiding.HidesValues"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "filters": {"hide_links": {"()": "delivr.security.hiding.HideLinks"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["hide_links"],
+        }
+    },
+    "root": {"handlers": ["console"], "level": "INFO"},
+    # At DEBUG these write whole bodies, secrets included.
+    "loggers": {
+        name: {"level": "WARNING"}
+        for name in ("github", "jira", "slack_sdk", "urllib3", "google", "axes")
+    },
+}

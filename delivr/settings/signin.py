@@ -1,0 +1,79 @@
+"""Accounts: passwords, allauth, second factors, lockout."""
+
+from datetime import timedelta
+
+from delivr.settings.environment import EMAIL_URL, IS_HTTPS, SANDBOX_URL, TRUSTED_PROXIES
+
+# --- Passwords -----------------------------------------------------------------------------------
+AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # refuses; it signs nobody in
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- Accounts (allauth) --------------------------------------------------------------------------
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
+ACCOUNT_ADAPTER = "delivr.signin.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+# Sign-up can only hide that an address is taken where it ends with a mail in every case.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "optional"
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_CHANGE_EMAIL = True  # one address; the new one counts once it is confirmed
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_RATE_LIMITS = {
+    "signup": "20/h/ip",
+    "reset_password": "20/m/ip,3/300s/key",
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/900s/key",  # of codes; passwords are counted by axes
+}
+ACCOUNT_FORMS = {
+    "add_email": "delivr.signin.forms.AddEmailForm",
+    "signup": "delivr.signin.forms.SignupForm",
+}
+ACCOUNT_SIGNUP_FORM_CLASS = "delivr.tenants.forms.WorkspaceSignup"
+ACCOUNT_LOGOUT_ON_GET = False
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+
+# --- Second factors ------------------------------------------------------------------------------
+MFA_ADAPTER = "delivr.signin.adapters.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "delivr"
+# Where mails are sent, nobody is signed in with an unconfirmed address anyway. A change of
+# address has to stay possible for who has a second factor.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_HTTPS  # browsers offer it on http://localhost alone
+# Who may open /admin/ must have a second factor, but in the demo, which is on this machine only.
+SECOND_FACTOR_FOR_STAFF = not SANDBOX_URL
+
+# --- Lockout (axes) ------------------------------------------------------------------------------
+# A wrong password counts for its address and e-mail together: who only knows somebody's e-mail
+# cannot lock them out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the wait that is told stays true
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "login", "username", "ip_address"]
+AXES_USERNAME_CALLABLE = "delivr.signin.lockout.name_of"
+AXES_CLIENT_IP_CALLABLE = "delivr.signin.clients.address_of"
+AXES_LOCKOUT_CALLABLE = "delivr.signin.lockout.locked_out"

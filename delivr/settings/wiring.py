@@ -1,0 +1,64 @@
+"""Which code does what: the dotted names by which a lower layer reaches a higher one."""
+
+from dataclasses import dataclass
+
+# Kind of effect: its `EffectHandler`.
+EFFECT_HANDLERS = {
+    "mail.send": "delivr.tenants.mails.SendInvitation",
+    "mail.refused": "integrations.mails.TellOfRefusal",
+    "mail.expiring": "integrations.expiring.TellOfExpiry",
+    "message.post": "releases.effects.PostMessage",
+    "ticket.create_epic": "releases.effects.CreateEpic",
+    "build.trigger": "builds.effects.TriggerBuild",
+    "build.cancel": "builds.cancelling.CancelBuild",
+    "build.stop_repeat": "builds.duplicates.StopDuplicate",
+    "build.test": "builds.testbuilds.effects.StartTest",
+    "build.test_stop": "builds.testbuilds.effects.StopTest",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Functions: `run` does it for one id, `due` gives the ids that wait."""
+
+    run: str
+    due: str
+    every: int = 0  # seconds between two askings for `due`; 0: at each tick of the sweeper
+
+
+JOBS = {
+    "effect": Job(run="delivr.effects.runner.run_effect", due="delivr.effects.sweeper.due_effects"),
+    "delivery": Job(
+        run="builds.webhooks.deliveries.apply_delivery",
+        due="builds.webhooks.deliveries.due_deliveries",
+    ),
+    "poll": Job(run="builds.polling.poller.poll_build", due="builds.polling.poller.due_builds"),
+    "poll_test": Job(run="builds.polling.poller.poll_test", due="builds.polling.poller.due_tests"),
+    "log": Job(run="builds.logs.reading.read_log", due="builds.logs.reading.due_logs"),
+    "branch": Job(run="releases.branches.check_branch", due="releases.branches.due"),
+    "verify": Job(
+        run="integrations.verification.verify_by_id",
+        due="integrations.verification.due_verifications",
+        every=30,
+    ),
+    "expiry": Job(
+        run="integrations.expiring.warn_by_id",
+        due="integrations.expiring.due_warnings",
+        every=3600,
+    ),
+    "retention": Job(run="builds.retention.delete_expired", due="builds.retention.due", every=3600),
+    "keys": Job(run="delivr.encryption.key_usage.run", due="delivr.encryption.key_usage.due"),
+    "seal": Job(run="delivr.audit.sealing.seal", due="delivr.audit.sealing.due", every=5),
+}
+# Tables whose secrets are not in a SecretTextField: see `delivr.encryption.tables.SecretStore`.
+SECRET_STORES = ["delivr.signin.sealing.SecondFactors"]
+# Called with (tenant, integration_id, error) when a provider refuses a connection's credentials.
+CREDENTIALS_REFUSED = "integrations.verification.credentials_refused"
+# What the admin's start page tells an operator, by functions that give panels.
+ADMIN_PANELS = ["builds.panels.panels", "delivr.effects.panels.panels"]
+# Called with a connection; names the unfinished releases that use it.
+CONNECTION_USERS = "releases.operations.unfinished_using"
+# Called with a tenant; names its unfinished releases.
+TENANT_USERS = "releases.operations.unfinished_of"
+# Called with (tenant, actor) when a workspace is deleted, within that transaction.
+TENANT_CLOSED = "integrations.operations.disconnect_all"

@@ -1,0 +1,249 @@
+"""Workspaces with a row in every table, each marked by a word that the other must never see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+from django.utils import timezone
+
+from builds.models import BuildEvent
+from delivr.audit.operations import record
+from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.encryption.fields import secret_fields
+from delivr.ids import webhook_secret
+from delivr.tenants.inviting import invite
+from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Role, Tenant, User
+from delivr.tenants.operations import create_token, revoke_token
+from delivr.tests import factories
+from delivr.tests.wired import wire
+from integrations.models import EarlierWebhookSecret
+
+NOWHERE = "http://127.0.0.1:1"
+OURS, THEIRS = "canary7ours", "canary7theirs"
+CODES = {"kind", "action", "digest", "fingerprint", "schema"}  # words that steer the program
+
+
+@dataclass
+class SampleWorkspace:
+    """One workspace. `ids` holds the values of the routes' parameters."""
+
+    tenant: Tenant
+    word: str
+    users: dict[str, User]
+    tokens: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, Any] = field(default_factory=dict)
+    connections: dict[str, str] = field(default_factory=dict)
+
+    def names(self) -> set[str]:
+        """What other workspaces may not see: the word, and the ids of the rows."""
+        found = {self.word, str(self.tenant.pk), *map(str, self.connections.values())}
+        return found | {pk for pk in self.ids.values() if isinstance(pk, str)}
+
+
+def build_workspace(word: str) -> SampleWorkspace:
+    tenant = factories.TenantFactory(name=f"Workspace {word}")
+    users = {
+        role.value: factories.MembershipFactory(
+            tenant=tenant, role=role, user__email=f"{role.lower()}.{word}@example.com"
+        ).user
+        for role in Role
+    }
+    workspace = SampleWorkspace(tenant=tenant, word=word, users=users)
+    _fill(workspace)
+    _mark_all(workspace)
+    _tokens(workspace)
+    return workspace
+
+
+def _fill(workspace: SampleWorkspace) -> None:
+    tenant, owner = workspace.tenant, workspace.users["OWNER"]
+    wired = wire(tenant, NOWHERE)
+    release = factories.ReleaseFactory(
+        tenant=tenant,
+        scm=wired.scm,
+        communication=wired.slack,
+        ticket=wired.jira,
+        created_by=owner,
+        version=f"7.0.0-{workspace.word}",
+    )
+    factories.ReleaseTargetFactory(release=release, target=wired.targets["ios"])
+    part = factories.ReleasePipelineFactory(
+        release=release, pipeline=wired.pipelines["ios"], build_status="RUNNING"
+    )
+    build = factories.BuildFactory(
+        release_pipeline=part, status="RUNNING", number=7, started_by=owner
+    )
+    delivery = factories.DeliveryFactory(pipeline=wired.pipelines["ios"], build=build)
+    test = factories.TestBuildFactory(pipeline=wired.pipelines["ios"], started_by=owner)
+    BuildEvent.objects.create(
+        tenant=tenant,
+        build=build,
+        source="WEBHOOK",
+        from_status="QUEUED",
+        to_status="RUNNING",
+        applied=True,
+        delivery=delivery,
+    )
+    dead = {"state": EffectState.DEAD, "last_error": "It failed."}
+    effect = factories.EffectFactory(
+        tenant=tenant, integration_id=wired.slack.pk, release_id=release.pk, **dead
+    )
+    factories.EffectFactory(
+        tenant=tenant,
+        kind="build.trigger",
+        integration_id=wired.pipelines["ios"].pk,
+        release_id=release.pk,
+        build_id=build.pk,
+        **dead,
+    )
+    IntegrationHealth.objects.create(tenant=tenant, integration_id=wired.slack.pk)
+    EarlierWebhookSecret.objects.create(
+        tenant=tenant,
+        pipeline=wired.pipelines["ios"],
+        secret=webhook_secret(),
+        until=timezone.now() + timedelta(hours=1),
+    )
+    kept = IdempotentRequest.objects.create(tenant=tenant, key="k", fingerprint="f")
+    kept.answer = "{}"
+    kept.save()
+    token, _text = create_token(tenant=tenant, user=owner, role="OWNER", name="of a row")
+    invitation = invite(tenant=tenant, email="invited@example.com", role="VIEWER", actor=owner)
+    Effect.objects.filter(pk=invitation.mail_id).update(**dead)
+    workspace.ids = {
+        "release_id": release.pk,
+        "build_id": build.pk,
+        "test_build_id": test.pk,
+        "effect_id": effect.pk,
+        "delivery_id": delivery.pk,
+        "pipeline_id": wired.pipelines["ios"].pk,
+        "token_id": token.pk,
+        "token_key": token.public_id,
+        "member_id": Membership.objects.get(tenant=tenant, role=Role.VIEWER).public_id,
+        "invitation_id": invitation.pk,
+    }
+    workspace.connections = {
+        "scm": wired.scm.pk,
+        "targets": wired.targets["ios"].pk,
+        "pipelines": wired.pipelines["ios"].pk,
+        "communication": wired.slack.pk,
+        "tickets": wired.jira.pk,
+    }
+    for subject in (release, wired.scm, effect):
+        subject.refresh_from_db()
+        record(tenant=tenant, actor=owner, action="release.created", subject=subject)
+
+
+# --- The word in every text -----------------------------------------------------------------------
+
+
+def tenant_models() -> list[type[models.Model]]:
+    """The models whose rows belong to a workspace."""
+    found = [m for m in apps.get_models() if any(f.name == "tenant" for f in m._meta.fields)]
+    return sorted(found, key=lambda model: model._meta.label)
+
+
+def _mark_all(workspace: SampleWorkspace) -> None:
+    """Put the word into every text of every row of the workspace (the audit log, which cannot be
+    changed, contains it in its labels)."""
+    for model in tenant_models():
+        if model._meta.app_label == "audit":
+            continue
+        for row in model._default_manager.filter(tenant=workspace.tenant):
+            for part in model._meta.concrete_fields:
+                _mark(row, part, workspace.word)
+            row.save()
+
+
+def _mark(row: models.Model, part: models.Field[Any, Any], word: str) -> None:
+    if part.primary_key or part.is_relation or part.choices or part.name in CODES:
+        return
+    value = getattr(row, part.attname)
+    if part.name in ("webhook_secret", "previous_webhook_secret", "secret"):
+        return  # base64, which the word would make invalid
+    if part in secret_fields(type(row)):
+        setattr(row, part.attname, f"{value.reveal()}{word}" if value else None)
+    elif isinstance(part, models.JSONField):
+        marked = [*value, word] if isinstance(value, list) else {**value, "word": word}
+        if part.name == "artifacts":
+            marked = [*value, {"name": word, "url": f"https://files.example.com/{word}"}]
+        if part.name == "retries":
+            marked = [*value, {"number": 9, "url": "", "startedBy": word, "commit": word}]
+        if part.name != "checks":
+            setattr(row, part.attname, marked)
+    elif isinstance(part, models.BinaryField):
+        setattr(row, part.attname, f'{{"word": "{word}"}}'.encode())
+    elif isinstance(part, models.CharField | models.TextField) and not part.name.endswith("_id"):
+        marked = f"{value}{word}"
+        setattr(row, part.attname, marked if len(marked) <= (part.max_length or 9999) else value)
+
+
+# --- Tokens ---------------------------------------------------------------------------------------
+
+
+def _tokens(workspace: SampleWorkspace) -> None:
+    """`low` is a viewer's token of the owner; the others are no longer valid."""
+    owner = workspace.users["OWNER"]
+
+    def make(role: Role, user: User = owner) -> tuple[ApiToken, str]:
+        return create_token(tenant=workspace.tenant, user=user, role=role)
+
+    workspace.tokens["owner"] = make(Role.OWNER)[1]
+    workspace.tokens["low"] = make(Role.VIEWER)[1]
+    expired, workspace.tokens["expired"] = make(Role.OWNER)
+    ApiToken.objects.filter(pk=expired.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    revoked, workspace.tokens["revoked"] = make(Role.OWNER)
+    revoke_token(token=revoked, actor=owner)
+    gone = factories.MembershipFactory(tenant=workspace.tenant, role=Role.OWNER)
+    workspace.tokens["left"] = make(Role.OWNER, gone.user)[1]
+    gone.delete()
+    locked = factories.MembershipFactory(tenant=workspace.tenant, role=Role.OWNER)
+    workspace.tokens["locked"] = make(Role.OWNER, locked.user)[1]
+    User.objects.filter(pk=locked.user_id).update(is_active=False)
+
+
+# --- What is in the database ----------------------------------------------------------------------
+
+# Signing in and using a token change these, refused or not.
+TRACES = {
+    "sessions.Session",
+    "usersessions.UserSession",
+    "delivr.RateCounter",
+    "delivr.CacheEntry",
+    "axes.AccessAttempt",
+    "axes.AccessLog",
+}
+TRACE_FIELDS = {"last_used_at", "last_login"}
+TRACE_ACTIONS = {"token.used"}  # of the audit log
+
+
+def everything() -> dict[str, list[dict[str, Any]]]:
+    """All rows of all tables, without these traces."""
+    return {
+        model._meta.label: [
+            {name: value for name, value in row.items() if name not in TRACE_FIELDS}
+            for row in _raw_rows(model)
+            if row.get("action") not in TRACE_ACTIONS
+        ]
+        for model in apps.get_models()
+        if model._meta.label not in TRACES
+    }
+
+
+def _raw_rows(model: type[models.Model]) -> list[dict[str, Any]]:
+    secret = {part.name for part in secret_fields(model)}
+    plain = [part.attname for part in model._meta.concrete_fields if part.name not in secret]
+    return list(model._default_manager.order_by("pk").values(*plain))
+
+
+def changed(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows that are new or differ from `before`; for deleted rows only the table."""
+    now = everything()
+    return {
+        table: [row for row in rows if row not in before[table]]
+        for table, rows in now.items()
+        if rows != before[table]
+    }

@@ -1,0 +1,70 @@
+"""The columns of a family hold what each provider calls by its own names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection as database
+from django.db.migrations.executor import MigrationExecutor
+
+from delivr.tests import factories
+from delivr.tests.wired import fresh
+
+BEFORE, AFTER = (
+    [("integrations", name)] for name in ("0008_doubted_at", "0009_columns_of_the_family")
+)
+
+
+def migrate(to: list[tuple[str, str]]) -> Any:
+    MigrationExecutor(database).migrate(to)
+    return MigrationExecutor(database).loader.project_state(to).apps
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_renaming_keeps_the_bytes_of_secrets_and_all_values_both_ways() -> None:
+    """What was stored before can be read after it, and was stored under the old names."""
+    android = factories.PlayStoreFactory(credentials='{"a": 1}')
+    ios = factories.AppStoreFactory(tenant=android.tenant, credentials="p8")
+    jira = factories.JiraFactory(
+        options={"jira_epic_type_name": "Epic", "jira_fields": {"Team": "A"}, "site": "https://x"}
+    )
+    made = [android, ios, jira, factories.PipelineFactory(), factories.SlackFactory()]
+    secrets = {row.pk: secrets_in(row) for row in made}
+    try:
+        old = migrate(BEFORE)
+        targets = old.get_model("integrations", "TargetIntegration").objects
+        assert targets.get(pk=android.pk).apple_api_key is None
+        assert targets.get(pk=ios.pk).google_service_account is None
+        ticket = old.get_model("integrations", "TicketIntegration").objects.get(pk=jira.pk)
+        assert (ticket.jira_url, ticket.jira_fields) == (jira.server_url, {"Team": "A"})
+        assert (ticket.jira_epic_type_name, ticket.jira_site) == ("Epic", "https://x")
+        # Read by the old columns' names: as an older version stored them.
+        assert ticket.jira_api_token.reveal() == "factory jira token"
+        assert targets.get(pk=android.pk).google_service_account.reveal() == '{"a": 1}'
+    finally:
+        migrate(AFTER)
+    assert {row.pk: secrets_in(fresh(row)) for row in made} == secrets
+    assert fresh(jira).options == jira.options
+
+
+def secrets_in(row: Any) -> dict[str, tuple[bytes, str]]:
+    found = {name: row.value_of(name) for name in row.field_values}
+    return {n: (s.ciphertext, s.reveal()) for n, s in found.items() if hasattr(s, "reveal")}
+
+
+@pytest.mark.django_db
+def test_a_secret_of_one_provider_opens_for_no_other_in_the_same_column() -> None:
+    ios = factories.AppStoreFactory(credentials="p8")
+    type(ios).objects.filter(pk=ios.pk).update(target_type="PLAY_STORE")
+    assert fresh(ios).is_unreadable
+
+
+@pytest.mark.django_db
+def test_no_form_name_hides_another_column() -> None:
+    """A name without a field of the provider is the row's own."""
+    pipeline = factories.PipelineFactory()
+    assert pipeline.value_of("jenkins_url") == pipeline.server_url
+    assert pipeline.value_of("scm") == pipeline.scm_id
+    assert pipeline.name_of("job") == "jenkins_job_path"
+    assert pipeline.name_of("webhook_secret") == "webhook_secret"
