@@ -32,4 +32,4 @@ app.conf.update(
     accept_content=["json"],
     task_default_queue="delivr",
 )
-app.autodiscover_tasks(["delivr.effects"], related_name="doorbell")
+app.autodiscover_tasks(["delivr.effects"], related_name="queue")

@@ -39,7 +39,7 @@ def invite(
     actor: User,
     known_errors: Mapping[str, list[str]] | None = None,
 ) -> Invitation:
-    """Offer an address a role, and promise the mail with the link.
+    """Offer an address a role, and create the effect that mails the link.
 
     Raises ValidationError({"email", "role"}), the caller's `known_errors` among them, and
     PermissionDenied for who is no owner.

@@ -15,16 +15,20 @@ from rest_framework.test import APIClient
 
 from builds.addresses import safe_artifact_url, safe_build_url
 from delivr.audit.operations import record
+from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.pages.spreadsheet import safe_cell
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests.sample_workspace import changed, everything
 from delivr.tests.test_walk import body_of
 from delivr.tests.test_walk import signed_in as session_of
-from delivr.tests.wired import Wired, wire
+from delivr.tests.wired import Wired, trigger_of, wire
+from integrations.models import PipelineIntegration
+from integrations.operations import edit
 from integrations.providers.jira.adf import document
 from releases.operations import create_release
 from releases.wording import web_address
+from sandbox.ci_jobs import Parameter
 from sandbox.server import SandboxServer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql]
@@ -76,12 +80,15 @@ def pipeline_body(wired: Wired, **changes: Any) -> dict[str, Any]:
     }
 
 
+# Values of parameters may have several lines: they are sent encoded, in a form.
+LINES = ["a\nb", "a\r\nX-Injected: 1b"]
+
 REFUSED = [
     *[("version", "version", text) for text in PARTS],
     *[("branchRelease", "branch", text) for text in PARTS],
     *[("jenkinsJobPath", "jenkins_job_path", text) for text in PARTS],
     *[("jenkinsUsername", "jenkins_username", text) for text in PARTS],
-    *[("parameters", "parameters", {"TRACK": text}) for text in PARTS],
+    *[("parameters", "parameters", {"TRACK": text}) for text in PARTS if text not in LINES],
     *[("parameters", "parameters", {text: "x"}) for text in PARTS],
     ("jenkinsJobPath", "jenkins_job_path", "/job/a%0d%0ab"),
     ("jenkinsJobPath", "jenkins_job_path", "/job/a/../../script"),
@@ -105,6 +112,19 @@ def test_api_refuses_what_would_split_a_request(
     assert all(words and words[0] for words in answer.json()["errors"].values())
     assert changed(before) == {}
     assert list(sandbox.world.requests) == []
+
+
+@pytest.mark.parametrize("text", LINES)
+def test_a_value_of_several_lines_stays_one_parameter(
+    wired: Wired, sandbox: SandboxServer, text: str
+) -> None:
+    sandbox.world.jenkins.job("ios-prod").parameters.append(Parameter("NOTES"))
+    pipeline = edit(wired.pipelines["ios"], actor=None, values={"parameters": {"NOTES": text}})
+    PipelineIntegration.objects.filter(pk=pipeline.pk).update(verification_status="VALID")
+    run_effect(trigger_of(wired.build("ios")).pk)
+    [item] = sandbox.world.jenkins.queue.values()
+    assert item.parameters["NOTES"] == text.replace("\r\n", "\n")
+    assert "X-Injected" not in item.parameters
 
 
 @pytest.mark.parametrize("field", ["version", "branch"])
