@@ -13,9 +13,9 @@ from django.utils import timezone
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build
 from builds.models import Build, Trust, WebhookDelivery
-from builds.tests.delivering import deliver, keep
+from builds.tests.delivering import deliver, store_delivery
 from builds.tests.fake_ci import FakeCi, parse
-from builds.tests.polling import asked
+from builds.tests.polling import polled
 from builds.webhooks.authentication import authenticate
 from builds.webhooks.deliveries import read
 from delivr.effects.models import Effect, EffectState
@@ -77,7 +77,7 @@ def test_a_build_is_known_by_its_id_from_the_trigger_to_its_end(wired: Wired, ci
     assert request.parameters == build.parameters
 
     fake.turn("run1/1", BuildStatus.WAITING, queue_reason="Dana has to approve", number=57)
-    build = asked(build)
+    build = polled(build)
     release = Release.objects.get()
     assert (build.status, build.queue_reason) == ("WAITING", "Dana has to approve")
     assert (release.status, build.poll_at > timezone.now()) == ("BUILDING", True)
@@ -86,12 +86,12 @@ def test_a_build_is_known_by_its_id_from_the_trigger_to_its_end(wired: Wired, ci
     assert messages_of(build) == []
 
     fake.turn("run1/1", BuildStatus.RUNNING)
-    build = asked(build)
+    build = polled(build)
     assert (build.status, build.queue_reason) == ("RUNNING", "")
     fake.turn("run1/1", BuildStatus.WAITING, queue_reason="Once more")
-    assert (asked(build).status, fresh(build).queue_reason) == ("WAITING", "Once more")
+    assert (polled(build).status, fresh(build).queue_reason) == ("WAITING", "Once more")
     fake.turn("run1/1", BuildStatus.SUCCESS)
-    assert asked(build).status == "SUCCESS"
+    assert polled(build).status == "SUCCESS"
     assert Release.objects.get().status == "BUILD_COMPLETE"
     assert messages_of(build) == ["build_complete", "build_started"]
 
@@ -100,7 +100,7 @@ def test_a_failure_on_a_server_without_logs_is_posted_without_one(wired: Wired, 
     fake = ci()
     build = triggered(wired)
     fake.turn("run1/1", BuildStatus.FAILURE)
-    build = asked(build)
+    build = polled(build)
     assert (build.status, build.log_at) == ("FAILURE", None)
     assert "build_failed" in messages_of(build)
 
@@ -123,9 +123,9 @@ def test_a_second_attempt_under_one_number_is_another_build(wired: Wired, ci: An
     fake = ci()
     build = triggered(wired)
     fake.turn("run1/1", BuildStatus.FAILURE, number=57, carried_id=build.pk)
-    build = asked(build)
+    build = polled(build)
     fake.turn("run1/2", BuildStatus.SUCCESS, number=57, carried_id=build.pk)
-    build = asked(build)
+    build = polled(build)
     assert (build.status, build.external_id) == ("FAILURE", "run1/1")
     assert [retry["number"] for retry in build.retries] == [57]
     adopt_build(effect=trigger_of(build), number=57, actor=None)
@@ -170,25 +170,25 @@ def test_the_reports_of_a_server_that_cannot_be_polled_are_trusted(
     silent: Build, trust: Trust
 ) -> None:
     deliver(silent, f"RUNNING {silent.pk}".encode(), trust=trust)
-    assert asked(silent).status == "RUNNING"
+    assert polled(silent).status == "RUNNING"
     deliver(silent, f"SUCCESS {silent.pk}".encode(), trust=trust)
-    build = asked(silent)
+    build = polled(silent)
     assert (build.status, build.poll_at, build.number) == ("SUCCESS", None, None)
     assert "build_complete" in messages_of(build)
 
 
 def test_a_build_without_reports_for_too_long_is_lost(silent: Build) -> None:
-    build = asked(silent)
+    build = polled(silent)
     assert build.status == "QUEUED"
     assert build.poll_at == build.created_at + timedelta(hours=2)
     Build.objects.update(created_at=timezone.now() - timedelta(hours=2))
-    assert asked(build).status == "LOST"
+    assert polled(build).status == "LOST"
 
 
 def test_a_report_restarts_the_timeout(silent: Build) -> None:
     delivery = deliver(silent, f"RUNNING {silent.pk}".encode())
     Build.objects.update(created_at=timezone.now() - timedelta(hours=3))
-    build = asked(silent)
+    build = polled(silent)
     assert (build.status, build.poll_at) == ("RUNNING", delivery.received_at + timedelta(hours=2))
 
 
@@ -202,7 +202,7 @@ def test_a_kind_may_bring_its_own_parser_for_a_sender(
 ) -> None:
     ci()
     build = triggered(wired)
-    delivery = keep(build, f"SUCCESS {build.pk}".encode())
+    delivery = store_delivery(build, f"SUCCESS {build.pk}".encode())
     WebhookDelivery.objects.update(sender="github")
     with pytest.raises(ValueError, match="not JSON"):
         read(fresh(delivery))

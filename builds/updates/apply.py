@@ -97,7 +97,7 @@ def report_timeout_of(pipeline: PipelineIntegration) -> timedelta | None:
     return timeout
 
 
-_LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # whose build it is was told before the locks
+_LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # their build was looked up before it was locked
 
 
 @transaction.atomic
@@ -329,7 +329,7 @@ def _notify(build: Build, event: BuildEvent) -> None:
     else:
         notice = Notice.BUILD_FAILED
     words["reason"] = reason
-    # A build that was lost may be seen again and end otherwise: that is told, too.
+    # A build that was lost may be seen again and end otherwise: that is posted, too.
     cause = "lost" if build.status == BuildStatus.LOST else ""
     notify(release, notice, build_id=build.pk, cause=cause, event_id=event.pk, words=words)
 

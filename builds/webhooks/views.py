@@ -42,10 +42,10 @@ def receive(request: HttpRequest, sender: str, pipeline_id: str = "") -> JsonRes
         body = _body(request)
         pipeline = _pipeline(pipeline_id or _pipeline_in(body))
         secrets = (live_secrets(pipeline) if pipeline else []) or [_NOBODY]
-        proof = authenticate(sender, request, body, secrets)
-        if proof is None or pipeline is None:
+        authentication = authenticate(sender, request, body, secrets)
+        if authentication is None or pipeline is None:
             raise _refusal(request)
-        delivery = _keep(pipeline, sender, proof, body)
+        delivery = _keep(pipeline, sender, authentication, body)
     except Problem as problem:
         return problem_response(request, problem)
     return JsonResponse({"deliveryId": delivery.pk}, status=202)
@@ -53,15 +53,15 @@ def receive(request: HttpRequest, sender: str, pipeline_id: str = "") -> JsonRes
 
 @transaction.atomic
 def _keep(
-    pipeline: PipelineIntegration, sender: str, proof: Authentication, body: bytes
+    pipeline: PipelineIntegration, sender: str, authentication: Authentication, body: bytes
 ) -> WebhookDelivery:
     """Count and store in one transaction, to wait for one commit only. Raises Problem 429."""
     _count(pipeline, size=len(body))
     return store(
         pipeline=pipeline,
-        dedupe_key=proof.dedupe_key,
-        trust=proof.trust,
-        event=proof.event,
+        dedupe_key=authentication.dedupe_key,
+        trust=authentication.trust,
+        event=authentication.event,
         sender=sender,
         body=body,
     )

@@ -220,7 +220,7 @@ def test_every_choice_has_a_provider_of_its_family() -> None:
 # sandbox and docs may name them all.
 MAY_NAME_PROVIDERS = {
     "builds/api_urls.py": "the addresses of webhooks, as the contract has them",
-    "builds/models.py": "stored words: whose signature was trusted, who told of a build",
+    "builds/models.py": "stored words: whose signature was trusted, who reported a build",
     "delivr/outbound/addresses.py": "addresses where clouds tell servers their credentials",
     "delivr/run/up.py": "settings of a public API's address, for the sandbox",
     "delivr/settings/environment.py": "settings of a public API's address",
