@@ -24,7 +24,8 @@ from integrations.models import EarlierWebhookSecret
 
 NOWHERE = "http://127.0.0.1:1"
 OURS, THEIRS = "canary7ours", "canary7theirs"
-CODES = {"kind", "action", "digest", "fingerprint", "schema"}  # words that steer the program
+# Words that steer the program:
+CODES = {"kind", "action", "digest", "fingerprint", "schema", "sender"}
 
 
 @dataclass
