@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('builds', '0014_plain_words'),
-        ('integrations', '0009_columns_of_the_family'),
+        ('integrations', '0008_doubted_at'),
         ('releases', '0008_candidates'),
         ('tenants', '0007_time_zone'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0009_columns_of_the_family'),
+        ('integrations', '0008_doubted_at'),
         ('releases', '0008_candidates'),
         ('tenants', '0007_time_zone'),
     ]
