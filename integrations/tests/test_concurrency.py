@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "PATIENCE", 0.0)
+    monkeypatch.setattr(slots, "MAX_WAIT", 0.0)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from integrations import operations
 from integrations.expiry import expiry_words
 from integrations.models import Connection, ScmIntegration
 from integrations.rotating import CredentialRefused, change
-from integrations.verification import look_again_at, look_at, verify
+from integrations.verification import next_verification_at, run_checks, verify
 from sandbox import accounts
 
 pytestmark = pytest.mark.django_db
@@ -80,13 +80,13 @@ def test_a_connection_that_does_not_work_takes_what_is_entered(
 
 def test_an_edit_meanwhile_wins(scm: ScmIntegration, monkeypatch: Any) -> None:
     """Somebody saves while the provider is asked."""
-    asked = look_at
+    asked = run_checks
 
     def meanwhile(connection: Connection) -> Any:
         operations.edit(fresh(scm), actor=None, values={"display_name": "Theirs"})
         return asked(connection)
 
-    monkeypatch.setattr("integrations.rotating.look_at", meanwhile)
+    monkeypatch.setattr("integrations.rotating.run_checks", meanwhile)
     with pytest.raises(Conflict):
         change(scm, actor=None, values={"access_token": OLD, "display_name": "Mine"})
     assert fresh(scm).display_name == "Theirs"
@@ -121,7 +121,7 @@ def test_a_credential_that_ended_is_expired_not_wrong(scm: ScmIntegration, sandb
 
 def test_it_is_looked_at_again_when_it_ends(scm: ScmIntegration) -> None:
     soon: datetime = timezone.now() + timedelta(hours=3)
-    assert look_again_at(timezone.now(), soon, []) == soon
+    assert next_verification_at(timezone.now(), soon, []) == soon
 
 
 def test_the_api_answers_with_the_checks(scm: ScmIntegration, api_for: Any, tenant: Any) -> None:

@@ -18,7 +18,7 @@ from delivr.tests import factories as make
 from delivr.tests.wired import wire
 from integrations import throttle
 from integrations.models import ScmIntegration
-from integrations.throttle import AT_ONCE, VERIFICATIONS, a_place
+from integrations.throttle import PER_PROCESS, VERIFICATIONS, provider_slot
 from integrations.verification import VERIFY_CLAIM, due_verifications, verify_by_id
 
 Typed = Callable[..., dict[str, Any]]
@@ -27,15 +27,15 @@ BUSY, OFTEN = "Others are being asked at this moment.", "That was often."
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "PATIENCE", 0)
+    monkeypatch.setattr(throttle, "MAX_WAIT", 0)
 
 
 @pytest.fixture
 def full() -> Iterator[None]:
     """Others ask already, as many as may."""
     with ExitStack() as places:
-        for n in range(AT_ONCE):
-            places.enter_context(a_place(User(pk=-1 - n)))
+        for n in range(PER_PROCESS):
+            places.enter_context(provider_slot(User(pk=-1 - n)))
         yield
 
 
@@ -55,16 +55,16 @@ def too_often(user: User) -> None:
 
 def test_one_user_holds_one_place_and_all_together_few() -> None:
     ann, bob, eve = (User(pk=pk) for pk in (1, 2, 3))
-    with a_place(ann):
-        with pytest.raises(Problem), a_place(ann):
+    with provider_slot(ann):
+        with pytest.raises(Problem), provider_slot(ann):
             pass
-        with a_place(bob), pytest.raises(Problem) as refused, a_place(eve):
+        with provider_slot(bob), pytest.raises(Problem) as refused, provider_slot(eve):
             pass
-        with a_place(eve):
+        with provider_slot(eve):
             assert refused.value.status == 429
-    with a_place(ann), pytest.raises(ZeroDivisionError), a_place(bob):
+    with provider_slot(ann), pytest.raises(ZeroDivisionError), provider_slot(bob):
         _ = 1 / 0
-    with a_place(bob):
+    with provider_slot(bob):
         assert list(throttle._asking) == [2]
 
 
