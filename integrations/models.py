@@ -96,7 +96,7 @@ class Connection(TenantOwned):
 
     @property
     def id_prefix(self) -> str:
-        """Such as `target_appstore`: the part before the first _ names the family."""
+        """The part before the first _ tells the family, the rest the kind."""
         return f"{self.prefix}_{self.kind.replace('_', '').lower()}"
 
     @classmethod
