@@ -20,7 +20,7 @@ from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Conflict, ProviderError
 from delivr.tenants.models import User
-from integrations.providers.base import BuildState, BuildStatus, Retry
+from integrations.providers.base import BuildHandle, BuildState, BuildStatus, Retry
 from releases.models import ReleaseStatus
 
 
@@ -57,9 +57,7 @@ def _may_adopt(effect: Effect, build: Build) -> bool:
 def _ask(effect: Effect, number: int) -> BuildState:
     build = connected_build(effect)
     try:
-        state: BuildState | None = ci_of(build).read(
-            queue_id=None, number=number, build_id=build.pk
-        )
+        state: BuildState | None = ci_of(build).read(BuildHandle(number=number), build_id=build.pk)
     except ProviderError as error:
         words = " ".join(filter(None, [error.message, error.hint]))
         raise ValidationError({"buildNumber": [words]}) from None
@@ -77,7 +75,8 @@ def _ask(effect: Effect, number: int) -> BuildState:
 
 def _is_good_retry(build: Build, state: BuildState) -> bool:
     is_offered = any(row["number"] == state.number for row in build.retries)
-    is_retry = state.carried_id == build.pk and state.number != build.number
+    is_other = (state.number, state.external_id) != (build.number, build.external_id)
+    is_retry = state.carried_id == build.pk and is_other
     return state.status == BuildStatus.SUCCESS and (is_offered or is_retry)
 
 
@@ -127,7 +126,7 @@ def _clear_identity(build: Build, state: BuildState) -> None:
     """If the adopted build is another one, drop the number, queue id and times of the lost one."""
     if why_not_found(build, state):
         build.number = build.queue_id = build.started_at = build.server_started_at = None
-        build.url, build.estimated_ms = "", None
+        build.external_id, build.url, build.estimated_ms = "", "", None
         build.save()
 
 
@@ -135,7 +134,11 @@ def _refuse_taken_number(build: Build, state: BuildState) -> None:
     taken = (
         Build.objects.for_tenant(build.tenant_id)
         .of_pipeline(build.release_pipeline.pipeline_id)
-        .filter(number=state.number, release_pipeline__job_path=build.release_pipeline.job_path)
+        .filter(
+            number=state.number,
+            external_id=state.external_id,
+            release_pipeline__job_path=build.release_pipeline.job_path,
+        )
         .exclude(pk=build.pk)
         .select_related("release_pipeline__release")
         .first()

@@ -3,6 +3,7 @@ from django.urls import path
 from builds import api
 from builds.testbuilds import api as testing_api
 from builds.webhooks import views as webhooks
+from integrations.providers.registry import WEBHOOKS
 
 urlpatterns = [
     path("releases/<str:release_id>/builds", api.ReleaseBuilds.as_view(), name="api_builds"),
@@ -36,7 +37,14 @@ urlpatterns = [
     ),
     path("effects/<str:effect_id>", api.EffectDetail.as_view(), name="api_effect"),
     path("webhook-deliveries", api.DeliveryList.as_view(), name="api_deliveries"),
-    path("webhooks/jenkins", webhooks.jenkins, name="webhook_jenkins_named"),
-    path("webhooks/jenkins/<str:pipeline_id>", webhooks.jenkins, name="webhook_jenkins"),
-    path("webhooks/github/<str:pipeline_id>", webhooks.github, name="webhook_github"),
+    path("webhooks/jenkins", webhooks.receive, {"sender": "jenkins"}, name="webhook_jenkins_named"),
+    *[
+        path(
+            f"webhooks/{sender}/<str:pipeline_id>",
+            webhooks.receive,
+            {"sender": sender},
+            name=f"webhook_{sender}",
+        )
+        for sender in WEBHOOKS
+    ],
 ]

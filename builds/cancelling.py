@@ -15,10 +15,11 @@ from builds.updates.apply import lock_build
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Unneeded, wait_for
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, EffectState
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.base import BuildStatus
+from integrations.providers.registry import provider_class
 from releases.holding import free_version
 from releases.models import Release, ReleaseStatus
 from releases.notices import Notice, notify
@@ -122,17 +123,26 @@ class Stop(EffectHandler):
         """Read the trigger before the build: if it settles in between, the build already has the
         number or queue id that it brought."""
         mine = Effect.objects.for_tenant(effect.tenant_id)
-        on_its_way = mine.filter(dedupe_key=self.trigger_key(effect)).open().first()
+        trigger = mine.filter(dedupe_key=self.trigger_key(effect)).first()
         build = self.build_of(effect)
-        if build.queue_id is not None or build.number is not None:
+        ci: Any = provider_class(build.pipeline.kind)
+        if not ci.can_cancel:
+            raise Unneeded
+        if build.handle.is_known:
             return
-        if on_its_way is not None:
-            raise wait_for(on_its_way, clock.now())  # stop it when it arrived
-        raise Unneeded  # the trigger never reached the CI server
+        if trigger is not None and trigger.is_open:
+            raise wait_for(trigger, clock.now())  # stop it when it arrived
+        if trigger is None or trigger.state != EffectState.DONE:
+            raise Unneeded  # the trigger never reached the CI server
 
     def send(self, effect: Effect) -> dict[str, Any]:
+        """A triggered build without a handle is searched for by our id."""
         build = self.build_of(effect)
-        ci_of(build).cancel(queue_id=build.queue_id, number=build.number)
+        ci, handle = ci_of(build), build.handle
+        if not handle.is_known:
+            handle = ci.read(handle, build_id=build.pk, since=build.created_at)
+        if handle is not None:
+            ci.cancel(handle)
         return {}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler
 from delivr.effects.models import Effect
-from integrations.providers.base import Duplicate
+from integrations.providers.base import BuildHandle, Duplicate
 
 # How long after a trigger settled an earlier request of it may still reach the CI server.
 LATE = timedelta(minutes=5)
@@ -31,8 +31,8 @@ def create_stops(build: Build) -> None:
     """Find other queue items and builds with this build's id (network), and create an effect to
     stop each. Raises ProviderError."""
     for state in ci_of(build).find_all(build_id=build.pk, since=build.created_at):
-        if build.is_another(number=state.number, queue_id=state.queue_id):
-            create_stop_of_duplicate(build, number=state.number, queue_id=state.queue_id)
+        if build.handle.is_another(state):
+            create_stop_of_duplicate(build, state)
 
 
 class StopDuplicate(EffectHandler):
@@ -42,11 +42,12 @@ class StopDuplicate(EffectHandler):
 
     def send(self, effect: Effect) -> dict[str, Any]:
         build = connected_build(effect)
-        return {"outcome": ci_of(build).stop_duplicate(**_which(effect))}
+        return {"outcome": ci_of(build).stop_duplicate(_which(effect), build_id=effect.build_id)}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
         """After a lost response: a duplicate that was aborted since then was aborted by us."""
-        outcome = ci_of(connected_build(effect)).duplicate(**_which(effect))
+        ci = ci_of(connected_build(effect))
+        outcome = ci.duplicate(_which(effect), build_id=effect.build_id)
         return {"outcome": outcome} if outcome else None
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
@@ -60,12 +61,18 @@ class StopDuplicate(EffectHandler):
             )
 
 
-def _which(effect: Effect) -> dict[str, Any]:
-    """The arguments that name the duplicate; its number or its queue id may be None."""
-    number, queue_id = effect.payload.get("number"), effect.payload.get("queueId")
-    return {"number": number, "queue_id": queue_id, "build_id": effect.build_id}
+def _which(effect: Effect) -> BuildHandle:
+    """The handle of the duplicate, as far as it was known."""
+    payload = effect.payload
+    return BuildHandle(
+        external_id=payload.get("externalId", ""),
+        queue_id=payload.get("queueId"),
+        number=payload.get("number"),
+    )
 
 
 def _changes(effect: Effect) -> dict[str, list[Any]]:
-    number, queue_id = effect.payload.get("number"), effect.payload.get("queueId")
-    return {"number": [number, None]} if number is not None else {"queue_id": [queue_id, None]}
+    which = _which(effect)
+    if which.number is not None:
+        return {"number": [which.number, None]}
+    return {"queue_id": [which.queue_id or which.external_id, None]}

@@ -22,7 +22,7 @@ from builds.webhooks.deliveries import apply_unmatched
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
-from integrations.providers.base import BuildState, BuildStatus
+from integrations.providers.base import BuildRequest, BuildState, BuildStatus
 from integrations.providers.registry import provider_for
 from releases.branches import require_branch
 from releases.models import ReleaseStatus
@@ -43,7 +43,7 @@ class TriggerBuild(EffectHandler):
 
     def send(self, effect: Effect) -> dict[str, Any]:
         build = connected_build(effect)
-        state = ci_of(build).trigger(build_id=build.pk, parameters=build.parameters)
+        state = ci_of(build).trigger(request_of(build))
         return as_result(state)
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
@@ -51,12 +51,12 @@ class TriggerBuild(EffectHandler):
         otherwise search for it."""
         build = connected_build(effect)
         ci, state = ci_of(build), None
-        if build.number is not None or build.queue_id is not None:
-            state = ci.read(queue_id=build.queue_id, number=build.number, build_id=build.pk)
+        if build.handle.is_known:
+            state = ci.read(build.handle, build_id=build.pk)
         if state is not None and why_not_found(build, state):
             state = None
         if state is None:
-            state = ci.find(build_id=build.pk, parameters=build.parameters, since=build.created_at)
+            state = ci.find(request_of(build), since=build.created_at)
         return as_result(state) if state else None
 
     def lock(self, effect: Effect) -> None:
@@ -103,9 +103,21 @@ def ci_of(build: Build | TestBuild) -> Any:
     return provider_for(pipeline)
 
 
+def request_of(build: Build | TestBuild) -> BuildRequest:
+    """What the CI server is asked to build."""
+    return BuildRequest(
+        build_id=build.pk,
+        version=build.parameters.get("VERSION", ""),
+        branch=build.parameters.get("BRANCH", ""),
+        platform=build.pipeline.platform,
+        parameters=build.parameters,
+    )
+
+
 def as_result(state: BuildState) -> dict[str, Any]:
     return {
         "status": state.status,
+        "externalId": state.external_id,
         "queueId": state.queue_id,
         "number": state.number,
         "url": state.url,
@@ -122,6 +134,7 @@ def as_update(result: dict[str, Any]) -> BuildUpdate:
     return BuildUpdate(
         status=BuildStatus(result["status"]),
         source=Source.TRIGGER,
+        external_id=result.get("externalId", ""),
         queue_id=result["queueId"],
         number=result["number"],
         url=result["url"],
@@ -129,7 +142,7 @@ def as_update(result: dict[str, Any]) -> BuildUpdate:
         artifact_url=result["artifactUrl"],
         started_at=parse_datetime(started) if started else None,
         estimated_ms=result["estimatedMs"],
-        detail=_("An equal build was queued already: Jenkins merged the two.")
+        detail=_("An equal build was queued already: the CI server merged the two.")
         if result.get("isShared")
         else "",
     )

@@ -16,7 +16,7 @@ from delivr.effects.models import IntegrationHealth
 from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildStatus
+from integrations.providers.base import BuildHandle, BuildStatus
 from integrations.providers.registry import provider_class
 from releases.models import BUILD_STATUS_CHOICES, MOVING, ReleasePipeline
 
@@ -44,6 +44,8 @@ class PolledBuild(TenantOwned):
         max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.TRIGGERING
     )
     parameters = models.JSONField(default=dict)
+    # The CI server's identifiers of it, as far as they are known: see `BuildHandle`.
+    external_id = models.CharField(max_length=100, blank=True, default="", db_default="")
     queue_id = models.BigIntegerField(null=True, blank=True)
     number = models.PositiveBigIntegerField(null=True, blank=True)
     url = models.CharField(max_length=500, blank=True)
@@ -71,10 +73,9 @@ class PolledBuild(TenantOwned):
     def is_moving(self) -> bool:
         return self.status in MOVING
 
-    def is_another(self, *, number: int | None, queue_id: int | None) -> bool:
-        """True if a known number or queue id differs: it is certainly another build."""
-        pairs = ((self.number, number), (self.queue_id, queue_id))
-        return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+    @property
+    def handle(self) -> BuildHandle:
+        return BuildHandle(external_id=self.external_id, queue_id=self.queue_id, number=self.number)
 
 
 class BuildQuerySet(PolledQuerySet):
@@ -209,7 +210,7 @@ class TestBuild(PolledBuild):
     @property
     def log_url(self) -> str:
         provider: Any = provider_class(self.pipeline.kind)
-        return f"{self.url.rstrip('/')}/{provider.log_path}" if self.url else ""
+        return provider.log_page(self.url) if self.url else ""
 
     @property
     def took(self) -> timedelta | None:
@@ -227,8 +228,9 @@ class DeliveryState(models.TextChoices):
 
 class Trust(models.TextChoices):
     SIGNED = "SIGNED", _("Signed")
-    BASIC = "BASIC", _("Password; Jenkins was asked to confirm")
-    GITHUB = "GITHUB", _("Signed by GitHub, which was asked to confirm")
+    BASIC = "BASIC", _("Password; the CI server was asked to confirm")
+    # The stored value is the first system that signs in this way.
+    BODY = "GITHUB", _("Only its body is signed; the CI server was asked to confirm")
 
 
 class DeliveryQuerySet(TenantQuerySet):
@@ -243,9 +245,11 @@ class WebhookDelivery(TenantOwned):
     pipeline = models.ForeignKey(
         PipelineIntegration, on_delete=models.CASCADE, related_name="deliveries"
     )
+    # Whose parser reads it (`registry.WEBHOOKS`); "": that of the pipeline's kind.
+    sender = models.CharField(max_length=20, blank=True, default="", db_default="")
     dedupe_key = models.CharField(max_length=200)
     trust = models.CharField(max_length=10, choices=Trust.choices)
-    event = models.CharField(max_length=60, blank=True)  # the event type in the header (GitHub)
+    event = models.CharField(max_length=60, blank=True)  # the event type in the sender's header
     body = models.BinaryField(default=b"")
     state = models.CharField(
         max_length=10, choices=DeliveryState.choices, default=DeliveryState.NEW
@@ -292,7 +296,7 @@ class WebhookDelivery(TenantOwned):
 
 class Source(models.TextChoices):
     TRIGGER = "TRIGGER", _("Answer to the trigger")
-    POLL = "POLL", _("Found by asking Jenkins")
+    POLL = "POLL", _("Found by asking the CI server")
     WEBHOOK = "WEBHOOK", _("Webhook")
     PERSON = "PERSON", _("Person")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from builds.models import Build, BuildEvent, TestBuild
 from delivr.effects.models import Effect
 from delivr.effects.operations import create_effect
+from integrations.providers.base import BuildHandle
 from releases.notices import from_event
 
 
@@ -21,12 +22,11 @@ def create_stop(build: Build, event: BuildEvent) -> None:
     )
 
 
-def create_stop_of_duplicate(build: Build, *, number: int | None, queue_id: int | None) -> None:
+def create_stop_of_duplicate(build: Build, there: BuildHandle) -> None:
     """Have another run with this build's id checked, and stopped if it is ours. One effect for
     each run, whether it was first seen in the queue or by its number."""
-    names = [str(number)] if number is not None else []
-    names += [f"queue:{queue_id}"] if queue_id is not None else []
-    keys = [f"build:{build.pk}:repeat:{name}" for name in names]
+    names = {"": there.number, "queue:": there.queue_id, "id:": there.external_id}
+    keys = [f"build:{build.pk}:repeat:{sort}{name}" for sort, name in names.items() if name]
     known = Effect.objects.for_tenant(build.tenant_id).filter(dedupe_key__in=keys)
     if not keys or known.exists():
         return
@@ -37,7 +37,11 @@ def create_stop_of_duplicate(build: Build, *, number: int | None, queue_id: int 
         release_id=build.release_pipeline.release_id,
         build_id=build.pk,
         dedupe_key=keys[0],
-        payload={"number": number, "queueId": queue_id},
+        payload={
+            "number": there.number,
+            "queueId": there.queue_id,
+            "externalId": there.external_id,
+        },
     )
 
 

@@ -301,6 +301,13 @@ def _builds(
                     since=build.created_at,
                     next=next_poll,
                 )
+            if build.status == BuildStatus.WAITING:
+                yield Blocker(
+                    "waiting_for_a_person",
+                    _("%(platform)s waits for a person on the CI server. %(reason)s") % words,
+                    since=build.started_at or build.created_at,
+                    next=next_poll,
+                )
             if build.missing_since is not None and build.is_moving:
                 yield Blocker(
                     "build_missing",

@@ -217,8 +217,8 @@ def _trigger(build: Any, effects: Sequence[Effect]) -> str:
 
 def _log_url(connection: Any, build_url: str) -> str:
     provider: Any = provider_class(connection.kind)
-    address, path = web_address(build_url), provider.log_path
-    return f"{address.rstrip('/')}/{path}" if address and path else ""
+    address = web_address(build_url)
+    return provider.log_page(address) if address else ""
 
 
 def _trouble_of(build: Any, effects: Sequence[Effect], now: datetime) -> SentEffect | None:

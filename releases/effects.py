@@ -17,7 +17,7 @@ from integrations.models import CommunicationIntegration, TargetIntegration, Tic
 from integrations.providers.base import Epic, PostedMessage, Ticket
 from integrations.providers.registry import provider_for
 from releases.models import Release, ReleaseTarget
-from releases.notices import Notice, render
+from releases.notices import Notice, chat_of, render
 
 
 def connection_of(effect: Effect, model: type[Any]) -> Any:
@@ -53,14 +53,15 @@ class PostMessage(EffectHandler):
             raise wait_for(ahead, clock.now())
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        chat = provider_for(connection_of(effect, CommunicationIntegration))
+        connection = connection_of(effect, CommunicationIntegration)
         message = render(
             release_of(effect),
             Notice(effect.payload["notice"]),
             effect.payload["words"],
+            chat=chat_of(connection),
             thread=self._thread(effect),
         )
-        posted = chat.post(
+        posted = provider_for(connection).post(
             channel=effect.payload["channel"], message=message, correlation=effect.pk
         )
         return self._result(posted)
@@ -158,11 +159,11 @@ class CreateEpic(EffectHandler):
 
     def send(self, effect: Effect) -> dict[str, Any]:
         tickets = provider_for(connection_of(effect, TicketIntegration))
-        return self._result(tickets.create_epic(epic=self._epic(effect), correlation=effect.pk))
+        return self._result(tickets.create(self._epic(effect), correlation=effect.pk))
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
         tickets = provider_for(connection_of(effect, TicketIntegration))
-        found = tickets.find_epic(correlation=effect.pk)
+        found = tickets.find(self._epic(effect), correlation=effect.pk)
         return self._result(found) if found else None
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:

@@ -35,7 +35,12 @@ class ReleaseStatus(models.TextChoices):
 
 
 BUILD_STATUS_CHOICES = [(status.value, status.value) for status in BuildStatus]
-MOVING = (BuildStatus.TRIGGERING, BuildStatus.QUEUED, BuildStatus.RUNNING)
+MOVING = (
+    BuildStatus.TRIGGERING,
+    BuildStatus.QUEUED,
+    BuildStatus.WAITING,
+    BuildStatus.RUNNING,
+)
 FAILED = (
     BuildStatus.FAILURE,
     BuildStatus.UNSTABLE,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.template.loader import render_to_string
 
 from delivr.effects.operations import create_effects
-from integrations.providers.base import Message
+from integrations.providers.base import ChatProvider, Message
 from integrations.providers.registry import provider_class
 
 if TYPE_CHECKING:
+    from integrations.models import CommunicationIntegration
     from releases.models import Release
 
 
@@ -38,6 +39,7 @@ BROADCAST = {
     Notice.BUILD_FAILED,
     Notice.BUILD_NOT_STARTED,
 }
+MILESTONES = {Notice.RELEASE_CREATED, *BROADCAST}
 _KEY_WORD = {
     Notice.RELEASE_CREATED: "created",
     Notice.RELEASE_COMPLETE: "complete",
@@ -49,6 +51,15 @@ _KEY_WORD = {
     Notice.BUILD_NOT_STARTED: "not-started",
     Notice.BUILD_CANCELLED: "cancelled",
 }
+
+
+def chat_of(communication: CommunicationIntegration) -> type[ChatProvider]:
+    return cast("type[ChatProvider]", provider_class(communication.kind))
+
+
+def is_posted(notice: Notice, chat: type[ChatProvider]) -> bool:
+    """False for the steps of builds in a chat without threads and without editing."""
+    return chat.threads or chat.edits_in_place or notice in MILESTONES
 
 
 def notify(
@@ -66,7 +77,7 @@ def notify(
     `event_id` is the build event that caused the message.
     """
     communication = release.communication
-    if communication is None:
+    if communication is None or not is_posted(notice, chat_of(communication)):
         return
     subject = f"build:{build_id}" if build_id else f"release:{release.pk}"
     payload = {"notice": notice, "words": words or {}, **from_event(event_id)}
@@ -96,21 +107,29 @@ def from_event(event_id: int | None) -> dict[str, int]:
     return {} if event_id is None else {"event": event_id}
 
 
-def render(release: Release, notice: Notice, words: dict[str, Any], *, thread: str) -> Message:
-    """The message as plain text and as blocks, with a link to the release's page. Names of branches
-    and jobs are escaped."""
-    link = f"{settings.BASE_URL}/releases/{release.pk}"
-    context = {"version": release.version, "branch": release.branch, "link": link, **words}
-    if "apps" not in context:
-        context["apps"] = release.apps
-    connection: Any = release.communication  # nothing is rendered without one
-    chat: Any = provider_class(connection.kind)
-    context = {n: chat.escape(v) if isinstance(v, str) else v for n, v in context.items()}
-    text = render_to_string(f"messages/{notice}.txt", context).strip()
-    detail = render_to_string(f"messages/{notice}.detail.txt", context).strip()
+def render(
+    release: Release,
+    notice: Notice,
+    words: dict[str, Any],
+    *,
+    chat: type[ChatProvider],
+    thread: str = "",
+) -> Message:
+    """The message in the chat's markup, with a link to the release's page. Names of branches and
+    jobs are escaped."""
+    data = {"version": release.version, "branch": release.branch, **words}
+    data.setdefault("apps", release.apps)
+    link, url = f"{settings.BASE_URL}/releases/{release.pk}", data.get("url")
+    context = {
+        **{name: chat.escape(v) if isinstance(v, str) else v for name, v in data.items()},
+        "release_page": chat.link(link, "Open the release"),
+        "build_page": chat.link(url, "Build") if url else "",
+    }
     return Message(
-        text=text,
-        blocks=chat.blocks(text, detail),
+        text=render_to_string(f"messages/{notice}.txt", context).strip(),
+        detail=render_to_string(f"messages/{notice}.detail.txt", context).strip(),
         thread=thread,
         broadcast=bool(thread) and notice in BROADCAST,
+        event=notice,
+        data={"release": release.pk, **data},
     )

@@ -9,7 +9,7 @@ from delivr.tenants.models import User
 from releases.branches import look_up_for_dry_run
 from releases.effects import epic_for
 from releases.models import Release, ReleasePipeline
-from releases.notices import Notice, render
+from releases.notices import Notice, chat_of, is_posted, render
 from releases.operations import ReleasePlan
 
 BUILD_ID = "bld_…"  # the id is not known before the trigger
@@ -53,8 +53,11 @@ def _job(pipeline: ReleasePipeline) -> dict[str, Any]:
 def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[dict[str, Any]]:
     if release.communication is None:
         return
+    chat = chat_of(release.communication)
     for notice, words in _notices(pipelines):
-        text = render(release, notice, {**words, "apps": ""}, thread="").text
+        if not is_posted(notice, chat):
+            continue
+        text = render(release, notice, {**words, "apps": ""}, chat=chat).text
         for channel in release.communication.recipients:
             is_first = notice is Notice.RELEASE_CREATED
             name = release.communication.channel_name(channel)

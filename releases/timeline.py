@@ -158,6 +158,7 @@ def _update(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem
 _TITLES = {
     BuildStatus.TRIGGERING: gettext_lazy("%(build)s: trigger tried again"),
     BuildStatus.QUEUED: gettext_lazy("%(build)s queued"),
+    BuildStatus.WAITING: gettext_lazy("%(build)s waits for a person"),
     BuildStatus.RUNNING: gettext_lazy("%(build)s started"),
     BuildStatus.SUCCESS: gettext_lazy("%(build)s complete"),
     BuildStatus.FAILURE: gettext_lazy("%(build)s failed"),
@@ -172,6 +173,7 @@ _TITLES = {
 _WORDS = {
     BuildStatus.TRIGGERING: gettext_lazy("trigger tried again"),
     BuildStatus.QUEUED: gettext_lazy("queued"),
+    BuildStatus.WAITING: gettext_lazy("waits for a person"),
     BuildStatus.RUNNING: gettext_lazy("started"),
     BuildStatus.SUCCESS: gettext_lazy("complete"),
     BuildStatus.FAILURE: gettext_lazy("failed"),

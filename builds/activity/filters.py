@@ -13,6 +13,7 @@ from builds.models import DeliveryState
 from delivr.effects.models import EffectState
 from delivr.tenants.middleware import TenantRequest
 from integrations.models import PipelineIntegration
+from integrations.providers.registry import WEBHOOKS
 from releases.models import Release
 from releases.wording import KINDS
 
@@ -107,4 +108,6 @@ class ReceivedFilter(ListFilter):
         release = "build__release_pipeline__release"
         ids = Q(pk=word) | Q(build_id=word) | Q(pipeline_id=word)
         of_release = Q(**{f"{release}_id": word}) | Q(**{f"{release}__version": word})
-        return ids | of_release | Q(dedupe_key__in=[f"id:{word}", f"github:{word}"])
+        return (
+            ids | of_release | Q(dedupe_key__in=[f"{space}:{word}" for space in ("id", *WEBHOOKS)])
+        )

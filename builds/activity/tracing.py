@@ -87,7 +87,9 @@ def _sources(event: BuildEvent) -> Iterator[Trace]:
         )
         yield from _sent(triggers[:1])
     else:
-        words = _("Asked Jenkins") if event.source == Source.POLL else _("Done by a person")
+        words = _("Done by a person")
+        if event.source == Source.POLL:
+            words = _("Asked %(server)s") % {"server": event.build.pipeline.kind_label}
         yield Trace("release", _release_of(event.build), words, event.at)
 
 

@@ -57,7 +57,7 @@ def read_log(build_id: str) -> None:
 
 def _read(build: Build) -> None:
     try:
-        tail: LogTail = ci_of(build).log_tail(number=build.number)
+        tail: LogTail = ci_of(build).log_tail(build.handle)
         # `plain` comes first: a colour code inside a secret would hide it from `redact`.
         lines = excerpt(redact(plain(tail.text), secrets_of(build.tenant_id)))
     except ProviderError as error:

@@ -12,6 +12,7 @@ from integrations.providers.base import BuildStatus
 # While the build is in progress: (first pause, longest pause).
 PAUSES = {
     BuildStatus.QUEUED: (timedelta(seconds=1), timedelta(seconds=10)),
+    BuildStatus.WAITING: (timedelta(seconds=10), timedelta(minutes=1)),
     BuildStatus.RUNNING: (timedelta(seconds=10), timedelta(minutes=5)),
 }
 END_CLAIMED = (timedelta(seconds=2), timedelta(minutes=5))  # a webhook reported its end

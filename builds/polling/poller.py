@@ -22,6 +22,7 @@ from builds.updates.apply import (
     apply_update,
     is_newest,
     lock_build,
+    report_timeout_of,
     undo_unconfirmed_end,
 )
 from builds.updates.identity import why_not_adopted, why_not_found
@@ -110,7 +111,7 @@ def _poll(build: Build) -> None:
     _plan(build.pk)
     if may_be_duplicated(build):
         _look_for_duplicates(build)
-    if state.status in FAILED and state.number is not None:  # without one it never left the queue
+    if state.status in FAILED:
         _look_for_retries(build)
 
 
@@ -135,6 +136,9 @@ class NotPolled(Exception):
 def _read_state(build: Build | TestBuild) -> BuildState | None:
     """The build's state on the CI server; None if the server has no such build. Raises
     NotPolled."""
+    if (timeout := report_timeout_of(build.pipeline)) is not None:
+        _wait_for_report(build, timeout)
+        raise NotPolled
     integration = _integration(build)
     if is_refused(**integration):
         _postpone(build, UNTIL_VERIFIED)
@@ -145,16 +149,29 @@ def _read_state(build: Build | TestBuild) -> BuildState | None:
         raise NotPolled
     try:
         state: BuildState | None = ci_of(build).read(
-            queue_id=build.queue_id,
-            number=build.number,
-            build_id=build.pk,
-            since=build.created_at,
+            build.handle, build_id=build.pk, since=build.created_at
         )
     except ProviderError as error:
         _failed(build, error)
         raise NotPolled from error
     note_success(**integration)
     return state
+
+
+def _wait_for_report(build: Build | TestBuild, timeout: timedelta) -> None:
+    """The CI server cannot be asked: a build without reports for `timeout` is lost."""
+    reported_at = build.created_at
+    if isinstance(build, Build):
+        newest = build.deliveries.order_by("-received_at").first()
+        reported_at = newest.received_at if newest else reported_at
+    if not build.is_moving:
+        _wait_until(build, None)
+    elif clock.now() - reported_at < timeout:
+        _wait_until(build, reported_at + timeout)
+    elif isinstance(build, Build):
+        apply_update(build.pk, BuildUpdate(status=BuildStatus.LOST, source=Source.POLL))
+    else:
+        testing.test_missed(build.pk, is_lost=lambda _test: True)
 
 
 def _look_for_duplicates(build: Build) -> None:
@@ -175,7 +192,7 @@ def _look_for_retries(polled: Build) -> None:
         rows.update(poll_at=None)
         return
     try:
-        found = ci_of(build).retries(number=build.number, build_id=build.pk, since=build.created_at)
+        found = ci_of(build).retries(build.handle, build_id=build.pk, since=build.created_at)
     except ProviderError as error:
         note_failure(**_integration(build), error=error)  # the next poll tries again
         return
@@ -189,10 +206,10 @@ def _may_be_adopted(build: Build, state: BuildState) -> bool:
 
 @transaction.atomic
 def _apply_state(build: Build, state: BuildState) -> None:
-    """Apply the answer, and in the same transaction the deliveries that waited for its number."""
+    """Apply the answer, and in the same transaction the deliveries that waited for its handle."""
     update = BuildUpdate.from_state(state, Source.POLL)
     apply_update(build.pk, replace(update, detail=_correction(build, state)))
-    if state.number is not None and build.number is None:
+    if state.adds_identifier_to(build.handle):
         apply_unmatched(build_id=build.pk)
     if state.status not in POLLED:
         settle_polled(build.pk)
@@ -205,7 +222,8 @@ def _correction(build: Build, state: BuildState) -> str:
     reported = build.events.filter(source=Source.WEBHOOK, to_status=state.status)
     if reported.exists():  # also by a webhook that only made us poll
         return ""
-    return _("Jenkins says “%(there)s”, we had “%(here)s”.") % {
+    return _("%(server)s says “%(there)s”, we had “%(here)s”.") % {
+        "server": build.pipeline.kind_label,
         "there": look_of(state.status, "build").label,
         "here": look_of(build.status, "build").label,
     }
@@ -261,7 +279,7 @@ def _is_lost(build: Build | TestBuild, now: datetime) -> bool:
     return build.misses >= LOST_AFTER and now - since >= LOST_WITHIN
 
 
-POLLED = (BuildStatus.QUEUED, BuildStatus.RUNNING)
+POLLED = (BuildStatus.QUEUED, BuildStatus.WAITING, BuildStatus.RUNNING)
 
 
 def _failed(build: Build | TestBuild, error: ProviderError) -> None:

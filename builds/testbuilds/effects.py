@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from builds.cancelling import Stop
-from builds.effects import as_result, as_update, ci_of
+from builds.effects import as_result, as_update, ci_of, request_of
 from builds.models import TestBuild
 from builds.testbuilds import operations as testing
 from delivr.effects.handlers import EffectHandler, Unneeded
@@ -32,13 +32,11 @@ class StartTest(EffectHandler):
 
     def send(self, effect: Effect) -> dict[str, Any]:
         test = _tested(effect)
-        return as_result(ci_of(test).trigger(build_id=test.pk, parameters=test.parameters))
+        return as_result(ci_of(test).trigger(request_of(test)))
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
         test = _tested(effect)
-        state = ci_of(test).find(
-            build_id=test.pk, parameters=test.parameters, since=test.created_at
-        )
+        state = ci_of(test).find(request_of(test), since=test.created_at)
         return as_result(state) if state else None
 
     def lock(self, effect: Effect) -> None:

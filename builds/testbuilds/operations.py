@@ -18,7 +18,7 @@ from builds.addresses import safe_build_url
 from builds.models import TestBuild, WebhookDelivery
 from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop_of_test
-from builds.updates.apply import BuildUpdate, end_of
+from builds.updates.apply import BuildUpdate, end_of, reason_of
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.operations import create_effect
@@ -133,16 +133,15 @@ def apply_test_update(test_id: str, update: BuildUpdate) -> None:
         _note_identifiers(test, update)
     if test is None or not test.is_moving:
         return
-    if test.status == BuildStatus.RUNNING and update.number is None:
+    if test.status == BuildStatus.RUNNING and update.status == BuildStatus.QUEUED:
         return
     test.polls = test.polls + 1 if test.status == update.status else 0
     test.status, test.misses, test.missing_since = update.status, 0, None
     test.end_claimed_at = test.end_claimed_at if update.status in MOVING else None
     test.server_started_at = test.server_started_at or update.started_at
-    test.queue_id = test.queue_id or update.queue_id
-    test.number = test.number or update.number
+    _note_handle(test, update)
     test.url = test.url or safe_build_url(update.url, test.pipeline.server_url)
-    test.queue_reason = "" if test.number else update.queue_reason[:300]
+    test.queue_reason = reason_of(test, update)
     test.started_at = test.started_at or update.started_at
     if test.status not in MOVING:
         test.finished_at = end_of(test, update, clock.now())
@@ -151,11 +150,15 @@ def apply_test_update(test_id: str, update: BuildUpdate) -> None:
 
 
 def _note_identifiers(test: TestBuild, update: BuildUpdate) -> None:
-    """Cancelled while its trigger was open: the effect that stops it needs the number or queue
-    id."""
+    """Cancelled while its trigger was open: the effect that stops it needs the handle."""
+    _note_handle(test, update)
+    test.save(update_fields=["external_id", "queue_id", "number"])
+
+
+def _note_handle(test: TestBuild, update: BuildUpdate) -> None:
+    test.external_id = test.external_id or update.external_id
     test.queue_id = test.queue_id or update.queue_id
     test.number = test.number or update.number
-    test.save(update_fields=["queue_id", "number"])
 
 
 @transaction.atomic
@@ -196,6 +199,7 @@ def match_test(delivery: WebhookDelivery, report: BuildReport) -> TestBuild | No
     of_job = tests.filter(job_path=delivery.pipeline.job)
     keys = (
         (tests, "pk", report.build_id),
+        (tests, "external_id", report.external_id),
         (tests, "queue_id", report.queue_id),
         (of_job, "number", report.number),
     )

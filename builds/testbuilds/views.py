@@ -52,7 +52,8 @@ def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpRespons
         throttle("test build", user=request.user, limit=MAX_PER_MINUTE)
         with refusals_as_messages(request):
             start_test(pipeline=pipeline, actor=request.user, version=version, branch=branch)
-            messages.success(request, _("The test build is on its way to Jenkins."))
+            words = _("The test build is on its way to %(server)s.")
+            messages.success(request, words % {"server": pipeline.kind_label})
     except Problem as problem:
         messages.error(request, problem.detail)
     return redirect(next_address(request, default=page_of(pipeline)))

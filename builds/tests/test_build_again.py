@@ -20,6 +20,7 @@ from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tests.wired import fresh
 from integrations.providers.base import BuildStatus
+from integrations.providers.slack.provider import Slack
 from releases.models import Release
 from releases.notices import Notice, render
 from releases.tests.pages import Setup, message_of, text_of
@@ -69,7 +70,7 @@ def texts(release: Release, *notices: Notice) -> list[str]:
     """The texts of the messages, oldest first."""
     found = Effect.objects.filter(kind="message.post", release_id=release.pk)
     rows = [e.payload for e in found.order_by("created_at", "pk") if e.payload["notice"] in notices]
-    return [render(release, Notice(p["notice"]), p["words"], thread="").text for p in rows]
+    return [render(release, Notice(p["notice"]), p["words"], chat=Slack).text for p in rows]
 
 
 # --- Accepted and refused requests ---------------------------------------------------------------

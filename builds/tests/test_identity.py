@@ -19,6 +19,7 @@ from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tests.wired import fresh, trigger_of
+from integrations.providers.base import BuildHandle
 from releases.blockers import blockers
 from releases.models import Release
 
@@ -156,7 +157,7 @@ def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_ad
 def lost_and_seen_again(build: Build, sandbox: Any) -> BuildUpdate:
     """What a poll heard of a lost build that came back, just before it is applied."""
     sandbox.world.jenkins.finish("ios-prod", 245)
-    state = ci_of(fresh(build)).read(queue_id=None, number=245, build_id=build.pk)
+    state = ci_of(fresh(build)).read(BuildHandle(number=245), build_id=build.pk)
     sandbox.world.jenkins.delete_build("ios-prod", 245)
     assert lost(build).status == "LOST"
     return BuildUpdate.from_state(state, Source.POLL)

@@ -7,7 +7,7 @@ import pytest
 from builds.updates.transitions import Transition, transition
 from integrations.providers.base import BuildStatus
 
-UPDATES = ("QUEUED", "RUNNING", "SUCCESS", "FAILURE", "UNSTABLE", "ABORTED", "LOST")
+UPDATES = ("QUEUED", "WAITING", "RUNNING", "SUCCESS", "FAILURE", "UNSTABLE", "ABORTED", "LOST")
 LETTERS = {
     "g": Transition.APPLY,
     "f": Transition.FILL,
@@ -17,17 +17,18 @@ LETTERS = {
 }
 # One line for each status of a build, with one letter for each of UPDATES, in their order.
 EXPECTED = {
-    "PENDING": "-------",
-    "TRIGGERING": "gggggg-",
-    "QUEUED": "fgggggg",
-    "RUNNING": "-fggggg",
-    "SUCCESS": "--faaa-",
-    "FAILURE": "--af---",
-    "UNSTABLE": "--a-f--",
-    "ABORTED": "--a--f-",
-    "TRIGGER_FAILED": "gggggg-",
-    "LOST": "gggggg-",
-    "CANCELLED": "-s-----",
+    "PENDING": "--------",
+    "TRIGGERING": "ggggggg-",
+    "QUEUED": "fggggggg",
+    "WAITING": "afgggggg",
+    "RUNNING": "-afggggg",
+    "SUCCESS": "---faaa-",
+    "FAILURE": "---af---",
+    "UNSTABLE": "---a-f--",
+    "ABORTED": "---a--f-",
+    "TRIGGER_FAILED": "ggggggg-",
+    "LOST": "ggggggg-",
+    "CANCELLED": "-ss-----",
 }
 PAIRS = [
     (now, update, LETTERS[letter])

@@ -93,7 +93,7 @@ def test_a_chunked_body_is_read_and_capped(pipeline: Any) -> None:
             HTTP_TRANSFER_ENCODING="chunked",
         )
         request.META.update({"wsgi.input": io.BytesIO(body), "wsgi.input_terminated": True})
-        assert webhooks.jenkins(request, pipeline.pk).status_code == status
+        assert webhooks.receive(request, "jenkins", pipeline.pk).status_code == status
 
 
 class CutOff(io.RawIOBase):
@@ -112,7 +112,7 @@ def test_an_incomplete_body_is_refused(pipeline: Any, error: Exception) -> None:
         path(pipeline), content_type="application/json", HTTP_TRANSFER_ENCODING="chunked"
     )
     request.META.update({"wsgi.input": CutOff(error), "wsgi.input_terminated": True})
-    assert webhooks.jenkins(request, pipeline.pk).status_code == 400
+    assert webhooks.receive(request, "jenkins", pipeline.pk).status_code == 400
     assert not WebhookDelivery.objects.exists()
 
 

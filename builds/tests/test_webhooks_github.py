@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from builds.models import Build, BuildEvent, WebhookDelivery
 from builds.polling.poller import poll_build
-from builds.webhooks.authentication import authenticate_github
+from builds.webhooks.authentication import authenticate
 from builds.webhooks.deliveries import apply_delivery
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of, wire, wired_to
@@ -23,6 +23,7 @@ from integrations.models import PipelineIntegration
 from integrations.operations import rotate_webhook_secret
 
 pytestmark = pytest.mark.django_db
+SECRET = "It's a Secret to Everybody"  # GitHub's own example
 NOWHERE = "http://127.0.0.1:1"
 RUN = {"id": 7, "name": "Beta", "status": "completed", "conclusion": "success", "run_number": 245}
 
@@ -77,8 +78,8 @@ def test_the_signature_is_the_one_that_github_documents() -> None:
     """The values are from GitHub's page on validating deliveries."""
     sent = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     request = RequestFactory().post("/", headers={"x-hub-signature-256": sent})
-    assert authenticate_github(request, b"Hello, World!", ["other", "It's a Secret to Everybody"])
-    assert authenticate_github(request, b"Hello, World?", ["It's a Secret to Everybody"]) is None
+    assert authenticate("github", request, b"Hello, World!", ["other", SECRET])
+    assert authenticate("github", request, b"Hello, World?", [SECRET]) is None
 
 
 @pytest.mark.parametrize(

@@ -16,20 +16,26 @@ from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop
 from builds.updates.transitions import Transition, transition
 from delivr.effects import clock
-from integrations.providers.base import Artifact, BuildReport, BuildState, BuildStatus
+from integrations.models import PipelineIntegration
+from integrations.providers.base import (
+    Artifact,
+    BuildHandle,
+    BuildReport,
+    BuildState,
+    BuildStatus,
+)
+from integrations.providers.registry import provider_class
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
 
 
-@dataclass(frozen=True)
-class BuildUpdate:
+@dataclass(frozen=True, kw_only=True)
+class BuildUpdate(BuildHandle):
     """One update about a build: from the response to its trigger, a poll, or a webhook."""
 
     status: BuildStatus
     source: Source
-    queue_id: int | None = None
-    number: int | None = None
     url: str = ""
     artifact_url: str = ""
     artifacts: Sequence[Artifact] = ()
@@ -55,6 +61,7 @@ class BuildUpdate:
         return cls(
             status=state.status,
             source=source,
+            external_id=state.external_id,
             queue_id=state.queue_id,
             number=state.number,
             url=state.url,
@@ -71,30 +78,37 @@ class BuildUpdate:
         return cls(
             status=report.status or BuildStatus.RUNNING,  # a report without one claims no end
             source=Source.WEBHOOK,
+            external_id=report.external_id,
             queue_id=report.queue_id,
             number=report.number,
             url=report.url,
             artifact_url=report.artifact_url,
             delivery=delivery,
-            is_hint=report.asks or delivery.trust != Trust.SIGNED,
-            is_number_only=not report.build_id and report.queue_id is None,
+            is_hint=report.asks
+            or (delivery.trust != Trust.SIGNED and report_timeout_of(delivery.pipeline) is None),
+            is_number_only=not (report.build_id or report.external_id or report.queue_id),
         )
 
 
-_LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # whose build it is was told before the locks
+def report_timeout_of(pipeline: PipelineIntegration) -> timedelta | None:
+    """See `CiProvider.report_timeout`; None if the CI server can be asked."""
+    ci: Any = provider_class(pipeline.kind)
+    timeout: timedelta | None = ci.report_timeout(pipeline)
+    return timeout
+
+
+_LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # their build was looked up before it was locked
 
 
 @transaction.atomic
 def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     """Lock the build, apply one update, record it as a BuildEvent, and return the transition."""
     build = lock_build(build_id)
-    if update.source in _LOOKED_UP and build.is_another(
-        number=update.number, queue_id=update.queue_id
-    ):
+    if update.source in _LOOKED_UP and build.handle.is_another(update):
         return Transition.IGNORE  # a person took another one on meanwhile
     before = build.status
     step = _step(build, update)
-    had_number = build.number is not None
+    had_name = build.handle.is_named
     filled = (step in _IDENTIFYING or update.is_authoritative) and _fill(build, update)
     _note_claim(build, update, step)
     if step is Transition.APPLY:
@@ -102,14 +116,14 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     elif step is Transition.ASK:
         build.poll_at = clock.now()
     event = _record(build, before, update, step) if _is_recorded(update, step, filled) else None
-    if step is Transition.APPLY or (build.number is not None and not had_number):
+    if step is Transition.APPLY or (build.handle.is_named and not had_name):
         _schedule_log(build)
     build.save()
     if filled or step is Transition.APPLY:
         mirror_if_newest(build)
     if step is Transition.STOP and event is not None:
         create_stop(build, event)
-    if event is not None and (step is Transition.APPLY or _got_number_late(build, had_number)):
+    if event is not None and (step is Transition.APPLY or _got_number_late(build, had_name)):
         _notify(build, event)
     if step is Transition.APPLY and event is not None:
         recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
@@ -159,9 +173,9 @@ def _note_claim(build: Build, update: BuildUpdate, step: Transition) -> None:
 _IDENTIFYING = (Transition.APPLY, Transition.FILL, Transition.STOP)
 
 
-def _got_number_late(build: Build, had_number: bool) -> bool:
-    """It already runs, but its start could not be announced before it had a number."""
-    return build.status == BuildStatus.RUNNING and build.number is not None and not had_number
+def _got_number_late(build: Build, had_name: bool) -> bool:
+    """It already runs, but its start could not be announced before it had a number or an id."""
+    return build.status == BuildStatus.RUNNING and build.handle.is_named and not had_name
 
 
 def lock_build(build_id: str) -> Build:
@@ -205,6 +219,7 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
     """Fill in values that were missing; True if there were any."""
     pipeline = build.release_pipeline.pipeline
     values = {
+        "external_id": update.external_id,
         "queue_id": update.queue_id,
         "number": update.number,
         "url": safe_build_url(update.url, pipeline.server_url),
@@ -217,8 +232,18 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
         fresh["started_at"] = update.started_at  # replaces our estimate
     for name, value in fresh.items():
         setattr(build, name, value)
-    build.queue_reason = update.queue_reason[:300] if build.number is None else ""
+    build.queue_reason = reason_of(build, update)
     return fill_artifacts(build, update) or bool(fresh)
+
+
+def reason_of(build: Build | TestBuild, update: BuildUpdate) -> str:
+    """The reason why it waits, in the queue or for a person; "" if it does not wait."""
+    if build.number is not None:
+        waits = update.status in (BuildStatus.QUEUED, BuildStatus.WAITING)
+        is_past = build.status == BuildStatus.RUNNING and update.status == BuildStatus.QUEUED
+        if not build.is_moving or not waits or is_past:
+            return ""
+    return update.queue_reason[:300]
 
 
 def fill_artifacts(build: Build, update: BuildUpdate) -> bool:
@@ -253,7 +278,8 @@ _EXPLAINED_BY_LOG = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABOR
 
 def _schedule_log(build: Build) -> None:
     """Have the log read if it can explain the status; drop what was read for an earlier status."""
-    has_reason = build.status in _EXPLAINED_BY_LOG and build.number is not None
+    ci: Any = provider_class(build.pipeline.kind)
+    has_reason = build.status in _EXPLAINED_BY_LOG and build.handle.is_named and ci.has_log
     build.log_at = clock.now() if has_reason else None
     build.log_tries, build.log_excerpt, build.log_error = 0, "", ""
 
@@ -279,6 +305,9 @@ def _record(build: Build, before: str, update: BuildUpdate, step: Transition) ->
     )
 
 
+_NOT_STARTED = (BuildStatus.QUEUED, BuildStatus.WAITING, BuildStatus.LOST)
+
+
 def _notify(build: Build, event: BuildEvent) -> None:
     """Create the messages of a status change: started (once it has a number), then its result."""
     release = build.release_pipeline.release
@@ -288,19 +317,19 @@ def _notify(build: Build, event: BuildEvent) -> None:
         "candidate": build.candidate,
         "url": build.url,
     }
-    if build.number is not None and build.status not in (BuildStatus.QUEUED, BuildStatus.LOST):
+    if build.handle.is_named and build.status not in _NOT_STARTED:
         notify(release, Notice.BUILD_STARTED, build_id=build.pk, event_id=event.pk, words=words)
     if build.is_moving:
         return
     reason = "" if build.status == BuildStatus.SUCCESS else status_words(build.status)
     if build.status == BuildStatus.SUCCESS:
         notice = Notice.BUILD_COMPLETE
-    elif build.number is None:
+    elif not build.handle.is_named and build.started_at is None:
         notice = Notice.BUILD_NOT_STARTED
     else:
         notice = Notice.BUILD_FAILED
     words["reason"] = reason
-    # A build that was lost may be seen again and end otherwise: that is told, too.
+    # A build that was lost may be seen again and end otherwise: that is posted, too.
     cause = "lost" if build.status == BuildStatus.LOST else ""
     notify(release, notice, build_id=build.pk, cause=cause, event_id=event.pk, words=words)
 

@@ -23,7 +23,7 @@ def why_not_reported(build: Build, report: BuildReport) -> str:
     # A CI server may accept job names in any case, and report them as they were created.
     if report.job_path and report.job_path.casefold() != build.job_path.casefold():
         return _("It is about another job than that of %(build)s.") % {"build": build}
-    if build.is_another(number=report.number, queue_id=report.queue_id):
+    if build.handle.is_another(report):
         name = f"#{report.number}" if report.number else report.build_id
         return _("Build %(name)s is another run with the same parameters.") % {"name": name}
     if not report.build_id and report.at and report.at < build.created_at - CLOCK_SKEW:
@@ -39,7 +39,7 @@ def why_not_found(build: Build | TestBuild, state: BuildState) -> str:
     words = {"number": state.number}
     if reason := _why_contradicted(build, state):
         return reason
-    if build.is_another(number=state.number, queue_id=state.queue_id):
+    if build.handle.is_another(state):
         return _("#%(number)s there came from another place in the queue.") % words
     if _started_at_another_time(build, state):
         return _("#%(number)s there started at another time: its job was made again.") % words

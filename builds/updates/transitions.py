@@ -16,14 +16,19 @@ class Transition(TextChoices):
     STOP = "stop", _("stopped")  # it was cancelled here, but runs on the CI server
 
 
+_MOVING = (S.QUEUED, S.WAITING, S.RUNNING)
 _FINAL = (S.SUCCESS, S.FAILURE, S.UNSTABLE, S.ABORTED)
 _FAILED = (S.FAILURE, S.UNSTABLE, S.ABORTED)
 
 TABLE: dict[tuple[S, S], Transition] = {
-    **{(S.TRIGGERING, update): Transition.APPLY for update in (S.QUEUED, S.RUNNING, *_FINAL)},
+    **{(S.TRIGGERING, update): Transition.APPLY for update in (*_MOVING, *_FINAL)},
     (S.QUEUED, S.QUEUED): Transition.FILL,
-    **{(S.QUEUED, update): Transition.APPLY for update in (S.RUNNING, *_FINAL, S.LOST)},
+    **{(S.QUEUED, update): Transition.APPLY for update in (S.WAITING, S.RUNNING, *_FINAL, S.LOST)},
+    (S.WAITING, S.WAITING): Transition.FILL,
+    (S.WAITING, S.QUEUED): Transition.ASK,  # once it is approved; or a late report
+    **{(S.WAITING, update): Transition.APPLY for update in (S.RUNNING, *_FINAL, S.LOST)},
     (S.RUNNING, S.RUNNING): Transition.FILL,
+    (S.RUNNING, S.WAITING): Transition.ASK,  # before its next step; or a late report
     **{(S.RUNNING, update): Transition.APPLY for update in (*_FINAL, S.LOST)},
     (S.SUCCESS, S.SUCCESS): Transition.FILL,
     **{(S.SUCCESS, update): Transition.ASK for update in _FAILED},
@@ -32,9 +37,9 @@ TABLE: dict[tuple[S, S], Transition] = {
     **{
         (now, update): Transition.APPLY
         for now in (S.TRIGGER_FAILED, S.LOST)
-        for update in (S.QUEUED, S.RUNNING, *_FINAL)
+        for update in (*_MOVING, *_FINAL)
     },
-    (S.CANCELLED, S.RUNNING): Transition.STOP,
+    **{(S.CANCELLED, update): Transition.STOP for update in (S.WAITING, S.RUNNING)},
     **{(S.CANCELLED, update): Transition.IGNORE for update in (S.QUEUED, *_FINAL)},
 }
 

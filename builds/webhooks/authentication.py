@@ -1,4 +1,5 @@
-"""Authenticates the senders of webhooks in three ways, each over the raw bytes of the body.
+"""Authenticates the senders of webhooks: each scheme over the raw bytes of the body. The sender's
+provider declares which of them it uses.
 
 A refusal takes equally long whether or not the pipeline exists: for an unknown one the caller
 passes a random secret. All secrets are compared, so that the response time does not reveal which
@@ -12,6 +13,7 @@ import binascii
 import hashlib
 import hmac
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.http import HttpRequest
@@ -19,6 +21,8 @@ from django.http import HttpRequest
 from builds.models import Trust
 from delivr.effects import clock
 from integrations.models import PipelineIntegration
+from integrations.providers.base import Scheme, Way
+from integrations.providers.registry import webhooks_of
 from integrations.webhook_secrets import live
 
 TOLERANCE = 300  # seconds that a signed timestamp may be off
@@ -36,42 +40,41 @@ class Authentication:
     event: str = ""  # the event type, if the sender puts it into a header
 
 
-def authenticate_jenkins(
-    request: HttpRequest, body: bytes, secrets: list[str]
+def authenticate(
+    sender: str, request: HttpRequest, body: bytes, secrets: list[str]
 ) -> Authentication | None:
-    """Standard Webhooks, or HTTP Basic for plugins that cannot sign; None if neither is valid."""
-    if "webhook-signature" in request.headers:
-        message_id = request.headers.get("webhook-id", "")
-        genuine = _is_signed(request, body, message_id, secrets)
-        proof = Authentication(Trust.SIGNED, f"id:{_short(message_id)}")
-    else:
-        genuine = _is_basic(request.headers.get("authorization", ""), secrets)
-        proof = Authentication(Trust.BASIC, f"body:{hashlib.sha256(body).hexdigest()}")
-    return proof if genuine else None
-
-
-def authenticate_github(
-    request: HttpRequest, body: bytes, secrets: list[str]
-) -> Authentication | None:
-    """GitHub's signature over the body; None if it is not valid.
-
-    The key is the secret exactly as it was pasted into GitHub, including `whsec_`. Neither the time
-    nor the id of the delivery is signed, so a copy can be sent again under a new id. This is one
-    more reason why such a delivery only causes a poll.
-    https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
-    """
-    sent = request.headers.get("x-hub-signature-256", "").encode(errors="replace")
-    wanted = [b"sha256=" + _hex_mac(secret, body) for secret in secrets]
-    matches = [hmac.compare_digest(sent, signature) for signature in wanted]
-    if not any(matches):
+    """By the first of the sender's ways whose header is present; None if it is not valid."""
+    webhooks = webhooks_of(sender)
+    way = next((way for way in webhooks.ways if way.header in request.headers), webhooks.ways[-1])
+    if not _SCHEMES[way.scheme](way, request, body, secrets):
         return None
-    event = request.headers.get("x-github-event", "")
+    event = request.headers.get(webhooks.event_header, "")
     event = event if _EVENT.fullmatch(event) else ""
-    delivery_id = request.headers.get("x-github-delivery", "")
-    if _MESSAGE_ID.fullmatch(delivery_id):
-        return Authentication(Trust.GITHUB, f"github:{_short(delivery_id)}", event)
-    same = hashlib.sha256(f"{event}.".encode() + body).hexdigest()
-    return Authentication(Trust.GITHUB, f"github-body:{same}", event)
+    return Authentication(_TRUST[way.scheme], _key_of(sender, way, request, body, event), event)
+
+
+def _key_of(sender: str, way: Way, request: HttpRequest, body: bytes, event: str) -> str:
+    message_id = request.headers.get(way.id_header, "")
+    if _MESSAGE_ID.fullmatch(message_id):
+        space = "id" if way.scheme is Scheme.STANDARD else sender  # signed ids have their own space
+        return f"{space}:{_short(message_id)}"
+    return f"{sender}-body:{hashlib.sha256(f'{event}.'.encode() + body).hexdigest()}"
+
+
+def _is_mac(way: Way, request: HttpRequest, body: bytes, secrets: list[str]) -> bool:
+    """Neither the time nor the id of the delivery is signed, so a copy can be sent again under a
+    new id. This is one more reason why such a delivery only causes a poll."""
+    return _is_among([way.prefix.encode() + _hex_mac(s, body) for s in secrets], way, request)
+
+
+def _is_token(way: Way, request: HttpRequest, body: bytes, secrets: list[str]) -> bool:
+    return _is_among([secret.encode() for secret in secrets], way, request)
+
+
+def _is_among(wanted: list[bytes], way: Way, request: HttpRequest) -> bool:
+    sent = request.headers.get(way.header, "").encode(errors="replace")
+    matches = [hmac.compare_digest(sent, one) for one in wanted]
+    return any(matches)
 
 
 def _hex_mac(secret: str, body: bytes) -> bytes:
@@ -90,12 +93,13 @@ def _short(message_id: str) -> str:
     return hashlib.sha256(message_id.encode()).hexdigest()
 
 
-def _is_signed(request: HttpRequest, body: bytes, message_id: str, secrets: list[str]) -> bool:
+def _is_signed(way: Way, request: HttpRequest, body: bytes, secrets: list[str]) -> bool:
     """Standard Webhooks, https://github.com/standard-webhooks/standard-webhooks"""
+    message_id = request.headers.get(way.id_header, "")
     timestamp = request.headers.get("webhook-timestamp", "")
     digits = timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 15
     signed = f"{message_id}.{timestamp}.".encode() + body
-    parts = request.headers["webhook-signature"].split(" ")[:10]
+    parts = request.headers.get(way.header, "").split(" ")[:10]
     sent = [part.removeprefix("v1,") for part in parts if part.startswith("v1,")]
     matches = [
         hmac.compare_digest(signature.encode(), sign(secret, signed).encode())
@@ -112,11 +116,25 @@ def sign(secret: str, message: bytes) -> str:
     return base64.b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
 
 
-def _is_basic(header: str, secrets: list[str]) -> bool:
-    scheme, _space, encoded = header.partition(" ")
+def _is_basic(way: Way, request: HttpRequest, body: bytes, secrets: list[str]) -> bool:
+    scheme, _space, encoded = request.headers.get(way.header, "").partition(" ")
     try:
         user, _colon, password = base64.b64decode(encoded, validate=True).partition(b":")
     except (binascii.Error, ValueError):
         user, password = b"", b""
     known = [hmac.compare_digest(password, secret.encode()) for secret in secrets]
     return scheme.lower() == "basic" and user == BASIC_USER.encode() and any(known)
+
+
+_SCHEMES: dict[Scheme, Callable[[Way, HttpRequest, bytes, list[str]], bool]] = {
+    Scheme.STANDARD: _is_signed,
+    Scheme.BASIC: _is_basic,
+    Scheme.HEX_MAC: _is_mac,
+    Scheme.HEADER: _is_token,
+}
+_TRUST = {
+    Scheme.STANDARD: Trust.SIGNED,
+    Scheme.BASIC: Trust.BASIC,
+    Scheme.HEX_MAC: Trust.BODY,
+    Scheme.HEADER: Trust.BASIC,
+}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
@@ -21,6 +20,7 @@ from builds.updates.apply import (
     fill_artifacts,
     lock_build,
     mirror_if_newest,
+    report_timeout_of,
 )
 from builds.updates.identity import why_not_reported
 from builds.updates.transitions import Transition
@@ -30,9 +30,8 @@ from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildReport
-from integrations.providers.github import webhook as github
-from integrations.providers.registry import PIPELINES
+from integrations.providers.base import BuildReport, CiProvider
+from integrations.providers.registry import provider_class, webhooks_of
 from releases.models import MOVING
 
 CLAIM = timedelta(seconds=15)
@@ -53,6 +52,7 @@ def store(
     trust: Trust,
     body: bytes,
     event: str = "",
+    sender: str = "",
 ) -> WebhookDelivery:
     """Store a delivery as it was received; for a duplicate, return the row that already exists."""
     now = clock.now()
@@ -62,6 +62,7 @@ def store(
         dedupe_key=dedupe_key,
         trust=trust,
         event=event,
+        sender=sender,
         body=body,
         received_at=now,
         next_at=now + CLAIM if settings.CELERY_BROKER_URL else now,
@@ -115,23 +116,25 @@ def _process(delivery: WebhookDelivery) -> None:
 
 def read(delivery: WebhookDelivery) -> BuildReport:
     """Parse the body. Raises ValueError with a message for people if it cannot be parsed."""
-    if delivery.trust == Trust.GITHUB:
-        return github.parse(bytes(delivery.body), event=delivery.event)
-    package = PIPELINES[delivery.pipeline.kind].rsplit(".", 2)[0]
-    parse = importlib.import_module(f"{package}.webhook").parse
-    report: BuildReport = parse(bytes(delivery.body))
-    return report
+    kind = delivery.pipeline.kind
+    sender, ci = delivery.sender or kind.lower(), cast("type[CiProvider]", provider_class(kind))
+    parse = ci.parsers.get(sender) or webhooks_of(sender).parse
+    return parse(bytes(delivery.body), delivery.event)
 
 
 def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
-    """The build that a report is about: by our id, else by the queue id, else by the number. Only
-    builds of the delivery's pipeline are searched."""
+    """The build that a report is about: by our id, else by the CI server's ids, else by the number.
+    Only builds of the delivery's pipeline are searched."""
     builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
     # Each job has its own numbers: a number from the current job means nothing in an earlier one.
     of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.job)
     keys: tuple[tuple[Any, str, Any], ...] = ((builds, "pk", report.build_id),)
     if not report.build_id:  # an id that we do not know means another build
-        keys = ((builds, "queue_id", report.queue_id), (of_job, "number", report.number))
+        keys = (
+            (builds, "external_id", report.external_id),
+            (builds, "queue_id", report.queue_id),
+            (of_job, "number", report.number),
+        )
     for rows, name, value in keys:
         found: Build | None = None
         if value:
@@ -148,6 +151,8 @@ def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None
         _unmatched(delivery)
         return
     testing.note_test_webhook(test.pk, is_end=report.status not in (None, *MOVING))
+    if report.status is not None and report_timeout_of(delivery.pipeline) is not None:
+        testing.apply_test_update(test.pk, BuildUpdate.from_report(report, delivery))
     reason = _("About a test build: the CI server is asked how it stands.")
     _settle(delivery, DeliveryState.APPLIED, reason=reason)
 
@@ -156,7 +161,7 @@ def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None
 def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
     """The report contradicts the build. If it has our id, it may be of a duplicate: check that."""
     if report.build_id == build.pk:
-        create_stop_of_duplicate(build, number=report.number, queue_id=report.queue_id)
+        create_stop_of_duplicate(build, report)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
 
 
@@ -167,14 +172,8 @@ def _apply(delivery: WebhookDelivery, report: BuildReport, build: Build) -> None
         poll_now(build)
     state = DeliveryState.IGNORED if step is Transition.IGNORE else DeliveryState.APPLIED
     _settle(delivery, state, reason=str(_REASONS.get(step, "")), build=build)
-    if step is not Transition.ASK and _adds_identifier(report, build):
+    if step is not Transition.ASK and report.adds_identifier_to(build.handle):
         apply_unmatched(build_id=build.pk)
-
-
-def _adds_identifier(report: BuildReport, build: Build) -> bool:
-    """True if the report has a number or queue id that the build did not have."""
-    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
-    return any(reported and not known for known, reported in pairs)
 
 
 _REASONS = {
@@ -253,9 +252,7 @@ def _is_about(delivery_id: str, build: Build) -> bool:
         report = read(delivery)
     except ValueError:
         return False
-    pairs = ((build.number, report.number), (build.queue_id, report.queue_id))
-    may_be = any(ours and ours == theirs for ours, theirs in pairs)
-    return may_be and match(delivery, report) == build
+    return build.handle.shares_identifier_with(report) and match(delivery, report) == build
 
 
 @transaction.atomic

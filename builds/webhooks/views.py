@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -19,12 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from gunicorn.http.errors import ParseException
 
 from builds.models import WebhookDelivery
-from builds.webhooks.authentication import (
-    Authentication,
-    authenticate_github,
-    authenticate_jenkins,
-    live_secrets,
-)
+from builds.webhooks.authentication import Authentication, authenticate, live_secrets
 from builds.webhooks.deliveries import store
 from delivr.api.problems import Problem, problem_response
 from delivr.ids import webhook_secret
@@ -33,7 +27,7 @@ from delivr.signin.clients import address_of
 from integrations.models import PipelineIntegration
 
 MAX_BYTES = 256 * 1024
-LARGE = 8 * 1024  # bytes; Jenkins sends 1 to 3 KiB about a build
+LARGE = 8 * 1024  # bytes; a report about a build has 1 to 3 KiB
 LARGE_AN_HOUR = 600
 MINUTE = 60
 REFUSALS = 60  # 401 responses per minute and address; after that 429
@@ -42,43 +36,33 @@ _NOBODY = webhook_secret()  # checked for an unknown pipeline, so that it takes 
 
 
 @csrf_exempt
-def jenkins(request: HttpRequest, pipeline_id: str = "") -> JsonResponse:
-    """A report of a Jenkins build: 202 `{"deliveryId"}`, 401, 405, 413, 415 or 429."""
-    return _receive(request, pipeline_id, authenticate_jenkins)
-
-
-@csrf_exempt
-def github(request: HttpRequest, pipeline_id: str) -> JsonResponse:
-    """An event of a GitHub repository, with the same responses."""
-    return _receive(request, pipeline_id, authenticate_github)
-
-
-def _receive(
-    request: HttpRequest,
-    pipeline_id: str,
-    prove: Callable[[HttpRequest, bytes, list[str]], Authentication | None],
-) -> JsonResponse:
+def receive(request: HttpRequest, sender: str, pipeline_id: str = "") -> JsonResponse:
+    """A report of a build from a sender: 202 `{"deliveryId"}`, 401, 405, 413, 415 or 429."""
     try:
         body = _body(request)
         pipeline = _pipeline(pipeline_id or _pipeline_in(body))
-        proof = prove(request, body, (live_secrets(pipeline) if pipeline else []) or [_NOBODY])
-        if proof is None or pipeline is None:
+        secrets = (live_secrets(pipeline) if pipeline else []) or [_NOBODY]
+        authentication = authenticate(sender, request, body, secrets)
+        if authentication is None or pipeline is None:
             raise _refusal(request)
-        delivery = _keep(pipeline, proof, body)
+        delivery = _keep(pipeline, sender, authentication, body)
     except Problem as problem:
         return problem_response(request, problem)
     return JsonResponse({"deliveryId": delivery.pk}, status=202)
 
 
 @transaction.atomic
-def _keep(pipeline: PipelineIntegration, proof: Authentication, body: bytes) -> WebhookDelivery:
+def _keep(
+    pipeline: PipelineIntegration, sender: str, authentication: Authentication, body: bytes
+) -> WebhookDelivery:
     """Count and store in one transaction, to wait for one commit only. Raises Problem 429."""
     _count(pipeline, size=len(body))
     return store(
         pipeline=pipeline,
-        dedupe_key=proof.dedupe_key,
-        trust=proof.trust,
-        event=proof.event,
+        dedupe_key=authentication.dedupe_key,
+        trust=authentication.trust,
+        event=authentication.event,
+        sender=sender,
         body=body,
     )
 

@@ -219,14 +219,8 @@ def test_every_choice_has_a_provider_of_its_family() -> None:
 # Where a provider may be named outside of its folder, each with its reason. Tests, migrations, the
 # sandbox and docs may name them all.
 MAY_NAME_PROVIDERS = {
-    "builds/activity/filters.py": "how deliveries of one sender are found again",
-    "builds/activity/tracing.py": "a sentence about a build",
     "builds/api_urls.py": "the addresses of webhooks, as the contract has them",
-    "builds/effects.py": "a sentence about a build",
-    "builds/models.py": "stored words: whose signature was trusted, who told of a build",
-    "builds/polling/poller.py": "a sentence about a build",
-    "builds/testbuilds/views.py": "a sentence about a build",
-    "builds/webhooks/": "who sends webhooks, and how each of them signs",
+    "builds/models.py": "stored words: whose signature was trusted, who reported a build",
     "delivr/outbound/addresses.py": "addresses where clouds tell servers their credentials",
     "delivr/run/up.py": "settings of a public API's address, for the sandbox",
     "delivr/settings/environment.py": "settings of a public API's address",

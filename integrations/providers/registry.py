@@ -21,7 +21,7 @@ from integrations.choices import (
     TargetType,
     TicketType,
 )
-from integrations.providers.base import Provider
+from integrations.providers.base import Provider, Webhooks
 from integrations.providers.fields import Fields, Words
 
 _HERE = "integrations.providers"
@@ -42,12 +42,24 @@ TICKETS: dict[str, str] = {
     TicketType.JIRA: f"{_HERE}.jira.provider.Jira",
 }
 
+# Who sends webhooks about builds, by the word in the address that they send them to.
+WEBHOOKS: dict[str, str] = {
+    "jenkins": f"{_HERE}.jenkins.webhook.WEBHOOKS",
+    "github": f"{_HERE}.github.webhook.WEBHOOKS",
+}
+
 PROVIDERS: dict[str, str] = {**SCM, **TARGETS, **PIPELINES, **COMMUNICATION, **TICKETS}
 
 
 @functools.cache
 def provider_class(kind: str) -> type[Provider]:
     loaded: type[Provider] = import_string(PROVIDERS[kind])
+    return loaded
+
+
+@functools.cache
+def webhooks_of(sender: str) -> Webhooks:
+    loaded: Webhooks = import_string(WEBHOOKS[sender])
     return loaded
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import BuildReport, BuildStatus
+from ..base import BuildReport, BuildStatus, Scheme, Way, Webhooks
 from ..incoming import json_object
 
 _BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])bld_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
@@ -32,7 +32,7 @@ CONCLUSIONS = {
 ACTIONS = {"requested": BuildStatus.QUEUED, "in_progress": BuildStatus.RUNNING}
 
 
-def parse(body: bytes, *, event: str) -> BuildReport:
+def parse(body: bytes, event: str) -> BuildReport:
     """What the event `X-GitHub-Event` says of a build; `status` None, with a `note` why, where it
     says nothing of one. Raises ValueError with a sentence for a person where it is unreadable."""
     document = json_object(body)
@@ -43,6 +43,17 @@ def parse(body: bytes, *, event: str) -> BuildReport:
     if not event:
         return _nothing("GitHub did not say which event it is.")
     return _nothing(f"The event {event} says nothing about a build: builds run on Jenkins.")
+
+
+# The key is the secret as a person pasted it into GitHub, `whsec_` and all.
+# https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+_SIGNED = Way(
+    scheme=Scheme.HEX_MAC,
+    header="x-hub-signature-256",
+    prefix="sha256=",
+    id_header="x-github-delivery",
+)
+WEBHOOKS = Webhooks(ways=(_SIGNED,), parse=parse, event_header="x-github-event")
 
 
 def _nothing(note: str) -> BuildReport:

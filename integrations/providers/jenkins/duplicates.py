@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base import BuildStatus, Duplicate
+from ..base import BuildHandle, BuildStatus, Duplicate
 from .client import JenkinsClient
 from .lookup import Lookup
 from .reading import (
@@ -29,12 +29,12 @@ class Duplicates:
         self._build_id = build_id
         self._user = user
 
-    def look(self, *, number: int | None, queue_id: int | None) -> Duplicate | None:
+    def look(self, handle: BuildHandle) -> Duplicate | None:
         """How it stands; None while it waits or runs, and is ours to stop."""
-        if number is not None:
-            return self._built(number)
+        if handle.number is not None:
+            return self._built(handle.number)
         document = self._client.get_fitting(
-            f"/queue/item/{queue_id}", DUPLICATE_ITEM_TREE, PLAIN_ITEM_TREE
+            f"/queue/item/{handle.queue_id}", DUPLICATE_ITEM_TREE, PLAIN_ITEM_TREE
         )
         item = read_item(document) if document else None
         if document is None or item is None or not item.belongs_to(self._path):
@@ -54,14 +54,14 @@ class Duplicates:
         is_ours = build_id_of(document) == self._build_id and is_started_by(document, self._user)
         return ours if is_ours else Duplicate.FOREIGN
 
-    def stop(self, *, number: int | None, queue_id: int | None) -> Duplicate:
+    def stop(self, handle: BuildHandle) -> Duplicate:
         """Stop it, or take it out of the queue, where `look` says None."""
-        known = self.look(number=number, queue_id=queue_id)
+        known = self.look(handle)
         if known is not None:
             return Duplicate.ENDED if known is Duplicate.STOPPED else known  # by somebody else
-        lookup = Lookup(self._client, self._path)
-        if number is None and queue_id is not None:
-            number = lookup.leave_queue(queue_id)
+        lookup, number = Lookup(self._client, self._path), handle.number
+        if number is None and handle.queue_id is not None:
+            number = lookup.leave_queue(handle.queue_id)
         if number is not None:
             lookup.stop(number)
         return Duplicate.STOPPED

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Self
 
 from ..base import (
+    BuildHandle,
+    BuildRequest,
     BuildState,
     Check,
     CiProvider,
@@ -14,6 +16,7 @@ from ..base import (
     LogTail,
     Option,
     Outcome,
+    Parameter,
     ProviderError,
     Retry,
 )
@@ -40,7 +43,6 @@ class Jenkins(CiProvider):
     """One job of one Jenkins. `job_path` in any form that `normalise_job_path` takes; it may be
     empty as long as only `jobs` is asked."""
 
-    log_path = "console"
     label = LABEL
     address_field = "jenkins_url"
     deadline = DEADLINE
@@ -79,7 +81,11 @@ class Jenkins(CiProvider):
         return list_jobs(self._client())
 
     @only_provider_errors
-    def trigger(self, *, build_id: str, parameters: Mapping[str, str]) -> BuildState:
+    def parameters(self) -> list[Parameter]:
+        return list(self._job(self._client(), self._path()).parameters.values())
+
+    @only_provider_errors
+    def trigger(self, request: BuildRequest) -> BuildState:
         """Send one POST with the parameters that the job declares, our id among them.
 
         `is_shared` where Jenkins merged it into an equal item that was queued already and the job
@@ -89,7 +95,7 @@ class Jenkins(CiProvider):
         job = before_effect(self.label, lambda: self._ready_job(client, path))
         form = {
             name: value
-            for name, value in {**parameters, BUILD_ID: build_id}.items()
+            for name, value in {**request.parameters, BUILD_ID: request.build_id}.items()
             if name in job.parameters
         }
         check_choices(job, form)
@@ -101,9 +107,7 @@ class Jenkins(CiProvider):
         raise trigger_error(client, answer, path)
 
     @only_provider_errors
-    def find(
-        self, *, build_id: str, parameters: Mapping[str, str], since: datetime
-    ) -> BuildState | None:
+    def find(self, request: BuildRequest, *, since: datetime) -> BuildState | None:
         """By DELIVR_BUILD_ID, in the queue and among the builds."""
         client, path = self._client(), self._path()
         if not self._job(client, path).carries_build_id:
@@ -113,30 +117,25 @@ class Jenkins(CiProvider):
                 "Look into Jenkins whether the build started, then adopt it or retry.",
                 outcome=Outcome.REFUSED,
             )
-        return Lookup(client, path).find(build_id, since=since)
+        return Lookup(client, path).find(request.build_id, since=since)
 
     @only_provider_errors
     def read(
-        self,
-        *,
-        queue_id: int | None,
-        number: int | None,
-        build_id: str,
-        since: datetime | None = None,
+        self, handle: BuildHandle, *, build_id: str, since: datetime | None = None
     ) -> BuildState | None:
         lookup = Lookup(self._client(), self._path())
-        if number is not None:
-            return lookup.numbered(number)
-        if queue_id is not None:
-            return lookup.item(queue_id, build_id=build_id, since=since)
+        if handle.number is not None:
+            return lookup.numbered(handle.number)
+        if handle.queue_id is not None:
+            return lookup.item(handle.queue_id, build_id=build_id, since=since)
         return lookup.find(build_id, since=since)
 
     @only_provider_errors
-    def cancel(self, *, queue_id: int | None, number: int | None) -> None:
+    def cancel(self, handle: BuildHandle) -> None:
         """Whether it ended is seen by reading it again: Jenkins answers before it stops."""
-        lookup = Lookup(self._client(), self._path())
-        if number is None and queue_id is not None:
-            number = lookup.leave_queue(queue_id)
+        lookup, number = Lookup(self._client(), self._path()), handle.number
+        if number is None and handle.queue_id is not None:
+            number = lookup.leave_queue(handle.queue_id)
         if number is not None:
             lookup.stop(number)
 
@@ -148,30 +147,32 @@ class Jenkins(CiProvider):
         except ValueError:
             return ""
 
+    @staticmethod
+    def log_page(build_url: str) -> str:
+        return f"{build_url.rstrip('/')}/console"
+
     @only_provider_errors
-    def log_tail(self, *, number: int) -> LogTail:
-        return read_tail(self._client(), f"{self._path()}/{number}")
+    def log_tail(self, handle: BuildHandle) -> LogTail:
+        return read_tail(self._client(), f"{self._path()}/{handle.number}")
 
     @only_provider_errors
     def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:
         return Lookup(self._client(), self._path()).all_with(build_id, since=since)
 
     @only_provider_errors
-    def retries(self, *, number: int, build_id: str, since: datetime) -> list[Retry]:
-        return Lookup(self._client(), self._path()).retries(number, build_id, since=since)
+    def retries(self, handle: BuildHandle, *, build_id: str, since: datetime) -> list[Retry]:
+        if handle.number is None:  # what never left the queue
+            return []
+        return Lookup(self._client(), self._path()).retries(handle.number, build_id, since=since)
 
     @only_provider_errors
-    def stop_duplicate(
-        self, *, number: int | None, queue_id: int | None, build_id: str
-    ) -> Duplicate:
+    def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:
         """By its causes: nothing but our user's own plain trigger."""
-        return self._duplicates(build_id).stop(number=number, queue_id=queue_id)
+        return self._duplicates(build_id).stop(handle)
 
     @only_provider_errors
-    def duplicate(
-        self, *, number: int | None, queue_id: int | None, build_id: str
-    ) -> Duplicate | None:
-        return self._duplicates(build_id).look(number=number, queue_id=queue_id)
+    def duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate | None:
+        return self._duplicates(build_id).look(handle)
 
     def _duplicates(self, build_id: str) -> Duplicates:
         return Duplicates(self._client(), self._path(), build_id=build_id, user=self._username)

@@ -7,15 +7,15 @@ https://javadoc.jenkins.io/hudson/model/Queue.Item.html, https://javadoc.jenkins
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from delivr.date_bounds import within_a_build, within_reason
 
-from ..base import Artifact, BuildState, BuildStatus, Retry
+from ..base import Artifact, BuildState, BuildStatus, Parameter, Retry
 from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"
@@ -29,8 +29,8 @@ def _job_tree(definition: str) -> str:
     return f"_class,buildable,queueItem[id],property{parts},actions{parts}"
 
 
-JOB_TREE = _job_tree(f"name,type,choices{{0,{MAX_CHOICES}}}")
-PLAIN_JOB_TREE = _job_tree("name,type")  # where the choices are too large to be read
+JOB_TREE = _job_tree(f"name,type,choices{{0,{MAX_CHOICES}}},defaultParameterValue[value]")
+PLAIN_JOB_TREE = _job_tree("name,type")  # where choices and defaults are too large to be read
 _GIVEN = f"parameters[name,value]{{0,{_PARAMETERS}}}"
 _ACTIONS = f"actions[{_GIVEN}]{{0,{_PARTS}}}"
 # What a build is without its parameters: their values may be longer than what is read.
@@ -67,13 +67,13 @@ _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 @dataclass(frozen=True)
 class Job:
-    """What a job says of itself. `parameters`: name -> type, such as StringParameterDefinition."""
+    """What a job says of itself; `parameters` by name, their kind is such as
+    StringParameterDefinition."""
 
     kind: str
     buildable: bool
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, Parameter]
     queued: int | None  # the item that waits now
-    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of the whole lists
 
     @property
     def is_container(self) -> bool:
@@ -91,19 +91,26 @@ def is_container(kind: str) -> bool:
 
 def read_job(document: Mapping[str, Any]) -> Job:
     """A Pipeline that never ran does not know its Jenkinsfile's parameters: it shows none."""
-    declared, choices = {}, {}
-    for part in (*_dicts(document.get("property")), *_dicts(document.get("actions"))):
-        for definition in _dicts(part.get("parameterDefinitions")):
-            if isinstance(name := definition.get("name"), str):
-                declared[name] = str(definition.get("type") or "")
-                choices[name] = _choices(definition)
+    parts = (*_dicts(document.get("property")), *_dicts(document.get("actions")))
+    definitions = [one for part in parts for one in _dicts(part.get("parameterDefinitions"))]
+    declared = [_parameter(one) for one in definitions if isinstance(one.get("name"), str)]
     waiting = document.get("queueItem")
     return Job(
         kind=str(document.get("_class") or ""),
         buildable=document.get("buildable") is not False,
-        parameters=declared,
+        parameters={parameter.name: parameter for parameter in declared},
         queued=whole_number(waiting.get("id")) if isinstance(waiting, dict) else None,
-        choices={name: values for name, values in choices.items() if values},
+    )
+
+
+def _parameter(definition: Mapping[str, Any]) -> Parameter:
+    default = definition.get("defaultParameterValue")
+    value = default.get("value") if isinstance(default, dict) else None
+    return Parameter(
+        name=definition["name"],
+        kind=str(definition.get("type") or ""),
+        default="" if value is None else str(value),
+        choices=_choices(definition),
     )
 
 

@@ -66,12 +66,13 @@ class Verification:
         if not declared:
             return [_no_parameters()]
         check_parameters(self._job)
-        closed = [name for name in REQUIRED if declared[name] in _CHOICE]
+        closed = [name for name in REQUIRED if declared[name].kind in _CHOICE]
         return [_closed_choice(closed)] if closed else []
 
     def correlation(self) -> list[Check]:
         """Whether a build whose answer was lost can be found again."""
-        if self._job.parameters.get(BUILD_ID, "ChoiceParameterDefinition") not in _CHOICE:
+        carrier = self._job.parameters.get(BUILD_ID)
+        if carrier is not None and carrier.kind not in _CHOICE:
             return []
         return [
             Check(
@@ -177,7 +178,7 @@ def check_choices(job: Job, form: Mapping[str, str]) -> None:
     """Raises ProviderError (REFUSED) for a value that the job's list lacks: Jenkins would answer
     with a page that names no reason."""
     for name, value in form.items():
-        allowed = job.choices.get(name)
+        allowed = job.parameters[name].choices
         if allowed and value not in allowed:
             raise ProviderError(
                 "illegal_choice",

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..base import BuildReport, BuildStatus
+from ..base import BASIC, STANDARD_WEBHOOKS, BuildReport, BuildStatus, Webhooks
 from ..incoming import json_object, number, text
 from .paths import path_of_build
 from .reading import BUILD_ID, RESULTS, moment, rank
@@ -35,7 +35,7 @@ _ENDED = ("COMPLETED", "FINALIZED")
 _ASKS = ("FINISHED", "NONE")  # of the plugin before 1.6, and of its manual step
 
 
-def parse(body: bytes) -> BuildReport:
+def parse(body: bytes, event: str = "") -> BuildReport:
     """What the body claims; `status` None where it is readable but of no kind that we know.
 
     Raises ValueError with a sentence for a person where it is unreadable.
@@ -50,6 +50,9 @@ def parse(body: bytes) -> BuildReport:
         status=None,
         note="It is neither a pipeline step's report nor the Notification plugin's.",
     )
+
+
+WEBHOOKS = Webhooks(ways=(STANDARD_WEBHOOKS, BASIC), parse=parse)  # plugins cannot sign
 
 
 def _step(document: Mapping[str, Any]) -> BuildReport:

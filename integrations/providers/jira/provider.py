@@ -7,9 +7,19 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..base import Check, Epic, Option, Options, ProviderError, Ticket, TicketProvider
+from ..base import (
+    Check,
+    Epic,
+    FoundBy,
+    Option,
+    Options,
+    ProviderError,
+    Ticket,
+    TicketItem,
+    TicketProvider,
+)
 from ..http import DEADLINE, before_effect, garbage, objects, only_provider_errors, vendor_words
 from ..verifying import try_in_order
 from .addresses import Cloud, api_base, is_gateway
@@ -30,6 +40,7 @@ class Jira(TicketProvider):
 
     label = "Jira"
     deadline = DEADLINE
+    found_by: ClassVar = {Epic: FoundBy.MARK}
     address_field = "jira_url"
     learnt = ("site",)
     # https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
@@ -108,7 +119,7 @@ class Jira(TicketProvider):
         return [Option(value=kind.name, label=kind.name) for kind in found]
 
     @only_provider_errors
-    def create_epic(self, *, epic: Epic, correlation: str) -> Ticket:
+    def create(self, item: TicketItem, *, correlation: str) -> Ticket:
         """Create once, with a label that carries `correlation`.
 
         https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/#api-rest-api-3-issue-post
@@ -118,11 +129,11 @@ class Jira(TicketProvider):
         form = before_effect(self.label, lambda: self._read_form(client))
         form.check()
         self._learn_site(client)
-        created = client.post("issue", form.fill(self._project_key, epic, correlation))
+        created = client.post("issue", form.fill(self._project_key, _epic(item), correlation))
         return self._ticket(created)
 
     @only_provider_errors
-    def find_epic(self, *, correlation: str) -> Ticket | None:
+    def find(self, item: TicketItem, *, correlation: str) -> Ticket | None:
         """Look by the label. Jira's search lags: a fresh epic may be missing for a minute or two.
 
         https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/
@@ -182,6 +193,12 @@ class Jira(TicketProvider):
             cloud=self._cloud,
             deadline=self.deadline,
         )
+
+
+def _epic(item: TicketItem) -> Epic:
+    if not isinstance(item, Epic):
+        raise NotImplementedError(type(item).__name__)
+    return item
 
 
 def _has_label(issue: Mapping[str, Any], label: str) -> bool:

@@ -36,6 +36,8 @@ MARGIN = timedelta(minutes=11)  # the clocks of our own machines may be ten apar
 
 class Slack(ChatProvider):
     label = LABEL
+    threads = True
+    edits_in_place = True
     deadline = DEADLINE
 
     def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
@@ -47,7 +49,6 @@ class Slack(ChatProvider):
         return cls(bot_token=connection.token.reveal(), channels=connection.recipients)
 
     escape = staticmethod(escape)
-    blocks = staticmethod(blocks)
 
     def checks(self) -> Iterator[Check]:
         check = Verification(self._channels, self._client)
@@ -61,6 +62,10 @@ class Slack(ChatProvider):
             ],
         )
         self.account = check.team
+
+    @staticmethod
+    def link(url: str, label: str) -> str:
+        return f"<{escape(url)}|{label}>"
 
     @only_provider_errors
     def channels(self) -> list[Option]:
@@ -138,7 +143,7 @@ class Slack(ChatProvider):
             "chat.postMessage",
             channel=channel,
             text=message.text,
-            blocks=[dict(block) for block in message.blocks] or None,
+            blocks=blocks(message.text, message.detail) if message.detail else None,
             thread_ts=message.thread or None,
             reply_broadcast=True if message.thread and message.broadcast else None,
             metadata={"event_type": EVENT_TYPE, "event_payload": {"id": correlation}},
@@ -218,7 +223,7 @@ _OF_BLOCKS = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 def _without_what_is_refused(message: Message, code: str) -> Message:
     if code in _OF_THREADS:
         return replace(message, thread="", broadcast=False)
-    return replace(message, blocks=()) if code in _OF_BLOCKS else message
+    return replace(message, detail="") if code in _OF_BLOCKS else message
 
 
 def _history_failure(error: ProviderError) -> ProviderError:

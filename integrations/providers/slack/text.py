@@ -13,10 +13,10 @@ def escape(text: str) -> str:
 
 def blocks(text: str, detail: str) -> list[dict[str, Any]]:
     """https://docs.slack.dev/reference/block-kit/blocks/"""
-    found: list[dict[str, Any]] = [{"type": "section", "text": _words(text)}]
-    if detail:
-        found.append({"type": "context", "elements": [_words(detail)]})
-    return found
+    return [
+        {"type": "section", "text": _words(text)},
+        {"type": "context", "elements": [_words(detail)]},
+    ]
 
 
 def _words(text: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations.providers.app_store.tests import test_provider as app_store
+from integrations.providers.base import BuildHandle
 from integrations.providers.github.provider import GitHub
 from integrations.providers.github.tests import test_provider as test_github
 from integrations.providers.jenkins.tests import answers as jenkins
@@ -112,9 +113,7 @@ def _of_jenkins() -> Iterator[Asked]:
         given = {"url": f"{wire.url}/ci", "username": "delivr", "api_token": jenkins.TOKEN}
         return jenkins.Jenkins(**given, job_path="mobile/ios")
 
-    which = {"queue_id": 7041, "number": None}
-    built = {"queue_id": None, "number": 245}
-    neither = {"queue_id": None, "number": None}
+    which, built, neither = BuildHandle(queue_id=7041), BuildHandle(number=245), BuildHandle()
     ours = {"build_id": "bld_sought"}
 
     def asked(
@@ -132,19 +131,19 @@ def _of_jenkins() -> Iterator[Asked]:
     yield asked("find", "find", job, jenkins.find, tree="parameterDefinitions")
     yield asked("find", "find", job, jenkins.find, tree="uilds[")
     yield asked("find", "find", jenkins.QUEUE, jenkins.find)
-    yield asked("find", "read", build, lambda one: one.read(**built, **ours))
-    yield asked("find", "read", jenkins.ITEM, lambda one: one.read(**which, **ours))
-    yield asked("find", "read", jenkins.QUEUE, lambda one: one.read(**neither, **ours))
+    yield asked("find", "read", build, lambda one: one.read(built, **ours))
+    yield asked("find", "read", jenkins.ITEM, lambda one: one.read(which, **ours))
+    yield asked("find", "read", jenkins.QUEUE, lambda one: one.read(neither, **ours))
     find_all = {**ours, "since": jenkins.SINCE}
     yield asked("find", "find_all", job, lambda one: one.find_all(**find_all))
     yield asked("find", "find_all", jenkins.QUEUE, lambda one: one.find_all(**find_all))
-    yield asked("cancel", "cancel", cancel, lambda one: one.cancel(**which))
-    yield asked("cancel", "cancel", jenkins.ITEM, lambda one: one.cancel(**which))
-    yield asked("cancel", "cancel", stop, lambda one: one.cancel(**built))
-    yield asked("cancel", "cancel", build, lambda one: one.cancel(**built))
-    yield asked("cancel", "stop_repeat", build, lambda one: one.stop_duplicate(**built, **ours))
-    yield asked("cancel", "repeat", jenkins.ITEM, lambda one: one.repeat(**which, **ours))
-    yield asked("read", "log_tail", log, lambda one: one.log_tail(number=245))
+    yield asked("cancel", "cancel", cancel, lambda one: one.cancel(which))
+    yield asked("cancel", "cancel", jenkins.ITEM, lambda one: one.cancel(which))
+    yield asked("cancel", "cancel", stop, lambda one: one.cancel(built))
+    yield asked("cancel", "cancel", build, lambda one: one.cancel(built))
+    yield asked("cancel", "stop_duplicate", build, lambda one: one.stop_duplicate(built, **ours))
+    yield asked("cancel", "duplicate", jenkins.ITEM, lambda one: one.duplicate(which, **ours))
+    yield asked("read", "log_tail", log, lambda one: one.log_tail(built))
 
 
 def _of_jira() -> Iterator[Asked]:
@@ -175,7 +174,7 @@ def _of_jira() -> Iterator[Asked]:
         return jira.create(jira.make(wire))
 
     def find(wire: Wire) -> Any:
-        return jira.make(wire).find_epic(correlation="eff_sought")
+        return jira.make(wire).find(jira.EPIC, correlation="eff_sought")
 
     for kind, path, call in (
         ("verify", f"{api}/myself", verify),

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from integrations.providers.base import BuildHandle, BuildRequest
 from integrations.providers.jenkins.provider import Jenkins
 from integrations.providers.tests.wire import Reply, payloads
 
@@ -29,16 +30,25 @@ def page(text, status, **headers):
     return ok(f"<html><body>{text}</body></html>".encode(), status, **kind, **headers)
 
 
+WANTED = BuildRequest(
+    build_id="bld_sought",
+    version="1.5.0",
+    branch="release/1.5.0",
+    platform="IOS",
+    parameters=GIVEN,
+)
+
+
 def trigger(jenkins):
-    return jenkins.trigger(build_id="bld_sought", parameters=GIVEN)
+    return jenkins.trigger(WANTED)
 
 
 def find(jenkins):
-    return jenkins.find(build_id="bld_sought", parameters=GIVEN, since=SINCE)
+    return jenkins.find(WANTED, since=SINCE)
 
 
 def read(jenkins, queue_id=None, number=None):
-    return jenkins.read(queue_id=queue_id, number=number, build_id="bld_sought")
+    return jenkins.read(BuildHandle(queue_id=queue_id, number=number), build_id="bld_sought")
 
 
 def failed(checks):

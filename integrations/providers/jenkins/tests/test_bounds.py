@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from integrations.providers.base import BuildStatus, Outcome, ProviderError
+from integrations.providers.base import BuildHandle, BuildStatus, Outcome, ProviderError
 from integrations.providers.jenkins.tests.answers import (
     GIVEN,
     ITEM,
@@ -67,8 +67,8 @@ def test_every_list_is_requested_with_limits(jenkins, wire):
     ours = jenkins()
     ours.verify(), ours.jobs(), trigger(ours), find(ours), read(ours, number=245)
     read(ours, queue_id=7041)
-    for number, queue_id in ((245, None), (None, 7041)):
-        ours.repeat(number=number, queue_id=queue_id, build_id="bld_sought")
+    for handle in (BuildHandle(number=245), BuildHandle(queue_id=7041)):
+        ours.duplicate(handle, build_id="bld_sought")
     trees = {seen.query["tree"] for seen in wire.seen if "tree" in seen.query}
     assert len(trees) > 8
     for tree in trees:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from integrations.providers.base import BuildStatus, Outcome, ProviderError
+from integrations.providers.base import BuildHandle, BuildStatus, Outcome, ProviderError
 from integrations.providers.jenkins.tests.answers import (
     PATH,
     QUEUE,
@@ -122,7 +122,7 @@ def listed(number, *causes, parameters=(), commit=None):
 
 def retries(jenkins, wire, *builds):
     wire.routes[f"{PATH}/api/json"] = ok({"builds": list(builds)})
-    return jenkins.retries(number=245, build_id="bld_sought", since=SINCE)
+    return jenkins.retries(BuildHandle(number=245), build_id="bld_sought", since=SINCE)
 
 
 def test_what_carries_our_id_under_a_later_number_is_a_retry(jenkins, wire):
@@ -159,5 +159,5 @@ def test_of_odd_causes_and_revisions_nothing_is_told(jenkins, wire):
 
 def test_retries_are_told_as_far_back_as_they_are_listed(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = busy_job(ours=120, age=timedelta())
-    found = jenkins().retries(number=1, build_id="bld_sought", since=SINCE)
+    found = jenkins().retries(BuildHandle(number=1), build_id="bld_sought", since=SINCE)
     assert [retry.state.number for retry in found] == [120]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.base import BuildHandle, Outcome, ProviderError
 from integrations.providers.jenkins.log import TAIL
 from integrations.providers.jenkins.provider import Jenkins
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply
@@ -18,7 +18,7 @@ class HastyJenkins(Jenkins):
 def tail(wire):
     def read(kind=Jenkins):
         given = {"url": f"{wire.url}/ci/", "username": "delivr", "api_token": "11canary0123456789"}
-        return kind(**given, job_path="mobile/ios").log_tail(number=245)
+        return kind(**given, job_path="mobile/ios").log_tail(BuildHandle(number=245))
 
     return read
 

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from integrations.providers.base import BuildState, BuildStatus, Outcome, ProviderError
+from integrations.providers.base import BuildHandle, BuildState, BuildStatus, Outcome, ProviderError
 from integrations.providers.jenkins.provider import Jenkins
 from integrations.providers.jenkins.tests.answers import (
     BUILD_PERMISSION,
@@ -221,7 +221,7 @@ STOP = f"{PATH}/245/stop"
 @pytest.mark.parametrize("status", [204, 302])
 def test_a_queued_build_is_taken_out_of_the_queue(jenkins, wire, status):
     wire.routes |= {CANCEL: ok(b"", status), ITEM: ok(payload("queue_item__cancelled"))}
-    jenkins().cancel(queue_id=7041, number=None)
+    jenkins().cancel(BuildHandle(queue_id=7041))
     assert wire.last(CANCEL).form == {"id": "7041"}
     assert wire.count(STOP) == 0
 
@@ -234,15 +234,15 @@ def test_a_build_that_just_left_the_queue_is_stopped(jenkins, wire, status):
         f"{PATH}/245/api/json": ok(payload("build__running")),
         STOP: ok(b"", 302, Location="."),
     }
-    jenkins().cancel(queue_id=7041, number=None)
+    jenkins().cancel(BuildHandle(queue_id=7041))
     assert wire.count(STOP) == 1
 
 
 def test_a_build_that_ended_is_left_alone(jenkins, wire):
     wire.routes[f"{PATH}/245/api/json"] = ok(payload("build__failure"))
-    jenkins().cancel(queue_id=7041, number=245)
+    jenkins().cancel(BuildHandle(queue_id=7041, number=245))
     wire.routes[f"{PATH}/245/api/json"] = page("Not Found", 404)
-    jenkins().cancel(queue_id=None, number=245)
+    jenkins().cancel(BuildHandle(number=245))
     assert all(seen.method == "GET" for seen in wire.seen)
 
 
@@ -253,13 +253,13 @@ def test_a_refused_stop_says_why(jenkins, wire):
         STOP: page("Access Denied", 403, **header),
     }
     with pytest.raises(ProviderError, match="Job/Cancel"):
-        jenkins().cancel(queue_id=None, number=245)
+        jenkins().cancel(BuildHandle(number=245))
 
 
 def test_an_item_that_may_not_be_cancelled_says_so(jenkins, wire):
     wire.routes |= {CANCEL: ok(b"", 422), ITEM: ok(payload("queue_item__blocked"))}
     with pytest.raises(ProviderError) as caught:
-        jenkins().cancel(queue_id=7041, number=None)
+        jenkins().cancel(BuildHandle(queue_id=7041))
     assert caught.value.outcome is Outcome.REFUSED
 
 
@@ -268,7 +268,7 @@ def test_an_item_that_left_without_a_number_yet_is_tried_again(jenkins, wire, st
     left = {**payload("queue_item__left"), "executable": None}
     wire.routes |= {CANCEL: ok(b"", status), ITEM: ok(left)}
     with pytest.raises(ProviderError) as caught:
-        jenkins().cancel(queue_id=7041, number=None)
+        jenkins().cancel(BuildHandle(queue_id=7041))
     assert (caught.value.code, caught.value.outcome) == ("just_left", Outcome.NOT_SENT)
     assert wire.count(STOP) == 0
 

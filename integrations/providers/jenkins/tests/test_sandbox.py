@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from integrations.providers.base import BuildStatus, Outcome, ProviderError
+from integrations.providers.base import (
+    BuildHandle,
+    BuildRequest,
+    BuildStatus,
+    Outcome,
+    ProviderError,
+)
 from integrations.providers.jenkins.provider import Jenkins
 from sandbox import accounts
 from sandbox.server import SandboxServer
@@ -37,13 +43,23 @@ def jenkins(sandbox):
     return make
 
 
+def wanted(build_id, **own):
+    return BuildRequest(
+        build_id=build_id,
+        version=GIVEN["VERSION"],
+        branch=GIVEN["BRANCH"],
+        platform="IOS",
+        parameters={**GIVEN, **own},
+    )
+
+
 def start(provider, build_id="bld_one"):
-    return provider.trigger(build_id=build_id, parameters=GIVEN)
+    return provider.trigger(wanted(build_id))
 
 
 def find(provider, build_id="bld_one"):
     since = datetime.now(UTC) - timedelta(minutes=1)
-    return provider.find(build_id=build_id, parameters=GIVEN, since=since)
+    return provider.find(wanted(build_id), since=since)
 
 
 def failed(provider):
@@ -53,7 +69,7 @@ def failed(provider):
 def follow(provider, queue_id, build_id="bld_one"):
     """Read until it is a build: a left item shows its build a moment later."""
     for _ in range(20):
-        state = provider.read(queue_id=queue_id, number=None, build_id=build_id)
+        state = provider.read(BuildHandle(queue_id=queue_id), build_id=build_id)
         if state.number is not None:
             return state
     raise AssertionError("it never became a build")
@@ -101,7 +117,7 @@ def test_a_build_is_followed_from_the_queue_to_its_artifact(jenkins, sandbox):
     running = follow(provider, queued.queue_id)
     assert (running.status, running.number) == (BuildStatus.RUNNING, 245)
     sandbox.world.jenkins.finish("ios-prod", 245, "SUCCESS")
-    done = provider.read(queue_id=queued.queue_id, number=245, build_id="bld_one")
+    done = provider.read(BuildHandle(queue_id=queued.queue_id, number=245), build_id="bld_one")
     assert done.status is BuildStatus.SUCCESS
     assert done.url == f"{sandbox.url}/jenkins/job/ios-prod/245/"
     assert done.artifact_url == f"{done.url}artifact/ios-245.ipa"
@@ -120,14 +136,14 @@ def test_each_end_is_read(jenkins, sandbox, result, status):
     provider = jenkins()
     number = follow(provider, start(provider).queue_id).number
     sandbox.world.jenkins.finish("ios-prod", number, result)
-    assert provider.read(queue_id=None, number=number, build_id="bld_one").status is status
+    assert provider.read(BuildHandle(number=number), build_id="bld_one").status is status
 
 
 def test_a_result_that_is_set_early_is_no_end(jenkins, sandbox):
     provider = jenkins()
     number = follow(provider, start(provider).queue_id).number
     sandbox.world.jenkins.set_result("ios-prod", number, "FAILURE")
-    running = provider.read(queue_id=None, number=number, build_id="bld_one")
+    running = provider.read(BuildHandle(number=number), build_id="bld_one")
     assert running.status is BuildStatus.RUNNING
 
 
@@ -217,14 +233,14 @@ def test_a_build_is_read_after_jenkins_forgot_its_queue(jenkins, sandbox):
     queue_id = start(provider).queue_id
     follow(provider, queue_id)
     sandbox.world.jenkins.forget_left_items()
-    assert provider.read(queue_id=queue_id, number=None, build_id="bld_one").number == 245
+    assert provider.read(BuildHandle(queue_id=queue_id), build_id="bld_one").number == 245
 
 
 def test_a_deleted_build_is_none(jenkins, sandbox):
     provider = jenkins()
     number = follow(provider, start(provider).queue_id).number
     sandbox.world.jenkins.delete_build("ios-prod", number)
-    assert provider.read(queue_id=None, number=number, build_id="bld_one") is None
+    assert provider.read(BuildHandle(number=number), build_id="bld_one") is None
 
 
 def test_a_queued_and_a_running_build_are_stopped(jenkins, sandbox):
@@ -232,20 +248,20 @@ def test_a_queued_and_a_running_build_are_stopped(jenkins, sandbox):
     sandbox.world.jenkins.job("ios-prod").concurrent = False
     running = follow(provider, start(provider, "bld_a").queue_id, "bld_a")
     waiting = start(provider, "bld_b")
-    provider.cancel(queue_id=waiting.queue_id, number=None)
-    provider.cancel(queue_id=None, number=running.number)
+    provider.cancel(BuildHandle(queue_id=waiting.queue_id))
+    provider.cancel(BuildHandle(number=running.number))
     for build_id, queue_id in (("bld_a", running.queue_id), ("bld_b", waiting.queue_id)):
-        state = provider.read(queue_id=queue_id, number=None, build_id=build_id)
+        state = provider.read(BuildHandle(queue_id=queue_id), build_id=build_id)
         assert state.status is BuildStatus.ABORTED
-    provider.cancel(queue_id=waiting.queue_id, number=None)  # once more does no harm
-    provider.cancel(queue_id=None, number=running.number)
+    provider.cancel(BuildHandle(queue_id=waiting.queue_id))  # once more does no harm
+    provider.cancel(BuildHandle(number=running.number))
 
 
 def test_a_build_that_left_the_queue_is_stopped_by_its_queue_id(jenkins, sandbox):
     provider = jenkins()
     queue_id = start(provider).queue_id
     number = follow(provider, queue_id).number
-    provider.cancel(queue_id=queue_id, number=None)
+    provider.cancel(BuildHandle(queue_id=queue_id))
     assert sandbox.world.jenkins.build("ios-prod", number).result == "ABORTED"
 
 
@@ -254,7 +270,7 @@ def test_a_reader_may_neither_build_nor_stop(jenkins):
     reader = jenkins(username=accounts.JENKINS_READER, api_token=accounts.JENKINS_READER_API_TOKEN)
     for attempt in (
         lambda: start(reader),
-        lambda: reader.cancel(queue_id=None, number=number),
+        lambda: reader.cancel(BuildHandle(number=number)),
     ):
         with pytest.raises(ProviderError) as caught:
             attempt()
@@ -288,7 +304,7 @@ def test_a_plugin_that_declines_is_no_success(jenkins, sandbox):
 def test_a_value_that_a_choice_does_not_allow_is_named(jenkins):
     provider = jenkins("mobile/ios-beta")
     with pytest.raises(ProviderError) as caught:
-        provider.trigger(build_id="bld_one", parameters={**GIVEN, "TRACK": "beta"})
+        provider.trigger(wanted("bld_one", TRACK="beta"))
     assert (caught.value.code, caught.value.outcome) == ("illegal_choice", Outcome.REFUSED)
     assert "TRACK" in caught.value.message
 

@@ -176,3 +176,12 @@ def test_a_login_that_takes_no_notice_of_the_token_is_about_credentials(jenkins,
 def test_a_jenkins_whose_headers_a_proxy_hides_is_known_by_its_json(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = Reply(payload("job__ready"))
     assert trigger(jenkins()).queue_id == 7041
+
+
+def test_what_a_build_can_be_given_is_listed(jenkins, wire):
+    wire.routes[f"{PATH}/api/json"] = ok(payload("job__version_is_choice"))
+    listed = {parameter.name: parameter for parameter in jenkins().parameters()}
+    assert set(listed) == {"VERSION", "BRANCH", "DELIVR_BUILD_ID"}
+    assert listed["VERSION"].kind == "ChoiceParameterDefinition"
+    assert list(listed["VERSION"].choices) == ["1.4.0", "1.3.9"]
+    assert (listed["BRANCH"].default, listed["BRANCH"].choices) == ("main", [])

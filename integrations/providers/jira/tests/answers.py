@@ -23,7 +23,7 @@ def make(wire, kind=Jira, **changes):
 
 
 def create(jira):
-    return jira.create_epic(epic=EPIC, correlation="eff_sought")
+    return jira.create(EPIC, correlation="eff_sought")
 
 
 def failed(checks):

@@ -4,7 +4,7 @@ import pytest
 
 from integrations.providers.base import Level, Outcome, ProviderError, Ticket
 from integrations.providers.jira.addresses import Cloud
-from integrations.providers.jira.tests.answers import API, create, failed, make, payload
+from integrations.providers.jira.tests.answers import API, EPIC, create, failed, make, payload
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply
 
 pytestmark = pytest.mark.usefixtures("jira_is_here")
@@ -50,7 +50,7 @@ def test_an_epic_is_linked_to_the_site_that_was_learned(moved):
 
 def test_an_epic_is_linked_to_the_site_although_nobody_learned_it_before(moved):
     assert create(at_gateway(moved)).url == f"{SITE}/browse/MOBILE-24"
-    assert at_gateway(moved).find_epic(correlation="eff_sought").url == f"{SITE}/browse/MOBILE-24"
+    assert at_gateway(moved).find(EPIC, correlation="eff_sought").url == f"{SITE}/browse/MOBILE-24"
 
 
 @pytest.mark.parametrize("reply", [Reply({}), Reply(status=500), Reply(fault="reset")])
@@ -84,7 +84,7 @@ def test_an_epic_is_made_at_the_gateway(moved, stranger_at_the_site):
 
 
 def test_an_epic_whose_answer_was_lost_is_looked_for_at_the_gateway(stranger_at_the_site):
-    assert stranger_at_the_site.find_epic(correlation="eff_sought").key == "MOBILE-24"
+    assert stranger_at_the_site.find(EPIC, correlation="eff_sought").key == "MOBILE-24"
 
 
 def test_types_of_epics_are_offered_from_the_gateway(stranger_at_the_site):

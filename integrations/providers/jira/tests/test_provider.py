@@ -11,6 +11,7 @@ from integrations.providers.jira.provider import Jira
 from integrations.providers.jira.tests.answers import (
     API,
     EMAIL,
+    EPIC,
     FIELDS,
     TOKEN,
     TYPES,
@@ -69,7 +70,7 @@ def test_fields_that_the_screen_lacks_are_not_sent(wire, jira):
 
 
 def test_a_summary_is_one_line_that_jira_takes(wire, jira):
-    jira.create_epic(epic=Epic(summary="a\nb" + "c" * 300), correlation="eff_sought")
+    jira.create(Epic(summary="a\nb" + "c" * 300), correlation="eff_sought")
     summary = wire.last(f"{API}/issue").json["fields"]["summary"]
     assert summary.startswith("a bc")
     assert len(summary) == 255
@@ -145,7 +146,7 @@ def test_a_failure_before_the_epic_is_sent_is_not_uncertain(wire, jira, reply):
 
 
 def test_an_epic_is_found_by_its_label(wire, jira):
-    found = jira.find_epic(correlation="eff_sought")
+    found = jira.find(EPIC, correlation="eff_sought")
     assert found == Ticket(key="MOBILE-24", url=f"{wire.url}/site/browse/MOBILE-24")
     asked = wire.last(f"{API}/search/jql").query
     assert asked["jql"].startswith('project = "MOBILE" AND labels = "delivr-eff_sought"')
@@ -154,17 +155,17 @@ def test_an_epic_is_found_by_its_label(wire, jira):
 
 def test_an_epic_that_is_not_there_is_not_found(wire, jira):
     wire.routes[f"{API}/search/jql"] = Reply(payload("search_jql__empty"))
-    assert jira.find_epic(correlation="eff_sought") is None
+    assert jira.find(EPIC, correlation="eff_sought") is None
 
 
 def test_an_epic_without_the_label_is_not_taken_for_ours(jira):
-    assert jira.find_epic(correlation="eff_other") is None
+    assert jira.find(EPIC, correlation="eff_other") is None
 
 
 def test_an_answer_without_a_list_is_not_an_absence(wire, jira):
     wire.routes[f"{API}/search/jql"] = Reply({})
     with pytest.raises(ProviderError) as failure:
-        jira.find_epic(correlation="eff_sought")
+        jira.find(EPIC, correlation="eff_sought")
     assert failure.value.code == "garbage"
 
 
@@ -172,7 +173,7 @@ def test_a_project_without_labels_cannot_be_correlated(wire, jira):
     wire.routes[f"{API}/search/jql"] = Reply(payload("search_jql__empty"))
     wire.routes[FIELDS] = Reply(payload("createmeta_fields__no_labels"))
     with pytest.raises(ProviderError) as failure:
-        jira.find_epic(correlation="eff_sought")
+        jira.find(EPIC, correlation="eff_sought")
     assert failure.value.code == "cannot_correlate"
 
 
@@ -180,7 +181,7 @@ def test_an_empty_search_of_a_stranger_is_not_an_absence(wire, jira):
     wire.routes[f"{API}/search/jql"] = Reply(payload("search_jql__empty"))
     wire.routes[f"{API}/myself"] = Reply(status=401)
     with pytest.raises(ProviderError) as failure:
-        jira.find_epic(correlation="eff_sought")
+        jira.find(EPIC, correlation="eff_sought")
     assert failure.value.outcome is Outcome.CREDENTIALS
 
 
@@ -197,7 +198,7 @@ def test_a_project_that_strangers_do_not_see_is_told_from_one_that_is_gone(wire,
 def test_no_text_gets_into_the_query_as_its_language(wire):
     hostile = make(wire, project_key='X" OR project = "Y')
     with pytest.raises(ProviderError):  # there is no such project
-        hostile.find_epic(correlation='a" OR labels = "b')
+        hostile.find(EPIC, correlation='a" OR labels = "b')
     sent = wire.last(f"{API}/search/jql").query["jql"]
     assert sent.startswith('project = "XORPROJECTY" AND labels = "delivr-a--OR-labels----b" ')
 

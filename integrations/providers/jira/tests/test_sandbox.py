@@ -35,7 +35,7 @@ def jira(sandbox):
 
 
 def create(provider, correlation="eff_1"):
-    return provider.create_epic(epic=EPIC, correlation=correlation)
+    return provider.create(EPIC, correlation=correlation)
 
 
 @pytest.mark.parametrize("project", ["MOBILE", "CLASSIC", "INTL", "CAPS", "TEAMED", " mobile "])
@@ -81,8 +81,8 @@ def test_an_epic_is_there_once_and_found_again(sandbox, world, jira, project):
     assert (issue.key, issue.summary, issue.labels) == (ticket.key, EPIC.summary, ["delivr-eff_1"])
     assert ticket.url == f"{sandbox.url}/jira/browse/{ticket.key}"
     world.advance(600)  # the search lags
-    assert provider.find_epic(correlation="eff_1") == ticket
-    assert provider.find_epic(correlation="eff_2") is None
+    assert provider.find(EPIC, correlation="eff_1") == ticket
+    assert provider.find(EPIC, correlation="eff_2") is None
 
 
 def test_the_epic_type_is_chosen_by_its_name(world, jira):
@@ -114,7 +114,7 @@ def test_the_gateway_as_the_address(sandbox, jira):
 def test_a_fresh_epic_may_not_be_found_yet(world, jira):
     world.jira.search_lag = 300.0
     create(jira())
-    assert jira().find_epic(correlation="eff_1") is None
+    assert jira().find(EPIC, correlation="eff_1") is None
 
 
 @pytest.mark.parametrize(("fault", "code"), [("drop_after", "reset"), ("timeout_after", "timeout")])
@@ -125,7 +125,7 @@ def test_an_epic_whose_answer_was_lost_is_found(world, jira, fault, code):
     assert (failure.value.outcome, failure.value.code) == (Outcome.UNCERTAIN, code)
     assert len(world.jira.issues) == 1
     world.advance(600)
-    assert jira().find_epic(correlation="eff_1").key == world.jira.issues[0].key
+    assert jira().find(EPIC, correlation="eff_1").key == world.jira.issues[0].key
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,14 @@ def test_an_answer_in_a_thread_names_the_thread_and_may_be_shown_to_all(wire):
 
 
 def test_blocks_go_along(wire):
-    block = {"type": "section", "text": {"type": "mrkdwn", "text": "*hi*"}}
-    post(message=Message(text="hi", blocks=[block]))
-    assert wire.last("/api/chat.postMessage").json["blocks"] == [block]
+    post(message=Message(text="hi", detail="*there*"))
+    assert wire.last("/api/chat.postMessage").json["blocks"] == [
+        {"type": "section", "text": {"type": "mrkdwn", "text": "hi", "verbatim": True}},
+        {
+            "type": "context",
+            "elements": [{"type": "mrkdwn", "text": "*there*", "verbatim": True}],
+        },
+    ]
 
 
 @pytest.mark.parametrize(
@@ -234,8 +239,7 @@ def test_what_is_refused_in_one_form_is_said_in_a_simpler_one(wire, word, field)
         return Reply(payload("chat.postMessage__ok"))
 
     wire.routes["/api/chat.postMessage"] = answer
-    block = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
-    posted = post(message=Message(text="x", blocks=(block,), thread="1.2", broadcast=True))
+    posted = post(message=Message(text="x", detail="y", thread="1.2", broadcast=True))
     assert posted.id
     assert wire.count("/api/chat.postMessage") == 2
 
