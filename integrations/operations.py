@@ -31,7 +31,7 @@ from integrations.wording import FILL_IN, NO_CONNECTION
 C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
 
-MOST_OPTIONS = 10_000  # of a picker; the largest Slack workspaces have that many channels
+MOST_OPTIONS = 10_000  # of a picker; the largest chats have that many channels
 
 
 def connect(

@@ -146,7 +146,8 @@ def act(client, action, *chosen):
 
 
 def test_effects_are_retried_where_they_can_be(root, tenant):
-    dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD)
+    slack = factories.SlackFactory(tenant=tenant)
+    dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD, integration_id=slack.pk)
     done = factories.EffectFactory(tenant=tenant, state=EffectState.DONE)
     html = act(root, "retry", dead, done)
     assert "Done for 1." in html
