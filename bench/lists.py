@@ -1,8 +1,8 @@
-"""What 10,000 releases cost a list, held against 100, in one run on one machine.
+"""How slow lists get with 10,000 releases, compared with 100, in one run on one machine.
 
 `python bench/lists.py [--few 100] [--many 10000] [--rounds 60] [--sqlite] [--json]`. Two workspaces
-in one database; each page is asked for by turns in both, within this process, with production's
-settings. See bench/README.md for how to read it.
+in one database; each page is requested in turn from both, in this process, with the production
+settings. bench/README.md explains the output.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PAGES = {
     "API, filtered": "/api/v1/releases?status=BUILD_FAILED&platform=IOS",
 }
 SIZE = 25  # lines of a page
-ACTIVE = 10  # of a workspace: old releases are complete or given up
+ACTIVE = 10  # releases of a workspace; older ones are complete or cancelled
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def parse() -> argparse.Namespace:
 
 
 def seed(arguments: argparse.Namespace) -> dict[str, Any]:
-    """A signed-in client for the workspace with few and for the one with many releases."""
+    """Fill the database; a signed-in client of each of the two workspaces, by name."""
     import django
 
     django.setup()
@@ -69,7 +69,7 @@ def seed(arguments: argparse.Namespace) -> dict[str, Any]:
 
     from delivr.tests import factories
 
-    settings.API_PER_MINUTE = 1_000_000  # counted all the same
+    settings.API_PER_MINUTE = 1_000_000  # requests are still counted
     call_command("migrate", interactive=False, verbosity=0)
     call_command("collectstatic", interactive=False, verbosity=0)
     counts = {"few": arguments.few, "many": arguments.many, "others": 2 * arguments.many}
@@ -78,9 +78,9 @@ def seed(arguments: argparse.Namespace) -> dict[str, Any]:
         owner = factories.MembershipFactory(role="OWNER")
         fill(name, owner, count)
         clients[name] = factories.sign_in(Client(SERVER_NAME="127.0.0.1"), owner.user)
-    del clients["others"]  # they only make the tables as long as in real life
+    del clients["others"]  # only there to make the tables as long as in real life
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM" if arguments.sqlite else "VACUUM ANALYZE")  # as by itself, in time
+        cursor.execute("VACUUM" if arguments.sqlite else "VACUUM ANALYZE")  # as autovacuum does
     return clients
 
 
@@ -133,12 +133,12 @@ def _status_of(release_status: str) -> str:
 def compare(
     page: str, path: str, clients: dict[str, Any], arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """Medians in ms and numbers of queries for both, and the tables that were read as a whole."""
+    """Medians in ms and numbers of queries for both, and the tables that were scanned."""
     paths = {
         name: path.format(name=name, last=_last_page(getattr(arguments, name))) for name in clients
     }
     for name in clients:
-        _milliseconds(clients[name], paths[name])  # notes that the session was seen
+        _milliseconds(clients[name], paths[name])  # updates when the session was last seen
     queries = {name: queries_of(clients[name], paths[name]) for name in clients}
     times: dict[str, list[float]] = {name: [] for name in clients}
     for _round in range(arguments.rounds):
@@ -178,7 +178,7 @@ def queries_of(client: Any, path: str) -> list[str]:
 
 
 def read_as_a_whole(sql: str) -> Iterator[str]:
-    """Tables of releases that PostgreSQL's plan for a query reads from one end to the other."""
+    """The tables of releases that PostgreSQL's plan for a query scans sequentially."""
     from django.db import connection
 
     if connection.vendor != "postgresql" or not sql.startswith("SELECT"):
@@ -199,8 +199,8 @@ def _explained(sql: str) -> Iterator[dict[str, Any]]:
 
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql.replace('%', '%%')}", ())
-        (told,) = cursor.fetchone()
-    yield (json.loads(told) if isinstance(told, str) else told)[0]["Plan"]
+        (plan,) = cursor.fetchone()
+    yield (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
 
 
 def report(found: list[dict[str, Any]], arguments: argparse.Namespace) -> None:

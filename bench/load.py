@@ -1,4 +1,4 @@
-"""A small load generator: ready-made requests over kept-alive connections, one process each."""
+"""A small load generator: prepared requests over keep-alive connections, one process each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Requests = Sequence[bytes]
 
 @dataclass(frozen=True)
 class Result:
-    """Of one round: requests per second, latencies in ms, statuses other than expected."""
+    """One round: requests per second, latencies in ms, number of unexpected statuses."""
 
     rate: float
     p50: float
@@ -23,7 +23,7 @@ class Result:
 
 
 def measure(port: int, shares: Sequence[Requests], expected: int, seconds: float) -> Result:
-    """Send each share over a connection of its own, again and again, for `seconds`."""
+    """Send each share over its own connection until it is used up or `seconds` are over."""
     with get_context("spawn").Pool(len(shares)) as pool:
         tasks = [(port, share, expected, seconds) for share in shares]
         answers = pool.starmap(_one_connection, tasks, chunksize=1)

@@ -1,8 +1,8 @@
-"""How much of a no-op's rate the webhook endpoint reaches, in one run on one machine.
+"""The webhook endpoint's rate as a share of a no-op's rate, in one run on one machine.
 
 `make bench`, or `python bench/webhook.py [--seconds 4] [--rounds 3] [--connections 8] [--sqlite]
-[--json]`. Both are served by the same gunicorn with the production's settings; rounds alternate,
-the median counts. See bench/README.md for how to read it.
+[--json]`. Both are served by the same gunicorn with the production settings; rounds alternate and
+the median is reported. bench/README.md explains the output.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from bench.load import Result, measure  # noqa: E402 # needs the path
 
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 PIPELINES = 50
-PREPARED_PER_SECOND = 4000  # requests made ready for each second of a round; more than are sent
+PREPARED_PER_SECOND = 4000  # requests prepared for each second of a round; more than are sent
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def parse() -> argparse.Namespace:
 
 @contextlib.contextmanager
 def database(sqlite: bool, folder: str) -> Iterator[str]:
-    """A database of our own, dropped at the end; its URL."""
+    """Create a temporary database; its URL."""
     if sqlite:
         yield f"sqlite:///{folder}/bench.sqlite3"
         return
@@ -76,7 +76,7 @@ def database(sqlite: bool, folder: str) -> Iterator[str]:
 
 
 def environment(database_url: str, folder: str) -> None:
-    """The settings of the server, and of this process for seeding."""
+    """Set the environment of the server and, for seeding, of this process."""
     os.environ.update(
         DJANGO_SETTINGS_MODULE="delivr.settings",
         SECRET_KEY=secrets.token_urlsafe(50),
@@ -85,12 +85,12 @@ def environment(database_url: str, folder: str) -> None:
         DELIVR_DATA_DIR=folder,
         CELERY_BROKER_URL="",
         ALLOWED_HOSTS="127.0.0.1",
-        WEBHOOKS_PER_MINUTE="1000000",  # counted all the same
+        WEBHOOKS_PER_MINUTE="1000000",  # requests are still counted
     )
 
 
 def seed() -> list[tuple[str, str]]:
-    """Pipelines to report to: (id, webhook secret)."""
+    """Create pipelines to report to; (id, webhook secret) of each."""
     import django
 
     django.setup()
@@ -108,7 +108,7 @@ def seed() -> list[tuple[str, str]]:
 
 @contextlib.contextmanager
 def server(folder: str) -> Iterator[int]:
-    """Gunicorn as in the Procfile, with a socket of ours."""
+    """Run gunicorn as in the Procfile, on a socket that this process opens; its port."""
     with socket.socket() as listening, Path(folder, "web.log").open("wb") as log:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
@@ -153,7 +153,7 @@ def one_round(
 
 
 def report_request(pipeline_id: str, secret: str) -> bytes:
-    """A signed report as a Jenkins job sends it; every one is new to the server.
+    """A signed report as a Jenkins job sends it, each with a new id.
 
     https://github.com/standard-webhooks/standard-webhooks
     """

@@ -1,4 +1,4 @@
-"""Faults against the whole product: real processes, real PostgreSQL and Redis, real kill -9.
+"""Fault injection into the whole product: real processes, PostgreSQL and Redis, real kill -9.
 
-`make faults` runs all of them; `docs/reliability.md` says what they prove.
+`make faults` runs all scenarios; `docs/reliability.md` says what they prove.
 """

@@ -1,4 +1,4 @@
-"""F5: every odd answer that a provider, a proxy or a network can give, all of them at once."""
+"""F5: every odd answer that a provider, a proxy or a network can give, all at the same time."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from delivr.tests import factories
 from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
-from faults.world import (
+from faults.workspaces import (
     Workspace,
-    begin,
     click,
-    ends_by_itself,
+    click_delays,
     open_work,
-    waits_of,
+    reset,
+    set_auto_finish,
     workspaces,
 )
 
 BUSY = 25.0  # seconds that one attempt may hold a worker
-BOUND = 5.0  # seconds from click to provider for 95 of 100 of another tenant
+BOUND = 5.0  # seconds from click to provider: 95th percentile of another tenant
 ODD: dict[str, dict[str, Any]] = {
     "500": {"kind": "status", "status": 500},
     "429": {"kind": "status", "status": 429, "retry_after": 3},
@@ -49,21 +49,21 @@ ODD: dict[str, dict[str, Any]] = {
     "network's 503": {"kind": "proxy", "proxy": "cloudflare", "status": 503},
     "201, no Location": {"kind": "no_location"},
 }
-IN_BETWEEN = ("company's 403", "ingress's 404", "ingress's 502", "network's 503")
+PROXIES = ("company's 403", "ingress's 404", "ingress's 502", "network's 503")
 CHAT = (
     *("500", "429", "reset", "lost answer", "garbage", "login page", "dripping body"),
-    *IN_BETWEEN,
+    *PROXIES,
 )
 
 
 @dataclass
 class Attempts:
-    """How long attempts held their lease, as seen in the table twice a second."""
+    """How long attempts held their lease, sampled from the table twice a second."""
 
     first: dict[tuple[str, int], float] = field(default_factory=dict)
     longest: float = 0.0
 
-    def look(self) -> None:
+    def sample(self) -> None:
         now = time.monotonic()
         leased = Effect.objects.filter(state=EffectState.LEASED)
         for key in leased.values_list("pk", "lease_token"):
@@ -71,26 +71,26 @@ class Attempts:
 
 
 def odd_answers(stack: Stack, options: Options) -> Outcome:
-    """F5: a tenant for each odd answer, whose Jenkins job gives it; Slack and Jira are odd, too.
-    One more tenant clicks on, and must not notice."""
-    begin(stack)
-    ends_by_itself(stack, 4.0)
+    """F5: one tenant for each odd answer of its Jenkins job; Slack and Jira answer oddly, too.
+    Another tenant goes on clicking and must not be affected."""
+    reset(stack)
+    set_auto_finish(stack, 4.0)
     odd = {name: _odd_workspace(stack, n) for n, name in enumerate(ODD)}
-    (well,) = workspaces(stack, 1)
+    (healthy,) = workspaces(stack, 1)
     client, clicked = Client(stack.web_port), {}
-    _switch_on(stack)
+    _add_faults(stack)
     with _watched() as attempts:
         for space in odd.values():
-            for talks in (True, False):
-                click(client, space, space.wired.release("ios", slack=talks, jira=talks))
+            for announced in (True, False):
+                click(client, space, space.wired.release("ios", slack=announced, jira=announced))
         for _n in range(max(20, options.triggers // 8)):
-            release, start = well.wired.release("android"), time.time()
-            answer = click(client, well, release)
+            release, start = healthy.wired.release("android"), time.time()
+            answer = click(client, healthy, release)
             clicked[answer.body["builds"][0]["id"]] = start
             time.sleep(0.33)
         until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
     outcome = judge(stack, client)
-    waits = waits_of(stack, clicked)
+    waits = click_delays(stack, clicked)
     p95 = percentile(waits, 0.95)
     outcome.figures |= {
         "struck": _struck(stack),
@@ -98,10 +98,10 @@ def odd_answers(stack: Stack, options: Options) -> Outcome:
         "other tenant s": f"p50 {percentile(waits, 0.5):.2f} · p95 {p95:.2f}",
         "ended": {name: _ends(space) for name, space in odd.items()},
     }
-    outcome.want(attempts.longest < BUSY, f"an attempt took {attempts.longest:.0f} s")
-    outcome.want(p95 < BOUND, f"another tenant waited: p95 {p95:.1f} s")
-    outcome.want(len(waits) == len(clicked), "another tenant's builds are missing")
-    outcome.want(0 not in _struck(stack).values(), "a fault never struck")
+    outcome.expect(attempts.longest < BUSY, f"an attempt took {attempts.longest:.0f} s")
+    outcome.expect(p95 < BOUND, f"another tenant waited: p95 {p95:.1f} s")
+    outcome.expect(len(waits) == len(clicked), "another tenant's builds are missing")
+    outcome.expect(0 not in _struck(stack).values(), "a fault never struck")
     return outcome
 
 
@@ -122,21 +122,21 @@ def _like(pipeline: Any) -> dict[str, Any]:
     return {**{name: getattr(pipeline, name) for name in names}, "api_token": token}
 
 
-def _switch_on(stack: Stack) -> None:
-    """Each Jenkins job twice for what is sent and once for what is read; messages and epics once
-    in each way."""
+def _add_faults(stack: Stack) -> None:
+    """For each Jenkins job two faults on POST and one on GET; for messages and epics one of each
+    kind."""
     for number, settings in enumerate(ODD.values()):
-        aim = {"provider": "jenkins", "path": f"/job/odd-{number}/*"}
-        stack.sandbox.fault(**settings, **aim, method="POST", count=2)
+        target = {"provider": "jenkins", "path": f"/job/odd-{number}/*"}
+        stack.sandbox.fault(**settings, **target, method="POST", count=2)
         if settings["kind"] != "no_location":
-            stack.sandbox.fault(**settings, **aim, method="GET", count=1, skip=1)
+            stack.sandbox.fault(**settings, **target, method="GET", count=1, skip=1)
     for provider, path in (("slack", "*/chat.postMessage"), ("jira", "*/issue")):
         for name in CHAT:
             stack.sandbox.fault(**ODD[name], provider=provider, path=path, method="POST", count=1)
 
 
 def _struck(stack: Stack) -> dict[str, int]:
-    """How often each kind struck what is sent to Jenkins."""
+    """How often each fault struck a POST to Jenkins."""
     faults = [
         fault
         for fault in stack.sandbox.ask("GET", "faults")["faults"]
@@ -151,7 +151,7 @@ def _watched() -> Iterator[Attempts]:
 
     def watch() -> None:
         while not ending.wait(0.5):
-            attempts.look()
+            attempts.sample()
         connection.close()
 
     thread = threading.Thread(target=watch)
@@ -164,7 +164,7 @@ def _watched() -> Iterator[Attempts]:
 
 
 def _ends(space: Workspace) -> str:
-    """How this tenant's triggers ended, with the words that a person is shown."""
+    """How this tenant's triggers ended, with the error code that a person is shown."""
     rows = Effect.objects.for_tenant(space.wired.tenant).filter(kind="build.trigger")
     ends = [f"{e.state} {e.last_error_code}".strip() for e in rows.order_by("created_at")]
     return ", ".join(ends)

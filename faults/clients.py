@@ -1,4 +1,4 @@
-"""Those who use delivr over HTTP meanwhile: people with a token, Jenkins with a secret."""
+"""HTTP clients that use delivr during a scenario: people with a token, Jenkins with a secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Answer:
     seconds: float
     body: Any = None
     retry_after: str = ""
-    is_report: bool = False  # the answer to a webhook
+    is_webhook: bool = False  # the answer to a webhook delivery
 
 
 @dataclass
@@ -41,9 +41,9 @@ class Client:
             text, spent = got.read(), time.monotonic() - start
             is_json = "json" in got.getheader("Content-Type", "")
             content = json.loads(text) if is_json and text else None
-            is_report = "/webhooks/" in path
-            later = got.getheader("Retry-After", "")
-            answer = Answer(got.status, spent, content, later, is_report)
+            is_webhook = "/webhooks/" in path
+            retry_after = got.getheader("Retry-After", "")
+            answer = Answer(got.status, spent, content, retry_after, is_webhook)
         except OSError:
             answer = Answer(0, time.monotonic() - start)
         finally:
@@ -70,17 +70,17 @@ class Client:
         return self.send("POST", f"/api/v1/webhooks/jenkins/{pipeline_id}", text.encode(), headers)
 
     def failures(self) -> list[int]:
-        """Answers that no user should ever get: 5xx, or none at all."""
+        """Statuses that no user should ever get: 5xx, or 0 for no answer at all."""
         return [a.status for a in self.answers if a.status >= 500 or a.status == 0]
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The value below which `share` (0 to 1) of them lie; 0 for none."""
+    """The value below which the given share (0 to 1) of the values lies; 0 without values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
-def at_once(function: Any, arguments: Iterable[Any], *, threads: int) -> list[Any]:
-    """`function` of each argument, `threads` at a time; what they raise is raised here."""
+def run_concurrently(function: Any, arguments: Iterable[Any], *, threads: int) -> list[Any]:
+    """Call `function` with each argument in `threads` threads. Raises what a call raises."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(function, arguments))

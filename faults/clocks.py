@@ -1,4 +1,4 @@
-"""F10: the clocks of the machines are ten minutes off. Only the database's may count."""
+"""F10: the machines' clocks are off by ten minutes. Only the database's clock may matter."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from builds.models import Build
 from faults.clients import Client
 from faults.outcome import Options, Outcome, judge
 from faults.stack import Stack, until
-from faults.world import Workspace, begin, click, ends_by_itself, open_work, workspaces
+from faults.workspaces import Workspace, click, open_work, reset, set_auto_finish, workspaces
 
 OFF = 600  # seconds
-BOUND = 240.0  # seconds for all to settle: whoever believed a wrong clock would need ten minutes
+BOUND = 240.0  # seconds to settle; code that trusted a wrong clock would need ten minutes
 SHIFTED = str(Path(__file__).resolve().parent / "shifted")
-TURNS = ({"web": OFF, "worker1": -OFF, "sweeper": OFF}, {"web": -OFF, "worker1": OFF})
+ROUNDS = ({"web": OFF, "worker1": -OFF, "sweeper": OFF}, {"web": -OFF, "worker1": OFF})
 
 
 def clocks_apart(stack: Stack, options: Options) -> Outcome:
-    """F10: web, a worker and the sweeper ten minutes ahead or behind, answers get lost, Jenkins
-    reports by webhook with the true time."""
-    begin(stack)
-    ends_by_itself(stack, None)
+    """F10: web, a worker and the sweeper are ten minutes ahead or behind, answers get lost, and
+    Jenkins sends webhooks with the right time."""
+    reset(stack)
+    set_auto_finish(stack, None)
     spaces, client = workspaces(stack, 4), Client(stack.web_port)
     try:
-        for turn in TURNS:
-            _shift(stack, turn)
+        for offsets in ROUNDS:
+            _shift(stack, offsets)
             stack.sandbox.fault("drop_after", probability=0.2, provider="*", method="POST")
             _work(stack, client, spaces, max(4, options.triggers // 20))
             stack.sandbox.no_faults()
@@ -35,22 +35,22 @@ def clocks_apart(stack: Stack, options: Options) -> Outcome:
     finally:
         _shift(stack, {})
     outcome = judge(stack, client)
-    reports = [a.status for a in client.answers if a.is_report]
+    reports = [a.status for a in client.answers if a.is_webhook]
     outcome.figures |= {"settled after s": round(spent, 1), "reports taken": len(reports)}
-    outcome.want(set(reports) == {202}, f"reports were answered {sorted(set(reports))}")
+    outcome.expect(set(reports) == {202}, f"reports were answered {sorted(set(reports))}")
     return outcome
 
 
-def _shift(stack: Stack, turn: dict[str, int]) -> None:
+def _shift(stack: Stack, offsets: dict[str, int]) -> None:
     for name in ("web", "worker1", "worker2", "sweeper"):
-        off = turn.get(name, 0)
+        off = offsets.get(name, 0)
         env = {"PYTHONPATH": SHIFTED, "DELIVR_CLOCK_OFF": str(off)} if off else {}
         stack.restart(name, **env)
     until(stack.is_ready, seconds=60, what="delivr is ready")
 
 
 def _work(stack: Stack, client: Client, spaces: list[Workspace], count: int) -> None:
-    """Clicks on releases with messages; Jenkins reports the end of each build."""
+    """Trigger builds of releases with messages; Jenkins reports the end of each build."""
     builds: dict[str, Build] = {}
     for number in range(count):
         space = spaces[number % len(spaces)]
@@ -67,7 +67,7 @@ def _work(stack: Stack, client: Client, spaces: list[Workspace], count: int) -> 
 
 
 def _numbers(stack: Stack, builds: dict[str, Build]) -> dict[str, int]:
-    """Jenkins' number of each of these builds; empty until all are there."""
+    """Jenkins' number of each of these builds; empty until all have one."""
     started = {
         entry["parameters"].get("DELIVR_BUILD_ID"): entry["number"]
         for entry in stack.sandbox.ledger("build.started")

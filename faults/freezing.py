@@ -1,4 +1,4 @@
-"""F11: a worker stops in mid-call, as a machine does that is suspended, and wakes up later."""
+"""F11: a worker freezes during a call, like a suspended machine, and continues later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faults import invariants
 from faults.clients import Client
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
-from faults.world import begin, click, ends_by_itself, open_work, workspaces
+from faults.workspaces import click, open_work, reset, set_auto_finish, workspaces
 from releases.wording import describe_effect
 
 FROZEN = 90.0  # seconds, longer than a lease
@@ -21,17 +21,17 @@ MOMENTS = {"asking for the job": "GET", "the answer is awaited": "POST"}
 
 
 def frozen_in_mid_call(stack: Stack, options: Options) -> Outcome:
-    """F11: both workers frozen for 90 s, while Jenkins keeps them waiting before it has built and
-    after; a third takes over, then they wake up."""
-    begin(stack)
-    ends_by_itself(stack, 4.0)
+    """F11: both workers are frozen for 90 s while they wait for Jenkins, before it has queued the
+    build and after. A third worker takes over, then the two continue."""
+    reset(stack)
+    set_auto_finish(stack, 4.0)
     client, outcome = Client(stack.web_port), Outcome()
     third = stack.spare("worker3")
     for moment, method in MOMENTS.items():
         (space,) = workspaces(stack, 1)
         kind = "timeout" if method == "GET" else "timeout_after"
-        aim = {"provider": "jenkins", "method": method, "path": "/job/ios-prod/*"}
-        stack.sandbox.fault(kind, seconds=19, count=1, **aim)
+        target = {"provider": "jenkins", "method": method, "path": "/job/ios-prod/*"}
+        stack.sandbox.fault(kind, seconds=19, count=1, **target)
         build_id = click(client, space, space.wired.release("ios")).body["builds"][0]["id"]
         until(lambda: _has_struck(stack), seconds=30, what="a worker waits for Jenkins")
         _signal(stack, signal.SIGSTOP)
@@ -42,7 +42,7 @@ def frozen_in_mid_call(stack: Stack, options: Options) -> Outcome:
         _signal(stack, signal.SIGCONT)
         third.stop()
         until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
-        outcome.want(_token(build_id) > tokens, f"{moment}: nobody took the lease over")
+        outcome.expect(_token(build_id) > tokens, f"{moment}: nobody took the lease over")
         sent = invariants.sent_builds(stack.sandbox)[build_id]
         outcome.figures[moment] = f"{sent} build, lease {tokens} -> {_token(build_id)}"
         stack.sandbox.no_faults()
@@ -51,29 +51,29 @@ def frozen_in_mid_call(stack: Stack, options: Options) -> Outcome:
 
 
 def late_arrival(stack: Stack, options: Options) -> Outcome:
-    """F11b, later than any lease: the network delivers a trigger when delivr has long sent it
-    again. Jenkins then builds twice; one build is ours, the other one is stopped and shown."""
-    begin(stack)
-    ends_by_itself(stack, None)
+    """F11b: the network delivers a trigger later than any lease, after delivr has sent it again.
+    Jenkins builds twice: one build is ours, the other one is stopped and shown."""
+    reset(stack)
+    set_auto_finish(stack, None)
     (space,) = workspaces(stack, 1)
     client, outcome = Client(stack.web_port), Outcome()
     _reports_to(stack, space.wired.pipelines["ios"])
-    aim = {"provider": "jenkins", "method": "POST", "path": "/job/ios-prod/*"}
-    stack.sandbox.fault("late", seconds=150, count=1, **aim)
+    target = {"provider": "jenkins", "method": "POST", "path": "/job/ios-prod/*"}
+    stack.sandbox.fault("late", seconds=150, count=1, **target)
     build_id = click(client, space, space.wired.release("ios")).body["builds"][0]["id"]
     until(lambda: len(stack.sandbox.builds()) == 2, seconds=SETTLE, what="the late one has come")
     arrived = time.monotonic()
-    until(_second_is_settled, seconds=120, what="the second build is looked at", pause=0.5)
-    outcome.figures["looked at after s"] = round(time.monotonic() - arrived, 1)
+    until(_second_is_settled, seconds=120, what="the second build is settled", pause=0.5)
+    outcome.figures["second settled after s"] = round(time.monotonic() - arrived, 1)
     number = Build.objects.get(pk=build_id).number or 0
     stack.sandbox.finish("ios-prod", number)
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
     ends = {there: end for (_job, there), end in stack.sandbox.builds().items()}
-    outcome.figures |= {"ours": number, "builds at Jenkins": ends, "shown": _told()}
-    outcome.want(ends.pop(number, "") == "SUCCESS", "our build was touched")
-    outcome.want(set(ends.values()) == {"ABORTED"}, "the second build was not stopped")
-    outcome.want(Build.objects.get(pk=build_id).status == "SUCCESS", "our build did not end well")
-    outcome.want(not client.failures(), "requests failed")
+    outcome.figures |= {"ours": number, "builds at Jenkins": ends, "shown": _shown()}
+    outcome.expect(ends.pop(number, "") == "SUCCESS", "our build was touched")
+    outcome.expect(set(ends.values()) == {"ABORTED"}, "the second build was not stopped")
+    outcome.expect(Build.objects.get(pk=build_id).status == "SUCCESS", "our build did not end well")
+    outcome.expect(not client.failures(), "requests failed")
     return outcome
 
 
@@ -81,8 +81,8 @@ def _second_is_settled() -> bool:
     return Effect.objects.filter(kind="build.stop_repeat", state=EffectState.DONE).exists()
 
 
-def _told() -> list[str]:
-    """What people are told of other runs: by the delivery, and by what was done."""
+def _shown() -> list[str]:
+    """What people see of the other run: the delivery's reason and the effect in words."""
     orphans = WebhookDelivery.objects.filter(state=DeliveryState.ORPHAN)
     done = Effect.objects.filter(kind="build.stop_repeat")
     return sorted({*orphans.values_list("reason", flat=True), *map(describe_effect, done)})
@@ -103,7 +103,7 @@ def _token(build_id: str) -> int:
 
 
 def _reports_to(stack: Stack, pipeline: Any) -> None:
-    """Jenkins' job reports to this pipeline's webhook."""
+    """Let Jenkins' job report to this pipeline's webhook."""
     url = f"http://127.0.0.1:{stack.web_port}/api/v1/webhooks/jenkins/{pipeline.pk}"
     hook = {"url": url, "secret": pipeline.webhook_secret.reveal(), "style": "signed"}
     stack.sandbox.ask("PATCH", "jenkins/jobs/ios-prod", {"webhook": hook})

@@ -1,4 +1,4 @@
-"""F7: what an enemy, or a broken proxy, sends to the webhook address of a real gunicorn."""
+"""F7: what an attacker or a broken proxy sends to the webhook endpoint of a real gunicorn."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from builds.models import Build, BuildEvent, DeliveryState, WebhookDelivery
 from faults.clients import Client
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
-from faults.world import begin, click, ends_by_itself, open_work, workspaces
+from faults.workspaces import click, open_work, reset, set_auto_finish, workspaces
 
 LIMIT = 256 * 1024
-SLOW = 3  # senders at a time that never finish, fewer than gunicorn's threads
+SLOW = 3  # senders that never finish; fewer than gunicorn's threads
 GONE = 0  # the connection was closed without an answer
 
 
 @dataclass(frozen=True)
 class Target:
-    """A pipeline's address, and the secret that only Jenkins knows."""
+    """A pipeline's webhook endpoint, and the secret that only Jenkins knows."""
 
     port: int
     pipeline_id: str
@@ -55,7 +55,7 @@ class Target:
         return "\r\n".join([*lines, "", ""]).encode()
 
     def send(self, raw: bytes) -> int:
-        """The status that came back, or GONE. No more is sent after `raw`."""
+        """The status of the answer, or GONE. Nothing is sent after `raw`."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as line:
             try:
                 line.sendall(raw)
@@ -70,10 +70,10 @@ class Target:
 
 
 def hostile_reports(stack: Stack, options: Options) -> Outcome:
-    """F7: forged, stale, repeated, cut, oversized, chunked, nested, odd numbers, odd lengths, slow:
-    no 5xx, nothing changes; the true report behind them is taken."""
-    begin(stack)
-    ends_by_itself(stack, None)
+    """F7: forged, stale, repeated, cut, oversized, chunked, nested and slow deliveries, odd numbers
+    and lengths: no 5xx and no change; the genuine report after them is accepted."""
+    reset(stack)
+    set_auto_finish(stack, None)
     (space,) = workspaces(stack, 1)
     client, outcome = Client(stack.web_port), Outcome()
     build_id = click(client, space, space.wired.release("ios")).body["builds"][0]["id"]
@@ -85,30 +85,30 @@ def hostile_reports(stack: Stack, options: Options) -> Outcome:
         answers = {name: send() for name, send in attacks(target, number).items()}
         seconds = client.api(space.token, "GET", "releases").seconds
     until(lambda: not WebhookDelivery.objects.waiting().exists(), seconds=60, what="all read")
-    outcome.want(_state(build_id) == before, "something changed")
+    outcome.expect(_state(build_id) == before, "something changed")
     for name, status in answers.items():
-        outcome.want(status < 500, f"{name}: {status}")
-        outcome.want(status == 202 or not name.startswith("signed"), f"{name}: {status}")
-        outcome.want(status != 202 or name.startswith("signed"), f"{name} was taken")
+        outcome.expect(status < 500, f"{name}: {status}")
+        outcome.expect(status == 202 or not name.startswith("signed"), f"{name}: {status}")
+        outcome.expect(status != 202 or name.startswith("signed"), f"{name} was accepted")
     applied = WebhookDelivery.objects.filter(state=DeliveryState.APPLIED).count()
-    outcome.want(not applied, f"{applied} hostile reports were applied")
+    outcome.expect(not applied, f"{applied} hostile reports were applied")
     stack.sandbox.finish("ios-prod", number)
     report = json.dumps({"buildNumber": number, "status": "SUCCESS"}).encode()
-    headers = target.sign(report, name="true")
-    taken = [target.post(report, headers) for _n in range(3)]
-    outcome.want(taken == [202] * 3, f"the true report: {taken}")
+    headers = target.sign(report, name="genuine")
+    accepted = [target.post(report, headers) for _n in range(3)]
+    outcome.expect(accepted == [202] * 3, f"the genuine report: {accepted}")
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
-    kept = WebhookDelivery.objects.filter(dedupe_key="id:true").count()
-    outcome.want(kept == 1, f"the true report was kept {kept} times")
-    outcome.want(Build.objects.get(pk=build_id).status == "SUCCESS", "the true report is lost")
+    kept = WebhookDelivery.objects.filter(dedupe_key="id:genuine").count()
+    outcome.expect(kept == 1, f"the genuine report was kept {kept} times")
+    outcome.expect(Build.objects.get(pk=build_id).status == "SUCCESS", "the genuine report is lost")
     judged = judge(stack, client)
     outcome.figures |= {"answers": answers, "others meanwhile s": round(seconds, 2)}
-    outcome.want(seconds < 5, f"others waited {seconds:.1f} s")
+    outcome.expect(seconds < 5, f"others waited {seconds:.1f} s")
     return Outcome(judged.figures | outcome.figures, outcome.broken + judged.broken)
 
 
 def _running(build_id: str) -> int | None:
-    """The number of a build that runs."""
+    """The build's number once it is running, else None."""
     running = Build.objects.filter(pk=build_id, status="RUNNING")
     return running.values_list("number", flat=True).first()
 
@@ -119,8 +119,8 @@ def _state(build_id: str) -> Any:
 
 
 def attacks(target: Target, number: int) -> dict[str, Callable[[], int]]:
-    """What is sent, by name. Those that begin with "signed" come from somebody with the secret:
-    they are kept as they are, and mean nothing."""
+    """What is sent, by name. Those that begin with "signed" come from somebody who has the secret:
+    they are stored as received and ignored."""
     body = json.dumps({"buildNumber": number, "status": "FAILURE"}).encode()
     good = target.sign(body, name="stolen")
     other = "whsec_" + base64.b64encode(b"x" * 32).decode()
@@ -179,7 +179,7 @@ def _chunked(target: Target, headers: dict[str, str], body: bytes) -> bytes:
 
 @contextmanager
 def _slow_senders(target: Target) -> Iterator[None]:
-    """Meanwhile some senders give a byte a second and never come to an end."""
+    """Meanwhile some senders send one byte a second and never finish."""
     ending = threading.Event()
 
     def drip() -> None:

@@ -1,4 +1,4 @@
-"""What must hold after every fault, whatever happened: read from the rows and from the sandbox."""
+"""What must hold after every fault, checked against the rows and the sandbox."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ LEASE_GRACE = timedelta(seconds=10)
 ENDED = ("SUCCESS", "FAILURE", "UNSTABLE", "ABORTED")
 
 
-class Truth(Protocol):
-    """The providers' side: what they did, and how each build stands, by job and number."""
+class ProviderState(Protocol):
+    """The providers' side: their side effects, and each build's result by job and number."""
 
     def ledger(self, kind: str) -> list[dict[str, Any]]: ...
 
     def builds(self) -> Mapping[tuple[str, int], str]: ...
 
 
-def check(truth: Truth, *, settled: bool) -> list[str]:
-    """Every invariant that is broken, in words. `settled`: faults are off and all had its time,
-    so that nothing may be unfinished any more."""
+def check(providers: ProviderState, *, settled: bool) -> list[str]:
+    """Describe every broken invariant. `settled`: the faults are over and there was enough time, so
+    that nothing may be unfinished."""
     broken = [
-        *_promises_are_complete(),
-        *_one_build_per_promise(truth),
-        *_messages_and_epics_once(truth),
+        *_effects_are_complete(),
+        *_one_build_per_trigger(providers),
+        *_messages_and_epics_once(providers),
         *_release_follows_its_builds(),
         *_versions_are_held(),
         *_nothing_crosses_tenants(),
@@ -48,29 +48,30 @@ def check(truth: Truth, *, settled: bool) -> list[str]:
         *_changes_are_audited(),
     ]
     if settled:
-        broken += [*_nothing_is_open(), *_no_lease_is_forgotten(), *_status_is_the_truth(truth)]
+        broken += [*_nothing_is_open(), *_no_lease_is_forgotten(), *_status_is_the_truth(providers)]
     return broken
 
 
-def _promises_are_complete() -> Iterator[str]:
+def _effects_are_complete() -> Iterator[str]:
     """I1: a committed change has all its effects."""
-    promised = set(Effect.objects.values_list("dedupe_key", flat=True))
+    created = set(Effect.objects.values_list("dedupe_key", flat=True))
     for build_id in Build.objects.values_list("pk", flat=True):
-        if f"build:{build_id}:trigger" not in promised:
-            yield f"I1 {build_id} has no promise of its trigger"
+        if f"build:{build_id}:trigger" not in created:
+            yield f"I1 {build_id} has no effect for its trigger"
     for release in Release.objects.select_related("communication"):
         channels = release.communication.recipients if release.communication else []
         wanted = {f"release:{release.pk}:message:{channel}:created" for channel in channels}
-        if not wanted <= promised:
-            yield f"I1 {release.pk} has not all its messages"
+        if not wanted <= created:
+            yield f"I1 {release.pk} lacks some of its messages"
     for target in ReleaseTarget.objects.filter(release__ticket__isnull=False):
-        if f"release:{target.release_id}:epic:{target.target_id}" not in promised:
-            yield f"I1 {target.release_id} has not all its epics"
+        if f"release:{target.release_id}:epic:{target.target_id}" not in created:
+            yield f"I1 {target.release_id} lacks some of its epics"
 
 
-def _one_build_per_promise(truth: Truth) -> Iterator[str]:
-    """I2: at most one build at the provider per build of ours; exactly one where it is done."""
-    sent = sent_builds(truth)
+def _one_build_per_trigger(providers: ProviderState) -> Iterator[str]:
+    """I2: the provider has at most one build for each of ours; exactly one if the trigger is
+    done."""
+    sent = sent_builds(providers)
     for build_id, count in sent.items():
         if count > 1:
             yield f"I2 {build_id} was built {count} times"
@@ -80,14 +81,14 @@ def _one_build_per_promise(truth: Truth) -> Iterator[str]:
             yield f"I2 {build_id} is done and was built {sent[build_id]} times"
 
 
-def sent_builds(truth: Truth) -> Counter[str]:
-    """How often the provider was made to build each of our builds; others carry no id of ours."""
-    ids = (entry["parameters"].get("DELIVR_BUILD_ID") for entry in truth.ledger("build.queued"))
+def sent_builds(providers: ProviderState) -> Counter[str]:
+    """How often the provider queued each of our builds; other builds do not carry an id of ours."""
+    ids = (entry["parameters"].get("DELIVR_BUILD_ID") for entry in providers.ledger("build.queued"))
     return Counter(build_id for build_id in ids if build_id)
 
 
 def _nothing_is_open() -> Iterator[str]:
-    """I3."""
+    """I3: no effect or delivery is unfinished."""
     for effect in Effect.objects.open():
         yield f"I3 {effect} is still {effect.state}"
     for delivery in WebhookDelivery.objects.waiting():
@@ -95,7 +96,7 @@ def _nothing_is_open() -> Iterator[str]:
 
 
 def _no_lease_is_forgotten() -> Iterator[str]:
-    """I4."""
+    """I4: no lease has expired without being taken over."""
     late = Effect.objects.filter(
         state=EffectState.LEASED, lease_until__lt=clock.now() - LEASE_GRACE
     )
@@ -103,19 +104,19 @@ def _no_lease_is_forgotten() -> Iterator[str]:
         yield f"I4 the lease of {effect} ran out at {effect.lease_until}"
 
 
-def _status_is_the_truth(truth: Truth) -> Iterator[str]:
-    """I5: what we say of a build is what the provider says."""
-    known = truth.builds()
+def _status_is_the_truth(providers: ProviderState) -> Iterator[str]:
+    """I5: a build's status is the provider's."""
+    known = providers.builds()
     for build in Build.objects.select_related("release_pipeline").exclude(number=None):
         job = build.release_pipeline.job_path.removeprefix("/job/").replace("/job/", "/")
         there = known.get((job, build.number)) or BuildStatus.RUNNING
         if build.status in (*ENDED, BuildStatus.RUNNING) and build.status != there:
             yield f"I5 {build.pk} is {build.status} here and {there} there"
         if build.status == BuildStatus.CANCELLED and there == BuildStatus.RUNNING:
-            yield f"I5 {build.pk} was cancelled and runs there for ever"
+            yield f"I5 {build.pk} was cancelled and is still running there"
     for build in Build.objects.filter(status__in=(BuildStatus.QUEUED, BuildStatus.TRIGGERING)):
         yield f"I5 {build.pk} never got past {build.status}"
-    started = {e["parameters"].get("DELIVR_BUILD_ID") for e in truth.ledger("build.started")}
+    started = {e["parameters"].get("DELIVR_BUILD_ID") for e in providers.ledger("build.started")}
     for build in Build.objects.filter(status=BuildStatus.LOST, pk__in=started):
         yield f"I5 {build.pk} is lost here and was built there"
 
@@ -126,7 +127,7 @@ def _release_follows_its_builds() -> Iterator[str]:
         pipelines = release.pipelines.order_by("id")
         should = derive_status(list(pipelines.values_list("build_status", flat=True)))
         if release.status != should:
-            yield f"I6 {release.pk} is {release.status}, its builds make it {should}"
+            yield f"I6 {release.pk} is {release.status}, but its builds say {should}"
     for pipeline in ReleasePipeline.objects.prefetch_related("builds"):
         newest = max(pipeline.builds.all(), key=lambda build: build.attempt, default=None)
         if newest and (pipeline.build_status, pipeline.build_number, pipeline.candidate) != (
@@ -141,7 +142,7 @@ def _release_follows_its_builds() -> Iterator[str]:
 
 
 def _versions_are_held() -> Iterator[str]:
-    """I14: a live release holds its version for each of its apps, a cancelled one for none."""
+    """I14: a release holds its version for each of its apps unless it is cancelled."""
     for release in Release.objects.prefetch_related("targets"):
         parts = release.targets.all()
         held = {(t.store, t.app_identifier) for t in parts if t.held_version == release.version}
@@ -161,7 +162,7 @@ REFERENCES: Sequence[tuple[Any, tuple[str, ...]]] = (
 
 
 def _nothing_crosses_tenants() -> Iterator[str]:
-    """I7."""
+    """I7: no row refers to a row of another tenant."""
     for model, names in REFERENCES:
         for name in names:
             strangers = ~Q(**{f"{name}__tenant": F("tenant")}) & Q(**{f"{name}__isnull": False})
@@ -173,55 +174,55 @@ def _nothing_crosses_tenants() -> Iterator[str]:
 
 
 def _attempts_are_bounded() -> Iterator[str]:
-    """I8: twice the attempts to send, as some only look."""
+    """I8: at most twice the handler's attempts to send, since some attempts only look."""
     for effect in Effect.objects.filter(attempts__gt=8):
         if effect.attempts > 2 * handler_for(effect.kind).max_attempts + 1:
             yield f"I8 {effect} was tried {effect.attempts} times"
 
 
 def _events_follow_the_table() -> Iterator[str]:
-    """I9: whatever moved a build is a move that the table allows, or undoes what only a report
-    told, as the number turned out to be another build's."""
+    """I9: each status change of a build is a transition in the table, or it undoes a status that
+    only a webhook reported, because the number turned out to belong to another build."""
     applied = BuildEvent.objects.filter(applied=True)
-    heard = applied.filter(source__in=(Source.POLL, Source.WEBHOOK))
-    told = applied.filter(
+    from_jenkins = applied.filter(source__in=(Source.POLL, Source.WEBHOOK))
+    reported = applied.filter(
         source=Source.WEBHOOK, build=OuterRef("build"), to_status=OuterRef("from_status")
     )
-    undone = Q(Exists(told), source=Source.POLL, to_status=BuildStatus.LOST)
-    moves = heard.exclude(undone).order_by().values_list("from_status", "to_status").distinct()
-    for before, after in moves:
-        step = TABLE.get((BuildStatus(before), BuildStatus(after)), Transition.IGNORE)
-        if step not in (Transition.APPLY, Transition.FILL, Transition.ASK):
+    undone = Q(Exists(reported), source=Source.POLL, to_status=BuildStatus.LOST)
+    changes = from_jenkins.exclude(undone).order_by()
+    for before, after in changes.values_list("from_status", "to_status").distinct():
+        transition = TABLE.get((BuildStatus(before), BuildStatus(after)), Transition.IGNORE)
+        if transition not in (Transition.APPLY, Transition.FILL, Transition.ASK):
             yield f"I9 a build went from {before} to {after}"
 
 
-def _messages_and_epics_once(truth: Truth) -> Iterator[str]:
-    """I10: at most one message and one epic per promise."""
-    posts = (e["metadata"] or {} for e in truth.ledger("message.posted"))
+def _messages_and_epics_once(providers: ProviderState) -> Iterator[str]:
+    """I10: at most one message or epic per effect."""
+    posts = (e["metadata"] or {} for e in providers.ledger("message.posted"))
     ids = Counter(post.get("event_payload", {}).get("id") for post in posts)
-    epics = Counter(label for e in truth.ledger("issue.created") for label in e["labels"])
+    epics = Counter(label for e in providers.ledger("issue.created") for label in e["labels"])
     for name, count in [*ids.items(), *epics.items()]:
         if name and name != "delivr" and count > 1:
             yield f"I10 {name} was sent {count} times"
 
 
 def _changes_are_audited() -> Iterator[str]:
-    """I11: one audit row for each release, trigger, cancel, retry, adopt and stopped repeat."""
+    """I11: one audit row for each release, trigger, cancel, retry, adopt and stopped duplicate."""
     rows = AuditEvent.objects.values_list("action", "subject_id")
     written = Counter(rows)
     for action, subject, times in _changes():
         if written[(action, subject)] != times:
             found = written[(action, subject)]
-            yield f"I11 {action} of {subject} happened {times} times and was written {found} times"
+            yield f"I11 {action} of {subject} happened {times} times and was audited {found} times"
 
 
 def _changes() -> Iterator[tuple[str, str, int]]:
-    """What was done, as the rows tell it: action, subject, how often."""
+    """What was done according to the rows: action, subject, how often."""
     triggers = Effect.objects.filter(kind="build.trigger")
-    repeats = Effect.objects.filter(kind="build.stop_repeat", result__outcome=Duplicate.STOPPED)
-    stopped = Counter(repeats.values_list("build_id", flat=True))
-    retried = Counter(_of_people(to_status=BuildStatus.TRIGGERING))
-    cancelled = Counter(_of_people(to_status=BuildStatus.CANCELLED))
+    duplicates = Effect.objects.filter(kind="build.stop_repeat", result__outcome=Duplicate.STOPPED)
+    stopped = Counter(duplicates.values_list("build_id", flat=True))
+    retried = Counter(_by_people(to_status=BuildStatus.TRIGGERING))
+    cancelled = Counter(_by_people(to_status=BuildStatus.CANCELLED))
     for effect in triggers:
         yield "build.triggered", effect.build_id, 1
         yield "effect.retried", effect.pk, retried[effect.build_id]
@@ -232,24 +233,24 @@ def _changes() -> Iterator[tuple[str, str, int]]:
         yield "release.created", release_id, 1
 
 
-def _of_people(**moved: str) -> Iterator[str]:
-    events = BuildEvent.objects.filter(source=Source.PERSON, applied=True, **moved)
+def _by_people(**changes: str) -> Iterator[str]:
+    events = BuildEvent.objects.filter(source=Source.PERSON, applied=True, **changes)
     return iter(events.values_list("build_id", flat=True))
 
 
 def secrets_outside(secrets: Iterable[str], places: Mapping[str, bytes]) -> Iterator[str]:
-    """I12: no secret lies in clear, in quotes for an address or in base64 where it does not belong.
-    Named by its first letters only."""
+    """I12: no secret appears outside its place in clear text, URL-quoted or in base64. Names only
+    its first four characters."""
     for secret in secrets:
         for form, text in spellings(secret).items():
             for place, content in places.items():
                 if text in content:
-                    yield f"I12 {secret[:4]}… lies {form} in {place}"
+                    yield f"I12 {secret[:4]}… appears {form} in {place}"
 
 
 def spellings(secret: str) -> dict[str, bytes]:
-    """The forms in which a secret may lie somewhere. Base64 of a part of a longer text differs by
-    where it begins, so the three ways are looked for without their ends."""
+    """The forms in which a secret may appear. Within a longer text its base64 depends on the offset
+    modulo 3, so all three forms are searched for without their edges."""
     raw = secret.encode()
     shifted = {
         f"in base64 ({n})": base64.b64encode(b"x" * n + raw)[4 if n else 0 : -4] for n in range(3)
@@ -258,7 +259,7 @@ def spellings(secret: str) -> dict[str, bytes]:
 
 
 def answers_that_fail(statuses: Iterable[int], *, outage: bool = False) -> Iterator[str]:
-    """I13: no 5xx, and no silence (0), but a 503 in an outage of the database."""
+    """I13: no 5xx and no missing answer (0), except 503 during an outage of the database."""
     for status, count in Counter(statuses).items():
         if (status >= 500 or status == 0) and not (outage and status == 503):
             yield f"I13 {count} requests were answered {status}"

@@ -1,4 +1,4 @@
-"""F1 and F2: processes killed on the way, at chosen places and at random."""
+"""F1 and F2: processes are killed at each step of an effect, and at random moments."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from delivr.effects.models import Effect, EffectState
 from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import ROOT, Product, Stack, until
-from faults.world import begin, click, ends_by_itself, open_work, workspaces
+from faults.workspaces import click, open_work, reset, set_auto_finish, workspaces
 
 SENDING = {"provider": "*", "method": "POST"}
 
 
 def crash_points(stack: Stack, options: Options) -> Outcome:
-    """F1: killed at each step of an effect."""
+    """F1: workers are killed at each step of an effect."""
     test = [sys.executable, "-m", "pytest", "-q", "builds/tests/test_crashes.py"]
-    apart = stack.env["CELERY_BROKER_URL"].removesuffix("/0") + "/1"  # no worker of ours listens
+    broker = stack.env["CELERY_BROKER_URL"].removesuffix("/0") + "/1"  # without workers
     env = {
         **stack.env,
         "DJANGO_SETTINGS_MODULE": "delivr.settings_test",
-        "CELERY_BROKER_URL": apart,
+        "CELERY_BROKER_URL": broker,
     }
     done = subprocess.run(test, cwd=ROOT, env=env, capture_output=True, text=True)
     last = done.stdout.strip().splitlines()[-1:]
@@ -36,9 +36,9 @@ def crash_points(stack: Stack, options: Options) -> Outcome:
 
 
 def random_kills(stack: Stack, options: Options) -> Outcome:
-    """F2: lossy providers, and somebody who kills workers and sweeper all the time."""
-    begin(stack)
-    ends_by_itself(stack, 4.0)
+    """F2: lossy providers, while workers and the sweeper are killed all the time."""
+    reset(stack)
+    set_auto_finish(stack, 4.0)
     spaces = workspaces(stack, 8)
     releases = [
         (space, space.wired.release(slack=n % 8 == 0, jira=n % 8 == 0))
@@ -46,7 +46,7 @@ def random_kills(stack: Stack, options: Options) -> Outcome:
     ]
     client, start = Client(stack.web_port), time.monotonic()
     with lossy(stack), _killer(stack, options.seed) as kills:
-        pause = 0.15  # seconds between two clicks, so that the kills fall into the work
+        pause = 0.15  # seconds between two clicks, so that processes are killed while they work
         for space, release in releases:
             click(client, space, release)
             time.sleep(pause)
@@ -66,8 +66,8 @@ def random_kills(stack: Stack, options: Options) -> Outcome:
 
 @contextmanager
 def lossy(stack: Product) -> Iterator[None]:
-    """Of what is sent 10 % fails with 500, 10 % is done and the answer lost, 5 % is done and the
-    answer never comes; of what is read 5 % fails."""
+    """Of the POSTs 10 % fail with 500, 10 % take effect but their answer is lost, and 5 % take
+    effect but are never answered; of the GETs 5 % fail."""
     add = stack.sandbox.fault
     add("status", status=500, probability=0.10, **SENDING)
     add("drop_after", probability=0.10 / 0.90, **SENDING)
@@ -81,7 +81,7 @@ def lossy(stack: Product) -> Iterator[None]:
 
 @contextmanager
 def _killer(stack: Stack, seed: int) -> Iterator[dict[str, int]]:
-    """Every 3 to 6 seconds SIGKILL for a worker or the sweeper, which is then started again."""
+    """Every 3 to 6 seconds kill a worker or the sweeper (SIGKILL) and start it again."""
     chance, ending = random.Random(seed), threading.Event()
     kills = {"worker1": 0, "worker2": 0, "sweeper": 0}
 
@@ -106,14 +106,14 @@ def _triggers_left() -> int:
 
 
 def _recoveries() -> dict[str, Any]:
-    """Seconds from promise to done; apart for triggers that needed more than one claim."""
+    """Seconds from creating a trigger to done; separately for those claimed more than once."""
     done = Effect.objects.filter(kind="build.trigger", state=EffectState.DONE)
     spent = {e.pk: (e.done_at - e.created_at).total_seconds() for e in done}
-    again = [spent[e.pk] for e in done if e.lease_token > 1]
+    reclaimed = [spent[e.pk] for e in done if e.lease_token > 1]
     return {
-        "promise to done s": _spread(spent.values()),
-        "taken up again": len(again),
-        "of these s": _spread(again),
+        "created to done s": _spread(spent.values()),
+        "claimed again": len(reclaimed),
+        "of these s": _spread(reclaimed),
     }
 
 

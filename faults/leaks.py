@@ -1,4 +1,4 @@
-"""Where a secret must not lie: the database's dump, Redis, the logs of all processes (I12)."""
+"""Where no secret may appear: the database's dump, Redis and the logs of all processes (I12)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sandbox import accounts
 
 
 def wired_secrets() -> set[str]:
-    """What the workspaces of these runs are connected with, and the webhook secrets that can be
-    read with the keys of this process."""
+    """The credentials that the workspaces use, and the webhook secrets that this process can
+    decrypt."""
     known = {
         accounts.GITHUB_PUSH_TOKEN,
         accounts.JENKINS_API_TOKEN,
@@ -27,7 +27,7 @@ def wired_secrets() -> set[str]:
 
 
 def places(stack: Stack) -> dict[str, bytes]:
-    """Everything that is kept outside the processes, as bytes."""
+    """All stored data and logs, as bytes by place."""
     logs = {f"the log of {name}": p.log for name, p in stack.processes.items() if name != "sandbox"}
     texts = {name: path.read_bytes() for name, path in logs.items() if path.exists()}
     return {**texts, "the database": _dump(), "Redis": b"\n".join(_redis(stack))}
@@ -43,7 +43,7 @@ def _dump() -> bytes:
 
 
 def _redis(stack: Stack) -> Iterator[bytes]:
-    client: Any = redis.Redis(port=stack.redis_port)  # its types know no plain bytes
+    client: Any = redis.Redis(port=stack.redis_port)  # its type stubs lack bytes
     read: dict[bytes, Callable[[bytes], Iterable[bytes]]] = {
         b"string": lambda key: [client.get(key)],
         b"list": lambda key: client.lrange(key, 0, -1),

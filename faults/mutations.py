@@ -1,6 +1,6 @@
-"""`make mutations`: take each safeguard out of a copy of the code, and see tests turn red.
+"""`make mutations`: remove each safeguard from a copy of the code and check that tests fail.
 
-The tests named with a mutation must pass in the unchanged copy and fail in the changed one.
+The tests of a mutation must pass in the unchanged copy and fail in the changed one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 RUNNER = "delivr/effects/tests/test_runner.py::"
-QUICK = ("-x", "--nomigrations")  # tables as the models have them; the first failure says enough
+QUICK = ("-x", "--nomigrations")  # tables made from the models; the first failure is enough
 FAILED = 1  # pytest's exit code where tests ran and some failed
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """`old` becomes `new` in `path`; `tests` notice it."""
+    """Replaces `old` by `new` in `path`, which `tests` must notice."""
 
     name: str
     path: str
@@ -71,8 +71,8 @@ MUTATIONS = (
 )
 
 
-def copy_of_the_tree(folder: Path) -> Path:
-    """What git knows of, as it lies in the working tree."""
+def copy_tree(folder: Path) -> Path:
+    """Copy the working tree's files that git does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -86,8 +86,8 @@ def copy_of_the_tree(folder: Path) -> Path:
     return folder
 
 
-def tests_of(mutation: Mutation, tree: Path) -> int:
-    """pytest's exit code for the tests of a mutation in `tree`."""
+def run_tests(mutation: Mutation, tree: Path) -> int:
+    """Run a mutation's tests in `tree`; pytest's exit code."""
     services = {
         "DATABASE_URL": urlsplit(POSTGRES)._replace(path=f"/delivr_{os.getpid()}").geturl(),
         "TEST_DATABASE_URL": POSTGRES,
@@ -101,16 +101,16 @@ def tests_of(mutation: Mutation, tree: Path) -> int:
 
 
 def try_out(mutation: Mutation, tree: Path) -> str:
-    """What is wrong; empty where the tests tell the two apart."""
+    """What is wrong; empty if the tests notice the mutation."""
     file = tree / mutation.path
     text = file.read_text()
     if text.count(mutation.old) != 1:
-        return f"{mutation.path} does not hold once what is to be changed"
-    if code := tests_of(mutation, tree):
+        return f"{mutation.path} does not contain the text exactly once"
+    if code := run_tests(mutation, tree):
         return f"the tests do not pass without it (pytest: {code})"
     file.write_text(text.replace(mutation.old, mutation.new))
     try:
-        code = tests_of(mutation, tree)
+        code = run_tests(mutation, tree)
     finally:
         file.write_text(text)
     return "" if code == FAILED else f"no test notices it (pytest: {code})"
@@ -119,7 +119,7 @@ def try_out(mutation: Mutation, tree: Path) -> str:
 def main() -> int:
     wrong = 0
     with tempfile.TemporaryDirectory(prefix="delivr-mutations-") as folder:
-        tree = copy_of_the_tree(Path(folder))
+        tree = copy_tree(Path(folder))
         for mutation in MUTATIONS:
             start = time.monotonic()
             why = try_out(mutation, tree)

@@ -1,5 +1,5 @@
-"""F3 and F4: the broker is frozen or dies and people notice nothing; the database restarts and
-they are told to come back."""
+"""F3 and F4: the broker freezes or dies and users are not affected; the database restarts and users
+are told to retry."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from django.db import connection
 
 from builds.models import Build
 from faults import invariants
-from faults.clients import Client, at_once, percentile
+from faults.clients import Client, percentile, run_concurrently
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
-from faults.world import Workspace, begin, ends_by_itself, open_work, workspaces
+from faults.workspaces import Workspace, open_work, reset, set_auto_finish, workspaces
 
 
 def broken_broker(stack: Stack, options: Options) -> Outcome:
-    """F3: Redis frozen, killed with nothing kept, flushed, while people go on working."""
-    begin(stack)
-    ends_by_itself(stack, 4.0)
+    """F3: Redis is frozen, killed without persistence, and flushed while people go on working."""
+    reset(stack)
+    set_auto_finish(stack, 4.0)
     outcome = Outcome()
     everyone = Client(stack.web_port)
     redis = stack["redis"]
@@ -33,7 +33,7 @@ def broken_broker(stack: Stack, options: Options) -> Outcome:
         _work(client, spaces, seconds)
         p99 = percentile((a.seconds for a in client.answers), 0.99)
         outcome.figures[name] = f"{len(client.answers)} requests, p99 {p99:.2f} s"
-        outcome.want(p99 < 2.0, f"{name}: p99 {p99:.2f} s")
+        outcome.expect(p99 < 2.0, f"{name}: p99 {p99:.2f} s")
         everyone.answers += client.answers
 
     phase("healthy", 8)
@@ -63,7 +63,8 @@ def _work(client: Client, spaces: list[Workspace], seconds: float) -> None:
 
 
 def work(client: Client, spaces: list[Workspace], ending: threading.Event) -> None:
-    """Each workspace makes releases, clicks and looks, about five requests a second."""
+    """In each workspace create releases, trigger builds and read them, about five requests a
+    second."""
 
     def person(space: Workspace) -> None:
         while not ending.wait(0.6):
@@ -74,7 +75,7 @@ def work(client: Client, spaces: list[Workspace], ending: threading.Event) -> No
                 client.api(space.token, "POST", f"{path}/builds", {})
                 client.api(space.token, "GET", path)
 
-    at_once(person, spaces, threads=len(spaces))
+    run_concurrently(person, spaces, threads=len(spaces))
 
 
 def _new_release(space: Workspace) -> dict[str, Any]:
@@ -88,9 +89,9 @@ def _new_release(space: Workspace) -> dict[str, Any]:
 
 
 def database_restarts(stack: Stack, options: Options) -> Outcome:
-    """F4: PostgreSQL stops at once, as in a power cut, and is away for 4 s, twice, under load."""
-    begin(stack)
-    ends_by_itself(stack, 4.0)
+    """F4: under load PostgreSQL stops twice as in a power cut, and is down for 4 s each time."""
+    reset(stack)
+    set_auto_finish(stack, 4.0)
     client, spaces = Client(stack.web_port), workspaces(stack, 4)
     working = threading.Thread(target=_work, args=(client, spaces, 30.0))
     working.start()
@@ -102,19 +103,21 @@ def database_restarts(stack: Stack, options: Options) -> Outcome:
     working.join()
     connection.close()
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
-    told = [a for a in client.answers if a.status == 503]
-    taken = {b["id"] for a in client.answers if a.status == 202 for b in a.body["builds"]}
+    unavailable = [a for a in client.answers if a.status == 503]
+    accepted = {b["id"] for a in client.answers if a.status == 202 for b in a.body["builds"]}
     kept = set(Build.objects.values_list("pk", flat=True))
-    everybody, client.answers = client.answers, []
+    answers, client.answers = client.answers, []
     outcome = judge(stack, client)
     outcome.figures |= {
-        "requests": len(everybody),
-        "told to come back": len(told),
-        "clicks taken": len(taken),
-        "of these gone": len(taken - kept),
+        "requests": len(answers),
+        "told to retry": len(unavailable),
+        "clicks accepted": len(accepted),
+        "of these lost": len(accepted - kept),
     }
-    outcome.want(told and all(a.retry_after for a in told), "no 503 with Retry-After")
-    statuses = (answer.status for answer in everybody)
+    has_retry_after = unavailable and all(a.retry_after for a in unavailable)
+    outcome.expect(has_retry_after, "no 503 with Retry-After")
+    statuses = (answer.status for answer in answers)
     outcome.broken += invariants.answers_that_fail(statuses, outage=True)
-    outcome.want(not taken - kept, f"{len(taken - kept)} clicks were taken and are gone")
+    lost = accepted - kept
+    outcome.expect(not lost, f"{len(lost)} clicks were accepted and lost")
     return outcome

@@ -1,4 +1,4 @@
-"""What a scenario is given, what it finds, and how it is judged."""
+"""A scenario's options and outcome, and the checks that follow each scenario."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from faults import invariants, leaks
 from faults.clients import Client
 from faults.stack import Stack
 
-SETTLE = 420.0  # seconds for everything to come to rest once the faults stop
+SETTLE = 420.0  # seconds for all work to settle once the faults stop
 
 
 @dataclass
 class Outcome:
-    """What a scenario found: figures to print, and complaints; none means that it passed."""
+    """Figures to print, and what is `broken`; a scenario passed if that is empty."""
 
     figures: dict[str, Any] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
-    def want(self, is_so: object, words: str) -> None:
+    def expect(self, is_so: object, words: str) -> None:
         if not is_so:
             self.broken.append(words)
 
@@ -35,7 +35,7 @@ class Options:
 
 
 def judge(stack: Stack, client: Client) -> Outcome:
-    """Lost and doubled triggers, failed requests, broken invariants."""
+    """Check for lost or doubled triggers, failed requests, broken invariants, leaked secrets."""
     sent = invariants.sent_builds(stack.sandbox)
     builds = list(Build.objects.values_list("pk", flat=True))
     dead = set(Effect.objects.filter(state=EffectState.DEAD).values_list("build_id", flat=True))
@@ -52,11 +52,11 @@ def judge(stack: Stack, client: Client) -> Outcome:
     outcome.broken += invariants.answers_that_fail(answer.status for answer in client.answers)
     outcome.broken += invariants.secrets_outside(leaks.wired_secrets(), leaks.places(stack))
     for name in ("lost", "doubled"):
-        outcome.want(not figures[name], f"{name}: {figures[name]}")
+        outcome.expect(not figures[name], f"{name}: {figures[name]}")
     return outcome
 
 
 def _dead_by_reason() -> str:
-    """How many effects gave up, by the code of their last error."""
+    """The number of dead effects by the code of their last error."""
     codes = Effect.objects.filter(state=EffectState.DEAD).values_list("last_error_code", flat=True)
     return ", ".join(f"{count} {code}" for code, count in Counter(codes).items()) or "0"

@@ -1,4 +1,4 @@
-"""`make faults`: start everything, do harm, judge what came of it.
+"""`make faults`: start the product, inject faults, check the outcome.
 
 python faults/run.py                          all scenarios
 python faults/run.py --only F2 --triggers 60  one, shorter
@@ -30,10 +30,10 @@ SCENARIOS = {
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
     "F5": "faults.answers.odd_answers",
-    "F6": "faults.crowds.shuffled_webhooks",
+    "F6": "faults.concurrency.shuffled_webhooks",
     "F7": "faults.hostile.hostile_reports",
-    "F8": "faults.crowds.many_clicks",
-    "F9": "faults.crowds.last_pairs",
+    "F8": "faults.concurrency.many_clicks",
+    "F9": "faults.concurrency.last_pairs",
     "F10": "faults.clocks.clocks_apart",
     "F11": "faults.freezing.frozen_in_mid_call",
     "F11b": "faults.freezing.late_arrival",
@@ -41,8 +41,8 @@ SCENARIOS = {
     "F13": "faults.neighbours.one_hangs",
     "F14": "faults.operators.migration_under_load",
     "F15": "faults.operators.restored_from_a_dump",
-    "F16": "faults.fates.restarts",
-    "F17": "faults.fates.numbers_of_others",
+    "F16": "faults.jenkins_restarts.restarts",
+    "F17": "faults.jenkins_restarts.numbers_of_others",
 }
 
 
@@ -60,7 +60,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     chosen = arguments()
     with Stack() as stack:
-        os.environ.update(stack.env, FERNET_KEYS=f"{OLD},{NEW}")  # the judge reads everything
+        os.environ.update(stack.env, FERNET_KEYS=f"{OLD},{NEW}")  # the checks read everything
         setup()
         found = {name: run(name, stack, chosen) for name in chosen.only}
         if chosen.keep_logs:
@@ -74,7 +74,7 @@ def main() -> int:
 
 
 def setup() -> None:
-    """Django, once the environment says where the database is."""
+    """Set up Django, once the environment names the database."""
     import logging
 
     import django

@@ -1,8 +1,8 @@
-"""The whole product as processes that may be stopped, frozen and killed: a PostgreSQL cluster and
-a Redis of its own, the sandbox, gunicorn, two Celery workers, a sweeper.
+"""The whole product as processes that can be stopped, frozen and killed: its own PostgreSQL cluster
+and Redis, the sandbox, gunicorn, two Celery workers and a sweeper.
 
-`Stack` needs `redis-server` and PostgreSQL's programs (PG_BIN); `Product` takes a database and a
-broker that are there. Knows nothing of Django.
+`Stack` needs `redis-server` and PostgreSQL's programs (PG_BIN); `Product` uses an existing database
+and broker. This module does not use Django.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ OLD, NEW = "only-for-faults-0123456789", "the-new-key-0123456789"  # of FERNET_K
 AUTO_FINISH = 4.0  # seconds that a build takes in the sandbox
 
 
-def until(arrived: Callable[[], Any], *, seconds: float, what: str, pause: float = 0.2) -> Any:
-    """Ask until the answer is true. Raises TimeoutError with `what` after `seconds`."""
+def until(condition: Callable[[], Any], *, seconds: float, what: str, pause: float = 0.2) -> Any:
+    """Wait until `condition()` is true; its value. Raises TimeoutError with `what`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if answer := arrived():
-            return answer
+        if value := condition():
+            return value
         time.sleep(pause)
     raise TimeoutError(f"not within {seconds:.0f} s: {what}")
 
@@ -62,7 +62,7 @@ class Process:
             )
 
     def kill(self) -> None:
-        """SIGKILL, for the process and its children at once: nobody cleans up."""
+        """SIGKILL the process and its children at once, so that nothing is cleaned up."""
         self.kills += 1
         self.signal(signal.SIGKILL)
         if self.child is not None:
@@ -86,7 +86,7 @@ class Process:
 
 
 class Postgres:
-    """A cluster of our own. `initdb` refuses root, so root becomes the user postgres for it."""
+    """A separate cluster. `initdb` refuses to run as root, so root becomes the user postgres."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder / "pg", free_port()
@@ -119,24 +119,24 @@ class Postgres:
         self._control("-o", options, "start")
 
     def dump(self, name: str) -> None:
-        """Everything that is committed now, as `pg_dump` sees it."""
+        """Dump what is committed now."""
         url = self.url.rpartition("/")[0] + f"/{name}"
         self._run("pg_dump", "-Fc", "-f", str(self.folder / "dump"), "-d", url)
 
     def restore(self, name: str) -> str:
-        """The dump as a new database; its address."""
+        """Restore the dump into a new database; its URL."""
         url = self.url.rpartition("/")[0] + f"/{name}"
         self._run("createdb", "--maintenance-db", self.url, name)
         self._run("pg_restore", "-d", url, str(self.folder / "dump"))
         return url
 
     def stop(self, mode: str = "fast") -> None:
-        """`immediate` is what a power cut is."""
+        """`immediate` simulates a power cut."""
         self._control("-m", mode, "stop")
 
 
 class Sandbox:
-    """The providers' stand-ins, over their control API."""
+    """A client of the sandbox's control API."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -172,7 +172,7 @@ class Sandbox:
         self.ask("POST", f"jenkins/jobs/{job}/builds/{number}/finish", {"result": result})
 
     def builds(self) -> dict[tuple[str, int], str]:
-        """How each build ended, by job and number; "" while it runs."""
+        """The result of each build by job and number; "" while it runs."""
         jobs = self.ask("GET", "jenkins/jobs")["jobs"]
         return {(j["name"], b["number"]): b["result"] or "" for j in jobs for b in j["builds"]}
 
@@ -184,8 +184,8 @@ class Sandbox:
 
 
 class Product:
-    """delivr's processes and the sandbox, on the database and the broker that `env` names: started
-    by `with`, and stopped at its end."""
+    """delivr's processes and the sandbox, with the database and the broker that `env` names. A
+    context manager that starts and stops them."""
 
     def __init__(self, folder: Path, env: Mapping[str, str], *, workers: int = 2) -> None:
         self.folder = folder
@@ -244,7 +244,7 @@ class Product:
             process.stop()
 
     def restart(self, *names: str, **env: str) -> None:
-        """Stop these in order and start them with `env` on top of the stack's own."""
+        """Restart these in order, with `env` on top of the stack's own."""
         for name in names:
             process = self[name]
             process.stop()
@@ -256,14 +256,14 @@ class Product:
             self[name].stop()
 
     def spare(self, name: str) -> Process:
-        """One more worker, not started."""
+        """Another worker, not started."""
         like = self["worker1"]
         command = [name + "@%h" if part == "worker1@%h" else part for part in like.command]
         self.processes[name] = self._process(name, command)
         return self.processes[name]
 
     def manage(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """`manage.py` with the stack's environment and `env`; output and exit code are kept."""
+        """Run `manage.py` with the stack's environment and `env`, capturing its output."""
         command = [PYTHON, "manage.py", *arguments]
         whole = {**self.env, **env}
         return subprocess.run(command, cwd=ROOT, env=whole, capture_output=True, text=True)
@@ -283,7 +283,7 @@ class Product:
             return False
 
     def has_idle_worker(self) -> bool:
-        """A worker waits at the broker."""
+        """True if a worker waits at the broker."""
         client: Any = redis.Redis.from_url(self.env["CELERY_BROKER_URL"])
         database = str(client.get_connection_kwargs()["db"])
         with client:
@@ -292,12 +292,11 @@ class Product:
 
 
 class Stack(Product):
-    """All of it, with a PostgreSQL cluster and a Redis of its own; what they leave behind is
-    removed at the end."""
+    """A product with its own PostgreSQL cluster and Redis, which are removed at the end."""
 
     def __init__(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="delivr-faults-"))
-        folder.chmod(0o755)  # the user postgres passes through
+        folder.chmod(0o755)  # the user postgres has to enter it
         self.postgres, self.redis_port = Postgres(folder), free_port()
         env = {
             "DJANGO_SETTINGS_MODULE": "delivr.settings",

@@ -1,4 +1,4 @@
-"""The operator's view of connections: to look and to verify; changes go through the pages."""
+"""The operator's view of connections: read and verify; changes are made on the pages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from integrations.verification import verify
 
 
 class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Read-only and without secrets: a row changed here would go round the rules and the audit."""
+    """Read-only and without secrets: a change here would bypass the rules and the audit log."""
 
     list_display = (
         "__str__",
@@ -65,7 +65,7 @@ class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description=_("Verify again"), permissions=["verify"])
     def verify_again(self, request: HttpRequest, chosen: QuerySet[Any]) -> None:
-        """Ask each provider now, one after the other (network, up to about 20 s each)."""
+        """Verify each connection now, one after the other (network, up to about 20 s each)."""
         actor = cast(User, request.user)
         for connection in chosen.filter(disconnected_at=None).select_related("tenant"):
             self._tell(request, verify(connection, actor=actor))

@@ -1,4 +1,4 @@
-"""The API of connections: connect, edit, verify, disconnect, and how far the setup is."""
+"""The API of connections: connect, edit, verify, disconnect, and the progress of the setup."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from integrations.verification import verify
 
 
 def _schema(family: str, *, creating: bool | None, many: bool = False) -> Any:
-    """The OpenAPI schema of a family: one kind's serializer, or one of several."""
+    """The OpenAPI schema of a family: one serializer, or one of several, one for each kind."""
     if creating is None:
         made: Any = {kind: answer_serializer(kind) for kind in KINDS[family]}
     else:
@@ -53,7 +53,7 @@ def _schema(family: str, *, creating: bool | None, many: bool = False) -> Any:
 
 
 class FamilyView(TenantView):
-    """A view of one family; its path says which."""
+    """A view of one family, which its path names."""
 
     write_role = Role.ADMIN
     family = ""
@@ -125,7 +125,7 @@ class ConnectionDetail(FamilyView):
         return Response(present(connection))
 
     def _asking(self, connection: Connection, shape: Shape) -> AbstractContextManager[None]:
-        """A new credential may be tried before it is taken."""
+        """Count as a verification if a new credential may be verified before it is stored."""
         if any(shape.values.get(name) for name in secrets_of(connection.kind)):
             return asking("verify", user=self.actor)
         return nullcontext()
@@ -139,7 +139,7 @@ class ConnectionDetail(FamilyView):
 
 
 def _refusal(refused: CredentialRefused) -> Problem:
-    """Which checks the new credential failed; the stored one is still in force."""
+    """Names the checks that the new credential failed; the stored one is still in use."""
     detail = " ".join(refused.messages)
     errors = from_django(refused)
     checks = [asdict(check) for check in refused.checks]
@@ -180,7 +180,7 @@ class SetupView(TenantView):
 
 
 class _Present:
-    """Lets `page` show rows of several kinds."""
+    """A serializer for `page` with rows of several kinds."""
 
     def __init__(self, rows: Any, many: bool, context: Any) -> None:
         self.data = [present(row) for row in rows]
@@ -211,7 +211,7 @@ def views_of(family: str) -> tuple[Any, Any, Any]:
 
 
 def _copy(function: Any) -> Any:
-    """A method of its own for each family: the schema is kept on the function."""
+    """A separate function for each family, since the schema is kept on the function."""
 
     def method(self: Any, request: Request, *args: Any, **kwargs: Any) -> Response:
         answer: Response = function(self, request, *args, **kwargs)

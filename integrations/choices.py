@@ -1,4 +1,4 @@
-"""The words of integrations: families, kinds of each, platforms, verification."""
+"""The choices of integrations: families and their kinds, platforms, verification states."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -16,7 +16,7 @@ class Kinds(models.TextChoices):
 
     @classmethod
     def offered(cls) -> list[tuple[str, str]]:
-        """A column's choices, by a call: a new one costs no migration."""
+        """A column's choices as a callable, so that a new one needs no migration."""
         return [(str(kind), str(label)) for kind, label in cls.choices]
 
 

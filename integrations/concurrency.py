@@ -1,7 +1,8 @@
-"""The few places of a worker process for asking by the clock: what hangs holds up nobody else.
+"""Concurrency limits for scheduled requests in a worker process, so that a hanging server does not
+delay other tenants.
 
-An evil server may answer each question after 19 s, so that no breaker ever counts it, and one
-tenant may have as many connections to it as there are threads.
+A malicious server may answer each request after 19 s, which no circuit breaker counts as a failure,
+and one tenant may have as many connections to it as there are threads.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from datetime import timedelta
 from functools import partial
 from threading import BoundedSemaphore
 
-PER_INTEGRATION = 2  # questions at a time
+PER_INTEGRATION = 2  # requests at a time
 PER_TENANT = 8  # of the 16 threads of a worker
-PATIENCE = 0.05  # seconds; a server that is well answers in about as many
-FULL = timedelta(seconds=2)  # until there may be a place
+MAX_WAIT = 0.05  # seconds, about as long as a healthy server takes to answer
+FULL = timedelta(seconds=2)  # retry after this time if no slot is free
 
 _Places = defaultdict[str, BoundedSemaphore]
 _of_integration: _Places = defaultdict(partial(BoundedSemaphore, PER_INTEGRATION))
@@ -25,11 +26,11 @@ _of_tenant: _Places = defaultdict(partial(BoundedSemaphore, PER_TENANT))
 
 @contextmanager
 def slot(*, tenant_id: str, integration_id: str) -> Iterator[bool]:
-    """True where there is a place; who gets none asks again after `FULL`."""
+    """Hold a slot; False if none is free, then try again after `FULL`."""
     with ExitStack() as taken:
         for places, patience in (
             (_of_integration[integration_id], 0.0),
-            (_of_tenant[tenant_id], PATIENCE),
+            (_of_tenant[tenant_id], MAX_WAIT),
         ):
             if not places.acquire(timeout=patience):
                 yield False

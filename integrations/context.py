@@ -1,4 +1,4 @@
-"""What every page knows of the setup."""
+"""The template context about the setup."""
 
 from typing import Any
 
@@ -8,6 +8,6 @@ from integrations.setup import is_complete
 
 
 def setup(request: HttpRequest) -> dict[str, Any]:
-    """`setup_incomplete`, asked of the database only where a template wants it."""
+    """`setup_incomplete`, evaluated only if a template uses it."""
     tenant = getattr(request, "tenant", None)
     return {"setup_incomplete": lambda: tenant is not None and not is_complete(tenant)}

@@ -1,4 +1,4 @@
-"""What connects the demo's provider sandbox, for those who do not want to type it."""
+"""Values that connect the demo's provider sandbox, to fill in forms."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def is_offered() -> bool:
 
 
 def sandbox_values(kind: str, *, platform: str = "") -> dict[str, Any]:
-    """The form's initial values for a kind, the sandbox's made-up secrets among them.
+    """The form's initial values for a kind, including the sandbox's fake secrets.
 
-    Of several entries of one kind (jobs), the one that names the platform is taken.
+    If there are several entries of one kind (jobs), the one that names the platform is used.
     """
     state = accounts.load(settings.DELIVR_DATA_DIR / "sandbox")
     found = state.as_dict(settings.SANDBOX_URL)[model_of(kind).family]
@@ -32,7 +32,7 @@ def sandbox_values(kind: str, *, platform: str = "") -> dict[str, Any]:
 
 
 def sandbox_job(pipeline: PipelineIntegration, job: str) -> str:
-    """Where the sandbox's CI server takes what happens to one of its jobs."""
+    """The URL of one of the jobs on the sandbox's CI server."""
     name = job.removeprefix("/job/").replace("/job/", "/")
     return f"{settings.SANDBOX_URL}/sandbox/api/{pipeline.kind.lower()}/jobs/{name}"
 

@@ -1,4 +1,4 @@
-"""Owners and admins hear by e-mail that a credential ends soon: `mail.expiring`, 14, 7 and 1 days
+"""E-mails to owners and admins before a credential expires: `mail.expiring`, 14, 7 and 1 days
 before, once each."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from delivr.tenants.models import Role
 from integrations.expiry import WARN, expiry_words
-from integrations.mails import TellOfConnection, create_mail_to_each
+from integrations.mails import ConnectionMail, create_mail_to_each
 from integrations.models import FAMILIES, Connection
 
 DAYS = (1, 7, WARN.days)
@@ -19,7 +19,7 @@ MANAGERS = (Role.OWNER, Role.ADMIN)
 
 
 def due_warnings() -> list[str]:
-    """Ids of the connections whose credential ends within the longest of the times."""
+    """Ids of the connections whose credential expires within 14 days."""
     now = timezone.now()
     return [
         pk
@@ -32,10 +32,10 @@ def due_warnings() -> list[str]:
 
 @transaction.atomic
 def warn_by_id(connection_id: str) -> None:
-    """The job `expiry`: promise the mails of the time that was reached, unless they are already.
+    """The job `expiry`: create the mails for the threshold that was reached, once.
 
-    Who connects a credential that ends in five days hears of it once at once and once on the last
-    day.
+    A credential that is connected five days before it expires causes one mail at once and one on
+    the last day.
     """
     model = next(m for m in FAMILIES.values() if m.owns(connection_id))
     rows = model.objects.select_related("tenant")
@@ -49,18 +49,18 @@ def warn_by_id(connection_id: str) -> None:
 
 
 def ends_soon(connection: Connection) -> bool:
-    """Its end is known, near, and not over."""
+    """True if the credential's expiry is known, within 14 days and not past."""
     ends, now = connection.credential_expires_at, timezone.now()
     return ends is not None and now < ends <= now + WARN
 
 
-class TellOfExpiry(TellOfConnection):
-    """Pointless once a credential that lasts longer was entered, and when it is over."""
+class ExpiryMail(ConnectionMail):
+    """Unneeded once a credential that lasts longer was entered, or when it has expired."""
 
     roles, template = MANAGERS, "integrations/expiring"
 
-    def is_so(self, connection: Connection) -> bool:
+    def still_applies(self, connection: Connection) -> bool:
         return ends_soon(connection)
 
-    def words(self, connection: Connection) -> dict[str, Any]:
+    def extra_context(self, connection: Connection) -> dict[str, Any]:
         return {"expiry": expiry_words(connection)}

@@ -1,5 +1,4 @@
-"""How long a credential still lasts: as the provider tells it, or by its age where none lasts
-longer than a known time."""
+"""When a credential expires: as the provider says, or by its age if the provider limits it."""
 
 from __future__ import annotations
 
@@ -18,10 +17,10 @@ WARN = timedelta(days=14)
 
 
 def expiry_words(connection: Connection) -> str:
-    """A sentence from 14 days before a credential ends; "" where there is nothing to say."""
+    """A sentence from 14 days before a credential expires; "" before that."""
     now = timezone.now()
     if connection.credential_expires_at is not None:
-        return _told(connection.credential_expires_at - now)
+        return _in_words(connection.credential_expires_at - now)
     longest, since = provider_class(connection.kind).longest_life, connection.credential_changed_at
     if longest is None or since is None or since + longest - now > WARN:
         return ""
@@ -30,7 +29,7 @@ def expiry_words(connection: Connection) -> str:
 
 
 def with_expiry(connections: Iterable[Connection]) -> list[Connection]:
-    """The connections, each with its sentence in `expiry`."""
+    """The connections with `expiry` set to the sentence of `expiry_words`."""
     found = list(connections)
     for connection in found:
         connection.expiry = expiry_words(connection)
@@ -38,8 +37,8 @@ def with_expiry(connections: Iterable[Connection]) -> list[Connection]:
 
 
 def expiry_notice(tenant: Tenant) -> str:
-    """One sentence about the credential of the workspace that ends first, two weeks before or
-    past; "" where none does. Costs one query, and a second one where there is something to say."""
+    """One sentence about the workspace's credential that expires first, from two weeks before; ""
+    if there is none. Costs one query, and another one if there is."""
     ending = [
         model.objects.for_tenant(tenant)
         .filter(credential_expires_at__lte=timezone.now() + WARN)
@@ -56,7 +55,7 @@ def expiry_notice(tenant: Tenant) -> str:
     return f"{words} {more % {'count': len(rows) - 1}}" if rows[1:] else words
 
 
-def _told(left: timedelta) -> str:
+def _in_words(left: timedelta) -> str:
     if left > WARN:
         return ""
     if left <= timedelta(0):

@@ -1,6 +1,6 @@
 """The form of a connection, built from the fields that its provider declares.
 
-It checks shape only; what is right and wrong, the operations say, and the form shows it.
+It only checks the format; the operations validate the values, and the form shows their errors.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SECRET_ATTRS: dict[str, Any] = {"autocomplete": "off", "spellcheck": "false", "
 
 
 class SecretTextarea(forms.Textarea):
-    """A text area that, like Django's PasswordInput, sends nothing back unless told to."""
+    """A text area that does not render its value unless asked to, like Django's PasswordInput."""
 
     def __init__(self, attrs: dict[str, Any] | None = None, render_value: bool = False) -> None:
         super().__init__(attrs)
@@ -46,7 +46,7 @@ class SecretTextarea(forms.Textarea):
 
 
 class TextField(forms.CharField):
-    """One line. What stands for signing in within an address does not go back to the page."""
+    """One line. Credentials within a URL are not rendered again."""
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         shown = super().bound_data(data, initial)
@@ -54,7 +54,7 @@ class TextField(forms.CharField):
 
 
 class ListField(forms.CharField):
-    """Several values, divided by lines or commas."""
+    """Several values, separated by line breaks or commas."""
 
     def prepare_value(self, value: Any) -> Any:
         return "\n".join(value) if isinstance(value, list) else value
@@ -64,8 +64,8 @@ class ListField(forms.CharField):
 
 
 class MappingField(forms.CharField):
-    """`NAME=value`, one a line. A value of several lines stands between `NAME<<EOF` and `EOF`, or
-    any other word, as in a shell:
+    """`NAME=value`, one per line. A value of several lines is written between `NAME<<EOF` and `EOF`
+    (or any other word), as in a shell:
     https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_07_04
     """
 
@@ -76,7 +76,7 @@ class MappingField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         pairs = []
-        # No other ends of lines: a value may hold them, and would come back divided.
+        # Split at "\n" only: values may contain other line ends and must stay whole.
         lines = enumerate(re.split(r"\r\n|\r|\n", super().clean(value)), start=1)
         for number, line in lines:
             name, sign, text = line.partition("=")
@@ -90,12 +90,12 @@ class MappingField(forms.CharField):
         return _unique(pairs)
 
 
-# Nothing in it matches the same characters in two ways: lines may be long, and made to be slow.
+# No part matches the same characters in two ways: lines may be long and made to backtrack.
 _SEVERAL_LINES = re.compile(r"(?P<name>[^=]*)<<\s*(?P<end>\w+)")
 
 
 def _up_to(end: str, lines: Iterator[tuple[int, str]], number: int) -> str:
-    """The lines before the one that is `end`, which is used up, too."""
+    """The lines before the one that equals `end`, which is consumed too."""
     value: list[str] = []
     for _number, line in lines:
         if line.strip() == end:
@@ -125,7 +125,7 @@ class ConnectionForm(forms.Form):
     """Connects a `kind`, or edits `connection`.
 
     `initial` prefills it; stored secrets are never shown, and those in `initial` (the sandbox's)
-    only with `show_secrets`. `token` makes one form one connection, however often it is sent.
+    only with `show_secrets`. Because of `token` a form that is sent several times connects once.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class ConnectionForm(forms.Form):
     # --- Errors ----------------------------------------------------------------------------------
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Whatever is wrong: a secret that was typed does not go back to the page, so say so."""
+        """With any error an entered secret is not rendered again, so say that too."""
         super().add_error(field, error)
         if self.show_secrets:
             return
@@ -235,7 +235,7 @@ class ConnectionForm(forms.Form):
     # --- Sending ---------------------------------------------------------------------------------
 
     def values(self) -> dict[str, Any]:
-        """What was entered, by the fields' names; fields with errors are left out."""
+        """The entered values by field name, without fields that have errors."""
         values = dict(self.cleaned_data) if self.errors is not None else {}
         if self._names_itself and not values.get("display_name"):
             values["display_name"] = self._own_name(values)
@@ -243,11 +243,11 @@ class ConnectionForm(forms.Form):
 
     @property
     def _names_itself(self) -> bool:
-        """A new pipeline, whose address is long and looks like the next one's."""
+        """True for a new pipeline, whose URL is long and similar to that of others."""
         return self.connection is None and self.model is PipelineIntegration
 
     def _own_name(self, values: Mapping[str, Any]) -> str:
-        """By platform and job; empty while one of them is missing."""
+        """A name from platform and job; empty while one of them is missing."""
         targets = TargetIntegration.objects.for_tenant(self.tenant)
         target = targets.filter(pk=values.get("target") or "").first()
         provider: Any = provider_class(self.kind)
@@ -255,7 +255,7 @@ class ConnectionForm(forms.Form):
         return f"{target.platform.label} · {job}"[:MAX_NAME] if target and job else ""
 
     def submit(self, operation: Callable[..., C]) -> C | None:
-        """Do `operation` with the values, or None: then the fields tell all that is wrong."""
+        """Call `operation` with the values; None if there are errors, which the fields show."""
         known = {name: [str(m) for m in messages] for name, messages in self.errors.items()}
         try:
             return operation(values=self.values(), known_errors=known or None)
@@ -272,7 +272,7 @@ _FAMILY_OF = {"scm": "scm", "target": "targets"}
 
 
 def model_of(kind: str) -> type[Connection]:
-    """The family's model that a kind belongs to. Raises KeyError for an unknown kind."""
+    """The model of a kind's family. Raises KeyError for an unknown kind."""
     for model in FAMILIES.values():
         if kind in dict(kinds_of(model)):
             return model
@@ -280,7 +280,7 @@ def model_of(kind: str) -> type[Connection]:
 
 
 def kinds_of(model: type[Connection]) -> list[tuple[str, str]]:
-    """The kinds of a family with their names, in the order in which they are offered."""
+    """The kinds of a family with their labels, in the order in which they are offered."""
     column: Any = model._meta.get_field(model.type_field)
     return [(str(kind), str(words)) for kind, words in column.choices]
 
@@ -291,7 +291,7 @@ def _choices(rows: Sequence[Connection]) -> list[tuple[str, str]]:
 
 
 def _named(row: Connection) -> str:
-    """With its kind: the same app identifier may stand in two stores."""
+    """The name with the kind, since two stores may have the same app identifier."""
     text = str(row)
     words = text if row.kind_label in text else f"{row.kind_label} · {text}"
     return words if row.is_valid else f"{words} ({row.get_verification_status_display().lower()})"
@@ -304,7 +304,7 @@ def _longest(field: ConnectionField) -> int:
 
 
 def _stored(connection: Connection | None, kind: str) -> dict[str, Any]:
-    """What a form shows of a stored connection: no secret."""
+    """The values of a stored connection that its form shows, without secrets."""
     if connection is None:
         return {}
     shown = {f.name: f.read(connection) for f in fields_of(kind) if not f.secret}

@@ -1,4 +1,4 @@
-"""E-mails about a connection; owners hear that its credentials are refused (`mail.refused`)."""
+"""E-mails about a connection, such as that its credentials are refused (`mail.refused`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OWNERS = (Role.OWNER,)
 
 
 def create_mails(connection: Connection) -> None:
-    """One mail to each owner, and no more than one a day about the same connection."""
+    """Create a mail to each owner, at most one a day about the same connection."""
     today = timezone.now().date().isoformat()
     create_mail_to_each(
         connection, "mail.refused", OWNERS, occasion=f"refused:{connection.pk}:{today}"
@@ -35,7 +35,7 @@ def create_mails(connection: Connection) -> None:
 def create_mail_to_each(
     connection: Connection, kind: str, roles: Iterable[Role], *, occasion: str
 ) -> None:
-    """One mail to each member with one of the roles; nobody gets two on the same occasion."""
+    """Create a mail to each member with one of the roles, at most one on the same occasion."""
     members = Membership.objects.for_tenant(connection.tenant_id).filter(role__in=roles)
     create_effects(
         tenant=connection.tenant,
@@ -51,26 +51,25 @@ def create_mail_to_each(
     )
 
 
-class TellOfConnection(EffectHandler):
-    """A mail about a connection, to somebody who still has the role; pointless once it is not so
-    any more.
+class ConnectionMail(EffectHandler):
+    """A mail about a connection to somebody who still has the role, while it still applies.
 
-    Nobody can ask a mail server whether it took a mail: where its answer was lost it is sent a
-    second time, which harms less than silence.
+    A mail server cannot be asked whether it accepted a mail. If its answer was lost, the mail is
+    sent again: a duplicate does less harm than none.
     """
 
     cap = timedelta(minutes=30)
     max_attempts = 40
     expires_after = timedelta(hours=24)
     roles: ClassVar[Iterable[Role]]
-    template: ClassVar[str]  # the beginning of the templates' names
+    template: ClassVar[str]  # the prefix of the templates' names
 
     @abstractmethod
-    def is_so(self, connection: Connection) -> bool:
-        """What the mail says is true."""
+    def still_applies(self, connection: Connection) -> bool:
+        """True while what the mail says is true."""
 
-    def words(self, connection: Connection) -> dict[str, Any]:
-        """What the templates need beside `connection` and `link`."""
+    def extra_context(self, connection: Connection) -> dict[str, Any]:
+        """The templates' context besides `connection` and `link`."""
         return {}
 
     def prepare(self, effect: Effect) -> None:
@@ -79,7 +78,7 @@ class TellOfConnection(EffectHandler):
     def send(self, effect: Effect) -> dict[str, Any]:
         connection, member = self._look_up(effect)
         link = f"{settings.BASE_URL}/integrations"
-        context = {"connection": connection, "link": link, **self.words(connection)}
+        context = {"connection": connection, "link": link, **self.extra_context(connection)}
         with timezone.override(zone_of(member.user)):
             subject = render_to_string(f"{self.template}_subject.txt", context)
             body = render_to_string(f"{self.template}_message.txt", context)
@@ -90,7 +89,7 @@ class TellOfConnection(EffectHandler):
         return None
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        """The effect's own state is all there is to tell."""
+        """Nothing to store besides the effect's state."""
 
     def _look_up(self, effect: Effect) -> tuple[Connection, Membership]:
         payload = effect.payload
@@ -98,13 +97,13 @@ class TellOfConnection(EffectHandler):
         members = Membership.objects.for_tenant(effect.tenant_id).filter(role__in=self.roles)
         members = members.filter(public_id=payload["member"], user__is_active=True)
         member: Membership | None = members.select_related("user").first()
-        if connection is None or member is None or not self.is_so(connection):
+        if connection is None or member is None or not self.still_applies(connection):
             raise Unneeded
         return connection, member
 
 
-class TellOfRefusal(TellOfConnection):
+class RefusalMail(ConnectionMail):
     roles, template = OWNERS, "integrations/refused"
 
-    def is_so(self, connection: Connection) -> bool:
+    def still_applies(self, connection: Connection) -> bool:
         return connection.verification_status in (Verification.INVALID, Verification.EXPIRED)

@@ -1,4 +1,4 @@
-"""What a tenant has connected: five tables, one per family, as in the customer's document."""
+"""A tenant's connections: five tables, one per family, as in the customer's document."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from integrations.providers.registry import fields_of, provider_class
 
 class ConnectionQuerySet(TenantQuerySet):
     def for_tenant(self, tenant: Tenant | str) -> Self:
-        """The tenant's connections; what is disconnected is there for old releases only."""
+        """The tenant's connections without disconnected ones, which are kept for old releases."""
         return super().for_tenant(tenant).filter(disconnected_at=None)
 
     def valid(self) -> Self:
@@ -37,7 +37,7 @@ class ConnectionQuerySet(TenantQuerySet):
 
 
 class Connection(TenantOwned):
-    """One connected account of somebody else's system; its credentials are `SecretTextField`s."""
+    """A connected account of an external system; its credentials are `SecretTextField`s."""
 
     family: ClassVar[str]  # as in the API's paths
     prefix: ClassVar[str]  # of its ids
@@ -52,15 +52,15 @@ class Connection(TenantOwned):
     checks = models.JSONField(default=list, blank=True, editable=False)
     last_verified_at = models.DateTimeField(null=True, blank=True, editable=False)
     verify_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Since when the clock finds it broken, while it still counts as valid.
+    # Since when scheduled verifications fail while the connection still counts as valid.
     doubted_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # What only this kind of connection knows: fields without a column, by their names, and what a
-    # verification learnt of the address.
+    # Data of this kind only: fields without a column, by name, and what a verification learned
+    # about the server.
     options = models.JSONField(
         default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False
     )
-    # Whose the credential is, as the provider tells it.
-    # The default is the database's, too: an older version writes rows while this one starts.
+    # The owner of the credential, according to the provider.
+    # Also a default of the database: an older version writes rows while this one starts.
     account = models.CharField(
         max_length=120, blank=True, default="", db_default="", editable=False
     )
@@ -70,12 +70,12 @@ class Connection(TenantOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
-    # Counts the changes: whoever read the row before one of them notices, whatever the clocks say.
+    # Incremented by each change, so that stale reads are noticed independently of clocks.
     revision = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     objects: ClassVar[Any] = ConnectionQuerySet.as_manager()
 
-    expiry = ""  # pages put here in words how long the credential lasts
+    expiry = ""  # set by pages: when the credential expires, in words
 
     class Meta:
         abstract = True
@@ -101,12 +101,12 @@ class Connection(TenantOwned):
 
     @classmethod
     def owns(cls, connection_id: str) -> bool:
-        """True where the id's prefix says that it belongs to this family."""
+        """True if the id's prefix belongs to this family."""
         return _BY_PREFIX.get(connection_id.split("_")[0]) is cls
 
     @property
     def summary(self) -> str:
-        """What it points at, in few words."""
+        """What it points to, in a few words."""
         raise NotImplementedError(type(self).__name__)
 
     @property
@@ -114,20 +114,20 @@ class Connection(TenantOwned):
         return self.verification_status == Verification.VALID
 
     def is_same_as(self, read: Connection) -> bool:
-        """True unless it was changed since `read` was read; an older version of delivr sets the
-        time of a change alone."""
+        """True unless it was changed since `read` was read; an older version of delivr only sets
+        the time of a change."""
         return (self.revision, self.updated_at) == (read.revision, read.updated_at)
 
     @property
     def is_unreadable(self) -> bool:
-        """One of its secrets opens with no key."""
+        """True if one of its secrets cannot be decrypted with any key."""
         secrets = [getattr(self, field.attname) for field in secret_fields(type(self))]
         return any(secret is not None and secret.key is None for secret in secrets)
 
     # --- Fields, as the provider names them -------------------------------------------------------
 
     def value_of(self, name: str) -> Any:
-        """Of a reference its id."""
+        """The field's value; of a reference its id."""
         if field := self._fields.get(name):
             return field.read(self)
         column: Any = self._meta.get_field(name)
@@ -144,7 +144,7 @@ class Connection(TenantOwned):
         return {name: field.read(self) for name, field in self._fields.items()}
 
     def name_of(self, column: str) -> str:
-        """What the provider's field in a column is called; the column's own name where none is."""
+        """The name of the provider's field in a column, or else the column's own name."""
         return next((f.name for f in self._fields.values() if f.column == column), column)
 
     @classproperty
@@ -152,7 +152,8 @@ class Connection(TenantOwned):
         return cls.type_field
 
     def bound_name(self, column: str) -> str:
-        """Ciphertexts are bound to this name, so one provider's secret never opens as another's."""
+        """The name to which ciphertexts are bound, so that one provider's secret cannot be
+        decrypted as another's."""
         return self.name_of(column)
 
     @property
@@ -160,13 +161,14 @@ class Connection(TenantOwned):
         return {field.name: field for field in fields_of(self.kind)}
 
     def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What a verification tells beside its verdict, by column: it outlives the checks."""
+        """Values that a verification found besides its result, by column; they outlive the
+        checks."""
         names = provider_class(self.kind).learnt
         found = {c["name"]: c["message"] for c in checks if c["ok"] and c["name"] in names}
         return {"options": {**self.options, **found}} if found else {}
 
     def forget_learnt(self) -> None:
-        """The address changes: what was learnt of the one before does not hold for it."""
+        """Drop what was learned about the server, because its address changes."""
         names = provider_class(self.kind).learnt
         self.options = {n: value for n, value in self.options.items() if n not in names}
 
@@ -245,7 +247,7 @@ class PipelineIntegration(Connection):
 
 
 class EarlierWebhookSecret(TenantOwned):
-    """A webhook secret that was replaced at least twice, until its promised end."""
+    """A webhook secret that was replaced at least twice and is still valid."""
 
     id = PrefixedIdField(prefix="whs")
     pipeline = models.ForeignKey(
@@ -270,7 +272,7 @@ class CommunicationIntegration(Connection):
     communication_type = models.CharField(max_length=20, choices=CommunicationType.offered)
     token = SecretTextField(_("token"))
     recipients = models.JSONField(_("channels"), default=list)
-    # Names by id, as last seen; null where an older version wrote the row.
+    # Names by id, as last seen; null if an older version wrote the row.
     recipient_names = models.JSONField(default=dict, null=True, blank=True, editable=False)
 
     class Meta(Connection.Meta):
@@ -282,7 +284,7 @@ class CommunicationIntegration(Connection):
         return f"{self.kind_label} · {', '.join(map(self.channel_name, self.recipients))}"
 
     def channel_name(self, channel: str) -> str:
-        """`#releases`, as a verification last saw it; the id where none did."""
+        """`#releases` as last seen by a verification, or else the id."""
         return _channels_in(self.checks).get(channel) or self._known.get(channel) or channel
 
     def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -296,7 +298,7 @@ class CommunicationIntegration(Connection):
 
 
 def _channels_in(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The names of channels by id that a verification's checks tell."""
+    """The names of channels by id, from a verification's checks."""
     prefix = "channel:"
     return {
         check["name"].removeprefix(prefix): check["message"]
@@ -323,7 +325,7 @@ class TicketIntegration(Connection):
         return f"{self.server_url.split('://')[-1]} · {self.project}"
 
     def page_of(self, url: str) -> str:
-        """The page of a ticket whose address was stored; "" where none is known."""
+        """The URL of a ticket's page from its stored URL; "" if unknown."""
         provider: Any = provider_class(self.kind)
         page: str = provider.page_of(url, server_url=self.server_url, options=self.options)
         return page
@@ -345,7 +347,7 @@ _BY_PREFIX = {model.prefix: model for model in FAMILIES.values()}
 def find_connection(
     *, tenant: Tenant | str, connection_id: str, lock: bool = False
 ) -> Connection | None:
-    """The tenant's connection of any family by its id, whose prefix tells the table."""
+    """The tenant's connection by its id, whose prefix names the family."""
     model = _BY_PREFIX.get(connection_id.split("_")[0])
     if model is None:
         return None

@@ -1,4 +1,4 @@
-"""Connect, edit and disconnect: one layer for wizard, API and admin."""
+"""Connect, edit and disconnect: one layer for the wizard, the API and the admin."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from integrations.wording import FILL_IN, NO_CONNECTION
 C = TypeVar("C", bound=Connection)
 Errors = dict[str, list[str]]
 
-MOST_OPTIONS = 10_000  # of a picker; the largest workspaces have as many channels
+MOST_OPTIONS = 10_000  # of a picker; the largest chats have that many channels
 
 
 def connect(
@@ -43,9 +43,9 @@ def connect(
     values: Mapping[str, Any],
     known_errors: Errors | None = None,
 ) -> C:
-    """Store a new connection, not verified yet. For a pipeline, `webhook_secret` can be revealed
-    on the object returned. Raises ValidationError with all complaints by field, the caller's
-    `known_errors` (a text where a list belongs, say) among them."""
+    """Store a new connection, not verified yet. A returned pipeline's `webhook_secret` can be
+    revealed. Raises ValidationError with all errors by field, including the caller's
+    `known_errors` (such as text instead of a list)."""
     connection = model(tenant=tenant, **{model.type_field: kind})
     connection.pk = ids.new_id(connection.id_prefix)
     cleaned = _clean(connection, values, creating=True, known_errors=known_errors)
@@ -61,7 +61,7 @@ def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) ->
     _hold_references(connection)
     _check_columns(connection)
     connection.save(force_insert=True)
-    if connection.family in connection.tenant.skipped_steps:  # should it fail, it is not skipped
+    if connection.family in connection.tenant.skipped_steps:  # no longer skipped, even if it fails
         skip_step(tenant=connection.tenant, actor=actor, step=connection.family, skipped=False)
     record(
         tenant=connection.tenant,
@@ -81,11 +81,11 @@ def edit(
     values: Mapping[str, Any],
     known_errors: Errors | None = None,
 ) -> C:
-    """Change what `values` names; a secret that is missing or empty is kept.
+    """Change the fields in `values`; a secret that is missing or empty is kept.
 
-    Anything but a new name asks for a new verification. Changing an address that a stored secret
-    is sent to needs the secret again. Raises ValidationError, and Conflict where it was
-    disconnected meanwhile.
+    Any change except of the name requires a new verification. To change an address to which a
+    stored secret is sent, the secret must be entered again. Raises ValidationError, and Conflict if
+    the connection was disconnected meanwhile.
     """
     connection = _locked(connection)
     cleaned = _clean(connection, values, creating=False, known_errors=known_errors)
@@ -114,9 +114,9 @@ def _record_edit(connection: Connection, actor: User | None, changes: Mapping[st
 
 @transaction.atomic
 def disconnect(connection: Connection, *, actor: User | None) -> None:
-    """Forget the credentials and hide the connection; releases of the past keep referring to it.
+    """Delete the credentials and hide the connection; past releases still refer to it.
 
-    Raises ValidationError({"inUse"}) with the names of what still needs it.
+    Raises ValidationError({"inUse"}) with the names of what still uses it.
     """
     try:
         connection = _locked(connection)
@@ -150,7 +150,7 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
 
 @transaction.atomic
 def disconnect_all(*, tenant: Tenant, actor: User | None) -> None:
-    """Disconnect everything of a tenant; pipelines first, which use the others."""
+    """Disconnect all connections of a tenant; pipelines first, since they use the others."""
     for model in sorted(FAMILIES.values(), key=lambda model: model is not PipelineIntegration):
         for connection in model.objects.for_tenant(tenant):
             disconnect(connection, actor=actor)
@@ -160,9 +160,10 @@ def disconnect_all(*, tenant: Tenant, actor: User | None) -> None:
 def rotate_webhook_secret(
     pipeline: PipelineIntegration, *, actor: User | None
 ) -> PipelineIntegration:
-    """A new webhook secret; the one before works for 24 hours more, however often it is replaced.
+    """Create a new webhook secret; the previous one works for 24 more hours, even if the secret is
+    rotated again.
 
-    Raises Conflict where that was done too often, or the pipeline was disconnected meanwhile.
+    Raises Conflict after too many rotations, or if the pipeline was disconnected meanwhile.
     """
     pipeline = _locked(pipeline)
     webhook_secrets.replace(pipeline)
@@ -178,8 +179,8 @@ def rotate_webhook_secret(
 
 
 def options(connection: Connection, *, field: str) -> dict[str, Any]:
-    """What may be picked for a field, asked of the provider now: `options`, with a `note` where
-    that is not all. Raises ProviderError."""
+    """Ask the provider for the values of a field: `options`, with a `note` if the list is not
+    complete. Raises ProviderError."""
     method = next((f.options for f in fields_of(connection.kind) if f.name == field), "")
     found = getattr(provider_for(connection), method)() if method else []
     offered = Options.cut(_presentable(found), MOST_OPTIONS)
@@ -189,8 +190,8 @@ def options(connection: Connection, *, field: str) -> dict[str, Any]:
 
 
 def _presentable(options: Iterable[Option]) -> list[Option]:
-    """What the other side says, fit to be shown: lines without control characters, so long. A
-    value that would have to be changed is not offered."""
+    """The options with labels that can be displayed: one line of limited length without control
+    characters. Options whose value would have to be changed are left out."""
     return [
         Option(value=option.value, label=vendor_words(option.label, secrets=()) or option.value)
         for option in options
@@ -201,8 +202,8 @@ def _presentable(options: Iterable[Option]) -> list[Option]:
 def draft(
     model: type[C], *, tenant: Tenant, kind: str, values: Mapping[str, Any], stored: C | None
 ) -> C:
-    """An unsaved connection of what was entered so far, completed from the stored one: pickers
-    ask the provider with it before anything is saved. Raises ValidationError."""
+    """An unsaved connection from the values entered so far and the stored ones, with which pickers
+    ask the provider. Raises ValidationError."""
     connection = stored or model(tenant=tenant, **{model.type_field: kind})
     errors: Errors = {}
     cleaned = {
@@ -229,7 +230,7 @@ def _clean(
     creating: bool,
     known_errors: Errors | None,
 ) -> dict[str, Any]:
-    """What to store of `values`; all complaints at once. Raises ValidationError."""
+    """The validated values to store. Raises ValidationError with all errors at once."""
     errors: Errors = dict(known_errors or {})
     cleaned: dict[str, Any] = {}
     for field in fields_of(connection.kind):
@@ -252,7 +253,7 @@ def _clean(
 
 
 def _is_empty(value: Any) -> bool:
-    """Nothing but blanks is nothing."""
+    """True also for blanks only."""
     return not value.strip() if isinstance(value, str) else value in (None, [], {})
 
 
@@ -280,7 +281,7 @@ def _clean_references(
     cleaned: dict[str, Any],
     errors: Errors,
 ) -> None:
-    """A pipeline builds one repository for one target, both of this tenant."""
+    """Clean a pipeline's repository and target, which must belong to the same tenant."""
     for name, family in (("scm", "scm"), ("target", "targets")):
         if name in errors or (not creating and name not in values):
             continue
@@ -295,7 +296,7 @@ def _clean_references(
 def _ask_secret_for_new_address(
     connection: Connection, cleaned: Mapping[str, Any], errors: Errors
 ) -> None:
-    """A stored secret goes only where it was meant to go."""
+    """A stored secret may only be sent to the address for which it was entered."""
     address = provider_class(connection.kind).address_field
     if not address or not cleaned.get(address):
         return
@@ -309,12 +310,12 @@ def _ask_secret_for_new_address(
 def cleaned_values(
     connection: Connection, values: Mapping[str, Any], *, known_errors: Errors | None = None
 ) -> dict[str, Any]:
-    """What `edit` would store of `values`. Raises ValidationError."""
+    """The values that `edit` would store. Raises ValidationError."""
     return _clean(connection, values, creating=False, known_errors=known_errors)
 
 
 def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
-    """What is known of an old credential's end goes with it."""
+    """Set the values; with a new credential the old one's expiry is dropped."""
     if any(cleaned.get(name) for name in secrets_of(connection.kind)):
         connection.credential_changed_at = timezone.now()
         connection.credential_expires_at = None
@@ -331,7 +332,7 @@ def _difference(connection: Connection, cleaned: Mapping[str, Any]) -> dict[str,
 
 
 def _check_columns(connection: Connection) -> None:
-    """Raises ValidationError, by the names of the fields."""
+    """Validate the model. Raises ValidationError by field name."""
     try:
         connection.full_clean(exclude=["id"])
     except ValidationError as error:
@@ -340,8 +341,8 @@ def _check_columns(connection: Connection) -> None:
 
 
 def _locked(connection: C) -> C:
-    """The row, locked. Raises Conflict where it was disconnected meanwhile: nothing is put back
-    into a row whose credentials are forgotten."""
+    """Lock the row. Raises Conflict if it was disconnected meanwhile, so that nothing is written
+    to a row whose credentials were deleted."""
     fresh = cast(C, type(connection).objects.select_for_update().get(pk=connection.pk))
     if fresh.disconnected_at is not None:
         raise Conflict("disconnected", _("This connection was disconnected meanwhile."))
@@ -355,7 +356,8 @@ def _save(connection: Connection) -> None:
 
 
 def _hold_references(connection: Connection) -> None:
-    """Nobody disconnects what a pipeline refers to until it is stored. Raises ValidationError."""
+    """Lock what a pipeline refers to, so that it is not disconnected before the pipeline is stored.
+    Raises ValidationError."""
     if not isinstance(connection, PipelineIntegration):
         return
     for name, row in (("scm", connection.scm), ("target", connection.target)):

@@ -1,4 +1,4 @@
-"""Words of other systems without what is secret in them."""
+"""Removes secrets from the text of other systems."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from delivr.tenants.models import Tenant, TenantOwned
 from integrations.models import FAMILIES, EarlierWebhookSecret
 from integrations.providers.http import spellings
 
-SHORTEST = 6  # characters; what is shorter would blot out ordinary words
+SHORTEST = 6  # characters; shorter secrets would mask ordinary words
 
-LONGEST_LINE = 4000  # characters; bounds what the patterns below can be made to try
+LONGEST_LINE = 4000  # characters; limits the time that the patterns below take
 
-# What looks like a credential, whosever it is: part 1 of a match stays.
+# Text that looks like any credential; group 1 of a match is kept.
 _KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END|\Z)", re.S)
 _NAME = r"(?:password|passwd|passphrase|secret|token|api[_-]?key)[\w.-]{0,40}"
-_LIKELY = r"(?=[^\s\"']{0,200}\d)"  # what has no digit may be a word
+_LIKELY = r"(?=[^\s\"']{0,200}\d)"  # without a digit it may be a word
 _SHAPES = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -29,7 +29,7 @@ _SHAPES = tuple(
         r"()\beyJ[\w-]{8,2000}\.[\w-]{8,}(?:\.[\w-]*)?",  # a JSON web token
         r"(\b(?:Basic|Bearer|token)\s+)(?=\S*\d)[\w.+/=~-]{12,}",
         r"(://[^\s/@:]*:)[^\s/@]+(?=@)",
-        r"(://)(?=[^\s/@:]{0,200}\d)[^\s/@:]{16,}(?=@)",  # a token where the user's name stands
+        r"(://)(?=[^\s/@:]{0,200}\d)[^\s/@:]{16,}(?=@)",  # a token in place of the user name
         rf"({_NAME}=)[^\s,;&]+",
         rf"({_NAME}[\"']?\s?(?:[:=]\s?[\"']|:\s)){_LIKELY}[^\s\"',;&]{{8,}}",  # JSON, YAML
         rf"(--?(?:\w{{1,20}}-){{0,3}}{_NAME}\s){_LIKELY}[^\s\"',;&]{{6,}}",  # --password …
@@ -38,7 +38,7 @@ _SHAPES = tuple(
 
 
 def secrets_of(tenant: Tenant | str) -> list[str]:
-    """All that the connections of a tenant keep encrypted. Raises SecretUnreadable."""
+    """All decrypted secrets of a tenant's connections. Raises SecretUnreadable."""
     found = []
     models: list[type[TenantOwned]] = [*FAMILIES.values(), EarlierWebhookSecret]
     for model in models:
@@ -49,8 +49,8 @@ def secrets_of(tenant: Tenant | str) -> list[str]:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` with a mask in place of each secret, in whichever spelling, and of whatever looks like
-    one. Lines are cut at `LONGEST_LINE`."""
+    """Mask each secret in all its spellings, and whatever looks like one. Lines are cut at
+    `LONGEST_LINE`."""
     for form in sorted(_forms(secrets), key=len, reverse=True):
         text = text.replace(form, MASK)
     lines = _KEY.sub(MASK, text).split("\n")
@@ -72,7 +72,7 @@ def _forms(secrets: Iterable[str]) -> set[str]:
 
 
 def _parts(secret: str) -> list[str]:
-    """The secret, and what of it stands for itself: the key of a service account, say."""
+    """The secret, and parts of it that are secret alone, such as a service account's key."""
     parts = [secret, secret.removeprefix("whsec_")]
     with contextlib.suppress(ValueError, RecursionError):
         document = json.loads(secret)

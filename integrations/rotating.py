@@ -1,7 +1,7 @@
-"""A new credential is tried beside the old one before it takes its place.
+"""Verifies a new credential before it replaces the old one.
 
-Only where the old one works: a connection that does not work has nothing to lose, and what was
-entered is stored and then verified, as in `operations`.
+Only if the old one works. Otherwise there is nothing to lose, and the entered values are stored and
+then verified, as in `operations`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from delivr.tenants.models import User
 from integrations.models import Connection
 from integrations.operations import Errors, cleaned_values, edit
 from integrations.providers.registry import secrets_of
-from integrations.verification import Findings, look_at, store_findings
+from integrations.verification import Findings, run_checks, store_findings
 
 C = TypeVar("C", bound=Connection)
 
 
 class CredentialRefused(ValidationError):
-    """The new credential failed `checks`; the old one stays in force."""
+    """The new credential failed `checks`; the old one is still in use."""
 
     def __init__(self, field: str, findings: Findings) -> None:
         self.checks = findings.checks
@@ -44,20 +44,20 @@ def change(
     """`edit`; a new credential of a verified connection is verified first (network, outside of any
     transaction).
 
-    Raises CredentialRefused where a check fails, and ValidationError as `edit` does; Conflict where
+    Raises CredentialRefused if a check fails, ValidationError as `edit` does, and Conflict if
     somebody else changed the connection meanwhile.
     """
     if known_errors or not tries_first(connection, values):
         return edit(connection, actor=actor, values=values, known_errors=known_errors)
     candidate = candidate_of(connection, values=values)
-    findings = look_at(candidate)
+    findings = run_checks(candidate)
     if findings.bad:
         raise CredentialRefused(_secrets_in(connection, values)[0], findings)
     return take(candidate, findings, actor=actor, values=values)
 
 
 def tries_first(connection: Connection, values: Mapping[str, Any]) -> bool:
-    """True where a new credential is verified before it takes the place of one that works."""
+    """True if a new credential has to be verified because the stored one works."""
     return connection.is_valid and bool(_secrets_in(connection, values))
 
 
@@ -68,7 +68,7 @@ def _secrets_in(connection: Connection, values: Mapping[str, Any]) -> list[str]:
 def candidate_of(
     connection: C, *, values: Mapping[str, Any], known_errors: Errors | None = None
 ) -> C:
-    """The connection as it would be, unsaved. Raises ValidationError."""
+    """The changed connection, unsaved. Raises ValidationError."""
     candidate = cast(C, type(connection).objects.get(pk=connection.pk))
     cleaned = cleaned_values(candidate, values, known_errors=known_errors)
     for name, value in cleaned.items():
@@ -78,7 +78,7 @@ def candidate_of(
 
 @transaction.atomic
 def take(candidate: C, findings: Findings, *, actor: User | None, values: Mapping[str, Any]) -> C:
-    """Store what was tried as `candidate`. Raises Conflict where it was changed meanwhile."""
+    """Store the verified `candidate`. Raises Conflict if the connection was changed meanwhile."""
     fresh = cast(C, type(candidate).objects.select_for_update().get(pk=candidate.pk))
     if not fresh.is_same_as(candidate):
         raise Conflict("changed", _("Somebody changed this connection meanwhile. Try again."))

@@ -1,4 +1,4 @@
-"""Connections as JSON: one serializer a kind, built from the fields that its provider declares."""
+"""Connections as JSON: one serializer per kind, built from the provider's declared fields."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CheckSerializer(serializers.Serializer[Any]):
 
 
 class ConnectionBase(serializers.Serializer[Any]):
-    """What every connection's answer carries."""
+    """The fields of every connection's response."""
 
     id = serializers.CharField()
     tenantId = serializers.CharField(source="tenant_id")
@@ -78,13 +78,13 @@ class WebhookUrl(serializers.CharField):
 
 
 def webhook_url(pipeline: PipelineIntegration) -> str:
-    """Where the pipeline's CI server reports to."""
+    """The URL to which the pipeline's CI server sends its webhooks."""
     return f"{settings.BASE_URL}/api/v1/webhooks/{pipeline.kind.lower()}/{pipeline.pk}"
 
 
 @functools.cache
 def answer_serializer(kind: str) -> type[Serializer]:
-    """How a connection of this kind is answered: secrets only as `has<Field>`."""
+    """The serializer for responses of this kind: secrets only appear as `has<Field>`."""
     model = next(FAMILIES[family] for family, kinds in KINDS.items() if kind in kinds)
     own: dict[str, Any] = {
         camel(model.type_field): serializers.CharField(source=model.type_field),
@@ -100,7 +100,7 @@ def answer_serializer(kind: str) -> type[Serializer]:
 
 @functools.cache
 def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
-    """What may be sent for a connection of this kind: its shape only, the rules are operations'."""
+    """The serializer for requests of this kind: it checks the format, operations check values."""
     family = next(family for family, kinds in KINDS.items() if kind in kinds)
     own: dict[str, Any] = {
         "displayName": serializers.CharField(
@@ -125,7 +125,7 @@ def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
 
 
 def present(connection: Connection) -> dict[str, Any]:
-    """The connection as the API answers it."""
+    """The connection as in the API's responses."""
     return dict(answer_serializer(connection.kind)(connection).data)
 
 
@@ -154,7 +154,7 @@ def _taken(field: ConnectionField) -> Any:
 
 
 def _sourced(made: Any, field: ConnectionField, **kwargs: Any) -> Any:
-    """DRF refuses a `source` that equals the field's name."""
+    """Set `source` unless it equals the field's name, which DRF refuses."""
     if camel(field.name) != field.name:
         kwargs["source"] = field.name
     return made(help_text=str(field.help), **kwargs)

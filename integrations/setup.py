@@ -1,7 +1,7 @@
-"""How far the setup of a workspace is: looked up in its rows each time, never stored.
+"""The progress of a workspace's setup: derived from its rows each time, never stored.
 
-A step is done while a verified connection of its family exists. So whoever closes the browser
-goes on where they were, and a connection that stops working opens its step again.
+A step is done while a verified connection of its family exists. So people continue where they left
+off, and a connection that stops working opens its step again.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Step:
     """One step of the wizard; `key` is the family that it connects.
 
     `label` names it in the wizard, `title` and `about` name the family on other pages. `minutes`
-    is how long it takes whoever has at hand what `needs` says.
+    is how long it takes with what `needs` names at hand.
     """
 
     key: str
-    words: str | Promise  # of the label; %(providers)s are the kinds that can be connected
+    words: str | Promise  # the label; %(providers)s are the kinds that can be connected
     title: str | Promise
     about: str | Promise
     minutes: int
@@ -110,7 +110,7 @@ STEP = {step.key: step for step in STEPS}
 
 @dataclass(frozen=True, kw_only=True)
 class StepState:
-    """A step as one workspace stands to it. `url` is empty while the step is not open yet."""
+    """The state of a step in one workspace. `url` is empty while the step is not open yet."""
 
     step: Step
     state: State
@@ -130,7 +130,7 @@ class StepState:
 
     @property
     def is_closed(self) -> bool:
-        """Done or skipped: the steps behind it are open."""
+        """True if done or skipped, which opens the next step."""
         return self.state in (State.DONE, State.SKIPPED)
 
     @property
@@ -160,17 +160,17 @@ def _state(step: Step, *, done: bool, skipped: Sequence[str], is_open: bool) -> 
 
 
 def next_step(tenant: Tenant) -> Step | None:
-    """The step that waits for somebody; None when the setup is complete."""
+    """The current step; None when the setup is complete."""
     return current(progress(tenant))
 
 
 def current(steps: Sequence[StepState]) -> Step | None:
-    """The step among `progress` that waits for somebody."""
+    """The current step of `progress`."""
     return next((state.step for state in steps if not state.is_closed), None)
 
 
 def minutes_left(steps: Sequence[StepState]) -> int:
-    """How long the steps that are neither done nor skipped take, about."""
+    """About how long the steps that are neither done nor skipped take."""
     return sum(state.step.minutes for state in steps if not state.is_closed)
 
 

@@ -1,7 +1,7 @@
-"""How often a person may make delivr ask a provider while a request waits, and how many at once.
+"""Rate and concurrency limits for calls to providers during web requests.
 
-A provider may take 20 s to answer, and whoever signs up chooses it: without these bounds a few
-requests to a server that hangs would hold all threads of the web processes.
+A provider may take 20 s to answer, and anybody who signs up can choose its server: without these
+limits a few requests to a hanging server would block all threads of the web processes.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from delivr.security.ratelimit import hit
 from delivr.tenants.models import User
 
 WINDOW = 60  # seconds
-VERIFICATIONS = 60  # a minute, on pages and by the API together
-AT_ONCE = 2  # in one web process, of its four threads (WEB_THREADS)
-EACH = 1  # of them for one user
-PATIENCE = 2.0  # seconds; most providers answer in less than one
+VERIFICATIONS = 60  # per minute, on pages and in the API together
+PER_PROCESS = 2  # calls at a time in a web process, which has four threads (WEB_THREADS)
+PER_USER = 1  # of these for one user
+MAX_WAIT = 2.0  # seconds; most providers answer in less than one
 
 _changed = Condition()
 _asking: Counter[int] = Counter()  # by user
 
 
 def throttle(what: str, *, user: User, limit: int = VERIFICATIONS) -> None:
-    """Count one more `what` of this user, in whichever workspace. Raises Problem 429 beyond
-    `limit` a minute."""
+    """Count one `what` of this user, across all workspaces. Raises Problem 429 beyond `limit` per
+    minute."""
     if seconds := hit(f"{what}:{user.pk}", limit=limit, window=WINDOW):
         raise _slow_down(_("That was often. Wait a minute, then try again."), seconds)
 
 
 @contextmanager
-def a_place(user: User) -> Iterator[None]:
-    """One of the few places for asking a provider now. Raises Problem 429 where none gets free."""
+def provider_slot(user: User) -> Iterator[None]:
+    """Hold one of the slots for calling a provider. Raises Problem 429 if none becomes free."""
     with _changed:
-        if not _changed.wait_for(lambda: _is_free_for(user), timeout=PATIENCE):
+        if not _changed.wait_for(lambda: _is_free_for(user), timeout=MAX_WAIT):
             words = _("Others are being asked at this moment. Try again in some seconds.")
             raise _slow_down(words, 5)
         _asking[user.pk] += 1
@@ -54,14 +54,14 @@ def a_place(user: User) -> Iterator[None]:
 
 @contextmanager
 def asking(what: str, *, user: User, limit: int = VERIFICATIONS) -> Iterator[None]:
-    """`throttle`, and `a_place` while the provider is asked. Raises Problem 429."""
+    """`throttle`, and hold a `provider_slot` meanwhile. Raises Problem 429."""
     throttle(what, user=user, limit=limit)
-    with a_place(user):
+    with provider_slot(user):
         yield
 
 
 def _is_free_for(user: User) -> bool:
-    return _asking.total() < AT_ONCE and _asking[user.pk] < EACH
+    return _asking.total() < PER_PROCESS and _asking[user.pk] < PER_USER
 
 
 def _slow_down(words: str, seconds: int) -> Problem:

@@ -5,7 +5,7 @@ from integrations.views import connections, listening, options, webhook_secret, 
 
 
 class FamilyConverter:
-    """A family's name, as in the API's paths."""
+    """Matches a family's name, as in the API's paths."""
 
     regex = "|".join(FAMILIES)
 

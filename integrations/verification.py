@@ -1,4 +1,4 @@
-"""Trying a connection, by hand, by the clock and on a provider's refusal, and what follows."""
+"""Verifies connections on request, on schedule and after a provider's refusal."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ VERIFY_AGAIN = timedelta(hours=24)
 VERIFY_SOON = timedelta(minutes=5)
 VERIFY_CLAIM = timedelta(minutes=2)
 AFTER_A_REFUSAL = timedelta(minutes=1)
-DOUBT = timedelta(minutes=4)  # that a trouble has to last before the clock turns a valid connection
-BATCH = 100  # of a family, those that wait longest
+DOUBT = timedelta(minutes=4)  # how long scheduled checks must fail until a connection turns invalid
+BATCH = 100  # per family, those that have waited longest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What a verification found; `account` and `expires_at` where the provider tells them."""
+    """The result of a verification; `account` and `expires_at` if the provider tells them."""
 
     checks: Sequence[Check]
     account: str = ""
@@ -47,39 +47,39 @@ class Findings:
 
 
 def verify(connection: C, *, actor: User | None = None) -> C:
-    """Try every part of the connection now (network, up to about 20 s) and store what was found.
+    """Check the connection now (network, up to about 20 s) and store the result.
 
-    Where somebody edited it meanwhile, the findings are dropped: they are about something else.
+    If somebody edited it meanwhile, the result is dropped, because it is about the old values.
     """
-    return store_findings(connection, look_at(connection), actor=actor)
+    return store_findings(connection, run_checks(connection), actor=actor)
 
 
-def expect(connection: Connection) -> None:
-    """It is about to be verified. Where that does not come to its end (too much is asked already,
-    or whoever follows it goes away), the clock does it a little later."""
+def schedule_verification(connection: Connection) -> None:
+    """Schedule a verification in case the one that follows at once does not finish (because all
+    slots are taken, or the user leaves the page)."""
     rows = type(connection).objects.filter(pk=connection.pk)
     rows.update(verify_at=timezone.now() + VERIFY_CLAIM)
 
 
 def verify_streamed(connection: Connection, *, actor: User | None) -> Iterator[Check]:
-    """`verify`, handing out each check as it ends; what was found is stored after the last."""
-    findings = yield from looking_at(connection)
+    """`verify`, but yield each check as it ends; the result is stored after the last one."""
+    findings = yield from iter_checks(connection)
     store_findings(connection, findings, actor=actor)
 
 
-def look_at(connection: Connection) -> Findings:
-    """Try every part of a connection, stored or not (network, up to about 20 s)."""
-    looking = looking_at(connection)
+def run_checks(connection: Connection) -> Findings:
+    """Check a connection, stored or not (network, up to about 20 s)."""
+    checks = iter_checks(connection)
     while True:
         try:
-            next(looking)
+            next(checks)
         except StopIteration as end:
             findings: Findings = end.value
             return findings
 
 
-def looking_at(connection: Connection) -> Generator[Check, None, Findings]:
-    """`look_at`, handing out each check as it ends."""
+def iter_checks(connection: Connection) -> Generator[Check, None, Findings]:
+    """`run_checks`, but yield each check as it ends."""
     checks: list[Check] = []
     try:
         provider = provider_for(connection)
@@ -111,17 +111,18 @@ def _other_account(label: str) -> Check:
 def store_findings(
     connection: C, findings: Findings, *, actor: User | None, by_clock: bool = False
 ) -> C:
-    """Note what was found, unless the connection was edited since it was read.
+    """Store the result, unless the connection was edited since it was read.
 
-    What the clock finds may pass although it does not look like it: a server that reloads answers
-    404, one that restarts refuses everybody. So it turns a valid connection at its second look, and
-    goes on looking, ever more rarely: a directory may be away for longer.
+    An error that a scheduled check finds may be temporary although it does not look like it: a
+    server answers 404 while it reloads, and refuses everybody while it restarts. So a valid
+    connection only turns invalid at the second check, and is then checked again at growing
+    intervals, since a user directory may be down for longer.
     """
     fresh: C = type(connection).objects.select_for_update().get(pk=connection.pk)
     if not fresh.is_same_as(connection):
         return fresh
     now, bad = timezone.now(), findings.bad
-    # Who is refused is not told when the credential ended: what was known before still holds.
+    # A refusal does not say when the credential expires, so the known time is kept.
     expires_at = findings.expires_at or (fresh.credential_expires_at if bad else None)
     status = _verdict(fresh, bad, is_over=_is_over(expires_at, now))
     doubted_at = fresh.doubted_at or now
@@ -138,7 +139,7 @@ def store_findings(
         last_verified_at=now,
         verify_at=now + min(max(now - doubted_at, VERIFY_SOON), VERIFY_AGAIN)
         if is_shaken
-        else look_again_at(now, expires_at, bad),
+        else next_verification_at(now, expires_at, bad),
         doubted_at=doubted_at if is_shaken else None,
         account=(not bad and findings.account) or fresh.account,
         credential_expires_at=expires_at,
@@ -153,15 +154,17 @@ def store_findings(
             changes={"verification_status": [fresh.verification_status, status]},
         )
     if actor is None and fresh.is_valid and status != Verification.VALID:
-        create_mails(fresh)  # the clock found it: nobody is looking
+        create_mails(fresh)  # found by a scheduled check, so nobody has seen it
     if not bad:
         resume_integration(tenant=fresh.tenant, integration_id=fresh.pk)
     fresh.refresh_from_db()
     return fresh
 
 
-def look_again_at(now: datetime, expires_at: datetime | None, bad: Sequence[Check]) -> datetime:
-    """Tomorrow, soon after a passing trouble, and at once when the credential ends."""
+def next_verification_at(
+    now: datetime, expires_at: datetime | None, bad: Sequence[Check]
+) -> datetime:
+    """In 24 hours, 5 minutes after a temporary error, and when the credential expires."""
     is_passing = bool(bad) and all(check.passing for check in bad)
     later = now + (VERIFY_SOON if is_passing else VERIFY_AGAIN)
     return min(later, expires_at) if expires_at and expires_at > now else later
@@ -172,7 +175,7 @@ def _is_over(expires_at: datetime | None, now: datetime) -> bool:
 
 
 def _verdict(connection: Connection, bad: Sequence[Check], *, is_over: bool) -> str:
-    """A passing trouble never turns a verified connection."""
+    """The new status; a temporary error never makes a verified connection invalid."""
     if not bad:
         return Verification.VALID
     if connection.is_valid and all(check.passing for check in bad):
@@ -183,21 +186,21 @@ def _verdict(connection: Connection, bad: Sequence[Check], *, is_over: bool) -> 
 
 
 def verify_by_id(connection_id: str) -> None:
-    """The job `verify`: check a connection again, by the clock or after a passing trouble."""
+    """The job `verify`: check a connection again, on schedule or after a temporary error."""
     model = next(m for m in FAMILIES.values() if m.owns(connection_id))
     connection = model.objects.filter(pk=connection_id, disconnected_at=None).first()
     if connection is None:
         return
     with slot(tenant_id=connection.tenant_id, integration_id=connection.pk) as is_free:
         if is_free:
-            store_findings(connection, look_at(connection), actor=None, by_clock=True)
+            store_findings(connection, run_checks(connection), actor=None, by_clock=True)
         else:
             model.objects.filter(pk=connection.pk).update(verify_at=timezone.now() + FULL)
 
 
 @transaction.atomic
 def due_verifications() -> list[str]:
-    """Ids of connections whose next check is due; each is handed out to one asker."""
+    """Claim the connections whose next check is due; their ids."""
     now, found = timezone.now(), []
     for model in FAMILIES.values():
         waiting = model.objects.filter(verify_at__lte=now).order_by("verify_at", "pk")
@@ -210,13 +213,13 @@ def due_verifications() -> list[str]:
 
 @transaction.atomic
 def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderError) -> None:
-    """A call met 401 or 403. What goes through the connection waits until it is verified.
+    """A call was refused with 401 or 403. Effects of the connection wait until it is verified.
 
-    A server that restarts refuses everybody for a moment, so the connection stays valid, with what
-    it was told, and the clock looks at it soon. It turns at once where its credential is known to
-    have ended.
+    A server refuses everybody while it restarts, so the connection stays valid, shows the error and
+    is checked again in a minute. It turns EXPIRED at once if its credential is known to have
+    expired.
     """
-    # Locked: a verification that ends just now would leave a pause that nobody looks after.
+    # Locked, because a verification that ends now would leave a pause that nothing ends.
     connection = find_connection(tenant=tenant, connection_id=integration_id, lock=True)
     if connection is not None and connection.is_valid and connection.doubted_at is None:
         _doubt(connection, error)

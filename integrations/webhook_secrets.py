@@ -1,8 +1,7 @@
-"""The webhook secrets of a pipeline: the newest one, and every earlier one for as long as it was
-promised to work.
+"""A pipeline's webhook secrets: the newest one, and earlier ones until they expire.
 
-The row of the pipeline holds the newest two (an older version of delivr knows no others), the
-table `webhook_secrets` those before.
+The pipeline's row holds the newest two (an older version of delivr only knows these), the table
+`webhook_secrets` the earlier ones.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from delivr.failures import Conflict
 from integrations.models import EarlierWebhookSecret, PipelineIntegration
 
 EARLIER_LIVES = timedelta(hours=24)
-MOST = 50  # earlier ones at a time: each costs a hash over the body of every delivery
+MAX_EARLIER = 50  # earlier secrets at a time; each costs an HMAC over the body of every delivery
 
 
 def replace(pipeline: PipelineIntegration) -> None:
-    """Give the pipeline, whose row is locked, a new secret; it is not saved yet.
+    """Give the pipeline a new secret. Its row must be locked; it is not saved here.
 
-    Raises Conflict where too many earlier ones still work.
+    Raises Conflict if too many earlier ones still work.
     """
     now = timezone.now()
     EarlierWebhookSecret.objects.filter(pipeline=pipeline, until__lte=now).delete()
-    if pipeline.earlier_secrets.count() >= MOST - 1:
+    if pipeline.earlier_secrets.count() >= MAX_EARLIER - 1:
         raise _too_often(pipeline.earlier_secrets.order_by("until")[0].until - now)
     _put_aside(pipeline, now)
     pipeline.previous_webhook_secret = _readable(pipeline.webhook_secret)
@@ -40,7 +39,7 @@ def replace(pipeline: PipelineIntegration) -> None:
 
 
 def _put_aside(pipeline: PipelineIntegration, now: datetime) -> None:
-    """The secret before goes into the table, if it still works."""
+    """Move the previous secret to the table, if it still works."""
     until = pipeline.previous_webhook_secret_until
     secret = _readable(pipeline.previous_webhook_secret)
     if secret and until and until > now:
@@ -56,22 +55,22 @@ def _too_often(wait: timedelta) -> Conflict:
             "This secret was rotated %(count)d times within a day, and all of the earlier ones "
             "still work. Try again in %(minutes)d minutes, when the first of them ends."
         )
-        % {"count": MOST, "minutes": wait.total_seconds() // 60 + 1},
+        % {"count": MAX_EARLIER, "minutes": wait.total_seconds() // 60 + 1},
     )
 
 
 def live(pipeline: PipelineIntegration, clock: Callable[[], datetime]) -> list[str]:
-    """The secret, and the earlier ones while their day lasts; those that can be decrypted."""
+    """The secret and the earlier ones that have not expired, if they can be decrypted."""
     found = [pipeline.webhook_secret]
     until = pipeline.previous_webhook_secret_until
-    if until is not None and until > (now := clock()):  # it ends last of them all
+    if until is not None and until > (now := clock()):  # the last one to expire
         found.append(pipeline.previous_webhook_secret)
         found += [row.secret for row in pipeline.earlier_secrets.filter(until__gt=now)]
     return [text for secret in found if (text := _readable(secret))]
 
 
 def _readable(secret: Secret | None) -> str | None:
-    """What nobody can read, nobody can prove; /readyz tells that a key is missing."""
+    """None if no key decrypts it: then nothing can be signed with it. /readyz reports the key."""
     with contextlib.suppress(SecretUnreadable):
         return secret.reveal() if secret else None
     return None
@@ -82,11 +81,11 @@ def forget_all(pipeline: PipelineIntegration) -> None:
 
 
 def expired() -> Any:
-    """Rows of secrets that have ended, of all pipelines."""
+    """The table's rows with expired secrets, of all pipelines."""
     return EarlierWebhookSecret.objects.filter(until__lte=timezone.now())
 
 
 def expired_in_their_rows() -> Any:
-    """Pipelines that still hold an ended secret."""
+    """Pipelines that still hold an expired secret."""
     ended = PipelineIntegration.objects.filter(previous_webhook_secret_until__lte=timezone.now())
     return ended.filter(previous_webhook_secret__isnull=False)

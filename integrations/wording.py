@@ -1,4 +1,4 @@
-"""What is said about a field: the form, the API and the operations use the same words."""
+"""Error messages of fields, shared by the form, the API and the operations."""
 
 from typing import Any
 

@@ -1,10 +1,10 @@
 """The credentials that the stand-ins accept.
 
-Tokens are constants that are plainly fake. The two private keys are made on first use and kept in
-the state directory, because the stand-ins check real signatures with them.
+Tokens are constants that are obviously fake. The two private keys are created on first use and kept
+in the state directory, because the stand-ins check real signatures with them.
 """
 
-# ruff: noqa: S105 -- these "passwords" open nothing but this sandbox
+# ruff: noqa: S105 -- these "passwords" are valid only in this sandbox
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SLACK_CHANNELS = ("C123", "C456")
 
 JIRA_EMAIL = "delivr@sandbox.example"
 JIRA_API_TOKEN = "ATATT-sandbox-jira-api-token"
-JIRA_SCOPED_TOKEN = "ATATT-sandbox-jira-scoped-token"  # let in at the gateway only
+JIRA_SCOPED_TOKEN = "ATATT-sandbox-jira-scoped-token"  # accepted by the gateway only
 JIRA_BLOCKED_TOKEN = "ATATT-sandbox-jira-blocked-token"  # of an account behind an IP allowlist
 JIRA_PROJECT = "MOBILE"
 
@@ -68,7 +68,7 @@ class Accounts:
 
     @cached_property
     def google_service_account(self) -> dict[str, str]:
-        """The service-account JSON, with Google's real `token_uri` as in every downloaded file."""
+        """The service account's JSON, with Google's real `token_uri` as in a downloaded file."""
         document = _keep(self.state_dir / "google-service-account.json", _new_service_account)
         parsed: dict[str, str] = json.loads(document)
         return parsed
@@ -89,7 +89,7 @@ class Accounts:
         return key.public_key()
 
     def as_dict(self, base_url: str) -> dict[str, Any]:
-        """Everything by family, in the field names of delivr's API."""
+        """All credentials by family, with the field names of delivr's API."""
         base_url = base_url.rstrip("/")
         return {
             "scm": {
@@ -143,7 +143,8 @@ class Accounts:
 
 
 def load(state_dir: Path) -> Accounts:
-    """The accounts of one state directory. Two processes may call it at once: both see one key."""
+    """The accounts of a state directory. If two processes call this at once, both get the same
+    keys."""
     state_dir = Path(state_dir)
     state_dir.mkdir(parents=True, exist_ok=True)
     return Accounts(state_dir=state_dir)
@@ -160,8 +161,8 @@ def _pipeline(base_url: str, job_path: str) -> dict[str, str]:
 
 
 def _keep(path: Path, make: Any) -> str:
-    """Read `path`, or make it. A hard link either appears whole or not at all, so that of two
-    processes one wins and both read the winner's file."""
+    """Read `path`, or create it. A hard link appears atomically, so of two processes one wins and
+    both read the winner's file."""
     if not path.exists():
         draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

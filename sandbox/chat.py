@@ -1,4 +1,4 @@
-"""What the Slack stand-in remembers: channels and their messages."""
+"""The state of the Slack stand-in: channels and their messages."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ class Chat:
         self._last_ts = 0.0
 
     def channel(self, wanted: str) -> Channel | None:
-        """By id, or by name with or without `#`; private ones only for members."""
+        """Find a channel by id, or by name with or without `#`; private ones only if the bot is a
+        member."""
         name = wanted.removeprefix("#")
         visible = (c for c in CHANNELS if c.visible)
         return next((c for c in visible if c.id == wanted or c.name == name), None)
@@ -79,7 +80,7 @@ class Chat:
         ]
 
     def post(self, message: Message) -> Message:
-        """Add a message; gives it a `ts` that is new in this workspace."""
+        """Add a message and give it a `ts` that is unique in this workspace."""
         message.ts = self._next_ts()
         self.messages.append(message)
         self._record("message.posted", message)

@@ -1,4 +1,4 @@
-"""The engine of the Jenkins stand-in: queue, executors, builds, moved by the clock alone."""
+"""The engine of the Jenkins stand-in: queue, executors and builds, driven only by the clock."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Ci:
         self.jobs = first_jobs(auto_finish)
         self.queue: dict[int, QueueItem] = {}  # queued and recently left
         self.builds: dict[str, list[Build]] = {}  # by job, oldest first
-        self._running: dict[str, list[Build]] = {}  # the part of `builds` that still runs
+        self._running: dict[str, list[Build]] = {}  # those of `builds` that are still running
         self.next_queue_id = FIRST_QUEUE_ID
         self.sessions: dict[str, str] = {}  # HTTP sessions: id -> user, "" for nobody
-        self.location_base = ""  # what Jenkins believes its own address to be; "" = as requested
+        self.location_base = ""  # Jenkins' configured URL; "" = the requested one
         self._backup: dict[str, Any] | None = None
 
-    # Looking
+    # Reading
 
     def job(self, full_name: str) -> Job:
         """Raises KeyError for a job that does not exist."""
@@ -54,19 +54,19 @@ class Ci:
         return next((b for b in self.builds_of(full_name) if b.number == number), None)
 
     def queued(self) -> list[QueueItem]:
-        """Items that still wait, oldest first."""
+        """Waiting items, oldest first."""
         return [item for item in self.queue.values() if item.is_queued]
 
     def item(self, queue_id: int) -> QueueItem | None:
-        """An item that waits, or left less than five minutes ago."""
+        """An item that is waiting or left the queue less than five minutes ago."""
         item = self.queue.get(queue_id)
         if item and item.left_at is not None:
             forgotten = self._world.clock() - item.left_at >= LEFT_ITEM_MEMORY
             return None if forgotten else item
         return item
 
-    def twin(self, job: Job, parameters: dict[str, str]) -> QueueItem | None:
-        """A waiting item that a new one with these parameters would be merged into."""
+    def equal_item(self, job: Job, parameters: dict[str, str]) -> QueueItem | None:
+        """The waiting item into which a new one with these parameters would be merged."""
         waiting = (i for i in self.queued() if i.job == job.full_name)
         return next((i for i in waiting if i.parameters == parameters), None)
 
@@ -74,7 +74,7 @@ class Ci:
         return list(self._running.get(full_name, ()))
 
     def why(self, item: QueueItem) -> str:
-        """The sentence with which Jenkins explains that an item waits."""
+        """Jenkins' explanation of why an item is waiting."""
         job = self.jobs[item.job]
         if item.ready_at is None:
             left = item.quiet_until - self._world.clock()
@@ -89,7 +89,7 @@ class Ci:
         job = self.jobs[item.job]
         return item.ready_at is not None and not job.concurrent and bool(self.running(item.job))
 
-    # Doing
+    # Changing
 
     def enqueue(
         self,
@@ -103,7 +103,7 @@ class Ci:
     ) -> QueueItem:
         """Put a build into the queue. `delay` in seconds; None = the job's quiet period."""
         quiet = job.quiet_period if delay is None else delay
-        with self._world.lock:  # the clock's thread walks over the queue
+        with self._world.lock:  # the clock's thread iterates over the queue
             now = self._world.clock()
             item = QueueItem(self.next_queue_id, job.full_name, parameters, user, now, now + quiet)
             item.rebuilds, item.retried_by = rebuilds, retried_by
@@ -114,8 +114,8 @@ class Ci:
         return item
 
     def rebuild(self, build: Build, *, user: str, by: str = "rebuild") -> QueueItem:
-        """Run a build once more with its parameters: a person with the Rebuild plugin or by
-        Pipeline's replay, or the Naginator plugin by itself, for whom it was before."""
+        """Run a build again with its parameters: `user` with the Rebuild plugin or Pipeline's
+        replay, or the Naginator plugin on behalf of the original user."""
         if by not in RETRIES:
             raise ValueError(f"unknown retry {by!r}; one of {', '.join(RETRIES)}")
         job, parameters = self.jobs[build.job], dict(build.parameters)
@@ -125,7 +125,7 @@ class Ci:
         )
 
     def cancel(self, item: QueueItem) -> bool:
-        """Take an item out of the queue; False if it left before."""
+        """Take an item out of the queue; False if it has already left."""
         if not item.is_queued:
             return False
         item.left_at = self._world.clock()
@@ -134,8 +134,8 @@ class Ci:
         return True
 
     def finish(self, full_name: str, number: int, result: str = "SUCCESS") -> Build:
-        """End a running build. Raises KeyError for an unknown one, ValueError for a strange result;
-        a build that has ended stays as it is."""
+        """End a running build; one that has ended is not changed. Raises KeyError for an unknown
+        build, ValueError for an unknown result."""
         if result not in RESULTS:
             raise ValueError(f"unknown result {result!r}; one of {', '.join(RESULTS)}")
         with self._world.lock:
@@ -149,7 +149,7 @@ class Ci:
             return build
 
     def set_result(self, full_name: str, number: int, result: str) -> None:
-        """Let a Pipeline show its result while it is still building."""
+        """Set a result while the build is still running, as a Pipeline may do."""
         with self._world.lock:
             build = self.build(full_name, number)
             if build is None:
@@ -158,14 +158,14 @@ class Ci:
             self._world.touch()
 
     def delete_build(self, full_name: str, number: int) -> None:
-        """Log rotation: from now on Jenkins answers 404."""
+        """Remove a build as log rotation does: from now on Jenkins answers 404."""
         with self._world.lock:
             for index in (self.builds, self._running):
                 index[full_name] = [b for b in index.get(full_name, []) if b.number != number]
             self._world.touch()
 
     def make_again(self, full_name: str) -> Job:
-        """A job that was deleted and made anew: no builds, and the first will be #1."""
+        """Delete and recreate a job: it has no builds, and the next one is #1."""
         with self._world.lock:
             job = self.jobs[full_name]
             job.next_number = 1
@@ -176,13 +176,13 @@ class Ci:
             return job
 
     def back_up(self) -> None:
-        """Not kept over a restart of the sandbox."""
+        """Keep a backup in memory, which is lost when the sandbox restarts."""
         with self._world.lock:
             self._backup = deepcopy(self.dump())
 
     def restore(self) -> None:
-        """As on the day of the backup: what was built and queued since is gone, and its numbers and
-        queue ids are given out again. Raises LookupError where there is no backup."""
+        """Restore the backup: what was built and queued since is gone, and its numbers and queue
+        ids are assigned again. Raises LookupError if there is no backup."""
         with self._world.lock:
             if self._backup is None:
                 raise LookupError("there is no backup")
@@ -190,7 +190,7 @@ class Ci:
             self._world.touch()
 
     def forget_left_items(self) -> None:
-        """What a restart of Jenkins does to the memory of its queue."""
+        """Forget the items that have left the queue, as a restart of Jenkins does."""
         with self._world.lock:
             self.queue = {i.id: i for i in self.queued()}
             self._world.touch()
@@ -198,9 +198,9 @@ class Ci:
     # Time
 
     def settle(self, now: float) -> None:
-        """Play back what happened up to `now`, in the order in which it happened."""
+        """Apply everything that is due by `now`, in order of time."""
         while (moment := self._next_moment(now)) is not None:
-            self._play(moment)
+            self._apply_due(moment)
         self._start_ready(now)
         self._forget(now)
 
@@ -209,7 +209,7 @@ class Ci:
         quiets = (item.quiet_until for item in self.queued() if item.ready_at is None)
         return min((m for m in (*ends, *quiets) if m <= now), default=None)
 
-    def _play(self, moment: float) -> None:
+    def _apply_due(self, moment: float) -> None:
         for build in self._all_running():
             due = self._due(build)
             if due is not None and due <= moment:
@@ -250,7 +250,7 @@ class Ci:
         self._sender.build_started(job, build)
 
     def _commit(self, build: Build) -> str:
-        """The head of the build's branch; "" where there is none to check out."""
+        """The head of the build's branch; "" if there is no such branch."""
         repository = self._github.find(*REPOSITORY)
         return (repository and self._github.ref(repository, f"refs/heads/{build.branch}")) or ""
 

@@ -1,4 +1,4 @@
-"""The nouns of the Jenkins stand-in, and the jobs that a fresh sandbox has."""
+"""The data classes of the Jenkins stand-in, and the jobs of a new sandbox."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PIPELINE, FREESTYLE = "pipeline", "freestyle"
 FOLDER, MULTIBRANCH = "folder", "multibranch"
 CONTAINERS = (FOLDER, MULTIBRANCH)
 RESULTS = ("SUCCESS", "UNSTABLE", "FAILURE", "NOT_BUILT", "ABORTED")
-RETRIES = ("rebuild", "replay", "naginator")  # ways in which Jenkins runs a build once more
+RETRIES = ("rebuild", "replay", "naginator")  # ways in which Jenkins runs a build again
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Parameter:
 
 @dataclass
 class Webhook:
-    """Where a job reports to. `style`: "signed" (Standard Webhooks), "notification" (the
+    """Where a job sends its reports. `style`: "signed" (Standard Webhooks), "notification" (the
     Notification plugin's body under HTTP Basic) or "none"."""
 
     url: str = ""
@@ -42,15 +42,15 @@ class Job:
     buildable: bool = True
     hidden: bool = False  # nobody has Item.Read
     concurrent: bool = True  # False: one build at a time, the next one is blocked
-    refuses: bool = False  # a plugin's QueueDecisionHandler says no
+    refuses: bool = False  # a plugin's QueueDecisionHandler refuses to queue
     executors: int = 8  # agents with this job's label
     quiet_period: float = 5.0  # seconds
     next_number: int = 1
     artifact: str = ""  # "ios-{number}.ipa"
-    logs: int = 0  # archived by each build, and listed before its artifact
+    logs: int = 0  # number of archived logs, listed before the artifact
     auto_finish_seconds: float | None = None  # None: a person ends the build
     auto_finish_result: str = "SUCCESS"
-    late_executable: bool = True  # the first read of a left item has no executable yet
+    late_executable: bool = True  # the first read of an item that left shows no executable yet
     webhook: Webhook = field(default_factory=Webhook)
 
     @property
@@ -67,7 +67,7 @@ class Job:
 
     @property
     def declared(self) -> list[Parameter]:
-        """The parameters that Jenkins knows of now."""
+        """The parameters that Jenkins knows about now."""
         return self.parameters if self.known_parameters else []
 
     @classmethod
@@ -84,13 +84,13 @@ class QueueItem:
     user: str
     since: float
     quiet_until: float
-    ready_at: float | None = None  # when the quiet period was over
+    ready_at: float | None = None  # when the quiet period ended
     left_at: float | None = None
     cancelled: bool = False
     number: int | None = None
     executable_hidden: bool = False
-    rebuilds: int | None = None  # the build that was run again …
-    retried_by: str = ""  # … and in which of the ways
+    rebuilds: int | None = None  # the number of the build that is run again …
+    retried_by: str = ""  # … and by which of RETRIES
 
     @property
     def is_queued(self) -> bool:
@@ -109,7 +109,7 @@ class Build:
     result: str | None = None  # a Pipeline may set it while still building
     artifact: str = ""
     logs: int = 0
-    commit: str = ""  # what was checked out
+    commit: str = ""  # the checked-out commit
     rebuilds: int | None = None
     retried_by: str = ""
 
@@ -123,7 +123,7 @@ class Build:
 
     @property
     def files(self) -> list[str]:
-        """What was archived, in Jenkins' order: by path."""
+        """The archived files, in Jenkins' order: by path."""
         logs = [f"build/logs/step-{n:03}.log" for n in range(1, self.logs + 1)]
         return [*logs, self.artifact] if self.artifact else logs
 
@@ -153,7 +153,7 @@ def _app_job(full_name: str, artifact: str, next_number: int, *more: Parameter) 
 
 
 def first_jobs(auto_finish: float | None) -> dict[str, Job]:
-    """Jobs by full name. Each odd one stands for a way in which real ones are odd."""
+    """Jobs by full name. Each unusual one stands for a peculiarity of real jobs."""
     jobs = [
         _app_job("ios-prod", IPA, 245, BUILD_ID),
         _app_job("android-prod", AAB, 512, BUILD_ID),

@@ -1,4 +1,4 @@
-"""What a view needs to know about the sandbox it runs in."""
+"""Access to the running sandbox from its views."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def accounts() -> Accounts:
 
 
 def own_url(prefix: str) -> str:
-    """The address under which this request reached the stand-in, such as http://127.0.0.1:8091/jira."""
+    """The URL by which this request reached the stand-in, such as http://127.0.0.1:8091/jira."""
     return f"{request.host_url.rstrip('/')}/{prefix}"

@@ -1,4 +1,4 @@
-"""The control API under /sandbox/api/: look at what happened, and make things happen."""
+"""The control API under /sandbox/api/: read what happened, and make things happen."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def refuse(status: int, message: str) -> NoReturn:
 
 
 def guard() -> None:
-    """Only this computer's own pages and programs: another site's page in the same browser may
-    neither read (DNS rebinding: a foreign Host) nor write (a foreign Origin)."""
+    """Allow only local pages and programs: a page of another site in the same browser may neither
+    read (DNS rebinding, seen by a foreign Host) nor write (a foreign Origin)."""
     if urlsplit(f"//{request.host}").hostname not in {h.strip("[]") for h in OWN_HOSTS}:
         refuse(403, "unknown host")
     if request.method in ("GET", "HEAD"):
@@ -137,7 +137,7 @@ def _job(full_name: str) -> Job:
 
 
 def job_json(job: Job) -> dict[str, Any]:
-    """Settings and builds; a webhook's secret stays inside."""
+    """A job's settings and builds, without its webhook's secret."""
     ci = world().jenkins
     settings = {name: getattr(job, attribute) for name, attribute in SETTINGS.items()}
     return {
@@ -181,7 +181,7 @@ def change_job(full_name: str) -> Response:
 
 @blueprint.put("/jenkins/jobs/<path:full_name>")
 def copy_job(full_name: str) -> tuple[Response, int]:
-    """A new job like another (`copyOf`), as Jenkins' "New item … copy from" makes it."""
+    """Create a job as a copy of another (`copyOf`), as Jenkins' "New item … copy from" does."""
     ci = world().jenkins
     if full_name in ci.jobs:
         refuse(409, f"{full_name!r} is there already")
@@ -192,9 +192,9 @@ def copy_job(full_name: str) -> tuple[Response, int]:
 
 
 def configure(job: Job, settings: dict[str, Any]) -> None:
-    """Change a job by the names of `SETTINGS` and `webhook`.
+    """Change a job's settings, by the names in `SETTINGS`, and its `webhook`.
 
-    Raises KeyError, TypeError or ValueError for a setting that does not exist or cannot be.
+    Raises KeyError, TypeError or ValueError for an unknown setting or an invalid value.
     """
     settings = dict(settings)
     if "webhook" in settings:
@@ -222,7 +222,7 @@ def finish_build(full_name: str, number: int) -> Response:
 
 @blueprint.post("/jenkins/jobs/<path:full_name>/builds")
 def build_by_hand(full_name: str) -> tuple[Response, int]:
-    """What a person starts on Jenkins' own page: `user`, `parameters`."""
+    """Start a build as a person does on Jenkins' own page: `user`, `parameters`."""
     body = _body()
     item = world().jenkins.enqueue(
         _job(full_name), dict(body.get("parameters", {})), user=body.get("user", PERSON), delay=0
@@ -232,7 +232,7 @@ def build_by_hand(full_name: str) -> tuple[Response, int]:
 
 @blueprint.post("/jenkins/jobs/<path:full_name>/builds/<int:number>/retry")
 def retry_build(full_name: str, number: int) -> tuple[Response, int]:
-    """Run a build again `by` one of Jenkins' ways, as `user`; with a `result` it ends at once."""
+    """Run a build again `by` one of RETRIES, as `user`; with a `result` it ends at once."""
     body, ci = _body(), world().jenkins
     build = ci.build(full_name, number)
     if build is None:
@@ -301,8 +301,8 @@ def github_token() -> Response:
 
 @blueprint.post("/github/settings")
 def github_settings() -> Response:
-    """Whether branches `release/<version>` are cut by the time that they are asked for, and the
-    reason that everything is refused with."""
+    """Set whether branches `release/<version>` exist as soon as they are requested, and the reason
+    with which every request is refused."""
     github, body = world().github, _body()
     github.cuts_releases = bool(body.get("cutsReleases", github.cuts_releases))
     github.refuses = str(body.get("refuses", github.refuses))
@@ -312,7 +312,7 @@ def github_settings() -> Response:
 
 @blueprint.route("/github/branches/<owner>/<name>/<path:branch>", methods=["PUT", "DELETE"])
 def github_branch(owner: str, name: str, branch: str) -> Response:
-    """Cut a branch, or remove it for good."""
+    """Create a branch, or remove it for good."""
     github, ref = world().github, f"refs/heads/{branch}"
     repository = github.find(owner, name)
     if repository is None:
@@ -333,7 +333,7 @@ def messages() -> Response:
 
 @blueprint.delete("/slack/messages/<channel>/<ts>")
 def delete_message(channel: str, ts: str) -> Response:
-    """What a person does with "Delete message"; who answers in its thread later is not told."""
+    """Delete a message as a person does; later answers to its thread do not notice."""
     message = world().slack.message(channel, ts)
     if message is None:
         refuse(404, f"no message {ts} in {channel}")

@@ -1,6 +1,6 @@
-"""Trouble on demand: what a provider, a proxy or a network does on a bad day.
+"""Fault injection: failures of a provider, a proxy or a network on demand.
 
-A fault waits for requests of one provider, method and path, and strikes a number of times or with a
+A fault applies to requests of one provider, method and path, a number of times or with a
 probability. `KINDS` says what each kind does.
 """
 
@@ -43,8 +43,8 @@ class Fault:
     provider: str = "*"
     method: str = "*"
     path: str = "*"  # shell wildcards, below the provider's prefix: /job/*/buildWithParameters
-    count: int | None = None  # how often it strikes; None = until removed
-    skip: int = 0  # lets this many matching requests pass first
+    count: int | None = None  # how many requests it affects; None = until removed
+    skip: int = 0  # how many matching requests pass first
     probability: float = 1.0
     status: int = 500
     retry_after: int = 1  # seconds
@@ -72,7 +72,7 @@ class Fault:
 
 @dataclass
 class Faults:
-    """The faults that are switched on, in order; the first that fits a request strikes it."""
+    """The active faults in order; a request is affected by the first that matches it."""
 
     seed: int = 1
     _faults: list[Fault] = field(default_factory=list)
@@ -80,10 +80,10 @@ class Faults:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
-        self._random = random.Random(self.seed)  # noqa: S311 -- repeatable chance, not a secret
+        self._random = random.Random(self.seed)  # noqa: S311 -- repeatable randomness, not a secret
 
     def add(self, kind: str, **settings: Any) -> Fault:
-        """Switch a fault on. Raises ValueError or TypeError for words that nobody knows."""
+        """Activate a fault. Raises ValueError or TypeError for unknown kinds or settings."""
         with self._lock:
             fault = Fault(kind, **settings)
             fault.id = self._next_id
@@ -100,7 +100,7 @@ class Faults:
             self._faults = []
 
     def strike(self, provider: str, method: str, path: str) -> Fault | None:
-        """The fault that hits this request, already counted; None for an ordinary day."""
+        """The fault that affects this request, already counted; None if none does."""
         with self._lock:
             for fault in self._faults:
                 if fault.fits(provider, method, path) and self._takes(fault):

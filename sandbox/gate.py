@@ -1,5 +1,5 @@
-"""The door in front of all stand-ins: reads the request, lets faults strike, takes the world's lock
-around the work, and writes the request log."""
+"""The middleware in front of all stand-ins: it reads the request, applies faults, holds the lock
+while the request is handled, and writes the request log."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def locate(path: str) -> tuple[str, str]:
 
 
 def trouble_body(provider: str, status: int, words: str = "") -> tuple[str, str]:
-    """How a provider words a failure of its own (or `words`): content type and body."""
+    """The content type and body of a provider's own failure, with its words or `words`."""
     if provider == "jenkins":
         what = words or "Oops! A problem occurred."
         page = f"<html><body><h1>HTTP {status}</h1><p>{what}</p></body></html>"
@@ -73,7 +73,7 @@ def _apple_trouble(status: int, words: str) -> dict[str, str]:
 
 
 class Gate:
-    """WSGI middleware. `stopping` ends whatever hangs on purpose."""
+    """WSGI middleware. `stopping` ends answers that hang on purpose."""
 
     def __init__(self, app: WsgiApp, world: World, stopping: threading.Event) -> None:
         self.app, self.world, self.stopping = app, world, stopping
@@ -110,7 +110,7 @@ class Gate:
             return Response.from_app(self.app, environ, buffered=True)
 
     def _log(self, facts: dict[str, Any], fault: Fault | None, status: int) -> None:
-        """`facts` stays the entry of the log, so that a later status lands in it."""
+        """Add `facts` to the log; the same dict may get its status later."""
         facts |= {"at": self.world.clock(), "status": status, "fault": fault.kind if fault else ""}
         self.world.requests.add_entry(facts)
         self.world.touch()
@@ -168,7 +168,7 @@ class Gate:
                     return
 
     def _hang(self, environ: Environ, seconds: float) -> None:
-        """Keep the client waiting: until it leaves, the time is over or the sandbox stops."""
+        """Keep the client waiting until it disconnects, the time is over or the sandbox stops."""
         connection: socket.socket | None = environ.get("werkzeug.socket")
         waited, step = 0.0, 0.1
         while waited < seconds and not self.stopping.wait(step):
@@ -178,8 +178,8 @@ class Gate:
 
 
 def _read_body(environ: Environ) -> None:
-    """Take the body off the wire first: a slow client must not hold the lock, and a cut connection
-    with unread bytes would look like a reset even where none is meant."""
+    """Read the body first: a slow client must not hold the lock, and closing a connection with
+    unread bytes would reset it even where no reset is intended."""
     length = str(environ.get("CONTENT_LENGTH") or 0)
     known = int(length) if length.isdecimal() else 0
     size = BODY_LIMIT if environ.get("wsgi.input_terminated") else min(known, BODY_LIMIT)
@@ -204,7 +204,7 @@ def _cut(environ: Environ) -> NoReturn:
 
 
 def is_cut(connection: socket.socket) -> bool:
-    """True where closing shall send a reset instead of an orderly end."""
+    """True if closing the connection is to send a reset instead of an orderly end."""
     value = connection.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, len(RESET_ON_CLOSE))
     return value == RESET_ON_CLOSE
 
@@ -226,7 +226,7 @@ def _sign_in(environ: Environ, _provider: str, _fault: Fault) -> Response:
 
 
 def _echo(environ: Environ, provider: str, fault: Fault) -> Response:
-    """A server that shows what it was sent: plainly and, as for Basic, decoded."""
+    """Echo the Authorization header, and for Basic also the decoded credentials."""
     header = environ.get("HTTP_AUTHORIZATION", "")
     scheme, _space, text = header.partition(" ")
     with contextlib.suppress(ValueError):
@@ -252,7 +252,7 @@ def _oversized(size: int) -> Response:
     return answer
 
 
-# What is answered at once; the other kinds take their time, or never come to an end.
+# Faults that answer at once; the other kinds are slow or never end.
 PAGES: dict[str, Callable[[Environ, str, Fault], Response]] = {
     "status": _status,
     "proxy": lambda _environ, _provider, fault: proxies.page_of(fault.proxy, fault.status),

@@ -1,4 +1,4 @@
-"""Two records that let a test prove what happened: side effects, and requests."""
+"""Two records with which a test can check what happened: side effects and requests."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Entry = dict[str, Any]
 
 
 class Ledger:
-    """Every side effect that really happened, oldest first; never a secret.
+    """All side effects, oldest first, without secrets.
 
-    Each entry has `seq`, `at` (seconds since the epoch, by the world's clock), `provider`, `kind`
-    and its own facts.
+    Each entry has `seq`, `at` (seconds since the epoch, by the sandbox's clock), `provider`, `kind`
+    and facts of its own.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Ledger:
         return entry
 
     def of(self, kind: str, **facts: Any) -> list[Entry]:
-        """All entries of one kind whose facts equal the given ones."""
+        """The entries of one kind that have the given facts."""
         return [
             entry
             for entry in list(self._entries)
@@ -56,8 +56,8 @@ class Ledger:
 
 
 class RequestLog:
-    """Every request to a stand-in: when, provider, method, path below the provider's prefix, status
-    (0: the line was cut) and the fault that struck. No query, which may carry values."""
+    """All requests to the stand-ins: time, provider, method, path below the provider's prefix,
+    status (0: the connection was cut) and fault. Without the query, which may contain secrets."""
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=REQUEST_LIMIT)
@@ -66,7 +66,7 @@ class RequestLog:
         self._entries.append(entry)
 
     def select(self, provider: str = "*", method: str = "*", path: str = "*") -> list[Entry]:
-        """Requests that match; each argument may hold shell wildcards."""
+        """The matching requests; each argument may contain shell wildcards."""
         return [
             entry
             for entry in list(self._entries)

@@ -1,4 +1,4 @@
-"""Slack's text as HTML, as far as the board needs it.
+"""Slack's text format as HTML, as far as the board needs it.
 
 https://api.slack.com/reference/surfaces/formatting
 """
@@ -17,7 +17,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 
 
 def to_html(text: str) -> Markup:
-    """Links, bold and code; everything else is shown as it is."""
+    """Convert links, bold and code; everything else is shown unchanged."""
     parts, position = [], 0
     for match in LINK.finditer(text):
         parts.append(_plain(text[position : match.start()]))
@@ -29,14 +29,14 @@ def to_html(text: str) -> Markup:
 
 
 def _plain(text: str) -> Markup:
-    """Slack's three entities undone, HTML's own done, then bold and code."""
+    """Unescape Slack's three entities, escape HTML, then convert bold and code."""
     safe = str(escape(html.unescape(text)))
     safe = BOLD.sub(r"<b>\1</b>", safe)
     return Markup(CODE.sub(r"<code>\1</code>", safe))  # noqa: S704 -- escaped two lines above
 
 
 def lines(text: str, blocks: list[Any]) -> list[Markup]:
-    """What a reader sees of a message: its blocks, or its text where it has none."""
+    """The visible lines of a message: its blocks, or its text if it has none."""
     shown = [to_html(line) for block in blocks for line in _block_lines(block)]
     return shown or [to_html(text)]
 

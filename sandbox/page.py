@@ -1,4 +1,4 @@
-"""The pages for a person who watches the sandbox: board, settings, credentials."""
+"""The sandbox's own pages: board, settings, credentials."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def home() -> str:
 
 @blueprint.get("/sandbox/board")
 def board() -> str:
-    """The part of the first page that changes."""
+    """The part of the home page that is refreshed."""
     return render_template("sandbox/_board.html", **_board())
 
 
@@ -222,7 +222,7 @@ def make_job_again() -> Response:
 
 @blueprint.post("/settings/jenkins")
 def act_on_jenkins() -> Response:
-    """What befalls a server: a restart, a backup, coming back from it."""
+    """Restart the Jenkins stand-in, back it up, or restore it."""
     ci = world().jenkins
     acts = {"restart": world().restart_jenkins, "backup": ci.back_up, "restore": ci.restore}
     try:
@@ -271,7 +271,7 @@ def credentials() -> str:
 
 
 def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Heading and rows of each connection, in the order of the setup."""
+    """The heading and rows of each connection, in the order of the setup."""
     ios, android = values["targets"]
     blocks = [
         ("GitHub", values["scm"]),

@@ -1,5 +1,5 @@
-"""What stands between a client and a provider, and answers in its place with a page of its own:
-an ingress, a content delivery network, a company's proxy, Jenkins' own start page, a sign-in."""
+"""Pages of intermediaries that answer instead of a provider: an ingress, a content delivery
+network, a company's proxy, Jenkins' start page, a single sign-on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOGIN_PAGE = """<!DOCTYPE html><html><head><title>Sign in</title></head><body>
 STARTING_PAGE = """<!DOCTYPE html><html><head><title>Starting Jenkins</title></head><body>
 <h1>Please wait while Jenkins is getting ready to work</h1></body></html>"""
 
-# Page and headers of each, none of them the provider's.
+# The page and headers of each; none of them are the provider's.
 PROXIES: dict[str, tuple[str, dict[str, str]]] = {
     "nginx": (
         "<html>\r\n<head><title>{status} {words}</title></head>\r\n<body>\r\n"
@@ -43,19 +43,19 @@ PROXIES: dict[str, tuple[str, dict[str, str]]] = {
 
 
 def page_of(proxy: str, status: int) -> Response:
-    """What the proxy answers; it never asked the provider."""
+    """The proxy's answer; the provider did not get the request."""
     page, headers = PROXIES[proxy]
     text = page.format(status=status, words=HTTPStatus(status).phrase)
     return Response(text, status, headers, content_type=HTML)
 
 
 def starting() -> Response:
-    """Jenkins until its jobs are loaded, whatever is asked for."""
+    """Jenkins' answer to every request until its jobs are loaded."""
     return Response(STARTING_PAGE, 503, {"X-Jenkins": VERSION}, content_type=HTML)
 
 
 def sign_in(prefix: str, path: str) -> Response:
-    """To the login page, token or not, and there with 200."""
+    """A redirect to the login page, with or without a token; the page itself has status 200."""
     if path.startswith(SIGN_IN):
         return Response(LOGIN_PAGE, 200, content_type=HTML)
     headers = {"Location": f"{prefix}{SIGN_IN}?from={path}", "X-Jenkins": VERSION}

@@ -1,4 +1,4 @@
-"""What the GitHub stand-in remembers: repositories and their refs."""
+"""The state of the GitHub stand-in: repositories and their refs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REPOSITORIES = (
     Repository(700004, "rival", "secret-app", visible=False),
 )
 DAY = 86_400
-# In how many days the tokens end, from when the sandbox begins.
+# Days until the tokens expire, counted from the sandbox's start.
 TOKENS_LAST = {accounts.GITHUB_PUSH_TOKEN: 60, accounts.GITHUB_FINE_GRAINED_TOKEN: 14}
 FIRST_BRANCHES = ("main", "develop", "release/1.4.0")
 CUT_BY_ITSELF = re.compile(r"refs/heads/release/\d[\w.+-]*")
@@ -46,11 +46,11 @@ def fake_sha(*parts: str) -> str:
 
 
 class Repositories:
-    """Repositories by full name, lower case; refs by repository; when tokens end, by real time
-    (it tells a person when to make a new one) and not kept over a restart.
+    """Repositories by full name in lower case, refs by repository, and when tokens expire, in real
+    time (people see it) and not kept over a restart.
 
-    Unless `cuts_releases` is False, somebody has cut each branch `release/<version>` by the time
-    that it is asked for, as a team does before its release; those in `removed` are not cut again.
+    Unless `cuts_releases` is False, each branch `release/<version>` is created when it is first
+    requested, as a team would have done before its release; those in `removed` are not.
     """
 
     def __init__(self, world: Shared) -> None:
@@ -67,11 +67,11 @@ class Repositories:
             self.end_token(token, days)
 
     def end_token(self, token: str, days: float) -> None:
-        """Let GitHub tell from now on that the token ends in so many days; 0: it has ended."""
+        """Let the token expire in so many days; 0: it has expired."""
         self.token_ends[token] = time.time() + days * DAY
 
     def find(self, owner: str, name: str) -> Repository | None:
-        """The repository, if the sandbox's tokens may see it; names are case-insensitive."""
+        """The repository if the sandbox's tokens may see it; names are case-insensitive."""
         wanted = f"{owner}/{name}".lower()
         return next((r for r in self.visible() if r.full_name.lower() == wanted), None)
 
@@ -79,7 +79,7 @@ class Repositories:
         return [repo for repo in REPOSITORIES if repo.visible]
 
     def ref(self, repo: Repository, ref: str) -> str | None:
-        """The commit that a ref points to; None where there is no such ref."""
+        """The commit that a ref points to; None if there is no such ref."""
         refs = self.refs[repo.full_name]
         is_wanted = self.cuts_releases and (repo.full_name, ref) not in self.removed
         if ref not in refs and is_wanted and CUT_BY_ITSELF.fullmatch(ref):

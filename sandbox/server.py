@@ -1,4 +1,4 @@
-"""The sandbox as a Flask application, and as a server in a thread for tests and the command."""
+"""The sandbox as a Flask application, and as a threaded server for tests and the command."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from sandbox.providers import app_store, github, google_play, jenkins, jira, sla
 from sandbox.world import World
 
 HOST = "127.0.0.1"
-TICK = 0.1  # seconds between two looks at the clock
+TICK = 0.1  # seconds between two checks of the clock
 
 
 def create_app(world: World, accounts: Accounts) -> Flask:
-    """The stand-ins, the control API and the page, without the gate in front."""
+    """The stand-ins, the control API and the pages, without the gate."""
     app = Flask("sandbox", static_folder="static", static_url_path="/sandbox/static")
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
@@ -57,7 +57,7 @@ class _Server(ThreadedWSGIServer):
     request_queue_size = 128
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        """An orderly end, except where a fault asked for a reset."""
+        """End the connection orderly, unless a fault wants a reset."""
         if isinstance(request, socket.socket) and request.fileno() != -1 and is_cut(request):
             self.close_request(request)
         else:
@@ -67,8 +67,8 @@ class _Server(ThreadedWSGIServer):
 class SandboxServer:
     """A running sandbox on loopback: `with SandboxServer(state_dir=tmp_path) as s: s.url`.
 
-    `auto_finish`: seconds after which builds end by themselves, None = `world.jenkins.finish(...)`.
-    `clock`: seconds since the epoch; signatures and tokens are held against real time all the same.
+    `auto_finish`: seconds after which builds end by themselves; None: `world.jenkins.finish(...)`.
+    `clock`: seconds since the epoch; signatures and tokens are always checked against real time.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class SandboxServer:
         return self
 
     def stop(self) -> None:
-        """Stop answering, send the last webhooks, write the last snapshot."""
+        """Stop the server, send the remaining webhooks and write a last snapshot."""
         self._stopping.set()
         self._server.shutdown()
         for thread in self._threads:

@@ -1,4 +1,4 @@
-"""What the stand-ins of the two stores remember: Google access tokens and Play edits."""
+"""The state of the two stores' stand-ins: Google access tokens and Play edits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stores:
         self.google_tokens: dict[str, tuple[float, str]] = {}  # token -> (real expiry, scope)
 
     def insert_edit(self, package: str) -> Edit:
-        """A new edit, which makes every other open edit of the package invalid, as Google does:
+        """Create an edit, which invalidates every other open edit of the package, as Google does:
         https://developers.google.com/android-publisher/edits#concurrency"""
         self.edits = {key: edit for key, edit in self.edits.items() if edit.package != package}
         edit_id = f"{secrets.randbelow(10**20):020d}"

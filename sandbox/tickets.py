@@ -1,4 +1,4 @@
-"""What the Jira stand-in remembers: projects are fixed, issues are made."""
+"""The state of the Jira stand-in: fixed projects, and the issues that were created."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.shared import Shared
 
-SEARCH_LAG = 3.0  # seconds until a new issue is found by a search
+SEARCH_LAG = 3.0  # seconds until a search finds a new issue
 FIRST_ISSUE_ID = 10100
 EPIC_NAME_FIELD = "customfield_10011"
 READ, WRITE = (
@@ -25,11 +25,11 @@ class IssueType:
 
 @dataclass(frozen=True)
 class CustomField:
-    """A field that an administrator put on the screen of new epics, required."""
+    """A required field that an administrator added to the create screen of epics."""
 
     id: str
     name: str
-    kind: str  # as in a field's schema: option, array, string …
+    kind: str  # the type in the field's schema: option, array, string …
     values: tuple[str, ...] = ()
 
     @property
@@ -52,7 +52,7 @@ class Project:
         return not self.team_managed
 
     def issue_type(self, wanted: dict[str, Any]) -> IssueType | None:
-        """By `id`, else by `name`."""
+        """Find a type by `id`, else by `name`."""
         for issue_type in self.issue_types:
             if wanted.get("id") == issue_type.id or (
                 "id" not in wanted and wanted.get("name") == issue_type.name
@@ -134,18 +134,18 @@ class Tickets:
         self.search_lag = SEARCH_LAG
 
     def project(self, wanted: str) -> Project | None:
-        """By key or id, if the sandbox's user may browse it."""
+        """Find a project by key or id, if the sandbox's user may browse it."""
         return next((p for p in self.browsable() if wanted in (p.key, p.id)), None)
 
     def browsable(self) -> list[Project]:
         return [p for p in PROJECTS if "BROWSE_PROJECTS" in p.permissions]
 
     def issue(self, wanted: str) -> Issue | None:
-        """By key or id: found at once, unlike by a search."""
+        """Find an issue by key or id: at once, unlike by a search."""
         return next((i for i in self.issues if wanted.upper() in (i.key, i.id)), None)
 
     def searchable(self, also: frozenset[str] = frozenset()) -> list[Issue]:
-        """What the search index has by now, newest first; `also` are ids to look at regardless."""
+        """The issues in the search index, newest first, and those with the ids in `also`."""
         indexed_until = self._world.clock() - self.search_lag
         return [i for i in self.issues[::-1] if i.created_at <= indexed_until or i.id in also]
 

@@ -1,6 +1,6 @@
 """What Jenkins jobs send when a build starts and ends: in the background, to loopback only.
 
-Like the Notification plugin it does not care what the receiver answers; it only writes it down.
+As with the Notification plugin the receiver's answer has no effect; it is only recorded.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class Delivery:
     body: bytes
     headers: dict[str, str]
     facts: dict[str, Any]
-    life: int  # which life of the world it belongs to
+    generation: int  # how many resets came before it
 
 
 def is_loopback(url: str) -> bool:
-    """True for http(s) addresses on this computer, by name or number."""
+    """True for http(s) URLs on this computer, by name or IP address."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return False
@@ -53,7 +53,7 @@ def is_loopback(url: str) -> bool:
 
 
 def signing_key(secret: str) -> bytes:
-    """The HMAC key behind a secret: base64 after `whsec_`; any other text counts as it is.
+    """The HMAC key of a secret: base64 after `whsec_`; any other text is used unchanged.
 
     https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
@@ -67,7 +67,7 @@ def signing_key(secret: str) -> bytes:
 
 
 def signed_headers(secret: str, body: bytes, *, timestamp: int) -> dict[str, str]:
-    """Standard Webhooks headers with a fresh id."""
+    """Standard Webhooks headers with a new id."""
     message_id = f"msg_{uuid.uuid4().hex}"
     signed = f"{message_id}.{timestamp}.".encode() + body
     digest = hmac.new(signing_key(secret), signed, hashlib.sha256).digest()
@@ -79,7 +79,7 @@ def signed_headers(secret: str, body: bytes, *, timestamp: int) -> dict[str, str
 
 
 def plain_body(build: Build, status: str, build_url: str) -> dict[str, Any]:
-    """What a Jenkinsfile's own `post` step sends."""
+    """The body that a Jenkinsfile's own `post` step sends."""
     body: dict[str, Any] = {"buildNumber": build.number, "status": status}
     if build.artifact:
         body["artifactUrl"] = f"s3://builds/{build.artifact}"
@@ -90,7 +90,7 @@ def plain_body(build: Build, status: str, build_url: str) -> dict[str, Any]:
 
 
 def notification_body(job: Job, build: Build, phase: str, build_url: str) -> dict[str, Any]:
-    """The Notification plugin's body; what is unknown is left out, as its Gson does.
+    """The Notification plugin's body; null values are left out, as its Gson does.
 
     https://plugins.jenkins.io/notification/
     """
@@ -121,27 +121,27 @@ def _notification_artifacts(build: Build, build_url: str) -> dict[str, Any]:
 
 
 class Sender:
-    """One background thread that sends in the order in which things happened."""
+    """A background thread that sends deliveries in the order in which they were queued."""
 
     def __init__(self, world: Shared) -> None:
         self._world = world
         self._waiting: queue.Queue[Delivery | None] = queue.Queue()
         self._thread: threading.Thread | None = None
-        self._life = 0
+        self._generation = 0
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="sandbox-webhooks", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Send what waits, then end."""
+        """Send what is queued, then end."""
         self._waiting.put(None)
         if self._thread:
             self._thread.join(timeout=2 * TIMEOUT)
 
     def forget(self) -> None:
-        """A new life begins: what waits is not sent, what is under way is not written down."""
-        self._life += 1
+        """Reset: what is queued is not sent, what is being sent is not recorded."""
+        self._generation += 1
 
     def build_started(self, job: Job, build: Build) -> None:
         self._report(job, build, "RUNNING", ("QUEUED", "STARTED"))
@@ -175,22 +175,22 @@ class Sender:
     ) -> None:
         facts |= {"job": job.full_name, "number": build.number, "style": job.webhook.style}
         headers = {"Content-Type": "application/json", **headers}
-        self._waiting.put(Delivery(job.webhook.url, body, headers, facts, self._life))
+        self._waiting.put(Delivery(job.webhook.url, body, headers, facts, self._generation))
 
     def _run(self) -> None:
         while (delivery := self._waiting.get()) is not None:
-            if delivery.life == self._life:
+            if delivery.generation == self._generation:
                 self._record(delivery, self._send(delivery))
 
     def _record(self, delivery: Delivery, answer: int | str) -> None:
         with self._world.lock:
-            if delivery.life == self._life:
+            if delivery.generation == self._generation:
                 facts = {"url": _bare(delivery.url), "answer": answer, **delivery.facts}
                 self._world.record("webhook.sent", "jenkins", **facts)
 
     @staticmethod
     def _send(delivery: Delivery) -> int | str:
-        """The status that came back, or the name of the trouble."""
+        """The status of the answer, or the name of the error."""
         if not is_loopback(delivery.url):
             return "refused: only loopback addresses"
         try:
@@ -213,7 +213,7 @@ def _encode(body: dict[str, Any]) -> bytes:
 
 
 def _bare(url: str) -> str:
-    """Without what may be secret in it: user, query, fragment."""
+    """The URL without user, query and fragment, which may be secret."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

@@ -1,7 +1,7 @@
-"""The stand-ins of all providers together, and their snapshot.
+"""The state of all stand-ins together, and its snapshot.
 
-States are computed from the clock when somebody looks; nothing sleeps. A snapshot in the state
-directory lets a restarted sandbox know its builds, messages and issues.
+States are computed from the clock when they are read; nothing sleeps. A snapshot in the state
+directory keeps builds, messages and issues over a restart of the sandbox.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from sandbox.webhooks import Sender
 
 VERSION = 1
 SNAPSHOT = "world.json"
-SAVE_EVERY = 0.5  # seconds between two snapshots at the least
+SAVE_EVERY = 0.5  # seconds; the minimum between two snapshots
 
 
 class World(Shared):
-    """The state behind all stand-ins. Hold `lock` while reading or changing more than one thing."""
+    """The state of all stand-ins. Hold `lock` while reading or changing more than one part."""
 
     def __init__(
         self,
@@ -60,26 +60,26 @@ class World(Shared):
         self.stores = Stores(self)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once: quiet periods end, builds finish, issues become searchable."""
+        """Move the clock forward: quiet periods end, builds finish, issues become searchable."""
         with self.lock:
             self.offset += seconds
             self.settle()
             self.touch()
 
     def settle(self) -> None:
-        """Bring everything that time moves up to now."""
+        """Apply everything that is due by now."""
         with self.lock:
             self.jenkins.settle(self.clock())
 
     def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
-        """So many requests find its start page, so many more none of its jobs. Builds go on, the
-        queue is kept, what has left it is forgotten."""
+        """The next `starting` requests get Jenkins' start page, the next `loading` ones find no
+        jobs. Builds go on; the queue is kept, but items that have left it are forgotten."""
         self.jenkins.forget_left_items()
         self.faults.add("starting", provider="jenkins", count=starting)
         self.faults.add("status", provider="jenkins", path="/job/*", status=404, count=loading)
 
     def reset(self) -> None:
-        """Back to the first day. The accounts stay."""
+        """Return to the initial state. The accounts are kept."""
         with self.lock:
             self.faults.clear()
             self.sender.forget()
@@ -93,7 +93,7 @@ class World(Shared):
             self.save()
 
     def save(self) -> None:
-        """Write the snapshot: whole or not at all."""
+        """Write the snapshot atomically."""
         if self.state_dir is None:
             return
         with self.lock:

@@ -1,7 +1,7 @@
-"""`make screenshots`: every page as a picture, in both colour schemes, at three widths.
+"""`make screenshots`: a picture of every page in both colour schemes at three widths.
 
-Starts the product as `make run` does, with a workspace that shows something everywhere, and writes
-docs/screenshots/<page>-<width>-<scheme>.png. Arguments: names of pages; none: all of them.
+Starts the product as `make run` does, with a workspace that has data on every page, and writes
+docs/screenshots/<page>-<width>-<scheme>.png. Arguments are names of pages; the default is all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def take(page: Page, name: str, address: str) -> Iterator[Path]:
         page.set_viewport_size({"width": width, "height": HEIGHT})
         page.goto(address, wait_until="networkidle")
         tall = page.evaluate("document.documentElement.scrollHeight")
-        page.set_viewport_size({"width": width, "height": max(tall, HEIGHT)})  # bars at its edges
+        page.set_viewport_size(
+            {"width": width, "height": max(tall, HEIGHT)}
+        )  # fixed bars at its edges
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             target = TARGET / f"{name}-{width}-{scheme}.png"

@@ -1,9 +1,10 @@
 """`make test`: the whole suite on the embedded default, against real services, and in Chromium.
 
-Two lanes run side by side, their phases spread over the cores by pytest-xdist: while one waits, for
-a browser or a worker, the other computes. The second's output is shown when the first is through.
-What is not reachable is left out and named in the last line; with REQUIRE_SERVICES=1 it fails.
-Where the services are: TEST_DATABASE_URL, TEST_REDIS_URL, CHROMIUM. Arguments go on to pytest.
+Two lanes run side by side, so that one uses the cores while the other waits for a browser or a
+worker; pytest-xdist spreads their phases over the cores. The second lane's output is shown after
+the first has finished. A phase without its services is skipped and named in the last line; with
+REQUIRE_SERVICES=1 that is a failure. TEST_DATABASE_URL, TEST_REDIS_URL and CHROMIUM say where the
+services are. Arguments are passed on to pytest.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ MUST_RUN = os.environ.get("REQUIRE_SERVICES", "0") not in ("", "0")
 NO_TESTS = 5  # pytest's exit code
 HUNG = 1
 SPREAD = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal")
-PATIENCE = 1200  # seconds for a phase
-stopping = threading.Event()  # Ctrl-C: what runs was interrupted too, and nothing more begins
+TIMEOUT = 1200  # seconds for a phase
+stopping = threading.Event()  # set by Ctrl-C, which also interrupts running phases: start no more
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Phase:
     name: str
     select: tuple[str, ...]  # arguments for pytest
     env: Mapping[str, str]
-    missing: Callable[[], str] = lambda: ""  # why it cannot run; empty if it can
-    tidy: Callable[[], None] = lambda: None  # what a process that was killed could not do
+    missing: Callable[[], str] = lambda: ""  # the reason why it cannot run, else empty
+    clean_up: Callable[[], None] = lambda: None  # after processes that were killed
 
 
 def lanes() -> tuple[list[Phase], list[Phase]]:
@@ -86,7 +87,7 @@ def missing_services() -> str:
 
 
 def drop_databases() -> None:
-    """Those of this run; pytest-xdist kills its processes where pytest is interrupted alone."""
+    """Drop the databases of this run: pytest-xdist kills its processes if pytest is interrupted."""
     import psycopg
     from psycopg import sql
 
@@ -103,7 +104,7 @@ def missing_browser() -> str:
 
 
 def run(phase: Phase, out: IO[bytes]) -> str:
-    """How the phase ended: "passed", "FAILED", "interrupted" or why it did not run."""
+    """Run a phase: "passed", "FAILED", "interrupted" or the reason why it did not run."""
 
     def say(words: str) -> None:
         out.write(f"{words}\n".encode())
@@ -117,7 +118,7 @@ def run(phase: Phase, out: IO[bytes]) -> str:
     env = {**os.environ, **phase.env}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
     code = finish(process, say)
-    phase.tidy()
+    phase.clean_up()
     if stopping.is_set():
         return "interrupted"
     if code == NO_TESTS:
@@ -130,10 +131,10 @@ def run_all(phases: list[Phase], out: IO[bytes]) -> dict[str, str]:
 
 
 def finish(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> int:
-    """Its exit code. What hangs is interrupted, then aborted (which tells where it hung)."""
-    for number, patience in ((signal.SIGINT, PATIENCE), (signal.SIGABRT, 60)):
+    """Wait for the exit code. If it hangs, interrupt it, then abort it, which prints where."""
+    for number, timeout in ((signal.SIGINT, TIMEOUT), (signal.SIGABRT, 60)):
         try:
-            return process.wait(patience)
+            return process.wait(timeout)
         except subprocess.TimeoutExpired:
             say(f"It hangs: {number.name}")
             process.send_signal(number)
@@ -148,12 +149,12 @@ def stop(number: int, _frame: FrameType | None) -> None:
 def main() -> int:
     signal.signal(signal.SIGINT, stop)
     first, second = lanes()
-    with tempfile.TemporaryFile() as later, ThreadPoolExecutor(1) as beside:
-        there = beside.submit(run_all, second, later)
-        here = run_all(first, sys.stdout.buffer)
-        ended = {**here, **there.result()}
-        later.seek(0)
-        shutil.copyfileobj(later, sys.stdout.buffer)
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
+        second_lane = pool.submit(run_all, second, output)
+        first_results = run_all(first, sys.stdout.buffer)
+        ended = {**first_results, **second_lane.result()}
+        output.seek(0)
+        shutil.copyfileobj(output, sys.stdout.buffer)
     print("\n" + " · ".join(f"{name}: {how}" for name, how in ended.items()))
     if stopping.is_set():
         return 128 + signal.SIGINT

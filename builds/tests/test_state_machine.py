@@ -33,7 +33,7 @@ from delivr.failures import Conflict
 from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
 from faults import invariants
-from faults.world import let_pass
+from faults.workspaces import age_rows
 from releases.models import Release
 from sandbox.server import SandboxServer
 
@@ -181,7 +181,7 @@ class Core(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([3, 15, 65, 100, 1200]))
     def time_passes(self, seconds: int) -> None:
-        let_pass(timedelta(seconds=seconds))
+        age_rows(timedelta(seconds=seconds))
         self.world.advance(seconds)
 
     # Invariants

@@ -90,7 +90,7 @@ def test_six_rotations_at_once_hand_out_six_secrets_that_work(pipeline: Any) -> 
 
 
 def test_rotating_too_often_is_refused_and_loses_nothing(pipeline: Any) -> None:
-    secrets = rotate(pipeline, times=webhook_secrets.MOST)
+    secrets = rotate(pipeline, times=webhook_secrets.MAX_EARLIER)
     with pytest.raises(Conflict) as caught:
         rotate_webhook_secret(pipeline, actor=None)
     assert caught.value.code == "rotated_too_often"
@@ -103,7 +103,7 @@ def test_rotating_too_often_is_refused_and_loses_nothing(pipeline: Any) -> None:
 def test_the_page_and_the_api_say_that_it_was_too_often(
     pipeline: Any, owner: Any, api_for: Any, client: Client, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(webhook_secrets, "MOST", 2)
+    monkeypatch.setattr(webhook_secrets, "MAX_EARLIER", 2)
     rotate(pipeline, times=2)
     secret = fresh(pipeline).webhook_secret.reveal()
     url = f"/api/v1/integrations/pipelines/{pipeline.pk}/rotate-webhook-secret"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 # Kind of effect: its `EffectHandler`.
 EFFECT_HANDLERS = {
     "mail.send": "delivr.tenants.mails.SendInvitation",
-    "mail.refused": "integrations.mails.TellOfRefusal",
-    "mail.expiring": "integrations.expiring.TellOfExpiry",
+    "mail.refused": "integrations.mails.RefusalMail",
+    "mail.expiring": "integrations.expiring.ExpiryMail",
     "message.post": "releases.effects.PostMessage",
     "ticket.create_epic": "releases.effects.CreateEpic",
     "build.trigger": "builds.effects.TriggerBuild",

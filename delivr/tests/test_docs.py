@@ -13,14 +13,14 @@ LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)[^)]*\)")
 NAME = re.compile(r"`(\w+)`")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_of_the_documentation_lead_to_what_they_name(page: Path) -> None:
-    for text, target in LINK.findall(page.read_text()):
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_the_documentation_lead_to_what_they_name(document: Path) -> None:
+    for text, target in LINK.findall(document.read_text()):
         if "://" in target or target.startswith("mailto:"):
             continue
-        linked = page.parent / target
-        assert linked.exists(), f"{page.name}: {target} is not there"
+        linked = document.parent / target
+        assert linked.exists(), f"{document.name}: {target} is not there"
         name = NAME.fullmatch(text)
         if name and linked.suffix == ".py":
             defined = re.search(rf"^\s*(def|class) {name[1]}\b", linked.read_text(), re.M)
-            assert defined, f"{page.name}: {target} defines no {name[1]}"
+            assert defined, f"{document.name}: {target} defines no {name[1]}"

@@ -484,7 +484,7 @@ UNAUDITED = {
     "delivr.signin.forms.save": "an address is the user's own, in no workspace's log",
     "integrations.expiring.warn_by_id": "creates mails; each effect is its own record",
     "integrations.verification.due_verifications": "hands out work",
-    "integrations.views.once._first": "keeps the first answer of a form, around the operation",
+    "integrations.views.once._run": "keeps the first answer of a form, around the operation",
     "releases.branches.due": "hands out work",
 }
 

@@ -1,1 +1,1 @@
-"""A migration as the next version of delivr would bring it, for F14: it only adds."""
+"""For F14: a migration as in a next version of delivr, which only adds."""

@@ -1,4 +1,4 @@
-"""delivr's own settings, and the app whose migration F14 applies."""
+"""delivr's settings, with the app whose migration F14 applies."""
 
 from delivr.settings import *  # noqa: F403
 

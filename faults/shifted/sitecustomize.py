@@ -1,5 +1,5 @@
-"""Python runs this first where its folder is on PYTHONPATH: the process's clock is then wrong by
-DELIVR_CLOCK_OFF seconds, as that of a machine without time synchronisation."""
+"""Python runs this first if its folder is on PYTHONPATH: it shifts the process's clock by
+DELIVR_CLOCK_OFF seconds, as on a machine without time synchronisation."""
 
 import os
 from datetime import UTC, datetime, timedelta

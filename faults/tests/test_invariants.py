@@ -1,4 +1,4 @@
-"""Each invariant can fail: a violation is planted, and is named."""
+"""Each invariant can fail: a violation is planted and reported."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.django_db
 
 
 @dataclass
-class FakeTruth:
-    """What providers would tell."""
+class FakeProviders:
+    """The side effects and builds that a test gives the providers."""
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     ended: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -43,8 +43,8 @@ class FakeTruth:
 
 
 @pytest.fixture
-def truth() -> FakeTruth:
-    return FakeTruth()
+def providers() -> FakeProviders:
+    return FakeProviders()
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def wired(tenant: Any) -> Wired:
 
 
 @pytest.fixture
-def build(wired: Wired, truth: FakeTruth) -> Build:
-    """A build that ended well, here and there: nothing is broken."""
+def build(wired: Wired, providers: FakeProviders) -> Build:
+    """A build that succeeded here and at the provider: nothing is broken."""
     build = wired.build("ios")
-    truth.queued(build)
-    truth.ended[("ios-prod", 7)] = "SUCCESS"
+    providers.queued(build)
+    providers.ended[("ios-prod", 7)] = "SUCCESS"
     Build.objects.update(status="SUCCESS", number=7)
     ReleasePipeline.objects.update(build_status="SUCCESS", build_number=7)
     Release.objects.update(status=ReleaseStatus.BUILD_COMPLETE)
@@ -65,126 +65,130 @@ def build(wired: Wired, truth: FakeTruth) -> Build:
     return build
 
 
-def broken(truth: FakeTruth, *, settled: bool = True) -> set[str]:
+def broken(providers: FakeProviders, *, settled: bool = True) -> set[str]:
     """The names of the broken invariants."""
-    return {words.split()[0] for words in invariants.check(truth, settled=settled)}
+    return {words.split()[0] for words in invariants.check(providers, settled=settled)}
 
 
-def test_a_good_day_breaks_nothing(build: Build, truth: FakeTruth) -> None:
-    assert invariants.check(truth, settled=True) == []
+def test_nothing_is_broken_without_faults(build: Build, providers: FakeProviders) -> None:
+    assert invariants.check(providers, settled=True) == []
 
 
-def test_i1_a_missing_promise(build: Build, truth: FakeTruth) -> None:
+def test_i1_a_missing_trigger(build: Build, providers: FakeProviders) -> None:
     trigger_of(build).delete()
-    assert "I1" in broken(truth)
+    assert "I1" in broken(providers)
 
 
-def test_i1_a_missing_message(wired: Wired, build: Build, truth: FakeTruth) -> None:
+def test_i1_a_missing_message(wired: Wired, build: Build, providers: FakeProviders) -> None:
     wired.release("ios", slack=True)
     Effect.objects.filter(kind="message.post").delete()
-    assert "I1" in broken(truth)
+    assert "I1" in broken(providers)
 
 
 @pytest.mark.parametrize("times", [0, 2])
-def test_i2_not_built_and_built_twice(build: Build, truth: FakeTruth, times: int) -> None:
-    truth.entries.clear()
+def test_i2_not_built_and_built_twice(build: Build, providers: FakeProviders, times: int) -> None:
+    providers.entries.clear()
     for _n in range(times):
-        truth.queued(build)
-    assert broken(truth) == {"I2"}
+        providers.queued(build)
+    assert broken(providers) == {"I2"}
 
 
-def test_i3_something_unfinished(build: Build, truth: FakeTruth) -> None:
+def test_i3_something_unfinished(build: Build, providers: FakeProviders) -> None:
     factories.EffectFactory()
-    assert broken(truth) == {"I3"}
-    assert broken(truth, settled=False) == set()
+    assert broken(providers) == {"I3"}
+    assert broken(providers, settled=False) == set()
 
 
-def test_i3_a_delivery_that_nobody_read(build: Build, truth: FakeTruth) -> None:
+def test_i3_an_unprocessed_delivery(build: Build, providers: FakeProviders) -> None:
     factories.DeliveryFactory()
-    assert broken(truth) == {"I3"}
+    assert broken(providers) == {"I3"}
 
 
-def test_i4_a_forgotten_lease(build: Build, truth: FakeTruth) -> None:
+def test_i4_a_forgotten_lease(build: Build, providers: FakeProviders) -> None:
     past = clock.now() - timedelta(minutes=1)
     factories.EffectFactory(state=EffectState.LEASED, lease_until=past)
-    assert "I4" in broken(truth)
+    assert "I4" in broken(providers)
 
 
 @pytest.mark.parametrize("there", ["FAILURE", ""])
-def test_i5_another_end_there(build: Build, truth: FakeTruth, there: str) -> None:
-    truth.ended[("ios-prod", 7)] = there
-    assert broken(truth) == {"I5"}
+def test_i5_another_result_at_the_provider(
+    build: Build, providers: FakeProviders, there: str
+) -> None:
+    providers.ended[("ios-prod", 7)] = there
+    assert broken(providers) == {"I5"}
 
 
-def test_i5_given_up_here_and_built_there(build: Build, truth: FakeTruth) -> None:
-    truth.entries.append(
+def test_i5_lost_here_and_built_at_the_provider(build: Build, providers: FakeProviders) -> None:
+    providers.entries.append(
         {"kind": "build.started", "parameters": {"DELIVR_BUILD_ID": build.pk}, "number": 7}
     )
     Build.objects.update(status=BuildStatus.LOST, number=None)
     ReleasePipeline.objects.update(build_status=BuildStatus.LOST, build_number=None)
     Release.objects.update(status=ReleaseStatus.BUILD_FAILED)
-    assert broken(truth) == {"I5"}
+    assert broken(providers) == {"I5"}
 
 
-def test_i6_a_release_that_does_not_follow(build: Build, truth: FakeTruth) -> None:
+def test_i6_a_release_whose_status_does_not_follow_from_its_builds(
+    build: Build, providers: FakeProviders
+) -> None:
     Release.objects.update(status=ReleaseStatus.BUILDING)
-    assert broken(truth) == {"I6"}
+    assert broken(providers) == {"I6"}
 
 
 @pytest.mark.parametrize("shown", [{"build_number": 6}, {"candidate": 2}])
 def test_i6_a_pipeline_that_shows_another_build(
-    build: Build, truth: FakeTruth, shown: dict[str, int]
+    build: Build, providers: FakeProviders, shown: dict[str, int]
 ) -> None:
     ReleasePipeline.objects.update(**shown)
-    assert broken(truth) == {"I6"}
+    assert broken(providers) == {"I6"}
 
 
-def test_i6_a_candidate_that_was_left_out(build: Build, truth: FakeTruth) -> None:
+def test_i6_a_candidate_number_that_was_skipped(build: Build, providers: FakeProviders) -> None:
     Build.objects.update(candidate=2)
     ReleasePipeline.objects.update(candidate=2)
-    assert broken(truth) == {"I6"}
+    assert broken(providers) == {"I6"}
 
 
-def test_i6_several_successes_of_a_pipeline_are_well(build: Build, truth: FakeTruth) -> None:
+def test_i6_a_pipeline_may_have_several_successes(build: Build, providers: FakeProviders) -> None:
     [again] = trigger_builds(release=build.release_pipeline.release, actor=None, again=True)
-    truth.queued(again)
-    truth.ended[("ios-prod", 8)] = "SUCCESS"
+    providers.queued(again)
+    providers.ended[("ios-prod", 8)] = "SUCCESS"
     Effect.objects.filter(build_id=again.pk).update(state=EffectState.DONE)
     Build.objects.filter(pk=again.pk).update(status="SUCCESS", number=8)
     ReleasePipeline.objects.update(build_status="SUCCESS", build_number=8)
     Release.objects.update(status=ReleaseStatus.BUILD_COMPLETE)
-    assert broken(truth) == set()
+    assert broken(providers) == set()
 
 
-def test_i14_a_version_that_is_held_by_nobody_or_by_a_cancelled_release(
-    build: Build, truth: FakeTruth
+def test_i14_a_version_that_no_release_or_a_cancelled_one_holds(
+    build: Build, providers: FakeProviders
 ) -> None:
     ReleaseTarget.objects.update(held_version=None)
-    assert broken(truth) == {"I14"}
+    assert broken(providers) == {"I14"}
     ReleaseTarget.objects.update(held_version="1.5.1")
-    assert broken(truth) == set()
+    assert broken(providers) == set()
     Release.objects.update(status=ReleaseStatus.CANCELLED)
-    assert broken(truth) == {"I14"}
+    assert broken(providers) == {"I14"}
 
 
-def test_builds_of_others_carry_no_id_of_ours(build: Build, truth: FakeTruth) -> None:
+def test_builds_without_our_id_are_ignored(build: Build, providers: FakeProviders) -> None:
     theirs = {"kind": "build.queued", "parameters": {"DELIVR_BUILD_ID": ""}}
-    truth.entries += [theirs, theirs, {**theirs, "parameters": {}}]
-    assert broken(truth) == set()
+    providers.entries += [theirs, theirs, {**theirs, "parameters": {}}]
+    assert broken(providers) == set()
 
 
-def test_i7_a_row_of_another_tenant(build: Build, truth: FakeTruth) -> None:
+def test_i7_a_row_of_another_tenant(build: Build, providers: FakeProviders) -> None:
     stranger = factories.TenantFactory()
     factories.EffectFactory(tenant=stranger, state=EffectState.DONE, build_id=build.pk)
-    assert broken(truth) == {"I7"}
+    assert broken(providers) == {"I7"}
 
 
-def test_i8_too_many_attempts(build: Build, truth: FakeTruth) -> None:
+def test_i8_too_many_attempts(build: Build, providers: FakeProviders) -> None:
     Effect.objects.update(attempts=100)
-    assert broken(truth) == {"I8"}
+    assert broken(providers) == {"I8"}
 
 
-def test_i9_a_move_outside_the_table(build: Build, truth: FakeTruth) -> None:
+def test_i9_a_transition_outside_the_table(build: Build, providers: FakeProviders) -> None:
     BuildEvent.objects.create(
         tenant=build.tenant,
         build=build,
@@ -193,11 +197,13 @@ def test_i9_a_move_outside_the_table(build: Build, truth: FakeTruth) -> None:
         to_status=BuildStatus.SUCCESS,
         applied=True,
     )
-    assert broken(truth) == {"I9"}
+    assert broken(providers) == {"I9"}
 
 
-def test_i9_an_end_is_undone_only_where_a_report_told_it(build: Build, truth: FakeTruth) -> None:
-    def moved(source: Source, before: BuildStatus, after: BuildStatus) -> None:
+def test_i9_a_final_status_is_undone_only_if_a_webhook_reported_it(
+    build: Build, providers: FakeProviders
+) -> None:
+    def changed(source: Source, before: BuildStatus, after: BuildStatus) -> None:
         BuildEvent.objects.create(
             tenant=build.tenant,
             build=build,
@@ -207,24 +213,24 @@ def test_i9_an_end_is_undone_only_where_a_report_told_it(build: Build, truth: Fa
             applied=True,
         )
 
-    moved(Source.POLL, BuildStatus.SUCCESS, BuildStatus.LOST)
-    assert broken(truth) == {"I9"}
-    moved(Source.WEBHOOK, BuildStatus.RUNNING, BuildStatus.SUCCESS)
-    assert broken(truth) == set()
+    changed(Source.POLL, BuildStatus.SUCCESS, BuildStatus.LOST)
+    assert broken(providers) == {"I9"}
+    changed(Source.WEBHOOK, BuildStatus.RUNNING, BuildStatus.SUCCESS)
+    assert broken(providers) == set()
 
 
-def test_i10_a_message_and_an_epic_twice(build: Build, truth: FakeTruth) -> None:
+def test_i10_a_message_and_an_epic_sent_twice(build: Build, providers: FakeProviders) -> None:
     message = {"kind": "message.posted", "metadata": {"event_payload": {"id": "eff_1"}}}
     epic = {"kind": "issue.created", "labels": ["delivr", "delivr-eff_2"]}
-    truth.entries += [message, epic]
-    assert broken(truth) == set()
-    truth.entries += [message, epic]
-    found = invariants.check(truth, settled=True)
+    providers.entries += [message, epic]
+    assert broken(providers) == set()
+    providers.entries += [message, epic]
+    found = invariants.check(providers, settled=True)
     assert [words.split()[1] for words in found] == ["eff_1", "delivr-eff_2"]
 
 
-def unwritten_changes(build: Build) -> Iterator[str]:
-    """Each change that nobody wrote down, planted one after the other."""
+def unaudited_changes(build: Build) -> Iterator[str]:
+    """Plant each kind of change without its audit row, one after the other."""
     for status in (BuildStatus.TRIGGERING, BuildStatus.CANCELLED):
         event = BuildEvent.objects.create(
             tenant=build.tenant,
@@ -239,7 +245,7 @@ def unwritten_changes(build: Build) -> Iterator[str]:
     Effect.objects.update(result={"adopted": True, "number": 7})
     yield "adopted"
     Effect.objects.update(result={})
-    repeat = factories.EffectFactory(
+    duplicate = factories.EffectFactory(
         tenant=build.tenant,
         kind="build.stop_repeat",
         build_id=build.pk,
@@ -247,25 +253,25 @@ def unwritten_changes(build: Build) -> Iterator[str]:
         result={"outcome": "STOPPED"},
     )
     yield "stopped"
-    repeat.delete()
+    duplicate.delete()
 
 
-def test_i11_a_change_that_was_not_written_down(build: Build, truth: FakeTruth) -> None:
-    for _change in unwritten_changes(build):
-        assert broken(truth) == {"I11"}
-    assert broken(truth) == set()
+def test_i11_a_change_that_was_not_audited(build: Build, providers: FakeProviders) -> None:
+    for _change in unaudited_changes(build):
+        assert broken(providers) == {"I11"}
+    assert broken(providers) == set()
 
 
 @pytest.mark.parametrize("action", ["build.triggered", "release.created"])
-def test_i11_a_change_that_was_written_down_twice(
-    build: Build, truth: FakeTruth, action: str
+def test_i11_a_change_that_was_audited_twice(
+    build: Build, providers: FakeProviders, action: str
 ) -> None:
     from delivr.audit.operations import record
 
     subject = build if action.startswith("build") else build.release_pipeline.release
     record(tenant=build.tenant, actor=None, action=action, subject=subject)
     assert AuditEvent.objects.filter(action=action).count() == 2
-    assert broken(truth) == {"I11"}
+    assert broken(providers) == {"I11"}
 
 
 SECRET = "whsec_se/cret+with=signs"
@@ -291,7 +297,7 @@ def test_i12_a_secret_outside_its_place(written: bytes) -> None:
     assert not list(invariants.secrets_outside([SECRET], {"a log": b"whsec_*** and nothing"}))
 
 
-def test_i13_an_answer_that_nobody_should_get() -> None:
+def test_i13_an_answer_that_no_user_should_get() -> None:
     statuses = [200, 409, 503, 500, 0]
     assert len(list(invariants.answers_that_fail(statuses))) == 3
     assert len(list(invariants.answers_that_fail(statuses, outage=True))) == 2

@@ -1,4 +1,4 @@
-"""F2 of `make faults`, short: lossy providers, and a worker that is killed at random moments."""
+"""A short F2 of `make faults`: lossy providers, and a worker that is killed at random moments."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from faults import invariants
 from faults.clients import Client
 from faults.killing import lossy
 from faults.stack import Product, until
-from faults.world import click, ends_by_itself, let_pass, open_work, workspaces
+from faults.workspaces import age_rows, click, open_work, set_auto_finish, workspaces
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
-RELEASES, KILLS = 6, 2  # of two triggers each; and one more kill at the end
-A_WHILE = timedelta(seconds=100)  # longer than a lease and than settling
+RELEASES, KILLS = 6, 2  # with two triggers each; one more kill follows at the end
+A_WHILE = timedelta(seconds=100)  # longer than a lease and than the settle time
 
 
 @pytest.fixture
@@ -31,16 +31,16 @@ def running(tmp_path: Path) -> Iterator[Product]:
     assert connection.vendor == "postgresql", "run with DATABASE_URL=postgres://…"
     empty_broker()
     with Product(tmp_path, environment(), workers=1) as product:
-        ends_by_itself(product, 0.1)
+        set_auto_finish(product, 0.1)
         yield product
         for process in product.processes.values():
-            process.kill()  # quicker than a farewell
+            process.kill()  # faster than an orderly stop
 
 
-def killed(product: Product) -> None:
-    """What the worker was at lies as it lies; its leases run out, and another one starts."""
+def kill_worker(product: Product) -> None:
+    """Kill the worker, let its leases expire, and start another one."""
     product["worker1"].kill()
-    let_pass(A_WHILE)
+    age_rows(A_WHILE)
     product["worker1"].start()
     until(product.has_idle_worker, seconds=60, what="a worker is up")
 
@@ -55,8 +55,8 @@ def test_kills_at_random_moments_lose_nothing_and_double_nothing(running: Produc
             assert click(client, space, release).status == 202
         for _n in range(KILLS):
             time.sleep(chance.uniform(0.1, 1.0))  # the moment of the kill, not a wait for anything
-            killed(running)
-    killed(running)  # with it the calls that are never answered
+            kill_worker(running)
+    kill_worker(running)  # ends the calls that are never answered
     until(lambda: not open_work(), seconds=90, what=f"everything settled (seed {seed})")
     builds = Build.objects.values_list("pk", flat=True)
     assert invariants.sent_builds(running.sandbox) == dict.fromkeys(builds, 1), f"seed {seed}"

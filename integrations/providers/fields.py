@@ -1,4 +1,4 @@
-"""What a provider asks of a person: declared once, rendered by the form and by the API alike."""
+"""The fields of a provider's connections: declared once, used by the form and the API."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ MAX_TEXT = 300
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionField:
-    """One field of a connection. `name` is what forms, the API (in camel case), complaints and the
-    audit log call it.
+    """One field of a connection. `name` is its name in forms, the API (in camel case), errors and
+    the audit log.
 
-    `column` is the family's column that holds it; without one it is kept in the connection's
-    `options`, under its name. `said` is what the audit log calls it, where `label` says too little
-    without the provider's form around it.
+    `column` is the family's column that stores it; without one it is stored in the connection's
+    `options` under its name. `said` is its label in the audit log if `label` is unclear outside the
+    provider's form.
 
-    `clean` takes what was entered and returns what is stored; it raises ValueError with a
-    sentence for a person. `options` names the provider's method that lists what may be picked, and
-    `load` is what its button says.
+    `clean` returns the value to store for the entered one, or raises ValueError with a message for
+    the user. `options` names the provider's method that lists the values to choose from, and `load`
+    is the label of its button.
     """
 
     name: str
@@ -40,13 +40,13 @@ class ConnectionField:
     required: bool = True
     secret: bool = False
     kind: str = "text"  # text, textarea, list (of text), mapping (text to text)
-    accepts_object: bool = False  # the API takes a JSON object here as well as its text
+    accepts_object: bool = False  # the API accepts a JSON object or its text
     clean: Callable[[Any], Any] = field(default=lambda value: value)
     options: str = ""
     load: Words = ""
 
     def read(self, connection: Any) -> Any:
-        """Its value in a connection; of a secret the `Secret`, or None."""
+        """The value in a connection; for a secret the `Secret` or None."""
         if self.column:
             return getattr(connection, self.column)
         return connection.options.get(self.name, self.empty)
@@ -89,8 +89,7 @@ def one_line(value: str) -> str:
 
 
 def several_lines(value: str) -> str:
-    """Text of one line or several, ended as on Unix, without other control characters. Raises
-    ValueError."""
+    """Text with Unix line ends and without other control characters. Raises ValueError."""
     text = value.replace("\r\n", "\n").strip(" ")
     if any((ord(c) < 32 and c not in "\n\t") or ord(c) == 127 for c in text):
         raise ValueError(_("Control characters are not allowed here."))
@@ -98,7 +97,7 @@ def several_lines(value: str) -> str:
 
 
 def matching(pattern: str, words: Words) -> Callable[[str], str]:
-    """A cleaner that wants the whole of the text to match `pattern`, or complains in `words`."""
+    """A cleaner that requires the whole text to match `pattern`; its error is `words`."""
     compiled = re.compile(pattern)
 
     def clean(value: str) -> str:

@@ -1,7 +1,7 @@
-"""What HTTP answers mean, in the same words for every provider.
+"""The meaning of HTTP answers, with the same messages for all providers.
 
-Nothing of an answer's body or headers gets into an error by itself: a server may echo the
-credentials that it was sent.
+An answer's body and headers are not copied into errors, since a server may echo the credentials
+that it was sent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ S = TypeVar("S", bound=Provider)
 def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> float | None:
     """The seconds of a `Retry-After` header, which is a number or an HTTP date (RFC 9110, 10.2.3).
 
-    None where there is no header or it cannot be read.
+    None without a header or if it is invalid.
     """
     text = (value or "").strip()
     if not text:
@@ -58,8 +58,7 @@ def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> fl
 
 
 def clock_skew(date: str | None) -> float | None:
-    """Seconds by which our clock is ahead of the server's, by the `Date` of its answer; None where
-    it has none."""
+    """Seconds by which our clock is ahead of the server's, by the `Date` of its answer, or None."""
     try:
         moment = parsedate_to_datetime(date or "")
     except (ValueError, TypeError, OverflowError):
@@ -69,7 +68,7 @@ def clock_skew(date: str | None) -> float | None:
 
 
 def error_from_outbound(error: OutboundError, label: str) -> ProviderError:
-    """The connection itself failed. Raise the result outside the `except` block."""
+    """The error for a failed connection. Raise the result outside of the `except` block."""
     return ProviderError(
         error.code,
         f"{label}: {error.message}",
@@ -80,7 +79,7 @@ def error_from_outbound(error: OutboundError, label: str) -> ProviderError:
 
 def _outcome_of_connection(error: OutboundError) -> Outcome:
     if error.code == "redirect":
-        return Outcome.REFUSED  # answered, and sending the same again is answered the same
+        return Outcome.REFUSED  # it was answered, and would be answered the same again
     if error.code == "address_refused" or not error.sent:
         return Outcome.NOT_SENT
     return Outcome.UNCERTAIN
@@ -126,10 +125,10 @@ def error_from_status(
     message: str = "",
     hint: str = "",
 ) -> ProviderError:
-    """The other side answered with an HTTP status that is no success.
+    """The error for an unsuccessful HTTP status.
 
-    `retry_after` is the header as it came. `code`, `message` and `hint` replace the common words
-    where the provider knows better ones.
+    `retry_after` is the unchanged header. `code`, `message` and `hint` replace the general ones if
+    the provider has better ones.
     """
     usual_code, outcome, words, usual_hint = _words_for(status)
     return ProviderError(
@@ -154,7 +153,7 @@ def _words_for(status: int) -> tuple[str, Outcome, str, str]:
 
 
 def garbage(label: str) -> ProviderError:
-    """A success by its status whose body is not what the interface promises (a login page, say)."""
+    """The error for a successful status with an unexpected body, such as a login page."""
     return ProviderError(
         "garbage",
         f"{label} answered with something that is not its interface.",
@@ -164,7 +163,7 @@ def garbage(label: str) -> ProviderError:
 
 
 def in_between(label: str, status: int) -> ProviderError:
-    """A refusal that is not written as the other side writes its own: it never got the request."""
+    """The error for a refusal in another format than the provider's: it did not get the request."""
     return ProviderError(
         "not_the_system",
         f"Something between here and {label} answered in its place (HTTP {status}).",
@@ -174,7 +173,7 @@ def in_between(label: str, status: int) -> ProviderError:
 
 
 def json_object(response: requests.Response, label: str) -> dict[str, Any]:
-    """The JSON object of a successful answer; `garbage` where it is none."""
+    """The JSON object of a successful answer. Raises `garbage` for anything else."""
     document = parse_object(response.content)
     if document is None:
         raise garbage(label)
@@ -182,7 +181,7 @@ def json_object(response: requests.Response, label: str) -> dict[str, Any]:
 
 
 def parse_object(body: bytes | str) -> dict[str, Any] | None:
-    """The JSON object in `body`, or None: never an exception, whatever was sent."""
+    """The JSON object in `body`, or None for anything else; never raises."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -191,8 +190,8 @@ def parse_object(body: bytes | str) -> dict[str, Any] | None:
 
 
 def objects(value: object, label: str) -> list[dict[str, Any]]:
-    """The objects of a list in an answer; `garbage` where it is no list, or has nothing but other
-    things: that tells of no absence."""
+    """The objects of a list in an answer. Raises `garbage` if it is not a list, or contains only
+    other values, since that does not mean that there are none."""
     found = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
     if value != [] and not found:
         raise garbage(label)
@@ -200,11 +199,11 @@ def objects(value: object, label: str) -> list[dict[str, Any]]:
 
 
 def guarded(label: str, function: Callable[[], T]) -> T:
-    """Call `function` and let nothing out but `ProviderError`, with no cause attached to it.
+    """Call `function` and raise only `ProviderError`, without a cause or context.
 
-    Client libraries leak `AssertionError`, `TypeError`, `http.client` and what not besides their
-    own exceptions, and some of them carry the request with its token. Hence the error is raised
-    after the handlers: there, Python has no context to attach.
+    Client libraries raise `AssertionError`, `TypeError`, those of `http.client` and others besides
+    their own exceptions, and some contain the request with its token. So the error is raised after
+    the handlers, where Python attaches no context.
     """
     try:
         return function()
@@ -219,9 +218,9 @@ def guarded(label: str, function: Callable[[], T]) -> T:
 
 
 def before_effect(label: str, function: Callable[[], T]) -> T:
-    """`guarded` for what is read before the one request that changes something.
+    """`guarded` for reads before the one request that changes something.
 
-    Its failures are never uncertain: the request was not sent yet.
+    Failures are never uncertain, because that request was not sent yet.
     """
     try:
         return guarded(label, function)
@@ -235,7 +234,7 @@ def before_effect(label: str, function: Callable[[], T]) -> T:
 def only_provider_errors(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], T]:
-    """`guarded` for the public methods of a provider."""
+    """`guarded` as a decorator for a provider's public methods."""
 
     @functools.wraps(method)
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -245,10 +244,10 @@ def only_provider_errors(
 
 
 class Budget:
-    """The time that one task may take over all of its calls, however many they are.
+    """The time limit for all calls of one task together.
 
-    An effect's lease outlasts the time of one call only: three slow answers in a row must not
-    outlast the lease.
+    An effect's lease is only longer than one call may take, so several slow answers in a row must
+    not exceed it.
     """
 
     def __init__(self, label: str, seconds: float = DEADLINE) -> None:
@@ -256,7 +255,7 @@ class Budget:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds for the next call. Raises `ProviderError` (NOT_SENT) where there are none."""
+        """Seconds left for the next call. Raises `ProviderError` (NOT_SENT) if there are none."""
         seconds = self._end - time.monotonic()
         if seconds <= 0.1:
             raise ProviderError(
@@ -283,10 +282,10 @@ def _surprise(error: Exception, label: str) -> ProviderError:
 
 
 def check_header_value(value: str, *, label: str, what: str) -> None:
-    """Refuse a secret that cannot stand in a header before a library chokes on it, with its text.
+    """Refuse a secret that is invalid in a header, before a library raises an error with its text.
 
-    Raises `ProviderError` (CREDENTIALS): a pasted line break or a typographic quote is the usual
-    cause.
+    Raises `ProviderError` (CREDENTIALS). The usual cause is a pasted line break or typographic
+    quote.
     """
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise ProviderError(
@@ -298,9 +297,9 @@ def check_header_value(value: str, *, label: str, what: str) -> None:
 
 
 def vendor_words(text: object, *, secrets: Iterable[str], limit: int = 200) -> str:
-    """Words of the other side that are fit to be shown: one line, cut at `limit` characters.
+    """A provider's text made safe to display: one line, cut at `limit` characters.
 
-    Empty where the text holds one of the `secrets`, plainly, quoted, as JSON or in base64.
+    Empty if the text contains one of the `secrets`, unchanged, quoted, as JSON or in base64.
     """
     line = " ".join(str(text).split()) if isinstance(text, str) else ""
     line = "".join(c for c in line if c.isprintable())
@@ -310,20 +309,20 @@ def vendor_words(text: object, *, secrets: Iterable[str], limit: int = 200) -> s
 
 
 def spellings(secret: str) -> set[str]:
-    """The ways in which a server may echo `secret`."""
+    """The forms in which a server may echo `secret`."""
     lines = {" ".join(line.split()) for line in secret.splitlines() if len(line) > 8}
     plain = {secret, json.dumps(secret)[1:-1], *lines}
     return {f for f in plain | _url_spellings(secret) | _base64_spellings(secret) if f}
 
 
 def _url_spellings(secret: str) -> set[str]:
-    """As of a path, a query or a form, whose hexadecimal digits are of either case."""
+    """In a path, a query or a form, with hexadecimal digits in either case."""
     quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     return quoted | {re.sub("%..", lambda code: code[0].lower(), form) for form in quoted}
 
 
 def _base64_spellings(secret: str) -> set[str]:
-    """`secret` inside of a longer base64 text starts at one of three offsets; edges are cut off."""
+    """`secret` within a longer base64 text starts at one of three offsets; its edges are cut."""
     raw = secret.encode()
     found = set()
     for offset in range(3):

@@ -1,6 +1,6 @@
-"""Bodies that come in by webhook: JSON that anybody may have written, read with care.
+"""Parses the bodies of webhooks: untrusted JSON.
 
-Everything here raises ValueError with a sentence for a person where a value is unfit to be stored.
+All functions raise ValueError with a message for the user if a value cannot be stored.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _DIGITS = re.compile(r"[0-9]{1,18}")
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """The object that the body is."""
+    """The JSON object in the body."""
     try:
         document = json.loads(body, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("The body is nested too deeply.") from None
-    except ValueError:  # no JSON, no Unicode, NaN, or a number of thousands of digits
+    except ValueError:  # not JSON, not Unicode, NaN, or a number with thousands of digits
         raise ValueError("The body is not JSON.") from None
     if not isinstance(document, dict):
         raise ValueError("The body is not a JSON object.")
@@ -32,7 +32,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def text(document: Mapping[str, Any], name: str) -> str:
-    """The text of a field, "" where there is none."""
+    """The text of a field, or ""."""
     value = document.get(name)
     if value is None or value == "":
         return ""
@@ -44,7 +44,7 @@ def text(document: Mapping[str, Any], name: str) -> str:
 
 
 def number(document: Mapping[str, Any], name: str) -> int | None:
-    """A positive number, also written as text."""
+    """A positive number, also given as text."""
     value = document.get(name)
     if value is None or value == "":
         return None

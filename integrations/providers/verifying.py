@@ -1,4 +1,4 @@
-"""Trying the parts of a connection in order, and saying of each how it went."""
+"""Runs the steps of a verification in order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Step = Callable[[], Iterable[Check]]
 
 
 def try_in_order(label: str, steps: Iterable[tuple[str, Step]]) -> Iterator[Check]:
-    """Run `(name, step)` pairs until one fails: what stands behind it would fail for its sake.
-    Each check is handed out as soon as its step ended.
+    """Run `(name, step)` pairs until one fails, since the later ones depend on it. Yields each
+    check as soon as its step has ended.
 
-    A step answers its checks, none meaning that all went well, or raises `ProviderError`. Its
-    exception becomes the check of that name. Warnings do not stop the rest.
+    A step returns its checks (none if it passed) or raises `ProviderError`, which becomes the check
+    of that name. Warnings do not stop the rest.
     """
     for name, step in steps:
         found = _run(label, name, step)
@@ -36,9 +36,10 @@ def _run(label: str, name: str, step: Step) -> list[Check]:
 
 
 def first_contact(label: str, call: Callable[[], object]) -> list[Check]:
-    """The checks `address` (we reach it and it is what we think) and `credentials` (it lets us in).
+    """The checks `address` (the server is reached and is the right kind) and `credentials` (they
+    are accepted).
 
-    Both come from the same first request, and a person mends them in different places.
+    Both come from the same first request, but are fixed in different fields.
     """
     reached = Check(name="address", ok=True)
     try:

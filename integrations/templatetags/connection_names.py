@@ -1,4 +1,4 @@
-"""What people call the ids that stored texts hold."""
+"""Names for the ids in stored texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ register = template.Library()
 
 @register.simple_tag
 def connection_names(tenant: Tenant) -> dict[str, str]:
-    """By id: the tenant's connections, and its chat channels."""
+    """The names of the tenant's connections and chat channels, by id."""
     names = {}
     for model in FAMILIES.values():
         for connection in model.objects.for_tenant(tenant):

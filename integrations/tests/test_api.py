@@ -1,4 +1,4 @@
-"""The API of connections: answers, roles, strangers, and secrets that never come out."""
+"""The API of connections: responses, roles, other tenants, and secrets that are never shown."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def api(tenant: Tenant, api_for: Any) -> APIClient:
 
 @pytest.fixture
 def bodies(sandbox_values: dict[str, Any], tenant: Tenant) -> dict[str, dict[str, Any]]:
-    """What is posted to connect the sandbox, by family."""
+    """The request bodies that connect the sandbox, by family."""
     wired = wire(tenant, NOWHERE)
     return {
         **sandbox_values,
@@ -126,7 +126,7 @@ def secrets_in(body: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_connection_lives_through_the_api(
+def test_a_connection_is_created_edited_verified_and_deleted(
     api: APIClient, bodies: dict[str, Any], tenant: Tenant, family: str
 ) -> None:
     made = api.post(f"{BASE}/{family}", bodies[family])
@@ -162,7 +162,7 @@ def test_a_connection_lives_through_the_api(
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_a_service_account_comes_as_an_object_or_as_its_text(
+def test_a_service_account_is_sent_as_an_object_or_as_text(
     api: APIClient, sandbox_values: dict[str, Any], as_text: bool
 ) -> None:
     body = dict(sandbox_values["targets"][1])
@@ -174,7 +174,7 @@ def test_a_service_account_comes_as_an_object_or_as_its_text(
     assert made.json()["hasGoogleServiceAccount"] is True
 
 
-def test_the_setup_waits_for_verified_connections(api: APIClient, tenant: Tenant) -> None:
+def test_the_setup_requires_verified_connections(api: APIClient, tenant: Tenant) -> None:
     for row in rows_of(wire(tenant, NOWHERE)).values():
         type(row).objects.update(verification_status="PENDING")
     wire(factories.TenantFactory(), NOWHERE)
@@ -189,7 +189,7 @@ def test_the_setup_waits_for_verified_connections(api: APIClient, tenant: Tenant
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_no_answer_holds_a_secret(api: APIClient, bodies: dict[str, Any], family: str) -> None:
+def test_no_response_contains_a_secret(api: APIClient, bodies: dict[str, Any], family: str) -> None:
     made = api.post(f"{BASE}/{family}", bodies[family])
     url = f"{BASE}/{family}/{made.json()['id']}"
     answers = [
@@ -246,7 +246,7 @@ def test_a_rotation_repeated_under_its_key_rotates_once(api: APIClient, tenant: 
     assert AuditEvent.objects.filter(action="webhook_secret.rotated").count() == 1
 
 
-def test_an_omitted_secret_is_kept_and_a_new_address_asks_for_it(
+def test_an_omitted_secret_is_kept_and_a_new_address_requires_it(
     api: APIClient, tenant: Tenant
 ) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
@@ -264,7 +264,7 @@ def test_an_omitted_secret_is_kept_and_a_new_address_asks_for_it(
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", [None, "", "BITBUCKET", 7, [], {}, True, "GITHUB "])
-def test_an_unknown_type_is_answered_by_the_known_ones(
+def test_an_unknown_type_is_refused_with_the_known_ones(
     api: APIClient, family: str, kind: Any
 ) -> None:
     name = next(n for n in OWN[family] if n.endswith("Type"))
@@ -283,7 +283,7 @@ def test_a_connections_type_cannot_be_changed(api: APIClient, tenant: Tenant) ->
 @pytest.mark.parametrize(
     "name", ["id", "tenantId", "verificationStatus", "checks", "webhookSecret", "hasAccessToken"]
 )
-def test_what_delivr_decides_cannot_be_sent(api: APIClient, tenant: Tenant, name: str) -> None:
+def test_read_only_fields_cannot_be_sent(api: APIClient, tenant: Tenant, name: str) -> None:
     scm = factories.ScmFactory(tenant=tenant)
     answer = api.patch(f"{BASE}/scm/{scm.pk}", {name: "VALID"})
     assert answer.json()["errors"] == {name: ["There is no such field."]}
@@ -293,7 +293,7 @@ def test_what_delivr_decides_cannot_be_sent(api: APIClient, tenant: Tenant, name
 def test_providers_are_asked_20_times_a_minute(
     api: APIClient, tenant: Tenant, sandbox: Any, act: str
 ) -> None:
-    """A PATCH with a new credential asks as a verification does; one without does not."""
+    """A PATCH with a new credential counts as a verification; one without does not."""
     scm = factories.ScmFactory(tenant=tenant)
     where, asked = f"/api/v1/integrations/scm/{scm.pk}", len(sandbox.world.requests)
     user = Membership.objects.get(tenant=tenant).user
@@ -307,7 +307,7 @@ def test_providers_are_asked_20_times_a_minute(
     assert api.patch(where, {"displayName": "Another"}).status_code == 200
 
 
-def test_what_a_release_uses_is_not_removed(api: APIClient, tenant: Tenant) -> None:
+def test_a_connection_in_use_is_not_deleted(api: APIClient, tenant: Tenant) -> None:
     wired = wire(tenant, NOWHERE)
     release = wired.release(slack=True, jira=True)
     for family, row in rows_of(wired).items():
@@ -354,7 +354,7 @@ def test_only_admins_change_connections(
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_stranger_hears_the_same_as_of_what_does_not_exist(
+def test_a_stranger_gets_the_same_answer_as_for_an_unknown_id(
     tenant: Tenant, api_for: Any, family: str
 ) -> None:
     row = rows_of(wire(tenant, NOWHERE))[family]
@@ -379,7 +379,7 @@ def test_a_stranger_cannot_rotate_a_webhook_secret(tenant: Tenant, api_for: Any)
 
 
 @pytest.mark.parametrize("field", ["scmIntegrationId", "targetIntegrationId"])
-def test_a_strangers_part_is_answered_as_an_unknown_one(
+def test_a_reference_to_another_tenant_is_answered_like_an_unknown_one(
     api: APIClient, bodies: dict[str, Any], field: str
 ) -> None:
     other = wire(factories.TenantFactory(), NOWHERE)

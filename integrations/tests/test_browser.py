@@ -1,4 +1,4 @@
-"""Connections in Chromium: pickers by keyboard, and a verification that is followed."""
+"""Connections in Chromium: pickers by keyboard, and streamed checks."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_several_channels_are_picked_by_keyboard(page: Page, filled: dict[str, A
     expect(page.locator("[role=option][aria-selected=true]")).to_have_count(1)
 
 
-def test_a_refused_credential_is_told_in_place_and_what_works_on_the_next_page(
+def test_a_refused_credential_is_reported_in_place_and_a_valid_one_on_the_next_page(
     page: Page, filled: dict[str, Any], console: list[str]
 ) -> None:
     product = filled["product"]

@@ -1,4 +1,4 @@
-"""The columns of a family hold what each provider calls by its own names."""
+"""Providers store their fields, under their own names, in the columns of their family."""
 
 from __future__ import annotations
 

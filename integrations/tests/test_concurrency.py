@@ -1,4 +1,4 @@
-"""One tenant's servers that hang leave the workers' threads to the others."""
+"""One tenant's hanging servers leave worker threads to other tenants."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "PATIENCE", 0.0)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "MAX_WAIT", 0.0)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def wired(tenant: Tenant, sandbox: Any) -> Wired:
 
 @pytest.fixture
 def hanging(wired: Wired, tenant: Tenant) -> Iterator[None]:
-    """As many of the tenant's other connections are asked as may be."""
+    """All slots of the tenant are taken by other connections."""
     with ExitStack() as taken:
         for n in range(PER_TENANT):
             name = f"pipeline_{n}"
@@ -43,12 +43,12 @@ def hanging(wired: Wired, tenant: Tenant) -> Iterator[None]:
         yield
 
 
-def test_places_are_given_back(tenant: Tenant) -> None:
+def test_slots_are_released(tenant: Tenant) -> None:
     of_one = {"tenant_id": tenant.pk, "integration_id": "pipeline_one"}
     with ExitStack() as taken:
         for _n in range(PER_INTEGRATION):
             assert taken.enter_context(slot(**of_one))
-        for _n in range(PER_TENANT + 1):  # who gets none takes none
+        for _n in range(PER_TENANT + 1):  # a failed attempt takes no slot
             with slot(**of_one) as is_free:
                 assert not is_free
         with slot(tenant_id=tenant.pk, integration_id="pipeline_two") as is_free:
@@ -58,7 +58,7 @@ def test_places_are_given_back(tenant: Tenant) -> None:
 
 
 @pytest.mark.usefixtures("hanging")
-def test_builds_are_asked_about_a_moment_later(wired: Wired, sandbox: Any) -> None:
+def test_builds_are_polled_later_if_no_slot_is_free(wired: Wired, sandbox: Any) -> None:
     now = timezone.now()
     build = wired.build("ios")
     Build.objects.update(status="RUNNING", number=245, poll_at=now)
@@ -72,7 +72,7 @@ def test_builds_are_asked_about_a_moment_later(wired: Wired, sandbox: Any) -> No
 
 
 @pytest.mark.usefixtures("hanging")
-def test_connections_are_verified_a_moment_later_and_those_of_others_at_once(
+def test_connections_are_verified_later_and_those_of_other_tenants_at_once(
     wired: Wired, sandbox: Any
 ) -> None:
     now = timezone.now()
@@ -84,7 +84,7 @@ def test_connections_are_verified_a_moment_later_and_those_of_others_at_once(
     assert sandbox.world.requests
 
 
-def test_whoever_waits_longest_is_verified_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_longest_waiting_connection_is_verified_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "BATCH", 2)
     ago = [timezone.now() - timedelta(minutes=n) for n in (1, 3, 2)]
     rows = [factories.ScmFactory(verify_at=moment) for moment in ago]

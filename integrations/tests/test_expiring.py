@@ -1,4 +1,4 @@
-"""A credential that ends soon: told by e-mail in time and once each, and on pages."""
+"""Warnings about credentials that expire soon, by e-mail and on pages."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def scm(tenant: Any, owner: Any) -> ScmIntegration:
     return factories.ScmFactory(tenant=tenant, display_name="The app")
 
 
-def let_end_in(row: Connection, **left: float) -> None:
+def expire_in(row: Connection, **left: float) -> None:
     ends = timezone.now() + timedelta(**left)
     type(row).objects.filter(pk=row.pk).update(credential_expires_at=ends)
 
 
 def work() -> list[Effect]:
-    """As the sweeper does; the mails that are promised by now."""
+    """Run the job as the sweeper does; the mails created so far."""
     for connection_id in due_warnings():
         warn_by_id(connection_id)
     return list(Effect.objects.filter(kind="mail.expiring").order_by("created_at"))
@@ -55,7 +55,7 @@ def state_after_sending(effect: Effect) -> str:
 def test_owners_and_admins_get_one_mail_at_each_of_three_times(
     scm: ScmIntegration, monkeypatch: Any
 ) -> None:
-    let_end_in(scm, days=15)
+    expire_in(scm, days=15)
     begin, promised = timezone.now(), {}
     for day in (0, 2, 7, 9, 13.9, 14.2, 15.1):
         now = begin + timedelta(days=day)
@@ -68,8 +68,10 @@ def test_owners_and_admins_get_one_mail_at_each_of_three_times(
     assert set(written_to) == {member.public_id for member in managers}
 
 
-def test_the_mail_says_which_and_when_and_what_to_do(scm: ScmIntegration, mailoutbox: Any) -> None:
-    let_end_in(scm, days=6, hours=1)
+def test_the_mail_names_the_connection_the_expiry_and_what_to_do(
+    scm: ScmIntegration, mailoutbox: Any
+) -> None:
+    expire_in(scm, days=6, hours=1)
     assert {state_after_sending(effect) for effect in work()} == {EffectState.DONE}
     managers = Membership.objects.filter(role__in=("OWNER", "ADMIN"))
     assert {to for mail in mailoutbox for to in mail.to} == {m.user.email for m in managers}
@@ -81,11 +83,11 @@ def test_the_mail_says_which_and_when_and_what_to_do(scm: ScmIntegration, mailou
     assert " UTC." in mail.body
 
 
-def test_the_mail_tells_the_end_in_its_readers_time_zone(
+def test_the_mail_shows_the_expiry_in_its_readers_time_zone(
     scm: ScmIntegration, owner: Any, mailoutbox: Any
 ) -> None:
     type(owner).objects.filter(pk=owner.pk).update(time_zone="Asia/Tokyo")
-    let_end_in(scm, days=6)
+    expire_in(scm, days=6)
     for effect in work():
         run_effect(effect.pk)
     zones = {mail.to[0]: "JST" if " JST." in mail.body else "UTC" for mail in mailoutbox}
@@ -93,10 +95,10 @@ def test_the_mail_tells_the_end_in_its_readers_time_zone(
     assert set(zones.values()) == {"UTC"}
 
 
-def test_a_credential_that_was_replaced_meanwhile_is_not_warned_of(
+def test_no_mail_is_sent_about_a_credential_that_was_replaced_meanwhile(
     tenant: Any, owner: Any, sandbox: Any, mailoutbox: Any
 ) -> None:
-    """From the provider's answer to the mail that is not needed any more, over HTTP."""
+    """Over HTTP, from the provider's answer to the mail that became unneeded."""
     sandbox.world.github.end_token(accounts.GITHUB_PUSH_TOKEN, 3)
     sandbox.world.github.end_token(accounts.GITHUB_FINE_GRAINED_TOKEN, 90)
     scm = verify(wired_to(tenant, sandbox).scm)
@@ -106,12 +108,12 @@ def test_a_credential_that_was_replaced_meanwhile_is_not_warned_of(
     assert (mailoutbox, len(work())) == ([], 1)
 
 
-def test_the_end_comes_and_owners_hear_of_it_once(
+def test_owners_get_one_mail_when_a_credential_expires(
     tenant: Any, owner: Any, sandbox: Any, mailoutbox: Any
 ) -> None:
     scm = verify(wired_to(tenant, sandbox).scm)
     sandbox.world.github.end_token(accounts.GITHUB_PUSH_TOKEN, 0)
-    let_end_in(scm, seconds=-1)
+    expire_in(scm, seconds=-1)
     assert verify(fresh(scm)).verification_status == "EXPIRED"
     assert verify(fresh(scm)).verification_status == "EXPIRED"
     assert work() == []
@@ -120,21 +122,21 @@ def test_the_end_comes_and_owners_hear_of_it_once(
     assert mailoutbox[0].to == [owner.email]
 
 
-def test_who_sees_it_end_by_their_own_hand_gets_no_mail(
+def test_no_mail_is_sent_if_a_person_verified_the_expired_credential(
     tenant: Any, owner: Any, sandbox: Any
 ) -> None:
     scm = verify(wired_to(tenant, sandbox).scm)
     sandbox.world.github.end_token(accounts.GITHUB_PUSH_TOKEN, 0)
-    let_end_in(scm, seconds=-1)
+    expire_in(scm, seconds=-1)
     assert verify(fresh(scm), actor=owner).verification_status == "EXPIRED"
     assert not Effect.objects.filter(kind="mail.refused").exists()
 
 
 @pytest.mark.parametrize("who", ["nobody", "without role", "inactive"])
-def test_nobody_is_written_to_who_has_no_part_in_it(
+def test_no_mail_is_sent_to_people_without_access(
     scm: ScmIntegration, owner: Any, mailoutbox: Any, who: str
 ) -> None:
-    let_end_in(scm, days=1)
+    expire_in(scm, days=1)
     effects = work()
     if who == "nobody":
         disconnect(scm, actor=owner)
@@ -146,28 +148,30 @@ def test_nobody_is_written_to_who_has_no_part_in_it(
     assert (mailoutbox, len(work())) == ([], len(effects))
 
 
-def test_the_releases_page_tells_the_first_end_in_one_line(
+def test_the_releases_page_shows_the_first_expiry_in_one_line(
     scm: ScmIntegration, client_for: Any, owner: Any
 ) -> None:
     web: Client = client_for(owner)
     assert "expires" not in web.get("/releases").content.decode()
-    let_end_in(scm, days=6, hours=1)
+    expire_in(scm, days=6, hours=1)
     others = factories.ScmFactory.create_batch(3, tenant=scm.tenant)
     foreign = factories.ScmFactory(display_name="FOREIGN")
-    let_end_in(foreign, days=1)
+    expire_in(foreign, days=1)
     html = web.get("/releases").content.decode()
     assert "The app: The credential expires in 6 days" in html
     assert "FOREIGN" not in html
     for other in others:
-        let_end_in(other, days=10)
+        expire_in(other, days=10)
     html = web.get("/releases").content.decode()
     assert "The app: The credential expires in 6 days" in html
     assert "3 more end soon." in html
 
 
-def test_more_ends_cost_no_more_queries(scm: ScmIntegration, client_for: Any, owner: Any) -> None:
+def test_more_expiries_cost_no_more_queries(
+    scm: ScmIntegration, client_for: Any, owner: Any
+) -> None:
     web: Client = client_for(owner)
-    let_end_in(scm, days=2)
+    expire_in(scm, days=2)
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -176,5 +180,5 @@ def test_more_ends_cost_no_more_queries(scm: ScmIntegration, client_for: Any, ow
 
     few = queries()
     for made in factories.ScmFactory.create_batch(4, tenant=scm.tenant):
-        let_end_in(made, days=3)
+        expire_in(made, days=3)
     assert queries() == few

@@ -1,4 +1,4 @@
-"""The form of a connection: shape only, no secret back, every complaint on its field."""
+"""The form of a connection: format only, no secret rendered, every error on its field."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_form_asks_for_what_the_provider_declares(tenant: Tenant, kind: str) -
 
 
 @pytest.mark.parametrize("kind", PROVIDERS)
-def test_no_stored_secret_is_shown_or_asked_again(tenant: Tenant, kind: str) -> None:
+def test_a_stored_secret_is_neither_shown_nor_required_again(tenant: Tenant, kind: str) -> None:
     factory, secrets = STORED[kind]
     shown = form(tenant, kind, connection=factory(tenant=tenant, **secrets))
     assert CANARY not in shown.as_div()
@@ -65,7 +65,7 @@ def test_no_stored_secret_is_shown_or_asked_again(tenant: Tenant, kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", PROVIDERS)
-def test_no_typed_secret_comes_back_with_the_errors(tenant: Tenant, kind: str) -> None:
+def test_an_entered_secret_is_not_rendered_with_the_errors(tenant: Tenant, kind: str) -> None:
     data = {f.name: CANARY for f in fields_of(kind) if f.secret}
     sent = form(tenant, kind, data)
     assert connect(sent) is None
@@ -82,7 +82,7 @@ def test_no_typed_secret_comes_back_with_the_errors(tenant: Tenant, kind: str) -
         ("JIRA", "jira_url", f"https://{CANARY}@octo.atlassian.net"),
     ],
 )
-def test_a_password_in_an_address_does_not_come_back(
+def test_a_password_in_an_address_is_not_rendered_again(
     tenant: Tenant, kind: str, name: str, address: str
 ) -> None:
     sent = form(tenant, kind, {name: address})
@@ -98,14 +98,14 @@ def test_a_password_in_a_repositorys_address_is_not_stored(tenant: Tenant) -> No
 
 
 @pytest.mark.parametrize("kind", PROVIDERS)
-def test_secrets_are_kept_out_of_the_browsers_memory(tenant: Tenant, kind: str) -> None:
+def test_browsers_are_told_not_to_store_secrets(tenant: Tenant, kind: str) -> None:
     asked = form(tenant, kind)
     for field in fields_of(kind):
         if field.secret:
             assert asked.fields[field.name].widget.attrs["autocomplete"] == "off"
 
 
-def test_the_demos_secrets_are_shown_when_told_to(tenant: Tenant) -> None:
+def test_the_demos_secrets_are_shown_if_requested(tenant: Tenant) -> None:
     initial = {"access_token": "made-up"}
     assert "made-up" in form(tenant, "GITHUB", initial=initial, show_secrets=True).as_div()
     assert "made-up" not in form(tenant, "GITHUB", initial=initial).as_div()
@@ -117,7 +117,7 @@ def test_a_sent_form_connects(tenant: Tenant) -> None:
     assert (connection.repository_url, str(connection)) == ("https://github.com/dream11/app", "App")
 
 
-def test_all_complaints_come_at_once(tenant: Tenant) -> None:
+def test_all_errors_are_reported_at_once(tenant: Tenant) -> None:
     data = {"repository_url": "not a repository", "display_name": "x" * 81}
     sent = form(tenant, "GITHUB", data)
     assert connect(sent) is None
@@ -126,13 +126,13 @@ def test_all_complaints_come_at_once(tenant: Tenant) -> None:
     assert not ScmIntegration.objects.exists()
 
 
-def test_a_form_that_is_wrong_in_shape_alone_writes_nothing(tenant: Tenant) -> None:
+def test_a_form_with_only_format_errors_writes_nothing(tenant: Tenant) -> None:
     data = {"access_token": "t", "repository_url": "a/b", "display_name": "x" * 81}
     assert connect(form(tenant, "GITHUB", data)) is None
     assert not ScmIntegration.objects.exists()
 
 
-def test_the_models_own_complaints_reach_their_field(tenant: Tenant) -> None:
+def test_the_models_own_errors_are_on_their_field(tenant: Tenant) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
     data = {
         "scm": pipeline.scm_id,
@@ -148,7 +148,7 @@ def test_the_models_own_complaints_reach_their_field(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("text", ["C123\nC456", "C123, C456", " C123 ,\r\n\r\nC456 "])
-def test_several_values_are_divided_by_lines_or_commas(tenant: Tenant, text: str) -> None:
+def test_several_values_are_separated_by_lines_or_commas(tenant: Tenant, text: str) -> None:
     sent = form(tenant, "SLACK", {"slack_channels": text})
     assert sent.values()["slack_channels"] == ["C123", "C456"]
 
@@ -180,11 +180,11 @@ def test_parameters_are_lines(tenant: Tenant, text: str, pairs: dict[str, str]) 
         ("<<EOF\nfirst\nEOF", "Line 1: write it as NAME=value."),
     ],
 )
-def test_a_line_that_is_no_parameter_is_named(tenant: Tenant, text: str, words: str) -> None:
+def test_an_invalid_parameter_line_is_named(tenant: Tenant, text: str, words: str) -> None:
     assert form(tenant, "JENKINS", {"parameters": text}).errors["parameters"] == [words]
 
 
-def test_stored_values_are_shown_as_they_are_typed(tenant: Tenant) -> None:
+def test_stored_values_are_shown_in_the_format_of_input(tenant: Tenant) -> None:
     slack = make.SlackFactory(tenant=tenant, recipients=["C123", "C456"])
     assert "C123\nC456" in form(tenant, "SLACK", connection=slack).as_div()
     pipeline = make.PipelineFactory(tenant=tenant, parameters={"A": "1", "B": "2"})
@@ -192,14 +192,14 @@ def test_stored_values_are_shown_as_they_are_typed(tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("value", ["first\nsecond", "EOF\nEOF_\n", "\n\nlast", "a\u2028b"])
-def test_a_value_of_several_lines_stays_what_it_is(tenant: Tenant, value: str) -> None:
+def test_a_value_of_several_lines_is_unchanged(tenant: Tenant, value: str) -> None:
     stored = {"NOTES": value, "B": "1"}
     pipeline = make.PipelineFactory(tenant=tenant, parameters=stored)
     shown = form(tenant, "JENKINS", connection=pipeline)["parameters"].value()
     assert form(tenant, "JENKINS", {"parameters": shown}).values()["parameters"] == stored
 
 
-def test_a_line_that_is_made_to_be_slow_is_not(tenant: Tenant) -> None:
+def test_a_malicious_line_is_parsed_fast(tenant: Tenant) -> None:
     text = f"A=1\n{' ' * 5000}{'<<' * 7000}!"
     sent, began = form(tenant, "JENKINS", {"parameters": text}), time.process_time()
     assert "parameters" in sent.errors
@@ -209,7 +209,7 @@ def test_a_line_that_is_made_to_be_slow_is_not(tenant: Tenant) -> None:
 # --- What a pipeline refers to --------------------------------------------------------------------
 
 
-def test_a_pipeline_chooses_among_its_own_workspaces_connections(tenant: Tenant) -> None:
+def test_a_pipeline_offers_its_own_workspaces_connections(tenant: Tenant) -> None:
     mine, _foreign = make.AppStoreFactory(tenant=tenant), make.AppStoreFactory()
     choices = form(tenant, "JENKINS").fields["target"].choices
     assert [value for value, _words in choices] == [mine.pk]
@@ -222,7 +222,7 @@ def test_another_workspaces_target_is_refused(tenant: Tenant) -> None:
     assert "target" in sent.errors
 
 
-def test_the_only_choice_is_chosen(tenant: Tenant) -> None:
+def test_the_only_choice_is_preselected(tenant: Tenant) -> None:
     target = make.AppStoreFactory(tenant=tenant)
     assert form(tenant, "JENKINS").initial["target"] == target.pk
 
@@ -252,7 +252,7 @@ def test_a_new_pipeline_is_called_after_its_platform_and_job(tenant: Tenant) -> 
     assert len(name(jenkins_job_path="x" * 200)) == 80
 
 
-def test_an_edited_pipeline_keeps_to_its_address_where_its_name_is_emptied(tenant: Tenant) -> None:
+def test_an_edited_pipeline_without_a_name_is_shown_by_its_address(tenant: Tenant) -> None:
     pipeline = make.PipelineFactory(tenant=tenant, display_name="iOS")
     data = {"target": pipeline.target_id, "jenkins_job_path": "/job/ios", "display_name": ""}
     form = ConnectionForm(data, tenant=tenant, kind="JENKINS", connection=pipeline)

@@ -1,4 +1,4 @@
-"""Owners hear of refused credentials: once a day for each connection, while it still matters."""
+"""Mails to owners about refused credentials: once a day per connection, while it still applies."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_no_mail_goes_out_once_the_connection_works_again(pipeline: Any, mailout
     assert (mailoutbox, Effect.objects.get(pk=effect.pk).state) == ([], EffectState.CANCELLED)
 
 
-def test_nobody_is_written_to_who_is_no_owner_any_more(pipeline: Any, mailoutbox: Any) -> None:
+def test_no_mail_is_sent_to_former_owners(pipeline: Any, mailoutbox: Any) -> None:
     refuse(pipeline)
     Membership.objects.update(role="VIEWER")
     (effect,) = mails()

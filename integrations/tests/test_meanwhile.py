@@ -1,4 +1,4 @@
-"""Two people at one connection: what one of them read is not what is there any more."""
+"""Concurrent changes of a connection: what was read is no longer current."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stopped_clock(monkeypatch: Any) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_no_edit_puts_a_credential_into_a_disconnected_row(tenant: Any, family: str) -> None:
+def test_an_edit_stores_no_credential_in_a_disconnected_row(tenant: Any, family: str) -> None:
     factory, values = MADE[family]
     connection = factory(tenant=tenant)
     disconnect(FAMILIES[family].objects.get(pk=connection.pk), actor=None)
@@ -56,7 +56,7 @@ def test_no_edit_puts_a_credential_into_a_disconnected_row(tenant: Any, family: 
     assert {getattr(row, field.attname) for field in secret_fields(type(row))} == {None}
 
 
-def test_no_rotation_puts_a_secret_into_a_disconnected_row(tenant: Any) -> None:
+def test_a_rotation_stores_no_secret_in_a_disconnected_row(tenant: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     disconnect(PipelineIntegration.objects.get(pk=pipeline.pk), actor=None)
     with pytest.raises(Conflict):
@@ -73,7 +73,7 @@ def test_a_second_disconnection_changes_nothing(tenant: Any) -> None:
 
 
 @pytest.mark.usefixtures("stopped_clock")
-def test_findings_about_the_row_of_before_are_dropped_within_one_microsecond(tenant: Any) -> None:
+def test_findings_about_an_older_row_are_dropped_within_one_microsecond(tenant: Any) -> None:
     scm = factories.ScmFactory(tenant=tenant, verification_status="PENDING")
     read = ScmIntegration.objects.get(pk=scm.pk)
     edit(scm, actor=None, values={"repository_url": "https://github.com/o/other"})
@@ -82,7 +82,7 @@ def test_findings_about_the_row_of_before_are_dropped_within_one_microsecond(ten
 
 
 @pytest.mark.usefixtures("stopped_clock")
-def test_a_tried_credential_is_not_taken_for_a_row_that_changed_in_one_microsecond(
+def test_a_verified_credential_is_not_stored_if_the_row_changed_within_one_microsecond(
     tenant: Any,
 ) -> None:
     scm = factories.ScmFactory(tenant=tenant)
@@ -94,7 +94,7 @@ def test_a_tried_credential_is_not_taken_for_a_row_that_changed_in_one_microseco
 
 
 @pytest.mark.usefixtures("stopped_clock")
-def test_neither_is_it_taken_for_a_disconnected_one(tenant: Any) -> None:
+def test_a_verified_credential_is_not_stored_in_a_disconnected_row(tenant: Any) -> None:
     scm = factories.ScmFactory(tenant=tenant)
     candidate = candidate_of(scm, values={"access_token": "ghp_tried"})
     disconnect(ScmIntegration.objects.get(pk=scm.pk), actor=None)
@@ -114,19 +114,21 @@ def test_a_pipeline_is_not_moved_to_a_repository_that_was_disconnected(tenant: A
     assert fresh(pipeline).scm_id == pipeline.scm_id
 
 
-def at_once(*works: Callable[[], None]) -> None:
+def run_concurrently(*works: Callable[[], None]) -> None:
     turns = iter(works)
     in_threads(lambda: next(turns)(), len(works))
 
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_a_pipeline_and_the_end_of_its_repository_at_once_leave_one_of_them(tenant: Any) -> None:
-    """Never a pipeline that builds from what is disconnected."""
+def test_connecting_a_pipeline_and_disconnecting_its_repository_at_once_do_one_of_both(
+    tenant: Any,
+) -> None:
+    """There is never a pipeline with a disconnected repository."""
     for _round in range(6):
         values = jenkins_values(tenant)
         scm = ScmIntegration.objects.get(pk=values["scm"])
-        at_once(partial(_connect, tenant, values), partial(_disconnect, scm))
+        run_concurrently(partial(_connect, tenant, values), partial(_disconnect, scm))
         is_used = PipelineIntegration.objects.filter(scm=scm, disconnected_at=None).exists()
         is_gone = ScmIntegration.objects.get(pk=scm.pk).disconnected_at is not None
         assert is_used != is_gone
@@ -148,10 +150,10 @@ def _disconnect(scm: Any) -> None:
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_an_edit_and_a_disconnection_at_once_leave_no_credential(tenant: Any) -> None:
+def test_a_concurrent_edit_and_disconnection_leave_no_credential(tenant: Any) -> None:
     for _round in range(6):
         scm = factories.ScmFactory(tenant=tenant)
-        at_once(partial(_edit, scm), partial(_disconnect, scm))
+        run_concurrently(partial(_edit, scm), partial(_disconnect, scm))
         row = ScmIntegration.objects.get(pk=scm.pk)
         assert (row.access_token, row.disconnected_at is not None) == (None, True)
 
@@ -168,7 +170,7 @@ REFUSED = ProviderError("bad_credentials", "Refused.", "Make one.", outcome=Outc
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_a_refusal_while_a_verification_ends_leaves_no_pause_that_nobody_looks_after(
+def test_a_refusal_while_a_verification_ends_leaves_no_endless_pause(
     tenant: Any,
 ) -> None:
     """The refusal came in doubt already: without the lock it relied on a look that just ended."""
@@ -188,7 +190,7 @@ def test_a_refusal_while_a_verification_ends_leaves_no_pause_that_nobody_looks_a
 
 @pytest.mark.services
 @pytest.mark.django_db(transaction=True)
-def test_a_refusal_of_the_credential_of_before_makes_no_edited_connection_valid(
+def test_a_refusal_of_the_old_credential_does_not_make_an_edited_connection_valid(
     tenant: Any,
 ) -> None:
     scm = factories.ScmFactory(tenant=tenant)

@@ -1,4 +1,4 @@
-"""Connecting and disconnecting, and the rows that tell of it."""
+"""Connecting and disconnecting, and their audit rows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.django_db
         (TicketIntegration, "JIRA", JIRA, "ticket_jira_"),
     ],
 )
-def test_a_connection_is_stored_and_waits_for_its_verification(
+def test_a_connection_is_stored_with_a_pending_verification(
     tenant: Any, owner: Any, model: Any, kind: str, values: dict[str, Any], prefix: str
 ) -> None:
     made = fresh(connect(model, tenant=tenant, actor=owner, kind=kind, values=values))
@@ -74,7 +74,7 @@ def test_every_missing_field_is_named_at_once(tenant: Any, model: Any, kind: str
     assert not model.objects.exists()
 
 
-def test_all_complaints_come_at_once(tenant: Any) -> None:
+def test_all_errors_are_reported_at_once(tenant: Any) -> None:
     values = {
         **jenkins_values(tenant),
         "jenkins_url": "ftp://x",
@@ -107,7 +107,7 @@ def test_all_complaints_come_at_once(tenant: Any) -> None:
 
 @pytest.mark.parametrize("name", ["jenkins_username", "jenkins_api_token", "jenkins_job_path"])
 @pytest.mark.parametrize("blank", [" ", "\t \n"])
-def test_blanks_are_nothing(tenant: Any, name: str, blank: str) -> None:
+def test_blank_values_are_empty(tenant: Any, name: str, blank: str) -> None:
     with pytest.raises(ValidationError) as error:
         connect(
             PipelineIntegration,
@@ -142,7 +142,7 @@ def test_a_parameter_may_have_several_lines_but_no_control_characters(tenant: An
 
 
 @pytest.mark.parametrize("field", ["scm", "target"])
-def test_another_tenants_part_is_as_unknown_as_none(tenant: Any, field: str) -> None:
+def test_a_reference_to_another_tenant_is_unknown(tenant: Any, field: str) -> None:
     factory = {"scm": factories.ScmFactory, "target": factories.AppStoreFactory}[field]
     theirs = factory().pk
     said = []
@@ -155,7 +155,7 @@ def test_another_tenants_part_is_as_unknown_as_none(tenant: Any, field: str) -> 
 
 
 @pytest.mark.parametrize("field", ["scm", "target"])
-def test_another_tenants_part_is_refused_on_edit_too(tenant: Any, field: str) -> None:
+def test_a_reference_to_another_tenant_is_refused_on_edit_too(tenant: Any, field: str) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     theirs = {"scm": factories.ScmFactory, "target": factories.AppStoreFactory}[field]()
     with pytest.raises(ValidationError) as error:
@@ -164,7 +164,7 @@ def test_another_tenants_part_is_refused_on_edit_too(tenant: Any, field: str) ->
     assert getattr(fresh(pipeline), field) == getattr(pipeline, field)
 
 
-def test_a_disconnected_part_is_unknown(tenant: Any) -> None:
+def test_a_reference_to_a_disconnected_connection_is_unknown(tenant: Any) -> None:
     values = jenkins_values(tenant)
     disconnect(TargetIntegration.objects.get(pk=values["target"]), actor=None)
     with pytest.raises(ValidationError) as error:
@@ -191,7 +191,7 @@ def test_each_pipeline_gets_a_webhook_secret_of_its_own(tenant: Any) -> None:
 # --- Disconnect ----------------------------------------------------------------------------------
 
 
-def test_disconnecting_forgets_every_secret(tenant: Any, owner: Any) -> None:
+def test_disconnecting_deletes_every_secret(tenant: Any, owner: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     operations.rotate_webhook_secret(pipeline, actor=None)
     disconnect(pipeline, actor=owner)
@@ -202,7 +202,7 @@ def test_disconnecting_forgets_every_secret(tenant: Any, owner: Any) -> None:
 
 
 @pytest.mark.parametrize("part", ["scm", "target"])
-def test_what_a_pipeline_uses_stays(tenant: Any, part: str) -> None:
+def test_a_connection_used_by_a_pipeline_is_not_disconnected(tenant: Any, part: str) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant, display_name="iOS builds")
     with pytest.raises(ValidationError, match="the pipeline iOS builds"):
         disconnect(getattr(pipeline, part), actor=None)
@@ -222,7 +222,7 @@ def test_what_a_pipeline_uses_stays(tenant: Any, part: str) -> None:
         ("CANCELLED", False),
     ],
 )
-def test_what_unfinished_releases_use_stays_and_they_are_named(
+def test_a_connection_used_by_unfinished_releases_is_not_disconnected_and_they_are_named(
     tenant: Any, sandbox: Any, status: str, stays: bool
 ) -> None:
     assert status in ReleaseStatus.values
@@ -277,7 +277,7 @@ def test_every_change_leaves_one_audit_row_and_no_secret(
     assert not [secret for secret in secrets if secret in dump]
 
 
-def test_a_refused_change_leaves_no_trace(tenant: Any, owner: Any) -> None:
+def test_a_refused_change_changes_and_records_nothing(tenant: Any, owner: Any) -> None:
     scm = factories.ScmFactory(tenant=tenant)
     with pytest.raises(ValidationError):
         edit(scm, actor=owner, values={"repository_url": "nonsense", "display_name": "x"})

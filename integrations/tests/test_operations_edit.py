@@ -1,4 +1,4 @@
-"""Editing: what is kept, and what asks for a secret or a verification again."""
+"""Editing: what is kept, and what requires a secret or a verification again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_empty_secret_keeps_the_stored_one(tenant: Any, value: Any) -> None:
     assert fresh(scm).display_name == "App"
 
 
-def test_what_is_not_named_is_kept(tenant: Any) -> None:
+def test_fields_that_are_not_sent_are_kept(tenant: Any) -> None:
     jira = factories.JiraFactory(tenant=tenant)
     edit(jira, actor=None, values={"jira_project_key": "OTHER"})
     row = fresh(jira)
@@ -65,7 +65,7 @@ def test_own_parameters_can_be_emptied(tenant: Any) -> None:
         ({"jira_api_token": "new-token"}, "PENDING"),
     ],
 )
-def test_only_a_real_change_asks_for_a_new_verification(
+def test_only_a_real_change_requires_a_new_verification(
     tenant: Any, values: dict[str, Any], status: str
 ) -> None:
     jira = factories.JiraFactory(tenant=tenant)
@@ -84,7 +84,7 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize(("address", "asks"), ADDRESSES)
-def test_a_new_address_asks_for_the_secret_again(tenant: Any, address: str, asks: bool) -> None:
+def test_a_new_address_requires_the_secret_again(tenant: Any, address: str, asks: bool) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     values = {"jenkins_url": address, "jenkins_api_token": ""}
     if not asks:
@@ -106,7 +106,9 @@ def test_a_new_address_asks_for_the_secret_again(tenant: Any, address: str, asks
         ("code.example.com/dream11/app", True),
     ],
 )
-def test_another_github_asks_for_the_token_again(tenant: Any, repository: str, asks: bool) -> None:
+def test_another_github_server_requires_the_token_again(
+    tenant: Any, repository: str, asks: bool
+) -> None:
     scm = factories.ScmFactory(tenant=tenant)
     if not asks:
         edit(scm, actor=None, values={"repository_url": repository})
@@ -117,7 +119,7 @@ def test_another_github_asks_for_the_token_again(tenant: Any, repository: str, a
     assert fresh(scm).repository_url == scm.repository_url
 
 
-def test_a_new_jira_site_asks_for_the_token_again(tenant: Any) -> None:
+def test_a_new_jira_site_requires_the_token_again(tenant: Any) -> None:
     tickets = factories.JiraFactory(tenant=tenant)
     with pytest.raises(ValidationError) as error:
         edit(tickets, actor=None, values={"jira_url": "https://thief.atlassian.net"})
@@ -125,14 +127,14 @@ def test_a_new_jira_site_asks_for_the_token_again(tenant: Any) -> None:
 
 
 def test_every_field_that_names_a_server_guards_the_secrets() -> None:
-    """The addresses of all other providers are the operator's: no tenant chooses them."""
+    """The addresses of all other providers are set by the operator, not by tenants."""
     for kind in PROVIDERS:
         addresses = {f.name for f in fields_of(kind) if f.name.endswith("_url")}
         guarded = provider_class(kind).address_field
         assert addresses == ({guarded} if guarded else set()), kind
 
 
-def test_a_new_address_with_its_secret_is_taken(tenant: Any) -> None:
+def test_a_new_address_with_its_secret_is_stored(tenant: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     values = {"jenkins_url": "https://jenkins.example.com", "jenkins_api_token": "theirs"}
     edit(pipeline, actor=None, values=values)
@@ -163,7 +165,7 @@ def test_the_webhook_secret_survives_an_edit(tenant: Any) -> None:
 # --- The webhook secret --------------------------------------------------------------------------
 
 
-def test_a_rotated_webhook_secret_leaves_the_old_one_a_day(tenant: Any) -> None:
+def test_after_a_rotation_the_old_webhook_secret_works_for_a_day(tenant: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     old = pipeline.webhook_secret.reveal()
     operations.rotate_webhook_secret(pipeline, actor=None)

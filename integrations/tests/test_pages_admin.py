@@ -1,4 +1,4 @@
-"""The operator's pages: to look and to verify, never a secret, never a change."""
+"""The operator's pages: read and verify, without secrets and without changes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_connections_are_found_by_name_id_and_workspace(operator: Client) -> Non
     assert scm.pk not in other
 
 
-def test_nothing_is_added_changed_or_deleted_here(operator: Client) -> None:
+def test_the_admin_cannot_add_change_or_delete(operator: Client) -> None:
     scm = make.ScmFactory()
     answers = [
         operator.get(listing(ScmIntegration, "add")),
@@ -71,7 +71,7 @@ def test_verifying_again_asks_the_provider(operator: Client, sandbox: Any) -> No
     assert scm.verification_status == "INVALID"
 
 
-def test_users_who_are_no_staff_do_not_get_in(client: Client, owner: User) -> None:
+def test_users_who_are_not_staff_have_no_access(client: Client, owner: User) -> None:
     client.force_login(owner, backend="allauth.account.auth_backends.AuthenticationBackend")
     answer = client.get(listing(ScmIntegration))
     assert answer.status_code == 302

@@ -64,7 +64,7 @@ def test_an_empty_family_says_whether_it_is_needed(web: Client) -> None:
     assert html.count("Nothing connected. Releases work without it, too.") == 2
 
 
-def test_the_list_is_of_one_workspace(web: Client) -> None:
+def test_the_list_contains_one_workspaces_connections(web: Client) -> None:
     make.JiraFactory(project="FOREIGN")
     assert "FOREIGN" not in web.get("/integrations").content.decode()
 
@@ -117,7 +117,7 @@ def test_a_disconnected_connection_has_no_page(web: Client, tenant: Tenant) -> N
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER])
 @pytest.mark.parametrize("act", ["", "verify", "disconnect"])
-def test_lower_roles_look_but_do_not_touch(
+def test_lower_roles_can_only_read(
     web_as: Web, tenant: Tenant, sandbox: Any, role: Role, act: str
 ) -> None:
     scm = make.ScmFactory(tenant=tenant)
@@ -145,7 +145,7 @@ def test_connecting_leads_to_the_connections_page(web: Client, typed: Typed) -> 
     assert "is connected and works." in web.get(path(slack)).content.decode()
 
 
-def test_the_asked_for_kind_is_offered(web: Client) -> None:
+def test_the_requested_kind_is_preselected(web: Client) -> None:
     form = web.get("/integrations/targets/new?kind=PLAY_STORE").context["form"]
     assert "google_service_account" in form.fields
     assert web.get("/integrations/targets/new?kind=JENKINS").status_code == 404
@@ -167,7 +167,7 @@ def test_a_form_with_errors_can_be_sent_again(web: Client, typed: Typed) -> None
     assert ScmIntegration.objects.count() == 1
 
 
-def test_the_form_is_there_once_it_is_wanted_or_has_something_to_mend(
+def test_the_form_is_shown_if_requested_or_if_the_connection_fails(
     web: Client, web_as: Web, tenant: Tenant
 ) -> None:
     scm = make.ScmFactory(tenant=tenant)
@@ -182,7 +182,7 @@ def test_the_form_is_there_once_it_is_wanted_or_has_something_to_mend(
     assert save in web.get(path(failing)).content.decode()
 
 
-def test_what_is_not_filled_in_is_no_detail(web: Client, tenant: Tenant) -> None:
+def test_empty_fields_are_not_listed(web: Client, tenant: Tenant) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
     assert "Own parameters" not in dict(web.get(path(pipeline)).context["details"])
     pipeline.parameters = {"TRACK": "beta"}
@@ -212,7 +212,7 @@ def test_an_edit_replaces_the_secret_that_is_entered(
     assert not scm.is_valid
 
 
-def test_a_new_address_asks_for_the_secret_again(web: Client, tenant: Tenant) -> None:
+def test_a_new_address_requires_the_secret_again(web: Client, tenant: Tenant) -> None:
     jira = make.JiraFactory(tenant=tenant)
     data = {
         "jira_url": "http://127.0.0.1:2/jira",
@@ -242,7 +242,7 @@ def test_a_name_with_markup_is_shown_as_text(web: Client, tenant: Tenant) -> Non
     assert "<script>alert(1)" not in web.get(path(scm)).content.decode()
 
 
-def test_channels_are_called_by_name_once_it_is_known(web: Client, tenant: Tenant) -> None:
+def test_channels_are_shown_by_name_once_it_is_known(web: Client, tenant: Tenant) -> None:
     slack = make.SlackFactory(tenant=tenant, recipients=["C123", "C9"])
     assert "Slack · C123, C9" in web.get("/integrations").content.decode()
     told = {"ok": True, "level": "ERROR", "name": "channel:C123", "message": "#releases"}
@@ -262,9 +262,7 @@ def test_verifying_again_finds_a_revoked_token(web: Client, tenant: Tenant, sand
     assert scm.verification_status == "INVALID"
 
 
-def test_verifying_without_end_is_slowed_down(
-    web: Client, tenant: Tenant, owner: User, sandbox: Any
-) -> None:
+def test_verifying_is_rate_limited(web: Client, tenant: Tenant, owner: User, sandbox: Any) -> None:
     scm = make.ScmFactory(tenant=tenant)
     for _ in range(VERIFICATIONS - 1):
         throttle("verify", user=owner)
@@ -276,7 +274,7 @@ def test_verifying_without_end_is_slowed_down(
     assert AuditEvent.objects.count() == before
 
 
-def test_disconnecting_forgets_the_connection(web: Client, tenant: Tenant) -> None:
+def test_disconnecting_hides_the_connection(web: Client, tenant: Tenant) -> None:
     scm = make.ScmFactory(tenant=tenant)
     assert web.post(path(scm, "disconnect"))["Location"] == "/integrations"
     scm.refresh_from_db()
@@ -284,14 +282,16 @@ def test_disconnecting_forgets_the_connection(web: Client, tenant: Tenant) -> No
     assert not scm.access_token
 
 
-def test_what_a_pipeline_needs_is_not_disconnected(web: Client, tenant: Tenant) -> None:
+def test_a_connection_used_by_a_pipeline_is_not_disconnected(web: Client, tenant: Tenant) -> None:
     pipeline = make.PipelineFactory(tenant=tenant, display_name="iOS nightly")
     html = web.post(path(pipeline.scm, "disconnect"), follow=True).content.decode()
     assert "Not disconnected. Still used by the pipeline iOS nightly." in html
     assert ScmIntegration.objects.get().disconnected_at is None
 
 
-def test_what_an_unfinished_release_needs_is_not_disconnected(web: Client, tenant: Tenant) -> None:
+def test_a_connection_used_by_an_unfinished_release_is_not_disconnected(
+    web: Client, tenant: Tenant
+) -> None:
     slack = make.SlackFactory(tenant=tenant)
     release = make.ReleaseFactory(tenant=tenant, version="1.5.0", communication=slack)
     html = web.post(path(slack, "disconnect"), follow=True).content.decode()
@@ -312,7 +312,7 @@ def test_what_an_unfinished_release_needs_is_not_disconnected(web: Client, tenan
         ("javascript:alert(1)", None),
     ],
 )
-def test_the_way_back_stays_on_this_site(
+def test_the_redirect_back_stays_on_this_site(
     web: Client, tenant: Tenant, sandbox: Any, wanted: str, leads_to: str | None
 ) -> None:
     scm = make.ScmFactory(tenant=tenant)
@@ -321,7 +321,7 @@ def test_the_way_back_stays_on_this_site(
 
 
 @pytest.mark.parametrize("act", ["verify", "disconnect"])
-def test_acts_are_posts(web: Client, tenant: Tenant, act: str) -> None:
+def test_actions_require_a_post(web: Client, tenant: Tenant, act: str) -> None:
     scm = make.ScmFactory(tenant=tenant)
     assert web.get(path(scm, act)).status_code == 405
 
@@ -329,7 +329,7 @@ def test_acts_are_posts(web: Client, tenant: Tenant, act: str) -> None:
 # --- A pipeline's page ---------------------------------------------------------------------------
 
 
-def test_a_pipelines_page_tells_where_jenkins_reports_and_what_came(
+def test_a_pipelines_page_shows_its_webhook_url_and_the_last_deliveries(
     web: Client, tenant: Tenant
 ) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
@@ -351,7 +351,7 @@ def test_only_the_last_deliveries_are_shown_and_their_bodies_are_not_loaded(
     assert not any('"webhook_deliveries"."body"' in query["sql"] for query in captured)
 
 
-def test_pipelines_of_another_workspace_are_no_choice(web: Client, tenant: Tenant) -> None:
+def test_pipelines_of_another_workspace_are_not_offered(web: Client, tenant: Tenant) -> None:
     pipeline, foreign = make.PipelineFactory(tenant=tenant), make.AppStoreFactory()
     data = {"target": foreign.pk, "scm": pipeline.scm_id, "jenkins_job_path": "/job/other"}
     assert web.post(path(pipeline), data).status_code == 200

@@ -1,4 +1,4 @@
-"""The page that shows a webhook secret listens until the first delivery comes in."""
+"""The page that shows a webhook secret polls until the first delivery arrives."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ def pipeline(tenant: Any) -> PipelineIntegration:
     return make.PipelineFactory(tenant=tenant)
 
 
-def test_it_goes_on_while_nothing_came_in(web: Any, pipeline: PipelineIntegration) -> None:
+def test_polling_continues_without_a_delivery(web: Any, pipeline: PipelineIntegration) -> None:
     make.DeliveryFactory(pipeline=pipeline)  # before the page was made
     answer = web.get(part(pipeline, timezone.now()))
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_first_delivery_is_told_and_ends_it(web: Any, pipeline: PipelineIntegration) -> None:
+def test_the_first_delivery_is_shown_and_ends_polling(
+    web: Any, pipeline: PipelineIntegration
+) -> None:
     since = timezone.now()
     make.DeliveryFactory(pipeline=pipeline)
     answer = web.get(part(pipeline, since))
@@ -45,20 +47,22 @@ def test_first_delivery_is_told_and_ends_it(web: Any, pipeline: PipelineIntegrat
     assert "hx-get" not in html
 
 
-def test_patience_ends_with_what_may_be_wrong(web: Any, pipeline: PipelineIntegration) -> None:
+def test_after_the_time_limit_possible_causes_are_shown(
+    web: Any, pipeline: PipelineIntegration
+) -> None:
     answer = web.get(part(pipeline, timezone.now() - timedelta(minutes=11)))
     assert answer.status_code == 286
     assert "another secret" in answer.content.decode()
 
 
 @pytest.mark.parametrize("since", ["", "yesterday", "2026-01-01T00:00:00", "2026-99-99T00:00:00Z"])
-def test_senseless_moment_is_taken_for_now(
+def test_an_invalid_time_is_treated_as_now(
     web: Any, pipeline: PipelineIntegration, since: str
 ) -> None:
     assert web.get(part(pipeline, since)).status_code == 204
 
 
-def test_stranger_hears_nothing(client_for: Any, stranger: Any, pipeline: Any) -> None:
+def test_a_stranger_gets_not_found(client_for: Any, stranger: Any, pipeline: Any) -> None:
     assert client_for(stranger).get(part(pipeline, timezone.now())).status_code == 404
 
 

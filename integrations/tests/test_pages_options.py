@@ -1,4 +1,4 @@
-"""What pickers offer: asked of the provider with what is entered so far."""
+"""The options of pickers, from the provider, with the values entered so far."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask(web: Client, family: str, field: str, data: dict[str, Any]) -> Any:
         ("tickets", "JIRA", "jira_project_key", "MOBILE"),
     ],
 )
-def test_the_providers_things_are_offered(
+def test_the_providers_options_are_offered(
     web: Client, typed: Typed, family: str, kind: str, field: str, offered: str
 ) -> None:
     answer = ask(web, family, field, typed(kind, **{field: ""}))
@@ -41,7 +41,7 @@ def test_the_providers_things_are_offered(
     assert not FAMILIES[family].objects.exists()
 
 
-def test_credentials_come_first(web: Client, typed: Typed) -> None:
+def test_credentials_have_to_be_entered_first(web: Client, typed: Typed) -> None:
     answer = ask(web, "scm", "repository_url", typed("GITHUB", access_token=""))
     assert answer.status_code == 400
     assert answer.json()["detail"] == "Fill this in first: Access token."
@@ -60,7 +60,7 @@ def test_a_wrong_value_is_named(web: Client, typed: Typed) -> None:
     assert answer.json()["detail"].startswith("E-mail of the account:")
 
 
-def test_the_stored_secret_serves_while_it_is_left_empty(
+def test_the_stored_secret_is_used_while_the_field_is_empty(
     web: Client, typed: Typed, tenant: Tenant
 ) -> None:
     web.post("/integrations/scm/new", typed("GITHUB"))
@@ -69,7 +69,9 @@ def test_the_stored_secret_serves_while_it_is_left_empty(
     assert ask(web, "scm", "repository_url", data).json()["options"]
 
 
-def test_the_stored_secret_goes_nowhere_else(web: Client, sandbox: Any, tenant: Tenant) -> None:
+def test_the_stored_secret_is_sent_to_no_other_server(
+    web: Client, sandbox: Any, tenant: Tenant
+) -> None:
     jira = make.JiraFactory(tenant=tenant, server_url="http://127.0.0.1:1/jira")
     data = {"connection": jira.pk, "jira_url": f"{sandbox.url}/jira", "jira_email": jira.username}
     answer = ask(web, "tickets", "jira_project_key", data)
@@ -83,24 +85,24 @@ def test_another_workspaces_connection_does_not_exist(web: Client) -> None:
     assert answer.status_code == 404
 
 
-def test_unknown_kinds_and_fields_are_no_crash(web: Client, typed: Typed) -> None:
+def test_unknown_kinds_and_fields_are_refused(web: Client, typed: Typed) -> None:
     assert ask(web, "scm", "repository_url", {"kind": "SVN"}).status_code == 404
     assert ask(web, "scm", "tenant", typed("GITHUB")).json() == {"options": []}
     assert ask(web, "scm", "", {}).status_code == 400
 
 
-def test_members_may_not_ask(web_as: Callable[[Role], Client], typed: Typed) -> None:
+def test_members_get_no_options(web_as: Callable[[Role], Client], typed: Typed) -> None:
     assert ask(web_as(Role.MEMBER), "scm", "repository_url", typed("GITHUB")).status_code == 403
 
 
-def test_asking_without_end_is_slowed_down(web: Client, typed: Typed) -> None:
+def test_options_are_rate_limited(web: Client, typed: Typed) -> None:
     data = typed("GITHUB", access_token="")
     answers = [ask(web, "scm", "repository_url", data) for _ in range(A_MINUTE + 1)]
     assert [a.status_code for a in answers] == [400] * A_MINUTE + [429]
     assert answers[-1]["Retry-After"] == "60"
 
 
-def test_what_the_provider_says_is_cut_and_cleaned(
+def test_the_providers_labels_are_cut_and_cleaned(
     web: Client, typed: Typed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = [

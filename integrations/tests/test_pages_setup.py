@@ -1,4 +1,4 @@
-"""The wizard, as a browser without JavaScript walks it, against the providers' stand-ins."""
+"""The wizard in a browser without JavaScript, against the providers' stand-ins."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def test_the_five_steps_lead_to_the_end(web: Client, tenant: Tenant, typed: Type
 
 
 @pytest.mark.parametrize("later", STEPS[1:])
-def test_a_step_waits_for_those_before_it(web: Client, later: str) -> None:
+def test_a_step_opens_after_those_before_it(web: Client, later: str) -> None:
     assert web.get(f"/setup/{later}")["Location"] == "/setup/scm"
     assert web.get("/setup/done")["Location"] == "/setup/scm"
 
 
-def test_a_step_that_is_not_open_takes_nothing(web: Client, typed: Typed) -> None:
+def test_a_step_that_is_not_open_stores_nothing(web: Client, typed: Typed) -> None:
     assert web.post("/setup/targets", typed("APP_STORE"))["Location"] == "/setup/scm"
     assert not TargetIntegration.objects.exists()
 
@@ -57,7 +57,7 @@ def test_an_unknown_step_is_not_found(web: Client) -> None:
     assert web.get("/setup/coffee").status_code == 404
 
 
-def test_a_step_of_the_past_can_be_visited_again(web: Client, tenant: Tenant) -> None:
+def test_a_finished_step_can_be_opened_again(web: Client, tenant: Tenant) -> None:
     make.ScmFactory(tenant=tenant)
     make.AppStoreFactory(tenant=tenant)
     html = web.get("/setup/scm").content.decode()
@@ -65,7 +65,7 @@ def test_a_step_of_the_past_can_be_visited_again(web: Client, tenant: Tenant) ->
     assert 'href="/setup/targets"' in html
 
 
-def test_whoever_comes_back_goes_on_where_they_were(
+def test_people_who_return_continue_where_they_left_off(
     tenant: Tenant, web_as: Callable[[Role], Client]
 ) -> None:
     make.ScmFactory(tenant=tenant)
@@ -94,7 +94,7 @@ def test_a_wrong_token_shows_what_failed_and_what_to_do(web: Client, typed: Type
     assert web.get("/setup")["Location"] == "/setup/scm"
 
 
-def test_a_failed_connection_is_mended_in_place(web: Client, typed: Typed) -> None:
+def test_a_failed_connection_is_fixed_in_place(web: Client, typed: Typed) -> None:
     web.post("/setup/scm", typed("GITHUB", access_token="ghp_wrong"))
     failed = ScmIntegration.objects.get()
     html = web.get("/setup/scm").content.decode()
@@ -104,7 +104,7 @@ def test_a_failed_connection_is_mended_in_place(web: Client, typed: Typed) -> No
     assert web.get("/setup")["Location"] == "/setup/targets"
 
 
-def test_errors_leave_the_typed_text_but_not_the_secret(web: Client, typed: Typed) -> None:
+def test_errors_keep_the_entered_text_but_not_the_secret(web: Client, typed: Typed) -> None:
     data = typed("GITHUB", repository_url="not a repository", access_token="ghp_canary")
     answer = web.post("/setup/scm", data)
     html = answer.content.decode()
@@ -176,7 +176,7 @@ def test_skipping_is_a_post(web: Client, tenant: Tenant) -> None:
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER])
-def test_lower_roles_look_but_do_not_touch(
+def test_lower_roles_can_only_read(
     web_as: Callable[[Role], Client], tenant: Tenant, typed: Typed, role: Role
 ) -> None:
     client = web_as(role)
@@ -237,7 +237,7 @@ def test_without_a_sandbox_nothing_is_filled_in(web: Client, sandbox: Any) -> No
     assert "Use the sandbox" not in html
 
 
-def test_the_demo_has_nothing_for_those_who_may_not_connect(
+def test_the_demos_values_are_not_shown_to_roles_that_may_not_connect(
     web_as: Callable[[Role], Client], demo: Any
 ) -> None:
     html = web_as(Role.VIEWER).get("/setup/scm?kind=GITHUB&sandbox=1").content.decode()

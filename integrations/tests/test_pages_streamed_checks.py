@@ -1,4 +1,4 @@
-"""A verification that is followed check by check, in lines of JSON."""
+"""A verification that is streamed check by check, in lines of JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lines(answer: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in answer.getvalue().splitlines()]
 
 
-def test_each_check_is_told_before_the_next_is_made(
+def test_each_check_is_sent_before_the_next_one_runs(
     web: Client, typed: Typed, sandbox: Any
 ) -> None:
     answer: Any = web.post("/setup/scm", typed("GITHUB"), headers=ALOUD)
@@ -40,7 +40,7 @@ def test_each_check_is_told_before_the_next_is_made(
     assert ScmIntegration.objects.get().is_valid
 
 
-def test_a_failed_check_comes_with_what_to_do(web: Client, typed: Typed) -> None:
+def test_a_failed_check_is_sent_with_its_hint(web: Client, typed: Typed) -> None:
     answer = web.post("/setup/scm", typed("GITHUB", access_token="ghp_canary"), headers=ALOUD)
     *checks, last = lines(answer)
     assert "GitHub refused the access token." in checks[-1]["html"]
@@ -50,7 +50,9 @@ def test_a_failed_check_comes_with_what_to_do(web: Client, typed: Typed) -> None
     assert ScmIntegration.objects.get().verification_status == "INVALID"
 
 
-def test_what_is_mended_leads_back_to_its_step(web: Client, tenant: Tenant, typed: Typed) -> None:
+def test_a_fixed_connection_redirects_to_its_step(
+    web: Client, tenant: Tenant, typed: Typed
+) -> None:
     scm = make.ScmFactory(tenant=tenant, verification_status="INVALID")
     answer = web.post("/setup/scm?edit=1", typed("GITHUB", connection=scm.pk), headers=ALOUD)
     assert lines(answer)[-1] == {"location": f"/setup/scm?verified={scm.pk}"}
@@ -60,13 +62,13 @@ def test_what_is_mended_leads_back_to_its_step(web: Client, tenant: Tenant, type
     assert "is connected and works" not in web.get("/setup/scm").content.decode()
 
 
-def test_what_a_stranger_verified_is_not_told(web: Client, tenant: Tenant) -> None:
+def test_the_result_of_a_strangers_verification_is_not_shown(web: Client, tenant: Tenant) -> None:
     make.ScmFactory(tenant=tenant)
     foreign = make.ScmFactory(display_name="Foreign")
     assert "Foreign" not in web.get(f"/setup/scm?verified={foreign.pk}").content.decode()
 
 
-def test_the_form_sent_again_says_how_it_ended(web: Client, typed: Typed) -> None:
+def test_the_form_sent_again_shows_the_result(web: Client, typed: Typed) -> None:
     data = typed("GITHUB", form_token="one-form-one-token")
     lines(web.post("/setup/scm", data, headers=ALOUD))
     html = web.post("/setup/scm", data, follow=True).content.decode()
@@ -74,13 +76,13 @@ def test_the_form_sent_again_says_how_it_ended(web: Client, typed: Typed) -> Non
     assert ScmIntegration.objects.count() == 1
 
 
-def test_a_form_with_errors_is_left_to_the_plain_way(web: Client, typed: Typed) -> None:
+def test_a_form_with_errors_is_not_streamed(web: Client, typed: Typed) -> None:
     answer = web.post("/setup/scm", typed("GITHUB", repository_url="nothing"), headers=ALOUD)
     assert (answer.status_code, answer.content) == (204, b"")
     assert not ScmIntegration.objects.exists()
 
 
-def test_a_new_credential_of_what_works_is_tried_aloud_and_taken(
+def test_a_working_connections_new_credential_is_verified_and_stored(
     web: Client, tenant: Tenant, typed: Typed
 ) -> None:
     scm = make.ScmFactory(tenant=tenant)
@@ -95,7 +97,7 @@ def test_a_new_credential_of_what_works_is_tried_aloud_and_taken(
     assert (scm.display_name, scm.is_valid) == ("Another", True)
 
 
-def test_a_new_credential_that_is_refused_changes_nothing_and_says_so(
+def test_a_new_credential_that_is_refused_is_reported_and_not_stored(
     web: Client, tenant: Tenant, typed: Typed
 ) -> None:
     scm = make.ScmFactory(tenant=tenant)
@@ -110,7 +112,9 @@ def test_a_new_credential_that_is_refused_changes_nothing_and_says_so(
     assert scm.is_valid
 
 
-def test_what_works_is_edited_and_verified_aloud(web: Client, tenant: Tenant, typed: Typed) -> None:
+def test_a_working_connection_is_edited_and_its_checks_are_streamed(
+    web: Client, tenant: Tenant, typed: Typed
+) -> None:
     scm = make.ScmFactory(tenant=tenant)
     data = typed("GITHUB", access_token="", display_name="Another", connection=scm.pk)
     *checks, last = lines(web.post("/setup/scm", data, headers=ALOUD))
@@ -131,7 +135,9 @@ def test_a_new_pipelines_form_is_sent_again_for_its_secret(
     assert PipelineIntegration.objects.count() == 1
 
 
-def test_verifying_again_is_told_and_leads_back(web: Client, tenant: Tenant, sandbox: Any) -> None:
+def test_verifying_again_is_streamed_and_redirects_back(
+    web: Client, tenant: Tenant, sandbox: Any
+) -> None:
     scm = make.ScmFactory(tenant=tenant, access_token="ghp_revoked")
     page = f"/integrations/scm/{scm.pk}"
     answer = web.post(f"{page}/verify", {"next": "/setup/scm"}, headers=ALOUD)

@@ -1,4 +1,4 @@
-"""A webhook secret is shown once, in the answer to the POST that made it, and nowhere else."""
+"""A webhook secret is shown once, in the answer to the POST that created it, and nowhere else."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_new_pipeline_shows_its_secret(web: Client, filled: dict[str, Any], ad
     assert "no-store" in answer["Cache-Control"]
 
 
-def test_a_failed_check_is_told_beside_the_secret(web: Client, filled: dict[str, Any]) -> None:
+def test_a_failed_check_is_shown_with_the_secret(web: Client, filled: dict[str, Any]) -> None:
     fine = web.post("/setup/pipelines", filled).content.decode()
     assert "A check failed" not in fine
     filled["form_token"] = web.get("/integrations/pipelines/new").context["form"].token
@@ -62,7 +62,9 @@ def test_a_failed_check_is_told_beside_the_secret(web: Client, filled: dict[str,
     assert PipelineIntegration.objects.get(job="/job/nope").verification_error in html
 
 
-def test_it_is_on_no_later_page_and_in_no_session(web: Client, filled: dict[str, Any]) -> None:
+def test_the_secret_is_on_no_later_page_and_in_no_session(
+    web: Client, filled: dict[str, Any]
+) -> None:
     answer = web.post("/setup/pipelines", filled)
     pipeline = PipelineIntegration.objects.get()
     for address in (answer.context["continue_url"], f"/integrations/pipelines/{pipeline.pk}"):
@@ -79,7 +81,7 @@ def test_a_reload_shows_it_again_and_connects_nothing_new(
     assert secret_of(PipelineIntegration.objects.get()) in again.content.decode()
 
 
-def test_a_late_reload_leads_on_without_it(web: Client, filled: dict[str, Any]) -> None:
+def test_a_late_reload_redirects_without_the_secret(web: Client, filled: dict[str, Any]) -> None:
     web.post("/setup/pipelines", filled)
     IdempotentRequest.objects.update(created_at=timezone.now() - timedelta(minutes=11))
     again = web.post("/setup/pipelines", filled)
@@ -90,7 +92,7 @@ def test_a_late_reload_leads_on_without_it(web: Client, filled: dict[str, Any]) 
 def test_another_persons_form_is_another_form(
     web: Client, web_as: Web, filled: dict[str, Any]
 ) -> None:
-    """Whoever learns a form's token cannot have the secret shown by it."""
+    """Another person who knows a form's token does not get the secret."""
     web.post("/setup/pipelines", filled)
     first = PipelineIntegration.objects.get()
     html = web_as(Role.ADMIN).post("/setup/pipelines", filled).content.decode()
@@ -130,7 +132,7 @@ def test_rotating_shows_the_new_secret_and_keeps_the_old_one_for_a_day(
 
 
 def test_a_reload_does_not_rotate_again(web: Client, tenant: Tenant) -> None:
-    """A second rotation would forget the secret that Jenkins still uses."""
+    """A second rotation would shift out the secret that Jenkins still uses."""
     pipeline = make.PipelineFactory(tenant=tenant)
     before = secret_of(pipeline)
     token = web.get(f"/integrations/pipelines/{pipeline.pk}").context["rotate_token"]
@@ -142,7 +144,7 @@ def test_a_reload_does_not_rotate_again(web: Client, tenant: Tenant) -> None:
     assert pipeline.previous_webhook_secret.reveal() == before
 
 
-def test_strangers_and_lower_roles_do_not_rotate(web: Client, web_as: Web, tenant: Tenant) -> None:
+def test_strangers_and_lower_roles_cannot_rotate(web: Client, web_as: Web, tenant: Tenant) -> None:
     mine, foreign = make.PipelineFactory(tenant=tenant), make.PipelineFactory()
     secrets = secret_of(mine), secret_of(foreign)
     assert web.post(rotate(foreign)).status_code == 404
@@ -157,7 +159,7 @@ def test_strangers_and_lower_roles_do_not_rotate(web: Client, web_as: Web, tenan
 def test_what_is_copied_into_jenkins_is_accepted(
     web: Client, client: Client, tenant: Tenant, settings: Any
 ) -> None:
-    """The Notification plugin sends the credentials in the URL as they stand there."""
+    """The Notification plugin sends the URL's credentials unchanged."""
     pipeline = make.PipelineFactory(tenant=tenant)
     answer = web.post(rotate(pipeline))
     parts = urlsplit(answer.context["url_with_secret"])
@@ -188,7 +190,7 @@ def test_the_jenkinsfile_posts_to_the_pipelines_own_address(web: Client, tenant:
     assert re.findall(r'\\\\"(\w+)\\\\":', text) == ["buildNumber", "status", "buildUrl", "buildId"]
 
 
-def test_it_leads_to_a_test_build_once_the_checks_pass(web: Client, tenant: Tenant) -> None:
+def test_the_page_links_to_a_test_build_once_the_checks_pass(web: Client, tenant: Tenant) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
     way = f'href="/integrations/pipelines/{pipeline.pk}#test-build-{pipeline.pk}"'
     assert way in web.post(rotate(pipeline)).content.decode()
@@ -197,16 +199,14 @@ def test_it_leads_to_a_test_build_once_the_checks_pass(web: Client, tenant: Tena
     assert way not in web.post(rotate(pipeline)).content.decode()
 
 
-def test_the_demo_says_where_the_sandbox_takes_it(
-    web: Client, tenant: Tenant, settings: Any
-) -> None:
+def test_the_demo_links_to_the_sandboxs_job(web: Client, tenant: Tenant, settings: Any) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
     assert "In the demo" not in web.post(rotate(pipeline)).content.decode()
     settings.SANDBOX_URL = "http://127.0.0.1:8091"
     assert 'href="http://127.0.0.1:8091/settings"' in web.post(rotate(pipeline)).content.decode()
 
 
-def test_a_form_whose_first_sending_died_can_be_sent_again(
+def test_a_form_whose_first_request_was_killed_can_be_sent_again(
     web: Client, filled: dict[str, Any], tenant: Tenant
 ) -> None:
     web.post("/setup/pipelines", filled)

@@ -1,4 +1,4 @@
-"""No secret gets through in what other systems say."""
+"""Secrets are removed from the text of other systems."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_webhook_secret_is_masked_without_its_prefix() -> None:
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", MASK),
     ],
 )
-def test_what_looks_like_a_credential_is_masked_too(line: str, shown: str) -> None:
+def test_text_that_looks_like_a_credential_is_masked_too(line: str, shown: str) -> None:
     assert redact(line, []) == shown
 
 
@@ -93,7 +93,7 @@ def test_anybodys_private_key_is_masked(name: str) -> None:
         "Cart.swift:1:2: error: cannot find 'Token' in scope",
     ],
 )
-def test_ordinary_words_stay(line: str) -> None:
+def test_ordinary_words_are_not_masked(line: str) -> None:
     assert redact(line, ["", "ab"]) == line
 
 
@@ -110,13 +110,13 @@ def test_ordinary_words_stay(line: str) -> None:
     ],
     ids=lambda hostile: hostile[:12],
 )
-def test_hostile_words_take_no_long_time(hostile: str) -> None:
+def test_malicious_text_is_redacted_fast(hostile: str) -> None:
     began = time.process_time()
     redact(hostile, [SECRET])
     assert time.process_time() - began < 5
 
 
-def test_many_connections_take_no_long_time() -> None:
+def test_many_connections_are_redacted_fast() -> None:
     body = "".join(f"{n:063d}/\n" for n in range(25))
     account = json.dumps({"private_key": KEY.replace("MIIEvQIBADANBgkq\n", body)})
     secrets = [f"secret-{n}-/+0123456789" for n in range(180)]
@@ -137,7 +137,7 @@ def test_secrets_are_those_of_one_workspace(tenant: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_a_secret_that_cannot_be_read_is_not_passed_over(tenant: Any) -> None:
+def test_a_secret_that_cannot_be_decrypted_is_an_error(tenant: Any) -> None:
     mine, other = (factories.ScmFactory(tenant=tenant, access_token=f"s-{n}") for n in range(2))
     ScmIntegration.objects.filter(pk=other.pk).update(access_token=fresh(mine).access_token)
     with pytest.raises(SecretUnreadable):

@@ -1,4 +1,4 @@
-"""A new credential beside the old one: tried first, taken only when it works."""
+"""A new credential is verified first, and replaces the old one only if it works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from integrations import operations
 from integrations.expiry import expiry_words
 from integrations.models import Connection, ScmIntegration
 from integrations.rotating import CredentialRefused, change
-from integrations.verification import look_again_at, look_at, verify
+from integrations.verification import next_verification_at, run_checks, verify
 from sandbox import accounts
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ def state(connection: Connection) -> dict[str, Any]:
     return {name: getattr(value, "ciphertext", value) for name, value in row.items()}
 
 
-def test_a_working_credential_takes_the_old_ones_place(scm: ScmIntegration, owner: Any) -> None:
+def test_a_valid_credential_replaces_the_old_one(scm: ScmIntegration, owner: Any) -> None:
     changed = change(scm, actor=owner, values={"access_token": accounts.GITHUB_FINE_GRAINED_TOKEN})
     assert fresh(scm).access_token.reveal() == accounts.GITHUB_FINE_GRAINED_TOKEN
     assert changed.verification_status == "VALID"
@@ -47,7 +47,7 @@ def test_a_working_credential_takes_the_old_ones_place(scm: ScmIntegration, owne
     ("token", "code"),
     [("ghp_unknown", "bad_credentials"), (accounts.GITHUB_READ_TOKEN, "no_push")],
 )
-def test_one_that_fails_a_check_leaves_everything_as_it_was(
+def test_a_credential_that_fails_a_check_changes_nothing(
     scm: ScmIntegration, owner: Any, token: str, code: str
 ) -> None:
     before, events = state(scm), AuditEvent.objects.count()
@@ -60,7 +60,9 @@ def test_one_that_fails_a_check_leaves_everything_as_it_was(
     assert token not in str(refused.value)
 
 
-def test_one_that_cannot_be_checked_now_is_not_taken(scm: ScmIntegration, sandbox: Any) -> None:
+def test_a_credential_that_cannot_be_checked_now_is_not_stored(
+    scm: ScmIntegration, sandbox: Any
+) -> None:
     before = state(scm)
     sandbox.world.faults.add(kind="status", status=503, provider="github")
     with pytest.raises(CredentialRefused):
@@ -69,9 +71,7 @@ def test_one_that_cannot_be_checked_now_is_not_taken(scm: ScmIntegration, sandbo
 
 
 @pytest.mark.parametrize("status", ["PENDING", "INVALID", "EXPIRED"])
-def test_a_connection_that_does_not_work_takes_what_is_entered(
-    scm: ScmIntegration, status: str
-) -> None:
+def test_a_failing_connection_stores_what_is_entered(scm: ScmIntegration, status: str) -> None:
     ScmIntegration.objects.update(verification_status=status)
     changed = change(fresh(scm), actor=None, values={"access_token": "ghp_unknown"})
     assert changed.verification_status == "PENDING"
@@ -79,14 +79,14 @@ def test_a_connection_that_does_not_work_takes_what_is_entered(
 
 
 def test_an_edit_meanwhile_wins(scm: ScmIntegration, monkeypatch: Any) -> None:
-    """Somebody saves while the provider is asked."""
-    asked = look_at
+    """Somebody saves during the verification."""
+    asked = run_checks
 
     def meanwhile(connection: Connection) -> Any:
         operations.edit(fresh(scm), actor=None, values={"display_name": "Theirs"})
         return asked(connection)
 
-    monkeypatch.setattr("integrations.rotating.look_at", meanwhile)
+    monkeypatch.setattr("integrations.rotating.run_checks", meanwhile)
     with pytest.raises(Conflict):
         change(scm, actor=None, values={"access_token": OLD, "display_name": "Mine"})
     assert fresh(scm).display_name == "Theirs"
@@ -101,7 +101,7 @@ def test_a_token_of_another_slack_team_is_refused(tenant: Any, sandbox: Any) -> 
     assert [c.code for c in refused.value.checks if not c.ok] == ["other_account"]
 
 
-def test_the_end_that_github_tells_is_kept_and_renewed(scm: ScmIntegration) -> None:
+def test_the_expiry_from_github_is_stored_and_updated(scm: ScmIntegration) -> None:
     assert scm.credential_expires_at is not None
     left = scm.credential_expires_at - timezone.now()
     assert timedelta(days=59) < left < timedelta(days=61)
@@ -111,7 +111,9 @@ def test_the_end_that_github_tells_is_kept_and_renewed(scm: ScmIntegration) -> N
     assert timezone.now() - changed.credential_changed_at < timedelta(minutes=1)
 
 
-def test_a_credential_that_ended_is_expired_not_wrong(scm: ScmIntegration, sandbox: Any) -> None:
+def test_an_expired_credential_is_called_expired_and_not_invalid(
+    scm: ScmIntegration, sandbox: Any
+) -> None:
     past = timezone.now() - timedelta(minutes=1)
     scm.access_token = "ghp_unknown"
     scm.save()
@@ -119,9 +121,9 @@ def test_a_credential_that_ended_is_expired_not_wrong(scm: ScmIntegration, sandb
     assert verify(fresh(scm)).verification_status == "EXPIRED"
 
 
-def test_it_is_looked_at_again_when_it_ends(scm: ScmIntegration) -> None:
+def test_the_next_verification_is_when_the_credential_expires(scm: ScmIntegration) -> None:
     soon: datetime = timezone.now() + timedelta(hours=3)
-    assert look_again_at(timezone.now(), soon, []) == soon
+    assert next_verification_at(timezone.now(), soon, []) == soon
 
 
 def test_the_api_answers_with_the_checks(scm: ScmIntegration, api_for: Any, tenant: Any) -> None:
@@ -162,7 +164,7 @@ def test_the_page_says_what_failed_and_keeps_the_old_one(
         (timedelta(hours=-3), "has expired"),
     ],
 )
-def test_an_end_is_told_from_two_weeks_before(
+def test_the_expiry_is_shown_from_two_weeks_before(
     scm: ScmIntegration, client_for: Any, owner: Any, left: timedelta, words: str
 ) -> None:
     ScmIntegration.objects.update(credential_expires_at=timezone.now() + left)
@@ -174,7 +176,7 @@ def test_an_end_is_told_from_two_weeks_before(
 
 
 @pytest.mark.parametrize(("age", "is_told"), [(340, False), (352, True)])
-def test_the_age_of_a_jira_token_is_told(
+def test_the_age_of_a_jira_token_is_shown(
     tenant: Any, sandbox: Any, age: int, is_told: bool
 ) -> None:
     tickets = wired_to(tenant, sandbox).jira
@@ -182,7 +184,7 @@ def test_the_age_of_a_jira_token_is_told(
     assert bool(expiry_words(tickets)) == is_told
 
 
-def test_until_when_the_old_webhook_secret_works_is_told(
+def test_the_page_shows_until_when_the_old_webhook_secret_works(
     tenant: Any, sandbox: Any, client_for: Any, owner: Any
 ) -> None:
     pipeline = wired_to(tenant, sandbox).pipelines["ios"]

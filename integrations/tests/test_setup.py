@@ -1,4 +1,4 @@
-"""How far a setup is follows from the rows alone."""
+"""The progress of a setup follows from the rows only."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_connected_step_is_done_although_it_was_skipped(tenant: Tenant) -> Non
     assert states(tenant)["tickets"] == State.DONE
 
 
-def test_a_skipped_step_that_is_connected_and_fails_later_says_so(tenant: Tenant) -> None:
+def test_a_skipped_step_that_is_connected_and_fails_later_is_open(tenant: Tenant) -> None:
     connect_all(tenant, "scm", "targets", "pipelines")
     tenant = skip_step(tenant=tenant, actor=None, step="communication")
     values = {"slack_bot_token": "xoxb-1-2-a", "slack_channels": ["C123"]}
@@ -116,7 +116,7 @@ def test_a_skipped_step_that_is_connected_and_fails_later_says_so(tenant: Tenant
     assert states(tenant)["communication"] == State.CURRENT
 
 
-def test_what_is_left_gets_shorter_with_each_step(tenant: Tenant) -> None:
+def test_the_time_left_gets_shorter_with_each_step(tenant: Tenant) -> None:
     whole = minutes_left(progress(tenant))
     connect_all(tenant, "scm")
     assert minutes_left(progress(tenant)) == whole - STEP["scm"].minutes
@@ -125,7 +125,7 @@ def test_what_is_left_gets_shorter_with_each_step(tenant: Tenant) -> None:
     assert minutes_left(progress(tenant)) == 0
 
 
-def test_a_step_behind_a_broken_one_is_closed_again(tenant: Tenant) -> None:
+def test_a_step_after_a_failing_one_is_closed_again(tenant: Tenant) -> None:
     scm = make.ScmFactory(tenant=tenant)
     make.AppStoreFactory(tenant=tenant)
     assert [step.is_open for step in progress(tenant)] == [True, True, True, False, False]

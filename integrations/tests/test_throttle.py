@@ -1,4 +1,4 @@
-"""However many ask, and whatever hangs: providers hold few threads of the web processes."""
+"""Hanging providers block only a few threads of the web processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from delivr.tests import factories as make
 from delivr.tests.wired import wire
 from integrations import throttle
 from integrations.models import ScmIntegration
-from integrations.throttle import AT_ONCE, VERIFICATIONS, a_place
+from integrations.throttle import PER_PROCESS, VERIFICATIONS, provider_slot
 from integrations.verification import VERIFY_CLAIM, due_verifications, verify_by_id
 
 Typed = Callable[..., dict[str, Any]]
@@ -26,16 +26,16 @@ BUSY, OFTEN = "Others are being asked at this moment.", "That was often."
 
 
 @pytest.fixture(autouse=True)
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "PATIENCE", 0)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "MAX_WAIT", 0)
 
 
 @pytest.fixture
-def full() -> Iterator[None]:
-    """Others ask already, as many as may."""
+def all_slots_taken() -> Iterator[None]:
+    """Other users hold all slots."""
     with ExitStack() as places:
-        for n in range(AT_ONCE):
-            places.enter_context(a_place(User(pk=-1 - n)))
+        for n in range(PER_PROCESS):
+            places.enter_context(provider_slot(User(pk=-1 - n)))
         yield
 
 
@@ -53,23 +53,23 @@ def too_often(user: User) -> None:
 # --- The places -----------------------------------------------------------------------------------
 
 
-def test_one_user_holds_one_place_and_all_together_few() -> None:
+def test_one_user_holds_one_slot_and_all_together_a_few() -> None:
     ann, bob, eve = (User(pk=pk) for pk in (1, 2, 3))
-    with a_place(ann):
-        with pytest.raises(Problem), a_place(ann):
+    with provider_slot(ann):
+        with pytest.raises(Problem), provider_slot(ann):
             pass
-        with a_place(bob), pytest.raises(Problem) as refused, a_place(eve):
+        with provider_slot(bob), pytest.raises(Problem) as refused, provider_slot(eve):
             pass
-        with a_place(eve):
+        with provider_slot(eve):
             assert refused.value.status == 429
-    with a_place(ann), pytest.raises(ZeroDivisionError), a_place(bob):
+    with provider_slot(ann), pytest.raises(ZeroDivisionError), provider_slot(bob):
         _ = 1 / 0
-    with a_place(bob):
+    with provider_slot(bob):
         assert list(throttle._asking) == [2]
 
 
 @pytest.mark.django_db
-def test_another_workspace_gives_no_more_turns(web: Client, owner: User, scm: Any) -> None:
+def test_the_rate_limit_counts_across_workspaces(web: Client, owner: User, scm: Any) -> None:
     too_often(owner)
     other = make.MembershipFactory(user=owner, role=Role.OWNER).tenant
     elsewhere = make.ScmFactory(tenant=other)
@@ -82,8 +82,8 @@ def test_another_workspace_gives_no_more_turns(web: Client, owner: User, scm: An
 
 
 @pytest.mark.django_db
-@pytest.mark.usefixtures("full")
-def test_pages_ask_nobody_while_all_places_are_taken(
+@pytest.mark.usefixtures("all_slots_taken")
+def test_pages_call_no_provider_while_all_slots_are_taken(
     web: Client, scm: Any, typed: Typed, sandbox: Any
 ) -> None:
     page, form = f"/integrations/scm/{scm.pk}", typed("GITHUB")
@@ -97,8 +97,8 @@ def test_pages_ask_nobody_while_all_places_are_taken(
 
 
 @pytest.mark.django_db
-@pytest.mark.usefixtures("full")
-def test_the_api_asks_nobody_while_all_places_are_taken(
+@pytest.mark.usefixtures("all_slots_taken")
+def test_the_api_calls_no_provider_while_all_slots_are_taken(
     api_for: Any, tenant: Tenant, scm: Any, sandbox: Any
 ) -> None:
     api, where = api_for(tenant, Role.OWNER), f"/api/v1/integrations/scm/{scm.pk}"
@@ -109,8 +109,8 @@ def test_the_api_asks_nobody_while_all_places_are_taken(
 
 
 @pytest.mark.django_db
-@pytest.mark.usefixtures("full")
-def test_a_build_is_adopted_only_where_a_place_is_free(
+@pytest.mark.usefixtures("all_slots_taken")
+def test_a_build_is_adopted_only_if_a_slot_is_free(
     web: Client, api_for: Any, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
@@ -129,7 +129,7 @@ def test_a_build_is_adopted_only_where_a_place_is_free(
 # --- Saving ---------------------------------------------------------------------------------------
 
 
-def verified_by_the_clock() -> None:
+def run_due_verifications() -> None:
     assert due_verifications() == []
     row = ScmIntegration.objects.get()
     assert row.verify_at <= timezone.now() + VERIFY_CLAIM
@@ -141,7 +141,7 @@ def verified_by_the_clock() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("streamed", [False, True])
-def test_what_is_connected_too_often_is_saved_and_verified_later(
+def test_beyond_the_rate_limit_a_new_connection_is_saved_and_verified_later(
     web: Client, owner: User, typed: Typed, sandbox: Any, streamed: bool
 ) -> None:
     too_often(owner)
@@ -154,11 +154,11 @@ def test_what_is_connected_too_often_is_saved_and_verified_later(
     assert words in page
     assert ScmIntegration.objects.get().verification_status == "PENDING"
     assert not sandbox.world.requests
-    verified_by_the_clock()
+    run_due_verifications()
 
 
 @pytest.mark.django_db
-def test_what_is_edited_too_often_is_verified_later(
+def test_beyond_the_rate_limit_an_edit_is_verified_later(
     web: Client, owner: User, scm: Any, typed: Typed, sandbox: Any
 ) -> None:
     too_often(owner)
@@ -170,9 +170,9 @@ def test_what_is_edited_too_often_is_verified_later(
 
 
 @pytest.mark.django_db(transaction=True)  # the end of the answer closes the connection
-def test_who_goes_away_meanwhile_leaves_it_to_the_clock(web: Client, typed: Typed) -> None:
+def test_a_verification_whose_page_was_left_is_scheduled(web: Client, typed: Typed) -> None:
     told: Any = web.post("/integrations/scm/new", typed("GITHUB"), headers={"X-Checks": "streamed"})
     assert next(iter(told.streaming_content))
     told.close()
     assert not throttle._asking
-    verified_by_the_clock()
+    run_due_verifications()

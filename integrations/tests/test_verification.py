@@ -1,4 +1,4 @@
-"""What a verification finds, what it may turn, and what it lets go on."""
+"""The results of verifications, which states they change, and which effects they resume."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 
 def jenkins(tenant: Any, sandbox: Any, **changes: Any) -> PipelineIntegration:
-    """A pipeline that leads to the sandbox, with the given changes."""
+    """A pipeline of the sandbox, with the given changes."""
     pipeline = wired_to(tenant, sandbox).pipelines["ios"]
     PipelineIntegration.objects.filter(pk=pipeline.pk).update(**changes)
     found: PipelineIntegration = fresh(pipeline)
@@ -61,7 +61,7 @@ def test_a_failed_check_is_stored_with_its_hint(tenant: Any, sandbox: Any) -> No
         ("/job/ios-no-build-id", "VALID", "WARNING"),
     ],
 )
-def test_a_jobs_parameters_decide(
+def test_the_result_depends_on_the_jobs_parameters(
     tenant: Any, sandbox: Any, job: str, status: str, level: str
 ) -> None:
     verified = verify(jenkins(tenant, sandbox, job=job))
@@ -84,7 +84,7 @@ PASSING = [
     ("before", "after"),
     [("VALID", "VALID"), ("PENDING", "INVALID"), ("INVALID", "INVALID"), ("EXPIRED", "INVALID")],
 )
-def test_a_passing_trouble_never_turns_a_verified_connection(
+def test_a_temporary_error_never_makes_a_verified_connection_invalid(
     tenant: Any, sandbox: Any, fault: dict[str, Any], before: str, after: str
 ) -> None:
     pipeline = jenkins(tenant, sandbox, verification_status=before)
@@ -96,7 +96,9 @@ def test_a_passing_trouble_never_turns_a_verified_connection(
     assert verified.verify_at < soon
 
 
-def test_a_passing_trouble_is_forgotten_after_a_good_look(tenant: Any, sandbox: Any) -> None:
+def test_a_temporary_error_is_cleared_by_the_next_good_verification(
+    tenant: Any, sandbox: Any
+) -> None:
     pipeline = jenkins(tenant, sandbox)
     sandbox.world.faults.add(kind="drop_before", provider="jenkins")
     shaken = verify(pipeline)
@@ -106,7 +108,7 @@ def test_a_passing_trouble_is_forgotten_after_a_good_look(tenant: Any, sandbox: 
     assert mended.verify_at > timezone.now() + timedelta(hours=1)
 
 
-def test_refused_credentials_turn_even_a_verified_connection(tenant: Any, sandbox: Any) -> None:
+def test_refused_credentials_make_a_verified_connection_invalid(tenant: Any, sandbox: Any) -> None:
     pipeline = jenkins(tenant, sandbox)
     pipeline.api_token = "wrong"
     pipeline.save()
@@ -121,7 +123,7 @@ def test_an_edit_during_a_verification_drops_its_findings(tenant: Any, sandbox: 
     assert (row.verification_status, row.checks) == ("PENDING", [])
 
 
-def test_a_disconnection_during_a_verification_stays(tenant: Any, sandbox: Any) -> None:
+def test_a_disconnection_during_a_verification_is_kept(tenant: Any, sandbox: Any) -> None:
     being_verified = jenkins(tenant, sandbox)
     disconnect(fresh(being_verified), actor=None)
     verify(being_verified)
@@ -129,7 +131,7 @@ def test_a_disconnection_during_a_verification_stays(tenant: Any, sandbox: Any) 
     assert fresh(being_verified).verify_at is None
 
 
-def test_a_good_verification_lets_waiting_effects_go_on(tenant: Any, sandbox: Any) -> None:
+def test_a_good_verification_resumes_waiting_effects(tenant: Any, sandbox: Any) -> None:
     pipeline = jenkins(tenant, sandbox, verification_status="INVALID")
     later = timezone.now() + timedelta(hours=1)
     effect = factories.EffectFactory(tenant=tenant, integration_id=pipeline.pk, next_at=later)
@@ -143,7 +145,7 @@ def test_a_good_verification_lets_waiting_effects_go_on(tenant: Any, sandbox: An
     assert IntegrationHealth.objects.get().open_until is None
 
 
-def test_a_failed_verification_lets_nothing_go_on(tenant: Any, sandbox: Any) -> None:
+def test_a_failed_verification_resumes_nothing(tenant: Any, sandbox: Any) -> None:
     pipeline = jenkins(tenant, sandbox, job="/job/gone")
     later = timezone.now() + timedelta(hours=1)
     effect = factories.EffectFactory(tenant=tenant, integration_id=pipeline.pk, next_at=later)
@@ -151,7 +153,7 @@ def test_a_failed_verification_lets_nothing_go_on(tenant: Any, sandbox: Any) -> 
     assert fresh(effect).next_at == later
 
 
-def test_due_verifications_are_handed_out_once(tenant: Any) -> None:
+def test_due_verifications_are_claimed_once(tenant: Any) -> None:
     past = timezone.now() - timedelta(minutes=1)
     due = factories.ScmFactory(tenant=tenant, verify_at=past)
     factories.ScmFactory(tenant=tenant, verify_at=timezone.now() + timedelta(hours=1))
@@ -161,7 +163,7 @@ def test_due_verifications_are_handed_out_once(tenant: Any) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_is_verified_by_the_clock(tenant: Any, sandbox: Any, family: str) -> None:
+def test_every_family_is_verified_on_schedule(tenant: Any, sandbox: Any, family: str) -> None:
     wired = wired_to(tenant, sandbox)
     row = {
         "scm": wired.scm,
@@ -175,10 +177,10 @@ def test_every_family_is_verified_by_the_clock(tenant: Any, sandbox: Any, family
     assert fresh(row).last_verified_at > before
 
 
-def test_the_clock_turns_a_valid_connection_only_at_its_second_look(
+def test_a_scheduled_verification_makes_a_connection_invalid_only_the_second_time(
     tenant: Any, sandbox: Any
 ) -> None:
-    """Jenkins reloads: for a while nobody sees the job."""
+    """While Jenkins reloads, nobody sees the job."""
     pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
     job.hidden = True
     verification.verify_by_id(pipeline.pk)
@@ -198,10 +200,10 @@ def test_the_clock_turns_a_valid_connection_only_at_its_second_look(
 @pytest.mark.parametrize(
     ("minutes", "pause"), [(12, 12), (60, 60), (60 * 24 * 9, 60 * 24)], ids=str
 )
-def test_a_connection_that_was_turned_comes_back_by_itself_when_a_longer_trouble_ends(
+def test_an_invalid_connection_becomes_valid_by_itself_when_a_longer_failure_ends(
     tenant: Any, sandbox: Any, minutes: int, pause: int
 ) -> None:
-    """The directory behind Jenkins was away, say, and Jenkins refused everybody meanwhile."""
+    """For example Jenkins' user directory was down, and Jenkins refused everybody meanwhile."""
     pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
     job.hidden = True
     verification.verify_by_id(pipeline.pk)
@@ -218,7 +220,7 @@ def test_a_connection_that_was_turned_comes_back_by_itself_when_a_longer_trouble
     assert fresh(pipeline).is_valid
 
 
-def test_a_connection_that_never_worked_is_not_looked_at_again_soon(
+def test_a_connection_that_never_worked_is_not_verified_again_soon(
     tenant: Any, sandbox: Any
 ) -> None:
     row = verify(jenkins(tenant, sandbox, verification_status="PENDING", job="/job/x"))
@@ -226,7 +228,7 @@ def test_a_connection_that_never_worked_is_not_looked_at_again_soon(
     assert row.verify_at > timezone.now() + timedelta(hours=23)
 
 
-def test_a_trouble_that_passed_is_forgotten(tenant: Any, sandbox: Any) -> None:
+def test_a_failure_that_has_ended_is_cleared(tenant: Any, sandbox: Any) -> None:
     pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
     for hidden in (True, False, True):
         job.hidden = hidden
@@ -251,8 +253,8 @@ REFUSED = ProviderError(
 )
 
 
-def test_refused_credentials_show_on_the_connection(tenant: Any) -> None:
-    """Whether they stay refused is looked at a minute later: a restart refuses everybody."""
+def test_refused_credentials_are_shown_on_the_connection(tenant: Any) -> None:
+    """They are verified again a minute later, since a restarting server refuses everybody."""
     pipeline = factories.PipelineFactory(tenant=tenant)
     verification.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
     row = fresh(pipeline)
@@ -264,7 +266,7 @@ def test_refused_credentials_show_on_the_connection(tenant: Any) -> None:
     assert (event.actor_id, event.subject_id) == (None, pipeline.pk)
 
 
-def test_what_stays_refused_turns_the_connection_and_its_owners_hear_of_it(
+def test_credentials_that_stay_refused_make_the_connection_invalid_and_owners_get_a_mail(
     tenant: Any, sandbox: Any, member_of: Any
 ) -> None:
     member_of(tenant, Role.OWNER)
@@ -282,7 +284,7 @@ def test_what_stays_refused_turns_the_connection_and_its_owners_hear_of_it(
     assert Effect.objects.filter(kind="mail.refused").exists()
 
 
-def test_a_refusal_that_passed_leaves_no_trace(tenant: Any, sandbox: Any) -> None:
+def test_a_temporary_refusal_leaves_the_connection_unchanged(tenant: Any, sandbox: Any) -> None:
     pipeline = jenkins(tenant, sandbox)
     verification.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
     verification.verify_by_id(pipeline.pk)
@@ -291,8 +293,10 @@ def test_a_refusal_that_passed_leaves_no_trace(tenant: Any, sandbox: Any) -> Non
     assert not is_refused(tenant_id=tenant.pk, integration_id=pipeline.pk)
 
 
-def test_what_a_person_saw_fail_is_looked_at_again_soon(tenant: Any, sandbox: Any) -> None:
-    """They look while Jenkins reloads."""
+def test_a_verification_that_failed_for_a_person_is_repeated_soon(
+    tenant: Any, sandbox: Any
+) -> None:
+    """The person verified while Jenkins was reloading."""
     pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
     job.hidden = True
     row = verify(pipeline)
@@ -303,7 +307,7 @@ def test_what_a_person_saw_fail_is_looked_at_again_soon(tenant: Any, sandbox: An
     assert fresh(row).verification_status == "VALID"
 
 
-def test_credentials_refused_twice_are_told_once(tenant: Any) -> None:
+def test_credentials_refused_twice_are_recorded_once(tenant: Any) -> None:
     pipeline = factories.PipelineFactory(tenant=tenant)
     for _n in range(2):
         verification.credentials_refused(tenant=tenant, integration_id=pipeline.pk, error=REFUSED)
@@ -311,7 +315,7 @@ def test_credentials_refused_twice_are_told_once(tenant: Any) -> None:
 
 
 @pytest.mark.parametrize("integration_id", ["pipeline_jenkins_gone", "nonsense", ""])
-def test_credentials_refused_of_something_gone_are_no_trouble(
+def test_refused_credentials_of_an_unknown_connection_are_ignored(
     tenant: Any, integration_id: str
 ) -> None:
     verification.credentials_refused(tenant=tenant, integration_id=integration_id, error=REFUSED)
@@ -323,9 +327,7 @@ def test_another_tenants_refusal_changes_nothing_here(tenant: Any) -> None:
     assert fresh(theirs).verification_status == "VALID"
 
 
-def test_a_channels_name_once_seen_outlives_the_checks_that_saw_it(
-    tenant: Any, sandbox: Any
-) -> None:
+def test_a_channels_name_is_kept_after_later_checks(tenant: Any, sandbox: Any) -> None:
     slack = verify(wired_to(tenant, sandbox).slack)
     name = slack.channel_name("C123")
     assert name.startswith("#")

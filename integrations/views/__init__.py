@@ -1,1 +1,1 @@
-"""The pages of connections: the wizard, the list, one connection, its webhook secret."""
+"""The pages of connections: the wizard, the list, each connection, its webhook secret."""

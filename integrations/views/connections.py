@@ -1,4 +1,4 @@
-"""All connections of a workspace, and the page of each."""
+"""The list of a workspace's connections, and the page of each."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LAST_DELIVERIES = 10
 @require_GET
 @tenant_required()
 def integrations(request: TenantRequest) -> HttpResponse:
-    """Every family with its connections, and what may be added to it."""
+    """Every family with its connections and the kinds that can be added."""
     families = [
         {
             "step": step,
@@ -73,7 +73,7 @@ def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
         return answer_again(request, repeated, default=page)
     if connection is None:
         return _form_page(request, form)
-    shared.tell(request, connection)
+    shared.add_result_message(request, connection)
     page = page_of(connection)
     if isinstance(connection, PipelineIntegration):
         return show_secret(request, connection, continue_url=page, is_new=True)
@@ -91,7 +91,7 @@ def _form_page(request: TenantRequest, form: ConnectionForm) -> HttpResponse:
 
 
 def form_context(form: ConnectionForm) -> dict[str, Any]:
-    """What templates/integrations/form.html needs."""
+    """The context of templates/integrations/form.html."""
     return {
         "form": form,
         "kind_label": dict(kinds_of(form.model))[form.kind],
@@ -104,7 +104,7 @@ def form_context(form: ConnectionForm) -> dict[str, Any]:
 
 
 def _sandbox_query(form: ConnectionForm) -> str:
-    """The same form again, filled in."""
+    """The query of the same form, filled in with the sandbox's values."""
     same = {"edit": form.connection.pk} if form.connection else {"kind": form.kind}
     return "?" + urlencode({**same, "sandbox": 1})
 
@@ -113,8 +113,8 @@ def _sandbox_query(form: ConnectionForm) -> str:
 @tenant_required(write=Role.ADMIN)
 @never_cache
 def integration(request: TenantRequest, family: str, connection_id: str) -> HttpResponseBase:
-    """One connection: what it is and how its verification went; its form where it is wanted
-    (`?edit=1`), shows what is wrong, or mends what does not work."""
+    """One connection with the result of its verification; with its form if requested (`?edit=1`),
+    if it has errors, or if the connection does not work."""
     connection = shared.find(request, family, connection_id)
     if request.method != "POST":
         is_wanted = "edit" in request.GET or not connection.is_valid
@@ -127,7 +127,7 @@ def integration(request: TenantRequest, family: str, connection_id: str) -> Http
     saved = shared.save(request, form)
     if saved is None:
         return _page(request, shared.find(request, family, connection_id), form)
-    shared.tell(request, saved)
+    shared.add_result_message(request, saved)
     return redirect(page_of(saved))
 
 
@@ -138,7 +138,7 @@ def _page(
         "connection": connection,
         "step": STEP[connection.family],
         "details": details(connection),
-        "verified": shared.tell_verified(request, [connection]),
+        "verified": shared.show_result(request, [connection]),
         "expiry": expiry_words(connection),
         "kind_label": connection.kind_label,
         "is_editing": form is not None and connection.is_valid,
@@ -162,14 +162,14 @@ def _webhook_context(pipeline: PipelineIntegration) -> dict[str, Any]:
 
 
 def _old_secret_until(pipeline: PipelineIntegration) -> datetime | None:
-    """Until when the webhook secret before this one still works; None where it does not."""
+    """Until when the previous webhook secret still works; None if it does not."""
     until = pipeline.previous_webhook_secret_until
     return until if pipeline.previous_webhook_secret and until and until > timezone.now() else None
 
 
 def details(connection: Connection) -> list[tuple[str, str]]:
-    """Names and values of a connection's fields that say something; of a secret only whether there
-    is one."""
+    """The labels and values of a connection's filled-in fields; of a secret only whether there is
+    one."""
     shown: list[tuple[str, str]] = []
     if isinstance(connection, PipelineIntegration):
         shown = [(_("Builds for"), str(connection.target)), (_("Builds from"), str(connection.scm))]
@@ -209,19 +209,19 @@ def page_of(connection: Connection) -> str:
 @tenant_required(role=Role.ADMIN)
 @require_POST
 def integration_verify(request: TenantRequest, family: str, connection_id: str) -> HttpResponseBase:
-    """Verify and lead back, telling each check as it ends where the page asks for that."""
+    """Verify and redirect back, or stream each check as it ends if the page asks for that."""
     connection = shared.find(request, family, connection_id)
     back = next_address(request, default=page_of(connection))
     try:
         if aloud.is_asked_for(request):
             throttle("verify", user=request.user)
-            then = {"location": shared.told_page(back, connection)}
+            then = {"location": shared.page_with_result(back, connection)}
             return aloud.stream_checks(connection, actor=request.user, then=then)
         with asking("verify", user=request.user):
-            shared.tell(request, verify(connection, actor=request.user))
+            shared.add_result_message(request, verify(connection, actor=request.user))
     except Problem as problem:
         if aloud.is_asked_for(request):
-            return HttpResponse(status=aloud.PLAINLY)
+            return HttpResponse(status=aloud.NO_CONTENT)
         messages.error(request, problem.detail)
     return redirect(back)
 
@@ -229,7 +229,7 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
 @tenant_required(role=Role.ADMIN)
 @require_POST
 def integration_disconnect(request: TenantRequest, family: str, connection_id: str) -> HttpResponse:
-    """Disconnect, or say what still needs the connection."""
+    """Disconnect, or show what still uses the connection."""
     connection = shared.find(request, family, connection_id)
     try:
         operations.disconnect(connection, actor=request.user)

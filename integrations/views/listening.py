@@ -1,4 +1,4 @@
-"""Is the webhook heard? A part of a page that listens until the first delivery comes in."""
+"""A fragment of a page that polls until the first webhook delivery arrives."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from delivr.tenants.middleware import TenantRequest
 from integrations.models import PipelineIntegration
 from integrations.views.shared import find
 
-PATIENCE = timedelta(minutes=10)  # then a person has to ask again
+TIMEOUT = timedelta(minutes=10)  # then polling stops
 
 
 def listening_context(
     pipeline: PipelineIntegration, since: datetime | None = None
 ) -> dict[str, Any]:
-    """What templates/integrations/listening.html needs: the first delivery since, if any."""
+    """The context of templates/integrations/listening.html: the first delivery since, if any."""
     since = since or timezone.now()
-    heard = pipeline.deliveries.defer("body").filter(received_at__gte=since)
+    deliveries = pipeline.deliveries.defer("body").filter(received_at__gte=since)
     return {
         "pipeline": pipeline,
         "since": since.isoformat(),
-        "heard": heard.order_by("received_at").first(),
-        "is_over": timezone.now() - since > PATIENCE,
+        "heard": deliveries.order_by("received_at").first(),
+        "is_over": timezone.now() - since > TIMEOUT,
     }
 
 
@@ -38,7 +38,7 @@ def listening_context(
 @require_GET
 @tenant_required()
 def listening(request: TenantRequest, connection_id: str) -> HttpResponse:
-    """The part again: 204 while nothing came in since the moment that the page was made."""
+    """The fragment, or 204 while nothing has arrived since the page was rendered."""
     pipeline = find(request, "pipelines", connection_id)
     assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family's model
     context = listening_context(pipeline, read_datetime(request.GET.get("since", "")))

@@ -1,7 +1,7 @@
-"""One form, one act: a form that arrives again (a reload, a double click) does nothing anew.
+"""Idempotent forms: a form that is sent again (by a reload or a double click) has no second effect.
 
-Each form carries a random token. Whoever inserts its row first acts; the row is that of an
-Idempotency-Key of the API; its fingerprint is the id of what was made.
+Each form contains a random token. The request that inserts the token's row first does the work. The
+row is like that of an Idempotency-Key of the API; its fingerprint is the id of what was created.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from integrations.models import Connection
 
 C = TypeVar("C", bound=Connection)
 FIELD = "form_token"
-SHOW_AGAIN = timedelta(minutes=10)  # for how long a reload shows the answer once more
+SHOW_AGAIN = timedelta(minutes=10)  # for how long a reload shows the answer again
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,64}")
 
 
 class Repeated(Exception):
-    """This form was sent before. `connection_id` is what it made (empty while that is under
-    way); `is_fresh` where that was a moment ago."""
+    """This form was sent before. `connection_id` is what it created (empty while it is being
+    processed); `is_fresh` if that was within `SHOW_AGAIN`."""
 
     def __init__(self, row: IdempotentRequest) -> None:
         super().__init__(row.key)
@@ -41,16 +41,16 @@ def new_token() -> str:
 
 
 def once(request: TenantRequest, work: Callable[[], C | None]) -> C | None:
-    """Do `work`, which returns what it made, or None where it made nothing and may be tried again.
+    """Call `work`, which returns what it created, or None if it may be tried again.
 
-    Raises Repeated. A form without a token is not recognised, and just works.
+    Raises Repeated. A form without a token is processed each time.
     """
     token = request.POST.get(FIELD, "")
     if not _TOKEN.fullmatch(token):
         return work()
     row = _claim(request, f"form:{request.user.pk}:{request.path}:{token}")
     try:
-        made = _first(row, work)
+        made = _run(row, work)
     except Exception:
         row.delete()
         raise
@@ -60,8 +60,8 @@ def once(request: TenantRequest, work: Callable[[], C | None]) -> C | None:
 
 
 @transaction.atomic
-def _first(row: IdempotentRequest, work: Callable[[], C | None]) -> C | None:
-    """Work and mark in one transaction: a crash leaves both or neither."""
+def _run(row: IdempotentRequest, work: Callable[[], C | None]) -> C | None:
+    """Do the work and mark the row in one transaction: a crash leaves both or neither."""
     made = work()
     if made is not None:
         row.status, row.fingerprint = 201, made.pk

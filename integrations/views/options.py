@@ -1,4 +1,4 @@
-"""What a field's picker offers, asked of the provider with what the form holds so far."""
+"""The options of a field's picker, from the provider, with the values entered so far."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _options(request: TenantRequest, family: str) -> dict[str, Any]:
 
 
 def _ask_for_what_comes_before(name: str, form: ConnectionForm) -> None:
-    """A form asks for address and credentials first, and for what they open after that."""
+    """Raises ValidationError while fields before this one, such as credentials, have errors."""
     before = itertools.takewhile(lambda field: field.name != name, fields_of(form.kind))
     values, stored = form.values(), form.connection
     missing = [

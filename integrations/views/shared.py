@@ -1,4 +1,4 @@
-"""What the pages of connections share: find one, fill a form, send a form, say what came of it."""
+"""Helpers of the pages of connections: find one, show and process a form, report the result."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
 from integrations.rotating import change, tries_first
 from integrations.throttle import asking
-from integrations.verification import expect, verify
+from integrations.verification import schedule_verification, verify
 from integrations.views.once import new_token, once
 
-VERIFIED = "verified"  # in a page's address: the connection that was just verified
+VERIFIED = "verified"  # query parameter: the connection that was just verified
 
 
 def rows_of(family: str, tenant: Tenant) -> Any:
-    """The connections of one family, with what their cards and pages name."""
+    """The connections of one family, with the related rows that cards and pages show."""
     rows = FAMILIES[family].objects.for_tenant(tenant)
     if FAMILIES[family] is PipelineIntegration:
         rows = rows.select_related("scm", "target").prefetch_related("test_builds")
@@ -36,7 +36,7 @@ def rows_of(family: str, tenant: Tenant) -> Any:
 
 
 def find(request: TenantRequest, family: str, connection_id: str) -> Connection:
-    """The workspace's own connection. Raises Http404, for a stranger's just the same."""
+    """The workspace's connection. Raises Http404, also for one of another workspace."""
     rows = rows_of(family, request.tenant)
     found: Connection | None = None
     if "\x00" not in connection_id:
@@ -47,7 +47,7 @@ def find(request: TenantRequest, family: str, connection_id: str) -> Connection:
 
 
 def chosen_kind(family: str, wanted: str | None) -> str:
-    """The kind that was asked for, or the family's first. Raises Http404 for an unknown one."""
+    """The requested kind, or the family's first. Raises Http404 for an unknown one."""
     kinds = [kind for kind, _words in kinds_of(FAMILIES[family])]
     if wanted and wanted not in kinds:
         raise Http404
@@ -55,7 +55,7 @@ def chosen_kind(family: str, wanted: str | None) -> str:
 
 
 def named_connection(request: TenantRequest, family: str, name: str) -> Connection | None:
-    """The connection whose id the form carries under `name`. Raises Http404."""
+    """The connection whose id the form contains as `name`. Raises Http404."""
     wanted = request.POST.get(name) or ""
     return find(request, family, wanted) if wanted else None
 
@@ -66,7 +66,7 @@ def named_connection(request: TenantRequest, family: str, name: str) -> Connecti
 def open_form(
     request: TenantRequest, kind: str, connection: Connection | None = None
 ) -> ConnectionForm:
-    """A form to fill in; `?sandbox=1` fills in the demo's values, made-up secrets and all."""
+    """A form to fill in; `?sandbox=1` fills in the demo's values, including fake secrets."""
     is_demo = demo.is_offered() and "sandbox" in request.GET and request.role.covers(Role.ADMIN)
     initial = {} if connection else _suggested(request.tenant, kind)
     if is_demo:
@@ -82,7 +82,7 @@ def open_form(
 
 
 def _suggested(tenant: Tenant, kind: str) -> dict[str, Any]:
-    """For a new pipeline, the first target that none builds for yet."""
+    """Initial values: for a new pipeline the first target without a pipeline."""
     if kind not in dict(kinds_of(PipelineIntegration)):
         return {}
     lonely = next(iter(targets_without_pipeline(tenant)), None)
@@ -113,10 +113,10 @@ def sent_form(
 
 
 def save(request: TenantRequest, form: ConnectionForm) -> Connection | None:
-    """Connect or edit what the form says, then verify it (network, up to about 20 s).
+    """Connect or edit by the form, then verify (network, up to about 20 s).
 
-    None where the form shows what is wrong; verified later where too much is asked already. Raises
-    Repeated where it was sent before.
+    None if the form has errors. Verified later if all slots are taken. Raises Repeated if the form
+    was sent before.
     """
     done = store(request, form)
     if done is None or _was_just_verified(form, done):
@@ -127,10 +127,10 @@ def save(request: TenantRequest, form: ConnectionForm) -> Connection | None:
 
 
 def store(request: TenantRequest, form: ConnectionForm) -> Connection | None:
-    """`save` without the verification that follows, which is made in any case."""
+    """`save` without verifying now; a verification is scheduled."""
     done = _store(request, form)
     if done is not None and not done.is_valid:
-        expect(done)
+        schedule_verification(done)
     return done
 
 
@@ -149,7 +149,7 @@ def _store(request: TenantRequest, form: ConnectionForm) -> Connection | None:
 
 
 def _was_just_verified(form: ConnectionForm, done: Connection) -> bool:
-    """As it is where a new credential took the place of one that worked."""
+    """True if a new credential replaced one that worked, since it was verified before."""
     before = form.connection
     if before is None or not done.is_valid:
         return False
@@ -166,12 +166,12 @@ def _connect(request: TenantRequest, form: ConnectionForm) -> Connection | None:
 # --- Answers --------------------------------------------------------------------------------------
 
 
-def tell(request: TenantRequest, connection: Connection) -> None:
-    """Say at the top of the next page how the verification ended."""
+def add_result_message(request: TenantRequest, connection: Connection) -> None:
+    """Add a message with the result of the verification to the next page."""
     words = {"name": str(connection)}
     if connection.verification_status == Verification.PENDING:
-        told = _("%(name)s is saved, and verified in some minutes: too much is asked just now.")
-        messages.warning(request, told % words)
+        text = _("%(name)s is saved, and verified in some minutes: too much is asked just now.")
+        messages.warning(request, text % words)
     elif not connection.is_valid:
         messages.error(request, _("%(name)s is saved, but a check failed.") % words)
     elif connection.warnings:
@@ -180,16 +180,16 @@ def tell(request: TenantRequest, connection: Connection) -> None:
         messages.success(request, _("%(name)s is connected and works.") % words)
 
 
-def told_page(address: str, connection: Connection) -> str:
-    """The address of a page that says how a verification ended that the page before followed."""
+def page_with_result(address: str, connection: Connection) -> str:
+    """The URL of a page that is to show the result of a streamed verification."""
     return f"{address}{'&' if '?' in address else '?'}{urlencode({VERIFIED: connection.pk})}"
 
 
-def tell_verified(request: TenantRequest, connections: Iterable[Connection]) -> str:
-    """Say what `told_page` promised; the id of the connection, which shows its checks in full."""
+def show_result(request: TenantRequest, connections: Iterable[Connection]) -> str:
+    """Add the message for a URL of `page_with_result`; the id of its connection, or ""."""
     wanted = request.GET.get(VERIFIED, "")
     found = next((one for one in connections if one.pk == wanted), None)
     if found is None:
         return ""
-    tell(request, found)
+    add_result_message(request, found)
     return str(found.pk)

@@ -1,10 +1,10 @@
-"""A verification that a page follows check by check (connections.js).
+"""A verification that a page shows check by check (connections.js).
 
-A form that asks for it (`X-Checks: aloud`) is answered in lines of JSON: `{"html"}` for each check
-as it ends, then what follows. `{"location"}`: go there. `{"again": true}`: send the same form once
-more in the plain way, which shows what it made before. `{"said": html}`: stay, nothing was changed.
-204: nothing was done, send it in the plain way. Without JavaScript, or where a line gets lost, a
-form is sent and answered as any other.
+A form that is sent with `X-Checks: streamed` is answered in lines of JSON: `{"html"}` for each
+check as it ends, then the next step. `{"location"}`: go there. `{"again": true}`: submit the same
+form normally, which shows what it has created. `{"said": html}`: stay, nothing was changed. Status
+204: nothing was done, submit it normally. Without JavaScript, or if a line gets lost, the form is
+submitted and answered like any other.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from integrations.forms import ConnectionForm
 from integrations.models import Connection
 from integrations.providers.base import Check
 from integrations.rotating import candidate_of, take, tries_first
-from integrations.throttle import a_place, throttle
-from integrations.verification import looking_at, verify_streamed
+from integrations.throttle import provider_slot, throttle
+from integrations.verification import iter_checks, verify_streamed
 from integrations.views import shared
 from integrations.views.once import Repeated
 
-PLAINLY = 204
+NO_CONTENT = 204
 Then = dict[str, Any]
-Following = Generator[Check, None, Then]
+CheckStream = Generator[Check, None, Then]
 
 
 def is_asked_for(request: TenantRequest) -> bool:
@@ -44,46 +44,50 @@ def is_asked_for(request: TenantRequest) -> bool:
 
 
 def save_streamed(request: TenantRequest, form: ConnectionForm) -> HttpResponseBase:
-    """Store what the form says and verify it aloud; a new credential of a connection that works is
-    verified aloud before it is stored. Not where the form shows what is wrong."""
-    following = _save(request, form)
-    if following is None:
-        return HttpResponse(status=PLAINLY)
+    """Store the form's values and stream the verification; a new credential of a working connection
+    is verified before it is stored. 204 if the form has errors."""
+    stream = _save(request, form)
+    if stream is None:
+        return HttpResponse(status=NO_CONTENT)
     try:
         throttle("verify", user=request.user)
     except Problem:
-        return HttpResponse(status=PLAINLY)
-    return _tell(following, actor=request.user)
+        return HttpResponse(status=NO_CONTENT)
+    return _respond(stream, actor=request.user)
 
 
-def _save(request: TenantRequest, form: ConnectionForm) -> Following | None:
+def _save(request: TenantRequest, form: ConnectionForm) -> CheckStream | None:
     before, actor = form.connection, request.user
     if before is not None and tries_first(before, form.values()):
         candidate = form.submit(partial(candidate_of, before))
         if candidate is None:
             return None
-        return _trying(candidate, actor, form.values(), request.path)
+        return _verify_candidate(candidate, actor, form.values(), request.path)
     try:
         stored = shared.store(request, form)
     except Repeated:
         return None
     if stored is None:
         return None
-    then = {"location": shared.told_page(request.path, stored)} if before else {"again": True}
-    return _verifying(stored, actor, then)
+    then = (
+        {"location": shared.page_with_result(request.path, stored)} if before else {"again": True}
+    )
+    return _verify_stored(stored, actor, then)
 
 
 def stream_checks(connection: Connection, *, actor: User, then: Then) -> StreamingHttpResponse:
-    return _tell(_verifying(connection, actor, then), actor=actor)
+    return _respond(_verify_stored(connection, actor, then), actor=actor)
 
 
-def _verifying(connection: Connection, actor: User, then: Then) -> Following:
+def _verify_stored(connection: Connection, actor: User, then: Then) -> CheckStream:
     yield from verify_streamed(connection, actor=actor)
     return then
 
 
-def _trying(candidate: Connection, actor: User, values: dict[str, Any], page: str) -> Following:
-    findings = yield from looking_at(candidate)
+def _verify_candidate(
+    candidate: Connection, actor: User, values: dict[str, Any], page: str
+) -> CheckStream:
+    findings = yield from iter_checks(candidate)
     if findings.bad:
         words = _("The stored one is still in force: the new one was not taken.")
         alert = {"tone": "warning", "text": words, "live": True}
@@ -92,27 +96,27 @@ def _trying(candidate: Connection, actor: User, values: dict[str, Any], page: st
         taken = take(candidate, findings, actor=actor, values=values)
     except (Conflict, ValidationError):
         return {"again": True}
-    return {"location": shared.told_page(page, taken)}
+    return {"location": shared.page_with_result(page, taken)}
 
 
-def _tell(following: Following, *, actor: User) -> StreamingHttpResponse:
-    answer = StreamingHttpResponse(_lines(following, actor), content_type="application/x-ndjson")
+def _respond(stream: CheckStream, *, actor: User) -> StreamingHttpResponse:
+    answer = StreamingHttpResponse(_lines(stream, actor), content_type="application/x-ndjson")
     answer["Cache-Control"] = "no-store"
-    answer["X-Accel-Buffering"] = "no"  # nginx would keep the lines until the end
+    answer["X-Accel-Buffering"] = "no"  # nginx would buffer the lines until the end
     return answer
 
 
-def _lines(following: Following, actor: User) -> Iterator[str]:
-    """None at all where there is no place: sent in the plain way it is told why."""
-    with suppress(Problem), a_place(actor):
-        then = yield from _checks(following)
+def _lines(stream: CheckStream, actor: User) -> Iterator[str]:
+    """No lines if no slot is free: the form is then submitted normally and shows why."""
+    with suppress(Problem), provider_slot(actor):
+        then = yield from _checks(stream)
         yield json.dumps(then) + "\n"
 
 
-def _checks(following: Following) -> Generator[str, None, Then]:
+def _checks(stream: CheckStream) -> Generator[str, None, Then]:
     while True:
         try:
-            check = next(following)
+            check = next(stream)
         except StopIteration as end:
             then: Then = end.value
             return then

@@ -1,4 +1,4 @@
-"""The page that shows a pipeline's webhook secret, this once, and what to do with it."""
+"""The page that shows a pipeline's new webhook secret once, with instructions."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from integrations.models import PipelineIntegration, find_connection
 from integrations.serializers import webhook_url
 from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
-from integrations.views.shared import find, tell
+from integrations.views.shared import add_result_message, find
 
 
 def show_secret(
     request: TenantRequest, pipeline: PipelineIntegration, *, continue_url: str, is_new: bool
 ) -> HttpResponse:
-    """The answer to the POST that made the secret: it is in no URL, session or cache."""
+    """The answer to the POST that created the secret, so that it is in no URL, session or cache."""
     url, secret = webhook_url(pipeline), pipeline.webhook_secret.reveal()
     how, none = f"integrations/help/{pipeline.kind.lower()}_webhook", "integrations/help/none.html"
     snippet = render_to_string([f"{how}.txt", none], {"webhook_url": url})
@@ -51,7 +51,7 @@ def show_secret(
 
 
 def try_command(url: str, secret: str) -> str:
-    """A delivery for a shell: a word that no build can have, so it is kept and ignored."""
+    """A shell command that sends a delivery with an unknown status, which is stored and ignored."""
     body = '{"buildNumber": 1, "status": "TEST"}'
     return (
         f"curl -u 'delivr:{secret}' -H 'Content-Type: application/json' \\\n  -d '{body}' '{url}'"
@@ -59,23 +59,23 @@ def try_command(url: str, secret: str) -> str:
 
 
 def with_credentials(url: str, secret: str) -> str:
-    """The URL with Basic credentials inside, for senders that take nothing but a URL.
+    """The URL with Basic credentials in it, for senders that only accept a URL.
 
-    Not percent-encoded: they may send the part before the @ as it stands.
+    Not percent-encoded, since senders may use the part before the @ unchanged.
     """
     parts = urlsplit(url)
     return parts._replace(netloc=f"delivr:{secret}@{parts.netloc}").geturl()
 
 
 def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) -> HttpResponse:
-    """A form that was sent before: show its secret once more to whoever reloads the page at once,
-    and lead everybody else on."""
+    """Answer a form that was sent before: show its secret again if the page was reloaded soon, or
+    else redirect."""
     tenant, made = request.tenant, repeated.connection_id
     found = find_connection(tenant=tenant, connection_id=made) if repeated.is_fresh else None
     if found is None or found.verification_status == Verification.PENDING:
         messages.info(request, _("This was already done: nothing was done twice."))
     else:
-        tell(request, found)
+        add_result_message(request, found)
     if isinstance(found, PipelineIntegration):
         return show_secret(request, found, continue_url=default, is_new=True)
     return redirect(default)
@@ -85,7 +85,7 @@ def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) ->
 @never_cache
 @require_POST
 def rotate_secret(request: TenantRequest, connection_id: str) -> HttpResponse:
-    """Make a new secret and show it; the old one works for a day more."""
+    """Create a new secret and show it; the old one works for one more day."""
     pipeline = cast(PipelineIntegration, find(request, "pipelines", connection_id))
     page = reverse("integration", args=["pipelines", pipeline.pk])
     try:

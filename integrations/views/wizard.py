@@ -1,4 +1,4 @@
-"""The setup: five steps, each one family, in an order that the rows themselves tell."""
+"""The setup wizard: five steps, one for each family; the rows decide which step is next."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def here(family: str) -> str:
 @require_GET
 @tenant_required()
 def home(request: TenantRequest) -> HttpResponse:
-    """To the releases, or to the setup while it is unfinished."""
+    """Redirect to the releases, or to the setup while it is incomplete."""
     return redirect("releases" if is_complete(request.tenant) else "setup")
 
 
 @require_GET
 @tenant_required()
 def setup(request: TenantRequest) -> HttpResponse:
-    """To the step that waits for somebody."""
+    """Redirect to the current step."""
     return redirect(_waiting(progress(request.tenant)))
 
 
@@ -52,7 +52,7 @@ def _waiting(steps: Sequence[StepState]) -> str:
 @require_GET
 @tenant_required()
 def setup_done(request: TenantRequest) -> HttpResponse:
-    """What is connected now, and where to go from here."""
+    """Show what is connected, and what to do next."""
     steps = progress(request.tenant)
     if current(steps) is not None:
         return redirect(_waiting(steps))
@@ -64,7 +64,7 @@ def setup_done(request: TenantRequest) -> HttpResponse:
 @tenant_required(write=Role.ADMIN)
 @never_cache
 def setup_step(request: TenantRequest, family: str) -> HttpResponseBase:
-    """GET shows what the family has and a form; POST connects or edits one, and verifies it."""
+    """GET shows the family's connections and a form; POST connects or edits one and verifies it."""
     steps = progress(request.tenant)
     state = next(s for s in steps if s.key == family)
     if not state.is_open:
@@ -78,7 +78,7 @@ def setup_step(request: TenantRequest, family: str) -> HttpResponseBase:
 def _form(
     request: TenantRequest, family: str, connections: Sequence[Connection]
 ) -> ConnectionForm | None:
-    """The form that helps now: what was asked for, else what fails, else a first connection."""
+    """The form to show: the requested one, else that of a failing connection, else a new one."""
     if not request.role.covers(Role.ADMIN):
         return None
     if wanted := request.GET.get("edit"):
@@ -108,7 +108,7 @@ def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) 
     if connection is None:
         connections = list(shared.rows_of(state.key, request.tenant))
         return _show(request, steps, state, connections, form)
-    shared.tell(request, connection)
+    shared.add_result_message(request, connection)
     if isinstance(connection, PipelineIntegration) and edited is None:
         return show_secret(request, connection, continue_url=here(state.key), is_new=True)
     return redirect(here(state.key))
@@ -130,7 +130,7 @@ def _show(
         "number": place + 1,
         "minutes_left": minutes_left(steps),
         "connections": connections,
-        "verified": shared.tell_verified(request, connections),
+        "verified": shared.show_result(request, connections),
         "has_tests": state.step.model is PipelineIntegration,
         "kinds": kinds_of(state.step.model),
         "next_step": next_step,
@@ -145,7 +145,7 @@ def _show(
 @tenant_required(role=Role.ADMIN)
 @require_POST
 def setup_skip(request: TenantRequest, family: str) -> HttpResponse:
-    """Leave an optional step out for now; it can be opened again at any time."""
+    """Skip an optional step; it can be opened again at any time."""
     if not STEP[family].optional:
         raise Http404
     skip_step(tenant=request.tenant, actor=request.user, step=family)

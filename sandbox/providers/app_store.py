@@ -1,4 +1,4 @@
-"""App Store Connect: apps and builds, behind a token whose ES256 signature is really checked.
+"""App Store Connect: apps and builds, with a token whose ES256 signature is checked.
 
 https://developer.apple.com/documentation/appstoreconnectapi/generating-tokens-for-api-requests
 """
@@ -30,7 +30,7 @@ class App:
     sku: str
 
 
-# The filter finds prefixes too, so that a client must compare what it gets.
+# The filter also matches prefixes, so a client must compare the results.
 APPS = (
     App("6450000002", "Dream11 Beta", f"{known.APP_IDENTIFIER}.beta", "DREAM11BETA"),
     App("6450000001", "Dream11", known.APP_IDENTIFIER, "DREAM11"),
@@ -91,7 +91,7 @@ def _claims(token: str) -> dict[str, Any]:
 
 
 def _check_key(key_id: str) -> None:
-    """What the key's role allows; a key nobody knows is no key."""
+    """Refuse an unknown key, and one whose role or agreement does not suffice."""
     if key_id == known.APPLE_FORBIDDEN_KEY_ID:
         refuse(
             403,
@@ -140,7 +140,7 @@ def builds() -> Response:
 
 
 def _check_list(kind: str) -> int:
-    """The page size. Parameters that the list does not have are an error, not ignored."""
+    """The page size. Unknown parameters are an error, not ignored."""
     for name in request.args:
         if name not in LIST_PARAMETERS[kind]:
             _bad_parameter(

@@ -1,4 +1,4 @@
-"""GitHub's REST API for repositories and refs, as a GitHub Enterprise server would give it.
+"""GitHub's REST API for repositories and refs, of github.com and of a GitHub Enterprise server.
 
 https://docs.github.com/en/rest
 """
@@ -25,7 +25,7 @@ class Token:
     login: str
     push: bool
     scopes: str | None  # None: fine-grained, no scopes header
-    is_app: bool = False  # of an installation of a GitHub App: no user
+    is_app: bool = False  # an installation token of a GitHub App, which has no user
 
 
 TOKENS = {
@@ -87,7 +87,7 @@ def _repositories() -> Repositories:
 
 
 def _repository(owner: str, name: str) -> Repository:
-    """404 stands for missing and for invisible alike."""
+    """404 means missing or invisible."""
     repository = _repositories().find(owner, name)
     if repository is None:
         refuse(404, "Not Found")
@@ -99,7 +99,7 @@ def _api(path: str) -> str:
 
 
 def _prefix() -> str:
-    """Below `/github` it is github.com, below `/api/v3` an Enterprise server on this very host."""
+    """`/github` stands for github.com, `/api/v3` for an Enterprise server on this host."""
     return "api/v3" if request.path.startswith("/api/v3") else "github"
 
 
@@ -150,7 +150,7 @@ def repositories() -> Response:
 
 
 def _paged(items: list[Any]) -> Response:
-    """One page and, as long as there are more, a Link header to the next."""
+    """One page, with a Link header to the next if there is one."""
     size = min(max(request.args.get("per_page", 30, type=int), 1), 100)
     page = max(request.args.get("page", 1, type=int), 1)
     answer = jsonify(items[(page - 1) * size : page * size])
@@ -166,7 +166,7 @@ def repository(owner: str, name: str) -> Response:
 
 
 def _repository_json(repo: Repository) -> dict[str, Any]:
-    push = g.token.push and not g.token.is_app  # of an app's rights nothing is told here
+    push = g.token.push and not g.token.is_app  # GitHub does not show an app's permissions here
     url = _api(f"/repos/{repo.full_name}")
     return {
         "id": repo.id,
@@ -231,7 +231,7 @@ def _branch_json(repo: Repository, ref: str) -> dict[str, Any]:
 
 @blueprint.get("/repos/<owner>/<name>/commits/<path:ref>")
 def commit(owner: str, name: str, ref: str) -> Response:
-    """By its id, whole or shortened, alone."""
+    """Find a commit by its full or abbreviated id only."""
     repo = _repository(owner, name)
     shas = _repositories().refs[repo.full_name].values()
     found = [sha for sha in shas if len(ref) >= 7 and sha.startswith(ref)]

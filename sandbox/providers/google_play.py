@@ -1,4 +1,4 @@
-"""Google's token endpoint and the part of the Play Developer API that is read, plus edits.
+"""Google's token endpoint, and the part of the Play Developer API that delivr reads, plus edits.
 
 https://developers.google.com/identity/protocols/oauth2/service-account#httprest
 https://developers.google.com/android-publisher/api-ref/rest
@@ -23,7 +23,7 @@ SCOPE = "https://www.googleapis.com/auth/androidpublisher"
 TOKEN_LIFE = 3599  # seconds
 ASSERTION_LIFE = 3600
 PACKAGES = {known.APP_IDENTIFIER}
-FORBIDDEN_PACKAGES = {"com.dream11.partner"}  # exists, but nobody invited this account
+FORBIDDEN_PACKAGES = {"com.dream11.partner"}  # exists, but this account was not invited
 TRACKS = ("production", "beta", "alpha", "internal")
 APPLICATION = "/play/androidpublisher/v3/applications/<package>"
 
@@ -92,7 +92,7 @@ def refuse(code: int, message: str, status: str, reason: str, domain: str = "glo
 
 
 def _admit(package: str) -> None:
-    """Abort unless a living token of the right scope may see the package."""
+    """Abort unless a valid token with the right scope may access the package."""
     kind, _, access_token = request.headers.get("Authorization", "").partition(" ")
     expiry, scope = _stores().google_tokens.get(access_token, (0.0, ""))
     if kind.lower() != "bearer" or expiry <= time.time():

@@ -49,7 +49,7 @@ def exporter() -> Exporter:
 
 
 def api(value: Any) -> Response:
-    """Answer as `api/json` does, with `tree` and `depth`."""
+    """An `api/json` answer, with `tree` and `depth` applied."""
     try:
         tree = parse_tree(request.args["tree"]) if "tree" in request.args else None
         depth = int(request.args.get("depth", 0))
@@ -82,7 +82,7 @@ def _without_jobs(data: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.route("/whoAmI/api/json", methods=ANY)
 def who_am_i() -> Response:
-    """Anybody may ask; also a stranger is "authenticated", as anonymous."""
+    """Available to everybody; an anonymous visitor is "authenticated", too."""
     who = visitor()
     return api(
         {
@@ -150,7 +150,7 @@ def queue_item(queue_id: int) -> Response:
 
 
 def _still_hidden(left_at: float | None, item: Any) -> bool:
-    """The first look at an item that has left does not find its build yet."""
+    """True for the first read of an item that has left the queue: it shows no build yet."""
     return bool(item.executable_hidden) and left_at is None
 
 
@@ -182,7 +182,8 @@ def _may_see(job: Job) -> bool:
 
 
 def _find(path: str) -> tuple[Job, list[str]]:
-    """The job that a path below /job/ names, and the rest of it. 404 also means: not for you."""
+    """The job named by a path below /job/, and the rest of the path. 404 may also mean
+    forbidden."""
     parts = [part for part in path.split("/") if part]
     names, rest = parts[:1], parts[1:]
     while len(rest) > 1 and rest[0] == "job":
@@ -229,7 +230,7 @@ def _ready_to_build(found: Job) -> None:
 
 
 def _scan(found: Job) -> Response:
-    """On a folder of branches this looks for branches; it builds nothing."""
+    """On a multibranch project this starts a scan and builds nothing."""
     _require_post()
     require(ITEM_BUILD)
     world().record("folder.scanned", "jenkins", job=found.full_name)
@@ -245,7 +246,7 @@ def _build_with_parameters(found: Job) -> Response:
 
 
 def _submitted(parameter: Parameter) -> str:
-    """One value from query or form; nothing else of the request is looked at."""
+    """One value from the query or form; a JSON body is ignored."""
     values = request.values.getlist(parameter.name)
     if not values:
         return parameter.default
@@ -256,7 +257,7 @@ def _submitted(parameter: Parameter) -> str:
 
 def _checked(parameter: Parameter, value: str) -> str:
     if parameter.kind == "Choice" and value not in parameter.choices:
-        # The reason stands in Jenkins' log alone, since its pages show no stack traces.
+        # The reason is only in Jenkins' log, since its pages show no stack traces.
         refuse(500, "A problem occurred while processing the request. Logging ID=00000000-0000")
     return value
 
@@ -271,7 +272,8 @@ def _build(found: Job) -> Response:
 
 
 def _from_form(found: Job) -> dict[str, str]:
-    """What the "Build with Parameters" page sends: `json={"parameter": [{"name", "value"}]}`."""
+    """The values that the "Build with Parameters" page sends, as
+    `json={"parameter": [{"name", "value"}]}`."""
     if not request.form:
         refuse(400, "This page expects a form submission but had only {}")
     if "json" not in request.form:
@@ -304,7 +306,7 @@ def _delay() -> float | None:
 def _schedule(found: Job, parameters: dict[str, str], *, merged_status: int) -> Response:
     if found.refuses:
         return Response(status=302, headers={"Location": "."})
-    if twin := ci().twin(found, parameters):
+    if twin := ci().equal_item(found, parameters):
         if merged_status == 302:
             return Response(status=302, headers={"Location": "."})
         return _to_item(twin.id, merged_status)
@@ -351,7 +353,7 @@ def _numbered(found: Job, number: str) -> Build:
 
 
 def _stop(found: Job, build: Build) -> Response:
-    """Sends back to where the click came from, whether or not there was something to stop."""
+    """Redirect to the referring page, whether or not there was something to stop."""
     _require_post()
     require(ITEM_CANCEL)
     if build.building:

@@ -1,4 +1,4 @@
-"""What stands in a build's `actions`: who or what started it, its parameters, its commit.
+"""A build's `actions`: who or what started it, its parameters and its commit.
 
 https://javadoc.jenkins.io/hudson/model/Cause.html
 """
@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.ci_jobs import Build, Job, Parameter, QueueItem
 
 CAUSES = "hudson.model.CauseAction"
-NAMES = {"priya": "Priya Nair"}  # of people whose name is not their id
+NAMES = {"priya": "Priya Nair"}  # of users whose name differs from their id
 
 
 def actions_of(job: Job, thing: Build | QueueItem) -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ def actions_of(job: Job, thing: Build | QueueItem) -> list[dict[str, Any]]:
 
 
 def _causes(job: Job, thing: Build | QueueItem) -> list[dict[str, Any]]:
-    """Naginator adds an action of its own to those of the build that it repeats."""
+    """The causes; Naginator adds one of its own to those of the build that it repeats."""
     causes = [
         {
             "_class": "hudson.model.Cause$UserIdCause",
@@ -68,7 +68,7 @@ def _cause_of_retry(job: Job, number: int, way: str) -> dict[str, Any]:
 
 
 def _checkout(build: Build) -> dict[str, Any]:
-    """What the Git plugin adds: https://plugins.jenkins.io/git/"""
+    """The Git plugin's action: https://plugins.jenkins.io/git/"""
     name = f"refs/remotes/origin/{build.branch}"
     revision = {"SHA1": build.commit, "branch": [{"SHA1": build.commit, "name": name}]}
     of_branch = {

@@ -1,4 +1,4 @@
-"""The console log of a build, as Jenkins keeps it and as it shows it.
+"""The console log of a build, as Jenkins stores it and as it shows it.
 
 What it keeps has notes in it (hudson.console.ConsoleNote), from which its pages make links. The
 plain text (`consoleText`) is without them; the progressive text gives out what is kept, from a byte
@@ -27,7 +27,7 @@ def console_text(job: Job, build: Build) -> Response:
 
 
 def console_page(job: Job, build: Build) -> Response:
-    """What a person sees who follows the link to the log."""
+    """The page behind the link to the log."""
     title = f"{job.full_name} #{build.number} Console [Jenkins]"
     body = (
         f"<!DOCTYPE html><html><head><title>{escape(title)}</title></head>"
@@ -37,7 +37,7 @@ def console_page(job: Job, build: Build) -> Response:
 
 
 def progressive_text(job: Job, build: Build) -> Response:
-    """From the byte `start` on; all of it where the log is not that long."""
+    """The log from the byte `start` on; all of it if the log is shorter."""
     log = _kept(job, build).encode()
     try:
         start = int(request.args.get("start", 0))
@@ -74,7 +74,7 @@ def _lines(job: Job, build: Build) -> Iterator[str]:
 
 
 def _note(kind: str) -> str:
-    """Jenkins' notes are signed, serialised objects in base64; nobody but Jenkins can read them."""
+    """A note: a signed, serialised object in base64 that only Jenkins can read."""
     return (
         f"\x1b[8mha:{base64.b64encode(f'//// hudson.console.{kind} '.encode() * 3).decode()}\x1b[0m"
     )

@@ -1,4 +1,4 @@
-"""What Jenkins shows of its objects as JSON, and the `tree` and `depth` queries over it.
+"""Jenkins' objects as JSON, and the `tree` and `depth` queries over them.
 
 https://www.jenkins.io/doc/book/using/remote-access-api/
 """
@@ -35,14 +35,14 @@ RUN_CLASSES = {
     FREESTYLE: "hudson.model.FreeStyleBuild",
 }
 COLORS = {"SUCCESS": "blue", "UNSTABLE": "yellow", "FAILURE": "red"}
-NEWEST = 100  # builds in `builds`; `allBuilds` has them all
+NEWEST = 100  # builds in `builds`; `allBuilds` has all of them
 
 Tree = dict[str, "Branch"]
 
 
 @dataclass
 class Branch:
-    """One name of a `tree` query: what to show below it, and `{from,to}` of a list."""
+    """One name in a `tree` query: what to show below it, and a list's `{from,to}`."""
 
     below: Tree
     first: int = 0
@@ -51,14 +51,14 @@ class Branch:
 
 @dataclass
 class Ref:
-    """An object that another one mentions: in brief, unless the query goes into it."""
+    """A reference to an object: shown in brief unless the query descends into it."""
 
     brief: dict[str, Any]
     full: Callable[[], dict[str, Any]]
 
 
 def parse_tree(text: str) -> Tree:
-    """Raises ValueError for what Jenkins cannot read either."""
+    """Raises ValueError for what Jenkins cannot parse either."""
     tokens = re.findall(r"[^,\[\]{}\s]+|[,\[\]]|\{[^}]*\}", text)
     tree, rest = _parse(tokens)
     if rest:
@@ -93,7 +93,7 @@ def _parse_range(text: str) -> tuple[int, int | None]:
 
 
 def show(value: Any, tree: Tree | None, depth: int) -> Any:
-    """The object as JSON: by `tree` if there is one, else whole, with neighbours by `depth`."""
+    """The object as JSON: the fields in `tree`, or else all, with references down to `depth`."""
     return _expand(value, depth) if tree is None else _select(value, tree)
 
 
@@ -128,13 +128,13 @@ def _expand(value: Any, depth: int) -> Any:
     if isinstance(value, list):
         return [_expand(item, depth) for item in value]
     if isinstance(value, dict):
-        hidden = "allBuilds"  # only on demand: it is slow on a real server
+        hidden = "allBuilds"  # only on demand, since it is slow on a real server
         return {name: _expand(item, depth) for name, item in value.items() if name != hidden}
     return value
 
 
 class Exporter:
-    """Builds the objects; `root` is the address that Jenkins believes to have."""
+    """Builds the objects; `root` is Jenkins' configured URL."""
 
     def __init__(self, ci: Ci, root: str) -> None:
         self.ci, self.root = ci, root
@@ -334,7 +334,7 @@ class Exporter:
         return "BlockedItem" if blocked else "BuildableItem"
 
     def _item_tail(self, item: QueueItem, *, hide_executable: bool) -> dict[str, Any]:
-        """What only items of one state have."""
+        """The fields that depend on the item's state."""
         if item.is_queued and item.ready_at is None:
             return {"timestamp": int(item.quiet_until * 1000)}
         if item.is_queued:

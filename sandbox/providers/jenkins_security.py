@@ -1,4 +1,4 @@
-"""Who asks, and may they: Jenkins' Basic authentication, sessions, crumbs and permissions.
+"""Jenkins' Basic authentication, sessions, crumbs and permissions.
 
 https://www.jenkins.io/doc/book/security/csrf-protection/
 https://www.jenkins.io/doc/book/system-administration/authenticating-scripted-clients/
@@ -48,7 +48,7 @@ USERS = {
 
 @dataclass
 class Visitor:
-    """`by_token`: an API token was presented and looked at, which exempts from the crumb."""
+    """`by_token`: authenticated by an API token, which exempts from the crumb."""
 
     name: str
     by_token: bool = False
@@ -63,13 +63,13 @@ class Visitor:
 
 
 def visitor() -> Visitor:
-    """The person behind this request."""
+    """The user who sent this request."""
     found: Visitor = g.visitor
     return found
 
 
 def error_page(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
-    """All of Jenkins' errors are HTML, whatever the client accepts."""
+    """Jenkins' errors are always HTML, whatever the client accepts."""
     text = message.replace("&", "&amp;").replace("<", "&lt;")
     body = (
         f"<html><head><title>Error {status} {text}</title></head>"
@@ -86,7 +86,7 @@ def refuse(status: int, message: str, headers: dict[str, str] | None = None) -> 
 
 
 def require(permission: str) -> None:
-    """Abort with 403 and the headers by which Jenkins says which permission is missing."""
+    """Abort with 403 and the headers that name the missing permission."""
     who = visitor()
     if who.may(permission):
         return
@@ -98,14 +98,14 @@ def require(permission: str) -> None:
 
 
 def admit() -> None:
-    """Find out who asks; wrong credentials are refused even where nobody needs any."""
+    """Authenticate the request; wrong credentials are refused even where none are needed."""
     session = request.cookies.get(COOKIE, "")
     known = world().jenkins.sessions.get(session)
     g.visitor = Visitor(known or ANONYMOUS, session=session if known is not None else "")
     credentials = request.authorization
     if request.headers.get("Authorization", "").lower().startswith("basic"):
         name = (credentials.username or "").lower() if credentials else ""
-        if not (known and known == name):  # a session of the same user: the token is not looked at
+        if not (known and known == name):  # in a session of the same user the token is ignored
             g.visitor = _sign_in(name, (credentials.password or "") if credentials else "")
     if request.method == "POST":
         _check_crumb()
@@ -131,7 +131,7 @@ def open_session(name: str) -> str:
 
 
 def crumb() -> str:
-    """This visitor's crumb, bound to the HTTP session, which is begun if there is none."""
+    """This visitor's crumb, bound to the HTTP session, which is started if there is none."""
     who = visitor()
     if not who.session:
         who.session = open_session("")
@@ -155,7 +155,7 @@ def _check_crumb() -> None:
 
 
 def finish(response: Response) -> Response:
-    """What every answer carries."""
+    """Add the headers that every answer has."""
     response.headers["X-Jenkins"] = VERSION
     response.headers["X-Hudson"] = "1.395"
     response.headers["X-Content-Type-Options"] = "nosniff"

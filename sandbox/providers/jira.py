@@ -1,4 +1,4 @@
-"""Jira Cloud's REST API, versions 2 and 3, for one site at /jira, and once more at the gateway.
+"""Jira Cloud's REST API, versions 2 and 3, for one site at /jira and at the API gateway.
 
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/
 """

@@ -1,4 +1,4 @@
-"""What a new issue may and must say, checked as Jira's create screen does.
+"""The fields of a new issue, validated as Jira's create screen does.
 
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/#api-rest-api-3-issue-post
 """
@@ -31,7 +31,7 @@ def not_settable(name: str) -> str:
 
 @dataclass
 class Draft:
-    """A new issue as it was asked for, and all that is wrong with it."""
+    """A requested issue, and everything that is wrong with it."""
 
     tickets: Tickets
     version: str  # of the REST API: "2" takes text, "3" documents
@@ -117,7 +117,7 @@ class Draft:
 
     @property
     def custom(self) -> tuple[CustomField, ...]:
-        """What the project asks for beside Jira's own fields."""
+        """The fields that the project requires besides Jira's own."""
         is_epic = self.project and self.issue_type and self.issue_type.level == 1
         return self.project.epic_fields if self.project and is_epic else ()
 
@@ -152,7 +152,7 @@ class Draft:
                 self.errors[name] = not_settable(name)
 
     def facts(self) -> dict[str, Any]:
-        """What to remember of a draft without errors."""
+        """The values to store from a draft without errors."""
         parent = self.fields.get("parent") or {}
         return {
             "summary": self.fields["summary"],
@@ -174,7 +174,7 @@ def _is_document(value: Any) -> bool:
 
 
 def metadata(project: Project, issue_type: IssueType) -> list[dict[str, Any]]:
-    """The fields of the create screen, as `createmeta` tells them."""
+    """The fields of the create screen, as in `createmeta`."""
     fields = [
         _field("issuetype", "Issue Type", required=True),
         _field("project", "Project", required=True),

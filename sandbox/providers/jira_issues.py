@@ -1,4 +1,4 @@
-"""Jira's issues: making, reading and searching them.
+"""Jira's issues: creating, reading and searching them.
 
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/
@@ -51,7 +51,7 @@ def create_issue(version: str) -> tuple[Response, int]:
     if draft.project and "CREATE_ISSUES" not in draft.project.permissions:
         refuse(403, "You do not have permission to create issues in this project.")
     if draft.errors or draft.project is None or draft.issue_type is None:
-        # Rules of other vendors' plugins leave a null among the messages.
+        # Validators of third-party apps leave a null among the messages.
         messages = [None, *draft.messages] if draft.custom else draft.messages
         refuse(400, *messages, errors=draft.errors)
     issue = tickets().create(
@@ -175,7 +175,7 @@ def search_by_post(version: str) -> Response:
 
 
 def _search(version: str, query: dict[str, Any], asked: list[str], ids: list[Any]) -> Response:
-    """The index lags behind, so a new issue may be missing; by default only ids are shown."""
+    """The index lags, so a new issue may be missing; by default only ids are shown."""
     try:
         wanted = matcher(str(query.get("jql", "")), tickets())
     except JqlError as error:
@@ -210,7 +210,7 @@ def _found_json(issue: Issue, version: str, asked: list[str]) -> dict[str, Any]:
     return {"id": issue.id} if asked == ["id"] else _issue_json(issue, version, asked)
 
 
-# For a person who follows a link to an issue
+# The page behind a link to an issue
 
 
 @blueprint.get("/browse/<key>")

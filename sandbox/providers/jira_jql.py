@@ -1,4 +1,4 @@
-"""The little of JQL that a search by label or project needs; the rest is an error, as in Jira.
+"""The part of JQL that a search by label or project needs; anything else is an error.
 
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/
 """
@@ -22,11 +22,11 @@ UNBOUNDED = (
 
 
 class JqlError(ValueError):
-    """What Jira would put into `errorMessages`."""
+    """An error for `errorMessages`."""
 
 
 def matcher(jql: str, tickets: Tickets) -> Clause:
-    """A test for one issue. Raises JqlError."""
+    """A predicate for issues. Raises JqlError."""
     condition = re.split(r"\border\s+by\b", jql, flags=re.IGNORECASE)[0].strip()
     if not condition:
         raise JqlError(UNBOUNDED)

@@ -1,4 +1,4 @@
-"""Jira's site: who asks, which projects there are, and what a new issue needs.
+"""Jira's site: authentication, projects, and what a new issue needs.
 
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/
 """
@@ -20,7 +20,7 @@ blueprint = Blueprint("jira", __name__, url_prefix="/jira")
 API = "/rest/api/<any('2', '3', 'latest'):version>"
 ACCOUNT_ID = "5a4db0c5:00000000-0000-4000-8000-000000000001"
 CLOUD_ID = "5a4db0c5-0000-4000-8000-00000000c10d"
-GATEWAY = "jira_gateway"  # the blueprint's name there
+GATEWAY = "jira_gateway"  # the blueprint's name at the gateway
 GATEWAY_PREFIX = f"/atlassian/ex/jira/{CLOUD_ID}"
 # https://confluence.atlassian.com/pages/viewpage.action?pageId=1384133808
 IP_REFUSED = (
@@ -38,9 +38,9 @@ def refuse(status: int, *messages: str | None, errors: dict[str, str] | None = N
 
 @blueprint.before_request
 def authenticate() -> None:
-    """Wrong credentials make a stranger, not an error: public pages answer strangers with 200.
+    """With wrong credentials a request is anonymous, not an error: public pages answer 200.
 
-    At the gateway there is the API and nothing else; only there a token with scopes is let in.
+    The gateway has only the API, and only the gateway accepts tokens with scopes.
     """
     at_gateway = request.blueprint == GATEWAY
     if at_gateway and "/rest/api/" not in request.path:
@@ -179,7 +179,7 @@ def fields(version: str) -> Response:
 
 
 def _project(wanted: str) -> Project:
-    """404 stands for missing, for not permitted, and for a stranger's question."""
+    """404 means missing, not permitted, or requested anonymously."""
     project = tickets().project(wanted) if g.signed_in else None
     if project is None:
         refuse(404, f"No project could be found with key '{wanted}'.")
@@ -220,7 +220,7 @@ def type_json(issue_type: IssueType, version: str) -> dict[str, Any]:
 
 @blueprint.get(f"{API}/project/search")
 def project_search(version: str) -> Response:
-    """Strangers get an empty list, not an error."""
+    """Anonymous requests get an empty list, not an error."""
     query = request.args.get("query", "").lower()
     found = [p for p in tickets().browsable() if query in f"{p.key} {p.name}".lower()]
     shown = [project_json(p, version) for p in found] if g.signed_in else []

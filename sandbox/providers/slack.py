@@ -1,4 +1,4 @@
-"""Slack's Web API: every answer is HTTP 200 with `ok`, scopes are in a header.
+"""Slack's Web API: every answer is HTTP 200 with `ok`; scopes are in a header.
 
 https://api.slack.com/web
 """
@@ -17,7 +17,7 @@ from sandbox.context import world
 
 blueprint = Blueprint("slack", __name__, url_prefix="/slack/api")
 
-PAGE_CAP = 3  # pages may be shorter than asked for: https://api.slack.com/docs/pagination
+PAGE_CAP = 3  # pages may be shorter than requested: https://api.slack.com/docs/pagination
 MAX_TEXT, MAX_BLOCKS = 40_000, 50
 ALL_SCOPES = ("chat:write", "channels:read", "groups:read", "channels:history", "groups:history")
 TOKENS = {
@@ -28,7 +28,7 @@ TOKENS = {
 
 
 class SlackError(Exception):
-    """`ok: false` with one word and perhaps more."""
+    """`ok: false` with an error code and perhaps more."""
 
     def __init__(self, error: str, **more: Any) -> None:
         super().__init__(error)
@@ -36,7 +36,7 @@ class SlackError(Exception):
 
 
 class Call:
-    """One call: its arguments, from JSON, form or query, and what its token may do."""
+    """One call: its arguments from JSON, form or query, and its token's scopes."""
 
     def __init__(self) -> None:
         self.arguments = _arguments()
@@ -65,7 +65,7 @@ class Call:
             raise SlackError("invalid_arguments") from None
 
     def structure(self, name: str, wanted: type, error: str) -> Any:
-        """A list or object: as such in a JSON body, as text in a form."""
+        """A list or object, which a form sends as JSON text."""
         value = self.arguments.get(name) or wanted()
         if isinstance(value, str):
             try:
@@ -281,8 +281,8 @@ def post_message(call: Call) -> dict[str, Any]:
 
 
 def _thread(call: Call, channel: Channel) -> str:
-    """The thread to answer in; "" also where its parent was deleted: the answer then stands in the
-    channel, and nothing says so."""
+    """The thread to answer in. "" also if its parent was deleted: the answer is then posted to the
+    channel, without an error."""
     ts = call.text("thread_ts")
     if not ts or _chat().was_deleted(channel.id, ts):
         return ""

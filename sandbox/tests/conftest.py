@@ -20,14 +20,14 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 
 @pytest.fixture
 def sandbox(sandbox_server: SandboxServer) -> Iterator[SandboxServer]:
-    """An empty sandbox in which a person ends the builds."""
+    """An empty sandbox in which builds do not end by themselves."""
     sandbox_server.world.reset()
     yield sandbox_server
     sandbox_server.world.reset()
 
 
 class Web:
-    """Plain HTTP as one person: no redirects, no environment, the session's cookies kept."""
+    """Plain HTTP with one cookie jar: no redirects, no settings from the environment."""
 
     def __init__(self, base: str, **settings: Any) -> None:
         self.base = base
@@ -52,7 +52,7 @@ class Web:
 
 @pytest.fixture
 def web(sandbox: SandboxServer) -> Iterator[Web]:
-    """Nobody in particular, at the sandbox's root."""
+    """Without credentials, at the sandbox's root."""
     found = Web(sandbox.url)
     yield found
     found.session.close()
@@ -60,7 +60,7 @@ def web(sandbox: SandboxServer) -> Iterator[Web]:
 
 @pytest.fixture
 def jenkins(sandbox: SandboxServer) -> Iterator[Web]:
-    """The user delivr with an API token, as delivr itself calls."""
+    """The user delivr with an API token, as delivr itself signs in."""
     auth = (accounts.JENKINS_USER, accounts.JENKINS_API_TOKEN)
     found = Web(f"{sandbox.url}/jenkins", auth=auth)
     yield found
@@ -69,7 +69,7 @@ def jenkins(sandbox: SandboxServer) -> Iterator[Web]:
 
 @pytest.fixture
 def jenkins_as(sandbox: SandboxServer) -> Iterator[Any]:
-    """`jenkins_as(name, secret)`: Jenkins as somebody else; without arguments as nobody."""
+    """`jenkins_as(name, secret)`: Jenkins as another user; without arguments anonymously."""
     made: list[Web] = []
 
     def make(*auth: str) -> Web:

@@ -1,4 +1,4 @@
-"""The credentials, and the keys that are made on first use."""
+"""The credentials, and the keys that are created on first use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ print(hash_of := found.apple_api_key + found.google_service_account["private_key
 """
 
 
-def test_keys_are_made_once_and_kept_private(tmp_path):
+def test_keys_are_created_once_and_readable_by_the_owner_only(tmp_path):
     first = accounts.load(tmp_path)
     key, account = first.apple_api_key, first.google_service_account
     again = accounts.load(tmp_path)
@@ -38,7 +38,7 @@ def test_the_apple_key_is_p256_in_pkcs8(tmp_path):
     assert key.curve.name == "secp256r1"
 
 
-def test_two_processes_at_once_see_one_key(tmp_path):
+def test_two_processes_at_once_get_the_same_key(tmp_path):
     command = [sys.executable, "-c", PRINT_KEYS, str(tmp_path)]
     running = [
         subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)
@@ -49,7 +49,7 @@ def test_two_processes_at_once_see_one_key(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_the_dictionary_speaks_the_fields_of_the_api(tmp_path):
+def test_the_dictionary_uses_the_field_names_of_the_api(tmp_path):
     values = accounts.load(tmp_path).as_dict("http://127.0.0.1:8091/")
     assert values["scm"]["repositoryUrl"] == "https://github.com/dream11/app"
     assert [t["targetType"] for t in values["targets"]] == ["APP_STORE", "PLAY_STORE"]
@@ -70,7 +70,7 @@ def test_the_dictionary_speaks_the_fields_of_the_api(tmp_path):
     assert values["tickets"]["jiraProjectKey"] == "MOBILE"
 
 
-def test_the_settings_point_a_delivr_at_it(tmp_path):
+def test_the_settings_point_delivr_at_the_sandbox(tmp_path):
     settings = accounts.load(tmp_path).settings("http://127.0.0.1:8091")
     assert settings["SLACK_API_URL"] == "http://127.0.0.1:8091/slack/api/"
     assert settings["OUTBOUND_ALLOW"] == "127.0.0.1:8091"

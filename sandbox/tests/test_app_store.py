@@ -17,7 +17,7 @@ BUNDLE = {"filter[bundleId]": accounts.APP_IDENTIFIER}
 
 @pytest.fixture
 def ask(sandbox, web):
-    """`ask(path, params, claims…)`: one call with a token, good unless said otherwise."""
+    """`ask(path, params, claims…)`: one call with a token, valid unless changed."""
 
     def call(path=APPS, params=None, *, key=None, kid=accounts.APPLE_KEY_ID, **claims):
         now = int(time.time())
@@ -43,7 +43,7 @@ def test_the_app_is_found_among_its_prefixes(ask):
     assert answer.headers["X-Rate-Limit"] == "user-hour-lim:3600;user-hour-rem:3545;"
 
 
-def test_only_asked_fields_are_shown(ask):
+def test_only_requested_fields_are_shown(ask):
     (app, *_) = ask(params={**BUNDLE, "fields[apps]": "bundleId"}).json()["data"]
     assert set(app["attributes"]) == {"bundleId"}
 
@@ -63,7 +63,7 @@ def past(seconds: int) -> int:
 
 
 @pytest.mark.parametrize(
-    "claims_now",  # made when the test runs: it may be minutes after the collection
+    "claims_now",  # evaluated when the test runs, which may be minutes after collection
     [
         lambda: {"exp": past(1)},
         lambda: {"exp": past(-1201)},
@@ -83,7 +83,7 @@ def past(seconds: int) -> int:
         "key",
     ],
 )
-def test_unfit_tokens_are_refused(ask, claims_now):
+def test_invalid_tokens_are_refused(ask, claims_now):
     answer = ask(params=BUNDLE, **claims_now())
     assert answer.status_code == 401
     (error,) = answer.json()["errors"]
@@ -100,7 +100,7 @@ def test_a_signature_of_another_key_is_refused(ask):
 
 
 @pytest.mark.parametrize("header", [None, "Bearer nonsense", "Basic eDp5"])
-def test_no_token_is_no_entry(web, header):
+def test_a_call_without_a_token_is_refused(web, header):
     assert web.get(APPS, headers={"Authorization": header}).status_code == 401
 
 

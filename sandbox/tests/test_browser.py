@@ -1,4 +1,4 @@
-"""The pages in a real Chromium: they refresh, they can be used, and by everybody."""
+"""The pages in a real Chromium: they refresh, work, and are accessible."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOTHING_CUT = (
 
 @pytest.fixture
 def complaints(page: Page) -> list[str]:
-    """What the browser writes into its console."""
+    """What the browser writes to its console."""
     found: list[str] = []
     page.on("console", lambda message: found.append(message.text))
     page.on("pageerror", lambda error: found.append(str(error)))
@@ -25,7 +25,7 @@ def complaints(page: Page) -> list[str]:
 
 @pytest.fixture
 def busy(sandbox, jenkins, jira):
-    """A release under way."""
+    """A release with running builds."""
     jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec&VERSION=1.5.0")
     jenkins.post("/job/android-prod/buildWithParameters?VERSION=1.5.0")
     root = sandbox.world.slack.post(Message("C123", "", "📦 Release 1.5.0 created"))
@@ -63,7 +63,7 @@ def test_a_person_ends_a_build(busy, page: Page):
     assert busy.world.jenkins.build("ios-prod", 245).result == "FAILURE"
 
 
-def test_a_person_aims_a_fault(sandbox, page: Page):
+def test_a_person_adds_a_fault_for_a_provider(sandbox, page: Page):
     page.goto(f"{sandbox.url}/settings")
     page.get_by_label("What goes wrong").select_option("drop_after")
     page.get_by_label("Where").select_option("jenkins")

@@ -26,7 +26,7 @@ def start(state_dir: Path) -> tuple[subprocess.Popen[str], str]:
 
 
 @pytest.mark.slow
-def test_it_serves_stops_orderly_and_remembers(tmp_path):
+def test_it_serves_stops_orderly_and_keeps_its_state(tmp_path):
     auth = (accounts.JENKINS_USER, accounts.JENKINS_API_TOKEN)
     process, url = start(tmp_path)
     job = "jenkins/job/ios-prod"

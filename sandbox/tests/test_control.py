@@ -1,4 +1,4 @@
-"""The control API, and who may use it."""
+"""The control API, and from where it may be used."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def test_all_jobs_are_listed_with_their_builds(web, build):
     assert "mobile" not in jobs
 
 
-def test_time_can_be_moved(sandbox, web, jenkins):
+def test_the_clock_can_be_moved_forward(sandbox, web, jenkins):
     jenkins.post("/job/ios-prod/buildWithParameters")
     assert web.post(f"{API}/clock", json={"advance": 5}).json()["offset"] == 5
     assert sandbox.world.jenkins.build("ios-prod", 245)
 
 
-def test_faults_are_switched_on_and_off(web):
+def test_faults_are_added_and_removed(web):
     made = web.post(f"{API}/faults", json={"kind": "status", "provider": "jira", "status": 502})
     assert made.status_code == 201
     assert web.get("/jira/rest/api/3/serverInfo").status_code == 502
@@ -100,7 +100,7 @@ def test_unknown_faults_are_refused(web, body):
     assert web.post(f"{API}/faults", json=body).status_code == 400
 
 
-def test_builds_and_the_memory_of_the_queue_can_be_lost(sandbox, web, jenkins, build):
+def test_builds_can_be_deleted_and_left_queue_items_forgotten(sandbox, web, jenkins, build):
     web.post(f"{API}/jenkins/forget-queue")
     assert jenkins.get("/queue/item/1001/api/json").status_code == 404
     web("DELETE", f"{API}/jenkins/jobs/ios-prod/builds/245")
@@ -117,18 +117,18 @@ def test_messages_and_issues_can_be_read(web, jira):
     assert len(found["issues"]) == 1
 
 
-def test_the_accounts_know_their_own_address(sandbox, web):
+def test_the_accounts_contain_the_sandboxs_own_url(sandbox, web):
     values = web.get(f"{API}/accounts").json()
     assert values["tickets"]["jiraUrl"] == f"{sandbox.url}/jira"
     assert values["settings"]["GITHUB_API_URL"] == f"{sandbox.url}/github"
 
 
-def test_everything_can_start_over(sandbox, web, build):
+def test_everything_can_be_reset(sandbox, web, build):
     web.post(f"{API}/reset")
     assert len(sandbox.world.ledger) == 0
 
 
-# Who may
+# Access
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_rebound_name_may_not_read(web, path):
     assert web.get(path, headers={"Host": "evil.example"}).status_code == 403
 
 
-def test_the_own_page_may_write(sandbox, web, build):
+def test_the_sandboxs_own_page_may_write(sandbox, web, build):
     headers = {"Origin": sandbox.url, "Sec-Fetch-Site": "same-origin"}
     assert web.post("/sandbox/reset", headers=headers).status_code == 303
     assert len(sandbox.world.ledger) == 0

@@ -1,4 +1,4 @@
-"""Each kind of fault, as a client feels it, and what really happened meanwhile."""
+"""Each kind of fault as a client sees it, and whether the request took effect."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ TRIGGER = "/job/ios-prod/buildWithParameters"
 
 
 def counts(sandbox):
-    """Requests that reached the trigger, and builds that came of them."""
+    """The numbers of trigger requests and of builds that were queued."""
     asked = sandbox.world.requests.count("jenkins", "POST", "/job/*/buildWithParameters")
     return asked, len(sandbox.world.ledger.of("build.queued"))
 
 
-def test_a_status_does_nothing(sandbox, jenkins):
+def test_a_status_has_no_effect_on_the_provider(sandbox, jenkins):
     sandbox.world.faults.add("status", provider="jenkins", status=503, retry_after=7, count=1)
     answer = jenkins.post(TRIGGER)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
@@ -37,7 +37,7 @@ def test_a_status_does_nothing(sandbox, jenkins):
         ("/google/token", "error"),
     ],
 )
-def test_each_provider_words_its_trouble_its_own_way(sandbox, web, path, key):
+def test_each_provider_reports_an_error_in_its_own_format(sandbox, web, path, key):
     sandbox.world.faults.add("status", status=429)
     answer = web.get(path)
     assert answer.status_code == 429
@@ -73,7 +73,7 @@ def test_an_unknown_proxy_is_refused(sandbox):
         sandbox.world.faults.add("proxy", proxy="envoy")
 
 
-def test_a_login_that_ignores_tokens_sends_everybody_to_its_page(sandbox, jenkins):
+def test_a_login_that_ignores_tokens_redirects_everybody_to_its_page(sandbox, jenkins):
     sandbox.world.faults.add("sign_in", provider="jenkins")
     answer = jenkins.post(TRIGGER)
     where = answer.headers["Location"]
@@ -88,12 +88,12 @@ def test_a_login_that_ignores_tokens_sends_everybody_to_its_page(sandbox, jenkin
     assert "<form" in followed.text
 
 
-def test_a_jenkins_in_trouble_is_jenkins_all_the_same(sandbox, jenkins):
+def test_a_failing_jenkins_still_identifies_itself(sandbox, jenkins):
     sandbox.world.faults.add("status", status=404)
     assert jenkins.get("/job/ios-prod/api/json").headers["X-Jenkins"].startswith("2.")
 
 
-def test_drop_before_cuts_and_does_nothing(sandbox, jenkins):
+def test_drop_before_cuts_the_connection_without_an_effect(sandbox, jenkins):
     sandbox.world.faults.add("drop_before", method="POST", count=1)
     with pytest.raises(requests.ConnectionError):
         jenkins.post(TRIGGER)
@@ -101,7 +101,7 @@ def test_drop_before_cuts_and_does_nothing(sandbox, jenkins):
     assert sandbox.world.requests.select("jenkins")[-1]["status"] == 0
 
 
-def test_drop_after_does_it_and_loses_the_answer(sandbox, jenkins):
+def test_drop_after_takes_effect_and_loses_the_answer(sandbox, jenkins):
     sandbox.world.faults.add("drop_after", method="POST", count=1)
     with pytest.raises(requests.ConnectionError):
         jenkins.post(TRIGGER, data={"DELIVR_BUILD_ID": "bld_1"})
@@ -118,14 +118,14 @@ def test_a_cut_connection_is_a_reset(sandbox):
             connection.recv(1)
 
 
-def test_a_timeout_does_nothing(sandbox, jenkins):
+def test_a_timeout_has_no_effect_on_the_provider(sandbox, jenkins):
     sandbox.world.faults.add("timeout", method="POST", count=1)
     with pytest.raises(requests.ReadTimeout):
         jenkins.post(TRIGGER, timeout=0.3)
     assert counts(sandbox) == (1, 0)
 
 
-def test_a_late_answer_is_a_build_all_the_same(sandbox, jenkins):
+def test_a_late_answer_still_queues_a_build(sandbox, jenkins):
     sandbox.world.faults.add("timeout_after", method="POST", count=1)
     with pytest.raises(requests.ReadTimeout):
         jenkins.post(TRIGGER, timeout=0.3)
@@ -154,13 +154,13 @@ def test_a_login_page_comes_with_200(sandbox, jenkins):
     assert counts(sandbox) == (1, 0)
 
 
-def test_a_redirect_points_where_it_should_not(sandbox, jenkins):
+def test_a_redirect_points_to_a_forbidden_address(sandbox, jenkins):
     sandbox.world.faults.add("redirect", location="http://127.0.0.1:9/steal")
     answer = jenkins.get("/api/json")
     assert (answer.status_code, answer.headers["Location"]) == (302, "http://127.0.0.1:9/steal")
 
 
-def test_garbage_claims_to_be_json(sandbox, jenkins):
+def test_garbage_is_declared_as_json(sandbox, jenkins):
     sandbox.world.faults.add("garbage")
     answer = jenkins.get("/api/json")
     assert answer.headers["Content-Type"] == "application/json"
@@ -168,7 +168,7 @@ def test_garbage_claims_to_be_json(sandbox, jenkins):
         answer.json()
 
 
-def test_an_oversized_body_is_really_that_long(sandbox, jenkins):
+def test_an_oversized_body_has_its_declared_length(sandbox, jenkins):
     sandbox.world.faults.add("oversized", size=2_000_003)
     answer = jenkins.get("/api/json")
     assert len(answer.content) == 2_000_003
@@ -194,14 +194,14 @@ def test_dripping_headers_never_end(sandbox):
     assert b"\r\n\r\n" not in seen
 
 
-def test_an_endless_body_is_longer_than_anybody_reads(sandbox, jenkins):
+def test_an_endless_body_does_not_end(sandbox, jenkins):
     sandbox.world.faults.add("endless")
     answer = jenkins.get("/api/json", stream=True)
     assert len(answer.raw.read(6_000_000)) == 6_000_000
     answer.close()
 
 
-def test_what_comes_late_is_done_though_the_client_has_left(sandbox, jenkins):
+def test_a_late_request_takes_effect_although_the_client_has_disconnected(sandbox, jenkins):
     sandbox.world.faults.add("late", method="POST", seconds=0.5, count=1)
     with pytest.raises(requests.ReadTimeout):
         jenkins.post(TRIGGER, timeout=0.1)
@@ -212,7 +212,7 @@ def test_what_comes_late_is_done_though_the_client_has_left(sandbox, jenkins):
         time.sleep(0.02)
 
 
-def test_a_trigger_may_forget_its_location(sandbox, jenkins):
+def test_the_answer_to_a_trigger_may_lack_its_location(sandbox, jenkins):
     sandbox.world.faults.add("no_location", path=TRIGGER)
     answer = jenkins.post(TRIGGER)
     assert answer.status_code == 201
@@ -220,10 +220,10 @@ def test_a_trigger_may_forget_its_location(sandbox, jenkins):
     assert counts(sandbox) == (1, 1)
 
 
-# When a fault strikes
+# When a fault applies
 
 
-def test_a_fault_strikes_only_where_it_was_aimed(sandbox, jenkins, web):
+def test_a_fault_affects_only_matching_requests(sandbox, jenkins, web):
     aim = {"provider": "jenkins", "method": "post", "path": "/job/ios-*/buildWithParameters"}
     sandbox.world.faults.add("status", **aim)
     assert jenkins.post("/job/android-prod/buildWithParameters").status_code == 201
@@ -232,14 +232,14 @@ def test_a_fault_strikes_only_where_it_was_aimed(sandbox, jenkins, web):
     assert jenkins.post(TRIGGER).status_code == 500
 
 
-def test_a_fault_counts_and_skips(sandbox, jenkins):
+def test_a_fault_has_a_count_and_may_skip_requests(sandbox, jenkins):
     fault = sandbox.world.faults.add("status", skip=1, count=2)
     statuses = [jenkins.get("/api/json").status_code for _ in range(5)]
     assert statuses == [200, 500, 500, 200, 200]
     assert (fault.struck, fault.count) == (2, 0)
 
 
-def test_a_probability_is_roughly_kept(sandbox):
+def test_a_fault_applies_with_about_its_probability(sandbox):
     faults = sandbox.world.faults
     faults.add("status", probability=0.3)
     struck = sum(faults.strike("jenkins", "GET", "/") is not None for _ in range(1000))

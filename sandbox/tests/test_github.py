@@ -16,8 +16,8 @@ from sandbox import accounts
 
 @pytest.fixture(autouse=True)
 def _plain_pygithub() -> Iterator[None]:
-    """PyGithub as it comes: whoever uses it in this process may have hung connections of its own
-    into it, for all."""
+    """Restore PyGithub's own connection classes, which other code in this process may have
+    replaced."""
     hung_in = (
         Requester._Requester__httpConnectionClass,
         Requester._Requester__httpsConnectionClass,
@@ -88,14 +88,14 @@ def test_an_archived_repository_says_so(client):
     assert (repo.archived, repo.permissions.push) == (True, False)
 
 
-def test_the_picker_sees_all_pages(client):
+def test_repositories_are_listed_on_all_pages(client):
     hub = client()
     hub.per_page = 2
     names = [repo.full_name for repo in hub.get_user().get_repos()]
     assert names == ["dream11/app", "dream11/legacy-app", "dream11/backend"]
 
 
-def test_a_fine_grained_token_has_no_scopes_but_an_end(client, web):
+def test_a_fine_grained_token_has_no_scopes_but_an_expiry(client, web):
     assert client(accounts.GITHUB_FINE_GRAINED_TOKEN).get_user().login == "delivr-bot"
     headers = {"Authorization": f"Bearer {accounts.GITHUB_FINE_GRAINED_TOKEN}"}
     answer = web.get("/github/user", headers=headers)
@@ -105,24 +105,24 @@ def test_a_fine_grained_token_has_no_scopes_but_an_end(client, web):
     assert timedelta(days=13) < moment - datetime.now(UTC) < timedelta(days=15)
 
 
-def test_the_end_of_a_token_can_be_set(web):
+def test_the_expiry_of_a_token_can_be_set(web):
     headers = {"Authorization": f"Bearer {accounts.GITHUB_PUSH_TOKEN}"}
 
-    def let_it_end_in(days: object) -> int:
+    def expire_in(days: object) -> int:
         control = web.post("/sandbox/api/github/token", json={"expiresInDays": days})
         return control.status_code
 
-    assert let_it_end_in(3) == 200
+    assert expire_in(3) == 200
     answer = web.get("/github/user", headers=headers)
     expiry = answer.headers["github-authentication-token-expiration"]
     moment = datetime.strptime(expiry, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
     assert timedelta(days=2) < moment - datetime.now(UTC) < timedelta(days=4)
-    assert let_it_end_in(0) == 200
+    assert expire_in(0) == 200
     assert web.get("/github/user", headers=headers).status_code == 401
-    assert let_it_end_in("soon") == 400
+    assert expire_in("soon") == 400
 
 
-def test_a_branch_is_made_once(sandbox, client):
+def test_a_branch_is_created_once(sandbox, client):
     repo = client().get_repo("dream11/app")
     sha = repo.get_git_ref("heads/main").object.sha
     made = repo.create_git_ref("refs/heads/release/1.5.0", sha)
@@ -149,7 +149,7 @@ def test_branches_and_matching_refs_are_listed(client):
         repo.get_git_ref("heads/nothing")
 
 
-def test_a_client_must_say_who_it_is(sandbox):
+def test_a_client_must_send_a_user_agent(sandbox):
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=5)
     headers = {"Authorization": f"token {accounts.GITHUB_PUSH_TOKEN}"}
     connection.request("GET", "/github/user", headers=headers)
@@ -159,5 +159,5 @@ def test_a_client_must_say_who_it_is(sandbox):
     connection.close()
 
 
-def test_without_a_token_nobody_enters(web):
+def test_a_request_without_a_token_is_refused(web):
     assert web.get("/github/repos/dream11/backend").status_code == 401

@@ -54,7 +54,7 @@ def test_an_empty_track_is_empty(sandbox, session):
     assert session().get(f"{application(sandbox)}/tracks/beta/releases").json() == {}
 
 
-def test_an_edit_leaves_a_trace_and_ends_the_one_before(sandbox, session):
+def test_an_edit_is_recorded_and_invalidates_the_one_before(sandbox, session):
     play = session()
     first = play.post(f"{application(sandbox)}/edits", json={}).json()
     second = play.post(f"{application(sandbox)}/edits", json={}).json()
@@ -78,7 +78,7 @@ def test_foreign_packages_are_refused(sandbox, session, package, code, reason):
     assert error["errors"][0]["reason"] == reason
 
 
-def test_without_a_token_nobody_enters(sandbox, web):
+def test_a_request_without_a_token_is_refused(sandbox, web):
     path = "/play/androidpublisher/v3/applications/com.dream11.app/tracks/production/releases"
     for header in (None, "Bearer ya29.stolen"):
         answer = web.get(path, headers={"Authorization": header})
@@ -121,6 +121,6 @@ def test_long_lived_and_expired_assertions_are_refused(sandbox, web):
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
 
 
-def test_other_grants_are_unknown(web):
+def test_other_grant_types_are_refused(web):
     answer = web.post("/google/token", data={"grant_type": "password"})
     assert answer.json()["error"] == "unsupported_grant_type"

@@ -1,4 +1,4 @@
-"""The sandbox stands on its own: it judges delivr, so it may not share its mistakes."""
+"""The sandbox is independent of delivr, so that it does not share delivr's mistakes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_only_the_command_knows_django():
     assert users == MAY_USE_DJANGO
 
 
-def test_it_uses_no_client_of_what_it_stands_for():
+def test_it_uses_no_client_library_of_a_provider():
     assert not any(imports(p) & PROVIDER_CLIENTS for p in sources())
 
 

@@ -1,4 +1,4 @@
-"""What befalls a real Jenkins: jobs made again, backups, restarts, retries, many files."""
+"""What happens to a real Jenkins: recreated jobs, backups, restarts, retries, many files."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def numbers(jenkins):
     return [(build["number"], build["queueId"]) for build in builds]
 
 
-# A job made again
+# A recreated job
 
 
-def test_a_job_made_again_counts_from_one(ci, web, jenkins):
+def test_a_recreated_job_counts_from_one(ci, web, jenkins):
     assert web.post(f"{IOS}/make-again").json()["nextNumber"] == 1
     assert jenkins.get("/queue/item/1001/api/json").status_code == 404
     assert jenkins.get(f"{BUILD}/api/json").status_code == 404
@@ -35,7 +35,7 @@ def test_a_job_made_again_counts_from_one(ci, web, jenkins):
     assert ci.running("android-prod") == []
 
 
-def test_other_builds_get_the_old_numbers(ci, web, jenkins):
+def test_later_builds_get_the_old_numbers(ci, web, jenkins):
     web.post(f"{IOS}/make-again")
     web("PATCH", IOS, json={"nextNumber": 245})
     web.post(f"{IOS}/builds", json={"parameters": {"VERSION": "9.9.9"}})
@@ -45,7 +45,7 @@ def test_other_builds_get_the_old_numbers(ci, web, jenkins):
     assert build["actions"][1]["parameters"][0]["value"] == "9.9.9"
 
 
-def test_what_is_made_again_must_be_there(web):
+def test_an_unknown_job_cannot_be_recreated(web):
     assert web.post(f"{API}/jobs/gone/make-again").status_code == 404
     assert web.post(f"{API}/jobs/gone/builds").status_code == 404
 
@@ -53,7 +53,7 @@ def test_what_is_made_again_must_be_there(web):
 # A Jenkins restored from a backup
 
 
-def test_after_a_restore_builds_are_lost_and_numbers_given_out_again(ci, web, jenkins):
+def test_after_a_restore_builds_are_lost_and_their_numbers_reused(ci, web, jenkins):
     web.post(f"{API}/backup")
     ci.finish("ios-prod", 245)
     jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec&DELIVR_BUILD_ID=bld_2")
@@ -68,7 +68,7 @@ def test_after_a_restore_builds_are_lost_and_numbers_given_out_again(ci, web, je
     assert by_whom["causes"][0]["userId"] == "somebody"
 
 
-def test_a_backup_serves_more_than_once(ci, web, jenkins):
+def test_a_backup_can_be_restored_more_than_once(ci, web, jenkins):
     web.post(f"{API}/backup")
     for _n in range(2):
         ci.finish("ios-prod", 245)
@@ -158,7 +158,7 @@ def test_a_retry_repeats_the_parameters_and_says_what_started_it(sandbox, ci, we
     assert jenkins.get(f"{BUILD}/api/json").json()["result"] == "FAILURE"
 
 
-def test_a_retry_runs_until_somebody_ends_it(ci, web, jenkins):
+def test_a_retry_runs_until_it_is_ended(ci, web, jenkins):
     ci.finish("ios-prod", 245, "FAILURE")
     web.post(f"{IOS}/builds/245/retry", json={"user": "somebody"})
     assert jenkins.get("/job/ios-prod/246/api/json").json()["building"]
@@ -168,11 +168,11 @@ def test_a_retry_runs_until_somebody_ends_it(ci, web, jenkins):
     ("number", "body", "status"),
     [(245, {"by": "magic"}, 400), (245, {"result": "PERFECT"}, 400), (9, {}, 404)],
 )
-def test_a_strange_retry_is_refused(ci, web, number, body, status):
+def test_an_invalid_retry_is_refused(ci, web, number, body, status):
     assert web.post(f"{IOS}/builds/{number}/retry", json=body).status_code == status
 
 
-def test_a_build_of_no_branch_checked_nothing_out(ci, web, jenkins):
+def test_a_build_of_an_unknown_branch_has_no_commit(ci, web, jenkins):
     web.post(f"{IOS}/builds", json={"parameters": {"BRANCH": "does/not/exist"}})
     actions = jenkins.get("/job/ios-prod/246/api/json").json()["actions"]
     assert "hudson.plugins.git.util.BuildData" not in {action["_class"] for action in actions}
@@ -196,7 +196,7 @@ def test_logs_are_archived_before_the_app(ci, web, jenkins):
     assert jenkins.get(f"{BUILD}/artifact/build/logs/step-031.log").status_code == 404
 
 
-def test_a_failed_build_has_its_logs_alone(ci, web, jenkins):
+def test_a_failed_build_has_only_its_logs(ci, web, jenkins):
     web("PATCH", IOS, json={"logs": 2})
     ci.finish("ios-prod", 245, "FAILURE")
     files = jenkins.get(f"{BUILD}/api/json?tree=artifacts[fileName]").json()["artifacts"]

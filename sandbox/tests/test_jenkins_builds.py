@@ -51,13 +51,13 @@ def test_a_build_ends_by_itself_where_the_job_says_so(sandbox, running, jenkins)
 
 
 @pytest.mark.parametrize("verb", ["stop", "term", "kill"])
-def test_stopping_aborts_and_sends_back(running, jenkins, verb):
+def test_stopping_aborts_and_redirects_back(running, jenkins, verb):
     answer = jenkins.post(f"{BUILD}/{verb}")
     assert (answer.status_code, answer.headers["Location"]) == (302, ".")
     assert jenkins.get(f"{BUILD}/api/json").json()["result"] == "ABORTED"
 
 
-def test_stopping_what_has_ended_looks_the_same_and_does_nothing(running, jenkins):
+def test_stopping_an_ended_build_has_the_same_answer_and_no_effect(running, jenkins):
     running.finish("ios-prod", 245)
     answer = jenkins.post(f"{BUILD}/stop", headers={"Referer": "http://elsewhere/"})
     assert (answer.status_code, answer.headers["Location"]) == (302, "http://elsewhere/")
@@ -68,7 +68,7 @@ def test_stopping_needs_a_post(running, jenkins):
     assert jenkins.get(f"{BUILD}/stop").status_code == 405
 
 
-def test_a_rotated_build_is_gone(running, jenkins):
+def test_a_deleted_build_is_gone(running, jenkins):
     running.finish("ios-prod", 245)
     running.delete_build("ios-prod", 245)
     assert jenkins.get(f"{BUILD}/api/json").status_code == 404
@@ -96,7 +96,7 @@ def test_the_log_of_a_failed_build_says_why(running, jenkins, job, number, words
     assert "Finished: FAILURE" in page.text
 
 
-def test_the_progressive_log_begins_where_it_is_asked_to(running, jenkins):
+def test_the_progressive_log_begins_at_the_requested_byte(running, jenkins):
     where = f"{BUILD}/logText/progressiveText"
     answer = jenkins.get(where)
     size = int(answer.headers["X-Text-Size"])
@@ -110,7 +110,7 @@ def test_the_progressive_log_begins_where_it_is_asked_to(running, jenkins):
     assert jenkins.get(f"{where}?start=x").status_code == 500
 
 
-def test_the_progressive_log_has_jenkins_notes_in_it_and_the_plain_one_has_not(running, jenkins):
+def test_the_progressive_log_contains_jenkins_notes_and_the_plain_one_does_not(running, jenkins):
     assert "\x1b[8mha:" in jenkins.get(f"{BUILD}/logText/progressiveText").text
     assert "\x1b[8mha:" not in jenkins.get(f"{BUILD}/consoleText").text
 
@@ -134,7 +134,7 @@ def test_the_builds_list_holds_the_newest_hundred(running, jenkins):
     assert [build["number"] for build in three] == [346, 345, 344]
 
 
-def test_a_job_tells_what_a_verification_needs(jenkins):
+def test_a_job_shows_what_a_verification_needs(jenkins):
     tree = (
         "_class,fullName,buildable,inQueue,nextBuildNumber,"
         "property[parameterDefinitions[name,type,choices,description,defaultParameterValue[value]]]"
@@ -151,7 +151,7 @@ def test_a_job_tells_what_a_verification_needs(jenkins):
     assert definitions["BRANCH"]["defaultParameterValue"]["value"] == "main"
 
 
-def test_folders_are_told_from_jobs(jenkins):
+def test_folders_differ_from_jobs(jenkins):
     classes = {
         "/job/mobile": "com.cloudbees.hudson.plugins.folder.Folder",
         "/job/app": "org.jenkinsci.plugins.workflow.multibranch.WorkflowMultiBranchProject",
@@ -176,7 +176,7 @@ def test_the_tree_reaches_into_folders(jenkins):
     assert "ios-hidden" not in below
 
 
-def test_without_a_tree_neighbours_are_shown_in_brief(running, jenkins):
+def test_without_a_tree_references_are_shown_in_brief(running, jenkins):
     build = jenkins.get("/job/ios-prod/api/json").json()["builds"][0]
     assert set(build) == {"_class", "number", "url"}
     deeper = jenkins.get("/job/ios-prod/api/json?depth=1").json()["builds"][0]
@@ -192,7 +192,7 @@ def test_addresses_in_answers_can_be_followed(running, jenkins):
     assert requests.get(url, auth=jenkins.session.auth, timeout=5).status_code == 200
 
 
-def test_builds_know_their_neighbours(running, jenkins):
+def test_builds_refer_to_the_previous_and_next_build(running, jenkins):
     jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec&VERSION=2")
     first, second = (jenkins.get(f"/job/ios-prod/{n}/api/json").json() for n in (245, 246))
     assert (first["previousBuild"], first["nextBuild"]["number"]) == (None, 246)

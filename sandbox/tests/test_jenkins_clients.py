@@ -1,4 +1,4 @@
-"""Two clients that other people wrote drive a build from trigger to result, unchanged."""
+"""Two third-party clients, unchanged, follow a build from trigger to result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def secret(request):
     return request.param
 
 
-def test_python_jenkins_goes_the_whole_way(sandbox, secret):
+def test_python_jenkins_follows_a_build_to_its_result(sandbox, secret):
     client = python_jenkins.Jenkins(f"{sandbox.url}/jenkins", "delivr", secret)
     assert client.get_whoami()["id"] == "delivr"
     assert client.get_version().startswith("2.")
@@ -59,7 +59,7 @@ def test_python_jenkins_understands_the_refusals(sandbox):
         client.get_build_info("ios-prod", 1)
 
 
-def test_api4jenkins_goes_the_whole_way(sandbox, secret):
+def test_api4jenkins_follows_a_build_to_its_result(sandbox, secret):
     client = api4jenkins.Jenkins(f"{sandbox.url}/jenkins/", auth=("delivr", secret))
     with client.http_client:
         job = client.get_job("mobile/ios-beta")

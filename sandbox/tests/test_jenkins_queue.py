@@ -1,4 +1,4 @@
-"""From the queue to a build, moved by the clock alone."""
+"""From the queue to a build, driven only by the clock."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def test_an_item_waits_out_the_quiet_period(sandbox, jenkins):
     assert state(jenkins.get(ITEM)) == "LeftItem"
 
 
-def test_no_delay_starts_at_once(sandbox, jenkins):
+def test_without_a_delay_a_build_starts_at_once(sandbox, jenkins):
     jenkins.post(f"{TRIGGER}?delay=0sec")
     assert state(jenkins.get(ITEM)) == "LeftItem"
     assert sandbox.world.jenkins.build("ios-prod", 245).building
 
 
-def test_the_first_look_at_a_left_item_finds_no_build_yet(jenkins):
+def test_the_first_read_of_an_item_that_left_shows_no_build_yet(jenkins):
     jenkins.post(f"{TRIGGER}?delay=0sec")
     first, second = jenkins.get(ITEM).json(), jenkins.get(ITEM).json()
     assert (first["cancelled"], first["executable"]) == (False, None)
@@ -68,7 +68,7 @@ def test_a_job_that_runs_alone_blocks_the_next(sandbox, jenkins):
     assert (item.json()["blocked"], item.json()["buildable"]) == (True, False)
 
 
-def test_a_left_item_is_forgotten_after_five_minutes(sandbox, jenkins):
+def test_an_item_that_left_is_forgotten_after_five_minutes(sandbox, jenkins):
     jenkins.post(f"{TRIGGER}?delay=0sec")
     sandbox.world.advance(299)
     assert jenkins.get(ITEM).status_code == 200
@@ -89,7 +89,7 @@ def test_a_forgotten_item_is_found_in_the_build_list(sandbox, jenkins):
     assert values["DELIVR_BUILD_ID"] == "bld_7"
 
 
-def test_the_queue_lists_what_waits_with_its_parameters(jenkins):
+def test_the_queue_lists_waiting_items_with_their_parameters(jenkins):
     jenkins.post(TRIGGER, data={"DELIVR_BUILD_ID": "bld_8"})
     tree = "items[id,task[url],actions[parameters[name,value],causes[userId]]]"
     (item,) = jenkins.get(f"/queue/api/json?tree={tree}").json()["items"]
@@ -108,7 +108,7 @@ def test_a_waiting_item_can_be_cancelled(sandbox, jenkins):
     assert not sandbox.world.ledger.of("build.started")
 
 
-def test_cancelling_what_left_or_never_was(jenkins):
+def test_cancelling_an_item_that_left_or_never_existed(jenkins):
     jenkins.post(f"{TRIGGER}?delay=0sec")
     assert jenkins.post("/queue/cancelItem?id=1001").status_code == 422
     assert jenkins.post("/queue/cancelItem?id=4711").status_code == 404
@@ -124,8 +124,9 @@ def test_the_tree_names_what_the_item_shows(jenkins):
 
 
 @pytest.mark.parametrize("leap", [60, 3600])
-def test_a_leap_in_time_plays_everything_in_order(tmp_path, leap):
-    """One executor, builds of ten seconds: they follow each other, however late somebody looks."""
+def test_a_jump_of_the_clock_applies_everything_in_order(tmp_path, leap):
+    """One executor and builds of ten seconds: they run one after the other, whenever the state is
+    read."""
     start = 1_800_000_000.0
     with SandboxServer(state_dir=tmp_path, auto_finish=10, clock=lambda: start) as server:
         ci = server.world.jenkins
@@ -141,7 +142,7 @@ def test_a_leap_in_time_plays_everything_in_order(tmp_path, leap):
     assert spans == [(5, 15), (15, 25), (25, 35)]
 
 
-def test_a_build_is_queued_only_while_nobody_walks_over_the_queue(sandbox):
+def test_a_build_is_queued_only_while_nothing_iterates_over_the_queue(sandbox):
     jenkins = sandbox.world.jenkins
     job = jenkins.job("ios-prod")
     late = threading.Thread(target=jenkins.enqueue, args=(job, {}), kwargs={"user": "someone"})

@@ -21,7 +21,7 @@ def test_every_answer_names_the_version(jenkins, jenkins_as):
         assert answer.headers["X-Jenkins"].startswith("2.")
 
 
-def test_wrong_token_is_refused_even_where_nobody_needs_one(jenkins_as):
+def test_wrong_token_is_refused_even_where_none_is_needed(jenkins_as):
     answer = jenkins_as("delivr", "wrong").get("/whoAmI/api/json")
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="Jenkins"'
@@ -34,8 +34,8 @@ def test_a_broken_basic_header_is_refused(jenkins_as):
     assert answer.status_code == 401
 
 
-def test_a_stranger_is_authenticated_as_anonymous(jenkins_as):
-    """The trap: `authenticated` alone proves nothing."""
+def test_an_anonymous_visitor_is_called_authenticated(jenkins_as):
+    """`authenticated` alone proves nothing."""
     answer = jenkins_as().get("/whoAmI/api/json")
     assert answer.status_code == 200
     me = answer.json()
@@ -47,7 +47,7 @@ def test_who_am_i_names_the_user(jenkins):
     assert (me["name"], me["anonymous"]) == ("delivr", False)
 
 
-def test_a_stranger_may_see_nothing(jenkins_as):
+def test_an_anonymous_visitor_may_see_nothing(jenkins_as):
     answer = jenkins_as().get("/job/ios-prod/api/json")
     assert answer.status_code == 403
     assert answer.headers["X-You-Are-Authenticated-As"] == "anonymous"
@@ -107,8 +107,8 @@ def test_a_crumb_is_bound_to_its_session(jenkins_as):
     assert other.post(TRIGGER, headers={"Jenkins-Crumb": crumb}).status_code == 403
 
 
-def test_a_session_of_the_same_user_takes_the_token_its_exemption(jenkins_as):
-    """The trap: with a signed-in cookie Jenkins never looks at the token, so it wants a crumb."""
+def test_in_a_session_of_the_same_user_a_token_does_not_exempt_from_the_crumb(jenkins_as):
+    """With a signed-in cookie Jenkins ignores the token, and so requires a crumb."""
     person = jenkins_as(*PERSON)
     person.get("/whoAmI/api/json")
     person.session.auth = (accounts.JENKINS_USER, accounts.JENKINS_API_TOKEN)
@@ -117,5 +117,5 @@ def test_a_session_of_the_same_user_takes_the_token_its_exemption(jenkins_as):
     assert person.post(TRIGGER).status_code == 201
 
 
-def test_a_stranger_cannot_post_without_a_crumb(jenkins_as):
+def test_an_anonymous_visitor_cannot_post_without_a_crumb(jenkins_as):
     assert "No valid crumb" in jenkins_as().post(TRIGGER).text

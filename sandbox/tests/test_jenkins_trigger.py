@@ -1,4 +1,4 @@
-"""Triggering a build: each status code that a Jenkins gives, and what happened then."""
+"""Triggering a build: each of Jenkins' status codes, and its effect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_trigger_answers_with_a_queue_item_and_no_build(sandbox, jenkins):
     assert not sandbox.world.ledger.of("build.started")
 
 
-def test_parameters_may_stand_in_the_query(sandbox, jenkins):
+def test_parameters_may_be_in_the_query(sandbox, jenkins):
     jenkins.post(f"{TRIGGER}?VERSION=2.0", data={"BRANCH": "b"})
     assert queued(sandbox)[0]["parameters"] == {
         "VERSION": "2.0",
@@ -42,7 +42,7 @@ def test_missing_parameters_take_their_defaults_silently(sandbox, jenkins):
     assert queued(sandbox)[0]["parameters"]["BRANCH"] == "main"
 
 
-def test_a_json_body_is_not_looked_at(sandbox, jenkins):
+def test_a_json_body_is_ignored(sandbox, jenkins):
     assert jenkins.post(TRIGGER, json=VALUES).status_code == 201
     assert queued(sandbox)[0]["parameters"]["VERSION"] == ""
 
@@ -61,7 +61,7 @@ def test_the_merged_item_can_be_followed(jenkins):
     assert followed.status_code == 200
 
 
-def test_another_value_is_another_item(sandbox, jenkins):
+def test_another_value_makes_another_item(sandbox, jenkins):
     jenkins.post(TRIGGER, data=VALUES)
     other = jenkins.post(TRIGGER, data={**VALUES, "DELIVR_BUILD_ID": "bld_2"})
     assert other.status_code == 201
@@ -99,7 +99,7 @@ def test_get_does_not_build(sandbox, jenkins):
         ("/job/app/job/release%2F1.5.0/buildWithParameters", 404),
     ],
 )
-def test_what_cannot_be_built_says_so_in_html(sandbox, jenkins, path, status):
+def test_a_job_that_cannot_be_built_answers_with_html(sandbox, jenkins, path, status):
     answer = jenkins.post(path)
     assert answer.status_code == status
     assert answer.headers["Content-Type"].startswith("text/html")
@@ -135,7 +135,7 @@ def test_the_form_of_the_page_builds(sandbox, jenkins):
     assert queued(sandbox)[0]["parameters"] == {"VERSION": "1.5.0"}
 
 
-def test_a_form_without_json_is_nothing(jenkins):
+def test_a_form_without_json_is_refused(jenkins):
     answer = jenkins.post("/job/ios-prod/build", data={"VERSION": "1.5.0"})
     assert answer.status_code == 400
     assert "Nothing is submitted" in answer.text
@@ -161,7 +161,7 @@ def test_a_fresh_pipeline_learns_its_parameters_by_running(sandbox, jenkins):
     assert names == ["VERSION", "BRANCH", "DELIVR_BUILD_ID"]
 
 
-def test_location_may_name_an_address_that_only_jenkins_knows(sandbox, jenkins):
+def test_location_may_have_a_url_that_only_jenkins_believes_in(sandbox, jenkins):
     sandbox.world.jenkins.location_base = "http://jenkins.internal:8080/jenkins"
     answer = jenkins.post(TRIGGER, data=VALUES)
     assert answer.headers["Location"] == "http://jenkins.internal:8080/jenkins/queue/item/1001/"

@@ -28,7 +28,7 @@ def create(jira, **fields):
     return jira.post(ISSUE, json={"fields": {**EPIC, **fields}})
 
 
-# Who
+# Authentication
 
 
 def test_the_library_takes_it_for_jira_cloud(library):
@@ -38,7 +38,7 @@ def test_the_library_takes_it_for_jira_cloud(library):
 
 
 def test_a_wrong_token_shows_only_at_myself(sandbox, web):
-    """The trap: public pages answer a stranger with 200 and nothing."""
+    """Public pages answer anonymous requests with 200 and an empty result."""
     stranger = requests.Session()
     stranger.auth = (accounts.JIRA_EMAIL, "wrong")
     base = f"{sandbox.url}/jira/rest/api/3"
@@ -56,7 +56,7 @@ def test_a_wrong_token_shows_only_at_myself(sandbox, web):
     assert not sandbox.world.jira.issues
 
 
-def test_permissions_are_told_per_project(jira):
+def test_permissions_are_per_project(jira):
     query = "/rest/api/3/mypermissions?permissions=BROWSE_PROJECTS,CREATE_ISSUES&projectKey="
     have = {
         key: jira.get(f"{query}{key}").json()["permissions"]["CREATE_ISSUES"]["havePermission"]
@@ -101,7 +101,7 @@ def test_projects_are_searched_in_pages(jira):
     )
 
 
-def test_createmeta_tells_what_an_epic_needs(jira):
+def test_createmeta_lists_the_fields_of_an_epic(jira):
     meta = "/rest/api/3/issue/createmeta"
     types = jira.get(f"{meta}/CLASSIC/issuetypes").json()
     assert [t["name"] for t in types["issueTypes"]] == ["Epic", "Story", "Sub-task"]
@@ -116,7 +116,7 @@ def test_createmeta_tells_what_an_epic_needs(jira):
 # Issues
 
 
-def test_an_epic_is_made(sandbox, jira):
+def test_an_epic_is_created(sandbox, jira):
     answer = create(jira, labels=["delivr-eff_1"])
     assert answer.status_code == 201
     assert answer.json()["key"] == "MOBILE-1"
@@ -126,7 +126,7 @@ def test_an_epic_is_made(sandbox, jira):
     assert "Release 1.5.0" in jira.get("/browse/MOBILE-1").text
 
 
-def test_the_library_makes_an_epic(sandbox, library):
+def test_the_library_creates_an_epic(sandbox, library):
     issue = library.create_issue(fields={**EPIC, "labels": ["delivr-eff_2"]}, prefetch=False)
     assert issue.permalink() == f"{sandbox.url}/jira/browse/MOBILE-1"
     assert library.issue("MOBILE-1").fields.labels == ["delivr-eff_2"]
@@ -143,7 +143,7 @@ def test_version_3_takes_documents_and_version_2_text(jira):
     assert answer.json()["errors"] == {"description": "Operation value must be a string"}
 
 
-def test_all_that_is_wrong_is_said_at_once(sandbox, jira):
+def test_all_errors_are_reported_at_once(sandbox, jira):
     answer = create(
         jira, summary="", labels=["two words"], priority={"id": "1"}, issuetype={"id": "9"}
     )
@@ -153,7 +153,7 @@ def test_all_that_is_wrong_is_said_at_once(sandbox, jira):
 
 
 @pytest.mark.parametrize("summary", ["two\nlines", "x" * 256, None])
-def test_unfit_summaries_are_refused(jira, summary):
+def test_invalid_summaries_are_refused(jira, summary):
     assert set(create(jira, summary=summary).json()["errors"]) == {"summary"}
 
 
@@ -169,7 +169,7 @@ def test_a_team_managed_epic_has_no_such_field(jira):
     assert errors["customfield_10011"].startswith("Field 'customfield_10011' cannot be set.")
 
 
-def test_required_fields_are_told_beside_a_message_that_is_null(sandbox, jira):
+def test_missing_required_fields_are_reported_with_a_null_message(sandbox, jira):
     teamed = {"project": {"key": "TEAMED"}, "issuetype": {"id": "10000"}}
     answer = create(jira, **teamed).json()
     assert answer == {"errorMessages": [None], "errors": {"customfield_10050": "Team is required."}}
@@ -192,14 +192,14 @@ def test_the_gateway_has_the_api_and_no_pages(sandbox, web):
     assert web.get("/jira/browse/MOBILE-1").status_code == 200
 
 
-def test_an_address_that_is_not_on_the_allowlist_is_told_why(web):
+def test_an_ip_address_outside_the_allowlist_is_refused_with_a_reason(web):
     web.session.auth = (accounts.JIRA_EMAIL, accounts.JIRA_BLOCKED_TOKEN)
     answer = web.get("/jira/rest/api/3/myself")
     assert answer.status_code == 403
     assert "not on the allowed list" in answer.json()["errorMessages"][0]
 
 
-def test_without_permission_no_issue_is_made(sandbox, jira):
+def test_without_permission_no_issue_is_created(sandbox, jira):
     answer = create(jira, project={"key": "READONLY"}, issuetype={"id": "10000"})
     assert answer.status_code == 403
     assert create(jira, project={"key": "HIDDEN"}).json()["errors"]["project"]
@@ -248,7 +248,7 @@ def test_the_old_search_is_gone(jira):
         assert "/rest/api/3/search/jql" in answer.json()["errorMessages"][0]
 
 
-def test_a_fresh_issue_is_found_only_later(sandbox, jira):
+def test_a_new_issue_is_found_only_later(sandbox, jira):
     create(jira, labels=["delivr-eff_1"])
     query = {"jql": 'labels = "delivr-eff_1"', "fields": ["key"]}
     assert jira.post("/rest/api/3/search/jql", json=query).json() == {"issues": [], "isLast": True}
@@ -265,7 +265,7 @@ def test_the_lag_can_be_set(sandbox, jira):
     assert jira.get("/rest/api/3/search/jql", params={"jql": "labels = a"}).json()["issues"]
 
 
-def test_only_ids_are_shown_unless_asked(sandbox, jira):
+def test_only_ids_are_shown_by_default(sandbox, jira):
     create(jira)
     sandbox.world.advance(3)
     found = jira.get("/rest/api/3/search/jql", params={"jql": "project = MOBILE"}).json()
@@ -308,7 +308,7 @@ def test_results_come_in_pages(sandbox, jira):
         ("labels ~ x", "Error in the JQL Query"),
     ],
 )
-def test_bad_questions_are_refused(jira, jql, words):
+def test_invalid_queries_are_refused(jira, jql, words):
     answer = jira.get("/rest/api/3/search/jql", params={"jql": jql})
     assert answer.status_code == 400
     assert words in answer.json()["errorMessages"][0]

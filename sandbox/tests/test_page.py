@@ -1,4 +1,4 @@
-"""The pages for a person: what they show, and that nothing of it runs."""
+"""The pages: what they show, and that no script in their data runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def build(jenkins):
     jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec&VERSION=1.5.0")
 
 
-def test_an_empty_board_says_what_comes_next(web):
+def test_an_empty_board_says_what_to_do_next(web):
     text = web.get("/").text
     for words in ("No builds yet", "No messages yet", "No epics yet", "Nothing yet"):
         assert words in text
@@ -50,7 +50,7 @@ def test_the_buttons_end_a_build(sandbox, web, build, result):
     assert sandbox.world.jenkins.build("ios-prod", 245).result == result
 
 
-def test_a_strange_end_is_refused(sandbox, web, build):
+def test_an_unknown_result_is_refused(sandbox, web, build):
     form = {"job": "ios-prod", "number": "245", "result": "PERFECT"}
     assert web.post("/sandbox/finish", data=form).status_code == 400
     assert sandbox.world.jenkins.build("ios-prod", 245).building
@@ -77,7 +77,7 @@ def test_a_message_is_deleted_by_its_button(sandbox, web):
     assert web.post("/sandbox/delete-message", data=form).status_code == 400
 
 
-def test_a_job_is_made_again_by_its_button(sandbox, web, build):
+def test_a_job_is_recreated_by_its_button(sandbox, web, build):
     assert web.post("/settings/job/make-again", data={"job": "ios-prod"}).status_code == 303
     assert sandbox.world.jenkins.job("ios-prod").next_number == 1
     assert web.post("/settings/job/make-again", data={"job": "gone"}).status_code == 400
@@ -119,7 +119,7 @@ def test_a_job_is_set_by_its_form(sandbox, web):
     assert "whsec_x" not in page
 
 
-def test_a_fault_is_switched_on_by_its_form(sandbox, web):
+def test_a_fault_is_added_by_its_form(sandbox, web):
     form = {
         "kind": "status",
         "provider": "jira",
@@ -137,7 +137,7 @@ def test_a_fault_is_switched_on_by_its_form(sandbox, web):
     assert sandbox.world.faults.active() == []
 
 
-def test_credentials_are_there_to_copy(sandbox, web):
+def test_credentials_can_be_copied(sandbox, web):
     text = web.get("/credentials").text
     for words in (
         "ghp_sandbox_push_token",
@@ -160,7 +160,7 @@ def test_the_files_are_served(web, name):
     assert web.get(f"/sandbox/static/sandbox/{name}").status_code == 200
 
 
-def test_nothing_that_came_in_runs(sandbox, web, jenkins, jira):
+def test_received_markup_does_not_run(sandbox, web, jenkins, jira):
     evil = "<script>alert(1)</script>"
     blocks = [
         {"type": "section", "text": {"type": "mrkdwn", "text": f'{evil} <http://x/?"><b>|{evil}>'}}

@@ -1,4 +1,4 @@
-"""A sandbox that was stopped, or killed, and started again."""
+"""A sandbox that was stopped or killed and started again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def trigger(server: SandboxServer) -> requests.Response:
     return requests.post(url, data={"VERSION": "1.5.0"}, auth=auth, timeout=5)
 
 
-def test_a_restarted_sandbox_knows_what_was(tmp_path):
+def test_a_restarted_sandbox_keeps_its_state(tmp_path):
     with SandboxServer(state_dir=tmp_path) as server:
         trigger(server)
         server.world.slack.post(Message("C123", "", "hello", metadata={"event_type": "x"}))
@@ -39,7 +39,7 @@ def test_a_restarted_sandbox_knows_what_was(tmp_path):
         assert world.requests.count("jenkins", "POST") == 1
 
 
-def test_numbers_go_on_after_a_restart(tmp_path):
+def test_numbers_continue_after_a_restart(tmp_path):
     with SandboxServer(state_dir=tmp_path) as server:
         trigger(server)
     with SandboxServer(state_dir=tmp_path) as server:
@@ -72,7 +72,7 @@ def test_settings_of_jobs_and_the_clock_survive(tmp_path):
     assert second.offset == 100
 
 
-def test_a_build_that_should_have_ended_meanwhile_has(tmp_path):
+def test_a_build_that_was_due_to_end_meanwhile_has_ended(tmp_path):
     moment = [1_800_000_000.0]
     with SandboxServer(state_dir=tmp_path, auto_finish=20, clock=lambda: moment[0]) as server:
         trigger(server)
@@ -89,14 +89,14 @@ def test_the_snapshot_is_private(tmp_path):
     assert stat.S_IMODE((tmp_path / "world.json").stat().st_mode) == 0o600
 
 
-def test_an_unreadable_snapshot_is_put_aside(tmp_path):
+def test_an_unreadable_snapshot_is_renamed(tmp_path):
     (tmp_path / "world.json").write_text('{"version": 1, "oh')
     world = World(tmp_path)
     assert len(world.ledger) == 0
     assert (tmp_path / "world.broken").exists()
 
 
-def test_nothing_is_written_while_nothing_happens(tmp_path):
+def test_no_snapshot_is_written_without_a_change(tmp_path):
     world = World(tmp_path)
     world.save_if_due()
     assert not (tmp_path / "world.json").exists()
@@ -105,7 +105,7 @@ def test_nothing_is_written_while_nothing_happens(tmp_path):
     assert (tmp_path / "world.json").exists()
 
 
-def test_reset_forgets_all_but_the_accounts(tmp_path):
+def test_reset_keeps_only_the_accounts(tmp_path):
     with SandboxServer(state_dir=tmp_path) as server:
         key = server.accounts.apple_api_key
         trigger(server)
@@ -117,7 +117,7 @@ def test_reset_forgets_all_but_the_accounts(tmp_path):
         assert server.accounts.apple_api_key == key
 
 
-def test_without_a_directory_nothing_stays(tmp_path):
+def test_without_a_directory_no_state_is_kept(tmp_path):
     with SandboxServer() as server:
         directory = server.state_dir
         trigger(server)

@@ -34,7 +34,7 @@ def test_auth_test_names_team_and_bot_and_shows_the_scopes(slack):
 
 
 @pytest.mark.parametrize(("token", "error"), [("xoxb-unknown", "invalid_auth"), ("", "not_authed")])
-def test_strangers_are_refused_with_status_200(client, token, error):
+def test_invalid_tokens_are_refused_with_status_200(client, token, error):
     with pytest.raises(SlackApiError) as caught:
         client(token).auth_test()
     assert error_of(caught) == error
@@ -72,7 +72,7 @@ def test_a_channel_is_described(slack):
         ("C999", "is_archived"),
     ],
 )
-def test_where_the_bot_cannot_write(sandbox, slack, channel, error):
+def test_channels_in_which_the_bot_cannot_write(sandbox, slack, channel, error):
     with pytest.raises(SlackApiError) as caught:
         slack.chat_postMessage(channel=channel, text="hello")
     assert error_of(caught) == error
@@ -95,7 +95,7 @@ def test_a_message_keeps_blocks_thread_and_metadata(sandbox, slack):
     assert len(sandbox.world.ledger.of("message.posted", channel="C123")) == 2
 
 
-def test_an_answer_to_a_deleted_message_stands_in_the_channel(sandbox, slack, web):
+def test_an_answer_to_a_deleted_message_is_posted_to_the_channel(sandbox, slack, web):
     root = slack.chat_postMessage(channel="C123", text="hello")
     gone = f"/sandbox/api/slack/messages/C123/{root['ts']}"
     assert web("DELETE", gone).status_code == 200
@@ -117,7 +117,7 @@ def test_metadata_is_only_shown_on_request(slack):
     assert "metadata" not in seen
 
 
-def test_history_reads_a_span(slack):
+def test_history_reads_a_range_of_time(slack):
     first, second, third = (slack.chat_postMessage(channel="C123", text=t)["ts"] for t in "abc")
     newer = slack.conversations_history(channel="C123", oldest=first)["messages"]
     assert [m["ts"] for m in newer] == [third, second]
@@ -146,7 +146,7 @@ def test_a_form_may_carry_blocks_as_text(sandbox, web):
     ],
 )
 @pytest.mark.filterwarnings("ignore:The top-level `text` argument is missing")
-def test_unfit_messages_are_refused(sandbox, slack, content, error):
+def test_invalid_messages_are_refused(sandbox, slack, content, error):
     with pytest.raises(SlackApiError) as caught:
         slack.chat_postMessage(channel="C123", **content)
     assert error_of(caught) == error

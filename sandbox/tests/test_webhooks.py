@@ -1,4 +1,4 @@
-"""What jobs send, received by a server that checks it by itself."""
+"""What jobs send, received by a server with its own signature check."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def receiver():
 
 @pytest.fixture
 def report(sandbox, receiver):
-    """`report(style)`: ios-prod tells the receiver."""
+    """`report(style)`: ios-prod sends its reports to the receiver."""
 
     def configure(style: str, secret: str = SECRET) -> None:
         url = f"http://127.0.0.1:{receiver.server_port}/hooks/pipeline_1?x=1"
@@ -75,7 +75,7 @@ def build(sandbox, result: str = "SUCCESS") -> None:
 
 
 def wait_for(sandbox, count: int) -> list[dict]:
-    """The ledger's webhook entries, once there are that many."""
+    """The ledger's webhook entries, once there are `count` of them."""
     deadline = time.monotonic() + 5
     while len(found := sandbox.world.ledger.of("webhook.sent")) < count:
         assert time.monotonic() < deadline, f"only {len(found)} of {count} were sent"
@@ -102,7 +102,7 @@ def test_a_signed_report_can_be_verified(sandbox, receiver, report):
     assert seen[1][1] == {**same, "status": "SUCCESS", "artifactUrl": "s3://builds/ios-245.ipa"}
 
 
-def test_the_clock_of_the_world_does_not_age_signatures(sandbox, receiver, report):
+def test_the_sandboxs_clock_does_not_age_signatures(sandbox, receiver, report):
     report("signed")
     sandbox.world.advance(86_400)
     build(sandbox)
@@ -149,7 +149,7 @@ def test_the_short_name_hides_the_folder(sandbox, receiver):
 
 
 @pytest.mark.parametrize("status", [202, 500, 307])
-def test_the_answer_is_written_down_and_ignored(sandbox, receiver, report, status):
+def test_the_answer_is_recorded_and_ignored(sandbox, receiver, report, status):
     report("signed")
     receiver.status = status
     build(sandbox)
@@ -167,7 +167,7 @@ def test_no_secret_reaches_the_ledger(sandbox, receiver, report):
     assert "?x=1" not in json.dumps(list(sandbox.world.ledger))
 
 
-def test_a_receiver_that_is_gone_is_no_trouble(sandbox):
+def test_a_receiver_that_is_down_causes_no_error(sandbox):
     sandbox.world.jenkins.job("ios-prod").webhook = Webhook("http://127.0.0.1:9/", "x", "signed")
     build(sandbox)
     assert [entry["answer"] for entry in wait_for(sandbox, 2)] == ["ConnectionError"] * 2
@@ -195,11 +195,11 @@ def test_nothing_is_sent_beyond_this_computer(sandbox):
         ("", False),
     ],
 )
-def test_loopback_is_known_by_its_address(url, expected):
+def test_loopback_is_recognised_by_its_address(url, expected):
     assert is_loopback(url) is expected
 
 
-def test_a_job_without_webhook_is_silent(sandbox):
+def test_a_job_without_a_webhook_sends_nothing(sandbox):
     build(sandbox)
     assert sandbox.world.ledger.of("build.finished")
     assert not sandbox.world.ledger.of("webhook.sent")

@@ -5,7 +5,7 @@ TABLES = ("releases", "release_pipelines", "builds", "effects", "webhook_deliver
 
 
 class Migration(migrations.Migration):
-    """Expand: columns that may be empty, a rule that is not held against old rows yet."""
+    """Expand: nullable columns, and a constraint that is not validated for old rows yet."""
 
     operations = [
         *[

@@ -2,7 +2,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    """What takes long, without keeping anybody out: so each step is its own transaction."""
+    """Long steps that lock nobody out, each in a transaction of its own."""
 
     atomic = False
     dependencies = [("expanded", "0001_expand")]

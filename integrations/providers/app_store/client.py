@@ -31,7 +31,7 @@ _CLOCK_SKEW = 30  # seconds: a token from the future is refused too
 
 
 class AppStoreClient:
-    """One task's calls. Each raises `ProviderError` only."""
+    """The calls of one task. They only raise `ProviderError`."""
 
     def __init__(self, *, issuer_id: str, key_id: str, api_key: str, deadline: float) -> None:
         self._issuer_id, self._key_id, self._api_key = issuer_id, key_id, api_key
@@ -67,7 +67,7 @@ class AppStoreClient:
 def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderError:
     """https://developer.apple.com/documentation/appstoreconnectapi/interpreting-and-handling-errors
 
-    Codes are a hierarchy with dots, to be matched by their beginning; `detail` may be missing.
+    Codes are hierarchical, separated by dots, and matched by prefix; `detail` may be missing.
     """
     code = _text_of(answer.content, "code")
     if answer.status_code in (403, 404) and parse_object(answer.content) is None:
@@ -99,7 +99,7 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
 
 
 def _refused_key(date: str | None) -> ProviderError:
-    """Apple does not say why. A clock that is off is seen by the time of the answer."""
+    """Apple gives no reason. A wrong clock is detected by the time of the answer."""
     skew = clock_skew(date)
     if skew is not None and abs(skew) > _CLOCK_SKEW:
         return error_from_status(

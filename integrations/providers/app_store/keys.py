@@ -10,7 +10,7 @@ _HINT = "Use the AuthKey_….p8 file of App Store Connect > Users and Access > I
 def check_api_key(pem: str) -> str:
     """The key as it is stored: PEM with plain line ends.
 
-    Raises ValueError in words where it is not a P-256 private key without a passphrase.
+    Raises ValueError with a message unless it is a P-256 private key without a passphrase.
     https://developer.apple.com/documentation/appstoreconnectapi/creating-api-keys-for-app-store-connect-api
     """
     text = _tidy(pem)
@@ -20,8 +20,8 @@ def check_api_key(pem: str) -> str:
 
 
 def _tidy(pem: str) -> str:
-    """Undo what copying and vaults do: a byte order mark, quotes, foreign line ends, `\\n` in two
-    characters from a JSON file, base64 around the whole, or lost first and last lines."""
+    """Undo the effects of copying and of vaults: a byte order mark, quotes, other line ends, `\\n`
+    as two characters from JSON, base64 around everything, or missing first and last lines."""
     text = pem.strip("\ufeff \t\r\n\"'").replace("\r\n", "\n").replace("\r", "\n")
     if "\n" not in text:
         text = text.replace("\\n", "\n").strip()
@@ -31,7 +31,8 @@ def _tidy(pem: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """The file that base64 stands for, or the key where it is the inside of one; "" for neither."""
+    """The file that the text encodes in base64, or the PEM of a key without its first and last
+    lines; "" if neither."""
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError:
@@ -39,7 +40,7 @@ def _unwrapped(text: str) -> str:
     if b"-----BEGIN" in raw:
         return _tidy(raw.decode("utf-8-sig", "replace")).strip()
     lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
-    is_key = raw[:1] == b"\x30"  # an ASN.1 sequence, as PKCS #8 begins
+    is_key = raw[:1] == b"\x30"  # an ASN.1 sequence, with which PKCS #8 begins
     return f"-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----" if is_key else ""
 
 

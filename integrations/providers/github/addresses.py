@@ -1,4 +1,4 @@
-"""Where a repository lies, and under which address its GitHub answers the REST API.
+"""Repository URLs, and the URL of the REST API of their GitHub server.
 
 https://docs.github.com/en/rest/using-the-rest-api/getting-started-with-the-rest-api
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 GITHUB = "https://github.com"
-# Hosts of github.com itself, each with what stands before `owner/name` in its paths.
+# Hosts of github.com, each with the prefix of `owner/name` in its paths.
 # https://docs.github.com/en/authentication/troubleshooting-ssh/using-ssh-over-the-https-port
 _GITHUBS = {
     "github.com": (),
@@ -55,8 +55,8 @@ class Repository:
 
 
 def read_repository(text: str) -> Repository | None:
-    """The repository that an address names, in any way in which the browser, git or gh write it;
-    else None. A user name, password or token in it is left out."""
+    """The repository named by an address in any form that browsers, git or gh use, or None. A user
+    name, password or token in it is dropped."""
     words = [word.strip(_AROUND).rstrip(".").rstrip(_AROUND) for word in text.split()]
     if len(words) > 1:
         return _in_a_command(words)
@@ -64,7 +64,7 @@ def read_repository(text: str) -> Repository | None:
 
 
 def _in_a_command(words: list[str]) -> Repository | None:
-    """Of `git clone …`, a line of `git remote -v`, or `gh repo clone owner/name`."""
+    """From `git clone …`, a line of `git remote -v`, or `gh repo clone owner/name`."""
     if words[0] == "gh":
         addresses = [word for word in words[1:] if "/" in word]
     else:
@@ -82,22 +82,22 @@ def _read(address: str) -> Repository | None:
 
 
 def _starts_with_host(address: str) -> bool:
-    """`host/owner/name`, told apart from `owner/name/page`: no owner has a dot or a port."""
+    """Tells `host/owner/name` from `owner/name/page`: no owner contains a dot or a port."""
     first, *others = address.lstrip("/").partition("?")[0].split("/")
     return "." in first or ":" in first or (len(others) > 1 and others[1] not in {*_PAGES, ""})
 
 
 def _of_url(scheme: str, rest: str) -> Repository | None:
     authority, _slash, path = rest.partition("/")
-    host = authority.rpartition("@")[2]  # without who signs in, and how
+    host = authority.rpartition("@")[2]  # without user name and password
     if scheme in _WEB:
         return _of_host(scheme, host, path)
     return _of_git(host, path)
 
 
 def _of_git(host: str, path: str) -> Repository | None:
-    """What git is told: its port is not that of the web, and its host may be one of
-    `~/.ssh/config`, of which `github.com-work` is the usual form."""
+    """From an SSH address: its port is not the web's, and its host may be an alias in
+    `~/.ssh/config`, usually of the form `github.com-work`."""
     name = host.partition(":")[0]
     if re.fullmatch(r"github\.com-[\w.-]+", name, re.IGNORECASE):
         name = "github.com"
@@ -123,7 +123,7 @@ def _of_host(scheme: str, host: str, path: str) -> Repository | None:
 
 
 def _of_path(server: str, path: str, *below: str) -> Repository | None:
-    """The first two parts of the path, `below` which they stand; a page of it may follow."""
+    """The first two segments of the path after `below`; the path of a page may follow."""
     parts: list[str] = re.split(r"[?#]", path)[0].strip("/").split("/")
     if tuple(parts[: len(below)]) != below or ".." in parts:
         return None
@@ -134,7 +134,7 @@ def _of_path(server: str, path: str, *below: str) -> Repository | None:
 
 
 def api_url(server: str) -> str:
-    """The base of the REST API: of github.com that of the settings, of GitHub Enterprise its own.
+    """The base URL of the REST API: for github.com the setting, for GitHub Enterprise the server's.
 
     https://docs.github.com/en/enterprise-server/rest/enterprise-admin
     """

@@ -1,4 +1,4 @@
-"""Whether a repository has a branch, where it stands, and which names are like one that is missing.
+"""Looks up a branch and its newest commit, or names similar to a missing branch.
 
 https://docs.github.com/en/rest/branches/branches https://docs.github.com/en/rest/git/refs
 """
@@ -19,9 +19,9 @@ from .verification import moved, not_found
 if TYPE_CHECKING:
     from .client import GitHubClient
 
-LISTED = 100  # branches looked through for names like a missing one; the most on one page
+LISTED = 100  # branches searched for similar names; the maximum of a page
 SIMILAR = 3
-LIKE_ENOUGH = 0.6  # 1.0 is the same
+LIKE_ENOUGH = 0.6  # similarity; 1.0 is equal
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHORT_SHA = re.compile(r"[0-9a-f]{7,64}")
 _REMOTE = re.compile(r"(?:remotes/)?(?:origin|upstream)/(.+)")
@@ -29,7 +29,8 @@ _NOT_THERE = {"not_found", "redirect", "conflict", "refused"}  # 404, renamed, e
 
 
 def look_for(client: GitHubClient, repository: str, name: str) -> Branch:
-    """`repository` is `owner/name`. Raises ProviderError where nothing is sure."""
+    """Look up a branch; `repository` is `owner/name`. Raises ProviderError if the result is not
+    certain."""
     base = f"/repos/{repository}"
     for ref in _refs_of(name):
         kind, _slash, short = ref.partition("/")
@@ -40,13 +41,13 @@ def look_for(client: GitHubClient, repository: str, name: str) -> Branch:
         data = _get(client, f"{base}/commits/{name}", per_page=1)  # with one of its files
         if data is not None:
             return _found(client, name, data)
-    # A 404 may also be about what the token does not see: whoever may list branches sees them.
+    # A 404 may also mean that the token has no access; if it may list branches, it has.
     return Branch(name=name, exists=False, similar=nearest(name, _names(client, repository, name)))
 
 
 def _refs_of(name: str) -> list[str]:
-    """What a name may stand for, below `refs/`: jobs are told branches as git or as Jenkins writes
-    them, with a remote in front or as the full name of a ref, and tags."""
+    """The refs below `refs/` that a name may mean: jobs get branches in git's or Jenkins' notation,
+    with a remote as prefix or as a full ref, and tags."""
     if name.startswith("refs/") and not name.startswith("refs/remotes/"):
         return [name.removeprefix("refs/")]
     name = name.removeprefix("refs/")
@@ -59,7 +60,7 @@ def _refs_of(name: str) -> list[str]:
 
 
 def _get(client: GitHubClient, path: str, **parameters: Any) -> dict[str, Any] | None:
-    """The object at a path; None where there is none."""
+    """The object at a path, or None."""
     try:
         data = client.get(quote(path), **parameters).data
     except ProviderError as error:
@@ -74,7 +75,7 @@ def _get(client: GitHubClient, path: str, **parameters: Any) -> dict[str, Any] |
 
 
 def _found(client: GitHubClient, name: str, commit: object) -> Branch:
-    """A ref that points to a tag with a message of its own does not tell the commit."""
+    """The branch with its commit, which is unknown for a ref to an annotated tag."""
     if not isinstance(commit, dict) or not _SHA.fullmatch(str(commit.get("sha"))):
         raise garbage(LABEL)
     about = commit.get("commit")
@@ -85,8 +86,8 @@ def _found(client: GitHubClient, name: str, commit: object) -> Branch:
 
 
 def _names(client: GitHubClient, repository: str, name: str) -> list[str]:
-    """Names of branches: those in the same folder, and the first ones of all. Raises ProviderError
-    where the repository cannot be read."""
+    """Names of branches: those in the same folder, and the first page of all. Raises ProviderError
+    if the repository cannot be read."""
     try:
         data = client.get(f"/repos/{repository}/branches", per_page=LISTED).data
     except ProviderError as error:
@@ -105,7 +106,7 @@ def _in_folder(client: GitHubClient, repository: str, name: str) -> list[str]:
     try:
         path = f"/repos/{repository}/git/matching-refs/heads/{folder}/"
         refs = _each(client.get(quote(path), per_page=LISTED).data, "ref")
-    except ProviderError:  # too many, say: the names are a help and no more
+    except ProviderError:  # such as too many: the names are only a help
         return []
     return [ref.removeprefix("refs/heads/") for ref in refs]
 
@@ -116,7 +117,7 @@ def _each(data: object, key: str) -> list[str]:
 
 
 def nearest(name: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The names most like one that is missing: with the same end (the version) first."""
+    """The names most similar to a missing one; those with the same end (the version) first."""
     end = name.rpartition("/")[2].casefold()
     same_end = [n for n in names if n.rpartition("/")[2].casefold() == end]
     by_key = {n.casefold(): n for n in reversed(names)}

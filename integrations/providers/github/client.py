@@ -33,23 +33,23 @@ _EXPIRATION = "github-authentication-token-expiration"
 # https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/
 _WITHOUT_SCOPES = ("github_pat_", "ghs_", "ghu_")  # fine-grained, and those of GitHub Apps
 
-# At DEBUG it writes whole answers into the log.
+# At DEBUG level it logs whole answers.
 logging.getLogger("github").setLevel(logging.WARNING)
 
 
-_host: ContextVar[str] = ContextVar("github_host")  # the one that the call under way may reach
+_host: ContextVar[str] = ContextVar("github_host")  # the only host that the current call may reach
 
 
 def _harden(connection: HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass) -> None:
-    """Replace PyGithub's session. Only the client's own host is reached, with whatever URL PyGithub
-    comes: it guards against other hosts with an `assert` alone, which `python -O` drops."""
+    """Replace PyGithub's session with one that only connects to the client's own host. PyGithub
+    itself rejects other hosts only by an `assert`, which `python -O` removes."""
     connection.session.close()
     connection.session = outbound.session(host=_host.get())
     connection.session.auth = Requester.noopAuth
 
 
 def _answer(response: RequestsResponse) -> RequestsResponse:
-    """PyGithub sleeps and asks again, without end, where a GET is answered with 202."""
+    """Avoid that PyGithub sleeps and retries forever when a GET is answered with 202."""
     if response.status == 202:
         raise garbage(LABEL)
     return response
@@ -80,11 +80,11 @@ Requester.injectConnectionClasses(_HTTP, _HTTPS)  # for the whole process
 class Answer:
     data: Any
     headers: Mapping[str, str]  # lower-case names
-    has_scopes: bool = True  # the token is of a kind that has any
+    has_scopes: bool = True  # the token's kind has scopes
 
     @property
     def scopes(self) -> frozenset[str] | None:
-        """The scopes of a classic token; None for other kinds, of which GitHub tells none."""
+        """The scopes of a classic token; None for other kinds, for which GitHub sends none."""
         named = self.headers.get("x-oauth-scopes")
         if named is None or not self.has_scopes:
             return None
@@ -96,7 +96,7 @@ class Answer:
 
 
 class GitHubClient:
-    """`deadline` in seconds for all calls together. Every method raises ProviderError only."""
+    """`deadline` in seconds for all calls together. Methods only raise ProviderError."""
 
     def __init__(self, token: str, *, api_url: str, deadline: float) -> None:
         check_header_value(token, label=LABEL, what="access token")
@@ -105,11 +105,11 @@ class GitHubClient:
         self._budget = Budget(LABEL, deadline)
 
     def get(self, path: str, **parameters: Any) -> Answer:
-        """GET below the API's address; the answer is a JSON object or list, by its type."""
+        """GET a path of the API; the answer is a JSON object or list."""
         return guarded(LABEL, lambda: self._get(path, parameters))
 
     def _get(self, path: str, parameters: dict[str, Any]) -> Answer:
-        """PyGithub's own reading of an answer stumbles over words that are none: read it here."""
+        """Parse the answer here, since PyGithub fails on error messages that are not text."""
         _host.set(urlsplit(self._api_url).hostname or "")
         with self._github() as client:
             status, headers, text = client.requester.requestJson("GET", path, parameters=parameters)
@@ -124,7 +124,7 @@ class GitHubClient:
         return Answer(data, headers, not self._token.startswith(_WITHOUT_SCOPES))
 
     def _github(self) -> github.Github:
-        """A client for one call: PyGithub takes one time-out, in whole seconds, at its making."""
+        """A client for one call: PyGithub takes its time-out, in whole seconds, when created."""
         return github.Github(
             auth=github.Auth.Token(self._token),
             base_url=self._api_url,
@@ -136,7 +136,7 @@ class GitHubClient:
         )
 
     def words(self, text: object) -> str:
-        """GitHub's words, fit to be shown."""
+        """GitHub's text, made safe to display."""
         return vendor_words(text, secrets=(self._token,))
 
 

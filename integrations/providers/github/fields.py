@@ -6,8 +6,8 @@ from integrations.providers.github.addresses import GITHUB, read_repository
 
 
 def clean_repository(value: str) -> str:
-    """`https://github.com/owner/name`, or on a GitHub Enterprise server's own host, from any way
-    in which people write it. Raises ValueError."""
+    """`https://github.com/owner/name`, or on a GitHub Enterprise server's host, from any usual
+    form. Raises ValueError."""
     repository = read_repository(one_line(" ".join(value.split())))
     if repository is None:
         raise ValueError(_("Enter the repository like https://github.com/owner/name."))

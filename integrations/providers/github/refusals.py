@@ -1,4 +1,4 @@
-"""What GitHub's refusals mean: many reasons have one status, and only the words tell them apart.
+"""The meaning of GitHub's refusals: reasons with the same status differ only in their message.
 
 https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
 """
@@ -15,8 +15,8 @@ from ..base import Outcome, ProviderError
 from ..http import error_from_status
 
 LABEL = "GitHub"
-NOT_FOR_APPS = "not_for_apps"  # the code of what a GitHub App's installation may not ask
-LONGEST = 1000  # characters of a message that are looked at: its server may be anybody's
+NOT_FOR_APPS = "not_for_apps"  # the code of requests that an installation token may not make
+LONGEST = 1000  # characters of a message that are read, since the server may be anybody's
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _SLOW_DOWN = re.compile(r"rate limit|abuse detection|wait a few minutes", re.IGNORECASE)
 _OWN_HEADERS = ("x-github-request-id", "x-github-media-type")
@@ -25,7 +25,7 @@ _SAYS_NOTHING = {"", "bad credentials", "requires authentication", "not found", 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer that is no success: headers by lower-case name, the body as JSON or None."""
+    """An unsuccessful answer: headers by lower-case name, the body as JSON or None."""
 
     status: int
     headers: Mapping[str, str]
@@ -33,18 +33,18 @@ class Refusal:
 
     @property
     def text(self) -> str:
-        """GitHub's reason, as it came; "" where it gives none."""
+        """GitHub's unchanged reason, or ""."""
         message = self.data.get("message") if isinstance(self.data, dict) else None
         return message if isinstance(message, str) else ""
 
     @property
     def is_githubs(self) -> bool:
-        """False for the page of a proxy or a firewall in between."""
+        """False for the page of a proxy or a firewall."""
         return bool(self.text) or any(name in self.headers for name in _OWN_HEADERS)
 
     @property
     def is_rate_limit(self) -> bool:
-        """Limits come as 403 or 429, and not always with the headers that tell of them:
+        """Limits are reported with 403 or 429, and not always with their headers:
         https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api"""
         if self.status == 429:
             return True
@@ -54,7 +54,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Reason:
-    """What a 403 or 451 is about, where `pattern` is found in GitHub's words."""
+    """The reason for a 403 or 451 whose message matches `pattern`."""
 
     code: str
     pattern: str
@@ -62,7 +62,7 @@ class Reason:
     outcome: Outcome = Outcome.CREDENTIALS
 
 
-# The first that fits.
+# The first match counts.
 _REASONS = (
     Reason(
         "ip_not_allowed",
@@ -147,7 +147,7 @@ _APP = re.compile(r"not accessible by integration", re.IGNORECASE)
 
 
 def failure_of(refusal: Refusal, clean: Callable[[str], str]) -> ProviderError:
-    """The error in words; `clean` makes GitHub's own fit to be shown (`vendor_words`)."""
+    """The error for a refusal; `clean` makes GitHub's text safe to display (`vendor_words`)."""
     if refusal.is_rate_limit:
         return _rate_limited(refusal.headers)
     if 400 <= refusal.status < 500 and not refusal.is_githubs:
@@ -191,12 +191,12 @@ def _told(reason: Reason, status: int, said: str) -> ProviderError:
 
 
 def _message(status: int, said: str) -> str:
-    """GitHub's own words where it says more than the status; "" leaves it to the usual ones."""
+    """GitHub's text if it says more than the status; "" for the usual message."""
     return f"GitHub refuses this and says: {said}" if said and 400 <= status < 500 else ""
 
 
 def _not_githubs(status: int) -> ProviderError:
-    """Nothing is known of what GitHub itself would have said."""
+    """The error for an answer that did not come from GitHub."""
     return ProviderError(
         "not_its_answer",
         f"Something in front of GitHub answered with HTTP {status}, not GitHub itself.",
@@ -227,7 +227,7 @@ def _refused_token(said: str) -> ProviderError:
 
 
 def _missing_permission(headers: Mapping[str, str], whose: str) -> str:
-    """GitHub names what would have sufficed: `contents=write` or `contents=read; actions=read`."""
+    """GitHub names sufficient permissions: `contents=write` or `contents=read; actions=read`."""
     named = headers.get("x-accepted-github-permissions", "")
     if not re.fullmatch(r"[a-z_]+=[a-z]+([;,] ?[a-z_]+=[a-z]+){0,9}", named):
         return (

@@ -1,4 +1,4 @@
-"""The checks of a GitHub connection. None of them changes anything there."""
+"""The checks of a GitHub connection. They only read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXPIRES_SOON = timedelta(days=14)
 
 
 class Verification:
-    """The client is made in the first step, so that a token that cannot be sent is a check, too."""
+    """The client is created in the first step, so that an unusable token is a failed check."""
 
     def __init__(self, client: Callable[[], GitHubClient], name: Callable[[], str]) -> None:
         self._make_client = client
@@ -27,7 +27,7 @@ class Verification:
     def sign_in(self) -> None:
         """https://docs.github.com/en/rest/users/users#get-the-authenticated-user
 
-        The token of a GitHub App's installation is no user: GitHub knows it and says so.
+        An installation token of a GitHub App has no user; GitHub's refusal says so.
         """
         self._client = self._make_client()
         self._login = ""
@@ -69,7 +69,7 @@ class Verification:
         raise failure
 
     def permission(self) -> list[Check]:
-        if not self._login:  # what an app may do, its installation says and no repository
+        if not self._login:  # an app's permissions are not part of the repository's data
             return [Check(name="permission", ok=True, code="not_testable", message=_APP_NEEDS)]
         if not may_push(self._data):
             raise ProviderError(
@@ -102,7 +102,7 @@ class Verification:
 
 
 def may_push(repository: dict[str, Any]) -> bool:
-    """What GitHub tells of a user's rights; of an app's it tells nothing here."""
+    """True if the user may push; GitHub does not show an app's permissions here."""
     permissions = repository.get("permissions")
     return isinstance(permissions, dict) and permissions.get("push") is True
 
@@ -124,8 +124,8 @@ def _sufficient_scopes(repository: dict[str, Any]) -> frozenset[str]:
 
 
 def _repository_in(answer: Answer, name: str) -> dict[str, Any]:
-    """The repository that was asked for. Raises ProviderError for a login page with 200, and for
-    another repository (one that was renamed)."""
+    """The requested repository. Raises ProviderError for a login page with 200, and for another
+    repository (after a rename)."""
     data = answer.data
     if not isinstance(data, dict) or not isinstance(data.get("id"), int):
         raise garbage("GitHub")

@@ -1,6 +1,6 @@
 """Jenkins' remote access API over HTTP: https://www.jenkins.io/doc/book/using/remote-access-api/
 
-An API token needs no crumb, as long as no session cookie comes with it: sessions here keep none.
+An API token needs no crumb unless a session cookie is sent with it, so cookies are not kept.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _PERMISSION_NAMES = {
 
 
 class JenkinsClient:
-    """`url`: the base address with its context path. `deadline`: seconds for all calls together."""
+    """`url`: the base URL with its context path. `deadline`: seconds for all calls together."""
 
     def __init__(self, *, url: str, username: str, api_token: str, deadline: float) -> None:
         self.base = url.rstrip("/")
         self.username = username
-        # As bytes: requests encodes text as Latin-1, Jenkins reads UTF-8.
+        # As bytes, since requests encodes text as Latin-1 and Jenkins reads UTF-8.
         self._auth = (username.encode(), api_token.encode())
         self._budget = Budget(LABEL, deadline)
 
@@ -46,7 +46,7 @@ class JenkinsClient:
         return document
 
     def get_or_none(self, path: str, *, tree: str) -> dict[str, Any] | None:
-        """The same; None for 404, which means: not there, or hidden from this user."""
+        """The same, but None for 404, which means missing or hidden from this user."""
         try:
             return self.get(path, tree=tree)
         except ProviderError as error:
@@ -55,7 +55,7 @@ class JenkinsClient:
         return None
 
     def get_fitting(self, path: str, *trees: str) -> dict[str, Any] | None:
-        """By the first of `trees` whose answer is not too large to be read; None for 404."""
+        """The answer to the first of `trees` that is not too large to read; None for 404."""
         for tree in trees[:-1]:
             try:
                 return self.get_or_none(path, tree=tree)
@@ -66,10 +66,10 @@ class JenkinsClient:
     def get_part(
         self, path: str, name: str, *fields: str, start: int, end: int
     ) -> list[dict[str, Any]] | None:
-        """The objects `start` … `end` of a list, fewer where it is shorter; None for 404.
+        """The objects `start` … `end` of a list, fewer if it is shorter; None for 404.
 
-        What is too large together is asked for in halves; one alone that is, by the next of
-        `fields`.
+        If they are too large together, they are requested in halves; a single object that is too
+        large is requested with the next of `fields`.
         """
         trees = [f"{name}[{names}]{{{start},{end}}}" for names in fields]
         if end - start == 1:
@@ -105,7 +105,7 @@ class JenkinsClient:
             return session.request(method, self.base + path, auth=self._auth, **request)
 
     def error(self, answer: requests.Response) -> ProviderError:
-        """What an answer that is no success means, in Jenkins' terms."""
+        """The error for an unsuccessful answer."""
         status, wait = answer.status_code, answer.headers.get("Retry-After")
         if 300 <= status < 400 and is_jenkins(answer) and _leads_to_login(answer):
             return _wants_sign_in()
@@ -147,12 +147,12 @@ class JenkinsClient:
 
 
 def check_too_large(error: outbound.OutboundError) -> None:
-    """Raise it again, unless the answer was larger than what is read (`outbound.MAX_BODY`)."""
+    """Raise the error again unless the answer exceeded the size limit (`outbound.MAX_BODY`)."""
     if error.code != "too_large":
         raise error
 
 
-# Where plugins for single sign-on, and Jenkins' own form, send whoever is not signed in.
+# Where single sign-on plugins and Jenkins' own form redirect users who are not signed in.
 _LOGIN = re.compile(r"/securityRealm/|commenceLogin|/login\b|/oauth2?/|/saml", re.I)
 
 
@@ -171,7 +171,7 @@ def _wants_sign_in() -> ProviderError:
     )
 
 
-# The packages of what Jenkins exports: where a proxy hides its headers, its JSON still tells.
+# Packages of Jenkins' exported objects, by which its JSON is known if a proxy hides its headers.
 _CLASSES = ("hudson.", "jenkins.", "org.jenkinsci.", "org.jenkins", "com.cloudbees.")
 
 
@@ -181,7 +181,7 @@ def _is_jenkins_json(answer: requests.Response) -> bool:
 
 
 def is_jenkins(answer: requests.Response) -> bool:
-    """Jenkins' answers say so; those of a proxy or a login page do not."""
+    """True for an answer from Jenkins, unlike that of a proxy or a login page."""
     return _is_jenkins_json(answer) or (
         "X-Jenkins" in answer.headers
         or "X-Required-Permission" in answer.headers
@@ -195,12 +195,12 @@ def _asks_for_crumb(answer: requests.Response) -> bool:
 
 
 def not_jenkins(status: int = 200) -> ProviderError:
-    """Something else answered: a proxy, a login page, another program."""
+    """The error if something else answered: a proxy, a login page, another program."""
     return ProviderError(
         "not_jenkins",
         f"What answers at this address is not Jenkins (HTTP {status}).",
         "Enter the address of Jenkins as in the browser, with its path if it has one, such as "
         "https://ci.example.com/jenkins. A sign-on proxy in front of it must let the API through.",
-        # Whatever answered there, Jenkins did not get to see the request.
+        # Something else answered, so Jenkins did not receive the request.
         outcome=Outcome.UNCERTAIN if status < 300 else Outcome.NOT_SENT,
     )

@@ -12,8 +12,8 @@ MAX_PARAMETERS = 50
 
 
 def clean_parameters(value: Any) -> dict[str, str]:
-    """The pipeline's own parameters, none of the three that delivr sets. A value may have several
-    lines, as Jenkins' text parameters take them."""
+    """The pipeline's own parameters, without the three that delivr sets. A value may have several
+    lines, for Jenkins' text parameters."""
     parameters = {str(name).strip(): several_lines(str(text)) for name, text in value.items()}
     if taken := sorted(set(parameters) & set(OURS)):
         raise ValueError(
@@ -22,7 +22,7 @@ def clean_parameters(value: Any) -> dict[str, str]:
     if len(parameters) > MAX_PARAMETERS:
         raise ValueError(_("At most %(most)d parameters.") % {"most": MAX_PARAMETERS})
     for name in parameters:
-        # Jenkins takes any name; in the form the first "=" ends it.
+        # Jenkins allows any name; in the form the first "=" ends it.
         if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
             raise ValueError(_("“%(name)s” is not a parameter's name.") % {"name": name})
     return parameters

@@ -1,4 +1,4 @@
-"""The jobs of a Jenkins, for the picker: folders are walked, within bounds."""
+"""Lists the jobs of a Jenkins server for the picker, through its folders and within limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TREE = f"jobs[_class,name]{{0,{MAX_JOBS}}}"
 
 
 def list_jobs(client: JenkinsClient) -> list[Option]:
-    """Breadth first: near jobs are listed even where the tree is too large for the bounds."""
+    """Breadth first, so that top-level jobs are listed even if the tree exceeds the limits."""
     found: list[Option] = []
     waiting = deque([""])
     for _ in range(MAX_FOLDERS):
@@ -33,7 +33,7 @@ def list_jobs(client: JenkinsClient) -> list[Option]:
 
 
 def _children(client: JenkinsClient, folder: str) -> list[tuple[str, str]]:
-    """(class, path) of each; a folder that may not be looked into has none."""
+    """(class, path) of each child; none if the folder may not be read."""
     try:
         document = client.get(folder, tree=_TREE)
     except ProviderError as error:
@@ -44,7 +44,7 @@ def _children(client: JenkinsClient, folder: str) -> list[tuple[str, str]]:
 
 
 def _child(job: dict[str, Any], folder: str) -> tuple[str, str] | None:
-    """Its path is made of its name: the `url` in the answer is not used."""
+    """The path is made from the name; the `url` in the answer is not used."""
     name = job.get("name")
     try:
         path = child_path(name) if isinstance(name, str) else ""

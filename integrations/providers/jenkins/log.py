@@ -1,7 +1,7 @@
-"""The end of a build's console log, without the rest of it.
+"""Reads only the end of a build's console log.
 
-The progressive log takes the offset in bytes where it shall begin, and says in X-Text-Size where
-it ends; X-More-Data stands there while the build runs. An offset beyond the end is taken for 0.
+The progressive log takes the offset in bytes at which it begins, and says in X-Text-Size where it
+ends; X-More-Data is sent while the build runs. An offset beyond the end is treated as 0.
 https://www.jenkins.io/doc/book/using/remote-access-api/ (below any build: "Accessing Progressive
 Console Output")
 """
@@ -13,11 +13,11 @@ import requests
 from ..base import LogTail, Outcome, ProviderError
 from .client import JenkinsClient, is_jenkins
 
-TAIL = 256 * 1024  # bytes; what is longer in spite of it is cut off at the door (MAX_BODY)
+TAIL = 256 * 1024  # bytes; a longer answer is refused (MAX_BODY)
 
 
 def read_tail(client: JenkinsClient, build_path: str) -> LogTail:
-    """At most the last `TAIL` bytes, from the first line that begins in them."""
+    """At most the last `TAIL` bytes, from the first line that begins within them."""
     where = f"{build_path}/logText/progressiveText"
     size = _size(_answered(client, client.ask("HEAD", where, start="0")))
     start = max(0, size - TAIL)

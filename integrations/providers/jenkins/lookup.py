@@ -1,4 +1,4 @@
-"""Finding, reading and stopping one build. Every URL is built from our own address and numbers."""
+"""Finds, reads and stops builds. All URLs are built from our own address and numbers."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from .reading import (
 
 TOO_MANY = "cannot_correlate"
 PAGE = 50
-PAGES = 4  # 200 builds: more than a job does while an answer is being looked for
+PAGES = 4  # 200 builds, more than a job has during a search for a lost answer
 CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and Jenkins'
 QUEUE_PAGE = 200
 QUEUE_PAGES = 25
-QUEUE_OVERLAP = 20  # items: what moves up while the pages are read
+QUEUE_OVERLAP = 20  # items that may move up while the pages are read
 
 
 class Lookup:
-    """Builds of one job, whose path is normalised."""
+    """Builds of one job, given by its normalised path."""
 
     def __init__(self, client: JenkinsClient, path: str) -> None:
         self._client = client
@@ -47,8 +47,8 @@ class Lookup:
         self._url = client.base + path
 
     def find(self, build_id: str, *, since: datetime | None) -> BuildState | None:
-        """The first that carries our id: whoever runs it again sends our id, too. The queue is read
-        before the builds, the way that items go."""
+        """The first item or build with our id; later ones are reruns, which have our id, too. The
+        queue is read before the builds, since items move from one to the other."""
         queued = self.queued(build_id)
         try:
             return self.build(build_id=build_id, since=since) or queued
@@ -60,8 +60,7 @@ class Lookup:
     # --- The queue
 
     def queued(self, build_id: str) -> BuildState | None:
-        """The first item that carries our id. Jobs further down may be handed the same parameters:
-        theirs are not meant."""
+        """The first item of this job with our id; downstream jobs may get the same parameters."""
         return min(self._queued(build_id), key=lambda item: item.queue_id or 0, default=None)
 
     def _queued(self, build_id: str) -> list[BuildState]:
@@ -76,8 +75,8 @@ class Lookup:
         return list(found.values())
 
     def _items(self) -> Iterator[dict[str, Any]]:
-        """Items of the whole queue, some of them twice. The newest stand first and move to the end,
-        the way that the pages are read: none is missed."""
+        """All items in the queue, some of them twice. The newest are first and move towards the
+        end, in the direction in which pages are read, so none is missed."""
         for number in range(QUEUE_PAGES):
             start = number * (QUEUE_PAGE - QUEUE_OVERLAP)
             page = self._client.get_part(
@@ -93,7 +92,7 @@ class Lookup:
     def item(
         self, queue_id: int, *, build_id: str, since: datetime | None = None
     ) -> BuildState | None:
-        """By its place in the queue, which Jenkins forgets five minutes after it was left."""
+        """Find it by its queue id, which Jenkins forgets five minutes after the item left."""
         item = self._item(queue_id)
         if item is None or _is_foreign(item.build_id, build_id):
             return self.build(queue_id=queue_id, build_id=build_id, since=since)
@@ -115,10 +114,10 @@ class Lookup:
     # --- Builds
 
     def numbered(self, number: int) -> BuildState | None:
-        """Whatever has this number; None where the job answers and has no such build.
+        """The build with this number; None if the job can be read and has no such build.
 
-        Jenkins answers 404 to everything below a job while it reloads, and to whoever may not see
-        the job: that says nothing of the build.
+        Jenkins answers 404 for everything below a job while it reloads, and to users who may not
+        see the job, so a 404 alone says nothing about the build.
         """
         document = self._document(f"{self._path}/{number}")
         if document is not None:
@@ -130,12 +129,12 @@ class Lookup:
         return None
 
     def check_job(self) -> None:
-        """Raises ProviderError where the job itself cannot be read: then nothing below it can."""
+        """Raises ProviderError if the job cannot be read, because then nothing below it can."""
         if self._client.get_or_none(self._path, tree="name") is None:
             raise job_unreadable(self._path, self._client.username)
 
     def _document(self, path: str) -> dict[str, Any] | None:
-        """A build; its artifacts by themselves where all together is too large to be read."""
+        """A build; with its artifacts requested separately if all is too large to read."""
         try:
             return self._client.get_or_none(path, tree=BUILD_TREE)
         except OutboundError as error:
@@ -151,9 +150,9 @@ class Lookup:
     def build(
         self, *, build_id: str, queue_id: int | None = None, since: datetime | None = None
     ) -> BuildState | None:
-        """The first build with our id, or else with this queue id. None where there is none.
+        """The first build with our id, or else with this queue id, or None.
 
-        Raises ProviderError "cannot_correlate" where `since` lies beyond what can be looked at.
+        Raises ProviderError "cannot_correlate" if `since` is older than the builds that are read.
         """
         by_id: BuildState | None = None
         by_queue: BuildState | None = None
@@ -169,21 +168,21 @@ class Lookup:
         return self._whole(by_id or by_queue)
 
     def _whole(self, listed: BuildState | None) -> BuildState | None:
-        """With its artifacts, which lists leave out."""
+        """The build with its artifacts, which lists leave out."""
         if listed is None or listed.number is None or listed.status is BuildStatus.RUNNING:
             return listed
         return self.numbered(listed.number) or listed
 
     def all_with(self, build_id: str, *, since: datetime) -> list[BuildState]:
-        """All that carries our id: the queue first, the way that items go, then the builds back to
-        `since`."""
+        """All items and builds with our id, back to `since`; the queue is read first, since items
+        move from it to the builds."""
         queued = self._queued(build_id)
         ours = (b for b in self._builds(since) if build_id_of(b) == build_id)
         built = (read_build(document, job_url=self._url) for document in ours)
         return queued + [state for state in built if state is not None]
 
     def retries(self, number: int, build_id: str, *, since: datetime) -> list[Retry]:
-        """What was started again from build `number`, back to `since`, the newest first."""
+        """The reruns of build `number` back to `since`, the newest first."""
         found: list[Retry] = []
         try:
             for document in self._builds(since, tree=RETRY_TREE):
@@ -217,10 +216,10 @@ class Lookup:
     # --- Stopping
 
     def leave_queue(self, queue_id: int) -> int | None:
-        """Take it out of the queue; its number if it became a build meanwhile.
+        """Take the item out of the queue; its number if it became a build meanwhile.
 
-        Older servers answer 302, and 422 also where the item has just left: so look again. What
-        has left may have no number for a moment; what waits says why.
+        Older servers answer 302, and 422 also if the item has just left, so it is read again. An
+        item that left may have no number for a moment; a waiting one has a reason.
         """
         answer = self._client.post("/queue/cancelItem", id=str(queue_id))
         if answer.status_code not in (204, 302, 404, 422):
@@ -235,7 +234,7 @@ class Lookup:
         return state.number
 
     def stop(self, number: int) -> None:
-        """Jenkins redirects to where the click came from, whether or not anything was running."""
+        """Jenkins redirects to the referring page, whether or not the build was running."""
         if self._is_running(number):
             self._stop(number)
 
@@ -252,7 +251,7 @@ class Lookup:
 def job_unreadable(
     path: str, username: str, *, outcome: Outcome = Outcome.UNCERTAIN
 ) -> ProviderError:
-    """Passing as far as anybody can tell: the job may be there again in a minute."""
+    """A temporary error, because the job may be back in a minute."""
     return ProviderError(
         "job_unreadable",
         f"Jenkins shows no job {full_name(path)} at the moment.",
@@ -281,7 +280,7 @@ def _just_left() -> ProviderError:
 
 
 def _is_foreign(theirs: str, ours: str) -> bool:
-    """Numbers start anew where a job was made again: an id that is not ours says so."""
+    """True for another build's id: numbers start again if a job was recreated."""
     return bool(theirs and ours and theirs != ours)
 
 

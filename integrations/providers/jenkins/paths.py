@@ -1,4 +1,4 @@
-"""Where a job lies: `/job/<segment>/job/<segment>`, each segment percent-encoded once."""
+"""Job paths: `/job/<segment>/job/<segment>`, each segment percent-encoded once."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _EXAMPLE = "Enter the job like /job/mobile/job/ios, or mobile/ios."
 
 
 def normalise_job_path(path: str) -> str:
-    """`/job/mobile/job/ios` from what a person entered: `mobile/ios`, `job/mobile/job/ios/` …
+    """`/job/mobile/job/ios` from an entered path: `mobile/ios`, `job/mobile/job/ios/` …
 
-    A path with `job` parts is taken as it stands in a browser's address, percent-encoded; one
-    without is a full name. Raises ValueError with a sentence for a person.
+    A path with `job` segments is percent-encoded, as in a browser's address bar; one without is a
+    full name. Raises ValueError with a message for the user.
     """
     text = path.strip()
     if "://" in text or text.startswith("//"):
@@ -36,13 +36,13 @@ def child_path(name: str) -> str:
 
 
 def full_name(job_path: str) -> str:
-    """`mobile/ios`, as people read it, from a normalised path; a branch keeps its slash."""
+    """The readable name, such as `mobile/ios`, of a normalised path; a branch keeps its slash."""
     return "/".join(unquote(unquote(part)) for part in job_path.split("/job/") if part)
 
 
 def path_of_build(url: str) -> str:
-    """The normalised path of the job in a build's address or in `job/ios/245/`; "" where there is
-    none. Host and context path are not looked at, as for `path_of_task`."""
+    """The normalised job path in a build's URL or in `job/ios/245/`, or "". Host and context path
+    are ignored, as in `path_of_task`."""
     job, _slash, number = url.split("?")[0].rstrip("/").rpartition("/")
     if not number.isdigit():
         return ""
@@ -50,11 +50,11 @@ def path_of_build(url: str) -> str:
 
 
 def path_of_task(url: object) -> str | None:
-    """The normalised job path in the URL that Jenkins gives for a job; None where it gives none.
+    """The normalised job path in the URL that Jenkins gives for a job; None if it gives none.
 
-    "" for what is no job of its own, such as one cell of a matrix.
+    "" for what is not a separate job, such as a cell of a matrix.
 
-    Its host and context path are not looked at: behind a proxy they are often wrong.
+    Host and context path are ignored, because they are often wrong behind a proxy.
     """
     if not isinstance(url, str) or "/job/" not in url:
         return None
@@ -69,7 +69,7 @@ def _is_url_form(segments: Sequence[str]) -> bool:
 
 
 def _names_of_url(segments: Sequence[str]) -> list[str]:
-    """The decoded names in `job/a/view/x/job/b`; views are only a way to look at jobs."""
+    """The decoded names in `job/a/view/x/job/b`, without views."""
     pairs = list(zip(segments[::2], segments[1::2], strict=False))
     if len(segments) % 2 or any(kind not in ("job", "view") for kind, _ in pairs):
         raise ValueError(f"The job's path does not lead to a job. {_EXAMPLE}")

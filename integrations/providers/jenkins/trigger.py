@@ -1,4 +1,4 @@
-"""What Jenkins answers to a trigger, as hudson.model.ParameterizedJobMixIn and Queue send it:
+"""Jenkins' answers to a trigger, as sent by hudson.model.ParameterizedJobMixIn and Queue:
 https://github.com/jenkinsci/jenkins/blob/master/core/src/main/java/jenkins/model/ParameterizedJobMixIn.java
 """
 
@@ -16,12 +16,12 @@ from .reading import Job
 
 _QUEUE_ID = re.compile(r"/queue/item/(\d{1,18})/?$", re.ASCII)
 _CHOICE = re.compile(rb"Illegal choice for parameter ([A-Za-z0-9_.-]{1,100})")
-# The parameters changed between our look at the job and the trigger.
+# The job's parameters changed after they were read and before the trigger.
 _CHANGED = (b"is not parameterized", b"Nothing is submitted", b"expects a form submission")
 
 
 def queued_build(answer: requests.Response, job: Job) -> BuildState:
-    """The queue item that a 201 or 303 names. Raises ProviderError (UNCERTAIN) where it names none.
+    """The queue item that a 201 or 303 names. Raises ProviderError (UNCERTAIN) if it names none.
 
     Only the number is taken from `Location`: its host is often wrong behind a proxy.
     """
@@ -34,7 +34,7 @@ def queued_build(answer: requests.Response, job: Job) -> BuildState:
             outcome=Outcome.UNCERTAIN,
         )
     queue_id = int(found[1])
-    # 303: merged into an equal item. Without parameters Jenkins says 201 all the same.
+    # 303: merged into an equal item. For a job without parameters that is also a 201.
     was_merged = answer.status_code == 303 or queue_id == job.queued
     return BuildState(
         status=BuildStatus.QUEUED,
@@ -44,7 +44,7 @@ def queued_build(answer: requests.Response, job: Job) -> BuildState:
 
 
 def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -> ProviderError:
-    """What any other answer means."""
+    """The error for any other answer."""
     status, body = answer.status_code, answer.content
     if status in (400, 500) and any(words in body for words in _CHANGED):
         return ProviderError(

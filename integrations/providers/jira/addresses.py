@@ -1,4 +1,4 @@
-"""The two addresses of a Jira Cloud site: the one that people open, and the API gateway."""
+"""The two addresses of a Jira Cloud site: its own and the API gateway's."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 _CLOUD_ID = re.compile(r"[0-9a-fA-F-]{16,64}")
-# What may follow it is the path of a call, as documentation shows it.
+# The path of a call may follow, as shown in documentation.
 _GATEWAY = re.compile(r"(https?://[^?#]*?/ex/jira/[0-9a-zA-Z-]{16,64})(?:/[^?#]*)?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cloud:
-    """Where Atlassian hosts sites, and where tokens with scopes are let in.
+    """Atlassian's hosts for sites, and the API gateway, which accepts tokens with scopes.
 
-    A token with scopes is answered 401 at the site itself:
+    The site itself answers 401 to a token with scopes:
     https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
     """
 
@@ -23,22 +23,22 @@ class Cloud:
     gateway: str = "https://api.atlassian.com"
 
     def hosts(self, site: str) -> bool:
-        """True for a site whose credentials may be shown to the gateway: they are Atlassian's."""
+        """True for a site at Atlassian, whose credentials may be sent to the gateway."""
         return (urlsplit(site).hostname or "").endswith(self.site_suffix)
 
     def gateway_base(self, cloud_id: object) -> str | None:
-        """The base URL of the site's API at the gateway, None for what is no cloud id."""
+        """The base URL of the site's API at the gateway; None for an invalid cloud id."""
         if not isinstance(cloud_id, str) or not _CLOUD_ID.fullmatch(cloud_id):
             return None
         return f"{self.gateway}/ex/jira/{cloud_id}"
 
 
 def api_base(text: str) -> str:
-    """The base URL of the API from what people enter: `x.atlassian.net`, a page's address, or the
+    """The base URL of the API from an entered address: `x.atlassian.net`, a page's URL, or the
     gateway's (`https://api.atlassian.com/ex/jira/<cloud id>`).
 
-    Other hosts keep their path: Jira may stand below one. What cannot be read stays as it is, for
-    the connection to complain about.
+    On other hosts the path is kept, since Jira may have a context path. An invalid address is
+    returned unchanged, so that connecting to it reports the error.
     """
     text = text.strip()
     text = text if "://" in text else f"https://{text}"
@@ -54,12 +54,12 @@ def api_base(text: str) -> str:
 
 
 def is_gateway(base: str) -> bool:
-    """True where only the API is: no page of an issue can be opened there."""
+    """True for the gateway, which has no pages of issues."""
     return _GATEWAY.fullmatch(base) is not None
 
 
 def site_in(server_info: object) -> str:
-    """The site's own address as Jira tells it, "" where it tells none that a browser can open.
+    """The site's own URL according to Jira; "" unless a browser can open it.
 
     https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-server-info/
     """

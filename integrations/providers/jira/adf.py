@@ -1,4 +1,4 @@
-"""Plain text as a document of Atlassian: nodes, so that no character in it is markup.
+"""Plain text as an Atlassian document, in which no character is markup.
 
 https://developer.atlassian.com/cloud/jira/platform/apis/document/structure/
 """
@@ -13,7 +13,7 @@ _URL = re.compile(r"(https?://[^\s<>\"]+[^\s<>\".,;:!?)\]])")
 
 
 def document(text: str) -> dict[str, Any]:
-    """Blank lines part paragraphs, other line ends are kept, http(s) addresses become links."""
+    """Blank lines separate paragraphs, other line ends are kept, http(s) URLs become links."""
     paragraphs = [part for part in re.split(r"\n\s*\n", text.strip()) if part.strip()]
     return {"type": "doc", "version": 1, "content": [_paragraph(part) for part in paragraphs]}
 
@@ -29,7 +29,7 @@ def _paragraph(text: str) -> dict[str, Any]:
 
 def _inline(line: str) -> Iterator[dict[str, Any]]:
     for index, part in enumerate(_URL.split(line)):
-        if not part:  # an empty text node is refused
+        if not part:  # Jira refuses an empty text node
             continue
         node: dict[str, Any] = {"type": "text", "text": part}
         if index % 2:

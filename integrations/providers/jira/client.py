@@ -38,9 +38,9 @@ Call = Callable[[JIRA], requests.Response]
 
 
 class JiraClient:
-    """One task's calls. Each raises `ProviderError` only; all share one budget of time.
+    """The calls of one task. They only raise `ProviderError` and share one time limit.
 
-    `secrets` are what errors must not show.
+    `secrets` must not appear in errors.
     """
 
     def __init__(
@@ -54,20 +54,20 @@ class JiraClient:
         self._login = (email, api_token)
         self._budget = Budget(LABEL, deadline)
         self._jira = self._connect(site)
-        self._refused: requests.Response | None = None  # the last answer that was no success
+        self._refused: requests.Response | None = None  # the last unsuccessful answer
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         """GET `path` below /rest/api/3/ and return its JSON object."""
         return self._send(lambda jira: self._request(jira, "GET", path, params=params))
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """POST once, whatever happens: what may have arrived is for the caller to look up."""
+        """POST exactly once; the caller has to look up whether a lost request arrived."""
         return self._send(lambda jira: self._request(jira, "POST", path, json=body))
 
     def deployment(self) -> ProviderError | None:
-        """Why this Jira is none that we speak to; None where it does not say so.
+        """The error if this is Jira Data Center, which is not supported, or None.
 
-        Asked without the token: https://docs.atlassian.com/software/jira/docs/api/REST/9.12.0/#api/2/serverInfo
+        Requested without the token: https://docs.atlassian.com/software/jira/docs/api/REST/9.12.0/#api/2/serverInfo
         """
         if self._refused is not None and is_data_center(self._refused):
             return data_center(None)
@@ -100,7 +100,7 @@ class JiraClient:
         except ProviderError as error:
             if error.code != "bad_credentials" or not self._may_use_gateway():
                 raise
-        # Refused means not done: sending it again, to the other address, is safe.
+        # A refused request had no effect, so sending it again to the gateway is safe.
         self._jira = self._connect(before_effect(LABEL, self._gateway_base))
         return guarded(LABEL, lambda: self._once(call))
 
@@ -112,8 +112,8 @@ class JiraClient:
         raise error_from_response(response, self.secrets)
 
     def _request(self, jira: JIRA, method: str, path: str, **more: Any) -> requests.Response:
-        """By the library's session, past its `request`: that one reads the errors of an answer,
-        and stumbles where a list of them holds anything but text."""
+        """Use the library's session directly: its `request` parses errors and fails if a list of
+        them contains anything but text."""
         url, timeout = jira._get_url(path), self._budget.left()
         return requests.Session.request(_session(jira), method, url, timeout=timeout, **more)
 
@@ -131,9 +131,10 @@ class JiraClient:
         return base
 
     def _connect(self, base: str) -> JIRA:
-        """A client that asks nothing by itself.
+        """A client that sends no requests of its own.
 
-        Its defaults fetch the server's info, have no time limit, and send a POST up to four times.
+        By default it fetches the server's info, has no time limit, and sends a POST up to four
+        times.
         """
         jira = JIRA(
             server=base,
@@ -143,7 +144,7 @@ class JiraClient:
             max_retries=0,
             logging=False,
         )
-        jira.deploymentType = "Cloud"  # without it the library takes the site for a Data Center
+        jira.deploymentType = "Cloud"  # otherwise the library assumes Data Center
         session = _session(jira)
         session.trust_env = False
         session.adapters.clear()

@@ -1,4 +1,4 @@
-"""Fields of a project's create screen: what a value given as text becomes for Jira.
+"""Fields of a project's create screen: converts a value given as text for Jira.
 
 https://developer.atlassian.com/cloud/jira/platform/jira-rest-api-examples/ and, of what each
 screen takes, `createmeta`: a field's schema, and the values that it allows.
@@ -15,10 +15,10 @@ from typing import Any
 from ..http import vendor_words
 from .adf import document
 
-_SHOWN = 8  # of the values that are allowed
+_SHOWN = 8  # number of allowed values that are shown
 _DOCUMENTS = ("description", "environment")
 _TEXT_AREA = "com.atlassian.jira.plugin.system.customfieldtypes:textarea"
-_BETWEEN = " > "  # a value of a cascading list, and the one below it
+_BETWEEN = " > "  # between a value of a cascading list and its child
 
 
 def schema_of(field: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def schema_of(field: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def field_id(field: Mapping[str, Any]) -> str:
-    """`fieldId` in the answers of today, `key` in older ones."""
+    """`fieldId`, which older answers call `key`."""
     found = field.get("fieldId") or field.get("key")
     return found if isinstance(found, str) else ""
 
@@ -37,8 +37,8 @@ def field_name(field: Mapping[str, Any], secrets: Iterable[str]) -> str:
 
 
 def value_of(field: Mapping[str, Any], text: str) -> Any:
-    """The value that `text` names. Raises ValueError, with a sentence, where the field takes none
-    like it."""
+    """The value that `text` names. Raises ValueError with a message if the field does not accept
+    it."""
     schema = schema_of(field)
     kind = schema.get("type")
     if kind == "array":
@@ -49,7 +49,7 @@ def value_of(field: Mapping[str, Any], text: str) -> Any:
 
 
 def only_value(field: Mapping[str, Any]) -> tuple[Any, str] | None:
-    """The value, and its name, of a field that allows a single one; else None."""
+    """The value and its name if the field allows only one value, else None."""
     found = _allowed(field)
     if len(found) != 1:
         return None
@@ -64,7 +64,8 @@ def only_value(field: Mapping[str, Any]) -> tuple[Any, str] | None:
 
 
 def what_it_takes(field: Mapping[str, Any], secrets: Iterable[str]) -> str:
-    """In words, for whoever fills it: its values, or its form. "" where it cannot be filled."""
+    """A description of the values or the format that the field accepts; "" if it cannot be
+    filled."""
     if found := _allowed(field):
         names = [f"{_name(item)}{_BETWEEN}{_name(b)}" for item in found for b in _children(item)]
         names = names or [_name(item) for item in found]
@@ -144,7 +145,7 @@ def _one(field: Mapping[str, Any], kind: str, text: str) -> Any:
 
 
 def _several(field: Mapping[str, Any], kind: str, text: str) -> list[Any]:
-    """Divided by commas, unless the whole names one value."""
+    """Values separated by commas, unless the whole text names one value."""
     found = _allowed(field)
     if any(_is_named(item, text) for item in found):
         return [_one(field, kind, text)]
@@ -165,7 +166,7 @@ def _cascade(field: Mapping[str, Any], text: str) -> dict[str, Any]:
 
 
 def _allowed(field: Mapping[str, Any]) -> list[Any]:
-    """What may be chosen still: neither disabled options nor versions of the archive."""
+    """The allowed values without disabled options and archived versions."""
     return _usable(field.get("allowedValues"))
 
 
@@ -183,7 +184,7 @@ def _is_closed(item: Any) -> bool:
 
 
 def _reference(item: Any) -> Any:
-    """How Jira wants an allowed value to be named; None for what is none."""
+    """The reference by which Jira accepts an allowed value, or None."""
     if isinstance(item, str):
         return item or None
     found = item.get("id") if isinstance(item, dict) else None

@@ -1,7 +1,7 @@
-"""What a project wants to be told when an epic is made in it.
+"""What a project requires of a new epic.
 
-Projects differ: the type "Epic" is renamed or translated, older projects want an Epic Name, screens
-lack fields, and administrators require fields of their own.
+Projects differ: the type "Epic" may be renamed or translated, older projects require an Epic Name,
+screens lack fields, and administrators require fields of their own.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from .errors import LABEL
 if TYPE_CHECKING:
     from .client import JiraClient
 
-EPIC_LEVEL = 1  # the level of epics in every site's hierarchy, whatever they are called
+EPIC_LEVEL = 1  # the level of epics in every site's hierarchy, whatever their name
 _EPIC_NAME = "com.pyxis.greenhopper.jira:gh-epic-label"
 _LONGEST_SUMMARY = 255  # characters; Jira refuses more
-# The reporter is the account itself where none is given.
+# The reporter defaults to the account itself.
 _FILLED = {"project", "issuetype", "summary", "reporter"}
 _FILLED_IF_SHOWN = {"labels", "description"}
 
@@ -41,7 +41,7 @@ def correlation_label(correlation: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What the connection says about epics: the name of their type, and fields by id or name."""
+    """The connection's settings for epics: the name of their type, and fields by id or name."""
 
     epic_type: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -51,12 +51,12 @@ class Wishes:
 class EpicType:
     id: str
     name: str
-    names: frozenset[str]  # in small letters, the untranslated one among them
+    names: frozenset[str]  # in lower case, including the untranslated one
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filled:
-    """A field that the project asks for, or the connection names, and what is put into it."""
+    """A field that the project requires or the connection names, and its value."""
 
     id: str
     name: str
@@ -66,23 +66,23 @@ class Filled:
 
 @dataclass(frozen=True, kw_only=True)
 class EpicForm:
-    """The create screen of a project's epics: ids of what can be filled, and what cannot be."""
+    """The create screen of a project's epics: which fields can be filled and which cannot."""
 
     type_id: str
     type_name: str
     fields: frozenset[str]
     epic_name_field: str = ""
     filled: tuple[Filled, ...] = ()
-    missing: tuple[str, ...] = ()  # required, in words with what they take
-    wrong: tuple[str, ...] = ()  # values that the connection gives and the project does not take
-    unused: tuple[str, ...] = ()  # names in the connection of what is not on the screen
+    missing: tuple[str, ...] = ()  # descriptions of required fields with what they accept
+    wrong: tuple[str, ...] = ()  # the connection's values that the project does not accept
+    unused: tuple[str, ...] = ()  # the connection's field names that are not on the screen
 
     @property
     def has_labels(self) -> bool:
         return "labels" in self.fields
 
     def check(self) -> None:
-        """Raise `ProviderError` naming what keeps Jira from making the epic."""
+        """Raise `ProviderError` naming what prevents Jira from creating the epic."""
         if self.wrong:
             raise ProviderError(
                 "wrong_field",
@@ -100,7 +100,7 @@ class EpicForm:
             )
 
     def field_checks(self) -> Iterator[Check]:
-        """What is put into fields beside our own, for whoever verifies."""
+        """Checks that show the values of fields besides our own."""
         for one in self.filled:
             yield Check(name=f"field:{one.id}", ok=True, message=f"{one.name}: {one.words}")
         if self.unused:
@@ -115,7 +115,7 @@ class EpicForm:
             )
 
     def fill(self, project_key: str, epic: Epic, correlation: str) -> dict[str, Any]:
-        """The body for POST /issue, without the fields that the screen lacks: Jira refuses them."""
+        """The body for POST /issue, without fields that the screen lacks, which Jira refuses."""
         summary = " ".join(epic.summary.split())[:_LONGEST_SUMMARY]
         fields: dict[str, Any] = {one.id: one.value for one in self.filled}
         more = fields.pop("labels", [])
@@ -135,7 +135,7 @@ class EpicForm:
 
 
 def read_form(client: JiraClient, project_key: str, wishes: Wishes) -> EpicForm:
-    """Ask the project for its epic type and create screen.
+    """Read the project's epic type and create screen.
 
     https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/#api-rest-api-3-issue-createmeta-projectidorkey-issuetypes-get
     """
@@ -148,7 +148,7 @@ def read_form(client: JiraClient, project_key: str, wishes: Wishes) -> EpicForm:
 
 
 def epic_types(client: JiraClient, project_key: str) -> list[EpicType]:
-    """The types at the level of epics in which the account may create issues."""
+    """The epic-level types in which the account may create issues."""
     return [
         _epic_type(kind, client.secrets)
         for kind in client.pages(_types_path(project_key), "issueTypes")
@@ -172,8 +172,8 @@ def _epic_type(kind: Mapping[str, Any], secrets: Iterable[str]) -> EpicType:
 
 
 def _chosen_type(types: Sequence[EpicType], project_key: str, wish: str) -> EpicType:
-    """The type that the connection names; else the only one; else the one that is called Epic, in
-    any spelling. Raises ProviderError where that does not decide it."""
+    """The type that the connection names, or the only one, or the one called Epic in any case.
+    Raises ProviderError if that is not unique."""
     if not types:
         raise ProviderError(
             "no_epic_type",
@@ -200,7 +200,7 @@ def _chosen_type(types: Sequence[EpicType], project_key: str, wish: str) -> Epic
 
 
 class _Reading:
-    """Makes the form of a type from its fields and from what the connection gives."""
+    """Builds the form of a type from its fields and the connection's values."""
 
     def __init__(
         self,
@@ -240,7 +240,7 @@ class _Reading:
             self._fill_alone(one)
 
     def _text(self, one: Mapping[str, Any]) -> str | None:
-        """What the connection gives for it, by its id or name."""
+        """The connection's value for it, by its id or name."""
         names = (field_id(one).casefold(), str(one.get("name")).strip().casefold())
         name = next((self._given.pop(n) for n in names if n in self._given), None)
         return None if name is None else str(self._texts[name]).strip()

@@ -1,4 +1,4 @@
-"""Jira's refusals, in Jira's words where it gives a reason, with a hint that fits.
+"""Jira's refusals, with Jira's own reason if there is one, and a hint.
 
 https://developer.atlassian.com/cloud/jira/platform/rest/v3/intro/#status-codes
 """
@@ -24,7 +24,7 @@ _RENEW = (
 _SCOPES = "A token with scopes needs read:jira-work, read:jira-user and write:jira-work."
 _PERMISSION = f"Give the account the permission in the project. {_SCOPES}"
 
-# What Jira's words speak of: a code, the outcome and what to do. The first that fits.
+# By Jira's message: a code, the outcome and a hint. The first match counts.
 _REASONS: tuple[tuple[str, str, Outcome, str], ...] = (
     (
         r"\bip address|allow(ed)?[ -]?list|allowlist",
@@ -75,13 +75,13 @@ def bad_credentials(words: str = "") -> ProviderError:
 
 
 def sign_in_failed(response: requests.Response) -> bool:
-    """Jira answers some addresses to anybody, bad token or not; this header tells."""
+    """Jira answers some requests in spite of a bad token; this header reports it."""
     reason: str = response.headers.get("X-Seraph-LoginReason", "")
     return "AUTHENTICATED_FAILED" in reason or "AUTHENTICATION_DENIED" in reason
 
 
 def error_from_response(response: requests.Response, secrets: Iterable[str]) -> ProviderError:
-    """What an answer means that is no success, or that says that the sign-in failed."""
+    """The error for an unsuccessful answer, or for one that says that the sign-in failed."""
     if _wants_captcha(response):
         return _captcha()
     if response.ok:
@@ -122,8 +122,8 @@ def _captcha() -> ProviderError:
 
 
 def is_jiras(response: requests.Response) -> bool:
-    """Whether Jira answered, or Atlassian's gateway for it: it speaks JSON, its pages carry
-    headers of its own. A proxy's or a firewall's page has neither."""
+    """True for an answer of Jira or Atlassian's gateway, which is JSON or has their headers. The
+    page of a proxy or a firewall has neither."""
     ours = ("x-arequestid", "x-aaccountid", "x-asessionid", "x-seraph-loginreason", "atl-traceid")
     if any(name in response.headers for name in ours) or _realm(response):
         return True
@@ -132,7 +132,7 @@ def is_jiras(response: requests.Response) -> bool:
 
 
 def _of_something_else(status: int, retry_after: str | None) -> ProviderError:
-    """The request stopped before Jira, or (5xx) nobody knows how far it came."""
+    """The error if the request did not reach Jira, or (5xx) may have reached it."""
     return ProviderError(
         "not_jira",
         f"What answers at this address is not Jira (HTTP {status}).",
@@ -148,7 +148,7 @@ def _told_apart(status: int, words: str, retry_after: str | None) -> ProviderErr
         return None  # complaints about fields
     for pattern, code, outcome, hint in _REASONS:
         if re.search(pattern, words, re.IGNORECASE):
-            if status >= 500:  # whatever the words are about, nobody knows how far it came
+            if status >= 500:  # it is unknown whether the request took effect
                 outcome = Outcome.UNCERTAIN
             return ProviderError(
                 code,
@@ -176,12 +176,12 @@ def _refusal(status: int, words: str) -> ProviderError:
 
 
 def _words(body: bytes, secrets: Iterable[str]) -> str:
-    """All of Jira's sentences, whatever else the answer holds; "" for none."""
+    """All of Jira's messages in the answer, or ""."""
     return vendor_words(" ".join(_sentences(parse_object(body) or {})), secrets=secrets)
 
 
 def _sentences(document: dict[str, Any]) -> Iterator[str]:
-    """`errorMessages` and `errors` are Jira's, `message` and `errorMessage` its gateway's."""
+    """`errorMessages` and `errors` are from Jira, `message` and `errorMessage` from its gateway."""
     for name in ("errorMessages", "errorMessage", "message"):
         found = document.get(name)
         for item in found if isinstance(found, list) else [found]:
@@ -209,15 +209,15 @@ def data_center(version: object) -> ProviderError:
 
 
 def is_data_center(response: requests.Response) -> bool:
-    """Told by an answer to a question that only Jira Cloud knows: Data Center names itself in
-    `WWW-Authenticate`, and hands out a session."""
+    """Recognised by the answer to a request that only Jira Cloud has: Data Center names itself in
+    `WWW-Authenticate` and sets a session cookie."""
     if "x-asessionid" in response.headers:
         return True
     return bool(_realm(response)) and not Cloud().hosts(_realm(response))
 
 
 def _realm(response: requests.Response) -> str:
-    """The address of the Jira that wants to be signed in to, "" where none says so."""
+    """The URL of the Jira that requires a sign-in, or ""."""
     found = re.search(r'OAuth realm="([^"]+)"', response.headers.get("WWW-Authenticate", ""))
     address = unquote(found[1]) if found else ""
     try:

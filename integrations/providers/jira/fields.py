@@ -13,7 +13,7 @@ MAX_VALUE = 1000
 
 
 def clean_fields(value: Any) -> dict[str, str]:
-    """Fields of new epics, by name or id, with the text to put into each."""
+    """Fields of new epics, by name or id, with the text for each."""
     fields = {one_line(str(name)): _text(str(text)) for name, text in value.items()}
     if len(fields) > MAX_FIELDS:
         raise ValueError(_("At most %(most)d fields.") % {"most": MAX_FIELDS})
@@ -28,7 +28,7 @@ def clean_fields(value: Any) -> dict[str, str]:
 
 
 def _text(value: str) -> str:
-    """Lines of text without control characters. Raises ValueError."""
+    """Text of several lines without control characters. Raises ValueError."""
     return "\n".join(one_line(line) for line in value.strip().splitlines())
 
 

@@ -1,4 +1,4 @@
-"""What is tried before a Jira connection is called valid. Reading only."""
+"""The checks of a Jira connection. They only read."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _NEEDED = {
 
 
 def check_sign_in(client: JiraClient) -> None:
-    """Raise `ProviderError` unless Jira knows us.
+    """Raise `ProviderError` unless Jira accepts the credentials.
 
-    Other addresses answer a bad token as they answer anybody, with a 404 or an empty list; this
+    Other endpoints answer a bad token like an anonymous request, with a 404 or an empty list; this
     one does not: https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-myself/
     """
     try:
@@ -43,12 +43,12 @@ def check_sign_in(client: JiraClient) -> None:
 
 
 def read_site(client: JiraClient) -> str:
-    """The address at which people open the site, "" where Jira does not tell."""
+    """The URL of the site for browsers; "" if Jira does not tell."""
     return site_in(client.get("serverInfo"))
 
 
 class Verification:
-    """Its steps in order: each uses what the one before it learned."""
+    """The steps in order; each uses results of the ones before."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Verification:
         check_sign_in(self._client)
 
     def _site(self) -> Check:
-        """Its message is the address: the connection keeps it."""
+        """Its message is the site's URL, which the connection keeps."""
         try:
             site, why = read_site(self._client), "Jira does not tell it."
         except ProviderError as error:

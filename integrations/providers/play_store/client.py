@@ -1,7 +1,7 @@
 """Google Play's Android Publisher API v3, signed in with google-auth.
 
-`AuthorizedSession` is not used: it sends a refused POST again up to twice, asks a further service
-for regional boundaries, and the sign-in posts up to three times.
+`AuthorizedSession` is not used: it sends a refused POST up to two more times, calls another service
+for regional boundaries, and signs in with up to three POSTs.
 """
 
 from __future__ import annotations
@@ -71,20 +71,20 @@ class _SignIn(google.auth.transport.Request):
         timeout: float | None = None,
         **_: Any,
     ) -> _Answer:
-        if self._posted:  # the library tries again by itself
+        if self._posted:  # the library retries by itself
             raise error_from_status(LABEL, 503)
         self._posted = True
         with outbound.session(deadline=self._budget.left()) as session:
             answer = session.request(method, url, data=body, headers=headers)
         if answer.status_code == 200:
             _check_token(answer)
-        elif _is_passing(answer):  # else the library sleeps and tries again
+        elif _is_passing(answer):  # otherwise the library sleeps and retries
             raise error_from_status(LABEL, 503)
         elif answer.status_code not in (400, 401, 403):  # these the library explains
             raise error_from_status(
                 LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")
             )
-        elif parse_object(answer.content) is None:  # over which the library stumbles
+        elif parse_object(answer.content) is None:  # on which the library fails
             raise _refused(None)
         return _Answer(answer)
 
@@ -100,7 +100,7 @@ def _check_token(answer: requests.Response) -> None:
 
 
 class PlayClient:
-    """One task's calls. Each raises `ProviderError` only."""
+    """The calls of one task. They only raise `ProviderError`."""
 
     def __init__(self, info: Mapping[str, Any], *, deadline: float) -> None:
         self.secrets = (str(info.get("private_key", "")),)
@@ -127,7 +127,8 @@ class PlayClient:
         raise failure
 
     def _safe_info(self) -> dict[str, Any]:
-        """The key file's own addresses are a tenant's text: the library would connect to them."""
+        """The key file with fixed URLs: its own come from the tenant, and the library would use
+        them."""
         return {
             **{name: self._info.get(name) for name in ("client_email", "private_key")},
             "private_key_id": self._info.get("private_key_id"),
@@ -151,7 +152,7 @@ class PlayClient:
 
 
 def _refused(error: RefreshError | None) -> ProviderError:
-    """The token endpoint's word, from its JSON answer which the exception carries.
+    """The error from the token endpoint's JSON answer, which the exception contains.
 
     https://www.rfc-editor.org/rfc/rfc6749#section-5.2
     """

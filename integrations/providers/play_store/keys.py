@@ -16,15 +16,15 @@ _LARGEST = 16 * 1024  # characters; the files are about 2,400
 
 
 def check_service_account(document: str | Mapping[str, Any]) -> str:
-    """The key file as it is stored: its JSON text, keys sorted.
+    """The key file as it is stored: JSON text with sorted keys.
 
-    Raises ValueError in words where it is not the key file of a service account. Other kinds
-    of Google credentials (`external_account`) may name addresses to fetch or programs to run.
+    Raises ValueError with a message unless it is a service account's key file. Other kinds of
+    Google credentials (`external_account`) may name URLs to fetch or programs to run.
     https://cloud.google.com/iam/docs/keys-create-delete
     """
     info = _parsed(document)
     if info is not None and isinstance(key := info.get("private_key"), str):
-        info["private_key"] = key.replace("\\n", "\n")  # escaped once more on its way
+        info["private_key"] = key.replace("\\n", "\n")  # escaped twice
     complaint = "This is not a JSON object." if info is None else _complaint(info)
     if complaint:
         raise ValueError(f"{complaint} {_HINT}")
@@ -40,8 +40,8 @@ def _parsed(document: str | Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """The file as it was downloaded, and as it is kept in vaults and settings of CI servers: with
-    real line ends inside the key, or in base64."""
+    """The file as downloaded, and as kept in vaults and CI settings: with real line ends in the
+    key, or in base64."""
     yield text
     yield re.sub(
         r'("private_key"\s*:\s*")([^"]*)',

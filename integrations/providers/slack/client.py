@@ -31,7 +31,7 @@ from ..http import (
 from .errors import LABEL, error_from_answer
 from .paging import PAGE_LIMIT, next_cursor
 
-# The SDK writes bodies of answers into its log, also at ERROR.
+# The SDK logs bodies of answers, also at ERROR level.
 _silent = logging.getLogger("delivr.slack_sdk")
 _silent.addHandler(logging.NullHandler())
 _silent.setLevel(logging.CRITICAL + 1)
@@ -39,7 +39,7 @@ _silent.propagate = False
 
 
 class _Transport(WebClient):
-    """The SDK without its own network: urllib follows redirects to other hosts with the token."""
+    """The SDK with our transport: urllib would follow redirects to other hosts with the token."""
 
     def __init__(self, *, token: str, budget: Budget) -> None:
         super().__init__(
@@ -76,7 +76,7 @@ class Answer:
 
 
 class SlackClient:
-    """One method per method of the Web API that is used. Each raises `ProviderError` only."""
+    """Calls methods of the Web API. Its methods only raise `ProviderError`."""
 
     def __init__(self, token: str, *, deadline: float) -> None:
         check_header_value(token, label=LABEL, what="bot token")
@@ -84,7 +84,7 @@ class SlackClient:
         self._web = _Transport(token=token, budget=Budget(LABEL, deadline))
 
     def call(self, method: str, **arguments: Any) -> Answer:
-        """POST `method`, arguments of None left out. The body is JSON where a message is sent."""
+        """POST `method` without arguments that are None. The body is JSON if a message is sent."""
         given = {name: value for name, value in arguments.items() if value is not None}
         return guarded(LABEL, lambda: self._call(method, given))
 
@@ -92,7 +92,7 @@ class SlackClient:
         try:
             if method == "chat.postMessage":
                 response = self._web.api_call(method, json=arguments)
-            else:  # the reading methods take no JSON
+            else:  # methods that read do not accept JSON
                 response = self._web.api_call(method, params=arguments)
         except SlackApiError as error:
             failure = _failure(error)
@@ -102,7 +102,7 @@ class SlackClient:
         raise failure
 
     def words(self, text: object) -> str:
-        """Slack's words (a channel's name), fit to be shown."""
+        """Slack's text (such as a channel's name), made safe to display."""
         return vendor_words(text, secrets=(self._token,), limit=90)
 
     def pages(self, method: str, **arguments: Any) -> Iterator[Answer]:
@@ -117,7 +117,7 @@ class SlackClient:
 
 
 def _failure(error: SlackApiError) -> ProviderError:
-    """Slack says `"ok": false` where it refuses; what says nothing of it may have been done."""
+    """The error: a refusal has `"ok": false`; with any other answer it may have been done."""
     data = error.response.data
     if not isinstance(data, dict) or data.get("ok") is not False:
         return garbage(LABEL)
@@ -125,7 +125,7 @@ def _failure(error: SlackApiError) -> ProviderError:
 
 
 def _scopes(headers: Mapping[str, str]) -> frozenset[str] | None:
-    """The token's scopes stand in a header of every answer, and nowhere else."""
+    """The token's scopes, which are only in a header of every answer."""
     named = headers.get("x-oauth-scopes")
     if named is None:
         return None

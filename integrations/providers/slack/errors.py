@@ -1,4 +1,4 @@
-"""Slack's error words, in ours.
+"""Maps Slack's error codes to ours.
 
 https://docs.slack.dev/reference/methods/chat.postMessage#errors and the pages of the other methods.
 Slack answers nearly everything with HTTP 200 and `{"ok": false, "error": "<word>"}`.
@@ -123,7 +123,7 @@ _WORDS: dict[str, tuple[Outcome, str, str]] = {
     "thread_not_found": (Outcome.REFUSED, "The message to answer to is gone.", ""),
     "message_not_found": (Outcome.REFUSED, "The message is gone.", ""),
     "cannot_reply_to_message": (Outcome.REFUSED, "This message cannot be answered.", ""),
-    # For now
+    # Temporary
     "ratelimited": (Outcome.RATE_LIMITED, "Slack asks to slow down.", _LATER),
     "rate_limited": (Outcome.RATE_LIMITED, "Slack asks to slow down.", _LATER),
     "message_limit_exceeded": (
@@ -131,7 +131,7 @@ _WORDS: dict[str, tuple[Outcome, str, str]] = {
         "The workspace has reached its limit of messages.",
         _LATER,
     ),
-    # "Some aspect of the operation may have succeeded" says Slack of both
+    # Slack on both: "Some aspect of the operation may have succeeded"
     "internal_error": (Outcome.UNCERTAIN, "Slack has a trouble of its own.", _LATER),
     "fatal_error": (Outcome.UNCERTAIN, "Slack has a trouble of its own.", _LATER),
     "service_unavailable": (Outcome.UNCERTAIN, "Slack is not available.", _LATER),
@@ -142,7 +142,7 @@ _ALIASES = {"ratelimited": "rate_limited"}
 
 
 def error_from_answer(data: Mapping[str, Any], retry_after: str | None = None) -> ProviderError:
-    """What an answer with `"ok": false` means. An unknown word is a refusal."""
+    """The error for an answer with `"ok": false`. An unknown code is a refusal."""
     word = data.get("error")
     word = word if isinstance(word, str) and re.fullmatch(r"[a-z0-9_]{1,60}", word) else "unknown"
     if word == "missing_scope":

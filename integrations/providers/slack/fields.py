@@ -10,7 +10,7 @@ MAX_CHANNELS = 20
 
 
 def clean_channels(value: list[str]) -> list[str]:
-    """Ids of channels, each once, in the given order."""
+    """Ids of channels without duplicates, in the given order."""
     channels = list(dict.fromkeys(str(item).strip() for item in value if str(item).strip()))
     if not channels:
         raise ValueError(_("Choose at least one channel."))

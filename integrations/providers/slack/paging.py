@@ -1,4 +1,4 @@
-"""Lists that come in pages: https://docs.slack.dev/apis/web-api/pagination"""
+"""Paged lists: https://docs.slack.dev/apis/web-api/pagination"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAGE_LIMIT = 40
 
 
 def next_cursor(page: Mapping[str, Any]) -> str | None:
-    """Where the next page begins; None at the last one, whose cursor is empty or missing."""
+    """The cursor of the next page; None on the last page, whose cursor is empty or missing."""
     metadata = page.get("response_metadata")
     cursor = metadata.get("next_cursor") if isinstance(metadata, dict) else None
     return cursor if isinstance(cursor, str) and cursor else None

@@ -1,4 +1,4 @@
-"""What is tried before a Slack connection is called valid. Reading only."""
+"""The checks of a Slack connection. They only read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LOST_ANSWERS = (
 
 
 def check_token_form(token: str) -> Iterator[Check]:
-    """Whether it is a bot token that lasts, told by its beginning.
+    """Check by its prefix that it is a bot token that does not expire.
 
     https://docs.slack.dev/authentication/tokens : xoxb- bot, xoxp- user, xapp- app level, xoxe
     rotating (12 hours).
@@ -47,7 +47,7 @@ def _wrong_form(token: str) -> tuple[str, str]:
 
 
 class Verification:
-    """Its steps in order: each uses what the one before it learned."""
+    """The steps in order; each uses results of the ones before."""
 
     def __init__(self, channels: Sequence[str], client: Callable[[], SlackClient]) -> None:
         self._channel_ids = channels
@@ -145,7 +145,7 @@ class Verification:
 
 
 def _unseen(name: str, channel_id: str, error: ProviderError) -> Check:
-    """A channel that cannot be looked at. Without the scope for it, posting may well work."""
+    """A channel that cannot be read. If only the scope is missing, posting may still work."""
     if error.code == "missing_scope":
         return _warning(
             name,

@@ -75,7 +75,7 @@ def test_each_status_has_its_outcome_and_words(status, outcome):
     assert error.retry_after == 7.0
 
 
-def test_a_provider_has_better_words_than_the_common_ones():
+def test_a_providers_messages_replace_the_general_ones():
     error = error_from_status("Jenkins", 404, code="no_job", message="No such job.", hint="Look.")
     assert (error.code, error.message, error.hint) == ("no_job", "No such job.", "Look.")
 
@@ -121,7 +121,7 @@ def fail_with(error):
         AssertionError(),
     ],
 )
-def test_nothing_but_a_provider_error_comes_out_and_its_cause_stays_inside(error):
+def test_only_provider_errors_are_raised_and_without_a_cause(error):
     with pytest.raises(ProviderError) as failure:
         guarded("Slack", fail_with(error))
     assert SECRET not in everything_in(failure.value)
@@ -135,7 +135,7 @@ def test_an_unexpected_error_is_uncertain_and_logged_without_its_text(caplog):
     assert SECRET not in caplog.text
 
 
-def test_what_fails_before_the_effect_is_not_uncertain():
+def test_a_failure_before_the_effect_is_not_uncertain():
     with pytest.raises(ProviderError) as failure:
         before_effect("Jira", fail_with(OutboundError("reset", "It broke.", sent=True)))
     assert failure.value.outcome is Outcome.NOT_SENT
@@ -158,7 +158,7 @@ def test_a_secret_that_fits_in_no_header_is_refused_without_showing_it(value):
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b"\xff\xfe", b"[" * 100_000, b'"x"', b"{"])
-def test_what_is_no_json_object_is_none(body):
+def test_anything_but_a_json_object_is_none(body):
     assert parse_object(body) is None
 
 
@@ -172,7 +172,7 @@ def test_what_is_no_json_object_is_none(body):
         *(base64.b64encode(b"x" * pad + SECRET.encode() + b":y").decode() for pad in range(4)),
     ],
 )
-def test_words_that_hold_a_secret_in_any_spelling_are_not_shown(echo):
+def test_text_that_contains_a_secret_in_any_spelling_is_not_shown(echo):
     assert vendor_words(f"bad: {echo}", secrets=[SECRET]) == ""
 
 
@@ -180,7 +180,7 @@ def test_a_line_of_a_secret_file_is_a_secret_too():
     assert vendor_words("near line-two-of-key", secrets=["line-one\nline-two-of-key\n"]) == ""
 
 
-def test_other_words_are_one_line_of_bounded_length():
+def test_other_text_is_one_line_of_limited_length():
     assert vendor_words("a\n b\x00\t c", secrets=[SECRET]) == "a b c"
     assert vendor_words("x" * 500, secrets=[SECRET], limit=10) == "x" * 9 + "…"
     assert vendor_words(None, secrets=[]) == ""
@@ -211,6 +211,6 @@ def test_checks_go_on_after_a_warning_and_end_after_an_error():
         (Outcome.REFUSED, "address", False),
     ],
 )
-def test_the_first_contact_tells_the_address_from_the_credentials(outcome, name, passing):
+def test_the_first_request_distinguishes_address_and_credentials(outcome, name, passing):
     checks = first_contact("Slack", fail_with(ProviderError("x", "No.", outcome=outcome)))
     assert (checks[-1].name, checks[-1].ok, checks[-1].passing) == (name, False, passing)

@@ -75,7 +75,7 @@ def wire() -> Iterator[Wire]:
 
 @pytest.mark.on_sqlite
 @pytest.mark.parametrize("one", ALL, ids=str)
-def test_an_odd_answer_is_taken_for_no_more_than_it_says(wire, one):
+def test_an_odd_answer_means_neither_success_nor_absence(wire, one):
     complaints = []
     for status, body in pairs(one):
         case = Case(one, status, body)

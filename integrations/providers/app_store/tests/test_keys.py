@@ -44,7 +44,7 @@ def test_a_key_is_stored_the_same_however_it_was_pasted(pasted):
         ("-----BEGIN PRIVATE KEY-----é\ud800", "cannot be read"),
     ],
 )
-def test_what_is_no_key_of_apple_is_refused_in_words_without_the_key(text, words):
+def test_an_invalid_key_is_refused_with_a_message_without_the_key(text, words):
     with pytest.raises(ValueError, match=words) as failure:
         check_api_key(text)
     body = KEY.splitlines()[1]

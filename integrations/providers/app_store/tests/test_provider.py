@@ -67,7 +67,7 @@ def test_apple_is_asked_once_with_a_token_that_it_accepts(wire):
     assert seen.query["filter[bundleId]"] == "com.example.app"
 
 
-def test_a_key_that_cannot_be_read_ends_it_before_anything_is_sent(wire):
+def test_with_an_unreadable_key_nothing_is_sent(wire):
     (check,) = make(api_key=pem(rsa_key())).verify()
     assert (check.name, check.code) == ("key", "unreadable_key")
     assert wire.seen == []
@@ -96,7 +96,7 @@ def test_only_the_exact_identifier_counts(wire, answer):
         (Reply({"data": None}), "address", "garbage", True),
     ],
 )
-def test_each_failure_is_told_where_it_belongs(wire, reply, name, code, passing):
+def test_each_failure_belongs_to_the_right_check(wire, reply, name, code, passing):
     wire.routes["/v1/apps"] = reply
     (check,) = failed(make().verify()).values()
     assert (check.name, check.code, check.passing) == (name, code, passing)
@@ -104,13 +104,13 @@ def test_each_failure_is_told_where_it_belongs(wire, reply, name, code, passing)
 
 
 @pytest.mark.parametrize("entry", [None, 5, {}, {"attributes": None}, {"attributes": {}}])
-def test_odd_entries_in_the_list_are_passed_over(wire, entry):
+def test_unexpected_entries_in_the_list_are_skipped(wire, entry):
     good = payload("apps__exact_and_longer")["data"]
     wire.routes["/v1/apps"] = Reply({"data": [entry, *good]})
     assert failed(make().verify()) == {}
 
 
-def test_an_answer_that_never_comes_is_a_passing_trouble(wire):
+def test_a_missing_answer_is_a_temporary_failure(wire):
     wire.routes["/v1/apps"] = Reply(fault="hang")
     check = failed(make(HastyAppStore).verify())["address"]
     assert (check.code, check.passing) == ("timeout", True)
@@ -166,7 +166,7 @@ def test_a_bundle_id_is_taken_as_apple_has_it(bundle_id):
     ("ahead", "code", "words"),
     [(0, "bad_credentials", "individual keys"), (900, "clock_skew", "by NTP")],
 )
-def test_a_clock_that_is_off_is_named_by_the_time_of_apples_answer(wire, ahead, code, words):
+def test_a_wrong_clock_is_detected_by_the_time_of_apples_answer(wire, ahead, code, words):
     date = formatdate(time.time() - ahead, usegmt=True)
     wire.routes["/v1/apps"] = Reply(payload("error__401"), 401, {"Date": date})
     check = failed(make().verify())["credentials"]
@@ -175,7 +175,7 @@ def test_a_clock_that_is_off_is_named_by_the_time_of_apples_answer(wire, ahead, 
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_what_stands_before_apple_says_nothing_about_the_key(wire, status):
+def test_an_answer_of_a_proxy_says_nothing_about_the_key(wire, status):
     wire.routes["/v1/apps"] = Reply(b"<html>Request blocked</html>", status)
     [check] = failed(make().verify()).values()
     assert (check.code, check.passing) == ("not_the_system", True)

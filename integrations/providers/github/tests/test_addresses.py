@@ -132,7 +132,7 @@ def test_a_secret_in_an_address_is_left_out(typed: str) -> None:
         "ghp_SECRET",
     ],
 )
-def test_what_names_no_repository_is_refused_and_not_repeated(typed: str) -> None:
+def test_an_address_without_a_repository_is_refused_and_not_repeated(typed: str) -> None:
     assert read_repository(typed) is None
     with pytest.raises(ValueError, match="Enter the repository like") as caught:
         clean_repository(typed)
@@ -154,11 +154,11 @@ def test_a_host_that_may_not_be_reached_is_refused(typed: str) -> None:
         ("https://octo.ghe.com", "https://api.octo.ghe.com"),
     ],
 )
-def test_each_server_has_its_api_where_github_documents_it(server: str, api: str) -> None:
+def test_each_servers_api_is_where_github_documents_it(server: str, api: str) -> None:
     assert api_url(server) == api
 
 
-def test_a_clean_address_stays_as_it_is() -> None:
+def test_a_clean_address_is_unchanged() -> None:
     for server in (GITHUB, "https://code.example.com:8443", "http://localhost:8000"):
         found = read_repository(f"{server}/dream11/app")
         assert found is not None

@@ -52,7 +52,7 @@ def _closed(wire: Wire) -> Wire:
     return wire
 
 
-def test_a_branch_that_is_there_tells_its_newest_commit_in_one_call(there: Wire) -> None:
+def test_an_existing_branch_is_read_with_its_newest_commit_in_one_call(there: Wire) -> None:
     assert look("main") == Branch(name="main", exists=True, commit=SHA, title="Fix the login")
     assert [seen.path for seen in there.seen] == [f"{BASE}/branches/main"]
 
@@ -60,29 +60,27 @@ def test_a_branch_that_is_there_tells_its_newest_commit_in_one_call(there: Wire)
 @pytest.mark.parametrize(
     "name", ["origin/main", "upstream/main", "remotes/origin/main", "heads/main", "refs/heads/main"]
 )
-def test_a_branch_may_be_named_as_git_names_it(there: Wire, name: str) -> None:
+def test_a_branch_may_have_any_of_gits_notations(there: Wire, name: str) -> None:
     found = look(name)
     assert (found.name, found.exists, found.commit) == (name, True, SHA)
 
 
 @pytest.mark.parametrize("name", ["v1.5.0", "tags/v1.5.0", "refs/tags/v1.5.0"])
 @pytest.mark.parametrize(("kind", "commit"), [("commit", SHA), ("tag", "")])
-def test_a_tag_of_that_name_is_something_to_build_from(
-    there: Wire, name: str, kind: str, commit: str
-) -> None:
+def test_a_tag_of_that_name_can_be_built(there: Wire, name: str, kind: str, commit: str) -> None:
     there.routes[f"{BASE}/git/ref/tags/v1.5.0"] = Reply({"object": {"type": kind, "sha": SHA}})
     found = look(name)
     assert (found.exists, found.commit) == (True, commit)
 
 
-def test_so_is_any_other_ref_by_its_full_name(there: Wire) -> None:
+def test_any_other_ref_can_be_built_by_its_full_name(there: Wire) -> None:
     there.routes[f"{BASE}/git/ref/pull/12/head"] = Reply({"object": {"type": "commit", "sha": SHA}})
     assert look("refs/pull/12/head").exists
     assert not look("refs/pull/13/head").exists
 
 
 @pytest.mark.parametrize("name", [SHA, SHA[:7]])
-def test_so_is_a_commit(there: Wire, name: str) -> None:
+def test_a_commit_can_be_built(there: Wire, name: str) -> None:
     there.routes[f"{BASE}/commits/{name}"] = Reply({"sha": SHA, "commit": {"message": "One"}})
     assert look(name) == Branch(name=name, exists=True, commit=SHA, title="One")
 
@@ -110,9 +108,7 @@ def test_odd_characters_reach_github_as_they_are(there: Wire, name: str) -> None
         Reply({"message": "Git Repository is empty."}, 409),
     ],
 )
-def test_a_branch_that_is_surely_missing_comes_with_names_like_it(
-    there: Wire, reply: Reply
-) -> None:
+def test_a_missing_branch_is_reported_with_similar_names(there: Wire, reply: Reply) -> None:
     there.routes[f"{BASE}/branches/mains"] = reply
     assert look("mains") == Branch(name="mains", exists=False, similar=("main",))
 
@@ -129,7 +125,9 @@ def test_names_come_from_the_same_folder_and_from_the_first_hundred(there: Wire)
 
 
 @pytest.mark.parametrize("reply", [Reply(b"x" * 2_000_000), Reply({}), Reply(fault="reset")])
-def test_a_folder_that_cannot_be_read_costs_the_names_alone(there: Wire, reply: Reply) -> None:
+def test_a_folder_that_cannot_be_read_only_costs_the_similar_names(
+    there: Wire, reply: Reply
+) -> None:
     there.routes[f"{BASE}/git/matching-refs/heads/release/"] = reply
     there.routes[f"{BASE}/branches"] = Reply([{"name": "release/1.5.1"}])
     assert look("release/1.5.0").similar == ("release/1.5.1",)
@@ -148,9 +146,7 @@ def test_a_folder_that_cannot_be_read_costs_the_names_alone(there: Wire, reply: 
     ],
 )
 @pytest.mark.parametrize("first", [True, False], ids=["at once", "at the list"])
-def test_what_is_not_sure_is_an_error_and_no_answer(
-    there: Wire, reply: Reply, code: str, first: bool
-) -> None:
+def test_an_uncertain_result_is_an_error(there: Wire, reply: Reply, code: str, first: bool) -> None:
     there.routes[f"{BASE}/branches"] = reply
     if first:
         there.routes[f"{BASE}/branches/release/1.5.0"] = reply
@@ -163,14 +159,14 @@ def test_what_is_not_sure_is_an_error_and_no_answer(
     "body",
     [[], {}, {"commit": None}, {"commit": {"sha": 7}}, {"commit": {"sha": "../../x"}}, {"a": "b"}],
 )
-def test_an_odd_answer_is_none(there: Wire, body: Any) -> None:
+def test_an_unexpected_body_is_an_error(there: Wire, body: Any) -> None:
     there.routes[f"{BASE}/branches/main"] = Reply(body)
     with pytest.raises(ProviderError) as caught:
         look("main")
     assert caught.value.code == "garbage"
 
 
-def test_a_server_that_hangs_ends_in_the_time_that_was_given(there: Wire) -> None:
+def test_a_hanging_server_is_given_up_within_the_time_limit(there: Wire) -> None:
     there.routes[f"{BASE}/branches/main"] = Reply(fault="hang")
     with pytest.raises(ProviderError) as caught:
         github().branch("main", within=0.5)
@@ -193,7 +189,7 @@ def test_a_server_that_hangs_ends_in_the_time_that_was_given(there: Wire) -> Non
         ("release/9", [f"release/{n}" for n in range(50, 90)], 3),
     ],
 )
-def test_the_nearest_names_are_few_and_alike(name: str, names: list[str], found: Any) -> None:
+def test_the_nearest_names_are_few_and_similar(name: str, names: list[str], found: Any) -> None:
     near = nearest(name, names)
     assert len(near) == found if isinstance(found, int) else set(near) == set(found)
 
@@ -228,7 +224,7 @@ def test_the_stand_in_cuts_the_branch_of_a_release_and_no_other(
     assert (missing.exists, missing.similar[0]) == (False, "release/1.5.0")
 
 
-def test_a_branch_that_was_removed_there_stays_away_until_it_is_made(
+def test_a_branch_removed_in_the_stand_in_is_missing_until_it_is_created(
     sandbox: SandboxServer,
 ) -> None:
     world = sandbox.world
@@ -249,7 +245,7 @@ def test_an_apps_token_passes_every_check_of_the_stand_in(sandbox: SandboxServer
     ]
 
 
-def test_a_reason_of_the_stand_in_is_told(sandbox: SandboxServer) -> None:
+def test_a_reason_of_the_stand_in_is_reported(sandbox: SandboxServer) -> None:
     sandbox.world.github.refuses = "`dream11` forbids access via a personal access token (classic)."
     bad = next(check for check in ours().verify() if not check.ok)
     assert bad.code == "classic_token_forbidden"

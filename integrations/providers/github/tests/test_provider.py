@@ -81,7 +81,7 @@ def test_every_usual_way_of_writing_a_repository_is_understood(url):
 
 
 @pytest.mark.parametrize("url", ["", "app", "https://github.com/dream11/..", "a/b/../.."])
-def test_what_is_no_repository_is_a_check(wire, url):
+def test_an_address_without_a_repository_is_a_failed_check(wire, url):
     assert failed(github(url=url).verify())["repository"].code == "bad_repository"
     assert [seen.path for seen in wire.seen] == [USER]
 
@@ -100,7 +100,7 @@ def test_what_is_no_repository_is_a_check(wire, url):
         (Reply(fault="reset"), "address", "reset", True),
     ],
 )
-def test_each_trouble_of_signing_in_is_told_apart(wire, reply, name, code, passing):
+def test_each_sign_in_failure_has_its_own_check_and_code(wire, reply, name, code, passing):
     wire.routes[USER] = reply
     checks = github().verify()
     assert list(failed(checks)) == [name]
@@ -110,7 +110,7 @@ def test_each_trouble_of_signing_in_is_told_apart(wire, reply, name, code, passi
     assert wire.count(USER, "GET") == 1  # neither repeated nor redirected
 
 
-def test_a_server_that_hangs_ends_in_time(wire):
+def test_a_hanging_server_is_given_up_in_time(wire):
     wire.routes[USER] = Reply(fault="hang")
     started = time.monotonic()
     assert failed(github(kind=HastyGitHub).verify())["address"].code == "timeout"
@@ -122,7 +122,7 @@ INSTALLATION = "ghs_canary0123456789token"
 
 
 @pytest.mark.parametrize("permissions", [ALL_FALSE, None, {"push": True}])
-def test_an_apps_token_is_no_user_and_good_all_the_same(wire, permissions):
+def test_an_installation_token_without_a_user_is_valid(wire, permissions):
     wire.routes[USER] = fine_grained("error__installation", 403)
     told = {**payload("repository__may_push"), "permissions": permissions}
     wire.routes[REPOSITORY] = Reply(told)
@@ -134,7 +134,7 @@ def test_an_apps_token_is_no_user_and_good_all_the_same(wire, permissions):
     assert "Contents" in permission.message
 
 
-def test_an_app_that_was_not_installed_for_the_repository_is_told(wire):
+def test_an_app_that_is_not_installed_for_the_repository_is_reported(wire):
     wire.routes[USER] = fine_grained("error__installation", 403)
     wire.routes[REPOSITORY] = fine_grained("error__installation", 403)
     failure = failed(github(INSTALLATION).verify())["repository"]
@@ -142,7 +142,7 @@ def test_an_app_that_was_not_installed_for_the_repository_is_told(wire):
     assert "Give the app" in failure.hint
 
 
-def test_an_app_is_offered_what_it_was_installed_for(wire):
+def test_an_app_is_offered_its_installed_repositories(wire):
     wire.routes[LIST] = fine_grained("error__installation", 403)
     found = [{**entry, "permissions": ALL_FALSE} for entry in payload("repositories__mixed")]
     wire.routes["/api/v3/installation/repositories"] = Reply({"repositories": found})
@@ -151,7 +151,7 @@ def test_an_app_is_offered_what_it_was_installed_for(wire):
 
 
 @pytest.mark.parametrize("token", ["ghu_canary0123456789token", "github_pat_canary0123456789"])
-def test_a_token_of_a_kind_without_scopes_lacks_none(wire, token):
+def test_a_token_of_a_kind_without_scopes_is_not_called_insufficient(wire, token):
     wire.routes[REPOSITORY] = answer("repository__may_push", **{"X-OAuth-Scopes": ""})
     checks = github(token).verify()
     assert failed(checks) == {}
@@ -179,7 +179,7 @@ def test_a_token_of_a_kind_without_scopes_lacks_none(wire, token):
         (answer("repository__public", **{"X-OAuth-Scopes": ""}), "permission", "missing_scope"),
     ],
 )
-def test_each_trouble_of_the_repository_is_an_error(wire, reply, name, code):
+def test_each_failure_of_the_repository_is_an_error(wire, reply, name, code):
     wire.routes[REPOSITORY] = reply
     failure = failed(github().verify())[name]
     assert (failure.code, failure.level) == (code, Level.ERROR)
@@ -220,7 +220,7 @@ def test_a_token_that_expires_within_14_days_is_a_warning(wire, days, warned):
 
 
 @pytest.mark.parametrize("value", ["", "soon", "2026-13-45 00:00:00 UTC", "9999999999"])
-def test_an_unreadable_expiration_is_none(wire, value):
+def test_an_unreadable_expiration_is_ignored(wire, value):
     header = {"github-authentication-token-expiration": value}
     wire.routes[REPOSITORY] = fine_grained("repository__may_push", **header)
     assert failed(github().verify()) == {}
@@ -250,12 +250,12 @@ def test_a_rate_limit_is_passing_and_says_for_how_long(wire, name, status, heade
 
 
 @pytest.mark.parametrize("token", ["", "ghp_one\nghp_two", "“ghp”", "ghp one"])
-def test_a_token_that_cannot_be_sent_is_a_check(wire, token):
+def test_a_token_that_cannot_be_sent_is_a_failed_check(wire, token):
     assert failed(github(token=token).verify())["credentials"].code == "malformed_secret"
     assert wire.seen == []
 
 
-def test_a_private_address_of_the_operator_needs_his_own_leave(settings):
+def test_a_private_address_must_be_allowed_by_the_operator(settings):
     settings.OUTBOUND_ALLOW = []
     check = failed(github().verify())["address"]
     assert check.code == "address_refused"
@@ -281,7 +281,7 @@ def test_pages_are_asked_for_by_number_within_bounds_and_links_are_not_followed(
 
 
 @pytest.mark.parametrize("body", [{}, {"message": "x"}, "x"])
-def test_a_list_that_is_none_is_an_error(wire, body):
+def test_a_body_that_is_not_a_list_is_an_error(wire, body):
     wire.routes[LIST] = Reply(body)
     with pytest.raises(ProviderError) as caught:
         github().repositories()

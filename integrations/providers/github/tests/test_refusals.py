@@ -88,7 +88,7 @@ def failed() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("words", "code", "hint"), REFUSALS)
-def test_each_reason_is_told_in_githubs_words_with_a_hint_that_fits(
+def test_each_reason_is_reported_in_githubs_words_with_a_hint(
     wire: Wire, words: str, code: str, hint: str
 ) -> None:
     wire.routes[REPOSITORY] = wire.routes[LIST] = refused(words)
@@ -103,7 +103,7 @@ def test_each_reason_is_told_in_githubs_words_with_a_hint_that_fits(
 
 
 @pytest.mark.parametrize(("words", "code", "hint"), REFUSALS)
-def test_whoever_is_refused_when_signing_in_is_no_app(
+def test_a_user_refused_at_sign_in_is_not_taken_for_an_app(
     wire: Wire, words: str, code: str, hint: str
 ) -> None:
     wire.routes = {USER: refused(words), REPOSITORY: Reply({"id": 1, "full_name": "o/app"})}
@@ -123,7 +123,7 @@ def test_whoever_is_refused_when_signing_in_is_no_app(
         ("Slow.", {"X-RateLimit-Remaining": "0"}),
     ],
 )
-def test_who_is_to_slow_down_is_not_without_permission(
+def test_a_rate_limit_is_not_taken_for_a_missing_permission(
     wire: Wire, words: str, headers: dict[str, str]
 ) -> None:
     reset = {"X-RateLimit-Reset": "1"}  # of the primary limit: it ended long ago
@@ -132,7 +132,7 @@ def test_who_is_to_slow_down_is_not_without_permission(
     assert (check.code, check.passing) == ("rate_limited", True)
 
 
-def test_a_secondary_limit_does_not_wait_for_the_primary_one(wire: Wire) -> None:
+def test_a_secondary_limit_ignores_the_reset_of_the_primary_one(wire: Wire) -> None:
     headers = {"X-RateLimit-Remaining": "4711", "X-RateLimit-Reset": "99999999999"}
     wire.routes[LIST] = refused("You have exceeded a secondary rate limit.", **headers)
     with pytest.raises(ProviderError) as caught:
@@ -140,7 +140,7 @@ def test_a_secondary_limit_does_not_wait_for_the_primary_one(wire: Wire) -> None
     assert (caught.value.outcome, caught.value.retry_after) == (Outcome.RATE_LIMITED, None)
 
 
-def test_what_was_taken_down_is_refused_and_not_uncertain(wire: Wire) -> None:
+def test_a_taken_down_repository_is_refused_and_not_uncertain(wire: Wire) -> None:
     wire.routes[REPOSITORY] = refused("Repository access blocked", 451)
     check = failed()["repository"]
     assert (check.code, check.passing) == ("blocked", False)
@@ -148,7 +148,9 @@ def test_what_was_taken_down_is_refused_and_not_uncertain(wire: Wire) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 407])
 @pytest.mark.parametrize("body", [b"<html>Forbidden by policy</html>", b"", b"[]", {"error": 1}])
-def test_the_page_of_a_proxy_is_no_word_of_github(wire: Wire, status: int, body: Any) -> None:
+def test_the_page_of_a_proxy_is_not_taken_for_githubs_answer(
+    wire: Wire, status: int, body: Any
+) -> None:
     wire.routes[USER] = Reply(body, status)
     check = failed()["address"]
     assert (check.code, check.passing) == ("not_its_answer", True)
@@ -159,7 +161,7 @@ def test_a_refusal_without_a_body_is_githubs_by_its_headers(wire: Wire) -> None:
     assert failed()["credentials"].code == "bad_credentials"
 
 
-def test_another_word_than_the_usual_one_about_a_token_is_shown(wire: Wire) -> None:
+def test_an_unusual_message_about_a_token_is_shown(wire: Wire) -> None:
     wire.routes[USER] = refused("This token was revoked by its owner.", 401)
     assert "revoked by its owner" in failed()["credentials"].message
 
@@ -174,7 +176,7 @@ def test_a_reason_that_repeats_the_token_is_not_shown(wire: Wire, status: int) -
 
 
 @pytest.mark.parametrize("message", [None, 7, ["x"], {"a": 1}, "\x00\x1b[31mred", "x" * 100_000])
-def test_odd_words_break_nothing(wire: Wire, message: Any) -> None:
+def test_an_unexpected_message_is_handled(wire: Wire, message: Any) -> None:
     reply = Reply({"message": message}, 403, {"X-GitHub-Request-Id": "1:2:3"})
     wire.routes[REPOSITORY] = reply
     check = failed()["repository"]
@@ -183,7 +185,7 @@ def test_odd_words_break_nothing(wire: Wire, message: Any) -> None:
     assert len(check.message) < 300
 
 
-def test_a_message_that_is_made_to_be_slow_is_not(wire: Wire) -> None:
+def test_a_malicious_message_is_parsed_fast(wire: Wire) -> None:
     """A server of somebody's own, which one tenant connects and all wait for."""
     wire.routes[REPOSITORY] = refused("forbids access " * 10_000)
     began = time.process_time()

@@ -34,7 +34,7 @@ def failed(provider):
         ("ghp_unknown", {"credentials": "bad_credentials"}),
     ],
 )
-def test_each_token_is_judged(sandbox, token, failures):
+def test_each_token_fails_the_expected_checks(sandbox, token, failures):
     assert failed(github(token)) == failures
 
 
@@ -54,12 +54,12 @@ def test_the_picker_offers_an_enterprise_servers_repositories(enterprise):
     assert enterprise in [option.value for option in github(url=enterprise).repositories()]
 
 
-def test_an_enterprise_server_is_asked_through_the_door(enterprise, settings):
+def test_an_enterprise_server_is_called_through_the_outbound_guard(enterprise, settings):
     settings.OUTBOUND_ALLOW = []
     assert failed(github(url=enterprise)) == {"address": "address_refused"}
 
 
-def test_two_servers_at_once_do_not_mix(sandbox, enterprise, settings):
+def test_two_servers_at_once_do_not_interfere(sandbox, enterprise, settings):
     settings.GITHUB_API_URL = f"{sandbox.url}/github"
     urls = [enterprise, accounts.GITHUB_REPOSITORY] * 8
     with ThreadPoolExecutor(8) as pool:
@@ -89,7 +89,7 @@ def test_the_picker_offers_what_can_be_connected(sandbox):
         ({"kind": "status", "status": 503}, "server_error"),
     ],
 )
-def test_trouble_on_the_way_is_told_and_nothing_is_tried_twice(sandbox, fault, code):
+def test_a_network_failure_is_reported_and_nothing_is_retried(sandbox, fault, code):
     sandbox.world.faults.add(provider="github", **fault)
     assert failed(github()) == {"address": code}
     assert sandbox.world.faults.active()[0]["struck"] == 1

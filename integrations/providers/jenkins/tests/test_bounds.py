@@ -59,7 +59,7 @@ def part_of(name, everything, without="actions"):
     return answer
 
 
-def test_every_list_is_asked_for_in_bounds(jenkins, wire):
+def test_every_list_is_requested_with_limits(jenkins, wire):
     wire.routes[BUILD] = ok(build(245))
     wire.routes[JOB] = job_or_builds("builds__none")
     wire.routes[ITEM] = ok({"id": 7041, "why": "waits"})
@@ -83,7 +83,7 @@ def unbounded(tree):
 
 
 @pytest.mark.parametrize("size", [30_000, 600_000])
-def test_a_page_of_builds_that_is_too_large_is_asked_for_in_smaller_ones(jenkins, wire, size):
+def test_a_page_of_builds_that_is_too_large_is_requested_in_smaller_ones(jenkins, wire, size):
     builds = [build(number, size=size) for number in range(260, 200, -1)]
     wire.routes[JOB] = part_of("builds", builds)
     wire.routes[BUILD] = ok(build(245))
@@ -98,7 +98,7 @@ def test_a_build_that_is_too_large_alone_hides_no_other(jenkins, wire):
     assert find(jenkins()).number == 245
 
 
-def test_a_build_that_is_not_in_smaller_pages_either_is_none(jenkins, wire):
+def test_a_build_that_is_not_in_smaller_pages_either_is_missing(jenkins, wire):
     builds = [build(number, ours=None, size=200_000) for number in range(20, 0, -1)]
     wire.routes[JOB] = part_of("builds", builds)
     assert find(jenkins()) is None
@@ -166,7 +166,7 @@ def test_our_build_is_found_in_a_long_queue(jenkins, wire, ours):
     assert find(jenkins()).queue_id == ours
 
 
-def test_what_moves_up_in_the_queue_while_it_is_read_is_not_missed(jenkins, wire):
+def test_items_that_move_up_in_the_queue_while_it_is_read_are_not_missed(jenkins, wire):
     """Items before ours leave between two pages."""
     everything = [item(number, 400) for number in range(600, 200, -1)]
 
@@ -180,7 +180,7 @@ def test_what_moves_up_in_the_queue_while_it_is_read_is_not_missed(jenkins, wire
     assert find(jenkins()).queue_id == 400
 
 
-def test_a_queue_without_an_end_is_not_taken_for_an_absence(jenkins, wire):
+def test_an_endless_queue_does_not_mean_that_the_build_is_missing(jenkins, wire):
     wire.routes[QUEUE] = lambda seen: ok({"items": [item(n, None) for n in range(200)]})
     wire.routes[JOB] = part_of("builds", [])
     with pytest.raises(ProviderError) as caught:
@@ -188,7 +188,7 @@ def test_a_queue_without_an_end_is_not_taken_for_an_absence(jenkins, wire):
     assert (caught.value.code, caught.value.outcome) == ("cannot_correlate", Outcome.REFUSED)
 
 
-def test_a_broken_queue_is_no_absence(jenkins, wire):
+def test_a_broken_queue_does_not_mean_that_the_build_is_missing(jenkins, wire):
     wire.routes[QUEUE] = Reply(b"x" * 100, 404, {"X-Jenkins": "2.541.1"})
     with pytest.raises(ProviderError):
         find(jenkins())

@@ -66,7 +66,7 @@ def test_user_and_token_are_sent_in_utf_8(jenkins, wire):
         (ok({"name": "somebody", "anonymous": False}), "account", "wrong_account", "another name"),
     ],
 )
-def test_each_trouble_of_signing_in_is_told_apart(jenkins, wire, reply, name, code, words):
+def test_each_sign_in_failure_has_its_own_check_and_code(jenkins, wire, reply, name, code, words):
     wire.routes[WHO] = reply
     checks = jenkins().verify()
     assert list(failed(checks)) == [name]
@@ -77,23 +77,23 @@ def test_each_trouble_of_signing_in_is_told_apart(jenkins, wire, reply, name, co
     assert checks[-1] is failure  # nothing behind it is tried
 
 
-def test_names_of_users_differ_by_more_than_case(jenkins, wire):
+def test_user_names_are_compared_without_case(jenkins, wire):
     wire.routes[WHO] = ok({"name": "Delivr", "anonymous": False})
     assert failed(jenkins().verify()) == {}
 
 
-def test_a_closed_port_is_a_passing_trouble_of_the_address(jenkins):
+def test_a_closed_port_is_a_temporary_failure_of_the_address(jenkins):
     check = failed(jenkins(url="http://127.0.0.1:9").verify())["address"]
     assert (check.code, check.passing) == ("connect", True)
 
 
-def test_a_private_address_is_refused_in_words(jenkins):
+def test_a_private_address_is_refused_with_a_message(jenkins):
     check = failed(jenkins(url="http://169.254.169.254/").verify())["address"]
     assert check.code == "address_refused"
     assert "OUTBOUND_ALLOW" in check.hint
 
 
-def test_a_server_that_hangs_is_a_passing_trouble(jenkins, wire):
+def test_a_hanging_server_is_a_temporary_failure(jenkins, wire):
     wire.routes[WHO] = Reply(fault="hang")
     check = failed(jenkins(HastyJenkins).verify())["address"]
     assert (check.code, check.passing) == ("timeout", True)
@@ -115,7 +115,7 @@ def test_a_server_that_hangs_is_a_passing_trouble(jenkins, wire):
         (ok(payload("job__without_version")), "parameters", "parameters_missing"),
     ],
 )
-def test_each_trouble_of_the_job_is_an_error(jenkins, wire, reply, name, code):
+def test_each_failure_of_the_job_is_an_error(jenkins, wire, reply, name, code):
     wire.routes[f"{PATH}/api/json"] = reply
     failure = failed(jenkins().verify())[name]
     assert (failure.code, failure.level) == (code, Level.ERROR)
@@ -130,7 +130,7 @@ def test_each_trouble_of_the_job_is_an_error(jenkins, wire, reply, name, code):
         ("job__version_is_choice", {"parameters": "closed_choice"}),
     ],
 )
-def test_what_makes_a_job_worse_is_a_warning(jenkins, wire, job, codes):
+def test_drawbacks_of_a_job_are_warnings(jenkins, wire, job, codes):
     wire.routes[f"{PATH}/api/json"] = ok(payload(job))
     warnings = failed(jenkins().verify())
     assert {name: check.code for name, check in warnings.items()} == codes
@@ -147,7 +147,7 @@ def test_a_job_path_that_cannot_be_read_is_a_check(jenkins):
     assert failed(jenkins(job_path="../ios").verify())["job"].code == "bad_job_path"
 
 
-def test_a_login_that_takes_no_notice_of_the_token_fails_the_credentials(jenkins, wire):
+def test_a_login_that_ignores_the_token_fails_the_credentials(jenkins, wire):
     location = "https://ci.example.com/ci/securityRealm/commenceLogin?from=%2F"
     wire.routes[WHO] = ok(b"", 302, Location=location)
     check = failed(jenkins().verify())["credentials"]

@@ -65,7 +65,7 @@ def test_the_projects_own_type_is_taken(wire, offered, wish, chosen):
         (["Vorhaben"], "Epic"),
     ],
 )
-def test_a_type_that_nothing_decides_is_asked_for(wire, offered, wish):
+def test_an_ambiguous_type_has_to_be_chosen(wire, offered, wish):
     wire.routes[TYPES] = types(*offered)
     jira = make(wire, epic_type=wish)
     check = failed(jira.verify())["issue_type"]
@@ -78,7 +78,7 @@ def test_a_type_that_nothing_decides_is_asked_for(wire, offered, wish):
     assert wire.count(f"{API}/issue") == 0
 
 
-def test_types_at_the_level_of_epics_are_offered(wire, jira):
+def test_epic_level_types_are_offered(wire, jira):
     wire.routes[TYPES] = types("Program Epic", "Épopée")
     assert [option.value for option in jira.epic_types()] == ["Program Epic", "Épopée"]
 
@@ -227,7 +227,9 @@ def test_labels_of_the_connection_stand_beside_our_own(wire):
         (TEAM, [{"id": str(n), "value": f"T{n}"} for n in range(40)], "T7 … (40 values)"),
     ],
 )
-def test_a_field_that_nobody_fills_is_named_with_what_it_takes(wire, jira, schema, values, takes):
+def test_a_required_field_without_a_value_is_named_with_what_it_accepts(
+    wire, jira, schema, values, takes
+):
     asks_for(wire, field("Team", schema, values=values))
     check = failed(jira.verify())["fields"]
     assert (check.code, check.level) == ("required_fields", Level.ERROR)
@@ -251,7 +253,7 @@ def test_a_field_that_nobody_fills_is_named_with_what_it_takes(wire, jira, schem
         ({"type": "any"}, None, "x", "cannot be filled from here"),
     ],
 )
-def test_a_value_that_the_field_does_not_take_is_told(wire, schema, values, text, words):
+def test_a_value_that_the_field_does_not_accept_is_reported(wire, schema, values, text, words):
     asks_for(wire, field("Team", schema, values=values))
     jira = make(wire, fields={"Team": text})
     check = failed(jira.verify())["fields"]
@@ -274,7 +276,7 @@ def test_a_name_that_is_not_on_the_screen_is_a_warning_and_left_out(wire):
 
 @pytest.mark.parametrize("odd", [None, 7, "x", [], {}, [None], [7], [{"id": None}], [{"id": {}}]])
 @pytest.mark.parametrize("where", ["allowedValues", "schema", "name", "fieldId"])
-def test_odd_metadata_is_no_crash(wire, jira, where, odd):
+def test_unexpected_metadata_is_handled(wire, jira, where, odd):
     asks_for(wire, {**field("Team", TEAM, values=[MOBILE, WEB]), where: odd})
     codes = {check.code for check in jira.verify()}
     assert "unexpected" not in codes

@@ -49,7 +49,7 @@ def errors(*messages, **fields):
     ],
 )
 @pytest.mark.parametrize("path", [f"{API}/myself", f"{API}/issue"])
-def test_a_refusal_is_told_by_its_words(wire, jira, path, reply, code, hint):
+def test_a_refusal_is_recognised_by_its_message(wire, jira, path, reply, code, hint):
     wire.routes[path] = reply
     with pytest.raises(ProviderError) as failure:
         create(jira)
@@ -74,7 +74,7 @@ def test_a_refusal_is_told_by_its_words(wire, jira, path, reply, code, hint):
         Reply(errors("Down."), 503),
     ],
 )
-def test_a_trouble_that_passes_is_no_refusal(wire, jira, reply):
+def test_a_temporary_failure_is_not_a_refusal(wire, jira, reply):
     wire.routes[f"{API}/myself"] = reply
     (check,) = failed(jira.verify()).values()
     assert check.passing
@@ -97,7 +97,7 @@ def test_a_page_of_something_else_instead_of_the_new_epic(wire, jira, status, ou
 
 
 @pytest.mark.parametrize("words", ["The session has expired.", "No scope.", ALLOWLIST])
-def test_words_in_an_error_of_the_server_do_not_say_that_nothing_was_made(wire, jira, words):
+def test_a_message_in_a_server_error_does_not_mean_that_nothing_was_created(wire, jira, words):
     wire.routes[f"{API}/issue"] = Reply(errors(words), 500)
     with pytest.raises(ProviderError) as failure:
         create(jira)
@@ -123,7 +123,7 @@ def test_a_page_that_is_jiras_own_is_its_refusal(wire, jira):
         (None, "HTTP 400"),
     ],
 )
-def test_what_is_odd_in_a_refusal_does_not_make_it_doubtful(wire, jira, body, words):
+def test_unexpected_parts_of_a_refusal_do_not_make_it_uncertain(wire, jira, body, words):
     wire.routes[f"{API}/issue"] = Reply(body, status=400)
     with pytest.raises(ProviderError) as failure:
         create(jira)

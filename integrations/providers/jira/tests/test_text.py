@@ -75,12 +75,12 @@ def test_paragraphs_and_lines_are_kept():
     assert second["content"] == [{"type": "text", "text": "three"}]
 
 
-def test_markup_stays_text():
+def test_markup_is_kept_as_text():
     text = "h1. *bold* [link|javascript:alert(1)] {html}<b>"
     assert document(text)["content"][0]["content"] == [{"type": "text", "text": text}]
 
 
-def test_addresses_become_links_without_the_full_stop_behind_them():
+def test_urls_become_links_without_a_trailing_full_stop():
     nodes = document("See https://delivr.example.com/releases/1.")["content"][0]["content"]
     address = "https://delivr.example.com/releases/1"
     assert nodes == [

@@ -42,14 +42,14 @@ def test_an_anonymous_view_is_no_sign_in(wire, jira):
     assert failed(jira.verify())["credentials"].code == "bad_credentials"
 
 
-def test_a_success_that_says_that_the_sign_in_failed_is_none(wire, jira):
+def test_a_success_that_reports_a_failed_sign_in_is_a_failure(wire, jira):
     wire.routes[f"{API}/myself"] = Reply(
         payload("myself__200"), headers={"X-Seraph-LoginReason": "AUTHENTICATED_FAILED"}
     )
     assert failed(jira.verify())["credentials"].code == "bad_credentials"
 
 
-def test_a_captcha_is_told_apart(wire, jira):
+def test_a_captcha_has_its_own_code(wire, jira):
     denied = {"X-Authentication-Denied-Reason": "CAPTCHA_CHALLENGE; login-url=https://x"}
     wire.routes[f"{API}/myself"] = Reply({}, 403, denied)
     assert failed(jira.verify())["credentials"].code == "captcha"
@@ -64,7 +64,7 @@ def test_a_captcha_is_told_apart(wire, jira):
         (Reply(status=302, headers={"Location": "http://127.0.0.1:9"}), "redirect", False),
     ],
 )
-def test_what_is_no_jira_is_a_failure_of_the_address(wire, jira, reply, code, passing):
+def test_a_server_that_is_not_jira_is_a_failure_of_the_address(wire, jira, reply, code, passing):
     wire.routes[f"{API}/myself"] = reply
     check = failed(jira.verify())["address"]
     assert (check.code, check.passing) == (code, passing)

@@ -49,7 +49,7 @@ TEXT = json.dumps(INFO, indent=2)
         "in lines",
     ],
 )
-def test_a_key_file_is_taken_as_people_keep_it(text):
+def test_a_key_file_is_accepted_in_all_usual_forms(text):
     assert check_service_account(text) == check_service_account(INFO)
 
 
@@ -73,7 +73,7 @@ def test_a_key_file_is_taken_as_people_keep_it(text):
         ({**INFO, "credential_source": {"executable": {"command": "id"}}}, "do not have"),
     ],
 )
-def test_what_is_no_key_file_is_refused_in_words_without_the_key(document, words):
+def test_an_invalid_key_file_is_refused_with_a_message_without_the_key(document, words):
     with pytest.raises(ValueError, match=words) as failure:
         check_service_account(document)
     assert KEY.splitlines()[1] not in everything_in(failure.value)

@@ -87,7 +87,7 @@ def test_verifying_reads_only_and_makes_no_edit(wire):
     assert wire.last(RELEASES).headers["authorization"] == "Bearer ya29.c.made-up"
 
 
-def test_another_kind_of_credentials_ends_it_before_anything_is_sent(wire):
+def test_with_another_kind_of_credentials_nothing_is_sent(wire):
     (check,) = make(service_account={**INFO, "type": "external_account"}).verify()
     assert (check.name, check.code) == ("key", "unreadable_key")
     assert wire.seen == []
@@ -113,7 +113,7 @@ def test_another_kind_of_credentials_ends_it_before_anything_is_sent(wire):
         (LOGIN_PAGE, "address", "garbage", True),
     ],
 )
-def test_each_failure_of_the_sign_in_is_told_after_one_post(wire, reply, name, code, passing):
+def test_each_sign_in_failure_is_reported_after_one_post(wire, reply, name, code, passing):
     wire.routes["/token"] = reply
     (check,) = failed(make().verify()).values()
     assert (check.name, check.code, check.passing) == (name, code, passing)
@@ -144,7 +144,7 @@ def test_each_failure_of_the_sign_in_is_told_after_one_post(wire, reply, name, c
         (LOGIN_PAGE, "garbage", True),
     ],
 )
-def test_each_failure_of_the_app_is_told_after_one_request(wire, reply, code, passing):
+def test_each_failure_of_the_app_is_reported_after_one_request(wire, reply, code, passing):
     wire.routes[RELEASES] = reply
     check = failed(make().verify())["app"]
     assert (check.code, check.passing) == (code, passing)
@@ -158,7 +158,7 @@ def test_a_permission_that_is_new_may_need_time(wire):
 
 
 @pytest.mark.parametrize("name", ["app", "com.example/../../x", "com.example.app?x=1", ""])
-def test_what_is_no_package_name_is_not_sent(wire, name):
+def test_an_invalid_package_name_is_not_sent(wire, name):
     assert failed(make(app_identifier=name).verify())["app"].code == "bad_package_name"
     assert wire.count(RELEASES, "GET") == 0
 

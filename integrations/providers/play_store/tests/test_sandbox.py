@@ -41,14 +41,14 @@ def test_verifying_makes_no_edit(sandbox, connect):
         ({"app_identifier": "com.dream11.partner"}, "app", "forbidden"),
     ],
 )
-def test_each_defect_of_a_connection_is_told(connect, changes, name, code):
+def test_each_defect_of_a_connection_is_reported(connect, changes, name, code):
     (check,) = failed(connect(**changes).verify()).values()
     assert (check.name, check.code, check.passing) == (name, code, False)
 
 
 @pytest.mark.parametrize("path", ["/token", "/androidpublisher/*"])
 @pytest.mark.parametrize("fault", ["drop_before", "html_200", "garbage", "oversized", "status"])
-def test_a_fault_is_a_passing_trouble(sandbox, connect, fault, path):
+def test_a_fault_is_a_temporary_failure(sandbox, connect, fault, path):
     struck = sandbox.world.faults.add(fault, path=path)
     (check,) = failed(connect().verify()).values()
     assert check.passing

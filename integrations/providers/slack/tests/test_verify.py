@@ -71,7 +71,7 @@ def test_a_token_that_may_not_read_history_is_a_warning_that_says_what_is_lost(w
     assert "posted twice" in check.message
 
 
-def test_scopes_that_slack_does_not_tell_are_a_warning(wire):
+def test_unknown_scopes_are_a_warning(wire):
     wire.routes["/api/auth.test"] = Reply(payload("auth.test__bot"))
     assert failed(slack().verify())["scopes"].level is Level.WARNING
 
@@ -117,7 +117,7 @@ def test_no_channel_at_all_is_an_error():
     assert failed(slack(channels=[]).verify())["channels"].code == "no_channels"
 
 
-def test_a_passing_trouble_is_marked_as_such(wire):
+def test_a_temporary_failure_is_marked_as_such(wire):
     wire.routes["/api/auth.test"] = Reply(status=503)
     assert failed(slack().verify())["address"].passing
 

@@ -1,4 +1,4 @@
-"""F6, F8 and F9: many at once, in any order, again and again."""
+"""F6, F8 and F9: many requests at the same time, in any order and repeated."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from builds.models import Build, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.tests import factories
 from faults import invariants
-from faults.clients import Client, at_once, percentile
+from faults.clients import Client, percentile, run_concurrently
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
-from faults.world import begin, click, ends_by_itself, open_work, workspaces
+from faults.workspaces import click, open_work, reset, set_auto_finish, workspaces
 from releases.models import Release, ReleaseStatus
 from sandbox import accounts
 
@@ -39,10 +39,10 @@ class Report:
 
 
 def shuffled_webhooks(stack: Stack, options: Options) -> Outcome:
-    """F6: two reports of each of 500 builds, all of them three times and in any order; half of
-    the builds have not stored the answer of their trigger yet."""
-    begin(stack)
-    ends_by_itself(stack, None)
+    """F6: two reports about each of 500 builds, each sent three times and in any order. For half
+    of the builds the answer to the trigger is not stored yet."""
+    reset(stack)
+    set_auto_finish(stack, None)
     chance = random.Random(options.seed)
     count = min(BUILDS, max(20, options.triggers * 5 // 4))
     early = _new_builds(stack, count // 2, is_early=True)
@@ -51,9 +51,9 @@ def shuffled_webhooks(stack: Stack, options: Options) -> Outcome:
     posts = reports * 3
     chance.shuffle(posts)
     client, start = Client(stack.web_port), time.monotonic()
-    at_once(lambda report: _post(client, report), posts, threads=6)
+    run_concurrently(lambda report: _post(client, report), posts, threads=6)
     spent = time.monotonic() - start
-    _time_to_look(early)
+    _make_due(early)
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
     outcome = judge(stack, client)
     outcome.figures |= {
@@ -62,8 +62,8 @@ def shuffled_webhooks(stack: Stack, options: Options) -> Outcome:
         "per second": round(len(posts) / spent),
         "p99 s": round(percentile((a.seconds for a in client.answers), 0.99), 3),
     }
-    outcome.want(all(a.status == 202 for a in client.answers), "not every post got 202")
-    outcome.want(WebhookDelivery.objects.count() == len(reports), "repeats were kept")
+    outcome.expect(all(a.status == 202 for a in client.answers), "not every post got 202")
+    outcome.expect(WebhookDelivery.objects.count() == len(reports), "repeats were kept")
     return outcome
 
 
@@ -72,13 +72,13 @@ def _new_builds(stack: Stack, count: int, *, is_early: bool) -> list[Build]:
     if not is_early:
         return [next(spaces).wired.build("ios") for _n in range(count)]
     builds = [_unanswered(next(spaces).wired) for _n in range(count)]
-    at_once(lambda build: _send(stack, build), builds, threads=2)
+    run_concurrently(lambda build: _send(stack, build), builds, threads=2)
     return builds
 
 
 @transaction.atomic
 def _unanswered(wired: Any) -> Build:
-    """As a worker leaves it that is killed after sending; nobody looks for the build for now."""
+    """A build whose worker was killed after sending; its effect is not due for an hour."""
     build: Build = wired.build("ios")
     Effect.objects.filter(build_id=build.pk).update(
         dispatched_at=timezone.now(), next_at=timezone.now() + timedelta(hours=1)
@@ -97,26 +97,26 @@ def _send(stack: Stack, build: Build) -> None:
     urllib.request.urlopen(request, timeout=30).close()
 
 
-def _time_to_look(builds: list[Build]) -> None:
-    promises = Effect.objects.open().filter(build_id__in=[build.pk for build in builds])
-    promises.update(next_at=timezone.now(), enqueued_at=None)
+def _make_due(builds: list[Build]) -> None:
+    effects = Effect.objects.open().filter(build_id__in=[build.pk for build in builds])
+    effects.update(next_at=timezone.now(), enqueued_at=None)
 
 
 def _reports_of(stack: Stack, builds: list[Build], chance: random.Random) -> list[Report]:
-    """Jenkins ends each build somehow; what it will say of them."""
+    """End each build in Jenkins with a random result; the reports about them."""
     numbers = until(lambda: _numbers(stack, builds), seconds=SETTLE, what="all are built", pause=2)
     reports = []
     for build in builds:
         number, result = numbers[build.pk], chance.choice(invariants.ENDED)
         stack.sandbox.ask("POST", f"jenkins/jobs/{JOB}/builds/{number}/finish", {"result": result})
         started = {"buildNumber": number, "buildId": build.pk, "status": "STARTED"}
-        ended = {"buildNumber": number, "status": result}  # the number alone, as in plain scripts
+        ended = {"buildNumber": number, "status": result}  # only the number, as in simple scripts
         reports += [Report(build, started, "started"), Report(build, ended, "ended")]
     return reports
 
 
 def _numbers(stack: Stack, builds: list[Build]) -> dict[str, int]:
-    """Jenkins' number of each of our builds; empty until all are there."""
+    """Jenkins' number of each of our builds; empty until all have one."""
     started = stack.sandbox.ledger("build.started")
     found = {e["parameters"].get("DELIVR_BUILD_ID"): e["number"] for e in started}
     return found if len(found) == len(builds) else {}
@@ -129,9 +129,9 @@ def _post(client: Client, report: Report) -> None:
 
 
 def many_clicks(stack: Stack, options: Options) -> Outcome:
-    """F8: 50 people click at once, ten times: one build each time, 409 for the others."""
-    begin(stack)
-    ends_by_itself(stack, 4.0)
+    """F8: 50 people click at the same time, ten times: one build each time, 409 for the others."""
+    reset(stack)
+    set_auto_finish(stack, 4.0)
     (space,) = workspaces(stack, 1)
     client, outcome = Client(stack.web_port), Outcome()
     for round_number in range(10):
@@ -142,16 +142,16 @@ def many_clicks(stack: Stack, options: Options) -> Outcome:
             barrier.wait()
             return click(client, space, release).status
 
-        answers = sorted(at_once(one, range(50), threads=50))
-        outcome.want(answers == [202] + [409] * 49, f"round {round_number}: {answers}")
+        answers = sorted(run_concurrently(one, range(50), threads=50))
+        outcome.expect(answers == [202] + [409] * 49, f"round {round_number}: {answers}")
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
     judged = judge(stack, client)
     return Outcome(judged.figures, outcome.broken + judged.broken)
 
 
 def last_pairs(stack: Stack, options: Options) -> Outcome:
-    """F9: the last two builds of a release end in the same moment, 300 times."""
-    begin(stack)
+    """F9: the last two builds of a release end at the same moment, 300 times."""
+    reset(stack)
     (space,) = workspaces(stack, 1)
     count = min(300, max(20, options.triggers))
     pairs = [_running_pair(space.wired.tenant, number) for number in range(1, count + 1)]
@@ -161,12 +161,12 @@ def last_pairs(stack: Stack, options: Options) -> Outcome:
             Report(build, {"buildNumber": build.number, "status": "SUCCESS"}, "ended")
             for build in pair
         ]
-        at_once(lambda report: _post(client, report), reports, threads=2)
+        run_concurrently(lambda report: _post(client, report), reports, threads=2)
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
     hanging = Release.objects.exclude(status=ReleaseStatus.BUILD_COMPLETE).count()
     outcome = Outcome({"pairs": count, "hanging": hanging, "failed": len(client.failures())})
-    outcome.want(not hanging, f"{hanging} releases hang")
-    outcome.want(not client.failures(), "requests failed")
+    outcome.expect(not hanging, f"{hanging} releases hang")
+    outcome.expect(not client.failures(), "requests failed")
     return outcome
 
 

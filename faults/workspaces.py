@@ -1,4 +1,4 @@
-"""Workspaces and releases for the scenarios: their rows are made here, their use goes over HTTP."""
+"""Workspaces and releases for the scenarios: rows are created here, but used over HTTP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Workspace:
 
 
 def workspaces(stack: Product, count: int) -> list[Workspace]:
-    """New workspaces, each with its connections to the sandbox and a member's token."""
+    """Create workspaces, each with connections to the sandbox and a member's token."""
     return [_workspace(stack) for _n in range(count)]
 
 
@@ -41,8 +41,8 @@ def _workspace(stack: Product) -> Workspace:
     return Workspace(wired, token)
 
 
-def begin(stack: Product) -> None:
-    """An empty product and an empty sandbox, with room for all builds at once."""
+def reset(stack: Product) -> None:
+    """Empty the product and the sandbox, whose jobs get executors for all builds at once."""
     Release.objects.all().delete()
     for model in (Build, WebhookDelivery, Effect, IntegrationHealth):
         model.objects.all().delete()
@@ -51,8 +51,8 @@ def begin(stack: Product) -> None:
         stack.sandbox.ask("PATCH", f"jenkins/jobs/{job}", {"executors": 10_000, "quietPeriod": 0})
 
 
-def ends_by_itself(stack: Product, seconds: float | None) -> None:
-    """Builds end after so many seconds; None: only when a scenario ends them."""
+def set_auto_finish(stack: Product, seconds: float | None) -> None:
+    """Let builds end after so many seconds; None: only when a scenario ends them."""
     for job in ("ios-prod", "android-prod"):
         stack.sandbox.ask("PATCH", f"jenkins/jobs/{job}", {"autoFinishSeconds": seconds})
 
@@ -68,15 +68,15 @@ TIMES: Sequence[tuple[Any, Sequence[str]]] = (
 )
 
 
-def let_pass(time: timedelta) -> None:
-    """Move every row as if so much time had gone by. Nobody may be at work meanwhile: a lease that
-    ends like this says that its holder is gone."""
+def age_rows(by: timedelta) -> None:
+    """Shift the times in every row into the past. No worker may be running: a lease that expires
+    like this means that its holder is gone."""
     for model, names in TIMES:
-        model.objects.update(**{name: F(name) - time for name in names})
+        model.objects.update(**{name: F(name) - by for name in names})
 
 
 def open_work() -> int:
-    """What is not settled yet: effects, builds, deliveries."""
+    """The number of effects, builds and deliveries that are not settled yet."""
     counts: list[Any] = [
         Effect.objects.open().count(),
         Build.objects.moving().count(),
@@ -89,8 +89,8 @@ def click(client: Client, space: Workspace, release: Release, **body: Any) -> An
     return client.api(space.token, "POST", f"releases/{release.pk}/builds", body)
 
 
-def waits_of(stack: Product, clicked: dict[str, float]) -> list[float]:
-    """Seconds from each click to the moment that Jenkins queued it."""
+def click_delays(stack: Product, clicked: dict[str, float]) -> list[float]:
+    """Seconds from each click until Jenkins queued its build."""
     return [
         entry["at"] - clicked[build_id]
         for entry in stack.sandbox.ledger("build.queued")
