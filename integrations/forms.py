@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from django import forms
 from django.core.exceptions import ValidationError
 from django.urls import reverse
+from django.utils.html import escape
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -191,10 +192,11 @@ class ConnectionForm(forms.Form):
         return found
 
     def _help(self, field: ConnectionField, *, is_stored: bool) -> Any:
+        about = escape(field.help)  # the template renders a help text as markup
         if not is_stored:
-            return field.help
+            return about
         keep = gettext_lazy("Leave it empty to keep the stored one.")
-        return format_lazy("{} {}", keep, field.help) if field.help else keep
+        return format_lazy("{} {}", keep, about) if field.help else keep
 
     def _widget(self, field: ConnectionField, *, is_stored: bool) -> forms.Widget:
         attrs: dict[str, Any] = {

@@ -206,6 +206,10 @@ def test_a_malicious_line_is_parsed_fast(tenant: Tenant) -> None:
     assert time.process_time() - began < 2
 
 
+def test_a_help_text_is_no_markup(tenant: Tenant) -> None:
+    assert "NAME&lt;&lt;EOF" in form(tenant, "JENKINS").as_div()
+
+
 # --- What a pipeline refers to --------------------------------------------------------------------
 
 
