@@ -91,7 +91,7 @@ def _of_pipeline(pipeline: ReleasePipeline, triggers: Mapping[str, str]) -> Iter
     platform = pipeline.get_platform_display()
     for build in pipeline.builds.all():
         trigger = triggers.get(build.pk, "")
-        yield _triggered(build, platform, trigger)
+        yield _began(build, platform, trigger)
         for event in build.events.all():
             if _is_shown(event):
                 yield _update(event, build, platform, trigger)
@@ -104,7 +104,17 @@ def _is_shown(event: Any) -> bool:
     return event.from_status != event.to_status and not is_hint
 
 
-def _triggered(build: Any, platform: str, trigger: str) -> TimelineItem:
+def _is_adopted_retry(build: Any) -> bool:
+    """True for a build that was started on the CI server and then adopted (`builds.adopting`)."""
+    events = build.events.all()
+    return any((e.source, e.from_status) == ("PERSON", BuildStatus.QUEUED) for e in events)
+
+
+def _began(build: Any, platform: str, trigger: str) -> TimelineItem:
+    """The trigger of a build, or its adoption."""
+    is_adopted = _is_adopted_retry(build)
+    title = _("%(build)s adopted") if is_adopted else _("%(build)s triggered")
+    word = _("adopted %(by)s") if is_adopted else _("triggered %(by)s")
     by = _("by %(who)s") % {"who": build.started_by} if build.started_by else ""
     words = by
     if build.attempt > 1:
@@ -112,10 +122,10 @@ def _triggered(build: Any, platform: str, trigger: str) -> TimelineItem:
     return TimelineItem(
         at=build.created_at,
         kind="BUILD",
-        title=_("%(build)s triggered") % {"build": _name(platform, build, number=None)},
+        title=title % {"build": _name(platform, build, number=None)},
         detail=words.strip(),
         build_id=build.pk,
-        word=(_("triggered %(by)s") % {"by": by}).strip(),
+        word=(word % {"by": by}).strip(),
         cause=trigger,
     )
 

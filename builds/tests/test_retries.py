@@ -148,12 +148,18 @@ def test_the_page_and_the_api_offer_it(
     assert [retry["number"] for retry in build["retries"]] == [number]
     page = client_for(member_of(release.tenant, Role.ADMIN))
     shown = page.get(f"/releases/{release.pk}").content.decode()
+    assert "adopted by" not in shown
     assert f"Adopt #{number}" in shown
     assert "Started by dana." in shown
     where = f"/activity/effects/{trigger_of(failed).pk}/adopt"
     page.post(where, {"number": number, "next": f"/releases/{release.pk}"})
     assert Release.objects.get().status == "BUILD_COMPLETE"
-    assert f"Adopt #{number}" not in page.get(f"/releases/{release.pk}").content.decode()
+    shown = page.get(f"/releases/{release.pk}").content.decode()
+    assert f"Adopt #{number}" not in shown
+    assert shown.count("adopted by") == 1
+    timeline = api.get(f"/api/v1/releases/{release.pk}").json()["timeline"]
+    titles = [item["title"] for item in timeline]
+    assert (titles.count("iOS build adopted"), titles.count("iOS build triggered")) == (1, 1)
 
 
 def test_what_left_the_queue_without_a_number_has_no_retries(
