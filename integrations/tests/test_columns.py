@@ -21,6 +21,7 @@ def migrate(to: list[tuple[str, str]]) -> Any:
     return MigrationExecutor(database).loader.project_state(to).apps
 
 
+@pytest.mark.slow  # it needs the migrations, which `make test-fast` leaves out
 @pytest.mark.django_db(transaction=True)
 def test_the_renaming_keeps_the_bytes_of_secrets_and_all_values_both_ways() -> None:
     """What was stored before can be read after it, and was stored under the old names."""
