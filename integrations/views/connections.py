@@ -198,7 +198,7 @@ def _day(moment: datetime) -> str:
 
 def _in_words(value: Any) -> str:
     if isinstance(value, dict):
-        value = [f"{name}={text}" for name, text in value.items()]
+        return "\n".join(f"{name}={text}" for name, text in value.items())
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
