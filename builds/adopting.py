@@ -84,7 +84,9 @@ def _is_good_retry(build: Build, state: BuildState) -> bool:
 def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
     build = lock_build(effect.build_id)
     effect = Effect.objects.select_for_update().get(pk=effect.pk)
-    if not (_may_adopt(effect, build) and is_newest(build)):
+    # A lost build may have turned out to be a failed one since the state was read.
+    is_retry = build.status not in FAILED or _is_good_retry(build, state)
+    if not (_may_adopt(effect, build) and is_newest(build) and is_retry):
         raise Conflict("not_dead", _("Something else happened meanwhile: look again."))
     if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))

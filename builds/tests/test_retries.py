@@ -15,6 +15,7 @@ from builds.models import Build
 from builds.polling.next_poll import LOOK_BACK
 from builds.tests.polling import polled, running
 from builds.triggering import trigger_builds
+from builds.updates.apply import lock_build
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.failures import Conflict
@@ -134,6 +135,29 @@ def test_retries_are_not_searched_after_the_release_was_cancelled(
     cancel_release(release=Release.objects.get(), actor=None)
     row = polled(failed)
     assert (row.retries, row.poll_at) == ([], None)
+
+
+def test_a_lost_build_that_turns_out_to_have_failed_takes_no_stranger(
+    build: Build, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another build is adopted for a lost one; before that is stored, ours is seen, failed."""
+    running(build)
+    Build.objects.update(status="LOST")
+    ci = sandbox.world.jenkins
+    with sandbox.world.lock:
+        ci.enqueue(ci.job("ios-prod"), {"VERSION": build.parameters["VERSION"]}, user="x", delay=0)
+    sandbox.world.advance(600)
+    other = next(b for b in ci.running("ios-prod") if b.number != 245)
+    ci.finish("ios-prod", other.number)
+
+    def lock(build_id: str) -> Build:
+        Build.objects.filter(pk=build_id).update(status="FAILURE")
+        return lock_build(build_id)
+
+    monkeypatch.setattr("builds.adopting.lock_build", lock)
+    with pytest.raises(Conflict):
+        adopt(build, other.number)
+    assert [row.number for row in Build.objects.all()] == [245]
 
 
 def test_the_page_and_the_api_offer_it(
