@@ -238,15 +238,15 @@ def _doubt(connection: Connection, error: ProviderError) -> None:
         verify_at=now + AFTER_A_REFUSAL,
         doubted_at=None if is_over else now,
     )
+    changes = {"verification_error": ["", error.message[:500]]}
+    if is_over:
+        changes["verification_status"] = [before, status]
     record(
         tenant=connection.tenant,
         actor=None,
         action="integration.refused",
         subject=connection,
-        changes={
-            "verification_status": [before, status],
-            "verification_error": ["", error.message[:500]],
-        },
+        changes=changes,
     )
     if is_over:
         create_mails(connection)

@@ -264,6 +264,7 @@ def test_refused_credentials_are_shown_on_the_connection(tenant: Any) -> None:
     assert not Effect.objects.filter(kind="mail.refused").exists()
     event = AuditEvent.objects.get(action="integration.refused")
     assert (event.actor_id, event.subject_id) == (None, pipeline.pk)
+    assert event.changes == {"verification_error": ["", REFUSED.message]}
 
 
 def test_credentials_that_stay_refused_make_the_connection_invalid_and_owners_get_a_mail(
