@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from delivr.tests.browser import picture
 
@@ -31,10 +31,15 @@ class Member:
         self.page.goto(self.url + path)
 
     def press(self, name: str) -> None:
-        self.page.get_by_role("main").get_by_role("button", name=name, exact=True).click()
+        self._lead_on(self.page.get_by_role("main").get_by_role("button", name=name, exact=True))
 
     def follow(self, name: str) -> None:
-        self.page.get_by_role("main").get_by_role("link", name=name, exact=True).click()
+        self._lead_on(self.page.get_by_role("main").get_by_role("link", name=name, exact=True))
+
+    def _lead_on(self, place: Locator) -> None:
+        """Click, and wait until the next page has loaded: a click alone does not wait for it."""
+        with self.page.expect_navigation():
+            place.click()
 
     def heading(self, text: str) -> None:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
@@ -186,7 +191,7 @@ def test_page_says_why_no_key_answers(
     ada.type_password()
     ada.go("/accounts/2fa/webauthn/add/")
     ada.confirm()
-    ada.press("Ask the key")
+    page.get_by_role("button", name="Ask the key", exact=True).click()  # it stays on the page
     expect(page.get_by_role("alert")).to_contain_text("https pages only")
 
 
