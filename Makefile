@@ -11,6 +11,8 @@ FAST := not services and not browser and not on_postgresql and not slow
 # Whatever ends it, no process of it stays behind.
 CONTAINED := $(PY) scripts/contained.py
 export PIP_ROOT_USER_ACTION := ignore
+# Tests start many processes: without stored bytecode each compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run test test-fast coverage lint types format bench faults fuzz mutations pips screenshots messages outdated lock audit sbom clean

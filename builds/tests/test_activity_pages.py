@@ -16,7 +16,7 @@ from integrations.operations import disconnect
 from releases.models import Release
 from releases.tests.pages import text_of
 
-pytestmark = pytest.mark.on_sqlite
+pytestmark = [pytest.mark.on_sqlite, pytest.mark.slow]
 
 FOUND_BY_POLLING = "/activity/healed"
 

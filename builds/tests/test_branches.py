@@ -113,6 +113,7 @@ def test_if_github_does_not_answer_the_branch_is_unknown(
     assert "could not be looked up" in found["branch"]["message"]
 
 
+@pytest.mark.slow
 def test_a_hanging_github_delays_a_dry_run_only_briefly(
     wired: Wired, sandbox: Any, api_for: Any, monkeypatch: Any
 ) -> None:

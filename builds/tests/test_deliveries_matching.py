@@ -107,6 +107,7 @@ def test_a_report_ahead_of_the_number_waits_for_it(tenant: Any, sandbox: Any) ->
     assert fresh(build).status == "SUCCESS"
 
 
+@pytest.mark.slow
 def test_a_report_with_the_number_applies_waiting_deliveries(wired: Wired) -> None:
     build = set_values(wired.build("ios"), status="QUEUED", queue_id=1001)
     waiting = [deliver(build, {"buildNumber": 245, "status": "RUNNING"}) for _n in range(150)]

@@ -21,7 +21,7 @@ from delivr.tests.wired import Wired, fresh, trigger_of
 from releases.models import Release
 from sandbox import accounts
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 POST_MESSAGE = {"provider": "slack", "path": "*/chat.postMessage"}
 

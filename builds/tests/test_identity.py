@@ -98,6 +98,7 @@ def test_a_signed_success_is_confirmed_and_jenkins_failure_wins(build: Build, sa
     assert Release.objects.get().status == "BUILD_FAILED"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trust", [Trust.SIGNED, Trust.BASIC])
 def test_a_build_is_polled_soon_after_a_report_of_its_end(
     build: Build, sandbox: Any, trust: Trust

@@ -19,7 +19,7 @@ from integrations.models import PipelineIntegration
 from integrations.providers.base import BuildStatus
 from sandbox import accounts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 LOG = "/job/ios-prod/*/logText/progressiveText"
 

@@ -99,6 +99,7 @@ def signed(secret: str, body: dict[str, Any], message_id: str = "msg_1") -> dict
     }
 
 
+@pytest.mark.slow
 def test_release_goes_from_connected_to_ready(
     tenant: Any, api_for: Any, sandbox: Any, sandbox_values: Any
 ) -> None:

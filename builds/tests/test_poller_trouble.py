@@ -20,7 +20,7 @@ from delivr.tests.wired import fresh
 from integrations.verification import verify
 from sandbox import accounts
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 TROUBLE = [
     {"kind": "drop_before"},

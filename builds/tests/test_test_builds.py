@@ -25,7 +25,7 @@ from delivr.tests.wired import Wired, fresh, wired_to
 from integrations.operations import disconnect
 from releases.models import Release
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 TRIGGER = {"provider": "jenkins", "method": "POST", "path": "/job/ios-prod/buildWithParameters"}
 

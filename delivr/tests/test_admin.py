@@ -34,7 +34,7 @@ from delivr.tests import factories
 from delivr.tests.admin_pages import detail, listing
 from integrations.models import EarlierWebhookSecret
 
-pytestmark = pytest.mark.on_sqlite
+pytestmark = [pytest.mark.on_sqlite, pytest.mark.slow]
 
 OURS = ("tenants", "effects", "audit", "integrations", "releases", "builds")
 MODELS = [model for label in OURS for model in apps.get_app_config(label).get_models()]

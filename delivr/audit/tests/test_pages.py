@@ -287,6 +287,7 @@ def many(tenant: Any) -> None:
     AuditEvent.objects.bulk_create(rows, batch_size=1000)
 
 
+@pytest.mark.slow
 def test_ten_thousand_rows_cost_as_many_queries_as_few(
     as_role: Any, many: Any, django_assert_max_num_queries: Any
 ) -> None:
@@ -297,6 +298,7 @@ def test_ten_thousand_rows_cost_as_many_queries_as_few(
         assert (len(page.items), page.text) == (25, "1–25")
 
 
+@pytest.mark.slow
 def test_a_file_of_ten_thousand_rows_is_streamed(as_role: Any, many: Any) -> None:
     response = as_role(Role.ADMIN).get(JSON)
     tracemalloc.start()

@@ -17,7 +17,7 @@ from delivr.tests.trap import reply, trap
 from integrations.providers.registry import provider_for
 from sandbox.server import SandboxServer
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 KINDS = ("GITHUB", "APP_STORE", "PLAY_STORE", "JENKINS", "SLACK", "JIRA")
 ANSWER = reply(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")

@@ -14,6 +14,8 @@ from delivr.outbound import OutboundError
 from delivr.outbound.tests.hostile import MISBEHAVIOURS, OK, failure
 from delivr.tests.trap import read_request, reply, silence, trap
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("behaviour", MISBEHAVIOURS)
 @pytest.mark.parametrize("method", ["GET", "POST"])

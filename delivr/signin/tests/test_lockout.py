@@ -15,7 +15,7 @@ from delivr.tenants.models import User
 from delivr.tests import factories
 from delivr.tests.factories import PASSWORD
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 THERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 LIMIT = 5
 

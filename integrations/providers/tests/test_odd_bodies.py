@@ -21,6 +21,8 @@ from integrations.providers.base import Check, Level, Outcome, ProviderError
 from integrations.providers.tests.odd_calls import Asked, asked
 from integrations.providers.tests.wire import Reply, Seen, Wire
 
+pytestmark = pytest.mark.slow
+
 REFUSALS = (400, 401, 403, 404, 409, 410, 422)
 STATUSES = (200, 201, 204, 301, 302, *REFUSALS, 429, 500, 502, 503)
 SURELY_NOT_SENT = {Outcome.NOT_SENT, Outcome.REFUSED, Outcome.CREDENTIALS, Outcome.RATE_LIMITED}

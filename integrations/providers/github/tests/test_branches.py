@@ -166,6 +166,7 @@ def test_an_unexpected_body_is_an_error(there: Wire, body: Any) -> None:
     assert caught.value.code == "garbage"
 
 
+@pytest.mark.slow
 def test_a_hanging_server_is_given_up_within_the_time_limit(there: Wire) -> None:
     there.routes[f"{BASE}/branches/main"] = Reply(fault="hang")
     with pytest.raises(ProviderError) as caught:

@@ -110,6 +110,7 @@ def test_each_sign_in_failure_has_its_own_check_and_code(wire, reply, name, code
     assert wire.count(USER, "GET") == 1  # neither repeated nor redirected
 
 
+@pytest.mark.slow
 def test_a_hanging_server_is_given_up_in_time(wire):
     wire.routes[USER] = Reply(fault="hang")
     started = time.monotonic()
@@ -317,6 +318,7 @@ def test_the_library_reaches_no_other_host_whatever_an_answer_names(wire, settin
     assert Requester._Requester__httpsConnectionClass is client._HTTPS
 
 
+@pytest.mark.slow
 def test_clients_in_threads_do_not_disturb_each_other(wire):
     wire.routes[REPOSITORY] = lambda seen: (
         answer("repository__may_push")

@@ -9,6 +9,8 @@ from integrations.providers.github.provider import GitHub
 from sandbox import accounts
 from sandbox.server import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sandbox(tmp_path, settings) -> Iterator[SandboxServer]:

@@ -22,6 +22,8 @@ from integrations.providers.jenkins.tests.answers import (
 from integrations.providers.tests.wire import Reply
 from sandbox.providers.jenkins_export import parse_tree
 
+pytestmark = pytest.mark.slow
+
 MEGABYTE = "x" * 1024 * 1024
 JOB, BUILD = f"{PATH}/api/json", f"{PATH}/245/api/json"
 RANGE = re.compile(r"\{(\d+),(\d+)\}$")

@@ -17,6 +17,8 @@ from integrations.providers.jenkins.provider import Jenkins
 from sandbox import accounts
 from sandbox.server import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 GIVEN = {"VERSION": "1.5.0", "BRANCH": "release/1.5.0"}
 
 

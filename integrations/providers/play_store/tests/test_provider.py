@@ -9,6 +9,8 @@ from integrations.providers.play_store.provider import PlayStore
 from integrations.providers.tests.keys import pem, rsa_key
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, payloads
 
+pytestmark = pytest.mark.slow
+
 KEY = pem(rsa_key())
 APP = "/play/androidpublisher/v3/applications/com.example.app"
 RELEASES = f"{APP}/tracks/production/releases"
