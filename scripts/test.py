@@ -60,7 +60,7 @@ def lanes() -> tuple[list[Phase], list[Phase]]:
     on_sqlite = ("-m", "not services and not browser and not on_postgresql")
     on_postgresql = ("-m", "not browser and not on_sqlite", "-p", "delivr.tests.only_database")
     first = [
-        Phase("Chromium", ("-m", "browser"), embedded, missing_browser),
+        Phase("Chromium", ("-m", "browser", "--nomigrations"), embedded, missing_browser),
         Phase("SQLite", (*SPREAD, *on_sqlite), embedded),
     ]
     on_services = (*SPREAD, *on_postgresql)
