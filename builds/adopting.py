@@ -20,7 +20,7 @@ from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Conflict, ProviderError
 from delivr.tenants.models import User
-from integrations.providers.base import BuildHandle, BuildState, BuildStatus, Retry
+from integrations.providers.ci import BuildHandle, BuildState, BuildStatus, Retry
 from releases.models import ReleaseStatus
 
 

@@ -18,7 +18,7 @@ from delivr.effects.handlers import EffectHandler, Unneeded, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Conflict
 from delivr.tenants.models import User
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from integrations.providers.registry import provider_class
 from releases.holding import free_version
 from releases.models import Release, ReleaseStatus

@@ -13,7 +13,7 @@ from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler
 from delivr.effects.models import Effect
-from integrations.providers.base import BuildHandle, Duplicate
+from integrations.providers.ci import BuildHandle, Duplicate
 
 # How long after a trigger settled an earlier request of it may still reach the CI server.
 LATE = timedelta(minutes=5)

@@ -16,7 +16,7 @@ from delivr.effects.models import IntegrationHealth
 from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildHandle, BuildStatus
+from integrations.providers.ci import BuildHandle, BuildStatus
 from integrations.providers.registry import provider_class
 from releases.models import BUILD_STATUS_CHOICES, MOVING, ReleasePipeline
 

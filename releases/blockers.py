@@ -16,7 +16,7 @@ from delivr.effects.next_attempt import what_next
 from delivr.effects.sweeper import BROKER_PATIENCE
 from delivr.tenants.models import Tenant
 from integrations.choices import Verification
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.branches import head_of
 from releases.models import Release, ReleaseStatus
 from releases.wording import describe_effect

@@ -14,8 +14,9 @@ from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.failures import Outcome, ProviderError
 from integrations.models import CommunicationIntegration, TargetIntegration, TicketIntegration
-from integrations.providers.base import Epic, PostedMessage, Ticket
+from integrations.providers.chat import PostedMessage
 from integrations.providers.registry import provider_for
+from integrations.providers.tickets import Epic, Ticket
 from releases.models import Release, ReleaseTarget
 from releases.notices import Notice, chat_of, render
 

@@ -25,7 +25,7 @@ from integrations.models import (
     TargetIntegration,
     TicketIntegration,
 )
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.holding import app_of, draft_targets, holders, version_taken
 from releases.models import (
     MOVING,

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from builds.models import Build, BuildEvent, Source
 from delivr.tenants.models import Tenant
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import FAILED, Release
 from releases.readiness import ready_times
 

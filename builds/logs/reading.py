@@ -19,7 +19,7 @@ from delivr.effects.health import is_healthy
 from delivr.encryption.fields import SecretUnreadable
 from delivr.failures import Outcome, ProviderError
 from integrations.concurrency import FULL, slot
-from integrations.providers.base import LogTail
+from integrations.providers.ci import LogTail
 from integrations.redaction import redact, secrets_of
 
 CLAIM = timedelta(seconds=40)  # longer than one attempt takes

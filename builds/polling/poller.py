@@ -38,7 +38,7 @@ from delivr.effects.health import (
 from delivr.failures import Outcome, ProviderError
 from delivr.pages.statuses import look_of
 from integrations.concurrency import FULL, slot
-from integrations.providers.base import BuildState, BuildStatus
+from integrations.providers.ci import BuildState, BuildStatus
 from releases.models import ReleaseStatus
 
 CLAIM = timedelta(seconds=40)

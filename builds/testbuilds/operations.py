@@ -26,7 +26,7 @@ from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildReport, BuildStatus
+from integrations.providers.ci import BuildReport, BuildStatus
 from releases.models import MOVING
 from releases.operations import VERSION, is_legal_branch
 

@@ -17,7 +17,7 @@ from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.failures import Conflict
 from delivr.tenants.models import Role
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.on_postgresql]

@@ -20,7 +20,7 @@ from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
 from integrations import operations as integrations
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from integrations.verification import verify
 from releases.models import Release
 from sandbox import accounts

@@ -19,7 +19,7 @@ from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tests.wired import fresh, trigger_of
-from integrations.providers.base import BuildHandle
+from integrations.providers.ci import BuildHandle
 from releases.blockers import blockers
 from releases.models import Release
 

@@ -16,7 +16,7 @@ from delivr.effects.models import IntegrationHealth
 from delivr.encryption.fields import MASK
 from delivr.tests.wired import Wired, fresh
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from sandbox import accounts
 
 pytestmark = pytest.mark.django_db

@@ -19,7 +19,7 @@ from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
 from delivr.tests.processes import broker_at, empty_broker, queued_messages, sweeper, until, worker
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release, ReleaseStatus
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]

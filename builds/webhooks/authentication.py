@@ -21,8 +21,8 @@ from django.http import HttpRequest
 from builds.models import Trust
 from delivr.effects import clock
 from integrations.models import PipelineIntegration
-from integrations.providers.base import Scheme, Way
 from integrations.providers.registry import webhooks_of
+from integrations.providers.webhooks import Scheme, Way
 from integrations.webhook_secrets import live
 
 TOLERANCE = 300  # seconds that a signed timestamp may be off

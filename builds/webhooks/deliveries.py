@@ -30,7 +30,7 @@ from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildReport, CiProvider
+from integrations.providers.ci import BuildReport, CiProvider
 from integrations.providers.registry import provider_class, webhooks_of
 from releases.models import MOVING
 

@@ -21,14 +21,9 @@ from delivr.models import CacheEntry, KeyProbe, RateCounter
 from delivr.tenants.models import ApiToken, Invitation, Tenant, TenantOwned, User
 from delivr.tests.calls import functions, literals, reaches
 from integrations.models import FAMILIES
-from integrations.providers.base import (
-    ChatProvider,
-    CiProvider,
-    Provider,
-    ScmProvider,
-    StoreProvider,
-    TicketProvider,
-)
+from integrations.providers.base import Provider
+from integrations.providers.chat import ChatProvider
+from integrations.providers.ci import CiProvider
 from integrations.providers.registry import (
     COMMUNICATION,
     PIPELINES,
@@ -39,6 +34,9 @@ from integrations.providers.registry import (
     fields_of,
     provider_class,
 )
+from integrations.providers.scm import ScmProvider
+from integrations.providers.stores import StoreProvider
+from integrations.providers.tickets import TicketProvider
 
 ROOT = Path(settings.BASE_DIR)
 PACKAGES = ("delivr", "integrations", "releases", "builds", "sandbox")

@@ -21,8 +21,9 @@ from integrations.choices import (
     TargetType,
     TicketType,
 )
-from integrations.providers.base import Provider, Webhooks
+from integrations.providers.base import Provider
 from integrations.providers.fields import Fields, Words
+from integrations.providers.webhooks import Webhooks
 
 _HERE = "integrations.providers"
 SCM: dict[str, str] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check, StoreProvider
+from ..base import Check
 from ..http import DEADLINE, objects, vendor_words
+from ..stores import StoreProvider
 from ..verifying import first_contact, try_in_order
 from .keys import check_api_key
 

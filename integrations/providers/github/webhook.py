@@ -13,8 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import BuildReport, BuildStatus, Scheme, Way, Webhooks
+from ..ci import BuildReport, BuildStatus
 from ..incoming import json_object
+from ..webhooks import Scheme, Way, Webhooks
 
 _BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])bld_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
 _NAMES = ("display_title", "name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..base import BuildHandle, BuildStatus, Duplicate
+from ..ci import BuildHandle, BuildStatus, Duplicate
 from .client import JenkinsClient
 from .lookup import Lookup
 from .reading import (

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import requests
 
-from ..base import LogTail, Outcome, ProviderError
+from ..base import Outcome, ProviderError
+from ..ci import LogTail
 from .client import JenkinsClient, is_jenkins
 
 TAIL = 256 * 1024  # bytes; a longer answer is refused (MAX_BODY)

@@ -8,7 +8,8 @@ from typing import Any
 
 from delivr.outbound import OutboundError
 
-from ..base import BuildState, BuildStatus, Outcome, ProviderError, Retry
+from ..base import Outcome, ProviderError
+from ..ci import BuildState, BuildStatus, Retry
 from ..http import error_from_status, garbage
 from .client import LABEL, JenkinsClient, check_too_large
 from .paths import full_name

@@ -6,18 +6,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from ..base import (
+from ..base import Check, Option, Outcome, ProviderError
+from ..ci import (
     BuildHandle,
     BuildRequest,
     BuildState,
-    Check,
     CiProvider,
     Duplicate,
     LogTail,
-    Option,
-    Outcome,
     Parameter,
-    ProviderError,
     Retry,
 )
 from ..http import DEADLINE, before_effect, only_provider_errors

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from delivr.date_bounds import within_a_build, within_reason
 
-from ..base import Artifact, BuildState, BuildStatus, Parameter, Retry
+from ..ci import Artifact, BuildState, BuildStatus, Parameter, Retry
 from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"

@@ -8,7 +8,8 @@ import re
 
 import requests
 
-from ..base import BuildState, BuildStatus, Outcome, ProviderError
+from ..base import Outcome, ProviderError
+from ..ci import BuildState, BuildStatus
 from .client import JenkinsClient
 from .lookup import job_unreadable
 from .paths import full_name

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..base import BASIC, STANDARD_WEBHOOKS, BuildReport, BuildStatus, Webhooks
+from ..ci import BuildReport, BuildStatus
 from ..incoming import json_object, number, text
+from ..webhooks import BASIC, STANDARD_WEBHOOKS, Webhooks
 from .paths import path_of_build
 from .reading import BUILD_ID, RESULTS, moment, rank
 

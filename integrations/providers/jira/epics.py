@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..base import Check, Epic, Level, Outcome, ProviderError
+from ..base import Check, Level, Outcome, ProviderError
 from ..http import vendor_words
+from ..tickets import Epic
 from .adf import document
 from .epic_fields import (
     field_id,

@@ -9,18 +9,9 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..base import (
-    Check,
-    Epic,
-    FoundBy,
-    Option,
-    Options,
-    ProviderError,
-    Ticket,
-    TicketItem,
-    TicketProvider,
-)
+from ..base import Check, Option, Options, ProviderError
 from ..http import DEADLINE, before_effect, garbage, objects, only_provider_errors, vendor_words
+from ..tickets import Epic, FoundBy, Ticket, TicketItem, TicketProvider
 from ..verifying import try_in_order
 from .addresses import Cloud, api_base, is_gateway
 from .epics import EpicForm, Wishes, cannot_correlate, correlation_label, epic_types, read_form

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check, StoreProvider
+from ..base import Check
 from ..http import DEADLINE
+from ..stores import StoreProvider
 from ..verifying import first_contact, try_in_order
 from .keys import check_service_account
 

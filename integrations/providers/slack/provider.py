@@ -8,14 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import (
-    ChatProvider,
-    Check,
-    Message,
-    Option,
-    PostedMessage,
-    ProviderError,
-)
+from ..base import Check, Option, ProviderError
+from ..chat import ChatProvider, Message, PostedMessage
 from ..http import DEADLINE, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate

@@ -2,7 +2,8 @@
 
 import pytest
 
-from integrations.providers.base import BuildHandle, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.ci import BuildHandle
 from integrations.providers.jenkins.log import TAIL
 from integrations.providers.jenkins.provider import Jenkins
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply

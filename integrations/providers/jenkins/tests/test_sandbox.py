@@ -6,13 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from integrations.providers.base import (
-    BuildHandle,
-    BuildRequest,
-    BuildStatus,
-    Outcome,
-    ProviderError,
-)
+from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus
 from integrations.providers.jenkins.provider import Jenkins
 from sandbox import accounts
 from sandbox.server import SandboxServer

@@ -2,9 +2,10 @@
 
 import pytest
 
-from integrations.providers.base import Epic, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.jira.provider import Jira
 from integrations.providers.tests.sandbox import failed
+from integrations.providers.tickets import Epic
 from sandbox import accounts
 from sandbox.providers.jira_site import GATEWAY_PREFIX
 

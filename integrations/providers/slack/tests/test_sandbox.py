@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from integrations.providers.base import Level, Message, Outcome, ProviderError
+from integrations.providers.base import Level, Outcome, ProviderError
+from integrations.providers.chat import Message
 from integrations.providers.slack.provider import Slack
 from integrations.providers.tests.sandbox import failed
 from sandbox import accounts
