@@ -77,10 +77,10 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 @pytest.fixture
 def sandbox(sandbox_server: SandboxServer, settings: Any) -> Iterator[SandboxServer]:
     """An empty sandbox, with the settings that point to it."""
-    sandbox_server.world.reset()
+    sandbox_server.state.reset()
     point_at(settings, sandbox_server.url)
     yield sandbox_server
-    sandbox_server.world.reset()
+    sandbox_server.state.reset()
 
 
 def point_at(settings: Any, url: str) -> None:

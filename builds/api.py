@@ -31,7 +31,7 @@ from delivr.api.problems import invalid
 from delivr.effects.api import EffectSerializer
 from delivr.effects.models import Effect
 from delivr.tenants.models import Role, Tenant
-from integrations.throttle import asking
+from integrations.throttle import throttled_call
 from releases.api import present_release
 from releases.models import Release
 from releases.serializers import BuildSerializer, ReleaseSerializer
@@ -147,7 +147,7 @@ class AdoptEffect(TenantView):
         if "number" not in shape.values:
             shape.errors.setdefault("number", [_("Enter the number of the build.")])
         number = shape.done()["number"]
-        with shape.complaints(), asking("adopt", user=self.actor):
+        with shape.complaints(), throttled_call("adopt", user=self.actor):
             effect = adopt_build(effect=effect, number=number, actor=self.actor)
         return Response(EffectSerializer(effect).data)
 

@@ -29,7 +29,7 @@ from integrations.serializers import (
     request_serializer,
 )
 from integrations.setup import is_complete, progress
-from integrations.throttle import asking
+from integrations.throttle import throttled_call
 from integrations.verification import verify
 
 
@@ -127,7 +127,7 @@ class ConnectionDetail(FamilyView):
     def _asking(self, connection: Connection, shape: Shape) -> AbstractContextManager[None]:
         """Count as a verification if a new credential may be verified before it is stored."""
         if any(shape.values.get(name) for name in secrets_of(connection.kind)):
-            return asking("verify", user=self.actor)
+            return throttled_call("verify", user=self.actor)
         return nullcontext()
 
     def delete(self, request: Request, connection_id: str) -> Response:
@@ -149,7 +149,7 @@ def _refusal(refused: CredentialRefused) -> Problem:
 class VerifyView(FamilyView):
     def post(self, request: Request, connection_id: str) -> Response:
         connection = self.find(connection_id)
-        with asking("verify", user=self.actor):
+        with throttled_call("verify", user=self.actor):
             connection = verify(connection, actor=self.actor)
         return Response(present(connection))
 

@@ -321,7 +321,7 @@ def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
         connection.credential_expires_at = None
     address = provider_class(connection.kind).address_field
     if address and cleaned.get(address, "") not in ("", connection.value_of(address)):
-        connection.forget_learnt()
+        connection.forget_discovered()
     for name, value in cleaned.items():
         connection.set_value(name, value)
 

@@ -24,7 +24,7 @@ PER_USER = 1  # of these for one user
 MAX_WAIT = 2.0  # seconds; most providers answer in less than one
 
 _changed = Condition()
-_asking: Counter[int] = Counter()  # by user
+_calls: Counter[int] = Counter()  # by user
 
 
 def throttle(what: str, *, user: User, limit: int = VERIFICATIONS) -> None:
@@ -41,19 +41,19 @@ def provider_slot(user: User) -> Iterator[None]:
         if not _changed.wait_for(lambda: _is_free_for(user), timeout=MAX_WAIT):
             words = _("Others are being asked at this moment. Try again in some seconds.")
             raise _slow_down(words, 5)
-        _asking[user.pk] += 1
+        _calls[user.pk] += 1
     try:
         yield
     finally:
         with _changed:
-            _asking[user.pk] -= 1
-            if not _asking[user.pk]:
-                del _asking[user.pk]
+            _calls[user.pk] -= 1
+            if not _calls[user.pk]:
+                del _calls[user.pk]
             _changed.notify_all()
 
 
 @contextmanager
-def asking(what: str, *, user: User, limit: int = VERIFICATIONS) -> Iterator[None]:
+def throttled_call(what: str, *, user: User, limit: int = VERIFICATIONS) -> Iterator[None]:
     """`throttle`, and hold a `provider_slot` meanwhile. Raises Problem 429."""
     throttle(what, user=user, limit=limit)
     with provider_slot(user):
@@ -61,7 +61,7 @@ def asking(what: str, *, user: User, limit: int = VERIFICATIONS) -> Iterator[Non
 
 
 def _is_free_for(user: User) -> bool:
-    return _asking.total() < PER_PROCESS and _asking[user.pk] < PER_USER
+    return _calls.total() < PER_PROCESS and _calls[user.pk] < PER_USER
 
 
 def _slow_down(words: str, seconds: int) -> Problem:

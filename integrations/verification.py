@@ -16,7 +16,7 @@ from delivr.effects.operations import pause_integration, resume_integration
 from delivr.failures import ProviderError
 from delivr.tenants.models import Tenant, User
 from integrations.choices import Verification
-from integrations.concurrency import FULL, slot
+from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.mails import create_mails
 from integrations.models import FAMILIES, Connection, find_connection
 from integrations.providers.base import Check
@@ -143,7 +143,7 @@ def store_findings(
         doubted_at=doubted_at if is_shaken else None,
         account=(not bad and findings.account) or fresh.account,
         credential_expires_at=expires_at,
-        **fresh.learnt(checks),
+        **fresh.discovered_values(checks),
     )
     if actor is not None or status != fresh.verification_status:
         record(
@@ -195,7 +195,9 @@ def verify_by_id(connection_id: str) -> None:
         if is_free:
             store_findings(connection, run_checks(connection), actor=None, by_clock=True)
         else:
-            model.objects.filter(pk=connection.pk).update(verify_at=timezone.now() + FULL)
+            model.objects.filter(pk=connection.pk).update(
+                verify_at=timezone.now() + SLOT_RETRY_DELAY
+            )
 
 
 @transaction.atomic

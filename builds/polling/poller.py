@@ -37,7 +37,7 @@ from delivr.effects.health import (
 )
 from delivr.failures import Outcome, ProviderError
 from delivr.pages.statuses import look_of
-from integrations.concurrency import FULL, slot
+from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.providers.ci import BuildState, BuildStatus
 from releases.models import ReleaseStatus
 
@@ -81,7 +81,7 @@ def poll_build(build_id: str) -> None:
             if is_free:
                 _poll(build)
             else:
-                _postpone(build, FULL)
+                _postpone(build, SLOT_RETRY_DELAY)
 
 
 def poll_test(test_id: str) -> None:
@@ -93,7 +93,7 @@ def poll_test(test_id: str) -> None:
             if is_free:
                 _poll_test(test)
             else:
-                _postpone(test, FULL)
+                _postpone(test, SLOT_RETRY_DELAY)
 
 
 def _poll(build: Build) -> None:

@@ -87,6 +87,6 @@ def _context(pipeline: PipelineIntegration, test: TestBuild | None) -> dict[str,
     return {
         "pipeline": pipeline,
         "test": test,
-        "promise": trigger,
+        "trigger": trigger,
         "seen": fingerprint(*shown),
     }

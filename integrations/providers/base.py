@@ -81,7 +81,7 @@ class Provider(ABC):
     label: ClassVar[str]  # as people write it
     address_field: ClassVar[str | None] = None  # the field with the URL secrets are sent to
     # Names of checks whose message is kept in the connection's `options` until its address changes.
-    learnt: ClassVar[tuple[str, ...]] = ()
+    discovered: ClassVar[tuple[str, ...]] = ()
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
     # What `verify` learned beside its checks, where the system tells it.

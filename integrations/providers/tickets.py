@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import enum
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 from .base import Option, Provider
 
@@ -28,16 +27,7 @@ class Epic(TicketItem):
     labels: Sequence[str] = field(default_factory=tuple)
 
 
-class FoundBy(enum.StrEnum):
-    """How an item is found again after a lost response."""
-
-    MARK = "MARK"  # by our correlation, which it carries; a search index may lag behind
-    KEY = "KEY"  # by its own name or global id: creating it again creates no second one
-
-
 class TicketProvider(Provider):
-    found_by: ClassVar[Mapping[type[TicketItem], FoundBy]]  # of each type that it can create
-
     @staticmethod
     def page_of(url: str, *, server_url: str, options: Mapping[str, Any]) -> str:
         """The page of a ticket whose address was stored, for a person; "" where none is known."""
@@ -47,8 +37,7 @@ class TicketProvider(Provider):
     def projects(self) -> list[Option]: ...
 
     @abstractmethod
-    def create(self, item: TicketItem, *, correlation: str) -> Ticket:
-        """Create an item of one of the types in `found_by`."""
+    def create(self, item: TicketItem, *, correlation: str) -> Ticket: ...
 
     @abstractmethod
     def find(self, item: TicketItem, *, correlation: str) -> Ticket | None: ...

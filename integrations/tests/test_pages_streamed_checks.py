@@ -28,15 +28,15 @@ def test_each_check_is_sent_before_the_next_one_runs(
 ) -> None:
     answer: Any = web.post("/setup/scm", typed("GITHUB"), headers=ALOUD)
     assert answer["Cache-Control"] == "no-store"
-    asked = sandbox.world.requests.count("github")
+    asked = sandbox.state.requests.count("github")
     told = iter(answer.streaming_content)
     first = json.loads(next(told))
     assert "Passed" in first["html"]
-    assert sandbox.world.requests.count("github") == asked + 1
+    assert sandbox.state.requests.count("github") == asked + 1
     assert ScmIntegration.objects.get().verification_status == "PENDING"
     rest = [json.loads(line) for line in told]
     assert rest[-1] == {"again": True}
-    assert sandbox.world.requests.count("github") > asked + 1
+    assert sandbox.state.requests.count("github") > asked + 1
     assert ScmIntegration.objects.get().is_valid
 
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Option, Options, ProviderError
 from ..http import DEADLINE, before_effect, garbage, objects, only_provider_errors, vendor_words
-from ..tickets import Epic, FoundBy, Ticket, TicketItem, TicketProvider
+from ..tickets import Epic, Ticket, TicketItem, TicketProvider
 from ..verifying import try_in_order
 from .addresses import Cloud, api_base, is_gateway
 from .epics import EpicForm, Wishes, cannot_correlate, correlation_label, epic_types, read_form
@@ -31,9 +31,8 @@ class Jira(TicketProvider):
 
     label = "Jira"
     deadline = DEADLINE
-    found_by: ClassVar = {Epic: FoundBy.MARK}
     address_field = "jira_url"
-    learnt = ("site",)
+    discovered = ("site",)
     # https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
     longest_life = timedelta(days=365)
 

@@ -48,6 +48,6 @@ def test_each_defect_of_a_connection_is_reported(connect, changes, name, code):
 
 @pytest.mark.parametrize("fault", ["drop_before", "html_200", "garbage", "oversized", "status"])
 def test_a_fault_is_a_temporary_failure_of_the_address(sandbox, connect, fault):
-    sandbox.world.faults.add(fault, provider="app_store")
+    sandbox.state.faults.add(fault, provider="app_store")
     (check,) = failed(connect().verify()).values()
     assert (check.name, check.passing) == ("address", True)
