@@ -52,13 +52,8 @@ class StopDuplicate(EffectHandler):
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         if result["outcome"] == Duplicate.STOPPED:
-            record(
-                tenant=effect.tenant,
-                actor=None,
-                action="build.repeat_stopped",
-                subject=connected_build(effect),
-                changes=_changes(effect),
-            )
+            build, changes = connected_build(effect), _changes(effect)
+            record(actor=None, action="build.repeat_stopped", subject=build, changes=changes)
 
 
 def _which(effect: Effect) -> BuildHandle:

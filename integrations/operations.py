@@ -63,13 +63,7 @@ def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) ->
     connection.save(force_insert=True)
     if connection.family in connection.tenant.skipped_steps:  # no longer skipped, even if it fails
         skip_step(tenant=connection.tenant, actor=actor, step=connection.family, skipped=False)
-    record(
-        tenant=connection.tenant,
-        actor=actor,
-        action="integration.connected",
-        subject=connection,
-        changes=changes,
-    )
+    record(actor=actor, action="integration.connected", subject=connection, changes=changes)
     return connection
 
 
@@ -139,13 +133,8 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
         webhook_secrets.forget_all(connection)
     secrets = secret_fields(type(connection))
     forgotten = {connection.name_of(field.name): "changed" for field in secrets}
-    record(
-        tenant=connection.tenant,
-        actor=actor,
-        action="integration.disconnected",
-        subject=connection,
-        changes={"verification_status": [before, connection.verification_status], **forgotten},
-    )
+    changes = {"verification_status": [before, connection.verification_status], **forgotten}
+    record(actor=actor, action="integration.disconnected", subject=connection, changes=changes)
 
 
 @transaction.atomic
@@ -168,13 +157,8 @@ def rotate_webhook_secret(
     pipeline = _locked(pipeline)
     webhook_secrets.replace(pipeline)
     _save(pipeline)
-    record(
-        tenant=pipeline.tenant,
-        actor=actor,
-        action="webhook_secret.rotated",
-        subject=pipeline,
-        changes={"webhook_secret": "changed"},
-    )
+    changes = {"webhook_secret": "changed"}
+    record(actor=actor, action="webhook_secret.rotated", subject=pipeline, changes=changes)
     return pipeline
 
 

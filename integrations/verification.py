@@ -146,13 +146,8 @@ def store_findings(
         **fresh.discovered_values(checks),
     )
     if actor is not None or status != fresh.verification_status:
-        record(
-            tenant=fresh.tenant,
-            actor=actor,
-            action="integration.verified",
-            subject=fresh,
-            changes={"verification_status": [fresh.verification_status, status]},
-        )
+        changes = {"verification_status": [fresh.verification_status, status]}
+        record(actor=actor, action="integration.verified", subject=fresh, changes=changes)
     if actor is None and fresh.is_valid and status != Verification.VALID:
         create_mails(fresh)  # found by a scheduled check, so nobody has seen it
     if not bad:
@@ -243,12 +238,6 @@ def _doubt(connection: Connection, error: ProviderError) -> None:
     changes = {"verification_error": ["", error.message[:500]]}
     if is_over:
         changes["verification_status"] = [before, status]
-    record(
-        tenant=connection.tenant,
-        actor=None,
-        action="integration.refused",
-        subject=connection,
-        changes=changes,
-    )
+    record(actor=None, action="integration.refused", subject=connection, changes=changes)
     if is_over:
         create_mails(connection)

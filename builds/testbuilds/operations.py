@@ -65,13 +65,8 @@ def start_test(
         dedupe_key=f"test:{test.pk}:trigger",
         payload={"testBuildId": test.pk},
     )
-    record(
-        tenant=pipeline.tenant,
-        actor=actor,
-        action="test_build.started",
-        subject=pipeline,
-        changes={name: [None, test.parameters[name]] for name in ("VERSION", "BRANCH")},
-    )
+    changes = {name: [None, test.parameters[name]] for name in ("VERSION", "BRANCH")}
+    record(actor=actor, action="test_build.started", subject=pipeline, changes=changes)
     return test
 
 
@@ -107,13 +102,8 @@ def cancel_test(*, test: TestBuild, actor: User | None) -> TestBuild:
     before = found.status
     _finish(found, BuildStatus.CANCELLED)
     create_stop_of_test(found)
-    record(
-        tenant=found.tenant,
-        actor=actor,
-        action="test_build.cancelled",
-        subject=found.pipeline,
-        changes={"status": [before, found.status]},
-    )
+    changes = {"status": [before, found.status]}
+    record(actor=actor, action="test_build.cancelled", subject=found.pipeline, changes=changes)
     return found
 
 

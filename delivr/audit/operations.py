@@ -14,14 +14,15 @@ SYSTEM = "delivr"
 
 def record(
     *,
-    tenant: Tenant,
     actor: User | None,
     action: str,
-    subject: models.Model | None = None,
+    subject: Any = None,
     changes: Mapping[str, Any] | None = None,
+    tenant: Tenant | None = None,
 ) -> AuditEvent:
-    """Write one audit row in the caller's transaction. `changes` contains no secret (`changed`)."""
-    event = _event(tenant, actor, action, subject, changes)
+    """Write one audit row in the caller's transaction, in the log of `tenant` or else of the tenant
+    that the subject belongs to. `changes` contains no secret (`changed`)."""
+    event = _event(tenant.pk if tenant else subject.tenant_id, actor, action, subject, changes)
     event.save(force_insert=True)
     return event
 
@@ -33,7 +34,7 @@ def record_each(
     from delivr.audit.models import AuditEvent
 
     AuditEvent.objects.bulk_create(
-        _event(tenant, actor, action, subject, None) for subject in subjects
+        _event(tenant.pk, actor, action, subject, None) for subject in subjects
     )
 
 
@@ -49,12 +50,12 @@ def record_in_each(
     from delivr.audit.models import AuditEvent
 
     AuditEvent.objects.bulk_create(
-        _event(tenant, actor, action, subject, changes) for tenant in tenants
+        _event(tenant.pk, actor, action, subject, changes) for tenant in tenants
     )
 
 
 def _event(
-    tenant: Tenant,
+    tenant_id: str,
     actor: User | None,
     action: str,
     subject: models.Model | None,
@@ -63,7 +64,7 @@ def _event(
     from delivr.audit.models import AuditEvent
 
     return AuditEvent(
-        tenant=tenant,
+        tenant_id=tenant_id,
         actor_id=actor.pk if actor else None,
         actor_label=actor.email if actor else SYSTEM,
         action=action,

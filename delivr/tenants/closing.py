@@ -99,5 +99,5 @@ def delete_account(*, user: User) -> None:
             % {"names": names}
         )
     for membership in mine:
-        record(tenant=membership.tenant, actor=user, action="member.deleted", subject=membership)
+        record(actor=user, action="member.deleted", subject=membership)
     user.delete()

@@ -56,13 +56,7 @@ def invite(
     _promise_mail(invitation)
     invitation.save(force_insert=True)
     changes = {"role": [None, role]}
-    record(
-        tenant=tenant,
-        actor=actor,
-        action="invitation.created",
-        subject=invitation,
-        changes=changes,
-    )
+    record(actor=actor, action="invitation.created", subject=invitation, changes=changes)
     return invitation
 
 
@@ -127,9 +121,7 @@ def send_again(*, invitation: Invitation, actor: User) -> Invitation:
     else:
         _promise_mail(invitation)
     invitation.save(update_fields=["expires_at", "mails", "mail_id"])
-    record(
-        tenant=invitation.tenant, actor=actor, action="invitation.sent_again", subject=invitation
-    )
+    record(actor=actor, action="invitation.sent_again", subject=invitation)
     return invitation
 
 
@@ -148,9 +140,7 @@ def withdraw(invitations: Iterable[Invitation], *, actor: User | None) -> None:
         invitation.revoked_at = timezone.now()
         invitation.save(update_fields=["revoked_at"])
         _stop_mail(invitation, actor)
-        record(
-            tenant=invitation.tenant, actor=actor, action="invitation.revoked", subject=invitation
-        )
+        record(actor=actor, action="invitation.revoked", subject=invitation)
 
 
 def _stop_mail(invitation: Invitation, actor: User | None) -> None:
@@ -198,13 +188,7 @@ def accept(*, invitation: Invitation, user: User) -> Membership:
         tenant=invitation.tenant, user=user, role=invitation.role
     )
     changes = {"role": [None, invitation.role], "inviter": [None, invitation.inviter.email]}
-    record(
-        tenant=invitation.tenant,
-        actor=user,
-        action="member.joined",
-        subject=membership,
-        changes=changes,
-    )
+    record(actor=user, action="member.joined", subject=membership, changes=changes)
     return membership
 
 

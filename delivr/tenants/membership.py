@@ -45,13 +45,7 @@ def change_role(*, membership: Membership, role: str, actor: User | None) -> Mem
     membership.role = role
     membership.save(update_fields=["role"])
     changes = {"role": [before, role]}
-    record(
-        tenant=membership.tenant,
-        actor=actor,
-        action="member.changed",
-        subject=membership,
-        changes=changes,
-    )
+    record(actor=actor, action="member.changed", subject=membership, changes=changes)
     return membership
 
 
@@ -65,13 +59,7 @@ def remove_member(*, membership: Membership, actor: User | None) -> None:
     lock_tenant(membership.tenant, actor=actor)
     membership = _fresh(membership)
     changes = _end(membership, actor=actor)
-    record(
-        tenant=membership.tenant,
-        actor=actor,
-        action="member.removed",
-        subject=membership,
-        changes=changes,
-    )
+    record(actor=actor, action="member.removed", subject=membership, changes=changes)
     membership.delete()
     if not Membership.objects.filter(user=membership.user_id).exists():
         end_sessions(membership.user)
@@ -83,13 +71,7 @@ def leave(*, membership: Membership) -> None:
     lock_tenant(membership.tenant, actor=None)
     membership = _fresh(membership)
     changes = _end(membership, actor=membership.user)
-    record(
-        tenant=membership.tenant,
-        actor=membership.user,
-        action="member.left",
-        subject=membership,
-        changes=changes,
-    )
+    record(actor=membership.user, action="member.left", subject=membership, changes=changes)
     membership.delete()
 
 
