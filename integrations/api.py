@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
@@ -63,12 +62,10 @@ class FamilyView(TenantView):
         return FAMILIES[self.family]
 
     def find(self, connection_id: str) -> Connection:
-        rows = self.model.objects.for_tenant(self.tenant)
+        rows = self.model.objects
         if self.model is PipelineIntegration:
             rows = rows.select_related("target")
-        found: Connection | None = rows.filter(pk=connection_id).first()
-        if found is None:
-            raise Http404
+        found: Connection = self.get_or_404(rows, pk=connection_id)
         return found
 
 

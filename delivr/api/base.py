@@ -12,6 +12,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, pagination
 from rest_framework.request import Request
@@ -159,6 +160,10 @@ class TenantView(APIView):
 
     def shape(self, serializer: type[Serializer[Any]]) -> Shape:
         return Shape(serializer, self.request.data)
+
+    def get_or_404(self, rows: Any, **lookup: Any) -> Any:
+        """The one of the tenant's rows that the lookup finds."""
+        return get_object_or_404(rows.for_tenant(self.tenant), **lookup)
 
     def page(self, rows: Any, serializer: Any, ordering: Any = None) -> Response:
         """One page of rows, each serialized by `serializer(rows, many=True, context=…).data`."""
