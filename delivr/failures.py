@@ -1,6 +1,7 @@
 """How a call to another system failed: a message for a person and an outcome for the program."""
 
 import enum
+from typing import Self
 
 
 class Outcome(enum.Enum):
@@ -35,6 +36,10 @@ class ProviderError(Exception):
         self.hint = hint
         self.outcome = outcome
         self.retry_after = retry_after
+
+    @classmethod
+    def refused(cls, code: str, message: str, hint: str = "") -> Self:
+        return cls(code, message, hint, outcome=Outcome.REFUSED)
 
     @property
     def is_passing(self) -> bool:

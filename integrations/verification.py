@@ -97,13 +97,12 @@ def iter_checks(connection: Connection) -> Generator[Check, None, Findings]:
 
 
 def _other_account(label: str) -> Check:
-    return Check(
-        name="account",
-        ok=False,
-        code="other_account",
-        message=_("This credential belongs to another account of %(provider)s than the one before.")
+    return Check.failed(
+        "account",
+        "other_account",
+        _("This credential belongs to another account of %(provider)s than the one before.")
         % {"provider": label},
-        hint=_("Enter one of the same account, or connect the other one as a new connection."),
+        _("Enter one of the same account, or connect the other one as a new connection."),
     )
 
 

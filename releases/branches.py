@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from delivr.api.problems import Problem
 from delivr.effects import clock
-from delivr.failures import Outcome, ProviderError
+from delivr.failures import ProviderError
 from delivr.tenants.models import User
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.models import ScmIntegration
@@ -105,7 +105,7 @@ def require_branch(scm: ScmIntegration, name: str, *, release: Release | None = 
     if release is not None:
         _store(release, found)
     if found.exists is False:
-        raise ProviderError("branch_missing", found.message, found.hint, outcome=Outcome.REFUSED)
+        raise ProviderError.refused("branch_missing", found.message, found.hint)
 
 
 def head_of(release: Release) -> BranchHead:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 from delivr.failures import Outcome as Outcome
 from delivr.failures import ProviderError as ProviderError
@@ -37,16 +37,17 @@ class Check:
     passing: bool = False
 
     @classmethod
-    def from_error(cls, name: str, error: ProviderError, *, level: Level = Level.ERROR) -> Self:
-        return cls(
-            name=name,
-            ok=False,
-            code=error.code,
-            message=error.message,
-            hint=error.hint,
-            level=level,
-            passing=error.is_passing,
-        )
+    def failed(cls, name: str, code: str, message: str, hint: str = "") -> Self:
+        return cls(name=name, ok=False, code=code, message=message, hint=hint)
+
+    @classmethod
+    def warning(cls, name: str, code: str, message: str, hint: str = "") -> Self:
+        return replace(cls.failed(name, code, message, hint), level=Level.WARNING)
+
+    @classmethod
+    def from_error(cls, name: str, error: ProviderError) -> Self:
+        check = cls.failed(name, error.code, error.message, error.hint)
+        return replace(check, passing=error.is_passing)
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,6 @@ class Options(list[Option]):
         if len(found) > most:
             options.note = f"The first {most:,} are listed: type the rest."
         return options
-
-
-class SecretValue(Protocol):
-    def reveal(self) -> str: ...
 
 
 class Provider(ABC):

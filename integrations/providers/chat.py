@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from .base import Option, Outcome, Provider, ProviderError
+from .base import Option, Provider, ProviderError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +62,8 @@ class ChatProvider(Provider):
         Raises ProviderError(code="cannot_correlate") if it cannot be searched for: it is posted
         again then.
         """
-        raise ProviderError(
+        raise ProviderError.refused(
             "cannot_correlate",
             f"{self.label} does not show what was posted.",
             "It may be there twice.",
-            outcome=Outcome.REFUSED,
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from .base import Option, Outcome, Provider, ProviderError
+from .base import Option, Provider, ProviderError
 
 
 class BuildStatus(enum.StrEnum):
@@ -216,11 +216,10 @@ class CiProvider(Provider):
 
         Raises ProviderError(code="cannot_correlate", REFUSED) if builds do not carry our id.
         """
-        raise ProviderError(
+        raise ProviderError.refused(
             "cannot_correlate",
             f"{self.label} does not pass on our id, so its builds cannot be told apart.",
             f"Look into {self.label} whether the build started, then adopt it or retry.",
-            outcome=Outcome.REFUSED,
         )
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check, Option, Outcome, ProviderError
+from ..base import Check, Option, ProviderError
 from ..http import DEADLINE, garbage, only_provider_errors
 from ..scm import Branch, ScmProvider
 from ..verifying import first_contact, try_in_order
@@ -94,11 +94,10 @@ class GitHub(ScmProvider):
         """`owner/name`."""
         if self._repository is not None:
             return self._repository.full_name
-        raise ProviderError(
+        raise ProviderError.refused(
             "bad_repository",
             "This is no address of a repository.",
             "Enter it like https://github.com/owner/name.",
-            outcome=Outcome.REFUSED,
         )
 
     def _client(self, seconds: float | None = None) -> GitHubClient:

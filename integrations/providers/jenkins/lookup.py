@@ -263,11 +263,8 @@ def job_unreadable(
 
 
 def _too_many(message: str) -> ProviderError:
-    return ProviderError(
-        TOO_MANY,
-        message,
-        "Look into Jenkins whether the build started, then adopt it or retry.",
-        outcome=Outcome.REFUSED,
+    return ProviderError.refused(
+        TOO_MANY, message, "Look into Jenkins whether the build started, then adopt it or retry."
     )
 
 

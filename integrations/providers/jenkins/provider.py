@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from ..base import Check, Option, Outcome, ProviderError
+from ..base import Check, Option, ProviderError
 from ..ci import (
     BuildHandle,
     BuildRequest,
@@ -108,11 +108,10 @@ class Jenkins(CiProvider):
         """By DELIVR_BUILD_ID, in the queue and among the builds."""
         client, path = self._client(), self._path()
         if not self._job(client, path).carries_build_id:
-            raise ProviderError(
+            raise ProviderError.refused(
                 "cannot_correlate",
                 f"The job does not declare {BUILD_ID}, so its builds cannot be told apart.",
                 "Look into Jenkins whether the build started, then adopt it or retry.",
-                outcome=Outcome.REFUSED,
             )
         return Lookup(client, path).find(request.build_id, since=since)
 
@@ -194,7 +193,7 @@ class Jenkins(CiProvider):
             return normalise_job_path(self._entered_path)
         except ValueError as error:
             words = str(error)
-        raise ProviderError("bad_job_path", words, outcome=Outcome.REFUSED)
+        raise ProviderError.refused("bad_job_path", words)
 
     def _client(self) -> JenkinsClient:
         return JenkinsClient(

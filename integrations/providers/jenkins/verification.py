@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..base import Check, Level, Outcome, ProviderError
+from ..base import Check, Outcome, ProviderError
 from ..http import garbage, parse_object
 from .client import LABEL, JenkinsClient, is_jenkins, not_jenkins
 from .paths import full_name
@@ -75,15 +75,13 @@ class Verification:
         if carrier is not None and carrier.kind not in _CHOICE:
             return []
         return [
-            Check(
-                name="correlation",
-                ok=False,
-                code="no_build_id",
-                level=Level.WARNING,
-                message=f"The job has no text parameter {BUILD_ID}: when Jenkins' answer to a "
+            Check.warning(
+                "correlation",
+                "no_build_id",
+                f"The job has no text parameter {BUILD_ID}: when Jenkins' answer to a "
                 "trigger gets lost, delivr cannot tell whether the build started, and a person "
                 "must look.",
-                hint=f"Add a string parameter {BUILD_ID} to the job, empty by default.",
+                f"Add a string parameter {BUILD_ID} to the job, empty by default.",
             )
         ]
 
@@ -91,35 +89,30 @@ class Verification:
 def _known(anonymous: object) -> Check:
     if anonymous is False:
         return Check(name="credentials", ok=True)
-    return Check(
-        name="credentials",
-        ok=False,
-        code="anonymous",
-        message="Jenkins took no notice of the user and token and treats us as a stranger.",
-        hint="A proxy in front of Jenkins may drop the Authorization header.",
+    return Check.failed(
+        "credentials",
+        "anonymous",
+        "Jenkins took no notice of the user and token and treats us as a stranger.",
+        "A proxy in front of Jenkins may drop the Authorization header.",
     )
 
 
 def _no_parameters() -> Check:
-    return Check(
-        name="parameters",
-        ok=False,
-        code="no_parameters",
-        level=Level.WARNING,
-        message="The job declares no parameters: it builds without knowing version and branch.",
-        hint="Declare VERSION and BRANCH. If they stand in the Jenkinsfile, run the job once by "
+    return Check.warning(
+        "parameters",
+        "no_parameters",
+        "The job declares no parameters: it builds without knowing version and branch.",
+        "Declare VERSION and BRANCH. If they stand in the Jenkinsfile, run the job once by "
         "hand: Jenkins learns them from the first run.",
     )
 
 
 def _closed_choice(names: list[str]) -> Check:
-    return Check(
-        name="parameters",
-        ok=False,
-        code="closed_choice",
-        level=Level.WARNING,
-        message=f"{' and '.join(names)} can take only the values that the job lists.",
-        hint="Make it a string parameter: Jenkins refuses every other value.",
+    return Check.warning(
+        "parameters",
+        "closed_choice",
+        f"{' and '.join(names)} can take only the values that the job lists.",
+        "Make it a string parameter: Jenkins refuses every other value.",
     )
 
 
@@ -135,29 +128,24 @@ def job_at(client: JenkinsClient, path: str) -> Job:
 
 
 def job_not_found(path: str, username: str) -> ProviderError:
-    return ProviderError(
+    return ProviderError.refused(
         "job_not_found",
         f"Jenkins has no job {full_name(path)}, or {username} may not see it.",
         "Check the path, and that the user has Job/Read.",
-        outcome=Outcome.REFUSED,
     )
 
 
 def check_buildable(job: Job, path: str) -> None:
     """Raises ProviderError (REFUSED) for a folder and for a disabled job."""
     if job.is_container:
-        raise ProviderError(
+        raise ProviderError.refused(
             "not_a_job",
             f"{full_name(path)} is a folder of jobs.",
             "Enter one of the jobs in it; of a multibranch project, one of its branches.",
-            outcome=Outcome.REFUSED,
         )
     if not job.buildable:
-        raise ProviderError(
-            "disabled",
-            f"The job {full_name(path)} is disabled.",
-            "Enable it in Jenkins.",
-            outcome=Outcome.REFUSED,
+        raise ProviderError.refused(
+            "disabled", f"The job {full_name(path)} is disabled.", "Enable it in Jenkins."
         )
 
 
@@ -166,11 +154,10 @@ def check_parameters(job: Job) -> None:
     Jenkins drops what is not declared, without a word."""
     missing = [name for name in REQUIRED if name not in job.parameters]
     if job.parameters and missing:
-        raise ProviderError(
+        raise ProviderError.refused(
             "parameters_missing",
             f"The job does not declare the parameter {' and '.join(missing)}.",
             "Add it to the job as a string parameter, under exactly this name.",
-            outcome=Outcome.REFUSED,
         )
 
 
@@ -180,9 +167,8 @@ def check_choices(job: Job, form: Mapping[str, str]) -> None:
     for name, value in form.items():
         allowed = job.parameters[name].choices
         if allowed and value not in allowed:
-            raise ProviderError(
+            raise ProviderError.refused(
                 "illegal_choice",
                 f"The parameter {name} does not allow the value that was to be sent.",
                 f"Make {name} a string parameter, or add the value to its choices in Jenkins.",
-                outcome=Outcome.REFUSED,
             )

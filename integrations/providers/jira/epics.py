@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..base import Check, Level, Outcome, ProviderError
+from ..base import Check, ProviderError
 from ..http import vendor_words
 from ..tickets import Epic
 from .adf import document
@@ -85,19 +85,17 @@ class EpicForm:
     def check(self) -> None:
         """Raise `ProviderError` naming what prevents Jira from creating the epic."""
         if self.wrong:
-            raise ProviderError(
+            raise ProviderError.refused(
                 "wrong_field",
                 f"The project does not take what this connection gives: {'; '.join(self.wrong)}.",
                 "Change it under “Fields of epics” in this connection.",
-                outcome=Outcome.REFUSED,
             )
         if self.missing:
-            raise ProviderError(
+            raise ProviderError.refused(
                 "required_fields",
                 f"The project requires fields for an epic: {'; '.join(self.missing)}.",
                 "Fill them under “Fields of epics” in this connection, or make them optional in the"
                 " project's settings.",
-                outcome=Outcome.REFUSED,
             )
 
     def field_checks(self) -> Iterator[Check]:
@@ -105,14 +103,12 @@ class EpicForm:
         for one in self.filled:
             yield Check(name=f"field:{one.id}", ok=True, message=f"{one.name}: {one.words}")
         if self.unused:
-            yield Check(
-                name="unused_fields",
-                ok=False,
-                code="unused_fields",
-                message="Not on the project's screen for new epics, and left out:"
+            yield Check.warning(
+                "unused_fields",
+                "unused_fields",
+                "Not on the project's screen for new epics, and left out:"
                 f" {', '.join(self.unused)}.",
-                hint="Remove them from “Fields of epics”, or add them to the screen in Jira.",
-                level=Level.WARNING,
+                "Remove them from “Fields of epics”, or add them to the screen in Jira.",
             )
 
     def fill(self, project_key: str, epic: Epic, correlation: str) -> dict[str, Any]:
@@ -176,11 +172,10 @@ def _chosen_type(types: Sequence[EpicType], project_key: str, wish: str) -> Epic
     """The type that the connection names, or the only one, or the one called Epic in any case.
     Raises ProviderError if that is not unique."""
     if not types:
-        raise ProviderError(
+        raise ProviderError.refused(
             "no_epic_type",
             f"This account can create no epics in the project {project_key}.",
             "Add the issue type Epic to the project, or choose another project.",
-            outcome=Outcome.REFUSED,
         )
     found = [kind for kind in types if (wish or "Epic").casefold() in {*kind.names, kind.id}]
     if not wish and len(types) == 1:
@@ -192,11 +187,8 @@ def _chosen_type(types: Sequence[EpicType], project_key: str, wish: str) -> Epic
         message = f"The project {project_key} has no epic type “{wish}”. It has: {names}."
     else:
         message = f"The project {project_key} has several types at the level of epics: {names}."
-    raise ProviderError(
-        "choose_epic_type",
-        message,
-        "Choose one of them under “Type of epics” in this connection.",
-        outcome=Outcome.REFUSED,
+    raise ProviderError.refused(
+        "choose_epic_type", message, "Choose one of them under “Type of epics” in this connection."
     )
 
 
@@ -287,9 +279,8 @@ def _is_epic_name(one: Mapping[str, Any]) -> bool:
 
 
 def cannot_correlate() -> ProviderError:
-    return ProviderError(
+    return ProviderError.refused(
         "cannot_correlate",
         f"{LABEL} epics of this project have no labels: a lost answer cannot be looked up.",
         "Look in the project. Adding the field Labels to its create screen mends this.",
-        outcome=Outcome.REFUSED,
     )

@@ -200,11 +200,10 @@ def _sentences(document: dict[str, Any]) -> Iterator[str]:
 def data_center(version: object) -> ProviderError:
     number = vendor_words(version, secrets=(), limit=20)
     name = f"Jira Data Center {number}".strip()
-    return ProviderError(
+    return ProviderError.refused(
         "data_center",
         f"This is {name}, which is not supported yet.",
         "Connect a site of Jira Cloud, or leave tickets out.",
-        outcome=Outcome.REFUSED,
     )
 
 

@@ -50,7 +50,7 @@ class PlayStore(StoreProvider):
         try:
             self._info = json.loads(check_service_account(self._document))
         except ValueError as error:
-            yield Check(name="key", ok=False, code="unreadable_key", message=str(error))
+            yield Check.failed("key", "unreadable_key", str(error))
 
     def _sign_in(self) -> None:
         self._client = self._make_client()
@@ -64,12 +64,11 @@ class PlayStore(StoreProvider):
         https://developers.google.com/android-publisher/edits
         """
         if not _PACKAGE.fullmatch(self._app_identifier):
-            yield Check(
-                name="app",
-                ok=False,
-                code="bad_package_name",
-                message="This is no package name.",
-                hint="It looks like com.example.app.",
+            yield Check.failed(
+                "app",
+                "bad_package_name",
+                "This is no package name.",
+                "It looks like com.example.app.",
             )
             return
         app = f"/androidpublisher/v3/applications/{self._app_identifier}"

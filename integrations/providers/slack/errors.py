@@ -172,9 +172,8 @@ def missing_scope(needed: object) -> ProviderError:
 
 
 def cannot_correlate(why: str) -> ProviderError:
-    return ProviderError(
+    return ProviderError.refused(
         "cannot_correlate",
         f"Whether the message was posted cannot be looked up: {why}",
         "Look in the channel.",
-        outcome=Outcome.REFUSED,
     )
