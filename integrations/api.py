@@ -62,7 +62,7 @@ class FamilyView(TenantView):
         return FAMILIES[self.family]
 
     def find(self, connection_id: str) -> Connection:
-        rows = self.model.objects
+        rows: Any = self.model.objects
         if self.model is PipelineIntegration:
             rows = rows.select_related("target")
         found: Connection = self.get_or_404(rows, pk=connection_id)

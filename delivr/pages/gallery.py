@@ -16,7 +16,6 @@ from django.views.decorators.http import require_GET
 from delivr.pages.icons import ICONS
 from delivr.pages.statuses import LOOKS
 
-GAPS = [timedelta(0), timedelta(minutes=-3), timedelta(hours=2, seconds=5), timedelta(days=-30)]
 SAMPLE_CODE = """pipeline {
   post { always { httpRequest url: env.DELIVR_WEBHOOK_URL, customHeaders: [] } }
 }"""
