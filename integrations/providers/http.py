@@ -192,10 +192,15 @@ def parse_object(body: bytes | str) -> dict[str, Any] | None:
 def objects(value: object, label: str) -> list[dict[str, Any]]:
     """The objects of a list in an answer. Raises `garbage` if it is not a list, or contains only
     other values, since that does not mean that there are none."""
-    found = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    found = dicts(value)
     if value != [] and not found:
         raise garbage(label)
     return found
+
+
+def dicts(value: object) -> list[dict[str, Any]]:
+    """The objects of a list; none where it is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def guarded(label: str, function: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ https://javadoc.jenkins.io/hudson/model/Queue.Item.html, https://javadoc.jenkins
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from urllib.parse import quote
 from delivr.date_bounds import within_a_build, within_reason
 
 from ..ci import Artifact, BuildState, BuildStatus, Parameter, Retry
+from ..http import dicts
 from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"
@@ -91,8 +92,8 @@ def is_container(kind: str) -> bool:
 
 def read_job(document: Mapping[str, Any]) -> Job:
     """A Pipeline that never ran does not know its Jenkinsfile's parameters: it shows none."""
-    parts = (*_dicts(document.get("property")), *_dicts(document.get("actions")))
-    definitions = [one for part in parts for one in _dicts(part.get("parameterDefinitions"))]
+    parts = (*dicts(document.get("property")), *dicts(document.get("actions")))
+    definitions = [one for part in parts for one in dicts(part.get("parameterDefinitions"))]
     declared = [_parameter(one) for one in definitions if isinstance(one.get("name"), str)]
     waiting = document.get("queueItem")
     return Job(
@@ -157,7 +158,7 @@ _LOGS = (".log", ".log.gz", ".log.zip")
 def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
     """The best of the apps first, then the rest in Jenkins' order, logs last; `KEPT_ARTIFACTS` of
     them at most."""
-    paths = [artifact.get("relativePath") for artifact in _dicts(document.get("artifacts"))]
+    paths = [artifact.get("relativePath") for artifact in dicts(document.get("artifacts"))]
     named = sorted((path for path in paths if isinstance(path, str) and path), key=rank)
     return [
         Artifact(_line(path.rpartition("/")[2]), f"{url}artifact/{quote(path, errors='replace')}")
@@ -232,8 +233,8 @@ def build_id_of(document: Mapping[str, Any]) -> str:
 
 
 def _parameter_of(document: Mapping[str, Any], name: str) -> str:
-    for action in _dicts(document.get("actions")):
-        for parameter in _dicts(action.get("parameters")):
+    for action in dicts(document.get("actions")):
+        for parameter in dicts(action.get("parameters")):
             if parameter.get("name") == name:
                 return str(parameter.get("value") or "")
     return ""
@@ -265,16 +266,14 @@ def _person(document: Mapping[str, Any]) -> str:
 
 
 def _commit(document: Mapping[str, Any]) -> str:
-    revisions = (action.get("lastBuiltRevision") for action in _dicts(document.get("actions")))
+    revisions = (action.get("lastBuiltRevision") for action in dicts(document.get("actions")))
     hashes = (revision.get("SHA1") for revision in revisions if isinstance(revision, dict))
     return next((sha for sha in hashes if isinstance(sha, str) and _SHA.fullmatch(sha)), "")
 
 
 def _causes(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
-        cause
-        for action in _dicts(document.get("actions"))
-        for cause in _dicts(action.get("causes"))
+        cause for action in dicts(document.get("actions")) for cause in dicts(action.get("causes"))
     ]
 
 
@@ -287,11 +286,6 @@ def is_started_by(document: Mapping[str, Any], user: str) -> bool:
     return 0 < len(causes) < _CAUSES and all(
         (cause.get("_class"), cause.get("userId")) == (_USER_CAUSE, user) for cause in causes
     )
-
-
-def documents(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects of a list in an answer."""
-    return list(_dicts(document.get(name)))
 
 
 def whole_number(value: object) -> int | None:
@@ -313,8 +307,3 @@ def moment(value: object) -> datetime | None:
 
 def _line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:_MAX_WHY].strip()
-
-
-def _dicts(value: object) -> Iterator[dict[str, Any]]:
-    items = value if isinstance(value, list) else []
-    return (item for item in items if isinstance(item, dict))

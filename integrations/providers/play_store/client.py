@@ -21,6 +21,7 @@ from delivr import outbound
 from ..base import Outcome, ProviderError
 from ..http import (
     Budget,
+    dicts,
     error_from_status,
     garbage,
     guarded,
@@ -232,14 +233,10 @@ def _reasons(body: bytes) -> set[str]:
     error = (parse_object(body) or {}).get("error")
     if not isinstance(error, dict):
         return set()
-    parts = _dicts(error.get("errors")) + _dicts(error.get("details"))
+    parts = dicts(error.get("errors")) + dicts(error.get("details"))
     return {str(part.get("reason")) for part in parts}
 
 
 def _message(body: bytes) -> str:
     error = (parse_object(body) or {}).get("error")
     return str(error.get("message") or "") if isinstance(error, dict) else ""
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

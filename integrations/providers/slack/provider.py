@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Option, ProviderError
 from ..chat import ChatProvider, Message, PostedMessage
-from ..http import DEADLINE, garbage, objects, only_provider_errors
+from ..http import DEADLINE, dicts, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate
 from .paging import next_cursor
@@ -89,7 +89,7 @@ class Slack(ChatProvider):
         teams = [
             team
             for page in client.pages("auth.teams.list", limit=100)
-            for team in _dicts(page.data.get("teams"))
+            for team in dicts(page.data.get("teams"))
         ]
         for team in teams[:MAX_TEAMS]:
             after = f" · {client.words(team.get('name'))}" if len(teams) > 1 else ""
@@ -111,7 +111,7 @@ class Slack(ChatProvider):
                 label=_mark(channel) + client.words(channel.get("name")) + after,
             )
             for page in pages
-            for channel in _dicts(page.data.get("channels"))
+            for channel in dicts(page.data.get("channels"))
             if _CHANNEL_ID.fullmatch(str(channel.get("id")))
         ]
 
@@ -249,7 +249,3 @@ def _correlation(message: Mapping[str, Any]) -> object:
 
 def _mark(channel: Mapping[str, Any]) -> str:
     return "🔒 " if channel.get("is_private") else "#"
-
-
-def _dicts(value: object) -> Iterable[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
