@@ -201,7 +201,7 @@ class TestBuild(PolledBuild):
         indexes = [
             models.Index(
                 fields=["poll_at"], name="test_build_poll_due", condition=Q(poll_at__isnull=False)
-            ),
+            )
         ]
 
     def __str__(self) -> str:
@@ -325,7 +325,7 @@ class BuildEvent(TenantOwned):
                 fields=["tenant", "-at"],
                 name="event_of_polls",
                 condition=Q(source="POLL", applied=True),
-            ),
+            )
         ]
 
     def __str__(self) -> str:

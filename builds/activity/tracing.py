@@ -113,9 +113,7 @@ def causes_of_delivery(delivery: WebhookDelivery) -> list[Trace]:
     if delivery.build is None:
         return []
     triggers = Effect.objects.for_tenant(delivery.tenant_id).filter(
-        kind="build.trigger",
-        build_id=delivery.build_id,
-        release_id=_release_of(delivery.build),
+        kind="build.trigger", build_id=delivery.build_id, release_id=_release_of(delivery.build)
     )
     return list(_sent(triggers[:1]))
 

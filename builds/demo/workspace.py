@@ -15,13 +15,7 @@ from delivr.ids import random_id
 from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
-from integrations.choices import (
-    CommunicationType,
-    PipelineType,
-    ScmType,
-    TargetType,
-    TicketType,
-)
+from integrations.choices import CommunicationType, PipelineType, ScmType, TargetType, TicketType
 from integrations.demo import is_offered, sandbox_job, sandbox_values
 from integrations.models import (
     CommunicationIntegration,

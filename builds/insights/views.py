@@ -16,14 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
 
 from builds.insights.charts import Column, Part, chart
-from builds.insights.figures import (
-    PERIODS,
-    Insights,
-    Week,
-    insights,
-    pipeline_names,
-    rows_since,
-)
+from builds.insights.figures import PERIODS, Insights, Week, insights, pipeline_names, rows_since
 from delivr.pages.spreadsheet import Columns, csv_lines
 from delivr.templatetags.ui import duration
 from delivr.tenants.decorators import tenant_required

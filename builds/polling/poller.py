@@ -297,9 +297,7 @@ def _failed(build: Build | TestBuild, error: ProviderError) -> None:
     if error.outcome is Outcome.CREDENTIALS:
         pause = UNTIL_VERIFIED
         import_string(settings.CREDENTIALS_REFUSED)(
-            tenant=build.tenant,
-            integration_id=build.pipeline.pk,
-            error=error,
+            tenant=build.tenant, integration_id=build.pipeline.pk, error=error
         )
     elif error.retry_after:
         pause = timedelta(seconds=error.retry_after)

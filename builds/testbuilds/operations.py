@@ -50,10 +50,7 @@ def start_test(
     if pipeline.test_builds.moving().exists():
         raise Conflict("build_in_progress", _("A test build is already on the way."))
     test = TestBuild(
-        tenant=pipeline.tenant,
-        pipeline=pipeline,
-        job_path=pipeline.job,
-        started_by=actor,
+        tenant=pipeline.tenant, pipeline=pipeline, job_path=pipeline.job, started_by=actor
     )
     test.parameters = _parameters(test, version.strip(), branch.strip())
     _delete_old(pipeline)

@@ -84,9 +84,4 @@ def _context(pipeline: PipelineIntegration, test: TestBuild | None) -> dict[str,
         effects = Effect.objects.for_tenant(pipeline.tenant_id)
         trigger = effects.filter(dedupe_key=f"test:{test.pk}:trigger").first()
     shown = (model_to_dict(test) if test else None, trigger and trigger.last_error)
-    return {
-        "pipeline": pipeline,
-        "test": test,
-        "trigger": trigger,
-        "seen": fingerprint(*shown),
-    }
+    return {"pipeline": pipeline, "test": test, "trigger": trigger, "seen": fingerprint(*shown)}

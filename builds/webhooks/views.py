@@ -78,10 +78,7 @@ def _body(request: HttpRequest) -> bytes:
         raise too_large
     try:
         body: bytes = _stream(request).read(MAX_BYTES + 1)
-    except (
-        OSError,
-        ParseException,
-    ) as error:  # malformed chunks, or a closed connection
+    except (OSError, ParseException) as error:  # malformed chunks, or a closed connection
         raise Problem(400, "unreadable", _("The body did not come whole.")) from error
     if len(body) > MAX_BYTES:
         raise too_large

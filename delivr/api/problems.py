@@ -140,8 +140,5 @@ def flatten(detail: Any, path: str = "") -> dict[str, list[str]]:
 def problem_response(request: HttpRequest, problem: Problem) -> JsonResponse:
     """The same for plain Django views (webhooks, unknown API paths)."""
     return JsonResponse(
-        problem.body(),
-        status=problem.status,
-        content_type=MEDIA_TYPE,
-        headers=problem.headers,
+        problem.body(), status=problem.status, content_type=MEDIA_TYPE, headers=problem.headers
     )

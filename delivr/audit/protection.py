@@ -35,10 +35,7 @@ _ADD = (
     'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER append_only',
     'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER no_truncate',
 )
-_DROP = (
-    'DROP TRIGGER append_only ON "{table}"',
-    'DROP TRIGGER no_truncate ON "{table}"',
-)
+_DROP = ('DROP TRIGGER append_only ON "{table}"', 'DROP TRIGGER no_truncate ON "{table}"')
 
 
 class AppendOnly(PostgresOperation):

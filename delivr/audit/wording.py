@@ -26,10 +26,7 @@ NAMELESS = ("eff_", "whd_")  # what to call them is derived from what they are a
 # `delivr/tests/test_guards.py` fails if the code records an action that is missing here.
 ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "build.cancelled": (_("cancelled the build of %(what)s"), _("Build cancelled")),
-    "build.repeat_stopped": (
-        _("stopped a second build of %(what)s"),
-        _("Second build stopped"),
-    ),
+    "build.repeat_stopped": (_("stopped a second build of %(what)s"), _("Second build stopped")),
     "build.triggered": (_("triggered a build of %(what)s"), _("Build triggered")),
     "delivery.replayed": (_("applied a delivery again: %(what)s"), _("Delivery replayed")),
     "effect.adopted": (_("told which build was started: %(what)s"), _("Build adopted")),
@@ -87,10 +84,7 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "user.password_changed": (_("changed the password"), _("Password changed")),
     "user.signed_in": (_("signed in"), _("Signed in")),
     "user.signed_out": (_("signed out"), _("Signed out")),
-    "user.signin_failed": (
-        _("noted a wrong password for %(what)s"),
-        _("Sign-in failed"),
-    ),
+    "user.signin_failed": (_("noted a wrong password for %(what)s"), _("Sign-in failed")),
     "webhook_secret.rotated": (
         _("made a new webhook secret for %(what)s"),
         _("Webhook secret rotated"),

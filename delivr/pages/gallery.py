@@ -67,11 +67,7 @@ def gallery_context(now: datetime) -> dict[str, Any]:
         "checks": _checks(),
         "events": _events(now),
         "providers": _providers(),
-        "pairs": [
-            ("Version", "1.5.0"),
-            ("Branch", "release/1.5.0"),
-            ("Builds", "2"),
-        ],
+        "pairs": [("Version", "1.5.0"), ("Branch", "release/1.5.0"), ("Builds", "2")],
         "code": SAMPLE_CODE,
     }
 

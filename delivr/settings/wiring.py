@@ -42,9 +42,7 @@ JOBS = {
         every=30,
     ),
     "expiry": Job(
-        run="integrations.expiring.warn_by_id",
-        due="integrations.expiring.due_warnings",
-        every=3600,
+        run="integrations.expiring.warn_by_id", due="integrations.expiring.due_warnings", every=3600
     ),
     "retention": Job(run="builds.retention.delete_expired", due="builds.retention.due", every=3600),
     "keys": Job(run="delivr.encryption.key_usage.run", due="delivr.encryption.key_usage.due"),

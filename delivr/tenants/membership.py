@@ -88,8 +88,7 @@ def _keep_an_owner(membership: Membership) -> None:
         return
     if not owners(membership.tenant).exclude(pk=membership.pk).exists():
         raise Conflict(
-            "last_owner",
-            _("A workspace needs an owner. Make somebody else an owner first."),
+            "last_owner", _("A workspace needs an owner. Make somebody else an owner first.")
         )
 
 

@@ -70,10 +70,7 @@ def clock_skew(date: str | None) -> float | None:
 def error_from_outbound(error: OutboundError, label: str) -> ProviderError:
     """The error for a failed connection. Raise the result outside of the `except` block."""
     return ProviderError(
-        error.code,
-        f"{label}: {error.message}",
-        error.hint,
-        outcome=_outcome_of_connection(error),
+        error.code, f"{label}: {error.message}", error.hint, outcome=_outcome_of_connection(error)
     )
 
 
@@ -236,9 +233,7 @@ def before_effect(label: str, function: Callable[[], T]) -> T:
     raise failure
 
 
-def only_provider_errors(
-    method: Callable[Concatenate[S, P], T],
-) -> Callable[Concatenate[S, P], T]:
+def only_provider_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
     """`guarded` as a decorator for a provider's public methods."""
 
     @functools.wraps(method)

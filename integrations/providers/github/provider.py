@@ -36,8 +36,7 @@ class GitHub(ScmProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(
-            repository_url=connection.repository_url,
-            access_token=connection.access_token.reveal(),
+            repository_url=connection.repository_url, access_token=connection.access_token.reveal()
         )
 
     def checks(self) -> Iterator[Check]:

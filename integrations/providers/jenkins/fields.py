@@ -81,7 +81,4 @@ FIELDS = (
 NEEDS = gettext_lazy("an admin of your Jenkins")
 
 # What its own checks are called
-CHECKS = {
-    "job": gettext_lazy("Job"),
-    "parameters": gettext_lazy("Parameters"),
-}
+CHECKS = {"job": gettext_lazy("Job"), "parameters": gettext_lazy("Parameters")}

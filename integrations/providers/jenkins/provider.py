@@ -27,13 +27,7 @@ from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
 from .reading import BUILD_ID, Job
 from .trigger import queued_build, trigger_error
-from .verification import (
-    Verification,
-    check_buildable,
-    check_choices,
-    check_parameters,
-    job_at,
-)
+from .verification import Verification, check_buildable, check_choices, check_parameters, job_at
 
 
 class Jenkins(CiProvider):
@@ -197,8 +191,5 @@ class Jenkins(CiProvider):
 
     def _client(self) -> JenkinsClient:
         return JenkinsClient(
-            url=self._url,
-            username=self._username,
-            api_token=self._token,
-            deadline=self.deadline,
+            url=self._url, username=self._username, api_token=self._token, deadline=self.deadline
         )

@@ -48,8 +48,7 @@ def parse(body: bytes, event: str = "") -> BuildReport:
     if _OURS & document.keys():
         return _step(document)
     return BuildReport(
-        status=None,
-        note="It is neither a pipeline step's report nor the Notification plugin's.",
+        status=None, note="It is neither a pipeline step's report nor the Notification plugin's."
     )
 
 

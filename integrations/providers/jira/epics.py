@@ -15,14 +15,7 @@ from ..base import Check, ProviderError
 from ..http import vendor_words
 from ..tickets import Epic
 from .adf import document
-from .epic_fields import (
-    field_id,
-    field_name,
-    only_value,
-    schema_of,
-    value_of,
-    what_it_takes,
-)
+from .epic_fields import field_id, field_name, only_value, schema_of, value_of, what_it_takes
 from .errors import LABEL
 
 if TYPE_CHECKING:

@@ -15,10 +15,7 @@ from .errors import LABEL, bad_credentials
 if TYPE_CHECKING:
     from .client import JiraClient
 
-_NEEDED = {
-    "BROWSE_PROJECTS": "see the project",
-    "CREATE_ISSUES": "create issues in it",
-}
+_NEEDED = {"BROWSE_PROJECTS": "see the project", "CREATE_ISSUES": "create issues in it"}
 
 
 def check_sign_in(client: JiraClient) -> None:
