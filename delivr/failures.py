@@ -42,7 +42,7 @@ class ProviderError(Exception):
         return cls(code, message, hint, outcome=Outcome.REFUSED)
 
     @property
-    def is_passing(self) -> bool:
+    def is_temporary(self) -> bool:
         """True if waiting may help (time-out, 5xx, 429, unreachable)."""
         return self.outcome in (Outcome.NOT_SENT, Outcome.UNCERTAIN, Outcome.RATE_LIMITED)
 

@@ -28,11 +28,11 @@ _of_tenant: _Places = defaultdict(partial(BoundedSemaphore, PER_TENANT))
 def slot(*, tenant_id: str, integration_id: str) -> Iterator[bool]:
     """Hold a slot; False if none is free, then try again after `SLOT_RETRY_DELAY`."""
     with ExitStack() as taken:
-        for places, patience in (
+        for places, timeout in (
             (_of_integration[integration_id], 0.0),
             (_of_tenant[tenant_id], MAX_WAIT),
         ):
-            if not places.acquire(timeout=patience):
+            if not places.acquire(timeout=timeout):
                 yield False
                 return
             taken.callback(places.release)

@@ -99,11 +99,11 @@ def edit(
 
 
 def _record_edit(connection: Connection, actor: User | None, changes: Mapping[str, Any]) -> None:
-    said: Any = {"tenant": connection.tenant, "actor": actor, "changes": changes}
+    common: Any = {"tenant": connection.tenant, "actor": actor, "changes": changes}
     if set(changes) & set(secrets_of(connection.kind)):
-        record(action="credential.rotated", subject=connection, **said)
+        record(action="credential.rotated", subject=connection, **common)
     else:
-        record(action="integration.edited", subject=connection, **said)
+        record(action="integration.edited", subject=connection, **common)
 
 
 @transaction.atomic

@@ -159,8 +159,8 @@ def next_verification_at(
     now: datetime, expires_at: datetime | None, bad: Sequence[Check]
 ) -> datetime:
     """In 24 hours, 5 minutes after a temporary error, and when the credential expires."""
-    is_passing = bool(bad) and all(check.passing for check in bad)
-    later = now + (VERIFY_SOON if is_passing else VERIFY_AGAIN)
+    is_temporary = bool(bad) and all(check.is_temporary for check in bad)
+    later = now + (VERIFY_SOON if is_temporary else VERIFY_AGAIN)
     return min(later, expires_at) if expires_at and expires_at > now else later
 
 
@@ -172,7 +172,7 @@ def _verdict(connection: Connection, bad: Sequence[Check], *, is_over: bool) -> 
     """The new status; a temporary error never makes a verified connection invalid."""
     if not bad:
         return Verification.VALID
-    if connection.is_valid and all(check.passing for check in bad):
+    if connection.is_valid and all(check.is_temporary for check in bad):
         return Verification.VALID
     if is_over or any(check.code.endswith("token_expired") for check in bad):
         return Verification.EXPIRED

@@ -69,7 +69,7 @@ def look_up(scm: ScmIntegration, name: str, *, within: float) -> BranchHead:
         words = _("Whether the branch is there could not be looked up. %(reason)s") % {
             "reason": error.message
         }
-        return BranchHead(name=name, exists=None, message=words, is_temporary=error.is_passing)
+        return BranchHead(name=name, exists=None, message=words, is_temporary=error.is_temporary)
     now = clock.now()
     if found.exists:
         title = vendor_words(found.title, secrets=())

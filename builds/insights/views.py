@@ -83,7 +83,7 @@ def _periods(current: int) -> list[dict[str, Any]]:
 
 
 def _columns(names: dict[str, str]) -> Columns:
-    """Of the CSV file; `names` are those of the pipelines by id."""
+    """The columns of the CSV file; `names` are the pipelines' names by id."""
     return {
         "build": attrgetter("id"),
         **{name: attrgetter(name) for name in ("release", "version", "platform", "pipeline")},

@@ -133,8 +133,8 @@ def test_a_failure_is_told_although_the_build_was_lost_before(build: Build, sand
     assert lost(build).status == "LOST"
     ci.builds["ios-prod"].append(there)
     assert polled(build).status == "FAILURE"
-    told = Effect.objects.filter(payload__notice="build_failed", payload__channel="C123")
-    reasons = {effect.payload["words"]["reason"] for effect in told}
+    messages = Effect.objects.filter(payload__notice="build_failed", payload__channel="C123")
+    reasons = {effect.payload["words"]["reason"] for effect in messages}
     assert reasons == {"the CI server does not know it any more", "the build failed"}
 
 
@@ -155,7 +155,7 @@ def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_ad
 
 
 def lost_and_seen_again(build: Build, sandbox: Any) -> BuildUpdate:
-    """What a poll heard of a lost build that came back, just before it is applied."""
+    """A poll's answer about a lost build that reappeared, just before it is applied."""
     sandbox.state.jenkins.finish("ios-prod", 245)
     state = ci_of(fresh(build)).read(BuildHandle(number=245), build_id=build.pk)
     sandbox.state.jenkins.delete_build("ios-prod", 245)

@@ -136,13 +136,13 @@ def test_a_day_without_any_webhook_ends_with_the_right_result(build: Build, sand
 def test_a_result_reported_by_a_hint_is_not_a_correction(build: Build, sandbox: Any) -> None:
     running(build)
     sandbox.state.jenkins.finish("ios-prod", 245)
-    ring = store(
+    delivery = store(
         pipeline=build.release_pipeline.pipeline,
-        dedupe_key="ring",
+        dedupe_key="delivery",
         trust=Trust.BASIC,
         body=b'{"buildNumber": 245, "status": "SUCCESS"}',
     )
-    apply_delivery(ring.pk)
+    apply_delivery(delivery.pk)
     poll_build(build.pk)
     end = BuildEvent.objects.get(to_status="SUCCESS", applied=True)
     assert (end.source, end.detail) == ("POLL", "")
@@ -305,13 +305,13 @@ def test_polling_corrects_a_wrong_end_once(build: Build, sandbox: Any) -> None:
 def test_a_hint_makes_the_poller_read_the_result(build: Build, sandbox: Any) -> None:
     running(build)
     sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
-    ring = store(
+    delivery = store(
         pipeline=build.release_pipeline.pipeline,
-        dedupe_key="ring",
+        dedupe_key="delivery",
         trust=Trust.BASIC,
         body=b'{"buildNumber": 245, "status": "SUCCESS"}',
     )
-    apply_delivery(ring.pk)
+    apply_delivery(delivery.pk)
     assert fresh(build).status == "RUNNING"
     poll_build(build.pk)
     assert fresh(build).status == "FAILURE"
@@ -324,12 +324,12 @@ def test_a_hint_finds_a_build_whose_trigger_has_no_response_yet(wired: Wired, sa
     )
     run_effect(trigger_of(build).pk)
     assert fresh(build).status == "TRIGGERING"
-    ring = store(
+    delivery = store(
         pipeline=build.release_pipeline.pipeline,
-        dedupe_key="ring",
+        dedupe_key="delivery",
         trust=Trust.BASIC,
         body=b'{"buildId": "%s", "status": "STARTED"}' % build.pk.encode(),
     )
-    apply_delivery(ring.pk)
+    apply_delivery(delivery.pk)
     poll_build(build.pk)
     assert (fresh(build).status, fresh(build).number) == ("RUNNING", 245)

@@ -108,13 +108,13 @@ def test_refused_credentials_are_not_used_until_verified(build: Build, sandbox: 
     with_token(build, accounts.JENKINS_API_TOKEN)
     before = sandbox.state.requests.count("jenkins")
     assert due_builds() == []
-    ring = store(
+    delivery = store(
         pipeline=build.release_pipeline.pipeline,
-        dedupe_key="ring",
+        dedupe_key="delivery",
         trust=Trust.BASIC,
         body=b'{"buildNumber": 245, "status": "SUCCESS"}',
     )
-    apply_delivery(ring.pk)
+    apply_delivery(delivery.pk)
     poll_build(build.pk)
     assert sandbox.state.requests.count("jenkins") == before
     assert fresh(build).status == "RUNNING"

@@ -96,7 +96,7 @@ def test_a_dead_broker_never_fails_a_request(
     connected = connect_all(api, sandbox_values)
     with broker_at("redis://127.0.0.1:1/0"):
         assert create_release(api, connected)["status"] == "KICKOFF_PENDING"
-        assert queue.pause.is_on, "nobody tried to ring"
+        assert queue.pause.is_on, "nobody tried to enqueue"
 
 
 @pytest.mark.parametrize("ends", [("SUCCESS", "SUCCESS"), ("SUCCESS", "FAILURE")])

@@ -69,7 +69,7 @@ class Tenant(models.Model):
     id = models.CharField(primary_key=True, max_length=10, default=tenant_id, editable=False)
     name = models.CharField(max_length=80)
     skipped_steps = models.JSONField(default=list, blank=True)
-    # For owners and admins: without one they reach no page of the workspace.
+    # Owners and admins without a second factor cannot open the workspace's pages.
     requires_second_factor = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True, blank=True)  # after it nobody can enter

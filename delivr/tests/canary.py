@@ -33,7 +33,7 @@ PAGES = (
     "/integrations",
     "/activity",
     "/activity/received",
-    "/activity/healed",
+    "/activity/polled",
     "/insights",
     "/setup/done",
     "/settings/",

@@ -1,7 +1,7 @@
 """What delivr asks of every system that a tenant connects. What it asks of one family of them is in
 `scm.py`, `ci.py`, `stores.py`, `chat.py` and `tickets.py`.
 
-A provider is made for one call and thrown away. It takes plain values (already decrypted), calls
+A provider is created for one call. It takes plain values (already decrypted), calls
 somebody else's system and returns frozen dataclasses, or raises `ProviderError`. It knows nothing
 of rows, tenants or requests.
 """
@@ -26,7 +26,7 @@ class Level(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that a verification tried. `passing` marks a trouble that may mend itself."""
+    """One thing that a verification tried. `is_temporary`: the failure may go away by itself."""
 
     name: str
     ok: bool
@@ -34,7 +34,7 @@ class Check:
     message: str = ""
     hint: str = ""
     level: Level = Level.ERROR
-    passing: bool = False
+    is_temporary: bool = False
 
     @classmethod
     def failed(cls, name: str, code: str, message: str, hint: str = "") -> Self:
@@ -47,7 +47,7 @@ class Check:
     @classmethod
     def from_error(cls, name: str, error: ProviderError) -> Self:
         check = cls.failed(name, error.code, error.message, error.hint)
-        return replace(check, passing=error.is_passing)
+        return replace(check, is_temporary=error.is_temporary)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Option:
 
 
 class Options(list[Option]):
-    """Options with a `note` for whoever picks: how far the list goes, where it is not whole."""
+    """Options with a `note` for the user if the list is not complete."""
 
     note: str = ""
 
@@ -75,13 +75,13 @@ class Options(list[Option]):
 class Provider(ABC):
     """What every family shares."""
 
-    label: ClassVar[str]  # as people write it
+    label: ClassVar[str]  # the vendor's spelling
     address_field: ClassVar[str | None] = None  # the field with the URL secrets are sent to
     # Names of checks whose message is kept in the connection's `options` until its address changes.
     discovered: ClassVar[tuple[str, ...]] = ()
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
-    # What `verify` learned beside its checks, where the system tells it.
+    # Results of `checks` besides the checks themselves, if the system tells them.
     account: str = ""
     expires_at: datetime | None = None
 
@@ -92,9 +92,9 @@ class Provider(ABC):
 
     @abstractmethod
     def checks(self) -> Iterator[Check]:
-        """Try each thing in order, never with a side effect; stop where going on is pointless.
+        """Try each thing in order without side effects, until one fails on which the rest depends.
 
-        Each is handed out as it ends. Never raises ProviderError: a failure is a Check.
+        Yields each check as it ends. Never raises ProviderError: a failure is a Check.
         """
 
     def verify(self) -> list[Check]:

@@ -101,7 +101,7 @@ class BuildState(BuildHandle):
     """What the CI server says of one build now (`number` is None while it waits in the queue).
 
     `carried_id` is the id of delivr that the build there was given, and `version` the version that
-    it was told to build; "" where it has none. `queue_reason` says why it is QUEUED or WAITING.
+    it was told to build; "" if it has none. `queue_reason` says why it is QUEUED or WAITING.
     `artifacts` are sorted, the app first; `artifact_url` is the first one's.
     """
 
@@ -133,7 +133,7 @@ class LogTail:
 class Retry:
     """A build that somebody started on the CI server from one of ours.
 
-    `started_by` is a name as the CI server tells it, "" where it tells none; so is `commit`.
+    `started_by` is the name that the CI server shows; it and `commit` are "" if unknown.
     """
 
     state: BuildState
@@ -152,18 +152,18 @@ class Duplicate(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class BuildReport(BuildHandle):
-    """What a webhook claims, in our words. `status` None: it says nothing of a build; `note` tells
+    """What a webhook claims, in our terms. `status` is None if it is not about a build; `note` says
     why, in a sentence."""
 
     status: BuildStatus | None
     build_id: str = ""  # our own bld_... or tst_..., if the sender echoes it
     url: str = ""
-    job_path: str = ""  # of the job that the address names, "" where it names none
+    job_path: str = ""  # of the job in the URL, "" if it names none
     artifact_url: str = ""
     phase: str = ""
     at: datetime | None = None
     note: str = ""
-    asks: bool = False  # it names a build and claims nothing of it: a reason to ask the CI server
+    asks: bool = False  # it names a build without a status: poll the CI server
 
 
 Parser = Callable[[bytes, str], BuildReport]
@@ -226,12 +226,11 @@ class CiProvider(Provider):
     def read(
         self, handle: BuildHandle, *, build_id: str, since: datetime | None = None
     ) -> BuildState | None:
-        """The truth about one build. None where the job answers and does not have it (any more).
+        """The current state of one build; None if the job can be read and has no such build.
 
-        By number alone it is whatever build has that number: `carried_id`, the rest of its handle
-        and `started_at` tell whether it is the one that was meant. Without a handle it is the one
-        with our id. Raises ProviderError("job_unreadable") where the job itself cannot be
-        read: nothing is known of the build then.
+        With a number alone, it is the build that has that number now: the caller compares
+        `carried_id`, the rest of its handle and `started_at`. Without a handle, it is the build
+        with our id. Raises ProviderError("job_unreadable") if the job itself cannot be read.
         """
 
     def cancel(self, handle: BuildHandle) -> None:
@@ -248,18 +247,18 @@ class CiProvider(Provider):
         raise NotImplementedError
 
     def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:
-        """Everything that carries our id, queued or built since then: ours and what repeats it."""
+        """All queue items and builds with our id since then: the build and its duplicates."""
         return []
 
     def retries(self, handle: BuildHandle, *, build_id: str, since: datetime) -> list[Retry]:
-        """What was started again on the server from this build, which was given our id: another
-        build, or another attempt of the same run."""
+        """Builds, or further attempts of the same run, that were started on the server from this
+        build, which has our id."""
         return []
 
     def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:
-        """Stop what carries our id, if it waits or runs and nobody but us can have started it."""
+        """Stop a duplicate that waits or runs, if only we can have started it."""
         return Duplicate.FOREIGN
 
     def duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate | None:
-        """What became of it; None while it is there to be stopped. Changes nothing."""
+        """The state of a duplicate; None while it can still be stopped. Changes nothing."""
         return Duplicate.FOREIGN

@@ -159,7 +159,7 @@ def garbage(label: str) -> ProviderError:
     )
 
 
-def in_between(label: str, status: int) -> ProviderError:
+def error_from_proxy(label: str, status: int) -> ProviderError:
     """The error for a refusal in another format than the provider's: it did not get the request."""
     return ProviderError(
         "not_the_system",
@@ -214,7 +214,7 @@ def guarded(label: str, function: Callable[[], T]) -> T:
     except OutboundError as error:
         failure = error_from_outbound(error, label)
     except Exception as error:
-        failure = _surprise(error, label)
+        failure = _unexpected_error(error, label)
     failure.__cause__ = failure.__context__ = None
     raise failure.with_traceback(None)
 
@@ -267,7 +267,7 @@ class Budget:
         return seconds
 
 
-def _surprise(error: Exception, label: str) -> ProviderError:
+def _unexpected_error(error: Exception, label: str) -> ProviderError:
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

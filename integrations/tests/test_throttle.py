@@ -171,8 +171,10 @@ def test_beyond_the_rate_limit_an_edit_is_verified_later(
 
 @pytest.mark.django_db(transaction=True)  # the end of the answer closes the connection
 def test_a_verification_whose_page_was_left_is_scheduled(web: Client, typed: Typed) -> None:
-    told: Any = web.post("/integrations/scm/new", typed("GITHUB"), headers={"X-Checks": "streamed"})
-    assert next(iter(told.streaming_content))
-    told.close()
+    streamed: Any = web.post(
+        "/integrations/scm/new", typed("GITHUB"), headers={"X-Checks": "streamed"}
+    )
+    assert next(iter(streamed.streaming_content))
+    streamed.close()
     assert not throttle._asking
     run_due_verifications()

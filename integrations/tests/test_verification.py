@@ -103,9 +103,9 @@ def test_a_temporary_error_is_cleared_by_the_next_good_verification(
     sandbox.state.faults.add(kind="drop_before", provider="jenkins")
     shaken = verify(pipeline)
     sandbox.state.faults.clear()
-    mended = verify(shaken)
-    assert (mended.verification_status, mended.verification_error) == ("VALID", "")
-    assert mended.verify_at > timezone.now() + timedelta(hours=1)
+    repaired = verify(shaken)
+    assert (repaired.verification_status, repaired.verification_error) == ("VALID", "")
+    assert repaired.verify_at > timezone.now() + timedelta(hours=1)
 
 
 def test_refused_credentials_make_a_verified_connection_invalid(tenant: Any, sandbox: Any) -> None:

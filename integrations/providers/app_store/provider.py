@@ -1,4 +1,4 @@
-"""Apple's App Store, through App Store Connect: where iOS builds are headed."""
+"""Apple's App Store, through App Store Connect: the store of iOS builds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class AppStore(StoreProvider):
     def _ask_for_app(self) -> None:
         """https://developer.apple.com/documentation/appstoreconnectapi/get-v1-apps
 
-        The filter finds more than the exact identifier: hence a whole page of answers.
+        The filter also finds other identifiers, so a whole page is requested.
         """
         self._client = self._make_client()
         parameters: dict[str, str | int] = {

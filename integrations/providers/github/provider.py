@@ -1,4 +1,4 @@
-"""GitHub as the place where the code lies."""
+"""GitHub as a host of repositories."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGES = 4
 
 
 class GitHub(ScmProvider):
-    """One repository. `repository_url` may be empty as long as only `repositories` is asked."""
+    """One repository. `repository_url` may be empty if only `repositories` is called."""
 
     label = "GitHub"
     address_field = "repository_url"

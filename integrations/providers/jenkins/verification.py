@@ -23,9 +23,9 @@ class Verification:
         self._job = Job(kind="", buildable=False, parameters={}, queued=None)
 
     def sign_in(self) -> list[Check]:
-        """`address` and `credentials`: one request, and mended in two places.
+        """`address` and `credentials`, from one request.
 
-        An anonymous visitor is answered with 200 and "authenticated", too.
+        Jenkins also answers an anonymous request with 200 and "authenticated".
         """
         answer = self._client.fetch("/whoAmI", tree=_WHO_TREE)
         if answer.status_code != 200:
@@ -40,7 +40,7 @@ class Verification:
         return [Check(name="address", ok=True), _known(who.get("anonymous"))]
 
     def account(self) -> list[Check]:
-        """Jenkins tells the user's id; ids differ in nothing but case at most."""
+        """Jenkins returns the user's id, whose case may differ."""
         expected = self._client.username
         if self._name.casefold() == expected.casefold():
             return [Check(name="account", ok=True, message=f"Signed in as {expected}.")]
@@ -117,8 +117,8 @@ def _closed_choice(names: list[str]) -> Check:
 
 
 def job_at(client: JenkinsClient, path: str) -> Job:
-    """Raises ProviderError where there is none, or what is shown is none: one that tells of no
-    parameters would be built without them."""
+    """The job. Raises ProviderError if there is none, or if the answer is not a job: it would be
+    built without parameters."""
     document = client.get_fitting(path, JOB_TREE, PLAIN_JOB_TREE)
     if document is None:
         raise job_not_found(path, client.username)
@@ -150,8 +150,8 @@ def check_buildable(job: Job, path: str) -> None:
 
 
 def check_parameters(job: Job) -> None:
-    """Raises ProviderError (REFUSED) where the job would build something else than it was told:
-    Jenkins drops what is not declared, without a word."""
+    """Raises ProviderError (REFUSED) if the job does not declare our parameters: Jenkins silently
+    drops undeclared ones."""
     missing = [name for name in REQUIRED if name not in job.parameters]
     if job.parameters and missing:
         raise ProviderError.refused(
@@ -162,8 +162,8 @@ def check_parameters(job: Job) -> None:
 
 
 def check_choices(job: Job, form: Mapping[str, str]) -> None:
-    """Raises ProviderError (REFUSED) for a value that the job's list lacks: Jenkins would answer
-    with a page that names no reason."""
+    """Raises ProviderError (REFUSED) for a value that a choice does not list: Jenkins' own answer
+    would not name the reason."""
     for name, value in form.items():
         allowed = job.parameters[name].choices
         if allowed and value not in allowed:

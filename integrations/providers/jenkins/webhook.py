@@ -1,9 +1,8 @@
-"""What comes in from Jenkins: the body of a pipeline step, and that of the Notification plugin.
+"""Parses webhooks from Jenkins: of a pipeline step, and of the Notification plugin.
 
 The step's body is ours: `{"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://…"}` with
 optional `buildUrl`, `queueId`, `buildId`. The plugin's is described at
-https://plugins.jenkins.io/notification/. Nothing in either is believed before Jenkins confirms it,
-except from a sender that signs.
+https://plugins.jenkins.io/notification/. Unless it is signed, Jenkins is polled to confirm it.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ _ASKS = ("FINISHED", "NONE")  # of the plugin before 1.6, and of its manual step
 
 
 def parse(body: bytes, event: str = "") -> BuildReport:
-    """What the body claims; `status` None where it is readable but of no kind that we know.
+    """What the body claims; `status` is None for a body of an unknown kind.
 
-    Raises ValueError with a sentence for a person where it is unreadable.
+    Raises ValueError with a message for the user if it cannot be parsed.
     """
     document = json_object(body)
     build = document.get("build")
@@ -98,7 +97,7 @@ def _notification(build: Mapping[str, Any]) -> BuildReport:
 
 
 def _address(document: Mapping[str, Any], name: str) -> str:
-    """ "" where it is unfit to be shown: a zero-width space in Jenkins' own address, say."""
+    """The URL, or "" if it cannot be shown: it may have a zero-width space, for example."""
     try:
         return text(document, name)
     except ValueError:
@@ -106,14 +105,14 @@ def _address(document: Mapping[str, Any], name: str) -> str:
 
 
 def _queue_id(document: Mapping[str, Any], name: str) -> int | None:
-    """None also for -1 (Run.QUEUE_ID_UNKNOWN) and for 0, which no item has.
+    """None also for -1 (Run.QUEUE_ID_UNKNOWN) and for 0, which is no queue id.
     https://javadoc.jenkins.io/hudson/model/Run.html"""
     unknown = str(document.get(name)) in ("-1", "0")
     return None if unknown else number(document, name)
 
 
 def _text_alone(document: Mapping[str, Any], name: str) -> str:
-    """ "" for a number: pipelines send one of their own under a name that is ours."""
+    """The text, or "" for a number: some pipelines send a number of their own under this name."""
     return text(document, name) if isinstance(document.get(name), str) else ""
 
 

@@ -34,7 +34,7 @@ def correlation_label(correlation: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class EpicSettings:
     """The connection's settings for epics: the name of their type, and fields by id or name."""
 
     epic_type: str = ""
@@ -124,17 +124,17 @@ class EpicForm:
         return {"fields": fields}
 
 
-def read_form(client: JiraClient, project_key: str, wishes: Wishes) -> EpicForm:
+def read_form(client: JiraClient, project_key: str, settings: EpicSettings) -> EpicForm:
     """Read the project's epic type and create screen.
 
     https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/#api-rest-api-3-issue-createmeta-projectidorkey-issuetypes-get
     """
     from .client import segment
 
-    kind = _chosen_type(epic_types(client, project_key), project_key, wishes.epic_type)
+    kind = _chosen_type(epic_types(client, project_key), project_key, settings.epic_type)
     path = f"{_types_path(project_key)}/{segment(kind.id)}"
     fields = [one for one in client.pages(path, "fields") if field_id(one)]
-    return _Reading(kind, fields, wishes.fields, client.secrets).form()
+    return _Reading(kind, fields, settings.fields, client.secrets).form()
 
 
 def epic_types(client: JiraClient, project_key: str) -> list[EpicType]:
@@ -161,7 +161,7 @@ def _epic_type(kind: Mapping[str, Any], secrets: Iterable[str]) -> EpicType:
     )
 
 
-def _chosen_type(types: Sequence[EpicType], project_key: str, wish: str) -> EpicType:
+def _chosen_type(types: Sequence[EpicType], project_key: str, wanted: str) -> EpicType:
     """The type that the connection names, or the only one, or the one called Epic in any case.
     Raises ProviderError if that is not unique."""
     if not types:
@@ -170,14 +170,14 @@ def _chosen_type(types: Sequence[EpicType], project_key: str, wish: str) -> Epic
             f"This account can create no epics in the project {project_key}.",
             "Add the issue type Epic to the project, or choose another project.",
         )
-    found = [kind for kind in types if (wish or "Epic").casefold() in {*kind.names, kind.id}]
-    if not wish and len(types) == 1:
+    found = [kind for kind in types if (wanted or "Epic").casefold() in {*kind.names, kind.id}]
+    if not wanted and len(types) == 1:
         found = list(types)
     if len(found) == 1:
         return found[0]
     names = ", ".join(kind.name for kind in types)
-    if wish:
-        message = f"The project {project_key} has no epic type “{wish}”. It has: {names}."
+    if wanted:
+        message = f"The project {project_key} has no epic type “{wanted}”. It has: {names}."
     else:
         message = f"The project {project_key} has several types at the level of epics: {names}."
     raise ProviderError.refused(

@@ -118,8 +118,8 @@ class Verification:
             "mypermissions", projectKey=self._key, permissions=",".join(_NEEDED)
         )
         granted = answer.get("permissions")
-        told = [granted.get(name) for name in _NEEDED] if isinstance(granted, dict) else None
-        permissions = dict(zip(_NEEDED, objects(told, LABEL), strict=True))
+        listed = [granted.get(name) for name in _NEEDED] if isinstance(granted, dict) else None
+        permissions = dict(zip(_NEEDED, objects(listed, LABEL), strict=True))
         missing = [name for name in _NEEDED if permissions[name].get("havePermission") is not True]
         if missing:
             yield Check.failed(

@@ -22,10 +22,10 @@ from ..base import Outcome, ProviderError
 from ..http import (
     Budget,
     dicts,
+    error_from_proxy,
     error_from_status,
     garbage,
     guarded,
-    in_between,
     json_object,
     parse_object,
     vendor_words,
@@ -172,7 +172,7 @@ def _refused(error: RefreshError | None) -> ProviderError:
 def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderError:
     """https://developers.google.com/android-publisher : Google's usual error object."""
     if answer.status_code in (403, 404) and parse_object(answer.content) is None:
-        return in_between(LABEL, answer.status_code)
+        return error_from_proxy(LABEL, answer.status_code)
     reasons = _reasons(answer.content)
     if answer.status_code == 403 and reasons & _SPENT:
         return error_from_status(LABEL, 429, retry_after=answer.headers.get("Retry-After"))
@@ -185,13 +185,13 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
             hint="Switch it on in Google Cloud Console > APIs & Services, wait some minutes, and"
             " verify again.",
         )
-    said = vendor_words(_message(answer.content), secrets=secrets)
-    if answer.status_code == 403 and (reasons & _NOT_LINKED or _PROJECT_GONE.search(said)):
+    google_text = vendor_words(_message(answer.content), secrets=secrets)
+    if answer.status_code == 403 and (reasons & _NOT_LINKED or _PROJECT_GONE.search(google_text)):
         return error_from_status(
             LABEL,
             403,
             code="project_unusable",
-            message=f"Google refuses the service account's project: {said}",
+            message=f"Google refuses the service account's project: {google_text}",
             hint="Create a service account in a Google Cloud project that exists and is in use, and"
             " invite it at Play Console > Users and permissions.",
         )
@@ -218,7 +218,9 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
         LABEL,
         answer.status_code,
         retry_after=answer.headers.get("Retry-After"),
-        message=f"Google answers: {said}" if said and answer.status_code < 500 else "",
+        message=f"Google answers: {google_text}"
+        if google_text and answer.status_code < 500
+        else "",
     )
 
 

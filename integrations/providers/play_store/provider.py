@@ -1,4 +1,4 @@
-"""Google Play: where Android builds are headed."""
+"""Google Play: the store of Android builds."""
 
 from __future__ import annotations
 

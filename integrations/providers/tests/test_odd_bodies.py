@@ -156,7 +156,7 @@ class Case:
             return error
 
     def _reply(self) -> Reply:
-        """As the system itself would send it; a page as what stands in between."""
+        """As the system itself would send it; an HTML page as a proxy would."""
         headers = {"Content-Type": TYPES.get(self.body, "application/json")}
         if 300 <= self.status < 400:
             headers["Location"] = "/elsewhere"
@@ -181,7 +181,7 @@ class Case:
             if check.ok:
                 continue
             yield from _wrong_words(check)
-            if self.says_nothing and check.level is Level.ERROR and not check.passing:
+            if self.says_nothing and check.level is Level.ERROR and not check.is_temporary:
                 yield f"taken for lasting: {check.code}"
 
 

@@ -30,8 +30,8 @@ def serve(wire, log, **headers):
     def answer(seen):
         start = int(seen.query.get("start", 0))
         start = 0 if start > len(log) else start
-        told = {"X-Jenkins": "2.541.1", "X-Text-Size": str(len(log)), **headers}
-        return Reply(log[start:], headers=told)
+        sent = {"X-Jenkins": "2.541.1", "X-Text-Size": str(len(log)), **headers}
+        return Reply(log[start:], headers=sent)
 
     wire.routes[WHERE] = answer
 

@@ -60,7 +60,7 @@ def test_projects_of_every_kind_are_valid(jira, project):
 )
 def test_each_defect_of_a_connection_is_told(jira, changes, name, code):
     (check,) = failed(jira(**changes).verify()).values()
-    assert (check.name, check.code, check.passing) == (name, code, False)
+    assert (check.name, check.code, check.is_temporary) == (name, code, False)
 
 
 def test_an_address_without_a_jira_is_told(sandbox, jira):

@@ -43,7 +43,7 @@ def test_verifying_makes_no_edit(sandbox, connect):
 )
 def test_each_defect_of_a_connection_is_reported(connect, changes, name, code):
     (check,) = failed(connect(**changes).verify()).values()
-    assert (check.name, check.code, check.passing) == (name, code, False)
+    assert (check.name, check.code, check.is_temporary) == (name, code, False)
 
 
 @pytest.mark.parametrize("path", ["/token", "/androidpublisher/*"])
@@ -51,5 +51,5 @@ def test_each_defect_of_a_connection_is_reported(connect, changes, name, code):
 def test_a_fault_is_a_temporary_failure(sandbox, connect, fault, path):
     struck = sandbox.state.faults.add(fault, path=path)
     (check,) = failed(connect().verify()).values()
-    assert check.passing
+    assert check.is_temporary
     assert struck.struck == 1
