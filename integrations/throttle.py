@@ -13,7 +13,7 @@ from threading import Condition
 
 from django.utils.translation import gettext as _
 
-from delivr.api.problems import Problem
+from delivr.api.problems import throttled
 from delivr.security.ratelimit import hit
 from delivr.tenants.models import User
 
@@ -31,7 +31,7 @@ def throttle(what: str, *, user: User, limit: int = VERIFICATIONS) -> None:
     """Count one `what` of this user, across all workspaces. Raises Problem 429 beyond `limit` per
     minute."""
     if seconds := hit(f"{what}:{user.pk}", limit=limit, window=WINDOW):
-        raise _slow_down(_("That was often. Wait a minute, then try again."), seconds)
+        raise throttled(_("That was often. Wait a minute, then try again."), seconds)
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def provider_slot(user: User) -> Iterator[None]:
     with _changed:
         if not _changed.wait_for(lambda: _is_free_for(user), timeout=MAX_WAIT):
             words = _("Others are being asked at this moment. Try again in some seconds.")
-            raise _slow_down(words, 5)
+            raise throttled(words, 5)
         _calls[user.pk] += 1
     try:
         yield
@@ -62,7 +62,3 @@ def throttled_call(what: str, *, user: User, limit: int = VERIFICATIONS) -> Iter
 
 def _is_free_for(user: User) -> bool:
     return _calls.total() < PER_PROCESS and _calls[user.pk] < PER_USER
-
-
-def _slow_down(words: str, seconds: int) -> Problem:
-    return Problem(429, "throttled", words, headers={"Retry-After": str(seconds)})

@@ -3,8 +3,10 @@ build."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -71,29 +73,24 @@ def _hand_out(model: type[Build | TestBuild]) -> list[str]:
 
 def poll_build(build_id: str) -> None:
     """The job `poll`: poll one build, apply the answer, schedule the next poll."""
-    build = (
-        Build.objects.select_related("tenant", "release_pipeline__pipeline")
-        .filter(pk=build_id, poll_at__isnull=False)
-        .first()
-    )
-    if build is not None:
-        with slot(**_integration(build)) as is_free:
-            if is_free:
-                _poll(build)
-            else:
-                _postpone(build, SLOT_RETRY_DELAY)
+    builds = Build.objects.select_related("tenant", "release_pipeline__pipeline")
+    _poll_in_slot(builds.filter(pk=build_id), _poll)
 
 
 def poll_test(test_id: str) -> None:
     """The job `poll_test`: the same for a test build."""
     tests = TestBuild.objects.select_related("tenant", "pipeline")
-    test = tests.filter(pk=test_id, poll_at__isnull=False).first()
-    if test is not None:
-        with slot(**_integration(test)) as is_free:
+    _poll_in_slot(tests.filter(pk=test_id), _poll_test)
+
+
+def _poll_in_slot(rows: Any, poll: Callable[[Any], None]) -> None:
+    build = rows.filter(poll_at__isnull=False).first()
+    if build is not None:
+        with slot(**_integration(build)) as is_free:
             if is_free:
-                _poll_test(test)
+                poll(build)
             else:
-                _postpone(test, SLOT_RETRY_DELAY)
+                _postpone(build, SLOT_RETRY_DELAY)
 
 
 def _poll(build: Build) -> None:

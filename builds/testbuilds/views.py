@@ -43,9 +43,6 @@ def test_build(request: TenantRequest, connection_id: str) -> HttpResponse:
     return refresh(request, template, context, seen=context["seen"], is_moving=is_moving)
 
 
-test_build.__test__ = False  # type: ignore[attr-defined] # not a test: pytest skips it
-
-
 def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpResponse:
     version, branch = (request.POST.get(name, "") for name in ("version", "branch"))
     try:
@@ -73,9 +70,6 @@ def test_build_cancel(request: TenantRequest, connection_id: str) -> HttpRespons
         cancel_test(test=test, actor=request.user)
         messages.success(request, _("The test build is stopped."))
     return redirect(next_address(request, default=page_of(pipeline)))
-
-
-test_build_cancel.__test__ = False  # type: ignore[attr-defined] # not a test: pytest skips it
 
 
 def _context(pipeline: PipelineIntegration, test: TestBuild | None) -> dict[str, Any]:

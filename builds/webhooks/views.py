@@ -20,7 +20,7 @@ from gunicorn.http.errors import ParseException
 from builds.models import WebhookDelivery
 from builds.webhooks.authentication import Authentication, authenticate, live_secrets
 from builds.webhooks.deliveries import store
-from delivr.api.problems import Problem, problem_response
+from delivr.api.problems import Problem, problem_response, throttled
 from delivr.ids import webhook_secret
 from delivr.security.ratelimit import hit
 from delivr.signin.clients import address_of
@@ -145,9 +145,5 @@ def _count(pipeline: PipelineIntegration, *, size: int) -> None:
 
 
 def _slow_down(seconds: int) -> Problem:
-    return Problem(
-        429,
-        "throttled",
-        _("Too many at once: try again in %(seconds)d seconds.") % {"seconds": seconds},
-        headers={"Retry-After": str(seconds)},
-    )
+    words = _("Too many at once: try again in %(seconds)d seconds.") % {"seconds": seconds}
+    return throttled(words, seconds)

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Field, Serializer
 from rest_framework.views import APIView
 
-from delivr.api.problems import Problem, camel, invalid
+from delivr.api.problems import Problem, camel, flatten, invalid
 from delivr.date_bounds import read_datetime
 from delivr.effects import clock
 from delivr.tenants.models import IdempotentRequest, Role, Tenant, User
@@ -97,7 +97,8 @@ class Shape:
         try:
             self.values[str(field.source)] = field.run_validation(value)
         except exceptions.ValidationError as error:
-            self.errors[str(field.source)] = [str(m) for m in _flat(error.detail)]
+            found = flatten(error.detail).values()
+            self.errors[str(field.source)] = [words for several in found for words in several]
 
     def done(self) -> dict[str, Any]:
         """The values. Raises Problem 400 if anything is wrong."""
@@ -120,17 +121,6 @@ class Shape:
             yield
         except ValidationError as error:
             raise self.problem(error.message_dict) from None
-
-
-def _flat(detail: Any) -> Iterator[Any]:
-    if isinstance(detail, Mapping):
-        for part in detail.values():
-            yield from _flat(part)
-    elif isinstance(detail, list):
-        for part in detail:
-            yield from _flat(part)
-    else:
-        yield detail
 
 
 class TenantView(APIView):

@@ -110,6 +110,10 @@ def invalid(errors: Mapping[str, list[str]]) -> Problem:
     return Problem(400, "invalid", _("Some fields need attention."), errors)
 
 
+def throttled(detail: str, seconds: int) -> Problem:
+    return Problem(429, "throttled", detail, headers={"Retry-After": str(seconds)})
+
+
 def camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
