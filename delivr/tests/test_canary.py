@@ -52,7 +52,7 @@ from sandbox.server import SandboxServer
 needs_database = pytest.mark.django_db(transaction=True)
 
 PROVIDERS = ("github", "jenkins", "slack", "jira", "app_store", "google_play", "google_oauth")
-# (channel, secret) of what has to be there: what a mail brings, and the row that a cookie names.
+# (channel, secret) pairs that must appear: secrets in mails, and sessions' keys in the database.
 WANTED = {
     ("mail", "invitation's link"),
     ("mail", "reset link"),

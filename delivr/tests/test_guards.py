@@ -233,8 +233,8 @@ MAY_NAME_PROVIDERS = {
 
 
 def names_of_providers() -> re.Pattern[str]:
-    """Kinds, folders and labels, and the first words of what is called otherwise than its column
-    (`apple_key_id`), in whichever case and spelling."""
+    """Kinds, folders and labels of providers, and the first words of fields without a column of the
+    same name (`apple_key_id`), in any case and spelling."""
     names: set[str] = set()
     for kind, path in PROVIDERS.items():
         names |= {kind, path.split(".")[-3], provider_class(kind).label}

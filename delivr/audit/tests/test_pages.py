@@ -314,7 +314,7 @@ API = "/api/v1/audit-events"
 
 
 def ids_of(response: Any) -> list[int]:
-    """All but what the log tells of the token that asks."""
+    """The ids of the rows, without those about the API token that reads them."""
     rows = response.json()["results"]
     return [row["id"] for row in rows if not row["action"].startswith("token.")]
 

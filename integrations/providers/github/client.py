@@ -60,11 +60,11 @@ class _Hardened:
         return response
 
 
-class _HTTP(_Hardened, HTTPRequestsConnectionClass):  # type: ignore[misc] # its own session
+class _HTTP(_Hardened, HTTPRequestsConnectionClass):
     pass
 
 
-class _HTTPS(_Hardened, HTTPSRequestsConnectionClass):  # type: ignore[misc] # its own session
+class _HTTPS(_Hardened, HTTPSRequestsConnectionClass):
     pass
 
 

@@ -96,8 +96,9 @@ def test_an_odd_answer_means_neither_success_nor_absence(wire, one):
 
 
 def pairs(one: Asked) -> Iterator[tuple[int, str]]:
-    """All, for what makes something and for who is asked little; for the rest, bodies that no
-    reader tells apart take turns: each comes under every status by one of a provider's calls."""
+    """Statuses and bodies to answer a call with: all of them for calls that create something and
+    for providers with few calls. For the others, equivalent bodies take turns, so that each is sent
+    with every status in one of the provider's calls."""
     row = ALL.index(one)
     for turn, status in enumerate(STATUSES, start=row):
         if one.kind == "send" or "store" in one.name:
