@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from builds.models import Build, BuildEvent, Source
 from delivr.tenants.models import Tenant
+from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
 from releases.models import FAILED, Release
 from releases.readiness import ready_times
@@ -251,8 +252,6 @@ def _by_pipeline(builds: Iterable[BuildRow]) -> tuple[PipelineFigures, ...]:
 
 
 def pipeline_names(ids: set[str]) -> dict[str, str]:
-    from integrations.models import PipelineIntegration
-
     return {pk: str(p) for pk, p in PipelineIntegration.objects.in_bulk(ids).items()}
 
 

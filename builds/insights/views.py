@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
@@ -23,11 +24,8 @@ from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from releases.models import Release
 
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
 DEFAULT_PERIOD = PERIODS[1]
-UNITS: tuple[tuple[timedelta, StrOrPromise], ...] = (
+UNITS: tuple[tuple[timedelta, str | Promise], ...] = (
     (timedelta(days=1), gettext_lazy(" d")),
     (timedelta(hours=1), gettext_lazy(" h")),
     (timedelta(minutes=1), gettext_lazy(" min")),
@@ -157,7 +155,7 @@ def _lengths(shown: Insights, chart_id: str, title: str, lede: str, what: str) -
     }
 
 
-def _unit(longest: timedelta) -> tuple[timedelta, StrOrPromise]:
+def _unit(longest: timedelta) -> tuple[timedelta, str | Promise]:
     """The unit of an axis that ends at `longest`: the largest that fits into it 1.5 times."""
     return next((unit for unit in UNITS if longest >= 1.5 * unit[0]), UNITS[-1])
 

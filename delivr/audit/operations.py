@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 
-if TYPE_CHECKING:
-    from delivr.audit.models import AuditEvent
-    from delivr.tenants.models import Tenant, User
+from delivr.audit.models import AuditEvent
+from delivr.tenants.models import Tenant, User
 
 SYSTEM = "delivr"
 
@@ -31,8 +30,6 @@ def record_each(
     *, tenant: Tenant, actor: User | None, action: str, subjects: Iterable[models.Model]
 ) -> None:
     """`record` for several subjects of one action, in one query."""
-    from delivr.audit.models import AuditEvent
-
     AuditEvent.objects.bulk_create(
         _event(tenant.pk, actor, action, subject, None) for subject in subjects
     )
@@ -47,8 +44,6 @@ def record_in_each(
     changes: Mapping[str, Any],
 ) -> None:
     """`record` of one event for several tenants, in one query."""
-    from delivr.audit.models import AuditEvent
-
     AuditEvent.objects.bulk_create(
         _event(tenant.pk, actor, action, subject, changes) for tenant in tenants
     )
@@ -61,8 +56,6 @@ def _event(
     subject: models.Model | None,
     changes: Mapping[str, Any] | None,
 ) -> AuditEvent:
-    from delivr.audit.models import AuditEvent
-
     return AuditEvent(
         tenant_id=tenant_id,
         actor_id=actor.pk if actor else None,

@@ -48,5 +48,4 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an admin of App Store Connect")
 
-# What its own checks are called
 CHECKS = {"app": gettext_lazy("App"), "key": gettext_lazy("Key")}

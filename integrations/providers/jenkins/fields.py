@@ -80,5 +80,4 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an admin of your Jenkins")
 
-# What its own checks are called
 CHECKS = {"job": gettext_lazy("Job"), "parameters": gettext_lazy("Parameters")}

@@ -113,7 +113,6 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an account in Jira that may create issues in the project")
 
-# What its own checks are called
 CHECKS = {
     "fields": gettext_lazy("Fields"),
     "issue_type": gettext_lazy("Issue type"),

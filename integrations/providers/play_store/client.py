@@ -79,7 +79,7 @@ class _SignIn(google.auth.transport.Request):
             answer = session.request(method, url, data=body, headers=headers)
         if answer.status_code == 200:
             _check_token(answer)
-        elif _is_passing(answer):  # otherwise the library sleeps and retries
+        elif _is_temporary(answer):  # otherwise the library sleeps and retries
             raise error_from_status(LABEL, 503)
         elif answer.status_code not in (400, 401, 403):  # these the library explains
             raise error_from_status(
@@ -90,7 +90,7 @@ class _SignIn(google.auth.transport.Request):
         return _Answer(answer)
 
 
-def _is_passing(answer: requests.Response) -> bool:
+def _is_temporary(answer: requests.Response) -> bool:
     word = (parse_object(answer.content) or {}).get("error")
     return word in ("internal_failure", "server_error", "temporarily_unavailable")
 

@@ -30,5 +30,4 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an admin of the Play Console")
 
-# What its own checks are called
 CHECKS = {"app": gettext_lazy("App"), "key": gettext_lazy("Key")}

@@ -54,7 +54,6 @@ FIELDS = (
 
 NEEDS = gettext_lazy("leave to install an app in your Slack")
 
-# What its own checks are called
 CHECKS = {
     "channels": gettext_lazy("Channels"),
     "scopes": gettext_lazy("Scopes"),

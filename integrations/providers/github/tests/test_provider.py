@@ -236,7 +236,7 @@ def test_an_unreadable_expiration_is_ignored(wire, value):
         ("error__rate_limit", 429, {}, None),
     ],
 )
-def test_a_rate_limit_is_passing_and_says_for_how_long(wire, name, status, headers, seconds):
+def test_a_rate_limit_is_temporary_and_says_for_how_long(wire, name, status, headers, seconds):
     if "X-RateLimit-Reset" in headers:
         reset = int(time.time()) + int(headers["X-RateLimit-Reset"])
         headers = {**headers, "X-RateLimit-Reset": str(reset)}
