@@ -280,11 +280,8 @@ def monday(moment: datetime) -> date:
 
 
 def median(lengths: Sequence[timedelta]) -> timedelta | None:
-    return timedelta(seconds=_median_seconds(lengths)) if lengths else None
-
-
-def _median_seconds(lengths: Sequence[timedelta]) -> float:
-    return statistics.median(length.total_seconds() for length in lengths)
+    seconds = [length.total_seconds() for length in lengths]
+    return timedelta(seconds=statistics.median(seconds)) if seconds else None
 
 
 def percentile(lengths: Sequence[timedelta], share: float) -> timedelta | None:

@@ -56,20 +56,16 @@ def _event(
     subject: models.Model | None,
     changes: Mapping[str, Any] | None,
 ) -> AuditEvent:
+    label = getattr(subject, "audit_label", "") or str(subject or "")
     return AuditEvent(
         tenant_id=tenant_id,
         actor_id=actor.pk if actor else None,
         actor_label=actor.email if actor else SYSTEM,
         action=action,
         subject_id=str(subject.pk) if subject else "",
-        subject_label=_label(subject)[:200] if subject else "",
+        subject_label=label[:200],
         changes=dict(changes or {}),
     )
-
-
-def _label(subject: models.Model) -> str:
-    """What people call it: its `audit_label`, if it has one."""
-    return getattr(subject, "audit_label", "") or str(subject)
 
 
 def difference(

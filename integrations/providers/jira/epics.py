@@ -198,7 +198,8 @@ class _Reading:
         self._kind, self._fields, self._secrets = kind, fields, tuple(secrets)
         self._given = {name.strip().casefold(): name for name in given}
         self._texts = given
-        self._epic_name = next((field_id(f) for f in fields if _is_epic_name(f)), "")
+        named = (field_id(one) for one in fields if schema_of(one).get("custom") == _EPIC_NAME)
+        self._epic_name = next(named, "")
         self._filled: list[Filled] = []
         self._missing: list[str] = []
         self._wrong: list[str] = []
@@ -265,10 +266,6 @@ class _Reading:
     def _hint(self, one: Mapping[str, Any]) -> str:
         takes = what_it_takes(one, self._secrets)
         return f" ({takes})" if takes else ""
-
-
-def _is_epic_name(one: Mapping[str, Any]) -> bool:
-    return bool(schema_of(one).get("custom") == _EPIC_NAME)
 
 
 def cannot_correlate() -> ProviderError:
