@@ -20,7 +20,7 @@ from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Conflict, ProviderError
 from delivr.tenants.models import User
-from integrations.providers.base import BuildHandle, BuildState, BuildStatus, Retry
+from integrations.providers.ci import BuildHandle, BuildState, BuildStatus, Retry
 from releases.models import ReleaseStatus
 
 
@@ -100,13 +100,8 @@ def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
     before, effect.state, effect.done_at = effect.state, EffectState.DONE, clock.now()
     effect.result = {"adopted": True, "number": state.number, "url": state.url}
     effect.save()
-    record(
-        tenant=effect.tenant,
-        actor=actor,
-        action="effect.adopted",
-        subject=effect,
-        changes={"state": [before, effect.state], "number": [None, state.number]},
-    )
+    changes = {"state": [before, effect.state], "number": [None, state.number]}
+    record(actor=actor, action="effect.adopted", subject=effect, changes=changes)
     return effect
 
 

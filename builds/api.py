@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -31,7 +30,7 @@ from delivr.api.problems import invalid
 from delivr.effects.api import EffectSerializer
 from delivr.effects.models import Effect
 from delivr.tenants.models import Role, Tenant
-from integrations.throttle import asking
+from integrations.throttle import throttled_call
 from releases.api import present_release
 from releases.models import Release
 from releases.serializers import BuildSerializer, ReleaseSerializer
@@ -45,9 +44,7 @@ class ReleaseBuilds(TenantView):
         return self.once(lambda: self._trigger(release_id))
 
     def _trigger(self, release_id: str) -> Response:
-        release = Release.objects.for_tenant(self.tenant).filter(pk=release_id).first()
-        if release is None:
-            raise Http404
+        release = self.get_or_404(Release.objects, pk=release_id)
         wanted = Shape(TriggerSerializer, self.request.data).done()
         try:
             builds = trigger_builds(release=release, actor=self.actor, **wanted)
@@ -92,22 +89,18 @@ def deliveries(tenant: Tenant) -> QuerySet[WebhookDelivery]:
 class DeliveryDetail(TenantView):
     @extend_schema(responses=DeliverySerializer)
     def get(self, request: Request, delivery_id: str) -> Response:
-        return Response(show_delivery(self.tenant, delivery_id))
+        return Response(show_delivery(self, delivery_id))
 
 
-def show_delivery(tenant: Tenant, delivery_id: str) -> Any:
-    row = deliveries(tenant).filter(pk=delivery_id).first()
-    if row is None:
-        raise Http404
+def show_delivery(view: TenantView, delivery_id: str) -> Any:
+    row = view.get_or_404(deliveries(view.tenant), pk=delivery_id)
     return show_deliveries(row, many=False, context={}).data
 
 
 class EffectDetail(TenantView):
     @extend_schema(responses=EffectDetailSerializer)
     def get(self, request: Request, effect_id: str) -> Response:
-        effect = Effect.objects.for_tenant(self.tenant).filter(pk=effect_id).first()
-        if effect is None:
-            raise Http404
+        effect = self.get_or_404(Effect.objects, pk=effect_id)
         release, build = subject_of(effect)
         context = {
             "causes": causes_of(effect, release, build),
@@ -119,18 +112,14 @@ class EffectDetail(TenantView):
 class CancelBuild(TenantView):
     @extend_schema(request=None, responses={202: BuildSerializer})
     def post(self, request: Request, build_id: str) -> Response:
-        build = Build.objects.for_tenant(self.tenant).filter(pk=build_id).first()
-        if build is None:
-            raise Http404
+        build = self.get_or_404(Build.objects, pk=build_id)
         return Response(BuildSerializer(cancel_build(build=build, actor=self.actor)).data, 202)
 
 
 class CancelRelease(TenantView):
     @extend_schema(request=None, responses={202: ReleaseSerializer})
     def post(self, request: Request, release_id: str) -> Response:
-        release = Release.objects.for_tenant(self.tenant).filter(pk=release_id).first()
-        if release is None:
-            raise Http404
+        release = self.get_or_404(Release.objects, pk=release_id)
         cancel_release(release=release, actor=self.actor)
         return Response(present_release(self.tenant.pk, release.pk), status=202)
 
@@ -140,14 +129,12 @@ class AdoptEffect(TenantView):
 
     @extend_schema(request=AdoptSerializer, responses={200: EffectSerializer})
     def post(self, request: Request, effect_id: str) -> Response:
-        effect = Effect.objects.for_tenant(self.tenant).filter(pk=effect_id).first()
-        if effect is None:
-            raise Http404
+        effect = self.get_or_404(Effect.objects, pk=effect_id)
         shape = Shape(AdoptSerializer, request.data)
         if "number" not in shape.values:
             shape.errors.setdefault("number", [_("Enter the number of the build.")])
         number = shape.done()["number"]
-        with shape.complaints(), asking("adopt", user=self.actor):
+        with shape.complaints(), throttled_call("adopt", user=self.actor):
             effect = adopt_build(effect=effect, number=number, actor=self.actor)
         return Response(EffectSerializer(effect).data)
 
@@ -157,8 +144,6 @@ class ReplayDelivery(TenantView):
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
     def post(self, request: Request, delivery_id: str) -> Response:
-        delivery = WebhookDelivery.objects.for_tenant(self.tenant).filter(pk=delivery_id).first()
-        if delivery is None:
-            raise Http404
+        delivery = self.get_or_404(WebhookDelivery.objects, pk=delivery_id)
         replay(delivery, actor=self.actor)
-        return Response(show_delivery(self.tenant, delivery_id), status=202)
+        return Response(show_delivery(self, delivery_id), status=202)

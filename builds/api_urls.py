@@ -30,11 +30,7 @@ urlpatterns = [
         api.ReplayDelivery.as_view(),
         name="api_delivery_replay",
     ),
-    path(
-        "webhook-deliveries/<str:delivery_id>",
-        api.DeliveryDetail.as_view(),
-        name="api_delivery",
-    ),
+    path("webhook-deliveries/<str:delivery_id>", api.DeliveryDetail.as_view(), name="api_delivery"),
     path("effects/<str:effect_id>", api.EffectDetail.as_view(), name="api_effect"),
     path("webhook-deliveries", api.DeliveryList.as_view(), name="api_deliveries"),
     path("webhooks/jenkins", webhooks.receive, {"sender": "jenkins"}, name="webhook_jenkins_named"),

@@ -18,7 +18,7 @@ from delivr.effects.handlers import EffectHandler, Unneeded, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Conflict
 from delivr.tenants.models import User
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from integrations.providers.registry import provider_class
 from releases.holding import free_version
 from releases.models import Release, ReleaseStatus
@@ -55,13 +55,8 @@ def cancel_release(*, release: Release, actor: User | None) -> Release:
     before, release.status = release.status, ReleaseStatus.CANCELLED
     release.save(update_fields=["status", "updated_at"])
     free_version(release)
-    record(
-        tenant=release.tenant,
-        actor=actor,
-        action="release.cancelled",
-        subject=release,
-        changes={"status": [before, release.status]},
-    )
+    changes = {"status": [before, release.status]}
+    record(actor=actor, action="release.cancelled", subject=release, changes=changes)
     notify(release, Notice.RELEASE_CANCELLED)
     return release
 
@@ -79,13 +74,8 @@ def _cancel(build: Build, actor: User | None) -> None:
         applied=True,
     )
     mirror_build(build.release_pipeline, build=build)
-    record(
-        tenant=build.tenant,
-        actor=actor,
-        action="build.cancelled",
-        subject=build,
-        changes={"status": [before, build.status]},
-    )
+    changes = {"status": [before, build.status]}
+    record(actor=actor, action="build.cancelled", subject=build, changes=changes)
     create_stop(build, event)
     if build.release_pipeline.release.status != ReleaseStatus.CANCELLED:
         _notify(build, event)

@@ -13,7 +13,7 @@ from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler
 from delivr.effects.models import Effect
-from integrations.providers.base import BuildHandle, Duplicate
+from integrations.providers.ci import BuildHandle, Duplicate
 
 # How long after a trigger settled an earlier request of it may still reach the CI server.
 LATE = timedelta(minutes=5)
@@ -52,13 +52,8 @@ class StopDuplicate(EffectHandler):
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         if result["outcome"] == Duplicate.STOPPED:
-            record(
-                tenant=effect.tenant,
-                actor=None,
-                action="build.repeat_stopped",
-                subject=connected_build(effect),
-                changes=_changes(effect),
-            )
+            build, changes = connected_build(effect), _changes(effect)
+            record(actor=None, action="build.repeat_stopped", subject=build, changes=changes)
 
 
 def _which(effect: Effect) -> BuildHandle:

@@ -22,7 +22,7 @@ from builds.webhooks.deliveries import apply_unmatched
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
-from integrations.providers.base import BuildRequest, BuildState, BuildStatus
+from integrations.providers.ci import BuildRequest, BuildState, BuildStatus
 from integrations.providers.registry import provider_for
 from releases.branches import require_branch
 from releases.models import ReleaseStatus

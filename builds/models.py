@@ -16,7 +16,7 @@ from delivr.effects.models import IntegrationHealth
 from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildHandle, BuildStatus
+from integrations.providers.ci import BuildHandle, BuildStatus
 from integrations.providers.registry import provider_class
 from releases.models import BUILD_STATUS_CHOICES, MOVING, ReleasePipeline
 
@@ -201,7 +201,7 @@ class TestBuild(PolledBuild):
         indexes = [
             models.Index(
                 fields=["poll_at"], name="test_build_poll_due", condition=Q(poll_at__isnull=False)
-            ),
+            )
         ]
 
     def __str__(self) -> str:
@@ -325,7 +325,7 @@ class BuildEvent(TenantOwned):
                 fields=["tenant", "-at"],
                 name="event_of_polls",
                 condition=Q(source="POLL", applied=True),
-            ),
+            )
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from builds.models import DeliveryState, Trust, WebhookDelivery
 from delivr.effects.api import EffectSerializer
 from delivr.effects.models import Effect
 from integrations.choices import Platform
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.serializers import BuildSerializer
 
 

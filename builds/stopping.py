@@ -5,7 +5,7 @@ from __future__ import annotations
 from builds.models import Build, BuildEvent, TestBuild
 from delivr.effects.models import Effect
 from delivr.effects.operations import create_effect
-from integrations.providers.base import BuildHandle
+from integrations.providers.ci import BuildHandle
 from releases.notices import from_event
 
 

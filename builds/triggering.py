@@ -15,7 +15,7 @@ from delivr.effects import clock
 from delivr.effects.operations import create_effects
 from delivr.failures import Conflict
 from delivr.tenants.models import User
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release, ReleasePipeline, ReleaseStatus
 from releases.operations import lock_release, mirror_builds, recompute
 

@@ -1,7 +1,7 @@
 from django.urls import path
 
 from builds import views
-from builds.activity.views import activity_healed, effect_detail
+from builds.activity.views import activity_polled, effect_detail
 from builds.insights.views import insights_csv, insights_page
 from builds.testbuilds.views import test_build, test_build_cancel
 from delivr.effects.views import effect_cancel, effect_retry
@@ -24,7 +24,7 @@ urlpatterns = [
     path("activity/effects/<slug:effect_id>/cancel", effect_cancel, name="effect_cancel"),
     path("activity/effects/<slug:effect_id>/adopt", views.effect_adopt, name="effect_adopt"),
     path("activity/effects/<slug:effect_id>", effect_detail, name="effect"),
-    path("activity/healed", activity_healed, name="activity_healed"),
+    path("activity/polled", activity_polled, name="activity_polled"),
     path("activity/received", views.activity_received, name="activity_received"),
     path("activity/received/live", views.activity_received_live, name="activity_received_live"),
     path("activity/received/<slug:delivery_id>/replay", views.replay_delivery, name="replay"),

@@ -33,7 +33,7 @@ from delivr.pages.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
-from integrations.throttle import asking
+from integrations.throttle import throttled_call
 from releases.models import Release
 
 
@@ -94,7 +94,7 @@ def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
         if not form.is_valid():
             raise ValidationError(_("Enter the number of the build."))
         number = form.cleaned_data["number"]
-        with asking("adopt", user=request.user):
+        with throttled_call("adopt", user=request.user):
             adopt_build(effect=effect, number=number, actor=request.user)
         messages.success(request, _("Build #%(number)d is taken on.") % {"number": number})
     return redirect(next_address(request, default="activity"))

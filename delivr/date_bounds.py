@@ -11,7 +11,7 @@ from django.utils.timezone import is_aware
 FIRST, LAST = date(1970, 1, 1), date(2999, 12, 31)
 _SOONEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(3000, 1, 1, tzinfo=UTC)
-LONGEST = timedelta(days=366)  # the longest duration that is believed of a build
+LONGEST = timedelta(days=366)  # longer durations of a build are ignored
 
 
 def within_reason(value: datetime) -> bool:

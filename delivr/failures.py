@@ -1,6 +1,7 @@
 """How a call to another system failed: a message for a person and an outcome for the program."""
 
 import enum
+from typing import Self
 
 
 class Outcome(enum.Enum):
@@ -36,8 +37,12 @@ class ProviderError(Exception):
         self.outcome = outcome
         self.retry_after = retry_after
 
+    @classmethod
+    def refused(cls, code: str, message: str, hint: str = "") -> Self:
+        return cls(code, message, hint, outcome=Outcome.REFUSED)
+
     @property
-    def is_passing(self) -> bool:
+    def is_temporary(self) -> bool:
         """True if waiting may help (time-out, 5xx, 429, unreachable)."""
         return self.outcome in (Outcome.NOT_SENT, Outcome.UNCERTAIN, Outcome.RATE_LIMITED)
 

@@ -3,27 +3,21 @@
 import base64
 import functools
 import secrets
-import string
 
 from django.db import models
+from django.utils.crypto import get_random_string
 
-_ALPHABET = string.ascii_letters + string.digits
 ID_LENGTH = 40
-
-
-def random_id(length: int) -> str:
-    """A random string of `length` letters and digits (5.95 bits each)."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
 def new_id(prefix: str) -> str:
     """`prefix_` and 16 random characters (95 bits)."""
-    return f"{prefix}_{random_id(16)}"
+    return f"{prefix}_{get_random_string(16)}"
 
 
 def tenant_id() -> str:
     """The tenant's id: 10 characters, like `NJEG6wOk7e`."""
-    return random_id(10)
+    return get_random_string(10)
 
 
 def membership_id() -> str:

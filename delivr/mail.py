@@ -62,9 +62,8 @@ def _answered(code: int) -> ProviderError:
             _("It is tried again."),
             outcome=Outcome.NOT_SENT,
         )
-    return ProviderError(
+    return ProviderError.refused(
         "mail_refused",
         _("The mail server refused this address (%d).") % code,
         _("Check the address; revoke the invitation if it is wrong."),
-        outcome=Outcome.REFUSED,
     )

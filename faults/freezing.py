@@ -17,7 +17,7 @@ from releases.wording import describe_effect
 
 FROZEN = 90.0  # seconds, longer than a lease
 WORKERS = ("worker1", "worker2")
-MOMENTS = {"asking for the job": "GET", "the answer is awaited": "POST"}
+PHASES = {"asking for the job": "GET", "the answer is awaited": "POST"}
 
 
 def frozen_in_mid_call(stack: Stack, options: Options) -> Outcome:
@@ -27,7 +27,7 @@ def frozen_in_mid_call(stack: Stack, options: Options) -> Outcome:
     set_auto_finish(stack, 4.0)
     client, outcome = Client(stack.web_port), Outcome()
     third = stack.spare("worker3")
-    for moment, method in MOMENTS.items():
+    for moment, method in PHASES.items():
         (space,) = workspaces(stack, 1)
         kind = "timeout" if method == "GET" else "timeout_after"
         target = {"provider": "jenkins", "method": method, "path": "/job/ios-prod/*"}

@@ -17,7 +17,7 @@ from delivr.audit.models import AuditEvent
 from delivr.effects import clock
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
-from integrations.providers.base import BuildStatus, Duplicate
+from integrations.providers.ci import BuildStatus, Duplicate
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 from releases.operations import derive_status
 

@@ -12,7 +12,7 @@ from faults.clients import Client
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
 from faults.workspaces import Workspace, click, open_work, reset, set_auto_finish, workspaces
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 
 PAUSE = 8.0  # seconds that each state of a restart lasts
 BUILDS_PER_JOB = 8

@@ -9,24 +9,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from delivr.admin_site.read_only import ReadOnlyAdmin, state_of
-from delivr.encryption.fields import secret_fields
+from delivr.admin_site.read_only import ModelAdmin, ReadOnly, ReadOnlyAdmin, state_of
 from delivr.tenants.models import User
-from integrations.models import (
-    CommunicationIntegration,
-    Connection,
-    EarlierWebhookSecret,
-    PipelineIntegration,
-    ScmIntegration,
-    TargetIntegration,
-    TicketIntegration,
-)
+from integrations.models import FAMILIES, Connection, EarlierWebhookSecret
 from integrations.verification import verify
 
 
-class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ConnectionAdmin(ReadOnly, ModelAdmin):
     """Read-only and without secrets: a change here would bypass the rules and the audit log."""
 
+    model: type[Connection]
     list_display = (
         "__str__",
         "id",
@@ -44,22 +36,6 @@ class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         is_gone = ("disconnected_at", admin.EmptyFieldListFilter)
         return (self.model.type_field, "verification_status", is_gone)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        hidden = {field.name for field in secret_fields(self.model)}
-        return [f.name for f in self.model._meta.concrete_fields if f.name not in hidden]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.get_fields(request, obj)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
     def has_verify_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
 
@@ -76,16 +52,7 @@ class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self.message_user(request, words, level)
 
 
-admin.site.register(
-    [
-        ScmIntegration,
-        TargetIntegration,
-        PipelineIntegration,
-        CommunicationIntegration,
-        TicketIntegration,
-    ],
-    ConnectionAdmin,
-)
+admin.site.register(list(FAMILIES.values()), ConnectionAdmin)
 
 
 @admin.register(EarlierWebhookSecret)

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
@@ -29,7 +28,7 @@ from integrations.serializers import (
     request_serializer,
 )
 from integrations.setup import is_complete, progress
-from integrations.throttle import asking
+from integrations.throttle import throttled_call
 from integrations.verification import verify
 
 
@@ -63,12 +62,10 @@ class FamilyView(TenantView):
         return FAMILIES[self.family]
 
     def find(self, connection_id: str) -> Connection:
-        rows = self.model.objects.for_tenant(self.tenant)
+        rows: Any = self.model.objects
         if self.model is PipelineIntegration:
             rows = rows.select_related("target")
-        found: Connection | None = rows.filter(pk=connection_id).first()
-        if found is None:
-            raise Http404
+        found: Connection = self.get_or_404(rows, pk=connection_id)
         return found
 
 
@@ -127,7 +124,7 @@ class ConnectionDetail(FamilyView):
     def _asking(self, connection: Connection, shape: Shape) -> AbstractContextManager[None]:
         """Count as a verification if a new credential may be verified before it is stored."""
         if any(shape.values.get(name) for name in secrets_of(connection.kind)):
-            return asking("verify", user=self.actor)
+            return throttled_call("verify", user=self.actor)
         return nullcontext()
 
     def delete(self, request: Request, connection_id: str) -> Response:
@@ -149,7 +146,7 @@ def _refusal(refused: CredentialRefused) -> Problem:
 class VerifyView(FamilyView):
     def post(self, request: Request, connection_id: str) -> Response:
         connection = self.find(connection_id)
-        with asking("verify", user=self.actor):
+        with throttled_call("verify", user=self.actor):
             connection = verify(connection, actor=self.actor)
         return Response(present(connection))
 

@@ -17,7 +17,7 @@ from threading import BoundedSemaphore
 PER_INTEGRATION = 2  # requests at a time
 PER_TENANT = 8  # of the 16 threads of a worker
 MAX_WAIT = 0.05  # seconds, about as long as a healthy server takes to answer
-FULL = timedelta(seconds=2)  # retry after this time if no slot is free
+SLOT_RETRY_DELAY = timedelta(seconds=2)  # retry after this time if no slot is free
 
 _Places = defaultdict[str, BoundedSemaphore]
 _of_integration: _Places = defaultdict(partial(BoundedSemaphore, PER_INTEGRATION))
@@ -26,13 +26,13 @@ _of_tenant: _Places = defaultdict(partial(BoundedSemaphore, PER_TENANT))
 
 @contextmanager
 def slot(*, tenant_id: str, integration_id: str) -> Iterator[bool]:
-    """Hold a slot; False if none is free, then try again after `FULL`."""
+    """Hold a slot; False if none is free, then try again after `SLOT_RETRY_DELAY`."""
     with ExitStack() as taken:
-        for places, patience in (
+        for places, timeout in (
             (_of_integration[integration_id], 0.0),
             (_of_tenant[tenant_id], MAX_WAIT),
         ):
-            if not places.acquire(timeout=patience):
+            if not places.acquire(timeout=timeout):
                 yield False
                 return
             taken.callback(places.release)

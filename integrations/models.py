@@ -160,16 +160,16 @@ class Connection(TenantOwned):
     def _fields(self) -> dict[str, ConnectionField]:
         return {field.name: field for field in fields_of(self.kind)}
 
-    def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def discovered_values(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Values that a verification found besides its result, by column; they outlive the
         checks."""
-        names = provider_class(self.kind).learnt
+        names = provider_class(self.kind).discovered
         found = {c["name"]: c["message"] for c in checks if c["ok"] and c["name"] in names}
         return {"options": {**self.options, **found}} if found else {}
 
-    def forget_learnt(self) -> None:
+    def forget_discovered(self) -> None:
         """Drop what was learned about the server, because its address changes."""
-        names = provider_class(self.kind).learnt
+        names = provider_class(self.kind).discovered
         self.options = {n: value for n, value in self.options.items() if n not in names}
 
     @property
@@ -287,10 +287,10 @@ class CommunicationIntegration(Connection):
         """`#releases` as last seen by a verification, or else the id."""
         return _channels_in(self.checks).get(channel) or self._known.get(channel) or channel
 
-    def learnt(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def discovered_values(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         seen = {**self._known, **_channels_in(checks)}
         chosen = {one: name for one, name in seen.items() if one in self.recipients}
-        return {**super().learnt(checks), "recipient_names": chosen}
+        return {**super().discovered_values(checks), "recipient_names": chosen}
 
     @property
     def _known(self) -> dict[str, str]:

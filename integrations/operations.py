@@ -63,13 +63,7 @@ def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) ->
     connection.save(force_insert=True)
     if connection.family in connection.tenant.skipped_steps:  # no longer skipped, even if it fails
         skip_step(tenant=connection.tenant, actor=actor, step=connection.family, skipped=False)
-    record(
-        tenant=connection.tenant,
-        actor=actor,
-        action="integration.connected",
-        subject=connection,
-        changes=changes,
-    )
+    record(actor=actor, action="integration.connected", subject=connection, changes=changes)
     return connection
 
 
@@ -105,11 +99,11 @@ def edit(
 
 
 def _record_edit(connection: Connection, actor: User | None, changes: Mapping[str, Any]) -> None:
-    said: Any = {"tenant": connection.tenant, "actor": actor, "changes": changes}
+    common: Any = {"tenant": connection.tenant, "actor": actor, "changes": changes}
     if set(changes) & set(secrets_of(connection.kind)):
-        record(action="credential.rotated", subject=connection, **said)
+        record(action="credential.rotated", subject=connection, **common)
     else:
-        record(action="integration.edited", subject=connection, **said)
+        record(action="integration.edited", subject=connection, **common)
 
 
 @transaction.atomic
@@ -139,13 +133,8 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
         webhook_secrets.forget_all(connection)
     secrets = secret_fields(type(connection))
     forgotten = {connection.name_of(field.name): "changed" for field in secrets}
-    record(
-        tenant=connection.tenant,
-        actor=actor,
-        action="integration.disconnected",
-        subject=connection,
-        changes={"verification_status": [before, connection.verification_status], **forgotten},
-    )
+    changes = {"verification_status": [before, connection.verification_status], **forgotten}
+    record(actor=actor, action="integration.disconnected", subject=connection, changes=changes)
 
 
 @transaction.atomic
@@ -168,13 +157,8 @@ def rotate_webhook_secret(
     pipeline = _locked(pipeline)
     webhook_secrets.replace(pipeline)
     _save(pipeline)
-    record(
-        tenant=pipeline.tenant,
-        actor=actor,
-        action="webhook_secret.rotated",
-        subject=pipeline,
-        changes={"webhook_secret": "changed"},
-    )
+    changes = {"webhook_secret": "changed"}
+    record(actor=actor, action="webhook_secret.rotated", subject=pipeline, changes=changes)
     return pipeline
 
 
@@ -321,7 +305,7 @@ def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
         connection.credential_expires_at = None
     address = provider_class(connection.kind).address_field
     if address and cleaned.get(address, "") not in ("", connection.value_of(address)):
-        connection.forget_learnt()
+        connection.forget_discovered()
     for name, value in cleaned.items():
         connection.set_value(name, value)
 

@@ -13,7 +13,7 @@ from threading import Condition
 
 from django.utils.translation import gettext as _
 
-from delivr.api.problems import Problem
+from delivr.api.problems import throttled
 from delivr.security.ratelimit import hit
 from delivr.tenants.models import User
 
@@ -24,14 +24,14 @@ PER_USER = 1  # of these for one user
 MAX_WAIT = 2.0  # seconds; most providers answer in less than one
 
 _changed = Condition()
-_asking: Counter[int] = Counter()  # by user
+_calls: Counter[int] = Counter()  # by user
 
 
 def throttle(what: str, *, user: User, limit: int = VERIFICATIONS) -> None:
     """Count one `what` of this user, across all workspaces. Raises Problem 429 beyond `limit` per
     minute."""
     if seconds := hit(f"{what}:{user.pk}", limit=limit, window=WINDOW):
-        raise _slow_down(_("That was often. Wait a minute, then try again."), seconds)
+        raise throttled(_("That was often. Wait a minute, then try again."), seconds)
 
 
 @contextmanager
@@ -40,20 +40,20 @@ def provider_slot(user: User) -> Iterator[None]:
     with _changed:
         if not _changed.wait_for(lambda: _is_free_for(user), timeout=MAX_WAIT):
             words = _("Others are being asked at this moment. Try again in some seconds.")
-            raise _slow_down(words, 5)
-        _asking[user.pk] += 1
+            raise throttled(words, 5)
+        _calls[user.pk] += 1
     try:
         yield
     finally:
         with _changed:
-            _asking[user.pk] -= 1
-            if not _asking[user.pk]:
-                del _asking[user.pk]
+            _calls[user.pk] -= 1
+            if not _calls[user.pk]:
+                del _calls[user.pk]
             _changed.notify_all()
 
 
 @contextmanager
-def asking(what: str, *, user: User, limit: int = VERIFICATIONS) -> Iterator[None]:
+def throttled_call(what: str, *, user: User, limit: int = VERIFICATIONS) -> Iterator[None]:
     """`throttle`, and hold a `provider_slot` meanwhile. Raises Problem 429."""
     throttle(what, user=user, limit=limit)
     with provider_slot(user):
@@ -61,8 +61,4 @@ def asking(what: str, *, user: User, limit: int = VERIFICATIONS) -> Iterator[Non
 
 
 def _is_free_for(user: User) -> bool:
-    return _asking.total() < PER_PROCESS and _asking[user.pk] < PER_USER
-
-
-def _slow_down(words: str, seconds: int) -> Problem:
-    return Problem(429, "throttled", words, headers={"Retry-After": str(seconds)})
+    return _calls.total() < PER_PROCESS and _calls[user.pk] < PER_USER

@@ -16,7 +16,7 @@ from delivr.effects.operations import pause_integration, resume_integration
 from delivr.failures import ProviderError
 from delivr.tenants.models import Tenant, User
 from integrations.choices import Verification
-from integrations.concurrency import FULL, slot
+from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.mails import create_mails
 from integrations.models import FAMILIES, Connection, find_connection
 from integrations.providers.base import Check
@@ -97,13 +97,12 @@ def iter_checks(connection: Connection) -> Generator[Check, None, Findings]:
 
 
 def _other_account(label: str) -> Check:
-    return Check(
-        name="account",
-        ok=False,
-        code="other_account",
-        message=_("This credential belongs to another account of %(provider)s than the one before.")
+    return Check.failed(
+        "account",
+        "other_account",
+        _("This credential belongs to another account of %(provider)s than the one before.")
         % {"provider": label},
-        hint=_("Enter one of the same account, or connect the other one as a new connection."),
+        _("Enter one of the same account, or connect the other one as a new connection."),
     )
 
 
@@ -143,16 +142,11 @@ def store_findings(
         doubted_at=doubted_at if is_shaken else None,
         account=(not bad and findings.account) or fresh.account,
         credential_expires_at=expires_at,
-        **fresh.learnt(checks),
+        **fresh.discovered_values(checks),
     )
     if actor is not None or status != fresh.verification_status:
-        record(
-            tenant=fresh.tenant,
-            actor=actor,
-            action="integration.verified",
-            subject=fresh,
-            changes={"verification_status": [fresh.verification_status, status]},
-        )
+        changes = {"verification_status": [fresh.verification_status, status]}
+        record(actor=actor, action="integration.verified", subject=fresh, changes=changes)
     if actor is None and fresh.is_valid and status != Verification.VALID:
         create_mails(fresh)  # found by a scheduled check, so nobody has seen it
     if not bad:
@@ -165,8 +159,8 @@ def next_verification_at(
     now: datetime, expires_at: datetime | None, bad: Sequence[Check]
 ) -> datetime:
     """In 24 hours, 5 minutes after a temporary error, and when the credential expires."""
-    is_passing = bool(bad) and all(check.passing for check in bad)
-    later = now + (VERIFY_SOON if is_passing else VERIFY_AGAIN)
+    is_temporary = bool(bad) and all(check.is_temporary for check in bad)
+    later = now + (VERIFY_SOON if is_temporary else VERIFY_AGAIN)
     return min(later, expires_at) if expires_at and expires_at > now else later
 
 
@@ -178,7 +172,7 @@ def _verdict(connection: Connection, bad: Sequence[Check], *, is_over: bool) -> 
     """The new status; a temporary error never makes a verified connection invalid."""
     if not bad:
         return Verification.VALID
-    if connection.is_valid and all(check.passing for check in bad):
+    if connection.is_valid and all(check.is_temporary for check in bad):
         return Verification.VALID
     if is_over or any(check.code.endswith("token_expired") for check in bad):
         return Verification.EXPIRED
@@ -195,7 +189,9 @@ def verify_by_id(connection_id: str) -> None:
         if is_free:
             store_findings(connection, run_checks(connection), actor=None, by_clock=True)
         else:
-            model.objects.filter(pk=connection.pk).update(verify_at=timezone.now() + FULL)
+            model.objects.filter(pk=connection.pk).update(
+                verify_at=timezone.now() + SLOT_RETRY_DELAY
+            )
 
 
 @transaction.atomic
@@ -241,12 +237,6 @@ def _doubt(connection: Connection, error: ProviderError) -> None:
     changes = {"verification_error": ["", error.message[:500]]}
     if is_over:
         changes["verification_status"] = [before, status]
-    record(
-        tenant=connection.tenant,
-        actor=None,
-        action="integration.refused",
-        subject=connection,
-        changes=changes,
-    )
+    record(actor=None, action="integration.refused", subject=connection, changes=changes)
     if is_over:
         create_mails(connection)

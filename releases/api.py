@@ -14,7 +14,7 @@ from delivr.api.base import Shape, TenantView
 from delivr.api.problems import invalid
 from delivr.effects.models import Effect
 from integrations.choices import Platform
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.blockers import failing_integrations, sweeper_heartbeat
 from releases.models import Release, ReleaseStatus
 from releases.operations import ReleasePlan, create_release

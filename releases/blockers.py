@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from delivr.effects.handlers import is_known
 from delivr.effects.models import Effect, EffectState, Heartbeat, IntegrationHealth
 from delivr.effects.next_attempt import what_next
-from delivr.effects.sweeper import BROKER_PATIENCE
+from delivr.effects.sweeper import BROKER_TIMEOUT
 from delivr.tenants.models import Tenant
 from integrations.choices import Verification
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.branches import head_of
 from releases.models import Release, ReleaseStatus
 from releases.wording import describe_effect
@@ -115,7 +115,7 @@ def _installation(
         return
     yield from _not_picked_up(waiting, failing, now)
     if heartbeat is not None and heartbeat.broker_down_since is not None:
-        alone_from = heartbeat.broker_down_since + timedelta(seconds=BROKER_PATIENCE)
+        alone_from = heartbeat.broker_down_since + timedelta(seconds=BROKER_TIMEOUT)
         yield Blocker(
             "broker_down",
             _("The broker does not answer: work is picked up later than usual."),

@@ -14,14 +14,14 @@ from django.utils.translation import gettext as _
 
 from delivr.api.problems import Problem
 from delivr.effects import clock
-from delivr.failures import Outcome, ProviderError
+from delivr.failures import ProviderError
 from delivr.tenants.models import User
-from integrations.concurrency import FULL, slot
+from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.models import ScmIntegration
-from integrations.providers.base import Branch
 from integrations.providers.http import vendor_words
 from integrations.providers.registry import provider_for
-from integrations.throttle import asking
+from integrations.providers.scm import Branch
+from integrations.throttle import throttled_call
 from releases.models import Release, ReleaseStatus
 
 REQUEST_TIMEOUT = 4.0  # seconds, while a person waits for a dry run
@@ -69,7 +69,7 @@ def look_up(scm: ScmIntegration, name: str, *, within: float) -> BranchHead:
         words = _("Whether the branch is there could not be looked up. %(reason)s") % {
             "reason": error.message
         }
-        return BranchHead(name=name, exists=None, message=words, is_temporary=error.is_passing)
+        return BranchHead(name=name, exists=None, message=words, is_temporary=error.is_temporary)
     now = clock.now()
     if found.exists:
         title = vendor_words(found.title, secrets=())
@@ -91,7 +91,7 @@ def missing_words(scm: ScmIntegration, name: str) -> str:
 def look_up_for_dry_run(scm: ScmIntegration, name: str, *, user: User) -> BranchHead:
     """`look_up` within a request, with limits on its rate and concurrency."""
     try:
-        with asking("branch", user=user, limit=DRY_RUNS_PER_MINUTE):
+        with throttled_call("branch", user=user, limit=DRY_RUNS_PER_MINUTE):
             return look_up(scm, name, within=REQUEST_TIMEOUT)
     except Problem as problem:
         words = _("The branch was not looked up. %(reason)s") % {"reason": problem.detail}
@@ -105,7 +105,7 @@ def require_branch(scm: ScmIntegration, name: str, *, release: Release | None = 
     if release is not None:
         _store(release, found)
     if found.exists is False:
-        raise ProviderError("branch_missing", found.message, found.hint, outcome=Outcome.REFUSED)
+        raise ProviderError.refused("branch_missing", found.message, found.hint)
 
 
 def head_of(release: Release) -> BranchHead:
@@ -148,7 +148,9 @@ def check_branch(release_id: str) -> None:
         if is_free:
             _store(release, look_up(release.scm, release.branch, within=WORKER_TIMEOUT))
         else:
-            Release.objects.filter(pk=release.pk).update(branch_look_at=clock.now() + FULL)
+            Release.objects.filter(pk=release.pk).update(
+                branch_look_at=clock.now() + SLOT_RETRY_DELAY
+            )
 
 
 def _store(release: Release, found: BranchHead) -> None:

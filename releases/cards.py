@@ -10,7 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from delivr.effects.models import Effect
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from integrations.providers.registry import provider_class
 from releases.models import Release, ReleasePipeline, ReleaseStatus
 from releases.sent_messages import SentEffect

@@ -12,10 +12,11 @@ from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
-from delivr.failures import Outcome, ProviderError
+from delivr.failures import ProviderError
 from integrations.models import CommunicationIntegration, TargetIntegration, TicketIntegration
-from integrations.providers.base import Epic, PostedMessage, Ticket
+from integrations.providers.chat import PostedMessage
 from integrations.providers.registry import provider_for
+from integrations.providers.tickets import Epic, Ticket
 from releases.models import Release, ReleaseTarget
 from releases.notices import Notice, chat_of, render
 
@@ -24,11 +25,8 @@ def connection_of(effect: Effect, model: type[Any]) -> Any:
     """The connection that an effect goes through. Raises ProviderError if it is gone."""
     found = model.objects.for_tenant(effect.tenant_id).filter(pk=effect.integration_id).first()
     if found is None:
-        raise ProviderError(
-            "disconnected",
-            "The connection was removed.",
-            "Connect it again, or cancel this.",
-            outcome=Outcome.REFUSED,
+        raise ProviderError.refused(
+            "disconnected", "The connection was removed.", "Connect it again, or cancel this."
         )
     return found
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Membership
 from integrations.choices import Platform
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import FAILED, MOVING, ReleaseQuerySet
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from integrations.models import (
     TargetIntegration,
     TicketIntegration,
 )
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.template.loader import render_to_string
 
 from delivr.effects.operations import create_effects
-from integrations.providers.base import ChatProvider, Message
+from integrations.providers.chat import ChatProvider, Message
 from integrations.providers.registry import provider_class
 
 if TYPE_CHECKING:

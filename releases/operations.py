@@ -25,7 +25,7 @@ from integrations.models import (
     TargetIntegration,
     TicketIntegration,
 )
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.holding import app_of, draft_targets, holders, version_taken
 from releases.models import (
     MOVING,
@@ -113,13 +113,8 @@ class ReleasePlan:
         release.save(force_insert=True)
         ReleaseTarget.objects.bulk_create(draft_targets(release, self.targets))
         ReleasePipeline.objects.bulk_create(self.draft_pipelines(release))
-        record(
-            tenant=self.tenant,
-            actor=actor,
-            action="release.created",
-            subject=release,
-            changes={"branch": [None, release.branch], "status": [None, release.status]},
-        )
+        changes = {"branch": [None, release.branch], "status": [None, release.status]}
+        record(actor=actor, action="release.created", subject=release, changes=changes)
         self._create_effects(release)
         enqueue_on_commit("branch", release.pk)
         return release
@@ -351,11 +346,7 @@ def recompute(release: Release, *, cause: str, event_id: int | None = None) -> N
     release.completed_at = timezone.now() if status == ReleaseStatus.BUILD_COMPLETE else None
     release.save(update_fields=["status", "completed_at", "updated_at"])
     record(
-        tenant=release.tenant,
-        actor=None,
-        action="release.status",
-        subject=release,
-        changes={"status": [before, status]},
+        actor=None, action="release.status", subject=release, changes={"status": [before, status]}
     )
     notice = _STATUS_NOTICES.get(status)
     if notice:

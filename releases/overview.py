@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 
 from delivr.effects.models import Effect
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.blockers import Blocker
 from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded

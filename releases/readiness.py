@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 
 
 def ready_times(pipelines: Sequence[Iterable[Any]]) -> list[datetime]:

@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from integrations.choices import Platform
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.blockers import blockers
 from releases.branches import head_of
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect, EffectState
 from delivr.pages.statuses import look_of
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import (
     MOVING,
     Release,

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect
-from integrations.providers.base import Duplicate
+from integrations.providers.ci import Duplicate
 from releases.models import candidate_words
 from releases.notices import Notice
 

@@ -54,8 +54,8 @@ class Message:
 
 
 class Chat:
-    def __init__(self, world: Shared) -> None:
-        self._world = world
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self.messages: list[Message] = []
         self.deleted: set[tuple[str, str]] = set()  # channel and ts
         self._last_ts = 0.0
@@ -101,11 +101,11 @@ class Chat:
         return (channel_id, ts) in self.deleted
 
     def _next_ts(self) -> str:
-        self._last_ts = max(self._world.clock(), self._last_ts + 0.000_1)
+        self._last_ts = max(self._shared.clock(), self._last_ts + 0.000_1)
         return f"{self._last_ts:.6f}"
 
     def _record(self, kind: str, message: Message) -> None:
-        self._world.record(
+        self._shared.record(
             kind,
             "slack",
             channel=message.channel,

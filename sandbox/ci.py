@@ -19,13 +19,13 @@ REPOSITORY = ("dream11", "app")  # what the jobs build
 class Ci:
     def __init__(
         self,
-        world: Shared,
+        shared: Shared,
         *,
         sender: Sender,
         github: Repositories,
         auto_finish: float | None,
     ) -> None:
-        self._world = world
+        self._shared = shared
         self._sender = sender
         self._github = github
         self.jobs = first_jobs(auto_finish)
@@ -61,7 +61,7 @@ class Ci:
         """An item that is waiting or left the queue less than five minutes ago."""
         item = self.queue.get(queue_id)
         if item and item.left_at is not None:
-            forgotten = self._world.clock() - item.left_at >= LEFT_ITEM_MEMORY
+            forgotten = self._shared.clock() - item.left_at >= LEFT_ITEM_MEMORY
             return None if forgotten else item
         return item
 
@@ -77,7 +77,7 @@ class Ci:
         """Jenkins' explanation of why an item is waiting."""
         job = self.jobs[item.job]
         if item.ready_at is None:
-            left = item.quiet_until - self._world.clock()
+            left = item.quiet_until - self._shared.clock()
             return f"In the quiet period. Expires in {left:.1f} sec"
         if self.is_blocked(item):
             return (
@@ -103,8 +103,8 @@ class Ci:
     ) -> QueueItem:
         """Put a build into the queue. `delay` in seconds; None = the job's quiet period."""
         quiet = job.quiet_period if delay is None else delay
-        with self._world.lock:  # the clock's thread iterates over the queue
-            now = self._world.clock()
+        with self._shared.lock:  # the clock's thread iterates over the queue
+            now = self._shared.clock()
             item = QueueItem(self.next_queue_id, job.full_name, parameters, user, now, now + quiet)
             item.rebuilds, item.retried_by = rebuilds, retried_by
             self.next_queue_id += 1
@@ -128,7 +128,7 @@ class Ci:
         """Take an item out of the queue; False if it has already left."""
         if not item.is_queued:
             return False
-        item.left_at = self._world.clock()
+        item.left_at = self._shared.clock()
         item.cancelled = True
         self._record("build.cancelled", item, queueId=item.id)
         return True
@@ -138,62 +138,62 @@ class Ci:
         build, ValueError for an unknown result."""
         if result not in RESULTS:
             raise ValueError(f"unknown result {result!r}; one of {', '.join(RESULTS)}")
-        with self._world.lock:
-            self.settle(self._world.clock())
+        with self._shared.lock:
+            self.settle(self._shared.clock())
             build = self.build(full_name, number)
             if build is None:
                 raise KeyError(f"{full_name} #{number}")
             if build.building:
-                self._end(build, result, self._world.clock())
-                self.settle(self._world.clock())
+                self._end(build, result, self._shared.clock())
+                self.settle(self._shared.clock())
             return build
 
     def set_result(self, full_name: str, number: int, result: str) -> None:
         """Set a result while the build is still running, as a Pipeline may do."""
-        with self._world.lock:
+        with self._shared.lock:
             build = self.build(full_name, number)
             if build is None:
                 raise KeyError(f"{full_name} #{number}")
             build.result = result
-            self._world.touch()
+            self._shared.touch()
 
     def delete_build(self, full_name: str, number: int) -> None:
         """Remove a build as log rotation does: from now on Jenkins answers 404."""
-        with self._world.lock:
+        with self._shared.lock:
             for index in (self.builds, self._running):
                 index[full_name] = [b for b in index.get(full_name, []) if b.number != number]
-            self._world.touch()
+            self._shared.touch()
 
     def make_again(self, full_name: str) -> Job:
         """Delete and recreate a job: it has no builds, and the next one is #1."""
-        with self._world.lock:
+        with self._shared.lock:
             job = self.jobs[full_name]
             job.next_number = 1
             for index in (self.builds, self._running):
                 index.pop(full_name, None)
             self.queue = {i.id: i for i in self.queue.values() if i.job != full_name}
-            self._world.touch()
+            self._shared.touch()
             return job
 
     def back_up(self) -> None:
         """Keep a backup in memory, which is lost when the sandbox restarts."""
-        with self._world.lock:
+        with self._shared.lock:
             self._backup = deepcopy(self.dump())
 
     def restore(self) -> None:
         """Restore the backup: what was built and queued since is gone, and its numbers and queue
         ids are assigned again. Raises LookupError if there is no backup."""
-        with self._world.lock:
+        with self._shared.lock:
             if self._backup is None:
                 raise LookupError("there is no backup")
             self.load(deepcopy(self._backup))
-            self._world.touch()
+            self._shared.touch()
 
     def forget_left_items(self) -> None:
         """Forget the items that have left the queue, as a restart of Jenkins does."""
-        with self._world.lock:
+        with self._shared.lock:
             self.queue = {i.id: i for i in self.queued()}
-            self._world.touch()
+            self._shared.touch()
 
     # Time
 
@@ -274,7 +274,7 @@ class Ci:
         return item.left_at is not None and now - item.left_at >= LEFT_ITEM_MEMORY
 
     def _record(self, kind: str, thing: QueueItem | Build, **facts: Any) -> None:
-        self._world.record(kind, "jenkins", job=thing.job, parameters=thing.parameters, **facts)
+        self._shared.record(kind, "jenkins", job=thing.job, parameters=thing.parameters, **facts)
 
     # Snapshot
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from flask import current_app, request
 
 from sandbox.accounts import Accounts
-from sandbox.world import World
+from sandbox.state import SandboxState
 
 KEY = "sandbox"
 
 
-def world() -> World:
-    found: World = current_app.extensions[KEY]["world"]
+def state() -> SandboxState:
+    found: SandboxState = current_app.extensions[KEY]["state"]
     return found
 
 

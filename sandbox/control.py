@@ -10,7 +10,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 
 from sandbox.accounts import GITHUB_PUSH_TOKEN
 from sandbox.ci_jobs import Job, Webhook, dump
-from sandbox.context import accounts, world
+from sandbox.context import accounts, state
 from sandbox.faults import KINDS
 from sandbox.repositories import fake_sha
 
@@ -69,31 +69,31 @@ def show_accounts() -> Response:
 @blueprint.get("/ledger")
 def ledger() -> Response:
     kind = request.args.get("kind")
-    entries = world().ledger.of(kind) if kind else list(world().ledger)
+    entries = state().ledger.of(kind) if kind else list(state().ledger)
     return jsonify({"count": len(entries), "ledger": entries})
 
 
 @blueprint.get("/requests")
 def requests() -> Response:
     wanted = {name: request.args.get(name, "*") for name in ("provider", "method", "path")}
-    entries = world().requests.select(**wanted)
+    entries = state().requests.select(**wanted)
     return jsonify({"count": len(entries), "requests": entries})
 
 
 @blueprint.post("/reset")
 def reset() -> Response:
-    world().reset()
+    state().reset()
     return jsonify({"ok": True})
 
 
 @blueprint.get("/clock")
 def clock() -> Response:
-    return jsonify({"now": world().clock(), "offset": world().offset})
+    return jsonify({"now": state().clock(), "offset": state().offset})
 
 
 @blueprint.post("/clock")
 def advance() -> Response:
-    world().advance(float(_body().get("advance", 0)))
+    state().advance(float(_body().get("advance", 0)))
     return clock()
 
 
@@ -102,13 +102,13 @@ def advance() -> Response:
 
 @blueprint.get("/faults")
 def faults() -> Response:
-    return jsonify({"kinds": KINDS, "faults": world().faults.active()})
+    return jsonify({"kinds": KINDS, "faults": state().faults.active()})
 
 
 @blueprint.post("/faults")
 def add_fault() -> tuple[Response, int]:
     try:
-        fault = world().faults.add(**_body())
+        fault = state().faults.add(**_body())
     except (TypeError, ValueError) as error:
         refuse(400, str(error))
     return jsonify(asdict(fault)), 201
@@ -116,13 +116,13 @@ def add_fault() -> tuple[Response, int]:
 
 @blueprint.delete("/faults")
 def clear_faults() -> Response:
-    world().faults.clear()
+    state().faults.clear()
     return jsonify({"ok": True})
 
 
 @blueprint.delete("/faults/<int:fault_id>")
 def remove_fault(fault_id: int) -> Response:
-    world().faults.remove(fault_id)
+    state().faults.remove(fault_id)
     return jsonify({"ok": True})
 
 
@@ -131,14 +131,14 @@ def remove_fault(fault_id: int) -> Response:
 
 def _job(full_name: str) -> Job:
     try:
-        return world().jenkins.job(full_name)
+        return state().jenkins.job(full_name)
     except KeyError:
         refuse(404, f"no job {full_name!r}")
 
 
 def job_json(job: Job) -> dict[str, Any]:
     """A job's settings and builds, without its webhook's secret."""
-    ci = world().jenkins
+    ci = state().jenkins
     settings = {name: getattr(job, attribute) for name, attribute in SETTINGS.items()}
     return {
         "name": job.full_name,
@@ -160,7 +160,7 @@ def _webhook_json(webhook: Webhook) -> dict[str, Any]:
 
 @blueprint.get("/jenkins/jobs")
 def jobs() -> Response:
-    found = [job for job in world().jenkins.jobs.values() if not job.is_container]
+    found = [job for job in state().jenkins.jobs.values() if not job.is_container]
     return jsonify({"jobs": [job_json(job) for job in found]})
 
 
@@ -182,12 +182,12 @@ def change_job(full_name: str) -> Response:
 @blueprint.put("/jenkins/jobs/<path:full_name>")
 def copy_job(full_name: str) -> tuple[Response, int]:
     """Create a job as a copy of another (`copyOf`), as Jenkins' "New item … copy from" does."""
-    ci = world().jenkins
+    ci = state().jenkins
     if full_name in ci.jobs:
         refuse(409, f"{full_name!r} is there already")
     like = _job(str(_body().get("copyOf", "")))
     ci.jobs[full_name] = Job.revive({**dump(like), "full_name": full_name, "next_number": 1})
-    world().touch()
+    state().touch()
     return jsonify(job_json(ci.jobs[full_name])), 201
 
 
@@ -204,15 +204,15 @@ def configure(job: Job, settings: dict[str, Any]) -> None:
         job.webhook = webhook
     for name, value in settings.items():
         setattr(job, SETTINGS[name], value)
-    world().touch()
-    world().settle()
+    state().touch()
+    state().settle()
 
 
 @blueprint.post("/jenkins/jobs/<path:full_name>/builds/<int:number>/finish")
 def finish_build(full_name: str, number: int) -> Response:
     body = _body()
     try:
-        build = world().jenkins.finish(full_name, number, body.get("result", "SUCCESS"))
+        build = state().jenkins.finish(full_name, number, body.get("result", "SUCCESS"))
     except KeyError:
         refuse(404, f"no build {full_name} #{number}")
     except ValueError as error:
@@ -224,7 +224,7 @@ def finish_build(full_name: str, number: int) -> Response:
 def build_by_hand(full_name: str) -> tuple[Response, int]:
     """Start a build as a person does on Jenkins' own page: `user`, `parameters`."""
     body = _body()
-    item = world().jenkins.enqueue(
+    item = state().jenkins.enqueue(
         _job(full_name), dict(body.get("parameters", {})), user=body.get("user", PERSON), delay=0
     )
     return jsonify(asdict(item)), 201
@@ -233,7 +233,7 @@ def build_by_hand(full_name: str) -> tuple[Response, int]:
 @blueprint.post("/jenkins/jobs/<path:full_name>/builds/<int:number>/retry")
 def retry_build(full_name: str, number: int) -> tuple[Response, int]:
     """Run a build again `by` one of RETRIES, as `user`; with a `result` it ends at once."""
-    body, ci = _body(), world().jenkins
+    body, ci = _body(), state().jenkins
     build = ci.build(full_name, number)
     if build is None:
         refuse(404, f"no build {full_name} #{number}")
@@ -248,25 +248,25 @@ def retry_build(full_name: str, number: int) -> tuple[Response, int]:
 
 @blueprint.delete("/jenkins/jobs/<path:full_name>/builds/<int:number>")
 def delete_build(full_name: str, number: int) -> Response:
-    world().jenkins.delete_build(full_name, number)
+    state().jenkins.delete_build(full_name, number)
     return jsonify({"ok": True})
 
 
 @blueprint.post("/jenkins/jobs/<path:full_name>/make-again")
 def make_job_again(full_name: str) -> Response:
-    return jsonify(job_json(world().jenkins.make_again(_job(full_name).full_name)))
+    return jsonify(job_json(state().jenkins.make_again(_job(full_name).full_name)))
 
 
 @blueprint.post("/jenkins/backup")
 def back_up_jenkins() -> Response:
-    world().jenkins.back_up()
+    state().jenkins.back_up()
     return jsonify({"ok": True})
 
 
 @blueprint.post("/jenkins/restore")
 def restore_jenkins() -> Response:
     try:
-        world().jenkins.restore()
+        state().jenkins.restore()
     except LookupError as error:
         refuse(409, str(error))
     return jsonify({"ok": True})
@@ -275,13 +275,13 @@ def restore_jenkins() -> Response:
 @blueprint.post("/jenkins/restart")
 def restart_jenkins() -> Response:
     body = _body()
-    world().restart_jenkins(**{name: int(count) for name, count in body.items()})
+    state().restart_jenkins(**{name: int(count) for name, count in body.items()})
     return jsonify({"ok": True})
 
 
 @blueprint.post("/jenkins/forget-queue")
 def forget_queue() -> Response:
-    world().jenkins.forget_left_items()
+    state().jenkins.forget_left_items()
     return jsonify({"ok": True})
 
 
@@ -293,27 +293,27 @@ def github_token() -> Response:
     body = _body()
     token = str(body.get("token", GITHUB_PUSH_TOKEN))
     try:
-        world().github.end_token(token, float(body["expiresInDays"]))
+        state().github.end_token(token, float(body["expiresInDays"]))
     except (KeyError, TypeError, ValueError):
         refuse(400, "expiresInDays, a number, is wanted")
-    return jsonify({"token": token, "endsAt": world().github.token_ends[token]})
+    return jsonify({"token": token, "endsAt": state().github.token_ends[token]})
 
 
 @blueprint.post("/github/settings")
 def github_settings() -> Response:
     """Set whether branches `release/<version>` exist as soon as they are requested, and the reason
     with which every request is refused."""
-    github, body = world().github, _body()
+    github, body = state().github, _body()
     github.cuts_releases = bool(body.get("cutsReleases", github.cuts_releases))
     github.refuses = str(body.get("refuses", github.refuses))
-    world().touch()
+    state().touch()
     return jsonify({"cutsReleases": github.cuts_releases, "refuses": github.refuses})
 
 
 @blueprint.route("/github/branches/<owner>/<name>/<path:branch>", methods=["PUT", "DELETE"])
 def github_branch(owner: str, name: str, branch: str) -> Response:
     """Create a branch, or remove it for good."""
-    github, ref = world().github, f"refs/heads/{branch}"
+    github, ref = state().github, f"refs/heads/{branch}"
     repository = github.find(owner, name)
     if repository is None:
         refuse(404, f"no repository {owner}/{name}")
@@ -327,28 +327,28 @@ def github_branch(owner: str, name: str, branch: str) -> Response:
 @blueprint.get("/slack/messages")
 def messages() -> Response:
     channel = request.args.get("channel")
-    found = [m for m in world().slack.messages if channel in (None, m.channel)]
+    found = [m for m in state().slack.messages if channel in (None, m.channel)]
     return jsonify({"count": len(found), "messages": [asdict(m) for m in found]})
 
 
 @blueprint.delete("/slack/messages/<channel>/<ts>")
 def delete_message(channel: str, ts: str) -> Response:
     """Delete a message as a person does; later answers to its thread do not notice."""
-    message = world().slack.message(channel, ts)
+    message = state().slack.message(channel, ts)
     if message is None:
         refuse(404, f"no message {ts} in {channel}")
-    world().slack.delete(message)
+    state().slack.delete(message)
     return jsonify({"ok": True})
 
 
 @blueprint.get("/jira/issues")
 def issues() -> Response:
-    found = [asdict(issue) for issue in world().jira.issues]
+    found = [asdict(issue) for issue in state().jira.issues]
     return jsonify({"count": len(found), "issues": found})
 
 
 @blueprint.post("/jira/settings")
 def jira_settings() -> Response:
-    world().jira.search_lag = float(_body().get("searchLagSeconds", world().jira.search_lag))
-    world().touch()
-    return jsonify({"searchLagSeconds": world().jira.search_lag})
+    state().jira.search_lag = float(_body().get("searchLagSeconds", state().jira.search_lag))
+    state().touch()
+    return jsonify({"searchLagSeconds": state().jira.search_lag})

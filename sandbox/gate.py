@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response
 
 from sandbox import proxies
 from sandbox.faults import AFTERWARDS, Fault
-from sandbox.world import World
+from sandbox.state import SandboxState
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -75,8 +75,8 @@ def _apple_trouble(status: int, words: str) -> dict[str, str]:
 class Gate:
     """WSGI middleware. `stopping` ends answers that hang on purpose."""
 
-    def __init__(self, app: WsgiApp, world: World, stopping: threading.Event) -> None:
-        self.app, self.world, self.stopping = app, world, stopping
+    def __init__(self, app: WsgiApp, state: SandboxState, stopping: threading.Event) -> None:
+        self.app, self.state, self.stopping = app, state, stopping
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         _read_body(environ)
@@ -85,7 +85,7 @@ class Gate:
         if not provider:
             return self._run(environ)(environ, start_response)
         method = environ["REQUEST_METHOD"]
-        fault = self.world.faults.strike(provider, method, below)
+        fault = self.state.faults.strike(provider, method, below)
         facts = {"provider": provider, "method": method, "path": below}
         answer = self._answer(environ, provider, fault, facts)
         return answer(environ, start_response)
@@ -105,15 +105,15 @@ class Gate:
         return self._afterwards(environ, fault, answer, facts) if fault else answer
 
     def _run(self, environ: Environ) -> Response:
-        with self.world.lock:
-            self.world.settle()
+        with self.state.lock:
+            self.state.settle()
             return Response.from_app(self.app, environ, buffered=True)
 
     def _log(self, facts: dict[str, Any], fault: Fault | None, status: int) -> None:
         """Add `facts` to the log; the same dict may get its status later."""
-        facts |= {"at": self.world.clock(), "status": status, "fault": fault.kind if fault else ""}
-        self.world.requests.add_entry(facts)
-        self.world.touch()
+        facts |= {"at": self.state.clock(), "status": status, "fault": fault.kind if fault else ""}
+        self.state.requests.add_entry(facts)
+        self.state.touch()
 
     def _instead(self, environ: Environ, provider: str, fault: Fault) -> Response:
         if fault.kind in PAGES:

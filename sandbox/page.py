@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from sandbox import mrkdwn
 from sandbox.chat import CHANNELS, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
-from sandbox.context import accounts, world
+from sandbox.context import accounts, state
 from sandbox.control import PERSON, configure, guard
 from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
@@ -51,28 +51,28 @@ def board() -> str:
 def _board() -> dict[str, Any]:
     return {
         "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
-        "issues": world().jira.issues[: -SHOWN_ISSUES - 1 : -1],
+        "issues": state().jira.issues[: -SHOWN_ISSUES - 1 : -1],
         "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
         "idle_jobs": [job.full_name for job in _buildable_jobs() if not _is_shown(job)],
-        "ledger": [_entry(entry) for entry in world().ledger.tail(SHOWN_LEDGER)[::-1]],
-        "faults": world().faults.active(),
+        "ledger": [_entry(entry) for entry in state().ledger.tail(SHOWN_LEDGER)[::-1]],
+        "faults": state().faults.active(),
         "results": ("SUCCESS", "FAILURE", "ABORTED"),
         "retries": RETRIES,
     }
 
 
 def _buildable_jobs() -> list[Job]:
-    return [job for job in world().jenkins.jobs.values() if not job.is_container]
+    return [job for job in state().jenkins.jobs.values() if not job.is_container]
 
 
 def _is_shown(job: Job) -> bool:
-    ci = world().jenkins
+    ci = state().jenkins
     waits = any(item.job == job.full_name for item in ci.queued())
     return job.full_name in ALWAYS_SHOWN or waits or bool(ci.builds.get(job.full_name))
 
 
 def _job(job: Job) -> dict[str, Any]:
-    ci = world().jenkins
+    ci = state().jenkins
     queued = [item for item in ci.queued() if item.job == job.full_name]
     return {
         "name": job.full_name,
@@ -84,7 +84,7 @@ def _job(job: Job) -> dict[str, Any]:
 
 
 def _build(job: Job, build: Build) -> dict[str, Any]:
-    ended = world().clock() if build.ended_at is None else build.ended_at
+    ended = state().clock() if build.ended_at is None else build.ended_at
     return {
         "number": build.number,
         "building": build.building,
@@ -97,13 +97,13 @@ def _build(job: Job, build: Build) -> dict[str, Any]:
 
 
 def _channel(channel: Channel) -> dict[str, Any]:
-    messages = world().slack.in_channel(channel.id)
+    messages = state().slack.in_channel(channel.id)
     roots = [m for m in messages if not m.is_reply][-SHOWN_MESSAGES:]
     return {"name": channel.name, "id": channel.id, "messages": [_message(m) for m in roots]}
 
 
 def _message(message: Message) -> dict[str, Any]:
-    replies = [] if message.is_reply else world().slack.replies(message)
+    replies = [] if message.is_reply else state().slack.replies(message)
     return {
         "at": _time(float(message.ts)),
         "ts": message.ts,
@@ -132,7 +132,7 @@ def _time(moment: float) -> str:
 def finish() -> Response:
     job, number = request.form.get("job", ""), request.form.get("number", -1, type=int)
     try:
-        world().jenkins.finish(job, number, request.form.get("result", ""))
+        state().jenkins.finish(job, number, request.form.get("result", ""))
     except (KeyError, ValueError):
         abort(400)
     return _to("page.home")
@@ -140,7 +140,7 @@ def finish() -> Response:
 
 @blueprint.post("/sandbox/retry")
 def retry() -> Response:
-    ci, form = world().jenkins, request.form
+    ci, form = state().jenkins, request.form
     build = ci.build(form.get("job", ""), form.get("number", -1, type=int))
     if build is None or form.get("by") not in RETRIES:
         abort(400)
@@ -150,7 +150,7 @@ def retry() -> Response:
 
 @blueprint.post("/sandbox/delete-message")
 def delete_message() -> Response:
-    chat = world().slack
+    chat = state().slack
     message = chat.message(request.form.get("channel", ""), request.form.get("ts", ""))
     if message is None:
         abort(400)
@@ -160,7 +160,7 @@ def delete_message() -> Response:
 
 @blueprint.post("/sandbox/reset")
 def reset() -> Response:
-    world().reset()
+    state().reset()
     return _to("page.home")
 
 
@@ -182,7 +182,7 @@ def settings() -> str:
         kinds=KINDS,
         proxies=list(PROXIES),
         providers=list(dict.fromkeys(PREFIXES.values())),
-        faults=world().faults.active(),
+        faults=state().faults.active(),
         error=request.args.get("error", ""),
     )
 
@@ -190,7 +190,7 @@ def settings() -> str:
 @blueprint.post("/settings/job")
 def save_job() -> Response:
     form = request.form
-    job = world().jenkins.jobs.get(form.get("job", ""))
+    job = state().jenkins.jobs.get(form.get("job", ""))
     if job is None:
         abort(400)
     wanted: dict[str, Any] = {
@@ -213,18 +213,18 @@ def save_job() -> Response:
 
 @blueprint.post("/settings/job/make-again")
 def make_job_again() -> Response:
-    job = world().jenkins.jobs.get(request.form.get("job", ""))
+    job = state().jenkins.jobs.get(request.form.get("job", ""))
     if job is None:
         abort(400)
-    world().jenkins.make_again(job.full_name)
+    state().jenkins.make_again(job.full_name)
     return _to("page.settings")
 
 
 @blueprint.post("/settings/jenkins")
 def act_on_jenkins() -> Response:
     """Restart the Jenkins stand-in, back it up, or restore it."""
-    ci = world().jenkins
-    acts = {"restart": world().restart_jenkins, "backup": ci.back_up, "restore": ci.restore}
+    ci = state().jenkins
+    acts = {"restart": state().restart_jenkins, "backup": ci.back_up, "restore": ci.restore}
     try:
         acts[request.form.get("act", "")]()
     except LookupError:
@@ -238,7 +238,7 @@ def add_fault() -> Response:
     numbers = {"count": int, "status": int, "seconds": float, "probability": float}
     given = {name: form.get(name, type=kind) for name, kind in numbers.items()}
     try:
-        world().faults.add(
+        state().faults.add(
             form.get("kind", ""),
             provider=form.get("provider") or "*",
             method=form.get("method") or "*",
@@ -253,7 +253,7 @@ def add_fault() -> Response:
 
 @blueprint.post("/settings/faults/clear")
 def clear_faults() -> Response:
-    world().faults.clear()
+    state().faults.clear()
     return _to("page.settings")
 
 

@@ -53,8 +53,8 @@ class Repositories:
     requested, as a team would have done before its release; those in `removed` are not.
     """
 
-    def __init__(self, world: Shared) -> None:
-        self._world = world
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self.refs: dict[str, dict[str, str]] = {
             repo.full_name: {f"refs/heads/{b}": fake_sha(repo.full_name, b) for b in FIRST_BRANCHES}
             for repo in REPOSITORIES
@@ -84,18 +84,18 @@ class Repositories:
         is_wanted = self.cuts_releases and (repo.full_name, ref) not in self.removed
         if ref not in refs and is_wanted and CUT_BY_ITSELF.fullmatch(ref):
             refs[ref] = fake_sha(repo.full_name, ref)
-            self._world.touch()
+            self._shared.touch()
         return refs.get(ref)
 
     def remove_ref(self, repo: Repository, ref: str) -> None:
         self.refs[repo.full_name].pop(ref, None)
         self.removed.add((repo.full_name, ref))
-        self._world.touch()
+        self._shared.touch()
 
     def create_ref(self, repo: Repository, ref: str, sha: str) -> None:
         self.refs[repo.full_name][ref] = sha
         self.removed.discard((repo.full_name, ref))
-        self._world.record("ref.created", "github", repository=repo.full_name, ref=ref, sha=sha)
+        self._shared.record("ref.created", "github", repository=repo.full_name, ref=ref, sha=sha)
 
     def knows(self, repo: Repository, sha: str) -> bool:
         return sha in self.refs[repo.full_name].values()

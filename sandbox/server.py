@@ -21,19 +21,19 @@ from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
 from sandbox.providers import app_store, github, google_play, jenkins, jira, slack
-from sandbox.world import World
+from sandbox.state import SandboxState
 
 HOST = "127.0.0.1"
 TICK = 0.1  # seconds between two checks of the clock
 
 
-def create_app(world: World, accounts: Accounts) -> Flask:
+def create_app(state: SandboxState, accounts: Accounts) -> Flask:
     """The stand-ins, the control API and the pages, without the gate."""
     app = Flask("sandbox", static_folder="static", static_url_path="/sandbox/static")
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions[KEY] = {"world": world, "accounts": accounts}
+    app.extensions[KEY] = {"state": state, "accounts": accounts}
     for part in (github, jenkins, slack, jira, app_store, google_play, control, page):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
@@ -67,7 +67,7 @@ class _Server(ThreadedWSGIServer):
 class SandboxServer:
     """A running sandbox on loopback: `with SandboxServer(state_dir=tmp_path) as s: s.url`.
 
-    `auto_finish`: seconds after which builds end by themselves; None: `world.jenkins.finish(...)`.
+    `auto_finish`: seconds after which builds end by themselves; None: `state.jenkins.finish(...)`.
     `clock`: seconds since the epoch; signatures and tokens are always checked against real time.
     """
 
@@ -85,13 +85,13 @@ class SandboxServer:
             state_dir = Path(self._temporary.name)
         self.state_dir = Path(state_dir)
         self.accounts = sandbox_accounts.load(self.state_dir)
-        self.world = World(self.state_dir, clock=clock, auto_finish=auto_finish)
+        self.state = SandboxState(self.state_dir, clock=clock, auto_finish=auto_finish)
         self._stopping = threading.Event()
-        gate = Gate(create_app(self.world, self.accounts).wsgi_app, self.world, self._stopping)
+        gate = Gate(create_app(self.state, self.accounts).wsgi_app, self.state, self._stopping)
         self._server = _Server(HOST, port, gate, handler=_Handler)
         self.port = self._server.port
         self.url = f"http://{HOST}:{self.port}"
-        self.world.base_url = self.url
+        self.state.base_url = self.url
         self._threads = [
             threading.Thread(
                 target=self._server.serve_forever,
@@ -103,7 +103,7 @@ class SandboxServer:
         ]
 
     def start(self) -> Self:
-        self.world.sender.start()
+        self.state.sender.start()
         for thread in self._threads:
             thread.start()
         return self
@@ -115,15 +115,15 @@ class SandboxServer:
         for thread in self._threads:
             thread.join()
         self._server.server_close()
-        self.world.sender.stop()
-        self.world.save()
+        self.state.sender.stop()
+        self.state.save()
         if self._temporary:
             self._temporary.cleanup()
 
     def _tick(self) -> None:
         while not self._stopping.wait(TICK):
-            self.world.settle()
-            self.world.save_if_due()
+            self.state.settle()
+            self.state.save_if_due()
 
     def __enter__(self) -> Self:
         return self.start()

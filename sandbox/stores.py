@@ -19,8 +19,8 @@ class Edit:
 
 
 class Stores:
-    def __init__(self, world: Shared) -> None:
-        self._world = world
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self.edits: dict[str, Edit] = {}
         self.google_tokens: dict[str, tuple[float, str]] = {}  # token -> (real expiry, scope)
 
@@ -29,14 +29,14 @@ class Stores:
         https://developers.google.com/android-publisher/edits#concurrency"""
         self.edits = {key: edit for key, edit in self.edits.items() if edit.package != package}
         edit_id = f"{secrets.randbelow(10**20):020d}"
-        edit = Edit(edit_id, package, self._world.clock() + EDIT_LIFETIME)
+        edit = Edit(edit_id, package, self._shared.clock() + EDIT_LIFETIME)
         self.edits[edit_id] = edit
-        self._world.record("edit.inserted", "google_play", package=package, edit=edit_id)
+        self._shared.record("edit.inserted", "google_play", package=package, edit=edit_id)
         return edit
 
     def edit(self, package: str, edit_id: str) -> Edit | None:
         edit = self.edits.get(edit_id)
-        if edit and edit.package == package and edit.expires_at > self._world.clock():
+        if edit and edit.package == package and edit.expires_at > self._shared.clock():
             return edit
         return None
 

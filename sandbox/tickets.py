@@ -128,8 +128,8 @@ class Issue:
 
 
 class Tickets:
-    def __init__(self, world: Shared) -> None:
-        self._world = world
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self.issues: list[Issue] = []
         self.search_lag = SEARCH_LAG
 
@@ -146,11 +146,11 @@ class Tickets:
 
     def searchable(self, also: frozenset[str] = frozenset()) -> list[Issue]:
         """The issues in the search index, newest first, and those with the ids in `also`."""
-        indexed_until = self._world.clock() - self.search_lag
+        indexed_until = self._shared.clock() - self.search_lag
         return [i for i in self.issues[::-1] if i.created_at <= indexed_until or i.id in also]
 
     def create(self, project: Project, issue_type: IssueType, **facts: Any) -> Issue:
-        now = self._world.clock()
+        now = self._shared.clock()
         number = 1 + sum(1 for issue in self.issues if issue.project == project.key)
         issue = Issue(
             id=str(FIRST_ISSUE_ID + len(self.issues)),
@@ -168,11 +168,11 @@ class Tickets:
     def update(self, issue: Issue, **changes: Any) -> None:
         for name, value in changes.items():
             setattr(issue, name, value)
-        issue.updated_at = self._world.clock()
+        issue.updated_at = self._shared.clock()
         self._record("issue.updated", issue)
 
     def _record(self, kind: str, issue: Issue) -> None:
-        self._world.record(
+        self._shared.record(
             kind, "jira", key=issue.key, summary=issue.summary, labels=list(issue.labels)
         )
 

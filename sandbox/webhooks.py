@@ -123,8 +123,8 @@ def _notification_artifacts(build: Build, build_url: str) -> dict[str, Any]:
 class Sender:
     """A background thread that sends deliveries in the order in which they were queued."""
 
-    def __init__(self, world: Shared) -> None:
-        self._world = world
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
         self._waiting: queue.Queue[Delivery | None] = queue.Queue()
         self._thread: threading.Thread | None = None
         self._generation = 0
@@ -168,7 +168,7 @@ class Sender:
 
     def _build_url(self, build: Build) -> str:
         path = "/job/".join(build.job.replace("%", "%25").split("/"))
-        return f"{self._world.base_url}/jenkins/job/{path}/{build.number}/"
+        return f"{self._shared.base_url}/jenkins/job/{path}/{build.number}/"
 
     def _put(
         self, job: Job, build: Build, body: bytes, headers: dict[str, str], **facts: Any
@@ -183,10 +183,10 @@ class Sender:
                 self._record(delivery, self._send(delivery))
 
     def _record(self, delivery: Delivery, answer: int | str) -> None:
-        with self._world.lock:
+        with self._shared.lock:
             if delivery.generation == self._generation:
                 facts = {"url": _bare(delivery.url), "answer": answer, **delivery.facts}
-                self._world.record("webhook.sent", "jenkins", **facts)
+                self._shared.record("webhook.sent", "jenkins", **facts)
 
     @staticmethod
     def _send(delivery: Delivery) -> int | str:

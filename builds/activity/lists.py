@@ -14,7 +14,7 @@ from builds.models import Build, DeliveryState, WebhookDelivery
 from builds.webhooks.deliveries import read
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant
-from integrations.providers.base import BuildReport
+from integrations.providers.ci import BuildReport
 from releases.models import Release
 from releases.wording import KINDS, describe_effect, web_address
 

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from django.urls import reverse
@@ -104,7 +105,7 @@ def consequences_of(effect: Effect, build: Build | None) -> list[Trace]:
             build_id=build.pk, release_id=effect.release_id
         )
         later = about.exclude(pk=effect.pk).order_by("created_at", "pk")[:MAX_CONSEQUENCES]
-        found += _in_order([*map(_received, reports), *_sent(later)])
+        found += sorted([*map(_received, reports), *_sent(later)], key=attrgetter("at"))
     return found
 
 
@@ -113,9 +114,7 @@ def causes_of_delivery(delivery: WebhookDelivery) -> list[Trace]:
     if delivery.build is None:
         return []
     triggers = Effect.objects.for_tenant(delivery.tenant_id).filter(
-        kind="build.trigger",
-        build_id=delivery.build_id,
-        release_id=_release_of(delivery.build),
+        kind="build.trigger", build_id=delivery.build_id, release_id=_release_of(delivery.build)
     )
     return list(_sent(triggers[:1]))
 
@@ -150,10 +149,6 @@ def effect_ids_of(deliveries: Iterable[WebhookDelivery]) -> dict[str, list[str]]
 
 
 # --- One Trace each -------------------------------------------------------------------------------
-
-
-def _in_order(traces: list[Trace]) -> list[Trace]:
-    return sorted(traces, key=lambda trace: trace.at)
 
 
 def _sent(effects: Iterable[Effect]) -> Iterator[Trace]:

@@ -43,10 +43,10 @@ def effect_detail(request: TenantRequest, effect_id: str) -> HttpResponse:
 
 @require_GET
 @tenant_required()
-def activity_healed(request: TenantRequest) -> HttpResponse:
+def activity_polled(request: TenantRequest) -> HttpResponse:
     """Build results that no webhook reported and that polling found."""
     page = paged(request, found_by_polling(request.tenant))
-    return render(request, "activity/healed.html", {"page": page, "tab": "healed"})
+    return render(request, "activity/polled.html", {"page": page, "tab": "polled"})
 
 
 def found_by_polling(tenant: Tenant) -> QuerySet[BuildEvent]:

@@ -17,7 +17,7 @@ from delivr import outbound
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant, User
 from integrations.demo import sandbox_job
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release, ReleasePipeline
 
 TIMEOUT = 60.0  # seconds that the running sweeper has for each step

@@ -7,21 +7,15 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.utils.crypto import get_random_string
 
 from builds.demo.history import ensure_history
 from builds.triggering import trigger_builds
 from delivr import outbound
-from delivr.ids import random_id
 from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
-from integrations.choices import (
-    CommunicationType,
-    PipelineType,
-    ScmType,
-    TargetType,
-    TicketType,
-)
+from integrations.choices import CommunicationType, PipelineType, ScmType, TargetType, TicketType
 from integrations.demo import is_offered, sandbox_job, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
@@ -74,7 +68,7 @@ def _user(email: str) -> User:
 def password(email: str) -> str:
     """The password of a demo login: generated on first use, kept in the data directory."""
     name = f"{email.split('@')[0]}_password"
-    return keys.keep(settings.DELIVR_DATA_DIR / "keys" / name, lambda: random_id(16))
+    return keys.keep(settings.DELIVR_DATA_DIR / "keys" / name, lambda: get_random_string(16))
 
 
 def logins() -> dict[str, dict[str, str | None]]:

@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from builds.models import Build, BuildEvent, Source
 from delivr.tenants.models import Tenant
-from integrations.providers.base import BuildStatus
+from integrations.models import PipelineIntegration
+from integrations.providers.ci import BuildStatus
 from releases.models import FAILED, Release
 from releases.readiness import ready_times
 
@@ -251,8 +252,6 @@ def _by_pipeline(builds: Iterable[BuildRow]) -> tuple[PipelineFigures, ...]:
 
 
 def pipeline_names(ids: set[str]) -> dict[str, str]:
-    from integrations.models import PipelineIntegration
-
     return {pk: str(p) for pk, p in PipelineIntegration.objects.in_bulk(ids).items()}
 
 
@@ -281,11 +280,8 @@ def monday(moment: datetime) -> date:
 
 
 def median(lengths: Sequence[timedelta]) -> timedelta | None:
-    return timedelta(seconds=_median_seconds(lengths)) if lengths else None
-
-
-def _median_seconds(lengths: Sequence[timedelta]) -> float:
-    return statistics.median(length.total_seconds() for length in lengths)
+    seconds = [length.total_seconds() for length in lengths]
+    return timedelta(seconds=statistics.median(seconds)) if seconds else None
 
 
 def percentile(lengths: Sequence[timedelta], share: float) -> timedelta | None:

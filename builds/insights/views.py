@@ -2,61 +2,34 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
 
 from builds.insights.charts import Column, Part, chart
-from builds.insights.figures import (
-    PERIODS,
-    BuildRow,
-    Insights,
-    Week,
-    insights,
-    pipeline_names,
-    rows_since,
-)
-from delivr.pages.spreadsheet import safe_row
+from builds.insights.figures import PERIODS, Insights, Week, insights, pipeline_names, rows_since
+from delivr.pages.spreadsheet import Columns, csv_lines
 from delivr.templatetags.ui import duration
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from releases.models import Release
 
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
 DEFAULT_PERIOD = PERIODS[1]
-UNITS: tuple[tuple[timedelta, StrOrPromise], ...] = (
+UNITS: tuple[tuple[timedelta, str | Promise], ...] = (
     (timedelta(days=1), gettext_lazy(" d")),
     (timedelta(hours=1), gettext_lazy(" h")),
     (timedelta(minutes=1), gettext_lazy(" min")),
     (timedelta(seconds=1), gettext_lazy(" s")),
-)
-HEADINGS = (
-    "build",
-    "release",
-    "version",
-    "platform",
-    "pipeline",
-    "attempt",
-    "number",
-    "status",
-    "triggered_at",
-    "started_at",
-    "finished_at",
-    "queue_seconds",
-    "duration_seconds",
-    "pipeline_name",
 )
 
 
@@ -85,7 +58,8 @@ def insights_csv(request: TenantRequest) -> StreamingHttpResponse:
     days = _days(request)
     rows = rows_since(request.tenant, timezone.now() - timedelta(days=days))
     names = pipeline_names({row.pipeline for row in rows})
-    response = StreamingHttpResponse(_lines(rows, names), content_type="text/csv; charset=utf-8")
+    lines = csv_lines(_columns(names), rows)
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="builds-{days}-days.csv"'
     return response
 
@@ -106,36 +80,23 @@ def _periods(current: int) -> list[dict[str, Any]]:
     ]
 
 
-class _Echo:
-    """A file for the csv module that returns each line instead of writing it."""
+def _columns(names: dict[str, str]) -> Columns:
+    """The columns of the CSV file; `names` are the pipelines' names by id."""
+    return {
+        "build": attrgetter("id"),
+        **{name: attrgetter(name) for name in ("release", "version", "platform", "pipeline")},
+        **{name: attrgetter(name) for name in ("attempt", "number", "status")},
+        "triggered_at": lambda row: row.created_at.isoformat(),
+        "started_at": lambda row: row.started_at and row.started_at.isoformat(),
+        "finished_at": lambda row: row.finished_at and row.finished_at.isoformat(),
+        "queue_seconds": lambda row: _seconds(row.queue_time),
+        "duration_seconds": lambda row: _seconds(row.duration),
+        "pipeline_name": lambda row: names.get(row.pipeline, ""),
+    }
 
-    def write(self, line: str) -> str:
-        return line
 
-
-def _lines(rows: list[BuildRow], names: dict[str, str]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield writer.writerow(HEADINGS)
-    for row in rows:
-        name = names.get(row.pipeline, "")
-        yield writer.writerow(safe_row([*_cells(row), name]))
-
-
-def _cells(row: BuildRow) -> list[Any]:
-    times = [m and m.isoformat() for m in (row.created_at, row.started_at, row.finished_at)]
-    lengths = [s and round(s.total_seconds(), 1) for s in (row.queue_time, row.duration)]
-    return [
-        row.id,
-        row.release,
-        row.version,
-        row.platform,
-        row.pipeline,
-        row.attempt,
-        row.number,
-        row.status,
-        *times,
-        *lengths,
-    ]
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else round(length.total_seconds(), 1)
 
 
 # --- Charts --------------------------------------------------------------------------------------
@@ -194,7 +155,7 @@ def _lengths(shown: Insights, chart_id: str, title: str, lede: str, what: str) -
     }
 
 
-def _unit(longest: timedelta) -> tuple[timedelta, StrOrPromise]:
+def _unit(longest: timedelta) -> tuple[timedelta, str | Promise]:
     """The unit of an axis that ends at `longest`: the largest that fits into it 1.5 times."""
     return next((unit for unit in UNITS if longest >= 1.5 * unit[0]), UNITS[-1])
 

@@ -98,7 +98,7 @@ def excerpt(log: str) -> str:
     """The relevant lines of the end of a log, in their order, with `GAP` where lines are left out;
     the last lines if none is relevant. At most `MAX_LINES` and `MAX_CHARACTERS`."""
     lines = [line for line in clean(log) if not _NOISE.match(line)]
-    chosen = _choose(lines) or _last(lines)
+    chosen = _choose(lines) or range(max(0, len(lines) - LAST_LINES), len(lines))
     return _joined(lines, chosen)
 
 
@@ -142,10 +142,6 @@ def _choose(lines: Sequence[str]) -> set[int]:
 def _mark_of(line: str) -> Mark | None:
     mark = next((mark for mark in MARKS if mark.pattern.search(line)), None)
     return None if mark and mark.weight == 1 and _HARMLESS.search(line) else mark
-
-
-def _last(lines: Sequence[str]) -> set[int]:
-    return set(range(max(0, len(lines) - LAST_LINES), len(lines)))
 
 
 def _joined(lines: Sequence[str], chosen: Iterable[int]) -> str:

@@ -18,8 +18,8 @@ from delivr.effects import clock
 from delivr.effects.health import is_healthy
 from delivr.encryption.fields import SecretUnreadable
 from delivr.failures import Outcome, ProviderError
-from integrations.concurrency import FULL, slot
-from integrations.providers.base import LogTail
+from integrations.concurrency import SLOT_RETRY_DELAY, slot
+from integrations.providers.ci import LogTail
 from integrations.redaction import redact, secrets_of
 
 CLAIM = timedelta(seconds=40)  # longer than one attempt takes
@@ -52,7 +52,7 @@ def read_log(build_id: str) -> None:
         if is_free:
             _read(build)
         else:
-            _update(build, log_at=clock.now() + FULL)
+            _update(build, log_at=clock.now() + SLOT_RETRY_DELAY)
 
 
 def _read(build: Build) -> None:

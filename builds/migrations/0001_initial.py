@@ -3,7 +3,7 @@
 import delivr.ids
 import django.db.models.deletion
 import django.utils.timezone
-import integrations.providers.base
+import integrations.providers.ci
 from django.conf import settings
 from django.db import migrations, models
 
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', delivr.ids.PrefixedIdField(editable=False, max_length=40, prefix='bld', primary_key=True, serialize=False)),
                 ('attempt', models.PositiveIntegerField(default=1)),
-                ('status', models.CharField(choices=[('PENDING', 'PENDING'), ('TRIGGERING', 'TRIGGERING'), ('QUEUED', 'QUEUED'), ('RUNNING', 'RUNNING'), ('SUCCESS', 'SUCCESS'), ('FAILURE', 'FAILURE'), ('UNSTABLE', 'UNSTABLE'), ('ABORTED', 'ABORTED'), ('TRIGGER_FAILED', 'TRIGGER_FAILED'), ('LOST', 'LOST'), ('CANCELLED', 'CANCELLED')], default=integrations.providers.base.BuildStatus['TRIGGERING'], max_length=20)),
+                ('status', models.CharField(choices=[('PENDING', 'PENDING'), ('TRIGGERING', 'TRIGGERING'), ('QUEUED', 'QUEUED'), ('RUNNING', 'RUNNING'), ('SUCCESS', 'SUCCESS'), ('FAILURE', 'FAILURE'), ('UNSTABLE', 'UNSTABLE'), ('ABORTED', 'ABORTED'), ('TRIGGER_FAILED', 'TRIGGER_FAILED'), ('LOST', 'LOST'), ('CANCELLED', 'CANCELLED')], default=integrations.providers.ci.BuildStatus['TRIGGERING'], max_length=20)),
                 ('parameters', models.JSONField(default=dict)),
                 ('queue_id', models.BigIntegerField(blank=True, null=True)),
                 ('number', models.PositiveBigIntegerField(blank=True, null=True)),

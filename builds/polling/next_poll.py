@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from builds.models import Build, TestBuild
 from delivr.effects import clock
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 
 # While the build is in progress: (first pause, longest pause).
 PAUSES = {

@@ -3,8 +3,10 @@ build."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -37,8 +39,8 @@ from delivr.effects.health import (
 )
 from delivr.failures import Outcome, ProviderError
 from delivr.pages.statuses import look_of
-from integrations.concurrency import FULL, slot
-from integrations.providers.base import BuildState, BuildStatus
+from integrations.concurrency import SLOT_RETRY_DELAY, slot
+from integrations.providers.ci import BuildState, BuildStatus
 from releases.models import ReleaseStatus
 
 CLAIM = timedelta(seconds=40)
@@ -71,29 +73,24 @@ def _hand_out(model: type[Build | TestBuild]) -> list[str]:
 
 def poll_build(build_id: str) -> None:
     """The job `poll`: poll one build, apply the answer, schedule the next poll."""
-    build = (
-        Build.objects.select_related("tenant", "release_pipeline__pipeline")
-        .filter(pk=build_id, poll_at__isnull=False)
-        .first()
-    )
-    if build is not None:
-        with slot(**_integration(build)) as is_free:
-            if is_free:
-                _poll(build)
-            else:
-                _postpone(build, FULL)
+    builds = Build.objects.select_related("tenant", "release_pipeline__pipeline")
+    _poll_in_slot(builds.filter(pk=build_id), _poll)
 
 
 def poll_test(test_id: str) -> None:
     """The job `poll_test`: the same for a test build."""
     tests = TestBuild.objects.select_related("tenant", "pipeline")
-    test = tests.filter(pk=test_id, poll_at__isnull=False).first()
-    if test is not None:
-        with slot(**_integration(test)) as is_free:
+    _poll_in_slot(tests.filter(pk=test_id), _poll_test)
+
+
+def _poll_in_slot(rows: Any, poll: Callable[[Any], None]) -> None:
+    build = rows.filter(poll_at__isnull=False).first()
+    if build is not None:
+        with slot(**_integration(build)) as is_free:
             if is_free:
-                _poll_test(test)
+                poll(build)
             else:
-                _postpone(test, FULL)
+                _postpone(build, SLOT_RETRY_DELAY)
 
 
 def _poll(build: Build) -> None:
@@ -297,9 +294,7 @@ def _failed(build: Build | TestBuild, error: ProviderError) -> None:
     if error.outcome is Outcome.CREDENTIALS:
         pause = UNTIL_VERIFIED
         import_string(settings.CREDENTIALS_REFUSED)(
-            tenant=build.tenant,
-            integration_id=build.pipeline.pk,
-            error=error,
+            tenant=build.tenant, integration_id=build.pipeline.pk, error=error
         )
     elif error.retry_after:
         pause = timedelta(seconds=error.retry_after)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,16 +19,9 @@ class TestBuilds(TenantView):
     __test__ = False  # not a test class: tell pytest not to collect it
     write_role = Role.ADMIN
 
-    def _pipeline(self, connection_id: str) -> PipelineIntegration:
-        rows = PipelineIntegration.objects.for_tenant(self.tenant)
-        found: PipelineIntegration | None = rows.filter(pk=connection_id).first()
-        if found is None:
-            raise Http404
-        return found
-
     @extend_schema(operation_id="test_builds_list", responses=TestBuildSerializer(many=True))
     def get(self, request: Request, connection_id: str) -> Response:
-        rows = self._pipeline(connection_id).test_builds.all()
+        rows = self.get_or_404(PipelineIntegration.objects, pk=connection_id).test_builds.all()
         return self.page(rows, TestBuildSerializer, ordering=("-created_at", "-pk"))
 
     @extend_schema(request=TestSerializer, responses={202: TestBuildSerializer})
@@ -37,7 +29,8 @@ class TestBuilds(TenantView):
         return self.once(lambda: self._start(connection_id))
 
     def _start(self, connection_id: str) -> Response:
-        pipeline, shape = self._pipeline(connection_id), self.shape(TestSerializer)
+        pipeline = self.get_or_404(PipelineIntegration.objects, pk=connection_id)
+        shape = self.shape(TestSerializer)
         wanted = {"version": "0.0.1", "branch": "main", **shape.done()}
         throttle("test build", user=self.actor, limit=MAX_PER_MINUTE)
         with shape.complaints():
@@ -63,11 +56,6 @@ class CancelTestBuild(TenantView):
 
 
 def _find(view: TenantView, test_build_id: str) -> TestBuild:
-    found: TestBuild | None = (
-        TestBuild.objects.for_tenant(view.tenant)
-        .filter(pk=test_build_id, pipeline__disconnected_at=None)
-        .first()
-    )
-    if found is None:
-        raise Http404
+    rows = TestBuild.objects.filter(pipeline__disconnected_at=None)
+    found: TestBuild = view.get_or_404(rows, pk=test_build_id)
     return found

@@ -15,7 +15,7 @@ from builds.testbuilds import operations as testing
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.branches import require_branch
 
 

@@ -26,7 +26,7 @@ from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildReport, BuildStatus
+from integrations.providers.ci import BuildReport, BuildStatus
 from releases.models import MOVING
 from releases.operations import VERSION, is_legal_branch
 
@@ -50,10 +50,7 @@ def start_test(
     if pipeline.test_builds.moving().exists():
         raise Conflict("build_in_progress", _("A test build is already on the way."))
     test = TestBuild(
-        tenant=pipeline.tenant,
-        pipeline=pipeline,
-        job_path=pipeline.job,
-        started_by=actor,
+        tenant=pipeline.tenant, pipeline=pipeline, job_path=pipeline.job, started_by=actor
     )
     test.parameters = _parameters(test, version.strip(), branch.strip())
     _delete_old(pipeline)
@@ -65,13 +62,8 @@ def start_test(
         dedupe_key=f"test:{test.pk}:trigger",
         payload={"testBuildId": test.pk},
     )
-    record(
-        tenant=pipeline.tenant,
-        actor=actor,
-        action="test_build.started",
-        subject=pipeline,
-        changes={name: [None, test.parameters[name]] for name in ("VERSION", "BRANCH")},
-    )
+    changes = {name: [None, test.parameters[name]] for name in ("VERSION", "BRANCH")}
+    record(actor=actor, action="test_build.started", subject=pipeline, changes=changes)
     return test
 
 
@@ -107,13 +99,8 @@ def cancel_test(*, test: TestBuild, actor: User | None) -> TestBuild:
     before = found.status
     _finish(found, BuildStatus.CANCELLED)
     create_stop_of_test(found)
-    record(
-        tenant=found.tenant,
-        actor=actor,
-        action="test_build.cancelled",
-        subject=found.pipeline,
-        changes={"status": [before, found.status]},
-    )
+    changes = {"status": [before, found.status]}
+    record(actor=actor, action="test_build.cancelled", subject=found.pipeline, changes=changes)
     return found
 
 

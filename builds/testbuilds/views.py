@@ -43,9 +43,6 @@ def test_build(request: TenantRequest, connection_id: str) -> HttpResponse:
     return refresh(request, template, context, seen=context["seen"], is_moving=is_moving)
 
 
-test_build.__test__ = False  # type: ignore[attr-defined] # not a test: pytest skips it
-
-
 def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpResponse:
     version, branch = (request.POST.get(name, "") for name in ("version", "branch"))
     try:
@@ -75,18 +72,10 @@ def test_build_cancel(request: TenantRequest, connection_id: str) -> HttpRespons
     return redirect(next_address(request, default=page_of(pipeline)))
 
 
-test_build_cancel.__test__ = False  # type: ignore[attr-defined] # not a test: pytest skips it
-
-
 def _context(pipeline: PipelineIntegration, test: TestBuild | None) -> dict[str, Any]:
     trigger = None
     if test is not None and test.status == "TRIGGERING":
         effects = Effect.objects.for_tenant(pipeline.tenant_id)
         trigger = effects.filter(dedupe_key=f"test:{test.pk}:trigger").first()
     shown = (model_to_dict(test) if test else None, trigger and trigger.last_error)
-    return {
-        "pipeline": pipeline,
-        "test": test,
-        "promise": trigger,
-        "seen": fingerprint(*shown),
-    }
+    return {"pipeline": pipeline, "test": test, "trigger": trigger, "seen": fingerprint(*shown)}

@@ -8,21 +8,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
 
-from integrations.providers.base import (
+from integrations.providers.base import Check, Option
+from integrations.providers.ci import (
     BuildHandle,
     BuildReport,
     BuildRequest,
     BuildState,
     BuildStatus,
-    Check,
     CiProvider,
-    Option,
     Parameter,
     Retry,
-    Scheme,
-    Way,
-    Webhooks,
 )
+from integrations.providers.webhooks import Scheme, Way, Webhooks
 
 
 class FakeCi(CiProvider):

@@ -18,7 +18,7 @@ from releases.tests.pages import text_of
 
 pytestmark = [pytest.mark.on_sqlite, pytest.mark.slow]
 
-FOUND_BY_POLLING = "/activity/healed"
+FOUND_BY_POLLING = "/activity/polled"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def undecided(api: Any, sandbox: Any, sandbox_values: Any) -> Effect:
     sandbox_values["pipelines"][0]["jenkinsJobPath"] = "/job/ios-no-build-id"
     release = create_release(api, connect_all(api, sandbox_values, take_for_valid))
     sweep_until_idle()
-    sandbox.world.faults.add("drop_after", provider="jenkins", method="POST", count=1)
+    sandbox.state.faults.add("drop_after", provider="jenkins", method="POST", count=1)
     api.post(f"/api/v1/releases/{release['id']}/builds", {"platform": "IOS"})
     for _round in range(4):
         hurry()
@@ -41,7 +41,7 @@ def undecided(api: Any, sandbox: Any, sandbox_values: Any) -> Effect:
 
 
 def number_of_the_build(sandbox: Any) -> int:
-    return sandbox.world.jenkins.builds_of("ios-no-build-id")[0].number
+    return sandbox.state.jenkins.builds_of("ios-no-build-id")[0].number
 
 
 def test_the_build_is_adopted_by_its_number(undecided: Effect, api: Any, sandbox: Any) -> None:
@@ -51,7 +51,7 @@ def test_the_build_is_adopted_by_its_number(undecided: Effect, api: Any, sandbox
     assert answer.json()["state"] == "DONE"
     build = Build.objects.get()
     assert (build.status, build.number) == ("RUNNING", number)
-    assert len(sandbox.world.ledger.of("build.queued")) == 1
+    assert len(sandbox.state.ledger.of("build.queued")) == 1
 
 
 @pytest.mark.parametrize("number", [99_999, 0, -1, "245", None, 10**30, True, {}])
@@ -85,7 +85,7 @@ def test_a_person_may_send_it_again(undecided: Effect, api: Any, sandbox: Any) -
 
 
 def test_a_failing_provider_is_reported_in_words(undecided: Effect, api: Any, sandbox: Any) -> None:
-    sandbox.world.faults.add("status", provider="jenkins", status=500)
+    sandbox.state.faults.add("status", provider="jenkins", status=500)
     answer = api.post(f"/api/v1/effects/{undecided.pk}/adopt", {"buildNumber": 7})
     assert answer.status_code == 400
     assert "Jenkins" in answer.json()["errors"]["buildNumber"][0]

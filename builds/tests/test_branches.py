@@ -36,7 +36,7 @@ def wired(tenant: Any, sandbox: Any) -> Wired:
 
 @pytest.fixture
 def github(sandbox: Any) -> Any:
-    return sandbox.world.github
+    return sandbox.state.github
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def cut(github: Any, name: str) -> None:
 
 
 def requests_to_github(sandbox: Any) -> int:
-    return sandbox.world.requests.count("github", "GET", "/repos/*")
+    return sandbox.state.requests.count("github", "GET", "/repos/*")
 
 
 def body(wired: Wired, **changes: Any) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def test_a_missing_branch_is_a_warning_with_the_nearest_names(
 def test_if_github_does_not_answer_the_branch_is_unknown(
     wired: Wired, sandbox: Any, api_for: Any, fault: dict[str, Any]
 ) -> None:
-    sandbox.world.faults.add(provider="github", **fault)
+    sandbox.state.faults.add(provider="github", **fault)
     found = dry_run(api_for(wired.tenant), wired)
     assert (found["branch"]["exists"], found["warnings"]) == (None, [])
     assert "could not be looked up" in found["branch"]["message"]
@@ -118,7 +118,7 @@ def test_a_hanging_github_delays_a_dry_run_only_briefly(
     wired: Wired, sandbox: Any, api_for: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(branches, "REQUEST_TIMEOUT", 0.3)
-    sandbox.world.faults.add("timeout", provider="github", seconds=3)
+    sandbox.state.faults.add("timeout", provider="github", seconds=3)
     assert dry_run(api_for(wired.tenant), wired)["branch"]["exists"] is None
 
 
@@ -233,7 +233,7 @@ def test_a_failed_check_keeps_the_last_result(wired: Wired, sandbox: Any, api_fo
     release = wired.release("ios")
     branches.check_branch(release.pk)
     Release.objects.update(branch_look_at=timezone.now())
-    sandbox.world.faults.add("status", provider="github", status=503)
+    sandbox.state.faults.add("status", provider="github", status=503)
     branches.check_branch(release.pk)
     found = head(api_for(wired.tenant), release)
     assert (found["exists"], found["commit"]) == (True, HEAD)
@@ -253,7 +253,7 @@ def test_nobody_sees_the_branch_of_another_workspace(
 
 
 def queued(sandbox: Any) -> int:
-    return len(sandbox.world.ledger.of("build.queued"))
+    return len(sandbox.state.ledger.of("build.queued"))
 
 
 def test_a_trigger_from_a_missing_branch_is_refused_and_suggests_names(
@@ -311,7 +311,7 @@ def test_another_trigger_works_once_the_branch_exists(
 def test_if_github_cannot_tell_the_ci_server_decides(
     wired: Wired, no_branch: Any, sandbox: Any, trouble: dict[str, Any]
 ) -> None:
-    sandbox.world.faults.add(provider="github", **trouble)
+    sandbox.state.faults.add(provider="github", **trouble)
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
     assert (trigger_of(build).state, queued(sandbox)) == ("DONE", 1)
@@ -348,7 +348,7 @@ def test_refs_other_than_branches_are_not_missing(
 
 
 def test_failures_of_github_do_not_count_against_jenkins(wired: Wired, sandbox: Any) -> None:
-    sandbox.world.faults.add("status", provider="github", status=503)
+    sandbox.state.faults.add("status", provider="github", status=503)
     for _n in range(3):
         run_effect(trigger_of(wired.build("ios")).pk)
     assert not IntegrationHealth.objects.exclude(failures=0).exists()

@@ -19,7 +19,7 @@ from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tests.wired import fresh
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from integrations.providers.slack.provider import Slack
 from releases.models import Release
 from releases.notices import Notice, render

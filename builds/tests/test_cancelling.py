@@ -17,7 +17,7 @@ from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.failures import Conflict
 from delivr.tenants.models import Role
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.on_postgresql]
@@ -56,7 +56,7 @@ def test_a_build_that_was_not_sent_never_starts(api: Any, release: Release, sand
     assert answer.status_code == 202
     assert answer.json()["buildStatus"] == "CANCELLED"
     run_all()
-    assert sandbox.world.ledger.of("build.queued") == []
+    assert sandbox.state.ledger.of("build.queued") == []
     assert not Effect.objects.filter(kind__startswith="build.").open().exists()
 
 
@@ -66,34 +66,34 @@ def test_a_running_build_is_stopped_at_jenkins(api: Any, release: Release, sandb
     assert status(build) == "RUNNING"
     api.post(f"/api/v1/builds/{build.pk}/cancel")
     run_all()
-    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+    assert sandbox.state.jenkins.build("ios-prod", 245).result == "ABORTED"
     assert status(build) == "CANCELLED"
-    texts = [m.text for m in sandbox.world.slack.in_channel("C123")]
+    texts = [m.text for m in sandbox.state.slack.in_channel("C123")]
     assert texts[-1] == "🛑 iOS build #245 cancelled"
 
 
 def test_a_queued_build_leaves_the_queue(api: Any, release: Release, sandbox: Any) -> None:
-    sandbox.world.jenkins.job("ios-prod").executors = 0
+    sandbox.state.jenkins.job("ios-prod").executors = 0
     build = trigger_ios(api, release)
     sweep_until_idle()
     assert status(build) == "QUEUED"
     api.post(f"/api/v1/builds/{build.pk}/cancel")
     run_all()
-    assert sandbox.world.jenkins.queued() == []
-    assert len(sandbox.world.ledger.of("build.cancelled")) == 1
+    assert sandbox.state.jenkins.queued() == []
+    assert len(sandbox.state.ledger.of("build.cancelled")) == 1
 
 
 def test_a_trigger_in_doubt_is_stopped_when_it_is_found(
     api: Any, release: Release, sandbox: Any
 ) -> None:
-    sandbox.world.faults.add("drop_after", provider="jenkins", method="POST", count=1)
+    sandbox.state.faults.add("drop_after", provider="jenkins", method="POST", count=1)
     build = trigger_ios(api, release)
     sweep_until_idle()
     assert status(build) == "TRIGGERING"
     api.post(f"/api/v1/builds/{build.pk}/cancel")
     run_all()
-    assert len(sandbox.world.ledger.of("build.queued")) == 1
-    build_there = sandbox.world.jenkins.build("ios-prod", 245)
+    assert len(sandbox.state.ledger.of("build.queued")) == 1
+    build_there = sandbox.state.jenkins.build("ios-prod", 245)
     assert build_there is None or build_there.result == "ABORTED"
     assert status(build) == "CANCELLED"
 
@@ -101,8 +101,8 @@ def test_a_trigger_in_doubt_is_stopped_when_it_is_found(
 def test_a_trigger_that_arrives_while_its_stop_is_prepared_is_stopped(
     api: Any, release: Release, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox.world.jenkins.job("ios-prod").executors = 0
-    sandbox.world.faults.add("drop_after", provider="jenkins", method="POST", count=1)
+    sandbox.state.jenkins.job("ios-prod").executors = 0
+    sandbox.state.faults.add("drop_after", provider="jenkins", method="POST", count=1)
     build = trigger_ios(api, release)
     sweep_until_idle()
     cancel_build(build=build, actor=None)
@@ -118,7 +118,7 @@ def test_a_trigger_that_arrives_while_its_stop_is_prepared_is_stopped(
     run_effect(Effect.objects.get(kind="build.cancel").pk)
     assert Effect.objects.get(kind="build.trigger").state == "DONE"
     run_all()
-    assert sandbox.world.jenkins.queued() == []
+    assert sandbox.state.jenkins.queued() == []
 
 
 def test_a_cancelled_build_that_shows_up_running_is_stopped(
@@ -129,7 +129,7 @@ def test_a_cancelled_build_that_shows_up_running_is_stopped(
     Build.objects.filter(pk=build.pk).update(status="CANCELLED")
     apply_update(build.pk, BuildUpdate(status=BuildStatus.RUNNING, source=Source.POLL, number=245))
     run_all()
-    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+    assert sandbox.state.jenkins.build("ios-prod", 245).result == "ABORTED"
 
 
 def test_a_finished_build_is_not_cancelled(api: Any, release: Release) -> None:
@@ -156,11 +156,11 @@ def test_a_cancelled_release_stops_everything(api: Any, release: Release, sandbo
     assert answer.json()["status"] == "CANCELLED"
     run_all()
     assert status(build) == "CANCELLED"
-    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+    assert sandbox.state.jenkins.build("ios-prod", 245).result == "ABORTED"
     refused = api.post(f"/api/v1/releases/{release.pk}/builds", {})
     assert refused.json()["code"] == "release_cancelled"
     assert api.post(f"/api/v1/releases/{release.pk}/cancel").status_code == 409
-    texts = [m.text for m in sandbox.world.slack.in_channel("C123")]
+    texts = [m.text for m in sandbox.state.slack.in_channel("C123")]
     assert texts[-1] == "🛑 Release 1.5.0 cancelled"
 
 

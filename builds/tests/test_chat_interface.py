@@ -18,14 +18,9 @@ from delivr.failures import Outcome, ProviderError
 from delivr.tests.wired import Wired, fresh
 from integrations.models import CommunicationIntegration
 from integrations.providers import registry
-from integrations.providers.base import (
-    BuildStatus,
-    ChatProvider,
-    Check,
-    Message,
-    Option,
-    PostedMessage,
-)
+from integrations.providers.base import Check, Option
+from integrations.providers.chat import ChatProvider, Message, PostedMessage
+from integrations.providers.ci import BuildStatus
 from releases.models import Release
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]

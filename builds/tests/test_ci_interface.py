@@ -24,7 +24,7 @@ from delivr.failures import Outcome, ProviderError
 from delivr.tests.wired import Wired, fresh, trigger_of
 from integrations.models import PipelineIntegration
 from integrations.providers import registry
-from integrations.providers.base import BuildHandle, BuildStatus
+from integrations.providers.ci import BuildHandle, BuildStatus
 from releases.blockers import blockers
 from releases.models import Release
 

@@ -21,7 +21,7 @@ from delivr.effects import clock
 from delivr.effects.sweeper import due_effects
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 

@@ -57,7 +57,7 @@ def assert_recovered(build: Build, sandbox: Any) -> None:
     effect = trigger_of(build)
     until(lambda: fresh(build).status == "RUNNING", seconds=60, what="the build runs")
     assert fresh(effect).state == EffectState.DONE
-    assert len(sandbox.world.ledger.of("build.queued")) == 1
+    assert len(sandbox.state.ledger.of("build.queued")) == 1
     assert build.events.filter(applied=True, to_status="RUNNING").count() == 1
 
 
@@ -67,7 +67,7 @@ def test_a_killed_worker_loses_nothing_and_duplicates_nothing(
 ) -> None:
     build = wired.build("ios")
     killed(tmp_path / "worker.log", point, *CELERY)
-    sent = len(sandbox.world.ledger.of("build.queued"))
+    sent = len(sandbox.state.ledger.of("build.queued"))
     assert sent == (1 if point in SENT else 0)
     let_time_pass(trigger_of(build))
     with lone_sweeper(tmp_path / "sweeper.log"):

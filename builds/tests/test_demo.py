@@ -86,9 +86,9 @@ def test_connected_demo_works_end_to_end(sandbox_offered: Any) -> None:
     assert len(answer["connections"]) == 7
     assert set(answer["connections"].values()) == {"VALID"}
     sweep_until_idle()
-    jenkins = sandbox_offered.world.jenkins
+    jenkins = sandbox_offered.state.jenkins
     assert all(len(jenkins.builds_of(job)) == 1 for job in ("ios-prod", "android-prod"))
-    assert len(sandbox_offered.world.jira.issues) == 2
+    assert len(sandbox_offered.state.jira.issues) == 2
     assert Release.objects.get().status == ReleaseStatus.BUILDING
 
 
@@ -99,6 +99,6 @@ def test_connected_demo_is_made_once(sandbox_offered: Any) -> None:
 
 def test_jenkins_reports_to_the_pipelines_webhooks(sandbox_offered: Any, settings: Any) -> None:
     run("--connected")
-    job = sandbox_offered.world.jenkins.job("ios-prod")
+    job = sandbox_offered.state.jenkins.job("ios-prod")
     assert job.webhook.url.startswith(f"{settings.BASE_URL}/api/v1/webhooks/jenkins/pipeline_")
     assert job.webhook.secret.startswith("whsec_")

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def jenkins(sandbox: Any) -> Any:
-    return sandbox.world.jenkins
+    return sandbox.state.jenkins
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_what_cannot_be_seen_while_jenkins_reloads_is_not_gone(build: Build, jen
 def test_a_lost_response_is_audited_once(build: Build, jenkins: Any, sandbox: Any) -> None:
     """A search finds the outcome: the second build is aborted by then."""
     trigger_twice(jenkins, build)
-    sandbox.world.faults.add(
+    sandbox.state.faults.add(
         kind="drop_after", provider="jenkins", method="POST", path="*/stop", count=1
     )
     effect = report_other_run(build)
@@ -197,7 +197,7 @@ def test_a_lost_response_about_a_queued_duplicate_is_audited_once(
     build: Build, jenkins: Any, sandbox: Any
 ) -> None:
     trigger_twice(jenkins, build)
-    sandbox.world.faults.add(
+    sandbox.state.faults.add(
         kind="drop_after", provider="jenkins", method="POST", path="*/cancelItem", count=1
     )
     polled(build)
@@ -232,7 +232,7 @@ def test_duplicates_are_searched_only_where_they_are_possible(
 def test_a_failed_search_for_duplicates_does_not_hold_up_the_build(
     build: Build, jenkins: Any, sandbox: Any
 ) -> None:
-    sandbox.world.faults.add(kind="status", provider="jenkins", path="*/queue/api/json", status=500)
+    sandbox.state.faults.add(kind="status", provider="jenkins", path="*/queue/api/json", status=500)
     jenkins.finish("ios-prod", 245)
     assert polled(build) == []
     assert IntegrationHealth.objects.get().failures == 1

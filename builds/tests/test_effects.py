@@ -20,7 +20,7 @@ from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
 from integrations import operations as integrations
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from integrations.verification import verify
 from releases.models import Release
 from sandbox import accounts
@@ -31,7 +31,7 @@ TRIGGER = {"provider": "jenkins", "method": "POST", "path": "*/buildWithParamete
 
 def queued(sandbox: Any, job: str = "ios-prod") -> int:
     """The number of builds that Jenkins queued."""
-    return len(sandbox.world.ledger.of("build.queued", job=job))
+    return len(sandbox.state.ledger.of("build.queued", job=job))
 
 
 def test_a_trigger_sends_version_branch_our_id_and_the_declared_own_parameters(
@@ -41,7 +41,7 @@ def test_a_trigger_sends_version_branch_our_id_and_the_declared_own_parameters(
     release.pipelines.update(parameters={"TRACK": "x"})  # this job does not declare it
     (build,) = trigger_builds(release=release, actor=None)
     run_effect(trigger_of(build).pk)
-    (entry,) = sandbox.world.ledger.of("build.queued")
+    (entry,) = sandbox.state.ledger.of("build.queued")
     assert entry["parameters"] == {
         "VERSION": release.version,
         "BRANCH": release.branch,
@@ -61,7 +61,7 @@ def test_a_triggers_lost_response_is_found_by_our_id(
     wired: Wired, sandbox: Any, fault: dict[str, Any]
 ) -> None:
     build = wired.build("ios")
-    sandbox.world.faults.add(**TRIGGER, **fault, count=1)
+    sandbox.state.faults.add(**TRIGGER, **fault, count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
     assert fresh(effect).state == EffectState.PENDING
@@ -74,9 +74,9 @@ def test_a_triggers_lost_response_is_found_by_our_id(
 
 
 def test_a_lost_response_is_found_in_the_queue_too(wired: Wired, sandbox: Any) -> None:
-    sandbox.world.jenkins.job("ios-prod").executors = 0
+    sandbox.state.jenkins.job("ios-prod").executors = 0
     build = wired.build("ios")
-    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
     assert rerun(effect).state == EffectState.DONE
@@ -86,10 +86,10 @@ def test_a_lost_response_is_found_in_the_queue_too(wired: Wired, sandbox: Any) -
 
 def test_a_lost_response_is_found_after_the_build_ended(wired: Wired, sandbox: Any) -> None:
     build = wired.build("ios")
-    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
-    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
     assert rerun(effect).state == EffectState.DONE
     assert fresh(build).status == "FAILURE"
     assert queued(sandbox) == 1
@@ -99,16 +99,16 @@ def test_a_lost_response_needs_no_search_if_a_webhook_named_the_build(
     wired: Wired, sandbox: Any
 ) -> None:
     build = wired.build("ios")
-    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
     apply_update(
         build.pk, BuildUpdate(status=BuildStatus.RUNNING, source=Source.WEBHOOK, number=245)
     )
-    job = sandbox.world.jenkins.job("ios-prod")
+    job = sandbox.state.jenkins.job("ios-prod")
     job.executors = 1_000
     for n in range(300):  # more than a search goes through
-        sandbox.world.jenkins.enqueue(job, {"n": str(n)}, user="someone", delay=0)
+        sandbox.state.jenkins.enqueue(job, {"n": str(n)}, user="someone", delay=0)
     assert rerun(effect).state == EffectState.DONE
     assert (fresh(build).status, fresh(build).number) == ("RUNNING", 245)
 
@@ -117,7 +117,7 @@ def test_a_lost_request_is_sent_again_once_its_absence_is_certain(
     wired: Wired, sandbox: Any
 ) -> None:
     build = wired.build("ios")
-    sandbox.world.faults.add(**TRIGGER, kind="drop_before", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_before", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
     waiting = rerun(effect)
@@ -131,7 +131,7 @@ def test_a_lost_request_is_sent_again_once_its_absence_is_certain(
 def test_a_job_that_cannot_carry_our_id_goes_to_a_person(tenant: Any, sandbox: Any) -> None:
     wired = wired_to(tenant, sandbox, jobs={"ios": "/job/ios-no-build-id"})
     build = wired.build("ios")
-    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
     dead = rerun(effect)
@@ -150,14 +150,14 @@ def test_a_lost_answer_is_looked_for_until_the_job_is_there_again(
 ) -> None:
     """Jenkins restarts: the answer is lost, and for a while nobody sees the job."""
     build = wired.build("ios")
-    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
-    sandbox.world.jenkins.job("ios-prod").hidden = True
+    sandbox.state.jenkins.job("ios-prod").hidden = True
     waiting = rerun(effect)
     assert (waiting.state, waiting.last_error_code) == (EffectState.PENDING, "job_unreadable")
     assert fresh(build).status == "TRIGGERING"
-    sandbox.world.jenkins.job("ios-prod").hidden = False
+    sandbox.state.jenkins.job("ios-prod").hidden = False
     assert rerun(effect).state == EffectState.DONE
     assert queued(sandbox) == 1
 
@@ -165,7 +165,7 @@ def test_a_lost_answer_is_looked_for_until_the_job_is_there_again(
 def test_a_person_may_send_it_again(tenant: Any, sandbox: Any, owner: Any) -> None:
     wired = wired_to(tenant, sandbox, jobs={"ios": "/job/ios-no-build-id"})
     build = wired.build("ios")
-    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_after", count=1)
     effect = trigger_of(build)
     run_effect(effect.pk)
     retry_effect(effect=rerun(effect), actor=owner)
@@ -207,7 +207,7 @@ def test_a_refused_trigger_fails_at_once_with_words(
     assert build.events.get().detail == dead.last_error
     notices = {e.payload["notice"] for e in Effect.objects.filter(kind="message.post")}
     assert notices == {"release_created", "build_not_started", "release_failed"}
-    assert len(sandbox.world.ledger.of("build.queued")) == 0
+    assert len(sandbox.state.ledger.of("build.queued")) == 0
 
 
 def test_a_missing_job_is_tried_a_few_times_and_then_reported(tenant: Any, sandbox: Any) -> None:

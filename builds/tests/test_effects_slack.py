@@ -32,14 +32,14 @@ def messages(*, notice: str = "") -> list[Effect]:
 
 
 def texts(sandbox: Any, channel: str = "C123") -> list[str]:
-    return [m.text for m in sandbox.world.slack.in_channel(channel)]
+    return [m.text for m in sandbox.state.slack.in_channel(channel)]
 
 
 def test_a_lost_response_is_found_and_the_message_not_posted_twice(
     wired: Wired, sandbox: Any
 ) -> None:
     wired.release("ios", slack=True)
-    sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
+    sandbox.state.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
     effect = messages()[0]
     run_effect(effect.pk)
     assert fresh(effect).state == EffectState.PENDING
@@ -57,7 +57,7 @@ def test_a_reply_whose_response_was_lost_is_found_in_its_thread(wired: Wired, sa
         Build.objects.update(poll_at=timezone.now())
         poll_build(build.pk)
     started = messages(notice="build_started")[0]
-    sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
+    sandbox.state.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
     run_effect(started.pk)
     assert rerun(started).state == EffectState.DONE
     posted = texts(sandbox, started.payload["channel"])
@@ -72,7 +72,7 @@ def gone_parent(wired: Wired, sandbox: Any) -> Effect:
     run_effect(trigger_of(build).pk)
     running(build)
     started = next(e for e in messages(notice="build_started") if e.payload["channel"] == "C123")
-    chat = sandbox.world.slack
+    chat = sandbox.state.slack
     chat.delete(chat.in_channel("C123")[0])
     return started
 
@@ -84,7 +84,7 @@ def test_a_reply_whose_parent_was_deleted_is_posted_to_the_channel(
     started = gone_parent(wired, sandbox)
     run_effect(started.pk)
     assert fresh(started).state == EffectState.DONE
-    [posted] = sandbox.world.slack.in_channel("C123")
+    [posted] = sandbox.state.slack.in_channel("C123")
     assert (posted.text, posted.is_reply) == ("🚀 iOS build #245 started", False)
 
 
@@ -92,7 +92,7 @@ def test_a_lost_response_is_found_in_the_channel_if_the_parent_was_deleted(
     wired: Wired, sandbox: Any
 ) -> None:
     started = gone_parent(wired, sandbox)
-    sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
+    sandbox.state.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
     run_effect(started.pk)
     assert fresh(started).state == EffectState.PENDING
     assert rerun(started).state == EffectState.DONE
@@ -105,7 +105,7 @@ def test_without_access_to_history_a_message_is_posted_at_least_once(
     wired.slack.token = accounts.SLACK_NO_HISTORY_TOKEN
     wired.slack.save()
     wired.release("ios", slack=True)
-    sandbox.world.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
+    sandbox.state.faults.add(**POST_MESSAGE, kind="drop_after", count=1)
     effect = messages()[0]
     run_effect(effect.pk)
     assert rerun_when_settled(effect).state == EffectState.DONE
@@ -118,7 +118,7 @@ def test_messages_go_out_in_order_into_the_releases_thread(wired: Wired, sandbox
     for _n in range(3):
         Build.objects.update(poll_at=timezone.now())
         poll_build(build.pk)
-    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
     Build.objects.update(poll_at=timezone.now())
     poll_build(build.pk)
     for effect in messages()[::-1]:  # the last message first
@@ -130,7 +130,7 @@ def test_messages_go_out_in_order_into_the_releases_thread(wired: Wired, sandbox
         for effect in messages():
             rerun(effect)
     for channel in accounts.SLACK_CHANNELS:
-        posted = sandbox.world.slack.in_channel(channel)
+        posted = sandbox.state.slack.in_channel(channel)
         assert [m.text for m in posted] == [
             "📦 Release 1.5.1 created",
             "🚀 iOS build #245 started",
@@ -175,18 +175,18 @@ SLACK_TROUBLE = [
 def test_failures_of_slack_never_block_the_release(
     wired: Wired, sandbox: Any, fault: dict[str, Any]
 ) -> None:
-    sandbox.world.faults.add(provider="slack", **fault)
+    sandbox.state.faults.add(provider="slack", **fault)
     build = wired.build("ios", slack=True)
     sweep_until_idle(limit=4)
     for _n in range(3):
         Build.objects.update(poll_at=timezone.now())
         poll_build(build.pk)
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     Build.objects.update(poll_at=timezone.now())
     poll_build(build.pk)
     assert Release.objects.get().status == "BUILD_COMPLETE"
     assert {e.state for e in messages()} == {EffectState.PENDING}
-    sandbox.world.faults.clear()
+    sandbox.state.faults.clear()
     for _n in range(8):
         for effect in messages():
             if effect.state == EffectState.PENDING:
@@ -246,6 +246,6 @@ def test_names_cannot_mention_everybody(wired: Wired, sandbox: Any) -> None:
     release = wired.release("ios", slack=True)
     Release.objects.filter(pk=release.pk).update(branch="<!channel>&<@U1>")
     run_effect(messages()[0].pk)
-    (message,) = sandbox.world.slack.messages
+    (message,) = sandbox.state.slack.messages
     assert "<!channel>" not in str(message.blocks) + message.text
     assert "&lt;!channel&gt;&amp;&lt;@U1&gt;" in str(message.blocks)

@@ -19,7 +19,7 @@ from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tests.wired import fresh, trigger_of
-from integrations.providers.base import BuildHandle
+from integrations.providers.ci import BuildHandle
 from releases.blockers import blockers
 from releases.models import Release
 
@@ -29,9 +29,9 @@ pytestmark = pytest.mark.django_db
 def test_a_reused_number_is_not_our_build(build: Build, sandbox: Any) -> None:
     """The job was recreated: #245 is now another build, from another queue item."""
     running(build)
-    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there = sandbox.state.jenkins.build("ios-prod", 245)
     there.queue_id, there.parameters = 99002, {}
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     row = lost(build)
     assert (row.status, row.artifact_url) == ("LOST", "")
     assert "another place in the queue" in BuildEvent.objects.get(to_status="LOST").detail
@@ -42,9 +42,9 @@ def test_a_finished_build_is_not_changed_by_another_of_its_number(
     build: Build, sandbox: Any
 ) -> None:
     running(build)
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     polled(build)
-    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there = sandbox.state.jenkins.build("ios-prod", 245)
     there.queue_id, there.parameters, there.result = 99002, {}, "FAILURE"
     report = store(
         pipeline=build.release_pipeline.pipeline,
@@ -76,7 +76,7 @@ def test_an_unconfirmed_success_is_undone_if_the_number_is_anothers(
     running(build)
     report = report_of(build, "k", Trust.SIGNED, status="SUCCESS", artifactUrl="s3://foreign.ipa")
     assert Release.objects.get().status == "BUILD_COMPLETE"
-    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there = sandbox.state.jenkins.build("ios-prod", 245)
     there.queue_id, there.parameters = 99002, {}
     row = polled(build)
     assert (row.status, row.artifact_url) == ("LOST", "")
@@ -92,7 +92,7 @@ def test_a_signed_success_is_confirmed_and_jenkins_failure_wins(build: Build, sa
     assert Release.objects.get().status == "BUILD_COMPLETE"
     row = polled(build)
     assert (row.status, row.is_confirmed) == ("SUCCESS", False)
-    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
     row = polled(build)
     assert (row.status, row.is_confirmed, row.end_claimed_at) == ("FAILURE", True, None)
     assert Release.objects.get().status == "BUILD_FAILED"
@@ -109,7 +109,7 @@ def test_a_build_is_polled_soon_after_a_report_of_its_end(
         Build.objects.update(end_claimed_at=timezone.now() - timedelta(seconds=seconds))
         pause = (polled(build).poll_at - timezone.now()).total_seconds()
         assert pause == pytest.approx(max(2, seconds), abs=1)
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     row = polled(build)
     assert (row.status, row.poll_at, row.end_claimed_at) == ("SUCCESS", None, None)
 
@@ -118,7 +118,7 @@ def test_a_signed_reports_artifact_takes_precedence_whichever_came_first(
     build: Build, sandbox: Any
 ) -> None:
     running(build)
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     assert polled(build).artifact_url.endswith("/ios-245.ipa")
     report_of(build, "k", Trust.SIGNED, status="SUCCESS", artifactUrl="s3://b/app.ipa")
     row = polled(build)
@@ -128,14 +128,14 @@ def test_a_signed_reports_artifact_takes_precedence_whichever_came_first(
 
 def test_a_failure_is_told_although_the_build_was_lost_before(build: Build, sandbox: Any) -> None:
     running(build)
-    ci = sandbox.world.jenkins
+    ci = sandbox.state.jenkins
     there = ci.finish("ios-prod", 245, "FAILURE")
     ci.delete_build("ios-prod", 245)
     assert lost(build).status == "LOST"
     ci.builds["ios-prod"].append(there)
     assert polled(build).status == "FAILURE"
-    told = Effect.objects.filter(payload__notice="build_failed", payload__channel="C123")
-    reasons = {effect.payload["words"]["reason"] for effect in told}
+    messages = Effect.objects.filter(payload__notice="build_failed", payload__channel="C123")
+    reasons = {effect.payload["words"]["reason"] for effect in messages}
     assert reasons == {"the CI server does not know it any more", "the build failed"}
 
 
@@ -144,10 +144,10 @@ def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_ad
 ) -> None:
     running(build)
     being_asked = lost_and_seen_again(build, sandbox)
-    ci = sandbox.world.jenkins
-    with sandbox.world.lock:
+    ci = sandbox.state.jenkins
+    with sandbox.state.lock:
         ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
-    sandbox.world.advance(600)
+    sandbox.state.advance(600)
     [there] = ci.running("ios-prod")
     adopt_build(effect=trigger_of(build), number=there.number, actor=None)
     apply_update(build.pk, being_asked)
@@ -156,10 +156,10 @@ def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_ad
 
 
 def lost_and_seen_again(build: Build, sandbox: Any) -> BuildUpdate:
-    """What a poll heard of a lost build that came back, just before it is applied."""
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    """A poll's answer about a lost build that reappeared, just before it is applied."""
+    sandbox.state.jenkins.finish("ios-prod", 245)
     state = ci_of(fresh(build)).read(BuildHandle(number=245), build_id=build.pk)
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     assert lost(build).status == "LOST"
     return BuildUpdate.from_state(state, Source.POLL)
 
@@ -171,13 +171,13 @@ def test_a_report_whose_body_was_dropped_holds_up_no_answer(build: Build, sandbo
     report = report_of(build, "other", Trust.SIGNED, status="SUCCESS")
     assert report.state == "APPLIED"
     WebhookDelivery.objects.update(body=b"")
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     assert polled(build).status == "SUCCESS"
 
 
 def test_a_build_from_before_the_trigger_is_not_adopted(build: Build, sandbox: Any) -> None:
     running(build)
-    old = sandbox.world.jenkins.build("ios-prod", 245)
+    old = sandbox.state.jenkins.build("ios-prod", 245)
     old.parameters, old.started_at = {}, old.started_at - 3600
     row = lost(build)
     assert row.status == "LOST"
@@ -192,7 +192,7 @@ def test_a_lost_build_is_adopted_under_its_own_number_of_a_recreated_job(
 ) -> None:
     """It is kept: what was known about the lost one no longer counts."""
     running(build)
-    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there = sandbox.state.jenkins.build("ios-prod", 245)
     there.parameters, there.started_at, there.queue_id = {}, there.started_at + 3600, None
     lost(build)
     adopt_build(effect=trigger_of(build), number=245, actor=None)
@@ -208,12 +208,12 @@ def test_a_report_may_name_the_job_in_another_case(build: Build) -> None:
 
 def test_a_lost_build_can_be_adopted_as_another_number(build: Build, sandbox: Any) -> None:
     running(build)
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     lost(build)
-    ci = sandbox.world.jenkins
-    with sandbox.world.lock:
+    ci = sandbox.state.jenkins
+    with sandbox.state.lock:
         ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
-    sandbox.world.advance(600)
+    sandbox.state.advance(600)
     [there] = ci.running("ios-prod")
     adopt_build(effect=trigger_of(build), number=there.number, actor=None)
     row = fresh(build)
@@ -230,7 +230,7 @@ def test_a_missing_and_a_lost_build_are_blockers_of_the_release(build: Build, sa
         return [b.code for b in blockers(release, [], [], None, timezone.now())]
 
     running(build)
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     polled(build)
     assert codes() == ["build_missing"]
     lost(build)

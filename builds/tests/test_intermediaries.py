@@ -55,10 +55,10 @@ def test_a_valid_connection_stays_valid(
 ) -> None:
     connection = connections(wired, sandbox_values)[provider]
     assert verify(connection).verification_status == "VALID"
-    sandbox.world.faults.add("proxy", provider=provider, proxy=proxy, status=status)
+    sandbox.state.faults.add("proxy", provider=provider, proxy=proxy, status=status)
     shaken = verify(fresh(connection))
     assert (shaken.verification_status, shaken.verification_error != "") == ("VALID", True)
-    sandbox.world.faults.clear()
+    sandbox.state.faults.clear()
     assert verify(shaken).verification_error == ""
 
 
@@ -79,24 +79,24 @@ def test_a_blocked_request_is_sent_again_exactly_once(
     wired: Wired, sandbox: Any, provider: str, proxy: str, status: int
 ) -> None:
     effect = open_effects(wired)[provider]
-    sandbox.world.faults.add("proxy", provider=provider, proxy=proxy, status=status)
+    sandbox.state.faults.add("proxy", provider=provider, proxy=proxy, status=status)
     for _n in range(2):
         assert rerun(effect).state == EffectState.PENDING
-    assert sandbox.world.ledger.of(DONE[provider]) == []
-    sandbox.world.faults.clear()
-    sandbox.world.advance(240)
+    assert sandbox.state.ledger.of(DONE[provider]) == []
+    sandbox.state.faults.clear()
+    sandbox.state.advance(240)
     for _n in range(3):
         if fresh(effect).state == EffectState.PENDING:
             rerun_when_settled(effect) if fresh(effect).dispatched_at else rerun(effect)
     assert fresh(effect).state == EffectState.DONE
-    assert len(sandbox.world.ledger.of(DONE[provider])) == 1
+    assert len(sandbox.state.ledger.of(DONE[provider])) == 1
 
 
 # --- A login page that ignores tokens -------------------------------------------------------------
 
 
 def test_a_login_that_ignores_tokens_is_recognised(wired: Wired, sandbox: Any) -> None:
-    sandbox.world.faults.add("sign_in", provider="jenkins")
+    sandbox.state.faults.add("sign_in", provider="jenkins")
     verified = verify(wired.pipelines["ios"])
     assert verified.verification_status == "INVALID"
     assert "takes no notice of the API token" in verified.verification_error
@@ -104,26 +104,26 @@ def test_a_login_that_ignores_tokens_is_recognised(wired: Wired, sandbox: Any) -
 
 def test_a_build_behind_a_login_is_read_once_tokens_work_again(build: Build, sandbox: Any) -> None:
     running(build)
-    sandbox.world.faults.add("sign_in", provider="jenkins")
+    sandbox.state.faults.add("sign_in", provider="jenkins")
     row = polled(build, 3)
     assert (row.status, row.misses) == ("RUNNING", 0)
     assert row.pipeline.doubted_at is not None
     assert "takes no notice" in row.pipeline.verification_error
-    sandbox.world.faults.clear()
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.faults.clear()
+    sandbox.state.jenkins.finish("ios-prod", 245)
     assert verify(fresh(row.pipeline)).is_valid
     assert polled(build).status == "SUCCESS"
 
 
 def test_nothing_is_sent_past_a_login(wired: Wired, sandbox: Any) -> None:
     build = wired.build("ios")
-    sandbox.world.faults.add("sign_in", provider="jenkins")
+    sandbox.state.faults.add("sign_in", provider="jenkins")
     run_effect(trigger_of(build).pk)
     assert trigger_of(build).state == EffectState.PENDING
-    sandbox.world.faults.clear()
+    sandbox.state.faults.clear()
     IntegrationHealth.objects.all().delete()
     Effect.objects.update(next_at=timezone.now())
     assert verify(fresh(build.pipeline)).is_valid
     run_effect(trigger_of(build).pk)
     assert trigger_of(build).state == EffectState.DONE
-    assert len(sandbox.world.ledger.of("build.queued")) == 1
+    assert len(sandbox.state.ledger.of("build.queued")) == 1

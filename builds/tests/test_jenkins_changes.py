@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 @pytest.fixture
 def jenkins(sandbox: Any) -> Any:
-    return sandbox.world.jenkins
+    return sandbox.state.jenkins
 
 
 def by_hand(jenkins: Any, result: str) -> None:
@@ -48,10 +48,10 @@ def reported(build: Build, status: str) -> Any:
 
 def test_a_restart_says_nothing_about_the_build(build: Build, sandbox: Any, jenkins: Any) -> None:
     running(build)
-    sandbox.world.restart_jenkins(starting=4, loading=4)
+    sandbox.state.restart_jenkins(starting=4, loading=4)
     row = polled(build, 3)
     assert (row.status, row.misses) == ("RUNNING", 0)
-    while sandbox.world.faults.active()[-1]["count"]:
+    while sandbox.state.faults.active()[-1]["count"]:
         IntegrationHealth.objects.all().delete()  # close the circuit breaker
         row = polled(build)
         assert (row.status, row.misses, row.missing_since) == ("RUNNING", 0, None)
@@ -65,7 +65,7 @@ def test_a_trigger_that_met_a_restart_is_sent_again_and_builds_once(
     wired: Wired, sandbox: Any, jenkins: Any
 ) -> None:
     build = wired.build("ios")
-    sandbox.world.restart_jenkins(starting=2, loading=2)
+    sandbox.state.restart_jenkins(starting=2, loading=2)
     for _n in range(8):
         settled_trigger(build)
     assert (trigger_of(build).state, len(jenkins.builds_of("ios-prod"))) == ("DONE", 1)
@@ -139,7 +139,7 @@ def test_a_build_lost_by_a_restore_is_not_confused_with_the_next_of_its_number(
     assert (item.id, item.number) == (1001, 245)
     running(build)
     jenkins.restore()
-    sandbox.world.advance(60)
+    sandbox.state.advance(60)
     by_hand(jenkins, "SUCCESS")
     [other] = jenkins.builds_of("ios-prod")
     assert (other.number, other.queue_id) == (245, 1001)

@@ -16,7 +16,7 @@ from delivr.effects.models import IntegrationHealth
 from delivr.encryption.fields import MASK
 from delivr.tests.wired import Wired, fresh
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from sandbox import accounts
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
@@ -31,7 +31,7 @@ def failed(build: Build, sandbox: Any) -> Build:
 
 def ended(build: Build, sandbox: Any, result: str = "FAILURE") -> Build:
     running(build)
-    sandbox.world.jenkins.finish("ios-prod", 245, result)
+    sandbox.state.jenkins.finish("ios-prod", 245, result)
     return polled(build)
 
 
@@ -90,7 +90,7 @@ def test_a_corrected_failure_drops_its_excerpt(failed: Build) -> None:
 
 
 def test_a_log_that_goes_on_is_read_again(failed: Build, sandbox: Any) -> None:
-    ci = sandbox.world.jenkins
+    ci = sandbox.state.jenkins
     there = ci.build("ios-prod", 245)
     there.ended_at, end = None, there.ended_at  # its last steps are still running
     row = read(failed)
@@ -110,7 +110,7 @@ def test_each_reading_is_handed_out_once(failed: Build) -> None:
 def test_failures_are_retried_a_few_times_and_then_reported(
     failed: Build, sandbox: Any, kind: str
 ) -> None:
-    sandbox.world.faults.add(kind, provider="jenkins", path=LOG)
+    sandbox.state.faults.add(kind, provider="jenkins", path=LOG)
     row = read(failed, times=len(PAUSES) + 3)
     assert (row.log_at, row.log_excerpt) == (None, "")
     assert row.log_error
@@ -121,7 +121,7 @@ def test_failures_are_retried_a_few_times_and_then_reported(
 def test_failures_with_logs_do_not_count_against_the_connection(
     failed: Build, sandbox: Any
 ) -> None:
-    sandbox.world.faults.add("status", provider="jenkins", path=LOG, status=401)
+    sandbox.state.faults.add("status", provider="jenkins", path=LOG, status=401)
     row = read(failed, times=len(PAUSES) + 1)
     assert row.log_error
     assert not IntegrationHealth.objects.exclude(failures=0, credentials_refused_at=None).exists()
@@ -129,7 +129,7 @@ def test_failures_with_logs_do_not_count_against_the_connection(
 
 
 def test_a_temporary_failure_is_forgotten(failed: Build, sandbox: Any) -> None:
-    sandbox.world.faults.add("status", provider="jenkins", path=LOG, count=1)
+    sandbox.state.faults.add("status", provider="jenkins", path=LOG, count=1)
     assert read(failed).log_tries == 1
     row = read(failed)
     assert (row.log_at, row.log_error) == (None, "")
@@ -137,7 +137,7 @@ def test_a_temporary_failure_is_forgotten(failed: Build, sandbox: Any) -> None:
 
 
 def test_a_log_that_was_rotated_is_asked_for_once(failed: Build, sandbox: Any) -> None:
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     row = read(failed)
     assert row.log_error == "Jenkins has no log of this build any more."
     assert (row.log_at, row.log_tries) == (None, 1)
@@ -152,12 +152,12 @@ def refuse_credentials(build: Build, at: datetime | None) -> None:
 
 
 def test_an_unhealthy_jenkins_is_not_asked(failed: Build, sandbox: Any) -> None:
-    fault = sandbox.world.faults.add("status", provider="jenkins")
+    fault = sandbox.state.faults.add("status", provider="jenkins")
     refuse_credentials(failed, timezone.now())
     row = read(failed, times=5)
     assert (row.log_tries, row.log_at > timezone.now(), row.log_excerpt) == (0, True, "")
     assert fault.struck == 0
-    sandbox.world.faults.clear()
+    sandbox.state.faults.clear()
     refuse_credentials(failed, None)
     assert read(failed).log_excerpt
 
@@ -170,7 +170,7 @@ def test_waiting_for_it_ends(failed: Build) -> None:
 
 
 def test_secrets_of_the_workspace_are_masked(wired: Wired, failed: Build, sandbox: Any) -> None:
-    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there = sandbox.state.jenkins.build("ios-prod", 245)
     there.parameters["X"] = f"\nerror: {accounts.GITHUB_PUSH_TOKEN} {accounts.JIRA_API_TOKEN}"
     row = read(failed)
     assert f"error: {MASK} {MASK}" in row.log_excerpt
@@ -180,7 +180,7 @@ def test_secrets_of_the_workspace_are_masked(wired: Wired, failed: Build, sandbo
 def test_a_secret_with_a_colour_in_it_is_masked(
     wired: Wired, failed: Build, sandbox: Any, inside: str
 ) -> None:
-    there = sandbox.world.jenkins.build("ios-prod", 245)
+    there = sandbox.state.jenkins.build("ios-prod", 245)
     begin, end = accounts.JIRA_API_TOKEN[:8], accounts.JIRA_API_TOKEN[8:]
     there.parameters["X"] = f"\nerror: {begin}{inside}{end} refused"
     assert f"error: {MASK} refused" in read(failed).log_excerpt

@@ -132,7 +132,7 @@ def test_release_goes_from_connected_to_ready(
         headers=signed(secret, body),
     )
     assert posted.status_code == 202
-    sandbox.world.jenkins.finish("android-prod", 512)
+    sandbox.state.jenkins.finish("android-prod", 512)
     settle(api, release["id"], lambda r: r["status"] == "BUILD_COMPLETE")
 
     done = api.get(f"/api/v1/releases/{release['id']}").json()
@@ -142,7 +142,7 @@ def test_release_goes_from_connected_to_ready(
     assert [bool(t["key"]) for t in done["tickets"]] == [True, True]
     settle(api, release["id"], lambda r: not open_effects(api, release["id"]))
     for channel in ("C123", "C456"):
-        texts = [m.text for m in sandbox.world.slack.in_channel(channel)]
+        texts = [m.text for m in sandbox.state.slack.in_channel(channel)]
         assert sorted(texts) == sorted(
             [
                 "📦 Release 1.5.0 created",

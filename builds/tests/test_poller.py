@@ -39,7 +39,7 @@ def test_queue_number_and_end_are_found_by_polling_alone(build: Build, sandbox: 
     assert row.url == f"{sandbox.url}/jenkins/job/ios-prod/245/"
     assert row.release_pipeline.build_number == 245
     assert polled(row).status == "RUNNING"
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     done = polled(row)
     assert done.status == "SUCCESS"
     assert done.artifact_url.endswith("/ios-245.ipa")
@@ -56,14 +56,14 @@ def test_queue_number_and_end_are_found_by_polling_alone(build: Build, sandbox: 
 @pytest.mark.parametrize("result", ["FAILURE", "UNSTABLE", "ABORTED"])
 def test_a_failure_is_found_too(build: Build, sandbox: Any, result: str) -> None:
     running(build)
-    sandbox.world.jenkins.finish("ios-prod", 245, result)
+    sandbox.state.jenkins.finish("ios-prod", 245, result)
     assert polled(build).status == result
     assert Release.objects.get().status == "BUILD_FAILED"
     assert notices(build)[-2:] == ["build_failed", "release_failed"]
 
 
 def test_a_build_that_waits_says_why(wired: Wired, sandbox: Any) -> None:
-    sandbox.world.jenkins.job("ios-prod").executors = 0
+    sandbox.state.jenkins.job("ios-prod").executors = 0
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
     row = polled(build)
@@ -78,7 +78,7 @@ def test_polling_slows_down_and_stops_at_the_end(build: Build, sandbox: Any) -> 
         pauses.append(row.poll_at - timezone.now())
     assert pauses[-1] > pauses[5]
     assert pauses[-1] <= timedelta(minutes=5)
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     polled(build)
     poll_build(build.pk)
     assert due_builds() == []
@@ -113,11 +113,11 @@ def test_a_day_without_any_webhook_ends_with_the_right_result(build: Build, sand
         row = fresh(build)
         pauses.append((row.status, row.poll_at - timezone.now()))
         spent += pauses[-1][1]
-        sandbox.world.advance(max(1, pauses[-1][1].total_seconds()))
+        sandbox.state.advance(max(1, pauses[-1][1].total_seconds()))
         Build.objects.update(poll_at=timezone.now(), started_at=timezone.now() - spent)
         assert due_builds() == [build.pk]
         poll_build(build.pk)
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     done = polled(build)
     assert (done.status, done.poll_at) == ("SUCCESS", None)
     assert all(pause <= timedelta(seconds=10) for status, pause in pauses if status == "QUEUED")
@@ -135,14 +135,14 @@ def test_a_day_without_any_webhook_ends_with_the_right_result(build: Build, sand
 
 def test_a_result_reported_by_a_hint_is_not_a_correction(build: Build, sandbox: Any) -> None:
     running(build)
-    sandbox.world.jenkins.finish("ios-prod", 245)
-    ring = store(
+    sandbox.state.jenkins.finish("ios-prod", 245)
+    delivery = store(
         pipeline=build.release_pipeline.pipeline,
-        dedupe_key="ring",
+        dedupe_key="delivery",
         trust=Trust.BASIC,
         body=b'{"buildNumber": 245, "status": "SUCCESS"}',
     )
-    apply_delivery(ring.pk)
+    apply_delivery(delivery.pk)
     poll_build(build.pk)
     end = BuildEvent.objects.get(to_status="SUCCESS", applied=True)
     assert (end.source, end.detail) == ("POLL", "")
@@ -153,7 +153,7 @@ def test_a_result_reported_by_a_hint_is_not_a_correction(build: Build, sandbox: 
 
 def test_a_build_is_lost_after_three_misses_and_not_before(build: Build, sandbox: Any) -> None:
     running(build)
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     row = polled(build, LOST_AFTER - 1)
     assert (row.status, row.misses) == ("RUNNING", LOST_AFTER - 1)
     assert polled(build, 5).status == "RUNNING"  # not after a few seconds
@@ -164,7 +164,7 @@ def test_a_build_is_lost_after_three_misses_and_not_before(build: Build, sandbox
 def test_a_build_whose_job_is_gone_for_a_while_is_unchanged(build: Build, sandbox: Any) -> None:
     """Jenkins reloads, or our user lost Job/Read: everything below the job answers 404."""
     running(build)
-    job = sandbox.world.jenkins.job("ios-prod")
+    job = sandbox.state.jenkins.job("ios-prod")
     job.hidden = True
     row = polled(build, LOST_AFTER + 1)
     health = IntegrationHealth.objects.get()
@@ -172,18 +172,18 @@ def test_a_build_whose_job_is_gone_for_a_while_is_unchanged(build: Build, sandbo
     assert "Jenkins shows no job ios-prod" in health.last_error
     job.hidden = False
     IntegrationHealth.objects.all().delete()
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     assert polled(build).status == "SUCCESS"
 
 
 def test_a_lost_build_is_polled_for_a_day_and_comes_back(build: Build, sandbox: Any) -> None:
     running(build)
-    gone = sandbox.world.jenkins.build("ios-prod", 245)
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    gone = sandbox.state.jenkins.build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     row = lost(build)
     assert timedelta(seconds=50) < row.poll_at - timezone.now() <= timedelta(minutes=1)
     assert polled(build).status == "LOST"
-    sandbox.world.jenkins.builds["ios-prod"].append(gone)
+    sandbox.state.jenkins.builds["ios-prod"].append(gone)
     assert polled(build).status == "RUNNING"
     gone.result, gone.ended_at = "SUCCESS", gone.started_at + 5
     assert polled(build).status == "SUCCESS"
@@ -192,7 +192,7 @@ def test_a_lost_build_is_polled_for_a_day_and_comes_back(build: Build, sandbox: 
 
 def test_a_lost_build_is_not_polled_after_a_day(build: Build, sandbox: Any) -> None:
     running(build)
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     lost(build)
     Build.objects.update(finished_at=timezone.now() - timedelta(days=1))
     assert polled(build).poll_at is None
@@ -200,17 +200,17 @@ def test_a_lost_build_is_not_polled_after_a_day(build: Build, sandbox: Any) -> N
 
 def test_a_miss_is_forgotten_when_the_build_is_seen_again(build: Build, sandbox: Any) -> None:
     running(build)
-    gone = sandbox.world.jenkins.build("ios-prod", 245)
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    gone = sandbox.state.jenkins.build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     polled(build, LOST_AFTER - 1)
-    sandbox.world.jenkins.builds["ios-prod"].append(gone)
+    sandbox.state.jenkins.builds["ios-prod"].append(gone)
     assert polled(build).misses == 0
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     assert polled(build, LOST_AFTER - 1).status == "RUNNING"
 
 
 def test_an_item_that_jenkins_forgot_is_found_among_the_builds(build: Build, sandbox: Any) -> None:
-    sandbox.world.advance(600)
+    sandbox.state.advance(600)
     row = polled(build)
     assert (row.status, row.number) == ("RUNNING", 245)
 
@@ -219,28 +219,28 @@ def test_an_item_long_forgotten_is_found_behind_many_newer_builds(
     build: Build, sandbox: Any
 ) -> None:
     """As after an hour without polls, on a job that others use too."""
-    ci = sandbox.world.jenkins
+    ci = sandbox.state.jenkins
     ci.job("ios-prod").executors = 1000
-    with sandbox.world.lock:
+    with sandbox.state.lock:
         for _n in range(70):
             ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
-    sandbox.world.advance(600)
+    sandbox.state.advance(600)
     row = polled(build, LOST_AFTER)
     assert (row.status, row.number) == ("RUNNING", 245)
 
 
 def test_a_queue_item_that_somebody_cancelled_is_aborted(wired: Wired, sandbox: Any) -> None:
-    sandbox.world.jenkins.job("ios-prod").executors = 0
+    sandbox.state.jenkins.job("ios-prod").executors = 0
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
     polled(build)
-    sandbox.world.jenkins.cancel(sandbox.world.jenkins.item(1001))
+    sandbox.state.jenkins.cancel(sandbox.state.jenkins.item(1001))
     assert polled(build).status == "ABORTED"
 
 
 def test_a_change_during_the_poll_outweighs_a_miss(build: Build, sandbox: Any) -> None:
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
-    sandbox.world.jenkins.forget_left_items()
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.forget_left_items()
     before = polled(build, LOST_AFTER - 1)
     assert (before.status, before.misses) == ("QUEUED", LOST_AFTER - 1)
     report = store(
@@ -258,7 +258,7 @@ def test_a_lost_build_that_reappears_is_corrected_and_announced_once(
     build: Build, sandbox: Any
 ) -> None:
     running(build)
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
     lost(build)
     pipeline = build.release_pipeline.pipeline
     for key in "abc":
@@ -286,7 +286,7 @@ def test_polling_corrects_a_wrong_end_once(build: Build, sandbox: Any) -> None:
     )
     apply_delivery(wrong.pk)
     assert fresh(build).status == "FAILURE"
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     right = store(
         pipeline=build.release_pipeline.pipeline,
         dedupe_key="right",
@@ -304,14 +304,14 @@ def test_polling_corrects_a_wrong_end_once(build: Build, sandbox: Any) -> None:
 
 def test_a_hint_makes_the_poller_read_the_result(build: Build, sandbox: Any) -> None:
     running(build)
-    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
-    ring = store(
+    sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
+    delivery = store(
         pipeline=build.release_pipeline.pipeline,
-        dedupe_key="ring",
+        dedupe_key="delivery",
         trust=Trust.BASIC,
         body=b'{"buildNumber": 245, "status": "SUCCESS"}',
     )
-    apply_delivery(ring.pk)
+    apply_delivery(delivery.pk)
     assert fresh(build).status == "RUNNING"
     poll_build(build.pk)
     assert fresh(build).status == "FAILURE"
@@ -319,17 +319,17 @@ def test_a_hint_makes_the_poller_read_the_result(build: Build, sandbox: Any) -> 
 
 def test_a_hint_finds_a_build_whose_trigger_has_no_response_yet(wired: Wired, sandbox: Any) -> None:
     build = wired.build("ios")
-    sandbox.world.faults.add(
+    sandbox.state.faults.add(
         kind="drop_after", provider="jenkins", method="POST", path="*/buildWithParameters", count=1
     )
     run_effect(trigger_of(build).pk)
     assert fresh(build).status == "TRIGGERING"
-    ring = store(
+    delivery = store(
         pipeline=build.release_pipeline.pipeline,
-        dedupe_key="ring",
+        dedupe_key="delivery",
         trust=Trust.BASIC,
         body=b'{"buildId": "%s", "status": "STARTED"}' % build.pk.encode(),
     )
-    apply_delivery(ring.pk)
+    apply_delivery(delivery.pk)
     poll_build(build.pk)
     assert (fresh(build).status, fresh(build).number) == ("RUNNING", 245)

@@ -47,24 +47,24 @@ def test_an_error_says_nothing_about_the_build(
 ) -> None:
     running(build)
     events = BuildEvent.objects.count()
-    sandbox.world.faults.add(provider="jenkins", **fault)
+    sandbox.state.faults.add(provider="jenkins", **fault)
     row = polled(build, LOST_AFTER + 2)
     assert (row.status, row.misses) == ("RUNNING", 0)
     assert row.poll_at > timezone.now()
     assert row.pipeline.verification_status == "VALID"
     assert BuildEvent.objects.count() == events
-    sandbox.world.faults.clear()
+    sandbox.state.faults.clear()
     IntegrationHealth.objects.all().delete()  # close the circuit breaker
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     assert polled(build).status == "SUCCESS"
 
 
 def test_a_build_ended_when_the_server_says_it_did(build: Build, sandbox: Any) -> None:
     """Not at the time of the poll: the duration comes from the server."""
     running(build)
-    sandbox.world.advance(20)
-    sandbox.world.jenkins.finish("ios-prod", 245)
-    there = sandbox.world.jenkins.build("ios-prod", 245)
+    sandbox.state.advance(20)
+    sandbox.state.jenkins.finish("ios-prod", 245)
+    there = sandbox.state.jenkins.build("ios-prod", 245)
     Build.objects.update(started_at=timezone.now() - timedelta(hours=1))
     done = polled(build)
     took = (done.finished_at - done.started_at).total_seconds()
@@ -73,15 +73,15 @@ def test_a_build_ended_when_the_server_says_it_did(build: Build, sandbox: Any) -
 
 def test_a_failing_server_is_not_polled_for_a_while(build: Build, sandbox: Any) -> None:
     running(build)
-    sandbox.world.faults.add(kind="status", provider="jenkins", status=500)
+    sandbox.state.faults.add(kind="status", provider="jenkins", status=500)
     polled(build, OPEN_AFTER)
-    before = sandbox.world.requests.count("jenkins")
+    before = sandbox.state.requests.count("jenkins")
     assert polled(build).poll_at > timezone.now() + timedelta(seconds=20)
-    assert sandbox.world.requests.count("jenkins") == before
+    assert sandbox.state.requests.count("jenkins") == before
 
 
 def test_a_rate_limit_is_respected(build: Build, sandbox: Any) -> None:
-    sandbox.world.faults.add(kind="status", provider="jenkins", status=429, retry_after=120)
+    sandbox.state.faults.add(kind="status", provider="jenkins", status=429, retry_after=120)
     assert polled(build).poll_at > timezone.now() + timedelta(seconds=100)
 
 
@@ -104,19 +104,19 @@ def test_refused_credentials_show_on_the_connection_not_on_the_build(
 
 def test_refused_credentials_are_not_used_until_verified(build: Build, sandbox: Any) -> None:
     polled(with_token(running(build), "revoked"))
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     with_token(build, accounts.JENKINS_API_TOKEN)
-    before = sandbox.world.requests.count("jenkins")
+    before = sandbox.state.requests.count("jenkins")
     assert due_builds() == []
-    ring = store(
+    delivery = store(
         pipeline=build.release_pipeline.pipeline,
-        dedupe_key="ring",
+        dedupe_key="delivery",
         trust=Trust.BASIC,
         body=b'{"buildNumber": 245, "status": "SUCCESS"}',
     )
-    apply_delivery(ring.pk)
+    apply_delivery(delivery.pk)
     poll_build(build.pk)
-    assert sandbox.world.requests.count("jenkins") == before
+    assert sandbox.state.requests.count("jenkins") == before
     assert fresh(build).status == "RUNNING"
     assert verify(fresh(build.release_pipeline.pipeline)).is_valid
     assert due_builds() == [build.pk]
@@ -127,16 +127,16 @@ def test_refused_credentials_are_not_used_until_verified(build: Build, sandbox: 
 @pytest.fixture
 def failed(build: Build, sandbox: Any) -> Build:
     running(build)
-    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
     return polled(build)
 
 
 def hide_its_job(sandbox: Any) -> None:
-    sandbox.world.jenkins.job("ios-prod").hidden = True
+    sandbox.state.jenkins.job("ios-prod").hidden = True
 
 
 def forbid_its_job(sandbox: Any) -> None:
-    sandbox.world.faults.add(kind="status", provider="jenkins", status=403, path="/job/ios-prod*")
+    sandbox.state.faults.add(kind="status", provider="jenkins", status=403, path="/job/ios-prod*")
 
 
 @pytest.mark.parametrize("take_away", [hide_its_job, forbid_its_job])

@@ -29,16 +29,16 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def failed(build: Build, sandbox: Any) -> Build:
     running(build)
-    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
     return polled(build)
 
 
 def retried(sandbox: Any, result: str | None = "SUCCESS", *, number: int = 245) -> int:
     """Rebuild a build in Jenkins as somebody else; returns the new number."""
-    ci = sandbox.world.jenkins
-    with sandbox.world.lock:
+    ci = sandbox.state.jenkins
+    with sandbox.state.lock:
         ci.rebuild(ci.build("ios-prod", number), user="dana")
-    sandbox.world.advance(600)
+    sandbox.state.advance(600)
     [there] = ci.running("ios-prod")
     if result:
         ci.finish("ios-prod", there.number, result)
@@ -100,7 +100,7 @@ def test_an_adopted_retry_is_the_next_attempt(failed: Build, sandbox: Any) -> No
 
 def test_a_retry_of_a_job_that_does_not_carry_our_id(failed: Build, sandbox: Any) -> None:
     """The retry is known by its cause, which names the rebuilt build."""
-    sandbox.world.jenkins.build("ios-prod", 245).parameters.pop("DELIVR_BUILD_ID")
+    sandbox.state.jenkins.build("ios-prod", 245).parameters.pop("DELIVR_BUILD_ID")
     number = retried(sandbox)
     assert [retry["number"] for retry in polled(failed).retries] == [number]
     adopt(failed, number)
@@ -108,10 +108,10 @@ def test_a_retry_of_a_job_that_does_not_carry_our_id(failed: Build, sandbox: Any
 
 
 def test_somebody_elses_build_is_no_retry(failed: Build, sandbox: Any) -> None:
-    ci = sandbox.world.jenkins
-    with sandbox.world.lock:
+    ci = sandbox.state.jenkins
+    with sandbox.state.lock:
         ci.enqueue(ci.job("ios-prod"), {"VERSION": "1.5.0"}, user="somebody", delay=0)
-    sandbox.world.advance(600)
+    sandbox.state.advance(600)
     [there] = ci.running("ios-prod")
     ci.finish("ios-prod", there.number)
     assert polled(failed).retries == []
@@ -143,10 +143,10 @@ def test_a_lost_build_that_turns_out_to_have_failed_takes_no_stranger(
     """Another build is adopted for a lost one; before that is stored, ours is seen, failed."""
     running(build)
     Build.objects.update(status="LOST")
-    ci = sandbox.world.jenkins
-    with sandbox.world.lock:
+    ci = sandbox.state.jenkins
+    with sandbox.state.lock:
         ci.enqueue(ci.job("ios-prod"), {"VERSION": build.parameters["VERSION"]}, user="x", delay=0)
-    sandbox.world.advance(600)
+    sandbox.state.advance(600)
     other = next(b for b in ci.running("ios-prod") if b.number != 245)
     ci.finish("ios-prod", other.number)
 
@@ -190,15 +190,15 @@ def test_what_left_the_queue_without_a_number_has_no_retries(
     wired: Wired, sandbox: Any, caplog: Any
 ) -> None:
     """The connection's health does not suffer from it."""
-    ci = sandbox.world.jenkins
+    ci = sandbox.state.jenkins
     ci.job("ios-prod").executors = 0
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
     ci.cancel(ci.item(1001))
-    with sandbox.world.lock:  # another build of the job, which has a number
+    with sandbox.state.lock:  # another build of the job, which has a number
         ci.job("ios-prod").executors = 1
         ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
-    sandbox.world.advance(20)
+    sandbox.state.advance(20)
     row = polled(build, 2)
     assert (row.status, row.number, row.retries) == ("ABORTED", None, [])
     assert not IntegrationHealth.objects.exclude(failures=0).exists()
@@ -209,7 +209,7 @@ def test_a_retry_of_another_version_is_neither_offered_nor_adopted(
     failed: Build, sandbox: Any
 ) -> None:
     """The Rebuild plugin lets people change parameters and keeps our id."""
-    sandbox.world.jenkins.build("ios-prod", 245).parameters["VERSION"] = "1.6.0"
+    sandbox.state.jenkins.build("ios-prod", 245).parameters["VERSION"] = "1.6.0"
     number = retried(sandbox)
     assert polled(failed).retries == []
     with pytest.raises(ValidationError) as caught:

@@ -19,7 +19,7 @@ from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
 from delivr.tests.processes import broker_at, empty_broker, queued_messages, sweeper, until, worker
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release, ReleaseStatus
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
@@ -58,16 +58,16 @@ def test_the_whole_flow_with_a_worker(
             content_type="application/json",
             headers=signed(connected["pipelines"][0]["webhookSecret"], body),
         )
-        sandbox.world.jenkins.finish("android-prod", 512)
+        sandbox.state.jenkins.finish("android-prod", 512)
         until(
             lambda: release_now(api, release)["status"] == "BUILD_COMPLETE",
             seconds=60,
             what="ready for submission",
         )
         until(lambda: not open_effects(api, release["id"]), seconds=60, what="all effects settled")
-    texts = [message.text for message in sandbox.world.slack.in_channel("C123")]
+    texts = [message.text for message in sandbox.state.slack.in_channel("C123")]
     assert len(texts) == len(set(texts)) == 6
-    assert len(sandbox.world.jira.issues) == 2
+    assert len(sandbox.state.jira.issues) == 2
     assert not Effect.objects.exclude(state=EffectState.DONE).exists()
 
 
@@ -86,7 +86,7 @@ def test_a_wiped_broker_loses_nothing(
             seconds=60,
             what="the sweeper rings what the broker lost",
         )
-    assert len(sandbox.world.ledger.of("build.queued")) == 2
+    assert len(sandbox.state.ledger.of("build.queued")) == 2
 
 
 def test_a_dead_broker_never_fails_a_request(
@@ -96,7 +96,7 @@ def test_a_dead_broker_never_fails_a_request(
     connected = connect_all(api, sandbox_values)
     with broker_at("redis://127.0.0.1:1/0"):
         assert create_release(api, connected)["status"] == "KICKOFF_PENDING"
-        assert queue.pause.is_on, "nobody tried to ring"
+        assert queue.pause.is_on, "nobody tried to enqueue"
 
 
 @pytest.mark.parametrize("ends", [("SUCCESS", "SUCCESS"), ("SUCCESS", "FAILURE")])

@@ -60,14 +60,14 @@ class Jenkins:
     """What happened at the provider, for the invariants."""
 
     def __init__(self, sandbox: SandboxServer) -> None:
-        self.world = sandbox.world
+        self.state = sandbox.state
 
     def ledger(self, kind: str) -> list[dict[str, Any]]:
-        return self.world.ledger.of(kind)
+        return self.state.ledger.of(kind)
 
     def builds(self) -> dict[tuple[str, int], str]:
         jobs = ("ios-prod", "android-prod")
-        found = [build for job in jobs for build in self.world.jenkins.builds_of(job)]
+        found = [build for job in jobs for build in self.state.jenkins.builds_of(job)]
         return {(b.job, b.number): b.result or "" for b in found}
 
 
@@ -78,8 +78,8 @@ class Core(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = self.sandbox.world
-        self.world.reset()
+        self.state = self.sandbox.state
+        self.state.reset()
         self.all = transaction.atomic()
         self.all.__enter__()
         self.wired: Wired = wire(factories.TenantFactory(), self.sandbox.url)
@@ -147,19 +147,19 @@ class Core(RuleBasedStateMachine):
         method=st.sampled_from(["POST", "POST", "GET"]),
     )
     def fault(self, kind: str, provider: str, method: str) -> None:
-        self.world.faults.add(kind, provider=provider, method=method, count=1)
+        self.state.faults.add(kind, provider=provider, method=method, count=1)
 
     @rule(n=any_of, result=st.sampled_from(["SUCCESS", "FAILURE", "UNSTABLE", "ABORTED"]))
     def finish(self, n: int, result: str) -> None:
-        running = [b for job in JOBS for b in self.world.jenkins.running(job)]
+        running = [b for job in JOBS for b in self.state.jenkins.running(job)]
         if running:
             build = running[n % len(running)]
-            self.world.jenkins.finish(build.job, build.number, result)
+            self.state.jenkins.finish(build.job, build.number, result)
 
     @rule(n=any_of, ended=st.booleans(), signed=st.booleans(), named=st.booleans())
     def webhook(self, n: int, ended: bool, signed: bool, named: bool) -> None:
         """A correct report, early or late; a late one says STARTED after the build has ended."""
-        built = [b for job in JOBS for b in self.world.jenkins.builds_of(job)]
+        built = [b for job in JOBS for b in self.state.jenkins.builds_of(job)]
         if not built:
             return
         there = built[n % len(built)]
@@ -182,7 +182,7 @@ class Core(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([3, 15, 65, 100, 1200]))
     def time_passes(self, seconds: int) -> None:
         age_rows(timedelta(seconds=seconds))
-        self.world.advance(seconds)
+        self.state.advance(seconds)
 
     # Invariants
 
@@ -201,7 +201,7 @@ class Core(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """No more faults from here on, and enough time."""
-        self.world.faults.clear()
+        self.state.faults.clear()
         for _round in range(40):
             self.time_passes(100)
             sweep_until_idle(limit=3)

@@ -90,18 +90,18 @@ def test_viewer_reads_that_there_was_none(wired: Wired, client_for: Any, member_
 def test_it_ends_by_polling_alone(wired: Wired, sandbox: Any, web: Client) -> None:
     web.post(address(wired), {"version": "0.0.1", "branch": "main"})
     test = TestBuild.objects.get()
-    assert (test.status, sandbox.world.jenkins.builds_of("ios-prod")) == ("TRIGGERING", [])
+    assert (test.status, sandbox.state.jenkins.builds_of("ios-prod")) == ("TRIGGERING", [])
     assert "delivr asks Jenkins to start it." in page(web, wired)
     run_effect(effect_of(test).pk)
     assert (fresh(test).status, fresh(test).queue_id) == ("QUEUED", 1001)
     row = polled(test, 3)
     assert (row.status, row.number) == ("RUNNING", 245)
     assert f"{sandbox.url}/jenkins/job/ios-prod/245/console" in page(web, wired)
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     row = polled(test)
     assert (row.status, row.poll_at, row.took is not None) == ("SUCCESS", None, True)
     assert "No webhook came in about it" in page(web, wired)
-    sent = sandbox.world.jenkins.build("ios-prod", 245).parameters
+    sent = sandbox.state.jenkins.build("ios-prod", 245).parameters
     assert (sent["VERSION"], sent["BRANCH"]) == ("0.0.1", "main")
     assert sent["DELIVR_BUILD_ID"] == test.pk
 
@@ -109,7 +109,7 @@ def test_it_ends_by_polling_alone(wired: Wired, sandbox: Any, web: Client) -> No
 def test_it_is_in_no_release_and_no_figure(wired: Wired, sandbox: Any, web: Client) -> None:
     before = figures(web)
     test = polled(queued(wired), 3)
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     assert polled(test).status == "SUCCESS"
     assert not Build.objects.exists()
     assert not Release.objects.exists()
@@ -121,7 +121,7 @@ def test_a_webhook_is_noted_and_only_a_reason_to_ask(
     wired: Wired, sandbox: Any, web: Client, body: dict[str, bool]
 ) -> None:
     test = polled(queued(wired), 3)
-    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
     named = {"parameters": {"DELIVR_BUILD_ID": test.pk}} if body else {}
     delivery = deliver(wired.pipelines["ios"], plugin("COMPLETED", status="SUCCESS", **named))
     assert (delivery.state, delivery.build) == ("APPLIED", None)
@@ -146,23 +146,23 @@ def test_a_webhook_that_knows_it_by_its_id_alone_is_noted(wired: Wired, key: str
 
 
 def test_while_it_waits_the_page_says_why(wired: Wired, sandbox: Any, web: Client) -> None:
-    sandbox.world.jenkins.job("ios-prod").executors = 0
+    sandbox.state.jenkins.job("ios-prod").executors = 0
     polled(queued(wired))
     assert "Waiting for next available executor" in page(web, wired)
 
 
 def test_a_lost_answer_is_found_again(wired: Wired, sandbox: Any) -> None:
-    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_after", count=1)
     test = queued(wired)
     assert test.status == "TRIGGERING"
     Effect.objects.update(next_at=timezone.now())
     run_effect(effect_of(test).pk)
     assert fresh(test).status in ("QUEUED", "RUNNING")
-    assert len(sandbox.world.jenkins.queued() + sandbox.world.jenkins.builds_of("ios-prod")) == 1
+    assert len(sandbox.state.jenkins.queued() + sandbox.state.jenkins.builds_of("ios-prod")) == 1
 
 
 def test_a_refused_trigger_says_what_to_do(wired: Wired, sandbox: Any, web: Client) -> None:
-    sandbox.world.jenkins.job("ios-prod").buildable = False
+    sandbox.state.jenkins.job("ios-prod").buildable = False
     test = queued(wired)
     assert test.status == "TRIGGER_FAILED"
     html = page(web, wired)
@@ -174,8 +174,8 @@ def test_a_refused_trigger_says_what_to_do(wired: Wired, sandbox: Any, web: Clie
 
 def test_one_that_jenkins_does_not_know_is_lost(wired: Wired, sandbox: Any) -> None:
     test = polled(queued(wired), 3)
-    sandbox.world.jenkins.delete_build("ios-prod", 245)
-    sandbox.world.jenkins.forget_left_items()
+    sandbox.state.jenkins.delete_build("ios-prod", 245)
+    sandbox.state.jenkins.forget_left_items()
     assert polled(test, LOST_AFTER).status == "RUNNING"
     TestBuild.objects.update(missing_since=timezone.now() - LOST_WITHIN)
     assert polled(test).status == "LOST"
@@ -239,7 +239,7 @@ def test_one_that_may_still_have_to_be_stopped_is_kept(wired: Wired) -> None:
 def test_a_trigger_that_gave_up_can_be_cancelled_after_its_build_was_deleted(
     wired: Wired, sandbox: Any
 ) -> None:
-    sandbox.world.jenkins.job("ios-prod").buildable = False
+    sandbox.state.jenkins.job("ios-prod").buildable = False
     effect = effect_of(queued(wired))
     TestBuild.objects.all().delete()
     with pytest.raises(ValidationError, match="Start a new test build"):
@@ -285,7 +285,7 @@ def test_a_running_one_is_stopped_here_and_there(wired: Wired, sandbox: Any, web
     assert "It was stopped here" in page(web, wired)
     run_effect(stop_of(test).pk)
     assert stop_of(test).state == "DONE"
-    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+    assert sandbox.state.jenkins.build("ios-prod", 245).result == "ABORTED"
     event = AuditEvent.objects.get(action="test_build.cancelled")
     assert (event.subject_id, event.changes["status"]) == (
         wired.pipelines["ios"].pk,
@@ -294,11 +294,11 @@ def test_a_running_one_is_stopped_here_and_there(wired: Wired, sandbox: Any, web
 
 
 def test_one_in_the_queue_is_taken_out_of_it(wired: Wired, sandbox: Any) -> None:
-    sandbox.world.jenkins.job("ios-prod").executors = 0
+    sandbox.state.jenkins.job("ios-prod").executors = 0
     test = queued(wired)
     cancel_test(test=test, actor=None)
     run_effect(stop_of(test).pk)
-    assert sandbox.world.jenkins.queued() == sandbox.world.jenkins.builds_of("ios-prod") == []
+    assert sandbox.state.jenkins.queued() == sandbox.state.jenkins.builds_of("ios-prod") == []
 
 
 def test_one_that_leaves_the_queue_at_this_moment_is_stopped_by_its_number(
@@ -311,7 +311,7 @@ def test_one_that_leaves_the_queue_at_this_moment_is_stopped_by_its_number(
     Effect.objects.update(next_at=timezone.now())
     run_effect(stop_of(test).pk)
     assert stop_of(test).state == "DONE"
-    assert sandbox.world.jenkins.build("ios-prod", 245).result == "ABORTED"
+    assert sandbox.state.jenkins.build("ios-prod", 245).result == "ABORTED"
 
 
 def test_one_that_was_not_sent_yet_is_never_sent(wired: Wired, sandbox: Any) -> None:
@@ -320,14 +320,14 @@ def test_one_that_was_not_sent_yet_is_never_sent(wired: Wired, sandbox: Any) -> 
     run_effect(effect_of(test).pk)
     run_effect(stop_of(test).pk)
     assert {effect_of(test).state, stop_of(test).state} == {"CANCELLED"}
-    assert sandbox.world.jenkins.queued() == sandbox.world.jenkins.builds_of("ios-prod") == []
+    assert sandbox.state.jenkins.queued() == sandbox.state.jenkins.builds_of("ios-prod") == []
 
 
 def test_one_whose_trigger_is_on_the_way_is_stopped_once_it_arrived(
     wired: Wired, sandbox: Any
 ) -> None:
     test = start(wired)
-    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_after", count=1)
     run_effect(effect_of(test).pk)  # the response is lost: the build may exist
     cancel_test(test=test, actor=None)
     run_effect(stop_of(test).pk)
@@ -338,16 +338,16 @@ def test_one_whose_trigger_is_on_the_way_is_stopped_once_it_arrived(
     assert stop_of(test).next_at <= timezone.now()
     run_effect(stop_of(test).pk)
     assert stop_of(test).state == "DONE"
-    ended = [build.result for build in sandbox.world.jenkins.builds_of("ios-prod")]
-    assert (sandbox.world.jenkins.queued(), set(ended) - {"ABORTED"}) == ([], set())
+    ended = [build.result for build in sandbox.state.jenkins.builds_of("ios-prod")]
+    assert (sandbox.state.jenkins.queued(), set(ended) - {"ABORTED"}) == ([], set())
 
 
 def test_one_whose_trigger_arrives_while_its_stop_is_prepared_is_stopped(
     wired: Wired, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox.world.jenkins.job("ios-prod").executors = 0
+    sandbox.state.jenkins.job("ios-prod").executors = 0
     test = start(wired)
-    sandbox.world.faults.add(**TRIGGER, kind="drop_after", count=1)
+    sandbox.state.faults.add(**TRIGGER, kind="drop_after", count=1)
     run_effect(effect_of(test).pk)
     cancel_test(test=test, actor=None)
     build_of = StopTest.build_of
@@ -364,7 +364,7 @@ def test_one_whose_trigger_arrives_while_its_stop_is_prepared_is_stopped(
     assert effect_of(test).state == "DONE"
     run_effect(stop_of(test).pk)
     assert stop_of(test).state == "DONE"
-    assert sandbox.world.jenkins.queued() == []
+    assert sandbox.state.jenkins.queued() == []
 
 
 def test_the_one_that_the_page_showed_is_stopped_and_no_later_one(

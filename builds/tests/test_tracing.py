@@ -110,7 +110,7 @@ def test_a_poll_is_the_cause_of_what_it_found(tenant: Any, sandbox: Any) -> None
     run_effect(trigger_of(build).pk)
     for _n in range(3):
         poll_build(build.pk)
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     poll_build(build.pk)
     assert before(message("build_complete"))[0] == ("release", "Asked Jenkins")
 

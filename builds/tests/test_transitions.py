@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builds.updates.transitions import Transition, transition
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 
 UPDATES = ("QUEUED", "WAITING", "RUNNING", "SUCCESS", "FAILURE", "UNSTABLE", "ABORTED", "LOST")
 LETTERS = {

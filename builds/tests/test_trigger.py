@@ -16,7 +16,7 @@ from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of, wire
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release, ReleasePipeline
 
 pytestmark = pytest.mark.django_db

@@ -78,8 +78,8 @@ def test_the_signature_is_the_one_that_github_documents() -> None:
     """The values are from GitHub's page on validating deliveries."""
     sent = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     request = RequestFactory().post("/", headers={"x-hub-signature-256": sent})
-    assert authenticate("github", request, b"Hello, World!", ["other", SECRET])
-    assert authenticate("github", request, b"Hello, World?", [SECRET]) is None
+    assert authenticate("github", request, b"Hello, SandboxState!", ["other", SECRET])
+    assert authenticate("github", request, b"Hello, SandboxState?", [SECRET]) is None
 
 
 @pytest.mark.parametrize(
@@ -262,9 +262,9 @@ def test_the_poll_after_a_run_reads_the_result_from_jenkins(tenant: Any, sandbox
     wired = wired_to(tenant, sandbox)
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
-    sandbox.world.advance(5)
+    sandbox.state.advance(5)
     poll_build(build.pk)
-    sandbox.world.jenkins.finish("ios-prod", 245, "FAILURE")
+    sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
     body = workflow_run("completed", title=f"Beta {build.pk}", conclusion="success")
     taken(post(wired.pipelines["ios"], body, "workflow_run"))
     poll_build(build.pk)

@@ -17,13 +17,7 @@ from builds.stopping import create_stop
 from builds.updates.transitions import Transition, transition
 from delivr.effects import clock
 from integrations.models import PipelineIntegration
-from integrations.providers.base import (
-    Artifact,
-    BuildHandle,
-    BuildReport,
-    BuildState,
-    BuildStatus,
-)
+from integrations.providers.ci import Artifact, BuildHandle, BuildReport, BuildState, BuildStatus
 from integrations.providers.registry import provider_class
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.notices import Notice, notify

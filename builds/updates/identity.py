@@ -12,7 +12,7 @@ from datetime import timedelta
 from django.utils.translation import gettext as _
 
 from builds.models import Build, TestBuild
-from integrations.providers.base import BuildReport, BuildState
+from integrations.providers.ci import BuildReport, BuildState
 
 CLOCK_SKEW = timedelta(minutes=10)  # between the CI server's clock and the database's
 SAME_START = timedelta(seconds=2)  # servers report the start in seconds or in milliseconds

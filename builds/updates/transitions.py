@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from integrations.providers.base import BuildStatus as S
+from integrations.providers.ci import BuildStatus as S
 
 
 class Transition(TextChoices):

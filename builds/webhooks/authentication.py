@@ -21,8 +21,8 @@ from django.http import HttpRequest
 from builds.models import Trust
 from delivr.effects import clock
 from integrations.models import PipelineIntegration
-from integrations.providers.base import Scheme, Way
 from integrations.providers.registry import webhooks_of
+from integrations.providers.webhooks import Scheme, Way
 from integrations.webhook_secrets import live
 
 TOLERANCE = 300  # seconds that a signed timestamp may be off
@@ -64,7 +64,8 @@ def _key_of(sender: str, way: Way, request: HttpRequest, body: bytes, event: str
 def _is_mac(way: Way, request: HttpRequest, body: bytes, secrets: list[str]) -> bool:
     """Neither the time nor the id of the delivery is signed, so a copy can be sent again under a
     new id. This is one more reason why such a delivery only causes a poll."""
-    return _is_among([way.prefix.encode() + _hex_mac(s, body) for s in secrets], way, request)
+    macs = [hmac.new(secret.encode(), body, hashlib.sha256).hexdigest() for secret in secrets]
+    return _is_among([f"{way.prefix}{mac}".encode() for mac in macs], way, request)
 
 
 def _is_token(way: Way, request: HttpRequest, body: bytes, secrets: list[str]) -> bool:
@@ -75,10 +76,6 @@ def _is_among(wanted: list[bytes], way: Way, request: HttpRequest) -> bool:
     sent = request.headers.get(way.header, "").encode(errors="replace")
     matches = [hmac.compare_digest(sent, one) for one in wanted]
     return any(matches)
-
-
-def _hex_mac(secret: str, body: bytes) -> bytes:
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode()
 
 
 def live_secrets(pipeline: PipelineIntegration) -> list[str]:

@@ -30,7 +30,7 @@ from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
-from integrations.providers.base import BuildReport, CiProvider
+from integrations.providers.ci import BuildReport, CiProvider
 from integrations.providers.registry import provider_class, webhooks_of
 from releases.models import MOVING
 
@@ -266,13 +266,8 @@ def replay(delivery: WebhookDelivery, *, actor: User | None) -> WebhookDelivery:
     delivery.next_at = delivery.replayed_at = clock.now()
     delivery.settled_at = None
     delivery.save()
-    record(
-        tenant=delivery.tenant,
-        actor=actor,
-        action="delivery.replayed",
-        subject=delivery,
-        changes={"state": [before, delivery.state]},
-    )
+    changes = {"state": [before, delivery.state]}
+    record(actor=actor, action="delivery.replayed", subject=delivery, changes=changes)
     enqueue_on_commit("delivery", delivery.pk)
     return delivery
 

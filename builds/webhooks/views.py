@@ -20,7 +20,7 @@ from gunicorn.http.errors import ParseException
 from builds.models import WebhookDelivery
 from builds.webhooks.authentication import Authentication, authenticate, live_secrets
 from builds.webhooks.deliveries import store
-from delivr.api.problems import Problem, problem_response
+from delivr.api.problems import Problem, problem_response, throttled
 from delivr.ids import webhook_secret
 from delivr.security.ratelimit import hit
 from delivr.signin.clients import address_of
@@ -78,10 +78,7 @@ def _body(request: HttpRequest) -> bytes:
         raise too_large
     try:
         body: bytes = _stream(request).read(MAX_BYTES + 1)
-    except (
-        OSError,
-        ParseException,
-    ) as error:  # malformed chunks, or a closed connection
+    except (OSError, ParseException) as error:  # malformed chunks, or a closed connection
         raise Problem(400, "unreadable", _("The body did not come whole.")) from error
     if len(body) > MAX_BYTES:
         raise too_large
@@ -148,9 +145,5 @@ def _count(pipeline: PipelineIntegration, *, size: int) -> None:
 
 
 def _slow_down(seconds: int) -> Problem:
-    return Problem(
-        429,
-        "throttled",
-        _("Too many at once: try again in %(seconds)d seconds.") % {"seconds": seconds},
-        headers={"Retry-After": str(seconds)},
-    )
+    words = _("Too many at once: try again in %(seconds)d seconds.") % {"seconds": seconds}
+    return throttled(words, seconds)

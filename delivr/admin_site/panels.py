@@ -45,11 +45,7 @@ def panels() -> list[Panel]:
 
 
 def by_state(
-    rows: QuerySet[Any],
-    field: str,
-    labels: Iterable[tuple[str, Any]],
-    *,
-    bad: Iterable[str] = (),
+    rows: QuerySet[Any], field: str, labels: Iterable[tuple[str, Any]], *, bad: Iterable[str] = ()
 ) -> tuple[Line, ...]:
     """One line for each value of `field`, in one query."""
     found = dict(rows.order_by().values_list(field).annotate(Count("pk")))

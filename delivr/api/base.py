@@ -12,6 +12,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from rest_framework import exceptions, pagination
 from rest_framework.request import Request
@@ -19,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Field, Serializer
 from rest_framework.views import APIView
 
-from delivr.api.problems import Problem, camel, invalid
+from delivr.api.problems import Problem, camel, flatten, invalid
 from delivr.date_bounds import read_datetime
 from delivr.effects import clock
 from delivr.tenants.models import IdempotentRequest, Role, Tenant, User
@@ -96,7 +97,8 @@ class Shape:
         try:
             self.values[str(field.source)] = field.run_validation(value)
         except exceptions.ValidationError as error:
-            self.errors[str(field.source)] = [str(m) for m in _flat(error.detail)]
+            found = flatten(error.detail).values()
+            self.errors[str(field.source)] = [words for several in found for words in several]
 
     def done(self) -> dict[str, Any]:
         """The values. Raises Problem 400 if anything is wrong."""
@@ -119,17 +121,6 @@ class Shape:
             yield
         except ValidationError as error:
             raise self.problem(error.message_dict) from None
-
-
-def _flat(detail: Any) -> Iterator[Any]:
-    if isinstance(detail, Mapping):
-        for part in detail.values():
-            yield from _flat(part)
-    elif isinstance(detail, list):
-        for part in detail:
-            yield from _flat(part)
-    else:
-        yield detail
 
 
 class TenantView(APIView):
@@ -159,6 +150,10 @@ class TenantView(APIView):
 
     def shape(self, serializer: type[Serializer[Any]]) -> Shape:
         return Shape(serializer, self.request.data)
+
+    def get_or_404(self, rows: Any, **lookup: Any) -> Any:
+        """The one of the tenant's rows that the lookup finds."""
+        return get_object_or_404(rows.for_tenant(self.tenant), **lookup)
 
     def page(self, rows: Any, serializer: Any, ordering: Any = None) -> Response:
         """One page of rows, each serialized by `serializer(rows, many=True, context=…).data`."""

@@ -110,6 +110,10 @@ def invalid(errors: Mapping[str, list[str]]) -> Problem:
     return Problem(400, "invalid", _("Some fields need attention."), errors)
 
 
+def throttled(detail: str, seconds: int) -> Problem:
+    return Problem(429, "throttled", detail, headers={"Retry-After": str(seconds)})
+
+
 def camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(part.capitalize() for part in rest)
@@ -140,8 +144,5 @@ def flatten(detail: Any, path: str = "") -> dict[str, list[str]]:
 def problem_response(request: HttpRequest, problem: Problem) -> JsonResponse:
     """The same for plain Django views (webhooks, unknown API paths)."""
     return JsonResponse(
-        problem.body(),
-        status=problem.status,
-        content_type=MEDIA_TYPE,
-        headers=problem.headers,
+        problem.body(), status=problem.status, content_type=MEDIA_TYPE, headers=problem.headers
     )

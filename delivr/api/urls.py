@@ -17,9 +17,7 @@ urlpatterns = [
     path("members/<str:member_id>", tenants.MemberDetail.as_view(), name="api_member"),
     path("invitations", tenants.InvitationList.as_view(), name="api_invitations"),
     path(
-        "invitations/<str:invitation_id>",
-        tenants.InvitationDetail.as_view(),
-        name="api_invitation",
+        "invitations/<str:invitation_id>", tenants.InvitationDetail.as_view(), name="api_invitation"
     ),
     path(
         "invitations/<str:invitation_id>/send",

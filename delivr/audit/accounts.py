@@ -125,10 +125,4 @@ def note_address(*, token: ApiToken, request: HttpRequest) -> None:
         action="token.used", subject_id=str(token.pk), changes__address=address
     )
     if not known.exists():
-        record(
-            tenant=token.tenant,
-            actor=token.user,
-            action="token.used",
-            subject=token,
-            changes={"address": address},
-        )
+        record(actor=token.user, action="token.used", subject=token, changes={"address": address})

@@ -15,11 +15,7 @@ class AuditRow(TenantOwned):
     """A row that is written once. It outlives its workspace: the last row says who deleted it."""
 
     tenant = models.ForeignKey(
-        Tenant,
-        on_delete=models.DO_NOTHING,
-        db_constraint=False,
-        editable=False,
-        related_name="+",
+        Tenant, on_delete=models.DO_NOTHING, db_constraint=False, editable=False, related_name="+"
     )
 
     class Meta:

@@ -1,27 +1,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 
-if TYPE_CHECKING:
-    from delivr.audit.models import AuditEvent
-    from delivr.tenants.models import Tenant, User
+from delivr.audit.models import AuditEvent
+from delivr.tenants.models import Tenant, User
 
 SYSTEM = "delivr"
 
 
 def record(
     *,
-    tenant: Tenant,
     actor: User | None,
     action: str,
-    subject: models.Model | None = None,
+    subject: Any = None,
     changes: Mapping[str, Any] | None = None,
+    tenant: Tenant | None = None,
 ) -> AuditEvent:
-    """Write one audit row in the caller's transaction. `changes` contains no secret (`changed`)."""
-    event = _event(tenant, actor, action, subject, changes)
+    """Write one audit row in the caller's transaction, in the log of `tenant` or else of the tenant
+    that the subject belongs to. `changes` contains no secret (`changed`)."""
+    event = _event(tenant.pk if tenant else subject.tenant_id, actor, action, subject, changes)
     event.save(force_insert=True)
     return event
 
@@ -30,10 +30,8 @@ def record_each(
     *, tenant: Tenant, actor: User | None, action: str, subjects: Iterable[models.Model]
 ) -> None:
     """`record` for several subjects of one action, in one query."""
-    from delivr.audit.models import AuditEvent
-
     AuditEvent.objects.bulk_create(
-        _event(tenant, actor, action, subject, None) for subject in subjects
+        _event(tenant.pk, actor, action, subject, None) for subject in subjects
     )
 
 
@@ -46,36 +44,28 @@ def record_in_each(
     changes: Mapping[str, Any],
 ) -> None:
     """`record` of one event for several tenants, in one query."""
-    from delivr.audit.models import AuditEvent
-
     AuditEvent.objects.bulk_create(
-        _event(tenant, actor, action, subject, changes) for tenant in tenants
+        _event(tenant.pk, actor, action, subject, changes) for tenant in tenants
     )
 
 
 def _event(
-    tenant: Tenant,
+    tenant_id: str,
     actor: User | None,
     action: str,
     subject: models.Model | None,
     changes: Mapping[str, Any] | None,
 ) -> AuditEvent:
-    from delivr.audit.models import AuditEvent
-
+    label = getattr(subject, "audit_label", "") or str(subject or "")
     return AuditEvent(
-        tenant=tenant,
+        tenant_id=tenant_id,
         actor_id=actor.pk if actor else None,
         actor_label=actor.email if actor else SYSTEM,
         action=action,
         subject_id=str(subject.pk) if subject else "",
-        subject_label=_label(subject)[:200] if subject else "",
+        subject_label=label[:200],
         changes=dict(changes or {}),
     )
-
-
-def _label(subject: models.Model) -> str:
-    """What people call it: its `audit_label`, if it has one."""
-    return getattr(subject, "audit_label", "") or str(subject)
 
 
 def difference(

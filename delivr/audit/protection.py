@@ -12,9 +12,9 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connection, models
-from django.db.migrations.operations.base import Operation, OperationCategory
 
 from delivr.audit.models import AuditEvent, AuditSeal
+from delivr.postgres import PostgresOperation
 
 _FUNCTION = """
 CREATE OR REPLACE FUNCTION delivr_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -35,46 +35,17 @@ _ADD = (
     'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER append_only',
     'ALTER TABLE "{table}" ENABLE ALWAYS TRIGGER no_truncate',
 )
-_DROP = (
-    'DROP TRIGGER append_only ON "{table}"',
-    'DROP TRIGGER no_truncate ON "{table}"',
-)
+_DROP = ('DROP TRIGGER append_only ON "{table}"', 'DROP TRIGGER no_truncate ON "{table}"')
 
 
-class AppendOnly(Operation):
+class AppendOnly(PostgresOperation):
     """`AppendOnly("AuditEvent")`: PostgreSQL refuses UPDATE, DELETE and TRUNCATE of its table."""
 
-    reversible = True
-    reduces_to_sql = True
-    category = OperationCategory.SQL
+    def forwards(self, model: Any) -> list[str]:
+        return [_FUNCTION, *(sql.replace("{table}", model._meta.db_table) for sql in _ADD)]
 
-    def __init__(self, model_name: str) -> None:
-        self.model_name = model_name
-
-    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        return type(self).__name__, [self.model_name], {}
-
-    def state_forwards(self, app_label: str, state: Any) -> None:
-        """Django's state does not change."""
-
-    def database_forwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        self._run(app_label, schema_editor, to_state, (_FUNCTION, *_ADD))
-
-    def database_backwards(
-        self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
-    ) -> None:
-        self._run(app_label, schema_editor, from_state, _DROP)
-
-    def _run(
-        self, app_label: str, schema_editor: Any, state: Any, statements: tuple[str, ...]
-    ) -> None:
-        if schema_editor.connection.vendor != "postgresql":
-            return
-        table = state.apps.get_model(app_label, self.model_name)._meta.db_table
-        for statement in statements:
-            schema_editor.execute(statement.replace("{table}", table), params=None)
+    def backwards(self, model: Any) -> list[str]:
+        return [sql.replace("{table}", model._meta.db_table) for sql in _DROP]
 
     def describe(self) -> str:
         return f"Let nobody change or remove rows of {self.model_name}"

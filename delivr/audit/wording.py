@@ -6,30 +6,25 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from delivr.audit.models import AuditEvent
 from delivr.pages.statuses import look_of
 from delivr.tenants.models import Role
 
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 NAMELESS = ("eff_", "whd_")  # what to call them is derived from what they are about
 # By action, sorted: the sentence that follows the actor's name, and a short label for the filter.
 # `delivr/tests/test_guards.py` fails if the code records an action that is missing here.
-ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
+ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "build.cancelled": (_("cancelled the build of %(what)s"), _("Build cancelled")),
-    "build.repeat_stopped": (
-        _("stopped a second build of %(what)s"),
-        _("Second build stopped"),
-    ),
+    "build.repeat_stopped": (_("stopped a second build of %(what)s"), _("Second build stopped")),
     "build.triggered": (_("triggered a build of %(what)s"), _("Build triggered")),
     "delivery.replayed": (_("applied a delivery again: %(what)s"), _("Delivery replayed")),
     "effect.adopted": (_("told which build was started: %(what)s"), _("Build adopted")),
@@ -87,10 +82,7 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "user.password_changed": (_("changed the password"), _("Password changed")),
     "user.signed_in": (_("signed in"), _("Signed in")),
     "user.signed_out": (_("signed out"), _("Signed out")),
-    "user.signin_failed": (
-        _("noted a wrong password for %(what)s"),
-        _("Sign-in failed"),
-    ),
+    "user.signin_failed": (_("noted a wrong password for %(what)s"), _("Sign-in failed")),
     "webhook_secret.rotated": (
         _("made a new webhook secret for %(what)s"),
         _("Webhook secret rotated"),
@@ -99,14 +91,14 @@ ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
 
 
 # Stored words that are not a status.
-WORDS: dict[object, StrOrPromise] = {
+WORDS: dict[object, str | Promise] = {
     **dict(Role.choices),
     "totp": _("authenticator app"),
     "webauthn": _("passkey or security key"),
     "recovery_codes": _("recovery codes"),
 }
 # Events without an actor, which delivr noticed: whole sentences, since no name stands before them.
-NOTICED: dict[str, StrOrPromise] = {
+NOTICED: dict[str, str | Promise] = {
     "build.repeat_stopped": _("A second build of %(what)s was stopped"),
     "integration.refused": _("%(what)s refused its credentials"),
     "integration.verified": _("%(what)s was checked"),

@@ -6,7 +6,6 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -114,9 +113,7 @@ class RetryEffect(TenantView):
 
     @extend_schema(request=None, responses={202: EffectSerializer})
     def post(self, request: Request, effect_id: str) -> Response:
-        effect = Effect.objects.for_tenant(self.tenant).filter(pk=effect_id).first()
-        if effect is None:
-            raise Http404
+        effect = self.get_or_404(Effect.objects, pk=effect_id)
         if not effect.may_retry:
             raise Conflict("not_dead", _("Only an effect that gave up can be retried."))
         effect = retry_effect(effect=effect, actor=self.actor)
@@ -128,9 +125,7 @@ class CancelEffect(TenantView):
 
     @extend_schema(request=None, responses={202: EffectSerializer})
     def post(self, request: Request, effect_id: str) -> Response:
-        effect = Effect.objects.for_tenant(self.tenant).filter(pk=effect_id).first()
-        if effect is None:
-            raise Http404
+        effect = self.get_or_404(Effect.objects, pk=effect_id)
         if not effect.may_cancel:
             raise Conflict("on_its_way", _("This effect is on its way or already settled."))
         effect = cancel_effect(effect=effect, actor=self.actor)

@@ -113,7 +113,7 @@ def note_failure(*, tenant_id: str, integration_id: str, error: ProviderError) -
     A failure while the breaker is already open belongs to a call that began before: it is not
     counted and does not prolong the pause.
     """
-    if not error.is_passing:
+    if not error.is_temporary:
         release_probe(tenant_id=tenant_id, integration_id=integration_id)
         return
     health = _locked(tenant_id, integration_id)

@@ -12,10 +12,9 @@ from delivr.effects.models import Effect, EffectState
 
 
 def what_next(effect: Effect) -> tuple[str, datetime | None]:
-    """What delivr does next with this effect, and when; ("", None) where nothing is left to do.
+    """What delivr does next with this effect, and when; ("", None) if nothing is left to do.
 
-    From the row alone, without a query. The time is None where no clock decides but a person, or
-    the operator of this installation.
+    Makes no query. The time is None if a person or the operator decides.
     """
     if effect.state in (EffectState.DONE, EffectState.CANCELLED):
         return "", None

@@ -87,9 +87,7 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
     effect.enqueued_at = now if settings.CELERY_BROKER_URL else None
     effect.save()
     changes = {"state": [before, effect.state]}
-    record(
-        tenant=effect.tenant, actor=actor, action="effect.retried", subject=effect, changes=changes
-    )
+    record(actor=actor, action="effect.retried", subject=effect, changes=changes)
     enqueue_on_commit("effect", effect.pk)
     return effect
 
@@ -111,13 +109,8 @@ def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
         handler.gave_up(effect)
     before, effect.state, effect.done_at = effect.state, EffectState.CANCELLED, clock.now()
     effect.save()
-    record(
-        tenant=effect.tenant,
-        actor=actor,
-        action="effect.cancelled",
-        subject=effect,
-        changes={"state": [before, effect.state]},
-    )
+    changes = {"state": [before, effect.state]}
+    record(actor=actor, action="effect.cancelled", subject=effect, changes=changes)
     return effect
 
 

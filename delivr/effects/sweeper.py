@@ -32,7 +32,7 @@ HEARTBEAT = 10.0  # seconds
 THREADS = 16  # more than one tenant may use (PER_TENANT), so that no tenant blocks the others
 TICK_WITH_BROKER = 2.0  # seconds; the queue is the fast way, the sweeper the certain one
 TICK_ALONE = 0.5
-BROKER_PATIENCE = 60.0  # seconds without a broker until the sweeper runs the jobs itself
+BROKER_TIMEOUT = 60.0  # seconds without a broker until the sweeper runs the jobs itself
 
 
 @transaction.atomic
@@ -133,7 +133,7 @@ class Sweeper:
 
     def _broker_is_dead(self) -> bool:
         died = self.broker_died_at
-        return died is not None and time.monotonic() - died > BROKER_PATIENCE
+        return died is not None and time.monotonic() - died > BROKER_TIMEOUT
 
     def _run_job(self, name: str, row_id: str) -> None:
         try:

@@ -27,7 +27,7 @@ _RESETS = (http.client.RemoteDisconnected, http.client.IncompleteRead, OSError)
 
 
 def explain(error: Exception, call: Call) -> OutboundError:
-    """Any failure of a call in our words; the cause is dropped, since it may contain secrets."""
+    """The OutboundError for any failure of a call, without its cause, which may contain secrets."""
     cause = _root(error)
     where = call.where
     if isinstance(cause, _TIMEOUTS) or time.monotonic() >= call.until:

@@ -144,7 +144,13 @@ def _open(host: str, port: int, call: Call) -> _TimedSocket:
     )
 
 
-class _HTTPConnection(urllib3.connection.HTTPConnection):
+class _CheckedConnection:
+    """Mixin for urllib3's connections: opens its socket by `_open`, and notes that it was used."""
+
+    host: str
+    port: int
+    sock: Any
+
     def __init__(self, *args: Any, call: Call, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.call = call
@@ -154,29 +160,20 @@ class _HTTPConnection(urllib3.connection.HTTPConnection):
 
     def send(self, data: Any) -> None:
         if self.sock is None:
-            self.connect()
+            self.connect()  # type: ignore[attr-defined] # of urllib3
         self.call.sent = True
-        super().send(data)
+        super().send(data)  # type: ignore[misc] # of urllib3
 
 
-class _HTTPSConnection(urllib3.connection.HTTPSConnection):
-    def __init__(self, *args: Any, call: Call, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.call = call
+class _HTTPConnection(_CheckedConnection, urllib3.connection.HTTPConnection):
+    pass
 
-    def _new_conn(self) -> socket.socket:
-        return _open(self.host, self.port, self.call)
 
+class _HTTPSConnection(_CheckedConnection, urllib3.connection.HTTPSConnection):
     def connect(self) -> None:
         super().connect()
         self.call.sock = sock = cast(_TimedTLSSocket, self.sock)
         sock.call = self.call
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        self.call.sent = True
-        super().send(data)
 
 
 class HTTPPool(urllib3.HTTPConnectionPool):

@@ -16,7 +16,6 @@ from django.views.decorators.http import require_GET
 from delivr.pages.icons import ICONS
 from delivr.pages.statuses import LOOKS
 
-GAPS = [timedelta(0), timedelta(minutes=-3), timedelta(hours=2, seconds=5), timedelta(days=-30)]
 SAMPLE_CODE = """pipeline {
   post { always { httpRequest url: env.DELIVR_WEBHOOK_URL, customHeaders: [] } }
 }"""
@@ -68,11 +67,7 @@ def gallery_context(now: datetime) -> dict[str, Any]:
         "checks": _checks(),
         "events": _events(now),
         "providers": _providers(),
-        "pairs": [
-            ("Version", "1.5.0"),
-            ("Branch", "release/1.5.0"),
-            ("Builds", "2"),
-        ],
+        "pairs": [("Version", "1.5.0"), ("Branch", "release/1.5.0"), ("Builds", "2")],
         "code": SAMPLE_CODE,
     }
 

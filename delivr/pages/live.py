@@ -41,12 +41,7 @@ def fragment(view: View) -> View:
 
 
 def refresh(
-    request: HttpRequest,
-    template: str,
-    context: dict[str, Any],
-    *,
-    seen: str,
-    is_moving: bool,
+    request: HttpRequest, template: str, context: dict[str, Any], *, seen: str, is_moving: bool
 ) -> HttpResponse:
     """Answer a poll with 204, 200 or 286. `seen` is the fingerprint of what the page shows now."""
     if request.GET.get("seen") == seen:

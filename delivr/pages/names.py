@@ -3,14 +3,10 @@ in its `fields.py` and are added when the application starts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
-NAMES: dict[str, StrOrPromise] = {
+NAMES: dict[str, str | Promise] = {
     # Checks of a verification
     "account": _("Account"),
     "address": _("Address"),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
 
 
 class Look(NamedTuple):
     """`tone` is one of neutral, info, success, warning, danger; `icon` is a key of `ICONS`."""
 
-    label: StrOrPromise
+    label: str | Promise
     tone: str
     icon: str
 

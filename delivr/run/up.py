@@ -28,7 +28,7 @@ from delivr.run.supervisor import Died, Stopped, Supervisor, describe_exit
 BASE_DIR = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 SANDBOX_PORT = 8091
-PATIENCE = 60.0  # seconds until the processes must be ready
+START_TIMEOUT = 60.0  # seconds until the processes must be ready
 
 
 class Refused(Exception):
@@ -118,7 +118,7 @@ def _run(plan: Plan) -> int:
         try:
             logins = _prepare(plan, supervisor)
             _start(plan, supervisor, web.fileno())
-            supervisor.wait_until(_is_ready(plan), seconds=PATIENCE, what="The web server")
+            supervisor.wait_until(_is_ready(plan), seconds=START_TIMEOUT, what="The web server")
             say(block(plan, logins))
             supervisor.watch()
         except Stopped:

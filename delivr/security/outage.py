@@ -20,7 +20,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
     request is not at fault: 503 with Retry-After (RFC 9110, 15.6.4). Nothing was committed."""
     is_away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
     if request.path.startswith("/api/"):
-        return problem_response(request, _unavailable() if is_away else _broken())
+        broken = Problem(
+            500, "internal_error", _("Something broke on our side. The log says what.")
+        )
+        return problem_response(request, _unavailable() if is_away else broken)
     if not is_away:
         return defaults.server_error(request)
     headers = {"Retry-After": RETRY_AFTER}
@@ -30,7 +33,3 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def _unavailable() -> Problem:
     words = _("The database is not available. Nothing was changed; try again in a few seconds.")
     return Problem(503, "unavailable", words, headers={"Retry-After": RETRY_AFTER})
-
-
-def _broken() -> Problem:
-    return Problem(500, "internal_error", _("Something broke on our side. The log says what."))

@@ -30,7 +30,7 @@ LOCAL_HOSTS = {"localhost", "127.0.0.1", "[::1]", "testserver"}
 DEBUG: bool = env.bool("DEBUG", default=False)
 if DEBUG and set(ALLOWED_HOSTS) - LOCAL_HOSTS:
     raise ImproperlyConfigured("DEBUG is for local hosts only: unset it or ALLOWED_HOSTS.")
-# How many proxies are in front, each adding to X-Forwarded-For: https needs one that ends TLS.
+# The number of proxies in front that add to X-Forwarded-For; https needs one that ends TLS.
 TRUSTED_PROXIES: int = env.int("TRUSTED_PROXIES", default=int(IS_HTTPS))
 
 
@@ -46,7 +46,7 @@ def _key(name: str) -> str:
 
 # Signs sessions and links.
 SECRET_KEY = _key("SECRET_KEY")
-# Encrypt what is secret in the database: the first encrypts, all decrypt.
+# Encrypt the secrets in the database: the first key encrypts, all decrypt.
 FERNET_KEYS = [key.strip() for key in _key("FERNET_KEYS").split(",") if key.strip()]
 
 # --- Database and broker -------------------------------------------------------------------------
@@ -55,12 +55,12 @@ DATABASE: dict[str, Any] = environ.Env.db_url_config(
     env.str("DATABASE_URL", default="") or f"sqlite:///{DELIVR_DATA_DIR / 'delivr.sqlite3'}"
 )
 IS_SQLITE: bool = DATABASE["ENGINE"].endswith("sqlite3")
-# How long a statement may take, and wait for a lock, in ms; 0 is for ever. PostgreSQL only.
+# PostgreSQL's time limits for a statement and for waiting for a lock, in ms; 0: none.
 DATABASE_STATEMENT_TIMEOUT: int = env.int("DATABASE_STATEMENT_TIMEOUT", default=15000)
 DATABASE_LOCK_TIMEOUT: int = env.int("DATABASE_LOCK_TIMEOUT", default=8000)
-# Redis, for Celery's messages; empty: no broker, the sweeper does the work by itself.
+# Redis for Celery's messages; empty: no broker, the sweeper runs all jobs.
 CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default="")
-# Before all keys in Redis, for two installations on one.
+# Prefix of all keys in Redis, for several installations on one server.
 CELERY_KEY_PREFIX: str = env.str("CELERY_KEY_PREFIX", default="")
 
 # --- Web processes -------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ WEB_THREADS = int(env.str("WEB_THREADS", default="") or (8 if IS_SQLITE else 4))
 # --- Mail ----------------------------------------------------------------------------------------
 # The mail server; empty: mails go into the log, and addresses need no confirmation.
 EMAIL_URL: str = env.str("EMAIL_URL", default="")
-# Whom mails are from.
+# The sender of mails.
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="delivr <delivr@localhost>")
 
 # --- Limits --------------------------------------------------------------------------------------
@@ -79,15 +79,15 @@ DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="delivr <delivr@
 API_PER_MINUTE: int = env.int("API_PER_MINUTE", default=1200)
 # Requests a minute with wrong tokens from one address.
 API_FAILURES_PER_MINUTE: int = env.int("API_FAILURES_PER_MINUTE", default=60)
-# Webhooks a minute that one pipeline may send; what is over is found out by polling.
+# Webhooks a minute that one pipeline may send; polling finds what is refused beyond that.
 WEBHOOKS_PER_MINUTE: int = env.int("WEBHOOKS_PER_MINUTE", default=600)
 
-# --- Work that leaves the house ------------------------------------------------------------------
-# Nothing goes out, for the time after a restore.
+# --- Calls to other systems ----------------------------------------------------------------------
+# Send nothing, for the time after a restore.
 EFFECTS_PAUSED: bool = env.bool("EFFECTS_PAUSED", default=False)
-# host, host:port or CIDR that connections may reach although private or loopback.
+# Private or loopback addresses that may be connected to: host, host:port or CIDR.
 OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", default=[])
-# A file (PEM) of authorities that are trusted beside the public ones.
+# A PEM file of certificate authorities to trust besides the public ones.
 OUTBOUND_CA_BUNDLE: str = env.str("OUTBOUND_CA_BUNDLE", default="")
 if OUTBOUND_CA_BUNDLE and not Path(OUTBOUND_CA_BUNDLE).is_file():
     raise ImproperlyConfigured(f"OUTBOUND_CA_BUNDLE: there is no file {OUTBOUND_CA_BUNDLE}.")

@@ -99,13 +99,13 @@ else:
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# Only sign-in asks it (how often something was tried, which codes are used up). It lies in the
-# database, since it must be one for all processes, and sign-in must not need the broker.
+# Used by sign-in only (attempts, used codes). It is in the database because all processes share it
+# and sign-in must not need the broker.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "cache_entries",
-        "OPTIONS": {"MAX_ENTRIES": 10_000},  # what is over goes; what ran out, hourly (tidy)
+        "OPTIONS": {"MAX_ENTRIES": 10_000},  # expired entries are deleted hourly (builds.retention)
     }
 }
 
@@ -121,10 +121,10 @@ vars().update(environ.Env.email_url_config(EMAIL_URL or "consolemail://"))
 EMAIL_TIMEOUT = 5  # seconds for each step of some nine, within the lease of an effect (60 s)
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]  # of other languages; `make messages` writes there
-TIME_ZONE = "UTC"  # of who chose none and whose browser told none, see delivr/pages/timezones.py
+TIME_ZONE = "UTC"  # if neither the user nor the browser names one: delivr/pages/timezones.py
 USE_TZ = True
 
-# --- What is written, and what is not ------------------------------------------------------------
+# --- Logs and error reports ----------------------------------------------------------------------
 DEFAULT_EXCEPTION_REPORTER_FILTER = "delivr.security.hiding.HidesValues"
 LOGGING = {
     "version": 1,
@@ -139,7 +139,7 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["console"], "level": "INFO"},
-    # At DEBUG these write whole bodies, secrets included.
+    # At DEBUG level these log whole bodies with secrets.
     "loggers": {
         name: {"level": "WARNING"}
         for name in ("github", "jira", "slack_sdk", "urllib3", "google", "axes")

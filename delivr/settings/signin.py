@@ -29,11 +29,11 @@ ACCOUNT_ADAPTER = "delivr.signin.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-# Sign-up can only hide that an address is taken where it ends with a mail in every case.
+# Sign-up can hide that an address is taken only if it always ends with a mail.
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "optional"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
-ACCOUNT_CHANGE_EMAIL = True  # one address; the new one counts once it is confirmed
+ACCOUNT_CHANGE_EMAIL = True  # one address; a new one replaces it once confirmed
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_RATE_LIMITS = {
     "signup": "20/h/ip",
@@ -56,20 +56,20 @@ MFA_ADAPTER = "delivr.signin.adapters.MfaAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "delivr"
-# Where mails are sent, nobody is signed in with an unconfirmed address anyway. A change of
-# address has to stay possible for who has a second factor.
+# If mails are sent, nobody can sign in with an unconfirmed address anyway. Users with a second
+# factor must be able to change their address.
 MFA_ALLOW_UNVERIFIED_EMAIL = True
-MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_HTTPS  # browsers offer it on http://localhost alone
-# Who may open /admin/ must have a second factor, but in the demo, which is on this machine only.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_HTTPS  # browsers allow it on http://localhost only
+# /admin/ requires a second factor, except in the demo, which runs on this machine only.
 SECOND_FACTOR_FOR_STAFF = not SANDBOX_URL
 
 # --- Lockout (axes) ------------------------------------------------------------------------------
-# A wrong password counts for its address and e-mail together: who only knows somebody's e-mail
-# cannot lock them out.
+# Wrong passwords are counted by IP address and e-mail together: knowing somebody's e-mail is not
+# enough to lock them out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the wait that is told stays true
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # the announced wait stays correct
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False

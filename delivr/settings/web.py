@@ -1,4 +1,4 @@
-"""What HTTP requests meet: the API's framework, and what keeps browsers safe."""
+"""The HTTP API's framework, and browser security."""
 
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -68,4 +68,4 @@ CSRF_FAILURE_VIEW = "delivr.views.csrf_failure"
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
-DATA_UPLOAD_MAX_NUMBER_FILES = 1  # no page asks for any
+DATA_UPLOAD_MAX_NUMBER_FILES = 1  # no form has a file field

@@ -1,4 +1,4 @@
-"""Which code does what: the dotted names by which a lower layer reaches a higher one."""
+"""Dotted names of code in higher layers that lower layers call."""
 
 from dataclasses import dataclass
 
@@ -19,11 +19,11 @@ EFFECT_HANDLERS = {
 
 @dataclass(frozen=True)
 class Job:
-    """Functions: `run` does it for one id, `due` gives the ids that wait."""
+    """`run` does the job for one id, `due` lists the ids that are due (dotted names)."""
 
     run: str
     due: str
-    every: int = 0  # seconds between two askings for `due`; 0: at each tick of the sweeper
+    every: int = 0  # seconds between two calls of `due`; 0: at each tick of the sweeper
 
 
 JOBS = {
@@ -42,9 +42,7 @@ JOBS = {
         every=30,
     ),
     "expiry": Job(
-        run="integrations.expiring.warn_by_id",
-        due="integrations.expiring.due_warnings",
-        every=3600,
+        run="integrations.expiring.warn_by_id", due="integrations.expiring.due_warnings", every=3600
     ),
     "retention": Job(run="builds.retention.delete_expired", due="builds.retention.due", every=3600),
     "keys": Job(run="delivr.encryption.key_usage.run", due="delivr.encryption.key_usage.due"),
@@ -54,7 +52,7 @@ JOBS = {
 SECRET_STORES = ["delivr.signin.sealing.SecondFactors"]
 # Called with (tenant, integration_id, error) when a provider refuses a connection's credentials.
 CREDENTIALS_REFUSED = "integrations.verification.credentials_refused"
-# What the admin's start page tells an operator, by functions that give panels.
+# Functions that return panels for the admin's start page.
 ADMIN_PANELS = ["builds.panels.panels", "delivr.effects.panels.panels"]
 # Called with a connection; names the unfinished releases that use it.
 CONNECTION_USERS = "releases.operations.unfinished_using"

@@ -63,10 +63,5 @@ def reset_second_factor(*, user: User, actor: User | None) -> int:
     count: int = Authenticator.objects.filter(user=user).delete()[0]
     if count:
         for membership in Membership.objects.filter(user=user).select_related("tenant", "user"):
-            record(
-                tenant=membership.tenant,
-                actor=actor,
-                action="member.second_factor_reset",
-                subject=membership,
-            )
+            record(actor=actor, action="member.second_factor_reset", subject=membership)
     return count

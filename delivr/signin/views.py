@@ -25,7 +25,7 @@ from delivr.tenants.closing import delete_account
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
-from delivr.tenants.roles import held_alone
+from delivr.tenants.roles import solely_owned
 
 
 @require_GET
@@ -86,4 +86,4 @@ def delete(request: HttpRequest) -> HttpResponse:
         logout(request)
         messages.success(request, _("Your account is deleted."))
         return redirect("account_login")
-    return render(request, "account/delete.html", {"held": held_alone(user)})  # type: ignore[arg-type]
+    return render(request, "account/delete.html", {"held": solely_owned(user)})  # type: ignore[arg-type]

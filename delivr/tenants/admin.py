@@ -25,7 +25,7 @@ from delivr.tenants.models import (
     User,
 )
 from delivr.tenants.operations import revoke_token
-from delivr.tenants.roles import held_alone
+from delivr.tenants.roles import solely_owned
 
 
 def _user(request: HttpRequest) -> User:
@@ -57,7 +57,7 @@ class ChangeUserForm(UserChangeForm):  # type: ignore[type-arg]
         """Only deactivate a user who is not the only owner of a workspace: it needs one who can
         sign in."""
         is_active: bool = self.cleaned_data["is_active"]
-        if not is_active and (held := held_alone(self.instance)):
+        if not is_active and (held := solely_owned(self.instance)):
             raise ValidationError(
                 _("The only owner of %(names)s. Make somebody else an owner first."),
                 params={"names": ", ".join(tenant.name for tenant in held)},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -49,8 +48,8 @@ class MemberList(OwnerView):
 
 class MemberDetail(OwnerView):
     def _find(self, member_id: str) -> Membership:
-        rows = Membership.objects.for_tenant(self.tenant).select_related("user", "tenant")
-        found: Membership = get_object_or_404(rows, public_id=member_id)
+        rows = Membership.objects.select_related("user", "tenant")
+        found: Membership = self.get_or_404(rows, public_id=member_id)
         return found
 
     @extend_schema(request=RoleSerializer, responses=MemberSerializer)
@@ -130,8 +129,8 @@ class InvitationList(OwnerView):
 
 class InvitationView(OwnerView):
     def find(self, invitation_id: str) -> Invitation:
-        rows = Invitation.objects.for_tenant(self.tenant).select_related("tenant", "inviter")
-        found: Invitation = get_object_or_404(rows, pk=invitation_id)
+        rows = Invitation.objects.select_related("tenant", "inviter")
+        found: Invitation = self.get_or_404(rows, pk=invitation_id)
         return found
 
 
@@ -249,6 +248,6 @@ class TokenList(TokenView):
 class TokenDetail(TokenView):
     @extend_schema(responses={204: None})
     def delete(self, request: Request, token_key: str) -> Response:
-        token = get_object_or_404(self.rows(), key_id=token_key.removeprefix("tok_"))
+        token = self.get_or_404(self.rows(), key_id=token_key.removeprefix("tok_"))
         revoke_token(token=token, actor=self.actor)
         return Response(status=204)

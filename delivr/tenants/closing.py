@@ -16,7 +16,7 @@ from delivr.effects.operations import cancel_effect
 from delivr.tenants.inviting import withdraw
 from delivr.tenants.membership import revoke_tokens_of
 from delivr.tenants.models import Invitation, Membership, Tenant, User
-from delivr.tenants.roles import held_alone, lock_tenant
+from delivr.tenants.roles import lock_tenant, solely_owned
 
 
 @transaction.atomic
@@ -92,12 +92,12 @@ def delete_account(*, user: User) -> None:
     list(
         Tenant.objects.select_for_update().filter(pk__in=[m.tenant_id for m in mine]).order_by("pk")
     )
-    if held := held_alone(user):
+    if held := solely_owned(user):
         names = ", ".join(tenant.name for tenant in held)
         raise ValidationError(
             _("You are the only owner of %(names)s. Make somebody else an owner first.")
             % {"names": names}
         )
     for membership in mine:
-        record(tenant=membership.tenant, actor=user, action="member.deleted", subject=membership)
+        record(actor=user, action="member.deleted", subject=membership)
     user.delete()

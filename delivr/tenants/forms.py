@@ -58,12 +58,7 @@ class TokenForm(OperationForm):
         label=_("Expires after"),
         coerce=int,
         initial=TOKEN_DAYS,
-        choices=[
-            (30, _("30 days")),
-            (90, _("90 days")),
-            (180, _("180 days")),
-            (365, _("a year")),
-        ],
+        choices=[(30, _("30 days")), (90, _("90 days")), (180, _("180 days")), (365, _("a year"))],
     )
 
     def create(self, *, tenant: Tenant, user: User) -> tuple[ApiToken, str] | None:

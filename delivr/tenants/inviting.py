@@ -1,4 +1,4 @@
-"""Invitations by e-mail: made, sent again, revoked, accepted once."""
+"""Invitations by e-mail: create, send again, revoke, accept once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from delivr.effects.operations import cancel_effect, create_effect, retry_effect
 from delivr.failures import Conflict
 from delivr.security.ratelimit import hit
 from delivr.tenants.models import Invitation, Membership, Role, Tenant, User, hash_token
-from delivr.tenants.roles import known_role, lock_tenant
+from delivr.tenants.roles import lock_tenant, role_errors
 
 LIFE = timedelta(days=7)
-UNSETTLED_MOST = 100  # of one workspace
-# Of one workspace, and of one user in all theirs: strangers are not for writing to at will.
+UNSETTLED_MOST = 100  # per workspace
+# Limits per workspace, and per user across workspaces, so that nobody can spam strangers.
 MAILS_A_DAY, A_DAY = 50, timedelta(days=1)
 MAIL = "mail.send"  # the kind of effect
-MAIL_SERVER = "mail"  # in place of a connection: the operator's server, with a breaker like any
+MAIL_SERVER = "mail"  # in place of a connection's id, for the circuit breaker
 
 
 @transaction.atomic
@@ -41,28 +41,22 @@ def invite(
 ) -> Invitation:
     """Offer an address a role, and create the effect that mails the link.
 
-    Raises ValidationError({"email", "role"}), the caller's `known_errors` among them, and
-    PermissionDenied for who is no owner.
+    Raises ValidationError({"email", "role"}) with the caller's `known_errors`, and
+    PermissionDenied if the actor is not an owner.
     """
     tenant = lock_tenant(tenant, actor=actor)
     email = email.strip().lower()
-    errors = {"email": _wrong_address(tenant, email, actor), "role": known_role(role)}
+    errors = {"email": _wrong_address(tenant, email, actor), "role": role_errors(role)}
     errors.update(known_errors or {})
     if errors := {name: words for name, words in errors.items() if words}:
         raise ValidationError(errors)
     invitation = Invitation(
         tenant=tenant, email=email, role=role, inviter=actor, expires_at=timezone.now() + LIFE
     )
-    _promise_mail(invitation)
+    _create_mail(invitation)
     invitation.save(force_insert=True)
     changes = {"role": [None, role]}
-    record(
-        tenant=tenant,
-        actor=actor,
-        action="invitation.created",
-        subject=invitation,
-        changes=changes,
-    )
+    record(actor=actor, action="invitation.created", subject=invitation, changes=changes)
     return invitation
 
 
@@ -82,7 +76,7 @@ def _wrong_address(tenant: Tenant, email: str, actor: User) -> list[str]:
 
 
 def _too_many_mails(tenant: Tenant, actor: User) -> list[str]:
-    """Counts one more of the actor's, which an error of the caller takes back with all else."""
+    """Counts one more mail of the actor; an error rolls the count back."""
     since = timezone.now() - A_DAY
     sent = Effect.objects.for_tenant(tenant).filter(kind=MAIL, created_at__gt=since)
     window = int(A_DAY.total_seconds())
@@ -93,7 +87,7 @@ def _too_many_mails(tenant: Tenant, actor: User) -> list[str]:
     return [_("At most %d invitations can be sent in a day. Try again tomorrow.") % MAILS_A_DAY]
 
 
-def _promise_mail(invitation: Invitation) -> None:
+def _create_mail(invitation: Invitation) -> None:
     invitation.mails += 1
     effect = create_effect(
         tenant=invitation.tenant,
@@ -107,10 +101,10 @@ def _promise_mail(invitation: Invitation) -> None:
 
 @transaction.atomic
 def send_again(*, invitation: Invitation, actor: User) -> Invitation:
-    """Another mail with another link, for another seven days; the link before ends when the new
-    mail is sent.
+    """Send another mail with a new link for another seven days; the previous link ends when the
+    new mail is sent.
 
-    Raises Conflict for a settled invitation and while a mail is on its way, PermissionDenied.
+    Raises Conflict for a settled invitation and while a mail is on its way, and PermissionDenied.
     """
     lock_tenant(invitation.tenant, actor=actor)
     invitation = _locked(invitation)
@@ -125,11 +119,9 @@ def send_again(*, invitation: Invitation, actor: User) -> Invitation:
     if effect is not None and effect.may_retry:
         retry_effect(effect=effect, actor=actor)
     else:
-        _promise_mail(invitation)
+        _create_mail(invitation)
     invitation.save(update_fields=["expires_at", "mails", "mail_id"])
-    record(
-        tenant=invitation.tenant, actor=actor, action="invitation.sent_again", subject=invitation
-    )
+    record(actor=actor, action="invitation.sent_again", subject=invitation)
     return invitation
 
 
@@ -143,18 +135,16 @@ def revoke(*, invitation: Invitation, actor: User | None) -> None:
 
 
 def withdraw(invitations: Iterable[Invitation], *, actor: User | None) -> None:
-    """Revoke under the caller's lock of the tenant; mails that were not sent yet are not sent."""
+    """Revoke them and cancel their unsent mails. The caller holds the tenant's lock."""
     for invitation in invitations:
         invitation.revoked_at = timezone.now()
         invitation.save(update_fields=["revoked_at"])
         _stop_mail(invitation, actor)
-        record(
-            tenant=invitation.tenant, actor=actor, action="invitation.revoked", subject=invitation
-        )
+        record(actor=actor, action="invitation.revoked", subject=invitation)
 
 
 def _stop_mail(invitation: Invitation, actor: User | None) -> None:
-    """One that is being sent at this moment arrives with a link that is dead."""
+    """Cancel the mail if it was not sent yet; the link in one that is just being sent is dead."""
     mail = Effect.objects.for_tenant(invitation.tenant).select_for_update()
     effect = mail.filter(pk=invitation.mail_id).first()
     if effect is not None and effect.may_cancel:
@@ -171,7 +161,7 @@ def _locked(invitation: Invitation) -> Invitation:
 
 
 def make_link_secret(invitation: Invitation) -> str:
-    """A new secret for the link, of which the hash is kept: links sent before end here."""
+    """Create a new secret for the link and store its hash; earlier links end."""
     secret = secrets.token_urlsafe(32)
     Invitation.objects.filter(pk=invitation.pk).update(digest=hash_token(secret))
     return secret
@@ -179,9 +169,9 @@ def make_link_secret(invitation: Invitation) -> str:
 
 @transaction.atomic
 def accept(*, invitation: Invitation, user: User) -> Membership:
-    """Let the invited user in, and use the invitation up.
+    """Make the invited user a member; an invitation can be accepted once.
 
-    Raises Conflict where it is not valid any more, is another address', or the user is in already.
+    Raises Conflict if it is no longer valid or for another address, or if the user is a member.
     """
     lock_tenant(invitation.tenant, actor=None)
     invitation = _locked(invitation)
@@ -198,27 +188,21 @@ def accept(*, invitation: Invitation, user: User) -> Membership:
         tenant=invitation.tenant, user=user, role=invitation.role
     )
     changes = {"role": [None, invitation.role], "inviter": [None, invitation.inviter.email]}
-    record(
-        tenant=invitation.tenant,
-        actor=user,
-        action="member.joined",
-        subject=membership,
-        changes=changes,
-    )
+    record(actor=user, action="member.joined", subject=membership, changes=changes)
     return membership
 
 
 def may_be_accepted(invitation: Invitation) -> bool:
-    """It is live, and who sent it is still an owner."""
+    """True if it is live and its inviter is still an owner."""
     owners = Membership.objects.for_tenant(invitation.tenant).filter(role=Role.OWNER)
     return invitation.is_live and owners.filter(user=invitation.inviter_id).exists()
 
 
 @transaction.atomic
 def accept_as_new_user(*, invitation: Invitation, password: str) -> User:
-    """Make the account of the invited address, which the link has proved, and let it in.
+    """Create an account for the invited address, which the link has verified, and accept.
 
-    Raises Conflict as `accept` does, and where the address has an account by now.
+    Raises Conflict as `accept` does, and if the address has an account by now.
     """
     try:
         with transaction.atomic():

@@ -12,7 +12,7 @@ from django.urls import reverse
 from delivr import mail
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
-from delivr.failures import Outcome, ProviderError
+from delivr.failures import ProviderError
 from delivr.tenants.inviting import make_link_secret
 from delivr.tenants.models import Invitation
 
@@ -41,11 +41,10 @@ class SendInvitation(EffectHandler):
         return {}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        raise ProviderError(
+        raise ProviderError.refused(
             "cannot_correlate",
             "The mail may have been sent: the mail server's answer was lost.",
             "Send it again if it did not arrive; a link that did arrive ends then.",
-            outcome=Outcome.REFUSED,
         )
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:

@@ -49,12 +49,7 @@ def role_change(request: TenantRequest, member_id: str) -> HttpResponse:
     changed = _("%(email)s has another role now.") % {"email": member.user.email}
     role = request.POST.get("role", "")
     return _do(
-        request,
-        changed,
-        membership.change_role,
-        membership=member,
-        role=role,
-        actor=request.user,
+        request, changed, membership.change_role, membership=member, role=role, actor=request.user
     )
 
 

@@ -1,4 +1,4 @@
-"""Who is in a workspace with which role: changed under one lock, so an owner always remains."""
+"""Changes members and roles under one lock, so that a workspace always keeps an owner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from delivr.failures import Conflict
 from delivr.signin.sessions import end_sessions
 from delivr.tenants.inviting import withdraw
 from delivr.tenants.models import ApiToken, Invitation, Membership, Role, Tenant, User
-from delivr.tenants.roles import known_role, lock_tenant, owners
+from delivr.tenants.roles import lock_tenant, owners, role_errors
 
 
 def _fresh(membership: Membership) -> Membership:
@@ -27,14 +27,14 @@ def _fresh(membership: Membership) -> Membership:
 
 @transaction.atomic
 def change_role(*, membership: Membership, role: str, actor: User | None) -> Membership:
-    """Give a member another role, which counts from their next request on.
+    """Give a member another role, effective from their next request.
 
-    Raises ValidationError({"role"}) for an unknown one, Conflict for the last owner,
-    PermissionDenied for who is no owner.
+    Raises ValidationError({"role"}) for an unknown role, Conflict for the last owner, and
+    PermissionDenied if the actor is not an owner.
     """
     lock_tenant(membership.tenant, actor=actor)
     membership = _fresh(membership)
-    if errors := known_role(role):
+    if errors := role_errors(role):
         raise ValidationError({"role": errors})
     before = membership.role
     if role == before:
@@ -45,13 +45,7 @@ def change_role(*, membership: Membership, role: str, actor: User | None) -> Mem
     membership.role = role
     membership.save(update_fields=["role"])
     changes = {"role": [before, role]}
-    record(
-        tenant=membership.tenant,
-        actor=actor,
-        action="member.changed",
-        subject=membership,
-        changes=changes,
-    )
+    record(actor=actor, action="member.changed", subject=membership, changes=changes)
     return membership
 
 
@@ -59,19 +53,13 @@ def change_role(*, membership: Membership, role: str, actor: User | None) -> Mem
 def remove_member(*, membership: Membership, actor: User | None) -> None:
     """End a membership, with the member's API tokens and the invitations they sent.
 
-    Their sessions lose the workspace with the next request; who has no other one is signed out.
-    Raises Conflict for the last owner, PermissionDenied for who is no owner.
+    Their sessions lose the workspace with the next request; without another workspace they are
+    signed out. Raises Conflict for the last owner, PermissionDenied if the actor is not an owner.
     """
     lock_tenant(membership.tenant, actor=actor)
     membership = _fresh(membership)
     changes = _end(membership, actor=actor)
-    record(
-        tenant=membership.tenant,
-        actor=actor,
-        action="member.removed",
-        subject=membership,
-        changes=changes,
-    )
+    record(actor=actor, action="member.removed", subject=membership, changes=changes)
     membership.delete()
     if not Membership.objects.filter(user=membership.user_id).exists():
         end_sessions(membership.user)
@@ -79,22 +67,16 @@ def remove_member(*, membership: Membership, actor: User | None) -> None:
 
 @transaction.atomic
 def leave(*, membership: Membership) -> None:
-    """A member goes, in any role. Raises Conflict for the last owner."""
+    """End the user's own membership. Raises Conflict for the last owner."""
     lock_tenant(membership.tenant, actor=None)
     membership = _fresh(membership)
     changes = _end(membership, actor=membership.user)
-    record(
-        tenant=membership.tenant,
-        actor=membership.user,
-        action="member.left",
-        subject=membership,
-        changes=changes,
-    )
+    record(actor=membership.user, action="member.left", subject=membership, changes=changes)
     membership.delete()
 
 
 def _end(membership: Membership, *, actor: User | None) -> dict[str, Any]:
-    """End what hangs on a membership; what its line in the audit log says."""
+    """End what depends on a membership; returns the changes for the audit log."""
     _keep_an_owner(membership)
     _withdraw_invitations(membership, actor)
     revoke_tokens_of(membership.tenant, membership.user, actor=actor)
@@ -106,13 +88,12 @@ def _keep_an_owner(membership: Membership) -> None:
         return
     if not owners(membership.tenant).exclude(pk=membership.pk).exists():
         raise Conflict(
-            "last_owner",
-            _("A workspace needs an owner. Make somebody else an owner first."),
+            "last_owner", _("A workspace needs an owner. Make somebody else an owner first.")
         )
 
 
 def _withdraw_invitations(membership: Membership, actor: User | None) -> None:
-    """What an owner offered ends with the role: else it would be a way back in."""
+    """Withdraw an owner's invitations with the role: they would be a way back in."""
     if membership.role == Role.OWNER:
         sent = Invitation.objects.for_tenant(membership.tenant).unsettled()
         withdraw(list(sent.filter(inviter=membership.user_id)), actor=actor)

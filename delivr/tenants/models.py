@@ -11,11 +11,12 @@ from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
 
 from delivr.effects import clock
 from delivr.encryption.fields import SecretTextField
-from delivr.ids import PrefixedIdField, membership_id, random_id, tenant_id
+from delivr.ids import PrefixedIdField, membership_id, tenant_id
 
 LAST_USED_RESOLUTION = timedelta(minutes=1)
 
@@ -69,7 +70,7 @@ class Tenant(models.Model):
     id = models.CharField(primary_key=True, max_length=10, default=tenant_id, editable=False)
     name = models.CharField(max_length=80)
     skipped_steps = models.JSONField(default=list, blank=True)
-    # For owners and admins: without one they reach no page of the workspace.
+    # Owners and admins without a second factor cannot open the workspace's pages.
     requires_second_factor = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     closed_at = models.DateTimeField(null=True, blank=True)  # after it nobody can enter
@@ -230,7 +231,7 @@ class ApiToken(TenantOwned):
 
     def fill(self) -> str:
         """Create the secret, store its hash, return the whole token, which cannot be read again."""
-        self.key_id, secret = random_id(8), secrets.token_urlsafe(32)
+        self.key_id, secret = get_random_string(8), secrets.token_urlsafe(32)
         self.digest = hash_token(secret)
         return f"dlv_{self.key_id}_{secret}"
 

@@ -56,7 +56,7 @@ def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> 
         raise ValidationError(errors)
     membership = Membership.objects.create(tenant=tenant, user=user, role=role)
     changes = {"role": [None, role]}
-    record(tenant=tenant, actor=actor, action="member.added", subject=membership, changes=changes)
+    record(actor=actor, action="member.added", subject=membership, changes=changes)
     return membership
 
 
@@ -100,7 +100,7 @@ def create_token(
     text = token.fill()
     token.save(force_insert=True)
     changes = difference(vars(ApiToken()), {"name": name, "role": role, "expires_at": expires})
-    record(tenant=tenant, actor=user, action="token.created", subject=token, changes=changes)
+    record(actor=user, action="token.created", subject=token, changes=changes)
     return token, text
 
 
@@ -111,9 +111,7 @@ def revoke_token(*, token: ApiToken, actor: User | None) -> ApiToken:
         token.revoked_at = timezone.now()
         token.save(update_fields=["revoked_at"])
         changes = {"revoked_at": [None, token.revoked_at.isoformat()]}
-        record(
-            tenant=token.tenant, actor=actor, action="token.revoked", subject=token, changes=changes
-        )
+        record(actor=actor, action="token.revoked", subject=token, changes=changes)
     return token
 
 

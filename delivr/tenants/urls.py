@@ -29,7 +29,7 @@ urlpatterns = [
     path("new-workspace", workspace_views.new_workspace, name="new_workspace"),
 ]
 
-# Of the invited, who are in no workspace yet: below /accounts/.
+# For invited users without a workspace: below /accounts/.
 invitation_urls = [
     path("invitation", invitation_views.invitation, name="invitation"),
     path("invitation/sign-out", invitation_views.sign_out, name="invitation_sign_out"),

@@ -33,7 +33,7 @@ PAGES = (
     "/integrations",
     "/activity",
     "/activity/received",
-    "/activity/healed",
+    "/activity/polled",
     "/insights",
     "/setup/done",
     "/settings/",
@@ -98,8 +98,8 @@ def see_stores(watch: Watch, sandbox: SandboxServer, caplog: Any) -> None:
     watch.see("log", "\n".join(repr(record.__dict__) for record in caplog.records))
     for message in mail.outbox:
         watch.see("mail", message.message().as_string())
-    watch.see("slack", json.dumps(sandbox.world.slack.dump(), default=str))
-    watch.see("jira", json.dumps(sandbox.world.jira.dump(), default=str))
+    watch.see("slack", json.dumps(sandbox.state.slack.dump(), default=str))
+    watch.see("jira", json.dumps(sandbox.state.jira.dump(), default=str))
 
 
 def rows_of(table: str) -> Iterable[tuple[Any, ...]]:

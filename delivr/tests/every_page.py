@@ -30,7 +30,7 @@ PAGES = {
     "activity-sent": "/activity",
     "activity-sent-failed": "/activity?state=DEAD",
     "activity-received": "/activity/received",
-    "activity-healed": "/activity/healed",
+    "activity-polled": "/activity/polled",
     "insights": "/insights",
     "members": "/settings/",
     "tokens": "/settings/tokens",

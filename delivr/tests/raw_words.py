@@ -11,7 +11,7 @@ from django.db import models
 from playwright.sync_api import Page
 
 from delivr.audit.wording import ACTIONS
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 
 # Text in code elements is meant for programs, and looks like it.
 VISIBLE_TEXT = """() => {

@@ -364,7 +364,7 @@ def test_last_owner_is_not_deactivated(root, tenant, owner) -> None:
 
 
 @pytest.fixture
-def clerk(db) -> User:
+def staff(db) -> User:
     """May manage users, and has no other permission."""
     user = factories.UserFactory(is_staff=True)
     rights = Permission.objects.filter(content_type__app_label="tenants", codename__endswith="user")
@@ -373,22 +373,22 @@ def clerk(db) -> User:
     return user
 
 
-def test_nobody_grants_permissions_that_they_lack(clerk: User) -> None:
-    client = factories.sign_in(Client(), clerk)
-    sent = {"email": clerk.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
+def test_nobody_grants_permissions_that_they_lack(staff: User) -> None:
+    client = factories.sign_in(Client(), staff)
+    sent = {"email": staff.email, "is_active": "on", "is_staff": "on", "is_superuser": "on"}
     every = [str(right.pk) for right in Permission.objects.all()]
-    assert client.post(detail(clerk), {**sent, "user_permissions": every}).status_code == 302
-    clerk.refresh_from_db()
-    assert not clerk.is_superuser
-    assert clerk.user_permissions.count() < len(every)
+    assert client.post(detail(staff), {**sent, "user_permissions": every}).status_code == 302
+    staff.refresh_from_db()
+    assert not staff.is_superuser
+    assert staff.user_permissions.count() < len(every)
 
 
 @pytest.mark.parametrize("by", ["page", "password", "deletion", "action"])
-def test_only_superusers_change_superusers(clerk: User, by: str) -> None:
+def test_only_superusers_change_superusers(staff: User, by: str) -> None:
     boss = User.objects.create_superuser("boss@example.com", password="correct-horse-battery")
-    client, new = factories.sign_in(Client(), clerk), "another-horse-battery"
+    client, new = factories.sign_in(Client(), staff), "another-horse-battery"
     path, sent = {
-        "page": (detail(boss), {"email": "clerk@example.com", "is_active": "on"}),
+        "page": (detail(boss), {"email": "staff@example.com", "is_active": "on"}),
         "password": (
             f"{listing(User)}{boss.pk}/password/",
             {"password1": new, "password2": new, "usable_password": "true"},

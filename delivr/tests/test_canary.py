@@ -52,7 +52,7 @@ from sandbox.server import SandboxServer
 needs_database = pytest.mark.django_db(transaction=True)
 
 PROVIDERS = ("github", "jenkins", "slack", "jira", "app_store", "google_play", "google_oauth")
-# (channel, secret) of what has to be there: what a mail brings, and the row that a cookie names.
+# (channel, secret) pairs that must appear: secrets in mails, and sessions' keys in the database.
 WANTED = {
     ("mail", "invitation's link"),
     ("mail", "reset link"),
@@ -168,7 +168,7 @@ def _fail_with_secrets_in_the_log(watch: Watch, sandbox: SandboxServer) -> None:
     """A job prints secrets: the stored lines of its log are without them."""
     ours = ("github", "slack", "jenkins", "jira", "apple", "google", "webhook")
     printed = [secret for name, secret in watch.secrets.items() if name.startswith(ours)]
-    ci = sandbox.world.jenkins
+    ci = sandbox.state.jenkins
     Build.objects.moving().update(poll_at=timezone.now())
     _run_due_jobs()
     for build in [build for job in ci.jobs for build in ci.running(job)]:
@@ -229,19 +229,19 @@ def _call_echoing_providers(
 ) -> None:
     """Providers that return the Authorization header in the body, at every status."""
     for status in (400, 401, 403, 404, 429, 500):
-        sandbox.world.faults.clear()
+        sandbox.state.faults.clear()
         _verify_all(watch, api)
         release = api.post("/api/v1/releases", _release_body(connected, f"2.0.{status}"))
         assert release.status_code == 201, release.json()
         triggered = api.post(f"/api/v1/releases/{release.json()['id']}/builds", {})
         watch.see("answers", all_of(release) + all_of(triggered))
         for provider in PROVIDERS:
-            sandbox.world.faults.add("echo", provider=provider, status=status)
+            sandbox.state.faults.add("echo", provider=provider, status=status)
         waiting = Effect.objects.filter(state="PENDING")
         waiting.update(attempts=7, next_at=timezone.now())  # the last attempt
         _run_due_jobs(limit=3)
         _verify_all(watch, api)
-    sandbox.world.faults.clear()
+    sandbox.state.faults.clear()
 
 
 def _verify_all(watch: Watch, api: APIClient) -> None:

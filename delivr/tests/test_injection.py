@@ -111,18 +111,18 @@ def test_api_refuses_what_would_split_a_request(
     assert [name.split(".")[0] for name in answer.json()["errors"]] == [field]
     assert all(words and words[0] for words in answer.json()["errors"].values())
     assert changed(before) == {}
-    assert list(sandbox.world.requests) == []
+    assert list(sandbox.state.requests) == []
 
 
 @pytest.mark.parametrize("text", LINES)
 def test_a_value_of_several_lines_stays_one_parameter(
     wired: Wired, sandbox: SandboxServer, text: str
 ) -> None:
-    sandbox.world.jenkins.job("ios-prod").parameters.append(Parameter("NOTES"))
+    sandbox.state.jenkins.job("ios-prod").parameters.append(Parameter("NOTES"))
     pipeline = edit(wired.pipelines["ios"], actor=None, values={"parameters": {"NOTES": text}})
     PipelineIntegration.objects.filter(pk=pipeline.pk).update(verification_status="VALID")
     run_effect(trigger_of(wired.build("ios")).pk)
-    [item] = sandbox.world.jenkins.queue.values()
+    [item] = sandbox.state.jenkins.queue.values()
     assert item.parameters["NOTES"] == text.replace("\r\n", "\n")
     assert "X-Injected" not in item.parameters
 
@@ -140,7 +140,7 @@ def test_form_of_a_release_refuses_what_would_split_a_request(
     assert answer.status_code == 200
     assert answer.context["form"].errors[field]
     assert changed(before) == {}
-    assert list(sandbox.world.requests) == []
+    assert list(sandbox.state.requests) == []
 
 
 # Releases have their own form; a form splits parameters by lines.
@@ -165,7 +165,7 @@ def test_form_of_a_pipeline_refuses_what_would_split_a_request(
     assert answer.status_code == 200
     assert answer.context["form"].errors[name]
     assert changed(before) == {}
-    assert list(sandbox.world.requests) == []
+    assert list(sandbox.state.requests) == []
 
 
 # --- Slack: mentions, links, formatting -----------------------------------------------------------
@@ -185,7 +185,7 @@ def test_slack_gets_names_as_plain_text(wired: Wired, sandbox: SandboxServer) ->
         communication_id=wired.slack.pk,
     )
     sweep_until_idle()
-    messages = sandbox.world.slack.messages
+    messages = sandbox.state.slack.messages
     assert {message.channel for message in messages} == {"C123", "C456"}
     for message in messages:
         assert message.link_names is False
@@ -238,7 +238,7 @@ def test_jira_gets_the_branch_as_text(wired: Wired, sandbox: SandboxServer) -> N
         ticket_id=wired.jira.pk,
     )
     sweep_until_idle()
-    (issue,) = sandbox.world.jira.dump()["issues"]
+    (issue,) = sandbox.state.jira.dump()["issues"]
     assert {node["type"] for node in _texts(issue["description"])} == {"text"}
     assert branch in "".join(node["text"] for node in _texts(issue["description"]))
 

@@ -50,7 +50,7 @@ def tagged(db: None) -> SampleWorkspace:
     workspace = build_workspace(TAG)
     check = {"name": TAG, "ok": False, "code": TAG, "message": TAG, "hint": TAG, "level": "ERROR"}
     for connection in _connections(workspace):
-        connection.checks = [{**check, "passing": False}]
+        connection.checks = [{**check, "is_temporary": False}]
         connection.save(update_fields=["checks"])
     return workspace
 

@@ -6,19 +6,21 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, models, transaction
 
-from delivr.tenants.composite import constraint_name, tenant_references
+from delivr.tenants.composite import constraint_name
 from delivr.tenants.models import TenantOwned
 from delivr.tests import factories
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
+# The foreign keys of tables with a tenant that point at such tables.
 REFERENCES = [
     (model, field)
     for model in apps.get_models()
     if issubclass(model, TenantOwned)
-    for field in tenant_references(model)
+    for field in model._meta.get_fields()
+    if isinstance(field, models.ForeignKey) and issubclass(field.related_model, TenantOwned)
 ]
 
 

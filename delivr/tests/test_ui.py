@@ -22,7 +22,7 @@ from delivr.templatetags.ui import (
     initials,
     relative_words,
 )
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=timezone.get_default_timezone())
 TEMPLATES = Path(__file__).parents[2] / "templates"

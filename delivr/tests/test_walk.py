@@ -40,7 +40,7 @@ from delivr.tests.walk_table import (
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-FEW = ("anonymous", "stranger", "owner", "owner's token")  # for what is open to nobody
+FEW = ("anonymous", "stranger", "owner", "owner's token")  # for routes that are closed to all
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 OTHERS = {"extension": "csv", "path": "nothing/here"}
 DEAD_TOKENS = ("expired", "revoked", "left", "locked")

@@ -19,7 +19,7 @@ from delivr.effects.models import Effect, EffectState
 from delivr.tests import factories
 from delivr.tests.wired import Wired, trigger_of, wire
 from faults import invariants
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 
 pytestmark = pytest.mark.django_db

@@ -23,8 +23,8 @@ class ConnectionField:
     the audit log.
 
     `column` is the family's column that stores it; without one it is stored in the connection's
-    `options` under its name. `said` is its label in the audit log if `label` is unclear outside the
-    provider's form.
+    `options` under its name. `audit_label` is its label in the audit log if `label` is unclear
+    outside the provider's form.
 
     `clean` returns the value to store for the entered one, or raises ValueError with a message for
     the user. `options` names the provider's method that lists the values to choose from, and `load`
@@ -34,7 +34,7 @@ class ConnectionField:
     name: str
     column: str = ""
     label: Words
-    said: Words = ""
+    audit_label: Words = ""
     help: Words = ""
     placeholder: str = ""
     required: bool = True

@@ -70,10 +70,7 @@ def clock_skew(date: str | None) -> float | None:
 def error_from_outbound(error: OutboundError, label: str) -> ProviderError:
     """The error for a failed connection. Raise the result outside of the `except` block."""
     return ProviderError(
-        error.code,
-        f"{label}: {error.message}",
-        error.hint,
-        outcome=_outcome_of_connection(error),
+        error.code, f"{label}: {error.message}", error.hint, outcome=_outcome_of_connection(error)
     )
 
 
@@ -162,7 +159,7 @@ def garbage(label: str) -> ProviderError:
     )
 
 
-def in_between(label: str, status: int) -> ProviderError:
+def error_from_proxy(label: str, status: int) -> ProviderError:
     """The error for a refusal in another format than the provider's: it did not get the request."""
     return ProviderError(
         "not_the_system",
@@ -192,10 +189,15 @@ def parse_object(body: bytes | str) -> dict[str, Any] | None:
 def objects(value: object, label: str) -> list[dict[str, Any]]:
     """The objects of a list in an answer. Raises `garbage` if it is not a list, or contains only
     other values, since that does not mean that there are none."""
-    found = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    found = dicts(value)
     if value != [] and not found:
         raise garbage(label)
     return found
+
+
+def dicts(value: object) -> list[dict[str, Any]]:
+    """The objects of a list; none where it is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def guarded(label: str, function: Callable[[], T]) -> T:
@@ -212,7 +214,7 @@ def guarded(label: str, function: Callable[[], T]) -> T:
     except OutboundError as error:
         failure = error_from_outbound(error, label)
     except Exception as error:
-        failure = _surprise(error, label)
+        failure = _unexpected_error(error, label)
     failure.__cause__ = failure.__context__ = None
     raise failure.with_traceback(None)
 
@@ -231,9 +233,7 @@ def before_effect(label: str, function: Callable[[], T]) -> T:
     raise failure
 
 
-def only_provider_errors(
-    method: Callable[Concatenate[S, P], T],
-) -> Callable[Concatenate[S, P], T]:
+def only_provider_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
     """`guarded` as a decorator for a provider's public methods."""
 
     @functools.wraps(method)
@@ -267,7 +267,7 @@ class Budget:
         return seconds
 
 
-def _surprise(error: Exception, label: str) -> ProviderError:
+def _unexpected_error(error: Exception, label: str) -> ProviderError:
     place = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

@@ -21,8 +21,9 @@ from integrations.choices import (
     TargetType,
     TicketType,
 )
-from integrations.providers.base import Provider, Webhooks
+from integrations.providers.base import Provider
 from integrations.providers.fields import Fields, Words
+from integrations.providers.webhooks import Webhooks
 
 _HERE = "integrations.providers"
 SCM: dict[str, str] = {
@@ -84,7 +85,7 @@ def stored_names() -> dict[str, Words]:
     """What the names of all fields and checks are called on pages."""
     names: dict[str, Words] = {}
     for kind in PROVIDERS:
-        names |= {field.name: field.said or field.label for field in fields_of(kind)}
+        names |= {field.name: field.audit_label or field.label for field in fields_of(kind)}
         names |= _declared(kind).CHECKS
     return names
 

@@ -295,7 +295,7 @@ def test_providers_are_asked_20_times_a_minute(
 ) -> None:
     """A PATCH with a new credential counts as a verification; one without does not."""
     scm = factories.ScmFactory(tenant=tenant)
-    where, asked = f"/api/v1/integrations/scm/{scm.pk}", len(sandbox.world.requests)
+    where, asked = f"/api/v1/integrations/scm/{scm.pk}", len(sandbox.state.requests)
     user = Membership.objects.get(tenant=tenant).user
     for _n in range(VERIFICATIONS):
         throttle("verify", user=user)
@@ -303,7 +303,7 @@ def test_providers_are_asked_20_times_a_minute(
     answer = api.post(f"{where}/verify") if act == "verify" else api.patch(where, body)
     assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
     assert int(answer["Retry-After"]) > 0
-    assert len(sandbox.world.requests) == asked
+    assert len(sandbox.state.requests) == asked
     assert api.patch(where, {"displayName": "Another"}).status_code == 200
 
 

@@ -18,7 +18,7 @@ from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, wired_to
 from integrations import concurrency as slots
 from integrations import verification
-from integrations.concurrency import FULL, PER_INTEGRATION, PER_TENANT, slot
+from integrations.concurrency import PER_INTEGRATION, PER_TENANT, SLOT_RETRY_DELAY, slot
 
 pytestmark = pytest.mark.django_db
 
@@ -67,8 +67,8 @@ def test_builds_are_polled_later_if_no_slot_is_free(wired: Wired, sandbox: Any) 
     poll_build(build.pk)
     poll_test(test.pk)
     for row in (fresh(build), fresh(test)):
-        assert now + FULL <= row.poll_at <= timezone.now() + FULL
-    assert not sandbox.world.requests
+        assert now + SLOT_RETRY_DELAY <= row.poll_at <= timezone.now() + SLOT_RETRY_DELAY
+    assert not sandbox.state.requests
 
 
 @pytest.mark.usefixtures("hanging")
@@ -77,11 +77,13 @@ def test_connections_are_verified_later_and_those_of_other_tenants_at_once(
 ) -> None:
     now = timezone.now()
     verification.verify_by_id(wired.slack.pk)
-    assert now + FULL <= fresh(wired.slack).verify_at <= timezone.now() + FULL
-    assert not sandbox.world.requests
+    assert (
+        now + SLOT_RETRY_DELAY <= fresh(wired.slack).verify_at <= timezone.now() + SLOT_RETRY_DELAY
+    )
+    assert not sandbox.state.requests
     other = wired_to(factories.TenantFactory(), sandbox)
     verification.verify_by_id(other.slack.pk)
-    assert sandbox.world.requests
+    assert sandbox.state.requests
 
 
 def test_the_longest_waiting_connection_is_verified_first(monkeypatch: pytest.MonkeyPatch) -> None:

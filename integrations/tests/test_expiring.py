@@ -99,8 +99,8 @@ def test_no_mail_is_sent_about_a_credential_that_was_replaced_meanwhile(
     tenant: Any, owner: Any, sandbox: Any, mailoutbox: Any
 ) -> None:
     """Over HTTP, from the provider's answer to the mail that became unneeded."""
-    sandbox.world.github.end_token(accounts.GITHUB_PUSH_TOKEN, 3)
-    sandbox.world.github.end_token(accounts.GITHUB_FINE_GRAINED_TOKEN, 90)
+    sandbox.state.github.end_token(accounts.GITHUB_PUSH_TOKEN, 3)
+    sandbox.state.github.end_token(accounts.GITHUB_FINE_GRAINED_TOKEN, 90)
     scm = verify(wired_to(tenant, sandbox).scm)
     (effect,) = work()
     change(scm, actor=owner, values={"access_token": accounts.GITHUB_FINE_GRAINED_TOKEN})
@@ -112,7 +112,7 @@ def test_owners_get_one_mail_when_a_credential_expires(
     tenant: Any, owner: Any, sandbox: Any, mailoutbox: Any
 ) -> None:
     scm = verify(wired_to(tenant, sandbox).scm)
-    sandbox.world.github.end_token(accounts.GITHUB_PUSH_TOKEN, 0)
+    sandbox.state.github.end_token(accounts.GITHUB_PUSH_TOKEN, 0)
     expire_in(scm, seconds=-1)
     assert verify(fresh(scm)).verification_status == "EXPIRED"
     assert verify(fresh(scm)).verification_status == "EXPIRED"
@@ -126,7 +126,7 @@ def test_no_mail_is_sent_if_a_person_verified_the_expired_credential(
     tenant: Any, owner: Any, sandbox: Any
 ) -> None:
     scm = verify(wired_to(tenant, sandbox).scm)
-    sandbox.world.github.end_token(accounts.GITHUB_PUSH_TOKEN, 0)
+    sandbox.state.github.end_token(accounts.GITHUB_PUSH_TOKEN, 0)
     expire_in(scm, seconds=-1)
     assert verify(fresh(scm), actor=owner).verification_status == "EXPIRED"
     assert not Effect.objects.filter(kind="mail.refused").exists()

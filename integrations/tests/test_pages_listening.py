@@ -72,8 +72,10 @@ def test_the_command_on_the_page_is_a_delivery_that_changes_no_build(
 ) -> None:
     url = f"{live_server.url}/api/v1/webhooks/jenkins/{pipeline.pk}"
     command = try_command(url, pipeline.webhook_secret.reveal())
-    told = subprocess.run(["sh", "-c", f"{command} -s"], check=True, capture_output=True, text=True)
-    delivery_id = json.loads(told.stdout)["deliveryId"]
+    answer = subprocess.run(
+        ["sh", "-c", f"{command} -s"], check=True, capture_output=True, text=True
+    )
+    delivery_id = json.loads(answer.stdout)["deliveryId"]
     apply_delivery(delivery_id)
     assert pipeline.deliveries.get(pk=delivery_id).state == "IGNORED"
     page = client_for(member_of(tenant, Role.VIEWER)).get(

@@ -28,15 +28,15 @@ def test_each_check_is_sent_before_the_next_one_runs(
 ) -> None:
     answer: Any = web.post("/setup/scm", typed("GITHUB"), headers=ALOUD)
     assert answer["Cache-Control"] == "no-store"
-    asked = sandbox.world.requests.count("github")
-    told = iter(answer.streaming_content)
-    first = json.loads(next(told))
+    asked = sandbox.state.requests.count("github")
+    lines = iter(answer.streaming_content)
+    first = json.loads(next(lines))
     assert "Passed" in first["html"]
-    assert sandbox.world.requests.count("github") == asked + 1
+    assert sandbox.state.requests.count("github") == asked + 1
     assert ScmIntegration.objects.get().verification_status == "PENDING"
-    rest = [json.loads(line) for line in told]
+    rest = [json.loads(line) for line in lines]
     assert rest[-1] == {"again": True}
-    assert sandbox.world.requests.count("github") > asked + 1
+    assert sandbox.state.requests.count("github") > asked + 1
     assert ScmIntegration.objects.get().is_valid
 
 
@@ -88,10 +88,10 @@ def test_a_working_connections_new_credential_is_verified_and_stored(
     scm = make.ScmFactory(tenant=tenant)
     data = typed("GITHUB", display_name="Another", connection=scm.pk)
     answer: Any = web.post("/setup/scm", data, headers=ALOUD)
-    told = iter(answer.streaming_content)
-    assert "Passed" in json.loads(next(told))["html"]
+    lines = iter(answer.streaming_content)
+    assert "Passed" in json.loads(next(lines))["html"]
     assert ScmIntegration.objects.get().display_name == ""  # not stored before it is tried
-    *_checks, last = [json.loads(line) for line in told]
+    *_checks, last = [json.loads(line) for line in lines]
     assert last == {"location": f"/setup/scm?verified={scm.pk}"}
     scm.refresh_from_db()
     assert (scm.display_name, scm.is_valid) == ("Another", True)

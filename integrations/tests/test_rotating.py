@@ -64,7 +64,7 @@ def test_a_credential_that_cannot_be_checked_now_is_not_stored(
     scm: ScmIntegration, sandbox: Any
 ) -> None:
     before = state(scm)
-    sandbox.world.faults.add(kind="status", status=503, provider="github")
+    sandbox.state.faults.add(kind="status", status=503, provider="github")
     with pytest.raises(CredentialRefused):
         change(scm, actor=None, values={"access_token": OLD})
     assert state(scm) == before

@@ -93,7 +93,7 @@ def test_pages_call_no_provider_while_all_slots_are_taken(
     assert (options.status_code, BUSY in options.json()["detail"]) == (429, True)
     streamed: Any = web.post(f"{page}/verify", headers={"X-Checks": "streamed"})
     assert streamed.getvalue() == b""  # then it is sent in the plain way
-    assert not sandbox.world.requests
+    assert not sandbox.state.requests
 
 
 @pytest.mark.django_db
@@ -105,7 +105,7 @@ def test_the_api_calls_no_provider_while_all_slots_are_taken(
     for answer in (api.post(f"{where}/verify"), api.patch(where, {"accessToken": "ghp_another"})):
         assert (answer.status_code, answer.json()["code"]) == (429, "throttled")
         assert answer["Retry-After"] == "5"
-    assert not sandbox.world.requests
+    assert not sandbox.state.requests
 
 
 @pytest.mark.django_db
@@ -153,7 +153,7 @@ def test_beyond_the_rate_limit_a_new_connection_is_saved_and_verified_later(
     words = "nothing was done twice" if streamed else "is saved, and verified in some minutes"
     assert words in page
     assert ScmIntegration.objects.get().verification_status == "PENDING"
-    assert not sandbox.world.requests
+    assert not sandbox.state.requests
     run_due_verifications()
 
 
@@ -166,13 +166,15 @@ def test_beyond_the_rate_limit_an_edit_is_verified_later(
     assert OFTEN in web.post(page, typed("GITHUB")).content.decode()  # with another credential
     form = typed("GITHUB", access_token="", repository_url="https://github.com/dream11/other")
     assert "some minutes" in web.post(page, form, follow=True).content.decode()
-    assert not sandbox.world.requests
+    assert not sandbox.state.requests
 
 
 @pytest.mark.django_db(transaction=True)  # the end of the answer closes the connection
 def test_a_verification_whose_page_was_left_is_scheduled(web: Client, typed: Typed) -> None:
-    told: Any = web.post("/integrations/scm/new", typed("GITHUB"), headers={"X-Checks": "streamed"})
-    assert next(iter(told.streaming_content))
-    told.close()
+    streamed: Any = web.post(
+        "/integrations/scm/new", typed("GITHUB"), headers={"X-Checks": "streamed"}
+    )
+    assert next(iter(streamed.streaming_content))
+    streamed.close()
     assert not throttle._asking
     run_due_verifications()

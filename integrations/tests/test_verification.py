@@ -88,7 +88,7 @@ def test_a_temporary_error_never_makes_a_verified_connection_invalid(
     tenant: Any, sandbox: Any, fault: dict[str, Any], before: str, after: str
 ) -> None:
     pipeline = jenkins(tenant, sandbox, verification_status=before)
-    sandbox.world.faults.add(provider="jenkins", **fault)
+    sandbox.state.faults.add(provider="jenkins", **fault)
     verified = verify(pipeline)
     assert verified.verification_status == after
     assert verified.verification_error
@@ -100,12 +100,12 @@ def test_a_temporary_error_is_cleared_by_the_next_good_verification(
     tenant: Any, sandbox: Any
 ) -> None:
     pipeline = jenkins(tenant, sandbox)
-    sandbox.world.faults.add(kind="drop_before", provider="jenkins")
+    sandbox.state.faults.add(kind="drop_before", provider="jenkins")
     shaken = verify(pipeline)
-    sandbox.world.faults.clear()
-    mended = verify(shaken)
-    assert (mended.verification_status, mended.verification_error) == ("VALID", "")
-    assert mended.verify_at > timezone.now() + timedelta(hours=1)
+    sandbox.state.faults.clear()
+    repaired = verify(shaken)
+    assert (repaired.verification_status, repaired.verification_error) == ("VALID", "")
+    assert repaired.verify_at > timezone.now() + timedelta(hours=1)
 
 
 def test_refused_credentials_make_a_verified_connection_invalid(tenant: Any, sandbox: Any) -> None:
@@ -181,7 +181,7 @@ def test_a_scheduled_verification_makes_a_connection_invalid_only_the_second_tim
     tenant: Any, sandbox: Any
 ) -> None:
     """While Jenkins reloads, nobody sees the job."""
-    pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
+    pipeline, job = jenkins(tenant, sandbox), sandbox.state.jenkins.job("ios-prod")
     job.hidden = True
     verification.verify_by_id(pipeline.pk)
     row = fresh(pipeline)
@@ -204,7 +204,7 @@ def test_an_invalid_connection_becomes_valid_by_itself_when_a_longer_failure_end
     tenant: Any, sandbox: Any, minutes: int, pause: int
 ) -> None:
     """For example Jenkins' user directory was down, and Jenkins refused everybody meanwhile."""
-    pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
+    pipeline, job = jenkins(tenant, sandbox), sandbox.state.jenkins.job("ios-prod")
     job.hidden = True
     verification.verify_by_id(pipeline.pk)
     for _look in range(2):
@@ -229,7 +229,7 @@ def test_a_connection_that_never_worked_is_not_verified_again_soon(
 
 
 def test_a_failure_that_has_ended_is_cleared(tenant: Any, sandbox: Any) -> None:
-    pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
+    pipeline, job = jenkins(tenant, sandbox), sandbox.state.jenkins.job("ios-prod")
     for hidden in (True, False, True):
         job.hidden = hidden
         PipelineIntegration.objects.exclude(doubted_at=None).update(
@@ -298,7 +298,7 @@ def test_a_verification_that_failed_for_a_person_is_repeated_soon(
     tenant: Any, sandbox: Any
 ) -> None:
     """The person verified while Jenkins was reloading."""
-    pipeline, job = jenkins(tenant, sandbox), sandbox.world.jenkins.job("ios-prod")
+    pipeline, job = jenkins(tenant, sandbox), sandbox.state.jenkins.job("ios-prod")
     job.hidden = True
     row = verify(pipeline)
     assert row.verification_status == "INVALID"

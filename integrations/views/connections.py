@@ -30,7 +30,7 @@ from integrations.models import CommunicationIntegration, Connection, PipelineIn
 from integrations.providers.registry import fields_of
 from integrations.serializers import webhook_url
 from integrations.setup import STEP, STEPS
-from integrations.throttle import asking, throttle
+from integrations.throttle import throttle, throttled_call
 from integrations.verification import verify
 from integrations.views import shared
 from integrations.views import streamed_checks as aloud
@@ -217,7 +217,7 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
             throttle("verify", user=request.user)
             then = {"location": shared.page_with_result(back, connection)}
             return aloud.stream_checks(connection, actor=request.user, then=then)
-        with asking("verify", user=request.user):
+        with throttled_call("verify", user=request.user):
             shared.add_result_message(request, verify(connection, actor=request.user))
     except Problem as problem:
         if aloud.is_asked_for(request):

@@ -18,7 +18,7 @@ from delivr.tenants.models import Role
 from integrations import operations
 from integrations.forms import ConnectionForm
 from integrations.providers.registry import fields_of
-from integrations.throttle import asking
+from integrations.throttle import throttled_call
 from integrations.views.shared import chosen_kind, named_connection, sent_form
 
 A_MINUTE = 30
@@ -29,7 +29,7 @@ A_MINUTE = 30
 def integration_options(request: TenantRequest, family: str) -> HttpResponse:
     """`{"options": [{"value", "label"}], "note"}`, or a problem whose `detail` is for a person."""
     try:
-        with asking("options", user=request.user, limit=A_MINUTE):
+        with throttled_call("options", user=request.user, limit=A_MINUTE):
             return JsonResponse(_options(request, family))
     except Http404:
         return problem_response(request, Problem(404, "not_found", _("There is no such thing.")))

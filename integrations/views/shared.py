@@ -20,7 +20,7 @@ from integrations.choices import Verification
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
 from integrations.rotating import change, tries_first
-from integrations.throttle import asking
+from integrations.throttle import throttled_call
 from integrations.verification import schedule_verification, verify
 from integrations.views.once import new_token, once
 
@@ -121,7 +121,7 @@ def save(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     done = store(request, form)
     if done is None or _was_just_verified(form, done):
         return done
-    with suppress(Problem), asking("verify", user=request.user):
+    with suppress(Problem), throttled_call("verify", user=request.user):
         return verify(done, actor=request.user)
     return done
 
@@ -141,7 +141,7 @@ def _store(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     if not tries_first(form.connection, form.values()):
         return form.submit(operation)
     try:
-        with asking("verify", user=request.user):
+        with throttled_call("verify", user=request.user):
             return form.submit(operation)
     except Problem as problem:
         form.add_error(None, problem.detail)

@@ -2,7 +2,7 @@
 
 import delivr.ids
 import django.db.models.deletion
-import integrations.providers.base
+import integrations.providers.ci
 from django.conf import settings
 from django.db import migrations, models
 
@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 ('triggered', models.BooleanField(default=False)),
                 ('build_number', models.PositiveBigIntegerField(blank=True, null=True)),
                 ('build_url', models.CharField(blank=True, max_length=500)),
-                ('build_status', models.CharField(choices=[('PENDING', 'PENDING'), ('TRIGGERING', 'TRIGGERING'), ('QUEUED', 'QUEUED'), ('RUNNING', 'RUNNING'), ('SUCCESS', 'SUCCESS'), ('FAILURE', 'FAILURE'), ('UNSTABLE', 'UNSTABLE'), ('ABORTED', 'ABORTED'), ('TRIGGER_FAILED', 'TRIGGER_FAILED'), ('LOST', 'LOST'), ('CANCELLED', 'CANCELLED')], default=integrations.providers.base.BuildStatus['PENDING'], max_length=20)),
+                ('build_status', models.CharField(choices=[('PENDING', 'PENDING'), ('TRIGGERING', 'TRIGGERING'), ('QUEUED', 'QUEUED'), ('RUNNING', 'RUNNING'), ('SUCCESS', 'SUCCESS'), ('FAILURE', 'FAILURE'), ('UNSTABLE', 'UNSTABLE'), ('ABORTED', 'ABORTED'), ('TRIGGER_FAILED', 'TRIGGER_FAILED'), ('LOST', 'LOST'), ('CANCELLED', 'CANCELLED')], default=integrations.providers.ci.BuildStatus['PENDING'], max_length=20)),
                 ('artifact_url', models.CharField(blank=True, max_length=1000)),
                 ('pipeline', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='release_pipelines', to='integrations.pipelineintegration')),
                 ('release', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='pipelines', to='releases.release')),

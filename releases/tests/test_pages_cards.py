@@ -11,7 +11,7 @@ from builds.models import Build, Source
 from builds.triggering import trigger_builds
 from builds.updates.apply import BuildUpdate, apply_update, trigger_failed
 from delivr.effects.models import Effect, EffectState
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release
 from releases.tests.pages import Setup, text_of
 

@@ -13,7 +13,7 @@ from builds.updates.apply import BuildUpdate, apply_update, trigger_failed
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release, ReleaseStatus, ReleaseTarget
 from releases.tests.pages import text_of
 

@@ -9,7 +9,7 @@ from builds.models import Source
 from builds.triggering import trigger_builds
 from builds.updates.apply import BuildUpdate, apply_update
 from delivr.effects.models import Effect, EffectState
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release
 from releases.timeline import timeline
 

@@ -12,7 +12,7 @@ from builds.triggering import trigger_builds
 from builds.updates.apply import BuildUpdate, apply_update, trigger_failed
 from delivr.effects.models import Effect
 from delivr.tests import factories
-from integrations.providers.base import BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import Release
 from releases.tests.pages import Setup
 from releases.timeline import timeline

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from flask import Blueprint, Response, abort, g, jsonify, request
 
 from sandbox import accounts
-from sandbox.context import own_url, world
+from sandbox.context import own_url, state
 from sandbox.repositories import Repositories, Repository, fake_sha
 
 blueprint = Blueprint("github", __name__, url_prefix="/github")
@@ -83,7 +83,7 @@ def _token_headers(response: Response, token: Token, ends: float | None) -> None
 
 
 def _repositories() -> Repositories:
-    return world().github
+    return state().github
 
 
 def _repository(owner: str, name: str) -> Repository:

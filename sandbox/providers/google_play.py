@@ -14,7 +14,7 @@ import jwt
 from flask import Blueprint, Response, abort, jsonify, request
 
 from sandbox import accounts as known
-from sandbox.context import accounts, world
+from sandbox.context import accounts, state
 from sandbox.stores import Edit, Stores
 
 blueprint = Blueprint("google_play", __name__)
@@ -75,7 +75,7 @@ def _issue(scope: str) -> dict[str, Any]:
 
 
 def _stores() -> Stores:
-    return world().stores
+    return state().stores
 
 
 # Play

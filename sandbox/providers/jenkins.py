@@ -12,7 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from sandbox.ci import Ci
 from sandbox.ci_jobs import Build, Job, Parameter
-from sandbox.context import own_url, world
+from sandbox.context import own_url, state
 from sandbox.providers.jenkins_console import console_page, console_text, progressive_text
 from sandbox.providers.jenkins_export import Exporter, parse_tree, show
 from sandbox.providers.jenkins_security import (
@@ -37,7 +37,7 @@ ANY = ["GET", "POST"]
 
 
 def ci() -> Ci:
-    return world().jenkins
+    return state().jenkins
 
 
 def root() -> str:
@@ -233,7 +233,7 @@ def _scan(found: Job) -> Response:
     """On a multibranch project this starts a scan and builds nothing."""
     _require_post()
     require(ITEM_BUILD)
-    world().record("folder.scanned", "jenkins", job=found.full_name)
+    state().record("folder.scanned", "jenkins", job=found.full_name)
     return Response(status=302, headers={"Location": "."})
 
 

@@ -15,7 +15,7 @@ from typing import NoReturn
 from flask import Response, abort, g, request
 
 from sandbox import accounts
-from sandbox.context import world
+from sandbox.context import state
 from sandbox.proxies import VERSION
 
 COOKIE = "JSESSIONID.5a4db0c5"
@@ -100,7 +100,7 @@ def require(permission: str) -> None:
 def admit() -> None:
     """Authenticate the request; wrong credentials are refused even where none are needed."""
     session = request.cookies.get(COOKIE, "")
-    known = world().jenkins.sessions.get(session)
+    known = state().jenkins.sessions.get(session)
     g.visitor = Visitor(known or ANONYMOUS, session=session if known is not None else "")
     credentials = request.authorization
     if request.headers.get("Authorization", "").lower().startswith("basic"):
@@ -126,7 +126,7 @@ def _sign_in(name: str, secret: str) -> Visitor:
 
 def open_session(name: str) -> str:
     session = f"node0{secrets.token_hex(12)}"
-    world().jenkins.sessions[session] = name
+    state().jenkins.sessions[session] = name
     return session
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from flask import Blueprint, Response, abort, g, jsonify, request
 
 from sandbox import accounts
-from sandbox.context import own_url, world
+from sandbox.context import own_url, state
 from sandbox.providers.jira_fields import metadata
 from sandbox.tickets import IssueType, Project, Tickets
 
@@ -80,7 +80,7 @@ def require_person() -> None:
 
 
 def tickets() -> Tickets:
-    return world().jira
+    return state().jira
 
 
 def site() -> str:
@@ -115,7 +115,7 @@ def server_info(version: str) -> Response:
             "deploymentType": "Cloud",
             "buildNumber": 100290,
             "buildDate": "2026-01-01T00:00:00.000+0000",
-            "serverTime": when(world().clock()),
+            "serverTime": when(state().clock()),
             "scmInfo": "5a4db0c5",
             "serverTitle": "Jira",
             "defaultLocale": {"locale": "en_US"},

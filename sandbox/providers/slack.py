@@ -13,7 +13,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from sandbox import accounts, chat
 from sandbox.chat import CHANNELS, Channel, Chat, Message
-from sandbox.context import world
+from sandbox.context import state
 
 blueprint = Blueprint("slack", __name__, url_prefix="/slack/api")
 
@@ -114,7 +114,7 @@ def call(method: str) -> Response:
 
 
 def _chat() -> Chat:
-    return world().slack
+    return state().slack
 
 
 def auth_test(call: Call) -> dict[str, Any]:

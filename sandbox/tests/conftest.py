@@ -21,9 +21,9 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 @pytest.fixture
 def sandbox(sandbox_server: SandboxServer) -> Iterator[SandboxServer]:
     """An empty sandbox in which builds do not end by themselves."""
-    sandbox_server.world.reset()
+    sandbox_server.state.reset()
     yield sandbox_server
-    sandbox_server.world.reset()
+    sandbox_server.state.reset()
 
 
 class Web:

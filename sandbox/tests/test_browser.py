@@ -28,11 +28,11 @@ def busy(sandbox, jenkins, jira):
     """A release with running builds."""
     jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec&VERSION=1.5.0")
     jenkins.post("/job/android-prod/buildWithParameters?VERSION=1.5.0")
-    root = sandbox.world.slack.post(Message("C123", "", "📦 Release 1.5.0 created"))
-    sandbox.world.slack.post(Message("C123", "", "🚀 started", thread_ts=root.ts))
+    root = sandbox.state.slack.post(Message("C123", "", "📦 Release 1.5.0 created"))
+    sandbox.state.slack.post(Message("C123", "", "🚀 started", thread_ts=root.ts))
     fields = {"project": {"key": "MOBILE"}, "issuetype": {"id": "10011"}, "summary": "1.5.0"}
     jira.post("/rest/api/3/issue", json={"fields": fields})
-    sandbox.world.faults.add("status", provider="slack", count=3)
+    sandbox.state.faults.add("status", provider="slack", count=3)
     return sandbox
 
 
@@ -51,7 +51,7 @@ def test_pages_are_accessible_and_fit(busy, page: Page, complaints, path, scheme
 
 def test_the_board_refreshes_itself(busy, page: Page, complaints):
     page.goto(busy.url)
-    busy.world.slack.post(Message("C456", "", "✅ Android build #512 complete"))
+    busy.state.slack.post(Message("C456", "", "✅ Android build #512 complete"))
     expect(page.locator("#board")).to_contain_text("✅ Android build #512 complete")
     assert complaints == []
 
@@ -60,7 +60,7 @@ def test_a_person_ends_a_build(busy, page: Page):
     page.goto(busy.url)
     page.get_by_role("button", name="End build 245 as failure").click()
     expect(page.locator("#board")).to_contain_text("Failure")
-    assert busy.world.jenkins.build("ios-prod", 245).result == "FAILURE"
+    assert busy.state.jenkins.build("ios-prod", 245).result == "FAILURE"
 
 
 def test_a_person_adds_a_fault_for_a_provider(sandbox, page: Page):
@@ -69,5 +69,5 @@ def test_a_person_adds_a_fault_for_a_provider(sandbox, page: Page):
     page.get_by_label("Where").select_option("jenkins")
     page.get_by_role("button", name="Switch on").click()
     expect(page.get_by_role("button", name="Switch all off")).to_be_visible()
-    (fault,) = sandbox.world.faults.active()
+    (fault,) = sandbox.state.faults.active()
     assert (fault["kind"], fault["provider"], fault["count"]) == ("drop_after", "jenkins", 1)

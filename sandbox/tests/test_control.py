@@ -36,7 +36,7 @@ def test_a_person_ends_a_build(sandbox, web, build):
     assert web.post(path, json={"result": "PERFECT"}).status_code == 400
     assert web.post(path, json={"result": "UNSTABLE"}).json()["result"] == "UNSTABLE"
     assert web.post(path.replace("245", "9"), json={}).status_code == 404
-    assert sandbox.world.jenkins.build("ios-prod", 245).result == "UNSTABLE"
+    assert sandbox.state.jenkins.build("ios-prod", 245).result == "UNSTABLE"
 
 
 def test_jobs_can_be_set_and_hide_their_secret(sandbox, web):
@@ -46,7 +46,7 @@ def test_jobs_can_be_set_and_hide_their_secret(sandbox, web):
     shown = web.get(f"{API}/jenkins/jobs/mobile/ios-beta")
     assert shown.json()["webhook"] == {"url": webhook["url"], "style": "signed", "hasSecret": True}
     assert "canary" not in shown.text
-    job = sandbox.world.jenkins.job("mobile/ios-beta")
+    job = sandbox.state.jenkins.job("mobile/ios-beta")
     assert (job.auto_finish_seconds, job.executors, job.webhook.secret) == (3, 2, "whsec_canary")
 
 
@@ -63,7 +63,7 @@ def test_a_job_can_be_copied(sandbox, web, jenkins):
     assert web("PUT", path, json={"copyOf": "ios-prod"}).status_code == 201
     assert web("PUT", path, json={"copyOf": "ios-prod"}).status_code == 409
     assert jenkins.post("/job/ios-beta/buildWithParameters?VERSION=1.5.0").status_code == 201
-    assert sandbox.world.ledger.of("build.queued")[0]["job"] == "ios-beta"
+    assert sandbox.state.ledger.of("build.queued")[0]["job"] == "ios-beta"
 
 
 def test_unknown_jobs_are_not_found(web):
@@ -79,7 +79,7 @@ def test_all_jobs_are_listed_with_their_builds(web, build):
 def test_the_clock_can_be_moved_forward(sandbox, web, jenkins):
     jenkins.post("/job/ios-prod/buildWithParameters")
     assert web.post(f"{API}/clock", json={"advance": 5}).json()["offset"] == 5
-    assert sandbox.world.jenkins.build("ios-prod", 245)
+    assert sandbox.state.jenkins.build("ios-prod", 245)
 
 
 def test_faults_are_added_and_removed(web):
@@ -125,7 +125,7 @@ def test_the_accounts_contain_the_sandboxs_own_url(sandbox, web):
 
 def test_everything_can_be_reset(sandbox, web, build):
     web.post(f"{API}/reset")
-    assert len(sandbox.world.ledger) == 0
+    assert len(sandbox.state.ledger) == 0
 
 
 # Access
@@ -143,10 +143,10 @@ def test_everything_can_be_reset(sandbox, web, build):
 )
 @pytest.mark.parametrize("path", [f"{API}/reset", "/sandbox/reset", "/settings/faults/clear"])
 def test_other_sites_may_not_write(sandbox, web, build, headers, path):
-    sandbox.world.faults.add("status", provider="slack")
+    sandbox.state.faults.add("status", provider="slack")
     assert web.post(path, headers=headers).status_code == 403
-    assert len(sandbox.world.ledger) == 2
-    assert len(sandbox.world.faults.active()) == 1
+    assert len(sandbox.state.ledger) == 2
+    assert len(sandbox.state.faults.active()) == 1
 
 
 @pytest.mark.parametrize("path", [f"{API}/accounts", "/credentials", "/"])
@@ -157,4 +157,4 @@ def test_a_rebound_name_may_not_read(web, path):
 def test_the_sandboxs_own_page_may_write(sandbox, web, build):
     headers = {"Origin": sandbox.url, "Sec-Fetch-Site": "same-origin"}
     assert web.post("/sandbox/reset", headers=headers).status_code == 303
-    assert len(sandbox.world.ledger) == 0
+    assert len(sandbox.state.ledger) == 0

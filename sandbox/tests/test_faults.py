@@ -14,12 +14,12 @@ TRIGGER = "/job/ios-prod/buildWithParameters"
 
 def counts(sandbox):
     """The numbers of trigger requests and of builds that were queued."""
-    asked = sandbox.world.requests.count("jenkins", "POST", "/job/*/buildWithParameters")
-    return asked, len(sandbox.world.ledger.of("build.queued"))
+    asked = sandbox.state.requests.count("jenkins", "POST", "/job/*/buildWithParameters")
+    return asked, len(sandbox.state.ledger.of("build.queued"))
 
 
 def test_a_status_has_no_effect_on_the_provider(sandbox, jenkins):
-    sandbox.world.faults.add("status", provider="jenkins", status=503, retry_after=7, count=1)
+    sandbox.state.faults.add("status", provider="jenkins", status=503, retry_after=7, count=1)
     answer = jenkins.post(TRIGGER)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
     assert answer.headers["Content-Type"].startswith("text/html")
@@ -38,7 +38,7 @@ def test_a_status_has_no_effect_on_the_provider(sandbox, jenkins):
     ],
 )
 def test_each_provider_reports_an_error_in_its_own_format(sandbox, web, path, key):
-    sandbox.world.faults.add("status", status=429)
+    sandbox.state.faults.add("status", status=429)
     answer = web.get(path)
     assert answer.status_code == 429
     assert key in answer.json()
@@ -57,7 +57,7 @@ def test_each_provider_reports_an_error_in_its_own_format(sandbox, web, path, ke
 def test_a_proxy_answers_with_a_page_of_its_own(
     sandbox, jenkins, web, proxy, header, words, status
 ):
-    sandbox.world.faults.add("proxy", proxy=proxy, status=status, count=2)
+    sandbox.state.faults.add("proxy", proxy=proxy, status=status, count=2)
     for answer in (jenkins.post(TRIGGER), web.get("/slack/api/auth.test")):
         assert answer.status_code == status
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -70,11 +70,11 @@ def test_a_proxy_answers_with_a_page_of_its_own(
 
 def test_an_unknown_proxy_is_refused(sandbox):
     with pytest.raises(ValueError, match="unknown proxy"):
-        sandbox.world.faults.add("proxy", proxy="envoy")
+        sandbox.state.faults.add("proxy", proxy="envoy")
 
 
 def test_a_login_that_ignores_tokens_redirects_everybody_to_its_page(sandbox, jenkins):
-    sandbox.world.faults.add("sign_in", provider="jenkins")
+    sandbox.state.faults.add("sign_in", provider="jenkins")
     answer = jenkins.post(TRIGGER)
     where = answer.headers["Location"]
     assert (answer.status_code, "X-Jenkins" in answer.headers) == (302, True)
@@ -89,29 +89,29 @@ def test_a_login_that_ignores_tokens_redirects_everybody_to_its_page(sandbox, je
 
 
 def test_a_failing_jenkins_still_identifies_itself(sandbox, jenkins):
-    sandbox.world.faults.add("status", status=404)
+    sandbox.state.faults.add("status", status=404)
     assert jenkins.get("/job/ios-prod/api/json").headers["X-Jenkins"].startswith("2.")
 
 
 def test_drop_before_cuts_the_connection_without_an_effect(sandbox, jenkins):
-    sandbox.world.faults.add("drop_before", method="POST", count=1)
+    sandbox.state.faults.add("drop_before", method="POST", count=1)
     with pytest.raises(requests.ConnectionError):
         jenkins.post(TRIGGER)
     assert counts(sandbox) == (1, 0)
-    assert sandbox.world.requests.select("jenkins")[-1]["status"] == 0
+    assert sandbox.state.requests.select("jenkins")[-1]["status"] == 0
 
 
 def test_drop_after_takes_effect_and_loses_the_answer(sandbox, jenkins):
-    sandbox.world.faults.add("drop_after", method="POST", count=1)
+    sandbox.state.faults.add("drop_after", method="POST", count=1)
     with pytest.raises(requests.ConnectionError):
         jenkins.post(TRIGGER, data={"DELIVR_BUILD_ID": "bld_1"})
     assert counts(sandbox) == (1, 1)
-    entry = sandbox.world.requests.select("jenkins")[-1]
+    entry = sandbox.state.requests.select("jenkins")[-1]
     assert (entry["status"], entry["fault"]) == (0, "drop_after")
 
 
 def test_a_cut_connection_is_a_reset(sandbox):
-    sandbox.world.faults.add("drop_before")
+    sandbox.state.faults.add("drop_before")
     with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as connection:
         connection.sendall(b"GET /github/user HTTP/1.1\r\nHost: localhost\r\n\r\n")
         with pytest.raises(ConnectionResetError):
@@ -119,27 +119,27 @@ def test_a_cut_connection_is_a_reset(sandbox):
 
 
 def test_a_timeout_has_no_effect_on_the_provider(sandbox, jenkins):
-    sandbox.world.faults.add("timeout", method="POST", count=1)
+    sandbox.state.faults.add("timeout", method="POST", count=1)
     with pytest.raises(requests.ReadTimeout):
         jenkins.post(TRIGGER, timeout=0.3)
     assert counts(sandbox) == (1, 0)
 
 
 def test_a_late_answer_still_queues_a_build(sandbox, jenkins):
-    sandbox.world.faults.add("timeout_after", method="POST", count=1)
+    sandbox.state.faults.add("timeout_after", method="POST", count=1)
     with pytest.raises(requests.ReadTimeout):
         jenkins.post(TRIGGER, timeout=0.3)
     assert counts(sandbox) == (1, 1)
 
 
 def test_a_timeout_ends_with_a_cut(sandbox, jenkins):
-    sandbox.world.faults.add("timeout", seconds=0.2)
+    sandbox.state.faults.add("timeout", seconds=0.2)
     with pytest.raises(requests.ConnectionError):
         jenkins.get("/api/json")
 
 
 def test_others_are_served_while_one_hangs(sandbox, jenkins, web):
-    sandbox.world.faults.add("timeout", provider="jenkins")
+    sandbox.state.faults.add("timeout", provider="jenkins")
     hanging = http.client.HTTPConnection("127.0.0.1", sandbox.port)
     hanging.request("GET", "/jenkins/api/json")
     assert web.get("/jira/rest/api/3/serverInfo").status_code == 200
@@ -147,7 +147,7 @@ def test_others_are_served_while_one_hangs(sandbox, jenkins, web):
 
 
 def test_a_login_page_comes_with_200(sandbox, jenkins):
-    sandbox.world.faults.add("html_200")
+    sandbox.state.faults.add("html_200")
     answer = jenkins.post(TRIGGER)
     assert answer.status_code == 200
     assert "<form" in answer.text
@@ -155,13 +155,13 @@ def test_a_login_page_comes_with_200(sandbox, jenkins):
 
 
 def test_a_redirect_points_to_a_forbidden_address(sandbox, jenkins):
-    sandbox.world.faults.add("redirect", location="http://127.0.0.1:9/steal")
+    sandbox.state.faults.add("redirect", location="http://127.0.0.1:9/steal")
     answer = jenkins.get("/api/json")
     assert (answer.status_code, answer.headers["Location"]) == (302, "http://127.0.0.1:9/steal")
 
 
 def test_garbage_is_declared_as_json(sandbox, jenkins):
-    sandbox.world.faults.add("garbage")
+    sandbox.state.faults.add("garbage")
     answer = jenkins.get("/api/json")
     assert answer.headers["Content-Type"] == "application/json"
     with pytest.raises(ValueError, match=r"."):
@@ -169,7 +169,7 @@ def test_garbage_is_declared_as_json(sandbox, jenkins):
 
 
 def test_an_oversized_body_has_its_declared_length(sandbox, jenkins):
-    sandbox.world.faults.add("oversized", size=2_000_003)
+    sandbox.state.faults.add("oversized", size=2_000_003)
     answer = jenkins.get("/api/json")
     assert len(answer.content) == 2_000_003
     assert set(answer.json()) == {"padding"}
@@ -177,14 +177,14 @@ def test_an_oversized_body_has_its_declared_length(sandbox, jenkins):
 
 def test_a_dripping_body_is_slow_but_whole(sandbox, jenkins):
     whole = jenkins.get("/whoAmI/api/json").content
-    sandbox.world.faults.add("drip", seconds=0.002)
+    sandbox.state.faults.add("drip", seconds=0.002)
     before = time.monotonic()
     assert jenkins.get("/whoAmI/api/json").content == whole
     assert time.monotonic() - before > 0.002 * len(whole)
 
 
 def test_dripping_headers_never_end(sandbox):
-    sandbox.world.faults.add("drip_headers", seconds=0.01)
+    sandbox.state.faults.add("drip_headers", seconds=0.01)
     with socket.create_connection(("127.0.0.1", sandbox.port), timeout=5) as connection:
         connection.sendall(b"GET /jenkins/api/json HTTP/1.1\r\nHost: localhost\r\n\r\n")
         seen = b""
@@ -195,14 +195,14 @@ def test_dripping_headers_never_end(sandbox):
 
 
 def test_an_endless_body_does_not_end(sandbox, jenkins):
-    sandbox.world.faults.add("endless")
+    sandbox.state.faults.add("endless")
     answer = jenkins.get("/api/json", stream=True)
     assert len(answer.raw.read(6_000_000)) == 6_000_000
     answer.close()
 
 
 def test_a_late_request_takes_effect_although_the_client_has_disconnected(sandbox, jenkins):
-    sandbox.world.faults.add("late", method="POST", seconds=0.5, count=1)
+    sandbox.state.faults.add("late", method="POST", seconds=0.5, count=1)
     with pytest.raises(requests.ReadTimeout):
         jenkins.post(TRIGGER, timeout=0.1)
     assert counts(sandbox) == (0, 0)
@@ -213,7 +213,7 @@ def test_a_late_request_takes_effect_although_the_client_has_disconnected(sandbo
 
 
 def test_the_answer_to_a_trigger_may_lack_its_location(sandbox, jenkins):
-    sandbox.world.faults.add("no_location", path=TRIGGER)
+    sandbox.state.faults.add("no_location", path=TRIGGER)
     answer = jenkins.post(TRIGGER)
     assert answer.status_code == 201
     assert "Location" not in answer.headers
@@ -225,7 +225,7 @@ def test_the_answer_to_a_trigger_may_lack_its_location(sandbox, jenkins):
 
 def test_a_fault_affects_only_matching_requests(sandbox, jenkins, web):
     aim = {"provider": "jenkins", "method": "post", "path": "/job/ios-*/buildWithParameters"}
-    sandbox.world.faults.add("status", **aim)
+    sandbox.state.faults.add("status", **aim)
     assert jenkins.post("/job/android-prod/buildWithParameters").status_code == 201
     assert jenkins.get(TRIGGER).status_code == 405
     assert web.get("/jira/rest/api/3/serverInfo").status_code == 200
@@ -233,21 +233,21 @@ def test_a_fault_affects_only_matching_requests(sandbox, jenkins, web):
 
 
 def test_a_fault_has_a_count_and_may_skip_requests(sandbox, jenkins):
-    fault = sandbox.world.faults.add("status", skip=1, count=2)
+    fault = sandbox.state.faults.add("status", skip=1, count=2)
     statuses = [jenkins.get("/api/json").status_code for _ in range(5)]
     assert statuses == [200, 500, 500, 200, 200]
     assert (fault.struck, fault.count) == (2, 0)
 
 
 def test_a_fault_applies_with_about_its_probability(sandbox):
-    faults = sandbox.world.faults
+    faults = sandbox.state.faults
     faults.add("status", probability=0.3)
     struck = sum(faults.strike("jenkins", "GET", "/") is not None for _ in range(1000))
     assert 230 < struck < 370
 
 
 def test_faults_can_be_removed(sandbox, jenkins):
-    faults = sandbox.world.faults
+    faults = sandbox.state.faults
     first, _ = faults.add("status", status=500), faults.add("status", status=502)
     faults.remove(first.id)
     assert jenkins.get("/api/json").status_code == 502
@@ -257,5 +257,5 @@ def test_faults_can_be_removed(sandbox, jenkins):
 
 def test_an_unknown_kind_is_refused(sandbox):
     with pytest.raises(ValueError, match="unknown fault kind"):
-        sandbox.world.faults.add("earthquake")
-    assert sandbox.world.faults.active() == []
+        sandbox.state.faults.add("earthquake")
+    assert sandbox.state.faults.active() == []

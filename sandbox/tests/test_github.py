@@ -67,7 +67,7 @@ def test_the_read_token_may_not_push(sandbox, client):
     with pytest.raises(github.GithubException) as caught:
         repo.create_git_ref("refs/heads/x", repo.get_branch("main").commit.sha)
     assert caught.value.status == 403
-    assert not sandbox.world.ledger.of("ref.created")
+    assert not sandbox.state.ledger.of("ref.created")
 
 
 def test_an_unknown_token_is_bad(client):
@@ -131,7 +131,7 @@ def test_a_branch_is_created_once(sandbox, client):
     with pytest.raises(github.GithubException) as caught:
         repo.create_git_ref("refs/heads/release/1.5.0", sha)
     assert (caught.value.status, caught.value.data["message"]) == (422, "Reference already exists")
-    assert len(sandbox.world.ledger.of("ref.created")) == 1
+    assert len(sandbox.state.ledger.of("ref.created")) == 1
 
 
 def test_a_ref_needs_an_object_that_exists(client):

@@ -46,8 +46,8 @@ def test_releases_are_read_without_an_edit(sandbox, session):
     answer = session().get(f"{application(sandbox)}/tracks/production/releases")
     assert answer.status_code == 200
     assert answer.json()["releases"][0]["releaseName"] == "1.4.0"
-    assert not sandbox.world.ledger.of("edit.inserted")
-    assert sandbox.world.requests.count("google_oauth", "POST", "/token") == 1
+    assert not sandbox.state.ledger.of("edit.inserted")
+    assert sandbox.state.requests.count("google_oauth", "POST", "/token") == 1
 
 
 def test_an_empty_track_is_empty(sandbox, session):
@@ -59,7 +59,7 @@ def test_an_edit_is_recorded_and_invalidates_the_one_before(sandbox, session):
     first = play.post(f"{application(sandbox)}/edits", json={}).json()
     second = play.post(f"{application(sandbox)}/edits", json={}).json()
     assert set(first) == {"id", "expiryTimeSeconds"}
-    assert len(sandbox.world.ledger.of("edit.inserted")) == 2
+    assert len(sandbox.state.ledger.of("edit.inserted")) == 2
     assert play.get(f"{application(sandbox)}/edits/{first['id']}").status_code == 400
     assert play.get(f"{application(sandbox)}/edits/{second['id']}").json() == second
 

@@ -14,7 +14,7 @@ PARAMETERS = {"VERSION": "1.5.0", "BRANCH": "release/1.5.0", "DELIVR_BUILD_ID": 
 def ci(sandbox, jenkins):
     """A Jenkins with #245 of ios-prod running."""
     jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec", data=PARAMETERS)
-    return sandbox.world.jenkins
+    return sandbox.state.jenkins
 
 
 def numbers(jenkins):
@@ -150,7 +150,7 @@ def test_a_retry_repeats_the_parameters_and_says_what_started_it(sandbox, ci, we
     values = [p for action in actions for p in action.get("parameters", [])]
     assert {p["name"]: p["value"] for p in values} == PARAMETERS
     assert [c for action in actions for c in action.get("causes", [])] == CAUSES[way]
-    head = sandbox.world.github.refs["dream11/app"]["refs/heads/release/1.5.0"]
+    head = sandbox.state.github.refs["dream11/app"]["refs/heads/release/1.5.0"]
     assert actions[-1] == {
         "_class": "hudson.plugins.git.util.BuildData",
         "lastBuiltRevision": {"SHA1": head},

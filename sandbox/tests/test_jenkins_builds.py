@@ -11,7 +11,7 @@ BUILD = "/job/ios-prod/245"
 @pytest.fixture
 def running(sandbox, jenkins):
     jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec&VERSION=1.5.0&DELIVR_BUILD_ID=bld_1")
-    return sandbox.world.jenkins
+    return sandbox.state.jenkins
 
 
 def test_a_running_build_has_no_result(running, jenkins):
@@ -21,7 +21,7 @@ def test_a_running_build_has_no_result(running, jenkins):
 
 
 def test_a_successful_build_has_an_artifact(sandbox, running, jenkins):
-    sandbox.world.advance(30)
+    sandbox.state.advance(30)
     running.finish("ios-prod", 245)
     build = jenkins.get(f"{BUILD}/api/json").json()
     assert (build["building"], build["result"]) == (False, "SUCCESS")
@@ -44,9 +44,9 @@ def test_a_pipeline_may_show_a_result_while_it_builds(running, jenkins):
 
 def test_a_build_ends_by_itself_where_the_job_says_so(sandbox, running, jenkins):
     running.job("ios-prod").auto_finish_seconds = 20
-    sandbox.world.advance(19)
+    sandbox.state.advance(19)
     assert jenkins.get(f"{BUILD}/api/json").json()["building"]
-    sandbox.world.advance(2)
+    sandbox.state.advance(2)
     assert jenkins.get(f"{BUILD}/api/json").json()["result"] == "SUCCESS"
 
 

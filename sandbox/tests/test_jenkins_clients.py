@@ -29,11 +29,11 @@ def test_python_jenkins_follows_a_build_to_its_result(sandbox, secret):
     assert client.job_exists("mobile/ios-beta")
     queue_id = client.build_job("ios-prod", VALUES)
     assert "why" in client.get_queue_item(queue_id)
-    sandbox.world.advance(5)
+    sandbox.state.advance(5)
     client.get_queue_item(queue_id)
     number = client.get_queue_item(queue_id)["executable"]["number"]
     assert client.get_build_info("ios-prod", number)["building"]
-    sandbox.world.jenkins.finish("ios-prod", number)
+    sandbox.state.jenkins.finish("ios-prod", number)
     assert client.get_build_info("ios-prod", number)["result"] == "SUCCESS"
     assert "Finished: SUCCESS" in client.get_build_console_output("ios-prod", number)
     assert [b["number"] for b in client.get_job_info("ios-prod")["builds"]] == [number]
@@ -69,7 +69,7 @@ def test_api4jenkins_follows_a_build_to_its_result(sandbox, secret):
         assert build.building
         parameters = {p.name: p.value for p in build.get_parameters()}
         assert parameters == {**VALUES, "TRACK": "internal"}
-        sandbox.world.jenkins.finish("mobile/ios-beta", 31, "UNSTABLE")
+        sandbox.state.jenkins.finish("mobile/ios-beta", 31, "UNSTABLE")
         assert build.result == "UNSTABLE"
         assert [b.number for b in job] == [31]
 

@@ -29,14 +29,14 @@ def test_an_item_waits_out_the_quiet_period(sandbox, jenkins):
     assert item.json()["why"].startswith("In the quiet period. Expires in ")
     assert "executable" not in item.json()
     assert "cancelled" not in item.json()
-    sandbox.world.advance(5)
+    sandbox.state.advance(5)
     assert state(jenkins.get(ITEM)) == "LeftItem"
 
 
 def test_without_a_delay_a_build_starts_at_once(sandbox, jenkins):
     jenkins.post(f"{TRIGGER}?delay=0sec")
     assert state(jenkins.get(ITEM)) == "LeftItem"
-    assert sandbox.world.jenkins.build("ios-prod", 245).building
+    assert sandbox.state.jenkins.build("ios-prod", 245).building
 
 
 def test_the_first_read_of_an_item_that_left_shows_no_build_yet(jenkins):
@@ -47,19 +47,19 @@ def test_the_first_read_of_an_item_that_left_shows_no_build_yet(jenkins):
 
 
 def test_an_item_waits_for_an_executor(sandbox, jenkins):
-    sandbox.world.jenkins.job("ios-prod").executors = 1
+    sandbox.state.jenkins.job("ios-prod").executors = 1
     jenkins.post(f"{TRIGGER}?delay=0sec&VERSION=1")
     jenkins.post(f"{TRIGGER}?delay=0sec&VERSION=2")
     item = jenkins.get("/queue/item/1002/api/json")
     assert state(item) == "BuildableItem"
     assert item.json()["why"] == "Waiting for next available executor"
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     assert state(jenkins.get("/queue/item/1002/api/json")) == "LeftItem"
-    assert sandbox.world.jenkins.build("ios-prod", 246).queue_id == 1002
+    assert sandbox.state.jenkins.build("ios-prod", 246).queue_id == 1002
 
 
 def test_a_job_that_runs_alone_blocks_the_next(sandbox, jenkins):
-    sandbox.world.jenkins.job("ios-prod").concurrent = False
+    sandbox.state.jenkins.job("ios-prod").concurrent = False
     jenkins.post(f"{TRIGGER}?delay=0sec&VERSION=1")
     jenkins.post(f"{TRIGGER}?delay=0sec&VERSION=2")
     item = jenkins.get("/queue/item/1002/api/json")
@@ -70,15 +70,15 @@ def test_a_job_that_runs_alone_blocks_the_next(sandbox, jenkins):
 
 def test_an_item_that_left_is_forgotten_after_five_minutes(sandbox, jenkins):
     jenkins.post(f"{TRIGGER}?delay=0sec")
-    sandbox.world.advance(299)
+    sandbox.state.advance(299)
     assert jenkins.get(ITEM).status_code == 200
-    sandbox.world.advance(2)
+    sandbox.state.advance(2)
     assert jenkins.get(ITEM).status_code == 404
 
 
 def test_a_forgotten_item_is_found_in_the_build_list(sandbox, jenkins):
     jenkins.post(f"{TRIGGER}?delay=0sec", data={"DELIVR_BUILD_ID": "bld_7"})
-    sandbox.world.jenkins.forget_left_items()
+    sandbox.state.jenkins.forget_left_items()
     assert jenkins.get(ITEM).status_code == 404
     (build,) = jenkins.get(f"/job/ios-prod/api/json?tree={BUILDS}").json()["builds"]
     assert build["queueId"] == 1001
@@ -104,8 +104,8 @@ def test_a_waiting_item_can_be_cancelled(sandbox, jenkins):
     assert jenkins.post("/queue/cancelItem?id=1001").status_code == 204
     item = jenkins.get(ITEM).json()
     assert (item["cancelled"], item["executable"]) == (True, None)
-    sandbox.world.advance(60)
-    assert not sandbox.world.ledger.of("build.started")
+    sandbox.state.advance(60)
+    assert not sandbox.state.ledger.of("build.started")
 
 
 def test_cancelling_an_item_that_left_or_never_existed(jenkins):
@@ -129,12 +129,12 @@ def test_a_jump_of_the_clock_applies_everything_in_order(tmp_path, leap):
     read."""
     start = 1_800_000_000.0
     with SandboxServer(state_dir=tmp_path, auto_finish=10, clock=lambda: start) as server:
-        ci = server.world.jenkins
+        ci = server.state.jenkins
         job = ci.job("ios-prod")
         job.executors = 1
         for number in range(3):
             ci.enqueue(job, {"VERSION": str(number)}, user="delivr")
-        server.world.advance(leap)
+        server.state.advance(leap)
         spans = [
             (b.started_at - 1_800_000_000, b.ended_at - 1_800_000_000)
             for b in ci.builds["ios-prod"]
@@ -143,10 +143,10 @@ def test_a_jump_of_the_clock_applies_everything_in_order(tmp_path, leap):
 
 
 def test_a_build_is_queued_only_while_nothing_iterates_over_the_queue(sandbox):
-    jenkins = sandbox.world.jenkins
+    jenkins = sandbox.state.jenkins
     job = jenkins.job("ios-prod")
     late = threading.Thread(target=jenkins.enqueue, args=(job, {}), kwargs={"user": "someone"})
-    with sandbox.world.lock:
+    with sandbox.state.lock:
         late.start()
         late.join(0.2)
         assert jenkins.queue == {}

@@ -59,7 +59,7 @@ def test_missing_build_permission_is_named(sandbox, jenkins_as):
     assert answer.status_code == 403
     assert answer.headers["X-You-Are-Authenticated-As"] == "reader"
     assert answer.headers["X-Required-Permission"] == "hudson.model.Item.Build"
-    assert not sandbox.world.ledger.of("build.queued")
+    assert not sandbox.state.ledger.of("build.queued")
 
 
 def test_a_reader_sees_jobs_but_does_not_stop_them(sandbox, jenkins, jenkins_as):
@@ -69,7 +69,7 @@ def test_a_reader_sees_jobs_but_does_not_stop_them(sandbox, jenkins, jenkins_as)
     stop = reader.post("/job/ios-prod/245/stop")
     assert stop.status_code == 403
     assert stop.headers["X-Required-Permission"] == "hudson.model.Item.Cancel"
-    assert sandbox.world.jenkins.build("ios-prod", 245).building
+    assert sandbox.state.jenkins.build("ios-prod", 245).building
 
 
 @pytest.mark.parametrize("path", ["/job/ios-prod/api/json", "/job/nothing/api/json"])
@@ -90,7 +90,7 @@ def test_password_needs_a_crumb(sandbox, jenkins_as):
     answer = jenkins_as(*PERSON).post(TRIGGER)
     assert answer.status_code == 403
     assert "No valid crumb was included in the request" in answer.text
-    assert not sandbox.world.ledger.of("build.queued")
+    assert not sandbox.state.ledger.of("build.queued")
 
 
 def test_password_with_crumb_and_its_session_builds(jenkins_as):

@@ -11,7 +11,7 @@ VALUES = {"VERSION": "1.5.0", "BRANCH": "release/1.5.0", "DELIVR_BUILD_ID": "bld
 
 
 def queued(sandbox):
-    return sandbox.world.ledger.of("build.queued")
+    return sandbox.state.ledger.of("build.queued")
 
 
 def test_a_trigger_answers_with_a_queue_item_and_no_build(sandbox, jenkins):
@@ -20,7 +20,7 @@ def test_a_trigger_answers_with_a_queue_item_and_no_build(sandbox, jenkins):
     assert answer.headers["Location"] == f"{sandbox.url}/jenkins/queue/item/1001/"
     assert answer.text == ""
     assert [entry["parameters"] for entry in queued(sandbox)] == [VALUES]
-    assert not sandbox.world.ledger.of("build.started")
+    assert not sandbox.state.ledger.of("build.started")
 
 
 def test_parameters_may_be_in_the_query(sandbox, jenkins):
@@ -71,11 +71,11 @@ def test_another_value_makes_another_item(sandbox, jenkins):
 def test_once_started_an_equal_trigger_builds_again(sandbox, jenkins):
     jenkins.post(f"{TRIGGER}?delay=0sec", data=VALUES)
     assert jenkins.post(f"{TRIGGER}?delay=0sec", data=VALUES).status_code == 201
-    assert len(sandbox.world.ledger.of("build.started")) == 2
+    assert len(sandbox.state.ledger.of("build.started")) == 2
 
 
 def test_a_decision_handler_refuses_with_a_redirect(sandbox, jenkins):
-    sandbox.world.jenkins.job("ios-prod").refuses = True
+    sandbox.state.jenkins.job("ios-prod").refuses = True
     answer = jenkins.post(TRIGGER, data=VALUES)
     assert (answer.status_code, answer.headers["Location"]) == (302, ".")
     assert not queued(sandbox)
@@ -145,7 +145,7 @@ def test_a_form_without_json_is_refused(jenkins):
 def test_building_a_folder_only_scans_it(sandbox, jenkins, folder):
     assert jenkins.post(f"/job/{folder}/build").status_code == 302
     assert not queued(sandbox)
-    assert sandbox.world.ledger.of("folder.scanned", job=folder)
+    assert sandbox.state.ledger.of("folder.scanned", job=folder)
 
 
 def test_a_branch_with_a_slash_is_escaped_twice(sandbox, jenkins):
@@ -162,7 +162,7 @@ def test_a_fresh_pipeline_learns_its_parameters_by_running(sandbox, jenkins):
 
 
 def test_location_may_have_a_url_that_only_jenkins_believes_in(sandbox, jenkins):
-    sandbox.world.jenkins.location_base = "http://jenkins.internal:8080/jenkins"
+    sandbox.state.jenkins.location_base = "http://jenkins.internal:8080/jenkins"
     answer = jenkins.post(TRIGGER, data=VALUES)
     assert answer.headers["Location"] == "http://jenkins.internal:8080/jenkins/queue/item/1001/"
 

@@ -53,7 +53,7 @@ def test_a_wrong_token_shows_only_at_myself(sandbox, web):
         assert stranger.get(f"{base}/project/MOBILE", timeout=5).status_code == 404
         created = stranger.post(f"{base}/issue", json={"fields": EPIC}, timeout=5)
         assert created.status_code == 401
-    assert not sandbox.world.jira.issues
+    assert not sandbox.state.jira.issues
 
 
 def test_permissions_are_per_project(jira):
@@ -121,7 +121,7 @@ def test_an_epic_is_created(sandbox, jira):
     assert answer.status_code == 201
     assert answer.json()["key"] == "MOBILE-1"
     assert answer.json()["self"] == f"{sandbox.url}/jira/rest/api/3/issue/10100"
-    (entry,) = sandbox.world.ledger.of("issue.created")
+    (entry,) = sandbox.state.ledger.of("issue.created")
     assert (entry["key"], entry["labels"]) == ("MOBILE-1", ["delivr-eff_1"])
     assert "Release 1.5.0" in jira.get("/browse/MOBILE-1").text
 
@@ -149,7 +149,7 @@ def test_all_errors_are_reported_at_once(sandbox, jira):
     )
     assert answer.status_code == 400
     assert set(answer.json()["errors"]) == {"summary", "labels", "priority", "issuetype"}
-    assert not sandbox.world.jira.issues
+    assert not sandbox.state.jira.issues
 
 
 @pytest.mark.parametrize("summary", ["two\nlines", "x" * 256, None])
@@ -175,7 +175,7 @@ def test_missing_required_fields_are_reported_with_a_null_message(sandbox, jira)
     assert answer == {"errorMessages": [None], "errors": {"customfield_10050": "Team is required."}}
     assert create(jira, **teamed, customfield_10050="Mobile").status_code == 400
     assert create(jira, **teamed, customfield_10050={"id": "10100"}).status_code == 201
-    (issue,) = sandbox.world.jira.issues
+    (issue,) = sandbox.state.jira.issues
     assert issue.custom == {"customfield_10050": {"id": "10100"}}
 
 
@@ -203,7 +203,7 @@ def test_without_permission_no_issue_is_created(sandbox, jira):
     answer = create(jira, project={"key": "READONLY"}, issuetype={"id": "10000"})
     assert answer.status_code == 403
     assert create(jira, project={"key": "HIDDEN"}).json()["errors"]["project"]
-    assert not sandbox.world.jira.issues
+    assert not sandbox.state.jira.issues
 
 
 def test_unknown_keys_and_content_types_are_refused(jira):
@@ -229,7 +229,7 @@ def test_an_issue_can_be_changed(sandbox, jira):
     create(jira)
     changed = jira("PUT", f"{ISSUE}/MOBILE-1", json={"fields": {"summary": "Release 1.5.1"}})
     assert changed.status_code == 204
-    assert sandbox.world.jira.issues[0].summary == "Release 1.5.1"
+    assert sandbox.state.jira.issues[0].summary == "Release 1.5.1"
     assert jira("PUT", f"{ISSUE}/MOBILE-1", json={"fields": {"flavour": 1}}).status_code == 400
 
 
@@ -254,20 +254,20 @@ def test_a_new_issue_is_found_only_later(sandbox, jira):
     assert jira.post("/rest/api/3/search/jql", json=query).json() == {"issues": [], "isLast": True}
     known = jira.post("/rest/api/3/search/jql", json={**query, "reconcileIssues": [10100]}).json()
     assert [i["key"] for i in known["issues"]] == ["MOBILE-1"]
-    sandbox.world.advance(3)
+    sandbox.state.advance(3)
     found = jira.post("/rest/api/3/search/jql", json=query).json()
     assert [i["key"] for i in found["issues"]] == ["MOBILE-1"]
 
 
 def test_the_lag_can_be_set(sandbox, jira):
-    sandbox.world.jira.search_lag = 0
+    sandbox.state.jira.search_lag = 0
     create(jira, labels=["a"])
     assert jira.get("/rest/api/3/search/jql", params={"jql": "labels = a"}).json()["issues"]
 
 
 def test_only_ids_are_shown_by_default(sandbox, jira):
     create(jira)
-    sandbox.world.advance(3)
+    sandbox.state.advance(3)
     found = jira.get("/rest/api/3/search/jql", params={"jql": "project = MOBILE"}).json()
     assert found["issues"] == [{"id": "10100"}]
     query = {"jql": "project = MOBILE", "fields": "summary,labels"}
@@ -278,7 +278,7 @@ def test_only_ids_are_shown_by_default(sandbox, jira):
 def test_the_library_finds_by_project_and_label(sandbox, jira, library):
     for label in ("delivr-1", "delivr-2"):
         create(jira, labels=[label, "release"])
-    sandbox.world.advance(3)
+    sandbox.state.advance(3)
     jql = 'project = MOBILE AND labels = "delivr-2" ORDER BY created DESC'
     assert [i.key for i in library.enhanced_search_issues(jql)] == ["MOBILE-2"]
     both = library.enhanced_search_issues('labels in ("delivr-1", "delivr-2")', maxResults=False)
@@ -288,7 +288,7 @@ def test_the_library_finds_by_project_and_label(sandbox, jira, library):
 def test_results_come_in_pages(sandbox, jira):
     for _ in range(3):
         create(jira)
-    sandbox.world.advance(3)
+    sandbox.state.advance(3)
     query = {"jql": "project = MOBILE", "maxResults": 2}
     first = jira.get("/rest/api/3/search/jql", params=query).json()
     assert (len(first["issues"]), first["isLast"]) == (2, False)

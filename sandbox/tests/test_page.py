@@ -22,8 +22,8 @@ def test_an_empty_board_says_what_to_do_next(web):
 
 
 def test_the_board_shows_what_happened(sandbox, web, jira, build):
-    root = sandbox.world.slack.post(Message("C123", "", "📦 Release 1.5.0 created"))
-    sandbox.world.slack.post(Message("C123", "", "🚀 iOS build #245 started", thread_ts=root.ts))
+    root = sandbox.state.slack.post(Message("C123", "", "📦 Release 1.5.0 created"))
+    sandbox.state.slack.post(Message("C123", "", "🚀 iOS build #245 started", thread_ts=root.ts))
     fields = {
         "project": {"key": "MOBILE"},
         "issuetype": {"id": "10011"},
@@ -47,18 +47,18 @@ def test_the_board_shows_what_happened(sandbox, web, jira, build):
 def test_the_buttons_end_a_build(sandbox, web, build, result):
     form = {"job": "ios-prod", "number": "245", "result": result}
     assert web.post("/sandbox/finish", data=form).status_code == 303
-    assert sandbox.world.jenkins.build("ios-prod", 245).result == result
+    assert sandbox.state.jenkins.build("ios-prod", 245).result == result
 
 
 def test_an_unknown_result_is_refused(sandbox, web, build):
     form = {"job": "ios-prod", "number": "245", "result": "PERFECT"}
     assert web.post("/sandbox/finish", data=form).status_code == 400
-    assert sandbox.world.jenkins.build("ios-prod", 245).building
+    assert sandbox.state.jenkins.build("ios-prod", 245).building
 
 
 @pytest.mark.parametrize("way", ["rebuild", "replay", "naginator"])
 def test_a_failed_build_is_run_again_by_its_buttons(sandbox, web, build, way):
-    ci, form = sandbox.world.jenkins, {"job": "ios-prod", "number": "245", "by": way}
+    ci, form = sandbox.state.jenkins, {"job": "ios-prod", "number": "245", "by": way}
     assert "/sandbox/retry" not in web.get("/").text
     ci.finish("ios-prod", 245, "FAILURE")
     assert f">{way.capitalize()}</button>" in web.get("/").text
@@ -69,17 +69,17 @@ def test_a_failed_build_is_run_again_by_its_buttons(sandbox, web, build, way):
 
 
 def test_a_message_is_deleted_by_its_button(sandbox, web):
-    message = sandbox.world.slack.post(Message("C123", "", "hello"))
+    message = sandbox.state.slack.post(Message("C123", "", "hello"))
     form = {"channel": "C123", "ts": message.ts}
     assert message.ts in web.get("/").text
     assert web.post("/sandbox/delete-message", data=form).status_code == 303
-    assert sandbox.world.slack.messages == []
+    assert sandbox.state.slack.messages == []
     assert web.post("/sandbox/delete-message", data=form).status_code == 400
 
 
 def test_a_job_is_recreated_by_its_button(sandbox, web, build):
     assert web.post("/settings/job/make-again", data={"job": "ios-prod"}).status_code == 303
-    assert sandbox.world.jenkins.job("ios-prod").next_number == 1
+    assert sandbox.state.jenkins.job("ios-prod").next_number == 1
     assert web.post("/settings/job/make-again", data={"job": "gone"}).status_code == 400
 
 
@@ -89,11 +89,11 @@ def test_jenkins_is_backed_up_restored_and_restarted_by_buttons(sandbox, web, bu
 
     assert act("restore") == 400
     assert act("backup") == 303
-    sandbox.world.jenkins.finish("ios-prod", 245)
+    sandbox.state.jenkins.finish("ios-prod", 245)
     assert act("restore") == 303
-    assert sandbox.world.jenkins.build("ios-prod", 245).building
+    assert sandbox.state.jenkins.build("ios-prod", 245).building
     assert act("restart") == 303
-    assert [fault["kind"] for fault in sandbox.world.faults.active()] == ["starting", "status"]
+    assert [fault["kind"] for fault in sandbox.state.faults.active()] == ["starting", "status"]
     assert act("explode") == 400
 
 
@@ -110,7 +110,7 @@ def test_a_job_is_set_by_its_form(sandbox, web):
     }
     assert web.post("/settings/job", data=form).status_code == 303
     web.post("/settings/job", data={**form, "secret": "", "autoFinishSeconds": ""})
-    job = sandbox.world.jenkins.job("ios-prod")
+    job = sandbox.state.jenkins.job("ios-prod")
     assert (job.webhook.style, job.webhook.secret) == ("signed", "whsec_x")
     assert (job.auto_finish_seconds, job.auto_finish_result, job.executors) == (None, "FAILURE", 0)
     assert job.logs == 25
@@ -129,12 +129,12 @@ def test_a_fault_is_added_by_its_form(sandbox, web):
         "status": "502",
     }
     assert web.post("/settings/fault", data=form).status_code == 303
-    (fault,) = sandbox.world.faults.active()
+    (fault,) = sandbox.state.faults.active()
     assert (fault["status"], fault["count"], fault["path"]) == (502, 2, "*")
     assert fault["proxy"] == "nginx"
     assert "1 fault switched on" in web.get("/").text
     web.post("/settings/faults/clear")
-    assert sandbox.world.faults.active() == []
+    assert sandbox.state.faults.active() == []
 
 
 def test_credentials_can_be_copied(sandbox, web):
@@ -165,7 +165,7 @@ def test_received_markup_does_not_run(sandbox, web, jenkins, jira):
     blocks = [
         {"type": "section", "text": {"type": "mrkdwn", "text": f'{evil} <http://x/?"><b>|{evil}>'}}
     ]
-    sandbox.world.slack.post(Message("C123", "", evil, blocks=blocks))
+    sandbox.state.slack.post(Message("C123", "", evil, blocks=blocks))
     jenkins.post("/job/ios-prod/buildWithParameters?delay=0sec", data={"VERSION": evil})
     fields = {"project": {"key": "MOBILE"}, "issuetype": {"id": "10011"}, "summary": evil}
     jira.post("/rest/api/3/issue", json={"fields": fields})

@@ -76,7 +76,7 @@ def test_channels_in_which_the_bot_cannot_write(sandbox, slack, channel, error):
     with pytest.raises(SlackApiError) as caught:
         slack.chat_postMessage(channel=channel, text="hello")
     assert error_of(caught) == error
-    assert not sandbox.world.ledger.of("message.posted")
+    assert not sandbox.state.ledger.of("message.posted")
 
 
 def test_a_message_keeps_blocks_thread_and_metadata(sandbox, slack):
@@ -92,7 +92,7 @@ def test_a_message_keeps_blocks_thread_and_metadata(sandbox, slack):
     assert seen["reply_count"] == 1
     thread = slack.conversations_replies(channel="C123", ts=root["ts"])["messages"]
     assert [m["text"] for m in thread] == ["hello", "again"]
-    assert len(sandbox.world.ledger.of("message.posted", channel="C123")) == 2
+    assert len(sandbox.state.ledger.of("message.posted", channel="C123")) == 2
 
 
 def test_an_answer_to_a_deleted_message_is_posted_to_the_channel(sandbox, slack, web):
@@ -107,7 +107,7 @@ def test_an_answer_to_a_deleted_message_is_posted_to_the_channel(sandbox, slack,
     with pytest.raises(SlackApiError) as caught:
         slack.conversations_replies(channel="C123", ts=root["ts"])
     assert error_of(caught) == "thread_not_found"
-    assert len(sandbox.world.ledger.of("message.deleted", ts=root["ts"])) == 1
+    assert len(sandbox.state.ledger.of("message.deleted", ts=root["ts"])) == 1
 
 
 def test_metadata_is_only_shown_on_request(slack):
@@ -132,7 +132,7 @@ def test_a_form_may_carry_blocks_as_text(sandbox, web):
     form = {"channel": "#releases", "blocks": '[{"type": "divider"}]'}
     answer = web.post("/slack/api/chat.postMessage", data=form, headers=headers).json()
     assert (answer["ok"], answer["channel"]) == (True, "C123")
-    assert sandbox.world.slack.messages[0].blocks == [{"type": "divider"}]
+    assert sandbox.state.slack.messages[0].blocks == [{"type": "divider"}]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_invalid_messages_are_refused(sandbox, slack, content, error):
     with pytest.raises(SlackApiError) as caught:
         slack.chat_postMessage(channel="C123", **content)
     assert error_of(caught) == error
-    assert not sandbox.world.ledger.of("message.posted")
+    assert not sandbox.state.ledger.of("message.posted")
 
 
 def test_a_message_can_be_changed(sandbox, slack):
@@ -158,7 +158,7 @@ def test_a_message_can_be_changed(sandbox, slack):
     assert slack.chat_update(channel="C123", ts=ts, text="done")["ts"] == ts
     (seen,) = slack.conversations_history(channel="C123")["messages"]
     assert (seen["text"], "edited" in seen) == ("done", True)
-    assert len(sandbox.world.ledger.of("message.updated", ts=ts)) == 1
+    assert len(sandbox.state.ledger.of("message.updated", ts=ts)) == 1
     with pytest.raises(SlackApiError) as caught:
         slack.chat_update(channel="C123", ts="1.000001", text="x")
     assert error_of(caught) == "message_not_found"
@@ -182,7 +182,7 @@ def test_missing_scopes_are_named(client):
 
 
 def test_rate_limits_are_the_only_other_status(sandbox, slack):
-    sandbox.world.faults.add("status", provider="slack", status=429, retry_after=30, count=1)
+    sandbox.state.faults.add("status", provider="slack", status=429, retry_after=30, count=1)
     with pytest.raises(SlackApiError) as caught:
         slack.chat_postMessage(channel="C123", text="x")
     response = caught.value.response

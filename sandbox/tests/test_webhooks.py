@@ -62,14 +62,14 @@ def report(sandbox, receiver):
 
     def configure(style: str, secret: str = SECRET) -> None:
         url = f"http://127.0.0.1:{receiver.server_port}/hooks/pipeline_1?x=1"
-        sandbox.world.jenkins.job("ios-prod").webhook = Webhook(url, secret, style)
+        sandbox.state.jenkins.job("ios-prod").webhook = Webhook(url, secret, style)
 
     return configure
 
 
 def build(sandbox, result: str = "SUCCESS") -> None:
-    ci = sandbox.world.jenkins
-    with sandbox.world.lock:
+    ci = sandbox.state.jenkins
+    with sandbox.state.lock:
         ci.enqueue(ci.job("ios-prod"), VALUES, user="delivr", delay=0)
     ci.finish("ios-prod", ci.builds_of("ios-prod")[0].number, result)
 
@@ -77,7 +77,7 @@ def build(sandbox, result: str = "SUCCESS") -> None:
 def wait_for(sandbox, count: int) -> list[dict]:
     """The ledger's webhook entries, once there are `count` of them."""
     deadline = time.monotonic() + 5
-    while len(found := sandbox.world.ledger.of("webhook.sent")) < count:
+    while len(found := sandbox.state.ledger.of("webhook.sent")) < count:
         assert time.monotonic() < deadline, f"only {len(found)} of {count} were sent"
         time.sleep(0.01)
     return found
@@ -104,7 +104,7 @@ def test_a_signed_report_can_be_verified(sandbox, receiver, report):
 
 def test_the_sandboxs_clock_does_not_age_signatures(sandbox, receiver, report):
     report("signed")
-    sandbox.world.advance(86_400)
+    sandbox.state.advance(86_400)
     build(sandbox)
     headers, _ = receiver.next()
     assert abs(int(headers["webhook-timestamp"]) - time.time()) < 60
@@ -140,10 +140,10 @@ def test_the_notification_plugin_sends_four_events_under_basic(sandbox, receiver
 
 
 def test_the_short_name_hides_the_folder(sandbox, receiver):
-    job = sandbox.world.jenkins.job("mobile/ios-beta")
+    job = sandbox.state.jenkins.job("mobile/ios-beta")
     job.webhook = Webhook(f"http://127.0.0.1:{receiver.server_port}/", "x", "notification")
-    with sandbox.world.lock:
-        sandbox.world.jenkins.enqueue(job, {}, user="delivr", delay=0)
+    with sandbox.state.lock:
+        sandbox.state.jenkins.enqueue(job, {}, user="delivr", delay=0)
     _, body = receiver.next()
     assert (body["name"], body["build"]["url"]) == ("ios-beta", "job/mobile/job/ios-beta/31/")
 
@@ -163,19 +163,19 @@ def test_no_secret_reaches_the_ledger(sandbox, receiver, report):
     report("notification", secret="canary-secret")
     build(sandbox)
     wait_for(sandbox, 4)
-    assert "canary-secret" not in json.dumps(list(sandbox.world.ledger))
-    assert "?x=1" not in json.dumps(list(sandbox.world.ledger))
+    assert "canary-secret" not in json.dumps(list(sandbox.state.ledger))
+    assert "?x=1" not in json.dumps(list(sandbox.state.ledger))
 
 
 def test_a_receiver_that_is_down_causes_no_error(sandbox):
-    sandbox.world.jenkins.job("ios-prod").webhook = Webhook("http://127.0.0.1:9/", "x", "signed")
+    sandbox.state.jenkins.job("ios-prod").webhook = Webhook("http://127.0.0.1:9/", "x", "signed")
     build(sandbox)
     assert [entry["answer"] for entry in wait_for(sandbox, 2)] == ["ConnectionError"] * 2
 
 
 def test_nothing_is_sent_beyond_this_computer(sandbox):
     url = "http://delivr.example/hooks"
-    sandbox.world.jenkins.job("ios-prod").webhook = Webhook(url, "x", "signed")
+    sandbox.state.jenkins.job("ios-prod").webhook = Webhook(url, "x", "signed")
     build(sandbox)
     assert {entry["answer"] for entry in wait_for(sandbox, 2)} == {
         "refused: only loopback addresses"
@@ -201,5 +201,5 @@ def test_loopback_is_recognised_by_its_address(url, expected):
 
 def test_a_job_without_a_webhook_sends_nothing(sandbox):
     build(sandbox)
-    assert sandbox.world.ledger.of("build.finished")
-    assert not sandbox.world.ledger.of("webhook.sent")
+    assert sandbox.state.ledger.of("build.finished")
+    assert not sandbox.state.ledger.of("webhook.sent")

@@ -15,11 +15,12 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from builds.triggering import trigger_builds
-from delivr.audit.export import as_csv, cell
+from delivr.audit.export import as_csv
 from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record
 from delivr.audit.sealing import seal
 from delivr.audit.wording import ACTIONS, NOTICED
+from delivr.pages.spreadsheet import cell
 from delivr.tenants.models import Role
 from delivr.tenants.operations import create_token, revoke_token
 from delivr.tests import factories
@@ -315,7 +316,7 @@ API = "/api/v1/audit-events"
 
 
 def ids_of(response: Any) -> list[int]:
-    """All but what the log tells of the token that asks."""
+    """The ids of the rows, without those about the API token that reads them."""
     rows = response.json()["results"]
     return [row["id"] for row in rows if not row["action"].startswith("token.")]
 

@@ -148,10 +148,10 @@ def test_client_follows_no_redirect_and_no_proxy(
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, elsewhere.url)
         connection = connections(sandbox.url, sandbox_values, settings)[kind]()
-        sandbox.world.faults.add("redirect", location=f"{elsewhere.url}/stolen")
+        sandbox.state.faults.add("redirect", location=f"{elsewhere.url}/stolen")
         assert failures(connection)
         assert elsewhere.connections == 0
-        assert len(sandbox.world.requests) > 0
+        assert len(sandbox.state.requests) > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,9 +16,9 @@ from ..base import ProviderError
 from ..http import (
     Budget,
     clock_skew,
+    error_from_proxy,
     error_from_status,
     guarded,
-    in_between,
     json_object,
     parse_object,
     vendor_words,
@@ -71,7 +71,7 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
     """
     code = _text_of(answer.content, "code")
     if answer.status_code in (403, 404) and parse_object(answer.content) is None:
-        return in_between(LABEL, answer.status_code)
+        return error_from_proxy(LABEL, answer.status_code)
     if answer.status_code == 401:
         return _refused_key(answer.headers.get("Date"))
     if code.startswith("FORBIDDEN.REQUIRED_AGREEMENTS"):
@@ -89,12 +89,12 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
             message="Apple accepted the API key, but its role does not allow this.",
             hint="Give the key the role App Manager or Developer, with access to this app.",
         )
-    said = vendor_words(_text_of(answer.content, "detail"), secrets=secrets)
+    apple_text = vendor_words(_text_of(answer.content, "detail"), secrets=secrets)
     return error_from_status(
         LABEL,
         answer.status_code,
         retry_after=answer.headers.get("Retry-After"),
-        message=f"Apple answers: {said}" if said and answer.status_code < 500 else "",
+        message=f"Apple answers: {apple_text}" if apple_text and answer.status_code < 500 else "",
     )
 
 

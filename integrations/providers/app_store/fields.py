@@ -8,7 +8,7 @@ FIELDS = (
         name="app_identifier",
         column="app_identifier",
         label=gettext_lazy("Bundle id"),
-        said=gettext_lazy("App"),
+        audit_label=gettext_lazy("App"),
         placeholder="com.example.app",
         clean=matching(
             r"[A-Za-z0-9][A-Za-z0-9._-]{1,154}",
@@ -38,7 +38,7 @@ FIELDS = (
         name="apple_api_key",
         column="credentials",
         label=gettext_lazy("API key (.p8)"),
-        said=gettext_lazy("API key"),
+        audit_label=gettext_lazy("API key"),
         help=gettext_lazy("The whole text of the file that Apple let you download once."),
         secret=True,
         kind="textarea",
@@ -48,8 +48,4 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an admin of App Store Connect")
 
-# What its own checks are called
-CHECKS = {
-    "app": gettext_lazy("App"),
-    "key": gettext_lazy("Key"),
-}
+CHECKS = {"app": gettext_lazy("App"), "key": gettext_lazy("Key")}

@@ -1,12 +1,13 @@
-"""Apple's App Store, through App Store Connect: where iOS builds are headed."""
+"""Apple's App Store, through App Store Connect: the store of iOS builds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check, StoreProvider
+from ..base import Check
 from ..http import DEADLINE, objects, vendor_words
+from ..stores import StoreProvider
 from ..verifying import first_contact, try_in_order
 from .keys import check_api_key
 
@@ -48,12 +49,12 @@ class AppStore(StoreProvider):
         try:
             self._api_key = check_api_key(self._api_key)
         except ValueError as error:
-            yield Check(name="key", ok=False, code="unreadable_key", message=str(error))
+            yield Check.failed("key", "unreadable_key", str(error))
 
     def _ask_for_app(self) -> None:
         """https://developer.apple.com/documentation/appstoreconnectapi/get-v1-apps
 
-        The filter finds more than the exact identifier: hence a whole page of answers.
+        The filter also finds other identifiers, so a whole page is requested.
         """
         self._client = self._make_client()
         parameters: dict[str, str | int] = {
@@ -66,12 +67,11 @@ class AppStore(StoreProvider):
     def _check_app(self) -> Iterator[Check]:
         app = next((app for app in self._apps if self._is_ours(app)), None)
         if app is None:
-            yield Check(
-                name="app",
-                ok=False,
-                code="app_not_visible",
-                message=f"This key sees no app with the bundle ID {self._app_identifier}.",
-                hint="Check the spelling (capitals count) and that the key has access to this app.",
+            yield Check.failed(
+                "app",
+                "app_not_visible",
+                f"This key sees no app with the bundle ID {self._app_identifier}.",
+                "Check the spelling (capitals count) and that the key has access to this app.",
             )
             return
         name = vendor_words(app["attributes"].get("name"), secrets=self._client.secrets, limit=80)

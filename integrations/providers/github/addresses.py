@@ -30,13 +30,13 @@ _SCP = re.compile(r"(?:[^@/:\s]+@)?(?P<host>[^@/:\s]+):(?!\d+/)(?P<path>[^\s]+)"
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9.-]+)(?::(?P<port>\d{1,5}))?")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 _NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
-_AROUND = "<>()[]\"'`,;"
+_PUNCTUATION = "<>()[]\"'`,;"
 _PAGES = {  # of a repository: what follows `owner/name` in the browser
     *("actions", "blame", "blob", "branches", "commit", "commits", "compare", "deployments"),
     *("discussions", "issues", "network", "projects", "pull", "pulls", "raw", "releases"),
     *("security", "settings", "tags", "tree", "wiki"),
 }
-_NOBODYS = {  # names that no owner has: pages of GitHub itself
+_RESERVED_OWNERS = {  # no user or organisation has these names: pages of GitHub itself
     *("apps", "codespaces", "enterprises", "login", "marketplace", "notifications", "orgs"),
     *("organizations", "search", "settings", "sponsors", "stars", "topics", "users"),
 }
@@ -57,7 +57,7 @@ class Repository:
 def read_repository(text: str) -> Repository | None:
     """The repository named by an address in any form that browsers, git or gh use, or None. A user
     name, password or token in it is dropped."""
-    words = [word.strip(_AROUND).rstrip(".").rstrip(_AROUND) for word in text.split()]
+    words = [word.strip(_PUNCTUATION).rstrip(".").rstrip(_PUNCTUATION) for word in text.split()]
     if len(words) > 1:
         return _in_a_command(words)
     return _read(words[0]) if words else None
@@ -129,7 +129,9 @@ def _of_path(server: str, path: str, *below: str) -> Repository | None:
         return None
     owner, name = [*parts[len(below) :], "", ""][:2]
     name = name.rstrip(".").removesuffix(".git")
-    is_one = _OWNER.fullmatch(owner) and _NAME.fullmatch(name) and owner.lower() not in _NOBODYS
+    is_one = (
+        _OWNER.fullmatch(owner) and _NAME.fullmatch(name) and owner.lower() not in _RESERVED_OWNERS
+    )
     return Repository(server, f"{owner}/{name}") if is_one else None
 
 

@@ -40,37 +40,32 @@ logging.getLogger("github").setLevel(logging.WARNING)
 _host: ContextVar[str] = ContextVar("github_host")  # the only host that the current call may reach
 
 
-def _harden(connection: HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass) -> None:
-    """Replace PyGithub's session with one that only connects to the client's own host. PyGithub
-    itself rejects other hosts only by an `assert`, which `python -O` removes."""
-    connection.session.close()
-    connection.session = outbound.session(host=_host.get())
-    connection.session.auth = Requester.noopAuth
+class _Hardened:
+    """Mixin: PyGithub's session is replaced with one that only connects to the client's own host.
+    PyGithub itself rejects other hosts only by an `assert`, which `python -O` removes."""
 
+    session: Any
 
-def _answer(response: RequestsResponse) -> RequestsResponse:
-    """Avoid that PyGithub sleeps and retries forever when a GET is answered with 202."""
-    if response.status == 202:
-        raise garbage(LABEL)
-    return response
-
-
-class _HTTP(HTTPRequestsConnectionClass):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        _harden(self)
+        self.session.close()
+        self.session = outbound.session(host=_host.get())
+        self.session.auth = Requester.noopAuth
 
     def getresponse(self) -> RequestsResponse:
-        return _answer(super().getresponse())
+        """Avoid that PyGithub sleeps and retries forever when a GET is answered with 202."""
+        response: RequestsResponse = super().getresponse()  # type: ignore[misc] # of PyGithub
+        if response.status == 202:
+            raise garbage(LABEL)
+        return response
 
 
-class _HTTPS(HTTPSRequestsConnectionClass):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        _harden(self)
+class _HTTP(_Hardened, HTTPRequestsConnectionClass):
+    pass
 
-    def getresponse(self) -> RequestsResponse:
-        return _answer(super().getresponse())
+
+class _HTTPS(_Hardened, HTTPSRequestsConnectionClass):
+    pass
 
 
 Requester.injectConnectionClasses(_HTTP, _HTTPS)  # for the whole process

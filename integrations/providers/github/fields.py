@@ -43,7 +43,4 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an account on GitHub that may write to the repository")
 
-# What its own checks are called
-CHECKS = {
-    "repository": gettext_lazy("Repository"),
-}
+CHECKS = {"repository": gettext_lazy("Repository")}

@@ -1,12 +1,13 @@
-"""GitHub as the place where the code lies."""
+"""GitHub as a host of repositories."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Branch, Check, Option, Outcome, ProviderError, ScmProvider
+from ..base import Check, Option, ProviderError
 from ..http import DEADLINE, garbage, only_provider_errors
+from ..scm import Branch, ScmProvider
 from ..verifying import first_contact, try_in_order
 from .addresses import GITHUB, api_url, read_repository
 from .branches import look_for
@@ -21,7 +22,7 @@ PAGES = 4
 
 
 class GitHub(ScmProvider):
-    """One repository. `repository_url` may be empty as long as only `repositories` is asked."""
+    """One repository. `repository_url` may be empty if only `repositories` is called."""
 
     label = "GitHub"
     address_field = "repository_url"
@@ -35,8 +36,7 @@ class GitHub(ScmProvider):
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
         return cls(
-            repository_url=connection.repository_url,
-            access_token=connection.access_token.reveal(),
+            repository_url=connection.repository_url, access_token=connection.access_token.reveal()
         )
 
     def checks(self) -> Iterator[Check]:
@@ -93,11 +93,10 @@ class GitHub(ScmProvider):
         """`owner/name`."""
         if self._repository is not None:
             return self._repository.full_name
-        raise ProviderError(
+        raise ProviderError.refused(
             "bad_repository",
             "This is no address of a repository.",
             "Enter it like https://github.com/owner/name.",
-            outcome=Outcome.REFUSED,
         )
 
     def _client(self, seconds: float | None = None) -> GitHubClient:

@@ -38,7 +38,7 @@ class Refusal:
         return message if isinstance(message, str) else ""
 
     @property
-    def is_githubs(self) -> bool:
+    def is_from_github(self) -> bool:
         """False for the page of a proxy or a firewall."""
         return bool(self.text) or any(name in self.headers for name in _OWN_HEADERS)
 
@@ -48,8 +48,10 @@ class Refusal:
         https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api"""
         if self.status == 429:
             return True
-        told = self.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in self.headers
-        return self.status == 403 and (told or bool(_SLOW_DOWN.search(self.text)))
+        is_announced = (
+            self.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in self.headers
+        )
+        return self.status == 403 and (is_announced or bool(_SLOW_DOWN.search(self.text)))
 
 
 @dataclass(frozen=True)
@@ -150,52 +152,56 @@ def failure_of(refusal: Refusal, clean: Callable[[str], str]) -> ProviderError:
     """The error for a refusal; `clean` makes GitHub's text safe to display (`vendor_words`)."""
     if refusal.is_rate_limit:
         return _rate_limited(refusal.headers)
-    if 400 <= refusal.status < 500 and not refusal.is_githubs:
-        return _not_githubs(refusal.status)
-    said = clean(refusal.text) if refusal.text.lower() not in _SAYS_NOTHING else ""
+    if 400 <= refusal.status < 500 and not refusal.is_from_github:
+        return _not_from_github(refusal.status)
+    github_text = clean(refusal.text) if refusal.text.lower() not in _SAYS_NOTHING else ""
     if refusal.status == 401:
-        return _refused_token(said)
+        return _refused_token(github_text)
     if refusal.status == 451:
-        return _told(_reason("blocked"), refusal.status, said)
+        return _explained(_reason("blocked"), refusal.status, github_text)
     if refusal.status == 403:
-        return _forbidden(refusal, said)
-    return error_from_status(LABEL, refusal.status, message=_message(refusal.status, said))
+        return _forbidden(refusal, github_text)
+    return error_from_status(LABEL, refusal.status, message=_message(refusal.status, github_text))
 
 
-def _forbidden(refusal: Refusal, said: str) -> ProviderError:
+def _forbidden(refusal: Refusal, github_text: str) -> ProviderError:
     if "x-github-sso" in refusal.headers:
-        return _told(_reason("sso_required"), 403, said)
+        return _explained(_reason("sso_required"), 403, github_text)
     if _APP.search(refusal.text):
         return error_from_status(
             LABEL,
             403,
             code=NOT_FOR_APPS,
-            message=_message(403, said),
+            message=_message(403, github_text),
             hint=_missing_permission(refusal.headers, "app"),
         )
     text = refusal.text[:LONGEST]
     for reason in _REASONS:
         if re.search(reason.pattern, text, re.IGNORECASE | re.DOTALL):
-            return _told(reason, 403, said)
+            return _explained(reason, 403, github_text)
     hint = _missing_permission(refusal.headers, "token")
-    return error_from_status(LABEL, 403, message=_message(403, said), hint=hint)
+    return error_from_status(LABEL, 403, message=_message(403, github_text), hint=hint)
 
 
 def _reason(code: str) -> Reason:
     return next(reason for reason in _REASONS if reason.code == code)
 
 
-def _told(reason: Reason, status: int, said: str) -> ProviderError:
-    words = _message(status, said) or f"GitHub refuses this (HTTP {status})."
+def _explained(reason: Reason, status: int, github_text: str) -> ProviderError:
+    words = _message(status, github_text) or f"GitHub refuses this (HTTP {status})."
     return ProviderError(reason.code, words, reason.hint, outcome=reason.outcome)
 
 
-def _message(status: int, said: str) -> str:
+def _message(status: int, github_text: str) -> str:
     """GitHub's text if it says more than the status; "" for the usual message."""
-    return f"GitHub refuses this and says: {said}" if said and 400 <= status < 500 else ""
+    return (
+        f"GitHub refuses this and says: {github_text}"
+        if github_text and 400 <= status < 500
+        else ""
+    )
 
 
-def _not_githubs(status: int) -> ProviderError:
+def _not_from_github(status: int) -> ProviderError:
     """The error for an answer that did not come from GitHub."""
     return ProviderError(
         "not_its_answer",
@@ -214,12 +220,12 @@ def _rate_limited(headers: Mapping[str, str]) -> ProviderError:
     return error_from_status(LABEL, 429, retry_after=wait)
 
 
-def _refused_token(said: str) -> ProviderError:
+def _refused_token(github_text: str) -> ProviderError:
     return error_from_status(
         LABEL,
         401,
-        message=f"GitHub refused the access token: {said}"
-        if said
+        message=f"GitHub refused the access token: {github_text}"
+        if github_text
         else "GitHub refused the access token.",
         hint="It may have expired or been revoked. Create a new one in GitHub under "
         "Settings > Developer settings > Personal access tokens.",

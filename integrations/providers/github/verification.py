@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..base import Check, Level, Outcome, ProviderError
+from ..base import Check, Outcome, ProviderError
 from ..http import garbage
 from .refusals import NOT_FOR_APPS
 
@@ -90,13 +90,11 @@ class Verification:
         if expires is None or expires - datetime.now(UTC) > EXPIRES_SOON:
             return []
         return [
-            Check(
-                name="expiry",
-                ok=False,
-                code="expires_soon",
-                level=Level.WARNING,
-                message=f"The access token expires on {expires:%Y-%m-%d}.",
-                hint="Create a new one in GitHub and enter it here before that day.",
+            Check.warning(
+                "expiry",
+                "expires_soon",
+                f"The access token expires on {expires:%Y-%m-%d}.",
+                "Create a new one in GitHub and enter it here before that day.",
             )
         ]
 
@@ -135,27 +133,25 @@ def _repository_in(answer: Answer, name: str) -> dict[str, Any]:
 
 
 def not_found(name: str) -> ProviderError:
-    return ProviderError(
+    return ProviderError.refused(
         "repository_not_found",
         f"GitHub has no repository {name}, or this token may not see it.",
         "Check the spelling. A fine-grained token must name the repository, and the organisation "
         "may have to approve it; a classic one needs the repo scope.",
-        outcome=Outcome.REFUSED,
     )
 
 
 def moved(name: str) -> ProviderError:
-    return ProviderError(
+    return ProviderError.refused(
         "repository_moved",
         f"{name} was renamed or moved.",
         "Open it in the browser and enter the address that it has now.",
-        outcome=Outcome.REFUSED,
     )
 
 
 def _unusable(code: str, message: str) -> ProviderError:
     hint = "Choose another repository, or change this one in GitHub."
-    return ProviderError(code, message, hint, outcome=Outcome.REFUSED)
+    return ProviderError.refused(code, message, hint)
 
 
 def _missing_scope() -> ProviderError:

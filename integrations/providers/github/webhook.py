@@ -1,9 +1,9 @@
-"""What comes in from a repository on GitHub: events about it, of which few concern a build.
+"""Parses webhooks from a repository on GitHub, few of which are about a build.
 
-Builds run on Jenkins here. A workflow run is of interest where it carries the id of one of our
-builds in its name (`run-name: Beta ${{ inputs.delivr_build_id }}`): Jenkins is then asked how that
-build is. Nothing else in the body is believed: events come in any order, and their `status` is
-that of another moment (`completed` with "queued", `requested` with "completed" were both seen).
+A pipeline of Jenkins uses a workflow run only if its name has the id of one of our builds
+(`run-name: Beta ${{ inputs.delivr_build_id }}`): Jenkins is then polled for that build. The rest of
+the body is ignored: events arrive in any order, and their `status` may be outdated (`completed`
+with "queued", `requested` with "completed" were both seen).
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
@@ -13,8 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import BuildReport, BuildStatus, Scheme, Way, Webhooks
+from ..ci import BuildReport, BuildStatus
 from ..incoming import json_object
+from ..webhooks import Scheme, Way, Webhooks
 
 _BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])bld_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
 _NAMES = ("display_title", "name")
@@ -33,8 +34,8 @@ ACTIONS = {"requested": BuildStatus.QUEUED, "in_progress": BuildStatus.RUNNING}
 
 
 def parse(body: bytes, event: str) -> BuildReport:
-    """What the event `X-GitHub-Event` says of a build; `status` None, with a `note` why, where it
-    says nothing of one. Raises ValueError with a sentence for a person where it is unreadable."""
+    """What the event `X-GitHub-Event` says about a build; `status` is None, with a `note`, if it is
+    about none. Raises ValueError with a message for the user if it cannot be parsed."""
     document = json_object(body)
     if event == "workflow_run":
         return _workflow_run(document)

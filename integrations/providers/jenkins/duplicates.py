@@ -1,11 +1,11 @@
-"""A second run with our id: stopped where its causes say that it is a trigger of ours that arrived
-twice. Any other is somebody's who wanted it."""
+"""Stops a second run with our id if its causes show that our trigger arrived twice. Any other was
+started on purpose by somebody else."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..base import BuildHandle, BuildStatus, Duplicate
+from ..ci import BuildHandle, BuildStatus, Duplicate
 from .client import JenkinsClient
 from .lookup import Lookup
 from .reading import (
@@ -30,7 +30,7 @@ class Duplicates:
         self._user = user
 
     def look(self, handle: BuildHandle) -> Duplicate | None:
-        """How it stands; None while it waits or runs, and is ours to stop."""
+        """Its state; None while it waits or runs and may be stopped."""
         if handle.number is not None:
             return self._built(handle.number)
         document = self._client.get_fitting(
@@ -55,7 +55,7 @@ class Duplicates:
         return ours if is_ours else Duplicate.FOREIGN
 
     def stop(self, handle: BuildHandle) -> Duplicate:
-        """Stop it, or take it out of the queue, where `look` says None."""
+        """Stop it, or remove it from the queue, if `look` returns None."""
         known = self.look(handle)
         if known is not None:
             return Duplicate.ENDED if known is Duplicate.STOPPED else known  # by somebody else

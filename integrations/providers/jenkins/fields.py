@@ -33,7 +33,7 @@ FIELDS = (
         name="jenkins_url",
         column="server_url",
         label=gettext_lazy("Jenkins address"),
-        said=gettext_lazy("Jenkins URL"),
+        audit_label=gettext_lazy("Jenkins URL"),
         placeholder="https://jenkins.example.com",
         clean=clean_address,
     ),
@@ -41,14 +41,14 @@ FIELDS = (
         name="jenkins_username",
         column="username",
         label=gettext_lazy("User"),
-        said=gettext_lazy("Jenkins user"),
+        audit_label=gettext_lazy("Jenkins user"),
         clean=one_line,
     ),
     ConnectionField(
         name="jenkins_api_token",
         column="api_token",
         label=gettext_lazy("API token"),
-        said=gettext_lazy("Jenkins API token"),
+        audit_label=gettext_lazy("Jenkins API token"),
         help=gettext_lazy("Made in Jenkins under the user's Security page; not the password."),
         secret=True,
         clean=one_line,
@@ -67,7 +67,7 @@ FIELDS = (
         name="parameters",
         column="parameters",
         label=gettext_lazy("Own parameters"),
-        said=gettext_lazy("Parameters"),
+        audit_label=gettext_lazy("Parameters"),
         help=gettext_lazy(
             "One NAME=value a line, sent with each build beside VERSION, BRANCH and "
             "DELIVR_BUILD_ID. A value of several lines: NAME<<EOF, its lines, and EOF."
@@ -80,8 +80,4 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an admin of your Jenkins")
 
-# What its own checks are called
-CHECKS = {
-    "job": gettext_lazy("Job"),
-    "parameters": gettext_lazy("Parameters"),
-}
+CHECKS = {"job": gettext_lazy("Job"), "parameters": gettext_lazy("Parameters")}

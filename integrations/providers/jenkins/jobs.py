@@ -6,9 +6,10 @@ from collections import deque
 from typing import Any
 
 from ..base import Option, ProviderError
+from ..http import dicts
 from .client import JenkinsClient
 from .paths import child_path, full_name
-from .reading import documents, is_container
+from .reading import is_container
 
 MAX_DEPTH = 5
 MAX_FOLDERS = 30
@@ -40,7 +41,7 @@ def _children(client: JenkinsClient, folder: str) -> list[tuple[str, str]]:
         if folder and error.code in ("forbidden", "not_found"):
             return []
         raise
-    return [pair for job in documents(document, "jobs") if (pair := _child(job, folder))]
+    return [pair for job in dicts(document.get("jobs")) if (pair := _child(job, folder))]
 
 
 def _child(job: dict[str, Any], folder: str) -> tuple[str, str] | None:

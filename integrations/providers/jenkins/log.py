@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import requests
 
-from ..base import LogTail, Outcome, ProviderError
+from ..base import ProviderError
+from ..ci import LogTail
 from .client import JenkinsClient, is_jenkins
 
 TAIL = 256 * 1024  # bytes; a longer answer is refused (MAX_BODY)
@@ -31,11 +32,10 @@ def read_tail(client: JenkinsClient, build_path: str) -> LogTail:
 
 def _answered(client: JenkinsClient, answer: requests.Response) -> requests.Response:
     if answer.status_code == 404 and is_jenkins(answer):
-        raise ProviderError(
+        raise ProviderError.refused(
             "log_gone",
             "Jenkins has no log of this build any more.",
             "Its job may keep only a few builds, or it was deleted there.",
-            outcome=Outcome.REFUSED,
         )
     if answer.status_code != 200:
         raise client.error(answer)
@@ -45,10 +45,9 @@ def _answered(client: JenkinsClient, answer: requests.Response) -> requests.Resp
 def _size(answer: requests.Response) -> int:
     size = answer.headers.get("X-Text-Size", "")
     if not (size.isascii() and size.isdigit() and len(size) < 16):
-        raise ProviderError(
+        raise ProviderError.refused(
             "no_log_size",
             "Something between here and Jenkins hides how long the log is.",
             "A proxy in front of Jenkins must let the header X-Text-Size through.",
-            outcome=Outcome.REFUSED,
         )
     return int(size)

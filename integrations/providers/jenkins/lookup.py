@@ -8,7 +8,8 @@ from typing import Any
 
 from delivr.outbound import OutboundError
 
-from ..base import BuildState, BuildStatus, Outcome, ProviderError, Retry
+from ..base import Outcome, ProviderError
+from ..ci import BuildState, BuildStatus, Retry
 from ..http import error_from_status, garbage
 from .client import LABEL, JenkinsClient, check_too_large
 from .paths import full_name
@@ -262,11 +263,8 @@ def job_unreadable(
 
 
 def _too_many(message: str) -> ProviderError:
-    return ProviderError(
-        TOO_MANY,
-        message,
-        "Look into Jenkins whether the build started, then adopt it or retry.",
-        outcome=Outcome.REFUSED,
+    return ProviderError.refused(
+        TOO_MANY, message, "Look into Jenkins whether the build started, then adopt it or retry."
     )
 
 

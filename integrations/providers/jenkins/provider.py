@@ -1,4 +1,4 @@
-"""Jenkins as the server that builds."""
+"""Jenkins."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from ..base import (
+from ..base import Check, Option, ProviderError
+from ..ci import (
     BuildHandle,
     BuildRequest,
     BuildState,
-    Check,
     CiProvider,
     Duplicate,
     LogTail,
-    Option,
-    Outcome,
     Parameter,
-    ProviderError,
     Retry,
 )
 from ..http import DEADLINE, before_effect, only_provider_errors
@@ -30,18 +27,12 @@ from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
 from .reading import BUILD_ID, Job
 from .trigger import queued_build, trigger_error
-from .verification import (
-    Verification,
-    check_buildable,
-    check_choices,
-    check_parameters,
-    job_at,
-)
+from .verification import Verification, check_buildable, check_choices, check_parameters, job_at
 
 
 class Jenkins(CiProvider):
-    """One job of one Jenkins. `job_path` in any form that `normalise_job_path` takes; it may be
-    empty as long as only `jobs` is asked."""
+    """One job of one Jenkins. `job_path` in any form that `normalise_job_path` accepts; it may be
+    empty if only `jobs` is called."""
 
     label = LABEL
     address_field = "jenkins_url"
@@ -88,8 +79,8 @@ class Jenkins(CiProvider):
     def trigger(self, request: BuildRequest) -> BuildState:
         """Send one POST with the parameters that the job declares, our id among them.
 
-        `is_shared` where Jenkins merged it into an equal item that was queued already and the job
-        does not carry our id, by which ours would differ from everybody else's.
+        `is_shared` if Jenkins merged it into an equal queue item and the job does not declare our
+        id, so the item may be somebody else's.
         """
         client, path = self._client(), self._path()
         job = before_effect(self.label, lambda: self._ready_job(client, path))
@@ -108,14 +99,13 @@ class Jenkins(CiProvider):
 
     @only_provider_errors
     def find(self, request: BuildRequest, *, since: datetime) -> BuildState | None:
-        """By DELIVR_BUILD_ID, in the queue and among the builds."""
+        """Search for DELIVR_BUILD_ID in the queue and among the builds."""
         client, path = self._client(), self._path()
         if not self._job(client, path).carries_build_id:
-            raise ProviderError(
+            raise ProviderError.refused(
                 "cannot_correlate",
                 f"The job does not declare {BUILD_ID}, so its builds cannot be told apart.",
                 "Look into Jenkins whether the build started, then adopt it or retry.",
-                outcome=Outcome.REFUSED,
             )
         return Lookup(client, path).find(request.build_id, since=since)
 
@@ -132,7 +122,7 @@ class Jenkins(CiProvider):
 
     @only_provider_errors
     def cancel(self, handle: BuildHandle) -> None:
-        """Whether it ended is seen by reading it again: Jenkins answers before it stops."""
+        """Jenkins answers before the build stops: read it again to see its end."""
         lookup, number = Lookup(self._client(), self._path()), handle.number
         if number is None and handle.queue_id is not None:
             number = lookup.leave_queue(handle.queue_id)
@@ -141,7 +131,7 @@ class Jenkins(CiProvider):
 
     @staticmethod
     def job_name(values: Mapping[str, Any]) -> str:
-        """`mobile/ios`, say."""
+        """For example `mobile/ios`."""
         try:
             return full_name(normalise_job_path(values.get("jenkins_job_path") or ""))
         except ValueError:
@@ -161,13 +151,13 @@ class Jenkins(CiProvider):
 
     @only_provider_errors
     def retries(self, handle: BuildHandle, *, build_id: str, since: datetime) -> list[Retry]:
-        if handle.number is None:  # what never left the queue
+        if handle.number is None:  # it never left the queue
             return []
         return Lookup(self._client(), self._path()).retries(handle.number, build_id, since=since)
 
     @only_provider_errors
     def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:
-        """By its causes: nothing but our user's own plain trigger."""
+        """Stop it if a plain trigger by our user is its only cause."""
         return self._duplicates(build_id).stop(handle)
 
     @only_provider_errors
@@ -184,7 +174,7 @@ class Jenkins(CiProvider):
         return job
 
     def _job(self, client: JenkinsClient, path: str) -> Job:
-        """A job that was verified may be back in a minute: Jenkins hides it while it reloads."""
+        """The job. Not found is a temporary error: Jenkins hides jobs while it reloads."""
         try:
             return job_at(client, path)
         except ProviderError as error:
@@ -197,12 +187,9 @@ class Jenkins(CiProvider):
             return normalise_job_path(self._entered_path)
         except ValueError as error:
             words = str(error)
-        raise ProviderError("bad_job_path", words, outcome=Outcome.REFUSED)
+        raise ProviderError.refused("bad_job_path", words)
 
     def _client(self) -> JenkinsClient:
         return JenkinsClient(
-            url=self._url,
-            username=self._username,
-            api_token=self._token,
-            deadline=self.deadline,
+            url=self._url, username=self._username, api_token=self._token, deadline=self.deadline
         )

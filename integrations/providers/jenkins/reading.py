@@ -1,4 +1,4 @@
-"""Jenkins' JSON in our words. URLs in it are never fetched, and shown only after rebuilding them.
+"""Parses Jenkins' JSON. Its URLs are never requested; those that are shown are built from ours.
 
 The exported fields are those of hudson.model.Queue, Run and ParameterDefinition:
 https://javadoc.jenkins.io/hudson/model/Queue.Item.html, https://javadoc.jenkins.io/hudson/model/Run.html
@@ -7,7 +7,7 @@ https://javadoc.jenkins.io/hudson/model/Queue.Item.html, https://javadoc.jenkins
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,12 +15,13 @@ from urllib.parse import quote
 
 from delivr.date_bounds import within_a_build, within_reason
 
-from ..base import Artifact, BuildState, BuildStatus, Parameter, Retry
+from ..ci import Artifact, BuildState, BuildStatus, Parameter, Retry
+from ..http import dicts
 from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"
-MAX_CHOICES = 500  # that are asked for; of longer lists the values are left to Jenkins
-# Of a job, a build or an item, which have far fewer:
+MAX_CHOICES = 500  # values of a longer list are not checked here, only by Jenkins
+# Limits for what is requested of a job, a build or an item, which have far fewer.
 _PARTS, _PARAMETERS, _CAUSES = 200, 1000, 50
 
 
@@ -33,17 +34,17 @@ JOB_TREE = _job_tree(f"name,type,choices{{0,{MAX_CHOICES}}},defaultParameterValu
 PLAIN_JOB_TREE = _job_tree("name,type")  # where choices and defaults are too large to be read
 _GIVEN = f"parameters[name,value]{{0,{_PARAMETERS}}}"
 _ACTIONS = f"actions[{_GIVEN}]{{0,{_PARTS}}}"
-# What a build is without its parameters: their values may be longer than what is read.
+# A build without its parameters, whose values may exceed the size limit.
 PLAIN_TREE = "number,queueId,building,inProgress,result,timestamp,duration,estimatedDuration"
-# Lists ask for no artifacts: fifty builds with their test reports are larger than what is read.
+# Lists leave out artifacts: fifty builds with their test reports exceed the size limit.
 LIST_TREE = f"{PLAIN_TREE},{_ACTIONS}"
-MAX_ARTIFACTS = 5000  # that are looked through …
+MAX_ARTIFACTS = 5000  # that are read …
 KEPT_ARTIFACTS = 20  # … and kept
 BUILD_TREE = f"{LIST_TREE},artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
-# `_class` comes unasked. A rebuild, a replay or a restarted stage has a cause of its own beside the
-# user's, which tells it from a trigger even where a person uses the account that we use.
+# `_class` is always sent. A rebuild, a replay or a restarted stage has another cause besides the
+# user's, which distinguishes it from a trigger even if a person uses our account.
 _ORIGIN = f"actions[{_GIVEN},causes[userId]{{0,{_CAUSES}}}]{{0,{_PARTS}}}"
-# A rebuild names the build that it was made from (`upstreamBuild`); the commit is Git's.
+# A rebuild names the original build (`upstreamBuild`).
 RETRY_TREE = (
     f"{PLAIN_TREE},actions[{_GIVEN},causes[userId,userName,upstreamBuild]{{0,{_CAUSES}}},"
     f"lastBuiltRevision[SHA1]]{{0,{_PARTS}}}"
@@ -67,13 +68,12 @@ _SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 @dataclass(frozen=True)
 class Job:
-    """What a job says of itself; `parameters` by name, their kind is such as
-    StringParameterDefinition."""
+    """A job. `parameters` are by name; an example of their kind is StringParameterDefinition."""
 
     kind: str
     buildable: bool
     parameters: Mapping[str, Parameter]
-    queued: int | None  # the item that waits now
+    queued: int | None  # the id of its queue item
 
     @property
     def is_container(self) -> bool:
@@ -85,14 +85,14 @@ class Job:
 
 
 def is_container(kind: str) -> bool:
-    """Folders and multibranch projects: `/build` on those starts a scan and builds nothing."""
+    """True for folders and multibranch projects, on which `/build` starts a scan, not a build."""
     return kind.endswith(("Folder", "MultiBranchProject", "MultiBranchProject2"))
 
 
 def read_job(document: Mapping[str, Any]) -> Job:
-    """A Pipeline that never ran does not know its Jenkinsfile's parameters: it shows none."""
-    parts = (*_dicts(document.get("property")), *_dicts(document.get("actions")))
-    definitions = [one for part in parts for one in _dicts(part.get("parameterDefinitions"))]
+    """A Pipeline that never ran has no parameters yet: Jenkins learns them from the first run."""
+    parts = (*dicts(document.get("property")), *dicts(document.get("actions")))
+    definitions = [one for part in parts for one in dicts(part.get("parameterDefinitions"))]
     declared = [_parameter(one) for one in definitions if isinstance(one.get("name"), str)]
     waiting = document.get("queueItem")
     return Job(
@@ -115,7 +115,7 @@ def _parameter(definition: Mapping[str, Any]) -> Parameter:
 
 
 def _choices(definition: Mapping[str, Any]) -> list[str]:
-    """What Jenkins' own choice takes and nothing else; plugins' kinds of it take more."""
+    """The allowed values of Jenkins' own choice parameter; those of plugins accept others, too."""
     listed = definition.get("choices")
     if definition.get("type") != "ChoiceParameterDefinition" or not isinstance(listed, list):
         return []
@@ -123,14 +123,14 @@ def _choices(definition: Mapping[str, Any]) -> list[str]:
 
 
 def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | None:
-    """One build; None where the document is none. `job_url` is ours, without a slash at its end."""
+    """The build, or None for another document. `job_url` is ours, without a trailing slash."""
     number = whole_number(document.get("number"))
     if number is None:
         return None
     url = f"{job_url}/{number}/"
     return BuildState(
         status=status_of(document),
-        queue_id=whole_number(document.get("queueId")) or None,  # no item has 0
+        queue_id=whole_number(document.get("queueId")) or None,  # 0 is no queue id
         number=number,
         url=url,
         started_at=moment(document.get("timestamp")),
@@ -150,14 +150,14 @@ def status_of(document: Mapping[str, Any]) -> BuildStatus:
     return RESULTS.get(result, BuildStatus.FAILURE)
 
 
-_APPS = (".ipa", ".aab", ".apk", ".xcarchive", ".xcarchive.zip")  # the best first
+_APPS = (".ipa", ".aab", ".apk", ".xcarchive", ".xcarchive.zip")  # in order of preference
 _LOGS = (".log", ".log.gz", ".log.zip")
 
 
 def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
-    """The best of the apps first, then the rest in Jenkins' order, logs last; `KEPT_ARTIFACTS` of
-    them at most."""
-    paths = [artifact.get("relativePath") for artifact in _dicts(document.get("artifacts"))]
+    """At most `KEPT_ARTIFACTS`: apps first (see `rank`), then the rest in Jenkins' order, then
+    logs."""
+    paths = [artifact.get("relativePath") for artifact in dicts(document.get("artifacts"))]
     named = sorted((path for path in paths if isinstance(path, str) and path), key=rank)
     return [
         Artifact(_line(path.rpartition("/")[2]), f"{url}artifact/{quote(path, errors='replace')}")
@@ -165,10 +165,10 @@ def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
     ]
 
 
-# How Gradle and Xcode mark what no store takes, and the part of an app for some devices alone:
+# How Gradle and Xcode name builds that no store accepts, and splits of an app for some devices:
 # https://developer.android.com/build/configure-apk-splits
 _FOR_TESTS = {"debug", "unsigned", "unaligned", "simulator", "iphonesimulator"}
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # `freeDebug` are two
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # two words in `freeDebug`
 _SPLIT = re.compile(
     r"(?<![a-z0-9])(arm64[-_]v8a|armeabi([-_]v7a)?|x86([-_]64)?|mips(64)?|(x{0,3}h|l|m|tv)dpi)"
     r"(?![a-z0-9])"
@@ -176,8 +176,7 @@ _SPLIT = re.compile(
 
 
 def rank(path: str) -> tuple[int, ...]:
-    """The lower, the more it is what a store takes: a release before a debug build, then an app for
-    all devices before a part of one."""
+    """A sort key: release builds before debug builds, then apps for all devices before splits."""
     low = path.lower()
     kind = next((n for n, ending in enumerate(_APPS) if low.endswith(ending)), None)
     if kind is None:
@@ -190,27 +189,27 @@ def rank(path: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Item:
-    """A place in the queue. `number` once it became a build."""
+    """A queue item; it has a `number` once it became a build."""
 
     id: int
     why: str
     cancelled: bool
     number: int | None
-    job_path: str | None  # None where Jenkins does not say
+    job_path: str | None  # None if Jenkins does not say
     build_id: str
 
     def belongs_to(self, job_path: str) -> bool:
-        """Jenkins takes the names of jobs in any case, and tells them as they were made."""
+        """Ignores case: Jenkins accepts job names in any case, and shows the original one."""
         return self.job_path is None or self.job_path.casefold() == job_path.casefold()
 
     def state(self) -> BuildState:
-        """Its state as long as it is no build."""
+        """Its state while it is not a build yet."""
         status = BuildStatus.ABORTED if self.cancelled else BuildStatus.QUEUED
         return BuildState(status=status, queue_id=self.id, queue_reason=self.why)
 
 
 def read_item(document: Mapping[str, Any]) -> Item | None:
-    """A queue item; a left one may have no executable for a moment. None where it is none."""
+    """The queue item, or None for another document. One that just left may have no build yet."""
     queue_id = whole_number(document.get("id"))
     if queue_id is None:
         return None
@@ -227,13 +226,13 @@ def read_item(document: Mapping[str, Any]) -> Item | None:
 
 
 def build_id_of(document: Mapping[str, Any]) -> str:
-    """Our id among the parameters of a build or a queue item; "" where it has none."""
+    """Our id among the parameters of a build or a queue item, or ""."""
     return _parameter_of(document, BUILD_ID)
 
 
 def _parameter_of(document: Mapping[str, Any], name: str) -> str:
-    for action in _dicts(document.get("actions")):
-        for parameter in _dicts(action.get("parameters")):
+    for action in dicts(document.get("actions")):
+        for parameter in dicts(action.get("parameters")):
             if parameter.get("name") == name:
                 return str(parameter.get("value") or "")
     return ""
@@ -242,10 +241,10 @@ def _parameter_of(document: Mapping[str, Any], name: str) -> str:
 def read_retry(
     document: Mapping[str, Any], *, job_url: str, number: int, build_id: str
 ) -> Retry | None:
-    """What was started again from build `number`; None for any other build.
+    """The retry of build `number`, or None for any other build.
 
-    Rebuild, Naginator and Replay hand on the parameters, our id among them. Where the job does not
-    declare it, a rebuild alone says what it was made from.
+    Rebuild, Naginator and Replay keep the parameters with our id. If the job does not declare our
+    id, only a rebuild names its original.
     """
     state = read_build(document, job_url=job_url)
     if state is None or state.number is None or state.number <= number:
@@ -265,33 +264,26 @@ def _person(document: Mapping[str, Any]) -> str:
 
 
 def _commit(document: Mapping[str, Any]) -> str:
-    revisions = (action.get("lastBuiltRevision") for action in _dicts(document.get("actions")))
+    revisions = (action.get("lastBuiltRevision") for action in dicts(document.get("actions")))
     hashes = (revision.get("SHA1") for revision in revisions if isinstance(revision, dict))
     return next((sha for sha in hashes if isinstance(sha, str) and _SHA.fullmatch(sha)), "")
 
 
 def _causes(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
-        cause
-        for action in _dicts(document.get("actions"))
-        for cause in _dicts(action.get("causes"))
+        cause for action in dicts(document.get("actions")) for cause in dicts(action.get("causes"))
     ]
 
 
 def is_started_by(document: Mapping[str, Any], user: str) -> bool:
-    """This user started the build, by nothing else than a plain trigger.
+    """True if a plain trigger by this user is the only cause.
 
-    Of more causes than are asked for nobody knows what the others are.
+    False if there may be more causes than were requested.
     """
     causes = _causes(document)
     return 0 < len(causes) < _CAUSES and all(
         (cause.get("_class"), cause.get("userId")) == (_USER_CAUSE, user) for cause in causes
     )
-
-
-def documents(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects of a list in an answer."""
-    return list(_dicts(document.get(name)))
 
 
 def whole_number(value: object) -> int | None:
@@ -302,7 +294,7 @@ def whole_number(value: object) -> int | None:
 
 
 def moment(value: object) -> datetime | None:
-    """Milliseconds since the epoch as a time, or None where it is none."""
+    """The time for milliseconds since the epoch, or None if invalid."""
     milliseconds = whole_number(value)
     try:
         found = datetime.fromtimestamp((milliseconds or 0) / 1000, UTC)
@@ -313,8 +305,3 @@ def moment(value: object) -> datetime | None:
 
 def _line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:_MAX_WHY].strip()
-
-
-def _dicts(value: object) -> Iterator[dict[str, Any]]:
-    items = value if isinstance(value, list) else []
-    return (item for item in items if isinstance(item, dict))

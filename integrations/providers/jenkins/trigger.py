@@ -8,7 +8,8 @@ import re
 
 import requests
 
-from ..base import BuildState, BuildStatus, Outcome, ProviderError
+from ..base import Outcome, ProviderError
+from ..ci import BuildState, BuildStatus
 from .client import JenkinsClient
 from .lookup import job_unreadable
 from .paths import full_name
@@ -54,7 +55,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
             outcome=Outcome.NOT_SENT,
         )
     if status == 500 and (choice := _CHOICE.search(body)):
-        return _refused(
+        return ProviderError.refused(
             "illegal_choice",
             f"The parameter {choice[1].decode()} does not allow the value that was sent.",
             "Make it a string parameter, or send one of the values that the job lists.",
@@ -62,7 +63,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
     if 300 <= status < 400 and client.error(answer).outcome is Outcome.CREDENTIALS:
         return client.error(answer)
     if 300 <= status < 400:
-        return _refused(
+        return ProviderError.refused(
             "not_scheduled",
             "Jenkins declined to queue the build.",
             "A plugin of this Jenkins refuses new builds: ask its administrator.",
@@ -70,7 +71,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
     if status == 404:
         return job_unreadable(path, client.username, outcome=Outcome.NOT_SENT)
     if status == 409:
-        return _refused(
+        return ProviderError.refused(
             "disabled", f"The job {full_name(path)} is disabled.", "Enable it in Jenkins."
         )
     if status < 300:
@@ -81,7 +82,3 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
             outcome=Outcome.UNCERTAIN,
         )
     return client.error(answer)
-
-
-def _refused(code: str, message: str, hint: str) -> ProviderError:
-    return ProviderError(code, message, hint, outcome=Outcome.REFUSED)

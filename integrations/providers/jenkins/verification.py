@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..base import Check, Level, Outcome, ProviderError
+from ..base import Check, Outcome, ProviderError
 from ..http import garbage, parse_object
 from .client import LABEL, JenkinsClient, is_jenkins, not_jenkins
 from .paths import full_name
@@ -23,9 +23,9 @@ class Verification:
         self._job = Job(kind="", buildable=False, parameters={}, queued=None)
 
     def sign_in(self) -> list[Check]:
-        """`address` and `credentials`: one request, and mended in two places.
+        """`address` and `credentials`, from one request.
 
-        An anonymous visitor is answered with 200 and "authenticated", too.
+        Jenkins also answers an anonymous request with 200 and "authenticated".
         """
         answer = self._client.fetch("/whoAmI", tree=_WHO_TREE)
         if answer.status_code != 200:
@@ -40,7 +40,7 @@ class Verification:
         return [Check(name="address", ok=True), _known(who.get("anonymous"))]
 
     def account(self) -> list[Check]:
-        """Jenkins tells the user's id; ids differ in nothing but case at most."""
+        """Jenkins returns the user's id, whose case may differ."""
         expected = self._client.username
         if self._name.casefold() == expected.casefold():
             return [Check(name="account", ok=True, message=f"Signed in as {expected}.")]
@@ -75,15 +75,13 @@ class Verification:
         if carrier is not None and carrier.kind not in _CHOICE:
             return []
         return [
-            Check(
-                name="correlation",
-                ok=False,
-                code="no_build_id",
-                level=Level.WARNING,
-                message=f"The job has no text parameter {BUILD_ID}: when Jenkins' answer to a "
+            Check.warning(
+                "correlation",
+                "no_build_id",
+                f"The job has no text parameter {BUILD_ID}: when Jenkins' answer to a "
                 "trigger gets lost, delivr cannot tell whether the build started, and a person "
                 "must look.",
-                hint=f"Add a string parameter {BUILD_ID} to the job, empty by default.",
+                f"Add a string parameter {BUILD_ID} to the job, empty by default.",
             )
         ]
 
@@ -91,41 +89,36 @@ class Verification:
 def _known(anonymous: object) -> Check:
     if anonymous is False:
         return Check(name="credentials", ok=True)
-    return Check(
-        name="credentials",
-        ok=False,
-        code="anonymous",
-        message="Jenkins took no notice of the user and token and treats us as a stranger.",
-        hint="A proxy in front of Jenkins may drop the Authorization header.",
+    return Check.failed(
+        "credentials",
+        "anonymous",
+        "Jenkins took no notice of the user and token and treats us as a stranger.",
+        "A proxy in front of Jenkins may drop the Authorization header.",
     )
 
 
 def _no_parameters() -> Check:
-    return Check(
-        name="parameters",
-        ok=False,
-        code="no_parameters",
-        level=Level.WARNING,
-        message="The job declares no parameters: it builds without knowing version and branch.",
-        hint="Declare VERSION and BRANCH. If they stand in the Jenkinsfile, run the job once by "
+    return Check.warning(
+        "parameters",
+        "no_parameters",
+        "The job declares no parameters: it builds without knowing version and branch.",
+        "Declare VERSION and BRANCH. If they stand in the Jenkinsfile, run the job once by "
         "hand: Jenkins learns them from the first run.",
     )
 
 
 def _closed_choice(names: list[str]) -> Check:
-    return Check(
-        name="parameters",
-        ok=False,
-        code="closed_choice",
-        level=Level.WARNING,
-        message=f"{' and '.join(names)} can take only the values that the job lists.",
-        hint="Make it a string parameter: Jenkins refuses every other value.",
+    return Check.warning(
+        "parameters",
+        "closed_choice",
+        f"{' and '.join(names)} can take only the values that the job lists.",
+        "Make it a string parameter: Jenkins refuses every other value.",
     )
 
 
 def job_at(client: JenkinsClient, path: str) -> Job:
-    """Raises ProviderError where there is none, or what is shown is none: one that tells of no
-    parameters would be built without them."""
+    """The job. Raises ProviderError if there is none, or if the answer is not a job: it would be
+    built without parameters."""
     document = client.get_fitting(path, JOB_TREE, PLAIN_JOB_TREE)
     if document is None:
         raise job_not_found(path, client.username)
@@ -135,54 +128,47 @@ def job_at(client: JenkinsClient, path: str) -> Job:
 
 
 def job_not_found(path: str, username: str) -> ProviderError:
-    return ProviderError(
+    return ProviderError.refused(
         "job_not_found",
         f"Jenkins has no job {full_name(path)}, or {username} may not see it.",
         "Check the path, and that the user has Job/Read.",
-        outcome=Outcome.REFUSED,
     )
 
 
 def check_buildable(job: Job, path: str) -> None:
     """Raises ProviderError (REFUSED) for a folder and for a disabled job."""
     if job.is_container:
-        raise ProviderError(
+        raise ProviderError.refused(
             "not_a_job",
             f"{full_name(path)} is a folder of jobs.",
             "Enter one of the jobs in it; of a multibranch project, one of its branches.",
-            outcome=Outcome.REFUSED,
         )
     if not job.buildable:
-        raise ProviderError(
-            "disabled",
-            f"The job {full_name(path)} is disabled.",
-            "Enable it in Jenkins.",
-            outcome=Outcome.REFUSED,
+        raise ProviderError.refused(
+            "disabled", f"The job {full_name(path)} is disabled.", "Enable it in Jenkins."
         )
 
 
 def check_parameters(job: Job) -> None:
-    """Raises ProviderError (REFUSED) where the job would build something else than it was told:
-    Jenkins drops what is not declared, without a word."""
+    """Raises ProviderError (REFUSED) if the job does not declare our parameters: Jenkins silently
+    drops undeclared ones."""
     missing = [name for name in REQUIRED if name not in job.parameters]
     if job.parameters and missing:
-        raise ProviderError(
+        raise ProviderError.refused(
             "parameters_missing",
             f"The job does not declare the parameter {' and '.join(missing)}.",
             "Add it to the job as a string parameter, under exactly this name.",
-            outcome=Outcome.REFUSED,
         )
 
 
 def check_choices(job: Job, form: Mapping[str, str]) -> None:
-    """Raises ProviderError (REFUSED) for a value that the job's list lacks: Jenkins would answer
-    with a page that names no reason."""
+    """Raises ProviderError (REFUSED) for a value that a choice does not list: Jenkins' own answer
+    would not name the reason."""
     for name, value in form.items():
         allowed = job.parameters[name].choices
         if allowed and value not in allowed:
-            raise ProviderError(
+            raise ProviderError.refused(
                 "illegal_choice",
                 f"The parameter {name} does not allow the value that was to be sent.",
                 f"Make {name} a string parameter, or add the value to its choices in Jenkins.",
-                outcome=Outcome.REFUSED,
             )

@@ -1,9 +1,8 @@
-"""What comes in from Jenkins: the body of a pipeline step, and that of the Notification plugin.
+"""Parses webhooks from Jenkins: of a pipeline step, and of the Notification plugin.
 
 The step's body is ours: `{"buildNumber": 245, "status": "SUCCESS", "artifactUrl": "s3://…"}` with
 optional `buildUrl`, `queueId`, `buildId`. The plugin's is described at
-https://plugins.jenkins.io/notification/. Nothing in either is believed before Jenkins confirms it,
-except from a sender that signs.
+https://plugins.jenkins.io/notification/. Unless it is signed, Jenkins is polled to confirm it.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..base import BASIC, STANDARD_WEBHOOKS, BuildReport, BuildStatus, Webhooks
+from ..ci import BuildReport, BuildStatus
 from ..incoming import json_object, number, text
+from ..webhooks import BASIC, STANDARD_WEBHOOKS, Webhooks
 from .paths import path_of_build
 from .reading import BUILD_ID, RESULTS, moment, rank
 
@@ -36,9 +36,9 @@ _ASKS = ("FINISHED", "NONE")  # of the plugin before 1.6, and of its manual step
 
 
 def parse(body: bytes, event: str = "") -> BuildReport:
-    """What the body claims; `status` None where it is readable but of no kind that we know.
+    """What the body claims; `status` is None for a body of an unknown kind.
 
-    Raises ValueError with a sentence for a person where it is unreadable.
+    Raises ValueError with a message for the user if it cannot be parsed.
     """
     document = json_object(body)
     build = document.get("build")
@@ -47,8 +47,7 @@ def parse(body: bytes, event: str = "") -> BuildReport:
     if _OURS & document.keys():
         return _step(document)
     return BuildReport(
-        status=None,
-        note="It is neither a pipeline step's report nor the Notification plugin's.",
+        status=None, note="It is neither a pipeline step's report nor the Notification plugin's."
     )
 
 
@@ -98,7 +97,7 @@ def _notification(build: Mapping[str, Any]) -> BuildReport:
 
 
 def _address(document: Mapping[str, Any], name: str) -> str:
-    """ "" where it is unfit to be shown: a zero-width space in Jenkins' own address, say."""
+    """The URL, or "" if it cannot be shown: it may have a zero-width space, for example."""
     try:
         return text(document, name)
     except ValueError:
@@ -106,14 +105,14 @@ def _address(document: Mapping[str, Any], name: str) -> str:
 
 
 def _queue_id(document: Mapping[str, Any], name: str) -> int | None:
-    """None also for -1 (Run.QUEUE_ID_UNKNOWN) and for 0, which no item has.
+    """None also for -1 (Run.QUEUE_ID_UNKNOWN) and for 0, which is no queue id.
     https://javadoc.jenkins.io/hudson/model/Run.html"""
     unknown = str(document.get(name)) in ("-1", "0")
     return None if unknown else number(document, name)
 
 
 def _text_alone(document: Mapping[str, Any], name: str) -> str:
-    """ "" for a number: pipelines send one of their own under a name that is ours."""
+    """The text, or "" for a number: some pipelines send a number of their own under this name."""
     return text(document, name) if isinstance(document.get(name), str) else ""
 
 

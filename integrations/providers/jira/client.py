@@ -76,8 +76,8 @@ class JiraClient:
                 answer = session.get(f"{self._site}/rest/api/2/serverInfo")
         except (outbound.OutboundError, ProviderError):
             return None
-        told = (parse_object(answer.content) or {}) if answer.ok else {}
-        return data_center(told.get("version")) if told.get("deploymentType") == "Server" else None
+        info = (parse_object(answer.content) or {}) if answer.ok else {}
+        return data_center(info.get("version")) if info.get("deploymentType") == "Server" else None
 
     def pages(
         self, path: str, key: str, *, size: int = 50, **params: str | int

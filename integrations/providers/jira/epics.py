@@ -11,17 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..base import Check, Epic, Level, Outcome, ProviderError
+from ..base import Check, ProviderError
 from ..http import vendor_words
+from ..tickets import Epic
 from .adf import document
-from .epic_fields import (
-    field_id,
-    field_name,
-    only_value,
-    schema_of,
-    value_of,
-    what_it_takes,
-)
+from .epic_fields import field_id, field_name, only_value, schema_of, value_of, what_it_takes
 from .errors import LABEL
 
 if TYPE_CHECKING:
@@ -40,7 +34,7 @@ def correlation_label(correlation: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class EpicSettings:
     """The connection's settings for epics: the name of their type, and fields by id or name."""
 
     epic_type: str = ""
@@ -84,19 +78,17 @@ class EpicForm:
     def check(self) -> None:
         """Raise `ProviderError` naming what prevents Jira from creating the epic."""
         if self.wrong:
-            raise ProviderError(
+            raise ProviderError.refused(
                 "wrong_field",
                 f"The project does not take what this connection gives: {'; '.join(self.wrong)}.",
                 "Change it under “Fields of epics” in this connection.",
-                outcome=Outcome.REFUSED,
             )
         if self.missing:
-            raise ProviderError(
+            raise ProviderError.refused(
                 "required_fields",
                 f"The project requires fields for an epic: {'; '.join(self.missing)}.",
                 "Fill them under “Fields of epics” in this connection, or make them optional in the"
                 " project's settings.",
-                outcome=Outcome.REFUSED,
             )
 
     def field_checks(self) -> Iterator[Check]:
@@ -104,14 +96,12 @@ class EpicForm:
         for one in self.filled:
             yield Check(name=f"field:{one.id}", ok=True, message=f"{one.name}: {one.words}")
         if self.unused:
-            yield Check(
-                name="unused_fields",
-                ok=False,
-                code="unused_fields",
-                message="Not on the project's screen for new epics, and left out:"
+            yield Check.warning(
+                "unused_fields",
+                "unused_fields",
+                "Not on the project's screen for new epics, and left out:"
                 f" {', '.join(self.unused)}.",
-                hint="Remove them from “Fields of epics”, or add them to the screen in Jira.",
-                level=Level.WARNING,
+                "Remove them from “Fields of epics”, or add them to the screen in Jira.",
             )
 
     def fill(self, project_key: str, epic: Epic, correlation: str) -> dict[str, Any]:
@@ -134,17 +124,17 @@ class EpicForm:
         return {"fields": fields}
 
 
-def read_form(client: JiraClient, project_key: str, wishes: Wishes) -> EpicForm:
+def read_form(client: JiraClient, project_key: str, settings: EpicSettings) -> EpicForm:
     """Read the project's epic type and create screen.
 
     https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/#api-rest-api-3-issue-createmeta-projectidorkey-issuetypes-get
     """
     from .client import segment
 
-    kind = _chosen_type(epic_types(client, project_key), project_key, wishes.epic_type)
+    kind = _chosen_type(epic_types(client, project_key), project_key, settings.epic_type)
     path = f"{_types_path(project_key)}/{segment(kind.id)}"
     fields = [one for one in client.pages(path, "fields") if field_id(one)]
-    return _Reading(kind, fields, wishes.fields, client.secrets).form()
+    return _Reading(kind, fields, settings.fields, client.secrets).form()
 
 
 def epic_types(client: JiraClient, project_key: str) -> list[EpicType]:
@@ -171,31 +161,27 @@ def _epic_type(kind: Mapping[str, Any], secrets: Iterable[str]) -> EpicType:
     )
 
 
-def _chosen_type(types: Sequence[EpicType], project_key: str, wish: str) -> EpicType:
+def _chosen_type(types: Sequence[EpicType], project_key: str, wanted: str) -> EpicType:
     """The type that the connection names, or the only one, or the one called Epic in any case.
     Raises ProviderError if that is not unique."""
     if not types:
-        raise ProviderError(
+        raise ProviderError.refused(
             "no_epic_type",
             f"This account can create no epics in the project {project_key}.",
             "Add the issue type Epic to the project, or choose another project.",
-            outcome=Outcome.REFUSED,
         )
-    found = [kind for kind in types if (wish or "Epic").casefold() in {*kind.names, kind.id}]
-    if not wish and len(types) == 1:
+    found = [kind for kind in types if (wanted or "Epic").casefold() in {*kind.names, kind.id}]
+    if not wanted and len(types) == 1:
         found = list(types)
     if len(found) == 1:
         return found[0]
     names = ", ".join(kind.name for kind in types)
-    if wish:
-        message = f"The project {project_key} has no epic type “{wish}”. It has: {names}."
+    if wanted:
+        message = f"The project {project_key} has no epic type “{wanted}”. It has: {names}."
     else:
         message = f"The project {project_key} has several types at the level of epics: {names}."
-    raise ProviderError(
-        "choose_epic_type",
-        message,
-        "Choose one of them under “Type of epics” in this connection.",
-        outcome=Outcome.REFUSED,
+    raise ProviderError.refused(
+        "choose_epic_type", message, "Choose one of them under “Type of epics” in this connection."
     )
 
 
@@ -212,7 +198,8 @@ class _Reading:
         self._kind, self._fields, self._secrets = kind, fields, tuple(secrets)
         self._given = {name.strip().casefold(): name for name in given}
         self._texts = given
-        self._epic_name = next((field_id(f) for f in fields if _is_epic_name(f)), "")
+        named = (field_id(one) for one in fields if schema_of(one).get("custom") == _EPIC_NAME)
+        self._epic_name = next(named, "")
         self._filled: list[Filled] = []
         self._missing: list[str] = []
         self._wrong: list[str] = []
@@ -281,14 +268,9 @@ class _Reading:
         return f" ({takes})" if takes else ""
 
 
-def _is_epic_name(one: Mapping[str, Any]) -> bool:
-    return bool(schema_of(one).get("custom") == _EPIC_NAME)
-
-
 def cannot_correlate() -> ProviderError:
-    return ProviderError(
+    return ProviderError.refused(
         "cannot_correlate",
         f"{LABEL} epics of this project have no labels: a lost answer cannot be looked up.",
         "Look in the project. Adding the field Labels to its create screen mends this.",
-        outcome=Outcome.REFUSED,
     )

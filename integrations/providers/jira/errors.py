@@ -65,10 +65,10 @@ _REASONS: tuple[tuple[str, str, Outcome, str], ...] = (
 
 
 def bad_credentials(words: str = "") -> ProviderError:
-    told = f" ({words})" if words else ""
+    reason = f" ({words})" if words else ""
     return ProviderError(
         "bad_credentials",
-        f"Jira refused the API token for this e-mail address{told}.",
+        f"Jira refused the API token for this e-mail address{reason}.",
         _RENEW,
         outcome=Outcome.CREDENTIALS,
     )
@@ -87,11 +87,11 @@ def error_from_response(response: requests.Response, secrets: Iterable[str]) -> 
     if response.ok:
         return bad_credentials()
     status, retry_after = response.status_code, response.headers.get("Retry-After")
-    if not is_jiras(response) and status != 429:
-        return _of_something_else(status, retry_after)
+    if not is_from_jira(response) and status != 429:
+        return _not_from_jira(status, retry_after)
     words = _words(response.content, secrets)
-    if status not in (408, 429) and (told := _told_apart(status, words, retry_after)):
-        return told
+    if status not in (408, 429) and (known := _known_reason(status, words, retry_after)):
+        return known
     if status == 401:
         return bad_credentials(words)
     if status == 403:
@@ -121,7 +121,7 @@ def _captcha() -> ProviderError:
     )
 
 
-def is_jiras(response: requests.Response) -> bool:
+def is_from_jira(response: requests.Response) -> bool:
     """True for an answer of Jira or Atlassian's gateway, which is JSON or has their headers. The
     page of a proxy or a firewall has neither."""
     ours = ("x-arequestid", "x-aaccountid", "x-asessionid", "x-seraph-loginreason", "atl-traceid")
@@ -131,7 +131,7 @@ def is_jiras(response: requests.Response) -> bool:
     return not is_page and "html" not in response.headers.get("Content-Type", "")
 
 
-def _of_something_else(status: int, retry_after: str | None) -> ProviderError:
+def _not_from_jira(status: int, retry_after: str | None) -> ProviderError:
     """The error if the request did not reach Jira, or (5xx) may have reached it."""
     return ProviderError(
         "not_jira",
@@ -143,7 +143,7 @@ def _of_something_else(status: int, retry_after: str | None) -> ProviderError:
     )
 
 
-def _told_apart(status: int, words: str, retry_after: str | None) -> ProviderError | None:
+def _known_reason(status: int, words: str, retry_after: str | None) -> ProviderError | None:
     if status == 400:
         return None  # complaints about fields
     for pattern, code, outcome, hint in _REASONS:
@@ -200,11 +200,10 @@ def _sentences(document: dict[str, Any]) -> Iterator[str]:
 def data_center(version: object) -> ProviderError:
     number = vendor_words(version, secrets=(), limit=20)
     name = f"Jira Data Center {number}".strip()
-    return ProviderError(
+    return ProviderError.refused(
         "data_center",
         f"This is {name}, which is not supported yet.",
         "Connect a site of Jira Cloud, or leave tickets out.",
-        outcome=Outcome.REFUSED,
     )
 
 

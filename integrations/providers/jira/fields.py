@@ -46,7 +46,7 @@ FIELDS = (
         name="jira_url",
         column="server_url",
         label=gettext_lazy("Jira address"),
-        said=gettext_lazy("Jira URL"),
+        audit_label=gettext_lazy("Jira URL"),
         help=gettext_lazy(
             "The site's own, or the API gateway's: https://api.atlassian.com/ex/jira/<cloud id>."
         ),
@@ -57,14 +57,14 @@ FIELDS = (
         name="jira_email",
         column="username",
         label=gettext_lazy("E-mail of the account"),
-        said=gettext_lazy("E-mail of the Jira account"),
+        audit_label=gettext_lazy("E-mail of the Jira account"),
         clean=clean_email,
     ),
     ConnectionField(
         name="jira_api_token",
         column="api_token",
         label=gettext_lazy("API token"),
-        said=gettext_lazy("Jira API token"),
+        audit_label=gettext_lazy("Jira API token"),
         help=gettext_lazy("Made at id.atlassian.com under Security; scoped tokens work too."),
         secret=True,
         clean=one_line,
@@ -73,7 +73,7 @@ FIELDS = (
         name="jira_project_key",
         column="project",
         label=gettext_lazy("Project"),
-        said=gettext_lazy("Jira project"),
+        audit_label=gettext_lazy("Jira project"),
         help=gettext_lazy("Its key: what stands before the dash of its issues."),
         placeholder="MOBILE",
         clean=matching(
@@ -113,7 +113,6 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an account in Jira that may create issues in the project")
 
-# What its own checks are called
 CHECKS = {
     "fields": gettext_lazy("Fields"),
     "issue_type": gettext_lazy("Issue type"),

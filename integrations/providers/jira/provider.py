@@ -7,23 +7,21 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from ..base import (
-    Check,
-    Epic,
-    FoundBy,
-    Option,
-    Options,
-    ProviderError,
-    Ticket,
-    TicketItem,
-    TicketProvider,
-)
+from ..base import Check, Option, Options, ProviderError
 from ..http import DEADLINE, before_effect, garbage, objects, only_provider_errors, vendor_words
+from ..tickets import Epic, Ticket, TicketItem, TicketProvider
 from ..verifying import try_in_order
 from .addresses import Cloud, api_base, is_gateway
-from .epics import EpicForm, Wishes, cannot_correlate, correlation_label, epic_types, read_form
+from .epics import (
+    EpicForm,
+    EpicSettings,
+    cannot_correlate,
+    correlation_label,
+    epic_types,
+    read_form,
+)
 from .verification import Verification, check_sign_in, read_site
 
 if TYPE_CHECKING:
@@ -35,14 +33,13 @@ MOST_PROJECTS = 1000  # that a picker offers
 
 
 class Jira(TicketProvider):
-    """`site` is where people open it, as learned by a verification; `cloud` says where Atlassian
-    hosts its sites, and only tests have another one."""
+    """`site` is the URL for browsers, as discovered by a verification; `cloud` are Atlassian's
+    hosts, which only tests replace."""
 
     label = "Jira"
     deadline = DEADLINE
-    found_by: ClassVar = {Epic: FoundBy.MARK}
     address_field = "jira_url"
-    learnt = ("site",)
+    discovered = ("site",)
     # https://support.atlassian.com/atlassian-account/docs/manage-api-tokens-for-your-atlassian-account/
     longest_life = timedelta(days=365)
 
@@ -63,7 +60,7 @@ class Jira(TicketProvider):
         self._email = email.strip()
         self._token = api_token.strip()
         self._project_key = project_key.strip().upper()
-        self._wishes = Wishes(epic_type=epic_type, fields=fields or {})
+        self._epic_settings = EpicSettings(epic_type=epic_type, fields=fields or {})
         self._cloud = cloud
 
     @classmethod
@@ -80,7 +77,7 @@ class Jira(TicketProvider):
 
     @staticmethod
     def page_of(url: str, *, server_url: str, options: Mapping[str, Any]) -> str:
-        """The stored address may be the gateway's, where no pages are."""
+        """The stored URL may be the gateway's, which has no pages."""
         base, _sign, key = url.partition("/browse/")
         if not is_gateway(base):
             return url
@@ -102,7 +99,7 @@ class Jira(TicketProvider):
 
     @only_provider_errors
     def projects(self) -> Options:
-        """The projects that the account can see, `MOST_PROJECTS` of them at most."""
+        """At most `MOST_PROJECTS` of the projects that the account can see."""
         client = self._client()
         pages = client.pages("project/search", "values", size=100, orderBy="key")
         found = [
@@ -155,20 +152,20 @@ class Jira(TicketProvider):
         return None
 
     def _signed_in(self) -> JiraClient:
-        """A client that Jira knows, at whichever address takes the token.
+        """A client whose token was accepted, by the site or by the gateway.
 
-        To strangers a project does not exist and a search finds nothing: the site answers a token
-        with scopes like that, and it is the first question that leads to the gateway.
+        Without a sign-in, Jira shows no project and a search finds nothing. The site answers a
+        token with scopes like that, so the first request decides whether to use the gateway.
         """
         client = self._client()
         check_sign_in(client)
         return client
 
     def _read_form(self, client: JiraClient) -> EpicForm:
-        return read_form(client, self._project_key, self._wishes)
+        return read_form(client, self._project_key, self._epic_settings)
 
     def _learn_site(self, client: JiraClient) -> None:
-        """For the link only: a connection whose verification is older has not kept it."""
+        """Read the site's URL for the link, if no verification has stored it yet."""
         if not self._site:
             with contextlib.suppress(ProviderError):
                 self._site = read_site(client)
@@ -177,7 +174,7 @@ class Jira(TicketProvider):
         return re.sub(r"[^A-Z0-9_]", "", self._project_key)
 
     def _ticket(self, issue: Mapping[str, Any]) -> Ticket:
-        """Its `self` link may name the API gateway: the page is built from the site's address."""
+        """The URL is built from the site's, since the `self` link may name the gateway."""
         key = str(issue.get("key"))
         if not _ISSUE_KEY.fullmatch(key):
             raise garbage(self.label)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from ..base import Check, Level, Outcome, ProviderError
+from ..base import Check, ProviderError
 from ..http import garbage, objects
 from ..verifying import first_contact, is_fatal
 from .addresses import is_gateway, site_in
@@ -15,10 +15,7 @@ from .errors import LABEL, bad_credentials
 if TYPE_CHECKING:
     from .client import JiraClient
 
-_NEEDED = {
-    "BROWSE_PROJECTS": "see the project",
-    "CREATE_ISSUES": "create issues in it",
-}
+_NEEDED = {"BROWSE_PROJECTS": "see the project", "CREATE_ISSUES": "create issues in it"}
 
 
 def check_sign_in(client: JiraClient) -> None:
@@ -80,14 +77,12 @@ class Verification:
             site, why = "", error.message
         if site:
             return Check(name="site", ok=True, message=site)
-        return Check(
-            name="site",
-            ok=False,
-            code="site_unknown",
-            message=f"Epics are made, but not linked: the site's own address is not known. {why}",
-            hint="Enter the site's own address (https://example.atlassian.net) in place of the"
+        return Check.warning(
+            "site",
+            "site_unknown",
+            f"Epics are made, but not linked: the site's own address is not known. {why}",
+            "Enter the site's own address (https://example.atlassian.net) in place of the"
             " gateway's: delivr finds the gateway by itself.",
-            level=Level.WARNING,
         )
 
     def project(self) -> Iterator[Check]:
@@ -101,21 +96,19 @@ class Verification:
             yield self._unknown_project()
             return
         if project.get("archived"):
-            yield Check(
-                name="project",
-                ok=False,
-                code="archived",
-                message=f"The project {self._key} is archived.",
-                hint="Choose another project, or restore this one.",
+            yield Check.failed(
+                "project",
+                "archived",
+                f"The project {self._key} is archived.",
+                "Choose another project, or restore this one.",
             )
 
     def _unknown_project(self) -> Check:
-        return Check(
-            name="project",
-            ok=False,
-            code="not_found",
-            message=f"Jira has no project {self._key}, or this account may not see it.",
-            hint="Check the key (the letters before the number of an issue) and the account's"
+        return Check.failed(
+            "project",
+            "not_found",
+            f"Jira has no project {self._key}, or this account may not see it.",
+            "Check the key (the letters before the number of an issue) and the account's"
             " access to the project.",
         )
 
@@ -125,16 +118,15 @@ class Verification:
             "mypermissions", projectKey=self._key, permissions=",".join(_NEEDED)
         )
         granted = answer.get("permissions")
-        told = [granted.get(name) for name in _NEEDED] if isinstance(granted, dict) else None
-        permissions = dict(zip(_NEEDED, objects(told, LABEL), strict=True))
+        listed = [granted.get(name) for name in _NEEDED] if isinstance(granted, dict) else None
+        permissions = dict(zip(_NEEDED, objects(listed, LABEL), strict=True))
         missing = [name for name in _NEEDED if permissions[name].get("havePermission") is not True]
         if missing:
-            yield Check(
-                name="permission",
-                ok=False,
-                code="missing_permission",
-                message=f"The account may not {' or '.join(_NEEDED[name] for name in missing)}.",
-                hint=f"Give it {', '.join(missing)} in the project's permissions.",
+            yield Check.failed(
+                "permission",
+                "missing_permission",
+                f"The account may not {' or '.join(_NEEDED[name] for name in missing)}.",
+                f"Give it {', '.join(missing)} in the project's permissions.",
             )
 
     def epic_form(self) -> Iterator[Check]:
@@ -151,21 +143,18 @@ class Verification:
     def correlation(self) -> Iterator[Check]:
         if self._form is None or self._form.has_labels:
             return
-        yield Check(
-            name="correlation",
-            ok=False,
-            code="no_labels",
-            message="Epics of this project have no labels. If Jira's answer is lost on the way,"
+        yield Check.warning(
+            "correlation",
+            "no_labels",
+            "Epics of this project have no labels. If Jira's answer is lost on the way,"
             " nobody can look up whether the epic was made.",
-            hint="Add the field Labels to the create screen of epics.",
-            level=Level.WARNING,
+            "Add the field Labels to the create screen of epics.",
         )
 
 
 def _not_jira() -> ProviderError:
-    return ProviderError(
+    return ProviderError.refused(
         "not_jira",
         "There is no Jira at this address.",
         "Enter the address of the site, like https://example.atlassian.net.",
-        outcome=Outcome.REFUSED,
     )

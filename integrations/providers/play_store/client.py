@@ -21,10 +21,11 @@ from delivr import outbound
 from ..base import Outcome, ProviderError
 from ..http import (
     Budget,
+    dicts,
+    error_from_proxy,
     error_from_status,
     garbage,
     guarded,
-    in_between,
     json_object,
     parse_object,
     vendor_words,
@@ -78,7 +79,7 @@ class _SignIn(google.auth.transport.Request):
             answer = session.request(method, url, data=body, headers=headers)
         if answer.status_code == 200:
             _check_token(answer)
-        elif _is_passing(answer):  # otherwise the library sleeps and retries
+        elif _is_temporary(answer):  # otherwise the library sleeps and retries
             raise error_from_status(LABEL, 503)
         elif answer.status_code not in (400, 401, 403):  # these the library explains
             raise error_from_status(
@@ -89,7 +90,7 @@ class _SignIn(google.auth.transport.Request):
         return _Answer(answer)
 
 
-def _is_passing(answer: requests.Response) -> bool:
+def _is_temporary(answer: requests.Response) -> bool:
     word = (parse_object(answer.content) or {}).get("error")
     return word in ("internal_failure", "server_error", "temporarily_unavailable")
 
@@ -171,7 +172,7 @@ def _refused(error: RefreshError | None) -> ProviderError:
 def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderError:
     """https://developers.google.com/android-publisher : Google's usual error object."""
     if answer.status_code in (403, 404) and parse_object(answer.content) is None:
-        return in_between(LABEL, answer.status_code)
+        return error_from_proxy(LABEL, answer.status_code)
     reasons = _reasons(answer.content)
     if answer.status_code == 403 and reasons & _SPENT:
         return error_from_status(LABEL, 429, retry_after=answer.headers.get("Retry-After"))
@@ -184,13 +185,13 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
             hint="Switch it on in Google Cloud Console > APIs & Services, wait some minutes, and"
             " verify again.",
         )
-    said = vendor_words(_message(answer.content), secrets=secrets)
-    if answer.status_code == 403 and (reasons & _NOT_LINKED or _PROJECT_GONE.search(said)):
+    google_text = vendor_words(_message(answer.content), secrets=secrets)
+    if answer.status_code == 403 and (reasons & _NOT_LINKED or _PROJECT_GONE.search(google_text)):
         return error_from_status(
             LABEL,
             403,
             code="project_unusable",
-            message=f"Google refuses the service account's project: {said}",
+            message=f"Google refuses the service account's project: {google_text}",
             hint="Create a service account in a Google Cloud project that exists and is in use, and"
             " invite it at Play Console > Users and permissions.",
         )
@@ -217,7 +218,9 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
         LABEL,
         answer.status_code,
         retry_after=answer.headers.get("Retry-After"),
-        message=f"Google answers: {said}" if said and answer.status_code < 500 else "",
+        message=f"Google answers: {google_text}"
+        if google_text and answer.status_code < 500
+        else "",
     )
 
 
@@ -232,14 +235,10 @@ def _reasons(body: bytes) -> set[str]:
     error = (parse_object(body) or {}).get("error")
     if not isinstance(error, dict):
         return set()
-    parts = _dicts(error.get("errors")) + _dicts(error.get("details"))
+    parts = dicts(error.get("errors")) + dicts(error.get("details"))
     return {str(part.get("reason")) for part in parts}
 
 
 def _message(body: bytes) -> str:
     error = (parse_object(body) or {}).get("error")
     return str(error.get("message") or "") if isinstance(error, dict) else ""
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -8,7 +8,7 @@ FIELDS = (
         name="app_identifier",
         column="app_identifier",
         label=gettext_lazy("Package name"),
-        said=gettext_lazy("App"),
+        audit_label=gettext_lazy("App"),
         placeholder="com.example.app",
         clean=matching(
             r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+",
@@ -19,7 +19,7 @@ FIELDS = (
         name="google_service_account",
         column="credentials",
         label=gettext_lazy("Service account (JSON)"),
-        said=gettext_lazy("Service account"),
+        audit_label=gettext_lazy("Service account"),
         help=gettext_lazy("The whole text of the key file of a service account."),
         secret=True,
         kind="textarea",
@@ -30,8 +30,4 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an admin of the Play Console")
 
-# What its own checks are called
-CHECKS = {
-    "app": gettext_lazy("App"),
-    "key": gettext_lazy("Key"),
-}
+CHECKS = {"app": gettext_lazy("App"), "key": gettext_lazy("Key")}

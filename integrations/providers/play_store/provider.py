@@ -1,4 +1,4 @@
-"""Google Play: where Android builds are headed."""
+"""Google Play: the store of Android builds."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check, StoreProvider
+from ..base import Check
 from ..http import DEADLINE
+from ..stores import StoreProvider
 from ..verifying import first_contact, try_in_order
 from .keys import check_service_account
 
@@ -49,7 +50,7 @@ class PlayStore(StoreProvider):
         try:
             self._info = json.loads(check_service_account(self._document))
         except ValueError as error:
-            yield Check(name="key", ok=False, code="unreadable_key", message=str(error))
+            yield Check.failed("key", "unreadable_key", str(error))
 
     def _sign_in(self) -> None:
         self._client = self._make_client()
@@ -63,12 +64,11 @@ class PlayStore(StoreProvider):
         https://developers.google.com/android-publisher/edits
         """
         if not _PACKAGE.fullmatch(self._app_identifier):
-            yield Check(
-                name="app",
-                ok=False,
-                code="bad_package_name",
-                message="This is no package name.",
-                hint="It looks like com.example.app.",
+            yield Check.failed(
+                "app",
+                "bad_package_name",
+                "This is no package name.",
+                "It looks like com.example.app.",
             )
             return
         app = f"/androidpublisher/v3/applications/{self._app_identifier}"

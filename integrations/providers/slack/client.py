@@ -21,10 +21,10 @@ from ..base import ProviderError
 from ..http import (
     Budget,
     check_header_value,
+    error_from_proxy,
     error_from_status,
     garbage,
     guarded,
-    in_between,
     parse_object,
     vendor_words,
 )
@@ -58,7 +58,7 @@ class _Transport(WebClient):
                 allow_redirects=False,
             )
         if answer.status_code in (403, 404) and parse_object(answer.content) is None:
-            raise in_between(LABEL, answer.status_code)
+            raise error_from_proxy(LABEL, answer.status_code)
         if answer.status_code != 200:
             raise error_from_status(
                 LABEL, answer.status_code, retry_after=answer.headers.get("Retry-After")

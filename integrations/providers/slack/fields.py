@@ -29,7 +29,7 @@ FIELDS = (
         name="slack_bot_token",
         column="token",
         label=gettext_lazy("Bot token"),
-        said=gettext_lazy("Slack bot token"),
+        audit_label=gettext_lazy("Slack bot token"),
         help=gettext_lazy(
             "The Bot User OAuth Token of your Slack app, with the scopes chat:write, "
             "channels:read, groups:read and, to find lost answers, channels:history."
@@ -42,7 +42,7 @@ FIELDS = (
         name="slack_channels",
         column="recipients",
         label=gettext_lazy("Channels"),
-        said=gettext_lazy("Slack channels"),
+        audit_label=gettext_lazy("Slack channels"),
         help=gettext_lazy("One channel id a line; the bot must be a member."),
         placeholder="C0123ABCD",
         kind="list",
@@ -54,7 +54,6 @@ FIELDS = (
 
 NEEDS = gettext_lazy("leave to install an app in your Slack")
 
-# What its own checks are called
 CHECKS = {
     "channels": gettext_lazy("Channels"),
     "scopes": gettext_lazy("Scopes"),

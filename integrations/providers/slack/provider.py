@@ -8,15 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import (
-    ChatProvider,
-    Check,
-    Message,
-    Option,
-    PostedMessage,
-    ProviderError,
-)
-from ..http import DEADLINE, garbage, objects, only_provider_errors
+from ..base import Check, Option, ProviderError
+from ..chat import ChatProvider, Message, PostedMessage
+from ..http import DEADLINE, dicts, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate
 from .paging import next_cursor
@@ -69,13 +63,13 @@ class Slack(ChatProvider):
 
     @only_provider_errors
     def channels(self) -> list[Option]:
-        """The channels that the token can see, archived ones left out."""
+        """The channels that the token can see, except archived ones."""
         try:
             found = self._list("public_channel,private_channel")
         except ProviderError as error:
             if error.code != "missing_scope":
                 raise
-            found = self._list("public_channel")  # groups:read is not everybody's
+            found = self._list("public_channel")  # the token lacks groups:read
         return sorted(found, key=lambda option: option.label)
 
     def _list(self, types: str) -> list[Option]:
@@ -87,7 +81,7 @@ class Slack(ChatProvider):
         return self._list_of_all_teams(types)
 
     def _list_of_all_teams(self, types: str) -> list[Option]:
-        """Of a token for a whole organisation, which belongs to no single workspace.
+        """For a token of a whole organisation, which belongs to no single workspace.
 
         https://docs.slack.dev/reference/methods/auth.teams.list
         """
@@ -95,7 +89,7 @@ class Slack(ChatProvider):
         teams = [
             team
             for page in client.pages("auth.teams.list", limit=100)
-            for team in _dicts(page.data.get("teams"))
+            for team in dicts(page.data.get("teams"))
         ]
         for team in teams[:MAX_TEAMS]:
             after = f" · {client.words(team.get('name'))}" if len(teams) > 1 else ""
@@ -117,16 +111,16 @@ class Slack(ChatProvider):
                 label=_mark(channel) + client.words(channel.get("name")) + after,
             )
             for page in pages
-            for channel in _dicts(page.data.get("channels"))
+            for channel in dicts(page.data.get("channels"))
             if _CHANNEL_ID.fullmatch(str(channel.get("id")))
         ]
 
     @only_provider_errors
     def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
-        """Post once. `correlation` goes along in the message's metadata, for `find`.
+        """Post once, with `correlation` in the message's metadata for `find`.
 
-        What Slack refuses in a thread, or with its blocks, is said without them: a refusal means
-        that nothing was posted.
+        A message that Slack refuses because of its thread or its blocks is posted without them: a
+        refusal means that nothing was posted.
         https://docs.slack.dev/reference/methods/chat.postMessage has no idempotency key.
         """
         while True:
@@ -157,7 +151,7 @@ class Slack(ChatProvider):
     def find(
         self, *, channel: str, correlation: str, since: datetime, thread: str = ""
     ) -> PostedMessage | None:
-        """Look for a message by its metadata; answers in a thread need the `thread`'s own id.
+        """Search for a message by its metadata, in the thread first if there is one.
 
         https://docs.slack.dev/reference/methods/conversations.history : needs `channels:history`
         (`groups:history` in private channels), and membership.
@@ -169,7 +163,7 @@ class Slack(ChatProvider):
     def _find_in_thread(
         self, channel: str, correlation: str, since: datetime, thread: str
     ) -> PostedMessage | None:
-        """None also where the thread is gone: its answers then stand in the channel."""
+        """None also if the thread is gone: the message was then posted in the channel."""
         try:
             return self._find(channel, correlation, since, thread)
         except ProviderError as error:
@@ -240,7 +234,7 @@ def _posted(data: Mapping[str, Any], channel: str) -> PostedMessage:
 
 
 def _reaches(messages: Iterable[Mapping[str, Any]], moment: datetime) -> bool:
-    """True where one of the messages is older than `moment`."""
+    """True if one of the messages is older than `moment`."""
     stamps = [str(message.get("ts")) for message in messages]
     return any(float(s) < moment.timestamp() for s in stamps if _TIMESTAMP.fullmatch(s))
 
@@ -255,7 +249,3 @@ def _correlation(message: Mapping[str, Any]) -> object:
 
 def _mark(channel: Mapping[str, Any]) -> str:
     return "🔒 " if channel.get("is_private") else "#"
-
-
-def _dicts(value: object) -> Iterable[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..base import Check, Level, ProviderError
+from ..base import Check, ProviderError
 from ..http import garbage
 from .errors import LABEL, missing_scope
 
@@ -28,7 +29,7 @@ def check_token_form(token: str) -> Iterator[Check]:
     if token.startswith("xoxb-"):
         return
     message, hint = _wrong_form(token)
-    yield Check(name="token", ok=False, code="wrong_token_kind", message=message, hint=hint)
+    yield Check.failed("token", "wrong_token_kind", message, hint)
 
 
 def _wrong_form(token: str) -> tuple[str, str]:
@@ -65,7 +66,9 @@ class Verification:
 
     def scopes(self) -> Iterator[Check]:
         if self._scopes is None:
-            yield _warning("scopes", "unknown_scopes", "Slack did not say what the token may do.")
+            yield Check.warning(
+                "scopes", "unknown_scopes", "Slack did not say what the token may do."
+            )
             return
         if "chat:write" not in self._scopes:
             yield Check.from_error("scopes", missing_scope("chat:write"))
@@ -75,7 +78,7 @@ class Verification:
 
     def _correlation(self, name: str, scope: str) -> Check:
         if self._lacks(scope):
-            return _warning(
+            return Check.warning(
                 name,
                 "no_history_scope",
                 f"The bot token lacks the scope {scope}. {_LOST_ANSWERS}",
@@ -88,12 +91,11 @@ class Verification:
 
     def channels(self) -> Iterator[Check]:
         if not self._channel_ids:
-            yield Check(
-                name="channels",
-                ok=False,
-                code="no_channels",
-                message="No channel is chosen.",
-                hint="Choose at least one channel to post to.",
+            yield Check.failed(
+                "channels",
+                "no_channels",
+                "No channel is chosen.",
+                "Choose at least one channel to post to.",
             )
         for channel_id in self._channel_ids:
             yield from self._channel(channel_id)
@@ -117,14 +119,14 @@ class Verification:
         title = self._client.words(channel.get("name"))
         shown = f"#{title}" if title else channel_id
         if channel.get("is_archived"):
-            return _error(
+            return Check.failed(
                 name,
                 "is_archived",
                 f"{shown} is archived.",
                 "Choose another channel, or take this one out of the archive.",
             )
         if channel.get("is_read_only") or channel.get("is_frozen"):
-            return _error(
+            return Check.failed(
                 name,
                 "read_only",
                 f"{shown} is read-only: the app may not post there.",
@@ -132,7 +134,7 @@ class Verification:
             )
         if channel.get("is_member") or channel.get("is_im") or self._may_post_anywhere(channel):
             return Check(name=name, ok=True, message=shown)
-        return _error(
+        return Check.failed(
             name,
             "not_in_channel",
             f"The app is not in {shown}.",
@@ -147,25 +149,10 @@ class Verification:
 def _unseen(name: str, channel_id: str, error: ProviderError) -> Check:
     """A channel that cannot be read. If only the scope is missing, posting may still work."""
     if error.code == "missing_scope":
-        return _warning(
+        return Check.warning(
             name,
             "channel_not_checked",
             f"Whether the app can post to {channel_id} cannot be checked. {error.message}",
             error.hint,
         )
-    return Check(
-        name=name,
-        ok=False,
-        code=error.code,
-        message=f"{channel_id}: {error.message}",
-        hint=error.hint,
-        passing=error.is_passing,
-    )
-
-
-def _error(name: str, code: str, message: str, hint: str) -> Check:
-    return Check(name=name, ok=False, code=code, message=message, hint=hint)
-
-
-def _warning(name: str, code: str, message: str, hint: str = "") -> Check:
-    return Check(name=name, ok=False, code=code, message=message, hint=hint, level=Level.WARNING)
+    return replace(Check.from_error(name, error), message=f"{channel_id}: {error.message}")

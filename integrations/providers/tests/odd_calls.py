@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations.providers.app_store.tests import test_provider as app_store
-from integrations.providers.base import BuildHandle
+from integrations.providers.ci import BuildHandle
 from integrations.providers.github.provider import GitHub
 from integrations.providers.github.tests import test_provider as test_github
 from integrations.providers.jenkins.tests import answers as jenkins

@@ -19,7 +19,7 @@ def running_sandbox(tmp_path_factory) -> Iterator[SandboxServer]:
 @pytest.fixture
 def sandbox(running_sandbox) -> Iterator[SandboxServer]:
     """The sandbox on its first day, without faults."""
-    running_sandbox.world.reset()
+    running_sandbox.state.reset()
     pointed = running_sandbox.accounts.settings(running_sandbox.url)
     allowed = [pointed.pop("OUTBOUND_ALLOW")]
     with override_settings(**pointed, OUTBOUND_ALLOW=allowed):

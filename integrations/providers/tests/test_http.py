@@ -213,4 +213,4 @@ def test_checks_go_on_after_a_warning_and_end_after_an_error():
 )
 def test_the_first_request_distinguishes_address_and_credentials(outcome, name, passing):
     checks = first_contact("Slack", fail_with(ProviderError("x", "No.", outcome=outcome)))
-    assert (checks[-1].name, checks[-1].ok, checks[-1].passing) == (name, False, passing)
+    assert (checks[-1].name, checks[-1].ok, checks[-1].is_temporary) == (name, False, passing)

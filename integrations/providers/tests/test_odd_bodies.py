@@ -98,8 +98,9 @@ def test_an_odd_answer_means_neither_success_nor_absence(wire, one):
 
 
 def pairs(one: Asked) -> Iterator[tuple[int, str]]:
-    """All, for what makes something and for who is asked little; for the rest, bodies that no
-    reader tells apart take turns: each comes under every status by one of a provider's calls."""
+    """Statuses and bodies to answer a call with: all of them for calls that create something and
+    for providers with few calls. For the others, equivalent bodies take turns, so that each is sent
+    with every status in one of the provider's calls."""
     row = ALL.index(one)
     for turn, status in enumerate(STATUSES, start=row):
         if one.kind == "send" or "store" in one.name:
@@ -158,7 +159,7 @@ class Case:
             return error
 
     def _reply(self) -> Reply:
-        """As the system itself would send it; a page as what stands in between."""
+        """As the system itself would send it; an HTML page as a proxy would."""
         headers = {"Content-Type": TYPES.get(self.body, "application/json")}
         if 300 <= self.status < 400:
             headers["Location"] = "/elsewhere"
@@ -183,7 +184,7 @@ class Case:
             if check.ok:
                 continue
             yield from _wrong_words(check)
-            if self.says_nothing and check.level is Level.ERROR and not check.passing:
+            if self.says_nothing and check.level is Level.ERROR and not check.is_temporary:
                 yield f"taken for lasting: {check.code}"
 
 

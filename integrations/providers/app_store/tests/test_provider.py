@@ -78,7 +78,7 @@ def test_only_the_exact_identifier_counts(wire, answer):
     wire.routes["/v1/apps"] = Reply(payload(answer))
     check = failed(make().verify())["app"]
     assert check.code == "app_not_visible"
-    assert not check.passing
+    assert not check.is_temporary
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_only_the_exact_identifier_counts(wire, answer):
 def test_each_failure_belongs_to_the_right_check(wire, reply, name, code, passing):
     wire.routes["/v1/apps"] = reply
     (check,) = failed(make().verify()).values()
-    assert (check.name, check.code, check.passing) == (name, code, passing)
+    assert (check.name, check.code, check.is_temporary) == (name, code, passing)
     assert len(wire.seen) == 1
 
 
@@ -113,7 +113,7 @@ def test_unexpected_entries_in_the_list_are_skipped(wire, entry):
 def test_a_missing_answer_is_a_temporary_failure(wire):
     wire.routes["/v1/apps"] = Reply(fault="hang")
     check = failed(make(HastyAppStore).verify())["address"]
-    assert (check.code, check.passing) == ("timeout", True)
+    assert (check.code, check.is_temporary) == ("timeout", True)
 
 
 def test_neither_key_nor_token_is_shown_even_if_apple_echoes_them(wire, caplog):
@@ -178,7 +178,7 @@ def test_a_wrong_clock_is_detected_by_the_time_of_apples_answer(wire, ahead, cod
 def test_an_answer_of_a_proxy_says_nothing_about_the_key(wire, status):
     wire.routes["/v1/apps"] = Reply(b"<html>Request blocked</html>", status)
     [check] = failed(make().verify()).values()
-    assert (check.code, check.passing) == ("not_the_system", True)
+    assert (check.code, check.is_temporary) == ("not_the_system", True)
 
 
 def test_what_apple_says_is_shown_in_its_words(wire):

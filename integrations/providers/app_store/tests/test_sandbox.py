@@ -43,11 +43,11 @@ def test_the_demo_connection_is_valid(connect):
 )
 def test_each_defect_of_a_connection_is_reported(connect, changes, name, code):
     (check,) = failed(connect(**changes).verify()).values()
-    assert (check.name, check.code, check.passing) == (name, code, False)
+    assert (check.name, check.code, check.is_temporary) == (name, code, False)
 
 
 @pytest.mark.parametrize("fault", ["drop_before", "html_200", "garbage", "oversized", "status"])
 def test_a_fault_is_a_temporary_failure_of_the_address(sandbox, connect, fault):
-    sandbox.world.faults.add(fault, provider="app_store")
+    sandbox.state.faults.add(fault, provider="app_store")
     (check,) = failed(connect().verify()).values()
-    assert (check.name, check.passing) == ("address", True)
+    assert (check.name, check.is_temporary) == ("address", True)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from integrations.providers.base import Branch, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.github.branches import nearest
 from integrations.providers.github.provider import GitHub
+from integrations.providers.scm import Branch
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, Wire
 from sandbox import accounts
 from sandbox.repositories import fake_sha
@@ -228,13 +229,13 @@ def test_the_stand_in_cuts_the_branch_of_a_release_and_no_other(
 def test_a_branch_removed_in_the_stand_in_is_missing_until_it_is_created(
     sandbox: SandboxServer,
 ) -> None:
-    world = sandbox.world
-    repository = world.github.find("dream11", "app")
-    world.github.remove_ref(repository, "refs/heads/release/1.5.0")
+    state = sandbox.state
+    repository = state.github.find("dream11", "app")
+    state.github.remove_ref(repository, "refs/heads/release/1.5.0")
     assert not ours().branch("release/1.5.0", within=5).exists
-    world.github.create_ref(repository, "refs/heads/release/1.5.0", SHA)
+    state.github.create_ref(repository, "refs/heads/release/1.5.0", SHA)
     assert ours().branch("release/1.5.0", within=5).commit == SHA
-    world.github.cuts_releases = False
+    state.github.cuts_releases = False
     assert not ours().branch("release/1.6.0", within=5).exists
 
 
@@ -247,6 +248,6 @@ def test_an_apps_token_passes_every_check_of_the_stand_in(sandbox: SandboxServer
 
 
 def test_a_reason_of_the_stand_in_is_reported(sandbox: SandboxServer) -> None:
-    sandbox.world.github.refuses = "`dream11` forbids access via a personal access token (classic)."
+    sandbox.state.github.refuses = "`dream11` forbids access via a personal access token (classic)."
     bad = next(check for check in ours().verify() if not check.ok)
     assert bad.code == "classic_token_forbidden"

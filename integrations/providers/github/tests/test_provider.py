@@ -105,7 +105,7 @@ def test_each_sign_in_failure_has_its_own_check_and_code(wire, reply, name, code
     checks = github().verify()
     assert list(failed(checks)) == [name]
     failure = failed(checks)[name]
-    assert (failure.code, failure.passing) == (code, passing)
+    assert (failure.code, failure.is_temporary) == (code, passing)
     assert failure.hint
     assert wire.count(USER, "GET") == 1  # neither repeated nor redirected
 
@@ -125,8 +125,8 @@ INSTALLATION = "ghs_canary0123456789token"
 @pytest.mark.parametrize("permissions", [ALL_FALSE, None, {"push": True}])
 def test_an_installation_token_without_a_user_is_valid(wire, permissions):
     wire.routes[USER] = fine_grained("error__installation", 403)
-    told = {**payload("repository__may_push"), "permissions": permissions}
-    wire.routes[REPOSITORY] = Reply(told)
+    repository = {**payload("repository__may_push"), "permissions": permissions}
+    wire.routes[REPOSITORY] = Reply(repository)
     checks = github(INSTALLATION).verify()
     assert failed(checks) == {}
     assert "app" in checks[2].message
@@ -237,13 +237,13 @@ def test_an_unreadable_expiration_is_ignored(wire, value):
         ("error__rate_limit", 429, {}, None),
     ],
 )
-def test_a_rate_limit_is_passing_and_says_for_how_long(wire, name, status, headers, seconds):
+def test_a_rate_limit_is_temporary_and_says_for_how_long(wire, name, status, headers, seconds):
     if "X-RateLimit-Reset" in headers:
         reset = int(time.time()) + int(headers["X-RateLimit-Reset"])
         headers = {**headers, "X-RateLimit-Reset": str(reset)}
     wire.routes[USER] = wire.routes[LIST] = answer(name, status, **headers)
     check = failed(github().verify())["credentials"]
-    assert (check.code, check.passing) == ("rate_limited", True)
+    assert (check.code, check.is_temporary) == ("rate_limited", True)
     with pytest.raises(ProviderError) as caught:
         github().repositories()
     assert caught.value.outcome is Outcome.RATE_LIMITED

@@ -93,7 +93,7 @@ def test_each_reason_is_reported_in_githubs_words_with_a_hint(
 ) -> None:
     wire.routes[REPOSITORY] = wire.routes[LIST] = refused(words)
     check = failed()["repository"]
-    assert (check.code, check.passing) == (code, False)
+    assert (check.code, check.is_temporary) == (code, False)
     assert words[:150] in check.message
     assert hint in check.hint
     with pytest.raises(ProviderError) as caught:
@@ -129,7 +129,7 @@ def test_a_rate_limit_is_not_taken_for_a_missing_permission(
     reset = {"X-RateLimit-Reset": "1"}  # of the primary limit: it ended long ago
     wire.routes[REPOSITORY] = refused(words, **headers, **reset)
     check = failed()["repository"]
-    assert (check.code, check.passing) == ("rate_limited", True)
+    assert (check.code, check.is_temporary) == ("rate_limited", True)
 
 
 def test_a_secondary_limit_ignores_the_reset_of_the_primary_one(wire: Wire) -> None:
@@ -143,7 +143,7 @@ def test_a_secondary_limit_ignores_the_reset_of_the_primary_one(wire: Wire) -> N
 def test_a_taken_down_repository_is_refused_and_not_uncertain(wire: Wire) -> None:
     wire.routes[REPOSITORY] = refused("Repository access blocked", 451)
     check = failed()["repository"]
-    assert (check.code, check.passing) == ("blocked", False)
+    assert (check.code, check.is_temporary) == ("blocked", False)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 407])
@@ -153,7 +153,7 @@ def test_the_page_of_a_proxy_is_not_taken_for_githubs_answer(
 ) -> None:
     wire.routes[USER] = Reply(body, status)
     check = failed()["address"]
-    assert (check.code, check.passing) == ("not_its_answer", True)
+    assert (check.code, check.is_temporary) == ("not_its_answer", True)
 
 
 def test_a_refusal_without_a_body_is_githubs_by_its_headers(wire: Wire) -> None:

@@ -49,7 +49,7 @@ def enterprise(sandbox, settings) -> str:
 
 def test_an_enterprise_servers_own_api_is_asked(sandbox, enterprise):
     assert failed(github(url=enterprise)) == {}
-    assert [entry["path"] for entry in sandbox.world.requests] == ["/user", "/repos/dream11/app"]
+    assert [entry["path"] for entry in sandbox.state.requests] == ["/user", "/repos/dream11/app"]
 
 
 def test_the_picker_offers_an_enterprise_servers_repositories(enterprise):
@@ -92,6 +92,6 @@ def test_the_picker_offers_what_can_be_connected(sandbox):
     ],
 )
 def test_a_network_failure_is_reported_and_nothing_is_retried(sandbox, fault, code):
-    sandbox.world.faults.add(provider="github", **fault)
+    sandbox.state.faults.add(provider="github", **fault)
     assert failed(github()) == {"address": code}
-    assert sandbox.world.faults.active()[0]["struck"] == 1
+    assert sandbox.state.faults.active()[0]["struck"] == 1

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from integrations.providers.base import BuildHandle, BuildRequest
+from integrations.providers.ci import BuildHandle, BuildRequest
 from integrations.providers.jenkins.provider import Jenkins
 from integrations.providers.tests.wire import Reply, payloads
 

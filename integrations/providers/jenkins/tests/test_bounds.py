@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from integrations.providers.base import BuildHandle, BuildStatus, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.ci import BuildHandle, BuildStatus
 from integrations.providers.jenkins.tests.answers import (
     GIVEN,
     ITEM,

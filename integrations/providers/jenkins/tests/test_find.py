@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from integrations.providers.base import BuildHandle, BuildStatus, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.ci import BuildHandle, BuildStatus
 from integrations.providers.jenkins.tests.answers import (
     PATH,
     QUEUE,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from integrations.providers.base import BuildHandle, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.ci import BuildHandle
 from integrations.providers.jenkins.log import TAIL
 from integrations.providers.jenkins.provider import Jenkins
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply
@@ -29,8 +30,8 @@ def serve(wire, log, **headers):
     def answer(seen):
         start = int(seen.query.get("start", 0))
         start = 0 if start > len(log) else start
-        told = {"X-Jenkins": "2.541.1", "X-Text-Size": str(len(log)), **headers}
-        return Reply(log[start:], headers=told)
+        sent = {"X-Jenkins": "2.541.1", "X-Text-Size": str(len(log)), **headers}
+        return Reply(log[start:], headers=sent)
 
     wire.routes[WHERE] = answer
 

@@ -4,7 +4,8 @@ import base64
 
 import pytest
 
-from integrations.providers.base import BuildHandle, BuildState, BuildStatus, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.ci import BuildHandle, BuildState, BuildStatus
 from integrations.providers.jenkins.provider import Jenkins
 from integrations.providers.jenkins.tests.answers import (
     BUILD_PERMISSION,

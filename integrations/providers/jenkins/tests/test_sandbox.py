@@ -6,13 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from integrations.providers.base import (
-    BuildHandle,
-    BuildRequest,
-    BuildStatus,
-    Outcome,
-    ProviderError,
-)
+from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus
 from integrations.providers.jenkins.provider import Jenkins
 from sandbox import accounts
 from sandbox.server import SandboxServer
@@ -118,7 +113,7 @@ def test_a_build_is_followed_from_the_queue_to_its_artifact(jenkins, sandbox):
     queued = start(provider)
     running = follow(provider, queued.queue_id)
     assert (running.status, running.number) == (BuildStatus.RUNNING, 245)
-    sandbox.world.jenkins.finish("ios-prod", 245, "SUCCESS")
+    sandbox.state.jenkins.finish("ios-prod", 245, "SUCCESS")
     done = provider.read(BuildHandle(queue_id=queued.queue_id, number=245), build_id="bld_one")
     assert done.status is BuildStatus.SUCCESS
     assert done.url == f"{sandbox.url}/jenkins/job/ios-prod/245/"
@@ -137,27 +132,27 @@ def test_a_build_is_followed_from_the_queue_to_its_artifact(jenkins, sandbox):
 def test_each_end_is_read(jenkins, sandbox, result, status):
     provider = jenkins()
     number = follow(provider, start(provider).queue_id).number
-    sandbox.world.jenkins.finish("ios-prod", number, result)
+    sandbox.state.jenkins.finish("ios-prod", number, result)
     assert provider.read(BuildHandle(number=number), build_id="bld_one").status is status
 
 
 def test_a_result_that_is_set_early_is_no_end(jenkins, sandbox):
     provider = jenkins()
     number = follow(provider, start(provider).queue_id).number
-    sandbox.world.jenkins.set_result("ios-prod", number, "FAILURE")
+    sandbox.state.jenkins.set_result("ios-prod", number, "FAILURE")
     running = provider.read(BuildHandle(number=number), build_id="bld_one")
     assert running.status is BuildStatus.RUNNING
 
 
 @pytest.mark.parametrize("kind", ["drop_after", "timeout_after", "no_location"])
 def test_a_build_whose_answer_was_lost_is_uncertain_and_then_found_once(jenkins, sandbox, kind):
-    sandbox.world.faults.add(kind, provider="jenkins", method="POST", count=1)
+    sandbox.state.faults.add(kind, provider="jenkins", method="POST", count=1)
     with pytest.raises(ProviderError) as caught:
         start(jenkins(kind=HastyJenkins))
     assert caught.value.outcome is Outcome.UNCERTAIN
     assert find(jenkins()) is not None
     assert find(jenkins(), "bld_other") is None
-    assert len(sandbox.world.jenkins.builds_of("ios-prod")) == 1
+    assert len(sandbox.state.jenkins.builds_of("ios-prod")) == 1
 
 
 @pytest.mark.parametrize(
@@ -174,17 +169,17 @@ def test_a_build_whose_answer_was_lost_is_uncertain_and_then_found_once(jenkins,
     ],
 )
 def test_trouble_that_left_nothing_behind_is_uncertain_and_then_not_found(jenkins, sandbox, fault):
-    sandbox.world.faults.add(**fault, provider="jenkins", method="POST", count=1)
+    sandbox.state.faults.add(**fault, provider="jenkins", method="POST", count=1)
     with pytest.raises(ProviderError) as caught:
         start(jenkins(kind=HastyJenkins))
     assert caught.value.outcome is Outcome.UNCERTAIN
     assert find(jenkins()) is None
-    assert sandbox.world.jenkins.builds_of("ios-prod") == []
+    assert sandbox.state.jenkins.builds_of("ios-prod") == []
 
 
 @pytest.mark.parametrize("concurrent", [True, False], ids=["both run", "the second waits"])
 def test_the_first_with_our_id_is_found_where_it_was_run_again(jenkins, sandbox, concurrent):
-    sandbox.world.jenkins.job("ios-prod").concurrent = concurrent
+    sandbox.state.jenkins.job("ios-prod").concurrent = concurrent
     first = follow(jenkins(), start(jenkins()).queue_id)
     again = start(jenkins())
     if concurrent:
@@ -193,7 +188,7 @@ def test_the_first_with_our_id_is_found_where_it_was_run_again(jenkins, sandbox,
 
 
 def test_an_item_that_waits_is_found_with_its_reason(jenkins, sandbox):
-    sandbox.world.jenkins.job("ios-prod").concurrent = False
+    sandbox.state.jenkins.job("ios-prod").concurrent = False
     start(jenkins(), "bld_first")
     second = start(jenkins(), "bld_second")
     found = find(jenkins(), "bld_second")
@@ -202,7 +197,7 @@ def test_an_item_that_waits_is_found_with_its_reason(jenkins, sandbox):
 
 
 def test_a_resent_trigger_is_merged_as_long_as_it_waits_and_is_ours(jenkins, sandbox):
-    sandbox.world.jenkins.job("ios-prod").concurrent = False
+    sandbox.state.jenkins.job("ios-prod").concurrent = False
     start(jenkins(), "bld_first")
     once, again = start(jenkins(), "bld_second"), start(jenkins(), "bld_second")
     assert (once.queue_id, once.is_shared) == (again.queue_id, again.is_shared)
@@ -210,7 +205,7 @@ def test_a_resent_trigger_is_merged_as_long_as_it_waits_and_is_ours(jenkins, san
 
 
 def test_two_releases_of_a_job_without_our_id_are_not_silently_one(jenkins, sandbox):
-    job = sandbox.world.jenkins.job("ios-no-build-id")
+    job = sandbox.state.jenkins.job("ios-no-build-id")
     job.concurrent = False
     start(jenkins("ios-no-build-id"))
     first, second = start(jenkins("ios-no-build-id")), start(jenkins("ios-no-build-id"))
@@ -220,7 +215,7 @@ def test_two_releases_of_a_job_without_our_id_are_not_silently_one(jenkins, sand
 
 def test_a_job_without_parameters_is_built_and_cannot_be_searched(jenkins, sandbox):
     provider = jenkins("nightly")
-    sandbox.world.jenkins.job("nightly").concurrent = False
+    sandbox.state.jenkins.job("nightly").concurrent = False
     started = follow(provider, start(provider).queue_id)
     assert started.number == 12
     waiting, merged = start(provider), start(provider)
@@ -234,20 +229,20 @@ def test_a_build_is_read_after_jenkins_forgot_its_queue(jenkins, sandbox):
     provider = jenkins()
     queue_id = start(provider).queue_id
     follow(provider, queue_id)
-    sandbox.world.jenkins.forget_left_items()
+    sandbox.state.jenkins.forget_left_items()
     assert provider.read(BuildHandle(queue_id=queue_id), build_id="bld_one").number == 245
 
 
 def test_a_deleted_build_is_none(jenkins, sandbox):
     provider = jenkins()
     number = follow(provider, start(provider).queue_id).number
-    sandbox.world.jenkins.delete_build("ios-prod", number)
+    sandbox.state.jenkins.delete_build("ios-prod", number)
     assert provider.read(BuildHandle(number=number), build_id="bld_one") is None
 
 
 def test_a_queued_and_a_running_build_are_stopped(jenkins, sandbox):
     provider = jenkins()
-    sandbox.world.jenkins.job("ios-prod").concurrent = False
+    sandbox.state.jenkins.job("ios-prod").concurrent = False
     running = follow(provider, start(provider, "bld_a").queue_id, "bld_a")
     waiting = start(provider, "bld_b")
     provider.cancel(BuildHandle(queue_id=waiting.queue_id))
@@ -264,7 +259,7 @@ def test_a_build_that_left_the_queue_is_stopped_by_its_queue_id(jenkins, sandbox
     queue_id = start(provider).queue_id
     number = follow(provider, queue_id).number
     provider.cancel(BuildHandle(queue_id=queue_id))
-    assert sandbox.world.jenkins.build("ios-prod", number).result == "ABORTED"
+    assert sandbox.state.jenkins.build("ios-prod", number).result == "ABORTED"
 
 
 def test_a_reader_may_neither_build_nor_stop(jenkins):
@@ -289,7 +284,7 @@ def test_a_password_in_place_of_a_token_is_told(jenkins):
 
 
 def test_a_jenkins_that_believes_in_another_address_of_its_own_is_no_trouble(jenkins, sandbox):
-    sandbox.world.jenkins.location_base = "http://jenkins.internal:8080"
+    sandbox.state.jenkins.location_base = "http://jenkins.internal:8080"
     provider = jenkins()
     state = follow(provider, start(provider).queue_id)
     assert state.url == f"{sandbox.url}/jenkins/job/ios-prod/245/"
@@ -297,7 +292,7 @@ def test_a_jenkins_that_believes_in_another_address_of_its_own_is_no_trouble(jen
 
 
 def test_a_plugin_that_declines_is_no_success(jenkins, sandbox):
-    sandbox.world.jenkins.job("ios-prod").refuses = True
+    sandbox.state.jenkins.job("ios-prod").refuses = True
     with pytest.raises(ProviderError) as caught:
         start(jenkins())
     assert (caught.value.code, caught.value.outcome) == ("not_scheduled", Outcome.REFUSED)

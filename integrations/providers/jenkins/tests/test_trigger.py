@@ -2,7 +2,8 @@
 
 import pytest
 
-from integrations.providers.base import BuildState, BuildStatus, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.ci import BuildState, BuildStatus
 from integrations.providers.jenkins.tests.answers import (
     BUILD_PERMISSION,
     LOCATION,

@@ -84,7 +84,7 @@ def test_user_names_are_compared_without_case(jenkins, wire):
 
 def test_a_closed_port_is_a_temporary_failure_of_the_address(jenkins):
     check = failed(jenkins(url="http://127.0.0.1:9").verify())["address"]
-    assert (check.code, check.passing) == ("connect", True)
+    assert (check.code, check.is_temporary) == ("connect", True)
 
 
 def test_a_private_address_is_refused_with_a_message(jenkins):
@@ -96,7 +96,7 @@ def test_a_private_address_is_refused_with_a_message(jenkins):
 def test_a_hanging_server_is_a_temporary_failure(jenkins, wire):
     wire.routes[WHO] = Reply(fault="hang")
     check = failed(jenkins(HastyJenkins).verify())["address"]
-    assert (check.code, check.passing) == ("timeout", True)
+    assert (check.code, check.is_temporary) == ("timeout", True)
 
 
 @pytest.mark.parametrize(

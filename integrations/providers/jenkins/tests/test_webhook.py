@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from integrations.providers.base import BuildReport, BuildStatus
+from integrations.providers.ci import BuildReport, BuildStatus
 from integrations.providers.jenkins.webhook import parse
 
 PAYLOADS = Path(__file__).parent / "payloads"

@@ -1,8 +1,8 @@
 """What a Jira answers, and how the tests ask it."""
 
-from integrations.providers.base import Epic
 from integrations.providers.jira.provider import Jira
 from integrations.providers.tests.wire import payloads
+from integrations.providers.tickets import Epic
 
 TOKEN = "ATATT-canary-0123456789-token"
 EMAIL = "release@example.com"

@@ -2,10 +2,11 @@
 
 import pytest
 
-from integrations.providers.base import Level, Outcome, ProviderError, Ticket
+from integrations.providers.base import Level, Outcome, ProviderError
 from integrations.providers.jira.addresses import Cloud
 from integrations.providers.jira.tests.answers import API, EPIC, create, failed, make, payload
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply
+from integrations.providers.tickets import Ticket
 
 pytestmark = pytest.mark.usefixtures("jira_is_here")
 

@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from integrations.providers.base import Epic, Option, Outcome, ProviderError, Ticket
+from integrations.providers.base import Option, Outcome, ProviderError
 from integrations.providers.jira.addresses import Cloud
 from integrations.providers.jira.provider import Jira
 from integrations.providers.jira.tests.answers import (
@@ -22,6 +22,7 @@ from integrations.providers.jira.tests.answers import (
     payload,
 )
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, everything_in
+from integrations.providers.tickets import Epic, Ticket
 
 pytestmark = pytest.mark.usefixtures("jira_is_here")
 

@@ -77,10 +77,10 @@ def test_a_refusal_is_recognised_by_its_message(wire, jira, path, reply, code, h
 def test_a_temporary_failure_is_not_a_refusal(wire, jira, reply):
     wire.routes[f"{API}/myself"] = reply
     (check,) = failed(jira.verify()).values()
-    assert check.passing
+    assert check.is_temporary
     with pytest.raises(ProviderError) as failure:
         create(jira)
-    assert failure.value.is_passing
+    assert failure.value.is_temporary
     assert failure.value.outcome is not Outcome.UNCERTAIN
     assert wire.count(f"{API}/issue") == 0
 
@@ -165,7 +165,7 @@ def test_data_center_is_recognised(wire, jira, reply, version):
         info = {"deploymentType": "Server", "version": version}
         wire.routes["/site/rest/api/2/serverInfo"] = Reply(info)
     check = failed(jira.verify())["address"]
-    assert (check.code, check.passing) == ("data_center", False)
+    assert (check.code, check.is_temporary) == ("data_center", False)
     name = f"Jira Data Center {version}".strip()
     assert check.message == f"This is {name}, which is not supported yet."
 

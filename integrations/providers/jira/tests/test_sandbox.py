@@ -2,9 +2,10 @@
 
 import pytest
 
-from integrations.providers.base import Epic, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.jira.provider import Jira
 from integrations.providers.tests.sandbox import failed
+from integrations.providers.tickets import Epic
 from sandbox import accounts
 from sandbox.providers.jira_site import GATEWAY_PREFIX
 
@@ -16,8 +17,8 @@ class HastyJira(Jira):
 
 
 @pytest.fixture
-def world(sandbox):
-    return sandbox.world
+def state(sandbox):
+    return sandbox.state
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_projects_of_every_kind_are_valid(jira, project):
 )
 def test_each_defect_of_a_connection_is_told(jira, changes, name, code):
     (check,) = failed(jira(**changes).verify()).values()
-    assert (check.name, check.code, check.passing) == (name, code, False)
+    assert (check.name, check.code, check.is_temporary) == (name, code, False)
 
 
 def test_an_address_without_a_jira_is_told(sandbox, jira):
@@ -74,28 +75,28 @@ def test_projects_that_can_be_seen_are_offered(jira):
 
 
 @pytest.mark.parametrize("project", ["MOBILE", "CLASSIC", "INTL"])
-def test_an_epic_is_there_once_and_found_again(sandbox, world, jira, project):
+def test_an_epic_is_there_once_and_found_again(sandbox, state, jira, project):
     provider = jira(project_key=project)
     ticket = create(provider)
-    (issue,) = world.jira.issues
+    (issue,) = state.jira.issues
     assert (issue.key, issue.summary, issue.labels) == (ticket.key, EPIC.summary, ["delivr-eff_1"])
     assert ticket.url == f"{sandbox.url}/jira/browse/{ticket.key}"
-    world.advance(600)  # the search lags
+    state.advance(600)  # the search lags
     assert provider.find(EPIC, correlation="eff_1") == ticket
     assert provider.find(EPIC, correlation="eff_2") is None
 
 
-def test_the_epic_type_is_chosen_by_its_name(world, jira):
+def test_the_epic_type_is_chosen_by_its_name(state, jira):
     create(jira(project_key="PROGRAM", epic_type="Épopée"))
-    assert [issue.issue_type for issue in world.jira.issues] == ["10062"]
+    assert [issue.issue_type for issue in state.jira.issues] == ["10062"]
 
 
-def test_fields_that_the_project_requires_are_filled(world, jira):
+def test_fields_that_the_project_requires_are_filled(state, jira):
     given = {"tier": "Silver", "Cost centre": "4711"}
     strict = jira(project_key="STRICT", fields=given)
     assert failed(strict.verify()) == {}
     create(strict)
-    (issue,) = world.jira.issues
+    (issue,) = state.jira.issues
     assert issue.custom == {
         "customfield_10050": {"id": "10100"},
         "customfield_10051": {"id": "10101"},
@@ -111,21 +112,21 @@ def test_the_gateway_as_the_address(sandbox, jira):
     assert create(provider).url == f"{sandbox.url}/jira/browse/MOBILE-1"
 
 
-def test_a_fresh_epic_may_not_be_found_yet(world, jira):
-    world.jira.search_lag = 300.0
+def test_a_fresh_epic_may_not_be_found_yet(state, jira):
+    state.jira.search_lag = 300.0
     create(jira())
     assert jira().find(EPIC, correlation="eff_1") is None
 
 
 @pytest.mark.parametrize(("fault", "code"), [("drop_after", "reset"), ("timeout_after", "timeout")])
-def test_an_epic_whose_answer_was_lost_is_found(world, jira, fault, code):
-    world.faults.add(fault, provider="jira", method="POST", path="*/issue", count=1, seconds=2.0)
+def test_an_epic_whose_answer_was_lost_is_found(state, jira, fault, code):
+    state.faults.add(fault, provider="jira", method="POST", path="*/issue", count=1, seconds=2.0)
     with pytest.raises(ProviderError) as failure:
         create(jira(HastyJira))
     assert (failure.value.outcome, failure.value.code) == (Outcome.UNCERTAIN, code)
-    assert len(world.jira.issues) == 1
-    world.advance(600)
-    assert jira().find(EPIC, correlation="eff_1").key == world.jira.issues[0].key
+    assert len(state.jira.issues) == 1
+    state.advance(600)
+    assert jira().find(EPIC, correlation="eff_1").key == state.jira.issues[0].key
 
 
 @pytest.mark.parametrize(
@@ -142,13 +143,13 @@ def test_an_epic_whose_answer_was_lost_is_found(world, jira, fault, code):
         ("redirect", {}, Outcome.REFUSED),
     ],
 )
-def test_each_fault_is_met_once_and_told_for_what_it_is(world, jira, fault, settings, outcome):
-    world.faults.add(fault, provider="jira", method="POST", path="*/issue", **settings)
+def test_each_fault_is_met_once_and_told_for_what_it_is(state, jira, fault, settings, outcome):
+    state.faults.add(fault, provider="jira", method="POST", path="*/issue", **settings)
     with pytest.raises(ProviderError) as failure:
         create(jira(HastyJira))
     assert failure.value.outcome is outcome
-    assert world.requests.count("jira", "POST", "*/issue") == 1
-    assert world.jira.issues == []
+    assert state.requests.count("jira", "POST", "*/issue") == 1
+    assert state.jira.issues == []
 
 
 @pytest.mark.parametrize(
@@ -159,8 +160,8 @@ def test_each_fault_is_met_once_and_told_for_what_it_is(world, jira, fault, sett
         ({"project_key": "READONLY"}, Outcome.REFUSED),
     ],
 )
-def test_an_epic_that_may_not_be_made_is_not_there(world, jira, changes, outcome):
+def test_an_epic_that_may_not_be_made_is_not_there(state, jira, changes, outcome):
     with pytest.raises(ProviderError) as failure:
         create(jira(**changes))
     assert failure.value.outcome is outcome
-    assert world.jira.issues == []
+    assert state.jira.issues == []

@@ -53,7 +53,7 @@ def test_the_gateway_is_known_by_its_path(base, yes):
 
 
 @pytest.mark.parametrize(
-    ("told", "site"),
+    ("base_url", "site"),
     [
         ("https://dream11.atlassian.net", "https://dream11.atlassian.net"),
         ("https://jira.dream11.com/", "https://jira.dream11.com"),
@@ -65,8 +65,8 @@ def test_the_gateway_is_known_by_its_path(base, yes):
         (["https://x.atlassian.net"], ""),
     ],
 )
-def test_only_an_address_that_a_browser_opens_is_taken_for_the_site(told, site):
-    assert site_in({"baseUrl": told}) == site
+def test_only_an_address_that_a_browser_opens_is_taken_for_the_site(base_url, site):
+    assert site_in({"baseUrl": base_url}) == site
 
 
 def test_paragraphs_and_lines_are_kept():

@@ -67,7 +67,7 @@ def test_a_captcha_has_its_own_code(wire, jira):
 def test_a_server_that_is_not_jira_is_a_failure_of_the_address(wire, jira, reply, code, passing):
     wire.routes[f"{API}/myself"] = reply
     check = failed(jira.verify())["address"]
-    assert (check.code, check.passing) == (code, passing)
+    assert (check.code, check.is_temporary) == (code, passing)
 
 
 def test_an_address_that_cannot_be_read_is_a_failure_of_the_address(wire):

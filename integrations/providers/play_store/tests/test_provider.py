@@ -118,7 +118,7 @@ def test_with_another_kind_of_credentials_nothing_is_sent(wire):
 def test_each_sign_in_failure_is_reported_after_one_post(wire, reply, name, code, passing):
     wire.routes["/token"] = reply
     (check,) = failed(make().verify()).values()
-    assert (check.name, check.code, check.passing) == (name, code, passing)
+    assert (check.name, check.code, check.is_temporary) == (name, code, passing)
     assert wire.count("/token") == 1
 
 
@@ -149,7 +149,7 @@ def test_each_sign_in_failure_is_reported_after_one_post(wire, reply, name, code
 def test_each_failure_of_the_app_is_reported_after_one_request(wire, reply, code, passing):
     wire.routes[RELEASES] = reply
     check = failed(make().verify())["app"]
-    assert (check.code, check.passing) == (code, passing)
+    assert (check.code, check.is_temporary) == (code, passing)
     assert wire.count(RELEASES, "GET") == 1
     assert wire.count("/token") == 1
 
@@ -168,7 +168,7 @@ def test_an_invalid_package_name_is_not_sent(wire, name):
 def test_sign_in_and_reading_share_one_budget_of_time(wire):
     wire.routes[RELEASES] = Reply(fault="hang")
     check = failed(make(HastyPlayStore).verify())["app"]
-    assert (check.code, check.passing) == ("timeout", True)
+    assert (check.code, check.is_temporary) == ("timeout", True)
 
 
 @pytest.mark.parametrize("path", ["/token", RELEASES])

@@ -25,10 +25,10 @@ def test_the_demo_connection_is_valid(connect):
 
 def test_verifying_makes_no_edit(sandbox, connect):
     connect().verify()
-    log = sandbox.world.requests
+    log = sandbox.state.requests
     assert log.count(method="POST") == 1  # the sign-in
     assert log.count(path="*/edits*") == 0
-    assert sandbox.world.ledger.of("edit.inserted") == []
+    assert sandbox.state.ledger.of("edit.inserted") == []
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def test_verifying_makes_no_edit(sandbox, connect):
 )
 def test_each_defect_of_a_connection_is_reported(connect, changes, name, code):
     (check,) = failed(connect(**changes).verify()).values()
-    assert (check.name, check.code, check.passing) == (name, code, False)
+    assert (check.name, check.code, check.is_temporary) == (name, code, False)
 
 
 @pytest.mark.parametrize("path", ["/token", "/androidpublisher/*"])
 @pytest.mark.parametrize("fault", ["drop_before", "html_200", "garbage", "oversized", "status"])
 def test_a_fault_is_a_temporary_failure(sandbox, connect, fault, path):
-    struck = sandbox.world.faults.add(fault, path=path)
+    struck = sandbox.state.faults.add(fault, path=path)
     (check,) = failed(connect().verify()).values()
-    assert check.passing
+    assert check.is_temporary
     assert struck.struck == 1

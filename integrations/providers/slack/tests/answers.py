@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from integrations.providers.base import Message
+from integrations.providers.chat import Message
 from integrations.providers.slack.provider import Slack
 from integrations.providers.tests.wire import Reply, payloads
 

@@ -8,7 +8,8 @@ from email.utils import format_datetime
 import pytest
 from django.test import override_settings
 
-from integrations.providers.base import Message, Option, Outcome, ProviderError
+from integrations.providers.base import Option, Outcome, ProviderError
+from integrations.providers.chat import Message
 from integrations.providers.slack.provider import MARGIN, Slack
 from integrations.providers.slack.tests.answers import (
     HELLO,

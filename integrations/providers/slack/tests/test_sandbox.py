@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from integrations.providers.base import Level, Message, Outcome, ProviderError
+from integrations.providers.base import Level, Outcome, ProviderError
+from integrations.providers.chat import Message
 from integrations.providers.slack.provider import Slack
 from integrations.providers.tests.sandbox import failed
 from sandbox import accounts
@@ -15,8 +16,8 @@ class HastySlack(Slack):
 
 
 @pytest.fixture(autouse=True)
-def world(sandbox):
-    return sandbox.world
+def state(sandbox):
+    return sandbox.state
 
 
 def slack(token=accounts.SLACK_BOT_TOKEN, channels=("C123", "C456"), kind=Slack):
@@ -68,16 +69,16 @@ def test_channels_of_all_pages_are_offered():
     assert {option.value for option in slack().channels()} == {"C123", "C456", "C789", "C321"}
 
 
-def test_a_message_is_there_once_and_found_again(world):
+def test_a_message_is_there_once_and_found_again(state):
     posted = post(slack())
-    (message,) = world.slack.messages
+    (message,) = state.slack.messages
     assert (message.channel, message.ts) == (posted.channel, posted.id)
     assert message.text == "📦 Release 1.5.0 created"
     assert find(slack()) == posted
     assert find(slack(), correlation="eff_2") is None
 
 
-def test_an_answer_in_a_thread_is_found_in_the_thread_only(world):
+def test_an_answer_in_a_thread_is_found_in_the_thread_only(state):
     root = post(slack())
     reply = post(slack(), text="✅ iOS build #245 complete", correlation="eff_2", thread=root.id)
     assert find(slack(), correlation="eff_2") is None
@@ -92,13 +93,13 @@ def test_a_message_is_found_behind_many_newer_ones():
 
 
 @pytest.mark.parametrize(("fault", "code"), [("drop_after", "reset"), ("timeout_after", "timeout")])
-def test_a_message_whose_answer_was_lost_is_found(world, fault, code):
-    world.faults.add(fault, provider="slack", path="/chat.postMessage", count=1, seconds=2.0)
+def test_a_message_whose_answer_was_lost_is_found(state, fault, code):
+    state.faults.add(fault, provider="slack", path="/chat.postMessage", count=1, seconds=2.0)
     with pytest.raises(ProviderError) as failure:
         post(slack(kind=HastySlack))
     assert (failure.value.outcome, failure.value.code) == (Outcome.UNCERTAIN, code)
-    assert len(world.slack.messages) == 1
-    assert find(slack()).id == world.slack.messages[0].ts
+    assert len(state.slack.messages) == 1
+    assert find(slack()).id == state.slack.messages[0].ts
 
 
 @pytest.mark.parametrize(
@@ -115,14 +116,14 @@ def test_a_message_whose_answer_was_lost_is_found(world, fault, code):
         ("redirect", {}, Outcome.REFUSED),
     ],
 )
-def test_each_fault_is_met_once_and_told_for_what_it_is(world, fault, settings, outcome):
-    world.faults.add(fault, provider="slack", path="/chat.postMessage", **settings)
+def test_each_fault_is_met_once_and_told_for_what_it_is(state, fault, settings, outcome):
+    state.faults.add(fault, provider="slack", path="/chat.postMessage", **settings)
     with pytest.raises(ProviderError) as failure:
         post(slack(kind=HastySlack))
     assert failure.value.outcome is outcome
     if outcome is Outcome.RATE_LIMITED:
         assert failure.value.retry_after == 7.0
-    assert world.requests.count("slack", "POST", "/chat.postMessage") == 1
+    assert state.requests.count("slack", "POST", "/chat.postMessage") == 1
 
 
 @pytest.mark.parametrize(
@@ -134,11 +135,11 @@ def test_each_fault_is_met_once_and_told_for_what_it_is(world, fault, settings, 
         (accounts.SLACK_BOT_TOKEN, "C999", "is_archived", Outcome.REFUSED),
     ],
 )
-def test_a_message_that_may_not_be_posted_is_not_there(world, token, channel, code, outcome):
+def test_a_message_that_may_not_be_posted_is_not_there(state, token, channel, code, outcome):
     with pytest.raises(ProviderError) as failure:
         slack(token).post(channel=channel, message=Message(text="hi"), correlation="eff_1")
     assert (failure.value.code, failure.value.outcome) == (code, outcome)
-    assert world.slack.messages == []
+    assert state.slack.messages == []
 
 
 def test_without_the_scope_for_history_nothing_can_be_looked_up():

@@ -48,7 +48,7 @@ def test_a_refused_token_is_a_failure_of_the_credentials_and_ends_the_verificati
     wire.routes["/api/auth.test"] = Reply(payload("auth.test__invalid_auth"))
     checks = slack().verify()
     assert failed(checks)["credentials"].code == "invalid_auth"
-    assert not failed(checks)["credentials"].passing
+    assert not failed(checks)["credentials"].is_temporary
     assert wire.count("/api/conversations.info") == 0
 
 
@@ -119,7 +119,7 @@ def test_no_channel_at_all_is_an_error():
 
 def test_a_temporary_failure_is_marked_as_such(wire):
     wire.routes["/api/auth.test"] = Reply(status=503)
-    assert failed(slack().verify())["address"].passing
+    assert failed(slack().verify())["address"].is_temporary
 
 
 def test_verifying_posts_nothing(wire):

@@ -24,11 +24,11 @@ from sandbox.tickets import Tickets
 from sandbox.webhooks import Sender
 
 VERSION = 1
-SNAPSHOT = "world.json"
+SNAPSHOT = "state.json"
 SAVE_EVERY = 0.5  # seconds; the minimum between two snapshots
 
 
-class World(Shared):
+class SandboxState(Shared):
     """The state of all stand-ins. Hold `lock` while reading or changing more than one part."""
 
     def __init__(

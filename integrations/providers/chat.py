@@ -1,0 +1,69 @@
+"""What delivr asks of a chat."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+from .base import Option, Provider, ProviderError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message for a channel: one line of `text`, and a `detail` below it, both in the chat's
+    markup (`ChatProvider.escape`, `link`). `event` and `data` are the same content for programs."""
+
+    text: str
+    detail: str = ""
+    thread: str = ""  # the id of the message it answers
+    broadcast: bool = False  # show a thread's answer in the channel too
+    event: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostedMessage:
+    channel: str
+    id: str  # by which it is answered; "" if the chat returns none
+    url: str = ""
+
+
+class ChatProvider(Provider):
+    """Where messages are posted. Without threads and without editing, only the milestones of a
+    release are posted, not each step of its builds."""
+
+    threads: ClassVar[bool] = False
+    edits_in_place: ClassVar[bool] = False
+
+    @staticmethod
+    @abstractmethod
+    def escape(text: str) -> str:
+        """Text from outside as plain characters: no mention, link or broadcast comes out of it."""
+
+    @staticmethod
+    @abstractmethod
+    def link(url: str, label: str) -> str: ...
+
+    @abstractmethod
+    def channels(self) -> list[Option]: ...
+
+    @abstractmethod
+    def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
+        """Post it once; in a simpler form if the channel refuses it or it is too long."""
+
+    def find(
+        self, *, channel: str, correlation: str, since: datetime, thread: str = ""
+    ) -> PostedMessage | None:
+        """Search for a message (in a thread, if given) after a lost response.
+
+        Raises ProviderError(code="cannot_correlate") if it cannot be searched for: it is posted
+        again then.
+        """
+        raise ProviderError.refused(
+            "cannot_correlate",
+            f"{self.label} does not show what was posted.",
+            "It may be there twice.",
+        )

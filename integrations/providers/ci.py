@@ -1,0 +1,264 @@
+"""What delivr asks of a CI server, and what such a server says of builds."""
+
+from __future__ import annotations
+
+import enum
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from .base import Option, Provider, ProviderError
+
+
+class BuildStatus(enum.StrEnum):
+    """The words of the contract for a build; the first ones are still moving."""
+
+    PENDING = "PENDING"
+    TRIGGERING = "TRIGGERING"
+    QUEUED = "QUEUED"
+    WAITING = "WAITING"  # for a person, on the CI server: an approval, say
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    UNSTABLE = "UNSTABLE"
+    ABORTED = "ABORTED"
+    TRIGGER_FAILED = "TRIGGER_FAILED"
+    LOST = "LOST"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildHandle:
+    """The CI server's identifiers of a build. Each may be known at once, later, or never.
+
+    `external_id` is the server's own id of one attempt, opaque to us. If a run keeps its id over
+    several attempts, the attempt is part of it ("9182731/2"): a second attempt is another build.
+    """
+
+    external_id: str = ""
+    queue_id: int | None = None
+    number: int | None = None
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.external_id or self.queue_id or self.number)
+
+    @property
+    def is_named(self) -> bool:
+        """True if it is a build by now, not only an item in the queue."""
+        return bool(self.external_id or self.number)
+
+    def is_another(self, other: BuildHandle) -> bool:
+        """True if a known identifier differs: it is certainly another build."""
+        return any(mine and theirs and mine != theirs for mine, theirs in self._pairs_with(other))
+
+    def shares_identifier_with(self, other: BuildHandle) -> bool:
+        return any(mine and mine == theirs for mine, theirs in self._pairs_with(other))
+
+    def adds_identifier_to(self, other: BuildHandle) -> bool:
+        return any(mine and not theirs for mine, theirs in self._pairs_with(other))
+
+    def _pairs_with(self, other: BuildHandle) -> Iterator[tuple[Any, Any]]:
+        for name in ("external_id", "queue_id", "number"):
+            yield getattr(self, name), getattr(other, name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """A build to start. `parameters` are the pipeline's own with VERSION, BRANCH and
+    DELIVR_BUILD_ID; the other fields are for servers that take these values outside of them."""
+
+    build_id: str
+    version: str
+    branch: str
+    platform: str  # IOS or ANDROID
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of a build. `choices` are the values that it takes; empty: any value."""
+
+    name: str
+    kind: str = ""  # the server's own name of its type
+    default: str = ""
+    choices: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a build kept. `url` is where a person opens it, signed in to the CI server; never
+    a URL that expires or contains a credential."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildState(BuildHandle):
+    """What the CI server says of one build now (`number` is None while it waits in the queue).
+
+    `carried_id` is the id of delivr that the build there was given, and `version` the version that
+    it was told to build; "" if it has none. `queue_reason` says why it is QUEUED or WAITING.
+    `artifacts` are sorted, the app first; `artifact_url` is the first one's.
+    """
+
+    status: BuildStatus  # QUEUED, WAITING, RUNNING, SUCCESS, FAILURE, UNSTABLE or ABORTED
+    url: str = ""
+    queue_reason: str = ""
+    started_at: datetime | None = None
+    duration_ms: int | None = None
+    estimated_ms: int | None = None
+    artifacts: Sequence[Artifact] = ()
+    carried_id: str = ""
+    version: str = ""
+    is_shared: bool = False  # merged into an equal item, maybe somebody else's
+
+    @property
+    def artifact_url(self) -> str:
+        return self.artifacts[0].url if self.artifacts else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogTail:
+    """The end of a build's log, as it came: whole lines. `is_final`: nothing more will follow."""
+
+    text: str
+    is_final: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """A build that somebody started on the CI server from one of ours.
+
+    `started_by` is the name that the CI server shows; it and `commit` are "" if unknown.
+    """
+
+    state: BuildState
+    started_by: str = ""
+    commit: str = ""
+
+
+class Duplicate(enum.StrEnum):
+    """What became of a second build that carries our id."""
+
+    STOPPED = "STOPPED"  # or taken out of the queue
+    ENDED = "ENDED"  # before it could be stopped
+    FOREIGN = "FOREIGN"  # somebody else started it: it was left alone
+    GONE = "GONE"  # the server does not know it (any more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildReport(BuildHandle):
+    """What a webhook claims, in our terms. `status` is None if it is not about a build; `note` says
+    why, in a sentence."""
+
+    status: BuildStatus | None
+    build_id: str = ""  # our own bld_... or tst_..., if the sender echoes it
+    url: str = ""
+    job_path: str = ""  # of the job in the URL, "" if it names none
+    artifact_url: str = ""
+    phase: str = ""
+    at: datetime | None = None
+    note: str = ""
+    asks: bool = False  # it names a build without a status: poll the CI server
+
+
+Parser = Callable[[bytes, str], BuildReport]
+
+
+class CiProvider(Provider):
+    """A CI server. Methods with a default here are optional: not every server can do them.
+
+    A build carries our own id if the server takes one. By it a build is found again after a lost
+    response, and a duplicate is noticed.
+    """
+
+    # Parsers to use instead of `Webhooks.parse` for pipelines of this kind, by sender: for webhooks
+    # that mean more to this CI server than to others.
+    parsers: ClassVar[Mapping[str, Parser]] = {}
+    can_cancel: ClassVar[bool] = True
+    has_log: ClassVar[bool] = True
+
+    @classmethod
+    def report_timeout(cls, connection: Any) -> timedelta | None:
+        """For a server that cannot be polled: its reports are trusted, and a build without one for
+        this long is lost. None: it is polled with `read`."""
+        return None
+
+    @staticmethod
+    @abstractmethod
+    def job_name(values: Mapping[str, Any]) -> str:
+        """The job that a form's values name, as people read it; "" where they name none."""
+
+    @staticmethod
+    def log_page(build_url: str) -> str:
+        """The page with the log of the build at this URL; "" if there is none."""
+        return build_url
+
+    @abstractmethod
+    def jobs(self) -> list[Option]: ...
+
+    @abstractmethod
+    def parameters(self) -> list[Parameter] | None:
+        """The parameters that a build declares; None if it takes any."""
+
+    @abstractmethod
+    def trigger(self, request: BuildRequest) -> BuildState:
+        """Start one build. The handle has what the response contains: an id, a queue id, or nothing
+        yet."""
+
+    def find(self, request: BuildRequest, *, since: datetime) -> BuildState | None:
+        """Search for a build after a lost response to its trigger; None if it is certainly not
+        there.
+
+        Raises ProviderError(code="cannot_correlate", REFUSED) if builds do not carry our id.
+        """
+        raise ProviderError.refused(
+            "cannot_correlate",
+            f"{self.label} does not pass on our id, so its builds cannot be told apart.",
+            f"Look into {self.label} whether the build started, then adopt it or retry.",
+        )
+
+    @abstractmethod
+    def read(
+        self, handle: BuildHandle, *, build_id: str, since: datetime | None = None
+    ) -> BuildState | None:
+        """The current state of one build; None if the job can be read and has no such build.
+
+        With a number alone, it is the build that has that number now: the caller compares
+        `carried_id`, the rest of its handle and `started_at`. Without a handle, it is the build
+        with our id. Raises ProviderError("job_unreadable") if the job itself cannot be read.
+        """
+
+    def cancel(self, handle: BuildHandle) -> None:
+        """Stop it, queued or running. No error if it already ended. Not called if `can_cancel` is
+        False."""
+        raise NotImplementedError
+
+    def log_tail(self, handle: BuildHandle) -> LogTail:
+        """The last part of a build's log, however long the log is. Not called if `has_log` is
+        False.
+
+        Raises ProviderError(code="log_gone", REFUSED) where the server has none (any more).
+        """
+        raise NotImplementedError
+
+    def find_all(self, *, build_id: str, since: datetime) -> list[BuildState]:
+        """All queue items and builds with our id since then: the build and its duplicates."""
+        return []
+
+    def retries(self, handle: BuildHandle, *, build_id: str, since: datetime) -> list[Retry]:
+        """Builds, or further attempts of the same run, that were started on the server from this
+        build, which has our id."""
+        return []
+
+    def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:
+        """Stop a duplicate that waits or runs, if only we can have started it."""
+        return Duplicate.FOREIGN
+
+    def duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate | None:
+        """The state of a duplicate; None while it can still be stopped. Changes nothing."""
+        return Duplicate.FOREIGN
