@@ -25,6 +25,7 @@ from builds.serializers import (
     show_deliveries,
 )
 from builds.triggering import NoSuchPipeline, trigger_builds
+from builds.trying import try_now
 from builds.webhooks.deliveries import replay
 from delivr.api.base import Shape, TenantView
 from delivr.api.problems import invalid
@@ -132,6 +133,16 @@ class CancelRelease(TenantView):
         if release is None:
             raise Http404
         cancel_release(release=release, actor=self.actor)
+        return Response(present_release(self.tenant.pk, release.pk), status=202)
+
+
+class TryNow(TenantView):
+    @extend_schema(request=None, responses={202: ReleaseSerializer})
+    def post(self, request: Request, release_id: str) -> Response:
+        release = Release.objects.for_tenant(self.tenant).filter(pk=release_id).first()
+        if release is None:
+            raise Http404
+        try_now(release=release, actor=self.actor)
         return Response(present_release(self.tenant.pk, release.pk), status=202)
 
 

@@ -23,6 +23,7 @@ from builds.cancelling import cancel_build, cancel_release
 from builds.forms import BuildNumberForm
 from builds.models import Build, WebhookDelivery
 from builds.triggering import NoSuchPipeline, trigger_builds
+from builds.trying import try_now
 from builds.webhooks.deliveries import replay
 from delivr.api.problems import Problem
 from delivr.effects.models import Effect
@@ -70,6 +71,15 @@ def release_cancel(request: TenantRequest, release_id: str) -> HttpResponse:
     with refusals_as_messages(request):
         cancel_release(release=release, actor=request.user)
         messages.success(request, _("Release %(version)s is cancelled.") % {"version": release})
+    return redirect("release", release.pk)
+
+
+@require_POST
+@tenant_required(Role.MEMBER)
+def release_try_now(request: TenantRequest, release_id: str) -> HttpResponse:
+    release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
+    with refusals_as_messages(request):
+        try_now(release=release, actor=request.user)
     return redirect("release", release.pk)
 
 

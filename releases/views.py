@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,29 +14,22 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from delivr.effects.models import Effect
+from delivr.failures import Conflict
 from delivr.pages.live import fingerprint, fragment, refresh
 from delivr.pages.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
 from integrations.expiry import expiry_notice
+from releases import tabs
 from releases.blockers import blockers, failing_integrations, sweeper_heartbeat
 from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
-from releases.models import Release, ReleaseQuerySet, ReleaseStatus
+from releases.marks import remove_mark, set_mark
+from releases.models import Mark, Release, ReleaseQuerySet
 from releases.overview import Overview, overview
 
 SENT_TWICE = timedelta(minutes=1)  # the same version from the same person: sent twice
-
-TABS = {
-    "active": (
-        ReleaseStatus.KICKOFF_PENDING,
-        ReleaseStatus.BUILDING,
-        ReleaseStatus.BUILD_FAILED,
-    ),
-    "completed": (ReleaseStatus.BUILD_COMPLETE,),
-    "cancelled": (ReleaseStatus.CANCELLED,),
-}
 
 
 @require_GET
@@ -47,19 +39,19 @@ def release_list(request: TenantRequest) -> HttpResponse:
     every: ReleaseQuerySet = Release.objects.for_tenant(request.tenant)
     filters = ReleaseFilter(request)
     releases = filters.apply(every)
-    counts = dict(releases.order_by().values_list("status").annotate(number=Count("pk")))
+    counts = tabs.counts(releases)
     if not counts and not filters.values and needs_setup(request.tenant):
         return redirect("setup")
     tab = request.GET.get("tab", "")
-    tab = tab if tab in TABS else _first_tab_with_rows(counts)
-    page = paged(request, releases.filter(status__in=TABS[tab]).with_pipelines())
+    tab = tab if tab in tabs.LABELS else _first_tab_with_rows(counts)
+    page = paged(request, tabs.in_tab(releases, tab).with_pipelines())
     context = {
         "page": page,
         "tabs": _tabs(tab, filters, counts),
         "tab": tab,
         "filter": filters,
         "chips": filters.chips(tab),
-        "drops": () if page.items else filters.drops(tab, every.filter(status__in=TABS[tab])),
+        "drops": () if page.items else filters.drops(tab, tabs.in_tab(every, tab)),
         "found": sum(counts.values()),
         "expiry": expiry_notice(request.tenant),
     }
@@ -68,8 +60,7 @@ def release_list(request: TenantRequest) -> HttpResponse:
 
 def _first_tab_with_rows(counts: dict[str, int]) -> str:
     """The first tab that is not empty."""
-    full = [name for name, statuses in TABS.items() if any(counts.get(s) for s in statuses)]
-    return next(iter(full), "active")
+    return next((name for name in tabs.LABELS if counts.get(name)), tabs.NEEDS_YOU)
 
 
 def needs_setup(tenant: Tenant) -> bool:
@@ -79,15 +70,14 @@ def needs_setup(tenant: Tenant) -> bool:
 
 
 def _tabs(current: str, filters: ReleaseFilter, counts: dict[str, int]) -> list[dict[str, Any]]:
-    labels = {"active": _("Active"), "completed": _("Completed"), "cancelled": _("Cancelled")}
     return [
         {
-            "label": labels[name],
+            "label": label,
             "href": filters.url(name),
             "current": name == current,
-            "count": sum(counts.get(status, 0) for status in statuses),
+            "count": counts.get(name, 0),
         }
-        for name, statuses in TABS.items()
+        for name, label in tabs.LABELS.items()
     ]
 
 
@@ -132,6 +122,22 @@ def _sent_twice(request: TenantRequest, form: ReleaseForm) -> Release | None:
 def release_detail(request: TenantRequest, release_id: str) -> HttpResponse:
     release = _find(request, release_id)
     return render(request, "releases/detail.html", _context(release))
+
+
+@require_POST
+@tenant_required(Role.MEMBER)
+def release_mark(request: TenantRequest, release_id: str) -> HttpResponse:
+    """Set the posted `mark`, or take it back with `undo`."""
+    release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
+    mark = request.POST.get("mark", "")
+    if mark not in Mark.values:
+        raise Http404
+    change = remove_mark if request.POST.get("undo") else set_mark
+    try:
+        change(release=release, mark=Mark(mark), actor=request.user)
+    except Conflict as conflict:
+        messages.warning(request, conflict.message)
+    return redirect("release", release.pk)
 
 
 @fragment

@@ -320,6 +320,7 @@ class Provider(ABC):
     address_field: ClassVar[str | None] = None  # the field with the URL secrets are sent to
     # Names of checks whose message is kept in the connection's `options` until its address changes.
     learnt: ClassVar[tuple[str, ...]] = ()
+    learnt_about: ClassVar[str | None] = None  # or until this field changes
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
     # What `verify` learned beside its checks, where the system tells it.
@@ -455,6 +456,13 @@ class CiProvider(Provider):
 
 class StoreProvider(Provider):
     platform: ClassVar[str]  # IOS or ANDROID
+    console: ClassVar[str]  # what the vendor calls the site where people manage the app
+
+    @staticmethod
+    @abstractmethod
+    def console_page(options: Mapping[str, Any]) -> str:
+        """The URL of the app on that site, or of the list of apps where it is not known; `options`
+        are the connection's."""
 
 
 class ChatProvider(Provider):

@@ -246,7 +246,7 @@ def test_the_api_shows_the_same(pipeline: Any, api_for: Any) -> None:
     answer = api_for(pipeline.tenant).get(f"/api/v1/releases/{pipeline.release_id}")
     (blocker,) = answer.json()["blockers"]
     assert blocker["code"] == "waiting_for_person"
-    assert set(blocker) == {"code", "message", "hint", "since", "next"}
+    assert set(blocker) == {"code", "message", "hint", "since", "next", "area"}
 
 
 def test_the_page_shows_the_blockers(pipeline: Any, client_for: Any, owner: Any) -> None:

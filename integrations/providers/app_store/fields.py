@@ -51,5 +51,6 @@ NEEDS = gettext_lazy("an admin of App Store Connect")
 # What its own checks are called
 CHECKS = {
     "app": gettext_lazy("App"),
+    "app_id": gettext_lazy("Apple ID of the app"),
     "key": gettext_lazy("Key"),
 }
