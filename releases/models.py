@@ -329,6 +329,13 @@ class ReleasePipeline(TenantOwned):
         }
 
     @property
+    def build_name(self) -> str:
+        """Its newest build: `iOS`, `iOS #245`, `iOS #251 RC 2`."""
+        number = f"#{self.build_number}" if self.build_number else ""
+        candidate = candidate_words(self.candidate) if self.candidate > 1 else ""
+        return " ".join(filter(None, (self.get_platform_display(), number, candidate)))
+
+    @property
     def is_moving(self) -> bool:
         return self.build_status in MOVING
 

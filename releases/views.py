@@ -22,7 +22,7 @@ from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
 from integrations.expiry import expiry_notice
 from releases import tabs
-from releases.blockers import blockers, failing_integrations, sweeper_heartbeat
+from releases.blockers import Blocker, blockers, failing_integrations, sweeper_heartbeat
 from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
 from releases.marks import remove_mark, set_mark
@@ -147,7 +147,7 @@ def release_live(request: TenantRequest, release_id: str) -> HttpResponse:
     """The fragment of the page that refreshes itself."""
     context = _context(_find(request, release_id))
     shown: Overview = context["shown"]
-    context["announce"] = not request.GET.get("seen", "").endswith(f".{shown.status}")
+    context["announce"] = not request.GET.get("seen", "").endswith(f".{shown.stage}")
     return refresh(
         request,
         "releases/_live.html",
@@ -170,6 +170,18 @@ def _context(release: Release) -> dict[str, Any]:
     found = blockers(
         release, effects, failing_integrations(release.tenant), sweeper_heartbeat(), now
     )
-    found = [blocker for blocker in found if not shown.is_on_card(blocker)]
-    seen = f"{fingerprint((shown, found))}.{shown.status}"
-    return {"release": release, "shown": shown, "blockers": found, "seen": seen}
+    held_up = [blocker for blocker in found if blocker.is_held_up(now)]
+    seen = f"{fingerprint((shown, found))}.{shown.stage}"
+    return {
+        "release": release,
+        "shown": shown,
+        "blockers": held_up,
+        "may_try": any(blocker.waits_by_itself for blocker in held_up),
+        "waits": {family: _waits_for(found, family) for family in ("communication", "tickets")},
+        "seen": seen,
+    }
+
+
+def _waits_for(found: list[Blocker], family: str) -> list[Blocker]:
+    """Why messages, or epics, wait; what gave up is told where it stands in the list."""
+    return [b for b in found if b.family == family and b.waits_by_itself]

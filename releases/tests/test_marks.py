@@ -58,7 +58,7 @@ def test_a_mark_says_who_and_when_and_tells_the_channels(ready: Release, owner: 
     assert (ready.submitted_by, ready.released_by) == (owner, owner)
     assert ready.status == "BUILD_COMPLETE"
     assert told(ready) == ["release_submitted", "release_released"]
-    rows = AuditEvent.objects.filter(action="release.marked", actor=owner).order_by("pk")
+    rows = AuditEvent.objects.filter(action="release.marked", actor_id=owner.pk).order_by("pk")
     assert [list(row.changes) for row in rows] == [["submitted_at"], ["released_at"]]
 
 

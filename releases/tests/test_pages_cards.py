@@ -68,7 +68,7 @@ def test_a_single_build_is_one_line_without_its_state_again(
     built(release, setup.ios_job, BuildStatus.FAILURE)
     answer = page(member, release)
     assert "Attempts" not in text_of(answer)
-    assert text_of(answer).count(" Failed ") == 1
+    assert text_of(answer).count(" Failed ") == 2  # in the status card and in its own
 
 
 def test_old_attempts_are_folded_but_never_a_single_one(
@@ -106,7 +106,7 @@ def test_the_header_names_what_failed_and_leads_there(
     assert f'id="{setup.ios_job.pk}"' in html
 
 
-def test_what_a_card_says_is_not_said_above_it_too(
+def test_a_refused_trigger_is_named_as_what_holds_the_release_up(
     member: Client, release: Release, setup: Setup
 ) -> None:
     [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
@@ -114,9 +114,13 @@ def test_what_a_card_says_is_not_said_above_it_too(
         state=EffectState.DEAD, last_error="Jenkins is closed.", done_at=build.created_at
     )
     trigger_failed(build.pk, message="Jenkins is closed.")
-    text = text_of(page(member, release))
-    assert "Jenkins is closed." in text
-    assert "Build trigger: Jenkins is closed." not in text
+    answer = page(member, release)
+    text = text_of(answer)
+    assert "Why is this not moving? iOS: Build trigger: Jenkins is closed." in text
+    assert "Try now" not in text  # nothing waits for a time
+    assert f'<a href="#{setup.ios_job.pk}">iOS: Build trigger' in answer.content.decode()
+    trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
+    assert "Why is this not moving?" not in text_of(page(member, release))
 
 
 def test_old_messages_are_folded(member: Client, release: Release, setup: Setup) -> None:
