@@ -9,7 +9,6 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -88,7 +87,6 @@ def release_new(request: TenantRequest) -> HttpResponse:
     if request.method == "POST":
         release = form.submit(request.user) or _sent_twice(request, form)
         if release:
-            messages.success(request, _("Release %(version)s created.") % {"version": release})
             return redirect("release", release.pk)
     return render(request, "releases/new.html", {"form": form})
 

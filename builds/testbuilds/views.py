@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.forms.models import model_to_dict
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builds.models import TestBuild
@@ -52,8 +51,6 @@ def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpRespons
         throttle("test build", user=request.user, limit=MAX_PER_MINUTE)
         with refusals_as_messages(request):
             start_test(pipeline=pipeline, actor=request.user, version=version, branch=branch)
-            words = _("The test build is on its way to %(server)s.")
-            messages.success(request, words % {"server": pipeline.kind_label})
     except Problem as problem:
         messages.error(request, problem.detail)
     return redirect(next_address(request, default=page_of(pipeline)))
@@ -71,7 +68,6 @@ def test_build_cancel(request: TenantRequest, connection_id: str) -> HttpRespons
         raise Http404
     with refusals_as_messages(request):
         cancel_test(test=test, actor=request.user)
-        messages.success(request, _("The test build is stopped."))
     return redirect(next_address(request, default=page_of(pipeline)))
 
 
