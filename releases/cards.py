@@ -18,7 +18,6 @@ from releases.wording import web_address
 
 BUILD_KINDS = ("build.trigger", "build.cancel", "build.stop_repeat")
 ATTEMPTS_UNFOLDED = 3  # the newest ones
-LINES_UNFOLDED = 10  # of a log excerpt; a longer one is folded
 LAST_PERCENT = 99  # a running build never shows 100 %, also beyond its estimate
 
 
@@ -42,17 +41,9 @@ class Attempt:
     by: str
     created_at: datetime
     took: timedelta | None
-    reasons: str  # the log excerpt
-    reasons_error: str  # why there is none
-    reads_log: bool  # the log is still to be read
-
-    @property
-    def reasons_lines(self) -> int:
-        return self.reasons.count("\n") + 1
-
-    @property
-    def reasons_are_long(self) -> bool:
-        return self.reasons_lines > LINES_UNFOLDED
+    log_excerpt: str
+    log_error: str  # why there is none
+    log_at: datetime | None  # when the log is read
 
     @classmethod
     def of(cls, build: Any) -> Attempt:
@@ -68,9 +59,9 @@ class Attempt:
             by=str(build.started_by or ""),
             created_at=build.created_at,
             took=_took(build),
-            reasons=build.log_excerpt,
-            reasons_error=build.log_error,
-            reads_log=build.log_at is not None,
+            log_excerpt=build.log_excerpt,
+            log_error=build.log_error,
+            log_at=build.log_at,
         )
 
 

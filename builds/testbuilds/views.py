@@ -38,7 +38,7 @@ def test_build(request: TenantRequest, connection_id: str) -> HttpResponse:
     test = pipeline.test_builds.first()
     context = {**_context(pipeline, test), "next": request.GET.get("next", "")}
     template = "integrations/test_build.html"
-    is_moving = test is not None and test.is_moving
+    is_moving = test is not None and test.is_followed
     return refresh(request, template, context, seen=context["seen"], is_moving=is_moving)
 
 
@@ -79,7 +79,8 @@ def _context(pipeline: PipelineIntegration, test: TestBuild | None) -> dict[str,
     if test is not None and test.status == "TRIGGERING":
         effects = Effect.objects.for_tenant(pipeline.tenant_id)
         trigger = effects.filter(dedupe_key=f"test:{test.pk}:trigger").first()
-    shown = (model_to_dict(test) if test else None, trigger and trigger.last_error)
+    awaits = test is not None and test.awaits_webhook
+    shown = (model_to_dict(test) if test else None, trigger and trigger.last_error, awaits)
     return {
         "pipeline": pipeline,
         "test": test,
