@@ -1,4 +1,4 @@
-"""What only a browser shows of the list and of a release's page: heights, sizes, what is in sight."""
+"""What only a browser shows of the list and of a release: heights, sizes, what is in sight."""
 
 from __future__ import annotations
 
