@@ -33,7 +33,13 @@ def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
     refuse_released(release)
     now = clock.now()
     _write(release, mark, at=now, by=actor)
-    _record("release.marked", release, actor, {f"{mark}_at": [None, now.isoformat()]})
+    record(
+        tenant=release.tenant,
+        actor=actor,
+        action="release.marked",
+        subject=release,
+        changes={f"{mark}_at": [None, now.isoformat()]},
+    )
     ready_at = release.completed_at
     words = {"candidates": candidates} if (candidates := release.candidates) else {}
     # Marking it once more, after a mark was taken back, tells nothing new.
@@ -55,7 +61,13 @@ def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
     if mark == Mark.SUBMITTED:
         refuse_released(release)
     _write(release, mark, at=None, by=None)
-    _record("release.unmarked", release, actor, {f"{mark}_at": [before.isoformat(), None]})
+    record(
+        tenant=release.tenant,
+        actor=actor,
+        action="release.unmarked",
+        subject=release,
+        changes={f"{mark}_at": [before.isoformat(), None]},
+    )
     return release
 
 
@@ -90,7 +102,3 @@ def _write(release: Release, mark: Mark, *, at: Any, by: User | None) -> None:
     setattr(release, f"{mark}_at", at)
     setattr(release, f"{mark}_by", by)
     release.save(update_fields=[f"{mark}_at", f"{mark}_by", "updated_at"])
-
-
-def _record(action: str, release: Release, actor: User | None, changes: dict[str, Any]) -> None:
-    record(tenant=release.tenant, actor=actor, action=action, subject=release, changes=changes)
