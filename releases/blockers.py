@@ -373,7 +373,7 @@ def _part_of(release: Release, effect: Effect) -> Any:
     return next(mine, None)
 
 
-def _where(release: Release, effect: Effect) -> dict[str, str]:
+def _where(release: Release, effect: Effect) -> dict[str, Any]:
     part = _part_of(release, effect)
     return {
         "area": _area_of(effect),
