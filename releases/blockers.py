@@ -29,7 +29,18 @@ RUN_LIMIT = timedelta(hours=2)
 RUN_FACTOR = 3  # times the CI server's own estimate
 BUILD, MESSAGES = "build", "messages"  # areas
 FAMILY_OF = {"message.post": "communication", "ticket.create_epic": "tickets"}
-FOR_A_PERSON = {"waiting_for_person", "waiting_for_a_person"}
+TRIED_NOW = {
+    "branch_missing",
+    "breaker_open",
+    "not_answering",
+    "answer_lost",
+    "retrying",
+    "waiting_in_queue",
+    "waiting_for_a_person",
+    "build_missing",
+    "build_lost",
+    "stuck",
+}
 
 
 @dataclass(frozen=True)
@@ -56,8 +67,9 @@ class Blocker:
         return self.area == BUILD and not (self.code == "waiting_in_queue" and is_new)
 
     @property
-    def waits_by_itself(self) -> bool:
-        return self.code not in FOR_A_PERSON
+    def may_try(self) -> bool:
+        """True if trying at once can end it."""
+        return self.code in TRIED_NOW
 
 
 def blockers(

@@ -70,6 +70,11 @@ class Overview:
         return any(p.may_trigger for p in self.pipelines)
 
     @property
+    def is_left_alone(self) -> bool:
+        """Everything is on its way: a person need not do anything."""
+        return self.status == ReleaseStatus.BUILDING and not self.may_trigger
+
+    @property
     def may_trigger_all(self) -> bool:
         """More than one pipeline needs a build; a single one has its own button."""
         return sum(p.may_trigger for p in self.pipelines) > 1

@@ -21,7 +21,14 @@ from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
 from integrations.expiry import expiry_notice
 from releases import tabs
-from releases.blockers import Blocker, blockers, failing_integrations, sweeper_heartbeat
+from releases.blockers import (
+    FAMILY_OF,
+    MESSAGES,
+    Blocker,
+    blockers,
+    failing_integrations,
+    sweeper_heartbeat,
+)
 from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
 from releases.marks import remove_mark, set_mark
@@ -174,12 +181,20 @@ def _context(release: Release) -> dict[str, Any]:
         "release": release,
         "shown": shown,
         "blockers": held_up,
-        "may_try": any(blocker.waits_by_itself for blocker in held_up),
-        "waits": {family: _waits_for(found, family) for family in ("communication", "tickets")},
+        "may_try": any(blocker.may_try for blocker in held_up),
+        "waits": {family: _waits(found, effects, kind) for kind, family in FAMILY_OF.items()},
         "seen": seen,
     }
 
 
-def _waits_for(found: list[Blocker], family: str) -> list[Blocker]:
+def _waits(found: list[Blocker], effects: list[Effect], kind: str) -> dict[str, Any] | None:
     """Why messages, or epics, wait; what gave up is told where it stands in the list."""
-    return [b for b in found if b.family == family and b.waits_by_itself]
+    family = FAMILY_OF[kind]
+    waiting = [
+        b
+        for b in found
+        if b.area == MESSAGES and b.family in ("", family) and b.code != "waiting_for_person"
+    ]
+    if not waiting or not any(effect.kind == kind and effect.is_open for effect in effects):
+        return None
+    return {"blockers": waiting, "may_try": any(blocker.may_try for blocker in waiting)}

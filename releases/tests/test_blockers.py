@@ -286,6 +286,7 @@ def test_the_page_asks_why_only_where_a_build_is_held_up(
     response = client.get(path)
     assert asked in response.content.decode()
     assert "Try now" in response.content.decode()
+    assert "Nothing to do" not in response.content.decode()
     IntegrationHealth.objects.all().delete()
     live = client.get(f"{path}/live", {"seen": response.context["seen"]})
     assert live.status_code == 200
@@ -312,3 +313,15 @@ def test_messages_say_once_that_they_wait(setup: Any, client_for: Any, owner: An
     assert text.count("Messages wait for Slack") == 1
     assert text.count("Slack does not answer.") == 1
     assert "Why is this not moving?" not in text
+
+
+def test_a_paused_installation_is_told_where_only_messages_wait(
+    setup: Any, client_for: Any, owner: Any, settings: Any
+) -> None:
+    settings.EFFECTS_PAUSED = True
+    release = setup.release()
+    Effect.objects.exclude(kind="message.post").delete()
+    text = text_of(client_for(owner).get(f"/releases/{release.pk}"))
+    assert "Messages wait for Slack Sending is paused" in text
+    assert "Epics wait" not in text
+    assert "Try now" not in text  # it would not help
