@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.core.exceptions import BadRequest
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -136,7 +137,7 @@ def release_mark(request: TenantRequest, release_id: str) -> HttpResponse:
     release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
     mark = request.POST.get("mark", "")
     if mark not in Mark.values:
-        raise Http404
+        raise BadRequest
     change = remove_mark if request.POST.get("undo") else set_mark
     try:
         change(release=release, mark=Mark(mark), actor=request.user)

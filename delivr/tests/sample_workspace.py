@@ -116,7 +116,6 @@ def _fill(workspace: SampleWorkspace) -> None:
     Effect.objects.filter(pk=invitation.mail_id).update(**dead)
     workspace.ids = {
         "release_id": release.pk,
-        "mark": "submitted",
         "build_id": build.pk,
         "test_build_id": test.pk,
         "effect_id": effect.pk,

@@ -169,7 +169,7 @@ def test_the_page_leads_to_the_stores_marks_and_takes_back(ready: Release, membe
     assert "Cancel release" not in text
     undo = {"mark": "released", "undo": "1"}
     assert "Mark as released" in text_of(member.post(f"{page}/mark", undo, follow=True))
-    assert member.post(f"{page}/mark", {"mark": "shipped"}).status_code == 404
+    assert member.post(f"{page}/mark", {"mark": "shipped"}).status_code == 400
 
 
 def test_the_page_says_why_a_mark_is_refused(setup: Any, member: Any) -> None:
