@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
@@ -130,3 +131,20 @@ def test_old_messages_are_folded(member: Client, release: Release, setup: Setup)
     section = text.partition("Messages")[2]
     assert "earlier messages" in section
     assert section.index("iOS build #243 failed") < section.index("iOS build #240 failed")
+
+
+def test_the_same_trouble_in_several_channels_is_told_once(
+    setup: Setup, owner: Any, client_for: Any, member: Client
+) -> None:
+    setup.slack.recipients = ["C123", "C456"]
+    setup.slack.save()
+    release = setup.release()
+    Effect.objects.filter(kind="message.post").update(
+        state=EffectState.DEAD, last_error="Slack is closed.", done_at=timezone.now()
+    )
+    text = text_of(page(client_for(owner), release))
+    assert text.count("Slack is closed.") == 1
+    assert "Retry C123" in text
+    assert "Retry C456" in text
+    text = text_of(page(member, release))
+    assert text.count("An admin of the workspace can retry this.") == 1
