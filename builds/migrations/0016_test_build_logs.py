@@ -34,8 +34,4 @@ class Migration(migrations.Migration):
             name='log_tries',
             field=models.PositiveSmallIntegerField(db_default=0, default=0),
         ),
-        migrations.AddIndex(
-            model_name='testbuild',
-            index=models.Index(condition=models.Q(('log_at__isnull', False)), fields=['log_at'], name='test_build_log_due'),
-        ),
     ]
