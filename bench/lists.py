@@ -25,10 +25,10 @@ from bench.webhook import database, environment  # noqa: E402 # needs the path
 
 PAGES = {
     "list": "/releases",
-    "completed": "/releases?tab=completed",
-    "last page": "/releases?tab=completed&page={last}",
+    "done": "/releases?tab=done",
+    "last page": "/releases?tab=done&page={last}",
     "platform and builds": "/releases?platform=IOS&build=failed",
-    "created by": "/releases?tab=completed&by=second-{name}@example.com",
+    "created by": "/releases?tab=done&by=second-{name}@example.com",
     "search": "/releases?q=.00077",
     "nothing fits": "/releases?q=.00077&platform=IOS&build=moving",
     "API": "/api/v1/releases",

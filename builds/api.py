@@ -24,6 +24,7 @@ from builds.serializers import (
     show_deliveries,
 )
 from builds.triggering import NoSuchPipeline, trigger_builds
+from builds.trying import try_now
 from builds.webhooks.deliveries import replay
 from delivr.api.base import Shape, TenantView
 from delivr.api.problems import invalid
@@ -121,6 +122,14 @@ class CancelRelease(TenantView):
     def post(self, request: Request, release_id: str) -> Response:
         release = self.get_or_404(Release.objects, pk=release_id)
         cancel_release(release=release, actor=self.actor)
+        return Response(present_release(self.tenant.pk, release.pk), status=202)
+
+
+class TryNow(TenantView):
+    @extend_schema(request=None, responses={202: ReleaseSerializer})
+    def post(self, request: Request, release_id: str) -> Response:
+        release = self.get_or_404(Release.objects, pk=release_id)
+        try_now(release=release, actor=self.actor)
         return Response(present_release(self.tenant.pk, release.pk), status=202)
 
 

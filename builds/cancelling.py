@@ -21,6 +21,7 @@ from delivr.tenants.models import User
 from integrations.providers.ci import BuildStatus
 from integrations.providers.registry import provider_class
 from releases.holding import free_version
+from releases.marks import MARKED, clear_marks, refuse_released
 from releases.models import Release, ReleaseStatus
 from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
@@ -44,18 +45,20 @@ def cancel_build(*, build: Build, actor: User | None) -> Build:
 def cancel_release(*, release: Release, actor: User | None) -> Release:
     """Cancel a release and all of its builds that are in progress.
 
-    Raises Conflict("release_cancelled") if it already is cancelled.
+    Raises Conflict("release_cancelled") if it already is cancelled, and "already_released".
     """
     release = lock_release(release.pk)
     if release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
+    refuse_released(release)
     moving = Build.objects.moving().filter(release_pipeline__release=release)
     for build_id in moving.order_by("release_pipeline_id").values_list("pk", flat=True):
         _cancel(lock_build(build_id), actor)
     before, release.status = release.status, ReleaseStatus.CANCELLED
-    release.save(update_fields=["status", "updated_at"])
+    unmarked = clear_marks(release)
+    release.save(update_fields=["status", "updated_at", *MARKED])
     free_version(release)
-    changes = {"status": [before, release.status]}
+    changes = {"status": [before, release.status], **unmarked}
     record(actor=actor, action="release.cancelled", subject=release, changes=changes)
     notify(release, Notice.RELEASE_CANCELLED)
     return release

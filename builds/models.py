@@ -66,6 +66,13 @@ class PolledBuild(TenantOwned):
     # When a webhook last reported an end that the CI server has not confirmed yet.
     end_claimed_at = models.DateTimeField(null=True, blank=True)
 
+    # Why it failed, written by `builds.logs.reading`. The defaults are also set in the database,
+    # because an older version may still write rows during an upgrade.
+    log_at = models.DateTimeField(null=True, blank=True)  # when the log is due to be read
+    log_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    log_excerpt = models.TextField(blank=True, default="", db_default="")
+    log_error = models.CharField(max_length=500, blank=True, default="", db_default="")
+
     class Meta:
         abstract = True
 
@@ -101,13 +108,6 @@ class Build(PolledBuild):
     # Successful retries of a failed build on the CI server: {number, url, startedBy, commit} each.
     retries = models.JSONField(default=list, db_default=[], blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
-
-    # Why it failed, written by `builds.logs.reading`. The defaults are also set in the database,
-    # because an older version may still write rows during an upgrade.
-    log_at = models.DateTimeField(null=True, blank=True)  # when the log is due to be read
-    log_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
-    log_excerpt = models.TextField(blank=True, default="", db_default="")
-    log_error = models.CharField(max_length=500, blank=True, default="", db_default="")
 
     objects: ClassVar[Any] = BuildQuerySet.as_manager()
 
@@ -158,6 +158,9 @@ class Build(PolledBuild):
         return self.release_pipeline.job_path
 
 
+WEBHOOK_GRACE = timedelta(seconds=30)
+
+
 class TestBuildQuerySet(PolledQuerySet):
     __test__ = False  # not a test class: tell pytest not to collect it
     through = "pipeline"
@@ -201,7 +204,10 @@ class TestBuild(PolledBuild):
         indexes = [
             models.Index(
                 fields=["poll_at"], name="test_build_poll_due", condition=Q(poll_at__isnull=False)
-            )
+            ),
+            models.Index(
+                fields=["log_at"], name="test_build_log_due", condition=Q(log_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -215,6 +221,18 @@ class TestBuild(PolledBuild):
     @property
     def took(self) -> timedelta | None:
         return self.finished_at - self.started_at if self.started_at and self.finished_at else None
+
+    @property
+    def awaits_webhook(self) -> bool:
+        """True while a webhook about its end may still come in."""
+        if self.first_webhook_at is not None or self.finished_at is None:
+            return False
+        return clock.now() - self.finished_at < WEBHOOK_GRACE
+
+    @property
+    def is_followed(self) -> bool:
+        """True while its page has something to wait for."""
+        return self.is_moving or self.log_at is not None or self.awaits_webhook
 
 
 class DeliveryState(models.TextChoices):

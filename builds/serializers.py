@@ -42,7 +42,8 @@ class TestSerializer(serializers.Serializer[Any]):
 
 class TestBuildSerializer(serializers.Serializer[Any]):
     """One build of a pipeline outside all releases. `webhookAt` is when its first webhook arrived;
-    `error` and `hint` say why it could not be triggered."""
+    `error` and `hint` say why it could not be triggered, `logExcerpt` has the lines of its log that
+    explain a failure."""
 
     __test__ = False  # not a test class: tell pytest not to collect it
 
@@ -57,6 +58,8 @@ class TestBuildSerializer(serializers.Serializer[Any]):
     queueReason = serializers.CharField(source="queue_reason")
     error = serializers.CharField()
     hint = serializers.CharField()
+    logExcerpt = serializers.CharField(source="log_excerpt")
+    logError = serializers.CharField(source="log_error")
     webhookAt = serializers.DateTimeField(source="first_webhook_at", allow_null=True)
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)

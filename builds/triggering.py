@@ -16,6 +16,7 @@ from delivr.effects.operations import create_effects
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.ci import BuildStatus
+from releases.marks import refuse_released
 from releases.models import Release, ReleasePipeline, ReleaseStatus
 from releases.operations import lock_release, mirror_builds, recompute
 
@@ -36,13 +37,14 @@ def trigger_builds(
     of the newest builds that the user saw: if there are newer ones by now, nothing is triggered.
 
     Creates the builds and the effects that trigger them; the CI server is called after the commit.
-    Raises Conflict with code `build_in_progress`, `already_built`, `built_meanwhile` or
-    `release_cancelled`, and NoSuchPipeline for a pipeline or platform that the release does not
-    have.
+    Raises Conflict with code `build_in_progress`, `already_built`, `built_meanwhile`,
+    `release_cancelled` or `already_released`, and NoSuchPipeline for a pipeline or platform that
+    the release does not have.
     """
     release = lock_release(release.pk)
     if release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
+    refuse_released(release)
     chosen = _choose(release, pipeline_id, platform)
     wanted = [p for p in chosen if p.needs_build or (again and p.may_build_again)]
     if not wanted:

@@ -16,13 +16,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
 
 from builds.activity.filters import ReceivedFilter, SentFilter
-from builds.activity.lists import build_name, claims_of, received_lines, sent_lines
+from builds.activity.lists import claims_of, received_lines, sent_lines
 from builds.activity.tracing import causes_of_delivery, consequences_of_delivery
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build, cancel_release
 from builds.forms import BuildNumberForm
 from builds.models import Build, WebhookDelivery
 from builds.triggering import NoSuchPipeline, trigger_builds
+from builds.trying import try_now
 from builds.webhooks.deliveries import replay
 from delivr.api.problems import Problem
 from delivr.effects.models import Effect
@@ -58,9 +59,19 @@ def release_builds(request: TenantRequest, release_id: str) -> HttpResponse:
             )
         except NoSuchPipeline:
             raise Http404 from None
-        words = ngettext("%d build triggered.", "%d builds triggered.", len(builds))
-        messages.success(request, words % len(builds))
+        messages.success(request, _on_their_way(builds))
     return redirect("release", release.pk)
+
+
+def _on_their_way(builds: list[Build]) -> str:
+    """True right after the trigger: no CI server has been called yet."""
+    servers = dict.fromkeys(build.pipeline.kind_label for build in builds)
+    words = ngettext(
+        "%(count)d build is on its way to %(servers)s.",
+        "%(count)d builds are on their way to %(servers)s.",
+        len(builds),
+    )
+    return words % {"count": len(builds), "servers": ", ".join(servers)}
 
 
 @require_POST
@@ -69,7 +80,15 @@ def release_cancel(request: TenantRequest, release_id: str) -> HttpResponse:
     release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
     with refusals_as_messages(request):
         cancel_release(release=release, actor=request.user)
-        messages.success(request, _("Release %(version)s is cancelled.") % {"version": release})
+    return redirect("release", release.pk)
+
+
+@require_POST
+@tenant_required(Role.MEMBER)
+def release_try_now(request: TenantRequest, release_id: str) -> HttpResponse:
+    release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
+    with refusals_as_messages(request):
+        try_now(release=release, actor=request.user)
     return redirect("release", release.pk)
 
 
@@ -80,7 +99,6 @@ def build_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
     build = get_object_or_404(builds, pk=build_id)
     with refusals_as_messages(request):
         cancel_build(build=build, actor=request.user)
-        messages.success(request, _("%(build)s is cancelled.") % {"build": build_name(build)})
     return redirect("release", build.release_pipeline.release_id)
 
 

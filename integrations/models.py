@@ -214,6 +214,18 @@ class TargetIntegration(Connection):
     def platform(self) -> Platform:
         return PLATFORM_OF[TargetType(self.target_type)]
 
+    @property
+    def console(self) -> str:
+        """What the store calls the site where people manage the app."""
+        provider: Any = provider_class(self.kind)
+        return str(provider.console)
+
+    @property
+    def console_url(self) -> str:
+        """The app's page on that site."""
+        provider: Any = provider_class(self.kind)
+        return str(provider.console_page(self.options))
+
 
 class PipelineIntegration(Connection):
     family, prefix, type_field = "pipelines", "pipeline", "pipeline_type"

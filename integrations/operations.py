@@ -303,9 +303,10 @@ def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
     if any(cleaned.get(name) for name in secrets_of(connection.kind)):
         connection.credential_changed_at = timezone.now()
         connection.credential_expires_at = None
-    address = provider_class(connection.kind).address_field
-    if address and cleaned.get(address, "") not in ("", connection.value_of(address)):
-        connection.forget_discovered()
+    provider = provider_class(connection.kind)
+    for field in filter(None, (provider.address_field, provider.discovered_about)):
+        if cleaned.get(field, "") not in ("", connection.value_of(field)):
+            connection.forget_discovered()
     for name, value in cleaned.items():
         connection.set_value(name, value)
 

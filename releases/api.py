@@ -15,8 +15,9 @@ from delivr.api.problems import invalid
 from delivr.effects.models import Effect
 from integrations.choices import Platform
 from integrations.providers.ci import BuildStatus
+from releases import marks
 from releases.blockers import failing_integrations, sweeper_heartbeat
-from releases.models import Release, ReleaseStatus
+from releases.models import Mark, Release, ReleaseStatus
 from releases.operations import ReleasePlan, create_release
 from releases.preview import preview
 from releases.serializers import (
@@ -72,6 +73,9 @@ def filters_of(request: Request) -> dict[str, Any]:
         "build_statuses": [given["buildStatus"]] if given["buildStatus"] else [],
         "created_by": given["createdBy"],
     }
+
+
+_MARK = OpenApiParameter("mark", str, OpenApiParameter.PATH, enum=Mark.values)
 
 
 class ReleaseList(TenantView):
@@ -130,3 +134,26 @@ class ReleaseDetail(TenantView):
     @extend_schema(responses=ReleaseSerializer)
     def get(self, request: Request, release_id: str) -> Response:
         return Response(present_release(self.tenant.pk, release_id))
+
+
+class ReleaseMark(TenantView):
+    """What people say about a release that is ready: that it was submitted, or is released."""
+
+    @extend_schema(parameters=[_MARK], request=None, responses=ReleaseSerializer)
+    def post(self, request: Request, release_id: str, mark: str) -> Response:
+        release = self._find(release_id, mark)
+        marks.set_mark(release=release, mark=Mark(mark), actor=self.actor)
+        return Response(present_release(self.tenant.pk, release_id))
+
+    @extend_schema(parameters=[_MARK], responses=ReleaseSerializer)
+    def delete(self, request: Request, release_id: str, mark: str) -> Response:
+        release = self._find(release_id, mark)
+        marks.remove_mark(release=release, mark=Mark(mark), actor=self.actor)
+        return Response(present_release(self.tenant.pk, release_id))
+
+    def _find(self, release_id: str, mark: str) -> Release:
+        release = Release.objects.for_tenant(self.tenant).filter(pk=release_id).first()
+        if release is None or mark not in Mark.values:
+            raise Http404
+        found: Release = release
+        return found

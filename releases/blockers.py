@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,21 +23,53 @@ from releases.wording import describe_effect
 
 NOT_PICKED_UP = timedelta(seconds=30)
 NO_SIGN_OF_LIFE = timedelta(minutes=2)
+QUEUE_PATIENCE = timedelta(minutes=2)
 QUEUE_LIMIT = timedelta(minutes=30)
 RUN_LIMIT = timedelta(hours=2)
 RUN_FACTOR = 3  # times the CI server's own estimate
+BUILD, MESSAGES = "build", "messages"  # areas
+FAMILY_OF = {"message.post": "communication", "ticket.create_epic": "tickets"}
+TRIED_NOW = {
+    "branch_missing",
+    "breaker_open",
+    "not_answering",
+    "answer_lost",
+    "retrying",
+    "waiting_in_queue",
+    "waiting_for_a_person",
+    "build_missing",
+    "build_lost",
+    "stuck",
+}
 
 
 @dataclass(frozen=True)
 class Blocker:
     """One thing that blocks a release: since when, and `next`, when delivr tries again by itself
-    (if it does)."""
+    (if it does).
+
+    `area` is what it holds up: the builds and with them the release, or only messages and epics.
+    """
 
     code: str
     message: str
     hint: str = ""
     since: datetime | None = None
     next: datetime | None = None
+    area: str = BUILD
+    family: str = ""  # of the connection that messages or epics wait for
+    pipeline: str = ""  # whose card tells more
+
+    def is_held_up(self, now: datetime) -> bool:
+        """False for what holds up no build, and for a build that has only just come into a
+        queue."""
+        is_new = self.since is not None and now - self.since < QUEUE_PATIENCE
+        return self.area == BUILD and not (self.code == "waiting_in_queue" and is_new)
+
+    @property
+    def may_try(self) -> bool:
+        """True if trying at once can end it."""
+        return self.code in TRIED_NOW
 
 
 def blockers(
@@ -57,13 +89,13 @@ def blockers(
     waiting = [effect for effect in effects if effect.is_open]
     failing = {row.integration_id: row for row in health}
     found = [
-        *_paused(waiting),
+        *_paused(release, waiting),
         *_installation(release, waiting, failing, heartbeat, now),
         *_unknown(waiting),
         *_branch(release, now),
         *_connections(release, waiting, failing, now),
         *_for_a_person(release, effects),
-        *_retrying(waiting, failing, now),
+        *_retrying(release, waiting, failing, now),
         *_builds(release, failing, now),
     ]
     return list({(b.code, b.message): b for b in found}.values())
@@ -84,13 +116,20 @@ def sweeper_heartbeat() -> Heartbeat | None:
     return Heartbeat.objects.filter(name="sweeper").first()
 
 
-def _paused(waiting: Sequence[Effect]) -> Iterator[Blocker]:
+def _area(release: Release, waiting: Sequence[Effect]) -> str:
+    """What is held up where nothing is sent at all."""
+    is_build = any(effect.kind not in FAMILY_OF for effect in waiting)
+    return BUILD if release.is_moving or is_build else MESSAGES
+
+
+def _paused(release: Release, waiting: Sequence[Effect]) -> Iterator[Blocker]:
     if settings.EFFECTS_PAUSED and waiting:
         yield Blocker(
             "paused",
             _("Sending is paused for the whole installation."),
             _("The operator clears EFFECTS_PAUSED when everything is checked."),
             since=min(effect.created_at for effect in waiting),
+            area=_area(release, waiting),
         )
 
 
@@ -104,6 +143,7 @@ def _installation(
     """What the operator has to repair: no sweeper, no worker, no broker."""
     if not waiting and not release.is_moving:
         return
+    area = _area(release, waiting)
     if heartbeat is not None and heartbeat.at < now - NO_SIGN_OF_LIFE:
         yield Blocker(
             "nobody_sweeps",
@@ -111,9 +151,11 @@ def _installation(
             % {"minutes": (now - heartbeat.at) // timedelta(minutes=1)},
             _("The operator starts the sweeper: what waits then goes on by itself."),
             since=heartbeat.at,
+            area=area,
         )
         return
-    yield from _not_picked_up(waiting, failing, now)
+    for blocker in _not_picked_up(waiting, failing, now):
+        yield replace(blocker, area=area)
     if heartbeat is not None and heartbeat.broker_down_since is not None:
         alone_from = heartbeat.broker_down_since + timedelta(seconds=BROKER_TIMEOUT)
         yield Blocker(
@@ -122,6 +164,7 @@ def _installation(
             _("The sweeper works by itself meanwhile; the operator looks after the broker."),
             since=heartbeat.broker_down_since,
             next=alone_from if alone_from > now else None,
+            area=area,
         )
 
 
@@ -133,7 +176,12 @@ def _unknown(waiting: Sequence[Effect]) -> Iterator[Blocker]:
                 _("%(kind)s: this version of delivr does not know how.") % {"kind": effect.kind},
                 _("It goes on once all processes run the same version; or cancel it."),
                 since=effect.created_at,
+                area=_area_of(effect),
             )
+
+
+def _area_of(effect: Effect) -> str:
+    return MESSAGES if effect.kind in FAMILY_OF else BUILD
 
 
 def _branch(release: Release, now: datetime) -> Iterator[Blocker]:
@@ -185,10 +233,19 @@ def _connections(
     needed = {effect.integration_id for effect in waiting} | set(polled)
     for connection in _of_release(release):
         if connection.pk in needed:
-            row = failing.get(connection.pk)
-            yield from _credentials(connection, row, now)
-            if row is not None and not _is_refused(row):
-                yield from _health(connection, row, polled.get(connection.pk), now)
+            for blocker in _of_connection(connection, failing, polled.get(connection.pk), now):
+                is_ci = connection.family == "pipelines"
+                where = {"pipeline": connection.pk} if is_ci else {"family": connection.family}
+                yield replace(blocker, area=BUILD if is_ci else MESSAGES, **where)
+
+
+def _of_connection(
+    connection: Any, failing: dict[str, IntegrationHealth], build: Any, now: datetime
+) -> Iterator[Blocker]:
+    row = failing.get(connection.pk)
+    yield from _credentials(connection, row, now)
+    if row is not None and not _is_refused(row):
+        yield from _health(connection, row, build, now)
 
 
 def _credentials(
@@ -254,36 +311,87 @@ def _of_release(release: Release) -> list[Any]:
 def _for_a_person(release: Release, effects: Sequence[Effect]) -> Iterator[Blocker]:
     """Effects that gave up and wait for a person; a trigger only while its build is the newest."""
     newest = {b.pk for part in release.pipelines.all() for b in part.builds.all()[:1]}
-    for effect in effects:
-        if effect.state != EffectState.DEAD:
-            continue
-        if effect.kind.startswith("build.") and effect.build_id not in newest:
-            continue
+    dead = (
+        effect
+        for effect in effects
+        if effect.state == EffectState.DEAD
+        and (effect.build_id in newest or not effect.kind.startswith("build."))
+    )
+    for group in _alike(dead):
+        effect = group[0]
         yield Blocker(
             "waiting_for_person",
-            f"{describe_effect(effect)}: {effect.last_error}",
+            f"{_name_of(release, group)}: {effect.last_error}",
             effect.last_error_hint or what_next(effect)[0],
             since=effect.done_at,
+            **_where(release, effect),
         )
 
 
 def _retrying(
-    waiting: Sequence[Effect], failing: dict[str, IntegrationHealth], now: datetime
+    release: Release,
+    waiting: Sequence[Effect],
+    failing: dict[str, IntegrationHealth],
+    now: datetime,
 ) -> Iterator[Blocker]:
-    for effect in waiting:
-        is_blocked = _is_blocked(failing.get(effect.integration_id), now)
-        if not effect.last_error or is_blocked or not is_known(effect.kind):
-            continue
+    failed = (
+        effect
+        for effect in waiting
+        if effect.last_error
+        and is_known(effect.kind)
+        and not _is_blocked(failing.get(effect.integration_id), now)
+    )
+    for group in _alike(failed):
+        effect = group[0]
         in_doubt = effect.dispatched_at is not None
         yield Blocker(
             "answer_lost" if in_doubt else "retrying",
-            f"{describe_effect(effect)}: {effect.last_error}",
+            f"{_name_of(release, group)}: {effect.last_error}",
             _("Its answer was lost: delivr looks whether it happened before it sends again.")
             if in_doubt
             else effect.last_error_hint,
             since=effect.dispatched_at or effect.created_at,
-            next=effect.next_at,
+            next=min(one.next_at for one in group),
+            **_where(release, effect),
         )
+
+
+def _alike(effects: Iterable[Effect]) -> list[list[Effect]]:
+    """Messages, or epics, with the same error are one thing to tell, whatever their channels."""
+    groups: dict[tuple[object, ...], list[Effect]] = {}
+    for effect in effects:
+        same = (effect.kind, effect.last_error, effect.dispatched_at is None)
+        groups.setdefault(same if effect.kind in FAMILY_OF else (effect.pk,), []).append(effect)
+    return list(groups.values())
+
+
+def _name_of(release: Release, group: Sequence[Effect]) -> str:
+    effect = group[0]
+    if len(group) == 1:
+        part = _part_of(release, effect)
+        name = describe_effect(effect)
+        return f"{part.get_platform_display()}: {name}" if part else name
+    if effect.kind == "message.post":
+        return _("%(count)d messages") % {"count": len(group)}
+    return _("%(count)d epics") % {"count": len(group)}
+
+
+def _part_of(release: Release, effect: Effect) -> Any:
+    """The pipeline of an effect on a build."""
+    if _area_of(effect) == MESSAGES:
+        return None
+    parts = release.pipelines.all()
+    mine = (part for part in parts if effect.build_id in {b.pk for b in part.builds.all()})
+    return next(mine, None)
+
+
+def _where(release: Release, effect: Effect) -> dict[str, Any]:
+    part = _part_of(release, effect)
+    return {
+        "area": _area_of(effect),
+        "family": FAMILY_OF.get(effect.kind, ""),
+        "pipeline": part.pipeline_id if part else "",
+    }
 
 
 def _builds(
@@ -292,46 +400,53 @@ def _builds(
     """Builds that wait in the CI server's queue, are missing or lost, or take too long."""
     for part in release.pipelines.all():
         for build in part.builds.all()[:1]:
-            words = {"platform": part.get_platform_display(), "reason": build.queue_reason}
-            next_poll = None if _is_refused(failing.get(part.pipeline_id)) else build.poll_at
-            if build.status == BuildStatus.QUEUED and build.queue_reason:
-                yield Blocker(
-                    "waiting_in_queue",
-                    _("%(platform)s waits in the CI server's queue: %(reason)s") % words,
-                    since=build.created_at,
-                    next=next_poll,
-                )
-            if build.status == BuildStatus.WAITING:
-                yield Blocker(
-                    "waiting_for_a_person",
-                    _("%(platform)s waits for a person on the CI server. %(reason)s") % words,
-                    since=build.started_at or build.created_at,
-                    next=next_poll,
-                )
-            if build.missing_since is not None and build.is_moving:
-                yield Blocker(
-                    "build_missing",
-                    _("The CI server does not show the %(platform)s build at the moment.") % words,
-                    _("delivr goes on asking. After a few minutes it calls the build lost."),
-                    since=build.missing_since,
-                    next=next_poll,
-                )
-            if build.status == BuildStatus.LOST and build.poll_at is not None:
-                yield Blocker(
-                    "build_lost",
-                    _("The CI server does not know the %(platform)s build any more.") % words,
-                    _("delivr goes on asking for a day. Trigger it again, or adopt another build."),
-                    since=build.finished_at,
-                    next=next_poll,
-                )
-            if is_stuck(build, now):
-                yield Blocker(
-                    "stuck",
-                    _("The %(platform)s build takes much longer than usual.") % words,
-                    _("Look at its log on the CI server, or cancel it."),
-                    since=build.started_at or build.created_at,
-                    next=next_poll,
-                )
+            for blocker in _build(part, build, failing, now):
+                yield replace(blocker, pipeline=part.pipeline_id)
+
+
+def _build(
+    part: Any, build: Any, failing: dict[str, IntegrationHealth], now: datetime
+) -> Iterator[Blocker]:
+    words = {"platform": part.get_platform_display(), "reason": build.queue_reason}
+    next_poll = None if _is_refused(failing.get(part.pipeline_id)) else build.poll_at
+    if build.status == BuildStatus.QUEUED and build.queue_reason:
+        yield Blocker(
+            "waiting_in_queue",
+            _("%(platform)s waits in the CI server's queue: %(reason)s") % words,
+            since=build.created_at,
+            next=next_poll,
+        )
+    if build.status == BuildStatus.WAITING:
+        yield Blocker(
+            "waiting_for_a_person",
+            _("%(platform)s waits for a person on the CI server. %(reason)s") % words,
+            since=build.started_at or build.created_at,
+            next=next_poll,
+        )
+    if build.missing_since is not None and build.is_moving:
+        yield Blocker(
+            "build_missing",
+            _("The CI server does not show the %(platform)s build at the moment.") % words,
+            _("delivr goes on asking. After a few minutes it calls the build lost."),
+            since=build.missing_since,
+            next=next_poll,
+        )
+    if build.status == BuildStatus.LOST and build.poll_at is not None:
+        yield Blocker(
+            "build_lost",
+            _("The CI server does not know the %(platform)s build any more.") % words,
+            _("delivr goes on asking for a day. Trigger it again, or adopt another build."),
+            since=build.finished_at,
+            next=next_poll,
+        )
+    if is_stuck(build, now):
+        yield Blocker(
+            "stuck",
+            _("The %(platform)s build takes much longer than usual.") % words,
+            _("Look at its log on the CI server, or cancel it."),
+            since=build.started_at or build.created_at,
+            next=next_poll,
+        )
 
 
 def is_stuck(build: Any, now: datetime) -> bool:

@@ -18,7 +18,6 @@ from releases.wording import web_address
 
 BUILD_KINDS = ("build.trigger", "build.cancel", "build.stop_repeat")
 ATTEMPTS_UNFOLDED = 3  # the newest ones
-LINES_UNFOLDED = 14  # of a log excerpt; a longer one is folded
 LAST_PERCENT = 99  # a running build never shows 100 %, also beyond its estimate
 
 
@@ -31,6 +30,7 @@ def unfolded(count: int, most: int) -> int:
 class Attempt:
     """One build of a pipeline."""
 
+    id: str
     number: int | None
     attempt: int
     candidate: int
@@ -41,10 +41,14 @@ class Attempt:
     by: str
     created_at: datetime
     took: timedelta | None
+    log_excerpt: str
+    log_error: str  # why there is none
+    log_at: datetime | None  # when the log is read
 
     @classmethod
     def of(cls, build: Any) -> Attempt:
         return cls(
+            id=build.pk,
             number=build.number,
             attempt=build.attempt,
             candidate=build.candidate,
@@ -55,6 +59,9 @@ class Attempt:
             by=str(build.started_by or ""),
             created_at=build.created_at,
             took=_took(build),
+            log_excerpt=build.log_excerpt,
+            log_error=build.log_error,
+            log_at=build.log_at,
         )
 
 
@@ -99,8 +106,6 @@ class PipelineCard:
     retries: tuple[RetryLine, ...]
     trigger: str  # id of the effect that triggered the newest build
     trouble: SentEffect | None
-    reasons: str  # the log excerpt
-    reasons_error: str  # why there is none
     reads_log: bool  # the log is still to be read
     reads_log_soon: bool  # … for the first time
     build_id: str
@@ -109,6 +114,10 @@ class PipelineCard:
     @property
     def name_tells_job(self) -> bool:
         return self.job in self.name
+
+    @property
+    def newest(self) -> Attempt | None:
+        return next(iter(self.attempts), None)
 
     @property
     def only_attempt(self) -> Attempt | None:
@@ -137,14 +146,6 @@ class PipelineCard:
     def attempts_folded(self) -> int:
         return len(self.attempts) - self.attempts_shown
 
-    @property
-    def reasons_lines(self) -> int:
-        return self.reasons.count("\n") + 1
-
-    @property
-    def reasons_are_long(self) -> bool:
-        return self.reasons_lines > LINES_UNFOLDED
-
 
 def card_of(
     release: Release, pipeline: ReleasePipeline, effects: Sequence[Effect], now: datetime
@@ -153,7 +154,7 @@ def card_of(
     builds: list[Any] = list(pipeline.builds.all())
     newest = builds[0] if builds else None
     percent, remaining = _progress(newest, now)
-    is_open = release.status != ReleaseStatus.CANCELLED
+    is_open = release.status != ReleaseStatus.CANCELLED and release.released_at is None
     return PipelineCard(
         id=pipeline.pipeline_id,
         platform=pipeline.get_platform_display(),
@@ -182,8 +183,6 @@ def card_of(
         retries=_retries(newest) if newest and is_open else (),
         trigger=_trigger(newest, effects) if newest else "",
         trouble=_trouble_of(newest, effects, now),
-        reasons=newest.log_excerpt if newest else "",
-        reasons_error=newest.log_error if newest else "",
         reads_log=bool(newest and newest.log_at),
         reads_log_soon=bool(newest and newest.log_at and not newest.log_tries),
         build_id=newest.pk if newest else "",

@@ -57,6 +57,13 @@ def candidate_words(number: int) -> str:
     return f"RC {number}"
 
 
+class Mark(models.TextChoices):
+    """What a person says about a release that is ready, until the stores tell it themselves."""
+
+    SUBMITTED = "submitted", _("Submitted")
+    RELEASED = "released", _("Released")
+
+
 class ReleaseQuerySet(TenantQuerySet):
     def unfinished(self) -> Self:
         return self.exclude(status__in=FINISHED_RELEASES)
@@ -89,7 +96,13 @@ class ReleaseQuerySet(TenantQuerySet):
         """The release with all its integrations, builds and build events, in a constant number of
         queries."""
         return self.select_related(
-            "tenant", "scm", "communication", "ticket", "created_by"
+            "tenant",
+            "scm",
+            "communication",
+            "ticket",
+            "created_by",
+            "submitted_by",
+            "released_by",
         ).prefetch_related(
             "targets__target",
             "pipelines__pipeline__target",
@@ -126,6 +139,23 @@ class Release(TenantOwned):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     completed_at = models.DateTimeField(null=True, blank=True)
+    # What people marked; only `releases.marks` writes these.
+    submitted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+    )
+    released_at = models.DateTimeField(null=True, blank=True, editable=False)
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+    )
     # The result of the last check of the branch, written only by `releases.branches`; null before.
     branch_exists = models.BooleanField(null=True, blank=True, editable=False)
     branch_commit = models.CharField(
@@ -196,6 +226,13 @@ class Release(TenantOwned):
     @property
     def is_moving(self) -> bool:
         return any(p.build_status in MOVING for p in self.pipelines.all())
+
+    @property
+    def stage(self) -> str:
+        """Its status as pages show it: SUBMITTED or RELEASED where a person marked it so."""
+        if self.released_at is not None:
+            return "RELEASED"
+        return "SUBMITTED" if self.submitted_at is not None else self.status
 
 
 class ReleaseTarget(TenantOwned):
@@ -290,6 +327,13 @@ class ReleasePipeline(TenantOwned):
             "BRANCH": self.release.branch,
             "DELIVR_BUILD_ID": build_id,
         }
+
+    @property
+    def build_name(self) -> str:
+        """Its newest build: `iOS`, `iOS #245`, `iOS #251 RC 2`."""
+        number = f"#{self.build_number}" if self.build_number else ""
+        candidate = candidate_words(self.candidate) if self.candidate > 1 else ""
+        return " ".join(filter(None, (self.get_platform_display(), number, candidate)))
 
     @property
     def is_moving(self) -> bool:

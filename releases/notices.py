@@ -24,6 +24,8 @@ class Notice(enum.StrEnum):
     RELEASE_COMPLETE = "release_complete"
     RELEASE_FAILED = "release_failed"
     RELEASE_CANCELLED = "release_cancelled"
+    RELEASE_SUBMITTED = "release_submitted"
+    RELEASE_RELEASED = "release_released"
     BUILD_STARTED = "build_started"
     BUILD_COMPLETE = "build_complete"
     BUILD_FAILED = "build_failed"
@@ -36,6 +38,8 @@ BROADCAST = {
     Notice.RELEASE_COMPLETE,
     Notice.RELEASE_FAILED,
     Notice.RELEASE_CANCELLED,
+    Notice.RELEASE_SUBMITTED,
+    Notice.RELEASE_RELEASED,
     Notice.BUILD_FAILED,
     Notice.BUILD_NOT_STARTED,
 }
@@ -45,6 +49,8 @@ _KEY_WORD = {
     Notice.RELEASE_COMPLETE: "complete",
     Notice.RELEASE_FAILED: "failed",
     Notice.RELEASE_CANCELLED: "cancelled",
+    Notice.RELEASE_SUBMITTED: "submitted",
+    Notice.RELEASE_RELEASED: "released",
     Notice.BUILD_STARTED: "started",
     Notice.BUILD_COMPLETE: "complete",
     Notice.BUILD_FAILED: "failed",

@@ -27,6 +27,7 @@ from integrations.models import (
 )
 from integrations.providers.ci import BuildStatus
 from releases.holding import app_of, draft_targets, holders, version_taken
+from releases.marks import MARKED, clear_marks
 from releases.models import (
     MOVING,
     Release,
@@ -344,9 +345,13 @@ def recompute(release: Release, *, cause: str, event_id: int | None = None) -> N
         return
     release.status = status
     release.completed_at = timezone.now() if status == ReleaseStatus.BUILD_COMPLETE else None
-    release.save(update_fields=["status", "completed_at", "updated_at"])
+    unmarked = clear_marks(release)
+    release.save(update_fields=["status", "completed_at", "updated_at", *MARKED])
     record(
-        actor=None, action="release.status", subject=release, changes={"status": [before, status]}
+        actor=None,
+        action="release.status",
+        subject=release,
+        changes={"status": [before, status], **unmarked},
     )
     notice = _STATUS_NOTICES.get(status)
     if notice:

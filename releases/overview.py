@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect
 from integrations.providers.ci import BuildStatus
-from releases.blockers import Blocker
 from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
 from releases.models import Release, ReleaseStatus, candidate_words
@@ -37,10 +37,23 @@ class Step:
 
 
 @dataclass(frozen=True)
+class StoreLink:
+    """Where people go on with a release that is ready: the app in the store's console."""
+
+    platform: str
+    label: str
+    url: str
+
+
+@dataclass(frozen=True)
 class Overview:
     """The whole page."""
 
     status: str
+    stage: str  # the status with what people marked
+    marked: str  # by whom and when, in words
+    marked_at: datetime | None
+    stores: tuple[StoreLink, ...]  # of a release that is ready
     steps: tuple[Step, ...]  # empty for a cancelled release
     advice: str
     is_moving: bool
@@ -55,6 +68,11 @@ class Overview:
     def may_trigger(self) -> bool:
         """At least one pipeline needs a build."""
         return any(p.may_trigger for p in self.pipelines)
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Everything is on its way: a person need not do anything."""
+        return self.status == ReleaseStatus.BUILDING and not self.may_trigger
 
     @property
     def may_trigger_all(self) -> bool:
@@ -82,12 +100,6 @@ class Overview:
         waiting = [p for p in self.pipelines if p.may_trigger and p.attempts]
         return waiting[0] if waiting and len(self.pipelines) > 1 else None
 
-    def is_on_card(self, blocker: Blocker) -> bool:
-        """True if a pipeline's card already shows the blocker, with the buttons for it."""
-        troubles = [p.trouble.error for p in self.pipelines if p.trouble]
-        is_there = any(error and error in blocker.message for error in troubles)
-        return blocker.code == "waiting_for_person" and is_there
-
     @property
     def messages_shown(self) -> int:
         return unfolded(len(self.messages), MESSAGES_UNFOLDED)
@@ -113,9 +125,14 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
         or any(card.reads_log for card in cards)
         or now - release.created_at < YOUNG
     )
+    marked_by, marked_at = _marked(release)
     return Overview(
         status=release.status,
-        steps=_steps(release.status),
+        stage=release.stage,
+        marked=marked_by,
+        marked_at=marked_at,
+        stores=_stores(release),
+        steps=_steps(release.stage),
         advice=_advice(release, cards),
         is_moving=is_moving,
         pause=_pause(release, cards, effects, now),
@@ -140,23 +157,47 @@ def _pause(
     return LATER if waits or any(card.reads_log for card in cards) else AT_REST
 
 
-def _steps(status: str) -> tuple[Step, ...]:
-    """The steps kickoff, builds and ready, with their states."""
+def _steps(stage: str) -> tuple[Step, ...]:
+    """The steps from the kickoff to the stores, with their states."""
     here = {
         ReleaseStatus.KICKOFF_PENDING: 0,
         ReleaseStatus.BUILDING: 1,
         ReleaseStatus.BUILD_FAILED: 1,
-        ReleaseStatus.BUILD_COMPLETE: 3,
-    }.get(ReleaseStatus(status))
+        ReleaseStatus.BUILD_COMPLETE: 2,
+        "SUBMITTED": 3,
+        "RELEASED": 4,
+    }.get(stage)
     if here is None:
         return ()
-    labels = (_("Kickoff"), _("Builds"), _("Ready for submission"))
-    states = ["DONE"] * here + ["CURRENT"] + ["TODO"] * 2
+    labels = (_("Kickoff"), _("Builds"), _("Submission"), _("Release"))
+    states = ["DONE"] * here + ["CURRENT"] + ["TODO"] * 3
     return tuple(Step(label, state) for label, state in zip(labels, states, strict=False))
+
+
+def _marked(release: Release) -> tuple[str, datetime | None]:
+    """Who marked it last, and when."""
+    by, at = release.released_by, release.released_at
+    if at is None:
+        by, at = release.submitted_by, release.submitted_at
+    return (str(by) if by else ""), at
+
+
+def _stores(release: Release) -> tuple[StoreLink, ...]:
+    """The apps in the stores' consoles; a target that has another app by now leads nowhere."""
+    if release.status != ReleaseStatus.BUILD_COMPLETE:
+        return ()
+    targets = (
+        part.target
+        for part in release.targets.all()
+        if part.app_identifier in ("", part.target.app_identifier)
+    )
+    return tuple(StoreLink(t.platform.label, t.console, t.console_url) for t in targets)
 
 
 def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:
     """What a person should do next, in one line."""
+    if release.stage in _OF_MARKS:
+        return str(_OF_MARKS[release.stage])
     failed = [card for card in cards if card.may_trigger and card.attempts]
     if release.status == ReleaseStatus.BUILD_FAILED or failed:
         return _failed_advice(failed)
@@ -168,6 +209,12 @@ def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:
         ReleaseStatus.BUILD_COMPLETE: _("Every build is there: submit them to the stores."),
         ReleaseStatus.CANCELLED: _("This release is cancelled: nothing is built any more."),
     }[ReleaseStatus(release.status)]
+
+
+_OF_MARKS = {
+    "SUBMITTED": gettext_lazy("Submitted to the stores: mark it once it is released."),
+    "RELEASED": gettext_lazy("This version is released."),
+}
 
 
 def _moving_advice(cards: Sequence[PipelineCard]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, EffectState
 from releases.models import Release, ReleaseTarget
 from releases.wording import notice_words, web_address
 
@@ -59,6 +59,16 @@ class SentMessage:
     @property
     def at(self) -> datetime:
         return max(one.at for one in self.sent)
+
+    @property
+    def troubles(self) -> list[tuple[SentEffect, ...]]:
+        """Those that gave up, the channels with the same error together; what still waits is told
+        once for all messages."""
+        groups: dict[tuple[str, bool], list[SentEffect]] = {}
+        for one in self.sent:
+            if one.error and one.state == EffectState.DEAD:
+                groups.setdefault((one.error, one.in_doubt), []).append(one)
+        return [tuple(group) for group in groups.values()]
 
     @property
     def state(self) -> str:

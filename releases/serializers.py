@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from integrations.choices import Platform
 from integrations.providers.ci import BuildStatus
-from releases.blockers import blockers
+from releases.blockers import BUILD, MESSAGES, blockers
 from releases.branches import head_of
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 
@@ -204,6 +204,8 @@ class ReleaseLine(serializers.ModelSerializer[Release]):
     createdAt = serializers.DateTimeField(source="created_at")
     updatedAt = serializers.DateTimeField(source="updated_at")
     completedAt = serializers.DateTimeField(source="completed_at", allow_null=True)
+    submittedAt = serializers.DateTimeField(source="submitted_at", allow_null=True)
+    releasedAt = serializers.DateTimeField(source="released_at", allow_null=True)
 
     class Meta:
         model = Release
@@ -221,6 +223,8 @@ class ReleaseLine(serializers.ModelSerializer[Release]):
             "createdAt",
             "updatedAt",
             "completedAt",
+            "submittedAt",
+            "releasedAt",
         ]
 
     def get_appIdentifiers(self, release: Release) -> list[str]:
@@ -250,13 +254,15 @@ class TimelineSerializer(serializers.Serializer[Any]):
 
 
 class BlockerSerializer(serializers.Serializer[Any]):
-    """One thing that blocks the release; `next` is when delivr tries again by itself."""
+    """One thing that blocks the release; `next` is when delivr tries again by itself. `area` is
+    `build` where it holds up the builds, and `messages` where only messages or epics wait."""
 
     code = serializers.CharField()
     message = serializers.CharField()
     hint = serializers.CharField()
     since = serializers.DateTimeField(allow_null=True)
     next = serializers.DateTimeField(allow_null=True)
+    area = serializers.ChoiceField([BUILD, MESSAGES])
 
 
 class BranchHeadSerializer(serializers.Serializer[Any]):
@@ -272,7 +278,14 @@ class BranchHeadSerializer(serializers.Serializer[Any]):
 
 
 class ReleaseSerializer(ReleaseLine):
-    """A release with everything about it; the view passes its effects in the context."""
+    """A release with everything about it; the view passes its effects in the context.
+
+    `submittedAt` and `releasedAt` are when a person marked it so, `submittedBy` and `releasedBy`
+    their e-mail addresses.
+    """
+
+    submittedBy = serializers.EmailField(source="submitted_by.email", default=None, allow_null=True)
+    releasedBy = serializers.EmailField(source="released_by.email", default=None, allow_null=True)
 
     targets = ReleaseTargetSerializer(many=True)
     pipelines = ReleasePipelineSerializer(many=True)
@@ -285,6 +298,8 @@ class ReleaseSerializer(ReleaseLine):
         model = Release
         fields = [
             *ReleaseLine.Meta.fields,
+            "submittedBy",
+            "releasedBy",
             "branchHead",
             "targets",
             "tickets",

@@ -71,8 +71,25 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
             title=_("All builds complete: ready for submission"),
             tone="success",
         )
+    yield from _of_marks(release)
     if release.status == ReleaseStatus.CANCELLED:
         yield TimelineItem(at=release.updated_at, kind="RELEASE", title=_("Release cancelled"))
+
+
+def _of_marks(release: Release) -> Iterator[TimelineItem]:
+    marks = [
+        (release.submitted_at, release.submitted_by, _("Marked as submitted")),
+        (release.released_at, release.released_by, _("Marked as released")),
+    ]
+    for at, by, title in marks:
+        if at is not None:
+            yield TimelineItem(
+                at=at,
+                kind="RELEASE",
+                title=title,
+                detail=_("by %(who)s") % {"who": by} if by else "",
+                tone="success",
+            )
 
 
 def _ready_times(release: Release) -> list[datetime]:

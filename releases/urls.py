@@ -7,5 +7,6 @@ urlpatterns = [
     path("releases/new", views.release_new, name="release_new"),
     path("releases/new/preview", views.release_preview, name="release_preview"),
     path("releases/<slug:release_id>", views.release_detail, name="release"),
+    path("releases/<slug:release_id>/mark", views.release_mark, name="release_mark"),
     path("releases/<slug:release_id>/live", views.release_live, name="release_live"),
 ]

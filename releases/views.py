@@ -6,38 +6,37 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count
+from django.core.exceptions import BadRequest
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from delivr.effects.models import Effect
+from delivr.failures import Conflict
 from delivr.pages.live import fingerprint, fragment, refresh
 from delivr.pages.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
 from integrations.expiry import expiry_notice
-from releases.blockers import blockers, failing_integrations, sweeper_heartbeat
+from releases import tabs
+from releases.blockers import (
+    FAMILY_OF,
+    MESSAGES,
+    Blocker,
+    blockers,
+    failing_integrations,
+    sweeper_heartbeat,
+)
 from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
-from releases.models import Release, ReleaseQuerySet, ReleaseStatus
+from releases.marks import remove_mark, set_mark
+from releases.models import Mark, Release, ReleaseQuerySet
 from releases.overview import Overview, overview
 
 SENT_TWICE = timedelta(minutes=1)  # the same version from the same person: sent twice
-
-TABS = {
-    "active": (
-        ReleaseStatus.KICKOFF_PENDING,
-        ReleaseStatus.BUILDING,
-        ReleaseStatus.BUILD_FAILED,
-    ),
-    "completed": (ReleaseStatus.BUILD_COMPLETE,),
-    "cancelled": (ReleaseStatus.CANCELLED,),
-}
 
 
 @require_GET
@@ -47,19 +46,19 @@ def release_list(request: TenantRequest) -> HttpResponse:
     every: ReleaseQuerySet = Release.objects.for_tenant(request.tenant)
     filters = ReleaseFilter(request)
     releases = filters.apply(every)
-    counts = dict(releases.order_by().values_list("status").annotate(number=Count("pk")))
+    counts = tabs.counts(releases)
     if not counts and not filters.values and needs_setup(request.tenant):
         return redirect("setup")
     tab = request.GET.get("tab", "")
-    tab = tab if tab in TABS else _first_tab_with_rows(counts)
-    page = paged(request, releases.filter(status__in=TABS[tab]).with_pipelines())
+    tab = tab if tab in tabs.LABELS else _first_tab_with_rows(counts)
+    page = paged(request, tabs.in_tab(releases, tab).with_pipelines())
     context = {
         "page": page,
         "tabs": _tabs(tab, filters, counts),
         "tab": tab,
         "filter": filters,
         "chips": filters.chips(tab),
-        "drops": () if page.items else filters.drops(tab, every.filter(status__in=TABS[tab])),
+        "drops": () if page.items else filters.drops(tab, tabs.in_tab(every, tab)),
         "found": sum(counts.values()),
         "expiry": expiry_notice(request.tenant),
     }
@@ -68,8 +67,7 @@ def release_list(request: TenantRequest) -> HttpResponse:
 
 def _first_tab_with_rows(counts: dict[str, int]) -> str:
     """The first tab that is not empty."""
-    full = [name for name, statuses in TABS.items() if any(counts.get(s) for s in statuses)]
-    return next(iter(full), "active")
+    return next((name for name in tabs.LABELS if counts.get(name)), tabs.NEEDS_YOU)
 
 
 def needs_setup(tenant: Tenant) -> bool:
@@ -79,15 +77,14 @@ def needs_setup(tenant: Tenant) -> bool:
 
 
 def _tabs(current: str, filters: ReleaseFilter, counts: dict[str, int]) -> list[dict[str, Any]]:
-    labels = {"active": _("Active"), "completed": _("Completed"), "cancelled": _("Cancelled")}
     return [
         {
-            "label": labels[name],
+            "label": label,
             "href": filters.url(name),
             "current": name == current,
-            "count": sum(counts.get(status, 0) for status in statuses),
+            "count": counts.get(name, 0),
         }
-        for name, statuses in TABS.items()
+        for name, label in tabs.LABELS.items()
     ]
 
 
@@ -98,7 +95,6 @@ def release_new(request: TenantRequest) -> HttpResponse:
     if request.method == "POST":
         release = form.submit(request.user) or _sent_twice(request, form)
         if release:
-            messages.success(request, _("Release %(version)s created.") % {"version": release})
             return redirect("release", release.pk)
     return render(request, "releases/new.html", {"form": form})
 
@@ -134,6 +130,22 @@ def release_detail(request: TenantRequest, release_id: str) -> HttpResponse:
     return render(request, "releases/detail.html", _context(release))
 
 
+@require_POST
+@tenant_required(Role.MEMBER)
+def release_mark(request: TenantRequest, release_id: str) -> HttpResponse:
+    """Set the posted `mark`, or take it back with `undo`."""
+    release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
+    mark = request.POST.get("mark", "")
+    if mark not in Mark.values:
+        raise BadRequest
+    change = remove_mark if request.POST.get("undo") else set_mark
+    try:
+        change(release=release, mark=Mark(mark), actor=request.user)
+    except Conflict as conflict:
+        messages.warning(request, conflict.message)
+    return redirect("release", release.pk)
+
+
 @fragment
 @require_GET
 @tenant_required()
@@ -141,7 +153,7 @@ def release_live(request: TenantRequest, release_id: str) -> HttpResponse:
     """The fragment of the page that refreshes itself."""
     context = _context(_find(request, release_id))
     shown: Overview = context["shown"]
-    context["announce"] = not request.GET.get("seen", "").endswith(f".{shown.status}")
+    context["announce"] = not request.GET.get("seen", "").endswith(f".{shown.stage}")
     return refresh(
         request,
         "releases/_live.html",
@@ -164,6 +176,26 @@ def _context(release: Release) -> dict[str, Any]:
     found = blockers(
         release, effects, failing_integrations(release.tenant), sweeper_heartbeat(), now
     )
-    found = [blocker for blocker in found if not shown.is_on_card(blocker)]
-    seen = f"{fingerprint((shown, found))}.{shown.status}"
-    return {"release": release, "shown": shown, "blockers": found, "seen": seen}
+    held_up = [blocker for blocker in found if blocker.is_held_up(now)]
+    seen = f"{fingerprint((shown, found))}.{shown.stage}"
+    return {
+        "release": release,
+        "shown": shown,
+        "blockers": held_up,
+        "may_try": any(blocker.may_try for blocker in held_up),
+        "waits": {family: _waits(found, effects, kind) for kind, family in FAMILY_OF.items()},
+        "seen": seen,
+    }
+
+
+def _waits(found: list[Blocker], effects: list[Effect], kind: str) -> dict[str, Any] | None:
+    """Why messages, or epics, wait; what gave up is told where it stands in the list."""
+    family = FAMILY_OF[kind]
+    waiting = [
+        b
+        for b in found
+        if b.area == MESSAGES and b.family in ("", family) and b.code != "waiting_for_person"
+    ]
+    if not waiting or not any(effect.kind == kind and effect.is_open for effect in effects):
+        return None
+    return {"blockers": waiting, "may_try": any(blocker.may_try for blocker in waiting)}

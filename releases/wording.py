@@ -30,6 +30,8 @@ _NOTICES = {
     Notice.RELEASE_COMPLETE: gettext_lazy("All builds complete"),
     Notice.RELEASE_FAILED: gettext_lazy("Not all builds succeeded"),
     Notice.RELEASE_CANCELLED: gettext_lazy("Release cancelled"),
+    Notice.RELEASE_SUBMITTED: gettext_lazy("Submitted to the stores"),
+    Notice.RELEASE_RELEASED: gettext_lazy("Released"),
     Notice.BUILD_STARTED: gettext_lazy("%(build)s started"),
     Notice.BUILD_COMPLETE: gettext_lazy("%(build)s complete"),
     Notice.BUILD_FAILED: gettext_lazy("%(build)s failed"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F
@@ -32,6 +32,7 @@ class PastRelease:
     results: tuple[str, ...]  # of the iOS pipeline; Android succeeds at once
     minutes: int  # duration of each build
     is_cancelled: bool = False
+    is_released: bool = True  # if it succeeded; else only submitted
 
 
 PAST_RELEASES = (
@@ -40,7 +41,7 @@ PAST_RELEASES = (
     PastRelease("1.4.0", 31, ("SUCCESS",), 24),
     PastRelease("1.4.1", 24, ("FAILURE",), 21, is_cancelled=True),
     PastRelease("1.4.2", 17, ("UNSTABLE", "FAILURE", "SUCCESS"), 26),
-    PastRelease("1.4.3", 10, ("SUCCESS",), 23),
+    PastRelease("1.4.3", 10, ("SUCCESS",), 23, is_released=False),
     PastRelease("1.4.4", 2, ("FAILURE",), 20),
 )
 
@@ -101,8 +102,20 @@ def _date_back(release: Release, past: PastRelease) -> None:
         _spread(pipeline.builds.order_by("attempt"), ago, past.minutes)
     builds = Build.objects.filter(release_pipeline__release=release)
     last = max((b.finished_at for b in builds if b.finished_at), default=None)
-    Release.objects.filter(pk=release.pk, completed_at__isnull=False).update(completed_at=last)
+    if last is not None:
+        _mark(release, past, last)
     _shift(Effect.objects.filter(release_id=release.pk), ("created_at", "done_at"), ago)
+
+
+def _mark(release: Release, past: PastRelease, built_at: datetime) -> None:
+    rows = Release.objects.filter(pk=release.pk, completed_at__isnull=False)
+    rows.update(
+        completed_at=built_at,
+        submitted_at=built_at + timedelta(hours=2),
+        submitted_by=release.created_by,
+    )
+    if past.is_released:
+        rows.update(released_at=built_at + timedelta(days=1), released_by=release.created_by)
 
 
 def _spread(builds: Iterable[Build], ago: timedelta, minutes: int) -> None:

@@ -7,13 +7,15 @@ count against the connection.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from builds.effects import ci_of
 from builds.logs.excerpt import excerpt, plain
-from builds.models import Build
+from builds.models import Build, TestBuild
 from delivr.effects import clock
 from delivr.effects.health import is_healthy
 from delivr.encryption.fields import SecretUnreadable
@@ -28,19 +30,35 @@ UNHEALTHY_PAUSE = timedelta(minutes=1)
 GIVE_UP_AFTER = timedelta(hours=2)  # after the build's end, if the CI server stays unhealthy
 
 
-@transaction.atomic
 def due_logs() -> list[str]:
     """Ids of builds whose log is due to be read; each is claimed for one worker for 40 s."""
+    return _due(Build)
+
+
+def due_test_logs() -> list[str]:
+    return _due(TestBuild)
+
+
+@transaction.atomic
+def _due(model: type[Build] | type[TestBuild]) -> list[str]:
     now = clock.now()
-    free = Build.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
+    free = model.objects.select_for_update(skip_locked=True, no_key=True, of=("self",))
     ids = list(free.filter(log_at__lte=now).order_by("log_at").values_list("pk", flat=True)[:50])
-    Build.objects.filter(pk__in=ids).update(log_at=now + CLAIM)
+    model.objects.filter(pk__in=ids).update(log_at=now + CLAIM)
     return ids
 
 
 def read_log(build_id: str) -> None:
     """The job `log`: read the end of one build's log and store its relevant lines."""
-    builds = Build.objects.select_related("release_pipeline__pipeline")
+    _read_log(Build.objects.select_related("release_pipeline__pipeline"), build_id)
+
+
+def read_test_log(test_id: str) -> None:
+    """The job `log_test`: the same for a test build."""
+    _read_log(TestBuild.objects.select_related("pipeline"), test_id)
+
+
+def _read_log(builds: QuerySet[Any], build_id: str) -> None:
     build = builds.filter(pk=build_id, log_at__isnull=False).first()
     if build is None:
         return
@@ -55,7 +73,7 @@ def read_log(build_id: str) -> None:
             _update(build, log_at=clock.now() + SLOT_RETRY_DELAY)
 
 
-def _read(build: Build) -> None:
+def _read(build: Build | TestBuild) -> None:
     try:
         tail: LogTail = ci_of(build).log_tail(build.handle)
         # `plain` comes first: a colour code inside a secret would hide it from `redact`.
@@ -72,7 +90,7 @@ def _read(build: Build) -> None:
         _update(build, log_at=next_at, log_tries=build.log_tries + 1, log_excerpt=lines)
 
 
-def _failed(build: Build, words: str, *, is_permanent: bool) -> None:
+def _failed(build: Build | TestBuild, words: str, *, is_permanent: bool) -> None:
     next_at = None if is_permanent else _next_attempt(build)
     if next_at is None:
         _give_up(build, words)
@@ -80,14 +98,14 @@ def _failed(build: Build, words: str, *, is_permanent: bool) -> None:
         _update(build, log_at=next_at, log_tries=build.log_tries + 1)
 
 
-def _next_attempt(build: Build) -> object:
+def _next_attempt(build: Build | TestBuild) -> object:
     """When to try again; None after the last attempt."""
     if build.log_tries >= len(PAUSES):
         return None
     return clock.now() + PAUSES[build.log_tries]
 
 
-def _postpone(build: Build) -> None:
+def _postpone(build: Build | TestBuild) -> None:
     """Wait for an unhealthy CI server: not counted as an attempt, but limited."""
     if build.finished_at is None or build.finished_at > clock.now() - GIVE_UP_AFTER:
         _update(build, log_at=clock.now() + UNHEALTHY_PAUSE)
@@ -95,13 +113,13 @@ def _postpone(build: Build) -> None:
         _give_up(build, _("The CI server could not be asked for too long."))
 
 
-def _give_up(build: Build, words: str) -> None:
+def _give_up(build: Build | TestBuild, words: str) -> None:
     """The excerpt of an earlier attempt is kept."""
     error = "" if build.log_excerpt else words[:500]
     _update(build, log_at=None, log_tries=build.log_tries + 1, log_error=error)
 
 
-def _update(build: Build, **values: object) -> None:
+def _update(build: Build | TestBuild, **values: object) -> None:
     """Store the values, unless the build changed in the meantime and they are outdated."""
-    same = Build.objects.filter(pk=build.pk, status=build.status, number=build.number)
+    same = type(build).objects.filter(pk=build.pk, status=build.status, number=build.number)
     same.filter(log_at__isnull=False).update(**values)

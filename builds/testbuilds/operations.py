@@ -18,7 +18,7 @@ from builds.addresses import safe_build_url
 from builds.models import TestBuild, WebhookDelivery
 from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop_of_test
-from builds.updates.apply import BuildUpdate, end_of, reason_of
+from builds.updates.apply import BuildUpdate, end_of, reason_of, schedule_log
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.operations import create_effect
@@ -132,6 +132,7 @@ def apply_test_update(test_id: str, update: BuildUpdate) -> None:
     test.started_at = test.started_at or update.started_at
     if test.status not in MOVING:
         test.finished_at = end_of(test, update, clock.now())
+        schedule_log(test)
     test.poll_at = next_poll(test)
     test.save()
 

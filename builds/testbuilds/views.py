@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.forms.models import model_to_dict
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from builds.models import TestBuild
@@ -39,7 +38,7 @@ def test_build(request: TenantRequest, connection_id: str) -> HttpResponse:
     test = pipeline.test_builds.first()
     context = {**_context(pipeline, test), "next": request.GET.get("next", "")}
     template = "integrations/test_build.html"
-    is_moving = test is not None and test.is_moving
+    is_moving = test is not None and test.is_followed
     return refresh(request, template, context, seen=context["seen"], is_moving=is_moving)
 
 
@@ -49,8 +48,6 @@ def _start(request: TenantRequest, pipeline: PipelineIntegration) -> HttpRespons
         throttle("test build", user=request.user, limit=MAX_PER_MINUTE)
         with refusals_as_messages(request):
             start_test(pipeline=pipeline, actor=request.user, version=version, branch=branch)
-            words = _("The test build is on its way to %(server)s.")
-            messages.success(request, words % {"server": pipeline.kind_label})
     except Problem as problem:
         messages.error(request, problem.detail)
     return redirect(next_address(request, default=page_of(pipeline)))
@@ -68,7 +65,6 @@ def test_build_cancel(request: TenantRequest, connection_id: str) -> HttpRespons
         raise Http404
     with refusals_as_messages(request):
         cancel_test(test=test, actor=request.user)
-        messages.success(request, _("The test build is stopped."))
     return redirect(next_address(request, default=page_of(pipeline)))
 
 
@@ -77,5 +73,6 @@ def _context(pipeline: PipelineIntegration, test: TestBuild | None) -> dict[str,
     if test is not None and test.status == "TRIGGERING":
         effects = Effect.objects.for_tenant(pipeline.tenant_id)
         trigger = effects.filter(dedupe_key=f"test:{test.pk}:trigger").first()
-    shown = (model_to_dict(test) if test else None, trigger and trigger.last_error)
+    awaits = test is not None and test.awaits_webhook
+    shown = (model_to_dict(test) if test else None, trigger and trigger.last_error, awaits)
     return {"pipeline": pipeline, "test": test, "trigger": trigger, "seen": fingerprint(*shown)}

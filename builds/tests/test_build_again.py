@@ -275,7 +275,7 @@ def test_a_viewer_and_a_cancelled_release_have_no_button(
 
 def test_the_page_builds_what_it_showed(member: Client, ready: Release) -> None:
     shown = newest(ready)
-    assert message_of(press(member, ready, after=shown)) == "2 builds triggered."
+    assert message_of(press(member, ready, after=shown)) == "2 builds are on their way to Jenkins."
     for made in Build.objects.filter(candidate=2):
         end(made, S.SUCCESS, 900 + made.release_pipeline_id)
     assert "Somebody built this meanwhile" in message_of(press(member, ready, after=shown))

@@ -10,7 +10,8 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
-from builds.models import Build, TestBuild
+from builds.logs.reading import due_test_logs, read_test_log
+from builds.models import WEBHOOK_GRACE, Build, TestBuild
 from builds.polling.poller import LOST_AFTER, LOST_WITHIN, due_tests, poll_test
 from builds.testbuilds.effects import StopTest
 from builds.testbuilds.operations import MAX_KEPT, cancel_test, start_test
@@ -100,6 +101,7 @@ def test_it_ends_by_polling_alone(wired: Wired, sandbox: Any, web: Client) -> No
     sandbox.state.jenkins.finish("ios-prod", 245)
     row = polled(test)
     assert (row.status, row.poll_at, row.took is not None) == ("SUCCESS", None, True)
+    TestBuild.objects.update(finished_at=timezone.now() - WEBHOOK_GRACE)
     assert "No webhook came in about it" in page(web, wired)
     sent = sandbox.state.jenkins.build("ios-prod", 245).parameters
     assert (sent["VERSION"], sent["BRANCH"]) == ("0.0.1", "main")
@@ -393,3 +395,35 @@ def test_a_finished_one_is_not_stopped(wired: Wired, web: Client) -> None:
 def test_after_a_stop_another_one_can_start(wired: Wired) -> None:
     cancel_test(test=start(wired), actor=None)
     assert start(wired).status == "TRIGGERING"
+
+
+def failed(wired: Wired, sandbox: Any) -> TestBuild:
+    test = queued(wired)
+    polled(test, 3)
+    sandbox.state.jenkins.finish("ios-prod", 245, "FAILURE")
+    return polled(test)
+
+
+def test_a_failed_test_build_shows_why_by_its_log(wired: Wired, sandbox: Any, web: Client) -> None:
+    test = failed(wired, sandbox)
+    assert test.status == "FAILURE"
+    assert "Reading its log" in page(web, wired)
+    assert due_test_logs() == [test.pk]
+    read_test_log(test.pk)
+    assert "error: cannot find" in page(web, wired)
+    assert fresh(test).log_at is None
+
+
+def test_a_missing_webhook_is_only_told_after_a_while_and_never_once_it_came(
+    wired: Wired, sandbox: Any, web: Client
+) -> None:
+    test, told = failed(wired, sandbox), "No webhook came in"
+    shown = page(web, wired)
+    assert told not in shown
+    assert "data-live" in shown
+    TestBuild.objects.update(finished_at=timezone.now() - WEBHOOK_GRACE, log_at=None)
+    assert told in page(web, wired)
+    TestBuild.objects.filter(pk=test.pk).update(first_webhook_at=timezone.now())
+    shown = page(web, wired)
+    assert told not in shown
+    assert "Its webhook came in." in shown

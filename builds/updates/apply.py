@@ -111,7 +111,7 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
         build.poll_at = clock.now()
     event = _record(build, before, update, step) if _is_recorded(update, step, filled) else None
     if step is Transition.APPLY or (build.handle.is_named and not had_name):
-        _schedule_log(build)
+        schedule_log(build)
     build.save()
     if filled or step is Transition.APPLY:
         mirror_if_newest(build)
@@ -270,7 +270,7 @@ def _set_status(build: Build, update: BuildUpdate) -> None:
 _EXPLAINED_BY_LOG = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABORTED)
 
 
-def _schedule_log(build: Build) -> None:
+def schedule_log(build: Build | TestBuild) -> None:
     """Have the log read if it can explain the status; drop what was read for an earlier status."""
     ci: Any = provider_class(build.pipeline.kind)
     has_reason = build.status in _EXPLAINED_BY_LOG and build.handle.is_named and ci.has_log
@@ -354,7 +354,7 @@ def undo_unconfirmed_end(build_id: str, *, reason: str) -> None:
     before, build.artifact_url, build.artifacts = build.status, "", []
     build.artifact_reported, build.is_confirmed, build.end_claimed_at = False, True, None
     _set_status(build, update)
-    _schedule_log(build)
+    schedule_log(build)
     build.save()
     event = _record(build, before, update, Transition.APPLY)
     mirror_if_newest(build)

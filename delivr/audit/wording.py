@@ -54,7 +54,13 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "member.removed": (_("removed %(what)s"), _("Member removed")),
     "release.cancelled": (_("cancelled release %(what)s"), _("Release cancelled")),
     "release.created": (_("created release %(what)s"), _("Release created")),
+    "release.marked": (_("marked release %(what)s"), _("Release marked")),
     "release.status": (_("changed the status of release %(what)s"), _("Release's status")),
+    "release.tried_now": (
+        _("tried at once what release %(what)s waits for"),
+        _("Release tried now"),
+    ),
+    "release.unmarked": (_("took back a mark of release %(what)s"), _("Mark taken back")),
     "setup.skipped": (_("changed which steps of the setup are skipped"), _("Step skipped")),
     "tenant.created": (_("created the workspace %(what)s"), _("Workspace created")),
     "tenant.deleted": (_("deleted the workspace %(what)s"), _("Workspace deleted")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -98,6 +99,13 @@ def note_success(*, tenant_id: str, integration_id: str) -> None:
     """A call worked: close the breaker. A rate limit stays: the call may have begun before it."""
     failing = IntegrationHealth.objects.for_tenant(tenant_id).exclude(failures=0, open_until=None)
     failing.filter(integration_id=integration_id).update(**HEALTHY)
+
+
+def forget_pause(*, tenant_id: str, integration_ids: Iterable[str]) -> None:
+    """End the pauses after failed calls: the next call probes at once. A pause that the provider
+    asked for stays."""
+    rows = IntegrationHealth.objects.for_tenant(tenant_id).exclude(open_until=None)
+    rows.filter(integration_id__in=integration_ids).update(open_until=None)
 
 
 def release_probe(*, tenant_id: str, integration_id: str) -> None:

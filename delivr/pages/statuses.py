@@ -32,6 +32,8 @@ LOOKS: dict[str, Look] = {
     "BUILD_COMPLETE": Look(_("Ready for submission"), *DONE),
     "BUILD_FAILED": Look(_("Build failed"), *BAD),
     "CANCELLED": Look(_("Cancelled"), *OFF),
+    "SUBMITTED": Look(_("Submitted"), "info", "clock"),
+    "RELEASED": Look(_("Released"), *DONE),
     # Builds
     "TRIGGERING": Look(_("Triggering"), *MOVING),
     "QUEUED": Look(_("Queued"), *WAITING),

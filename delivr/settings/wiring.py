@@ -35,6 +35,9 @@ JOBS = {
     "poll": Job(run="builds.polling.poller.poll_build", due="builds.polling.poller.due_builds"),
     "poll_test": Job(run="builds.polling.poller.poll_test", due="builds.polling.poller.due_tests"),
     "log": Job(run="builds.logs.reading.read_log", due="builds.logs.reading.due_logs"),
+    "log_test": Job(
+        run="builds.logs.reading.read_test_log", due="builds.logs.reading.due_test_logs"
+    ),
     "branch": Job(run="releases.branches.check_branch", due="releases.branches.due"),
     "verify": Job(
         run="integrations.verification.verify_by_id",

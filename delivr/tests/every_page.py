@@ -16,7 +16,7 @@ from delivr.tests.product import Product, started
 
 PAGES = {
     "releases": "/releases",
-    "releases-completed": "/releases?tab=completed",
+    "releases-done": "/releases?tab=done",
     "releases-nothing-found": "/releases?q=nothing",
     "release-new": "/releases/new",
     "setup-done": "/setup/done",
@@ -76,9 +76,10 @@ SANDBOX = {
 }
 ERRORS = {"error-not-found": "/nothing-here", "invitation-dead": "/accounts/invitations/used-up"}
 FOUND_ON = {
-    "release-complete": ("/releases?tab=completed", "a.version"),
+    "release-complete": ("/releases?tab=ready", "a.version"),
     "release-failed": ("/releases?q=1.4.4", "a.version"),
-    "release-cancelled": ("/releases?tab=cancelled", "a.version"),
+    "release-released": ("/releases?tab=done&q=1.4.0", "a.version"),
+    "release-cancelled": ("/releases?tab=done&q=1.4.1", "a.version"),
     "effect": ("/activity", "main a[href*='/eff_']"),
     "effect-failed": ("/activity?state=DEAD", "main a[href*='/eff_']"),
     "delivery": ("/activity/received", "main a[href*='/whd_']"),

@@ -190,6 +190,8 @@ def test_odd_ids_are_unknown(api: APIClient, odd: str) -> None:
         "integrations/pipelines/{}/rotate-webhook-secret",
         "releases/{}/builds",
         "releases/{}/cancel",
+        "releases/{}/try-now",
+        "releases/{}/marks/submitted",
         "builds/{}/cancel",
         "integrations/pipelines/{}/test-builds",
         "test-builds/{}",

@@ -454,7 +454,7 @@ UNAUDITED = {
     "builds.webhooks.deliveries._set_aside": "a delivery is its own record; a stop is recorded",
     "builds.webhooks.deliveries.due_deliveries": "hands out work; the delivery is the record",
     "builds.webhooks.deliveries.store": "a delivery is its own record",
-    "builds.logs.reading.due_logs": "hands out work",
+    "builds.logs.reading._due": "hands out work",
     "builds.polling.poller._hand_out": "hands out work",
     "builds.polling.poller._plan": "when to ask the CI server again",
     "builds.testbuilds.operations.apply_test_update": "a test build is its own record",

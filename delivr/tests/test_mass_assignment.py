@@ -234,6 +234,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
             "next": None,
         },
         "releases/<slug:release_id>/builds": {"pipeline": ids["pipeline_id"]},
+        "releases/<slug:release_id>/mark": {"mark": "submitted", "undo": None},
         "activity/effects/<slug:effect_id>/adopt": {"number": "7"},
         "setup/<family:family>": slack,
         "integrations/<family:family>/new": slack,
@@ -245,7 +246,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
 # Forms without fields, only with buttons.
 BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
-    *("cancel", "retry", "replay"),
+    *("cancel", "retry", "replay", "try-now"),
 )
 FORMS = [
     route

@@ -67,11 +67,11 @@ def test_dialog_works_without_scripts(browser: Browser, design: Page) -> None:
         expect(dialog).to_be_hidden()
 
 
-def test_message_is_announced_once_stays_visible_and_can_be_dismissed(
-    page: Page, filled: dict[str, Any]
-) -> None:
+def save_time_zone(page: Page, filled: dict[str, Any]) -> Any:
+    """What is saved says so: the toast."""
     product = filled["product"]
     sign_in(page, product, filled["logins"]["Sign in"])
+    expect(page.locator("#messages .toast")).to_have_count(0)  # signing in needs no words
     page.goto(f"{product.url}/accounts/time-zone")
     page.add_init_script("""addEventListener("DOMContentLoaded", () => {
         window.said = [];
@@ -81,12 +81,45 @@ def test_message_is_announced_once_stays_visible_and_can_be_dismissed(
         }).observe(document.getElementById("announcer"), { childList: true });
     });""")
     page.get_by_role("main").get_by_role("button", name="Save").click()
-    toast = page.locator("#messages .toast")
+    toast = page.get_by_role("status").locator(".toast")
     expect(toast).to_have_count(1)
+    return toast
+
+
+def test_message_is_announced_once_covers_nothing_and_can_be_dismissed(
+    page: Page, filled: dict[str, Any]
+) -> None:
+    toast = save_time_zone(page, filled)
     words = toast.locator(".alert__body").inner_text().strip()
     expect(page.locator("#announcer")).to_have_text(words)
     assert page.evaluate("window.said") == [words]
+    toast.hover()  # it stays meanwhile
+    box, head = toast.bounding_box(), page.get_by_role("heading", level=1).bounding_box()
+    assert box
+    assert head
+    assert box["y"] + box["height"] <= head["y"]
     page.evaluate("document.querySelector('.page').style.minHeight = '300vh'; scrollTo(0, 600)")
-    expect(toast).to_be_in_viewport()
+    expect(toast).not_to_be_in_viewport()
     toast.get_by_role("button", name="Dismiss").click()
+    expect(toast).to_have_count(0)
+
+
+def test_message_leaves_by_itself_but_not_while_somebody_is_at_it(
+    page: Page, filled: dict[str, Any]
+) -> None:
+    page.clock.install()
+    toast = save_time_zone(page, filled)
+    page.clock.run_for(7_000)
+    toast.hover()
+    page.clock.run_for(20_000)
+    expect(toast).to_be_visible()
+    close = toast.get_by_role("button", name="Dismiss")
+    close.focus()
+    page.mouse.move(0, 0)
+    page.clock.run_for(20_000)
+    expect(toast).to_be_visible()
+    close.evaluate("node => node.blur()")
+    page.clock.run_for(7_000)
+    expect(toast).to_be_visible()
+    page.clock.run_for(2_000)
     expect(toast).to_have_count(0)

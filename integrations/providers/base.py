@@ -79,6 +79,7 @@ class Provider(ABC):
     address_field: ClassVar[str | None] = None  # the field with the URL secrets are sent to
     # Names of checks whose message is kept in the connection's `options` until its address changes.
     discovered: ClassVar[tuple[str, ...]] = ()
+    discovered_about: ClassVar[str | None] = None  # or until this field changes
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
     # Results of `checks` besides the checks themselves, if the system tells them.

@@ -20,6 +20,7 @@ from integrations.choices import Verification
 from integrations.models import FAMILIES, PipelineIntegration
 from integrations.operations import disconnect, edit
 from integrations.verification import verify
+from sandbox import accounts
 
 pytestmark = pytest.mark.django_db
 
@@ -341,3 +342,17 @@ def test_a_channels_name_is_kept_after_later_checks(tenant: Any, sandbox: Any) -
     edit(refused, actor=None, values={"slack_channels": ["C456"]})
     verify(fresh(slack))
     assert fresh(slack).recipient_names.keys() <= {"C456"}  # of what is chosen alone
+
+
+def test_the_apps_number_is_learnt_and_forgotten_with_the_app(tenant: Any, sandbox: Any) -> None:
+    target = verify(
+        factories.AppStoreFactory(
+            tenant=tenant,
+            issuer_id=accounts.APPLE_ISSUER_ID,
+            key_id=accounts.APPLE_KEY_ID,
+            credentials=sandbox.accounts.apple_api_key,
+        )
+    )
+    assert target.console_url == "https://appstoreconnect.apple.com/apps/6450000001"
+    edited = edit(target, actor=None, values={"app_identifier": "com.example.other"})
+    assert edited.console_url == "https://appstoreconnect.apple.com/apps"

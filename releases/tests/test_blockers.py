@@ -12,6 +12,7 @@ from delivr.effects.models import Effect, Heartbeat, IntegrationHealth
 from delivr.tests import factories
 from releases.blockers import blockers, failing_integrations, sweeper_heartbeat
 from releases.models import Release
+from releases.tests.pages import text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -246,11 +247,81 @@ def test_the_api_shows_the_same(pipeline: Any, api_for: Any) -> None:
     answer = api_for(pipeline.tenant).get(f"/api/v1/releases/{pipeline.release_id}")
     (blocker,) = answer.json()["blockers"]
     assert blocker["code"] == "waiting_for_person"
-    assert set(blocker) == {"code", "message", "hint", "since", "next"}
+    assert set(blocker) == {"code", "message", "hint", "since", "next", "area"}
 
 
-def test_the_page_shows_the_blockers(pipeline: Any, client_for: Any, owner: Any) -> None:
-    path = f"/releases/{pipeline.release_id}"
-    assert "Why is this not moving?" not in client_for(owner).get(path).content.decode()
+def test_areas_tell_builds_from_messages(pipeline: Any, settings: Any) -> None:
     effect(pipeline, state="DEAD", last_error="No such channel.")
-    assert "Why is this not moving?" in client_for(owner).get(path).content.decode()
+    build = moving(pipeline)
+    effect(pipeline, kind="build.trigger", build_id=build.pk, last_error="Refused.")
+    assert {(b.code, b.area) for b in explain(pipeline)} == {
+        ("waiting_for_person", "messages"),
+        ("retrying", "build"),
+    }
+    settings.EFFECTS_PAUSED = True
+    assert explain(pipeline)[0].area == "build"
+    Effect.objects.filter(kind="build.trigger").delete()
+    type(pipeline).objects.update(build_status="SUCCESS")
+    effect(pipeline)
+    assert explain(pipeline)[0].area == "messages"
+
+
+def test_the_same_trouble_of_several_channels_is_one(pipeline: Any) -> None:
+    for channel in ("C1", "C2"):
+        payload = {"channel": channel, "notice": "release_created", "words": {}}
+        effect(pipeline, payload=payload, last_error="Slack does not answer.")
+    (blocker,) = explain(pipeline)
+    assert blocker.message == "2 messages: Slack does not answer."
+
+
+def test_the_page_asks_why_only_where_a_build_is_held_up(
+    pipeline: Any, client_for: Any, owner: Any
+) -> None:
+    path, asked = f"/releases/{pipeline.release_id}", "Why is this not moving?"
+    client = client_for(owner)
+    effect(pipeline, state="DEAD", last_error="No such channel.")
+    assert asked not in client.get(path).content.decode()
+    build = moving(pipeline)
+    health(pipeline, failures=2, failing_since=soon(seconds=-40), last_error="Jenkins: time-out.")
+    response = client.get(path)
+    assert asked in response.content.decode()
+    assert "Try now" in response.content.decode()
+    assert "Nothing to do" not in response.content.decode()
+    IntegrationHealth.objects.all().delete()
+    live = client.get(f"{path}/live", {"seen": response.context["seen"]})
+    assert live.status_code == 200
+    assert asked not in live.content.decode()
+    type(build).objects.update(status="QUEUED", queue_reason="In the quiet period.")
+    assert asked not in client.get(path).content.decode()
+    type(build).objects.update(created_at=soon(minutes=-3))
+    assert asked in client.get(path).content.decode()
+
+
+def test_messages_say_once_that_they_wait(setup: Any, client_for: Any, owner: Any) -> None:
+    setup.slack.recipients = ["C123", "C456"]
+    setup.slack.save()
+    release = setup.release()
+    Effect.objects.filter(kind="message.post").update(last_error="Slack does not answer.")
+    IntegrationHealth.objects.create(
+        tenant=setup.tenant,
+        integration_id=setup.slack.pk,
+        failures=5,
+        open_until=soon(minutes=2),
+        last_error="Slack does not answer.",
+    )
+    text = text_of(client_for(owner).get(f"/releases/{release.pk}"))
+    assert text.count("Messages wait for Slack") == 1
+    assert text.count("Slack does not answer.") == 1
+    assert "Why is this not moving?" not in text
+
+
+def test_a_paused_installation_is_told_where_only_messages_wait(
+    setup: Any, client_for: Any, owner: Any, settings: Any
+) -> None:
+    settings.EFFECTS_PAUSED = True
+    release = setup.release()
+    Effect.objects.exclude(kind="message.post").delete()
+    text = text_of(client_for(owner).get(f"/releases/{release.pk}"))
+    assert "Messages wait for Slack Sending is paused" in text
+    assert "Epics wait" not in text
+    assert "Try now" not in text  # it would not help

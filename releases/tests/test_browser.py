@@ -87,7 +87,7 @@ def test_keys_lead_around_and_can_be_turned_off(
     page.keyboard.press("n")
     page.keyboard.press("?")
     expect(dialog).to_be_hidden()
-    expect(page).to_have_url(f"{product.url}/releases?tab=active&q=n%3F")  # what was typed
+    expect(page).to_have_url(f"{product.url}/releases?tab=needs-you&q=n%3F")  # what was typed
     page.locator("summary", has_text="demo@example.com").click()
     page.get_by_role("button", name="Keyboard shortcuts").click()
     dialog.get_by_role("checkbox").check()
@@ -153,20 +153,20 @@ def test_filters_work_at_once_and_keep_the_focus(
     member: Page, product: Any, console: list[str]
 ) -> None:
     page = member
-    page.goto(f"{product.url}/releases?tab=completed")
+    page.goto(f"{product.url}/releases?tab=ready")
     state, found = page.get_by_label("Builds", exact=True), page.locator("#found")
     state.focus()
     state.select_option("failed")
     expect(found).to_contain_text("No release here fits all of this")
     expect(state).to_be_focused()
-    expect(page).to_have_url(f"{product.url}/releases?tab=completed&build=failed")
+    expect(page).to_have_url(f"{product.url}/releases?tab=ready&build=failed")
     expect(page.locator("#announcer")).to_have_text("Releases shown: 0")
     found.get_by_role("link", name="Drop: Builds: Did not succeed").click()
-    page.get_by_role("searchbox").press_sequentially("1.4.2")
-    expect(found.locator("a.version")).to_have_text(["1.4.2"])
+    page.get_by_role("searchbox").press_sequentially("1.4.3")
+    expect(found.locator("a.version")).to_have_text(["1.4.3"])
     found.locator("a.version").click()
     page.go_back()
-    expect(found.locator("a.version")).to_have_text(["1.4.2"])
+    expect(found.locator("a.version")).to_have_text(["1.4.3"])
     # The next user of this computer must not find our pages in the browser's storage.
     assert page.evaluate("sessionStorage.getItem('htmx-history-cache')") is None
     assert console == []
@@ -174,7 +174,7 @@ def test_filters_work_at_once_and_keep_the_focus(
 
 def test_a_row_is_as_good_as_its_link(member: Page, product: Any) -> None:
     page = member
-    page.goto(f"{product.url}/releases?tab=completed&q=1.4.2")
+    page.goto(f"{product.url}/releases?tab=ready&q=1.4.3")
     row, link = page.locator("tbody tr"), page.locator("a.version").get_attribute("href")
     with page.context.expect_page() as opened:
         row.locator("td").last.click(modifiers=["ControlOrMeta"], position={"x": 150, "y": 3})
@@ -186,7 +186,7 @@ def test_a_row_is_as_good_as_its_link(member: Page, product: Any) -> None:
 def test_filters_work_without_javascript(browser: Browser, filled: dict[str, Any]) -> None:
     page = browser.new_page(java_script_enabled=False)
     sign_in(page, filled["product"], filled["logins"]["Sign in"])
-    page.goto(f"{filled['product'].url}/releases?tab=completed")
+    page.goto(f"{filled['product'].url}/releases?tab=ready")
     page.get_by_label("Builds", exact=True).select_option("failed")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("#found")).to_contain_text("No release here fits all of this")

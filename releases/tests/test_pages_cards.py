@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
@@ -68,7 +69,7 @@ def test_a_single_build_is_one_line_without_its_state_again(
     built(release, setup.ios_job, BuildStatus.FAILURE)
     answer = page(member, release)
     assert "Attempts" not in text_of(answer)
-    assert text_of(answer).count(" Failed ") == 1
+    assert text_of(answer).count(" Failed ") == 2  # in the status card and in its own
 
 
 def test_old_attempts_are_folded_but_never_a_single_one(
@@ -106,7 +107,7 @@ def test_the_header_names_what_failed_and_leads_there(
     assert f'id="{setup.ios_job.pk}"' in html
 
 
-def test_what_a_card_says_is_not_said_above_it_too(
+def test_a_refused_trigger_is_named_as_what_holds_the_release_up(
     member: Client, release: Release, setup: Setup
 ) -> None:
     [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
@@ -114,9 +115,13 @@ def test_what_a_card_says_is_not_said_above_it_too(
         state=EffectState.DEAD, last_error="Jenkins is closed.", done_at=build.created_at
     )
     trigger_failed(build.pk, message="Jenkins is closed.")
-    text = text_of(page(member, release))
-    assert "Jenkins is closed." in text
-    assert "Build trigger: Jenkins is closed." not in text
+    answer = page(member, release)
+    text = text_of(answer)
+    assert "Why is this not moving? iOS: Build trigger: Jenkins is closed." in text
+    assert "Try now" not in text  # nothing waits for a time
+    assert f'<a href="#{setup.ios_job.pk}">iOS: Build trigger' in answer.content.decode()
+    trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
+    assert "Why is this not moving?" not in text_of(page(member, release))
 
 
 def test_old_messages_are_folded(member: Client, release: Release, setup: Setup) -> None:
@@ -126,3 +131,20 @@ def test_old_messages_are_folded(member: Client, release: Release, setup: Setup)
     section = text.partition("Messages")[2]
     assert "earlier messages" in section
     assert section.index("iOS build #243 failed") < section.index("iOS build #240 failed")
+
+
+def test_the_same_trouble_in_several_channels_is_told_once(
+    setup: Setup, owner: Any, client_for: Any, member: Client
+) -> None:
+    setup.slack.recipients = ["C123", "C456"]
+    setup.slack.save()
+    release = setup.release()
+    Effect.objects.filter(kind="message.post").update(
+        state=EffectState.DEAD, last_error="Slack is closed.", done_at=timezone.now()
+    )
+    text = text_of(page(client_for(owner), release)).rpartition(" Messages ")[2]
+    assert text.count("Slack is closed.") == 1
+    assert "Retry C123" in text
+    assert "Retry C456" in text
+    text = text_of(page(member, release))
+    assert text.count("An admin of the workspace can retry this.") == 1

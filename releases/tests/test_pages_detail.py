@@ -337,14 +337,20 @@ def test_steps_show_where_the_release_is(viewer, release, setup):
     def states():
         return [step.state for step in viewer.get(page(release)).context["shown"].steps]
 
-    assert states() == ["CURRENT", "TODO", "TODO"]
+    assert states() == ["CURRENT", "TODO", "TODO", "TODO"]
     build = build_of(release, setup)
-    assert states() == ["DONE", "CURRENT", "TODO"]
+    assert states() == ["DONE", "CURRENT", "TODO", "TODO"]
     run(build, BuildStatus.FAILURE)
-    assert states() == ["DONE", "CURRENT", "TODO"]
+    assert states() == ["DONE", "CURRENT", "TODO", "TODO"]
     Release.objects.filter(pk=release.pk).update(status="BUILD_COMPLETE")
-    assert states() == ["DONE", "DONE", "DONE"]
-    Release.objects.filter(pk=release.pk).update(status="CANCELLED")
+    assert states() == ["DONE", "DONE", "CURRENT", "TODO"]
+    Release.objects.filter(pk=release.pk).update(submitted_at=timezone.now())
+    assert states() == ["DONE", "DONE", "DONE", "CURRENT"]
+    Release.objects.filter(pk=release.pk).update(released_at=timezone.now())
+    assert states() == ["DONE", "DONE", "DONE", "DONE"]
+    Release.objects.filter(pk=release.pk).update(
+        status="CANCELLED", submitted_at=None, released_at=None
+    )
     assert states() == []
 
 

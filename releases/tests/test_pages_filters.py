@@ -111,7 +111,7 @@ def test_each_chip_links_the_list_without_it(viewer, three):
         "iOS",
         f"Created by {three['bob']}",
     ]
-    assert re.search(r'href="\?tab=active">\s*Drop all', response.content.decode())
+    assert re.search(r'href="\?tab=needs-you">\s*Drop all', response.content.decode())
 
 
 def test_folded_filters_say_how_many_are_active(viewer, three):
@@ -121,13 +121,13 @@ def test_folded_filters_say_how_many_are_active(viewer, three):
 
 
 def test_pages_and_tabs_keep_the_filters(viewer, three, setup):
-    response = viewer.get(LIST, {"platform": "IOS", "tab": "completed"})
-    assert response.context["tabs"][0]["href"] == "?platform=IOS&tab=active"
-    assert [tab["count"] for tab in response.context["tabs"]] == [3, 0, 0]
+    response = viewer.get(LIST, {"platform": "IOS", "tab": "ready"})
+    assert response.context["tabs"][0]["href"] == "?platform=IOS&tab=needs-you"
+    assert [tab["count"] for tab in response.context["tabs"]] == [3, 0, 0, 0]
 
 
 def test_empty_list_says_what_to_drop(viewer, three):
-    response = viewer.get(LIST, {"platform": "ANDROID", "build": "missing", "tab": "active"})
+    response = viewer.get(LIST, {"platform": "ANDROID", "build": "missing", "tab": "needs-you"})
     text = text_of(response)
     assert "No release here fits all of this" in text
     assert "Without “Android”: 1 release " in text

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from delivr.tests import factories
 from releases.models import ReleasePipeline, ReleaseStatus
@@ -46,29 +47,44 @@ def test_line_shows_version_status_and_each_pipelines_build(viewer, setup, owner
 @pytest.mark.parametrize(
     ("tab", "shown"),
     [
-        ("active", {"1.0.0", "1.1.0", "1.2.0"}),
-        ("completed", {"1.3.0"}),
-        ("cancelled", {"1.4.0"}),
-        ("nonsense", {"1.0.0", "1.1.0", "1.2.0"}),
+        ("needs-you", {"new", "failed", "one-failed", "half", "approval"}),
+        ("building", {"building", "on-its-way"}),
+        ("ready", {"ready", "submitted"}),
+        ("done", {"released", "cancelled"}),
+        ("nonsense", {"new", "failed", "one-failed", "half", "approval"}),
     ],
 )
 def test_tab_shows_its_releases(viewer, setup, tab, shown):
-    states = ["KICKOFF_PENDING", "BUILDING", "BUILD_FAILED", "BUILD_COMPLETE", "CANCELLED"]
-    for number, status in enumerate(states):
-        factories.ReleaseFactory(
-            tenant=setup.tenant, scm=setup.scm, version=f"1.{number}.0", status=status
+    now = timezone.now()
+    for version, status, builds, marks in (
+        ("new", "KICKOFF_PENDING", ["PENDING", "PENDING"], {}),
+        ("failed", "BUILD_FAILED", ["FAILURE", "SUCCESS"], {}),
+        ("one-failed", "BUILDING", ["FAILURE", "RUNNING"], {}),
+        ("half", "BUILDING", ["SUCCESS", "PENDING"], {}),
+        ("approval", "BUILDING", ["WAITING", "RUNNING"], {}),
+        ("building", "BUILDING", ["RUNNING", "SUCCESS"], {}),
+        ("on-its-way", "BUILDING", ["QUEUED", "PENDING"], {}),
+        ("ready", "BUILD_COMPLETE", ["SUCCESS", "SUCCESS"], {}),
+        ("submitted", "BUILD_COMPLETE", ["SUCCESS", "SUCCESS"], {"submitted_at": now}),
+        ("released", "BUILD_COMPLETE", ["SUCCESS", "SUCCESS"], {"released_at": now}),
+        ("cancelled", "CANCELLED", ["SUCCESS", "CANCELLED"], {}),
+    ):
+        release = factories.ReleaseFactory(
+            tenant=setup.tenant, scm=setup.scm, version=version, status=status, **marks
         )
+        for job, build in zip((setup.ios_job, setup.android_job), builds, strict=True):
+            factories.ReleasePipelineFactory(release=release, pipeline=job, build_status=build)
     response = viewer.get(LIST, {"tab": tab})
     assert {release.version for release in response.context["page"].items} == shown
-    assert [item["count"] for item in response.context["tabs"]] == [3, 1, 1]
+    assert [item["count"] for item in response.context["tabs"]] == [5, 2, 2, 2]
 
 
 def test_search_finds_a_part_of_the_version_and_keeps_the_tab(viewer, setup):
     for version in ("1.5.0", "2.5.0", "3.0.0"):
         factories.ReleaseFactory(tenant=setup.tenant, scm=setup.scm, version=version)
-    response = viewer.get(LIST, {"q": "5.0", "tab": "active"})
+    response = viewer.get(LIST, {"q": "5.0", "tab": "needs-you"})
     assert {release.version for release in response.context["page"].items} == {"1.5.0", "2.5.0"}
-    assert response.context["tabs"][1]["href"] == "?q=5.0&tab=completed"
+    assert response.context["tabs"][1]["href"] == "?q=5.0&tab=building"
 
 
 def test_search_without_a_match_says_so(viewer, setup):

@@ -227,7 +227,24 @@
     else dialog.showModal();
   });
 
-  // --- Toasts: said once, there until they are closed ---------------------------------------------
+  // --- Toasts: said once; good news leaves by itself, but not while somebody is at it --------------
+
+  const STAY = 8000; // milliseconds
+
+  const leaveLater = (toast) => {
+    let timer;
+    const hold = () => clearTimeout(timer);
+    const wait = () => {
+      hold();
+      if (toast.matches(":hover, :focus-within")) return;
+      timer = setTimeout(() => (document.hidden ? wait() : toast.remove()), STAY);
+    };
+    for (const name of ["mouseenter", "focusin"]) toast.addEventListener(name, hold);
+    for (const name of ["mouseleave", "focusout"]) toast.addEventListener(name, wait);
+    wait();
+  };
+
+  for (const toast of document.querySelectorAll("#messages [data-leaves]")) leaveLater(toast);
 
   const dismiss = (toast) => {
     toast.remove();

@@ -48,4 +48,9 @@ FIELDS = (
 
 NEEDS = gettext_lazy("an admin of App Store Connect")
 
-CHECKS = {"app": gettext_lazy("App"), "key": gettext_lazy("Key")}
+# What its own checks are called
+CHECKS = {
+    "app": gettext_lazy("App"),
+    "app_id": gettext_lazy("Apple ID of the app"),
+    "key": gettext_lazy("Key"),
+}

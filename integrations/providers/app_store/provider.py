@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
     from .client import AppStoreClient
 
 
+_CONSOLE = "https://appstoreconnect.apple.com/apps"
+_APP_ID = re.compile(r"[0-9]{1,20}")
+
+
 class AppStore(StoreProvider):
     label = "App Store"
     deadline = DEADLINE
     platform = "IOS"
+    console = "App Store Connect"
+    discovered = ("app_id",)
+    discovered_about = "app_identifier"
 
     def __init__(self, *, issuer_id: str, key_id: str, api_key: str, app_identifier: str) -> None:
         self._issuer_id = issuer_id.strip()
@@ -34,6 +42,11 @@ class AppStore(StoreProvider):
             api_key=connection.credentials.reveal(),
             app_identifier=connection.app_identifier,
         )
+
+    @staticmethod
+    def console_page(options: Mapping[str, Any]) -> str:
+        app_id = options.get("app_id", "")
+        return f"{_CONSOLE}/{app_id}" if app_id else _CONSOLE
 
     def checks(self) -> Iterator[Check]:
         return try_in_order(
@@ -76,6 +89,9 @@ class AppStore(StoreProvider):
             return
         name = vendor_words(app["attributes"].get("name"), secrets=self._client.secrets, limit=80)
         yield Check(name="app", ok=True, message=name)
+        app_id = str(app.get("id"))
+        if _APP_ID.fullmatch(app_id):
+            yield Check(name="app_id", ok=True, message=app_id)
 
     def _is_ours(self, app: Mapping[str, Any]) -> bool:
         attributes = app.get("attributes")

@@ -24,6 +24,7 @@ class PlayStore(StoreProvider):
     label = "Play Store"
     deadline = DEADLINE
     platform = "ANDROID"
+    console = "Play Console"
 
     def __init__(self, *, service_account: str | Mapping[str, Any], app_identifier: str) -> None:
         self._document = service_account
@@ -35,6 +36,11 @@ class PlayStore(StoreProvider):
             service_account=connection.credentials.reveal(),
             app_identifier=connection.app_identifier,
         )
+
+    @staticmethod
+    def console_page(options: Mapping[str, Any]) -> str:
+        """The list of apps: an app's own address has numbers in it that the API does not tell."""
+        return "https://play.google.com/console/developers/app-list"
 
     def checks(self) -> Iterator[Check]:
         return try_in_order(

@@ -43,9 +43,9 @@ def failed(checks):
 
 def test_a_good_connection_passes_every_check_and_names_the_app():
     checks = make().verify()
-    assert [check.name for check in checks] == ["key", "address", "credentials", "app"]
+    assert [check.name for check in checks] == ["key", "address", "credentials", "app", "app_id"]
     assert failed(checks) == {}
-    assert checks[-1].message == "Example"
+    assert [check.message for check in checks[-2:]] == ["Example", "6400000002"]
 
 
 def test_apple_is_asked_once_with_a_token_that_it_accepts(wire):

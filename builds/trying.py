@@ -1,0 +1,46 @@
+"""Try at once what a release waits for, instead of at the next planned time."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from builds.models import Build
+from delivr.audit.operations import record
+from delivr.effects import clock
+from delivr.effects.health import forget_pause
+from delivr.effects.models import Effect
+from delivr.effects.operations import wake
+from delivr.effects.queue import enqueue_on_commit
+from delivr.failures import Conflict
+from delivr.tenants.models import User
+from releases.models import Release, ReleaseStatus
+
+
+@transaction.atomic
+def try_now(*, release: Release, actor: User | None) -> None:
+    """Make everything that the release waits for due now: its effects, the polls of its builds, and
+    the next check of its branch.
+
+    What the provider asked to wait for, and refused credentials, still wait. Raises
+    Conflict("nothing_waits").
+    """
+    waiting = Effect.objects.for_tenant(release.tenant_id).filter(release_id=release.pk).open()
+    polled = Build.objects.for_tenant(release.tenant_id).filter(
+        release_pipeline__release=release, poll_at__isnull=False
+    )
+    looks = Release.objects.filter(pk=release.pk, branch_look_at__isnull=False).exclude(
+        status=ReleaseStatus.CANCELLED
+    )
+    used = {
+        *waiting.values_list("integration_id", flat=True),
+        *polled.values_list("release_pipeline__pipeline_id", flat=True),
+    }
+    if not used and not looks.exists():
+        raise Conflict("nothing_waits", _("Nothing waits here any more."))
+    forget_pause(tenant_id=release.tenant_id, integration_ids=used)
+    wake(waiting)
+    polled.update(poll_at=clock.now())
+    if looks.update(branch_look_at=clock.now()):
+        enqueue_on_commit("branch", release.pk)
+    record(tenant=release.tenant, actor=actor, action="release.tried_now", subject=release)
