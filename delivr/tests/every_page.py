@@ -46,6 +46,9 @@ PAGES = {
     "account-sessions": "/accounts/sessions/",
     "account-confirm": "/accounts/reauthenticate/",
     "second-factor-needed": "/accounts/second-factor",
+    "api": "/api/v1/docs",
+    "api-connections": "/api/v1/docs/connections",
+    "api-releases": "/api/v1/docs/releases?language=python",
 }
 STAFF = {
     "design": "/design",
