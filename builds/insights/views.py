@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -20,6 +21,7 @@ from builds.insights.charts import Column, Part, chart
 from builds.insights.figures import (
     PERIODS,
     BuildRow,
+    Choice,
     Insights,
     Week,
     insights,
@@ -30,7 +32,10 @@ from delivr.pages.spreadsheet import safe_row
 from delivr.templatetags.ui import duration
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
-from releases.models import Release
+from delivr.tenants.models import Tenant
+from integrations.choices import Platform
+from integrations.models import PipelineIntegration
+from releases.models import Release, ReleasePipeline
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -63,17 +68,21 @@ HEADINGS = (
 @require_GET
 @tenant_required()
 def insights_page(request: TenantRequest) -> HttpResponse:
-    days = _days(request)
-    shown = insights(request.tenant, days=days)
+    days, names = _days(request), _pipelines(request.tenant)
+    choice = _choice(request, names)
+    shown = insights(request.tenant, days=days, choice=choice)
     is_empty = not shown.releases and not shown.figures.builds
     context = {
         "shown": shown,
         "is_empty": is_empty,
         "has_releases": not is_empty or Release.objects.for_tenant(request.tenant).exists(),
         "longest": str(PERIODS[-1]) if days != PERIODS[-1] else None,
-        "periods": _periods(days),
+        "periods": _periods(days, choice),
         "charts": _charts(shown),
-        "csv_url": f"{reverse('insights_csv')}?days={days}",
+        "csv_url": f"{reverse('insights_csv')}?{_query(days, choice)}",
+        "choice": choice,
+        "platforms": Platform.choices,
+        "pipelines": sorted(names.items(), key=lambda row: row[1].lower()),
     }
     return render(request, "insights/page.html", context)
 
@@ -81,9 +90,10 @@ def insights_page(request: TenantRequest) -> HttpResponse:
 @require_GET
 @tenant_required()
 def insights_csv(request: TenantRequest) -> StreamingHttpResponse:
-    """All builds of the period, one per line."""
+    """All chosen builds of the period, one per line."""
     days = _days(request)
-    rows = rows_since(request.tenant, timezone.now() - timedelta(days=days))
+    choice = _choice(request, _pipelines(request.tenant))
+    rows = rows_since(request.tenant, timezone.now() - timedelta(days=days), choice)
     names = pipeline_names({row.pipeline for row in rows})
     response = StreamingHttpResponse(_lines(rows, names), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="builds-{days}-days.csv"'
@@ -95,11 +105,32 @@ def _days(request: HttpRequest) -> int:
     return next((days for days in PERIODS if str(days) == text), DEFAULT_PERIOD)
 
 
-def _periods(current: int) -> list[dict[str, Any]]:
+def _pipelines(tenant: Tenant) -> dict[str, str]:
+    """The names of all pipelines that were ever part of a release, also of disconnected ones."""
+    used = ReleasePipeline.objects.for_tenant(tenant).order_by().values("pipeline")
+    rows = PipelineIntegration.objects.filter(tenant=tenant, pk__in=used)
+    return {row.pk: str(row) for row in rows}
+
+
+def _choice(request: HttpRequest, pipelines: dict[str, str]) -> Choice:
+    """What the address asks for; what is unknown in this workspace is left out."""
+    platform, pipeline = request.GET.get("platform", ""), request.GET.get("pipeline", "")
+    return Choice(
+        platform=platform if platform in Platform.values else "",
+        pipeline=pipeline if pipeline in pipelines else "",
+    )
+
+
+def _query(days: int, choice: Choice) -> str:
+    given = {"days": days, "platform": choice.platform, "pipeline": choice.pipeline}
+    return urlencode({name: value for name, value in given.items() if value})
+
+
+def _periods(current: int, choice: Choice) -> list[dict[str, Any]]:
     return [
         {
             "label": ngettext("%d day", "%d days", days) % days,
-            "href": f"?days={days}",
+            "href": f"?{_query(days, choice)}",
             "current": days == current,
         }
         for days in PERIODS

@@ -182,12 +182,18 @@ def provider_logo(choice: str) -> str:
 
 
 @register.inclusion_tag("components/nav_item.html", takes_context=True)
-def nav_item(context: template.Context, href: str, icon: str, label: str) -> dict[str, Any]:
-    """An entry of the main navigation, marked as current on its own page and those below it."""
+def nav_item(
+    context: template.Context, href: str, icon: str, label: str, failing: int = 0
+) -> dict[str, Any]:
+    """An entry of the main navigation, marked as current on its own page and those below it.
+
+    `failing` is how many things there need attention.
+    """
     request = context.get("request")
     path = request.path if request else ""
     below = href.rstrip("/") + "/"
-    return {"href": href, "icon": icon, "label": label, "current": (path + "/").startswith(below)}
+    current = (path + "/").startswith(below)
+    return {"href": href, "icon": icon, "label": label, "current": current, "failing": failing}
 
 
 _SPELLED = {"api": "API", "url": "URL", "scm": "repository"}
