@@ -52,7 +52,7 @@ class Attempt:
             url=web_address(build.url),
             artifact=build.artifact_url,
             artifact_url=web_address(build.artifact_url),
-            by=str(build.started_by or ""),
+            by=build.started_by.called if build.started_by else "",
             created_at=build.created_at,
             took=_took(build),
         )

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 from delivr.pages.icons import ICONS
 from delivr.pages.names import NAMES
 from delivr.pages.statuses import look_of
+from delivr.tenants.models import User
 
 register = template.Library()
 TWO_DAYS = 2 * 24 * 60  # minutes
@@ -160,6 +161,14 @@ def duration(seconds: float | timedelta | None) -> str:
     if minutes % 60:
         return _("%(h)d h %(min)02d min") % {"h": minutes // 60, "min": minutes % 60}
     return _("%d h") % (minutes // 60)
+
+
+@register.simple_tag
+def person(user: User) -> SafeString:
+    """Who somebody is: the name, with the email address on hover; the address if there is none."""
+    if not user.name:
+        return escape(user.email)
+    return format_html('<span title="{}">{}</span>', user.email, user.name)
 
 
 @register.filter

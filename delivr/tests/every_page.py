@@ -42,6 +42,7 @@ PAGES = {
     "account-password": "/accounts/password/change/",
     "account-second-factor": "/accounts/2fa/",
     "account-keys": "/accounts/2fa/webauthn/",
+    "account-profile": "/accounts/profile",
     "account-time-zone": "/accounts/time-zone",
     "account-sessions": "/accounts/sessions/",
     "account-confirm": "/accounts/reauthenticate/",
