@@ -26,6 +26,7 @@ from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
 from releases.models import Release, ReleaseQuerySet, ReleaseStatus
 from releases.overview import Overview, overview
+from releases.palette import search
 
 SENT_TWICE = timedelta(minutes=1)  # the same version from the same person: sent twice
 
@@ -89,6 +90,16 @@ def _tabs(current: str, filters: ReleaseFilter, counts: dict[str, int]) -> list[
         }
         for name, statuses in TABS.items()
     ]
+
+
+@require_GET
+@tenant_required()
+def palette(request: TenantRequest) -> HttpResponse:
+    """The lines of the command palette for `?q=`, as a fragment."""
+    groups = search(request.tenant, request.role, request.GET.get("q", ""))
+    response = render(request, "releases/_palette.html", {"groups": groups})
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -79,6 +79,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "integrations/pipelines/<str:connection_id>/test-build": at(get=VIEWER, post=ADMIN),
     "integrations/pipelines/<str:connection_id>/test-build/cancel": at(post=ADMIN),
     "releases": at(get=VIEWER),
+    "palette": at(get=VIEWER),
     "integrations/pipelines/<str:connection_id>/listening": at(get=VIEWER),
     "releases/new": at(get=VIEWER, post=MEMBER),
     "releases/new/preview": at(post=MEMBER),
