@@ -46,6 +46,8 @@ TABLE: dict[str, Mapping[str, int]] = {
     "api/v1/docs": at(get=EVERYBODY),
     "api/v1/docs/<slug:group>": at(get=EVERYBODY),
     "^api/(?P<path>.*)$": at(),
+    "settings": at(get=EVERYBODY),  # only leads to settings/
+    "<path:path>/": at(),  # leads to the page without the slash, if there is one
     # --- Settings of a workspace ---
     "settings/": at(get=VIEWER),
     "settings/members/<slug:member_id>/role": at(post=OWNER),
