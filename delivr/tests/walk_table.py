@@ -90,6 +90,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "releases/<slug:release_id>/builds": at(post=MEMBER),
     "releases/<slug:release_id>/cancel": at(post=MEMBER),
     "builds/<slug:build_id>/cancel": at(post=MEMBER),
+    "builds/<slug:build_id>/artifacts/<int:place>": at(get=MEMBER),
     "insights": at(get=VIEWER),
     "insights.csv": at(get=VIEWER),
     "activity": at(get=VIEWER),

@@ -256,5 +256,7 @@ def test_page_of_the_api_keeps_to_the_content_policy(
     operation.get_by_text("Errors", exact=True).click()
     expect(operation.get_by_text("build_in_progress", exact=True)).to_be_visible()
     page.get_by_role("link", name="Python", exact=True).click()
-    expect(operation.get_by_role("region", name="Python", exact=True)).to_contain_text("requests")
+    expect(operation.get_by_role("region", name="Python · Trigger builds")).to_contain_text(
+        "requests"
+    )
     assert console == []

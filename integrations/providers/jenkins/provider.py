@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 
+from delivr.outbound import Download
+
 from ..base import (
     BuildHandle,
     BuildRequest,
@@ -28,7 +30,7 @@ from .jobs import list_jobs
 from .log import read_tail
 from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
-from .reading import BUILD_ID, Job
+from .reading import BUILD_ID, Job, artifact_path
 from .trigger import queued_build, trigger_error
 from .verification import (
     Verification,
@@ -46,6 +48,7 @@ class Jenkins(CiProvider):
     label = LABEL
     address_field = "jenkins_url"
     deadline = DEADLINE
+    has_downloads = True
 
     def __init__(self, *, url: str, username: str, api_token: str, job_path: str) -> None:
         self._url = url.strip().rstrip("/")
@@ -150,6 +153,16 @@ class Jenkins(CiProvider):
     @staticmethod
     def log_page(build_url: str) -> str:
         return f"{build_url.rstrip('/')}/console"
+
+    @only_provider_errors
+    def artifact(self, handle: BuildHandle, url: str) -> Download:
+        """Of this job's build alone, whatever the address says: by the part after `artifact/`."""
+        name = artifact_path(url)
+        if name is None or handle.number is None:
+            raise ProviderError(
+                "not_found", "This is no artifact of a Jenkins build.", outcome=Outcome.REFUSED
+            )
+        return self._client().open(f"{self._path()}/{handle.number}/artifact/{name}")
 
     @only_provider_errors
     def log_tail(self, handle: BuildHandle) -> LogTail:
