@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 320, 130  # of the plot area, in SVG units
-LEFT, TOP, BOTTOM = 44, 8, 22  # margins for the labels
+LEFT, RIGHT, TOP, BOTTOM = 50, 12, 8, 22  # margins for the labels
 GAP = 0.28  # the part of a column's space that stays empty
 MIN_HEIGHT = 1.5  # so that a small value can be seen
 PART_GAP = 1  # so that the parts of a column differ by more than their colour
@@ -45,7 +45,7 @@ class Chart:
     lines: tuple[Tick, ...]  # horizontal, with their values on the left
     labels: tuple[Tick, ...]  # below
     places: tuple[HoverArea, ...] = ()
-    width: int = LEFT + WIDTH
+    width: int = LEFT + WIDTH + RIGHT
     height: int = TOP + HEIGHT + BOTTOM
     left: int = LEFT
     base: int = TOP + HEIGHT
