@@ -1,6 +1,5 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
-from django.views.generic import RedirectView
 
 from delivr import views
 from delivr.pages import gallery
@@ -25,6 +24,6 @@ urlpatterns = [
     path("api/v1/", include("builds.api_urls")),
     path("api/v1/", include("delivr.api.urls")),
     re_path(r"^api/(?P<path>.*)$", views.api_not_found),
-    path("settings", RedirectView.as_view(pattern_name="settings_members", query_string=True)),
+    path("settings", views.with_slash),
     path("<path:path>/", views.without_slash),
 ]

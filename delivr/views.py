@@ -64,6 +64,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 @require_safe
+def with_slash(request: HttpRequest) -> HttpResponse:
+    return redirect("settings_members")
+
+
+@require_safe
 def without_slash(request: HttpRequest, path: str) -> HttpResponse:
     """Lead `/releases/` to `/releases`. Raises Http404 if there is no such page either."""
     target = "/" + path.strip("/")  # two slashes at its beginning would lead to another host

@@ -54,7 +54,7 @@ def _schema(family: str, *, creating: bool | None, many: bool = False) -> Any:
 
 def _with_secret() -> Any:
     """The OpenAPI schema of a pipeline with the secret of its webhook."""
-    made = {kind: created_serializer(kind) for kind in KINDS["pipelines"]}
+    made: dict[str, Any] = {kind: created_serializer(kind) for kind in KINDS["pipelines"]}
     if len(made) == 1:
         return next(iter(made.values()))
     return PolymorphicProxySerializer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 from django.urls import reverse
@@ -110,7 +110,7 @@ def _connections(tenant: Tenant, words: list[str]) -> Iterator[Entry]:
 
 def _named(model: type[Connection], word: str) -> Q:
     """A name or address has the word, or the provider's name has it."""
-    kind = model._meta.get_field(model.type_field)
+    kind: Any = model._meta.get_field(model.type_field)
     kinds = [value for value, label in kind.choices or () if word in str(label).lower()]
     found = Q(**{f"{model.type_field}__in": kinds})
     for column in {field.name for field in model._meta.get_fields()} & set(NAMES):

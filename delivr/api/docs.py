@@ -19,6 +19,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
 from delivr.api import openapi, reference
+from delivr.api.problems import MEDIA_TYPE
 
 LANGUAGES = {"curl": "curl", "python": "Python"}
 # The schema whose example has the id that stands in an example's path.
@@ -160,7 +161,7 @@ def _parameter(parameter: Mapping[str, Any]) -> Line:
 
 def _refusals(responses: Mapping[str, Any]) -> Iterator[Refusal]:
     for status, answer in responses.items():
-        content = answer.get("content", {}).get(openapi.MEDIA_TYPE, {})
+        content = answer.get("content", {}).get(MEDIA_TYPE, {})
         for code, example in content.get("examples", {}).items():
             yield Refusal(status, code, example["value"]["detail"])
 

@@ -55,7 +55,8 @@ class RoleSchema(AutoSchema):
 @cache
 def document() -> dict[str, Any]:
     """The document of this installation, which does not change while the process runs."""
-    made: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)
+    generator: Any = SchemaGenerator
+    made: dict[str, Any] = generator().get_schema(request=None, public=True)
     return made
 
 

@@ -92,8 +92,9 @@ class _Opening(Adapter):
         return response
 
 
-def open_download(url: str, *, auth: tuple[bytes, bytes] | None = None) -> Download:
-    """GET `url`. Raises OutboundError; the answer may have any status but a redirect's."""
+def open_download(url: str, *, auth: Any = None) -> Download:
+    """GET `url`, with `auth` as for requests. The answer may have any status but a redirect's.
+    Raises OutboundError."""
     adapter = _Opening(deadline=DEADLINE)
     with Session(adapter) as session:
         session.get(url, auth=auth, headers={"Accept-Encoding": "identity"})

@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FEW = ("anonymous", "stranger", "owner", "owner's token")  # for what is open to nobody
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
-OTHERS = {"extension": "csv", "path": "nothing/here"}
+OTHERS = {"extension": "csv", "path": "nothing/here", "group": "releases", "place": "0"}
 DEAD_TOKENS = ("expired", "revoked", "left", "locked")
 UNKNOWN = {"token_id": "999999999"}
 
