@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,6 +39,8 @@ from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 from integrations.throttle import asking
 from releases.models import Release
+
+log = logging.getLogger(__name__)
 
 
 @require_POST
@@ -116,7 +119,9 @@ def build_artifact(request: TenantRequest, build_id: str, place: int) -> HttpRes
     except Problem as problem:
         messages.warning(request, problem.detail)
     except ProviderError as error:
-        messages.warning(request, f"{error.message} {error.hint}")
+        log.info("No artifact of %s: %s", build.pk, error.message)
+        words = _("%(provider)s did not hand out the file. Open it there, or verify the pipeline.")
+        messages.warning(request, words % {"provider": build.pipeline.kind_label})
     else:
         return _attachment(request, opened)
     return redirect("release", build.release_pipeline.release_id)

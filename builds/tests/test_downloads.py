@@ -98,7 +98,7 @@ def test_refusal_is_told_on_the_page_and_frees_the_slot(
     built.save()
     page = member.get(address(built), follow=True)
     assert page.redirect_chain[0][0] == f"/releases/{built.release_pipeline.release_id}"
-    assert "HTTP 404" in text_of(page)
+    assert "Jenkins did not hand out the file" in text_of(page)
     assert is_free()
     assert not AuditEvent.objects.filter(action="build.downloaded").exists()
 
