@@ -10,6 +10,9 @@ urlpatterns = [
     path("releases/<slug:release_id>/builds", views.release_builds, name="release_builds"),
     path("releases/<slug:release_id>/cancel", views.release_cancel, name="release_cancel"),
     path("releases/<slug:release_id>/try-now", views.release_try_now, name="release_try_now"),
+    path(
+        "builds/<slug:build_id>/artifacts/<int:place>", views.build_artifact, name="build_artifact"
+    ),
     path("builds/<slug:build_id>/cancel", views.build_cancel, name="build_cancel"),
     path("integrations/pipelines/<str:connection_id>/test-build", test_build, name="test_build"),
     path(

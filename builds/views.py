@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_POST
@@ -20,6 +23,7 @@ from builds.activity.lists import claims_of, received_lines, sent_lines
 from builds.activity.tracing import causes_of_delivery, consequences_of_delivery
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build, cancel_release
+from builds.downloads import READER_SECONDS, OpenArtifact, open_artifact
 from builds.forms import BuildNumberForm
 from builds.models import Build, WebhookDelivery
 from builds.triggering import NoSuchPipeline, trigger_builds
@@ -27,7 +31,7 @@ from builds.trying import try_now
 from builds.webhooks.deliveries import replay
 from delivr.api.problems import Problem
 from delivr.effects.models import Effect
-from delivr.failures import Conflict
+from delivr.failures import Conflict, ProviderError
 from delivr.pages.live import fingerprint, fragment, refresh
 from delivr.pages.paging import Page, paged
 from delivr.pages.redirects import next_address
@@ -36,6 +40,8 @@ from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 from integrations.throttle import throttled_call
 from releases.models import Release
+
+log = logging.getLogger(__name__)
 
 
 @require_POST
@@ -116,6 +122,41 @@ def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
             adopt_build(effect=effect, number=number, actor=request.user)
         messages.success(request, _("Build #%(number)d is taken on.") % {"number": number})
     return redirect(next_address(request, default="activity"))
+
+
+@require_GET
+@tenant_required(role=Role.MEMBER)
+def build_artifact(request: TenantRequest, build_id: str, place: int) -> HttpResponseBase:
+    """An artifact from the CI server, in parts; never shown in the browser."""
+    rows = Build.objects.for_tenant(request.tenant).select_related(
+        "tenant", "release_pipeline__release", "release_pipeline__pipeline"
+    )
+    build = get_object_or_404(rows, pk=build_id)
+    try:
+        opened = open_artifact(build=build, place=place, actor=request.user)
+    except Problem as problem:
+        messages.warning(request, problem.detail)
+    except ProviderError as error:
+        log.info("No artifact of %s: %s", build.pk, error.message)
+        words = _("%(provider)s did not hand out the file. Open it there, or verify the pipeline.")
+        messages.warning(request, words % {"provider": build.pipeline.kind_label})
+    else:
+        return _attachment(request, opened)
+    return redirect("release", build.release_pipeline.release_id)
+
+
+def _attachment(request: HttpRequest, opened: OpenArtifact) -> HttpResponseBase:
+    if reader := request.META.get("gunicorn.socket"):  # none under other servers
+        reader.settimeout(READER_SECONDS)
+    headers = {
+        "Content-Disposition": content_disposition_header(True, opened.name) or "attachment",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    if opened.parts.length is not None:
+        headers["Content-Length"] = str(opened.parts.length)
+    kind = "application/octet-stream"
+    return StreamingHttpResponse(opened.parts, content_type=kind, headers=headers)
 
 
 @contextlib.contextmanager

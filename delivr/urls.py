@@ -24,4 +24,6 @@ urlpatterns = [
     path("api/v1/", include("builds.api_urls")),
     path("api/v1/", include("delivr.api.urls")),
     re_path(r"^api/(?P<path>.*)$", views.api_not_found),
+    path("settings", views.with_slash),
+    path("<path:path>/", views.without_slash),
 ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from urllib.parse import quote
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import resolve
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -59,6 +61,21 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     if request.path.startswith("/api/"):
         return problem_response(request, Problem(403, "csrf", detail))
     return render(request, "403.html", {"detail": detail}, status=403)
+
+
+@require_safe
+def with_slash(request: HttpRequest) -> HttpResponse:
+    return redirect("settings_members")
+
+
+@require_safe
+def without_slash(request: HttpRequest, path: str) -> HttpResponse:
+    """Lead `/releases/` to `/releases`. Raises Http404 if there is no such page either."""
+    target = "/" + path.strip("/")  # two slashes at its beginning would lead to another host
+    if resolve(target).func is without_slash:
+        raise Http404
+    query = request.META.get("QUERY_STRING", "")
+    return redirect(f"{quote(target)}{'?' if query else ''}{query}", permanent=True)
 
 
 def api_not_found(request: HttpRequest, path: str = "") -> JsonResponse:

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -24,6 +23,7 @@ from integrations.serializers import (
     KINDS,
     SetupSerializer,
     answer_serializer,
+    created_serializer,
     present,
     request_serializer,
 )
@@ -48,6 +48,18 @@ def _schema(family: str, *, creating: bool | None, many: bool = False) -> Any:
         serializers=made if field else list(made.values()),
         resource_type_field_name=field,
         many=many,
+    )
+
+
+def _with_secret() -> Any:
+    """The OpenAPI schema of a pipeline with the secret of its webhook."""
+    made: dict[str, Any] = {kind: created_serializer(kind) for kind in KINDS["pipelines"]}
+    if len(made) == 1:
+        return next(iter(made.values()))
+    return PolymorphicProxySerializer(
+        component_name="CreatedPipelines",
+        serializers=made,
+        resource_type_field_name=camel(PipelineIntegration.type_field),
     )
 
 
@@ -154,7 +166,7 @@ class VerifyView(FamilyView):
 class RotateWebhookSecret(FamilyView):
     family = "pipelines"
 
-    @extend_schema(request=None, responses=OpenApiTypes.OBJECT)
+    @extend_schema(request=None, responses=_with_secret())
     def post(self, request: Request, connection_id: str) -> Response:
         return self.once(lambda: self._rotate(connection_id))
 
@@ -197,6 +209,8 @@ def views_of(family: str) -> tuple[Any, Any, Any]:
         for method, body in methods.items():
             status = {"delete": 204}.get(method, 201 if body and method == "post" else 200)
             shown = page if base is ConnectionList and method == "get" else answer
+            if status == 201 and family == "pipelines":
+                shown = _with_secret()
             described = extend_schema(
                 operation_id=f"{family}_{base.__name__}_{method}",
                 request=body,

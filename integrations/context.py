@@ -1,13 +1,23 @@
-"""The template context about the setup."""
+"""The template context about the setup and the connections."""
 
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 
-from integrations.setup import is_complete
+from integrations.setup import MenuFacts, menu_facts
 
 
 def setup(request: HttpRequest) -> dict[str, Any]:
-    """`setup_incomplete`, evaluated only if a template uses it."""
+    """`setup_incomplete` and `failing_connections` (a number): one query for both, and only if a
+    template uses one of them."""
     tenant = getattr(request, "tenant", None)
-    return {"setup_incomplete": lambda: tenant is not None and not is_complete(tenant)}
+
+    @cache
+    def facts() -> MenuFacts:
+        return menu_facts(tenant) if tenant else MenuFacts(is_complete=True, failing=0)
+
+    return {
+        "setup_incomplete": lambda: not facts().is_complete,
+        "failing_connections": lambda: facts().failing,
+    }

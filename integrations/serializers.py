@@ -99,6 +99,14 @@ def answer_serializer(kind: str) -> type[Serializer]:
 
 
 @functools.cache
+def created_serializer(kind: str) -> type[Serializer]:
+    """The serializer for the one response that shows the webhook's secret of a pipeline."""
+    shown = answer_serializer(kind)
+    own = {"webhookSecret": serializers.CharField()}
+    return type(f"Created{shown.__name__}", (shown,), own)
+
+
+@functools.cache
 def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
     """The serializer for requests of this kind: it checks the format, operations check values."""
     family = next(family for family, kinds in KINDS.items() if kind in kinds)

@@ -11,16 +11,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists
+from django.db.models import Count, Exists, Subquery
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from delivr.tenants.models import Tenant
+from integrations.choices import Verification
 from integrations.forms import kinds_of
 from integrations.models import FAMILIES, Connection
 from integrations.providers.registry import needs_of
+
+NEED_ATTENTION = (Verification.INVALID, Verification.EXPIRED)
 
 
 class State(enum.StrEnum):
@@ -140,9 +144,40 @@ class StepState:
 
 def progress(tenant: Tenant) -> list[StepState]:
     """All steps in order, from one query. The first that is neither done nor skipped is CURRENT."""
+    return _states(_row(tenant))
+
+
+@dataclass(frozen=True)
+class MenuFacts:
+    """What the menu tells about the connections: the number of those that need attention."""
+
+    is_complete: bool
+    failing: int
+
+
+def menu_facts(tenant: Tenant) -> MenuFacts:
+    """In the one query that `progress` needs anyway."""
+    counts = {f"failing_{step.key}": _count_failing(step.model, tenant) for step in STEPS}
+    row = _row(tenant, **counts)
+    return MenuFacts(
+        is_complete=current(_states(row)) is None, failing=sum(row[name] for name in counts)
+    )
+
+
+def _count_failing(model: type[Connection], tenant: Tenant) -> Coalesce:
+    rows = model.objects.for_tenant(tenant).filter(verification_status__in=NEED_ATTENTION)
+    counted = rows.order_by().values("tenant").annotate(number=Count("pk")).values("number")
+    return Coalesce(Subquery(counted), 0)
+
+
+def _row(tenant: Tenant, **more: Any) -> dict[str, Any]:
     valid = {step.key: Exists(step.model.objects.for_tenant(tenant).valid()) for step in STEPS}
-    rows: Any = Tenant.objects.filter(pk=tenant.pk).values("skipped_steps", **valid)
-    row = rows.get()
+    rows: Any = Tenant.objects.filter(pk=tenant.pk).values("skipped_steps", **valid, **more)
+    found: dict[str, Any] = rows.get()
+    return found
+
+
+def _states(row: dict[str, Any]) -> list[StepState]:
     found: list[StepState] = []
     for step in STEPS:
         is_open = all(earlier.is_closed for earlier in found)

@@ -10,6 +10,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from delivr.effects.models import Effect
+from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
 from integrations.providers.registry import provider_class
 from releases.models import Release, ReleasePipeline, ReleaseStatus
@@ -56,7 +57,7 @@ class Attempt:
             url=web_address(build.url),
             artifact=build.artifact_url,
             artifact_url=web_address(build.artifact_url),
-            by=str(build.started_by or ""),
+            by=build.started_by.called if build.started_by else "",
             created_at=build.created_at,
             took=_took(build),
             log_excerpt=build.log_excerpt,
@@ -102,6 +103,7 @@ class PipelineCard:
     artifact: str
     artifact_url: str
     more_artifacts: tuple[tuple[str, str], ...]  # (name, address)
+    downloads: tuple[tuple[int, str], ...]  # (place, name) of what delivr can pass on
     is_lost: bool  # another build can be adopted for it
     retries: tuple[RetryLine, ...]
     trigger: str  # id of the effect that triggered the newest build
@@ -179,6 +181,7 @@ def card_of(
         artifact=pipeline.artifact_url,
         artifact_url=web_address(pipeline.artifact_url),
         more_artifacts=_more_artifacts(newest) if newest else (),
+        downloads=downloads_of(connection, newest) if newest else (),
         is_lost=newest is not None and newest.status == BuildStatus.LOST and is_open,
         retries=_retries(newest) if newest and is_open else (),
         trigger=_trigger(newest, effects) if newest else "",
@@ -193,6 +196,14 @@ def card_of(
 def _more_artifacts(build: Any) -> tuple[tuple[str, str], ...]:
     listed = ((artifact["name"], artifact["url"]) for artifact in build.artifacts)
     return tuple((n, web_address(url)) for n, url in listed if url != build.artifact_url)
+
+
+def downloads_of(connection: PipelineIntegration, build: Any) -> tuple[tuple[int, str], ...]:
+    """(place, name) of the artifacts of a build that delivr can pass on."""
+    provider: Any = provider_class(connection.kind)
+    if not provider.has_downloads or build.number is None or connection.disconnected_at:
+        return ()
+    return tuple((place, artifact["name"]) for place, artifact in enumerate(build.artifacts))
 
 
 def _retries(build: Any) -> tuple[RetryLine, ...]:

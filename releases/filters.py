@@ -113,9 +113,11 @@ class ReleaseFilter:
 
     def _people(self) -> list[tuple[str, str]]:
         """The members, and the chosen person also if they are no longer a member."""
-        members = Membership.objects.for_tenant(self.tenant)
-        emails = {*members.values_list("user__email", flat=True), self.values.get("by", "")}
-        return [(email, email) for email in sorted(emails - {""})]
+        members = Membership.objects.for_tenant(self.tenant).select_related("user")
+        people = {member.user.email: member.user.called_exactly for member in members}
+        if chosen := self.values.get("by"):
+            people.setdefault(chosen, chosen)
+        return sorted(people.items(), key=lambda person: person[1].lower())
 
 
 def _clean(request: TenantRequest, name: str) -> str:

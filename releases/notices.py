@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -113,12 +113,34 @@ def from_event(event_id: int | None) -> dict[str, int]:
     return {} if event_id is None else {"event": event_id}
 
 
+class Markup(Protocol):
+    """How a chat writes words from outside, and links."""
+
+    @staticmethod
+    def escape(text: str) -> str: ...
+
+    @staticmethod
+    def link(url: str, label: str) -> str: ...
+
+
+class PlainText:
+    """For our own pages, which escape by themselves."""
+
+    @staticmethod
+    def escape(text: str) -> str:
+        return text
+
+    @staticmethod
+    def link(url: str, label: str) -> str:
+        return f"{label}: {url}"
+
+
 def render(
     release: Release,
     notice: Notice,
     words: dict[str, Any],
     *,
-    chat: type[ChatProvider],
+    chat: type[Markup],
     thread: str = "",
 ) -> Message:
     """The message in the chat's markup, with a link to the release's page. Names of branches and

@@ -62,7 +62,7 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
         at=release.created_at,
         kind="RELEASE",
         title=_("Release %(version)s created") % {"version": release.version},
-        detail=_("by %(who)s") % {"who": by} if by else "",
+        detail=_("by %(who)s") % {"who": by.called} if by else "",
     )
     for at in _ready_times(release):
         yield TimelineItem(
@@ -132,7 +132,7 @@ def _began(build: Any, platform: str, trigger: str) -> TimelineItem:
     is_adopted = _is_adopted_retry(build)
     title = _("%(build)s adopted") if is_adopted else _("%(build)s triggered")
     word = _("adopted %(by)s") if is_adopted else _("triggered %(by)s")
-    by = _("by %(who)s") % {"who": build.started_by} if build.started_by else ""
+    by = _("by %(who)s") % {"who": build.started_by.called} if build.started_by else ""
     words = by
     if build.attempt > 1:
         words = _("Attempt %(number)d %(by)s") % {"number": build.attempt, "by": words}

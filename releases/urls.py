@@ -4,6 +4,7 @@ from releases import views
 
 urlpatterns = [
     path("releases", views.release_list, name="releases"),
+    path("palette", views.palette, name="palette"),
     path("releases/new", views.release_new, name="release_new"),
     path("releases/new/preview", views.release_preview, name="release_preview"),
     path("releases/<slug:release_id>", views.release_detail, name="release"),

@@ -35,6 +35,7 @@ from releases.forms import ReleaseForm
 from releases.marks import remove_mark, set_mark
 from releases.models import Mark, Release, ReleaseQuerySet
 from releases.overview import Overview, overview
+from releases.palette import search
 
 SENT_TWICE = timedelta(minutes=1)  # the same version from the same person: sent twice
 
@@ -86,6 +87,16 @@ def _tabs(current: str, filters: ReleaseFilter, counts: dict[str, int]) -> list[
         }
         for name, label in tabs.LABELS.items()
     ]
+
+
+@require_GET
+@tenant_required()
+def palette(request: TenantRequest) -> HttpResponse:
+    """The lines of the command palette for `?q=`, as a fragment."""
+    groups = search(request.tenant, request.role, request.GET.get("q", ""))
+    response = render(request, "releases/_palette.html", {"groups": groups})
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

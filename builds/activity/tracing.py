@@ -176,15 +176,17 @@ def _current_state(build: Build) -> Trace:
 
 
 def _triggered(build: Build) -> Trace:
-    words: dict[str, Any] = {"build": build_name(build), "who": build.started_by}
-    text = _("%(who)s triggered the %(build)s") if build.started_by else _("%(build)s triggered")
+    by = build.started_by
+    words: dict[str, Any] = {"build": build_name(build), "who": by.called if by else ""}
+    text = _("%(who)s triggered the %(build)s") if by else _("%(build)s triggered")
     return Trace("release", _release_of(build), text % words, build.created_at)
 
 
 def _created(release: Release) -> Trace:
-    words: dict[str, Any] = {"version": release, "who": release.created_by}
+    by = release.created_by
+    words: dict[str, Any] = {"version": release, "who": by.called if by else ""}
     text = _("Release %(version)s created")
-    if release.created_by:
+    if by:
         text = _("%(who)s created release %(version)s")
     return Trace("release", release.pk, text % words, release.created_at)
 

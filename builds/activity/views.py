@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
+from builds.activity.content import content_of
 from builds.activity.lists import sent_lines
 from builds.activity.tracing import causes_of, consequences_of, subject_of
 from builds.models import BuildEvent, Source
@@ -36,6 +37,7 @@ def effect_detail(request: TenantRequest, effect_id: str) -> HttpResponse:
         "next_at": next_at,
         "causes": causes_of(effect, release, build),
         "consequences": consequences_of(effect, build),
+        "content": content_of(effect, release, build, line.url),
         "may_adopt": effect.kind == "build.trigger" and effect.may_retry,
     }
     return render(request, "activity/effect.html", context)

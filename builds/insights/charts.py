@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 640, 160  # of the plot area, in SVG units
-LEFT, TOP, BOTTOM = 44, 8, 22  # margins for the labels
+WIDTH, HEIGHT = 320, 130  # of the plot area, in SVG units
+LEFT, RIGHT, TOP, BOTTOM = 50, 12, 8, 22  # margins for the labels
 GAP = 0.28  # the part of a column's space that stays empty
 MIN_HEIGHT = 1.5  # so that a small value can be seen
 PART_GAP = 1  # so that the parts of a column differ by more than their colour
-MAX_WIDTH = 44  # so that a chart of few columns has no blocks
+MAX_WIDTH = 28  # so that a chart of few columns has no blocks
 STEPS = (1, 2, 5)
 
 
@@ -45,7 +45,7 @@ class Chart:
     lines: tuple[Tick, ...]  # horizontal, with their values on the left
     labels: tuple[Tick, ...]  # below
     places: tuple[HoverArea, ...] = ()
-    width: int = LEFT + WIDTH
+    width: int = LEFT + WIDTH + RIGHT
     height: int = TOP + HEIGHT + BOTTOM
     left: int = LEFT
     base: int = TOP + HEIGHT
@@ -129,8 +129,8 @@ def _line(value: float, full: float, unit: str) -> Tick:
 
 
 def _labels(columns: Sequence[Column], place: float) -> list[Tick]:
-    """At most nine labels, so that they fit side by side."""
-    every = max(math.ceil(len(columns) / 9), 1)
+    """At most five labels, so that they fit side by side."""
+    every = max(math.ceil(len(columns) / 5), 1)
     return [
         Tick(round(LEFT + (n + 0.5) * place, 1), column.label)
         for n, column in enumerate(columns)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Count, Exists, Max, OuterRef
+from django.db.models import Count, Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 from builds.models import Build, BuildEvent, Source
@@ -66,6 +66,26 @@ class BuildRow(NamedTuple):
         if self.started_at is None or self.finished_at is None or self.status not in SERVER_RESULTS:
             return None
         return max(self.finished_at - self.started_at, timedelta(0))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which builds count: of one platform, of one pipeline (both as ids), or all."""
+
+    platform: str = ""
+    pipeline: str = ""
+
+    @property
+    def is_any(self) -> bool:
+        return bool(self.platform or self.pipeline)
+
+    def conditions(self, of: str) -> dict[str, str]:
+        """Arguments for `filter`; `of` leads to the release pipeline, as in `pipelines__`."""
+        wanted = {"platform": self.platform, "pipeline_id": self.pipeline}
+        return {f"{of}{name}": value for name, value in wanted.items() if value}
+
+
+ALL = Choice()
 
 
 @dataclass(frozen=True)
@@ -125,14 +145,20 @@ class Insights:
         return round(100 * self.by_webhook / total) if total else None
 
 
-def insights(tenant: Tenant, *, days: int, now: datetime | None = None) -> Insights:
-    """The figures of the last `days`, in three queries."""
+def insights(
+    tenant: Tenant, *, days: int, choice: Choice = ALL, now: datetime | None = None
+) -> Insights:
+    """The figures of the last `days`, in three queries.
+
+    With a choice, a release counts if it has a chosen pipeline, and is ready when the builds of its
+    chosen pipelines had all succeeded.
+    """
     now = now or timezone.now()
     since = now - timedelta(days=days)
-    builds = rows_since(tenant, since)
-    releases = _releases(tenant, since, builds)
+    builds = rows_since(tenant, since, choice)
+    releases = _releases(tenant, since, builds, choice)
     leads = [lead for _created, lead in releases if lead is not None]
-    by_webhook, by_poll = _sources(tenant, since)
+    by_webhook, by_poll = _sources(tenant, since, choice)
     return Insights(
         days=days,
         figures=figures(builds),
@@ -147,8 +173,8 @@ def insights(tenant: Tenant, *, days: int, now: datetime | None = None) -> Insig
     )
 
 
-def rows_since(tenant: Tenant, since: datetime) -> list[BuildRow]:
-    """The builds that were triggered since then, oldest first."""
+def rows_since(tenant: Tenant, since: datetime, choice: Choice = ALL) -> list[BuildRow]:
+    """The chosen builds that were triggered since then, oldest first."""
     pipeline = "release_pipeline"
     before = Build.objects.filter(
         release_pipeline=OuterRef("release_pipeline"),
@@ -157,7 +183,7 @@ def rows_since(tenant: Tenant, since: datetime) -> list[BuildRow]:
     )
     values = (
         Build.objects.for_tenant(tenant)
-        .filter(created_at__gte=since)
+        .filter(created_at__gte=since, **choice.conditions(f"{pipeline}__"))
         .annotate(is_retry=Exists(before))
         .order_by("created_at", "pk")
         .values_list(
@@ -209,7 +235,7 @@ def _recoveries(builds: Iterable[BuildRow]) -> list[timedelta]:
 
 
 def _releases(
-    tenant: Tenant, since: datetime, builds: Iterable[BuildRow]
+    tenant: Tenant, since: datetime, builds: Iterable[BuildRow], choice: Choice
 ) -> list[tuple[datetime, timedelta | None]]:
     """When each release of the period was created, and its time until it was ready for the first
     time: a later candidate does not count."""
@@ -217,22 +243,29 @@ def _releases(
     for build in builds:
         built[build.release][build.release_pipeline].append(build)
     rows = Release.objects.for_tenant(tenant).filter(created_at__gte=since).order_by("created_at")
-    counted = rows.annotate(parts=Count("pipelines"))
+    chosen = Q(**choice.conditions("pipelines__"))
+    counted = rows.annotate(parts=Count("pipelines", filter=chosen)).filter(
+        **({"parts__gt": 0} if choice.is_any else {})
+    )
     found = []
     for pk, created, ready, parts in counted.values_list(
         "pk", "created_at", "completed_at", "parts"
     ):
         by_pipeline = list(built[pk].values())
         times = ready_times(by_pipeline) if len(by_pipeline) == parts else []
-        first = min([*times, *([ready] if ready else [])], default=None)
+        whole = [ready] if ready and not choice.is_any else []
+        first = min([*times, *whole], default=None)
         found.append((created, first - created if first and first >= created else None))
     return found
 
 
-def _sources(tenant: Tenant, since: datetime) -> tuple[int, int]:
+def _sources(tenant: Tenant, since: datetime, choice: Choice) -> tuple[int, int]:
     """The number of build results learned by webhook and by polling; the last event counts."""
     ends = BuildEvent.objects.for_tenant(tenant).filter(
-        at__gte=since, applied=True, to_status__in=SERVER_RESULTS
+        at__gte=since,
+        applied=True,
+        to_status__in=SERVER_RESULTS,
+        **choice.conditions("build__release_pipeline__"),
     )
     last = ends.values("build").annotate(last=Max("pk")).values("last")
     found = BuildEvent.objects.filter(pk__in=last).values_list("source", flat=True)

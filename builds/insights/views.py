@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from operator import attrgetter
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -17,12 +18,23 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
 
 from builds.insights.charts import Column, Part, chart
-from builds.insights.figures import PERIODS, Insights, Week, insights, pipeline_names, rows_since
+from builds.insights.figures import (
+    PERIODS,
+    Choice,
+    Insights,
+    Week,
+    insights,
+    pipeline_names,
+    rows_since,
+)
 from delivr.pages.spreadsheet import Columns, csv_lines
 from delivr.templatetags.ui import duration
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
-from releases.models import Release
+from delivr.tenants.models import Tenant
+from integrations.choices import Platform
+from integrations.models import PipelineIntegration
+from releases.models import Release, ReleasePipeline
 
 DEFAULT_PERIOD = PERIODS[1]
 UNITS: tuple[tuple[timedelta, str | Promise], ...] = (
@@ -36,17 +48,21 @@ UNITS: tuple[tuple[timedelta, str | Promise], ...] = (
 @require_GET
 @tenant_required()
 def insights_page(request: TenantRequest) -> HttpResponse:
-    days = _days(request)
-    shown = insights(request.tenant, days=days)
+    days, names = _days(request), _pipelines(request.tenant)
+    choice = _choice(request, names)
+    shown = insights(request.tenant, days=days, choice=choice)
     is_empty = not shown.releases and not shown.figures.builds
     context = {
         "shown": shown,
         "is_empty": is_empty,
         "has_releases": not is_empty or Release.objects.for_tenant(request.tenant).exists(),
         "longest": str(PERIODS[-1]) if days != PERIODS[-1] else None,
-        "periods": _periods(days),
+        "periods": _periods(days, choice),
         "charts": _charts(shown),
-        "csv_url": f"{reverse('insights_csv')}?days={days}",
+        "csv_url": f"{reverse('insights_csv')}?{_query(days, choice)}",
+        "choice": choice,
+        "platforms": Platform.choices,
+        "pipelines": sorted(names.items(), key=lambda row: row[1].lower()),
     }
     return render(request, "insights/page.html", context)
 
@@ -54,9 +70,10 @@ def insights_page(request: TenantRequest) -> HttpResponse:
 @require_GET
 @tenant_required()
 def insights_csv(request: TenantRequest) -> StreamingHttpResponse:
-    """All builds of the period, one per line."""
+    """All chosen builds of the period, one per line."""
     days = _days(request)
-    rows = rows_since(request.tenant, timezone.now() - timedelta(days=days))
+    choice = _choice(request, _pipelines(request.tenant))
+    rows = rows_since(request.tenant, timezone.now() - timedelta(days=days), choice)
     names = pipeline_names({row.pipeline for row in rows})
     lines = csv_lines(_columns(names), rows)
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
@@ -69,11 +86,32 @@ def _days(request: HttpRequest) -> int:
     return next((days for days in PERIODS if str(days) == text), DEFAULT_PERIOD)
 
 
-def _periods(current: int) -> list[dict[str, Any]]:
+def _pipelines(tenant: Tenant) -> dict[str, str]:
+    """The names of all pipelines that were ever part of a release, also of disconnected ones."""
+    used = ReleasePipeline.objects.for_tenant(tenant).order_by().values("pipeline")
+    rows = PipelineIntegration.objects.filter(tenant=tenant, pk__in=used)
+    return {row.pk: str(row) for row in rows}
+
+
+def _choice(request: HttpRequest, pipelines: dict[str, str]) -> Choice:
+    """What the address asks for; what is unknown in this workspace is left out."""
+    platform, pipeline = request.GET.get("platform", ""), request.GET.get("pipeline", "")
+    return Choice(
+        platform=platform if platform in Platform.values else "",
+        pipeline=pipeline if pipeline in pipelines else "",
+    )
+
+
+def _query(days: int, choice: Choice) -> str:
+    given = {"days": days, "platform": choice.platform, "pipeline": choice.pipeline}
+    return urlencode({name: value for name, value in given.items() if value})
+
+
+def _periods(current: int, choice: Choice) -> list[dict[str, Any]]:
     return [
         {
             "label": ngettext("%d day", "%d days", days) % days,
-            "href": f"?days={days}",
+            "href": f"?{_query(days, choice)}",
             "current": days == current,
         }
         for days in PERIODS

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from builds.insights.charts import Column, Part, chart
-from builds.insights.figures import insights, median, monday, percentile
+from builds.insights.figures import Choice, insights, median, monday, percentile
 from builds.models import Build, Source
 from delivr.tenants.models import Role
 from delivr.tests import factories
@@ -107,6 +107,71 @@ def test_every_week_is_there_and_begins_on_monday(pipeline: ReleasePipeline) -> 
     assert [week.begin.weekday() for week in weeks] == [0] * 5
     assert weeks[-1].begin == monday(NOW) == date(2026, 11, 23)
     assert [week.figures.builds for week in weeks] == [0, 0, 0, 1, 0]
+
+
+@pytest.fixture
+def android(pipeline: ReleasePipeline) -> ReleasePipeline:
+    """Another pipeline of the same release."""
+    return factories.ReleasePipelineFactory(
+        release=pipeline.release, pipeline__tenant=pipeline.tenant, platform="ANDROID"
+    )
+
+
+def test_only_chosen_builds_count(pipeline: ReleasePipeline, android: ReleasePipeline) -> None:
+    build(pipeline, "FAILURE", after=0)
+    row = build(android, "SUCCESS", after=0, took=20)
+    row.events.create(
+        tenant=row.tenant,
+        from_status="RUNNING",
+        to_status="SUCCESS",
+        applied=True,
+        source=Source.WEBHOOK,
+    )
+    for choice in (Choice(platform="ANDROID"), Choice(pipeline=android.pipeline_id)):
+        found = insights(pipeline.tenant, days=365, choice=choice)
+        assert (found.figures.builds, found.figures.success_rate) == (1, 100)
+        assert [p.platform for p in found.pipelines] == ["ANDROID"]
+        assert found.by_webhook == 1
+    other = insights(pipeline.tenant, days=365, choice=Choice(platform="IOS"))
+    assert (other.figures.builds, other.figures.success_rate, other.by_webhook) == (1, 0, 0)
+
+
+def test_lead_time_of_a_choice_ends_with_the_chosen_builds(
+    tenant: Any, pipeline: ReleasePipeline, android: ReleasePipeline
+) -> None:
+    build(pipeline, "FAILURE", after=0)
+    build(android, "SUCCESS", after=20, queue=1, took=20)
+    factories.ReleaseFactory(tenant=tenant)  # without any pipeline
+    whole = insights(tenant, days=365, now=timezone.now())
+    assert (whole.releases, whole.ready) == (2, 0)
+    chosen = insights(tenant, days=365, choice=Choice(platform="ANDROID"), now=timezone.now())
+    assert (chosen.releases, chosen.ready) == (1, 1)
+    assert chosen.lead_time == timedelta(minutes=41)
+
+
+def test_page_and_export_are_filtered_alike(
+    tenant: Any, pipeline: ReleasePipeline, android: ReleasePipeline, client_for: Any, owner: Any
+) -> None:
+    build(pipeline, "SUCCESS", after=0)
+    mine = build(android, "SUCCESS", after=0)
+    client = client_for(owner)
+    chosen = f"days=365&platform=ANDROID&pipeline={android.pipeline_id}"
+    page = client.get(f"/insights?{chosen}")
+    assert page.context["shown"].figures.builds == 1
+    assert page.context["csv_url"] == f"/insights.csv?{chosen}"
+    assert f"?{chosen}".replace("&", "&amp;").replace("365", "30") in page.content.decode()
+    export = client.get(page.context["csv_url"]).getvalue().decode()
+    assert [row["build"] for row in csv.DictReader(io.StringIO(export))] == [mine.pk]
+
+
+def test_pipeline_of_another_workspace_is_no_choice(
+    pipeline: ReleasePipeline, client_for: Any, owner: Any
+) -> None:
+    build(pipeline, "SUCCESS", after=0)
+    strange = factories.ReleasePipelineFactory().pipeline
+    page = client_for(owner).get(f"/insights?days=365&pipeline={strange.pk}&platform=AMIGA")
+    assert page.context["choice"] == Choice()
+    assert strange.pk not in page.content.decode()
 
 
 def test_medians_and_percentiles() -> None:

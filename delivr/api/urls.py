@@ -1,7 +1,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from delivr.api.openapi import DocsView
+from delivr.api import docs
 from delivr.audit.api import AuditEventList
 from delivr.effects import api as effects
 from delivr.tenants import api as tenants
@@ -27,5 +27,6 @@ urlpatterns = [
     path("tokens", tenants.TokenList.as_view(), name="api_tokens"),
     path("tokens/<str:token_key>", tenants.TokenDetail.as_view(), name="api_token"),
     path("schema", SpectacularAPIView.as_view(), name="api_schema"),
-    path("docs", DocsView.as_view(), name="api_docs"),
+    path("docs", docs.overview, name="api_docs"),
+    path("docs/<slug:group>", docs.group_page, name="api_docs_group"),
 ]

@@ -24,6 +24,10 @@ NAMELESS = ("eff_", "whd_")  # what to call them is derived from what they are a
 # `delivr/tests/test_guards.py` fails if the code records an action that is missing here.
 ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "build.cancelled": (_("cancelled the build of %(what)s"), _("Build cancelled")),
+    "build.downloaded": (
+        _("downloaded an artifact of the build of %(what)s"),
+        _("Artifact downloaded"),
+    ),
     "build.repeat_stopped": (_("stopped a second build of %(what)s"), _("Second build stopped")),
     "build.triggered": (_("triggered a build of %(what)s"), _("Build triggered")),
     "delivery.replayed": (_("applied a delivery again: %(what)s"), _("Delivery replayed")),

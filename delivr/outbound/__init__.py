@@ -8,6 +8,7 @@ twice, no redirect is followed, no environment proxy or .netrc is used.
 """
 
 from delivr.outbound.adapter import DEADLINE, MAX_BODY, Adapter, Session, session
+from delivr.outbound.downloads import Download, open_download
 from delivr.outbound.urls import Code, OutboundError, check_url, origin
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "MAX_BODY",
     "Adapter",
     "Code",
+    "Download",
     "OutboundError",
     "Session",
     "check_url",
+    "open_download",
     "origin",
     "session",
 ]

@@ -71,20 +71,9 @@ class Adapter(requests.adapters.HTTPAdapter):
     def _send(
         self, request: requests.PreparedRequest, target: Target, call: Call, verify: bool | str
     ) -> requests.Response:
-        pool = _pool(target, call, verify)
+        pool = pool_for(target, call, verify)
         try:
-            raw = pool.urlopen(
-                request.method or "GET",
-                self.request_url(request, None),
-                body=request.body,
-                headers=request.headers,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                preload_content=False,
-                decode_content=False,
-                chunked=request.body is not None and "Content-Length" not in request.headers,
-            )
+            raw = self._urlopen(pool, request)
             with raw:
                 response = self.build_response(request, cast(Any, raw))
                 self._check_status(response, call)
@@ -94,6 +83,22 @@ class Adapter(requests.adapters.HTTPAdapter):
             pool.close()
             call.close()
         return response
+
+    def _urlopen(
+        self, pool: urllib3.HTTPConnectionPool, request: requests.PreparedRequest
+    ) -> urllib3.BaseHTTPResponse:
+        return pool.urlopen(
+            request.method or "GET",
+            self.request_url(request, None),
+            body=request.body,
+            headers=request.headers,
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+            chunked=request.body is not None and "Content-Length" not in request.headers,
+        )
 
     def _check_status(self, response: requests.Response, call: Call) -> None:
         if response.status_code < 200:
@@ -106,7 +111,7 @@ class Adapter(requests.adapters.HTTPAdapter):
             )
 
 
-def _pool(target: Target, call: Call, verify: bool | str) -> urllib3.HTTPConnectionPool:
+def pool_for(target: Target, call: Call, verify: bool | str) -> urllib3.HTTPConnectionPool:
     """A pool for one call: connections are not kept, so each one is checked."""
     if target.scheme == "http":
         return HTTPPool(target.host, target.port, maxsize=1, call=call)

@@ -15,7 +15,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["delivr.api.throttles.PerCaller"],
     "DEFAULT_PARSER_CLASSES": ["delivr.api.parsing.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "delivr.api.openapi.RoleSchema",
     "EXCEPTION_HANDLER": "delivr.api.problems.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -26,12 +26,12 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "delivr.api.openapi.add_problems",
+        "delivr.api.openapi.describe",
     ],
     "ENUM_NAME_OVERRIDES": {"EffectStateEnum": "delivr.effects.models.EffectState"},
 }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from allauth.account.forms import AddEmailForm as AllauthAddEmailForm
@@ -13,6 +14,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from delivr.audit.operations import SYSTEM
 from delivr.pages import timezones
 from delivr.tenants.models import User
 
@@ -37,6 +39,24 @@ class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc] # untyped library
         address = EmailAddress.objects.create(user=self.user, email=self.cleaned_data["email"])
         transaction.on_commit(lambda: send_verification_email_to_address(request, address))
         return address
+
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
+    class Meta:
+        model = User
+        fields = ("name",)
+        labels = {"name": _("Name")}
+        help_texts = {"name": _("Members of your workspaces see it instead of your email address.")}
+        widgets = {"name": forms.TextInput(attrs={"autocomplete": "name"})}
+
+    def clean_name(self) -> str:
+        """One line that looks neither like somebody's address nor like delivr itself."""
+        name = " ".join(self.cleaned_data["name"].split())
+        hidden = any(unicodedata.category(letter) in ("Cc", "Cf") for letter in name)
+        if hidden or "@" in name or name.casefold() == SYSTEM:
+            words = _("Enter a name: not an email address, and no invisible characters.")
+            raise ValidationError(words)
+        return name
 
 
 class TimeZoneForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from delivr.pages import timezones
-from delivr.signin.forms import TimeZoneForm
+from delivr.signin.forms import ProfileForm, TimeZoneForm
 from delivr.signin.second_factor import (
     has_second_factor,
     lacks_for_admin,
@@ -53,6 +53,17 @@ def security(request: TenantRequest) -> HttpResponse:
         return redirect("settings_security")
     context = {"has_second_factor": has_second_factor(request.user)}
     return render(request, "settings/security.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def profile(request: HttpRequest) -> HttpResponse:
+    form = ProfileForm(request.POST or None, instance=request.user)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, _("Saved."))
+        return redirect("account_profile")
+    return render(request, "account/profile.html", {"form": form})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -21,6 +21,7 @@ from django.utils.translation import ngettext
 from delivr.pages.icons import ICONS
 from delivr.pages.names import NAMES
 from delivr.pages.statuses import look_of
+from delivr.tenants.models import User
 
 register = template.Library()
 TWO_DAYS = 2 * 24 * 60  # minutes
@@ -162,6 +163,14 @@ def duration(seconds: float | timedelta | None) -> str:
     return _("%d h") % (minutes // 60)
 
 
+@register.simple_tag
+def person(user: User) -> SafeString:
+    """Who somebody is: the name, with the email address on hover; the address if there is none."""
+    if not user.name:
+        return escape(user.email)
+    return format_html('<span title="{}">{}</span>', user.email, user.name)
+
+
 @register.filter
 def initials(name: str) -> str:
     """One or two letters for an avatar: `Ada Lovelace` and `ada.lovelace@x.org` give `AL`."""
@@ -182,12 +191,18 @@ def provider_logo(choice: str) -> str:
 
 
 @register.inclusion_tag("components/nav_item.html", takes_context=True)
-def nav_item(context: template.Context, href: str, icon: str, label: str) -> dict[str, Any]:
-    """An entry of the main navigation, marked as current on its own page and those below it."""
+def nav_item(
+    context: template.Context, href: str, icon: str, label: str, failing: int = 0
+) -> dict[str, Any]:
+    """An entry of the main navigation, marked as current on its own page and those below it.
+
+    `failing` is how many things there need attention.
+    """
     request = context.get("request")
     path = request.path if request else ""
     below = href.rstrip("/") + "/"
-    return {"href": href, "icon": icon, "label": label, "current": (path + "/").startswith(below)}
+    current = (path + "/").startswith(below)
+    return {"href": href, "icon": icon, "label": label, "current": current, "failing": failing}
 
 
 _SPELLED = {"api": "API", "url": "URL", "scm": "repository"}

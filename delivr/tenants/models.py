@@ -54,6 +54,7 @@ class EmailUserManager(UserManager["User"]):
 class User(AbstractUser):
     username = None  # type: ignore[assignment] # taken away from AbstractUser
     email = models.EmailField(_("e-mail address"), unique=True)
+    name = models.CharField(_("name"), max_length=80, blank=True, default="", db_default="")
     # Empty: use the browser's. See delivr/pages/timezones.py.
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
     USERNAME_FIELD = "email"
@@ -62,6 +63,16 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.email
+
+    @property
+    def called(self) -> str:
+        """The name for other people; the email address if there is none."""
+        return self.name or self.email
+
+    @property
+    def called_exactly(self) -> str:
+        """The name with the email address: two people may have one name."""
+        return f"{self.name} ({self.email})" if self.name else self.email
 
 
 class Tenant(models.Model):

@@ -42,10 +42,14 @@ PAGES = {
     "account-password": "/accounts/password/change/",
     "account-second-factor": "/accounts/2fa/",
     "account-keys": "/accounts/2fa/webauthn/",
+    "account-profile": "/accounts/profile",
     "account-time-zone": "/accounts/time-zone",
     "account-sessions": "/accounts/sessions/",
     "account-confirm": "/accounts/reauthenticate/",
     "second-factor-needed": "/accounts/second-factor",
+    "api": "/api/v1/docs",
+    "api-connections": "/api/v1/docs/connections",
+    "api-releases": "/api/v1/docs/releases?language=python",
 }
 STAFF = {
     "design": "/design",

@@ -42,7 +42,13 @@ pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FEW = ("anonymous", "stranger", "owner", "owner's token")  # for routes that are closed to all
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
-OTHERS = {"extension": "csv", "path": "nothing/here", "mark": "submitted"}
+OTHERS = {
+    "extension": "csv",
+    "path": "nothing/here",
+    "mark": "submitted",
+    "group": "releases",
+    "place": "0",
+}
 DEAD_TOKENS = ("expired", "revoked", "left", "locked")
 UNKNOWN = {"token_id": "999999999"}
 

@@ -44,7 +44,10 @@ TABLE: dict[str, Mapping[str, int]] = {
     "design": at(get=STAFF),
     "api/v1/schema": at(get=EVERYBODY, options=EVERYBODY),
     "api/v1/docs": at(get=EVERYBODY),
+    "api/v1/docs/<slug:group>": at(get=EVERYBODY),
     "^api/(?P<path>.*)$": at(),
+    "settings": at(get=EVERYBODY),  # only leads to settings/
+    "<path:path>/": at(),  # leads to the page without the slash, if there is one
     # --- Settings of a workspace ---
     "settings/": at(get=VIEWER),
     "settings/members/<slug:member_id>/role": at(post=OWNER),
@@ -78,6 +81,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "integrations/pipelines/<str:connection_id>/test-build": at(get=VIEWER, post=ADMIN),
     "integrations/pipelines/<str:connection_id>/test-build/cancel": at(post=ADMIN),
     "releases": at(get=VIEWER),
+    "palette": at(get=VIEWER),
     "integrations/pipelines/<str:connection_id>/listening": at(get=VIEWER),
     "releases/new": at(get=VIEWER, post=MEMBER),
     "releases/new/preview": at(post=MEMBER),
@@ -88,6 +92,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "releases/<slug:release_id>/mark": at(post=MEMBER),
     "releases/<slug:release_id>/try-now": at(post=MEMBER),
     "builds/<slug:build_id>/cancel": at(post=MEMBER),
+    "builds/<slug:build_id>/artifacts/<int:place>": at(get=MEMBER),
     "insights": at(get=VIEWER),
     "insights.csv": at(get=VIEWER),
     "activity": at(get=VIEWER),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from delivr.outbound import Download
+
 from .base import Option, Provider, ProviderError
 
 
@@ -181,6 +183,7 @@ class CiProvider(Provider):
     parsers: ClassVar[Mapping[str, Parser]] = {}
     can_cancel: ClassVar[bool] = True
     has_log: ClassVar[bool] = True
+    has_downloads: ClassVar[bool] = False  # its artifacts need the connection's credentials
 
     @classmethod
     def report_timeout(cls, connection: Any) -> timedelta | None:
@@ -236,6 +239,11 @@ class CiProvider(Provider):
     def cancel(self, handle: BuildHandle) -> None:
         """Stop it, queued or running. No error if it already ended. Not called if `can_cancel` is
         False."""
+        raise NotImplementedError
+
+    def artifact(self, handle: BuildHandle, url: str) -> Download:
+        """Open an artifact that a build listed, with the connection's credentials; the caller
+        closes it. Not called if `has_downloads` is False."""
         raise NotImplementedError
 
     def log_tail(self, handle: BuildHandle) -> LogTail:

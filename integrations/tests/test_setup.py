@@ -17,6 +17,7 @@ from integrations.setup import (
     STEPS,
     State,
     is_complete,
+    menu_facts,
     minutes_left,
     next_step,
     progress,
@@ -139,3 +140,27 @@ def test_progress_asks_the_database_once(tenant: Tenant, django_assert_num_queri
         connect_all(tenant, *FACTORIES)
     with django_assert_num_queries(1):
         progress(tenant)
+
+
+def test_the_menu_counts_connections_that_need_attention_in_one_query(
+    tenant: Tenant, client_for: Any, member_of: Any, django_assert_num_queries: Any
+) -> None:
+    make.ScmFactory(tenant=tenant)
+    make.AppStoreFactory(tenant=tenant, verification_status=Verification.PENDING)
+    with django_assert_num_queries(1):
+        assert menu_facts(tenant).failing == 0
+    client = client_for(member_of(tenant))
+    assert "count--danger" not in client.get("/activity").content.decode()
+
+    for status in (Verification.INVALID, Verification.EXPIRED):
+        make.SlackFactory(tenant=tenant, verification_status=status)
+    make.JiraFactory(tenant=tenant, verification_status=Verification.INVALID)
+    make.JiraFactory(verification_status=Verification.INVALID)  # another workspace's
+    gone = make.ScmFactory(tenant=tenant, verification_status=Verification.INVALID)
+    type(gone).objects.filter(pk=gone.pk).update(disconnected_at=gone.created_at)
+    with django_assert_num_queries(1):
+        assert menu_facts(tenant).failing == 3
+    page = " ".join(client.get("/activity").content.decode().split())
+    assert (
+        '<span class="count count--danger">3<span class="visually-hidden"> need attention' in page
+    )

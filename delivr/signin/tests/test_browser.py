@@ -250,8 +250,13 @@ def test_page_of_the_api_keeps_to_the_content_policy(
     page: Page, product: Any, console: list[str]
 ) -> None:
     page.goto(f"{product.url}/api/v1/docs")
-    section = page.locator(".opblock-summary-path").first
-    expect(section).to_be_visible()
-    section.click()
-    expect(page.locator(".opblock-body").first).to_be_visible()
+    page.get_by_role("link", name="Trigger builds").click()
+    operation = page.get_by_role("region", name="Trigger builds", exact=True)
+    expect(operation).to_be_in_viewport()
+    operation.get_by_text("Errors", exact=True).click()
+    expect(operation.get_by_text("build_in_progress", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Python", exact=True).click()
+    expect(operation.get_by_role("region", name="Python · Trigger builds")).to_contain_text(
+        "requests"
+    )
     assert console == []

@@ -95,6 +95,14 @@ class JenkinsClient:
         """GET or HEAD, whatever the answer's status."""
         return self._send(method, path, params=query)
 
+    def open(self, path: str) -> outbound.Download:
+        """A file, to be read in parts. Raises ProviderError if it cannot be had."""
+        opened = outbound.open_download(self.base + path, auth=self._auth)
+        if opened.status == 200:
+            return opened
+        opened.close()
+        raise error_from_status(LABEL, opened.status)
+
     def post(self, path: str, **form: str) -> requests.Response:
         """POST a form, once, whatever the answer's status; redirects are not followed."""
         return self._send("POST", path, data=form)

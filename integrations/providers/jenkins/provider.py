@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 
+from delivr.outbound import Download
+
 from ..base import Check, Option, ProviderError
 from ..ci import (
     BuildHandle,
@@ -25,7 +27,7 @@ from .jobs import list_jobs
 from .log import read_tail
 from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
-from .reading import BUILD_ID, Job
+from .reading import BUILD_ID, Job, artifact_path
 from .trigger import queued_build, trigger_error
 from .verification import Verification, check_buildable, check_choices, check_parameters, job_at
 
@@ -37,6 +39,7 @@ class Jenkins(CiProvider):
     label = LABEL
     address_field = "jenkins_url"
     deadline = DEADLINE
+    has_downloads = True
 
     def __init__(self, *, url: str, username: str, api_token: str, job_path: str) -> None:
         self._url = url.strip().rstrip("/")
@@ -140,6 +143,14 @@ class Jenkins(CiProvider):
     @staticmethod
     def log_page(build_url: str) -> str:
         return f"{build_url.rstrip('/')}/console"
+
+    @only_provider_errors
+    def artifact(self, handle: BuildHandle, url: str) -> Download:
+        """Of this job's build alone, whatever the address says: by the part after `artifact/`."""
+        name = artifact_path(url)
+        if name is None or handle.number is None:
+            raise ProviderError.refused("not_found", "This is no artifact of a Jenkins build.")
+        return self._client().open(f"{self._path()}/{handle.number}/artifact/{name}")
 
     @only_provider_errors
     def log_tail(self, handle: BuildHandle) -> LogTail:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from delivr.date_bounds import within_a_build, within_reason
 
@@ -163,6 +163,18 @@ def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
         Artifact(_line(path.rpartition("/")[2]), f"{url}artifact/{quote(path, errors='replace')}")
         for path in named[:KEPT_ARTIFACTS]
     ]
+
+
+_QUOTED = re.compile(r"[\w.~%/-]+", re.ASCII)
+
+
+def artifact_path(url: str) -> str | None:
+    """The quoted path of an artifact below its build; None for an address that is not like those
+    of `_artifacts`."""
+    name = url.partition("/artifact/")[2]
+    parts = unquote(name).split("/")
+    is_plain = bool(_QUOTED.fullmatch(name)) and unquote(name).isprintable()
+    return name if is_plain and not {"", ".", ".."} & set(parts) else None
 
 
 # How Gradle and Xcode name builds that no store accepts, and splits of an app for some devices:

@@ -1,0 +1,100 @@
+"""What an effect sends, in words for a person: the text of a message, the parameters of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from builds.models import Build, TestBuild
+from delivr.effects.models import Effect
+from delivr.encryption.fields import SecretUnreadable
+from integrations.models import Connection, TargetIntegration
+from integrations.providers.registry import provider_class
+from integrations.redaction import redact, secrets_of
+from releases.effects import epic_for
+from releases.models import Release
+from releases.notices import Notice, PlainText, render
+from releases.wording import channel_of, web_address
+
+
+@dataclass(frozen=True)
+class Content:
+    """`text` as paragraphs, `facts` as names and values; `url` leads to it at the provider."""
+
+    text: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[tuple[str, str], ...] = ()
+    url: str = ""
+    provider: str = ""
+
+
+def content_of(
+    effect: Effect, release: Release | None, build: Build | None, url: str
+) -> Content | None:
+    """What was or will be sent, without secrets; None for kinds of which nothing can be shown.
+
+    `url` is that of the result. The text is rendered as it is when it is sent: nothing that it
+    depends on changes after the release was created.
+    """
+    if effect.kind == "message.post" and release is not None:
+        return _message(effect, release, url)
+    if effect.kind == "ticket.create_epic" and release is not None:
+        return _epic(effect, release, url)
+    job = _job_of(effect, build)
+    return _trigger(job) if job is not None else None
+
+
+def _message(effect: Effect, release: Release, url: str) -> Content | None:
+    notice = effect.payload.get("notice")
+    if notice not in list(Notice):
+        return None
+    words = effect.payload.get("words") or {}
+    made = render(release, Notice(notice), words, chat=PlainText)
+    facts = ((_("Channel"), channel_of(effect)),)
+    provider = _label(release.communication)
+    return Content(f"{made.text}\n\n{made.detail}", facts, url=url, provider=provider)
+
+
+def _epic(effect: Effect, release: Release, url: str) -> Content | None:
+    target_id = effect.payload.get("target")
+    part = release.targets.filter(target_id=target_id).select_related("target").first()
+    if part is None:
+        return None
+    target: TargetIntegration = part.target
+    made = epic_for(release, target, app=part.app_identifier)
+    text = f"{made.summary}\n\n{made.description}"
+    return Content(text, url=url, provider=_label(release.ticket))
+
+
+def _label(connection: Connection | None) -> str:
+    return str(provider_class(connection.kind).label) if connection else ""
+
+
+def _job_of(effect: Effect, build: Build | None) -> Build | TestBuild | None:
+    if effect.kind == "build.trigger":
+        return build
+    if effect.kind == "build.test":
+        rows = TestBuild.objects.for_tenant(effect.tenant_id).select_related("pipeline")
+        found: TestBuild | None = rows.filter(pk=effect.payload.get("testBuildId")).first()
+        return found
+    return None
+
+
+def _trigger(job: Build | TestBuild) -> Content:
+    try:
+        secrets = secrets_of(job.tenant_id)
+    except SecretUnreadable:  # a key is missing: nothing can be told from a secret
+        return Content(text=_("The parameters cannot be shown: an encryption key is missing."))
+    return Content(
+        facts=((_("Pipeline"), str(job.pipeline)), (_("Job"), job.job_path)),
+        parameters=tuple((n, _shown(n, v, secrets)) for n, v in job.parameters.items()),
+        url=web_address(job.url),
+        provider=_label(job.pipeline),
+    )
+
+
+def _shown(name: str, value: object, secrets: Iterable[str]) -> str:
+    """The value with secrets masked. With the name before it, `TOKEN` is known as one."""
+    return redact(f"{name}={value}", secrets).removeprefix(f"{name}=")
