@@ -82,7 +82,16 @@ class Connection(TenantOwned):
         ordering = ["created_at", "id"]
 
     def __str__(self) -> str:
-        return self.display_name or self.summary
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name that a person gave it, or else one that follows from its fields."""
+        return self.display_name or self.derived_name
+
+    @property
+    def derived_name(self) -> str:
+        return self.summary
 
     @property
     def kind(self) -> str:
@@ -173,6 +182,10 @@ class Connection(TenantOwned):
         self.options = {n: value for n, value in self.options.items() if n not in names}
 
     @property
+    def failures(self) -> list[dict[str, Any]]:
+        return [c for c in self.checks if not c["ok"] and c["level"] == "ERROR"]
+
+    @property
     def warnings(self) -> list[dict[str, Any]]:
         return [c for c in self.checks if not c["ok"] and c["level"] == "WARNING"]
 
@@ -215,6 +228,12 @@ class TargetIntegration(Connection):
         return PLATFORM_OF[TargetType(self.target_type)]
 
 
+# By the part of a target's id that names its kind
+_PLATFORM_OF_ID = {
+    str(kind).replace("_", "").lower(): platform for kind, platform in PLATFORM_OF.items()
+}
+
+
 class PipelineIntegration(Connection):
     family, prefix, type_field = "pipelines", "pipeline", "pipeline_type"
 
@@ -231,6 +250,8 @@ class PipelineIntegration(Connection):
     webhook_secret = SecretTextField()
     previous_webhook_secret = SecretTextField()
     previous_webhook_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+    # True from the creation on a page until the secret is shown, after the first good verification.
+    is_secret_unseen = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta(Connection.Meta):
         db_table = "tenant_pipeline_integrations"
@@ -242,8 +263,17 @@ class PipelineIntegration(Connection):
         return f"{host}{self.job}"
 
     @property
+    def derived_name(self) -> str:
+        """Platform and job: the address is long and alike for all jobs of one server."""
+        provider: Any = provider_class(self.kind)
+        job = provider.job_name(self.field_values)
+        return f"{self.platform.label} · {job}" if job else self.summary
+
+    @property
     def platform(self) -> Platform:
-        return self.target.platform
+        """Read off the target's id, which names its kind: lists need no join for it."""
+        _family, _mark, rest = self.target_id.partition("_")
+        return _PLATFORM_OF_ID.get(rest.split("_")[0]) or self.target.platform
 
 
 class EarlierWebhookSecret(TenantOwned):

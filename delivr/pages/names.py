@@ -33,6 +33,7 @@ NAMES: dict[str, StrOrPromise] = {
     "skipped_steps": _("Skipped steps"),
     # … of connections
     "display_name": _("Name"),
+    "same_server": _("Credentials taken over from"),
     "scm": _("Repository"),
     "target": _("Target"),
     "verification_error": _("What was wrong"),

@@ -29,6 +29,9 @@ class ConnectionField:
     `clean` returns the value to store for the entered one, or raises ValueError with a message for
     the user. `options` names the provider's method that lists the values to choose from, and `load`
     is the label of its button.
+
+    `shared`: a new connection may take the value over from another one of its kind, which uses the
+    same server or account. `checks` are the names of the checks that fail because of this field.
     """
 
     name: str
@@ -44,6 +47,8 @@ class ConnectionField:
     clean: Callable[[Any], Any] = field(default=lambda value: value)
     options: str = ""
     load: Words = ""
+    shared: bool = False
+    checks: Sequence[str] = ()
 
     def read(self, connection: Any) -> Any:
         """The value in a connection; for a secret the `Secret` or None."""
@@ -63,6 +68,11 @@ class ConnectionField:
 
 
 Fields = Sequence[ConnectionField]
+
+
+def is_empty(value: Any) -> bool:
+    """True also for blanks only."""
+    return not value.strip() if isinstance(value, str) else value in (None, [], {})
 
 
 def clean_address(value: str) -> str:

@@ -80,6 +80,12 @@ def needs_of(kind: str) -> Words:
     return needs
 
 
+def same_words(kind: str) -> Words:
+    """How a form offers to take the shared fields over from the connection `%(name)s`."""
+    words: Words = _declared(kind).SAME
+    return words
+
+
 def stored_names() -> dict[str, Words]:
     """What the names of all fields and checks are called on pages."""
     names: dict[str, Words] = {}

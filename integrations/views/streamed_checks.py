@@ -2,9 +2,10 @@
 
 A form that is sent with `X-Checks: streamed` is answered in lines of JSON: `{"html"}` for each
 check as it ends, then the next step. `{"location"}`: go there. `{"again": true}`: submit the same
-form normally, which shows what it has created. `{"said": html}`: stay, nothing was changed. Status
-204: nothing was done, submit it normally. Without JavaScript, or if a line gets lost, the form is
-submitted and answered like any other.
+form normally, which shows what it has created. `{"action"}`: submit it to that address, which shows
+a secret. `{"said": html}`: stay, nothing was changed. Status 204: nothing was done, submit it
+normally. Without JavaScript, or if a line gets lost, the form is submitted and answered like any
+other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from delivr.api.problems import Problem
@@ -69,10 +71,9 @@ def _save(request: TenantRequest, form: ConnectionForm) -> CheckStream | None:
         return None
     if stored is None:
         return None
-    then = (
-        {"location": shared.page_with_result(request.path, stored)} if before else {"again": True}
-    )
-    return _verify_stored(stored, actor, then)
+    if before is None:
+        return _verify_stored(stored, actor, {"again": True})
+    return _verify_edited(stored, actor, request.path)
 
 
 def stream_checks(connection: Connection, *, actor: User, then: Then) -> StreamingHttpResponse:
@@ -82,6 +83,14 @@ def stream_checks(connection: Connection, *, actor: User, then: Then) -> Streami
 def _verify_stored(connection: Connection, actor: User, then: Then) -> CheckStream:
     yield from verify_streamed(connection, actor=actor)
     return then
+
+
+def _verify_edited(connection: Connection, actor: User, page: str) -> CheckStream:
+    yield from verify_streamed(connection, actor=actor)
+    connection.refresh_from_db()
+    if shared.is_secret_due(connection):
+        return {"action": reverse("rotate_secret", args=[connection.pk])}
+    return {"location": shared.page_with_result(page, connection)}
 
 
 def _verify_candidate(

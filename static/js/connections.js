@@ -62,14 +62,30 @@
   };
 
   const send = async (form, box) => {
-    const { location: address, said } = await follow(form, box).catch(() => ({}));
+    const { location: address, said, action } = await follow(form, box).catch(() => ({}));
     if (said) {
       stay(form, box, said);
       return;
     }
+    if (action) form.action = action;
     if (address) location.assign(address);
     else form.submit();
   };
+
+  // Fields whose values are taken over from another connection are not asked for.
+  const takeOver = (select) => {
+    const fields = [...select.form.querySelectorAll("[data-shared]")];
+    const isTaken = Boolean(select.value) && !fields.some((field) => field.getAttribute("aria-invalid") === "true");
+    for (const field of fields) {
+      field.disabled = isTaken;
+      field.closest(".field").hidden = isTaken;
+    }
+  };
+
+  for (const select of document.querySelectorAll("[data-takes-over]")) {
+    takeOver(select);
+    select.addEventListener("change", () => takeOver(select));
+  }
 
   forget();
 

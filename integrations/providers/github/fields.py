@@ -28,6 +28,8 @@ FIELDS = (
         placeholder="github_pat_…",
         secret=True,
         clean=one_line,
+        shared=True,
+        checks=("credentials", "account", "permission", "expiry"),
     ),
     ConnectionField(
         name="repository_url",
@@ -38,8 +40,12 @@ FIELDS = (
         clean=clean_repository,
         options="repositories",
         load=gettext_lazy("Load repositories"),
+        checks=("address", "repository"),
     ),
 )
+
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same token as %(name)s")
 
 NEEDS = gettext_lazy("an account on GitHub that may write to the repository")
 

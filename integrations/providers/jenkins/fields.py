@@ -36,6 +36,8 @@ FIELDS = (
         said=gettext_lazy("Jenkins URL"),
         placeholder="https://jenkins.example.com",
         clean=clean_address,
+        shared=True,
+        checks=("address",),
     ),
     ConnectionField(
         name="jenkins_username",
@@ -43,6 +45,8 @@ FIELDS = (
         label=gettext_lazy("User"),
         said=gettext_lazy("Jenkins user"),
         clean=one_line,
+        shared=True,
+        checks=("account",),
     ),
     ConnectionField(
         name="jenkins_api_token",
@@ -52,6 +56,8 @@ FIELDS = (
         help=gettext_lazy("Made in Jenkins under the user's Security page; not the password."),
         secret=True,
         clean=one_line,
+        shared=True,
+        checks=("credentials", "permission"),
     ),
     ConnectionField(
         name="jenkins_job_path",
@@ -62,6 +68,7 @@ FIELDS = (
         clean=normalise_job_path,
         options="jobs",
         load=gettext_lazy("Load jobs"),
+        checks=("job", "parameters"),
     ),
     ConnectionField(
         name="parameters",
@@ -77,6 +84,9 @@ FIELDS = (
         clean=clean_parameters,
     ),
 )
+
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same server as %(name)s")
 
 NEEDS = gettext_lazy("an admin of your Jenkins")
 

@@ -52,6 +52,8 @@ FIELDS = (
         ),
         placeholder="https://company.atlassian.net",
         clean=clean_address,
+        shared=True,
+        checks=("address", "site"),
     ),
     ConnectionField(
         name="jira_email",
@@ -59,6 +61,7 @@ FIELDS = (
         label=gettext_lazy("E-mail of the account"),
         said=gettext_lazy("E-mail of the Jira account"),
         clean=clean_email,
+        shared=True,
     ),
     ConnectionField(
         name="jira_api_token",
@@ -68,6 +71,8 @@ FIELDS = (
         help=gettext_lazy("Made at id.atlassian.com under Security; scoped tokens work too."),
         secret=True,
         clean=one_line,
+        shared=True,
+        checks=("credentials",),
     ),
     ConnectionField(
         name="jira_project_key",
@@ -82,6 +87,7 @@ FIELDS = (
         ),
         options="projects",
         load=gettext_lazy("Load projects"),
+        checks=("project", "permission"),
     ),
     ConnectionField(
         name="jira_epic_type_name",
@@ -95,6 +101,7 @@ FIELDS = (
         clean=matching(r".{1,80}", gettext_lazy("The name of a type has 80 characters at most.")),
         options="epic_types",
         load=gettext_lazy("Load types"),
+        checks=("issue_type",),
     ),
     ConnectionField(
         name="jira_fields",
@@ -108,8 +115,12 @@ FIELDS = (
         required=False,
         kind="mapping",
         clean=clean_fields,
+        checks=("fields", "unused_fields"),
     ),
 )
+
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same account as %(name)s")
 
 NEEDS = gettext_lazy("an account in Jira that may create issues in the project")
 

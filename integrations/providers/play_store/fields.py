@@ -14,6 +14,7 @@ FIELDS = (
             r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+",
             gettext_lazy("A package name looks like com.example.app."),
         ),
+        checks=("app",),
     ),
     ConnectionField(
         name="google_service_account",
@@ -25,8 +26,13 @@ FIELDS = (
         kind="textarea",
         accepts_object=True,
         clean=check_service_account,
+        shared=True,
+        checks=("key", "credentials"),
     ),
 )
+
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same service account as %(name)s")
 
 NEEDS = gettext_lazy("an admin of the Play Console")
 

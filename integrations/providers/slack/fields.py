@@ -37,6 +37,8 @@ FIELDS = (
         placeholder="xoxb-…",
         secret=True,
         clean=matching(r"\S{4,400}", gettext_lazy("Enter the token without spaces.")),
+        shared=True,
+        checks=("token", "credentials", "scopes"),
     ),
     ConnectionField(
         name="slack_channels",
@@ -49,8 +51,12 @@ FIELDS = (
         clean=clean_channels,
         options="channels",
         load=gettext_lazy("Load channels"),
+        checks=("channels", "channel"),
     ),
 )
+
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same bot as %(name)s")
 
 NEEDS = gettext_lazy("leave to install an app in your Slack")
 
