@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from delivr.encryption.fields import SecretTextField, secret_fields
 from delivr.ids import ID_LENGTH, PrefixedIdField
 from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
+from integrations.checks import CheckState, shown
 from integrations.choices import (
     PLATFORM_OF,
     CommunicationType,
@@ -180,6 +181,18 @@ class Connection(TenantOwned):
         """Drop what was learned about the server, because its address changes."""
         names = provider_class(self.kind).learnt
         self.options = {n: value for n, value in self.options.items() if n not in names}
+
+    @property
+    def shown_checks(self) -> list[dict[str, Any]]:
+        return [shown(self.kind, check) for check in self.checks]
+
+    @property
+    def untested(self) -> int:
+        return sum(check["state"] == CheckState.NOT_TESTABLE for check in self.shown_checks)
+
+    @property
+    def passed(self) -> int:
+        return sum(check["state"] == CheckState.PASSED for check in self.shown_checks)
 
     @property
     def failures(self) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from rest_framework import serializers
 
 from delivr.api.problems import camel
 from integrations import sharing
+from integrations.checks import CheckState
 from integrations.choices import (
     CommunicationType,
     PipelineType,
@@ -45,6 +46,8 @@ class TextOrObject(serializers.CharField):
 
 class CheckSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
+    label = serializers.CharField()
+    state = serializers.ChoiceField([str(state) for state in CheckState])
     ok = serializers.BooleanField()
     level = serializers.ChoiceField(["ERROR", "WARNING"])
     code = serializers.CharField()
@@ -63,7 +66,7 @@ class ConnectionBase(serializers.Serializer[Any]):
     lastVerifiedAt = serializers.DateTimeField(source="last_verified_at", allow_null=True)
     credentialChangedAt = serializers.DateTimeField(source="credential_changed_at", allow_null=True)
     credentialExpiresAt = serializers.DateTimeField(source="credential_expires_at", allow_null=True)
-    checks = CheckSerializer(many=True)
+    checks = CheckSerializer(many=True, source="shown_checks")
     createdAt = serializers.DateTimeField(source="created_at")
     updatedAt = serializers.DateTimeField(source="updated_at")
 

@@ -25,7 +25,11 @@ class Level(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that a verification tried. `passing` marks a trouble that may mend itself."""
+    """One thing that a verification tried. `passing` marks a trouble that may mend itself.
+
+    `subject` tells which of several things of its name was tried. If not `tested`, the system does
+    not tell, so it is neither good nor bad.
+    """
 
     name: str
     ok: bool
@@ -34,6 +38,12 @@ class Check:
     hint: str = ""
     level: Level = Level.ERROR
     passing: bool = False
+    tested: bool = True
+    subject: str = ""
+
+    @classmethod
+    def untested(cls, name: str, message: str) -> Self:
+        return cls(name=name, ok=True, code="not_testable", message=message, tested=False)
 
     @classmethod
     def from_error(cls, name: str, error: ProviderError, *, level: Level = Level.ERROR) -> Self:

@@ -86,12 +86,17 @@ def same_words(kind: str) -> Words:
     return words
 
 
+def check_names(kind: str) -> dict[str, Words]:
+    """What its checks are called. `%(subject)s` stands for one of several things."""
+    names: dict[str, Words] = _declared(kind).CHECKS
+    return names
+
+
 def stored_names() -> dict[str, Words]:
-    """What the names of all fields and checks are called on pages."""
+    """What the names of all fields are called on pages."""
     names: dict[str, Words] = {}
     for kind in PROVIDERS:
         names |= {field.name: field.said or field.label for field in fields_of(kind)}
-        names |= _declared(kind).CHECKS
     return names
 
 

@@ -65,7 +65,9 @@ def test_after_a_failed_check_the_form_comes_first_with_its_field_marked(
     assert list(form.errors) == ["jenkins_job_path"]
     assert pipeline.verification_error in form.errors["jenkins_job_path"][0]
     control = re.search(r'<input[^>]*name="jenkins_job_path"[^>]*>', html)
-    assert control and 'aria-invalid="true"' in control[0] and "autofocus" in control[0]
+    assert control
+    assert 'aria-invalid="true"' in control[0]
+    assert "autofocus" in control[0]
     assert html.index(control[0]) < html.index("checks__body")
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ from delivr.api.problems import Problem
 from delivr.failures import Conflict
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import User
+from integrations.checks import shown
 from integrations.forms import ConnectionForm
 from integrations.models import Connection
 from integrations.providers.base import Check
@@ -55,7 +57,7 @@ def save_streamed(request: TenantRequest, form: ConnectionForm) -> HttpResponseB
         throttle("verify", user=request.user)
     except Problem:
         return HttpResponse(status=NO_CONTENT)
-    return _respond(stream, actor=request.user)
+    return _respond(stream, kind=form.kind, actor=request.user)
 
 
 def _save(request: TenantRequest, form: ConnectionForm) -> CheckStream | None:
@@ -77,7 +79,8 @@ def _save(request: TenantRequest, form: ConnectionForm) -> CheckStream | None:
 
 
 def stream_checks(connection: Connection, *, actor: User, then: Then) -> StreamingHttpResponse:
-    return _respond(_verify_stored(connection, actor, then), actor=actor)
+    stream = _verify_stored(connection, actor, then)
+    return _respond(stream, kind=connection.kind, actor=actor)
 
 
 def _verify_stored(connection: Connection, actor: User, then: Then) -> CheckStream:
@@ -108,26 +111,27 @@ def _verify_candidate(
     return {"location": shared.page_with_result(page, taken)}
 
 
-def _respond(stream: CheckStream, *, actor: User) -> StreamingHttpResponse:
-    answer = StreamingHttpResponse(_lines(stream, actor), content_type="application/x-ndjson")
+def _respond(stream: CheckStream, *, kind: str, actor: User) -> StreamingHttpResponse:
+    lines = _lines(stream, kind, actor)
+    answer = StreamingHttpResponse(lines, content_type="application/x-ndjson")
     answer["Cache-Control"] = "no-store"
     answer["X-Accel-Buffering"] = "no"  # nginx would buffer the lines until the end
     return answer
 
 
-def _lines(stream: CheckStream, actor: User) -> Iterator[str]:
+def _lines(stream: CheckStream, kind: str, actor: User) -> Iterator[str]:
     """No lines if no slot is free: the form is then submitted normally and shows why."""
     with suppress(Problem), provider_slot(actor):
-        then = yield from _checks(stream)
+        then = yield from _checks(stream, kind)
         yield json.dumps(then) + "\n"
 
 
-def _checks(stream: CheckStream) -> Generator[str, None, Then]:
+def _checks(stream: CheckStream, kind: str) -> Generator[str, None, Then]:
     while True:
         try:
             check = next(stream)
         except StopIteration as end:
             then: Then = end.value
             return then
-        html = render_to_string("components/check.html", {"check": check})
+        html = render_to_string("components/check.html", {"check": shown(kind, asdict(check))})
         yield json.dumps({"html": html}) + "\n"

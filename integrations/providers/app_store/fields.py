@@ -57,8 +57,10 @@ SAME = gettext_lazy("Same key as %(name)s")
 
 NEEDS = gettext_lazy("an admin of App Store Connect")
 
-# What its own checks are called
+# What its checks are called: what each of them tries
 CHECKS = {
+    "address": gettext_lazy("Reaching App Store Connect"),
     "app": gettext_lazy("App"),
-    "key": gettext_lazy("Key"),
+    "credentials": gettext_lazy("Issuer and key"),
+    "key": gettext_lazy("Key file"),
 }

@@ -49,7 +49,12 @@ SAME = gettext_lazy("Same token as %(name)s")
 
 NEEDS = gettext_lazy("an account on GitHub that may write to the repository")
 
-# What its own checks are called
+# What its checks are called: what each of them tries
 CHECKS = {
+    "account": gettext_lazy("Account"),
+    "address": gettext_lazy("Reaching GitHub"),
+    "credentials": gettext_lazy("Access token"),
+    "expiry": gettext_lazy("Expiry of the token"),
+    "permission": gettext_lazy("Permission to write"),
     "repository": gettext_lazy("Repository"),
 }

@@ -90,8 +90,13 @@ SAME = gettext_lazy("Same server as %(name)s")
 
 NEEDS = gettext_lazy("an admin of your Jenkins")
 
-# What its own checks are called
+# What its checks are called: what each of them tries
 CHECKS = {
+    "account": gettext_lazy("User"),
+    "address": gettext_lazy("Reaching Jenkins"),
+    "correlation": gettext_lazy("Finding a build again"),
+    "credentials": gettext_lazy("User and API token"),
     "job": gettext_lazy("Job"),
-    "parameters": gettext_lazy("Parameters"),
+    "parameters": gettext_lazy("Parameters of the job"),
+    "permission": gettext_lazy("Permission to start the job"),
 }

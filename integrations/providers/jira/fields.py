@@ -124,11 +124,16 @@ SAME = gettext_lazy("Same account as %(name)s")
 
 NEEDS = gettext_lazy("an account in Jira that may create issues in the project")
 
-# What its own checks are called
+# What its checks are called: what each of them tries
 CHECKS = {
-    "fields": gettext_lazy("Fields"),
-    "issue_type": gettext_lazy("Issue type"),
+    "address": gettext_lazy("Reaching Jira"),
+    "correlation": gettext_lazy("Finding an epic again"),
+    "credentials": gettext_lazy("Account and API token"),
+    "field": gettext_lazy("Field %(subject)s"),
+    "fields": gettext_lazy("Required fields of epics"),
+    "issue_type": gettext_lazy("Type of epics"),
+    "permission": gettext_lazy("Permission to create issues"),
     "project": gettext_lazy("Project"),
-    "site": gettext_lazy("Site"),
+    "site": gettext_lazy("Address of the site"),
     "unused_fields": gettext_lazy("Fields without use"),
 }

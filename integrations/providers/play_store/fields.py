@@ -36,8 +36,10 @@ SAME = gettext_lazy("Same service account as %(name)s")
 
 NEEDS = gettext_lazy("an admin of the Play Console")
 
-# What its own checks are called
+# What its checks are called: what each of them tries
 CHECKS = {
+    "address": gettext_lazy("Reaching Google Play"),
     "app": gettext_lazy("App"),
-    "key": gettext_lazy("Key"),
+    "credentials": gettext_lazy("Service account"),
+    "key": gettext_lazy("Key file"),
 }

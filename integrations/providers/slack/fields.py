@@ -60,9 +60,13 @@ SAME = gettext_lazy("Same bot as %(name)s")
 
 NEEDS = gettext_lazy("leave to install an app in your Slack")
 
-# What its own checks are called
+# What its checks are called: what each of them tries
 CHECKS = {
+    "address": gettext_lazy("Reaching Slack"),
+    "channel": gettext_lazy("Channel %(subject)s"),
     "channels": gettext_lazy("Channels"),
-    "scopes": gettext_lazy("Scopes"),
-    "token": gettext_lazy("Token"),
+    "correlation": gettext_lazy("Finding a message again"),
+    "credentials": gettext_lazy("Bot token"),
+    "scopes": gettext_lazy("Scopes of the token"),
+    "token": gettext_lazy("Kind of token"),
 }
