@@ -232,6 +232,8 @@ class ConnectionForm(forms.Form):
             attrs |= _SECRET_ATTRS
         if field.shared and self.sources:
             attrs |= {"data-shared": ""}
+        if field.file:
+            attrs |= _drop(field)
         if field.kind != "text":
             attrs |= {"rows": 4, "class": "mono"}
             if field.secret:
@@ -321,6 +323,20 @@ def _named(row: Connection) -> str:
     text = str(row)
     words = text if row.kind_label in text else f"{row.kind_label} · {text}"
     return words if row.is_valid else f"{words} ({row.get_verification_status_display().lower()})"
+
+
+def _drop(field: ConnectionField) -> dict[str, Any]:
+    """What connections.js needs to read a file into the text area."""
+    words = {"label": field.label, "ending": field.file, "most": MAX_DOCUMENT // 1000}
+    wrong = _("This file is not the %(ending)s file that is asked for: “%(label)s”.") % words
+    return {
+        "data-drop": field.file,
+        "data-drop-mark": field.file_mark,
+        "data-drop-most": MAX_DOCUMENT,
+        "data-drop-wrong": wrong,
+        "data-drop-large": _("This file is too large: %(most)s KB at most.") % words,
+        "data-drop-read": _("The file was read into the field."),
+    }
 
 
 def _longest(field: ConnectionField) -> int:

@@ -10,7 +10,6 @@ from django.db import transaction
 
 from builds.demo.history import ensure_history
 from builds.triggering import trigger_builds
-from delivr import outbound
 from delivr.ids import random_id
 from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
@@ -22,7 +21,7 @@ from integrations.choices import (
     TargetType,
     TicketType,
 )
-from integrations.demo import is_offered, sandbox_job, sandbox_values
+from integrations.demo import is_offered, report_here, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -33,7 +32,6 @@ from integrations.models import (
 )
 from integrations.operations import connect
 from integrations.providers.registry import secrets_of
-from integrations.serializers import webhook_url
 from integrations.verification import verify
 from releases.models import Release
 from releases.operations import create_release
@@ -141,21 +139,8 @@ def _ensure(
         named = {**values, "display_name": name}
         found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=named)
         if isinstance(found, PipelineIntegration):
-            _report_here(found)
+            report_here(found)
     return found if found.is_valid else verify(found)
-
-
-def _report_here(pipeline: PipelineIntegration) -> None:
-    """Set the pipeline's webhook in the sandbox's job, as a person does on the sandbox's page."""
-    webhook = {
-        "url": webhook_url(pipeline),
-        "secret": pipeline.webhook_secret.reveal(),
-        "style": "signed",
-    }
-    with outbound.session() as session:
-        session.post(
-            sandbox_job(pipeline, pipeline.job), json={"webhook": webhook}
-        ).raise_for_status()
 
 
 def ensure_release(tenant: Tenant) -> Release:

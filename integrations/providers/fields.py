@@ -31,7 +31,8 @@ class ConnectionField:
     is the label of its button.
 
     `shared`: a new connection may take the value over from another one of its kind, which uses the
-    same server or account. `checks` are the names of the checks that fail because of this field.
+    same server or account. `file` is the ending of a file that may be dropped on a text area, and
+    `file_mark` a text that every such file contains. `checks` are the names of the checks that fail because of this field.
     """
 
     name: str
@@ -48,6 +49,8 @@ class ConnectionField:
     options: str = ""
     load: Words = ""
     shared: bool = False
+    file: str = ""
+    file_mark: str = ""
     checks: Sequence[str] = ()
 
     def read(self, connection: Any) -> Any:

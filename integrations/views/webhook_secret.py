@@ -15,15 +15,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from delivr.failures import Conflict
+from delivr.api.problems import Problem
+from delivr.failures import Conflict, ProviderError
 from delivr.pages.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
-from integrations import operations, webhook_secrets
+from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import PipelineIntegration, find_connection
 from integrations.serializers import webhook_url
+from integrations.throttle import asking
 from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
 from integrations.views.shared import add_result_message, find, has_failed
@@ -101,6 +103,30 @@ def rotate_secret(request: TenantRequest, connection_id: str) -> HttpResponse:
         return redirect(page)
     pipeline.refresh_from_db()
     return show_secret(request, pipeline, continue_url=page, is_new=is_new)
+
+
+@tenant_required(role=Role.ADMIN)
+@require_POST
+def give_to_sandbox(request: TenantRequest, connection_id: str) -> HttpResponse:
+    """In the demo: let the pipeline's job in the sandbox send its webhooks here."""
+    pipeline = cast(PipelineIntegration, find(request, "pipelines", connection_id))
+    page = next_address(request, default=reverse("integration", args=["pipelines", pipeline.pk]))
+    if not demo.is_offered():
+        messages.error(request, _("There is no sandbox beside this server."))
+        return redirect(page)
+    try:
+        with asking("sandbox", user=request.user):
+            demo.report_here(pipeline)
+    except ProviderError as error:
+        messages.error(request, error.message)
+    except Problem as problem:
+        messages.error(request, problem.detail)
+    else:
+        words = {"name": pipeline, "ci": pipeline.kind_label}
+        messages.success(
+            request, _("The sandbox's %(ci)s sends the webhook of %(name)s now.") % words
+        )
+    return redirect(page)
 
 
 def _secret_to_show(request: TenantRequest, pipeline: PipelineIntegration) -> PipelineIntegration:
