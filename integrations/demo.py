@@ -53,7 +53,7 @@ def report_here(pipeline: PipelineIntegration) -> None:
         with outbound.session(deadline=PATIENCE) as session:
             answer = session.post(sandbox_job(pipeline, pipeline.job), json={"webhook": webhook})
             answer.raise_for_status()
-    except requests.RequestException:
+    except (requests.RequestException, outbound.OutboundError):
         words = _("The sandbox has no job %(job)s, or it does not answer.") % {"job": pipeline.job}
         raise ProviderError("no_sandbox_job", words, outcome=Outcome.REFUSED) from None
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.utils import timezone
 
 from builds.demo.history import ensure_history
+from builds.demo.many import multiply
 from builds.triggering import trigger_builds
 from delivr.ids import random_id
 from delivr.run import keys
@@ -153,9 +156,11 @@ def ensure_release(tenant: Tenant) -> Release:
     return found
 
 
-def ensure_past(tenant: Tenant) -> list[Release]:
-    """PastRelease releases, so that the lists and figures are not empty."""
-    return ensure_history(tenant, _user(OWNER), _create_release)
+def ensure_past(tenant: Tenant, *, wanted: int, say: Callable[[str], None]) -> int:
+    """Past releases, so that the lists and figures are not empty: a few that the sandbox really
+    builds, and copies of them until there are `wanted`; how many were made."""
+    made = len(ensure_history(tenant, _user(OWNER), _create_release, say))
+    return made + multiply(tenant, wanted, now=timezone.now(), say=say)
 
 
 def _create_release(tenant: Tenant, version: str) -> Release:

@@ -32,7 +32,8 @@ class ConnectionField:
 
     `shared`: a new connection may take the value over from another one of its kind, which uses the
     same server or account. `file` is the ending of a file that may be dropped on a text area, and
-    `file_mark` a text that every such file contains. `checks` are the names of the checks that fail because of this field.
+    `file_mark` a text that every such file contains. `checks` are the names of the checks that fail
+    because of this field.
     """
 
     name: str
