@@ -56,9 +56,8 @@ def ensure_history(
     All are built at the same time, attempt by attempt. `say` is told what goes on.
     """
     known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
-    made = {
-        past: create(tenant, past.version) for past in PAST_RELEASES if past.version not in known
-    }
+    missing = [past for past in PAST_RELEASES if past.version not in known]
+    made = {past: create(tenant, past.version) for past in missing}
     for attempt in range(max((len(past.results) for past in made), default=0)):
         again = {past: r for past, r in made.items() if attempt < len(past.results)}
         say(f"Attempt {attempt + 1} of {len(again)} past releases")
@@ -88,17 +87,12 @@ def _build(releases: Mapping[PastRelease, Release], attempt: int, actor: User) -
     with outbound.session() as session:
 
         def finish_some() -> bool:
-            running = rows.filter(status=BuildStatus.RUNNING, number__isnull=False)
-            for build in running.filter(pk__in=waiting).select_related(
-                "release_pipeline__pipeline"
-            ):
+            running = rows.filter(pk__in=waiting, status=BuildStatus.RUNNING, number__isnull=False)
+            for build in running.select_related("release_pipeline__pipeline"):
                 part = build.release_pipeline
                 job = sandbox_job(part.pipeline, part.job_path)
-                address, wanted = (
-                    f"{job}/builds/{build.number}/finish",
-                    {"result": results[build.pk]},
-                )
-                session.post(address, json=wanted).raise_for_status()
+                address = f"{job}/builds/{build.number}/finish"
+                session.post(address, json={"result": results[build.pk]}).raise_for_status()
                 waiting.discard(build.pk)
             return not waiting
 

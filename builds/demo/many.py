@@ -40,6 +40,7 @@ class Copier:
     stretch: float
     epic: int  # the number of its first epic
     numbers: Mapping[str, Iterator[int]]  # of the next older build, by job
+    effects: list[Effect]
     replaced: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -81,7 +82,10 @@ def multiply(tenant: Tenant, wanted: int, *, now: datetime, say: Callable[[str],
     known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
     done = (ReleaseStatus.BUILD_COMPLETE, ReleaseStatus.CANCELLED)
     originals = Release.objects.for_tenant(tenant).filter(status__in=done)
-    originals = list(originals.exclude(version__startswith="0."))
+    originals = originals.exclude(version__startswith="0.").prefetch_related(
+        "targets", "pipelines__builds__events", "pipelines__builds__deliveries"
+    )
+    originals = list(originals)
     if not originals:
         raise ValueError("There is no finished release to copy.")
     missing = max(0, wanted - len(known))
@@ -99,10 +103,9 @@ def multiply(tenant: Tenant, wanted: int, *, now: datetime, say: Callable[[str],
 
 def _plan(originals: list[Release], versions: list[str], *, before: datetime) -> Iterator[Copier]:
     chance = random.Random(1)  # noqa: S311 # the same history each time
-    jobs = set(
-        ReleasePipeline.objects.filter(release__in=originals).values_list("job_path", flat=True)
-    )
-    numbers = {job: _below(job) for job in jobs}
+    parts = [part for release in originals for part in release.pipelines.all()]
+    numbers = {job: _below(job) for job in {part.job_path for part in parts}}
+    effects = {r.pk: list(Effect.objects.filter(release_id=r.pk)) for r in originals}
     at = before
     for place, version in enumerate(versions):
         original = chance.choice(originals)
@@ -114,6 +117,7 @@ def _plan(originals: list[Release], versions: list[str], *, before: datetime) ->
             stretch=chance.uniform(*STRETCH),
             epic=10_000 + 2 * (len(versions) - place),
             numbers=numbers,
+            effects=effects[original.pk],
         )
 
 
@@ -165,11 +169,13 @@ def _pipelines(c: Copier) -> Iterator[tuple[ReleasePipeline, ReleasePipeline]]:
 
 
 def _builds(c: Copier, old: ReleasePipeline, new: ReleasePipeline) -> Iterator[tuple[Build, Build]]:
-    for build in old.builds.order_by("-attempt"):  # the newest has the highest number
+    for build in old.builds.all():  # the newest first, which has the highest number
         number = next(c.numbers[old.job_path]) if build.number else None
         if build.number and number:
             c.replaced[str(build.number)] = str(number)
-        yield build, c.renamed(build, "bld", release_pipeline_id=new.pk, number=number or None)
+        made = c.renamed(build, "bld", release_pipeline_id=new.pk, number=number or None)
+        made.url = made.url if number else ""
+        yield build, made
 
 
 def _mirror(pipelines: list[tuple[Copier, ReleasePipeline, ReleasePipeline]]) -> None:
@@ -178,7 +184,8 @@ def _mirror(pipelines: list[tuple[Copier, ReleasePipeline, ReleasePipeline]]) ->
     for c, old, new in pipelines:
         number = c.replaced.get(str(old.build_number))
         new.build_number = int(number) if number else None
-        new.build_url, new.artifact_url = c.text(old.build_url), c.text(old.artifact_url)
+        new.build_url = c.text(old.build_url) if number else ""
+        new.artifact_url = c.text(old.artifact_url)
         rows.append(new)
     names = ["build_number", "build_url", "artifact_url"]
     ReleasePipeline.objects.bulk_update(rows, names, batch_size=200)
@@ -199,8 +206,7 @@ def _event(c: Copier, row: BuildEvent) -> BuildEvent:
 
 
 def _effects(c: Copier, events: Mapping[tuple[int, int], int]) -> Iterator[Effect]:
-    rows = Effect.objects.for_tenant(c.release.tenant_id).filter(release_id=c.release.pk)
-    for row in rows:
+    for row in c.effects:
         changes = {"release_id": c.replaced[c.release.pk]}
         changes["build_id"] = c.replaced.get(row.build_id, "")
         made = c.renamed(row, "eff", **changes)

@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from builds.demo.history import ensure_history
 from builds.demo.many import multiply
+from builds.models import Build
 from builds.triggering import trigger_builds
+from delivr import outbound
 from delivr.ids import random_id
 from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
@@ -24,7 +26,7 @@ from integrations.choices import (
     TargetType,
     TicketType,
 )
-from integrations.demo import is_offered, report_here, sandbox_values
+from integrations.demo import is_offered, report_here, sandbox_job, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -43,6 +45,7 @@ C = TypeVar("C", bound=Connection)
 
 NAME = "Demo"
 VERSION = "1.5.0"
+LOWER = 3  # build numbers that a copied release may need
 OWNER, ADMIN = "demo@example.com", "admin@example.com"
 LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}  # shown to the person
 
@@ -159,8 +162,18 @@ def ensure_release(tenant: Tenant) -> Release:
 def ensure_past(tenant: Tenant, *, wanted: int, say: Callable[[str], None]) -> int:
     """Past releases, so that the lists and figures are not empty: a few that the sandbox really
     builds, and copies of them until there are `wanted`; how many were made."""
+    if wanted and not Build.objects.for_tenant(tenant).exists():
+        _leave_numbers(tenant, LOWER * wanted)
     made = len(ensure_history(tenant, _user(OWNER), _create_release, say))
     return made + multiply(tenant, wanted, now=timezone.now(), say=say)
+
+
+def _leave_numbers(tenant: Tenant, number: int) -> None:
+    """Let the sandbox's builds begin at this number, so that older ones have lower ones."""
+    with outbound.session() as session:
+        for pipeline in PipelineIntegration.objects.for_tenant(tenant):
+            job = sandbox_job(pipeline, pipeline.job)
+            session.post(job, json={"nextNumber": number}).raise_for_status()
 
 
 def _create_release(tenant: Tenant, version: str) -> Release:
