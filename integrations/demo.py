@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import requests
 from django.conf import settings
 from django.utils.translation import gettext as _
 
@@ -51,11 +50,12 @@ def report_here(pipeline: PipelineIntegration) -> None:
     webhook = {"url": webhook_url(pipeline), "secret": secret, "style": "signed"}
     try:
         with outbound.session(deadline=PATIENCE) as session:
-            answer = session.post(sandbox_job(pipeline, pipeline.job), json={"webhook": webhook})
-            answer.raise_for_status()
-    except (requests.RequestException, outbound.OutboundError):
+            found = session.post(sandbox_job(pipeline, pipeline.job), json={"webhook": webhook}).ok
+    except outbound.OutboundError:
+        found = False
+    if not found:
         words = _("The sandbox has no job %(job)s, or it does not answer.") % {"job": pipeline.job}
-        raise ProviderError("no_sandbox_job", words, outcome=Outcome.REFUSED) from None
+        raise ProviderError("no_sandbox_job", words, outcome=Outcome.REFUSED)
 
 
 def _names(entry: Mapping[str, Any], platform: str) -> bool:

@@ -46,7 +46,7 @@ class TextOrObject(serializers.CharField):
 
 class CheckSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # a field of ours, not DRF's own
     state = serializers.ChoiceField([str(state) for state in CheckState])
     ok = serializers.BooleanField()
     level = serializers.ChoiceField(["ERROR", "WARNING"])

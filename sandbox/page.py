@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
@@ -166,7 +167,8 @@ def reset() -> Response:
 
 
 def _to(endpoint: str, **query: str) -> Response:
-    answer = redirect(url_for(endpoint, **query), 303)
+    place = url_for(endpoint)
+    answer = redirect(f"{place}?{urlencode(query)}" if query else place, 303)
     assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
     return answer
 

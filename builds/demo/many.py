@@ -18,10 +18,17 @@ from typing import Any
 from django.db import models, transaction
 
 from builds.models import Build, BuildEvent, WebhookDelivery
+from delivr.audit.operations import record_each
 from delivr.effects.models import Effect
 from delivr.ids import new_id
 from delivr.tenants.models import Tenant
-from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
+from releases.models import (
+    Release,
+    ReleasePipeline,
+    ReleaseQuerySet,
+    ReleaseStatus,
+    ReleaseTarget,
+)
 
 AT_ONCE = 50  # releases in a transaction
 STRETCH = (0.7, 1.5)  # how long a copy's builds take, times those of its original
@@ -79,24 +86,30 @@ class Copier:
 def multiply(tenant: Tenant, wanted: int, *, now: datetime, say: Callable[[str], None]) -> int:
     """Copy past releases until there are `wanted` of them; how many were made. Raises ValueError if
     there is none to copy."""
-    known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
+    if not wanted:
+        return 0
+    every: ReleaseQuerySet = Release.objects.for_tenant(tenant)
+    known = set(every.values_list("version", flat=True))
     done = (ReleaseStatus.BUILD_COMPLETE, ReleaseStatus.CANCELLED)
-    originals = Release.objects.for_tenant(tenant).filter(status__in=done)
-    originals = originals.exclude(version__startswith="0.").prefetch_related(
-        "targets", "pipelines__builds__events", "pipelines__builds__deliveries"
+    rows = (
+        every.filter(status__in=done)
+        .exclude(version__startswith="0.")
+        .prefetch_related("targets", "pipelines__builds__events", "pipelines__builds__deliveries")
     )
-    originals = list(originals)
+    originals: list[Release] = list(rows)
     if not originals:
         raise ValueError("There is no finished release to copy.")
     missing = max(0, wanted - len(known))
     versions = [f"0.{n // 4 + 1}.{n % 4}" for n in range(wanted)]
     versions = [v for v in reversed(versions) if v not in known][:missing]
-    oldest = Release.objects.for_tenant(tenant).order_by("created_at").first()
-    copiers = list(_plan(originals, versions, before=min(now, oldest.created_at)))
+    oldest = every.order_by("created_at").values_list("created_at", flat=True)[0]
+    copiers = list(_plan(originals, versions, before=min(now, oldest)))
     for start in range(0, len(copiers), AT_ONCE):
         part = copiers[start : start + AT_ONCE]
         with transaction.atomic():
             _store(part)
+            copies = [Release(pk=c.replaced[c.release.pk], version=c.version) for c in part]
+            record_each(tenant=tenant, actor=None, action="release.created", subjects=copies)
         say(f"{start + len(part)} of {len(copiers)} more releases")
     return len(copiers)
 

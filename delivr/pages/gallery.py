@@ -35,6 +35,11 @@ class SampleForm(forms.Form):
     token = forms.CharField(label="Access token", widget=forms.PasswordInput(render_value=False))
     platform = forms.ChoiceField(label="Platform", choices=[("IOS", "iOS"), ("ANDROID", "Android")])
     notes = forms.CharField(label="Notes", required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    key = forms.CharField(
+        label="Key",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "data-drop": ".p8"}),
+    )
     channels = forms.MultipleChoiceField(
         label="Channels",
         choices=[("C1", "#releases"), ("C2", "#mobile")],

@@ -180,8 +180,9 @@ def has_failed(connection: Connection) -> bool:
 
 def is_secret_due(connection: Connection) -> bool:
     """True for a pipeline that works and whose webhook secret was not shown yet."""
-    is_pipeline = isinstance(connection, PipelineIntegration)
-    return is_pipeline and connection.is_secret_unseen and not has_failed(connection)
+    if not isinstance(connection, PipelineIntegration) or has_failed(connection):
+        return False
+    return connection.is_secret_unseen
 
 
 def add_result_message(request: TenantRequest, connection: Connection) -> None:
