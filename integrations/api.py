@@ -16,6 +16,7 @@ from delivr.api.base import Shape, TenantView
 from delivr.api.problems import Problem, camel, from_django, invalid
 from delivr.tenants.models import Role
 from integrations import operations
+from integrations.checks import shown
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.registry import secrets_of
 from integrations.rotating import CredentialRefused, change
@@ -130,7 +131,7 @@ class ConnectionDetail(FamilyView):
                     connection, actor=self.actor, values=shape.values, known_errors=shape.errors
                 )
             except CredentialRefused as refused:
-                raise _refusal(refused) from None
+                raise _refusal(refused, connection.kind) from None
         return Response(present(connection))
 
     def _asking(self, connection: Connection, shape: Shape) -> AbstractContextManager[None]:
@@ -147,11 +148,11 @@ class ConnectionDetail(FamilyView):
         return Response(status=204)
 
 
-def _refusal(refused: CredentialRefused) -> Problem:
+def _refusal(refused: CredentialRefused, kind: str) -> Problem:
     """Names the checks that the new credential failed; the stored one is still in use."""
     detail = " ".join(refused.messages)
     errors = from_django(refused)
-    checks = [asdict(check) for check in refused.checks]
+    checks = [shown(kind, asdict(check)) for check in refused.checks]
     return Problem(400, "credential_refused", detail, errors, extensions={"checks": checks})
 
 

@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
+from delivr import outbound
 from delivr.api.problems import camel
+from delivr.failures import Outcome, ProviderError
 from integrations.forms import model_of
 from integrations.models import PipelineIntegration
 from integrations.providers.registry import fields_of
+from integrations.serializers import webhook_url
 from sandbox import accounts
+
+PATIENCE = 5.0  # seconds that the sandbox has for an answer
 
 
 def is_offered() -> bool:
@@ -35,6 +41,21 @@ def sandbox_job(pipeline: PipelineIntegration, job: str) -> str:
     """The URL of one of the jobs on the sandbox's CI server."""
     name = job.removeprefix("/job/").replace("/job/", "/")
     return f"{settings.SANDBOX_URL}/sandbox/api/{pipeline.kind.lower()}/jobs/{name}"
+
+
+def report_here(pipeline: PipelineIntegration) -> None:
+    """Give the webhook's address and secret to the pipeline's job in the sandbox, as a person does
+    on the sandbox's page. Raises ProviderError if it has no such job or does not answer."""
+    secret = pipeline.webhook_secret.reveal()
+    webhook = {"url": webhook_url(pipeline), "secret": secret, "style": "signed"}
+    try:
+        with outbound.session(deadline=PATIENCE) as session:
+            found = session.post(sandbox_job(pipeline, pipeline.job), json={"webhook": webhook}).ok
+    except outbound.OutboundError:
+        found = False
+    if not found:
+        words = _("The sandbox has no job %(job)s, or it does not answer.") % {"job": pipeline.job}
+        raise ProviderError("no_sandbox_job", words, outcome=Outcome.REFUSED)
 
 
 def _names(entry: Mapping[str, Any], platform: str) -> bool:

@@ -19,9 +19,10 @@ from django.utils.translation import gettext_lazy
 
 from delivr.failures import Conflict
 from delivr.tenants.models import Tenant
-from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
+from integrations import sharing
+from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of, provider_class, secrets_of
+from integrations.providers.registry import fields_of, same_words, secrets_of
 from integrations.wording import FORM_ERRORS
 
 C = TypeVar("C", bound=Connection)
@@ -127,7 +128,10 @@ class ConnectionForm(forms.Form):
 
     `initial` prefills it; stored secrets are never shown, and those in `initial` (the sandbox's)
     only with `show_secrets`. Because of `token` a form that is sent several times connects once.
+    `is_failing`: it shows what a verification found, not what is wrong with what was sent.
     """
+
+    is_failing = False
 
     def __init__(
         self,
@@ -146,6 +150,7 @@ class ConnectionForm(forms.Form):
         self.show_secrets = show_secrets
         self.token = token
         self._add_references()
+        self._add_sources()
         for field in fields_of(kind):
             self.fields[field.name] = self._field(field)
         self.fields["display_name"] = forms.CharField(
@@ -153,13 +158,9 @@ class ConnectionForm(forms.Form):
             max_length=MAX_NAME,
             required=False,
             error_messages=FORM_ERRORS,
-            help_text=self._about_name(),
+            help_text=_("Leave it empty for a name that follows from the fields above."),
+            widget=forms.TextInput({"placeholder": connection.derived_name if connection else ""}),
         )
-
-    def _about_name(self) -> str:
-        if self._names_itself:
-            return _("Shown throughout delivr. Left empty, it is called like “iOS · ios-prod”.")
-        return _("Shown throughout delivr. Left empty, the address is shown.")
 
     # --- Fields ---------------------------------------------------------------------------------
 
@@ -174,21 +175,44 @@ class ConnectionForm(forms.Form):
             if len(rows) == 1:
                 self.initial.setdefault(name, rows[0].pk)
 
+    def _add_sources(self) -> None:
+        """Offer to take the shared fields over; the first one is chosen, unless they are filled."""
+        self.sources: list[Connection] = []
+        if self.connection is None:
+            rows = sharing.sources(self.model, tenant=self.tenant, kind=self.kind)
+            self.sources = rows
+        if not self.sources:
+            return
+        words = same_words(self.kind)
+        choices = [(row.pk, str(words) % {"name": row}) for row in self.sources]
+        self.fields[sharing.FIELD] = forms.ChoiceField(
+            label=_("Credentials"),
+            choices=[*choices, ("", _("Enter other ones"))],
+            required=False,
+            error_messages=FORM_ERRORS,
+            widget=forms.Select({"data-takes-over": ""}),
+        )
+        self.fields[sharing.FIELD].is_stored = True  # type: ignore[attr-defined] # see below
+        if not any(self.initial.get(f.name) for f in sharing.shared_fields(self.kind)):
+            self.initial.setdefault(sharing.FIELD, self.sources[0].pk)
+
     def _field(self, field: ConnectionField) -> forms.Field:
         made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, TextField)
         is_stored = (
             field.secret and self.connection is not None and bool(field.read(self.connection))
         )
+        may_be_empty = is_stored or (field.shared and bool(self.sources))
         found: forms.Field = made(
             label=str(field.label),
             help_text=self._help(field, is_stored=is_stored),
-            required=field.required and not is_stored,
+            required=field.required and not may_be_empty,
             max_length=_longest(field),
             error_messages=FORM_ERRORS,
             strip=not field.secret,
             widget=self._widget(field, is_stored=is_stored),
         )
-        found.is_stored = is_stored  # type: ignore[attr-defined] # for components/field.html
+        # for components/field.html
+        found.is_stored = may_be_empty and field.required  # type: ignore[attr-defined]
         return found
 
     def _help(self, field: ConnectionField, *, is_stored: bool) -> Any:
@@ -206,6 +230,10 @@ class ConnectionForm(forms.Form):
             attrs |= self._picker(field)
         if field.secret:
             attrs |= _SECRET_ATTRS
+        if field.shared and self.sources:
+            attrs |= {"data-shared": ""}
+        if field.file:
+            attrs |= _drop(field)
         if field.kind != "text":
             attrs |= {"rows": 4, "class": "mono"}
             if field.secret:
@@ -234,27 +262,25 @@ class ConnectionForm(forms.Form):
             if self.data.get(self.add_prefix(name)):
                 self[name].help_text = TYPE_AGAIN
 
+    def mark_failures(self) -> None:
+        """Show what the last verification found beside the fields that it is about."""
+        if self.connection is None or self.errors:
+            return
+        self.cleaned_data: dict[str, Any] = {}
+        self.is_failing = bool(self.connection.failures)
+        for check in self.connection.failures:
+            name = check["name"].partition(":")[0]
+            field = next((f.name for f in fields_of(self.kind) if name in f.checks), None)
+            self.add_error(field, " ".join(filter(None, [check["message"], check["hint"]])))
+        first = next((name for name in self.fields if name in self.errors), None)
+        if first:
+            self.fields[first].widget.attrs["autofocus"] = True
+
     # --- Sending ---------------------------------------------------------------------------------
 
     def values(self) -> dict[str, Any]:
         """The entered values by field name, without fields that have errors."""
-        values = dict(self.cleaned_data) if self.errors is not None else {}
-        if self._names_itself and not values.get("display_name"):
-            values["display_name"] = self._own_name(values)
-        return values
-
-    @property
-    def _names_itself(self) -> bool:
-        """True for a new pipeline, whose URL is long and similar to that of others."""
-        return self.connection is None and self.model is PipelineIntegration
-
-    def _own_name(self, values: Mapping[str, Any]) -> str:
-        """A name from platform and job; empty while one of them is missing."""
-        targets = TargetIntegration.objects.for_tenant(self.tenant)
-        target = targets.filter(pk=values.get("target") or "").first()
-        provider: Any = provider_class(self.kind)
-        job = provider.job_name(values)
-        return f"{target.platform.label} · {job}"[:MAX_NAME] if target and job else ""
+        return dict(self.cleaned_data) if self.errors is not None else {}
 
     def submit(self, operation: Callable[..., C]) -> C | None:
         """Call `operation` with the values; None if there are errors, which the fields show."""
@@ -297,6 +323,20 @@ def _named(row: Connection) -> str:
     text = str(row)
     words = text if row.kind_label in text else f"{row.kind_label} · {text}"
     return words if row.is_valid else f"{words} ({row.get_verification_status_display().lower()})"
+
+
+def _drop(field: ConnectionField) -> dict[str, Any]:
+    """What connections.js needs to read a file into the text area."""
+    words = {"label": field.label, "ending": field.file, "most": MAX_DOCUMENT // 1000}
+    wrong = _("This file is not the %(ending)s file that is asked for: “%(label)s”.") % words
+    return {
+        "data-drop": field.file,
+        "data-drop-mark": field.file_mark,
+        "data-drop-most": MAX_DOCUMENT,
+        "data-drop-wrong": wrong,
+        "data-drop-large": _("This file is too large: %(most)s KB at most.") % words,
+        "data-drop-read": _("The file was read into the field."),
+    }
 
 
 def _longest(field: ConnectionField) -> int:

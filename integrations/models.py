@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from delivr.encryption.fields import SecretTextField, secret_fields
 from delivr.ids import ID_LENGTH, PrefixedIdField
 from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
+from integrations.checks import CheckState, shown
 from integrations.choices import (
     PLATFORM_OF,
     CommunicationType,
@@ -82,7 +83,16 @@ class Connection(TenantOwned):
         ordering = ["created_at", "id"]
 
     def __str__(self) -> str:
-        return self.display_name or self.summary
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The name that a person gave it, or else one that follows from its fields."""
+        return self.display_name or self.derived_name
+
+    @property
+    def derived_name(self) -> str:
+        return self.summary
 
     @property
     def kind(self) -> str:
@@ -173,6 +183,22 @@ class Connection(TenantOwned):
         self.options = {n: value for n, value in self.options.items() if n not in names}
 
     @property
+    def shown_checks(self) -> list[dict[str, Any]]:
+        return [shown(self.kind, check) for check in self.checks]
+
+    @property
+    def untested(self) -> int:
+        return sum(check["state"] == CheckState.NOT_TESTABLE for check in self.shown_checks)
+
+    @property
+    def passed(self) -> int:
+        return sum(check["state"] == CheckState.PASSED for check in self.shown_checks)
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        return [c for c in self.checks if not c["ok"] and c["level"] == "ERROR"]
+
+    @property
     def warnings(self) -> list[dict[str, Any]]:
         return [c for c in self.checks if not c["ok"] and c["level"] == "WARNING"]
 
@@ -227,6 +253,12 @@ class TargetIntegration(Connection):
         return str(provider.console_page(self.options))
 
 
+# By the part of a target's id that names its kind
+_PLATFORM_OF_ID = {
+    str(kind).replace("_", "").lower(): platform for kind, platform in PLATFORM_OF.items()
+}
+
+
 class PipelineIntegration(Connection):
     family, prefix, type_field = "pipelines", "pipeline", "pipeline_type"
 
@@ -243,6 +275,8 @@ class PipelineIntegration(Connection):
     webhook_secret = SecretTextField()
     previous_webhook_secret = SecretTextField()
     previous_webhook_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+    # True from the creation on a page until the secret is shown, after the first good verification.
+    is_secret_unseen = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta(Connection.Meta):
         db_table = "tenant_pipeline_integrations"
@@ -254,8 +288,17 @@ class PipelineIntegration(Connection):
         return f"{host}{self.job}"
 
     @property
+    def derived_name(self) -> str:
+        """Platform and job: the address is long and alike for all jobs of one server."""
+        provider: Any = provider_class(self.kind)
+        job = provider.job_name(self.field_values)
+        return f"{self.platform.label} · {job}" if job else self.summary
+
+    @property
     def platform(self) -> Platform:
-        return self.target.platform
+        """Read off the target's id, which names its kind: lists need no join for it."""
+        _family, _mark, rest = self.target_id.partition("_")
+        return _PLATFORM_OF_ID.get(rest.split("_")[0]) or self.target.platform
 
 
 class EarlierWebhookSecret(TenantOwned):

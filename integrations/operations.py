@@ -19,11 +19,11 @@ from delivr.failures import Conflict
 from delivr.outbound import origin
 from delivr.tenants.models import Tenant, User
 from delivr.tenants.operations import skip_step
-from integrations import webhook_secrets
+from integrations import sharing, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.base import Option, Options
-from integrations.providers.fields import MAX_TEXT, ConnectionField
+from integrations.providers.fields import MAX_TEXT, ConnectionField, is_empty
 from integrations.providers.http import vendor_words
 from integrations.providers.registry import fields_of, provider_class, provider_for, secrets_of
 from integrations.wording import FILL_IN, NO_CONNECTION
@@ -44,18 +44,28 @@ def connect(
     known_errors: Errors | None = None,
 ) -> C:
     """Store a new connection, not verified yet. A returned pipeline's `webhook_secret` can be
-    revealed. Raises ValidationError with all errors by field, including the caller's
+    revealed. With `same_server` among the values, shared fields that are empty are taken over from
+    that connection. Raises ValidationError with all errors by field, including the caller's
     `known_errors` (such as text instead of a list)."""
     connection = model(tenant=tenant, **{model.type_field: kind})
     connection.pk = ids.new_id(connection.id_prefix)
-    cleaned = _clean(connection, values, creating=True, known_errors=known_errors)
-    return _store_new(connection, cleaned, actor)
+    source, values, errors = sharing.take_over(connection, values)
+    errors |= known_errors or {}
+    cleaned = _clean(connection, values, creating=True, known_errors=errors)
+    return _store_new(connection, cleaned, actor, source)
 
 
 @transaction.atomic
-def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) -> C:
+def _store_new(
+    connection: C, cleaned: Mapping[str, Any], actor: User | None, source: Connection | None
+) -> C:
     changes = _difference(connection, cleaned)
     _fill(connection, cleaned)
+    if source is not None:
+        changes |= _hold_source(source)
+        if sharing.has_same_secrets(source, cleaned):
+            connection.credential_changed_at = source.credential_changed_at
+            connection.credential_expires_at = source.credential_expires_at
     if isinstance(connection, PipelineIntegration):
         connection.webhook_secret = ids.webhook_secret()
     _hold_references(connection)
@@ -65,6 +75,16 @@ def _store_new(connection: C, cleaned: Mapping[str, Any], actor: User | None) ->
         skip_step(tenant=connection.tenant, actor=actor, step=connection.family, skipped=False)
     record(actor=actor, action="integration.connected", subject=connection, changes=changes)
     return connection
+
+
+def _hold_source(source: Connection) -> dict[str, Any]:
+    """Lock what was taken over from, so that no credential outlives its removal; the change for the
+    audit log. Raises ValidationError."""
+    rows = type(source).objects.for_tenant(source.tenant_id).select_for_update(no_key=True)
+    held = rows.filter(pk=source.pk).values_list("revision", flat=True).first()
+    if held != source.revision:
+        raise ValidationError({sharing.FIELD: [str(NO_CONNECTION)]})
+    return {sharing.FIELD: [None, source.pk]}
 
 
 @transaction.atomic
@@ -190,10 +210,12 @@ def draft(
     ask the provider. Raises ValidationError."""
     connection = stored or model(tenant=tenant, **{model.type_field: kind})
     errors: Errors = {}
+    if stored is None:
+        _source, values, errors = sharing.take_over(connection, values)
     cleaned = {
         field.name: value
         for field in fields_of(kind)
-        if not _is_empty(values.get(field.name))
+        if not is_empty(values.get(field.name))
         and (value := _clean_one(field, values[field.name], errors))
     }
     if stored is not None:
@@ -221,12 +243,14 @@ def _clean(
         if field.name in errors:
             continue
         value = values.get(field.name)
-        if _is_empty(value):
+        if is_empty(value):
             _clean_empty(field, field.name in values, creating, cleaned, errors)
         else:
             cleaned[field.name] = _clean_one(field, value, errors)
     if "display_name" in values:
-        cleaned["display_name"] = str(values["display_name"] or "").strip()
+        name = str(values["display_name"] or "").strip()
+        # A client may send back the name that it read, which is not one that a person gave.
+        cleaned["display_name"] = "" if not creating and name == connection.derived_name else name
     if isinstance(connection, PipelineIntegration):
         _clean_references(connection, values, creating, cleaned, errors)
     if not creating:
@@ -234,11 +258,6 @@ def _clean(
     if errors:
         raise ValidationError(errors)
     return cleaned
-
-
-def _is_empty(value: Any) -> bool:
-    """True also for blanks only."""
-    return not value.strip() if isinstance(value, str) else value in (None, [], {})
 
 
 def _clean_empty(

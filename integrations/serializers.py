@@ -10,6 +10,8 @@ from django.conf import settings
 from rest_framework import serializers
 
 from delivr.api.problems import camel
+from integrations import sharing
+from integrations.checks import CheckState
 from integrations.choices import (
     CommunicationType,
     PipelineType,
@@ -44,6 +46,8 @@ class TextOrObject(serializers.CharField):
 
 class CheckSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # a field of ours, not DRF's own
+    state = serializers.ChoiceField([str(state) for state in CheckState])
     ok = serializers.BooleanField()
     level = serializers.ChoiceField(["ERROR", "WARNING"])
     code = serializers.CharField()
@@ -56,13 +60,13 @@ class ConnectionBase(serializers.Serializer[Any]):
 
     id = serializers.CharField()
     tenantId = serializers.CharField(source="tenant_id")
-    displayName = serializers.CharField(source="display_name")
+    displayName = serializers.CharField(source="name")
     verificationStatus = serializers.ChoiceField(Verification.choices, source="verification_status")
     verificationError = serializers.CharField(source="verification_error")
     lastVerifiedAt = serializers.DateTimeField(source="last_verified_at", allow_null=True)
     credentialChangedAt = serializers.DateTimeField(source="credential_changed_at", allow_null=True)
     credentialExpiresAt = serializers.DateTimeField(source="credential_expires_at", allow_null=True)
-    checks = CheckSerializer(many=True)
+    checks = CheckSerializer(many=True, source="shown_checks")
     createdAt = serializers.DateTimeField(source="created_at")
     updatedAt = serializers.DateTimeField(source="updated_at")
 
@@ -123,6 +127,12 @@ def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
     if creating:
         name = FAMILIES[family].type_field
         own[camel(name)] = serializers.ChoiceField(KINDS[family], source=name)
+        own[camel(sharing.FIELD)] = serializers.CharField(
+            source=sharing.FIELD,
+            required=False,
+            allow_blank=True,
+            help_text=_same_server(kind),
+        )
     if family == "pipelines":
         own |= {
             n: serializers.CharField(source=s, required=False, allow_null=True, allow_blank=True)
@@ -130,6 +140,11 @@ def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
         }
     verb = "New" if creating else "Edited"
     return type(f"{verb}{kind.title().replace('_', '')}Connection", (serializers.Serializer,), own)
+
+
+def _same_server(kind: str) -> str:
+    names = ", ".join(camel(field.name) for field in sharing.shared_fields(kind))
+    return f"A connection of the same type: what is left out of {names} is taken over from it."
 
 
 def present(connection: Connection) -> dict[str, Any]:

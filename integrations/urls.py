@@ -45,4 +45,9 @@ urlpatterns = [
         webhook_secret.rotate_secret,
         name="rotate_secret",
     ),
+    path(
+        "integrations/pipelines/<str:connection_id>/give-to-sandbox",
+        webhook_secret.give_to_sandbox,
+        name="give_to_sandbox",
+    ),
 ]

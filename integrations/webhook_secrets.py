@@ -23,6 +23,14 @@ EARLIER_LIVES = timedelta(hours=24)
 MAX_EARLIER = 50  # earlier secrets at a time; each costs an HMAC over the body of every delivery
 
 
+def mark_unseen(pipeline: PipelineIntegration, *, is_unseen: bool = True) -> None:
+    """Remember whether the secret still has to be shown. Its row need not be locked."""
+    if pipeline.is_secret_unseen != is_unseen:
+        pipeline.is_secret_unseen = is_unseen
+        rows = PipelineIntegration.objects.filter(pk=pipeline.pk)
+        rows.update(is_secret_unseen=is_unseen)
+
+
 def replace(pipeline: PipelineIntegration) -> None:
     """Give the pipeline a new secret. Its row must be locked; it is not saved here.
 

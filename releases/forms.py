@@ -50,6 +50,11 @@ class Options:
     def closed(self) -> set[str]:
         return {c.pk for c in self.connections if not self.is_open(c)}
 
+    def targets(self) -> dict[str, str]:
+        """The target of each pipeline, by id."""
+        rows = [c for c in self.connections if isinstance(c, PipelineIntegration)]
+        return {pipeline.pk: pipeline.target_id for pipeline in rows}
+
     def verified(self) -> list[str]:
         return [c.pk for c in self.connections if c.is_valid]
 
@@ -69,15 +74,19 @@ def _platform_of(connection: Connection) -> str:
 
 
 class ClosedOptions(forms.widgets.ChoiceWidget):
-    """Choices of which some are disabled."""
+    """Choices of which some are disabled. `targets` holds what the pipelines among them build for,
+    with which the page unticks them."""
 
     closed: set[str] = frozenset()  # type: ignore[assignment]
+    targets: dict[str, str] = {}  # replaced, never changed
 
     def create_option(self, name: str, value: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         option: dict[str, Any] = super().create_option(name, value, *args, **kwargs)
         if str(value) in self.closed:
             option["attrs"]["disabled"] = True
             option["attrs"].pop("checked", None)
+        if target := self.targets.get(str(value)):
+            option["attrs"]["data-target"] = target
         return option
 
 
@@ -199,7 +208,8 @@ class ReleaseForm(forms.Form):
         if not field.required:
             choices = [(NONE, _("None")), *choices]
         field.choices = choices
-        cast(ClosedOptions, field.widget).closed = options.closed()
+        widget = cast(ClosedOptions, field.widget)
+        widget.closed, widget.targets = options.closed(), options.targets()
 
 
 def next_versions(known: Sequence[str]) -> list[tuple[str, str]]:

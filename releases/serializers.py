@@ -134,7 +134,7 @@ class BuildSerializer(serializers.Serializer[Any]):
 class ReleaseTargetSerializer(serializers.ModelSerializer[ReleaseTarget]):
     id = serializers.CharField(source="target_id")
     targetType = serializers.CharField(source="target.target_type")
-    displayName = serializers.CharField(source="target.display_name")
+    displayName = serializers.CharField(source="target.name")
     appIdentifier = serializers.SerializerMethodField()
     platform = serializers.ChoiceField(Platform.choices, source="target.platform")
     epicKey = serializers.CharField(source="epic_key")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
@@ -15,6 +16,7 @@ from sandbox.context import accounts, state
 from sandbox.control import PERSON, configure, guard
 from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
+from sandbox.outbox import mails_in
 from sandbox.proxies import PROXIES
 
 blueprint = Blueprint("page", __name__)
@@ -164,13 +166,33 @@ def reset() -> Response:
     return _to("page.home")
 
 
-def _to(endpoint: str) -> Response:
-    answer = redirect(url_for(endpoint), 303)
+def _to(endpoint: str, **query: str) -> Response:
+    place = url_for(endpoint)
+    answer = redirect(f"{place}?{urlencode(query)}" if query else place, 303)
     assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
     return answer
 
 
+# Mails
+
+
+@blueprint.get("/mails")
+def mails() -> str:
+    found = mails_in(state().state_dir)
+    return render_template(
+        "sandbox/mails.html", mails=[{**mail, "time": _time(mail["at"])} for mail in found]
+    )
+
+
 # Settings
+
+SAVED = {
+    "restart": "Jenkins was restarted.",
+    "backup": "Jenkins was backed up.",
+    "restore": "The backup was restored.",
+    "fault": "The fault is on.",
+    "faults": "All faults are off.",
+}
 
 
 @blueprint.get("/settings")
@@ -183,8 +205,21 @@ def settings() -> str:
         proxies=list(PROXIES),
         providers=list(dict.fromkeys(PREFIXES.values())),
         faults=state().faults.active(),
-        error=request.args.get("error", ""),
+        saved=_saved(request.args.get("saved", ""), request.args.get("job", "")),
+        changed=request.args.get("job", ""),
     )
+
+
+def _saved(what: str, job: str) -> str:
+    """What was done, in words; "" for a word that no link of ours has."""
+    known = state().jenkins.jobs.get(job)
+    if what == "job" and known is not None:
+        sends = known.webhook.url and known.webhook.style != "none"
+        where = f"sends its webhook to {known.webhook.url}" if sends else "sends no webhook"
+        return f"Saved: {job} {where}."
+    if what == "again" and known is not None:
+        return f"{job} was deleted and made again."
+    return SAVED.get(what, "")
 
 
 @blueprint.post("/settings/job")
@@ -193,22 +228,26 @@ def save_job() -> Response:
     job = state().jenkins.jobs.get(form.get("job", ""))
     if job is None:
         abort(400)
+    url, secret = form.get("url", "").strip(), form.get("secret", "").strip()
+    style = form.get("style", "none")
+    if url and secret and style == job.webhook.style == "none":
+        style = "signed"  # who pastes both wants it sent
     wanted: dict[str, Any] = {
         "autoFinishSeconds": form.get("autoFinishSeconds", type=float),
         "autoFinishResult": form.get("autoFinishResult", "SUCCESS"),
         "executors": form.get("executors", 1, type=int),
         "logs": form.get("logs", 0, type=int),
         "webhook": {
-            "url": form.get("url", "").strip(),
-            "secret": form.get("secret", "").strip() or job.webhook.secret,
-            "style": form.get("style", "none"),
+            "url": url,
+            "secret": secret or job.webhook.secret,
+            "style": style,
         },
     }
     try:
         configure(job, wanted)
     except ValueError:
         abort(400)
-    return _to("page.settings")
+    return _to("page.settings", saved="job", job=job.full_name)
 
 
 @blueprint.post("/settings/job/make-again")
@@ -217,7 +256,7 @@ def make_job_again() -> Response:
     if job is None:
         abort(400)
     state().jenkins.make_again(job.full_name)
-    return _to("page.settings")
+    return _to("page.settings", saved="again", job=job.full_name)
 
 
 @blueprint.post("/settings/jenkins")
@@ -229,7 +268,7 @@ def act_on_jenkins() -> Response:
         acts[request.form.get("act", "")]()
     except LookupError:
         abort(400)
-    return _to("page.settings")
+    return _to("page.settings", saved=request.form["act"])
 
 
 @blueprint.post("/settings/fault")
@@ -248,13 +287,13 @@ def add_fault() -> Response:
         )
     except (TypeError, ValueError):
         abort(400)
-    return _to("page.settings")
+    return _to("page.settings", saved="fault")
 
 
 @blueprint.post("/settings/faults/clear")
 def clear_faults() -> Response:
     state().faults.clear()
-    return _to("page.settings")
+    return _to("page.settings", saved="faults")
 
 
 # Credentials
@@ -268,6 +307,28 @@ def credentials() -> str:
         families=_families(accounts().as_dict(base_url)),
         environment=accounts().settings(base_url),
     )
+
+
+# The labels of delivr's forms, by the names of its API
+LABELS = {
+    "accessToken": "Access token",
+    "repositoryUrl": "Repository",
+    "appIdentifier": "Bundle id",
+    "appleIssuerId": "Issuer id",
+    "appleKeyId": "Key id",
+    "appleApiKey": "API key (.p8)",
+    "googleServiceAccount": "Service account (JSON)",
+    "jenkinsUrl": "Jenkins address",
+    "jenkinsUsername": "User",
+    "jenkinsApiToken": "API token",
+    "jenkinsJobPath": "Job",
+    "slackBotToken": "Bot token",
+    "slackChannels": "Channels",
+    "jiraUrl": "Jira address",
+    "jiraEmail": "E-mail of the account",
+    "jiraApiToken": "API token",
+    "jiraProjectKey": "Project",
+}
 
 
 def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -285,7 +346,9 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
 
 
 def _rows(block: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(name, _copyable(value)) for name, value in block.items() if not name.endswith("Type")]
+    shown = {name: value for name, value in block.items() if not name.endswith("Type")}
+    labels = LABELS | ({"appIdentifier": "Package name"} if "googleServiceAccount" in block else {})
+    return [(labels.get(name, name), _copyable(value)) for name, value in shown.items()]
 
 
 def _copyable(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,39 +47,57 @@ PAST_RELEASES = (
 
 
 def ensure_history(
-    tenant: Tenant, actor: User, create: Callable[[Tenant, str], Release]
+    tenant: Tenant,
+    actor: User,
+    create: Callable[[Tenant, str], Release],
+    say: Callable[[str], None],
 ) -> list[Release]:
-    """Create those of `PAST_RELEASES` that are missing. Needs a running sweeper (`make run`)."""
+    """Create those of `PAST_RELEASES` that are missing. Needs a running sweeper (`make run`).
+
+    All are built at the same time, attempt by attempt. `say` is told what goes on.
+    """
     known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
-    made = []
-    for past in PAST_RELEASES:
-        if past.version not in known:
-            release = create(tenant, past.version)
-            _build(release, past, actor)
-            _date_back(release, past)
-            made.append(release)
-    return made
-
-
-def _build(release: Release, past: PastRelease, actor: User) -> None:
-    for result in past.results:
-        for build in trigger_builds(release=release, actor=actor):
-            _finish(build, result if build.release_pipeline.platform == "IOS" else "SUCCESS")
-    if past.is_cancelled:
-        cancel_release(release=release, actor=actor)
-    _wait_until(lambda: not Effect.objects.open().filter(release_id=release.pk).exists())
-    builds = Build.objects.filter(release_pipeline__release=release)
+    missing = [past for past in PAST_RELEASES if past.version not in known]
+    made = {past: create(tenant, past.version) for past in missing}
+    for attempt in range(max((len(past.results) for past in made), default=0)):
+        again = {past: r for past, r in made.items() if attempt < len(past.results)}
+        say(f"Attempt {attempt + 1} of {len(again)} past releases")
+        _build(again, attempt, actor)
+    for past, release in made.items():
+        if past.is_cancelled:
+            cancel_release(release=release, actor=actor)
+    say("Messages, epics and logs")
+    ids = [release.pk for release in made.values()]
+    _wait_until(lambda: not Effect.objects.open().filter(release_id__in=ids).exists())
+    builds = Build.objects.filter(release_pipeline__release__in=ids)
     _wait_until(lambda: not builds.exclude(log_at=None).exists())
+    for past, release in made.items():
+        _date_back(release, past)
+    return list(made.values())
 
 
-def _finish(build: Build, result: str) -> None:
-    rows = Build.objects.filter(pk=build.pk)
-    _wait_until(lambda: rows.filter(status=BuildStatus.RUNNING, number__isnull=False).exists())
-    number = rows.get().number
-    part = build.release_pipeline
-    address = f"{sandbox_job(part.pipeline, part.job_path)}/builds/{number}/finish"
+def _build(releases: Mapping[PastRelease, Release], attempt: int, actor: User) -> None:
+    """Trigger one attempt of each, and end it with its result."""
+    results = {
+        build.pk: past.results[attempt] if build.release_pipeline.platform == "IOS" else "SUCCESS"
+        for past, release in releases.items()
+        for build in trigger_builds(release=release, actor=actor)
+    }
+    rows = Build.objects.filter(pk__in=results)
+    waiting = set(results)
     with outbound.session() as session:
-        session.post(address, json={"result": result}).raise_for_status()
+
+        def finish_some() -> bool:
+            running = rows.filter(pk__in=waiting, status=BuildStatus.RUNNING, number__isnull=False)
+            for build in running.select_related("release_pipeline__pipeline"):
+                part = build.release_pipeline
+                job = sandbox_job(part.pipeline, part.job_path)
+                address = f"{job}/builds/{build.number}/finish"
+                session.post(address, json={"result": results[build.pk]}).raise_for_status()
+                waiting.discard(build.pk)
+            return not waiting
+
+        _wait_until(finish_some)
     _wait_until(lambda: not rows.moving().exists())
 
 

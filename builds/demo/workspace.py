@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.utils import timezone
 from django.utils.crypto import get_random_string
 
 from builds.demo.history import ensure_history
+from builds.demo.many import multiply
+from builds.models import Build
 from builds.triggering import trigger_builds
 from delivr import outbound
 from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
 from integrations.choices import CommunicationType, PipelineType, ScmType, TargetType, TicketType
-from integrations.demo import is_offered, sandbox_job, sandbox_values
+from integrations.demo import is_offered, report_here, sandbox_job, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -27,7 +31,6 @@ from integrations.models import (
 )
 from integrations.operations import connect
 from integrations.providers.registry import secrets_of
-from integrations.serializers import webhook_url
 from integrations.verification import verify
 from releases.models import Release
 from releases.operations import create_release
@@ -36,6 +39,7 @@ C = TypeVar("C", bound=Connection)
 
 NAME = "Demo"
 VERSION = "1.5.0"
+LOWER = 3  # build numbers that a copied release may need
 OWNER, ADMIN = "demo@example.com", "admin@example.com"
 LABELS = {OWNER: "Sign in", ADMIN: "Django admin"}  # shown to the person
 
@@ -135,21 +139,8 @@ def _ensure(
         named = {**values, "display_name": name}
         found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=named)
         if isinstance(found, PipelineIntegration):
-            _report_here(found)
+            report_here(found)
     return found if found.is_valid else verify(found)
-
-
-def _report_here(pipeline: PipelineIntegration) -> None:
-    """Set the pipeline's webhook in the sandbox's job, as a person does on the sandbox's page."""
-    webhook = {
-        "url": webhook_url(pipeline),
-        "secret": pipeline.webhook_secret.reveal(),
-        "style": "signed",
-    }
-    with outbound.session() as session:
-        session.post(
-            sandbox_job(pipeline, pipeline.job), json={"webhook": webhook}
-        ).raise_for_status()
 
 
 def ensure_release(tenant: Tenant) -> Release:
@@ -162,9 +153,21 @@ def ensure_release(tenant: Tenant) -> Release:
     return found
 
 
-def ensure_past(tenant: Tenant) -> list[Release]:
-    """PastRelease releases, so that the lists and figures are not empty."""
-    return ensure_history(tenant, _user(OWNER), _create_release)
+def ensure_past(tenant: Tenant, *, wanted: int, say: Callable[[str], None]) -> int:
+    """Past releases, so that the lists and figures are not empty: a few that the sandbox really
+    builds, and copies of them until there are `wanted`; how many were made."""
+    if wanted and not Build.objects.for_tenant(tenant).exists():
+        _leave_numbers(tenant, LOWER * wanted)
+    made = len(ensure_history(tenant, _user(OWNER), _create_release, say))
+    return made + multiply(tenant, wanted, now=timezone.now(), say=say)
+
+
+def _leave_numbers(tenant: Tenant, number: int) -> None:
+    """Let the sandbox's builds begin at this number, so that older ones have lower ones."""
+    with outbound.session() as session:
+        for pipeline in PipelineIntegration.objects.for_tenant(tenant):
+            job = sandbox_job(pipeline, pipeline.job)
+            session.post(job, json={"nextNumber": number}).raise_for_status()
 
 
 def _create_release(tenant: Tenant, version: str) -> Release:

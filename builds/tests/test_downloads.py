@@ -27,7 +27,7 @@ CONTENT = b"sandbox artifact of ios-prod #245\n"
 @pytest.fixture
 def built(build: Build, sandbox: Any) -> Build:
     running(build)
-    sandbox.world.jenkins.finish("ios-prod", 245, "SUCCESS")
+    sandbox.state.jenkins.finish("ios-prod", 245, "SUCCESS")
     row = polled(build)
     assert row.artifacts
     return row

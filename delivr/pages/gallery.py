@@ -34,6 +34,11 @@ class SampleForm(forms.Form):
     token = forms.CharField(label="Access token", widget=forms.PasswordInput(render_value=False))
     platform = forms.ChoiceField(label="Platform", choices=[("IOS", "iOS"), ("ANDROID", "Android")])
     notes = forms.CharField(label="Notes", required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    key = forms.CharField(
+        label="Key",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "data-drop": ".p8"}),
+    )
     channels = forms.MultipleChoiceField(
         label="Channels",
         choices=[("C1", "#releases"), ("C2", "#mobile")],
@@ -92,18 +97,21 @@ def _steps() -> list[dict[str, Any]]:
 
 def _checks() -> list[dict[str, Any]]:
     return [
-        {"name": "Address answers", "ok": True, "message": "https://ci.example.org"},
+        {"label": "Address answers", "state": "PASSED", "message": "https://ci.example.org"},
         {
-            "name": "Job parameters",
-            "ok": False,
-            "level": "WARNING",
+            "label": "Job parameters",
+            "state": "WARNING",
             "message": "The job does not declare DELIVR_BUILD_ID.",
             "hint": "Add it: then a build whose answer was lost is found again.",
         },
         {
-            "name": "Credentials",
-            "ok": False,
-            "level": "ERROR",
+            "label": "Permission to start the job",
+            "state": "NOT_TESTABLE",
+            "message": "The CI server tells only at the first build.",
+        },
+        {
+            "label": "Credentials",
+            "state": "FAILED",
             "message": "The CI server refused the token.",
             "hint": "Create a new one under User > Security.",
         },

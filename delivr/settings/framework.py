@@ -11,6 +11,7 @@ from delivr.settings.environment import (
     DATABASE_STATEMENT_TIMEOUT,
     EMAIL_URL,
     IS_SQLITE,
+    SANDBOX_URL,
 )
 
 # --- Apps and what each request passes -----------------------------------------------------------
@@ -117,6 +118,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 vars().update(environ.Env.email_url_config(EMAIL_URL or "consolemail://"))
+if SANDBOX_URL and not EMAIL_URL:  # the sandbox has a page that shows them
+    EMAIL_BACKEND = "delivr.outbox.Outbox"
 EMAIL_TIMEOUT = 5  # seconds for each step of some nine, within the lease of an effect (60 s)
 LANGUAGE_CODE = "en"
 LOCALE_PATHS = [BASE_DIR / "locale"]  # of other languages; `make messages` writes there

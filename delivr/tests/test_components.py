@@ -22,6 +22,7 @@ WITHIN = {
     "check": "checks",
     "copy": "button",
     "field_errors": "field",
+    "field_file": "field",
     "field_notes": "field",
     "form_errors": "alert",
     "step": "stepper",

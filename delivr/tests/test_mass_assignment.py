@@ -246,6 +246,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
 # Forms without fields, only with buttons.
 BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
+    "give-to-sandbox",
     *("cancel", "retry", "replay", "try-now"),
 )
 FORMS = [

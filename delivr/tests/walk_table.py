@@ -78,6 +78,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     f"{_ONE}/verify": at(post=ADMIN),
     f"{_ONE}/disconnect": at(post=ADMIN),
     "integrations/pipelines/<str:connection_id>/rotate-secret": at(post=ADMIN),
+    "integrations/pipelines/<str:connection_id>/give-to-sandbox": at(post=ADMIN),
     "integrations/pipelines/<str:connection_id>/test-build": at(get=VIEWER, post=ADMIN),
     "integrations/pipelines/<str:connection_id>/test-build/cancel": at(post=ADMIN),
     "releases": at(get=VIEWER),

@@ -26,7 +26,11 @@ class Level(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that a verification tried. `is_temporary`: the failure may go away by itself."""
+    """One thing that a verification tried. `is_temporary`: the failure may go away by itself.
+
+    `subject` tells which of several things of its name was tried. If not `tested`, the system does
+    not tell, so it is neither good nor bad.
+    """
 
     name: str
     ok: bool
@@ -35,6 +39,12 @@ class Check:
     hint: str = ""
     level: Level = Level.ERROR
     is_temporary: bool = False
+    tested: bool = True
+    subject: str = ""
+
+    @classmethod
+    def untested(cls, name: str, message: str) -> Self:
+        return cls(name=name, ok=True, code="not_testable", message=message, tested=False)
 
     @classmethod
     def failed(cls, name: str, code: str, message: str, hint: str = "") -> Self:

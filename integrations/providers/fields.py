@@ -29,6 +29,11 @@ class ConnectionField:
     `clean` returns the value to store for the entered one, or raises ValueError with a message for
     the user. `options` names the provider's method that lists the values to choose from, and `load`
     is the label of its button.
+
+    `shared`: a new connection may take the value over from another one of its kind, which uses the
+    same server or account. `file` is the ending of a file that may be dropped on a text area, and
+    `file_mark` a text that every such file contains. `checks` are the names of the checks that fail
+    because of this field.
     """
 
     name: str
@@ -44,6 +49,10 @@ class ConnectionField:
     clean: Callable[[Any], Any] = field(default=lambda value: value)
     options: str = ""
     load: Words = ""
+    shared: bool = False
+    file: str = ""
+    file_mark: str = ""
+    checks: Sequence[str] = ()
 
     def read(self, connection: Any) -> Any:
         """The value in a connection; for a secret the `Secret` or None."""
@@ -63,6 +72,11 @@ class ConnectionField:
 
 
 Fields = Sequence[ConnectionField]
+
+
+def is_empty(value: Any) -> bool:
+    """True also for blanks only."""
+    return not value.strip() if isinstance(value, str) else value in (None, [], {})
 
 
 def clean_address(value: str) -> str:

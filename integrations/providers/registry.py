@@ -81,12 +81,23 @@ def needs_of(kind: str) -> Words:
     return needs
 
 
+def same_words(kind: str) -> Words:
+    """How a form offers to take the shared fields over from the connection `%(name)s`."""
+    words: Words = _declared(kind).SAME
+    return words
+
+
+def check_names(kind: str) -> dict[str, Words]:
+    """What its checks are called. `%(subject)s` stands for one of several things."""
+    names: dict[str, Words] = _declared(kind).CHECKS
+    return names
+
+
 def stored_names() -> dict[str, Words]:
-    """What the names of all fields and checks are called on pages."""
+    """What the names of all fields are called on pages."""
     names: dict[str, Words] = {}
     for kind in PROVIDERS:
         names |= {field.name: field.audit_label or field.label for field in fields_of(kind)}
-        names |= _declared(kind).CHECKS
     return names
 
 

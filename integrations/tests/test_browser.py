@@ -49,8 +49,79 @@ def test_a_job_is_picked_by_keyboard_and_its_checks_are_followed(
     expect(page.get_by_role("listbox")).to_be_hidden()
 
     page.get_by_role("button", name="Connect and verify").click()
+    expect(page.get_by_text("is saved, but a check failed")).to_be_visible()
+    job = page.get_by_label("Job", exact=True)
+    expect(job).to_be_focused()
+    expect(job).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#id_jenkins_job_path_error")).to_contain_text("Jenkins has no job app-99")
+
+    # The webhook's secret is shown after the first success; its ways are tabs.
+    job.fill("/job/ios-prod")
+    page.get_by_role("button", name="Save and verify").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Let Jenkins report its builds")
-    expect(page.locator("#failed-checks")).to_be_visible()
+    expect(page.get_by_role("link", name="Continue")).to_be_in_viewport()
+    expect(page.get_by_role("heading", name="With a Jenkinsfile")).to_be_visible()
+    page.get_by_role("tab", name="Jenkinsfile").press("ArrowRight")
+    expect(page.get_by_role("tab", name="Notification plugin")).to_be_focused()
+    expect(page.get_by_role("heading", name="With the Notification plugin")).to_be_visible()
+    expect(page.get_by_role("heading", name="With a Jenkinsfile")).to_be_hidden()
+    page.get_by_role("button", name="Give it to the sandbox").click()
+    expect(page.locator("#messages")).to_contain_text("sends the webhook of iOS · ios-prod now")
+    assert console == []
+
+
+def test_a_second_job_takes_the_server_over(
+    page: Page, filled: dict[str, Any], console: list[str]
+) -> None:
+    product = filled["product"]
+    sign_in(page, product, filled["logins"]["Sign in"])
+    page.goto(f"{product.url}/integrations/pipelines/new")
+    page.get_by_label("Builds for").select_option(index=1)
+    token, taken = page.get_by_label("API token", exact=True), page.get_by_label("Credentials")
+    expect(token).to_be_hidden()
+    taken.select_option("")
+    expect(token).to_be_visible()
+    taken.select_option(index=0)
+    page.get_by_role("button", name="Load jobs").click()
+    expect(page.locator(".picker__status")).to_contain_text("found")
+    page.get_by_label("Job", exact=True).fill("/job/mobile/job/ios-beta")
+    page.get_by_role("button", name="Connect and verify").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Let Jenkins report its builds")
+    assert console == []
+
+
+def test_a_key_is_read_from_a_file_and_a_wrong_one_is_refused(
+    page: Page, filled: dict[str, Any], console: list[str]
+) -> None:
+    product = filled["product"]
+    sign_in(page, product, filled["logins"]["Sign in"])
+    page.goto(f"{product.url}/integrations/targets/new?kind=APP_STORE&sandbox=1")
+    area, said = page.get_by_label("API key (.p8)"), page.locator("[data-file-said]")
+    key = area.input_value().encode()
+    area.fill("")
+    files = page.get_by_label("Choose a .p8 file")
+    for name, body, words in (
+        ("key.json", b"{}", "is not the .p8 file"),
+        ("key.p8", b"-----BEGIN CERTIFICATE-----", "is not the .p8 file"),
+        ("key.p8", b"x" * 20_001, "too large: 20 KB at most"),
+    ):
+        files.set_input_files({"name": name, "mimeType": "text/plain", "buffer": body})
+        expect(said).to_contain_text(words)
+        expect(area).to_have_value("")
+    files.set_input_files({"name": "key.p8", "mimeType": "text/plain", "buffer": key})
+    expect(said).to_contain_text("was read into the field")
+    assert area.input_value().encode() == key
+    area.fill("")
+    dropped = page.evaluate_handle(
+        """(text) => {
+          const data = new DataTransfer();
+          data.items.add(new File([text], "key.p8"));
+          return data;
+        }""",
+        key.decode(),
+    )
+    area.dispatch_event("drop", {"dataTransfer": dropped})
+    expect(area).to_have_value(key.decode())
     assert console == []
 
 

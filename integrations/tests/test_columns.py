@@ -11,9 +11,7 @@ from django.db.migrations.executor import MigrationExecutor
 from delivr.tests import factories
 from delivr.tests.wired import fresh
 
-BEFORE, AFTER = (
-    [("integrations", name)] for name in ("0008_doubted_at", "0009_columns_of_the_family")
-)
+BEFORE, AFTER = ([("integrations", name)] for name in ("0008_doubted_at", "0010_names_follow"))
 
 
 def migrate(to: list[tuple[str, str]]) -> Any:

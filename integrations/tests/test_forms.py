@@ -240,24 +240,3 @@ def test_a_target_that_does_not_work_is_marked_among_the_choices(tenant: Tenant)
         "App Store · com.dream11.app",
         "Play Store · com.dream11.app (needs attention)",
     ]
-
-
-def test_a_new_pipeline_is_called_after_its_platform_and_job(tenant: Tenant) -> None:
-    target, scm = make.PlayStoreFactory(tenant=tenant), make.ScmFactory(tenant=tenant)
-
-    def name(**more: str) -> str:
-        data = {"target": target.pk, "scm": scm.pk, "jenkins_job_path": "/job/mobile/job/beta"}
-        form = ConnectionForm({**data, **more}, tenant=tenant, kind="JENKINS")
-        return str(form.values()["display_name"])
-
-    assert name() == "Android · mobile/beta"
-    assert name(display_name="Nightly") == "Nightly"
-    assert name(target=make.PlayStoreFactory().pk) == name(jenkins_job_path="//") == ""
-    assert len(name(jenkins_job_path="x" * 200)) == 80
-
-
-def test_an_edited_pipeline_without_a_name_is_shown_by_its_address(tenant: Tenant) -> None:
-    pipeline = make.PipelineFactory(tenant=tenant, display_name="iOS")
-    data = {"target": pipeline.target_id, "jenkins_job_path": "/job/ios", "display_name": ""}
-    form = ConnectionForm(data, tenant=tenant, kind="JENKINS", connection=pipeline)
-    assert form.values()["display_name"] == ""

@@ -73,9 +73,13 @@ def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
         return answer_again(request, repeated, default=page)
     if connection is None:
         return _form_page(request, form)
+    return answer_saved(request, connection, page=page_of(connection))
+
+
+def answer_saved(request: TenantRequest, connection: Connection, *, page: str) -> HttpResponse:
+    """The webhook's secret if it is to be shown now, else a redirect."""
     shared.add_result_message(request, connection)
-    page = page_of(connection)
-    if isinstance(connection, PipelineIntegration):
+    if isinstance(connection, PipelineIntegration) and shared.is_secret_due(connection):
         return show_secret(request, connection, continue_url=page, is_new=True)
     return redirect(page)
 
@@ -127,8 +131,7 @@ def integration(request: TenantRequest, family: str, connection_id: str) -> Http
     saved = shared.save(request, form)
     if saved is None:
         return _page(request, shared.find(request, family, connection_id), form)
-    shared.add_result_message(request, saved)
-    return redirect(page_of(saved))
+    return answer_saved(request, saved, page=page_of(saved))
 
 
 def _page(

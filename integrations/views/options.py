@@ -15,7 +15,7 @@ from delivr.failures import ProviderError
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
-from integrations import operations
+from integrations import operations, sharing
 from integrations.forms import ConnectionForm
 from integrations.providers.registry import fields_of
 from integrations.throttle import throttled_call
@@ -59,10 +59,13 @@ def _ask_for_what_comes_before(name: str, form: ConnectionForm) -> None:
     """Raises ValidationError while fields before this one, such as credentials, have errors."""
     before = itertools.takewhile(lambda field: field.name != name, fields_of(form.kind))
     values, stored = form.values(), form.connection
+    is_taken_over = bool(values.get(sharing.FIELD))
     missing = [
         str(field.label)
         for field in before
-        if field.required and not (values.get(field.name) or (stored and field.read(stored)))
+        if field.required
+        and not (field.shared and is_taken_over)
+        and not (values.get(field.name) or (stored and field.read(stored)))
     ]
     if missing:
         words = _("Fill this in first: %(fields)s.") % {"fields": ", ".join(missing)}

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from delivr.api.problems import Problem
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
-from integrations import demo, operations
+from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
@@ -71,7 +71,7 @@ def open_form(
     initial = {} if connection else _suggested(request.tenant, kind)
     if is_demo:
         initial |= demo.sandbox_values(kind, platform=_platform(request, initial, connection))
-    return ConnectionForm(
+    form = ConnectionForm(
         tenant=request.tenant,
         kind=kind,
         connection=connection,
@@ -79,6 +79,9 @@ def open_form(
         show_secrets=is_demo,
         token=new_token(),
     )
+    if connection is not None and not connection.is_valid and not is_demo:
+        form.mark_failures()
+    return form
 
 
 def _suggested(tenant: Tenant, kind: str) -> dict[str, Any]:
@@ -160,20 +163,37 @@ def _connect(request: TenantRequest, form: ConnectionForm) -> Connection | None:
     operation = partial(
         operations.connect, form.model, tenant=request.tenant, actor=request.user, kind=form.kind
     )
-    return form.submit(operation)
+    made = form.submit(operation)
+    if isinstance(made, PipelineIntegration):
+        webhook_secrets.mark_unseen(made)
+    return made
 
 
 # --- Answers --------------------------------------------------------------------------------------
 
 
+def has_failed(connection: Connection) -> bool:
+    """True if the last verification found something to mend, which the connection's form shows."""
+    status = connection.verification_status
+    return status in (Verification.INVALID, Verification.EXPIRED)
+
+
+def is_secret_due(connection: Connection) -> bool:
+    """True for a pipeline that works and whose webhook secret was not shown yet."""
+    if not isinstance(connection, PipelineIntegration) or has_failed(connection):
+        return False
+    return connection.is_secret_unseen
+
+
 def add_result_message(request: TenantRequest, connection: Connection) -> None:
-    """Add a message with the result of the verification to the next page."""
+    """Add a message with the result of the verification to the next page. A failure needs none: the
+    page shows the form, with the failed checks beside the fields."""
     words = {"name": str(connection)}
     if connection.verification_status == Verification.PENDING:
         text = _("%(name)s is saved, and verified in some minutes: too much is asked just now.")
         messages.warning(request, text % words)
-    elif not connection.is_valid:
-        messages.error(request, _("%(name)s is saved, but a check failed.") % words)
+    elif has_failed(connection):
+        return
     elif connection.warnings:
         messages.warning(request, _("%(name)s works. Read its warning, though.") % words)
     else:

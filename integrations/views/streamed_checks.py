@@ -2,9 +2,10 @@
 
 A form that is sent with `X-Checks: streamed` is answered in lines of JSON: `{"html"}` for each
 check as it ends, then the next step. `{"location"}`: go there. `{"again": true}`: submit the same
-form normally, which shows what it has created. `{"said": html}`: stay, nothing was changed. Status
-204: nothing was done, submit it normally. Without JavaScript, or if a line gets lost, the form is
-submitted and answered like any other.
+form normally, which shows what it has created. `{"action"}`: submit it to that address, which shows
+a secret. `{"said": html}`: stay, nothing was changed. Status 204: nothing was done, submit it
+normally. Without JavaScript, or if a line gets lost, the form is submitted and answered like any
+other.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -19,12 +21,14 @@ from django.core.exceptions import ValidationError
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from delivr.api.problems import Problem
 from delivr.failures import Conflict
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import User
+from integrations.checks import shown
 from integrations.forms import ConnectionForm
 from integrations.models import Connection
 from integrations.providers.base import Check
@@ -53,7 +57,7 @@ def save_streamed(request: TenantRequest, form: ConnectionForm) -> HttpResponseB
         throttle("verify", user=request.user)
     except Problem:
         return HttpResponse(status=NO_CONTENT)
-    return _respond(stream, actor=request.user)
+    return _respond(stream, kind=form.kind, actor=request.user)
 
 
 def _save(request: TenantRequest, form: ConnectionForm) -> CheckStream | None:
@@ -69,19 +73,27 @@ def _save(request: TenantRequest, form: ConnectionForm) -> CheckStream | None:
         return None
     if stored is None:
         return None
-    then = (
-        {"location": shared.page_with_result(request.path, stored)} if before else {"again": True}
-    )
-    return _verify_stored(stored, actor, then)
+    if before is None:
+        return _verify_stored(stored, actor, {"again": True})
+    return _verify_edited(stored, actor, request.path)
 
 
 def stream_checks(connection: Connection, *, actor: User, then: Then) -> StreamingHttpResponse:
-    return _respond(_verify_stored(connection, actor, then), actor=actor)
+    stream = _verify_stored(connection, actor, then)
+    return _respond(stream, kind=connection.kind, actor=actor)
 
 
 def _verify_stored(connection: Connection, actor: User, then: Then) -> CheckStream:
     yield from verify_streamed(connection, actor=actor)
     return then
+
+
+def _verify_edited(connection: Connection, actor: User, page: str) -> CheckStream:
+    yield from verify_streamed(connection, actor=actor)
+    connection.refresh_from_db()
+    if shared.is_secret_due(connection):
+        return {"action": reverse("rotate_secret", args=[connection.pk])}
+    return {"location": shared.page_with_result(page, connection)}
 
 
 def _verify_candidate(
@@ -99,26 +111,27 @@ def _verify_candidate(
     return {"location": shared.page_with_result(page, taken)}
 
 
-def _respond(stream: CheckStream, *, actor: User) -> StreamingHttpResponse:
-    answer = StreamingHttpResponse(_lines(stream, actor), content_type="application/x-ndjson")
+def _respond(stream: CheckStream, *, kind: str, actor: User) -> StreamingHttpResponse:
+    lines = _lines(stream, kind, actor)
+    answer = StreamingHttpResponse(lines, content_type="application/x-ndjson")
     answer["Cache-Control"] = "no-store"
     answer["X-Accel-Buffering"] = "no"  # nginx would buffer the lines until the end
     return answer
 
 
-def _lines(stream: CheckStream, actor: User) -> Iterator[str]:
+def _lines(stream: CheckStream, kind: str, actor: User) -> Iterator[str]:
     """No lines if no slot is free: the form is then submitted normally and shows why."""
     with suppress(Problem), provider_slot(actor):
-        then = yield from _checks(stream)
+        then = yield from _checks(stream, kind)
         yield json.dumps(then) + "\n"
 
 
-def _checks(stream: CheckStream) -> Generator[str, None, Then]:
+def _checks(stream: CheckStream, kind: str) -> Generator[str, None, Then]:
     while True:
         try:
             check = next(stream)
         except StopIteration as end:
             then: Then = end.value
             return then
-        html = render_to_string("components/check.html", {"check": check})
+        html = render_to_string("components/check.html", {"check": shown(kind, asdict(check))})
         yield json.dumps({"html": html}) + "\n"

@@ -15,23 +15,27 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from delivr.failures import Conflict
+from delivr.api.problems import Problem
+from delivr.failures import Conflict, ProviderError
+from delivr.pages.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
-from integrations import operations
+from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import PipelineIntegration, find_connection
 from integrations.serializers import webhook_url
+from integrations.throttle import throttled_call
 from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
-from integrations.views.shared import add_result_message, find
+from integrations.views.shared import add_result_message, find, has_failed
 
 
 def show_secret(
     request: TenantRequest, pipeline: PipelineIntegration, *, continue_url: str, is_new: bool
 ) -> HttpResponse:
     """The answer to the POST that created the secret, so that it is in no URL, session or cache."""
+    webhook_secrets.mark_unseen(pipeline, is_unseen=False)
     url, secret = webhook_url(pipeline), pipeline.webhook_secret.reveal()
     how, none = f"integrations/help/{pipeline.kind.lower()}_webhook", "integrations/help/none.html"
     snippet = render_to_string([f"{how}.txt", none], {"webhook_url": url})
@@ -76,7 +80,7 @@ def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) ->
         messages.info(request, _("This was already done: nothing was done twice."))
     else:
         add_result_message(request, found)
-    if isinstance(found, PipelineIntegration):
+    if isinstance(found, PipelineIntegration) and not has_failed(found):
         return show_secret(request, found, continue_url=default, is_new=True)
     return redirect(default)
 
@@ -85,15 +89,47 @@ def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) ->
 @never_cache
 @require_POST
 def rotate_secret(request: TenantRequest, connection_id: str) -> HttpResponse:
-    """Create a new secret and show it; the old one works for one more day."""
+    """Create a new secret and show it; the old one works for one more day. One that was never shown
+    is shown instead."""
     pipeline = cast(PipelineIntegration, find(request, "pipelines", connection_id))
-    page = reverse("integration", args=["pipelines", pipeline.pk])
+    is_new = pipeline.is_secret_unseen
+    page = next_address(request, default=reverse("integration", args=["pipelines", pipeline.pk]))
     try:
-        once(request, partial(operations.rotate_webhook_secret, pipeline, actor=request.user))
+        once(request, partial(_secret_to_show, request, pipeline))
     except Repeated as repeated:
         return answer_again(request, repeated, default=page)
     except Conflict as conflict:
         messages.error(request, conflict.message)
         return redirect(page)
     pipeline.refresh_from_db()
-    return show_secret(request, pipeline, continue_url=page, is_new=False)
+    return show_secret(request, pipeline, continue_url=page, is_new=is_new)
+
+
+@tenant_required(role=Role.ADMIN)
+@require_POST
+def give_to_sandbox(request: TenantRequest, connection_id: str) -> HttpResponse:
+    """In the demo: let the pipeline's job in the sandbox send its webhooks here."""
+    pipeline = cast(PipelineIntegration, find(request, "pipelines", connection_id))
+    page = next_address(request, default=reverse("integration", args=["pipelines", pipeline.pk]))
+    if not demo.is_offered():
+        messages.error(request, _("There is no sandbox beside this server."))
+        return redirect(page)
+    try:
+        with throttled_call("sandbox", user=request.user):
+            demo.report_here(pipeline)
+    except ProviderError as error:
+        messages.error(request, error.message)
+    except Problem as problem:
+        messages.error(request, problem.detail)
+    else:
+        words = {"name": pipeline, "ci": pipeline.kind_label}
+        messages.success(
+            request, _("The sandbox's %(ci)s sends the webhook of %(name)s now.") % words
+        )
+    return redirect(page)
+
+
+def _secret_to_show(request: TenantRequest, pipeline: PipelineIntegration) -> PipelineIntegration:
+    if pipeline.is_secret_unseen:
+        return pipeline
+    return operations.rotate_webhook_secret(pipeline, actor=request.user)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
@@ -21,9 +22,9 @@ from integrations.models import Connection, PipelineIntegration
 from integrations.setup import STEP, StepState, current, is_complete, minutes_left, progress
 from integrations.views import shared
 from integrations.views import streamed_checks as aloud
-from integrations.views.connections import form_context
+from integrations.views.connections import answer_saved, form_context
 from integrations.views.once import Repeated
-from integrations.views.webhook_secret import answer_again, show_secret
+from integrations.views.webhook_secret import answer_again
 
 
 def here(family: str) -> str:
@@ -108,10 +109,10 @@ def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) 
     if connection is None:
         connections = list(shared.rows_of(state.key, request.tenant))
         return _show(request, steps, state, connections, form)
-    shared.add_result_message(request, connection)
-    if isinstance(connection, PipelineIntegration) and edited is None:
-        return show_secret(request, connection, continue_url=here(state.key), is_new=True)
-    return redirect(here(state.key))
+    page = here(state.key)
+    if shared.has_failed(connection):
+        page += "?" + urlencode({"edit": connection.pk})
+    return answer_saved(request, connection, page=page)
 
 
 def _show(

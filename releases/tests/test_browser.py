@@ -47,9 +47,32 @@ def test_dry_run_follows_the_form(member: Page, product: Any, console: list[str]
     expect(preview).to_contain_text("Release 7.0.0 from release/7.0.0 can be created")
     expect(beside).to_be_hidden()
     expect(version).to_have_attribute("aria-invalid", "false")
-    page.get_by_role("checkbox", name="Play Store").uncheck()
-    expect(preview).to_contain_text("builds for a target that this release does not have")
+    play_store = page.get_by_role("checkbox", name="Play Store")
+    job = page.get_by_role("checkbox", name="Android production")
+    play_store.uncheck()
+    expect(job).not_to_be_checked()
+    expect(preview).not_to_contain_text("/job/android-prod")
+    expect(preview).to_contain_text("can be created")
+    play_store.check()
+    expect(job).to_be_checked()
+    expect(preview).to_contain_text("/job/android-prod")
     assert console == []
+
+
+def test_the_button_is_in_sight_beside_the_dry_run_and_after_it_on_a_phone(
+    member: Page, product: Any
+) -> None:
+    page = member
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(f"{product.url}/releases/new")
+    create = page.get_by_role("button", name="Create release")
+    expect(page.locator("#preview")).to_contain_text("can be created")
+    expect(create).to_be_in_viewport(ratio=1)
+    page.set_viewport_size({"width": 390, "height": 844})
+    dry_run, button = page.locator("#preview").bounding_box(), create.bounding_box()
+    assert dry_run
+    assert button
+    assert button["y"] >= dry_run["y"] + dry_run["height"]
 
 
 def test_a_dry_run_on_its_way_ends_quietly_where_the_form_is_sent(

@@ -7,7 +7,7 @@ import pytest
 from sandbox import mrkdwn
 from sandbox.chat import Message
 
-PAGES = ["/", "/sandbox/board", "/settings", "/credentials"]
+PAGES = ["/", "/sandbox/board", "/mails", "/settings", "/credentials"]
 
 
 @pytest.fixture
@@ -202,3 +202,44 @@ def test_blocks_are_shown_before_text():
     assert shown[:3] == ["<b>Title</b>", "one", "small"]
     assert shown[3].startswith('<a href="http://a/"')
     assert [str(line) for line in mrkdwn.lines("fallback", [])] == ["fallback"]
+
+
+def test_address_and_secret_are_enough_for_a_webhook(sandbox, web):
+    job = sandbox.state.jenkins.job("ios-prod")
+    form = {"job": "ios-prod", "url": "http://127.0.0.1:1/hook", "secret": "whsec_abc"}
+    answer = web.post("/settings/job", data={**form, "style": "none"})
+    assert (job.webhook.style, job.webhook.secret) == ("signed", "whsec_abc")
+    assert "Saved: ios-prod sends its webhook to" in web.get(answer.headers["Location"]).text
+    answer = web.post("/settings/job", data={**form, "secret": "", "style": "none"})
+    assert job.webhook.style == "none"
+    assert "Saved: ios-prod sends no webhook." in web.get(answer.headers["Location"]).text
+
+
+def test_what_a_link_makes_up_is_not_said(web):
+    text = web.get("/settings?saved=%3Cb%3Einvented&job=%3Cb%3Eimagined").text
+    assert "invented" not in text
+    assert "imagined" not in text
+
+
+@pytest.mark.parametrize(
+    ("address", "form", "words"),
+    [
+        ("/settings/jenkins", {"act": "restart"}, "Jenkins was restarted."),
+        ("/settings/faults/clear", {}, "All faults are off."),
+        ("/settings/job/make-again", {"job": "ios-prod"}, "was deleted and made again."),
+    ],
+)
+def test_what_was_done_is_said(web, address, form, words):
+    answer = web.post(address, data=form)
+    assert words in web.get(answer.headers["Location"]).text
+
+
+def test_mails_are_shown_with_working_links(sandbox, web):
+    folder = sandbox.state.state_dir / "mails"
+    folder.mkdir()
+    head = "To: <b@example.com>\nSubject: Join us\nContent-Type: text/plain; charset=utf-8\n\n"
+    (folder / "1700000000000000000.eml").write_text(f"{head}<script> https://127.0.0.1/x?a=1")
+    text = web.get("/mails").text
+    assert "Join us" in text
+    assert '<a href="https://127.0.0.1/x?a=1"' in text
+    assert "<script> " not in text

@@ -62,14 +62,108 @@
   };
 
   const send = async (form, box) => {
-    const { location: address, said } = await follow(form, box).catch(() => ({}));
+    const { location: address, said, action } = await follow(form, box).catch(() => ({}));
     if (said) {
       stay(form, box, said);
       return;
     }
+    if (action) form.action = action;
     if (address) location.assign(address);
     else form.submit();
   };
+
+  // Ways to do one thing, below each other in the HTML, become tabs: <div data-tabs="label"> with
+  // <section data-tab="label">s. https://www.w3.org/WAI/ARIA/apg/patterns/tabs/
+  const makeTabs = (box) => {
+    const panels = [...box.querySelectorAll("[data-tab]")];
+    const list = document.createElement("div");
+    list.className = "tabs tabs--buttons";
+    list.setAttribute("role", "tablist");
+    list.setAttribute("aria-label", box.dataset.tabs);
+    const tabs = panels.map((panel, place) => {
+      const tab = document.createElement("button");
+      tab.type = "button";
+      tab.textContent = panel.dataset.tab;
+      tab.id = `tab-${place}`;
+      panel.id ||= `panel-${place}`;
+      panel.setAttribute("role", "tabpanel");
+      panel.setAttribute("aria-labelledby", tab.id);
+      tab.setAttribute("role", "tab");
+      tab.setAttribute("aria-controls", panel.id);
+      tab.addEventListener("click", () => show(place));
+      return tab;
+    });
+    const show = (chosen) => {
+      tabs.forEach((tab, place) => {
+        tab.setAttribute("aria-selected", String(place === chosen));
+        tab.tabIndex = place === chosen ? 0 : -1;
+        panels[place].hidden = place !== chosen;
+      });
+    };
+    list.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      const next = (tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length;
+      show(next);
+      tabs[next].focus();
+    });
+    list.append(...tabs);
+    box.prepend(list);
+    show(0);
+  };
+
+  document.querySelectorAll("[data-tabs]").forEach(makeTabs);
+
+  // A key's file is read into the text area: <textarea data-drop=".p8">. It is checked here only to
+  // say at once what is wrong; the server checks what is sent.
+  const readFile = async (area, file) => {
+    const { drop, dropMark, dropMost, dropWrong, dropLarge, dropRead } = area.dataset;
+    const said = area.closest(".field").querySelector("[data-file-said]");
+    const refuse = (words) => {
+      said.textContent = `${file.name}: ${words}`;
+      said.classList.add("tone-text", "tone-danger");
+    };
+    if (file.size > Number(dropMost)) return refuse(dropLarge);
+    const text = await file.text();
+    if (!file.name.toLowerCase().endsWith(drop) || !text.includes(dropMark)) return refuse(dropWrong);
+    area.value = text;
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+    said.classList.remove("tone-text", "tone-danger");
+    said.textContent = `${file.name}: ${dropRead}`;
+  };
+
+  document.addEventListener("change", ({ target }) => {
+    if (!target.matches("[data-file-for]") || !target.files.length) return;
+    readFile(document.getElementById(target.dataset.fileFor), target.files[0]);
+    target.value = "";
+  });
+
+  const areaUnder = (event) => event.target.closest?.(".field")?.querySelector("[data-drop]");
+
+  for (const name of ["dragover", "drop"]) {
+    document.addEventListener(name, (event) => {
+      if (!event.dataTransfer?.types.includes("Files") || !document.querySelector("[data-drop]")) return;
+      event.preventDefault(); // a file that misses the field would replace the page
+      const area = areaUnder(event);
+      event.dataTransfer.dropEffect = area ? "copy" : "none";
+      if (name === "drop" && area && event.dataTransfer.files.length) readFile(area, event.dataTransfer.files[0]);
+    });
+  }
+
+  // Fields whose values are taken over from another connection are not asked for.
+  const takeOver = (select) => {
+    const fields = [...select.form.querySelectorAll("[data-shared]")];
+    const isTaken = Boolean(select.value) && !fields.some((field) => field.getAttribute("aria-invalid") === "true");
+    for (const field of fields) {
+      field.disabled = isTaken;
+      field.closest(".field").hidden = isTaken;
+    }
+  };
+
+  for (const select of document.querySelectorAll("[data-takes-over]")) {
+    takeOver(select);
+    select.addEventListener("change", () => takeOver(select));
+  }
 
   forget();
 

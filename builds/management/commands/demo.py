@@ -27,6 +27,13 @@ class Command(BaseCommand):
             help="with --connected: also build some releases of the past weeks",
         )
         parser.add_argument(
+            "--releases",
+            type=int,
+            default=0,
+            metavar="N",
+            help="with --history: copy those until there are N releases",
+        )
+        parser.add_argument(
             "--if-empty", action="store_true", help="create nothing if there are other workspaces"
         )
         parser.add_argument("--json", action="store_true")
@@ -41,12 +48,18 @@ class Command(BaseCommand):
         if tenant is not None and options["connected"]:
             if not settings.SANDBOX_URL:
                 raise CommandError(NO_SANDBOX)
+            self._say("Connecting the sandbox")
             connections = demo.ensure_connected(tenant)
             answer["connections"] = {c.pk: c.verification_status for c in connections}
             if options["history"]:
-                demo.ensure_past(tenant)
+                demo.ensure_past(tenant, wanted=options["releases"], say=self._say)
             answer["releaseId"] = demo.ensure_release(tenant).pk
         self.stdout.write(json.dumps(answer) if options["json"] else _in_words(answer))
+
+    def _say(self, words: str) -> None:
+        """Progress goes to stderr, so that --json stays one document."""
+        self.stderr.write(f"{words} …")
+        self.stderr.flush()
 
 
 def _in_words(answer: dict[str, Any]) -> str:

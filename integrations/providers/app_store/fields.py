@@ -14,6 +14,7 @@ FIELDS = (
             r"[A-Za-z0-9][A-Za-z0-9._-]{1,154}",
             gettext_lazy("A bundle id looks like com.example.app."),
         ),
+        checks=("app",),
     ),
     ConnectionField(
         name="apple_issuer_id",
@@ -24,6 +25,8 @@ FIELDS = (
             r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",
             gettext_lazy("An issuer id is a UUID, like 57246542-96fe-1a63-e053-0824d011072a."),
         ),
+        shared=True,
+        checks=("credentials",),
     ),
     ConnectionField(
         name="apple_key_id",
@@ -33,6 +36,7 @@ FIELDS = (
         clean=matching(
             r"[A-Za-z0-9]{4,20}", gettext_lazy("A key id is letters and digits, like 2X9R4HXF34.")
         ),
+        shared=True,
     ),
     ConnectionField(
         name="apple_api_key",
@@ -42,15 +46,24 @@ FIELDS = (
         help=gettext_lazy("The whole text of the file that Apple let you download once."),
         secret=True,
         kind="textarea",
+        file=".p8",
+        file_mark="-----BEGIN PRIVATE KEY-----",
         clean=check_api_key,
+        shared=True,
+        checks=("key",),
     ),
 )
 
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same key as %(name)s")
+
 NEEDS = gettext_lazy("an admin of App Store Connect")
 
-# What its own checks are called
+# What its checks are called: what each of them tries
 CHECKS = {
+    "address": gettext_lazy("Reaching App Store Connect"),
     "app": gettext_lazy("App"),
     "app_id": gettext_lazy("Apple ID of the app"),
-    "key": gettext_lazy("Key"),
+    "credentials": gettext_lazy("Issuer and key"),
+    "key": gettext_lazy("Key file"),
 }

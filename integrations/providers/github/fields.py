@@ -28,6 +28,8 @@ FIELDS = (
         placeholder="github_pat_…",
         secret=True,
         clean=one_line,
+        shared=True,
+        checks=("credentials", "account", "permission", "expiry"),
     ),
     ConnectionField(
         name="repository_url",
@@ -38,9 +40,21 @@ FIELDS = (
         clean=clean_repository,
         options="repositories",
         load=gettext_lazy("Load repositories"),
+        checks=("address", "repository"),
     ),
 )
 
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same token as %(name)s")
+
 NEEDS = gettext_lazy("an account on GitHub that may write to the repository")
 
-CHECKS = {"repository": gettext_lazy("Repository")}
+# What its checks are called: what each of them tries
+CHECKS = {
+    "account": gettext_lazy("Account"),
+    "address": gettext_lazy("Reaching GitHub"),
+    "credentials": gettext_lazy("Access token"),
+    "expiry": gettext_lazy("Expiry of the token"),
+    "permission": gettext_lazy("Permission to write"),
+    "repository": gettext_lazy("Repository"),
+}

@@ -70,7 +70,7 @@ class Verification:
 
     def permission(self) -> list[Check]:
         if not self._login:  # an app's permissions are not part of the repository's data
-            return [Check(name="permission", ok=True, code="not_testable", message=_APP_NEEDS)]
+            return [Check.untested("permission", _APP_NEEDS)]
         if not may_push(self._data):
             raise ProviderError(
                 "no_push",
@@ -80,7 +80,7 @@ class Verification:
             )
         scopes = self._answer.scopes
         if scopes is None:
-            return [Check(name="permission", ok=True, code="not_testable", message=_FINE_GRAINED)]
+            return [Check.untested("permission", _FINE_GRAINED)]
         if not scopes & _sufficient_scopes(self._data):
             raise _missing_scope()
         return []

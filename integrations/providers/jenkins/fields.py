@@ -36,6 +36,8 @@ FIELDS = (
         audit_label=gettext_lazy("Jenkins URL"),
         placeholder="https://jenkins.example.com",
         clean=clean_address,
+        shared=True,
+        checks=("address",),
     ),
     ConnectionField(
         name="jenkins_username",
@@ -43,6 +45,8 @@ FIELDS = (
         label=gettext_lazy("User"),
         audit_label=gettext_lazy("Jenkins user"),
         clean=one_line,
+        shared=True,
+        checks=("account",),
     ),
     ConnectionField(
         name="jenkins_api_token",
@@ -52,6 +56,8 @@ FIELDS = (
         help=gettext_lazy("Made in Jenkins under the user's Security page; not the password."),
         secret=True,
         clean=one_line,
+        shared=True,
+        checks=("credentials", "permission"),
     ),
     ConnectionField(
         name="jenkins_job_path",
@@ -62,6 +68,7 @@ FIELDS = (
         clean=normalise_job_path,
         options="jobs",
         load=gettext_lazy("Load jobs"),
+        checks=("job", "parameters"),
     ),
     ConnectionField(
         name="parameters",
@@ -78,6 +85,18 @@ FIELDS = (
     ),
 )
 
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same server as %(name)s")
+
 NEEDS = gettext_lazy("an admin of your Jenkins")
 
-CHECKS = {"job": gettext_lazy("Job"), "parameters": gettext_lazy("Parameters")}
+# What its checks are called: what each of them tries
+CHECKS = {
+    "account": gettext_lazy("User"),
+    "address": gettext_lazy("Reaching Jenkins"),
+    "correlation": gettext_lazy("Finding a build again"),
+    "credentials": gettext_lazy("User and API token"),
+    "job": gettext_lazy("Job"),
+    "parameters": gettext_lazy("Parameters of the job"),
+    "permission": gettext_lazy("Permission to start the job"),
+}

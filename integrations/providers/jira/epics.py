@@ -94,7 +94,8 @@ class EpicForm:
     def field_checks(self) -> Iterator[Check]:
         """Checks that show the values of fields besides our own."""
         for one in self.filled:
-            yield Check(name=f"field:{one.id}", ok=True, message=f"{one.name}: {one.words}")
+            words = f"{one.name}: {one.words}"
+            yield Check(name=f"field:{one.id}", ok=True, message=words, subject=one.name)
         if self.unused:
             yield Check.warning(
                 "unused_fields",

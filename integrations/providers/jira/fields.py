@@ -52,6 +52,8 @@ FIELDS = (
         ),
         placeholder="https://company.atlassian.net",
         clean=clean_address,
+        shared=True,
+        checks=("address", "site"),
     ),
     ConnectionField(
         name="jira_email",
@@ -59,6 +61,7 @@ FIELDS = (
         label=gettext_lazy("E-mail of the account"),
         audit_label=gettext_lazy("E-mail of the Jira account"),
         clean=clean_email,
+        shared=True,
     ),
     ConnectionField(
         name="jira_api_token",
@@ -68,6 +71,8 @@ FIELDS = (
         help=gettext_lazy("Made at id.atlassian.com under Security; scoped tokens work too."),
         secret=True,
         clean=one_line,
+        shared=True,
+        checks=("credentials",),
     ),
     ConnectionField(
         name="jira_project_key",
@@ -82,6 +87,7 @@ FIELDS = (
         ),
         options="projects",
         load=gettext_lazy("Load projects"),
+        checks=("project", "permission"),
     ),
     ConnectionField(
         name="jira_epic_type_name",
@@ -95,6 +101,7 @@ FIELDS = (
         clean=matching(r".{1,80}", gettext_lazy("The name of a type has 80 characters at most.")),
         options="epic_types",
         load=gettext_lazy("Load types"),
+        checks=("issue_type",),
     ),
     ConnectionField(
         name="jira_fields",
@@ -108,15 +115,25 @@ FIELDS = (
         required=False,
         kind="mapping",
         clean=clean_fields,
+        checks=("fields", "unused_fields"),
     ),
 )
 
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same account as %(name)s")
+
 NEEDS = gettext_lazy("an account in Jira that may create issues in the project")
 
+# What its checks are called: what each of them tries
 CHECKS = {
-    "fields": gettext_lazy("Fields"),
-    "issue_type": gettext_lazy("Issue type"),
+    "address": gettext_lazy("Reaching Jira"),
+    "correlation": gettext_lazy("Finding an epic again"),
+    "credentials": gettext_lazy("Account and API token"),
+    "field": gettext_lazy("Field %(subject)s"),
+    "fields": gettext_lazy("Required fields of epics"),
+    "issue_type": gettext_lazy("Type of epics"),
+    "permission": gettext_lazy("Permission to create issues"),
     "project": gettext_lazy("Project"),
-    "site": gettext_lazy("Site"),
+    "site": gettext_lazy("Address of the site"),
     "unused_fields": gettext_lazy("Fields without use"),
 }

@@ -14,6 +14,7 @@ FIELDS = (
             r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+",
             gettext_lazy("A package name looks like com.example.app."),
         ),
+        checks=("app",),
     ),
     ConnectionField(
         name="google_service_account",
@@ -23,11 +24,24 @@ FIELDS = (
         help=gettext_lazy("The whole text of the key file of a service account."),
         secret=True,
         kind="textarea",
+        file=".json",
+        file_mark='"private_key"',
         accepts_object=True,
         clean=check_service_account,
+        shared=True,
+        checks=("key", "credentials"),
     ),
 )
 
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same service account as %(name)s")
+
 NEEDS = gettext_lazy("an admin of the Play Console")
 
-CHECKS = {"app": gettext_lazy("App"), "key": gettext_lazy("Key")}
+# What its checks are called: what each of them tries
+CHECKS = {
+    "address": gettext_lazy("Reaching Google Play"),
+    "app": gettext_lazy("App"),
+    "credentials": gettext_lazy("Service account"),
+    "key": gettext_lazy("Key file"),
+}

@@ -37,6 +37,8 @@ FIELDS = (
         placeholder="xoxb-…",
         secret=True,
         clean=matching(r"\S{4,400}", gettext_lazy("Enter the token without spaces.")),
+        shared=True,
+        checks=("token", "credentials", "scopes"),
     ),
     ConnectionField(
         name="slack_channels",
@@ -49,13 +51,22 @@ FIELDS = (
         clean=clean_channels,
         options="channels",
         load=gettext_lazy("Load channels"),
+        checks=("channels", "channel"),
     ),
 )
 
+# To take the shared fields over from another connection
+SAME = gettext_lazy("Same bot as %(name)s")
+
 NEEDS = gettext_lazy("leave to install an app in your Slack")
 
+# What its checks are called: what each of them tries
 CHECKS = {
+    "address": gettext_lazy("Reaching Slack"),
+    "channel": gettext_lazy("Channel %(subject)s"),
     "channels": gettext_lazy("Channels"),
-    "scopes": gettext_lazy("Scopes"),
-    "token": gettext_lazy("Token"),
+    "correlation": gettext_lazy("Finding a message again"),
+    "credentials": gettext_lazy("Bot token"),
+    "scopes": gettext_lazy("Scopes of the token"),
+    "token": gettext_lazy("Kind of token"),
 }

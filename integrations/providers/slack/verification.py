@@ -66,9 +66,8 @@ class Verification:
 
     def scopes(self) -> Iterator[Check]:
         if self._scopes is None:
-            yield Check.warning(
-                "scopes", "unknown_scopes", "Slack did not say what the token may do."
-            )
+            words = "Slack did not say what the token may do."
+            yield replace(Check.warning("scopes", "unknown_scopes", words), tested=False)
             return
         if "chat:write" not in self._scopes:
             yield Check.from_error("scopes", missing_scope("chat:write"))
@@ -111,13 +110,14 @@ class Verification:
         except ProviderError as error:
             yield _unseen(name, channel_id, error)
             return
-        yield self._postable(name, channel_id, channel)
-        if channel.get("is_private") and self._lacks("groups:history"):
-            yield self._correlation(f"correlation:{channel_id}", "groups:history")
-
-    def _postable(self, name: str, channel_id: str, channel: Mapping[str, Any]) -> Check:
         title = self._client.words(channel.get("name"))
         shown = f"#{title}" if title else channel_id
+        yield replace(self._postable(name, shown, channel), subject=shown)
+        if channel.get("is_private") and self._lacks("groups:history"):
+            found = self._correlation(f"correlation:{channel_id}", "groups:history")
+            yield replace(found, subject=shown)
+
+    def _postable(self, name: str, shown: str, channel: Mapping[str, Any]) -> Check:
         if channel.get("is_archived"):
             return Check.failed(
                 name,
@@ -149,10 +149,7 @@ class Verification:
 def _unseen(name: str, channel_id: str, error: ProviderError) -> Check:
     """A channel that cannot be read. If only the scope is missing, posting may still work."""
     if error.code == "missing_scope":
-        return Check.warning(
-            name,
-            "channel_not_checked",
-            f"Whether the app can post to {channel_id} cannot be checked. {error.message}",
-            error.hint,
-        )
+        words = f"Whether the app can post to {channel_id} cannot be checked. {error.message}"
+        found = Check.warning(name, "channel_not_checked", words, error.hint)
+        return replace(found, tested=False)
     return replace(Check.from_error(name, error), message=f"{channel_id}: {error.message}")

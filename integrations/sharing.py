@@ -1,0 +1,96 @@
+"""A new connection that takes its server and credentials over from another one of its kind.
+
+The provider declares which fields are `shared`. The credentials are copied here, never shown
+to anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from delivr.encryption.fields import SecretUnreadable
+from delivr.outbound import origin
+from delivr.tenants.models import Tenant
+from integrations.models import Connection, PipelineIntegration
+from integrations.providers.fields import ConnectionField, is_empty
+from integrations.providers.registry import fields_of, provider_class
+from integrations.wording import NO_CONNECTION
+
+FIELD = "same_server"  # the id of the other connection
+Errors = dict[str, list[str]]
+
+
+def shared_fields(kind: str) -> list[ConnectionField]:
+    return [field for field in fields_of(kind) if field.shared]
+
+
+def sources(model: type[Connection], *, tenant: Tenant, kind: str) -> list[Connection]:
+    """The connections of this kind to take over from, one for each server and account; those that
+    work first."""
+    shown = [field for field in shared_fields(kind) if not field.secret]
+    rows = _rows(model, tenant, kind) if shared_fields(kind) else []
+    found: dict[Any, Connection] = {}
+    for row in sorted(rows, key=lambda row: not row.is_valid):
+        # Without an address or account to tell them apart, each may have its own credentials.
+        same = tuple(str(field.read(row)) for field in shown) or row.pk
+        found.setdefault(same, row)
+    return list(found.values())
+
+
+def _rows(model: type[Connection], tenant: Tenant, kind: str) -> Any:
+    rows = model.objects.for_tenant(tenant).filter(**{model.type_field: kind})
+    return rows.select_related("target") if model is PipelineIntegration else rows
+
+
+def take_over(
+    connection: Connection, values: Mapping[str, Any]
+) -> tuple[Connection | None, dict[str, Any], Errors]:
+    """The other connection, the values with those of the shared fields that were left empty, and
+    the errors by field.
+
+    A credential is only taken over for the address for which it was entered.
+    """
+    wanted = values.get(FIELD)
+    if not wanted:
+        return None, dict(values), {}
+    rows = _rows(type(connection), connection.tenant, connection.kind)
+    source = rows.filter(pk=wanted).first() if "\x00" not in wanted else None
+    if source is None:
+        return None, dict(values), {FIELD: [str(NO_CONNECTION)]}
+    left = [field for field in shared_fields(connection.kind) if is_empty(values.get(field.name))]
+    secrets = [field for field in left if field.secret and field.read(source)]
+    if secrets and _is_elsewhere(source, values):
+        words = _("The address is not that of %(name)s: enter this too.") % {"name": source}
+        return source, dict(values), {field.name: [words] for field in secrets}
+    try:
+        taken = {field.name: _plain(field, source) for field in left if field.read(source)}
+    except SecretUnreadable as error:
+        return source, dict(values), {FIELD: [str(error)]}
+    return source, {**values, **taken}, {}
+
+
+def has_same_secrets(source: Connection, cleaned: Mapping[str, Any]) -> bool:
+    secrets = [f for f in fields_of(source.kind) if f.secret and cleaned.get(f.name)]
+    return all(f.read(source) and f.read(source).reveal() == cleaned[f.name] for f in secrets)
+
+
+def _plain(field: ConnectionField, source: Connection) -> Any:
+    value = field.read(source)
+    return value.reveal() if field.secret else value
+
+
+def _is_elsewhere(source: Connection, values: Mapping[str, Any]) -> bool:
+    """True if the entered address is not one to which the source's credentials were sent."""
+    name = provider_class(source.kind).address_field
+    field = next((f for f in fields_of(source.kind) if f.name == name), None)
+    if field is None or is_empty(values.get(field.name)):
+        return False
+    try:
+        entered = field.clean(values[field.name])
+    except ValueError:
+        return True
+    known = field.read(source)
+    return bool(entered != known if field.shared else origin(entered) != origin(known))
