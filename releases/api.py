@@ -145,7 +145,7 @@ class ReleaseMark(TenantView):
         marks.set_mark(release=release, mark=Mark(mark), actor=self.actor)
         return Response(present_release(self.tenant.pk, release_id))
 
-    @extend_schema(parameters=[_MARK], responses=ReleaseSerializer)
+    @extend_schema(parameters=[_MARK], responses={200: ReleaseSerializer})
     def delete(self, request: Request, release_id: str, mark: str) -> Response:
         release = self._find(release_id, mark)
         marks.remove_mark(release=release, mark=Mark(mark), actor=self.actor)
