@@ -115,6 +115,10 @@ WRITES = {**{("POST", route): rows for route, rows in PAGES.items()}, **API}
 ADOPTED = "Jenkins is asked first: builds/tests/test_adopting.py"
 LEFT_OUT = {
     ("POST", "integrations/<family:family>/options"): "asks a provider, keeps nothing",
+    (
+        "POST",
+        "integrations/pipelines/<str:connection_id>/give-to-sandbox",
+    ): "tells the sandbox alone",
     ("POST", "releases/new/preview"): "shows what would be",
     ("POST", "activity/effects/<slug:effect_id>/adopt"): ADOPTED,
     ("POST", f"{_API}effects/<str:effect_id>/adopt"): ADOPTED,
