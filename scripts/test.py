@@ -1,14 +1,15 @@
 """`make test`: the whole suite on the embedded default, against real services, and in Chromium.
 
-Two lanes run side by side, so that one uses the cores while the other waits for a browser or a
-worker; pytest-xdist spreads their phases over the cores. The second lane's output is shown after
-the first has finished. A phase without its services is skipped and named in the last line; with
+Two phases run side by side, so that one uses the cores while the other waits for a browser or a
+worker; pytest-xdist spreads a phase over the cores. The first phase is shown as it runs, each other
+one when it has ended. A phase without its services is skipped and named in the last line; with
 REQUIRE_SERVICES=1 that is a failure. TEST_DATABASE_URL, TEST_REDIS_URL and CHROMIUM say where the
 services are. Arguments are passed on to pytest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,8 @@ class Phase:
     clean_up: Callable[[], None] = lambda: None  # after processes that were killed
 
 
-def lanes() -> tuple[list[Phase], list[Phase]]:
+def phases() -> list[Phase]:
+    """Those that take longest first."""
     own_database = urlsplit(POSTGRES)._replace(path=f"/delivr_{os.getpid()}").geturl()
     services = {
         "DATABASE_URL": own_database,
@@ -59,15 +61,17 @@ def lanes() -> tuple[list[Phase], list[Phase]]:
     embedded = {"DATABASE_URL": "sqlite:///:memory:", "CELERY_BROKER_URL": ""}
     on_sqlite = ("-m", "not services and not browser and not on_postgresql")
     on_postgresql = ("-m", "not browser and not on_sqlite", "-p", "delivr.tests.only_database")
-    first = [
+    return [
         Phase("Chromium", ("-m", "browser", "--nomigrations"), embedded, missing_browser),
+        Phase(
+            "PostgreSQL and Redis",
+            (*SPREAD, *on_postgresql),
+            services,
+            missing_services,
+            drop_databases,
+        ),
         Phase("SQLite", (*SPREAD, *on_sqlite), embedded),
     ]
-    on_services = (*SPREAD, *on_postgresql)
-    second = [
-        Phase("PostgreSQL and Redis", on_services, services, missing_services, drop_databases)
-    ]
-    return first, second
 
 
 def missing_services() -> str:
@@ -126,8 +130,18 @@ def run(phase: Phase, out: IO[bytes]) -> str:
     return "FAILED" if code else "passed"
 
 
-def run_all(phases: list[Phase], out: IO[bytes]) -> dict[str, str]:
-    return {phase.name: run(phase, out) for phase in phases}
+def run_all(phases: Sequence[Phase]) -> dict[str, str]:
+    ended: dict[str, str] = {}
+    with ThreadPoolExecutor(2) as pool, contextlib.ExitStack() as files:
+        outputs = [files.enter_context(tempfile.TemporaryFile()) for _ in phases[1:]]
+        outs: list[IO[bytes]] = [sys.stdout.buffer, *outputs]
+        running = [pool.submit(run, *pair) for pair in zip(phases, outs, strict=True)]
+        for phase, future, output in zip(phases, running, outs, strict=True):
+            ended[phase.name] = future.result()
+            if output is not sys.stdout.buffer:
+                output.seek(0)
+                shutil.copyfileobj(output, sys.stdout.buffer)
+    return ended
 
 
 def finish(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> int:
@@ -148,13 +162,7 @@ def stop(number: int, _frame: FrameType | None) -> None:
 
 def main() -> int:
     signal.signal(signal.SIGINT, stop)
-    first, second = lanes()
-    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
-        second_lane = pool.submit(run_all, second, output)
-        first_results = run_all(first, sys.stdout.buffer)
-        ended = {**first_results, **second_lane.result()}
-        output.seek(0)
-        shutil.copyfileobj(output, sys.stdout.buffer)
+    ended = run_all(phases())
     print("\n" + " · ".join(f"{name}: {how}" for name, how in ended.items()))
     if stopping.is_set():
         return 128 + signal.SIGINT
