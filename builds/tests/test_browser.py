@@ -100,7 +100,7 @@ def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) ->
         walk.expect_connected(job)
         hook = webhook_of(page)
         let_jenkins_report(walk, job, hook)
-        walk.follow("I have stored it, continue")
+        walk.follow("Continue")
     walk.follow("Continue to Slack")
 
     walk.connect_the_sandbox("slack")

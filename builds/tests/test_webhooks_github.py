@@ -78,8 +78,8 @@ def test_the_signature_is_the_one_that_github_documents() -> None:
     """The values are from GitHub's page on validating deliveries."""
     sent = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     request = RequestFactory().post("/", headers={"x-hub-signature-256": sent})
-    assert authenticate("github", request, b"Hello, SandboxState!", ["other", SECRET])
-    assert authenticate("github", request, b"Hello, SandboxState?", [SECRET]) is None
+    assert authenticate("github", request, b"Hello, World!", ["other", SECRET])
+    assert authenticate("github", request, b"Hello, World?", [SECRET]) is None
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,15 @@ CHECK = re.compile(
 PLAIN = [
     *("delivr", "GitHub", "App Store", "Play Store", "Jenkins", "Slack", "Jira", "iOS", "Android"),
     *("CSV", "JSON", "UTC", "https://github.com/owner/name", "https://jenkins.example.com"),
-    *("/job/ios-prod", "xoxb-…", "127.0.0.1:1/jenkins", "127.0.0.1:1/jira", "word", WORD),
+    *(
+        "/job/ios-prod",
+        "ios-prod",
+        "xoxb-…",
+        "127.0.0.1:1/jenkins",
+        "127.0.0.1:1/jira",
+        "word",
+        WORD,
+    ),
 ]
 
 

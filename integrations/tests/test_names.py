@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.db import connection as database
-from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
@@ -16,6 +15,7 @@ from delivr.tests.wired import fresh
 from integrations.forms import ConnectionForm
 from integrations.models import PipelineIntegration
 from integrations.operations import edit
+from integrations.tests.test_columns import migrate, migrate_to_the_newest
 
 pytestmark = pytest.mark.django_db
 
@@ -84,8 +84,8 @@ def test_names_that_were_derived_and_stored_are_forgotten() -> None:
     rows = {"tenant": derived.tenant, "scm": derived.scm, "target": android}
     given = make.PipelineFactory(**rows, display_name="iOS · ios-prod")  # it builds for Android
     try:
-        MigrationExecutor(database).migrate([("integrations", "0009_columns_of_the_family")])
+        migrate([("integrations", "0009_columns_of_the_family")])
     finally:
-        MigrationExecutor(database).migrate([("integrations", "0010_names_follow")])
+        migrate_to_the_newest()
     names = dict(PipelineIntegration.objects.values_list("pk", "display_name"))
     assert names == {derived.pk: "", given.pk: "iOS · ios-prod"}

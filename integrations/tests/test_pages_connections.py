@@ -247,7 +247,13 @@ def test_a_name_with_markup_is_shown_as_text(web: Client, tenant: Tenant) -> Non
 def test_channels_are_shown_by_name_once_it_is_known(web: Client, tenant: Tenant) -> None:
     slack = make.SlackFactory(tenant=tenant, recipients=["C123", "C9"])
     assert "Slack · C123, C9" in web.get("/integrations").content.decode()
-    check = {"ok": True, "level": "ERROR", "name": "channel:C123", "message": "#releases"}
+    check = {
+        "ok": True,
+        "level": "ERROR",
+        "code": "ok",
+        "name": "channel:C123",
+        "message": "#releases",
+    }
     type(slack).objects.update(checks=[check])
     assert "Slack · #releases, C9" in web.get("/integrations").content.decode()
     assert "#releases (C123), C9" in web.get(path(slack)).content.decode()

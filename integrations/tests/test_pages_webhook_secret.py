@@ -233,11 +233,14 @@ def test_the_page_links_to_a_test_build_once_the_checks_pass(web: Client, tenant
     assert way not in web.post(rotate(pipeline)).content.decode()
 
 
-def test_the_demo_links_to_the_sandboxs_job(web: Client, tenant: Tenant, settings: Any) -> None:
+def test_the_demo_offers_the_webhook_to_the_sandbox(
+    web: Client, tenant: Tenant, settings: Any
+) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
     assert "In the demo" not in web.post(rotate(pipeline)).content.decode()
     settings.SANDBOX_URL = "http://127.0.0.1:8091"
-    assert 'href="http://127.0.0.1:8091/settings"' in web.post(rotate(pipeline)).content.decode()
+    action = f'action="/integrations/pipelines/{pipeline.pk}/give-to-sandbox"'
+    assert action in web.post(rotate(pipeline)).content.decode()
 
 
 def test_a_form_whose_first_request_was_killed_can_be_sent_again(

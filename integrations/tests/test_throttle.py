@@ -65,7 +65,7 @@ def test_one_user_holds_one_slot_and_all_together_a_few() -> None:
     with provider_slot(ann), pytest.raises(ZeroDivisionError), provider_slot(bob):
         _ = 1 / 0
     with provider_slot(bob):
-        assert list(throttle._asking) == [2]
+        assert list(throttle._calls) == [2]
 
 
 @pytest.mark.django_db
@@ -176,5 +176,5 @@ def test_a_verification_whose_page_was_left_is_scheduled(web: Client, typed: Typ
     )
     assert next(iter(streamed.streaming_content))
     streamed.close()
-    assert not throttle._asking
+    assert not throttle._calls
     run_due_verifications()

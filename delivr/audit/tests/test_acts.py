@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.http import HttpResponseBase
+from django.utils import timezone
 
 from builds.models import Build
 from delivr.audit.models import AuditEvent
@@ -69,6 +70,8 @@ PAGES = {
     "releases/new": ["release.created"],
     "releases/<slug:release_id>/builds": ["build.triggered", "release.status"],
     "releases/<slug:release_id>/cancel": ["build.cancelled", "release.cancelled"],
+    "releases/<slug:release_id>/mark": ["release.marked"],
+    "releases/<slug:release_id>/try-now": ["release.tried_now"],
     "builds/<slug:build_id>/cancel": ["build.cancelled", "release.status"],
     "activity/effects/<slug:effect_id>/retry": ["effect.retried"],
     "activity/effects/<slug:effect_id>/cancel": ["effect.cancelled"],
@@ -98,6 +101,9 @@ API = {
     ("POST", f"{_API}releases"): ["release.created"],
     ("POST", f"{_API}releases/<str:release_id>/builds"): ["build.triggered", "release.status"],
     ("POST", f"{_API}releases/<str:release_id>/cancel"): ["build.cancelled", "release.cancelled"],
+    ("POST", f"{_API}releases/<str:release_id>/marks/<str:mark>"): ["release.marked"],
+    ("DELETE", f"{_API}releases/<str:release_id>/marks/<str:mark>"): ["release.unmarked"],
+    ("POST", f"{_API}releases/<str:release_id>/try-now"): ["release.tried_now"],
     ("POST", f"{_API}builds/<str:build_id>/cancel"): ["build.cancelled", "release.status"],
     ("POST", f"{_API}effects/<str:effect_id>/retry"): ["effect.retried"],
     ("POST", f"{_API}effects/<str:effect_id>/cancel"): ["effect.cancelled"],
@@ -177,6 +183,7 @@ def acts(workspace: SampleWorkspace, values: dict[str, Any]) -> Iterator[Act]:
     forms, bodies = page_bodies(workspace), api_bodies_by_address(workspace, used, values)
     forms["releases/new"] |= {"scm": used["scm"], "targets": [used["targets"]]}
     forms["releases/new"] |= {"pipelines": [used["pipelines"]], "communication": "", "ticket": ""}
+    forms["releases/<slug:release_id>/mark"] = {"mark": "submitted"}
     forms[_ONE] |= {"repository_url": "https://github.com/dream11/app", "access_token": ""}
     api, owner = with_token(workspace.tokens["owner"]), signed_in(workspace.users["OWNER"])
     for method, route in sorted(WRITES):
@@ -222,6 +229,22 @@ def end_the_build(workspace: SampleWorkspace) -> None:
     Build.objects.filter(pk=workspace.ids["build_id"]).update(status="FAILURE")
 
 
+def complete_the_release(workspace: SampleWorkspace) -> None:
+    """All of its builds succeeded, so that it can be marked."""
+    release = Release.objects.filter(pk=workspace.ids["release_id"])
+    release.update(status="BUILD_COMPLETE", completed_at=timezone.now())
+
+
+def submit_the_release(workspace: SampleWorkspace) -> None:
+    complete_the_release(workspace)
+    Release.objects.filter(pk=workspace.ids["release_id"]).update(submitted_at=timezone.now())
+
+
+def let_it_wait(workspace: SampleWorkspace) -> None:
+    release = Release.objects.filter(pk=workspace.ids["release_id"])
+    release.update(branch_look_at=timezone.now())
+
+
 def end_the_release(workspace: SampleWorkspace) -> None:
     end_the_build(workspace)
     Release.objects.filter(pk=workspace.ids["release_id"]).update(status="CANCELLED")
@@ -235,10 +258,15 @@ def start_test_builds(workspace: SampleWorkspace) -> None:
         factories.TestBuildFactory(pipeline=pipeline)
 
 
-PREPARED = {
+PREPARED: dict[Any, Callable[[SampleWorkspace], None]] = {
     "integrations/pipelines/<str:connection_id>/test-build/cancel": start_test_builds,
     "releases/<slug:release_id>/builds": end_the_build,
     f"{_API}releases/<str:release_id>/builds": end_the_build,
+    "releases/<slug:release_id>/mark": complete_the_release,
+    "releases/<slug:release_id>/try-now": let_it_wait,
+    f"{_API}releases/<str:release_id>/try-now": let_it_wait,
+    ("POST", f"{_API}releases/<str:release_id>/marks/<str:mark>"): complete_the_release,
+    ("DELETE", f"{_API}releases/<str:release_id>/marks/<str:mark>"): submit_the_release,
     "settings/workspace/delete": end_the_release,
 }
 
@@ -268,7 +296,7 @@ def test_each_act_writes_its_row_in_its_own_transaction(
     before = everything()
     for act in whole_table:
         with transaction.atomic():
-            if prepare := PREPARED.get(act.route):
+            if prepare := PREPARED.get(act.route) or PREPARED.get((act.method, act.route)):
                 prepare(ours)
             check(act, everything() if prepare else before)
             transaction.set_rollback(True)
