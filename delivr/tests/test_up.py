@@ -223,7 +223,20 @@ def test_every_setting_is_in_the_example() -> None:
 
 
 # What the pages name besides: of gunicorn, of make and the tests, and of examples for a shell.
-FOREIGN = {"GUNICORN_CMD_ARGS", "REQUIRE_SERVICES", "ARGS", "LANGUAGE", "TOKEN", "S"}
+FOREIGN = {
+    *("GUNICORN_CMD_ARGS", "REQUIRE_SERVICES", "ARGS", "LANGUAGE", "S"),
+    *(
+        "DELIVR",
+        "TOKEN",
+        "KEY_FILE",
+        "SCM",
+        "TARGET",
+        "PIPELINE",
+        "RELEASE",
+        "NEW_RELEASE",
+        "STATUS",
+    ),
+}
 
 
 def test_the_pages_name_no_other_settings() -> None:
