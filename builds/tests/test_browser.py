@@ -164,8 +164,8 @@ def trigger_and_finish(walk: Walk) -> None:
     """Trigger both builds, end them in Jenkins, and see the page update by itself."""
     page = walk.page
     walk.press("Trigger all builds")
-    expect(page.get_by_text("#245").first).to_be_visible(timeout=30_000)
-    expect(page.get_by_text("#512").first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("#245").filter(visible=True).first).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("#512").filter(visible=True).first).to_be_visible(timeout=30_000)
     walk.picture("building")
     expect_stillness_where_asked_for(page)
     page.evaluate(LISTEN)
