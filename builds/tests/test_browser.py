@@ -182,7 +182,7 @@ def trigger_and_finish(walk: Walk) -> None:
     expect(page.get_by_text("s3://builds/ios-245.ipa")).to_be_visible(timeout=30_000)
     walk.picture("ready-for-submission")
     said = [text for text in page.evaluate("said") if "Ready for submission" in text]
-    assert said == ["Ready for submission. Every build is there: submit them to the stores."]
+    assert said == ["Ready for submission. All builds are ready: submit them to the stores."]
     page.goto(f"{walk.product.url}/activity/received")
     expect(page.get_by_text("Applied").first).to_be_visible()
     walk.picture("received")

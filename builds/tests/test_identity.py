@@ -136,7 +136,7 @@ def test_a_failure_is_told_although_the_build_was_lost_before(build: Build, sand
     assert polled(build).status == "FAILURE"
     messages = Effect.objects.filter(payload__notice="build_failed", payload__channel="C123")
     reasons = {effect.payload["words"]["reason"] for effect in messages}
-    assert reasons == {"the CI server does not know it any more", "the build failed"}
+    assert reasons == {"it no longer exists on the CI server", "the build failed"}
 
 
 def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_adopted_meanwhile(

@@ -377,7 +377,7 @@ def test_the_one_that_the_page_showed_is_stopped_and_no_later_one(
     TestBuild.objects.update(status="SUCCESS")
     later = start(wired)
     html = web.post(f"{address(wired)}/cancel", {"test": shown.pk}, follow=True).content.decode()
-    assert "This test build already came to rest." in html
+    assert "This test build has already finished." in html
     assert web.post(f"{address(wired)}/cancel", {"test": "tst_\x00"}).status_code == 404
     assert fresh(later).status == "TRIGGERING"
 
@@ -387,7 +387,7 @@ def test_a_finished_one_is_not_stopped(wired: Wired, web: Client) -> None:
     start(wired)
     TestBuild.objects.update(status="SUCCESS")
     html = web.post(f"{address(wired)}/cancel", follow=True).content.decode()
-    assert "This test build already came to rest." in html
+    assert "This test build has already finished." in html
     assert not Effect.objects.filter(kind="build.test_stop").exists()
     assert TestBuild.objects.get().status == "SUCCESS"
 

@@ -94,7 +94,7 @@ def test_every_error_is_shown_at_its_field(member, setup):
 
 def test_illegal_branch_is_shown_at_the_branch(member, setup):
     response = member.post(NEW, setup.form(branch="a..b"))
-    assert response.context["form"].errors == {"branch": ["This is not a legal git branch name."]}
+    assert response.context["form"].errors == {"branch": ["This is not a valid git branch name."]}
 
 
 def test_pipeline_without_its_target_is_refused_in_words(member, setup):
@@ -174,7 +174,7 @@ def test_the_next_versions_are_one_click_away_beside_the_last_one(member, setup)
     answer = member.get(NEW)
     assert answer.context["form"]["version"].value() == "1.6.0"
     text = text_of(answer)
-    assert "As the stores will show it. The newest release is 1.5.0." in text
+    assert "As shown in the stores. The newest release is 1.5.0." in text
     assert "1.6.0 minor 1.5.1 patch 2.0.0 major" in text
     assert 'data-fill="id_version" data-value="1.5.1"' in " ".join(answer.content.decode().split())
 

@@ -81,7 +81,7 @@ def test_an_unreadable_log_is_mentioned_and_still_linked(
 ) -> None:
     ended(release, setup, log_error="Jenkins has no log of this build any more.")
     answer = member.get(page(release))
-    assert "Its log could not be read: Jenkins has no log of this build" in text_of(answer)
+    assert "The log could not be read: Jenkins has no log of this build" in text_of(answer)
     assert f"{JENKINS}/job/ios-prod/245/console" in answer.content.decode()
 
 
