@@ -59,7 +59,7 @@ def _answered(code: int) -> ProviderError:
         return ProviderError(
             "mail_later",
             _("The mail server does not take it now (%d).") % code,
-            _("It is tried again."),
+            _("It is retried."),
             outcome=Outcome.NOT_SENT,
         )
     return ProviderError.refused(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.on_sqlite
 
 
 def test_without_deliveries_the_page_says_where_the_address_is(member):
-    assert "Nothing was received yet" in text_of(member.get(RECEIVED))
+    assert "Nothing received yet" in text_of(member.get(RECEIVED))
 
 
 def test_line_shows_pipeline_state_reason_and_build(member, release, setup):

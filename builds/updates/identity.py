@@ -22,12 +22,12 @@ def why_not_reported(build: Build, report: BuildReport) -> str:
     """Why a webhook is not about this build, in words; "" if nothing contradicts it."""
     # A CI server may accept job names in any case, and report them as they were created.
     if report.job_path and report.job_path.casefold() != build.job_path.casefold():
-        return _("It is about another job than that of %(build)s.") % {"build": build}
+        return _("It is for a different job than %(build)s.") % {"build": build}
     if build.handle.is_another(report):
         name = f"#{report.number}" if report.number else report.build_id
         return _("Build %(name)s is another run with the same parameters.") % {"name": name}
     if not report.build_id and report.at and report.at < build.created_at - CLOCK_SKEW:
-        return _("It tells of a time before %(build)s was triggered.") % {"build": build}
+        return _("It reports a time before %(build)s was triggered.") % {"build": build}
     return ""
 
 

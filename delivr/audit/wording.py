@@ -28,7 +28,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
         _("downloaded an artifact of the build of %(what)s"),
         _("Artifact downloaded"),
     ),
-    "build.repeat_stopped": (_("stopped a second build of %(what)s"), _("Second build stopped")),
+    "build.repeat_stopped": (
+        _("stopped a duplicate build of %(what)s"),
+        _("Duplicate build stopped"),
+    ),
     "build.triggered": (_("triggered a build of %(what)s"), _("Build triggered")),
     "delivery.replayed": (_("applied a delivery again: %(what)s"), _("Delivery replayed")),
     "effect.adopted": (_("told which build was started: %(what)s"), _("Build adopted")),
@@ -109,7 +112,7 @@ WORDS: dict[object, str | Promise] = {
 }
 # Events without an actor, which delivr noticed: whole sentences, since no name stands before them.
 NOTICED: dict[str, str | Promise] = {
-    "build.repeat_stopped": _("A second build of %(what)s was stopped"),
+    "build.repeat_stopped": _("A duplicate build of %(what)s was stopped"),
     "integration.refused": _("%(what)s refused its credentials"),
     "integration.verified": _("%(what)s was checked"),
     "release.status": _("Release %(what)s changed its status"),

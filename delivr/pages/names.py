@@ -40,6 +40,6 @@ NAMES: dict[str, str | Promise] = {
     "branch": _("Branch"),
     "number": _("Number"),
     "queue_id": _("Number in the queue"),
-    "state": _("State"),
+    "state": _("Status"),
     "status": _("Status"),
 }

@@ -151,7 +151,7 @@ def test_effects_are_retried_where_they_can_be(root, tenant):
     done = factories.EffectFactory(tenant=tenant, state=EffectState.DONE)
     html = act(root, "retry", dead, done)
     assert "Done for 1." in html
-    assert "Only an effect that gave up can be retried." in html
+    assert "Only a failed effect can be retried." in html
     states = {e.pk: e.state for e in Effect.objects.all()}
     assert states == {dead.pk: EffectState.PENDING, done.pk: EffectState.DONE}
     assert AuditEvent.objects.get().actor_label == "root@example.com"

@@ -108,7 +108,7 @@ _STATUSES: dict[int, tuple[str, Outcome, str, str]] = {
         "rate_limited",
         Outcome.RATE_LIMITED,
         "asks to slow down: too many requests",
-        "Wait. It is tried again by itself.",
+        "Wait. It is retried automatically.",
     ),
 }
 
@@ -164,7 +164,7 @@ def error_from_proxy(label: str, status: int) -> ProviderError:
     return ProviderError(
         "not_the_system",
         f"Something between here and {label} answered in its place (HTTP {status}).",
-        "It may be a proxy, a firewall or a maintenance page. It is tried again by itself.",
+        "It may be a proxy, a firewall or a maintenance page. It is retried automatically.",
         outcome=Outcome.NOT_SENT,
     )
 

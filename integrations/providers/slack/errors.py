@@ -20,7 +20,7 @@ _REINSTALL = (
 )
 _INVITE = "Invite the app to the channel: type /invite @ and its name there."
 _ADMINISTRATOR = "Ask an administrator of the Slack workspace."
-_LATER = "It is tried again by itself."
+_LATER = "It is retried automatically."
 _POSTING = "Allow the app in the posting permissions of the channel, or choose another one."
 _UNKNOWN = (
     "Look the word up at docs.slack.dev/reference/methods/chat.postMessage, or ask an administrator"
