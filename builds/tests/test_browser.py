@@ -108,7 +108,7 @@ def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) ->
     walk.follow("Continue to Jira")
     walk.connect_the_sandbox("jira")
     walk.expect_connected("jira")
-    walk.follow("Finish the setup")
+    walk.follow("Finish setup")
     expect(page.get_by_role("heading", level=1)).to_have_text("Setup complete")
     walk.picture("setup-complete")
 

@@ -82,7 +82,7 @@ def address(wired: Wired) -> str:
 
 def test_viewer_reads_that_there_was_none(wired: Wired, client_for: Any, member_of: Any) -> None:
     viewer = client_for(member_of(wired.tenant, Role.VIEWER))
-    assert "No test build yet. An admin of the workspace can start one." in page(viewer, wired)
+    assert "No test build yet. A workspace admin can start one." in page(viewer, wired)
 
 
 # --- From start to end -------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def test_a_webhook_is_noted_and_only_a_reason_to_ask(
     assert row.poll_at <= timezone.now()
     assert polled(test).status == "FAILURE"
     html = page(web, wired)
-    assert "Its webhook came in." in html
+    assert "Its webhook was received." in html
     assert "the job itself failed" in html
 
 
@@ -426,4 +426,4 @@ def test_a_missing_webhook_is_only_told_after_a_while_and_never_once_it_came(
     TestBuild.objects.filter(pk=test.pk).update(first_webhook_at=timezone.now())
     shown = page(web, wired)
     assert told not in shown
-    assert "Its webhook came in." in shown
+    assert "Its webhook was received." in shown

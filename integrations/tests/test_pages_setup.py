@@ -181,7 +181,7 @@ def test_lower_roles_can_only_read(
 ) -> None:
     client = web_as(role)
     html = client.get("/setup/scm").content.decode()
-    assert "An admin of the workspace connects it." in html
+    assert "A workspace admin can connect it." in html
     assert 'name="access_token"' not in html
     before = AuditEvent.objects.count()
     assert client.post("/setup/scm", typed("GITHUB")).status_code == 403

@@ -57,7 +57,7 @@ def test_a_fixed_connection_redirects_to_its_step(
     answer = web.post("/setup/scm?edit=1", typed("GITHUB", connection=scm.pk), headers=ALOUD)
     assert lines(answer)[-1] == {"location": f"/setup/scm?verified={scm.pk}"}
     html = web.get(f"/setup/scm?verified={scm.pk}").content.decode()
-    assert "github.com/dream11/app is connected and works." in html
+    assert "github.com/dream11/app is connected and working." in html
     assert '<details class="disclosure" open>' in html  # its checks
     assert "is connected and works" not in web.get("/setup/scm").content.decode()
 
@@ -72,7 +72,7 @@ def test_the_form_sent_again_shows_the_result(web: Client, typed: Typed) -> None
     data = typed("GITHUB", form_token="one-form-one-token")
     lines(web.post("/setup/scm", data, headers=ALOUD))
     html = web.post("/setup/scm", data, follow=True).content.decode()
-    assert "github.com/dream11/app is connected and works." in html
+    assert "github.com/dream11/app is connected and working." in html
     assert ScmIntegration.objects.count() == 1
 
 

@@ -191,4 +191,4 @@ def test_the_page_shows_until_when_the_old_webhook_secret_works(
     page, web = f"/integrations/pipelines/{pipeline.pk}", client_for(owner)
     assert "The secret before this one" not in web.get(page).content.decode()
     operations.rotate_webhook_secret(pipeline, actor=owner)
-    assert "The secret before this one works until" in web.get(page).content.decode()
+    assert "The previous secret works until" in web.get(page).content.decode()

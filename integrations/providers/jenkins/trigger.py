@@ -78,7 +78,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
         return ProviderError(
             "garbage",
             f"Jenkins answered the trigger in an unknown way (HTTP {status}).",
-            "A proxy or a login page may stand in between. delivr looks for the build.",
+            "There may be a proxy or a login page in between. delivr looks for the build.",
             outcome=Outcome.UNCERTAIN,
         )
     return client.error(answer)

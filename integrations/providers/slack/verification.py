@@ -35,7 +35,7 @@ def check_token_form(token: str) -> Iterator[Check]:
 def _wrong_form(token: str) -> tuple[str, str]:
     if token.startswith("xoxe"):
         return (
-            "This token is a rotating one: it ends after 12 hours.",
+            "This is a rotating token: it expires after 12 hours.",
             "A long-lived bot token (xoxb-…) is needed. Rotation cannot be turned off again: make a"
             " new app without it.",
         )
@@ -66,7 +66,7 @@ class Verification:
 
     def scopes(self) -> Iterator[Check]:
         if self._scopes is None:
-            words = "Slack did not say what the token may do."
+            words = "Slack did not list the scopes of the token."
             yield replace(Check.warning("scopes", "unknown_scopes", words), tested=False)
             return
         if "chat:write" not in self._scopes:
@@ -123,7 +123,7 @@ class Verification:
                 name,
                 "is_archived",
                 f"{shown} is archived.",
-                "Choose another channel, or take this one out of the archive.",
+                "Choose another channel, or unarchive this one.",
             )
         if channel.get("is_read_only") or channel.get("is_frozen"):
             return Check.failed(
