@@ -218,7 +218,7 @@ def _saved(what: str, job: str) -> str:
         where = f"sends its webhook to {known.webhook.url}" if sends else "sends no webhook"
         return f"Saved: {job} {where}."
     if what == "again" and known is not None:
-        return f"{job} was deleted and made again."
+        return f"{job} was deleted and created again."
     return SAVED.get(what, "")
 
 

@@ -73,10 +73,10 @@ def test_effect_page_shows_state_and_next_attempt(member, build):
     effect.save()
     text = text_of(member.get(page_of(effect)))
     assert "Trigger of iOS build #245" in text
-    assert "Jenkins did not answer. It is tried again." in text
+    assert "Jenkins did not answer. It is retried." in text
     assert "Attempts 3" in text
-    assert "Looked whether it happened 2" in text
-    assert "What happens next It is tried again. in 1 minute" in text
+    assert "Checks for an earlier attempt 2" in text
+    assert "What happens next It is retried. in 1 minute" in text
     assert "Given up in" in text
 
 

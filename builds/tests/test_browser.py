@@ -140,7 +140,7 @@ def let_jenkins_report(walk: Walk, job: str, hook: dict[str, str]) -> None:
     form.get_by_label("Webhook address").fill(hook["address"])
     form.get_by_label("Webhook secret").fill(hook["secret"])
     form.get_by_label("How it reports").select_option("signed")
-    form.get_by_label("Builds end by themselves after").fill("")
+    form.get_by_label("Builds finish automatically after").fill("")
     form.get_by_role("button", name="Save").click()
     expect(settings.locator("summary")).to_contain_text("signed")
     walk.page.bring_to_front()

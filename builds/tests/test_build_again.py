@@ -278,8 +278,8 @@ def test_the_page_builds_what_it_showed(member: Client, ready: Release) -> None:
     assert message_of(press(member, ready, after=shown)) == "2 builds are on their way to Jenkins."
     for made in Build.objects.filter(candidate=2):
         end(made, S.SUCCESS, 900 + made.release_pipeline_id)
-    assert "Somebody built this meanwhile" in message_of(press(member, ready, after=shown))
-    assert "Somebody built this meanwhile" in message_of(press(member, ready))
+    assert "Someone else has triggered this" in message_of(press(member, ready, after=shown))
+    assert "Someone else has triggered this" in message_of(press(member, ready))
     assert Build.objects.count() == 4
 
 

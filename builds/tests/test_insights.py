@@ -241,7 +241,7 @@ def test_page_says_what_the_figures_are(
     text = page.content.decode()
     assert "25 min" in text
     assert text.count('class="figure"') == 8  # complete rows
-    assert "Median of the builds that succeeded" in text
+    assert "Median time from start to finish of builds that succeeded" in text
     assert text.count('role="img"') >= 1
 
 

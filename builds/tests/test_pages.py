@@ -51,7 +51,7 @@ def test_second_click_is_answered_in_words_and_builds_nothing(member, release, s
 
 def test_complete_release_has_nothing_left_to_trigger(member, release):
     release.pipelines.update(build_status="SUCCESS")
-    assert "nothing is left" in message_of(member.post(builds_url(release), follow=True))
+    assert "nothing to trigger" in message_of(member.post(builds_url(release), follow=True))
     assert not Build.objects.exists()
 
 
@@ -120,7 +120,7 @@ def test_build_is_stopped_and_can_be_triggered_again(member, release, build):
     assert "Trigger again" in text_of(response)
     assert button not in main_of(response)
     again = member.post(button, follow=True)
-    assert "already came to rest" in message_of(again)
+    assert "already finished" in message_of(again)
 
 
 @pytest.mark.parametrize("what", ["release", "build"])

@@ -48,7 +48,7 @@ def test_failure_is_shown_with_hint_and_next_attempt(member, setup):
         next_at=timezone.now() + timedelta(minutes=2),
     )
     text = text_of(member.get(SENT))
-    assert "Slack did not answer. It is tried again." in text
+    assert "Slack did not answer. It is retried." in text
     assert "3 attempts next try in 1 minute" in text
 
 

@@ -102,7 +102,7 @@ def test_it_ends_by_polling_alone(wired: Wired, sandbox: Any, web: Client) -> No
     row = polled(test)
     assert (row.status, row.poll_at, row.took is not None) == ("SUCCESS", None, True)
     TestBuild.objects.update(finished_at=timezone.now() - WEBHOOK_GRACE)
-    assert "No webhook came in about it" in page(web, wired)
+    assert "No webhook was received for it" in page(web, wired)
     sent = sandbox.state.jenkins.build("ios-prod", 245).parameters
     assert (sent["VERSION"], sent["BRANCH"]) == ("0.0.1", "main")
     assert sent["DELIVR_BUILD_ID"] == test.pk
@@ -195,7 +195,7 @@ def test_a_pipeline_that_is_disconnected_meanwhile_is_not_asked(wired: Wired) ->
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"branch": "no..branch"}, "not a legal git branch name"),
+        ({"branch": "no..branch"}, "not a valid git branch name"),
         ({"version": ""}, "a version has up to 64"),
         ({"version": "1 0"}, "a version has up to 64"),
     ],
@@ -407,7 +407,7 @@ def failed(wired: Wired, sandbox: Any) -> TestBuild:
 def test_a_failed_test_build_shows_why_by_its_log(wired: Wired, sandbox: Any, web: Client) -> None:
     test = failed(wired, sandbox)
     assert test.status == "FAILURE"
-    assert "Reading its log" in page(web, wired)
+    assert "Reading the log" in page(web, wired)
     assert due_test_logs() == [test.pk]
     read_test_log(test.pk)
     assert "error: cannot find" in page(web, wired)
@@ -417,7 +417,7 @@ def test_a_failed_test_build_shows_why_by_its_log(wired: Wired, sandbox: Any, we
 def test_a_missing_webhook_is_only_told_after_a_while_and_never_once_it_came(
     wired: Wired, sandbox: Any, web: Client
 ) -> None:
-    test, told = failed(wired, sandbox), "No webhook came in"
+    test, told = failed(wired, sandbox), "No webhook was received"
     shown = page(web, wired)
     assert told not in shown
     assert "data-live" in shown

@@ -275,10 +275,10 @@ def test_verifying_is_rate_limited(web: Client, tenant: Tenant, owner: User, san
     for _ in range(VERIFICATIONS - 1):
         throttle("verify", user=owner)
     last = web.post(path(scm, "verify"), follow=True)
-    assert "That was often." not in last.content.decode()
+    assert "Too many attempts." not in last.content.decode()
     before = AuditEvent.objects.count()
     answer = web.post(path(scm, "verify"), follow=True)
-    assert "That was often." in answer.content.decode()
+    assert "Too many attempts." in answer.content.decode()
     assert AuditEvent.objects.count() == before
 
 

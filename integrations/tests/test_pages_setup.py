@@ -110,7 +110,7 @@ def test_errors_keep_the_entered_text_but_not_the_secret(web: Client, typed: Typ
     html = answer.content.decode()
     assert "Enter the repository like https://github.com/owner/name." in html
     assert "not a repository" in html
-    assert html.count("Enter it again: what was typed here is not sent back") == 1
+    assert html.count("Enter it again: secrets are not sent back") == 1
     assert "ghp_canary" not in html
     assert "no-store" in answer["Cache-Control"]
     assert not ScmIntegration.objects.exists()

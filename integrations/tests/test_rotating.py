@@ -189,6 +189,6 @@ def test_the_page_shows_until_when_the_old_webhook_secret_works(
 ) -> None:
     pipeline = wired_to(tenant, sandbox).pipelines["ios"]
     page, web = f"/integrations/pipelines/{pipeline.pk}", client_for(owner)
-    assert "The secret before this one" not in web.get(page).content.decode()
+    assert "The previous secret" not in web.get(page).content.decode()
     operations.rotate_webhook_secret(pipeline, actor=owner)
     assert "The previous secret works until" in web.get(page).content.decode()

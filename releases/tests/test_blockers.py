@@ -190,7 +190,7 @@ def test_what_is_in_doubt_says_what_a_person_can_do(pipeline: Any) -> None:
     effect(pipeline, state="DEAD", last_error="No answer.", dispatched_at=timezone.now())
     (blocker,) = explain(pipeline)
     assert blocker.code == "waiting_for_person"
-    assert "A retry looks there first" in blocker.hint
+    assert "A retry checks there first" in blocker.hint
 
 
 def test_the_trigger_of_an_older_build_waits_for_nobody(pipeline: Any) -> None:

@@ -36,8 +36,8 @@ def page(client: Client, release: Release) -> Any:
 @pytest.mark.parametrize(
     ("status", "number", "words"),
     [
-        (BuildStatus.RUNNING, 245, "Jenkins is told to abort #245"),
-        (BuildStatus.QUEUED, None, "It is taken out of the CI server's queue"),
+        (BuildStatus.RUNNING, 245, "Jenkins is asked to abort #245"),
+        (BuildStatus.QUEUED, None, "It is removed from the CI server's queue"),
     ],
 )
 def test_stopping_asks_and_says_what_will_happen(
@@ -58,7 +58,7 @@ def test_stopping_asks_and_says_what_will_happen(
 
 def test_cancelling_a_release_says_what_will_happen(member: Client, release: Release) -> None:
     text = text_of(page(member, release))
-    assert "Builds that are on the way are stopped" in text
+    assert "Builds in progress are stopped" in text
     assert "A message is posted to the Slack channels." in text
     assert "The epics in Jira stay as they are." in text
 

@@ -79,9 +79,9 @@ def test_new_release_says_what_to_do_next(member, release):
     ("status", "words"),
     [
         (ReleaseStatus.BUILDING, "Trigger the remaining builds."),
-        (ReleaseStatus.BUILD_COMPLETE, "Ready for submission Every build is there"),
-        (ReleaseStatus.BUILD_FAILED, "Build failed Look at what failed"),
-        (ReleaseStatus.CANCELLED, "Cancelled This release is cancelled"),
+        (ReleaseStatus.BUILD_COMPLETE, "Ready for submission All builds are ready"),
+        (ReleaseStatus.BUILD_FAILED, "Build failed Check what failed"),
+        (ReleaseStatus.CANCELLED, "Cancelled This release was cancelled"),
     ],
 )
 def test_every_status_has_its_words(viewer, release, status, words):

@@ -49,7 +49,7 @@ def test_what_is_not_verified_cannot_be_ticked_and_says_why(member, setup):
     factories.PlayStoreFactory(tenant=setup.tenant, verification_status="INVALID")
     html = member.get(NEW).content.decode()
     assert html.count(" disabled") == 1
-    assert "Cannot be chosen: verify it first" in html
+    assert "Not available: verify it under Integrations first." in html
 
 
 def test_optional_family_without_connections_is_not_asked_for(member, tenant):
@@ -148,7 +148,7 @@ def test_strange_version_is_refused_in_words(member, setup, version):
 
 
 def test_viewer_sees_the_form_explained_and_may_not_post(viewer, setup):
-    assert "Your role may look" in text_of(viewer.get(NEW))
+    assert "Your role can view" in text_of(viewer.get(NEW))
     assert viewer.post(NEW, setup.form()).status_code == 403
     assert not Release.objects.exists()
 

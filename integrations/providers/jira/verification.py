@@ -146,8 +146,8 @@ class Verification:
         yield Check.warning(
             "correlation",
             "no_labels",
-            "Epics of this project have no labels. If Jira's answer is lost on the way,"
-            " nobody can look up whether the epic was made.",
+            "Epics of this project have no labels. If Jira's response is lost, delivr"
+            " cannot check whether the epic was created.",
             "Add the field Labels to the create screen of epics.",
         )
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _PERMISSIONS_PAGE = "api.slack.com/apps > OAuth & Permissions"
 _LOST_ANSWERS = (
-    "If Slack's answer to a message is lost on the way, nobody can look up whether it was posted,"
-    " and it may be posted twice."
+    "If Slack's response to a message is lost, delivr cannot check whether it was posted, and it"
+    " may be posted twice."
 )
 
 
@@ -36,8 +36,8 @@ def _wrong_form(token: str) -> tuple[str, str]:
     if token.startswith("xoxe"):
         return (
             "This is a rotating token: it expires after 12 hours.",
-            "A long-lived bot token (xoxb-…) is needed. Rotation cannot be turned off again: make a"
-            " new app without it.",
+            "A long-lived bot token (xoxb-…) is needed. Rotation cannot be turned off again: create"
+            " a new app without it.",
         )
     kinds = {"xoxp-": "a user token", "xapp-": "an app-level token"}
     kind = next((name for start, name in kinds.items() if token.startswith(start)), "no bot token")
