@@ -72,12 +72,12 @@ def test_effect_page_shows_state_and_next_attempt(member, build):
     effect.next_at = timezone.now() + timedelta(minutes=2)
     effect.save()
     text = text_of(member.get(page_of(effect)))
-    assert "Trigger of iOS build #245" in text
+    assert "Trigger iOS build #245" in text
     assert "Jenkins did not answer. It is retried." in text
     assert "Attempts 3" in text
     assert "Checks for an earlier attempt 2" in text
     assert "What happens next It is retried. in 1 minute" in text
-    assert "Given up in" in text
+    assert "Expires in" in text
 
 
 def test_effect_page_links_cause_and_consequence(member, build):

@@ -26,7 +26,7 @@ from sandbox.repositories import fake_sha
 pytestmark = pytest.mark.django_db
 
 RELEASE, HEAD = "release/1.5.1", fake_sha("dream11/app", "refs/heads/release/1.5.1")
-MISSING = "is not in github.com/dream11/app."
+MISSING = "does not exist in github.com/dream11/app."
 
 
 @pytest.fixture

@@ -141,7 +141,7 @@ def test_viewer_and_stranger_cancel_nothing(as_role, outsider, release, build, w
 def test_stop_is_shown_with_its_build(member, setup, build):
     Build.objects.update(number=245)
     factories.EffectFactory(tenant=setup.tenant, kind="build.cancel", build_id=build.pk)
-    assert "Stop of iOS build #245" in text_of(member.get(SENT))
+    assert "Stop iOS build #245" in text_of(member.get(SENT))
 
 
 # --- Adopt and replay ----------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_dropped_delivery_cannot_be_applied_again(admin, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, state="ORPHAN", body=b"")
     path = f"{RECEIVED}/{delivery.pk}"
     assert f"{path}/replay" not in main_of(admin.get(path))
-    assert "dropped" in message_of(admin.post(f"{path}/replay", follow=True))
+    assert "deleted" in message_of(admin.post(f"{path}/replay", follow=True))
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.ORPHAN
 

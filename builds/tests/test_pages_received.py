@@ -80,7 +80,7 @@ def test_viewer_is_shown_what_was_read_and_not_the_body(as_role, setup):
 
 def test_dropped_body_is_mentioned(member, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, body=b"", state="APPLIED")
-    assert "was dropped" in text_of(member.get(f"{RECEIVED}/{delivery.pk}"))
+    assert "was deleted" in text_of(member.get(f"{RECEIVED}/{delivery.pk}"))
 
 
 def test_stranger_finds_no_delivery(outsider, setup):

@@ -35,7 +35,7 @@ def test_trigger_is_shown_with_its_build(member, release):
     Build.objects.update(number=245)
     factories.EffectFactory(tenant=release.tenant, build_id=build.pk)
     text = text_of(member.get(SENT))
-    assert "Trigger of iOS build #245 1.5.0" in text
+    assert "Trigger iOS build #245 1.5.0" in text
     assert text.count("Message “") == 2
 
 

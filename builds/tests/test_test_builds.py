@@ -92,7 +92,7 @@ def test_it_ends_by_polling_alone(wired: Wired, sandbox: Any, web: Client) -> No
     web.post(address(wired), {"version": "0.0.1", "branch": "main"})
     test = TestBuild.objects.get()
     assert (test.status, sandbox.state.jenkins.builds_of("ios-prod")) == ("TRIGGERING", [])
-    assert "delivr asks Jenkins to start it." in page(web, wired)
+    assert "delivr is asking Jenkins to start it." in page(web, wired)
     run_effect(effect_of(test).pk)
     assert (fresh(test).status, fresh(test).queue_id) == ("QUEUED", 1001)
     row = polled(test, 3)

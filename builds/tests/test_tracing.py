@@ -112,7 +112,7 @@ def test_a_poll_is_the_cause_of_what_it_found(tenant: Any, sandbox: Any) -> None
         poll_build(build.pk)
     sandbox.state.jenkins.finish("ios-prod", 245)
     poll_build(build.pk)
-    assert before(message("build_complete"))[0] == ("release", "Asked Jenkins")
+    assert before(message("build_complete"))[0] == ("release", "Polled Jenkins")
 
 
 def test_a_triggers_failure_is_caused_by_the_trigger(wired: Wired) -> None:

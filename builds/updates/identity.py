@@ -40,9 +40,9 @@ def why_not_found(build: Build | TestBuild, state: BuildState) -> str:
     if reason := _why_contradicted(build, state):
         return reason
     if build.handle.is_another(state):
-        return _("#%(number)s there came from another place in the queue.") % words
+        return _("#%(number)s came from another queue item.") % words
     if _started_at_another_time(build, state):
-        return _("#%(number)s there started at another time: its job was made again.") % words
+        return _("#%(number)s started at another time: its job was created again.") % words
     return ""
 
 
@@ -53,16 +53,16 @@ def why_not_adopted(build: Build, state: BuildState) -> str:
         return reason
     if _started_before(build, state):
         words = {"number": state.number, "build": build}
-        return _("#%(number)s there started before %(build)s was triggered.") % words
+        return _("#%(number)s started before %(build)s was triggered.") % words
     return ""
 
 
 def _why_contradicted(build: Build | TestBuild, state: BuildState) -> str:
     words = {"number": state.number, "version": state.version}
     if state.carried_id not in ("", build.pk):
-        return _("#%(number)s there was started for another build of delivr.") % words
+        return _("#%(number)s was started for another build of delivr.") % words
     if state.version not in ("", build.parameters.get("VERSION", state.version)):
-        return _("#%(number)s there is of version %(version)s.") % words
+        return _("#%(number)s is for version %(version)s.") % words
     return ""
 
 

@@ -36,7 +36,7 @@ def test_page_for_strangers_has_one_heading(client, path, heading):
 @pytest.mark.parametrize(
     ("path", "heading"),
     [
-        ("/accounts/email/", "E-mail address"),
+        ("/accounts/email/", "Email address"),
         ("/accounts/2fa/", "Second factor"),
         ("/accounts/time-zone", "Time zone"),
         ("/accounts/sessions/", "Where you are signed in"),

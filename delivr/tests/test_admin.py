@@ -251,7 +251,7 @@ def test_user_is_created_with_address_and_password(root):
 def test_address_is_unique_regardless_of_case(root):
     factories.UserFactory(email="ada@example.com")
     response = root.post("/admin/tenants/user/add/", new_user(email="ADA@example.com"))
-    assert "has an account already" in response.content.decode()
+    assert "already has an account" in response.content.decode()
     assert User.objects.filter(email__iexact="ada@example.com").count() == 1
 
 

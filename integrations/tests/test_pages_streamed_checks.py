@@ -105,7 +105,7 @@ def test_a_new_credential_that_is_refused_is_reported_and_not_stored(
     data = typed("GITHUB", access_token="ghp_canary", connection=scm.pk)
     *checks, last = lines(web.post("/setup/scm", data, headers=ALOUD))
     assert "GitHub refused the access token." in checks[-1]["html"]
-    assert "The stored one is still in force" in last["said"]
+    assert "The stored one is still in use" in last["said"]
     assert "ghp_canary" not in str([checks, last])
     scm.refresh_from_db()
     assert (scm.access_token.reveal(), scm.updated_at) == before

@@ -167,7 +167,7 @@ def test_beyond_the_rate_limit_an_edit_is_verified_later(
     page = f"/integrations/scm/{scm.pk}"
     assert OFTEN in web.post(page, typed("GITHUB")).content.decode()  # with another credential
     form = typed("GITHUB", access_token="", repository_url="https://github.com/dream11/other")
-    assert "some minutes" in web.post(page, form, follow=True).content.decode()
+    assert "a few minutes" in web.post(page, form, follow=True).content.decode()
     assert not sandbox.state.requests
 
 

@@ -111,7 +111,7 @@ def test_each_chip_links_the_list_without_it(viewer, three):
         "iOS",
         f"Created by {three['bob']}",
     ]
-    assert re.search(r'href="\?tab=needs-you">\s*Drop all', response.content.decode())
+    assert re.search(r'href="\?tab=needs-you">\s*Clear filters', response.content.decode())
 
 
 def test_folded_filters_say_how_many_are_active(viewer, three):

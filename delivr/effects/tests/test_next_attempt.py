@@ -32,9 +32,9 @@ def effect(**columns: Any) -> Effect:
             "Check there",
             None,
         ),
-        ({"state": "LEASED", "lease_until": SOON}, "being worked on", SOON),
+        ({"state": "LEASED", "lease_until": SOON}, "in progress", SOON),
         ({}, "It is sent", SOON),
-        ({"last_error": "Jenkins is away."}, "tried again", SOON),
+        ({"last_error": "Jenkins is away."}, "retried", SOON),
         ({"dispatched_at": SOON}, "sends it only if it is missing", SOON),
         ({"expires_at": SOON}, "It expires then", SOON),
         ({"kind": "from.the.future"}, "does not support this kind", None),
@@ -65,7 +65,7 @@ def test_the_api_shows_all_columns_and_the_next_attempt(tenant: Any, api_for: An
     assert leased["dedupeKey"] == row.dedupe_key
     assert leased["reconciles"] == 2
     assert leased["dispatchedAt"] == leased["leaseUntil"] == leased["next"]["at"]
-    assert "being worked on" in leased["next"]["text"]
+    assert "in progress" in leased["next"]["text"]
 
 
 @pytest.mark.django_db

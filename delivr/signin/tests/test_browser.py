@@ -76,7 +76,7 @@ class Member:
     def confirm(self) -> None:
         self.heading("Confirm that it is you")
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        self.press("Go on")
+        self.press("Continue")
 
 
 @pytest.fixture
