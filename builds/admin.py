@@ -96,7 +96,7 @@ class LedgerAdmin(EffectAdmin):
         effect = rows.get()
         form = BuildNumberForm(request.POST if "chosen" in request.POST else None)
         if form.is_valid() and self._adopted(request, effect, form):
-            self.message_user(request, _("Build #%(number)d is taken on.") % form.cleaned_data)
+            self.message_user(request, _("Build #%(number)d is adopted.") % form.cleaned_data)
             return None
         words = {"effect": effect, "form": form, "checkbox_name": ACTION_CHECKBOX_NAME}
         context = {**self.admin_site.each_context(request), "title": _("Adopt a build"), **words}

@@ -87,7 +87,7 @@ def _adopt(effect: Effect, state: BuildState, actor: User | None) -> Effect:
     # A lost build may have turned out to be a failed one since the state was read.
     is_retry = build.status not in FAILED or _is_good_retry(build, state)
     if not (_may_adopt(effect, build) and is_newest(build) and is_retry):
-        raise Conflict("not_dead", _("Something else happened meanwhile: look again."))
+        raise Conflict("not_dead", _("This build changed in the meantime. Reload the page."))
     if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
     _refuse_taken_number(build, state)

@@ -141,7 +141,7 @@ class AdoptEffect(TenantView):
         effect = self.get_or_404(Effect.objects, pk=effect_id)
         shape = Shape(AdoptSerializer, request.data)
         if "number" not in shape.values:
-            shape.errors.setdefault("number", [_("Enter the number of the build.")])
+            shape.errors.setdefault("number", [_("Enter the build number.")])
         number = shape.done()["number"]
         with shape.complaints(), throttled_call("adopt", user=self.actor):
             effect = adopt_build(effect=effect, number=number, actor=self.actor)

@@ -35,7 +35,7 @@ def cancel_build(*, build: Build, actor: User | None) -> Build:
     """
     build = lock_build(build.pk)
     if not build.is_moving:
-        raise Conflict("not_moving", _("This build already came to rest."))
+        raise Conflict("not_moving", _("This build has already finished."))
     _cancel(build, actor)
     recompute(build.release_pipeline.release, cause=build.pk)
     return build

@@ -73,7 +73,7 @@ def open_artifact(*, build: Build, place: int, actor: User) -> OpenArtifact:
     name = known[place]
     throttle("download", user=actor, limit=PER_MINUTE)
     if not _slots.acquire(blocking=False):
-        words = _("Another download is on its way. Try again when it has ended.")
+        words = _("Another download is in progress. Try again when it has finished.")
         raise Problem(429, "throttled", words, headers={"Retry-After": "30"})
     try:
         download = _open(build, place)

@@ -80,7 +80,7 @@ class TriggerBuild(EffectHandler):
     def revive(self, effect: Effect) -> None:
         build = lock_build(effect.build_id)
         if not is_newest(build) or build.status != BuildStatus.TRIGGER_FAILED:
-            raise ValidationError({"state": [_("A newer build took its place.")]})
+            raise ValidationError({"state": [_("A newer build replaced it.")]})
         if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:
             raise ValidationError({"state": [_("This release was cancelled.")]})
         revive_build(build)
@@ -142,7 +142,7 @@ def as_update(result: dict[str, Any]) -> BuildUpdate:
         artifact_url=result["artifactUrl"],
         started_at=parse_datetime(started) if started else None,
         estimated_ms=result["estimatedMs"],
-        detail=_("An equal build was queued already: the CI server merged the two.")
+        detail=_("An identical build was already queued, so the CI server merged the two.")
         if result.get("isShared")
         else "",
     )

@@ -26,9 +26,9 @@ def panels() -> list[Panel]:
     return [
         *_for_a_person(),
         Panel(
-            title=_("Builds on the way"),
+            title=_("Builds in progress"),
             lines=by_state(moving, "status", words),
-            oldest_label=_("Oldest question that is due"),
+            oldest_label=_("Oldest poll that is due"),
             oldest=late and late.poll_at,
             oldest_url=row_url(late) if late else "",
         ),
@@ -53,11 +53,11 @@ def _for_a_person() -> list[Panel]:
     ]
     last = dead.select_related("tenant")[:SHOWN]
     return [
-        Panel(title=_("Waiting for a person"), lines=tuple(kinds), nothing=_("Nothing gave up.")),
+        Panel(title=_("Waiting for a person"), lines=tuple(kinds), nothing=_("Nothing failed.")),
         Panel(
-            title=_("Gave up last"),
+            title=_("Last failure"),
             lines=tuple(_failed(effect) for effect in last),
-            nothing=_("Nothing gave up."),
+            nothing=_("Nothing failed."),
         ),
     ]
 

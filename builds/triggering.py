@@ -50,7 +50,10 @@ def trigger_builds(
     if not wanted:
         raise _nothing_to_do(chosen)
     if after is not None and _newest(wanted) - set(after):
-        raise Conflict("built_meanwhile", _("Somebody built this meanwhile: look again."))
+        raise Conflict(
+            "built_meanwhile",
+            _("Someone else has triggered this in the meantime. Reload the page."),
+        )
     builds = _start(release, wanted, actor)
     recompute(release, cause=builds[0].pk)
     return builds
@@ -82,8 +85,8 @@ def _choose(
 
 def _nothing_to_do(chosen: Sequence[ReleasePipeline]) -> Conflict:
     if any(pipeline.is_moving for pipeline in chosen):
-        return Conflict("build_in_progress", _("A build is already on the way."))
-    return Conflict("already_built", _("This is already built: nothing is left to trigger."))
+        return Conflict("build_in_progress", _("A build is already in progress."))
+    return Conflict("already_built", _("This is already built. There is nothing to trigger."))
 
 
 def _start(

@@ -37,7 +37,7 @@ def try_now(*, release: Release, actor: User | None) -> None:
         *polled.values_list("release_pipeline__pipeline_id", flat=True),
     }
     if not used and not looks.exists():
-        raise Conflict("nothing_waits", _("Nothing waits here any more."))
+        raise Conflict("nothing_waits", _("Nothing is waiting any more."))
     forget_pause(tenant_id=release.tenant_id, integration_ids=used)
     wake(waiting)
     polled.update(poll_at=clock.now())

@@ -116,11 +116,11 @@ def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
     form = BuildNumberForm(request.POST)
     with refusals_as_messages(request):
         if not form.is_valid():
-            raise ValidationError(_("Enter the number of the build."))
+            raise ValidationError(_("Enter the build number."))
         number = form.cleaned_data["number"]
         with throttled_call("adopt", user=request.user):
             adopt_build(effect=effect, number=number, actor=request.user)
-        messages.success(request, _("Build #%(number)d is taken on.") % {"number": number})
+        messages.success(request, _("Build #%(number)d is adopted.") % {"number": number})
     return redirect(next_address(request, default="activity"))
 
 
@@ -138,7 +138,7 @@ def build_artifact(request: TenantRequest, build_id: str, place: int) -> HttpRes
         messages.warning(request, problem.detail)
     except ProviderError as error:
         log.info("No artifact of %s: %s", build.pk, error.message)
-        words = _("%(provider)s did not hand out the file. Open it there, or verify the pipeline.")
+        words = _("%(provider)s did not return the file. Open it there, or verify the pipeline.")
         messages.warning(request, words % {"provider": build.pipeline.kind_label})
     else:
         return _attachment(request, opened)
@@ -267,7 +267,7 @@ def replay_delivery(request: TenantRequest, delivery_id: str) -> HttpResponse:
     delivery = get_object_or_404(_deliveries(request), pk=delivery_id)
     with refusals_as_messages(request):
         replay(delivery, actor=request.user)
-        messages.success(request, _("It is applied again."))
+        messages.success(request, _("The delivery is applied again."))
     return redirect("delivery", delivery.pk)
 
 

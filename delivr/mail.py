@@ -32,8 +32,8 @@ def send(*, to: str, subject: str, body: str) -> None:
 def _not_sent(error: Exception) -> ProviderError:
     return ProviderError(
         "mail_server",
-        _("The mail server could not be used."),
-        _("It is tried again. The operator finds the server in EMAIL_URL."),
+        _("The mail server could not be reached."),
+        _("It is retried. The operator sets the server in EMAIL_URL."),
         outcome=Outcome.NOT_SENT,
     )
 
@@ -48,7 +48,7 @@ def _verdict(error: Exception) -> ProviderError:
         return _answered(550)
     return ProviderError(
         "mail_uncertain",
-        _("The mail server did not say whether it took the mail."),
+        _("The mail server did not confirm that it accepted the email."),
         "",
         outcome=Outcome.UNCERTAIN,
     )
@@ -58,8 +58,8 @@ def _answered(code: int) -> ProviderError:
     if 400 <= code < 500:
         return ProviderError(
             "mail_later",
-            _("The mail server does not take it now (%d).") % code,
-            _("It is tried again."),
+            _("The mail server is not accepting the email right now (%d).") % code,
+            _("It is retried."),
             outcome=Outcome.NOT_SENT,
         )
     return ProviderError.refused(

@@ -79,4 +79,4 @@ def without_slash(request: HttpRequest, path: str) -> HttpResponse:
 
 
 def api_not_found(request: HttpRequest, path: str = "") -> JsonResponse:
-    return problem_response(request, Problem(404, "not_found", _("There is no such thing here.")))
+    return problem_response(request, Problem(404, "not_found", _("Not found.")))

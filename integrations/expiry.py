@@ -25,7 +25,7 @@ def expiry_words(connection: Connection) -> str:
     if longest is None or since is None or since + longest - now > WARN:
         return ""
     words = {"days": (now - since).days, "longest": longest.days, "kind": connection.kind_label}
-    return _("Entered %(days)d days ago; a credential of %(kind)s lasts %(longest)d.") % words
+    return _("Entered %(days)d days ago; %(kind)s credentials last %(longest)d days.") % words
 
 
 def with_expiry(connections: Iterable[Connection]) -> list[Connection]:
@@ -51,7 +51,7 @@ def expiry_notice(tenant: Tenant) -> str:
     if first is None:
         return ""
     words = f"{first}: {expiry_words(first)}"
-    more = ngettext("One more ends soon.", "%(count)d more end soon.", len(rows) - 1)
+    more = ngettext("One more expires soon.", "%(count)d more expire soon.", len(rows) - 1)
     return f"{words} {more % {'count': len(rows) - 1}}" if rows[1:] else words
 
 
@@ -63,7 +63,7 @@ def _in_words(left: timedelta) -> str:
     if left < timedelta(days=1):
         return _("The credential expires within a day: enter a new one.")
     return ngettext(
-        "The credential expires in %(days)d day: enter a new one before.",
-        "The credential expires in %(days)d days: enter a new one before.",
+        "The credential expires in %(days)d day: enter a new one before then.",
+        "The credential expires in %(days)d days: enter a new one before then.",
         left.days,
     ) % {"days": left.days}

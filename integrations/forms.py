@@ -30,7 +30,7 @@ MAX_SECRET = MAX_TEXT + 100
 MAX_DOCUMENT = 20_000
 MAX_NAME = 80
 REFERENCES = {"target": gettext_lazy("Builds for"), "scm": gettext_lazy("Builds from")}
-TYPE_AGAIN = gettext_lazy("Enter it again: what was typed here is not sent back to the page.")
+TYPE_AGAIN = gettext_lazy("Enter it again: secrets are not sent back to the page.")
 _USERINFO = re.compile(r"://[^/\s]*@")
 _SECRET_ATTRS: dict[str, Any] = {"autocomplete": "off", "spellcheck": "false", "data-1p-ignore": ""}
 
@@ -119,7 +119,7 @@ def _as_lines(name: str, text: str) -> str:
 def _unique(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     names = [name for name, _text in pairs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValidationError(_("%(names)s: named twice.") % {"names": ", ".join(twice)})
+        raise ValidationError(_("%(names)s: listed twice.") % {"names": ", ".join(twice)})
     return dict(pairs)
 
 
@@ -158,7 +158,7 @@ class ConnectionForm(forms.Form):
             max_length=MAX_NAME,
             required=False,
             error_messages=FORM_ERRORS,
-            help_text=_("Leave it empty for a name that follows from the fields above."),
+            help_text=_("Leave empty to use a name based on the fields above."),
             widget=forms.TextInput({"placeholder": connection.derived_name if connection else ""}),
         )
 
@@ -219,7 +219,7 @@ class ConnectionForm(forms.Form):
         about = escape(field.help)  # the template renders a help text as markup
         if not is_stored:
             return about
-        keep = gettext_lazy("Leave it empty to keep the stored one.")
+        keep = gettext_lazy("Leave empty to keep the stored one.")
         return format_lazy("{} {}", keep, about) if field.help else keep
 
     def _widget(self, field: ConnectionField, *, is_stored: bool) -> forms.Widget:
@@ -335,7 +335,7 @@ def _drop(field: ConnectionField) -> dict[str, Any]:
         "data-drop-most": MAX_DOCUMENT,
         "data-drop-wrong": wrong,
         "data-drop-large": _("This file is too large: %(most)s KB at most.") % words,
-        "data-drop-read": _("The file was read into the field."),
+        "data-drop-read": _("The file was loaded into the field."),
     }
 
 

@@ -349,7 +349,7 @@ def _locked(connection: C) -> C:
     to a row whose credentials were deleted."""
     fresh = cast(C, type(connection).objects.select_for_update().get(pk=connection.pk))
     if fresh.disconnected_at is not None:
-        raise Conflict("disconnected", _("This connection was disconnected meanwhile."))
+        raise Conflict("disconnected", _("This connection was disconnected in the meantime."))
     return fresh
 
 

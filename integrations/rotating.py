@@ -30,7 +30,7 @@ class CredentialRefused(ValidationError):
         self.checks = findings.checks
         bad = findings.bad[0]
         words = " ".join(filter(None, [bad.message, bad.hint]))
-        kept = _("The stored one is still in force: the new one was not taken.")
+        kept = _("The stored one is still in use: the new one was not saved.")
         super().__init__({field: [f"{words} {kept}"]})
 
 
@@ -81,6 +81,6 @@ def take(candidate: C, findings: Findings, *, actor: User | None, values: Mappin
     """Store the verified `candidate`. Raises Conflict if the connection was changed meanwhile."""
     fresh = cast(C, type(candidate).objects.select_for_update().get(pk=candidate.pk))
     if not fresh.is_same_as(candidate):
-        raise Conflict("changed", _("Somebody changed this connection meanwhile. Try again."))
+        raise Conflict("changed", _("Someone changed this connection in the meantime. Try again."))
     edited = edit(fresh, actor=actor, values=values)
     return store_findings(edited, findings, actor=actor)

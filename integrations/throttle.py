@@ -31,7 +31,7 @@ def throttle(what: str, *, user: User, limit: int = VERIFICATIONS) -> None:
     """Count one `what` of this user, across all workspaces. Raises Problem 429 beyond `limit` per
     minute."""
     if seconds := hit(f"{what}:{user.pk}", limit=limit, window=WINDOW):
-        raise throttled(_("That was often. Wait a minute, then try again."), seconds)
+        raise throttled(_("Too many attempts. Wait a minute, then try again."), seconds)
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def provider_slot(user: User) -> Iterator[None]:
     """Hold one of the slots for calling a provider. Raises Problem 429 if none becomes free."""
     with _changed:
         if not _changed.wait_for(lambda: _is_free_for(user), timeout=MAX_WAIT):
-            words = _("Others are being asked at this moment. Try again in some seconds.")
+            words = _("Too many checks are running. Try again in a few seconds.")
             raise throttled(words, 5)
         _calls[user.pk] += 1
     try:

@@ -100,9 +100,9 @@ def _other_account(label: str) -> Check:
     return Check.failed(
         "account",
         "other_account",
-        _("This credential belongs to another account of %(provider)s than the one before.")
+        _("This credential belongs to a different %(provider)s account than the previous one.")
         % {"provider": label},
-        _("Enter one of the same account, or connect the other one as a new connection."),
+        _("Enter one of the same account, or add a new connection for the other account."),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 FILL_IN = _("Fill this in.")
-NO_CONNECTION = _("There is no such connection.")
+NO_CONNECTION = _("This connection does not exist.")
 # Django's validators and the API's fields name the limit differently.
 FORM_ERRORS = {
     "required": FILL_IN,

@@ -127,7 +127,7 @@ def _paused(release: Release, waiting: Sequence[Effect]) -> Iterator[Blocker]:
         yield Blocker(
             "paused",
             _("Sending is paused for the whole installation."),
-            _("The operator clears EFFECTS_PAUSED when everything is checked."),
+            _("The operator resumes it by clearing EFFECTS_PAUSED."),
             since=min(effect.created_at for effect in waiting),
             area=_area(release, waiting),
         )
@@ -147,9 +147,9 @@ def _installation(
     if heartbeat is not None and heartbeat.at < now - NO_SIGN_OF_LIFE:
         yield Blocker(
             "nobody_sweeps",
-            _("Nothing has looked for due work for %(minutes)d minutes.")
+            _("The sweeper has not run for %(minutes)d minutes.")
             % {"minutes": (now - heartbeat.at) // timedelta(minutes=1)},
-            _("The operator starts the sweeper: what waits then goes on by itself."),
+            _("The operator has to start the sweeper. Waiting work then continues automatically."),
             since=heartbeat.at,
             area=area,
         )
@@ -160,8 +160,11 @@ def _installation(
         alone_from = heartbeat.broker_down_since + timedelta(seconds=BROKER_TIMEOUT)
         yield Blocker(
             "broker_down",
-            _("The broker does not answer: work is picked up later than usual."),
-            _("The sweeper works by itself meanwhile; the operator looks after the broker."),
+            _("The message broker is not responding, so work starts later than usual."),
+            _(
+                "The sweeper works without it in the meantime. The operator has to check "
+                "the broker."
+            ),
             since=heartbeat.broker_down_since,
             next=alone_from if alone_from > now else None,
             area=area,
@@ -173,8 +176,8 @@ def _unknown(waiting: Sequence[Effect]) -> Iterator[Blocker]:
         if not is_known(effect.kind):
             yield Blocker(
                 "unknown_kind",
-                _("%(kind)s: this version of delivr does not know how.") % {"kind": effect.kind},
-                _("It goes on once all processes run the same version; or cancel it."),
+                _("%(kind)s: this version of delivr does not support it.") % {"kind": effect.kind},
+                _("It continues once all processes run the same version. You can also cancel it."),
                 since=effect.created_at,
                 area=_area_of(effect),
             )
@@ -215,8 +218,11 @@ def _not_picked_up(
     if late:
         yield Blocker(
             "not_picked_up",
-            _("Nothing picks up the work that is due."),
-            _("The operator looks whether the worker and the sweeper run and reach the broker."),
+            _("No process is picking up work."),
+            _(
+                "The operator has to check that the worker and the sweeper are running and can "
+                "reach the broker."
+            ),
             since=min(late),
         )
 
@@ -260,7 +266,7 @@ def _credentials(
     yield Blocker(
         "credentials_refused",
         connection.verification_error or _("%(name)s is not verified.") % words,
-        _("Mend the connection %(name)s and verify it: what waits then goes on.") % words,
+        _("Fix the connection %(name)s and verify it. Waiting work then continues.") % words,
         since=refused_at or connection.last_verified_at,
         next=again if again and again > now else None,
     )
@@ -273,23 +279,23 @@ def _health(
     if row.rate_limited_until and row.rate_limited_until > now:
         yield Blocker(
             "rate_limited",
-            _("%(name)s asks for a pause: too many requests.") % words,
-            _("delivr goes on by itself."),
+            _("%(name)s is rate limiting: too many requests.") % words,
+            _("delivr continues automatically."),
             next=row.rate_limited_until,
         )
     elif row.blocked_until(now):
         yield Blocker(
             "breaker_open",
-            _("%(name)s does not answer.") % words,
-            row.last_error or _("delivr tries again by itself."),
+            _("%(name)s is not responding.") % words,
+            row.last_error or _("delivr retries automatically."),
             since=row.failing_since,
             next=row.blocked_until(now),
         )
     elif row.failures and build is not None:
         yield Blocker(
             "not_answering",
-            _("%(name)s did not answer the last question (%(count)d in a row).") % words,
-            row.last_error or _("The build may go on there all the same: delivr asks again."),
+            _("%(name)s did not respond to the last request (%(count)d in a row).") % words,
+            row.last_error or _("The build may still be running there. delivr keeps checking."),
             since=row.failing_since,
             next=build.poll_at,
         )
@@ -347,7 +353,10 @@ def _retrying(
         yield Blocker(
             "answer_lost" if in_doubt else "retrying",
             f"{_name_of(release, group)}: {effect.last_error}",
-            _("Its answer was lost: delivr looks whether it happened before it sends again.")
+            _(
+                "The response was lost. delivr checks whether it was received before "
+                "sending it again."
+            )
             if in_doubt
             else effect.last_error_hint,
             since=effect.dispatched_at or effect.created_at,
@@ -412,38 +421,38 @@ def _build(
     if build.status == BuildStatus.QUEUED and build.queue_reason:
         yield Blocker(
             "waiting_in_queue",
-            _("%(platform)s waits in the CI server's queue: %(reason)s") % words,
+            _("%(platform)s is waiting in the CI server's queue: %(reason)s") % words,
             since=build.created_at,
             next=next_poll,
         )
     if build.status == BuildStatus.WAITING:
         yield Blocker(
             "waiting_for_a_person",
-            _("%(platform)s waits for a person on the CI server. %(reason)s") % words,
+            _("%(platform)s is waiting for approval on the CI server. %(reason)s") % words,
             since=build.started_at or build.created_at,
             next=next_poll,
         )
     if build.missing_since is not None and build.is_moving:
         yield Blocker(
             "build_missing",
-            _("The CI server does not show the %(platform)s build at the moment.") % words,
-            _("delivr goes on asking. After a few minutes it calls the build lost."),
+            _("The CI server does not list the %(platform)s build.") % words,
+            _("delivr keeps checking. After a few minutes the build is marked as lost."),
             since=build.missing_since,
             next=next_poll,
         )
     if build.status == BuildStatus.LOST and build.poll_at is not None:
         yield Blocker(
             "build_lost",
-            _("The CI server does not know the %(platform)s build any more.") % words,
-            _("delivr goes on asking for a day. Trigger it again, or adopt another build."),
+            _("The %(platform)s build no longer exists on the CI server.") % words,
+            _("delivr keeps checking for a day. Trigger it again, or adopt another build."),
             since=build.finished_at,
             next=next_poll,
         )
     if is_stuck(build, now):
         yield Blocker(
             "stuck",
-            _("The %(platform)s build takes much longer than usual.") % words,
-            _("Look at its log on the CI server, or cancel it."),
+            _("The %(platform)s build is taking much longer than usual.") % words,
+            _("Check its log on the CI server, or stop it."),
             since=build.started_at or build.created_at,
             next=next_poll,
         )

@@ -56,9 +56,11 @@ class BranchHead:
     def hint(self) -> str:
         """What to do about a branch that is missing."""
         if not self.suggestions:
-            return _("Create it there, then try again.")
+            return _("Create the branch there, then try again.")
         names = ", ".join(self.suggestions)
-        return _("Did you mean %(names)s? Else create it there, then try again.") % {"names": names}
+        return _("Did you mean %(names)s? Otherwise, create the branch there, then try again.") % {
+            "names": names
+        }
 
 
 def look_up(scm: ScmIntegration, name: str, *, within: float) -> BranchHead:
@@ -66,7 +68,7 @@ def look_up(scm: ScmIntegration, name: str, *, within: float) -> BranchHead:
     try:
         found: Branch = provider_for(scm).branch(name, within=within)
     except ProviderError as error:
-        words = _("Whether the branch is there could not be looked up. %(reason)s") % {
+        words = _("Could not check whether the branch exists. %(reason)s") % {
             "reason": error.message
         }
         return BranchHead(name=name, exists=None, message=words, is_temporary=error.is_temporary)
@@ -85,7 +87,10 @@ def look_up(scm: ScmIntegration, name: str, *, within: float) -> BranchHead:
 
 
 def missing_words(scm: ScmIntegration, name: str) -> str:
-    return _("%(branch)s is not in %(repository)s.") % {"branch": name, "repository": scm.summary}
+    return _("%(branch)s does not exist in %(repository)s.") % {
+        "branch": name,
+        "repository": scm.summary,
+    }
 
 
 def look_up_for_dry_run(scm: ScmIntegration, name: str, *, user: User) -> BranchHead:
@@ -94,7 +99,7 @@ def look_up_for_dry_run(scm: ScmIntegration, name: str, *, user: User) -> Branch
         with throttled_call("branch", user=user, limit=DRY_RUNS_PER_MINUTE):
             return look_up(scm, name, within=REQUEST_TIMEOUT)
     except Problem as problem:
-        words = _("The branch was not looked up. %(reason)s") % {"reason": problem.detail}
+        words = _("The branch was not checked. %(reason)s") % {"reason": problem.detail}
         return BranchHead(name=name, exists=None, message=words)
 
 

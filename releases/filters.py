@@ -23,7 +23,7 @@ MAX_LENGTH = {"q": 64, "by": 254}
 # Groups of build statuses to filter by.
 BUILDS: dict[str, tuple[StrOrPromise, tuple[str, ...]]] = {
     "missing": (gettext_lazy("Not started"), (BuildStatus.PENDING,)),
-    "moving": (gettext_lazy("On the way"), MOVING),
+    "moving": (gettext_lazy("In progress"), MOVING),
     "failed": (gettext_lazy("Did not succeed"), FAILED),
     "succeeded": (gettext_lazy("Succeeded"), (BuildStatus.SUCCESS,)),
 }
@@ -71,9 +71,9 @@ class ReleaseFilter:
         return [
             {"name": name, "label": label, "chosen": self.values.get(name, ""), "choices": choices}
             for name, label, choices in (
-                ("platform", _("Platform"), [("", _("Every platform")), *Platform.choices]),
-                ("build", _("Builds"), [("", _("Builds in every state")), *_builds()]),
-                ("by", _("Created by"), [("", _("Created by anybody")), *self._people()]),
+                ("platform", _("Platform"), [("", _("All platforms")), *Platform.choices]),
+                ("build", _("Builds"), [("", _("Builds with any status")), *_builds()]),
+                ("by", _("Created by"), [("", _("Created by anyone")), *self._people()]),
             )
         ]
 

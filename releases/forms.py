@@ -102,7 +102,7 @@ class ReleaseForm(forms.Form):
     version = forms.CharField(
         label=gettext_lazy("Version"),
         max_length=64,
-        help_text=gettext_lazy("As the stores will show it, 1.0.0 say."),
+        help_text=gettext_lazy("As shown in the stores, for example 1.0.0."),
         widget=forms.TextInput(
             attrs={"autofocus": True, "autocomplete": "off", "list": "id_version_next"}
         ),
@@ -111,7 +111,7 @@ class ReleaseForm(forms.Form):
         label=gettext_lazy("Branch"),
         max_length=200,
         required=False,
-        help_text=gettext_lazy("Empty: release/ and the version."),
+        help_text=gettext_lazy("Leave empty for release/ and the version."),
         widget=forms.TextInput(
             attrs={"placeholder": gettext_lazy("release/<version>"), "autocomplete": "off"}
         ),
@@ -122,13 +122,13 @@ class ReleaseForm(forms.Form):
     communication = forms.ChoiceField(
         label=gettext_lazy("Messages"),
         required=False,
-        help_text=gettext_lazy("Where people read what happens to the release."),
+        help_text=gettext_lazy("Where updates about the release are posted."),
         widget=Radios,
     )
     ticket = forms.ChoiceField(
         label=gettext_lazy("Epics"),
         required=False,
-        help_text=gettext_lazy("Where an epic is made for each target."),
+        help_text=gettext_lazy("Where an epic is created for each target."),
         widget=Radios,
     )
 
@@ -144,7 +144,7 @@ class ReleaseForm(forms.Form):
         initial["version"] = next((version for version, _step in self.next_versions), "")
         super().__init__(data, initial=initial)
         if newest := newest_of(known):
-            words = _("As the stores will show it. The newest release is %(version)s.")
+            words = _("As shown in the stores. The newest release is %(version)s.")
             self.fields["version"].help_text = words % {"version": newest}
         for name, options in self.options.items():
             if options.connections or self.fields[name].required:

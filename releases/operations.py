@@ -180,7 +180,7 @@ class ReleasePlan:
         if "branch" in self.errors or (not named and "version" in self.errors):
             return  # the branch is derived from the version: one error is enough
         if not is_legal_branch(self.branch):
-            self._add_error("branch", _("This is not a legal git branch name."))
+            self._add_error("branch", _("This is not a valid git branch name."))
 
     def _check_version(self) -> None:
         if not VERSION.fullmatch(self.version):

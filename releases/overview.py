@@ -204,42 +204,42 @@ def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:
     if release.status == ReleaseStatus.BUILDING and any(card.is_moving for card in cards):
         return _moving_advice(cards)
     return {
-        ReleaseStatus.BUILDING: _("Trigger the builds that are still missing."),
+        ReleaseStatus.BUILDING: _("Trigger the remaining builds."),
         ReleaseStatus.KICKOFF_PENDING: _("Trigger the builds when the branch is ready."),
-        ReleaseStatus.BUILD_COMPLETE: _("Every build is there: submit them to the stores."),
-        ReleaseStatus.CANCELLED: _("This release is cancelled: nothing is built any more."),
+        ReleaseStatus.BUILD_COMPLETE: _("All builds are ready: submit them to the stores."),
+        ReleaseStatus.CANCELLED: _("This release was cancelled. No more builds can be triggered."),
     }[ReleaseStatus(release.status)]
 
 
 _OF_MARKS = {
-    "SUBMITTED": gettext_lazy("Submitted to the stores: mark it once it is released."),
-    "RELEASED": gettext_lazy("This version is released."),
+    "SUBMITTED": gettext_lazy("Submitted to the stores. Mark it as released once it is live."),
+    "RELEASED": gettext_lazy("This version has been released."),
 }
 
 
 def _moving_advice(cards: Sequence[PipelineCard]) -> str:
     missing = ", ".join(card.platform for card in cards if card.may_trigger)
     if missing:
-        return _("Builds are on the way. Still to be triggered: %(platforms)s.") % {
+        return _("Builds are in progress. Not triggered yet: %(platforms)s.") % {
             "platforms": missing
         }
-    return _("Nothing to do: builds are on the way.")
+    return _("Nothing to do: builds are in progress.")
 
 
 def _failed_advice(failed: Sequence[PipelineCard]) -> str:
     if len(failed) != 1:
-        return _("Look at what failed, then trigger it again.")
+        return _("Check what failed, then trigger it again.")
     [card] = failed
     words = {"platform": card.platform}
     if card.still_good:
         words |= {"new": candidate_words(card.candidate), "old": candidate_words(card.still_good)}
         return (
             _(
-                "%(platform)s %(new)s did not succeed: trigger it again, "
-                "or submit %(old)s, which stays."
+                "%(platform)s %(new)s did not succeed. Trigger it again, "
+                "or submit %(old)s, which is kept."
             )
             % words
         )
     if card.status == BuildStatus.TRIGGER_FAILED:
-        return _("%(platform)s was not triggered: look at the reason, then try again.") % words
-    return _("%(platform)s did not succeed: look at the reason, then trigger it again.") % words
+        return _("%(platform)s was not triggered: check the reason, then try again.") % words
+    return _("%(platform)s did not succeed: check the reason, then trigger it again.") % words

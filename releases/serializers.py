@@ -254,7 +254,7 @@ class TimelineSerializer(serializers.Serializer[Any]):
 
 
 class BlockerSerializer(serializers.Serializer[Any]):
-    """One thing that blocks the release; `next` is when delivr tries again by itself. `area` is
+    """One thing that blocks the release; `next` is when delivr retries automatically. `area` is
     `build` where it holds up the builds, and `messages` where only messages or epics wait."""
 
     code = serializers.CharField()

@@ -160,8 +160,8 @@ def _update(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem
     title = _TITLES.get(status, "%(build)s: %(status)s")
     word = _WORDS.get(status, "%(status)s")
     if event.step == "ask":
-        title = _("%(build)s: “%(status)s” was reported, the CI server was asked")
-        word = _("“%(status)s” reported, the CI server was asked")
+        title = _("%(build)s: “%(status)s” was reported; delivr asked the CI server to confirm")
+        word = _("“%(status)s” reported; delivr asked the CI server")
     elif not event.applied:
         title = _("%(build)s: “%(status)s” was ignored")
         word = _("“%(status)s” ignored")
@@ -183,24 +183,24 @@ def _update(event: Any, build: Any, platform: str, trigger: str) -> TimelineItem
 
 
 _TITLES = {
-    BuildStatus.TRIGGERING: gettext_lazy("%(build)s: trigger tried again"),
+    BuildStatus.TRIGGERING: gettext_lazy("%(build)s: trigger retried"),
     BuildStatus.QUEUED: gettext_lazy("%(build)s queued"),
-    BuildStatus.WAITING: gettext_lazy("%(build)s waits for a person"),
+    BuildStatus.WAITING: gettext_lazy("%(build)s is waiting for approval"),
     BuildStatus.RUNNING: gettext_lazy("%(build)s started"),
     BuildStatus.SUCCESS: gettext_lazy("%(build)s complete"),
     BuildStatus.FAILURE: gettext_lazy("%(build)s failed"),
     BuildStatus.UNSTABLE: gettext_lazy("%(build)s is unstable: some tests failed"),
     BuildStatus.ABORTED: gettext_lazy("%(build)s was aborted"),
     BuildStatus.TRIGGER_FAILED: gettext_lazy("%(build)s could not be triggered"),
-    BuildStatus.LOST: gettext_lazy("%(build)s: the CI server does not know it any more"),
+    BuildStatus.LOST: gettext_lazy("%(build)s no longer exists on the CI server"),
     BuildStatus.CANCELLED: gettext_lazy("%(build)s was cancelled"),
 }
 
 
 _WORDS = {
-    BuildStatus.TRIGGERING: gettext_lazy("trigger tried again"),
+    BuildStatus.TRIGGERING: gettext_lazy("trigger retried"),
     BuildStatus.QUEUED: gettext_lazy("queued"),
-    BuildStatus.WAITING: gettext_lazy("waits for a person"),
+    BuildStatus.WAITING: gettext_lazy("waiting for approval"),
     BuildStatus.RUNNING: gettext_lazy("started"),
     BuildStatus.SUCCESS: gettext_lazy("complete"),
     BuildStatus.FAILURE: gettext_lazy("failed"),

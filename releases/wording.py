@@ -14,15 +14,15 @@ from releases.notices import Notice
 
 KINDS = {
     "build.trigger": gettext_lazy("Build trigger"),
-    "build.cancel": gettext_lazy("Stop of a build"),
-    "build.stop_repeat": gettext_lazy("Stop of a second build"),
+    "build.cancel": gettext_lazy("Build stop"),
+    "build.stop_repeat": gettext_lazy("Duplicate build stop"),
     "build.test": gettext_lazy("Test build"),
-    "build.test_stop": gettext_lazy("Stop of a test build"),
+    "build.test_stop": gettext_lazy("Test build stop"),
     "message.post": gettext_lazy("Message"),
     "ticket.create_epic": gettext_lazy("Epic"),
-    "mail.send": gettext_lazy("Invitation by e-mail"),
-    "mail.refused": gettext_lazy("E-mail about refused credentials"),
-    "mail.expiring": gettext_lazy("E-mail about a credential that ends soon"),
+    "mail.send": gettext_lazy("Invitation email"),
+    "mail.refused": gettext_lazy("Email about refused credentials"),
+    "mail.expiring": gettext_lazy("Email about an expiring credential"),
 }
 
 _NOTICES = {
@@ -39,14 +39,14 @@ _NOTICES = {
     Notice.BUILD_CANCELLED: gettext_lazy("%(build)s cancelled"),
 }
 
-_DUPLICATE = gettext_lazy("Stop of a second build, %(name)s")
+_DUPLICATE = gettext_lazy("Stop duplicate build %(name)s")
 _DUPLICATES = {
-    Duplicate.STOPPED: gettext_lazy("Second build %(name)s with the same id stopped"),
-    Duplicate.ENDED: gettext_lazy("Second build %(name)s with the same id had ended"),
+    Duplicate.STOPPED: gettext_lazy("Duplicate build %(name)s stopped"),
+    Duplicate.ENDED: gettext_lazy("Duplicate build %(name)s had already finished"),
     Duplicate.FOREIGN: gettext_lazy(
-        "Build %(name)s with the same parameters left alone: somebody else started it"
+        "Build %(name)s with the same parameters not stopped: someone else started it"
     ),
-    Duplicate.GONE: gettext_lazy("The CI server does not know the second build %(name)s"),
+    Duplicate.GONE: gettext_lazy("The duplicate build %(name)s no longer exists on the CI server"),
 }
 
 

@@ -218,7 +218,7 @@ def _saved(what: str, job: str) -> str:
         where = f"sends its webhook to {known.webhook.url}" if sends else "sends no webhook"
         return f"Saved: {job} {where}."
     if what == "again" and known is not None:
-        return f"{job} was deleted and made again."
+        return f"{job} was deleted and created again."
     return SAVED.get(what, "")
 
 
@@ -313,9 +313,9 @@ def credentials() -> str:
 LABELS = {
     "accessToken": "Access token",
     "repositoryUrl": "Repository",
-    "appIdentifier": "Bundle id",
-    "appleIssuerId": "Issuer id",
-    "appleKeyId": "Key id",
+    "appIdentifier": "Bundle ID",
+    "appleIssuerId": "Issuer ID",
+    "appleKeyId": "Key ID",
     "appleApiKey": "API key (.p8)",
     "googleServiceAccount": "Service account (JSON)",
     "jenkinsUrl": "Jenkins address",
@@ -325,7 +325,7 @@ LABELS = {
     "slackBotToken": "Bot token",
     "slackChannels": "Channels",
     "jiraUrl": "Jira address",
-    "jiraEmail": "E-mail of the account",
+    "jiraEmail": "Account email",
     "jiraApiToken": "API token",
     "jiraProjectKey": "Project",
 }

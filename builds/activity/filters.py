@@ -84,7 +84,7 @@ class SentFilter(ListFilter):
 
     @cached_property
     def choices(self) -> list[tuple[str, str]]:
-        return [("", _("Every kind")), *((kind, str(words)) for kind, words in KINDS.items())]
+        return [("", _("All kinds")), *((kind, str(words)) for kind, words in KINDS.items())]
 
     def condition(self, word: str) -> Q:
         named = Release.objects.for_tenant(self.tenant).filter(version=word).values("pk")
@@ -102,7 +102,7 @@ class ReceivedFilter(ListFilter):
     @cached_property
     def choices(self) -> list[tuple[str, str]]:
         pipelines = PipelineIntegration.objects.for_tenant(self.tenant).order_by("created_at")
-        return [("", _("Every pipeline")), *((p.pk, str(p)) for p in pipelines)]
+        return [("", _("All pipelines")), *((p.pk, str(p)) for p in pipelines)]
 
     def condition(self, word: str) -> Q:
         release = "build__release_pipeline__release"

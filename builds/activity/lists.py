@@ -19,8 +19,8 @@ from releases.models import Release
 from releases.wording import KINDS, describe_effect, web_address
 
 _OF_BUILDS = {
-    "build.trigger": gettext_lazy("Trigger of %(build)s"),
-    "build.cancel": gettext_lazy("Stop of %(build)s"),
+    "build.trigger": gettext_lazy("Trigger %(build)s"),
+    "build.cancel": gettext_lazy("Stop %(build)s"),
 }
 
 

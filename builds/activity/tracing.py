@@ -88,9 +88,9 @@ def _sources(event: BuildEvent) -> Iterator[Trace]:
         )
         yield from _sent(triggers[:1])
     else:
-        words = _("Done by a person")
+        words = _("Done by a user")
         if event.source == Source.POLL:
-            words = _("Asked %(server)s") % {"server": event.build.pipeline.kind_label}
+            words = _("Polled %(server)s") % {"server": event.build.pipeline.kind_label}
         yield Trace("release", _release_of(event.build), words, event.at)
 
 

@@ -146,7 +146,7 @@ def _charts(shown: Insights) -> list[dict[str, Any]]:
         {
             "id": "chart-builds",
             "title": _("Builds by week"),
-            "lede": _("How the builds triggered in a week ended at the CI server."),
+            "lede": _("How the builds triggered each week finished on the CI server."),
             "legend": [("success", _("Succeeded")), ("danger", _("Did not succeed"))],
             "headings": [_("Succeeded"), _("Did not succeed")],
             "chart": chart([_ended(week) for week in shown.weeks]),
@@ -160,14 +160,14 @@ def _charts(shown: Insights) -> list[dict[str, Any]]:
             shown,
             "chart-duration",
             _("Build duration by week"),
-            _("Median of the builds that succeeded, from start to end."),
+            _("Median time from start to finish of builds that succeeded."),
             "duration",
         ),
         _lengths(
             shown,
             "chart-lead",
             _("Lead time by week"),
-            _("Median from a release's creation until it was ready, by the week of its creation."),
+            _("Median time from a release's creation until it was ready, by week of creation."),
             "lead_time",
         ),
     ]

@@ -83,7 +83,7 @@ def _read(build: Build | TestBuild) -> None:
     except SecretUnreadable as error:
         _failed(build, str(error), is_permanent=True)
     except Exception:
-        _failed(build, _("delivr met a fault of its own."), is_permanent=False)
+        _failed(build, _("delivr had an internal error."), is_permanent=False)
         raise
     else:
         next_at = None if tail.is_final else _next_attempt(build)
@@ -110,7 +110,7 @@ def _postpone(build: Build | TestBuild) -> None:
     if build.finished_at is None or build.finished_at > clock.now() - GIVE_UP_AFTER:
         _update(build, log_at=clock.now() + UNHEALTHY_PAUSE)
     else:
-        _give_up(build, _("The CI server could not be asked for too long."))
+        _give_up(build, _("The CI server could not be reached for too long."))
 
 
 def _give_up(build: Build | TestBuild, words: str) -> None:

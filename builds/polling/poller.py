@@ -219,7 +219,7 @@ def _correction(build: Build, state: BuildState) -> str:
     reported = build.events.filter(source=Source.WEBHOOK, to_status=state.status)
     if reported.exists():  # also by a webhook that only made us poll
         return ""
-    return _("%(server)s says “%(there)s”, we had “%(here)s”.") % {
+    return _("%(server)s reports “%(there)s”, delivr had “%(here)s”.") % {
         "server": build.pipeline.kind_label,
         "there": look_of(state.status, "build").label,
         "here": look_of(build.status, "build").label,

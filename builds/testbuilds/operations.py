@@ -48,7 +48,7 @@ def start_test(
     if not pipeline.is_valid or pipeline.disconnected_at:
         raise Conflict("not_verified", _("Verify the pipeline first: a check fails."))
     if pipeline.test_builds.moving().exists():
-        raise Conflict("build_in_progress", _("A test build is already on the way."))
+        raise Conflict("build_in_progress", _("A test build is already in progress."))
     test = TestBuild(
         tenant=pipeline.tenant, pipeline=pipeline, job_path=pipeline.job, started_by=actor
     )
@@ -80,7 +80,7 @@ def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:
         words = _("Not started: a version has up to 64 letters, digits and . + _ -.")
         errors["version"] = [words]
     if not is_legal_branch(branch):
-        errors["branch"] = [_("Not started: this is not a legal git branch name.")]
+        errors["branch"] = [_("Not started: this is not a valid git branch name.")]
     if errors:
         raise ValidationError(errors)
     own = test.pipeline.parameters
@@ -95,7 +95,7 @@ def cancel_test(*, test: TestBuild, actor: User | None) -> TestBuild:
     """
     found = lock_test(test.pk)
     if found is None or not found.is_moving:
-        raise Conflict("not_moving", _("This test build already came to rest."))
+        raise Conflict("not_moving", _("This test build has already finished."))
     before = found.status
     _finish(found, BuildStatus.CANCELLED)
     create_stop_of_test(found)

@@ -67,17 +67,17 @@ def test_pipeline_page_shows_and_links_the_build_that_a_delivery_changed(member,
 
 def test_effect_page_shows_state_and_next_attempt(member, build):
     effect = Effect.objects.get(kind="build.trigger")
-    effect.last_error, effect.last_error_hint = "Jenkins did not answer.", "It is tried again."
+    effect.last_error, effect.last_error_hint = "Jenkins did not answer.", "It is retried."
     effect.attempts, effect.reconciles = 3, 2
     effect.next_at = timezone.now() + timedelta(minutes=2)
     effect.save()
     text = text_of(member.get(page_of(effect)))
-    assert "Trigger of iOS build #245" in text
-    assert "Jenkins did not answer. It is tried again." in text
+    assert "Trigger iOS build #245" in text
+    assert "Jenkins did not answer. It is retried." in text
     assert "Attempts 3" in text
-    assert "Looked whether it happened 2" in text
-    assert "What happens next It is tried again. in 1 minute" in text
-    assert "Given up in" in text
+    assert "Checks for an earlier attempt 2" in text
+    assert "What happens next It is retried. in 1 minute" in text
+    assert "Expires in" in text
 
 
 def test_effect_page_links_cause_and_consequence(member, build):
@@ -246,7 +246,7 @@ def test_other_events_are_not_listed(member, build):
     correct(build, source="WEBHOOK")
     correct(build, applied=False)
     correct(build, from_status="QUEUED", to_status="RUNNING", detail="Waiting for an executor")
-    assert "Every end was told by a webhook" in text_of(member.get(FOUND_BY_POLLING))
+    assert "All results were reported by webhooks" in text_of(member.get(FOUND_BY_POLLING))
 
 
 def test_many_corrections_take_as_many_queries_as_one(member, outsider, build):

@@ -129,7 +129,7 @@ def test_the_operator_adopts_in_the_admin_and_is_named(
     assert Effect.objects.get(pk=undecided.pk).state == EffectState.DEAD
     number = number_of_the_build(sandbox)
     done = in_admin(root, undecided, chosen="1", number=str(number)).content.decode()
-    assert f"Build #{number} is taken on." in done
+    assert f"Build #{number} is adopted." in done
     assert Build.objects.get().number == number
     operator = User.objects.get(email="root@example.com")
     assert AuditEvent.objects.get(action="effect.adopted").actor_id == operator.pk

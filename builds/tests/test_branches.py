@@ -26,7 +26,7 @@ from sandbox.repositories import fake_sha
 pytestmark = pytest.mark.django_db
 
 RELEASE, HEAD = "release/1.5.1", fake_sha("dream11/app", "refs/heads/release/1.5.1")
-MISSING = "is not in github.com/dream11/app."
+MISSING = "does not exist in github.com/dream11/app."
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_if_github_does_not_answer_the_branch_is_unknown(
     sandbox.state.faults.add(provider="github", **fault)
     found = dry_run(api_for(wired.tenant), wired)
     assert (found["branch"]["exists"], found["warnings"]) == (None, [])
-    assert "could not be looked up" in found["branch"]["message"]
+    assert "Could not check" in found["branch"]["message"]
 
 
 @pytest.mark.slow
@@ -130,7 +130,7 @@ def test_a_dry_run_beyond_the_rate_limit_skips_the_branch(
     assert dry_run(api, wired)["branch"]["exists"] is True
     found = dry_run(api, wired)
     assert found["branch"]["exists"] is None
-    assert "was not looked up" in found["branch"]["message"]
+    assert "was not checked" in found["branch"]["message"]
 
 
 def test_an_invalid_dry_run_does_not_call_github(wired: Wired, sandbox: Any, api_for: Any) -> None:
@@ -237,7 +237,7 @@ def test_a_failed_check_keeps_the_last_result(wired: Wired, sandbox: Any, api_fo
     branches.check_branch(release.pk)
     found = head(api_for(wired.tenant), release)
     assert (found["exists"], found["commit"]) == (True, HEAD)
-    assert "could not be looked up" in found["message"]
+    assert "Could not check" in found["message"]
     assert fresh(release).branch_look_at > timezone.now()
 
 

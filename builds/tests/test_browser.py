@@ -108,7 +108,7 @@ def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) ->
     walk.follow("Continue to Jira")
     walk.connect_the_sandbox("jira")
     walk.expect_connected("jira")
-    walk.follow("Finish the setup")
+    walk.follow("Finish setup")
     expect(page.get_by_role("heading", level=1)).to_have_text("Setup complete")
     walk.picture("setup-complete")
 
@@ -140,7 +140,7 @@ def let_jenkins_report(walk: Walk, job: str, hook: dict[str, str]) -> None:
     form.get_by_label("Webhook address").fill(hook["address"])
     form.get_by_label("Webhook secret").fill(hook["secret"])
     form.get_by_label("How it reports").select_option("signed")
-    form.get_by_label("Builds end by themselves after").fill("")
+    form.get_by_label("Builds finish automatically after").fill("")
     form.get_by_role("button", name="Save").click()
     expect(settings.locator("summary")).to_contain_text("signed")
     walk.page.bring_to_front()
@@ -182,7 +182,7 @@ def trigger_and_finish(walk: Walk) -> None:
     expect(page.get_by_text("s3://builds/ios-245.ipa")).to_be_visible(timeout=30_000)
     walk.picture("ready-for-submission")
     said = [text for text in page.evaluate("said") if "Ready for submission" in text]
-    assert said == ["Ready for submission. Every build is there: submit them to the stores."]
+    assert said == ["Ready for submission. All builds are ready: submit them to the stores."]
     page.goto(f"{walk.product.url}/activity/received")
     expect(page.get_by_text("Applied").first).to_be_visible()
     walk.picture("received")

@@ -259,10 +259,10 @@ def newest(release: Release) -> list[str]:
 def test_the_page_asks_and_says_what_will_happen(member: Client, ready: Release) -> None:
     text = text_of(page(member, ready))
     assert "Build iOS again?" in text
-    assert "iOS is built from release/1.5.0 once more, as RC 2." in text
+    assert "iOS is built from release/1.5.0 again, as RC 2." in text
     assert "Build everything again?" in text
-    assert "The release is ready again once that has succeeded." in text
-    assert "The channels in Slack are told." in text
+    assert "The release is ready again once this succeeds." in text
+    assert "A message is posted to the Slack channels." in text
 
 
 def test_a_viewer_and_a_cancelled_release_have_no_button(
@@ -278,8 +278,8 @@ def test_the_page_builds_what_it_showed(member: Client, ready: Release) -> None:
     assert message_of(press(member, ready, after=shown)) == "2 builds are on their way to Jenkins."
     for made in Build.objects.filter(candidate=2):
         end(made, S.SUCCESS, 900 + made.release_pipeline_id)
-    assert "Somebody built this meanwhile" in message_of(press(member, ready, after=shown))
-    assert "Somebody built this meanwhile" in message_of(press(member, ready))
+    assert "Someone else has triggered this" in message_of(press(member, ready, after=shown))
+    assert "Someone else has triggered this" in message_of(press(member, ready))
     assert Build.objects.count() == 4
 
 
@@ -301,7 +301,7 @@ def test_a_failed_candidate_refers_to_the_last_good_one(
 ) -> None:
     build(ready, S.FAILURE, pipeline=setup.ios_job, again=True)
     text = text_of(page(member, ready))
-    assert "iOS RC 2 did not succeed: trigger it again, or submit RC 1, which stays." in text
+    assert "iOS RC 2 did not succeed. Trigger it again, or submit RC 1, which is kept." in text
 
 
 # --- Figures -------------------------------------------------------------------------------------

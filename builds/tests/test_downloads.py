@@ -83,7 +83,7 @@ def test_artifact_that_was_not_listed_does_not_exist(built: Build, member: Clien
 def test_second_download_at_a_time_has_to_wait(built: Build, member: Client) -> None:
     first: Any = member.get(address(built))
     second = member.get(address(built), follow=True)
-    assert "Another download is on its way" in text_of(second)
+    assert "Another download is in progress" in text_of(second)
     first.close()  # as a server does when the reader has gone, also before the first part
     third: Any = member.get(address(built))
     assert third.getvalue() == CONTENT
@@ -98,7 +98,7 @@ def test_refusal_is_told_on_the_page_and_frees_the_slot(
     built.save()
     page = member.get(address(built), follow=True)
     assert page.redirect_chain[0][0] == f"/releases/{built.release_pipeline.release_id}"
-    assert "Jenkins did not hand out the file" in text_of(page)
+    assert "Jenkins did not return the file" in text_of(page)
     assert is_free()
     assert not AuditEvent.objects.filter(action="build.downloaded").exists()
 

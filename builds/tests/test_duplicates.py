@@ -66,7 +66,7 @@ def test_a_trigger_that_arrived_twice_is_stopped_and_shown(build: Build, jenkins
     assert jenkins.build("ios-prod", 246).result == "ABORTED"
     assert jenkins.build("ios-prod", 245).building
     assert fresh(build).status == "RUNNING"
-    assert describe_effect(effect) == "Second build #246 with the same id stopped"
+    assert describe_effect(effect) == "Duplicate build #246 stopped"
     items = timeline(build.release_pipeline.release, [effect])
     assert describe_effect(effect) in [item.title for item in items]
     row = AuditEvent.objects.get(action="build.repeat_stopped")
@@ -164,7 +164,7 @@ def polled_again(build: Build) -> list[str]:
 def test_a_second_build_is_found_by_polling_and_stopped(build: Build, jenkins: Any) -> None:
     trigger_twice(jenkins, build)
     found = polled(build)
-    assert found == ["Second build #246 with the same id stopped"]
+    assert found == ["Duplicate build #246 stopped"]
     assert jenkins.build("ios-prod", 246).result == "ABORTED"
     assert jenkins.build("ios-prod", 245).building
     report_other_run(build)
@@ -174,7 +174,7 @@ def test_a_second_build_is_found_by_polling_and_stopped(build: Build, jenkins: A
 def test_an_earlier_duplicate_is_stopped_too(build: Build, jenkins: Any) -> None:
     trigger_twice(jenkins, build)
     Build.objects.filter(pk=build.pk).update(number=246, queue_id=1002)
-    assert polled(build) == ["Second build #245 with the same id stopped"]
+    assert polled(build) == ["Duplicate build #245 stopped"]
     assert (jenkins.build("ios-prod", 245).building, fresh(build).status) == (False, "RUNNING")
 
 
@@ -186,7 +186,7 @@ def one_at_a_time(jenkins: Any) -> None:
 @pytest.mark.usefixtures("one_at_a_time")
 def test_a_queued_duplicate_is_removed_from_the_queue(build: Build, jenkins: Any) -> None:
     trigger_twice(jenkins, build)
-    assert polled(build) == ["Second build (queue item 1002) with the same id stopped"]
+    assert polled(build) == ["Duplicate build (queue item 1002) stopped"]
     assert jenkins.item(1002).cancelled
     row = AuditEvent.objects.get(action="build.repeat_stopped")
     assert row.changes == {"queue_id": [1002, None]}
@@ -204,7 +204,7 @@ def test_a_lost_response_about_a_queued_duplicate_is_audited_once(
     assert jenkins.item(1002).cancelled
     assert not AuditEvent.objects.filter(action="build.repeat_stopped").exists()
     Effect.objects.update(next_at=timezone.now())
-    assert polled(build) == ["Second build (queue item 1002) with the same id stopped"]
+    assert polled(build) == ["Duplicate build (queue item 1002) stopped"]
     assert AuditEvent.objects.filter(action="build.repeat_stopped").count() == 1
 
 
@@ -212,7 +212,7 @@ def test_a_lost_response_about_a_queued_duplicate_is_audited_once(
 def test_a_persons_rebuild_that_waits_is_left_in_the_queue(build: Build, jenkins: Any) -> None:
     jenkins.rebuild(jenkins.build("ios-prod", 245), user=accounts.JENKINS_USER)
     assert polled(build) == [
-        "Build (queue item 1002) with the same parameters left alone: somebody else started it"
+        "Build (queue item 1002) with the same parameters not stopped: someone else started it"
     ]
     assert jenkins.item(1002).is_queued
     jenkins.finish("ios-prod", 245)

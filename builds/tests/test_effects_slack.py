@@ -135,7 +135,7 @@ def test_messages_go_out_in_order_into_the_releases_thread(wired: Wired, sandbox
             "📦 Release 1.5.1 created",
             "🚀 iOS build #245 started",
             "❌ iOS build #245 failed",
-            "⚠️ Release 1.5.1: the builds are done, not all of them succeeded",
+            "⚠️ Release 1.5.1: builds finished, but not all succeeded",
         ]
         assert [m.thread_ts for m in posted[1:]] == [posted[0].ts] * 3
         assert [m.broadcast for m in posted] == [False, False, True, True]

@@ -34,7 +34,7 @@ def test_a_reused_number_is_not_our_build(build: Build, sandbox: Any) -> None:
     sandbox.state.jenkins.finish("ios-prod", 245)
     row = lost(build)
     assert (row.status, row.artifact_url) == ("LOST", "")
-    assert "another place in the queue" in BuildEvent.objects.get(to_status="LOST").detail
+    assert "another queue item" in BuildEvent.objects.get(to_status="LOST").detail
     assert Release.objects.get().status == "BUILD_FAILED"
 
 
@@ -56,7 +56,7 @@ def test_a_finished_build_is_not_changed_by_another_of_its_number(
     row = polled(build)
     assert (row.status, Release.objects.get().status) == ("SUCCESS", "BUILD_COMPLETE")
     assert (fresh(report).state, fresh(report).build) == ("ORPHAN", None)
-    assert "another place in the queue" in fresh(report).reason
+    assert "another queue item" in fresh(report).reason
 
 
 def report_of(build: Build, key: str, trust: Trust, **body: Any) -> Any:
@@ -136,7 +136,7 @@ def test_a_failure_is_told_although_the_build_was_lost_before(build: Build, sand
     assert polled(build).status == "FAILURE"
     messages = Effect.objects.filter(payload__notice="build_failed", payload__channel="C123")
     reasons = {effect.payload["words"]["reason"] for effect in messages}
-    assert reasons == {"the CI server does not know it any more", "the build failed"}
+    assert reasons == {"it no longer exists on the CI server", "the build failed"}
 
 
 def test_an_answer_about_the_number_of_before_is_not_taken_for_that_which_was_adopted_meanwhile(

@@ -241,7 +241,7 @@ def test_page_says_what_the_figures_are(
     text = page.content.decode()
     assert "25 min" in text
     assert text.count('class="figure"') == 8  # complete rows
-    assert "Median of the builds that succeeded" in text
+    assert "Median time from start to finish of builds that succeeded" in text
     assert text.count('role="img"') >= 1
 
 
@@ -249,7 +249,7 @@ def test_workspace_without_releases_is_led_to_its_first(
     tenant: Any, client_for: Any, owner: Any, member_of: Any
 ) -> None:
     text = client_for(owner).get("/insights?days=nonsense").content.decode()
-    assert "No figures yet" in text
+    assert "No data yet" in text
     assert 'href="/releases/new"' in text.partition('class="empty"')[2]
     assert "/insights.csv" not in text  # it would be empty
     seen = client_for(member_of(tenant, Role.VIEWER)).get("/insights").content.decode()
@@ -263,7 +263,7 @@ def test_empty_period_leads_to_the_longest(
     Release.objects.filter(pk=pipeline.release_id).update(created_at=NOW - timedelta(days=900))
     client = client_for(owner)
     text = client.get("/insights?days=30").content.decode()
-    assert "Nothing happened in this period" in text
+    assert "No activity in this period" in text
     assert 'href="?days=365"' in text.partition('class="empty"')[2]
     text = client.get("/insights?days=365").content.decode()
     assert "No release was created" in text

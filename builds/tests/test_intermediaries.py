@@ -99,7 +99,7 @@ def test_a_login_that_ignores_tokens_is_recognised(wired: Wired, sandbox: Any) -
     sandbox.state.faults.add("sign_in", provider="jenkins")
     verified = verify(wired.pipelines["ios"])
     assert verified.verification_status == "INVALID"
-    assert "takes no notice of the API token" in verified.verification_error
+    assert "ignores the API token" in verified.verification_error
 
 
 def test_a_build_behind_a_login_is_read_once_tokens_work_again(build: Build, sandbox: Any) -> None:
@@ -108,7 +108,7 @@ def test_a_build_behind_a_login_is_read_once_tokens_work_again(build: Build, san
     row = polled(build, 3)
     assert (row.status, row.misses) == ("RUNNING", 0)
     assert row.pipeline.doubted_at is not None
-    assert "takes no notice" in row.pipeline.verification_error
+    assert "ignores the API token" in row.pipeline.verification_error
     sandbox.state.faults.clear()
     sandbox.state.jenkins.finish("ios-prod", 245)
     assert verify(fresh(row.pipeline)).is_valid

@@ -91,7 +91,7 @@ def test_somebody_elses_build_under_our_number_is_not_ours(
     delivery = reported(build, result)
     row = lost(build)
     assert (row.status, row.artifact_url, row.artifacts) == ("LOST", "", [])
-    assert "of version 9" in BuildEvent.objects.get(to_status="LOST").detail
+    assert "for version 9" in BuildEvent.objects.get(to_status="LOST").detail
     assert Release.objects.get().status == "BUILD_FAILED"
     assert fresh(delivery).build_id in (None, build.pk)
 

@@ -166,7 +166,7 @@ def test_waiting_for_it_ends(failed: Build) -> None:
     refuse_credentials(failed, timezone.now())
     Build.objects.update(finished_at=timezone.now() - GIVE_UP_AFTER)
     row = read(failed)
-    assert (row.log_at, row.log_error) == (None, "The CI server could not be asked for too long.")
+    assert (row.log_at, row.log_error) == (None, "The CI server could not be reached for too long.")
 
 
 def test_secrets_of_the_workspace_are_masked(wired: Wired, failed: Build, sandbox: Any) -> None:
@@ -194,7 +194,7 @@ def test_a_log_that_raises_an_error_is_read_a_few_times(
         with pytest.raises(ZeroDivisionError):
             read(failed)
     row = read(failed)
-    assert (row.log_at, row.log_error) == (None, "delivr met a fault of its own.")
+    assert (row.log_at, row.log_error) == (None, "delivr had an internal error.")
 
 
 def test_without_all_secrets_nothing_is_shown(wired: Wired, failed: Build) -> None:

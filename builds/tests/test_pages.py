@@ -45,13 +45,13 @@ def test_all_that_need_a_build_are_triggered(member, release):
 def test_second_click_is_answered_in_words_and_builds_nothing(member, release, setup):
     member.post(builds_url(release), {"pipeline": setup.ios_job.pk})
     again = member.post(builds_url(release), {"pipeline": setup.ios_job.pk}, follow=True)
-    assert message_of(again).endswith("A build is already on the way.")
+    assert message_of(again).endswith("A build is already in progress.")
     assert Build.objects.count() == 1
 
 
 def test_complete_release_has_nothing_left_to_trigger(member, release):
     release.pipelines.update(build_status="SUCCESS")
-    assert "nothing is left" in message_of(member.post(builds_url(release), follow=True))
+    assert "nothing to trigger" in message_of(member.post(builds_url(release), follow=True))
     assert not Build.objects.exists()
 
 
@@ -100,7 +100,7 @@ def test_release_is_cancelled_with_its_builds(member, release, build):
     release.refresh_from_db()
     assert (release.status, build.status) == ("CANCELLED", "CANCELLED")
     text = text_of(response)
-    assert "This release is cancelled: nothing is built any more." in text
+    assert "This release was cancelled. No more builds can be triggered." in text
     assert "Release cancelled" in text
     assert "Trigger" not in text.replace("triggered", "")
 
@@ -120,7 +120,7 @@ def test_build_is_stopped_and_can_be_triggered_again(member, release, build):
     assert "Trigger again" in text_of(response)
     assert button not in main_of(response)
     again = member.post(button, follow=True)
-    assert "already came to rest" in message_of(again)
+    assert "already finished" in message_of(again)
 
 
 @pytest.mark.parametrize("what", ["release", "build"])
@@ -141,7 +141,7 @@ def test_viewer_and_stranger_cancel_nothing(as_role, outsider, release, build, w
 def test_stop_is_shown_with_its_build(member, setup, build):
     Build.objects.update(number=245)
     factories.EffectFactory(tenant=setup.tenant, kind="build.cancel", build_id=build.pk)
-    assert "Stop of iOS build #245" in text_of(member.get(SENT))
+    assert "Stop iOS build #245" in text_of(member.get(SENT))
 
 
 # --- Adopt and replay ----------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def given_up(build):
 @pytest.mark.parametrize("number", ["", "0", "-1", "x", "9" * 30, "\x00"])
 def test_invalid_number_is_refused_and_adopts_nothing(admin, given_up, number):
     response = admin.post(f"/activity/effects/{given_up.pk}/adopt", {"number": number}, follow=True)
-    assert message_of(response) == "Enter the number of the build."
+    assert message_of(response) == "Enter the build number."
     given_up.refresh_from_db()
     assert given_up.state == EffectState.DEAD
 
@@ -184,7 +184,7 @@ def test_delivery_is_applied_again(admin, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, state="ORPHAN", body=b"{}")
     path = f"{RECEIVED}/{delivery.pk}"
     assert f"{path}/replay" in main_of(admin.get(path))
-    assert message_of(admin.post(f"{path}/replay", follow=True)) == "It is applied again."
+    assert message_of(admin.post(f"{path}/replay", follow=True)) == "The delivery is applied again."
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.NEW
     assert AuditEvent.objects.filter(action="delivery.replayed").exists()
@@ -194,7 +194,7 @@ def test_dropped_delivery_cannot_be_applied_again(admin, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, state="ORPHAN", body=b"")
     path = f"{RECEIVED}/{delivery.pk}"
     assert f"{path}/replay" not in main_of(admin.get(path))
-    assert "dropped" in message_of(admin.post(f"{path}/replay", follow=True))
+    assert "deleted" in message_of(admin.post(f"{path}/replay", follow=True))
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.ORPHAN
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.on_sqlite
 
 
 def test_without_deliveries_the_page_says_where_the_address_is(member):
-    assert "Nothing was received yet" in text_of(member.get(RECEIVED))
+    assert "Nothing received yet" in text_of(member.get(RECEIVED))
 
 
 def test_line_shows_pipeline_state_reason_and_build(member, release, setup):
@@ -80,7 +80,7 @@ def test_viewer_is_shown_what_was_read_and_not_the_body(as_role, setup):
 
 def test_dropped_body_is_mentioned(member, setup):
     delivery = factories.DeliveryFactory(pipeline=setup.ios_job, body=b"", state="APPLIED")
-    assert "was dropped" in text_of(member.get(f"{RECEIVED}/{delivery.pk}"))
+    assert "was deleted" in text_of(member.get(f"{RECEIVED}/{delivery.pk}"))
 
 
 def test_stranger_finds_no_delivery(outsider, setup):

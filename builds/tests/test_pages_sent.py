@@ -20,7 +20,7 @@ pytestmark = pytest.mark.on_sqlite
 
 
 def test_empty_list_says_what_will_be_there(member):
-    assert "Nothing was sent yet" in text_of(member.get(SENT))
+    assert "Nothing sent yet" in text_of(member.get(SENT))
 
 
 def test_line_shows_effect_release_and_state(member, release):
@@ -35,7 +35,7 @@ def test_trigger_is_shown_with_its_build(member, release):
     Build.objects.update(number=245)
     factories.EffectFactory(tenant=release.tenant, build_id=build.pk)
     text = text_of(member.get(SENT))
-    assert "Trigger of iOS build #245 1.5.0" in text
+    assert "Trigger iOS build #245 1.5.0" in text
     assert text.count("Message “") == 2
 
 
@@ -44,11 +44,11 @@ def test_failure_is_shown_with_hint_and_next_attempt(member, setup):
         tenant=setup.tenant,
         attempts=3,
         last_error="Slack did not answer.",
-        last_error_hint="It is tried again.",
+        last_error_hint="It is retried.",
         next_at=timezone.now() + timedelta(minutes=2),
     )
     text = text_of(member.get(SENT))
-    assert "Slack did not answer. It is tried again." in text
+    assert "Slack did not answer. It is retried." in text
     assert "3 attempts next try in 1 minute" in text
 
 
@@ -61,7 +61,7 @@ def test_state_filters_the_list_and_nonsense_does_not(member, setup):
 
 
 def test_empty_filter_says_so(member, release):
-    assert "Nothing like this" in text_of(member.get(SENT, {"state": "DEAD"}))
+    assert "No matches" in text_of(member.get(SENT, {"state": "DEAD"}))
 
 
 def test_other_workspaces_effects_are_not_listed(outsider, release):

@@ -214,5 +214,5 @@ def test_a_retry_of_another_version_is_neither_offered_nor_adopted(
     assert polled(failed).retries == []
     with pytest.raises(ValidationError) as caught:
         adopt(failed, number)
-    assert "is of version 1.6.0" in str(caught.value)
+    assert "is for version 1.6.0" in str(caught.value)
     assert Release.objects.get().status == "BUILD_FAILED"

@@ -82,7 +82,7 @@ def address(wired: Wired) -> str:
 
 def test_viewer_reads_that_there_was_none(wired: Wired, client_for: Any, member_of: Any) -> None:
     viewer = client_for(member_of(wired.tenant, Role.VIEWER))
-    assert "No test build yet. An admin of the workspace can start one." in page(viewer, wired)
+    assert "No test build yet. A workspace admin can start one." in page(viewer, wired)
 
 
 # --- From start to end -------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_it_ends_by_polling_alone(wired: Wired, sandbox: Any, web: Client) -> No
     web.post(address(wired), {"version": "0.0.1", "branch": "main"})
     test = TestBuild.objects.get()
     assert (test.status, sandbox.state.jenkins.builds_of("ios-prod")) == ("TRIGGERING", [])
-    assert "delivr asks Jenkins to start it." in page(web, wired)
+    assert "delivr is asking Jenkins to start it." in page(web, wired)
     run_effect(effect_of(test).pk)
     assert (fresh(test).status, fresh(test).queue_id) == ("QUEUED", 1001)
     row = polled(test, 3)
@@ -102,7 +102,7 @@ def test_it_ends_by_polling_alone(wired: Wired, sandbox: Any, web: Client) -> No
     row = polled(test)
     assert (row.status, row.poll_at, row.took is not None) == ("SUCCESS", None, True)
     TestBuild.objects.update(finished_at=timezone.now() - WEBHOOK_GRACE)
-    assert "No webhook came in about it" in page(web, wired)
+    assert "No webhook was received for it" in page(web, wired)
     sent = sandbox.state.jenkins.build("ios-prod", 245).parameters
     assert (sent["VERSION"], sent["BRANCH"]) == ("0.0.1", "main")
     assert sent["DELIVR_BUILD_ID"] == test.pk
@@ -132,7 +132,7 @@ def test_a_webhook_is_noted_and_only_a_reason_to_ask(
     assert row.poll_at <= timezone.now()
     assert polled(test).status == "FAILURE"
     html = page(web, wired)
-    assert "Its webhook came in." in html
+    assert "Its webhook was received." in html
     assert "the job itself failed" in html
 
 
@@ -195,7 +195,7 @@ def test_a_pipeline_that_is_disconnected_meanwhile_is_not_asked(wired: Wired) ->
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"branch": "no..branch"}, "not a legal git branch name"),
+        ({"branch": "no..branch"}, "not a valid git branch name"),
         ({"version": ""}, "a version has up to 64"),
         ({"version": "1 0"}, "a version has up to 64"),
     ],
@@ -377,7 +377,7 @@ def test_the_one_that_the_page_showed_is_stopped_and_no_later_one(
     TestBuild.objects.update(status="SUCCESS")
     later = start(wired)
     html = web.post(f"{address(wired)}/cancel", {"test": shown.pk}, follow=True).content.decode()
-    assert "This test build already came to rest." in html
+    assert "This test build has already finished." in html
     assert web.post(f"{address(wired)}/cancel", {"test": "tst_\x00"}).status_code == 404
     assert fresh(later).status == "TRIGGERING"
 
@@ -387,7 +387,7 @@ def test_a_finished_one_is_not_stopped(wired: Wired, web: Client) -> None:
     start(wired)
     TestBuild.objects.update(status="SUCCESS")
     html = web.post(f"{address(wired)}/cancel", follow=True).content.decode()
-    assert "This test build already came to rest." in html
+    assert "This test build has already finished." in html
     assert not Effect.objects.filter(kind="build.test_stop").exists()
     assert TestBuild.objects.get().status == "SUCCESS"
 
@@ -407,7 +407,7 @@ def failed(wired: Wired, sandbox: Any) -> TestBuild:
 def test_a_failed_test_build_shows_why_by_its_log(wired: Wired, sandbox: Any, web: Client) -> None:
     test = failed(wired, sandbox)
     assert test.status == "FAILURE"
-    assert "Reading its log" in page(web, wired)
+    assert "Reading the log" in page(web, wired)
     assert due_test_logs() == [test.pk]
     read_test_log(test.pk)
     assert "error: cannot find" in page(web, wired)
@@ -417,7 +417,7 @@ def test_a_failed_test_build_shows_why_by_its_log(wired: Wired, sandbox: Any, we
 def test_a_missing_webhook_is_only_told_after_a_while_and_never_once_it_came(
     wired: Wired, sandbox: Any, web: Client
 ) -> None:
-    test, told = failed(wired, sandbox), "No webhook came in"
+    test, told = failed(wired, sandbox), "No webhook was received"
     shown = page(web, wired)
     assert told not in shown
     assert "data-live" in shown
@@ -426,4 +426,4 @@ def test_a_missing_webhook_is_only_told_after_a_while_and_never_once_it_came(
     TestBuild.objects.filter(pk=test.pk).update(first_webhook_at=timezone.now())
     shown = page(web, wired)
     assert told not in shown
-    assert "Its webhook came in." in shown
+    assert "Its webhook was received." in shown

@@ -112,7 +112,7 @@ def test_a_poll_is_the_cause_of_what_it_found(tenant: Any, sandbox: Any) -> None
         poll_build(build.pk)
     sandbox.state.jenkins.finish("ios-prod", 245)
     poll_build(build.pk)
-    assert before(message("build_complete"))[0] == ("release", "Asked Jenkins")
+    assert before(message("build_complete"))[0] == ("release", "Polled Jenkins")
 
 
 def test_a_triggers_failure_is_caused_by_the_trigger(wired: Wired) -> None:
@@ -127,7 +127,7 @@ def test_a_person_causes_the_stop_of_a_build(wired: Wired) -> None:
     build = triggered(wired)
     cancel_build(build=fresh(build), actor=None)
     for effect in (Effect.objects.get(kind="build.cancel"), message("build_cancelled")):
-        assert before(effect)[0] == ("release", "Done by a person")
+        assert before(effect)[0] == ("release", "Done by a user")
 
 
 def test_an_effect_of_an_unknown_event_has_no_cause_but_its_page_works(wired: Wired) -> None:

@@ -22,7 +22,7 @@ LATER = timedelta(minutes=10)
 
 @pytest.fixture
 def waiting(release: Release) -> Release:
-    """A release whose trigger, message and poll wait, as its CI server does not answer."""
+    """A release whose trigger, message and poll wait, as its CI server is not responding."""
     later = timezone.now() + LATER
     [build] = trigger_builds(
         release=release, actor=None, pipeline_id=release.pipelines.first().pipeline_id
@@ -61,7 +61,7 @@ def test_where_nothing_waits_it_says_so(release: Release, api_for: Any, member: 
     path = f"/releases/{release.pk}/try-now"
     refused = api_for(release.tenant).post(f"/api/v1{path}")
     assert (refused.status_code, refused.json()["code"]) == (409, "nothing_waits")
-    assert message_of(member.post(path, follow=True)) == "Nothing waits here any more."
+    assert message_of(member.post(path, follow=True)) == "Nothing is waiting any more."
 
 
 def test_only_members_of_the_workspace_may(waiting: Release, api_for: Any, as_role: Any) -> None:

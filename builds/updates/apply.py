@@ -334,7 +334,7 @@ def status_words(status: str) -> str:
         BuildStatus.FAILURE: _("the build failed"),
         BuildStatus.UNSTABLE: _("unstable: some tests failed"),
         BuildStatus.ABORTED: _("it was aborted"),
-        BuildStatus.LOST: _("the CI server does not know it any more"),
+        BuildStatus.LOST: _("it no longer exists on the CI server"),
         BuildStatus.TRIGGER_FAILED: _("it could not be triggered"),
         BuildStatus.CANCELLED: _("it was cancelled"),
     }

@@ -22,12 +22,12 @@ def why_not_reported(build: Build, report: BuildReport) -> str:
     """Why a webhook is not about this build, in words; "" if nothing contradicts it."""
     # A CI server may accept job names in any case, and report them as they were created.
     if report.job_path and report.job_path.casefold() != build.job_path.casefold():
-        return _("It is about another job than that of %(build)s.") % {"build": build}
+        return _("It is for a different job than %(build)s.") % {"build": build}
     if build.handle.is_another(report):
         name = f"#{report.number}" if report.number else report.build_id
         return _("Build %(name)s is another run with the same parameters.") % {"name": name}
     if not report.build_id and report.at and report.at < build.created_at - CLOCK_SKEW:
-        return _("It tells of a time before %(build)s was triggered.") % {"build": build}
+        return _("It reports a time before %(build)s was triggered.") % {"build": build}
     return ""
 
 
@@ -40,9 +40,9 @@ def why_not_found(build: Build | TestBuild, state: BuildState) -> str:
     if reason := _why_contradicted(build, state):
         return reason
     if build.handle.is_another(state):
-        return _("#%(number)s there came from another place in the queue.") % words
+        return _("#%(number)s came from another queue item.") % words
     if _started_at_another_time(build, state):
-        return _("#%(number)s there started at another time: its job was made again.") % words
+        return _("#%(number)s started at another time: its job was created again.") % words
     return ""
 
 
@@ -53,16 +53,16 @@ def why_not_adopted(build: Build, state: BuildState) -> str:
         return reason
     if _started_before(build, state):
         words = {"number": state.number, "build": build}
-        return _("#%(number)s there started before %(build)s was triggered.") % words
+        return _("#%(number)s started before %(build)s was triggered.") % words
     return ""
 
 
 def _why_contradicted(build: Build | TestBuild, state: BuildState) -> str:
     words = {"number": state.number, "version": state.version}
     if state.carried_id not in ("", build.pk):
-        return _("#%(number)s there was started for another build of delivr.") % words
+        return _("#%(number)s was started for another build of delivr.") % words
     if state.version not in ("", build.parameters.get("VERSION", state.version)):
-        return _("#%(number)s there is of version %(version)s.") % words
+        return _("#%(number)s is for version %(version)s.") % words
     return ""
 
 

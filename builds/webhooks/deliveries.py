@@ -153,7 +153,7 @@ def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None
     testing.note_test_webhook(test.pk, is_end=report.status not in (None, *MOVING))
     if report.status is not None and report_timeout_of(delivery.pipeline) is not None:
         testing.apply_test_update(test.pk, BuildUpdate.from_report(report, delivery))
-    reason = _("About a test build: the CI server is asked how it stands.")
+    reason = _("For a test build. Its status is read from the CI server.")
     _settle(delivery, DeliveryState.APPLIED, reason=reason)
 
 
@@ -177,9 +177,11 @@ def _apply(delivery: WebhookDelivery, report: BuildReport, build: Build) -> None
 
 
 _REASONS = {
-    Transition.IGNORE: gettext_lazy("Late or repeated: the build is further along."),
-    Transition.ASK: gettext_lazy("The result was asked of the CI server itself."),
-    Transition.STOP: gettext_lazy("Its build was cancelled here, and is stopped there."),
+    Transition.IGNORE: gettext_lazy("Late or repeated: the build is already past this status."),
+    Transition.ASK: gettext_lazy("The result was read from the CI server."),
+    Transition.STOP: gettext_lazy(
+        "The build was cancelled in delivr and is stopped on the CI server."
+    ),
 }
 
 
@@ -222,7 +224,7 @@ def _unmatched(delivery: WebhookDelivery) -> None:
         _settle(
             delivery,
             DeliveryState.ORPHAN,
-            reason=_("No build of delivr has this number: somebody else started it."),
+            reason=_("This build was not started by delivr."),
         )
         return
     WebhookDelivery.objects.waiting().filter(pk=delivery.pk).update(
@@ -261,7 +263,7 @@ def replay(delivery: WebhookDelivery, *, actor: User | None) -> WebhookDelivery:
     Conflict("body_gone") if its body was deleted."""
     delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery.pk)
     if not delivery.body:
-        raise Conflict("body_gone", _("Its body was dropped after 30 days."))
+        raise Conflict("body_gone", _("Its body was deleted after 30 days."))
     before, delivery.state, delivery.reason = delivery.state, DeliveryState.NEW, ""
     delivery.next_at = delivery.replayed_at = clock.now()
     delivery.settled_at = None

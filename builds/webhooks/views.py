@@ -79,7 +79,7 @@ def _body(request: HttpRequest) -> bytes:
     try:
         body: bytes = _stream(request).read(MAX_BYTES + 1)
     except (OSError, ParseException) as error:  # malformed chunks, or a closed connection
-        raise Problem(400, "unreadable", _("The body did not come whole.")) from error
+        raise Problem(400, "unreadable", _("The body is incomplete.")) from error
     if len(body) > MAX_BYTES:
         raise too_large
     return body
@@ -145,5 +145,5 @@ def _count(pipeline: PipelineIntegration, *, size: int) -> None:
 
 
 def _slow_down(seconds: int) -> Problem:
-    words = _("Too many at once: try again in %(seconds)d seconds.") % {"seconds": seconds}
+    words = _("Too many requests at once. Try again in %(seconds)d seconds.") % {"seconds": seconds}
     return throttled(words, seconds)

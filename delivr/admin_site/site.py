@@ -19,7 +19,7 @@ class AdminSite(admin.AdminSite):
     """Staff without a second factor are sent to set one up (SECOND_FACTOR_FOR_STAFF)."""
 
     site_header = site_title = _("delivr: administration")
-    index_title = _("How the work stands")
+    index_title = _("Status")
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         inner = super().admin_view(view, cacheable)

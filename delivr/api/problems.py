@@ -88,7 +88,7 @@ def as_problem(exc: Exception) -> Problem | None:
     if isinstance(exc, exceptions.ValidationError):
         return invalid(flatten(exc.detail))
     if isinstance(exc, Http404 | exceptions.NotFound):
-        return Problem(404, "not_found", _("There is no such thing here."))
+        return Problem(404, "not_found", _("Not found."))
     if isinstance(exc, PermissionDenied):
         return Problem(403, "forbidden", _("Your role does not allow this."))
     if isinstance(exc, exceptions.APIException):

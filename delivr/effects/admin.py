@@ -20,7 +20,7 @@ class EffectAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     actions: tuple[str, ...] = ("retry", "cancel")
 
-    @admin.action(description=_("Retry what gave up"), permissions=["operate"])
+    @admin.action(description=_("Retry failed effects"), permissions=["operate"])
     def retry(self, request: HttpRequest, rows: QuerySet[Effect]) -> None:
         actor: Any = request.user
         self.operate(request, rows, lambda effect: retry_effect(effect=effect, actor=actor))

@@ -115,7 +115,7 @@ class RetryEffect(TenantView):
     def post(self, request: Request, effect_id: str) -> Response:
         effect = self.get_or_404(Effect.objects, pk=effect_id)
         if not effect.may_retry:
-            raise Conflict("not_dead", _("Only an effect that gave up can be retried."))
+            raise Conflict("not_dead", _("Only a failed effect can be retried."))
         effect = retry_effect(effect=effect, actor=self.actor)
         return Response(EffectSerializer(effect).data, status=202)
 
@@ -127,6 +127,6 @@ class CancelEffect(TenantView):
     def post(self, request: Request, effect_id: str) -> Response:
         effect = self.get_or_404(Effect.objects, pk=effect_id)
         if not effect.may_cancel:
-            raise Conflict("on_its_way", _("This effect is on its way or already settled."))
+            raise Conflict("on_its_way", _("This effect is in progress or already finished."))
         effect = cancel_effect(effect=effect, actor=self.actor)
         return Response(EffectSerializer(effect).data, status=202)

@@ -21,33 +21,33 @@ def what_next(effect: Effect) -> tuple[str, datetime | None]:
     if effect.state == EffectState.DEAD:
         return _for_a_person(effect), None
     if not is_known(effect.kind):
-        return _("This version does not know this kind: it waits for one that does."), None
+        return _(
+            "This version of delivr does not support this kind. It waits for a version that does."
+        ), None
     if settings.EFFECTS_PAUSED:
-        return _("Sending is paused for the whole installation: it goes on afterwards."), None
+        return _("Sending is paused for the whole installation. It continues afterwards."), None
     if effect.state == EffectState.LEASED:
-        return _("It is being worked on; taken up again if nothing is heard of it."), (
-            effect.lease_until
-        )
+        return _("It is in progress, and is retried if it does not finish."), (effect.lease_until)
     return _waiting(effect)
 
 
 def _for_a_person(effect: Effect) -> str:
     if effect.dispatched_at is None:
-        return _("It waits for a person: retry it, or give it up.")
+        return _("It failed. Retry it, or choose not to send it.")
     if effect.last_error_code == "cannot_correlate":
-        return _("It may have happened. A person looks there, then retries it or gives it up.")
-    return _("It may have happened. A retry looks there first, and sends only what is not there.")
+        return _("It may have been received. Check there, then retry it or choose not to send it.")
+    return _(
+        "It may have been received. A retry checks there first, and sends it only if it is missing."
+    )
 
 
 def _waiting(effect: Effect) -> tuple[str, datetime | None]:
     if effect.next_at >= effect.expires_at:
-        return _("Its time is over then, unless what it waits for is mended before."), (
-            effect.expires_at
-        )
+        return _("It expires then, unless what it waits for is fixed first."), (effect.expires_at)
     if effect.dispatched_at is not None:
-        return _("Its answer was lost: delivr looks there, and sends only what is not there."), (
-            effect.next_at
-        )
+        return _(
+            "The response was lost. delivr checks there, and sends it only if it is missing."
+        ), (effect.next_at)
     if effect.last_error:
-        return _("It is tried again."), effect.next_at
+        return _("It is retried."), effect.next_at
     return _("It is sent."), effect.next_at

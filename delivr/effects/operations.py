@@ -70,12 +70,12 @@ def _due_now(kind: str) -> dict[str, Any]:
 def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
     """Let a dead effect try again, with the same correlation id. Raises ValidationError."""
     if not is_known(effect.kind):
-        raise ValidationError({"state": [_("This version of delivr does not know this kind.")]})
+        raise ValidationError({"state": [_("This version of delivr does not support this kind.")]})
     handler = handler_for(effect.kind)
     handler.lock(effect)
     effect = Effect.objects.select_for_update().get(pk=effect.pk)
     if not effect.may_retry:
-        raise ValidationError({"state": [_("Only an effect that gave up can be retried.")]})
+        raise ValidationError({"state": [_("Only a failed effect can be retried.")]})
     handler.revive(effect)
     now, before = clock.now(), effect.state
     effect.state, effect.next_at = EffectState.PENDING, now
@@ -103,8 +103,8 @@ def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
         handler.lock(effect)
     effect = Effect.objects.select_for_update().get(pk=effect.pk)
     if not effect.may_cancel:
-        raise ValidationError({"state": [_("This effect is on its way or already settled.")]})
-    effect.last_error = effect.last_error or _("Cancelled by a person.")
+        raise ValidationError({"state": [_("This effect is in progress or already finished.")]})
+    effect.last_error = effect.last_error or _("Cancelled by a user.")
     if handler is not None:
         handler.gave_up(effect)
     before, effect.state, effect.done_at = effect.state, EffectState.CANCELLED, clock.now()

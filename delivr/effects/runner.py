@@ -343,7 +343,7 @@ def _error_columns(error: ProviderError) -> dict[str, str]:
 def _internal_error() -> ProviderError:
     return ProviderError(
         "internal_error",
-        "delivr met a fault of its own.",
-        "It is tried again; the log has the details.",
+        "delivr had an internal error.",
+        "It is retried. The server log has the details.",
         outcome=Outcome.UNCERTAIN,
     )

@@ -23,13 +23,13 @@ from delivr.tenants.models import Role
 @require_POST
 @tenant_required(Role.ADMIN)
 def effect_retry(request: TenantRequest, effect_id: str) -> HttpResponse:
-    return _do(request, effect_id, retry_effect, _("It is tried again now."))
+    return _do(request, effect_id, retry_effect, _("It is being retried now."))
 
 
 @require_POST
 @tenant_required(Role.ADMIN)
 def effect_cancel(request: TenantRequest, effect_id: str) -> HttpResponse:
-    return _do(request, effect_id, cancel_effect, _("It is given up for good."))
+    return _do(request, effect_id, cancel_effect, _("It will not be sent."))
 
 
 def _do(

@@ -107,7 +107,7 @@ def _checks() -> list[dict[str, Any]]:
         {
             "label": "Permission to start the job",
             "state": "NOT_TESTABLE",
-            "message": "The CI server tells only at the first build.",
+            "message": "The CI server shows this only at the first build.",
         },
         {
             "label": "Credentials",

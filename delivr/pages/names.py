@@ -15,7 +15,7 @@ NAMES: dict[str, str | Promise] = {
     "expiry": _("Expiry"),
     "permission": _("Permission"),
     # Changed fields in the audit log: of people and workspaces
-    "email": _("E-mail address"),
+    "email": _("Email address"),
     "expires_at": _("Expires"),
     "factor": _("Second factor"),
     "inviter": _("Invited by"),
@@ -40,6 +40,6 @@ NAMES: dict[str, str | Promise] = {
     "branch": _("Branch"),
     "number": _("Number"),
     "queue_id": _("Number in the queue"),
-    "state": _("State"),
+    "state": _("Status"),
     "status": _("Status"),
 }

@@ -37,7 +37,7 @@ LOOKS: dict[str, Look] = {
     # Builds
     "TRIGGERING": Look(_("Triggering"), *MOVING),
     "QUEUED": Look(_("Queued"), *WAITING),
-    "WAITING": Look(_("Waits for approval"), *CARE),
+    "WAITING": Look(_("Waiting for approval"), *CARE),
     "RUNNING": Look(_("Running"), *MOVING),
     "SUCCESS": Look(_("Succeeded"), *DONE),
     "FAILURE": Look(_("Failed"), *BAD),

@@ -21,7 +21,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     is_away = isinstance(sys.exc_info()[1], OperationalError | InterfaceError)
     if request.path.startswith("/api/"):
         broken = Problem(
-            500, "internal_error", _("Something broke on our side. The log says what.")
+            500, "internal_error", _("Something went wrong on our side. The log has the details.")
         )
         return problem_response(request, _unavailable() if is_away else broken)
     if not is_away:

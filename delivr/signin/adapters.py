@@ -45,7 +45,10 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc] # untyped library
             return unseal(encrypted_text)
         except SecretUnreadable:
             raise ValidationError(
-                _("The key to your second factor is missing. Tell whoever runs this installation.")
+                _(
+                    "The encryption key of your second factor is missing. Contact the "
+                    "operator of this installation."
+                )
             ) from None
 
     def generate_authenticator_name(self, user: User, type: str) -> str:

@@ -46,7 +46,9 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
         model = User
         fields = ("name",)
         labels = {"name": _("Name")}
-        help_texts = {"name": _("Members of your workspaces see it instead of your email address.")}
+        help_texts = {
+            "name": _("Members of your workspaces see this instead of your email address.")
+        }
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "name"})}
 
     def clean_name(self) -> str:
@@ -67,7 +69,9 @@ class TimeZoneForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
         fields = ("time_zone",)
         labels = {"time_zone": _("Time zone")}
         help_texts = {
-            "time_zone": _("Type a part of its name, Berlin say. Empty: that of your browser.")
+            "time_zone": _(
+                "Enter part of its name, for example Berlin. Leave empty to use your browser's."
+            )
         }
         widgets = {
             "time_zone": forms.TextInput(attrs={"list": "time-zones", "autocomplete": "off"})
@@ -77,5 +81,5 @@ class TimeZoneForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
         text: str = self.cleaned_data["time_zone"]
         found = timezones.find(text)
         if text and not found:
-            raise ValidationError(_("Choose one from the list, Europe/Berlin say."))
+            raise ValidationError(_("Choose one from the list, for example Europe/Berlin."))
         return found

@@ -39,7 +39,11 @@ def require_second_factor(*, tenant: Tenant, actor: User, required: bool) -> Ten
     without having one."""
     if required and not has_second_factor(actor):
         raise ValidationError(
-            {"required": [_("Set up your own second factor first: you would lock yourself out.")]}
+            {
+                "required": [
+                    _("Set up your own second factor first, or you would lock yourself out.")
+                ]
+            }
         )
     tenant = Tenant.objects.select_for_update().get(pk=tenant.pk)
     if tenant.requires_second_factor != required:

@@ -43,7 +43,7 @@ class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].lower()
         if User.objects.filter(email=email).exists():
-            raise ValidationError(_("This address has an account already."))
+            raise ValidationError(_("This address already has an account."))
         return email
 
 
@@ -59,7 +59,7 @@ class ChangeUserForm(UserChangeForm):  # type: ignore[type-arg]
         is_active: bool = self.cleaned_data["is_active"]
         if not is_active and (held := solely_owned(self.instance)):
             raise ValidationError(
-                _("The only owner of %(names)s. Make somebody else an owner first."),
+                _("The only owner of %(names)s. Make someone else an owner first."),
                 params={"names": ", ".join(tenant.name for tenant in held)},
             )
         return is_active

@@ -66,7 +66,7 @@ def _give_up_effects(tenant: Tenant, actor: User) -> None:
 
 
 def _being_sent() -> str:
-    return _("Something is being sent at this moment. Try again in two minutes.")
+    return _("Something is being sent right now. Try again in two minutes.")
 
 
 def _reasons_not_to_close(tenant: Tenant, confirmation: str) -> list[str]:
@@ -74,7 +74,7 @@ def _reasons_not_to_close(tenant: Tenant, confirmation: str) -> list[str]:
         return [_("Type the name of the workspace as it is written above.")]
     if unfinished := import_string(settings.TENANT_USERS)(tenant):
         words = {"names": ", ".join(unfinished)}
-        return [_("First finish or cancel: %(names)s.") % words]
+        return [_("Finish or cancel these first: %(names)s.") % words]
     may_be_sent = Q(state=EffectState.LEASED) | Q(dispatched_at__isnull=False)
     if Effect.objects.for_tenant(tenant).open().filter(may_be_sent).exists():
         return [_being_sent()]
@@ -95,7 +95,7 @@ def delete_account(*, user: User) -> None:
     if held := solely_owned(user):
         names = ", ".join(tenant.name for tenant in held)
         raise ValidationError(
-            _("You are the only owner of %(names)s. Make somebody else an owner first.")
+            _("You are the only owner of %(names)s. Make someone else an owner first.")
             % {"names": names}
         )
     for membership in mine:

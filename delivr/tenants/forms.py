@@ -52,7 +52,9 @@ class OperationForm(forms.Form):
 
 
 class TokenForm(OperationForm):
-    name = forms.CharField(label=_("Name"), max_length=80, help_text=_("What will use it."))
+    name = forms.CharField(
+        label=_("Name"), max_length=80, help_text=_("What the token is used for.")
+    )
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.MEMBER)
     days = forms.TypedChoiceField(
         label=_("Expires after"),
@@ -68,7 +70,7 @@ class TokenForm(OperationForm):
 
 class InviteForm(OperationForm):
     email = forms.EmailField(
-        label=_("E-mail address"), widget=forms.EmailInput(attrs={"autocomplete": "off"})
+        label=_("Email address"), widget=forms.EmailInput(attrs={"autocomplete": "off"})
     )
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.MEMBER)
 

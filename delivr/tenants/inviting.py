@@ -67,9 +67,11 @@ def _wrong_address(tenant: Tenant, email: str, actor: User) -> list[str]:
         return list(error.messages)
     unsettled = Invitation.objects.for_tenant(tenant).unsettled()
     if Membership.objects.for_tenant(tenant).filter(user__email=email).exists():
-        return [_("This user is a member already.")]
+        return [_("This user is already a member.")]
     if unsettled.filter(email=email).exists():
-        return [_("This address is invited already. Send that invitation again, or revoke it.")]
+        return [
+            _("This address has already been invited. Send that invitation again, or revoke it.")
+        ]
     if unsettled.count() >= UNSETTLED_MOST:
         return [_("Too many invitations are open. Revoke some first.")]
     return _too_many_mails(tenant, actor)
@@ -109,10 +111,10 @@ def send_again(*, invitation: Invitation, actor: User) -> Invitation:
     lock_tenant(invitation.tenant, actor=actor)
     invitation = _locked(invitation)
     if invitation.is_settled:
-        raise Conflict("settled", _("This invitation was accepted or revoked meanwhile."))
+        raise Conflict("settled", _("This invitation was accepted or revoked in the meantime."))
     effect = Effect.objects.for_tenant(invitation.tenant).filter(pk=invitation.mail_id).first()
     if effect is not None and effect.is_open:
-        raise Conflict("on_its_way", _("Its mail is still on its way."))
+        raise Conflict("on_its_way", _("Its email is still being sent."))
     if problem := _too_many_mails(invitation.tenant, actor):
         raise Conflict("too_many_mails", problem[0])
     invitation.expires_at = timezone.now() + LIFE
@@ -176,11 +178,11 @@ def accept(*, invitation: Invitation, user: User) -> Membership:
     lock_tenant(invitation.tenant, actor=None)
     invitation = _locked(invitation)
     if not may_be_accepted(invitation):
-        raise Conflict("not_valid", _("This invitation is not valid any more."))
+        raise Conflict("not_valid", _("This invitation is no longer valid."))
     if user.email != invitation.email:
         raise Conflict("other_address", _("This invitation is for another address."))
     if Membership.objects.for_tenant(invitation.tenant).filter(user=user).exists():
-        raise Conflict("member", _("You are a member of this workspace already."))
+        raise Conflict("member", _("You are already a member of this workspace."))
     invitation.accepted_at = timezone.now()
     invitation.save(update_fields=["accepted_at"])
     _stop_mail(invitation, user)
@@ -208,7 +210,7 @@ def accept_as_new_user(*, invitation: Invitation, password: str) -> User:
         with transaction.atomic():
             user = User.objects.create_user(email=invitation.email, password=password)
     except IntegrityError:
-        raise Conflict("account", _("There is an account for this address. Sign in.")) from None
+        raise Conflict("account", _("This address already has an account. Sign in.")) from None
     EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
     accept(invitation=invitation, user=user)
     return user

@@ -43,8 +43,8 @@ class SendInvitation(EffectHandler):
     def find(self, effect: Effect) -> dict[str, Any] | None:
         raise ProviderError.refused(
             "cannot_correlate",
-            "The mail may have been sent: the mail server's answer was lost.",
-            "Send it again if it did not arrive; a link that did arrive ends then.",
+            "The email may have been sent: the mail server's response was lost.",
+            "Send it again if it did not arrive. An earlier link then stops working.",
         )
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def _page(request: TenantRequest, form: InviteForm) -> HttpResponse:
 @tenant_required(Role.OWNER)
 def role_change(request: TenantRequest, member_id: str) -> HttpResponse:
     member = _member(request, member_id)
-    changed = _("%(email)s has another role now.") % {"email": member.user.email}
+    changed = _("The role of %(email)s was changed.") % {"email": member.user.email}
     role = request.POST.get("role", "")
     return _do(
         request, changed, membership.change_role, membership=member, role=role, actor=request.user
@@ -89,14 +89,16 @@ def invite(request: TenantRequest) -> HttpResponse:
     form = InviteForm(request.POST)
     if not (form.is_valid() and form.invite(tenant=request.tenant, actor=request.user)):
         return _page(request, form)
-    messages.success(request, _("The invitation is on its way."))
+    messages.success(request, _("The invitation is being sent."))
     return redirect("settings_members")
 
 
 @require_POST
 @tenant_required(Role.OWNER)
 def invitation_send(request: TenantRequest, invitation_id: str) -> HttpResponse:
-    return _change_invitation(request, invitation_id, inviting.send_again, _("It is sent again."))
+    return _change_invitation(
+        request, invitation_id, inviting.send_again, _("The invitation is being sent again.")
+    )
 
 
 @require_POST

@@ -21,7 +21,7 @@ def _fresh(membership: Membership) -> Membership:
     rows = Membership.objects.select_related("user", "tenant")
     found: Membership | None = rows.filter(pk=membership.pk).first()
     if found is None:
-        raise Conflict("gone", _("This member has left meanwhile."))
+        raise Conflict("gone", _("This member has left in the meantime."))
     return found
 
 
@@ -88,7 +88,7 @@ def _keep_an_owner(membership: Membership) -> None:
         return
     if not owners(membership.tenant).exclude(pk=membership.pk).exists():
         raise Conflict(
-            "last_owner", _("A workspace needs an owner. Make somebody else an owner first.")
+            "last_owner", _("A workspace needs an owner. Make someone else an owner first.")
         )
 
 

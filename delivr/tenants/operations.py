@@ -44,14 +44,14 @@ def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> 
     errors: dict[str, list[str]] = {}
     if must_be_confirmed(user):
         errors["email"] = [
-            _("This address is not confirmed yet: its owner has to follow the mail.")
+            _("This address is not confirmed yet: its owner has to open the link in the email.")
         ]
     if role not in Role.values:
         errors["role"] = [_("Choose one of: %(roles)s.") % {"roles": ", ".join(Role.values)}]
     if tenant.closed_at is not None:
         errors["tenant"] = [_("This workspace was deleted.")]
     if Membership.objects.for_tenant(tenant).filter(user=user).exists():
-        errors["email"] = [_("This user is a member already.")]
+        errors["email"] = [_("This user is already a member.")]
     if errors:
         raise ValidationError(errors)
     membership = Membership.objects.create(tenant=tenant, user=user, role=role)

@@ -30,7 +30,7 @@ def tokens(request: TenantRequest) -> HttpResponse:
     form = TokenForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         if not _is_first_post(request):
-            messages.info(request, _("This form was sent already. A token is shown only once."))
+            messages.info(request, _("This form was already sent. A token is shown only once."))
             return redirect("settings_tokens")
         created = form.create(tenant=request.tenant, user=request.user)
         if created is not None:

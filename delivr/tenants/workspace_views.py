@@ -25,7 +25,7 @@ def workspace(request: TenantRequest) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
     form = RenameForm(posted, initial={"name": request.tenant.name})
     if form.is_valid() and form.rename(tenant=request.tenant, actor=request.user):
-        messages.success(request, _("The workspace has its new name."))
+        messages.success(request, _("The workspace was renamed."))
         return redirect("settings_workspace")
     return _page(request, form, CloseForm())
 
@@ -73,6 +73,6 @@ def _may_create_workspace(request: HttpRequest, form: WorkspaceForm) -> bool:
     """Limits new workspaces, since each gets its own share of workers and mails."""
     if hit(f"workspaces:{request.user.pk}", limit=WORKSPACES_A_DAY, window=A_DAY) is None:
         return True
-    words = _("At most %d workspaces can be made in a day. Try again tomorrow.")
+    words = _("At most %d workspaces can be created in a day. Try again tomorrow.")
     form.add_error(None, words % WORKSPACES_A_DAY)
     return False

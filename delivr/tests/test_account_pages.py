@@ -21,7 +21,7 @@ def ada():
         ("/accounts/login/", "Sign in"),
         ("/accounts/signup/", "Create an account"),
         ("/accounts/password/reset/", "Reset your password"),
-        ("/accounts/password/reset/done/", "Look into your mail"),
+        ("/accounts/password/reset/done/", "Check your email"),
         ("/accounts/password/reset/key/1-set-password/", "This link no longer works"),
         ("/accounts/confirm-email/", "Confirm your address"),
         ("/accounts/confirm-email/wrong/", "Confirm your address"),
@@ -36,14 +36,14 @@ def test_page_for_strangers_has_one_heading(client, path, heading):
 @pytest.mark.parametrize(
     ("path", "heading"),
     [
-        ("/accounts/email/", "E-mail address"),
+        ("/accounts/email/", "Email address"),
         ("/accounts/2fa/", "Second factor"),
         ("/accounts/time-zone", "Time zone"),
         ("/accounts/sessions/", "Where you are signed in"),
-        ("/accounts/second-factor", "A second factor is needed"),
+        ("/accounts/second-factor", "A second factor is required"),
         ("/accounts/password/change/", "Change your password"),
         ("/accounts/logout/", "Sign out?"),
-        ("/accounts/reauthenticate/", "Is it you?"),
+        ("/accounts/reauthenticate/", "Confirm that it is you"),
     ],
 )
 def test_page_for_members_has_one_heading(client, ada, path, heading):
@@ -56,7 +56,7 @@ def test_wrong_password_is_explained(client, ada):
     html = client.post(
         "/accounts/login/", {"login": ada.email, "password": "not-her-password"}
     ).content.decode()
-    assert "That did not work" in html
+    assert "Please fix the following" in html
     assert 'role="alert"' in html
     assert "not-her-password" not in html
 
@@ -64,7 +64,7 @@ def test_wrong_password_is_explained(client, ada):
 def test_mail_for_a_new_password_links_to_a_form(client, ada):
     client.post("/accounts/password/reset/", {"email": ada.email})
     message = mail.outbox[-1]
-    assert message.subject.endswith("A link for a new password")
+    assert message.subject.endswith("Reset your password")
     link = re.search(r"https?://[^/\s]+(/\S+)", message.body)
     assert link
     page = client.get(link[1], follow=True).content.decode()
@@ -73,7 +73,7 @@ def test_mail_for_a_new_password_links_to_a_form(client, ada):
 
 def test_unknown_address_is_only_told_by_mail(client):
     answer = client.post("/accounts/password/reset/", {"email": "nobody@example.org"}, follow=True)
-    assert "Look into your mail" in answer.content.decode()
+    assert "Check your email" in answer.content.decode()
     assert "There is no account for this address." in mail.outbox[-1].body
 
 

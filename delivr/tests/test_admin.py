@@ -151,7 +151,7 @@ def test_effects_are_retried_where_they_can_be(root, tenant):
     done = factories.EffectFactory(tenant=tenant, state=EffectState.DONE)
     html = act(root, "retry", dead, done)
     assert "Done for 1." in html
-    assert "Only an effect that gave up can be retried." in html
+    assert "Only a failed effect can be retried." in html
     states = {e.pk: e.state for e in Effect.objects.all()}
     assert states == {dead.pk: EffectState.PENDING, done.pk: EffectState.DONE}
     assert AuditEvent.objects.get().actor_label == "root@example.com"
@@ -170,7 +170,7 @@ def test_deliveries_are_replayed_while_their_body_is_kept(root, tenant):
     gone = factories.DeliveryFactory(pipeline=pipeline, state=DeliveryState.REJECTED, body=b"")
     html = act(root, "replay", kept, gone)
     assert "Done for 1." in html
-    assert "Its body was dropped" in html
+    assert "Its body was deleted" in html
     states = {d.pk: d.state for d in WebhookDelivery.objects.all()}
     assert states == {kept.pk: DeliveryState.NEW, gone.pk: DeliveryState.REJECTED}
     assert AuditEvent.objects.get().actor_label == "root@example.com"
@@ -186,7 +186,7 @@ def test_running_builds_are_cancelled(root, tenant):
     )
     html = act(root, "cancel", moving, resting)
     assert "Done for 1." in html
-    assert "already came to rest" in html
+    assert "already finished" in html
     states = {build.pk: build.status for build in Build.objects.all()}
     assert states == {moving.pk: "CANCELLED", resting.pk: "SUCCESS"}
 
@@ -251,7 +251,7 @@ def test_user_is_created_with_address_and_password(root):
 def test_address_is_unique_regardless_of_case(root):
     factories.UserFactory(email="ada@example.com")
     response = root.post("/admin/tenants/user/add/", new_user(email="ADA@example.com"))
-    assert "has an account already" in response.content.decode()
+    assert "already has an account" in response.content.decode()
     assert User.objects.filter(email__iexact="ada@example.com").count() == 1
 
 
@@ -351,7 +351,7 @@ def test_member_is_removed_before_the_user_is_deleted(root, tenant, owner, by):
 def test_last_owner_is_not_deactivated(root, tenant, owner) -> None:
     unticked = {"email": owner.email}
     page = root.post(detail(owner), unticked).content.decode()
-    assert f"The only owner of {tenant.name}. Make somebody else an owner first." in page
+    assert f"The only owner of {tenant.name}. Make someone else an owner first." in page
     owner.refresh_from_db()
     assert owner.is_active
     factories.MembershipFactory(tenant=tenant, role=Role.OWNER)

@@ -221,8 +221,8 @@ class CiProvider(Provider):
         """
         raise ProviderError.refused(
             "cannot_correlate",
-            f"{self.label} does not pass on our id, so its builds cannot be told apart.",
-            f"Look into {self.label} whether the build started, then adopt it or retry.",
+            f"{self.label} does not return delivr's build ID, so its builds cannot be told apart.",
+            f"Check in {self.label} whether the build started, then adopt it or retry.",
         )
 
     @abstractmethod

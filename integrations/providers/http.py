@@ -99,16 +99,16 @@ _STATUSES: dict[int, tuple[str, Outcome, str, str]] = {
     404: (
         "not_found",
         Outcome.REFUSED,
-        "does not know this, or this account may not see it",
+        "cannot find this, or this account has no access to it",
         "Check the name and the permissions of the account.",
     ),
-    408: ("timeout", Outcome.UNCERTAIN, "gave up waiting for the request", "Try again later."),
-    409: ("conflict", Outcome.REFUSED, "refused: this conflicts with what is there", ""),
+    408: ("timeout", Outcome.UNCERTAIN, "timed out waiting for the request", "Try again later."),
+    409: ("conflict", Outcome.REFUSED, "refused: this conflicts with existing data", ""),
     429: (
         "rate_limited",
         Outcome.RATE_LIMITED,
-        "asks to slow down: too many requests",
-        "Wait. It is tried again by itself.",
+        "is rate limiting: too many requests",
+        "Wait. It is retried automatically.",
     ),
 }
 
@@ -141,20 +141,20 @@ def _words_for(status: int) -> tuple[str, Outcome, str, str]:
     if status in _STATUSES:
         return _STATUSES[status]
     if 300 <= status < 400:
-        return "redirect", Outcome.REFUSED, "sent us elsewhere", "Enter the final address."
+        return "redirect", Outcome.REFUSED, "redirected the request", "Enter the final address."
     if 400 <= status < 500:
         return _STATUSES[400]
     if status >= 500:
-        return "server_error", Outcome.UNCERTAIN, "has a trouble of its own", "Try again later."
-    return "garbage", Outcome.UNCERTAIN, "gave an answer that nobody expects", ""
+        return "server_error", Outcome.UNCERTAIN, "reported an internal error", "Try again later."
+    return "garbage", Outcome.UNCERTAIN, "returned an unexpected response", ""
 
 
 def garbage(label: str) -> ProviderError:
     """The error for a successful status with an unexpected body, such as a login page."""
     return ProviderError(
         "garbage",
-        f"{label} answered with something that is not its interface.",
-        "A login page or a proxy may stand in between. Check the address.",
+        f"{label} returned something other than an API response.",
+        "There may be a login page or a proxy in between. Check the address.",
         outcome=Outcome.UNCERTAIN,
     )
 
@@ -163,8 +163,8 @@ def error_from_proxy(label: str, status: int) -> ProviderError:
     """The error for a refusal in another format than the provider's: it did not get the request."""
     return ProviderError(
         "not_the_system",
-        f"Something between here and {label} answered in its place (HTTP {status}).",
-        "It may be a proxy, a firewall or a maintenance page. It is tried again by itself.",
+        f"Something between here and {label} answered instead (HTTP {status}).",
+        "It may be a proxy, a firewall or a maintenance page. It is retried automatically.",
         outcome=Outcome.NOT_SENT,
     )
 
@@ -260,7 +260,7 @@ class Budget:
         if seconds <= 0.1:
             raise ProviderError(
                 "timeout",
-                f"{self._label} answers too slowly.",
+                f"{self._label} is responding too slowly.",
                 "Try again later.",
                 outcome=Outcome.NOT_SENT,
             )
@@ -276,7 +276,7 @@ def _unexpected_error(error: Exception, label: str) -> ProviderError:
     return ProviderError(
         "unexpected",
         f"The call to {label} failed in an unexpected way ({type(error).__name__}).",
-        "Try again later. If it stays, tell whoever runs this server.",
+        "Try again later. If this persists, contact the operator of this server.",
         outcome=Outcome.UNCERTAIN,
     )
 
@@ -290,7 +290,7 @@ def check_header_value(value: str, *, label: str, what: str) -> None:
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise ProviderError(
             "malformed_secret",
-            f"The {label} {what} is empty or has characters that it cannot have.",
+            f"The {label} {what} is empty or contains invalid characters.",
             "Copy it again, without spaces or line breaks around it.",
             outcome=Outcome.CREDENTIALS,
         )

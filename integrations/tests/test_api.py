@@ -389,7 +389,7 @@ def test_a_reference_to_another_tenant_is_answered_like_an_unknown_one(
         for pk in (theirs[field], theirs[field][:-4] + "none")
     ]
     assert said[0] == said[1]
-    assert said[0]["errors"] == {field: ["There is no such connection."]}
+    assert said[0]["errors"] == {field: ["This connection does not exist."]}
 
 
 def test_a_disconnected_connection_is_gone(api: APIClient, tenant: Tenant) -> None:

@@ -109,7 +109,7 @@ def test_a_key_is_read_from_a_file_and_a_wrong_one_is_refused(
         expect(said).to_contain_text(words)
         expect(area).to_have_value("")
     files.set_input_files({"name": "key.p8", "mimeType": "text/plain", "buffer": key})
-    expect(said).to_contain_text("was read into the field")
+    expect(said).to_contain_text("was loaded into the field")
     assert area.input_value().encode() == key
     area.fill("")
     dropped = page.evaluate_handle(

@@ -164,7 +164,7 @@ def test_the_releases_page_shows_the_first_expiry_in_one_line(
         expire_in(other, days=10)
     html = web.get("/releases").content.decode()
     assert "The app: The credential expires in 6 days" in html
-    assert "3 more end soon." in html
+    assert "3 more expire soon." in html
 
 
 def test_more_expiries_cost_no_more_queries(

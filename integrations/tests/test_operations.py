@@ -151,7 +151,7 @@ def test_a_reference_to_another_tenant_is_unknown(tenant: Any, field: str) -> No
         with pytest.raises(ValidationError) as error:
             connect(PipelineIntegration, tenant=tenant, actor=None, kind="JENKINS", values=values)
         said.append(complaints(error))
-    assert all(words == {field: ["There is no such connection."]} for words in said)
+    assert all(words == {field: ["This connection does not exist."]} for words in said)
 
 
 @pytest.mark.parametrize("field", ["scm", "target"])
@@ -160,7 +160,7 @@ def test_a_reference_to_another_tenant_is_refused_on_edit_too(tenant: Any, field
     theirs = {"scm": factories.ScmFactory, "target": factories.AppStoreFactory}[field]()
     with pytest.raises(ValidationError) as error:
         edit(pipeline, actor=None, values={field: theirs.pk})
-    assert complaints(error) == {field: ["There is no such connection."]}
+    assert complaints(error) == {field: ["This connection does not exist."]}
     assert getattr(fresh(pipeline), field) == getattr(pipeline, field)
 
 
@@ -169,7 +169,7 @@ def test_a_reference_to_a_disconnected_connection_is_unknown(tenant: Any) -> Non
     disconnect(TargetIntegration.objects.get(pk=values["target"]), actor=None)
     with pytest.raises(ValidationError) as error:
         connect(PipelineIntegration, tenant=tenant, actor=None, kind="JENKINS", values=values)
-    assert complaints(error) == {"target": ["There is no such connection."]}
+    assert complaints(error) == {"target": ["This connection does not exist."]}
 
 
 def test_each_pipeline_gets_a_webhook_secret_of_its_own(tenant: Any) -> None:

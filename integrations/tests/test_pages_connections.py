@@ -60,8 +60,8 @@ def test_the_list_shows_every_connection_and_its_state(web: Client, tenant: Tena
 
 def test_an_empty_family_says_whether_it_is_needed(web: Client) -> None:
     html = web.get("/integrations").content.decode()
-    assert html.count("Nothing connected yet. Releases need it.") == 3
-    assert html.count("Nothing connected. Releases work without it, too.") == 2
+    assert html.count("Nothing connected yet. Releases need this.") == 3
+    assert html.count("Nothing connected. This is optional.") == 2
 
 
 def test_the_list_contains_one_workspaces_connections(web: Client) -> None:
@@ -142,7 +142,7 @@ def test_connecting_leads_to_the_connections_page(web: Client, typed: Typed) -> 
     slack = CommunicationIntegration.objects.get()
     assert answer["Location"] == path(slack)
     assert slack.is_valid
-    assert "is connected and works." in web.get(path(slack)).content.decode()
+    assert "is connected and working." in web.get(path(slack)).content.decode()
 
 
 def test_the_requested_kind_is_preselected(web: Client) -> None:
@@ -275,10 +275,10 @@ def test_verifying_is_rate_limited(web: Client, tenant: Tenant, owner: User, san
     for _ in range(VERIFICATIONS - 1):
         throttle("verify", user=owner)
     last = web.post(path(scm, "verify"), follow=True)
-    assert "That was often." not in last.content.decode()
+    assert "Too many attempts." not in last.content.decode()
     before = AuditEvent.objects.count()
     answer = web.post(path(scm, "verify"), follow=True)
-    assert "That was often." in answer.content.decode()
+    assert "Too many attempts." in answer.content.decode()
     assert AuditEvent.objects.count() == before
 
 

@@ -57,7 +57,7 @@ def test_a_refusal_says_what_to_do(web: Client, typed: Typed) -> None:
 def test_a_wrong_value_is_named(web: Client, typed: Typed) -> None:
     answer = ask(web, "tickets", "jira_project_key", typed("JIRA", jira_email="nobody"))
     assert answer.status_code == 400
-    assert answer.json()["detail"].startswith("E-mail of the account:")
+    assert answer.json()["detail"].startswith("Account email:")
 
 
 def test_the_stored_secret_is_used_while_the_field_is_empty(

@@ -110,7 +110,7 @@ def test_errors_keep_the_entered_text_but_not_the_secret(web: Client, typed: Typ
     html = answer.content.decode()
     assert "Enter the repository like https://github.com/owner/name." in html
     assert "not a repository" in html
-    assert html.count("Enter it again: what was typed here is not sent back") == 1
+    assert html.count("Enter it again: secrets are not sent back") == 1
     assert "ghp_canary" not in html
     assert "no-store" in answer["Cache-Control"]
     assert not ScmIntegration.objects.exists()
@@ -181,7 +181,7 @@ def test_lower_roles_can_only_read(
 ) -> None:
     client = web_as(role)
     html = client.get("/setup/scm").content.decode()
-    assert "An admin of the workspace connects it." in html
+    assert "A workspace admin can connect it." in html
     assert 'name="access_token"' not in html
     before = AuditEvent.objects.count()
     assert client.post("/setup/scm", typed("GITHUB")).status_code == 403

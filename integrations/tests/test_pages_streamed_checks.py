@@ -57,7 +57,7 @@ def test_a_fixed_connection_redirects_to_its_step(
     answer = web.post("/setup/scm?edit=1", typed("GITHUB", connection=scm.pk), headers=ALOUD)
     assert lines(answer)[-1] == {"location": f"/setup/scm?verified={scm.pk}"}
     html = web.get(f"/setup/scm?verified={scm.pk}").content.decode()
-    assert "github.com/dream11/app is connected and works." in html
+    assert "github.com/dream11/app is connected and working." in html
     assert '<details class="disclosure" open>' in html  # its checks
     assert "is connected and works" not in web.get("/setup/scm").content.decode()
 
@@ -72,7 +72,7 @@ def test_the_form_sent_again_shows_the_result(web: Client, typed: Typed) -> None
     data = typed("GITHUB", form_token="one-form-one-token")
     lines(web.post("/setup/scm", data, headers=ALOUD))
     html = web.post("/setup/scm", data, follow=True).content.decode()
-    assert "github.com/dream11/app is connected and works." in html
+    assert "github.com/dream11/app is connected and working." in html
     assert ScmIntegration.objects.count() == 1
 
 
@@ -105,7 +105,7 @@ def test_a_new_credential_that_is_refused_is_reported_and_not_stored(
     data = typed("GITHUB", access_token="ghp_canary", connection=scm.pk)
     *checks, last = lines(web.post("/setup/scm", data, headers=ALOUD))
     assert "GitHub refused the access token." in checks[-1]["html"]
-    assert "The stored one is still in force" in last["said"]
+    assert "The stored one is still in use" in last["said"]
     assert "ghp_canary" not in str([checks, last])
     scm.refresh_from_db()
     assert (scm.access_token.reveal(), scm.updated_at) == before

@@ -162,7 +162,7 @@ def test_rotating_shows_the_new_secret_and_keeps_the_old_one_for_a_day(
     assert secret_of(pipeline) in html
     assert secret_of(pipeline) != before
     assert pipeline.previous_webhook_secret.reveal() == before
-    assert "works for 24 hours more" in html
+    assert "works for another 24 hours" in html
 
 
 def test_a_reload_does_not_rotate_again(web: Client, tenant: Tenant) -> None:

@@ -54,7 +54,7 @@ def test_a_credential_that_fails_a_check_changes_nothing(
     with pytest.raises(CredentialRefused) as refused:
         change(scm, actor=owner, values={"access_token": token, "display_name": "New"})
     assert [c.code for c in refused.value.checks if not c.ok] == [code]
-    assert "still in force" in refused.value.messages[0]
+    assert "still in use" in refused.value.messages[0]
     assert state(scm) == before
     assert AuditEvent.objects.count() == events
     assert token not in str(refused.value)
@@ -148,7 +148,7 @@ def test_the_page_says_what_failed_and_keeps_the_old_one(
     html = answer.content.decode()
     assert answer.status_code == 200
     assert "GitHub refused the access token." in html
-    assert "still in force" in html
+    assert "still in use" in html
     assert "ghp_unknown" not in html
     assert answer["Cache-Control"].count("no-store") == 1
     assert fresh(scm).access_token.reveal() == OLD
@@ -189,6 +189,6 @@ def test_the_page_shows_until_when_the_old_webhook_secret_works(
 ) -> None:
     pipeline = wired_to(tenant, sandbox).pipelines["ios"]
     page, web = f"/integrations/pipelines/{pipeline.pk}", client_for(owner)
-    assert "The secret before this one" not in web.get(page).content.decode()
+    assert "The previous secret" not in web.get(page).content.decode()
     operations.rotate_webhook_secret(pipeline, actor=owner)
-    assert "The secret before this one works until" in web.get(page).content.decode()
+    assert "The previous secret works until" in web.get(page).content.decode()

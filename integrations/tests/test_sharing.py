@@ -86,7 +86,7 @@ def test_nothing_is_taken_over_from_elsewhere(tenant: Tenant, first: Any) -> Non
     for stranger in strangers:
         with pytest.raises(ValidationError) as refused:
             make_second(tenant, second(first, same_server=stranger))
-        assert complaints(refused)["same_server"] == ["There is no such connection."]
+        assert complaints(refused)["same_server"] == ["This connection does not exist."]
         assert "jenkins_url" in complaints(refused)
 
 
@@ -167,4 +167,4 @@ def test_the_api_takes_over_too(api_for: Any, tenant: Tenant, first: Any) -> Non
     unknown = {**body, "sameServer": "pipeline_jenkins_none"}
     refused = [api.post(address, sent, format="json").json() for sent in (foreign, unknown)]
     assert refused[0] == refused[1]
-    assert refused[0]["errors"]["sameServer"] == ["There is no such connection."]
+    assert refused[0]["errors"]["sameServer"] == ["This connection does not exist."]

@@ -22,7 +22,7 @@ from integrations.throttle import PER_PROCESS, VERIFICATIONS, provider_slot
 from integrations.verification import VERIFY_CLAIM, due_verifications, verify_by_id
 
 Typed = Callable[..., dict[str, Any]]
-BUSY, OFTEN = "Others are being asked at this moment.", "That was often."
+BUSY, OFTEN = "Too many checks are running.", "Too many attempts."
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +150,9 @@ def test_beyond_the_rate_limit_a_new_connection_is_saved_and_verified_later(
         answer = web.post("/integrations/scm/new", form, headers={"X-Checks": "streamed"})
         assert answer.status_code == 204
     page = web.post("/integrations/scm/new", form, follow=True).content.decode()
-    words = "nothing was done twice" if streamed else "is saved, and verified in some minutes"
+    words = (
+        "Nothing was done twice" if streamed else "is saved and will be verified in a few minutes"
+    )
     assert words in page
     assert ScmIntegration.objects.get().verification_status == "PENDING"
     assert not sandbox.state.requests
@@ -165,7 +167,7 @@ def test_beyond_the_rate_limit_an_edit_is_verified_later(
     page = f"/integrations/scm/{scm.pk}"
     assert OFTEN in web.post(page, typed("GITHUB")).content.decode()  # with another credential
     form = typed("GITHUB", access_token="", repository_url="https://github.com/dream11/other")
-    assert "some minutes" in web.post(page, form, follow=True).content.decode()
+    assert "a few minutes" in web.post(page, form, follow=True).content.decode()
     assert not sandbox.state.requests
 
 

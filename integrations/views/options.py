@@ -32,7 +32,7 @@ def integration_options(request: TenantRequest, family: str) -> HttpResponse:
         with throttled_call("options", user=request.user, limit=A_MINUTE):
             return JsonResponse(_options(request, family))
     except Http404:
-        return problem_response(request, Problem(404, "not_found", _("There is no such thing.")))
+        return problem_response(request, Problem(404, "not_found", _("Not found.")))
     except Problem as problem:
         return problem_response(request, problem)
 

@@ -190,14 +190,16 @@ def add_result_message(request: TenantRequest, connection: Connection) -> None:
     page shows the form, with the failed checks beside the fields."""
     words = {"name": str(connection)}
     if connection.verification_status == Verification.PENDING:
-        text = _("%(name)s is saved, and verified in some minutes: too much is asked just now.")
+        text = _(
+            "%(name)s is saved and will be verified in a few minutes: too many checks are running."
+        )
         messages.warning(request, text % words)
     elif has_failed(connection):
         return
     elif connection.warnings:
-        messages.warning(request, _("%(name)s works. Read its warning, though.") % words)
+        messages.warning(request, _("%(name)s works, but has a warning.") % words)
     else:
-        messages.success(request, _("%(name)s is connected and works.") % words)
+        messages.success(request, _("%(name)s is connected and working.") % words)
 
 
 def page_with_result(address: str, connection: Connection) -> str:

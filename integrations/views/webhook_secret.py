@@ -77,7 +77,7 @@ def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) ->
     tenant, made = request.tenant, repeated.connection_id
     found = find_connection(tenant=tenant, connection_id=made) if repeated.is_fresh else None
     if found is None or found.verification_status == Verification.PENDING:
-        messages.info(request, _("This was already done: nothing was done twice."))
+        messages.info(request, _("This was already done. Nothing was done twice."))
     else:
         add_result_message(request, found)
     if isinstance(found, PipelineIntegration) and not has_failed(found):

@@ -190,7 +190,7 @@ def test_what_is_in_doubt_says_what_a_person_can_do(pipeline: Any) -> None:
     effect(pipeline, state="DEAD", last_error="No answer.", dispatched_at=timezone.now())
     (blocker,) = explain(pipeline)
     assert blocker.code == "waiting_for_person"
-    assert "A retry looks there first" in blocker.hint
+    assert "A retry checks there first" in blocker.hint
 
 
 def test_the_trigger_of_an_older_build_waits_for_nobody(pipeline: Any) -> None:
@@ -269,9 +269,9 @@ def test_areas_tell_builds_from_messages(pipeline: Any, settings: Any) -> None:
 def test_the_same_trouble_of_several_channels_is_one(pipeline: Any) -> None:
     for channel in ("C1", "C2"):
         payload = {"channel": channel, "notice": "release_created", "words": {}}
-        effect(pipeline, payload=payload, last_error="Slack does not answer.")
+        effect(pipeline, payload=payload, last_error="Slack is not responding.")
     (blocker,) = explain(pipeline)
-    assert blocker.message == "2 messages: Slack does not answer."
+    assert blocker.message == "2 messages: Slack is not responding."
 
 
 def test_the_page_asks_why_only_where_a_build_is_held_up(
@@ -301,17 +301,17 @@ def test_messages_say_once_that_they_wait(setup: Any, client_for: Any, owner: An
     setup.slack.recipients = ["C123", "C456"]
     setup.slack.save()
     release = setup.release()
-    Effect.objects.filter(kind="message.post").update(last_error="Slack does not answer.")
+    Effect.objects.filter(kind="message.post").update(last_error="Slack is not responding.")
     IntegrationHealth.objects.create(
         tenant=setup.tenant,
         integration_id=setup.slack.pk,
         failures=5,
         open_until=soon(minutes=2),
-        last_error="Slack does not answer.",
+        last_error="Slack is not responding.",
     )
     text = text_of(client_for(owner).get(f"/releases/{release.pk}"))
     assert text.count("Messages wait for Slack") == 1
-    assert text.count("Slack does not answer.") == 1
+    assert text.count("Slack is not responding.") == 1
     assert "Why is this not moving?" not in text
 
 

@@ -83,7 +83,7 @@ def test_cancelling_is_behind_the_menu(
     cancel.click()
     dialog = page.get_by_role("dialog", name="Cancel release")
     dialog.get_by_role("button", name="Cancel release").click()
-    expect(page.get_by_text("This release is cancelled")).to_be_visible()
+    expect(page.get_by_text("This release was cancelled")).to_be_visible()
 
 
 def test_everything_on_the_page_is_large_enough_for_a_finger(

@@ -103,11 +103,11 @@ CHECKS: dict[str, tuple[Callable[[Wired], dict[str, Any]], Callable[[Wired], dic
     ),
     "illegal branch": (
         lambda w: {"branch": "no branch"},
-        lambda w: {"branch": ["This is not a legal git branch name."]},
+        lambda w: {"branch": ["This is not a valid git branch name."]},
     ),
     "illegal branch after the version": (
         lambda w: {"version": "1..0"},
-        lambda w: {"branch": ["This is not a legal git branch name."]},
+        lambda w: {"branch": ["This is not a valid git branch name."]},
     ),
     "known errors": (
         lambda w: {"known_errors": {"targets": ["Not a list."]}, "target_ids": []},

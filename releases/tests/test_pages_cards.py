@@ -36,8 +36,8 @@ def page(client: Client, release: Release) -> Any:
 @pytest.mark.parametrize(
     ("status", "number", "words"),
     [
-        (BuildStatus.RUNNING, 245, "Jenkins is told to abort #245"),
-        (BuildStatus.QUEUED, None, "It is taken out of the CI server's queue"),
+        (BuildStatus.RUNNING, 245, "Jenkins is asked to abort #245"),
+        (BuildStatus.QUEUED, None, "It is removed from the CI server's queue"),
     ],
 )
 def test_stopping_asks_and_says_what_will_happen(
@@ -58,8 +58,8 @@ def test_stopping_asks_and_says_what_will_happen(
 
 def test_cancelling_a_release_says_what_will_happen(member: Client, release: Release) -> None:
     text = text_of(page(member, release))
-    assert "Builds that are on the way are stopped" in text
-    assert "The channels in Slack are told." in text
+    assert "Builds in progress are stopped" in text
+    assert "A message is posted to the Slack channels." in text
     assert "The epics in Jira stay as they are." in text
 
 
@@ -87,8 +87,8 @@ def test_old_attempts_are_folded_but_never_a_single_one(
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        (BuildStatus.FAILURE, "iOS did not succeed: look at the reason, then trigger it again."),
-        (BuildStatus.TRIGGERING, "iOS was not triggered: look at the reason, then try again."),
+        (BuildStatus.FAILURE, "iOS did not succeed: check the reason, then trigger it again."),
+        (BuildStatus.TRIGGERING, "iOS was not triggered: check the reason, then try again."),
     ],
 )
 def test_the_header_names_what_failed_and_leads_there(
@@ -147,4 +147,4 @@ def test_the_same_trouble_in_several_channels_is_told_once(
     assert "Retry C123" in text
     assert "Retry C456" in text
     text = text_of(page(member, release))
-    assert text.count("An admin of the workspace can retry this.") == 1
+    assert text.count("A workspace admin can retry this.") == 1

@@ -78,10 +78,10 @@ def test_new_release_says_what_to_do_next(member, release):
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (ReleaseStatus.BUILDING, "Trigger the builds that are still missing."),
-        (ReleaseStatus.BUILD_COMPLETE, "Ready for submission Every build is there"),
-        (ReleaseStatus.BUILD_FAILED, "Build failed Look at what failed"),
-        (ReleaseStatus.CANCELLED, "Cancelled This release is cancelled"),
+        (ReleaseStatus.BUILDING, "Trigger the remaining builds."),
+        (ReleaseStatus.BUILD_COMPLETE, "Ready for submission All builds are ready"),
+        (ReleaseStatus.BUILD_FAILED, "Build failed Check what failed"),
+        (ReleaseStatus.CANCELLED, "Cancelled This release was cancelled"),
     ],
 )
 def test_every_status_has_its_words(viewer, release, status, words):
@@ -107,7 +107,7 @@ def test_viewer_sees_no_button_and_reads_who_can_retry(viewer, release):
     Effect.objects.update(last_error="No right.")
     response = viewer.get(page(release))
     assert "<form" not in response.content.decode().partition("<main")[2]
-    assert "An admin of the workspace can retry this." in text_of(response)
+    assert "A workspace admin can retry this." in text_of(response)
 
 
 def test_running_build_shows_number_link_and_time_left(viewer, release, setup):
@@ -120,9 +120,9 @@ def test_running_build_shows_number_link_and_time_left(viewer, release, setup):
     assert "#245" in text
     assert "about 6 min left" in text
     assert 'value="40"' in html or 'value="39"' in html
-    assert "Builds are on the way. Still to be triggered: Android." in text
+    assert "Builds are in progress. Not triggered yet: Android." in text
     trigger_builds(release=release, actor=None, pipeline_id=setup.android_job.pk)
-    assert "Nothing to do: builds are on the way." in text_of(viewer.get(page(release)))
+    assert "Nothing to do: builds are in progress." in text_of(viewer.get(page(release)))
 
 
 def test_failed_build_beside_a_running_one_is_not_nothing_to_do(viewer, release, setup):
@@ -131,7 +131,7 @@ def test_failed_build_beside_a_running_one_is_not_nothing_to_do(viewer, release,
     run(failed)
     run(failed, BuildStatus.FAILURE)
     text = text_of(viewer.get(page(release)))
-    assert "Android did not succeed: look at the reason, then trigger it again." in text
+    assert "Android did not succeed: check the reason, then trigger it again." in text
     assert "Nothing to do" not in text
 
 
@@ -201,7 +201,10 @@ def test_trigger_in_doubt_is_better_retried_than_made_again(admin, release, setu
     )
     trigger_failed(build.pk, message="No answer.")
     text = text_of(admin.get(page(release)))
-    assert "It may have happened all the same: Retry looks before it sends again. Retry" in text
+    assert (
+        "It may have been received already. Retry checks first, and sends it only if it "
+        "is missing. Retry" in text
+    )
 
 
 def test_epic_is_a_link_once_it_is_there(viewer, release, setup):

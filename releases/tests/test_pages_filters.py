@@ -111,7 +111,7 @@ def test_each_chip_links_the_list_without_it(viewer, three):
         "iOS",
         f"Created by {three['bob']}",
     ]
-    assert re.search(r'href="\?tab=needs-you">\s*Drop all', response.content.decode())
+    assert re.search(r'href="\?tab=needs-you">\s*Clear filters', response.content.decode())
 
 
 def test_folded_filters_say_how_many_are_active(viewer, three):
@@ -129,7 +129,7 @@ def test_pages_and_tabs_keep_the_filters(viewer, three, setup):
 def test_empty_list_says_what_to_drop(viewer, three):
     response = viewer.get(LIST, {"platform": "ANDROID", "build": "missing", "tab": "needs-you"})
     text = text_of(response)
-    assert "No release here fits all of this" in text
+    assert "No release matches these filters" in text
     assert "Without “Android”: 1 release " in text
     assert "Without “Builds: Not started”: 2 releases" in text
     for chip in response.context["drops"]:

@@ -49,7 +49,7 @@ def test_what_is_not_verified_cannot_be_ticked_and_says_why(member, setup):
     factories.PlayStoreFactory(tenant=setup.tenant, verification_status="INVALID")
     html = member.get(NEW).content.decode()
     assert html.count(" disabled") == 1
-    assert "Cannot be chosen: verify it first" in html
+    assert "Not available: verify it under Integrations first." in html
 
 
 def test_optional_family_without_connections_is_not_asked_for(member, tenant):
@@ -94,7 +94,7 @@ def test_every_error_is_shown_at_its_field(member, setup):
 
 def test_illegal_branch_is_shown_at_the_branch(member, setup):
     response = member.post(NEW, setup.form(branch="a..b"))
-    assert response.context["form"].errors == {"branch": ["This is not a legal git branch name."]}
+    assert response.context["form"].errors == {"branch": ["This is not a valid git branch name."]}
 
 
 def test_pipeline_without_its_target_is_refused_in_words(member, setup):
@@ -148,7 +148,7 @@ def test_strange_version_is_refused_in_words(member, setup, version):
 
 
 def test_viewer_sees_the_form_explained_and_may_not_post(viewer, setup):
-    assert "Your role may look" in text_of(viewer.get(NEW))
+    assert "Your role can view" in text_of(viewer.get(NEW))
     assert viewer.post(NEW, setup.form()).status_code == 403
     assert not Release.objects.exists()
 
@@ -174,7 +174,7 @@ def test_the_next_versions_are_one_click_away_beside_the_last_one(member, setup)
     answer = member.get(NEW)
     assert answer.context["form"]["version"].value() == "1.6.0"
     text = text_of(answer)
-    assert "As the stores will show it. The newest release is 1.5.0." in text
+    assert "As shown in the stores. The newest release is 1.5.0." in text
     assert "1.6.0 minor 1.5.1 patch 2.0.0 major" in text
     assert 'data-fill="id_version" data-value="1.5.1"' in " ".join(answer.content.decode().split())
 

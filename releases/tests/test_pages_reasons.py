@@ -81,14 +81,14 @@ def test_an_unreadable_log_is_mentioned_and_still_linked(
 ) -> None:
     ended(release, setup, log_error="Jenkins has no log of this build any more.")
     answer = member.get(page(release))
-    assert "Its log could not be read: Jenkins has no log of this build" in text_of(answer)
+    assert "The log could not be read: Jenkins has no log of this build" in text_of(answer)
     assert f"{JENKINS}/job/ios-prod/245/console" in answer.content.decode()
 
 
 def test_the_page_waits_for_the_log(member: Client, release: Release, setup: Setup) -> None:
     build = ended(release, setup, log_at=timezone.now())
     answer = member.get(page(release))
-    assert "Reading its log" in text_of(answer)
+    assert "Reading the log" in text_of(answer)
     assert 'hx-trigger="every 1s' in answer.content.decode()
     Build.objects.filter(pk=build.pk).update(log_tries=2)
     assert 'hx-trigger="every 15s' in member.get(page(release)).content.decode()

@@ -226,7 +226,7 @@ def test_what_a_link_makes_up_is_not_said(web):
     [
         ("/settings/jenkins", {"act": "restart"}, "Jenkins was restarted."),
         ("/settings/faults/clear", {}, "All faults are off."),
-        ("/settings/job/make-again", {"job": "ios-prod"}, "was deleted and made again."),
+        ("/settings/job/make-again", {"job": "ios-prod"}, "was deleted and created again."),
     ],
 )
 def test_what_was_done_is_said(web, address, form, words):

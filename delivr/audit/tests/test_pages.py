@@ -155,7 +155,7 @@ def test_page_names_effects_and_deliveries_by_their_subject(
     record(tenant=tenant, actor=owner, action="effect.retried", subject=dead)
     record(tenant=tenant, actor=owner, action="delivery.replayed", subject=delivery)
     html = main_of(as_role(Role.VIEWER).get(PAGE))
-    assert "tried again: Epic (1.5.0)" in html
+    assert "retried: Epic (1.5.0)" in html
     assert "applied a delivery again: Nightly" in html
     assert str(dead) not in html
 

@@ -76,7 +76,7 @@ def test_an_unknown_kind_is_not_due_and_can_be_cancelled(
 ) -> None:
     make_due(effect, kind="from.the.future")
     assert due_effects() == []
-    with pytest.raises(ValidationError, match="does not know"):
+    with pytest.raises(ValidationError, match="does not support"):
         retry_effect(effect=reload(effect), actor=owner)
     cancel_effect(effect=reload(effect), actor=owner)
     assert reload(effect).state == EffectState.CANCELLED

@@ -25,19 +25,19 @@ def effect(**columns: Any) -> Effect:
     [
         ({"state": "DONE"}, "", None),
         ({"state": "CANCELLED"}, "", None),
-        ({"state": "DEAD"}, "waits for a person", None),
-        ({"state": "DEAD", "dispatched_at": SOON}, "A retry looks there first", None),
+        ({"state": "DEAD"}, "It failed.", None),
+        ({"state": "DEAD", "dispatched_at": SOON}, "A retry checks there first", None),
         (
             {"state": "DEAD", "dispatched_at": SOON, "last_error_code": "cannot_correlate"},
-            "A person looks there",
+            "Check there",
             None,
         ),
-        ({"state": "LEASED", "lease_until": SOON}, "being worked on", SOON),
+        ({"state": "LEASED", "lease_until": SOON}, "in progress", SOON),
         ({}, "It is sent", SOON),
-        ({"last_error": "Jenkins is away."}, "tried again", SOON),
-        ({"dispatched_at": SOON}, "sends only what is not there", SOON),
-        ({"expires_at": SOON}, "Its time is over then", SOON),
-        ({"kind": "from.the.future"}, "does not know this kind", None),
+        ({"last_error": "Jenkins is away."}, "retried", SOON),
+        ({"dispatched_at": SOON}, "sends it only if it is missing", SOON),
+        ({"expires_at": SOON}, "It expires then", SOON),
+        ({"kind": "from.the.future"}, "does not support this kind", None),
     ],
 )
 def test_each_state_says_what_happens_next(columns: dict[str, Any], words: str, when: Any) -> None:
@@ -65,7 +65,7 @@ def test_the_api_shows_all_columns_and_the_next_attempt(tenant: Any, api_for: An
     assert leased["dedupeKey"] == row.dedupe_key
     assert leased["reconciles"] == 2
     assert leased["dispatchedAt"] == leased["leaseUntil"] == leased["next"]["at"]
-    assert "being worked on" in leased["next"]["text"]
+    assert "in progress" in leased["next"]["text"]
 
 
 @pytest.mark.django_db

@@ -46,8 +46,8 @@ def test_sessions_are_listed_with_the_current_one_marked(ada: User) -> None:
     sign_in(ada, "Phone")
     page = sign_in(ada, "Laptop").get("/accounts/sessions/").content.decode()
     rows = re.findall(r"<tr>.*?</tr>", page, re.DOTALL)[1:]
-    assert ["This one" in row for row in rows if "Phone" in row] == [False]
-    assert ["This one" in row for row in rows if "Laptop" in row] == [True]
+    assert ["This session" in row for row in rows if "Phone" in row] == [False]
+    assert ["This session" in row for row in rows if "Laptop" in row] == [True]
     assert "127.0.0.1" in page
 
 

@@ -74,9 +74,9 @@ class Member:
         self.press("Sign in")
 
     def confirm(self) -> None:
-        self.heading("Is it you?")
+        self.heading("Confirm that it is you")
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        self.press("Go on")
+        self.press("Continue")
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_passkey_signs_in_without_and_after_a_password(
     ada.heading("Add a passkey or security key")
     page.get_by_label("Passwordless").check()
     ada.picture("key-add")
-    ada.press("Ask the key")
+    ada.press("Use the key")
     ada.heading("Recovery codes")
     ada.go("/accounts/2fa/webauthn/")
     expect(page.get_by_text("Signs in without a password")).to_be_visible()
@@ -191,7 +191,7 @@ def test_page_says_why_no_key_answers(
     ada.type_password()
     ada.go("/accounts/2fa/webauthn/add/")
     ada.confirm()
-    page.get_by_role("button", name="Ask the key", exact=True).click()  # it stays on the page
+    page.get_by_role("button", name="Use the key", exact=True).click()  # it stays on the page
     expect(page.get_by_role("alert")).to_contain_text("https pages only")
 
 
@@ -214,7 +214,7 @@ def test_workspace_requires_it(
     ada.picture("app-off")
     ada.press("Turn off")
     ada.go("/activity")
-    ada.heading("A second factor is needed")
+    ada.heading("A second factor is required")
     ada.picture("needed")
     assert console == []
 

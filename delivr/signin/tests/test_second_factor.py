@@ -194,7 +194,7 @@ def test_lost_key_lets_nobody_in_and_says_so(ada: User, settings: Any) -> None:
     settings.FERNET_KEYS = ["another-key"]
     client, _answer = sign_in(ada)
     answer = client.post("/accounts/2fa/authenticate/", {"code": code_of(secret)})
-    assert "The key to your second factor is missing." in answer.content.decode()
+    assert "The encryption key of your second factor is missing." in answer.content.decode()
     assert not is_signed_in(client)
     assert Client().get("/readyz").status_code == 503
 

@@ -36,5 +36,5 @@ def test_workspaces_per_day_are_limited(owner, client_for):
         client.post("/settings/new-workspace", {"workspace": f"Number {number}"})
     Membership.objects.filter(user=owner).last().delete()  # leaving does not give a turn back
     page = client.post("/settings/new-workspace", {"workspace": "One more"}).content.decode()
-    assert "At most 10 workspaces can be made in a day." in page
+    assert "At most 10 workspaces can be created in a day." in page
     assert Tenant.objects.count() == before + WORKSPACES_A_DAY

@@ -190,7 +190,7 @@ def page(client):
 
 def test_owner_changes_a_role(boss, member):
     answer = boss.post(f"/settings/members/{member.public_id}/role", {"role": "ADMIN"}, follow=True)
-    assert "has another role now" in answer.content.decode()
+    assert "was changed" in answer.content.decode()
     member.refresh_from_db()
     assert member.role == Role.ADMIN
 

@@ -103,7 +103,7 @@ def test_deletion_waits_for_unfinished_releases(boss, tenant, full):
 def test_deletion_waits_for_what_is_being_sent(boss, tenant, full):
     Effect.objects.filter(kind="mail.send").update(state=EffectState.LEASED)
     html = boss.post(DELETE, {"confirmation": tenant.name}).content.decode()
-    assert "being sent at this moment" in html
+    assert "being sent right now" in html
     assert Membership.objects.filter(tenant=tenant).count() == 2
 
 

@@ -7,23 +7,23 @@ FIELDS = (
     ConnectionField(
         name="app_identifier",
         column="app_identifier",
-        label=gettext_lazy("Bundle id"),
+        label=gettext_lazy("Bundle ID"),
         audit_label=gettext_lazy("App"),
         placeholder="com.example.app",
         clean=matching(
             r"[A-Za-z0-9][A-Za-z0-9._-]{1,154}",
-            gettext_lazy("A bundle id looks like com.example.app."),
+            gettext_lazy("A bundle ID looks like com.example.app."),
         ),
         checks=("app",),
     ),
     ConnectionField(
         name="apple_issuer_id",
         column="issuer_id",
-        label=gettext_lazy("Issuer id"),
+        label=gettext_lazy("Issuer ID"),
         help=gettext_lazy("On App Store Connect under Users and Access > Integrations."),
         clean=matching(
             r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",
-            gettext_lazy("An issuer id is a UUID, like 57246542-96fe-1a63-e053-0824d011072a."),
+            gettext_lazy("An issuer ID is a UUID, like 57246542-96fe-1a63-e053-0824d011072a."),
         ),
         shared=True,
         checks=("credentials",),
@@ -31,10 +31,11 @@ FIELDS = (
     ConnectionField(
         name="apple_key_id",
         column="key_id",
-        label=gettext_lazy("Key id"),
+        label=gettext_lazy("Key ID"),
         placeholder="2X9R4HXF34",
         clean=matching(
-            r"[A-Za-z0-9]{4,20}", gettext_lazy("A key id is letters and digits, like 2X9R4HXF34.")
+            r"[A-Za-z0-9]{4,20}",
+            gettext_lazy("A key ID consists of letters and digits, like 2X9R4HXF34."),
         ),
         shared=True,
     ),

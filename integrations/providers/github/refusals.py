@@ -206,7 +206,8 @@ def _not_from_github(status: int) -> ProviderError:
     return ProviderError(
         "not_its_answer",
         f"Something in front of GitHub answered with HTTP {status}, not GitHub itself.",
-        "A proxy or a firewall may stand in between, or there is no GitHub at this address.",
+        "There may be a proxy or a firewall in between, or this is not the address of a "
+        "GitHub server.",
         outcome=Outcome.NOT_SENT,
     )
 

@@ -172,7 +172,7 @@ def _wants_sign_in() -> ProviderError:
     """https://plugins.jenkins.io/oic-auth/ redirects API requests, too."""
     return ProviderError(
         "login_redirect",
-        "Jenkins wants a sign-in and takes no notice of the API token.",
+        "Jenkins requires a sign-in and ignores the API token.",
         "Ask its administrator to let API tokens in without a session: with OpenID Connect that is "
         "“Allow access using a Jenkins API token without an OIDC session”.",
         outcome=Outcome.CREDENTIALS,

@@ -264,7 +264,7 @@ def job_unreadable(
 
 def _too_many(message: str) -> ProviderError:
     return ProviderError.refused(
-        TOO_MANY, message, "Look into Jenkins whether the build started, then adopt it or retry."
+        TOO_MANY, message, "Check in Jenkins whether the build started, then adopt it or retry."
     )
 
 
@@ -272,7 +272,7 @@ def _just_left() -> ProviderError:
     return ProviderError(
         "just_left",
         "It has just left Jenkins' queue, and has no number yet.",
-        "It is stopped in a moment.",
+        "It will be stopped in a moment.",
         outcome=Outcome.NOT_SENT,
     )
 

@@ -108,7 +108,7 @@ class Jenkins(CiProvider):
             raise ProviderError.refused(
                 "cannot_correlate",
                 f"The job does not declare {BUILD_ID}, so its builds cannot be told apart.",
-                "Look into Jenkins whether the build started, then adopt it or retry.",
+                "Check in Jenkins whether the build started, then adopt it or retry.",
             )
         return Lookup(client, path).find(request.build_id, since=since)
 
@@ -149,7 +149,7 @@ class Jenkins(CiProvider):
         """Of this job's build alone, whatever the address says: by the part after `artifact/`."""
         name = artifact_path(url)
         if name is None or handle.number is None:
-            raise ProviderError.refused("not_found", "This is no artifact of a Jenkins build.")
+            raise ProviderError.refused("not_found", "This is not an artifact of a Jenkins build.")
         return self._client().open(f"{self._path()}/{handle.number}/artifact/{name}")
 
     @only_provider_errors

@@ -51,7 +51,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
         return ProviderError(
             "parameters_changed",
             "The job's parameters were changed just now.",
-            "It is tried again by itself.",
+            "It is retried automatically.",
             outcome=Outcome.NOT_SENT,
         )
     if status == 500 and (choice := _CHOICE.search(body)):
@@ -78,7 +78,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
         return ProviderError(
             "garbage",
             f"Jenkins answered the trigger in an unknown way (HTTP {status}).",
-            "A proxy or a login page may stand in between. delivr looks for the build.",
+            "There may be a proxy or a login page in between. delivr looks for the build.",
             outcome=Outcome.UNCERTAIN,
         )
     return client.error(answer)

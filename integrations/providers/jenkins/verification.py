@@ -58,7 +58,7 @@ class Verification:
         return []
 
     def permission(self) -> list[Check]:
-        words = "Jenkins tells only at the first build whether this user may start the job."
+        words = "Jenkins shows only at the first build whether this user may start the job."
         return [Check.untested("permission", words)]
 
     def parameters(self) -> list[Check]:
@@ -78,9 +78,9 @@ class Verification:
             Check.warning(
                 "correlation",
                 "no_build_id",
-                f"The job has no text parameter {BUILD_ID}: when Jenkins' answer to a "
-                "trigger gets lost, delivr cannot tell whether the build started, and a person "
-                "must look.",
+                f"The job has no text parameter {BUILD_ID}: if Jenkins' response to a "
+                "trigger is lost, delivr cannot tell whether the build started, and someone has "
+                "to check.",
                 f"Add a string parameter {BUILD_ID} to the job, empty by default.",
             )
         ]
@@ -92,7 +92,7 @@ def _known(anonymous: object) -> Check:
     return Check.failed(
         "credentials",
         "anonymous",
-        "Jenkins took no notice of the user and token and treats us as a stranger.",
+        "Jenkins ignored the user and token and treats delivr as anonymous.",
         "A proxy in front of Jenkins may drop the Authorization header.",
     )
 
@@ -102,7 +102,7 @@ def _no_parameters() -> Check:
         "parameters",
         "no_parameters",
         "The job declares no parameters: it builds without knowing version and branch.",
-        "Declare VERSION and BRANCH. If they stand in the Jenkinsfile, run the job once by "
+        "Declare VERSION and BRANCH. If they are declared in the Jenkinsfile, run the job once by "
         "hand: Jenkins learns them from the first run.",
     )
 

@@ -80,7 +80,7 @@ class EpicForm:
         if self.wrong:
             raise ProviderError.refused(
                 "wrong_field",
-                f"The project does not take what this connection gives: {'; '.join(self.wrong)}.",
+                f"The project does not accept these values: {'; '.join(self.wrong)}.",
                 "Change it under “Fields of epics” in this connection.",
             )
         if self.missing:
@@ -272,6 +272,6 @@ class _Reading:
 def cannot_correlate() -> ProviderError:
     return ProviderError.refused(
         "cannot_correlate",
-        f"{LABEL} epics of this project have no labels: a lost answer cannot be looked up.",
-        "Look in the project. Adding the field Labels to its create screen mends this.",
+        f"{LABEL} epics of this project have no labels: a lost response cannot be checked.",
+        "Check the project. Adding the field Labels to its create screen fixes this.",
     )

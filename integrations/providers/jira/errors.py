@@ -137,7 +137,7 @@ def _not_from_jira(status: int, retry_after: str | None) -> ProviderError:
         "not_jira",
         f"What answers at this address is not Jira (HTTP {status}).",
         "Check the address (like https://example.atlassian.net), and what stands between it and"
-        " this server. It is tried again by itself.",
+        " this server. It is retried automatically.",
         outcome=Outcome.UNCERTAIN if status >= 500 else Outcome.NOT_SENT,
         retry_after=retry_after_seconds(retry_after),
     )

@@ -37,7 +37,7 @@ def clean_email(value: str) -> str:
     try:
         validate_email(text)
     except ValidationError:
-        raise ValueError(_("Enter the e-mail address of the Jira account.")) from None
+        raise ValueError(_("Enter the email address of the Jira account.")) from None
     return text
 
 
@@ -58,8 +58,8 @@ FIELDS = (
     ConnectionField(
         name="jira_email",
         column="username",
-        label=gettext_lazy("E-mail of the account"),
-        audit_label=gettext_lazy("E-mail of the Jira account"),
+        label=gettext_lazy("Account email"),
+        audit_label=gettext_lazy("Jira account email"),
         clean=clean_email,
         shared=True,
     ),
@@ -68,7 +68,9 @@ FIELDS = (
         column="api_token",
         label=gettext_lazy("API token"),
         audit_label=gettext_lazy("Jira API token"),
-        help=gettext_lazy("Made at id.atlassian.com under Security; scoped tokens work too."),
+        help=gettext_lazy(
+            "Create it at id.atlassian.com under Security. Tokens with scopes also work."
+        ),
         secret=True,
         clean=one_line,
         shared=True,
@@ -79,7 +81,7 @@ FIELDS = (
         column="project",
         label=gettext_lazy("Project"),
         audit_label=gettext_lazy("Jira project"),
-        help=gettext_lazy("Its key: what stands before the dash of its issues."),
+        help=gettext_lazy("Its key: the part before the dash in its issue keys."),
         placeholder="MOBILE",
         clean=matching(
             r"[A-Z][A-Z0-9_]{1,39}",
@@ -93,8 +95,7 @@ FIELDS = (
         name="jira_epic_type_name",
         label=gettext_lazy("Type of epics"),
         help=gettext_lazy(
-            "Only for a project with several types at the level of epics: the name of the one to "
-            "use."
+            "Only for a project with several epic-level issue types: the name of the one to use."
         ),
         placeholder="Epic",
         required=False,
@@ -135,5 +136,5 @@ CHECKS = {
     "permission": gettext_lazy("Permission to create issues"),
     "project": gettext_lazy("Project"),
     "site": gettext_lazy("Address of the site"),
-    "unused_fields": gettext_lazy("Fields without use"),
+    "unused_fields": gettext_lazy("Unused fields"),
 }

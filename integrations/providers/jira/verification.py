@@ -72,7 +72,7 @@ class Verification:
     def _site(self) -> Check:
         """Its message is the site's URL, which the connection keeps."""
         try:
-            site, why = read_site(self._client), "Jira does not tell it."
+            site, why = read_site(self._client), "Jira does not report it."
         except ProviderError as error:
             site, why = "", error.message
         if site:
@@ -80,7 +80,7 @@ class Verification:
         return Check.warning(
             "site",
             "site_unknown",
-            f"Epics are made, but not linked: the site's own address is not known. {why}",
+            f"Epics are created, but not linked: the site's own address is not known. {why}",
             "Enter the site's own address (https://example.atlassian.net) in place of the"
             " gateway's: delivr finds the gateway by itself.",
         )
@@ -146,8 +146,8 @@ class Verification:
         yield Check.warning(
             "correlation",
             "no_labels",
-            "Epics of this project have no labels. If Jira's answer is lost on the way,"
-            " nobody can look up whether the epic was made.",
+            "Epics of this project have no labels. If Jira's response is lost, delivr"
+            " cannot check whether the epic was created.",
             "Add the field Labels to the create screen of epics.",
         )
 

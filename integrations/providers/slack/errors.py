@@ -20,10 +20,11 @@ _REINSTALL = (
 )
 _INVITE = "Invite the app to the channel: type /invite @ and its name there."
 _ADMINISTRATOR = "Ask an administrator of the Slack workspace."
-_LATER = "It is tried again by itself."
+_LATER = "It is retried automatically."
 _POSTING = "Allow the app in the posting permissions of the channel, or choose another one."
 _UNKNOWN = (
-    "Look the word up at docs.slack.dev/reference/methods/chat.postMessage, or ask an administrator"
+    "Look up the error at docs.slack.dev/reference/methods/chat.postMessage, or ask an "
+    "administrator"
     " of the Slack workspace."
 )
 
@@ -31,7 +32,7 @@ _UNKNOWN = (
 _WORDS: dict[Outcome, dict[str, tuple[str, str]]] = {
     Outcome.CREDENTIALS: {
         "invalid_auth": ("Slack refused the bot token.", _REINSTALL),
-        "not_authed": ("Slack got no bot token.", _REINSTALL),
+        "not_authed": ("Slack received no bot token.", _REINSTALL),
         "token_revoked": ("The bot token was revoked.", _REINSTALL),
         "token_expired": ("The bot token has expired.", _REINSTALL),
         "account_inactive": (
@@ -62,7 +63,7 @@ _WORDS: dict[Outcome, dict[str, tuple[str, str]]] = {
         "not_in_channel": ("The app is not in the channel.", _INVITE),
         "is_archived": (
             "The channel is archived.",
-            "Choose another channel, or take this one out of the archive.",
+            "Choose another channel, or unarchive this one.",
         ),
         "restricted_action": (
             "The rules of the workspace keep the app from posting in this channel.",
@@ -73,11 +74,11 @@ _WORDS: dict[Outcome, dict[str, tuple[str, str]]] = {
             _POSTING,
         ),
         "restricted_action_non_threadable_channel": (
-            "The channel takes no answers in threads.",
+            "The channel does not allow replies in threads.",
             _POSTING,
         ),
         "restricted_action_thread_only_channel": (
-            "The channel takes nothing but answers in threads.",
+            "The channel allows only replies in threads.",
             _POSTING,
         ),
         "restricted_action_thread_locked": (
@@ -85,7 +86,7 @@ _WORDS: dict[Outcome, dict[str, tuple[str, str]]] = {
             "Unlock it, or choose another channel.",
         ),
         "missing_argument": (
-            "Slack wants to know of which workspace: the token is one of a whole organisation.",
+            "Slack needs to know which workspace: the token belongs to a whole organisation.",
             "Install the app in the workspace of the channels, and enter the token made there.",
         ),
         "no_text": ("The message is empty.", "Check its template."),
@@ -94,22 +95,22 @@ _WORDS: dict[Outcome, dict[str, tuple[str, str]]] = {
         "invalid_blocks": ("Slack cannot read the message.", "Check its template."),
         "invalid_blocks_format": ("Slack cannot read the message.", "Check its template."),
         "too_many_attachments": ("The message has too many parts.", "Shorten its template."),
-        "thread_not_found": ("The message to answer to is gone.", ""),
-        "message_not_found": ("The message is gone.", ""),
-        "cannot_reply_to_message": ("This message cannot be answered.", ""),
+        "thread_not_found": ("The message to reply to was deleted.", ""),
+        "message_not_found": ("The message was deleted.", ""),
+        "cannot_reply_to_message": ("This message cannot be replied to.", ""),
     },
     # Slack on internal_error and fatal_error: "Some aspect of the operation may have succeeded"
     Outcome.UNCERTAIN: {
         "org_login_required": ("The Slack workspace is being moved.", _LATER),
-        "internal_error": ("Slack has a trouble of its own.", _LATER),
-        "fatal_error": ("Slack has a trouble of its own.", _LATER),
+        "internal_error": ("Slack reported an internal error.", _LATER),
+        "fatal_error": ("Slack reported an internal error.", _LATER),
         "service_unavailable": ("Slack is not available.", _LATER),
-        "request_timeout": ("Slack gave up waiting for the request.", _LATER),
+        "request_timeout": ("Slack timed out waiting for the request.", _LATER),
         "team_added_to_org": ("The Slack workspace is being moved.", _LATER),
     },
     Outcome.RATE_LIMITED: {
-        "ratelimited": ("Slack asks to slow down.", _LATER),
-        "rate_limited": ("Slack asks to slow down.", _LATER),
+        "ratelimited": ("Slack is rate limiting requests.", _LATER),
+        "rate_limited": ("Slack is rate limiting requests.", _LATER),
         "message_limit_exceeded": ("The workspace has reached its limit of messages.", _LATER),
     },
 }
@@ -152,6 +153,6 @@ def missing_scope(needed: object) -> ProviderError:
 def cannot_correlate(why: str) -> ProviderError:
     return ProviderError.refused(
         "cannot_correlate",
-        f"Whether the message was posted cannot be looked up: {why}",
-        "Look in the channel.",
+        f"delivr cannot check whether the message was posted: {why}",
+        "Check the channel.",
     )

@@ -195,7 +195,7 @@ class Slack(ChatProvider):
         except ProviderError as error:
             failure = _history_failure(error)
         else:
-            failure = cannot_correlate("too much was written in the channel since then.")
+            failure = cannot_correlate("too many messages were posted in the channel since then.")
         raise failure
 
     def _client(self) -> SlackClient:

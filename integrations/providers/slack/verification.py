@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _PERMISSIONS_PAGE = "api.slack.com/apps > OAuth & Permissions"
 _LOST_ANSWERS = (
-    "If Slack's answer to a message is lost on the way, nobody can look up whether it was posted,"
-    " and it may be posted twice."
+    "If Slack's response to a message is lost, delivr cannot check whether it was posted, and it"
+    " may be posted twice."
 )
 
 
@@ -35,9 +35,9 @@ def check_token_form(token: str) -> Iterator[Check]:
 def _wrong_form(token: str) -> tuple[str, str]:
     if token.startswith("xoxe"):
         return (
-            "This token is a rotating one: it ends after 12 hours.",
-            "A long-lived bot token (xoxb-…) is needed. Rotation cannot be turned off again: make a"
-            " new app without it.",
+            "This is a rotating token: it expires after 12 hours.",
+            "A long-lived bot token (xoxb-…) is needed. Rotation cannot be turned off again: create"
+            " a new app without it.",
         )
     kinds = {"xoxp-": "a user token", "xapp-": "an app-level token"}
     kind = next((name for start, name in kinds.items() if token.startswith(start)), "no bot token")
@@ -66,7 +66,7 @@ class Verification:
 
     def scopes(self) -> Iterator[Check]:
         if self._scopes is None:
-            words = "Slack did not say what the token may do."
+            words = "Slack did not list the scopes of the token."
             yield replace(Check.warning("scopes", "unknown_scopes", words), tested=False)
             return
         if "chat:write" not in self._scopes:
@@ -123,7 +123,7 @@ class Verification:
                 name,
                 "is_archived",
                 f"{shown} is archived.",
-                "Choose another channel, or take this one out of the archive.",
+                "Choose another channel, or unarchive this one.",
             )
         if channel.get("is_read_only") or channel.get("is_frozen"):
             return Check.failed(

@@ -21,7 +21,7 @@ class Command(BaseCommand):
         tenant = Tenant.objects.filter(pk=options["tenant"]).first()
         user = User.objects.filter(email=options["email"].strip().lower()).first()
         if tenant is None or user is None:
-            raise CommandError("No such workspace, or nobody signed up with this address.")
+            raise CommandError("No such workspace, or no user with this address.")
         try:
             member = add_member(tenant=tenant, user=user, role=options["role"], actor=None)
         except ValidationError as error:
