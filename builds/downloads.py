@@ -33,12 +33,16 @@ _slots = threading.BoundedSemaphore(PER_PROCESS)
 
 
 class Passing:
-    """The parts of a download; gives its slot back when it is closed, which Django does in any
-    case. Not a generator: one that was never started would not notice."""
+    """The parts of a download; gives its slot back when it is closed, or dropped unclosed: Django
+    does not close an answer in whose place it sends an error. Not a generator: one that was never
+    started would not notice."""
 
     def __init__(self, download: Download) -> None:
         self._download: Download | None = download
         self.length = download.length
+
+    def __del__(self) -> None:
+        self.close()
 
     def __iter__(self) -> Self:
         return self

@@ -14,17 +14,26 @@ from delivr.effects.operations import wake
 from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
 from delivr.tenants.models import User
+from integrations.throttle import throttle
 from releases.models import Release, ReleaseStatus
 
+PER_MINUTE = 6  # of one release, by one user: each may call all of its providers
 
-@transaction.atomic
-def try_now(*, release: Release, actor: User | None) -> None:
+
+def try_now(*, release: Release, actor: User) -> None:
     """Make everything that the release waits for due now: its effects, the polls of its builds, and
     the next check of its branch.
 
     What the provider asked to wait for, and refused credentials, still wait. Raises
-    Conflict("nothing_waits").
+    Conflict("nothing_waits"), and Problem 429 if it is called too often: every attempt counts
+    towards the last one.
     """
+    throttle(f"try_now:{release.pk}", user=actor, limit=PER_MINUTE)
+    _make_due(release, actor)
+
+
+@transaction.atomic
+def _make_due(release: Release, actor: User) -> None:
     waiting = Effect.objects.for_tenant(release.tenant_id).filter(release_id=release.pk).open()
     polled = Build.objects.for_tenant(release.tenant_id).filter(
         release_pipeline__release=release, poll_at__isnull=False

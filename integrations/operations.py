@@ -176,6 +176,7 @@ def rotate_webhook_secret(
     """
     pipeline = _locked(pipeline)
     webhook_secrets.replace(pipeline)
+    pipeline.is_secret_unseen = False  # the caller shows it
     _save(pipeline)
     changes = {"webhook_secret": "changed"}
     record(actor=actor, action="webhook_secret.rotated", subject=pipeline, changes=changes)
@@ -211,7 +212,7 @@ def draft(
     connection = stored or model(tenant=tenant, **{model.type_field: kind})
     errors: Errors = {}
     if stored is None:
-        _source, values, errors = sharing.take_over(connection, values)
+        values, errors = sharing.take_over_for_picker(connection, values)
     cleaned = {
         field.name: value
         for field in fields_of(kind)

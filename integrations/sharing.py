@@ -16,7 +16,7 @@ from delivr.outbound import origin
 from delivr.tenants.models import Tenant
 from integrations.models import Connection, PipelineIntegration
 from integrations.providers.fields import ConnectionField, is_empty
-from integrations.providers.registry import fields_of, provider_class
+from integrations.providers.registry import fields_of, provider_class, secrets_of
 from integrations.wording import NO_CONNECTION
 
 FIELD = "same_server"  # the id of the other connection
@@ -70,6 +70,19 @@ def take_over(
     except SecretUnreadable as error:
         return source, dict(values), {FIELD: [str(error)]}
     return source, {**values, **taken}, {}
+
+
+def take_over_for_picker(
+    connection: Connection, values: Mapping[str, Any]
+) -> tuple[dict[str, Any], Errors]:
+    """The same without the other connection. While the address is empty, a credential that is taken
+    over goes to the server for which it was entered, not to the provider's usual one."""
+    source, taken, errors = take_over(connection, values)
+    address = provider_class(connection.kind).address_field
+    if source is not None and address and is_empty(taken.get(address)):
+        has_taken = any(is_empty(values.get(name)) for name in secrets_of(source.kind))
+        taken[address] = source.value_of(address) if has_taken else ""
+    return taken, errors
 
 
 def has_same_secrets(source: Connection, cleaned: Mapping[str, Any]) -> bool:

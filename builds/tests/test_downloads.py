@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 from typing import Any
 
 import pytest
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.test import Client
 from django.utils import timezone
 
@@ -101,6 +104,25 @@ def test_refusal_is_told_on_the_page_and_frees_the_slot(
     assert "Jenkins did not return the file" in text_of(page)
     assert is_free()
     assert not AuditEvent.objects.filter(action="build.downloaded").exists()
+
+
+# The collector may reach its socket first.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <delivr.outbound.sockets._TimedSocket")
+def test_answer_that_is_replaced_by_an_error_frees_the_slot(
+    built: Build, member: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Django drops it unclosed, for instance if the session cannot be stored."""
+
+    def broken(*_args: Any) -> None:
+        raise RuntimeError("The session cannot be stored.")
+
+    monkeypatch.setattr(SessionMiddleware, "process_response", broken)
+    # The log that pytest keeps would keep the answer, too, by the frames of the exception.
+    monkeypatch.setattr(logging.getLogger("django.request"), "disabled", True)
+    member.raise_request_exception = False
+    assert member.get(address(built)).status_code == 500
+    gc.collect()
+    assert is_free()
 
 
 def test_credentials_go_to_the_connected_server_alone(built: Build, member: Client) -> None:

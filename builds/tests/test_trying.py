@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from builds.models import Build
 from builds.triggering import trigger_builds
+from builds.trying import PER_MINUTE
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.tenants.models import Role
@@ -53,6 +54,17 @@ def test_everything_that_waits_becomes_due(waiting: Release, api_for: Any) -> No
     assert (health.failures, health.open_until) == (5, None)  # the next call probes
     assert health.rate_limited_until is not None  # the server asked for this pause
     assert AuditEvent.objects.filter(action="release.tried_now").count() == 1
+
+
+def test_a_provider_cannot_be_flooded_by_it(waiting: Release, api_for: Any) -> None:
+    path = f"/api/v1/releases/{waiting.pk}/try-now"
+    client = api_for(waiting.tenant, Role.MEMBER)
+    assert {client.post(path).status_code for _ in range(PER_MINUTE)} == {202}
+    later = timezone.now() + LATER
+    Effect.objects.update(next_at=later)
+    refused = client.post(path)
+    assert (refused.status_code, refused.json()["code"]) == (429, "throttled")
+    assert set(Effect.objects.values_list("next_at", flat=True)) == {later}
 
 
 def test_where_nothing_waits_it_says_so(release: Release, api_for: Any, member: Any) -> None:

@@ -41,6 +41,10 @@ class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc] # untyped library
         return address
 
 
+_HIDDEN = ("Cc", "Cf", "Co")  # controls, formats, private use
+_BLANK = "\u034f\u115f\u1160\u2800"  # letters and marks without ink, once normalised
+
+
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
     class Meta:
         model = User
@@ -53,8 +57,9 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
 
     def clean_name(self) -> str:
         """One line that looks neither like somebody's address nor like delivr itself."""
-        name = " ".join(self.cleaned_data["name"].split())
-        hidden = any(unicodedata.category(letter) in ("Cc", "Cf") for letter in name)
+        # Normalised, since a full-width @ looks like one.
+        name = " ".join(unicodedata.normalize("NFKC", self.cleaned_data["name"]).split())
+        hidden = any(unicodedata.category(c) in _HIDDEN or c in _BLANK for c in name)
         if hidden or "@" in name or name.casefold() == SYSTEM:
             words = _("Enter a name: not an email address, and no invisible characters.")
             raise ValidationError(words)

@@ -106,6 +106,18 @@ def test_a_secret_that_was_not_shown_is_shown_by_a_button(
     assert "Set up the webhook" not in web.get(page).content.decode()
 
 
+def test_a_secret_that_the_api_returned_is_not_shown_by_the_button(
+    web: Client, filled: dict[str, Any], api_for: Any, tenant: Tenant
+) -> None:
+    web.post("/setup/pipelines", {**filled, "jenkins_job_path": "/job/nope"})
+    pipeline = PipelineIntegration.objects.get()
+    path = f"/api/v1/integrations/pipelines/{pipeline.pk}/rotate-webhook-secret"
+    returned = api_for(tenant, Role.ADMIN).post(path).json()["webhookSecret"]
+    answer = web.post(rotate(pipeline)).content.decode()
+    assert returned not in answer
+    assert secret_of(pipeline) in answer
+
+
 def test_the_secret_is_on_no_later_page_and_in_no_session(
     web: Client, filled: dict[str, Any]
 ) -> None:

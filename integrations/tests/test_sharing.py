@@ -15,7 +15,7 @@ from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories as make
 from integrations.forms import ConnectionForm
 from integrations.models import PipelineIntegration, ScmIntegration
-from integrations.operations import connect, disconnect
+from integrations.operations import connect, disconnect, draft
 from integrations.tests.values import complaints
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +77,21 @@ def test_a_repository_elsewhere_gets_no_token_either(tenant: Tenant) -> None:
     with pytest.raises(ValidationError) as refused:
         connect_at("https://github.evil.example.com/dream11/other")
     assert list(complaints(refused)) == ["access_token"]
+
+
+def test_a_picker_asks_the_server_of_a_token_that_is_taken_over(tenant: Tenant) -> None:
+    """Without an address of its own, which would mean github.com."""
+    scm = make.ScmFactory(tenant=tenant, repository_url="https://github.corp.example/dream11/app")
+
+    def drafted(**values: Any) -> ScmIntegration:
+        values = {"same_server": scm.pk, "repository_url": "", **values}
+        return draft(ScmIntegration, tenant=tenant, kind="GITHUB", values=values, stored=None)
+
+    made = drafted()
+    assert made.access_token.reveal() == scm.access_token.reveal()
+    assert made.repository_url == scm.repository_url
+    own = drafted(access_token="own token")  # which was not entered for that server
+    assert (own.access_token.reveal(), own.repository_url) == ("own token", "")
 
 
 def test_nothing_is_taken_over_from_elsewhere(tenant: Tenant, first: Any) -> None:

@@ -35,7 +35,13 @@ def test_person_changes_their_name_alone(ada: User, client_for: Any, stranger: U
     assert ada.called == ada.email
 
 
-@pytest.mark.parametrize("name", ["boss@example.com", "Delivr", "Ada\u202e", "a" * 81])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("boss@example.com", "boss＠example.com", "boss﹫example.com"),
+        *("Delivr", "ｄelivr", "Ada\u202e", "\u3164", "\u2800", "a" * 81),
+    ],
+)
 def test_name_that_could_be_taken_for_another_is_refused(
     ada: User, client_for: Any, name: str
 ) -> None:
