@@ -168,11 +168,17 @@ class ConnectionForm(forms.Form):
             return
         for name, label in REFERENCES.items():
             rows = list(FAMILIES[_FAMILY_OF[name]].objects.for_tenant(self.tenant))
+            if name == "scm":
+                rows = [row for row in rows if self._can_build_from(row)]
             self.fields[name] = forms.ChoiceField(
                 label=label, choices=_choices(rows), error_messages=FORM_ERRORS
             )
             if len(rows) == 1:
                 self.initial.setdefault(name, rows[0].pk)
+
+    def _can_build_from(self, scm: Connection) -> bool:
+        ci: Any = provider_class(self.kind)
+        return not ci.scm_kinds or scm.kind in ci.scm_kinds
 
     def _field(self, field: ConnectionField) -> forms.Field:
         made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, TextField)

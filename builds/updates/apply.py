@@ -216,7 +216,7 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
         "external_id": update.external_id,
         "queue_id": update.queue_id,
         "number": update.number,
-        "url": safe_build_url(update.url, pipeline.server_url),
+        "url": safe_build_url(update.url, pipeline.home),
         "started_at": update.started_at,
         "server_started_at": update.started_at if update.is_authoritative else None,
         "estimated_ms": update.estimated_ms,

@@ -116,8 +116,8 @@ def _process(delivery: WebhookDelivery) -> None:
 
 def read(delivery: WebhookDelivery) -> BuildReport:
     """Parse the body. Raises ValueError with a message for people if it cannot be parsed."""
-    kind = delivery.pipeline.kind
-    sender, ci = delivery.sender or kind.lower(), cast("type[CiProvider]", provider_class(kind))
+    ci = cast("type[CiProvider]", provider_class(delivery.pipeline.kind))
+    sender = delivery.sender or ci.sender
     parse = ci.parsers.get(sender) or webhooks_of(sender).parse
     return parse(bytes(delivery.body), delivery.event)
 

@@ -41,6 +41,7 @@ class Jenkins(CiProvider):
     empty as long as only `jobs` is asked."""
 
     label = LABEL
+    sender = "jenkins"
     address_field = "jenkins_url"
     deadline = DEADLINE
 
