@@ -31,10 +31,11 @@ def reason_of(client: ActionsClient, path: str, run: Run) -> str:
 
 def _approval(client: ActionsClient, path: str, run: Run) -> str:
     """https://docs.github.com/en/rest/actions/workflow-runs#get-pending-deployments-for-a-workflow-run"""
-    waits = [
-        _deployment(item) for item in _asked(client, f"{path}/runs/{run.id}/pending_deployments")
-    ]
-    return " ".join(filter(None, waits)) or "A protection rule of its environment holds it back."
+    items = _asked(client, f"{path}/runs/{run.id}/pending_deployments")
+    return (
+        " ".join(filter(None, map(_deployment, items)))
+        or "A protection rule of its environment holds it back."
+    )
 
 
 def _deployment(item: dict[str, Any]) -> str:

@@ -42,10 +42,10 @@ class WorkflowSource:
         if data is None:
             raise ProviderError(
                 "workflow_not_found",
-                f"{self.repository} has no workflow {self.file} that GitHub runs, or this token may "
-                "not see it.",
-                "The file has to be in .github/workflows on the default branch, and the token needs "
-                "the permission Actions.",
+                f"{self.repository} has no workflow {self.file} that GitHub runs, or this token "
+                "may not see it.",
+                "The file has to be in .github/workflows on the default branch, and the token "
+                "needs the permission Actions.",
                 outcome=Outcome.REFUSED,
             )
         if not isinstance(data, dict) or not isinstance(data.get("state"), str):
