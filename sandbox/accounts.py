@@ -26,6 +26,7 @@ GITHUB_FINE_GRAINED_TOKEN = "github_pat_sandbox_fine_grained_token"
 GITHUB_APP_TOKEN = "ghs_sandbox_installation_token"
 
 JENKINS_JOB_PATHS = ("/job/ios-prod", "/job/android-prod")
+WORKFLOWS = ("ios.yml", "android.yml")
 JENKINS_USER = "delivr"
 JENKINS_API_TOKEN = "11sandbox00jenkins00api00token0000"
 JENKINS_PASSWORD = "sandbox-jenkins-password"
@@ -98,7 +99,10 @@ class Accounts:
                 "accessToken": GITHUB_PUSH_TOKEN,
             },
             "targets": self._targets(),
-            "pipelines": [_pipeline(base_url, path) for path in JENKINS_JOB_PATHS],
+            "pipelines": [
+                *(_pipeline(base_url, path) for path in JENKINS_JOB_PATHS),
+                *({"pipelineType": "GITHUB_ACTIONS", "workflow": name} for name in WORKFLOWS),
+            ],
             "communication": {
                 "communicationType": "SLACK",
                 "slackBotToken": SLACK_BOT_TOKEN,

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
-from sandbox import mrkdwn
+from sandbox import mrkdwn, page_actions
 from sandbox.chat import CHANNELS, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
 from sandbox.context import accounts, world
@@ -50,6 +50,7 @@ def board() -> str:
 
 def _board() -> dict[str, Any]:
     return {
+        **page_actions.board(),
         "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
         "issues": world().jira.issues[: -SHOWN_ISSUES - 1 : -1],
         "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
@@ -277,11 +278,16 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
         ("GitHub", values["scm"]),
         ("App Store Connect", ios),
         ("Google Play", android),
-        *((f"Jenkins {p['jenkinsJobPath']}", p) for p in values["pipelines"]),
+        *((_pipeline_heading(p), p) for p in values["pipelines"]),
         ("Slack", values["communication"]),
         ("Jira", values["tickets"]),
     ]
     return [(heading, _rows(block)) for heading, block in blocks]
+
+
+def _pipeline_heading(pipeline: dict[str, Any]) -> str:
+    is_jenkins = pipeline["pipelineType"] == "JENKINS"
+    return f"Jenkins {pipeline['jenkinsJobPath']}" if is_jenkins else "GitHub Actions"
 
 
 def _rows(block: dict[str, Any]) -> list[tuple[str, str]]:

@@ -48,9 +48,9 @@ def _harden(connection: HTTPRequestsConnectionClass | HTTPSRequestsConnectionCla
     connection.session.auth = Requester.noopAuth
 
 
-def _answer(response: RequestsResponse) -> RequestsResponse:
+def _answer(verb: str, response: RequestsResponse) -> RequestsResponse:
     """Avoid that PyGithub sleeps and retries forever when a GET is answered with 202."""
-    if response.status == 202:
+    if response.status == 202 and verb == "GET":
         raise garbage(LABEL)
     return response
 
@@ -61,7 +61,7 @@ class _HTTP(HTTPRequestsConnectionClass):
         _harden(self)
 
     def getresponse(self) -> RequestsResponse:
-        return _answer(super().getresponse())
+        return _answer(self.verb, super().getresponse())
 
 
 class _HTTPS(HTTPSRequestsConnectionClass):
@@ -70,7 +70,7 @@ class _HTTPS(HTTPSRequestsConnectionClass):
         _harden(self)
 
     def getresponse(self) -> RequestsResponse:
-        return _answer(super().getresponse())
+        return _answer(self.verb, super().getresponse())
 
 
 Requester.injectConnectionClasses(_HTTP, _HTTPS)  # for the whole process

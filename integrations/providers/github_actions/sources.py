@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PAGE = 100
 MAX_READ = 40  # files that are read for the picker
 FEWER_UNTIL = (3, 19)  # Enterprise Server's last version with the lower number of inputs
+NO_COMMIT = "No commit found for the ref"
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
 
 
@@ -74,6 +75,8 @@ class WorkflowSource:
             failure = error
         if failure.code != "not_found":
             raise failure
+        if NO_COMMIT in failure.message:
+            raise branch_unknown(branch)
         raise ProviderError(
             "workflow_missing",
             f"The branch {branch} has no {FOLDER}{self.file}, or the token may not read it.",
@@ -109,6 +112,16 @@ class WorkflowSource:
             if error.outcome is not Outcome.REFUSED:
                 raise
         return False
+
+
+def branch_unknown(branch: str) -> ProviderError:
+    """A branch that was made just now is not known everywhere at GitHub for some seconds."""
+    return ProviderError(
+        "branch_unknown",
+        f"GitHub Actions does not know the branch {branch} yet.",
+        "It is tried again by itself.",
+        outcome=Outcome.NOT_SENT,
+    )
 
 
 def _label(name: object, file: str) -> str:

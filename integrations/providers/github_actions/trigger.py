@@ -15,6 +15,7 @@ from ..github.refusals import Refusal
 from ..http import garbage
 from .reading import LABEL, external_id
 from .repository import Pages
+from .sources import branch_unknown
 
 KEY = "return_run_details"
 _NO_REF = re.compile(r"no ref found", re.IGNORECASE)
@@ -70,13 +71,7 @@ def _failure(client: ActionsClient, answer: Refusal, branch: str) -> ProviderErr
     if answer.status < 400:
         return garbage(LABEL)
     if answer.status == 422 and _NO_REF.search(answer.text):
-        # A branch that was made just now is not known everywhere at GitHub for some seconds.
-        return ProviderError(
-            "branch_unknown",
-            f"GitHub Actions does not know the branch {branch} yet.",
-            "It is tried again by itself.",
-            outcome=Outcome.NOT_SENT,
-        )
+        return branch_unknown(branch)
     for code, pattern, message, hint in _REASONS:
         if answer.status in (403, 404, 422) and pattern.search(answer.text):
             return ProviderError(code, message, hint, outcome=Outcome.REFUSED)
