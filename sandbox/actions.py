@@ -161,7 +161,7 @@ class Actions:
         self._next_run += 1
         workflow.next_number += 1
         self.runs.append(run)
-        self._record("run.created", run)
+        self._record("build.queued", run)
         self._tell(run, "requested")
         self._replace_pending(run)
         return run
@@ -222,7 +222,7 @@ class Actions:
             attempt.artifacts.append(self._keep_artifact(run, workflow.artifact, now))
         if conclusion == "startup_failure":
             run.has_jobs = False
-        self._record("run.completed", run, conclusion=conclusion, attempt=attempt.number)
+        self._record("build.finished", run, result=conclusion, attempt=attempt.number)
         self._tell(run, "completed")
 
     def _keep_artifact(self, run: Run, name: str, now: float) -> int:
@@ -263,6 +263,7 @@ class Actions:
             self._set(run, self._waits_for(run))
             if attempt.status == "in_progress":
                 attempt.started_at = now
+                self._record("build.started", run, attempt=attempt.number)
                 self._tell(run, "in_progress")
         seconds = workflow.auto_finish_seconds
         is_due = seconds is not None and attempt.started_at and now >= attempt.started_at + seconds
@@ -280,7 +281,7 @@ class Actions:
         if run.last.status == status:
             return
         run.last.status = status
-        self._record("run.moved", run, status=status)
+        self._world.touch()
         if status == "waiting":
             self._sender.github(self.hooks.values(), "workflow_job", run, "waiting")
 
@@ -292,16 +293,10 @@ class Actions:
             self._sender.github(self.hooks.values(), "workflow_job", run, action)
 
     def _record(self, kind: str, run: Run, **facts: Any) -> None:
-        self._world.record(
-            kind,
-            "github",
-            workflow=run.file,
-            number=run.number,
-            run=run.id,
-            branch=run.branch,
-            inputs=dict(run.inputs),
-            **facts,
-        )
+        """In the words in which every CI server of the sandbox is recorded."""
+        parameters = {**run.inputs, "DELIVR_BUILD_ID": run.inputs.get("delivr_build_id", "")}
+        names = {"job": run.file, "number": run.number, "branch": run.branch}
+        self._world.record(kind, "github", parameters=parameters, **names, **facts)
 
     # Snapshot
 

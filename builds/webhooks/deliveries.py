@@ -148,7 +148,7 @@ def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None
     """For a test build, a webhook only shows that webhooks arrive, and causes a poll."""
     test = testing.match_test(delivery, report)
     if test is None:
-        _unmatched(delivery)
+        _unmatched(delivery, report)
         return
     testing.note_test_webhook(test.pk, is_end=report.status not in (None, *MOVING))
     if report.status is not None and report_timeout_of(delivery.pipeline) is not None:
@@ -215,8 +215,13 @@ def poll_now(build: Build) -> None:
     enqueue_on_commit("poll", build.pk)
 
 
-def _unmatched(delivery: WebhookDelivery) -> None:
-    """Its build may not have a number yet: try again for 15 minutes, then mark it an orphan."""
+def _unmatched(delivery: WebhookDelivery, report: BuildReport) -> None:
+    """Its build may not have a number yet: try again for 15 minutes, then mark it an orphan. One of
+    another job has no build here."""
+    if report.job_path and report.job_path.casefold() != delivery.pipeline.job.casefold():
+        reason = _("It is about another job than this pipeline's.")
+        _settle(delivery, DeliveryState.ORPHAN, reason=reason)
+        return
     age = clock.now() - (delivery.replayed_at or delivery.received_at)
     if age > ORPHAN_AFTER:
         _settle(
