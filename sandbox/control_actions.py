@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.actions import REVIEWER, Actions, Hook, Refused, Run
+from sandbox.action_runs import Hook, Run
+from sandbox.actions import REVIEWER, Actions, Refused
 from sandbox.context import world
 from sandbox.control import guard, refuse
 from sandbox.repositories import Repository

@@ -6,10 +6,9 @@ https://docs.github.com/en/rest/actions/workflow-runs
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sandbox.actions import Attempt, Run
+from sandbox.action_runs import Attempt, Run
 
 
 def stamp(moment: float) -> str:

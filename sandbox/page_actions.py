@@ -8,7 +8,8 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
-from sandbox.actions import REVIEWER, Actions, Refused, Run
+from sandbox.action_runs import Run
+from sandbox.actions import REVIEWER, Actions, Refused
 from sandbox.context import world
 from sandbox.control import guard
 from sandbox.github_json import log_of

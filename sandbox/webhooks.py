@@ -18,17 +18,15 @@ import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
+from sandbox.action_runs import Hook, Run
 from sandbox.ci_jobs import Build, Job
 from sandbox.github_json import actor_json, job_json, run_json
 from sandbox.shared import Shared
-
-if TYPE_CHECKING:
-    from sandbox.actions import Hook, Run
 
 logger = logging.getLogger(__name__)
 TIMEOUT = 5  # seconds for connecting, and for each read

@@ -236,9 +236,10 @@ def names_of_providers() -> re.Pattern[str]:
     """Kinds, folders and labels, and the first words of what is called otherwise than its column
     (`apple_key_id`), in whichever case and spelling."""
     names: set[str] = set()
+    columns = {field.name for model in FAMILIES.values() for field in model._meta.get_fields()}
     for kind, path in PROVIDERS.items():
         names |= {kind, path.split(".")[-3], provider_class(kind).label}
-        names |= {f.name.split("_")[0] for f in fields_of(kind) if f.name != f.column}
+        names |= {f.name.split("_")[0] for f in fields_of(kind) if f.name not in columns}
     spelled = {re.sub(r"[ _-]", "[ _-]?", name.lower()) for name in names}
     return re.compile("|".join(sorted(spelled)), re.IGNORECASE)
 

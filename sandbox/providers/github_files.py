@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, request
 
-from sandbox.actions import Run
+from sandbox.action_runs import Run
 from sandbox.context import own_url, world
 from sandbox.github_json import log_of, stamp
 from sandbox.providers import github

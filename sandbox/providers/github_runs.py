@@ -9,7 +9,8 @@ from typing import Any
 
 from flask import Response, g, jsonify, request
 
-from sandbox.actions import REVIEWER, Attempt, Refused, Run
+from sandbox.action_runs import Attempt, Run
+from sandbox.actions import REVIEWER, Refused
 from sandbox.context import own_url
 from sandbox.github_json import job_json, run_json, stamp
 from sandbox.providers import github
