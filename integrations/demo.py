@@ -19,16 +19,25 @@ def is_offered() -> bool:
     return bool(settings.SANDBOX_URL)
 
 
+def is_imitated(kind: str) -> bool:
+    """True if the sandbox has a stand-in for this kind."""
+    return bool(_entries(kind))
+
+
 def sandbox_values(kind: str, *, platform: str = "") -> dict[str, Any]:
     """The form's initial values for a kind, including the sandbox's fake secrets.
 
     If there are several entries of one kind (jobs), the one that names the platform is used.
     """
-    state = accounts.load(settings.DELIVR_DATA_DIR / "sandbox")
-    found = state.as_dict(settings.SANDBOX_URL)[model_of(kind).family]
-    entries = [e for e in (found if isinstance(found, list) else [found]) if kind in e.values()]
+    entries = _entries(kind)
     entry = next((e for e in entries if _names(e, platform)), entries[0])
     return {field.name: _text(entry.get(camel(field.name), "")) for field in fields_of(kind)}
+
+
+def _entries(kind: str) -> list[dict[str, Any]]:
+    state = accounts.load(settings.DELIVR_DATA_DIR / "sandbox")
+    found = state.as_dict(settings.SANDBOX_URL)[model_of(kind).family]
+    return [e for e in (found if isinstance(found, list) else [found]) if kind in e.values()]
 
 
 def sandbox_job(pipeline: PipelineIntegration, job: str) -> str:
