@@ -14,10 +14,12 @@ from rest_framework.response import Response
 
 from builds.activity.tracing import causes_of, consequences_of, subject_of
 from builds.adopting import adopt_build
-from builds.cancelling import cancel_build, cancel_release
+from builds.artifacts import find_artifact, link_to
+from builds.cancelling import cancel_build, cancel_release, force_cancel
 from builds.models import Build, DeliveryState, WebhookDelivery
 from builds.serializers import (
     AdoptSerializer,
+    ArtifactLinkSerializer,
     DeliverySerializer,
     EffectDetailSerializer,
     TriggeredSerializer,
@@ -123,6 +125,31 @@ class CancelBuild(TenantView):
         if build is None:
             raise Http404
         return Response(BuildSerializer(cancel_build(build=build, actor=self.actor)).data, 202)
+
+
+class ForceCancelBuild(TenantView):
+    @extend_schema(request=None, responses={202: BuildSerializer})
+    def post(self, request: Request, build_id: str) -> Response:
+        """End a build that goes on although it was cancelled (`stillRunningAt`)."""
+        build = Build.objects.for_tenant(self.tenant).filter(pk=build_id).first()
+        if build is None:
+            raise Http404
+        return Response(BuildSerializer(force_cancel(build=build, actor=self.actor)).data, 202)
+
+
+class ArtifactLink(TenantView):
+    read_role = Role.MEMBER
+
+    @extend_schema(responses=ArtifactLinkSerializer)
+    def get(self, request: Request, build_id: str, artifact_key: int) -> Response:
+        """A fresh address from which an artifact with a `key` can be downloaded for a moment."""
+        builds = Build.objects.for_tenant(self.tenant).select_related("release_pipeline__pipeline")
+        build = builds.filter(pk=build_id).first()
+        if build is None or find_artifact(build, artifact_key) is None:
+            raise Http404
+        with asking("artifact", user=self.actor):
+            url = link_to(build, artifact_key)
+        return Response({"url": url}, headers={"Cache-Control": "no-store"})
 
 
 class CancelRelease(TenantView):

@@ -10,6 +10,16 @@ urlpatterns = [
     path("releases/<str:release_id>/cancel", api.CancelRelease.as_view(), name="api_cancel"),
     path("builds/<str:build_id>/cancel", api.CancelBuild.as_view(), name="api_build_cancel"),
     path(
+        "builds/<str:build_id>/force-cancel",
+        api.ForceCancelBuild.as_view(),
+        name="api_build_force_cancel",
+    ),
+    path(
+        "builds/<str:build_id>/artifacts/<int:artifact_key>",
+        api.ArtifactLink.as_view(),
+        name="api_build_artifact",
+    ),
+    path(
         "integrations/pipelines/<str:connection_id>/test-builds",
         testing_api.TestBuilds.as_view(),
         name="api_test_builds",

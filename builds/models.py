@@ -103,6 +103,8 @@ class Build(PolledBuild):
     # Successful retries of a failed build on the CI server: {number, url, startedBy, commit} each.
     retries = models.JSONField(default=list, db_default=[], blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
+    # When the CI server last showed it running, long after it was told to stop it.
+    still_running_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     # Why it failed, written by `builds.logs.reading`. The defaults are also set in the database,
     # because an older version may still write rows during an upgrade.

@@ -10,6 +10,14 @@ urlpatterns = [
     path("releases/<slug:release_id>/builds", views.release_builds, name="release_builds"),
     path("releases/<slug:release_id>/cancel", views.release_cancel, name="release_cancel"),
     path("builds/<slug:build_id>/cancel", views.build_cancel, name="build_cancel"),
+    path(
+        "builds/<slug:build_id>/force-cancel", views.build_force_cancel, name="build_force_cancel"
+    ),
+    path(
+        "builds/<slug:build_id>/artifacts/<int:artifact_key>",
+        views.build_artifact,
+        name="build_artifact",
+    ),
     path("integrations/pipelines/<str:connection_id>/test-build", test_build, name="test_build"),
     path(
         "integrations/pipelines/<str:connection_id>/test-build/cancel",

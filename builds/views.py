@@ -13,13 +13,15 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from builds.activity.filters import ReceivedFilter, SentFilter
 from builds.activity.lists import build_name, claims_of, received_lines, sent_lines
 from builds.activity.tracing import causes_of_delivery, consequences_of_delivery
 from builds.adopting import adopt_build
-from builds.cancelling import cancel_build, cancel_release
+from builds.artifacts import find_artifact, link_to
+from builds.cancelling import cancel_build, cancel_release, force_cancel
 from builds.forms import BuildNumberForm
 from builds.models import Build, WebhookDelivery
 from builds.triggering import NoSuchPipeline, trigger_builds
@@ -81,6 +83,31 @@ def build_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
     with refusals_as_messages(request):
         cancel_build(build=build, actor=request.user)
         messages.success(request, _("%(build)s is cancelled.") % {"build": build_name(build)})
+    return redirect("release", build.release_pipeline.release_id)
+
+
+@require_POST
+@tenant_required(Role.MEMBER)
+def build_force_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
+    builds = Build.objects.for_tenant(request.tenant).select_related("release_pipeline")
+    build = get_object_or_404(builds, pk=build_id)
+    with refusals_as_messages(request):
+        force_cancel(build=build, actor=request.user)
+        messages.success(request, _("%(build)s is ended by force.") % {"build": build_name(build)})
+    return redirect("release", build.release_pipeline.release_id)
+
+
+@require_GET
+@tenant_required(Role.MEMBER)
+@never_cache
+def build_artifact(request: TenantRequest, build_id: str, artifact_key: int) -> HttpResponse:
+    """Redirect to a fresh address of the file."""
+    builds = Build.objects.for_tenant(request.tenant)
+    build = get_object_or_404(builds.select_related("release_pipeline__pipeline"), pk=build_id)
+    if find_artifact(build, artifact_key) is None:
+        raise Http404
+    with refusals_as_messages(request), asking("artifact", user=request.user):
+        return redirect(link_to(build, artifact_key))
     return redirect("release", build.release_pipeline.release_id)
 
 

@@ -15,6 +15,7 @@ from releases.notices import Notice
 KINDS = {
     "build.trigger": gettext_lazy("Build trigger"),
     "build.cancel": gettext_lazy("Stop of a build"),
+    "build.force_cancel": gettext_lazy("Forced end of a build"),
     "build.stop_repeat": gettext_lazy("Stop of a second build"),
     "build.test": gettext_lazy("Test build"),
     "build.test_stop": gettext_lazy("Stop of a test build"),

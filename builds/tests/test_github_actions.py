@@ -382,3 +382,106 @@ def test_an_event_before_the_triggers_answer_finds_its_build(wired: Wired, sandb
     again(build)
     assert dispatched(sandbox) == 1
     assert polled(build).status == "RUNNING"
+
+
+# --- A run that does not stop ---------------------------------------------------------------------
+
+
+def stubborn(build: Build, sandbox: Any, *, minutes: int) -> Build:
+    """Cancelled so many minutes ago, and asked about since; the run did not react."""
+    runs(sandbox)[0].is_stubborn = True
+    cancel_build(build=build, actor=None)
+    run_effect(Effect.objects.get(kind="build.cancel").pk)
+    ago = timezone.now() - timedelta(minutes=minutes)
+    Build.objects.filter(pk=build.pk).update(finished_at=ago)
+    return polled(build)
+
+
+def test_a_cancelled_build_is_looked_at_six_minutes_later(build: Build, sandbox: Any) -> None:
+    build = stubborn(build, sandbox, minutes=0)
+    assert (build.status, build.still_running_at) == ("CANCELLED", None)
+    assert build.poll_at >= build.finished_at + timedelta(minutes=6)
+    assert Effect.objects.filter(kind="build.cancel").count() == 1
+
+
+def test_a_run_that_goes_on_may_be_ended_by_force(
+    build: Build, sandbox: Any, member_of: Any, client_for: Any
+) -> None:
+    client = client_for(member_of(build.tenant))
+    address = f"/builds/{build.pk}/force-cancel"
+    client.post(address)
+    assert not Effect.objects.filter(kind="build.force_cancel").exists()
+    build = stubborn(build, sandbox, minutes=7)
+    assert build.still_running_at is not None
+    page = client.get(f"/releases/{build.release_pipeline.release_id}").content.decode()
+    assert "still goes on with it" in page
+    assert client.post(address).status_code == 302
+    run_effect(Effect.objects.get(kind="build.force_cancel").pk)
+    assert runs(sandbox)[0].last.conclusion == "cancelled"
+    build = polled(build)
+    assert (build.status, build.still_running_at, build.poll_at) == ("CANCELLED", None, None)
+
+
+def test_a_run_that_stopped_is_not_asked_about_again(build: Build, sandbox: Any) -> None:
+    cancel_build(build=build, actor=None)
+    run_effect(Effect.objects.get(kind="build.cancel").pk)
+    assert fresh(build).poll_at is not None
+    build = polled(build)
+    assert (build.still_running_at, build.poll_at) == (None, None)
+
+
+def test_the_api_ends_by_force_only_what_goes_on(build: Build, sandbox: Any, api_for: Any) -> None:
+    api = api_for(build.tenant)
+    path = f"/api/v1/builds/{build.pk}/force-cancel"
+    assert api.post(path).json()["code"] == "not_running_on"
+    stubborn(build, sandbox, minutes=7)
+    answer = api.post(path)
+    assert (answer.status_code, answer.json()["buildStatus"]) == (202, "CANCELLED")
+    assert api.post(path).status_code == 409
+
+
+# --- Files ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def built(build: Build, sandbox: Any) -> Build:
+    sandbox.world.actions.finish(runs(sandbox)[0])
+    return polled(build)
+
+
+def test_the_page_links_to_a_fresh_address_of_the_file(
+    built: Build, sandbox: Any, member_of: Any, client_for: Any
+) -> None:
+    client = client_for(member_of(built.tenant))
+    key = built.artifacts[0]["key"]
+    page = client.get(f"/releases/{built.release_pipeline.release_id}").content.decode()
+    assert f"/builds/{built.pk}/artifacts/{key}" in page
+    assert "46.0" in page
+    assert built.artifacts[0]["digest"] in page
+    answers = [client.get(f"/builds/{built.pk}/artifacts/{key}") for _n in range(2)]
+    assert {a.status_code for a in answers} == {302}
+    assert len({a["Location"] for a in answers}) == 2
+    assert "no-store" in answers[0]["Cache-Control"]
+    assert answers[0]["Location"].startswith(f"{sandbox.url}/storage/")
+
+
+def test_a_file_that_expired_is_told_on_the_page(
+    built: Build, sandbox: Any, member_of: Any, client_for: Any
+) -> None:
+    client = client_for(member_of(built.tenant))
+    sandbox.world.advance(91 * 86_400)
+    answer = client.get(f"/builds/{built.pk}/artifacts/{built.artifacts[0]['key']}", follow=True)
+    assert "expired" in answer.content.decode()
+
+
+def test_the_api_tells_artifacts_and_their_links(built: Build, sandbox: Any, api_for: Any) -> None:
+    api = api_for(built.tenant)
+    release = api.get(f"/api/v1/releases/{built.release_pipeline.release_id}").json()
+    [artifact] = release["pipelines"][0]["builds"][0]["artifacts"]
+    assert (artifact["name"], artifact["size"]) == ("ios-app", 48_234_112)
+    assert artifact["expiresAt"]
+    path = f"/api/v1/builds/{built.pk}/artifacts/{artifact['key']}"
+    assert api.get(path).json()["url"].startswith(f"{sandbox.url}/storage/")
+    assert api.get(f"/api/v1/builds/{built.pk}/artifacts/1").status_code == 404
+    sandbox.world.advance(91 * 86_400)
+    assert api.get(path).json()["code"] == "artifact_gone"

@@ -26,6 +26,10 @@ NAMELESS = ("eff_", "whd_")  # what to call them is derived from what they are a
 # `delivr/tests/test_guards.py` fails if the code records an action that is missing here.
 ACTIONS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "build.cancelled": (_("cancelled the build of %(what)s"), _("Build cancelled")),
+    "build.force_cancelled": (
+        _("ended the build of %(what)s by force"),
+        _("Build ended by force"),
+    ),
     "build.repeat_stopped": (
         _("stopped a second build of %(what)s"),
         _("Second build stopped"),
