@@ -78,7 +78,7 @@ class ActionsClient(GitHubClient):
 
     def _checked(self, address: str) -> str:
         try:
-            outbound.check_url(address)
+            outbound.check_url(address.partition("?")[0])  # what follows is the storage's signature
         except outbound.OutboundError:
             raise garbage(LABEL) from None
         host = urlsplit(address).hostname or ""

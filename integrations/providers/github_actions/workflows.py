@@ -19,7 +19,7 @@ MAX_INPUTS = 100  # read; GitHub refuses a file with more than 25
 MAX_OPTIONS = 1000
 BUILD_ID = "delivr_build_id"
 _OUR_INPUT = re.compile(
-    r"\$\{\{[^}]*\b(?:github\.event\.)?inputs(?:\.delivr_build_id\b|\[['\"]delivr_build_id['\"]\])",
+    r"\$\{\{(?:(?!\}\}).)*\b(?:github\.event\.)?inputs(?:\.delivr_build_id\b|\[['\"]delivr_build_id['\"]\])",
     re.IGNORECASE,
 )
 _EXPRESSION = re.compile(r"\$\{\{")
