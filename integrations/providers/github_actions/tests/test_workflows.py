@@ -226,7 +226,7 @@ def test_a_workflow_is_named_by_its_file(entered: str, name: str) -> None:
     "entered", ["", "ios", "../ios.yml/..", "a/../b.yml", "x.yml\n/y", "é.yml"]
 )
 def test_what_names_no_file_is_refused(entered: str) -> None:
-    with pytest.raises(ValueError, match="ends in .yml"):
+    with pytest.raises(ValueError, match=r"ends in \.yml"):
         normalise_workflow(entered)
 
 
