@@ -112,17 +112,24 @@ def _steps(attempt: Attempt) -> list[dict[str, Any]]:
     ]
 
 
+def mistake_in(run: Run) -> tuple[str, str, tuple[str, ...]]:
+    """Why runs fail here: the file, the words, and the lines in the log."""
+    words = "Unresolved reference 'ShippingQuote'."
+    if "android" in run.job:
+        file = "app/src/main/kotlin/shop/Checkout.kt"
+        where = f"e: file:///home/runner/work/app/app/{file}:118:21"
+        return file, words, (f"{where} {words}", "BUILD FAILED in 2m 41s")
+    words, file = "cannot find 'ShippingQuote' in scope", "Sources/Checkout.swift"
+    return file, words, (f"{file}:118:27: error: {words}", "** ARCHIVE FAILED **")
+
+
 def log_of(run: Run, attempt: Attempt) -> str:
     """A job's log: each line with its time, and GitHub's marks."""
     lines = ["##[group]Run make release", "\x1b[36;1mmake release\x1b[0m", "##[endgroup]"]
     lines += [f"{name}={value}" for name, value in run.inputs.items()]
     lines += [f"Compiling module {n} of 40" for n in range(1, 41)]
     if attempt.conclusion == "failure":
-        lines += [
-            "Sources/Checkout.swift:118:27: error: cannot find 'ShippingQuote' in scope",
-            "** ARCHIVE FAILED **",
-            "##[error]Process completed with exit code 65.",
-        ]
+        lines += [*mistake_in(run)[2], "##[error]Process completed with exit code 65."]
     elif attempt.conclusion == "cancelled":
         lines += ["##[error]The operation was canceled."]
     else:

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, jsonify, redirect, request
 
 from sandbox.action_runs import Run
 from sandbox.context import own_url, world
-from sandbox.github_json import log_of, stamp
+from sandbox.github_json import log_of, mistake_in, stamp
 from sandbox.providers import github
 from sandbox.providers.github_runs import attempt_of, run_of
 from sandbox.providers.github_workflows import actions, is_enterprise, not_found, repository_of
@@ -76,13 +76,10 @@ def notes_of_job(owner: str, name: str, job_id: int) -> Response:
     if attempt_of(run, job_id % 100).conclusion != "failure":
         return jsonify([])
     facts = {"start_line": 118, "end_line": 118, "annotation_level": "failure", "title": ""}
-    swift = {
-        **facts,
-        "path": "Sources/Checkout.swift",
-        "message": "cannot find 'ShippingQuote' in scope",
-    }
+    file, words, _lines = mistake_in(run)
+    mistake = {**facts, "path": file, "message": words}
     last = {**facts, "path": ".github", "message": "Process completed with exit code 65."}
-    return jsonify([swift, last])
+    return jsonify([mistake, last])
 
 
 @storage.get("/storage/<token>")

@@ -23,6 +23,7 @@ TAIL = 256 * 1024  # bytes
 MOST_JOBS = 3  # that are told of
 MOST_NOTES = 5
 _BAD = ("failure", "timed_out", "cancelled", "startup_failure", "action_required")
+_EXIT_CODE = re.compile(r"Process completed with exit code")  # every failed step has this note
 _CHECK = re.compile(r"/check-runs/(\d{1,20})")
 _STAMP = re.compile(r"^\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z ", re.MULTILINE)
 _MARK = re.compile(r"^##\[(error|warning|group|endgroup|section|command|debug)\]", re.MULTILINE)
@@ -69,7 +70,12 @@ def _notes(client: ActionsClient, repository: str, job: dict[str, Any]) -> Itera
         notes = objects(client.get(path, per_page=30).data, LABEL)
     except ProviderError:
         return
-    bad = [note for note in notes if note.get("annotation_level") == "failure"]
+    bad = [
+        note
+        for note in notes
+        if note.get("annotation_level") == "failure"
+        and not _EXIT_CODE.match(str(note.get("message")))
+    ]
     yield from (_note(client, note) for note in bad[:MOST_NOTES])
 
 

@@ -435,7 +435,6 @@ def test_a_failure_is_told_by_job_step_notes_and_log(sandbox: SandboxServer, act
     assert tail.headlines == (
         "Job “build-ios” failed at step “Build”.",
         "Sources/Checkout.swift:118: cannot find 'ShippingQuote' in scope",
-        "Process completed with exit code 65.",
     )
     assert "Checkout.swift:118:27: error: cannot find" in tail.text
     assert "error: Process completed with exit code 65." in tail.text

@@ -1,0 +1,81 @@
+"""A short F2 of `make faults`: lossy providers, and a worker that is killed at random moments."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from builds.models import Build
+from delivr.effects.models import Effect, EffectState
+from delivr.tests.processes import empty_broker, environment
+from delivr.tests.wired import Wired, wire, wire_actions
+from faults import invariants
+from faults.clients import Client
+from faults.killing import lossy
+from faults.stack import Product, until
+from faults.workspaces import age_rows, click, open_work, set_auto_finish, workspaces
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
+
+RELEASES, KILLS = 6, 2  # with two triggers each; one more kill follows at the end
+A_WHILE = timedelta(seconds=100)  # longer than a lease and than the settle time
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Product]:
+    assert connection.vendor == "postgresql", "run with DATABASE_URL=postgres://…"
+    empty_broker()
+    with Product(tmp_path, environment(), workers=1) as product:
+        set_auto_finish(product, 0.1)
+        yield product
+        for process in product.processes.values():
+            process.kill()  # faster than an orderly stop
+
+
+def kill_worker(product: Product) -> None:
+    """Kill the worker, let its leases expire, and start another one."""
+    product["worker1"].kill()
+    age_rows(A_WHILE)
+    product["worker1"].start()
+    until(product.has_idle_worker, seconds=60, what="a worker is up")
+
+
+@pytest.mark.parametrize("connect", [wire, wire_actions], ids=["jenkins", "github_actions"])
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(
+    running: Product, connect: Callable[..., Wired]
+) -> None:
+    seed = random.randrange(10_000)
+    chance, client = random.Random(seed), Client(running.web_port)
+    (space,) = workspaces(running, 1, connect=connect)
+    releases = [space.wired.release(slack=n == 0) for n in range(RELEASES)]
+    with lossy(running):
+        for release in releases:
+            assert click(client, space, release).status == 202
+        for _n in range(KILLS):
+            time.sleep(chance.uniform(0.1, 1.0))  # the moment of the kill, not a wait for anything
+            kill_worker(running)
+    kill_worker(running)
+    import threading
+    T0=time.monotonic()
+    def dbg():
+        from builds.models import Build as B
+        from delivr.effects.models import Effect as E
+        from django.db import connection as c
+        for _ in range(20):
+            time.sleep(10)
+            print(round(time.monotonic()-T0), list(E.objects.open().values_list("kind","state","last_error_code","attempts","reconciles")), list(B.objects.moving().values_list("status","misses","polls")), flush=True)
+        c.close()
+    threading.Thread(target=dbg,daemon=True).start()
+    until(lambda: not open_work(), seconds=300, what=f"everything settled (seed {seed})")
+    builds = Build.objects.values_list("pk", flat=True)
+    assert invariants.sent_builds(running.sandbox) == dict.fromkeys(builds, 1), f"seed {seed}"
+    assert invariants.check(running.sandbox, settled=True) == [], f"seed {seed}"
+    assert not client.failures()
+    assert len(builds) == 2 * RELEASES
+    assert not Effect.objects.exclude(state=EffectState.DONE).exists()
