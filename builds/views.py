@@ -106,9 +106,10 @@ def build_artifact(request: TenantRequest, build_id: str, artifact_key: int) -> 
     build = get_object_or_404(builds.select_related("release_pipeline__pipeline"), pk=build_id)
     if find_artifact(build, artifact_key) is None:
         raise Http404
+    address = reverse("release", args=[build.release_pipeline.release_id])
     with refusals_as_messages(request), asking("artifact", user=request.user):
-        return redirect(link_to(build, artifact_key))
-    return redirect("release", build.release_pipeline.release_id)
+        address = link_to(build, artifact_key)
+    return redirect(address)
 
 
 @require_POST

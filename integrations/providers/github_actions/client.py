@@ -30,7 +30,7 @@ _TOTAL = re.compile(r"bytes \d+-\d+/(\d{1,15})")
 class ActionsClient(GitHubClient):
     """All calls together take at most the `deadline`."""
 
-    def post(self, path: str, body: Any = None) -> Refusal:
+    def post_once(self, path: str, body: Any = None) -> Refusal:
         """POST once. Whatever the answer's status is, `failure` explains it."""
         return guarded(LABEL, lambda: self.exchange("POST", path, body=body))
 

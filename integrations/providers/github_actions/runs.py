@@ -184,7 +184,7 @@ class Runs:
         if now is None or now.attempt != attempt or now.status == "completed":
             return False
         verb = "force-cancel" if force else "cancel"
-        answer = self._client.post(f"{self.path}/runs/{run}/{verb}")
+        answer = self._client.post_once(f"{self.path}/runs/{run}/{verb}")
         if answer.status == 409:
             return self._conflict(run, attempt)
         if answer.status >= 400:

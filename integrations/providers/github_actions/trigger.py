@@ -43,11 +43,11 @@ def dispatch(
 ) -> Refusal:
     """Start one run, and answer with GitHub's accepting response. Raises ProviderError."""
     body = {"ref": request.branch, "inputs": inputs, KEY: True}
-    answer = client.post(path, body)
+    answer = client.post_once(path, body)
     if answer.status in (400, 422) and KEY in answer.text:
         # Refused as a whole for this key: nothing was started, so it is safe to send it again.
         del body[KEY]
-        answer = client.post(path, body)
+        answer = client.post_once(path, body)
     if answer.status not in (200, 204):
         raise _failure(client, answer, request.branch)
     return answer
