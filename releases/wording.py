@@ -65,7 +65,11 @@ def describe_effect(effect: Effect) -> str:
 
 def _name_of_duplicate(payload: dict[str, Any]) -> str:
     number = payload.get("number")
-    return f"#{number}" if number else _("(queue item %(id)s)") % {"id": payload.get("queueId")}
+    if number:
+        return f"#{number}"
+    if queue_id := payload.get("queueId"):
+        return _("(queue item %(id)s)") % {"id": queue_id}
+    return _("(run %(id)s)") % {"id": str(payload.get("externalId", "")).partition("/")[0]}
 
 
 def channel_of(effect: Effect) -> str:

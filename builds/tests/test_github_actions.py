@@ -361,11 +361,11 @@ def test_an_event_of_a_re_run_stops_nothing(wired: Wired, build: Build, sandbox:
     sandbox.world.actions.finish(run, "failure")
     build = polled(build)
     sandbox.world.actions.rerun(run, actor="priya")
-    taken(wired.pipelines["ios"], run_event(build, "in_progress", run_attempt=2), "workflow_run")
-    for effect in Effect.objects.filter(kind="build.stop_repeat"):
-        run_effect(effect.pk)
-    assert run.last.status == "in_progress"
-    assert fresh(build).status == "FAILURE"
+    event = run_event(build, "in_progress", run_attempt=2)
+    delivery = taken(wired.pipelines["ios"], event, "workflow_run")
+    assert (delivery.state, "again" in delivery.reason) == ("ORPHAN", True)
+    assert not Effect.objects.filter(kind="build.stop_repeat").exists()
+    assert (fresh(build).status, fresh(build).poll_at <= timezone.now()) == ("FAILURE", True)
 
 
 def test_an_event_before_the_triggers_answer_finds_its_build(wired: Wired, sandbox: Any) -> None:

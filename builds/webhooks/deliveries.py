@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from builds.models import Build, BuildEvent, DeliveryState, Trust, WebhookDelivery
+from builds.polling.next_poll import FAILED
 from builds.stopping import create_stop_of_duplicate
 from builds.testbuilds import operations as testing
 from builds.updates.apply import (
@@ -159,8 +160,16 @@ def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None
 
 @transaction.atomic
 def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
-    """The report contradicts the build. If it has our id, it may be of a duplicate: check that."""
-    if report.build_id == build.pk:
+    """The report contradicts the build. If it has our id, it may be of a duplicate: check that.
+
+    What a person runs again is not stopped; the poll finds how it ends.
+    """
+    ci = cast("type[CiProvider]", provider_class(delivery.pipeline.kind))
+    if ci.is_retry(report, of=build.handle):
+        reason = _("Somebody runs %(build)s again on the CI server.") % {"build": build}
+        if build.status in FAILED:
+            poll_now(build)
+    elif report.build_id == build.pk:
         create_stop_of_duplicate(build, report)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
 

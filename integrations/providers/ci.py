@@ -213,6 +213,11 @@ class CiProvider(Provider):
         """The job that a form's values name, as people read it; "" where they name none."""
 
     @staticmethod
+    def is_retry(handle: BuildHandle, *, of: BuildHandle) -> bool:
+        """True for another attempt of the same run: a person wants it, and it is no duplicate."""
+        return False
+
+    @staticmethod
     def log_page(build_url: str) -> str:
         """The page with the log of the build at this URL; "" if there is none."""
         return build_url

@@ -97,6 +97,11 @@ class GitHubActions(CiProvider):
         except ValueError:
             return ""
 
+    @staticmethod
+    def is_retry(handle: BuildHandle, *, of: BuildHandle) -> bool:
+        runs = {one.external_id.partition("/")[0] for one in (handle, of)}
+        return len(runs) == 1 and "" not in runs and handle.external_id != of.external_id
+
     def checks(self) -> Iterator[Check]:
         client = functools.cache(self._client)
         of_repository = OfRepository(client, lambda: self._name)
