@@ -141,7 +141,7 @@ class ArtifactLink(TenantView):
     read_role = Role.MEMBER
 
     @extend_schema(responses=ArtifactLinkSerializer)
-    def get(self, request: Request, build_id: str, artifact_key: int) -> Response:
+    def get(self, request: Request, build_id: str, artifact_key: str) -> Response:
         """A fresh address from which an artifact with a `key` can be downloaded for a moment."""
         builds = Build.objects.for_tenant(self.tenant).select_related("release_pipeline__pipeline")
         build = builds.filter(pk=build_id).first()

@@ -15,7 +15,7 @@ urlpatterns = [
         name="api_build_force_cancel",
     ),
     path(
-        "builds/<str:build_id>/artifacts/<int:artifact_key>",
+        "builds/<str:build_id>/artifacts/<str:artifact_key>",
         api.ArtifactLink.as_view(),
         name="api_build_artifact",
     ),

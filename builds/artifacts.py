@@ -10,17 +10,17 @@ from builds.models import Build
 from delivr.failures import Conflict, ProviderError
 
 
-def find_artifact(build: Build, key: int) -> dict[str, str] | None:
+def find_artifact(build: Build, key: str) -> dict[str, str] | None:
     """The stored artifact with this key."""
-    found = (one for one in build.artifacts if one.get("key") == str(key))
+    found = (one for one in build.artifacts if one.get("key") == key)
     return next(found, None)
 
 
-def link_to(build: Build, key: int) -> str:
+def link_to(build: Build, key: str) -> str:
     """An address from which the file can be downloaded now (network). Raises Conflict with the CI
     server's reason if there is none (any more)."""
     try:
-        address: str = ci_of(build).artifact_address(str(key))
+        address: str = ci_of(build).artifact_address(key)
     except ProviderError as error:
         words = " ".join(filter(None, [error.message, error.hint]))
     except NotImplementedError:

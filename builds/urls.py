@@ -14,7 +14,7 @@ urlpatterns = [
         "builds/<slug:build_id>/force-cancel", views.build_force_cancel, name="build_force_cancel"
     ),
     path(
-        "builds/<slug:build_id>/artifacts/<int:artifact_key>",
+        "builds/<slug:build_id>/artifacts/<slug:artifact_key>",
         views.build_artifact,
         name="build_artifact",
     ),

@@ -100,7 +100,7 @@ def build_force_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
 @require_GET
 @tenant_required(Role.MEMBER)
 @never_cache
-def build_artifact(request: TenantRequest, build_id: str, artifact_key: int) -> HttpResponse:
+def build_artifact(request: TenantRequest, build_id: str, artifact_key: str) -> HttpResponse:
     """Redirect to a fresh address of the file."""
     builds = Build.objects.for_tenant(request.tenant)
     build = get_object_or_404(builds.select_related("release_pipeline__pipeline"), pk=build_id)

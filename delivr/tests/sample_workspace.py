@@ -80,7 +80,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         status="RUNNING",
         number=7,
         started_by=owner,
-        artifacts=[{"name": "app", "url": f"{NOWHERE}/app", "key": "7"}],
+        artifacts=[{"name": "app", "url": f"{NOWHERE}/app", "key": f"file{workspace.word}"}],
     )
     delivery = factories.DeliveryFactory(pipeline=wired.pipelines["ios"], build=build)
     test = factories.TestBuildFactory(pipeline=wired.pipelines["ios"], started_by=owner)
@@ -125,7 +125,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         "effect_id": effect.pk,
         "delivery_id": delivery.pk,
         "pipeline_id": wired.pipelines["ios"].pk,
-        "artifact_key": 7,
+        "artifact_key": f"file{workspace.word}",
         "token_id": token.pk,
         "token_key": token.public_id,
         "member_id": Membership.objects.get(tenant=tenant, role=Role.VIEWER).public_id,
