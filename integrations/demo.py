@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 
 from delivr.api.problems import camel
-from integrations.forms import model_of
 from integrations.models import PipelineIntegration
 from integrations.providers.registry import fields_of
 from sandbox import accounts
@@ -36,8 +35,9 @@ def sandbox_values(kind: str, *, platform: str = "") -> dict[str, Any]:
 
 def _entries(kind: str) -> list[dict[str, Any]]:
     state = accounts.load(settings.DELIVR_DATA_DIR / "sandbox")
-    found = state.as_dict(settings.SANDBOX_URL)[model_of(kind).family]
-    return [e for e in (found if isinstance(found, list) else [found]) if kind in e.values()]
+    families = state.as_dict(settings.SANDBOX_URL).values()
+    entries = (e for found in families for e in (found if isinstance(found, list) else [found]))
+    return [entry for entry in entries if kind in entry.values()]
 
 
 def sandbox_job(pipeline: PipelineIntegration, job: str) -> str:

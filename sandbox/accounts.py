@@ -90,7 +90,8 @@ class Accounts:
         return key.public_key()
 
     def as_dict(self, base_url: str) -> dict[str, Any]:
-        """All credentials by family, with the field names of delivr's API."""
+        """All credentials by family, with the field names of delivr's API; `workflows` are
+        pipelines, too."""
         base_url = base_url.rstrip("/")
         return {
             "scm": {
@@ -99,9 +100,9 @@ class Accounts:
                 "accessToken": GITHUB_PUSH_TOKEN,
             },
             "targets": self._targets(),
-            "pipelines": [
-                *(_pipeline(base_url, path) for path in JENKINS_JOB_PATHS),
-                *({"pipelineType": "GITHUB_ACTIONS", "workflow": name} for name in WORKFLOWS),
+            "pipelines": [_pipeline(base_url, path) for path in JENKINS_JOB_PATHS],
+            "workflows": [
+                {"pipelineType": "GITHUB_ACTIONS", "workflow": name} for name in WORKFLOWS
             ],
             "communication": {
                 "communicationType": "SLACK",

@@ -278,16 +278,12 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
         ("GitHub", values["scm"]),
         ("App Store Connect", ios),
         ("Google Play", android),
-        *((_pipeline_heading(p), p) for p in values["pipelines"]),
+        *((f"Jenkins {p['jenkinsJobPath']}", p) for p in values["pipelines"]),
+        *(("GitHub Actions", p) for p in values["workflows"]),
         ("Slack", values["communication"]),
         ("Jira", values["tickets"]),
     ]
     return [(heading, _rows(block)) for heading, block in blocks]
-
-
-def _pipeline_heading(pipeline: dict[str, Any]) -> str:
-    is_jenkins = pipeline["pipelineType"] == "JENKINS"
-    return f"Jenkins {pipeline['jenkinsJobPath']}" if is_jenkins else "GitHub Actions"
 
 
 def _rows(block: dict[str, Any]) -> list[tuple[str, str]]:
