@@ -67,7 +67,7 @@ class FileLine:
     url: str
     key: str
     size: int | None
-    digest: str
+    checksum: str
     expires_at: datetime | None
 
 
@@ -215,7 +215,7 @@ def _files(build: Any) -> tuple[FileLine, ...]:
             url=web_address(one["url"]),
             key=one["key"],
             size=one.get("size"),
-            digest=one.get("digest", ""),
+            checksum=one.get("checksum", ""),
             expires_at=parse_datetime(one.get("expiresAt", "")),
         )
         for one in build.artifacts

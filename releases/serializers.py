@@ -93,7 +93,7 @@ class ArtifactSerializer(serializers.Serializer[Any]):
     url = serializers.CharField()
     key = serializers.CharField(default="")
     size = serializers.IntegerField(default=None, allow_null=True)
-    digest = serializers.CharField(default="")
+    checksum = serializers.CharField(default="")
     expiresAt = serializers.DateTimeField(default=None, allow_null=True)
 
 

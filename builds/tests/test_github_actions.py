@@ -84,7 +84,7 @@ def test_a_build_is_triggered_followed_and_complete(wired: Wired, sandbox: Any) 
     assert (build.status, build.poll_at) == ("SUCCESS", None)
     [artifact] = build.artifacts
     assert (artifact["name"], artifact["size"]) == ("ios-app", 48_234_112)
-    assert artifact["digest"].startswith("sha256:")
+    assert artifact["checksum"].startswith("sha256:")
     assert artifact["expiresAt"]
     assert Release.objects.get().status == "BUILD_COMPLETE"
     sweep_until_idle()
@@ -457,7 +457,7 @@ def test_the_page_links_to_a_fresh_address_of_the_file(
     page = client.get(f"/releases/{built.release_pipeline.release_id}").content.decode()
     assert f"/builds/{built.pk}/artifacts/{key}" in page
     assert "46.0" in page
-    assert built.artifacts[0]["digest"] in page
+    assert built.artifacts[0]["checksum"] in page
     answers = [client.get(f"/builds/{built.pk}/artifacts/{key}") for _n in range(2)]
     assert {a.status_code for a in answers} == {302}
     assert len({a["Location"] for a in answers}) == 2

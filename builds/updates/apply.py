@@ -263,7 +263,7 @@ def _as_row(artifact: Artifact, url: str) -> dict[str, Any]:
     told = {
         "key": artifact.key,
         "size": artifact.size,
-        "digest": artifact.digest,
+        "checksum": artifact.digest,
         "expiresAt": artifact.expires_at.isoformat() if artifact.expires_at else "",
     }
     return {"name": artifact.name[:300], "url": url} | {n: v for n, v in told.items() if v}

@@ -457,6 +457,7 @@ UNAUDITED = {
     "builds.webhooks.deliveries.store": "a delivery is its own record",
     "builds.logs.reading.due_logs": "hands out work",
     "builds.polling.poller._hand_out": "hands out work",
+    "builds.polling.poller._look_whether_it_stopped": "what the CI server still does; no status",
     "builds.polling.poller._plan": "when to ask the CI server again",
     "builds.testbuilds.operations.apply_test_update": "a test build is its own record",
     "builds.testbuilds.operations.test_failed": "likewise; its effect has the details",
