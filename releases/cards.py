@@ -219,7 +219,7 @@ def _files(build: Any) -> tuple[FileLine, ...]:
             expires_at=parse_datetime(one.get("expiresAt", "")),
         )
         for one in build.artifacts
-        if one.get("key")
+        if one.get("key", "").isalnum()
     )
 
 

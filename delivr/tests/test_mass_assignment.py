@@ -245,7 +245,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
 # Forms without fields, only with buttons.
 BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
-    *("cancel", "retry", "replay"),
+    *("cancel", "force-cancel", "retry", "replay"),
 )
 FORMS = [
     route
