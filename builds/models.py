@@ -104,10 +104,14 @@ class Build(PolledBuild):
     is_confirmed = models.BooleanField(default=True, db_default=True)
     artifact_url = models.CharField(max_length=1000, blank=True)
     artifact_reported = models.BooleanField(default=False, db_default=False)  # by a signed webhook
-    artifacts = models.JSONField(default=list, db_default=[], blank=True)  # {name, url} each
+    artifacts = models.JSONField(
+        default=list, db_default=[], blank=True
+    )  # see `ArtifactSerializer`
     # Successful retries of a failed build on the CI server: {number, url, startedBy, commit} each.
     retries = models.JSONField(default=list, db_default=[], blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
+    # When the CI server last showed it running, long after it was told to stop it.
+    still_running_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[Any] = BuildQuerySet.as_manager()
 

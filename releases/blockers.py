@@ -434,7 +434,7 @@ def _build(
     if build.status == BuildStatus.LOST and build.poll_at is not None:
         yield Blocker(
             "build_lost",
-            _("The CI server does not know the %(platform)s build any more.") % words,
+            _lost_words(build) % words,
             _("delivr goes on asking for a day. Trigger it again, or adopt another build."),
             since=build.finished_at,
             next=next_poll,
@@ -447,6 +447,13 @@ def _build(
             since=build.started_at or build.created_at,
             next=next_poll,
         )
+
+
+def _lost_words(build: Any) -> str:
+    """The CI server may say itself that it lost the build."""
+    if build.queue_reason:
+        return _("The %(platform)s build is lost. %(reason)s")
+    return _("The CI server does not know the %(platform)s build any more.")
 
 
 def is_stuck(build: Any, now: datetime) -> bool:

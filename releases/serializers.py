@@ -86,8 +86,15 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 class ArtifactSerializer(serializers.Serializer[Any]):
+    """`url` opens it for who is signed in to the CI server. With a `key` it can be downloaded from
+    what `GET /builds/{id}/artifacts/{key}` answers. `size` in bytes."""
+
     name = serializers.CharField()
     url = serializers.CharField()
+    key = serializers.CharField(default="")
+    size = serializers.IntegerField(default=None, allow_null=True)
+    checksum = serializers.CharField(default="")
+    expiresAt = serializers.DateTimeField(default=None, allow_null=True)
 
 
 class RetrySerializer(serializers.Serializer[Any]):
@@ -125,6 +132,11 @@ class BuildSerializer(serializers.Serializer[Any]):
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
+    stillRunningAt = serializers.DateTimeField(
+        source="still_running_at",
+        allow_null=True,
+        help_text="When the CI server last showed it running, long after it was cancelled.",
+    )
     estimatedMs = serializers.IntegerField(source="estimated_ms", allow_null=True)
     logExcerpt = serializers.CharField(source="log_excerpt")
     logError = serializers.CharField(source="log_error")

@@ -15,6 +15,7 @@ from releases.notices import Notice
 KINDS = {
     "build.trigger": gettext_lazy("Build trigger"),
     "build.cancel": gettext_lazy("Stop of a build"),
+    "build.force_cancel": gettext_lazy("Forced end of a build"),
     "build.stop_repeat": gettext_lazy("Stop of a second build"),
     "build.test": gettext_lazy("Test build"),
     "build.test_stop": gettext_lazy("Stop of a test build"),
@@ -66,7 +67,11 @@ def describe_effect(effect: Effect) -> str:
 
 def _name_of_duplicate(payload: dict[str, Any]) -> str:
     number = payload.get("number")
-    return f"#{number}" if number else _("(queue item %(id)s)") % {"id": payload.get("queueId")}
+    if number:
+        return f"#{number}"
+    if queue_id := payload.get("queueId"):
+        return _("(queue item %(id)s)") % {"id": queue_id}
+    return _("(run %(id)s)") % {"id": str(payload.get("externalId", "")).partition("/")[0]}
 
 
 def channel_of(effect: Effect) -> str:

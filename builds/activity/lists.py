@@ -21,6 +21,7 @@ from releases.wording import KINDS, describe_effect, web_address
 _OF_BUILDS = {
     "build.trigger": gettext_lazy("Trigger of %(build)s"),
     "build.cancel": gettext_lazy("Stop of %(build)s"),
+    "build.force_cancel": gettext_lazy("Forced end of %(build)s"),
 }
 
 

@@ -28,6 +28,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
         _("downloaded an artifact of the build of %(what)s"),
         _("Artifact downloaded"),
     ),
+    "build.force_cancelled": (
+        _("ended the build of %(what)s by force"),
+        _("Build ended by force"),
+    ),
     "build.repeat_stopped": (_("stopped a second build of %(what)s"), _("Second build stopped")),
     "build.triggered": (_("triggered a build of %(what)s"), _("Build triggered")),
     "delivery.replayed": (_("applied a delivery again: %(what)s"), _("Delivery replayed")),

@@ -11,6 +11,7 @@ EFFECT_HANDLERS = {
     "ticket.create_epic": "releases.effects.CreateEpic",
     "build.trigger": "builds.effects.TriggerBuild",
     "build.cancel": "builds.cancelling.CancelBuild",
+    "build.force_cancel": "builds.cancelling.ForceCancel",
     "build.stop_repeat": "builds.duplicates.StopDuplicate",
     "build.test": "builds.testbuilds.effects.StartTest",
     "build.test_stop": "builds.testbuilds.effects.StopTest",

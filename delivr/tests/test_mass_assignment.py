@@ -247,7 +247,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
 BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
     "give-to-sandbox",
-    *("cancel", "retry", "replay", "try-now"),
+    *("cancel", "force-cancel", "retry", "replay", "try-now"),
 )
 FORMS = [
     route

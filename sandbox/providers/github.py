@@ -64,6 +64,8 @@ def authenticate() -> None:
 def headers(response: Response) -> Response:
     response.headers["X-GitHub-Media-Type"] = "github.v3; format=json"
     response.headers["X-GitHub-Request-Id"] = "5A4D:0B0C:SANDBOX"
+    if request.path.startswith("/api/v3"):
+        response.headers["X-GitHub-Enterprise-Version"] = "3.19.0"
     response.headers["X-RateLimit-Limit"] = "5000"
     response.headers["X-RateLimit-Remaining"] = "4990"
     response.headers["X-RateLimit-Reset"] = str(int(time.time()) + 3600)
@@ -76,7 +78,7 @@ def _token_headers(response: Response, token: Token, ends: float | None) -> None
     if token.scopes is not None:
         response.headers["X-OAuth-Scopes"] = token.scopes
     elif response.status_code in (403, 404):
-        response.headers["X-Accepted-GitHub-Permissions"] = "contents=write"
+        response.headers["X-Accepted-GitHub-Permissions"] = g.get("wanted", "contents=write")
     if ends is not None:
         day = datetime.fromtimestamp(ends, UTC)
         response.headers["github-authentication-token-expiration"] = f"{day:%Y-%m-%d %H:%M:%S} UTC"
@@ -84,6 +86,16 @@ def _token_headers(response: Response, token: Token, ends: float | None) -> None
 
 def _repositories() -> Repositories:
     return state().github
+
+
+def api(path: str) -> str:
+    """The address of a path of this API."""
+    return _api(path)
+
+
+def repository_named(owner: str, name: str) -> Repository:
+    """The repository of a request. Refuses with 404 if it is missing or invisible."""
+    return _repository(owner, name)
 
 
 def _repository(owner: str, name: str) -> Repository:

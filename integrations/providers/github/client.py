@@ -45,6 +45,7 @@ class _Hardened:
     PyGithub itself rejects other hosts only by an `assert`, which `python -O` removes."""
 
     session: Any
+    verb: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,7 +56,7 @@ class _Hardened:
     def getresponse(self) -> RequestsResponse:
         """Avoid that PyGithub sleeps and retries forever when a GET is answered with 202."""
         response: RequestsResponse = super().getresponse()  # type: ignore[misc] # of PyGithub
-        if response.status == 202:
+        if response.status == 202 and self.verb == "GET":
             raise garbage(LABEL)
         return response
 
@@ -104,19 +105,27 @@ class GitHubClient:
         return guarded(LABEL, lambda: self._get(path, parameters))
 
     def _get(self, path: str, parameters: dict[str, Any]) -> Answer:
-        """Parse the answer here, since PyGithub fails on error messages that are not text."""
+        answer = self.exchange("GET", path, parameters=parameters)
+        if answer.status >= 400:
+            raise failure_of(answer, self.words)
+        if not isinstance(answer.data, dict | list):
+            raise garbage(LABEL)
+        return Answer(answer.data, answer.headers, not self._token.startswith(_WITHOUT_SCOPES))
+
+    def exchange(self, method: str, path: str, **request: Any) -> Refusal:
+        """One request and its answer, whatever its status is. Parse it here, since PyGithub fails
+        on error messages that are not text."""
         _host.set(urlsplit(self._api_url).hostname or "")
         with self._github() as client:
-            status, headers, text = client.requester.requestJson("GET", path, parameters=parameters)
+            parameters, body = request.get("parameters"), request.get("body")
+            status, headers, text = client.requester.requestJson(
+                method, path, parameters=parameters, headers=request.get("headers"), input=body
+            )
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
             data = None
-        if status >= 400:
-            raise failure_of(Refusal(status, headers, data), self.words)
-        if not isinstance(data, dict | list):
-            raise garbage(LABEL)
-        return Answer(data, headers, not self._token.startswith(_WITHOUT_SCOPES))
+        return Refusal(status, headers, data)
 
     def _github(self) -> github.Github:
         """A client for one call: PyGithub takes its time-out, in whole seconds, when created."""
