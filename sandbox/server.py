@@ -20,7 +20,16 @@ from sandbox import control, page
 from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
-from sandbox.providers import app_store, github, google_play, jenkins, jira, slack
+from sandbox.providers import (
+    app_store,
+    github,
+    github_graphql,
+    github_releases,  # noqa: F401 -- its routes
+    google_play,
+    jenkins,
+    jira,
+    slack,
+)
 from sandbox.world import World
 
 HOST = "127.0.0.1"
@@ -37,6 +46,7 @@ def create_app(world: World, accounts: Accounts) -> Flask:
     for part in (github, jenkins, slack, jira, app_store, google_play, control, page):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
+    app.register_blueprint(github_graphql.enterprise)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)
     return app
 

@@ -106,13 +106,29 @@ class GitHubClient:
 
     def get(self, path: str, **parameters: Any) -> Answer:
         """GET a path of the API; the answer is a JSON object or list."""
-        return guarded(LABEL, lambda: self._get(path, parameters))
+        return guarded(LABEL, lambda: self._send("GET", path, parameters=parameters))
 
-    def _get(self, path: str, parameters: dict[str, Any]) -> Answer:
+    def post(self, path: str, **body: Any) -> Answer:
+        return guarded(LABEL, lambda: self._send("POST", path, input=body))
+
+    def patch(self, path: str, **body: Any) -> Answer:
+        return guarded(LABEL, lambda: self._send("PATCH", path, input=body))
+
+    def graphql(self, query: str, **variables: Any) -> Answer:
+        """Ask the GraphQL API; the answer may have `data` and `errors` together.
+
+        https://docs.github.com/en/graphql/guides/forming-calls-with-graphql
+        """
+        body = {"query": query, "variables": variables}
+        return guarded(LABEL, lambda: self._send("POST", None, input=body))
+
+    def _send(self, verb: str, path: str | None, **content: Any) -> Answer:
         """Parse the answer here, since PyGithub fails on error messages that are not text."""
         _host.set(urlsplit(self._api_url).hostname or "")
         with self._github() as client:
-            status, headers, text = client.requester.requestJson("GET", path, parameters=parameters)
+            requester = client.requester
+            url = requester.graphql_url if path is None else path
+            status, headers, text = requester.requestJson(verb, url, **content)
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
