@@ -18,9 +18,9 @@ from delivr.failures import Outcome, ProviderError
 from delivr.tenants.models import User
 from integrations.concurrency import FULL, slot
 from integrations.models import ScmIntegration
-from integrations.providers.base import Branch
 from integrations.providers.http import vendor_words
 from integrations.providers.registry import provider_for
+from integrations.providers.scm import Branch
 from integrations.throttle import asking
 from releases.models import Release, ReleaseStatus
 

@@ -25,7 +25,6 @@ from integrations.providers.base import (
     ChatProvider,
     CiProvider,
     Provider,
-    ScmProvider,
     StoreProvider,
     TicketProvider,
 )
@@ -39,6 +38,7 @@ from integrations.providers.registry import (
     fields_of,
     provider_class,
 )
+from integrations.providers.scm import ScmProvider
 
 ROOT = Path(settings.BASE_DIR)
 PACKAGES = ("delivr", "integrations", "releases", "builds", "sandbox")

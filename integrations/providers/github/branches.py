@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..base import Branch, ProviderError
+from ..base import ProviderError
 from ..http import garbage, objects, vendor_words
+from ..scm import Branch
 from .refusals import LABEL
 from .verification import moved, not_found
 

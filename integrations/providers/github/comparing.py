@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..base import Commit, Comparison, ProviderError, PullRequest
+from ..base import ProviderError
 from ..http import garbage, objects
+from ..scm import Commit, Comparison, PullRequest
 from .refusals import LABEL
 from .verification import moved
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..base import HostedRelease, Outcome, ProviderError, ReleaseDraft
+from ..base import Outcome, ProviderError
 from ..http import before_effect, garbage, objects
+from ..scm import HostedRelease, ReleaseDraft
 from .refusals import LABEL
 from .verification import moved
 

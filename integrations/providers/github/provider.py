@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import (
-    Branch,
-    Check,
-    Comparison,
-    HostedRelease,
-    Option,
-    Outcome,
-    ProviderError,
-    Ref,
-    ReleaseDraft,
-    ScmProvider,
-)
+from ..base import Check, Option, Outcome, ProviderError
 from ..http import DEADLINE, garbage, only_provider_errors
+from ..scm import Branch, Comparison, HostedRelease, Ref, ReleaseDraft, ScmProvider
 from ..verifying import first_contact, try_in_order
 from .addresses import GITHUB, api_url, read_repository
 from .branches import look_for

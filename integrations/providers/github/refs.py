@@ -9,8 +9,9 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ..base import Outcome, ProviderError, Ref
+from ..base import Outcome, ProviderError
 from ..http import garbage, objects
+from ..scm import Ref
 from .refusals import LABEL, WORKFLOWS, reason_of
 from .verification import moved, not_found
 

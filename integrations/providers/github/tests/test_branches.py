@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from integrations.providers.base import Branch, Outcome, ProviderError
+from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.github.branches import nearest
 from integrations.providers.github.provider import GitHub
+from integrations.providers.scm import Branch
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, Wire
 from sandbox import accounts
 from sandbox.repositories import fake_sha

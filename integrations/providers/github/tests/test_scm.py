@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from integrations.providers.base import Outcome, ProviderError, ReleaseDraft
+from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.github import comparing
 from integrations.providers.github.provider import GitHub
+from integrations.providers.scm import ReleaseDraft
 from sandbox import accounts
 from sandbox.history import Rule
 from sandbox.repositories import fake_sha
@@ -228,9 +229,7 @@ def test_nothing_new_is_an_empty_comparison() -> None:
 
 
 def test_a_comparison_works_on_an_enterprise_server(sandbox: SandboxServer) -> None:
-    hub = GitHub(
-        repository_url=f"{sandbox.url}/{NAME}", access_token=accounts.GITHUB_PUSH_TOKEN
-    )
+    hub = GitHub(repository_url=f"{sandbox.url}/{NAME}", access_token=accounts.GITHUB_PUSH_TOKEN)
     found = hub.compare(OLD, MAIN, most=100)
     assert found.is_complete
     assert found.commits[0].url == f"{sandbox.url}/{NAME}/commit/{MAIN}"
