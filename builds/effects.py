@@ -26,6 +26,7 @@ from integrations.providers.base import BuildRequest, BuildState, BuildStatus
 from integrations.providers.registry import provider_for
 from releases.branches import require_branch
 from releases.models import ReleaseStatus
+from releases.repository.acts import wait_for_branch
 
 
 class TriggerBuild(EffectHandler):
@@ -39,6 +40,7 @@ class TriggerBuild(EffectHandler):
         if build.status != BuildStatus.TRIGGERING:
             raise Unneeded
         release = build.release_pipeline.release
+        wait_for_branch(release)
         require_branch(release.scm, build.parameters["BRANCH"], release=release)
 
     def send(self, effect: Effect) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.providers.base import BuildStatus
+from releases.repository.models import Change, RepositoryPart
+from releases.repository.models import ChangeTicket as ChangeTicket
+from releases.repository.models import ReleaseSettings as ReleaseSettings
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -89,7 +92,7 @@ class ReleaseQuerySet(TenantQuerySet):
         """The release with all its integrations, builds and build events, in a constant number of
         queries."""
         return self.select_related(
-            "tenant", "scm", "communication", "ticket", "created_by"
+            "tenant", "scm", "communication", "ticket", "created_by", "repository_part"
         ).prefetch_related(
             "targets__target",
             "pipelines__pipeline__target",
@@ -146,6 +149,8 @@ class Release(TenantOwned):
     if TYPE_CHECKING:
         targets: RelatedManager[ReleaseTarget]
         pipelines: RelatedManager[ReleasePipeline]
+        changes: RelatedManager[Change]
+        repository_part: RepositoryPart
 
     class Meta:
         db_table = "releases"

@@ -118,6 +118,7 @@ class BuildSerializer(serializers.Serializer[Any]):
     buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="status")
     buildNumber = serializers.IntegerField(source="number", allow_null=True)
     buildUrl = serializers.CharField(source="url")
+    commit = serializers.CharField(help_text="That was built, where the CI server tells.")
     queueId = serializers.IntegerField(source="queue_id", allow_null=True)
     queueReason = serializers.CharField(source="queue_reason")
     artifactUrl = serializers.CharField(source="artifact_url")

@@ -9,6 +9,9 @@ EFFECT_HANDLERS = {
     "mail.expiring": "integrations.expiring.ExpiryMail",
     "message.post": "releases.effects.PostMessage",
     "ticket.create_epic": "releases.effects.CreateEpic",
+    "scm.create_branch": "releases.repository.effects.CreateBranch",
+    "scm.tag": "releases.repository.effects.CreateTag",
+    "scm.draft_release": "releases.repository.effects.DraftRelease",
     "build.trigger": "builds.effects.TriggerBuild",
     "build.cancel": "builds.cancelling.CancelBuild",
     "build.stop_repeat": "builds.duplicates.StopDuplicate",
@@ -36,6 +39,9 @@ JOBS = {
     "poll_test": Job(run="builds.polling.poller.poll_test", due="builds.polling.poller.due_tests"),
     "log": Job(run="builds.logs.reading.read_log", due="builds.logs.reading.due_logs"),
     "branch": Job(run="releases.branches.check_branch", due="releases.branches.due"),
+    "changes": Job(
+        run="releases.repository.changes.read_changes", due="releases.repository.changes.due"
+    ),
     "verify": Job(
         run="integrations.verification.verify_by_id",
         due="integrations.verification.due_verifications",
