@@ -26,6 +26,7 @@ from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
 from releases.models import Release, ReleaseQuerySet, ReleaseStatus
 from releases.overview import Overview, overview
+from releases.repository.card import repository_card
 
 SENT_TWICE = timedelta(minutes=1)  # the same version from the same person: sent twice
 
@@ -165,5 +166,6 @@ def _context(release: Release) -> dict[str, Any]:
         release, effects, failing_integrations(release.tenant), sweeper_heartbeat(), now
     )
     found = [blocker for blocker in found if not shown.is_on_card(blocker)]
-    seen = f"{fingerprint((shown, found))}.{shown.status}"
-    return {"release": release, "shown": shown, "blockers": found, "seen": seen}
+    card = repository_card(release, effects, now)
+    seen = f"{fingerprint((shown, found, card))}.{shown.status}"
+    return {"release": release, "shown": shown, "blockers": found, "card": card, "seen": seen}

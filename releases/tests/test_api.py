@@ -35,6 +35,16 @@ LINE = {
     "updatedAt",
     "completedAt",
 }
+IN_REPOSITORY = {
+    "branchHead",
+    "baseBranch",
+    "repository",
+    "commit",
+    "changes",
+    "tag",
+    "tagUrl",
+    "scmReleaseUrl",
+}
 PIPELINE = {
     "id",
     "platform",
@@ -82,7 +92,7 @@ def test_the_seeds_request_makes_a_release(api: APIClient, wired: Wired, tenant:
     answer = api.post(URL, body(wired))
     assert answer.status_code == 201, answer.json()
     made = answer.json()
-    assert set(made) == LINE | {"branchHead", "targets", "tickets", "timeline", "blockers"}
+    assert set(made) == LINE | IN_REPOSITORY | {"targets", "tickets", "timeline", "blockers"}
     assert made["id"].startswith("rel_")
     assert (made["tenantId"], made["version"]) == (tenant.pk, "1.5.0")
     assert (made["status"], made["branchRelease"]) == ("KICKOFF_PENDING", "release/1.5.0")
