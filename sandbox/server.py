@@ -16,7 +16,7 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox import accounts as sandbox_accounts
-from sandbox import control, page
+from sandbox import control, page, repository_pages
 from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
@@ -46,7 +46,8 @@ def create_app(world: World, accounts: Accounts) -> Flask:
     for part in (github, jenkins, slack, jira, app_store, google_play, control, page):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
-    app.register_blueprint(github_graphql.enterprise)
+    for part in (github_graphql.enterprise, repository_pages.control, repository_pages.blueprint):
+        app.register_blueprint(part)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)
     return app
 

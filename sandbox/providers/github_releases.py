@@ -64,12 +64,12 @@ def create_release(owner: str, name: str) -> tuple[Response, int]:
     release = Release(number, tag, target, title, text, is_draft, g.token.login)
     history.releases.append(release)
     if not is_draft:
-        _publish(repo, release)
+        publish(repo, release)
     world().record("release.created", "github", repository=repo.full_name, tag=tag, draft=is_draft)
     return jsonify(_release_json(repo, release)), 201
 
 
-def _publish(repo: Repository, release: Release) -> None:
+def publish(repo: Repository, release: Release) -> None:
     """Creates the tag, where it is missing."""
     ref, sha = f"refs/tags/{release.tag}", resolve(repo, release.target)
     if sha and not world().github.is_taken(repo, ref):
@@ -88,7 +88,7 @@ def edit_release(owner: str, name: str, number: int) -> Response:
     found.body, found.name = str(body.get("body", found.body)), str(body.get("name", found.name))
     if found.draft and body.get("draft") is False:
         found.draft = False
-        _publish(repo, found)
+        publish(repo, found)
     world().touch()
     return jsonify(_release_json(repo, found))
 

@@ -7,7 +7,7 @@ import pytest
 from sandbox import mrkdwn
 from sandbox.chat import Message
 
-PAGES = ["/", "/sandbox/board", "/settings", "/credentials"]
+PAGES = ["/", "/sandbox/board", "/settings", "/repository", "/credentials"]
 
 
 @pytest.fixture
