@@ -55,7 +55,9 @@ class ReleaseChanges(TenantView):
     @extend_schema(responses=ChangeSerializer(many=True))
     def get(self, request: Request, release_id: str) -> Response:
         release = get_object_or_404(Release.objects.for_tenant(self.tenant), pk=release_id)
-        return self.page(release.changes.all(), ChangeSerializer, ordering=("position", "pk"))
+        return self.page(
+            release.changes.all(), ChangeSerializer, ordering=("position",), is_by_number=True
+        )
 
 
 FILTERS = [
@@ -78,7 +80,7 @@ class ChangeList(TenantView):
             rows = rows.with_sha(_sha(wanted["sha"]))
         else:
             rows = rows.with_ticket(_key(wanted["ticket"]))
-        return self.page(rows, FoundChangeSerializer, ordering=("-pk",))
+        return self.page(rows, FoundChangeSerializer, ordering=("-pk",), is_by_number=True)
 
 
 def _sha(text: str) -> str:

@@ -282,7 +282,9 @@ def _built_commit(document: Mapping[str, Any]) -> str:
     found: dict[str, bool] = {}  # commit -> it is of the branch
     for action in _dicts(document.get("actions")):
         revision = action.get("lastBuiltRevision")
-        sha = revision.get("SHA1") if isinstance(revision, dict) else None
+        if not isinstance(revision, dict):
+            continue
+        sha = revision.get("SHA1")
         if isinstance(sha, str) and _SHA.fullmatch(sha):
             names = [str(b.get("name")) for b in _dicts(revision.get("branch"))]
             is_ours = bool(branch) and any(f"/{name}".endswith(f"/{branch}") for name in names)
