@@ -21,9 +21,10 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.providers.base import BuildStatus
-from releases.repository.models import Change, RepositoryPart
+from releases.repository.models import Change as Change
 from releases.repository.models import ChangeTicket as ChangeTicket
 from releases.repository.models import ReleaseSettings as ReleaseSettings
+from releases.repository.models import RepositoryPart as RepositoryPart
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager

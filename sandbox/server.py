@@ -46,8 +46,9 @@ def create_app(world: World, accounts: Accounts) -> Flask:
     for part in (github, jenkins, slack, jira, app_store, google_play, control, page):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
-    for part in (github_graphql.enterprise, repository_pages.control, repository_pages.blueprint):
-        app.register_blueprint(part)
+    app.register_blueprint(github_graphql.enterprise)
+    app.register_blueprint(repository_pages.control)
+    app.register_blueprint(repository_pages.blueprint)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)
     return app
 

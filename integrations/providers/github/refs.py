@@ -152,8 +152,8 @@ class Refs:
             below = objects(self._client.get(path, per_page=1).data, LABEL)
         except ProviderError:
             return ""
-        ref = str(below[0].get("ref", "")) if below else ""
-        return self._client.words(ref.removeprefix(f"refs/{kind}/"))
+        full = str(below[0].get("ref", "")) if below else ""
+        return self._client.words(full.removeprefix(f"refs/{kind}/"))
 
 
 _FORBIDS_CREATION = {"creation", "branch_name_pattern", "tag_name_pattern"}
