@@ -132,7 +132,7 @@ def test_a_draft_is_only_in_the_list(repo):
 
 def test_a_renamed_repository_answers_301(web, repo):
     url = f"/sandbox/api/github/repositories/{NAME}"
-    assert web.patch(url, json={"name": "dream11/mobile"}).status_code == 200
+    assert web("PATCH", url, json={"name": "dream11/mobile"}).status_code == 200
     headers = {"Authorization": f"Bearer {accounts.GITHUB_PUSH_TOKEN}"}
     moved = web.get(f"/github/repos/{NAME}", headers=headers)
     assert moved.status_code == 301
