@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, EffectState
 from integrations.providers.base import BuildStatus
 from releases.blockers import Blocker
 from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
 from releases.models import Release, ReleaseStatus, candidate_words
+from releases.repository.acts import CREATE_BRANCH
 from releases.sent_messages import EpicLine, SentMessage, epics, messages
 from releases.timeline import timeline
 from releases.timeline_groups import TimelineGroup, group_by_build
@@ -116,7 +117,7 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
     return Overview(
         status=release.status,
         steps=_steps(release.status),
-        advice=_advice(release, cards),
+        advice=_advice_about_branch(release, effects) or _advice(release, cards),
         is_moving=is_moving,
         pause=_pause(release, cards, effects, now),
         head=head_of(release),
@@ -153,6 +154,14 @@ def _steps(status: str) -> tuple[Step, ...]:
     labels = (_("Kickoff"), _("Builds"), _("Ready for submission"))
     states = ["DONE"] * here + ["CURRENT"] + ["TODO"] * 2
     return tuple(Step(label, state) for label, state in zip(labels, states, strict=False))
+
+
+def _advice_about_branch(release: Release, effects: Iterable[Effect]) -> str:
+    """Builds wait for a branch that could not be created; "" otherwise."""
+    failed = any(e.kind == CREATE_BRANCH and e.state == EffectState.DEAD for e in effects)
+    if not failed or release.status == ReleaseStatus.CANCELLED:
+        return ""
+    return _("The branch could not be created: look at the reason, then retry or go on without it.")
 
 
 def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:

@@ -19,6 +19,7 @@ from delivr.tests.wired import Wired, fresh, trigger_of
 from releases.api import present_release
 from releases.models import Release, RepositoryPart
 from releases.operations import create_release
+from releases.overview import overview
 from releases.repository.acts import built
 from releases.repository.changes import read_changes
 from releases.repository.steps import STEPS, Wishes
@@ -244,6 +245,10 @@ def test_a_build_waits_for_a_person_if_the_branch_cannot_be_created(
     rerun(trigger_of(build))
     assert fresh(build).status == "TRIGGERING"
     assert {"waiting_for_branch", "waiting_for_person"} <= set(codes(release))
+    effects = list(Effect.objects.filter(release_id=release.pk))
+    loaded = Release.objects.with_everything().get(pk=release.pk)
+    shown = overview(loaded, effects, now=timezone.now())
+    assert shown.advice.startswith("The branch could not be created")
     github = sandbox.world.github
     github.create_ref(github.find("dream11", "app"), "refs/heads/release/1.5.0", MAIN)
     cancel_effect(effect=effect, actor=None)  # a person created it by hand
