@@ -21,7 +21,6 @@ from delivr.tenants.operations import create_token, revoke_token
 from delivr.tests import factories
 from delivr.tests.wired import wire
 from integrations.models import EarlierWebhookSecret
-from releases.models import Change, ChangeTicket, Release, ReleaseSettings, RepositoryPart
 
 NOWHERE = "http://127.0.0.1:1"
 OURS, THEIRS = "canary7ours", "canary7theirs"
@@ -73,7 +72,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         version=f"7.0.0-{workspace.word}",
     )
     factories.ReleaseTargetFactory(release=release, target=wired.targets["ios"])
-    _fill_repository(release)
+    factories.fill_repository(release)
     part = factories.ReleasePipelineFactory(
         release=release, pipeline=wired.pipelines["ios"], build_status="RUNNING"
     )
@@ -138,24 +137,6 @@ def _fill(workspace: SampleWorkspace) -> None:
     for subject in (release, wired.scm, effect):
         subject.refresh_from_db()
         record(tenant=tenant, actor=owner, action="release.created", subject=subject)
-
-
-def _fill_repository(release: Release) -> None:
-    ReleaseSettings.objects.create(tenant=release.tenant)
-    RepositoryPart.objects.create(
-        tenant=release.tenant, release=release, makes_tag=True, since="6.9.0", total=1, listed=1
-    )
-    change = Change.objects.create(
-        tenant=release.tenant,
-        release=release,
-        position=1,
-        sha="a" * 40,
-        title="A change",
-        url="https://github.com/dream11/app/commit/a",
-        pull_number=1,
-        tickets=["MOBILE-1"],
-    )
-    ChangeTicket.objects.create(tenant=release.tenant, change=change, key="MOBILE-1")
 
 
 # --- The word in every text -----------------------------------------------------------------------
