@@ -27,6 +27,7 @@ from integrations.providers.ci import BuildRequest, BuildState, BuildStatus
 from integrations.providers.registry import provider_for
 from releases.branches import require_branch
 from releases.models import ReleaseStatus
+from releases.repository.acts import wait_for_branch
 
 
 class TriggerBuild(EffectHandler):
@@ -40,6 +41,7 @@ class TriggerBuild(EffectHandler):
         if build.status != BuildStatus.TRIGGERING:
             raise Unneeded
         release = build.release_pipeline.release
+        wait_for_branch(release)
         require_branch(release.scm, build.parameters["BRANCH"], release=release)
 
     def send(self, effect: Effect) -> dict[str, Any]:

@@ -102,6 +102,8 @@ class Build(PolledBuild):
     candidate = models.PositiveIntegerField(default=1, db_default=1)
     # False while only a webhook reported its end.
     is_confirmed = models.BooleanField(default=True, db_default=True)
+    # That was built, as the CI server reports it; "" where it does not.
+    commit = models.CharField(max_length=64, blank=True, default="", db_default="")
     artifact_url = models.CharField(max_length=1000, blank=True)
     artifact_reported = models.BooleanField(default=False, db_default=False)  # by a signed webhook
     artifacts = models.JSONField(

@@ -19,6 +19,7 @@ from integrations.choices import Verification
 from integrations.providers.ci import BuildStatus
 from releases.branches import head_of
 from releases.models import Release, ReleaseStatus
+from releases.repository.acts import CREATE_BRANCH
 from releases.wording import describe_effect
 
 NOT_PICKED_UP = timedelta(seconds=30)
@@ -93,6 +94,7 @@ def blockers(
         *_installation(release, waiting, failing, heartbeat, now),
         *_unknown(waiting),
         *_branch(release, now),
+        *_waits_for_branch(release, effects),
         *_connections(release, waiting, failing, now),
         *_for_a_person(release, effects),
         *_retrying(release, waiting, failing, now),
@@ -195,6 +197,24 @@ def _branch(release: Release, now: datetime) -> Iterator[Blocker]:
             head.hint,
             since=head.checked_at,
             next=again if again and again > now else None,
+        )
+
+
+def _waits_for_branch(release: Release, effects: Sequence[Effect]) -> Iterator[Blocker]:
+    """Builds that were triggered before the branch, which delivr creates, was there."""
+    branch = next((effect for effect in effects if effect.kind == CREATE_BRANCH), None)
+    if branch is None or branch.state in (EffectState.DONE, EffectState.CANCELLED):
+        return
+    builds = [e.created_at for e in effects if e.kind == "build.trigger" and e.is_open]
+    if builds:
+        yield Blocker(
+            "waiting_for_branch",
+            _("The builds wait for the branch %(branch)s.") % {"branch": release.branch},
+            _("Retry its creation, or give it up: then the branch is taken as it is.")
+            if branch.state == EffectState.DEAD
+            else _("delivr creates it first; then they are triggered."),
+            since=min(builds),
+            next=branch.next_at if branch.state == EffectState.PENDING else None,
         )
 
 
@@ -305,7 +325,8 @@ def _is_refused(row: IntegrationHealth | None) -> bool:
 
 def _of_release(release: Release) -> list[Any]:
     pipelines = [part.pipeline for part in release.pipelines.all()]
-    return [c for c in (release.communication, release.ticket, *pipelines) if c is not None]
+    single = (release.communication, release.ticket, release.scm)
+    return [c for c in (*single, *pipelines) if c is not None]
 
 
 def _for_a_person(release: Release, effects: Sequence[Effect]) -> Iterator[Blocker]:

@@ -21,6 +21,9 @@ KINDS = {
     "build.test_stop": gettext_lazy("Stop of a test build"),
     "message.post": gettext_lazy("Message"),
     "ticket.create_epic": gettext_lazy("Epic"),
+    "scm.create_branch": gettext_lazy("Creation of the branch"),
+    "scm.tag": gettext_lazy("Tag"),
+    "scm.draft_release": gettext_lazy("Draft of the release at the repository"),
     "mail.send": gettext_lazy("Invitation by e-mail"),
     "mail.refused": gettext_lazy("E-mail about refused credentials"),
     "mail.expiring": gettext_lazy("E-mail about a credential that ends soon"),
@@ -59,10 +62,23 @@ def describe_effect(effect: Effect) -> str:
     if effect.kind == "ticket.create_epic":
         key = effect.result.get("key")
         return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
+    if effect.kind in _IN_REPOSITORY and effect.result:
+        return str(_IN_REPOSITORY[effect.kind]) % _facts(effect.result)
     if effect.kind == "build.stop_repeat":
         template = _DUPLICATES.get(effect.result.get("outcome"), _DUPLICATE)
         return str(template) % {"name": _name_of_duplicate(effect.payload)}
     return str(KINDS.get(effect.kind, effect.kind))
+
+
+_IN_REPOSITORY = {
+    "scm.create_branch": gettext_lazy("Branch created at %(commit)s"),
+    "scm.tag": gettext_lazy("Tag %(tag)s at %(commit)s"),
+    "scm.draft_release": gettext_lazy("Release %(tag)s drafted at the repository"),
+}
+
+
+def _facts(result: dict[str, Any]) -> dict[str, str]:
+    return {"commit": str(result.get("commit", ""))[:7], "tag": str(result.get("tag", ""))}
 
 
 def _name_of_duplicate(payload: dict[str, Any]) -> str:

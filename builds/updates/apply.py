@@ -33,6 +33,7 @@ class BuildUpdate(BuildHandle):
     url: str = ""
     artifact_url: str = ""
     artifacts: Sequence[Artifact] = ()
+    commit: str = ""
     queue_reason: str = ""
     started_at: Any = None
     estimated_ms: int | None = None
@@ -61,6 +62,7 @@ class BuildUpdate(BuildHandle):
             url=state.url,
             artifact_url=state.artifact_url,
             artifacts=state.artifacts,
+            commit=state.commit,
             queue_reason=state.queue_reason,
             started_at=state.started_at,
             estimated_ms=state.estimated_ms,
@@ -217,6 +219,7 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
         "queue_id": update.queue_id,
         "number": update.number,
         "url": safe_build_url(update.url, pipeline.home),
+        "commit": update.commit[:64],
         "started_at": update.started_at,
         "server_started_at": update.started_at if update.is_authoritative else None,
         "estimated_ms": update.estimated_ms,

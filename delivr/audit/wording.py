@@ -72,6 +72,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "setup.skipped": (_("changed which steps of the setup are skipped"), _("Step skipped")),
     "tenant.created": (_("created the workspace %(what)s"), _("Workspace created")),
     "tenant.deleted": (_("deleted the workspace %(what)s"), _("Workspace deleted")),
+    "tenant.release_settings": (
+        _("changed what releases of %(what)s do in the repository"),
+        _("Release settings changed"),
+    ),
     "tenant.renamed": (_("renamed the workspace to %(what)s"), _("Workspace renamed")),
     "tenant.second_factor": (
         _("changed who needs a second factor in %(what)s"),

@@ -77,6 +77,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         version=f"7.0.0-{workspace.word}",
     )
     factories.ReleaseTargetFactory(release=release, target=wired.targets["ios"])
+    factories.fill_repository(release)
     part = factories.ReleasePipelineFactory(
         release=release, pipeline=wired.pipelines["ios"], build_status="RUNNING"
     )

@@ -487,6 +487,8 @@ UNAUDITED = {
     "integrations.verification.due_verifications": "hands out work",
     "integrations.views.once._run": "keeps the first answer of a form, around the operation",
     "releases.branches.due": "hands out work",
+    "releases.repository.changes._store": "keeps what the repository's host told",
+    "releases.repository.changes.due": "hands out work",
 }
 
 

@@ -120,6 +120,7 @@ class BuildState(BuildHandle):
     duration_ms: int | None = None
     estimated_ms: int | None = None
     artifacts: Sequence[Artifact] = ()
+    commit: str = ""  # that was built, in full; "" where the server does not tell
     carried_id: str = ""
     version: str = ""
     is_shared: bool = False  # merged into an equal item, maybe somebody else's

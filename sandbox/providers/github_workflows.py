@@ -36,7 +36,7 @@ def not_found() -> NoReturn:
 
 
 def repository_of(owner: str, name: str) -> Repository:
-    return github.repository_named(owner, name)
+    return github.find_repository(owner, name)
 
 
 def may_write() -> None:

@@ -102,24 +102,42 @@ class GitHubClient:
 
     def get(self, path: str, **parameters: Any) -> Answer:
         """GET a path of the API; the answer is a JSON object or list."""
-        return guarded(LABEL, lambda: self._get(path, parameters))
+        return guarded(LABEL, lambda: self._send("GET", path, parameters=parameters))
 
-    def _get(self, path: str, parameters: dict[str, Any]) -> Answer:
-        answer = self.exchange("GET", path, parameters=parameters)
+    def post(self, path: str, **body: Any) -> Answer:
+        return guarded(LABEL, lambda: self._send("POST", path, body=body))
+
+    def patch(self, path: str, **body: Any) -> Answer:
+        return guarded(LABEL, lambda: self._send("PATCH", path, body=body))
+
+    def graphql(self, query: str, **variables: Any) -> Answer:
+        """Ask the GraphQL API; the answer may have `data` and `errors` together.
+
+        https://docs.github.com/en/graphql/guides/forming-calls-with-graphql
+        """
+        body = {"query": query, "variables": variables}
+        return guarded(LABEL, lambda: self._send("POST", None, body=body))
+
+    def _send(self, method: str, path: str | None, **request: Any) -> Answer:
+        answer = self.exchange(method, path, **request)
         if answer.status >= 400:
             raise failure_of(answer, self.words)
         if not isinstance(answer.data, dict | list):
             raise garbage(LABEL)
         return Answer(answer.data, answer.headers, not self._token.startswith(_WITHOUT_SCOPES))
 
-    def exchange(self, method: str, path: str, **request: Any) -> Refusal:
-        """One request and its answer, whatever its status is. Parse it here, since PyGithub fails
-        on error messages that are not text."""
+    def exchange(self, method: str, path: str | None, **request: Any) -> Refusal:
+        """One request (of the GraphQL API if there is no path) and its answer, whatever its status
+        is. Parse it here, since PyGithub fails on error messages that are not text."""
         _host.set(urlsplit(self._api_url).hostname or "")
         with self._github() as client:
-            parameters, body = request.get("parameters"), request.get("body")
-            status, headers, text = client.requester.requestJson(
-                method, path, parameters=parameters, headers=request.get("headers"), input=body
+            requester = client.requester
+            status, headers, text = requester.requestJson(
+                method,
+                requester.graphql_url if path is None else path,
+                parameters=request.get("parameters"),
+                headers=request.get("headers"),
+                input=request.get("body"),
             )
         try:
             data = json.loads(text)
