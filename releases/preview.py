@@ -29,12 +29,7 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
     release = plan.draft()
     pipelines = plan.draft_pipelines(release)
     part = plan.repository
-    looked_at = part.base_branch or release.branch
-    head = (
-        BranchHead(name=release.branch, exists=None)
-        if part.creates_branch and not part.base_branch
-        else look_up_for_dry_run(release.scm, looked_at, user=user)
-    )
+    head = _head(release, part, user)
     return {
         "version": release.version,
         "branch": release.branch,
@@ -48,6 +43,16 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
             for target in (plan.targets if release.ticket else [])
         ],
     }
+
+
+def _head(release: Release, part: RepositoryPart, user: User) -> BranchHead:
+    """The branch that has to exist already: the base of one that delivr creates. The repository's
+    default branch always exists."""
+    if not part.creates_branch:
+        return look_up_for_dry_run(release.scm, release.branch, user=user)
+    if part.base_branch:
+        return look_up_for_dry_run(release.scm, part.base_branch, user=user)
+    return BranchHead(name=release.branch, exists=None)
 
 
 def _steps(release: Release, part: RepositoryPart) -> Iterator[str]:

@@ -102,6 +102,7 @@ class Run:
             started_at=self.started_at if self._has_started else None,
             duration_ms=self._duration_ms(),
             artifacts=artifacts,
+            commit=self.commit,
             carried_id=self.build_id,
         )
 
