@@ -42,10 +42,15 @@ def secrets_of(tenant: Tenant | str) -> list[str]:
     found = []
     models: list[type[TenantOwned]] = [*FAMILIES.values(), EarlierWebhookSecret]
     for model in models:
-        names = [field.attname for field in secret_fields(model)]
         for row in model.objects.for_tenant(tenant):
-            found += [secret.reveal() for name in names if (secret := getattr(row, name))]
+            found += secrets_in(row)
     return found
+
+
+def secrets_in(row: TenantOwned) -> list[str]:
+    """The decrypted secrets of one row. Raises SecretUnreadable."""
+    names = (field.attname for field in secret_fields(type(row)))
+    return [secret.reveal() for name in names if (secret := getattr(row, name))]
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 
 from builds.models import Build, TestBuild
 from delivr.effects.models import Effect
-from delivr.encryption.fields import SecretUnreadable, secret_fields
+from delivr.encryption.fields import SecretUnreadable
 from integrations.models import Connection, TargetIntegration
 from integrations.providers.registry import provider_class
-from integrations.redaction import redact
+from integrations.redaction import redact, secrets_in
 from releases.effects import epic_for
 from releases.models import Release
 from releases.notices import Notice, PlainText, render
@@ -84,7 +84,7 @@ def _job_of(effect: Effect, build: Build | None) -> Build | TestBuild | None:
 
 def _trigger(job: Build | TestBuild) -> Content:
     try:
-        secrets = _secrets_of(job.pipeline)
+        secrets = secrets_in(job.pipeline)
     except SecretUnreadable:  # a key is missing: nothing can be told from a secret
         return Content(text=_("The parameters cannot be shown: an encryption key is missing."))
     return Content(
@@ -93,11 +93,6 @@ def _trigger(job: Build | TestBuild) -> Content:
         url=web_address(job.url),
         provider=_label(job.pipeline),
     )
-
-
-def _secrets_of(connection: Connection) -> list[str]:
-    values = (getattr(connection, field.attname) for field in secret_fields(type(connection)))
-    return [value.reveal() for value in values if value]
 
 
 def _shown(name: str, value: object, secrets: Iterable[str]) -> str:
