@@ -20,6 +20,7 @@ blueprint.before_request(guard)
 SETTINGS = {
     "autoFinishSeconds": "auto_finish_seconds",
     "autoFinishResult": "auto_finish_result",
+    "nextNumber": "next_number",
     "state": "state",
     "text": "text",
 }
