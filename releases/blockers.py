@@ -254,9 +254,17 @@ def _connections(
     for connection in _of_release(release):
         if connection.pk in needed:
             for blocker in _of_connection(connection, failing, polled.get(connection.pk), now):
-                is_ci = connection.family == "pipelines"
-                where = {"pipeline": connection.pk} if is_ci else {"family": connection.family}
-                yield replace(blocker, area=BUILD if is_ci else MESSAGES, **where)
+                yield replace(blocker, **_place_of(connection))
+
+
+def _place_of(connection: Any) -> dict[str, str]:
+    """What waits for the connection. Builds wait for the repository in which their branch is
+    created."""
+    if connection.family == "pipelines":
+        return {"area": BUILD, "pipeline": connection.pk}
+    if connection.family == "scm":
+        return {"area": BUILD}
+    return {"area": MESSAGES, "family": connection.family}
 
 
 def _of_connection(

@@ -203,7 +203,9 @@ def test_a_missing_right_waits_for_the_connection(wired: Wired, history: Any) ->
     release = plan(wired, "creates_branch")
     effect = run(release, "scm.create_branch")
     assert (effect.state, effect.last_error_code) == (EffectState.PENDING, "workflows_permission")
-    assert "credentials_refused" in codes(release)
+    shown: Any = present_release(release.tenant_id, release.pk)
+    areas = {blocker["code"]: blocker["area"] for blocker in shown["blockers"]}
+    assert areas["credentials_refused"] == "build"
     history.touches_workflows = False
     resume_integration(tenant=wired.tenant, integration_id=wired.scm.pk)
     assert run(release, "scm.create_branch").state == EffectState.DONE
