@@ -257,7 +257,7 @@ def _connections(
                 yield replace(blocker, **_place_of(connection))
 
 
-def _place_of(connection: Any) -> dict[str, str]:
+def _place_of(connection: Any) -> dict[str, Any]:
     """What waits for the connection. Builds wait for the repository in which their branch is
     created."""
     if connection.family == "pipelines":
