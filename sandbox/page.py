@@ -323,6 +323,7 @@ LABELS = {
     "jenkinsUsername": "User",
     "jenkinsApiToken": "API token",
     "jenkinsJobPath": "Job",
+    "workflow": "Workflow",
     "slackBotToken": "Bot token",
     "slackChannels": "Channels",
     "jiraUrl": "Jira address",
