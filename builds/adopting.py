@@ -43,7 +43,7 @@ def as_row(retry: Retry, build: Build) -> dict[str, Any]:
     """A retry as `Build.retries` stores it."""
     return {
         "number": retry.state.number,
-        "url": safe_build_url(retry.state.url, build.pipeline.server_url),
+        "url": safe_build_url(retry.state.url, build.pipeline.home),
         "startedBy": retry.started_by,
         "commit": retry.commit,
     }

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import Http404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -13,10 +14,12 @@ from rest_framework.response import Response
 
 from builds.activity.tracing import causes_of, consequences_of, subject_of
 from builds.adopting import adopt_build
-from builds.cancelling import cancel_build, cancel_release
+from builds.artifacts import find_artifact, link_to
+from builds.cancelling import cancel_build, cancel_release, force_cancel
 from builds.models import Build, DeliveryState, WebhookDelivery
 from builds.serializers import (
     AdoptSerializer,
+    ArtifactLinkSerializer,
     DeliverySerializer,
     EffectDetailSerializer,
     TriggeredSerializer,
@@ -115,6 +118,27 @@ class CancelBuild(TenantView):
     def post(self, request: Request, build_id: str) -> Response:
         build = self.get_or_404(Build.objects, pk=build_id)
         return Response(BuildSerializer(cancel_build(build=build, actor=self.actor)).data, 202)
+
+
+class ForceCancelBuild(TenantView):
+    @extend_schema(request=None, responses={202: BuildSerializer})
+    def post(self, request: Request, build_id: str) -> Response:
+        build = self.get_or_404(Build.objects, pk=build_id)
+        return Response(BuildSerializer(force_cancel(build=build, actor=self.actor)).data, 202)
+
+
+class ArtifactLink(TenantView):
+    read_role = Role.MEMBER
+
+    @extend_schema(responses=ArtifactLinkSerializer)
+    def get(self, request: Request, build_id: str, artifact_key: str) -> Response:
+        builds = Build.objects.select_related("release_pipeline__pipeline")
+        build = self.get_or_404(builds, pk=build_id)
+        if find_artifact(build, artifact_key) is None:
+            raise Http404
+        with throttled_call("artifact", user=self.actor):
+            url = link_to(build, artifact_key)
+        return Response({"url": url}, headers={"Cache-Control": "no-store"})
 
 
 class CancelRelease(TenantView):

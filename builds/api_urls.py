@@ -11,6 +11,16 @@ urlpatterns = [
     path("releases/<str:release_id>/try-now", api.TryNow.as_view(), name="api_try_now"),
     path("builds/<str:build_id>/cancel", api.CancelBuild.as_view(), name="api_build_cancel"),
     path(
+        "builds/<str:build_id>/force-cancel",
+        api.ForceCancelBuild.as_view(),
+        name="api_build_force_cancel",
+    ),
+    path(
+        "builds/<str:build_id>/artifacts/<str:artifact_key>",
+        api.ArtifactLink.as_view(),
+        name="api_build_artifact",
+    ),
+    path(
         "integrations/pipelines/<str:connection_id>/test-builds",
         testing_api.TestBuilds.as_view(),
         name="api_test_builds",

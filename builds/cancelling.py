@@ -10,12 +10,14 @@ from django.utils.translation import gettext as _
 
 from builds.effects import ci_of, connected_build
 from builds.models import Build, BuildEvent, Source, TestBuild
+from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop
 from builds.updates.apply import lock_build
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Unneeded, wait_for
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.operations import create_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.ci import BuildStatus
@@ -151,3 +153,48 @@ class CancelBuild(Stop):
 
     def trigger_key(self, effect: Effect) -> str:
         return f"build:{effect.build_id}:trigger"
+
+    def lock(self, effect: Effect) -> None:
+        lock_build(effect.build_id)
+
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        """Look later whether it really ended, where something can be done about it."""
+        build = connected_build(effect)
+        Build.objects.filter(pk=build.pk).update(poll_at=next_poll(build))
+
+
+class ForceCancel(CancelBuild):
+    def send(self, effect: Effect) -> dict[str, Any]:
+        build = self.build_of(effect)
+        ci_of(build).force_cancel(build.handle)
+        return {}
+
+
+@transaction.atomic
+def force_cancel(*, build: Build, actor: User | None) -> Build:
+    """Have the CI server end a build without regard to its steps, because it goes on long after it
+    was cancelled.
+
+    Raises Conflict("not_running_on") unless the CI server was seen to go on with it.
+    """
+    build = lock_build(build.pk)
+    if build.status != BuildStatus.CANCELLED or build.still_running_at is None:
+        raise Conflict("not_running_on", _("The CI server does not go on with this build."))
+    create_effect(
+        tenant=build.tenant,
+        kind="build.force_cancel",
+        integration_id=build.release_pipeline.pipeline_id,
+        release_id=build.release_pipeline.release_id,
+        build_id=build.pk,
+        dedupe_key=f"build:{build.pk}:force:{build.still_running_at.timestamp()}",
+    )
+    record(
+        tenant=build.tenant,
+        actor=actor,
+        action="build.force_cancelled",
+        subject=build,
+        changes={"still_running_at": [str(build.still_running_at), None]},
+    )
+    build.still_running_at = None
+    build.save(update_fields=["still_running_at"])
+    return build

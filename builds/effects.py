@@ -22,10 +22,12 @@ from builds.webhooks.deliveries import apply_unmatched
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
+from delivr.failures import Outcome, ProviderError
 from integrations.providers.ci import BuildRequest, BuildState, BuildStatus
 from integrations.providers.registry import provider_for
 from releases.branches import require_branch
 from releases.models import ReleaseStatus
+from releases.repository.acts import wait_for_branch
 
 
 class TriggerBuild(EffectHandler):
@@ -39,6 +41,7 @@ class TriggerBuild(EffectHandler):
         if build.status != BuildStatus.TRIGGERING:
             raise Unneeded
         release = build.release_pipeline.release
+        wait_for_branch(release)
         require_branch(release.scm, build.parameters["BRANCH"], release=release)
 
     def send(self, effect: Effect) -> dict[str, Any]:
@@ -56,7 +59,7 @@ class TriggerBuild(EffectHandler):
         if state is not None and why_not_found(build, state):
             state = None
         if state is None:
-            state = ci.find(request_of(build), since=build.created_at)
+            state = search(build)
         return as_result(state) if state else None
 
     def lock(self, effect: Effect) -> None:
@@ -112,6 +115,43 @@ def request_of(build: Build | TestBuild) -> BuildRequest:
         platform=build.pipeline.platform,
         parameters=build.parameters,
     )
+
+
+def search(build: Build | TestBuild) -> BuildState | None:
+    """What a lost response may have started; None if it is certainly not there.
+
+    Raises ProviderError (`cannot_correlate`) if it cannot be told from another build's.
+    """
+    ci = ci_of(build)
+    state: BuildState | None = ci.find(request_of(build), since=build.created_at)
+    if state is not None and state.carried_id != build.pk and _is_contested(build, state):
+        raise ProviderError(
+            "cannot_correlate",
+            _("What may be this build may also be another one of delivr."),
+            _("Look on %(server)s which one it is, then adopt it or retry.") % {"server": ci.label},
+            outcome=Outcome.REFUSED,
+        )
+    return state
+
+
+def _is_contested(build: Build | TestBuild, state: BuildState) -> bool:
+    """A build without our id, found by what else is known of it: another one of ours has it, or was
+    triggered for the same job and branch and has none either."""
+    for model in (Build, TestBuild):
+        others = model.objects.for_tenant(build.tenant_id).exclude(pk=build.pk)
+        if others.filter(external_id=state.external_id).exclude(external_id="").exists():
+            return True
+        unknown = others.filter(status=BuildStatus.TRIGGERING, external_id="")
+        branch = build.parameters.get("BRANCH", "")
+        if any(
+            other.job_path == build.job_path and other.parameters.get("BRANCH", "") == branch
+            for other in unknown.select_related(*_PIPELINE_OF[model])[:100]
+        ):
+            return True
+    return False
+
+
+_PIPELINE_OF: dict[Any, tuple[str, ...]] = {Build: ("release_pipeline",), TestBuild: ()}
 
 
 def as_result(state: BuildState) -> dict[str, Any]:

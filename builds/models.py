@@ -102,12 +102,18 @@ class Build(PolledBuild):
     candidate = models.PositiveIntegerField(default=1, db_default=1)
     # False while only a webhook reported its end.
     is_confirmed = models.BooleanField(default=True, db_default=True)
+    # That was built, as the CI server reports it; "" where it does not.
+    commit = models.CharField(max_length=64, blank=True, default="", db_default="")
     artifact_url = models.CharField(max_length=1000, blank=True)
     artifact_reported = models.BooleanField(default=False, db_default=False)  # by a signed webhook
-    artifacts = models.JSONField(default=list, db_default=[], blank=True)  # {name, url} each
+    artifacts = models.JSONField(
+        default=list, db_default=[], blank=True
+    )  # see `ArtifactSerializer`
     # Successful retries of a failed build on the CI server: {number, url, startedBy, commit} each.
     retries = models.JSONField(default=list, db_default=[], blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
+    # When the CI server last showed it running, long after it was told to stop it.
+    still_running_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects: ClassVar[Any] = BuildQuerySet.as_manager()
 

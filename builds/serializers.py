@@ -27,6 +27,10 @@ class AdoptSerializer(serializers.Serializer[Any]):
     buildNumber = serializers.IntegerField(source="number", min_value=1, max_value=2**53)
 
 
+class ArtifactLinkSerializer(serializers.Serializer[Any]):
+    url = serializers.CharField()
+
+
 class TriggeredSerializer(serializers.Serializer[Any]):
     builds = BuildSerializer(many=True)
 

@@ -11,9 +11,17 @@ urlpatterns = [
     path("releases/<slug:release_id>/cancel", views.release_cancel, name="release_cancel"),
     path("releases/<slug:release_id>/try-now", views.release_try_now, name="release_try_now"),
     path(
-        "builds/<slug:build_id>/artifacts/<int:place>", views.build_artifact, name="build_artifact"
+        "builds/<slug:build_id>/downloads/<int:place>", views.build_download, name="build_download"
     ),
     path("builds/<slug:build_id>/cancel", views.build_cancel, name="build_cancel"),
+    path(
+        "builds/<slug:build_id>/force-cancel", views.build_force_cancel, name="build_force_cancel"
+    ),
+    path(
+        "builds/<slug:build_id>/artifacts/<slug:artifact_key>",
+        views.build_artifact,
+        name="build_artifact",
+    ),
     path("integrations/pipelines/<str:connection_id>/test-build", test_build, name="test_build"),
     path(
         "integrations/pipelines/<str:connection_id>/test-build/cancel",

@@ -16,13 +16,15 @@ from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from builds.activity.filters import ReceivedFilter, SentFilter
 from builds.activity.lists import claims_of, received_lines, sent_lines
 from builds.activity.tracing import causes_of_delivery, consequences_of_delivery
 from builds.adopting import adopt_build
-from builds.cancelling import cancel_build, cancel_release
+from builds.artifacts import find_artifact, link_to
+from builds.cancelling import cancel_build, cancel_release, force_cancel
 from builds.downloads import READER_SECONDS, OpenArtifact, open_artifact
 from builds.forms import BuildNumberForm
 from builds.models import Build, WebhookDelivery
@@ -109,6 +111,31 @@ def build_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
 
 
 @require_POST
+@tenant_required(Role.MEMBER)
+def build_force_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
+    builds = Build.objects.for_tenant(request.tenant).select_related("release_pipeline")
+    build = get_object_or_404(builds, pk=build_id)
+    with refusals_as_messages(request):
+        force_cancel(build=build, actor=request.user)
+    return redirect("release", build.release_pipeline.release_id)
+
+
+@require_GET
+@tenant_required(Role.MEMBER)
+@never_cache
+def build_artifact(request: TenantRequest, build_id: str, artifact_key: str) -> HttpResponse:
+    """Redirect to a fresh address of the file."""
+    builds = Build.objects.for_tenant(request.tenant)
+    build = get_object_or_404(builds.select_related("release_pipeline__pipeline"), pk=build_id)
+    if find_artifact(build, artifact_key) is None:
+        raise Http404
+    address = reverse("release", args=[build.release_pipeline.release_id])
+    with refusals_as_messages(request), throttled_call("artifact", user=request.user):
+        address = link_to(build, artifact_key)
+    return redirect(address)
+
+
+@require_POST
 @tenant_required(Role.ADMIN)
 def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
     """Adopt the build of the posted `number` (see `builds.adopting`)."""
@@ -126,7 +153,7 @@ def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
 
 @require_GET
 @tenant_required(role=Role.MEMBER)
-def build_artifact(request: TenantRequest, build_id: str, place: int) -> HttpResponseBase:
+def build_download(request: TenantRequest, build_id: str, place: int) -> HttpResponseBase:
     """An artifact from the CI server, in parts; never shown in the browser."""
     rows = Build.objects.for_tenant(request.tenant).select_related(
         "tenant", "release_pipeline__release", "release_pipeline__pipeline"

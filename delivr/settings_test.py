@@ -8,6 +8,8 @@ os.environ.setdefault("FERNET_KEYS", "only-for-tests-first-key,only-for-tests-se
 os.environ.setdefault("DATABASE_URL", "sqlite:///:memory:")
 os.environ.setdefault("ALLOWED_HOSTS", "localhost,127.0.0.1,testserver")
 os.environ.setdefault("OUTBOUND_ALLOW", "127.0.0.1,localhost")
+# Nothing listens there: tests of GitHub, and the processes that they start, set their own.
+os.environ.setdefault("GITHUB_API_URL", "http://127.0.0.1:1")
 # For one run and the processes that it starts: other runs on the same Redis do not take its jobs,
 # nor does another worker of pytest-xdist.
 _part = f"-{os.environ.get('PYTEST_XDIST_WORKER', 'all')}:"
@@ -16,7 +18,6 @@ if _part not in os.environ.get("CELERY_KEY_PREFIX", ""):
 
 from delivr.settings import *  # noqa: E402, F403 # the same settings, but for what follows
 
-GITHUB_API_URL = "http://127.0.0.1:1"  # nothing listens there: tests of GitHub set their own
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405 # from the star above
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # speed
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from delivr.effects.models import Effect, EffectState
+from delivr.tests.wired import Wired, wire, wire_actions
 from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import ROOT, Product, Stack, until
@@ -37,9 +38,18 @@ def crash_points(stack: Stack, options: Options) -> Outcome:
 
 def random_kills(stack: Stack, options: Options) -> Outcome:
     """F2: lossy providers, while workers and the sweeper are killed all the time."""
+    return _random_kills(stack, options, wire)
+
+
+def random_kills_of_runs(stack: Stack, options: Options) -> Outcome:
+    """F2b: the same with GitHub Actions as the CI server."""
+    return _random_kills(stack, options, wire_actions)
+
+
+def _random_kills(stack: Stack, options: Options, connect: Callable[..., Wired]) -> Outcome:
     reset(stack)
     set_auto_finish(stack, 4.0)
-    spaces = workspaces(stack, 8)
+    spaces = workspaces(stack, 8, connect=connect)
     releases = [
         (space, space.wired.release(slack=n % 8 == 0, jira=n % 8 == 0))
         for n, space in zip(range(options.triggers // 2), itertools.cycle(spaces), strict=False)

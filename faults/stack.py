@@ -173,14 +173,24 @@ class Sandbox:
 
     def builds(self) -> dict[tuple[str, int], str]:
         """The result of each build by job and number; "" while it runs."""
-        jobs = self.ask("GET", "jenkins/jobs")["jobs"]
-        return {(j["name"], b["number"]): b["result"] or "" for j in jobs for b in j["builds"]}
+        jobs = [
+            job
+            for server in ("jenkins", "github_actions")
+            for job in self.ask("GET", f"{server}/jobs")["jobs"]
+        ]
+        return {(j["name"], b["number"]): _result(b) for j in jobs for b in j["builds"]}
 
     def is_up(self) -> bool:
         try:
             return bool(self.ask("GET", "clock"))
         except OSError:
             return False
+
+
+def _result(build: dict[str, Any]) -> str:
+    """In delivr's words."""
+    result = (build["result"] or "").upper()
+    return "ABORTED" if result == "CANCELLED" else result
 
 
 class Product:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -26,16 +26,19 @@ class Workspace:
     token: str
 
 
-def workspaces(stack: Product, count: int) -> list[Workspace]:
-    """Create workspaces, each with connections to the sandbox and a member's token."""
-    return [_workspace(stack) for _n in range(count)]
+def workspaces(
+    stack: Product, count: int, *, connect: Callable[..., Wired] = wire
+) -> list[Workspace]:
+    """Create workspaces, each with connections to the sandbox and a member's token. `connect`
+    decides which CI server builds."""
+    return [_workspace(stack, connect) for _n in range(count)]
 
 
-def _workspace(stack: Product) -> Workspace:
+def _workspace(stack: Product, connect: Callable[..., Wired]) -> Workspace:
     tenant = factories.TenantFactory()
     user = factories.MembershipFactory(tenant=tenant, role=Role.MEMBER).user
     _row, token = create_token(tenant=tenant, user=user, role=Role.MEMBER)
-    wired = wire(tenant, stack.sandbox.url)
+    wired = connect(tenant, stack.sandbox.url)
     wired.slack.recipients = ["C123"]
     wired.slack.save()
     return Workspace(wired, token)
@@ -53,8 +56,10 @@ def reset(stack: Product) -> None:
 
 def set_auto_finish(stack: Product, seconds: float | None) -> None:
     """Let builds end after so many seconds; None: only when a scenario ends them."""
-    for job in ("ios-prod", "android-prod"):
-        stack.sandbox.ask("PATCH", f"jenkins/jobs/{job}", {"autoFinishSeconds": seconds})
+    for job in ("jenkins/jobs/ios-prod", "jenkins/jobs/android-prod"):
+        stack.sandbox.ask("PATCH", job, {"autoFinishSeconds": seconds})
+    for job in ("github_actions/jobs/ios.yml", "github_actions/jobs/android.yml"):
+        stack.sandbox.ask("PATCH", job, {"autoFinishSeconds": seconds})
 
 
 TIMES: Sequence[tuple[Any, Sequence[str]]] = (

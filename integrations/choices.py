@@ -31,6 +31,7 @@ class TargetType(Kinds):
 
 class PipelineType(Kinds):
     JENKINS = "JENKINS", "Jenkins"
+    GITHUB_ACTIONS = "GITHUB_ACTIONS", "GitHub Actions"
 
 
 class CommunicationType(Kinds):

@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 from delivr import outbound
 from delivr.api.problems import camel
 from delivr.failures import Outcome, ProviderError
-from integrations.forms import model_of
 from integrations.models import PipelineIntegration
 from integrations.providers.registry import fields_of
 from integrations.serializers import webhook_url
@@ -25,16 +24,26 @@ def is_offered() -> bool:
     return bool(settings.SANDBOX_URL)
 
 
+def is_imitated(kind: str) -> bool:
+    """True if the sandbox has a stand-in for this kind."""
+    return bool(_entries(kind))
+
+
 def sandbox_values(kind: str, *, platform: str = "") -> dict[str, Any]:
     """The form's initial values for a kind, including the sandbox's fake secrets.
 
     If there are several entries of one kind (jobs), the one that names the platform is used.
     """
-    state = accounts.load(settings.DELIVR_DATA_DIR / "sandbox")
-    found = state.as_dict(settings.SANDBOX_URL)[model_of(kind).family]
-    entries = [e for e in (found if isinstance(found, list) else [found]) if kind in e.values()]
+    entries = _entries(kind)
     entry = next((e for e in entries if _names(e, platform)), entries[0])
     return {field.name: _text(entry.get(camel(field.name), "")) for field in fields_of(kind)}
+
+
+def _entries(kind: str) -> list[dict[str, Any]]:
+    state = accounts.load(settings.DELIVR_DATA_DIR / "sandbox")
+    families = state.as_dict(settings.SANDBOX_URL).values()
+    entries = (e for found in families for e in (found if isinstance(found, list) else [found]))
+    return [entry for entry in entries if kind in entry.values()]
 
 
 def sandbox_job(pipeline: PipelineIntegration, job: str) -> str:

@@ -22,7 +22,7 @@ from delivr.tenants.models import Tenant
 from integrations import sharing
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of, same_words, secrets_of
+from integrations.providers.registry import fields_of, provider_class, same_words, secrets_of
 from integrations.wording import FORM_ERRORS
 
 C = TypeVar("C", bound=Connection)
@@ -169,6 +169,8 @@ class ConnectionForm(forms.Form):
             return
         for name, label in REFERENCES.items():
             rows = list(FAMILIES[_FAMILY_OF[name]].objects.for_tenant(self.tenant))
+            if name == "scm":
+                rows = [row for row in rows if self._can_build_from(row)]
             self.fields[name] = forms.ChoiceField(
                 label=label, choices=_choices(rows), error_messages=FORM_ERRORS
             )
@@ -195,6 +197,10 @@ class ConnectionForm(forms.Form):
         self.fields[sharing.FIELD].is_stored = True  # type: ignore[attr-defined] # see below
         if not any(self.initial.get(f.name) for f in sharing.shared_fields(self.kind)):
             self.initial.setdefault(sharing.FIELD, self.sources[0].pk)
+
+    def _can_build_from(self, scm: Connection) -> bool:
+        ci: Any = provider_class(self.kind)
+        return not ci.scm_kinds or scm.kind in ci.scm_kinds
 
     def _field(self, field: ConnectionField) -> forms.Field:
         made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, TextField)

@@ -285,7 +285,14 @@ class PipelineIntegration(Connection):
     @property
     def summary(self) -> str:
         host = self.server_url.split("://")[-1]
-        return f"{host}{self.job}"
+        return f"{host}{self.job}" if host else f"{self.kind_label} · {self.job}"
+
+    @property
+    def home(self) -> str:
+        """The address of its CI server's pages."""
+        ci: Any = provider_class(self.kind)
+        address: str = ci.home_of(self)
+        return address
 
     @property
     def derived_name(self) -> str:

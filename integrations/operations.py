@@ -219,6 +219,9 @@ def draft(
         if not is_empty(values.get(field.name))
         and (value := _clean_one(field, values[field.name], errors))
     }
+    if isinstance(connection, PipelineIntegration):
+        chosen = {name: values[name] for name in ("scm", "target") if values.get(name)}
+        _clean_references(connection, chosen, False, cleaned, errors)
     if stored is not None:
         _ask_secret_for_new_address(stored, cleaned, errors)
     if errors:
@@ -295,6 +298,18 @@ def _clean_references(
             errors[name] = [str(NO_CONNECTION if wanted else FILL_IN)]
         else:
             cleaned[name] = found
+    if "scm" in cleaned and (words := _why_not_built_from(pipeline, cleaned["scm"])):
+        errors["scm"] = [words]
+
+
+def _why_not_built_from(pipeline: PipelineIntegration, scm: Connection) -> str:
+    """Some CI servers only build repositories of their own vendor."""
+    ci: Any = provider_class(pipeline.kind)
+    if not ci.scm_kinds or scm.kind in ci.scm_kinds:
+        return ""
+    names = " / ".join(provider_class(kind).label for kind in ci.scm_kinds)
+    words = {"server": ci.label, "names": names}
+    return _("%(server)s builds repositories on %(names)s alone.") % words
 
 
 def _ask_secret_for_new_address(

@@ -22,7 +22,7 @@ from integrations.choices import (
 )
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of, secrets_of
+from integrations.providers.registry import fields_of, provider_class, secrets_of
 from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]
@@ -83,7 +83,8 @@ class WebhookUrl(serializers.CharField):
 
 def webhook_url(pipeline: PipelineIntegration) -> str:
     """The URL to which the pipeline's CI server sends its webhooks."""
-    return f"{settings.BASE_URL}/api/v1/webhooks/{pipeline.kind.lower()}/{pipeline.pk}"
+    ci: Any = provider_class(pipeline.kind)
+    return f"{settings.BASE_URL}/api/v1/webhooks/{ci.sender}/{pipeline.pk}"
 
 
 @functools.cache

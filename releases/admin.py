@@ -1,7 +1,15 @@
 from django.contrib import admin
 
 from delivr.admin_site.read_only import ReadOnlyAdmin, ReadOnlyInline, state_of
-from releases.models import Release, ReleasePipeline, ReleaseTarget
+from releases.models import (
+    Change,
+    ChangeTicket,
+    Release,
+    ReleasePipeline,
+    ReleaseSettings,
+    ReleaseTarget,
+    RepositoryPart,
+)
 
 
 class TargetInline(ReadOnlyInline):
@@ -43,3 +51,31 @@ class ReleasePipelineAdmin(ReadOnlyAdmin):
     list_filter = ("build_status", "platform")
     list_select_related = ("release", "tenant")
     search_fields = ("release__version", "job_path", "build_number", "tenant__id")
+
+
+@admin.register(ReleaseSettings)
+class ReleaseSettingsAdmin(ReadOnlyAdmin):
+    list_display = ("tenant", "creates_branch", "makes_tag", "drafts_release")
+    list_select_related = ("tenant",)
+    search_fields = ("tenant__id", "tenant__name")
+
+
+@admin.register(RepositoryPart)
+class RepositoryPartAdmin(ReadOnlyAdmin):
+    list_display = ("release", "tenant", "base_branch", "commit", "tag", "total", "look_at")
+    list_select_related = ("release", "tenant")
+    search_fields = ("release__version", "commit", "tag", "tenant__id")
+
+
+@admin.register(Change)
+class ChangeAdmin(ReadOnlyAdmin):
+    list_display = ("short_sha", "title", "release", "tenant", "author", "pull_number")
+    list_select_related = ("release", "tenant")
+    search_fields = ("sha", "release__version", "tenant__id")
+
+
+@admin.register(ChangeTicket)
+class ChangeTicketAdmin(ReadOnlyAdmin):
+    list_display = ("key", "change", "tenant")
+    list_select_related = ("change", "tenant")
+    search_fields = ("key", "tenant__id")

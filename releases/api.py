@@ -20,12 +20,16 @@ from releases.blockers import failing_integrations, sweeper_heartbeat
 from releases.models import Mark, Release, ReleaseStatus
 from releases.operations import ReleasePlan, create_release
 from releases.preview import preview
+from releases.repository.card import newest_changes
+from releases.repository.steps import Wishes
 from releases.serializers import (
     NewReleaseSerializer,
     PreviewSerializer,
     ReleaseLine,
     ReleaseSerializer,
 )
+
+CHANGES_SHOWN = 50  # within a release; the rest has an address of its own
 
 
 def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
@@ -38,6 +42,7 @@ def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
         "effects": list(effects.order_by("created_at", "id")),
         "failing": failing_integrations(tenant_id),
         "heartbeat": sweeper_heartbeat(),
+        "changes": list(newest_changes(release, CHANGES_SHOWN)),
     }
     return dict(ReleaseSerializer(release, context=context).data)
 
@@ -126,6 +131,7 @@ def _plan_values(shape: Shape) -> dict[str, Any]:
         "pipeline_ids": values.get("pipelines", []),
         "communication_id": values.get("communication"),
         "ticket_id": values.get("ticket"),
+        "wishes": Wishes(values.get("base_branch") or "", values.get("repository") or {}),
         "known_errors": shape.errors,
     }
 

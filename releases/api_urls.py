@@ -1,6 +1,7 @@
 from django.urls import path
 
 from releases import api
+from releases.repository import api as repository
 
 urlpatterns = [
     path("releases", api.ReleaseList.as_view(), name="api_releases"),
@@ -10,4 +11,15 @@ urlpatterns = [
         name="api_release_mark",
     ),
     path("releases/<str:release_id>", api.ReleaseDetail.as_view(), name="api_release"),
+    path(
+        "releases/<str:release_id>/changes",
+        repository.ReleaseChanges.as_view(),
+        name="api_release_changes",
+    ),
+    path("changes", repository.ChangeList.as_view(), name="api_changes"),
+    path(
+        "release-settings",
+        repository.ReleaseSettingsView.as_view(),
+        name="api_release_settings",
+    ),
 ]

@@ -19,6 +19,7 @@ from integrations.choices import Verification
 from integrations.providers.ci import BuildStatus
 from releases.branches import head_of
 from releases.models import Release, ReleaseStatus
+from releases.repository.acts import CREATE_BRANCH
 from releases.wording import describe_effect
 
 NOT_PICKED_UP = timedelta(seconds=30)
@@ -93,6 +94,7 @@ def blockers(
         *_installation(release, waiting, failing, heartbeat, now),
         *_unknown(waiting),
         *_branch(release, now),
+        *_waits_for_branch(release, effects),
         *_connections(release, waiting, failing, now),
         *_for_a_person(release, effects),
         *_retrying(release, waiting, failing, now),
@@ -201,6 +203,24 @@ def _branch(release: Release, now: datetime) -> Iterator[Blocker]:
         )
 
 
+def _waits_for_branch(release: Release, effects: Sequence[Effect]) -> Iterator[Blocker]:
+    """Builds that were triggered before the branch, which delivr creates, was there."""
+    branch = next((effect for effect in effects if effect.kind == CREATE_BRANCH), None)
+    if branch is None or branch.state in (EffectState.DONE, EffectState.CANCELLED):
+        return
+    builds = [e.created_at for e in effects if e.kind == "build.trigger" and e.is_open]
+    if builds:
+        yield Blocker(
+            "waiting_for_branch",
+            _("The builds wait for the branch %(branch)s.") % {"branch": release.branch},
+            _("Retry its creation, or give it up: then the branch is taken as it is.")
+            if branch.state == EffectState.DEAD
+            else _("delivr creates it first; then they are triggered."),
+            since=min(builds),
+            next=branch.next_at if branch.state == EffectState.PENDING else None,
+        )
+
+
 def _not_picked_up(
     waiting: Sequence[Effect], failing: dict[str, IntegrationHealth], now: datetime
 ) -> Iterator[Blocker]:
@@ -240,9 +260,17 @@ def _connections(
     for connection in _of_release(release):
         if connection.pk in needed:
             for blocker in _of_connection(connection, failing, polled.get(connection.pk), now):
-                is_ci = connection.family == "pipelines"
-                where = {"pipeline": connection.pk} if is_ci else {"family": connection.family}
-                yield replace(blocker, area=BUILD if is_ci else MESSAGES, **where)
+                yield replace(blocker, **_place_of(connection))
+
+
+def _place_of(connection: Any) -> dict[str, Any]:
+    """What waits for the connection. Builds wait for the repository in which their branch is
+    created."""
+    if connection.family == "pipelines":
+        return {"area": BUILD, "pipeline": connection.pk}
+    if connection.family == "scm":
+        return {"area": BUILD}
+    return {"area": MESSAGES, "family": connection.family}
 
 
 def _of_connection(
@@ -311,7 +339,8 @@ def _is_refused(row: IntegrationHealth | None) -> bool:
 
 def _of_release(release: Release) -> list[Any]:
     pipelines = [part.pipeline for part in release.pipelines.all()]
-    return [c for c in (release.communication, release.ticket, *pipelines) if c is not None]
+    single = (release.communication, release.ticket, release.scm)
+    return [c for c in (*single, *pipelines) if c is not None]
 
 
 def _for_a_person(release: Release, effects: Sequence[Effect]) -> Iterator[Blocker]:
@@ -443,7 +472,7 @@ def _build(
     if build.status == BuildStatus.LOST and build.poll_at is not None:
         yield Blocker(
             "build_lost",
-            _("The %(platform)s build no longer exists on the CI server.") % words,
+            _lost_words(build) % words,
             _("delivr keeps checking for a day. Trigger it again, or adopt another build."),
             since=build.finished_at,
             next=next_poll,
@@ -456,6 +485,13 @@ def _build(
             since=build.started_at or build.created_at,
             next=next_poll,
         )
+
+
+def _lost_words(build: Any) -> str:
+    """The CI server may say itself that it lost the build."""
+    if build.queue_reason:
+        return _("The %(platform)s build is lost. %(reason)s")
+    return _("The %(platform)s build no longer exists on the CI server.")
 
 
 def is_stuck(build: Any, now: datetime) -> bool:

@@ -23,6 +23,7 @@ from integrations.providers.registry import provider_for
 from integrations.providers.scm import Branch
 from integrations.throttle import throttled_call
 from releases.models import Release, ReleaseStatus
+from releases.repository.changes import look_soon
 
 REQUEST_TIMEOUT = 4.0  # seconds, while a person waits for a dry run
 WORKER_TIMEOUT = 8.0  # seconds
@@ -174,6 +175,8 @@ def _store(release: Release, found: BranchHead) -> None:
     )
     next_at = _next_check(release, found)
     Release.objects.filter(pk=release.pk).update(branch_look_at=next_at, **seen)
+    if found.exists and found.commit != release.branch_commit:
+        look_soon(release.pk)
 
 
 def _next_check(release: Release, found: BranchHead) -> datetime | None:

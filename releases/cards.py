@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from delivr.effects.models import Effect
@@ -17,7 +18,7 @@ from releases.models import Release, ReleasePipeline, ReleaseStatus
 from releases.sent_messages import SentEffect
 from releases.wording import web_address
 
-BUILD_KINDS = ("build.trigger", "build.cancel", "build.stop_repeat")
+BUILD_KINDS = ("build.trigger", "build.cancel", "build.force_cancel", "build.stop_repeat")
 ATTEMPTS_UNFOLDED = 3  # the newest ones
 LAST_PERCENT = 99  # a running build never shows 100 %, also beyond its estimate
 
@@ -67,6 +68,18 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class FileLine:
+    """An artifact that is downloaded by a fresh link (`build_artifact`)."""
+
+    name: str
+    url: str
+    key: str
+    size: int | None
+    checksum: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
 class RetryLine:
     """A retry on the CI server that a person may adopt for a failed build."""
 
@@ -102,8 +115,10 @@ class PipelineCard:
     remaining: str
     artifact: str
     artifact_url: str
-    more_artifacts: tuple[tuple[str, str], ...]  # (name, address)
     downloads: tuple[tuple[int, str], ...]  # (place, name) of what delivr can pass on
+    files: tuple[FileLine, ...]  # of which the CI server tells more than an address
+    more_artifacts: tuple[tuple[str, str], ...]  # (name, address) of the others
+    runs_on: bool  # it was cancelled, and the CI server still goes on with it
     is_lost: bool  # another build can be adopted for it
     retries: tuple[RetryLine, ...]
     trigger: str  # id of the effect that triggered the newest build
@@ -180,8 +195,10 @@ def card_of(
         remaining=remaining,
         artifact=pipeline.artifact_url,
         artifact_url=web_address(pipeline.artifact_url),
+        files=_files(newest) if newest else (),
         more_artifacts=_more_artifacts(newest) if newest else (),
         downloads=downloads_of(connection, newest) if newest else (),
+        runs_on=newest is not None and newest.still_running_at is not None,
         is_lost=newest is not None and newest.status == BuildStatus.LOST and is_open,
         retries=_retries(newest) if newest and is_open else (),
         trigger=_trigger(newest, effects) if newest else "",
@@ -193,8 +210,24 @@ def card_of(
     )
 
 
+def _files(build: Any) -> tuple[FileLine, ...]:
+    return tuple(
+        FileLine(
+            name=one["name"],
+            url=web_address(one["url"]),
+            key=one["key"],
+            size=one.get("size"),
+            checksum=one.get("checksum", ""),
+            expires_at=parse_datetime(one.get("expiresAt", "")),
+        )
+        for one in build.artifacts
+        if one.get("key", "").isalnum()
+    )
+
+
 def _more_artifacts(build: Any) -> tuple[tuple[str, str], ...]:
-    listed = ((artifact["name"], artifact["url"]) for artifact in build.artifacts)
+    without = (artifact for artifact in build.artifacts if not artifact.get("key"))
+    listed = ((artifact["name"], artifact["url"]) for artifact in without)
     return tuple((n, web_address(url)) for n, url in listed if url != build.artifact_url)
 
 

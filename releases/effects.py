@@ -32,7 +32,8 @@ def connection_of(effect: Effect, model: type[Any]) -> Any:
 
 
 def release_of(effect: Effect) -> Release:
-    found: Release = Release.objects.for_tenant(effect.tenant_id).get(pk=effect.release_id)
+    rows = Release.objects.for_tenant(effect.tenant_id).select_related("repository_part")
+    found: Release = rows.get(pk=effect.release_id)
     return found
 
 

@@ -27,6 +27,8 @@ from releases.holding import app_of, holders, known_versions
 from releases.models import Release
 from releases.operations import VERSION, ReleasePlan, create_release
 from releases.preview import preview
+from releases.repository.forms import RepositoryFields
+from releases.repository.steps import STEPS, Wishes, settings_of, steps_of
 from releases.versions import newest_of, step_to, suggestions
 
 NONE = ""
@@ -98,7 +100,9 @@ class Radios(ClosedOptions, forms.RadioSelect):
     pass
 
 
-class ReleaseForm(forms.Form):
+class ReleaseForm(RepositoryFields):
+    in_repository = tuple(RepositoryFields.base_fields)
+    field_order = ("version", "branch", "scm", "targets", "pipelines", "communication", "ticket")
     version = forms.CharField(
         label=gettext_lazy("Version"),
         max_length=64,
@@ -141,6 +145,7 @@ class ReleaseForm(forms.Form):
         self.apps = [app_of(target) for target in targets if target.pk in chosen]
         known = known_versions(tenant, self.apps, most=LOOK_BACK)
         self.next_versions = next_versions(known)
+        initial |= steps_of(settings_of(tenant))
         initial["version"] = next((version for version, _step in self.next_versions), "")
         super().__init__(data, initial=initial)
         if newest := newest_of(known):
@@ -193,6 +198,9 @@ class ReleaseForm(forms.Form):
             "pipeline_ids": values.get("pipelines", []),
             "communication_id": values.get("communication") or None,
             "ticket_id": values.get("ticket") or None,
+            "wishes": Wishes(
+                values.get("base_branch", ""), {name: bool(values.get(name)) for name in STEPS}
+            ),
             "known_errors": known,
         }
 

@@ -21,6 +21,10 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.providers.ci import BuildStatus
+from releases.repository.models import Change as Change
+from releases.repository.models import ChangeTicket as ChangeTicket
+from releases.repository.models import ReleaseSettings as ReleaseSettings
+from releases.repository.models import RepositoryPart as RepositoryPart
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -103,6 +107,7 @@ class ReleaseQuerySet(TenantQuerySet):
             "created_by",
             "submitted_by",
             "released_by",
+            "repository_part",
         ).prefetch_related(
             "targets__target",
             "pipelines__pipeline__target",
@@ -176,6 +181,8 @@ class Release(TenantOwned):
     if TYPE_CHECKING:
         targets: RelatedManager[ReleaseTarget]
         pipelines: RelatedManager[ReleasePipeline]
+        changes: RelatedManager[Change]
+        repository_part: RepositoryPart
 
     class Meta:
         db_table = "releases"

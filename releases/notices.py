@@ -11,6 +11,7 @@ from django.template.loader import render_to_string
 from delivr.effects.operations import create_effects
 from integrations.providers.chat import ChatProvider, Message
 from integrations.providers.registry import provider_class
+from releases.repository.summary import summary_of
 
 if TYPE_CHECKING:
     from integrations.models import CommunicationIntegration
@@ -43,6 +44,7 @@ BROADCAST = {
     Notice.BUILD_FAILED,
     Notice.BUILD_NOT_STARTED,
 }
+_TELLS_CHANGES = {Notice.RELEASE_CREATED, Notice.RELEASE_COMPLETE}
 MILESTONES = {Notice.RELEASE_CREATED, *BROADCAST}
 _KEY_WORD = {
     Notice.RELEASE_CREATED: "created",
@@ -147,11 +149,14 @@ def render(
     jobs are escaped."""
     data = {"version": release.version, "branch": release.branch, **words}
     data.setdefault("apps", release.apps)
+    if notice in _TELLS_CHANGES and (changes := summary_of(release)):
+        data["changes"] = changes
     link, url = f"{settings.BASE_URL}/releases/{release.pk}", data.get("url")
     context = {
         **{name: chat.escape(v) if isinstance(v, str) else v for name, v in data.items()},
         "release_page": chat.link(link, "Open the release"),
         "build_page": chat.link(url, "Build") if url else "",
+        "changes_page": chat.link(f"{link}/changes", data["changes"]) if "changes" in data else "",
     }
     return Message(
         text=render_to_string(f"messages/{notice}.txt", context).strip(),

@@ -26,6 +26,7 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.providers.ci import BuildStatus
+from integrations.providers.registry import provider_class
 from releases.holding import app_of, draft_targets, holders, version_taken
 from releases.marks import MARKED, clear_marks
 from releases.models import (
@@ -36,6 +37,9 @@ from releases.models import (
     ReleaseTarget,
 )
 from releases.notices import Notice, notify
+from releases.repository.acts import begin, complete
+from releases.repository.changes import look_soon
+from releases.repository.steps import NO_WISHES, Wishes, draft_part
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)")
@@ -53,13 +57,16 @@ def create_release(
     communication_id: str | None = None,
     ticket_id: str | None = None,
     branch: str = "",
+    wishes: Wishes = NO_WISHES,
     known_errors: Errors | None = None,
 ) -> Release:
-    """Create a release with its targets and pipelines, and the effects for its epics and messages.
+    """Create a release with its targets and pipelines, and the effects for its epics, its messages
+    and what it does in the repository.
 
     One transaction; no provider is called before it commits. Raises ValidationError with all
-    errors, under `version`, `branch`, `scm`, `targets`, `pipelines`, `communication` and `ticket`,
-    including the caller's `known_errors` (of the shape: text instead of a list, for example).
+    errors, under `version`, `branch`, `base_branch`, `repository`, `scm`, `targets`, `pipelines`,
+    `communication` and `ticket`, including the caller's `known_errors` (of the shape: text instead
+    of a list, for example).
     """
     plan = ReleasePlan(
         tenant=tenant,
@@ -70,6 +77,7 @@ def create_release(
         pipeline_ids=pipeline_ids,
         communication_id=communication_id,
         ticket_id=ticket_id,
+        wishes=wishes,
         known_errors=known_errors,
     )
     try:
@@ -93,11 +101,13 @@ class ReleasePlan:
         pipeline_ids: Sequence[str],
         communication_id: str | None,
         ticket_id: str | None,
+        wishes: Wishes = NO_WISHES,
         known_errors: Errors | None = None,
     ) -> None:
         self.tenant = tenant
         self.version = version.strip()
         self.branch = branch.strip() or _default_branch(self.version)
+        self.repository = draft_part(tenant, wishes)
         self.errors: Errors = dict(known_errors or {})
         self.scm = self._one(ScmIntegration, scm_id, "scm")
         self.targets = self._many(TargetIntegration, target_ids, "targets")
@@ -114,10 +124,13 @@ class ReleasePlan:
         release.save(force_insert=True)
         ReleaseTarget.objects.bulk_create(draft_targets(release, self.targets))
         ReleasePipeline.objects.bulk_create(self.draft_pipelines(release))
+        self.repository.release = release
+        self.repository.save(force_insert=True)
         changes = {"branch": [None, release.branch], "status": [None, release.status]}
         record(actor=actor, action="release.created", subject=release, changes=changes)
         self._create_effects(release)
-        enqueue_on_commit("branch", release.pk)
+        if release.branch_look_at is not None:
+            enqueue_on_commit("branch", release.pk)
         return release
 
     def _lock_connections(self) -> None:
@@ -146,7 +159,8 @@ class ReleasePlan:
             communication=self.communication,
             ticket=self.ticket,
             created_by=actor,
-            branch_look_at=clock.now(),
+            # A branch that is still to be created is not looked for.
+            branch_look_at=None if self.repository.creates_branch else clock.now(),
         )
         release.full_clean(exclude=["id", "created_by"])  # no user: delivr creates it itself
         return release
@@ -169,6 +183,7 @@ class ReleasePlan:
     def check(self) -> None:
         """Raises ValidationError with all errors."""
         self._check_names()
+        self._check_repository()
         self._check_connections()
         if self.errors:
             raise ValidationError(self.errors)
@@ -181,6 +196,18 @@ class ReleasePlan:
             return  # the branch is derived from the version: one error is enough
         if not is_legal_branch(self.branch):
             self._add_error("branch", _("This is not a valid git branch name."))
+
+    def _check_repository(self) -> None:
+        base = self.repository.base_branch
+        if base and "base_branch" not in self.errors:
+            if not is_legal_branch(base):
+                self._add_error("base_branch", _("This is not a legal git branch name."))
+            elif self.repository.creates_branch and base == self.branch:
+                self._add_error("base_branch", _("The branch cannot be cut from itself."))
+        host: Any = provider_class(self.scm.kind) if self.scm else None
+        if self.repository.drafts_release and host and not host.has_releases:
+            words = _("%(host)s has no releases: only tags.") % {"host": host.label}
+            self._add_error("repository", words)
 
     def _check_version(self) -> None:
         if not VERSION.fullmatch(self.version):
@@ -248,6 +275,7 @@ class ReleasePlan:
                 effects=[_epic_of(release, self.ticket, target) for target in self.targets],
             )
         notify(release, Notice.RELEASE_CREATED)
+        begin(release, self.repository)
 
 
 def _lock_connected(wanted: Mapping[str, Connection]) -> set[str]:
@@ -353,6 +381,9 @@ def recompute(release: Release, *, cause: str, event_id: int | None = None) -> N
         subject=release,
         changes={"status": [before, status], **unmarked},
     )
+    if status == ReleaseStatus.BUILD_COMPLETE:
+        look_soon(release.pk)  # at the changes in the commit that was built
+        complete(release, cause=cause)
     notice = _STATUS_NOTICES.get(status)
     if notice:
         words = {"candidates": candidates} if (candidates := release.candidates) else {}

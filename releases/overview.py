@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, EffectState
 from integrations.providers.ci import BuildStatus
 from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
 from releases.models import Release, ReleaseStatus, candidate_words
+from releases.repository.acts import CREATE_BRANCH
 from releases.sent_messages import EpicLine, SentMessage, epics, messages
 from releases.timeline import timeline
 from releases.timeline_groups import TimelineGroup, group_by_build
@@ -133,7 +134,7 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
         marked_at=marked_at,
         stores=_stores(release),
         steps=_steps(release.stage),
-        advice=_advice(release, cards),
+        advice=_advice_about_branch(release, effects) or _advice(release, cards),
         is_moving=is_moving,
         pause=_pause(release, cards, effects, now),
         head=head_of(release),
@@ -192,6 +193,14 @@ def _stores(release: Release) -> tuple[StoreLink, ...]:
         if part.app_identifier in ("", part.target.app_identifier)
     )
     return tuple(StoreLink(t.platform.label, t.console, t.console_url) for t in targets)
+
+
+def _advice_about_branch(release: Release, effects: Iterable[Effect]) -> str:
+    """Builds wait for a branch that could not be created; "" otherwise."""
+    failed = any(e.kind == CREATE_BRANCH and e.state == EffectState.DEAD for e in effects)
+    if not failed or release.status == ReleaseStatus.CANCELLED:
+        return ""
+    return _("The branch could not be created: look at the reason, then retry or go on without it.")
 
 
 def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from delivr.tenants.models import User
-from releases.branches import look_up_for_dry_run
+from releases.branches import BranchHead, look_up_for_dry_run
 from releases.effects import epic_for
 from releases.models import Release, ReleasePipeline
 from releases.notices import Notice, chat_of, is_posted, render
 from releases.operations import ReleasePlan
+from releases.repository.acts import tag_of
+from releases.repository.models import RepositoryPart
 
 BUILD_ID = "bld_…"  # the id is not known before the trigger
 NUMBER = "…"  # the number is not known before the CI server starts the build
@@ -24,12 +28,14 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
     """
     release = plan.draft()
     pipelines = plan.draft_pipelines(release)
-    head = look_up_for_dry_run(release.scm, release.branch, user=user)
+    part = plan.repository
+    head = _head(release, part, user)
     return {
         "version": release.version,
         "branch": release.branch,
         "head": head,
         "warnings": [f"{head.message} {head.hint}"] if head.exists is False else [],
+        "repository": {"steps": list(_steps(release, part))},
         "jobs": [_job(pipeline) for pipeline in pipelines],
         "messages": list(_messages(release, pipelines)),
         "epics": [
@@ -37,6 +43,30 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
             for target in (plan.targets if release.ticket else [])
         ],
     }
+
+
+def _head(release: Release, part: RepositoryPart, user: User) -> BranchHead:
+    """The branch that has to exist already: the base of one that delivr creates. The repository's
+    default branch always exists."""
+    if not part.creates_branch:
+        return look_up_for_dry_run(release.scm, release.branch, user=user)
+    if part.base_branch:
+        return look_up_for_dry_run(release.scm, part.base_branch, user=user)
+    return BranchHead(name=release.branch, exists=None)
+
+
+def _steps(release: Release, part: RepositoryPart) -> Iterator[str]:
+    words = {
+        "branch": release.branch,
+        "base": part.base_branch or _("the default branch"),
+        "tag": tag_of(release.version),
+    }
+    if part.creates_branch:
+        yield _("At once: %(branch)s is cut from %(base)s; builds wait for it.") % words
+    if part.makes_tag:
+        yield _("When all builds are complete: the tag %(tag)s.") % words
+    if part.drafts_release:
+        yield _("When all builds are complete: a draft of the release %(tag)s.") % words
 
 
 def _job(pipeline: ReleasePipeline) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from integrations.providers.ci import BuildStatus
 from releases.blockers import BUILD, MESSAGES, blockers
 from releases.branches import head_of
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
+from releases.repository.acts import part_of
+from releases.repository.serializers import ChangesSerializer, StepsSerializer, changes_of
 
 MAX_PARTS = 100
 
@@ -37,6 +39,11 @@ class NewReleaseSerializer(serializers.Serializer[Any]):
     branchRelease = serializers.CharField(
         source="branch", required=False, allow_null=True, allow_blank=True, max_length=255
     )
+
+    baseBranch = serializers.CharField(
+        source="base_branch", required=False, allow_null=True, allow_blank=True, max_length=255
+    )
+    repository = StepsSerializer(required=False, allow_null=True)
 
 
 class JobPreview(serializers.Serializer[Any]):
@@ -70,6 +77,12 @@ class BranchPreview(serializers.Serializer[Any]):
     message = serializers.CharField()
 
 
+class RepositoryPreview(serializers.Serializer[Any]):
+    """What would be done in the repository, in words."""
+
+    steps = serializers.ListField(child=serializers.CharField())
+
+
 class PreviewSerializer(serializers.Serializer[Any]):
     """What a release would cause: the response to `?dryRun=true`.
 
@@ -80,14 +93,22 @@ class PreviewSerializer(serializers.Serializer[Any]):
     branchRelease = serializers.CharField(source="branch")
     branch = BranchPreview(source="head")
     warnings = serializers.ListField(child=serializers.CharField())
+    repository = RepositoryPreview()
     jobs = JobPreview(many=True)
     messages = MessagePreview(many=True)
     epics = EpicPreview(many=True)
 
 
 class ArtifactSerializer(serializers.Serializer[Any]):
+    """`url` opens it for who is signed in to the CI server. With a `key` it can be downloaded from
+    what `GET /builds/{id}/artifacts/{key}` answers. `size` in bytes."""
+
     name = serializers.CharField()
     url = serializers.CharField()
+    key = serializers.CharField(default="")
+    size = serializers.IntegerField(default=None, allow_null=True)
+    checksum = serializers.CharField(default="")
+    expiresAt = serializers.DateTimeField(default=None, allow_null=True)
 
 
 class RetrySerializer(serializers.Serializer[Any]):
@@ -118,6 +139,7 @@ class BuildSerializer(serializers.Serializer[Any]):
     buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="status")
     buildNumber = serializers.IntegerField(source="number", allow_null=True)
     buildUrl = serializers.CharField(source="url")
+    commit = serializers.CharField(help_text="That was built, where the CI server tells.")
     queueId = serializers.IntegerField(source="queue_id", allow_null=True)
     queueReason = serializers.CharField(source="queue_reason")
     artifactUrl = serializers.CharField(source="artifact_url")
@@ -125,6 +147,11 @@ class BuildSerializer(serializers.Serializer[Any]):
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
+    stillRunningAt = serializers.DateTimeField(
+        source="still_running_at",
+        allow_null=True,
+        help_text="When the CI server last showed it running, long after it was cancelled.",
+    )
     estimatedMs = serializers.IntegerField(source="estimated_ms", allow_null=True)
     logExcerpt = serializers.CharField(source="log_excerpt")
     logError = serializers.CharField(source="log_error")
@@ -293,6 +320,13 @@ class ReleaseSerializer(ReleaseLine):
     timeline = serializers.SerializerMethodField()
     blockers = serializers.SerializerMethodField()
     branchHead = serializers.SerializerMethodField()
+    baseBranch = serializers.SerializerMethodField()
+    repository = serializers.SerializerMethodField()
+    commit = serializers.SerializerMethodField()
+    changes = serializers.SerializerMethodField()
+    tag = serializers.SerializerMethodField()
+    tagUrl = serializers.SerializerMethodField()
+    scmReleaseUrl = serializers.SerializerMethodField()
 
     class Meta:
         model = Release
@@ -301,6 +335,13 @@ class ReleaseSerializer(ReleaseLine):
             "submittedBy",
             "releasedBy",
             "branchHead",
+            "baseBranch",
+            "repository",
+            "commit",
+            "changes",
+            "tag",
+            "tagUrl",
+            "scmReleaseUrl",
             "targets",
             "tickets",
             "timeline",
@@ -310,6 +351,31 @@ class ReleaseSerializer(ReleaseLine):
     @extend_schema_field(BranchHeadSerializer)
     def get_branchHead(self, release: Release) -> Any:
         return BranchHeadSerializer(head_of(release)).data
+
+    def get_baseBranch(self, release: Release) -> str:
+        """From which the branch is cut; empty until the default branch was looked up."""
+        return part_of(release).base_branch
+
+    @extend_schema_field(StepsSerializer)
+    def get_repository(self, release: Release) -> Any:
+        return StepsSerializer(part_of(release)).data
+
+    def get_commit(self, release: Release) -> str:
+        """At which the branch was cut; empty if delivr did not create it (yet)."""
+        return part_of(release).commit
+
+    @extend_schema_field(ChangesSerializer)
+    def get_changes(self, release: Release) -> Any:
+        return changes_of(release, self.context["changes"])
+
+    def get_tag(self, release: Release) -> str:
+        return part_of(release).tag
+
+    def get_tagUrl(self, release: Release) -> str:
+        return part_of(release).tag_url
+
+    def get_scmReleaseUrl(self, release: Release) -> str:
+        return part_of(release).release_url
 
     @extend_schema_field(TicketSerializer(many=True))
     def get_tickets(self, release: Release) -> list[dict[str, Any]]:

@@ -26,7 +26,8 @@ from releases.wording import describe_effect, web_address
 
 @dataclass(frozen=True)
 class TimelineItem:
-    """One event. `kind` is RELEASE, BUILD, MESSAGE or TICKET; `tone` as in `statuses.Look`."""
+    """One event. `kind` is RELEASE, BUILD, MESSAGE, TICKET or REPOSITORY; `tone` is as in
+    `statuses.Look`."""
 
     at: datetime
     kind: str
@@ -216,6 +217,9 @@ _KINDS = {
     "message.post": "MESSAGE",
     "ticket.create_epic": "TICKET",
     "build.stop_repeat": "BUILD",
+    "scm.create_branch": "REPOSITORY",
+    "scm.tag": "REPOSITORY",
+    "scm.draft_release": "REPOSITORY",
 }
 
 
@@ -226,7 +230,8 @@ def _of_effect(effect: Effect) -> Iterator[TimelineItem]:
     if kind is None or not settled or effect.done_at is None:
         return
     failed = effect.state == EffectState.DEAD
-    title = _("Not sent: %(what)s") if failed else "%(what)s"
+    not_done = _("Not done: %(what)s") if kind == "REPOSITORY" else _("Not sent: %(what)s")
+    title = not_done if failed else "%(what)s"
     yield TimelineItem(
         at=effect.done_at,
         kind=kind,

@@ -36,6 +36,7 @@ from releases.marks import remove_mark, set_mark
 from releases.models import Mark, Release, ReleaseQuerySet
 from releases.overview import Overview, overview
 from releases.palette import search
+from releases.repository.card import repository_card
 
 SENT_TWICE = timedelta(minutes=1)  # the same version from the same person: sent twice
 
@@ -188,13 +189,15 @@ def _context(release: Release) -> dict[str, Any]:
         release, effects, failing_integrations(release.tenant), sweeper_heartbeat(), now
     )
     held_up = [blocker for blocker in found if blocker.is_held_up(now)]
-    seen = f"{fingerprint((shown, found))}.{shown.stage}"
+    card = repository_card(release, effects, now)
+    seen = f"{fingerprint((shown, found, card))}.{shown.stage}"
     return {
         "release": release,
         "shown": shown,
         "blockers": held_up,
         "may_try": any(blocker.may_try for blocker in held_up),
         "waits": {family: _waits(found, effects, kind) for kind, family in FAMILY_OF.items()},
+        "card": card,
         "seen": seen,
     }
 

@@ -15,11 +15,15 @@ from releases.notices import Notice
 KINDS = {
     "build.trigger": gettext_lazy("Build trigger"),
     "build.cancel": gettext_lazy("Build stop"),
+    "build.force_cancel": gettext_lazy("Build force-cancel"),
     "build.stop_repeat": gettext_lazy("Duplicate build stop"),
     "build.test": gettext_lazy("Test build"),
     "build.test_stop": gettext_lazy("Test build stop"),
     "message.post": gettext_lazy("Message"),
     "ticket.create_epic": gettext_lazy("Epic"),
+    "scm.create_branch": gettext_lazy("Branch"),
+    "scm.tag": gettext_lazy("Tag"),
+    "scm.draft_release": gettext_lazy("Draft release"),
     "mail.send": gettext_lazy("Invitation email"),
     "mail.refused": gettext_lazy("Email about refused credentials"),
     "mail.expiring": gettext_lazy("Email about an expiring credential"),
@@ -58,15 +62,32 @@ def describe_effect(effect: Effect) -> str:
     if effect.kind == "ticket.create_epic":
         key = effect.result.get("key")
         return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
+    if effect.kind in _IN_REPOSITORY and effect.result:
+        return str(_IN_REPOSITORY[effect.kind]) % _facts(effect.result)
     if effect.kind == "build.stop_repeat":
         template = _DUPLICATES.get(effect.result.get("outcome"), _DUPLICATE)
         return str(template) % {"name": _name_of_duplicate(effect.payload)}
     return str(KINDS.get(effect.kind, effect.kind))
 
 
+_IN_REPOSITORY = {
+    "scm.create_branch": gettext_lazy("Branch created at %(commit)s"),
+    "scm.tag": gettext_lazy("Tag %(tag)s at %(commit)s"),
+    "scm.draft_release": gettext_lazy("Release %(tag)s drafted at the repository"),
+}
+
+
+def _facts(result: dict[str, Any]) -> dict[str, str]:
+    return {"commit": str(result.get("commit", ""))[:7], "tag": str(result.get("tag", ""))}
+
+
 def _name_of_duplicate(payload: dict[str, Any]) -> str:
     number = payload.get("number")
-    return f"#{number}" if number else _("(queue item %(id)s)") % {"id": payload.get("queueId")}
+    if number:
+        return f"#{number}"
+    if queue_id := payload.get("queueId"):
+        return _("(queue item %(id)s)") % {"id": queue_id}
+    return _("(run %(id)s)") % {"id": str(payload.get("externalId", "")).partition("/")[0]}
 
 
 def channel_of(effect: Effect) -> str:

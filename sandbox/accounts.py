@@ -26,6 +26,7 @@ GITHUB_FINE_GRAINED_TOKEN = "github_pat_sandbox_fine_grained_token"
 GITHUB_APP_TOKEN = "ghs_sandbox_installation_token"
 
 JENKINS_JOB_PATHS = ("/job/ios-prod", "/job/android-prod")
+WORKFLOWS = ("ios.yml", "android.yml")
 JENKINS_USER = "delivr"
 JENKINS_API_TOKEN = "11sandbox00jenkins00api00token0000"
 JENKINS_PASSWORD = "sandbox-jenkins-password"
@@ -89,7 +90,8 @@ class Accounts:
         return key.public_key()
 
     def as_dict(self, base_url: str) -> dict[str, Any]:
-        """All credentials by family, with the field names of delivr's API."""
+        """All credentials by family, with the field names of delivr's API; `workflows` are
+        pipelines, too."""
         base_url = base_url.rstrip("/")
         return {
             "scm": {
@@ -99,6 +101,9 @@ class Accounts:
             },
             "targets": self._targets(),
             "pipelines": [_pipeline(base_url, path) for path in JENKINS_JOB_PATHS],
+            "workflows": [
+                {"pipelineType": "GITHUB_ACTIONS", "workflow": name} for name in WORKFLOWS
+            ],
             "communication": {
                 "communicationType": "SLACK",
                 "slackBotToken": SLACK_BOT_TOKEN,

@@ -252,7 +252,8 @@ class Ci:
     def _commit(self, build: Build) -> str:
         """The head of the build's branch; "" if there is no such branch."""
         repository = self._github.find(*REPOSITORY)
-        return (repository and self._github.ref(repository, f"refs/heads/{build.branch}")) or ""
+        ref = f"refs/heads/{build.branch}"
+        return (repository and self._github.head_to_build(repository, ref)) or ""
 
     def _end(self, build: Build, result: str, moment: float) -> None:
         job = self.jobs[build.job]

@@ -27,6 +27,7 @@ WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 PREFIXES = {
     "/github": "github",
     "/api/v3": "github",
+    "/api/graphql": "github",
     "/jenkins": "jenkins",
     "/slack/api": "slack",
     "/jira": "jira",

@@ -16,14 +16,26 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox import accounts as sandbox_accounts
-from sandbox import control, page
+from sandbox import control, control_actions, page, page_actions, repository_pages
 from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
-from sandbox.providers import app_store, github, google_play, jenkins, jira, slack
+from sandbox.providers import (
+    app_store,
+    github,
+    github_actions,
+    github_files,
+    github_graphql,
+    github_releases,  # noqa: F401 -- its routes
+    google_play,
+    jenkins,
+    jira,
+    slack,
+)
 from sandbox.state import SandboxState
 
 HOST = "127.0.0.1"
+github_actions.add_to(github.blueprint)
 TICK = 0.1  # seconds between two checks of the clock
 
 
@@ -34,9 +46,24 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions[KEY] = {"state": state, "accounts": accounts}
-    for part in (github, jenkins, slack, jira, app_store, google_play, control, page):
+    app.register_blueprint(github_files.storage)
+    for part in (
+        github,
+        jenkins,
+        slack,
+        jira,
+        app_store,
+        google_play,
+        control,
+        control_actions,
+        page,
+        page_actions,
+    ):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
+    app.register_blueprint(github_graphql.enterprise)
+    app.register_blueprint(repository_pages.control)
+    app.register_blueprint(repository_pages.blueprint)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)
     return app
 

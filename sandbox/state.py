@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sandbox.actions import Actions
 from sandbox.chat import Chat
 from sandbox.ci import Ci
 from sandbox.faults import Faults
@@ -55,6 +56,9 @@ class SandboxState(Shared):
         self.jenkins = Ci(
             self, sender=self.sender, github=self.github, auto_finish=self.auto_finish
         )
+        self.actions = Actions(
+            self, github=self.github, sender=self.sender, auto_finish=self.auto_finish
+        )
         self.slack = Chat(self)
         self.jira = Tickets(self)
         self.stores = Stores(self)
@@ -70,6 +74,7 @@ class SandboxState(Shared):
         """Apply everything that is due by now."""
         with self.lock:
             self.jenkins.settle(self.clock())
+            self.actions.settle(self.clock())
 
     def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
         """The next `starting` requests get Jenkins' start page, the next `loading` ones find no
@@ -114,6 +119,7 @@ class SandboxState(Shared):
             "slack": self.slack,
             "jira": self.jira,
             "github": self.github,
+            "actions": self.actions,
             "stores": self.stores,
         }
 
@@ -139,4 +145,5 @@ class SandboxState(Shared):
             raise ValueError("a snapshot of another version")
         self.offset = data["offset"]
         for name, part in self._parts().items():
-            part.load(data[name])
+            if name in data:  # older snapshots lack what came later
+                part.load(data[name])

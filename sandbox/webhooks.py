@@ -16,13 +16,16 @@ import queue
 import threading
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 
+from sandbox.action_runs import Hook, Run
 from sandbox.ci_jobs import Build, Job
+from sandbox.github_json import actor_json, job_json, run_json
 from sandbox.shared import Shared
 
 logger = logging.getLogger(__name__)
@@ -37,6 +40,7 @@ class Delivery:
     headers: dict[str, str]
     facts: dict[str, Any]
     generation: int  # how many resets came before it
+    provider: str = "jenkins"
 
 
 def is_loopback(url: str) -> bool:
@@ -128,6 +132,7 @@ class Sender:
         self._waiting: queue.Queue[Delivery | None] = queue.Queue()
         self._thread: threading.Thread | None = None
         self._generation = 0
+        self._held: dict[int, Delivery] = {}  # by hook: sent after the next one
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="sandbox-webhooks", daemon=True)
@@ -142,6 +147,49 @@ class Sender:
     def forget(self) -> None:
         """Reset: what is queued is not sent, what is being sent is not recorded."""
         self._generation += 1
+        self._held.clear()
+
+    def github(self, hooks: Iterable[Hook], event: str, run: Run, action: str) -> None:
+        """Tell each of the repository's hooks of a run or its job."""
+        for hook in hooks:
+            if hook.url and hook.trouble != "dropped":
+                self._to_hook(hook, self._github_delivery(hook, event, run, action))
+
+    def _to_hook(self, hook: Hook, delivery: Delivery) -> None:
+        if hook.trouble == "shuffled" and hook.id not in self._held:
+            self._held[hook.id] = delivery
+            return
+        times = 2 if hook.trouble == "doubled" else 1
+        for one in [delivery] * times + [d for d in [self._held.pop(hook.id, None)] if d]:
+            self._waiting.put(one)
+
+    def _github_delivery(self, hook: Hook, event: str, run: Run, action: str) -> Delivery:
+        """https://docs.github.com/en/webhooks/webhook-events-and-payloads"""
+        urls = {"api": f"{self._shared.base_url}/github", "web": self._shared.base_url}
+        shown = (
+            job_json(run, run.last, **urls)
+            if event == "workflow_job"
+            else run_json(run, run.last, workflow_id=0, **urls)
+        )
+        body = _encode(
+            {
+                "action": action,
+                event: shown,
+                "repository": {"id": 700001, "full_name": run.repository, "private": True},
+                "sender": actor_json(run.last.actor, urls["api"]),
+            }
+        )
+        mac = hmac.new(hook.secret.encode(), body, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "GitHub-Hookshot/sandbox",
+            "X-GitHub-Event": event,
+            "X-GitHub-Delivery": str(uuid.uuid4()),
+            "X-GitHub-Hook-ID": str(hook.id),
+            "X-Hub-Signature-256": f"sha256={mac}",
+        }
+        facts = {"run": run.id, "number": run.number, "event": event, "action": action}
+        return Delivery(hook.url, body, headers, facts, self._generation, "github")
 
     def build_started(self, job: Job, build: Build) -> None:
         self._report(job, build, "RUNNING", ("QUEUED", "STARTED"))
@@ -186,7 +234,7 @@ class Sender:
         with self._shared.lock:
             if delivery.generation == self._generation:
                 facts = {"url": _bare(delivery.url), "answer": answer, **delivery.facts}
-                self._shared.record("webhook.sent", "jenkins", **facts)
+                self._shared.record("webhook.sent", delivery.provider, **facts)
 
     @staticmethod
     def _send(delivery: Delivery) -> int | str:

@@ -21,6 +21,7 @@ from releases.wording import KINDS, describe_effect, web_address
 _OF_BUILDS = {
     "build.trigger": gettext_lazy("Trigger %(build)s"),
     "build.cancel": gettext_lazy("Stop %(build)s"),
+    "build.force_cancel": gettext_lazy("Force-cancel %(build)s"),
 }
 
 

@@ -20,7 +20,7 @@ from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
 from integrations.choices import CommunicationType, PipelineType, ScmType, TargetType, TicketType
-from integrations.demo import is_offered, report_here, sandbox_job, sandbox_values
+from integrations.demo import is_imitated, is_offered, report_here, sandbox_job, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -112,6 +112,19 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
             name=f"{target.platform.label} production",
         )
         for target in targets
+    ]
+    pipelines += [
+        _ensure(
+            tenant,
+            PipelineIntegration,
+            kind,
+            platform=targets[-1].platform,
+            scm=scm.pk,
+            target=targets[-1].pk,
+            name=f"{targets[-1].platform.label} on {PipelineType(kind).label}",
+        )
+        for kind in PipelineType.values[1:]
+        if is_imitated(kind)
     ]
     communication = _ensure(tenant, CommunicationIntegration, CommunicationType.values[0])
     ticket = _ensure(tenant, TicketIntegration, TicketType.values[0])

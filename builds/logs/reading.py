@@ -77,7 +77,9 @@ def _read(build: Build | TestBuild) -> None:
     try:
         tail: LogTail = ci_of(build).log_tail(build.handle)
         # `plain` comes first: a colour code inside a secret would hide it from `redact`.
-        lines = excerpt(redact(plain(tail.text), secrets_of(build.tenant_id)))
+        secrets = secrets_of(build.tenant_id)
+        told = [redact(plain(line), secrets) for line in tail.headlines]
+        lines = "\n".join(filter(None, [*told, excerpt(redact(plain(tail.text), secrets))]))
     except ProviderError as error:
         _failed(build, error.message, is_permanent=error.outcome is Outcome.REFUSED)
     except SecretUnreadable as error:

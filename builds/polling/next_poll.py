@@ -4,10 +4,12 @@ changes, and for a day after a build was lost or failed."""
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from builds.models import Build, TestBuild
 from delivr.effects import clock
 from integrations.providers.ci import BuildStatus
+from integrations.providers.registry import provider_class
 
 # While the build is in progress: (first pause, longest pause).
 PAUSES = {
@@ -18,6 +20,7 @@ PAUSES = {
 END_CLAIMED = (timedelta(seconds=2), timedelta(minutes=5))  # a webhook reported its end
 MISSING = (timedelta(seconds=10), timedelta(minutes=1))  # the job answers, but has no such build
 FINISHED = (timedelta(minutes=1), timedelta(minutes=30))
+STOPPING = timedelta(minutes=1)  # between two looks at a build that does not stop
 LOOK_BACK = timedelta(days=1)  # how long a lost or failed build is still polled
 
 # Builds that somebody may retry on the CI server.
@@ -27,6 +30,8 @@ FAILED = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABORTED)
 def next_poll(build: Build | TestBuild) -> datetime | None:
     """When to poll the build next; None if no answer could change anything."""
     now = clock.now()
+    if build.status == BuildStatus.CANCELLED:
+        return _after_stop(build, now)
     if build.missing_since is not None and build.is_moving:
         return now + _doubling(now - build.missing_since, MISSING)
     if build.end_claimed_at is not None and now - build.end_claimed_at < LOOK_BACK:
@@ -45,6 +50,15 @@ def _after_end(build: Build | TestBuild, now: datetime) -> datetime | None:
         return None
     since = now - build.finished_at
     return now + _doubling(since / 2, FINISHED) if since < LOOK_BACK else None
+
+
+def _after_stop(build: Build | TestBuild, now: datetime) -> datetime | None:
+    """Whether a cancelled build really ends is asked of servers that can be made to end it."""
+    ci: Any = provider_class(build.pipeline.kind)
+    if isinstance(build, TestBuild) or not ci.force_cancel_after or not build.finished_at:
+        return None
+    first = build.finished_at + ci.force_cancel_after
+    return max(first, now + STOPPING) if now < build.finished_at + LOOK_BACK else None
 
 
 def _doubling(waited: timedelta, bounds: tuple[timedelta, timedelta]) -> timedelta:

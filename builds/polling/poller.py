@@ -41,6 +41,7 @@ from delivr.failures import Outcome, ProviderError
 from delivr.pages.statuses import look_of
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.providers.ci import BuildState, BuildStatus
+from integrations.providers.registry import provider_class
 from releases.models import ReleaseStatus
 
 CLAIM = timedelta(seconds=40)
@@ -104,12 +105,28 @@ def _poll(build: Build) -> None:
     if reason := why_not_found(build, state):
         _missed(build, reason=reason)
         return
+    if build.status == BuildStatus.CANCELLED and next_poll(build) is not None:
+        _look_whether_it_stopped(build, state)
+        return
     _apply_state(build, state)
     _plan(build.pk)
     if may_be_duplicated(build):
         _look_for_duplicates(build)
     if state.status in FAILED:
         _look_for_retries(build)
+
+
+@transaction.atomic
+def _look_whether_it_stopped(polled: Build, state: BuildState) -> None:
+    """It was cancelled: note if the CI server still goes on with it, long after it was told."""
+    build = lock_build(polled.pk)
+    ci: Any = provider_class(build.pipeline.kind)
+    after = ci.force_cancel_after
+    runs_on = state.status in POLLED
+    is_late = build.finished_at is not None and clock.now() - build.finished_at >= after
+    build.still_running_at = clock.now() if runs_on and is_late else None
+    build.poll_at = next_poll(build) if runs_on else None
+    build.save(update_fields=["still_running_at", "poll_at"])
 
 
 def _poll_test(test: TestBuild) -> None:

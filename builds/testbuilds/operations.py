@@ -127,7 +127,7 @@ def apply_test_update(test_id: str, update: BuildUpdate) -> None:
     test.end_claimed_at = test.end_claimed_at if update.status in MOVING else None
     test.server_started_at = test.server_started_at or update.started_at
     _note_handle(test, update)
-    test.url = test.url or safe_build_url(update.url, test.pipeline.server_url)
+    test.url = test.url or safe_build_url(update.url, test.pipeline.home)
     test.queue_reason = reason_of(test, update)
     test.started_at = test.started_at or update.started_at
     if test.status not in MOVING:

@@ -24,6 +24,7 @@ from integrations.providers.webhooks import Scheme, Way, Webhooks
 
 class FakeCi(CiProvider):
     label = "Fake CI"
+    sender = "fakeci"
     has_log = False
 
     requests: ClassVar[list[BuildRequest]] = []
@@ -82,6 +83,8 @@ class FakeCi(CiProvider):
 class LateCi(FakeCi):
     """Its response contains no identifier yet: a build is found by our id."""
 
+    sender = "lateci"
+
     def trigger(self, request: BuildRequest) -> BuildState:
         return replace(super().trigger(request), external_id="")
 
@@ -94,6 +97,7 @@ class LateCi(FakeCi):
 class SilentCi(FakeCi):
     """It has no ids, cannot be polled and cannot stop builds: it only sends reports."""
 
+    sender = "silentci"
     can_cancel = False
 
     @classmethod

@@ -100,6 +100,21 @@ def test_a_missing_branch_is_a_warning_with_the_nearest_names(
 
 
 @pytest.mark.parametrize(
+    ("creates", "looked_up", "is_missing"),
+    [(True, "develop", False), (True, "next", True), (False, RELEASE, True)],
+)
+def test_a_dry_run_looks_up_the_base_only_if_the_branch_is_cut_from_it(
+    wired: Wired, no_branch: Any, api_for: Any, creates: bool, looked_up: str, is_missing: bool
+) -> None:
+    wish = {"baseBranch": looked_up if creates else "develop"}
+    wish |= {"repository": {"createBranch": creates}}
+    found = dry_run(api_for(wired.tenant), wired, **wish)
+    assert found["branch"]["name"] == looked_up
+    assert found["branch"]["exists"] is not is_missing
+    assert bool(found["warnings"]) is is_missing
+
+
+@pytest.mark.parametrize(
     "fault",
     [{"kind": "status", "status": 503}, {"kind": "drop_before"}, {"kind": "html_200"}],
     ids=str,

@@ -1,4 +1,5 @@
-"""A process killed at each step of an effect: another one recovers, and Jenkins builds once."""
+"""A process killed at each step of an effect: another one recovers, and the CI server builds
+once."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from builds.models import Build
 from delivr.effects.models import Effect, EffectState
 from delivr.run.crashpoints import KILLED
 from delivr.tests.processes import empty_broker, process, until
-from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
+from delivr.tests.wired import Wired, fresh, trigger_of, wire, wire_actions
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -25,11 +26,12 @@ SENT_NOTHING = ("after_claim", "after_write_ahead")
 SENT = ("after_send", "before_settle_commit", "after_finish")
 
 
-@pytest.fixture
-def wired(tenant: Any, sandbox: Any) -> Wired:
+@pytest.fixture(params=[wire, wire_actions], ids=["jenkins", "github_actions"])
+def wired(request: pytest.FixtureRequest, tenant: Any, sandbox: Any) -> Wired:
     assert connection.vendor == "postgresql", "run with DATABASE_URL=postgres://…"
     empty_broker()
-    return wired_to(tenant, sandbox)
+    wired: Wired = request.param(tenant, sandbox.url)
+    return wired
 
 
 def killed(log: Path, point: str, *command: str, **extra: str) -> None:

@@ -83,22 +83,26 @@ def sandbox_offered(sandbox: Any, data_dir: Path, settings: Any) -> Any:
 
 def test_connected_demo_works_end_to_end(sandbox_offered: Any) -> None:
     answer = run("--connected")
-    assert len(answer["connections"]) == 7
+    assert len(answer["connections"]) == 8
     assert set(answer["connections"].values()) == {"VALID"}
     sweep_until_idle()
     jenkins = sandbox_offered.state.jenkins
     assert all(len(jenkins.builds_of(job)) == 1 for job in ("ios-prod", "android-prod"))
+    assert [run.file for run in sandbox_offered.state.actions.runs] == ["android.yml"]
     assert len(sandbox_offered.state.jira.issues) == 2
     assert Release.objects.get().status == ReleaseStatus.BUILDING
 
 
 def test_connected_demo_is_made_once(sandbox_offered: Any) -> None:
     assert run("--connected") == run("--connected")
-    assert (Release.objects.count(), Build.objects.count()) == (1, 2)
+    assert (Release.objects.count(), Build.objects.count()) == (1, 3)
 
 
-def test_jenkins_reports_to_the_pipelines_webhooks(sandbox_offered: Any, settings: Any) -> None:
+def test_ci_servers_report_to_the_pipelines_webhooks(sandbox_offered: Any, settings: Any) -> None:
     run("--connected")
     job = sandbox_offered.state.jenkins.job("ios-prod")
     assert job.webhook.url.startswith(f"{settings.BASE_URL}/api/v1/webhooks/jenkins/pipeline_")
     assert job.webhook.secret.startswith("whsec_")
+    hook = sandbox_offered.state.actions.hooks["android.yml"]
+    assert hook.url.startswith(f"{settings.BASE_URL}/api/v1/webhooks/github/pipeline_")
+    assert hook.secret.startswith("whsec_")

@@ -37,7 +37,7 @@ def built(build: Build, sandbox: Any) -> Build:
 
 
 def address(build: Build, place: int = 0) -> str:
-    return f"/builds/{build.pk}/artifacts/{place}"
+    return f"/builds/{build.pk}/downloads/{place}"
 
 
 def is_free() -> bool:

@@ -33,6 +33,7 @@ class BuildUpdate(BuildHandle):
     url: str = ""
     artifact_url: str = ""
     artifacts: Sequence[Artifact] = ()
+    commit: str = ""
     queue_reason: str = ""
     started_at: Any = None
     estimated_ms: int | None = None
@@ -61,6 +62,7 @@ class BuildUpdate(BuildHandle):
             url=state.url,
             artifact_url=state.artifact_url,
             artifacts=state.artifacts,
+            commit=state.commit,
             queue_reason=state.queue_reason,
             started_at=state.started_at,
             estimated_ms=state.estimated_ms,
@@ -216,7 +218,8 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
         "external_id": update.external_id,
         "queue_id": update.queue_id,
         "number": update.number,
-        "url": safe_build_url(update.url, pipeline.server_url),
+        "url": safe_build_url(update.url, pipeline.home),
+        "commit": update.commit[:64],
         "started_at": update.started_at,
         "server_started_at": update.started_at if update.is_authoritative else None,
         "estimated_ms": update.estimated_ms,
@@ -232,6 +235,8 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
 
 def reason_of(build: Build | TestBuild, update: BuildUpdate) -> str:
     """The reason why it waits, in the queue or for a person; "" if it does not wait."""
+    if update.status == BuildStatus.LOST:
+        return update.queue_reason[:300]
     if build.number is not None:
         waits = update.status in (BuildStatus.QUEUED, BuildStatus.WAITING)
         is_past = build.status == BuildStatus.RUNNING and update.status == BuildStatus.QUEUED
@@ -248,12 +253,23 @@ def fill_artifacts(build: Build, update: BuildUpdate) -> bool:
     if named and (is_report or not build.artifact_reported):
         build.artifact_url, build.artifact_reported = named, is_report
     listed = [
-        {"name": artifact.name[:300], "url": url}
+        _as_row(artifact, url)
         for artifact in update.artifacts
         if (url := safe_artifact_url(artifact.url))
     ]
     build.artifacts = listed or build.artifacts
     return before != (build.artifact_url, build.artifacts)
+
+
+def _as_row(artifact: Artifact, url: str) -> dict[str, Any]:
+    """As `Build.artifacts` stores it: without what the CI server does not tell."""
+    told = {
+        "key": artifact.key,
+        "size": artifact.size,
+        "checksum": artifact.digest,
+        "expiresAt": artifact.expires_at.isoformat() if artifact.expires_at else "",
+    }
+    return {"name": artifact.name[:300], "url": url} | {n: v for n, v in told.items() if v}
 
 
 def _set_status(build: Build, update: BuildUpdate) -> None:

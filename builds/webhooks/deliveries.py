@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from builds.models import Build, BuildEvent, DeliveryState, Trust, WebhookDelivery
+from builds.polling.next_poll import FAILED
 from builds.stopping import create_stop_of_duplicate
 from builds.testbuilds import operations as testing
 from builds.updates.apply import (
@@ -116,8 +117,8 @@ def _process(delivery: WebhookDelivery) -> None:
 
 def read(delivery: WebhookDelivery) -> BuildReport:
     """Parse the body. Raises ValueError with a message for people if it cannot be parsed."""
-    kind = delivery.pipeline.kind
-    sender, ci = delivery.sender or kind.lower(), cast("type[CiProvider]", provider_class(kind))
+    ci = cast("type[CiProvider]", provider_class(delivery.pipeline.kind))
+    sender = delivery.sender or ci.sender
     parse = ci.parsers.get(sender) or webhooks_of(sender).parse
     return parse(bytes(delivery.body), delivery.event)
 
@@ -148,7 +149,7 @@ def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None
     """For a test build, a webhook only shows that webhooks arrive, and causes a poll."""
     test = testing.match_test(delivery, report)
     if test is None:
-        _unmatched(delivery)
+        _unmatched(delivery, report)
         return
     testing.note_test_webhook(test.pk, is_end=report.status not in (None, *MOVING))
     if report.status is not None and report_timeout_of(delivery.pipeline) is not None:
@@ -159,8 +160,16 @@ def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None
 
 @transaction.atomic
 def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, reason: str) -> None:
-    """The report contradicts the build. If it has our id, it may be of a duplicate: check that."""
-    if report.build_id == build.pk:
+    """The report contradicts the build. If it has our id, it may be of a duplicate: check that.
+
+    What a person runs again is not stopped; the poll finds how it ends.
+    """
+    ci = cast("type[CiProvider]", provider_class(delivery.pipeline.kind))
+    if ci.is_retry(report, of=build.handle):
+        reason = _("Somebody runs %(build)s again on the CI server.") % {"build": build}
+        if build.status in FAILED:
+            poll_now(build)
+    elif report.build_id == build.pk:
         create_stop_of_duplicate(build, report)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
 
@@ -217,8 +226,13 @@ def poll_now(build: Build) -> None:
     enqueue_on_commit("poll", build.pk)
 
 
-def _unmatched(delivery: WebhookDelivery) -> None:
-    """Its build may not have a number yet: try again for 15 minutes, then mark it an orphan."""
+def _unmatched(delivery: WebhookDelivery, report: BuildReport) -> None:
+    """Its build may not have a number yet: try again for 15 minutes, then mark it an orphan. One of
+    another job has no build here."""
+    if report.job_path and report.job_path.casefold() != delivery.pipeline.job.casefold():
+        reason = _("It is about another job than this pipeline's.")
+        _settle(delivery, DeliveryState.ORPHAN, reason=reason)
+        return
     age = clock.now() - (delivery.replayed_at or delivery.received_at)
     if age > ORPHAN_AFTER:
         _settle(

@@ -37,6 +37,7 @@ class CursorPagination(pagination.CursorPagination):
     page_size_query_param = "limit"
     max_page_size = 100
     ordering: Any = ("-created_at", "-pk")
+    is_by_number = False  # the first column of `ordering` holds numbers, not times
 
     def get_page_size(self, request: Request) -> int:
         text = request.query_params.get("limit")
@@ -51,11 +52,17 @@ class CursorPagination(pagination.CursorPagination):
         """The start of the page. Raises Problem 400 for a cursor that is not ours."""
         try:
             cursor = super().decode_cursor(request)
-            if cursor is None or cursor.position is None or read_datetime(str(cursor.position)):
+            if cursor is None or cursor.position is None or self._is_position(cursor.position):
                 return cursor
         except exceptions.NotFound:
             pass
         raise invalid({"cursor": [_("Take the address of `next` as it is.")]})
+
+    def _is_position(self, position: Any) -> bool:
+        text = str(position)
+        if self.is_by_number:
+            return text.isascii() and text.isdigit() and len(text) <= 18
+        return read_datetime(text) is not None
 
     def get_paginated_response(self, data: Any) -> Response:
         return Response({"results": data, "next": self.get_next_link()})
@@ -155,9 +162,12 @@ class TenantView(APIView):
         """The one of the tenant's rows that the lookup finds."""
         return get_object_or_404(rows.for_tenant(self.tenant), **lookup)
 
-    def page(self, rows: Any, serializer: Any, ordering: Any = None) -> Response:
+    def page(
+        self, rows: Any, serializer: Any, ordering: Any = None, *, is_by_number: bool = False
+    ) -> Response:
         """One page of rows, each serialized by `serializer(rows, many=True, context=…).data`."""
         paginator = CursorPagination()
+        paginator.is_by_number = is_by_number
         if ordering:
             paginator.ordering = ordering
         found: Any = paginator.paginate_queryset(rows, self.request, view=self)

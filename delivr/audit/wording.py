@@ -28,6 +28,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
         _("downloaded an artifact of the build of %(what)s"),
         _("Artifact downloaded"),
     ),
+    "build.force_cancelled": (
+        _("force-cancelled the build of %(what)s"),
+        _("Build force-cancelled"),
+    ),
     "build.repeat_stopped": (
         _("stopped a duplicate build of %(what)s"),
         _("Duplicate build stopped"),
@@ -71,6 +75,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "setup.skipped": (_("changed which steps of the setup are skipped"), _("Step skipped")),
     "tenant.created": (_("created the workspace %(what)s"), _("Workspace created")),
     "tenant.deleted": (_("deleted the workspace %(what)s"), _("Workspace deleted")),
+    "tenant.release_settings": (
+        _("changed what releases of %(what)s do in the repository"),
+        _("Release settings changed"),
+    ),
     "tenant.renamed": (_("renamed the workspace to %(what)s"), _("Workspace renamed")),
     "tenant.second_factor": (
         _("changed who needs a second factor in %(what)s"),

@@ -9,8 +9,12 @@ EFFECT_HANDLERS = {
     "mail.expiring": "integrations.expiring.ExpiryMail",
     "message.post": "releases.effects.PostMessage",
     "ticket.create_epic": "releases.effects.CreateEpic",
+    "scm.create_branch": "releases.repository.effects.CreateBranch",
+    "scm.tag": "releases.repository.effects.CreateTag",
+    "scm.draft_release": "releases.repository.effects.DraftRelease",
     "build.trigger": "builds.effects.TriggerBuild",
     "build.cancel": "builds.cancelling.CancelBuild",
+    "build.force_cancel": "builds.cancelling.ForceCancel",
     "build.stop_repeat": "builds.duplicates.StopDuplicate",
     "build.test": "builds.testbuilds.effects.StartTest",
     "build.test_stop": "builds.testbuilds.effects.StopTest",
@@ -39,6 +43,9 @@ JOBS = {
         run="builds.logs.reading.read_test_log", due="builds.logs.reading.due_test_logs"
     ),
     "branch": Job(run="releases.branches.check_branch", due="releases.branches.due"),
+    "changes": Job(
+        run="releases.repository.changes.read_changes", due="releases.repository.changes.due"
+    ),
     "verify": Job(
         run="integrations.verification.verify_by_id",
         due="integrations.verification.due_verifications",

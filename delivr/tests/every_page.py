@@ -37,6 +37,7 @@ PAGES = {
     "workspace": "/settings/workspace",
     "audit": "/settings/audit",
     "security": "/settings/security",
+    "release-settings": "/settings/releases",
     "workspace-new": "/settings/new-workspace",
     "account-email": "/accounts/email/",
     "account-password": "/accounts/password/change/",
@@ -76,6 +77,7 @@ FOUND_IN_ADMIN = {
 SANDBOX = {
     "sandbox": "/",
     "sandbox-settings": "/settings",
+    "sandbox-repository": "/repository",
     "sandbox-credentials": "/credentials",
 }
 ERRORS = {"error-not-found": "/nothing-here", "invitation-dead": "/accounts/invitations/used-up"}

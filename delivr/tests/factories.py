@@ -25,7 +25,15 @@ from integrations.models import (
     TargetIntegration,
     TicketIntegration,
 )
-from releases.models import Release, ReleasePipeline, ReleaseTarget
+from releases.models import (
+    Change,
+    ChangeTicket,
+    Release,
+    ReleasePipeline,
+    ReleaseSettings,
+    ReleaseTarget,
+    RepositoryPart,
+)
 
 PASSWORD = "correct-horse-battery-staple"
 
@@ -167,6 +175,25 @@ class ReleaseFactory(DjangoModelFactory):
     version = factory.Sequence(lambda n: f"1.{n}.0")
     branch = factory.LazyAttribute(lambda release: f"release/{release.version}")
     scm = factory.SubFactory(ScmFactory, tenant=factory.SelfAttribute("..tenant"))
+
+
+def fill_repository(release: Release) -> None:
+    """What a release does in its repository, with one change; and the workspace's settings."""
+    ReleaseSettings.objects.create(tenant=release.tenant)
+    RepositoryPart.objects.create(
+        tenant=release.tenant, release=release, makes_tag=True, since="6.9.0", total=1, listed=1
+    )
+    change = Change.objects.create(
+        tenant=release.tenant,
+        release=release,
+        position=1,
+        sha="a" * 40,
+        title="A change",
+        url="https://github.com/dream11/app/commit/a",
+        pull_number=1,
+        tickets=["MOBILE-1"],
+    )
+    ChangeTicket.objects.create(tenant=release.tenant, change=change, key="MOBILE-1")
 
 
 class ReleaseTargetFactory(DjangoModelFactory):

@@ -60,6 +60,11 @@ def build_workspace(word: str) -> SampleWorkspace:
     return workspace
 
 
+def _digits(word: str) -> str:
+    """A number that stands for the word, as CI servers number files."""
+    return str(int.from_bytes(word.encode()))[:18]
+
+
 def _fill(workspace: SampleWorkspace) -> None:
     tenant, owner = workspace.tenant, workspace.users["OWNER"]
     wired = wire(tenant, NOWHERE)
@@ -72,11 +77,16 @@ def _fill(workspace: SampleWorkspace) -> None:
         version=f"7.0.0-{workspace.word}",
     )
     factories.ReleaseTargetFactory(release=release, target=wired.targets["ios"])
+    factories.fill_repository(release)
     part = factories.ReleasePipelineFactory(
         release=release, pipeline=wired.pipelines["ios"], build_status="RUNNING"
     )
     build = factories.BuildFactory(
-        release_pipeline=part, status="RUNNING", number=7, started_by=owner
+        release_pipeline=part,
+        status="RUNNING",
+        number=7,
+        started_by=owner,
+        artifacts=[{"name": "app", "url": f"{NOWHERE}/app", "key": _digits(workspace.word)}],
     )
     delivery = factories.DeliveryFactory(pipeline=wired.pipelines["ios"], build=build)
     test = factories.TestBuildFactory(pipeline=wired.pipelines["ios"], started_by=owner)
@@ -121,6 +131,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         "effect_id": effect.pk,
         "delivery_id": delivery.pk,
         "pipeline_id": wired.pipelines["ios"].pk,
+        "artifact_key": _digits(workspace.word),
         "token_id": token.pk,
         "token_key": token.public_id,
         "member_id": Membership.objects.get(tenant=tenant, role=Role.VIEWER).public_id,

@@ -54,6 +54,7 @@ def rows(tenant, owner) -> list[str]:
     """A row of every model, with a marker in place of each secret and body."""
     release = factories.ReleaseFactory(tenant=tenant, created_by=owner)
     factories.ReleaseTargetFactory(release=release)
+    factories.fill_repository(release)
     pipeline = factories.ReleasePipelineFactory(release=release)
     build = factories.BuildFactory(release_pipeline=pipeline, started_by=owner)
     delivery = factories.DeliveryFactory(

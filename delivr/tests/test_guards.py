@@ -236,9 +236,10 @@ def names_of_providers() -> re.Pattern[str]:
     """Kinds, folders and labels of providers, and the first words of fields without a column of the
     same name (`apple_key_id`), in any case and spelling."""
     names: set[str] = set()
+    columns = {field.name for model in FAMILIES.values() for field in model._meta.get_fields()}
     for kind, path in PROVIDERS.items():
         names |= {kind, path.split(".")[-3], provider_class(kind).label}
-        names |= {f.name.split("_")[0] for f in fields_of(kind) if f.name != f.column}
+        names |= {f.name.split("_")[0] for f in fields_of(kind) if f.name not in columns}
     spelled = {re.sub(r"[ _-]", "[ _-]?", name.lower()) for name in names}
     return re.compile("|".join(sorted(spelled)), re.IGNORECASE)
 
@@ -457,6 +458,7 @@ UNAUDITED = {
     "builds.webhooks.deliveries.store": "a delivery is its own record",
     "builds.logs.reading._due": "hands out work",
     "builds.polling.poller._hand_out": "hands out work",
+    "builds.polling.poller._look_whether_it_stopped": "what the CI server still does; no status",
     "builds.polling.poller._plan": "when to ask the CI server again",
     "builds.testbuilds.operations.apply_test_update": "a test build is its own record",
     "builds.testbuilds.operations.test_failed": "likewise; its effect has the details",
@@ -485,6 +487,8 @@ UNAUDITED = {
     "integrations.verification.due_verifications": "hands out work",
     "integrations.views.once._run": "keeps the first answer of a form, around the operation",
     "releases.branches.due": "hands out work",
+    "releases.repository.changes._store": "keeps what the repository's host told",
+    "releases.repository.changes.due": "hands out work",
 }
 
 

@@ -134,12 +134,13 @@ def api_bodies(workspace: SampleWorkspace) -> Iterator[tuple[str, str, Body]]:
     yield "post", f"releases/{ids['release_id']}/builds", {"pipelineId": ids["pipeline_id"]}
     trigger = Effect.objects.for_tenant(workspace.tenant).get(kind="build.trigger")
     yield "post", f"effects/{trigger.pk}/adopt", {"buildNumber": 7}
+    yield "patch", "release-settings", {"repository": {"tag": True}}
     yield "patch", f"members/{ids['member_id']}", {"role": "MEMBER"}
     yield "post", "invitations", {"email": "new@example.com", "role": "VIEWER"}
     yield "post", "tokens", {"name": "x", "role": "VIEWER", "expiresInDays": 7}
 
 
-DECLARED_TOO = {"builds": {"platform"}}
+DECLARED_TOO = {"builds": {"platform"}, "releases": {"baseBranch", "repository"}}
 
 
 def test_api_refuses_every_field_that_it_does_not_declare(
@@ -198,6 +199,10 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
         "pipelines": [own["pipelines"]],
         "communication": own["communication"],
         "ticket": own["tickets"],
+        "creates_branch": None,
+        "base_branch": None,
+        "makes_tag": None,
+        "drafts_release": None,
     }
     github: Body = {
         "kind": "GITHUB",
@@ -224,6 +229,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
         "settings/workspace/delete": {"confirmation": workspace.tenant.name},
         "settings/tokens": {"name": "x", "role": "VIEWER", "days": "30", "form_key": None},
         "settings/security": {"required": "1"},
+        "settings/releases": {"creates_branch": "on", "makes_tag": None, "drafts_release": None},
         "settings/switch": {"tenant": workspace.tenant.pk},
         "settings/new-workspace": {"workspace": "Another"},
         "releases/new": release,
@@ -247,7 +253,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
 BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
     "give-to-sandbox",
-    *("cancel", "retry", "replay", "try-now"),
+    *("cancel", "force-cancel", "retry", "replay", "try-now"),
 )
 FORMS = [
     route

@@ -92,6 +92,28 @@ def wire(tenant: Tenant, url: str, jobs: dict[str, str] = JOBS) -> Wired:
     )
 
 
+WORKFLOWS = {"ios": "ios.yml", "android": "android.yml"}
+
+
+def wire_actions(tenant: Tenant, url: str, jobs: dict[str, str] = WORKFLOWS) -> Wired:
+    """The same with GitHub Actions, by the token of the repository's connection."""
+    wired = wire(tenant, url, {})
+    wired.pipelines = {
+        name: factories.PipelineFactory(
+            tenant=tenant,
+            scm=wired.scm,
+            target=wired.targets[name],
+            pipeline_type="GITHUB_ACTIONS",
+            server_url="",
+            username="",
+            api_token=None,
+            job=file,
+        )
+        for name, file in jobs.items()
+    }
+    return wired
+
+
 def wired_to(tenant: Tenant, sandbox: SandboxServer, **kwargs: Any) -> Wired:
     return wire(tenant, sandbox.url, **kwargs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from django.db import connection
 from builds.models import Build
 from delivr.effects.models import Effect, EffectState
 from delivr.tests.processes import empty_broker, environment
+from delivr.tests.wired import Wired, wire, wire_actions
 from faults import invariants
 from faults.clients import Client
 from faults.killing import lossy
@@ -45,10 +46,13 @@ def kill_worker(product: Product) -> None:
     until(product.has_idle_worker, seconds=60, what="a worker is up")
 
 
-def test_kills_at_random_moments_lose_nothing_and_double_nothing(running: Product) -> None:
+@pytest.mark.parametrize("connect", [wire, wire_actions], ids=["jenkins", "github_actions"])
+def test_kills_at_random_moments_lose_nothing_and_double_nothing(
+    running: Product, connect: Callable[..., Wired]
+) -> None:
     seed = random.randrange(10_000)
     chance, client = random.Random(seed), Client(running.web_port)
-    (space,) = workspaces(running, 1)
+    (space,) = workspaces(running, 1, connect=connect)
     releases = [space.wired.release(slack=n == 0) for n in range(RELEASES)]
     with lossy(running):
         for release in releases:

@@ -92,10 +92,15 @@ class Parameter:
 @dataclass(frozen=True)
 class Artifact:
     """A file that a build kept. `url` is where a person opens it, signed in to the CI server; never
-    a URL that expires or contains a credential."""
+    a URL that expires or contains a credential. Where `key` is set, `CiProvider.artifact_address`
+    makes such a URL of it. `size` in bytes; `digest` as `sha256:…`."""
 
     name: str
     url: str
+    key: str = ""
+    size: int | None = None
+    digest: str = ""
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,17 +108,19 @@ class BuildState(BuildHandle):
     """What the CI server says of one build now (`number` is None while it waits in the queue).
 
     `carried_id` is the id of delivr that the build there was given, and `version` the version that
-    it was told to build; "" if it has none. `queue_reason` says why it is QUEUED or WAITING.
+    it was told to build; "" if it has none. `queue_reason` says why it is QUEUED or WAITING,
+    or what its end means where its status does not say it all.
     `artifacts` are sorted, the app first; `artifact_url` is the first one's.
     """
 
-    status: BuildStatus  # QUEUED, WAITING, RUNNING, SUCCESS, FAILURE, UNSTABLE or ABORTED
+    status: BuildStatus  # QUEUED, WAITING, RUNNING, LOST, SUCCESS, FAILURE, UNSTABLE or ABORTED
     url: str = ""
     queue_reason: str = ""
     started_at: datetime | None = None
     duration_ms: int | None = None
     estimated_ms: int | None = None
     artifacts: Sequence[Artifact] = ()
+    commit: str = ""  # that was built, in full; "" where the server does not tell
     carried_id: str = ""
     version: str = ""
     is_shared: bool = False  # merged into an equal item, maybe somebody else's
@@ -125,10 +132,13 @@ class BuildState(BuildHandle):
 
 @dataclass(frozen=True, kw_only=True)
 class LogTail:
-    """The end of a build's log, as it came: whole lines. `is_final`: nothing more will follow."""
+    """The end of a build's log, as it came: whole lines. `is_final`: nothing more will follow.
+    `headlines` are what the server itself says of the failure, to be shown before the log's lines.
+    """
 
     text: str
     is_final: bool
+    headlines: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,9 +191,19 @@ class CiProvider(Provider):
     # Parsers to use instead of `Webhooks.parse` for pipelines of this kind, by sender: for webhooks
     # that mean more to this CI server than to others.
     parsers: ClassVar[Mapping[str, Parser]] = {}
+    sender: ClassVar[str]  # in the address of its webhooks: one of `registry.WEBHOOKS`
+    scm_kinds: ClassVar[Sequence[str]] = ()  # whose repositories it can build; empty: all
     can_cancel: ClassVar[bool] = True
     has_log: ClassVar[bool] = True
     has_downloads: ClassVar[bool] = False  # its artifacts need the connection's credentials
+    # How long after `cancel` a build that still goes on may be ended with `force_cancel`; None: the
+    # server has no such thing.
+    force_cancel_after: ClassVar[timedelta | None] = None
+
+    @classmethod
+    def home_of(cls, connection: Any) -> str:
+        """The address of its pages: a build's URL elsewhere is not shown."""
+        return str(connection.server_url)
 
     @classmethod
     def report_timeout(cls, connection: Any) -> timedelta | None:
@@ -195,6 +215,11 @@ class CiProvider(Provider):
     @abstractmethod
     def job_name(values: Mapping[str, Any]) -> str:
         """The job that a form's values name, as people read it; "" where they name none."""
+
+    @staticmethod
+    def is_retry(handle: BuildHandle, *, of: BuildHandle) -> bool:
+        """True for another attempt of the same run: a person wants it, and it is no duplicate."""
+        return False
 
     @staticmethod
     def log_page(build_url: str) -> str:
@@ -244,6 +269,15 @@ class CiProvider(Provider):
     def artifact(self, handle: BuildHandle, url: str) -> Download:
         """Open an artifact that a build listed, with the connection's credentials; the caller
         closes it. Not called if `has_downloads` is False."""
+        raise NotImplementedError
+
+    def force_cancel(self, handle: BuildHandle) -> None:
+        """End it without regard to what its steps would still do."""
+        raise NotImplementedError
+
+    def artifact_address(self, key: str) -> str:
+        """An address from which a file can be downloaded for a moment, without signing in. Raises
+        ProviderError(REFUSED) where it is gone."""
         raise NotImplementedError
 
     def log_tail(self, handle: BuildHandle) -> LogTail:

@@ -35,6 +35,7 @@ TARGETS: dict[str, str] = {
 }
 PIPELINES: dict[str, str] = {
     PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins",
+    PipelineType.GITHUB_ACTIONS: f"{_HERE}.github_actions.provider.GitHubActions",
 }
 COMMUNICATION: dict[str, str] = {
     CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",

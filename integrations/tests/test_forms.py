@@ -23,6 +23,10 @@ STORED: dict[str, Any] = {
     "APP_STORE": (make.AppStoreFactory, {"credentials": CANARY}),
     "PLAY_STORE": (make.PlayStoreFactory, {"credentials": CANARY}),
     "JENKINS": (make.PipelineFactory, {"api_token": CANARY, "webhook_secret": CANARY}),
+    "GITHUB_ACTIONS": (
+        make.PipelineFactory,
+        {"pipeline_type": "GITHUB_ACTIONS", "api_token": CANARY},
+    ),
     "SLACK": (make.SlackFactory, {"token": CANARY}),
     "JIRA": (make.JiraFactory, {"api_token": CANARY}),
 }

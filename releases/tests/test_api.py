@@ -38,6 +38,16 @@ LINE = {
     "releasedAt",
 }
 MARKED_BY = {"submittedBy", "releasedBy"}
+IN_REPOSITORY = {
+    "branchHead",
+    "baseBranch",
+    "repository",
+    "commit",
+    "changes",
+    "tag",
+    "tagUrl",
+    "scmReleaseUrl",
+}
 PIPELINE = {
     "id",
     "platform",
@@ -85,9 +95,8 @@ def test_the_seeds_request_makes_a_release(api: APIClient, wired: Wired, tenant:
     answer = api.post(URL, body(wired))
     assert answer.status_code == 201, answer.json()
     made = answer.json()
-    assert (
-        set(made) == LINE | {"branchHead", "targets", "tickets", "timeline", "blockers"} | MARKED_BY
-    )
+    whole = LINE | IN_REPOSITORY | MARKED_BY | {"targets", "tickets", "timeline", "blockers"}
+    assert set(made) == whole
     assert made["id"].startswith("rel_")
     assert (made["tenantId"], made["version"]) == (tenant.pk, "1.5.0")
     assert (made["status"], made["branchRelease"]) == ("KICKOFF_PENDING", "release/1.5.0")

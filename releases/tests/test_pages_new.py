@@ -165,7 +165,7 @@ def test_many_connections_cost_no_more_queries(member, setup, django_assert_max_
     for _ in range(20):
         factories.PipelineFactory(tenant=setup.tenant, scm=setup.scm, target=setup.ios)
         factories.AppStoreFactory(tenant=setup.tenant)
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(12):
         member.get(NEW)
 
 

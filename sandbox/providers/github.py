@@ -64,6 +64,8 @@ def authenticate() -> None:
 def headers(response: Response) -> Response:
     response.headers["X-GitHub-Media-Type"] = "github.v3; format=json"
     response.headers["X-GitHub-Request-Id"] = "5A4D:0B0C:SANDBOX"
+    if request.path.startswith("/api/v3"):
+        response.headers["X-GitHub-Enterprise-Version"] = "3.19.0"
     response.headers["X-RateLimit-Limit"] = "5000"
     response.headers["X-RateLimit-Remaining"] = "4990"
     response.headers["X-RateLimit-Reset"] = str(int(time.time()) + 3600)
@@ -76,7 +78,7 @@ def _token_headers(response: Response, token: Token, ends: float | None) -> None
     if token.scopes is not None:
         response.headers["X-OAuth-Scopes"] = token.scopes
     elif response.status_code in (403, 404):
-        response.headers["X-Accepted-GitHub-Permissions"] = "contents=write"
+        response.headers["X-Accepted-GitHub-Permissions"] = g.get("wanted", "contents=write")
     if ends is not None:
         day = datetime.fromtimestamp(ends, UTC)
         response.headers["github-authentication-token-expiration"] = f"{day:%Y-%m-%d %H:%M:%S} UTC"
@@ -86,15 +88,26 @@ def _repositories() -> Repositories:
     return state().github
 
 
-def _repository(owner: str, name: str) -> Repository:
-    """404 means missing or invisible."""
+def find_repository(owner: str, name: str) -> Repository:
+    """404 means missing or invisible; a repository that was renamed is elsewhere."""
     repository = _repositories().find(owner, name)
     if repository is None:
+        if (renamed := _repositories().moved(owner, name)) is not None:
+            _redirect(api(f"/repositories/{renamed.id}"))
         refuse(404, "Not Found")
     return repository
 
 
-def _api(path: str) -> str:
+def _redirect(url: str) -> NoReturn:
+    """https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#follow-redirects"""
+    answer = jsonify({"message": "Moved Permanently", "url": url, "documentation_url": DOCS})
+    answer.status_code = 301
+    answer.headers["Location"] = url
+    abort(answer)
+
+
+def api(path: str) -> str:
+    """The address of a path of this API."""
     return f"{own_url(_prefix())}{path}"
 
 
@@ -111,18 +124,18 @@ def _want_user() -> None:
 @blueprint.get("/user")
 def user() -> Response:
     _want_user()
-    return jsonify(_user_json(g.token.login, 4242))
+    return jsonify(user_json(g.token.login, 4242))
 
 
-def _user_json(login: str, number: int, kind: str = "User") -> dict[str, Any]:
+def user_json(login: str, number: int, kind: str = "User") -> dict[str, Any]:
     return {
         "login": login,
         "id": number,
         "node_id": f"U_{number}",
         "avatar_url": "",
-        "url": _api(f"/users/{login}"),
+        "url": api(f"/users/{login}"),
         "html_url": f"https://github.com/{login}",
-        "repos_url": _api(f"/users/{login}/repos"),
+        "repos_url": api(f"/users/{login}/repos"),
         "type": kind,
         "site_admin": False,
         "name": login,
@@ -139,35 +152,35 @@ def rate_limit() -> Response:
 def installed_for() -> Response:
     if not g.token.is_app:
         refuse(403, "You must authenticate with an installation access token.")
-    found = [_repository_json(repo) for repo in _repositories().visible()]
+    found = [repository_json(repo) for repo in _repositories().visible()]
     return jsonify({"total_count": len(found), "repositories": found})
 
 
 @blueprint.get("/user/repos")
 def repositories() -> Response:
     _want_user()
-    return _paged([_repository_json(repo) for repo in _repositories().visible()])
+    return paged([repository_json(repo) for repo in _repositories().visible()])
 
 
-def _paged(items: list[Any]) -> Response:
+def paged(items: list[Any]) -> Response:
     """One page, with a Link header to the next if there is one."""
     size = min(max(request.args.get("per_page", 30, type=int), 1), 100)
     page = max(request.args.get("page", 1, type=int), 1)
     answer = jsonify(items[(page - 1) * size : page * size])
     if page * size < len(items):
-        path = _api(request.path.removeprefix(f"/{_prefix()}"))
+        path = api(request.path.removeprefix(f"/{_prefix()}"))
         answer.headers["Link"] = f'<{path}?per_page={size}&page={page + 1}>; rel="next"'
     return answer
 
 
 @blueprint.get("/repos/<owner>/<name>")
 def repository(owner: str, name: str) -> Response:
-    return jsonify(_repository_json(_repository(owner, name)))
+    return jsonify(repository_json(find_repository(owner, name)))
 
 
-def _repository_json(repo: Repository) -> dict[str, Any]:
+def repository_json(repo: Repository) -> dict[str, Any]:
     push = g.token.push and not g.token.is_app  # GitHub does not show an app's permissions here
-    url = _api(f"/repos/{repo.full_name}")
+    url = api(f"/repos/{repo.full_name}")
     return {
         "id": repo.id,
         "node_id": f"R_{repo.id}",
@@ -175,7 +188,7 @@ def _repository_json(repo: Repository) -> dict[str, Any]:
         "full_name": repo.full_name,
         "private": repo.private,
         "visibility": "private" if repo.private else "public",
-        "owner": _user_json(repo.owner, 7000, "Organization"),
+        "owner": user_json(repo.owner, 7000, "Organization"),
         "html_url": f"https://github.com/{repo.full_name}",
         "description": repo.description,
         "fork": False,
@@ -205,15 +218,15 @@ def _repository_json(repo: Repository) -> dict[str, Any]:
 
 @blueprint.get("/repos/<owner>/<name>/branches")
 def branches(owner: str, name: str) -> Response:
-    repo = _repository(owner, name)
+    repo = find_repository(owner, name)
     refs = _repositories().refs[repo.full_name]
     heads = [ref for ref in sorted(refs) if ref.startswith("refs/heads/")]
-    return _paged([_branch_json(repo, ref) for ref in heads])
+    return paged([_branch_json(repo, ref) for ref in heads])
 
 
 @blueprint.get("/repos/<owner>/<name>/branches/<path:branch>")
 def branch(owner: str, name: str, branch: str) -> Response:
-    repo = _repository(owner, name)
+    repo = find_repository(owner, name)
     ref = f"refs/heads/{branch}"
     if _repositories().ref(repo, ref) is None:
         refuse(404, "Branch not found")
@@ -224,7 +237,7 @@ def branch(owner: str, name: str, branch: str) -> Response:
 
 def _branch_json(repo: Repository, ref: str) -> dict[str, Any]:
     sha = _repositories().refs[repo.full_name][ref]
-    url = _api(f"/repos/{repo.full_name}/commits/{sha}")
+    url = api(f"/repos/{repo.full_name}/commits/{sha}")
     name = ref.removeprefix("refs/heads/")
     return {"name": name, "commit": {"sha": sha, "url": url}, "protected": name == "main"}
 
@@ -232,72 +245,45 @@ def _branch_json(repo: Repository, ref: str) -> dict[str, Any]:
 @blueprint.get("/repos/<owner>/<name>/commits/<path:ref>")
 def commit(owner: str, name: str, ref: str) -> Response:
     """Find a commit by its full or abbreviated id only."""
-    repo = _repository(owner, name)
-    shas = _repositories().refs[repo.full_name].values()
+    repo = find_repository(owner, name)
+    commits = _repositories().history_of(repo).commits
+    shas = [*_repositories().refs[repo.full_name].values(), *commits]
     found = [sha for sha in shas if len(ref) >= 7 and sha.startswith(ref)]
     if not found:
         refuse(422, f"No commit found for SHA: {ref}")
-    return jsonify({"sha": found[0], "commit": {"message": "One commit"}, "files": []})
+    known = commits[found[0]]
+    about = {"message": known.message, "author": {"name": known.author}}
+    parents = [{"sha": sha} for sha in known.parents]
+    return jsonify({"sha": found[0], "commit": about, "parents": parents, "files": []})
 
 
 @blueprint.get("/repos/<owner>/<name>/git/ref/<path:ref>")
 def get_ref(owner: str, name: str, ref: str) -> Response:
-    repo = _repository(owner, name)
+    repo = find_repository(owner, name)
     full = f"refs/{ref}"
-    if _repositories().ref(repo, full) is None:
+    if not _repositories().is_taken(repo, full):
         refuse(404, "Not Found")
-    return jsonify(_ref_json(repo, full))
+    return jsonify(ref_json(repo, full))
 
 
 @blueprint.get("/repos/<owner>/<name>/git/matching-refs/<path:prefix>")
 def matching_refs(owner: str, name: str, prefix: str) -> Response:
-    repo = _repository(owner, name)
+    repo = find_repository(owner, name)
     refs = sorted(_repositories().refs[repo.full_name])
-    return _paged([_ref_json(repo, ref) for ref in refs if ref.startswith(f"refs/{prefix}")])
+    return paged([ref_json(repo, ref) for ref in refs if ref.startswith(f"refs/{prefix}")])
 
 
-def _ref_json(repo: Repository, ref: str) -> dict[str, Any]:
+def ref_json(repo: Repository, ref: str) -> dict[str, Any]:
     sha = _repositories().refs[repo.full_name][ref]
-    url = _api(f"/repos/{repo.full_name}/git")
-    target = {"type": "commit", "sha": sha, "url": f"{url}/commits/{sha}"}
+    url = api(f"/repos/{repo.full_name}/git")
+    kind = "tag" if sha in _repositories().history_of(repo).tags else "commit"
+    target = {"type": kind, "sha": sha, "url": f"{url}/{kind}s/{sha}"}
     return {
         "ref": ref,
         "node_id": f"REF_{fake_sha(ref)[:12]}",
         "url": f"{url}/{ref}",
         "object": target,
     }
-
-
-@blueprint.post("/repos/<owner>/<name>/git/refs")
-def create_ref(owner: str, name: str) -> tuple[Response, int]:
-    repo = _repository(owner, name)
-    _require_push(repo)
-    ref, sha = _new_ref()
-    if not _repositories().knows(repo, sha):
-        refuse(422, "Object does not exist")
-    if ref in _repositories().refs[repo.full_name]:
-        refuse(422, "Reference already exists")
-    _repositories().create_ref(repo, ref, sha)
-    return jsonify(_ref_json(repo, ref)), 201
-
-
-def _require_push(repo: Repository) -> None:
-    if repo.archived:
-        refuse(403, "Repository was archived so is read-only.")
-    if not g.token.push:
-        refuse(403, "Resource not accessible by personal access token")
-
-
-def _new_ref() -> tuple[str, str]:
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        refuse(400, "Problems parsing JSON")
-    ref, sha = body.get("ref"), body.get("sha")
-    if not isinstance(ref, str) or not isinstance(sha, str):
-        refuse(422, 'Invalid request.\n\n"ref", "sha" weren\'t supplied.')
-    if not ref.startswith("refs/") or ref.count("/") < 2:
-        refuse(422, "Reference name must start with 'refs/' and have at least two slashes.")
-    return ref, sha
 
 
 @blueprint.route("/<path:path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])

@@ -36,7 +36,7 @@ def busy(sandbox, jenkins, jira):
     return sandbox
 
 
-@pytest.mark.parametrize("path", ["/", "/mails", "/settings", "/credentials"])
+@pytest.mark.parametrize("path", ["/", "/mails", "/settings", "/repository", "/credentials"])
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_pages_are_accessible_and_fit(busy, page: Page, complaints, path, scheme, width):
     page.emulate_media(color_scheme=scheme)

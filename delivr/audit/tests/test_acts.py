@@ -57,6 +57,7 @@ PAGES = {
     "settings/tokens": ["token.created"],
     "settings/tokens/<int:token_id>/revoke": ["token.revoked"],
     "settings/security": ["tenant.second_factor"],
+    "settings/releases": ["tenant.release_settings"],
     "settings/new-workspace": ["tenant.created"],
     "setup/<family:family>": ["integration.connected", "integration.verified"],
     "setup/<family:family>/skip": ["setup.skipped"],
@@ -73,6 +74,7 @@ PAGES = {
     "releases/<slug:release_id>/mark": ["release.marked"],
     "releases/<slug:release_id>/try-now": ["release.tried_now"],
     "builds/<slug:build_id>/cancel": ["build.cancelled", "release.status"],
+    "builds/<slug:build_id>/force-cancel": ["build.force_cancelled"],
     "activity/effects/<slug:effect_id>/retry": ["effect.retried"],
     "activity/effects/<slug:effect_id>/cancel": ["effect.cancelled"],
     "activity/received/<slug:delivery_id>/replay": ["delivery.replayed"],
@@ -105,6 +107,8 @@ API = {
     ("DELETE", f"{_API}releases/<str:release_id>/marks/<str:mark>"): ["release.unmarked"],
     ("POST", f"{_API}releases/<str:release_id>/try-now"): ["release.tried_now"],
     ("POST", f"{_API}builds/<str:build_id>/cancel"): ["build.cancelled", "release.status"],
+    ("POST", f"{_API}builds/<str:build_id>/force-cancel"): ["build.force_cancelled"],
+    ("PATCH", f"{_API}release-settings"): ["tenant.release_settings"],
     ("POST", f"{_API}effects/<str:effect_id>/retry"): ["effect.retried"],
     ("POST", f"{_API}effects/<str:effect_id>/cancel"): ["effect.cancelled"],
     ("POST", f"{_API}webhook-deliveries/<str:delivery_id>/replay"): ["delivery.replayed"],
@@ -229,6 +233,12 @@ def end_the_build(workspace: SampleWorkspace) -> None:
     Build.objects.filter(pk=workspace.ids["build_id"]).update(status="FAILURE")
 
 
+def let_it_go_on(workspace: SampleWorkspace) -> None:
+    """The CI server goes on with the cancelled build."""
+    build = Build.objects.filter(pk=workspace.ids["build_id"])
+    build.update(status="CANCELLED", still_running_at=timezone.now())
+
+
 def complete_the_release(workspace: SampleWorkspace) -> None:
     """All of its builds succeeded, so that it can be marked."""
     release = Release.objects.filter(pk=workspace.ids["release_id"])
@@ -262,6 +272,8 @@ PREPARED: dict[Any, Callable[[SampleWorkspace], None]] = {
     "integrations/pipelines/<str:connection_id>/test-build/cancel": start_test_builds,
     "releases/<slug:release_id>/builds": end_the_build,
     f"{_API}releases/<str:release_id>/builds": end_the_build,
+    "builds/<slug:build_id>/force-cancel": let_it_go_on,
+    f"{_API}builds/<str:build_id>/force-cancel": let_it_go_on,
     "releases/<slug:release_id>/mark": complete_the_release,
     "releases/<slug:release_id>/try-now": let_it_wait,
     f"{_API}releases/<str:release_id>/try-now": let_it_wait,

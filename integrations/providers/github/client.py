@@ -45,6 +45,7 @@ class _Hardened:
     PyGithub itself rejects other hosts only by an `assert`, which `python -O` removes."""
 
     session: Any
+    verb: str
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,7 +56,7 @@ class _Hardened:
     def getresponse(self) -> RequestsResponse:
         """Avoid that PyGithub sleeps and retries forever when a GET is answered with 202."""
         response: RequestsResponse = super().getresponse()  # type: ignore[misc] # of PyGithub
-        if response.status == 202:
+        if response.status == 202 and self.verb == "GET":
             raise garbage(LABEL)
         return response
 
@@ -101,22 +102,48 @@ class GitHubClient:
 
     def get(self, path: str, **parameters: Any) -> Answer:
         """GET a path of the API; the answer is a JSON object or list."""
-        return guarded(LABEL, lambda: self._get(path, parameters))
+        return guarded(LABEL, lambda: self._send("GET", path, parameters=parameters))
 
-    def _get(self, path: str, parameters: dict[str, Any]) -> Answer:
-        """Parse the answer here, since PyGithub fails on error messages that are not text."""
+    def post(self, path: str, **body: Any) -> Answer:
+        return guarded(LABEL, lambda: self._send("POST", path, body=body))
+
+    def patch(self, path: str, **body: Any) -> Answer:
+        return guarded(LABEL, lambda: self._send("PATCH", path, body=body))
+
+    def graphql(self, query: str, **variables: Any) -> Answer:
+        """Ask the GraphQL API; the answer may have `data` and `errors` together.
+
+        https://docs.github.com/en/graphql/guides/forming-calls-with-graphql
+        """
+        body = {"query": query, "variables": variables}
+        return guarded(LABEL, lambda: self._send("POST", None, body=body))
+
+    def _send(self, method: str, path: str | None, **request: Any) -> Answer:
+        answer = self.exchange(method, path, **request)
+        if answer.status >= 400:
+            raise failure_of(answer, self.words)
+        if not isinstance(answer.data, dict | list):
+            raise garbage(LABEL)
+        return Answer(answer.data, answer.headers, not self._token.startswith(_WITHOUT_SCOPES))
+
+    def exchange(self, method: str, path: str | None, **request: Any) -> Refusal:
+        """One request (of the GraphQL API if there is no path) and its answer, whatever its status
+        is. Parse it here, since PyGithub fails on error messages that are not text."""
         _host.set(urlsplit(self._api_url).hostname or "")
         with self._github() as client:
-            status, headers, text = client.requester.requestJson("GET", path, parameters=parameters)
+            requester = client.requester
+            status, headers, text = requester.requestJson(
+                method,
+                requester.graphql_url if path is None else path,
+                parameters=request.get("parameters"),
+                headers=request.get("headers"),
+                input=request.get("body"),
+            )
         try:
             data = json.loads(text)
         except (ValueError, RecursionError):
             data = None
-        if status >= 400:
-            raise failure_of(Refusal(status, headers, data), self.words)
-        if not isinstance(data, dict | list):
-            raise garbage(LABEL)
-        return Answer(data, headers, not self._token.startswith(_WITHOUT_SCOPES))
+        return Refusal(status, headers, data)
 
     def _github(self) -> github.Github:
         """A client for one call: PyGithub takes its time-out, in whole seconds, when created."""

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Option, ProviderError
 from ..http import DEADLINE, garbage, only_provider_errors
-from ..scm import Branch, ScmProvider
+from ..scm import Branch, Comparison, HostedRelease, Ref, ReleaseDraft, ScmProvider
 from ..verifying import first_contact, try_in_order
 from .addresses import GITHUB, api_url, read_repository
 from .branches import look_for
+from .comparing import Comparing
+from .drafting import draft_release, read_release
+from .refs import HEADS, TAGS, Refs
 from .refusals import NOT_FOR_APPS
 from .verification import Verification, may_push
 
@@ -26,6 +29,7 @@ class GitHub(ScmProvider):
 
     label = "GitHub"
     address_field = "repository_url"
+    has_releases = True
     deadline = DEADLINE
 
     def __init__(self, *, repository_url: str, access_token: str) -> None:
@@ -75,6 +79,42 @@ class GitHub(ScmProvider):
     @only_provider_errors
     def branch(self, name: str, *, within: float) -> Branch:
         return look_for(self._client(within), self._name(), name)
+
+    @only_provider_errors
+    def default_branch(self) -> str:
+        return self._refs().default_branch()
+
+    @only_provider_errors
+    def read_branch(self, name: str) -> Ref | None:
+        return self._refs().read(HEADS, name)
+
+    @only_provider_errors
+    def create_branch(self, name: str, *, commit: str) -> Ref:
+        return self._refs().create(HEADS, name, commit)
+
+    @only_provider_errors
+    def read_tag(self, name: str) -> Ref | None:
+        return self._refs().read(TAGS, name)
+
+    @only_provider_errors
+    def create_tag(self, name: str, *, commit: str) -> Ref:
+        return self._refs().create(TAGS, name, commit)
+
+    @only_provider_errors
+    def compare(self, base: str, head: str, *, most: int) -> Comparison:
+        comparing = Comparing(self._client(), self._name(), self._server)
+        return comparing.compare(base, head, most=most)
+
+    @only_provider_errors
+    def read_release(self, tag: str) -> HostedRelease | None:
+        return read_release(self._client(), self._name(), tag)
+
+    @only_provider_errors
+    def draft_release(self, draft: ReleaseDraft) -> HostedRelease:
+        return draft_release(self._client(), self._name(), draft)
+
+    def _refs(self) -> Refs:
+        return Refs(self._client(), self._name(), self._server)
 
     def _entries(self, ask: Callable[[dict[str, int]], Answer]) -> list[dict[str, Any]]:
         """The repositories of all pages, within bounds. Raises ProviderError."""

@@ -17,6 +17,7 @@ from ..http import error_from_status
 LABEL = "GitHub"
 NOT_FOR_APPS = "not_for_apps"  # the code of requests that an installation token may not make
 LONGEST = 1000  # characters of a message that are read, since the server may be anybody's
+WORKFLOWS = r"workflows?.{0,3} (?:permission|scope)"  # missing, to push changes of workflow files
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _SLOW_DOWN = re.compile(r"rate limit|abuse detection|wait a few minutes", re.IGNORECASE)
 _OWN_HEADERS = ("x-github-request-id", "x-github-media-type")
@@ -66,6 +67,12 @@ class Reason:
 
 # The first match counts.
 _REASONS = (
+    Reason(
+        "workflows_permission",
+        WORKFLOWS,
+        "The commits change workflow files. Give the token the Workflows permission (write), or "
+        "the workflow scope, then verify the connection.",
+    ),
     Reason(
         "ip_not_allowed",
         r"ip allow list|ip address",
@@ -158,7 +165,7 @@ def failure_of(refusal: Refusal, clean: Callable[[str], str]) -> ProviderError:
     if refusal.status == 401:
         return _refused_token(github_text)
     if refusal.status == 451:
-        return _explained(_reason("blocked"), refusal.status, github_text)
+        return _explained(reason_of("blocked"), refusal.status, github_text)
     if refusal.status == 403:
         return _forbidden(refusal, github_text)
     return error_from_status(LABEL, refusal.status, message=_message(refusal.status, github_text))
@@ -166,7 +173,7 @@ def failure_of(refusal: Refusal, clean: Callable[[str], str]) -> ProviderError:
 
 def _forbidden(refusal: Refusal, github_text: str) -> ProviderError:
     if "x-github-sso" in refusal.headers:
-        return _explained(_reason("sso_required"), 403, github_text)
+        return _explained(reason_of("sso_required"), 403, github_text)
     if _APP.search(refusal.text):
         return error_from_status(
             LABEL,
@@ -183,7 +190,7 @@ def _forbidden(refusal: Refusal, github_text: str) -> ProviderError:
     return error_from_status(LABEL, 403, message=_message(403, github_text), hint=hint)
 
 
-def _reason(code: str) -> Reason:
+def reason_of(code: str) -> Reason:
     return next(reason for reason in _REASONS if reason.code == code)
 
 

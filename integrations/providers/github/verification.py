@@ -57,6 +57,11 @@ class Verification:
             raise _unusable("disabled", f"GitHub has disabled {name}.")
         return []
 
+    @property
+    def default_branch(self) -> str:
+        """After `repository`."""
+        return str(self._data.get("default_branch") or "")
+
     def _look_up(self, name: str) -> Answer:
         try:
             return self._client.get(f"/repos/{name}")

@@ -37,6 +37,7 @@ class Jenkins(CiProvider):
     empty if only `jobs` is called."""
 
     label = LABEL
+    sender = "jenkins"
     address_field = "jenkins_url"
     deadline = DEADLINE
     has_downloads = True

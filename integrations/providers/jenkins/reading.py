@@ -40,7 +40,11 @@ PLAIN_TREE = "number,queueId,building,inProgress,result,timestamp,duration,estim
 LIST_TREE = f"{PLAIN_TREE},{_ACTIONS}"
 MAX_ARTIFACTS = 5000  # that are read …
 KEPT_ARTIFACTS = 20  # … and kept
-BUILD_TREE = f"{LIST_TREE},artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
+_CHECKOUT = "lastBuiltRevision[SHA1,branch[name]]"
+BUILD_TREE = (
+    f"{PLAIN_TREE},actions[{_GIVEN},{_CHECKOUT}]{{0,{_PARTS}}},"
+    f"artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
+)
 # `_class` is always sent. A rebuild, a replay or a restarted stage has another cause besides the
 # user's, which distinguishes it from a trigger even if a person uses our account.
 _ORIGIN = f"actions[{_GIVEN},causes[userId]{{0,{_CAUSES}}}]{{0,{_PARTS}}}"
@@ -138,6 +142,7 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
         estimated_ms=within_a_build(whole_number(document.get("estimatedDuration"))),
         artifacts=_artifacts(document, url),
         carried_id=build_id_of(document),
+        commit=_built_commit(document),
         version=_line(_parameter_of(document, "VERSION")),
     )
 
@@ -279,6 +284,25 @@ def _commit(document: Mapping[str, Any]) -> str:
     revisions = (action.get("lastBuiltRevision") for action in dicts(document.get("actions")))
     hashes = (revision.get("SHA1") for revision in revisions if isinstance(revision, dict))
     return next((sha for sha in hashes if isinstance(sha, str) and _SHA.fullmatch(sha)), "")
+
+
+def _built_commit(document: Mapping[str, Any]) -> str:
+    """The commit of the build's checkout. Of several (a shared library has its own) that of the
+    build's branch; "" where none is certain."""
+    branch = _parameter_of(document, "BRANCH")
+    found: dict[str, bool] = {}  # commit -> it is of the branch
+    for action in dicts(document.get("actions")):
+        revision = action.get("lastBuiltRevision")
+        if not isinstance(revision, dict):
+            continue
+        sha = revision.get("SHA1")
+        if isinstance(sha, str) and _SHA.fullmatch(sha):
+            names = [str(b.get("name")) for b in dicts(revision.get("branch"))]
+            is_ours = bool(branch) and any(f"/{name}".endswith(f"/{branch}") for name in names)
+            found[sha] = found.get(sha, False) or is_ours
+    of_branch = [sha for sha, is_ours in found.items() if is_ours]
+    certain = of_branch or list(found)
+    return certain[0] if len(certain) == 1 else ""
 
 
 def _causes(document: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,206 @@
+"""Creates branches and tags, and says in words why GitHub does not.
+
+https://docs.github.com/en/rest/git/refs
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from ..base import Outcome, ProviderError
+from ..http import garbage, objects
+from ..scm import Ref
+from .refusals import LABEL, WORKFLOWS, reason_of
+from .verification import moved, not_found
+
+if TYPE_CHECKING:
+    from .client import GitHubClient
+
+HEADS, TAGS = "heads", "tags"
+_SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_WORDS = {HEADS: "branch", TAGS: "tag"}
+
+
+class Refs:
+    """The branches and tags of one repository; `server` is where people open it."""
+
+    def __init__(self, client: GitHubClient, repository: str, server: str) -> None:
+        self._client = client
+        self._repository = repository
+        self._base = f"/repos/{repository}"
+        self._page = f"{server}/{repository}"
+
+    def default_branch(self) -> str:
+        data = self._read("").data
+        name = data.get("default_branch") if isinstance(data, dict) else None
+        if not isinstance(name, str) or not name:
+            raise garbage(LABEL)
+        return name
+
+    def read(self, kind: str, name: str) -> Ref | None:
+        """Exactly this ref, not one whose name begins so."""
+        try:
+            data = self._client.get(quote(f"{self._base}/git/ref/{kind}/{name}")).data
+        except ProviderError as error:
+            failure = error
+        else:
+            return self._ref(kind, name, self._commit(data))
+        if failure.code == "conflict":  # an empty repository
+            return None
+        if failure.code == "not_found":
+            self._read("")  # may the token see the repository at all?
+            return None
+        raise self._explained(failure)
+
+    def create(self, kind: str, name: str, commit: str) -> Ref:
+        try:
+            self._client.post(f"{self._base}/git/refs", ref=f"refs/{kind}/{name}", sha=commit)
+        except ProviderError as error:
+            failure = error
+        else:
+            return self._ref(kind, name, commit)
+        if failure.code != "refused":
+            raise self._explained(failure)
+        there = self._after_refusal(kind, name)
+        if there is None:
+            raise self._refused(failure, kind, name, commit)
+        if there.commit != commit:
+            raise _elsewhere(kind, there, commit)
+        return there
+
+    def _after_refusal(self, kind: str, name: str) -> Ref | None:
+        """What is there, after a 422 that proves that this request created nothing."""
+        try:
+            return self.read(kind, name)
+        except ProviderError as error:
+            failure = error
+        if failure.outcome is Outcome.UNCERTAIN:
+            failure.outcome = Outcome.NOT_SENT
+        raise failure
+
+    def _commit(self, data: Any) -> str:
+        """The commit of a ref; that of an annotated tag is in the tag's own object."""
+        target = data.get("object") if isinstance(data, dict) else None
+        if not isinstance(target, dict) or not _SHA.fullmatch(str(target.get("sha"))):
+            raise garbage(LABEL)
+        if target.get("type") == "tag":
+            return self._commit(self._client.get(f"{self._base}/git/tags/{target['sha']}").data)
+        return str(target["sha"])
+
+    def _ref(self, kind: str, name: str, commit: str) -> Ref:
+        path = "tree" if kind == HEADS else "releases/tag"
+        return Ref(name=name, commit=commit, url=f"{self._page}/{path}/{quote(name)}")
+
+    def _read(self, path: str) -> Any:
+        try:
+            return self._client.get(f"{self._base}{path}")
+        except ProviderError as error:
+            failure = error
+        raise self._explained(failure)
+
+    def _explained(self, failure: ProviderError) -> ProviderError:
+        if failure.code == "redirect":
+            return moved(self._repository)
+        if failure.code == "not_found":
+            return not_found(self._repository)
+        if failure.code == "conflict":
+            return _empty(self._repository)
+        return failure
+
+    def _refused(self, failure: ProviderError, kind: str, name: str, commit: str) -> ProviderError:
+        """The reason for a 422 of a ref that is not there."""
+        if re.search(WORKFLOWS, failure.message):
+            reason = reason_of("workflows_permission")
+            return ProviderError(reason.code, failure.message, reason.hint, outcome=reason.outcome)
+        if "object does not exist" in failure.message.lower():
+            return _no_commit(commit)
+        if kind == HEADS and (rule := self._rule(name)):
+            return _ruled(failure, name, rule)
+        if "rule violations" in failure.message.lower():
+            return _ruled(failure, name, "a ruleset")
+        if other := self._in_the_way(kind, name):
+            return _in_the_way(kind, name, other)
+        return failure
+
+    def _rule(self, name: str) -> str:
+        """The active rule that forbids to create a branch; "" if none is known. GitHub also tells
+        it for names that do not exist: https://docs.github.com/en/rest/repos/rules"""
+        try:
+            data = self._client.get(quote(f"{self._base}/rules/branches/{name}")).data
+            rules = objects(data, LABEL)
+        except ProviderError:  # the words of the refusal have to do
+            return ""
+        for rule in rules:
+            if rule.get("type") in _FORBIDS_CREATION:
+                number = rule.get("ruleset_id")
+                source = self._client.words(rule.get("ruleset_source")) or self._repository
+                return f"ruleset {number} of {source}" if isinstance(number, int) else source
+        return ""
+
+    def _in_the_way(self, kind: str, name: str) -> str:
+        """A ref that is a folder of this name, or of which this name is one: git has no room for
+        both `release` and `release/1.5`."""
+        folders = name.split("/")[:-1]
+        shorter = ["/".join(folders[: end + 1]) for end in range(len(folders))]
+        try:
+            found = next((ref for part in shorter if (ref := self.read(kind, part))), None)
+            if found:
+                return found.name
+            path = quote(f"{self._base}/git/matching-refs/{kind}/{name}/")
+            below = objects(self._client.get(path, per_page=1).data, LABEL)
+        except ProviderError:
+            return ""
+        full = str(below[0].get("ref", "")) if below else ""
+        return self._client.words(full.removeprefix(f"refs/{kind}/"))
+
+
+_FORBIDS_CREATION = {"creation", "branch_name_pattern", "tag_name_pattern"}
+
+
+def _elsewhere(kind: str, there: Ref, commit: str) -> ProviderError:
+    return ProviderError(
+        f"{_WORDS[kind]}_elsewhere",
+        f"{there.name} is there already, at {there.commit[:7]} instead of {commit[:7]}.",
+        f"Delete the {_WORDS[kind]} in GitHub and retry; or give this up, and it stays as it is.",
+        outcome=Outcome.REFUSED,
+    )
+
+
+def _no_commit(commit: str) -> ProviderError:
+    return ProviderError(
+        "commit_gone",
+        f"GitHub does not know the commit {commit[:7]} (any more).",
+        "Somebody may have rewritten the branch. Retry: the newest commit is looked up again.",
+        outcome=Outcome.REFUSED,
+    )
+
+
+def _ruled(failure: ProviderError, name: str, rule: str) -> ProviderError:
+    return ProviderError(
+        "rule_forbids",
+        f"{rule[0].upper()}{rule[1:]} forbids to create {name}. {failure.message}",
+        "Add the token's owner to the ruleset's bypass list in GitHub (Settings > Rules) and "
+        "retry; or create it by hand.",
+        outcome=Outcome.REFUSED,
+    )
+
+
+def _in_the_way(kind: str, name: str, other: str) -> ProviderError:
+    return ProviderError(
+        "name_in_the_way",
+        f"{name} cannot be created as long as there is {other}: for git, one is a folder in which "
+        "the other lies.",
+        f"Delete or rename the {_WORDS[kind]} {other} in GitHub and retry.",
+        outcome=Outcome.REFUSED,
+    )
+
+
+def _empty(repository: str) -> ProviderError:
+    return ProviderError(
+        "repository_empty",
+        f"{repository} is empty: there is no commit yet.",
+        "Push the first commit and retry.",
+        outcome=Outcome.REFUSED,
+    )

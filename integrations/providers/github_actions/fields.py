@@ -1,0 +1,88 @@
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from integrations.providers.fields import ConnectionField, one_line, several_lines
+from integrations.providers.github_actions.inputs import LONGEST, MOST, OURS
+from integrations.providers.github_actions.paths import normalise_workflow
+
+MAX_NAME = 100
+
+
+def clean_inputs(value: Any) -> dict[str, str]:
+    """The pipeline's own inputs, without the three that delivr sets."""
+    inputs = {str(name).strip(): several_lines(str(text)) for name, text in value.items()}
+    if taken := sorted(name for name in inputs if name.upper() in OURS):
+        raise ValueError(
+            _("delivr sets %(names)s itself: leave it out.") % {"names": ", ".join(taken)}
+        )
+    if len(inputs) > MOST:
+        raise ValueError(_("At most %(most)d inputs.") % {"most": MOST})
+    for name in inputs:
+        if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
+            raise ValueError(_("“%(name)s” is not an input's name.") % {"name": name})
+    if sum(map(len, inputs.values())) > LONGEST:
+        raise ValueError(_("All inputs together are longer than GitHub takes."))
+    return inputs
+
+
+FIELDS = (
+    ConnectionField(
+        name="access_token",
+        column="api_token",
+        label=gettext_lazy("Access token"),
+        audit_label=gettext_lazy("Pipeline's access token"),
+        help=gettext_lazy(
+            "Left empty, that of the repository's connection is used: it needs the permission "
+            "Actions with write access."
+        ),
+        placeholder="github_pat_…",
+        required=False,
+        secret=True,
+        clean=one_line,
+        checks=("credentials",),
+    ),
+    ConnectionField(
+        name="workflow",
+        column="job",
+        label=gettext_lazy("Workflow"),
+        help=gettext_lazy(
+            "A file in .github/workflows that is started by workflow_dispatch, such as ios.yml."
+        ),
+        placeholder="ios.yml",
+        clean=normalise_workflow,
+        options="jobs",
+        checks=("workflow",),
+        load=gettext_lazy("Load workflows"),
+    ),
+    ConnectionField(
+        name="parameters",
+        column="parameters",
+        label=gettext_lazy("Own inputs"),
+        audit_label=gettext_lazy("Inputs"),
+        help=gettext_lazy(
+            "One NAME=value a line, for inputs that the workflow declares. Of its inputs version, "
+            "branch and delivr_build_id delivr sets those that are there."
+        ),
+        required=False,
+        kind="mapping",
+        clean=clean_inputs,
+    ),
+)
+
+NEEDS = gettext_lazy("somebody who may change the repository's workflows")
+
+# What its checks are called: what each of them tries
+CHECKS = {
+    "account": gettext_lazy("Account"),
+    "address": gettext_lazy("Reaching GitHub"),
+    "concurrency": gettext_lazy("Concurrency group"),
+    "correlation": gettext_lazy("Finding a run again"),
+    "credentials": gettext_lazy("Access token"),
+    "expiry": gettext_lazy("Expiry of the token"),
+    "parameters": gettext_lazy("Inputs of the workflow"),
+    "permission": gettext_lazy("Permission to start workflows"),
+    "repository": gettext_lazy("Repository"),
+    "workflow": gettext_lazy("Workflow"),
+}

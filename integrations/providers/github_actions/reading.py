@@ -1,0 +1,216 @@
+"""Runs of a workflow, as GitHub's JSON tells of them, in our words.
+
+https://docs.github.com/en/rest/actions/workflow-runs
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from delivr.date_bounds import read_datetime
+
+from ..ci import Artifact, BuildState, BuildStatus
+from ..http import garbage, objects
+from .paths import file_of
+
+LABEL = "GitHub Actions"
+KEPT_ARTIFACTS = 20
+_BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])(?:bld|tst)_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_LONGEST_RUN = timedelta(days=40)  # GitHub ends a run after 35
+
+_MOVING = {
+    "requested": BuildStatus.QUEUED,
+    "queued": BuildStatus.QUEUED,
+    "pending": BuildStatus.QUEUED,
+    "waiting": BuildStatus.WAITING,
+    "in_progress": BuildStatus.RUNNING,
+}
+_ENDS = {
+    "success": BuildStatus.SUCCESS,
+    "failure": BuildStatus.FAILURE,
+    "timed_out": BuildStatus.FAILURE,
+    "startup_failure": BuildStatus.FAILURE,
+    "stale": BuildStatus.FAILURE,
+    "skipped": BuildStatus.FAILURE,
+    "neutral": BuildStatus.FAILURE,
+    "cancelled": BuildStatus.ABORTED,
+    "action_required": BuildStatus.WAITING,
+}
+WORDS = {
+    "timed_out": "A job took longer than its time limit.",
+    "startup_failure": "The run could not start: GitHub found a mistake in the workflow file.",
+    "stale": "GitHub gave up on it: nothing had happened for too long.",
+    "skipped": "All of its jobs were skipped: their conditions were not met.",
+    "neutral": "It ended without a result.",
+    "action_required": "Somebody has to approve on GitHub that it may run at all.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One attempt of a run. `status` and `conclusion` are GitHub's words."""
+
+    id: int
+    attempt: int
+    number: int
+    status: str
+    conclusion: str
+    title: str
+    branch: str
+    commit: str
+    file: str
+    event: str
+    actor: str  # who started the run …
+    attempted_by: str  # … and this attempt of it
+    created_at: datetime | None
+    started_at: datetime | None
+    updated_at: datetime | None
+
+    @property
+    def external_id(self) -> str:
+        return external_id(self.id, self.attempt)
+
+    @property
+    def build_id(self) -> str:
+        """The id of delivr in the run's name, "" without one."""
+        found = _BUILD_ID.search(self.title)
+        return found.group() if found else ""
+
+    @property
+    def state(self) -> BuildStatus:
+        return status_of(self.status, self.conclusion)
+
+    @property
+    def _has_started(self) -> bool:
+        """False while it waits: GitHub tells the time of its creation as that of its start."""
+        return self.state not in (BuildStatus.QUEUED, BuildStatus.WAITING)
+
+    def to_state(
+        self, *, page: str, reason: str = "", artifacts: Sequence[Artifact] = ()
+    ) -> BuildState:
+        return BuildState(
+            status=self.state,
+            external_id=self.external_id,
+            number=self.number,
+            url=page,
+            queue_reason=reason or WORDS.get(self.conclusion, ""),
+            started_at=self.started_at if self._has_started else None,
+            duration_ms=self._duration_ms(),
+            artifacts=artifacts,
+            commit=self.commit,
+            carried_id=self.build_id,
+        )
+
+    def _duration_ms(self) -> int | None:
+        if self.status != "completed" or not self.started_at or not self.updated_at:
+            return None
+        took = self.updated_at - self.started_at
+        is_likely = timedelta(0) <= took < _LONGEST_RUN
+        return int(took.total_seconds() * 1000) if is_likely else None
+
+
+def external_id(run: int, attempt: int) -> str:
+    """A person may run a run again: it keeps its id and number, and is another build to us."""
+    return f"{run}/{attempt}"
+
+
+def run_and_attempt(name: str) -> tuple[int, int]:
+    run, _slash, attempt = name.partition("/")
+    return int(run), int(attempt)
+
+
+def status_of(status: str, conclusion: str) -> BuildStatus:
+    """An unknown word of a moving run counts as running, one of an ended run as failed."""
+    if status == "completed":
+        return _ENDS.get(conclusion, BuildStatus.FAILURE)
+    return _MOVING.get(status, BuildStatus.RUNNING)
+
+
+def read_run(data: object) -> Run:
+    """Raises ProviderError (`garbage`) for anything that is no run."""
+    if not isinstance(data, dict):
+        raise garbage(LABEL)
+    run_id, number = _whole(data.get("id")), _whole(data.get("run_number"))
+    if not run_id or not number or not isinstance(data.get("status"), str):
+        raise garbage(LABEL)
+    return Run(
+        id=run_id,
+        attempt=_whole(data.get("run_attempt")) or 1,
+        number=number,
+        status=data["status"],
+        conclusion=_text(data.get("conclusion")),
+        title=_text(data.get("display_title")) or _text(data.get("name")),
+        branch=_text(data.get("head_branch")),
+        commit=_text(data.get("head_sha")),
+        file=file_of(data.get("path")),
+        event=_text(data.get("event")),
+        actor=login_of(data.get("actor")),
+        attempted_by=login_of(data.get("triggering_actor")),
+        created_at=moment(data.get("created_at")),
+        started_at=moment(data.get("run_started_at")) or moment(data.get("created_at")),
+        updated_at=moment(data.get("updated_at")),
+    )
+
+
+def read_artifacts(data: object, *, page: str) -> list[Artifact]:
+    """The newest ones that are still there, an app first. Each is a zip file, whatever it holds."""
+    listed = objects(data.get("artifacts") if isinstance(data, dict) else None, LABEL)
+    found = [one for item in listed if (one := _artifact(item, page)) is not None]
+    return sorted(found, key=_rank)[:KEPT_ARTIFACTS]
+
+
+def _artifact(item: Mapping[str, Any], page: str) -> Artifact | None:
+    artifact_id, name = _whole(item.get("id")), _text(item.get("name"))
+    if not artifact_id or not name or item.get("expired") is True:
+        return None
+    digest = _text(item.get("digest"))
+    return Artifact(
+        name=name,
+        url=f"{page}/artifacts/{artifact_id}",
+        size=_whole(item.get("size_in_bytes")),
+        digest=digest if _DIGEST.fullmatch(digest) else "",
+        expires_at=moment(item.get("expires_at")),
+        key=str(artifact_id),
+    )
+
+
+_APP = re.compile(r"ipa|aab|apk|ios|android|app", re.IGNORECASE)
+_HELP = re.compile(r"log|dsym|mapping|report|test|coverage", re.IGNORECASE)
+
+
+def _rank(artifact: Artifact) -> tuple[bool, bool, str]:
+    name = artifact.name
+    return (bool(_HELP.search(name)), not _APP.search(name), name)
+
+
+def login_of(actor: object) -> str:
+    return _text(actor.get("login")) if isinstance(actor, dict) else ""
+
+
+def moment(value: object) -> datetime | None:
+    """`2026-11-29T12:00:00Z`; None for anything else."""
+    return read_datetime(value) if isinstance(value, str) else None
+
+
+def each_name(items: object) -> Iterator[str]:
+    """The names (or logins) of the objects in a list."""
+    for item in items if isinstance(items, list) else []:
+        if isinstance(item, dict) and (name := _text(item.get("name")) or login_of(item)):
+            yield name
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 < value < 2**62 else None
+
+
+def _text(value: object) -> str:
+    """Text in one line that can be stored and shown."""
+    line = value if isinstance(value, str) and len(value) <= 2000 else ""
+    return "".join(c for c in line if c.isprintable()).strip()

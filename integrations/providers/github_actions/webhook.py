@@ -1,0 +1,86 @@
+"""Events of runs and jobs: each only says which run to ask about. Events come in any order, and
+their `status` is that of another moment (`completed` with "queued", `requested` with "completed").
+
+https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_run
+https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..ci import BuildReport, BuildStatus
+from ..incoming import json_object, number
+from .paths import file_of
+from .reading import external_id, status_of
+
+DISPATCH = "workflow_dispatch"
+_BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])(?:bld|tst)_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
+
+
+def parse(body: bytes, event: str) -> BuildReport:
+    """Raises ValueError with a sentence for a person where the body is unreadable."""
+    document = json_object(body)
+    if event == "workflow_run":
+        return _of_run(document)
+    if event == "workflow_job":
+        return _of_job(document)
+    if event == "ping":
+        return _nothing("GitHub's greeting: the webhook arrives.")
+    if not event:
+        return _nothing("GitHub did not say which event it is.")
+    return _nothing(f"The event {event} says nothing about a run.")
+
+
+def _nothing(note: str) -> BuildReport:
+    return BuildReport(status=None, note=note)
+
+
+def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = document.get(name)
+    if not isinstance(found, dict):
+        raise ValueError(f"The event has no {name}.")
+    return found
+
+
+def _of_run(document: Mapping[str, Any]) -> BuildReport:
+    run = _object(document, "workflow_run")
+    if run.get("event") not in (None, DISPATCH):
+        return _nothing("This run was not started from outside, so it is none of ours.")
+    return BuildReport(
+        status=_end(document, run),
+        asks=True,
+        external_id=_external_id(number(run, "id"), run),
+        build_id=_build_id(run),
+        job_path=file_of(run.get("path")),
+    )
+
+
+def _of_job(document: Mapping[str, Any]) -> BuildReport:
+    """A job does not tell its run's end: other jobs may follow."""
+    job = _object(document, "workflow_job")
+    run = number(job, "run_id")
+    return BuildReport(status=None, asks=True, external_id=_external_id(run, job))
+
+
+def _external_id(run: int | None, about: Mapping[str, Any]) -> str:
+    if run is None:
+        raise ValueError("The event names no run.")
+    return external_id(run, number(about, "run_attempt") or 1)
+
+
+def _end(document: Mapping[str, Any], run: Mapping[str, Any]) -> BuildStatus | None:
+    """How it claims to have ended, so that it is asked again soon until GitHub shows the end."""
+    conclusion = run.get("conclusion")
+    if document.get("action") != "completed" or not isinstance(conclusion, str):
+        return None
+    status = status_of("completed", conclusion)
+    return None if status is BuildStatus.WAITING else status
+
+
+def _build_id(run: Mapping[str, Any]) -> str:
+    names = [run.get(name) for name in ("display_title", "name")]
+    found = [_BUILD_ID.search(name) for name in names if isinstance(name, str)]
+    return next((match.group() for match in found if match), "")

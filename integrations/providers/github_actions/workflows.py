@@ -1,0 +1,142 @@
+"""Reads a workflow file: whether it can be started from outside, with which inputs, and whether its
+runs' names carry our id.
+
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+MAX_FILE = 256 * 1024  # bytes
+MAX_ALIASES = 100
+MAX_INPUTS = 100  # read; GitHub refuses a file with more than 25
+MAX_OPTIONS = 1000
+BUILD_ID = "delivr_build_id"
+_OUR_INPUT = re.compile(
+    r"\$\{\{(?:(?!\}\}).)*\b(?:github\.event\.)?inputs(?:\.delivr_build_id\b|\[['\"]delivr_build_id['\"]\])",
+    re.IGNORECASE,
+)
+_EXPRESSION = re.compile(r"\$\{\{")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    name: str
+    kind: str = "string"  # string, boolean, number, choice or environment
+    is_required: bool = False
+    default: str = ""
+    options: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow:
+    """`is_startable`: it has the trigger `workflow_dispatch`. `inputs` by name, as declared."""
+
+    is_startable: bool
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    run_name: str = ""
+    concurrency: str = ""  # the group of the whole workflow, "" without one
+
+    @property
+    def carries_build_id(self) -> bool:
+        """True if a run can be found by our id: it is an input, and a part of the run's name."""
+        return self.declared(BUILD_ID) is not None and bool(_OUR_INPUT.search(self.run_name))
+
+    @property
+    def has_constant_group(self) -> bool:
+        """True if runs for different branches are in one concurrency group, so that a third one
+        cancels the second."""
+        return bool(self.concurrency) and not _EXPRESSION.search(self.concurrency)
+
+    def declared(self, name: str) -> Input | None:
+        """The input of this name in any case; GitHub does not tell cases apart."""
+        wanted = name.casefold()
+        return next((one for one in self.inputs.values() if one.name.casefold() == wanted), None)
+
+
+class _Loader(yaml.BaseLoader):
+    """Makes texts, lists and mappings only: no tags, no booleans (so `on` stays a text, where YAML
+    1.1 has True), no merges. A node that is referred to is made once, and so not multiplied."""
+
+    aliases = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            self.aliases += 1
+            if self.aliases > MAX_ALIASES:
+                raise ValueError(f"It refers to anchors more than {MAX_ALIASES} times.")
+        return super().compose_node(parent, index)
+
+
+def parse_workflow(text: bytes) -> Workflow:
+    """Raises ValueError with a sentence for people if it is no workflow."""
+    document = _load(text)
+    triggers = _trigger(document)
+    dispatch = triggers.get("workflow_dispatch")
+    return Workflow(
+        is_startable="workflow_dispatch" in triggers,
+        inputs=_inputs(dispatch),
+        run_name=_text(document.get("run-name")),
+        concurrency=_group(document.get("concurrency")),
+    )
+
+
+def _load(text: bytes) -> dict[Any, Any]:
+    if len(text) > MAX_FILE:
+        raise ValueError(f"It is larger than {MAX_FILE // 1024} KiB.")
+    try:
+        document = yaml.load(text.decode(), Loader=_Loader)  # noqa: S506 # makes texts only
+    except (yaml.YAMLError, UnicodeError, RecursionError):
+        raise ValueError("It is not valid YAML.") from None
+    if not isinstance(document, dict):
+        raise ValueError("It is not a workflow.")
+    return document
+
+
+def _trigger(document: Mapping[Any, Any]) -> dict[str, Any]:
+    """The events under `on`, which is one name, a list, or a mapping."""
+    events = document.get("on", document.get(True))
+    if isinstance(events, str):
+        return {events: None}
+    if isinstance(events, list):
+        return {event: None for event in events if isinstance(event, str)}
+    return events if isinstance(events, dict) else {}
+
+
+def _inputs(dispatch: Any) -> dict[str, Input]:
+    declared = dispatch.get("inputs") if isinstance(dispatch, dict) else None
+    if not isinstance(declared, dict):
+        return {}
+    named = [(name, about) for name, about in declared.items() if isinstance(name, str)]
+    if len(named) > MAX_INPUTS:
+        raise ValueError(f"It declares more than {MAX_INPUTS} inputs.")
+    return {name: _input(name, about) for name, about in named}
+
+
+def _input(name: str, about: Any) -> Input:
+    facts = about if isinstance(about, dict) else {}
+    options = facts.get("options")
+    listed = options if isinstance(options, list) else []
+    return Input(
+        name=name,
+        kind=_text(facts.get("type")) or "string",
+        is_required=_text(facts.get("required")).lower() == "true",
+        default=_text(facts.get("default")),
+        options=tuple(_text(option) for option in listed[:MAX_OPTIONS]),
+    )
+
+
+def _group(concurrency: Any) -> str:
+    if isinstance(concurrency, dict):
+        concurrency = concurrency.get("group")
+    return _text(concurrency)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

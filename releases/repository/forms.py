@@ -1,0 +1,34 @@
+"""The steps in the repository, in the form of a new release and in the workspace's settings."""
+
+from __future__ import annotations
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+
+class StepsForm(forms.Form):
+    creates_branch = forms.BooleanField(
+        label=_("Create the branch"),
+        required=False,
+        help_text=_("It is cut when the release is created; builds wait for it."),
+    )
+    makes_tag = forms.BooleanField(
+        label=_("Tag the commit that was built"),
+        required=False,
+        help_text=_("With v and the version, when all builds are complete."),
+    )
+    drafts_release = forms.BooleanField(
+        label=_("Draft a release there"),
+        required=False,
+        help_text=_("With the changes since the last release, for a person to publish."),
+    )
+
+
+class RepositoryFields(StepsForm):
+    base_branch = forms.CharField(
+        label=_("Cut it from"),
+        max_length=200,
+        required=False,
+        help_text=_("Empty: the repository's default branch."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
