@@ -1,4 +1,4 @@
-"""Sends one e-mail through the operator's server."""
+"""Sends one email through the operator's server."""
 
 from __future__ import annotations
 

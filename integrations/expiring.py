@@ -1,4 +1,4 @@
-"""E-mails to owners and admins before a credential expires: `mail.expiring`, 14, 7 and 1 days
+"""Emails to owners and admins before a credential expires: `mail.expiring`, 14, 7 and 1 days
 before, once each."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""E-mails about a connection, such as that its credentials are refused (`mail.refused`)."""
+"""Emails about a connection, such as that its credentials are refused (`mail.refused`)."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ FILTERS = [
         enum=[status.value for status in BuildStatus],
         description="Of the newest build of one of its pipelines; with `platform`: of that one.",
     ),
-    OpenApiParameter("createdBy", str, description="An e-mail address."),
+    OpenApiParameter("createdBy", str, description="An email address."),
 ]
 
 

@@ -39,7 +39,7 @@ class Chip:
 
 
 class ReleaseFilter:
-    """`q` is a part of the version, `platform` and `build` are choices, `by` is an e-mail address.
+    """`q` is a part of the version, `platform` and `build` are choices, `by` is an email address.
 
     An unknown platform or build is ignored; an unknown address gives an empty list.
     """

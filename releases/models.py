@@ -82,7 +82,7 @@ class ReleaseQuerySet(TenantQuerySet):
         created_by: str = "",
     ) -> Self:
         """Releases that match all conditions. `version` may be a part of the version, `created_by`
-        is an e-mail address; `platform` and `build_statuses` must match in the same pipeline."""
+        is an email address; `platform` and `build_statuses` must match in the same pipeline."""
         tests = {
             "version__icontains": version,
             "status": status,

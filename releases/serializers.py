@@ -308,7 +308,7 @@ class ReleaseSerializer(ReleaseLine):
     """A release with everything about it; the view passes its effects in the context.
 
     `submittedAt` and `releasedAt` are when a person marked it so, `submittedBy` and `releasedBy`
-    their e-mail addresses.
+    their email addresses.
     """
 
     submittedBy = serializers.EmailField(source="submitted_by.email", default=None, allow_null=True)

@@ -51,7 +51,7 @@ class AuditEventList(TenantView):
     @extend_schema(
         parameters=[
             OpenApiParameter("action", str),
-            OpenApiParameter("actor", str, description="The e-mail address."),
+            OpenApiParameter("actor", str, description="The email address."),
             OpenApiParameter("subjectId", str),
             OpenApiParameter("since", OpenApiTypes.DATETIME),
         ],

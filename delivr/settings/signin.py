@@ -64,7 +64,7 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not IS_HTTPS  # browsers allow it on http:/
 SECOND_FACTOR_FOR_STAFF = not SANDBOX_URL
 
 # --- Lockout (axes) ------------------------------------------------------------------------------
-# Wrong passwords are counted by IP address and e-mail together: knowing somebody's e-mail is not
+# Wrong passwords are counted by IP address and email together: knowing somebody's email is not
 # enough to lock them out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5

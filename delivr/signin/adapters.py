@@ -27,8 +27,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # untyped lib
         return get_client_ip(request) or NO_ADDRESS
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
-        """Do nothing: allauth would count wrong passwords by e-mail alone, so that a stranger could
-        lock somebody out. axes counts them by e-mail and address (see the settings)."""
+        """Do nothing: allauth would count wrong passwords by email alone, so that a stranger could
+        lock somebody out. axes counts them by email and address (see the settings)."""
 
     def can_delete_email(self, email_address: EmailAddress) -> bool:
         """The current address can be replaced but not removed."""

@@ -12,11 +12,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-MOST = 254  # the longest e-mail address, in characters
+MOST = 254  # the longest email address, in characters
 
 
 def name_of(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
-    """The e-mail address that was typed, whether or not it has an account."""
+    """The email address that was typed, whether or not it has an account."""
     given = credentials or {}
     return str(given.get("email") or given.get("username") or "").strip().lower()[:MOST]
 
@@ -24,7 +24,7 @@ def name_of(request: HttpRequest, credentials: Mapping[str, Any] | None) -> str:
 def locked_out(
     request: HttpRequest, response: HttpResponse | None, credentials: Mapping[str, Any] | None
 ) -> HttpResponse:
-    """The page that says how long to wait; the same whether or not the e-mail has an account."""
+    """The page that says how long to wait; the same whether or not the email has an account."""
     seconds = seconds_left(request, credentials)
     context = {"minutes": math.ceil(seconds / 60)}
     page = render(request, "account/locked_out.html", context, status=429)

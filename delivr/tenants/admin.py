@@ -34,7 +34,7 @@ def _user(request: HttpRequest) -> User:
 
 
 class NewUserForm(AdminUserCreationForm):  # type: ignore[type-arg]
-    """A user is an e-mail address and a password."""
+    """A user is an email address and a password."""
 
     class Meta:
         model = User

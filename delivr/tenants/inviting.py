@@ -1,4 +1,4 @@
-"""Invitations by e-mail: create, send again, revoke, accept once."""
+"""Invitations by email: create, send again, revoke, accept once."""
 
 from __future__ import annotations
 

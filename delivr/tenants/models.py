@@ -34,11 +34,11 @@ class Role(models.TextChoices):
 
 
 class EmailUserManager(UserManager["User"]):
-    """Users are identified by their e-mail address; there is no user name."""
+    """Users are identified by their email address; there is no user name."""
 
     def _create(self, email: str, password: str | None, **extra: Any) -> User:
         if not email:
-            raise ValueError("A user needs an e-mail address.")
+            raise ValueError("A user needs an email address.")
         user = self.model(email=self.normalize_email(email).lower(), **extra)
         user.set_password(password)
         user.save(using=self._db)
@@ -146,7 +146,7 @@ class InvitationQuerySet(TenantQuerySet):
 
 
 class Invitation(TenantOwned):
-    """A link by e-mail that lets one address join the workspace, once.
+    """A link by email that lets one address join the workspace, once.
 
     `digest` is the hash of the link's secret. The secret is created when the mail is sent and
     stored nowhere: another mail gets another one. `mail_id` is the effect of the newest mail.

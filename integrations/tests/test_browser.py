@@ -154,7 +154,7 @@ def test_a_refused_credential_is_reported_in_place_and_a_valid_one_on_the_next_p
     page.get_by_label("Access token", exact=True).fill("ghp_wrong")
     save = page.get_by_role("button", name="Save and verify")
     save.click()
-    expect(page.get_by_role("alert")).to_contain_text("The stored one is still in force")
+    expect(page.get_by_role("alert")).to_contain_text("The stored one is still in use")
     expect(page.locator("#streamed-form")).to_contain_text("GitHub refused the access token.")
     expect(page.locator("[data-checks-wait]:visible")).to_have_count(0)
     page.get_by_label("Access token", exact=True).fill("")

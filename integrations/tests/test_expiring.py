@@ -1,4 +1,4 @@
-"""Warnings about credentials that expire soon, by e-mail and on pages."""
+"""Warnings about credentials that expire soon, by email and on pages."""
 
 from __future__ import annotations
 

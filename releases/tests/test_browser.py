@@ -184,7 +184,7 @@ def test_filters_work_at_once_and_keep_the_focus(
     expect(state).to_be_focused()
     expect(page).to_have_url(f"{product.url}/releases?tab=ready&build=failed")
     expect(page.locator("#announcer")).to_have_text("Releases shown: 0")
-    found.get_by_role("link", name="Drop: Builds: Did not succeed").click()
+    found.get_by_role("link", name="Remove filter: Builds: Did not succeed").click()
     page.get_by_role("searchbox").press_sequentially("1.4.3")
     expect(found.locator("a.version")).to_have_text(["1.4.3"])
     found.locator("a.version").click()

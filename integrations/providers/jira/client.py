@@ -47,7 +47,7 @@ class JiraClient:
         self, *, site: str, email: str, api_token: str, cloud: Cloud, deadline: float
     ) -> None:
         check_header_value(api_token, label=LABEL, what="API token")
-        check_header_value(email, label=LABEL, what="e-mail address")
+        check_header_value(email, label=LABEL, what="email address")
         outbound.check_url(site)
         self.secrets = (api_token, f"{email}:{api_token}")
         self._site, self._cloud = site, cloud

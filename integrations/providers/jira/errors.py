@@ -19,7 +19,7 @@ from .addresses import Cloud
 LABEL = "Jira"
 _RENEW = (
     "Create a new one at id.atlassian.com > Security > API tokens (they end after a year at most)"
-    " and enter it with the e-mail address of the same account."
+    " and enter it with the email address of the same account."
 )
 _SCOPES = "A token with scopes needs read:jira-work, read:jira-user and write:jira-work."
 _PERMISSION = f"Give the account the permission in the project. {_SCOPES}"
@@ -68,7 +68,7 @@ def bad_credentials(words: str = "") -> ProviderError:
     reason = f" ({words})" if words else ""
     return ProviderError(
         "bad_credentials",
-        f"Jira refused the API token for this e-mail address{reason}.",
+        f"Jira refused the API token for this email address{reason}.",
         _RENEW,
         outcome=Outcome.CREDENTIALS,
     )

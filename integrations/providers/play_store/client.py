@@ -200,7 +200,7 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
             LABEL,
             403,
             message="Google knows the service account, but it may not see this app yet.",
-            hint="Invite its e-mail address at Play Console > Users and permissions. It may take up"
+            hint="Invite its email address at Play Console > Users and permissions. It may take up"
             " to two days until the permission works.",
         )
     if answer.status_code == 404:
