@@ -273,7 +273,7 @@ def _health(
     if row.rate_limited_until and row.rate_limited_until > now:
         yield Blocker(
             "rate_limited",
-            _("%(name)s asks for a pause: too many requests.") % words,
+            _("%(name)s asks for a pause.") % words,
             _("delivr goes on by itself."),
             next=row.rate_limited_until,
         )
