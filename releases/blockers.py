@@ -307,7 +307,7 @@ def _health(
     if row.rate_limited_until and row.rate_limited_until > now:
         yield Blocker(
             "rate_limited",
-            _("%(name)s is rate limiting: too many requests.") % words,
+            _("%(name)s asked delivr to wait.") % words,
             _("delivr continues automatically."),
             next=row.rate_limited_until,
         )

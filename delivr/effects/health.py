@@ -126,9 +126,10 @@ def note_failure(*, tenant_id: str, integration_id: str, error: ProviderError) -
         return
     health = _locked(tenant_id, integration_id)
     now = clock.now()
-    if error.outcome is Outcome.RATE_LIMITED:
+    if error.outcome is Outcome.RATE_LIMITED or error.retry_after:  # also of a 503
         asked = now + (timedelta(seconds=error.retry_after or 0) or RATE_LIMIT_DEFAULT)
         health.rate_limited_until = max(asked, health.rate_limited_until or asked)
+    if error.outcome is Outcome.RATE_LIMITED:
         health.probe_until = None
     elif health.open_until is None or health.open_until <= now:
         health.failures += 1

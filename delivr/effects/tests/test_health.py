@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from delivr.effects.health import blocked_until, note_failure, note_success
+from delivr.effects.health import blocked_until, forget_pause, note_failure, note_success
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.effects.operations import create_effect, resume_integration
 from delivr.effects.runner import run_effect
@@ -90,6 +90,19 @@ def test_a_rate_limit_outlasts_a_call_that_worked(
     run_effect(effect.pk)
     assert provider.sent == []
     assert reload(effect).next_at > timezone.now() + timedelta(seconds=100)
+
+
+def test_a_wait_that_a_failing_server_asks_for_is_kept(
+    tenant: Any,
+) -> None:
+    """Retry-After of a 503, which "Try now" may not skip either."""
+    integration = {"tenant_id": tenant.pk, "integration_id": "int_1"}
+    note_failure(**integration, error=failure(Outcome.UNCERTAIN, retry_after=120))
+    forget_pause(tenant_id=tenant.pk, integration_ids=["int_1"])
+    until = blocked_until(**integration)
+    assert until is not None
+    assert until > timezone.now() + timedelta(seconds=110)
+    assert IntegrationHealth.objects.get().failures == 1
 
 
 def test_refused_credentials_stop_the_integration_until_it_is_verified(
