@@ -95,7 +95,7 @@ def _releases(tenant: Tenant, words: list[str]) -> Iterator[Entry]:
         rows = rows.filter(version__icontains=word)
     for row in rows.order_by("-created_at", "-pk")[:MOST]:
         url = reverse("release", args=[row.pk])
-        yield Entry(row.version, url, more=row.branch, status=row.status)
+        yield Entry(row.version, url, more=row.branch, status=row.stage)
 
 
 def _connections(tenant: Tenant, words: list[str]) -> Iterator[Entry]:

@@ -21,6 +21,7 @@ from builds.models import Build, BuildEvent, Source, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.pages.statuses import look_of
 from releases.models import Release
+from releases.notices import Notice
 
 MAX_CONSEQUENCES = 25  # the release's page and the lists have the rest
 
@@ -64,7 +65,9 @@ def causes_of(effect: Effect, release: Release | None, build: Build | None) -> l
         return [*_sources(event), _status_change(event)]
     if build is not None:
         return [_triggered(build)]
-    return [_created(release)] if release is not None else []
+    if release is None:
+        return []
+    return [_done_to(release, effect) or _created(release)]
 
 
 def _event_of(effect: Effect) -> BuildEvent | None:
@@ -189,6 +192,20 @@ def _created(release: Release) -> Trace:
     if by:
         text = _("%(who)s created release %(version)s")
     return Trace("release", release.pk, text % words, release.created_at)
+
+
+def _done_to(release: Release, effect: Effect) -> Trace | None:
+    """What a person did to a release, if the message tells of that; both are of one transaction.
+    Nobody is named: a mark may have been taken back and set again by another person."""
+    texts: dict[str, str] = {
+        Notice.RELEASE_CANCELLED: _("Release %(version)s cancelled"),
+        Notice.RELEASE_SUBMITTED: _("Release %(version)s marked as submitted"),
+        Notice.RELEASE_RELEASED: _("Release %(version)s marked as released"),
+    }
+    text = texts.get(effect.payload.get("notice", ""))
+    if text is None:
+        return None
+    return Trace("release", release.pk, text % {"version": release}, effect.created_at)
 
 
 def _release_of(build: Build) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Count, Exists, Max, OuterRef, Q
+from django.db.models import Count, Exists, F, Max, OuterRef, Q
 from django.utils import timezone
 
 from builds.models import Build, BuildEvent, Source
@@ -260,12 +260,17 @@ def _releases(
 
 
 def _sources(tenant: Tenant, since: datetime, choice: Choice) -> tuple[int, int]:
-    """The number of build results learned by webhook and by polling; the last event counts."""
-    ends = BuildEvent.objects.for_tenant(tenant).filter(
-        at__gte=since,
-        applied=True,
-        to_status__in=SERVER_RESULTS,
-        **choice.conditions("build__release_pipeline__"),
+    """The number of build results learned by webhook and by polling; the last event that changed
+    the status counts, not one that confirmed it or filled in a value."""
+    ends = (
+        BuildEvent.objects.for_tenant(tenant)
+        .filter(
+            at__gte=since,
+            applied=True,
+            to_status__in=SERVER_RESULTS,
+            **choice.conditions("build__release_pipeline__"),
+        )
+        .exclude(from_status=F("to_status"))
     )
     last = ends.values("build").annotate(last=Max("pk")).values("last")
     found = BuildEvent.objects.filter(pk__in=last).values_list("source", flat=True)

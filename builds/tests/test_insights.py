@@ -92,6 +92,20 @@ def test_a_result_counts_once_by_its_last_source(pipeline: ReleasePipeline) -> N
     assert (found.by_webhook, found.by_poll, found.webhook_share) == (1, 2, 33)
 
 
+@pytest.mark.parametrize("first", [Source.WEBHOOK, Source.POLL])
+def test_what_is_filled_in_after_a_result_does_not_change_its_source(
+    pipeline: ReleasePipeline, first: Source
+) -> None:
+    row = build(pipeline, "SUCCESS", after=0)
+    second = Source.POLL if first == Source.WEBHOOK else Source.WEBHOOK
+    for before, source in (("RUNNING", first), ("SUCCESS", second)):
+        row.events.create(
+            tenant=row.tenant, from_status=before, to_status="SUCCESS", source=source, applied=True
+        )
+    found = insights(pipeline.tenant, days=365)
+    assert (found.by_webhook, found.by_poll) == ((1, 0) if first == Source.WEBHOOK else (0, 1))
+
+
 def test_what_lies_before_the_period_or_elsewhere_does_not_count(
     pipeline: ReleasePipeline,
 ) -> None:

@@ -17,7 +17,7 @@ from builds.activity.tracing import (
     consequences_of_delivery,
     subject_of,
 )
-from builds.cancelling import cancel_build
+from builds.cancelling import cancel_build, cancel_release
 from builds.models import Build, BuildEvent, Trust, WebhookDelivery
 from builds.polling.poller import poll_build
 from builds.triggering import trigger_builds
@@ -28,6 +28,8 @@ from delivr.effects.runner import run_effect
 from delivr.tenants.models import Tenant
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of, wire, wired_to
+from releases.marks import set_mark
+from releases.models import Mark, Release, ReleaseStatus
 
 pytestmark = pytest.mark.django_db
 NOWHERE = "http://127.0.0.1:1"
@@ -82,6 +84,21 @@ def test_a_click_causes_a_trigger(wired: Wired, owner: Any) -> None:
 def test_a_releases_creation_causes_its_first_message(wired: Wired) -> None:
     triggered(wired)
     assert before(message("release_created")) == [("release", "Release 1.5.1 created")]
+
+
+def test_a_mark_and_a_cancellation_cause_their_messages(wired: Wired) -> None:
+    ready, other = wired.release("ios", slack=True), wired.release("ios", slack=True)
+    Release.objects.filter(pk=ready.pk).update(status=ReleaseStatus.BUILD_COMPLETE)
+    set_mark(release=ready, mark=Mark.SUBMITTED, actor=None)
+    set_mark(release=ready, mark=Mark.RELEASED, actor=None)
+    cancel_release(release=other, actor=None)
+    for notice, release, text in (
+        ("release_submitted", ready, f"Release {ready.version} marked as submitted"),
+        ("release_released", ready, f"Release {ready.version} marked as released"),
+        ("release_cancelled", other, f"Release {other.version} cancelled"),
+    ):
+        [cause] = causes_of(message(notice), release, None)
+        assert (cause.id, cause.text, cause.at) == (release.pk, text, message(notice).created_at)
 
 
 def test_a_delivery_causes_the_messages_of_its_update(wired: Wired) -> None:

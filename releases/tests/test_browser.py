@@ -59,6 +59,22 @@ def test_dry_run_follows_the_form(member: Page, product: Any, console: list[str]
     assert console == []
 
 
+def test_what_is_unfolded_in_the_dry_run_stays_so(
+    member: Page, product: Any, console: list[str]
+) -> None:
+    page = member
+    page.goto(f"{product.url}/releases/new")
+    version, preview = page.get_by_label("Version"), page.locator("#preview")
+    last = preview.get_by_text("all builds complete, ready for submission").first
+    expect(preview).to_contain_text("can be created")
+    preview.get_by_text("Every message").click()
+    expect(last).to_be_visible()
+    version.fill("7.0.0")
+    expect(last).to_contain_text("7.0.0")
+    expect(last).to_be_visible()
+    assert console == []
+
+
 def test_the_button_is_in_sight_beside_the_dry_run_and_after_it_on_a_phone(
     member: Page, product: Any
 ) -> None:

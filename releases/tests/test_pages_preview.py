@@ -50,6 +50,16 @@ def test_errors_are_shown_at_their_fields_before_anything_is_sent(member, setup)
     assert html.count("hx-swap-oob") == len(page.context["form"].visible_fields()) + 2
 
 
+def test_a_taken_version_that_is_released_is_shown_as_released(member, setup):
+    release = setup.release(version="1.5.0")
+    Release.objects.filter(pk=release.pk).update(
+        status="BUILD_COMPLETE", released_at=release.created_at
+    )
+    html = member.post(PREVIEW, setup.form(version="1.5.0"), **LIVE).content.decode()
+    assert "Released" in html
+    assert "Ready for submission" not in html
+
+
 def test_without_javascript_the_whole_page_comes_back_with_the_preview(member, setup):
     page = member.post(PREVIEW, setup.form(version="1.7.0"))
     html = page.content.decode()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from delivr.tenants.models import Role
@@ -43,6 +44,13 @@ def test_releases_and_connections_are_found_by_any_part_of_their_names(
     assert f"/integrations/pipelines/{job.pk}" in found(viewer, "NIGHTLY jenkins").values()
     assert f"/integrations/communication/{slack.pk}" in found(viewer, "slack").values()
     assert found(viewer, "nightly nothing") == {}
+
+
+def test_a_marked_release_has_the_status_of_its_page(tenant: Any, viewer: Any) -> None:
+    factories.ReleaseFactory(tenant=tenant, status="BUILD_COMPLETE", released_at=timezone.now())
+    text = viewer.get("/palette").content.decode()
+    assert "Released" in text
+    assert "Ready for submission" not in text
 
 
 def test_nothing_of_another_workspace_is_found(tenant: Any, viewer: Any) -> None:
