@@ -18,7 +18,8 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page
 
-OURS = ("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "FERNET_KEYS")  # of the tests
+# Of the tests.
+OURS = ("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "FERNET_KEYS", "GITHUB_API_URL")
 
 
 @dataclass(frozen=True)
