@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 NOWHERE = "http://127.0.0.1:1"
 BUILD = {
     "id",
+    "commit",
+    "stillRunningAt",
     "pipelineId",
     "platform",
     "attempt",

@@ -126,7 +126,10 @@ def test_a_day_without_any_webhook_ends_with_the_right_result(build: Build, sand
     assert timedelta(minutes=4, seconds=50) < running[-1] <= timedelta(minutes=5)
     assert len(pauses) < 330  # a poll every five minutes would be 288
     found = BuildEvent.objects.get(to_status="SUCCESS")
-    assert (found.source, found.detail) == ("POLL", "Jenkins says “Succeeded”, we had “Running”.")
+    assert (found.source, found.detail) == (
+        "POLL",
+        "Jenkins reports “Succeeded”, delivr had “Running”.",
+    )
     assert Release.objects.get().status == "BUILD_COMPLETE"
     assert notices(build)[-2:] == ["build_complete", "release_complete"]
     page = [item for item in of_release(done) if item.detail.endswith(found.detail)]

@@ -240,7 +240,7 @@ def test_a_run_with_a_build_id_only_causes_a_poll(
     body = {**body, "workflow_run": {**body["workflow_run"], field: f"Beta ({build.pk}) again"}}
     delivery = taken(post(pipeline, body, "workflow_run"))
     assert (delivery.state, delivery.build) == ("APPLIED", build)
-    assert "asked" in delivery.reason
+    assert "read from the CI server" in delivery.reason
     assert (fresh(build).status, fresh(build).number) == ("RUNNING", 245)
     assert fresh(build).poll_at <= timezone.now()
     assert BuildEvent.objects.get().step == "ask"

@@ -129,7 +129,7 @@ def test_a_passing_failure_keeps_what_was_found_and_looks_again(
     sandbox.state.faults.add("status", provider="github", status=503, path="*/compare/*")
     part = look(release, github.history.push(NAME, MAIN))
     assert (part.total, part.is_complete) == (10, False)
-    assert part.note.startswith("GitHub has a trouble")
+    assert part.note.startswith("GitHub reported an internal error")
     assert part.look_at is not None
     assert part.look_at > timezone.now() + timedelta(minutes=1)
 

@@ -35,7 +35,7 @@ def test_nobody_is_added_twice(tenant: Any) -> None:
 
 
 def test_unknown_users_are_not_created(tenant: Any) -> None:
-    with pytest.raises(CommandError, match="signed up"):
+    with pytest.raises(CommandError, match="no user with this address"):
         add(tenant, "nobody@example.com")
     assert not Membership.objects.exists()
 

@@ -28,6 +28,13 @@ REQUEST = BuildRequest(
     platform="IOS",
     parameters={"VERSION": "1.5.0", "BRANCH": "release/1.5.0"},
 )
+STARTED = datetime.now(UTC)  # a run that was queued long ago hangs
+
+
+def as_github(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
 RUN = {
     "id": 30433642,
     "run_number": 562,
@@ -37,9 +44,9 @@ RUN = {
     "display_title": "bld_1",
     "event": "workflow_dispatch",
     "path": ".github/workflows/ios.yml",
-    "created_at": "2026-11-29T12:00:00Z",
-    "run_started_at": "2026-11-29T12:00:00Z",
-    "updated_at": "2026-11-29T12:10:00Z",
+    "created_at": as_github(STARTED),
+    "run_started_at": as_github(STARTED),
+    "updated_at": as_github(STARTED + timedelta(minutes=10)),
 }
 OK = Reply({"workflow_run_id": 30433642, "run_url": "x", "html_url": "y"})
 

@@ -61,8 +61,8 @@ def test_user_and_token_are_sent_in_utf_8(jenkins, wire):
             "refused the token for user delivr",
         ),
         (Reply(b"", 401, {"WWW-Authenticate": "Negotiate"}), "address", "not_jenkins", "401"),
-        (ok(payload("whoami__anonymous")), "credentials", "anonymous", "stranger"),
-        (ok({"name": "delivr"}), "credentials", "anonymous", "stranger"),
+        (ok(payload("whoami__anonymous")), "credentials", "anonymous", "anonymous"),
+        (ok({"name": "delivr"}), "credentials", "anonymous", "anonymous"),
         (ok({"name": "somebody", "anonymous": False}), "account", "wrong_account", "another name"),
     ],
 )

@@ -119,7 +119,7 @@ def test_a_screen_without_labels_is_a_warning_that_says_what_is_lost(wire, jira)
     wire.routes[FIELDS] = Reply(payload("createmeta_fields__no_labels"))
     check = failed(jira.verify())["correlation"]
     assert check.level is Level.WARNING
-    assert "look up" in check.message
+    assert "cannot check whether the epic was created" in check.message
 
 
 def test_fields_are_read_from_all_pages(wire, jira):
