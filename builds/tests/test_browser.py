@@ -69,7 +69,7 @@ class Walk:
         self.press("Connect and verify")
 
     def expect_connected(self, name: str) -> None:
-        expect(self.page.get_by_text("is connected and works").first).to_be_visible()
+        expect(self.page.get_by_text("is connected and working").first).to_be_visible()
         self.picture(name)
 
 

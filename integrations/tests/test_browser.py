@@ -159,6 +159,6 @@ def test_a_refused_credential_is_reported_in_place_and_a_valid_one_on_the_next_p
     expect(page.locator("[data-checks-wait]:visible")).to_have_count(0)
     page.get_by_label("Access token", exact=True).fill("")
     save.click()
-    expect(page.locator("#messages")).to_contain_text("is connected and works")
+    expect(page.locator("#messages")).to_contain_text("is connected and working")
     expect(page).not_to_have_url(re.compile("verified="))
     assert console == []

@@ -27,7 +27,7 @@ def member(page: Page, product: Any, filled: dict[str, Any]) -> Page:
 def test_dry_run_follows_the_form(member: Page, product: Any, console: list[str]) -> None:
     page = member
     page.goto(f"{product.url}/releases/new")
-    version, preview = page.get_by_label("Version"), page.locator("#preview")
+    version, preview = page.get_by_label("Version", exact=True), page.locator("#preview")
     suggested = version.input_value()
     expect(preview).to_contain_text(f"Release {suggested} from release/{suggested} can be created")
     patch = page.get_by_role("button", name="patch")
@@ -64,10 +64,10 @@ def test_what_is_unfolded_in_the_dry_run_stays_so(
 ) -> None:
     page = member
     page.goto(f"{product.url}/releases/new")
-    version, preview = page.get_by_label("Version"), page.locator("#preview")
+    version, preview = page.get_by_label("Version", exact=True), page.locator("#preview")
     last = preview.get_by_text("all builds complete, ready for submission").first
     expect(preview).to_contain_text("can be created")
-    preview.get_by_text("Every message").click()
+    preview.get_by_text("All messages").click()
     expect(last).to_be_visible()
     version.fill("7.0.0")
     expect(last).to_contain_text("7.0.0")
@@ -99,7 +99,7 @@ def test_a_dry_run_on_its_way_ends_quietly_where_the_form_is_sent(
     expect(page.locator("#preview")).to_contain_text("can be created")
     page.route("**/releases/new/preview", lambda route: None)  # it never responds
     with page.expect_request("**/releases/new/preview"):
-        page.get_by_label("Version").fill("1.3.0")
+        page.get_by_label("Version", exact=True).fill("1.3.0")
     page.get_by_role("button", name="Create release").click()
     expect(page.get_by_role("main").get_by_role("alert")).to_contain_text("1.3.0")
     assert console == []
@@ -149,10 +149,11 @@ def test_page_rests_while_hidden_and_catches_up_when_seen(
     page.evaluate("htmx.trigger(document.getElementById('live'), 'wake')")
     page.evaluate("htmx.trigger(document.body, 'wake')")
     triggered_elsewhere(page, product)
-    expect(page.locator("#live")).not_to_contain_text("Running")
+    status = page.get_by_role("region", name="Status")
+    expect(status).not_to_contain_text("Running")
     assert not [url for url in asked if "/live" in url]
     hide(page, hidden=False)
-    expect(page.locator("#live")).to_contain_text("Running", timeout=10_000)
+    expect(status).to_contain_text("Running", timeout=10_000)
     assert console == []
 
 
@@ -172,7 +173,8 @@ def triggered_elsewhere(page: Page, product: Any) -> None:
     other = page.context.new_page()
     other.goto(page.url)
     other.get_by_role("button", name="Trigger again").click()
-    expect(other.locator("#live")).to_contain_text("Running", timeout=15_000)
+    status = other.get_by_role("region", name="Status")
+    expect(status).to_contain_text("Running", timeout=15_000)
     other.close()
 
 
