@@ -252,9 +252,9 @@ class DeliveryState(models.TextChoices):
 
 class Trust(models.TextChoices):
     SIGNED = "SIGNED", _("Signed")
-    BASIC = "BASIC", _("Password; the CI server was asked to confirm")
+    BASIC = "BASIC", _("Password; delivr polls the build to confirm")
     # The stored value is the first system that signs in this way.
-    BODY = "GITHUB", _("Only its body is signed; the CI server was asked to confirm")
+    BODY = "GITHUB", _("Only the body is signed; delivr polls the build to confirm")
 
 
 class DeliveryQuerySet(TenantQuerySet):
@@ -319,10 +319,10 @@ class WebhookDelivery(TenantOwned):
 
 
 class Source(models.TextChoices):
-    TRIGGER = "TRIGGER", _("Answer to the trigger")
-    POLL = "POLL", _("Found by asking the CI server")
+    TRIGGER = "TRIGGER", _("Response to the trigger")
+    POLL = "POLL", _("Detected by polling")
     WEBHOOK = "WEBHOOK", _("Webhook")
-    PERSON = "PERSON", _("Person")
+    PERSON = "PERSON", _("Manual action")
 
 
 class BuildEvent(TenantOwned):

@@ -10,8 +10,8 @@ from integrations.providers.ci import BuildStatus as S
 
 class Transition(TextChoices):
     APPLY = "go", _("applied")  # take the new status
-    FILL = "fill", _("filled in")  # same status: add what was missing (number, URL, artifact)
-    ASK = "ask", _("asked the CI server")  # contradicts our status, or is only a hint: poll
+    FILL = "fill", _("details added")  # same status: add what was missing (number, URL, artifact)
+    ASK = "ask", _("polled to confirm")  # contradicts our status, or is only a hint: poll
     IGNORE = "ignore", _("ignored")  # late or repeated
     STOP = "stop", _("stopped")  # it was cancelled here, but runs on the CI server
 

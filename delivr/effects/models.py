@@ -128,7 +128,7 @@ class IntegrationHealth(TenantOwned):
 
     class Meta:
         db_table = "integration_health"
-        verbose_name = verbose_name_plural = "health of connections"
+        verbose_name = verbose_name_plural = "connection health"
         constraints = [
             unique_per_tenant("integration_health"),
             models.UniqueConstraint(fields=["tenant", "integration_id"], name="health_once"),

@@ -53,7 +53,7 @@ class EmailUserManager(UserManager["User"]):
 
 class User(AbstractUser):
     username = None  # type: ignore[assignment] # taken away from AbstractUser
-    email = models.EmailField(_("e-mail address"), unique=True)
+    email = models.EmailField(_("email address"), unique=True)
     name = models.CharField(_("name"), max_length=80, blank=True, default="", db_default="")
     # Empty: use the browser's. See delivr/pages/timezones.py.
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
