@@ -164,7 +164,7 @@ def test_an_approval_is_waited_for_in_words(wired: Wired, sandbox: Any) -> None:
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
     build = polled(build)
-    words = "Waits for approval of environment production by priya."
+    words = "Waiting for priya to approve the environment production."
     assert (build.status, build.queue_reason) == ("WAITING", words)
     [blocker] = blockers(Release.objects.get(), [], [], None, timezone.now())
     assert (blocker.code, words in blocker.message) == ("waiting_for_a_person", True)
@@ -180,9 +180,9 @@ def test_a_run_that_hangs_is_lost_and_may_be_triggered_again(wired: Wired, sandb
     [run] = runs(sandbox)
     run.created_at = run.last.created_at = run.created_at - 4000
     build = polled(build)
-    assert (build.status, "hangs there" in build.queue_reason) == ("LOST", True)
+    assert (build.status, "it is stuck" in build.queue_reason) == ("LOST", True)
     [blocker] = blockers(Release.objects.get(), [], [], None, timezone.now())
-    assert "hangs there" in blocker.message
+    assert "it is stuck" in blocker.message
     sandbox.state.actions.hangs = False
     [second] = trigger_builds(release=Release.objects.get(), actor=None)
     run_effect(trigger_of(second).pk)
@@ -337,10 +337,10 @@ def test_a_job_that_waits_makes_us_ask(wired: Wired, build: Build) -> None:
     [
         ("ping", {"zen": "Speak like a human."}, "IGNORED", "greeting"),
         ("push", {"ref": "refs/heads/main"}, "IGNORED", "push says nothing"),
-        ("workflow_run", {"workflow_run": {"event": "push", "id": 7}}, "IGNORED", "none of ours"),
+        ("workflow_run", {"workflow_run": {"event": "push", "id": 7}}, "IGNORED", "not ours"),
         ("workflow_run", {}, "REJECTED", "no workflow_run"),
         ("workflow_run", {"workflow_run": {"id": "x"}}, "REJECTED", "whole number"),
-        ("workflow_job", {"workflow_job": {}}, "REJECTED", "names no run"),
+        ("workflow_job", {"workflow_job": {}}, "REJECTED", "does not name a run"),
     ],
 )
 def test_an_event_about_no_build_is_kept_with_its_reason(

@@ -31,7 +31,7 @@ class ActionsClient(GitHubClient):
     """All calls together take at most the `deadline`."""
 
     def post_once(self, path: str, body: Any = None) -> Refusal:
-        """POST once. Whatever the answer's status is, `failure` explains it."""
+        """POST once. `failure` explains any status of the response."""
         return guarded(LABEL, lambda: self.exchange("POST", path, body=body))
 
     def with_headers(self, path: str, headers: dict[str, str]) -> Any:
@@ -85,7 +85,7 @@ class ActionsClient(GitHubClient):
         if self._api_url == PUBLIC_API and not _STORAGE.fullmatch(host):
             raise ProviderError(
                 "storage_unknown",
-                "GitHub leads to a file on a host that is not its own.",
+                "GitHub redirected to a file on a host that is not its own.",
                 "Open the run on GitHub.",
                 outcome=Outcome.REFUSED,
             )
@@ -96,8 +96,8 @@ class ActionsClient(GitHubClient):
         return guarded(LABEL, lambda: self._end_of(self._address_of(path), most))
 
     def _end_of(self, address: str, most: int) -> bytes:
-        """Storage services differ in which ranges they know ("the last n" is none of Azure's), so
-        the first byte is asked for, whose answer tells the length."""
+        """Storage services support different ranges (Azure has no "last n bytes"), so the first
+        byte is requested to learn the length."""
         first = self._part(address, "bytes=0-0")
         told = _TOTAL.fullmatch(first.headers.get("Content-Range", ""))
         if first.status_code == 416 or told is None:
@@ -111,7 +111,7 @@ class ActionsClient(GitHubClient):
         if answer.status_code not in (200, 206, 416):
             raise ProviderError(
                 "log_gone",
-                "The storage service of GitHub does not have this file (any more).",
+                "GitHub's storage service does not have this file, or no longer has it.",
                 "Open the run on GitHub.",
                 outcome=Outcome.REFUSED,
             )

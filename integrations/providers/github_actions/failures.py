@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .client import ActionsClient
 
 TAIL = 256 * 1024  # bytes
-MOST_JOBS = 3  # that are told of
+MOST_JOBS = 3  # that are named
 MOST_NOTES = 5
 _BAD = ("failure", "timed_out", "cancelled", "startup_failure", "action_required")
 _EXIT_CODE = re.compile(r"Process completed with exit code")  # every failed step has this note
@@ -31,8 +31,8 @@ _SHOWN_MARKS = {"error": "error: "}
 
 
 def read_failure(client: ActionsClient, repository: str, handle: BuildHandle) -> LogTail:
-    """Raises ProviderError `log_gone` where there is nothing to read: a run that could not start
-    has no job."""
+    """Raises ProviderError `log_gone` if there is nothing to read: a run that could not start has
+    no jobs."""
     run, attempt = run_and_attempt(handle.external_id)
     path = f"/repos/{repository}/actions"
     data = client.or_none(f"{path}/runs/{run}/attempts/{attempt}/jobs", per_page=100)
@@ -41,8 +41,8 @@ def read_failure(client: ActionsClient, repository: str, handle: BuildHandle) ->
     if not jobs:
         raise ProviderError(
             "log_gone",
-            "GitHub shows no job of this run that failed.",
-            "Open the run on GitHub: a mistake in the workflow file is shown there.",
+            "GitHub shows no failed job in this run.",
+            "Open the run on GitHub. It shows whether the workflow file has an error.",
             outcome=Outcome.REFUSED,
         )
     jobs.sort(key=lambda job: _BAD.index(job["conclusion"]))
@@ -61,7 +61,7 @@ def _headline(job: dict[str, Any]) -> str:
 
 
 def _notes(client: ActionsClient, repository: str, job: dict[str, Any]) -> Iterator[str]:
-    """Annotations, best effort. Only the number is taken from the address in the answer."""
+    """Annotations, best effort. Only the number in the response's address is used."""
     check = _CHECK.search(urlsplit(str(job.get("check_run_url") or "")).path)
     if check is None:
         return
@@ -87,7 +87,7 @@ def _note(client: ActionsClient, note: dict[str, Any]) -> str:
 
 
 def _log(client: ActionsClient, path: str, job: dict[str, Any]) -> str:
-    """ "" if it is gone: the job and the step are known all the same."""
+    """ "" if it is gone; the job and the step are known anyway."""
     try:
         raw = client.end_of(f"{path}/jobs/{int(job['id'])}/logs", TAIL)
     except (ProviderError, KeyError, TypeError, ValueError):

@@ -15,15 +15,15 @@ def clean_inputs(value: Any) -> dict[str, str]:
     inputs = {str(name).strip(): several_lines(str(text)) for name, text in value.items()}
     if taken := sorted(name for name in inputs if name.upper() in OURS):
         raise ValueError(
-            _("delivr sets %(names)s itself: leave it out.") % {"names": ", ".join(taken)}
+            _("Leave out %(names)s: delivr sets it automatically.") % {"names": ", ".join(taken)}
         )
     if len(inputs) > MOST:
         raise ValueError(_("At most %(most)d inputs.") % {"most": MOST})
     for name in inputs:
         if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
-            raise ValueError(_("“%(name)s” is not an input's name.") % {"name": name})
+            raise ValueError(_("“%(name)s” is not a valid input name.") % {"name": name})
     if sum(map(len, inputs.values())) > LONGEST:
-        raise ValueError(_("All inputs together are longer than GitHub takes."))
+        raise ValueError(_("The inputs are longer in total than GitHub allows."))
     return inputs
 
 
@@ -34,8 +34,8 @@ FIELDS = (
         label=gettext_lazy("Access token"),
         audit_label=gettext_lazy("Pipeline's access token"),
         help=gettext_lazy(
-            "Left empty, that of the repository's connection is used: it needs the permission "
-            "Actions with write access."
+            "If empty, the token of the repository's connection is used. The token needs the "
+            "Actions permission (write)."
         ),
         placeholder="github_pat_…",
         required=False,
@@ -48,7 +48,7 @@ FIELDS = (
         column="job",
         label=gettext_lazy("Workflow"),
         help=gettext_lazy(
-            "A file in .github/workflows that is started by workflow_dispatch, such as ios.yml."
+            "A file in .github/workflows with a workflow_dispatch trigger, such as ios.yml."
         ),
         placeholder="ios.yml",
         clean=normalise_workflow,
@@ -59,11 +59,11 @@ FIELDS = (
     ConnectionField(
         name="parameters",
         column="parameters",
-        label=gettext_lazy("Own inputs"),
+        label=gettext_lazy("Additional inputs"),
         audit_label=gettext_lazy("Inputs"),
         help=gettext_lazy(
-            "One NAME=value a line, for inputs that the workflow declares. Of its inputs version, "
-            "branch and delivr_build_id delivr sets those that are there."
+            "One NAME=value per line, for inputs that the workflow declares. delivr sets version, "
+            "branch and delivr_build_id if the workflow declares them."
         ),
         required=False,
         kind="mapping",
@@ -71,17 +71,17 @@ FIELDS = (
     ),
 )
 
-NEEDS = gettext_lazy("somebody who may change the repository's workflows")
+NEEDS = gettext_lazy("someone who can change the repository's workflows")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "account": gettext_lazy("Account"),
     "address": gettext_lazy("Reaching GitHub"),
     "concurrency": gettext_lazy("Concurrency group"),
     "correlation": gettext_lazy("Finding a run again"),
     "credentials": gettext_lazy("Access token"),
-    "expiry": gettext_lazy("Expiry of the token"),
-    "parameters": gettext_lazy("Inputs of the workflow"),
+    "expiry": gettext_lazy("Token expiry"),
+    "parameters": gettext_lazy("Workflow inputs"),
     "permission": gettext_lazy("Permission to start workflows"),
     "repository": gettext_lazy("Repository"),
     "workflow": gettext_lazy("Workflow"),

@@ -1,4 +1,4 @@
-"""Names of workflow files, which GitHub only looks for directly below `.github/workflows`.
+"""Names of workflow files. GitHub looks for them only directly below `.github/workflows`.
 
 https://docs.github.com/en/actions/concepts/workflows-and-actions/workflows
 """
@@ -27,7 +27,7 @@ def normalise_workflow(value: str) -> str:
 
 
 def file_of(path: object) -> str:
-    """The file name of a run's or workflow's `path`; "" for what is no file, such as `dynamic/…`.
+    """The file name of a run's or workflow's `path`; "" if it is no file, such as `dynamic/…`.
 
     A required or reusable workflow's path may end in `@ref`.
     """

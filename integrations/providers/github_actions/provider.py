@@ -1,4 +1,4 @@
-"""GitHub Actions as the server that builds: one workflow of one repository."""
+"""GitHub Actions as a CI server: one workflow of one repository."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class GitHubActions(CiProvider):
         if connection.scm_id is None:
             raise ProviderError(
                 "no_repository",
-                "The workflows are in a repository.",
-                "Choose first what the pipeline builds from.",
+                "The pipeline has no repository.",
+                "First choose the repository that the pipeline builds from.",
                 outcome=Outcome.REFUSED,
             )
         token = connection.api_token
@@ -120,7 +120,7 @@ class GitHubActions(CiProvider):
                 ("expiry", of_repository.expiry),
             ],
         )
-        if self._has_own_token:  # else it is the repository's connection that ends
+        if self._has_own_token:  # otherwise the repository's connection has the expiry
             self.expires_at = of_repository.expires
 
     @only_provider_errors
@@ -166,8 +166,8 @@ class GitHubActions(CiProvider):
 
     @only_provider_errors
     def find(self, request: BuildRequest, *, since: datetime) -> BuildState | None:
-        """By our id in the run's name. Where the workflow does not put it there, by what else is
-        known: a single run that may be ours is; of several a person has to choose."""
+        """By our id in the run's name. If the workflow does not put it there, a single run that may
+        be ours is taken; if there are several, a person has to choose."""
         client = self._client()
         runs = self._runs(client)
         if (found := runs.find(request.build_id, since=since)) is not None:
@@ -183,9 +183,9 @@ class GitHubActions(CiProvider):
     def _several(count: int) -> ProviderError:
         return ProviderError(
             "cannot_correlate",
-            f"{count} runs of this workflow may be the build, and none has our id in its name.",
-            f"Look on GitHub which one it is, then adopt it or retry. With the input {BUILD_ID} in "
-            "its run-name, a run is found by itself.",
+            f"{count} runs of this workflow may be the build; none has delivr's id in its name.",
+            f"Find the right one on GitHub, then adopt it or retry. If the run-name contains the "
+            f"input {BUILD_ID}, delivr finds runs automatically.",
             outcome=Outcome.REFUSED,
         )
 
@@ -231,7 +231,7 @@ class GitHubActions(CiProvider):
         runs = self._runs(self._client())
         known = runs.duplicate(handle, build_id=build_id)
         if known is not None:
-            return Duplicate.ENDED if known is Duplicate.STOPPED else known  # by somebody else
+            return Duplicate.ENDED if known is Duplicate.STOPPED else known  # by someone else
         return Duplicate.STOPPED if runs.cancel(handle) else Duplicate.ENDED
 
     @only_provider_errors
@@ -274,21 +274,21 @@ def _repository(url: str) -> Repository:
     if found is None:
         raise ProviderError(
             "bad_repository",
-            "The pipeline's repository has no address on a GitHub server.",
-            "Choose another one that it builds from.",
+            "The address of the pipeline's repository is not on a GitHub server.",
+            "Choose another repository for the pipeline.",
             outcome=Outcome.REFUSED,
         )
     return found
 
 
 def _unnamed(workflow: Workflow) -> BuildState:
-    """Accepted by a server that does not tell which run it started. A run with our id is found by
-    the polls; without one, `find` looks among the runs that were started since then."""
+    """Accepted by a server that does not say which run it started. Polling finds a run with our id;
+    without one, `find` looks among the runs that were started since then."""
     if workflow.carries_build_id:
         return BuildState(status=BuildStatus.QUEUED)
     raise ProviderError(
         "no_run_id",
-        "GitHub accepted the run and did not say which one it is.",
-        "delivr looks for it among the runs of the branch.",
+        "GitHub accepted the run, but did not say which one it is.",
+        "delivr looks for it among the branch's runs.",
         outcome=Outcome.UNCERTAIN,
     )

@@ -1,4 +1,4 @@
-"""Runs of a workflow, as GitHub's JSON tells of them, in our words.
+"""Reads runs of a workflow from GitHub's JSON.
 
 https://docs.github.com/en/rest/actions/workflow-runs
 """
@@ -43,11 +43,11 @@ _ENDS = {
 }
 WORDS = {
     "timed_out": "A job took longer than its time limit.",
-    "startup_failure": "The run could not start: GitHub found a mistake in the workflow file.",
-    "stale": "GitHub gave up on it: nothing had happened for too long.",
+    "startup_failure": "The run could not start: the workflow file has an error.",
+    "stale": "GitHub gave up on it after too long without activity.",
     "skipped": "All of its jobs were skipped: their conditions were not met.",
     "neutral": "It ended without a result.",
-    "action_required": "Somebody has to approve on GitHub that it may run at all.",
+    "action_required": "Someone has to approve this run on GitHub before it starts.",
 }
 
 
@@ -87,7 +87,7 @@ class Run:
 
     @property
     def _has_started(self) -> bool:
-        """False while it waits: GitHub tells the time of its creation as that of its start."""
+        """False while it waits: GitHub then reports the time of its creation as its start."""
         return self.state not in (BuildStatus.QUEUED, BuildStatus.WAITING)
 
     def to_state(
@@ -115,7 +115,7 @@ class Run:
 
 
 def external_id(run: int, attempt: int) -> str:
-    """A person may run a run again: it keeps its id and number, and is another build to us."""
+    """A person may re-run a run: it keeps its id and number, but is another build to us."""
     return f"{run}/{attempt}"
 
 
@@ -125,14 +125,14 @@ def run_and_attempt(name: str) -> tuple[int, int]:
 
 
 def status_of(status: str, conclusion: str) -> BuildStatus:
-    """An unknown word of a moving run counts as running, one of an ended run as failed."""
+    """An unknown status of a run in progress counts as running, one of an ended run as failed."""
     if status == "completed":
         return _ENDS.get(conclusion, BuildStatus.FAILURE)
     return _MOVING.get(status, BuildStatus.RUNNING)
 
 
 def read_run(data: object) -> Run:
-    """Raises ProviderError (`garbage`) for anything that is no run."""
+    """Raises ProviderError (`garbage`) for anything that is not a run."""
     if not isinstance(data, dict):
         raise garbage(LABEL)
     run_id, number = _whole(data.get("id")), _whole(data.get("run_number"))
@@ -158,7 +158,7 @@ def read_run(data: object) -> Run:
 
 
 def read_artifacts(data: object, *, page: str) -> list[Artifact]:
-    """The newest ones that are still there, an app first. Each is a zip file, whatever it holds."""
+    """The newest ones that still exist, apps first. Each is a zip file, whatever it contains."""
     listed = objects(data.get("artifacts") if isinstance(data, dict) else None, LABEL)
     found = [one for item in listed if (one := _artifact(item, page)) is not None]
     return sorted(found, key=_rank)[:KEPT_ARTIFACTS]

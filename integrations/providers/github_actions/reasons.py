@@ -1,5 +1,5 @@
-"""Why a run does not go on, in words, as far as GitHub tells it. Best effort: what cannot be read
-is left out, since the run's own state is known by then."""
+"""Why a run does not continue, in words, as far as GitHub says. Best effort: what cannot be read is
+left out, since the run's own state is already known."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .reading import LABEL, Run, each_name
 if TYPE_CHECKING:
     from .client import ActionsClient
 
-# Concurrency groups can be asked about since this version of the API, and not on Enterprise Server.
+# The API offers concurrency groups since this version, but not on Enterprise Server.
 # https://docs.github.com/en/rest/actions/concurrency-groups
 NEW_API = {"X-GitHub-Api-Version": "2026-03-10"}
-NO_RUNNER = "No runner has taken it yet."
-BEHIND = "Another run of its concurrency group has to end first."
+NO_RUNNER = "No runner has picked it up yet."
+BEHIND = "Another run in its concurrency group has to finish first."
 _SHOWN = 3  # names, the rest as a number
 
 
 def reason_of(client: ActionsClient, path: str, run: Run) -> str:
-    """`path`: that of the repository's Actions. "" for a run that goes on or has ended."""
+    """`path`: that of the repository's Actions. "" for a run that is running or has ended."""
     if run.status == "waiting":
         return _approval(client, path, run)
     if run.status == "pending":
@@ -34,7 +34,7 @@ def _approval(client: ActionsClient, path: str, run: Run) -> str:
     items = _asked(client, f"{path}/runs/{run.id}/pending_deployments")
     return (
         " ".join(filter(None, map(_deployment, items)))
-        or "A protection rule of its environment holds it back."
+        or "A protection rule of its environment is blocking it."
     )
 
 
@@ -45,10 +45,10 @@ def _deployment(item: dict[str, Any]) -> str:
     names = list(each_name(named))
     timer = item.get("wait_timer")
     if names:
-        return f"Waits for approval of environment {environment} by {_joined(names)}."
+        return f"Waiting for {_joined(names)} to approve the environment {environment}."
     if isinstance(timer, int) and timer > 0:
-        return f"Environment {environment} lets it wait for {timer} minutes."
-    return f"Waits for environment {environment}." if environment else ""
+        return f"The environment {environment} has a wait timer of {timer} minutes."
+    return f"Waiting for the environment {environment}." if environment else ""
 
 
 def _joined(names: list[str]) -> str:
@@ -68,7 +68,7 @@ def _group(client: ActionsClient, path: str, run: Run) -> str:
         ]
         if names:
             group = next(each_name([_as_named(item)]), "")
-            return f"In concurrency group {group}, {_joined(names)} is ahead of it."
+            return f"In the concurrency group {group}, {_joined(names)} is ahead of it."
     return BEHIND
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .client import ActionsClient
 
 PAGE = 100
-PAGES = 10  # GitHub lists no more than 1,000 runs of a search
+PAGES = 10  # GitHub lists at most 1,000 runs for a search
 CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and GitHub's
 CLOSE = timedelta(minutes=1)  # the same, where a mistake would take somebody else's run
 MOST_RETRIES = 5
@@ -43,7 +43,7 @@ class Runs:
     # --- One run ----------------------------------------------------------------------------------
 
     def attempt(self, handle: BuildHandle) -> BuildState | None:
-        """By its own address, where a later attempt changes nothing."""
+        """By the attempt's own address, so that a later attempt does not change the result."""
         run, attempt = run_and_attempt(handle.external_id)
         data = self._client.or_none(f"{self.path}/runs/{run}/attempts/{attempt}")
         if data is None:
@@ -52,7 +52,7 @@ class Runs:
         return self.state(read_run(data))
 
     def state(self, run: Run) -> BuildState:
-        """With what the run itself does not tell: why it waits, and its artifacts."""
+        """Adds what the run itself does not include: why it waits, and its artifacts."""
         page = self._pages.run(run.id, run.attempt)
         if run.state is BuildStatus.SUCCESS:
             return run.to_state(page=page, artifacts=self._artifacts(run))
@@ -73,13 +73,17 @@ class Runs:
         since = run.started_at or run.created_at
         waited = datetime.now(UTC) - since if since else timedelta(0)
         if waited > LONGEST_QUEUE:
-            return "GitHub has kept it in the queue for more than a day, and does not start it."
+            return "GitHub has kept it in the queue for more than a day without starting it."
         if waited < NEVER_STARTED or run.status == "pending":
             return ""
         path = f"{self.path}/runs/{run.id}/attempts/{run.attempt}/jobs"
         data = self._client.get(path, per_page=1).data
         has_jobs = not isinstance(data, dict) or data.get("total_count") != 0
-        return "" if has_jobs else "GitHub has queued it without a job for an hour: it hangs there."
+        return (
+            ""
+            if has_jobs
+            else "It has been queued on GitHub without a job for an hour: it is stuck."
+        )
 
     def numbered(self, number: int) -> BuildState | None:
         """The newest attempt of the run with this number, as the pages of GitHub show it."""
@@ -89,19 +93,19 @@ class Runs:
         return self.state(found)
 
     def check_readable(self) -> None:
-        """Raises ProviderError where the workflow cannot be read: a 404 says nothing then."""
+        """Raises ProviderError if the workflow cannot be read: a 404 then proves nothing."""
         if self._client.or_none(f"{self.path}/workflows/{self._file}") is None:
             raise ProviderError(
                 "job_unreadable",
                 f"GitHub shows no workflow {self._file} at the moment.",
-                "Look whether the file was renamed, and whether the token may still read Actions.",
+                "Check whether the file was renamed, and whether the token may still read Actions.",
                 outcome=Outcome.UNCERTAIN,
             )
 
     # --- Several ----------------------------------------------------------------------------------
 
     def _listed(self, **search: str) -> Iterator[Run]:
-        """The newest first."""
+        """Newest first."""
         path = f"{self.path}/workflows/{self._file}/runs"
         for page in range(1, PAGES + 1):
             data = self._client.or_none(path, per_page=PAGE, page=page, **search)
@@ -114,7 +118,7 @@ class Runs:
                 return
 
     def with_id(self, build_id: str, *, since: datetime | None) -> list[Run]:
-        """Those that carry our id in their name, the oldest first."""
+        """Those with our id in their name, oldest first."""
         search = {"event": DISPATCH, **_created(since, CLOCK_SKEW)}
         return [run for run in self._listed(**search) if run.build_id == build_id][::-1]
 
@@ -146,14 +150,15 @@ class Runs:
         return self.attempt(BuildHandle(external_id=external_id(run.id, 1)))
 
     def all_with(self, build_id: str, *, since: datetime) -> list[BuildState]:
-        """Every run with our id. Another attempt of one of them is a person's, and not listed."""
+        """Every run with our id. A later attempt of one of them was started by a person and is not
+        listed."""
         return [
             BuildState(status=run.state, external_id=external_id(run.id, 1), number=run.number)
             for run in self.with_id(build_id, since=since)
         ]
 
     def retries(self, handle: BuildHandle) -> list[Retry]:
-        """Later attempts of the run, the newest first."""
+        """Later attempts of the run, newest first."""
         run, attempt = run_and_attempt(handle.external_id)
         data = self._client.or_none(f"{self.path}/runs/{run}")
         if data is None:
@@ -174,7 +179,7 @@ class Runs:
     # --- Stopping ---------------------------------------------------------------------------------
 
     def cancel(self, handle: BuildHandle, *, force: bool = False) -> bool:
-        """Ask GitHub to end it; False if it ended before, or a person runs it again by now.
+        """Ask GitHub to end it; False if it had already ended, or a person has re-run it since.
 
         202 says that GitHub was told. What a job does `always()` still runs, for 5 minutes at most:
         https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
@@ -196,19 +201,19 @@ class Runs:
         return None if data is None else read_run(data)
 
     def _conflict(self, run: int, attempt: int) -> bool:
-        """It has just ended; or GitHub does not let go of it."""
+        """Either it has just ended, or GitHub cannot end it."""
         now = self._newest(run)
         if now is None or now.attempt != attempt or now.status == "completed":
             return False
         raise ProviderError(
             "cannot_cancel",
-            "GitHub does not cancel this run: it says that it has not been queued yet.",
-            "Runs like this hang on GitHub for days. Nothing waits for it here.",
+            "GitHub cannot cancel this run: it says that the run has not been queued yet.",
+            "Such runs stay stuck on GitHub for days. Nothing in delivr waits for it.",
             outcome=Outcome.REFUSED,
         )
 
     def duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate | None:
-        """How a second run with our id stands; None while it goes on and is ours to stop."""
+        """The result of a second run with our id; None while it is running and we may stop it."""
         if not handle.external_id:
             return Duplicate.FOREIGN
         run, attempt = run_and_attempt(handle.external_id)

@@ -43,10 +43,10 @@ class WorkflowSource:
         if data is None:
             raise ProviderError(
                 "workflow_not_found",
-                f"{self.repository} has no workflow {self.file} that GitHub runs, or this token "
+                f"{self.repository} has no workflow {self.file} that GitHub can run, or this token "
                 "may not see it.",
                 "The file has to be in .github/workflows on the default branch, and the token "
-                "needs the permission Actions.",
+                "needs the Actions permission.",
                 outcome=Outcome.REFUSED,
             )
         if not isinstance(data, dict) or not isinstance(data.get("state"), str):
@@ -54,7 +54,7 @@ class WorkflowSource:
         return str(data["state"])
 
     def read(self, branch: str) -> Workflow:
-        """The file as it is on the branch: a run takes it from there. Raises ProviderError."""
+        """The file as it is on the branch, which is what a run uses. Raises ProviderError."""
         answer = self._get(branch)
         content = answer.data.get("content") if isinstance(answer.data, dict) else None
         self.most_inputs = _most(answer.headers.get("x-github-enterprise-version", ""))
@@ -80,8 +80,8 @@ class WorkflowSource:
         raise ProviderError(
             "workflow_missing",
             f"The branch {branch} has no {FOLDER}{self.file}, or the token may not read it.",
-            "Bring the file to this branch: a run takes it from there. The token needs the "
-            "permission Contents.",
+            "Add the file to this branch: a run uses the branch's version. The token needs the "
+            "Contents permission.",
             outcome=Outcome.REFUSED,
         )
 
@@ -89,7 +89,7 @@ class WorkflowSource:
         return ProviderError(
             "workflow_unreadable",
             f"{self.file} on {branch} cannot be used. {words}",
-            "Mend the file on this branch.",
+            "Fix the file on this branch.",
             outcome=Outcome.REFUSED,
         )
 
@@ -115,11 +115,11 @@ class WorkflowSource:
 
 
 def branch_unknown(branch: str) -> ProviderError:
-    """A branch that was made just now is not known everywhere at GitHub for some seconds."""
+    """It takes some seconds until all of GitHub knows a new branch."""
     return ProviderError(
         "branch_unknown",
         f"GitHub Actions does not know the branch {branch} yet.",
-        "It is tried again by itself.",
+        "delivr tries again automatically.",
         outcome=Outcome.NOT_SENT,
     )
 
@@ -130,7 +130,7 @@ def _label(name: object, file: str) -> str:
 
 
 def _most(version: str) -> int:
-    """How many inputs this server takes; github.com sends no version."""
+    """How many inputs this server allows; github.com sends no version."""
     found = _VERSION.match(version)
     is_older = found is not None and (int(found[1]), int(found[2])) <= FEWER_UNTIL
     return MOST_BEFORE if is_older else MOST

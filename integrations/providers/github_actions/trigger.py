@@ -1,7 +1,7 @@
 """Starts a run: https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event
 
-The response names the run where `return_run_details` is set (since February 2026), and is an empty
-204 where the server does not know it. Enterprise Server up to 3.20 refuses the unknown key.
+The response names the run if `return_run_details` is set (since February 2026), and is an empty 204
+if the server does not know this key. Enterprise Server up to 3.20 refuses the unknown key.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _REASONS = (
     (
         "no_trigger",
         re.compile(r"does not have 'workflow_dispatch' trigger", re.IGNORECASE),
-        "The workflow cannot be started from outside on this branch.",
-        "Add workflow_dispatch under `on:` there, and on the default branch.",
+        "The workflow has no workflow_dispatch trigger on this branch.",
+        "Add workflow_dispatch under `on:` on this branch and on the default branch.",
     ),
     (
         "disabled",
@@ -41,11 +41,12 @@ if TYPE_CHECKING:
 def dispatch(
     client: ActionsClient, path: str, request: BuildRequest, inputs: dict[str, str]
 ) -> Refusal:
-    """Start one run, and answer with GitHub's accepting response. Raises ProviderError."""
+    """Start one run, and return the response that accepted it. Raises ProviderError."""
     body = {"ref": request.branch, "inputs": inputs, KEY: True}
     answer = client.post_once(path, body)
     if answer.status in (400, 422) and KEY in answer.text:
-        # Refused as a whole for this key: nothing was started, so it is safe to send it again.
+        # The whole request was refused because of this key: nothing was started, so it is safe
+        # to send it again.
         del body[KEY]
         answer = client.post_once(path, body)
     if answer.status not in (200, 204):
@@ -54,8 +55,8 @@ def dispatch(
 
 
 def started_run(answer: Refusal, pages: Pages) -> BuildState | None:
-    """The run that the response names; None for a 204, which accepts and names none. Raises
-    ProviderError (UNCERTAIN) for what is not GitHub's."""
+    """The run that the response names; None for a 204, which names none. Raises ProviderError
+    (UNCERTAIN) for a response that is not GitHub's."""
     if answer.status == 204:
         return None
     data: dict[str, Any] = answer.data if isinstance(answer.data, dict) else {}

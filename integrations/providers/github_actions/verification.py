@@ -11,12 +11,12 @@ from .sources import WorkflowSource
 from .workflows import BUILD_ID, Workflow
 
 _STATES = {
-    "disabled_manually": "Somebody disabled it.",
-    "disabled_inactivity": "GitHub disabled it: nothing happened in the repository for 60 days.",
-    "disabled_fork": "GitHub disabled it: the repository is a fork.",
+    "disabled_manually": "Someone disabled it.",
+    "disabled_inactivity": "GitHub disabled it after 60 days without activity in the repository.",
+    "disabled_fork": "GitHub disabled it because the repository is a fork.",
     "deleted": "Its file is not on the default branch.",
 }
-TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}  # what inputs are checked with
+TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}  # values with which the inputs are checked
 
 
 class Verification:
@@ -34,7 +34,7 @@ class Verification:
         self._most = MOST
 
     def workflow(self) -> list[Check]:
-        """It exists, is enabled, and can be started from outside."""
+        """It exists, is enabled, and has a workflow_dispatch trigger."""
         self._source = self._make_source()
         state = self._source.state()
         if state != "active":
@@ -50,7 +50,7 @@ class Verification:
         return []
 
     def parameters(self) -> list[Check]:
-        """What is sent with each build, tried on the file of the default branch."""
+        """The inputs of each build, checked against the file on the default branch."""
         inputs_for(
             self._workflow,
             {**TRIED, **self._parameters},
@@ -73,7 +73,7 @@ def check_startable(workflow: Workflow, file: str) -> None:
     if not workflow.is_startable:
         raise ProviderError(
             "no_trigger",
-            f"The workflow {file} cannot be started from outside.",
+            f"The workflow {file} has no workflow_dispatch trigger.",
             "Add workflow_dispatch under `on:` in the file, or choose another workflow.",
             outcome=Outcome.REFUSED,
         )
@@ -87,8 +87,8 @@ def _no_version() -> Check:
     return _warning(
         "parameters",
         "no_version",
-        "The workflow declares no input version: it builds the branch without knowing the version.",
-        "Declare the input version under workflow_dispatch, unless the version is in a file.",
+        "The workflow declares no version input: it builds the branch without knowing the version.",
+        "Declare a version input under workflow_dispatch, unless the version is in a file.",
     )
 
 
@@ -101,9 +101,9 @@ def _no_build_id(workflow: Workflow) -> Check:
     return _warning(
         "correlation",
         "no_build_id",
-        f"{what}: when GitHub's answer to a trigger gets lost, delivr may have to ask a person "
-        "which run is which.",
-        f"Declare the input {BUILD_ID}, not required, and set "
+        f"{what}. If GitHub's response to a trigger is lost, delivr may have to ask a person which "
+        "run it started.",
+        f"Declare the input {BUILD_ID} (not required), and set "
         f"run-name: Build ${{{{ inputs.version }}}} ${{{{ inputs.{BUILD_ID} }}}}",
     )
 
@@ -112,7 +112,7 @@ def _constant_group(workflow: Workflow) -> Check:
     return _warning(
         "concurrency",
         "constant_group",
-        f"All runs are in one concurrency group, {workflow.concurrency}: of the builds of several "
-        "releases only the newest waits, and GitHub cancels the others.",
-        "Put the branch into the group's name: ${{ github.workflow }}-${{ github.ref }}",
+        f"All runs share one concurrency group, {workflow.concurrency}. If several releases build "
+        "at once, only the newest build waits, and GitHub cancels the other waiting ones.",
+        "Add the branch to the group's name: ${{ github.workflow }}-${{ github.ref }}",
     )

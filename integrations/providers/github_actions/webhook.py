@@ -1,5 +1,5 @@
-"""Events of runs and jobs: each only says which run to ask about. Events come in any order, and
-their `status` is that of another moment (`completed` with "queued", `requested` with "completed").
+"""Events of runs and jobs: each only says which run to poll. Events arrive in any order, and
+their `status` may be from another moment (`completed` with "queued", `requested` with "completed").
 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_run
 https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
@@ -21,16 +21,16 @@ _BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])(?:bld|tst)_[A-Za-z0-9]{1,60}(?![A-Za-
 
 
 def parse(body: bytes, event: str) -> BuildReport:
-    """Raises ValueError with a sentence for a person where the body is unreadable."""
+    """Raises ValueError with a sentence for people if the body is unreadable."""
     document = json_object(body)
     if event == "workflow_run":
         return _of_run(document)
     if event == "workflow_job":
         return _of_job(document)
     if event == "ping":
-        return _nothing("GitHub's greeting: the webhook arrives.")
+        return _nothing("This is GitHub's ping: the webhook works.")
     if not event:
-        return _nothing("GitHub did not say which event it is.")
+        return _nothing("GitHub did not name the event.")
     return _nothing(f"The event {event} says nothing about a run.")
 
 
@@ -48,7 +48,7 @@ def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _of_run(document: Mapping[str, Any]) -> BuildReport:
     run = _object(document, "workflow_run")
     if run.get("event") not in (None, DISPATCH):
-        return _nothing("This run was not started from outside, so it is none of ours.")
+        return _nothing("This run was not started by workflow_dispatch, so it is not ours.")
     return BuildReport(
         status=_end(document, run),
         asks=True,
@@ -59,7 +59,7 @@ def _of_run(document: Mapping[str, Any]) -> BuildReport:
 
 
 def _of_job(document: Mapping[str, Any]) -> BuildReport:
-    """A job does not tell its run's end: other jobs may follow."""
+    """A job does not say that its run has ended: other jobs may follow."""
     job = _object(document, "workflow_job")
     run = number(job, "run_id")
     return BuildReport(status=None, asks=True, external_id=_external_id(run, job))
@@ -67,12 +67,12 @@ def _of_job(document: Mapping[str, Any]) -> BuildReport:
 
 def _external_id(run: int | None, about: Mapping[str, Any]) -> str:
     if run is None:
-        raise ValueError("The event names no run.")
+        raise ValueError("The event does not name a run.")
     return external_id(run, number(about, "run_attempt") or 1)
 
 
 def _end(document: Mapping[str, Any], run: Mapping[str, Any]) -> BuildStatus | None:
-    """How it claims to have ended, so that it is asked again soon until GitHub shows the end."""
+    """The result it claims; the run is then polled repeatedly until GitHub shows its end."""
     conclusion = run.get("conclusion")
     if document.get("action") != "completed" or not isinstance(conclusion, str):
         return None

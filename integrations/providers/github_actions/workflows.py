@@ -1,5 +1,5 @@
-"""Reads a workflow file: whether it can be started from outside, with which inputs, and whether its
-runs' names carry our id.
+"""Reads a workflow file: whether it has a workflow_dispatch trigger, with which inputs, and whether
+the names of its runs contain our id.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax
 """
@@ -45,24 +45,24 @@ class Workflow:
 
     @property
     def carries_build_id(self) -> bool:
-        """True if a run can be found by our id: it is an input, and a part of the run's name."""
+        """True if a run can be found by our id: it is an input, and part of the run's name."""
         return self.declared(BUILD_ID) is not None and bool(_OUR_INPUT.search(self.run_name))
 
     @property
     def has_constant_group(self) -> bool:
-        """True if runs for different branches are in one concurrency group, so that a third one
+        """True if runs for different branches share one concurrency group, so that a third run
         cancels the second."""
         return bool(self.concurrency) and not _EXPRESSION.search(self.concurrency)
 
     def declared(self, name: str) -> Input | None:
-        """The input of this name in any case; GitHub does not tell cases apart."""
+        """The input of this name; GitHub ignores case."""
         wanted = name.casefold()
         return next((one for one in self.inputs.values() if one.name.casefold() == wanted), None)
 
 
 class _Loader(yaml.BaseLoader):
-    """Makes texts, lists and mappings only: no tags, no booleans (so `on` stays a text, where YAML
-    1.1 has True), no merges. A node that is referred to is made once, and so not multiplied."""
+    """Builds only strings, lists and mappings: no tags, no booleans (YAML 1.1 would read `on` as
+    True), no merges. A node with aliases is built once and so not multiplied."""
 
     aliases = 0
 
@@ -70,12 +70,12 @@ class _Loader(yaml.BaseLoader):
         if self.check_event(yaml.AliasEvent):
             self.aliases += 1
             if self.aliases > MAX_ALIASES:
-                raise ValueError(f"It refers to anchors more than {MAX_ALIASES} times.")
+                raise ValueError(f"It uses more than {MAX_ALIASES} YAML aliases.")
         return super().compose_node(parent, index)
 
 
 def parse_workflow(text: bytes) -> Workflow:
-    """Raises ValueError with a sentence for people if it is no workflow."""
+    """Raises ValueError with a sentence for people if it is not a workflow."""
     document = _load(text)
     triggers = _trigger(document)
     dispatch = triggers.get("workflow_dispatch")

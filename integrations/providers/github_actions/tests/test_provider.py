@@ -266,16 +266,16 @@ def test_what_an_environment_waits_for(wire: Wire, github: Any, deployment: dict
     wire.routes[f"{ACTIONS}/runs/30433642/attempts/1"] = Reply({**RUN, "status": "waiting"})
     wire.routes[f"{ACTIONS}/runs/30433642/pending_deployments"] = Reply([deployment])
     words = {
-        True: "Environment prod lets it wait for 30 minutes.",
-        False: "A protection rule of its environment holds it back.",
+        True: "The environment prod has a wait timer of 30 minutes.",
+        False: "A protection rule of its environment is blocking it.",
     }
     reason = read(github).queue_reason
     if deployment.get("wait_timer"):
         assert reason == words[True]
     elif deployment.get("reviewers") and deployment["environment"]:
-        assert reason == "Waits for approval of environment prod by Mobile team."
+        assert reason == "Waiting for Mobile team to approve the environment prod."
     else:
-        assert reason in ("Waits for environment prod.", words[False])
+        assert reason in ("Waiting for the environment prod.", words[False])
 
 
 def test_a_reason_that_cannot_be_read_leaves_the_state(wire: Wire, github: Any) -> None:

@@ -104,8 +104,8 @@ def test_a_disabled_workflow_is_refused(sandbox: SandboxServer, actions: Any) ->
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
-        ({"track": "alpha"}, "does not have the option"),
-        ({"flavour": "free"}, "declares no input flavour"),
+        ({"track": "alpha"}, "does not offer the option"),
+        ({"flavour": "free"}, "does not declare the input flavour"),
     ],
 )
 def test_inputs_that_would_be_refused_fail_the_verification(
@@ -207,7 +207,7 @@ def test_an_older_server_takes_fewer_inputs(sandbox: SandboxServer, enterprise: 
     workflow = sandbox.state.actions.workflows["ios.yml"]
     more = "".join(f"      own_{n}: {{}}\n" for n in range(9))
     workflow.text = workflow.text.replace("    inputs:\n", f"    inputs:\n{more}")
-    assert "this GitHub takes 10" in refusal(enterprise(), wanted()).message
+    assert "this GitHub server allows 10" in refusal(enterprise(), wanted()).message
     assert not sandbox.state.requests.count("github", "POST")
 
 
@@ -276,7 +276,7 @@ def test_a_run_is_followed_to_its_end(sandbox: SandboxServer, actions: Any) -> N
     [
         ("failure", "FAILURE", ""),
         ("timed_out", "FAILURE", "longer than its time limit"),
-        ("startup_failure", "FAILURE", "mistake in the workflow file"),
+        ("startup_failure", "FAILURE", "workflow file has an error"),
         ("skipped", "FAILURE", "skipped"),
         ("cancelled", "ABORTED", ""),
     ],
@@ -294,7 +294,7 @@ def test_a_run_that_waits_for_approval_tells_of_whom(sandbox: SandboxServer, act
     state = actions("release.yml").trigger(wanted())
     waiting = read(actions("release.yml"), state)
     assert waiting.status is BuildStatus.WAITING
-    assert waiting.queue_reason == "Waits for approval of environment production by priya."
+    assert waiting.queue_reason == "Waiting for priya to approve the environment production."
     sandbox.state.actions.approve(run_of(sandbox, state))
     assert read(actions("release.yml"), state).status is BuildStatus.RUNNING
 
@@ -320,7 +320,7 @@ def test_where_groups_cannot_be_asked_about_the_words_are_general(enterprise: An
     provider.trigger(wanted())
     provider.trigger(wanted("bld_two"))
     found = provider.read(BuildHandle(), build_id="bld_two", since=a_minute_ago())
-    assert "Another run of its concurrency group" in found.queue_reason
+    assert "Another run in its concurrency group" in found.queue_reason
 
 
 def test_a_run_that_hangs_in_the_queue_is_lost(sandbox: SandboxServer, actions: Any) -> None:
@@ -345,7 +345,7 @@ def test_a_run_without_a_runner_waits(sandbox: SandboxServer, actions: Any) -> N
     waiting = read(actions(), state)
     assert (waiting.status, waiting.queue_reason) == (
         BuildStatus.QUEUED,
-        "No runner has taken it yet.",
+        "No runner has picked it up yet.",
     )
     run.created_at = run.last.created_at = run.created_at - 23 * 3600
     assert read(actions(), state).status is BuildStatus.LOST

@@ -159,13 +159,13 @@ def test_ours_are_sent_where_they_are_declared_and_own_ones_as_they_are() -> Non
 @pytest.mark.parametrize(
     ("own", "words"),
     [
-        ({"debug": "maybe"}, "debug is true or false"),
-        ({"parts": "three"}, "parts is a number"),
-        ({"parts": "1e999x"}, "parts is a number"),
-        ({"track": "beta"}, "track does not have the option"),
-        ({"VERSION": ""}, "version is required, and is empty"),
-        ({"colour": "red"}, "declares no input colour"),
-        ({"version2": "x", "debug": "x"}, "debug is true or false"),
+        ({"debug": "maybe"}, "debug must be true or false"),
+        ({"parts": "three"}, "parts must be a number"),
+        ({"parts": "1e999x"}, "parts must be a number"),
+        ({"track": "beta"}, "track does not offer the option"),
+        ({"VERSION": ""}, "version is required, but is empty"),
+        ({"colour": "red"}, "does not declare the input colour"),
+        ({"version2": "x", "debug": "x"}, "debug must be true or false"),
     ],
 )
 def test_what_github_would_refuse_is_refused_before(own: dict[str, str], words: str) -> None:
@@ -191,7 +191,7 @@ def test_the_length_counts_characters_of_compact_json() -> None:
 
 def test_a_required_input_that_nobody_sets_is_told() -> None:
     text = "on: {workflow_dispatch: {inputs: {key: {required: true}}}}"
-    with pytest.raises(ProviderError, match="key is required, and has no value"):
+    with pytest.raises(ProviderError, match="key is required, but has no value"):
         inputs_for(workflow(text), {}, build_id="b")
 
 
@@ -202,7 +202,7 @@ def test_the_number_of_inputs_is_limited(count: int, most: int, fits: bool) -> N
     if fits:
         assert inputs_for(declared, {}, build_id="b", most=most) == {}
     else:
-        with pytest.raises(ProviderError, match="takes 25"):
+        with pytest.raises(ProviderError, match="allows 25"):
             inputs_for(declared, {}, build_id="b", most=most)
 
 
