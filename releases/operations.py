@@ -203,7 +203,7 @@ class ReleasePlan:
             if not is_legal_branch(base):
                 self._add_error("base_branch", _("This is not a legal git branch name."))
             elif self.repository.creates_branch and base == self.branch:
-                self._add_error("base_branch", _("The branch cannot be cut from itself."))
+                self._add_error("base_branch", _("The branch cannot be its own base."))
         host: Any = provider_class(self.scm.kind) if self.scm else None
         if self.repository.drafts_release and host and not host.has_releases:
             words = _("%(host)s has no releases: only tags.") % {"host": host.label}

@@ -73,7 +73,7 @@ def describe_effect(effect: Effect) -> str:
 _IN_REPOSITORY = {
     "scm.create_branch": gettext_lazy("Branch created at %(commit)s"),
     "scm.tag": gettext_lazy("Tag %(tag)s at %(commit)s"),
-    "scm.draft_release": gettext_lazy("Release %(tag)s drafted at the repository"),
+    "scm.draft_release": gettext_lazy("Release %(tag)s drafted"),
 }
 
 

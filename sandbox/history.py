@@ -81,7 +81,7 @@ class Rule:
     id: int
     pattern: str
     kind: str = "heads"
-    source: str = ""  # the organisation; "": the repository itself
+    source: str = ""  # the organization; "": the repository itself
 
 
 @dataclass

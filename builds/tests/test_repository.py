@@ -349,7 +349,7 @@ def test_builds_of_different_commits_are_not_tagged(wired: Wired, sandbox: Any) 
     )
     row.builds.create(tenant=release.tenant, attempt=1, status="SUCCESS", commit="b" * 40)
     effect = effect_of(release, "scm.tag")
-    effect.payload |= {"commit": "", "reason": "The builds are of different commits."}
+    effect.payload |= {"commit": "", "reason": "The builds were made from different commits."}
     effect.save()
     run_effect(effect.pk)
     effect = effect_of(release, "scm.tag")

@@ -16,11 +16,11 @@ from releases.models import Release
 from releases.repository.models import RepositoryPart
 
 CREATE_BRANCH, TAG, DRAFT_RELEASE = "scm.create_branch", "scm.tag", "scm.draft_release"
-GAVE_UP_PAUSE = timedelta(minutes=1)  # until a build looks again whether a person mended it
+GAVE_UP_PAUSE = timedelta(minutes=1)  # until a build checks again whether a person fixed it
 
 
 def part_of(release: Release) -> RepositoryPart:
-    """The repository's part of a release; not saved, with everything off, where it has none."""
+    """The repository's part of a release; if there is none, an unsaved one with everything off."""
     found: RepositoryPart | None = getattr(release, "repository_part", None)
     return found or RepositoryPart(tenant_id=release.tenant_id, release=release)
 
@@ -33,7 +33,8 @@ def tag_of(version: str) -> str:
 
 
 def begin(release: Release, part: RepositoryPart) -> None:
-    """Have the branch created, if that is wanted. In the transaction that creates the release."""
+    """Create the effect for the branch, if the release wants one. In the transaction that creates
+    the release."""
     if part.creates_branch:
         create_effect(
             tenant=release.tenant,
@@ -49,8 +50,9 @@ def branch_key(release_id: str) -> str:
 
 
 def wait_for_branch(release: Release) -> None:
-    """Raises Postpone while the release's branch is still to be created. If that gave up, a build
-    waits until a person retries it, or gives it up for good: then the branch counts as it is."""
+    """Raises Postpone while the release's branch is still to be created. If its creation gave up,
+    builds wait until a person retries or cancels it; once cancelled, they use the branch as it
+    is."""
     effects = Effect.objects.for_tenant(release.tenant_id)
     effect = effects.filter(dedupe_key=branch_key(release.pk)).first()
     if effect is None or effect.state in (EffectState.DONE, EffectState.CANCELLED):
@@ -61,7 +63,7 @@ def wait_for_branch(release: Release) -> None:
 
 
 def wake_builds(effect: Effect) -> None:
-    """What the builds waited for has settled."""
+    """Wake the builds that waited for this effect."""
     mine = Effect.objects.for_tenant(effect.tenant_id)
     wake(mine.filter(kind="build.trigger", release_id=effect.release_id, last_error_code=""))
 
@@ -71,15 +73,16 @@ def wake_builds(effect: Effect) -> None:
 
 @dataclass(frozen=True)
 class Built:
-    """The commit that all builds were made of; "" if there is no such one, for a `reason`."""
+    """The commit that all builds were made from; "" if there is none, and `reason` says why."""
 
     commit: str
     reason: str = ""
 
 
 def built(release: Release) -> Built:
-    """By what the CI servers report. Where none does, it is the branch's head as it was looked up
-    right before the last trigger, else the commit at which the branch was cut (ADR 14)."""
+    """The commit that the CI servers report. If none reports one, the branch's head as it was
+    looked up right before the last trigger, or else the commit at which the branch was cut (ADR
+    14)."""
     reported: dict[str, list[str]] = {}
     for pipeline in release.pipelines.prefetch_related("builds"):
         newest = next(iter(pipeline.builds.all()), None)
@@ -89,15 +92,15 @@ def built(release: Release) -> Built:
         return Built(next(iter(reported)))
     if reported:
         each = [f"{', '.join(names)} {commit[:7]}" for commit, names in reported.items()]
-        words = _("The builds are of different commits: %(each)s.")
+        words = _("The builds were made from different commits: %(each)s.")
         return Built("", words % {"each": "; ".join(each)})
     known = release.branch_commit or part_of(release).commit
-    return Built(known, "" if known else _("Nothing tells of which commit the builds are."))
+    return Built(known, "" if known else _("It is unknown which commit the builds were made from."))
 
 
 def complete(release: Release, *, cause: str) -> None:
-    """All builds succeeded, the last of them `cause`: have the commit tagged and a release drafted,
-    as far as that is wanted. The caller holds the release's lock."""
+    """All builds have succeeded, `cause` as the last one: create the effects that tag the commit
+    and draft a release, if wanted. The caller holds the release's lock."""
     part = RepositoryPart.objects.filter(release=release).first()
     if part is None or not (part.makes_tag or part.drafts_release):
         return

@@ -28,7 +28,7 @@ LONGEST_KEY = 60
 
 
 class ReleaseSettingsSerializer(serializers.Serializer[Any]):
-    """The defaults of new releases."""
+    """The defaults for new releases."""
 
     repository = StepsSerializer()
 
@@ -67,14 +67,14 @@ FILTERS = [
 
 
 class ChangeList(TenantView):
-    """In which releases a ticket or a commit is."""
+    """Finds the releases that contain a ticket or a commit."""
 
     @extend_schema(parameters=FILTERS, responses=FoundChangeSerializer(many=True))
     def get(self, request: Request) -> Response:
         rows = Change.objects.for_tenant(self.tenant).select_related("release")
         wanted = {p.name: request.query_params.get(p.name, "").strip() for p in FILTERS}
         if bool(wanted["ticket"]) == bool(wanted["sha"]):
-            words = [_("Ask for a ticket or for a commit: one of the two.")]
+            words = [_("Send either a ticket or a commit.")]
             raise invalid({"ticket": words, "sha": words})
         if wanted["sha"]:
             rows = rows.with_sha(_sha(wanted["sha"]))
@@ -85,11 +85,11 @@ class ChangeList(TenantView):
 
 def _sha(text: str) -> str:
     if not _SHA.fullmatch(text.lower()):
-        raise invalid({"sha": [_("Give at least 7 characters of the commit's id.")]})
+        raise invalid({"sha": [_("Enter at least 7 characters of the commit's id.")]})
     return text.lower()
 
 
 def _key(text: str) -> str:
     if len(text) > LONGEST_KEY:
-        raise invalid({"ticket": [_("This is no ticket's key.")]})
+        raise invalid({"ticket": [_("This is not a ticket key.")]})
     return text.upper()

@@ -21,7 +21,7 @@ SHOWN = 8  # changes; the others have a page of their own
 
 @dataclass(frozen=True)
 class StepLine:
-    """One step in the repository: what it is about, what came of it, and its newest effect."""
+    """One step in the repository: its subject, its result, and its newest effect."""
 
     label: str
     text: str
@@ -52,7 +52,7 @@ class ChangeLine:
 
 @dataclass(frozen=True)
 class RepositoryCard:
-    """`summary` is empty as long as no changes are known; `note` says why not all of them are."""
+    """`summary` is empty while no changes are known; `note` says why the list is incomplete."""
 
     steps: tuple[StepLine, ...]
     summary: str
@@ -65,7 +65,7 @@ class RepositoryCard:
 
 
 def repository_card(release: Release, effects: Sequence[Effect], now: datetime) -> RepositoryCard:
-    """In one query at most."""
+    """Makes at most one query."""
     part = part_of(release)
     changes = list(newest_changes(release, SHOWN + 1))
     return RepositoryCard(
@@ -81,7 +81,7 @@ def repository_card(release: Release, effects: Sequence[Effect], now: datetime) 
 
 
 def newest_changes(release: Release, most: int) -> Iterable[Change]:
-    """Without a query where none are known."""
+    """Makes no query if none are known."""
     return release.changes.all()[:most] if part_of(release).listed else ()
 
 

@@ -1,6 +1,7 @@
-"""Which changes are in a release: what its branch has, and the last release of its app has not.
+"""Which changes are in a release: those on its branch that its app's last release lacks.
 
-A job looks it up at the repository's host whenever the branch's commit has changed, and stores it.
+A job looks them up at the repository's host whenever the branch's commit has changed, and stores
+them.
 """
 
 from __future__ import annotations
@@ -25,24 +26,24 @@ from releases.repository.acts import built, part_of
 from releases.repository.models import Change, ChangeTicket, RepositoryPart
 
 MOST = 1000  # commits that are listed
-CLAIM = timedelta(seconds=60)  # longer than one look takes
+CLAIM = timedelta(seconds=60)  # longer than one lookup takes
 FAILURE_PAUSE = timedelta(minutes=2)  # after a temporary failure
 GIVE_UP_AFTER = timedelta(days=1)  # after the release was created
 TITLE, NAME, ADDRESS = 300, 100, 500  # lengths of the columns
 TICKETS_EACH = 20
 _TICKET = re.compile(r"(?<![A-Za-z0-9_-])([A-Z][A-Z0-9_]{1,19})-([1-9][0-9]{0,8})(?![A-Za-z0-9_])")
-_NO_PROJECTS = {"AES", "CVE", "ISO", "RFC", "SHA", "UTF"}  # what looks like a ticket and is none
+_NO_PROJECTS = {"AES", "CVE", "ISO", "RFC", "SHA", "UTF"}  # look like tickets, but are not
 
 
 def look_soon(release_id: str) -> None:
-    """Have the changes looked up; in a transaction, after its commit."""
+    """Have the changes looked up soon, after the current transaction commits."""
     parts = RepositoryPart.objects.filter(release_id=release_id)
     if parts.update(look_at=clock.now()):
         enqueue_on_commit("changes", str(parts.values_list("pk", flat=True)[0]))
 
 
 def tickets_in(*texts: str) -> list[str]:
-    """The keys of tickets that the texts name, in their order."""
+    """The ticket keys in the texts, in order."""
     found = (match for text in texts for match in _TICKET.finditer(text))
     keys = (match[0] for match in found if match[1] not in _NO_PROJECTS)
     return list(dict.fromkeys(keys))[:TICKETS_EACH]
@@ -94,7 +95,7 @@ def _read(release: Release, part: RepositoryPart) -> None:
 
 
 def _head(release: Release) -> str:
-    """The commit that was built, or that the branch had when it was last looked up."""
+    """The commit that was built, or the branch's head when it was last looked up."""
     is_complete = release.status == ReleaseStatus.BUILD_COMPLETE
     return (built(release).commit if is_complete else "") or release.branch_commit
 
@@ -121,7 +122,7 @@ def _base(earlier: Release) -> str:
 
 
 def _unknown(earlier: Release) -> Comparison:
-    words = _("Of which commit %(version)s was built is not known.")
+    words = _("It is unknown which commit %(version)s was built from.")
     note = words % {"version": earlier.version}
     return Comparison(commits=[], total=0, is_complete=False, note=note)
 
@@ -131,7 +132,7 @@ def _look_again(part: RepositoryPart, pause: timedelta) -> None:
 
 
 def _is_mine(part: RepositoryPart) -> Q:
-    """Not asked for again meanwhile."""
+    """True if nobody requested another lookup in the meantime."""
     return Q(pk=part.pk, look_at=part.look_at)
 
 
@@ -140,7 +141,7 @@ def _store_nothing(part: RepositoryPart) -> None:
 
 
 def _store_failure(part: RepositoryPart, error: ProviderError) -> None:
-    """What was found earlier is kept."""
+    """Earlier findings are kept."""
     is_young = clock.now() - part.release.created_at < GIVE_UP_AFTER
     again: datetime | None = None
     if is_young and error.is_temporary:
@@ -156,7 +157,7 @@ def _store(
 ) -> None:
     row = RepositoryPart.objects.select_for_update(of=("self",)).filter(_is_mine(part)).first()
     if row is None:
-        return  # the branch has moved meanwhile: another look follows
+        return  # the branch has moved in the meantime: another lookup follows
     Change.objects.filter(release=row.release_id).delete()
     changes = Change.objects.bulk_create(_changes(row, found.commits), batch_size=200)
     ChangeTicket.objects.bulk_create(_tickets(changes), batch_size=500)

@@ -1,7 +1,7 @@
 """The effects that create a release's branch, tag its commit and draft a release of it.
 
-Each has a natural key at the host (the branch's name, the tag's, the release's tag), by which it is
-found after a lost response, and which a second attempt cannot create twice.
+Each has a natural key at the host (the name of the branch, of the tag, or of the release's tag).
+After a lost response it is found by this key, and a second attempt cannot create it twice.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from releases.repository.changes import look_soon
 from releases.repository.models import RepositoryPart
 from releases.repository.notes import notes_of
 
-NOTES_PATIENCE = timedelta(minutes=2)  # that a draft waits for the list of changes
+NOTES_PATIENCE = timedelta(minutes=2)  # how long a draft waits for the list of changes
 NOTES_PAUSE = timedelta(seconds=5)
 
 
@@ -58,8 +58,8 @@ class InRepository(EffectHandler):
 
 
 class CreateBranch(InRepository):
-    """Cuts the release's branch at the newest commit of its base, which is looked up once: a later
-    commit of the base does not change the plan."""
+    """Cuts the release's branch at the newest commit of its base. This commit is looked up once:
+    later commits of the base do not change the plan."""
 
     def prepare(self, effect: Effect) -> None:
         release = release_with_part(effect)
@@ -75,8 +75,8 @@ class CreateBranch(InRepository):
         if found is None:
             raise ProviderError(
                 "base_missing",
-                _("The branch %(base)s, from which to cut, does not exist.") % {"base": base},
-                _("Create it there and retry; or give this up and create another release."),
+                _("The base branch %(base)s does not exist.") % {"base": base},
+                _("Create it and retry, or cancel this and create another release."),
                 outcome=Outcome.REFUSED,
             )
         update_part(effect, base_branch=base, base_commit=found.commit)
@@ -87,7 +87,7 @@ class CreateBranch(InRepository):
         return self._result(made)
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        """Commits that somebody has pushed to it since do not make it another branch."""
+        """Commits pushed to the branch since then do not make it a different branch."""
         release = release_with_part(effect)
         planned, scm = part_of(release).base_commit, scm_of(effect)
         there: Ref | None = scm.read_branch(release.branch)
@@ -95,7 +95,7 @@ class CreateBranch(InRepository):
             return None
         if there.commit == planned or scm.compare(planned, there.commit, most=1).behind == 0:
             return self._result(there, commit=planned)
-        return None  # `send` tells why it is in the way
+        return None  # `send` says why it is in the way
 
     def _result(self, there: Ref, commit: str = "") -> dict[str, Any]:
         return {"commit": commit or there.commit, "head": there.commit, "url": there.url}
@@ -123,8 +123,8 @@ class CreateBranch(InRepository):
 
 
 class OfBuiltCommit(InRepository):
-    """Something for the commit that was built, once all builds are complete. Not wanted any more if
-    something is built again: it comes anew when that is complete."""
+    """An action on the built commit, once all builds are complete. If something is built again, it
+    is no longer needed: a new effect follows when that build is complete."""
 
     def prepare(self, effect: Effect) -> None:
         release = release_with_part(effect)
@@ -134,7 +134,7 @@ class OfBuiltCommit(InRepository):
             raise ProviderError(
                 "commit_unknown",
                 effect.payload["reason"],
-                _("Build all of them again from one commit, or do this by hand and give it up."),
+                _("Build all of them again from one commit, or do this yourself and cancel this."),
                 outcome=Outcome.REFUSED,
             )
 
@@ -152,7 +152,7 @@ class CreateTag(OfBuiltCommit):
     def find(self, effect: Effect) -> dict[str, Any] | None:
         there: Ref | None = scm_of(effect).read_tag(tag_of(release_with_part(effect).version))
         if there is None or there.commit != effect.payload["commit"]:
-            return None  # `send` tells that it is elsewhere
+            return None  # `send` says that it is at another commit
         return self._result(there)
 
     def _result(self, there: Ref) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class DraftRelease(OfBuiltCommit):
         return self._result(scm_of(effect).draft_release(draft))
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        """A draft for an earlier candidate is not it: `send` points it at the commit."""
+        """A draft for an earlier candidate does not count: `send` moves it to the commit."""
         found = scm_of(effect).read_release(tag_of(release_with_part(effect).version))
         if found is None or (found.is_draft and found.commit != effect.payload["commit"]):
             return None

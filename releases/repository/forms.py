@@ -10,25 +10,25 @@ class StepsForm(forms.Form):
     creates_branch = forms.BooleanField(
         label=_("Create the branch"),
         required=False,
-        help_text=_("It is cut when the release is created; builds wait for it."),
+        help_text=_("Created together with the release. Builds wait for it."),
     )
     makes_tag = forms.BooleanField(
         label=_("Tag the commit that was built"),
         required=False,
-        help_text=_("With v and the version, when all builds are complete."),
+        help_text=_("The tag is v and the version, created when all builds are complete."),
     )
     drafts_release = forms.BooleanField(
-        label=_("Draft a release there"),
+        label=_("Draft a release"),
         required=False,
-        help_text=_("With the changes since the last release, for a person to publish."),
+        help_text=_("With the changes since the last release. You publish it yourself."),
     )
 
 
 class RepositoryFields(StepsForm):
     base_branch = forms.CharField(
-        label=_("Cut it from"),
+        label=_("Base branch"),
         max_length=200,
         required=False,
-        help_text=_("Empty: the repository's default branch."),
+        help_text=_("If empty, the repository's default branch."),
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )

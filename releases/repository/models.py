@@ -25,7 +25,7 @@ class RepositorySteps(TenantOwned):
 
 
 class ReleaseSettings(RepositorySteps):
-    """A workspace's defaults for new releases; without a row everything is off."""
+    """A workspace's defaults for new releases; without a row, everything is off."""
 
     class Meta:
         db_table = "release_settings"
@@ -40,11 +40,12 @@ class ReleaseSettings(RepositorySteps):
 
 
 class RepositoryPart(RepositorySteps):
-    """The repository's part in one release. An older version creates releases without a row, which
-    means that nothing is done there.
+    """The repository's part in one release. A release without a row, created by an older version of
+    delivr, does nothing in the repository.
 
-    `base_commit` is the plan: where the branch is to be cut, looked up once and kept, so that a
-    lost answer can be told from somebody else's branch. `commit` is where it was cut.
+    `base_commit` is the plan: the commit at which to cut the branch. It is looked up once and kept,
+    so that after a lost response our branch can be told from someone else's. `commit` is where the
+    branch was cut.
     """
 
     release = models.OneToOneField(
@@ -58,9 +59,9 @@ class RepositoryPart(RepositorySteps):
     tagged_commit = models.CharField(max_length=64, blank=True)
     release_url = models.CharField(max_length=500, blank=True)  # at the repository's host
 
-    # The changes since an earlier release, written by `releases.repository.changes` alone. `total`
-    # is null until they were looked up; `missing` are commits of the earlier one that are not in
-    # this one.
+    # The changes since an earlier release, written only by `releases.repository.changes`. `total`
+    # is null until they are looked up; `missing` counts commits of the earlier release that are not
+    # in this one.
     since = models.CharField(max_length=64, blank=True)
     since_commit = models.CharField(max_length=64, blank=True)
     head_commit = models.CharField(max_length=64, blank=True)
@@ -92,12 +93,13 @@ class ChangeQuerySet(TenantQuerySet):
         return self.filter(ticket_keys__key=key)
 
     def with_sha(self, start: str) -> Self:
-        """Commits whose id begins so; a range, for which every collation uses the index."""
+        """Commits whose id begins with `start`; as a range, so that every collation uses the
+        index."""
         return self.filter(sha__gte=start, sha__lt=f"{start}g")
 
 
 class Change(TenantOwned):
-    """One commit of a release, with the pull request that brought it. Position 1 is the newest."""
+    """One commit of a release, with its pull request. Position 1 is the newest."""
 
     release = models.ForeignKey(
         "releases.Release", on_delete=models.CASCADE, related_name="changes"

@@ -25,7 +25,7 @@ def notes_of(release: Release) -> str:
     words = _("Changes since %(version)s") % {"version": part.since}
     shown = [f"## {words}", "", *(lines[:MOST] or [_("None.")])]
     if left_out > 0 or not part.is_complete:
-        shown += ["", _("Not all changes are listed here.")]
+        shown += ["", _("This list is not complete.")]
     return "\n".join(shown)
 
 
@@ -48,5 +48,5 @@ def _line(change: Change) -> str:
 
 
 def escaped(text: str) -> str:
-    """Plain characters: no markup, no link, and nobody is mentioned."""
+    """The text without markup, links or mentions."""
     return _MARKUP.sub(r"\\\1", text)

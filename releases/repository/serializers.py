@@ -14,7 +14,7 @@ from releases.repository.steps import STEPS
 
 
 class StepsSerializer(serializers.Serializer[Any]):
-    """What a release does in its repository. Left out: the workspace's default."""
+    """What a release does in its repository. Omitted steps use the workspace's default."""
 
     createBranch = serializers.BooleanField(source="creates_branch", required=False)
     tag = serializers.BooleanField(source="makes_tag", required=False)
@@ -36,8 +36,8 @@ class PullRequestSerializer(serializers.Serializer[Any]):
 
 
 class ChangeSerializer(serializers.ModelSerializer[Change]):
-    """A commit, with the pull request that brought it (null: none is known) and the keys of the
-    tickets that either names."""
+    """A commit with its pull request (null if none is known) and the keys of the tickets that
+    either of them names."""
 
     pullRequest = serializers.SerializerMethodField()
     tickets = serializers.ListField(child=serializers.CharField())
@@ -58,7 +58,7 @@ class ReleaseOfChange(serializers.ModelSerializer[Release]):
 
 
 class FoundChangeSerializer(ChangeSerializer):
-    """A change, and the release that has it."""
+    """A change and the release that contains it."""
 
     release = ReleaseOfChange()
 
@@ -68,12 +68,12 @@ class FoundChangeSerializer(ChangeSerializer):
 
 
 class ChangesSerializer(serializers.Serializer[Any]):
-    """What is in the release and was not in the one before it (`from`, null: there is none). The
-    first `items`, newest first; the rest at `/releases/{id}/changes`.
+    """What is in the release but not in the previous one (`from`; null if there is none). `items`
+    has the first changes, newest first; `/releases/{id}/changes` has the rest.
 
-    `commits` is the repository's own count (null: not looked up yet); `complete` is false if not
-    all of them could be listed, or not their pull requests: `message` says why. `missing` is the
-    number of commits of `from` that are not in this release.
+    `commits` is the repository's own count (null if not looked up yet). `complete` is false if not
+    all commits or pull requests could be listed; `message` says why. `missing` is the number of
+    commits of `from` that are not in this release.
     """
 
     fromVersion = serializers.CharField(allow_null=True)
@@ -85,7 +85,7 @@ class ChangesSerializer(serializers.Serializer[Any]):
     items = ChangeSerializer(many=True)
 
     def get_fields(self) -> dict[str, Any]:
-        """`from` is no name for an attribute of a class."""
+        """`from` cannot be the name of a class attribute."""
         fields = super().get_fields()
         return {"from": fields.pop("fromVersion"), **fields}
 

@@ -17,8 +17,8 @@ STEPS = ("creates_branch", "makes_tag", "drafts_release")
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a new release asks for: the base of its branch ("": the default branch), and the steps
-    that differ from the workspace's defaults."""
+    """What a new release asks for: the base of its branch ("" for the default branch), and the
+    steps that differ from the workspace's defaults."""
 
     base_branch: str = ""
     steps: Mapping[str, bool] = field(default_factory=dict)
@@ -28,7 +28,7 @@ NO_WISHES = Wishes()
 
 
 def settings_of(tenant: Tenant) -> ReleaseSettings:
-    """The workspace's settings; not saved where it has none."""
+    """The workspace's settings; unsaved defaults if it has none."""
     found: ReleaseSettings | None = ReleaseSettings.objects.for_tenant(tenant).first()
     return found or ReleaseSettings(tenant=tenant)
 
@@ -39,7 +39,7 @@ def steps_of(row: ReleaseSettings | RepositoryPart) -> dict[str, bool]:
 
 @transaction.atomic
 def change_settings(*, tenant: Tenant, actor: User, steps: Mapping[str, bool]) -> ReleaseSettings:
-    """Change the defaults for new releases; those that are there keep their own."""
+    """Change the defaults for new releases; existing releases keep their own settings."""
     lock_tenant(tenant, actor=None)
     row = settings_of(tenant)
     changes = difference(steps_of(row), dict(steps))

@@ -1,4 +1,4 @@
-"""The changes of a release in a few words: for messages, and for the head of their list."""
+"""A short summary of a release's changes, for messages and for the top of the list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from releases.repository.models import RepositoryPart
 
 
 def summary_of(release: Release) -> str:
-    """`12 commits in 5 pull requests since 1.4.0`; "" where nothing is known."""
+    """`12 commits in 5 pull requests since 1.4.0`; "" if nothing is known."""
     part = part_of(release)
     if part.total is None or not part.since:
         return ""

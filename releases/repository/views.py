@@ -43,6 +43,6 @@ def release_settings(request: TenantRequest) -> HttpResponse:
     form = StepsForm(posted, initial=steps_of(settings_of(request.tenant)))
     if form.is_valid():
         change_settings(tenant=request.tenant, actor=request.user, steps=form.cleaned_data)
-        messages.success(request, _("New releases start with these settings."))
+        messages.success(request, _("Saved. New releases use these settings."))
         return redirect("settings_releases")
     return render(request, "settings/releases.html", {"form": form})

@@ -88,7 +88,7 @@ def test_a_list_that_is_cut_off_is_never_called_complete(
     assert (part.total, part.listed, part.is_complete) == (40, 20, False)
     assert part.note == "20 of 40 commits are listed."
     assert summary_of(fresh(release)) == "40 commits since 1.5.1"
-    assert "Not all changes are listed here." in notes_of(fresh(release))
+    assert "This list is not complete." in notes_of(fresh(release))
 
 
 def test_a_look_at_the_same_commits_asks_nothing(release: Release, sandbox: Any) -> None:
@@ -175,7 +175,7 @@ def test_tickets_are_found_in_text(text: str, keys: list[str]) -> None:
 def test_the_page_shows_some_and_links_the_rest(member: Any, release: Release) -> None:
     look(release)
     text = text_of(member.get(f"/releases/{release.pk}"))
-    assert "What is in it 10 commits in 10 pull requests since 1.5.1" in text
+    assert "Changes 10 commits in 10 pull requests since 1.5.1" in text
     assert "1 commit of 1.5.1 is not in this release" in text
     assert text.count("#2") >= 3
     assert "Show the wallet" not in text

@@ -79,9 +79,9 @@ def test_settings_of_another_workspace_stay(api_for: Any, tenant: Any) -> None:
 
 
 def test_the_page_changes_them(admin: Any, tenant: Any) -> None:
-    assert "What new releases do in the repository" in text_of(admin.get(PAGE))
+    assert "Defaults for new releases, in the form and in the API." in text_of(admin.get(PAGE))
     answer = admin.post(PAGE, {"creates_branch": "on"}, follow=True)
-    assert "New releases start with these settings." in text_of(answer)
+    assert "Saved. New releases use these settings." in text_of(answer)
     assert steps_of(settings_of(tenant)) == {
         "creates_branch": True,
         "makes_tag": False,

@@ -36,7 +36,7 @@ _PAGES = {  # of a repository: what follows `owner/name` in the browser
     *("discussions", "issues", "network", "projects", "pull", "pulls", "raw", "releases"),
     *("security", "settings", "tags", "tree", "wiki"),
 }
-_RESERVED_OWNERS = {  # no user or organisation has these names: pages of GitHub itself
+_RESERVED_OWNERS = {  # no user or organization has these names: pages of GitHub itself
     *("apps", "codespaces", "enterprises", "login", "marketplace", "notifications", "orgs"),
     *("organizations", "search", "settings", "sponsors", "stars", "topics", "users"),
 }

@@ -76,46 +76,46 @@ _REASONS = (
     Reason(
         "ip_not_allowed",
         r"ip allow list|ip address",
-        "Ask an administrator of the organisation to put this server's address on its IP allow "
+        "Ask an administrator of the organization to put this server's address on its IP allow "
         "list.",
     ),
     Reason(
         "sso_required",
         r"\bsaml\b|single sign-on",
-        "In GitHub, open the token's Configure SSO and authorise the organisation.",
+        "In GitHub, open the token's Configure SSO and authorize the organization.",
     ),
     Reason(
         "token_lifetime",
         r"lifetime",
-        "Create a token that ends sooner, or ask an administrator of the organisation to allow a "
+        "Create a token that ends sooner, or ask an administrator of the organization to allow a "
         "longer lifetime.",
     ),
     Reason(
         "classic_token_forbidden",
         r"forbids access .*\(classic\)",
-        "Enter a fine-grained token, or ask an administrator of the organisation to allow classic "
+        "Enter a fine-grained token, or ask an administrator of the organization to allow classic "
         "ones.",
     ),
     Reason(
         "fine_grained_token_forbidden",
         r"forbids access .*fine-grained",
-        "Enter another kind of token, or ask an administrator of the organisation to allow "
+        "Enter another kind of token, or ask an administrator of the organization to allow "
         "fine-grained ones.",
     ),
     Reason(
         "token_forbidden",
         r"forbids access",
-        "Ask an administrator of the organisation which kinds of tokens it allows.",
+        "Ask an administrator of the organization which kinds of tokens it allows.",
     ),
     Reason(
         "token_not_approved",
         r"pending|approv",
-        "Ask an administrator of the organisation to approve the token.",
+        "Ask an administrator of the organization to approve the token.",
     ),
     Reason(
         "app_not_approved",
         r"oauth app access restrictions|third-part",
-        "Ask an administrator of the organisation to approve the app that made this token, or "
+        "Ask an administrator of the organization to approve the app that made this token, or "
         "enter a personal access token.",
     ),
     Reason(

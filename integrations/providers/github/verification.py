@@ -141,7 +141,7 @@ def not_found(name: str) -> ProviderError:
     return ProviderError.refused(
         "repository_not_found",
         f"GitHub has no repository {name}, or this token may not see it.",
-        "Check the spelling. A fine-grained token must name the repository, and the organisation "
+        "Check the spelling. A fine-grained token must name the repository, and the organization "
         "may have to approve it; a classic one needs the repo scope.",
     )
 

@@ -51,7 +51,7 @@ _REASONS: tuple[tuple[str, str, Outcome, str], ...] = (
         r"app access|access rule|data security policy|blocked by",
         "access_rule",
         Outcome.CREDENTIALS,
-        "An administrator of the organisation has to let apps into the project: admin.atlassian.com"
+        "An administrator of the organization has to let apps into the project: admin.atlassian.com"
         " > Security > Data security policies.",
     ),
     (

@@ -47,7 +47,7 @@ _WORDS: dict[Outcome, dict[str, tuple[str, str]]] = {
         "access_denied": ("Slack denied the app access to this.", _ADMINISTRATOR),
         "team_access_not_granted": (
             "The app was not given access to this Slack workspace.",
-            "Ask an administrator of the Slack organisation to add the app to it.",
+            "Ask an administrator of the Slack organization to add the app to it.",
         ),
         "ekm_access_denied": (
             "An administrator has suspended posting in this Slack workspace.",
@@ -86,7 +86,7 @@ _WORDS: dict[Outcome, dict[str, tuple[str, str]]] = {
             "Unlock it, or choose another channel.",
         ),
         "missing_argument": (
-            "Slack needs to know which workspace: the token belongs to a whole organisation.",
+            "Slack needs to know which workspace: the token belongs to a whole organization.",
             "Install the app in the workspace of the channels, and enter the token made there.",
         ),
         "no_text": ("The message is empty.", "Check its template."),

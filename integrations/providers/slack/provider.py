@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EVENT_TYPE = "delivr_message"
 _CHANNEL_ID = re.compile(r"[A-Z0-9]{2,30}")
 _TIMESTAMP = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
-MAX_TEAMS = 10  # workspaces of an organisation whose channels are listed
+MAX_TEAMS = 10  # workspaces of an organization whose channels are listed
 MARGIN = timedelta(minutes=11)  # the clocks of our own machines may be ten apart
 """Slack stamps messages by its own clock, which we know to a second or so: look further back."""
 
@@ -81,7 +81,7 @@ class Slack(ChatProvider):
         return self._list_of_all_teams(types)
 
     def _list_of_all_teams(self, types: str) -> list[Option]:
-        """For a token of a whole organisation, which belongs to no single workspace.
+        """For a token of a whole organization, which belongs to no single workspace.
 
         https://docs.slack.dev/reference/methods/auth.teams.list
         """

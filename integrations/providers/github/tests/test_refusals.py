@@ -13,7 +13,7 @@ from integrations.providers.tests.wire import Reply, Wire, everything_in
 
 TOKEN = "ghp_canary0123456789token"
 USER, REPOSITORY, LIST = "/api/v3/user", "/api/v3/repos/o/app", "/api/v3/user/repos"
-ASK = "administrator of the organisation"
+ASK = "administrator of the organization"
 ALTHOUGH = "Although you appear to have the correct authorization credentials, the `o` organization"
 
 REFUSALS = [

@@ -250,8 +250,8 @@ def test_a_message_whose_thread_is_gone_is_found_in_the_channel(wire):
     assert find(thread="1763802000.000100") is not None
 
 
-def test_the_channels_of_all_workspaces_of_an_organisation_are_listed(wire):
-    """A token that is installed for the whole organisation names no workspace by itself."""
+def test_the_channels_of_all_workspaces_of_an_organization_are_listed(wire):
+    """A token that is installed for the whole organization names no workspace by itself."""
     teams = [{"id": "T1", "name": "Apps"}, {"id": "T2", "name": "Web"}]
 
     def answer(seen):
