@@ -62,7 +62,7 @@ def _steps(release: Release, part: RepositoryPart) -> Iterator[str]:
         "tag": tag_of(release.version),
     }
     if part.creates_branch:
-        yield _("At once: %(branch)s is cut from %(base)s; builds wait for it.") % words
+        yield _("Immediately: %(branch)s is cut from %(base)s; builds wait for it.") % words
     if part.makes_tag:
         yield _("When all builds are complete: the tag %(tag)s.") % words
     if part.drafts_release:
