@@ -335,7 +335,7 @@ def test_a_job_that_waits_makes_us_ask(wired: Wired, build: Build) -> None:
 @pytest.mark.parametrize(
     ("event", "body", "state", "words"),
     [
-        ("ping", {"zen": "Speak like a human."}, "IGNORED", "greeting"),
+        ("ping", {"zen": "Speak like a human."}, "IGNORED", "ping"),
         ("push", {"ref": "refs/heads/main"}, "IGNORED", "push says nothing"),
         ("workflow_run", {"workflow_run": {"event": "push", "id": 7}}, "IGNORED", "not ours"),
         ("workflow_run", {}, "REJECTED", "no workflow_run"),

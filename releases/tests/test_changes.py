@@ -176,7 +176,7 @@ def test_the_page_shows_some_and_links_the_rest(member: Any, release: Release) -
     look(release)
     text = text_of(member.get(f"/releases/{release.pk}"))
     assert "Changes 10 commits in 10 pull requests since 1.5.1" in text
-    assert "1 commit of 1.5.1 is not in this release" in text
+    assert "1 commit from 1.5.1 is not in this release" in text
     assert text.count("#2") >= 3
     assert "Show the wallet" not in text
     assert (

@@ -331,7 +331,7 @@ def test_a_run_that_hangs_in_the_queue_is_lost(sandbox: SandboxServer, actions: 
     run.created_at -= 3700
     run.last.created_at -= 3700
     lost = read(actions(), state)
-    assert (lost.status, "hangs" in lost.queue_reason) == (BuildStatus.LOST, True)
+    assert (lost.status, "stuck" in lost.queue_reason) == (BuildStatus.LOST, True)
     with pytest.raises(ProviderError) as caught:
         actions().cancel(BuildHandle(external_id=state.external_id))
     assert (caught.value.code, caught.value.outcome) == ("cannot_cancel", Outcome.REFUSED)
