@@ -68,7 +68,7 @@ def _ask(effect: Effect, number: int) -> BuildState:
     if reason := why_not_adopted(build, state):
         raise ValidationError({"buildNumber": [reason]})
     if build.status in FAILED and not _is_good_retry(build, state):
-        words = _("#%(number)d is no retry of %(build)s that succeeded.")
+        words = _("#%(number)d is not a successful retry of %(build)s.")
         raise ValidationError({"buildNumber": [words % {"number": number, "build": build}]})
     return state
 

@@ -74,7 +74,7 @@ class DeliveryList(TenantView):
         rows = deliveries(self.tenant)
         if pipeline_id := request.query_params.get("pipelineId"):
             if not _PIPELINE_ID.fullmatch(pipeline_id):
-                raise invalid({"pipelineId": [_("Give the id of a pipeline: pipeline_…")]})
+                raise invalid({"pipelineId": [_("Enter the id of a pipeline: pipeline_…")]})
             rows = rows.filter(pipeline=pipeline_id)
         if state := request.query_params.get("state"):
             if state not in DeliveryState.values:

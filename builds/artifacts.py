@@ -24,7 +24,7 @@ def link_to(build: Build, key: str) -> str:
     except ProviderError as error:
         words = " ".join(filter(None, [error.message, error.hint]))
     except NotImplementedError:
-        words = _("The CI server has no such links.")
+        words = _("The CI server does not offer such links.")
     else:
         return address
     raise Conflict("artifact_gone", words)

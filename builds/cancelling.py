@@ -179,7 +179,7 @@ def force_cancel(*, build: Build, actor: User | None) -> Build:
     """
     build = lock_build(build.pk)
     if build.status != BuildStatus.CANCELLED or build.still_running_at is None:
-        raise Conflict("not_running_on", _("The CI server does not go on with this build."))
+        raise Conflict("not_running_on", _("This build is not running on the CI server."))
     create_effect(
         tenant=build.tenant,
         kind="build.force_cancel",

@@ -127,8 +127,8 @@ def search(build: Build | TestBuild) -> BuildState | None:
     if state is not None and state.carried_id != build.pk and _is_contested(build, state):
         raise ProviderError(
             "cannot_correlate",
-            _("What may be this build may also be another one of delivr."),
-            _("Look on %(server)s which one it is, then adopt it or retry.") % {"server": ci.label},
+            _("The build that was found may also be another delivr build."),
+            _("Find the right one on %(server)s, then adopt it or retry.") % {"server": ci.label},
             outcome=Outcome.REFUSED,
         )
     return state

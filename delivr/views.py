@@ -33,7 +33,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     try:
         reason = _LOST_KEY if lost_keys() else ""
     except Exception as error:  # any failure means not ready
-        reason = f"The database does not answer ({type(error).__name__})."
+        reason = f"The database does not respond ({type(error).__name__})."
     if not reason:
         return JsonResponse({"status": "ok"})
     _log_reason(reason)

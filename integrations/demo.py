@@ -63,7 +63,7 @@ def report_here(pipeline: PipelineIntegration) -> None:
     except outbound.OutboundError:
         found = False
     if not found:
-        words = _("The sandbox has no job %(job)s, or it does not answer.") % {"job": pipeline.job}
+        words = _("The sandbox has no job %(job)s, or it does not respond.") % {"job": pipeline.job}
         raise ProviderError("no_sandbox_job", words, outcome=Outcome.REFUSED)
 
 

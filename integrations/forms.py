@@ -104,7 +104,7 @@ def _up_to(end: str, lines: Iterator[tuple[int, str]], number: int) -> str:
             return "\n".join(value)
         value.append(line)
     words = {"number": number, "end": end}
-    raise ValidationError(_("Line %(number)d: a line %(end)s has to end this value.") % words)
+    raise ValidationError(_("Line %(number)d: this value must end with a line %(end)s.") % words)
 
 
 def _as_lines(name: str, text: str) -> str:
@@ -189,7 +189,7 @@ class ConnectionForm(forms.Form):
         choices = [(row.pk, str(words) % {"name": row}) for row in self.sources]
         self.fields[sharing.FIELD] = forms.ChoiceField(
             label=_("Credentials"),
-            choices=[*choices, ("", _("Enter other ones"))],
+            choices=[*choices, ("", _("Enter new credentials"))],
             required=False,
             error_messages=FORM_ERRORS,
             widget=forms.Select({"data-takes-over": ""}),
@@ -334,13 +334,13 @@ def _named(row: Connection) -> str:
 def _drop(field: ConnectionField) -> dict[str, Any]:
     """What connections.js needs to read a file into the text area."""
     words = {"label": field.label, "ending": field.file, "most": MAX_DOCUMENT // 1000}
-    wrong = _("This file is not the %(ending)s file that is asked for: “%(label)s”.") % words
+    wrong = _("“%(label)s” needs a %(ending)s file. This is a different file.") % words
     return {
         "data-drop": field.file,
         "data-drop-mark": field.file_mark,
         "data-drop-most": MAX_DOCUMENT,
         "data-drop-wrong": wrong,
-        "data-drop-large": _("This file is too large: %(most)s KB at most.") % words,
+        "data-drop-large": _("This file is too large. The limit is %(most)s KB.") % words,
         "data-drop-read": _("The file was loaded into the field."),
     }
 

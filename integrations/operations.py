@@ -309,7 +309,7 @@ def _why_not_built_from(pipeline: PipelineIntegration, scm: Connection) -> str:
         return ""
     names = " / ".join(provider_class(kind).label for kind in ci.scm_kinds)
     words = {"server": ci.label, "names": names}
-    return _("%(server)s builds repositories on %(names)s alone.") % words
+    return _("%(server)s only builds repositories on %(names)s.") % words
 
 
 def _ask_secret_for_new_address(

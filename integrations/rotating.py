@@ -30,7 +30,7 @@ class CredentialRefused(ValidationError):
         self.checks = findings.checks
         bad = findings.bad[0]
         words = " ".join(filter(None, [bad.message, bad.hint]))
-        kept = _("The stored one is still in use: the new one was not saved.")
+        kept = _("The new credential was not saved. The stored one is still in use.")
         super().__init__({field: [f"{words} {kept}"]})
 
 

@@ -145,7 +145,7 @@ def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
 
 def _same_server(kind: str) -> str:
     names = ", ".join(camel(field.name) for field in sharing.shared_fields(kind))
-    return f"A connection of the same type: what is left out of {names} is taken over from it."
+    return f"A connection of the same type. Any of {names} that you leave out is copied from it."
 
 
 def present(connection: Connection) -> dict[str, Any]:

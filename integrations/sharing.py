@@ -63,7 +63,9 @@ def take_over(
     left = [field for field in shared_fields(connection.kind) if is_empty(values.get(field.name))]
     secrets = [field for field in left if field.secret and field.read(source)]
     if secrets and _is_elsewhere(source, values):
-        words = _("The address is not that of %(name)s: enter this too.") % {"name": source}
+        words = _("The address is different from that of %(name)s: enter this too.") % {
+            "name": source
+        }
         return source, dict(values), {field.name: [words] for field in secrets}
     try:
         taken = {field.name: _plain(field, source) for field in left if field.read(source)}

@@ -102,7 +102,7 @@ def _other_account(label: str) -> Check:
         "other_account",
         _("This credential belongs to a different %(provider)s account than the previous one.")
         % {"provider": label},
-        _("Enter one of the same account, or add a new connection for the other account."),
+        _("Enter a credential of the same account, or add a new connection for the other account."),
     )
 
 

@@ -61,7 +61,7 @@ def _too_often(wait: timedelta) -> Conflict:
         "rotated_too_often",
         _(
             "This secret was rotated %(count)d times within a day, and all of the earlier ones "
-            "still work. Try again in %(minutes)d minutes, when the first of them ends."
+            "still work. Try again in %(minutes)d minutes, when the first of them expires."
         )
         % {"count": MAX_EARLIER, "minutes": wait.total_seconds() // 60 + 1},
     )

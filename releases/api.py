@@ -48,14 +48,19 @@ def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
 
 
 FILTERS = [
-    OpenApiParameter("version", str, description="A part of the version."),
+    OpenApiParameter("version", str, description="Part of the version."),
     OpenApiParameter("status", str, enum=ReleaseStatus.values),
-    OpenApiParameter("platform", str, enum=Platform.values, description="Of one of its pipelines."),
+    OpenApiParameter(
+        "platform", str, enum=Platform.values, description=("The platform of one of its pipelines.")
+    ),
     OpenApiParameter(
         "buildStatus",
         str,
         enum=[status.value for status in BuildStatus],
-        description="Of the newest build of one of its pipelines; with `platform`: of that one.",
+        description=(
+            "The status of the newest build of one of its pipelines; with `platform`, "
+            "of a pipeline for that platform."
+        ),
     ),
     OpenApiParameter("createdBy", str, description="An email address."),
 ]
@@ -91,7 +96,7 @@ class ReleaseList(TenantView):
 
     @extend_schema(
         request=NewReleaseSerializer,
-        parameters=[OpenApiParameter("dryRun", bool, description="Only tell what would happen.")],
+        parameters=[OpenApiParameter("dryRun", bool, description="Only return what would happen.")],
         responses={201: ReleaseSerializer, 200: PreviewSerializer},
     )
     def post(self, request: Request) -> Response:

@@ -213,9 +213,9 @@ def _waits_for_branch(release: Release, effects: Sequence[Effect]) -> Iterator[B
         yield Blocker(
             "waiting_for_branch",
             _("The builds wait for the branch %(branch)s.") % {"branch": release.branch},
-            _("Retry its creation, or give it up: then the branch is taken as it is.")
+            _("Retry its creation, or cancel it: builds then use the branch as it is.")
             if branch.state == EffectState.DEAD
-            else _("delivr creates it first; then they are triggered."),
+            else _("delivr creates it first, and then triggers them."),
             since=min(builds),
             next=branch.next_at if branch.state == EffectState.PENDING else None,
         )

@@ -92,7 +92,10 @@ class PostMessage(EffectHandler):
         taken = set(mine.filter(dedupe_key__in=keys).values_list("dedupe_key", flat=True))
         key = next((key for key in keys if key not in taken), None)
         if key is None:
-            words = _("%(channel)s is no longer chosen, and the chosen channels have this message.")
+            words = _(
+                "%(channel)s is no longer selected, and the selected channels already "
+                "have this message."
+            )
             name = effect.payload.get("channel_name") or old
             raise ValidationError({"state": [words % {"channel": name}]})
         channel = keys[key]

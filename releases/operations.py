@@ -201,12 +201,12 @@ class ReleasePlan:
         base = self.repository.base_branch
         if base and "base_branch" not in self.errors:
             if not is_legal_branch(base):
-                self._add_error("base_branch", _("This is not a legal git branch name."))
+                self._add_error("base_branch", _("This is not a valid git branch name."))
             elif self.repository.creates_branch and base == self.branch:
                 self._add_error("base_branch", _("The branch cannot be its own base."))
         host: Any = provider_class(self.scm.kind) if self.scm else None
         if self.repository.drafts_release and host and not host.has_releases:
-            words = _("%(host)s has no releases: only tags.") % {"host": host.label}
+            words = _("%(host)s has no releases, only tags.") % {"host": host.label}
             self._add_error("repository", words)
 
     def _check_version(self) -> None:
@@ -224,7 +224,7 @@ class ReleasePlan:
 
     def _check_connections(self) -> None:
         if self.scm is None and "scm" not in self.errors:
-            self._add_error("scm", _("Choose the repository's connection."))
+            self._add_error("scm", _("Choose a repository."))
         for field, found in (("targets", self.targets), ("pipelines", self.pipelines)):
             if not found and field not in self.errors:
                 self._add_error(field, _("Choose at least one."))
@@ -250,7 +250,7 @@ class ReleasePlan:
     def _require_verified(self, field: str, connection: Connection) -> None:
         if not connection.is_valid:
             self._add_error(
-                field, _("%(name)s is not verified: verify it first.") % {"name": connection}
+                field, _("%(name)s is not verified. Verify it first.") % {"name": connection}
             )
 
     def _one(self, model: type[Any], wanted: str | None, field: str) -> Any:

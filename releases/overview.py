@@ -200,7 +200,9 @@ def _advice_about_branch(release: Release, effects: Iterable[Effect]) -> str:
     failed = any(e.kind == CREATE_BRANCH and e.state == EffectState.DEAD for e in effects)
     if not failed or release.status == ReleaseStatus.CANCELLED:
         return ""
-    return _("The branch could not be created: look at the reason, then retry or go on without it.")
+    return _(
+        "The branch could not be created. Check the reason, then retry or continue without it."
+    )
 
 
 def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:
@@ -244,11 +246,11 @@ def _failed_advice(failed: Sequence[PipelineCard]) -> str:
         words |= {"new": candidate_words(card.candidate), "old": candidate_words(card.still_good)}
         return (
             _(
-                "%(platform)s %(new)s did not succeed. Trigger it again, "
-                "or submit %(old)s, which is kept."
+                "%(platform)s %(new)s did not succeed. Trigger it again, or submit %(old)s, "
+                "which is still available."
             )
             % words
         )
     if card.status == BuildStatus.TRIGGER_FAILED:
-        return _("%(platform)s was not triggered: check the reason, then try again.") % words
-    return _("%(platform)s did not succeed: check the reason, then trigger it again.") % words
+        return _("%(platform)s was not triggered. Check the reason, then try again.") % words
+    return _("%(platform)s did not succeed. Check the reason, then trigger it again.") % words

@@ -139,7 +139,9 @@ class BuildSerializer(serializers.Serializer[Any]):
     buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="status")
     buildNumber = serializers.IntegerField(source="number", allow_null=True)
     buildUrl = serializers.CharField(source="url")
-    commit = serializers.CharField(help_text="That was built, where the CI server tells.")
+    commit = serializers.CharField(
+        help_text=("The commit that was built; empty if the CI server does not report it.")
+    )
     queueId = serializers.IntegerField(source="queue_id", allow_null=True)
     queueReason = serializers.CharField(source="queue_reason")
     artifactUrl = serializers.CharField(source="artifact_url")

@@ -46,7 +46,7 @@ def start_test(
     """
     pipeline = PipelineIntegration.objects.select_for_update().get(pk=pipeline.pk)
     if not pipeline.is_valid or pipeline.disconnected_at:
-        raise Conflict("not_verified", _("Verify the pipeline first: a check fails."))
+        raise Conflict("not_verified", _("A check of the pipeline fails. Verify it first."))
     if pipeline.test_builds.moving().exists():
         raise Conflict("build_in_progress", _("A test build is already in progress."))
     test = TestBuild(
@@ -77,7 +77,7 @@ def _delete_old(pipeline: PipelineIntegration) -> None:
 def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:
     errors = {}
     if not VERSION.fullmatch(version):
-        words = _("Not started: a version has up to 64 letters, digits and . + _ -.")
+        words = _("Not started: a version has up to 64 characters: letters, digits and . + _ -")
         errors["version"] = [words]
     if not is_legal_branch(branch):
         errors["branch"] = [_("Not started: this is not a valid git branch name.")]

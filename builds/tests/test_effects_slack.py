@@ -235,7 +235,7 @@ def test_a_retried_message_is_not_posted_twice_in_a_channel(wired: Wired, sandbo
     in_channels(wired, "C123")
     with pytest.raises(ValidationError) as caught:
         retry_effect(effect=dead, actor=None)
-    assert "no longer chosen" in str(caught.value)
+    assert "no longer selected" in str(caught.value)
     assert fresh(dead).state == EffectState.DEAD
     in_channels(wired, "C999", "C123")
     retry_effect(effect=dead, actor=None)  # its own channel is tried again

@@ -414,7 +414,7 @@ def test_a_run_that_goes_on_may_be_ended_by_force(
     build = stubborn(build, sandbox, minutes=7)
     assert build.still_running_at is not None
     page = client.get(f"/releases/{build.release_pipeline.release_id}").content.decode()
-    assert "still goes on with it" in page
+    assert "it is still running" in page
     assert client.post(address).status_code == 302
     run_effect(Effect.objects.get(kind="build.force_cancel").pk)
     assert runs(sandbox)[0].last.conclusion == "cancelled"

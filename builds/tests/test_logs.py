@@ -139,7 +139,7 @@ def test_a_temporary_failure_is_forgotten(failed: Build, sandbox: Any) -> None:
 def test_a_log_that_was_rotated_is_asked_for_once(failed: Build, sandbox: Any) -> None:
     sandbox.state.jenkins.delete_build("ios-prod", 245)
     row = read(failed)
-    assert row.log_error == "Jenkins has no log of this build any more."
+    assert row.log_error == "Jenkins no longer has the log of this build."
     assert (row.log_at, row.log_tries) == (None, 1)
 
 

@@ -78,7 +78,7 @@ def test_a_retry_that_did_not_succeed_is_not_offered(
     assert polled(failed).retries == []
     with pytest.raises(ValidationError) as caught:
         adopt(failed, number)
-    assert "no retry" in str(caught.value)
+    assert "not a successful retry" in str(caught.value)
 
 
 def test_an_adopted_retry_is_the_next_attempt(failed: Build, sandbox: Any) -> None:

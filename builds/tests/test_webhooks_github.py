@@ -169,21 +169,25 @@ def test_an_odd_id_breaks_nothing_and_duplicates_are_still_recognised(
 @pytest.mark.parametrize(
     ("event", "body", "words"),
     [
-        ("ping", {"zen": "Speak like a human.", "hook_id": 1, "hook": {}}, "greeting"),
+        ("ping", {"zen": "Speak like a human.", "hook_id": 1, "hook": {}}, "ping"),
         ("push", {"ref": "refs/heads/release/1.5.0", "commits": []}, "push says nothing"),
         ("create", {"ref": "v1.5.0", "ref_type": "tag"}, "create says nothing"),
         ("pull_request", {"action": "closed", "pull_request": {}}, "pull_request says nothing"),
         ("workflow_dispatch", {"inputs": None}, "workflow_dispatch says nothing"),
-        ("workflow_run", workflow_run("completed"), "no build's id"),
-        ("workflow_run", workflow_run("completed", title=None, name=""), "no build's id"),
-        ("workflow_run", workflow_run("completed", title=["bld_x"], name=7), "no build's id"),
+        ("workflow_run", workflow_run("completed"), "contains no build id"),
+        ("workflow_run", workflow_run("completed", title=None, name=""), "contains no build id"),
+        (
+            "workflow_run",
+            workflow_run("completed", title=["bld_x"], name=7),
+            "contains no build id",
+        ),
         ("projects_v2_item", {"action": "edited"}, "projects_v2_item says nothing"),
         ("repository-advisory.2", {}, "repository-advisory.2 says nothing"),
         ("x" * 60, {}, f"{'x' * 60} says nothing"),
-        ("", {}, "did not say which event"),
-        ("two words", {}, "did not say which event"),
-        ("\xe9vent", {}, "did not say which event"),
-        ("x" * 61, {}, "did not say which event"),
+        ("", {}, "did not name the event"),
+        ("two words", {}, "did not name the event"),
+        ("\xe9vent", {}, "did not name the event"),
+        ("x" * 61, {}, "did not name the event"),
     ],
 )
 def test_an_event_about_no_build_is_stored_and_ignored_with_its_reason(

@@ -42,7 +42,7 @@ def why_not_found(build: Build | TestBuild, state: BuildState) -> str:
     if build.handle.is_another(state):
         return _("#%(number)s came from another queue item.") % words
     if _started_at_another_time(build, state):
-        return _("#%(number)s started at another time: its job was created again.") % words
+        return _("#%(number)s started at a different time: its job was created again.") % words
     return ""
 
 
@@ -60,7 +60,7 @@ def why_not_adopted(build: Build, state: BuildState) -> str:
 def _why_contradicted(build: Build | TestBuild, state: BuildState) -> str:
     words = {"number": state.number, "version": state.version}
     if state.carried_id not in ("", build.pk):
-        return _("#%(number)s was started for another build of delivr.") % words
+        return _("#%(number)s was started for another delivr build.") % words
     if state.version not in ("", build.parameters.get("VERSION", state.version)):
         return _("#%(number)s is for version %(version)s.") % words
     return ""

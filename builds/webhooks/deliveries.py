@@ -154,7 +154,7 @@ def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None
     testing.note_test_webhook(test.pk, is_end=report.status not in (None, *MOVING))
     if report.status is not None and report_timeout_of(delivery.pipeline) is not None:
         testing.apply_test_update(test.pk, BuildUpdate.from_report(report, delivery))
-    reason = _("For a test build. Its status is read from the CI server.")
+    reason = _("It is about a test build, whose status is read from the CI server.")
     _settle(delivery, DeliveryState.APPLIED, reason=reason)
 
 
@@ -166,7 +166,7 @@ def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, rea
     """
     ci = cast("type[CiProvider]", provider_class(delivery.pipeline.kind))
     if ci.is_retry(report, of=build.handle):
-        reason = _("Somebody runs %(build)s again on the CI server.") % {"build": build}
+        reason = _("Someone is running %(build)s again on the CI server.") % {"build": build}
         if build.status in FAILED:
             poll_now(build)
     elif report.build_id == build.pk:
@@ -230,7 +230,7 @@ def _unmatched(delivery: WebhookDelivery, report: BuildReport) -> None:
     """Its build may not have a number yet: try again for 15 minutes, then mark it an orphan. One of
     another job has no build here."""
     if report.job_path and report.job_path.casefold() != delivery.pipeline.job.casefold():
-        reason = _("It is about another job than this pipeline's.")
+        reason = _("It is about a job other than this pipeline's.")
         _settle(delivery, DeliveryState.ORPHAN, reason=reason)
         return
     age = clock.now() - (delivery.replayed_at or delivery.received_at)

@@ -69,7 +69,9 @@ def _keep(
 
 def _body(request: HttpRequest) -> bytes:
     if request.method != "POST":
-        raise Problem(405, "method_not_allowed", _("Send a POST."), headers={"Allow": "POST"})
+        raise Problem(
+            405, "method_not_allowed", _("Send a POST request."), headers={"Allow": "POST"}
+        )
     if request.content_type not in ("application/json", ""):
         raise Problem(415, "unsupported_media_type", _("Send application/json."))
     too_large = Problem(413, "too_large", _("At most 256 KiB."))

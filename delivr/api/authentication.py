@@ -78,7 +78,9 @@ class RolePermission(permissions.BasePermission):
             return False
         if not isinstance(request.auth, ApiToken) and lacks_for_tenant(request._request):
             raise Problem(
-                403, "second_factor_required", _("Set up a second factor first: open a page here.")
+                403,
+                "second_factor_required",
+                _("Set up a second factor first: open any page of delivr in the browser."),
             )
         safe = request.method in permissions.SAFE_METHODS
         needed = getattr(view, "read_role" if safe else "write_role", None)

@@ -56,7 +56,7 @@ class CursorPagination(pagination.CursorPagination):
                 return cursor
         except exceptions.NotFound:
             pass
-        raise invalid({"cursor": [_("Take the address of `next` as it is.")]})
+        raise invalid({"cursor": [_("Use the address in `next` unchanged.")]})
 
     def _is_position(self, position: Any) -> bool:
         text = str(position)
@@ -225,11 +225,15 @@ class Idempotency:
     def _replay(self, row: IdempotentRequest) -> Response:
         if row.fingerprint != self.fingerprint:
             raise Problem(
-                422, "idempotency_key_reused", _("This Idempotency-Key belongs to another request.")
+                422,
+                "idempotency_key_reused",
+                _("This Idempotency-Key was used with another request."),
             )
         if row.status is None or row.answer is None:
             raise Problem(
-                409, "still_running", _("The first request with this Idempotency-Key still runs.")
+                409,
+                "still_running",
+                _("The first request with this Idempotency-Key is still running."),
             )
         answer = Response(json.loads(row.answer.reveal()), status=row.status)
         answer["Idempotent-Replayed"] = "true"

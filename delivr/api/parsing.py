@@ -82,4 +82,4 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ParseError(_("The body holds half of a surrogate pair.")) from None
+        raise ParseError(_("The body contains half of a surrogate pair.")) from None

@@ -105,10 +105,10 @@ def check(tenant_id: str, known: Head | None = None) -> ChainReport:
         if known is not None and seal.seq == known.seq:
             seen_known = True
             if seal.hash != known.hash:
-                detail = "Not the hash that was kept: the chain was made anew."
+                detail = "The hash differs from the saved one: the chain was rebuilt."
                 checked.findings.append(Finding(tenant_id, seal.seq, "rewritten", detail))
     if known is not None and not seen_known:
-        detail = f"The chain went up to {known.seq}: its end is cut off."
+        detail = f"The chain used to end at {known.seq}: its end was cut off."
         checked.findings.append(Finding(tenant_id, known.seq, "truncated", detail))
     checked.findings += _unsealed(tenant_id)
     return checked
@@ -123,13 +123,15 @@ def _check_link(
         detail = f"The links {before.seq + 1} to {seal.seq - 1} are missing."
         yield Finding(tenant, seal.seq, "gap", detail)
     elif seal.previous != before.hash:
-        yield Finding(tenant, seal.seq, "broken", "It does not follow from the link before it.")
+        yield Finding(tenant, seal.seq, "broken", "It does not follow from the previous link.")
     if event is None:
         yield Finding(tenant, seal.seq, "removed", f"The row {seal.event_id} is gone.")
         return
     wanted = digest(event, seq=seal.seq, previous=seal.previous, sealed_at=seal.sealed_at)
     if wanted != seal.hash:
-        yield Finding(tenant, seal.seq, "changed", f"The row {event.pk} is not as it was sealed.")
+        yield Finding(
+            tenant, seal.seq, "changed", f"The row {event.pk} was changed after it was sealed."
+        )
 
 
 def _links(tenant_id: str) -> Iterator[tuple[AuditSeal, AuditEvent | None]]:

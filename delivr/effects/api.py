@@ -101,7 +101,7 @@ def _filters(request: Request) -> dict[str, str]:
         if given[name] and given[name] not in known:
             errors[name] = [_("Choose one of: %(known)s.") % {"known": ", ".join(known)}]
     if given["releaseId"] and not _RELEASE_ID.fullmatch(given["releaseId"]):
-        errors["releaseId"] = [_("Give the id of a release: rel_…")]
+        errors["releaseId"] = [_("Enter the id of a release: rel_…")]
     if errors:
         raise invalid(errors)
     columns = {"state": "state", "kind": "kind", "releaseId": "release_id"}

@@ -131,8 +131,8 @@ def _body(raw: urllib3.BaseHTTPResponse, call: Call) -> Iterator[bytes]:
         if size > MAX_BODY:
             raise call.error(
                 "too_large",
-                f"The answer of {call.where} is larger than 1 MB.",
-                "Check that the address is that of the API.",
+                f"The response from {call.where} is larger than 1 MB.",
+                "Check that this is the address of the API.",
             )
         yield part
 
@@ -159,7 +159,7 @@ class Session(requests.Session):
             return super().request(method, url, *args, **kwargs)
         except (requests.RequestException, UnicodeError):  # not ours: nothing was sent
             pass
-        raise bad_url("The address, or a header for it, cannot be read.")
+        raise bad_url("The address or a header for it is invalid.")
 
 
 def session(

@@ -181,7 +181,7 @@ def _rule(entry: str) -> Rule:
     if not colon:
         return Rule(entry.rstrip("."), None, None)
     if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ImproperlyConfigured(f"OUTBOUND_ALLOW: {entry!r} is no host, host:port or CIDR.")
+        raise ImproperlyConfigured(f"OUTBOUND_ALLOW: {entry!r} is not a host, host:port or CIDR.")
     if literal(host) is not None:
         return Rule(None, _network(host.strip("[]")), int(port))
     return Rule(host.rstrip("."), None, int(port))

@@ -33,7 +33,7 @@ def explain(error: Exception, call: Call) -> OutboundError:
     if isinstance(cause, _TIMEOUTS) or time.monotonic() >= call.until:
         return call.error(
             "timeout",
-            f"{where} did not answer within {call.seconds:g} seconds.",
+            f"{where} did not respond within {call.seconds:g} seconds.",
             "Check that it is running and reachable from this server.",
         )
     if isinstance(cause, ssl.SSLError | ssl.CertificateError) and not call.sent:
@@ -43,8 +43,8 @@ def explain(error: Exception, call: Call) -> OutboundError:
     if isinstance(cause, _RESETS):
         return call.error(
             "reset",
-            f"{where} closed the connection before it had answered.",
-            "Check that it is up, and what stands between it and this server.",
+            f"{where} closed the connection before it responded.",
+            "Check that it is running, and whether a proxy or firewall is in between.",
         )
     return not_http(call)
 
@@ -52,7 +52,7 @@ def explain(error: Exception, call: Call) -> OutboundError:
 def not_http(call: Call) -> OutboundError:
     return call.error(
         "garbage",
-        f"The answer of {call.where} is no HTTP.",
+        f"The response from {call.where} is not HTTP.",
         "Check that the address and port are right.",
     )
 
@@ -62,11 +62,11 @@ def _explain_tls(cause: ssl.SSLError, call: Call) -> OutboundError:
         return call.error(
             "tls",
             f"The certificate of {call.where} is not trusted: {cause.verify_message}.",
-            "Install a certificate of a public authority for this very host name; for one of your "
-            "own, whoever runs this server sets OUTBOUND_CA_BUNDLE.",
+            "Install a certificate from a public authority for exactly this host name. For your "
+            "own authority, ask the operator of this server to set OUTBOUND_CA_BUNDLE.",
         )
     return call.error(
         "tls",
-        f"{call.where} does not speak TLS as it should.",
-        "If it serves plain HTTP, begin the address with http://.",
+        f"The TLS connection to {call.where} failed.",
+        "If it uses plain HTTP, begin the address with http://.",
     )

@@ -104,7 +104,7 @@ def _resolve(host: str, port: int, call: Call) -> list[_Found]:
         raise TimeoutError from None
     if isinstance(answer, Exception) or not answer:
         raise call.error(
-            "dns", f"The name {host} cannot be found.", "Check the spelling of the address."
+            "dns", f"The host name {host} was not found.", "Check the spelling of the address."
         )
     return [(family, sockaddr) for family, _, _, _, sockaddr in answer]
 
@@ -140,7 +140,7 @@ def _open(host: str, port: int, call: Call) -> _TimedSocket:
     raise call.error(
         "connect",
         f"{call.where} does not accept connections.",
-        "Check the address and port, and that a firewall lets this server in.",
+        "Check the address and port, and that no firewall blocks this server.",
     )
 
 

@@ -66,7 +66,9 @@ def check_url(url: str) -> str:
         raise bad_url("The address is too long.")
     target = split(text if "://" in text else f"https://{text}")
     if "?" in text or "#" in text:
-        raise OutboundError("bad_url", "The address has a query.", "Leave out all from ? or # on.")
+        raise OutboundError(
+            "bad_url", "The address has a query.", "Leave out everything from ? or # on."
+        )
     check_target(target)
     return f"{target.scheme}://{target.netloc}{target.path.rstrip('/')}"
 
@@ -89,16 +91,18 @@ def split(url: str) -> Target:
         raise bad_url("The address cannot be read.") from None
     scheme = parts.scheme.lower()
     if _UNSAFE.search(url):
-        raise bad_url("The address has characters that no address has.")
+        raise bad_url("The address contains invalid characters.")
     if scheme not in _PORTS:
         raise bad_url("The address does not begin with http:// or https://.")
     if "@" in parts.netloc:
         raise OutboundError(
-            "bad_url", "The address holds a user name.", "Enter the user and token in their fields."
+            "bad_url",
+            "The address contains a user name.",
+            "Enter the user and token in their fields.",
         )
     host = host_name(parts.hostname or "")
     if port == 0:
-        raise bad_url("Port 0 is no port.")
+        raise bad_url("Port 0 is not valid.")
     return Target(scheme, host, port or _PORTS[scheme], parts.path)
 
 
@@ -128,8 +132,8 @@ def check_target(target: Target) -> None:
     if addresses.is_odd_spelling(target.host):
         raise OutboundError(
             "address_refused",
-            f"{target.host} is an unusual spelling of an address.",
-            "Enter the host's name, or its address like 192.0.2.1.",
+            f"{target.host} is an unusual way to write an address.",
+            "Enter the host name, or an address like 192.0.2.1.",
         )
     address = addresses.literal(target.host)
     if target.host in addresses.NEVER_NAMES:
@@ -139,7 +143,7 @@ def check_target(target: Target) -> None:
     if not addresses.may_use_port(target.host, target.port):
         raise OutboundError(
             "address_refused",
-            f"Port {target.port} is not open for connections from here.",
+            f"delivr may not connect to port {target.port}.",
             "Use port 80, 443, 8080 or 8443, or ask the operator of this installation "
             f"to add {target.netloc} to OUTBOUND_ALLOW.",
         )

@@ -29,7 +29,7 @@ NAMES: dict[str, str | Promise] = {
     "skipped_steps": _("Skipped steps"),
     # … of connections
     "display_name": _("Name"),
-    "same_server": _("Credentials taken over from"),
+    "same_server": _("Credentials copied from"),
     "scm": _("Repository"),
     "target": _("Target"),
     "verification_error": _("What was wrong"),

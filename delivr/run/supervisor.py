@@ -127,7 +127,7 @@ class Supervisor:
         deadline = time.monotonic() + seconds
         while not done():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} did not come up within {seconds:.0f} s.")
+                raise TimeoutError(f"{what} did not start within {seconds:.0f} s.")
             self.look()
             time.sleep(TICK)
 

@@ -190,8 +190,8 @@ def block(plan: Plan, logins: dict[str, Any]) -> str:
     for label, login in logins.items():
         rows.append((label, f"{login['email']}   {login['password'] or '(as you changed it)'}"))
     if plan.sandbox_port:
-        rows.append(("Provider sandbox", f"{plan.sandbox_url}   Slack, Jira, Jenkins to look at"))
-    rows += [("Logs and mails", f"{plan.data_dir / 'logs'}"), ("Stop", "Ctrl-C")]
+        rows.append(("Provider sandbox", f"{plan.sandbox_url}   shows Slack, Jira and Jenkins"))
+    rows += [("Logs and emails", f"{plan.data_dir / 'logs'}"), ("Stop", "Ctrl-C")]
     width = max(len(label) for label, _ in rows)
     return "\n".join(["", *(f"  {label:<{width}}   {text}" for label, text in rows), ""])
 
@@ -206,7 +206,7 @@ def say(text: str) -> None:
 def _number(env: MutableMapping[str, str], name: str, default: int) -> int:
     text = env.get(name) or str(default)
     if not (text.isdecimal() and 0 < int(text) < 65536):
-        raise Refused(f"{name} is a port between 1 and 65535, not {text!r}.")
+        raise Refused(f"{name} must be a port between 1 and 65535, not {text!r}.")
     return int(text)
 
 
@@ -239,8 +239,8 @@ def _reserve_port(port: int, name: str) -> socket.socket:
     except OSError as error:
         taken.close()
         raise Refused(
-            f"Port {port} cannot be had ({error.strerror}). "
-            f"Choose another: {name}={port + 1} make run"
+            f"Port {port} is not available ({error.strerror}). Choose another: {name}={port + 1} "
+            "make run"
         ) from None
     return taken
 

@@ -90,7 +90,7 @@ OUTBOUND_ALLOW: list[str] = env.list("OUTBOUND_ALLOW", default=[])
 # A PEM file of certificate authorities to trust besides the public ones.
 OUTBOUND_CA_BUNDLE: str = env.str("OUTBOUND_CA_BUNDLE", default="")
 if OUTBOUND_CA_BUNDLE and not Path(OUTBOUND_CA_BUNDLE).is_file():
-    raise ImproperlyConfigured(f"OUTBOUND_CA_BUNDLE: there is no file {OUTBOUND_CA_BUNDLE}.")
+    raise ImproperlyConfigured(f"OUTBOUND_CA_BUNDLE: the file {OUTBOUND_CA_BUNDLE} does not exist.")
 
 # --- Providers and sandbox -----------------------------------------------------------------------
 # Where the providers' APIs are; `make run` and tests point them at the sandbox.

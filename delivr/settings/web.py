@@ -21,7 +21,7 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "delivr",
-    "DESCRIPTION": "Take a mobile app from connected tools to builds that are ready to submit.",
+    "DESCRIPTION": "Build mobile app releases with your own tools, ready to submit.",
     "VERSION": "1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

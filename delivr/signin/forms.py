@@ -61,7 +61,7 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
         name = " ".join(unicodedata.normalize("NFKC", self.cleaned_data["name"]).split())
         hidden = any(unicodedata.category(c) in _HIDDEN or c in _BLANK for c in name)
         if hidden or "@" in name or name.casefold() == SYSTEM:
-            words = _("Enter a name: not an email address, and no invisible characters.")
+            words = _("Enter a name, not an email address. Invisible characters are not allowed.")
             raise ValidationError(words)
         return name
 
@@ -75,7 +75,8 @@ class TimeZoneForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
         labels = {"time_zone": _("Time zone")}
         help_texts = {
             "time_zone": _(
-                "Enter part of its name, for example Berlin. Leave empty to use your browser's."
+                "Enter part of its name, for example Berlin. Leave empty to use your browser's "
+                "time zone."
             )
         }
         widgets = {

@@ -172,9 +172,11 @@ def _shown(invitation: Invitation) -> Any:
 
 class TokenSerializer(serializers.ModelSerializer[ApiToken]):
     id = serializers.CharField(source="public_id")
-    owner = serializers.EmailField(source="user.email", help_text="Whose rights bound its own.")
+    owner = serializers.EmailField(
+        source="user.email", help_text=("The user who created it. The user's role limits it.")
+    )
     role = serializers.ChoiceField(Role.choices)
-    hint = serializers.CharField(source="__str__", help_text="How it begins.")
+    hint = serializers.CharField(source="__str__", help_text="The beginning of the token.")
     createdAt = serializers.DateTimeField(source="created_at")
     expiresAt = serializers.DateTimeField(source="expires_at")
     lastUsedAt = serializers.DateTimeField(source="last_used_at", allow_null=True)
@@ -196,7 +198,7 @@ class TokenSerializer(serializers.ModelSerializer[ApiToken]):
 
 
 class CreatedTokenSerializer(TokenSerializer):
-    token = serializers.SerializerMethodField(help_text="Shown this once.")
+    token = serializers.SerializerMethodField(help_text="Shown only in this response.")
 
     class Meta(TokenSerializer.Meta):
         fields = [*TokenSerializer.Meta.fields, "token"]

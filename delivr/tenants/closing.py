@@ -25,7 +25,7 @@ def rename(*, tenant: Tenant, name: str, actor: User) -> Tenant:
     tenant = lock_tenant(tenant, actor=actor)
     before, tenant.name = tenant.name, name.strip()
     if not tenant.name:
-        raise ValidationError({"name": [_("Give the workspace a name.")]})
+        raise ValidationError({"name": [_("Enter a name for the workspace.")]})
     tenant.full_clean(exclude=["id"])
     if tenant.name != before:
         tenant.save(update_fields=["name"])
@@ -71,7 +71,7 @@ def _being_sent() -> str:
 
 def _reasons_not_to_close(tenant: Tenant, confirmation: str) -> list[str]:
     if confirmation.strip() != tenant.name:
-        return [_("Type the name of the workspace as it is written above.")]
+        return [_("Type the name of the workspace exactly as shown above.")]
     if unfinished := import_string(settings.TENANT_USERS)(tenant):
         words = {"names": ", ".join(unfinished)}
         return [_("Finish or cancel these first: %(names)s.") % words]

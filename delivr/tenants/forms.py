@@ -22,7 +22,7 @@ class WorkspaceForm(forms.Form):
     def clean_workspace(self) -> str:
         name: str = self.cleaned_data["workspace"].strip()
         if not name:
-            raise ValidationError(_("Give the workspace a name."))
+            raise ValidationError(_("Enter a name for the workspace."))
         return name
 
     def create(self, user: User) -> Tenant:

@@ -23,7 +23,7 @@ TOKEN_DAYS, TOKEN_DAYS_MAX = 90, 365
 def create_tenant(*, name: str, owner: User) -> Tenant:
     """Create a workspace with its first owner. Raises ValidationError({"name"})."""
     if not name.strip():
-        raise ValidationError({"name": [_("Give the workspace a name.")]})
+        raise ValidationError({"name": [_("Enter a name for the workspace.")]})
     tenant = Tenant(name=name.strip())
     tenant.full_clean(exclude=["id"])
     tenant.save(force_insert=True)

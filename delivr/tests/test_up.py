@@ -150,7 +150,7 @@ def test_used_port_is_reported_before_anything_is_done(start: Start, tmp_path: P
         port = other.getsockname()[1]
         process = start(PORT=str(port))
         assert process.wait(timeout=30) == 1
-    assert f"Port {port} cannot be had" in said(process)
+    assert f"Port {port} is not available" in said(process)
     assert f"PORT={port + 1} make run" in said(process)
     assert not (tmp_path / "data/delivr.sqlite3").exists()
 

@@ -78,7 +78,7 @@ class Options(list[Option]):
         """The first `most` of them; the note says where there are more."""
         options = cls(found[:most])
         if len(found) > most:
-            options.note = f"The first {most:,} are listed: type the rest."
+            options.note = f"Only the first {most:,} are listed. Type a name to enter another one."
         return options
 
 

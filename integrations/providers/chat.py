@@ -64,6 +64,6 @@ class ChatProvider(Provider):
         """
         raise ProviderError.refused(
             "cannot_correlate",
-            f"{self.label} does not show what was posted.",
-            "It may be there twice.",
+            f"{self.label} does not let delivr look up what was posted.",
+            "The message may appear twice.",
         )

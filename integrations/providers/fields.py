@@ -86,7 +86,7 @@ def clean_address(value: str) -> str:
         text = f"https://{text}"
     parts = urlsplit(text)
     if parts.query or parts.fragment:
-        raise ValueError(_("Enter the address without what follows ? or #."))
+        raise ValueError(_("Enter the address without the part after ? or #."))
     try:
         check_url(text)
     except OutboundError as error:

@@ -94,7 +94,7 @@ _STATUSES: dict[int, tuple[str, Outcome, str, str]] = {
         "forbidden",
         Outcome.CREDENTIALS,
         "accepted the credentials but does not allow this",
-        "Give this account the permission, or enter the credentials of another one.",
+        "Give this account the permission, or enter the credentials of another account.",
     ),
     404: (
         "not_found",
@@ -163,7 +163,7 @@ def error_from_proxy(label: str, status: int) -> ProviderError:
     """The error for a refusal in another format than the provider's: it did not get the request."""
     return ProviderError(
         "not_the_system",
-        f"Something between here and {label} answered instead (HTTP {status}).",
+        f"Something between delivr and {label} responded instead (HTTP {status}).",
         "It may be a proxy, a firewall or a maintenance page. It is retried automatically.",
         outcome=Outcome.NOT_SENT,
     )

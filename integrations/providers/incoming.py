@@ -37,9 +37,9 @@ def text(document: Mapping[str, Any], name: str) -> str:
     if value is None or value == "":
         return ""
     if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise ValueError(f"{name} is not a text of up to {MAX_TEXT} characters.")
+        raise ValueError(f"{name} is not a string of up to {MAX_TEXT} characters.")
     if any(not c.isprintable() or "\ud800" <= c <= "\udfff" for c in value):
-        raise ValueError(f"{name} has characters that cannot be stored.")
+        raise ValueError(f"{name} contains characters that cannot be stored.")
     return value.strip()
 
 

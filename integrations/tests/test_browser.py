@@ -66,7 +66,7 @@ def test_a_job_is_picked_by_keyboard_and_its_checks_are_followed(
     expect(page.get_by_role("heading", name="With the Notification plugin")).to_be_visible()
     expect(page.get_by_role("heading", name="With a Jenkinsfile")).to_be_hidden()
     page.get_by_role("button", name="Give it to the sandbox").click()
-    expect(page.locator("#messages")).to_contain_text("sends the webhook of iOS · ios-prod now")
+    expect(page.locator("#messages")).to_contain_text("now sends the webhook for iOS · ios-prod")
     assert console == []
 
 
@@ -101,9 +101,9 @@ def test_a_key_is_read_from_a_file_and_a_wrong_one_is_refused(
     area.fill("")
     files = page.get_by_label("Choose a .p8 file")
     for name, body, words in (
-        ("key.json", b"{}", "is not the .p8 file"),
-        ("key.p8", b"-----BEGIN CERTIFICATE-----", "is not the .p8 file"),
-        ("key.p8", b"x" * 20_001, "too large: 20 KB at most"),
+        ("key.json", b"{}", "needs a .p8 file"),
+        ("key.p8", b"-----BEGIN CERTIFICATE-----", "needs a .p8 file"),
+        ("key.p8", b"x" * 20_001, "too large. The limit is 20 KB"),
     ):
         files.set_input_files({"name": name, "mimeType": "text/plain", "buffer": body})
         expect(said).to_contain_text(words)

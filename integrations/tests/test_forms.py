@@ -180,7 +180,7 @@ def test_parameters_are_lines(tenant: Tenant, text: str, pairs: dict[str, str]) 
         ("FLAVOUR=prod\nnonsense", "Line 2: write it as NAME=value."),
         ("=value", "Line 1: write it as NAME=value."),
         ("A=1\nA=2", "A: listed twice."),
-        ("A=1\nNOTES<<EOF\nfirst", "Line 2: a line EOF has to end this value."),
+        ("A=1\nNOTES<<EOF\nfirst", "Line 2: this value must end with a line EOF."),
         ("<<EOF\nfirst\nEOF", "Line 1: write it as NAME=value."),
     ],
 )

@@ -184,11 +184,11 @@ def test_the_form_is_shown_if_requested_or_if_the_connection_fails(
 
 def test_empty_fields_are_not_listed(web: Client, tenant: Tenant) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
-    assert "Own parameters" not in dict(web.get(path(pipeline)).context["details"])
+    assert "Additional parameters" not in dict(web.get(path(pipeline)).context["details"])
     pipeline.parameters = {"TRACK": "beta", "NOTES": "one\n<two>"}
     pipeline.save()
     page = web.get(path(pipeline))
-    assert dict(page.context["details"])["Own parameters"] == "TRACK=beta\nNOTES=one\n<two>"
+    assert dict(page.context["details"])["Additional parameters"] == "TRACK=beta\nNOTES=one\n<two>"
     assert "TRACK=beta<br>NOTES=one<br>&lt;two&gt;" in page.content.decode()
 
 

@@ -53,7 +53,9 @@ def test_the_token_is_not_sent_to_another_address(tenant: Tenant, first: Any) ->
     for address in ("https://evil.example.com", "http://127.0.0.1:1/another", "nonsense:/"):
         with pytest.raises(ValidationError) as refused:
             make_second(tenant, second(first, jenkins_url=address))
-        assert "The address is not that of" in complaints(refused)["jenkins_api_token"][0]
+        assert (
+            "The address is different from that of" in complaints(refused)["jenkins_api_token"][0]
+        )
     assert PipelineIntegration.objects.count() == 1
     own = second(first, jenkins_url="https://own.example.com", jenkins_api_token="own token")
     assert make_second(tenant, own).api_token.reveal() == "own token"
@@ -134,7 +136,7 @@ def test_the_form_offers_each_server_once(tenant: Tenant, first: Any) -> None:
     assert form.fields["same_server"].choices == [
         (first.pk, "Same server as iOS · ios-prod"),
         (other.pk, "Same server as iOS · c"),
-        ("", "Enter other ones"),
+        ("", "Enter new credentials"),
     ]
     assert form["same_server"].value() == first.pk
     assert not form.fields["jenkins_api_token"].required

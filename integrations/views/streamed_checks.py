@@ -101,7 +101,7 @@ def _verify_candidate(
 ) -> CheckStream:
     findings = yield from iter_checks(candidate)
     if findings.bad:
-        words = _("The stored one is still in use: the new one was not saved.")
+        words = _("The new credential was not saved. The stored one is still in use.")
         alert = {"tone": "warning", "text": words, "live": True}
         return {"said": render_to_string("components/alert.html", alert)}
     try:

@@ -77,7 +77,7 @@ def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) ->
     tenant, made = request.tenant, repeated.connection_id
     found = find_connection(tenant=tenant, connection_id=made) if repeated.is_fresh else None
     if found is None or found.verification_status == Verification.PENDING:
-        messages.info(request, _("This was already done. Nothing was done twice."))
+        messages.info(request, _("This was already done, and was not repeated."))
     else:
         add_result_message(request, found)
     if isinstance(found, PipelineIntegration) and not has_failed(found):
@@ -112,7 +112,7 @@ def give_to_sandbox(request: TenantRequest, connection_id: str) -> HttpResponse:
     pipeline = cast(PipelineIntegration, find(request, "pipelines", connection_id))
     page = next_address(request, default=reverse("integration", args=["pipelines", pipeline.pk]))
     if not demo.is_offered():
-        messages.error(request, _("There is no sandbox beside this server."))
+        messages.error(request, _("This server has no sandbox."))
         return redirect(page)
     try:
         with throttled_call("sandbox", user=request.user):
@@ -124,7 +124,7 @@ def give_to_sandbox(request: TenantRequest, connection_id: str) -> HttpResponse:
     else:
         words = {"name": pipeline, "ci": pipeline.kind_label}
         messages.success(
-            request, _("The sandbox's %(ci)s sends the webhook of %(name)s now.") % words
+            request, _("The sandbox's %(ci)s now sends the webhook for %(name)s.") % words
         )
     return redirect(page)
 

@@ -31,12 +31,12 @@ def release_of(target: Any) -> Release:
 
 
 UNKNOWN = "There is no connection “%s”."
-NOT_VERIFIED = "%s is not verified: verify it first."
+NOT_VERIFIED = "%s is not verified. Verify it first."
 # name -> (wired -> changes, wired -> errors)
 CHECKS: dict[str, tuple[Callable[[Wired], dict[str, Any]], Callable[[Wired], dict[str, Any]]]] = {
     "no scm": (
         lambda w: {"scm_id": ""},
-        lambda w: {"scm": ["Choose the repository's connection."]},
+        lambda w: {"scm": ["Choose a repository."]},
     ),
     "unknown scm": (
         lambda w: {"scm_id": "scm_github_none"},

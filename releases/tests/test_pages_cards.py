@@ -87,8 +87,8 @@ def test_old_attempts_are_folded_but_never_a_single_one(
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
-        (BuildStatus.FAILURE, "iOS did not succeed: check the reason, then trigger it again."),
-        (BuildStatus.TRIGGERING, "iOS was not triggered: check the reason, then try again."),
+        (BuildStatus.FAILURE, "iOS did not succeed. Check the reason, then trigger it again."),
+        (BuildStatus.TRIGGERING, "iOS was not triggered. Check the reason, then try again."),
     ],
 )
 def test_the_header_names_what_failed_and_leads_there(

@@ -131,7 +131,7 @@ def test_failed_build_beside_a_running_one_is_not_nothing_to_do(viewer, release,
     run(failed)
     run(failed, BuildStatus.FAILURE)
     text = text_of(viewer.get(page(release)))
-    assert "Android did not succeed: check the reason, then trigger it again." in text
+    assert "Android did not succeed. Check the reason, then trigger it again." in text
     assert "Nothing to do" not in text
 
 

@@ -79,9 +79,11 @@ def test_the_excerpt_has_a_title_for_each_result(
 def test_an_unreadable_log_is_mentioned_and_still_linked(
     member: Client, release: Release, setup: Setup
 ) -> None:
-    ended(release, setup, log_error="Jenkins has no log of this build any more.")
+    ended(release, setup, log_error="Jenkins no longer has the log of this build.")
     answer = member.get(page(release))
-    assert "The log could not be read: Jenkins has no log of this build" in text_of(answer)
+    assert "The log could not be read: Jenkins no longer has the log of this build" in text_of(
+        answer
+    )
     assert f"{JENKINS}/job/ios-prod/245/console" in answer.content.decode()
 
 

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 
 class Command(BaseCommand):
-    help = "Migrate, collect static files if they changed, make the demo workspace."
+    help = "Migrate, collect static files if they changed, and create the demo workspace."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

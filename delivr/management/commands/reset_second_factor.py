@@ -9,7 +9,10 @@ from delivr.tenants.models import User
 
 
 class Command(BaseCommand):
-    help = "Take away a user's second factors. Make sure first that it is really them who asks."
+    help = (
+        "Reset a user's second factors. First make sure that the request really comes from "
+        "the user."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
@@ -19,4 +22,6 @@ class Command(BaseCommand):
         if user is None:
             raise CommandError("There is no such user.")
         count = reset_second_factor(user=user, actor=None)
-        self.stdout.write(f"{user.email}: {count} removed. The password alone signs in now.")
+        self.stdout.write(
+            f"{user.email}: {count} removed. The password alone is now enough to sign in."
+        )

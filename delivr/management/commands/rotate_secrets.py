@@ -11,9 +11,9 @@ from delivr.encryption.rotation import Rotation, rotate_secrets
 
 class Command(BaseCommand):
     help = (
-        "Re-encrypt every stored secret with the first of FERNET_KEYS; may be interrupted, killed "
-        "and run again, beside all other work. Says in the end which keys are still needed. "
-        "Ends with code 1 if a secret could not be opened."
+        "Re-encrypt every stored secret with the first of FERNET_KEYS. Can be interrupted, "
+        "killed and run again during normal operation. At the end it says which keys are still "
+        "needed. Exit code 1 if a secret could not be opened."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -21,12 +21,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--check",
             action="store_true",
-            help="Change nothing; say how many secrets need which key, and which open with none.",
+            help=(
+                "Change nothing; say how many secrets need which key, and which ones no key opens."
+            ),
         )
         parser.add_argument(
             "--accept-loss",
             action="store_true",
-            help="The missing keys do not come back: let /readyz answer 200 without them.",
+            help="The missing keys are lost for good: have /readyz answer 200 without them.",
         )
 
     def handle(self, **options: Any) -> None:

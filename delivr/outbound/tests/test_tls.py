@@ -98,7 +98,7 @@ def test_missing_bundle_stops_the_start(tmp_path):
         check=False,
     )
     assert started.returncode != 0
-    assert f"there is no file {missing}" in started.stderr
+    assert f"the file {missing} does not exist" in started.stderr
 
 
 def test_certificate_of_another_name_is_refused(authority, tls_url):

@@ -192,7 +192,7 @@ def test_page_says_why_no_key_answers(
     ada.go("/accounts/2fa/webauthn/add/")
     ada.confirm()
     page.get_by_role("button", name="Use the key", exact=True).click()  # it stays on the page
-    expect(page.get_by_role("alert")).to_contain_text("https pages only")
+    expect(page.get_by_role("alert")).to_contain_text("only on https pages")
 
 
 def test_workspace_requires_it(

@@ -79,8 +79,8 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
             LABEL,
             answer.status_code,
             code="agreement_missing",
-            message="Apple wants an agreement to be accepted first.",
-            hint="The account holder accepts it in App Store Connect > Business.",
+            message="Apple requires an agreement to be accepted first.",
+            hint="The Account Holder can accept it in App Store Connect > Business.",
         )
     if answer.status_code == 403:
         return error_from_status(
@@ -94,7 +94,7 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
         LABEL,
         answer.status_code,
         retry_after=answer.headers.get("Retry-After"),
-        message=f"Apple answers: {apple_text}" if apple_text and answer.status_code < 500 else "",
+        message=f"Apple says: {apple_text}" if apple_text and answer.status_code < 500 else "",
     )
 
 
@@ -108,15 +108,18 @@ def _refused_key(date: str | None) -> ProviderError:
             code="clock_skew",
             message=f"Apple refused the API key: this server's clock is {abs(skew):.0f} s "
             f"{'ahead' if skew > 0 else 'behind'}.",
-            hint="Signed keys carry the time: whoever runs this server sets its clock, by NTP say.",
+            hint=(
+                "Signed tokens contain the time. Ask the operator of this server to set its "
+                "clock, for example by NTP."
+            ),
         )
     return error_from_status(
         LABEL,
         401,
         message="Apple refused the API key.",
-        hint="Check that issuer ID, key ID and .p8 file belong together and that the key is not"
-        " revoked (App Store Connect > Users and Access > Integrations). It must be a team key:"
-        " individual keys have no issuer ID.",
+        hint="Check that the issuer ID, key ID and .p8 file belong together, and that the key "
+        "was not revoked (App Store Connect > Users and Access > Integrations). It must be "
+        "a team key: individual keys have no issuer ID.",
     )
 
 

@@ -20,7 +20,7 @@ FIELDS = (
         name="apple_issuer_id",
         column="issuer_id",
         label=gettext_lazy("Issuer ID"),
-        help=gettext_lazy("On App Store Connect under Users and Access > Integrations."),
+        help=gettext_lazy("In App Store Connect under Users and Access > Integrations."),
         clean=matching(
             r"[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",
             gettext_lazy("An issuer ID is a UUID, like 57246542-96fe-1a63-e053-0824d011072a."),
@@ -44,7 +44,7 @@ FIELDS = (
         column="credentials",
         label=gettext_lazy("API key (.p8)"),
         audit_label=gettext_lazy("API key"),
-        help=gettext_lazy("The whole text of the file that Apple let you download once."),
+        help=gettext_lazy("The whole text of the file that Apple lets you download once."),
         secret=True,
         kind="textarea",
         file=".p8",

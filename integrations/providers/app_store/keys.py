@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-_HINT = "Use the AuthKey_….p8 file of App Store Connect > Users and Access > Integrations."
+_HINT = "Use the AuthKey_….p8 file from App Store Connect > Users and Access > Integrations."
 
 
 def check_api_key(pem: str) -> str:
@@ -50,13 +50,13 @@ def _complaint(text: str) -> str:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     if "PRIVATE KEY-----" not in text:
-        return "This is no private key: it must begin with -----BEGIN PRIVATE KEY-----."
+        return "This is not a private key: it must begin with -----BEGIN PRIVATE KEY-----."
     try:
         key = load_pem_private_key(text.encode(), password=None)
     except TypeError:
-        return "This private key is locked with a passphrase."
+        return "This private key is protected with a passphrase."
     except (ValueError, UnsupportedAlgorithm):
         return "This private key cannot be read: it may have been cut or changed while copying."
     if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-        return "This is another kind of key: Apple's are elliptic-curve keys (P-256)."
+        return "This is a different kind of key: Apple's keys are elliptic-curve keys (P-256)."
     return ""

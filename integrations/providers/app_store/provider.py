@@ -83,8 +83,8 @@ class AppStore(StoreProvider):
             yield Check.failed(
                 "app",
                 "app_not_visible",
-                f"This key sees no app with the bundle ID {self._app_identifier}.",
-                "Check the spelling (capitals count) and that the key has access to this app.",
+                f"This key has access to no app with the bundle ID {self._app_identifier}.",
+                "Check the spelling (case matters), and that the key has access to this app.",
             )
             return
         name = vendor_words(app["attributes"].get("name"), secrets=self._client.secrets, limit=80)

@@ -96,7 +96,7 @@ class Comparing:
             except ProviderError as error:
                 if error.code != UNREAD:
                     raise
-                self._notes.append("GitHub answers too slowly to list them all.")
+                self._notes.append("GitHub responds too slowly to list them all.")
                 break
         return found
 
@@ -142,7 +142,7 @@ class Comparing:
             try:
                 found |= self._pull_requests(shas)
             except ProviderError as error:
-                self._notes.append(f"Their pull requests could not all be read: {error.message}")
+                self._notes.append(f"Not all of their pull requests could be read: {error.message}")
                 break
         return [replace(c, pull_request=found.get(c.sha) or c.pull_request) for c in commits]
 
@@ -173,7 +173,7 @@ class Comparing:
 
     def _note_errors(self, errors: list[dict[str, Any]]) -> None:
         said = self._client.words(errors[0].get("message")) if errors else ""
-        note = f"Their pull requests could not all be read: {said or 'GitHub does not say why.'}"
+        note = f"Not all of their pull requests could be read: {said or 'GitHub does not say why.'}"
         if note not in self._notes:
             self._notes.append(note)
 

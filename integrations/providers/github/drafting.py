@@ -94,7 +94,7 @@ def _may_not(repository: str) -> ProviderError:
     return ProviderError(
         "release_forbidden",
         f"GitHub does not let this token create a release in {repository}.",
-        "Give the token the permissions Contents and Workflows (both write), or the scopes repo "
-        "and workflow, then verify the connection.",
+        "Give the token the Contents and Workflows permissions (both write), or the repo and "
+        "workflow scopes, then verify the connection.",
         outcome=Outcome.CREDENTIALS,
     )

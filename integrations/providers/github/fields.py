@@ -23,7 +23,7 @@ FIELDS = (
         label=gettext_lazy("Access token"),
         help=gettext_lazy(
             "A fine-grained token with Contents, Actions and Metadata access to the repository, "
-            "or a classic one with the repo scope."
+            "or a classic token with the repo scope."
         ),
         placeholder="github_pat_…",
         secret=True,
@@ -54,7 +54,7 @@ CHECKS = {
     "account": gettext_lazy("Account"),
     "address": gettext_lazy("Reaching GitHub"),
     "credentials": gettext_lazy("Access token"),
-    "expiry": gettext_lazy("Expiry of the token"),
-    "permission": gettext_lazy("Permission to write"),
+    "expiry": gettext_lazy("Token expiry"),
+    "permission": gettext_lazy("Write permission"),
     "repository": gettext_lazy("Repository"),
 }

@@ -135,7 +135,7 @@ class GitHub(ScmProvider):
             return self._repository.full_name
         raise ProviderError.refused(
             "bad_repository",
-            "This is no address of a repository.",
+            "This is not the address of a repository.",
             "Enter it like https://github.com/owner/name.",
         )
 

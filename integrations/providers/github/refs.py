@@ -162,8 +162,8 @@ _FORBIDS_CREATION = {"creation", "branch_name_pattern", "tag_name_pattern"}
 def _elsewhere(kind: str, there: Ref, commit: str) -> ProviderError:
     return ProviderError(
         f"{_WORDS[kind]}_elsewhere",
-        f"{there.name} is there already, at {there.commit[:7]} instead of {commit[:7]}.",
-        f"Delete the {_WORDS[kind]} in GitHub and retry; or give this up, and it stays as it is.",
+        f"{there.name} already exists, at {there.commit[:7]} instead of {commit[:7]}.",
+        f"Delete the {_WORDS[kind]} on GitHub and retry, or cancel this to leave it unchanged.",
         outcome=Outcome.REFUSED,
     )
 
@@ -171,8 +171,8 @@ def _elsewhere(kind: str, there: Ref, commit: str) -> ProviderError:
 def _no_commit(commit: str) -> ProviderError:
     return ProviderError(
         "commit_gone",
-        f"GitHub does not know the commit {commit[:7]} (any more).",
-        "Somebody may have rewritten the branch. Retry: the newest commit is looked up again.",
+        f"GitHub does not have the commit {commit[:7]}, or no longer has it.",
+        "Someone may have rewritten the branch. Retry: delivr looks up the newest commit again.",
         outcome=Outcome.REFUSED,
     )
 
@@ -180,9 +180,9 @@ def _no_commit(commit: str) -> ProviderError:
 def _ruled(failure: ProviderError, name: str, rule: str) -> ProviderError:
     return ProviderError(
         "rule_forbids",
-        f"{rule[0].upper()}{rule[1:]} forbids to create {name}. {failure.message}",
-        "Add the token's owner to the ruleset's bypass list in GitHub (Settings > Rules) and "
-        "retry; or create it by hand.",
+        f"{rule[0].upper()}{rule[1:]} does not allow creating {name}. {failure.message}",
+        "Add the token's owner to the ruleset's bypass list on GitHub (Settings > Rules) and "
+        "retry, or create it manually.",
         outcome=Outcome.REFUSED,
     )
 
@@ -190,9 +190,9 @@ def _ruled(failure: ProviderError, name: str, rule: str) -> ProviderError:
 def _in_the_way(kind: str, name: str, other: str) -> ProviderError:
     return ProviderError(
         "name_in_the_way",
-        f"{name} cannot be created as long as there is {other}: for git, one is a folder in which "
-        "the other lies.",
-        f"Delete or rename the {_WORDS[kind]} {other} in GitHub and retry.",
+        f"{name} cannot be created while {other} exists: in Git, one would be a folder that "
+        "contains the other.",
+        f"Delete or rename the {_WORDS[kind]} {other} on GitHub and retry.",
         outcome=Outcome.REFUSED,
     )
 
@@ -200,7 +200,7 @@ def _in_the_way(kind: str, name: str, other: str) -> ProviderError:
 def _empty(repository: str) -> ProviderError:
     return ProviderError(
         "repository_empty",
-        f"{repository} is empty: there is no commit yet.",
+        f"{repository} is empty: it has no commits yet.",
         "Push the first commit and retry.",
         outcome=Outcome.REFUSED,
     )

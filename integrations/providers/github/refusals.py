@@ -76,31 +76,31 @@ _REASONS = (
     Reason(
         "ip_not_allowed",
         r"ip allow list|ip address",
-        "Ask an administrator of the organization to put this server's address on its IP allow "
+        "Ask an administrator of the organization to add this server's address to its IP allow "
         "list.",
     ),
     Reason(
         "sso_required",
         r"\bsaml\b|single sign-on",
-        "In GitHub, open the token's Configure SSO and authorize the organization.",
+        "On GitHub, open Configure SSO for the token and authorize the organization.",
     ),
     Reason(
         "token_lifetime",
         r"lifetime",
-        "Create a token that ends sooner, or ask an administrator of the organization to allow a "
-        "longer lifetime.",
+        "Create a token that expires sooner, or ask an administrator of the organization to "
+        "allow a longer lifetime.",
     ),
     Reason(
         "classic_token_forbidden",
         r"forbids access .*\(classic\)",
-        "Enter a fine-grained token, or ask an administrator of the organization to allow classic "
-        "ones.",
+        "Enter a fine-grained token, or ask an administrator of the organization to allow "
+        "classic tokens.",
     ),
     Reason(
         "fine_grained_token_forbidden",
         r"forbids access .*fine-grained",
         "Enter another kind of token, or ask an administrator of the organization to allow "
-        "fine-grained ones.",
+        "fine-grained tokens.",
     ),
     Reason(
         "token_forbidden",
@@ -121,7 +121,7 @@ _REASONS = (
     Reason(
         "suspended",
         r"suspended",
-        "An administrator has to lift the suspension; or enter the token of another account.",
+        "Ask an administrator to lift the suspension, or enter the token of another account.",
     ),
     Reason(
         "not_verified",
@@ -131,7 +131,7 @@ _REASONS = (
     Reason(
         "blocked",
         r"access blocked|dmca|unavailable due to|terms of service",
-        "GitHub has blocked this repository: open it in the browser, which tells why.",
+        "GitHub has blocked this repository. Open it in a browser to see why.",
         Outcome.REFUSED,
     ),
     Reason(
@@ -149,7 +149,7 @@ _REASONS = (
     Reason(
         "admin_required",
         r"must have admin rights",
-        "Give the account the Admin role, or enter the token of another one.",
+        "Give the account the Admin role, or enter the token of another account.",
     ),
 )
 _APP = re.compile(r"not accessible by integration", re.IGNORECASE)

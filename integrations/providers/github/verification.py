@@ -79,8 +79,8 @@ class Verification:
         if not may_push(self._data):
             raise ProviderError(
                 "no_push",
-                f"The token's owner may read {self._name()} but not write to it.",
-                "Give the account the Write role, or enter the token of another one.",
+                f"The token's owner can read {self._name()}, but not write to it.",
+                "Give the account the Write role, or enter the token of another account.",
                 outcome=Outcome.CREDENTIALS,
             )
         scopes = self._answer.scopes
@@ -110,14 +110,14 @@ def may_push(repository: dict[str, Any]) -> bool:
     return isinstance(permissions, dict) and permissions.get("push") is True
 
 
-_AN_APP = "Signed in as an app of GitHub. Its tokens end after an hour: enter a new one in time."
+_AN_APP = "Signed in as a GitHub App. Its tokens expire after an hour: enter a new one in time."
 _APP_NEEDS = (
-    "GitHub does not tell what the token of an app may do: the app needs Contents and Actions, "
-    "both with write access, and Metadata."
+    "GitHub does not report the permissions of an app's token. The app needs Contents and "
+    "Actions (both write) and Metadata."
 )
 _FINE_GRAINED = (
-    "GitHub does not tell what a token of this kind may do: it needs Contents and Actions, both "
-    "with write access, and Metadata."
+    "GitHub does not report the permissions of this kind of token. It needs Contents and "
+    "Actions (both write) and Metadata."
 )
 
 
@@ -141,8 +141,8 @@ def not_found(name: str) -> ProviderError:
     return ProviderError.refused(
         "repository_not_found",
         f"GitHub has no repository {name}, or this token may not see it.",
-        "Check the spelling. A fine-grained token must name the repository, and the organization "
-        "may have to approve it; a classic one needs the repo scope.",
+        "Check the spelling. A fine-grained token must include the repository, and the "
+        "organization may have to approve it; a classic token needs the repo scope.",
     )
 
 
@@ -150,7 +150,7 @@ def moved(name: str) -> ProviderError:
     return ProviderError.refused(
         "repository_moved",
         f"{name} was renamed or moved.",
-        "Open it in the browser and enter the address that it has now.",
+        "Open it in a browser and enter its current address.",
     )
 
 

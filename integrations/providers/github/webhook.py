@@ -40,9 +40,9 @@ def parse(body: bytes, event: str) -> BuildReport:
     if event == "workflow_run":
         return _workflow_run(document)
     if event == "ping":
-        return _nothing("GitHub's greeting: the webhook arrives.")
+        return _nothing("This is GitHub's ping: the webhook works.")
     if not event:
-        return _nothing("GitHub did not say which event it is.")
+        return _nothing("GitHub did not name the event.")
     return _nothing(f"The event {event} says nothing about a build: builds run on Jenkins.")
 
 
@@ -69,7 +69,7 @@ def _workflow_run(document: Mapping[str, Any]) -> BuildReport:
     found = [_BUILD_ID.search(name) for name in names if isinstance(name, str)]
     ids = [match.group() for match in found if match]
     if not ids:
-        return _nothing("This workflow run carries no build's id (bld_…) in its name.")
+        return _nothing("The name of this workflow run contains no build id (bld_…).")
     return BuildReport(status=_status(document, run), build_id=ids[0])
 
 

@@ -142,8 +142,8 @@ class JenkinsClient:
         if _asks_for_crumb(answer):
             return {
                 "code": "crumb_required",
-                "message": "Jenkins asked for a crumb, which it does where a password was entered.",
-                "hint": "Enter an API token in its place: User > Security > API Token.",
+                "message": "Jenkins asked for a crumb, which means that a password was entered.",
+                "hint": "Enter an API token instead: User > Security > API Token.",
             }
         wanted = answer.headers.get("X-Required-Permission", "")
         wanted = wanted if _PERMISSION.fullmatch(wanted) else ""
@@ -173,8 +173,8 @@ def _wants_sign_in() -> ProviderError:
     return ProviderError(
         "login_redirect",
         "Jenkins requires a sign-in and ignores the API token.",
-        "Ask its administrator to let API tokens in without a session: with OpenID Connect that is "
-        "“Allow access using a Jenkins API token without an OIDC session”.",
+        "Ask its administrator to accept API tokens without a session. With OpenID Connect, the "
+        "setting is “Allow access using a Jenkins API token without an OIDC session”.",
         outcome=Outcome.CREDENTIALS,
     )
 
@@ -206,9 +206,10 @@ def not_jenkins(status: int = 200) -> ProviderError:
     """The error if something else answered: a proxy, a login page, another program."""
     return ProviderError(
         "not_jenkins",
-        f"What answers at this address is not Jenkins (HTTP {status}).",
-        "Enter the address of Jenkins as in the browser, with its path if it has one, such as "
-        "https://ci.example.com/jenkins. A sign-on proxy in front of it must let the API through.",
+        f"The server at this address is not Jenkins (HTTP {status}).",
+        "Enter the address of Jenkins as the browser shows it, including its path, such as "
+        "https://ci.example.com/jenkins. A sign-on proxy in front of it must let API requests "
+        "through.",
         # Something else answered, so Jenkins did not receive the request.
         outcome=Outcome.UNCERTAIN if status < 300 else Outcome.NOT_SENT,
     )

@@ -17,14 +17,14 @@ def clean_parameters(value: Any) -> dict[str, str]:
     parameters = {str(name).strip(): several_lines(str(text)) for name, text in value.items()}
     if taken := sorted(set(parameters) & set(OURS)):
         raise ValueError(
-            _("delivr sets %(names)s itself: leave it out.") % {"names": ", ".join(taken)}
+            _("Leave out %(names)s: delivr sets it automatically.") % {"names": ", ".join(taken)}
         )
     if len(parameters) > MAX_PARAMETERS:
         raise ValueError(_("At most %(most)d parameters.") % {"most": MAX_PARAMETERS})
     for name in parameters:
         # Jenkins allows any name; in the form the first "=" ends it.
         if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
-            raise ValueError(_("“%(name)s” is not a parameter's name.") % {"name": name})
+            raise ValueError(_("“%(name)s” is not a valid parameter name.") % {"name": name})
     return parameters
 
 
@@ -53,7 +53,9 @@ FIELDS = (
         column="api_token",
         label=gettext_lazy("API token"),
         audit_label=gettext_lazy("Jenkins API token"),
-        help=gettext_lazy("Create it in Jenkins on the user's Security page. Not the password."),
+        help=gettext_lazy(
+            "Create it in Jenkins on the user's Security page. Do not enter the password."
+        ),
         secret=True,
         clean=one_line,
         shared=True,
@@ -73,11 +75,11 @@ FIELDS = (
     ConnectionField(
         name="parameters",
         column="parameters",
-        label=gettext_lazy("Own parameters"),
+        label=gettext_lazy("Additional parameters"),
         audit_label=gettext_lazy("Parameters"),
         help=gettext_lazy(
-            "One NAME=value a line, sent with each build beside VERSION, BRANCH and "
-            "DELIVR_BUILD_ID. A value of several lines: NAME<<EOF, its lines, and EOF."
+            "One NAME=value per line, sent with each build in addition to VERSION, BRANCH and "
+            "DELIVR_BUILD_ID. For a value with several lines: NAME<<EOF, the lines, and EOF."
         ),
         required=False,
         kind="mapping",
@@ -97,6 +99,6 @@ CHECKS = {
     "correlation": gettext_lazy("Finding a build again"),
     "credentials": gettext_lazy("User and API token"),
     "job": gettext_lazy("Job"),
-    "parameters": gettext_lazy("Parameters of the job"),
+    "parameters": gettext_lazy("Job parameters"),
     "permission": gettext_lazy("Permission to start the job"),
 }

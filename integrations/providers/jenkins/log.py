@@ -34,7 +34,7 @@ def _answered(client: JenkinsClient, answer: requests.Response) -> requests.Resp
     if answer.status_code == 404 and is_jenkins(answer):
         raise ProviderError.refused(
             "log_gone",
-            "Jenkins has no log of this build any more.",
+            "Jenkins no longer has the log of this build.",
             "Its job may keep only a few builds, or it was deleted there.",
         )
     if answer.status_code != 200:
@@ -47,7 +47,7 @@ def _size(answer: requests.Response) -> int:
     if not (size.isascii() and size.isdigit() and len(size) < 16):
         raise ProviderError.refused(
             "no_log_size",
-            "Something between here and Jenkins hides how long the log is.",
+            "Something between delivr and Jenkins hides the length of the log.",
             "A proxy in front of Jenkins must let the header X-Text-Size through.",
         )
     return int(size)

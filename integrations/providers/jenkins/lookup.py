@@ -88,7 +88,7 @@ class Lookup:
             yield from page
             if len(page) < QUEUE_PAGE:
                 return
-        raise _too_many(f"More than {start} builds wait in the queue of Jenkins.")
+        raise _too_many(f"More than {start} builds are waiting in Jenkins' queue.")
 
     def item(
         self, queue_id: int, *, build_id: str, since: datetime | None = None
@@ -256,8 +256,8 @@ def job_unreadable(
     return ProviderError(
         "job_unreadable",
         f"Jenkins shows no job {full_name(path)} at the moment.",
-        f"It may be reloading. If it stays, look whether the job was moved and whether {username} "
-        "has Job/Read.",
+        "Jenkins may be reloading. If this persists, check whether the job was moved and "
+        f"whether {username} has Job/Read.",
         outcome=outcome,
     )
 
@@ -271,7 +271,7 @@ def _too_many(message: str) -> ProviderError:
 def _just_left() -> ProviderError:
     return ProviderError(
         "just_left",
-        "It has just left Jenkins' queue, and has no number yet.",
+        "It has just left Jenkins' queue and has no number yet.",
         "It will be stopped in a moment.",
         outcome=Outcome.NOT_SENT,
     )

@@ -22,7 +22,7 @@ def normalise_job_path(path: str) -> str:
     """
     text = path.strip()
     if "://" in text or text.startswith("//"):
-        raise ValueError(f"Enter the job's path only, without the address of Jenkins. {_EXAMPLE}")
+        raise ValueError(f"Enter only the job's path, without the address of Jenkins. {_EXAMPLE}")
     if not text.strip("/") or len(text) > MAX_PATH:
         raise ValueError(f"The job's path is empty or too long. {_EXAMPLE}")
     segments = text.strip("/").split("/")
@@ -82,5 +82,5 @@ def _checked(name: str) -> str:
     bad = sorted({c for c in name if c in _NEVER_IN_NAMES or not c.isprintable() or c == "\ufffd"})
     if bad:
         shown = " ".join(bad) if set(bad) <= _NEVER_IN_NAMES else "such characters"
-        raise ValueError(f"A job's name cannot have {shown}. {_EXAMPLE}")
+        raise ValueError(f"A job's name cannot contain {shown}. {_EXAMPLE}")
     return name

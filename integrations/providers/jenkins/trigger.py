@@ -50,7 +50,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
     if status in (400, 500) and any(words in body for words in _CHANGED):
         return ProviderError(
             "parameters_changed",
-            "The job's parameters were changed just now.",
+            "The job's parameters have just been changed.",
             "It is retried automatically.",
             outcome=Outcome.NOT_SENT,
         )
@@ -65,8 +65,8 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
     if 300 <= status < 400:
         return ProviderError.refused(
             "not_scheduled",
-            "Jenkins declined to queue the build.",
-            "A plugin of this Jenkins refuses new builds: ask its administrator.",
+            "Jenkins refused to queue the build.",
+            "A plugin of this Jenkins blocks new builds: ask its administrator.",
         )
     if status == 404:
         return job_unreadable(path, client.username, outcome=Outcome.NOT_SENT)
@@ -77,7 +77,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
     if status < 300:
         return ProviderError(
             "garbage",
-            f"Jenkins answered the trigger in an unknown way (HTTP {status}).",
+            f"Jenkins returned an unexpected response to the trigger (HTTP {status}).",
             "There may be a proxy or a login page in between. delivr looks for the build.",
             outcome=Outcome.UNCERTAIN,
         )

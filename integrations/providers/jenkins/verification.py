@@ -46,7 +46,7 @@ class Verification:
             return [Check(name="account", ok=True, message=f"Signed in as {expected}.")]
         raise ProviderError(
             "wrong_account",
-            f"Jenkins knows these credentials under another name than {expected}.",
+            f"Jenkins knows these credentials under a name other than {expected}.",
             "Enter the user's id as Jenkins shows it under People.",
             outcome=Outcome.CREDENTIALS,
         )
@@ -58,7 +58,7 @@ class Verification:
         return []
 
     def permission(self) -> list[Check]:
-        words = "Jenkins shows only at the first build whether this user may start the job."
+        words = "Only the first build shows whether this user may start the job."
         return [Check.untested("permission", words)]
 
     def parameters(self) -> list[Check]:
@@ -101,9 +101,9 @@ def _no_parameters() -> Check:
     return Check.warning(
         "parameters",
         "no_parameters",
-        "The job declares no parameters: it builds without knowing version and branch.",
-        "Declare VERSION and BRANCH. If they are declared in the Jenkinsfile, run the job once by "
-        "hand: Jenkins learns them from the first run.",
+        "The job declares no parameters: it builds without knowing the version and the branch.",
+        "Declare VERSION and BRANCH. If the Jenkinsfile declares them, run the job once "
+        "manually: Jenkins learns them from the first run.",
     )
 
 
@@ -111,7 +111,7 @@ def _closed_choice(names: list[str]) -> Check:
     return Check.warning(
         "parameters",
         "closed_choice",
-        f"{' and '.join(names)} can take only the values that the job lists.",
+        f"{' and '.join(names)} accepts only the values that the job lists.",
         "Make it a string parameter: Jenkins refuses every other value.",
     )
 
@@ -141,7 +141,7 @@ def check_buildable(job: Job, path: str) -> None:
         raise ProviderError.refused(
             "not_a_job",
             f"{full_name(path)} is a folder of jobs.",
-            "Enter one of the jobs in it; of a multibranch project, one of its branches.",
+            "Enter one of the jobs in it or, for a multibranch project, one of its branches.",
         )
     if not job.buildable:
         raise ProviderError.refused(
@@ -157,7 +157,7 @@ def check_parameters(job: Job) -> None:
         raise ProviderError.refused(
             "parameters_missing",
             f"The job does not declare the parameter {' and '.join(missing)}.",
-            "Add it to the job as a string parameter, under exactly this name.",
+            "Add it to the job as a string parameter with exactly this name.",
         )
 
 
@@ -169,6 +169,6 @@ def check_choices(job: Job, form: Mapping[str, str]) -> None:
         if allowed and value not in allowed:
             raise ProviderError.refused(
                 "illegal_choice",
-                f"The parameter {name} does not allow the value that was to be sent.",
+                f"The parameter {name} does not allow the value that would be sent.",
                 f"Make {name} a string parameter, or add the value to its choices in Jenkins.",
             )

@@ -47,7 +47,8 @@ def parse(body: bytes, event: str = "") -> BuildReport:
     if _OURS & document.keys():
         return _step(document)
     return BuildReport(
-        status=None, note="It is neither a pipeline step's report nor the Notification plugin's."
+        status=None,
+        note=("This is neither the report of a pipeline step nor that of the Notification plugin."),
     )
 
 
@@ -63,7 +64,7 @@ def _step(document: Mapping[str, Any]) -> BuildReport:
     report = BuildReport(
         status=status,
         asks=word.lower() in ("", "null"),  # `currentBuild.result` is null until the build ends
-        note="" if status else "Its status is none that a build of Jenkins can have.",
+        note="" if status else "Its status is not one that a Jenkins build can have.",
         job_path=path_of_build(url),
         build_id=_build_id(_text_alone(document, "buildId")),
         queue_id=_queue_id(document, "queueId"),
@@ -83,7 +84,7 @@ def _notification(build: Mapping[str, Any]) -> BuildReport:
     report = BuildReport(
         status=status,
         asks=phase in _ASKS,
-        note="" if status else "It tells of no phase or status by which a build moves.",
+        note="" if status else "Its phase or status does not change a build.",
         job_path=path_of_build(_address(build, "url")),
         build_id=_build_id(text(parameters, BUILD_ID) if isinstance(parameters, dict) else ""),
         queue_id=_queue_id(build, "queue_id"),
@@ -118,7 +119,7 @@ def _text_alone(document: Mapping[str, Any], name: str) -> str:
 
 def _named(report: BuildReport) -> BuildReport:
     if not report.build_id and report.number is None and report.queue_id is None:
-        raise ValueError("The body names no build: it has neither a number nor an id.")
+        raise ValueError("The body does not name a build: it has neither a number nor an id.")
     return report
 
 

@@ -74,7 +74,7 @@ def what_it_takes(field: Mapping[str, Any], secrets: Iterable[str]) -> str:
     schema = schema_of(field)
     kind = schema.get("items") if schema.get("type") == "array" else schema.get("type")
     words = _FORMS.get(str(kind), ("", None))[0]
-    return f"{words}, several divided by commas" if words and schema["type"] == "array" else words
+    return f"{words}, separated by commas" if words and schema["type"] == "array" else words
 
 
 # --- Values that are given -----------------------------------------------------------------------

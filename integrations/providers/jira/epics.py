@@ -81,13 +81,13 @@ class EpicForm:
             raise ProviderError.refused(
                 "wrong_field",
                 f"The project does not accept these values: {'; '.join(self.wrong)}.",
-                "Change it under “Fields of epics” in this connection.",
+                "Change it under “Epic fields” in this connection.",
             )
         if self.missing:
             raise ProviderError.refused(
                 "required_fields",
                 f"The project requires fields for an epic: {'; '.join(self.missing)}.",
-                "Fill them under “Fields of epics” in this connection, or make them optional in the"
+                "Fill them in under “Epic fields” in this connection, or make them optional in the"
                 " project's settings.",
             )
 
@@ -100,9 +100,9 @@ class EpicForm:
             yield Check.warning(
                 "unused_fields",
                 "unused_fields",
-                "Not on the project's screen for new epics, and left out:"
-                f" {', '.join(self.unused)}.",
-                "Remove them from “Fields of epics”, or add them to the screen in Jira.",
+                "Left out, because the project's screen for new epics does not have them: "
+                f"{', '.join(self.unused)}.",
+                "Remove them from “Epic fields”, or add them to the screen in Jira.",
             )
 
     def fill(self, project_key: str, epic: Epic, correlation: str) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _chosen_type(types: Sequence[EpicType], project_key: str, wanted: str) -> Ep
     if not types:
         raise ProviderError.refused(
             "no_epic_type",
-            f"This account can create no epics in the project {project_key}.",
+            f"This account cannot create epics in the project {project_key}.",
             "Add the issue type Epic to the project, or choose another project.",
         )
     found = [kind for kind in types if (wanted or "Epic").casefold() in {*kind.names, kind.id}]
@@ -180,9 +180,9 @@ def _chosen_type(types: Sequence[EpicType], project_key: str, wanted: str) -> Ep
     if wanted:
         message = f"The project {project_key} has no epic type “{wanted}”. It has: {names}."
     else:
-        message = f"The project {project_key} has several types at the level of epics: {names}."
+        message = f"The project {project_key} has several issue types at the epic level: {names}."
     raise ProviderError.refused(
-        "choose_epic_type", message, "Choose one of them under “Type of epics” in this connection."
+        "choose_epic_type", message, "Choose one of them under “Epic type” in this connection."
     )
 
 
@@ -272,6 +272,7 @@ class _Reading:
 def cannot_correlate() -> ProviderError:
     return ProviderError.refused(
         "cannot_correlate",
-        f"{LABEL} epics of this project have no labels: a lost response cannot be checked.",
-        "Check the project. Adding the field Labels to its create screen fixes this.",
+        f"{LABEL} epics of this project have no labels, so delivr cannot check what happened "
+        "after a lost response.",
+        "Check the project. To fix this, add the Labels field to its create screen.",
     )

@@ -18,8 +18,8 @@ from .addresses import Cloud
 
 LABEL = "Jira"
 _RENEW = (
-    "Create a new one at id.atlassian.com > Security > API tokens (they end after a year at most)"
-    " and enter it with the email address of the same account."
+    "Create a new one at id.atlassian.com > Security > API tokens (they expire after a year at "
+    "most) and enter it with the email address of the same account."
 )
 _SCOPES = "A token with scopes needs read:jira-work, read:jira-user and write:jira-work."
 _PERMISSION = f"Give the account the permission in the project. {_SCOPES}"
@@ -30,15 +30,15 @@ _REASONS: tuple[tuple[str, str, Outcome, str], ...] = (
         r"\bip address|allow(ed)?[ -]?list|allowlist",
         "ip_not_allowed",
         Outcome.CREDENTIALS,
-        "Add the addresses from which delivr calls to the allowlist: admin.atlassian.com >"
-        " Security > IP allowlists.",
+        "Add delivr's IP addresses to the allowlist: admin.atlassian.com > Security > IP "
+        "allowlists.",
     ),
     (
         r"\b(suspended|deactivated)\b|temporarily unavailable|under maintenance",
         "site_unavailable",
         Outcome.NOT_SENT,
-        "Look at admin.atlassian.com whether the site is suspended or deactivated. It is tried"
-        " again by itself.",
+        "Check at admin.atlassian.com whether the site is suspended or deactivated. delivr "
+        "retries automatically.",
     ),
     (
         r"scope does not match|\bscopes?\b",
@@ -51,8 +51,8 @@ _REASONS: tuple[tuple[str, str, Outcome, str], ...] = (
         r"app access|access rule|data security policy|blocked by",
         "access_rule",
         Outcome.CREDENTIALS,
-        "An administrator of the organization has to let apps into the project: admin.atlassian.com"
-        " > Security > Data security policies.",
+        "An administrator of the organization has to give apps access to the project: "
+        "admin.atlassian.com > Security > Data security policies.",
     ),
     (
         r"(product|application|site|jira) access|not licen[sc]ed|access to (jira|this site|the "
@@ -116,7 +116,7 @@ def _captcha() -> ProviderError:
         LABEL,
         403,
         code="captcha",
-        message="Jira wants this account to solve a CAPTCHA after too many failed sign-ins.",
+        message="Jira requires this account to solve a CAPTCHA after too many failed sign-ins.",
         hint="Sign in to Jira in a browser with this account, then verify again.",
     )
 
@@ -135,9 +135,9 @@ def _not_from_jira(status: int, retry_after: str | None) -> ProviderError:
     """The error if the request did not reach Jira, or (5xx) may have reached it."""
     return ProviderError(
         "not_jira",
-        f"What answers at this address is not Jira (HTTP {status}).",
-        "Check the address (like https://example.atlassian.net), and what stands between it and"
-        " this server. It is retried automatically.",
+        f"The server at this address is not Jira (HTTP {status}).",
+        "Check the address (like https://example.atlassian.net), and whether a proxy or "
+        "firewall is in between. delivr retries automatically.",
         outcome=Outcome.UNCERTAIN if status >= 500 else Outcome.NOT_SENT,
         retry_after=retry_after_seconds(retry_after),
     )
@@ -161,17 +161,19 @@ def _known_reason(status: int, words: str, retry_after: str | None) -> ProviderE
 
 
 def _forbidden(words: str) -> ProviderError:
-    common = "Jira knows the account, but the account or its token may not do this."
+    common = (
+        "Jira knows the account, but the account or its token does not have permission for this."
+    )
     message = f"Jira does not allow this: {words}" if words else common
     return error_from_status(LABEL, 403, message=message, hint=_PERMISSION)
 
 
 def _refusal(status: int, words: str) -> ProviderError:
     if status == 404:
-        message, hint = f"Jira does not find it: {words}", ""
+        message, hint = f"Jira could not find it: {words}", ""
     else:
         message = f"Jira refused the request: {words}"
-        hint = "Change the settings of the project, or ask its administrator."
+        hint = "Change the project's settings, or ask its administrator."
     return error_from_status(LABEL, status, message=message, hint=hint)
 
 
@@ -203,7 +205,7 @@ def data_center(version: object) -> ProviderError:
     return ProviderError.refused(
         "data_center",
         f"This is {name}, which is not supported yet.",
-        "Connect a site of Jira Cloud, or leave tickets out.",
+        "Connect a Jira Cloud site, or leave out tickets.",
     )
 
 

@@ -23,7 +23,7 @@ def clean_fields(value: Any) -> dict[str, str]:
         if len(name) > MAX_NAME or len(text) > MAX_VALUE:
             raise ValueError(_("The field “%(name)s” is too long.") % {"name": name[:60]})
     if len({name.casefold() for name in fields}) < len(fields):
-        raise ValueError(_("A field is named twice."))
+        raise ValueError(_("A field is listed twice."))
     return fields
 
 
@@ -48,7 +48,8 @@ FIELDS = (
         label=gettext_lazy("Jira address"),
         audit_label=gettext_lazy("Jira URL"),
         help=gettext_lazy(
-            "The site's own, or the API gateway's: https://api.atlassian.com/ex/jira/<cloud id>."
+            "The site's own address, or that of the API gateway: "
+            "https://api.atlassian.com/ex/jira/<cloud id>."
         ),
         placeholder="https://company.atlassian.net",
         clean=clean_address,
@@ -85,7 +86,7 @@ FIELDS = (
         placeholder="MOBILE",
         clean=matching(
             r"[A-Z][A-Z0-9_]{1,39}",
-            gettext_lazy("A project key is capital letters and digits, like MOBILE."),
+            gettext_lazy("A project key consists of capital letters and digits, like MOBILE."),
         ),
         options="projects",
         load=gettext_lazy("Load projects"),
@@ -93,24 +94,24 @@ FIELDS = (
     ),
     ConnectionField(
         name="jira_epic_type_name",
-        label=gettext_lazy("Type of epics"),
+        label=gettext_lazy("Epic type"),
         help=gettext_lazy(
             "Only for a project with several epic-level issue types: the name of the one to use."
         ),
         placeholder="Epic",
         required=False,
-        clean=matching(r".{1,80}", gettext_lazy("The name of a type has 80 characters at most.")),
+        clean=matching(r".{1,80}", gettext_lazy("The name of a type has at most 80 characters.")),
         options="epic_types",
         load=gettext_lazy("Load types"),
         checks=("issue_type",),
     ),
     ConnectionField(
         name="jira_fields",
-        label=gettext_lazy("Fields of epics"),
+        label=gettext_lazy("Epic fields"),
         help=gettext_lazy(
-            "Only for fields that the project requires: one NAME=value a line, by the field's name "
-            "or id. Several values of one field are divided by commas, and a value below another "
-            "one is written after it: Mobile > iOS."
+            "Only for fields that the project requires: one NAME=value per line, with the "
+            "field's name or id. Separate several values with commas, and write a value below "
+            "another one after it: Mobile > iOS."
         ),
         placeholder="Team=Mobile",
         required=False,
@@ -131,10 +132,10 @@ CHECKS = {
     "correlation": gettext_lazy("Finding an epic again"),
     "credentials": gettext_lazy("Account and API token"),
     "field": gettext_lazy("Field %(subject)s"),
-    "fields": gettext_lazy("Required fields of epics"),
-    "issue_type": gettext_lazy("Type of epics"),
+    "fields": gettext_lazy("Required epic fields"),
+    "issue_type": gettext_lazy("Epic type"),
     "permission": gettext_lazy("Permission to create issues"),
     "project": gettext_lazy("Project"),
-    "site": gettext_lazy("Address of the site"),
+    "site": gettext_lazy("Site address"),
     "unused_fields": gettext_lazy("Unused fields"),
 }

@@ -80,9 +80,9 @@ class Verification:
         return Check.warning(
             "site",
             "site_unknown",
-            f"Epics are created, but not linked: the site's own address is not known. {why}",
-            "Enter the site's own address (https://example.atlassian.net) in place of the"
-            " gateway's: delivr finds the gateway by itself.",
+            f"Epics are created, but not linked: the site's own address is unknown. {why}",
+            "Enter the site's own address (https://example.atlassian.net) instead of the "
+            "gateway's: delivr finds the gateway automatically.",
         )
 
     def project(self) -> Iterator[Check]:
@@ -108,8 +108,8 @@ class Verification:
             "project",
             "not_found",
             f"Jira has no project {self._key}, or this account may not see it.",
-            "Check the key (the letters before the number of an issue) and the account's"
-            " access to the project.",
+            "Check the key (the part before the dash in an issue key) and the account's access "
+            "to the project.",
         )
 
     def permissions(self) -> Iterator[Check]:
@@ -125,7 +125,8 @@ class Verification:
             yield Check.failed(
                 "permission",
                 "missing_permission",
-                f"The account may not {' or '.join(_NEEDED[name] for name in missing)}.",
+                "The account does not have permission to "
+                f"{' or '.join(_NEEDED[name] for name in missing)}.",
                 f"Give it {', '.join(missing)} in the project's permissions.",
             )
 
@@ -148,7 +149,7 @@ class Verification:
             "no_labels",
             "Epics of this project have no labels. If Jira's response is lost, delivr"
             " cannot check whether the epic was created.",
-            "Add the field Labels to the create screen of epics.",
+            "Add the Labels field to the create screen for epics.",
         )
 
 

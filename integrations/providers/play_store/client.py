@@ -34,8 +34,8 @@ from ..http import (
 LABEL = "Google Play"
 _SCOPE = "https://www.googleapis.com/auth/androidpublisher"
 _KEY_HINT = (
-    "Create a new key at Google Cloud Console > IAM & Admin > Service Accounts > Keys, and check"
-    " the clock of this server."
+    "Create a new key in Google Cloud Console > IAM & Admin > Service Accounts > Keys, and "
+    "check this server's clock."
 )
 
 
@@ -181,9 +181,9 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
             LABEL,
             403,
             code="api_disabled",
-            message="The Google Play Android Developer API is off in the account's project.",
-            hint="Switch it on in Google Cloud Console > APIs & Services, wait some minutes, and"
-            " verify again.",
+            message="The Google Play Android Developer API is disabled in the account's project.",
+            hint="Enable it in Google Cloud Console > APIs & Services, wait a few minutes, and "
+            "verify again.",
         )
     google_text = vendor_words(_message(answer.content), secrets=secrets)
     if answer.status_code == 403 and (reasons & _NOT_LINKED or _PROJECT_GONE.search(google_text)):
@@ -192,16 +192,16 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
             403,
             code="project_unusable",
             message=f"Google refuses the service account's project: {google_text}",
-            hint="Create a service account in a Google Cloud project that exists and is in use, and"
-            " invite it at Play Console > Users and permissions.",
+            hint="Create a service account in an active Google Cloud project, and invite it in "
+            "Play Console > Users and permissions.",
         )
     if answer.status_code == 403:
         return error_from_status(
             LABEL,
             403,
-            message="Google knows the service account, but it may not see this app yet.",
-            hint="Invite its email address at Play Console > Users and permissions. It may take up"
-            " to two days until the permission works.",
+            message="Google knows the service account, but it has no access to this app yet.",
+            hint="Invite its email address in Play Console > Users and permissions. The "
+            "permission may take up to two days to work.",
         )
     if answer.status_code == 404:
         return error_from_status(
@@ -209,8 +209,8 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
             404,
             code="app_not_found",
             message="Google Play has no app with this package name.",
-            hint="Check the spelling. The first version of an app must be uploaded by hand in the"
-            " Play Console.",
+            hint="Check the spelling. The first version of an app must be uploaded manually in "
+            "the Play Console.",
         )
     if answer.status_code == 401:
         return error_from_status(LABEL, 401, message="Google refused the token.", hint=_KEY_HINT)
@@ -218,9 +218,7 @@ def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderErro
         LABEL,
         answer.status_code,
         retry_after=answer.headers.get("Retry-After"),
-        message=f"Google answers: {google_text}"
-        if google_text and answer.status_code < 500
-        else "",
+        message=f"Google says: {google_text}" if google_text and answer.status_code < 500 else "",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..http import parse_object
 
-_HINT = "Use the JSON key file of Google Cloud Console > IAM & Admin > Service Accounts > Keys."
+_HINT = "Use the JSON key file from Google Cloud Console > IAM & Admin > Service Accounts > Keys."
 _LARGEST = 16 * 1024  # characters; the files are about 2,400
 
 
@@ -76,4 +76,8 @@ def _key_complaint(pem: str) -> str:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return "The private key in this file cannot be read: it may have been cut or changed."
-    return "" if isinstance(key, RSAPrivateKey) else "The private key in this file is no RSA key."
+    return (
+        ""
+        if isinstance(key, RSAPrivateKey)
+        else ("The private key in this file is not an RSA key.")
+    )

@@ -73,7 +73,7 @@ class PlayStore(StoreProvider):
             yield Check.failed(
                 "app",
                 "bad_package_name",
-                "This is no package name.",
+                "This is not a package name.",
                 "It looks like com.example.app.",
             )
             return

@@ -18,7 +18,7 @@ _REINSTALL = (
     "Reinstall the app at api.slack.com/apps > OAuth & Permissions and enter its new Bot User OAuth"
     " Token."
 )
-_INVITE = "Invite the app to the channel: type /invite @ and its name there."
+_INVITE = "Invite the app: type /invite @ and its name in the channel."
 _ADMINISTRATOR = "Ask an administrator of the Slack workspace."
 _LATER = "It is retried automatically."
 _POSTING = "Allow the app in the posting permissions of the channel, or choose another one."
@@ -86,8 +86,8 @@ _WORDS: dict[Outcome, dict[str, tuple[str, str]]] = {
             "Unlock it, or choose another channel.",
         ),
         "missing_argument": (
-            "Slack needs to know which workspace: the token belongs to a whole organization.",
-            "Install the app in the workspace of the channels, and enter the token made there.",
+            "Slack needs to know the workspace, because the token belongs to a whole organization.",
+            "Install the app in the workspace with the channels, and enter the token from there.",
         ),
         "no_text": ("The message is empty.", "Check its template."),
         "msg_too_long": ("The message is too long.", "Shorten its template."),

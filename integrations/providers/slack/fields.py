@@ -18,7 +18,7 @@ def clean_channels(value: list[str]) -> list[str]:
         raise ValueError(_("At most %(most)d channels.") % {"most": MAX_CHANNELS})
     if bad := [c for c in channels if not _CHANNEL.fullmatch(c)]:
         raise ValueError(
-            _("“%(channel)s” is not a channel id. Enter the id (C0123ABCD), not the name.")
+            _("“%(channel)s” is not a channel ID. Enter the ID (C0123ABCD), not the name.")
             % {"channel": bad[0]}
         )
     return channels
@@ -32,7 +32,8 @@ FIELDS = (
         audit_label=gettext_lazy("Slack bot token"),
         help=gettext_lazy(
             "The Bot User OAuth Token of your Slack app, with the scopes chat:write, "
-            "channels:read, groups:read and, to find lost answers, channels:history."
+            "channels:read, groups:read and, to find messages after a lost response, "
+            "channels:history."
         ),
         placeholder="xoxb-…",
         secret=True,
@@ -45,7 +46,7 @@ FIELDS = (
         column="recipients",
         label=gettext_lazy("Channels"),
         audit_label=gettext_lazy("Slack channels"),
-        help=gettext_lazy("One channel id a line; the bot must be a member."),
+        help=gettext_lazy("One channel ID per line; the bot must be a member."),
         placeholder="C0123ABCD",
         kind="list",
         clean=clean_channels,
@@ -67,6 +68,6 @@ CHECKS = {
     "channels": gettext_lazy("Channels"),
     "correlation": gettext_lazy("Finding a message again"),
     "credentials": gettext_lazy("Bot token"),
-    "scopes": gettext_lazy("Scopes of the token"),
-    "token": gettext_lazy("Kind of token"),
+    "scopes": gettext_lazy("Token scopes"),
+    "token": gettext_lazy("Token type"),
 }

@@ -149,7 +149,7 @@ class Verification:
 def _unseen(name: str, channel_id: str, error: ProviderError) -> Check:
     """A channel that cannot be read. If only the scope is missing, posting may still work."""
     if error.code == "missing_scope":
-        words = f"Whether the app can post to {channel_id} cannot be checked. {error.message}"
+        words = f"delivr could not check whether the app can post to {channel_id}. {error.message}"
         found = Check.warning(name, "channel_not_checked", words, error.hint)
         return replace(found, tested=False)
     return replace(Check.from_error(name, error), message=f"{channel_id}: {error.message}")

@@ -27,7 +27,7 @@ class Command(BaseCommand):
         checked = check_all(heads, tenant_id=options["tenant"])
         say = self._json if options["json"] else self._in_words
         if not say(checked):
-            raise CommandError("The audit log is not as it was written.")
+            raise CommandError("The audit log was changed.")
 
     def _in_words(self, reports: Iterable[ChainReport]) -> bool:
         intact = True
@@ -56,4 +56,4 @@ def _read(path: Path | None) -> dict[str, Head]:
     try:
         return as_heads(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise CommandError(f"{path} is no output of audit_verify --json.") from None
+        raise CommandError(f"{path} is not the output of audit_verify --json.") from None

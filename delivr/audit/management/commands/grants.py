@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         role = options["role"]
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}", role):
-            raise CommandError("That is no name of a role.")
+            raise CommandError("This is not the name of a role.")
         if connection.vendor != "postgresql":
             raise CommandError("Only PostgreSQL has roles.")
         statements = grants(role)

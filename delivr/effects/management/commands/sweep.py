@@ -8,7 +8,7 @@ from delivr.effects.sweeper import Sweeper, sweep_until_idle
 
 
 class Command(BaseCommand):
-    help = "Find what is due and not announced; without a broker, do it here."
+    help = "Find and enqueue whatever is due; without a broker, do the work here."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="do what is due now and stop")

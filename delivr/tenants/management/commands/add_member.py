@@ -9,7 +9,7 @@ from delivr.tenants.operations import add_member
 
 
 class Command(BaseCommand):
-    help = "Let somebody who has signed up into a workspace."
+    help = "Add a user who has signed up to a workspace."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", required=True, help="the workspace's id")

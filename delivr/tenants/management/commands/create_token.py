@@ -9,7 +9,7 @@ from delivr.tenants.operations import create_token
 
 
 class Command(BaseCommand):
-    help = "Create an API token for a member of a workspace; it is shown this once."
+    help = "Create an API token for a member of a workspace. It is shown only once."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--tenant", required=True, help="the workspace's id")

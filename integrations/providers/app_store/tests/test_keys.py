@@ -33,9 +33,9 @@ def test_a_key_is_stored_the_same_however_it_was_pasted(pasted):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "no private key"),
-        ("hello", "no private key"),
-        (KEY.replace("PRIVATE", "PUBLIC"), "no private key"),
+        ("", "not a private key"),
+        ("hello", "not a private key"),
+        (KEY.replace("PRIVATE", "PUBLIC"), "not a private key"),
         (KEY[:60] + KEY[90:], "cannot be read"),
         (KEY.replace("-----END", "-----FIN"), "cannot be read"),
         (pem(rsa_key()), "another kind"),

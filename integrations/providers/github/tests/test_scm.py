@@ -70,7 +70,7 @@ def test_a_ruleset_is_named(history: Any, source: str) -> None:
     history.rules.append(Rule(id=77, pattern="release/*", source=source))
     error = refusal(cut)
     assert (error.code, error.outcome) == ("rule_forbids", Outcome.REFUSED)
-    assert f"Ruleset 77 of {source or NAME} forbids to create {BRANCH}." in error.message
+    assert f"Ruleset 77 of {source or NAME} does not allow creating {BRANCH}." in error.message
     assert "bypass list" in error.hint
 
 
@@ -84,7 +84,7 @@ def test_a_folder_of_that_name_is_told() -> None:
     github().create_branch("release/1.5.0/fix", commit=MAIN)
     error = refusal(cut)
     assert error.code == "name_in_the_way"
-    assert "as long as there is release/1.5.0/fix" in error.message
+    assert "while release/1.5.0/fix exists" in error.message
     assert "release/1.4.0" in refusal(lambda: _at_release(MAIN)).message
 
 
@@ -119,7 +119,7 @@ def test_a_renamed_repository_is_told_and_not_followed(state: Any) -> None:
     ):
         error = refusal(call)
         assert (error.code, error.outcome) == ("repository_moved", Outcome.REFUSED)
-        assert "enter the address that it has now" in error.hint
+        assert "enter its current address" in error.hint
     assert not state.ledger.of("ref.created")
     assert github(repository="dream11/mobile").default_branch() == "main"
 
@@ -217,7 +217,7 @@ def test_pull_requests_that_may_not_be_read_make_it_incomplete(history: Any) -> 
     history.hides_pulls = True
     found = github().compare(OLD, MAIN, most=100)
     assert not found.is_complete
-    assert "pull requests could not all be read: Resource not accessible" in found.note
+    assert "Not all of their pull requests could be read: Resource not accessible" in found.note
     pull = found.commits[0].pull_request
     assert pull is not None
     assert (pull.number, pull.author) == (22, "")  # from the title

@@ -63,7 +63,12 @@ def test_user_and_token_are_sent_in_utf_8(jenkins, wire):
         (Reply(b"", 401, {"WWW-Authenticate": "Negotiate"}), "address", "not_jenkins", "401"),
         (ok(payload("whoami__anonymous")), "credentials", "anonymous", "anonymous"),
         (ok({"name": "delivr"}), "credentials", "anonymous", "anonymous"),
-        (ok({"name": "somebody", "anonymous": False}), "account", "wrong_account", "another name"),
+        (
+            ok({"name": "somebody", "anonymous": False}),
+            "account",
+            "wrong_account",
+            "a name other than",
+        ),
     ],
 )
 def test_each_sign_in_failure_has_its_own_check_and_code(jenkins, wire, reply, name, code, words):

@@ -71,7 +71,7 @@ def test_an_ambiguous_type_has_to_be_chosen(wire, offered, wish):
     check = failed(jira.verify())["issue_type"]
     assert (check.code, check.level) == ("choose_epic_type", Level.ERROR)
     assert all(name in check.message for name in offered)
-    assert "Type of epics" in check.hint
+    assert "Epic type" in check.hint
     with pytest.raises(ProviderError) as failure:
         create(jira)
     assert failure.value.outcome is Outcome.REFUSED
@@ -222,7 +222,7 @@ def test_labels_of_the_connection_stand_beside_our_own(wire):
         ({"type": "option-with-child"}, [{**MOBILE, "children": [IOS, ANDROID]}], "Mobile > iOS"),
         ({"type": "string"}, None, "Team (a text)"),
         ({"type": "number"}, None, "Team (a number)"),
-        ({"type": "array", "items": "user"}, None, "several divided by commas"),
+        ({"type": "array", "items": "user"}, None, "separated by commas"),
         ({"type": "sd-approvals"}, None, "Team (not from here)"),
         (TEAM, [{"id": str(n), "value": f"T{n}"} for n in range(40)], "T7 … (40 values)"),
     ],

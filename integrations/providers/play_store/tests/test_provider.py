@@ -204,4 +204,4 @@ def test_google_says_in_its_words_what_is_wrong_with_the_project(wire):
     wire.routes[RELEASES] = refusal("Project #1 has been deleted.", "forbidden")
     check = failed(make().verify())["app"]
     assert "Project #1 has been deleted." in check.message
-    assert "project that exists" in check.hint
+    assert "active Google Cloud project" in check.hint
