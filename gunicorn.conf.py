@@ -24,7 +24,7 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 
 def post_worker_init(worker: object) -> None:
-    """No log shows a link that lets somebody in: an access log (`--access-logfile`), or that of
-    errors, which names the address of a request that broke."""
+    """No log shows a link that gives access: neither an access log (`--access-logfile`) nor the
+    error log, which names the address of a failed request."""
     for name in ("gunicorn.access", "gunicorn.error"):
         logging.getLogger(name).addFilter(HideLinks())

@@ -1,5 +1,5 @@
-"""Links to the files of builds that a CI server gives out for a moment only: asked for when a
-person wants the file, and stored nowhere."""
+"""Short-lived download links to the files of builds: requested from the CI server when a person
+wants the file, and never stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def find_artifact(build: Build, key: str) -> dict[str, str] | None:
 
 def link_to(build: Build, key: str) -> str:
     """An address from which the file can be downloaded now (network). Raises Conflict with the CI
-    server's reason if there is none (any more)."""
+    server's reason if there is none, or no longer one."""
     try:
         address: str = ci_of(build).artifact_address(key)
     except ProviderError as error:

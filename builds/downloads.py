@@ -1,9 +1,9 @@
 """Artifacts of a CI server, passed on to members of the workspace who have no account there.
 
-A download holds a thread of a web process for as long as it takes, so only `PER_PROCESS` run at a
-time in each; together with the calls of `integrations.throttle` at least one thread of four
-(WEB_THREADS) stays free. It ends after `outbound.downloads.MAX_SECONDS`, at its largest size, or
-when the reader takes nothing for `READER_SECONDS`.
+A download occupies a thread of a web process, so each process runs only `PER_PROCESS` at a time.
+Together with the calls of `integrations.throttle`, at least one thread of four (WEB_THREADS) stays
+free. A download ends after `outbound.downloads.MAX_SECONDS`, at the size limit, or when the reader
+has read nothing for `READER_SECONDS`.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _slots = threading.BoundedSemaphore(PER_PROCESS)
 
 
 class Passing:
-    """The parts of a download; gives its slot back when it is closed, or dropped unclosed: Django
-    does not close an answer in whose place it sends an error. Not a generator: one that was never
-    started would not notice."""
+    """The parts of a download. It releases its slot when it is closed, or garbage-collected without
+    being closed: Django does not close a response that it replaces by an error. It is not a
+    generator, because a generator that was never started would not notice."""
 
     def __init__(self, download: Download) -> None:
         self._download: Download | None = download

@@ -107,7 +107,7 @@ def ci_of(build: Build | TestBuild) -> Any:
 
 
 def request_of(build: Build | TestBuild) -> BuildRequest:
-    """What the CI server is asked to build."""
+    """The build request for the CI server."""
     return BuildRequest(
         build_id=build.pk,
         version=build.parameters.get("VERSION", ""),
@@ -118,9 +118,8 @@ def request_of(build: Build | TestBuild) -> BuildRequest:
 
 
 def search(build: Build | TestBuild) -> BuildState | None:
-    """What a lost response may have started; None if it is certainly not there.
-
-    Raises ProviderError (`cannot_correlate`) if it cannot be told from another build's.
+    """The build that a lost response may have started; None if it certainly does not exist. Raises
+    ProviderError (`cannot_correlate`) if it cannot be told from another build.
     """
     ci = ci_of(build)
     state: BuildState | None = ci.find(request_of(build), since=build.created_at)

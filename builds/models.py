@@ -30,8 +30,8 @@ class PolledQuerySet(TenantQuerySet):
         return self.filter(status__in=MOVING)
 
     def due(self, now: datetime) -> Self:
-        """Builds that are due to be polled, without those whose credentials were refused and are
-        not verified again yet."""
+        """Builds that are due to be polled, except those whose credentials were refused and have
+        not been verified again."""
         refused = IntegrationHealth.objects.exclude(credentials_refused_at=None)
         held = {f"{self.through}__in": refused.values("integration_id")}
         return self.filter(poll_at__lte=now).exclude(**held)
@@ -102,7 +102,7 @@ class Build(PolledBuild):
     candidate = models.PositiveIntegerField(default=1, db_default=1)
     # False while only a webhook reported its end.
     is_confirmed = models.BooleanField(default=True, db_default=True)
-    # That was built, as the CI server reports it; "" where it does not.
+    # The commit that was built; "" if the CI server does not report it.
     commit = models.CharField(max_length=64, blank=True, default="", db_default="")
     artifact_url = models.CharField(max_length=1000, blank=True)
     artifact_reported = models.BooleanField(default=False, db_default=False)  # by a signed webhook

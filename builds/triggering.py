@@ -33,8 +33,8 @@ def trigger_builds(
 ) -> list[Build]:
     """Trigger a build of one pipeline, of one platform, or of all pipelines that still need one.
 
-    `again` also builds what already succeeded, as another release candidate. `after` are the ids
-    of the newest builds that the user saw: if there are newer ones by now, nothing is triggered.
+    `again` also builds what already succeeded, as another release candidate. `after` are the ids of
+    the newest builds that the user saw: if there are newer ones, nothing is triggered.
 
     Creates the builds and the effects that trigger them; the CI server is called after the commit.
     Raises Conflict with code `build_in_progress`, `already_built`, `built_meanwhile`,

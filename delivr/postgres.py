@@ -1,4 +1,4 @@
-"""Migration operations that are SQL for PostgreSQL alone: on SQLite they do nothing."""
+"""Migration operations with SQL for PostgreSQL only; on SQLite they do nothing."""
 
 from __future__ import annotations
 

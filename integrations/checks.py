@@ -23,7 +23,7 @@ def shown(kind: str, check: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def state_of(check: Mapping[str, Any]) -> CheckState:
-    # Those that an older version stored have the code alone.
+    # Checks that an older version stored have only the code.
     if not check.get("tested", check["code"] != "not_testable"):
         return CheckState.NOT_TESTABLE
     if check["ok"]:

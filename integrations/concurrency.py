@@ -1,8 +1,8 @@
 """Concurrency limits for scheduled requests in a worker process, so that a hanging server does not
 delay other tenants.
 
-A malicious server may answer each request after 19 s, which no circuit breaker counts as a failure,
-and one tenant may have as many connections to it as there are threads.
+A malicious server may respond to each request after 19 s, which no circuit breaker counts as a
+failure, and a tenant may have as many connections to it as there are threads.
 """
 
 from __future__ import annotations

@@ -52,10 +52,10 @@ def create_mail_to_each(
 
 
 class ConnectionMail(EffectHandler):
-    """A mail about a connection to somebody who still has the role, while it still applies.
+    """An email about a connection to a member who still has the role, as long as it still applies.
 
-    A mail server cannot be asked whether it accepted a mail. If its answer was lost, the mail is
-    sent again: a duplicate does less harm than none.
+    A mail server cannot be asked whether it accepted an email. If its response was lost, the email
+    is sent again: a duplicate does less harm than a missing email.
     """
 
     cap = timedelta(minutes=30)

@@ -106,7 +106,7 @@ class Connection(TenantOwned):
 
     @property
     def id_prefix(self) -> str:
-        """The part before the first _ tells the family, the rest the kind."""
+        """The part before the first _ is the family, the rest is the kind."""
         return f"{self.prefix}_{self.kind.replace('_', '').lower()}"
 
     @classmethod

@@ -45,7 +45,7 @@ def change(
     transaction).
 
     Raises CredentialRefused if a check fails, ValidationError as `edit` does, and Conflict if
-    somebody else changed the connection meanwhile.
+    someone else changed the connection in the meantime.
     """
     if known_errors or not tries_first(connection, values):
         return edit(connection, actor=actor, values=values, known_errors=known_errors)
@@ -78,7 +78,8 @@ def candidate_of(
 
 @transaction.atomic
 def take(candidate: C, findings: Findings, *, actor: User | None, values: Mapping[str, Any]) -> C:
-    """Store the verified `candidate`. Raises Conflict if the connection was changed meanwhile."""
+    """Store the verified `candidate`. Raises Conflict if the connection was changed in the
+    meantime."""
     fresh = cast(C, type(candidate).objects.select_for_update().get(pk=candidate.pk))
     if not fresh.is_same_as(candidate):
         raise Conflict("changed", _("Someone changed this connection in the meantime. Try again."))

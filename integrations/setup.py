@@ -149,7 +149,7 @@ def progress(tenant: Tenant) -> list[StepState]:
 
 @dataclass(frozen=True)
 class MenuFacts:
-    """What the menu tells about the connections: the number of those that need attention."""
+    """The number of connections that need attention, for the menu."""
 
     is_complete: bool
     failing: int

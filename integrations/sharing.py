@@ -1,7 +1,6 @@
-"""A new connection that takes its server and credentials over from another one of its kind.
+"""A new connection that copies its server and credentials from another one of its kind.
 
-The provider declares which fields are `shared`. The credentials are copied here, never shown
-to anybody.
+The provider declares which fields are `shared`. The credentials are copied here and never shown.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rate and concurrency limits for calls to providers during web requests.
 
-A provider may take 20 s to answer, and anybody who signs up can choose its server: without these
-limits a few requests to a hanging server would block all threads of the web processes.
+A provider may take 20 s to respond, and anyone who signs up can choose its server: without these
+limits, a few requests to a hanging server would block all threads of the web processes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WINDOW = 60  # seconds
 VERIFICATIONS = 60  # per minute, on pages and in the API together
 PER_PROCESS = 2  # calls at a time in a web process, which has four threads (WEB_THREADS)
 PER_USER = 1  # of these for one user
-MAX_WAIT = 2.0  # seconds; most providers answer in less than one
+MAX_WAIT = 2.0  # seconds; most providers respond in less than one
 
 _changed = Condition()
 _calls: Counter[int] = Counter()  # by user
@@ -54,7 +54,7 @@ def provider_slot(user: User) -> Iterator[None]:
 
 @contextmanager
 def throttled_call(what: str, *, user: User, limit: int = VERIFICATIONS) -> Iterator[None]:
-    """`throttle`, and hold a `provider_slot` meanwhile. Raises Problem 429."""
+    """`throttle`, and hold a `provider_slot` during the call. Raises Problem 429."""
     throttle(what, user=user, limit=limit)
     with provider_slot(user):
         yield

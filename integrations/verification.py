@@ -35,7 +35,7 @@ BATCH = 100  # per family, those that have waited longest
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """The result of a verification; `account` and `expires_at` if the provider tells them."""
+    """The result of a verification; `account` and `expires_at` if the provider reports them."""
 
     checks: Sequence[Check]
     account: str = ""
@@ -49,7 +49,8 @@ class Findings:
 def verify(connection: C, *, actor: User | None = None) -> C:
     """Check the connection now (network, up to about 20 s) and store the result.
 
-    If somebody edited it meanwhile, the result is dropped, because it is about the old values.
+    If someone edited it in the meantime, the result is discarded, because it is about the old
+    values.
     """
     return store_findings(connection, run_checks(connection), actor=actor)
 
@@ -112,8 +113,8 @@ def store_findings(
 ) -> C:
     """Store the result, unless the connection was edited since it was read.
 
-    An error that a scheduled check finds may be temporary although it does not look like it: a
-    server answers 404 while it reloads, and refuses everybody while it restarts. So a valid
+    An error that a scheduled check finds may be temporary even if it does not look like it: a
+    server responds with 404 while it reloads, and refuses everyone while it restarts. So a valid
     connection only turns invalid at the second check, and is then checked again at growing
     intervals, since a user directory may be down for longer.
     """

@@ -46,8 +46,8 @@ TRIED_NOW = {
 
 @dataclass(frozen=True)
 class Blocker:
-    """One thing that blocks a release: since when, and `next`, when delivr tries again by itself
-    (if it does).
+    """One thing that blocks a release: since when, and `next`, when delivr tries again
+    automatically (if it does).
 
     `area` is what it holds up: the builds and with them the release, or only messages and epics.
     """
@@ -59,11 +59,10 @@ class Blocker:
     next: datetime | None = None
     area: str = BUILD
     family: str = ""  # of the connection that messages or epics wait for
-    pipeline: str = ""  # whose card tells more
+    pipeline: str = ""  # whose card has the details
 
     def is_held_up(self, now: datetime) -> bool:
-        """False for what holds up no build, and for a build that has only just come into a
-        queue."""
+        """False if no build is held up, and for a build that has only just entered a queue."""
         is_new = self.since is not None and now - self.since < QUEUE_PATIENCE
         return self.area == BUILD and not (self.code == "waiting_in_queue" and is_new)
 
@@ -119,7 +118,7 @@ def sweeper_heartbeat() -> Heartbeat | None:
 
 
 def _area(release: Release, waiting: Sequence[Effect]) -> str:
-    """What is held up where nothing is sent at all."""
+    """What is held up while nothing is sent at all."""
     is_build = any(effect.kind not in FAMILY_OF for effect in waiting)
     return BUILD if release.is_moving or is_build else MESSAGES
 
@@ -395,7 +394,7 @@ def _retrying(
 
 
 def _alike(effects: Iterable[Effect]) -> list[list[Effect]]:
-    """Messages, or epics, with the same error are one thing to tell, whatever their channels."""
+    """Messages (or epics) with the same error are one blocker, whatever their channels."""
     groups: dict[tuple[object, ...], list[Effect]] = {}
     for effect in effects:
         same = (effect.kind, effect.last_error, effect.dispatched_at is None)

@@ -47,7 +47,7 @@ class BranchHead:
     suggestions: tuple[str, ...] = ()
     message: str = ""
     checked_at: datetime | None = None
-    is_temporary: bool = False  # the failure may go away by itself
+    is_temporary: bool = False  # the failure may be temporary
 
     @property
     def short_commit(self) -> str:

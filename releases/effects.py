@@ -82,7 +82,8 @@ class PostMessage(EffectHandler):
         self._wake_next(effect)
 
     def revive(self, effect: Effect) -> None:
-        """If its channel is no longer chosen, use a chosen one that does not have this message."""
+        """If its channel is no longer selected, use a selected one that does not have this
+        message."""
         connection = connection_of_retry(effect)
         old = effect.payload["channel"]
         if old in connection.recipients:

@@ -76,8 +76,8 @@ def _platform_of(connection: Connection) -> str:
 
 
 class ClosedOptions(forms.widgets.ChoiceWidget):
-    """Choices of which some are disabled. `targets` holds what the pipelines among them build for,
-    with which the page unticks them."""
+    """Choices, some of which are disabled. `targets` has the target of each pipeline, so that the
+    page can untick both together."""
 
     closed: set[str] = frozenset()  # type: ignore[assignment]
     targets: dict[str, str] = {}  # replaced, never changed
@@ -266,7 +266,7 @@ def first_choice(tenant: Tenant, options: dict[str, Options]) -> dict[str, Any]:
 
 
 def _choice_of(last: Release, options: dict[str, Options]) -> dict[str, Any]:
-    """The choice of the last release, without what cannot be chosen any more."""
+    """The choices of the last release, without those that are no longer possible."""
 
     def still(name: str, ids: Iterable[str | None]) -> list[str]:
         available = {c.pk for c in options[name].connections} - options[name].closed()

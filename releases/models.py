@@ -62,7 +62,8 @@ def candidate_words(number: int) -> str:
 
 
 class Mark(models.TextChoices):
-    """What a person says about a release that is ready, until the stores tell it themselves."""
+    """What a person records about a release that is ready, until the stores report it
+    themselves."""
 
     SUBMITTED = "submitted", _("Submitted")
     RELEASED = "released", _("Released")
@@ -236,7 +237,7 @@ class Release(TenantOwned):
 
     @property
     def stage(self) -> str:
-        """Its status as pages show it: SUBMITTED or RELEASED where a person marked it so."""
+        """Its status as pages show it: SUBMITTED or RELEASED if a person marked it so."""
         if self.released_at is not None:
             return "RELEASED"
         return "SUBMITTED" if self.submitted_at is not None else self.status

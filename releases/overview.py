@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True)
 class StoreLink:
-    """Where people go on with a release that is ready: the app in the store's console."""
+    """Where people continue with a release that is ready: the app in the store's console."""
 
     platform: str
     label: str
@@ -149,7 +149,7 @@ def _pause(
     release: Release, cards: Iterable[PipelineCard], effects: Sequence[Effect], now: datetime
 ) -> int:
     """Seconds between two refreshes: short while something is in progress, longer if everything
-    open waits for a later attempt, longest if nothing is open (somebody else may change it)."""
+    open waits for a later attempt, longest if nothing is open (someone else may change it)."""
     if release.is_moving or now - release.created_at < YOUNG:
         return SOON
     waits = [e.next_at - now for e in effects if e.is_open]
@@ -184,7 +184,7 @@ def _marked(release: Release) -> tuple[str, datetime | None]:
 
 
 def _stores(release: Release) -> tuple[StoreLink, ...]:
-    """The apps in the stores' consoles; a target that has another app by now leads nowhere."""
+    """The apps in the stores' consoles; a target that now has another app gets no link."""
     if release.status != ReleaseStatus.BUILD_COMPLETE:
         return ()
     targets = (

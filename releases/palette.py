@@ -1,4 +1,4 @@
-"""The command palette: pages, actions, releases and connections whose name has what was typed."""
+"""The command palette: pages, actions, releases and connections whose name contains the query."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = ("display_name", "repository_url", "app_identifier", "server_url", "job"
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: where it leads, and `more` about it. `status` is that of a release or connection,
+    """One line: its link, and `more` about it. `status` is that of a release or connection,
     `status_kind` as for the tag status_badge."""
 
     label: str

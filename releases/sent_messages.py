@@ -62,7 +62,7 @@ class SentMessage:
 
     @property
     def troubles(self) -> list[tuple[SentEffect, ...]]:
-        """Those that gave up, the channels with the same error together; what still waits is told
+        """The failed ones, with the channels of the same error together; waiting ones are reported
         once for all messages."""
         groups: dict[tuple[str, bool], list[SentEffect]] = {}
         for one in self.sent:

@@ -100,8 +100,8 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 class ArtifactSerializer(serializers.Serializer[Any]):
-    """`url` opens it for who is signed in to the CI server. With a `key` it can be downloaded from
-    what `GET /builds/{id}/artifacts/{key}` answers. `size` in bytes."""
+    """`url` opens it for people who are signed in to the CI server. With a `key`, `GET
+    /builds/{id}/artifacts/{key}` returns a download link. `size` in bytes."""
 
     name = serializers.CharField()
     url = serializers.CharField()
@@ -112,7 +112,7 @@ class ArtifactSerializer(serializers.Serializer[Any]):
 
 
 class RetrySerializer(serializers.Serializer[Any]):
-    """A successful retry of a failed build that somebody started on the CI server. `startedBy` and
+    """A successful retry of a failed build that someone started on the CI server. `startedBy` and
     `commit` are empty if the server does not report them."""
 
     number = serializers.IntegerField()
@@ -284,7 +284,7 @@ class TimelineSerializer(serializers.Serializer[Any]):
 
 class BlockerSerializer(serializers.Serializer[Any]):
     """One thing that blocks the release; `next` is when delivr retries automatically. `area` is
-    `build` where it holds up the builds, and `messages` where only messages or epics wait."""
+    `build` if it holds up builds, and `messages` if only messages or epics wait."""
 
     code = serializers.CharField()
     message = serializers.CharField()

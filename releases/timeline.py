@@ -116,8 +116,8 @@ def _of_pipeline(pipeline: ReleasePipeline, triggers: Mapping[str, str]) -> Iter
 
 
 def _is_shown(event: Any) -> bool:
-    """False for events that only filled something in, and for webhooks that only caused a poll of a
-    build in progress: the answer to the poll has its own event."""
+    """False for events that only added details, and for webhooks that only caused a poll of a build
+    in progress: the response to the poll has its own event."""
     is_hint = event.step == "ask" and event.from_status in MOVING
     return event.from_status != event.to_status and not is_hint
 

@@ -203,7 +203,7 @@ def _context(release: Release) -> dict[str, Any]:
 
 
 def _waits(found: list[Blocker], effects: list[Effect], kind: str) -> dict[str, Any] | None:
-    """Why messages, or epics, wait; what gave up is told where it stands in the list."""
+    """Why messages (or epics) wait; failed ones are explained in their place in the list."""
     family = FAMILY_OF[kind]
     waiting = [
         b

@@ -85,7 +85,7 @@ def _job_of(effect: Effect, build: Build | None) -> Build | TestBuild | None:
 def _trigger(job: Build | TestBuild) -> Content:
     try:
         secrets = secrets_in(job.pipeline)
-    except SecretUnreadable:  # a key is missing: nothing can be told from a secret
+    except SecretUnreadable:  # a key is missing: secrets cannot be recognized
         return Content(text=_("The parameters cannot be shown: an encryption key is missing."))
     return Content(
         facts=((_("Pipeline"), str(job.pipeline)), (_("Job"), job.job_path)),

@@ -195,8 +195,8 @@ def _created(release: Release) -> Trace:
 
 
 def _done_to(release: Release, effect: Effect) -> Trace | None:
-    """What a person did to a release, if the message tells of that; both are of one transaction.
-    Nobody is named: a mark may have been taken back and set again by another person."""
+    """The action of a person that a message reports; both were written in one transaction. The
+    person is not named: someone else may have removed the mark and set it again."""
     texts: dict[str, str] = {
         Notice.RELEASE_CANCELLED: _("Release %(version)s cancelled"),
         Notice.RELEASE_SUBMITTED: _("Release %(version)s marked as submitted"),

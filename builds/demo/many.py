@@ -84,8 +84,8 @@ class Copier:
 
 
 def multiply(tenant: Tenant, wanted: int, *, now: datetime, say: Callable[[str], None]) -> int:
-    """Copy past releases until there are `wanted` of them; how many were made. Raises ValueError if
-    there is none to copy."""
+    """Copy past releases until there are `wanted` of them; returns how many were created. Raises
+    ValueError if there is none to copy."""
     if not wanted:
         return 0
     every: ReleaseQuerySet = Release.objects.for_tenant(tenant)

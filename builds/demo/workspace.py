@@ -76,7 +76,7 @@ def password(email: str) -> str:
 
 
 def logins() -> dict[str, dict[str, str | None]]:
-    """The demo's logins by label; the password is None if somebody changed it."""
+    """The demo's logins by label; the password is None if someone changed it."""
     found = {user.email: user for user in User.objects.filter(email__in=LABELS)}
     return {
         label: {"email": email, "password": _if_still(found[email], password(email))}

@@ -1,4 +1,4 @@
-"""Bar charts as SVG, computed on the server. Only the geometry: the stylesheet has the colours."""
+"""Bar charts as SVG, computed on the server. Only the geometry: the stylesheet has the colors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WIDTH, HEIGHT = 320, 130  # of the plot area, in SVG units
 LEFT, RIGHT, TOP, BOTTOM = 50, 12, 8, 22  # margins for the labels
 GAP = 0.28  # the part of a column's space that stays empty
 MIN_HEIGHT = 1.5  # so that a small value can be seen
-PART_GAP = 1  # so that the parts of a column differ by more than their colour
+PART_GAP = 1  # so that the parts of a column differ by more than their color
 MAX_WIDTH = 28  # so that a chart of few columns has no blocks
 STEPS = (1, 2, 5)
 

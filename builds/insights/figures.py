@@ -1,6 +1,6 @@
 """The figures of a period, each defined where it is declared.
 
-Medians rather than means: one build that hung over a weekend must not distort every week.
+Medians rather than means: a build that hangs over a weekend must not distort the figures.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ ALL = Choice()
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of one workspace, pipeline or week; None where there was nothing to measure."""
+    """The figures of one workspace, pipeline or week; None if there was nothing to measure."""
 
     builds: int  # triggered in the period
     ended: int  # at the CI server, with any result

@@ -94,7 +94,7 @@ def _pipelines(tenant: Tenant) -> dict[str, str]:
 
 
 def _choice(request: HttpRequest, pipelines: dict[str, str]) -> Choice:
-    """What the address asks for; what is unknown in this workspace is left out."""
+    """The URL's filters; values that are unknown in this workspace are left out."""
     platform, pipeline = request.GET.get("platform", ""), request.GET.get("pipeline", "")
     return Choice(
         platform=platform if platform in Platform.values else "",

@@ -103,8 +103,8 @@ def excerpt(log: str) -> str:
 
 
 def plain(log: str) -> str:
-    """The log without annotations, colours and control characters, any of which may split a word
-    (or a secret) in two."""
+    """The log without annotations, colors and control characters, which could split a word (or a
+    secret)."""
     text = _ESCAPE.sub("", _NOTE.sub("", log))
     return "".join(c for c in text if c.isprintable() or c in "\n\r\t")
 

@@ -76,7 +76,7 @@ def _read_log(builds: QuerySet[Any], build_id: str) -> None:
 def _read(build: Build | TestBuild) -> None:
     try:
         tail: LogTail = ci_of(build).log_tail(build.handle)
-        # `plain` comes first: a colour code inside a secret would hide it from `redact`.
+        # `plain` comes first: a color code inside a secret would hide it from `redact`.
         secrets = secrets_of(build.tenant_id)
         told = [redact(plain(line), secrets) for line in tail.headlines]
         lines = "\n".join(filter(None, [*told, excerpt(redact(plain(tail.text), secrets))]))

@@ -18,17 +18,17 @@ PAUSES = {
     BuildStatus.RUNNING: (timedelta(seconds=10), timedelta(minutes=5)),
 }
 END_CLAIMED = (timedelta(seconds=2), timedelta(minutes=5))  # a webhook reported its end
-MISSING = (timedelta(seconds=10), timedelta(minutes=1))  # the job answers, but has no such build
+MISSING = (timedelta(seconds=10), timedelta(minutes=1))  # the job responds, but has no such build
 FINISHED = (timedelta(minutes=1), timedelta(minutes=30))
 STOPPING = timedelta(minutes=1)  # between two looks at a build that does not stop
 LOOK_BACK = timedelta(days=1)  # how long a lost or failed build is still polled
 
-# Builds that somebody may retry on the CI server.
+# Builds that someone may retry on the CI server.
 FAILED = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABORTED)
 
 
 def next_poll(build: Build | TestBuild) -> datetime | None:
-    """When to poll the build next; None if no answer could change anything."""
+    """When to poll the build next; None if no response could change anything."""
     now = clock.now()
     if build.status == BuildStatus.CANCELLED:
         return _after_stop(build, now)
@@ -53,7 +53,8 @@ def _after_end(build: Build | TestBuild, now: datetime) -> datetime | None:
 
 
 def _after_stop(build: Build | TestBuild, now: datetime) -> datetime | None:
-    """Whether a cancelled build really ends is asked of servers that can be made to end it."""
+    """True if a cancelled build is polled until it ends: only servers that support force-cancelling
+    need it."""
     ci: Any = provider_class(build.pipeline.kind)
     if isinstance(build, TestBuild) or not ci.force_cancel_after or not build.finished_at:
         return None

@@ -48,7 +48,7 @@ CLAIM = timedelta(seconds=40)
 FAILURE_PAUSE = timedelta(seconds=20)
 UNTIL_VERIFIED = timedelta(0)  # due at once, but not handed out while credentials are refused
 MAX_RETRIES = 5  # that are offered, the newest first
-LOST_AFTER = 3  # consecutive answers "no such build" …
+LOST_AFTER = 3  # consecutive responses "no such build" …
 LOST_WITHIN = timedelta(minutes=3)  # … over at least this time
 
 
@@ -73,7 +73,7 @@ def _hand_out(model: type[Build | TestBuild]) -> list[str]:
 
 
 def poll_build(build_id: str) -> None:
-    """The job `poll`: poll one build, apply the answer, schedule the next poll."""
+    """The job `poll`: poll one build, apply the response, schedule the next poll."""
     builds = Build.objects.select_related("tenant", "release_pipeline__pipeline")
     _poll_in_slot(builds.filter(pk=build_id), _poll)
 
@@ -118,7 +118,7 @@ def _poll(build: Build) -> None:
 
 @transaction.atomic
 def _look_whether_it_stopped(polled: Build, state: BuildState) -> None:
-    """It was cancelled: note if the CI server still goes on with it, long after it was told."""
+    """The build was cancelled: record if the CI server is still running it long afterwards."""
     build = lock_build(polled.pk)
     ci: Any = provider_class(build.pipeline.kind)
     after = ci.force_cancel_after
@@ -220,7 +220,7 @@ def _may_be_adopted(build: Build, state: BuildState) -> bool:
 
 @transaction.atomic
 def _apply_state(build: Build, state: BuildState) -> None:
-    """Apply the answer, and in the same transaction the deliveries that waited for its handle."""
+    """Apply the response, and in the same transaction the deliveries that waited for its handle."""
     update = BuildUpdate.from_state(state, Source.POLL)
     apply_update(build.pk, replace(update, detail=_correction(build, state)))
     if state.adds_identifier_to(build.handle):
@@ -266,11 +266,11 @@ def _plan(build_id: str) -> None:
 
 @transaction.atomic
 def _missed(polled: Build, *, reason: str) -> None:
-    """The job answers, but has no such build, or another one under its number (`reason`). Either
-    the build is between the queue and its start, or it is gone for good."""
+    """The job responds, but has no such build, or has another one under its number (`reason`).
+    Either the build is between the queue and its start, or it is gone for good."""
     build = lock_build(polled.pk)
     if build.status != polled.status:
-        return  # the status changed during the poll: its answer is outdated
+        return  # the status changed during the poll: the response is outdated
     if reason:
         settle_polled(build.pk, reason=reason)
         undo_unconfirmed_end(build.pk, reason=reason)

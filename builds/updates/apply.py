@@ -101,7 +101,7 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     """Lock the build, apply one update, record it as a BuildEvent, and return the transition."""
     build = lock_build(build_id)
     if update.source in _LOOKED_UP and build.handle.is_another(update):
-        return Transition.IGNORE  # a person took another one on meanwhile
+        return Transition.IGNORE  # a person adopted another one in the meantime
     before = build.status
     step = _step(build, update)
     had_name = build.handle.is_named
@@ -148,8 +148,9 @@ def _step(build: Build, update: BuildUpdate) -> Transition:
 
 
 def _is_doubtful(build: Build, update: BuildUpdate) -> bool:
-    """A number alone may belong to another build by now. So an artifact that such a webhook adds to
-    a finished build is stored only after a poll confirmed the build (`settle_polled`)."""
+    """A number alone may now belong to another build. So if a webhook names only a number and adds
+    an artifact to a finished build, the artifact is stored only after a poll has confirmed the
+    build (`settle_polled`)."""
     adds = safe_artifact_url(update.artifact_url) not in ("", build.artifact_url)
     is_weak = not update.is_authoritative and update.is_number_only
     return adds and is_weak and build.is_confirmed
@@ -262,7 +263,7 @@ def fill_artifacts(build: Build, update: BuildUpdate) -> bool:
 
 
 def _as_row(artifact: Artifact, url: str) -> dict[str, Any]:
-    """As `Build.artifacts` stores it: without what the CI server does not tell."""
+    """As `Build.artifacts` stores it: without values that the CI server does not report."""
     told = {
         "key": artifact.key,
         "size": artifact.size,

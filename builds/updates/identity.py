@@ -1,8 +1,8 @@
 """Checks whether a report or a state is about our build: its number alone is not enough.
 
 Numbers restart when a job is recreated or the CI server is restored from a backup, several jobs may
-report to one address, and people start builds by hand. So information about a number is used for
-our build only if it contradicts nothing that we know about the build.
+report to one address, and people start builds manually. So information about a number is used only
+if it does not contradict anything that we know about our build.
 """
 
 from __future__ import annotations

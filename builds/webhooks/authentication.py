@@ -43,7 +43,8 @@ class Authentication:
 def authenticate(
     sender: str, request: HttpRequest, body: bytes, secrets: list[str]
 ) -> Authentication | None:
-    """By the first of the sender's ways whose header is present; None if it is not valid."""
+    """Authenticate by the sender's first scheme whose header is present; None if it is not
+    valid."""
     webhooks = webhooks_of(sender)
     way = next((way for way in webhooks.ways if way.header in request.headers), webhooks.ways[-1])
     if not _SCHEMES[way.scheme](way, request, body, secrets):

@@ -1,4 +1,4 @@
-"""Who calls the API, in which workspace, with which role."""
+"""Determines who calls the API, in which workspace and with which role."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
 
 
 class SessionAuthentication(authentication.SessionAuthentication):
-    """The browser's session, with CSRF; answers 401 (not 403) without one."""
+    """The browser's session, with CSRF; responds with 401 (not 403) without one."""
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="delivr"'

@@ -135,7 +135,7 @@ class TenantView(APIView):
 
     read_role, write_role = Role.VIEWER, Role.MEMBER
     pagination_class = CursorPagination  # only for the OpenAPI document; `page` does the work
-    # No OPTIONS: the framework would answer without checking that the object exists.
+    # No OPTIONS: the framework would respond without checking that the object exists.
     http_method_names = ["get", "head", "post", "patch", "delete"]
 
     @property

@@ -22,7 +22,7 @@ from delivr.api import openapi, reference
 from delivr.api.problems import MEDIA_TYPE
 
 LANGUAGES = {"curl": "curl", "python": "Python"}
-# The schema whose example has the id that stands in an example's path.
+# The schema whose example contains the id in an example's path.
 _IDS = {
     "release_id": "Release",
     "build_id": "Build",
@@ -170,7 +170,7 @@ def _refusals(responses: Mapping[str, Any]) -> Iterator[Refusal]:
 
 
 def _bodies(described: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[Body]:
-    """The body of a request or response; several where it depends on the kind."""
+    """The body of a request or response; several if it depends on the kind."""
     media = described.get("content", {}).get("application/json")
     if media is None:
         return []

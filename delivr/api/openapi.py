@@ -61,7 +61,7 @@ def document() -> dict[str, Any]:
 
 
 def describe(result: dict[str, Any], **_rest: Any) -> dict[str, Any]:
-    """A hook of drf-spectacular: replaces the code's docstrings by what `reference` tells."""
+    """A hook of drf-spectacular: replaces the code's docstrings with the texts of `reference`."""
     schemas = result["components"].setdefault("schemas", {})
     schemas["Problem"] = dict(_PROBLEM)
     for name, schema in schemas.items():

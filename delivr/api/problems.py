@@ -30,7 +30,7 @@ _CODES = {
 
 
 class Problem(Exception):
-    """An error response, raised where the error is found."""
+    """An error response, raised as an exception."""
 
     def __init__(
         self,

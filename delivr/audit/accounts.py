@@ -70,7 +70,7 @@ def failed(
 def factor_failed(
     *, request: HttpRequest, user: User, authenticator: Any, reauthentication: bool, **_rest: Any
 ) -> None:
-    """A wrong code from somebody who has the password. Who it was is only known if a signed-in user
+    """A wrong code from someone who has the password. The user is known only if a signed-in user
     was asked again."""
     if hit(f"audit.factor:{user.pk}", limit=FAILURES, window=WINDOW):
         return

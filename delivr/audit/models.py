@@ -57,8 +57,8 @@ class AuditEventQuerySet(TenantQuerySet):
 class AuditEvent(AuditRow):
     """One change, written in the same transaction.
 
-    `actor_id` is null for what delivr did by itself. It is not a foreign key: a deleted user stays
-    in the log, and no row has to be changed for that.
+    `actor_id` is null for automatic changes. It is not a foreign key: a deleted user stays in the
+    log without any row being changed.
     """
 
     actor_id = models.BigIntegerField(null=True)

@@ -31,11 +31,11 @@ HEALTHY: dict[str, Any] = {
 
 
 def admit(effect: Effect, now: datetime) -> datetime | None:
-    """None if the effect may be sent now, else the time to ask again.
+    """None if the effect may be sent now, or the time to try again.
 
     Locks the integration's health row. The caller takes the lease in the same transaction, so the
-    concurrency limits are never exceeded. After the breaker was open, one effect probes alone.
-    While the credentials are refused, effects wait until they expire.
+    concurrency limits are never exceeded. After the breaker was open, a single effect probes the
+    provider. While the credentials are refused, effects wait until they expire.
     """
     health = _locked(effect.tenant_id, effect.integration_id)
     if health.credentials_refused_at and now < effect.expires_at:

@@ -94,7 +94,7 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
 
 @transaction.atomic
 def cancel_effect(*, effect: Effect, actor: User | None) -> Effect:
-    """Give an effect up for good. Raises ValidationError while it may be on its way.
+    """Cancel an effect for good. Raises ValidationError while it may be in progress.
 
     An effect whose kind this version does not know is cancelled too, without a handler's `gave_up`.
     """

@@ -1,7 +1,7 @@
 """Runs an effect: claim it, look for an earlier result, write ahead, send, settle.
 
 Each step is one short transaction; no transaction is open during a call. Only the holder of the
-newest lease token may settle the row, so a worker that was frozen meanwhile cannot (fencing).
+newest lease token may settle the row, so a worker that was frozen in the meantime cannot (fencing).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ EXPIRED = ("expired", "It could not be sent in time.", "Retry it if it is still 
 
 
 class Fenced(Exception):
-    """Somebody else holds the lease by now: this worker's result is discarded."""
+    """Another worker holds the lease now: this worker's result is discarded."""
 
 
 def run_effect(effect_id: str) -> None:

@@ -1,6 +1,6 @@
 """The sweeper: finds due rows that no queue message announced, and without a broker runs the jobs.
 
-Any number of sweepers may run: whoever does a job claims its row first.
+Any number of sweepers may run: each claims the row of a job before doing it.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Sweeper:
             self.dispatch(name, row_id)
 
     def dispatch(self, name: str, row_id: str) -> None:
-        """Enqueue the job; run it in our own threads where there is no broker or it is down."""
+        """Enqueue the job; run it in our own threads if there is no broker or it is down."""
         if settings.CELERY_BROKER_URL and (
             self._enqueue(name, row_id) or not self._broker_is_dead()
         ):

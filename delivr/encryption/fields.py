@@ -146,8 +146,8 @@ class SecretAttribute(DeferredAttribute):
 
 
 def binding_of(instance: models.Model, attname: str) -> str:
-    """What a ciphertext is bound to: table, tenant, row and field, by the model's `bound_name` for
-    it where there is one."""
+    """What a ciphertext is bound to: table, tenant, row and field, using the model's `bound_name`
+    for it if there is one."""
     tenant = getattr(instance, "tenant_id", "")
     name = instance.bound_name(attname) if hasattr(instance, "bound_name") else attname
     return f"{instance._meta.db_table}:{tenant}:{instance.pk}:{name}"

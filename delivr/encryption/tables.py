@@ -58,7 +58,7 @@ class FieldStore(SecretStore):
 
     def rows(self) -> Any:
         names = [field.attname for field in self.fields]
-        bound_by = getattr(self.model, "bound_by", "pk")  # what tells the name of a secret
+        bound_by = getattr(self.model, "bound_by", "pk")  # returns the name of a secret
         return super().rows().only("tenant_id", bound_by, *names)  # and it is bound to its tenant
 
 
@@ -82,5 +82,6 @@ def key_of(ciphertext: bytes | str) -> int | None:
 
 
 def name_of(row: models.Model) -> str:
-    """The row's id, whose prefix tells the table; with the table's name if the id is a number."""
+    """The row's id, whose prefix identifies the table; with the table's name if the id is a
+    number."""
     return row.pk if isinstance(row.pk, str) else f"{row._meta.db_table}:{row.pk}"

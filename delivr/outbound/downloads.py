@@ -1,4 +1,4 @@
-"""Large answers, read in parts: the same rules, with limits of their own."""
+"""Large responses, read in parts: the same rules, with separate limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PART = 64 * 1024  # bytes
 
 
 class Download:
-    """An answer whose body is read by iterating over it. Call `close()` in any case.
+    """A response whose body is read by iterating over it. Always call `close()`.
 
     Iterating raises OutboundError when the time is up, the body is too large or breaks off.
     """
@@ -37,7 +37,7 @@ class Download:
 
     @property
     def length(self) -> int | None:
-        """The body's size in bytes, if the header tells it and it is all that comes."""
+        """The body's size in bytes, if the header gives it and the whole body is sent."""
         text = self.headers.get("Content-Length", "")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
@@ -93,7 +93,7 @@ class _Opening(Adapter):
 
 
 def open_download(url: str, *, auth: Any = None) -> Download:
-    """GET `url`, with `auth` as for requests. The answer may have any status but a redirect's.
+    """GET `url`, with `auth` as for requests. The response may have any status except a redirect.
     Raises OutboundError."""
     adapter = _Opening(deadline=DEADLINE)
     with Session(adapter) as session:

@@ -32,7 +32,7 @@ Code = Literal[
 class OutboundError(Exception):
     """No usable response. `message` tells people what happened, `hint` what to do.
 
-    `sent` False: certainly no byte of the request reached the other side.
+    `sent` is False if certainly no byte of the request reached the server.
     """
 
     def __init__(self, code: Code, message: str, hint: str = "", *, sent: bool = False) -> None:

@@ -1,6 +1,6 @@
 """The icons of the pages: strokes on a grid of 16 by 16, drawn for this product.
 
-Each value is the content of an `<svg viewBox="0 0 16 16">` whose stroke has the text's colour.
+Each value is the content of an `<svg viewBox="0 0 16 16">` whose stroke has the text's color.
 """
 
 RING = '<circle cx="8" cy="8" r="6.25"/>'
@@ -19,7 +19,7 @@ def _rect(x: float, y: float, width: float, height: float, radius: float = 1.5) 
 
 
 ICONS: dict[str, str] = {
-    # Statuses: each has its own shape, so that colour is never the only sign.
+    # Statuses: each has its own shape, so that color is never the only sign.
     "check": _path("M3.5 8.5l3 3 6-7"),
     "check-circle": RING + _path("M5.4 8.2l1.8 1.8 3.4-3.9"),
     "x": _path("M4 4l8 8", "M12 4l-8 8"),
@@ -112,7 +112,7 @@ ICONS: dict[str, str] = {
     "chevron-right": _path("M6.25 4l4 4-4 4"),
     "chevron-left": _path("M9.75 4l-4 4 4 4"),
     "arrow-right": _path("M2.5 8h11", "M9.5 4l4 4-4 4"),
-    # Colour schemes
+    # Color schemes
     "sun": _circle(8, 8, 2.75)
     + _path(
         "M8 1.25v1.5",

@@ -28,8 +28,8 @@ def fingerprint(*shown: object) -> str:
 
 
 def fragment(view: View) -> View:
-    """The outermost decorator of a fragment's view: a user who was signed out meanwhile gets a
-    whole new page, not the sign-in form inside the old one."""
+    """The outermost decorator of a fragment's view: a user who was signed out in the meantime gets
+    a whole new page, not the sign-in form inside the old one."""
 
     @functools.wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

@@ -132,7 +132,7 @@ class Supervisor:
             time.sleep(TICK)
 
     def watch(self) -> None:
-        """Wait until somebody asks to stop (Stopped) or a process ends by itself (Died)."""
+        """Wait until delivr is told to stop (Stopped) or a process ends unexpectedly (Died)."""
         while True:
             self.look()
             time.sleep(TICK)

@@ -55,8 +55,8 @@ def is_private(request: HttpRequest) -> bool:
 class BodyLimit:
     """413 for forms larger than DATA_UPLOAD_MAX_MEMORY_SIZE, which Django does not apply to files.
 
-    Checked before anything is read: otherwise anybody could have whole files written to the disk.
-    A body without a length is read as empty. The API and the webhooks have limits of their own.
+    Checked before anything is read: otherwise anyone could have whole files written to the disk. A
+    body without a length is read as empty. The API and the webhooks have limits of their own.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

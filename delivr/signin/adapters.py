@@ -28,7 +28,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # untyped lib
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Do nothing: allauth would count wrong passwords by email alone, so that a stranger could
-        lock somebody out. axes counts them by email and address (see the settings)."""
+        lock someone out. axes counts them by email and address (see the settings)."""
 
     def can_delete_email(self, email_address: EmailAddress) -> bool:
         """The current address can be replaced but not removed."""

@@ -42,7 +42,7 @@ class AddEmailForm(AllauthAddEmailForm):  # type: ignore[misc] # untyped library
 
 
 _HIDDEN = ("Cc", "Cf", "Co")  # controls, formats, private use
-_BLANK = "\u034f\u115f\u1160\u2800"  # letters and marks without ink, once normalised
+_BLANK = "\u034f\u115f\u1160\u2800"  # letters and marks that are invisible after normalization
 
 
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
@@ -56,8 +56,8 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] # not at run time
         widgets = {"name": forms.TextInput(attrs={"autocomplete": "name"})}
 
     def clean_name(self) -> str:
-        """One line that looks neither like somebody's address nor like delivr itself."""
-        # Normalised, since a full-width @ looks like one.
+        """One line that looks neither like an email address nor like delivr itself."""
+        # Normalized, since a full-width @ looks like one.
         name = " ".join(unicodedata.normalize("NFKC", self.cleaned_data["name"]).split())
         hidden = any(unicodedata.category(c) in _HIDDEN or c in _BLANK for c in name)
         if hidden or "@" in name or name.casefold() == SYSTEM:

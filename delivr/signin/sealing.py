@@ -1,7 +1,7 @@
 """Encrypts the secrets of second factors and the data of sessions with FERNET_KEYS.
 
-allauth keeps the secrets in a JSON column and asks us to encrypt their text, without telling us
-whose they are: so a ciphertext is bound to its purpose, not to its row.
+allauth keeps the secrets in a JSON column and asks us to encrypt their text, without saying whose
+they are, so a ciphertext is bound to its purpose, not to its row.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sessions: encrypted in the database, with the time and address of their last use.
 
 Encrypted, since allauth stores in them the secret of an authenticator that is being set up, and the
-key of an opened password reset. A session whose key is missing from FERNET_KEYS is over: the user
+key of an opened password reset. A session whose key is missing from FERNET_KEYS ends, and the user
 signs in again.
 """
 

@@ -46,7 +46,7 @@ def icon(name: str, label: str = "", size: str = "") -> SafeString:
 
 @register.inclusion_tag("components/badge.html")
 def status_badge(value: str, kind: str = "", label: str = "") -> dict[str, Any]:
-    """The status of something as words, icon and colour.
+    """A status as words, icon and color.
 
     `kind` (verification, build, effect) distinguishes statuses that several kinds of objects share.
     """
@@ -56,13 +56,13 @@ def status_badge(value: str, kind: str = "", label: str = "") -> dict[str, Any]:
 
 @register.simple_tag
 def status_tone(value: str, kind: str = "") -> str:
-    """The tone alone (neutral, info, success, warning, danger), for other components."""
+    """Only the tone (neutral, info, success, warning, danger), for other components."""
     return look_of(value, kind).tone
 
 
 @register.filter
 def status_label(value: str, kind: str = "") -> str:
-    """The words alone, for sentences and selects."""
+    """Only the words, for sentences and selects."""
     return str(look_of(value, kind).label)
 
 
@@ -270,5 +270,5 @@ def dialog(content: str, **values: Any) -> SafeString:
 
 @register.simple_block_tag(takes_context=True)
 def confirm(context: template.Context, content: str, **values: Any) -> SafeString:
-    """A button that asks before it posts. See components/confirm.html."""
+    """A button that asks for confirmation before it posts. See components/confirm.html."""
     return _wrap("confirm", content, {"csrf_token": context.get("csrf_token"), **values})

@@ -61,7 +61,7 @@ def _give_up_effects(tenant: Tenant, actor: User) -> None:
     ):
         try:
             cancel_effect(effect=effect, actor=actor)
-        except ValidationError:  # a worker has claimed it meanwhile
+        except ValidationError:  # a worker has claimed it in the meantime
             raise ValidationError({"confirmation": [_being_sent()]}) from None
 
 

@@ -1,8 +1,8 @@
-"""Pages for somebody who opens the link of an invitation.
+"""Pages for someone who opens the link of an invitation.
 
 The link's secret is only in the URL of one response, a redirect: the session remembers which
-invitation it opened, so that no later page, log or Referer contains it. Opening it uses nothing
-up, since mail scanners open links, too.
+invitation it opened, so that no later page, log or Referer contains it. Opening the link does not
+use it up, since mail scanners open links, too.
 """
 
 from __future__ import annotations

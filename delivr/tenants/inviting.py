@@ -204,7 +204,7 @@ def may_be_accepted(invitation: Invitation) -> bool:
 def accept_as_new_user(*, invitation: Invitation, password: str) -> User:
     """Create an account for the invited address, which the link has verified, and accept.
 
-    Raises Conflict as `accept` does, and if the address has an account by now.
+    Raises Conflict as `accept` does, and if the address has an account in the meantime.
     """
     try:
         with transaction.atomic():

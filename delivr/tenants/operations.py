@@ -38,7 +38,7 @@ def add_member(*, tenant: Tenant, user: User, role: str, actor: User | None) -> 
     """Add a user to a workspace.
 
     Raises ValidationError for a member, an unknown role, and an unconfirmed address if mail can be
-    sent: somebody else may have signed up with it.
+    sent: someone else may have signed up with it.
     """
     tenant = lock_tenant(tenant, actor=None)
     errors: dict[str, list[str]] = {}

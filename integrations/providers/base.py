@@ -1,9 +1,9 @@
-"""What delivr asks of every system that a tenant connects. What it asks of one family of them is in
+"""The interface to every system that a tenant connects. The interfaces of the families are in
 `scm.py`, `ci.py`, `stores.py`, `chat.py` and `tickets.py`.
 
-A provider is created for one call. It takes plain values (already decrypted), calls
-somebody else's system and returns frozen dataclasses, or raises `ProviderError`. It knows nothing
-of rows, tenants or requests.
+A provider is created for one call. It takes plain values (already decrypted), calls the outside
+system and returns frozen dataclasses, or raises `ProviderError`. It knows nothing of rows, tenants
+or requests.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Level(enum.StrEnum):
 class Check:
     """One thing that a verification tried. `is_temporary`: the failure may go away by itself.
 
-    `subject` tells which of several things of its name was tried. If not `tested`, the system does
-    not tell, so it is neither good nor bad.
+    `subject` says which one was tried if several checks have the same name. If `tested` is False,
+    the system does not report it, so it is neither good nor bad.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Options(list[Option]):
 
     @classmethod
     def cut(cls, found: Sequence[Option], most: int) -> Self:
-        """The first `most` of them; the note says where there are more."""
+        """The first `most` of them; the note says if there are more."""
         options = cls(found[:most])
         if len(found) > most:
             options.note = f"Only the first {most:,} are listed. Type a name to enter another one."
@@ -92,7 +92,7 @@ class Provider(ABC):
     discovered_about: ClassVar[str | None] = None  # or until this field changes
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
-    # Results of `checks` besides the checks themselves, if the system tells them.
+    # Results of `checks` besides the checks themselves, if the system reports them.
     account: str = ""
     expires_at: datetime | None = None
 
@@ -103,7 +103,7 @@ class Provider(ABC):
 
     @abstractmethod
     def checks(self) -> Iterator[Check]:
-        """Try each thing in order without side effects, until one fails on which the rest depends.
+        """Try each thing in order without side effects, until one fails that the rest depends on.
 
         Yields each check as it ends. Never raises ProviderError: a failure is a Check.
         """

@@ -1,4 +1,4 @@
-"""What delivr asks of a chat."""
+"""The interface to a chat."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Message:
 
     text: str
     detail: str = ""
-    thread: str = ""  # the id of the message it answers
-    broadcast: bool = False  # show a thread's answer in the channel too
+    thread: str = ""  # the id of the message it replies to
+    broadcast: bool = False  # also show a reply in the channel
     event: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
 
@@ -27,7 +27,7 @@ class Message:
 @dataclass(frozen=True, kw_only=True)
 class PostedMessage:
     channel: str
-    id: str  # by which it is answered; "" if the chat returns none
+    id: str  # for replies; "" if the chat returns none
     url: str = ""
 
 

@@ -1,4 +1,4 @@
-"""What delivr asks of a CI server, and what such a server says of builds."""
+"""The interface to a CI server, and what such a server reports about builds."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class BuildHandle:
 
     @property
     def is_named(self) -> bool:
-        """True if it is a build by now, not only an item in the queue."""
+        """True if it is already a build, not only an item in the queue."""
         return bool(self.external_id or self.number)
 
     def is_another(self, other: BuildHandle) -> bool:
@@ -92,8 +92,8 @@ class Parameter:
 @dataclass(frozen=True)
 class Artifact:
     """A file that a build kept. `url` is where a person opens it, signed in to the CI server; never
-    a URL that expires or contains a credential. Where `key` is set, `CiProvider.artifact_address`
-    makes such a URL of it. `size` in bytes; `digest` as `sha256:…`."""
+    a URL that expires or contains a credential. If `key` is set, `CiProvider.artifact_address`
+    returns such a URL. `size` in bytes; `digest` as `sha256:…`."""
 
     name: str
     url: str
@@ -105,12 +105,13 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildState(BuildHandle):
-    """What the CI server says of one build now (`number` is None while it waits in the queue).
+    """The current state of one build on the CI server (`number` is None while it waits in the
+    queue).
 
-    `carried_id` is the id of delivr that the build there was given, and `version` the version that
-    it was told to build; "" if it has none. `queue_reason` says why it is QUEUED or WAITING,
-    or what its end means where its status does not say it all.
-    `artifacts` are sorted, the app first; `artifact_url` is the first one's.
+    `carried_id` is the delivr build id that the build was given, and `version` the version that it
+    was told to build; "" if it has none. `queue_reason` says why it is QUEUED or WAITING, or
+    explains its end if the status is not enough. `artifacts` are sorted, the app first;
+    `artifact_url` is the first one's.
     """
 
     status: BuildStatus  # QUEUED, WAITING, RUNNING, LOST, SUCCESS, FAILURE, UNSTABLE or ABORTED
@@ -120,10 +121,10 @@ class BuildState(BuildHandle):
     duration_ms: int | None = None
     estimated_ms: int | None = None
     artifacts: Sequence[Artifact] = ()
-    commit: str = ""  # that was built, in full; "" where the server does not tell
+    commit: str = ""  # that was built, in full; "" if the server does not report it
     carried_id: str = ""
     version: str = ""
-    is_shared: bool = False  # merged into an equal item, maybe somebody else's
+    is_shared: bool = False  # merged into an identical item, possibly someone else's
 
     @property
     def artifact_url(self) -> str:
@@ -143,7 +144,7 @@ class LogTail:
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """A build that somebody started on the CI server from one of ours.
+    """A build that someone started on the CI server by retrying one of ours.
 
     `started_by` is the name that the CI server shows; it and `commit` are "" if unknown.
     """
@@ -158,8 +159,8 @@ class Duplicate(enum.StrEnum):
 
     STOPPED = "STOPPED"  # or taken out of the queue
     ENDED = "ENDED"  # before it could be stopped
-    FOREIGN = "FOREIGN"  # somebody else started it: it was left alone
-    GONE = "GONE"  # the server does not know it (any more)
+    FOREIGN = "FOREIGN"  # someone else started it: it was left alone
+    GONE = "GONE"  # the server does not know it, or no longer does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +219,8 @@ class CiProvider(Provider):
 
     @staticmethod
     def is_retry(handle: BuildHandle, *, of: BuildHandle) -> bool:
-        """True for another attempt of the same run: a person wants it, and it is no duplicate."""
+        """True for another attempt of the same run: a person wanted it, so it is not a
+        duplicate."""
         return False
 
     @staticmethod
@@ -277,14 +279,15 @@ class CiProvider(Provider):
 
     def artifact_address(self, key: str) -> str:
         """An address from which a file can be downloaded for a moment, without signing in. Raises
-        ProviderError(REFUSED) where it is gone."""
+        ProviderError(REFUSED) if the file no longer exists."""
         raise NotImplementedError
 
     def log_tail(self, handle: BuildHandle) -> LogTail:
         """The last part of a build's log, however long the log is. Not called if `has_log` is
         False.
 
-        Raises ProviderError(code="log_gone", REFUSED) where the server has none (any more).
+        Raises ProviderError(code="log_gone", REFUSED) if the server has no log, or no longer has
+        it.
         """
         raise NotImplementedError
 

@@ -1,7 +1,7 @@
-"""The meaning of HTTP answers, with the same messages for all providers.
+"""The meaning of HTTP responses, with the same messages for all providers.
 
-An answer's body and headers are not copied into errors, since a server may echo the credentials
-that it was sent.
+The body and headers of a response are not copied into errors, since a server may echo the
+credentials that it was sent.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def retry_after_seconds(value: str | None, *, now: datetime | None = None) -> fl
 
 
 def clock_skew(date: str | None) -> float | None:
-    """Seconds by which our clock is ahead of the server's, by the `Date` of its answer, or None."""
+    """Seconds by which our clock is ahead of the server's, by the `Date` of its response, or
+    None."""
     try:
         moment = parsedate_to_datetime(date or "")
     except (ValueError, TypeError, OverflowError):
@@ -170,7 +171,7 @@ def error_from_proxy(label: str, status: int) -> ProviderError:
 
 
 def json_object(response: requests.Response, label: str) -> dict[str, Any]:
-    """The JSON object of a successful answer. Raises `garbage` for anything else."""
+    """The JSON object of a successful response. Raises `garbage` for anything else."""
     document = parse_object(response.content)
     if document is None:
         raise garbage(label)
@@ -187,8 +188,8 @@ def parse_object(body: bytes | str) -> dict[str, Any] | None:
 
 
 def objects(value: object, label: str) -> list[dict[str, Any]]:
-    """The objects of a list in an answer. Raises `garbage` if it is not a list, or contains only
-    other values, since that does not mean that there are none."""
+    """The objects of a list in a response. Raises `garbage` if it is not a list, or contains only
+    other values, because an unreadable list does not prove that there are none."""
     found = dicts(value)
     if value != [] and not found:
         raise garbage(label)
@@ -196,7 +197,7 @@ def objects(value: object, label: str) -> list[dict[str, Any]]:
 
 
 def dicts(value: object) -> list[dict[str, Any]]:
-    """The objects of a list; none where it is no list."""
+    """The objects of a list; none if it is not a list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -246,8 +247,8 @@ def only_provider_errors(method: Callable[Concatenate[S, P], T]) -> Callable[Con
 class Budget:
     """The time limit for all calls of one task together.
 
-    An effect's lease is only longer than one call may take, so several slow answers in a row must
-    not exceed it.
+    An effect's lease is longer than one call may take, but several slow responses in a row must not
+    exceed it either.
     """
 
     def __init__(self, label: str, seconds: float = DEADLINE) -> None:

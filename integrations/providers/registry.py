@@ -1,6 +1,6 @@
-"""Which provider stands behind which choice: one dict per family, loaded on first use.
+"""Maps each choice to its provider: one dict per family, loaded on first use.
 
-`provider.py` of each folder holds the class, `fields.py` what it asks of a person.
+In each folder, `provider.py` has the class and `fields.py` the fields of its form.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _declared(kind: str) -> Any:
 
 
 def fields_of(kind: str) -> Fields:
-    """What a connection of this kind is made of, in the order in which it is asked."""
+    """The fields of a connection of this kind, in the order of its form."""
     fields: Fields = _declared(kind).FIELDS
     return fields
 
@@ -89,7 +89,7 @@ def same_words(kind: str) -> Words:
 
 
 def check_names(kind: str) -> dict[str, Words]:
-    """What its checks are called. `%(subject)s` stands for one of several things."""
+    """The names of its checks. `%(subject)s` stands for one of several subjects."""
     names: dict[str, Words] = _declared(kind).CHECKS
     return names
 

@@ -1,4 +1,4 @@
-"""What delivr asks of a host of repositories."""
+"""The interface to a repository host."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .base import Option, Provider
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
-    """What a repository has under a name that a build is made from: a branch, or a tag or commit.
+    """What a repository has under the name that a build uses: a branch, a tag or a commit.
 
-    Where it `exists`, its newest commit, as far as it is told (`title` is the first line of its
-    message); else `similar` names of branches, the nearest first.
+    If it `exists`, its newest commit, as far as it is known (`title` is the first line of its
+    message); otherwise `similar` branch names, the most similar first.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Branch:
 
 @dataclass(frozen=True, kw_only=True)
 class Ref:
-    """A branch or a tag: the commit that it names (an annotated tag's too), and its page."""
+    """A branch or a tag: the commit that it points to (also for an annotated tag), and its page."""
 
     name: str
     commit: str
@@ -36,7 +36,7 @@ class Ref:
 
 @dataclass(frozen=True, kw_only=True)
 class PullRequest:
-    """A pull or merge request. `text` is what else it says: its description and its branch."""
+    """A pull or merge request. `text` is the rest of its text: its description and its branch."""
 
     number: int
     title: str
@@ -58,10 +58,10 @@ class Commit:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What `head` has and `base` has not.
+    """The commits that `head` has and `base` lacks.
 
     `total` and `behind` are the host's own counts: commits that only `head` has, and those that
-    only `base` has. `commits` are the newest of them, newest first. If not all are there, or their
+    only `base` has. `commits` are the newest of them, newest first. If not all are listed, or their
     pull requests could not be read, `is_complete` is False and `note` says why.
     """
 
@@ -84,7 +84,7 @@ class ReleaseDraft:
 
 @dataclass(frozen=True, kw_only=True)
 class HostedRelease:
-    """A release at the host; `commit` is what it was prepared for, "" if that is not told."""
+    """A release at the host; `commit` is the one it was prepared for, "" if unknown."""
 
     tag: str
     url: str
@@ -93,10 +93,10 @@ class HostedRelease:
 
 
 class ScmProvider(Provider):
-    """A host of repositories.
+    """A repository host.
 
-    What changes something is called by effects, at most once at a time for a release, and again
-    after a lost response: the name of a branch, of a tag or of a release's tag is its natural key.
+    Effects call the methods that change something, one at a time for a release, and again after a
+    lost response: the name of the branch, the tag or the release's tag is the natural key.
     """
 
     has_releases: ClassVar[bool] = False  # besides tags
@@ -106,10 +106,9 @@ class ScmProvider(Provider):
 
     @abstractmethod
     def branch(self, name: str, *, within: float) -> Branch:
-        """Look for a branch (or a tag), within so many seconds for all calls together.
+        """Look for a branch (or a tag), within this many seconds for all calls together.
 
-        Answers that it does not exist only where that is sure; raises ProviderError where it is
-        not.
+        Reports a missing branch only if that is certain; otherwise raises ProviderError.
         """
 
     @abstractmethod
@@ -121,7 +120,7 @@ class ScmProvider(Provider):
 
     @abstractmethod
     def create_branch(self, name: str, *, commit: str) -> Ref:
-        """Create a branch at a commit of the repository. No error if it is there already at this
+        """Create a branch at a commit of the repository. No error if it already exists at this
         commit.
 
         Raises ProviderError("branch_elsewhere", REFUSED) if it is at another one.
@@ -145,7 +144,7 @@ class ScmProvider(Provider):
         raise NotImplementedError
 
     def draft_release(self, draft: ReleaseDraft) -> HostedRelease:
-        """Prepare a release that nobody takes for published: a draft, or, where the host has none,
-        an upcoming one. If there is one for the tag, it is only pointed at the commit: people may
+        """Prepare an unpublished release: a draft or, if the host has no drafts, an upcoming
+        release. If there is already one for the tag, it is only moved to the commit: people may
         have edited its notes. Not called if `has_releases` is False."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What delivr asks of the store of a target."""
+"""The interface to the store of a target."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ class StoreProvider(Provider):
     @staticmethod
     @abstractmethod
     def console_page(options: Mapping[str, Any]) -> str:
-        """The URL of the app on that site, or of the list of apps where it is not known; `options`
-        are the connection's."""
+        """The URL of the app on that site, or of the list of apps if it is unknown; `options` are
+        the connection's."""

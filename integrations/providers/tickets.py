@@ -1,4 +1,4 @@
-"""What delivr asks of a ticket system."""
+"""The interface to a ticket system."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Epic(TicketItem):
 class TicketProvider(Provider):
     @staticmethod
     def page_of(url: str, *, server_url: str, options: Mapping[str, Any]) -> str:
-        """The page of a ticket whose address was stored, for a person; "" where none is known."""
+        """The page of a ticket whose address was stored, for a person; "" if none is known."""
         return url
 
     @abstractmethod

@@ -173,7 +173,7 @@ def _connect(request: TenantRequest, form: ConnectionForm) -> Connection | None:
 
 
 def has_failed(connection: Connection) -> bool:
-    """True if the last verification found something to mend, which the connection's form shows."""
+    """True if the last verification found something to fix, which the connection's form shows."""
     status = connection.verification_status
     return status in (Verification.INVALID, Verification.EXPIRED)
 

@@ -1,4 +1,4 @@
-"""What a release does in its repository, what came of it, and which changes are in it."""
+"""What a release does in its repository, the results, and the changes in the release."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the OpenAPI document tells people: texts, errors and examples, as files beside this one.
+"""The texts of the OpenAPI document: descriptions, errors and examples, in files beside this one.
 
-They are documentation: English, like `docs`, and not in the code's docstrings, which are for
-whoever changes the code.
+They are documentation for people who call the API, like `docs`. The code's docstrings are for
+people who change the code.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Group:
-    """What one does for one purpose: a tag of the document, a page of its own in the docs."""
+    """The operations for one task: a tag of the document, and a page of the docs."""
 
     slug: str
     title: str
@@ -44,7 +44,8 @@ def _read(name: str) -> dict[str, Any]:
 
 @cache
 def groups() -> list[Group]:
-    """All groups in the order of the docs, with an operation for each family where one is meant."""
+    """All groups in the order of the docs, with one operation for each family if the operation
+    exists for all of them."""
     source = _read("operations.toml")
     return [
         Group(

@@ -77,8 +77,8 @@ class Comparing:
         return totals, [*self._oldest(data, found), *found]
 
     def _oldest(self, data: dict[str, Any], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The very first commit: the one parent that is neither listed nor where the ways part, if
-        there is only one such parent."""
+        """The commit before the first one: the only parent that is neither listed nor the merge
+        base, if there is just one."""
         known = {_sha_of(entry) for entry in others} | {_sha_of(data.get("merge_base_commit"))}
         parents = {_sha_of(p) for entry in others for p in objects(entry.get("parents"), LABEL)}
         missing = parents - known if others else {self._head}

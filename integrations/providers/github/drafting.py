@@ -89,8 +89,8 @@ def _release(data: Any) -> HostedRelease:
 
 
 def _may_not(repository: str) -> ProviderError:
-    """GitHub answers 404 for a token that may not write, and for commits that change workflow files
-    if the token may not write those."""
+    """GitHub responds with 404 for a token that may not write, and for commits that change workflow
+    files if the token may not write those."""
     return ProviderError(
         "release_forbidden",
         f"GitHub does not let this token create a release in {repository}.",

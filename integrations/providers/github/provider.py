@@ -20,7 +20,7 @@ from .verification import Verification, may_push
 if TYPE_CHECKING:
     from .client import Answer, GitHubClient
 
-PAGE = 50  # a repository takes 7 KB of an answer that may have 1 MB
+PAGE = 50  # a repository takes 7 KB of a response, which may have 1 MB
 PAGES = 4
 
 
@@ -59,8 +59,8 @@ class GitHub(ScmProvider):
 
     @only_provider_errors
     def repositories(self) -> list[Option]:
-        """Those that the token's owner may write to, the most recently pushed first; of an app
-        those that it was installed for.
+        """The repositories that the token's owner may write to, most recently pushed first; for an
+        app, those that it was installed for.
 
         https://docs.github.com/en/rest/repos/repos#list-repositories-for-the-authenticated-user
         https://docs.github.com/en/rest/apps/installations#list-repositories-accessible-to-the-app-installation

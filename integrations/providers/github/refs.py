@@ -1,4 +1,4 @@
-"""Creates branches and tags, and says in words why GitHub does not.
+"""Creates branches and tags, and explains in words why GitHub refuses.
 
 https://docs.github.com/en/rest/git/refs
 """
@@ -40,7 +40,7 @@ class Refs:
         return name
 
     def read(self, kind: str, name: str) -> Ref | None:
-        """Exactly this ref, not one whose name begins so."""
+        """Exactly this ref, not one whose name only begins with it."""
         try:
             data = self._client.get(quote(f"{self._base}/git/ref/{kind}/{name}")).data
         except ProviderError as error:
@@ -71,7 +71,7 @@ class Refs:
         return there
 
     def _after_refusal(self, kind: str, name: str) -> Ref | None:
-        """What is there, after a 422 that proves that this request created nothing."""
+        """The existing ref, after a 422 that proves that this request created nothing."""
         try:
             return self.read(kind, name)
         except ProviderError as error:
@@ -125,8 +125,8 @@ class Refs:
         return failure
 
     def _rule(self, name: str) -> str:
-        """The active rule that forbids to create a branch; "" if none is known. GitHub also tells
-        it for names that do not exist: https://docs.github.com/en/rest/repos/rules"""
+        """The active rule that does not allow creating a branch; "" if none is known. GitHub also
+        reports it for names that do not exist: https://docs.github.com/en/rest/repos/rules"""
         try:
             data = self._client.get(quote(f"{self._base}/rules/branches/{name}")).data
             rules = objects(data, LABEL)
@@ -140,7 +140,7 @@ class Refs:
         return ""
 
     def _in_the_way(self, kind: str, name: str) -> str:
-        """A ref that is a folder of this name, or of which this name is one: git has no room for
+        """A ref that is a folder of this name, or that has this name as a folder: Git cannot have
         both `release` and `release/1.5`."""
         folders = name.split("/")[:-1]
         shorter = ["/".join(folders[: end + 1]) for end in range(len(folders))]

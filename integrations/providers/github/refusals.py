@@ -16,7 +16,7 @@ from ..http import error_from_status
 
 LABEL = "GitHub"
 NOT_FOR_APPS = "not_for_apps"  # the code of requests that an installation token may not make
-LONGEST = 1000  # characters of a message that are read, since the server may be anybody's
+LONGEST = 1000  # characters of a message that are read, since the server may be untrusted
 WORKFLOWS = r"workflows?.{0,3} (?:permission|scope)"  # missing, to push changes of workflow files
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _SLOW_DOWN = re.compile(r"rate limit|abuse detection|wait a few minutes", re.IGNORECASE)
@@ -26,7 +26,7 @@ _SAYS_NOTHING = {"", "bad credentials", "requires authentication", "not found", 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An unsuccessful answer: headers by lower-case name, the body as JSON or None."""
+    """An unsuccessful response: headers by lower-case name, the body as JSON or None."""
 
     status: int
     headers: Mapping[str, str]
@@ -209,7 +209,7 @@ def _message(status: int, github_text: str) -> str:
 
 
 def _not_from_github(status: int) -> ProviderError:
-    """The error for an answer that did not come from GitHub."""
+    """The error for a response that did not come from GitHub."""
     return ProviderError(
         "not_its_answer",
         f"Something in front of GitHub answered with HTTP {status}, not GitHub itself.",

@@ -1,4 +1,4 @@
-"""Why a run failed: its failed jobs and steps, what they noted, and the end of one job's log.
+"""Why a run failed: its failed jobs and steps, their annotations, and the end of one job's log.
 
 https://docs.github.com/en/rest/actions/workflow-jobs
 https://docs.github.com/en/rest/checks/runs#list-check-run-annotations

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class GitHubActions(CiProvider):
-    """`workflow`: a file name; it may be empty as long as only `jobs` is asked."""
+    """`workflow`: a file name; it may be empty if only `jobs` is called."""
 
     label = LABEL
     scm_kinds = ("GITHUB",)
@@ -238,7 +238,7 @@ class GitHubActions(CiProvider):
     def duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate | None:
         return self._runs(self._client()).duplicate(handle, build_id=build_id)
 
-    # --- What is asked ----------------------------------------------------------------------------
+    # --- Requests ---------------------------------------------------------------------------------
 
     @property
     def _name(self) -> str:

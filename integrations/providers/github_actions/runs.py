@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PAGE = 100
 PAGES = 10  # GitHub lists at most 1,000 runs for a search
 CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and GitHub's
-CLOSE = timedelta(minutes=1)  # the same, where a mistake would take somebody else's run
+CLOSE = timedelta(minutes=1)  # the same, if a mistake would take someone else's run
 MOST_RETRIES = 5
 DISPATCH = "workflow_dispatch"
 NEVER_STARTED = timedelta(hours=1)  # in the queue without a single job
@@ -123,8 +123,8 @@ class Runs:
         return [run for run in self._listed(**search) if run.build_id == build_id][::-1]
 
     def started_by_us(self, branch: str, *, since: datetime) -> list[Run]:
-        """Runs without an id of delivr that may be ours: started from outside on the branch since
-        then, by the account whose token we have, as far as GitHub tells which it is."""
+        """Runs without a delivr id that may be ours: dispatched on the branch since then, by the
+        account that our token belongs to, as far as GitHub reports it."""
         search = {"event": DISPATCH, "branch": branch, **_created(since, CLOSE)}
         login = self._login()
         found = (run for run in self._listed(**search) if not run.build_id)
@@ -181,7 +181,8 @@ class Runs:
     def cancel(self, handle: BuildHandle, *, force: bool = False) -> bool:
         """Ask GitHub to end it; False if it had already ended, or a person has re-run it since.
 
-        202 says that GitHub was told. What a job does `always()` still runs, for 5 minutes at most:
+        202 means that GitHub accepted the request. Steps with `always()` still run, for at most 5
+        minutes:
         https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-cancellation
         """
         run, attempt = run_and_attempt(handle.external_id)

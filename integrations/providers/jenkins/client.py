@@ -55,7 +55,7 @@ class JenkinsClient:
         return None
 
     def get_fitting(self, path: str, *trees: str) -> dict[str, Any] | None:
-        """The answer to the first of `trees` that is not too large to read; None for 404."""
+        """The response to the first of `trees` that is not too large to read; None for 404."""
         for tree in trees[:-1]:
             try:
                 return self.get_or_none(path, tree=tree)
@@ -92,11 +92,11 @@ class JenkinsClient:
         return self._send("GET", f"{path}/api/json", params={"tree": tree})
 
     def ask(self, method: str, path: str, **query: str) -> requests.Response:
-        """GET or HEAD, whatever the answer's status."""
+        """GET or HEAD, whatever the status of the response."""
         return self._send(method, path, params=query)
 
     def open(self, path: str) -> outbound.Download:
-        """A file, to be read in parts. Raises ProviderError if it cannot be had."""
+        """A file, to be read in parts. Raises ProviderError if it cannot be read."""
         opened = outbound.open_download(self.base + path, auth=self._auth)
         if opened.status == 200:
             return opened
@@ -104,7 +104,7 @@ class JenkinsClient:
         raise error_from_status(LABEL, opened.status)
 
     def post(self, path: str, **form: str) -> requests.Response:
-        """POST a form, once, whatever the answer's status; redirects are not followed."""
+        """POST a form, once, whatever the status of the response; redirects are not followed."""
         return self._send("POST", path, data=form)
 
     def _send(self, method: str, path: str, **request: Any) -> requests.Response:
@@ -113,7 +113,7 @@ class JenkinsClient:
             return session.request(method, self.base + path, auth=self._auth, **request)
 
     def error(self, answer: requests.Response) -> ProviderError:
-        """The error for an unsuccessful answer."""
+        """The error for an unsuccessful response."""
         status, wait = answer.status_code, answer.headers.get("Retry-After")
         if 300 <= status < 400 and is_jenkins(answer) and _leads_to_login(answer):
             return _wants_sign_in()
@@ -155,7 +155,7 @@ class JenkinsClient:
 
 
 def check_too_large(error: outbound.OutboundError) -> None:
-    """Raise the error again unless the answer exceeded the size limit (`outbound.MAX_BODY`)."""
+    """Raise the error again unless the response exceeded the size limit (`outbound.MAX_BODY`)."""
     if error.code != "too_large":
         raise error
 
@@ -189,7 +189,7 @@ def _is_jenkins_json(answer: requests.Response) -> bool:
 
 
 def is_jenkins(answer: requests.Response) -> bool:
-    """True for an answer from Jenkins, unlike that of a proxy or a login page."""
+    """True for a response from Jenkins, as opposed to a proxy or a login page."""
     return _is_jenkins_json(answer) or (
         "X-Jenkins" in answer.headers
         or "X-Required-Permission" in answer.headers

@@ -1,5 +1,5 @@
-"""Stops a second run with our id if its causes show that our trigger arrived twice. Any other was
-started on purpose by somebody else."""
+"""Stops a second run with our id if its causes show that our trigger arrived twice. Any other run
+was started on purpose by someone else."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Duplicates:
         """Stop it, or remove it from the queue, if `look` returns None."""
         known = self.look(handle)
         if known is not None:
-            return Duplicate.ENDED if known is Duplicate.STOPPED else known  # by somebody else
+            return Duplicate.ENDED if known is Duplicate.STOPPED else known  # by someone else
         lookup, number = Lookup(self._client, self._path), handle.number
         if number is None and handle.queue_id is not None:
             number = lookup.leave_queue(handle.queue_id)

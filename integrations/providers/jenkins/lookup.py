@@ -32,7 +32,7 @@ from .reading import (
 
 TOO_MANY = "cannot_correlate"
 PAGE = 50
-PAGES = 4  # 200 builds, more than a job has during a search for a lost answer
+PAGES = 4  # 200 builds, more than a job has during a search after a lost response
 CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and Jenkins'
 QUEUE_PAGE = 200
 QUEUE_PAGES = 25
@@ -217,10 +217,11 @@ class Lookup:
     # --- Stopping
 
     def leave_queue(self, queue_id: int) -> int | None:
-        """Take the item out of the queue; its number if it became a build meanwhile.
+        """Remove the item from the queue; returns its number if it has become a build in the
+        meantime.
 
-        Older servers answer 302, and 422 also if the item has just left, so it is read again. An
-        item that left may have no number for a moment; a waiting one has a reason.
+        Older servers respond with 302, and with 422 also if the item has just left, so it is read
+        again. An item that has left may have no number for a moment; a waiting one has a reason.
         """
         answer = self._client.post("/queue/cancelItem", id=str(queue_id))
         if answer.status_code not in (204, 302, 404, 422):

@@ -50,9 +50,9 @@ def path_of_build(url: str) -> str:
 
 
 def path_of_task(url: object) -> str | None:
-    """The normalised job path in the URL that Jenkins gives for a job; None if it gives none.
+    """The normalized job path from the URL that Jenkins gives for a job; None if it gives none.
 
-    "" for what is not a separate job, such as a cell of a matrix.
+    "" if it is not a separate job, such as a cell of a matrix.
 
     Host and context path are ignored, because they are often wrong behind a proxy.
     """

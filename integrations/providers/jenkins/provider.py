@@ -84,7 +84,7 @@ class Jenkins(CiProvider):
         """Send one POST with the parameters that the job declares, our id among them.
 
         `is_shared` if Jenkins merged it into an equal queue item and the job does not declare our
-        id, so the item may be somebody else's.
+        id, so the item may be someone else's.
         """
         client, path = self._client(), self._path()
         job = before_effect(self.label, lambda: self._ready_job(client, path))
@@ -126,7 +126,7 @@ class Jenkins(CiProvider):
 
     @only_provider_errors
     def cancel(self, handle: BuildHandle) -> None:
-        """Jenkins answers before the build stops: read it again to see its end."""
+        """Jenkins responds before the build stops: read it again to see its end."""
         lookup, number = Lookup(self._client(), self._path()), handle.number
         if number is None and handle.queue_id is not None:
             number = lookup.leave_queue(handle.queue_id)
@@ -147,7 +147,8 @@ class Jenkins(CiProvider):
 
     @only_provider_errors
     def artifact(self, handle: BuildHandle, url: str) -> Download:
-        """Of this job's build alone, whatever the address says: by the part after `artifact/`."""
+        """Only files of this job's build, whatever the address says: the part after `artifact/`
+        counts."""
         name = artifact_path(url)
         if name is None or handle.number is None:
             raise ProviderError.refused("not_found", "This is not an artifact of a Jenkins build.")

@@ -134,7 +134,7 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
     url = f"{job_url}/{number}/"
     return BuildState(
         status=status_of(document),
-        queue_id=whole_number(document.get("queueId")) or None,  # 0 is no queue id
+        queue_id=whole_number(document.get("queueId")) or None,  # 0 is not a queue id
         number=number,
         url=url,
         started_at=moment(document.get("timestamp")),
@@ -287,8 +287,8 @@ def _commit(document: Mapping[str, Any]) -> str:
 
 
 def _built_commit(document: Mapping[str, Any]) -> str:
-    """The commit of the build's checkout. Of several (a shared library has its own) that of the
-    build's branch; "" where none is certain."""
+    """The commit of the build's checkout. If there are several (a shared library has its own), the
+    one on the build's branch; "" if none is certain."""
     branch = _parameter_of(document, "BRANCH")
     found: dict[str, bool] = {}  # commit -> it is of the branch
     for action in dicts(document.get("actions")):

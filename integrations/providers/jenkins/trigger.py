@@ -1,4 +1,4 @@
-"""Jenkins' answers to a trigger, as sent by hudson.model.ParameterizedJobMixIn and Queue:
+"""Jenkins' responses to a trigger, as sent by hudson.model.ParameterizedJobMixIn and Queue:
 https://github.com/jenkinsci/jenkins/blob/master/core/src/main/java/jenkins/model/ParameterizedJobMixIn.java
 """
 
@@ -45,7 +45,7 @@ def queued_build(answer: requests.Response, job: Job) -> BuildState:
 
 
 def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -> ProviderError:
-    """The error for any other answer."""
+    """The error for any other response."""
     status, body = answer.status_code, answer.content
     if status in (400, 500) and any(words in body for words in _CHANGED):
         return ProviderError(

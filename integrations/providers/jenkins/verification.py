@@ -70,7 +70,7 @@ class Verification:
         return [_closed_choice(closed)] if closed else []
 
     def correlation(self) -> list[Check]:
-        """Whether a build whose answer was lost can be found again."""
+        """Whether a build can be found again after a lost response."""
         carrier = self._job.parameters.get(BUILD_ID)
         if carrier is not None and carrier.kind not in _CHOICE:
             return []
@@ -117,8 +117,8 @@ def _closed_choice(names: list[str]) -> Check:
 
 
 def job_at(client: JenkinsClient, path: str) -> Job:
-    """The job. Raises ProviderError if there is none, or if the answer is not a job: it would be
-    built without parameters."""
+    """The job. Raises ProviderError if there is none, or if the response is not a job, which would
+    be built without parameters."""
     document = client.get_fitting(path, JOB_TREE, PLAIN_JOB_TREE)
     if document is None:
         raise job_not_found(path, client.username)
@@ -162,8 +162,8 @@ def check_parameters(job: Job) -> None:
 
 
 def check_choices(job: Job, form: Mapping[str, str]) -> None:
-    """Raises ProviderError (REFUSED) for a value that a choice does not list: Jenkins' own answer
-    would not name the reason."""
+    """Raises ProviderError (REFUSED) for a value that a choice does not list: Jenkins' own response
+    would not give the reason."""
     for name, value in form.items():
         allowed = job.parameters[name].choices
         if allowed and value not in allowed:

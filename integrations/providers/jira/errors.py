@@ -75,13 +75,13 @@ def bad_credentials(words: str = "") -> ProviderError:
 
 
 def sign_in_failed(response: requests.Response) -> bool:
-    """Jira answers some requests in spite of a bad token; this header reports it."""
+    """Jira accepts some requests despite a bad token; this header reports it."""
     reason: str = response.headers.get("X-Seraph-LoginReason", "")
     return "AUTHENTICATED_FAILED" in reason or "AUTHENTICATION_DENIED" in reason
 
 
 def error_from_response(response: requests.Response, secrets: Iterable[str]) -> ProviderError:
-    """The error for an unsuccessful answer, or for one that says that the sign-in failed."""
+    """The error for an unsuccessful response, or for one that says that the sign-in failed."""
     if _wants_captcha(response):
         return _captcha()
     if response.ok:
@@ -122,7 +122,7 @@ def _captcha() -> ProviderError:
 
 
 def is_from_jira(response: requests.Response) -> bool:
-    """True for an answer of Jira or Atlassian's gateway, which is JSON or has their headers. The
+    """True for a response from Jira or Atlassian's gateway, which is JSON or has their headers. The
     page of a proxy or a firewall has neither."""
     ours = ("x-arequestid", "x-aaccountid", "x-asessionid", "x-seraph-loginreason", "atl-traceid")
     if any(name in response.headers for name in ours) or _realm(response):
@@ -178,7 +178,7 @@ def _refusal(status: int, words: str) -> ProviderError:
 
 
 def _words(body: bytes, secrets: Iterable[str]) -> str:
-    """All of Jira's messages in the answer, or ""."""
+    """All of Jira's messages in the response, or ""."""
     return vendor_words(" ".join(_sentences(parse_object(body) or {})), secrets=secrets)
 
 
@@ -210,7 +210,7 @@ def data_center(version: object) -> ProviderError:
 
 
 def is_data_center(response: requests.Response) -> bool:
-    """Recognised by the answer to a request that only Jira Cloud has: Data Center names itself in
+    """Recognized by the response to a request that only Jira Cloud has: Data Center names itself in
     `WWW-Authenticate` and sets a session cookie."""
     if "x-asessionid" in response.headers:
         return True

@@ -1,4 +1,4 @@
-"""Jira Cloud as the place where a release has its epics."""
+"""Jira Cloud, where a release has its epics."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Jira(TicketProvider):
 
     @only_provider_errors
     def find(self, item: TicketItem, *, correlation: str) -> Ticket | None:
-        """Look by the label. Jira's search lags: a fresh epic may be missing for a minute or two.
+        """Search by the label. Jira's search lags: a new epic may be missing for a minute or two.
 
         https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/
         """

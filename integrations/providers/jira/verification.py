@@ -21,7 +21,7 @@ _NEEDED = {"BROWSE_PROJECTS": "see the project", "CREATE_ISSUES": "create issues
 def check_sign_in(client: JiraClient) -> None:
     """Raise `ProviderError` unless Jira accepts the credentials.
 
-    Other endpoints answer a bad token like an anonymous request, with a 404 or an empty list; this
+    Other endpoints treat a bad token like an anonymous request, with a 404 or an empty list; this
     one does not: https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-myself/
     """
     try:
@@ -40,7 +40,7 @@ def check_sign_in(client: JiraClient) -> None:
 
 
 def read_site(client: JiraClient) -> str:
-    """The URL of the site for browsers; "" if Jira does not tell."""
+    """The URL of the site for browsers; "" if Jira does not report it."""
     return site_in(client.get("serverInfo"))
 
 

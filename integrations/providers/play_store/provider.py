@@ -39,7 +39,7 @@ class PlayStore(StoreProvider):
 
     @staticmethod
     def console_page(options: Mapping[str, Any]) -> str:
-        """The list of apps: an app's own address has numbers in it that the API does not tell."""
+        """The list of apps: an app's own address contains numbers that the API does not report."""
         return "https://play.google.com/console/developers/app-list"
 
     def checks(self) -> Iterator[Check]:
@@ -63,10 +63,10 @@ class PlayStore(StoreProvider):
         self._client.sign_in()
 
     def _check_app(self) -> Iterator[Check]:
-        """List the releases of the track "production": reading only.
+        """List the releases of the track "production", without changing anything.
 
-        Never by an edit: "creating a new edit invalidates all active edits of the same app by the
-        same user", an upload that somebody else has under way with this key included.
+        Never through an edit: "creating a new edit invalidates all active edits of the same app by
+        the same user", including an upload that is in progress with this key.
         https://developers.google.com/android-publisher/edits
         """
         if not _PACKAGE.fullmatch(self._app_identifier):

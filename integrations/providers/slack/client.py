@@ -117,7 +117,8 @@ class SlackClient:
 
 
 def _failure(error: SlackApiError) -> ProviderError:
-    """The error: a refusal has `"ok": false`; with any other answer it may have been done."""
+    """The error: a refusal has `"ok": false`; after any other response, the message may have been
+    posted."""
     data = error.response.data
     if not isinstance(data, dict) or data.get("ok") is not False:
         return garbage(LABEL)
@@ -125,7 +126,7 @@ def _failure(error: SlackApiError) -> ProviderError:
 
 
 def _scopes(headers: Mapping[str, str]) -> frozenset[str] | None:
-    """The token's scopes, which are only in a header of every answer."""
+    """The token's scopes, which are only in a header of each response."""
     named = headers.get("x-oauth-scopes")
     if named is None:
         return None

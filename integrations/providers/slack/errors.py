@@ -1,7 +1,7 @@
 """Maps Slack's error codes to ours.
 
 https://docs.slack.dev/reference/methods/chat.postMessage#errors and the pages of the other methods.
-Slack answers nearly everything with HTTP 200 and `{"ok": false, "error": "<word>"}`.
+Slack responds to nearly everything with HTTP 200 and `{"ok": false, "error": "<word>"}`.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ _ALIASES = {"ratelimited": "rate_limited"}
 
 
 def error_from_answer(data: Mapping[str, Any], retry_after: str | None = None) -> ProviderError:
-    """The error for an answer with `"ok": false`. An unknown code is a refusal."""
+    """The error for a response with `"ok": false`. An unknown code is a refusal."""
     word = data.get("error")
     word = word if isinstance(word, str) and re.fullmatch(r"[a-z0-9_]{1,60}", word) else "unknown"
     if word == "missing_scope":

@@ -1,4 +1,4 @@
-"""Text as Slack wants it."""
+"""Text in the format that Slack expects."""
 
 from typing import Any
 
