@@ -33,7 +33,7 @@ def _not_sent(error: Exception) -> ProviderError:
     return ProviderError(
         "mail_server",
         _("The mail server could not be reached."),
-        _("It is retried. The operator sets the server in EMAIL_URL."),
+        _("delivr retries it. The operator sets the server in EMAIL_URL."),
         outcome=Outcome.NOT_SENT,
     )
 
@@ -59,7 +59,7 @@ def _answered(code: int) -> ProviderError:
         return ProviderError(
             "mail_later",
             _("The mail server is not accepting the email right now (%d).") % code,
-            _("It is retried."),
+            _("delivr retries it."),
             outcome=Outcome.NOT_SENT,
         )
     return ProviderError.refused(

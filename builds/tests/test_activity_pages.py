@@ -76,7 +76,7 @@ def test_effect_page_shows_state_and_next_attempt(member, build):
     assert "Jenkins did not answer. It is retried." in text
     assert "Attempts 3" in text
     assert "Checks for an earlier attempt 2" in text
-    assert "What happens next It is retried. in 1 minute" in text
+    assert "What happens next It will be retried. ( in 1 minute )" in text
     assert "Expires in" in text
 
 

@@ -49,7 +49,7 @@ def test_failure_is_shown_with_hint_and_next_attempt(member, setup):
     )
     text = text_of(member.get(SENT))
     assert "Slack did not answer. It is retried." in text
-    assert "3 attempts next try in 1 minute" in text
+    assert "3 attempts next attempt in 1 minute" in text
 
 
 def test_state_filters_the_list_and_nonsense_does_not(member, setup):

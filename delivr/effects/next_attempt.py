@@ -27,7 +27,9 @@ def what_next(effect: Effect) -> tuple[str, datetime | None]:
     if settings.EFFECTS_PAUSED:
         return _("Sending is paused for the whole installation. It continues afterwards."), None
     if effect.state == EffectState.LEASED:
-        return _("It is in progress, and is retried if it does not finish."), (effect.lease_until)
+        return _("It is in progress. If it does not finish, it will be retried."), (
+            effect.lease_until
+        )
     return _waiting(effect)
 
 
@@ -43,11 +45,13 @@ def _for_a_person(effect: Effect) -> str:
 
 def _waiting(effect: Effect) -> tuple[str, datetime | None]:
     if effect.next_at >= effect.expires_at:
-        return _("It expires then, unless what it waits for is fixed first."), (effect.expires_at)
+        return _("It will expire then, unless what it waits for is fixed first."), (
+            effect.expires_at
+        )
     if effect.dispatched_at is not None:
         return _(
             "The response was lost. delivr checks there, and sends it only if it is missing."
         ), (effect.next_at)
     if effect.last_error:
-        return _("It is retried."), effect.next_at
-    return _("It is sent."), effect.next_at
+        return _("It will be retried."), effect.next_at
+    return _("It will be sent."), effect.next_at

@@ -344,6 +344,6 @@ def _internal_error() -> ProviderError:
     return ProviderError(
         "internal_error",
         "delivr had an internal error.",
-        "It is retried. The server log has the details.",
+        "delivr retries it. The server log has the details.",
         outcome=Outcome.UNCERTAIN,
     )

@@ -32,14 +32,14 @@ NAMES: dict[str, str | Promise] = {
     "same_server": _("Credentials copied from"),
     "scm": _("Repository"),
     "target": _("Target"),
-    "verification_error": _("What was wrong"),
+    "verification_error": _("Error"),
     "verification_status": _("Verification"),
     "webhook_secret": _("Webhook secret"),
     # … of releases, builds and effects
     "attempts": _("Attempts"),
     "branch": _("Branch"),
     "number": _("Number"),
-    "queue_id": _("Number in the queue"),
+    "queue_id": _("Queue item"),
     "state": _("Status"),
     "status": _("Status"),
 }

@@ -109,7 +109,7 @@ _STATUSES: dict[int, tuple[str, Outcome, str, str]] = {
         "rate_limited",
         Outcome.RATE_LIMITED,
         "is rate limiting: too many requests",
-        "Wait. It is retried automatically.",
+        "Wait: delivr retries automatically.",
     ),
 }
 
@@ -165,7 +165,7 @@ def error_from_proxy(label: str, status: int) -> ProviderError:
     return ProviderError(
         "not_the_system",
         f"Something between delivr and {label} responded instead (HTTP {status}).",
-        "It may be a proxy, a firewall or a maintenance page. It is retried automatically.",
+        "It may be a proxy, a firewall or a maintenance page. delivr retries automatically.",
         outcome=Outcome.NOT_SENT,
     )
 

@@ -1,4 +1,4 @@
-// Small helps for pages that all work without them. Texts come from data attributes of <body>.
+// Small enhancements for pages that also work without them. Texts come from data attributes of <body>.
 (() => {
   "use strict";
   const texts = document.body.dataset;
@@ -79,7 +79,7 @@
     markFilled(document.getElementById(dataset.fill));
   }
 
-  // --- A dry run puts complaints beside the fields: these are marked, too --------------------------
+  // --- A dry run puts errors beside the fields: these fields are marked, too -----------------------
 
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id !== "preview") return;
@@ -129,7 +129,7 @@
 
   const agreed = new WeakSet();
 
-  // In the capture phase, so that htmx does not send what is not yet agreed to.
+  // In the capture phase, so that htmx does not send a form before it is confirmed.
   document.addEventListener(
     "submit",
     async (event) => {
@@ -153,8 +153,8 @@
     }
   };
 
-  // What the parts of a form still ask for when it is sent: leaving the page would cut it off, which
-  // htmx takes for a failure.
+  // Requests of a form's parts that are open when it is sent: leaving the page would abort them, which
+  // htmx treats as a failure.
   const asked = new Map();
 
   const dropAsked = (form) => {
@@ -227,7 +227,7 @@
     else dialog.showModal();
   });
 
-  // --- Toasts: said once; good news leaves by itself, but not while somebody is at it --------------
+  // --- Toasts: shown once; success messages disappear, but not on hover or focus -------------------
 
   const STAY = 8000; // milliseconds
 
@@ -251,14 +251,14 @@
     document.getElementById("main")?.focus({ preventScroll: true });
   };
 
-  // What stands in a live region from the start is not read aloud, and a script may lead there.
+  // Text that is in a live region from the start is not announced, and a script may add it later.
   window.addEventListener("load", () => {
     const box = document.getElementById("messages");
     const said = [...(box?.querySelectorAll(".alert__body") ?? [])].map((text) => text.textContent.trim());
     if (said.length && document.activeElement !== box) announce(said.join(" "));
   });
 
-  // --- Times: <time data-relative> keeps telling the truth ---------------------------------------
+  // --- Times: <time data-relative> stays up to date ------------------------------------------------
 
   const UNITS = [
     ["second", 60],
@@ -267,7 +267,7 @@
     ["day", 7],
   ];
 
-  /** The same words as the server's; null beyond a week, where the date stands. */
+  /** The same words as the server's; null beyond a week, when the date is shown. */
   const relativeWords = (moment) => {
     let gap = (moment - Date.now()) / 1000;
     if (Math.abs(gap) < 10) return texts.textNow;
@@ -288,23 +288,23 @@
 
   setInterval(refreshTimes, 15000);
 
-  // The server writes the exact times in this zone for who chose none of their own.
+  // The server uses this zone for the exact times of users who have chosen none.
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const secure = location.protocol === "https:" ? ";secure" : "";
   if (zone) document.cookie = `time_zone=${zone};path=/;max-age=31536000;samesite=lax${secure}`;
 
-  // --- Parts that refresh themselves (data-live) rest while nobody looks, and under a question -------
+  // --- Parts that refresh themselves (data-live) pause in hidden tabs and under dialogs ---------------
 
   const isAsking = (part) => part.querySelector(":is(:modal, :popover-open)");
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     const part = event.target;
     if ("live" in part.dataset && (document.hidden || isAsking(part))) event.preventDefault();
-    // A form that is sent takes the page away: what it asks for now would be cut off.
+    // A submitted form leaves the page: new requests would be aborted.
     if (part.closest("form")?.dataset.sent) event.preventDefault();
   });
 
-  // What a reader has unfolded (details with an id) stays so, though its part is replaced.
+  // Sections that the user opened (details with an id) stay open when their part is replaced.
   let unfolded = [];
 
   document.addEventListener("htmx:beforeSwap", (event) => {

@@ -1,6 +1,6 @@
-// While a provider is asked, the page shows each check as it ends: <form data-asks-provider
-// data-checks-in="id of integrations/checks_streamed.html">. What the answer means stands in
-// integrations/views/streamed_checks.py. Whatever goes wrong here, the form is sent in the plain way.
+// During a verification, the page shows each check as it ends: <form data-asks-provider
+// data-checks-in="id of integrations/checks_streamed.html">. The format of the response is described in
+// integrations/views/streamed_checks.py. If anything goes wrong here, the form is submitted normally.
 (() => {
   "use strict";
 
@@ -28,7 +28,7 @@
     box.scrollIntoView({ block: "nearest" });
   };
 
-  /** The checks stay, with what came of them; the form may be mended and sent again. */
+  /** The checks and their results stay; the form can be corrected and sent again. */
   const stay = (form, box, html) => {
     box.querySelector("[data-checks-wait]").hidden = true;
     box.querySelector("[data-checks-said]").insertAdjacentHTML("beforeend", html);
@@ -36,7 +36,7 @@
     form.dispatchEvent(new Event("form:answered", { bubbles: true }));
   };
 
-  /** What `?verified=…` made the page say stands there once: a reload does not say it again. */
+  /** The message that `?verified=…` adds is shown once: a reload does not show it again. */
   const forget = () => {
     const address = new URL(location.href);
     if (!address.searchParams.has("verified")) return;
@@ -72,7 +72,7 @@
     else form.submit();
   };
 
-  // Ways to do one thing, below each other in the HTML, become tabs: <div data-tabs="label"> with
+  // Alternatives, one below another in the HTML, become tabs: <div data-tabs="label"> with
   // <section data-tab="label">s. https://www.w3.org/WAI/ARIA/apg/patterns/tabs/
   const makeTabs = (box) => {
     const panels = [...box.querySelectorAll("[data-tab]")];
@@ -115,7 +115,7 @@
   document.querySelectorAll("[data-tabs]").forEach(makeTabs);
 
   // A key's file is read into the text area: <textarea data-drop=".p8">. It is checked here only to
-  // say at once what is wrong; the server checks what is sent.
+  // report errors immediately; the server checks what is sent.
   const readFile = async (area, file) => {
     const { drop, dropMark, dropMost, dropWrong, dropLarge, dropRead } = area.dataset;
     const said = area.closest(".field").querySelector("[data-file-said]");
@@ -150,7 +150,7 @@
     });
   }
 
-  // Fields whose values are taken over from another connection are not asked for.
+  // Fields whose values are copied from another connection are hidden.
   const takeOver = (select) => {
     const fields = [...select.form.querySelectorAll("[data-shared]")];
     const isTaken = Boolean(select.value) && !fields.some((field) => field.getAttribute("aria-invalid") === "true");
@@ -176,7 +176,7 @@
     send(form, box);
   });
 
-  // Back from the browser's cache, nothing is under way.
+  // After a return from the browser's cache, nothing is in progress.
   window.addEventListener("pageshow", () => {
     for (const box of document.querySelectorAll("[id^=streamed-]")) box.hidden = true;
     for (const old of document.querySelectorAll("[data-checks-before]")) old.hidden = false;

@@ -1,4 +1,4 @@
-// Lists: a click on a row follows its link, a filter works at once, tabs show that they go on.
+// Lists: a click on a row follows its link, filters apply at once, tabs show that they scroll.
 (() => {
   "use strict";
 
@@ -15,7 +15,7 @@
     );
   });
 
-  // --- Filters: the list below is asked for again, and the focus stays where it is --------------------
+  // --- Filters: the list below is reloaded, and the focus stays where it is ---------------------------
 
   const isFilter = (node) => node.matches?.("form[data-filter]");
 
@@ -28,13 +28,13 @@
     pause = setTimeout(() => target.form.requestSubmit(), isChosen ? 0 : 300);
   });
 
-  // What picks nothing out has no place in the address.
+  // Empty filters are left out of the address.
   document.addEventListener("htmx:configRequest", ({ target, detail }) => {
     if (!isFilter(target)) return;
     for (const [name, value] of [...detail.formData]) if (!value) detail.formData.delete(name);
   });
 
-  // Signed out meanwhile, or an error: the page itself says so.
+  // Signed out in the meantime, or an error: the page itself says so.
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     if (!isFilter(detail.requestConfig.elt)) return;
     if (!detail.isError && detail.serverResponse.includes('id="found"')) return;

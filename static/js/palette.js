@@ -1,5 +1,5 @@
 // The command palette: Ctrl K (⌘ K on a Mac) goes to a release, a connection, a page or an action.
-// The server finds; the arrows choose, Enter goes there (with Ctrl or ⌘ in a new tab), Escape closes.
+// The server searches; the arrow keys choose, Enter goes there (with Ctrl or ⌘ in a new tab), Escape closes.
 // Keys and roles: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/
 (() => {
   "use strict";

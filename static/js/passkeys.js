@@ -1,4 +1,4 @@
-// Says on the page why a passkey did not work: allauth's script tells only the console.
+// Shows on the page why a passkey did not work: allauth's script reports it only in the console.
 (() => {
   "use strict";
   document.addEventListener("allauth.error", (event) => {

@@ -2,9 +2,9 @@
 //
 // <button type="button" data-picker-url="/…/options" data-picker-target="id_repository_url">
 // posts the fields of its form there and reads {"options": [{"value", "label"}], "note"} or a
-// problem {"detail"}; the note says where the options are not all that there is. A select gets the options. A text field becomes a combobox: it filters as one types;
-// one with data-picker-multiple (values divided by commas or lines) gets a search of its own above
-// the list. Without this script each is a plain field.
+// problem {"detail"}; the note says if the options are incomplete. A select gets the options. A text field becomes a combobox: it filters as one types;
+// one with data-picker-multiple (values separated by commas or lines) gets a search of its own above
+// the list. Without this script, each is a plain field.
 // Keys and roles: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/
 (() => {
   "use strict";
@@ -32,7 +32,7 @@
 
   const found = (count) => (count ? texts.textFound.replace("%d", count) : texts.textNone);
 
-  /** A list of options below a field. `box` is what one types into: the field, or a search. */
+  /** A list of options below a field. `box` is the input: the field itself, or a search field. */
   class Picker {
     constructor(field, target, options) {
       Object.assign(this, { field, target, isMultiple: "pickerMultiple" in target.dataset });
@@ -189,10 +189,10 @@
     select.focus();
   };
 
-  // The layout hands htmx the token against forged requests; it serves here too.
+  // The layout gives htmx the CSRF token; it is used here too.
   const tokenHeader = () => JSON.parse(document.body.getAttribute("hx-headers") || "{}");
 
-  /** The options, or an Error whose message is for the reader. */
+  /** The options, or an Error whose message is for the user. */
   const load = async (button) => {
     const form = button.form;
     const response = await fetch(button.dataset.pickerUrl, {

@@ -1,4 +1,4 @@
-// The form of a new release: a pipeline goes with its target, and comes back with it.
+// The form of a new release: a pipeline is unticked and ticked together with its target.
 (() => {
   "use strict";
 

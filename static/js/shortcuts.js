@@ -1,5 +1,5 @@
-// Single keys for those who like them: / search, n new release, ? help. They can be turned off
-// (https://www.w3.org/TR/WCAG22/#character-key-shortcuts) and never fire while somebody types.
+// Keyboard shortcuts: / search, n new release, ? help. They can be turned off
+// (https://www.w3.org/TR/WCAG22/#character-key-shortcuts) and never fire while someone is typing.
 (() => {
   "use strict";
   const KEY = "shortcuts";
@@ -8,7 +8,7 @@
   const toggle = dialog.querySelector("[data-shortcuts-toggle]");
   const { searchUrl, newUrl } = dialog.querySelector("[data-search-url]").dataset;
 
-  // Storage may be forbidden; the shortcuts are on then.
+  // Storage may be blocked; the shortcuts are then on.
   const areOn = () => {
     try {
       return localStorage.getItem(KEY) !== "off";
@@ -42,7 +42,7 @@
 
   const actions = { "/": search, n: create, "?": open };
 
-  // A checkbox takes no text; and one in a dialog that was just closed keeps the focus for a moment.
+  // A checkbox takes no text, and one in a dialog that has just been closed keeps the focus briefly.
   const TEXT = "textarea, select, input:not([type=checkbox], [type=radio])";
   const isTyping = (node) => node.isContentEditable || node.matches?.(TEXT);
 

@@ -1,10 +1,10 @@
-// The reader's colour scheme. Loaded before the first paint, so that no page flashes.
+// The user's color scheme. Loaded before the first paint, so that pages do not flash.
 (() => {
   "use strict";
   const KEY = "theme";
   const root = document.documentElement;
 
-  // Storage may be forbidden; the system's scheme is a fine answer then.
+  // Storage may be blocked; the system's scheme then applies.
   const read = () => {
     try {
       return localStorage.getItem(KEY) || "system";

@@ -36,7 +36,7 @@ def effect(**columns: Any) -> Effect:
         ({}, "It is sent", SOON),
         ({"last_error": "Jenkins is away."}, "retried", SOON),
         ({"dispatched_at": SOON}, "sends it only if it is missing", SOON),
-        ({"expires_at": SOON}, "It expires then", SOON),
+        ({"expires_at": SOON}, "It will expire then", SOON),
         ({"kind": "from.the.future"}, "does not support this kind", None),
     ],
 )

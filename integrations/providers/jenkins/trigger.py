@@ -51,7 +51,7 @@ def trigger_error(client: JenkinsClient, answer: requests.Response, path: str) -
         return ProviderError(
             "parameters_changed",
             "The job's parameters have just been changed.",
-            "It is retried automatically.",
+            "delivr retries automatically.",
             outcome=Outcome.NOT_SENT,
         )
     if status == 500 and (choice := _CHOICE.search(body)):

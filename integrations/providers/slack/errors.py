@@ -20,7 +20,7 @@ _REINSTALL = (
 )
 _INVITE = "Invite the app: type /invite @ and its name in the channel."
 _ADMINISTRATOR = "Ask an administrator of the Slack workspace."
-_LATER = "It is retried automatically."
+_LATER = "delivr retries automatically."
 _POSTING = "Allow the app in the posting permissions of the channel, or choose another one."
 _UNKNOWN = (
     "Look up the error at docs.slack.dev/reference/methods/chat.postMessage, or ask an "
