@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/installed ## Make .venv with what running delivr needs
+install: $(VENV)/installed ## Create .venv with what delivr needs at run time
 
 run: install ## Start everything: web, sweeper, sandbox (PORT=8000, DELIVR_DATA_DIR=.data)
 	@exec $(PY) -m delivr.run.up
@@ -28,14 +28,14 @@ run: install ## Start everything: web, sweeper, sandbox (PORT=8000, DELIVR_DATA_
 test: install-dev ## Run all tests: on SQLite, PostgreSQL and Redis, and in Chromium
 	@exec $(CONTAINED) $(PY) scripts/test.py
 
-test-fast: install-dev ## Run the quick tests on SQLite, without services and browser: for every day (ARGS=-x)
+test-fast: install-dev ## Run the quick tests on SQLite, without services and browser, for daily work (ARGS=-x)
 	@exec env DATABASE_URL=sqlite:///:memory: CELERY_BROKER_URL= \
 	  $(CONTAINED) $(PY) -m pytest -q -n auto --dist worksteal --nomigrations -m "$(FAST)" $(ARGS)
 
-coverage: install-dev ## Run the tests on SQLite and tell what they do not reach (ARGS=delivr/effects)
+coverage: install-dev ## Run the tests on SQLite and report the code that they do not reach (ARGS=delivr/effects)
 	@exec $(CONTAINED) $(PY) -m pytest -q -m "not services and not browser" --cov=. $(ARGS)
 
-lint: install-dev ## Check style of Python and of templates
+lint: install-dev ## Check the style of Python and templates
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/djlint templates --lint --quiet
@@ -43,7 +43,7 @@ lint: install-dev ## Check style of Python and of templates
 types: install-dev ## Check types
 	$(VENV)/bin/mypy .
 
-format: install-dev ## Mend what `make lint` can mend by itself
+format: install-dev ## Fix what `make lint` can fix automatically
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
@@ -51,13 +51,13 @@ bench: install-dev ## Measure the webhook endpoint and long lists (bench/README.
 	@$(CONTAINED) $(PY) bench/webhook.py
 	@exec $(CONTAINED) $(PY) bench/lists.py
 
-faults: install-dev ## Kill, freeze and flood the whole product, and judge it (docs/reliability.md)
+faults: install-dev ## Kill, freeze and flood the whole product, and check the invariants (docs/reliability.md)
 	@exec $(CONTAINED) $(PY) faults/run.py $(ARGS)
 
-fuzz: install-dev ## Try many inputs of every operation of the API, as each role and as nobody (ARGS=-x; minutes)
+fuzz: install-dev ## Try many inputs for every API operation, with each role and without one (ARGS=-x; takes minutes)
 	@OPENAPI_EXAMPLES=$${OPENAPI_EXAMPLES:-50} exec $(CONTAINED) $(PY) -m pytest -q -o faulthandler_timeout=0 delivr/tests/test_openapi_fuzz.py delivr/tests/test_api_fuzz.py $(ARGS)
 
-pips: install-dev ## Try the installation with the pips that Debian 12 and Python 3.11 to 3.13 come with
+pips: install-dev ## Try the installation with the pip versions of Debian 12 and Python 3.11 to 3.13
 	@for version in 22.3 23.0.1 23.2.1 24.2; do \
 	  $(PIP) download --quiet --no-deps --dest .cache/pips pip==$$version || exit 1; done
 	@PIPS=$(CURDIR)/.cache/pips exec $(PY) -m pytest -q delivr/tests/test_install.py $(ARGS)
@@ -68,25 +68,25 @@ screenshots: install-dev ## Render every page, light and dark, at three widths, 
 messages: install-dev ## Collect all texts for a translation: make messages LANGUAGE=de
 	@mkdir -p locale && $(PY) manage.py makemessages --locale $(or $(LANGUAGE),en) --ignore .venv --ignore sandbox
 
-mutations: install-dev ## Take each safeguard out of a copy of the code, and see tests turn red
+mutations: install-dev ## Remove each safeguard from a copy of the code, and check that tests fail
 	@exec $(CONTAINED) $(PY) faults/mutations.py
 
-outdated: install-dev ## List newer releases of what is pinned
+outdated: install-dev ## List newer releases of the pinned packages
 	$(PY) -m pip list --outdated
 
-lock: $(TOOLS)/installed ## Pin all that requirements*.txt imply, with hashes (ARGS=--upgrade)
+lock: $(TOOLS)/installed ## Pin everything that requirements*.txt need, with hashes (ARGS=--upgrade)
 	@$(LOCK) requirements-pip.txt -o requirements-pip.lock $(ARGS)
 	@$(LOCK) requirements.txt -o requirements.lock $(ARGS)
 	@$(LOCK) requirements-dev.txt -c requirements.lock -o requirements-dev.lock $(ARGS)
 	@$(LOCK) requirements-tools.txt -c requirements-pip.lock -o requirements-tools.lock $(ARGS)
 
-audit: $(TOOLS)/installed ## Look up known weaknesses of what the locks pin
+audit: $(TOOLS)/installed ## Check the pinned packages for known vulnerabilities
 	@exec $(TOOLS)/bin/python scripts/advisories.py
 
 sbom: $(TOOLS)/installed ## Write sbom.json (CycloneDX) from requirements.lock
 	@$(TOOLS)/bin/cyclonedx-py requirements requirements.lock --of JSON -o sbom.json
 
-clean: ## Remove .venv and whatever is generated, but not .data
+clean: ## Remove .venv and all generated files, but not .data
 	rm -rf $(VENV) $(TOOLS) sbom.json staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis htmlcov .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

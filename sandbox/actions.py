@@ -25,7 +25,7 @@ LINKS_LAST = 60  # seconds, by the sandbox's clock
 
 
 class Refused(Exception):
-    """GitHub's answer to what cannot be done: a status and its words."""
+    """GitHub's response to an impossible request: a status and a message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -110,7 +110,7 @@ class Actions:
         return run
 
     def _replace_pending(self, run: Run) -> None:
-        """A group has one run and one that waits: a newer one takes the place of the latter."""
+        """A group has one running and one waiting run: a newer run replaces the waiting one."""
         for other in self.ahead_of(run):
             if other.last.status in ("queued", "pending"):
                 self._end(other, "cancelled")
@@ -236,7 +236,7 @@ class Actions:
             self._sender.github(self.hooks.values(), "workflow_job", run, action)
 
     def _record(self, kind: str, run: Run, **facts: Any) -> None:
-        """In the words in which every CI server of the sandbox is recorded."""
+        """In the words that the ledger uses for every CI server."""
         parameters = {**run.inputs, "DELIVR_BUILD_ID": run.inputs.get("delivr_build_id", "")}
         names = {"job": run.file, "number": run.number, "branch": run.branch}
         self._shared.record(kind, "github", parameters=parameters, **names, **facts)

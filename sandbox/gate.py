@@ -253,7 +253,7 @@ def _oversized(size: int) -> Response:
     return answer
 
 
-# Faults that answer at once; the other kinds are slow or never end.
+# Faults that respond immediately; the other kinds are slow or never end.
 PAGES: dict[str, Callable[[Environ, str, Fault], Response]] = {
     "status": _status,
     "proxy": lambda _environ, _provider, fault: proxies.page_of(fault.proxy, fault.status),

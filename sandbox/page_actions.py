@@ -72,7 +72,7 @@ def _run(run: Run) -> dict[str, Any]:
 
 @blueprint.post("/sandbox/actions/<verb>")
 def act(verb: str) -> Response:
-    """End, approve or re-run a run, or break and mend the runners."""
+    """End, approve or re-run a run, or break and fix the runners."""
     actions = _actions()
     if verb == "runners":
         actions.runners_work = not actions.runners_work

@@ -51,7 +51,7 @@ class Repositories:
 
     Unless `cuts_releases` is False, each branch `release/<version>` is created when it is first
     requested, as a team would have done before its release; those in `removed` are not. Until
-    something was built from it, it is only promised: whoever creates it may do so.
+    something has been built from it, it is only promised, and can still be created.
     """
 
     def __init__(self, shared: Shared) -> None:
@@ -124,7 +124,7 @@ class Repositories:
         return refs.get(ref)
 
     def head_to_build(self, repo: Repository, ref: str) -> str | None:
-        """`ref` of what is built, which is not only promised any more."""
+        """`ref` of a build, which is then no longer only promised."""
         self.promised.discard((repo.full_name, ref))
         return self.ref(repo, ref)
 

@@ -143,7 +143,7 @@ def repository() -> str:
 
 
 def _shown() -> tuple[Repository, RepositoryHistory]:
-    """The app's repository, whatever it is called by now."""
+    """The app's repository, whatever its current name."""
     repo = next(r for r in state().github.visible() if r.id == REPOSITORIES[0].id)
     return repo, state().github.history_of(repo)
 

@@ -84,7 +84,7 @@ class _Server(ThreadedWSGIServer):
     request_queue_size = 128
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        """End the connection orderly, unless a fault wants a reset."""
+        """Close the connection cleanly, unless a fault requires a reset."""
         if isinstance(request, socket.socket) and request.fileno() != -1 and is_cut(request):
             self.close_request(request)
         else:

@@ -92,7 +92,7 @@ def test_a_repository_elsewhere_is_refused(
     answer = api.post(PATH, new(wired, scmIntegrationId=elsewhere.pk), format="json")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["scmIntegrationId"])
     assert answer.json()["errors"]["scmIntegrationId"] == [
-        "GitHub Actions builds repositories on GitHub alone."
+        "GitHub Actions only builds repositories on GitHub."
     ]
     pipeline = wired.pipelines["ios"]
     edited = api.patch(f"{PATH}/{pipeline.pk}", {"scmIntegrationId": elsewhere.pk}, format="json")

@@ -26,7 +26,7 @@ from sandbox.repositories import Repository, fake_sha
 
 @blueprint.get("/repos/<owner>/<name>/releases")
 def releases(owner: str, name: str) -> Response:
-    """Newest first; drafts only for who may push."""
+    """Newest first; drafts only for those who may push."""
     repo = github.find_repository(owner, name)
     found = [r for r in history_of(repo).releases[::-1] if not r.draft or g.token.push]
     return github.paged([_release_json(repo, release) for release in found])
@@ -34,7 +34,7 @@ def releases(owner: str, name: str) -> Response:
 
 @blueprint.get("/repos/<owner>/<name>/releases/tags/<path:tag>")
 def release_by_tag(owner: str, name: str, tag: str) -> Response:
-    """Published ones alone."""
+    """Only published ones."""
     repo = github.find_repository(owner, name)
     found = next((r for r in history_of(repo).releases if r.tag == tag and not r.draft), None)
     if found is None:
@@ -44,7 +44,7 @@ def release_by_tag(owner: str, name: str, tag: str) -> Response:
 
 @blueprint.post("/repos/<owner>/<name>/releases")
 def create_release(owner: str, name: str) -> tuple[Response, int]:
-    """A draft creates no tag, and there may be two of one tag."""
+    """A draft creates no tag, and one tag may have two drafts."""
     repo = github.find_repository(owner, name)
     require_push(repo)
     body, history = body_of_request(), history_of(repo)
@@ -70,7 +70,7 @@ def create_release(owner: str, name: str) -> tuple[Response, int]:
 
 
 def publish(repo: Repository, release: Release) -> None:
-    """Creates the tag, where it is missing."""
+    """Creates the tag if it is missing."""
     ref, sha = f"refs/tags/{release.tag}", resolve(repo, release.target)
     if sha and not state().github.is_taken(repo, ref):
         state().github.create_ref(repo, ref, sha)

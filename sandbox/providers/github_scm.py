@@ -101,7 +101,7 @@ def _check_name(ref: str, short: str) -> None:
 
 
 def _check_folders(repo: Repository, ref: str) -> None:
-    """Git has no room for `release` beside `release/1.5`."""
+    """Git cannot have both `release` and `release/1.5`."""
     taken = [r for r in state().github.refs[repo.full_name] if state().github.is_taken(repo, r)]
     if any(r.startswith(f"{ref}/") or ref.startswith(f"{r}/") for r in taken):
         refuse(422, "Reference update failed")

@@ -129,7 +129,7 @@ def test_an_installation_token_without_a_user_is_valid(wire, permissions):
     wire.routes[REPOSITORY] = Reply(repository)
     checks = github(INSTALLATION).verify()
     assert failed(checks) == {}
-    assert "app" in checks[2].message
+    assert "App" in checks[2].message
     permission = next(check for check in checks if check.name == "permission")
     assert (permission.ok, permission.code) == (True, "not_testable")
     assert "Contents" in permission.message

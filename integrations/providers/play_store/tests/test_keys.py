@@ -69,7 +69,7 @@ def test_a_key_file_is_accepted_in_all_usual_forms(text):
         ({**INFO, "private_key": KEY[:100]}, "cannot be read"),
         ({**INFO, "private_key": "\ud800"}, "cannot be read"),
         ({**INFO, "private_key": pem(rsa_key(), passphrase=b"locked")}, "cannot be read"),
-        ({**INFO, "private_key": pem(elliptic())}, "no RSA key"),
+        ({**INFO, "private_key": pem(elliptic())}, "not an RSA key"),
         ({**INFO, "credential_source": {"executable": {"command": "id"}}}, "do not have"),
     ],
 )
