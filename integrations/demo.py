@@ -17,7 +17,7 @@ from integrations.providers.registry import fields_of
 from integrations.serializers import webhook_url
 from sandbox import accounts
 
-PATIENCE = 5.0  # seconds within which the sandbox has to respond
+PATIENCE = 5.0  # seconds that the sandbox has for an answer
 
 
 def is_offered() -> bool:
@@ -54,7 +54,7 @@ def sandbox_job(pipeline: PipelineIntegration, job: str) -> str:
 
 def report_here(pipeline: PipelineIntegration) -> None:
     """Give the webhook's address and secret to the pipeline's job in the sandbox, as a person does
-    on the sandbox's page. Raises ProviderError if it has no such job or does not respond."""
+    on the sandbox's page. Raises ProviderError if it has no such job or does not answer."""
     secret = pipeline.webhook_secret.reveal()
     webhook = {"url": webhook_url(pipeline), "secret": secret, "style": "signed"}
     try:
@@ -63,7 +63,7 @@ def report_here(pipeline: PipelineIntegration) -> None:
     except outbound.OutboundError:
         found = False
     if not found:
-        words = _("The sandbox has no job %(job)s, or it does not respond.") % {"job": pipeline.job}
+        words = _("The sandbox has no job %(job)s, or it does not answer.") % {"job": pipeline.job}
         raise ProviderError("no_sandbox_job", words, outcome=Outcome.REFUSED)
 
 

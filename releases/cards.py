@@ -116,9 +116,9 @@ class PipelineCard:
     artifact: str
     artifact_url: str
     downloads: tuple[tuple[int, str], ...]  # (place, name) of what delivr can pass on
-    files: tuple[FileLine, ...]  # about which the CI server reports more than an address
+    files: tuple[FileLine, ...]  # of which the CI server tells more than an address
     more_artifacts: tuple[tuple[str, str], ...]  # (name, address) of the others
-    runs_on: bool  # it was cancelled, but the CI server is still running it
+    runs_on: bool  # it was cancelled, and the CI server still goes on with it
     is_lost: bool  # another build can be adopted for it
     retries: tuple[RetryLine, ...]
     trigger: str  # id of the effect that triggered the newest build

@@ -20,7 +20,7 @@ _NOTICES = {Mark.SUBMITTED: Notice.RELEASE_SUBMITTED, Mark.RELEASED: Notice.RELE
 
 @transaction.atomic
 def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
-    """Mark a release, and post to the channels. An existing mark stays as it is.
+    """Mark a release, and tell the channels. A mark that is there already stays as it is.
 
     Raises Conflict: `not_ready` until all of its builds are complete, `already_released` for
     `submitted` on a released one.
@@ -42,7 +42,7 @@ def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
     )
     ready_at = release.completed_at
     words = {"candidates": candidates} if (candidates := release.candidates) else {}
-    # Marking it again, after a mark was removed, posts no second message.
+    # Marking it once more, after a mark was taken back, tells nothing new.
     cause = ready_at.isoformat() if ready_at else ""
     notify(release, _NOTICES[mark], cause=cause, words=words)
     return release
@@ -50,7 +50,7 @@ def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
 
 @transaction.atomic
 def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
-    """Remove a mark; if there is none, nothing happens.
+    """Take a mark back; nothing happens where there is none.
 
     Raises Conflict("already_released") for `submitted` on a released one.
     """
@@ -81,7 +81,7 @@ def refuse_released(release: Release) -> None:
 
 
 def clear_marks(release: Release) -> dict[str, Any]:
-    """Remove all marks of a release that is no longer ready; returns them for the audit log. The
+    """Drop all marks of a release that is not ready any more; returns them for the audit log. The
     caller saves `MARKED`."""
     changes = {}
     for mark in Mark.values:

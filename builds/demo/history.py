@@ -54,7 +54,7 @@ def ensure_history(
 ) -> list[Release]:
     """Create those of `PAST_RELEASES` that are missing. Needs a running sweeper (`make run`).
 
-    All are built at the same time, attempt by attempt. `say` is called with the progress.
+    All are built at the same time, attempt by attempt. `say` is told what goes on.
     """
     known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
     missing = [past for past in PAST_RELEASES if past.version not in known]

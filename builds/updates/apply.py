@@ -101,7 +101,7 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     """Lock the build, apply one update, record it as a BuildEvent, and return the transition."""
     build = lock_build(build_id)
     if update.source in _LOOKED_UP and build.handle.is_another(update):
-        return Transition.IGNORE  # a person adopted another one in the meantime
+        return Transition.IGNORE  # a person took another one on meanwhile
     before = build.status
     step = _step(build, update)
     had_name = build.handle.is_named

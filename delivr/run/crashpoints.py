@@ -1,7 +1,7 @@
 """Places where tests can end the process, like `kill -9` at the worst moment.
 
 Does nothing unless DELIVR_CRASHPOINT names the place. With DELIVR_CRASH_ONCE, the path of a file,
-the process only dies while that file exists, and removes it: the next process continues.
+the process only dies while that file exists, and removes it: the next process goes on.
 """
 
 from __future__ import annotations

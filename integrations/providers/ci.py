@@ -121,7 +121,7 @@ class BuildState(BuildHandle):
     duration_ms: int | None = None
     estimated_ms: int | None = None
     artifacts: Sequence[Artifact] = ()
-    commit: str = ""  # that was built, in full; "" if the server does not report it
+    commit: str = ""  # that was built, in full; "" where the server does not tell
     carried_id: str = ""
     version: str = ""
     is_shared: bool = False  # merged into an identical item, possibly someone else's

@@ -66,7 +66,7 @@ def test_a_job_is_picked_by_keyboard_and_its_checks_are_followed(
     expect(page.get_by_role("heading", name="With the Notification plugin")).to_be_visible()
     expect(page.get_by_role("heading", name="With a Jenkinsfile")).to_be_hidden()
     page.get_by_role("button", name="Give it to the sandbox").click()
-    expect(page.locator("#messages")).to_contain_text("now sends the webhook for iOS · ios-prod")
+    expect(page.locator("#messages")).to_contain_text("sends the webhook of iOS · ios-prod now")
     assert console == []
 
 

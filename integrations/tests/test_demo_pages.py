@@ -54,7 +54,7 @@ def test_without_a_sandbox_nothing_is_handed_over(
     before = sandbox.state.jenkins.job("ios-prod").webhook
     shown = web.post(f"/integrations/pipelines/{pipeline.pk}/rotate-secret").content.decode()
     assert "Give it to the sandbox" not in shown
-    assert "This server has no sandbox" in web.post(give(pipeline), follow=True).content.decode()
+    assert "There is no sandbox" in web.post(give(pipeline), follow=True).content.decode()
     assert sandbox.state.jenkins.job("ios-prod").webhook == before
 
 

@@ -112,7 +112,7 @@ def give_to_sandbox(request: TenantRequest, connection_id: str) -> HttpResponse:
     pipeline = cast(PipelineIntegration, find(request, "pipelines", connection_id))
     page = next_address(request, default=reverse("integration", args=["pipelines", pipeline.pk]))
     if not demo.is_offered():
-        messages.error(request, _("This server has no sandbox."))
+        messages.error(request, _("There is no sandbox beside this server."))
         return redirect(page)
     try:
         with throttled_call("sandbox", user=request.user):
@@ -124,7 +124,7 @@ def give_to_sandbox(request: TenantRequest, connection_id: str) -> HttpResponse:
     else:
         words = {"name": pipeline, "ci": pipeline.kind_label}
         messages.success(
-            request, _("The sandbox's %(ci)s now sends the webhook for %(name)s.") % words
+            request, _("The sandbox's %(ci)s sends the webhook of %(name)s now.") % words
         )
     return redirect(page)
 

@@ -64,7 +64,9 @@ def test_every_usual_way_of_writing_a_path_is_understood(entered, stored, shown)
     ],
 )
 def test_a_path_outside_the_jobs_is_refused_with_a_message(entered):
-    with pytest.raises(ValueError, match=r"^(Enter the job|Enter only the job|The job's path|A job's name).*\.$"):
+    with pytest.raises(
+        ValueError, match=r"^(Enter the job|Enter only the job|The job's path|A job's name).*\.$"
+    ):
         normalise_job_path(entered)
 
 
