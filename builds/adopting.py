@@ -26,7 +26,7 @@ from releases.models import ReleaseStatus
 
 def adopt_build(*, effect: Effect, number: int, actor: User | None) -> Effect:
     """Settle a trigger that gave up, or whose build is lost or failed, with the build of this
-    number. A failed build can only be replaced by a retry of it that succeeded.
+    number. A failed build can only be replaced by a successful retry of it.
 
     Reads the build from the CI server first (network). Raises Conflict("not_dead") if there is
     nothing to adopt, and ValidationError({"buildNumber"}) if the number is unknown, belongs to

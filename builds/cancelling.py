@@ -1,4 +1,5 @@
-"""Cancel a build or a whole release: at once in our database, by an effect at the CI server."""
+"""Cancel a build or a whole release: immediately in our database, through an effect on the CI
+server."""
 
 from __future__ import annotations
 
@@ -116,7 +117,7 @@ class Stop(EffectHandler):
 
     def prepare(self, effect: Effect) -> None:
         """Read the trigger before the build: if it settles in between, the build already has the
-        number or queue id that it brought."""
+        number or queue id from its response."""
         mine = Effect.objects.for_tenant(effect.tenant_id)
         trigger = mine.filter(dedupe_key=self.trigger_key(effect)).first()
         build = self.build_of(effect)
@@ -158,7 +159,7 @@ class CancelBuild(Stop):
         lock_build(effect.build_id)
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        """Look later whether it really ended, where something can be done about it."""
+        """Check later whether it really ended, if something can be done about it."""
         build = connected_build(effect)
         Build.objects.filter(pk=build.pk).update(poll_at=next_poll(build))
 
@@ -172,10 +173,10 @@ class ForceCancel(CancelBuild):
 
 @transaction.atomic
 def force_cancel(*, build: Build, actor: User | None) -> Build:
-    """Have the CI server end a build without regard to its steps, because it goes on long after it
-    was cancelled.
+    """Have the CI server end a build without running its remaining steps, because it is still
+    running long after it was cancelled.
 
-    Raises Conflict("not_running_on") unless the CI server was seen to go on with it.
+    Raises Conflict("not_running_on") unless the CI server was seen still running it.
     """
     build = lock_build(build.pk)
     if build.status != BuildStatus.CANCELLED or build.still_running_at is None:

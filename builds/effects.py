@@ -134,8 +134,8 @@ def search(build: Build | TestBuild) -> BuildState | None:
 
 
 def _is_contested(build: Build | TestBuild, state: BuildState) -> bool:
-    """A build without our id, found by what else is known of it: another one of ours has it, or was
-    triggered for the same job and branch and has none either."""
+    """For a build that was found without our id: True if another build of ours has it, or was
+    triggered for the same job and branch and has no id from the CI server yet."""
     for model in (Build, TestBuild):
         others = model.objects.for_tenant(build.tenant_id).exclude(pk=build.pk)
         if others.filter(external_id=state.external_id).exclude(external_id="").exists():

@@ -79,7 +79,7 @@ def blockers(
     heartbeat: Heartbeat | None,
     now: datetime,
 ) -> list[Blocker]:
-    """Everything that blocks the release, the worst first; empty if nothing does.
+    """Everything that blocks the release, worst first; empty if nothing does.
 
     `release` comes from `with_everything()`, `effects` are all of its effects, `heartbeat` is the
     sweeper's last one.

@@ -112,7 +112,7 @@ class ReleaseFilter:
         return _("Created by %(who)s") % {"who": text}
 
     def _people(self) -> list[tuple[str, str]]:
-        """The members, and the chosen person also if they are no longer a member."""
+        """The members, and the chosen person even if they are no longer a member."""
         members = Membership.objects.for_tenant(self.tenant).select_related("user")
         people = {member.user.email: member.user.called_exactly for member in members}
         if chosen := self.values.get("by"):

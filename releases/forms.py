@@ -244,7 +244,7 @@ def _all(model: type[Any], tenant: Tenant) -> list[Connection]:
 
 
 def first_choice(tenant: Tenant, options: dict[str, Options]) -> dict[str, Any]:
-    """The initial choice: that of the last release, else everything that is verified."""
+    """The initial choice: that of the last release, or else everything that is verified."""
     last = Release.objects.for_tenant(tenant).prefetch_related("targets", "pipelines").first()
     last_choice = _choice_of(last, options) if last else {}
     if all(last_choice.get(name) for name in NEEDED):

@@ -135,7 +135,7 @@ class ReleasePlan:
 
     def _lock_connections(self) -> None:
         """Keep the connections from being disconnected until the commit; adds an error for each
-        that is gone already."""
+        that is already gone."""
         chosen: dict[str, list[Any]] = {
             "scm": [self.scm],
             "targets": self.targets,

@@ -301,7 +301,10 @@ def test_a_failed_candidate_refers_to_the_last_good_one(
 ) -> None:
     build(ready, S.FAILURE, pipeline=setup.ios_job, again=True)
     text = text_of(page(member, ready))
-    assert "iOS RC 2 did not succeed. Trigger it again, or submit RC 1, which is kept." in text
+    assert (
+        "iOS RC 2 did not succeed. Trigger it again, or submit RC 1, which is still available."
+        in text
+    )
 
 
 # --- Figures -------------------------------------------------------------------------------------

@@ -86,7 +86,7 @@ def test_early_end_counts_as_death(tmp_path: Path) -> None:
 
 
 def test_slow_start_times_out(tmp_path: Path) -> None:
-    late = pytest.raises(TimeoutError, match="The web server did not come up")
+    late = pytest.raises(TimeoutError, match="The web server did not start")
     with Supervisor(tmp_path, os.environ) as supervisor, late:
         supervisor.wait_until(lambda: False, seconds=0.2, what="The web server")
 

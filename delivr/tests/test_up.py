@@ -169,7 +169,7 @@ def test_one_data_directory_runs_once(start: Start) -> None:
 def test_invalid_port_is_refused_in_words(start: Start, port: str) -> None:
     process = start(PORT=port)
     assert process.wait(timeout=30) == 1
-    assert "PORT is a port between 1 and 65535" in said(process)
+    assert "PORT must be a port between 1 and 65535" in said(process)
 
 
 def test_sandbox_settings_are_the_sandboxs_own(tmp_path: Path) -> None:

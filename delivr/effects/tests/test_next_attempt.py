@@ -33,7 +33,7 @@ def effect(**columns: Any) -> Effect:
             None,
         ),
         ({"state": "LEASED", "lease_until": SOON}, "in progress", SOON),
-        ({}, "It is sent", SOON),
+        ({}, "It will be sent", SOON),
         ({"last_error": "Jenkins is away."}, "retried", SOON),
         ({"dispatched_at": SOON}, "sends it only if it is missing", SOON),
         ({"expires_at": SOON}, "It will expire then", SOON),
