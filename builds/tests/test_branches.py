@@ -23,7 +23,7 @@ from releases.models import Release
 from releases.tests.pages import text_of
 from sandbox.repositories import fake_sha
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 RELEASE, HEAD = "release/1.5.1", fake_sha("dream11/app", "refs/heads/release/1.5.1")
 MISSING = "does not exist in github.com/dream11/app."

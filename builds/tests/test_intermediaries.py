@@ -17,7 +17,7 @@ from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of
 from integrations.verification import verify
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 PAGES = [("squid", 403), ("nginx", 404), ("nginx", 502), ("cloudflare", 503)]
 

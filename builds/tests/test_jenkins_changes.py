@@ -18,7 +18,7 @@ from delivr.tests.wired import Wired, fresh, trigger_of
 from releases.models import Release
 from sandbox.control import PERSON
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
 from sandbox import accounts
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql, pytest.mark.slow]
 
 LOG = "/job/ios-prod/*/logText/progressiveText"
 

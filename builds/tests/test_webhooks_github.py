@@ -22,7 +22,7 @@ from delivr.tests.wired import Wired, fresh, trigger_of, wire, wired_to
 from integrations.models import PipelineIntegration
 from integrations.operations import rotate_webhook_secret
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 SECRET = "It's a Secret to Everybody"  # GitHub's own example
 NOWHERE = "http://127.0.0.1:1"
 RUN = {"id": 7, "name": "Beta", "status": "completed", "conclusion": "success", "run_number": 245}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from django.apps import apps
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
 
 from builds.models import BuildEvent
@@ -246,9 +247,22 @@ def everything() -> dict[str, list[dict[str, Any]]]:
 
 
 def _raw_rows(model: type[models.Model]) -> list[dict[str, Any]]:
+    """As the database has them: converting them to Python's types would take ten times as long."""
+    names, statement = _select(model)
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+@functools.cache
+def _select(model: type[models.Model]) -> tuple[list[str], str]:
+    """The plain columns of a table and the statement that reads them."""
     secret = {part.name for part in secret_fields(model)}
-    plain = [part.attname for part in model._meta.concrete_fields if part.name not in secret]
-    return list(model._default_manager.order_by("pk").values(*plain))
+    plain = [part for part in model._meta.concrete_fields if part.name not in secret]
+    columns = ", ".join(connection.ops.quote_name(part.column) for part in plain)
+    table, key = map(connection.ops.quote_name, (model._meta.db_table, model._meta.pk.column))
+    statement = f"SELECT {columns} FROM {table} ORDER BY {key}"  # noqa: S608 # the names are our own
+    return [part.attname for part in plain], statement
 
 
 def changed(before: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:

@@ -18,7 +18,7 @@ from delivr.tests import factories
 from delivr.tests.api_calls import SCM, SCMS, problem
 from integrations.models import ScmIntegration
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 
 @pytest.fixture
@@ -186,7 +186,6 @@ def test_an_unknown_state_is_named(api: APIClient, path: str) -> None:
 # --- Its own description -------------------------------------------------------------------------
 
 
-@pytest.mark.on_sqlite
 @pytest.mark.slow
 def test_the_openapi_document_is_clean(capsys: Any) -> None:
     from django.core.management import call_command
@@ -195,7 +194,6 @@ def test_the_openapi_document_is_clean(capsys: Any) -> None:
     assert "/api/v1/releases/{release_id}/builds" in capsys.readouterr().out
 
 
-@pytest.mark.on_sqlite
 def test_the_openapi_document_and_its_page_are_public() -> None:
     document = Client().get("/api/v1/schema")
     assert document.status_code == 200
@@ -205,7 +203,6 @@ def test_the_openapi_document_and_its_page_are_public() -> None:
     assert page["Content-Type"].startswith("text/html")
 
 
-@pytest.mark.on_sqlite
 def test_the_document_has_no_readable_secret() -> None:
     import yaml
 

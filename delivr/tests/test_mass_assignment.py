@@ -87,9 +87,10 @@ def _value(part: models.Field[Any, Any], theirs: SampleWorkspace) -> Any:
     return MARK
 
 
-def try_out(send: Callable[[], HttpResponseBase]) -> tuple[HttpResponseBase, Changes]:
-    """The response and the rows that it changed; the changes are rolled back."""
-    before = everything()
+def try_out(
+    send: Callable[[], HttpResponseBase], before: Changes
+) -> tuple[HttpResponseBase, Changes]:
+    """The response and what it changed in the rows `before`; the changes are rolled back."""
     with transaction.atomic():
         answer = send()
         found = changed(before)
@@ -296,13 +297,14 @@ def compare(
     address: str, send: Callable[[Body], HttpResponseBase], extra: Body, theirs: SampleWorkspace
 ) -> None:
     """The same happens with `extra` as without, and nobody else's workspace is touched."""
-    plain, before = try_out(lambda: send({}))
-    _again, once_more = try_out(lambda: send({}))
+    rows = everything()
+    plain, once = try_out(lambda: send({}), rows)
+    _again, once_more = try_out(lambda: send({}), rows)
     for names in parts(list(extra), MOST):
         more = {name: extra[name] for name in names}
-        answer, found = try_out(lambda more=more: send(more))  # type: ignore[misc]
+        answer, found = try_out(lambda more=more: send(more), rows)  # type: ignore[misc]
         assert answer.status_code == plain.status_code, (address, answer.status_code)
-        assert fixed(found, once_more) == fixed(before, once_more), address
+        assert fixed(found, once_more) == fixed(once, once_more), address
         result = repr(found)
         for word in (MARK, "777777", theirs.word, str(theirs.tenant.pk)):
             assert word not in result, (address, word)

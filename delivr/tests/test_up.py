@@ -125,15 +125,13 @@ def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
     assert process.wait(timeout=30) == 0
     until_gone(below)
 
-    again = wait_for(start(), "Ctrl-C")
+    again = wait_for(process := start(), "Ctrl-C")
     login = r"Sign in\s+(\S+\s+\S+)"
     assert re.findall(login, again) == re.findall(login, text)
+    assert_death_of_one_ends_all(process)
 
 
-@pytest.mark.slow
-def test_death_of_one_process_ends_all(start: Start) -> None:
-    process = start(SANDBOX="0")
-    wait_for(process, "Ctrl-C")
+def assert_death_of_one_ends_all(process: subprocess.Popen[str]) -> None:
     below = children(process.pid)
     victim = next(pid for pid, name in below.items() if "manage.py sweep" in name)
     os.kill(victim, signal.SIGKILL)
@@ -262,10 +260,10 @@ READ_THE_ENVIRONMENT = {
 
 def test_the_environment_is_read_in_one_place() -> None:
     read = {
-        str(path.relative_to(settings.BASE_DIR))
+        str(name)
         for package in ("delivr", "integrations", "releases", "builds", "sandbox")
         for path in (settings.BASE_DIR / package).rglob("*.py")
-        if "tests" not in path.parts
+        if "tests" not in (name := path.relative_to(settings.BASE_DIR)).parts
         and re.search(r"os\.environ|getenv|environ\.Env", path.read_text())
     }
     assert read == READ_THE_ENVIRONMENT

@@ -17,7 +17,7 @@ from delivr.tenants.models import ApiToken, Role, User
 from delivr.tests import factories
 from delivr.tests.factories import PASSWORD
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 NEW = "another-horse-battery-staple"
 
 

@@ -23,7 +23,7 @@ from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories
 from delivr.tests.factories import PASSWORD, give_second_factor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 NEEDED = "/accounts/second-factor"
 
 
