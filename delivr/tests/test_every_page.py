@@ -24,10 +24,18 @@ from delivr.tests.raw_words import raw_words, visible_text
 pytestmark = pytest.mark.browser
 # What axe checks per scheme: the same page in other colours.
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
-# A transition that is cancelled rejects its promise, and a spinner's animation never ends.
-COLOURS_HAVE_CHANGED = """async () => {
+# The new scheme is applied with a later frame, and colours then change by transitions. One that is
+# cancelled rejects its promise, and a spinner's animation never ends. The first run may have scrolled
+# text below a bar.
+COLOURS_HAVE_CHANGED = """async (scheme) => {
+    const frame = () => new Promise(requestAnimationFrame);
+    while (!matchMedia(`(prefers-color-scheme: ${scheme})`).matches) await frame();
+    await frame();
+    await frame();
     const running = document.getAnimations().filter(one => one instanceof CSSTransition);
     await Promise.allSettled(running.map(one => one.finished));
+    scrollTo(0, 0);
+    await frame();
 }"""
 SCHEMES: dict[Any, dict[str, Any]] = {"light": {}, "dark": COLOURS}
 
@@ -53,7 +61,7 @@ def violations(page: Page, address: str, status: int = 200) -> list[str]:
     wrong = []
     for scheme, options in SCHEMES.items():
         page.emulate_media(color_scheme=scheme)
-        page.evaluate(COLOURS_HAVE_CHANGED)
+        page.evaluate(COLOURS_HAVE_CHANGED, scheme)
         found_here = Axe().run(page, options=options).response["violations"]
         wrong += [
             f"{address} ({scheme}): {v['id']} {[n['target'] for n in v['nodes']][:3]}"
