@@ -138,6 +138,8 @@ def _show(
         "continue_url": next_step.url if next_step else reverse("setup_done"),
         **(form_context(form) if form else {}),
     }
+    if form and connections and (form.connection is None or form.connection.is_valid):
+        context["cancel_url"] = here(state.key)
     if state.step.model is PipelineIntegration:
         context["lonely_targets"] = shared.targets_without_pipeline(request.tenant)
     return render(request, "setup/step.html", context)
