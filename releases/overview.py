@@ -103,6 +103,11 @@ class Overview:
         return waiting[0] if waiting and len(self.pipelines) > 1 else None
 
     @property
+    def has_twins(self) -> bool:
+        """True if a platform has several pipelines, which its name does not tell apart."""
+        return len({p.platform for p in self.pipelines}) < len(self.pipelines)
+
+    @property
     def messages_shown(self) -> int:
         return unfolded(len(self.messages), MESSAGES_UNFOLDED)
 
