@@ -58,7 +58,12 @@ def setup_done(request: TenantRequest) -> HttpResponse:
     if current(steps) is not None:
         return redirect(_waiting(steps))
     families = [(s, list(shared.rows_of(s.key, request.tenant))) for s in steps]
-    return render(request, "setup/done.html", {"steps": steps, "families": families})
+    context = {
+        "steps": steps,
+        "families": families,
+        "are_all_working": all(one.is_valid for _state, found in families for one in found),
+    }
+    return render(request, "setup/done.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
