@@ -61,12 +61,13 @@ def ensure_history(
     `say` is told what goes on.
     """
     known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
-    made = {p: create(tenant, p.version) for p in PAST_RELEASES if p.version not in known}
+    made: dict[PastRelease, Release] = {}
     with outbound.session() as session, _no_quiet_period(session, tenant):
-        for past, release in made.items():
+        for past in (past for past in PAST_RELEASES if past.version not in known):
             say(f"Building {past.version}")
+            made[past] = create(tenant, past.version)
             for result in past.results:
-                _build(session, release, result, actor)
+                _build(session, made[past], result, actor)
     for past, release in made.items():
         if past.is_cancelled:
             cancel_release(release=release, actor=actor)
