@@ -108,6 +108,14 @@ def test_a_secret_that_was_not_shown_is_shown_by_a_button(
     assert "Set up the webhook" not in web.get(page).content.decode()
 
 
+def test_what_came_in_before_a_reload_is_heard(web: Client, filled: dict[str, Any]) -> None:
+    assert "Listening…" in web.post("/setup/pipelines", filled).content.decode()
+    make.DeliveryFactory(pipeline=PipelineIntegration.objects.get())
+    html = web.post("/setup/pipelines", filled).content.decode()
+    assert "Received: the webhook works." in html
+    assert "Listening…" not in html
+
+
 @pytest.mark.parametrize("way", ["the button", "a form that was mended"])
 def test_only_one_of_two_admins_sees_it(
     web: Client, web_as: Web, filled: dict[str, Any], monkeypatch: Any, way: str
