@@ -101,14 +101,14 @@ def _told(release: Release, mark: Mark) -> Iterator[tuple[str, Effect]]:
 
 
 def _withdraw(message: Effect, actor: User | None) -> bool:
-    """Cancel a message that was not sent. False if it was, or may have been."""
+    """Cancel a message that is not there yet. False if it was sent, or may have been."""
     if not message.may_cancel:
         return False
     try:
         cancel_effect(effect=message, actor=actor)
     except ValidationError:  # it is being sent right now
         return False
-    return True
+    return message.dispatched_at is None
 
 
 @dataclass(frozen=True)

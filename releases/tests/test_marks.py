@@ -93,8 +93,9 @@ def test_a_mark_that_was_told_is_told_when_it_is_taken_back_and_set_again(
         ({"state": EffectState.DEAD}, ["CANCELLED"]),  # so that nobody retries it
         ({"state": EffectState.CANCELLED}, ["CANCELLED"]),
         ({"dispatched_at": timezone.now()}, ["PENDING", "PENDING"]),  # it may have come through
+        ({"dispatched_at": timezone.now(), "state": EffectState.DEAD}, ["CANCELLED", "PENDING"]),
     ],
-    ids=["unsent", "failed", "cancelled", "in doubt"],
+    ids=["unsent", "failed", "cancelled", "in doubt", "failed in doubt"],
 )
 def test_a_mark_that_no_channel_knows_is_taken_back_silently(
     ready: Release, owner: Any, of_the_message: dict[str, Any], after: list[str]
