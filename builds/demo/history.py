@@ -68,6 +68,7 @@ def ensure_history(
             made[past] = create(tenant, past.version)
             for result in past.results:
                 _build(session, made[past], result, actor)
+    _wait_until(lambda: not _moving(made.values()).exists())
     for past, release in made.items():
         if past.is_cancelled:
             cancel_release(release=release, actor=actor)
@@ -101,7 +102,9 @@ def _set_quiet_periods(session: Any, periods: Mapping[str, float]) -> None:
 
 
 def _build(session: Any, release: Release, result: str, actor: User) -> None:
-    """One attempt of each build that is needed: those for iOS end with the result."""
+    """One attempt of each build that is needed: those for iOS end with the result. Waits until they
+    have their numbers, and not for their end: the next release's can begin."""
+    _wait_until(lambda: not _moving([release]).exists())
     waiting = {build.pk for build in trigger_builds(release=release, actor=actor)}
     rows = Build.objects.filter(pk__in=waiting)
 
@@ -117,7 +120,10 @@ def _build(session: Any, release: Release, result: str, actor: User) -> None:
         return not waiting
 
     _wait_until(finish_some)
-    _wait_until(lambda: not rows.moving().exists())
+
+
+def _moving(releases: Iterable[Release]) -> Any:
+    return Build.objects.moving().filter(release_pipeline__release__in=releases)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
