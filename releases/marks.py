@@ -23,7 +23,7 @@ from releases.models import Mark, Release, ReleaseStatus
 from releases.notices import Notice, notify
 
 MARKED = [f"{mark}_{part}" for mark in Mark.values for part in ("at", "by")]
-# What the channels are told of a mark, and of its being taken back.
+# What the channels are told when a mark is set, and when it is removed.
 _NOTICES = {
     Mark.SUBMITTED: (Notice.RELEASE_SUBMITTED, Notice.RELEASE_NOT_SUBMITTED),
     Mark.RELEASED: (Notice.RELEASE_RELEASED, Notice.RELEASE_NOT_RELEASED),
@@ -60,8 +60,7 @@ def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
 
 @transaction.atomic
 def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
-    """Take a mark back, and tell the channels that were told of it; nothing happens where there is
-    none.
+    """Remove a mark, and tell the channels that were told about it. Does nothing without a mark.
 
     Raises Conflict("already_released") for `submitted` on a released one.
     """
@@ -88,11 +87,11 @@ def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
 
 def _told(release: Release, mark: Mark) -> Iterator[tuple[str, Effect]]:
     """The channels whose last message about the mark is that it was set, each with that message."""
-    is_set, is_taken_back = _NOTICES[mark]
+    is_set, is_removed = _NOTICES[mark]
     messages = Effect.objects.for_tenant(release.tenant_id).filter(
         release_id=release.pk,
         kind="message.post",
-        payload__notice__in=(is_set, is_taken_back),
+        payload__notice__in=(is_set, is_removed),
     )
     last = {effect.payload["channel"]: effect for effect in messages.order_by("created_at", "pk")}
     for channel, effect in last.items():
@@ -113,12 +112,12 @@ def _withdraw(message: Effect, actor: User | None) -> bool:
 
 @dataclass(frozen=True)
 class MarkChange:
-    """A mark that was set, taken back, or removed because the release was no longer ready."""
+    """A mark that was set, removed by hand, or dropped because the release was no longer ready."""
 
     mark: Mark
     at: datetime
     is_set: bool
-    is_taken_back: bool
+    is_removed: bool
     by: str  # the person's name; "" if the account is gone or nobody did it
 
 
@@ -136,7 +135,7 @@ def mark_changes(release: Release) -> list[MarkChange]:
             mark=mark,
             at=parse_datetime(row.changes[f"{mark}_at"][1] or "") or row.at,
             is_set=row.action == "release.marked",
-            is_taken_back=row.action == "release.unmarked",
+            is_removed=row.action == "release.unmarked",
             by=people[row.actor_id].called if row.actor_id in people else "",
         )
         for row, mark in found

@@ -88,7 +88,7 @@ def _of_marks(release: Release, changes: Iterable[MarkChange]) -> Iterator[Timel
         if at is not None:
             yield _of_mark(_MARKED[mark], at, by.called if by else "", tone="success")
     for change in changes:
-        texts = _MARKED if change.is_set else _TAKEN_BACK if change.is_taken_back else _REMOVED
+        texts = _MARKED if change.is_set else _REMOVED if change.is_removed else _DROPPED
         if not change.is_set or change.at != getattr(release, f"{change.mark}_at"):
             yield _of_mark(texts[change.mark], change.at, change.by)
 
@@ -102,11 +102,11 @@ _MARKED = {
     Mark.SUBMITTED: gettext_lazy("Marked as submitted"),
     Mark.RELEASED: gettext_lazy("Marked as released"),
 }
-_TAKEN_BACK = {
-    Mark.SUBMITTED: gettext_lazy("Mark “submitted” taken back"),
-    Mark.RELEASED: gettext_lazy("Mark “released” taken back"),
-}
 _REMOVED = {
+    Mark.SUBMITTED: gettext_lazy("Mark “submitted” removed"),
+    Mark.RELEASED: gettext_lazy("Mark “released” removed"),
+}
+_DROPPED = {
     Mark.SUBMITTED: gettext_lazy("No longer marked as submitted"),
     Mark.RELEASED: gettext_lazy("No longer marked as released"),
 }

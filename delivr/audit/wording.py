@@ -75,8 +75,8 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
         _("Release retried"),
     ),
     "release.unmarked": (
-        _("took back the mark “%(mark)s” of release %(what)s"),
-        _("Mark taken back"),
+        _("removed the mark “%(mark)s” from release %(what)s"),
+        _("Mark removed"),
     ),
     "setup.skipped": (_("changed which steps of the setup are skipped"), _("Step skipped")),
     "tenant.created": (_("created the workspace %(what)s"), _("Workspace created")),

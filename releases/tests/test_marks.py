@@ -71,7 +71,7 @@ def test_the_same_mark_twice_changes_nothing_and_tells_nothing(ready: Release, o
     assert told(ready) == ["release_submitted"]
 
 
-def test_a_mark_that_was_told_is_told_when_it_is_taken_back_and_set_again(
+def test_a_mark_that_was_told_is_told_when_it_is_removed_and_set_again(
     ready: Release, owner: Any
 ) -> None:
     for _round in range(2):
@@ -97,7 +97,7 @@ def test_a_mark_that_was_told_is_told_when_it_is_taken_back_and_set_again(
     ],
     ids=["unsent", "failed", "cancelled", "in doubt", "failed in doubt"],
 )
-def test_a_mark_that_no_channel_knows_is_taken_back_silently(
+def test_a_mark_that_no_channel_knows_is_removed_silently(
     ready: Release, owner: Any, of_the_message: dict[str, Any], after: list[str]
 ) -> None:
     set_mark(release=ready, mark=Mark.SUBMITTED, actor=owner)
@@ -121,16 +121,16 @@ def test_the_timeline_and_the_audit_log_keep_what_became_of_a_mark(
     by = f"by {owner.called}"
     assert lines == [
         ("Marked as submitted", by),
-        ("Mark “submitted” taken back", by),
+        ("Mark “submitted” removed", by),
         ("Marked as submitted", by),
         ("Marked as released", by),
-        ("Mark “released” taken back", ""),
+        ("Mark “released” removed", ""),
         ("No longer marked as submitted", ""),
     ]
-    assert "Mark “submitted” taken back" in text_of(member.get(f"/releases/{ready.pk}"))
+    assert "Mark “submitted” removed" in text_of(member.get(f"/releases/{ready.pk}"))
     log = text_of(member.get("/settings/audit"))
     assert "marked release 1.5.0 as released" in log
-    assert "took back the mark “submitted” of release 1.5.0" in log
+    assert "removed the mark “submitted” from release 1.5.0" in log
 
 
 def test_only_a_ready_release_is_marked(setup: Any) -> None:
