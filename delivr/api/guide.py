@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 
 from django.conf import settings
 
@@ -18,7 +19,11 @@ class Part:
     """Paragraphs of text, or a block of code."""
 
     text: str
-    is_code: bool
+    number: int = 0  # of a block of code in the guide; 0 for text
+
+    @property
+    def anchor(self) -> str:
+        return f"commands-{self.number}"
 
 
 @dataclass(frozen=True)
@@ -31,16 +36,19 @@ class Section:
 def sections() -> list[Section]:
     """The guide in sections, the first of which has the title of the whole."""
     text = (settings.BASE_DIR / "docs" / "api-guide.md").read_text()
-    return [_section(part) for part in _SECTION.split(text) if part]
+    numbers = count(1)
+    return [_section(part, numbers) for part in _SECTION.split(text) if part]
 
 
-def _section(text: str) -> Section:
+def _section(text: str, numbers: Iterator[int]) -> Section:
     title, _end, body = text.partition("\n")
-    return Section(title, tuple(_parts(body)))
+    return Section(title, tuple(_parts(body, numbers)))
 
 
-def _parts(body: str) -> Iterator[Part]:
-    """Between the blocks of code, at the odd places, is text."""
+def _parts(body: str, numbers: Iterator[int]) -> Iterator[Part]:
+    """The blocks of code are at the odd places, the text between them."""
     for place, text in enumerate(_BLOCK.split(body)):
-        if text.strip():
-            yield Part(text.strip(), is_code=place % 2 == 1)
+        if place % 2:
+            yield Part(text.strip(), next(numbers))
+        elif text.strip():
+            yield Part(text.strip())

@@ -222,6 +222,9 @@ def test_the_guide_is_a_page_with_all_of_its_commands() -> None:
     blocks = re.findall(r"<pre[^>]*>(.*?)</pre>", main, re.S)
     commands = re.findall(r"^```\w+\n(.*?)\n```$", source, re.M | re.S)
     assert [unescape(block) for block in blocks] == commands
+    labels = re.findall(r'<pre[^>]* aria-label="([^"]+)"', main)
+    assert len(set(labels)) == len(blocks)  # for screen readers
+    assert page.count(' id="') == len(set(re.findall(r' id="([^"]+)"', page)))
     assert main.count("<h2") == len(re.findall("^## ", source, re.M))
     assert 'href="/api/v1/docs"' in main  # the way back
     words = re.sub(r"<[^>]+>", "", re.sub(r"<pre.*?</pre>", "", main, flags=re.S))
