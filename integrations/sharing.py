@@ -88,7 +88,10 @@ def take_over_for_picker(
 
 def has_same_secrets(source: Connection, cleaned: Mapping[str, Any]) -> bool:
     secrets = [f for f in fields_of(source.kind) if f.secret and cleaned.get(f.name)]
-    return all(f.read(source) and f.read(source).reveal() == cleaned[f.name] for f in secrets)
+    try:
+        return all(f.read(source) and f.read(source).reveal() == cleaned[f.name] for f in secrets)
+    except SecretUnreadable:
+        return False  # all were entered anew, or they could not have been taken over
 
 
 def _plain(field: ConnectionField, source: Connection) -> Any:

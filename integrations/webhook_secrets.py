@@ -23,12 +23,18 @@ EARLIER_LIVES = timedelta(hours=24)
 MAX_EARLIER = 50  # earlier secrets at a time; each costs an HMAC over the body of every delivery
 
 
-def mark_unseen(pipeline: PipelineIntegration, *, is_unseen: bool = True) -> None:
-    """Remember whether the secret still has to be shown. Its row need not be locked."""
-    if pipeline.is_secret_unseen != is_unseen:
-        pipeline.is_secret_unseen = is_unseen
-        rows = PipelineIntegration.objects.filter(pk=pipeline.pk)
-        rows.update(is_secret_unseen=is_unseen)
+def claim_unseen(pipeline: PipelineIntegration) -> bool:
+    """True for the one who may show a secret that was not shown yet."""
+    rows = PipelineIntegration.objects.filter(pk=pipeline.pk, is_secret_unseen=True)
+    is_mine = bool(rows.update(is_secret_unseen=False))
+    pipeline.is_secret_unseen = False
+    return is_mine
+
+
+def mark_unseen(pipeline: PipelineIntegration) -> None:
+    """Remember that the secret still has to be shown. Its row need not be locked."""
+    pipeline.is_secret_unseen = True
+    PipelineIntegration.objects.filter(pk=pipeline.pk).update(is_secret_unseen=True)
 
 
 def replace(pipeline: PipelineIntegration) -> None:
@@ -44,6 +50,12 @@ def replace(pipeline: PipelineIntegration) -> None:
     pipeline.previous_webhook_secret = _readable(pipeline.webhook_secret)
     pipeline.previous_webhook_secret_until = now + EARLIER_LIVES
     pipeline.webhook_secret = ids.webhook_secret()
+
+
+def since(pipeline: PipelineIntegration) -> datetime:
+    """Since when the pipeline has its newest secret."""
+    until = pipeline.previous_webhook_secret_until
+    return until - EARLIER_LIVES if until else pipeline.created_at
 
 
 def _put_aside(pipeline: PipelineIntegration, now: datetime) -> None:

@@ -42,6 +42,7 @@ def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
         "effects": list(effects.order_by("created_at", "id")),
         "failing": failing_integrations(tenant_id),
         "heartbeat": sweeper_heartbeat(),
+        "marks": marks.mark_changes(release),
         "changes": list(newest_changes(release, CHANGES_SHOWN)),
     }
     return dict(ReleaseSerializer(release, context=context).data)

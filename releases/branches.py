@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from delivr.api.problems import Problem
 from delivr.effects import clock
+from delivr.effects.health import one_call
 from delivr.failures import ProviderError
 from delivr.tenants.models import User
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
@@ -67,7 +68,8 @@ class BranchHead:
 def look_up(scm: ScmIntegration, name: str, *, within: float) -> BranchHead:
     """Check now (network, up to `within` seconds). Raises nothing."""
     try:
-        found: Branch = provider_for(scm).branch(name, within=within)
+        with one_call(tenant_id=scm.tenant_id, integration_id=scm.pk):
+            found: Branch = provider_for(scm).branch(name, within=within)
     except ProviderError as error:
         words = _("Could not check whether the branch exists. %(reason)s") % {
             "reason": error.message

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record
 from delivr.effects import clock
+from delivr.effects.models import Effect, EffectState
+from delivr.effects.operations import cancel_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from releases.models import Mark, Release, ReleaseStatus
 from releases.notices import Notice, notify
 
 MARKED = [f"{mark}_{part}" for mark in Mark.values for part in ("at", "by")]
-_NOTICES = {Mark.SUBMITTED: Notice.RELEASE_SUBMITTED, Mark.RELEASED: Notice.RELEASE_RELEASED}
+# What the channels are told when a mark is set, and when it is removed.
+_NOTICES = {
+    Mark.SUBMITTED: (Notice.RELEASE_SUBMITTED, Notice.RELEASE_NOT_SUBMITTED),
+    Mark.RELEASED: (Notice.RELEASE_RELEASED, Notice.RELEASE_NOT_RELEASED),
+}
+_CHANGE_MARKS = ("release.marked", "release.unmarked", "release.status", "release.cancelled")
 
 
 @transaction.atomic
@@ -40,17 +53,14 @@ def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
         subject=release,
         changes={f"{mark}_at": [None, now.isoformat()]},
     )
-    ready_at = release.completed_at
     words = {"candidates": candidates} if (candidates := release.candidates) else {}
-    # Marking it once more, after a mark was taken back, tells nothing new.
-    cause = ready_at.isoformat() if ready_at else ""
-    notify(release, _NOTICES[mark], cause=cause, words=words)
+    notify(release, _NOTICES[mark][0], cause=now.isoformat(), words=words)
     return release
 
 
 @transaction.atomic
 def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
-    """Take a mark back; nothing happens where there is none.
+    """Remove a mark, and tell the channels that were told about it. Does nothing without a mark.
 
     Raises Conflict("already_released") for `submitted` on a released one.
     """
@@ -68,7 +78,68 @@ def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
         subject=release,
         changes={f"{mark}_at": [before.isoformat(), None]},
     )
+    channels = [channel for channel, told in _told(release, mark) if not _withdraw(told, actor)]
+    words = {"candidates": candidates} if (candidates := release.candidates) else {}
+    cause = before.isoformat()
+    notify(release, _NOTICES[mark][1], cause=cause, words=words, channels=channels)
     return release
+
+
+def _told(release: Release, mark: Mark) -> Iterator[tuple[str, Effect]]:
+    """The channels whose last message about the mark is that it was set, each with that message."""
+    is_set, is_removed = _NOTICES[mark]
+    messages = Effect.objects.for_tenant(release.tenant_id).filter(
+        release_id=release.pk,
+        kind="message.post",
+        payload__notice__in=(is_set, is_removed),
+    )
+    last = {effect.payload["channel"]: effect for effect in messages.order_by("created_at", "pk")}
+    for channel, effect in last.items():
+        if effect.payload["notice"] == is_set and effect.state != EffectState.CANCELLED:
+            yield channel, effect
+
+
+def _withdraw(message: Effect, actor: User | None) -> bool:
+    """Cancel a message that is not there yet. False if it was sent, or may have been."""
+    if not message.may_cancel:
+        return False
+    try:
+        cancel_effect(effect=message, actor=actor)
+    except ValidationError:  # it is being sent right now
+        return False
+    return message.dispatched_at is None
+
+
+@dataclass(frozen=True)
+class MarkChange:
+    """A mark that was set, removed by hand, or dropped because the release was no longer ready."""
+
+    mark: Mark
+    at: datetime
+    is_set: bool
+    is_removed: bool
+    by: str  # the person's name; "" if the account is gone or nobody did it
+
+
+def mark_changes(release: Release) -> list[MarkChange]:
+    """All of them, oldest first, as the audit log has them. Two queries at most."""
+    rows = AuditEvent.objects.for_tenant(release.tenant_id).filter(
+        subject_id=release.pk, action__in=_CHANGE_MARKS
+    )
+    found = [
+        (row, mark) for row in rows.order_by("pk") for mark in Mark if f"{mark}_at" in row.changes
+    ]
+    people = User.objects.in_bulk({row.actor_id for row, _mark in found if row.actor_id})
+    return [
+        MarkChange(
+            mark=mark,
+            at=parse_datetime(row.changes[f"{mark}_at"][1] or "") or row.at,
+            is_set=row.action == "release.marked",
+            is_removed=row.action == "release.unmarked",
+            by=people[row.actor_id].called if row.actor_id in people else "",
+        )
+        for row, mark in found
+    ]
 
 
 def refuse_released(release: Release) -> None:

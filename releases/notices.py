@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from django.conf import settings
@@ -27,6 +28,8 @@ class Notice(enum.StrEnum):
     RELEASE_CANCELLED = "release_cancelled"
     RELEASE_SUBMITTED = "release_submitted"
     RELEASE_RELEASED = "release_released"
+    RELEASE_NOT_SUBMITTED = "release_not_submitted"
+    RELEASE_NOT_RELEASED = "release_not_released"
     BUILD_STARTED = "build_started"
     BUILD_COMPLETE = "build_complete"
     BUILD_FAILED = "build_failed"
@@ -41,6 +44,8 @@ BROADCAST = {
     Notice.RELEASE_CANCELLED,
     Notice.RELEASE_SUBMITTED,
     Notice.RELEASE_RELEASED,
+    Notice.RELEASE_NOT_SUBMITTED,
+    Notice.RELEASE_NOT_RELEASED,
     Notice.BUILD_FAILED,
     Notice.BUILD_NOT_STARTED,
 }
@@ -53,6 +58,8 @@ _KEY_WORD = {
     Notice.RELEASE_CANCELLED: "cancelled",
     Notice.RELEASE_SUBMITTED: "submitted",
     Notice.RELEASE_RELEASED: "released",
+    Notice.RELEASE_NOT_SUBMITTED: "not-submitted",
+    Notice.RELEASE_NOT_RELEASED: "not-released",
     Notice.BUILD_STARTED: "started",
     Notice.BUILD_COMPLETE: "complete",
     Notice.BUILD_FAILED: "failed",
@@ -78,11 +85,13 @@ def notify(
     cause: str = "",
     event_id: int | None = None,
     words: dict[str, Any] | None = None,
+    channels: Collection[str] | None = None,
 ) -> None:
     """Create the effect that posts the message, for each channel, in the caller's transaction.
 
     `words` are further variables of the template: the platform, the build's number and URL.
-    `event_id` is the build event that caused the message.
+    `event_id` is the build event that caused the message. `channels` limits it to some of those
+    that are chosen.
     """
     communication = release.communication
     if communication is None or not is_posted(notice, chat_of(communication)):
@@ -106,6 +115,7 @@ def notify(
                 },
             }
             for channel in communication.recipients
+            if channels is None or channel in channels
         ],
     )
 

@@ -17,6 +17,7 @@ from delivr.effects.models import Effect, EffectState
 from integrations.providers.ci import BuildStatus
 from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
+from releases.marks import MarkChange
 from releases.models import Release, ReleaseStatus, candidate_words
 from releases.repository.acts import CREATE_BRANCH
 from releases.sent_messages import EpicLine, SentMessage, epics, messages
@@ -102,6 +103,11 @@ class Overview:
         return waiting[0] if waiting and len(self.pipelines) > 1 else None
 
     @property
+    def has_twins(self) -> bool:
+        """True if a platform has several pipelines, which its name does not tell apart."""
+        return len({p.platform for p in self.pipelines}) < len(self.pipelines)
+
+    @property
     def messages_shown(self) -> int:
         return unfolded(len(self.messages), MESSAGES_UNFOLDED)
 
@@ -116,8 +122,14 @@ class Overview:
         return _("%(done)d of %(all)d builds complete") % words
 
 
-def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> Overview:
-    """Needs a release of `with_everything` and all its effects; makes no queries."""
+def overview(
+    release: Release,
+    effects: Sequence[Effect],
+    marks: Sequence[MarkChange] = (),
+    *,
+    now: datetime,
+) -> Overview:
+    """Needs a release of `with_everything`, its effects and its `mark_changes`; no queries."""
     pipelines = release.pipelines.all()
     cards = tuple(card_of(release, p, effects, now) for p in pipelines)
     is_moving = (
@@ -141,7 +153,7 @@ def overview(release: Release, effects: Sequence[Effect], *, now: datetime) -> O
         pipelines=cards,
         epics=epics(release, effects, now),
         messages=messages(release, effects, now),
-        timeline=group_by_build(timeline(release, effects)),
+        timeline=group_by_build(timeline(release, effects, marks)),
     )
 
 
@@ -180,7 +192,7 @@ def _marked(release: Release) -> tuple[str, datetime | None]:
     by, at = release.released_by, release.released_at
     if at is None:
         by, at = release.submitted_by, release.submitted_at
-    return (str(by) if by else ""), at
+    return (by.called if by else ""), at
 
 
 def _stores(release: Release) -> tuple[StoreLink, ...]:

@@ -400,7 +400,8 @@ class ReleaseSerializer(ReleaseLine):
     def get_timeline(self, release: Release) -> Any:
         from releases.timeline import timeline
 
-        return TimelineSerializer(timeline(release, self.context["effects"]), many=True).data
+        items = timeline(release, self.context["effects"], self.context["marks"])
+        return TimelineSerializer(items, many=True).data
 
     @extend_schema_field(BlockerSerializer(many=True))
     def get_blockers(self, release: Release) -> Any:

@@ -13,8 +13,10 @@ from django.utils.translation import gettext_lazy
 from delivr.effects.models import Effect, EffectState
 from delivr.pages.statuses import look_of
 from integrations.providers.ci import BuildStatus
+from releases.marks import MarkChange
 from releases.models import (
     MOVING,
+    Mark,
     Release,
     ReleasePipeline,
     ReleaseStatus,
@@ -42,15 +44,18 @@ class TimelineItem:
     cause: str = ""  # the id of the delivery or effect that reported it
 
 
-def timeline(release: Release, effects: Iterable[Effect]) -> list[TimelineItem]:
+def timeline(
+    release: Release, effects: Iterable[Effect], marks: Iterable[MarkChange] = ()
+) -> list[TimelineItem]:
     """All events, oldest first.
 
-    Reads what `ReleaseQuerySet.with_everything` prefetched and the release's effects; makes no
-    queries.
+    Reads what `ReleaseQuerySet.with_everything` prefetched, the release's effects and its
+    `mark_changes`; makes no queries.
     """
     effects = list(effects)
     items = [
         *_of_release(release),
+        *_of_marks(release, marks),
         *_of_pipelines(release, effects),
         *(item for effect in effects for item in _of_effect(effect)),
     ]
@@ -72,25 +77,39 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
             title=_("All builds complete: ready for submission"),
             tone="success",
         )
-    yield from _of_marks(release)
     if release.status == ReleaseStatus.CANCELLED:
         yield TimelineItem(at=release.updated_at, kind="RELEASE", title=_("Release cancelled"))
 
 
-def _of_marks(release: Release) -> Iterator[TimelineItem]:
-    marks = [
-        (release.submitted_at, release.submitted_by, _("Marked as submitted")),
-        (release.released_at, release.released_by, _("Marked as released")),
-    ]
-    for at, by, title in marks:
+def _of_marks(release: Release, changes: Iterable[MarkChange]) -> Iterator[TimelineItem]:
+    """The marks that it has, and all earlier changes of them."""
+    for mark in Mark:
+        at, by = getattr(release, f"{mark}_at"), getattr(release, f"{mark}_by")
         if at is not None:
-            yield TimelineItem(
-                at=at,
-                kind="RELEASE",
-                title=title,
-                detail=_("by %(who)s") % {"who": by} if by else "",
-                tone="success",
-            )
+            yield _of_mark(_MARKED[mark], at, by.called if by else "", tone="success")
+    for change in changes:
+        texts = _MARKED if change.is_set else _REMOVED if change.is_removed else _DROPPED
+        if not change.is_set or change.at != getattr(release, f"{change.mark}_at"):
+            yield _of_mark(texts[change.mark], change.at, change.by)
+
+
+def _of_mark(title: object, at: datetime, by: str, tone: str = "neutral") -> TimelineItem:
+    detail = _("by %(who)s") % {"who": by} if by else ""
+    return TimelineItem(at=at, kind="RELEASE", title=str(title), detail=detail, tone=tone)
+
+
+_MARKED = {
+    Mark.SUBMITTED: gettext_lazy("Marked as submitted"),
+    Mark.RELEASED: gettext_lazy("Marked as released"),
+}
+_REMOVED = {
+    Mark.SUBMITTED: gettext_lazy("Mark “submitted” removed"),
+    Mark.RELEASED: gettext_lazy("Mark “released” removed"),
+}
+_DROPPED = {
+    Mark.SUBMITTED: gettext_lazy("No longer marked as submitted"),
+    Mark.RELEASED: gettext_lazy("No longer marked as released"),
+}
 
 
 def _ready_times(release: Release) -> list[datetime]:

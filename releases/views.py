@@ -32,7 +32,7 @@ from releases.blockers import (
 )
 from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
-from releases.marks import remove_mark, set_mark
+from releases.marks import mark_changes, remove_mark, set_mark
 from releases.models import Mark, Release, ReleaseQuerySet
 from releases.overview import Overview, overview
 from releases.palette import search
@@ -184,7 +184,7 @@ def _find(request: TenantRequest, release_id: str) -> Release:
 def _context(release: Release) -> dict[str, Any]:
     rows = Effect.objects.for_tenant(release.tenant).filter(release_id=release.pk)
     effects, now = list(rows.order_by("created_at", "pk")), timezone.now()
-    shown = overview(release, effects, now=now)
+    shown = overview(release, effects, mark_changes(release), now=now)
     found = blockers(
         release, effects, failing_integrations(release.tenant), sweeper_heartbeat(), now
     )

@@ -36,6 +36,8 @@ _NOTICES = {
     Notice.RELEASE_CANCELLED: gettext_lazy("Release cancelled"),
     Notice.RELEASE_SUBMITTED: gettext_lazy("Submitted to the stores"),
     Notice.RELEASE_RELEASED: gettext_lazy("Released"),
+    Notice.RELEASE_NOT_SUBMITTED: gettext_lazy("No longer marked as submitted"),
+    Notice.RELEASE_NOT_RELEASED: gettext_lazy("No longer marked as released"),
     Notice.BUILD_STARTED: gettext_lazy("%(build)s started"),
     Notice.BUILD_COMPLETE: gettext_lazy("%(build)s complete"),
     Notice.BUILD_FAILED: gettext_lazy("%(build)s failed"),

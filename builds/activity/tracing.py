@@ -201,6 +201,8 @@ def _done_to(release: Release, effect: Effect) -> Trace | None:
         Notice.RELEASE_CANCELLED: _("Release %(version)s cancelled"),
         Notice.RELEASE_SUBMITTED: _("Release %(version)s marked as submitted"),
         Notice.RELEASE_RELEASED: _("Release %(version)s marked as released"),
+        Notice.RELEASE_NOT_SUBMITTED: _("Mark “submitted” removed from release %(version)s"),
+        Notice.RELEASE_NOT_RELEASED: _("Mark “released” removed from release %(version)s"),
     }
     text = texts.get(effect.payload.get("notice", ""))
     if text is None:

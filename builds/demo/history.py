@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,9 @@ from builds.triggering import trigger_builds
 from delivr import outbound
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant, User
+from integrations.choices import Platform
 from integrations.demo import sandbox_job
+from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
 from releases.models import Release, ReleasePipeline
 
@@ -35,7 +38,7 @@ class PastRelease:
     is_released: bool = True  # if it succeeded; else only submitted
 
 
-PAST_RELEASES = (
+PAST_RELEASES = (  # the oldest first
     PastRelease("1.3.0", 52, ("SUCCESS",), 19),
     PastRelease("1.3.1", 45, ("FAILURE", "SUCCESS"), 22),
     PastRelease("1.4.0", 31, ("SUCCESS",), 24),
@@ -54,15 +57,18 @@ def ensure_history(
 ) -> list[Release]:
     """Create those of `PAST_RELEASES` that are missing. Needs a running sweeper (`make run`).
 
-    All are built at the same time, attempt by attempt. `say` is told what goes on.
+    They are built one after the other, the oldest first, so that older builds have lower numbers.
+    `say` is told what goes on.
     """
     known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
-    missing = [past for past in PAST_RELEASES if past.version not in known]
-    made = {past: create(tenant, past.version) for past in missing}
-    for attempt in range(max((len(past.results) for past in made), default=0)):
-        again = {past: r for past, r in made.items() if attempt < len(past.results)}
-        say(f"Attempt {attempt + 1} of {len(again)} past releases")
-        _build(again, attempt, actor)
+    made: dict[PastRelease, Release] = {}
+    with outbound.session() as session, _no_quiet_period(session, tenant):
+        for past in (past for past in PAST_RELEASES if past.version not in known):
+            say(f"Building {past.version}")
+            made[past] = create(tenant, past.version)
+            for result in past.results:
+                _build(session, made[past], result, actor)
+    _wait_until(lambda: not _moving(made.values()).exists())
     for past, release in made.items():
         if past.is_cancelled:
             cancel_release(release=release, actor=actor)
@@ -76,29 +82,48 @@ def ensure_history(
     return list(made.values())
 
 
-def _build(releases: Mapping[PastRelease, Release], attempt: int, actor: User) -> None:
-    """Trigger one attempt of each, and end it with its result."""
-    results = {
-        build.pk: past.results[attempt] if build.release_pipeline.platform == "IOS" else "SUCCESS"
-        for past, release in releases.items()
-        for build in trigger_builds(release=release, actor=actor)
-    }
-    rows = Build.objects.filter(pk__in=results)
-    waiting = set(results)
-    with outbound.session() as session:
+@contextmanager
+def _no_quiet_period(session: Any, tenant: Tenant) -> Iterator[None]:
+    """Meanwhile the sandbox's jobs that wait before they start do not."""
+    pipelines = PipelineIntegration.objects.for_tenant(tenant)
+    jobs = [sandbox_job(pipeline, pipeline.job) for pipeline in pipelines]
+    found = {job: session.get(job).json().get("quietPeriod") for job in jobs}
+    periods = {job: period for job, period in found.items() if period}
+    _set_quiet_periods(session, dict.fromkeys(periods, 0.0))
+    try:
+        yield
+    finally:
+        _set_quiet_periods(session, periods)
 
-        def finish_some() -> bool:
-            running = rows.filter(pk__in=waiting, status=BuildStatus.RUNNING, number__isnull=False)
-            for build in running.select_related("release_pipeline__pipeline"):
-                part = build.release_pipeline
-                job = sandbox_job(part.pipeline, part.job_path)
-                address = f"{job}/builds/{build.number}/finish"
-                session.post(address, json={"result": results[build.pk]}).raise_for_status()
-                waiting.discard(build.pk)
-            return not waiting
 
-        _wait_until(finish_some)
-    _wait_until(lambda: not rows.moving().exists())
+def _set_quiet_periods(session: Any, periods: Mapping[str, float]) -> None:
+    for job, period in periods.items():
+        session.post(job, json={"quietPeriod": period}).raise_for_status()
+
+
+def _build(session: Any, release: Release, result: str, actor: User) -> None:
+    """One attempt of each build that is needed: those for iOS end with the result. Waits until they
+    have their numbers, and not for their end: the next release's can begin."""
+    _wait_until(lambda: not _moving([release]).exists())
+    waiting = {build.pk for build in trigger_builds(release=release, actor=actor)}
+    rows = Build.objects.filter(pk__in=waiting)
+
+    def finish_some() -> bool:
+        running = rows.filter(pk__in=waiting, status=BuildStatus.RUNNING, number__isnull=False)
+        for build in running.select_related("release_pipeline__pipeline"):
+            part = build.release_pipeline
+            job = sandbox_job(part.pipeline, part.job_path)
+            ended = result if part.platform == Platform.IOS else BuildStatus.SUCCESS
+            address = f"{job}/builds/{build.number}/finish"
+            session.post(address, json={"result": ended}).raise_for_status()
+            waiting.discard(build.pk)
+        return not waiting
+
+    _wait_until(finish_some)
+
+
+def _moving(releases: Iterable[Release]) -> Any:
+    return Build.objects.moving().filter(release_pipeline__release__in=releases)
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
@@ -107,7 +132,7 @@ def _wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError("Nothing moves: is `make run` still running?")
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def _date_back(release: Release, past: PastRelease) -> None:

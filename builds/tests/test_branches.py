@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from builds.testbuilds.operations import start_test
 from builds.triggering import trigger_builds
+from delivr.effects.health import OPEN_AFTER
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
@@ -366,6 +367,33 @@ def test_failures_of_github_do_not_count_against_jenkins(wired: Wired, sandbox: 
     sandbox.state.faults.add("status", provider="github", status=503)
     for _n in range(3):
         run_effect(trigger_of(wired.build("ios")).pk)
+    failing = IntegrationHealth.objects.exclude(failures=0)
+    assert [(row.integration_id, row.failures) for row in failing] == [(wired.scm.pk, 3)]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"status": 500, "count": OPEN_AFTER}, {"status": 429, "retry_after": 60, "count": 1}],
+    ids=["breaker", "Retry-After"],
+)
+def test_a_paused_github_is_not_asked_for_a_branch(
+    wired: Wired, sandbox: Any, owner: Any, fault: dict[str, Any]
+) -> None:
+    release = wired.release("ios")
+    sandbox.state.faults.add("status", provider="github", **fault)
+    for _n in range(OPEN_AFTER):
+        branches.look_up(wired.scm, RELEASE, within=5)
+    asked = requests_to_github(sandbox)
+    found = branches.look_up_for_dry_run(wired.scm, RELEASE, user=owner)
+    assert (found.exists, found.is_temporary) == (None, True)
+    assert "Calls are paused" in found.message
+    branches.check_branch(release.pk)
+    assert "Calls are paused" in fresh(release).branch_trouble
+    build = wired.build("ios")
+    run_effect(trigger_of(build).pk)  # Jenkins decides
+    assert (trigger_of(build).state, requests_to_github(sandbox)) == ("DONE", asked)
+    IntegrationHealth.objects.update(open_until=None, rate_limited_until=None)
+    assert branches.look_up(wired.scm, RELEASE, within=5).exists is True
     assert not IntegrationHealth.objects.exclude(failures=0).exists()
 
 

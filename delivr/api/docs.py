@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
-from delivr.api import openapi, reference
+from delivr.api import guide, openapi, reference
 from delivr.api.problems import MEDIA_TYPE
 
 LANGUAGES = {"curl": "curl", "python": "Python"}
@@ -109,6 +109,12 @@ def group_page(request: HttpRequest, group: str) -> HttpResponse:
         ],
     }
     return render(request, "api/group.html", shown)
+
+
+@require_safe
+def guide_page(request: HttpRequest) -> HttpResponse:
+    first, *others = guide.sections()
+    return render(request, "api/guide.html", {"guide": first, "sections": others})
 
 
 def _group_tabs(current: str, language: str) -> Iterator[dict[str, Any]]:

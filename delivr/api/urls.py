@@ -28,5 +28,6 @@ urlpatterns = [
     path("tokens/<str:token_key>", tenants.TokenDetail.as_view(), name="api_token"),
     path("schema", SpectacularAPIView.as_view(), name="api_schema"),
     path("docs", docs.overview, name="api_docs"),
+    path("docs/guide", docs.guide_page, name="api_guide"),
     path("docs/<slug:group>", docs.group_page, name="api_docs_group"),
 ]

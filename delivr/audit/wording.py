@@ -65,13 +65,19 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "member.removed": (_("removed %(what)s"), _("Member removed")),
     "release.cancelled": (_("cancelled release %(what)s"), _("Release cancelled")),
     "release.created": (_("created release %(what)s"), _("Release created")),
-    "release.marked": (_("marked release %(what)s"), _("Release marked")),
+    "release.marked": (
+        _("marked release %(what)s as %(mark)s"),
+        _("Release marked"),
+    ),
     "release.status": (_("changed the status of release %(what)s"), _("Release status changed")),
     "release.tried_now": (
         _("retried what release %(what)s was waiting for"),
         _("Release retried"),
     ),
-    "release.unmarked": (_("removed a mark from release %(what)s"), _("Mark removed")),
+    "release.unmarked": (
+        _("removed the mark “%(mark)s” from release %(what)s"),
+        _("Mark removed"),
+    ),
     "setup.skipped": (_("changed which steps of the setup are skipped"), _("Step skipped")),
     "tenant.created": (_("created the workspace %(what)s"), _("Workspace created")),
     "tenant.deleted": (_("deleted the workspace %(what)s"), _("Workspace deleted")),
@@ -118,6 +124,7 @@ WORDS: dict[object, str | Promise] = {
     "webauthn": _("passkey or security key"),
     "recovery_codes": _("recovery codes"),
 }
+_MARKS = {"submitted_at": _("submitted"), "released_at": _("released")}
 # Events without an actor, which delivr noticed: whole sentences, since no name stands before them.
 NOTICED: dict[str, str | Promise] = {
     "build.repeat_stopped": _("A duplicate build of %(what)s was stopped"),
@@ -144,7 +151,13 @@ def sentence(event: AuditEvent, names: Mapping[str, str] = NO_NAMES) -> str:
     what = re.sub(r"\w+", lambda word: names.get(word[0], word[0]), label)
     if words is None:
         return f"{event.action} {what}"
-    return str(NOTICED[event.action] if _was_noticed(event) else words[0]) % {"what": what}
+    template = NOTICED[event.action] if _was_noticed(event) else words[0]
+    return str(template) % {"what": what, "mark": _mark(event)}
+
+
+def _mark(event: AuditEvent) -> str | Promise:
+    """What a release was marked as; "" for other events."""
+    return next((word for name, word in _MARKS.items() if name in event.changes), "")
 
 
 def _was_noticed(event: AuditEvent) -> bool:

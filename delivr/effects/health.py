@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
@@ -93,6 +95,27 @@ def blocked_until(*, tenant_id: str, integration_id: str) -> datetime | None:
     if blocked is None:
         _start_probe(health, now)
     return blocked
+
+
+@contextmanager
+def one_call(*, tenant_id: str, integration_id: str) -> Iterator[None]:
+    """Around a call that is no effect's: raises ProviderError while the integration is not to be
+    called, and notes how the call ended."""
+    where = {"tenant_id": tenant_id, "integration_id": integration_id}
+    until = blocked_until(**where)
+    if until is not None:
+        raise ProviderError(
+            "calls_paused",
+            _("Calls are paused after failures, or because the provider asked for it."),
+            outcome=Outcome.RATE_LIMITED,
+            retry_after=(until - clock.now()).total_seconds(),
+        )
+    try:
+        yield
+    except ProviderError as error:
+        note_failure(**where, error=error)
+        raise
+    note_success(**where)
 
 
 def note_success(*, tenant_id: str, integration_id: str) -> None:

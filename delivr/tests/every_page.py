@@ -49,6 +49,7 @@ PAGES = {
     "account-confirm": "/accounts/reauthenticate/",
     "second-factor-needed": "/accounts/second-factor",
     "api": "/api/v1/docs",
+    "api-guide": "/api/v1/docs/guide",
     "api-connections": "/api/v1/docs/connections",
     "api-releases": "/api/v1/docs/releases?language=python",
 }

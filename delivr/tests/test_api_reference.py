@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 import pytest
@@ -210,6 +211,24 @@ def test_the_overview_leads_to_each_operation() -> None:
     for slug in SLUGS:
         for entry in entries(slug):
             assert f'href="/api/v1/docs/{slug}#{entry.anchor}"' in text
+
+
+@pytest.mark.django_db
+def test_the_guide_is_a_page_with_all_of_its_commands() -> None:
+    assert 'href="/api/v1/docs/guide"' in Client().get("/api/v1/docs").content.decode()
+    page = Client().get("/api/v1/docs/guide").content.decode()
+    main = page.partition("<main")[2]
+    source = (settings.BASE_DIR / "docs" / "api-guide.md").read_text()
+    blocks = re.findall(r"<pre[^>]*>(.*?)</pre>", main, re.S)
+    commands = re.findall(r"^```\w+\n(.*?)\n```$", source, re.M | re.S)
+    assert [unescape(block) for block in blocks] == commands
+    labels = re.findall(r'<pre[^>]* aria-label="([^"]+)"', main)
+    assert len(set(labels)) == len(blocks)  # for screen readers
+    assert page.count(' id="') == len(set(re.findall(r' id="([^"]+)"', page)))
+    assert main.count("<h2") == len(re.findall("^## ", source, re.M))
+    assert 'href="/api/v1/docs"' in main  # the way back
+    words = re.sub(r"<[^>]+>", "", re.sub(r"<pre.*?</pre>", "", main, flags=re.S))
+    assert not re.search(r"[`*]|\]\(|^#", unescape(words), re.M)  # no Markdown is left
 
 
 @pytest.mark.django_db

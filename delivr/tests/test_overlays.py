@@ -121,5 +121,11 @@ def test_message_leaves_by_itself_but_not_while_somebody_is_at_it(
     close.evaluate("node => node.blur()")
     page.clock.run_for(7_000)
     expect(toast).to_be_visible()
+    page.evaluate("document.querySelector('.page').style.minHeight = '300vh'")
+    head = page.get_by_role("heading", level=1)
+    before = head.bounding_box()
     page.clock.run_for(2_000)
+    expect(toast).to_be_hidden()
+    assert head.bounding_box() == before  # nothing moves under the pointer
+    page.mouse.wheel(0, 600)
     expect(toast).to_have_count(0)

@@ -44,6 +44,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "design": at(get=STAFF),
     "api/v1/schema": at(get=EVERYBODY, options=EVERYBODY),
     "api/v1/docs": at(get=EVERYBODY),
+    "api/v1/docs/guide": at(get=EVERYBODY),
     "api/v1/docs/<slug:group>": at(get=EVERYBODY),
     "^api/(?P<path>.*)$": at(),
     "settings": at(get=EVERYBODY),  # only leads to settings/

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from delivr.tests.every_page import sign_in
 
@@ -66,7 +67,32 @@ def test_a_job_is_picked_by_keyboard_and_its_checks_are_followed(
     expect(page.get_by_role("heading", name="With the Notification plugin")).to_be_visible()
     expect(page.get_by_role("heading", name="With a Jenkinsfile")).to_be_hidden()
     page.get_by_role("button", name="Give it to the sandbox").click()
-    expect(page.locator("#messages")).to_contain_text("sends the webhook of iOS · ios-prod now")
+    expect(page.locator("#given")).to_contain_text("sends the webhook of iOS · ios-prod now")
+    expect(page.locator("#webhook-secret")).to_be_visible()  # the page that shows it once
+    assert console == []
+
+
+def test_who_goes_on_while_checks_run_is_not_led_back(
+    page: Page, filled: dict[str, Any], console: list[str]
+) -> None:
+    """The checks end after the link was followed, and before the next page is there."""
+    product = filled["product"]
+    sign_in(page, product, filled["logins"]["Sign in"])
+    page.add_init_script("addEventListener('form:answered', () => console.info('answered'))")
+    page.goto(f"{product.url}/setup/targets?kind=APP_STORE&sandbox=1")
+    held: dict[str, Route] = {}
+    page.route("**/setup/targets", lambda route: held.update(checks=route))
+    page.route("**/setup/pipelines", lambda route: held.update(next=route))
+    with page.expect_request("**/setup/targets"):
+        page.get_by_role("button", name="Connect and verify").click()
+    with page.expect_request("**/setup/pipelines"):
+        page.get_by_role("link", name="Continue to Pipelines").click(no_wait_after=True)
+    back = f"{json.dumps({'location': '/setup/targets'})}\n"
+    with page.expect_console_message(lambda message: message.text == "answered"):
+        held["checks"].fulfill(content_type="application/x-ndjson", body=back)
+    held["next"].continue_()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Pipelines")
+    expect(page).to_have_url(re.compile("/setup/pipelines$"))
     assert console == []
 
 

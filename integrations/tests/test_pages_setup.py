@@ -12,7 +12,7 @@ from delivr.audit.models import AuditEvent
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories as make
 from integrations.choices import Verification
-from integrations.models import ScmIntegration, TargetIntegration
+from integrations.models import PipelineIntegration, ScmIntegration, TargetIntegration
 
 pytestmark = pytest.mark.on_sqlite
 
@@ -40,6 +40,11 @@ def test_the_five_steps_lead_to_the_end(web: Client, tenant: Tenant, typed: Type
     done = web.get("/setup/done").content.decode()
     assert 'href="/releases/new"' in done
     assert done.count("Verified") == 7
+    assert "connected and working" in done
+    PipelineIntegration.objects.filter(target=targets[1]).update(verification_status="INVALID")
+    done = web.get("/setup/done").content.decode()
+    assert "Not every connection works." in done
+    assert "connected and working" not in done
 
 
 @pytest.mark.parametrize("later", STEPS[1:])

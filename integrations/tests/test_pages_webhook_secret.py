@@ -16,7 +16,9 @@ from django.utils import timezone
 from delivr.signin.sessions import SessionStore
 from delivr.tenants.models import IdempotentRequest, Role, Tenant
 from delivr.tests import factories as make
+from integrations import webhook_secrets
 from integrations.models import PipelineIntegration
+from integrations.views.webhook_secret import credential_name
 
 pytestmark = pytest.mark.on_sqlite
 
@@ -104,6 +106,40 @@ def test_a_secret_that_was_not_shown_is_shown_by_a_button(
     assert answer.context["continue_url"] == "/setup/pipelines"
     assert secret_of(pipeline) == before
     assert "Set up the webhook" not in web.get(page).content.decode()
+
+
+def test_what_came_in_before_a_reload_is_heard(web: Client, filled: dict[str, Any]) -> None:
+    assert "Listening…" in web.post("/setup/pipelines", filled).content.decode()
+    make.DeliveryFactory(pipeline=PipelineIntegration.objects.get())
+    html = web.post("/setup/pipelines", filled).content.decode()
+    assert "Received: the webhook works." in html
+    assert "Listening…" not in html
+
+
+@pytest.mark.parametrize("way", ["the button", "a form that was mended"])
+def test_only_one_of_two_admins_sees_it(
+    web: Client, web_as: Web, filled: dict[str, Any], monkeypatch: Any, way: str
+) -> None:
+    """Another admin comes between reading the row and showing the secret."""
+    web.post("/setup/pipelines", {**filled, "jenkins_job_path": "/job/nope"})
+    pipeline, other = PipelineIntegration.objects.get(), web_as(Role.ADMIN)
+    address, seen = f"{rotate(pipeline)}?unseen=1", []
+    claim = webhook_secrets.claim_unseen
+
+    def late(row: PipelineIntegration) -> bool:
+        monkeypatch.setattr(webhook_secrets, "claim_unseen", claim)
+        seen.append(other.post(address).content.decode())
+        return claim(row)
+
+    monkeypatch.setattr(webhook_secrets, "claim_unseen", late)
+    mended = {**filled, "connection": pipeline.pk, "form_token": ""}
+    sent = (address, {}) if way == "the button" else ("/setup/pipelines", mended)
+    mine = web.post(*sent, follow=True).content.decode()
+    secret = secret_of(pipeline)
+    assert secret in seen[0]
+    assert secret not in mine
+    assert ("was shown once already" in mine) == (way == "the button")
+    assert not pipeline.previous_webhook_secret  # nobody's secret was replaced
 
 
 def test_a_secret_that_the_api_returned_is_not_shown_by_the_button(
@@ -233,7 +269,20 @@ def test_the_jenkinsfile_posts_to_the_pipelines_own_address(web: Client, tenant:
     text = web.post(rotate(pipeline)).context["snippet"]
     assert f"/api/v1/webhooks/jenkins/{pipeline.pk} || true" in text
     assert secret_of(pipeline) not in text
+    assert "credentialsId: 'delivr-webhook-ios-prod'" in text
     assert re.findall(r'\\\\"(\w+)\\\\":', text) == ["buildNumber", "status", "buildUrl", "buildId"]
+
+
+@pytest.mark.parametrize(
+    ("job", "name"),
+    [
+        ("/job/mobile/job/ios prod", "delivr-webhook-mobile-ios-prod"),
+        ("/job/リリース", "delivr-webhook-pipeline_jenkins_1"),
+    ],
+)
+def test_each_job_has_a_credential_of_its_own(job: str, name: str) -> None:
+    pipeline = PipelineIntegration(pk="pipeline_jenkins_1", pipeline_type="JENKINS", job=job)
+    assert credential_name(pipeline) == name
 
 
 def test_the_page_links_to_a_test_build_once_the_checks_pass(web: Client, tenant: Tenant) -> None:

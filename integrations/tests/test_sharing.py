@@ -49,6 +49,16 @@ def test_address_user_and_token_are_taken_over(tenant: Tenant, first: Any) -> No
     assert TOKEN not in str(changes)
 
 
+def test_beside_an_unreadable_token_an_own_one_is_entered(tenant: Tenant, first: Any) -> None:
+    PipelineIntegration.objects.filter(pk=first.pk).update(api_token=first.scm.access_token)
+    with pytest.raises(ValidationError) as refused:
+        make_second(tenant, second(first))
+    assert "cannot be decrypted" in complaints(refused)["same_server"][0]
+    made = make_second(tenant, second(first, jenkins_api_token="own token"))
+    assert made.api_token.reveal() == "own token"
+    assert made.credential_changed_at != first.credential_changed_at
+
+
 def test_the_token_is_not_sent_to_another_address(tenant: Tenant, first: Any) -> None:
     for address in ("https://evil.example.com", "http://127.0.0.1:1/another", "nonsense:/"):
         with pytest.raises(ValidationError) as refused:

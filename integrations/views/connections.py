@@ -23,7 +23,7 @@ from delivr.pages.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
-from integrations import demo, operations
+from integrations import demo, operations, webhook_secrets
 from integrations.expiry import expiry_words, with_expiry
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import CommunicationIntegration, Connection, PipelineIntegration
@@ -79,9 +79,13 @@ def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
 def answer_saved(request: TenantRequest, connection: Connection, *, page: str) -> HttpResponse:
     """The webhook's secret if it is to be shown now, else a redirect."""
     shared.add_result_message(request, connection)
-    if isinstance(connection, PipelineIntegration) and shared.is_secret_due(connection):
+    if isinstance(connection, PipelineIntegration) and _may_show_secret(connection):
         return show_secret(request, connection, continue_url=page, is_new=True)
     return redirect(page)
+
+
+def _may_show_secret(pipeline: PipelineIntegration) -> bool:
+    return shared.is_secret_due(pipeline) and webhook_secrets.claim_unseen(pipeline)
 
 
 def _form_page(request: TenantRequest, form: ConnectionForm) -> HttpResponse:
@@ -89,6 +93,7 @@ def _form_page(request: TenantRequest, form: ConnectionForm) -> HttpResponse:
     context = {
         "step": STEP[family],
         "kinds": kinds_of(form.model),
+        "cancel_url": reverse("integrations"),
         **form_context(form),
     }
     return render(request, "integrations/new.html", context)
@@ -145,6 +150,7 @@ def _page(
         "expiry": expiry_words(connection),
         "kind_label": connection.kind_label,
         "is_editing": form is not None and connection.is_valid,
+        "cancel_url": page_of(connection) if connection.is_valid else "",
         **(form_context(form) if form else {}),
     }
     if isinstance(connection, PipelineIntegration):

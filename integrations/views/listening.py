@@ -21,11 +21,15 @@ TIMEOUT = timedelta(minutes=10)  # then polling stops
 
 
 def listening_context(
-    pipeline: PipelineIntegration, since: datetime | None = None
+    pipeline: PipelineIntegration,
+    since: datetime | None = None,
+    *,
+    heard_since: datetime | None = None,
 ) -> dict[str, Any]:
-    """The context of templates/integrations/listening.html: the first delivery since, if any."""
+    """The context of templates/integrations/listening.html: the first delivery since, if any.
+    `heard_since` is earlier where what came in before the page was made counts too."""
     since = since or timezone.now()
-    deliveries = pipeline.deliveries.defer("body").filter(received_at__gte=since)
+    deliveries = pipeline.deliveries.defer("body").filter(received_at__gte=heard_since or since)
     return {
         "pipeline": pipeline,
         "since": since.isoformat(),

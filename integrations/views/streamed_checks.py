@@ -92,7 +92,7 @@ def _verify_edited(connection: Connection, actor: User, page: str) -> CheckStrea
     yield from verify_streamed(connection, actor=actor)
     connection.refresh_from_db()
     if shared.is_secret_due(connection):
-        return {"action": reverse("rotate_secret", args=[connection.pk])}
+        return {"action": f"{reverse('rotate_secret', args=[connection.pk])}?unseen=1"}
     return {"location": shared.page_with_result(page, connection)}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.contrib import messages
@@ -24,24 +25,27 @@ from delivr.tenants.models import Role
 from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import PipelineIntegration, find_connection
+from integrations.providers.registry import provider_class
 from integrations.serializers import webhook_url
 from integrations.throttle import throttled_call
 from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
 from integrations.views.shared import add_result_message, find, has_failed
 
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+
 
 def show_secret(
     request: TenantRequest, pipeline: PipelineIntegration, *, continue_url: str, is_new: bool
 ) -> HttpResponse:
     """The answer to the POST that created the secret, so that it is in no URL, session or cache."""
-    webhook_secrets.mark_unseen(pipeline, is_unseen=False)
     url, secret = webhook_url(pipeline), pipeline.webhook_secret.reveal()
     how, none = f"integrations/help/{pipeline.kind.lower()}_webhook", "integrations/help/none.html"
-    snippet = render_to_string([f"{how}.txt", none], {"webhook_url": url})
+    words = {"webhook_url": url, "credential": credential_name(pipeline)}
+    snippet = render_to_string([f"{how}.txt", none], words)
     context = {
         "pipeline": pipeline,
-        "webhook_url": url,
+        **words,
         "secret": secret,
         "url_with_secret": with_credentials(url, secret),
         "how": [f"{how}.html", none],
@@ -49,9 +53,17 @@ def show_secret(
         "try_command": try_command(url, secret),
         "continue_url": continue_url,
         "is_new": is_new,
-        **listening_context(pipeline),
+        **listening_context(pipeline, heard_since=webhook_secrets.since(pipeline)),
     }
     return render(request, "integrations/webhook_secret.html", context)
+
+
+def credential_name(pipeline: PipelineIntegration) -> str:
+    """What the secret is called among the credentials of the CI server, where those of several
+    pipelines lie beside each other: `delivr-webhook-mobile-ios-prod`."""
+    provider: Any = provider_class(pipeline.kind)
+    job = _NOT_IN_A_NAME.sub("-", provider.job_name(pipeline.field_values)).strip("-")
+    return f"delivr-webhook-{job or pipeline.pk}"
 
 
 def try_command(url: str, secret: str) -> str:
@@ -81,6 +93,7 @@ def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) ->
     else:
         add_result_message(request, found)
     if isinstance(found, PipelineIntegration) and not has_failed(found):
+        webhook_secrets.claim_unseen(found)
         return show_secret(request, found, continue_url=default, is_new=True)
     return redirect(default)
 
@@ -90,46 +103,55 @@ def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) ->
 @require_POST
 def rotate_secret(request: TenantRequest, connection_id: str) -> HttpResponse:
     """Create a new secret and show it; the old one works for one more day. One that was never shown
-    is shown instead."""
+    is shown instead; with `?unseen` only such a one."""
     pipeline = cast(PipelineIntegration, find(request, "pipelines", connection_id))
-    is_new = pipeline.is_secret_unseen
     page = next_address(request, default=reverse("integration", args=["pipelines", pipeline.pk]))
     try:
-        once(request, partial(_secret_to_show, request, pipeline))
+        shown = once(request, partial(_secret_to_show, request, pipeline))
     except Repeated as repeated:
         return answer_again(request, repeated, default=page)
     except Conflict as conflict:
         messages.error(request, conflict.message)
         return redirect(page)
     pipeline.refresh_from_db()
-    return show_secret(request, pipeline, continue_url=page, is_new=is_new)
+    return show_secret(request, pipeline, continue_url=page, is_new=shown is pipeline)
 
 
 @tenant_required(role=Role.ADMIN)
 @require_POST
 def give_to_sandbox(request: TenantRequest, connection_id: str) -> HttpResponse:
-    """In the demo: let the pipeline's job in the sandbox send its webhooks here."""
+    """In the demo: let the pipeline's job in the sandbox send its webhooks here. htmx gets what
+    came of it, and the page with the secret stays."""
     pipeline = cast(PipelineIntegration, find(request, "pipelines", connection_id))
     page = next_address(request, default=reverse("integration", args=["pipelines", pipeline.pk]))
+    trouble = _give(request, pipeline)
+    words = {"name": pipeline, "ci": pipeline.kind_label}
+    text = trouble or _("The sandbox's %(ci)s sends the webhook of %(name)s now.") % words
+    if "HX-Request" in request.headers:
+        said = {"tone": "danger" if trouble else "success", "text": text}
+        return render(request, "components/alert.html", said)
+    messages.add_message(request, messages.ERROR if trouble else messages.SUCCESS, text)
+    return redirect(page)
+
+
+def _give(request: TenantRequest, pipeline: PipelineIntegration) -> str:
+    """Why it was not given; "" if it was."""
     if not demo.is_offered():
-        messages.error(request, _("There is no sandbox beside this server."))
-        return redirect(page)
+        return _("There is no sandbox beside this server.")
     try:
         with throttled_call("sandbox", user=request.user):
             demo.report_here(pipeline)
     except ProviderError as error:
-        messages.error(request, error.message)
+        return error.message
     except Problem as problem:
-        messages.error(request, problem.detail)
-    else:
-        words = {"name": pipeline, "ci": pipeline.kind_label}
-        messages.success(
-            request, _("The sandbox's %(ci)s sends the webhook of %(name)s now.") % words
-        )
-    return redirect(page)
+        return problem.detail
+    return ""
 
 
 def _secret_to_show(request: TenantRequest, pipeline: PipelineIntegration) -> PipelineIntegration:
-    if pipeline.is_secret_unseen:
+    if webhook_secrets.claim_unseen(pipeline):
         return pipeline
+    if "unseen" in request.GET:
+        words = _("This secret was shown once already. Rotate it to get a new one.")
+        raise Conflict("already_shown", words)
     return operations.rotate_webhook_secret(pipeline, actor=request.user)

@@ -58,7 +58,12 @@ def setup_done(request: TenantRequest) -> HttpResponse:
     if current(steps) is not None:
         return redirect(_waiting(steps))
     families = [(s, list(shared.rows_of(s.key, request.tenant))) for s in steps]
-    return render(request, "setup/done.html", {"steps": steps, "families": families})
+    context = {
+        "steps": steps,
+        "families": families,
+        "are_all_working": all(one.is_valid for _state, found in families for one in found),
+    }
+    return render(request, "setup/done.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -138,6 +143,8 @@ def _show(
         "continue_url": next_step.url if next_step else reverse("setup_done"),
         **(form_context(form) if form else {}),
     }
+    if form and connections and (form.connection is None or form.connection.is_valid):
+        context["cancel_url"] = here(state.key)
     if state.step.model is PipelineIntegration:
         context["lonely_targets"] = shared.targets_without_pipeline(request.tenant)
     return render(request, "setup/step.html", context)

@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from delivr.effects import clock
+from delivr.effects.health import one_call
 from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import ProviderError
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
@@ -87,11 +88,17 @@ def _read(release: Release, part: RepositoryPart) -> None:
         _store_nothing(part)
         return
     try:
-        found = provider_for(release.scm).compare(base, head, most=MOST) if base else None
+        found = _compare(release, base, head) if base else None
     except ProviderError as error:
         _store_failure(part, error)
     else:
         _store(part, found or _unknown(earlier), earlier=earlier, base=base, head=head)
+
+
+def _compare(release: Release, base: str, head: str) -> Comparison:
+    with one_call(tenant_id=release.tenant_id, integration_id=release.scm_id):
+        found: Comparison = provider_for(release.scm).compare(base, head, most=MOST)
+    return found
 
 
 def _head(release: Release) -> str:

@@ -72,6 +72,22 @@ def test_builds_begin_high_and_a_failed_one_leaves_the_other_in_sight(
     expect(lines.last.get_by_role("button", name="Stop")).to_be_in_viewport()
 
 
+def test_on_a_phone_builds_begin_high_too(
+    signed_in: Page, live_server: Any, half_failed: Release
+) -> None:
+    page = signed_in
+    page.set_viewport_size({"width": 390, "height": 844})
+    for status in ("BUILDING", "BUILD_COMPLETE"):
+        Release.objects.update(status=status)
+        page.goto(f"{live_server.url}/releases/{half_failed.pk}")
+        box = page.locator(".build").first.bounding_box()
+        assert box
+        assert box["y"] <= 520, status
+    current = page.locator(".stepper [aria-current] .stepper__text")
+    expect(current).to_have_text("Submission")
+    assert current.evaluate("node => getComputedStyle(node).clipPath") == "none"  # in sight
+
+
 def test_cancelling_is_behind_the_menu(
     signed_in: Page, live_server: Any, half_failed: Release
 ) -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from builds.cancelling import cancel_release
 from builds.triggering import trigger_builds
 from delivr.audit.models import AuditEvent
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, EffectState
 from delivr.failures import Conflict
 from delivr.tenants.models import Role
 from delivr.tests import factories
@@ -48,7 +48,7 @@ def told(release: Release) -> list[str]:
     """The notices of the messages about it, without those of its creation and its builds."""
     rows = Effect.objects.filter(release_id=release.pk, kind="message.post")
     words = rows.order_by("created_at").values_list("payload__notice", flat=True)
-    return [notice for notice in words if notice in ("release_submitted", "release_released")]
+    return [notice for notice in words if notice.endswith(("submitted", "released"))]
 
 
 def test_a_mark_says_who_and_when_and_tells_the_channels(ready: Release, owner: Any) -> None:
@@ -71,16 +71,66 @@ def test_the_same_mark_twice_changes_nothing_and_tells_nothing(ready: Release, o
     assert told(ready) == ["release_submitted"]
 
 
-def test_a_mark_is_taken_back_and_set_again_without_a_second_message(
+def test_a_mark_that_was_told_is_told_when_it_is_removed_and_set_again(
     ready: Release, owner: Any
 ) -> None:
-    set_mark(release=ready, mark=Mark.RELEASED, actor=owner)
-    remove_mark(release=ready, mark=Mark.RELEASED, actor=owner)
+    for _round in range(2):
+        set_mark(release=ready, mark=Mark.RELEASED, actor=owner)
+        Effect.objects.open().update(state=EffectState.DONE)
+        remove_mark(release=ready, mark=Mark.RELEASED, actor=owner)
+        remove_mark(release=ready, mark=Mark.RELEASED, actor=owner)
+        Effect.objects.open().update(state=EffectState.DONE)
     assert marks(ready) == {"submitted": False, "released": False}
     assert ready.released_by is None
+    assert told(ready) == ["release_released", "release_not_released"] * 2
+    assert AuditEvent.objects.filter(action="release.unmarked").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("of_the_message", "after"),
+    [
+        ({}, ["CANCELLED"]),  # it was not sent, and need not be
+        ({"state": EffectState.DEAD}, ["CANCELLED"]),  # so that nobody retries it
+        ({"state": EffectState.CANCELLED}, ["CANCELLED"]),
+        ({"dispatched_at": timezone.now()}, ["PENDING", "PENDING"]),  # it may have come through
+        ({"dispatched_at": timezone.now(), "state": EffectState.DEAD}, ["CANCELLED", "PENDING"]),
+    ],
+    ids=["unsent", "failed", "cancelled", "in doubt", "failed in doubt"],
+)
+def test_a_mark_that_no_channel_knows_is_removed_silently(
+    ready: Release, owner: Any, of_the_message: dict[str, Any], after: list[str]
+) -> None:
+    set_mark(release=ready, mark=Mark.SUBMITTED, actor=owner)
+    message = Effect.objects.filter(payload__notice="release_submitted")
+    message.update(**of_the_message)
+    remove_mark(release=ready, mark=Mark.SUBMITTED, actor=owner)
+    about = Effect.objects.filter(payload__notice__endswith="submitted").order_by("created_at")
+    assert list(about.values_list("state", flat=True)) == after
+
+
+def test_the_timeline_and_the_audit_log_keep_what_became_of_a_mark(
+    ready: Release, owner: Any, member: Any, api_for: Any
+) -> None:
+    for change in (set_mark, remove_mark, set_mark):
+        change(release=ready, mark=Mark.SUBMITTED, actor=owner)
     set_mark(release=ready, mark=Mark.RELEASED, actor=owner)
-    assert told(ready) == ["release_released"]
-    assert AuditEvent.objects.filter(action="release.unmarked").count() == 1
+    remove_mark(release=ready, mark=Mark.RELEASED, actor=None)
+    trigger_builds(release=ready, actor=owner, again=True)
+    answer = api_for(ready.tenant, Role.MEMBER).get(f"/api/v1/releases/{ready.pk}").json()
+    lines = [(i["title"], i["detail"]) for i in answer["timeline"] if "ark" in i["title"]]
+    by = f"by {owner.called}"
+    assert lines == [
+        ("Marked as submitted", by),
+        ("Mark “submitted” removed", by),
+        ("Marked as submitted", by),
+        ("Marked as released", by),
+        ("Mark “released” removed", ""),
+        ("No longer marked as submitted", ""),
+    ]
+    assert "Mark “submitted” removed" in text_of(member.get(f"/releases/{ready.pk}"))
+    log = text_of(member.get("/settings/audit"))
+    assert "marked release 1.5.0 as released" in log
+    assert "removed the mark “submitted” from release 1.5.0" in log
 
 
 def test_only_a_ready_release_is_marked(setup: Any) -> None:

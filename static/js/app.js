@@ -231,13 +231,19 @@
 
   const STAY = 8000; // milliseconds
 
+  // Its place stays free until it is out of sight: the page must not move under the pointer.
+  const leave = (toast) => {
+    toast.classList.add("toast--gone");
+    new IntersectionObserver(([place]) => place.isIntersecting || toast.remove()).observe(toast);
+  };
+
   const leaveLater = (toast) => {
     let timer;
     const hold = () => clearTimeout(timer);
     const wait = () => {
       hold();
       if (toast.matches(":hover, :focus-within")) return;
-      timer = setTimeout(() => (document.hidden ? wait() : toast.remove()), STAY);
+      timer = setTimeout(() => (document.hidden ? wait() : leave(toast)), STAY);
     };
     for (const name of ["mouseenter", "focusin"]) toast.addEventListener(name, hold);
     for (const name of ["mouseleave", "focusout"]) toast.addEventListener(name, wait);

@@ -61,8 +61,16 @@
     return last;
   };
 
+  // Who follows a link meanwhile is not led elsewhere when the checks end or break off.
+  let isLeaving = false;
+  addEventListener("beforeunload", () => (isLeaving = true));
+
   const send = async (form, box) => {
     const { location: address, said, action } = await follow(form, box).catch(() => ({}));
+    if (isLeaving) {
+      stay(form, box, "");
+      return;
+    }
     if (said) {
       stay(form, box, said);
       return;
@@ -178,6 +186,7 @@
 
   // After a return from the browser's cache, nothing is in progress.
   window.addEventListener("pageshow", () => {
+    isLeaving = false;
     for (const box of document.querySelectorAll("[id^=streamed-]")) box.hidden = true;
     for (const old of document.querySelectorAll("[data-checks-before]")) old.hidden = false;
   });

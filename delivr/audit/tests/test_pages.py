@@ -387,5 +387,5 @@ def test_api_shows_nothing_of_other_workspaces(api_for: Any, tenant: Any, three:
 @pytest.mark.parametrize("words", ACTIONS.values(), ids=ACTIONS)
 def test_every_action_has_a_sentence_and_a_name(words: Any) -> None:
     sentence, short = words
-    assert str(sentence) % {"what": "it"}
+    assert str(sentence) % {"what": "it", "mark": "released"}
     assert str(short)[0].isupper()
