@@ -27,6 +27,8 @@ from sandbox.providers import (
     github_files,
     github_graphql,
     github_releases,  # noqa: F401 -- its routes
+    gitlab,
+    gitlab_repository,  # noqa: F401 -- its routes
     google_play,
     jenkins,
     jira,
@@ -45,10 +47,13 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.converters["enc"] = gitlab.Encoded
+    app.wsgi_app = gitlab.KeepsSlashes(app.wsgi_app)  # type: ignore[method-assign]
     app.extensions[KEY] = {"state": state, "accounts": accounts}
     app.register_blueprint(github_files.storage)
     for part in (
         github,
+        gitlab,
         jenkins,
         slack,
         jira,

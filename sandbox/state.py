@@ -18,6 +18,7 @@ from sandbox.chat import Chat
 from sandbox.ci import Ci
 from sandbox.faults import Faults
 from sandbox.ledger import Ledger, RequestLog
+from sandbox.projects import Projects
 from sandbox.repositories import Repositories
 from sandbox.shared import Shared
 from sandbox.stores import Stores
@@ -53,6 +54,7 @@ class SandboxState(Shared):
         self.ledger = Ledger()
         self.requests = RequestLog()
         self.github = Repositories(self)
+        self.gitlab = Projects(self)
         self.jenkins = Ci(
             self, sender=self.sender, github=self.github, auto_finish=self.auto_finish
         )
@@ -119,6 +121,7 @@ class SandboxState(Shared):
             "slack": self.slack,
             "jira": self.jira,
             "github": self.github,
+            "gitlab": self.gitlab,
             "actions": self.actions,
             "stores": self.stores,
         }
