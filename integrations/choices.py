@@ -22,6 +22,7 @@ class Kinds(models.TextChoices):
 
 class ScmType(Kinds):
     GITHUB = "GITHUB", "GitHub"
+    GITLAB = "GITLAB", "GitLab"
 
 
 class TargetType(Kinds):

@@ -28,6 +28,7 @@ from integrations.providers.webhooks import Webhooks
 _HERE = "integrations.providers"
 SCM: dict[str, str] = {
     ScmType.GITHUB: f"{_HERE}.github.provider.GitHub",
+    ScmType.GITLAB: f"{_HERE}.gitlab.provider.GitLab",
 }
 TARGETS: dict[str, str] = {
     TargetType.APP_STORE: f"{_HERE}.app_store.provider.AppStore",

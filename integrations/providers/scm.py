@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from django.utils.translation import gettext_lazy
+
 from .base import Option, Provider
+from .fields import Words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +103,10 @@ class ScmProvider(Provider):
     """
 
     has_releases: ClassVar[bool] = False  # besides tags
+    pull_mark: ClassVar[str] = "#"  # before the number of a pull request
+    # What a prepared release is called on pages, and what to know before one is wanted.
+    draft_words: ClassVar[Words] = gettext_lazy("Draft of %(tag)s")
+    draft_note: ClassVar[Words] = ""
 
     @abstractmethod
     def repositories(self) -> list[Option]: ...
