@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sandbox import accounts
-from sandbox.history import WORK, History, RepositoryHistory, digest
+from sandbox.history import WORK, History, Pull, RepositoryHistory, digest
 from sandbox.shared import Shared
 
 NOBODY, REPORTER, DEVELOPER, MAINTAINER = 0, 20, 30, 40
@@ -161,6 +161,27 @@ class Projects:
         sha = self.history.push(project.path, self.refs[project.id][ref], **about)
         self.refs[project.id][ref] = sha
         return sha
+
+    def merge(self, project: Project, *, count: int, fast_forward: bool = False) -> list[str]:
+        """A merge request of so many commits, which are taken as they are; without `fast_forward` a
+        merge commit brings them. The ids of all, oldest first."""
+        history, ref = self.history_of(project), f"refs/heads/{project.default_branch}"
+        number, before = max(history.pulls, default=0) + 1, self.refs[project.id][ref]
+        title = f"Request {number}"
+        last = self.history.push(project.path, before, count=count, message=title)
+        made = [commit.sha for commit in history.only_in(last, before)]
+        if not fast_forward:
+            words = f"Merge branch 'request-{number}' into '{project.default_branch}'"
+            last = self.history.push(project.path, before, message=words)
+            history.commits[last].parents.append(made[-1])
+            history.commits[last].at = history.commits[made[-1]].at + 0.001
+            made.append(last)
+        for sha in made:
+            history.commits[sha].pull = number
+        history.pulls[number] = Pull(number, title, "", f"request-{number}", "priya")
+        self.refs[project.id][ref] = last
+        self._shared.touch()
+        return made
 
     def dump(self) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from .base import Option, Provider
 from .fields import Words
@@ -103,8 +103,12 @@ class ScmProvider(Provider):
     """
 
     has_releases: ClassVar[bool] = False  # besides tags
-    pull_mark: ClassVar[str] = "#"  # before the number of a pull request
-    # What a prepared release is called on pages, and what to know before one is wanted.
+    # What a pull request is called in its host's words, and what stands before its number.
+    pull_words: ClassVar[Words] = ngettext_lazy(
+        "%(count)d pull request", "%(count)d pull requests", "count"
+    )
+    pull_mark: ClassVar[str] = "#"
+    # What a prepared release is called, and what to know before one is wanted.
     draft_words: ClassVar[Words] = gettext_lazy("Draft of %(tag)s")
     draft_note: ClassVar[Words] = ""
 

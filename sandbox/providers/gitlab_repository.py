@@ -13,7 +13,7 @@ from urllib.parse import quote
 from flask import Response, g, jsonify, request
 
 from sandbox.context import state
-from sandbox.history import Commit, Pull, Release
+from sandbox.history import Commit, Pull, Release, digest
 from sandbox.projects import DEVELOPER, Project, Protected
 from sandbox.providers.gitlab import (
     blueprint,
@@ -328,8 +328,8 @@ def _require_merge_requests(project: Project) -> None:
 
 
 def _request_json(project: Project, pull: Pull) -> dict[str, Any]:
-    commits = projects().history_of(project).commits.values()
-    merged = next((c for c in commits if c.pull == pull.number), None)
+    merge, squash, head = _ways(_commits_in(project, pull.number))
+    merged = merge or squash or head
     moment = stamp(merged.at if merged else 0)
     return {
         "id": 90_000 + pull.number,
@@ -344,11 +344,34 @@ def _request_json(project: Project, pull: Pull) -> dict[str, Any]:
         "target_branch": project.default_branch,
         "source_branch": pull.branch,
         "author": user_json(pull.author),
-        "sha": merged.sha if merged else None,
-        "merge_commit_sha": None,
-        "squash_commit_sha": merged.sha if merged else None,
+        "sha": head.sha if head else digest("head", str(pull.number)),
+        "merge_commit_sha": merge.sha if merge else None,
+        "squash_commit_sha": squash.sha if squash else None,
         "web_url": f"{page_of(project)}/-/merge_requests/{pull.number}",
     }
+
+
+def _commits_in(project: Project, number: int) -> list[Commit]:
+    """What a merge request brought into the default branch, oldest first."""
+    commits = projects().history_of(project).commits.values()
+    return sorted((c for c in commits if c.pull == number), key=lambda commit: commit.at)
+
+
+def _ways(commits: list[Commit]) -> tuple[Commit | None, Commit | None, Commit | None]:
+    """Its merge commit, its squash commit, and the last of its own commits, as far as there are."""
+    merge = next((c for c in commits if len(c.parents) > 1), None)
+    own = [c for c in commits if c is not merge]
+    squash = own[0] if len(own) == 1 and merge is None else None
+    return merge, squash, own[-1] if own and squash is None else None
+
+
+@blueprint.get("/projects/<enc:project>/merge_requests/<int:number>/commits")
+def commits_of_request(project: str, number: int) -> Response:
+    found = find_project(project)
+    _require_merge_requests(found)
+    merge, _squash, _head = _ways(_commits_in(found, number))
+    listed = [c for c in _commits_in(found, number)[::-1] if c is not merge]
+    return paged([commit_json(found, one) for one in listed])
 
 
 # Releases

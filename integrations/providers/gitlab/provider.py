@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Self
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ..base import Check, Option, Options, ProviderError
 from ..http import DEADLINE, Budget, only_provider_errors
@@ -31,6 +31,7 @@ class GitLab(ScmProvider):
     address_field = "repository_url"
     discovered = ("server",)
     has_releases = True
+    pull_words = ngettext_lazy("%(count)d merge request", "%(count)d merge requests", "count")
     pull_mark = "!"
     draft_words = gettext_lazy("Upcoming release of %(tag)s")
     draft_note = gettext_lazy(
