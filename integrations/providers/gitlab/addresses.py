@@ -47,7 +47,7 @@ def read_address(text: str) -> Address | None:
     it is dropped; without a host it is a project on gitlab.com."""
     words = [word.strip(_PUNCTUATION) for word in text.split()]
     if len(words) > 1:  # `git clone …`, or a line of `git remote -v`
-        words = [word for word in words if "://" in word or _SCP.fullmatch(word)]
+        words = [word for word in words[1:] if "://" in word or _SCP.fullmatch(word)]
     return _read(words[0]) if words else None
 
 
@@ -58,6 +58,8 @@ def _read(text: str) -> Address | None:
         return _of(url["scheme"].lower() if is_web else "https", host, path, keep_port=is_web)
     if scp := _SCP.fullmatch(text):
         return _of("https", scp["host"], scp["path"], keep_port=False)
+    if "://" in text:
+        return None
     first, _slash, path = text.strip("/").partition("/")
     if "." in first or ":" in first:
         return _of("https", first, path, keep_port=True)
