@@ -338,6 +338,7 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
     ios, android = values["targets"]
     blocks = [
         ("GitHub", values["scm"]),
+        ("GitLab", values["gitlab"]),
         ("App Store Connect", ios),
         ("Google Play", android),
         *((f"Jenkins {p['jenkinsJobPath']}", p) for p in values["pipelines"]),
@@ -351,6 +352,7 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
 def _rows(block: dict[str, Any]) -> list[tuple[str, str]]:
     shown = {name: value for name, value in block.items() if not name.endswith("Type")}
     labels = LABELS | ({"appIdentifier": "Package name"} if "googleServiceAccount" in block else {})
+    labels |= {"repositoryUrl": "Project"} if block.get("scmType") == "GITLAB" else {}
     return [(labels.get(name, name), _copyable(value)) for name, value in shown.items()]
 
 

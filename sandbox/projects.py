@@ -11,6 +11,7 @@ from sandbox import accounts
 from sandbox.history import WORK, History, Pull, RepositoryHistory, digest
 from sandbox.shared import Shared
 
+APP = 4201  # the project with a history
 NOBODY, REPORTER, DEVELOPER, MAINTAINER = 0, 20, 30, 40
 DAY = 86_400
 FIRST_BRANCHES = ("main", "develop", "release/1.4.0")
@@ -78,7 +79,7 @@ class Project:
 
 def first_projects() -> list[Project]:
     return [
-        Project(4201, "dream11/mobile/app"),
+        Project(APP, "dream11/mobile/app"),
         Project(4202, "dream11/mobile/legacy-app", archived=True),
         Project(4203, "dream11/backend", private=False),
         Project(4204, "dream11/mobile/empty", default_branch=None, protected=[]),
@@ -107,7 +108,7 @@ class Projects:
         refs = {f"refs/heads/{name}": digest(project.path, name) for name in branches}
         self.refs[project.id] = refs
         if refs:
-            work = WORK if project.id == 4201 else WORK[:1]
+            work = WORK if project.id == APP else WORK[:1]
             self.history.begin(project.path, refs, work)
         else:
             self.history.of[project.path] = RepositoryHistory()

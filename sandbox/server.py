@@ -16,7 +16,7 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox import accounts as sandbox_accounts
-from sandbox import control, control_actions, page, page_actions, repository_pages
+from sandbox import control, control_actions, page, page_actions, project_pages, repository_pages
 from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
@@ -67,8 +67,9 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
     app.register_blueprint(github_graphql.enterprise)
-    app.register_blueprint(repository_pages.control)
-    app.register_blueprint(repository_pages.blueprint)
+    for pages in (repository_pages, project_pages):
+        app.register_blueprint(pages.control)
+        app.register_blueprint(pages.blueprint)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)
     return app
 

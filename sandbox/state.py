@@ -56,7 +56,11 @@ class SandboxState(Shared):
         self.github = Repositories(self)
         self.gitlab = Projects(self)
         self.jenkins = Ci(
-            self, sender=self.sender, github=self.github, auto_finish=self.auto_finish
+            self,
+            sender=self.sender,
+            github=self.github,
+            gitlab=self.gitlab,
+            auto_finish=self.auto_finish,
         )
         self.actions = Actions(
             self, github=self.github, sender=self.sender, auto_finish=self.auto_finish

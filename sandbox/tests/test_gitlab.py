@@ -135,3 +135,35 @@ def test_it_is_kept_over_a_restart(tmp_path: Any) -> None:
         assert app is not None
         assert (app.path, app.protected[-1].name) == ("dream11/new", "v*")
         assert second.state.gitlab.commit(app, "main") == head
+
+
+def test_a_person_changes_the_project_on_its_page(sandbox: SandboxServer, web: Web) -> None:
+    projects = sandbox.state.gitlab
+    app = projects.projects[4201]
+    done = [
+        web.post("/project/push", data={"branch": "main", "message": "By hand", "pull": "on"}),
+        web.post("/project/protect", data={"name": "v*", "kind": "tags", "level": "40"}),
+        web.post("/project/act", data={"act": "move"}),
+    ]
+    assert [answer.status_code for answer in done] == [303, 303, 303]
+    head = projects.history_of(app).commits[projects.commit(app, "main")]
+    assert (head.message.partition("\n")[0], head.pull) == ("By hand", 23)
+    assert (app.path, app.protected[-1].name) == ("dream11/apps/mobile", "v*")
+    page = web.get(f"/gitlab/{app.path}/-/merge_requests/23").text
+    assert "By hand" in page
+    assert "(tag) is protected" in page
+    assert web.post("/project/act", data={"act": "move"}).status_code == 303
+    assert app.path == "dream11/mobile/app"
+
+
+def test_programs_control_the_project(sandbox: SandboxServer, web: Web) -> None:
+    path = "/sandbox/api/gitlab/projects/4201"
+    sha = web.post(f"{path}/commits", json={"count": 2, "message": "More"}).json()["sha"]
+    assert web.post(f"{path}/protected", json={"name": "v*", "kind": "tags"}).status_code == 201
+    assert web("PATCH", path, json={"path": "dream11/new"}).status_code == 200
+    shown = web.get(path).json()
+    assert (shown["path"], shown["refs"]["refs/heads/main"]) == ("dream11/new", sha)
+    assert shown["protected"][-1] == {"name": "v*", "kind": "tags", "level": 40}
+    assert web("DELETE", f"{path}/protected").status_code == 200
+    assert [rule.name for rule in sandbox.state.gitlab.projects[4201].protected] == ["main"]
+    assert web.post(f"{path}/commits", json={"branch": "nothing"}).status_code == 404

@@ -56,10 +56,10 @@ def _read(text: str) -> Address | None:
         host, _slash, path = url["rest"].partition("/")
         is_web = url["scheme"].lower() in _USUAL_PORT
         return _of(url["scheme"].lower() if is_web else "https", host, path, keep_port=is_web)
-    if scp := _SCP.fullmatch(text):
-        return _of("https", scp["host"], scp["path"], keep_port=False)
     if "://" in text:
         return None
+    if scp := _SCP.fullmatch(text):
+        return _of("https", scp["host"], scp["path"], keep_port=False)
     first, _slash, path = text.strip("/").partition("/")
     if "." in first or ":" in first:
         return _of("https", first, path, keep_port=True)
