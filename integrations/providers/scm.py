@@ -63,9 +63,10 @@ class Commit:
 class Comparison:
     """The commits that `head` has and `base` lacks.
 
-    `total` and `behind` are the host's own counts: commits that only `head` has, and those that
-    only `base` has. `commits` are the newest of them, newest first. If not all are listed, or their
-    pull requests could not be read, `is_complete` is False and `note` says why.
+    `total` and `behind` are the host's own counts, or of what it lists: commits that only `head`
+    has, and those that only `base` has. `commits` are the newest of them, newest first. If not all
+    are listed, or their pull requests could not be read, `is_complete` is False and `note` says
+    why.
     """
 
     commits: Sequence[Commit]
