@@ -352,7 +352,6 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
 def _rows(block: dict[str, Any]) -> list[tuple[str, str]]:
     shown = {name: value for name, value in block.items() if not name.endswith("Type")}
     labels = LABELS | ({"appIdentifier": "Package name"} if "googleServiceAccount" in block else {})
-    labels |= {"repositoryUrl": "Project"} if block.get("scmType") == "GITLAB" else {}
     return [(labels.get(name, name), _copyable(value)) for name, value in shown.items()]
 
 

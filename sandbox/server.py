@@ -28,7 +28,7 @@ from sandbox.providers import (
     github_graphql,
     github_releases,  # noqa: F401 -- its routes
     gitlab,
-    gitlab_repository,  # noqa: F401 -- its routes
+    gitlab_releases,  # noqa: F401 -- its routes and those of gitlab_repository
     google_play,
     jenkins,
     jira,

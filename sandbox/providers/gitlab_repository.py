@@ -1,4 +1,4 @@
-"""Branches, tags, commits, merge requests and releases in GitLab's REST API.
+"""Branches, tags, commits and merge requests in GitLab's REST API.
 
 https://docs.gitlab.com/api/branches/
 """
@@ -12,8 +12,7 @@ from urllib.parse import quote
 
 from flask import Response, g, jsonify, request
 
-from sandbox.context import state
-from sandbox.history import Commit, Pull, Release, digest
+from sandbox.history import Commit, Pull, digest
 from sandbox.projects import DEVELOPER, Project, Protected
 from sandbox.providers.gitlab import (
     blueprint,
@@ -93,7 +92,7 @@ def create_branch(project: str) -> tuple[Response, int]:
     if any(_in_the_way(r, f"refs/heads/{name}") for r in refs):
         words = "Branch name conflicts with existing branch hierarchy."
         refuse(400, f"Failed to create branch '{name}': {words}")
-    if _is_protected_from_us(found, "heads", name):
+    if is_protected_from_us(found, "heads", name):
         refuse(400, "You are not allowed to create protected branches on this project.")
     projects().create_ref(found, f"refs/heads/{name}", sha)
     return jsonify(_branch_json(found, name)), 201
@@ -104,7 +103,7 @@ def _in_the_way(there: str, wanted: str) -> bool:
     return there.startswith(f"{wanted}/") or wanted.startswith(f"{there}/")
 
 
-def _is_protected_from_us(project: Project, kind: str, name: str) -> bool:
+def is_protected_from_us(project: Project, kind: str, name: str) -> bool:
     rule = project.protecting(kind, name)
     return rule is not None and (rule.level == 0 or g.token.level < rule.level)
 
@@ -130,7 +129,7 @@ def _branch_json(project: Project, name: str) -> dict[str, Any]:
         "protected": rule is not None,
         "developers_can_push": bool(rule and 0 < rule.level <= DEVELOPER),
         "developers_can_merge": bool(rule and 0 < rule.level <= DEVELOPER),
-        "can_push": not _is_protected_from_us(project, "heads", name),
+        "can_push": not is_protected_from_us(project, "heads", name),
         "default": name == project.default_branch,
         "web_url": f"{page_of(project)}/-/tree/{quote(name)}",
     }
@@ -185,17 +184,17 @@ def create_tag(project: str) -> tuple[Response, int]:
     about = given("tag_name", "ref")
     require_level(found, DEVELOPER)
     name = str(about["tag_name"])
-    _new_tag(found, name, str(about["ref"]), str(about.get("message") or ""))
+    new_tag(found, name, str(about["ref"]), str(about.get("message") or ""))
     return jsonify(_tag_json(found, name)), 201
 
 
-def _new_tag(project: Project, name: str, ref: str, message: str) -> None:
+def new_tag(project: Project, name: str, ref: str, message: str) -> None:
     refs, history = projects().refs[project.id], projects().history_of(project)
     if _BAD_NAME.search(name):
         refuse(400, "Tag name invalid")
     if f"refs/tags/{name}" in refs:
         refuse(400, f"Tag {name} already exists")
-    if _is_protected_from_us(project, "tags", name):
+    if is_protected_from_us(project, "tags", name):
         refuse(400, "You are not allowed to create this tag as it is protected.")
     if (sha := projects().commit(project, ref)) is None:
         refuse(400, f"Target {ref} is invalid")
@@ -372,95 +371,3 @@ def commits_of_request(project: str, number: int) -> Response:
     merge, _squash, _head = _ways(_commits_in(found, number))
     listed = [c for c in _commits_in(found, number)[::-1] if c is not merge]
     return paged([commit_json(found, one) for one in listed])
-
-
-# Releases
-
-
-@blueprint.get("/projects/<enc:project>/releases")
-def releases(project: str) -> Response:
-    found = find_project(project)
-    listed = sorted(projects().history_of(found).releases, key=lambda r: -r.released_at)
-    return paged([_release_json(found, release) for release in listed])
-
-
-@blueprint.get("/projects/<enc:project>/releases/<enc:tag>")
-def release(project: str, tag: str) -> Response:
-    found = find_project(project)
-    return jsonify(_release_json(found, _release(found, tag)))
-
-
-def _release(project: Project, tag: str) -> Release:
-    """GitLab answers 403 for a missing one to whoever may not create it."""
-    every = projects().history_of(project).releases
-    found = next((one for one in every if one.tag == tag), None)
-    if found is None:
-        if g.token.level < DEVELOPER:
-            forbidden()
-        not_found()
-    return found
-
-
-@blueprint.post("/projects/<enc:project>/releases")
-def create_release(project: str) -> tuple[Response, int]:
-    """A release that is no draft, and creates its tag, if that is missing."""
-    found = find_project(project)
-    about = given("tag_name")
-    require_level(found, DEVELOPER)
-    name, history = str(about["tag_name"]), projects().history_of(found)
-    if _is_protected_from_us(found, "tags", name):
-        refuse(403, "You are not allowed to create this tag as it is protected.")
-    if any(one.tag == name for one in history.releases):
-        refuse(409, "Release already exists")
-    if f"refs/tags/{name}" not in projects().refs[found.id]:
-        if not about.get("ref"):
-            refuse(422, "Ref is not specified")
-        _new_tag(found, name, str(about["ref"]), str(about.get("tag_message") or ""))
-    sha = projects().commit(found, f"refs/tags/{name}") or ""
-    text, title = str(about.get("description") or ""), str(about.get("name") or name)
-    moment = _moment(about.get("released_at"))
-    number = len(history.releases) + 1
-    made = Release(number, name, sha, title, text, False, g.token.username, moment)
-    history.releases.append(made)
-    state().record("release.created", "gitlab", repository=found.path, tag=name, draft=False)
-    return jsonify(_release_json(found, made)), 201
-
-
-@blueprint.put("/projects/<enc:project>/releases/<enc:tag>")
-def edit_release(project: str, tag: str) -> Response:
-    found = find_project(project)
-    about, one = given(), _release(found, tag)
-    require_level(found, DEVELOPER)
-    one.name = str(about.get("name", one.name))
-    one.body = str(about.get("description", one.body))
-    if about.get("released_at"):
-        one.released_at = _moment(about["released_at"])
-    state().touch()
-    return jsonify(_release_json(found, one))
-
-
-def _moment(text: Any) -> float:
-    if text is None:
-        return state().clock()
-    try:
-        return datetime.fromisoformat(str(text)).timestamp()
-    except ValueError:
-        refuse(400, "released_at is invalid")
-
-
-def _release_json(project: Project, release: Release) -> dict[str, Any]:
-    sha = projects().commit(project, f"refs/tags/{release.tag}") or release.target
-    page = f"{page_of(project)}/-/releases/{quote(release.tag, safe='')}"
-    return {
-        "tag_name": release.tag,
-        "name": release.name,
-        "description": release.body,
-        "created_at": stamp(state().clock()),
-        "released_at": stamp(release.released_at),
-        "upcoming_release": release.released_at > state().clock(),
-        "author": user_json(release.author),
-        "commit": commit_json(project, commit_of(project, sha)),
-        "tag_path": f"/{project.path}/-/tags/{quote(release.tag)}",
-        "assets": {"count": 0, "sources": [], "links": []},
-        "_links": {"self": page, "edit_url": f"{page}/edit"},
-    }

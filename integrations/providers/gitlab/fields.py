@@ -33,10 +33,10 @@ FIELDS = (
     ConnectionField(
         name="repository_url",
         column="repository_url",
-        label=gettext_lazy("Project"),
+        label=gettext_lazy("Repository"),
         help=gettext_lazy(
-            "On gitlab.com or your own GitLab. To list the projects of your own, enter its address "
-            "first."
+            "A project on gitlab.com or your own GitLab. To list those of your own, enter its "
+            "address first."
         ),
         placeholder="https://gitlab.com/group/project",
         clean=clean_project,
@@ -58,6 +58,6 @@ CHECKS = {
     "credentials": gettext_lazy("Access token"),
     "expiry": gettext_lazy("Expiry of the token"),
     "permission": gettext_lazy("Permission to write"),
-    "repository": gettext_lazy("Project"),
+    "repository": gettext_lazy("Repository"),
     "server": gettext_lazy("Address of GitLab"),
 }
