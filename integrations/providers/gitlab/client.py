@@ -1,6 +1,6 @@
 """GitLab's REST API, by sessions of `delivr.outbound`: https://docs.gitlab.com/api/rest/
 
-Without python-gitlab: of what it does, only a request and its answer would be used.
+Why not by python-gitlab: docs/adr/0013-own-code-or-a-library.md
 """
 
 from __future__ import annotations
