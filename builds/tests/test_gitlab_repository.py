@@ -128,8 +128,8 @@ def test_a_protected_branch_is_told_and_retried(
     effect = run(release, "scm.create_branch")
     assert (effect.state, effect.last_error_code) == (EffectState.DEAD, "rule_forbids")
     text = text_of(client_for(owner).get(f"/releases/{release.pk}"))
-    assert "The protected branch release/* forbids to create release/1.5.0." in text
-    assert "Protected branches, let the token" in text
+    assert "The protected branch release/* does not allow creating release/1.5.0." in text
+    assert "Protected branches, allow the token" in text
     app.protected.pop()
     retry_effect(effect=effect, actor=None)
     assert run(release, "scm.create_branch").state == EffectState.DONE
@@ -141,7 +141,7 @@ def test_the_form_and_the_settings_say_what_a_draft_is_there(
 ) -> None:
     web = client_for(owner)
     for path in ("/releases/new", "/settings/releases"):
-        assert "GitLab has no drafts: an upcoming release is created" in text_of(web.get(path))
+        assert "GitLab has no drafts: delivr creates an upcoming release" in text_of(web.get(path))
 
 
 def test_a_server_that_moved_below_a_path_is_found_again(

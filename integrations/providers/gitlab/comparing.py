@@ -38,7 +38,7 @@ class Comparing:
         self._notes: list[str] = []
 
     def compare(self, base: str, head: str, *, most: int) -> Comparison:
-        """GitLab does not count: of more than `most` commits only that there are more is known."""
+        """GitLab does not count: beyond `most` commits it is only known that there are more."""
         for sha in (base, head):
             self._check_exists(sha)
         entries = list(itertools.islice(self._range(base, head), most + 1))
@@ -57,7 +57,7 @@ class Comparing:
         )
 
     def _check_exists(self, sha: str) -> None:
-        """A range with an unknown commit is answered like one without commits."""
+        """GitLab responds to a range with an unknown commit as to one without commits."""
         try:
             self._project.get(f"/repository/commits/{enc(sha)}")
         except ProviderError as error:
@@ -79,7 +79,7 @@ class Comparing:
         except ProviderError as error:
             if error.code != UNREAD:
                 raise
-            self._notes.append("GitLab answers too slowly to list them all.")
+            self._notes.append("GitLab responds too slowly to list them all.")
 
     def _read(self, entry: dict[str, Any], found: dict[str, PullRequest]) -> Commit:
         sha = _sha_of(entry)
@@ -99,7 +99,7 @@ class Comparing:
         try:
             merged.read()
         except ProviderError as error:
-            self._notes.append(f"Their merge requests could not all be read: {error.message}")
+            self._notes.append(f"Not all of their merge requests could be read: {error.message}")
         if merged.left_out:
             self._notes.append("Not all of their merge requests were read: there are too many.")
         return merged.found

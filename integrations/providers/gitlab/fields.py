@@ -21,8 +21,8 @@ FIELDS = (
         column="access_token",
         label=gettext_lazy("Access token"),
         help=gettext_lazy(
-            "A project, group or personal access token with the scope api; its role is Developer, "
-            "or Maintainer where branches or tags are protected."
+            "A project, group or personal access token with the api scope and the Developer role, "
+            "or Maintainer if branches or tags are protected."
         ),
         placeholder="glpat-…",
         secret=True,
@@ -35,8 +35,8 @@ FIELDS = (
         column="repository_url",
         label=gettext_lazy("Repository"),
         help=gettext_lazy(
-            "A project on gitlab.com or your own GitLab. To list those of your own, enter its "
-            "address first."
+            "A project on gitlab.com or on your own GitLab server. To list the projects of your "
+            "own server, enter its address first."
         ),
         placeholder="https://gitlab.com/group/project",
         clean=clean_project,
@@ -56,8 +56,8 @@ CHECKS = {
     "account": gettext_lazy("Account"),
     "address": gettext_lazy("Reaching GitLab"),
     "credentials": gettext_lazy("Access token"),
-    "expiry": gettext_lazy("Expiry of the token"),
-    "permission": gettext_lazy("Permission to write"),
+    "expiry": gettext_lazy("Token expiry"),
+    "permission": gettext_lazy("Write permission"),
     "repository": gettext_lazy("Repository"),
     "server": gettext_lazy("Address of GitLab"),
 }

@@ -66,7 +66,7 @@ class Project:
         return data
 
     def why_forbidden(self, failure: ProviderError) -> ProviderError:
-        """GitLab tells neither that a project is archived nor which role is missing."""
+        """GitLab reports neither that a project is archived nor which role is missing."""
         try:
             data = self.read()
         except ProviderError:
@@ -78,8 +78,8 @@ class Project:
 
 
 def access_level(project: dict[str, Any]) -> int | None:
-    """The role of the token's user; None if GitLab does not tell it, as for administrators and for
-    groups that were invited."""
+    """The role of the token's user; None if GitLab does not report it, as for administrators and
+    for invited groups."""
     about = project.get("permissions")
     about = about if isinstance(about, dict) else {}
     ways = (about.get(name) for name in ("project_access", "group_access"))
@@ -91,8 +91,8 @@ def not_found(path: str) -> ProviderError:
     return ProviderError.refused(
         "repository_not_found",
         f"GitLab has no project {path}, or this token may not see it.",
-        "Check the spelling, with all groups. The token must be of this project or of a group "
-        "above it, or its user a member: GitLab says the same for a project that is not there.",
+        "Check the spelling, with all groups. The token must belong to this project or to a group "
+        "above it, or its user must be a member of the project.",
     )
 
 
@@ -104,7 +104,7 @@ def archived(path: str) -> ProviderError:
     return ProviderError.refused(
         "archived",
         f"{path} is archived: nothing can be pushed to it.",
-        "Choose another project, or unarchive this one in GitLab.",
+        "Choose another project, or unarchive this one on GitLab.",
     )
 
 
@@ -112,7 +112,7 @@ def no_push(path: str, level: int) -> ProviderError:
     role = ROLES.get(level, "too low")
     return ProviderError(
         "no_push",
-        f"The role of the token's user in {path} is {role}: it may not push.",
+        f"The role of the token's user in {path} is {role}, which cannot push.",
         "Give it the Developer role, or Maintainer where branches or tags are protected, or enter "
         "another token.",
         outcome=Outcome.CREDENTIALS,

@@ -35,8 +35,8 @@ class GitLab(ScmProvider):
     pull_mark = "!"
     draft_words = gettext_lazy("Upcoming release of %(tag)s")
     draft_note = gettext_lazy(
-        "GitLab has no drafts: an upcoming release is created, with its tag, which everybody sees "
-        "who sees the project. To publish it, set its release date there."
+        "GitLab has no drafts: delivr creates an upcoming release with its tag, visible to "
+        "everyone who can see the project. To publish it, set its release date on GitLab."
     )
     deadline = DEADLINE
 
@@ -71,7 +71,7 @@ class GitLab(ScmProvider):
 
     @only_provider_errors
     def repositories(self) -> Options:
-        """Those to which the token's user may push, the most recently used first.
+        """The projects to which the token's user may push, most recently used first.
 
         https://docs.gitlab.com/api/projects/#list-all-projects
         """
@@ -139,7 +139,7 @@ class GitLab(ScmProvider):
             return Project(client, path)
         raise ProviderError.refused(
             "bad_repository",
-            "This address names no project.",
+            "This is not the address of a project.",
             "Enter it like https://gitlab.com/group/project, with all groups.",
         )
 

@@ -1,4 +1,4 @@
-"""Creates branches and tags, and says in words why GitLab does not.
+"""Creates branches and tags, and explains in words why GitLab refuses.
 
 https://docs.gitlab.com/api/branches/ https://docs.gitlab.com/api/tags/
 """
@@ -80,7 +80,7 @@ class Refs:
         return there
 
     def _after_refusal(self, kind: Kind, name: str) -> Ref | None:
-        """What is there, after a refusal that proves that this request created nothing."""
+        """The existing ref, after a refusal that proves that this request created nothing."""
         try:
             return self.read(kind, name)
         except ProviderError as error:
@@ -111,7 +111,7 @@ class Refs:
         return failure
 
     def _rule(self, kind: Kind, name: str) -> str:
-        """The protected name or wildcard that fits; "" if it is not told.
+        """The protected name or wildcard that matches; "" if none is known.
 
         https://docs.gitlab.com/api/protected_branches/ https://docs.gitlab.com/api/protected_tags/
         """
@@ -126,7 +126,7 @@ class Refs:
         return ""
 
     def _in_the_way(self, kind: Kind, name: str) -> str:
-        """A ref that is a folder of this name, or of which this name is one: git has no room for
+        """A ref that is a folder of this name, or that has this name as a folder: Git cannot have
         both `release` and `release/1.5`."""
         folders = name.split("/")[:-1]
         shorter = ["/".join(folders[: end + 1]) for end in range(len(folders))]
@@ -148,9 +148,9 @@ def protected(kind: Kind, name: str, rule: str, said: str) -> ProviderError:
     place = "Protected branches" if kind is BRANCH else "Protected tags"
     return ProviderError.refused(
         "rule_forbids",
-        f"{named} forbids to create {name}. {said}",
-        f"In GitLab, under Settings > Repository > {place}, let the token's user or role {allowed} "
-        f"{'it' if rule else 'such names'}, and retry; or create it by hand.",
+        f"{named} does not allow creating {name}. {said}",
+        f"On GitLab, under Settings > Repository > {place}, allow the token's user or role to "
+        f"{allowed} {'it' if rule else 'such names'} and retry, or create it manually.",
     )
 
 
@@ -158,7 +158,7 @@ def _push_rule(failure: ProviderError, name: str) -> ProviderError:
     """https://docs.gitlab.com/user/project/repository/push_rules/"""
     return ProviderError.refused(
         "rule_forbids",
-        f"A push rule forbids to create {name}. {failure.message}",
-        "Change the rule in GitLab under Settings > Repository > Push rules and retry; or create "
-        "the release with a branch that fits.",
+        f"A push rule does not allow creating {name}. {failure.message}",
+        "Change the rule on GitLab under Settings > Repository > Push rules and retry, or create "
+        "the release with another branch name.",
     )

@@ -18,7 +18,7 @@ from ..base import Outcome, ProviderError
 from ..http import error_from_proxy, error_from_status, garbage
 
 LABEL = "GitLab"
-LONGEST = 1000  # characters of a message that are read, since the server may be anybody's
+LONGEST = 1000  # characters of a message that are read, since the server may be untrusted
 MOVED, NO_PROJECT = "repository_moved", "project_not_found"  # codes
 _MOVED_PROJECT = re.compile(r"/api/v4/projects/\d+(?:[/?]|$)")
 _DIGITS = re.compile(r"[0-9]{1,12}")
@@ -29,7 +29,7 @@ _SAYS_NOTHING = re.compile(r"(?:\d{3} )?(?:\w+ )?(?:forbidden|unauthorized|not f
 
 @dataclass(frozen=True)
 class Refusal:
-    """An answer, mostly an unsuccessful one: headers by lower-case name, the body as JSON or
+    """A response, mostly an unsuccessful one: headers by lower-case name, the body as JSON or
     None."""
 
     status: int
@@ -96,24 +96,24 @@ def failure_of(refusal: Refusal, clean: Callable[[str], str]) -> ProviderError:
     return error_from_status(LABEL, refusal.status, code=code, message=message)
 
 
-MOVED_HINT = "Open it in the browser and enter the address that it has now."
+MOVED_HINT = "Open it in a browser and enter its current address."
 
 
 def unlike_api(answer: Refusal) -> ProviderError:
-    """The error if something answers that is not GitLab's API."""
+    """The error for a response that is not from GitLab's API."""
     if answer.status >= 500:
         return error_from_status(LABEL, answer.status)
     if 300 <= answer.status < 400:
-        hint = "Enter the address that the browser shows after opening it, with https://."
+        hint = "Enter the final address, which the browser shows after opening it, with https://."
         return error_from_status(LABEL, answer.status, hint=hint)
     if answer.status == 429:
         return _rate_limited(answer.headers)
     if answer.status == 404:
         return ProviderError(
             "not_gitlab",
-            "At this address there is no GitLab.",
-            "Enter the project's address as in the browser: https://git.example.com/group/app, or "
-            "with the path below which GitLab is.",
+            "There is no GitLab at this address.",
+            "Enter the project's address as the browser shows it, for example "
+            "https://git.example.com/group/app, with the path below which GitLab runs, if any.",
             outcome=Outcome.NOT_SENT,
         )
     return error_from_proxy(LABEL, answer.status) if answer.status >= 400 else garbage(LABEL)
@@ -139,7 +139,7 @@ def _refused_token(text: str, said: str) -> ProviderError:
         401,
         code=code,
         message=f"GitLab {how}." if is_known else f"GitLab {how}: {said}",
-        hint="Create a new one in GitLab: in the project under Settings > Access tokens, or in "
+        hint="Create a new one on GitLab: in the project under Settings > Access tokens, or in "
         "your profile under Personal access tokens.",
     )
 
@@ -149,7 +149,7 @@ def _forbidden(refusal: Refusal, said: str) -> ProviderError:
         return missing_scope()
     hint = "Give the token's user the Developer role in the project, or enter another token."
     if said:
-        hint = "Do what GitLab asks for, as the token's user, or enter another token."
+        hint = "Sign in to GitLab as the token's user and do what it asks, or enter another token."
     message = f"GitLab refuses this and says: {said}" if said else ""
     return error_from_status(LABEL, 403, message=message, hint=hint)
 
@@ -158,6 +158,6 @@ def missing_scope() -> ProviderError:
     return ProviderError(
         "missing_scope",
         "The access token lacks the api scope, so it cannot write to the project.",
-        "Create a token with the scope api: GitLab has no narrower one for branches and tags.",
+        "Create a token with the api scope: GitLab has no narrower one for branches and tags.",
         outcome=Outcome.CREDENTIALS,
     )

@@ -51,7 +51,7 @@ class Verification:
         return [Check(name="account", ok=True, message=f"Signed in as {self._login}.")]
 
     def repository(self) -> list[Check]:
-        """GitLab redirects the reads of a project that was moved, and a proxy may follow."""
+        """GitLab redirects reads of a moved project, and a proxy may follow."""
         path = self._project.path
         self._data = self._project.read()
         if str(self._data.get("path_with_namespace")).casefold() != path.casefold():
@@ -61,8 +61,8 @@ class Verification:
         if self._data.get("repository_access_level") == "disabled":
             raise ProviderError.refused(
                 "disabled",
-                f"{path} has no repository: this feature is switched off.",
-                "Switch it on in GitLab under Settings > General > Visibility, or choose another "
+                f"{path} has no repository: this feature is turned off.",
+                "Turn it on in GitLab under Settings > General > Visibility, or choose another "
                 "project.",
             )
         return []
@@ -101,14 +101,14 @@ class Verification:
                 "expiry",
                 "expires_soon",
                 f"The access token expires on {expires:%Y-%m-%d}.",
-                "Create or rotate it in GitLab and enter the new one here before that day.",
+                "Create a new one on GitLab and enter it here before that day.",
             )
         ]
 
 
 _NEEDS = (
-    "GitLab does not tell what this token may do: it needs the scope api, and its user the role "
-    "Developer, or Maintainer where branches or tags are protected."
+    "GitLab does not report the permissions of this token. It needs the api scope, and its "
+    "user the Developer role, or Maintainer if branches or tags are protected."
 )
 
 

@@ -158,7 +158,7 @@ def test_gitlab_is_found_below_a_path_without_showing_the_token(wire: Wire) -> N
 @pytest.mark.parametrize(
     ("answer", "code", "words", "is_temporary"),
     [
-        (Reply(b"Not Found", 404), "not_gitlab", "address as in the browser", True),
+        (Reply(b"Not Found", 404), "not_gitlab", "as the browser shows it", True),
         (LOGIN_PAGE, "garbage", "login page", True),
         (Reply(b"", 301, {"Location": "https://x.example/"}), "redirect", "https://", False),
         (Reply(b"Bad Gateway", 502), "server_error", "later", True),
@@ -236,4 +236,4 @@ def test_where_gitlab_does_not_tell_the_role_it_is_not_tested(wire: Wire) -> Non
     checks = {check.name: check for check in on_wire(wire).verify()}
     assert all(check.ok for check in checks.values())
     assert not checks["permission"].tested
-    assert "scope api" in checks["permission"].message
+    assert "api scope" in checks["permission"].message

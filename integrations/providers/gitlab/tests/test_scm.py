@@ -89,7 +89,7 @@ def test_a_protected_name_is_told_with_its_wildcard(app: Project, gitlab: Any, k
         "heads": ("branch release/*", "Protected branches"),
         "tags": ("tag v*", "Protected tags"),
     }[kind]
-    assert error.message.startswith(f"The protected {rule} forbids to create ")
+    assert error.message.startswith(f"The protected {rule} does not allow creating ")
     assert f"Settings > Repository > {place}" in error.hint
 
 
@@ -104,9 +104,9 @@ def test_a_folder_of_that_name_is_told(gitlab: Any) -> None:
     gitlab().create_branch(f"{BRANCH}/fix", commit=MAIN)
     error = refusal(lambda: gitlab().create_branch(BRANCH, commit=MAIN))
     assert error.code == "name_in_the_way"
-    assert f"as long as there is {BRANCH}/fix" in error.message
+    assert f"while {BRANCH}/fix exists" in error.message
     error = refusal(lambda: gitlab().create_branch("main/new", commit=MAIN))
-    assert "as long as there is main:" in error.message
+    assert "while main exists:" in error.message
 
 
 def test_a_commit_that_is_gone_is_told(gitlab: Any) -> None:
@@ -123,7 +123,7 @@ def test_a_commit_that_is_gone_is_told(gitlab: Any) -> None:
 @pytest.mark.parametrize(
     ("token", "project", "code", "outcome", "words"),
     [
-        (accounts.GITLAB_READ_TOKEN, NAME, "missing_scope", Outcome.CREDENTIALS, "scope api"),
+        (accounts.GITLAB_READ_TOKEN, NAME, "missing_scope", Outcome.CREDENTIALS, "api scope"),
         (accounts.GITLAB_REPORTER_TOKEN, NAME, "no_push", Outcome.CREDENTIALS, "Developer role"),
         (accounts.GITLAB_EXPIRED_TOKEN, NAME, "token_expired", Outcome.CREDENTIALS, "new one"),
         ("glpat-of-nobody", NAME, "bad_credentials", Outcome.CREDENTIALS, "new one"),
@@ -167,7 +167,7 @@ def test_a_moved_project_is_told_and_not_followed(
     ):
         error = refusal(call)
         assert (error.code, error.outcome) == ("repository_moved", Outcome.REFUSED)
-        assert "enter the address that it has now" in error.hint
+        assert "enter its current address" in error.hint
     assert not state.ledger.of("ref.created")
     assert gitlab(project="dream11/apps/mobile").default_branch() == "main"
 
@@ -276,7 +276,7 @@ def test_merge_requests_that_may_not_be_read_make_it_incomplete(app: Project, gi
     app.merge_requests_enabled = False
     found = gitlab().compare(OLD, MAIN, most=100)
     assert (len(found.commits), found.is_complete) == (10, False)
-    assert "merge requests could not all be read" in found.note
+    assert "Not all of their merge requests could be read" in found.note
 
 
 def test_nothing_new_is_an_empty_comparison(gitlab: Any) -> None:
