@@ -60,6 +60,9 @@ class Project:
     default_branch: str | None = "main"  # None: it is empty
     protected: list[Protected] = field(default_factory=lambda: [Protected("main")])
     merge_requests_enabled: bool = True
+    ci_config_path: str = ""
+    builds_enabled: bool = True
+    variables_role: str = "developer"  # or maintainer, owner, no_one_allowed: who may set variables
     earlier_paths: list[str] = field(default_factory=list)
 
     @property

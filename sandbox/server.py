@@ -16,7 +16,16 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox import accounts as sandbox_accounts
-from sandbox import control, control_actions, page, page_actions, project_pages, repository_pages
+from sandbox import (
+    control,
+    control_actions,
+    control_pipelines,
+    page,
+    page_actions,
+    page_pipelines,
+    project_pages,
+    repository_pages,
+)
 from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
@@ -28,6 +37,7 @@ from sandbox.providers import (
     github_graphql,
     github_releases,  # noqa: F401 -- its routes
     gitlab,
+    gitlab_pipelines,  # noqa: F401 -- its routes
     gitlab_releases,  # noqa: F401 -- its routes and those of gitlab_repository
     google_play,
     jenkins,
@@ -61,8 +71,10 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         google_play,
         control,
         control_actions,
+        control_pipelines,
         page,
         page_actions,
+        page_pipelines,
     ):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, abort, g, jsonify, request
 from werkzeug.routing import BaseConverter
 
 from sandbox.context import own_url, state
-from sandbox.projects import NOBODY, TOKENS, Project, Projects, Token
+from sandbox.projects import MAINTAINER, NOBODY, TOKENS, Project, Projects, Token
 
 PREFIX = "/gitlab"
 API = f"{PREFIX}/api/v4"
@@ -204,9 +204,18 @@ def project_json(project: Project) -> dict[str, Any]:
         "empty_repo": project.default_branch is None,
         "merge_requests_enabled": project.merge_requests_enabled,
         "repository_access_level": "enabled",
+        "builds_access_level": "enabled" if project.builds_enabled else "disabled",
+        "ci_config_path": project.ci_config_path,
+        **_told_to_maintainers(project),
         "last_activity_at": "2026-01-15T09:00:00.000Z",
         "permissions": {"project_access": member if is_member else None, "group_access": None},
     }
+
+
+def _told_to_maintainers(project: Project) -> dict[str, Any]:
+    if g.token.level < MAINTAINER:
+        return {}
+    return {"ci_pipeline_variables_minimum_override_role": project.variables_role}
 
 
 @blueprint.get("/projects")
