@@ -33,6 +33,7 @@ class TargetType(Kinds):
 class PipelineType(Kinds):
     JENKINS = "JENKINS", "Jenkins"
     GITHUB_ACTIONS = "GITHUB_ACTIONS", "GitHub Actions"
+    GITLAB_CI = "GITLAB_CI", "GitLab CI"
 
 
 class CommunicationType(Kinds):

@@ -37,6 +37,7 @@ TARGETS: dict[str, str] = {
 PIPELINES: dict[str, str] = {
     PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins",
     PipelineType.GITHUB_ACTIONS: f"{_HERE}.github_actions.provider.GitHubActions",
+    PipelineType.GITLAB_CI: f"{_HERE}.gitlab_ci.provider.GitLabCi",
 }
 COMMUNICATION: dict[str, str] = {
     CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",
@@ -49,6 +50,7 @@ TICKETS: dict[str, str] = {
 WEBHOOKS: dict[str, str] = {
     "jenkins": f"{_HERE}.jenkins.webhook.WEBHOOKS",
     "github": f"{_HERE}.github.webhook.WEBHOOKS",
+    "gitlab": f"{_HERE}.gitlab_ci.webhook.WEBHOOKS",
 }
 
 PROVIDERS: dict[str, str] = {**SCM, **TARGETS, **PIPELINES, **COMMUNICATION, **TICKETS}

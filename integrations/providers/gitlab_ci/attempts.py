@@ -1,9 +1,10 @@
 """The attempts of a pipeline. GitLab has none: a retry goes on with the same pipeline, whose status
 and end it overwrites. They are read off its jobs, of which it keeps those that were retried.
 
-A pipeline's jobs are created with it, so one that was created after another had ended is a retry.
-It begins an attempt if nothing ran any more by then; else it belongs to the attempt that goes on,
-as do the retries that GitLab itself makes by the keyword `retry`, at once when a job fails.
+A pipeline's jobs are created before it starts, so one that was created after that, or after another
+had ended, is a retry. It begins an attempt if nothing ran any more by then; else it belongs to the
+attempt that goes on, as do the retries that GitLab itself makes by the keyword `retry`, at once
+when a job fails.
 https://docs.gitlab.com/ci/yaml/#retry
 """
 
@@ -48,10 +49,11 @@ class Attempt:
         return max((job.finished_at for job in self.jobs if job.finished_at), default=None)
 
 
-def attempts_of(listed: Sequence[Job]) -> list[Attempt]:
-    """The oldest first. `listed` are all jobs and bridges, with those that were retried."""
+def attempts_of(listed: Sequence[Job], started_at: datetime | None) -> list[Attempt]:
+    """The oldest first. `listed` are all jobs and bridges, with those that were retried, of a
+    pipeline that started at `started_at`."""
     jobs = sorted(listed, key=lambda job: job.id)
-    begins = list(_begins(jobs))
+    begins = list(_begins(jobs, started_at))
     starts: list[Job | None] = [None, *begins]
     ends: list[Job | None] = [*begins, None]
     return [
@@ -66,22 +68,26 @@ def attempts_of(listed: Sequence[Job]) -> list[Attempt]:
     ]
 
 
-def _begins(jobs: Sequence[Job]) -> Iterator[Job]:
-    retries = _retries(jobs)
-    busy = [(since, job.finished_at) for job in jobs if (since := _busy_since(job, retries))]
+def _begins(jobs: Sequence[Job], started_at: datetime | None) -> Iterator[Job]:
+    retries = _retries(jobs, started_at)
+    busy = [
+        (since, job.id, job.finished_at) for job in jobs if (since := _busy_since(job, retries))
+    ]
     for job in jobs:
-        now = job.created_at
-        if job.id in retries and not any(
-            since < now and (end is None or end + AT_ONCE > now) for since, end in busy
+        now, number = job.created_at, job.id
+        if number in retries and not any(
+            (since, other) < (now, number) and (end is None or end + AT_ONCE > now)
+            for since, other, end in busy
         ):
             yield job
 
 
-def _retries(jobs: Sequence[Job]) -> set[int]:
+def _retries(jobs: Sequence[Job], started_at: datetime | None) -> set[int]:
     found: set[int] = set()
     first_end: datetime | None = None
     for job in jobs:
-        if first_end is not None and first_end <= job.created_at:
+        is_late = started_at is not None and started_at < job.created_at
+        if is_late or (first_end is not None and first_end <= job.created_at):
             found.add(job.id)
         if job.finished_at and (first_end is None or job.finished_at < first_end):
             first_end = job.finished_at

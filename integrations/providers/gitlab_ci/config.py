@@ -34,12 +34,10 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True)
 class CiFile:
-    """`inputs` by name. `is_partial`: there are inputs in other files, which are not read; or the
-    whole file is out of reach."""
+    """`inputs` by name."""
 
     inputs: Mapping[str, Input] = field(default_factory=dict)
     name: str = ""  # of its pipelines, with what stands for values
-    is_partial: bool = False
 
     @property
     def takes_inputs(self) -> bool:
@@ -74,9 +72,7 @@ def parse_ci_file(text: bytes) -> CiFile:
     if "spec" not in first or rest is None:
         return CiFile(name=_name(first))
     spec = _mapping(first["spec"]) or {}
-    return CiFile(
-        inputs=_inputs(spec.get("inputs")), name=_name(rest), is_partial="include" in spec
-    )
+    return CiFile(inputs=_inputs(spec.get("inputs")), name=_name(rest))
 
 
 def _after_header(documents: Iterator[Any]) -> dict[str, Any] | None:

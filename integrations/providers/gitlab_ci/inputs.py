@@ -24,14 +24,12 @@ def inputs_for(file: CiFile, parameters: Mapping[str, str], *, build_id: str) ->
     """The inputs to send: the pipeline's own, and of ours those that are declared. Raises
     ProviderError (REFUSED) with everything that is wrong."""
     chosen: dict[str, Any] = {}
-    wrong = []
+    wrong: list[str] = []
     for name, value in {**parameters, OURS[2]: build_id}.items():
         declared = file.declared(name)
         if declared is not None:
             wrong += _complaints(declared, value)
             chosen[declared.name] = _as_sent(declared, value)
-        elif name not in OURS and file.is_partial:
-            chosen[name] = value
         elif name not in OURS:
             wrong.append(f"It declares no input {name}.")
     missing = (one.name for one in file.inputs.values() if one.default is None)

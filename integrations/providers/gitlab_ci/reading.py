@@ -7,7 +7,7 @@ https://docs.gitlab.com/api/jobs/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -44,7 +44,6 @@ class Pipeline:
     name: str
     ref: str
     commit: str
-    page: str
     user: str
     has_warnings: bool
     mistake: str  # in the CI file, in GitLab's words
@@ -69,6 +68,13 @@ class Pipeline:
         return BuildStatus.WAITING if self.status == "manual" else end_of(self.status)
 
 
+@dataclass(frozen=True)
+class Archive:
+    name: str
+    size: int | None
+    expires_at: datetime | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A job, or a bridge, which starts a downstream pipeline. `queued_for`: how long it waited for
@@ -81,13 +87,19 @@ class Job:
     reason: str  # of its failure, one of GitLab's words
     is_optional: bool  # it may fail
     user: str
-    page: str
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     queued_for: timedelta | None
-    artifacts: Sequence[Artifact] = ()
+    archives: Sequence[Archive] = ()
     downstream: Mapping[str, Any] | None = None
+
+    @property
+    def child(self) -> int | None:
+        """The id of its child pipeline, which is one of the same project."""
+        about = self.downstream or {}
+        is_child = about.get("source") == "parent_pipeline"
+        return whole(about.get("id")) if is_child else None
 
     @property
     def has_failed(self) -> bool:
@@ -128,7 +140,6 @@ def read_pipeline(data: object) -> Pipeline:
         name=line(facts.get("name")),
         ref=line(facts.get("ref")),
         commit=line(facts.get("sha")),
-        page=line(facts.get("web_url")),
         user=username_of(facts.get("user")),
         has_warnings=isinstance(group, str) and "warning" in group,
         mistake=line(facts.get("yaml_errors")),
@@ -156,39 +167,48 @@ def _job(item: Mapping[str, Any]) -> Job | None:
         reason=line(item.get("failure_reason")),
         is_optional=item.get("allow_failure") is True,
         user=username_of(item.get("user")),
-        page=line(item.get("web_url")),
         created_at=created,
         started_at=moment(item.get("started_at")),
         finished_at=moment(item.get("finished_at")),
         queued_for=_seconds(item.get("queued_duration")),
-        artifacts=tuple(_artifacts(item)),
+        archives=tuple(_archives(item)),
         downstream=downstream if isinstance(downstream, dict) else None,
     )
 
 
-def _artifacts(item: Mapping[str, Any]) -> list[Artifact]:
-    """What a job kept, as one archive: GitLab's API does not tell what is in it."""
-    files = [one for one in dicts(item.get("artifacts")) if one.get("file_type") == "archive"]
-    page, job = line(item.get("web_url")), line(item.get("name"))
-    return [
-        Artifact(
-            name=f"{job} ({line(one.get('filename')) or 'artifacts.zip'})",
-            url=f"{page}/artifacts/browse",
-            size=whole(one.get("size")),
-            expires_at=moment(item.get("artifacts_expire_at")),
-        )
-        for one in files
-        if page
-    ]
+def _archives(item: Mapping[str, Any]) -> Iterator[Archive]:
+    """What a job kept: GitLab's API does not tell what is in it."""
+    for one in dicts(item.get("artifacts")):
+        if one.get("file_type") == "archive":
+            name = line(one.get("filename")) or "artifacts.zip"
+            yield Archive(name, whole(one.get("size")), moment(item.get("artifacts_expire_at")))
+
+
+_BROWSE = re.compile(r"/-/jobs/(\d{1,18})/artifacts/browse$")
+
+
+def job_of_artifact(url: str) -> int | None:
+    """The id of the job in the address of its artifacts; None for any other address."""
+    found = _BROWSE.search(url)
+    return int(found[1]) if found else None
 
 
 _APP = re.compile(r"ipa|aab|apk|ios|android|app|build|release", re.IGNORECASE)
 _HELP = re.compile(r"log|dsym|mapping|report|test|lint|coverage", re.IGNORECASE)
 
 
-def sorted_artifacts(jobs: Iterable[Job]) -> list[Artifact]:
-    """An app first."""
-    found = [artifact for job in jobs for artifact in job.artifacts]
+def artifacts_of(jobs: Iterable[Job], page: str) -> list[Artifact]:
+    """An app first. `page` is that of the project."""
+    found = [
+        Artifact(
+            name=f"{job.name} ({archive.name})",
+            url=f"{page}/-/jobs/{job.id}/artifacts/browse",
+            size=archive.size,
+            expires_at=archive.expires_at,
+        )
+        for job in jobs
+        for archive in job.archives
+    ]
     found.sort(key=lambda a: (bool(_HELP.search(a.name)), not _APP.search(a.name), a.name))
     return found[:KEPT_ARTIFACTS]
 
