@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from delivr.outbound import Download
 
@@ -17,7 +17,6 @@ from ..ci import (
     Duplicate,
     LogTail,
     Parameter,
-    Parser,
     Retry,
 )
 from ..gitlab.addresses import read_address
@@ -31,7 +30,6 @@ from .reading import LABEL, external_id, job_of_artifact, pipeline_and_attempt
 from .source import Source
 from .trigger import create, payload_for
 from .verification import Verification
-from .webhook import parse
 
 
 class GitLabCi(CiProvider):
@@ -41,7 +39,6 @@ class GitLabCi(CiProvider):
     label = LABEL
     scm_kinds = ("GITLAB",)
     sender = "gitlab"
-    parsers: ClassVar[Mapping[str, Parser]] = {"gitlab": parse}
     has_downloads = True
     deadline = DEADLINE
 

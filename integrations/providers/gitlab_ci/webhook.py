@@ -72,4 +72,4 @@ def _nothing(note: str) -> BuildReport:
 
 
 _TOKEN = Way(scheme=Scheme.HEADER, header="x-gitlab-token", id_header="idempotency-key")
-WEBHOOKS = Webhooks(ways=(STANDARD_WEBHOOKS, _TOKEN), parse=parse)
+WEBHOOKS = Webhooks(ways=(STANDARD_WEBHOOKS, _TOKEN), parse=parse, is_never_refused=True)
