@@ -12,7 +12,8 @@ from flask import Blueprint, Response, jsonify, request
 from sandbox.ci_files import Refused
 from sandbox.context import state
 from sandbox.control import guard, refuse
-from sandbox.pipelines import Pipeline, Pipelines
+from sandbox.pipeline_jobs import Pipeline
+from sandbox.pipelines import Pipelines
 from sandbox.project_hooks import ProjectHook
 from sandbox.projects import Project
 

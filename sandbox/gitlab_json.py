@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.pipelines import KEEPS_FILES, Job, Pipeline
+from sandbox.pipeline_jobs import Job, Pipeline
+from sandbox.pipelines import KEEPS_FILES
 
 DETAILS = {"success": "passed", "manual": "manual"}
 

@@ -13,7 +13,8 @@ from sandbox.context import state
 from sandbox.control import guard
 from sandbox.control_pipelines import PERSON, PROJECT
 from sandbox.gitlab_json import log_of
-from sandbox.pipelines import ENDS, Job, Pipeline, Pipelines
+from sandbox.pipeline_jobs import Job, Pipeline
+from sandbox.pipelines import ENDS, Pipelines
 
 blueprint = Blueprint("page_pipelines", __name__)
 blueprint.before_request(guard)

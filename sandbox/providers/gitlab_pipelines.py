@@ -15,7 +15,8 @@ from flask import Response, g, jsonify, redirect, request
 from sandbox.ci_files import Refused
 from sandbox.context import own_url, state
 from sandbox.gitlab_json import job_json, log_of, pipeline_basics, pipeline_json, stamp
-from sandbox.pipelines import Job, Pipeline, Pipelines
+from sandbox.pipeline_jobs import Job, Pipeline
+from sandbox.pipelines import Pipelines
 from sandbox.project_hooks import ProjectHook
 from sandbox.projects import DEVELOPER, MAINTAINER, Project
 from sandbox.providers.gitlab import (
@@ -341,6 +342,14 @@ def _hooks_of(project: str) -> Project:
 def hooks(project: str) -> Response:
     found = _hooks_of(project)
     return paged([_hook_json(h) for h in engine().hooks.values() if h.project == found.id])
+
+
+@blueprint.get("/projects/<enc:project>/hooks/<int:hook_id>")
+def hook(project: str, hook_id: int) -> Response:
+    found, one = _hooks_of(project), engine().hooks.get(hook_id)
+    if one is None or one.project != found.id:
+        not_found()
+    return jsonify(_hook_json(one))
 
 
 @blueprint.post("/projects/<enc:project>/hooks")
