@@ -100,14 +100,6 @@ def _add_hook(given: dict[str, Any]) -> None:
     _engine().hooks[hook_id] = hook
 
 
-@blueprint.post("/branches/<path:branch>")
-def branch(branch: str) -> Response:
-    """A branch of the project, at main's commit."""
-    sha = state().gitlab.commit(_project(), "main") or ""
-    state().gitlab.create_ref(_project(), f"refs/heads/{branch}", sha)
-    return jsonify({"name": branch, "sha": sha})
-
-
 @blueprint.post("/jobs/<path:name>/builds")
 def start_by_hand(name: str) -> tuple[Response, int]:
     """Start a pipeline as a person does on GitLab's page: `user`, `branch`, `inputs`,

@@ -28,6 +28,7 @@ STORED: dict[str, Any] = {
         make.PipelineFactory,
         {"pipeline_type": "GITHUB_ACTIONS", "api_token": CANARY},
     ),
+    "GITLAB_CI": (make.PipelineFactory, {"pipeline_type": "GITLAB_CI", "api_token": CANARY}),
     "SLACK": (make.SlackFactory, {"token": CANARY}),
     "JIRA": (make.JiraFactory, {"api_token": CANARY}),
 }

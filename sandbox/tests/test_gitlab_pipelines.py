@@ -177,4 +177,3 @@ def test_it_is_driven_by_the_control_api(sandbox: SandboxServer, web: Web) -> No
     [listed] = web("GET", "/sandbox/api/gitlab_ci/jobs").json()["jobs"]
     assert [b["number"] for b in listed["builds"]] == [made["number"]]
     assert web("DELETE", one).status_code == 200
-    assert web("POST", "/sandbox/api/gitlab_ci/branches/release/9").json()["sha"]
