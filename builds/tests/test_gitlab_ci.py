@@ -17,6 +17,7 @@ from builds.logs.reading import read_log
 from builds.models import Build, WebhookDelivery
 from builds.testbuilds.operations import start_test
 from builds.tests.polling import lost, polled
+from builds.tests.sending import basic
 from builds.webhooks import views as webhooks
 from builds.webhooks.deliveries import apply_delivery
 from delivr.effects.models import Effect, EffectState
@@ -237,6 +238,13 @@ def test_a_wrong_token_is_refused_and_changes_nothing(
     for headers in ({}, {"x-gitlab-token": "whsec_wrong"}, token(other)):
         assert post(wired.pipelines["ios"], body, **headers).status_code == 401
     assert not WebhookDelivery.objects.exists()
+
+
+def test_the_command_on_the_page_of_the_secret_is_heard(wired: Wired) -> None:
+    pipeline = wired.pipelines["ios"]
+    password = basic(pipeline.webhook_secret.reveal())
+    delivery = taken(pipeline, {"buildNumber": 1, "status": "TEST"}, **password)
+    assert (delivery.state, delivery.trust) == ("IGNORED", "BASIC")
 
 
 @pytest.mark.parametrize(

@@ -161,10 +161,8 @@ class Pipelines:
             if since is None or pipeline.created_at is None or pipeline.created_at >= since - skew:
                 yield pipeline
 
-    def with_id(
-        self, build_id: str, *, since: datetime | None, by_name: bool = False, **search: str
-    ) -> list[Pipeline]:
-        """Those that carry our id, the oldest first. `by_name`: it is in their names, if anywhere.
+    def with_id(self, build_id: str, *, since: datetime | None, **search: str) -> list[Pipeline]:
+        """Those that carry our id, in their names or else in their variables, the oldest first.
         Raises ProviderError if there are too many to look at."""
         found, unnamed = [], []
         for pipeline in self._listed(since, CLOCK_SKEW, **search):
@@ -172,7 +170,7 @@ class Pipelines:
                 found.append(pipeline)
             elif not pipeline.build_id:
                 unnamed.append(pipeline)
-        if not found and not by_name:
+        if not found:
             found = [one for one in _few(unnamed) if self._build_id_of(one.id) == build_id]
         return sorted(found, key=lambda one: one.id)
 
@@ -203,7 +201,7 @@ class Pipelines:
         state = self.attempt(BuildHandle(external_id=external_id(pipeline.id, 1)))
         return state and replace(state, carried_id=build_id or state.carried_id)
 
-    def find(self, build_id: str, *, since: datetime | None, **search: Any) -> BuildState | None:
+    def find(self, build_id: str, *, since: datetime | None, **search: str) -> BuildState | None:
         found = self.with_id(build_id, since=since, **search)
         return self.first_attempt(found[0], build_id=build_id) if found else None
 

@@ -151,11 +151,9 @@ class GitLabCi(CiProvider):
         """By our id, in a pipeline's name or variables. Where it may not be there, by what else is
         known: a single pipeline that may be ours is; of several a person has to choose."""
         project = self._project()
-        pipelines, setup = Pipelines(project), Source(project).setup(request.branch)
-        found = pipelines.find(
-            request.build_id, since=since, by_name=setup.names_build_id, ref=request.branch
-        )
-        if found is not None or setup.carries_build_id:
+        pipelines = Pipelines(project)
+        found = pipelines.find(request.build_id, since=since, ref=request.branch)
+        if found is not None or Source(project).setup(request.branch).carries_build_id:
             return found
         candidates = pipelines.started_by_us(request.branch, since=since)
         if len(candidates) > 1:

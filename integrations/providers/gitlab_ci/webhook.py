@@ -12,7 +12,7 @@ from typing import Any
 
 from ..ci import BuildReport, BuildStatus
 from ..incoming import json_object, number
-from ..webhooks import STANDARD_WEBHOOKS, Scheme, Way, Webhooks
+from ..webhooks import BASIC, STANDARD_WEBHOOKS, Scheme, Way, Webhooks
 from .reading import build_id_in, end_of, external_id
 
 API = "api"  # the source of what delivr starts
@@ -72,4 +72,4 @@ def _nothing(note: str) -> BuildReport:
 
 
 _TOKEN = Way(scheme=Scheme.HEADER, header="x-gitlab-token", id_header="idempotency-key")
-WEBHOOKS = Webhooks(ways=(STANDARD_WEBHOOKS, _TOKEN), parse=parse, is_never_refused=True)
+WEBHOOKS = Webhooks(ways=(STANDARD_WEBHOOKS, _TOKEN, BASIC), parse=parse, is_never_refused=True)
