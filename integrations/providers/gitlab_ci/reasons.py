@@ -55,11 +55,9 @@ def why_waiting(pipeline: Pipeline, jobs: Sequence[Job]) -> str:
     """`jobs` are those of the pipeline now, and its bridges."""
     if pipeline.status == "manual":
         return _manual([job for job in jobs if job.status == "manual"])
-    return (
-        _QUEUED[pipeline.status](_named(jobs, pipeline.status))
-        if pipeline.status in _QUEUED
-        else ""
-    )
+    named = [f"“{job.name}”" for job in jobs if job.status == pipeline.status]
+    words = _WAITS.get(pipeline.status, "")
+    return words.format(names=_joined(named, "and") or "its next job")
 
 
 def _manual(jobs: Sequence[Job]) -> str:
@@ -71,18 +69,12 @@ def _manual(jobs: Sequence[Job]) -> str:
     return f"Waits until somebody starts {names} in GitLab (stage {blocking[0].stage})."
 
 
-def _named(jobs: Sequence[Job], status: str) -> str:
-    return _joined([f"“{job.name}”" for job in jobs if job.status == status], "and")
-
-
-_QUEUED = {
-    "pending": lambda names: f"No runner has taken {names or 'it'} yet.",
-    "preparing": lambda names: f"GitLab prepares {names or 'it'}.",
-    "waiting_for_callback": lambda names: f"GitLab waits for an answer about {names or 'it'}.",
-    "waiting_for_resource": lambda names: (
-        f"{names or 'It'} waits for its resource group: another job has to end first."
-    ),
-    "scheduled": lambda names: f"{names or 'Its next job'} is delayed, and starts by itself.",
+_WAITS = {
+    "pending": "No runner has taken {names} yet.",
+    "preparing": "GitLab prepares {names}.",
+    "waiting_for_callback": "GitLab waits for an answer about {names}.",
+    "waiting_for_resource": "Another job of the resource group has to end before {names}.",
+    "scheduled": "Waits for the delayed start of {names}.",
 }
 
 

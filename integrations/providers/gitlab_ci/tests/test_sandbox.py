@@ -343,7 +343,8 @@ def test_a_resource_group_and_a_delay_are_told(sandbox: SandboxServer, gitlab: A
     provider.trigger(wanted())
     second = read(provider, provider.trigger(wanted("bld_two")), "bld_two")
     assert second.status is BuildStatus.QUEUED
-    assert "“build” waits for its resource group" in second.queue_reason
+    words = "Another job of the resource group has to end before “build”."
+    assert second.queue_reason == words
     provider = gitlab(ci_files.DELAYED)
     state = provider.trigger(wanted("bld_three"))
     sandbox.state.pipelines.finish(pipeline_of(sandbox, state))
