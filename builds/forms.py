@@ -1,6 +1,6 @@
 from django import forms
 
-MAX_NUMBER = 2**31 - 1  # CI servers count builds in 32 bits
+MAX_NUMBER = 2**53  # as in the API; large CI servers have passed 32 bits
 
 
 class BuildNumberForm(forms.Form):

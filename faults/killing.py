@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from delivr.effects.models import Effect, EffectState
-from delivr.tests.wired import Wired, wire, wire_actions
+from delivr.tests.wired import Wired, wire, wire_actions, wire_pipelines
 from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import ROOT, Product, Stack, until
@@ -30,6 +30,7 @@ def crash_points(stack: Stack, options: Options) -> Outcome:
         **stack.env,
         "DJANGO_SETTINGS_MODULE": "delivr.settings_test",
         "CELERY_BROKER_URL": broker,
+        "EVERY_SERVER": "1",
     }
     done = subprocess.run(test, cwd=ROOT, env=env, capture_output=True, text=True)
     last = done.stdout.strip().splitlines()[-1:]
@@ -44,6 +45,11 @@ def random_kills(stack: Stack, options: Options) -> Outcome:
 def random_kills_of_runs(stack: Stack, options: Options) -> Outcome:
     """F2b: the same with GitHub Actions as the CI server."""
     return _random_kills(stack, options, wire_actions)
+
+
+def random_kills_of_pipelines(stack: Stack, options: Options) -> Outcome:
+    """F2d: the same with GitLab CI."""
+    return _random_kills(stack, options, wire_pipelines)
 
 
 def _random_kills(stack: Stack, options: Options, connect: Callable[..., Wired]) -> Outcome:

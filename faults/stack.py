@@ -172,13 +172,14 @@ class Sandbox:
         self.ask("POST", f"jenkins/jobs/{job}/builds/{number}/finish", {"result": result})
 
     def builds(self) -> dict[tuple[str, int], str]:
-        """The result of each build by job and number; "" while it runs."""
+        """The result of each build by job and number; "" while it runs. A project on GitLab has one
+        CI file, and so no jobs."""
         jobs = [
-            job
-            for server in ("jenkins", "github_actions")
+            ("" if server == "gitlab_ci" else job["name"], job)
+            for server in ("jenkins", "github_actions", "gitlab_ci")
             for job in self.ask("GET", f"{server}/jobs")["jobs"]
         ]
-        return {(j["name"], b["number"]): _result(b) for j in jobs for b in j["builds"]}
+        return {(name, b["number"]): _result(b) for name, job in jobs for b in job["builds"]}
 
     def is_up(self) -> bool:
         try:
@@ -190,7 +191,7 @@ class Sandbox:
 def _result(build: dict[str, Any]) -> str:
     """In delivr's words."""
     result = (build["result"] or "").upper()
-    return "ABORTED" if result == "CANCELLED" else result
+    return {"CANCELLED": "ABORTED", "CANCELED": "ABORTED", "FAILED": "FAILURE"}.get(result, result)
 
 
 class Product:

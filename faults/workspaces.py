@@ -60,6 +60,7 @@ def set_auto_finish(stack: Product, seconds: float | None) -> None:
         stack.sandbox.ask("PATCH", job, {"autoFinishSeconds": seconds})
     for job in ("github_actions/jobs/ios.yml", "github_actions/jobs/android.yml"):
         stack.sandbox.ask("PATCH", job, {"autoFinishSeconds": seconds})
+    stack.sandbox.ask("PATCH", "gitlab_ci/jobs/", {"autoFinishSeconds": seconds})
 
 
 TIMES: Sequence[tuple[Any, Sequence[str]]] = (

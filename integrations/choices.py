@@ -22,6 +22,7 @@ class Kinds(models.TextChoices):
 
 class ScmType(Kinds):
     GITHUB = "GITHUB", "GitHub"
+    GITLAB = "GITLAB", "GitLab"
 
 
 class TargetType(Kinds):
@@ -32,6 +33,7 @@ class TargetType(Kinds):
 class PipelineType(Kinds):
     JENKINS = "JENKINS", "Jenkins"
     GITHUB_ACTIONS = "GITHUB_ACTIONS", "GitHub Actions"
+    GITLAB_CI = "GITLAB_CI", "GitLab CI"
 
 
 class CommunicationType(Kinds):

@@ -285,7 +285,9 @@ class PipelineIntegration(Connection):
     @property
     def summary(self) -> str:
         host = self.server_url.split("://")[-1]
-        return f"{host}{self.job}" if host else f"{self.kind_label} · {self.job}"
+        return (
+            f"{host}{self.job}" if host else " · ".join(filter(None, [self.kind_label, self.job]))
+        )
 
     @property
     def home(self) -> str:

@@ -21,7 +21,7 @@ from delivr.tenants.models import Tenant, User
 from delivr.tenants.operations import skip_step
 from integrations import sharing, webhook_secrets
 from integrations.choices import Verification
-from integrations.models import FAMILIES, Connection, PipelineIntegration
+from integrations.models import FAMILIES, Connection, PipelineIntegration, ScmIntegration
 from integrations.providers.base import Option, Options
 from integrations.providers.fields import MAX_TEXT, ConnectionField, is_empty
 from integrations.providers.http import vendor_words
@@ -316,14 +316,37 @@ def _ask_secret_for_new_address(
     connection: Connection, cleaned: Mapping[str, Any], errors: Errors
 ) -> None:
     """A stored secret may only be sent to the address for which it was entered."""
-    address = provider_class(connection.kind).address_field
-    if not address or not cleaned.get(address):
-        return
-    if origin(cleaned[address]) == origin(connection.value_of(address)):
+    if not _goes_elsewhere(connection, cleaned):
         return
     for field in fields_of(connection.kind):
         if field.secret and not cleaned.get(field.name) and field.name not in errors:
             errors[field.name] = [_("The address changed: enter this again.")]
+    if isinstance(connection, ScmIntegration):
+        used = connection.pipelines.filter(disconnected_at=None)
+        if names := ", ".join(str(one) for one in used if _sends_token_to_repository(one)):
+            words = _("Connect it as another one: tokens of %(names)s would be sent there.")
+            errors[_address_field(connection)] = [words % {"names": names}]
+
+
+def _goes_elsewhere(connection: Connection, cleaned: Mapping[str, Any]) -> bool:
+    """True if what was entered leads the connection's secrets to another server."""
+    address = _address_field(connection)
+    if isinstance(connection, PipelineIntegration) and _sends_token_to_repository(connection):
+        before, after = connection.scm.repository_url, cleaned.get("scm", connection.scm)
+        return origin(before) != origin(after.repository_url)
+    if not address or not cleaned.get(address):
+        return False
+    return origin(cleaned[address]) != origin(connection.value_of(address))
+
+
+def _address_field(connection: Connection) -> str:
+    return provider_class(connection.kind).address_field or ""
+
+
+def _sends_token_to_repository(pipeline: PipelineIntegration) -> bool:
+    """It has a token of its own for the server of its repository."""
+    ci: Any = provider_class(pipeline.kind)
+    return bool(ci.scm_kinds and pipeline.api_token)
 
 
 def cleaned_values(

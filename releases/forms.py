@@ -148,6 +148,7 @@ class ReleaseForm(RepositoryFields):
         initial |= steps_of(settings_of(tenant))
         initial["version"] = next((version for version, _step in self.next_versions), "")
         super().__init__(data, initial=initial)
+        self.tell_of_drafts(self.options["scm"].connections)
         if newest := newest_of(known):
             words = _("As shown in the stores. The newest release is %(version)s.")
             self.fields["version"].help_text = words % {"version": newest}

@@ -13,7 +13,7 @@ from releases.effects import epic_for
 from releases.models import Release, ReleasePipeline
 from releases.notices import Notice, chat_of, is_posted, render
 from releases.operations import ReleasePlan
-from releases.repository.acts import tag_of
+from releases.repository.acts import host_of, tag_of
 from releases.repository.models import RepositoryPart
 
 BUILD_ID = "bld_…"  # the id is not known before the trigger
@@ -66,7 +66,8 @@ def _steps(release: Release, part: RepositoryPart) -> Iterator[str]:
     if part.makes_tag:
         yield _("When all builds are complete: the tag %(tag)s.") % words
     if part.drafts_release:
-        yield _("When all builds are complete: a draft of the release %(tag)s.") % words
+        sentence = _("When all builds are complete: a draft of the release %(tag)s.") % words
+        yield f"{sentence} {host_of(release).draft_note}".strip()
 
 
 def _job(pipeline: ReleasePipeline) -> dict[str, Any]:

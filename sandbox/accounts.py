@@ -25,6 +25,14 @@ GITHUB_READ_TOKEN = "ghp_sandbox_read_token"
 GITHUB_FINE_GRAINED_TOKEN = "github_pat_sandbox_fine_grained_token"
 GITHUB_APP_TOKEN = "ghs_sandbox_installation_token"
 
+GITLAB_PROJECT = "dream11/mobile/app"
+GITLAB_TOKEN = "glpat-sandbox-maintainer-token"
+GITLAB_DEVELOPER_TOKEN = "glpat-sandbox-developer-token"
+GITLAB_REPORTER_TOKEN = "glpat-sandbox-reporter-token"  # its role may not push
+GITLAB_READ_TOKEN = "glpat-sandbox-read-token"  # its scope is read_api
+GITLAB_OAUTH_TOKEN = "sandbox-gitlab-oauth-token"  # taken as Bearer only
+GITLAB_EXPIRED_TOKEN = "glpat-sandbox-expired-token"
+
 JENKINS_JOB_PATHS = ("/job/ios-prod", "/job/android-prod")
 WORKFLOWS = ("ios.yml", "android.yml")
 JENKINS_USER = "delivr"
@@ -91,13 +99,18 @@ class Accounts:
 
     def as_dict(self, base_url: str) -> dict[str, Any]:
         """All credentials by family, with the field names of delivr's API; `workflows` are
-        pipelines, too."""
+        pipelines, too, and `gitlab` is another SCM."""
         base_url = base_url.rstrip("/")
         return {
             "scm": {
                 "scmType": "GITHUB",
                 "repositoryUrl": GITHUB_REPOSITORY,
                 "accessToken": GITHUB_PUSH_TOKEN,
+            },
+            "gitlab": {
+                "scmType": "GITLAB",
+                "repositoryUrl": f"{base_url}/gitlab/{GITLAB_PROJECT}",
+                "accessToken": GITLAB_TOKEN,
             },
             "targets": self._targets(),
             "pipelines": [_pipeline(base_url, path) for path in JENKINS_JOB_PATHS],

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job, QueueItem, dump, first_jobs
+from sandbox.projects import APP, Projects
 from sandbox.repositories import Repositories
 from sandbox.shared import Shared
 from sandbox.webhooks import Sender
@@ -23,11 +24,12 @@ class Ci:
         *,
         sender: Sender,
         github: Repositories,
+        gitlab: Projects,
         auto_finish: float | None,
     ) -> None:
         self._shared = shared
         self._sender = sender
-        self._github = github
+        self._github, self._gitlab = github, gitlab
         self.jobs = first_jobs(auto_finish)
         self.queue: dict[int, QueueItem] = {}  # queued and recently left
         self.builds: dict[str, list[Build]] = {}  # by job, oldest first
@@ -250,9 +252,14 @@ class Ci:
         self._sender.build_started(job, build)
 
     def _commit(self, build: Build) -> str:
-        """The head of the build's branch; "" if there is no such branch."""
+        """The head of the build's branch, on GitLab where only that has it; "" if there is no such
+        branch."""
         repository = self._github.find(*REPOSITORY)
         ref = f"refs/heads/{build.branch}"
+        if repository and self._github.is_taken(repository, ref):
+            return self._github.ref(repository, ref) or ""
+        if commit := self._gitlab.refs[APP].get(ref):
+            return commit
         return (repository and self._github.head_to_build(repository, ref)) or ""
 
     def _end(self, build: Build, result: str, moment: float) -> None:

@@ -28,6 +28,7 @@ PREFIXES = {
     "/github": "github",
     "/api/v3": "github",
     "/api/graphql": "github",
+    "/gitlab": "gitlab",
     "/jenkins": "jenkins",
     "/slack/api": "slack",
     "/jira": "jira",

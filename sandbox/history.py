@@ -1,5 +1,5 @@
-"""The commits, pull requests and releases of the GitHub stand-in's repositories, and the rules for
-new refs."""
+"""Commits, pull requests and releases of the repositories in the stand-ins for GitHub and
+GitLab, and the rules for new refs."""
 
 from __future__ import annotations
 
@@ -72,6 +72,7 @@ class Release:
     body: str
     draft: bool
     author: str
+    released_at: float = 0.0  # of GitLab, which knows upcoming releases in place of drafts
 
 
 @dataclass
@@ -119,6 +120,12 @@ class RepositoryHistory:
         shared = [c for sha, c in self.ancestors(head).items() if sha in known]
         return max(shared, key=lambda commit: commit.at).sha if shared else ""
 
+    def annotate(self, commit: str, name: str, message: str) -> str:
+        """A new annotated tag's own object, which names the commit."""
+        made = digest("tag", commit, name, message)
+        self.tags[made] = commit
+        return made
+
     def forbidding(self, kind: str, name: str) -> Rule | None:
         return next(
             (r for r in self.rules if r.kind == kind and fnmatch.fnmatch(name, r.pattern)), None
@@ -126,10 +133,12 @@ class RepositoryHistory:
 
 
 class History:
-    """By the repositories' full names."""
+    """By the repositories' full names. `brought_by` is what the host adds to the message of a
+    commit that a pull request brought."""
 
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, *, brought_by: str = " (#{number})") -> None:
         self._shared = shared
+        self._brought_by = brought_by
         self.of: dict[str, RepositoryHistory] = {}
 
     def begin(self, name: str, refs: dict[str, str], work: tuple[tuple[str, str], ...]) -> None:
@@ -162,7 +171,7 @@ class History:
         branch = title.lower().replace(" ", "-")
         found.pulls[number] = Pull(number, title, body, branch, author)
         at = start + number * 90 * MINUTES
-        message = f"{title} (#{number})"
+        message = title + self._brought_by.format(name=name, number=number)
         return self._add(found, name, [parent], message, author=author, at=at, pull=number, sha=sha)
 
     def _fix(self, found: RepositoryHistory, name: str, parent: str, sha: str) -> None:
@@ -204,7 +213,7 @@ class History:
             text = message if count == 1 else f"{message} {step}"
             if pull:
                 found.pulls[number] = Pull(number, text, "", f"change-{number}", author)
-                text = f"{text} (#{number})"
+                text += self._brought_by.format(name=name, number=number)
             parent = self._add(
                 found,
                 name,

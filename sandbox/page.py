@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
-from sandbox import mrkdwn, page_actions
+from sandbox import mrkdwn, page_actions, page_pipelines
 from sandbox.chat import CHANNELS, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
 from sandbox.context import accounts, state
@@ -53,6 +53,7 @@ def board() -> str:
 def _board() -> dict[str, Any]:
     return {
         **page_actions.board(),
+        **page_pipelines.board(),
         "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
         "issues": state().jira.issues[: -SHOWN_ISSUES - 1 : -1],
         "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
@@ -338,6 +339,7 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
     ios, android = values["targets"]
     blocks = [
         ("GitHub", values["scm"]),
+        ("GitLab", values["gitlab"]),
         ("App Store Connect", ios),
         ("Google Play", android),
         *((f"Jenkins {p['jenkinsJobPath']}", p) for p in values["pipelines"]),

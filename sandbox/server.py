@@ -16,7 +16,16 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox import accounts as sandbox_accounts
-from sandbox import control, control_actions, page, page_actions, repository_pages
+from sandbox import (
+    control,
+    control_actions,
+    control_pipelines,
+    page,
+    page_actions,
+    page_pipelines,
+    project_pages,
+    repository_pages,
+)
 from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
@@ -27,6 +36,9 @@ from sandbox.providers import (
     github_files,
     github_graphql,
     github_releases,  # noqa: F401 -- its routes
+    gitlab,
+    gitlab_pipelines,  # noqa: F401 -- its routes
+    gitlab_releases,  # noqa: F401 -- its routes and those of gitlab_repository
     google_play,
     jenkins,
     jira,
@@ -45,10 +57,13 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.converters["enc"] = gitlab.Encoded
+    app.wsgi_app = gitlab.KeepsSlashes(app.wsgi_app)  # type: ignore[method-assign]
     app.extensions[KEY] = {"state": state, "accounts": accounts}
     app.register_blueprint(github_files.storage)
     for part in (
         github,
+        gitlab,
         jenkins,
         slack,
         jira,
@@ -56,14 +71,17 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         google_play,
         control,
         control_actions,
+        control_pipelines,
         page,
         page_actions,
+        page_pipelines,
     ):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
     app.register_blueprint(github_graphql.enterprise)
-    app.register_blueprint(repository_pages.control)
-    app.register_blueprint(repository_pages.blueprint)
+    for pages in (repository_pages, project_pages):
+        app.register_blueprint(pages.control)
+        app.register_blueprint(pages.blueprint)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)
     return app
 

@@ -18,6 +18,8 @@ from sandbox.chat import Chat
 from sandbox.ci import Ci
 from sandbox.faults import Faults
 from sandbox.ledger import Ledger, RequestLog
+from sandbox.pipelines import Pipelines
+from sandbox.projects import Projects
 from sandbox.repositories import Repositories
 from sandbox.shared import Shared
 from sandbox.stores import Stores
@@ -53,11 +55,19 @@ class SandboxState(Shared):
         self.ledger = Ledger()
         self.requests = RequestLog()
         self.github = Repositories(self)
+        self.gitlab = Projects(self)
         self.jenkins = Ci(
-            self, sender=self.sender, github=self.github, auto_finish=self.auto_finish
+            self,
+            sender=self.sender,
+            github=self.github,
+            gitlab=self.gitlab,
+            auto_finish=self.auto_finish,
         )
         self.actions = Actions(
             self, github=self.github, sender=self.sender, auto_finish=self.auto_finish
+        )
+        self.pipelines = Pipelines(
+            self, projects=self.gitlab, sender=self.sender, auto_finish=self.auto_finish
         )
         self.slack = Chat(self)
         self.jira = Tickets(self)
@@ -75,6 +85,7 @@ class SandboxState(Shared):
         with self.lock:
             self.jenkins.settle(self.clock())
             self.actions.settle(self.clock())
+            self.pipelines.settle(self.clock())
 
     def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
         """The next `starting` requests get Jenkins' start page, the next `loading` ones find no
@@ -119,7 +130,9 @@ class SandboxState(Shared):
             "slack": self.slack,
             "jira": self.jira,
             "github": self.github,
+            "gitlab": self.gitlab,
             "actions": self.actions,
+            "pipelines": self.pipelines,
             "stores": self.stores,
         }
 

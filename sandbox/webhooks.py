@@ -16,7 +16,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +26,7 @@ import requests
 from sandbox.action_runs import Hook, Run
 from sandbox.ci_jobs import Build, Job
 from sandbox.github_json import actor_json, job_json, run_json
+from sandbox.project_hooks import ProjectHook, event_headers
 from sandbox.shared import Shared
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Delivery:
     facts: dict[str, Any]
     generation: int  # how many resets came before it
     provider: str = "jenkins"
+    answered: Callable[[int | str], None] | None = None  # is told the answer
 
 
 def is_loopback(url: str) -> bool:
@@ -70,9 +72,11 @@ def signing_key(secret: str) -> bytes:
         return text.encode()
 
 
-def signed_headers(secret: str, body: bytes, *, timestamp: int) -> dict[str, str]:
-    """Standard Webhooks headers with a new id."""
-    message_id = f"msg_{uuid.uuid4().hex}"
+def signed_headers(
+    secret: str, body: bytes, *, timestamp: int, message_id: str = ""
+) -> dict[str, str]:
+    """Standard Webhooks headers, with a new id if none is given."""
+    message_id = message_id or f"msg_{uuid.uuid4().hex}"
     signed = f"{message_id}.{timestamp}.".encode() + body
     digest = hmac.new(signing_key(secret), signed, hashlib.sha256).digest()
     return {
@@ -191,6 +195,29 @@ class Sender:
         facts = {"run": run.id, "number": run.number, "event": event, "action": action}
         return Delivery(hook.url, body, headers, facts, self._generation, "github")
 
+    def gitlab(self, hook: ProjectHook, told: dict[str, Any]) -> None:
+        """Tell one of a project's hooks of a pipeline. Too many refusals switch the hook off."""
+        body, headers = _encode(told), event_headers(hook, f"{self._shared.base_url}/gitlab")
+        if hook.signing_token:
+            headers |= signed_headers(
+                hook.signing_token,
+                body,
+                timestamp=int(time.time()),
+                message_id=headers["Idempotency-Key"],
+            )
+        about = told["object_attributes"]
+        facts = {"pipeline": about["id"], "number": about["id"], "status": about["status"]}
+        delivery = Delivery(
+            hook.url,
+            body,
+            headers,
+            facts,
+            self._generation,
+            "gitlab",
+            lambda answer: hook.answered(answer, self._shared.clock()),
+        )
+        self._waiting.put(delivery)
+
     def build_started(self, job: Job, build: Build) -> None:
         self._report(job, build, "RUNNING", ("QUEUED", "STARTED"))
 
@@ -233,6 +260,8 @@ class Sender:
     def _record(self, delivery: Delivery, answer: int | str) -> None:
         with self._shared.lock:
             if delivery.generation == self._generation:
+                if delivery.answered is not None:
+                    delivery.answered(answer)
                 facts = {"url": _bare(delivery.url), "answer": answer, **delivery.facts}
                 self._shared.record("webhook.sent", delivery.provider, **facts)
 

@@ -60,7 +60,7 @@ class Walk:
         self.write("Workspace", "Acme")
         self.picture("sign-up")
         self.press("Create account")
-        expect(page.get_by_role("heading", level=1)).to_have_text("Connect GitHub")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Connect GitHub or GitLab")
 
     def connect_the_sandbox(self, name: str) -> None:
         """Fill in the open form with the sandbox's values and submit it."""

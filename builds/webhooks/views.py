@@ -25,8 +25,10 @@ from delivr.ids import webhook_secret
 from delivr.security.ratelimit import hit
 from delivr.signin.clients import address_of
 from integrations.models import PipelineIntegration
+from integrations.providers.registry import webhooks_of
 
 MAX_BYTES = 256 * 1024
+MOST_READ = 2 * 1024 * 1024  # bytes, of a sender that is never refused
 LARGE = 8 * 1024  # bytes; a report about a build has 1 to 3 KiB
 LARGE_AN_HOUR = 600
 MINUTE = 60
@@ -39,23 +41,38 @@ _NOBODY = webhook_secret()  # checked for an unknown pipeline, so that it takes 
 def receive(request: HttpRequest, sender: str, pipeline_id: str = "") -> JsonResponse:
     """A report of a build from a sender: 202 `{"deliveryId"}`, 401, 405, 413, 415 or 429."""
     try:
-        body = _body(request)
+        is_never_refused = webhooks_of(sender).is_never_refused
+        body = _body(request, longest=MOST_READ if is_never_refused else MAX_BYTES)
         pipeline = _pipeline(pipeline_id or _pipeline_in(body))
         secrets = (live_secrets(pipeline) if pipeline else []) or [_NOBODY]
         authentication = authenticate(sender, request, body, secrets)
         if authentication is None or pipeline is None:
             raise _refusal(request)
-        delivery = _keep(pipeline, sender, authentication, body)
+        delivery = _keep_or_drop(pipeline, sender, authentication, body)
     except Problem as problem:
         return problem_response(request, problem)
-    return JsonResponse({"deliveryId": delivery.pk}, status=202)
+    return JsonResponse({"deliveryId": delivery and delivery.pk}, status=202)
+
+
+def _keep_or_drop(
+    pipeline: PipelineIntegration, sender: str, authentication: Authentication, body: bytes
+) -> WebhookDelivery | None:
+    """None if it is dropped. Raises Problem 413 or 429."""
+    try:
+        return _keep(pipeline, sender, authentication, body)
+    except Problem:
+        if webhooks_of(sender).is_never_refused:
+            return None
+        raise
 
 
 @transaction.atomic
 def _keep(
     pipeline: PipelineIntegration, sender: str, authentication: Authentication, body: bytes
 ) -> WebhookDelivery:
-    """Count and store in one transaction, to wait for one commit only. Raises Problem 429."""
+    """Count and store in one transaction, to wait for one commit only. Raises Problem."""
+    if len(body) > MAX_BYTES:
+        raise _too_large()
     _count(pipeline, size=len(body))
     return store(
         pipeline=pipeline,
@@ -67,24 +84,27 @@ def _keep(
     )
 
 
-def _body(request: HttpRequest) -> bytes:
+def _body(request: HttpRequest, *, longest: int) -> bytes:
     if request.method != "POST":
         raise Problem(
             405, "method_not_allowed", _("Send a POST request."), headers={"Allow": "POST"}
         )
     if request.content_type not in ("application/json", ""):
         raise Problem(415, "unsupported_media_type", _("Send application/json."))
-    too_large = Problem(413, "too_large", _("At most 256 KiB."))
     length = str(request.META.get("CONTENT_LENGTH") or "")
-    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > MAX_BYTES):
-        raise too_large
+    if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > longest):
+        raise _too_large()
     try:
-        body: bytes = _stream(request).read(MAX_BYTES + 1)
+        body: bytes = _stream(request).read(longest + 1)
     except (OSError, ParseException) as error:  # malformed chunks, or a closed connection
         raise Problem(400, "unreadable", _("The body is incomplete.")) from error
-    if len(body) > MAX_BYTES:
-        raise too_large
+    if len(body) > longest:
+        raise _too_large()
     return body
+
+
+def _too_large() -> Problem:
+    return Problem(413, "too_large", _("At most 256 KiB."))
 
 
 def _stream(request: HttpRequest) -> Any:

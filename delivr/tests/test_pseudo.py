@@ -36,7 +36,18 @@ CHECK = re.compile(
 )
 # The same in every language, or sample names of other systems' objects.
 PLAIN = [
-    *("delivr", "GitHub", "App Store", "Play Store", "Jenkins", "Slack", "Jira", "iOS", "Android"),
+    *(
+        "delivr",
+        "GitHub",
+        "GitLab",
+        "App Store",
+        "Play Store",
+        "Jenkins",
+        "Slack",
+        "Jira",
+        "iOS",
+        "Android",
+    ),
     *("CSV", "JSON", "UTC", "https://github.com/owner/name", "https://jenkins.example.com"),
     *(
         "/job/ios-prod",

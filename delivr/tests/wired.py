@@ -29,6 +29,7 @@ class Wired:
     slack: Any = None
     jira: Any = None
     versions: int = field(default=0)
+    branch: str = ""  # of its releases, if not each has its own
 
     def release(
         self, *platforms: str, slack: bool = False, jira: bool = False, branch: str = ""
@@ -45,7 +46,7 @@ class Wired:
             pipeline_ids=[self.pipelines[name].pk for name in chosen],
             communication_id=self.slack.pk if slack else None,
             ticket_id=self.jira.pk if jira else None,
-            branch=branch,
+            branch=branch or self.branch,
         )
 
     def build(self, platform: str = "ios", **kwargs: Any) -> Build:
@@ -110,6 +111,33 @@ def wire_actions(tenant: Tenant, url: str, jobs: dict[str, str] = WORKFLOWS) -> 
             job=file,
         )
         for name, file in jobs.items()
+    }
+    return wired
+
+
+def wire_pipelines(tenant: Tenant, url: str) -> Wired:
+    """The same with GitLab CI, by the token of the project's connection."""
+    wired = wire(tenant, url, {})
+    wired.branch = "develop"  # the stand-in for GitLab creates no branch by itself
+    wired.scm = factories.ScmFactory(
+        tenant=tenant,
+        scm_type="GITLAB",
+        repository_url=f"{url}/gitlab/{accounts.GITLAB_PROJECT}",
+        access_token=accounts.GITLAB_TOKEN,
+        options={"server": f"{url}/gitlab"},
+    )
+    wired.pipelines = {
+        name: factories.PipelineFactory(
+            tenant=tenant,
+            scm=wired.scm,
+            target=target,
+            pipeline_type="GITLAB_CI",
+            server_url="",
+            username="",
+            api_token=None,
+            job="",
+        )
+        for name, target in wired.targets.items()
     }
     return wired
 

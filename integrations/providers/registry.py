@@ -28,6 +28,7 @@ from integrations.providers.webhooks import Webhooks
 _HERE = "integrations.providers"
 SCM: dict[str, str] = {
     ScmType.GITHUB: f"{_HERE}.github.provider.GitHub",
+    ScmType.GITLAB: f"{_HERE}.gitlab.provider.GitLab",
 }
 TARGETS: dict[str, str] = {
     TargetType.APP_STORE: f"{_HERE}.app_store.provider.AppStore",
@@ -36,6 +37,7 @@ TARGETS: dict[str, str] = {
 PIPELINES: dict[str, str] = {
     PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins",
     PipelineType.GITHUB_ACTIONS: f"{_HERE}.github_actions.provider.GitHubActions",
+    PipelineType.GITLAB_CI: f"{_HERE}.gitlab_ci.provider.GitLabCi",
 }
 COMMUNICATION: dict[str, str] = {
     CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",
@@ -48,6 +50,7 @@ TICKETS: dict[str, str] = {
 WEBHOOKS: dict[str, str] = {
     "jenkins": f"{_HERE}.jenkins.webhook.WEBHOOKS",
     "github": f"{_HERE}.github.webhook.WEBHOOKS",
+    "gitlab": f"{_HERE}.gitlab_ci.webhook.WEBHOOKS",
 }
 
 PROVIDERS: dict[str, str] = {**SCM, **TARGETS, **PIPELINES, **COMMUNICATION, **TICKETS}

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from django.utils.translation import gettext_lazy, ngettext_lazy
+
 from .base import Option, Provider
+from .fields import Words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +63,10 @@ class Commit:
 class Comparison:
     """The commits that `head` has and `base` lacks.
 
-    `total` and `behind` are the host's own counts: commits that only `head` has, and those that
-    only `base` has. `commits` are the newest of them, newest first. If not all are listed, or their
-    pull requests could not be read, `is_complete` is False and `note` says why.
+    `total` and `behind` are the host's own counts, or of what it lists: commits that only `head`
+    has, and those that only `base` has. `commits` are the newest of them, newest first. If not all
+    are listed, or their pull requests could not be read, `is_complete` is False and `note` says
+    why.
     """
 
     commits: Sequence[Commit]
@@ -100,6 +104,14 @@ class ScmProvider(Provider):
     """
 
     has_releases: ClassVar[bool] = False  # besides tags
+    # What a pull request is called in its host's words, and what stands before its number.
+    pull_words: ClassVar[Words] = ngettext_lazy(
+        "%(count)d pull request", "%(count)d pull requests", "count"
+    )
+    pull_mark: ClassVar[str] = "#"
+    # What a prepared release is called, and what to know before one is wanted.
+    draft_words: ClassVar[Words] = gettext_lazy("Draft of %(tag)s")
+    draft_note: ClassVar[Words] = ""
 
     @abstractmethod
     def repositories(self) -> list[Option]: ...

@@ -45,8 +45,12 @@ class Webhooks:
 
     `parse` takes the body and the event type from `event_header`. It raises ValueError with a
     message for people if the body cannot be parsed.
+
+    `is_never_refused`: the sender switches a webhook off whose events are refused. One that is
+    authentic but too large, or one too many, is accepted and dropped: polling finds what it said.
     """
 
     ways: Sequence[Way]
     parse: Parser
     event_header: str = ""
+    is_never_refused: bool = False

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.on_sqlite
 CANARY = "canary-secret-value"
 STORED: dict[str, Any] = {
     "GITHUB": (make.ScmFactory, {"access_token": CANARY}),
+    "GITLAB": (make.ScmFactory, {"scm_type": "GITLAB", "access_token": CANARY}),
     "APP_STORE": (make.AppStoreFactory, {"credentials": CANARY}),
     "PLAY_STORE": (make.PlayStoreFactory, {"credentials": CANARY}),
     "JENKINS": (make.PipelineFactory, {"api_token": CANARY, "webhook_secret": CANARY}),
@@ -27,6 +28,7 @@ STORED: dict[str, Any] = {
         make.PipelineFactory,
         {"pipeline_type": "GITHUB_ACTIONS", "api_token": CANARY},
     ),
+    "GITLAB_CI": (make.PipelineFactory, {"pipeline_type": "GITLAB_CI", "api_token": CANARY}),
     "SLACK": (make.SlackFactory, {"token": CANARY}),
     "JIRA": (make.JiraFactory, {"api_token": CANARY}),
 }
@@ -82,6 +84,7 @@ def test_an_entered_secret_is_not_rendered_with_the_errors(tenant: Tenant, kind:
     [
         ("GITHUB", "repository_url", f"https://{CANARY}@github.com/o/app"),
         ("GITHUB", "repository_url", f"git clone https://octo:{CANARY}@github.com/o/app.git"),
+        ("GITLAB", "repository_url", f"https://oauth2:{CANARY}@git.example.com/group/app.git"),
         ("JENKINS", "jenkins_url", f"https://ci:{CANARY}@ci.example.com/jenkins"),
         ("JIRA", "jira_url", f"https://{CANARY}@octo.atlassian.net"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import cast
 
 from django.utils.translation import gettext as _
 
@@ -12,6 +13,8 @@ from delivr.effects import clock
 from delivr.effects.handlers import Postpone, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import create_effect, wake
+from integrations.providers.registry import provider_class
+from integrations.providers.scm import ScmProvider
 from releases.models import Release
 from releases.repository.models import RepositoryPart
 
@@ -23,6 +26,15 @@ def part_of(release: Release) -> RepositoryPart:
     """The repository's part of a release; if there is none, an unsaved one with everything off."""
     found: RepositoryPart | None = getattr(release, "repository_part", None)
     return found or RepositoryPart(tenant_id=release.tenant_id, release=release)
+
+
+def host_of(release: Release) -> type[ScmProvider]:
+    """What its repository's host calls things."""
+    return host_class(release.scm.kind)
+
+
+def host_class(kind: str) -> type[ScmProvider]:
+    return cast("type[ScmProvider]", provider_class(kind))
 
 
 def tag_of(version: str) -> str:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from delivr.effects.models import Effect
 from releases.models import Release
-from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, part_of, tag_of
+from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, host_of, part_of, tag_of
 from releases.repository.models import Change, RepositoryPart
 from releases.repository.summary import summary_of
 from releases.sent_messages import SentEffect
@@ -35,17 +35,18 @@ class ChangeLine:
     title: str
     author: str
     url: str
-    pull: str  # `#12`; "" for a commit without a pull request
+    pull: str  # `#12`, `!12`; "" for a commit without a pull request
     tickets: tuple[str, ...]
 
     @classmethod
-    def of(cls, change: Change) -> ChangeLine:
+    def of(cls, change: Change, mark: str) -> ChangeLine:
+        """`mark` stands before the number of a pull request."""
         return cls(
             sha=change.short_sha,
             title=change.pull_title or change.title,
             author=change.author,
             url=web_address(change.pull_url or change.url),
-            pull=f"#{change.pull_number}" if change.pull_number else "",
+            pull=f"{mark}{change.pull_number}" if change.pull_number else "",
             tickets=tuple(change.tickets),
         )
 
@@ -68,6 +69,7 @@ def repository_card(release: Release, effects: Sequence[Effect], now: datetime) 
     """Makes at most one query."""
     part = part_of(release)
     changes = list(newest_changes(release, SHOWN + 1))
+    mark = host_of(release).pull_mark
     return RepositoryCard(
         steps=tuple(_steps(release, part, effects, now)),
         summary=summary_of(release),
@@ -75,7 +77,7 @@ def repository_card(release: Release, effects: Sequence[Effect], now: datetime) 
         missing=part.missing,
         note=part.note,
         is_looking=part.look_at is not None,
-        lines=tuple(ChangeLine.of(change) for change in changes[:SHOWN]),
+        lines=tuple(ChangeLine.of(change, mark) for change in changes[:SHOWN]),
         has_more=len(changes) > SHOWN,
     )
 
@@ -99,7 +101,8 @@ def _steps(
         words = _("%(tag)s, when all builds are complete") if not part.tag else "%(tag)s"
         yield StepLine(_("Tag"), words % {"tag": name}, web_address(part.tag_url), sent(TAG))
     if part.drafts_release:
-        done = _("Draft of %(tag)s") if part.release_url else _("When all builds are complete")
+        done = host_of(release).draft_words
+        done = done if part.release_url else _("When all builds are complete")
         words = done % {"tag": tag_of(release.version)}
         yield StepLine(_("Release"), words, web_address(part.release_url), sent(DRAFT_RELEASE))
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
+
+from integrations.models import Connection
+from releases.repository.acts import host_class
 
 
 class StepsForm(forms.Form):
@@ -22,6 +27,12 @@ class StepsForm(forms.Form):
         required=False,
         help_text=_("With the changes since the last release. You publish it yourself."),
     )
+
+    def tell_of_drafts(self, hosts: Iterable[Connection]) -> None:
+        """Not every host of these repositories has drafts."""
+        notes = {str(host_class(host.kind).draft_note): None for host in hosts}
+        field = self.fields["drafts_release"]
+        field.help_text = " ".join([str(field.help_text), *notes]).strip()
 
 
 class RepositoryFields(StepsForm):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from django.utils.translation import gettext as _
 
 from releases.models import Release
-from releases.repository.acts import part_of
+from releases.repository.acts import host_of, part_of
 from releases.repository.models import Change
 
 MOST = 400  # changes that are listed
@@ -20,7 +20,7 @@ def notes_of(release: Release) -> str:
     part = part_of(release)
     if part.total is None:
         return ""
-    lines = list(_lines(release.changes.all()[: MOST + 1]))
+    lines = list(_lines(release.changes.all()[: MOST + 1], host_of(release).pull_mark))
     left_out = part.total - part.listed if len(lines) <= MOST else 1
     words = _("Changes since %(version)s") % {"version": part.since}
     shown = [f"## {words}", "", *(lines[:MOST] or [_("None.")])]
@@ -29,19 +29,19 @@ def notes_of(release: Release) -> str:
     return "\n".join(shown)
 
 
-def _lines(changes: Iterable[Change]) -> Iterator[str]:
+def _lines(changes: Iterable[Change], mark: str) -> Iterator[str]:
     seen: set[int] = set()
     for change in changes:
         if change.pull_number in seen:
             continue
         if change.pull_number:
             seen.add(change.pull_number)
-        yield _line(change)
+        yield _line(change, mark)
 
 
-def _line(change: Change) -> str:
+def _line(change: Change, mark: str) -> str:
     title = change.pull_title or change.title
-    where = f"#{change.pull_number}" if change.pull_number else change.sha
+    where = f"{mark}{change.pull_number}" if change.pull_number else change.sha
     keys = [key for key in change.tickets if key not in title]
     named = f" ({', '.join(keys)})" if keys else ""
     return f"- {escaped(title)}{named} {where}"

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from releases.models import Release
-from releases.repository.acts import part_of
+from releases.repository.acts import host_of, part_of
 from releases.repository.models import RepositoryPart
 
 
@@ -15,7 +15,8 @@ def summary_of(release: Release) -> str:
     part = part_of(release)
     if part.total is None or not part.since:
         return ""
-    words = {"commits": _commits(part), "pulls": _pull_requests(part), "version": part.since}
+    words = {"commits": _commits(part), "version": part.since}
+    words["pulls"] = host_of(release).pull_words % {"count": part.pull_requests}
     if not part.pull_requests or not part.is_complete:
         return _("%(commits)s since %(version)s") % words
     return _("%(commits)s in %(pulls)s since %(version)s") % words
@@ -24,8 +25,3 @@ def summary_of(release: Release) -> str:
 def _commits(part: RepositoryPart) -> str:
     total = part.total or 0
     return ngettext("%(count)d commit", "%(count)d commits", total) % {"count": total}
-
-
-def _pull_requests(part: RepositoryPart) -> str:
-    count = part.pull_requests
-    return ngettext("%(count)d pull request", "%(count)d pull requests", count) % {"count": count}

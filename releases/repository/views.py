@@ -12,8 +12,9 @@ from delivr.pages.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
+from integrations.models import ScmIntegration
 from releases.models import Release
-from releases.repository.acts import part_of
+from releases.repository.acts import host_of, part_of
 from releases.repository.card import ChangeLine
 from releases.repository.forms import StepsForm
 from releases.repository.steps import change_settings, settings_of, steps_of
@@ -31,7 +32,7 @@ def release_changes(request: TenantRequest, release_id: str) -> HttpResponse:
         "part": part_of(release),
         "summary": summary_of(release),
         "page": page,
-        "lines": [ChangeLine.of(change) for change in page.items],
+        "lines": [ChangeLine.of(change, host_of(release).pull_mark) for change in page.items],
     }
     return render(request, "releases/changes.html", context)
 
@@ -41,6 +42,7 @@ def release_changes(request: TenantRequest, release_id: str) -> HttpResponse:
 def release_settings(request: TenantRequest) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
     form = StepsForm(posted, initial=steps_of(settings_of(request.tenant)))
+    form.tell_of_drafts(ScmIntegration.objects.for_tenant(request.tenant))
     if form.is_valid():
         change_settings(tenant=request.tenant, actor=request.user, steps=form.cleaned_data)
         messages.success(request, _("Saved. New releases use these settings."))

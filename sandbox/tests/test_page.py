@@ -7,7 +7,7 @@ import pytest
 from sandbox import mrkdwn
 from sandbox.chat import Message
 
-PAGES = ["/", "/sandbox/board", "/mails", "/settings", "/repository", "/credentials"]
+PAGES = ["/", "/sandbox/board", "/mails", "/settings", "/repository", "/project", "/credentials"]
 
 
 @pytest.fixture

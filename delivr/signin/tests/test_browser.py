@@ -62,7 +62,7 @@ class Member:
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
         self.page.get_by_label("Password (again)", exact=True).fill(PASSWORD)
         self.press("Create account")
-        self.heading("Connect GitHub")
+        self.heading("Connect GitHub or GitLab")
 
     def sign_out(self) -> None:
         self.page.context.clear_cookies()
@@ -146,7 +146,7 @@ def test_app_is_set_up_and_asked_for(
     expect(page.get_by_text("Incorrect code.", exact=True)).to_be_visible()
     page.get_by_label("Code", exact=True).fill(codes[0])
     ada.press("Sign in")
-    ada.heading("Connect GitHub")
+    ada.heading("Connect GitHub or GitLab")
     ada.go("/accounts/2fa/")
     ada.picture("factor-app")
     assert console == []
@@ -173,13 +173,13 @@ def test_passkey_signs_in_without_and_after_a_password(
     ada.go("/accounts/login/")
     ada.picture("sign-in")
     ada.press("Use a passkey")
-    ada.heading("Connect GitHub")
+    ada.heading("Connect GitHub or GitLab")
 
     ada.sign_out()
     ada.type_password()
     ada.heading("Second factor")
     ada.press("Use a passkey or security key")
-    ada.heading("Connect GitHub")
+    ada.heading("Connect GitHub or GitLab")
     assert console == []
 
 

@@ -5,13 +5,12 @@ https://docs.github.com/en/rest/branches/branches https://docs.github.com/en/res
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..base import ProviderError
+from ..branch_names import nearest, refs_of
 from ..http import garbage, objects, vendor_words
 from ..scm import Branch
 from .refusals import LABEL
@@ -21,11 +20,8 @@ if TYPE_CHECKING:
     from .client import GitHubClient
 
 LISTED = 100  # branches searched for similar names; the maximum of a page
-SIMILAR = 3
-LIKE_ENOUGH = 0.6  # similarity; 1.0 is equal
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SHORT_SHA = re.compile(r"[0-9a-f]{7,64}")
-_REMOTE = re.compile(r"(?:remotes/)?(?:origin|upstream)/(.+)")
 _NOT_THERE = {"not_found", "redirect", "conflict", "refused"}  # 404, renamed, empty, 422
 
 
@@ -33,7 +29,7 @@ def look_for(client: GitHubClient, repository: str, name: str) -> Branch:
     """Look up a branch; `repository` is `owner/name`. Raises ProviderError if the result is not
     certain."""
     base = f"/repos/{repository}"
-    for ref in _refs_of(name):
+    for ref in refs_of(name):
         kind, _slash, short = ref.partition("/")
         path = f"/branches/{short}" if kind == "heads" else f"/git/ref/{ref}"
         if (data := _get(client, f"{base}{path}")) is not None:
@@ -44,20 +40,6 @@ def look_for(client: GitHubClient, repository: str, name: str) -> Branch:
             return _found(client, name, data)
     # A 404 may also mean that the token has no access; if it may list branches, it has.
     return Branch(name=name, exists=False, similar=nearest(name, _names(client, repository, name)))
-
-
-def _refs_of(name: str) -> list[str]:
-    """The refs below `refs/` that a name may mean: jobs get branches in git's or Jenkins' notation,
-    with a remote as prefix or as a full ref, and tags."""
-    if name.startswith("refs/") and not name.startswith("refs/remotes/"):
-        return [name.removeprefix("refs/")]
-    name = name.removeprefix("refs/")
-    refs = [f"heads/{name}", f"tags/{name}"]
-    if name.startswith(("heads/", "tags/")):
-        refs.append(name)
-    if remote := _REMOTE.fullmatch(name):
-        refs.append(f"heads/{remote[1]}")
-    return refs
 
 
 def _get(client: GitHubClient, path: str, **parameters: Any) -> dict[str, Any] | None:
@@ -115,13 +97,3 @@ def _in_folder(client: GitHubClient, repository: str, name: str) -> list[str]:
 def _each(data: object, key: str) -> list[str]:
     found = [entry.get(key) for entry in objects(data, LABEL)]
     return [name for name in found if name and vendor_words(name, secrets=()) == name]
-
-
-def nearest(name: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The names most similar to a missing one; those with the same end (the version) first."""
-    end = name.rpartition("/")[2].casefold()
-    same_end = [n for n in names if n.rpartition("/")[2].casefold() == end]
-    by_key = {n.casefold(): n for n in reversed(names)}
-    like = difflib.get_close_matches(name.casefold(), by_key, n=SIMILAR, cutoff=LIKE_ENOUGH)
-    found = dict.fromkeys([*same_end, *(by_key[key] for key in like)])
-    return tuple(found)[:SIMILAR]

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from ..base import Outcome, ProviderError
 from ..http import garbage, objects
+from ..ref_errors import commit_gone, elsewhere, empty, name_in_the_way
 from ..scm import Ref
 from .refusals import LABEL, WORKFLOWS, reason_of
 from .verification import moved, not_found
@@ -67,7 +68,7 @@ class Refs:
         if there is None:
             raise self._refused(failure, kind, name, commit)
         if there.commit != commit:
-            raise _elsewhere(kind, there, commit)
+            raise elsewhere(LABEL, _WORDS[kind], there, commit)
         return there
 
     def _after_refusal(self, kind: str, name: str) -> Ref | None:
@@ -106,7 +107,7 @@ class Refs:
         if failure.code == "not_found":
             return not_found(self._repository)
         if failure.code == "conflict":
-            return _empty(self._repository)
+            return empty(self._repository)
         return failure
 
     def _refused(self, failure: ProviderError, kind: str, name: str, commit: str) -> ProviderError:
@@ -115,13 +116,13 @@ class Refs:
             reason = reason_of("workflows_permission")
             return ProviderError(reason.code, failure.message, reason.hint, outcome=reason.outcome)
         if "object does not exist" in failure.message.lower():
-            return _no_commit(commit)
+            return commit_gone(LABEL, commit)
         if kind == HEADS and (rule := self._rule(name)):
             return _ruled(failure, name, rule)
         if "rule violations" in failure.message.lower():
             return _ruled(failure, name, "a ruleset")
         if other := self._in_the_way(kind, name):
-            return _in_the_way(kind, name, other)
+            return name_in_the_way(LABEL, _WORDS[kind], name, other)
         return failure
 
     def _rule(self, name: str) -> str:
@@ -159,48 +160,11 @@ class Refs:
 _FORBIDS_CREATION = {"creation", "branch_name_pattern", "tag_name_pattern"}
 
 
-def _elsewhere(kind: str, there: Ref, commit: str) -> ProviderError:
-    return ProviderError(
-        f"{_WORDS[kind]}_elsewhere",
-        f"{there.name} already exists, at {there.commit[:7]} instead of {commit[:7]}.",
-        f"Delete the {_WORDS[kind]} on GitHub and retry, or cancel this to leave it unchanged.",
-        outcome=Outcome.REFUSED,
-    )
-
-
-def _no_commit(commit: str) -> ProviderError:
-    return ProviderError(
-        "commit_gone",
-        f"GitHub does not have the commit {commit[:7]}, or no longer has it.",
-        "Someone may have rewritten the branch. Retry: delivr looks up the newest commit again.",
-        outcome=Outcome.REFUSED,
-    )
-
-
 def _ruled(failure: ProviderError, name: str, rule: str) -> ProviderError:
     return ProviderError(
         "rule_forbids",
         f"{rule[0].upper()}{rule[1:]} does not allow creating {name}. {failure.message}",
         "Add the token's owner to the ruleset's bypass list on GitHub (Settings > Rules) and "
         "retry, or create it manually.",
-        outcome=Outcome.REFUSED,
-    )
-
-
-def _in_the_way(kind: str, name: str, other: str) -> ProviderError:
-    return ProviderError(
-        "name_in_the_way",
-        f"{name} cannot be created while {other} exists: in Git, one would be a folder that "
-        "contains the other.",
-        f"Delete or rename the {_WORDS[kind]} {other} on GitHub and retry.",
-        outcome=Outcome.REFUSED,
-    )
-
-
-def _empty(repository: str) -> ProviderError:
-    return ProviderError(
-        "repository_empty",
-        f"{repository} is empty: it has no commits yet.",
-        "Push the first commit and retry.",
         outcome=Outcome.REFUSED,
     )

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from ..yaml_texts import yaml_documents
 
 MAX_FILE = 256 * 1024  # bytes
-MAX_ALIASES = 100
 MAX_INPUTS = 100  # read; GitHub refuses a file with more than 25
 MAX_OPTIONS = 1000
 BUILD_ID = "delivr_build_id"
@@ -60,20 +59,6 @@ class Workflow:
         return next((one for one in self.inputs.values() if one.name.casefold() == wanted), None)
 
 
-class _Loader(yaml.BaseLoader):
-    """Builds only strings, lists and mappings: no tags, no booleans (YAML 1.1 would read `on` as
-    True), no merges. A node with aliases is built once and so not multiplied."""
-
-    aliases = 0
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            self.aliases += 1
-            if self.aliases > MAX_ALIASES:
-                raise ValueError(f"It uses more than {MAX_ALIASES} YAML aliases.")
-        return super().compose_node(parent, index)
-
-
 def parse_workflow(text: bytes) -> Workflow:
     """Raises ValueError with a sentence for people if it is not a workflow."""
     document = _load(text)
@@ -88,15 +73,10 @@ def parse_workflow(text: bytes) -> Workflow:
 
 
 def _load(text: bytes) -> dict[Any, Any]:
-    if len(text) > MAX_FILE:
-        raise ValueError(f"It is larger than {MAX_FILE // 1024} KiB.")
-    try:
-        document = yaml.load(text.decode(), Loader=_Loader)  # noqa: S506 # makes texts only
-    except (yaml.YAMLError, UnicodeError, RecursionError):
-        raise ValueError("It is not valid YAML.") from None
-    if not isinstance(document, dict):
+    documents = list(yaml_documents(text, longest=MAX_FILE))
+    if len(documents) != 1 or not isinstance(documents[0], dict):
         raise ValueError("It is not a workflow.")
-    return document
+    return documents[0]
 
 
 def _trigger(document: Mapping[Any, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integrations.providers.base import Outcome, ProviderError
-from integrations.providers.github.branches import nearest
+from integrations.providers.branch_names import nearest
 from integrations.providers.github.provider import GitHub
 from integrations.providers.scm import Branch
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, Wire

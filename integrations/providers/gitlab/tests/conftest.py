@@ -1,0 +1,3 @@
+from integrations.providers.tests.wire import wire
+
+__all__ = ["wire"]

@@ -1,0 +1,284 @@
+"""Finds, reads and stops the pipelines of one project.
+
+https://docs.gitlab.com/api/pipelines/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..base import Outcome, ProviderError
+from ..ci import BuildHandle, BuildState, BuildStatus, Duplicate, Retry
+from ..gitlab.project import Project
+from .attempts import Attempt, attempts_of
+from .reading import (
+    WORDS,
+    Job,
+    Pipeline,
+    artifacts_of,
+    build_id_in,
+    external_id,
+    pipeline_and_attempt,
+    read_jobs,
+    read_pipeline,
+    username_of,
+)
+from .reasons import why_waiting
+
+PAGE, PAGES = 100, 5
+MOST_LOOKED_AT = 20  # pipelines whose variables are read
+CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and GitLab's
+CLOSE = timedelta(minutes=1)  # the same, where a mistake would take somebody else's pipeline
+MOST_RETRIES = 5
+API = "api"  # the source of what delivr starts
+BUILD_ID = "DELIVR_BUILD_ID"
+
+
+class Pipelines:
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    # --- One pipeline -----------------------------------------------------------------------------
+
+    def attempt(self, handle: BuildHandle) -> BuildState | None:
+        """The attempt of the handle, whatever became of the pipeline since then."""
+        number, attempt = pipeline_and_attempt(handle.external_id)
+        pipeline = self._read(number)
+        if pipeline is None:
+            return None
+        if not pipeline.is_over and attempt == 1:
+            return self._moving(pipeline)
+        attempts = self._attempts(pipeline)
+        return self._state(pipeline, attempts[attempt - 1]) if attempt <= len(attempts) else None
+
+    def newest(self, number: int) -> BuildState | None:
+        """The newest attempt of the pipeline with this id, as the pages of GitLab show it."""
+        pipeline = self._read(number)
+        if pipeline is None:
+            return None
+        carried = pipeline.build_id or self._build_id_of(pipeline.id)
+        return self._state(pipeline, self._attempts(pipeline)[-1], carried=carried)
+
+    def _read(self, number: int) -> Pipeline | None:
+        """None if it was deleted. Raises ProviderError where pipelines cannot be read at all: a 404
+        says nothing then."""
+        try:
+            return read_pipeline(self._project.get(f"/pipelines/{number}"))
+        except ProviderError as error:
+            if error.code != "not_found":
+                raise
+        self._project.get("/pipelines", per_page=1)
+        return None
+
+    def jobs(self, number: int, *, with_retried: bool = False) -> list[Job]:
+        """Its jobs and bridges."""
+        more = {"include_retried": "true"} if with_retried else {}
+        below = f"/pipelines/{number}"
+        pages = [
+            *self._project.pages(f"{below}/jobs", size=PAGE, most=PAGES, **more),
+            *self._project.pages(f"{below}/bridges", size=PAGE, most=1),
+        ]
+        return read_jobs([item for page in pages for item in page])
+
+    def _attempts(self, pipeline: Pipeline) -> list[Attempt]:
+        return attempts_of(self.jobs(pipeline.id, with_retried=True), pipeline.started_at)
+
+    def jobs_of(self, handle: BuildHandle) -> Sequence[Job]:
+        """Those of one attempt."""
+        number, attempt = pipeline_and_attempt(handle.external_id)
+        pipeline = self._read(number)
+        attempts = self._attempts(pipeline) if pipeline else []
+        return attempts[attempt - 1].jobs if attempt <= len(attempts) else ()
+
+    def _moving(self, pipeline: Pipeline) -> BuildState:
+        """The first attempt, or one that goes on with it: how the first one ended shows in the
+        end."""
+        waits = pipeline.state in (BuildStatus.QUEUED, BuildStatus.WAITING)
+        reason = why_waiting(pipeline, self.jobs(pipeline.id)) if waits else ""
+        return self._built(pipeline, pipeline.state, reason=reason, started_at=pipeline.started_at)
+
+    def _state(self, pipeline: Pipeline, attempt: Attempt, *, carried: str = "") -> BuildState:
+        is_last = attempt.ended_by is None
+        status = pipeline.state if is_last else attempt.verdict
+        started_at = attempt.began_at or pipeline.started_at
+        ended_at = pipeline.finished_at if is_last else attempt.finished_at
+        took = ended_at - started_at if ended_at and started_at and pipeline.is_over else None
+        is_good = status is BuildStatus.SUCCESS
+        return self._built(
+            pipeline,
+            status,
+            attempt=attempt.number,
+            reason=_of_end(pipeline, attempt) if is_last else "",
+            started_at=started_at,
+            duration_ms=int(took.total_seconds() * 1000) if took and took > timedelta(0) else None,
+            artifacts=self._artifacts(attempt) if is_good else (),
+            carried_id=carried or pipeline.build_id,
+        )
+
+    def _artifacts(self, attempt: Attempt) -> Any:
+        """Also those of its child pipelines."""
+        jobs = list(attempt.jobs)
+        for job in attempt.jobs:
+            if job.child is not None:
+                jobs += self.jobs(job.child)
+        return artifacts_of(jobs, self._project.page)
+
+    def _built(
+        self,
+        pipeline: Pipeline,
+        status: BuildStatus,
+        *,
+        reason: str,
+        attempt: int = 1,
+        **facts: Any,
+    ) -> BuildState:
+        return BuildState(
+            status=status,
+            external_id=external_id(pipeline.id, attempt),
+            number=pipeline.id,
+            url=self.page_of(pipeline.id),
+            queue_reason=reason,
+            commit=pipeline.commit,
+            **{"carried_id": pipeline.build_id, **facts},
+        )
+
+    def page_of(self, number: int) -> str:
+        return f"{self._project.page}/-/pipelines/{number}"
+
+    # --- Several ----------------------------------------------------------------------------------
+
+    def _listed(self, since: datetime | None, skew: timedelta, **search: str) -> Iterator[Pipeline]:
+        """Those that were started by the API, the newest first. Each was changed after it was
+        created, and GitLab has long known how to search by that."""
+        if since is not None:
+            search["updated_after"] = f"{(since - skew).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        pages = self._project.pages("/pipelines", size=PAGE, most=PAGES, source=API, **search)
+        for item in (item for page in pages for item in page):
+            pipeline = read_pipeline(item)
+            if since is None or pipeline.created_at is None or pipeline.created_at >= since - skew:
+                yield pipeline
+
+    def with_id(self, build_id: str, *, since: datetime | None, **search: str) -> list[Pipeline]:
+        """Those that carry our id, in their names or else in their variables, the oldest first.
+        Raises ProviderError if there are too many to look at."""
+        found, unnamed = [], []
+        for pipeline in self._listed(since, CLOCK_SKEW, **search):
+            if pipeline.build_id == build_id:
+                found.append(pipeline)
+            elif not pipeline.build_id:
+                unnamed.append(pipeline)
+        if not found:
+            found = [one for one in _few(unnamed) if self._build_id_of(one.id) == build_id]
+        return sorted(found, key=lambda one: one.id)
+
+    def _build_id_of(self, number: int) -> str:
+        """From its variables, which GitLab shows to maintainers and to who started it."""
+        try:
+            data = self._project.get(f"/pipelines/{number}/variables", per_page=PAGE)
+        except ProviderError as error:
+            if error.outcome not in (Outcome.REFUSED, Outcome.CREDENTIALS):
+                raise
+            return ""
+        listed = data if isinstance(data, list) else []
+        ours = [one for one in listed if isinstance(one, dict) and one.get("key") == BUILD_ID]
+        return next((build_id_in(one.get("value")) for one in ours), "")
+
+    def started_by_us(self, branch: str, *, since: datetime) -> list[Pipeline]:
+        """Pipelines without an id of delivr that may be ours: started by the API on the branch
+        since then, by the user whose token we have."""
+        listed = self._listed(since, CLOSE, ref=branch, username=self._username())
+        unnamed = [one for one in listed if not one.build_id]
+        return [one for one in _few(unnamed) if not self._build_id_of(one.id)]
+
+    def _username(self) -> str:
+        return username_of(self._project.client.get("/user").data)
+
+    def first_attempt(self, pipeline: Pipeline, *, build_id: str = "") -> BuildState | None:
+        """What was started. It is read again: a list tells less."""
+        state = self.attempt(BuildHandle(external_id=external_id(pipeline.id, 1)))
+        return state and replace(state, carried_id=build_id or state.carried_id)
+
+    def find(self, build_id: str, *, since: datetime | None, **search: str) -> BuildState | None:
+        found = self.with_id(build_id, since=since, **search)
+        return self.first_attempt(found[0], build_id=build_id) if found else None
+
+    def all_with(self, build_id: str, *, since: datetime) -> list[BuildState]:
+        """Every pipeline with our id. Its retries are a person's, and not listed."""
+        return [
+            self._built(one, one.state, reason="") for one in self.with_id(build_id, since=since)
+        ]
+
+    def retries(self, handle: BuildHandle) -> list[Retry]:
+        """Later attempts of the pipeline, the newest first."""
+        number, attempt = pipeline_and_attempt(handle.external_id)
+        pipeline = self._read(number)
+        if pipeline is None:
+            return []
+        later = [one for one in self._attempts(pipeline) if one.number > attempt]
+        return [
+            Retry(state=self._state(pipeline, one), started_by=one.began_by, commit=pipeline.commit)
+            for one in later[: -MOST_RETRIES - 1 : -1]
+        ]
+
+    # --- Stopping ---------------------------------------------------------------------------------
+
+    def cancel(self, handle: BuildHandle) -> bool:
+        """Ask GitLab to end it, with its child pipelines; False if it ended before, or a person
+        retries it by now. GitLab answers one that is over as if it had been canceled."""
+        number, attempt = pipeline_and_attempt(handle.external_id)
+        pipeline = self._read(number)
+        if pipeline is None or pipeline.is_over or len(self._attempts(pipeline)) != attempt:
+            return False
+        try:
+            self._project.post(f"/pipelines/{number}/cancel")
+        except ProviderError as error:
+            failure = error
+        else:
+            return True
+        if failure.outcome is Outcome.CREDENTIALS:
+            raise ProviderError.refused(
+                "cannot_cancel",
+                "GitLab does not let the token's user cancel pipelines.",
+                "Cancel it in GitLab. Who may is set there under Settings > CI/CD > General "
+                "pipelines.",
+            )
+        raise failure
+
+    def duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate | None:
+        """How a second pipeline with our id stands; None while it goes on and is ours to stop."""
+        number, attempt = pipeline_and_attempt(handle.external_id)
+        pipeline = self._read(number)
+        if pipeline is None:
+            return Duplicate.GONE
+        carried = pipeline.build_id or self._build_id_of(number)
+        is_ours = pipeline.source == API and pipeline.user == self._username()
+        if not is_ours or carried != build_id or attempt != 1:
+            return Duplicate.FOREIGN
+        if pipeline.state is BuildStatus.ABORTED:
+            return Duplicate.STOPPED
+        return Duplicate.ENDED if pipeline.is_over else None
+
+
+def _of_end(pipeline: Pipeline, attempt: Attempt) -> str:
+    """What its end means, where the status does not say it all."""
+    if pipeline.mistake:
+        return f"GitLab found a mistake in the CI file: {pipeline.mistake}"
+    if pipeline.has_warnings:
+        names = ", ".join(f"“{j.name}”" for j in attempt.jobs if j.has_failed and j.is_optional)
+        return f"Passed with warnings: {names} failed, which is allowed." if names else ""
+    return WORDS.get(pipeline.status, "")
+
+
+def _few(pipelines: list[Pipeline]) -> list[Pipeline]:
+    """Raises ProviderError if there are more than can be looked at one by one."""
+    if len(pipelines) > MOST_LOOKED_AT:
+        raise ProviderError.refused(
+            "cannot_correlate",
+            f"{len(pipelines)} pipelines may be the build: too many to look at.",
+            "Look in GitLab which one it is, then adopt it or retry. With delivr_build_id in the "
+            "pipeline's name, it is found by itself.",
+        )
+    return pipelines
