@@ -26,6 +26,7 @@ from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
+from integrations.parameters import parameters_of
 from integrations.providers.ci import BuildReport, BuildStatus
 from releases.models import MOVING
 from releases.operations import VERSION, is_legal_branch
@@ -83,8 +84,22 @@ def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:
         errors["branch"] = [_("Not started: this is not a valid git branch name.")]
     if errors:
         raise ValidationError(errors)
-    own = test.pipeline.parameters
-    return {**own, "VERSION": version, "BRANCH": branch, "DELIVR_BUILD_ID": test.pk}
+    return parameters_for_test(test, version=version, branch=branch)
+
+
+def parameters_for_test(
+    test: TestBuild, *, version: str, branch: str, commit: str | None = None
+) -> dict[str, str]:
+    """See `integrations.parameters.parameters_of`."""
+    pipeline = test.pipeline
+    return parameters_of(
+        pipeline.parameters,
+        version=version,
+        branch=branch,
+        build_id=test.pk,
+        platform=pipeline.platform,
+        commit=commit,
+    )
 
 
 @transaction.atomic

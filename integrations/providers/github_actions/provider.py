@@ -24,6 +24,7 @@ from ..ci import (
 from ..github.addresses import Repository, api_url, read_repository
 from ..github.verification import Verification as OfRepository
 from ..http import DEADLINE, before_effect, only_provider_errors
+from ..templates import fill_templates
 from ..verifying import first_contact, try_in_order
 from .failures import read_failure
 from .inputs import inputs_for
@@ -33,7 +34,7 @@ from .repository import Pages
 from .runs import Runs
 from .sources import WorkflowSource
 from .trigger import dispatch, started_run
-from .verification import Verification, check_startable
+from .verification import Verification, check_startable, tried_with
 from .webhook import parse
 from .workflows import BUILD_ID, Workflow
 
@@ -82,7 +83,7 @@ class GitHubActions(CiProvider):
             repository_url=connection.scm.repository_url,
             access_token=token.reveal(),
             workflow=connection.job,
-            parameters=connection.parameters,
+            parameters=fill_templates(connection.parameters, tried_with(connection.platform)),
             has_own_token=bool(connection.api_token),
         )
 

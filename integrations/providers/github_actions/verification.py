@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from ..base import Check, Level, Outcome, ProviderError
 from ..github.verification import Verification as OfRepository
+from ..templates import COMMIT
 from .inputs import MOST, OURS, inputs_for
 from .sources import WorkflowSource
 from .workflows import BUILD_ID, Workflow
@@ -16,7 +17,19 @@ _STATES = {
     "disabled_fork": "GitHub disabled it because the repository is a fork.",
     "deleted": "Its file is not on the default branch.",
 }
-TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}  # values with which the inputs are checked
+TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}  # what inputs are checked with
+BUILD = "bld_verification"
+
+
+def tried_with(platform: str) -> dict[str, str]:
+    """What templates are checked with."""
+    return {
+        "release.version": TRIED["VERSION"],
+        "release.branch": TRIED["BRANCH"],
+        COMMIT: "0" * 40,
+        "build.id": BUILD,
+        "platform": platform,
+    }
 
 
 class Verification:
@@ -54,7 +67,7 @@ class Verification:
         inputs_for(
             self._workflow,
             {**TRIED, **self._parameters},
-            build_id="bld_verification",
+            build_id=BUILD,
             most=self._most,
         )
         if self._workflow.declared(OURS[0]) is None:

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy
 
 from integrations.providers.fields import ConnectionField, clean_address, one_line, several_lines
 from integrations.providers.jenkins.paths import normalise_job_path
+from integrations.providers.templates import check_templates
 
 OURS = ("VERSION", "BRANCH", "DELIVR_BUILD_ID")
 MAX_NAME = 100
@@ -24,7 +25,8 @@ def clean_parameters(value: Any) -> dict[str, str]:
     for name in parameters:
         # Jenkins allows any name; in the form the first "=" ends it.
         if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
-            raise ValueError(_("“%(name)s” is not a valid parameter name.") % {"name": name})
+            raise ValueError(_("“%(name)s” is not a parameter's name.") % {"name": name})
+    check_templates(parameters)
     return parameters
 
 
@@ -78,8 +80,10 @@ FIELDS = (
         label=gettext_lazy("Additional parameters"),
         audit_label=gettext_lazy("Parameters"),
         help=gettext_lazy(
-            "One NAME=value per line, sent with each build in addition to VERSION, BRANCH and "
-            "DELIVR_BUILD_ID. For a value with several lines: NAME<<EOF, the lines, and EOF."
+            "One NAME=value a line, sent with each build beside VERSION, BRANCH and "
+            "DELIVR_BUILD_ID. A value of several lines: NAME<<EOF, its lines, and EOF. A value may "
+            "contain {{ release.version }}, {{ release.branch }}, {{ release.commit }}, "
+            "{{ build.id }} and {{ platform }}."
         ),
         required=False,
         kind="mapping",
