@@ -255,7 +255,8 @@ class ConnectionForm(forms.Form):
             "data-picker-url": f"{address}?field={field.name}",
             "data-picker-label": field.load or gettext_lazy("Load choices"),
         }
-        return attrs | ({"data-picker-multiple": ""} if field.kind == "list" else {})
+        adds = {"list": "data-picker-multiple", "mapping": "data-picker-lines"}.get(field.kind)
+        return attrs | ({adds: ""} if adds else {})
 
     # --- Errors ----------------------------------------------------------------------------------
 

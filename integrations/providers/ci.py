@@ -13,6 +13,9 @@ from delivr.outbound import Download
 
 from .base import Option, Provider, ProviderError
 
+# The parameters that delivr sets by itself, in any case of their letters.
+OURS = ("VERSION", "BRANCH", "DELIVR_BUILD_ID")
+
 
 class BuildStatus(enum.StrEnum):
     """The words of the contract for a build; the first ones are still moving."""
@@ -87,6 +90,8 @@ class Parameter:
     kind: str = ""  # the server's own name of its type
     default: str = ""
     choices: Sequence[str] = ()
+    description: str = ""
+    is_required: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from integrations.providers.ci import OURS
 from integrations.providers.fields import ConnectionField, one_line, several_lines
-from integrations.providers.github_actions.inputs import LONGEST, MOST, OURS
+from integrations.providers.github_actions.inputs import LONGEST, MOST
 from integrations.providers.github_actions.paths import normalise_workflow
 from integrations.providers.templates import check_templates
 
@@ -72,6 +73,9 @@ FIELDS = (
         required=False,
         kind="mapping",
         clean=clean_inputs,
+        options="parameters",
+        load=gettext_lazy("Load inputs"),
+        checks=("parameters",),
     ),
 )
 

@@ -137,7 +137,14 @@ class GitHubActions(CiProvider):
         data = client.get(f"/repos/{self._name}").data
         workflow = self._source(client).read(str(data.get("default_branch")))
         return [
-            Parameter(name=one.name, kind=one.kind, default=one.default, choices=one.options)
+            Parameter(
+                name=one.name,
+                kind=one.kind,
+                default=one.default,
+                choices=one.options,
+                description=one.description,
+                is_required=one.is_required,
+            )
             for one in workflow.inputs.values()
         ]
 

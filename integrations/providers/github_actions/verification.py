@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..base import Check, Level, Outcome, ProviderError
+from ..ci import OURS
 from ..github.verification import Verification as OfRepository
 from ..templates import COMMIT
-from .inputs import MOST, OURS, inputs_for
+from .inputs import MOST, inputs_for
 from .sources import WorkflowSource
 from .workflows import BUILD_ID, Workflow
 

@@ -3,11 +3,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from integrations.providers.ci import OURS
 from integrations.providers.fields import ConnectionField, clean_address, one_line, several_lines
 from integrations.providers.jenkins.paths import normalise_job_path
 from integrations.providers.templates import check_templates
 
-OURS = ("VERSION", "BRANCH", "DELIVR_BUILD_ID")
 MAX_NAME = 100
 MAX_PARAMETERS = 50
 
@@ -88,6 +88,9 @@ FIELDS = (
         required=False,
         kind="mapping",
         clean=clean_parameters,
+        options="parameters",
+        load=gettext_lazy("Load parameters"),
+        checks=("own_parameters",),
     ),
 )
 
@@ -103,6 +106,7 @@ CHECKS = {
     "correlation": gettext_lazy("Finding a build again"),
     "credentials": gettext_lazy("User and API token"),
     "job": gettext_lazy("Job"),
-    "parameters": gettext_lazy("Job parameters"),
+    "own_parameters": gettext_lazy("Own parameters"),
+    "parameters": gettext_lazy("Parameters of the job"),
     "permission": gettext_lazy("Permission to start the job"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -27,7 +28,15 @@ from .jobs import list_jobs
 from .log import read_tail
 from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
-from .reading import BUILD_ID, Job, artifact_path
+from .reading import (
+    BUILD_ID,
+    DESCRIBED_JOB_TREE,
+    JOB_TREE,
+    PLAIN_JOB_TREE,
+    Job,
+    artifact_path,
+    kind_words,
+)
 from .trigger import queued_build, trigger_error
 from .verification import Verification, check_buildable, check_choices, check_parameters, job_at
 
@@ -42,11 +51,20 @@ class Jenkins(CiProvider):
     deadline = DEADLINE
     has_downloads = True
 
-    def __init__(self, *, url: str, username: str, api_token: str, job_path: str) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        username: str,
+        api_token: str,
+        job_path: str,
+        parameters: Mapping[str, str] | None = None,
+    ) -> None:
         self._url = url.strip().rstrip("/")
         self._username = username.strip()
         self._token = api_token.strip()
         self._entered_path = job_path
+        self._parameters = parameters or {}
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
@@ -55,10 +73,11 @@ class Jenkins(CiProvider):
             username=connection.username,
             api_token=connection.api_token.reveal(),
             job_path=connection.job,
+            parameters=connection.parameters,
         )
 
     def checks(self) -> Iterator[Check]:
-        check = Verification(self._client(), self._path)
+        check = Verification(self._client(), self._path, self._parameters)
         return try_in_order(
             self.label,
             [
@@ -67,6 +86,7 @@ class Jenkins(CiProvider):
                 ("job", check.job),
                 ("permission", check.permission),
                 ("parameters", check.parameters),
+                ("own_parameters", check.own_parameters),
                 ("correlation", check.correlation),
             ],
         )
@@ -77,7 +97,9 @@ class Jenkins(CiProvider):
 
     @only_provider_errors
     def parameters(self) -> list[Parameter]:
-        return list(self._job(self._client(), self._path()).parameters.values())
+        trees = (DESCRIBED_JOB_TREE, JOB_TREE, PLAIN_JOB_TREE)
+        declared = job_at(self._client(), self._path(), trees).parameters.values()
+        return [replace(one, kind=kind_words(one.kind)) for one in declared]
 
     @only_provider_errors
     def trigger(self, request: BuildRequest) -> BuildState:

@@ -31,6 +31,7 @@ def _job_tree(definition: str) -> str:
 
 
 JOB_TREE = _job_tree(f"name,type,choices{{0,{MAX_CHOICES}}},defaultParameterValue[value]")
+DESCRIBED_JOB_TREE = JOB_TREE.replace("[name,type,", "[name,type,description,", 1)
 PLAIN_JOB_TREE = _job_tree("name,type")  # where choices and defaults are too large to be read
 _GIVEN = f"parameters[name,value]{{0,{_PARAMETERS}}}"
 _ACTIONS = f"actions[{_GIVEN}]{{0,{_PARTS}}}"
@@ -113,9 +114,20 @@ def _parameter(definition: Mapping[str, Any]) -> Parameter:
     return Parameter(
         name=definition["name"],
         kind=str(definition.get("type") or ""),
-        default="" if value is None else str(value),
+        default=_as_text(value),
         choices=_choices(definition),
+        description=str(definition.get("description") or ""),
     )
+
+
+def kind_words(kind: str) -> str:
+    """`choice` for Jenkins' ChoiceParameterDefinition."""
+    return kind.removesuffix("ParameterDefinition").lower()
+
+
+def _as_text(value: object) -> str:
+    """As it is sent: Jenkins' booleans are `true` and `false`."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _choices(definition: Mapping[str, Any]) -> list[str]:

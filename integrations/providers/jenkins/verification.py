@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..base import Check, Outcome, ProviderError
 from ..http import garbage, parse_object
@@ -16,9 +16,12 @@ _WHO_TREE = "name,anonymous,authenticated"
 
 
 class Verification:
-    def __init__(self, client: JenkinsClient, job_path: Callable[[], str]) -> None:
+    def __init__(
+        self, client: JenkinsClient, job_path: Callable[[], str], own: Mapping[str, str]
+    ) -> None:
         self._client = client
         self._job_path = job_path
+        self._own = own  # the pipeline's own parameters
         self._name = ""
         self._job = Job(kind="", buildable=False, parameters={}, queued=None)
 
@@ -69,6 +72,16 @@ class Verification:
         closed = [name for name in REQUIRED if declared[name].kind in _CHOICE]
         return [_closed_choice(closed)] if closed else []
 
+    def own_parameters(self) -> list[Check]:
+        """Jenkins drops what the job does not declare without a word."""
+        declared = self._job.parameters
+        if not self._own or not declared:
+            return []
+        known = {n: text for n, text in self._own.items() if n in declared and "{{" not in text}
+        check_choices(self._job, known)
+        unknown = [name for name in self._own if name not in declared]
+        return [_undeclared(unknown)] if unknown else []
+
     def correlation(self) -> list[Check]:
         """Whether a build can be found again after a lost response."""
         carrier = self._job.parameters.get(BUILD_ID)
@@ -116,10 +129,21 @@ def _closed_choice(names: list[str]) -> Check:
     )
 
 
-def job_at(client: JenkinsClient, path: str) -> Job:
-    """The job. Raises ProviderError if there is none, or if the response is not a job, which would
-    be built without parameters."""
-    document = client.get_fitting(path, JOB_TREE, PLAIN_JOB_TREE)
+def _undeclared(names: list[str]) -> Check:
+    return Check.warning(
+        "own_parameters",
+        "undeclared",
+        f"The job does not declare {' and '.join(names)}: Jenkins would drop it.",
+        "Declare it in the job, or remove it here.",
+    )
+
+
+def job_at(
+    client: JenkinsClient, path: str, trees: Sequence[str] = (JOB_TREE, PLAIN_JOB_TREE)
+) -> Job:
+    """The job. Raises ProviderError if there is none, or if the answer is not a job: it would be
+    built without parameters."""
+    document = client.get_fitting(path, *trees)
     if document is None:
         raise job_not_found(path, client.username)
     if not isinstance(document.get("_class", document.get("buildable")), str | bool):
