@@ -111,7 +111,7 @@ def ci_of(build: Build | TestBuild) -> Any:
 
 
 def commit_of(head: BranchHead) -> str:
-    """The commit for a parameter that asks for it. Raises ProviderError (NOT_SENT) while it is
+    """The commit for a parameter that asks for it. Raises ProviderError (NOT_YET) while it is
     unknown: an empty one would be built as if it were right."""
     if head.commit:
         return head.commit
@@ -120,7 +120,7 @@ def commit_of(head: BranchHead) -> str:
         _("A parameter asks for the commit of %(branch)s, which is not known yet.")
         % {"branch": head.name},
         head.message,
-        outcome=Outcome.NOT_SENT,
+        outcome=Outcome.NOT_YET,
     )
 
 

@@ -83,7 +83,7 @@ class GitHubActions(CiProvider):
             repository_url=connection.scm.repository_url,
             access_token=token.reveal(),
             workflow=connection.job,
-            parameters=fill_templates(connection.parameters, tried_with(connection.platform)),
+            parameters=fill_templates(connection.parameters, _tried_with(connection)),
             has_own_token=bool(connection.api_token),
         )
 
@@ -287,6 +287,11 @@ def _repository(url: str) -> Repository:
             outcome=Outcome.REFUSED,
         )
     return found
+
+
+def _tried_with(connection: Any) -> dict[str, str]:
+    """What a verification fills templates with; a form may not say yet what it builds for."""
+    return tried_with(connection.platform if connection.target_id else "")
 
 
 def _unnamed(workflow: Workflow) -> BuildState:
