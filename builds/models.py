@@ -43,6 +43,10 @@ class PolledBuild(TenantOwned):
     status = models.CharField(
         max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.TRIGGERING
     )
+    # As the CI server reported it, where the pipeline counts it as another status; else "".
+    reported_status = models.CharField(
+        max_length=20, choices=BUILD_STATUS_CHOICES, blank=True, default="", db_default=""
+    )
     parameters = models.JSONField(default=dict)
     # The CI server's identifiers of it, as far as they are known: see `BuildHandle`.
     external_id = models.CharField(max_length=100, blank=True, default="", db_default="")

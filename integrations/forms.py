@@ -203,6 +203,14 @@ class ConnectionForm(forms.Form):
         return not ci.scm_kinds or scm.kind in ci.scm_kinds
 
     def _field(self, field: ConnectionField) -> forms.Field:
+        if field.choices:
+            return forms.ChoiceField(
+                label=str(field.label),
+                help_text=escape(field.help),
+                required=field.required,
+                choices=field.choices,
+                error_messages=FORM_ERRORS,
+            )
         made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, TextField)
         is_stored = (
             field.secret and self.connection is not None and bool(field.read(self.connection))

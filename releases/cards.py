@@ -37,6 +37,7 @@ class Attempt:
     attempt: int
     candidate: int
     status: str
+    reported: str  # the CI server's own status, where the pipeline counts it as `status`
     url: str
     artifact: str
     artifact_url: str
@@ -55,6 +56,7 @@ class Attempt:
             attempt=build.attempt,
             candidate=build.candidate,
             status=build.status,
+            reported=build.reported_status,
             url=web_address(build.url),
             artifact=build.artifact_url,
             artifact_url=web_address(build.artifact_url),

@@ -18,7 +18,7 @@ from builds.addresses import safe_build_url
 from builds.models import TestBuild, WebhookDelivery
 from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop_of_test
-from builds.updates.apply import BuildUpdate, end_of, reason_of, schedule_log
+from builds.updates.apply import BuildUpdate, counted, end_of, reason_of, schedule_log
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.operations import create_effect
@@ -135,10 +135,12 @@ def apply_test_update(test_id: str, update: BuildUpdate) -> None:
         _note_identifiers(test, update)
     if test is None or not test.is_moving:
         return
+    update = counted(test.pipeline, update)
     if test.status == BuildStatus.RUNNING and update.status == BuildStatus.QUEUED:
         return
     test.polls = test.polls + 1 if test.status == update.status else 0
     test.status, test.misses, test.missing_since = update.status, 0, None
+    test.reported_status = update.reported
     test.end_claimed_at = test.end_claimed_at if update.status in MOVING else None
     test.server_started_at = test.server_started_at or update.started_at
     _note_handle(test, update)

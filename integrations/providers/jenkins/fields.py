@@ -92,6 +92,17 @@ FIELDS = (
         load=gettext_lazy("Load parameters"),
         checks=("own_parameters",),
     ),
+    ConnectionField(
+        name="jenkins_unstable",
+        label=gettext_lazy("Unstable builds"),
+        audit_label=gettext_lazy("Jenkins' unstable builds"),
+        help=gettext_lazy("Jenkins ends a build as UNSTABLE where tests failed, say."),
+        required=False,
+        choices=(
+            ("FAILED", gettext_lazy("count as failed")),
+            ("GOOD_ENOUGH", gettext_lazy("are good enough: they count as success")),
+        ),
+    ),
 )
 
 # To take the shared fields over from another connection

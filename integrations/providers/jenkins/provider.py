@@ -14,6 +14,7 @@ from ..ci import (
     BuildHandle,
     BuildRequest,
     BuildState,
+    BuildStatus,
     CiProvider,
     Duplicate,
     LogTail,
@@ -75,6 +76,12 @@ class Jenkins(CiProvider):
             job_path=connection.job,
             parameters=connection.parameters,
         )
+
+    @classmethod
+    def counts_as(cls, connection: Any, status: BuildStatus) -> BuildStatus:
+        is_unstable = status is BuildStatus.UNSTABLE
+        is_good = is_unstable and connection.value_of("jenkins_unstable") == "GOOD_ENOUGH"
+        return BuildStatus.SUCCESS if is_good else status
 
     def checks(self) -> Iterator[Check]:
         check = Verification(self._client(), self._path, self._parameters)

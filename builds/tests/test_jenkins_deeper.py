@@ -1,0 +1,75 @@
+"""What a Jenkins does beside building: unstable ends, questions to people, a shutdown, and the jobs
+that a multibranch project has for each branch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from builds.models import Build
+from builds.testbuilds.operations import apply_test_update, start_test
+from builds.tests.delivering import deliver
+from builds.tests.polling import polled, running
+from builds.updates.apply import BuildUpdate, Source
+from delivr.tests.wired import Wired, fresh, trigger_of
+from integrations.providers.ci import BuildStatus
+from releases.blockers import blockers
+from releases.models import Release
+
+pytestmark = pytest.mark.django_db
+
+ASKED = "Release this build to testers?"
+
+
+@pytest.fixture
+def jenkins(sandbox: Any) -> Any:
+    return sandbox.state.jenkins
+
+
+def good_enough(build: Build) -> None:
+    pipeline = build.pipeline
+    pipeline.options = {**pipeline.options, "jenkins_unstable": "GOOD_ENOUGH"}
+    pipeline.save()
+
+
+def blockers_of(build: Build) -> dict[str, str]:
+    release = Release.objects.with_everything().get(pk=build.release_pipeline.release_id)
+    found = blockers(release, [trigger_of(build)], [], None, timezone.now())
+    return {one.code: one.message for one in found}
+
+
+# --- Unstable builds ------------------------------------------------------------------------------
+
+
+def test_an_unstable_build_may_be_good_enough(build: Build, jenkins: Any, member: Any) -> None:
+    running(build)
+    good_enough(build)
+    jenkins.finish("ios-prod", 245, "UNSTABLE")
+    row = polled(build)
+    assert (row.status, row.reported_status) == ("SUCCESS", "UNSTABLE")
+    release = Release.objects.get()
+    assert release.status == "BUILD_COMPLETE"
+    assert "“Unstable”" in row.events.last().detail
+    page = member.get(f"/releases/{release.pk}").content.decode()
+    assert "which this pipeline counts as" in page
+
+
+def test_a_webhook_about_an_unstable_build_is_counted_alike(build: Build, jenkins: Any) -> None:
+    running(build)
+    good_enough(build)
+    deliver(build, {"buildNumber": 245, "status": "UNSTABLE"})
+    assert (fresh(build).status, fresh(build).reported_status) == ("SUCCESS", "UNSTABLE")
+    jenkins.finish("ios-prod", 245, "UNSTABLE")
+    row = polled(build)
+    assert (row.status, row.is_confirmed) == ("SUCCESS", True)
+
+
+def test_a_test_build_is_counted_alike(wired: Wired) -> None:
+    pipeline = wired.pipelines["ios"]
+    pipeline.options = {"jenkins_unstable": "GOOD_ENOUGH"}
+    pipeline.save()
+    test = start_test(pipeline=pipeline, actor=None, version="0.0.1", branch="main")
+    apply_test_update(test.pk, BuildUpdate(status=BuildStatus.UNSTABLE, source=Source.POLL))
+    assert (fresh(test).status, fresh(test).reported_status) == ("SUCCESS", "UNSTABLE")
