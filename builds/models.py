@@ -229,6 +229,12 @@ class TestBuild(PolledBuild):
         return provider.log_page(self.url) if self.url else ""
 
     @property
+    def answer_url(self) -> str:
+        """Where a person answers what it waits for."""
+        provider: Any = provider_class(self.pipeline.kind)
+        return provider.answer_page(self.url) if self.url else ""
+
+    @property
     def took(self) -> timedelta | None:
         return self.finished_at - self.started_at if self.started_at and self.finished_at else None
 

@@ -73,3 +73,27 @@ def test_a_test_build_is_counted_alike(wired: Wired) -> None:
     test = start_test(pipeline=pipeline, actor=None, version="0.0.1", branch="main")
     apply_test_update(test.pk, BuildUpdate(status=BuildStatus.UNSTABLE, source=Source.POLL))
     assert (fresh(test).status, fresh(test).reported_status) == ("SUCCESS", "UNSTABLE")
+
+
+# --- Questions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("exports", [True, False], ids=["exported", "by the REST API"])
+def test_a_build_that_asks_a_person_waits_until_it_is_answered(
+    build: Build, jenkins: Any, member: Any, *, exports: bool
+) -> None:
+    jenkins.job("ios-prod").exports_input = exports
+    running(build)
+    jenkins.ask("ios-prod", 245, ASKED)
+    row = polled(build)
+    assert (row.status, row.queue_reason) == ("WAITING", f"It asks: “{ASKED}”")
+    assert ASKED in blockers_of(build)["waiting_for_a_person"]
+    page = member.get(f"/releases/{build.release_pipeline.release_id}").content.decode()
+    assert f'href="{row.url}input/"' in page
+    assert "Answer in Jenkins" in page
+    jenkins.answer("ios-prod", 245, proceed=True)
+    assert (polled(build).status, fresh(build).queue_reason) == ("RUNNING", "")
+    jenkins.ask("ios-prod", 245, "And now?")
+    assert polled(build).queue_reason == "It asks: “And now?”"
+    jenkins.answer("ios-prod", 245, proceed=False)
+    assert polled(build).status == "ABORTED"

@@ -238,6 +238,11 @@ class CiProvider(Provider):
         """The page with the log of the build at this URL; "" if there is none."""
         return build_url
 
+    @staticmethod
+    def answer_page(build_url: str) -> str:
+        """Where a person answers what the build at this URL waits for."""
+        return build_url
+
     @abstractmethod
     def jobs(self) -> list[Option]: ...
 

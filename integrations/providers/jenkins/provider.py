@@ -174,6 +174,10 @@ class Jenkins(CiProvider):
     def log_page(build_url: str) -> str:
         return f"{build_url.rstrip('/')}/console"
 
+    @staticmethod
+    def answer_page(build_url: str) -> str:
+        return f"{build_url.rstrip('/')}/input/"
+
     @only_provider_errors
     def artifact(self, handle: BuildHandle, url: str) -> Download:
         """Only files of this job's build, whatever the address says: the part after `artifact/`

@@ -42,8 +42,9 @@ LIST_TREE = f"{PLAIN_TREE},{_ACTIONS}"
 MAX_ARTIFACTS = 5000  # that are read …
 KEPT_ARTIFACTS = 20  # … and kept
 _CHECKOUT = "lastBuiltRevision[SHA1,branch[name]]"
+_QUESTIONS = f"executions[settled,input[message,submitter]]{{0,{_CAUSES}}}"
 BUILD_TREE = (
-    f"{PLAIN_TREE},actions[{_GIVEN},{_CHECKOUT}]{{0,{_PARTS}}},"
+    f"{PLAIN_TREE},actions[{_GIVEN},{_CHECKOUT},{_QUESTIONS}]{{0,{_PARTS}}},"
     f"artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
 )
 # `_class` is always sent. A rebuild, a replay or a restarted stage has another cause besides the
@@ -155,7 +156,7 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
         artifacts=_artifacts(document, url),
         carried_id=build_id_of(document),
         commit=_built_commit(document),
-        version=_line(_parameter_of(document, "VERSION")),
+        version=one_line(_parameter_of(document, "VERSION")),
     )
 
 
@@ -177,7 +178,9 @@ def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
     paths = [artifact.get("relativePath") for artifact in dicts(document.get("artifacts"))]
     named = sorted((path for path in paths if isinstance(path, str) and path), key=rank)
     return [
-        Artifact(_line(path.rpartition("/")[2]), f"{url}artifact/{quote(path, errors='replace')}")
+        Artifact(
+            one_line(path.rpartition("/")[2]), f"{url}artifact/{quote(path, errors='replace')}"
+        )
         for path in named[:KEPT_ARTIFACTS]
     ]
 
@@ -246,7 +249,7 @@ def read_item(document: Mapping[str, Any]) -> Item | None:
     why = document.get("why")
     return Item(
         id=queue_id,
-        why=_line(why) if isinstance(why, str) else "",
+        why=one_line(why) if isinstance(why, str) else "",
         cancelled=document.get("cancelled") is True,
         number=whole_number(executable.get("number")) if isinstance(executable, dict) else None,
         job_path=path_of_task(task.get("url")) if isinstance(task, dict) else None,
@@ -289,7 +292,7 @@ def read_retry(
 
 def _person(document: Mapping[str, Any]) -> str:
     names = (cause.get("userName") or cause.get("userId") for cause in _causes(document))
-    return next((_line(name) for name in names if isinstance(name, str)), "")
+    return next((one_line(name) for name in names if isinstance(name, str)), "")
 
 
 def _commit(document: Mapping[str, Any]) -> str:
@@ -351,5 +354,5 @@ def moment(value: object) -> datetime | None:
     return found if milliseconds and within_reason(found) else None
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:_MAX_WHY].strip()
