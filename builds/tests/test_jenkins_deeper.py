@@ -13,8 +13,10 @@ from builds.testbuilds.operations import apply_test_update, start_test
 from builds.tests.delivering import deliver
 from builds.tests.polling import polled, running
 from builds.updates.apply import BuildUpdate, Source
+from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of
 from integrations.providers.ci import BuildStatus
+from integrations.verification import verify
 from releases.blockers import blockers
 from releases.models import Release
 
@@ -97,3 +99,20 @@ def test_a_build_that_asks_a_person_waits_until_it_is_answered(
     assert polled(build).queue_reason == "It asks: “And now?”"
     jenkins.answer("ios-prod", 245, proceed=False)
     assert polled(build).status == "ABORTED"
+
+
+# --- A shutdown -----------------------------------------------------------------------------------
+
+
+def test_builds_stay_in_the_queue_of_a_jenkins_that_shuts_down(wired: Wired, jenkins: Any) -> None:
+    jenkins.quiet_down("Plugins are updated")
+    build = wired.build("ios")
+    run_effect(trigger_of(build).pk)
+    assert polled(build, 5).status == "QUEUED"
+    assert "preparing to shut down" in blockers_of(build)["waiting_in_queue"]
+    pipeline = verify(wired.pipelines["ios"], actor=None)
+    warning = next(check for check in pipeline.checks if check["name"] == "availability")
+    assert (pipeline.is_valid, warning["code"]) == (True, "shutting_down")
+    assert "Plugins are updated" in warning["hint"]
+    jenkins.cancel_quiet_down()
+    assert polled(build, 3).status == "RUNNING"

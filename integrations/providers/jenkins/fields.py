@@ -114,6 +114,7 @@ NEEDS = gettext_lazy("an admin of your Jenkins")
 CHECKS = {
     "account": gettext_lazy("User"),
     "address": gettext_lazy("Reaching Jenkins"),
+    "availability": gettext_lazy("Starting builds"),
     "correlation": gettext_lazy("Finding a build again"),
     "credentials": gettext_lazy("User and API token"),
     "job": gettext_lazy("Job"),

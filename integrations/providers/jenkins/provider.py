@@ -90,10 +90,11 @@ class Jenkins(CiProvider):
             [
                 ("address", check.sign_in),
                 ("account", check.account),
+                ("availability", check.availability),
                 ("job", check.job),
                 ("permission", check.permission),
                 ("parameters", check.parameters),
-                ("own_parameters", check.own_parameters),
+                *([("own_parameters", check.own_parameters)] if self._parameters else []),
                 ("correlation", check.correlation),
             ],
         )

@@ -249,12 +249,21 @@ def read_item(document: Mapping[str, Any]) -> Item | None:
     why = document.get("why")
     return Item(
         id=queue_id,
-        why=one_line(why) if isinstance(why, str) else "",
+        why=_why(why),
         cancelled=document.get("cancelled") is True,
         number=whole_number(executable.get("number")) if isinstance(executable, dict) else None,
         job_path=path_of_task(task.get("url")) if isinstance(task, dict) else None,
         build_id=build_id_of(document),
     )
+
+
+_SHUTTING_DOWN = "Jenkins is about to shut down"
+SHUTTING_DOWN = "Jenkins is preparing to shut down. The build stays in its queue until it is back."
+
+
+def _why(why: object) -> str:
+    words = one_line(why) if isinstance(why, str) else ""
+    return SHUTTING_DOWN if words == _SHUTTING_DOWN else words
 
 
 def build_id_of(document: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from ..base import Check, Outcome, ProviderError
 from ..http import garbage, parse_object
 from .client import LABEL, JenkinsClient, is_jenkins, not_jenkins
 from .paths import full_name
-from .reading import BUILD_ID, JOB_TREE, PLAIN_JOB_TREE, Job, read_job
+from .reading import BUILD_ID, JOB_TREE, PLAIN_JOB_TREE, SHUTTING_DOWN, Job, one_line, read_job
 
 REQUIRED = ("VERSION", "BRANCH")
 _CHOICE = ("ChoiceParameterDefinition", "BooleanParameterDefinition")
@@ -53,6 +53,16 @@ class Verification:
             "Enter the user's id as Jenkins shows it under People.",
             outcome=Outcome.CREDENTIALS,
         )
+
+    def availability(self) -> list[Check]:
+        """A server that is shutting down takes builds into its queue, and starts none."""
+        answer = self._client.fetch("", tree="quietingDown,quietDownReason")
+        document = parse_object(answer.content) if answer.status_code == 200 else None
+        if document is None or document.get("quietingDown") is not True:
+            return []  # or it does not tell
+        reason = document.get("quietDownReason")
+        said = f"Jenkins says: “{one_line(reason)}”" if isinstance(reason, str) and reason else ""
+        return [Check.warning("availability", "shutting_down", SHUTTING_DOWN, said)]
 
     def job(self) -> list[Check]:
         path = self._job_path()
