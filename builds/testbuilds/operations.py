@@ -28,8 +28,9 @@ from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
 from integrations.parameters import parameters_of
 from integrations.providers.ci import BuildReport, BuildStatus
+from integrations.providers.registry import provider_class
 from releases.models import MOVING
-from releases.operations import VERSION, is_legal_branch
+from releases.operations import VERSION, is_legal_branch, job_of_branch
 
 MAX_KEPT = 10  # newest test builds of a pipeline that are kept …
 MIN_AGE = timedelta(hours=2)  # … with those whose trigger or stop may still be open
@@ -50,9 +51,7 @@ def start_test(
         raise Conflict("not_verified", _("A check of the pipeline fails. Verify it first."))
     if pipeline.test_builds.moving().exists():
         raise Conflict("build_in_progress", _("A test build is already in progress."))
-    test = TestBuild(
-        tenant=pipeline.tenant, pipeline=pipeline, job_path=pipeline.job, started_by=actor
-    )
+    test = TestBuild(tenant=pipeline.tenant, pipeline=pipeline, started_by=actor)
     test.parameters = _parameters(test, version.strip(), branch.strip())
     _delete_old(pipeline)
     test.save(force_insert=True)
@@ -76,12 +75,18 @@ def _delete_old(pipeline: PipelineIntegration) -> None:
 
 
 def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:
+    """The parameters; the job is set, too. Raises ValidationError."""
     errors = {}
     if not VERSION.fullmatch(version):
         words = _("Not started: a version has up to 64 characters: letters, digits and . + _ -")
         errors["version"] = [words]
     if not is_legal_branch(branch):
         errors["branch"] = [_("Not started: this is not a valid git branch name.")]
+    else:
+        try:
+            test.job_path = job_of_branch(test.pipeline, branch)
+        except ValueError as error:
+            errors["branch"] = [str(error)]
     if errors:
         raise ValidationError(errors)
     return parameters_for_test(test, version=version, branch=branch)
@@ -198,10 +203,17 @@ def _finish(test: TestBuild, status: BuildStatus) -> None:
 # --- Webhooks ------------------------------------------------------------------------------------
 
 
+def job_of_report(delivery: WebhookDelivery, report: BuildReport) -> str:
+    """The pipeline's job in which a number of the report counts."""
+    ci: Any = provider_class(delivery.pipeline.kind)
+    job: str = ci.job_of_report(delivery.pipeline, report.job_path)
+    return job
+
+
 def match_test(delivery: WebhookDelivery, report: BuildReport) -> TestBuild | None:
     """The test build that a report is about; only those of the delivery's pipeline are searched."""
     tests = TestBuild.objects.for_tenant(delivery.tenant_id).filter(pipeline=delivery.pipeline_id)
-    of_job = tests.filter(job_path=delivery.pipeline.job)
+    of_job = tests.filter(job_path=job_of_report(delivery, report))
     keys = (
         (tests, "pk", report.build_id),
         (tests, "external_id", report.external_id),

@@ -222,6 +222,17 @@ class CiProvider(Provider):
         """What the pipeline makes of a status that the server reports."""
         return status
 
+    @classmethod
+    def job_of_branch(cls, connection: Any, branch: str) -> str:
+        """The job that builds this branch, where the server has one for each. Raises ValueError,
+        with a sentence, where none can."""
+        return str(connection.job)
+
+    @classmethod
+    def job_of_report(cls, connection: Any, reported: str) -> str:
+        """The pipeline's job to which a report about the job `reported` belongs, if to any."""
+        return str(connection.job)
+
     @staticmethod
     @abstractmethod
     def job_name(values: Mapping[str, Any]) -> str:

@@ -55,7 +55,7 @@ def test_a_job_is_picked_by_keyboard_and_its_checks_are_followed(
     page.get_by_role("button", name="Load parameters").click()
     for name in ("TRACK", "CLEAN", "TRACK"):
         page.get_by_role("option", name=name).click()
-    own = page.get_by_label("Own parameters")
+    own = page.get_by_label("Additional parameters")
     expect(own).to_have_value("TRACK=internal\nCLEAN=true")
     own.fill("")
     job.fill("/job/app-99")

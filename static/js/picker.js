@@ -2,10 +2,10 @@
 //
 // <button type="button" data-picker-url="/…/options" data-picker-target="id_repository_url">
 // posts the fields of its form there and reads {"options": [{"value", "label"}], "note"} or a
-// problem {"detail"}; the note says where the options are not all that there is. A select gets the options. A text field becomes a combobox: it filters as one types;
-// one with data-picker-multiple (values divided by commas or lines) or data-picker-lines (NAME=value
+// problem {"detail"}; the note says if the options are incomplete. A select gets the options. A text field becomes a combobox: it filters as one types;
+// one with data-picker-multiple (values separated by commas or lines) or data-picker-lines (NAME=value
 // lines, to which an option is added as a line) gets a search of its own above the list. Without this
-// script each is a plain field.
+// script, each is a plain field.
 // Keys and roles: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/
 (() => {
   "use strict";

@@ -25,7 +25,7 @@ def clean_inputs(value: Any) -> dict[str, str]:
         if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
             raise ValueError(_("“%(name)s” is not a valid input name.") % {"name": name})
     if sum(map(len, inputs.values())) > LONGEST:
-        raise ValueError(_("All inputs together are longer than GitHub takes."))
+        raise ValueError(_("The inputs are longer in total than GitHub allows."))
     check_templates(inputs)
     return inputs
 
@@ -65,8 +65,8 @@ FIELDS = (
         label=gettext_lazy("Additional inputs"),
         audit_label=gettext_lazy("Inputs"),
         help=gettext_lazy(
-            "One NAME=value a line, for inputs that the workflow declares. Of its inputs version, "
-            "branch and delivr_build_id delivr sets those that are there. A value may contain "
+            "One NAME=value per line, for inputs that the workflow declares. delivr sets version, "
+            "branch and delivr_build_id if the workflow declares them. A value may contain "
             "{{ release.version }}, {{ release.branch }}, {{ release.commit }}, {{ build.id }} and "
             "{{ platform }}."
         ),

@@ -18,7 +18,7 @@ _STATES = {
     "disabled_fork": "GitHub disabled it because the repository is a fork.",
     "deleted": "Its file is not on the default branch.",
 }
-TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}  # what inputs are checked with
+TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}  # values with which the inputs are checked
 BUILD = "bld_verification"
 
 

@@ -25,7 +25,7 @@ def clean_parameters(value: Any) -> dict[str, str]:
     for name in parameters:
         # Jenkins allows any name; in the form the first "=" ends it.
         if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
-            raise ValueError(_("“%(name)s” is not a parameter's name.") % {"name": name})
+            raise ValueError(_("“%(name)s” is not a valid parameter name.") % {"name": name})
     check_templates(parameters)
     return parameters
 
@@ -80,9 +80,9 @@ FIELDS = (
         label=gettext_lazy("Additional parameters"),
         audit_label=gettext_lazy("Parameters"),
         help=gettext_lazy(
-            "One NAME=value a line, sent with each build beside VERSION, BRANCH and "
-            "DELIVR_BUILD_ID. A value of several lines: NAME<<EOF, its lines, and EOF. A value may "
-            "contain {{ release.version }}, {{ release.branch }}, {{ release.commit }}, "
+            "One NAME=value per line, sent with each build in addition to VERSION, BRANCH and "
+            "DELIVR_BUILD_ID. For a value with several lines: NAME<<EOF, the lines, and EOF. A "
+            "value may contain {{ release.version }}, {{ release.branch }}, {{ release.commit }}, "
             "{{ build.id }} and {{ platform }}."
         ),
         required=False,
@@ -118,7 +118,7 @@ CHECKS = {
     "correlation": gettext_lazy("Finding a build again"),
     "credentials": gettext_lazy("User and API token"),
     "job": gettext_lazy("Job"),
-    "own_parameters": gettext_lazy("Own parameters"),
-    "parameters": gettext_lazy("Parameters of the job"),
+    "own_parameters": gettext_lazy("Additional parameters"),
+    "parameters": gettext_lazy("Job parameters"),
     "permission": gettext_lazy("Permission to start the job"),
 }

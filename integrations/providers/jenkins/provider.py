@@ -23,6 +23,14 @@ from ..ci import (
 )
 from ..http import DEADLINE, before_effect, only_provider_errors
 from ..verifying import try_in_order
+from .branches import (
+    HAS_BRANCHES,
+    branch_job,
+    branch_jobs,
+    check_first_run,
+    missing_branch,
+    project_of,
+)
 from .client import LABEL, JenkinsClient
 from .duplicates import Duplicates
 from .jobs import list_jobs
@@ -36,6 +44,7 @@ from .reading import (
     PLAIN_JOB_TREE,
     Job,
     artifact_path,
+    is_multibranch,
     kind_words,
 )
 from .trigger import queued_build, trigger_error
@@ -49,6 +58,8 @@ class Jenkins(CiProvider):
     label = LABEL
     sender = "jenkins"
     address_field = "jenkins_url"
+    discovered = (HAS_BRANCHES,)
+    discovered_about = "jenkins_job_path"
     deadline = DEADLINE
     has_downloads = True
 
@@ -83,6 +94,19 @@ class Jenkins(CiProvider):
         is_good = is_unstable and connection.value_of("jenkins_unstable") == "GOOD_ENOUGH"
         return BuildStatus.SUCCESS if is_good else status
 
+    @classmethod
+    def job_of_branch(cls, connection: Any, branch: str) -> str:
+        job: str = connection.job
+        return branch_job(job, branch) if connection.options.get(HAS_BRANCHES) else job
+
+    @classmethod
+    def job_of_report(cls, connection: Any, reported: str) -> str:
+        job: str = connection.job
+        is_branch = project_of(reported).casefold() == job.casefold()
+        if not (is_branch and connection.options.get(HAS_BRANCHES)):
+            return job
+        return job + reported[len(job) :]
+
     def checks(self) -> Iterator[Check]:
         check = Verification(self._client(), self._path, self._parameters)
         return try_in_order(
@@ -101,13 +125,17 @@ class Jenkins(CiProvider):
 
     @only_provider_errors
     def jobs(self) -> list[Option]:
-        return list_jobs(self._client())
+        return list_jobs(self._client(), wanted=full_name(self._entered_path))
 
     @only_provider_errors
     def parameters(self) -> list[Parameter]:
-        trees = (DESCRIBED_JOB_TREE, JOB_TREE, PLAIN_JOB_TREE)
-        declared = job_at(self._client(), self._path(), trees).parameters.values()
-        return [replace(one, kind=kind_words(one.kind)) for one in declared]
+        client, path = self._client(), self._path()
+        job = job_at(client, path, (DESCRIBED_JOB_TREE, JOB_TREE, PLAIN_JOB_TREE))
+        if is_multibranch(job.kind):
+            named = (path for path, one in branch_jobs(client, path).items() if one.parameters)
+            first = next(named, None)
+            job = job_at(client, first, (DESCRIBED_JOB_TREE, JOB_TREE)) if first else job
+        return [replace(one, kind=kind_words(one.kind)) for one in job.parameters.values()]
 
     @only_provider_errors
     def trigger(self, request: BuildRequest) -> BuildState:
@@ -215,8 +243,16 @@ class Jenkins(CiProvider):
         return Duplicates(self._client(), self._path(), build_id=build_id, user=self._username)
 
     def _ready_job(self, client: JenkinsClient, path: str) -> Job:
-        job = self._job(client, path)
+        try:
+            job = job_at(client, path)
+        except ProviderError as error:
+            if error.code != "job_not_found":
+                raise
+            job = None
+        if job is None:
+            raise missing_branch(client, path) or job_unreadable(path, self._username)
         check_buildable(job, path)
+        check_first_run(client, job, path)
         check_parameters(job)
         return job
 

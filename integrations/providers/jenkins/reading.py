@@ -25,13 +25,18 @@ MAX_CHOICES = 500  # values of a longer list are not checked here, only by Jenki
 _PARTS, _PARAMETERS, _CAUSES = 200, 1000, 50
 
 
-def _job_tree(definition: str) -> str:
+def _parameters_tree(definition: str) -> str:
     parts = f"[parameterDefinitions[{definition}]{{0,{_PARAMETERS}}}]{{0,{_PARTS}}}"
-    return f"_class,buildable,queueItem[id],property{parts},actions{parts}"
+    return f"property{parts},actions{parts}"
+
+
+def _job_tree(definition: str) -> str:
+    return f"_class,buildable,queueItem[id],{_parameters_tree(definition)}"
 
 
 JOB_TREE = _job_tree(f"name,type,choices{{0,{MAX_CHOICES}}},defaultParameterValue[value]")
 DESCRIBED_JOB_TREE = JOB_TREE.replace("[name,type,", "[name,type,description,", 1)
+PARAMETERS_TREE = _parameters_tree("name,type")
 PLAIN_JOB_TREE = _job_tree("name,type")  # where choices and defaults are too large to be read
 _GIVEN = f"parameters[name,value]{{0,{_PARAMETERS}}}"
 _ACTIONS = f"actions[{_GIVEN}]{{0,{_PARTS}}}"
@@ -92,7 +97,11 @@ class Job:
 
 def is_container(kind: str) -> bool:
     """True for folders and multibranch projects, on which `/build` starts a scan, not a build."""
-    return kind.endswith(("Folder", "MultiBranchProject", "MultiBranchProject2"))
+    return kind.endswith("Folder") or is_multibranch(kind)
+
+
+def is_multibranch(kind: str) -> bool:
+    return kind.endswith(("MultiBranchProject", "MultiBranchProject2"))
 
 
 def read_job(document: Mapping[str, Any]) -> Job:

@@ -6,9 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..base import Check, Outcome, ProviderError
 from ..http import garbage, parse_object
+from .branches import HAS_BRANCHES, branch_jobs
 from .client import LABEL, JenkinsClient, is_jenkins, not_jenkins
 from .paths import full_name
-from .reading import BUILD_ID, JOB_TREE, PLAIN_JOB_TREE, SHUTTING_DOWN, Job, one_line, read_job
+from .reading import (
+    BUILD_ID,
+    JOB_TREE,
+    PLAIN_JOB_TREE,
+    SHUTTING_DOWN,
+    Job,
+    is_multibranch,
+    one_line,
+    read_job,
+)
 
 REQUIRED = ("VERSION", "BRANCH")
 _CHOICE = ("ChoiceParameterDefinition", "BooleanParameterDefinition")
@@ -67,8 +77,24 @@ class Verification:
     def job(self) -> list[Check]:
         path = self._job_path()
         self._job = job_at(self._client, path)
-        check_buildable(self._job, path)
-        return []
+        if not is_multibranch(self._job.kind):
+            check_buildable(self._job, path)
+            return []
+        self._job = self._some_branch(path)
+        words = "Each branch has its own job: a release uses that of its branch."
+        return [Check(name=HAS_BRANCHES, ok=True, message=words)]
+
+    def _some_branch(self, project: str) -> Job:
+        """A job of the project that declares parameters, or else any. Raises ProviderError."""
+        found = [job for job in branch_jobs(self._client, project).values() if job.buildable]
+        if not found:
+            raise ProviderError.refused(
+                "no_branches",
+                f"{full_name(project)} has no branches yet, or {self._client.username} may not see "
+                "them.",
+                "Scan the repository in Jenkins, and check that the user has Job/Read.",
+            )
+        return next((job for job in found if job.parameters), found[0])
 
     def permission(self) -> list[Check]:
         words = "Only the first build shows whether this user may start the job."
@@ -151,8 +177,8 @@ def _undeclared(names: list[str]) -> Check:
 def job_at(
     client: JenkinsClient, path: str, trees: Sequence[str] = (JOB_TREE, PLAIN_JOB_TREE)
 ) -> Job:
-    """The job. Raises ProviderError if there is none, or if the answer is not a job: it would be
-    built without parameters."""
+    """The job. Raises ProviderError if there is none, or if the response is not a job, which would
+    be built without parameters."""
     document = client.get_fitting(path, *trees)
     if document is None:
         raise job_not_found(path, client.username)
@@ -175,7 +201,7 @@ def check_buildable(job: Job, path: str) -> None:
         raise ProviderError.refused(
             "not_a_job",
             f"{full_name(path)} is a folder of jobs.",
-            "Enter one of the jobs in it or, for a multibranch project, one of its branches.",
+            "Enter one of the jobs in it.",
         )
     if not job.buildable:
         raise ProviderError.refused(

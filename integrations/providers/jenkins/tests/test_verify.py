@@ -115,7 +115,7 @@ def test_a_hanging_server_is_a_temporary_failure(jenkins, wire):
             "forbidden",
         ),
         (ok(payload("job__folder")), "job", "not_a_job"),
-        (ok(payload("job__multibranch")), "job", "not_a_job"),
+        (ok(payload("job__multibranch")), "job", "no_branches"),
         (ok(payload("job__disabled")), "job", "disabled"),
         (page("Dashboard", 200), "job", "not_jenkins"),
         (ok(payload("job__without_version")), "parameters", "parameters_missing"),
