@@ -12,7 +12,13 @@ from builds.addresses import safe_build_url
 from builds.effects import ci_of, connected_build
 from builds.models import Build, Source
 from builds.polling.next_poll import FAILED
-from builds.updates.apply import BuildUpdate, apply_update, is_newest, lock_build
+from builds.updates.apply import (
+    BuildUpdate,
+    apply_update,
+    counted_status,
+    is_newest,
+    lock_build,
+)
 from builds.updates.identity import why_not_adopted, why_not_found
 from builds.webhooks.deliveries import apply_unmatched
 from delivr.audit.operations import record
@@ -77,7 +83,8 @@ def _is_good_retry(build: Build, state: BuildState) -> bool:
     is_offered = any(row["number"] == state.number for row in build.retries)
     is_other = (state.number, state.external_id) != (build.number, build.external_id)
     is_retry = state.carried_id == build.pk and is_other
-    return state.status == BuildStatus.SUCCESS and (is_offered or is_retry)
+    is_good = counted_status(build.pipeline, state.status) == BuildStatus.SUCCESS
+    return is_good and (is_offered or is_retry)
 
 
 @transaction.atomic

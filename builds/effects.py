@@ -25,7 +25,8 @@ from delivr.effects.operations import wake
 from delivr.failures import Outcome, ProviderError
 from integrations.providers.ci import BuildRequest, BuildState, BuildStatus
 from integrations.providers.registry import provider_for
-from releases.branches import require_branch
+from integrations.providers.templates import needs_commit
+from releases.branches import BranchHead, require_branch
 from releases.models import ReleaseStatus
 from releases.repository.acts import wait_for_branch
 
@@ -42,7 +43,10 @@ class TriggerBuild(EffectHandler):
             raise Unneeded
         release = build.release_pipeline.release
         wait_for_branch(release)
-        require_branch(release.scm, build.parameters["BRANCH"], release=release)
+        head = require_branch(release.scm, build.parameters["BRANCH"], release=release)
+        part = build.release_pipeline
+        if needs_commit(part.parameters):
+            tell_commit(build, part.parameters_for(build.pk, commit=commit_of(head)))
 
     def send(self, effect: Effect) -> dict[str, Any]:
         build = connected_build(effect)
@@ -104,6 +108,25 @@ def ci_of(build: Build | TestBuild) -> Any:
     pipeline = build.pipeline
     pipeline.job = build.job_path
     return provider_for(pipeline)
+
+
+def commit_of(head: BranchHead) -> str:
+    """The commit for a parameter that asks for it. Raises ProviderError (NOT_YET) while it is
+    unknown: an empty one would be built as if it were right."""
+    if head.commit:
+        return head.commit
+    raise ProviderError(
+        "commit_unknown",
+        _("A parameter asks for the commit of %(branch)s, which is not known yet.")
+        % {"branch": head.name},
+        head.message,
+        outcome=Outcome.NOT_YET,
+    )
+
+
+def tell_commit(build: Build | TestBuild, parameters: dict[str, str]) -> None:
+    """Note what is about to be sent. The commit is looked up before each attempt."""
+    type(build).objects.filter(pk=build.pk).update(parameters=parameters)
 
 
 def request_of(build: Build | TestBuild) -> BuildRequest:

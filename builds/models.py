@@ -43,6 +43,10 @@ class PolledBuild(TenantOwned):
     status = models.CharField(
         max_length=20, choices=BUILD_STATUS_CHOICES, default=BuildStatus.TRIGGERING
     )
+    # As the CI server reported it, where the pipeline counts it as another status; else "".
+    reported_status = models.CharField(
+        max_length=20, choices=BUILD_STATUS_CHOICES, blank=True, default="", db_default=""
+    )
     parameters = models.JSONField(default=dict)
     # The CI server's identifiers of it, as far as they are known: see `BuildHandle`.
     external_id = models.CharField(max_length=100, blank=True, default="", db_default="")
@@ -223,6 +227,12 @@ class TestBuild(PolledBuild):
     def log_url(self) -> str:
         provider: Any = provider_class(self.pipeline.kind)
         return provider.log_page(self.url) if self.url else ""
+
+    @property
+    def answer_url(self) -> str:
+        """Where a person answers what it waits for."""
+        provider: Any = provider_class(self.pipeline.kind)
+        return provider.answer_page(self.url) if self.url else ""
 
     @property
     def took(self) -> timedelta | None:

@@ -56,6 +56,7 @@ class TestBuildSerializer(serializers.Serializer[Any]):
     version = serializers.CharField(source="parameters.VERSION", default="")
     branch = serializers.CharField(source="parameters.BRANCH", default="")
     buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="status")
+    reportedStatus = serializers.CharField(source="reported_status")
     buildNumber = serializers.IntegerField(source="number", allow_null=True)
     buildUrl = serializers.CharField(source="url")
     queueId = serializers.IntegerField(source="queue_id", allow_null=True)

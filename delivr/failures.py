@@ -11,6 +11,7 @@ class Outcome(enum.Enum):
     REFUSED = "refused"  # understood and declined: sending the same again is pointless
     CREDENTIALS = "credentials"  # 401 or 403: nothing works until a person fixes the connection
     RATE_LIMITED = "rate_limited"  # declined for now; `retry_after` says for how many seconds
+    NOT_YET = "not_yet"  # it works, but lacks something that is on its way: ask again later
     UNCERTAIN = "uncertain"  # it may have happened: look before sending again
 
 

@@ -203,6 +203,14 @@ class ConnectionForm(forms.Form):
         return not ci.scm_kinds or scm.kind in ci.scm_kinds
 
     def _field(self, field: ConnectionField) -> forms.Field:
+        if field.choices:
+            return forms.ChoiceField(
+                label=str(field.label),
+                help_text=escape(field.help),
+                required=field.required,
+                choices=field.choices,
+                error_messages=FORM_ERRORS,
+            )
         made: Any = {"list": ListField, "mapping": MappingField}.get(field.kind, TextField)
         is_stored = (
             field.secret and self.connection is not None and bool(field.read(self.connection))
@@ -255,7 +263,8 @@ class ConnectionForm(forms.Form):
             "data-picker-url": f"{address}?field={field.name}",
             "data-picker-label": field.load or gettext_lazy("Load choices"),
         }
-        return attrs | ({"data-picker-multiple": ""} if field.kind == "list" else {})
+        adds = {"list": "data-picker-multiple", "mapping": "data-picker-lines"}.get(field.kind)
+        return attrs | ({adds: ""} if adds else {})
 
     # --- Errors ----------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from delivr.tenants.operations import skip_step
 from integrations import sharing, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import FAMILIES, Connection, PipelineIntegration, ScmIntegration
+from integrations.parameters import declared_options
 from integrations.providers.base import Option, Options
 from integrations.providers.fields import MAX_TEXT, ConnectionField, is_empty
 from integrations.providers.http import vendor_words
@@ -186,8 +187,12 @@ def rotate_webhook_secret(
 def options(connection: Connection, *, field: str) -> dict[str, Any]:
     """Ask the provider for the values of a field: `options`, with a `note` if the list is not
     complete. Raises ProviderError."""
-    method = next((f.options for f in fields_of(connection.kind) if f.name == field), "")
-    found = getattr(provider_for(connection), method)() if method else []
+    declared = next((f for f in fields_of(connection.kind) if f.name == field), None)
+    found: Any = []
+    if declared is not None and declared.options:
+        found = getattr(provider_for(connection), declared.options)()
+    if declared is not None and declared.kind == "mapping":
+        found = declared_options(found, declared.read(connection))
     offered = Options.cut(_presentable(found), MOST_OPTIONS)
     note = offered.note or getattr(found, "note", "")
     answer = {"options": [{"value": one.value, "label": one.label} for one in offered]}

@@ -156,6 +156,8 @@ def present(connection: Connection) -> dict[str, Any]:
 def _shown(field: ConnectionField) -> Any:
     shown: dict[str, Any] = {"list": serializers.ListField, "mapping": serializers.DictField}
     made = shown.get(field.kind, serializers.CharField)
+    if field.choices:
+        made = functools.partial(serializers.ChoiceField, field.choices)
     return made(source=f"field_values.{field.name}", help_text=str(field.help))
 
 
@@ -166,6 +168,9 @@ def _taken(field: ConnectionField) -> Any:
         "trim_whitespace": False,
         "error_messages": API_ERRORS,
     }
+    if field.choices:
+        made = functools.partial(serializers.ChoiceField, field.choices)
+        return _sourced(made, field, allow_blank=True, **empty)
     if field.kind == "list":
         return _sourced(serializers.ListField, field, child=serializers.CharField(), **empty)
     if field.kind == "mapping":

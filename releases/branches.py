@@ -106,7 +106,7 @@ def look_up_for_dry_run(scm: ScmIntegration, name: str, *, user: User) -> Branch
         return BranchHead(name=name, exists=None, message=words)
 
 
-def require_branch(scm: ScmIntegration, name: str, *, release: Release | None = None) -> None:
+def require_branch(scm: ScmIntegration, name: str, *, release: Release | None = None) -> BranchHead:
     """Check the branch before a build is triggered (network). Raises ProviderError (REFUSED) if it
     is certainly missing; if that is unknown, the CI server decides."""
     found = look_up(scm, name, within=WORKER_TIMEOUT)
@@ -114,6 +114,7 @@ def require_branch(scm: ScmIntegration, name: str, *, release: Release | None = 
         _store(release, found)
     if found.exists is False:
         raise ProviderError.refused("branch_missing", found.message, found.hint)
+    return found
 
 
 def head_of(release: Release) -> BranchHead:

@@ -37,6 +37,7 @@ class Attempt:
     attempt: int
     candidate: int
     status: str
+    reported: str  # the CI server's own status, where the pipeline counts it as `status`
     url: str
     artifact: str
     artifact_url: str
@@ -55,6 +56,7 @@ class Attempt:
             attempt=build.attempt,
             candidate=build.candidate,
             status=build.status,
+            reported=build.reported_status,
             url=web_address(build.url),
             artifact=build.artifact_url,
             artifact_url=web_address(build.artifact_url),
@@ -104,6 +106,7 @@ class PipelineCard:
     number: int | None
     url: str
     log_url: str
+    answer_url: str  # where a person answers what the build waits for
     is_moving: bool
     may_trigger: bool
     may_build_again: bool
@@ -184,6 +187,7 @@ def card_of(
         number=pipeline.build_number,
         url=web_address(pipeline.build_url),
         log_url=_log_url(connection, pipeline.build_url),
+        answer_url=_answer_url(connection, pipeline),
         is_moving=pipeline.is_moving,
         may_trigger=pipeline.needs_build and is_open,
         may_build_again=pipeline.may_build_again and is_open,
@@ -262,6 +266,13 @@ def _log_url(connection: Any, build_url: str) -> str:
     provider: Any = provider_class(connection.kind)
     address = web_address(build_url)
     return provider.log_page(address) if address else ""
+
+
+def _answer_url(connection: Any, pipeline: ReleasePipeline) -> str:
+    provider: Any = provider_class(connection.kind)
+    address = web_address(pipeline.build_url)
+    is_waiting = pipeline.build_status == BuildStatus.WAITING
+    return provider.answer_page(address) if is_waiting and address else ""
 
 
 def _trouble_of(build: Any, effects: Sequence[Effect], now: datetime) -> SentEffect | None:

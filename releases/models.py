@@ -20,6 +20,7 @@ from integrations.models import (
     TargetIntegration,
     TicketIntegration,
 )
+from integrations.parameters import parameters_of
 from integrations.providers.ci import BuildStatus
 from releases.repository.models import Change as Change
 from releases.repository.models import ChangeTicket as ChangeTicket
@@ -327,14 +328,17 @@ class ReleasePipeline(TenantOwned):
     def __str__(self) -> str:
         return f"{self.release} {self.get_platform_display()}"
 
-    def parameters_for(self, build_id: str) -> dict[str, str]:
-        """The parameters of one build: the pipeline's own, then ours, which take precedence."""
-        return {
-            **self.parameters,
-            "VERSION": self.release.version,
-            "BRANCH": self.release.branch,
-            "DELIVR_BUILD_ID": build_id,
-        }
+    def parameters_for(self, build_id: str, *, commit: str | None = None) -> dict[str, str]:
+        """See `integrations.parameters.parameters_of`."""
+        release = self.release
+        return parameters_of(
+            self.parameters,
+            version=release.version,
+            branch=release.branch,
+            build_id=build_id,
+            platform=self.platform,
+            commit=commit,
+        )
 
     @property
     def build_name(self) -> str:

@@ -43,6 +43,7 @@ from releases.repository.steps import NO_WISHES, Wishes, draft_part
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)")
+MAX_JOB = 300  # characters of a job's path
 Errors = dict[str, list[str]]
 
 
@@ -174,7 +175,7 @@ class ReleasePlan:
                 release=release,
                 pipeline=p,
                 platform=platform_of[p.target_id],
-                job_path=p.job,
+                job_path=job_of_branch(p, release.branch),
                 parameters=p.parameters,
             )
             for p in self.pipelines
@@ -246,6 +247,14 @@ class ReleasePlan:
                 _("%(name)s builds for a target that this release does not have.")
                 % {"name": pipeline},
             )
+        if is_legal_branch(self.branch):
+            self._check_job(pipeline)
+
+    def _check_job(self, pipeline: PipelineIntegration) -> None:
+        try:
+            job_of_branch(pipeline, self.branch)
+        except ValueError as error:
+            self._add_error("branch", f"{pipeline}: {error}")
 
     def _require_verified(self, field: str, connection: Connection) -> None:
         if not connection.is_valid:
@@ -276,6 +285,15 @@ class ReleasePlan:
             )
         notify(release, Notice.RELEASE_CREATED)
         begin(release, self.repository)
+
+
+def job_of_branch(pipeline: PipelineIntegration, branch: str) -> str:
+    """See `CiProvider.job_of_branch`. Raises ValueError."""
+    ci: Any = provider_class(pipeline.kind)
+    job: str = ci.job_of_branch(pipeline, branch)
+    if len(job) > MAX_JOB:
+        raise ValueError(_("The branch's name is too long for the path of its job."))
+    return job
 
 
 def _lock_connected(wanted: Mapping[str, Connection]) -> set[str]:

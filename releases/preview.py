@@ -17,6 +17,7 @@ from releases.repository.acts import host_of, tag_of
 from releases.repository.models import RepositoryPart
 
 BUILD_ID = "bld_…"  # the id is not known before the trigger
+UNKNOWN_COMMIT = "…"  # the branch is still to be created, or could not be looked up
 NUMBER = "…"  # the number is not known before the CI server starts the build
 
 
@@ -36,7 +37,7 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
         "head": head,
         "warnings": [f"{head.message} {head.hint}"] if head.exists is False else [],
         "repository": {"steps": list(_steps(release, part))},
-        "jobs": [_job(pipeline) for pipeline in pipelines],
+        "jobs": [_job(pipeline, _commit(head, part)) for pipeline in pipelines],
         "messages": list(_messages(release, pipelines)),
         "epics": [
             {"target_id": target.pk, "epic": epic_for(release, target)}
@@ -70,14 +71,19 @@ def _steps(release: Release, part: RepositoryPart) -> Iterator[str]:
         yield f"{sentence} {host_of(release).draft_note}".strip()
 
 
-def _job(pipeline: ReleasePipeline) -> dict[str, Any]:
+def _commit(head: BranchHead, part: RepositoryPart) -> str:
+    """The commit that builds would be told: that of a branch that is there already."""
+    return UNKNOWN_COMMIT if part.creates_branch or not head.commit else head.commit
+
+
+def _job(pipeline: ReleasePipeline, commit: str) -> dict[str, Any]:
     return {
         "pipeline_id": pipeline.pipeline_id,
         "platform": pipeline.platform,
         "platform_label": pipeline.get_platform_display(),
         "server_url": pipeline.pipeline.server_url,
         "job_path": pipeline.job_path,
-        "parameters": pipeline.parameters_for(BUILD_ID),
+        "parameters": pipeline.parameters_for(BUILD_ID, commit=commit),
     }
 
 

@@ -137,6 +137,7 @@ class BuildSerializer(serializers.Serializer[Any]):
     attempt = serializers.IntegerField()
     candidate = serializers.IntegerField()
     buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="status")
+    reportedStatus = serializers.CharField(source="reported_status")
     buildNumber = serializers.IntegerField(source="number", allow_null=True)
     buildUrl = serializers.CharField(source="url")
     commit = serializers.CharField(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
-from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job, QueueItem, dump, first_jobs
+from sandbox.ci_jobs import MULTIBRANCH, RESULTS, RETRIES, Build, Job, QueueItem, dump, first_jobs
 from sandbox.projects import APP, Projects
 from sandbox.repositories import Repositories
 from sandbox.shared import Shared
@@ -15,6 +16,15 @@ from sandbox.webhooks import Sender
 LEFT_ITEM_MEMORY = 300.0  # seconds that Jenkins remembers an item that left the queue
 FIRST_QUEUE_ID = 1001
 REPOSITORY = ("dream11", "app")  # what the jobs build
+HEADS = "refs/heads/"
+INDEXING = ""  # the user of builds that a scan starts
+# The characters that a multibranch project quotes in the names of its branches' jobs:
+# https://github.com/jenkinsci/branch-api-plugin (NameEncoder)
+QUOTED = "#%/?[]\\"
+
+
+def encoded(branch: str) -> str:
+    return "".join(f"%{ord(c):02X}" if c in QUOTED else c for c in branch)
 
 
 class Ci:
@@ -37,6 +47,7 @@ class Ci:
         self.next_queue_id = FIRST_QUEUE_ID
         self.sessions: dict[str, str] = {}  # HTTP sessions: id -> user, "" for nobody
         self.location_base = ""  # Jenkins' configured URL; "" = the requested one
+        self.quiet_reason: str | None = None  # why it prepares to shut down; None: it does not
         self._backup: dict[str, Any] | None = None
 
     # Reading
@@ -81,6 +92,8 @@ class Ci:
         if item.ready_at is None:
             left = item.quiet_until - self._shared.clock()
             return f"In the quiet period. Expires in {left:.1f} sec"
+        if self.quiet_reason is not None:
+            return "Jenkins is about to shut down"
         if self.is_blocked(item):
             return (
                 f"Build #{self.running(job.full_name)[-1].number} is already in progress (ETA: N/A)"
@@ -149,6 +162,65 @@ class Ci:
                 self._end(build, result, self._shared.clock())
                 self.settle(self._shared.clock())
             return build
+
+    def ask(self, full_name: str, number: int, message: str) -> Build:
+        """Have a running build ask a person. Raises KeyError, also for one that has ended."""
+        with self._shared.lock:
+            build = self.build(full_name, number)
+            if build is None or not build.building:
+                raise KeyError(f"{full_name} #{number}")
+            build.question, build.questions = message, build.questions + 1
+            self._shared.touch()
+            return build
+
+    def answer(self, full_name: str, number: int, *, proceed: bool) -> Build:
+        """Answer its question. Raises KeyError if it asks none."""
+        with self._shared.lock:
+            build = self.build(full_name, number)
+            if build is None or not build.question:
+                raise KeyError(f"{full_name} #{number}")
+            build.question = ""
+            self._shared.touch()
+        if not proceed:
+            self.finish(full_name, number, "ABORTED")
+        return build
+
+    def quiet_down(self, reason: str = "") -> None:
+        """Prepare to shut down: what is queued stays there, and what runs goes on."""
+        with self._shared.lock:
+            self.quiet_reason = reason
+            self._shared.touch()
+
+    def cancel_quiet_down(self) -> None:
+        with self._shared.lock:
+            self.quiet_reason = None
+            self.settle(self._shared.clock())
+            self._shared.touch()
+
+    def scan(self, project: Job) -> list[Job]:
+        """Create the jobs of a multibranch project's new branches, and build them. Returns them."""
+        with self._shared.lock:
+            repository = self._github.find(*REPOSITORY)
+            refs = self._github.refs[repository.full_name] if repository else {}
+            heads = [ref.removeprefix(HEADS) for ref in refs if ref.startswith(HEADS)]
+            made = [job for branch in heads if (job := self._new_branch(project, branch))]
+            self._shared.record("folder.scanned", "jenkins", job=project.full_name)
+        for job in made if project.builds_found else ():
+            self.enqueue(job, {}, user=INDEXING, delay=0)
+        return made
+
+    def scan_all(self) -> None:
+        for project in [job for job in self.jobs.values() if job.kind == MULTIBRANCH]:
+            self.scan(project)
+
+    def _new_branch(self, project: Job, branch: str) -> Job | None:
+        name = f"{project.full_name}/{encoded(branch)}"
+        if name in self.jobs:
+            return None
+        like = next(iter(self.children(project.full_name)))
+        fresh = {"full_name": name, "next_number": 1, "known_parameters": False}
+        self.jobs[name] = Job.revive({**dump(like), **fresh})
+        return self.jobs[name]
 
     def set_result(self, full_name: str, number: int, result: str) -> None:
         """Set a result while the build is still running, as a Pipeline may do."""
@@ -226,7 +298,7 @@ class Ci:
 
     def _due(self, build: Build) -> float | None:
         seconds = self.jobs[build.job].auto_finish_seconds
-        return None if seconds is None else build.started_at + seconds
+        return None if seconds is None or build.question else build.started_at + seconds
 
     def _start_ready(self, moment: float) -> None:
         for item in self.queued():
@@ -235,6 +307,8 @@ class Ci:
 
     def _has_room(self, item: QueueItem) -> bool:
         busy = len(self.running(item.job))
+        if self.quiet_reason is not None:
+            return False
         return busy < self.jobs[item.job].executors and not self.is_blocked(item)
 
     def _start(self, item: QueueItem, moment: float) -> None:
@@ -242,6 +316,7 @@ class Ci:
         build = Build(job.full_name, job.next_number, item.id, item.parameters, item.user, moment)
         build.rebuilds, build.retried_by = item.rebuilds, item.retried_by
         build.commit = self._commit(build)
+        build.question, build.questions = job.asks, int(bool(job.asks))
         job.next_number += 1
         job.known_parameters = True
         self.builds.setdefault(job.full_name, []).append(build)
@@ -249,7 +324,7 @@ class Ci:
         item.left_at, item.number = moment, build.number
         item.executable_hidden = job.late_executable
         self._record("build.started", build, number=build.number, queueId=item.id)
-        self._sender.build_started(job, build)
+        self._sender.build_started(self._reporting(job), build)
 
     def _commit(self, build: Build) -> str:
         """The head of the build's branch, on GitLab where only that has it; "" if there is no such
@@ -264,13 +339,19 @@ class Ci:
 
     def _end(self, build: Build, result: str, moment: float) -> None:
         job = self.jobs[build.job]
-        build.result, build.ended_at = result, moment
+        build.result, build.ended_at, build.question = result, moment, ""
         self._running[build.job].remove(build)
         build.logs = job.logs
         if result in ("SUCCESS", "UNSTABLE") and job.artifact:
             build.artifact = job.artifact.format(number=build.number)
         self._record("build.finished", build, number=build.number, result=result)
-        self._sender.build_ended(job, build)
+        self._sender.build_ended(self._reporting(job), build)
+
+    def _reporting(self, job: Job) -> Job:
+        """With the webhook of its multibranch project, whose Jenkinsfile all branches have."""
+        project = self.jobs.get(job.parent)
+        is_branch = project is not None and project.kind == MULTIBRANCH
+        return replace(job, webhook=project.webhook) if project and is_branch else job
 
     def _forget(self, now: float) -> None:
         old = [i for i, item in self.queue.items() if self._is_forgotten(item, now)]
@@ -293,6 +374,7 @@ class Ci:
             "builds": {name: _dump_all(builds) for name, builds in self.builds.items()},
             "next_queue_id": self.next_queue_id,
             "location_base": self.location_base,
+            "quiet_reason": self.quiet_reason,
         }
 
     def load(self, data: dict[str, Any]) -> None:
@@ -307,6 +389,7 @@ class Ci:
         }
         self.next_queue_id = data["next_queue_id"]
         self.location_base = data["location_base"]
+        self.quiet_reason = data.get("quiet_reason")
 
 
 def _dump_all(items: Iterable[Job | QueueItem | Build]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ RETRIES = ("rebuild", "replay", "naginator")  # ways in which Jenkins runs a bui
 @dataclass
 class Parameter:
     name: str
-    kind: str = "String"  # String, Choice or Boolean, as in Jenkins' class names
+    kind: str = "String"  # String, Text, Choice, Boolean or Password, as in Jenkins' class names
     default: str = ""
     choices: list[str] = field(default_factory=list)
     description: str = ""
@@ -50,6 +50,9 @@ class Job:
     logs: int = 0  # number of archived logs, listed before the artifact
     auto_finish_seconds: float | None = None  # None: a person ends the build
     auto_finish_result: str = "SUCCESS"
+    asks: str = ""  # what each build asks a person before it goes on: an `input` step
+    exports_input: bool = True  # False: an older plugin, of which only /wfapi tells
+    builds_found: bool = True  # of a multibranch project: new branches are built when found
     late_executable: bool = True  # the first read of an item that left shows no executable yet
     webhook: Webhook = field(default_factory=Webhook)
 
@@ -112,6 +115,8 @@ class Build:
     commit: str = ""  # the checked-out commit
     rebuilds: int | None = None
     retried_by: str = ""
+    question: str = ""  # that is open
+    questions: int = 0  # asked so far
 
     @property
     def building(self) -> bool:
@@ -138,7 +143,9 @@ def _release_parameters(*more: Parameter) -> list[Parameter]:
 
 BUILD_ID = Parameter("DELIVR_BUILD_ID", description="Set by delivr, to find this build again")
 TRACK = Parameter("TRACK", "Choice", "internal", ["internal", "production"], "Where it goes")
-
+CLEAN = Parameter("CLEAN", "Boolean", "true", description="Build from scratch")
+NOTES = Parameter("NOTES", "Text", description="Release notes")
+KEY = Parameter("SIGNING_KEY", "Password", description="Left empty, that of the server is used")
 
 IPA, AAB = "ios-{number}.ipa", "android-{number}.aab"
 
@@ -157,6 +164,7 @@ def first_jobs(auto_finish: float | None) -> dict[str, Job]:
     jobs = [
         _app_job("ios-prod", IPA, 245, BUILD_ID),
         _app_job("android-prod", AAB, 512, BUILD_ID),
+        _app_job("ios-typed", IPA, 7, BUILD_ID, TRACK, CLEAN, NOTES, KEY),
         Job("mobile", FOLDER),
         _app_job("mobile/ios-beta", IPA, 31, BUILD_ID, TRACK),
         Job("app", MULTIBRANCH),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, abort, jsonify, request
 
 from sandbox.accounts import GITHUB_PUSH_TOKEN
-from sandbox.ci_jobs import Job, Webhook, dump
+from sandbox.ci_jobs import MULTIBRANCH, Job, Webhook, dump
 from sandbox.context import accounts, state
 from sandbox.faults import KINDS
 from sandbox.repositories import fake_sha
@@ -28,6 +28,9 @@ SETTINGS = {
     "lateExecutable": "late_executable",
     "nextNumber": "next_number",
     "logs": "logs",
+    "asks": "asks",
+    "exportsInput": "exports_input",
+    "buildsFound": "builds_found",
 }
 
 
@@ -244,6 +247,48 @@ def retry_build(full_name: str, number: int) -> tuple[Response, int]:
     except ValueError as error:
         refuse(400, str(error))
     return jsonify(asdict(item)), 201
+
+
+@blueprint.post("/jenkins/jobs/<path:full_name>/builds/<int:number>/ask")
+def ask(full_name: str, number: int) -> Response:
+    """Have a running build ask a person: `message`."""
+    try:
+        build = state().jenkins.ask(full_name, number, str(_body().get("message", "Go on?")))
+    except KeyError:
+        refuse(404, f"no running build {full_name} #{number}")
+    return jsonify(asdict(build))
+
+
+@blueprint.post("/jenkins/jobs/<path:full_name>/builds/<int:number>/answer")
+def answer(full_name: str, number: int) -> Response:
+    """Answer its question: `proceed`."""
+    try:
+        build = state().jenkins.answer(
+            full_name, number, proceed=bool(_body().get("proceed", True))
+        )
+    except KeyError:
+        refuse(404, f"no question of {full_name} #{number}")
+    return jsonify(asdict(build))
+
+
+@blueprint.post("/jenkins/jobs/<path:full_name>/scan")
+def scan(full_name: str) -> Response:
+    """Scan the repository for new branches, as Jenkins does on a push or by its clock."""
+    found = _job(full_name)
+    if found.kind != MULTIBRANCH:
+        refuse(400, f"{full_name!r} is no multibranch project")
+    return jsonify({"jobs": [job.full_name for job in state().jenkins.scan(found)]})
+
+
+@blueprint.post("/jenkins/quiet-down")
+def quiet_down() -> Response:
+    """Prepare Jenkins to shut down, for a `reason`; not any more with `"cancel": true`."""
+    body, ci = _body(), state().jenkins
+    if body.get("cancel"):
+        ci.cancel_quiet_down()
+    else:
+        ci.quiet_down(str(body.get("reason", "")))
+    return jsonify({"quietingDown": ci.quiet_reason is not None})
 
 
 @blueprint.delete("/jenkins/jobs/<path:full_name>/builds/<int:number>")

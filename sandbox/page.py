@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -92,6 +93,7 @@ def _build(job: Job, build: Build) -> dict[str, Any]:
     return {
         "number": build.number,
         "building": build.building,
+        "question": build.question,
         "result": build.result or "RUNNING",
         "parameters": {name: value for name, value in build.parameters.items() if value},
         "artifact": build.artifact,
@@ -138,6 +140,22 @@ def finish() -> Response:
     try:
         state().jenkins.finish(job, number, request.form.get("result", ""))
     except (KeyError, ValueError):
+        abort(400)
+    return _to("page.home")
+
+
+@blueprint.post("/sandbox/ask")
+def ask() -> Response:
+    form, ci = request.form, state().jenkins
+    job, number = form.get("job", ""), form.get("number", -1, type=int)
+    acts = {
+        "ask": lambda: ci.ask(job, number, "Release this build to testers?"),
+        "proceed": lambda: ci.answer(job, number, proceed=True),
+        "abort": lambda: ci.answer(job, number, proceed=False),
+    }
+    try:
+        acts[form.get("act", "")]()
+    except KeyError:
         abort(400)
     return _to("page.home")
 
@@ -192,6 +210,9 @@ SAVED = {
     "restart": "Jenkins was restarted.",
     "backup": "Jenkins was backed up.",
     "restore": "The backup was restored.",
+    "quiet": "Jenkins prepares to shut down: builds stay in the queue.",
+    "resume": "Jenkins starts builds again.",
+    "scan": "All multibranch projects were scanned for branches.",
     "fault": "The fault is on.",
     "faults": "All faults are off.",
 }
@@ -239,6 +260,7 @@ def save_job() -> Response:
         "autoFinishResult": form.get("autoFinishResult", "SUCCESS"),
         "executors": form.get("executors", 1, type=int),
         "logs": form.get("logs", 0, type=int),
+        "asks": form.get("asks", "").strip(),
         "webhook": {
             "url": url,
             "secret": secret or job.webhook.secret,
@@ -263,9 +285,16 @@ def make_job_again() -> Response:
 
 @blueprint.post("/settings/jenkins")
 def act_on_jenkins() -> Response:
-    """Restart the Jenkins stand-in, back it up, or restore it."""
+    """One of the acts that are about the Jenkins stand-in as a whole."""
     ci = state().jenkins
-    acts = {"restart": state().restart_jenkins, "backup": ci.back_up, "restore": ci.restore}
+    acts: dict[str, Callable[[], object]] = {
+        "restart": state().restart_jenkins,
+        "backup": ci.back_up,
+        "restore": ci.restore,
+        "quiet": ci.quiet_down,
+        "resume": ci.cancel_quiet_down,
+        "scan": ci.scan_all,
+    }
     try:
         acts[request.form.get("act", "")]()
     except LookupError:

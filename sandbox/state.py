@@ -91,6 +91,7 @@ class SandboxState(Shared):
         """The next `starting` requests get Jenkins' start page, the next `loading` ones find no
         jobs. Builds go on; the queue is kept, but items that have left it are forgotten."""
         self.jenkins.forget_left_items()
+        self.jenkins.cancel_quiet_down()
         self.faults.add("starting", provider="jenkins", count=starting)
         self.faults.add("status", provider="jenkins", path="/job/*", status=404, count=loading)
 

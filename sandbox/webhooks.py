@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 
@@ -102,7 +102,7 @@ def notification_body(job: Job, build: Build, phase: str, build_url: str) -> dic
 
     https://plugins.jenkins.io/notification/
     """
-    path = "job/" + "/job/".join(job.full_name.split("/")) + "/"
+    path = "".join(f"job/{quote(part, safe='')}/" for part in job.full_name.split("/"))
     state: dict[str, Any] = {
         "full_url": build_url,
         "number": build.number,

@@ -22,6 +22,7 @@ from builds.testbuilds import operations as testing
 from builds.updates.apply import (
     BuildUpdate,
     apply_update,
+    counted_status,
     is_newest,
     lock_build,
     report_timeout_of,
@@ -112,7 +113,7 @@ def _poll(build: Build) -> None:
     _plan(build.pk)
     if may_be_duplicated(build):
         _look_for_duplicates(build)
-    if state.status in FAILED:
+    if counted_status(build.pipeline, state.status) in FAILED:
         _look_for_retries(build)
 
 
@@ -215,7 +216,8 @@ def _look_for_retries(polled: Build) -> None:
 
 
 def _may_be_adopted(build: Build, state: BuildState) -> bool:
-    return state.status == BuildStatus.SUCCESS and not why_not_adopted(build, state)
+    is_good = counted_status(build.pipeline, state.status) == BuildStatus.SUCCESS
+    return is_good and not why_not_adopted(build, state)
 
 
 @transaction.atomic

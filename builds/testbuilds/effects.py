@@ -9,13 +9,22 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from builds.cancelling import Stop
-from builds.effects import as_result, as_update, ci_of, request_of, search
+from builds.effects import (
+    as_result,
+    as_update,
+    ci_of,
+    commit_of,
+    request_of,
+    search,
+    tell_commit,
+)
 from builds.models import TestBuild
 from builds.testbuilds import operations as testing
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
 from integrations.providers.ci import BuildStatus
+from integrations.providers.templates import needs_commit
 from releases.branches import require_branch
 
 
@@ -28,7 +37,11 @@ class StartTest(EffectHandler):
         test = _tested(effect)
         if test.status != BuildStatus.TRIGGERING or test.pipeline.disconnected_at:
             raise Unneeded
-        require_branch(test.pipeline.scm, test.parameters["BRANCH"])
+        given = {"version": test.parameters["VERSION"], "branch": test.parameters["BRANCH"]}
+        head = require_branch(test.pipeline.scm, given["branch"])
+        if needs_commit(test.pipeline.parameters):
+            commit = commit_of(head)
+            tell_commit(test, testing.parameters_for_test(test, **given, commit=commit))
 
     def send(self, effect: Effect) -> dict[str, Any]:
         test = _tested(effect)

@@ -18,7 +18,7 @@ from builds.addresses import safe_build_url
 from builds.models import TestBuild, WebhookDelivery
 from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop_of_test
-from builds.updates.apply import BuildUpdate, end_of, reason_of, schedule_log
+from builds.updates.apply import BuildUpdate, counted, end_of, reason_of, schedule_log
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.operations import create_effect
@@ -26,9 +26,11 @@ from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
+from integrations.parameters import parameters_of
 from integrations.providers.ci import BuildReport, BuildStatus
+from integrations.providers.registry import provider_class
 from releases.models import MOVING
-from releases.operations import VERSION, is_legal_branch
+from releases.operations import VERSION, is_legal_branch, job_of_branch
 
 MAX_KEPT = 10  # newest test builds of a pipeline that are kept …
 MIN_AGE = timedelta(hours=2)  # … with those whose trigger or stop may still be open
@@ -49,9 +51,7 @@ def start_test(
         raise Conflict("not_verified", _("A check of the pipeline fails. Verify it first."))
     if pipeline.test_builds.moving().exists():
         raise Conflict("build_in_progress", _("A test build is already in progress."))
-    test = TestBuild(
-        tenant=pipeline.tenant, pipeline=pipeline, job_path=pipeline.job, started_by=actor
-    )
+    test = TestBuild(tenant=pipeline.tenant, pipeline=pipeline, started_by=actor)
     test.parameters = _parameters(test, version.strip(), branch.strip())
     _delete_old(pipeline)
     test.save(force_insert=True)
@@ -75,16 +75,36 @@ def _delete_old(pipeline: PipelineIntegration) -> None:
 
 
 def _parameters(test: TestBuild, version: str, branch: str) -> dict[str, str]:
+    """The parameters; the job is set, too. Raises ValidationError."""
     errors = {}
     if not VERSION.fullmatch(version):
         words = _("Not started: a version has up to 64 characters: letters, digits and . + _ -")
         errors["version"] = [words]
     if not is_legal_branch(branch):
         errors["branch"] = [_("Not started: this is not a valid git branch name.")]
+    else:
+        try:
+            test.job_path = job_of_branch(test.pipeline, branch)
+        except ValueError as error:
+            errors["branch"] = [str(error)]
     if errors:
         raise ValidationError(errors)
-    own = test.pipeline.parameters
-    return {**own, "VERSION": version, "BRANCH": branch, "DELIVR_BUILD_ID": test.pk}
+    return parameters_for_test(test, version=version, branch=branch)
+
+
+def parameters_for_test(
+    test: TestBuild, *, version: str, branch: str, commit: str | None = None
+) -> dict[str, str]:
+    """See `integrations.parameters.parameters_of`."""
+    pipeline = test.pipeline
+    return parameters_of(
+        pipeline.parameters,
+        version=version,
+        branch=branch,
+        build_id=test.pk,
+        platform=pipeline.platform,
+        commit=commit,
+    )
 
 
 @transaction.atomic
@@ -120,10 +140,12 @@ def apply_test_update(test_id: str, update: BuildUpdate) -> None:
         _note_identifiers(test, update)
     if test is None or not test.is_moving:
         return
+    update = counted(test.pipeline, update)
     if test.status == BuildStatus.RUNNING and update.status == BuildStatus.QUEUED:
         return
     test.polls = test.polls + 1 if test.status == update.status else 0
     test.status, test.misses, test.missing_since = update.status, 0, None
+    test.reported_status = update.reported
     test.end_claimed_at = test.end_claimed_at if update.status in MOVING else None
     test.server_started_at = test.server_started_at or update.started_at
     _note_handle(test, update)
@@ -181,10 +203,17 @@ def _finish(test: TestBuild, status: BuildStatus) -> None:
 # --- Webhooks ------------------------------------------------------------------------------------
 
 
+def job_of_report(delivery: WebhookDelivery, report: BuildReport) -> str:
+    """The pipeline's job in which a number of the report counts."""
+    ci: Any = provider_class(delivery.pipeline.kind)
+    job: str = ci.job_of_report(delivery.pipeline, report.job_path)
+    return job
+
+
 def match_test(delivery: WebhookDelivery, report: BuildReport) -> TestBuild | None:
     """The test build that a report is about; only those of the delivery's pipeline are searched."""
     tests = TestBuild.objects.for_tenant(delivery.tenant_id).filter(pipeline=delivery.pipeline_id)
-    of_job = tests.filter(job_path=delivery.pipeline.job)
+    of_job = tests.filter(job_path=job_of_report(delivery, report))
     keys = (
         (tests, "pk", report.build_id),
         (tests, "external_id", report.external_id),

@@ -33,6 +33,7 @@ BUILD = {
     "buildUrl",
     "queueId",
     "queueReason",
+    "reportedStatus",
     "artifacts",
     "artifactUrl",
     "createdAt",

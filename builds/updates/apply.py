@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop
 from builds.updates.transitions import Transition, transition
 from delivr.effects import clock
+from delivr.pages.statuses import look_of
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import Artifact, BuildHandle, BuildReport, BuildState, BuildStatus
 from integrations.providers.registry import provider_class
@@ -40,6 +41,7 @@ class BuildUpdate(BuildHandle):
     duration_ms: int | None = None
     delivery: WebhookDelivery | None = None
     detail: str = ""
+    reported: str = ""  # the CI server's own status, where the pipeline counts it as another
     is_hint: bool = False  # not trusted: it only causes a poll
     is_number_only: bool = False  # it identifies the build by its number alone
 
@@ -93,6 +95,26 @@ def report_timeout_of(pipeline: PipelineIntegration) -> timedelta | None:
     return timeout
 
 
+def counted(pipeline: PipelineIntegration, update: BuildUpdate) -> BuildUpdate:
+    """The update with the status that the pipeline counts it as."""
+    status = counted_status(pipeline, update.status)
+    if status == update.status:
+        return update
+    words = _("The CI server reports “%(there)s”, which this pipeline counts as “%(here)s”.") % {
+        "there": look_of(update.status, "build").label,
+        "here": look_of(status, "build").label,
+    }
+    detail = " ".join(filter(None, [update.detail, words]))
+    return replace(update, status=status, reported=update.status, detail=detail)
+
+
+def counted_status(pipeline: PipelineIntegration, status: BuildStatus) -> BuildStatus:
+    """See `CiProvider.counts_as`."""
+    ci: Any = provider_class(pipeline.kind)
+    found: BuildStatus = ci.counts_as(pipeline, status)
+    return found
+
+
 _LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # their build was looked up before it was locked
 
 
@@ -102,7 +124,7 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     build = lock_build(build_id)
     if update.source in _LOOKED_UP and build.handle.is_another(update):
         return Transition.IGNORE  # a person took another one on meanwhile
-    before = build.status
+    before, update = build.status, counted(build.pipeline, update)
     step = _step(build, update)
     had_name = build.handle.is_named
     filled = (step in _IDENTIFYING or update.is_authoritative) and _fill(build, update)
@@ -224,6 +246,7 @@ def _fill(build: Build, update: BuildUpdate) -> bool:
         "started_at": update.started_at,
         "server_started_at": update.started_at if update.is_authoritative else None,
         "estimated_ms": update.estimated_ms,
+        "reported_status": update.reported,
     }
     fresh = {n: v for n, v in values.items() if v and not getattr(build, n)}
     if "server_started_at" in fresh:
@@ -275,7 +298,7 @@ def _as_row(artifact: Artifact, url: str) -> dict[str, Any]:
 
 def _set_status(build: Build, update: BuildUpdate) -> None:
     now = clock.now()
-    build.status = update.status
+    build.status, build.reported_status = update.status, update.reported
     build.polls = build.misses = 0
     build.missing_since = None
     if update.status == BuildStatus.RUNNING:

@@ -128,7 +128,8 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
     Only builds of the delivery's pipeline are searched."""
     builds = Build.objects.for_tenant(delivery.tenant_id).of_pipeline(delivery.pipeline_id)
     # Each job has its own numbers: a number from the current job means nothing in an earlier one.
-    of_job = builds.filter(release_pipeline__job_path=delivery.pipeline.job)
+    job = testing.job_of_report(delivery, report)
+    of_job = builds.filter(release_pipeline__job_path=job)
     keys: tuple[tuple[Any, str, Any], ...] = ((builds, "pk", report.build_id),)
     if not report.build_id:  # an id that we do not know means another build
         keys = (
@@ -229,7 +230,8 @@ def poll_now(build: Build) -> None:
 def _unmatched(delivery: WebhookDelivery, report: BuildReport) -> None:
     """Its build may not have a number yet: try again for 15 minutes, then mark it an orphan. One of
     another job has no build here."""
-    if report.job_path and report.job_path.casefold() != delivery.pipeline.job.casefold():
+    job = testing.job_of_report(delivery, report)
+    if report.job_path and report.job_path.casefold() != job.casefold():
         reason = _("It is about a job other than this pipeline's.")
         _settle(delivery, DeliveryState.ORPHAN, reason=reason)
         return

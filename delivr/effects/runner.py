@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN = timedelta(seconds=2)
 MOST_DOUBLINGS = 20
+NOT_YET_PAUSE = timedelta(seconds=30)
 LAST_CHANCES = 5  # attempts to run `gave_up` before the effect is settled without it
 
 
@@ -241,6 +242,11 @@ class Attempt:
             self._wait(
                 delay, attempts=F("attempts") - 1, **self._clear_dispatch(), **_error_columns(error)
             )
+        elif error.outcome is Outcome.NOT_YET:
+            delay = timedelta(seconds=error.retry_after or 0) or NOT_YET_PAUSE
+            self._wait(
+                delay, attempts=F("attempts") - 1, **self._clear_dispatch(), **_error_columns(error)
+            )
         elif error.outcome is Outcome.NOT_SENT:
             self._retry_later(error, **self._clear_dispatch())
         else:
@@ -248,7 +254,7 @@ class Attempt:
 
     def _expired_while_waiting(self, error: ProviderError) -> bool:
         """These outcomes use up no attempt, so only the expiry ends the waiting."""
-        free = (Outcome.CREDENTIALS, Outcome.RATE_LIMITED)
+        free = (Outcome.CREDENTIALS, Outcome.RATE_LIMITED, Outcome.NOT_YET)
         return error.outcome in free and clock.now() >= self.effect.expires_at
 
     def _clear_dispatch(self) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from delivr.outbound import Download
 
 from .base import Option, Provider, ProviderError
 
+# The parameters that delivr sets by itself, in any case of their letters.
+OURS = ("VERSION", "BRANCH", "DELIVR_BUILD_ID")
+
 
 class BuildStatus(enum.StrEnum):
     """The words of the contract for a build; the first ones are still moving."""
@@ -87,6 +90,8 @@ class Parameter:
     kind: str = ""  # the server's own name of its type
     default: str = ""
     choices: Sequence[str] = ()
+    description: str = ""
+    is_required: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,6 +217,22 @@ class CiProvider(Provider):
         this long is lost. None: it is polled with `read`."""
         return None
 
+    @classmethod
+    def counts_as(cls, connection: Any, status: BuildStatus) -> BuildStatus:
+        """What the pipeline makes of a status that the server reports."""
+        return status
+
+    @classmethod
+    def job_of_branch(cls, connection: Any, branch: str) -> str:
+        """The job that builds this branch, where the server has one for each. Raises ValueError,
+        with a sentence, where none can."""
+        return str(connection.job)
+
+    @classmethod
+    def job_of_report(cls, connection: Any, reported: str) -> str:
+        """The pipeline's job to which a report about the job `reported` belongs, if to any."""
+        return str(connection.job)
+
     @staticmethod
     @abstractmethod
     def job_name(values: Mapping[str, Any]) -> str:
@@ -226,6 +247,11 @@ class CiProvider(Provider):
     @staticmethod
     def log_page(build_url: str) -> str:
         """The page with the log of the build at this URL; "" if there is none."""
+        return build_url
+
+    @staticmethod
+    def answer_page(build_url: str) -> str:
+        """Where a person answers what the build at this URL waits for."""
         return build_url
 
     @abstractmethod

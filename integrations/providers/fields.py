@@ -33,7 +33,8 @@ class ConnectionField:
     `shared`: a new connection may take the value over from another one of its kind, which uses the
     same server or account. `file` is the ending of a file that may be dropped on a text area, and
     `file_mark` a text that every such file contains. `checks` are the names of the checks that fail
-    because of this field.
+    because of this field. With `choices` (value, label) it takes one of these values; the first is
+    that of a connection which says nothing.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ConnectionField:
     file: str = ""
     file_mark: str = ""
     checks: Sequence[str] = ()
+    choices: Sequence[tuple[str, Words]] = ()
 
     def read(self, connection: Any) -> Any:
         """The value in a connection; for a secret the `Secret` or None."""
@@ -68,7 +70,13 @@ class ConnectionField:
 
     @property
     def empty(self) -> Any:
+        if self.choices:
+            return self.choices[0][0]
         return {"list": [], "mapping": {}}.get(self.kind, "")
+
+    def in_words(self, value: Any) -> Any:
+        """The label of a choice; a value of any other field as it is."""
+        return dict(self.choices)[value] if self.choices else value
 
 
 Fields = Sequence[ConnectionField]

@@ -50,6 +50,7 @@ OWN = {
         "jenkinsUsername",
         "hasJenkinsApiToken",
         "jenkinsJobPath",
+        "jenkinsUnstable",
         "parameters",
         "webhookUrl",
     },

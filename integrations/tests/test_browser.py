@@ -24,7 +24,8 @@ def test_a_job_is_picked_by_keyboard_and_its_checks_are_followed(
     page.get_by_label("Builds for").select_option(index=1)
     page.route("**/options?*", lambda route: route.fulfill(json={"options": MANY}))
     page.get_by_role("button", name="Load jobs").click()
-    job, status = page.get_by_label("Job", exact=True), page.locator(".picker__status")
+    job = page.get_by_label("Job", exact=True)
+    status = page.locator(".field", has=job).locator(".picker__status")
     expect(job).to_be_focused()
     expect(status).to_have_text("1000 found.")
     job.fill("app-99")
@@ -48,6 +49,17 @@ def test_a_job_is_picked_by_keyboard_and_its_checks_are_followed(
     expect(page.get_by_role("listbox")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("listbox")).to_be_hidden()
+
+    # What the job declares becomes lines, each once.
+    page.unroute("**/options?*")
+    job.fill("/job/ios-typed")
+    page.get_by_role("button", name="Load parameters").click()
+    for name in ("TRACK", "CLEAN", "TRACK"):
+        page.get_by_role("option", name=name).click()
+    own = page.get_by_label("Additional parameters")
+    expect(own).to_have_value("TRACK=internal\nCLEAN=true")
+    own.fill("")
+    job.fill("/job/app-99")
 
     page.get_by_role("button", name="Connect and verify").click()
     expect(page.get_by_text("is saved, but a check failed")).to_be_visible()
@@ -109,8 +121,9 @@ def test_a_second_job_takes_the_server_over(
     expect(token).to_be_visible()
     taken.select_option(index=0)
     page.get_by_role("button", name="Load jobs").click()
-    expect(page.locator(".picker__status")).to_contain_text("found")
-    page.get_by_label("Job", exact=True).fill("/job/mobile/job/ios-beta")
+    job = page.get_by_label("Job", exact=True)
+    expect(page.locator(".field", has=job).locator(".picker__status")).to_contain_text("found")
+    job.fill("/job/mobile/job/ios-beta")
     page.get_by_role("button", name="Connect and verify").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Let Jenkins report its builds")
     assert console == []

@@ -247,3 +247,11 @@ def test_a_target_that_does_not_work_is_marked_among_the_choices(tenant: Tenant)
         "App Store · com.dream11.app",
         "Play Store · com.dream11.app (needs attention)",
     ]
+
+
+def test_what_unstable_builds_count_as_is_a_choice(tenant: Tenant) -> None:
+    assert form(tenant, "JENKINS").fields["jenkins_unstable"].choices[0][0] == "FAILED"
+    pipeline = make.PipelineFactory(tenant=tenant, options={"jenkins_unstable": "GOOD_ENOUGH"})
+    assert form(tenant, "JENKINS", connection=pipeline)["jenkins_unstable"].value() == "GOOD_ENOUGH"
+    sent = form(tenant, "JENKINS", {"jenkins_unstable": "IGNORED"})
+    assert "jenkins_unstable" in sent.errors

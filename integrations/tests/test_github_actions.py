@@ -69,6 +69,7 @@ def test_its_own_token_is_used_where_there_is_one(wired: Wired, api_for: Any) ->
         ({"workflow": "ios"}, "workflow", "ends in .yml"),
         ({"workflow": ""}, "workflow", "Fill this in"),
         ({"parameters": {"Version": "1"}}, "parameters", "Leave out Version: delivr sets it"),
+        ({"parameters": {"track": "{{ x }}"}}, "parameters", "does not know {{ x }}"),
         ({"parameters": {f"a{n}": "" for n in range(26)}}, "parameters", "At most 25"),
         ({"scmIntegrationId": "scm_github_x"}, "scmIntegrationId", ""),
     ],

@@ -127,6 +127,23 @@ def test_a_pipelines_own_parameters_may_not_name_ours(tenant: Any, name: str) ->
     assert name in complaints(error)["parameters"][0]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{ release.tag }}", "NOTES: delivr does not know {{ release.tag }}."),
+        ("{{}}", "NOTES: delivr does not know {{  }}."),
+        ("{{ build.id }", "NOTES: “{{” is not closed by “}}”."),
+    ],
+)
+def test_a_template_that_is_not_known_is_refused(tenant: Any, text: str, words: str) -> None:
+    values = jenkins_values(tenant, parameters={"NOTES": text, "OK": "{{release.version}}"})
+    with pytest.raises(ValidationError) as error:
+        connect(PipelineIntegration, tenant=tenant, actor=None, kind="JENKINS", values=values)
+    [said] = complaints(error)["parameters"]
+    assert said.startswith(words)
+    assert said.endswith("{{ build.id }}, {{ platform }}.")
+
+
 def test_a_parameter_may_have_several_lines_but_no_control_characters(tenant: Any) -> None:
     def connected(text: str) -> Any:
         values = jenkins_values(tenant, parameters={"NOTES": text})

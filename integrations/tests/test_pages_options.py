@@ -120,3 +120,29 @@ def test_the_providers_labels_are_cut_and_cleaned(
     assert len(options[1]["label"]) == 200
     assert options[2] == {"value": "C90", "label": "C90"}
     assert len(options) == MOST_OPTIONS
+
+
+def test_the_declared_parameters_are_offered_as_lines(
+    web: Client, typed: Typed, tenant: Tenant
+) -> None:
+    make.ScmFactory(tenant=tenant)
+    own = {"jenkins_job_path": "/job/ios-typed", "parameters": "TRACK=production\nFLAVOR=free"}
+    answer = ask(web, "pipelines", "parameters", typed("JENKINS", **own)).json()
+    assert {option["value"]: option["label"] for option in answer["options"]} == {
+        "TRACK=internal": "TRACK (choice, one of: internal | production). Where it goes",
+        "CLEAN=true": "CLEAN (boolean). Build from scratch",
+        "NOTES=": "NOTES (text). Release notes",
+        "SIGNING_KEY=": "SIGNING_KEY (password). Left empty, that of the server is used",
+    }
+    assert answer["note"] == "Not declared there: FLAVOR."
+
+
+def test_the_inputs_of_a_workflow_are_offered_alike(
+    web: Client, tenant: Tenant, sandbox: Any
+) -> None:
+    scm = make.ScmFactory(tenant=tenant, access_token="ghp_sandbox_push_token")
+    data = {"kind": "GITHUB_ACTIONS", "workflow": "beta.yml", "scm": scm.pk}
+    answer = ask(web, "pipelines", "parameters", data).json()
+    offered = {option["value"]: option["label"] for option in answer["options"]}
+    assert "one of:" in offered["track=internal"]
+    assert not [value for value in offered if value.lower().startswith(("version", "delivr"))]

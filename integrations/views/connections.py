@@ -183,7 +183,7 @@ def details(connection: Connection) -> list[tuple[str, str]]:
     if isinstance(connection, PipelineIntegration):
         shown = [(_("Builds for"), str(connection.target)), (_("Builds from"), str(connection.scm))]
     for field in fields_of(connection.kind):
-        value = field.read(connection)
+        value = field.in_words(field.read(connection))
         if field.secret:
             value = _("stored") if value else _("not stored")
         elif isinstance(connection, CommunicationIntegration) and isinstance(value, list):

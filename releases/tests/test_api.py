@@ -14,6 +14,8 @@ from delivr.effects.models import Effect
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
+from integrations.models import PipelineIntegration
+from releases.branches import BranchHead
 from releases.models import Release
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
@@ -245,6 +247,24 @@ def test_a_dry_run_shows_everything_and_changes_nothing(api: APIClient, wired: W
     assert not Effect.objects.exists()
     made = api.post(URL, body(wired), headers={"idempotency-key": "k"})
     assert made.status_code == 201
+
+
+@pytest.mark.parametrize(("creates_branch", "commit"), [(False, "0" * 40), (True, "…")])
+def test_a_dry_run_shows_what_templates_become(
+    api: APIClient,
+    wired: Wired,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    creates_branch: bool,
+    commit: str,
+) -> None:
+    head = BranchHead(name="release/1.5.0", exists=True, commit="0" * 40)
+    monkeypatch.setattr("releases.preview.look_up_for_dry_run", lambda *a, **k: head)
+    notes = "{{ release.version }} {{ release.commit }} {{ platform }} {{ build.id }}"
+    PipelineIntegration.objects.update(parameters={"NOTES": notes})
+    wish = body(wired, repository={"createBranch": creates_branch})
+    plan = api.post(f"{URL}?dryRun=true", wish).json()
+    assert plan["jobs"][0]["parameters"]["NOTES"] == f"1.5.0 {commit} IOS bld_…"
 
 
 def test_a_dry_run_without_slack_and_jira_shows_none(api: APIClient, wired: Wired) -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, request
 
 from sandbox.ci import Ci
-from sandbox.ci_jobs import Build, Job, Parameter
+from sandbox.ci_jobs import MULTIBRANCH, Build, Job, Parameter
 from sandbox.context import own_url, state
+from sandbox.providers.jenkins_actions import input_id
 from sandbox.providers.jenkins_console import console_page, console_text, progressive_text
 from sandbox.providers.jenkins_export import Exporter, parse_tree, show
 from sandbox.providers.jenkins_security import (
@@ -233,7 +235,10 @@ def _scan(found: Job) -> Response:
     """On a multibranch project this starts a scan and builds nothing."""
     _require_post()
     require(ITEM_BUILD)
-    state().record("folder.scanned", "jenkins", job=found.full_name)
+    if found.kind == MULTIBRANCH:
+        ci().scan(found)
+    else:
+        state().record("folder.scanned", "jenkins", job=found.full_name)
     return Response(status=302, headers={"Location": "."})
 
 
@@ -334,6 +339,10 @@ def _run(found: Job, number: str, below: list[str]) -> Response:
             return console_text(found, build)
         case ["logText", "progressiveText"]:
             return progressive_text(found, build)
+        case ["input", *rest]:
+            return _input(found, build, rest)
+        case ["wfapi", "pendingInputActions"]:
+            return jsonify(_pending(build))
         case ["stop" | "term" | "kill"]:
             return _stop(found, build)
         case ["artifact", *parts] if "/".join(parts) in build.files:
@@ -350,6 +359,38 @@ def _numbered(found: Job, number: str) -> Build:
     if build is None:
         refuse(404, "Not Found")
     return build
+
+
+def _pending(build: Build) -> list[dict[str, Any]]:
+    """https://plugins.jenkins.io/pipeline-rest-api/"""
+    if not build.question:
+        return []
+    address = urlsplit(exporter().build_url(build)).path
+    return [
+        {
+            "id": input_id(build),
+            "proceedText": "Proceed",
+            "message": build.question,
+            "inputs": [],
+            "proceedUrl": f"{address}wfapi/inputSubmit?inputId={input_id(build)}",
+            "abortUrl": f"{address}input/{input_id(build)}/abort",
+            "redirectApprovalUrl": f"{address}input/",
+        }
+    ]
+
+
+def _input(found: Job, build: Build, below: list[str]) -> Response:
+    """Where a person who is signed in answers, and what the page sends."""
+    if not below and build.questions:
+        return html(f"{found.full_name} #{build.number} Paused for Input")
+    name, verb = below if len(below) == 2 else ("", "")
+    is_known = build.question and name == input_id(build)
+    if not is_known or verb not in ("proceed", "proceedEmpty", "abort"):
+        refuse(404, "Not Found")
+    _require_post()
+    require(ITEM_CANCEL if verb == "abort" else ITEM_BUILD)
+    ci().answer(found.full_name, build.number, proceed=verb != "abort")
+    return Response(status=200)
 
 
 def _stop(found: Job, build: Build) -> Response:

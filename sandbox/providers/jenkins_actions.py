@@ -24,11 +24,48 @@ def actions_of(job: Job, thing: Build | QueueItem) -> list[dict[str, Any]]:
         actions.append({"_class": "hudson.model.ParametersAction", "parameters": values})
     if isinstance(thing, Build) and thing.commit:
         actions.append(_checkout(thing))
+    if isinstance(thing, Build) and thing.questions:
+        actions.append(_input(job, thing))
     return actions
+
+
+def input_id(build: Build) -> str:
+    return f"Question{build.questions}"
+
+
+def _input(job: Job, build: Build) -> dict[str, Any]:
+    """The step's action, which stays when it is answered. Older versions export nothing of it:
+    https://github.com/jenkinsci/pipeline-input-step-plugin"""
+    if not job.exports_input:
+        return {}
+    step = "org.jenkinsci.plugins.workflow.support.steps.input"
+    asked = {
+        "_class": f"{step}.InputStep",
+        "message": build.question,
+        "ok": "Proceed",
+        "submitter": None,
+    }
+    execution = {
+        "_class": f"{step}.InputStepExecution",
+        "id": input_id(build),
+        "input": asked,
+        "settled": False,
+    }
+    return {
+        "_class": f"{step}.InputAction",
+        "executions": [execution] if build.question else [],
+        "waitingForInput": bool(build.question),
+    }
 
 
 def _causes(job: Job, thing: Build | QueueItem) -> list[dict[str, Any]]:
     """The causes; Naginator adds one of its own to those of the build that it repeats."""
+    if not thing.user:
+        indexing = {
+            "_class": "jenkins.branch.BranchIndexingCause",
+            "shortDescription": "Branch indexing",
+        }
+        return [{"_class": CAUSES, "causes": [indexing]}]
     causes = [
         {
             "_class": "hudson.model.Cause$UserIdCause",
@@ -88,6 +125,8 @@ def _checkout(build: Build) -> dict[str, Any]:
 
 
 def value_of(parameter: Parameter, value: str) -> dict[str, Any]:
-    shown = value == "true" if parameter.kind == "Boolean" else value
-    kind = "Boolean" if parameter.kind == "Boolean" else "String"
-    return {"_class": f"hudson.model.{kind}ParameterValue", "name": parameter.name, "value": shown}
+    kind = "String" if parameter.kind == "Choice" else parameter.kind
+    facts = {"_class": f"hudson.model.{kind}ParameterValue", "name": parameter.name}
+    if kind == "Password":  # exported without its value
+        return facts
+    return {**facts, "value": value == "true" if kind == "Boolean" else value}

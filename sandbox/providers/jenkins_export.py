@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sandbox.ci import Ci
 from sandbox.ci_jobs import (
@@ -152,7 +152,8 @@ class Exporter:
             "mode": "NORMAL",
             "nodeDescription": "the Jenkins controller's built-in node",
             "numExecutors": 0,
-            "quietingDown": False,
+            "quietDownReason": self.ci.quiet_reason or None,
+            "quietingDown": self.ci.quiet_reason is not None,
             "url": f"{self.root}/",
             "useCrumbs": True,
             "useSecurity": True,
@@ -177,9 +178,9 @@ class Exporter:
             "_class": JOB_CLASSES[job.kind],
             "actions": [],
             "description": "",
-            "displayName": job.name.replace("%2F", "/"),
+            "displayName": unquote(job.name),
             "displayNameOrNull": None,
-            "fullDisplayName": job.full_name.replace("/", " » ").replace("%2F", "/"),
+            "fullDisplayName": unquote(job.full_name.replace("/", " » ")),
             "fullName": job.full_name,
             "name": job.name,
             "url": self.job_url(job.full_name),

@@ -143,6 +143,7 @@ def test_a_form_without_json_is_refused(jenkins):
 
 @pytest.mark.parametrize("folder", ["mobile", "app"])
 def test_building_a_folder_only_scans_it(sandbox, jenkins, folder):
+    sandbox.state.jenkins.job("app").builds_found = False
     assert jenkins.post(f"/job/{folder}/build").status_code == 302
     assert not queued(sandbox)
     assert sandbox.state.ledger.of("folder.scanned", job=folder)

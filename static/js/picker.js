@@ -3,8 +3,9 @@
 // <button type="button" data-picker-url="/…/options" data-picker-target="id_repository_url">
 // posts the fields of its form there and reads {"options": [{"value", "label"}], "note"} or a
 // problem {"detail"}; the note says if the options are incomplete. A select gets the options. A text field becomes a combobox: it filters as one types;
-// one with data-picker-multiple (values separated by commas or lines) gets a search of its own above
-// the list. Without this script, each is a plain field.
+// one with data-picker-multiple (values separated by commas or lines) or data-picker-lines (NAME=value
+// lines, to which an option is added as a line) gets a search of its own above the list. Without this
+// script, each is a plain field.
 // Keys and roles: https://www.w3.org/WAI/ARIA/apg/patterns/combobox/
 (() => {
   "use strict";
@@ -35,7 +36,9 @@
   /** A list of options below a field. `box` is the input: the field itself, or a search field. */
   class Picker {
     constructor(field, target, options) {
-      Object.assign(this, { field, target, isMultiple: "pickerMultiple" in target.dataset });
+      const hasLines = "pickerLines" in target.dataset;
+      const isMultiple = hasLines || "pickerMultiple" in target.dataset;
+      Object.assign(this, { field, target, hasLines, isMultiple });
       this.list = make("ul", {
         id: `${target.id}_options`,
         class: "picker",
@@ -154,7 +157,7 @@
       if (!item) return;
       const { value } = item.dataset;
       this.isChoosing = true;
-      this.target.value = this.isMultiple ? this.toggled(value) : value;
+      this.target.value = this.hasLines ? this.added(value) : this.isMultiple ? this.toggled(value) : value;
       changed(this.target);
       this.isChoosing = false;
       this.mark();
@@ -167,6 +170,18 @@
       return this.isMultiple ? this.target.value.split(/[\s,]+/).filter(Boolean) : [this.target.value];
     }
 
+    /** The lines with this one, unless its name has one already. */
+    added(line) {
+      const text = this.target.value;
+      return this.has(line) ? text : [text.trimEnd(), line].filter(Boolean).join("\n");
+    }
+
+    /** `A` for `A=1` and for `A<<EOF`. */
+    has(line) {
+      const nameOf = (one) => one.split(/=|<</)[0].trim();
+      return this.target.value.split("\n").some((one) => nameOf(one) === nameOf(line));
+    }
+
     toggled(value) {
       const rest = this.values.filter((other) => other !== value);
       const all = rest.length < this.values.length ? rest : [...this.values, value];
@@ -176,7 +191,9 @@
     mark() {
       const chosen = new Set(this.values);
       for (const item of this.list.children) {
-        item.setAttribute("aria-selected", String(chosen.has(item.dataset.value)));
+        const { value } = item.dataset;
+        const isChosen = this.hasLines ? this.has(value) : chosen.has(value);
+        item.setAttribute("aria-selected", String(isChosen));
       }
     }
   }

@@ -84,6 +84,7 @@ def test_what_cannot_be_looked_up_goes_to_a_person(effect: Effect, provider: Any
         (Outcome.REFUSED, EffectState.DEAD, False),
         (Outcome.CREDENTIALS, EffectState.PENDING, False),
         (Outcome.RATE_LIMITED, EffectState.PENDING, False),
+        (Outcome.NOT_YET, EffectState.PENDING, False),
         (Outcome.UNCERTAIN, EffectState.PENDING, True),
     ],
 )
@@ -120,6 +121,16 @@ def test_rate_limit_stops_the_whole_integration_and_costs_no_attempt(
     assert provider.sent == []
     assert reload(effect).attempts == 0
     assert reload(other).next_at > timezone.now() + timedelta(seconds=100)
+
+
+def test_what_is_not_ready_yet_waits_and_costs_nothing(effect: Effect, provider: Any) -> None:
+    for _n in range(6):
+        provider.next_errors = [failure(Outcome.NOT_YET, retry_after=60)]
+        make_due(effect)
+        run_effect(effect.pk)
+    row = reload(effect)
+    assert (row.attempts, row.next_at > timezone.now() + timedelta(seconds=50)) == (0, True)
+    assert not IntegrationHealth.objects.exclude(failures=0).exists()
 
 
 def test_the_breaker_opens_after_five_failures_in_a_row(effect: Effect, provider: Any) -> None:
@@ -360,7 +371,7 @@ def test_due_effects_are_returned_once(effect: Effect, provider: Any) -> None:
     assert due_effects() == []
 
 
-@pytest.mark.parametrize("outcome", [Outcome.CREDENTIALS, Outcome.RATE_LIMITED])
+@pytest.mark.parametrize("outcome", [Outcome.CREDENTIALS, Outcome.RATE_LIMITED, Outcome.NOT_YET])
 def test_an_effect_in_doubt_that_cannot_be_looked_up_expires(
     effect: Effect, provider: Any, outcome: Outcome
 ) -> None:

@@ -3,9 +3,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from integrations.providers.ci import OURS
 from integrations.providers.fields import ConnectionField, one_line, several_lines
-from integrations.providers.github_actions.inputs import LONGEST, MOST, OURS
+from integrations.providers.github_actions.inputs import LONGEST, MOST
 from integrations.providers.github_actions.paths import normalise_workflow
+from integrations.providers.templates import check_templates
 
 MAX_NAME = 100
 
@@ -24,6 +26,7 @@ def clean_inputs(value: Any) -> dict[str, str]:
             raise ValueError(_("“%(name)s” is not a valid input name.") % {"name": name})
     if sum(map(len, inputs.values())) > LONGEST:
         raise ValueError(_("The inputs are longer in total than GitHub allows."))
+    check_templates(inputs)
     return inputs
 
 
@@ -63,11 +66,16 @@ FIELDS = (
         audit_label=gettext_lazy("Inputs"),
         help=gettext_lazy(
             "One NAME=value per line, for inputs that the workflow declares. delivr sets version, "
-            "branch and delivr_build_id if the workflow declares them."
+            "branch and delivr_build_id if the workflow declares them. A value may contain "
+            "{{ release.version }}, {{ release.branch }}, {{ release.commit }}, {{ build.id }} and "
+            "{{ platform }}."
         ),
         required=False,
         kind="mapping",
         clean=clean_inputs,
+        options="parameters",
+        load=gettext_lazy("Load inputs"),
+        checks=("parameters",),
     ),
 )
 

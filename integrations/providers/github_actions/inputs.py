@@ -12,11 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..base import Outcome, ProviderError
-from .workflows import BUILD_ID, Input, Workflow
+from ..ci import OURS
+from .workflows import Input, Workflow
 
 MOST, MOST_BEFORE = 25, 10  # inputs; the latter up to GitHub Enterprise Server 3.19
 LONGEST = 65_535  # characters of all inputs together, as compact JSON
-OURS = ("VERSION", "BRANCH", BUILD_ID.upper())
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 

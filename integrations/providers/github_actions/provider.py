@@ -24,6 +24,7 @@ from ..ci import (
 from ..github.addresses import Repository, api_url, read_repository
 from ..github.verification import Verification as OfRepository
 from ..http import DEADLINE, before_effect, only_provider_errors
+from ..templates import fill_templates
 from ..verifying import first_contact, try_in_order
 from .failures import read_failure
 from .inputs import inputs_for
@@ -33,7 +34,7 @@ from .repository import Pages
 from .runs import Runs
 from .sources import WorkflowSource
 from .trigger import dispatch, started_run
-from .verification import Verification, check_startable
+from .verification import Verification, check_startable, tried_with
 from .webhook import parse
 from .workflows import BUILD_ID, Workflow
 
@@ -82,7 +83,7 @@ class GitHubActions(CiProvider):
             repository_url=connection.scm.repository_url,
             access_token=token.reveal(),
             workflow=connection.job,
-            parameters=connection.parameters,
+            parameters=fill_templates(connection.parameters, _tried_with(connection)),
             has_own_token=bool(connection.api_token),
         )
 
@@ -136,7 +137,14 @@ class GitHubActions(CiProvider):
         data = client.get(f"/repos/{self._name}").data
         workflow = self._source(client).read(str(data.get("default_branch")))
         return [
-            Parameter(name=one.name, kind=one.kind, default=one.default, choices=one.options)
+            Parameter(
+                name=one.name,
+                kind=one.kind,
+                default=one.default,
+                choices=one.options,
+                description=one.description,
+                is_required=one.is_required,
+            )
             for one in workflow.inputs.values()
         ]
 
@@ -279,6 +287,11 @@ def _repository(url: str) -> Repository:
             outcome=Outcome.REFUSED,
         )
     return found
+
+
+def _tried_with(connection: Any) -> dict[str, str]:
+    """What a verification fills templates with; a form may not say yet what it builds for."""
+    return tried_with(connection.platform if connection.target_id else "")
 
 
 def _unnamed(workflow: Workflow) -> BuildState:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..base import Check, Level, Outcome, ProviderError
+from ..ci import OURS
 from ..github.verification import Verification as OfRepository
-from .inputs import MOST, OURS, inputs_for
+from ..templates import COMMIT
+from .inputs import MOST, inputs_for
 from .sources import WorkflowSource
 from .workflows import BUILD_ID, Workflow
 
@@ -17,6 +19,18 @@ _STATES = {
     "deleted": "Its file is not on the default branch.",
 }
 TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}  # values with which the inputs are checked
+BUILD = "bld_verification"
+
+
+def tried_with(platform: str) -> dict[str, str]:
+    """What templates are checked with."""
+    return {
+        "release.version": TRIED["VERSION"],
+        "release.branch": TRIED["BRANCH"],
+        COMMIT: "0" * 40,
+        "build.id": BUILD,
+        "platform": platform,
+    }
 
 
 class Verification:
@@ -54,7 +68,7 @@ class Verification:
         inputs_for(
             self._workflow,
             {**TRIED, **self._parameters},
-            build_id="bld_verification",
+            build_id=BUILD,
             most=self._most,
         )
         if self._workflow.declared(OURS[0]) is None:

@@ -31,6 +31,7 @@ class Input:
     is_required: bool = False
     default: str = ""
     options: Sequence[str] = ()
+    description: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,7 @@ def _input(name: str, about: Any) -> Input:
         is_required=_text(facts.get("required")).lower() == "true",
         default=_text(facts.get("default")),
         options=tuple(_text(option) for option in listed[:MAX_OPTIONS]),
+        description=_text(facts.get("description")),
     )
 
 

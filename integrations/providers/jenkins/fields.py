@@ -3,10 +3,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from integrations.providers.ci import OURS
 from integrations.providers.fields import ConnectionField, clean_address, one_line, several_lines
 from integrations.providers.jenkins.paths import normalise_job_path
+from integrations.providers.templates import check_templates
 
-OURS = ("VERSION", "BRANCH", "DELIVR_BUILD_ID")
 MAX_NAME = 100
 MAX_PARAMETERS = 50
 
@@ -25,6 +26,7 @@ def clean_parameters(value: Any) -> dict[str, str]:
         # Jenkins allows any name; in the form the first "=" ends it.
         if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
             raise ValueError(_("“%(name)s” is not a valid parameter name.") % {"name": name})
+    check_templates(parameters)
     return parameters
 
 
@@ -79,11 +81,27 @@ FIELDS = (
         audit_label=gettext_lazy("Parameters"),
         help=gettext_lazy(
             "One NAME=value per line, sent with each build in addition to VERSION, BRANCH and "
-            "DELIVR_BUILD_ID. For a value with several lines: NAME<<EOF, the lines, and EOF."
+            "DELIVR_BUILD_ID. For a value with several lines: NAME<<EOF, the lines, and EOF. A "
+            "value may contain {{ release.version }}, {{ release.branch }}, {{ release.commit }}, "
+            "{{ build.id }} and {{ platform }}."
         ),
         required=False,
         kind="mapping",
         clean=clean_parameters,
+        options="parameters",
+        load=gettext_lazy("Load parameters"),
+        checks=("own_parameters",),
+    ),
+    ConnectionField(
+        name="jenkins_unstable",
+        label=gettext_lazy("Unstable builds"),
+        audit_label=gettext_lazy("Jenkins' unstable builds"),
+        help=gettext_lazy("Jenkins ends a build as UNSTABLE where tests failed, say."),
+        required=False,
+        choices=(
+            ("FAILED", gettext_lazy("count as failed")),
+            ("GOOD_ENOUGH", gettext_lazy("are good enough: they count as success")),
+        ),
     ),
 )
 
@@ -96,9 +114,11 @@ NEEDS = gettext_lazy("an admin of your Jenkins")
 CHECKS = {
     "account": gettext_lazy("User"),
     "address": gettext_lazy("Reaching Jenkins"),
+    "availability": gettext_lazy("Starting builds"),
     "correlation": gettext_lazy("Finding a build again"),
     "credentials": gettext_lazy("User and API token"),
     "job": gettext_lazy("Job"),
+    "own_parameters": gettext_lazy("Additional parameters"),
     "parameters": gettext_lazy("Job parameters"),
     "permission": gettext_lazy("Permission to start the job"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..ci import BuildState, BuildStatus, Retry
 from ..http import error_from_status, garbage
 from .client import LABEL, JenkinsClient, check_too_large
 from .paths import full_name
+from .questions import questions_of
 from .reading import (
     BUILD_TREE,
     ITEM_TREE,
@@ -125,9 +127,18 @@ class Lookup:
             found = read_build(document, job_url=self._url)
             if found is None:
                 raise garbage(LABEL)
-            return found
+            return self._asking(found, document)
         self.check_job()
         return None
+
+    def _asking(self, build: BuildState, document: dict[str, Any]) -> BuildState:
+        """The build, WAITING if it runs up to a question that a person has to answer."""
+        if build.status is not BuildStatus.RUNNING:
+            return build
+        questions = questions_of(self._client, f"{self._path}/{build.number}", document)
+        if not questions:
+            return build
+        return replace(build, status=BuildStatus.WAITING, queue_reason=" ".join(questions))
 
     def check_job(self) -> None:
         """Raises ProviderError if the job cannot be read, because then nothing below it can."""
@@ -247,7 +258,7 @@ class Lookup:
 
     def _is_running(self, number: int) -> bool:
         state = self.numbered(number)
-        return state is not None and state.status is BuildStatus.RUNNING
+        return state is not None and state.status in (BuildStatus.RUNNING, BuildStatus.WAITING)
 
 
 def job_unreadable(

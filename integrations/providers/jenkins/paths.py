@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote, unquote
 
 MAX_PATH = 500
@@ -33,6 +34,16 @@ def normalise_job_path(path: str) -> str:
 def child_path(name: str) -> str:
     """`/job/<segment>` for the name of one job. Raises ValueError."""
     return f"/job/{quote(_checked(name), safe='')}"
+
+
+def path_below(folder: str, job: Mapping[str, Any]) -> str:
+    """The path of a job that a folder lists: made from its name, since the `url` in an answer is
+    not used. "" for a name that no job has."""
+    name = job.get("name")
+    try:
+        return folder + child_path(name) if isinstance(name, str) else ""
+    except ValueError:
+        return ""
 
 
 def full_name(job_path: str) -> str:

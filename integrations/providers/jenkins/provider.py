@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from ..ci import (
     BuildHandle,
     BuildRequest,
     BuildState,
+    BuildStatus,
     CiProvider,
     Duplicate,
     LogTail,
@@ -21,13 +23,30 @@ from ..ci import (
 )
 from ..http import DEADLINE, before_effect, only_provider_errors
 from ..verifying import try_in_order
+from .branches import (
+    HAS_BRANCHES,
+    branch_job,
+    branch_jobs,
+    check_first_run,
+    missing_branch,
+    project_of,
+)
 from .client import LABEL, JenkinsClient
 from .duplicates import Duplicates
 from .jobs import list_jobs
 from .log import read_tail
 from .lookup import Lookup, job_unreadable
 from .paths import full_name, normalise_job_path
-from .reading import BUILD_ID, Job, artifact_path
+from .reading import (
+    BUILD_ID,
+    DESCRIBED_JOB_TREE,
+    JOB_TREE,
+    PLAIN_JOB_TREE,
+    Job,
+    artifact_path,
+    is_multibranch,
+    kind_words,
+)
 from .trigger import queued_build, trigger_error
 from .verification import Verification, check_buildable, check_choices, check_parameters, job_at
 
@@ -39,14 +58,25 @@ class Jenkins(CiProvider):
     label = LABEL
     sender = "jenkins"
     address_field = "jenkins_url"
+    discovered = (HAS_BRANCHES,)
+    discovered_about = "jenkins_job_path"
     deadline = DEADLINE
     has_downloads = True
 
-    def __init__(self, *, url: str, username: str, api_token: str, job_path: str) -> None:
+    def __init__(
+        self,
+        *,
+        url: str,
+        username: str,
+        api_token: str,
+        job_path: str,
+        parameters: Mapping[str, str] | None = None,
+    ) -> None:
         self._url = url.strip().rstrip("/")
         self._username = username.strip()
         self._token = api_token.strip()
         self._entered_path = job_path
+        self._parameters = parameters or {}
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
@@ -55,29 +85,57 @@ class Jenkins(CiProvider):
             username=connection.username,
             api_token=connection.api_token.reveal(),
             job_path=connection.job,
+            parameters=connection.parameters,
         )
 
+    @classmethod
+    def counts_as(cls, connection: Any, status: BuildStatus) -> BuildStatus:
+        is_unstable = status is BuildStatus.UNSTABLE
+        is_good = is_unstable and connection.value_of("jenkins_unstable") == "GOOD_ENOUGH"
+        return BuildStatus.SUCCESS if is_good else status
+
+    @classmethod
+    def job_of_branch(cls, connection: Any, branch: str) -> str:
+        job: str = connection.job
+        return branch_job(job, branch) if connection.options.get(HAS_BRANCHES) else job
+
+    @classmethod
+    def job_of_report(cls, connection: Any, reported: str) -> str:
+        job: str = connection.job
+        is_branch = project_of(reported).casefold() == job.casefold()
+        if not (is_branch and connection.options.get(HAS_BRANCHES)):
+            return job
+        return job + reported[len(job) :]
+
     def checks(self) -> Iterator[Check]:
-        check = Verification(self._client(), self._path)
+        check = Verification(self._client(), self._path, self._parameters)
         return try_in_order(
             self.label,
             [
                 ("address", check.sign_in),
                 ("account", check.account),
+                ("availability", check.availability),
                 ("job", check.job),
                 ("permission", check.permission),
                 ("parameters", check.parameters),
+                *([("own_parameters", check.own_parameters)] if self._parameters else []),
                 ("correlation", check.correlation),
             ],
         )
 
     @only_provider_errors
     def jobs(self) -> list[Option]:
-        return list_jobs(self._client())
+        return list_jobs(self._client(), wanted=full_name(self._entered_path))
 
     @only_provider_errors
     def parameters(self) -> list[Parameter]:
-        return list(self._job(self._client(), self._path()).parameters.values())
+        client, path = self._client(), self._path()
+        job = job_at(client, path, (DESCRIBED_JOB_TREE, JOB_TREE, PLAIN_JOB_TREE))
+        if is_multibranch(job.kind):
+            named = (path for path, one in branch_jobs(client, path).items() if one.parameters)
+            first = next(named, None)
+            job = job_at(client, first, (DESCRIBED_JOB_TREE, JOB_TREE)) if first else job
+        return [replace(one, kind=kind_words(one.kind)) for one in job.parameters.values()]
 
     @only_provider_errors
     def trigger(self, request: BuildRequest) -> BuildState:
@@ -145,6 +203,10 @@ class Jenkins(CiProvider):
     def log_page(build_url: str) -> str:
         return f"{build_url.rstrip('/')}/console"
 
+    @staticmethod
+    def answer_page(build_url: str) -> str:
+        return f"{build_url.rstrip('/')}/input/"
+
     @only_provider_errors
     def artifact(self, handle: BuildHandle, url: str) -> Download:
         """Only files of this job's build, whatever the address says: the part after `artifact/`
@@ -181,8 +243,16 @@ class Jenkins(CiProvider):
         return Duplicates(self._client(), self._path(), build_id=build_id, user=self._username)
 
     def _ready_job(self, client: JenkinsClient, path: str) -> Job:
-        job = self._job(client, path)
+        try:
+            job = job_at(client, path)
+        except ProviderError as error:
+            if error.code != "job_not_found":
+                raise
+            job = None
+        if job is None:
+            raise missing_branch(client, path) or job_unreadable(path, self._username)
         check_buildable(job, path)
+        check_first_run(client, job, path)
         check_parameters(job)
         return job
 

@@ -25,12 +25,18 @@ MAX_CHOICES = 500  # values of a longer list are not checked here, only by Jenki
 _PARTS, _PARAMETERS, _CAUSES = 200, 1000, 50
 
 
-def _job_tree(definition: str) -> str:
+def _parameters_tree(definition: str) -> str:
     parts = f"[parameterDefinitions[{definition}]{{0,{_PARAMETERS}}}]{{0,{_PARTS}}}"
-    return f"_class,buildable,queueItem[id],property{parts},actions{parts}"
+    return f"property{parts},actions{parts}"
+
+
+def _job_tree(definition: str) -> str:
+    return f"_class,buildable,queueItem[id],{_parameters_tree(definition)}"
 
 
 JOB_TREE = _job_tree(f"name,type,choices{{0,{MAX_CHOICES}}},defaultParameterValue[value]")
+DESCRIBED_JOB_TREE = JOB_TREE.replace("[name,type,", "[name,type,description,", 1)
+PARAMETERS_TREE = _parameters_tree("name,type")
 PLAIN_JOB_TREE = _job_tree("name,type")  # where choices and defaults are too large to be read
 _GIVEN = f"parameters[name,value]{{0,{_PARAMETERS}}}"
 _ACTIONS = f"actions[{_GIVEN}]{{0,{_PARTS}}}"
@@ -41,8 +47,9 @@ LIST_TREE = f"{PLAIN_TREE},{_ACTIONS}"
 MAX_ARTIFACTS = 5000  # that are read …
 KEPT_ARTIFACTS = 20  # … and kept
 _CHECKOUT = "lastBuiltRevision[SHA1,branch[name]]"
+_QUESTIONS = f"executions[settled,input[message,submitter]]{{0,{_CAUSES}}}"
 BUILD_TREE = (
-    f"{PLAIN_TREE},actions[{_GIVEN},{_CHECKOUT}]{{0,{_PARTS}}},"
+    f"{PLAIN_TREE},actions[{_GIVEN},{_CHECKOUT},{_QUESTIONS}]{{0,{_PARTS}}},"
     f"artifacts[relativePath]{{0,{MAX_ARTIFACTS}}}"
 )
 # `_class` is always sent. A rebuild, a replay or a restarted stage has another cause besides the
@@ -90,7 +97,11 @@ class Job:
 
 def is_container(kind: str) -> bool:
     """True for folders and multibranch projects, on which `/build` starts a scan, not a build."""
-    return kind.endswith(("Folder", "MultiBranchProject", "MultiBranchProject2"))
+    return kind.endswith("Folder") or is_multibranch(kind)
+
+
+def is_multibranch(kind: str) -> bool:
+    return kind.endswith(("MultiBranchProject", "MultiBranchProject2"))
 
 
 def read_job(document: Mapping[str, Any]) -> Job:
@@ -113,9 +124,20 @@ def _parameter(definition: Mapping[str, Any]) -> Parameter:
     return Parameter(
         name=definition["name"],
         kind=str(definition.get("type") or ""),
-        default="" if value is None else str(value),
+        default=_as_text(value),
         choices=_choices(definition),
+        description=str(definition.get("description") or ""),
     )
+
+
+def kind_words(kind: str) -> str:
+    """`choice` for Jenkins' ChoiceParameterDefinition."""
+    return kind.removesuffix("ParameterDefinition").lower()
+
+
+def _as_text(value: object) -> str:
+    """As it is sent: Jenkins' booleans are `true` and `false`."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _choices(definition: Mapping[str, Any]) -> list[str]:
@@ -143,7 +165,7 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
         artifacts=_artifacts(document, url),
         carried_id=build_id_of(document),
         commit=_built_commit(document),
-        version=_line(_parameter_of(document, "VERSION")),
+        version=one_line(_parameter_of(document, "VERSION")),
     )
 
 
@@ -165,7 +187,9 @@ def _artifacts(document: Mapping[str, Any], url: str) -> list[Artifact]:
     paths = [artifact.get("relativePath") for artifact in dicts(document.get("artifacts"))]
     named = sorted((path for path in paths if isinstance(path, str) and path), key=rank)
     return [
-        Artifact(_line(path.rpartition("/")[2]), f"{url}artifact/{quote(path, errors='replace')}")
+        Artifact(
+            one_line(path.rpartition("/")[2]), f"{url}artifact/{quote(path, errors='replace')}"
+        )
         for path in named[:KEPT_ARTIFACTS]
     ]
 
@@ -234,12 +258,21 @@ def read_item(document: Mapping[str, Any]) -> Item | None:
     why = document.get("why")
     return Item(
         id=queue_id,
-        why=_line(why) if isinstance(why, str) else "",
+        why=_why(why),
         cancelled=document.get("cancelled") is True,
         number=whole_number(executable.get("number")) if isinstance(executable, dict) else None,
         job_path=path_of_task(task.get("url")) if isinstance(task, dict) else None,
         build_id=build_id_of(document),
     )
+
+
+_SHUTTING_DOWN = "Jenkins is about to shut down"
+SHUTTING_DOWN = "Jenkins is preparing to shut down. The build stays in its queue until it is back."
+
+
+def _why(why: object) -> str:
+    words = one_line(why) if isinstance(why, str) else ""
+    return SHUTTING_DOWN if words == _SHUTTING_DOWN else words
 
 
 def build_id_of(document: Mapping[str, Any]) -> str:
@@ -277,7 +310,7 @@ def read_retry(
 
 def _person(document: Mapping[str, Any]) -> str:
     names = (cause.get("userName") or cause.get("userId") for cause in _causes(document))
-    return next((_line(name) for name in names if isinstance(name, str)), "")
+    return next((one_line(name) for name in names if isinstance(name, str)), "")
 
 
 def _commit(document: Mapping[str, Any]) -> str:
@@ -339,5 +372,5 @@ def moment(value: object) -> datetime | None:
     return found if milliseconds and within_reason(found) else None
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:_MAX_WHY].strip()

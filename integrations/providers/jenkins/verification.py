@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..base import Check, Outcome, ProviderError
 from ..http import garbage, parse_object
+from .branches import HAS_BRANCHES, branch_jobs
 from .client import LABEL, JenkinsClient, is_jenkins, not_jenkins
 from .paths import full_name
-from .reading import BUILD_ID, JOB_TREE, PLAIN_JOB_TREE, Job, read_job
+from .reading import (
+    BUILD_ID,
+    JOB_TREE,
+    PLAIN_JOB_TREE,
+    SHUTTING_DOWN,
+    Job,
+    is_multibranch,
+    one_line,
+    read_job,
+)
 
 REQUIRED = ("VERSION", "BRANCH")
 _CHOICE = ("ChoiceParameterDefinition", "BooleanParameterDefinition")
@@ -16,9 +26,12 @@ _WHO_TREE = "name,anonymous,authenticated"
 
 
 class Verification:
-    def __init__(self, client: JenkinsClient, job_path: Callable[[], str]) -> None:
+    def __init__(
+        self, client: JenkinsClient, job_path: Callable[[], str], own: Mapping[str, str]
+    ) -> None:
         self._client = client
         self._job_path = job_path
+        self._own = own  # the pipeline's own parameters
         self._name = ""
         self._job = Job(kind="", buildable=False, parameters={}, queued=None)
 
@@ -51,11 +64,37 @@ class Verification:
             outcome=Outcome.CREDENTIALS,
         )
 
+    def availability(self) -> list[Check]:
+        """A server that is shutting down takes builds into its queue, and starts none."""
+        answer = self._client.fetch("", tree="quietingDown,quietDownReason")
+        document = parse_object(answer.content) if answer.status_code == 200 else None
+        if document is None or document.get("quietingDown") is not True:
+            return []  # or it does not tell
+        reason = document.get("quietDownReason")
+        said = f"Jenkins says: “{one_line(reason)}”" if isinstance(reason, str) and reason else ""
+        return [Check.warning("availability", "shutting_down", SHUTTING_DOWN, said)]
+
     def job(self) -> list[Check]:
         path = self._job_path()
         self._job = job_at(self._client, path)
-        check_buildable(self._job, path)
-        return []
+        if not is_multibranch(self._job.kind):
+            check_buildable(self._job, path)
+            return []
+        self._job = self._some_branch(path)
+        words = "Each branch has its own job: a release uses that of its branch."
+        return [Check(name=HAS_BRANCHES, ok=True, message=words)]
+
+    def _some_branch(self, project: str) -> Job:
+        """A job of the project that declares parameters, or else any. Raises ProviderError."""
+        found = [job for job in branch_jobs(self._client, project).values() if job.buildable]
+        if not found:
+            raise ProviderError.refused(
+                "no_branches",
+                f"{full_name(project)} has no branches yet, or {self._client.username} may not see "
+                "them.",
+                "Scan the repository in Jenkins, and check that the user has Job/Read.",
+            )
+        return next((job for job in found if job.parameters), found[0])
 
     def permission(self) -> list[Check]:
         words = "Only the first build shows whether this user may start the job."
@@ -68,6 +107,16 @@ class Verification:
         check_parameters(self._job)
         closed = [name for name in REQUIRED if declared[name].kind in _CHOICE]
         return [_closed_choice(closed)] if closed else []
+
+    def own_parameters(self) -> list[Check]:
+        """Jenkins drops what the job does not declare without a word."""
+        declared = self._job.parameters
+        if not self._own or not declared:
+            return []
+        known = {n: text for n, text in self._own.items() if n in declared and "{{" not in text}
+        check_choices(self._job, known)
+        unknown = [name for name in self._own if name not in declared]
+        return [_undeclared(unknown)] if unknown else []
 
     def correlation(self) -> list[Check]:
         """Whether a build can be found again after a lost response."""
@@ -116,10 +165,21 @@ def _closed_choice(names: list[str]) -> Check:
     )
 
 
-def job_at(client: JenkinsClient, path: str) -> Job:
+def _undeclared(names: list[str]) -> Check:
+    return Check.warning(
+        "own_parameters",
+        "undeclared",
+        f"The job does not declare {' and '.join(names)}: Jenkins would drop it.",
+        "Declare it in the job, or remove it here.",
+    )
+
+
+def job_at(
+    client: JenkinsClient, path: str, trees: Sequence[str] = (JOB_TREE, PLAIN_JOB_TREE)
+) -> Job:
     """The job. Raises ProviderError if there is none, or if the response is not a job, which would
     be built without parameters."""
-    document = client.get_fitting(path, JOB_TREE, PLAIN_JOB_TREE)
+    document = client.get_fitting(path, *trees)
     if document is None:
         raise job_not_found(path, client.username)
     if not isinstance(document.get("_class", document.get("buildable")), str | bool):
@@ -141,7 +201,7 @@ def check_buildable(job: Job, path: str) -> None:
         raise ProviderError.refused(
             "not_a_job",
             f"{full_name(path)} is a folder of jobs.",
-            "Enter one of the jobs in it or, for a multibranch project, one of its branches.",
+            "Enter one of the jobs in it.",
         )
     if not job.buildable:
         raise ProviderError.refused(

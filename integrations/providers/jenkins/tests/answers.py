@@ -8,6 +8,7 @@ from integrations.providers.tests.wire import Reply, payloads
 
 TOKEN = "11canary0123456789token"
 PATH = "/ci/job/mobile/job/ios"
+FOLDER = "/ci/job/mobile/api/json"
 TRIGGER = f"{PATH}/buildWithParameters"
 QUEUE = "/ci/queue/api/json"
 ITEM = "/ci/queue/item/7041/api/json"

@@ -2,6 +2,7 @@ import pytest
 
 from integrations.providers.jenkins.provider import Jenkins
 from integrations.providers.jenkins.tests.answers import (
+    FOLDER,
     LOCATION,
     PATH,
     QUEUE,
@@ -26,6 +27,7 @@ def jenkins(wire):
         TRIGGER: ok(b"", 201, **LOCATION),
         f"{PATH}/build": ok(b"", 201, **LOCATION),
         QUEUE: ok(payload("queue__empty")),
+        FOLDER: ok({"_class": "com.cloudbees.hudson.plugins.folder.Folder"}),
     }
 
     def make(kind=Jenkins, **changes) -> Jenkins:

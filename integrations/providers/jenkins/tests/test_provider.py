@@ -6,6 +6,7 @@ import pytest
 
 from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildState, BuildStatus
+from integrations.providers.jenkins.jobs import MAX_JOBS
 from integrations.providers.jenkins.provider import Jenkins
 from integrations.providers.jenkins.tests.answers import (
     BUILD_PERMISSION,
@@ -285,6 +286,7 @@ def test_jobs_are_listed_through_their_folders_by_name(jenkins, wire):
         "/ci/job/secret/api/json": page("Access Denied", 403, **BUILD_PERMISSION),
     }
     assert {option.value: option.label for option in jenkins(job_path="").jobs()} == {
+        "/job/app": "app (the job of the release's branch)",
         "/job/app/job/release%252F1.5.0": "app/release/1.5.0",
         "/job/mobile/job/ios": "mobile/ios",
         "/job/nightly%20build": "nightly build",
@@ -294,8 +296,22 @@ def test_jobs_are_listed_through_their_folders_by_name(jenkins, wire):
 def test_folders_without_end_are_walked_within_bounds(jenkins, wire):
     inside = {"jobs": [{"_class": "x.Folder", "name": "a"}, {"_class": "x.Folder", "name": "b"}]}
     wire.routes = dict.fromkeys(all_folders(), ok(inside))
-    assert jenkins().jobs() == []
-    assert len(wire.seen) <= 30
+    found = jenkins().jobs()
+    assert (found, len(wire.seen)) == ([], 30)
+    assert "There are more" in found.note
+
+
+def test_of_too_many_jobs_those_with_the_typed_words_are_offered(jenkins, wire):
+    kind = "org.jenkinsci.plugins.workflow.job.WorkflowJob"
+    many = [{"_class": kind, "name": f"job-{n}"} for n in range(MAX_JOBS)]
+    deep = [{"_class": kind, "name": "ios-release"}]
+    folder = {"_class": "x.Folder", "name": "z", "jobs": [{"_class": "x.Folder", "name": "y"}]}
+    wire.routes["/ci/api/json"] = ok({"jobs": [*many, folder]})
+    wire.routes["/ci/job/z/job/y/api/json"] = ok({"jobs": deep})
+    found = jenkins(job_path="iOS").jobs()
+    assert (found[0].label, len(found)) == ("z/y/ios-release", MAX_JOBS)
+    assert found.note
+    assert len(wire.seen) == 2
 
 
 def all_folders(depth=7):
@@ -341,7 +357,7 @@ def test_a_connection_is_read_through_its_secrets():
 
     class Connection:
         server_url, username = "https://jenkins.example.com", "delivr"
-        api_token, job = Secret(), "/job/ios"
+        api_token, job, parameters = Secret(), "/job/ios", {}
 
     provider = Jenkins.from_connection(Connection())
     assert provider._token == TOKEN

@@ -183,6 +183,6 @@ def test_what_a_build_can_be_given_is_listed(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = ok(payload("job__version_is_choice"))
     listed = {parameter.name: parameter for parameter in jenkins().parameters()}
     assert set(listed) == {"VERSION", "BRANCH", "DELIVR_BUILD_ID"}
-    assert listed["VERSION"].kind == "ChoiceParameterDefinition"
+    assert listed["VERSION"].kind == "choice"
     assert list(listed["VERSION"].choices) == ["1.4.0", "1.3.9"]
     assert (listed["BRANCH"].default, listed["BRANCH"].choices) == ("main", [])

@@ -23,6 +23,7 @@ def test_a_good_connection_passes_every_check_in_order(jenkins, wire):
         "address",
         "credentials",
         "account",
+        "availability",
         "job",
         "permission",
         "parameters",
@@ -114,7 +115,7 @@ def test_a_hanging_server_is_a_temporary_failure(jenkins, wire):
             "forbidden",
         ),
         (ok(payload("job__folder")), "job", "not_a_job"),
-        (ok(payload("job__multibranch")), "job", "not_a_job"),
+        (ok(payload("job__multibranch")), "job", "no_branches"),
         (ok(payload("job__disabled")), "job", "disabled"),
         (page("Dashboard", 200), "job", "not_jenkins"),
         (ok(payload("job__without_version")), "parameters", "parameters_missing"),
@@ -165,3 +166,17 @@ def test_a_jenkins_whose_headers_a_proxy_hides_passes(jenkins, wire):
     wire.routes[WHO] = Reply(who)
     wire.routes[f"{PATH}/api/json"] = Reply(payload("job__ready"))
     assert failed(jenkins().verify()) == {}
+
+
+def test_own_parameters_that_jenkins_would_drop_are_named(jenkins):
+    provider = jenkins(parameters={"TRACK": "production", "FLAVOR": "free", "track": "x"})
+    check = failed(provider.verify())["own_parameters"]
+    assert (check.code, check.level) == ("undeclared", Level.WARNING)
+    assert "FLAVOR and track" in check.message
+
+
+def test_a_value_that_the_job_would_refuse_is_an_error_before_the_first_build(jenkins):
+    check = failed(jenkins(parameters={"TRACK": "beta"}).verify())["own_parameters"]
+    assert (check.code, check.level) == ("illegal_choice", Level.ERROR)
+    template = jenkins(parameters={"TRACK": "{{ release.version }}"})
+    assert failed(template.verify()) == {}

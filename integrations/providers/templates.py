@@ -1,0 +1,44 @@
+"""Templates in the values of a pipeline's parameters, such as `{{ release.version }}`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from django.utils.translation import gettext as _
+
+COMMIT = "release.commit"
+NAMES = ("release.version", "release.branch", COMMIT, "build.id", "platform")
+_TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+
+
+def check_templates(parameters: Mapping[str, str]) -> None:
+    """Raises ValueError with every parameter that has something else between the braces."""
+    if wrong := [words for name, text in parameters.items() for words in _wrong_with(name, text)]:
+        known = ", ".join(f"{{{{ {name} }}}}" for name in NAMES)
+        raise ValueError(" ".join([*wrong, _("A value may contain %(names)s.") % {"names": known}]))
+
+
+def fill_templates(parameters: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """The parameters with these values; a template without one is kept as it is."""
+    return {
+        name: _TEMPLATE.sub(lambda found: values.get(found[1].strip(), found[0]), text)
+        for name, text in parameters.items()
+    }
+
+
+def needs_commit(parameters: Mapping[str, str]) -> bool:
+    return any(COMMIT in _names_in(text) for text in parameters.values())
+
+
+def _names_in(text: str) -> list[str]:
+    return [name.strip() for name in _TEMPLATE.findall(text)]
+
+
+def _wrong_with(name: str, text: str) -> Iterator[str]:
+    for unknown in _names_in(text):
+        if unknown not in NAMES:
+            words = {"name": name, "unknown": unknown[:60]}
+            yield _("%(name)s: delivr does not know {{ %(unknown)s }}.") % words
+    if "{{" in _TEMPLATE.sub("", text):
+        yield _("%(name)s: “{{” is not closed by “}}”.") % {"name": name}
