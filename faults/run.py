@@ -26,8 +26,10 @@ WIDTH = 110  # of the figures in the closing table
 SCENARIOS = {
     "F1": "faults.killing.crash_points",
     "F1b": "faults.recovery.recovery_times",
+    "F1c": "faults.repository.crash_points",
     "F2": "faults.killing.random_kills",
     "F2b": "faults.killing.random_kills_of_runs",
+    "F2c": "faults.repository.random_kills",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
     "F5": "faults.answers.odd_answers",
@@ -35,6 +37,7 @@ SCENARIOS = {
     "F7": "faults.hostile.hostile_reports",
     "F8": "faults.concurrency.many_clicks",
     "F9": "faults.concurrency.last_pairs",
+    "F9b": "faults.concurrency.last_pairs_of_runs",
     "F10": "faults.clocks.clocks_apart",
     "F11": "faults.freezing.frozen_in_mid_call",
     "F11b": "faults.freezing.late_arrival",

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from builds.cancelling import Stop
-from builds.effects import as_result, as_update, ci_of, request_of, search
+from builds.effects import as_result, as_update, check_absent, ci_of, request_of, search
 from builds.models import TestBuild
 from builds.testbuilds import operations as testing
 from delivr.effects.handlers import EffectHandler, Unneeded
@@ -38,6 +38,9 @@ class StartTest(EffectHandler):
         test = _tested(effect)
         state = search(test)
         return as_result(state) if state else None
+
+    def check_absent(self, effect: Effect) -> None:
+        check_absent(_tested(effect))
 
     def lock(self, effect: Effect) -> None:
         testing.lock_test(_test_id(effect))

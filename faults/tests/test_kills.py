@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,20 @@ from delivr.tests.processes import empty_broker, environment
 from delivr.tests.wired import Wired, wire, wire_actions
 from faults import invariants
 from faults.clients import Client
-from faults.killing import lossy
+from faults.killing import LONG, lossy
 from faults.stack import Product, until
-from faults.workspaces import age_rows, click, open_work, set_auto_finish, workspaces
+from faults.workspaces import (
+    age_rows,
+    click,
+    open_work,
+    set_auto_finish,
+    use_repository,
+    workspaces,
+)
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 RELEASES, KILLS = 6, 2  # with two triggers each; one more kill follows at the end
-A_WHILE = timedelta(seconds=100)  # longer than a lease and than the settle time
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def running(tmp_path: Path) -> Iterator[Product]:
 def kill_worker(product: Product) -> None:
     """Kill the worker, let its leases expire, and start another one."""
     product["worker1"].kill()
-    age_rows(A_WHILE)
+    age_rows(LONG)
     product["worker1"].start()
     until(product.has_idle_worker, seconds=60, what="a worker is up")
 
@@ -53,6 +58,7 @@ def test_kills_at_random_moments_lose_nothing_and_double_nothing(
     seed = random.randrange(10_000)
     chance, client = random.Random(seed), Client(running.web_port)
     (space,) = workspaces(running, 1, connect=connect)
+    use_repository(space, first=0)
     releases = [space.wired.release(slack=n == 0) for n in range(RELEASES)]
     with lossy(running):
         for release in releases:

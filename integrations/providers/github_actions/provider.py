@@ -176,18 +176,22 @@ class GitHubActions(CiProvider):
             return None
         candidates = runs.started_by_us(request.branch, since=since)
         if len(candidates) > 1:
-            raise self._several(len(candidates))
+            words = (
+                f"{len(candidates)} runs of this workflow may be the build; none has delivr's id."
+            )
+            raise _uncertain(words)
         return runs.first_attempt(candidates[0]) if candidates else None
 
-    @staticmethod
-    def _several(count: int) -> ProviderError:
-        return ProviderError(
-            "cannot_correlate",
-            f"{count} runs of this workflow may be the build; none has delivr's id in its name.",
-            f"Find the right one on GitHub, then adopt it or retry. If the run-name contains the "
-            f"input {BUILD_ID}, delivr finds runs automatically.",
-            outcome=Outcome.REFUSED,
-        )
+    @only_provider_errors
+    def check_absent(self, request: BuildRequest, *, since: datetime) -> None:
+        """A run without our id in its name may be there and look like somebody else's: its start
+        is told by GitHub's clock, its actor by the token of then. A person has to decide."""
+        client = self._client()
+        is_named = self._source(client).read(request.branch).carries_build_id
+        if not is_named or self._runs(client).started_by_us(request.branch, since=since):
+            raise _uncertain(
+                "GitHub may have started this build without delivr's id in the run's name."
+            )
 
     @only_provider_errors
     def read(
@@ -279,6 +283,16 @@ def _repository(url: str) -> Repository:
             outcome=Outcome.REFUSED,
         )
     return found
+
+
+def _uncertain(message: str) -> ProviderError:
+    return ProviderError(
+        "cannot_correlate",
+        message,
+        f"Look for its run on GitHub, then adopt it or retry. If the run-name contains the input "
+        f"{BUILD_ID}, delivr finds runs automatically.",
+        outcome=Outcome.REFUSED,
+    )
 
 
 def _unnamed(workflow: Workflow) -> BuildState:
