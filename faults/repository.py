@@ -1,4 +1,4 @@
-"""F1c and F2c: kills while branches, tags and drafts are created in the repository."""
+"""F1c and F2d: kills while branches, tags and drafts are created in the repository."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _state(release: Release, kind: str) -> str:
 
 
 def random_kills(stack: Stack, options: Options) -> Outcome:
-    """F2c: lossy providers and random kills, with a branch, a tag and a draft of each release."""
+    """F2d: lossy providers and random kills, with a branch, a tag and a draft of each release."""
     outcome = random_kills_with(stack, options, wire, repository=True)
     kept = Effect.objects.filter(kind__in=KINDS).values_list("kind", "state")
     outcome.figures["in the repository"] = {

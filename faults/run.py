@@ -29,7 +29,7 @@ SCENARIOS = {
     "F1c": "faults.repository.crash_points",
     "F2": "faults.killing.random_kills",
     "F2b": "faults.killing.random_kills_of_runs",
-    "F2c": "faults.repository.random_kills",
+    "F2d": "faults.repository.random_kills",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
     "F5": "faults.answers.odd_answers",

@@ -16,7 +16,7 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox import accounts as sandbox_accounts
-from sandbox import control, control_actions, page, page_actions, repository_pages
+from sandbox import app_pages, control, control_actions, page, page_actions, repository_pages
 from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
@@ -24,6 +24,7 @@ from sandbox.providers import (
     app_store,
     github,
     github_actions,
+    github_apps,  # noqa: F401 -- its routes
     github_files,
     github_graphql,
     github_releases,  # noqa: F401 -- its routes
@@ -62,6 +63,7 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
     app.register_blueprint(github_graphql.enterprise)
+    app.register_blueprint(app_pages.blueprint)
     app.register_blueprint(repository_pages.control)
     app.register_blueprint(repository_pages.blueprint)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)

@@ -17,6 +17,7 @@ from sandbox.actions import Actions
 from sandbox.chat import Chat
 from sandbox.ci import Ci
 from sandbox.faults import Faults
+from sandbox.github_apps import Apps
 from sandbox.ledger import Ledger, RequestLog
 from sandbox.repositories import Repositories
 from sandbox.shared import Shared
@@ -53,6 +54,7 @@ class SandboxState(Shared):
         self.ledger = Ledger()
         self.requests = RequestLog()
         self.github = Repositories(self)
+        self.github_apps = Apps(self)
         self.jenkins = Ci(
             self, sender=self.sender, github=self.github, auto_finish=self.auto_finish
         )
@@ -119,6 +121,7 @@ class SandboxState(Shared):
             "slack": self.slack,
             "jira": self.jira,
             "github": self.github,
+            "github_apps": self.github_apps,
             "actions": self.actions,
             "stores": self.stores,
         }

@@ -14,10 +14,10 @@ from urllib.parse import quote, urlsplit
 from delivr import outbound
 
 from ..base import Outcome, ProviderError
+from ..github.addresses import PUBLIC_API
 from ..github.client import GitHubClient
-from ..github.refusals import LABEL, Refusal, failure_of
+from ..github.refusals import LABEL, Refusal
 from ..http import garbage, guarded, parse_object
-from .paths import PUBLIC_API
 
 # Hosts to which github.com and ghe.com redirect. An Enterprise server has storage of its own.
 _STORAGE = re.compile(
@@ -40,9 +40,6 @@ class ActionsClient(GitHubClient):
         if answer.status >= 400:
             raise self.failure(answer)
         return answer.data
-
-    def failure(self, answer: Refusal) -> ProviderError:
-        return failure_of(answer, self.words)
 
     def or_none(self, path: str, **parameters: Any) -> Any:
         """The JSON at a path; None for 404, which means missing or hidden."""

@@ -22,7 +22,9 @@ from ..ci import (
     Retry,
 )
 from ..github.addresses import Repository, api_url, read_repository
-from ..github.verification import Verification as OfRepository
+from ..github.provider import credential_of
+from ..github.sessions import Session
+from ..github.verification import verification_of
 from ..http import DEADLINE, before_effect, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .failures import read_failure
@@ -55,13 +57,13 @@ class GitHubActions(CiProvider):
         self,
         *,
         repository_url: str,
-        access_token: str,
+        access_token: str | Session,
         workflow: str,
         parameters: Mapping[str, str] | None = None,
         has_own_token: bool = True,
     ) -> None:
         self._repository = _repository(repository_url)
-        self._token = access_token.strip()
+        self._credential = access_token
         self._entered_workflow = workflow
         self._parameters = parameters or {}
         self._has_own_token = has_own_token
@@ -75,12 +77,11 @@ class GitHubActions(CiProvider):
                 "First choose the repository that the pipeline builds from.",
                 outcome=Outcome.REFUSED,
             )
-        token = connection.api_token
-        if not token and connection.disconnected_at is None:
-            token = connection.scm.access_token
+        token, scm = connection.api_token, connection.scm
+        is_borrowed = not token and connection.disconnected_at is None
         return cls(
-            repository_url=connection.scm.repository_url,
-            access_token=token.reveal(),
+            repository_url=scm.repository_url,
+            access_token=credential_of(scm) if is_borrowed else token.reveal().strip(),
             workflow=connection.job,
             parameters=connection.parameters,
             has_own_token=bool(connection.api_token),
@@ -104,7 +105,7 @@ class GitHubActions(CiProvider):
 
     def checks(self) -> Iterator[Check]:
         client = functools.cache(self._client)
-        of_repository = OfRepository(client, lambda: self._name)
+        of_repository = verification_of(self._credential)(client, lambda: self._name)
         check = Verification(of_repository, lambda: self._source(client()), self._parameters)
         yield from try_in_order(
             self.label,
@@ -269,7 +270,7 @@ class GitHubActions(CiProvider):
         from .client import ActionsClient  # PyGithub costs 0.7 s to import
 
         return ActionsClient(
-            self._token, api_url=api_url(self._repository.server), deadline=self.deadline
+            self._credential, api_url=api_url(self._repository.server), deadline=self.deadline
         )
 
 

@@ -131,7 +131,9 @@ class Runs:
         return [run for run in found if not login or run.actor.casefold() == login.casefold()]
 
     def _login(self) -> str:
-        """ "" for an app, which has no user."""
+        """ "" for an app of which only a token is known: it has no user."""
+        if login := self._client.login:
+            return login
         try:
             return login_of(self._client.get("/user").data)
         except ProviderError as error:
