@@ -5,6 +5,7 @@ https://docs.github.com/en/rest
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,12 +68,30 @@ def headers(response: Response) -> Response:
     response.headers["X-GitHub-Request-Id"] = "5A4D:0B0C:SANDBOX"
     if request.path.startswith("/api/v3"):
         response.headers["X-GitHub-Enterprise-Version"] = "3.19.0"
+    _count(response)
     response.headers["X-RateLimit-Limit"] = "5000"
-    response.headers["X-RateLimit-Remaining"] = "4990"
+    response.headers["X-RateLimit-Remaining"] = str(max(5000 - _repositories().used, 1))
+    response.headers["X-RateLimit-Used"] = str(_repositories().used)
     response.headers["X-RateLimit-Reset"] = str(int(time.time()) + 3600)
     if (token := g.get("token")) is not None:
         _token_headers(response, token, g.token_ends)
     return response
+
+
+def _count(response: Response) -> None:
+    """Each answer counts against the limit, but for one that has not changed.
+
+    https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
+    """
+    if request.method == "GET" and response.status_code == 200:
+        seen = request.headers.get("Authorization", "").encode() + response.get_data()
+        etag = f'W/"{hashlib.sha256(seen).hexdigest()}"'
+        response.headers["ETag"] = etag
+        if request.headers.get("If-None-Match") == etag:
+            response.status_code = 304
+            response.set_data(b"")
+            return
+    _repositories().used += 1
 
 
 def _token_headers(response: Response, token: Token, ends: float | None) -> None:

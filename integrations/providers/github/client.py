@@ -5,6 +5,7 @@ https://docs.github.com/en/rest/about-the-rest-api
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -116,6 +117,14 @@ class GitHubClient:
             return ""
         self._credential.token(self.as_app)
         return self._credential.login
+
+    @property
+    def _credential_mark(self) -> str:
+        """The same for the same credential, without telling it."""
+        found = self._credential
+        if isinstance(found, str):
+            return hashlib.sha256(found.encode()).hexdigest()
+        return found.app.mark
 
     def as_app(self) -> AppClient:
         """A client for what only the app itself may ask, within the same time."""

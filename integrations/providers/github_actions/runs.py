@@ -45,7 +45,7 @@ class Runs:
     def attempt(self, handle: BuildHandle) -> BuildState | None:
         """By the attempt's own address, so that a later attempt does not change the result."""
         run, attempt = run_and_attempt(handle.external_id)
-        data = self._client.or_none(f"{self.path}/runs/{run}/attempts/{attempt}")
+        data = self._client.if_changed(f"{self.path}/runs/{run}/attempts/{attempt}")
         if data is None:
             self.check_readable()
             return None
