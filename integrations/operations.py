@@ -141,7 +141,8 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
         raise ValidationError(
             {"inUse": [_("Still used by %(names)s.") % {"names": ", ".join(users)}]}
         )
-    for field in secret_fields(type(connection)):
+    held = [one for one in secret_fields(type(connection)) if getattr(connection, one.attname)]
+    for field in held:
         setattr(connection, field.attname, None)
     connection.credential_expires_at = None
     connection.disconnected_at = timezone.now()
@@ -151,8 +152,7 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
     _save(connection)
     if isinstance(connection, PipelineIntegration):
         webhook_secrets.forget_all(connection)
-    secrets = secret_fields(type(connection))
-    forgotten = {connection.name_of(field.name): "changed" for field in secrets}
+    forgotten = {connection.name_of(field.name): "changed" for field in held}
     changes = {"verification_status": [before, connection.verification_status], **forgotten}
     record(actor=actor, action="integration.disconnected", subject=connection, changes=changes)
 

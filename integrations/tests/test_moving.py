@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from delivr.audit.models import AuditEvent
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories
 from delivr.tests.wired import fresh
@@ -48,6 +49,7 @@ def test_the_new_name_is_told_and_taken_over(
         "VALID",
     )
     assert moved.access_token.reveal() == accounts.GITHUB_PUSH_TOKEN
+    assert AuditEvent.objects.filter(action="integration.edited", subject_id=scm.pk).exists()
 
 
 def test_another_repository_under_the_old_name_is_not_taken_for_it(
