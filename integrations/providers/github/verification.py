@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from .client import Answer, GitHubClient
 
 EXPIRES_SOON = timedelta(days=14)
+# Permissions of an app: without the first nothing works, without the others not everything.
+NEEDED = {"contents": "write", "metadata": "read"}
+WANTED = {"actions": "write", "workflows": "write", "pull_requests": "read"}
 REPOSITORY_ID = "repository_id"  # of a check, and in the connection's options
 MOVED = "repository_moved"
 
@@ -24,11 +27,17 @@ class Verification:
     """The client is created in the first step, so that an unusable token is a failed check."""
 
     def __init__(
-        self, client: Callable[[], GitHubClient], name: Callable[[], str], known_id: str = ""
+        self,
+        client: Callable[[], GitHubClient],
+        name: Callable[[], str],
+        *,
+        known_id: str = "",
+        needed: Mapping[str, str] = NEEDED,
     ) -> None:
         self._make_client = client
         self._name = name
         self._known_id = known_id  # the repository's, from an earlier verification
+        self._needed = needed  # permissions
         self.expires: datetime | None = None
 
     def sign_in(self) -> None:
@@ -154,12 +163,12 @@ class AppVerification(Verification):
         given = self._installation.get("permissions")
         lacking = {
             name: level
-            for name, level in {**NEEDED, **WANTED}.items()
+            for name, level in {**WANTED, **self._needed}.items()
             if not isinstance(given, dict) or not _is_enough(given.get(name), level)
         }
         words = ", ".join(f"{_named(name)} ({level})" for name, level in lacking.items())
         hint = "Add it in the app's settings in GitHub, and accept it where the app is installed."
-        if lacking.keys() & NEEDED.keys():
+        if lacking.keys() & self._needed.keys():
             raise ProviderError(
                 "app_permission",
                 f"The app lacks a permission: {words}.",
@@ -175,10 +184,6 @@ class AppVerification(Verification):
         """Its tokens are renewed by themselves."""
         self.expires = None
         return []
-
-
-NEEDED = {"contents": "write", "metadata": "read"}
-WANTED = {"actions": "write", "workflows": "write", "pull_requests": "read"}
 
 
 def _is_enough(given: object, wanted: str) -> bool:

@@ -24,7 +24,7 @@ from ..ci import (
 from ..github.addresses import Repository, api_url, read_repository
 from ..github.provider import credential_of
 from ..github.sessions import Session
-from ..github.verification import verification_of
+from ..github.verification import NEEDED, verification_of
 from ..http import DEADLINE, before_effect, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .failures import read_failure
@@ -105,7 +105,9 @@ class GitHubActions(CiProvider):
 
     def checks(self) -> Iterator[Check]:
         client = functools.cache(self._client)
-        of_repository = verification_of(self._credential)(client, lambda: self._name)
+        of_repository = verification_of(self._credential)(
+            client, lambda: self._name, needed={**NEEDED, "actions": "write"}
+        )
         check = Verification(of_repository, lambda: self._source(client()), self._parameters)
         yield from try_in_order(
             self.label,

@@ -16,6 +16,7 @@ from delivr.tests.wired import fresh
 from integrations.models import ScmIntegration
 from integrations.operations import draft, options
 from integrations.providers import http
+from integrations.providers.ci import BuildHandle, BuildRequest
 from integrations.providers.github.fields import clean_repository
 from integrations.providers.registry import provider_for
 from integrations.providers.tests.keys import pem, rsa_key
@@ -233,6 +234,35 @@ def test_a_missing_permission_is_named(
     assert checked.verification_status == status
     (found,) = [check for check in checked.checks if not check["ok"]]
     assert (found["code"], words in found["message"]) == ("app_permission", True)
+
+
+def test_its_workflows_are_built_with_it(apps: Any, app: Any, scm: ScmIntegration) -> None:
+    pipeline = factories.PipelineFactory(
+        tenant=scm.tenant,
+        scm=scm,
+        pipeline_type="GITHUB_ACTIONS",
+        server_url="",
+        username="",
+        api_token=None,
+        job="ios.yml",
+    )
+    assert verify(pipeline).verification_status == "VALID"
+    request = BuildRequest(
+        build_id="bld_one",
+        version="1.5.0",
+        branch="release/1.5.0",
+        platform="IOS",
+        parameters={"VERSION": "1.5.0", "BRANCH": "release/1.5.0"},
+    )
+    ci = provider_for(fresh(pipeline))
+    assert ci.trigger(request).external_id
+    found = ci.find(request, since=datetime.now(UTC) - timedelta(minutes=1))
+    assert found.carried_id == "bld_one"
+    again = BuildHandle(external_id=found.external_id)
+    assert ci.duplicate(again, build_id="bld_one") is None  # the app's own run: it may be stopped
+    del apps.of_app(app)[0].permissions["actions"]
+    (failure,) = verify(fresh(pipeline)).failures
+    assert "Actions (write)" in failure["message"]
 
 
 def test_no_secret_is_told(apps: Any, app: Any, scm: ScmIntegration, sandbox: Any) -> None:
