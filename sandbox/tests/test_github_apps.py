@@ -112,7 +112,7 @@ def test_pygithub_works_with_an_app_unchanged(sandbox: SandboxServer, app: App) 
         with pytest.raises(github.UnknownObjectException):
             asked.get_repo_installation("dream11", "backend")
         token = asked.get_access_token(found.id)
-    assert (len(token.token), token.permissions.contents) == (520, "write")
+    assert (len(token.token), token.permissions["contents"]) == (520, "write")
 
 
 def ask(sandbox: SandboxServer, token: str) -> tuple[int, str]:

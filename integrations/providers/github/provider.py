@@ -54,7 +54,9 @@ class GitHub(ScmProvider):
         )
 
     def checks(self) -> Iterator[Check]:
-        check = verification_of(self._credential)(self._client, self._name, self._repository_id)
+        check = verification_of(self._credential)(
+            self._client, self._name, known_id=self._repository_id
+        )
         yield from try_in_order(
             self.label,
             [
