@@ -166,8 +166,7 @@ class GitHubClient:
         was done."""
         answer = self._exchange(method, path, **request)
         found = self._credential
-        is_session = isinstance(found, Session)
-        if answer.status == 401 and is_session and found.is_to_be_tried_again():
+        if answer.status == 401 and isinstance(found, Session) and found.is_to_be_tried_again():
             return self._exchange(method, path, **request)
         return answer
 
