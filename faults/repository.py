@@ -62,7 +62,7 @@ def crash_points(stack: Stack, options: Options) -> Outcome:
 
 
 def _released(client: Client, space: Workspace) -> Release:
-    release = space.wired.release("ios")
+    release: Release = space.wired.release("ios")
     click(client, space, release)
     return release
 

@@ -55,7 +55,7 @@ class AddressForm(forms.Form):
         super().__init__(data)
         self.field = field
         self.fields["address"] = forms.CharField(
-            label=field.label,
+            label=str(field.label),
             help_text=escape(field.help),
             max_length=MAX_TEXT,
             error_messages=FORM_ERRORS,
