@@ -66,6 +66,9 @@ class TriggerBuild(EffectHandler):
             state = search(build)
         return as_result(state) if state else None
 
+    def check_absent(self, effect: Effect) -> None:
+        check_absent(connected_build(effect))
+
     def lock(self, effect: Effect) -> None:
         lock_build(effect.build_id)
 
@@ -154,6 +157,11 @@ def search(build: Build | TestBuild) -> BuildState | None:
             outcome=Outcome.REFUSED,
         )
     return state
+
+
+def check_absent(build: Build | TestBuild) -> None:
+    """Raises ProviderError (`cannot_correlate`) if `search` may have missed what was started."""
+    ci_of(build).check_absent(request_of(build), since=build.created_at)
 
 
 def _is_contested(build: Build | TestBuild, state: BuildState) -> bool:

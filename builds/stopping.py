@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from builds.models import Build, BuildEvent, TestBuild
 from delivr.effects.models import Effect
-from delivr.effects.operations import create_effect
+from delivr.effects.operations import create_effect, wake
 from integrations.providers.ci import BuildHandle
 from releases.notices import from_event
 
 
 def create_stop(build: Build, event: BuildEvent) -> None:
-    """Have the CI server stop a build that was cancelled here."""
+    """Have the CI server stop a build that was cancelled here. A trigger that was not sent ends
+    now, whatever it waits for."""
+    mine = Effect.objects.for_tenant(build.tenant_id).filter(build_id=build.pk)
+    wake(mine.filter(kind="build.trigger", dispatched_at=None))
     create_effect(
         tenant=build.tenant,
         kind="build.cancel",

@@ -1,4 +1,4 @@
-"""F6, F8 and F9: many requests at the same time, in any order and repeated."""
+"""F6, F8, F9 and F9b: many requests at the same time, in any order and repeated."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from django.utils import timezone
 from builds.models import Build, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.tests import factories
+from delivr.tests.wired import wire_actions
 from faults import invariants
 from faults.clients import Client, percentile, run_concurrently
 from faults.outcome import SETTLE, Options, Outcome, judge
@@ -167,6 +168,49 @@ def last_pairs(stack: Stack, options: Options) -> Outcome:
     outcome = Outcome({"pairs": count, "hanging": hanging, "failed": len(client.failures())})
     outcome.expect(not hanging, f"{hanging} releases hang")
     outcome.expect(not client.failures(), "requests failed")
+    return outcome
+
+
+def last_pairs_of_runs(stack: Stack, options: Options) -> Outcome:
+    """F9b: the last two runs of a release end at the same moment, 100 times; GitHub itself reports
+    it, and each report only makes delivr read the run."""
+    reset(stack)
+    set_auto_finish(stack, None)
+    (space,) = workspaces(stack, 1, connect=wire_actions)
+    for name, pipeline in space.wired.pipelines.items():
+        hook = {
+            "url": f"http://127.0.0.1:{stack.web_port}/api/v1/webhooks/github/{pipeline.pk}",
+            "secret": pipeline.webhook_secret.reveal(),
+            "events": ["workflow_run"],  # a job's event of the other workflow waits for its build
+        }
+        stack.sandbox.ask("PATCH", f"github_actions/jobs/{name}.yml", {"webhook": hook})
+    client = Client(stack.web_port)
+    releases = [space.wired.release() for _n in range(min(100, max(10, options.triggers // 4)))]
+    for release in releases:
+        click(client, space, release)
+    running = Build.objects.filter(status="RUNNING").exclude(number=None)
+    count = 2 * len(releases)
+    until(lambda: running.count() == count, seconds=SETTLE, what="all runs have started", pause=1)
+    start = time.monotonic()
+    for release in releases:
+        builds = Build.objects.filter(release_pipeline__release=release)
+        run_concurrently(
+            lambda one: stack.sandbox.finish(*one, server="github_actions"),
+            builds.values_list("release_pipeline__job_path", "number"),
+            threads=2,
+        )
+    until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
+    spent = time.monotonic() - start
+    hanging = Release.objects.exclude(status=ReleaseStatus.BUILD_COMPLETE).count()
+    outcome = judge(stack, client)
+    outcome.figures |= {
+        "pairs": len(releases),
+        "hanging": hanging,
+        "reports": WebhookDelivery.objects.count(),
+        "ended and known after s": round(spent, 1),
+    }
+    outcome.expect(not hanging, f"{hanging} releases hang")
+    outcome.expect(WebhookDelivery.objects.exists(), "GitHub reported nothing")
     return outcome
 
 

@@ -20,6 +20,7 @@ from delivr.effects.models import Effect, EffectState
 from integrations.providers.ci import BuildStatus, Duplicate
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 from releases.operations import derive_status
+from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, tag_of
 
 LEASE_GRACE = timedelta(seconds=10)
 ENDED = ("SUCCESS", "FAILURE", "UNSTABLE", "ABORTED")
@@ -40,6 +41,7 @@ def check(providers: ProviderState, *, settled: bool) -> list[str]:
         *_effects_are_complete(),
         *_one_build_per_trigger(providers),
         *_messages_and_epics_once(providers),
+        *_repository_once(providers),
         *_release_follows_its_builds(),
         *_versions_are_held(),
         *_nothing_crosses_tenants(),
@@ -204,6 +206,25 @@ def _messages_and_epics_once(providers: ProviderState) -> Iterator[str]:
     for name, count in [*ids.items(), *epics.items()]:
         if name and name != "delivr" and count > 1:
             yield f"I10 {name} was sent {count} times"
+
+
+def _repository_once(providers: ProviderState) -> Iterator[str]:
+    """I15: a release's branch, its tag and its draft are created at most once; once if the effect
+    is done. The scenarios give every release a version of its own."""
+    created = Counter(entry["ref"] for entry in providers.ledger("ref.created"))
+    drafted = Counter(entry["tag"] for entry in providers.ledger("release.created"))
+    effects = Effect.objects.filter(kind__startswith="scm.")
+    releases = Release.objects.in_bulk(effects.values_list("release_id", flat=True))
+    for effect in effects:
+        release = releases[effect.release_id]
+        tag = tag_of(release.version)
+        count = {
+            CREATE_BRANCH: created[f"refs/heads/{release.branch}"],
+            TAG: created[f"refs/tags/{tag}"],
+            DRAFT_RELEASE: drafted[tag],
+        }[effect.kind]
+        if count > 1 or (count == 0 and effect.state == EffectState.DONE):
+            yield f"I15 {effect.kind} of {release.pk} is {effect.state} and happened {count} times"
 
 
 def _changes_are_audited() -> Iterator[str]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 from delivr.effects.models import Effect, EffectState
@@ -17,9 +18,17 @@ from delivr.tests.wired import Wired, wire, wire_actions, wire_pipelines
 from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import ROOT, Product, Stack, until
-from faults.workspaces import click, open_work, reset, set_auto_finish, workspaces
+from faults.workspaces import (
+    click,
+    open_work,
+    reset,
+    set_auto_finish,
+    use_repository,
+    workspaces,
+)
 
 SENDING = {"provider": "*", "method": "POST"}
+LONG = timedelta(seconds=100)  # longer than a lease and than the settle time
 
 
 def crash_points(stack: Stack, options: Options) -> Outcome:
@@ -39,23 +48,28 @@ def crash_points(stack: Stack, options: Options) -> Outcome:
 
 def random_kills(stack: Stack, options: Options) -> Outcome:
     """F2: lossy providers, while workers and the sweeper are killed all the time."""
-    return _random_kills(stack, options, wire)
+    return random_kills_with(stack, options, wire)
 
 
 def random_kills_of_runs(stack: Stack, options: Options) -> Outcome:
     """F2b: the same with GitHub Actions as the CI server."""
-    return _random_kills(stack, options, wire_actions)
+    return random_kills_with(stack, options, wire_actions)
 
 
 def random_kills_of_pipelines(stack: Stack, options: Options) -> Outcome:
     """F2d: the same with GitLab CI."""
-    return _random_kills(stack, options, wire_pipelines)
+    return random_kills_with(stack, options, wire_pipelines)
 
 
-def _random_kills(stack: Stack, options: Options, connect: Callable[..., Wired]) -> Outcome:
+def random_kills_with(
+    stack: Stack, options: Options, connect: Callable[..., Wired], *, repository: bool = False
+) -> Outcome:
+    """With the CI server that `connect` decides; `repository`: each release acts there, too."""
     reset(stack)
     set_auto_finish(stack, 4.0)
     spaces = workspaces(stack, 8, connect=connect)
+    for number, space in enumerate(spaces if repository else ()):
+        use_repository(space, first=1000 * number)
     releases = [
         (space, space.wired.release(slack=n % 8 == 0, jira=n % 8 == 0))
         for n, space in zip(range(options.triggers // 2), itertools.cycle(spaces), strict=False)

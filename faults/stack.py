@@ -168,8 +168,10 @@ class Sandbox:
     def copy_job(self, like: str, name: str) -> None:
         self.ask("PUT", f"jenkins/jobs/{name}", {"copyOf": like})
 
-    def finish(self, job: str, number: int, result: str = "SUCCESS") -> None:
-        self.ask("POST", f"jenkins/jobs/{job}/builds/{number}/finish", {"result": result})
+    def finish(
+        self, job: str, number: int, result: str = "SUCCESS", *, server: str = "jenkins"
+    ) -> None:
+        self.ask("POST", f"{server}/jobs/{job}/builds/{number}/finish", {"result": result})
 
     def builds(self) -> dict[tuple[str, int], str]:
         """The result of each build by job and number; "" while it runs. A project on GitLab has one

@@ -18,6 +18,8 @@ from delivr.tests.wired import Wired, wire
 from faults.clients import Answer, Client
 from faults.stack import Product
 from releases.models import Release
+from releases.repository.models import ReleaseSettings
+from releases.repository.steps import STEPS
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,13 @@ def _workspace(stack: Product, connect: Callable[..., Wired]) -> Workspace:
     wired.slack.recipients = ["C123"]
     wired.slack.save()
     return Workspace(wired, token)
+
+
+def use_repository(space: Workspace, *, first: int) -> None:
+    """New releases create their branch, tag and draft. Their versions begin after 1.5.`first`: the
+    sandbox has one repository for all workspaces."""
+    ReleaseSettings.objects.create(tenant=space.wired.tenant, **dict.fromkeys(STEPS, True))
+    space.wired.versions = first
 
 
 def reset(stack: Product) -> None:

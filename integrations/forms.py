@@ -219,14 +219,16 @@ class ConnectionForm(forms.Form):
         found: forms.Field = made(
             label=str(field.label),
             help_text=self._help(field, is_stored=is_stored),
-            required=field.required and not may_be_empty,
+            required=field.required and not may_be_empty and not field.is_conditional,
             max_length=_longest(field),
             error_messages=FORM_ERRORS,
             strip=not field.secret,
             widget=self._widget(field, is_stored=is_stored),
         )
         # for components/field.html
-        found.is_stored = may_be_empty and field.required  # type: ignore[attr-defined]
+        is_told = may_be_empty or field.is_conditional
+        found.is_stored = is_told and field.required  # type: ignore[attr-defined]
+        found.group = field.group  # type: ignore[attr-defined] # for components/form.html
         return found
 
     def _help(self, field: ConnectionField, *, is_stored: bool) -> Any:

@@ -199,6 +199,12 @@ class Connection(TenantOwned):
         return [c for c in self.checks if not c["ok"] and c["level"] == "ERROR"]
 
     @property
+    def has_moved(self) -> bool:
+        """The last verification found that it has another address now."""
+        code = provider_class(self.kind).moved_code
+        return bool(code) and any(check["code"] == code for check in self.failures)
+
+    @property
     def warnings(self) -> list[dict[str, Any]]:
         return [c for c in self.checks if not c["ok"] and c["level"] == "WARNING"]
 
@@ -209,6 +215,12 @@ class ScmIntegration(Connection):
     scm_type = models.CharField(max_length=20, choices=ScmType.offered)
     repository_url = models.CharField(_("repository"), max_length=300)
     access_token = SecretTextField(_("access token"))
+    private_key = SecretTextField(_("private key"))
+    # A token that the private key was exchanged for, and what its provider notes about it.
+    session_token = SecretTextField()
+    session = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False
+    )
 
     class Meta(Connection.Meta):
         db_table = "tenant_scm_integrations"
@@ -217,6 +229,15 @@ class ScmIntegration(Connection):
     @property
     def summary(self) -> str:
         return self.repository_url.split("://")[-1]
+
+    def keep_session(self, token: str, about: dict[str, str]) -> None:
+        """Keep it for the next call, unless the connection is a draft or was removed meanwhile. It
+        is no change of the connection."""
+        if self._state.adding:
+            return
+        self.session_token, self.session = token, about
+        rows = ScmIntegration.objects.for_tenant(self.tenant_id).filter(pk=self.pk)
+        rows.update(session_token=self.session_token, session=about)
 
 
 class TargetIntegration(Connection):

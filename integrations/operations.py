@@ -142,7 +142,8 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
         raise ValidationError(
             {"inUse": [_("Still used by %(names)s.") % {"names": ", ".join(users)}]}
         )
-    for field in secret_fields(type(connection)):
+    held = [one for one in secret_fields(type(connection)) if getattr(connection, one.attname)]
+    for field in held:
         setattr(connection, field.attname, None)
     connection.credential_expires_at = None
     connection.disconnected_at = timezone.now()
@@ -152,8 +153,7 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
     _save(connection)
     if isinstance(connection, PipelineIntegration):
         webhook_secrets.forget_all(connection)
-    secrets = secret_fields(type(connection))
-    forgotten = {connection.name_of(field.name): "changed" for field in secrets}
+    forgotten = {connection.name_of(field.name): "changed" for field in held}
     changes = {"verification_status": [before, connection.verification_status], **forgotten}
     record(actor=actor, action="integration.disconnected", subject=connection, changes=changes)
 
@@ -248,12 +248,16 @@ def _clean(
     """The validated values to store. Raises ValidationError with all errors at once."""
     errors: Errors = dict(known_errors or {})
     cleaned: dict[str, Any] = {}
+    filled = _filled(connection, values)
     for field in fields_of(connection.kind):
         if field.name in errors:
             continue
         value = values.get(field.name)
-        if is_empty(value):
-            _clean_empty(field, field.name in values, creating, cleaned, errors)
+        if not field.is_wanted(filled.__contains__):
+            _clean_unwanted(connection, field, value, cleaned, errors)
+        elif is_empty(value):
+            must = creating or (field.is_conditional and field.name not in filled)
+            _clean_empty(field, field.name in values, must, cleaned, errors)
         else:
             cleaned[field.name] = _clean_one(field, value, errors)
     if "display_name" in values:
@@ -267,6 +271,38 @@ def _clean(
     if errors:
         raise ValidationError(errors)
     return cleaned
+
+
+def _filled(connection: Connection, values: Mapping[str, Any]) -> set[str]:
+    """The names of the fields that have a value: an entered one, or one that is kept."""
+    return {
+        field.name
+        for field in fields_of(connection.kind)
+        if not is_empty(values.get(field.name))
+        or ((field.secret or field.name not in values) and field.read(connection))
+    }
+
+
+def _clean_unwanted(
+    connection: Connection,
+    field: ConnectionField,
+    value: Any,
+    cleaned: dict[str, Any],
+    errors: Errors,
+) -> None:
+    """Another field stands in its place, or the one that it belongs to is empty."""
+    if not is_empty(value):
+        other = next(
+            f for f in fields_of(connection.kind) if f.name in (field.unless, field.along_with)
+        )
+        words = (
+            _("Leave either this or “%(other)s” empty.")
+            if field.unless
+            else _("Fill in “%(other)s”, too.")
+        )
+        errors[field.name] = [words % {"other": other.label}]
+    elif field.read(connection):
+        cleaned[field.name] = field.empty
 
 
 def _clean_empty(
@@ -324,7 +360,8 @@ def _ask_secret_for_new_address(
     if not _goes_elsewhere(connection, cleaned):
         return
     for field in fields_of(connection.kind):
-        if field.secret and not cleaned.get(field.name) and field.name not in errors:
+        is_kept = field.secret and field.name not in cleaned and field.read(connection)
+        if is_kept and field.name not in errors:
             errors[field.name] = [_("The address changed: enter this again.")]
     if isinstance(connection, ScmIntegration):
         used = connection.pipelines.filter(disconnected_at=None)

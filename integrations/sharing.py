@@ -34,8 +34,8 @@ def sources(model: type[Connection], *, tenant: Tenant, kind: str) -> list[Conne
     found: dict[Any, Connection] = {}
     for row in sorted(rows, key=lambda row: not row.is_valid):
         # Without an address or account to tell them apart, each may have its own credentials.
-        same = tuple(str(field.read(row)) for field in shown) or row.pk
-        found.setdefault(same, row)
+        same = tuple(str(field.read(row)) for field in shown)
+        found.setdefault(same if any(same) else row.pk, row)
     return list(found.values())
 
 
@@ -81,7 +81,9 @@ def take_over_for_picker(
     source, taken, errors = take_over(connection, values)
     address = provider_class(connection.kind).address_field
     if source is not None and address and is_empty(taken.get(address)):
-        has_taken = any(is_empty(values.get(name)) for name in secrets_of(source.kind))
+        has_taken = any(
+            is_empty(values.get(name)) and source.value_of(name) for name in secrets_of(source.kind)
+        )
         taken[address] = source.value_of(address) if has_taken else ""
     return taken, errors
 

@@ -1,7 +1,14 @@
 from django.urls import path, register_converter
 
 from integrations.models import FAMILIES
-from integrations.views import connections, listening, options, webhook_secret, wizard
+from integrations.views import (
+    connections,
+    listening,
+    options,
+    registering,
+    webhook_secret,
+    wizard,
+)
 
 
 class FamilyConverter:
@@ -32,8 +39,20 @@ urlpatterns = [
         options.integration_options,
         name="integration_options",
     ),
+    path("integrations/<family:family>/app", registering.app_new, name="app_new"),
+    path(
+        "integrations/<family:family>/app/registered",
+        registering.app_registered,
+        name="app_registered",
+    ),
+    path(
+        "integrations/<family:family>/app/installed",
+        registering.app_installed,
+        name="app_installed",
+    ),
     path(_ONE, connections.integration, name="integration"),
     path(f"{_ONE}/verify", connections.integration_verify, name="integration_verify"),
+    path(f"{_ONE}/move", connections.integration_move, name="integration_move"),
     path(f"{_ONE}/disconnect", connections.integration_disconnect, name="integration_disconnect"),
     path(
         "integrations/pipelines/<str:connection_id>/listening",

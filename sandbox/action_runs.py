@@ -55,9 +55,10 @@ class Run:
 
 @dataclass
 class Hook:
-    """A repository's webhook. `events`: how it misbehaves: "" or doubled, shuffled or dropped."""
+    """A repository's webhook. `trouble`: how it misbehaves: "" or doubled, shuffled or dropped."""
 
     id: int
     url: str
     secret: str
     trouble: str = ""
+    events: list[str] = field(default_factory=lambda: ["workflow_run", "workflow_job"])

@@ -97,8 +97,8 @@ def change(file: str) -> Response:
 def _hook(workflow: Workflow, given: dict[str, Any]) -> None:
     given.pop("style", None)  # GitHub has one way to sign
     trouble = given.pop("trouble", "")
-    if trouble not in TROUBLES or given.keys() - {"url", "secret"}:
-        refuse(400, "a webhook has url, secret and trouble")
+    if trouble not in TROUBLES or given.keys() - {"url", "secret", "events"}:
+        refuse(400, "a webhook has url, secret, events and trouble")
     _actions().hooks[workflow.file] = Hook(workflow.id, trouble=trouble, **given)
 
 

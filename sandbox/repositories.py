@@ -70,6 +70,7 @@ class Repositories:
         self.removed: set[tuple[str, str]] = set()
         self.promised: set[tuple[str, str]] = set()
         self.token_ends: dict[str, float] = {}
+        self.used = 0  # requests that count against the hourly limit, of all tokens
         for token, days in TOKENS_LAST.items():
             self.end_token(token, days)
 

@@ -17,6 +17,7 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox import accounts as sandbox_accounts
 from sandbox import (
+    app_pages,
     control,
     control_actions,
     control_pipelines,
@@ -33,6 +34,7 @@ from sandbox.providers import (
     app_store,
     github,
     github_actions,
+    github_apps,  # noqa: F401 -- its routes
     github_files,
     github_graphql,
     github_releases,  # noqa: F401 -- its routes
@@ -82,6 +84,7 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
     for pages in (repository_pages, project_pages):
         app.register_blueprint(pages.control)
         app.register_blueprint(pages.blueprint)
+    app.register_blueprint(app_pages.blueprint)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)
     return app
 

@@ -17,6 +17,7 @@ from sandbox.actions import Actions
 from sandbox.chat import Chat
 from sandbox.ci import Ci
 from sandbox.faults import Faults
+from sandbox.github_apps import Apps
 from sandbox.ledger import Ledger, RequestLog
 from sandbox.pipelines import Pipelines
 from sandbox.projects import Projects
@@ -56,6 +57,7 @@ class SandboxState(Shared):
         self.requests = RequestLog()
         self.github = Repositories(self)
         self.gitlab = Projects(self)
+        self.github_apps = Apps(self)
         self.jenkins = Ci(
             self,
             sender=self.sender,
@@ -132,6 +134,7 @@ class SandboxState(Shared):
             "jira": self.jira,
             "github": self.github,
             "gitlab": self.gitlab,
+            "github_apps": self.github_apps,
             "actions": self.actions,
             "pipelines": self.pipelines,
             "stores": self.stores,

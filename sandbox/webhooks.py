@@ -156,7 +156,7 @@ class Sender:
     def github(self, hooks: Iterable[Hook], event: str, run: Run, action: str) -> None:
         """Tell each of the repository's hooks of a run or its job."""
         for hook in hooks:
-            if hook.url and hook.trouble != "dropped":
+            if hook.url and event in hook.events and hook.trouble != "dropped":
                 self._to_hook(hook, self._github_delivery(hook, event, run, action))
 
     def _to_hook(self, hook: Hook, delivery: Delivery) -> None:

@@ -12,6 +12,7 @@ from builds.cancelling import Stop
 from builds.effects import (
     as_result,
     as_update,
+    check_absent,
     ci_of,
     commit_of,
     request_of,
@@ -51,6 +52,9 @@ class StartTest(EffectHandler):
         test = _tested(effect)
         state = search(test)
         return as_result(state) if state else None
+
+    def check_absent(self, effect: Effect) -> None:
+        check_absent(_tested(effect))
 
     def lock(self, effect: Effect) -> None:
         testing.lock_test(_test_id(effect))

@@ -21,6 +21,7 @@ from builds.tests.polling import lost, polled
 from builds.triggering import trigger_builds
 from builds.webhooks.deliveries import apply_delivery
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests.wired import Wired, fresh, trigger_of, wire_actions
@@ -157,6 +158,27 @@ def test_a_single_run_without_our_id_is_adopted(wired: Wired, sandbox: Any) -> N
     run_effect(trigger_of(build).pk)
     assert (again(build).state, dispatched(sandbox)) == (EffectState.DONE, 1)
     assert fresh(build).external_id == f"{runs(sandbox)[0].id}/1"
+
+
+@pytest.mark.parametrize("kind", ["drop_after", "drop_before"])
+def test_a_person_decides_about_a_lost_run_without_our_id(
+    wired: Wired, sandbox: Any, kind: str
+) -> None:
+    wired.pipelines["ios"].job = "nightly.yml"
+    wired.pipelines["ios"].save()
+    sandbox.state.faults.add(kind, count=1, **TRIGGER)
+    build = wired.build("ios", branch="release/2.0.0")
+    run_effect(trigger_of(build).pk)
+    for run in runs(sandbox):
+        run.actor = "somebody"  # the token was replaced: GitHub's list tells of another account
+    sent = dispatched(sandbox)
+    effect = again(build)
+    assert (effect.state, effect.last_error_code) == ("DEAD", "cannot_correlate")
+    assert dispatched(sandbox) == sent
+    retry_effect(effect=effect, actor=None)  # the person saw no run
+    run_effect(effect.pk)
+    assert dispatched(sandbox) == sent + 1
+    assert fresh(build).status == "QUEUED"
 
 
 def test_an_approval_is_waited_for_in_words(wired: Wired, sandbox: Any) -> None:

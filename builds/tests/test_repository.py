@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from builds.cancelling import cancel_release
+from builds.cancelling import cancel_build, cancel_release
 from builds.tests.polling import polled
 from builds.tests.rerunning import rerun, rerun_when_settled
 from builds.triggering import trigger_builds
@@ -244,8 +244,8 @@ def test_a_build_waits_for_a_person_if_the_branch_cannot_be_created(
     (build,) = trigger_builds(release=release, actor=None)
     effect = run(release, "scm.create_branch")
     assert effect.state == EffectState.DEAD
-    rerun(trigger_of(build))
-    assert fresh(build).status == "TRIGGERING"
+    waiting = rerun(trigger_of(build))
+    assert (fresh(build).status, waiting.next_at) == ("TRIGGERING", waiting.expires_at)
     assert {"waiting_for_branch", "waiting_for_person"} <= set(codes(release))
     effects = list(Effect.objects.filter(release_id=release.pk))
     loaded = Release.objects.with_everything().get(pk=release.pk)
@@ -254,8 +254,35 @@ def test_a_build_waits_for_a_person_if_the_branch_cannot_be_created(
     github = sandbox.state.github
     github.create_ref(github.find("dream11", "app"), "refs/heads/release/1.5.0", MAIN)
     cancel_effect(effect=effect, actor=None)  # a person created it by hand
-    rerun(trigger_of(build))
+    assert trigger_of(build).next_at <= timezone.now()
+    run_effect(trigger_of(build).pk)
     assert fresh(build).status == "QUEUED"
+
+
+def test_a_retried_branch_wakes_the_builds_that_wait_for_a_person(
+    wired: Wired, history: Any
+) -> None:
+    history.rules.append(Rule(id=7, pattern="release/*"))
+    release = plan(wired, "creates_branch")
+    (build,) = trigger_builds(release=release, actor=None)
+    effect = run(release, "scm.create_branch")
+    rerun(trigger_of(build), last_error_code="expired")  # as after an earlier end of its time
+    history.rules.clear()
+    retry_effect(effect=effect, actor=None)
+    run(release, "scm.create_branch")
+    run_effect(trigger_of(build).pk)
+    assert fresh(build).status == "QUEUED"
+
+
+def test_a_cancelled_build_does_not_wait_for_its_branch(wired: Wired, history: Any) -> None:
+    history.rules.append(Rule(id=7, pattern="release/*"))
+    release = plan(wired, "creates_branch")
+    (build,) = trigger_builds(release=release, actor=None)
+    run(release, "scm.create_branch")
+    rerun(trigger_of(build))
+    cancel_build(build=build, actor=None)
+    run_effect(trigger_of(build).pk)
+    assert trigger_of(build).state == EffectState.CANCELLED
 
 
 # --- The tag and the draft ------------------------------------------------------------------------

@@ -20,10 +20,10 @@ LEAST_WAIT, MOST_WAIT = timedelta(seconds=2), timedelta(minutes=1)  # for anothe
 
 
 class Postpone(Exception):
-    """Not yet: something that this effect depends on is still open. `other` is the id of that
-    effect, if it is one."""
+    """Not yet: something that this effect depends on has to happen first. `other` is that effect,
+    as it was read, if it is one."""
 
-    def __init__(self, delay: timedelta, other: str = "") -> None:
+    def __init__(self, delay: timedelta, other: Effect | None = None) -> None:
         super().__init__(str(delay))
         self.delay = delay
         self.other = other
@@ -35,7 +35,7 @@ def wait_for(other: Effect, now: datetime) -> Postpone:
     Look again when the other one is due, after a minute at the latest in case the wake is lost.
     """
     due_at = other.next_at if other.state == EffectState.PENDING else other.lease_until
-    return Postpone(min(max((due_at or now) - now, LEAST_WAIT), MOST_WAIT), other.pk)
+    return Postpone(min(max((due_at or now) - now, LEAST_WAIT), MOST_WAIT), other)
 
 
 class Unneeded(Exception):
@@ -61,6 +61,11 @@ class EffectHandler(ABC):
     @abstractmethod
     def find(self, effect: Effect) -> dict[str, Any] | None:
         """Look for what an earlier `send` may have done; None if it is not there."""
+
+    def check_absent(self, effect: Effect) -> None:
+        """`find` did not find it, although it had time to appear: it is sent again, unless this
+        raises ProviderError("cannot_correlate") because `find` may have missed it. Reads only."""
+        return
 
     def prepare(self, effect: Effect) -> None:
         """Raise Postpone or Unneeded before anything is sent. Reads only."""

@@ -58,7 +58,7 @@ def run_effect(effect_id: str) -> None:
     """Send the effect if it is due and not leased to another worker. Safe to call twice."""
     effect = claim(effect_id)
     if effect is not None:
-        crashpoint("after_claim")
+        crashpoint("after_claim", effect.kind)
         with contextlib.suppress(Fenced):
             Attempt(effect, handler_for(effect.kind)).run()
 
@@ -132,15 +132,16 @@ class Attempt:
             self._wait(delay, attempts=F("attempts") - 1)
 
     @transaction.atomic
-    def _wake_if_settled(self, other: str) -> None:
+    def _wake_if_settled(self, other: Effect | None) -> None:
         """Wake this effect if the one it waits for settled before this one became PENDING.
 
         Settling locks that row: either it finds this effect waiting, or we find it settled here.
+        One that had already failed settles again only after a person retried it or gave it up.
         """
-        if not other:
+        if other is None:
             return
-        row = Effect.objects.select_for_update().filter(pk=other).first()
-        if row is not None and not row.is_open:
+        row = Effect.objects.select_for_update().filter(pk=other.pk).first()
+        if row is not None and not row.is_open and row.state != other.state:
             wake(Effect.objects.filter(pk=self.effect.pk))
 
     def _release_probe(self) -> None:
@@ -156,14 +157,15 @@ class Attempt:
                 return
             if self._may_still_appear():
                 return
+            self.handler.check_absent(self.effect)
             self.in_doubt = False
         self.handler.prepare(self.effect)
         if self._end_if_exhausted():
             return
         self._write_ahead()
-        crashpoint("after_write_ahead")
+        crashpoint("after_write_ahead", self.effect.kind)
         result = self.handler.send(self.effect)
-        crashpoint("after_send")
+        crashpoint("after_send", self.effect.kind)
         note_success(**self._integration)
         self._finish(result)
 
@@ -228,8 +230,8 @@ class Attempt:
                 last_error_code="",
                 last_error_hint="",
             )
-            crashpoint("before_settle_commit")
-        crashpoint("after_finish")
+            crashpoint("before_settle_commit", self.effect.kind)
+        crashpoint("after_finish", self.effect.kind)
 
     def _handle_failure(self, error: ProviderError) -> None:
         note_failure(**self._integration, error=error)

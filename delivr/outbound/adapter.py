@@ -29,6 +29,9 @@ MAX_BODY = 1024 * 1024  # bytes, after decompression
 _USER_AGENT = "delivr"
 
 
+NOT_MODIFIED = 304  # the answer to a conditional request: it leads nowhere
+
+
 class Adapter(requests.adapters.HTTPAdapter):
     """A requests adapter that applies all rules of this package.
 
@@ -103,7 +106,8 @@ class Adapter(requests.adapters.HTTPAdapter):
     def _check_status(self, response: requests.Response, call: Call) -> None:
         if response.status_code < 200:
             raise not_http(call)
-        if 300 <= response.status_code < 400 and not self.keep_redirects:
+        is_redirect = 300 <= response.status_code < 400 and response.status_code != NOT_MODIFIED
+        if is_redirect and not self.keep_redirects:
             raise call.error(
                 "redirect",
                 f"{call.where} redirects to another address.",

@@ -1,6 +1,7 @@
 """Places where tests can end the process, like `kill -9` at the worst moment.
 
-Does nothing unless DELIVR_CRASHPOINT names the place. With DELIVR_CRASH_ONCE, the path of a file,
+Does nothing unless DELIVR_CRASHPOINT names the place; `scm.tag:after_send` means only effects of
+that kind. With DELIVR_CRASH_ONCE, the path of a file,
 the process only dies while that file exists, and removes it: the next process goes on.
 """
 
@@ -12,9 +13,9 @@ from pathlib import Path
 KILLED = 137  # the exit code of a process that SIGKILL ended
 
 
-def crashpoint(name: str) -> None:
+def crashpoint(name: str, kind: str = "") -> None:
     """End the process here, without any clean-up, if the environment says so."""
-    if os.environ.get("DELIVR_CRASHPOINT") == name and _may_crash():
+    if os.environ.get("DELIVR_CRASHPOINT") in (name, f"{kind}:{name}") and _may_crash():
         os._exit(KILLED)
 
 

@@ -246,6 +246,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
         "setup/<family:family>": slack,
         "integrations/<family:family>/new": slack,
         "integrations/<family:family>/options": slack,
+        "integrations/<family:family>/app": {"kind": "SLACK", "address": "nowhere"},
         one: github,
     }
 
@@ -253,7 +254,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
 # Forms without fields, only with buttons.
 BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
-    "give-to-sandbox",
+    *("give-to-sandbox", "move"),
     *("cancel", "force-cancel", "retry", "replay", "try-now"),
 )
 FORMS = [

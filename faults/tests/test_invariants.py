@@ -16,11 +16,14 @@ from builds.triggering import trigger_builds
 from delivr.audit.models import AuditEvent
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.operations import create_effect
 from delivr.tests import factories
 from delivr.tests.wired import Wired, trigger_of, wire
 from faults import invariants
 from integrations.providers.ci import BuildStatus
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
+from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG
+from releases.repository.steps import STEPS
 
 pytestmark = pytest.mark.django_db
 
@@ -83,6 +86,33 @@ def test_i1_a_missing_message(wired: Wired, build: Build, providers: FakeProvide
     wired.release("ios", slack=True)
     Effect.objects.filter(kind="message.post").delete()
     assert "I1" in broken(providers)
+
+
+@pytest.mark.parametrize("times", [0, 2])
+@pytest.mark.parametrize("step", STEPS)
+def test_i15_not_there_and_there_twice(
+    wired: Wired, build: Build, providers: FakeProviders, step: str, times: int
+) -> None:
+    kinds = {"creates_branch": CREATE_BRANCH, "makes_tag": TAG, "drafts_release": DRAFT_RELEASE}
+    release = Release.objects.get()
+    create_effect(
+        tenant=release.tenant,
+        kind=kinds[step],
+        integration_id=release.scm_id,
+        release_id=release.pk,
+        dedupe_key="step",
+    )
+    Effect.objects.update(state=EffectState.DONE)
+    entries = {
+        "creates_branch": {"kind": "ref.created", "ref": f"refs/heads/{release.branch}"},
+        "makes_tag": {"kind": "ref.created", "ref": f"refs/tags/v{release.version}"},
+        "drafts_release": {"kind": "release.created", "tag": f"v{release.version}"},
+    }
+    providers.entries.append(entries[step])
+    assert broken(providers) == set()
+    providers.entries.remove(entries[step])
+    providers.entries += [entries[step]] * times
+    assert broken(providers) == {"I15"}
 
 
 @pytest.mark.parametrize("times", [0, 2])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,25 @@ from django.db import connection
 from builds.models import Build
 from delivr.effects.models import Effect, EffectState
 from delivr.tests.processes import empty_broker, environment
-from delivr.tests.wired import wire, wire_actions
+from delivr.tests.wired import wire, wire_actions, wire_pipelines
 from faults import invariants
 from faults.clients import Client
-from faults.killing import lossy
+from faults.killing import LONG, lossy
 from faults.stack import Product, until
-from faults.workspaces import age_rows, click, open_work, set_auto_finish, workspaces
+from faults.workspaces import (
+    age_rows,
+    click,
+    open_work,
+    set_auto_finish,
+    use_repository,
+    workspaces,
+)
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
-CI_SERVERS = (wire, wire_actions)
+CI_SERVERS = (wire, wire_actions, wire_pipelines)
 RELEASES = 3  # for each, with two triggers each
 KILLS = 2  # one more follows at the end
-A_WHILE = timedelta(seconds=100)  # longer than a lease and than the settle time
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def running(tmp_path: Path) -> Iterator[Product]:
 def kill_worker(product: Product) -> None:
     """Kill the worker, let its leases expire, and start another one."""
     product["worker1"].kill()
-    age_rows(A_WHILE)
+    age_rows(LONG)
     product["worker1"].start()
     until(product.has_idle_worker, seconds=60, what="a worker is up")
 
@@ -52,6 +57,7 @@ def test_kills_at_random_moments_lose_nothing_and_double_nothing(running: Produc
     seed = random.randrange(10_000)
     chance, client = random.Random(seed), Client(running.web_port)
     spaces = [space for ci in CI_SERVERS for space in workspaces(running, 1, connect=ci)]
+    use_repository(spaces[0], first=0)
     releases = [(s, s.wired.release(slack=n == 0)) for n in range(RELEASES) for s in spaces]
     with lossy(running):
         for space, release in releases:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Self
@@ -82,6 +82,34 @@ class Options(list[Option]):
         return options
 
 
+@dataclass(frozen=True, kw_only=True)
+class Links:
+    """Pages of ours: the home, where the vendor sends people once an app is registered, and once it
+    is installed."""
+
+    home: str
+    registered: str
+    installed: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """A form that leads to the vendor's page on which an app is registered: the labels of its
+    buttons with their addresses, and its hidden fields."""
+
+    buttons: Sequence[tuple[str, str]]
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """An app that was registered: values of the connection's fields, and the vendor's page on which
+    it is installed."""
+
+    values: Mapping[str, str]
+    page: str
+
+
 class Provider(ABC):
     """What every family shares."""
 
@@ -90,6 +118,8 @@ class Provider(ABC):
     # Names of checks whose message is kept in the connection's `options` until its address changes.
     discovered: ClassVar[tuple[str, ...]] = ()
     discovered_about: ClassVar[str | None] = None  # or until this field changes
+    moved_code: ClassVar[str] = ""  # of a failed check after which `address_now` may be offered
+    registers_apps: ClassVar[bool] = False  # which are its credential in place of a person's
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
     # Results of `checks` besides the checks themselves, if the system reports them.
@@ -111,3 +141,18 @@ class Provider(ABC):
     def verify(self) -> list[Check]:
         """All of `checks`."""
         return list(self.checks())
+
+    def address_now(self) -> str:
+        """The `address_field` after a rename (network); "" if it is not known."""
+        raise NotImplementedError
+
+    @classmethod
+    def registration(cls, address: str, *, links: Links, state: str) -> Registration:
+        """For the value of the `address_field`. The vendor gives the `state` back."""
+        raise NotImplementedError
+
+    @classmethod
+    def registered(cls, address: str, *, code: str, state: str) -> Registered:
+        """What the vendor hands out for the code with which it sends people back (network). Raises
+        ProviderError."""
+        raise NotImplementedError

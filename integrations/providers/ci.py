@@ -267,8 +267,7 @@ class CiProvider(Provider):
         yet."""
 
     def find(self, request: BuildRequest, *, since: datetime) -> BuildState | None:
-        """Search for a build after a lost response to its trigger; None if it is certainly not
-        there.
+        """Search for a build after a lost response to its trigger; None if it is not there (yet).
 
         Raises ProviderError(code="cannot_correlate", REFUSED) if builds do not carry our id.
         """
@@ -277,6 +276,13 @@ class CiProvider(Provider):
             f"{self.label} does not return delivr's build ID, so its builds cannot be told apart.",
             f"Check in {self.label} whether the build started, then adopt it or retry.",
         )
+
+    def check_absent(self, request: BuildRequest, *, since: datetime) -> None:
+        """`find` found nothing although the build had time to appear, and it is to be triggered
+        again.
+
+        Raises ProviderError(code="cannot_correlate", REFUSED) if `find` may have missed it.
+        """
 
     @abstractmethod
     def read(

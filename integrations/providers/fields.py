@@ -30,6 +30,10 @@ class ConnectionField:
     the user. `options` names the provider's method that lists the values to choose from, and `load`
     is the label of its button.
 
+    `unless` and `along_with` name another field: this one is not wanted where that one is filled,
+    or where it is empty. What is stored of an unwanted one is dropped. Fields with the same `group`
+    are folded away under it.
+
     `shared`: a new connection may take the value over from another one of its kind, which uses the
     same server or account. `file` is the ending of a file that may be dropped on a text area, and
     `file_mark` a text that every such file contains. `checks` are the names of the checks that fail
@@ -50,6 +54,9 @@ class ConnectionField:
     clean: Callable[[Any], Any] = field(default=lambda value: value)
     options: str = ""
     load: Words = ""
+    unless: str = ""
+    along_with: str = ""
+    group: Words = ""
     shared: bool = False
     file: str = ""
     file_mark: str = ""
@@ -67,6 +74,16 @@ class ConnectionField:
             setattr(connection, self.column, value)
         else:
             connection.options = {**connection.options, self.name: value}
+
+    @property
+    def is_conditional(self) -> bool:
+        return bool(self.unless or self.along_with)
+
+    def is_wanted(self, is_filled: Callable[[str], bool]) -> bool:
+        """Whether it is part of a connection; `is_filled` tells of any field by name."""
+        if self.unless and is_filled(self.unless):
+            return False
+        return not self.along_with or is_filled(self.along_with)
 
     @property
     def empty(self) -> Any:

@@ -34,7 +34,14 @@ COMMON = {
     "updatedAt",
 }
 OWN = {
-    "scm": {"scmType", "repositoryUrl", "hasAccessToken"},
+    "scm": {
+        "scmType",
+        "repositoryUrl",
+        "hasAccessToken",
+        "githubAppId",
+        "githubInstallationId",
+        "hasGithubPrivateKey",
+    },
     "targets": {
         "targetType",
         "appIdentifier",

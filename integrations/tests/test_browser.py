@@ -201,3 +201,27 @@ def test_a_refused_credential_is_reported_in_place_and_a_valid_one_on_the_next_p
     expect(page.locator("#messages")).to_contain_text("is connected and working")
     expect(page).not_to_have_url(re.compile("verified="))
     assert console == []
+
+
+def test_an_app_is_created_in_two_clicks_and_installed(
+    page: Page, filled: dict[str, Any], console: list[str]
+) -> None:
+    """Through the vendor's own pages, which the policies of both sides have to allow."""
+    product = filled["product"]
+    sign_in(page, product, filled["logins"]["Sign in"])
+    page.goto(f"{product.url}/integrations/scm/new")
+    expect(page.get_by_label("App ID")).to_be_hidden()
+    page.get_by_text("Use a GitHub App instead of a token").click()
+    expect(page.get_by_label("App ID")).to_be_visible()
+    page.get_by_role("link", name="Create an app on GitHub").click()
+    page.get_by_label("Repository").fill("dream11/app")
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Create it for the organisation dream11").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Create GitHub App for dream11")
+    page.get_by_role("button", name="Create GitHub App for dream11").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Install delivr dream11")
+    page.get_by_label("dream11/app").check()
+    page.get_by_role("button", name="Install").click()
+    expect(page.locator("#messages")).to_contain_text("is connected and working")
+    assert page.url.startswith(product.url)
+    assert console == []

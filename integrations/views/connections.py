@@ -19,15 +19,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from delivr.api.problems import Problem
+from delivr.failures import Conflict, ProviderError
 from delivr.pages.redirects import next_address
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
-from delivr.tenants.models import Role
+from delivr.tenants.models import Role, User
 from integrations import demo, operations, webhook_secrets
 from integrations.expiry import expiry_words, with_expiry
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import CommunicationIntegration, Connection, PipelineIntegration
-from integrations.providers.registry import fields_of
+from integrations.providers.registry import fields_of, provider_class, provider_for
 from integrations.serializers import webhook_url
 from integrations.setup import STEP, STEPS
 from integrations.throttle import throttle, throttled_call
@@ -109,7 +110,15 @@ def form_context(form: ConnectionForm) -> dict[str, Any]:
             "integrations/help/none.html",
         ],
         "sandbox_query": _sandbox_query(form) if demo.is_offered() else "",
+        "app_url": _app_url(form),
     }
+
+
+def _app_url(form: ConnectionForm) -> str:
+    """Where an app can be registered in place of a credential; "" if there is no such thing."""
+    if form.connection is not None or not provider_class(form.kind).registers_apps:
+        return ""
+    return f"{reverse('app_new', args=[form.model.family])}?kind={form.kind}"
 
 
 def _sandbox_query(form: ConnectionForm) -> str:
@@ -233,6 +242,34 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
             return HttpResponse(status=aloud.NO_CONTENT)
         messages.error(request, problem.detail)
     return redirect(back)
+
+
+@tenant_required(role=Role.ADMIN)
+@require_POST
+def integration_move(request: TenantRequest, family: str, connection_id: str) -> HttpResponse:
+    """Take the new address of what was renamed over, and verify (network)."""
+    connection = shared.find(request, family, connection_id)
+    if not connection.has_moved:
+        return redirect(page_of(connection))
+    try:
+        with throttled_call("verify", user=request.user):
+            verified = _moved(connection, request.user)
+    except (Problem, ProviderError, ValidationError, Conflict) as error:
+        messages.error(request, shared.in_words(error))
+    else:
+        shared.add_result_message(request, verified)
+    return redirect(next_address(request, default=page_of(connection)))
+
+
+def _moved(connection: Connection, actor: User) -> Connection:
+    provider = provider_for(connection)
+    address = provider.address_now()
+    if not address:
+        raise ProviderError.refused(
+            "unknown_address", _("The new address is not known. Enter it by hand.")
+        )
+    values = {provider.address_field: address}
+    return verify(operations.edit(connection, actor=actor, values=values), actor=actor)
 
 
 @tenant_required(role=Role.ADMIN)

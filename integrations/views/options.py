@@ -64,6 +64,9 @@ def _ask_for_what_comes_before(name: str, form: ConnectionForm) -> None:
         str(field.label)
         for field in before
         if field.required
+        and field.is_wanted(
+            lambda name: bool(values.get(name) or (stored and stored.value_of(name)))
+        )
         and not (field.shared and is_taken_over)
         and not (values.get(field.name) or (stored and field.read(stored)))
     ]

@@ -9,10 +9,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404
 from django.utils.translation import gettext as _
 
 from delivr.api.problems import Problem
+from delivr.failures import Conflict, ProviderError
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
 from integrations import demo, operations, webhook_secrets
@@ -200,6 +202,15 @@ def add_result_message(request: TenantRequest, connection: Connection) -> None:
         messages.warning(request, _("%(name)s works, but has a warning.") % words)
     else:
         messages.success(request, _("%(name)s is connected and working.") % words)
+
+
+def in_words(error: ProviderError | Problem | ValidationError | Conflict) -> str:
+    """What failed, in one line."""
+    if isinstance(error, ValidationError):
+        return " ".join(error.messages)
+    if isinstance(error, Problem):
+        return str(error.detail)
+    return " ".join(filter(None, [error.message, getattr(error, "hint", "")]))
 
 
 def page_with_result(address: str, connection: Connection) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import cast
 
 from django.utils.translation import gettext as _
 
 from delivr.effects import clock
-from delivr.effects.handlers import Postpone, wait_for
+from delivr.effects.handlers import Postpone, handler_for, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import create_effect, wake
 from integrations.providers.registry import provider_class
@@ -19,7 +18,6 @@ from releases.models import Release
 from releases.repository.models import RepositoryPart
 
 CREATE_BRANCH, TAG, DRAFT_RELEASE = "scm.create_branch", "scm.tag", "scm.draft_release"
-GAVE_UP_PAUSE = timedelta(minutes=1)  # until a build checks again whether a person fixed it
 
 
 def part_of(release: Release) -> RepositoryPart:
@@ -71,13 +69,14 @@ def wait_for_branch(release: Release) -> None:
         return
     if effect.is_open:
         raise wait_for(effect, clock.now())
-    raise Postpone(GAVE_UP_PAUSE)
+    raise Postpone(handler_for(effect.kind).expires_after, effect)  # until `wake_builds`
 
 
 def wake_builds(effect: Effect) -> None:
-    """Wake the builds that waited for this effect."""
+    """What the builds waited for has settled. None of them was sent yet, so none waits for anything
+    else, whatever its last error was."""
     mine = Effect.objects.for_tenant(effect.tenant_id)
-    wake(mine.filter(kind="build.trigger", release_id=effect.release_id, last_error_code=""))
+    wake(mine.filter(kind="build.trigger", release_id=effect.release_id))
 
 
 # --- The tag and the draft ------------------------------------------------------------------------

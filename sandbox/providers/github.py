@@ -5,6 +5,7 @@ https://docs.github.com/en/rest
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from flask import Blueprint, Response, abort, g, jsonify, request
 
 from sandbox import accounts
 from sandbox.context import own_url, state
+from sandbox.github_apps import Installation
 from sandbox.repositories import Repositories, Repository, fake_sha
 
 blueprint = Blueprint("github", __name__, url_prefix="/github")
@@ -26,6 +28,16 @@ class Token:
     push: bool
     scopes: str | None  # None: fine-grained, no scopes header
     is_app: bool = False  # an installation token of a GitHub App, which has no user
+    installation: Installation | None = None  # whose permissions count
+
+    def may(self, permission: str) -> bool:
+        """To write there."""
+        if self.installation is None:
+            return self.push
+        return self.installation.permissions.get(permission) == "write"
+
+    def may_see(self, repository_id: int) -> bool:
+        return self.installation is None or self.installation.covers(repository_id)
 
 
 TOKENS = {
@@ -43,21 +55,11 @@ def refuse(status: int, message: str, **more: Any) -> NoReturn:
     abort(answer)
 
 
-@blueprint.before_request
-def authenticate() -> None:
-    if not request.headers.get("User-Agent"):
-        refuse(403, "Request forbidden by administrative rules. Send a User-Agent header.")
-    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
-    if not secret:
-        refuse(401, "Requires authentication")
-    token = TOKENS.get(secret.strip())
-    ends = _repositories().token_ends.get(secret.strip())
-    is_over = ends is not None and ends <= time.time()
-    if kind.lower() not in ("token", "bearer") or token is None or is_over:
-        refuse(401, "Bad credentials")
-    g.token, g.token_ends = token, ends
-    if _repositories().refuses and not request.path.endswith("/user"):
-        refuse(403, _repositories().refuses)
+def lacking(permission: str) -> NoReturn:
+    """To write there is what the token may not; GitHub names it in a header."""
+    g.wanted = f"{permission}=write"
+    kind = "integration" if g.token.is_app else "personal access token"
+    refuse(403, f"Resource not accessible by {kind}")
 
 
 @blueprint.after_request
@@ -66,12 +68,30 @@ def headers(response: Response) -> Response:
     response.headers["X-GitHub-Request-Id"] = "5A4D:0B0C:SANDBOX"
     if request.path.startswith("/api/v3"):
         response.headers["X-GitHub-Enterprise-Version"] = "3.19.0"
+    _count(response)
     response.headers["X-RateLimit-Limit"] = "5000"
-    response.headers["X-RateLimit-Remaining"] = "4990"
+    response.headers["X-RateLimit-Remaining"] = str(max(5000 - _repositories().used, 1))
+    response.headers["X-RateLimit-Used"] = str(_repositories().used)
     response.headers["X-RateLimit-Reset"] = str(int(time.time()) + 3600)
     if (token := g.get("token")) is not None:
         _token_headers(response, token, g.token_ends)
     return response
+
+
+def _count(response: Response) -> None:
+    """Each answer counts against the limit, but for one that has not changed.
+
+    https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
+    """
+    if request.method == "GET" and response.status_code == 200:
+        seen = request.headers.get("Authorization", "").encode() + response.get_data()
+        etag = f'W/"{hashlib.sha256(seen).hexdigest()}"'
+        response.headers["ETag"] = etag
+        if request.headers.get("If-None-Match") == etag:
+            response.status_code = 304
+            response.set_data(b"")
+            return
+    _repositories().used += 1
 
 
 def _token_headers(response: Response, token: Token, ends: float | None) -> None:
@@ -91,6 +111,8 @@ def _repositories() -> Repositories:
 def find_repository(owner: str, name: str) -> Repository:
     """404 means missing or invisible; a repository that was renamed is elsewhere."""
     repository = _repositories().find(owner, name)
+    if repository and g.token and not g.token.may_see(repository.id):
+        refuse(404, "Not Found")
     if repository is None:
         if (renamed := _repositories().moved(owner, name)) is not None:
             _redirect(api(f"/repositories/{renamed.id}"))
@@ -152,7 +174,8 @@ def rate_limit() -> Response:
 def installed_for() -> Response:
     if not g.token.is_app:
         refuse(403, "You must authenticate with an installation access token.")
-    found = [repository_json(repo) for repo in _repositories().visible()]
+    seen = [r for r in _repositories().visible() if g.token.may_see(r.id)]
+    found = [repository_json(repo) for repo in seen]
     return jsonify({"total_count": len(found), "repositories": found})
 
 

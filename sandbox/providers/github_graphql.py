@@ -12,12 +12,12 @@ from flask import Blueprint, Response, jsonify
 
 from sandbox.context import state
 from sandbox.history import Commit, Pull, RepositoryHistory
-from sandbox.providers import github
+from sandbox.providers import github, github_signin
 from sandbox.providers.github_scm import body_of_request, history_of, time_words
 
 # It is served beside an Enterprise server's /api/v3, not below it.
 enterprise = Blueprint("github_graphql", __name__, url_prefix="/api")
-enterprise.before_request(github.authenticate)
+enterprise.before_request(github_signin.authenticate)
 enterprise.after_request(github.headers)
 
 _OBJECT = re.compile(r'(\w+)\s*:\s*object\(\s*oid:\s*"([0-9a-f]{40})"\s*\)')

@@ -36,10 +36,12 @@ def require_push(repo: Repository) -> None:
     if repo.archived:
         refuse(403, "Repository was archived so is read-only.")
     if not g.token.push:
-        refuse(403, "Resource not accessible by personal access token")
+        github.lacking("contents")
 
 
 def may_write_workflows() -> bool:
+    if g.token.installation is not None:
+        return bool(g.token.may("workflows"))
     return g.token.scopes is not None and "workflow" in re.split(r",\s*", g.token.scopes)
 
 

@@ -40,9 +40,8 @@ def repository_of(owner: str, name: str) -> Repository:
 
 
 def may_write() -> None:
-    if not g.token.push:
-        g.wanted = "actions=write"
-        github.refuse(403, "Resource not accessible by personal access token")
+    if not g.token.may("actions"):
+        github.lacking("actions")
 
 
 # Files and workflows

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+from github.Requester import Requester
 
 from sandbox import accounts
 from sandbox.server import SandboxServer
@@ -24,6 +25,20 @@ def sandbox(sandbox_server: SandboxServer) -> Iterator[SandboxServer]:
     sandbox_server.state.reset()
     yield sandbox_server
     sandbox_server.state.reset()
+
+
+@pytest.fixture
+def plain_pygithub() -> Iterator[None]:
+    """PyGithub with its own connection classes, which other code in this process may have
+    replaced."""
+    requester: Any = Requester
+    hung_in = (
+        requester._Requester__httpConnectionClass,
+        requester._Requester__httpsConnectionClass,
+    )
+    Requester.resetConnectionClasses()
+    yield
+    Requester.injectConnectionClasses(*hung_in)
 
 
 class Web:

@@ -9,22 +9,10 @@ from datetime import UTC, datetime, timedelta
 import github
 import pytest
 from github import Auth, Github
-from github.Requester import Requester
 
 from sandbox import accounts
 
-
-@pytest.fixture(autouse=True)
-def _plain_pygithub() -> Iterator[None]:
-    """Restore PyGithub's own connection classes, which other code in this process may have
-    replaced."""
-    hung_in = (
-        Requester._Requester__httpConnectionClass,
-        Requester._Requester__httpsConnectionClass,
-    )
-    Requester.resetConnectionClasses()
-    yield
-    Requester.injectConnectionClasses(*hung_in)
+pytestmark = pytest.mark.usefixtures("plain_pygithub")
 
 
 @pytest.fixture

@@ -125,6 +125,8 @@ WRITES = {**{("POST", route): rows for route, rows in PAGES.items()}, **API}
 ADOPTED = "Jenkins is asked first: builds/tests/test_adopting.py"
 LEFT_OUT = {
     ("POST", "integrations/<family:family>/options"): "asks a provider, keeps nothing",
+    ("POST", "integrations/<family:family>/app"): "begins what test_registering.py follows",
+    ("POST", f"{_ONE}/move"): "the provider is asked first: integrations/tests/test_moving.py",
     (
         "POST",
         "integrations/pipelines/<str:connection_id>/give-to-sandbox",

@@ -268,6 +268,22 @@ def test_an_effect_that_settled_meanwhile_is_not_waited_for(
     assert row.next_at <= timezone.now()
 
 
+def test_an_effect_waits_for_one_that_failed_until_a_person_decides(
+    effect: Effect, provider: Any, tenant: Any
+) -> None:
+    other = create_effect(
+        tenant=tenant, kind="test.list", integration_id="comm_x", dedupe_key="two"
+    )
+    Effect.objects.filter(pk=other.pk).update(state=EffectState.DEAD)
+    provider.prepare_raises = Postpone(timedelta(hours=1), reload(other))
+    run_effect(effect.pk)
+    assert reload(effect).next_at > timezone.now() + timedelta(minutes=30)
+    make_due(effect)
+    Effect.objects.filter(pk=other.pk).update(state=EffectState.CANCELLED)  # after it was read
+    run_effect(effect.pk)
+    assert reload(effect).next_at <= timezone.now()
+
+
 def test_an_unneeded_effect_is_cancelled(effect: Effect, provider: Any) -> None:
     provider.prepare_raises = Unneeded()
     run_effect(effect.pk)

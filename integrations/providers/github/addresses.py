@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
-GITHUB = "https://github.com"
+GITHUB, PUBLIC_API = "https://github.com", "https://api.github.com"
 # Hosts of github.com, each with the prefix of `owner/name` in its paths.
 # https://docs.github.com/en/authentication/troubleshooting-ssh/using-ssh-over-the-https-port
 _GITHUBS = {
@@ -133,6 +134,15 @@ def _of_path(server: str, path: str, *below: str) -> Repository | None:
         _OWNER.fullmatch(owner) and _NAME.fullmatch(name) and owner.lower() not in _RESERVED_OWNERS
     )
     return Repository(server, f"{owner}/{name}") if is_one else None
+
+
+def pages_of(server: str) -> str:
+    """Where the pages of a server are. A stand-in for github.com's API has pages of its own."""
+    api = api_url(server)
+    if server == GITHUB and api != PUBLIC_API:
+        parts = urlsplit(api)
+        return f"{parts.scheme}://{parts.netloc}"
+    return server
 
 
 def api_url(server: str) -> str:

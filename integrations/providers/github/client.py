@@ -5,6 +5,7 @@ https://docs.github.com/en/rest/about-the-rest-api
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -13,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import github
 from github.Requester import (
@@ -26,8 +27,10 @@ from github.Requester import (
 from delivr import outbound
 from delivr.date_bounds import within_reason
 
-from ..http import Budget, check_header_value, garbage, guarded, vendor_words
-from .refusals import LABEL, Refusal, failure_of
+from ..base import ProviderError
+from ..http import Budget, check_header_value, garbage, guarded, objects, vendor_words
+from .refusals import LABEL, Refusal, app_failure_of, failure_of, not_installed
+from .sessions import App, Session
 
 _EXPIRATION = "github-authentication-token-expiration"
 # https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/
@@ -94,11 +97,39 @@ class Answer:
 class GitHubClient:
     """`deadline` in seconds for all calls together. Methods only raise ProviderError."""
 
-    def __init__(self, token: str, *, api_url: str, deadline: float) -> None:
-        check_header_value(token, label=LABEL, what="access token")
+    def __init__(self, credential: str | Session, *, api_url: str, deadline: float) -> None:
+        if isinstance(credential, str):
+            check_header_value(credential, label=LABEL, what="access token")
         self._api_url = api_url
-        self._token = token
+        self._credential = credential
         self._budget = Budget(LABEL, deadline)
+
+    @property
+    def _token(self) -> str:
+        """Of an app, it may have to be asked for first."""
+        found = self._credential
+        return found if isinstance(found, str) else found.token(self.as_app)
+
+    @property
+    def login(self) -> str:
+        """Of an app, the name that its acts have; "" for other credentials."""
+        if isinstance(self._credential, str):
+            return ""
+        self._credential.token(self.as_app)
+        return self._credential.login
+
+    @property
+    def _credential_mark(self) -> str:
+        """The same for the same credential, without telling it."""
+        found = self._credential
+        if isinstance(found, str):
+            return hashlib.sha256(found.encode()).hexdigest()
+        return found.app.mark
+
+    def as_app(self) -> AppClient:
+        """A client for what only the app itself may ask, within the same time."""
+        assert isinstance(self._credential, Session)  # noqa: S101 # asked of apps alone
+        return AppClient(self._credential.app, api_url=self._api_url, budget=self._budget)
 
     def get(self, path: str, **parameters: Any) -> Answer:
         """GET a path of the API; the answer is a JSON object or list."""
@@ -121,14 +152,26 @@ class GitHubClient:
     def _send(self, method: str, path: str | None, **request: Any) -> Answer:
         answer = self.exchange(method, path, **request)
         if answer.status >= 400:
-            raise failure_of(answer, self.words)
+            raise self.failure(answer)
         if not isinstance(answer.data, dict | list):
             raise garbage(LABEL)
         return Answer(answer.data, answer.headers, not self._token.startswith(_WITHOUT_SCOPES))
 
+    def failure(self, answer: Refusal) -> ProviderError:
+        return failure_of(answer, self.words)
+
     def exchange(self, method: str, path: str | None, **request: Any) -> Refusal:
         """One request (of the GraphQL API if there is no path) and its answer, whatever its status
-        is. Parse it here, since PyGithub fails on error messages that are not text."""
+        is. A kept token that is refused before its time is replaced once: 401 means that nothing
+        was done."""
+        answer = self._exchange(method, path, **request)
+        found = self._credential
+        if answer.status == 401 and isinstance(found, Session) and found.is_to_be_tried_again():
+            return self._exchange(method, path, **request)
+        return answer
+
+    def _exchange(self, method: str, path: str | None, **request: Any) -> Refusal:
+        """Parse it here, since PyGithub fails on error messages that are not text."""
         _host.set(urlsplit(self._api_url).hostname or "")
         with self._github() as client:
             requester = client.requester
@@ -147,19 +190,85 @@ class GitHubClient:
 
     def _github(self) -> github.Github:
         """A client for one call: PyGithub takes its time-out, in whole seconds, when created."""
-        return github.Github(
-            auth=github.Auth.Token(self._token),
-            base_url=self._api_url,
-            timeout=math.ceil(self._budget.left()),
-            retry=None,
-            seconds_between_requests=None,
-            seconds_between_writes=None,
-            user_agent="delivr",
-        )
+        return github.Github(auth=self._auth(), **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "base_url": self._api_url,
+            "timeout": math.ceil(self._budget.left()),
+            "retry": None,
+            "seconds_between_requests": None,
+            "seconds_between_writes": None,
+            "user_agent": "delivr",
+        }
+
+    def _auth(self) -> github.Auth.Auth:
+        return github.Auth.Token(self._token)
 
     def words(self, text: object) -> str:
         """GitHub's text, made safe to display."""
-        return vendor_words(text, secrets=(self._token,))
+        found = self._credential
+        return vendor_words(text, secrets=(found if isinstance(found, str) else found.known,))
+
+
+class AppClient(GitHubClient):
+    """Signs in as a GitHub App itself, by a token that its private key has signed.
+
+    https://docs.github.com/en/rest/apps/apps
+    """
+
+    def __init__(self, app: App, *, api_url: str, budget: Budget) -> None:
+        self._app = app
+        super().__init__(_signed(app), api_url=api_url, deadline=budget.left())
+
+    def _auth(self) -> github.Auth.Auth:
+        return github.Auth.AppAuthToken(self._token)
+
+    def failure(self, answer: Refusal) -> ProviderError:
+        return app_failure_of(answer, self._app.repository) or super().failure(answer)
+
+    def itself(self) -> dict[str, Any]:
+        """Raises ProviderError, as the other methods do."""
+        return self._object("/app")
+
+    def installation(self) -> dict[str, Any]:
+        """Where the app is installed, with what it may do there."""
+        if self._app.installation:
+            return self._object(f"/app/installations/{self._app.installation}")
+        if self._app.repository:
+            return self._object(f"/repos/{self._app.repository}/installation")
+        found = objects(self.get("/app/installations", per_page=2).data, LABEL)
+        if len(found) != 1:
+            raise not_installed("", is_several=bool(found))
+        return found[0]
+
+    def _object(self, path: str) -> dict[str, Any]:
+        data = self.get(path).data
+        if not isinstance(data, dict) or not isinstance(data.get("id"), int):
+            raise garbage(LABEL)
+        return data
+
+
+def _signed(app: App) -> str:
+    """Valid from a minute ago, in case this clock is ahead, and for five minutes."""
+    return github.Auth.AppAuth(app.id, app.private_key).create_jwt()
+
+
+def converted(code: str, *, api_url: str, deadline: float) -> Any:
+    """What GitHub hands out once for the code of a manifest. Raises ProviderError.
+
+    https://docs.github.com/en/rest/apps/apps#create-a-github-app-from-a-manifest
+    """
+    return (
+        _Unsigned("code", api_url=api_url, deadline=deadline)
+        .post(f"/app-manifests/{quote(code, safe='')}/conversions")
+        .data
+    )
+
+
+class _Unsigned(GitHubClient):
+    def _github(self) -> github.Github:
+        return github.Github(**self._settings())
 
 
 def _expiration(text: str) -> datetime | None:

@@ -1,8 +1,9 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.providers.fields import ConnectionField, clean_address, one_line
+from integrations.providers.fields import ConnectionField, clean_address, matching, one_line
 from integrations.providers.github.addresses import GITHUB, read_repository
+from integrations.providers.github.keys import check_private_key
 
 
 def clean_repository(value: str) -> str:
@@ -15,6 +16,8 @@ def clean_repository(value: str) -> str:
         clean_address(repository.url)
     return repository.url
 
+
+APP = gettext_lazy("Use a GitHub App instead of a token")
 
 FIELDS = (
     ConnectionField(
@@ -29,7 +32,44 @@ FIELDS = (
         secret=True,
         clean=one_line,
         shared=True,
+        unless="github_app_id",
         checks=("credentials", "account", "permission", "expiry"),
+    ),
+    ConnectionField(
+        name="github_app_id",
+        label=gettext_lazy("App ID"),
+        audit_label=gettext_lazy("GitHub App"),
+        help=gettext_lazy("In the app's settings on GitHub, under About."),
+        placeholder="123456",
+        required=False,
+        clean=matching(r"[0-9]{1,18}", gettext_lazy("An ID of GitHub is a number.")),
+        shared=True,
+        group=APP,
+    ),
+    ConnectionField(
+        name="github_installation_id",
+        label=gettext_lazy("Installation ID"),
+        help=gettext_lazy("Without it, the app's installation for the repository is looked up."),
+        required=False,
+        clean=matching(r"[0-9]{1,18}", gettext_lazy("An ID of GitHub is a number.")),
+        shared=True,
+        along_with="github_app_id",
+        group=APP,
+    ),
+    ConnectionField(
+        name="github_private_key",
+        column="private_key",
+        label=gettext_lazy("Private key (.pem)"),
+        audit_label=gettext_lazy("Private key"),
+        help=gettext_lazy("The whole text of the file that GitHub let you download once."),
+        secret=True,
+        kind="textarea",
+        clean=check_private_key,
+        file=".pem",
+        file_mark="PRIVATE KEY",
+        shared=True,
+        along_with="github_app_id",
+        group=APP,
     ),
     ConnectionField(
         name="repository_url",
@@ -45,7 +85,7 @@ FIELDS = (
 )
 
 # To take the shared fields over from another connection
-SAME = gettext_lazy("Same token as %(name)s")
+SAME = gettext_lazy("Same token or app as %(name)s")
 
 NEEDS = gettext_lazy("an account on GitHub that may write to the repository")
 
@@ -57,4 +97,5 @@ CHECKS = {
     "expiry": gettext_lazy("Token expiry"),
     "permission": gettext_lazy("Write permission"),
     "repository": gettext_lazy("Repository"),
+    "repository_id": gettext_lazy("ID of the repository"),
 }

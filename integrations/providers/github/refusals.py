@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..base import Outcome, ProviderError
-from ..http import error_from_status
+from ..http import clock_skew, error_from_status
 
 LABEL = "GitHub"
 NOT_FOR_APPS = "not_for_apps"  # the code of requests that an installation token may not make
@@ -169,6 +169,74 @@ def failure_of(refusal: Refusal, clean: Callable[[str], str]) -> ProviderError:
     if refusal.status == 403:
         return _forbidden(refusal, github_text)
     return error_from_status(LABEL, refusal.status, message=_message(refusal.status, github_text))
+
+
+MOST_SKEW = 50.0  # seconds; GitHub takes what was signed within the last minutes, not later
+
+
+def app_failure_of(refusal: Refusal, repository: str) -> ProviderError | None:
+    """What an app is told when it asks as itself; None if the general words do."""
+    if refusal.status == 401 and refusal.is_from_github:
+        ahead = clock_skew(refusal.headers.get("date"))
+        return _refused_key() if ahead is None or abs(ahead) < MOST_SKEW else _wrong_clock(ahead)
+    if refusal.status == 404 and "integration not found" in refusal.text.lower():
+        return ProviderError(
+            "app_unknown",
+            "GitHub has no app with this ID.",
+            "Copy the App ID from the app's settings in GitHub; it may have been deleted there.",
+            outcome=Outcome.CREDENTIALS,
+        )
+    if refusal.status == 404 and refusal.is_from_github:
+        return not_installed(repository)
+    if refusal.status == 403 and "suspended" in refusal.text.lower():
+        return suspended()
+    return None
+
+
+def not_installed(repository: str, *, is_several: bool = False) -> ProviderError:
+    if is_several:
+        return ProviderError.refused(
+            "app_installations",
+            "The app is installed in several places.",
+            "Enter the installation's ID: the number at the end of its address in GitHub.",
+        )
+    return ProviderError(
+        "app_not_installed",
+        f"The app is not installed for {repository or 'any repository'} (any more).",
+        "Open the app's settings in GitHub, choose Install App and include this repository.",
+        outcome=Outcome.CREDENTIALS,
+    )
+
+
+def suspended() -> ProviderError:
+    return ProviderError(
+        "app_suspended",
+        "The app's installation is suspended.",
+        "An owner of the organisation can lift the suspension in GitHub under Settings > GitHub "
+        "Apps, then verify the connection.",
+        outcome=Outcome.CREDENTIALS,
+    )
+
+
+def _refused_key() -> ProviderError:
+    return ProviderError(
+        "app_key_refused",
+        "GitHub refused what was signed with the app's private key.",
+        "The key may have been deleted, or belong to another app. Create a new one in the app's "
+        "settings in GitHub, and enter it here.",
+        outcome=Outcome.CREDENTIALS,
+    )
+
+
+def _wrong_clock(ahead: float) -> ProviderError:
+    which = "ahead of" if ahead > 0 else "behind"
+    return ProviderError(
+        "clock_skew",
+        f"This server's clock is {abs(ahead):.0f} seconds {which} GitHub's, so that GitHub does "
+        "not take what the app signs.",
+        "The operator has to set the clock, best by NTP. It is retried automatically.",
+        outcome=Outcome.NOT_SENT,
+    )
 
 
 def _forbidden(refusal: Refusal, github_text: str) -> ProviderError:

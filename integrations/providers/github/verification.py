@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..base import Check, Outcome, ProviderError
 from ..http import garbage
-from .refusals import NOT_FOR_APPS
+from .addresses import read_repository
+from .refusals import NOT_FOR_APPS, suspended
+from .sessions import Session
 
 if TYPE_CHECKING:
     from .client import Answer, GitHubClient
 
 EXPIRES_SOON = timedelta(days=14)
+# Permissions of an app: without the first nothing works, without the others not everything.
+NEEDED = {"contents": "write", "metadata": "read"}
+WANTED = {"actions": "write", "workflows": "write", "pull_requests": "read"}
+REPOSITORY_ID = "repository_id"  # of a check, and in the connection's options
+MOVED = "repository_moved"
 
 
 class Verification:
     """The client is created in the first step, so that an unusable token is a failed check."""
 
-    def __init__(self, client: Callable[[], GitHubClient], name: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        client: Callable[[], GitHubClient],
+        name: Callable[[], str],
+        *,
+        known_id: str = "",
+        needed: Mapping[str, str] = NEEDED,
+    ) -> None:
         self._make_client = client
         self._name = name
+        self._known_id = known_id  # the repository's, from an earlier verification
+        self._needed = needed  # permissions
         self.expires: datetime | None = None
 
     def sign_in(self) -> None:
@@ -50,12 +66,24 @@ class Verification:
         name = self._name()
         self._answer = self._look_up(name)
         self._data = _repository_in(self._answer, name)
+        self._require_same(name)
         self.expires = self._answer.token_expires
         if self._data.get("archived"):
             raise _unusable("archived", f"{name} is archived: nothing can be pushed to it.")
         if self._data.get("disabled"):
             raise _unusable("disabled", f"GitHub has disabled {name}.")
         return []
+
+    def identity(self) -> list[Check]:
+        """Its ID, which a new name does not change."""
+        return [Check(name=REPOSITORY_ID, ok=True, message=str(self._data["id"]))]
+
+    def _require_same(self, name: str) -> None:
+        """After a rename, another repository may get the old name."""
+        if self._known_id in ("", str(self._data["id"])):
+            return
+        if now := name_now(self._client, self._known_id):
+            raise moved(name, now)
 
     @property
     def default_branch(self) -> str:
@@ -67,10 +95,10 @@ class Verification:
             return self._client.get(f"/repos/{name}")
         except ProviderError as error:
             failure = error
+        if failure.code == "redirect":
+            raise moved(name, name_now(self._client, self._known_id))
         if failure.code == "not_found":
             raise not_found(name)
-        if failure.code == "redirect":
-            raise moved(name)
         raise failure
 
     def permission(self) -> list[Check]:
@@ -102,6 +130,72 @@ class Verification:
                 "Create a new one in GitHub and enter it here before that day.",
             )
         ]
+
+
+class AppVerification(Verification):
+    """Of an app, which tells where it is installed and what it may do there."""
+
+    def sign_in(self) -> None:
+        self._client = self._make_client()
+        itself = self._client.as_app().itself()
+        self._login = self._client.words(itself.get("name"))
+        self._page = self._client.words(itself.get("html_url"))
+
+    def account(self) -> list[Check]:
+        try:
+            self._installation = self._client.as_app().installation()
+        except ProviderError as error:
+            if error.code == "app_not_installed" and self._page:
+                error.hint = f"Install it for this repository: {self._page}/installations/new"
+            raise
+        if self._installation.get("suspended_at"):
+            raise suspended()
+        account = self._installation.get("account")
+        owner = self._client.words(account.get("login")) if isinstance(account, dict) else ""
+        return [
+            Check(
+                name="account", ok=True, message=f"The app {self._login} is installed in {owner}."
+            )
+        ]
+
+    def permission(self) -> list[Check]:
+        """What its installation was given; an owner has to accept what the app asks for later."""
+        given = self._installation.get("permissions")
+        lacking = {
+            name: level
+            for name, level in {**WANTED, **self._needed}.items()
+            if not isinstance(given, dict) or not _is_enough(given.get(name), level)
+        }
+        words = ", ".join(f"{_named(name)} ({level})" for name, level in lacking.items())
+        hint = "Add it in the app's settings in GitHub, and accept it where the app is installed."
+        if lacking.keys() & self._needed.keys():
+            raise ProviderError(
+                "app_permission",
+                f"The app lacks a permission: {words}.",
+                hint,
+                outcome=Outcome.CREDENTIALS,
+            )
+        if lacking:
+            message = f"Not everything will work: the app lacks {words}."
+            return [Check.warning("permission", "app_permission", message, hint)]
+        return []
+
+    def expiry(self) -> list[Check]:
+        """Its tokens are renewed by themselves."""
+        self.expires = None
+        return []
+
+
+def _is_enough(given: object, wanted: str) -> bool:
+    return given in ("write", "admin") or given == wanted
+
+
+def _named(permission: str) -> str:
+    return permission.replace("_", " ").capitalize()
+
+
+def verification_of(credential: str | Session) -> type[Verification]:
+    return Verification if isinstance(credential, str) else AppVerification
 
 
 def may_push(repository: dict[str, Any]) -> bool:
@@ -146,12 +240,30 @@ def not_found(name: str) -> ProviderError:
     )
 
 
-def moved(name: str) -> ProviderError:
+def moved(name: str, now: str = "") -> ProviderError:
+    """`now`: the name that it has now, if that is known."""
     return ProviderError.refused(
-        "repository_moved",
-        f"{name} was renamed or moved.",
-        "Open it in a browser and enter its current address.",
+        MOVED,
+        f"{name} was renamed or moved." if not now else f"{name} is {now} now.",
+        "Open it in a browser and enter its current address."
+        if not now
+        else "Take the new address over, or enter another one.",
     )
+
+
+def name_now(client: GitHubClient, repository_id: str) -> str:
+    """The name of the repository with this ID; "" if it is not there for us. Its address is our
+    own: a redirect is not followed with a token."""
+    if not repository_id:
+        return ""
+    try:
+        data = client.get(f"/repositories/{repository_id}").data
+    except ProviderError as error:
+        if error.code != "not_found":
+            raise
+        return ""
+    name = data.get("full_name") if isinstance(data, dict) else None
+    return name if isinstance(name, str) and read_repository(name) else ""
 
 
 def _unusable(code: str, message: str) -> ProviderError:

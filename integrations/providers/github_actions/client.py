@@ -14,10 +14,11 @@ from urllib.parse import quote, urlsplit
 from delivr import outbound
 
 from ..base import Outcome, ProviderError
+from ..github.addresses import PUBLIC_API
 from ..github.client import GitHubClient
-from ..github.refusals import LABEL, Refusal, failure_of
+from ..github.refusals import LABEL, Refusal
 from ..http import garbage, guarded, parse_object
-from .paths import PUBLIC_API
+from .memory import answers
 
 # Hosts to which github.com and ghe.com redirect. An Enterprise server has storage of its own.
 _STORAGE = re.compile(
@@ -41,9 +42,6 @@ class ActionsClient(GitHubClient):
             raise self.failure(answer)
         return answer.data
 
-    def failure(self, answer: Refusal) -> ProviderError:
-        return failure_of(answer, self.words)
-
     def or_none(self, path: str, **parameters: Any) -> Any:
         """The JSON at a path; None for 404, which means missing or hidden."""
         try:
@@ -52,6 +50,25 @@ class ActionsClient(GitHubClient):
             if error.code != "not_found":
                 raise
         return None
+
+    def if_changed(self, path: str) -> Any:
+        """`or_none` for what is asked for again and again: the last answer, while GitHub says that
+        it is still true."""
+        key = (self._credential_mark, self._api_url, path)
+        etag, known = answers.recall(key)
+        headers = {"If-None-Match": etag} if etag else {}
+        answer = guarded(LABEL, lambda: self.exchange("GET", path, headers=headers))
+        if answer.status == 304 and etag:
+            return known
+        if answer.status == 404 and answer.is_from_github:
+            return None
+        if answer.status >= 400:
+            raise self.failure(answer)
+        if not isinstance(answer.data, dict):
+            raise garbage(LABEL)
+        if etag := answer.headers.get("etag", ""):
+            answers.keep(key, etag, answer.data)
+        return answer.data
 
     # --- Files ------------------------------------------------------------------------------------
 

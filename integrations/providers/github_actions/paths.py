@@ -9,7 +9,6 @@ import re
 
 from django.utils.translation import gettext as _
 
-PUBLIC_API = "https://api.github.com"
 FOLDER = ".github/workflows/"
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,199}\.ya?ml")
 

@@ -22,7 +22,9 @@ from ..ci import (
     Retry,
 )
 from ..github.addresses import Repository, api_url, read_repository
-from ..github.verification import Verification as OfRepository
+from ..github.provider import credential_of
+from ..github.sessions import Session
+from ..github.verification import NEEDED, verification_of
 from ..http import DEADLINE, before_effect, only_provider_errors
 from ..templates import fill_templates
 from ..verifying import first_contact, try_in_order
@@ -56,13 +58,13 @@ class GitHubActions(CiProvider):
         self,
         *,
         repository_url: str,
-        access_token: str,
+        access_token: str | Session,
         workflow: str,
         parameters: Mapping[str, str] | None = None,
         has_own_token: bool = True,
     ) -> None:
         self._repository = _repository(repository_url)
-        self._token = access_token.strip()
+        self._credential = access_token
         self._entered_workflow = workflow
         self._parameters = parameters or {}
         self._has_own_token = has_own_token
@@ -76,12 +78,11 @@ class GitHubActions(CiProvider):
                 "First choose the repository that the pipeline builds from.",
                 outcome=Outcome.REFUSED,
             )
-        token = connection.api_token
-        if not token and connection.disconnected_at is None:
-            token = connection.scm.access_token
+        token, scm = connection.api_token, connection.scm
+        is_borrowed = not token and connection.disconnected_at is None
         return cls(
-            repository_url=connection.scm.repository_url,
-            access_token=token.reveal(),
+            repository_url=scm.repository_url,
+            access_token=credential_of(scm) if is_borrowed else token.reveal().strip(),
             workflow=connection.job,
             parameters=fill_templates(connection.parameters, _tried_with(connection)),
             has_own_token=bool(connection.api_token),
@@ -105,7 +106,9 @@ class GitHubActions(CiProvider):
 
     def checks(self) -> Iterator[Check]:
         client = functools.cache(self._client)
-        of_repository = OfRepository(client, lambda: self._name)
+        of_repository = verification_of(self._credential)(
+            client, lambda: self._name, needed={**NEEDED, "actions": "write"}
+        )
         check = Verification(of_repository, lambda: self._source(client()), self._parameters)
         yield from try_in_order(
             self.label,
@@ -184,18 +187,22 @@ class GitHubActions(CiProvider):
             return None
         candidates = runs.started_by_us(request.branch, since=since)
         if len(candidates) > 1:
-            raise self._several(len(candidates))
+            words = (
+                f"{len(candidates)} runs of this workflow may be the build; none has delivr's id."
+            )
+            raise _uncertain(words)
         return runs.first_attempt(candidates[0]) if candidates else None
 
-    @staticmethod
-    def _several(count: int) -> ProviderError:
-        return ProviderError(
-            "cannot_correlate",
-            f"{count} runs of this workflow may be the build; none has delivr's id in its name.",
-            f"Find the right one on GitHub, then adopt it or retry. If the run-name contains the "
-            f"input {BUILD_ID}, delivr finds runs automatically.",
-            outcome=Outcome.REFUSED,
-        )
+    @only_provider_errors
+    def check_absent(self, request: BuildRequest, *, since: datetime) -> None:
+        """A run without our id in its name may be there and look like somebody else's: its start
+        is told by GitHub's clock, its actor by the token of then. A person has to decide."""
+        client = self._client()
+        is_named = self._source(client).read(request.branch).carries_build_id
+        if not is_named or self._runs(client).started_by_us(request.branch, since=since):
+            raise _uncertain(
+                "GitHub may have started this build without delivr's id in the run's name."
+            )
 
     @only_provider_errors
     def read(
@@ -273,7 +280,7 @@ class GitHubActions(CiProvider):
         from .client import ActionsClient  # PyGithub costs 0.7 s to import
 
         return ActionsClient(
-            self._token, api_url=api_url(self._repository.server), deadline=self.deadline
+            self._credential, api_url=api_url(self._repository.server), deadline=self.deadline
         )
 
 
@@ -292,6 +299,16 @@ def _repository(url: str) -> Repository:
 def _tried_with(connection: Any) -> dict[str, str]:
     """What a verification fills templates with; a form may not say yet what it builds for."""
     return tried_with(connection.platform if connection.target_id else "")
+
+
+def _uncertain(message: str) -> ProviderError:
+    return ProviderError(
+        "cannot_correlate",
+        message,
+        f"Look for its run on GitHub, then adopt it or retry. If the run-name contains the input "
+        f"{BUILD_ID}, delivr finds runs automatically.",
+        outcome=Outcome.REFUSED,
+    )
 
 
 def _unnamed(workflow: Workflow) -> BuildState:

@@ -45,7 +45,7 @@ class Runs:
     def attempt(self, handle: BuildHandle) -> BuildState | None:
         """By the attempt's own address, so that a later attempt does not change the result."""
         run, attempt = run_and_attempt(handle.external_id)
-        data = self._client.or_none(f"{self.path}/runs/{run}/attempts/{attempt}")
+        data = self._client.if_changed(f"{self.path}/runs/{run}/attempts/{attempt}")
         if data is None:
             self.check_readable()
             return None
@@ -131,7 +131,9 @@ class Runs:
         return [run for run in found if not login or run.actor.casefold() == login.casefold()]
 
     def _login(self) -> str:
-        """ "" for an app, which has no user."""
+        """ "" for an app of which only a token is known: it has no user."""
+        if login := self._client.login:
+            return login
         try:
             return login_of(self._client.get("/user").data)
         except ProviderError as error:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..base import Option, Outcome, ProviderError
 from ..github.refusals import LABEL as GITHUB
-from ..http import garbage, objects
+from ..http import dicts, garbage, objects
 from .inputs import MOST, MOST_BEFORE
 from .paths import FOLDER, file_of
 from .workflows import MAX_FILE, Workflow, parse_workflow
@@ -55,6 +56,9 @@ class WorkflowSource:
 
     def read(self, branch: str) -> Workflow:
         """The file as it is on the branch, which is what a run uses. Raises ProviderError."""
+        return self._with_environments(self._read(branch))
+
+    def _read(self, branch: str) -> Workflow:
         answer = self._get(branch)
         content = answer.data.get("content") if isinstance(answer.data, dict) else None
         self.most_inputs = _most(answer.headers.get("x-github-enterprise-version", ""))
@@ -66,6 +70,31 @@ class WorkflowSource:
         except (binascii.Error, ValueError) as error:
             words = str(error) if not isinstance(error, binascii.Error) else "It cannot be read."
         raise self._unusable(branch, words)
+
+    def _with_environments(self, workflow: Workflow) -> Workflow:
+        """An input may be an environment of the repository: the file does not list them."""
+        inputs = workflow.inputs
+        wanted = [name for name, one in inputs.items() if one.kind == "environment"]
+        if not wanted:
+            return workflow
+        names = self._environments()
+        filled = {name: replace(inputs[name], options=names) for name in wanted}
+        return replace(workflow, inputs={**inputs, **filled})
+
+    def _environments(self) -> tuple[str, ...]:
+        """Their names; () if the token may not list them, or there are more than are read.
+
+        https://docs.github.com/en/rest/deployments/environments#list-environments
+        """
+        try:
+            data = self._client.or_none(f"{self._path}/environments", per_page=PAGE)
+        except ProviderError as error:
+            if error.outcome is not Outcome.CREDENTIALS:
+                raise
+            data = None
+        listed = dicts(data.get("environments")) if isinstance(data, dict) else []
+        names = tuple(str(one["name"]) for one in listed if isinstance(one.get("name"), str))
+        return names if len(names) < PAGE else ()
 
     def _get(self, branch: str) -> Any:
         path = f"{self._path}/contents/{FOLDER}{quote(self.file)}"
@@ -107,7 +136,7 @@ class WorkflowSource:
     def _is_startable(self, file: str, branch: str) -> bool:
         source = WorkflowSource(self._client, self.repository, file)
         try:
-            return source.read(branch).is_startable
+            return source._read(branch).is_startable
         except ProviderError as error:
             if error.outcome is not Outcome.REFUSED:
                 raise

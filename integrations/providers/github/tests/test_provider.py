@@ -57,6 +57,7 @@ def test_a_good_connection_passes_every_check_in_order(wire):
         "credentials",
         "account",
         "repository",
+        "repository_id",
         "permission",
         "expiry",
     ]
@@ -367,6 +368,7 @@ def test_a_connection_is_read_through_its_secrets():
 
     class Connection:
         repository_url, access_token = "https://github.com/dream11/app", Secret()
+        options = {}
 
     provider = GitHub.from_connection(Connection())
     assert failed(provider.verify()) == {}

@@ -9,6 +9,7 @@ import pytest
 
 from integrations.providers.base import Level, Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus, Duplicate
+from integrations.providers.github_actions.memory import Memory
 from integrations.providers.github_actions.provider import GitHubActions
 from sandbox import accounts
 from sandbox.server import SandboxServer
@@ -166,6 +167,20 @@ def test_inputs_are_read_from_the_releases_branch(sandbox: SandboxServer, action
     assert sandbox.state.requests.count("github", "POST") == 1
 
 
+def test_an_environment_is_one_of_the_repository(sandbox: SandboxServer, actions: Any) -> None:
+    workflow = sandbox.state.actions.workflows["beta.yml"]
+    old = "type: choice, options: [internal, production], default: internal"
+    assert old in workflow.text
+    workflow.text = workflow.text.replace(old, "type: environment")
+    found = {one.name: one for one in actions("beta.yml").parameters()}
+    assert (found["track"].kind, found["track"].choices) == ("environment", ("production",))
+    error = refusal(actions("beta.yml"), wanted(track="staging"))
+    assert (error.code, "track" in error.message) == ("inputs_refused", True)
+    path = "*/environments"
+    sandbox.state.faults.add("status", provider="github", path=path, status=403, count=1)
+    assert actions("beta.yml").trigger(wanted(track="staging")).external_id  # it cannot be told
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [(None, "workflow_missing"), ("on: push\n", "no_trigger"), ("on: [", "workflow_unreadable")],
@@ -269,6 +284,31 @@ def test_a_run_is_followed_to_its_end(sandbox: SandboxServer, actions: Any) -> N
     assert artifact.digest.startswith("sha256:")
     assert artifact.expires_at > datetime.now(UTC)
     assert artifact.url.startswith(ended.url)
+
+
+def test_a_run_that_has_not_changed_costs_nothing_of_the_limit(
+    sandbox: SandboxServer, actions: Any
+) -> None:
+    state = actions().trigger(wanted())
+    read(actions(), state)
+    github = sandbox.state.github
+    used, path = github.used, f"*/runs/{run_of(sandbox, state).id}/attempts/1"
+    for _n in range(3):
+        assert read(actions(), state).status == BuildStatus.RUNNING
+    asked = sandbox.state.requests.select("github", "GET", path)[-3:]
+    assert ([entry["status"] for entry in asked], github.used) == ([304] * 3, used)
+    sandbox.state.actions.finish(run_of(sandbox, state), "failure")
+    assert read(actions(), state).status == BuildStatus.FAILURE
+    other = actions(access_token=accounts.GITHUB_FINE_GRAINED_TOKEN)
+    assert read(other, state).status == BuildStatus.FAILURE
+    assert sandbox.state.requests.select("github", "GET", path)[-1]["status"] == 200
+
+
+def test_only_so_many_answers_are_remembered() -> None:
+    memory = Memory(most=2)
+    for key in "abac":
+        memory.keep(key, f"etag {key}", key)
+    assert (memory.recall("a"), memory.recall("b")) == (("etag a", "a"), ("", None))
 
 
 @pytest.mark.parametrize(
