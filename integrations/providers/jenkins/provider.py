@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from delivr.outbound import Download
 
@@ -17,6 +17,7 @@ from ..ci import (
     Duplicate,
     LogTail,
     Parameter,
+    Parser,
     Retry,
 )
 from ..http import DEADLINE, before_effect, only_provider_errors
@@ -30,6 +31,7 @@ from .paths import full_name, normalise_job_path
 from .reading import BUILD_ID, Job, artifact_path
 from .trigger import queued_build, trigger_error
 from .verification import Verification, check_buildable, check_choices, check_parameters, job_at
+from .webhook import parse
 
 
 class Jenkins(CiProvider):
@@ -41,6 +43,7 @@ class Jenkins(CiProvider):
     address_field = "jenkins_url"
     deadline = DEADLINE
     has_downloads = True
+    parsers: ClassVar[Mapping[str, Parser]] = {"builds": parse}
 
     def __init__(self, *, url: str, username: str, api_token: str, job_path: str) -> None:
         self._url = url.strip().rstrip("/")
