@@ -322,7 +322,8 @@ def _ask_secret_for_new_address(
     if origin(cleaned[address]) == origin(connection.value_of(address)):
         return
     for field in fields_of(connection.kind):
-        if field.secret and not cleaned.get(field.name) and field.name not in errors:
+        is_stored = field.secret and bool(field.read(connection))
+        if is_stored and not cleaned.get(field.name) and field.name not in errors:
             errors[field.name] = [_("The address changed: enter this again.")]
 
 

@@ -88,11 +88,16 @@ def _trigger(job: Build | TestBuild) -> Content:
     except SecretUnreadable:  # a key is missing: secrets cannot be recognized
         return Content(text=_("The parameters cannot be shown: an encryption key is missing."))
     return Content(
-        facts=((_("Pipeline"), str(job.pipeline)), (_("Job"), job.job_path)),
+        facts=((_("Pipeline"), str(job.pipeline)), *_named_job(job.job_path)),
         parameters=tuple((n, _shown(n, v, secrets)) for n, v in job.parameters.items()),
         url=web_address(job.url),
         provider=_label(job.pipeline),
     )
+
+
+def _named_job(job_path: str) -> tuple[tuple[str, str], ...]:
+    """Not every CI server has jobs."""
+    return ((_("Job"), job_path),) if job_path else ()
 
 
 def _shown(name: str, value: object, secrets: Iterable[str]) -> str:

@@ -24,7 +24,6 @@ from delivr.tenants.models import Role
 from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import PipelineIntegration, find_connection
-from integrations.serializers import webhook_url
 from integrations.throttle import throttled_call
 from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
@@ -36,7 +35,7 @@ def show_secret(
 ) -> HttpResponse:
     """The answer to the POST that created the secret, so that it is in no URL, session or cache."""
     webhook_secrets.mark_unseen(pipeline, is_unseen=False)
-    url, secret = webhook_url(pipeline), pipeline.webhook_secret.reveal()
+    url, secret = pipeline.webhook_url, pipeline.webhook_secret.reveal()
     how, none = f"integrations/help/{pipeline.kind.lower()}_webhook", "integrations/help/none.html"
     snippet = render_to_string([f"{how}.txt", none], {"webhook_url": url})
     context = {
