@@ -16,11 +16,20 @@ from flask import Flask
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from sandbox import accounts as sandbox_accounts
-from sandbox import control, control_actions, page, page_actions, repository_pages
+from sandbox import (
+    control,
+    control_actions,
+    control_receivers,
+    page,
+    page_actions,
+    page_receivers,
+    repository_pages,
+)
 from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
 from sandbox.providers import (
+    any_ci,
     app_store,
     github,
     github_actions,
@@ -54,10 +63,13 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         jira,
         app_store,
         google_play,
+        any_ci,
         control,
         control_actions,
+        control_receivers,
         page,
         page_actions,
+        page_receivers,
     ):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")

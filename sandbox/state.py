@@ -18,6 +18,7 @@ from sandbox.chat import Chat
 from sandbox.ci import Ci
 from sandbox.faults import Faults
 from sandbox.ledger import Ledger, RequestLog
+from sandbox.receivers import Receivers
 from sandbox.repositories import Repositories
 from sandbox.shared import Shared
 from sandbox.stores import Stores
@@ -59,6 +60,7 @@ class SandboxState(Shared):
         self.actions = Actions(
             self, github=self.github, sender=self.sender, auto_finish=self.auto_finish
         )
+        self.receivers = Receivers(self, sender=self.sender, auto_finish=self.auto_finish)
         self.slack = Chat(self)
         self.jira = Tickets(self)
         self.stores = Stores(self)
@@ -75,6 +77,7 @@ class SandboxState(Shared):
         with self.lock:
             self.jenkins.settle(self.clock())
             self.actions.settle(self.clock())
+            self.receivers.settle(self.clock())
 
     def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
         """The next `starting` requests get Jenkins' start page, the next `loading` ones find no
@@ -120,6 +123,7 @@ class SandboxState(Shared):
             "jira": self.jira,
             "github": self.github,
             "actions": self.actions,
+            "receivers": self.receivers,
             "stores": self.stores,
         }
 

@@ -70,11 +70,14 @@ def signing_key(secret: str) -> bytes:
         return text.encode()
 
 
+def signature(secret: str, message: bytes) -> bytes:
+    return hmac.new(signing_key(secret), message, hashlib.sha256).digest()
+
+
 def signed_headers(secret: str, body: bytes, *, timestamp: int) -> dict[str, str]:
     """Standard Webhooks headers with a new id."""
     message_id = f"msg_{uuid.uuid4().hex}"
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    digest = hmac.new(signing_key(secret), signed, hashlib.sha256).digest()
+    digest = signature(secret, f"{message_id}.{timestamp}.".encode() + body)
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
@@ -190,6 +193,13 @@ class Sender:
         }
         facts = {"run": run.id, "number": run.number, "event": event, "action": action}
         return Delivery(hook.url, body, headers, facts, self._generation, "github")
+
+    def report(self, url: str, body: dict[str, Any], secret: str, facts: dict[str, Any]) -> None:
+        """A report of Any CI, signed."""
+        content = _encode(body)
+        headers = signed_headers(secret, content, timestamp=int(time.time()))
+        headers["Content-Type"] = "application/json"
+        self._waiting.put(Delivery(url, content, headers, facts, self._generation, "any_ci"))
 
     def build_started(self, job: Job, build: Build) -> None:
         self._report(job, build, "RUNNING", ("QUEUED", "STARTED"))
