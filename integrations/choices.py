@@ -32,6 +32,7 @@ class TargetType(Kinds):
 class PipelineType(Kinds):
     JENKINS = "JENKINS", "Jenkins"
     GITHUB_ACTIONS = "GITHUB_ACTIONS", "GitHub Actions"
+    WEBHOOK = "WEBHOOK", "Any CI"
 
 
 class CommunicationType(Kinds):

@@ -36,6 +36,7 @@ TARGETS: dict[str, str] = {
 PIPELINES: dict[str, str] = {
     PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins",
     PipelineType.GITHUB_ACTIONS: f"{_HERE}.github_actions.provider.GitHubActions",
+    PipelineType.WEBHOOK: f"{_HERE}.any_ci.provider.AnyCi",
 }
 COMMUNICATION: dict[str, str] = {
     CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",
@@ -48,6 +49,7 @@ TICKETS: dict[str, str] = {
 WEBHOOKS: dict[str, str] = {
     "jenkins": f"{_HERE}.jenkins.webhook.WEBHOOKS",
     "github": f"{_HERE}.github.webhook.WEBHOOKS",
+    "builds": f"{_HERE}.any_ci.webhook.WEBHOOKS",
 }
 
 PROVIDERS: dict[str, str] = {**SCM, **TARGETS, **PIPELINES, **COMMUNICATION, **TICKETS}

@@ -27,6 +27,7 @@ STORED: dict[str, Any] = {
         make.PipelineFactory,
         {"pipeline_type": "GITHUB_ACTIONS", "api_token": CANARY},
     ),
+    "WEBHOOK": (make.PipelineFactory, {"pipeline_type": "WEBHOOK", "api_token": CANARY}),
     "SLACK": (make.SlackFactory, {"token": CANARY}),
     "JIRA": (make.JiraFactory, {"api_token": CANARY}),
 }
