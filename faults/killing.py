@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from delivr.effects.models import Effect, EffectState
-from delivr.tests.wired import Wired, wire, wire_actions
+from delivr.tests.wired import Wired, wire, wire_actions, wire_any_ci
 from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import ROOT, Product, Stack, until
@@ -46,9 +46,29 @@ def random_kills_of_runs(stack: Stack, options: Options) -> Outcome:
     return _random_kills(stack, options, wire_actions)
 
 
-def _random_kills(stack: Stack, options: Options, connect: Callable[..., Wired]) -> Outcome:
+def random_kills_of_receivers(stack: Stack, options: Options) -> Outcome:
+    """F2c: the same with Any CI, whose receivers report every build and build every repeat."""
+    outcome = _random_kills(stack, options, wire_any_ci, before=_build_repeats)
+    sent = stack.sandbox.requests("any_ci")
+    outcome.figures["triggers sent"] = sum(one["method"] == "POST" for one in sent)
+    return outcome
+
+
+def _build_repeats(stack: Product) -> None:
+    for name in ("ios", "android"):
+        stack.sandbox.ask("PATCH", f"webhook/jobs/{name}", {"buildsRepeats": True})
+
+
+def _random_kills(
+    stack: Stack,
+    options: Options,
+    connect: Callable[..., Wired],
+    *,
+    before: Callable[[Product], None] = lambda stack: None,
+) -> Outcome:
     reset(stack)
     set_auto_finish(stack, 4.0)
+    before(stack)
     spaces = workspaces(stack, 8, connect=connect)
     releases = [
         (space, space.wired.release(slack=n % 8 == 0, jira=n % 8 == 0))

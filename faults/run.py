@@ -28,6 +28,7 @@ SCENARIOS = {
     "F1b": "faults.recovery.recovery_times",
     "F2": "faults.killing.random_kills",
     "F2b": "faults.killing.random_kills_of_runs",
+    "F2c": "faults.killing.random_kills_of_receivers",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
     "F5": "faults.answers.odd_answers",

@@ -172,13 +172,13 @@ class Sandbox:
         self.ask("POST", f"jenkins/jobs/{job}/builds/{number}/finish", {"result": result})
 
     def builds(self) -> dict[tuple[str, int], str]:
-        """The result of each build by job and number; "" while it runs."""
+        """The result of each build by job and number; "" while it runs. Receivers have no jobs."""
         jobs = [
-            job
-            for server in ("jenkins", "github_actions")
+            ("" if server == "webhook" else job["name"], job)
+            for server in ("jenkins", "github_actions", "webhook")
             for job in self.ask("GET", f"{server}/jobs")["jobs"]
         ]
-        return {(j["name"], b["number"]): _result(b) for j in jobs for b in j["builds"]}
+        return {(name, b["number"]): _result(b) for name, job in jobs for b in job["builds"]}
 
     def is_up(self) -> bool:
         try:

@@ -16,7 +16,7 @@ from builds.models import Build
 from delivr.effects.models import Effect, EffectState
 from delivr.run.crashpoints import KILLED
 from delivr.tests.processes import empty_broker, process, until
-from delivr.tests.wired import Wired, fresh, trigger_of, wire, wire_actions
+from delivr.tests.wired import Wired, fresh, trigger_of, wire, wire_actions, wire_any_ci
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -26,7 +26,9 @@ SENT_NOTHING = ("after_claim", "after_write_ahead")
 SENT = ("after_send", "before_settle_commit", "after_finish")
 
 
-@pytest.fixture(params=[wire, wire_actions], ids=["jenkins", "github_actions"])
+@pytest.fixture(
+    params=[wire, wire_actions, wire_any_ci], ids=["jenkins", "github_actions", "any_ci"]
+)
 def wired(request: pytest.FixtureRequest, tenant: Any, sandbox: Any) -> Wired:
     assert connection.vendor == "postgresql", "run with DATABASE_URL=postgres://…"
     empty_broker()

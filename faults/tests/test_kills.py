@@ -14,7 +14,7 @@ from django.db import connection
 from builds.models import Build
 from delivr.effects.models import Effect, EffectState
 from delivr.tests.processes import empty_broker, environment
-from delivr.tests.wired import Wired, wire, wire_actions
+from delivr.tests.wired import Wired, wire, wire_actions, wire_any_ci
 from faults import invariants
 from faults.clients import Client
 from faults.killing import lossy
@@ -46,7 +46,11 @@ def kill_worker(product: Product) -> None:
     until(product.has_idle_worker, seconds=60, what="a worker is up")
 
 
-@pytest.mark.parametrize("connect", [wire, wire_actions], ids=["jenkins", "github_actions"])
+@pytest.mark.parametrize(
+    "connect",
+    [wire, wire_actions, wire_any_ci],
+    ids=["jenkins", "github_actions", "any_ci"],
+)
 def test_kills_at_random_moments_lose_nothing_and_double_nothing(
     running: Product, connect: Callable[..., Wired]
 ) -> None:
