@@ -308,5 +308,5 @@ def test_a_build_that_reports_nothing_is_lost_and_adopted(
 def test_a_test_build_goes_by_its_reports(silent: Wired, client: Client) -> None:
     test = start_test(pipeline=silent.pipelines["ios"], actor=None, version="0.0.1", branch="main")
     sweep_until_idle()
-    assert report(client, test, status="SUCCESS").reason == "For a test build."
+    assert report(client, test, status="SUCCESS").reason == "It is about a test build."
     assert fresh(test).status == "SUCCESS"

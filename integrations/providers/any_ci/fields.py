@@ -24,7 +24,7 @@ FIELDS = (
         label=gettext_lazy("Headers"),
         audit_label=gettext_lazy("Trigger headers"),
         help=gettext_lazy(
-            "If the receiver wants some: one Name: value a line. They are never shown again."
+            "If the receiver requires any: one Name: value per line. They are never shown again."
         ),
         placeholder="Authorization: Bearer …",
         required=False,
@@ -49,11 +49,11 @@ FIELDS = (
     ConnectionField(
         name="parameters",
         column="parameters",
-        label=gettext_lazy("Own parameters"),
+        label=gettext_lazy("Additional parameters"),
         audit_label=gettext_lazy("Parameters"),
         help=gettext_lazy(
-            "One NAME=value a line, sent with each build. Version, branch, commit and platform are "
-            "sent anyway."
+            "One NAME=value per line, sent with each build. Version, branch, commit and platform "
+            "are always sent."
         ),
         required=False,
         kind="mapping",
