@@ -282,7 +282,7 @@ def test_a_report_settles_a_trigger_that_was_given_up(
     sandbox.state.faults.add("drop_after", count=1, **TRIGGER)
     build = triggered(silent)
     assert again(trigger_of(build)).state == EffectState.DEAD
-    assert "answer was lost" in blocker_of(Release.objects.get(), "waiting_for_person").message
+    assert "response was lost" in blocker_of(Release.objects.get(), "waiting_for_person").message
     report(client, build, status="RUNNING", buildNumber=501)
     assert (fresh(build).status, trigger_of(build).state) == ("RUNNING", EffectState.DONE)
     with pytest.raises(StopIteration):

@@ -20,10 +20,10 @@ _HINTS = {
     401: "Check the webhook secret and the headers that the receiver expects, then retry.",
     403: "Check the webhook secret and the headers that the receiver expects, then retry.",
     404: "Check the trigger address, then retry.",
-    405: "The receiver has to take POST at the trigger address.",
-    409: "A receiver answers a trigger that it already took with 2xx, not with a conflict.",
+    405: "The receiver has to accept POST at the trigger address.",
+    409: "A receiver has to answer a repeated trigger with 2xx, not with a conflict.",
     410: "The receiver is gone for good. Enter the address of another one, then retry.",
-    413: "Let the receiver take bodies of 256 KiB, then retry.",
+    413: "Let the receiver accept bodies of 256 KiB, then retry.",
 }
 
 

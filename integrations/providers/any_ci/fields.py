@@ -12,7 +12,7 @@ FIELDS = (
         label=gettext_lazy("Trigger address"),
         help=gettext_lazy(
             "delivr sends a signed POST here for each build. Members can see the address, so put "
-            "secrets into headers."
+            "secrets in headers."
         ),
         placeholder="https://ci.example.com/delivr",
         clean=clean_trigger_url,
@@ -38,8 +38,8 @@ FIELDS = (
         name="status_url",
         label=gettext_lazy("Status address"),
         help=gettext_lazy(
-            "Where delivr asks how a build is, with {buildId} in it. With it, a lost answer or "
-            "report costs only time."
+            "Where delivr asks for a build's status, with {buildId} in it. With it, a lost "
+            "response or report costs only time."
         ),
         placeholder="https://ci.example.com/delivr/{buildId}",
         required=False,
@@ -61,9 +61,9 @@ FIELDS = (
     ),
 )
 
-NEEDS = gettext_lazy("somebody who can run a small receiver for your CI")
+NEEDS = gettext_lazy("someone who can run a small receiver for your CI")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "address": gettext_lazy("Reaching the receiver"),
     "credentials": gettext_lazy("Signature and headers"),

@@ -133,9 +133,9 @@ class AnyCi(CiProvider):
         if not self._status_url:
             raise ProviderError.refused(
                 "cannot_correlate",
-                "The receiver's answer was lost, and it reported nothing since.",
-                "Check on your CI whether the build started. Adopt it, or retry: the same trigger "
-                "is sent again under the same webhook-id, which a receiver builds once.",
+                "The receiver's response was lost, and it has reported nothing since.",
+                "Check on your CI whether the build started. Then adopt it, or retry: the same "
+                "trigger is sent again with the same webhook-id, so a receiver builds it once.",
             )
         return self._ask(request.build_id)
 

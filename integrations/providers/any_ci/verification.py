@@ -35,8 +35,8 @@ class Verification:
         return [
             Check.untested(
                 "credentials",
-                "Nothing was sent: a trigger would start a build. Start a test build to see "
-                "whether the receiver takes them.",
+                "Nothing was sent, because a trigger would start a build. Start a test build to "
+                "see whether the receiver accepts them.",
             )
         ]
 
@@ -54,7 +54,7 @@ class Verification:
         if found is not None:
             raise ProviderError.refused(
                 "status_of_nothing",
-                "The status address tells of a build that does not exist.",
+                "The status address reports a build that does not exist.",
                 "It has to answer 404 for a build id that it was never sent.",
             )
         return [_headers_stay()] if self._keeps_headers else []
@@ -65,8 +65,8 @@ def _without_status() -> Check:
         "status",
         "no_status_url",
         "There is none, so delivr knows only what is reported.",
-        "With one, builds are also found when an answer or a report is lost. Without it, a trigger "
-        "whose answer is lost waits for a person, and a build without reports is lost in the end.",
+        "With one, builds are also found after a lost response or report. Without it, a trigger "
+        "whose response is lost waits for a person, and a build without reports ends as lost.",
     )
 
 
@@ -85,6 +85,6 @@ def _headers_stay() -> Check:
     return Check.warning(
         "status",
         "headers_stay",
-        "It is on another server than the trigger address, so the headers are not sent there.",
+        "It is on a different server than the trigger address, so the headers are not sent there.",
         "If it needs them, put both addresses on one server. Requests to both are signed.",
     )
