@@ -195,7 +195,8 @@ def _last_heard_of(build: Build) -> datetime:
     """When it was created, last reported, or adopted by a person."""
     report = build.deliveries.aggregate(at=Max("received_at"))["at"]
     adopted = build.events.filter(source=Source.PERSON, applied=True).aggregate(at=Max("at"))["at"]
-    return max(filter(None, (build.created_at, report, adopted)))
+    newest: datetime = max(filter(None, (build.created_at, report, adopted)))
+    return newest
 
 
 def _unheard_of(timeout: timedelta) -> str:
