@@ -68,7 +68,7 @@ def save() -> Response:
     return _to("page.settings", saved="receiver")
 
 
-def _to(endpoint: str, **query: str) -> Response:
+def _to(endpoint: str, **query: Any) -> Response:
     answer = redirect(url_for(endpoint, **query), 303)
     assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
     return answer
