@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 from delivr.outbound import OutboundError, origin
 
 
-def safe_build_url(url: str, server_url: str) -> str:
-    """The URL of a build if it is on the connection's server, else ""."""
+def safe_build_url(url: str, server_url: str | None) -> str:
+    """The URL of a build if it is on the connection's server (None: on any), else ""."""
     if not url:
         return ""
     try:
-        same = origin(url) == origin(server_url)
+        same = origin(url) == origin(url if server_url is None else server_url)
     except OutboundError:  # not a URL, or one that contains a user name
         return ""
     return url[:500] if same and url.startswith(("http://", "https://")) else ""

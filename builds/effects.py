@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -19,7 +20,8 @@ from builds.updates.apply import (
 )
 from builds.updates.identity import why_not_found
 from builds.webhooks.deliveries import apply_unmatched
-from delivr.effects.handlers import EffectHandler, Unneeded
+from delivr.effects import clock
+from delivr.effects.handlers import EffectHandler, Postpone, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import wake
 from delivr.failures import Outcome, ProviderError
@@ -28,7 +30,9 @@ from integrations.providers.registry import provider_for
 from integrations.providers.templates import needs_commit
 from releases.branches import BranchHead, require_branch
 from releases.models import ReleaseStatus
-from releases.repository.acts import wait_for_branch
+from releases.repository.acts import known_commit, wait_for_branch
+
+LOOK_FOR_REPORT = timedelta(seconds=5)
 
 
 class TriggerBuild(EffectHandler):
@@ -57,6 +61,8 @@ class TriggerBuild(EffectHandler):
         """If a webhook came before the response, the build already has a number or queue id;
         otherwise search for it."""
         build = connected_build(effect)
+        if build.pipeline.silence is not None:
+            return as_result(reported(build, effect, settle=self.settle))
         ci, state = ci_of(build), None
         if build.handle.is_known:
             state = ci.read(build.handle, build_id=build.pk)
@@ -140,7 +146,24 @@ def request_of(build: Build | TestBuild) -> BuildRequest:
         branch=build.parameters.get("BRANCH", ""),
         platform=build.pipeline.platform,
         parameters=build.parameters,
+        commit=known_commit(build.release_pipeline.release) if isinstance(build, Build) else "",
     )
+
+
+def reported(build: Build | TestBuild, effect: Effect, *, settle: timedelta) -> BuildState:
+    """What the reports of a server that cannot be asked say of a build whose trigger was lost.
+
+    Waits for one (Postpone) as long as it may still be under way; then a person has to look, and
+    ProviderError (`cannot_correlate`) says so.
+    """
+    if build.status not in (BuildStatus.TRIGGERING, BuildStatus.CANCELLED):
+        return BuildState(status=BuildStatus(build.status))
+    assert effect.dispatched_at is not None  # noqa: S101 # in doubt means dispatched
+    if clock.now() < effect.dispatched_at + settle:
+        raise Postpone(LOOK_FOR_REPORT)
+    state = search(build)
+    assert state is not None  # noqa: S101 # it cannot be certain that there is none
+    return state
 
 
 def search(build: Build | TestBuild) -> BuildState | None:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from delivr.effects.models import Effect, EffectState
-from delivr.tests.wired import Wired, wire, wire_actions, wire_pipelines
+from delivr.tests.wired import Wired, wire, wire_actions, wire_any_ci, wire_pipelines
 from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import ROOT, Product, Stack, until
@@ -61,12 +61,31 @@ def random_kills_of_pipelines(stack: Stack, options: Options) -> Outcome:
     return random_kills_with(stack, options, wire_pipelines)
 
 
+def random_kills_of_receivers(stack: Stack, options: Options) -> Outcome:
+    """F2c: the same with Any CI, whose receivers report every build and build every repeat."""
+    outcome = random_kills_with(stack, options, wire_any_ci, before=_build_repeats)
+    sent = stack.sandbox.requests("any_ci")
+    outcome.figures["triggers sent"] = sum(one["method"] == "POST" for one in sent)
+    return outcome
+
+
+def _build_repeats(stack: Product) -> None:
+    for name in ("ios", "android"):
+        stack.sandbox.ask("PATCH", f"webhook/jobs/{name}", {"buildsRepeats": True})
+
+
 def random_kills_with(
-    stack: Stack, options: Options, connect: Callable[..., Wired], *, repository: bool = False
+    stack: Stack,
+    options: Options,
+    connect: Callable[..., Wired],
+    *,
+    repository: bool = False,
+    before: Callable[[Product], None] = lambda stack: None,
 ) -> Outcome:
     """With the CI server that `connect` decides; `repository`: each release acts there, too."""
     reset(stack)
     set_auto_finish(stack, 4.0)
+    before(stack)
     spaces = workspaces(stack, 8, connect=connect)
     for number, space in enumerate(spaces if repository else ()):
         use_repository(space, first=1000 * number)

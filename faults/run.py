@@ -31,6 +31,7 @@ SCENARIOS = {
     "F2b": "faults.killing.random_kills_of_runs",
     "F2d": "faults.killing.random_kills_of_pipelines",
     "F2e": "faults.repository.random_kills",
+    "F2c": "faults.killing.random_kills_of_receivers",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
     "F5": "faults.answers.odd_answers",

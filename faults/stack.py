@@ -174,11 +174,11 @@ class Sandbox:
         self.ask("POST", f"{server}/jobs/{job}/builds/{number}/finish", {"result": result})
 
     def builds(self) -> dict[tuple[str, int], str]:
-        """The result of each build by job and number; "" while it runs. A project on GitLab has one
-        CI file, and so no jobs."""
+        """The result of each build by job and number; "" while it runs. A project on GitLab and a
+        receiver have no jobs."""
         jobs = [
-            ("" if server == "gitlab_ci" else job["name"], job)
-            for server in ("jenkins", "github_actions", "gitlab_ci")
+            ("" if server in ("gitlab_ci", "webhook") else job["name"], job)
+            for server in ("jenkins", "github_actions", "gitlab_ci", "webhook")
             for job in self.ask("GET", f"{server}/jobs")["jobs"]
         ]
         return {(name, b["number"]): _result(b) for name, job in jobs for b in job["builds"]}

@@ -67,7 +67,12 @@ def set_auto_finish(stack: Product, seconds: float | None) -> None:
     """Let builds end after so many seconds; None: only when a scenario ends them."""
     for job in ("jenkins/jobs/ios-prod", "jenkins/jobs/android-prod"):
         stack.sandbox.ask("PATCH", job, {"autoFinishSeconds": seconds})
-    for job in ("github_actions/jobs/ios.yml", "github_actions/jobs/android.yml"):
+    for job in (
+        "github_actions/jobs/ios.yml",
+        "github_actions/jobs/android.yml",
+        "webhook/jobs/ios",
+        "webhook/jobs/android",
+    ):
         stack.sandbox.ask("PATCH", job, {"autoFinishSeconds": seconds})
     stack.sandbox.ask("PATCH", "gitlab_ci/jobs/", {"autoFinishSeconds": seconds})
 

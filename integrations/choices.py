@@ -34,6 +34,7 @@ class PipelineType(Kinds):
     JENKINS = "JENKINS", "Jenkins"
     GITHUB_ACTIONS = "GITHUB_ACTIONS", "GitHub Actions"
     GITLAB_CI = "GITLAB_CI", "GitLab CI"
+    WEBHOOK = "WEBHOOK", "Any CI"
 
 
 class CommunicationType(Kinds):

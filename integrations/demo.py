@@ -13,8 +13,7 @@ from delivr import outbound
 from delivr.api.problems import camel
 from delivr.failures import Outcome, ProviderError
 from integrations.models import PipelineIntegration
-from integrations.providers.registry import fields_of
-from integrations.serializers import webhook_url
+from integrations.providers.registry import fields_of, provider_class
 from sandbox import accounts
 
 PATIENCE = 5.0  # seconds that the sandbox has for an answer
@@ -56,14 +55,16 @@ def report_here(pipeline: PipelineIntegration) -> None:
     """Give the webhook's address and secret to the pipeline's job in the sandbox, as a person does
     on the sandbox's page. Raises ProviderError if it has no such job or does not answer."""
     secret = pipeline.webhook_secret.reveal()
-    webhook = {"url": webhook_url(pipeline), "secret": secret, "style": "signed"}
+    webhook = {"url": pipeline.webhook_url, "secret": secret, "style": "signed"}
+    ci: Any = provider_class(pipeline.kind)
+    job = pipeline.job or ci.job_name(pipeline.field_values)
     try:
         with outbound.session(deadline=PATIENCE) as session:
-            found = session.post(sandbox_job(pipeline, pipeline.job), json={"webhook": webhook}).ok
+            found = session.post(sandbox_job(pipeline, job), json={"webhook": webhook}).ok
     except outbound.OutboundError:
         found = False
     if not found:
-        words = _("The sandbox has no job %(job)s, or it does not answer.") % {"job": pipeline.job}
+        words = _("The sandbox has no job %(job)s, or it does not answer.") % {"job": job}
         raise ProviderError("no_sandbox_job", words, outcome=Outcome.REFUSED)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Value
 from django.utils.functional import classproperty
@@ -311,11 +313,30 @@ class PipelineIntegration(Connection):
         )
 
     @property
-    def home(self) -> str:
-        """The address of its CI server's pages."""
+    def home(self) -> str | None:
+        """The address of its CI server's pages; None if they may be anywhere."""
         ci: Any = provider_class(self.kind)
-        address: str = ci.home_of(self)
+        address: str | None = ci.home_of(self)
         return address
+
+    @property
+    def webhook_url(self) -> str:
+        """Where its CI server sends its webhooks."""
+        ci: Any = provider_class(self.kind)
+        return f"{settings.BASE_URL}/api/v1/webhooks/{ci.sender}/{self.pk}"
+
+    @property
+    def can_cancel(self) -> bool:
+        """True if its CI server can be told to stop a build."""
+        ci: Any = provider_class(self.kind)
+        return bool(ci.can_cancel)
+
+    @property
+    def silence(self) -> timedelta | None:
+        """After how long without a report a build is lost; None if its CI server is polled."""
+        ci: Any = provider_class(self.kind)
+        limit: timedelta | None = ci.report_timeout(self)
+        return limit
 
     @property
     def derived_name(self) -> str:

@@ -77,10 +77,13 @@ def _forms(secrets: Iterable[str]) -> set[str]:
 
 
 def _parts(secret: str) -> list[str]:
-    """The secret, and parts of it that are secret alone, such as a service account's key."""
+    """The secret, and parts of it that are secret alone, such as a service account's key, or the
+    values of headers."""
     parts = [secret, secret.removeprefix("whsec_")]
     with contextlib.suppress(ValueError, RecursionError):
         document = json.loads(secret)
-        if isinstance(document, dict) and isinstance(key := document.get("private_key"), str):
-            parts.append(key)
+        if isinstance(document, dict):
+            key = document.get("private_key")
+            values = [key] if key else [v for v in document.values() if isinstance(v, str)]
+            parts += [part for value in values for part in (value, value.removeprefix("Bearer "))]
     return parts

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from delivr.api.problems import camel
@@ -22,7 +22,7 @@ from integrations.choices import (
 )
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of, provider_class, secrets_of
+from integrations.providers.registry import fields_of, secrets_of
 from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]
@@ -37,6 +37,7 @@ KINDS: dict[str, list[str]] = {
 REFERENCES = {"scmIntegrationId": "scm", "targetIntegrationId": "target"}
 
 
+@extend_schema_field({"oneOf": [{"type": "string", "maxLength": MAX_DOCUMENT}, {"type": "object"}]})
 class TextOrObject(serializers.CharField):
     """A JSON document as an object or as its text."""
 
@@ -76,17 +77,6 @@ class HasSecret(serializers.BooleanField):
         return bool(instance.value_of(str(self.source)))
 
 
-class WebhookUrl(serializers.CharField):
-    def get_attribute(self, instance: PipelineIntegration) -> str:
-        return webhook_url(instance)
-
-
-def webhook_url(pipeline: PipelineIntegration) -> str:
-    """The URL to which the pipeline's CI server sends its webhooks."""
-    ci: Any = provider_class(pipeline.kind)
-    return f"{settings.BASE_URL}/api/v1/webhooks/{ci.sender}/{pipeline.pk}"
-
-
 @functools.cache
 def answer_serializer(kind: str) -> type[Serializer]:
     """The serializer for responses of this kind: secrets only appear as `has<Field>`."""
@@ -99,7 +89,7 @@ def answer_serializer(kind: str) -> type[Serializer]:
         own["has" + camel(secret)[0].upper() + camel(secret)[1:]] = HasSecret(source=secret)
     if model is PipelineIntegration:
         own |= {n: serializers.CharField(source=f"{s}_id") for n, s in REFERENCES.items()}
-        own["webhookUrl"] = WebhookUrl(source="pk")
+        own["webhookUrl"] = serializers.CharField(source="webhook_url")
     return type(f"{kind.title().replace('_', '')}Connection", (ConnectionBase,), own)
 
 

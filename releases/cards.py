@@ -121,6 +121,7 @@ class PipelineCard:
     downloads: tuple[tuple[int, str], ...]  # (place, name) of what delivr can pass on
     files: tuple[FileLine, ...]  # of which the CI server tells more than an address
     more_artifacts: tuple[tuple[str, str], ...]  # (name, address) of the others
+    can_cancel: bool  # the CI server can be told to stop a build
     runs_on: bool  # it was cancelled, and the CI server still goes on with it
     is_lost: bool  # another build can be adopted for it
     retries: tuple[RetryLine, ...]
@@ -202,6 +203,7 @@ def card_of(
         files=_files(newest) if newest else (),
         more_artifacts=_more_artifacts(newest) if newest else (),
         downloads=downloads_of(connection, newest) if newest else (),
+        can_cancel=connection.can_cancel,
         runs_on=newest is not None and newest.still_running_at is not None,
         is_lost=newest is not None and newest.status == BuildStatus.LOST and is_open,
         retries=_retries(newest) if newest and is_open else (),

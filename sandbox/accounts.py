@@ -43,6 +43,11 @@ JENKINS_READER_API_TOKEN = "11sandbox00jenkins00reader00token0"
 JENKINS_GUEST = "guest"  # signed in, may not even see jobs
 JENKINS_GUEST_API_TOKEN = "11sandbox00jenkins00guest00token00"
 
+RECEIVERS = ("ios", "android")
+ANY_CI_TOKEN = "sandbox-any-ci-token"
+# Base64 of a text that says so. A pipeline in delivr has a secret of its own instead.
+ANY_CI_SECRET = "whsec_c2FuZGJveC1hbnktY2ktc2VjcmV0LTAxMjM0NTY3ODk="
+
 SLACK_BOT_TOKEN = "xoxb-sandbox-bot-token"
 SLACK_NO_HISTORY_TOKEN = "xoxb-sandbox-no-history-token"
 SLACK_NO_WRITE_TOKEN = "xoxb-sandbox-no-write-token"
@@ -98,8 +103,8 @@ class Accounts:
         return key.public_key()
 
     def as_dict(self, base_url: str) -> dict[str, Any]:
-        """All credentials by family, with the field names of delivr's API; `workflows` are
-        pipelines, too, and `gitlab` is another SCM."""
+        """All credentials by family, with the field names of delivr's API; `workflows` and
+        `receivers` are pipelines, too, and `gitlab` is another SCM."""
         base_url = base_url.rstrip("/")
         return {
             "scm": {
@@ -117,6 +122,7 @@ class Accounts:
             "workflows": [
                 {"pipelineType": "GITHUB_ACTIONS", "workflow": name} for name in WORKFLOWS
             ],
+            "receivers": [_receiver(base_url, name) for name in RECEIVERS],
             "communication": {
                 "communicationType": "SLACK",
                 "slackBotToken": SLACK_BOT_TOKEN,
@@ -175,6 +181,15 @@ def _pipeline(base_url: str, job_path: str) -> dict[str, str]:
         "jenkinsUsername": JENKINS_USER,
         "jenkinsApiToken": JENKINS_API_TOKEN,
         "jenkinsJobPath": job_path,
+    }
+
+
+def _receiver(base_url: str, name: str) -> dict[str, Any]:
+    return {
+        "pipelineType": "WEBHOOK",
+        "triggerUrl": f"{base_url}/anyci/hooks/{name}",
+        "triggerHeaders": {"Authorization": f"Bearer {ANY_CI_TOKEN}"},
+        "statusUrl": f"{base_url}/anyci/status/{{buildId}}",
     }
 
 

@@ -36,6 +36,7 @@ PREFIXES = {
     "/appstore": "app_store",
     "/play": "google_play",
     "/google": "google_oauth",
+    "/anyci": "any_ci",
 }
 BODY_LIMIT = 5_000_000  # bytes
 LONGEST_DRIP = 120.0  # seconds

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
-from sandbox import mrkdwn, page_actions, page_pipelines
+from sandbox import mrkdwn, page_actions, page_pipelines, page_receivers
 from sandbox.chat import CHANNELS, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
 from sandbox.context import accounts, state
@@ -55,6 +55,7 @@ def _board() -> dict[str, Any]:
     return {
         **page_actions.board(),
         **page_pipelines.board(),
+        **page_receivers.board(),
         "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
         "issues": state().jira.issues[: -SHOWN_ISSUES - 1 : -1],
         "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
@@ -215,6 +216,7 @@ SAVED = {
     "scan": "All multibranch projects were scanned for branches.",
     "fault": "The fault is on.",
     "faults": "All faults are off.",
+    "receiver": "Saved: the receiver of Any CI.",
 }
 
 
@@ -223,6 +225,7 @@ def settings() -> str:
     return render_template(
         "sandbox/settings.html",
         jobs=_buildable_jobs(),
+        receivers=list(state().receivers.all.values()),
         results=RESULTS,
         kinds=KINDS,
         proxies=list(PROXIES),
@@ -354,6 +357,9 @@ LABELS = {
     "jenkinsApiToken": "API token",
     "jenkinsJobPath": "Job",
     "workflow": "Workflow",
+    "triggerUrl": "Trigger address",
+    "triggerHeaders": "Headers",
+    "statusUrl": "Status address",
     "slackBotToken": "Bot token",
     "slackChannels": "Channels",
     "jiraUrl": "Jira address",
@@ -373,6 +379,7 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
         ("Google Play", android),
         *((f"Jenkins {p['jenkinsJobPath']}", p) for p in values["pipelines"]),
         *(("GitHub Actions", p) for p in values["workflows"]),
+        *((f"Any CI {p['triggerUrl'].rpartition('/')[2]}", p) for p in values["receivers"]),
         ("Slack", values["communication"]),
         ("Jira", values["tickets"]),
     ]

@@ -21,9 +21,11 @@ from sandbox import (
     control,
     control_actions,
     control_pipelines,
+    control_receivers,
     page,
     page_actions,
     page_pipelines,
+    page_receivers,
     project_pages,
     repository_pages,
 )
@@ -31,6 +33,7 @@ from sandbox.accounts import Accounts
 from sandbox.context import KEY
 from sandbox.gate import Gate, is_cut
 from sandbox.providers import (
+    any_ci,
     app_store,
     github,
     github_actions,
@@ -71,12 +74,15 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         jira,
         app_store,
         google_play,
+        any_ci,
         control,
         control_actions,
         control_pipelines,
         page,
         page_actions,
+        control_receivers,
         page_pipelines,
+        page_receivers,
     ):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")

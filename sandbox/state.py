@@ -21,6 +21,7 @@ from sandbox.github_apps import Apps
 from sandbox.ledger import Ledger, RequestLog
 from sandbox.pipelines import Pipelines
 from sandbox.projects import Projects
+from sandbox.receivers import Receivers
 from sandbox.repositories import Repositories
 from sandbox.shared import Shared
 from sandbox.stores import Stores
@@ -71,6 +72,7 @@ class SandboxState(Shared):
         self.pipelines = Pipelines(
             self, projects=self.gitlab, sender=self.sender, auto_finish=self.auto_finish
         )
+        self.receivers = Receivers(self, sender=self.sender, auto_finish=self.auto_finish)
         self.slack = Chat(self)
         self.jira = Tickets(self)
         self.stores = Stores(self)
@@ -88,6 +90,7 @@ class SandboxState(Shared):
             self.jenkins.settle(self.clock())
             self.actions.settle(self.clock())
             self.pipelines.settle(self.clock())
+            self.receivers.settle(self.clock())
 
     def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
         """The next `starting` requests get Jenkins' start page, the next `loading` ones find no
@@ -137,6 +140,7 @@ class SandboxState(Shared):
             "github_apps": self.github_apps,
             "actions": self.actions,
             "pipelines": self.pipelines,
+            "receivers": self.receivers,
             "stores": self.stores,
         }
 

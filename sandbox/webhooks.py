@@ -72,13 +72,16 @@ def signing_key(secret: str) -> bytes:
         return text.encode()
 
 
+def signature(secret: str, message: bytes) -> bytes:
+    return hmac.new(signing_key(secret), message, hashlib.sha256).digest()
+
+
 def signed_headers(
     secret: str, body: bytes, *, timestamp: int, message_id: str = ""
 ) -> dict[str, str]:
     """Standard Webhooks headers, with a new id if none is given."""
     message_id = message_id or f"msg_{uuid.uuid4().hex}"
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    digest = hmac.new(signing_key(secret), signed, hashlib.sha256).digest()
+    digest = signature(secret, f"{message_id}.{timestamp}.".encode() + body)
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
@@ -217,6 +220,13 @@ class Sender:
             lambda answer: hook.answered(answer, self._shared.clock()),
         )
         self._waiting.put(delivery)
+
+    def report(self, url: str, body: dict[str, Any], secret: str, facts: dict[str, Any]) -> None:
+        """A report of Any CI, signed."""
+        content = _encode(body)
+        headers = signed_headers(secret, content, timestamp=int(time.time()))
+        headers["Content-Type"] = "application/json"
+        self._waiting.put(Delivery(url, content, headers, facts, self._generation, "any_ci"))
 
     def build_started(self, job: Job, build: Build) -> None:
         self._report(job, build, "RUNNING", ("QUEUED", "STARTED"))

@@ -87,15 +87,17 @@ def _trigger(job: Build | TestBuild) -> Content:
         secrets = secrets_in(job.pipeline)
     except SecretUnreadable:  # a key is missing: secrets cannot be recognized
         return Content(text=_("The parameters cannot be shown: an encryption key is missing."))
-    facts = [(_("Pipeline"), str(job.pipeline))]
-    if job.job_path:  # not every CI server has jobs to choose from
-        facts.append((_("Job"), job.job_path))
     return Content(
-        facts=tuple(facts),
+        facts=((_("Pipeline"), str(job.pipeline)), *_named_job(job.job_path)),
         parameters=tuple((n, _shown(n, v, secrets)) for n, v in job.parameters.items()),
         url=web_address(job.url),
         provider=_label(job.pipeline),
     )
+
+
+def _named_job(job_path: str) -> tuple[tuple[str, str], ...]:
+    """Not every CI server has jobs."""
+    return ((_("Job"), job_path),) if job_path else ()
 
 
 def _shown(name: str, value: object, secrets: Iterable[str]) -> str:

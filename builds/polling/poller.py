@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Max
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -25,7 +26,6 @@ from builds.updates.apply import (
     counted_status,
     is_newest,
     lock_build,
-    report_timeout_of,
     undo_unconfirmed_end,
 )
 from builds.updates.identity import why_not_adopted, why_not_found
@@ -151,7 +151,7 @@ class NotPolled(Exception):
 def _read_state(build: Build | TestBuild) -> BuildState | None:
     """The build's state on the CI server; None if the server has no such build. Raises
     NotPolled."""
-    if (timeout := report_timeout_of(build.pipeline)) is not None:
+    if (timeout := build.pipeline.silence) is not None:
         _wait_for_report(build, timeout)
         raise NotPolled
     integration = _integration(build)
@@ -175,18 +175,34 @@ def _read_state(build: Build | TestBuild) -> BuildState | None:
 
 def _wait_for_report(build: Build | TestBuild, timeout: timedelta) -> None:
     """The CI server cannot be asked: a build without reports for `timeout` is lost."""
-    reported_at = build.created_at
-    if isinstance(build, Build):
-        newest = build.deliveries.order_by("-received_at").first()
-        reported_at = newest.received_at if newest else reported_at
+    reported_at = _last_heard_of(build) if isinstance(build, Build) else build.created_at
     if not build.is_moving:
-        _wait_until(build, None)
+        # Nobody confirms an end, but a lost build is shown as such for a day.
+        _wait_until(build, next_poll(build) if build.status == BuildStatus.LOST else None)
     elif clock.now() - reported_at < timeout:
         _wait_until(build, reported_at + timeout)
     elif isinstance(build, Build):
-        apply_update(build.pk, BuildUpdate(status=BuildStatus.LOST, source=Source.POLL))
+        apply_update(
+            build.pk,
+            BuildUpdate(
+                status=BuildStatus.LOST, source=Source.POLL, queue_reason=_unheard_of(timeout)
+            ),
+        )
     else:
         testing.test_missed(build.pk, is_lost=lambda _test: True)
+
+
+def _last_heard_of(build: Build) -> datetime:
+    """When it was created, last reported, or adopted by a person."""
+    report = build.deliveries.aggregate(at=Max("received_at"))["at"]
+    adopted = build.events.filter(source=Source.PERSON, applied=True).aggregate(at=Max("at"))["at"]
+    newest: datetime = max(filter(None, (build.created_at, report, adopted)))
+    return newest
+
+
+def _unheard_of(timeout: timedelta) -> str:
+    hours = {"hours": timeout // timedelta(hours=1)}
+    return _("The CI server reported nothing about it for %(hours)d hours.") % hours
 
 
 def _look_for_duplicates(build: Build) -> None:

@@ -18,7 +18,15 @@ from builds.models import Build
 from delivr.effects.models import Effect, EffectState
 from delivr.run.crashpoints import KILLED
 from delivr.tests.processes import empty_broker, process, until
-from delivr.tests.wired import Wired, fresh, trigger_of, wire, wire_actions, wire_pipelines
+from delivr.tests.wired import (
+    Wired,
+    fresh,
+    trigger_of,
+    wire,
+    wire_actions,
+    wire_any_ci,
+    wire_pipelines,
+)
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -30,7 +38,7 @@ STEPS = (*SENT_NOTHING, *SENT)
 # The steps are the same for all CI servers; only how a build is found again differs. `make faults`
 # tries each step with each of them.
 OTHER_STEPS = STEPS if os.environ.get("EVERY_SERVER") else ("after_send",)
-OTHERS = (wire_actions, wire_pipelines)
+OTHERS = (wire_actions, wire_pipelines, wire_any_ci)
 
 
 @pytest.fixture

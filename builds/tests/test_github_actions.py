@@ -26,7 +26,6 @@ from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests.wired import Wired, fresh, trigger_of, wire_actions
 from integrations.models import PipelineIntegration
-from integrations.serializers import webhook_url
 from integrations.verification import verify
 from releases.blockers import blockers
 from releases.models import Release
@@ -293,7 +292,7 @@ def post(pipeline: PipelineIntegration, body: Any, event: str, delivery: str = "
         "x-github-delivery": delivery,
         "x-hub-signature-256": f"sha256={mac}",
     }
-    path = webhook_url(pipeline).partition("/api/")[2]
+    path = pipeline.webhook_url.partition("/api/")[2]
     return Client().post(f"/api/{path}", raw, content_type="application/json", headers=headers)
 
 
@@ -322,7 +321,7 @@ def run_event(build: Build, action: str = "completed", **run: Any) -> dict[str, 
 
 def test_the_address_of_its_webhook_is_githubs(wired: Wired) -> None:
     pipeline = wired.pipelines["ios"]
-    assert webhook_url(pipeline).endswith(f"/api/v1/webhooks/github/{pipeline.pk}")
+    assert pipeline.webhook_url.endswith(f"/api/v1/webhooks/github/{pipeline.pk}")
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop
 from builds.updates.transitions import Transition, transition
 from delivr.effects import clock
+from delivr.effects.models import Effect, EffectState
 from delivr.pages.statuses import look_of
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import Artifact, BuildHandle, BuildReport, BuildState, BuildStatus
@@ -83,16 +84,9 @@ class BuildUpdate(BuildHandle):
             artifact_url=report.artifact_url,
             delivery=delivery,
             is_hint=report.asks
-            or (delivery.trust != Trust.SIGNED and report_timeout_of(delivery.pipeline) is None),
+            or (delivery.trust != Trust.SIGNED and delivery.pipeline.silence is None),
             is_number_only=not (report.build_id or report.external_id or report.queue_id),
         )
-
-
-def report_timeout_of(pipeline: PipelineIntegration) -> timedelta | None:
-    """See `CiProvider.report_timeout`; None if the CI server can be asked."""
-    ci: Any = provider_class(pipeline.kind)
-    timeout: timedelta | None = ci.report_timeout(pipeline)
-    return timeout
 
 
 def counted(pipeline: PipelineIntegration, update: BuildUpdate) -> BuildUpdate:
@@ -139,6 +133,8 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     build.save()
     if filled or step is Transition.APPLY:
         mirror_if_newest(build)
+    if step is Transition.APPLY and before == BuildStatus.TRIGGER_FAILED:
+        _settle_trigger(build)
     if step is Transition.STOP and event is not None:
         create_stop(build, event)
     if event is not None and (step is Transition.APPLY or _got_number_late(build, had_name)):
@@ -146,6 +142,20 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     if step is Transition.APPLY and event is not None:
         recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
     return step
+
+
+def _settle_trigger(build: Build) -> None:
+    """A trigger that was given up did arrive: no person has to look at it any more."""
+    triggers = Effect.objects.for_tenant(build.tenant_id).filter(
+        dedupe_key=f"build:{build.pk}:trigger", state=EffectState.DEAD
+    )
+    triggers.update(
+        state=EffectState.DONE,
+        done_at=clock.now(),
+        last_error="",
+        last_error_code="",
+        last_error_hint="",
+    )
 
 
 def _is_recorded(update: BuildUpdate, step: Transition, filled: bool) -> bool:
@@ -156,6 +166,17 @@ def _is_recorded(update: BuildUpdate, step: Transition, filled: bool) -> bool:
 
 
 def _step(build: Build, update: BuildUpdate) -> Transition:
+    """What to do about the update, as far as the CI server can be asked and told."""
+    step = _step_of_table(build, update)
+    if step is Transition.ASK and build.pipeline.silence is not None:
+        may_move = update.status in MOVING and not update.is_hint
+        return Transition.APPLY if may_move else Transition.IGNORE
+    if step is Transition.STOP and not build.pipeline.can_cancel:
+        return Transition.IGNORE
+    return step
+
+
+def _step_of_table(build: Build, update: BuildUpdate) -> Transition:
     """The transition of the table, with the exceptions that depend on more than the status."""
     if update.is_hint:
         return Transition.ASK
@@ -313,9 +334,15 @@ _EXPLAINED_BY_LOG = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABOR
 def schedule_log(build: Build | TestBuild) -> None:
     """Have the log read if it can explain the status; drop what was read for an earlier status."""
     ci: Any = provider_class(build.pipeline.kind)
-    has_reason = build.status in _EXPLAINED_BY_LOG and build.handle.is_named and ci.has_log
-    build.log_at = clock.now() if has_reason else None
-    build.log_tries, build.log_excerpt, build.log_error = 0, "", ""
+    has_reason = build.status in _EXPLAINED_BY_LOG and build.handle.is_named
+    build.log_at = clock.now() if has_reason and ci.has_log else None
+    build.log_tries, build.log_excerpt = 0, ""
+    build.log_error = "" if ci.has_log or not has_reason else _without_log(ci.label)
+
+
+def _without_log(server: str) -> str:
+    words = _("%(server)s does not pass logs on. Look at the build's own page.")
+    return words % {"server": server}
 
 
 def end_of(build: Build | TestBuild, update: BuildUpdate, now: datetime) -> datetime:
@@ -356,6 +383,8 @@ def _notify(build: Build, event: BuildEvent) -> None:
     if build.is_moving:
         return
     reason = "" if build.status == BuildStatus.SUCCESS else status_words(build.status)
+    if build.status == BuildStatus.LOST and build.queue_reason:
+        reason = build.queue_reason.rstrip(".")
     if build.status == BuildStatus.SUCCESS:
         notice = Notice.BUILD_COMPLETE
     elif not build.handle.is_named and build.started_at is None:

@@ -21,7 +21,6 @@ from builds.updates.apply import (
     fill_artifacts,
     lock_build,
     mirror_if_newest,
-    report_timeout_of,
 )
 from builds.updates.identity import why_not_reported
 from builds.updates.transitions import Transition
@@ -153,9 +152,11 @@ def _apply_to_test_build(delivery: WebhookDelivery, report: BuildReport) -> None
         _unmatched(delivery, report)
         return
     testing.note_test_webhook(test.pk, is_end=report.status not in (None, *MOVING))
-    if report.status is not None and report_timeout_of(delivery.pipeline) is not None:
-        testing.apply_test_update(test.pk, BuildUpdate.from_report(report, delivery))
     reason = _("It is about a test build, whose status is read from the CI server.")
+    if delivery.pipeline.silence is not None:
+        reason = _("It is about a test build.")
+        if report.status is not None:
+            testing.apply_test_update(test.pk, BuildUpdate.from_report(report, delivery))
     _settle(delivery, DeliveryState.APPLIED, reason=reason)
 
 

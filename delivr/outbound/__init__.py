@@ -7,7 +7,7 @@ time-outs of `requests` restart with every byte, so a slow response never ends).
 twice, no redirect is followed, no environment proxy or .netrc is used.
 """
 
-from delivr.outbound.adapter import DEADLINE, MAX_BODY, Adapter, Session, session
+from delivr.outbound.adapter import DEADLINE, MAX_BODY, Adapter, Session, connect, session
 from delivr.outbound.downloads import Download, open_download
 from delivr.outbound.urls import Code, OutboundError, check_url, origin
 
@@ -20,6 +20,7 @@ __all__ = [
     "OutboundError",
     "Session",
     "check_url",
+    "connect",
     "open_download",
     "origin",
     "session",

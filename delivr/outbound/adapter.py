@@ -128,6 +128,25 @@ def pool_for(target: Target, call: Call, verify: bool | str) -> urllib3.HTTPConn
     )
 
 
+def connect(url: str, *, deadline: float = DEADLINE) -> None:
+    """Connect as a request to `url` would, with TLS, and send nothing. Raises OutboundError."""
+    target = split(url)
+    check_target(target)
+    call = Call(deadline, target.netloc)
+    pool = pool_for(target, call, True)
+    try:
+        pool._new_conn().connect()
+        return
+    except OutboundError:
+        raise
+    except Exception as error:
+        failure = explain(error, call)
+    finally:
+        pool.close()
+        call.close()
+    raise failure
+
+
 def _body(raw: urllib3.BaseHTTPResponse, call: Call) -> Iterator[bytes]:
     size = 0
     for part in raw.stream(65536, decode_content=True):

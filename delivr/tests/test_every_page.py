@@ -25,8 +25,8 @@ pytestmark = pytest.mark.browser
 # What axe checks per scheme: the same page in other colours.
 COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 # The new scheme is applied with a later frame, and colours then change by transitions. One that is
-# cancelled rejects its promise, and a spinner's animation never ends. The first run may have scrolled
-# text below a bar.
+# cancelled rejects its promise, and a spinner's animation never ends. The first run may have
+# scrolled text below a bar.
 COLOURS_HAVE_CHANGED = """async (scheme) => {
     const frame = () => new Promise(requestAnimationFrame);
     while (!matchMedia(`(prefers-color-scheme: ${scheme})`).matches) await frame();

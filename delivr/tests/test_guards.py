@@ -192,7 +192,7 @@ def test_every_provider_is_complete(kind: str) -> None:
     assert provider.address_field is None or provider.address_field in fields
     for field in fields.values():
         assert not field.options or callable(getattr(provider, field.options))
-    assert (ROOT / "static/img/providers" / f"{folder.name}.svg").exists()
+    assert (ROOT / "static/img/providers" / f"{kind.lower()}.svg").exists()
     assert (folder / "client.py").exists()
     assert list((folder / "tests").glob("test_*.py"))
 
@@ -232,6 +232,10 @@ MAY_NAME_PROVIDERS = {
 }
 
 
+# What is also delivr's own word: a kind, and the first words of some fields.
+OWN_WORDS = {"WEBHOOK", "status", "trigger"}
+
+
 def names_of_providers() -> re.Pattern[str]:
     """Kinds, folders and labels of providers, and the first words of fields without a column of the
     same name (`apple_key_id`), in any case and spelling."""
@@ -240,7 +244,8 @@ def names_of_providers() -> re.Pattern[str]:
     for kind, path in PROVIDERS.items():
         names |= {kind, path.split(".")[-3], provider_class(kind).label}
         names |= {f.name.split("_")[0] for f in fields_of(kind) if f.name not in columns}
-    spelled = {re.sub(r"[ _-]", "[ _-]?", name.lower()) for name in names}
+    assert names >= OWN_WORDS, "an exception that nobody needs any more"
+    spelled = {re.sub(r"[ _-]", "[ _-]?", name.lower()) for name in names - OWN_WORDS}
     return re.compile("|".join(sorted(spelled)), re.IGNORECASE)
 
 

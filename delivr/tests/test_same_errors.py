@@ -19,6 +19,7 @@ from integrations.providers.registry import fields_of
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 NOWHERE = "http://127.0.0.1:1"
+PIPELINES = ("JENKINS", "WEBHOOK")
 REFERENCE = {"scm": "scmIntegrationId", "target": "targetIntegrationId"}
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -36,6 +37,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "jenkins_api_token": "t",
         "jenkins_job_path": "/job/ios",
     },
+    "WEBHOOK": {"trigger_url": "https://ci.example.com/hook"},
     "SLACK": {"slack_bot_token": "xoxb-t", "slack_channels": ["C123"]},
     "JIRA": {
         "jira_url": "https://jira.example.com",
@@ -71,6 +73,8 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("JENKINS", {"scm": "", "target": ""}),
     ("JENKINS", {"scm": "scm_github_none"}),
     ("JENKINS", {"target": "target_appstore_none", "jenkins_url": "nonsense://"}),
+    ("WEBHOOK", {"trigger_url": "http://169.254.169.254/", "status_url": "https://x.example"}),
+    ("WEBHOOK", {"trigger_headers": "no colon", "parameters": {"BRANCH": "x"}}),
     ("SLACK", {"slack_channels": []}),
     ("SLACK", {"slack_channels": ["#general"]}),
     ("SLACK", {"slack_channels": [f"C{n:03}" for n in range(21)]}),
@@ -94,7 +98,7 @@ def api(tenant: Tenant, api_for: Any) -> APIClient:
 
 
 def values_for(wired: Wired, kind: str, bad: dict[str, Any]) -> dict[str, Any]:
-    parts = {"scm": wired.scm.pk, "target": wired.targets["ios"].pk} if kind == "JENKINS" else {}
+    parts = {"scm": wired.scm.pk, "target": wired.targets["ios"].pk} if kind in PIPELINES else {}
     return {**GOOD[kind], **parts, **bad}
 
 

@@ -102,11 +102,12 @@ def test_both_workspaces_have_a_row_of_everything(
 
 
 @pytest.fixture(autouse=True)
-def _nowhere(settings: Any) -> None:
+def _nowhere(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_API_URL", "SLACK_API_URL", "APP_STORE_CONNECT_URL", "GOOGLE_PLAY_URL"):
         setattr(settings, name, NOWHERE)
     settings.GOOGLE_TOKEN_URL = f"{NOWHERE}/token"
     settings.API_PER_MINUTE = settings.API_FAILURES_PER_MINUTE = 100_000
+    monkeypatch.setattr("builds.webhooks.views.REFUSALS", 100_000)
 
 
 @pytest.fixture

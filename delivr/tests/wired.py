@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,6 +139,27 @@ def wire_pipelines(tenant: Tenant, url: str) -> Wired:
             job="",
         )
         for name, target in wired.targets.items()
+    }
+    return wired
+
+
+def wire_any_ci(tenant: Tenant, url: str, *, has_status: bool = True) -> Wired:
+    """The same with receivers of their own, which are asked for a build's status or cannot be."""
+    wired = wire(tenant, url, {})
+    wired.pipelines = {
+        name: factories.PipelineFactory(
+            tenant=tenant,
+            scm=wired.scm,
+            target=wired.targets[name],
+            pipeline_type="WEBHOOK",
+            server_url=f"{url}/anyci/hooks/{name}",
+            username="",
+            api_token=json.dumps({"Authorization": f"Bearer {accounts.ANY_CI_TOKEN}"}),
+            job="",
+            webhook_secret=accounts.ANY_CI_SECRET,
+            options={"status_url": f"{url}/anyci/status/{{buildId}}"} if has_status else {},
+        )
+        for name in accounts.RECEIVERS
     }
     return wired
 

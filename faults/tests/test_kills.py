@@ -13,7 +13,7 @@ from django.db import connection
 from builds.models import Build
 from delivr.effects.models import Effect, EffectState
 from delivr.tests.processes import empty_broker, environment
-from delivr.tests.wired import wire, wire_actions, wire_pipelines
+from delivr.tests.wired import wire, wire_actions, wire_any_ci, wire_pipelines
 from faults import invariants
 from faults.clients import Client
 from faults.killing import LONG, lossy
@@ -29,7 +29,7 @@ from faults.workspaces import (
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
-CI_SERVERS = (wire, wire_actions, wire_pipelines)
+CI_SERVERS = (wire, wire_actions, wire_pipelines, wire_any_ci)
 RELEASES = 3  # for each, with two triggers each
 KILLS = 2  # one more follows at the end
 

@@ -73,13 +73,15 @@ class BuildHandle:
 @dataclass(frozen=True, kw_only=True)
 class BuildRequest:
     """A build to start. `parameters` are the pipeline's own with VERSION, BRANCH and
-    DELIVR_BUILD_ID; the other fields are for servers that take these values outside of them."""
+    DELIVR_BUILD_ID; the other fields are for servers that take these values outside of them.
+    `commit` is the branch's newest one as far as it is known, else ""."""
 
     build_id: str
     version: str
     branch: str
     platform: str  # IOS or ANDROID
     parameters: Mapping[str, str]
+    commit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,8 +209,9 @@ class CiProvider(Provider):
     force_cancel_after: ClassVar[timedelta | None] = None
 
     @classmethod
-    def home_of(cls, connection: Any) -> str:
-        """The address of its pages: a build's URL elsewhere is not shown."""
+    def home_of(cls, connection: Any) -> str | None:
+        """The address of its pages: a build's URL elsewhere is not shown. None: they may be
+        anywhere."""
         return str(connection.server_url)
 
     @classmethod

@@ -38,6 +38,7 @@ PIPELINES: dict[str, str] = {
     PipelineType.JENKINS: f"{_HERE}.jenkins.provider.Jenkins",
     PipelineType.GITHUB_ACTIONS: f"{_HERE}.github_actions.provider.GitHubActions",
     PipelineType.GITLAB_CI: f"{_HERE}.gitlab_ci.provider.GitLabCi",
+    PipelineType.WEBHOOK: f"{_HERE}.any_ci.provider.AnyCi",
 }
 COMMUNICATION: dict[str, str] = {
     CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",
@@ -51,6 +52,7 @@ WEBHOOKS: dict[str, str] = {
     "jenkins": f"{_HERE}.jenkins.webhook.WEBHOOKS",
     "github": f"{_HERE}.github.webhook.WEBHOOKS",
     "gitlab": f"{_HERE}.gitlab_ci.webhook.WEBHOOKS",
+    "builds": f"{_HERE}.any_ci.webhook.WEBHOOKS",
 }
 
 PROVIDERS: dict[str, str] = {**SCM, **TARGETS, **PIPELINES, **COMMUNICATION, **TICKETS}

@@ -29,6 +29,7 @@ STORED: dict[str, Any] = {
         {"pipeline_type": "GITHUB_ACTIONS", "api_token": CANARY},
     ),
     "GITLAB_CI": (make.PipelineFactory, {"pipeline_type": "GITLAB_CI", "api_token": CANARY}),
+    "WEBHOOK": (make.PipelineFactory, {"pipeline_type": "WEBHOOK", "api_token": CANARY}),
     "SLACK": (make.SlackFactory, {"token": CANARY}),
     "JIRA": (make.JiraFactory, {"api_token": CANARY}),
 }

@@ -29,7 +29,6 @@ from integrations.expiry import expiry_words, with_expiry
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import CommunicationIntegration, Connection, PipelineIntegration
 from integrations.providers.registry import fields_of, provider_class, provider_for
-from integrations.serializers import webhook_url
 from integrations.setup import STEP, STEPS
 from integrations.throttle import throttle, throttled_call
 from integrations.verification import verify
@@ -172,7 +171,7 @@ def _webhook_context(pipeline: PipelineIntegration) -> dict[str, Any]:
     deliveries = deliveries.select_related("build__release_pipeline__release")[:LAST_DELIVERIES]
     return {
         "has_tests": True,
-        "webhook_url": webhook_url(pipeline),
+        "webhook_url": pipeline.webhook_url,
         "rotate_token": new_token(),
         "old_secret_until": _old_secret_until(pipeline),
         "deliveries": list(deliveries),

@@ -26,7 +26,6 @@ from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import PipelineIntegration, find_connection
 from integrations.providers.registry import provider_class
-from integrations.serializers import webhook_url
 from integrations.throttle import throttled_call
 from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
@@ -39,7 +38,7 @@ def show_secret(
     request: TenantRequest, pipeline: PipelineIntegration, *, continue_url: str, is_new: bool
 ) -> HttpResponse:
     """The answer to the POST that created the secret, so that it is in no URL, session or cache."""
-    url, secret = webhook_url(pipeline), pipeline.webhook_secret.reveal()
+    url, secret = pipeline.webhook_url, pipeline.webhook_secret.reveal()
     how, none = f"integrations/help/{pipeline.kind.lower()}_webhook", "integrations/help/none.html"
     words = {"webhook_url": url, "credential": credential_name(pipeline)}
     snippet = render_to_string([f"{how}.txt", none], words)

@@ -105,8 +105,13 @@ def built(release: Release) -> Built:
         each = [f"{', '.join(names)} {commit[:7]}" for commit, names in reported.items()]
         words = _("The builds were made from different commits: %(each)s.")
         return Built("", words % {"each": "; ".join(each)})
-    known = release.branch_commit or part_of(release).commit
+    known = known_commit(release)
     return Built(known, "" if known else _("It is unknown which commit the builds were made from."))
+
+
+def known_commit(release: Release) -> str:
+    """The branch's newest commit as far as it was looked up; "" if it never was."""
+    return release.branch_commit or part_of(release).commit
 
 
 def complete(release: Release, *, cause: str) -> None:

@@ -58,6 +58,15 @@ def test_untrusted_certificate_is_refused_before_anything_is_sent(authority, tls
     assert server.requests == []
 
 
+def test_a_connection_alone_checks_the_certificate_and_sends_nothing(authority, tls_url, private):
+    with trap(reply(OK), tls=private) as server:
+        outbound.connect(tls_url(server))
+    with trap(reply(OK), tls=authority[0]) as other, pytest.raises(outbound.OutboundError) as error:
+        outbound.connect(tls_url(other))
+    assert (error.value.code, error.value.sent) == ("tls", False)
+    assert b"".join([*server.requests, *other.requests]) == b""
+
+
 @pytest.fixture
 def private(tmp_path, settings) -> ssl.SSLContext:
     """A server whose certificate was signed by the operator's own authority."""

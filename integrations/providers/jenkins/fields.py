@@ -1,34 +1,8 @@
-from typing import Any
-
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.providers.ci import OURS
-from integrations.providers.fields import ConnectionField, clean_address, one_line, several_lines
+from integrations.providers.fields import ConnectionField, clean_address, one_line
 from integrations.providers.jenkins.paths import normalise_job_path
-from integrations.providers.templates import check_templates
-
-MAX_NAME = 100
-MAX_PARAMETERS = 50
-
-
-def clean_parameters(value: Any) -> dict[str, str]:
-    """The pipeline's own parameters, without the three that delivr sets. A value may have several
-    lines, for Jenkins' text parameters."""
-    parameters = {str(name).strip(): several_lines(str(text)) for name, text in value.items()}
-    if taken := sorted(set(parameters) & set(OURS)):
-        raise ValueError(
-            _("Leave out %(names)s: delivr sets it automatically.") % {"names": ", ".join(taken)}
-        )
-    if len(parameters) > MAX_PARAMETERS:
-        raise ValueError(_("At most %(most)d parameters.") % {"most": MAX_PARAMETERS})
-    for name in parameters:
-        # Jenkins allows any name; in the form the first "=" ends it.
-        if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
-            raise ValueError(_("“%(name)s” is not a valid parameter name.") % {"name": name})
-    check_templates(parameters)
-    return parameters
-
+from integrations.providers.parameters import clean_parameters
 
 FIELDS = (
     ConnectionField(

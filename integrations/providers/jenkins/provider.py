@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from delivr.outbound import Download
 
@@ -19,6 +19,7 @@ from ..ci import (
     Duplicate,
     LogTail,
     Parameter,
+    Parser,
     Retry,
 )
 from ..http import DEADLINE, before_effect, only_provider_errors
@@ -49,6 +50,7 @@ from .reading import (
 )
 from .trigger import queued_build, trigger_error
 from .verification import Verification, check_buildable, check_choices, check_parameters, job_at
+from .webhook import parse
 
 
 class Jenkins(CiProvider):
@@ -62,6 +64,7 @@ class Jenkins(CiProvider):
     discovered_about = "jenkins_job_path"
     deadline = DEADLINE
     has_downloads = True
+    parsers: ClassVar[Mapping[str, Parser]] = {"builds": parse}
 
     def __init__(
         self,
