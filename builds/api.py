@@ -13,11 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from builds.activity.tracing import causes_of, consequences_of, subject_of
-from builds.adopting import adopt_build
+from builds.adopting import adopt_build, adopt_offer
 from builds.artifacts import find_artifact, link_to
 from builds.cancelling import cancel_build, cancel_release, force_cancel
 from builds.models import Build, DeliveryState, WebhookDelivery
 from builds.serializers import (
+    AdoptOfferSerializer,
     AdoptSerializer,
     ArtifactLinkSerializer,
     DeliverySerializer,
@@ -170,6 +171,22 @@ class AdoptEffect(TenantView):
         with shape.complaints(), throttled_call("adopt", user=self.actor):
             effect = adopt_build(effect=effect, number=number, actor=self.actor)
         return Response(EffectSerializer(effect).data)
+
+
+class AdoptOffer(TenantView):
+    write_role = Role.ADMIN
+
+    @extend_schema(request=AdoptOfferSerializer, responses={200: BuildSerializer})
+    def post(self, request: Request, release_id: str) -> Response:
+        release = self.get_or_404(Release.objects, pk=release_id)
+        shape = Shape(AdoptOfferSerializer, request.data)
+        for name in ("pipeline_id", "offer_id"):
+            if name not in shape.values:
+                shape.errors.setdefault(name, [_("This field is required.")])
+        wanted = shape.done()
+        with shape.complaints(), throttled_call("adopt", user=self.actor):
+            build = adopt_offer(release=release, actor=self.actor, **wanted)
+        return Response(BuildSerializer(build).data)
 
 
 class ReplayDelivery(TenantView):

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_GET, require_POST
 from builds.activity.filters import ReceivedFilter, SentFilter
 from builds.activity.lists import claims_of, received_lines, sent_lines
 from builds.activity.tracing import causes_of_delivery, consequences_of_delivery
-from builds.adopting import adopt_build
+from builds.adopting import adopt_build, adopt_offer
 from builds.artifacts import find_artifact, link_to
 from builds.cancelling import cancel_build, cancel_release, force_cancel
 from builds.downloads import READER_SECONDS, OpenArtifact, open_artifact
@@ -149,6 +149,22 @@ def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
             adopt_build(effect=effect, number=number, actor=request.user)
         messages.success(request, _("Build #%(number)d is adopted.") % {"number": number})
     return redirect(next_address(request, default="activity"))
+
+
+@require_POST
+@tenant_required(Role.ADMIN)
+def release_adopt(request: TenantRequest, release_id: str) -> HttpResponse:
+    """Adopt the posted `offer` for the posted `pipeline` (see `builds.adopting`)."""
+    release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
+    pipeline_id, offer_id = (request.POST.get(name, "") for name in ("pipeline", "offer"))
+    if "\0" in pipeline_id:
+        raise Http404
+    with refusals_as_messages(request), throttled_call("adopt", user=request.user):
+        build = adopt_offer(
+            release=release, pipeline_id=pipeline_id, offer_id=offer_id, actor=request.user
+        )
+        messages.success(request, _("%(build)s is adopted.") % {"build": build})
+    return redirect("release", release.pk)
 
 
 @require_GET
