@@ -120,7 +120,7 @@ class PipelineCard:
     remaining: str
     artifact: str
     artifact_url: str
-    downloads: tuple[tuple[int, str], ...]  # (place, name) of what delivr can pass on
+    downloads: tuple[tuple[str, str], ...]  # (place, name) of what delivr can pass on
     files: tuple[FileLine, ...]  # of which the CI server tells more than an address
     more_artifacts: tuple[tuple[str, str], ...]  # (name, address) of the others
     runs_on: bool  # it was cancelled, and the CI server still goes on with it
@@ -238,12 +238,13 @@ def _more_artifacts(build: Any) -> tuple[tuple[str, str], ...]:
     return tuple((n, web_address(url)) for n, url in listed if url != build.artifact_url)
 
 
-def downloads_of(connection: PipelineIntegration, build: Any) -> tuple[tuple[int, str], ...]:
-    """(place, name) of the artifacts of a build that delivr can pass on."""
+def downloads_of(connection: PipelineIntegration, build: Any) -> tuple[tuple[str, str], ...]:
+    """(place, name) of the artifacts of a build that delivr can pass on: those without a key."""
     provider: Any = provider_class(connection.kind)
     if not provider.has_downloads or build.number is None or connection.disconnected_at:
         return ()
-    return tuple((place, artifact["name"]) for place, artifact in enumerate(build.artifacts))
+    listed = enumerate(build.artifacts)
+    return tuple((str(place), one["name"]) for place, one in listed if not one.get("key"))
 
 
 def offers_of(release: Release, pipeline: ReleasePipeline) -> tuple[OfferLine, ...]:

@@ -101,8 +101,9 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 class ArtifactSerializer(serializers.Serializer[Any]):
-    """`url` opens it for people who are signed in to the CI server. With a `key`, `GET
-    /builds/{id}/artifacts/{key}` returns a download link. `size` in bytes."""
+    """`url` opens it for who is signed in to the CI server. `GET /builds/{id}/artifacts/{key}`
+    answers the file, or an address from which it can be downloaded; without a `key`, its place in
+    the list counts, from 0. `size` in bytes."""
 
     name = serializers.CharField()
     url = serializers.CharField()

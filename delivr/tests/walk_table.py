@@ -96,7 +96,6 @@ TABLE: dict[str, Mapping[str, int]] = {
     "releases/<slug:release_id>/adopt": at(post=ADMIN),
     "releases/<slug:release_id>/try-now": at(post=MEMBER),
     "builds/<slug:build_id>/cancel": at(post=MEMBER),
-    "builds/<slug:build_id>/downloads/<int:place>": at(get=MEMBER),
     "builds/<slug:build_id>/force-cancel": at(post=MEMBER),
     "builds/<slug:build_id>/artifacts/<slug:artifact_key>": at(get=MEMBER),
     "insights": at(get=VIEWER),
