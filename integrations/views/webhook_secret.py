@@ -24,6 +24,9 @@ from delivr.tenants.models import Role
 from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import PipelineIntegration, find_connection
+from integrations.providers.ci import CiProvider
+from integrations.providers.registry import provider_class, webhooks_of
+from integrations.providers.webhooks import BASIC
 from integrations.serializers import webhook_url
 from integrations.throttle import throttled_call
 from integrations.views.listening import listening_context
@@ -46,12 +49,18 @@ def show_secret(
         "url_with_secret": with_credentials(url, secret),
         "how": [f"{how}.html", none],
         "snippet": snippet,
-        "try_command": try_command(url, secret),
+        "try_command": try_command(url, secret) if _takes_password(pipeline) else "",
         "continue_url": continue_url,
         "is_new": is_new,
         **listening_context(pipeline),
     }
     return render(request, "integrations/webhook_secret.html", context)
+
+
+def _takes_password(pipeline: PipelineIntegration) -> bool:
+    """Its sender need not sign, so a person can send a delivery by a command."""
+    ci = cast("type[CiProvider]", provider_class(pipeline.kind))
+    return BASIC in webhooks_of(ci.sender).ways
 
 
 def try_command(url: str, secret: str) -> str:
