@@ -63,11 +63,11 @@ def adopt_offer(*, release: Release, pipeline_id: str, offer_id: str, actor: Use
     part = parts().filter(release=release, pipeline=pipeline_id).first()
     if part is None:
         raise ValidationError({"pipeline_id": [_("This release has no such pipeline.")]})
+    _refuse(part)
     row = next((row for row in part.offers if row["id"] == offer_id), None)
     if row is None:
         words = _("This build is not offered any more. Reload the page.")
         raise ValidationError({"offer_id": [words]})
-    _refuse(part)
     newest = part.builds.order_by("-attempt").first()
     state = _read(part, handle_of(row), field="offer_id")
     return _adopt(part, state, actor, instead_of=newest and newest.pk)
@@ -177,6 +177,7 @@ def _adopt(
     apply_update(build.pk, BuildUpdate.from_state(state, Source.PERSON, detail=detail))
     apply_orphans(build_id=build.pk)
     _record(newest, build, state, actor)
+    ReleasePipeline.objects.filter(pk=part.pk).update(offers=[], look_at=None)
     # Another release may offer it, too; its locks must not be taken within these.
     transaction.on_commit(lambda: look_soon(part.pipeline))
     applied: Build = Build.objects.get(pk=build.pk)

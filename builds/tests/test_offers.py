@@ -119,6 +119,7 @@ def test_a_build_for_the_branch_is_offered_and_completes_the_release(server: Ser
     build = adopt(server, release, number)
     assert (build.attempt, fresh(build).status, fresh(build).number) == (1, "RUNNING", number)
     assert fresh(release).status == "BUILDING"
+    assert release.pipelines.get().offers == []
     server.finish(number)
     assert polled(build).status == "SUCCESS"
     assert fresh(release).status == "BUILD_COMPLETE"
