@@ -107,7 +107,7 @@ def _why_not(part: ReleasePipeline, ours: list[Build], state: BuildState) -> str
         return ""
     if state.status not in MOVING and state.status != BuildStatus.SUCCESS:
         return _("#%(number)s did not succeed.") % words
-    is_offered = any(handle_of(row).shares_identifier_with(state) for row in part.offers)
+    is_offered = any(not handle_of(row).is_another(state) for row in part.offers)
     if not is_offered and not is_meant(part, ours, state):
         return _("#%(number)s does not tell that it was built for release %(release)s.") % words
     return ""
