@@ -5,7 +5,7 @@ class Migration(migrations.Migration):
     """What was in `builds.retries` is in `release_pipelines.offers`. The version before still reads
     the column during the upgrade, so a later one drops it."""
 
-    dependencies = [("builds", "0019_build_commit"), ("releases", "0012_offers")]
+    dependencies = [("builds", "0020_plain_labels"), ("releases", "0012_offers")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
