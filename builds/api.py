@@ -6,18 +6,20 @@ import re
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import Http404
+from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from builds.activity.tracing import causes_of, consequences_of, subject_of
-from builds.adopting import adopt_build
-from builds.artifacts import find_artifact, link_to
+from builds.adopting import adopt_build, adopt_offer
+from builds.artifacts import OpenArtifact, attachment, open_artifact
 from builds.cancelling import cancel_build, cancel_release, force_cancel
 from builds.models import Build, DeliveryState, WebhookDelivery
 from builds.serializers import (
+    AdoptOfferSerializer,
     AdoptSerializer,
     ArtifactLinkSerializer,
     DeliverySerializer,
@@ -130,15 +132,19 @@ class ForceCancelBuild(TenantView):
 class ArtifactLink(TenantView):
     read_role = Role.MEMBER
 
-    @extend_schema(responses=ArtifactLinkSerializer)
-    def get(self, request: Request, build_id: str, artifact_key: str) -> Response:
-        builds = Build.objects.select_related("release_pipeline__pipeline")
+    @extend_schema(
+        responses={
+            (200, "application/json"): ArtifactLinkSerializer,
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+        }
+    )
+    def get(self, request: Request, build_id: str, artifact_key: str) -> HttpResponseBase:
+        builds = Build.objects.select_related("tenant", "release_pipeline__pipeline")
         build = self.get_or_404(builds, pk=build_id)
-        if find_artifact(build, artifact_key) is None:
-            raise Http404
-        with throttled_call("artifact", user=self.actor):
-            url = link_to(build, artifact_key)
-        return Response({"url": url}, headers={"Cache-Control": "no-store"})
+        opened = open_artifact(build=build, key=artifact_key, actor=self.actor)
+        if isinstance(opened, OpenArtifact):
+            return attachment(opened, reader=request.META.get("gunicorn.socket"))
+        return Response({"url": opened}, headers={"Cache-Control": "no-store"})
 
 
 class CancelRelease(TenantView):
@@ -170,6 +176,22 @@ class AdoptEffect(TenantView):
         with shape.complaints(), throttled_call("adopt", user=self.actor):
             effect = adopt_build(effect=effect, number=number, actor=self.actor)
         return Response(EffectSerializer(effect).data)
+
+
+class AdoptOffer(TenantView):
+    write_role = Role.ADMIN
+
+    @extend_schema(request=AdoptOfferSerializer, responses={200: BuildSerializer})
+    def post(self, request: Request, release_id: str) -> Response:
+        release = self.get_or_404(Release.objects, pk=release_id)
+        shape = Shape(AdoptOfferSerializer, request.data)
+        for name in ("pipeline_id", "offer_id"):
+            if name not in shape.values:
+                shape.errors.setdefault(name, [_("This field is required.")])
+        wanted = shape.done()
+        with shape.complaints(), throttled_call("adopt", user=self.actor):
+            build = adopt_offer(release=release, actor=self.actor, **wanted)
+        return Response(BuildSerializer(build).data)
 
 
 class ReplayDelivery(TenantView):

@@ -8,6 +8,7 @@ from integrations.providers.registry import WEBHOOKS
 urlpatterns = [
     path("releases/<str:release_id>/builds", api.ReleaseBuilds.as_view(), name="api_builds"),
     path("releases/<str:release_id>/cancel", api.CancelRelease.as_view(), name="api_cancel"),
+    path("releases/<str:release_id>/adopt", api.AdoptOffer.as_view(), name="api_adopt"),
     path("releases/<str:release_id>/try-now", api.TryNow.as_view(), name="api_try_now"),
     path("builds/<str:build_id>/cancel", api.CancelBuild.as_view(), name="api_build_cancel"),
     path(

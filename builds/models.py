@@ -113,8 +113,6 @@ class Build(PolledBuild):
     artifacts = models.JSONField(
         default=list, db_default=[], blank=True
     )  # see `ArtifactSerializer`
-    # Successful retries of a failed build on the CI server: {number, url, startedBy, commit} each.
-    retries = models.JSONField(default=list, db_default=[], blank=True)
     estimated_ms = models.PositiveBigIntegerField(null=True, blank=True)
     # When the CI server last showed it running, long after it was told to stop it.
     still_running_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -27,6 +27,13 @@ class AdoptSerializer(serializers.Serializer[Any]):
     buildNumber = serializers.IntegerField(source="number", min_value=1, max_value=2**53)
 
 
+class AdoptOfferSerializer(serializers.Serializer[Any]):
+    """One of the `offers` of a release's pipeline."""
+
+    pipelineId = serializers.CharField(source="pipeline_id", max_length=60)
+    offerId = serializers.CharField(source="offer_id", max_length=100)
+
+
 class ArtifactLinkSerializer(serializers.Serializer[Any]):
     url = serializers.CharField()
 

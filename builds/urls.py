@@ -9,10 +9,8 @@ from delivr.effects.views import effect_cancel, effect_retry
 urlpatterns = [
     path("releases/<slug:release_id>/builds", views.release_builds, name="release_builds"),
     path("releases/<slug:release_id>/cancel", views.release_cancel, name="release_cancel"),
+    path("releases/<slug:release_id>/adopt", views.release_adopt, name="release_adopt"),
     path("releases/<slug:release_id>/try-now", views.release_try_now, name="release_try_now"),
-    path(
-        "builds/<slug:build_id>/downloads/<int:place>", views.build_download, name="build_download"
-    ),
     path("builds/<slug:build_id>/cancel", views.build_cancel, name="build_cancel"),
     path(
         "builds/<slug:build_id>/force-cancel", views.build_force_cancel, name="build_force_cancel"

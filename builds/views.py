@@ -9,11 +9,10 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
@@ -22,10 +21,9 @@ from django.views.decorators.http import require_GET, require_POST
 from builds.activity.filters import ReceivedFilter, SentFilter
 from builds.activity.lists import claims_of, received_lines, sent_lines
 from builds.activity.tracing import causes_of_delivery, consequences_of_delivery
-from builds.adopting import adopt_build
-from builds.artifacts import find_artifact, link_to
+from builds.adopting import adopt_build, adopt_offer
+from builds.artifacts import OpenArtifact, attachment, open_artifact
 from builds.cancelling import cancel_build, cancel_release, force_cancel
-from builds.downloads import READER_SECONDS, OpenArtifact, open_artifact
 from builds.forms import BuildNumberForm
 from builds.models import Build, WebhookDelivery
 from builds.triggering import NoSuchPipeline, trigger_builds
@@ -33,7 +31,7 @@ from builds.trying import try_now
 from builds.webhooks.deliveries import replay
 from delivr.api.problems import Problem
 from delivr.effects.models import Effect
-from delivr.failures import Conflict, ProviderError
+from delivr.failures import Conflict
 from delivr.pages.live import fingerprint, fragment, refresh
 from delivr.pages.paging import Page, paged
 from delivr.pages.redirects import next_address
@@ -123,15 +121,18 @@ def build_force_cancel(request: TenantRequest, build_id: str) -> HttpResponse:
 @require_GET
 @tenant_required(Role.MEMBER)
 @never_cache
-def build_artifact(request: TenantRequest, build_id: str, artifact_key: str) -> HttpResponse:
-    """Redirect to a fresh address of the file."""
-    builds = Build.objects.for_tenant(request.tenant)
-    build = get_object_or_404(builds.select_related("release_pipeline__pipeline"), pk=build_id)
-    if find_artifact(build, artifact_key) is None:
-        raise Http404
+def build_artifact(request: TenantRequest, build_id: str, artifact_key: str) -> HttpResponseBase:
+    """The file, or a redirect to a fresh address of it."""
+    rows = Build.objects.for_tenant(request.tenant).select_related(
+        "tenant", "release_pipeline__release", "release_pipeline__pipeline"
+    )
+    build = get_object_or_404(rows, pk=build_id)
     address = reverse("release", args=[build.release_pipeline.release_id])
-    with refusals_as_messages(request), throttled_call("artifact", user=request.user):
-        address = link_to(build, artifact_key)
+    with refusals_as_messages(request):
+        opened = open_artifact(build=build, key=artifact_key, actor=request.user)
+        if isinstance(opened, OpenArtifact):
+            return attachment(opened, reader=request.META.get("gunicorn.socket"))
+        address = opened
     return redirect(address)
 
 
@@ -151,39 +152,20 @@ def effect_adopt(request: TenantRequest, effect_id: str) -> HttpResponse:
     return redirect(next_address(request, default="activity"))
 
 
-@require_GET
-@tenant_required(role=Role.MEMBER)
-def build_download(request: TenantRequest, build_id: str, place: int) -> HttpResponseBase:
-    """An artifact from the CI server, in parts; never shown in the browser."""
-    rows = Build.objects.for_tenant(request.tenant).select_related(
-        "tenant", "release_pipeline__release", "release_pipeline__pipeline"
-    )
-    build = get_object_or_404(rows, pk=build_id)
-    try:
-        opened = open_artifact(build=build, place=place, actor=request.user)
-    except Problem as problem:
-        messages.warning(request, problem.detail)
-    except ProviderError as error:
-        log.info("No artifact of %s: %s", build.pk, error.message)
-        words = _("%(provider)s did not return the file. Open it there, or verify the pipeline.")
-        messages.warning(request, words % {"provider": build.pipeline.kind_label})
-    else:
-        return _attachment(request, opened)
-    return redirect("release", build.release_pipeline.release_id)
-
-
-def _attachment(request: HttpRequest, opened: OpenArtifact) -> HttpResponseBase:
-    if reader := request.META.get("gunicorn.socket"):  # none under other servers
-        reader.settimeout(READER_SECONDS)
-    headers = {
-        "Content-Disposition": content_disposition_header(True, opened.name) or "attachment",
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-    }
-    if opened.parts.length is not None:
-        headers["Content-Length"] = str(opened.parts.length)
-    kind = "application/octet-stream"
-    return StreamingHttpResponse(opened.parts, content_type=kind, headers=headers)
+@require_POST
+@tenant_required(Role.ADMIN)
+def release_adopt(request: TenantRequest, release_id: str) -> HttpResponse:
+    """Adopt the posted `offer` for the posted `pipeline` (see `builds.adopting`)."""
+    release = get_object_or_404(Release.objects.for_tenant(request.tenant), pk=release_id)
+    pipeline_id, offer_id = (request.POST.get(name, "") for name in ("pipeline", "offer"))
+    if "\0" in pipeline_id:
+        raise Http404
+    with refusals_as_messages(request), throttled_call("adopt", user=request.user):
+        build = adopt_offer(
+            release=release, pipeline_id=pipeline_id, offer_id=offer_id, actor=request.user
+        )
+        messages.success(request, _("%(build)s is adopted.") % {"build": build})
+    return redirect("release", release.pk)
 
 
 @contextlib.contextmanager

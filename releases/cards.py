@@ -14,7 +14,7 @@ from delivr.effects.models import Effect
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
 from integrations.providers.registry import provider_class
-from releases.models import Release, ReleasePipeline, ReleaseStatus
+from releases.models import Release, ReleasePipeline
 from releases.sent_messages import SentEffect
 from releases.wording import web_address
 
@@ -82,13 +82,18 @@ class FileLine:
 
 
 @dataclass(frozen=True)
-class RetryLine:
-    """A retry on the CI server that a person may adopt for a failed build."""
+class OfferLine:
+    """A build on the CI server that a person may adopt."""
 
-    number: int
+    id: str
+    found_by: str
+    number: int | None
     url: str
+    status: str
     started_by: str
-    commit: str  # abbreviated
+    branch: str
+    commit: str
+    is_same_commit: bool | None  # as the branch's newest one; None: unknown
 
 
 @dataclass(frozen=True)
@@ -118,13 +123,14 @@ class PipelineCard:
     remaining: str
     artifact: str
     artifact_url: str
-    downloads: tuple[tuple[int, str], ...]  # (place, name) of what delivr can pass on
+    downloads: tuple[tuple[str, str], ...]  # (place, name) of what delivr can pass on
     files: tuple[FileLine, ...]  # of which the CI server tells more than an address
     more_artifacts: tuple[tuple[str, str], ...]  # (name, address) of the others
     can_cancel: bool  # the CI server can be told to stop a build
     runs_on: bool  # it was cancelled, and the CI server still goes on with it
     is_lost: bool  # another build can be adopted for it
-    retries: tuple[RetryLine, ...]
+    offers: tuple[OfferLine, ...]
+    is_looking: bool  # for builds to offer
     trigger: str  # id of the effect that triggered the newest build
     trouble: SentEffect | None
     reads_log: bool  # the log is still to be read
@@ -175,7 +181,7 @@ def card_of(
     builds: list[Any] = list(pipeline.builds.all())
     newest = builds[0] if builds else None
     percent, remaining = _progress(newest, now)
-    is_open = release.status != ReleaseStatus.CANCELLED and release.released_at is None
+    is_open = release.is_open
     return PipelineCard(
         id=pipeline.pipeline_id,
         platform=pipeline.get_platform_display(),
@@ -206,7 +212,8 @@ def card_of(
         can_cancel=connection.can_cancel,
         runs_on=newest is not None and newest.still_running_at is not None,
         is_lost=newest is not None and newest.status == BuildStatus.LOST and is_open,
-        retries=_retries(newest) if newest and is_open else (),
+        offers=offers_of(release, pipeline),
+        is_looking=pipeline.look_at is not None and pipeline.needs_build and is_open,
         trigger=_trigger(newest, effects) if newest else "",
         trouble=_trouble_of(newest, effects, now),
         reads_log=bool(newest and newest.log_at),
@@ -237,26 +244,39 @@ def _more_artifacts(build: Any) -> tuple[tuple[str, str], ...]:
     return tuple((n, web_address(url)) for n, url in listed if url != build.artifact_url)
 
 
-def downloads_of(connection: PipelineIntegration, build: Any) -> tuple[tuple[int, str], ...]:
-    """(place, name) of the artifacts of a build that delivr can pass on."""
+def downloads_of(connection: PipelineIntegration, build: Any) -> tuple[tuple[str, str], ...]:
+    """(place, name) of the artifacts of a build that delivr can pass on: those without a key."""
     provider: Any = provider_class(connection.kind)
     if not provider.has_downloads or build.number is None or connection.disconnected_at:
         return ()
-    return tuple((place, artifact["name"]) for place, artifact in enumerate(build.artifacts))
+    listed = enumerate(build.artifacts)
+    return tuple((str(place), one["name"]) for place, one in listed if not one.get("key"))
 
 
-def _retries(build: Any) -> tuple[RetryLine, ...]:
-    if build.is_moving or build.status == BuildStatus.SUCCESS:
+def offers_of(release: Release, pipeline: ReleasePipeline) -> tuple[OfferLine, ...]:
+    """What may be adopted now; nothing while a build of delivr is in progress, or succeeded."""
+    if not pipeline.needs_build or not release.is_open:
         return ()
     return tuple(
-        RetryLine(
+        OfferLine(
+            id=row["id"],
+            found_by=row["foundBy"],
             number=row["number"],
             url=web_address(row["url"]),
+            status=row["status"],
             started_by=row["startedBy"],
-            commit=row["commit"][:7],
+            branch=row["branch"],
+            commit=row["commit"],
+            is_same_commit=is_newest_commit(release, row["commit"]),
         )
-        for row in build.retries
+        for row in pipeline.offers
     )
+
+
+def is_newest_commit(release: Release, commit: str) -> bool | None:
+    """Whether it is the newest commit of the release's branch, as far as both are known."""
+    head = release.branch_commit
+    return commit == head if commit and head else None
 
 
 def _trigger(build: Any, effects: Sequence[Effect]) -> str:

@@ -237,6 +237,11 @@ class Release(TenantOwned):
         return any(p.build_status in MOVING for p in self.pipelines.all())
 
     @property
+    def is_open(self) -> bool:
+        """True while builds may be triggered, or adopted."""
+        return self.status != ReleaseStatus.CANCELLED and self.released_at is None
+
+    @property
     def stage(self) -> str:
         """Its status as pages show it: SUBMITTED or RELEASED if a person marked it so."""
         if self.released_at is not None:
@@ -309,6 +314,10 @@ class ReleasePipeline(TenantOwned):
     )
     artifact_url = models.CharField(max_length=1000, blank=True)
     candidate = models.PositiveIntegerField(default=1, db_default=1)
+    # Builds on the CI server that may be adopted, the newest first (`OfferSerializer`), and when it
+    # is asked for them. Only `builds.offers` writes these.
+    offers = models.JSONField(default=list, db_default=[], blank=True, editable=False)
+    look_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         db_table = "release_pipelines"
@@ -322,7 +331,12 @@ class ReleasePipeline(TenantOwned):
             ),
         ]
         indexes = [
-            models.Index(fields=["tenant", "build_status", "platform"], name="pipeline_by_status")
+            models.Index(fields=["tenant", "build_status", "platform"], name="pipeline_by_status"),
+            models.Index(
+                fields=["look_at"],
+                condition=Q(look_at__isnull=False),
+                name="pipeline_look_due",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -360,3 +374,8 @@ class ReleasePipeline(TenantOwned):
     def needs_build(self) -> bool:
         """True if it was never built, or if the newest build did not succeed."""
         return not self.is_moving and not self.may_build_again
+
+    @property
+    def takes_a_build(self) -> bool:
+        """True if it needs a build, and its release may still get one."""
+        return self.needs_build and self.release.is_open

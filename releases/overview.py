@@ -165,7 +165,8 @@ def _pause(
     if release.is_moving or now - release.created_at < YOUNG:
         return SOON
     waits = [e.next_at - now for e in effects if e.is_open]
-    if any(wait < FAR for wait in waits) or any(card.reads_log_soon for card in cards):
+    soon = any(card.reads_log_soon or card.is_looking for card in cards)
+    if soon or any(wait < FAR for wait in waits):
         return SOON
     return LATER if waits or any(card.reads_log for card in cards) else AT_REST
 

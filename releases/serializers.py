@@ -12,6 +12,7 @@ from integrations.choices import Platform
 from integrations.providers.ci import BuildStatus
 from releases.blockers import BUILD, MESSAGES, blockers
 from releases.branches import head_of
+from releases.cards import offers_of
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 from releases.repository.acts import part_of
 from releases.repository.serializers import ChangesSerializer, StepsSerializer, changes_of
@@ -100,8 +101,9 @@ class PreviewSerializer(serializers.Serializer[Any]):
 
 
 class ArtifactSerializer(serializers.Serializer[Any]):
-    """`url` opens it for people who are signed in to the CI server. With a `key`, `GET
-    /builds/{id}/artifacts/{key}` returns a download link. `size` in bytes."""
+    """`url` opens it for who is signed in to the CI server. `GET /builds/{id}/artifacts/{key}`
+    answers the file, or an address from which it can be downloaded; without a `key`, its place in
+    the list counts, from 0. `size` in bytes."""
 
     name = serializers.CharField()
     url = serializers.CharField()
@@ -112,13 +114,29 @@ class ArtifactSerializer(serializers.Serializer[Any]):
 
 
 class RetrySerializer(serializers.Serializer[Any]):
-    """A successful retry of a failed build that someone started on the CI server. `startedBy` and
-    `commit` are empty if the server does not report them."""
+    """One of the pipeline's `offers`, with less of it."""
 
     number = serializers.IntegerField()
     url = serializers.CharField()
     startedBy = serializers.CharField()
     commit = serializers.CharField()
+
+
+class OfferSerializer(serializers.Serializer[Any]):
+    """A build that can be adopted: `POST /releases/{id}/adopt`. It is a retry of one of delivr's
+    (`RETRY`), may be what a trigger started whose response was lost (`TRIGGER`), or somebody
+    started it for the release's branch (`OUTSIDE`). `startedBy`, `branch` and `commit` are empty if
+    the CI server does not report them."""
+
+    id = serializers.CharField()
+    foundBy = serializers.ChoiceField(["RETRY", "TRIGGER", "OUTSIDE"], source="found_by")
+    buildNumber = serializers.IntegerField(source="number", allow_null=True)
+    buildUrl = serializers.CharField(source="url")
+    buildStatus = serializers.ChoiceField([s.value for s in BuildStatus], source="status")
+    startedBy = serializers.CharField(source="started_by")
+    branch = serializers.CharField()
+    commit = serializers.CharField()
+    sameCommit = serializers.BooleanField(source="is_same_commit", allow_null=True)
 
 
 class BuildSerializer(serializers.Serializer[Any]):
@@ -127,8 +145,8 @@ class BuildSerializer(serializers.Serializer[Any]):
     milliseconds.
 
     `logExcerpt` has the lines of a failed build's log that explain the failure, shortly after its
-    end; `logError` says why there are none. The `retries` of a failed build can be adopted:
-    `POST /effects/{id}/adopt` with the effect of its trigger and the number of the retry.
+    end; `logError` says why there are none. `retries` are those of the pipeline's `offers` that
+    repeat this build.
     """
 
     id = serializers.CharField()
@@ -158,7 +176,14 @@ class BuildSerializer(serializers.Serializer[Any]):
     estimatedMs = serializers.IntegerField(source="estimated_ms", allow_null=True)
     logExcerpt = serializers.CharField(source="log_excerpt")
     logError = serializers.CharField(source="log_error")
-    retries = RetrySerializer(many=True)
+    retries = serializers.SerializerMethodField()
+
+    @extend_schema_field(RetrySerializer(many=True))
+    def get_retries(self, build: Any) -> Any:
+        part = build.release_pipeline
+        is_newest = build.status == part.build_status and build.number == part.build_number
+        rows = part.offers if is_newest and part.needs_build else []
+        return RetrySerializer([r for r in rows if r["foundBy"] == "RETRY"], many=True).data
 
 
 class ReleaseTargetSerializer(serializers.ModelSerializer[ReleaseTarget]):
@@ -214,10 +239,16 @@ class ReleasePipelineSerializer(ReleasePipelineLine):
     jobPath = serializers.CharField(source="job_path")
     parameters = serializers.DictField(child=serializers.CharField())
     builds = BuildSerializer(many=True)
+    offers = serializers.SerializerMethodField()
 
     class Meta:
         model = ReleasePipeline
-        fields = [*ReleasePipelineLine.Meta.fields, "jobPath", "parameters", "builds"]
+        fields = [*ReleasePipelineLine.Meta.fields, "jobPath", "parameters", "builds", "offers"]
+
+    @extend_schema_field(OfferSerializer(many=True))
+    def get_offers(self, part: ReleasePipeline) -> Any:
+        """The newest first."""
+        return OfferSerializer(offers_of(part.release, part), many=True).data
 
 
 class ReleaseLine(serializers.ModelSerializer[Release]):

@@ -141,15 +141,18 @@ def _is_shown(event: Any) -> bool:
     return event.from_status != event.to_status and not is_hint
 
 
-def _is_adopted_retry(build: Any) -> bool:
+def _is_adopted(build: Any) -> bool:
     """True for a build that was started on the CI server and then adopted (`builds.adopting`)."""
-    events = build.events.all()
-    return any((e.source, e.from_status) == ("PERSON", BuildStatus.QUEUED) for e in events)
+    began = (BuildStatus.TRIGGERING, BuildStatus.QUEUED)
+    return any(
+        e.source == "PERSON" and e.from_status in began and e.to_status != BuildStatus.CANCELLED
+        for e in build.events.all()
+    )
 
 
 def _began(build: Any, platform: str, trigger: str) -> TimelineItem:
     """The trigger of a build, or its adoption."""
-    is_adopted = _is_adopted_retry(build)
+    is_adopted = _is_adopted(build)
     title = _("%(build)s adopted") if is_adopted else _("%(build)s triggered")
     word = _("adopted %(by)s") if is_adopted else _("triggered %(by)s")
     by = _("by %(who)s") % {"who": build.started_by.called} if build.started_by else ""

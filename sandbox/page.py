@@ -171,6 +171,18 @@ def retry() -> Response:
     return _to("page.home")
 
 
+@blueprint.post("/sandbox/start")
+def start() -> Response:
+    """Start a build as a person does on Jenkins' own page."""
+    ci, form = state().jenkins, request.form
+    job = ci.jobs.get(form.get("name", ""))
+    if job is None or job.is_container:
+        abort(400)
+    given = {"VERSION": form.get("version", ""), "BRANCH": form.get("branch", "")}
+    ci.enqueue(job, given, user=PERSON, delay=0)
+    return _to("page.home")
+
+
 @blueprint.post("/sandbox/delete-message")
 def delete_message() -> Response:
     chat = state().slack

@@ -70,6 +70,21 @@ def _run(run: Run) -> dict[str, Any]:
     }
 
 
+@blueprint.post("/sandbox/actions/start")
+def start() -> Response:
+    """Start a run as a person does on GitHub's own page."""
+    form = request.form
+    workflow = _actions().workflows.get(form.get("name", ""))
+    repository = state().github.find("dream11", "app")
+    if workflow is None or repository is None:
+        abort(400)
+    inputs = {"version": form.get("version", "")}
+    branch = form.get("branch", "")
+    _actions().start(workflow, repository, branch, inputs=inputs, actor=REVIEWER)
+    state().settle()
+    return _home()
+
+
 @blueprint.post("/sandbox/actions/<verb>")
 def act(verb: str) -> Response:
     """End, approve or re-run a run, or break and fix the runners."""

@@ -33,7 +33,7 @@ from releases.models import (
 AT_ONCE = 50  # releases in a transaction
 STRETCH = (0.7, 1.5)  # how long a copy's builds take, times those of its original
 GAP = (1.0, 4.0)  # days between two releases
-JSON_FIELDS = ("parameters", "payload", "result", "artifacts", "retries")
+JSON_FIELDS = ("parameters", "payload", "result", "artifacts")
 TEXTS = ("url", "build_url", "artifact_url", "dedupe_key", "branch", "version", "held_version")
 
 

@@ -14,10 +14,10 @@ from django.db.models import Max
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from builds.adopting import as_row
 from builds.duplicates import create_stops, may_be_duplicated
 from builds.effects import ci_of
 from builds.models import Build, Source, TestBuild
+from builds.offers.finding import find_offers, parts
 from builds.polling.next_poll import FAILED, next_poll
 from builds.testbuilds import operations as testing
 from builds.updates.apply import (
@@ -28,7 +28,7 @@ from builds.updates.apply import (
     lock_build,
     undo_unconfirmed_end,
 )
-from builds.updates.identity import why_not_adopted, why_not_found
+from builds.updates.identity import why_not_found
 from builds.webhooks.deliveries import apply_unmatched, settle_polled
 from delivr.effects import clock
 from delivr.effects.health import (
@@ -48,7 +48,6 @@ from releases.models import ReleaseStatus
 CLAIM = timedelta(seconds=40)
 FAILURE_PAUSE = timedelta(seconds=20)
 UNTIL_VERIFIED = timedelta(0)  # due at once, but not handed out while credentials are refused
-MAX_RETRIES = 5  # that are offered, the newest first
 LOST_AFTER = 3  # consecutive responses "no such build" …
 LOST_WITHIN = timedelta(minutes=3)  # … over at least this time
 
@@ -114,7 +113,7 @@ def _poll(build: Build) -> None:
     if may_be_duplicated(build):
         _look_for_duplicates(build)
     if counted_status(build.pipeline, state.status) in FAILED:
-        _look_for_retries(build)
+        _look_for_offers(build)
 
 
 @transaction.atomic
@@ -212,28 +211,16 @@ def _look_for_duplicates(build: Build) -> None:
         note_failure(**_integration(build), error=error)  # the next poll tries again
 
 
-def _look_for_retries(polled: Build) -> None:
-    """Store the successful retries of a failed build, for a person to adopt."""
-    build = Build.objects.select_related(
-        "release_pipeline__pipeline", "release_pipeline__release"
-    ).get(pk=polled.pk)
-    rows = Build.objects.filter(pk=build.pk, status=build.status)
-    is_cancelled = build.release_pipeline.release.status == ReleaseStatus.CANCELLED
-    if is_cancelled or not is_newest(build):
-        rows.update(poll_at=None)
+def _look_for_offers(build: Build) -> None:
+    """Keep what a person may adopt for a failed build."""
+    part = parts().get(pk=build.release_pipeline_id)
+    if part.release.status == ReleaseStatus.CANCELLED or not is_newest(build):
+        Build.objects.filter(pk=build.pk, status=build.status).update(poll_at=None)
         return
     try:
-        found = ci_of(build).retries(build.handle, build_id=build.pk, since=build.created_at)
+        find_offers(part)
     except ProviderError as error:
         note_failure(**_integration(build), error=error)  # the next poll tries again
-        return
-    good = [retry for retry in found if _may_be_adopted(build, retry.state)]
-    rows.update(retries=[as_row(retry, build) for retry in good[:MAX_RETRIES]])
-
-
-def _may_be_adopted(build: Build, state: BuildState) -> bool:
-    is_good = counted_status(build.pipeline, state.status) == BuildStatus.SUCCESS
-    return is_good and not why_not_adopted(build, state)
 
 
 @transaction.atomic

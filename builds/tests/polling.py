@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils import timezone
 
 from builds.models import Build
@@ -15,6 +17,12 @@ def polled(build: Build, times: int = 1) -> Build:
         Build.objects.filter(pk=build.pk).update(poll_at=timezone.now())
         poll_build(build.pk)
     found: Build = fresh(build)
+    return found
+
+
+def offers(build: Build) -> list[dict[str, Any]]:
+    """What may be adopted in its place."""
+    found: list[dict[str, Any]] = fresh(build.release_pipeline).offers
     return found
 
 

@@ -15,7 +15,7 @@ from builds.cancelling import cancel_build
 from builds.models import Build, Trust, WebhookDelivery
 from builds.tests.delivering import deliver, store_delivery
 from builds.tests.fake_ci import FakeCi, parse
-from builds.tests.polling import polled
+from builds.tests.polling import offers, polled
 from builds.webhooks.authentication import authenticate
 from builds.webhooks.deliveries import read
 from delivr.effects.models import Effect, EffectState
@@ -127,7 +127,7 @@ def test_a_second_attempt_under_one_number_is_another_build(wired: Wired, ci: An
     fake.turn("run1/2", BuildStatus.SUCCESS, number=57, carried_id=build.pk)
     build = polled(build)
     assert (build.status, build.external_id) == ("FAILURE", "run1/1")
-    assert [retry["number"] for retry in build.retries] == [57]
+    assert [retry["number"] for retry in offers(build)] == [57]
     adopt_build(effect=trigger_of(build), number=57, actor=None)
     first, second = Build.objects.order_by("attempt")
     assert (first.status, first.external_id) == ("FAILURE", "run1/1")

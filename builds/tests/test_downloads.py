@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.test import Client
 from django.utils import timezone
 
-from builds import downloads
+from builds import artifacts
 from builds.models import Build
 from builds.tests.polling import polled, running
+from delivr.api.problems import Problem
 from delivr.audit.models import AuditEvent
 from delivr.outbound import OutboundError, open_download
 from delivr.outbound import downloads as limits
@@ -37,15 +39,22 @@ def built(build: Build, sandbox: Any) -> Build:
 
 
 def address(build: Build, place: int = 0) -> str:
-    return f"/builds/{build.pk}/downloads/{place}"
+    return f"/builds/{build.pk}/artifacts/{place}"
 
 
 def is_free() -> bool:
     """True if no download holds a slot."""
-    if not downloads._slots.acquire(blocking=False):
+    try:
+        artifacts._slots.take("somebody")
+    except Problem:
         return False
-    downloads._slots.release()
+    artifacts._slots.give_back("somebody", time.monotonic())
     return True
+
+
+@pytest.fixture(autouse=True)
+def slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "_slots", artifacts._Slots())
 
 
 def test_member_downloads_what_jenkins_keeps(built: Build, member: Client) -> None:
@@ -92,6 +101,34 @@ def test_second_download_at_a_time_has_to_wait(built: Build, member: Client) -> 
     assert third.getvalue() == CONTENT
     third.close()
     assert is_free()
+
+
+def test_workspace_that_had_the_slot_for_long_leaves_it_to_others(
+    built: Build, member: Client, api_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CI server that drips holds the slot of a process for minutes, again and again."""
+    now = time.monotonic()
+    for since in (now - 200, now - 950):
+        artifacts._slots._free.acquire()
+        artifacts._slots.give_back(built.tenant_id, since)
+    assert "has downloaded for long" in text_of(member.get(address(built), follow=True))
+    refused = api_for(built.tenant).get(f"/api/v1{address(built)}")
+    assert refused.status_code == 429
+    assert int(refused["Retry-After"]) > 0
+    assert is_free()  # for everybody else
+    monkeypatch.setattr(artifacts, "WINDOW", 0.0)
+    answer: Any = member.get(address(built))
+    assert answer.getvalue() == CONTENT
+    answer.close()
+
+
+def test_api_answers_the_file_itself(built: Build, api_for: Any) -> None:
+    answer = api_for(built.tenant).get(f"/api/v1{address(built)}")
+    assert (answer.status_code, answer.getvalue()) == (200, CONTENT)
+    answer.close()
+    assert is_free()
+    assert api_for(built.tenant).get(f"/api/v1{address(built, 99)}").status_code == 404
+    assert api_for(built.tenant, Role.VIEWER).get(f"/api/v1{address(built)}").status_code == 403
 
 
 def test_refusal_is_told_on_the_page_and_frees_the_slot(
@@ -187,6 +224,15 @@ def test_download_that_takes_too_long_ends(monkeypatch: Any) -> None:
     monkeypatch.setattr(limits, "MAX_SECONDS", 0.5)
     with trap(drip(HEAD, b"b", every=0.05)) as server:
         assert failing(server.url) == "timeout"
+
+
+@pytest.mark.usefixtures("open_door")
+def test_download_that_drips_ends_long_before(monkeypatch: Any) -> None:
+    monkeypatch.setattr(limits, "STALL", 0.3)
+    began = time.monotonic()
+    with trap(drip(HEAD, b"b" * 64, every=0.01)) as server:  # some KB a second
+        assert failing(server.url) == "timeout"
+    assert time.monotonic() - began < 5
 
 
 @pytest.mark.usefixtures("open_door")

@@ -17,7 +17,7 @@ from builds.cancelling import cancel_build
 from builds.logs.reading import read_log
 from builds.models import Build, WebhookDelivery
 from builds.testbuilds.operations import start_test
-from builds.tests.polling import lost, polled
+from builds.tests.polling import lost, offers, polled
 from builds.triggering import trigger_builds
 from builds.webhooks.deliveries import apply_delivery
 from delivr.effects.models import Effect, EffectState
@@ -227,7 +227,7 @@ def test_a_re_run_never_overwrites_the_verdict_and_can_be_adopted(
     sandbox.state.actions.finish(run, "success")
     build = polled(build)
     assert (build.status, build.external_id) == ("FAILURE", f"{run.id}/1")
-    [retry] = build.retries
+    [retry] = offers(build)
     assert (retry["number"], retry["startedBy"], retry["commit"]) == (57, "priya", run.commit)
     assert retry["url"].endswith(f"{run.id}/attempts/2")
     adopt_build(effect=trigger_of(build), number=57, actor=None)

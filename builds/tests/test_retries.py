@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -11,17 +12,19 @@ from django.utils import timezone
 
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_release
-from builds.models import Build
+from builds.models import Build, Trust
 from builds.polling.next_poll import LOOK_BACK
-from builds.tests.polling import polled, running
+from builds.tests.polling import offers, polled, running
 from builds.triggering import trigger_builds
-from builds.updates.apply import lock_build
+from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import Role
 from delivr.tests.wired import Wired, fresh, trigger_of
+from integrations.models import PipelineIntegration
 from releases.models import Release
+from releases.operations import lock_release
 
 pytestmark = pytest.mark.django_db
 
@@ -63,22 +66,44 @@ def test_a_failed_build_is_polled_for_a_day(failed: Build) -> None:
 def test_a_retry_that_succeeded_is_offered_and_changes_nothing(failed: Build, sandbox: Any) -> None:
     number = retried(sandbox)
     row = polled(failed)
-    [retry] = row.retries
+    [retry] = offers(row)
+    assert retry["foundBy"] == "RETRY"
     assert (retry["number"], retry["startedBy"]) == (number, "dana")
     assert retry["url"].endswith(f"/job/ios-prod/{number}/")
     assert (row.status, Release.objects.get().status) == ("FAILURE", "BUILD_FAILED")
     assert Build.objects.filter(release_pipeline=row.release_pipeline).count() == 1
 
 
-@pytest.mark.parametrize("result", ["FAILURE", None])
-def test_a_retry_that_did_not_succeed_is_not_offered(
-    failed: Build, sandbox: Any, result: str | None
-) -> None:
-    number = retried(sandbox, result)
-    assert polled(failed).retries == []
+def test_a_retry_that_did_not_succeed_is_not_offered(failed: Build, sandbox: Any) -> None:
+    number = retried(sandbox, "FAILURE")
+    assert offers(polled(failed)) == []
     with pytest.raises(ValidationError) as caught:
         adopt(failed, number)
-    assert "not a successful retry" in str(caught.value)
+    assert "did not succeed" in str(caught.value)
+
+
+def test_a_retry_that_still_runs_is_offered_and_followed(
+    failed: Build, sandbox: Any, pipeline: PipelineIntegration
+) -> None:
+    """Its reports carry the id of the build that it repeats, and belong to the attempt."""
+    number = retried(sandbox, None)
+    assert [(offer["number"], offer["status"]) for offer in offers(polled(failed))] == [
+        (number, "RUNNING")
+    ]
+    adopt(failed, number)
+    later = Build.objects.exclude(pk=failed.pk).get()
+    assert (later.status, polled(later).status) == ("RUNNING", "RUNNING")
+    report = {"buildNumber": number, "status": "FAILURE", "buildId": failed.pk}
+    delivery = store(
+        pipeline=pipeline,
+        dedupe_key="id:1",
+        trust=Trust.SIGNED,
+        body=json.dumps(report).encode(),
+        sender="jenkins",
+    )
+    apply_delivery(delivery.pk)
+    assert (fresh(delivery).build_id, fresh(later).status) == (later.pk, "FAILURE")
+    assert not Effect.objects.filter(kind="build.stop_repeat").exists()
 
 
 def test_an_adopted_retry_is_the_next_attempt(failed: Build, sandbox: Any) -> None:
@@ -102,7 +127,7 @@ def test_a_retry_of_a_job_that_does_not_carry_our_id(failed: Build, sandbox: Any
     """The retry is known by its cause, which names the rebuilt build."""
     sandbox.state.jenkins.build("ios-prod", 245).parameters.pop("DELIVR_BUILD_ID")
     number = retried(sandbox)
-    assert [retry["number"] for retry in polled(failed).retries] == [number]
+    assert [retry["number"] for retry in offers(polled(failed))] == [number]
     adopt(failed, number)
     assert Release.objects.get().status == "BUILD_COMPLETE"
 
@@ -114,7 +139,7 @@ def test_somebody_elses_build_is_no_retry(failed: Build, sandbox: Any) -> None:
     sandbox.state.advance(600)
     [there] = ci.running("ios-prod")
     ci.finish("ios-prod", there.number)
-    assert polled(failed).retries == []
+    assert offers(polled(failed)) == []
     with pytest.raises(ValidationError):
         adopt(failed, there.number)
 
@@ -123,7 +148,7 @@ def test_retries_are_not_searched_after_another_trigger(failed: Build, sandbox: 
     number = retried(sandbox)
     trigger_builds(release=Release.objects.get(), actor=None)
     row = polled(failed)
-    assert (row.retries, row.poll_at) == ([], None)
+    assert (offers(row), row.poll_at) == ([], None)
     with pytest.raises(Conflict):
         adopt(failed, number)
 
@@ -134,7 +159,7 @@ def test_retries_are_not_searched_after_the_release_was_cancelled(
     retried(sandbox)
     cancel_release(release=Release.objects.get(), actor=None)
     row = polled(failed)
-    assert (row.retries, row.poll_at) == ([], None)
+    assert (offers(row), row.poll_at) == ([], None)
 
 
 def test_a_lost_build_that_turns_out_to_have_failed_takes_no_stranger(
@@ -150,11 +175,11 @@ def test_a_lost_build_that_turns_out_to_have_failed_takes_no_stranger(
     other = next(b for b in ci.running("ios-prod") if b.number != 245)
     ci.finish("ios-prod", other.number)
 
-    def lock(build_id: str) -> Build:
-        Build.objects.filter(pk=build_id).update(status="FAILURE")
-        return lock_build(build_id)
+    def lock(release_id: str) -> Release:
+        Build.objects.filter(pk=build.pk).update(status="FAILURE")
+        return lock_release(release_id)
 
-    monkeypatch.setattr("builds.adopting.lock_build", lock)
+    monkeypatch.setattr("builds.adopting.lock_release", lock)
     with pytest.raises(Conflict):
         adopt(build, other.number)
     assert [row.number for row in Build.objects.all()] == [245]
@@ -200,7 +225,7 @@ def test_what_left_the_queue_without_a_number_has_no_retries(
         ci.enqueue(ci.job("ios-prod"), {}, user="somebody", delay=0)
     sandbox.state.advance(20)
     row = polled(build, 2)
-    assert (row.status, row.number, row.retries) == ("ABORTED", None, [])
+    assert (row.status, row.number, offers(row)) == ("ABORTED", None, [])
     assert not IntegrationHealth.objects.exclude(failures=0).exists()
     assert not caplog.records
 
@@ -211,7 +236,7 @@ def test_a_retry_of_another_version_is_neither_offered_nor_adopted(
     """The Rebuild plugin lets people change parameters and keeps our id."""
     sandbox.state.jenkins.build("ios-prod", 245).parameters["VERSION"] = "1.6.0"
     number = retried(sandbox)
-    assert polled(failed).retries == []
+    assert offers(polled(failed)) == []
     with pytest.raises(ValidationError) as caught:
         adopt(failed, number)
     assert "is for version 1.6.0" in str(caught.value)

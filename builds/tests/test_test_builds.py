@@ -133,7 +133,7 @@ def test_a_webhook_is_noted_and_only_a_reason_to_ask(
     assert polled(test).status == "FAILURE"
     html = page(web, wired)
     assert "Its webhook was received." in html
-    assert "the job itself failed" in html
+    assert "the build itself failed" in html
 
 
 @pytest.mark.parametrize("key", ["buildId", "parameters"])

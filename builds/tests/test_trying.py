@@ -70,6 +70,7 @@ def test_a_provider_cannot_be_flooded_by_it(waiting: Release, api_for: Any) -> N
 def test_where_nothing_waits_it_says_so(release: Release, api_for: Any, member: Any) -> None:
     Effect.objects.all().delete()
     Release.objects.update(branch_look_at=None)
+    release.pipelines.update(build_status="SUCCESS")
     path = f"/releases/{release.pk}/try-now"
     refused = api_for(release.tenant).post(f"/api/v1{path}")
     assert (refused.status_code, refused.json()["code"]) == (409, "nothing_waits")

@@ -55,10 +55,11 @@ class BuildUpdate(BuildHandle):
         return self.status not in MOVING
 
     @classmethod
-    def from_state(cls, state: BuildState, source: Source) -> BuildUpdate:
+    def from_state(cls, state: BuildState, source: Source, *, detail: str = "") -> BuildUpdate:
         return cls(
             status=state.status,
             source=source,
+            detail=detail,
             external_id=state.external_id,
             queue_id=state.queue_id,
             number=state.number,

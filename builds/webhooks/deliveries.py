@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from builds.models import Build, BuildEvent, DeliveryState, Trust, WebhookDelivery
+from builds.offers.looking import look_soon
 from builds.polling.next_poll import FAILED
 from builds.stopping import create_stop_of_duplicate
 from builds.testbuilds import operations as testing
@@ -129,13 +130,22 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
     # Each job has its own numbers: a number from the current job means nothing in an earlier one.
     job = testing.job_of_report(delivery, report)
     of_job = builds.filter(release_pipeline__job_path=job)
-    keys: tuple[tuple[Any, str, Any], ...] = ((builds, "pk", report.build_id),)
-    if not report.build_id:  # an id that we do not know means another build
-        keys = (
-            (builds, "external_id", report.external_id),
-            (builds, "queue_id", report.queue_id),
-            (of_job, "number", report.number),
-        )
+    if not report.build_id:
+        return _by_handle(builds, of_job, report)
+    # An id that we do not know means another build.
+    named: Build | None = builds.filter(pk=report.build_id).first()
+    if named is not None and named.handle.is_another(report):
+        retries = builds.filter(release_pipeline=named.release_pipeline_id)  # that were adopted
+        return _by_handle(retries, retries, report) or named
+    return named
+
+
+def _by_handle(builds: Any, of_job: Any, report: BuildReport) -> Build | None:
+    keys = (
+        (builds, "external_id", report.external_id),
+        (builds, "queue_id", report.queue_id),
+        (of_job, "number", report.number),
+    )
     for rows, name, value in keys:
         found: Build | None = None
         if value:
@@ -174,6 +184,7 @@ def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, rea
     elif report.build_id == build.pk:
         create_stop_of_duplicate(build, report)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
+    look_soon(delivery.pipeline, branch=report.branch)
 
 
 @transaction.atomic
@@ -236,6 +247,8 @@ def _unmatched(delivery: WebhookDelivery, report: BuildReport) -> None:
         reason = _("It is about a job other than this pipeline's.")
         _settle(delivery, DeliveryState.ORPHAN, reason=reason)
         return
+    if delivery.state == DeliveryState.NEW:
+        look_soon(delivery.pipeline, branch=report.branch)
     age = clock.now() - (delivery.replayed_at or delivery.received_at)
     if age > ORPHAN_AFTER:
         _settle(
@@ -255,14 +268,27 @@ def apply_unmatched(*, build_id: str) -> None:
     Only those: the caller may hold the build's locks, and locking another release now would break
     the lock order.
     """
-    build = Build.objects.select_related("release_pipeline").get(pk=build_id)
-    waiting = WebhookDelivery.objects.for_tenant(build.tenant_id).filter(
-        pipeline=build.release_pipeline.pipeline_id, state=DeliveryState.UNMATCHED
+    for delivery_id in _about(build_id, DeliveryState.UNMATCHED):
+        apply_delivery(delivery_id)
+
+
+def apply_orphans(*, build_id: str) -> None:
+    """A person adopted the build: what was reported about it counts now."""
+    ids = _about(build_id, DeliveryState.ORPHAN)
+    WebhookDelivery.objects.filter(pk__in=ids).update(
+        state=DeliveryState.UNMATCHED, next_at=clock.now(), settled_at=None
     )
-    ids = list(waiting.order_by("-received_at").values_list("pk", flat=True)[:BATCH])
-    for delivery_id in reversed(ids):
-        if _is_about(delivery_id, build):
-            apply_delivery(delivery_id)
+    apply_unmatched(build_id=build_id)
+
+
+def _about(build_id: str, state: DeliveryState) -> list[str]:
+    """The deliveries of its pipeline that are about the build, the oldest first."""
+    build = Build.objects.select_related("release_pipeline").get(pk=build_id)
+    found = WebhookDelivery.objects.for_tenant(build.tenant_id).filter(
+        pipeline=build.release_pipeline.pipeline_id, state=state
+    )
+    ids = list(found.order_by("-received_at").values_list("pk", flat=True)[:BATCH])
+    return [delivery_id for delivery_id in reversed(ids) if _is_about(delivery_id, build)]
 
 
 def _is_about(delivery_id: str, build: Build) -> bool:

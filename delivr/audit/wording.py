@@ -23,6 +23,10 @@ NAMELESS = ("eff_", "whd_")  # what to call them is derived from what they are a
 # By action, sorted: the sentence that follows the actor's name, and a short label for the filter.
 # `delivr/tests/test_guards.py` fails if the code records an action that is missing here.
 ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
+    "build.adopted": (
+        _("adopted a build for %(what)s that delivr did not start"),
+        _("Build from outside adopted"),
+    ),
     "build.cancelled": (_("cancelled the build of %(what)s"), _("Build cancelled")),
     "build.downloaded": (
         _("downloaded an artifact of the build of %(what)s"),

@@ -14,7 +14,9 @@ from delivr.outbound.failures import explain
 from delivr.outbound.sockets import Call
 from delivr.outbound.urls import OutboundError, Target
 
-MAX_SECONDS = 900.0  # for a whole download; its headers come within DEADLINE
+MAX_SECONDS = 300.0  # for a whole download; its headers come within DEADLINE
+LEAST_RATE = 64 * 1024  # bytes a second, whether the server or the reader is slow
+STALL = 15.0  # seconds that it may lag behind this rate
 MAX_BYTES = 2 * 1024**3  # above what a store takes
 PART = 64 * 1024  # bytes
 
@@ -22,7 +24,8 @@ PART = 64 * 1024  # bytes
 class Download:
     """A response whose body is read by iterating over it. Always call `close()`.
 
-    Iterating raises OutboundError when the time is up, the body is too large or breaks off.
+    Iterating raises OutboundError when the time is up, the body is too large, too slow or breaks
+    off.
     """
 
     def __init__(
@@ -32,6 +35,9 @@ class Download:
         self.headers: Mapping[str, str] = raw.headers
         self._raw, self._pool, self._call = raw, pool, call
         self._read = 0
+        now = time.monotonic()
+        self._end = now + MAX_SECONDS
+        call.seconds, call.until = MAX_SECONDS, min(self._end, now + STALL)
         # As it comes: a compressed file stays one, and its length is what the header says.
         self._parts = raw.stream(PART, decode_content=False)
 
@@ -53,6 +59,8 @@ class Download:
             failure = explain(error, self._call)
         else:
             self._read += len(part)
+            late = self._call.until + len(part) / LEAST_RATE
+            self._call.until = min(self._end, time.monotonic() + STALL, late)
             if self._read <= MAX_BYTES:
                 return part
             failure = _too_large(self._call)
@@ -85,7 +93,6 @@ class _Opening(Adapter):
             pool.close()
             call.close()
             raise
-        call.seconds, call.until = MAX_SECONDS, time.monotonic() + MAX_SECONDS
         self.opened = download
         response._content = b""
         response._content_consumed = True  # type: ignore[attr-defined]

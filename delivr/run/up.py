@@ -190,7 +190,7 @@ def block(plan: Plan, logins: dict[str, Any]) -> str:
     for label, login in logins.items():
         rows.append((label, f"{login['email']}   {login['password'] or '(as you changed it)'}"))
     if plan.sandbox_port:
-        rows.append(("Provider sandbox", f"{plan.sandbox_url}   shows Slack, Jira and Jenkins"))
+        rows.append(("Provider sandbox", f"{plan.sandbox_url}   Slack, Jira, CI servers"))
     rows += [("Logs and emails", f"{plan.data_dir / 'logs'}"), ("Stop", "Ctrl-C")]
     width = max(len(label) for label, _ in rows)
     return "\n".join(["", *(f"  {label:<{width}}   {text}" for label, text in rows), ""])

@@ -38,6 +38,7 @@ JOBS = {
     ),
     "poll": Job(run="builds.polling.poller.poll_build", due="builds.polling.poller.due_builds"),
     "poll_test": Job(run="builds.polling.poller.poll_test", due="builds.polling.poller.due_tests"),
+    "offers": Job(run="builds.offers.finding.look", due="builds.offers.finding.due"),
     "log": Job(run="builds.logs.reading.read_log", due="builds.logs.reading.due_logs"),
     "log_test": Job(
         run="builds.logs.reading.read_test_log", due="builds.logs.reading.due_test_logs"

@@ -183,8 +183,8 @@ def _mark(row: models.Model, part: models.Field[Any, Any], word: str) -> None:
         marked = [*value, word] if isinstance(value, list) else {**value, "word": word}
         if part.name == "artifacts":
             marked = [*value, {"name": word, "url": f"https://files.example.com/{word}"}]
-        if part.name == "retries":
-            marked = [*value, {"number": 9, "url": "", "startedBy": word, "commit": word}]
+        if part.name == "offers":
+            marked = [*value, an_offer(word)]
         if part.name != "checks":
             setattr(row, part.attname, marked)
     elif isinstance(part, models.BinaryField):
@@ -192,6 +192,21 @@ def _mark(row: models.Model, part: models.Field[Any, Any], word: str) -> None:
     elif isinstance(part, models.CharField | models.TextField) and not part.name.endswith("_id"):
         marked = f"{value}{word}"
         setattr(row, part.attname, marked if len(marked) <= (part.max_length or 9999) else value)
+
+
+def an_offer(word: str) -> dict[str, Any]:
+    return {
+        "id": word,
+        "foundBy": "RETRY",
+        "externalId": word,
+        "number": 9,
+        "url": "",
+        "status": "SUCCESS",
+        "startedBy": word,
+        "branch": word,
+        "commit": word,
+        "startedAt": None,
+    }
 
 
 # --- Tokens ---------------------------------------------------------------------------------------

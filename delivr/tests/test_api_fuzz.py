@@ -175,6 +175,9 @@ def test_odd_values_in_an_adoption(api: APIClient, wired: Wired) -> None:
         if odd == 7:
             continue  # a valid number: Jenkins would be asked
         sane(api.post(f"/api/v1/effects/{effect.pk}/adopt", {"number": odd}), odd)
+        for field in ("pipelineId", "offerId"):
+            body = {"pipelineId": wired.pipelines["ios"].pk, "offerId": "7", field: odd}
+            sane(api.post(f"/api/v1/releases/{effect.release_id}/adopt", body), odd)
 
 
 ODD_IDS = ["x", "%00", "a%00b", "é", "%ff", "x" * 3000, "..%2f..", "rel_", "%E2%80%AE", "'--", "0"]
@@ -190,6 +193,7 @@ def test_odd_ids_are_unknown(api: APIClient, odd: str) -> None:
         "integrations/pipelines/{}/rotate-webhook-secret",
         "releases/{}/builds",
         "releases/{}/cancel",
+        "releases/{}/adopt",
         "releases/{}/try-now",
         "releases/{}/marks/submitted",
         "builds/{}/cancel",

@@ -462,6 +462,7 @@ UNAUDITED = {
     "builds.webhooks.deliveries.due_deliveries": "hands out work; the delivery is the record",
     "builds.webhooks.deliveries.store": "a delivery is its own record",
     "builds.logs.reading._due": "hands out work",
+    "builds.offers.finding.due": "hands out work",
     "builds.polling.poller._hand_out": "hands out work",
     "builds.polling.poller._look_whether_it_stopped": "what the CI server still does; no status",
     "builds.polling.poller._plan": "when to ask the CI server again",

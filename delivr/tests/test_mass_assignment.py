@@ -135,6 +135,8 @@ def api_bodies(workspace: SampleWorkspace) -> Iterator[tuple[str, str, Body]]:
     yield "post", f"releases/{ids['release_id']}/builds", {"pipelineId": ids["pipeline_id"]}
     trigger = Effect.objects.for_tenant(workspace.tenant).get(kind="build.trigger")
     yield "post", f"effects/{trigger.pk}/adopt", {"buildNumber": 7}
+    offered = {"pipelineId": ids["pipeline_id"], "offerId": "7"}
+    yield "post", f"releases/{ids['release_id']}/adopt", offered
     yield "patch", "release-settings", {"repository": {"tag": True}}
     yield "patch", f"members/{ids['member_id']}", {"role": "MEMBER"}
     yield "post", "invitations", {"email": "new@example.com", "role": "VIEWER"}
@@ -241,6 +243,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
             "next": None,
         },
         "releases/<slug:release_id>/builds": {"pipeline": ids["pipeline_id"]},
+        "releases/<slug:release_id>/adopt": {"pipeline": ids["pipeline_id"], "offer": "7"},
         "releases/<slug:release_id>/mark": {"mark": "submitted", "undo": None},
         "activity/effects/<slug:effect_id>/adopt": {"number": "7"},
         "setup/<family:family>": slack,

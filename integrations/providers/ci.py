@@ -129,6 +129,8 @@ class BuildState(BuildHandle):
     estimated_ms: int | None = None
     artifacts: Sequence[Artifact] = ()
     commit: str = ""  # that was built, in full; "" where the server does not tell
+    branch: str = ""  # that was built, without its remote; likewise
+    started_by: str = ""  # the name that the server shows; likewise
     carried_id: str = ""
     version: str = ""
     is_shared: bool = False  # merged into an identical item, possibly someone else's
@@ -179,6 +181,7 @@ class BuildReport(BuildHandle):
     build_id: str = ""  # our own bld_... or tst_..., if the sender echoes it
     url: str = ""
     job_path: str = ""  # of the job in the URL, "" if it names none
+    branch: str = ""  # that it builds, "" if it names none
     artifact_url: str = ""
     phase: str = ""
     at: datetime | None = None
@@ -333,6 +336,11 @@ class CiProvider(Provider):
     def retries(self, handle: BuildHandle, *, build_id: str, since: datetime) -> list[Retry]:
         """Builds, or further attempts of the same run, that were started on the server from this
         build, which has our id."""
+        return []
+
+    def builds_of(self, branch: str, *, since: datetime) -> list[BuildState]:
+        """Builds that were started since then, whoever started them, the newest first: those of the
+        branch, and those whose branch the server does not tell. `branch` is a `short_branch`."""
         return []
 
     def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,14 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from .base import Option, Provider
 from .fields import Words
+
+_PREFIX = re.compile(r"^(refs/)?(heads/|(remotes/)?(origin|upstream)/|remotes/[^/]+/)")
+
+
+def short_branch(name: str) -> str:
+    """The branch's own name, where git or a CI server writes it as a ref or with its remote:
+    `release/1.5.0` for `refs/remotes/origin/release/1.5.0`."""
+    return _PREFIX.sub("", name.strip())
 
 
 @dataclass(frozen=True, kw_only=True)

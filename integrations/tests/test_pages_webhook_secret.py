@@ -316,3 +316,14 @@ def test_a_form_whose_first_request_was_killed_can_be_sent_again(
     claims.update(created_at=timezone.now() - timedelta(minutes=3))
     web.post("/setup/pipelines", filled)
     assert PipelineIntegration.objects.count() == 1
+
+
+def test_a_command_to_try_it_is_shown_where_nothing_has_to_be_signed(
+    tenant: Tenant, web: Client
+) -> None:
+    scm, target = make.ScmFactory(tenant=tenant), make.AppStoreFactory(tenant=tenant)
+    shown = {}
+    for kind in ("JENKINS", "GITHUB_ACTIONS"):
+        row = make.PipelineFactory(tenant=tenant, scm=scm, target=target, pipeline_type=kind)
+        shown[kind] = "curl -u" in web.post(rotate(row)).content.decode()
+    assert shown == {"JENKINS": True, "GITHUB_ACTIONS": False}

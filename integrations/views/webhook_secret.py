@@ -25,7 +25,9 @@ from delivr.tenants.models import Role
 from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import PipelineIntegration, find_connection
-from integrations.providers.registry import provider_class
+from integrations.providers.ci import CiProvider
+from integrations.providers.registry import provider_class, webhooks_of
+from integrations.providers.webhooks import BASIC
 from integrations.throttle import throttled_call
 from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
@@ -49,7 +51,7 @@ def show_secret(
         "url_with_secret": with_credentials(url, secret),
         "how": [f"{how}.html", none],
         "snippet": snippet,
-        "try_command": try_command(url, secret),
+        "try_command": try_command(url, secret) if _takes_password(pipeline) else "",
         "continue_url": continue_url,
         "is_new": is_new,
         **listening_context(pipeline, heard_since=webhook_secrets.since(pipeline)),
@@ -63,6 +65,12 @@ def credential_name(pipeline: PipelineIntegration) -> str:
     provider: Any = provider_class(pipeline.kind)
     job = _NOT_IN_A_NAME.sub("-", provider.job_name(pipeline.field_values)).strip("-")
     return f"delivr-webhook-{job or pipeline.pk}"
+
+
+def _takes_password(pipeline: PipelineIntegration) -> bool:
+    """Its sender need not sign, so a person can send a delivery by a command."""
+    ci = cast("type[CiProvider]", provider_class(pipeline.kind))
+    return BASIC in webhooks_of(ci.sender).ways
 
 
 def try_command(url: str, secret: str) -> str:

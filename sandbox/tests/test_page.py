@@ -43,6 +43,16 @@ def test_the_board_shows_what_happened(sandbox, web, jira, build):
         assert words in text
 
 
+def test_a_build_is_started_by_hand(sandbox, web):
+    form = {"version": "1.5.0", "branch": "release/1.5.0"}
+    for address, name in (("start", "ios-prod"), ("actions/start", "ios.yml")):
+        assert f"Start a build of {name}" in web.get("/").text
+        assert web.post(f"/sandbox/{address}", data={"name": name, **form}).status_code == 303
+        assert web.post(f"/sandbox/{address}", data={"name": "x", **form}).status_code == 400
+    [build], [run] = sandbox.state.jenkins.running("ios-prod"), sandbox.state.actions.runs
+    assert (build.user, build.branch) == (run.actor, run.branch) == ("priya", "release/1.5.0")
+
+
 @pytest.mark.parametrize("result", ["SUCCESS", "FAILURE", "ABORTED"])
 def test_the_buttons_end_a_build(sandbox, web, build, result):
     form = {"job": "ios-prod", "number": "245", "result": result}

@@ -122,7 +122,7 @@ for _family in FAMILIES:
         ("POST", f"{_where}/<str:connection_id>/verify"): ["integration.verified"],
     }
 WRITES = {**{("POST", route): rows for route, rows in PAGES.items()}, **API}
-ADOPTED = "Jenkins is asked first: builds/tests/test_adopting.py"
+ADOPTED = "the CI server is asked first: builds/tests/test_adopting.py, test_offers.py"
 LEFT_OUT = {
     ("POST", "integrations/<family:family>/options"): "asks a provider, keeps nothing",
     ("POST", "integrations/<family:family>/app"): "begins what test_registering.py follows",
@@ -134,6 +134,8 @@ LEFT_OUT = {
     ("POST", "releases/new/preview"): "shows what would be",
     ("POST", "activity/effects/<slug:effect_id>/adopt"): ADOPTED,
     ("POST", f"{_API}effects/<str:effect_id>/adopt"): ADOPTED,
+    ("POST", "releases/<slug:release_id>/adopt"): ADOPTED,
+    ("POST", f"{_API}releases/<str:release_id>/adopt"): ADOPTED,
 }
 ACTING = {
     (method, route)

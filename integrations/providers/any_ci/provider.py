@@ -11,9 +11,8 @@ from django.utils import timezone
 from integrations.webhook_secrets import live
 
 from ..base import Check, Option, Outcome, ProviderError
-from ..ci import BuildHandle, BuildRequest, BuildState, BuildStatus, CiProvider, Parameter
+from ..ci import OURS, BuildHandle, BuildRequest, BuildState, BuildStatus, CiProvider, Parameter
 from ..http import DEADLINE, only_provider_errors
-from ..parameters import OURS
 from ..verifying import try_in_order
 from .addresses import is_same_server, shown, status_address
 from .answers import accepted_build, read_status

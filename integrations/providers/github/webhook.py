@@ -1,8 +1,8 @@
 """Parses webhooks from a repository on GitHub, few of which are about a build.
 
-A pipeline of Jenkins uses a workflow run only if its name has the id of one of our builds
-(`run-name: Beta ${{ inputs.delivr_build_id }}`): Jenkins is then polled for that build. The rest of
-the body is ignored: events arrive in any order, and their `status` may be outdated (`completed`
+A pipeline of another CI server uses a workflow run only if its name has the id of one of our
+builds (`run-name: Beta ${{ inputs.delivr_build_id }}`): that server is then polled. The rest of the
+body is ignored: events arrive in any order, and their `status` may be outdated (`completed`
 with "queued", `requested` with "completed" were both seen).
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
@@ -43,7 +43,7 @@ def parse(body: bytes, event: str) -> BuildReport:
         return _nothing("This is GitHub's ping: the webhook works.")
     if not event:
         return _nothing("GitHub did not name the event.")
-    return _nothing(f"The event {event} says nothing about a build: builds run on Jenkins.")
+    return _nothing(f"The event {event} says nothing about a build of this pipeline.")
 
 
 # The key is the secret as a person pasted it into GitHub, `whsec_` and all.

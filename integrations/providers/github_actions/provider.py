@@ -242,6 +242,10 @@ class GitHubActions(CiProvider):
         return self._runs(self._client()).retries(handle) if handle.external_id else []
 
     @only_provider_errors
+    def builds_of(self, branch: str, *, since: datetime) -> list[BuildState]:
+        return self._runs(self._client()).of_branch(branch, since=since)
+
+    @only_provider_errors
     def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:
         runs = self._runs(self._client())
         known = runs.duplicate(handle, build_id=build_id)

@@ -103,6 +103,8 @@ class Run:
             duration_ms=self._duration_ms(),
             artifacts=artifacts,
             commit=self.commit,
+            branch=self.branch,
+            started_by=self.attempted_by or self.actor,
             carried_id=self.build_id,
         )
 

@@ -159,6 +159,14 @@ class Runs:
             for run in self.with_id(build_id, since=since)
         ]
 
+    def of_branch(self, branch: str, *, since: datetime) -> list[BuildState]:
+        """Runs that were started from outside, each in its newest attempt, the newest first."""
+        search = {"event": DISPATCH, "branch": branch, **_created(since, CLOCK_SKEW)}
+        return [
+            run.to_state(page=self._pages.run(run.id, run.attempt))
+            for run in self._listed(**search)
+        ]
+
     def retries(self, handle: BuildHandle) -> list[Retry]:
         """Later attempts of the run, newest first."""
         run, attempt = run_and_attempt(handle.external_id)

@@ -55,6 +55,7 @@ def _of_run(document: Mapping[str, Any]) -> BuildReport:
         external_id=_external_id(number(run, "id"), run),
         build_id=_build_id(run),
         job_path=file_of(run.get("path")),
+        branch=_branch(run),
     )
 
 
@@ -62,7 +63,13 @@ def _of_job(document: Mapping[str, Any]) -> BuildReport:
     """A job does not say that its run has ended: other jobs may follow."""
     job = _object(document, "workflow_job")
     run = number(job, "run_id")
-    return BuildReport(status=None, asks=True, external_id=_external_id(run, job))
+    name = _external_id(run, job)
+    return BuildReport(status=None, asks=True, external_id=name, branch=_branch(job))
+
+
+def _branch(about: Mapping[str, Any]) -> str:
+    name = about.get("head_branch")
+    return name if isinstance(name, str) else ""
 
 
 def _external_id(run: int | None, about: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from .reading import (
     RETRY_TREE,
     Item,
     build_id_of,
+    checkouts_of,
     moment,
     read_build,
     read_item,
@@ -200,6 +201,21 @@ class Lookup:
             for document in self._builds(since, tree=RETRY_TREE):
                 retry = read_retry(document, job_url=self._url, number=number, build_id=build_id)
                 found += [retry] if retry else []
+        except ProviderError as error:
+            if error.code != TOO_MANY:
+                raise
+        return found
+
+    def builds_of(self, branch: str, *, since: datetime) -> list[BuildState]:
+        """The builds of a branch, and of an unknown one, back to `since`, the newest first. What a
+        build was told counts, else what it checked out."""
+        found: list[BuildState] = []
+        try:
+            for document in self._builds(since, tree=RETRY_TREE):
+                state = read_build(document, job_url=self._url)
+                if state is not None and not state.branch and (seen := checkouts_of(document)):
+                    state = replace(state, branch=branch if branch in seen else seen.pop())
+                found += [state] if state and state.branch in ("", branch) else []
         except ProviderError as error:
             if error.code != TOO_MANY:
                 raise

@@ -234,6 +234,10 @@ class Jenkins(CiProvider):
         return Lookup(self._client(), self._path()).retries(handle.number, build_id, since=since)
 
     @only_provider_errors
+    def builds_of(self, branch: str, *, since: datetime) -> list[BuildState]:
+        return Lookup(self._client(), self._path()).builds_of(branch, since=since)
+
+    @only_provider_errors
     def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:
         """Stop it if a plain trigger by our user is its only cause."""
         return self._duplicates(build_id).stop(handle)

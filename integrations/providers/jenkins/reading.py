@@ -17,6 +17,7 @@ from delivr.date_bounds import within_a_build, within_reason
 
 from ..ci import Artifact, BuildState, BuildStatus, Parameter, Retry
 from ..http import dicts
+from ..scm import short_branch
 from .paths import path_of_task
 
 BUILD_ID = "DELIVR_BUILD_ID"
@@ -58,7 +59,7 @@ _ORIGIN = f"actions[{_GIVEN},causes[userId]{{0,{_CAUSES}}}]{{0,{_PARTS}}}"
 # A rebuild names the original build (`upstreamBuild`).
 RETRY_TREE = (
     f"{PLAIN_TREE},actions[{_GIVEN},causes[userId,userName,upstreamBuild]{{0,{_CAUSES}}},"
-    f"lastBuiltRevision[SHA1]]{{0,{_PARTS}}}"
+    f"{_CHECKOUT}]{{0,{_PARTS}}}"
 )
 DUPLICATE_TREE = f"number,building,inProgress,result,{_ORIGIN}"
 _USER_CAUSE = "hudson.model.Cause$UserIdCause"
@@ -165,6 +166,8 @@ def read_build(document: Mapping[str, Any], *, job_url: str) -> BuildState | Non
         artifacts=_artifacts(document, url),
         carried_id=build_id_of(document),
         commit=_built_commit(document),
+        branch=short_branch(one_line(_parameter_of(document, "BRANCH"))),
+        started_by=_person(document),
         version=one_line(_parameter_of(document, "VERSION")),
     )
 
@@ -336,6 +339,13 @@ def _built_commit(document: Mapping[str, Any]) -> str:
     of_branch = [sha for sha, is_ours in found.items() if is_ours]
     certain = of_branch or list(found)
     return certain[0] if len(certain) == 1 else ""
+
+
+def checkouts_of(document: Mapping[str, Any]) -> set[str]:
+    """The branches that it checked out, those of shared libraries among them."""
+    revisions = (action.get("lastBuiltRevision") for action in dicts(document.get("actions")))
+    named = [dicts(one.get("branch")) for one in revisions if isinstance(one, dict)]
+    return {short_branch(str(one.get("name"))) for names in named for one in names}
 
 
 def _causes(document: Mapping[str, Any]) -> list[dict[str, Any]]:

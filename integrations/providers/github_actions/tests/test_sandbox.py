@@ -419,6 +419,24 @@ def test_a_re_run_is_another_attempt_and_leaves_the_first_verdict(
     assert newest.external_id == f"{run.id}/2"
 
 
+def test_runs_of_a_branch_are_told_whoever_started_them(
+    sandbox: SandboxServer, actions: Any
+) -> None:
+    ours = actions().trigger(wanted())
+    engine = sandbox.state.actions
+    workflow, repository = engine.workflows["ios.yml"], sandbox.state.github.find("dream11", "app")
+    dispatch = "workflow_dispatch"
+    for branch, event in ((BRANCH, dispatch), ("main", dispatch), (BRANCH, "push")):
+        engine.start(workflow, repository, branch, inputs={}, actor="priya", event=event)
+    found = actions().builds_of(BRANCH, since=a_minute_ago())
+    assert [(one.started_by, one.branch) for one in found] == [
+        ("priya", BRANCH),
+        (run_of(sandbox, ours).actor, BRANCH),
+    ]
+    run = run_of(sandbox, ours)
+    assert (found[1].external_id, found[1].commit) == (ours.external_id, run.commit)
+
+
 def test_what_a_person_runs_again_is_neither_cancelled_nor_a_duplicate(
     sandbox: SandboxServer, actions: Any
 ) -> None:

@@ -162,3 +162,38 @@ def test_retries_are_told_as_far_back_as_they_are_listed(jenkins, wire):
     wire.routes[f"{PATH}/api/json"] = busy_job(ours=120, age=timedelta())
     found = jenkins().retries(BuildHandle(number=1), build_id="bld_sought", since=SINCE)
     assert [retry.state.number for retry in found] == [120]
+
+
+# --- Builds of a branch, whoever started them -----------------------------------------------------
+
+
+def of_branch(number, *names, told=None):
+    checkout = {"SHA1": "a" * 40, "branch": [{"name": name} for name in names]}
+    parameters = [{"name": "BRANCH", "value": told}] if told else []
+    by = {"causes": [{"userId": "dana", "userName": "Dana Mills"}]}
+    actions = [{"parameters": parameters}, by, {"lastBuiltRevision": checkout} if names else {}]
+    return {"number": number, "result": "SUCCESS", "actions": actions}
+
+
+def test_builds_of_a_branch_are_told_with_who_started_them(jenkins, wire):
+    wire.routes[f"{PATH}/api/json"] = ok(
+        {
+            "builds": [
+                of_branch(250, told="origin/release/1.5.0"),
+                of_branch(249, "refs/remotes/origin/release/1.5.0"),
+                of_branch(248, "refs/remotes/origin/release/1.5.0", told="main"),
+                of_branch(247, "refs/remotes/origin/main"),
+                of_branch(246, "refs/remotes/origin/main", "refs/remotes/origin/release/1.5.0"),
+                of_branch(245),
+            ]
+        }
+    )
+    found = jenkins().builds_of("release/1.5.0", since=SINCE)
+    named = {state.number: (state.branch, state.commit[:1]) for state in found}
+    assert named == {
+        250: ("release/1.5.0", ""),
+        249: ("release/1.5.0", "a"),
+        246: ("release/1.5.0", "a"),
+        245: ("", ""),
+    }
+    assert {state.started_by for state in found} == {"Dana Mills"}
