@@ -26,7 +26,6 @@ from delivr.effects.sweeper import sweep_until_idle
 from delivr.ids import webhook_secret
 from delivr.tests.wired import Wired, fresh, trigger_of, wire_pipelines
 from integrations.models import PipelineIntegration
-from integrations.serializers import webhook_url
 from integrations.verification import verify
 from releases.blockers import blockers
 from releases.models import Release
@@ -178,7 +177,7 @@ def test_members_download_its_files(
 
 def post(pipeline: PipelineIntegration, body: Any, **headers: str) -> Any:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    path = webhook_url(pipeline).partition("/api/")[2]
+    path = pipeline.webhook_url.partition("/api/")[2]
     return Client().post(f"/api/{path}", raw, content_type="application/json", headers=headers)
 
 

@@ -130,9 +130,7 @@ def used_code(web: Client, back: str) -> str:
     return re.sub("code=[^&]+", "code=0", back)
 
 
-@pytest.mark.parametrize(
-    "change", [wrong_state, no_state, too_late, other_workspace, used_code], ids=str
-)
+@pytest.mark.parametrize("change", [wrong_state, no_state, too_late, other_workspace, used_code])
 def test_nothing_is_connected_for_a_code_from_elsewhere(
     web: Client, sandbox: Any, change: Any
 ) -> None:
