@@ -39,7 +39,7 @@ def crash_points(stack: Stack, options: Options) -> Outcome:
         **stack.env,
         "DJANGO_SETTINGS_MODULE": "delivr.settings_test",
         "CELERY_BROKER_URL": broker,
-        "EVERY_SERVER": "1",
+        "EVERY_STEP": "1",
     }
     done = subprocess.run(test, cwd=ROOT, env=env, capture_output=True, text=True)
     last = done.stdout.strip().splitlines()[-1:]

@@ -82,7 +82,8 @@ def answer_serializer(kind: str) -> type[Serializer]:
     """The serializer for responses of this kind: secrets only appear as `has<Field>`."""
     model = next(FAMILIES[family] for family, kinds in KINDS.items() if kind in kinds)
     own: dict[str, Any] = {
-        camel(model.type_field): serializers.CharField(source=model.type_field),
+        # Its pattern tells the kinds apart whose fields are alike.
+        camel(model.type_field): serializers.RegexField(f"^{kind}$", source=model.type_field),
         **{camel(f.name): _shown(f) for f in fields_of(kind) if not f.secret},
     }
     for secret in secrets_of(kind):

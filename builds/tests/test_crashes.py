@@ -37,7 +37,7 @@ SENT = ("after_send", "before_settle_commit", "after_finish")
 STEPS = (*SENT_NOTHING, *SENT)
 # The steps are the same for all CI servers; only how a build is found again differs. `make faults`
 # tries each step with each of them.
-OTHER_STEPS = STEPS if os.environ.get("EVERY_SERVER") else ("after_send",)
+OTHER_STEPS = STEPS if os.environ.get("EVERY_STEP") else ("after_send",)
 OTHERS = (wire_actions, wire_pipelines, wire_any_ci)
 
 

@@ -34,6 +34,8 @@ LITERAL = {
     "integrations/help/github_actions_workflow.txt": "a program",
     "integrations/help/webhook_webhook.txt": "a program",
     "integrations/help/github_actions_webhook.html": "what stands on GitHub's page of a webhook",
+    "integrations/help/gitlab_ci_file.txt": "a program",
+    "integrations/help/gitlab_ci_webhook.html": "what stands on GitLab's page of a webhook",
     "integrations/test_build.html": "names of parameters",
     "integrations/help/jenkins_webhook.html": "what stands in the form of a plugin for Jenkins",
 }

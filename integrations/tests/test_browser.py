@@ -210,9 +210,6 @@ def test_an_app_is_created_in_two_clicks_and_installed(
     product = filled["product"]
     sign_in(page, product, filled["logins"]["Sign in"])
     page.goto(f"{product.url}/integrations/scm/new")
-    expect(page.get_by_label("App ID")).to_be_hidden()
-    page.get_by_text("Use a GitHub App instead of a token").click()
-    expect(page.get_by_label("App ID")).to_be_visible()
     page.get_by_role("link", name="Create an app on GitHub").click()
     page.get_by_label("Repository").fill("dream11/app")
     page.get_by_role("button", name="Continue").click()

@@ -65,7 +65,7 @@ def test_it_builds_projects_on_gitlab_alone(wired: Wired, api_for: Any) -> None:
     answer = api_for(wired.tenant).post(PATH, new(wired, scmIntegrationId=elsewhere.pk))
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["scmIntegrationId"])
     words = answer.json()["errors"]["scmIntegrationId"]
-    assert words == ["GitLab CI builds repositories on GitLab alone."]
+    assert words == ["GitLab CI only builds repositories on GitLab."]
 
 
 def test_its_own_token_never_goes_to_another_server(wired: Wired, api_for: Any) -> None:

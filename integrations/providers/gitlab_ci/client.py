@@ -79,7 +79,9 @@ class PipelineProject(Project):
 
     def post_once(self, below: str, body: dict[str, Any]) -> Refusal:
         """POST once, and answer whatever the status is."""
-        return guarded(LABEL, lambda: self.client.exchange("POST", self._path(below), json=body))
+        return guarded(
+            LABEL, lambda: self.client.exchange(method="POST", path=self._path(below), json=body)
+        )
 
     def open(self, below: str) -> Download:
         return guarded(LABEL, lambda: self.client.open(self._path(below)))
