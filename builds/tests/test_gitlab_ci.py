@@ -16,7 +16,7 @@ from builds.cancelling import cancel_build
 from builds.logs.reading import read_log
 from builds.models import Build, WebhookDelivery
 from builds.testbuilds.operations import start_test
-from builds.tests.polling import lost, polled
+from builds.tests.polling import lost, offers, polled
 from builds.tests.sending import basic
 from builds.webhooks import views as webhooks
 from builds.webhooks.deliveries import apply_delivery
@@ -130,7 +130,7 @@ def test_a_retry_never_overwrites_the_verdict_and_can_be_adopted(
     assert polled(build).status == "FAILURE"
     build = end(build, sandbox)
     assert (pipeline.status, build.status) == ("success", "FAILURE")
-    [retry] = build.retries
+    [retry] = offers(build)
     assert (retry["number"], retry["startedBy"]) == (pipeline.id, "priya")
     adopt_build(effect=trigger_of(build), number=pipeline.id, actor=None)
     first, second = Build.objects.order_by("attempt")
@@ -167,8 +167,8 @@ def test_members_download_its_files(
     build = end(build, sandbox)
     client = client_for(member_of(build.tenant))
     page = client.get(f"/releases/{build.release_pipeline.release_id}").content.decode()
-    assert f"/builds/{build.pk}/downloads/0" in page
-    answer = client.get(f"/builds/{build.pk}/downloads/0")
+    assert f"/builds/{build.pk}/artifacts/0" in page
+    answer = client.get(f"/builds/{build.pk}/artifacts/0")
     assert (answer.status_code, b"".join(answer.streaming_content)[:2]) == (200, b"PK")
 
 

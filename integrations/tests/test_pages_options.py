@@ -99,7 +99,7 @@ def test_options_are_rate_limited(web: Client, typed: Typed) -> None:
     data = typed("GITHUB", access_token="")
     answers = [ask(web, "scm", "repository_url", data) for _ in range(A_MINUTE + 1)]
     assert [a.status_code for a in answers] == [400] * A_MINUTE + [429]
-    assert answers[-1]["Retry-After"] == "60"
+    assert 50 < int(answers[-1]["Retry-After"]) <= 60  # from the first one on
 
 
 def test_the_providers_labels_are_cut_and_cleaned(

@@ -114,7 +114,7 @@ def test_a_build_is_adopted_only_if_a_slot_is_free(
     web: Client, api_for: Any, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr("builds.adopting.ci_of", asked.append)
+    monkeypatch.setattr("builds.adopting.ci_of_part", asked.append)
     build: Build = wire(tenant, "http://127.0.0.1:1").build("ios")
     effect = Effect.objects.get(build_id=build.pk)
     Effect.objects.update(state="DEAD")
