@@ -113,6 +113,7 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
         )
         for target in targets
     ]
+    another = [kind for kind in PipelineType.values[1:] if is_imitated(kind)][:1]  # to see both
     pipelines += [
         _ensure(
             tenant,
@@ -123,8 +124,7 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
             target=targets[-1].pk,
             name=f"{targets[-1].platform.label} on {PipelineType(kind).label}",
         )
-        for kind in PipelineType.values[1:]
-        if is_imitated(kind)
+        for kind in another
     ]
     communication = _ensure(tenant, CommunicationIntegration, CommunicationType.values[0])
     ticket = _ensure(tenant, TicketIntegration, TicketType.values[0])
