@@ -138,5 +138,5 @@ def test_browser_reports_its_zone(browser: Browser, filled: dict[str, Any]) -> N
     sign_in(page, filled["product"], filled["logins"]["Sign in"])
     page.goto(f"{filled['product'].url}/accounts/time-zone")
     expect(page.get_by_role("main")).to_contain_text("JST")
-    expect(page.get_by_role("main")).to_contain_text("the time zone of your browser, Asia/Tokyo")
+    expect(page.get_by_role("main")).to_contain_text("your browser's time zone, Asia/Tokyo")
     context.close()

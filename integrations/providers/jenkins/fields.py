@@ -70,7 +70,7 @@ FIELDS = (
         name="jenkins_unstable",
         label=gettext_lazy("Unstable builds"),
         audit_label=gettext_lazy("Jenkins' unstable builds"),
-        help=gettext_lazy("Jenkins ends a build as UNSTABLE where tests failed, say."),
+        help=gettext_lazy("Jenkins marks a build as unstable, for example, if tests failed."),
         required=False,
         choices=(
             ("FAILED", gettext_lazy("count as failed")),
