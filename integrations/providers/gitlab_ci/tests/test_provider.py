@@ -10,7 +10,7 @@ import pytest
 from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus
 from integrations.providers.gitlab_ci.client import PipelineClient
-from integrations.providers.gitlab_ci.config import CiFile, parse_ci_file
+from integrations.providers.gitlab_ci.config import MAX_NAME, CiFile, parse_ci_file
 from integrations.providers.gitlab_ci.provider import GitLabCi
 from integrations.providers.gitlab_ci.reading import read_pipeline
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, Wire, everything_in
@@ -201,6 +201,14 @@ def test_a_header_alone_declares_nothing() -> None:
     for text in (b"", b"- a", b"spec: [", b"\xff", b"a: &a [*a]\nb: " + b"*a " * 9):
         with pytest.raises(ValueError, match=r"YAML|no CI file"):
             parse_ci_file(text)
+
+
+def test_only_the_beginning_of_a_long_name_is_searched() -> None:
+    header = "spec: {inputs: {delivr_build_id: {default: ''}}}\n---\n"
+    name = "$[[inputs.a" * 9000
+    found = parse_ci_file(f"{header}workflow:\n  name: {name!r}".encode())
+    assert len(found.name) == MAX_NAME
+    assert not found.names_build_id
 
 
 def test_waiting_between_two_jobs_is_running() -> None:
