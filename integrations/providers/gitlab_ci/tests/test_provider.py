@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -167,6 +168,38 @@ def test_what_each_answer_to_a_read_means(
     assert (state and state.status) == result
     if result is BuildStatus.FAILURE:
         assert state.duration_ms == 600_000
+
+
+PLAIN = "build: {script: make}"  # it takes variables, our id among them
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "is_certain"),
+    [
+        (FILE, Reply({"message": "403 Forbidden"}, 403), True),  # its name would tell
+        (FILE.replace("$[[ inputs.delivr_build_id ]]", "App"), Reply([]), False),
+        (PLAIN, Reply([]), True),
+        (PLAIN, Reply({"message": "403 Forbidden"}, 403), False),
+        (PLAIN, Reply([{"key": "DELIVR_BUILD_ID", "value": "bld_2"}]), True),
+    ],
+    ids=range(5),
+)
+def test_what_may_be_there_unseen_is_not_created_again(
+    wire: Wire, gitlab: Any, file: str, variables: Reply, is_certain: bool
+) -> None:
+    content = base64.b64encode(file.encode()).decode()
+    make, now = gitlab(), "2026-11-29T12:00:00Z"
+    wire.routes |= {
+        f"{PROJECT}/repository/files/.gitlab-ci.yml": Reply({"content": content}),
+        f"{PROJECT}/pipelines": Reply([{**MADE, "created_at": now}]),
+        f"{PIPELINE}/variables": variables,
+    }
+    since = datetime.fromisoformat(now)
+    if is_certain:
+        make.check_absent(REQUEST, since=since)
+    else:
+        error = failing(lambda: make.check_absent(REQUEST, since=since))
+        assert (error.code, error.outcome) == ("cannot_correlate", Outcome.REFUSED)
 
 
 def test_of_a_long_log_the_end_is_read(
