@@ -16,7 +16,7 @@ from builds.offers.finding import (
     taken_builds,
     taken_tests,
 )
-from builds.offers.looking import look_soon
+from builds.offers.looking import look_soon_after_commit
 from builds.polling.next_poll import FAILED
 from builds.updates.apply import BuildUpdate, apply_update, counted_status
 from builds.updates.identity import why_not_adopted, why_not_found
@@ -179,8 +179,7 @@ def _adopt(
     apply_orphans(build_id=build.pk)
     _record(newest, build, state, actor)
     ReleasePipeline.objects.filter(pk=part.pk).update(offers=[], look_at=None)
-    # Another release may offer it, too; its locks must not be taken within these.
-    transaction.on_commit(lambda: look_soon(part.pipeline))
+    look_soon_after_commit(part.pipeline)  # another release may offer it, too
     applied: Build = Build.objects.get(pk=build.pk)
     return applied
 

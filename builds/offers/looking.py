@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from delivr.effects import clock
@@ -38,3 +40,9 @@ def look_soon(pipeline: PipelineIntegration, *, branch: str = "") -> None:
     newest = parts.order_by("-release__created_at").values_list("pk", "release__branch")[:MOST]
     wanted = [pk for pk, name in newest if not branch or short_branch(name) == branch]
     ReleasePipeline.objects.filter(pk__in=wanted).update(look_at=soon)
+
+
+def look_soon_after_commit(pipeline: PipelineIntegration, *, branch: str = "") -> None:
+    """For callers that hold the locks of a release: those of other releases must not be taken
+    within these, or two of them wait for each other."""
+    transaction.on_commit(functools.partial(look_soon, pipeline, branch=branch), robust=True)

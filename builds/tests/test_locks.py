@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
+from builds.effects import TriggerBuild
 from builds.models import Build, WebhookDelivery
 from builds.polling.poller import due_builds
 from builds.updates.apply import lock_build
@@ -19,6 +20,7 @@ from delivr.effects.models import EffectState
 from delivr.effects.operations import retry_effect
 from delivr.tests import factories
 from delivr.tests.wired import fresh
+from releases.models import ReleasePipeline
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -116,6 +118,32 @@ def test_of_two_retried_messages_each_takes_another_channel(tenant: Any, others:
     went = [fresh(effect).payload["channel"] for effect in (first, second)]
     assert went == ["C123", *(others or ["C888"])]
     assert len(refused) == (0 if others else 1)
+
+
+def test_other_releases_are_not_locked_within_the_locks_of_one(tenant: Any) -> None:
+    """Two triggers of a pipeline that give up at the same moment would wait for each other."""
+    pipeline = factories.PipelineFactory(tenant=tenant)
+    builds = [
+        factories.BuildFactory(
+            release_pipeline__release__tenant=tenant,
+            release_pipeline__release__scm=pipeline.scm,
+            release_pipeline__pipeline=pipeline,
+            status="TRIGGERING",
+        )
+        for _n in range(2)
+    ]
+    effect = factories.EffectFactory(
+        tenant=tenant,
+        kind="build.trigger",
+        build_id=builds[0].pk,
+        last_error_code="cannot_correlate",
+    )
+    Build.objects.filter(pk=builds[1].pk).update(status="TRIGGER_FAILED")
+    looked_for = ReleasePipeline.objects.exclude(look_at=None)
+    with transaction.atomic():
+        TriggerBuild().gave_up(effect)
+        assert not looked_for.exists()
+    assert looked_for.count() == 2
 
 
 def closing(work: Callable[[], None]) -> Callable[[], None]:
