@@ -33,6 +33,7 @@ MOST_LOOKED_AT = 20  # pipelines whose variables are read
 CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and GitLab's
 CLOSE = timedelta(minutes=1)  # the same, where a mistake would take somebody else's pipeline
 MOST_RETRIES = 5
+MOST_CHILDREN = 10  # pipelines whose artifacts are listed: each takes two calls of one poll
 API = "api"  # the source of what delivr starts
 BUILD_ID = "DELIVR_BUILD_ID"
 
@@ -119,11 +120,11 @@ class Pipelines:
         )
 
     def _artifacts(self, attempt: Attempt) -> Any:
-        """Also those of its child pipelines."""
+        """Also those of its child pipelines, as far as there is time for them."""
         jobs = list(attempt.jobs)
-        for job in attempt.jobs:
-            if job.child is not None:
-                jobs += self.jobs(job.child)
+        children = [job.child for job in attempt.jobs if job.child is not None]
+        for child in children[:MOST_CHILDREN]:
+            jobs += self.jobs(child)
         return artifacts_of(jobs, self._project.page)
 
     def _built(

@@ -12,6 +12,7 @@ from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus
 from integrations.providers.gitlab_ci.client import PipelineClient
 from integrations.providers.gitlab_ci.config import MAX_NAME, CiFile, parse_ci_file
+from integrations.providers.gitlab_ci.pipelines import MOST_CHILDREN
 from integrations.providers.gitlab_ci.provider import GitLabCi
 from integrations.providers.gitlab_ci.reading import read_pipeline
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, Wire, everything_in
@@ -168,6 +169,35 @@ def test_what_each_answer_to_a_read_means(
     assert (state and state.status) == result
     if result is BuildStatus.FAILURE:
         assert state.duration_ms == 600_000
+
+
+def test_not_every_child_pipeline_is_asked_for_artifacts(wire: Wire, gitlab: Any) -> None:
+    """All calls of a poll together have 20 seconds: it would never learn of the success."""
+    bridges = [
+        {
+            "id": 100 + n,
+            "name": f"child {n}",
+            "status": "success",
+            "created_at": "2026-11-29T12:00:00Z",
+            "downstream_pipeline": {"id": 1000 + n, "source": "parent_pipeline"},
+        }
+        for n in range(30)
+    ]
+    asked: list[str] = []
+
+    def nothing(seen: Any) -> Reply:
+        asked.append(seen.path)
+        return Reply([])
+
+    wire.routes |= {
+        PIPELINE: Reply({**ENDED, "status": "success"}),
+        f"{PIPELINE}/jobs": Reply([]),
+        f"{PIPELINE}/bridges": Reply(bridges),
+        **{f"{PROJECT}/pipelines/{1000 + n}/jobs": nothing for n in range(30)},
+        **{f"{PROJECT}/pipelines/{1000 + n}/bridges": Reply([]) for n in range(30)},
+    }
+    assert gitlab().read(HANDLE, build_id="bld_1").status is BuildStatus.SUCCESS
+    assert len(asked) == MOST_CHILDREN
 
 
 PLAIN = "build: {script: make}"  # it takes variables, our id among them
