@@ -16,7 +16,7 @@ from builds.offers.finding import (
     taken_builds,
     taken_tests,
 )
-from builds.offers.looking import look_soon
+from builds.offers.looking import look_soon_after_commit
 from builds.polling.next_poll import FAILED
 from builds.updates.apply import BuildUpdate, apply_update, counted_status
 from builds.updates.identity import why_not_adopted, why_not_found
@@ -26,6 +26,7 @@ from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from delivr.failures import Conflict, ProviderError
 from delivr.tenants.models import User
+from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildHandle, BuildState, BuildStatus
 from releases.marks import refuse_released
 from releases.models import MOVING, Release, ReleasePipeline, ReleaseStatus
@@ -158,7 +159,7 @@ def _adopt(
 ) -> Build:
     """Record it under the locks; `instead_of` is the newest build that the caller saw."""
     release = lock_release(part.release_id)
-    pipeline = part.pipeline
+    held, pipeline = _lock_pipeline(part), part.pipeline
     part = ReleasePipeline.objects.select_for_update(of=("self",)).get(pk=part.pk)
     part.release, part.pipeline = release, pipeline
     ours = list(part.builds.select_for_update(of=("self",)).order_by("-attempt"))
@@ -179,10 +180,17 @@ def _adopt(
     apply_orphans(build_id=build.pk)
     _record(newest, build, state, actor)
     ReleasePipeline.objects.filter(pk=part.pk).update(offers=[], look_at=None)
-    # Another release may offer it, too; its locks must not be taken within these.
-    transaction.on_commit(lambda: look_soon(part.pipeline))
+    look_soon_after_commit(held)  # another release may offer it, too
     applied: Build = Build.objects.get(pk=build.pk)
     return applied
+
+
+def _lock_pipeline(part: ReleasePipeline) -> PipelineIntegration:
+    """Two releases may be given the same build at once: the later one has to see that it is taken.
+    Whoever holds this lock takes none of a release."""
+    rows = PipelineIntegration.objects.select_for_update(no_key=True)
+    held: PipelineIntegration = rows.get(pk=part.pipeline_id)
+    return held
 
 
 def _record(newest: Build | None, build: Build, state: BuildState, actor: User | None) -> None:

@@ -10,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from builds.models import Build, Source, TestBuild
-from builds.offers.looking import look_soon
+from builds.offers.looking import look_soon_after_commit
 from builds.updates.apply import (
     BuildUpdate,
     apply_update,
@@ -87,7 +87,7 @@ class TriggerBuild(EffectHandler):
     def gave_up(self, effect: Effect) -> None:
         trigger_failed(effect.build_id, message=effect.last_error)
         if effect.last_error_code == "cannot_correlate":  # it may be among those that are there
-            look_soon(connected_build(effect).pipeline)
+            look_soon_after_commit(connected_build(effect).pipeline)
         self._wake_stop(effect)
 
     def _wake_stop(self, effect: Effect) -> None:

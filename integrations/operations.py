@@ -360,8 +360,8 @@ def _ask_secret_for_new_address(
     if not _goes_elsewhere(connection, cleaned):
         return
     for field in fields_of(connection.kind):
-        is_stored = field.secret and bool(field.read(connection))
-        if is_stored and not cleaned.get(field.name) and field.name not in errors:
+        is_kept = field.secret and field.name not in cleaned and bool(field.read(connection))
+        if is_kept and field.name not in errors:
             errors[field.name] = [_("The address changed: enter this again.")]
     if isinstance(connection, ScmIntegration):
         used = connection.pipelines.filter(disconnected_at=None)

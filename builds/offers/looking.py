@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from delivr.effects import clock
@@ -11,6 +14,7 @@ from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
 from integrations.providers.scm import short_branch
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
+from releases.operations import job_of_branch
 
 SOON = timedelta(seconds=3)  # several webhooks tell of one build: they are answered together
 MOST = 10  # of the releases that a pipeline builds, the newest
@@ -33,8 +37,22 @@ def look_soon(pipeline: PipelineIntegration, *, branch: str = "") -> None:
         Q(look_at=None) | Q(look_at__gt=soon),
         pipeline=pipeline,
         pipeline__disconnected_at=None,
-        job_path=pipeline.job,
     )
-    newest = parts.order_by("-release__created_at").values_list("pk", "release__branch")[:MOST]
-    wanted = [pk for pk, name in newest if not branch or short_branch(name) == branch]
+    newest = parts.select_related("release").order_by("-release__created_at")[:MOST]
+    wanted = [part.pk for part in newest if _is_asked_for(part, pipeline, branch)]
     ReleasePipeline.objects.filter(pk__in=wanted).update(look_at=soon)
+
+
+def _is_asked_for(part: ReleasePipeline, pipeline: PipelineIntegration, branch: str) -> bool:
+    """Its branch is meant, and it is still built by the job that the pipeline has for it."""
+    if branch and short_branch(part.release.branch) != branch:
+        return False
+    with contextlib.suppress(ValueError):
+        return part.job_path == job_of_branch(pipeline, part.release.branch)
+    return False
+
+
+def look_soon_after_commit(pipeline: PipelineIntegration, *, branch: str = "") -> None:
+    """For callers that hold the locks of a release: those of other releases must not be taken
+    within these, or two of them wait for each other."""
+    transaction.on_commit(functools.partial(look_soon, pipeline, branch=branch), robust=True)

@@ -171,6 +171,17 @@ def test_a_report_is_about_the_branch_that_it_names(branching: Wired, sandbox: A
     assert deliver(one, {"buildNumber": 2, "status": "SUCCESS"}).state == "UNMATCHED"
 
 
+def test_a_report_of_a_foreign_build_has_the_job_of_the_branch_asked(
+    branching: Wired, sandbox: Any
+) -> None:
+    release = branching.release("ios")
+    part = release.pipelines.get()
+    page = f"{sandbox.url}/jenkins{part.job_path}/7/"
+    body = {"buildNumber": 7, "status": "SUCCESS", "buildUrl": page}
+    assert deliver(branching.pipelines["ios"], body).state == "UNMATCHED"
+    assert fresh(part).look_at is not None
+
+
 def test_a_branch_that_was_never_run_is_not_built_without_a_version(
     branching: Wired, jenkins: Any
 ) -> None:

@@ -11,14 +11,19 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
+from builds.adopting import _adopt
+from builds.effects import TriggerBuild
 from builds.models import Build, WebhookDelivery
 from builds.polling.poller import due_builds
 from builds.updates.apply import lock_build
 from builds.webhooks.deliveries import due_deliveries
 from delivr.effects.models import EffectState
 from delivr.effects.operations import retry_effect
+from delivr.failures import Conflict
 from delivr.tests import factories
 from delivr.tests.wired import fresh
+from integrations.providers.ci import BuildState, BuildStatus
+from releases.models import ReleasePipeline
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -116,6 +121,60 @@ def test_of_two_retried_messages_each_takes_another_channel(tenant: Any, others:
     went = [fresh(effect).payload["channel"] for effect in (first, second)]
     assert went == ["C123", *(others or ["C888"])]
     assert len(refused) == (0 if others else 1)
+
+
+def test_of_two_releases_at_once_one_is_given_a_build(tenant: Any) -> None:
+    pipeline = factories.PipelineFactory(tenant=tenant)
+    first, second = (
+        factories.ReleasePipelineFactory(
+            release=factories.ReleaseFactory(tenant=tenant, branch="main", scm=pipeline.scm),
+            pipeline=pipeline,
+        )
+        for _n in range(2)
+    )
+    state = BuildState(status=BuildStatus.RUNNING, number=7, branch="main")
+    refused: list[Conflict] = []
+
+    def adopt_for_the_second() -> None:
+        try:
+            _adopt(second, state, None, instead_of=None)
+        except Conflict as conflict:
+            refused.append(conflict)
+
+    late = threading.Thread(target=closing(adopt_for_the_second))
+    with transaction.atomic():
+        _adopt(first, state, None, instead_of=None)
+        late.start()
+        wait_for_a_lock(late)
+    late.join()
+    assert [conflict.code for conflict in refused] == ["not_dead"]
+    assert Build.objects.get().release_pipeline_id == first.pk
+
+
+def test_other_releases_are_not_locked_within_the_locks_of_one(tenant: Any) -> None:
+    """Two triggers of a pipeline that give up at the same moment would wait for each other."""
+    pipeline = factories.PipelineFactory(tenant=tenant)
+    builds = [
+        factories.BuildFactory(
+            release_pipeline__release__tenant=tenant,
+            release_pipeline__release__scm=pipeline.scm,
+            release_pipeline__pipeline=pipeline,
+            status="TRIGGERING",
+        )
+        for _n in range(2)
+    ]
+    effect = factories.EffectFactory(
+        tenant=tenant,
+        kind="build.trigger",
+        build_id=builds[0].pk,
+        last_error_code="cannot_correlate",
+    )
+    Build.objects.filter(pk=builds[1].pk).update(status="TRIGGER_FAILED")
+    looked_for = ReleasePipeline.objects.exclude(look_at=None)
+    with transaction.atomic():
+        TriggerBuild().gave_up(effect)
+        assert not looked_for.exists()
+    assert looked_for.count() == 2
 
 
 def closing(work: Callable[[], None]) -> Callable[[], None]:

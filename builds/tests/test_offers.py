@@ -237,7 +237,9 @@ def test_in_place_of_a_lost_build(jenkins: Server) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JENKINS", "GITHUB_ACTIONS"])
-def test_a_lost_answer_shows_what_it_may_have_started(tenant: Any, sandbox: Any, kind: str) -> None:
+def test_a_lost_answer_shows_what_it_may_have_started(
+    tenant: Any, sandbox: Any, kind: str, django_capture_on_commit_callbacks: Any
+) -> None:
     """The job does not pass on our id, so that the builds cannot be told apart."""
     make, job = {
         "JENKINS": (wire, "/job/ios-no-build-id"),
@@ -256,7 +258,8 @@ def test_a_lost_answer_shows_what_it_may_have_started(tenant: Any, sandbox: Any,
         Effect.objects.filter(pk=trigger_of(build).pk).update(
             next_at=long_ago, dispatched_at=long_ago
         )
-        run_effect(trigger_of(build).pk)
+        with django_capture_on_commit_callbacks(execute=True):
+            run_effect(trigger_of(build).pk)
         assert fresh(trigger_of(build)).last_error_code == "cannot_correlate"
     sandbox.state.advance(20)
     assert ReleasePipeline.objects.filter(look_at=None).count() == 0

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from builds.models import Build, BuildEvent, DeliveryState, Trust, WebhookDelivery
-from builds.offers.looking import look_soon
+from builds.offers.looking import look_soon, look_soon_after_commit
 from builds.polling.next_poll import FAILED
 from builds.stopping import create_stop_of_duplicate
 from builds.testbuilds import operations as testing
@@ -184,7 +184,7 @@ def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, rea
     elif report.build_id == build.pk:
         create_stop_of_duplicate(build, report)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
-    look_soon(delivery.pipeline, branch=report.branch)
+    look_soon_after_commit(delivery.pipeline, branch=report.branch)
 
 
 @transaction.atomic

@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 
 COMMIT = "release.commit"
 NAMES = ("release.version", "release.branch", COMMIT, "build.id", "platform")
-_TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+# It ends before another "{{": else each of many would be looked at to the end of the text.
+_TEMPLATE = re.compile(r"\{\{((?:(?!\{\{|\}\}).)*)\}\}", re.DOTALL)
 
 
 def check_templates(parameters: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.operations import connect, disconnect, edit
+from integrations.providers.templates import check_templates
 from integrations.tests.values import GITHUB, JIRA, SLACK, complaints, jenkins_values
 from integrations.verification import verify
 from releases.models import Release, ReleaseStatus
@@ -142,6 +144,13 @@ def test_a_template_that_is_not_known_is_refused(tenant: Any, text: str, words: 
     [said] = complaints(error)["parameters"]
     assert said.startswith(words)
     assert said.endswith("{{ build.id }}, {{ platform }}.")
+
+
+def test_braces_without_end_are_read_in_no_time() -> None:
+    began = time.process_time()
+    with pytest.raises(ValueError, match="not closed"):
+        check_templates({"NOTES": "{{" * 20_000})
+    assert time.process_time() - began < 0.5
 
 
 def test_a_parameter_may_have_several_lines_but_no_control_characters(tenant: Any) -> None:

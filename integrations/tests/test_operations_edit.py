@@ -15,6 +15,7 @@ from integrations import operations
 from integrations.models import PipelineIntegration
 from integrations.operations import edit
 from integrations.providers.registry import PROVIDERS, fields_of, provider_class
+from integrations.providers.tests.keys import pem, rsa_key
 from integrations.tests.values import complaints
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +118,13 @@ def test_another_github_server_requires_the_token_again(
         edit(scm, actor=None, values={"repository_url": repository})
     assert complaints(error) == {"access_token": ["The address changed: enter this again."]}
     assert fresh(scm).repository_url == scm.repository_url
+
+
+def test_a_secret_that_is_dropped_is_not_asked_for_again(tenant: Any) -> None:
+    scm = factories.ScmFactory(tenant=tenant, access_token="of github.com")
+    app = {"github_app_id": "7", "github_private_key": pem(rsa_key())}
+    edit(scm, actor=None, values={"repository_url": "https://ghe.example.com/a/app", **app})
+    assert (bool(fresh(scm).access_token), bool(fresh(scm).private_key)) == (False, True)
 
 
 def test_a_new_jira_site_requires_the_token_again(tenant: Any) -> None:

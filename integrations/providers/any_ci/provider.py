@@ -144,6 +144,12 @@ class AnyCi(CiProvider):
     ) -> BuildState | None:
         """Without a status address it is what a person says of a build: its number, and that it was
         started. Its reports tell the rest."""
+        if self._status_url and not build_id:
+            raise ProviderError.refused(
+                "not_by_number",
+                "The status address tells of builds by the ids of delivr, not by their numbers.",
+                "Retry it, or trigger it again.",
+            )
         if self._status_url:
             return self._ask(build_id)
         return BuildState(status=BuildStatus.QUEUED, number=handle.number)

@@ -6,12 +6,14 @@ https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any
 
 MOST = 500  # answers, of about 20 KB each, in each process
+LARGEST = 64 * 1024  # characters of an answer that is kept: a server may send up to 1 MB
 
 
 class Memory:
@@ -30,6 +32,8 @@ class Memory:
             return self._known.get(key, ("", None))
 
     def keep(self, key: Hashable, etag: str, data: Any) -> None:
+        if len(json.dumps(data)) > LARGEST:
+            return
         with self._lock:
             self._known[key] = (etag, data)
             self._known.move_to_end(key)

@@ -16,6 +16,7 @@ from ..yaml_texts import yaml_documents
 MAX_FILE = 256 * 1024  # bytes
 MAX_INPUTS = 100  # read; GitHub refuses a file with more than 25
 MAX_OPTIONS = 1000
+MAX_NAME = 1000  # characters of a run's name that are read: long ones are slow to search
 BUILD_ID = "delivr_build_id"
 _OUR_INPUT = re.compile(
     r"\$\{\{(?:(?!\}\}).)*\b(?:github\.event\.)?inputs(?:\.delivr_build_id\b|\[['\"]delivr_build_id['\"]\])",
@@ -68,7 +69,7 @@ def parse_workflow(text: bytes) -> Workflow:
     return Workflow(
         is_startable="workflow_dispatch" in triggers,
         inputs=_inputs(dispatch),
-        run_name=_text(document.get("run-name")),
+        run_name=_text(document.get("run-name"))[:MAX_NAME],
         concurrency=_group(document.get("concurrency")),
     )
 

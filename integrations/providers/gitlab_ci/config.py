@@ -17,6 +17,7 @@ from ..yaml_texts import yaml_documents
 MAX_FILE = 512 * 1024  # bytes
 MAX_INPUTS = 200  # read
 MAX_OPTIONS = 1000
+MAX_NAME = 1000  # characters of a pipeline's name that are read: long ones are slow to search
 BUILD_ID = "delivr_build_id"
 _INPUT_IN_NAME = re.compile(r"\$\[\[\s*inputs\.([A-Za-z0-9_-]+)[^\]]*\]\]")
 _VARIABLE_IN_NAME = re.compile(r"\$(?:DELIVR_BUILD_ID\b|\{DELIVR_BUILD_ID\})")
@@ -86,7 +87,7 @@ def _after_header(documents: Iterator[Any]) -> dict[str, Any] | None:
 
 def _name(content: Mapping[str, Any]) -> str:
     workflow = _mapping(content.get("workflow")) or {}
-    return _text(workflow.get("name"))
+    return _text(workflow.get("name"))[:MAX_NAME]
 
 
 def _inputs(declared: Any) -> dict[str, Input]:

@@ -33,6 +33,7 @@ MOST_LOOKED_AT = 20  # pipelines whose variables are read
 CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and GitLab's
 CLOSE = timedelta(minutes=1)  # the same, where a mistake would take somebody else's pipeline
 MOST_RETRIES = 5
+MOST_CHILDREN = 10  # pipelines whose artifacts are listed: each takes two calls of one poll
 API = "api"  # the source of what delivr starts
 BUILD_ID = "DELIVR_BUILD_ID"
 
@@ -119,11 +120,11 @@ class Pipelines:
         )
 
     def _artifacts(self, attempt: Attempt) -> Any:
-        """Also those of its child pipelines."""
+        """Also those of its child pipelines, as far as there is time for them."""
         jobs = list(attempt.jobs)
-        for job in attempt.jobs:
-            if job.child is not None:
-                jobs += self.jobs(job.child)
+        children = [job.child for job in attempt.jobs if job.child is not None]
+        for child in children[:MOST_CHILDREN]:
+            jobs += self.jobs(child)
         return artifacts_of(jobs, self._project.page)
 
     def _built(
@@ -175,13 +176,18 @@ class Pipelines:
         return sorted(found, key=lambda one: one.id)
 
     def _build_id_of(self, number: int) -> str:
-        """From its variables, which GitLab shows to maintainers and to who started it."""
+        """From its variables, "" without one or where they are hidden."""
+        return self._told_id(number) or ""
+
+    def _told_id(self, number: int) -> str | None:
+        """From its variables, which GitLab shows to maintainers and to who started it; None where
+        it hides them."""
         try:
             data = self._project.get(f"/pipelines/{number}/variables", per_page=PAGE)
         except ProviderError as error:
             if error.outcome not in (Outcome.REFUSED, Outcome.CREDENTIALS):
                 raise
-            return ""
+            return None
         listed = data if isinstance(data, list) else []
         ours = [one for one in listed if isinstance(one, dict) and one.get("key") == BUILD_ID]
         return next((build_id_in(one.get("value")) for one in ours), "")
@@ -192,6 +198,14 @@ class Pipelines:
         listed = self._listed(since, CLOSE, ref=branch, username=self._username())
         unnamed = [one for one in listed if not one.build_id]
         return [one for one in _few(unnamed) if not self._build_id_of(one.id)]
+
+    def may_hide_ours(self, branch: str, *, since: datetime, carries_id: bool) -> bool:
+        """True if a pipeline of the branch may be ours and not tell: none has to carry our id
+        (`carries_id`), or its variables are hidden, as those that another user started, whose token
+        we had then."""
+        listed = self._listed(since, CLOCK_SKEW, ref=branch)
+        told = (self._told_id(one.id) for one in _few([p for p in listed if not p.build_id]))
+        return any(found is None or not (found or carries_id) for found in told)
 
     def _username(self) -> str:
         return username_of(self._project.client.get("/user").data)

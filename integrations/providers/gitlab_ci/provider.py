@@ -161,6 +161,17 @@ class GitLabCi(CiProvider):
         return pipelines.first_attempt(candidates[0]) if candidates else None
 
     @only_provider_errors
+    def check_absent(self, request: BuildRequest, *, since: datetime) -> None:
+        """A pipeline that does not tell our id may be there and look like somebody else's: GitLab's
+        clock tells its start, and the token of then its user. A person has to decide."""
+        project = self._project()
+        setup, pipelines = Source(project).setup(request.branch), Pipelines(project)
+        if not setup.names_build_id and pipelines.may_hide_ours(
+            request.branch, since=since, carries_id=setup.carries_build_id
+        ):
+            raise _untold()
+
+    @only_provider_errors
     def read(
         self, handle: BuildHandle, *, build_id: str, since: datetime | None = None
     ) -> BuildState | None:
@@ -214,6 +225,15 @@ class GitLabCi(CiProvider):
         found = self._host.project()
         client = PipelineClient(self._token, server=found.client.server, deadline=self.deadline)
         return PipelineProject(client, found.path)
+
+
+def _untold() -> ProviderError:
+    return ProviderError.refused(
+        "cannot_correlate",
+        "A pipeline of this branch may be the build, and does not tell its id to this token.",
+        "Look in GitLab whether it started, then adopt it or retry. With the input delivr_build_id "
+        "in the pipeline's name, it is found by itself.",
+    )
 
 
 def _several(count: int) -> ProviderError:

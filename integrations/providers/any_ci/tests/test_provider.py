@@ -209,6 +209,11 @@ def test_without_one_nothing_can_be_looked_up(receiver: Any) -> None:
 # --- Verification ---------------------------------------------------------------------------------
 
 
+def test_by_its_number_alone_no_status_is_asked_for(wire: Wire, receiver: Any) -> None:
+    error = failing(lambda: receiver().read(BuildHandle(number=7), build_id=""))
+    assert (error.code, error.outcome, wire.seen) == ("not_by_number", Outcome.REFUSED, [])
+
+
 def test_a_verification_starts_nothing(wire: Wire, receiver: Any) -> None:
     address, credentials, status = receiver().verify()
     assert (address.name, address.ok) == ("address", True)

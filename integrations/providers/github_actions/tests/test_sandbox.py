@@ -9,7 +9,7 @@ import pytest
 
 from integrations.providers.base import Level, Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus, Duplicate
-from integrations.providers.github_actions.memory import Memory
+from integrations.providers.github_actions.memory import LARGEST, Memory
 from integrations.providers.github_actions.provider import GitHubActions
 from sandbox import accounts
 from sandbox.server import SandboxServer
@@ -308,7 +308,9 @@ def test_only_so_many_answers_are_remembered() -> None:
     memory = Memory(most=2)
     for key in "abac":
         memory.keep(key, f"etag {key}", key)
+    memory.keep("d", "etag d", {"run": "x" * LARGEST})
     assert (memory.recall("a"), memory.recall("b")) == (("etag a", "a"), ("", None))
+    assert memory.recall("d") == ("", None)
 
 
 @pytest.mark.parametrize(

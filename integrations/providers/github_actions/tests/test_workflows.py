@@ -7,7 +7,7 @@ import pytest
 from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.github_actions.inputs import inputs_for
 from integrations.providers.github_actions.paths import file_of, normalise_workflow
-from integrations.providers.github_actions.workflows import Workflow, parse_workflow
+from integrations.providers.github_actions.workflows import MAX_NAME, Workflow, parse_workflow
 
 INPUTS = """
 on:
@@ -79,6 +79,13 @@ def test_whether_a_runs_name_carries_our_id(run_name: str, carries: bool) -> Non
     text = f"run-name: {run_name!r}\n{INPUTS}"
     assert workflow(text).carries_build_id is carries
     assert not workflow(f"run-name: {run_name!r}\non: workflow_dispatch").carries_build_id
+
+
+def test_only_the_beginning_of_a_long_name_is_searched() -> None:
+    name = "${{" * 50_000
+    found = workflow(f"run-name: {name!r}\n{INPUTS}")
+    assert len(found.run_name) == MAX_NAME
+    assert not found.carries_build_id
 
 
 @pytest.mark.parametrize(

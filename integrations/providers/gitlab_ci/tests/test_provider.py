@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import pytest
 from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus
 from integrations.providers.gitlab_ci.client import PipelineClient
-from integrations.providers.gitlab_ci.config import CiFile, parse_ci_file
+from integrations.providers.gitlab_ci.config import MAX_NAME, CiFile, parse_ci_file
+from integrations.providers.gitlab_ci.pipelines import MOST_CHILDREN
 from integrations.providers.gitlab_ci.provider import GitLabCi
 from integrations.providers.gitlab_ci.reading import read_pipeline
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, Wire, everything_in
@@ -169,6 +171,67 @@ def test_what_each_answer_to_a_read_means(
         assert state.duration_ms == 600_000
 
 
+def test_not_every_child_pipeline_is_asked_for_artifacts(wire: Wire, gitlab: Any) -> None:
+    """All calls of a poll together have 20 seconds: it would never learn of the success."""
+    bridges = [
+        {
+            "id": 100 + n,
+            "name": f"child {n}",
+            "status": "success",
+            "created_at": "2026-11-29T12:00:00Z",
+            "downstream_pipeline": {"id": 1000 + n, "source": "parent_pipeline"},
+        }
+        for n in range(30)
+    ]
+    asked: list[str] = []
+
+    def nothing(seen: Any) -> Reply:
+        asked.append(seen.path)
+        return Reply([])
+
+    wire.routes |= {
+        PIPELINE: Reply({**ENDED, "status": "success"}),
+        f"{PIPELINE}/jobs": Reply([]),
+        f"{PIPELINE}/bridges": Reply(bridges),
+        **{f"{PROJECT}/pipelines/{1000 + n}/jobs": nothing for n in range(30)},
+        **{f"{PROJECT}/pipelines/{1000 + n}/bridges": Reply([]) for n in range(30)},
+    }
+    assert gitlab().read(HANDLE, build_id="bld_1").status is BuildStatus.SUCCESS
+    assert len(asked) == MOST_CHILDREN
+
+
+PLAIN = "build: {script: make}"  # it takes variables, our id among them
+
+
+@pytest.mark.parametrize(
+    ("file", "variables", "is_certain"),
+    [
+        (FILE, Reply({"message": "403 Forbidden"}, 403), True),  # its name would tell
+        (FILE.replace("$[[ inputs.delivr_build_id ]]", "App"), Reply([]), False),
+        (PLAIN, Reply([]), True),
+        (PLAIN, Reply({"message": "403 Forbidden"}, 403), False),
+        (PLAIN, Reply([{"key": "DELIVR_BUILD_ID", "value": "bld_2"}]), True),
+    ],
+    ids=range(5),
+)
+def test_what_may_be_there_unseen_is_not_created_again(
+    wire: Wire, gitlab: Any, file: str, variables: Reply, is_certain: bool
+) -> None:
+    content = base64.b64encode(file.encode()).decode()
+    make, now = gitlab(), "2026-11-29T12:00:00Z"
+    wire.routes |= {
+        f"{PROJECT}/repository/files/.gitlab-ci.yml": Reply({"content": content}),
+        f"{PROJECT}/pipelines": Reply([{**MADE, "created_at": now}]),
+        f"{PIPELINE}/variables": variables,
+    }
+    since = datetime.fromisoformat(now)
+    if is_certain:
+        make.check_absent(REQUEST, since=since)
+    else:
+        error = failing(lambda: make.check_absent(REQUEST, since=since))
+        assert (error.code, error.outcome) == ("cannot_correlate", Outcome.REFUSED)
+
+
 def test_of_a_long_log_the_end_is_read(
     wire: Wire, gitlab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +264,14 @@ def test_a_header_alone_declares_nothing() -> None:
     for text in (b"", b"- a", b"spec: [", b"\xff", b"a: &a [*a]\nb: " + b"*a " * 9):
         with pytest.raises(ValueError, match=r"YAML|no CI file"):
             parse_ci_file(text)
+
+
+def test_only_the_beginning_of_a_long_name_is_searched() -> None:
+    header = "spec: {inputs: {delivr_build_id: {default: ''}}}\n---\n"
+    name = "$[[inputs.a" * 9000
+    found = parse_ci_file(f"{header}workflow:\n  name: {name!r}".encode())
+    assert len(found.name) == MAX_NAME
+    assert not found.names_build_id
 
 
 def test_waiting_between_two_jobs_is_running() -> None:
