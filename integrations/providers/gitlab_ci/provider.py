@@ -205,6 +205,10 @@ class GitLabCi(CiProvider):
         return Pipelines(self._project()).retries(handle) if handle.external_id else []
 
     @only_provider_errors
+    def builds_of(self, branch: str, *, since: datetime) -> list[BuildState]:
+        return Pipelines(self._project()).of_branch(branch, since=since)
+
+    @only_provider_errors
     def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:
         pipelines = Pipelines(self._project())
         known = pipelines.duplicate(handle, build_id=build_id)

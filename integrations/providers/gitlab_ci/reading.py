@@ -19,6 +19,10 @@ from ..http import dicts, garbage
 
 LABEL = "GitLab CI"
 KEPT_ARTIFACTS = 20
+API = "api"  # the source of what delivr starts
+# Of pipelines that somebody wanted, not of those that come with a push or a merge request:
+# https://docs.gitlab.com/ci/jobs/job_rules/#ci_pipeline_source-predefined-variable
+FROM_OUTSIDE = (API, "web", "trigger")
 BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])(?:bld|tst)_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
 
 # `manual`: it goes on when a person starts a job. `scheduled`: when a time has come.

@@ -13,9 +13,7 @@ from typing import Any
 from ..ci import BuildReport, BuildStatus
 from ..incoming import json_object, number
 from ..webhooks import BASIC, STANDARD_WEBHOOKS, Scheme, Way, Webhooks
-from .reading import build_id_in, end_of, external_id
-
-API = "api"  # the source of what delivr starts
+from .reading import FROM_OUTSIDE, build_id_in, end_of, external_id, line
 
 
 def parse(body: bytes, event: str) -> BuildReport:
@@ -30,13 +28,14 @@ def parse(body: bytes, event: str) -> BuildReport:
 
 
 def _of_pipeline(about: Mapping[str, Any]) -> BuildReport:
-    if about.get("source") not in (None, API):
-        return _nothing("This pipeline was not started by the API, so it is none of ours.")
+    if about.get("source") not in (None, *FROM_OUTSIDE):
+        return _nothing("This pipeline came with a change in GitLab, so it is none of ours.")
     return BuildReport(
         status=_end(about),
         asks=True,
         external_id=_external_id(number(about, "id")),
         build_id=_build_id(about),
+        branch=line(about.get("ref")),
     )
 
 
