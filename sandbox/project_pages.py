@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, jsonify, render_template, request
 
-from sandbox.context import state
+from sandbox.context import state, to_page
 from sandbox.control import guard, refuse
 from sandbox.page import headers
 from sandbox.projects import APP, MAINTAINER, NOBODY, Project, Projects, Protected
@@ -125,7 +125,7 @@ def push_by_hand() -> Response:
     about = {"branch": form.get("branch", "main"), "count": form.get("count", 1, type=int)}
     message = form.get("message") or "Change something"
     _push(_projects().projects[APP], {**about, "message": message, "pull": "pull" in form})
-    return _back()
+    return to_page("project_page.project")
 
 
 @blueprint.post("/project/protect")
@@ -133,7 +133,7 @@ def protect_by_hand() -> Response:
     form = request.form
     name, kind = form.get("name", "").strip(), form.get("kind", "heads")
     _protect(_projects().projects[APP], name, kind, form.get("level", NOBODY, type=int))
-    return _back()
+    return to_page("project_page.project")
 
 
 @blueprint.post("/project/act")
@@ -150,10 +150,4 @@ def act() -> Response:
         case _:
             abort(400)
     state().touch()
-    return _back()
-
-
-def _back() -> Response:
-    answer = redirect(url_for("project_page.project"), 303)
-    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
-    return answer
+    return to_page("project_page.project")

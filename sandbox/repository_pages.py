@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, jsonify, render_template, request
 
-from sandbox.context import state
+from sandbox.context import state, to_page
 from sandbox.control import guard, refuse
 from sandbox.history import RepositoryHistory, Rule
 from sandbox.page import headers
@@ -164,14 +164,14 @@ def push_by_hand() -> Response:
         message=form.get("message") or "Change something",
         pull="pull" in form,
     )
-    return _back()
+    return to_page("repository_page.repository")
 
 
 @blueprint.post("/repository/rule")
 def rule_by_hand() -> Response:
     if pattern := request.form.get("pattern", "").strip():
         forbid(_shown()[1], pattern, request.form.get("kind", "heads"))
-    return _back()
+    return to_page("repository_page.repository")
 
 
 @blueprint.post("/repository/act")
@@ -190,7 +190,7 @@ def act() -> Response:
         case _:
             abort(400)
     state().touch()
-    return _back()
+    return to_page("repository_page.repository")
 
 
 @blueprint.post("/repository/publish")
@@ -203,10 +203,4 @@ def publish_by_hand() -> Response:
     found.draft = False
     publish(repo, found)
     state().touch()
-    return _back()
-
-
-def _back() -> Response:
-    answer = redirect(url_for("repository_page.repository"), 303)
-    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
-    return answer
+    return to_page("repository_page.repository")
