@@ -15,6 +15,7 @@ from ..base import Outcome, ProviderError
 from ..ci import OURS, BuildHandle, BuildState, BuildStatus, Duplicate, Retry
 from ..gitlab.project import Project
 from ..http import dicts
+from ..json_values import build_id_in, line
 from .attempts import Attempt, attempts_of
 from .reading import (
     API,
@@ -23,9 +24,7 @@ from .reading import (
     Job,
     Pipeline,
     artifacts_of,
-    build_id_in,
     external_id,
-    line,
     pipeline_and_attempt,
     read_jobs,
     read_pipeline,

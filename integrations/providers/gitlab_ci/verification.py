@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from ..base import Check, Outcome, ProviderError
 from ..ci import OURS, BuildRequest
 from ..gitlab.project import Project
+from ..json_values import moment
 from ..templates import TRIED, TRIED_BUILD
-from .reading import moment
 from .source import OLDEST, Setup, Source
 from .trigger import payload_for
 

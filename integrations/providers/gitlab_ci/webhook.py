@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..ci import BuildReport, BuildStatus
-from ..incoming import json_object, number
+from ..incoming import json_object, number, object_in
+from ..json_values import build_id_in, line
 from ..webhooks import BASIC, STANDARD_WEBHOOKS, Scheme, Way, Webhooks
-from .reading import FROM_OUTSIDE, build_id_in, end_of, external_id, line
+from .reading import FROM_OUTSIDE, end_of, external_id
 
 
 def parse(body: bytes, event: str) -> BuildReport:
@@ -21,7 +22,7 @@ def parse(body: bytes, event: str) -> BuildReport:
     document = json_object(body)
     kind = document.get("object_kind")
     if kind == "pipeline":
-        return _of_pipeline(_object(document, "object_attributes"))
+        return _of_pipeline(object_in(document, "object_attributes"))
     if not isinstance(kind, str):
         return _nothing("GitLab did not say which event it is.")
     return _nothing(f"The event {kind[:60]} says nothing about a pipeline.")
@@ -57,13 +58,6 @@ def _external_id(pipeline: int | None) -> str:
     if pipeline is None:
         raise ValueError("The event names no pipeline.")
     return external_id(pipeline, 1)
-
-
-def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = document.get(name)
-    if not isinstance(found, dict):
-        raise ValueError(f"The event has no {name}.")
-    return found
 
 
 def _nothing(note: str) -> BuildReport:
