@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from sandbox.context import state, to_page
-from sandbox.control import guard, refuse
+from sandbox.control import guard, json_body, refuse
 from sandbox.history import RepositoryHistory, Rule
 from sandbox.page import headers
 from sandbox.providers.github_releases import publish
@@ -35,13 +35,6 @@ def _find(owner: str, name: str) -> tuple[Repository, RepositoryHistory]:
     if found is None:
         refuse(404, f"no repository {owner}/{name}")
     return found, state().github.history_of(found)
-
-
-def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True) or {}
-    if not isinstance(body, dict):
-        refuse(400, "a JSON object is wanted")
-    return body
 
 
 def push(repo: Repository, branch: str, count: int, **about: Any) -> str:
@@ -85,7 +78,7 @@ def _state(repo: Repository, history: RepositoryHistory) -> dict[str, Any]:
 def push_commits(owner: str, name: str) -> tuple[Response, int]:
     """`branch`, `count`, `message`, `author`, and `pull`: each is a merged pull request."""
     repo, _history = _find(owner, name)
-    body = _body()
+    body = json_body()
     about = {key: body[key] for key in ("message", "author", "pull") if key in body}
     sha = push(repo, str(body.get("branch", "main")), int(body.get("count", 1)), **about)
     return jsonify({"sha": sha}), 201
@@ -95,7 +88,7 @@ def push_commits(owner: str, name: str) -> tuple[Response, int]:
 def add_rule(owner: str, name: str) -> tuple[Response, int]:
     """`pattern`, and `kind`: heads or tags."""
     _repo, history = _find(owner, name)
-    body = _body()
+    body = json_body()
     rule = forbid(history, str(body.get("pattern", "release/*")), str(body.get("kind", "heads")))
     return jsonify(vars(rule)), 201
 
@@ -111,7 +104,7 @@ def remove_rules(owner: str, name: str) -> Response:
 def change(owner: str, name: str) -> Response:
     """`name`: rename it to owner/name; and what is in SWITCHES."""
     repo, history = _find(owner, name)
-    for word, value in _body().items():
+    for word, value in json_body().items():
         if word in SWITCHES:
             setattr(history, SWITCHES[word], type(getattr(history, SWITCHES[word]))(value))
         elif word == "name" and str(value).count("/") == 1:
