@@ -149,7 +149,10 @@ spec:
   inputs:
     version: {{}}
     delivr_build_id: {{default: ""}}
-    track: {{options: [internal, production], default: internal}}
+    track:
+      options: [internal, production]
+      default: internal
+      description: Where it goes
     upload: {{type: boolean, default: false}}
     level: {{type: number, default: 1}}
     markets: {{type: array, default: []}}

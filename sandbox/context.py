@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import current_app, request
+from typing import Any
+
+from flask import Response, current_app, redirect, request, url_for
 
 from sandbox.accounts import Accounts
 from sandbox.state import SandboxState
@@ -23,3 +25,10 @@ def accounts() -> Accounts:
 def own_url(prefix: str) -> str:
     """The URL by which this request reached the stand-in, such as http://127.0.0.1:8091/jira."""
     return f"{request.host_url.rstrip('/')}/{prefix}"
+
+
+def to_page(endpoint: str, **query: Any) -> Response:
+    """Leads to a page after a form was sent."""
+    answer = redirect(url_for(endpoint, **query), 303)
+    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
+    return answer

@@ -56,7 +56,7 @@ def guard() -> None:
 blueprint.before_request(guard)
 
 
-def _body() -> dict[str, Any]:
+def json_body() -> dict[str, Any]:
     body = request.get_json(silent=True) or {}
     if not isinstance(body, dict):
         refuse(400, "a JSON object is wanted")
@@ -96,7 +96,7 @@ def clock() -> Response:
 
 @blueprint.post("/clock")
 def advance() -> Response:
-    state().advance(float(_body().get("advance", 0)))
+    state().advance(float(json_body().get("advance", 0)))
     return clock()
 
 
@@ -111,7 +111,7 @@ def faults() -> Response:
 @blueprint.post("/faults")
 def add_fault() -> tuple[Response, int]:
     try:
-        fault = state().faults.add(**_body())
+        fault = state().faults.add(**json_body())
     except (TypeError, ValueError) as error:
         refuse(400, str(error))
     return jsonify(asdict(fault)), 201
@@ -176,7 +176,7 @@ def job(full_name: str) -> Response:
 def change_job(full_name: str) -> Response:
     found = _job(full_name)
     try:
-        configure(found, _body())
+        configure(found, json_body())
     except (KeyError, TypeError, ValueError) as error:
         refuse(400, f"unknown or bad setting: {error}")
     return jsonify(job_json(found))
@@ -188,7 +188,7 @@ def copy_job(full_name: str) -> tuple[Response, int]:
     ci = state().jenkins
     if full_name in ci.jobs:
         refuse(409, f"{full_name!r} is there already")
-    like = _job(str(_body().get("copyOf", "")))
+    like = _job(str(json_body().get("copyOf", "")))
     ci.jobs[full_name] = Job.revive({**dump(like), "full_name": full_name, "next_number": 1})
     state().touch()
     return jsonify(job_json(ci.jobs[full_name])), 201
@@ -213,7 +213,7 @@ def configure(job: Job, settings: dict[str, Any]) -> None:
 
 @blueprint.post("/jenkins/jobs/<path:full_name>/builds/<int:number>/finish")
 def finish_build(full_name: str, number: int) -> Response:
-    body = _body()
+    body = json_body()
     try:
         build = state().jenkins.finish(full_name, number, body.get("result", "SUCCESS"))
     except KeyError:
@@ -226,7 +226,7 @@ def finish_build(full_name: str, number: int) -> Response:
 @blueprint.post("/jenkins/jobs/<path:full_name>/builds")
 def build_by_hand(full_name: str) -> tuple[Response, int]:
     """Start a build as a person does on Jenkins' own page: `user`, `parameters`."""
-    body = _body()
+    body = json_body()
     item = state().jenkins.enqueue(
         _job(full_name), dict(body.get("parameters", {})), user=body.get("user", PERSON), delay=0
     )
@@ -236,7 +236,7 @@ def build_by_hand(full_name: str) -> tuple[Response, int]:
 @blueprint.post("/jenkins/jobs/<path:full_name>/builds/<int:number>/retry")
 def retry_build(full_name: str, number: int) -> tuple[Response, int]:
     """Run a build again `by` one of RETRIES, as `user`; with a `result` it ends at once."""
-    body, ci = _body(), state().jenkins
+    body, ci = json_body(), state().jenkins
     build = ci.build(full_name, number)
     if build is None:
         refuse(404, f"no build {full_name} #{number}")
@@ -253,7 +253,7 @@ def retry_build(full_name: str, number: int) -> tuple[Response, int]:
 def ask(full_name: str, number: int) -> Response:
     """Have a running build ask a person: `message`."""
     try:
-        build = state().jenkins.ask(full_name, number, str(_body().get("message", "Go on?")))
+        build = state().jenkins.ask(full_name, number, str(json_body().get("message", "Go on?")))
     except KeyError:
         refuse(404, f"no running build {full_name} #{number}")
     return jsonify(asdict(build))
@@ -264,7 +264,7 @@ def answer(full_name: str, number: int) -> Response:
     """Answer its question: `proceed`."""
     try:
         build = state().jenkins.answer(
-            full_name, number, proceed=bool(_body().get("proceed", True))
+            full_name, number, proceed=bool(json_body().get("proceed", True))
         )
     except KeyError:
         refuse(404, f"no question of {full_name} #{number}")
@@ -283,7 +283,7 @@ def scan(full_name: str) -> Response:
 @blueprint.post("/jenkins/quiet-down")
 def quiet_down() -> Response:
     """Prepare Jenkins to shut down, for a `reason`; not any more with `"cancel": true`."""
-    body, ci = _body(), state().jenkins
+    body, ci = json_body(), state().jenkins
     if body.get("cancel"):
         ci.cancel_quiet_down()
     else:
@@ -319,7 +319,7 @@ def restore_jenkins() -> Response:
 
 @blueprint.post("/jenkins/restart")
 def restart_jenkins() -> Response:
-    body = _body()
+    body = json_body()
     state().restart_jenkins(**{name: int(count) for name, count in body.items()})
     return jsonify({"ok": True})
 
@@ -335,7 +335,7 @@ def forget_queue() -> Response:
 
 @blueprint.post("/github/token")
 def github_token() -> Response:
-    body = _body()
+    body = json_body()
     token = str(body.get("token", GITHUB_PUSH_TOKEN))
     try:
         state().github.end_token(token, float(body["expiresInDays"]))
@@ -348,7 +348,7 @@ def github_token() -> Response:
 def github_settings() -> Response:
     """Set whether branches `release/<version>` exist as soon as they are requested, and the reason
     with which every request is refused."""
-    github, body = state().github, _body()
+    github, body = state().github, json_body()
     github.cuts_releases = bool(body.get("cutsReleases", github.cuts_releases))
     github.refuses = str(body.get("refuses", github.refuses))
     state().touch()
@@ -394,6 +394,6 @@ def issues() -> Response:
 
 @blueprint.post("/jira/settings")
 def jira_settings() -> Response:
-    state().jira.search_lag = float(_body().get("searchLagSeconds", state().jira.search_lag))
+    state().jira.search_lag = float(json_body().get("searchLagSeconds", state().jira.search_lag))
     state().touch()
     return jsonify({"searchLagSeconds": state().jira.search_lag})

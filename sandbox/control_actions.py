@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from sandbox.action_runs import Hook, Run
 from sandbox.actions import REVIEWER, Actions, Refused
 from sandbox.context import state
-from sandbox.control import guard, refuse
+from sandbox.control import guard, json_body, refuse
 from sandbox.repositories import Repository
 from sandbox.workflows import STATES, Workflow
 
@@ -29,13 +29,6 @@ TROUBLES = ("", "doubled", "shuffled", "dropped")
 
 def _actions() -> Actions:
     return state().actions
-
-
-def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True) or {}
-    if not isinstance(body, dict):
-        refuse(400, "a JSON object is wanted")
-    return body
 
 
 def _workflow(file: str) -> Workflow:
@@ -81,7 +74,7 @@ def workflow(file: str) -> Response:
 @blueprint.route("/jobs/<file>", methods=["PATCH", "POST"])
 def change(file: str) -> Response:
     """Change its settings, its `texts` by branch (null: not on that branch) and its `webhook`."""
-    found, body = _workflow(file), _body()
+    found, body = _workflow(file), json_body()
     if "webhook" in body:
         _hook(found, dict(body.pop("webhook")))
     found.texts |= body.pop("texts", {})
@@ -105,7 +98,7 @@ def _hook(workflow: Workflow, given: dict[str, Any]) -> None:
 @blueprint.post("/jobs/<file>/builds")
 def start_by_hand(file: str) -> tuple[Response, int]:
     """Start a run as a person does on GitHub's page: `user`, `branch`, `inputs`."""
-    body = _body()
+    body = json_body()
     run = _actions().start(
         _workflow(file),
         _repository(),
@@ -127,7 +120,7 @@ def _repository() -> Repository:
 def finish(file: str, number: int) -> Response:
     run = _run(file, number)
     try:
-        _actions().finish(run, str(_body().get("result", "success")).lower())
+        _actions().finish(run, str(json_body().get("result", "success")).lower())
     except ValueError as error:
         refuse(400, str(error))
     return jsonify(run_facts(run))
@@ -142,7 +135,7 @@ def approve(file: str, number: int) -> Response:
 
 @blueprint.post("/jobs/<file>/builds/<int:number>/rerun")
 def rerun(file: str, number: int) -> Response:
-    run, body = _run(file, number), _body()
+    run, body = _run(file, number), json_body()
     try:
         _actions().rerun(run, actor=str(body.get("user", REVIEWER)))
         if "result" in body:
@@ -164,7 +157,7 @@ def be_stubborn(file: str, number: int) -> Response:
 @blueprint.post("/runners")
 def runners() -> Response:
     """`work`: whether runners take jobs; `hang`: whether new runs never get a job."""
-    body, actions = _body(), _actions()
+    body, actions = json_body(), _actions()
     actions.runners_work = bool(body.get("work", actions.runners_work))
     actions.hangs = bool(body.get("hang", actions.hangs))
     state().touch()

@@ -7,11 +7,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from sandbox.ci_files import Refused
 from sandbox.context import state
-from sandbox.control import guard, refuse
+from sandbox.control import guard, json_body, refuse
 from sandbox.pipeline_jobs import Pipeline
 from sandbox.pipelines import Pipelines
 from sandbox.project_hooks import ProjectHook
@@ -34,13 +34,6 @@ def _engine() -> Pipelines:
 
 def _project() -> Project:
     return state().gitlab.projects[PROJECT]
-
-
-def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True) or {}
-    if not isinstance(body, dict):
-        refuse(400, "a JSON object is wanted")
-    return body
 
 
 def _pipeline(number: int) -> Pipeline:
@@ -77,7 +70,7 @@ def projects() -> Response:
 @blueprint.route("/jobs/<path:name>", methods=["PATCH", "POST"])
 def change(name: str = "") -> Response:
     """Change settings, the CI file (`text`, `texts` by branch), or add a `webhook`."""
-    body, file = _body(), _engine().files[PROJECT]
+    body, file = json_body(), _engine().files[PROJECT]
     if "webhook" in body:
         _add_hook(dict(body.pop("webhook")))
     file.text = str(body.pop("text", file.text))
@@ -104,7 +97,7 @@ def _add_hook(given: dict[str, Any]) -> None:
 def start_by_hand(name: str) -> tuple[Response, int]:
     """Start a pipeline as a person does on GitLab's page: `user`, `branch`, `inputs`,
     `variables`."""
-    body = _body()
+    body = json_body()
     try:
         made = _engine().create(
             _project(),
@@ -122,7 +115,7 @@ def start_by_hand(name: str) -> tuple[Response, int]:
 
 @blueprint.post("/jobs/<path:name>/builds/<int:number>/finish")
 def finish(name: str, number: int) -> Response:
-    found, result = _pipeline(number), str(_body().get("result", "success")).lower()
+    found, result = _pipeline(number), str(json_body().get("result", "success")).lower()
     words = {"failure": "failed", "aborted": "canceled"}
     try:
         _engine().finish(found, words.get(result, result))
@@ -133,7 +126,7 @@ def finish(name: str, number: int) -> Response:
 
 @blueprint.post("/jobs/<path:name>/builds/<int:number>/retry")
 def retry(name: str, number: int) -> Response:
-    found, body = _pipeline(number), _body()
+    found, body = _pipeline(number), json_body()
     _engine().retry(found, user=str(body.get("user", PERSON)))
     if "result" in body:
         _engine().finish(found, str(body["result"]))
@@ -147,7 +140,7 @@ def play(name: str, number: int) -> Response:
     waiting = [job for job in found.now if job.status in ("manual", "scheduled")]
     if not waiting:
         refuse(409, "no job waits to be started")
-    _engine().play(waiting[0], user=str(_body().get("user", PERSON)))
+    _engine().play(waiting[0], user=str(json_body().get("user", PERSON)))
     return jsonify(_facts(found))
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from sandbox.context import state
-from sandbox.control import guard, refuse
+from sandbox.control import guard, json_body, refuse
 from sandbox.receivers import Build, Receiver, Receivers
 
 blueprint = Blueprint("control_receivers", __name__, url_prefix="/sandbox/api/webhook")
@@ -26,13 +26,6 @@ SETTINGS = {
 
 def _receivers() -> Receivers:
     return state().receivers
-
-
-def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True) or {}
-    if not isinstance(body, dict):
-        refuse(400, "a JSON object is wanted")
-    return body
 
 
 def _receiver(name: str) -> Receiver:
@@ -60,7 +53,7 @@ def receivers() -> Response:
 @blueprint.route("/jobs/<path:name>", methods=["PATCH", "POST"])
 def change(name: str) -> Response:
     """Change its settings, and the `secret` in its `webhook`."""
-    found, body = _receiver(name), _body()
+    found, body = _receiver(name), json_body()
     webhook = body.pop("webhook", {})
     if body.keys() - SETTINGS.keys() or not isinstance(webhook, dict):
         refuse(400, "unknown or bad setting")
@@ -78,7 +71,7 @@ def finish(number: int) -> Response:
     if build is None:
         refuse(404, f"no build #{number}")
     try:
-        _receivers().finish(build, str(_body().get("result", "SUCCESS")))
+        _receivers().finish(build, str(json_body().get("result", "SUCCESS")))
     except ValueError as error:
         refuse(400, str(error))
     return jsonify(build_facts(build))

@@ -6,14 +6,13 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, render_template, request
 
 from sandbox import mrkdwn, page_actions, page_pipelines, page_receivers
 from sandbox.chat import CHANNELS, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
-from sandbox.context import accounts, state
+from sandbox.context import accounts, state, to_page
 from sandbox.control import PERSON, configure, guard
 from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
@@ -142,7 +141,7 @@ def finish() -> Response:
         state().jenkins.finish(job, number, request.form.get("result", ""))
     except (KeyError, ValueError):
         abort(400)
-    return _to("page.home")
+    return to_page("page.home")
 
 
 @blueprint.post("/sandbox/ask")
@@ -158,7 +157,7 @@ def ask() -> Response:
         acts[form.get("act", "")]()
     except KeyError:
         abort(400)
-    return _to("page.home")
+    return to_page("page.home")
 
 
 @blueprint.post("/sandbox/retry")
@@ -168,7 +167,7 @@ def retry() -> Response:
     if build is None or form.get("by") not in RETRIES:
         abort(400)
     ci.rebuild(build, user=PERSON, by=form["by"])
-    return _to("page.home")
+    return to_page("page.home")
 
 
 @blueprint.post("/sandbox/start")
@@ -180,7 +179,7 @@ def start() -> Response:
         abort(400)
     given = {"VERSION": form.get("version", ""), "BRANCH": form.get("branch", "")}
     ci.enqueue(job, given, user=PERSON, delay=0)
-    return _to("page.home")
+    return to_page("page.home")
 
 
 @blueprint.post("/sandbox/delete-message")
@@ -190,20 +189,13 @@ def delete_message() -> Response:
     if message is None:
         abort(400)
     chat.delete(message)
-    return _to("page.home")
+    return to_page("page.home")
 
 
 @blueprint.post("/sandbox/reset")
 def reset() -> Response:
     state().reset()
-    return _to("page.home")
-
-
-def _to(endpoint: str, **query: str) -> Response:
-    place = url_for(endpoint)
-    answer = redirect(f"{place}?{urlencode(query)}" if query else place, 303)
-    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
-    return answer
+    return to_page("page.home")
 
 
 # Mails
@@ -286,7 +278,7 @@ def save_job() -> Response:
         configure(job, wanted)
     except ValueError:
         abort(400)
-    return _to("page.settings", saved="job", job=job.full_name)
+    return to_page("page.settings", saved="job", job=job.full_name)
 
 
 @blueprint.post("/settings/job/make-again")
@@ -295,7 +287,7 @@ def make_job_again() -> Response:
     if job is None:
         abort(400)
     state().jenkins.make_again(job.full_name)
-    return _to("page.settings", saved="again", job=job.full_name)
+    return to_page("page.settings", saved="again", job=job.full_name)
 
 
 @blueprint.post("/settings/jenkins")
@@ -314,7 +306,7 @@ def act_on_jenkins() -> Response:
         acts[request.form.get("act", "")]()
     except LookupError:
         abort(400)
-    return _to("page.settings", saved=request.form["act"])
+    return to_page("page.settings", saved=request.form["act"])
 
 
 @blueprint.post("/settings/fault")
@@ -333,13 +325,13 @@ def add_fault() -> Response:
         )
     except (TypeError, ValueError):
         abort(400)
-    return _to("page.settings", saved="fault")
+    return to_page("page.settings", saved="fault")
 
 
 @blueprint.post("/settings/faults/clear")
 def clear_faults() -> Response:
     state().faults.clear()
-    return _to("page.settings", saved="faults")
+    return to_page("page.settings", saved="faults")
 
 
 # Credentials

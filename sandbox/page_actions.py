@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, render_template, request
 
 from sandbox.action_runs import Run
 from sandbox.actions import REVIEWER, Actions, Refused
-from sandbox.context import state
+from sandbox.context import state, to_page
 from sandbox.control import guard
 from sandbox.github_json import log_of
 from sandbox.workflows import Workflow
@@ -82,7 +82,7 @@ def start() -> Response:
     branch = form.get("branch", "")
     _actions().start(workflow, repository, branch, inputs=inputs, actor=REVIEWER)
     state().settle()
-    return _home()
+    return to_page("page.home")
 
 
 @blueprint.post("/sandbox/actions/<verb>")
@@ -92,7 +92,7 @@ def act(verb: str) -> Response:
     if verb == "runners":
         actions.runners_work = not actions.runners_work
         state().touch()
-        return _home()
+        return to_page("page.home")
     run = actions.run(request.form.get("run", -1, type=int))
     acts: dict[str, Callable[[Run], None]] = {
         "finish": lambda run: actions.finish(run, request.form.get("result", "")),
@@ -105,13 +105,7 @@ def act(verb: str) -> Response:
         acts[verb](run)
     except (Refused, ValueError):
         abort(400)
-    return _home()
-
-
-def _home() -> Response:
-    answer = redirect(url_for("page.home"), 303)
-    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
-    return answer
+    return to_page("page.home")
 
 
 @blueprint.get("/<owner>/<name>/actions/runs/<int:run_id>")

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, render_template, request
 
 from sandbox.ci_files import Refused
-from sandbox.context import state
+from sandbox.context import state, to_page
 from sandbox.control import guard
 from sandbox.control_pipelines import PERSON, PROJECT
 from sandbox.gitlab_json import log_of
@@ -75,7 +75,7 @@ def act(verb: str) -> Response:
     if verb == "runners":
         engine.runners_work = not engine.runners_work
         state().touch()
-        return _home()
+        return to_page("page.home")
     pipeline = engine.pipelines.get(request.form.get("pipeline", -1, type=int))
     job = engine.job(request.form.get("job", -1, type=int))
     acts: dict[str, Callable[[Pipeline], None]] = {
@@ -89,13 +89,7 @@ def act(verb: str) -> Response:
         acts[verb](pipeline)
     except (Refused, ValueError):
         abort(400)
-    return _home()
-
-
-def _home() -> Response:
-    answer = redirect(url_for("page.home"), 303)
-    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
-    return answer
+    return to_page("page.home")
 
 
 @blueprint.get("/gitlab/<path:project>/-/pipelines/<int:pipeline_id>")

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, redirect, request, url_for
+from flask import Blueprint, Response, abort, request
 
-from sandbox.context import state
+from sandbox.context import state, to_page
 from sandbox.control import guard
 from sandbox.receivers import RESULTS, Build, Receiver
 
@@ -48,7 +48,7 @@ def finish() -> Response:
     if build is None or result not in RESULTS:
         abort(400)
     state().receivers.finish(build, result)
-    return _to("page.home")
+    return to_page("page.home")
 
 
 @blueprint.post("/settings/receiver")
@@ -65,10 +65,4 @@ def save() -> Response:
     receiver.builds_repeats = "buildsRepeats" in form
     receiver.has_status = "hasStatus" in form
     state().touch()
-    return _to("page.settings", saved="receiver")
-
-
-def _to(endpoint: str, **query: Any) -> Response:
-    answer = redirect(url_for(endpoint, **query), 303)
-    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
-    return answer
+    return to_page("page.settings", saved="receiver")

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, jsonify, render_template, request
 
-from sandbox.context import state
-from sandbox.control import guard, refuse
+from sandbox.context import state, to_page
+from sandbox.control import guard, json_body, refuse
 from sandbox.page import headers
 from sandbox.projects import APP, MAINTAINER, NOBODY, Project, Projects, Protected
 
@@ -67,7 +67,7 @@ def show(number: int) -> Response:
 def push_commits(number: int) -> tuple[Response, int]:
     """`branch`, `count`, `message`, `author`, and `pull`: each is a squashed merge request."""
     known = ("branch", "count", "message", "author", "pull")
-    given = request.get_json(silent=True) or {}
+    given = json_body()
     sha = _push(_find(number), {key: given[key] for key in known if key in given})
     return jsonify({"sha": sha}), 201
 
@@ -75,7 +75,7 @@ def push_commits(number: int) -> tuple[Response, int]:
 @control.post("/<int:number>/protected")
 def protect(number: int) -> tuple[Response, int]:
     """`name`, which may be a wildcard; `kind`: heads or tags; `level`: 0 (no one), 30 or 40."""
-    given = request.get_json(silent=True) or {}
+    given = json_body()
     level = int(given.get("level", MAINTAINER))
     _protect(_find(number), str(given.get("name", "")), str(given.get("kind", "heads")), level)
     return jsonify({"ok": True}), 201
@@ -91,7 +91,7 @@ def unprotect(number: int) -> Response:
 @control.patch("/<int:number>")
 def change(number: int) -> Response:
     """`path`: move it there."""
-    path = (request.get_json(silent=True) or {}).get("path")
+    path = json_body().get("path")
     if not isinstance(path, str) or "/" not in path:
         refuse(400, "a path with a group is wanted")
     _projects().move(_find(number), path)
@@ -125,7 +125,7 @@ def push_by_hand() -> Response:
     about = {"branch": form.get("branch", "main"), "count": form.get("count", 1, type=int)}
     message = form.get("message") or "Change something"
     _push(_projects().projects[APP], {**about, "message": message, "pull": "pull" in form})
-    return _back()
+    return to_page("project_page.project")
 
 
 @blueprint.post("/project/protect")
@@ -133,7 +133,7 @@ def protect_by_hand() -> Response:
     form = request.form
     name, kind = form.get("name", "").strip(), form.get("kind", "heads")
     _protect(_projects().projects[APP], name, kind, form.get("level", NOBODY, type=int))
-    return _back()
+    return to_page("project_page.project")
 
 
 @blueprint.post("/project/act")
@@ -150,10 +150,4 @@ def act() -> Response:
         case _:
             abort(400)
     state().touch()
-    return _back()
-
-
-def _back() -> Response:
-    answer = redirect(url_for("project_page.project"), 303)
-    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
-    return answer
+    return to_page("project_page.project")

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, jsonify, render_template, request
 
-from sandbox.context import state
-from sandbox.control import guard, refuse
+from sandbox.context import state, to_page
+from sandbox.control import guard, json_body, refuse
 from sandbox.history import RepositoryHistory, Rule
 from sandbox.page import headers
 from sandbox.providers.github_releases import publish
@@ -35,13 +35,6 @@ def _find(owner: str, name: str) -> tuple[Repository, RepositoryHistory]:
     if found is None:
         refuse(404, f"no repository {owner}/{name}")
     return found, state().github.history_of(found)
-
-
-def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True) or {}
-    if not isinstance(body, dict):
-        refuse(400, "a JSON object is wanted")
-    return body
 
 
 def push(repo: Repository, branch: str, count: int, **about: Any) -> str:
@@ -85,7 +78,7 @@ def _state(repo: Repository, history: RepositoryHistory) -> dict[str, Any]:
 def push_commits(owner: str, name: str) -> tuple[Response, int]:
     """`branch`, `count`, `message`, `author`, and `pull`: each is a merged pull request."""
     repo, _history = _find(owner, name)
-    body = _body()
+    body = json_body()
     about = {key: body[key] for key in ("message", "author", "pull") if key in body}
     sha = push(repo, str(body.get("branch", "main")), int(body.get("count", 1)), **about)
     return jsonify({"sha": sha}), 201
@@ -95,7 +88,7 @@ def push_commits(owner: str, name: str) -> tuple[Response, int]:
 def add_rule(owner: str, name: str) -> tuple[Response, int]:
     """`pattern`, and `kind`: heads or tags."""
     _repo, history = _find(owner, name)
-    body = _body()
+    body = json_body()
     rule = forbid(history, str(body.get("pattern", "release/*")), str(body.get("kind", "heads")))
     return jsonify(vars(rule)), 201
 
@@ -111,7 +104,7 @@ def remove_rules(owner: str, name: str) -> Response:
 def change(owner: str, name: str) -> Response:
     """`name`: rename it to owner/name; and what is in SWITCHES."""
     repo, history = _find(owner, name)
-    for word, value in _body().items():
+    for word, value in json_body().items():
         if word in SWITCHES:
             setattr(history, SWITCHES[word], type(getattr(history, SWITCHES[word]))(value))
         elif word == "name" and str(value).count("/") == 1:
@@ -164,14 +157,14 @@ def push_by_hand() -> Response:
         message=form.get("message") or "Change something",
         pull="pull" in form,
     )
-    return _back()
+    return to_page("repository_page.repository")
 
 
 @blueprint.post("/repository/rule")
 def rule_by_hand() -> Response:
     if pattern := request.form.get("pattern", "").strip():
         forbid(_shown()[1], pattern, request.form.get("kind", "heads"))
-    return _back()
+    return to_page("repository_page.repository")
 
 
 @blueprint.post("/repository/act")
@@ -190,7 +183,7 @@ def act() -> Response:
         case _:
             abort(400)
     state().touch()
-    return _back()
+    return to_page("repository_page.repository")
 
 
 @blueprint.post("/repository/publish")
@@ -203,10 +196,4 @@ def publish_by_hand() -> Response:
     found.draft = False
     publish(repo, found)
     state().touch()
-    return _back()
-
-
-def _back() -> Response:
-    answer = redirect(url_for("repository_page.repository"), 303)
-    assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
-    return answer
+    return to_page("repository_page.repository")

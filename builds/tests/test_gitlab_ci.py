@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from builds.logs.reading import read_log
 from builds.models import Build, WebhookDelivery
 from builds.testbuilds.operations import start_test
 from builds.tests.polling import lost, offers, polled
+from builds.tests.rerunning import rerun_when_settled
 from builds.tests.sending import basic
 from builds.webhooks import views as webhooks
 from builds.webhooks.deliveries import apply_delivery
@@ -59,15 +59,6 @@ def end(build: Build, sandbox: Any, result: str = "success") -> Build:
     return polled(build)
 
 
-def again(build: Build) -> Effect:
-    """Run the trigger once more, as if its lease and its settling time were over."""
-    effect, past = trigger_of(build), timezone.now() - timedelta(minutes=10)
-    Effect.objects.filter(pk=effect.pk).update(next_at=past, dispatched_at=past)
-    run_effect(effect.pk)
-    found: Effect = fresh(effect)
-    return found
-
-
 def test_a_build_is_triggered_followed_and_complete(wired: Wired, sandbox: Any) -> None:
     build = wired.build("ios", slack=True)
     run_effect(trigger_of(build).pk)
@@ -93,7 +84,7 @@ def test_a_lost_answer_starts_one_pipeline(wired: Wired, sandbox: Any, kind: str
     build = wired.build("ios")
     run_effect(trigger_of(build).pk)
     for _n in range(2):
-        again(build)
+        rerun_when_settled(trigger_of(build))
     assert len(sandbox.state.ledger.of("build.queued")) == 1
     assert fresh(trigger_of(build)).state == EffectState.DONE
     assert polled(build).status == "RUNNING"
@@ -290,7 +281,7 @@ def test_an_event_before_the_triggers_answer_finds_its_build(wired: Wired, sandb
     [made] = sandbox.state.pipelines.pipelines.values()
     build.number = made.id
     assert taken(wired.pipelines["ios"], event_of(build, sandbox)).build == build
-    assert again(build).state == EffectState.DONE
+    assert rerun_when_settled(trigger_of(build)).state == EffectState.DONE
     assert len(sandbox.state.ledger.of("build.queued")) == 1
 
 

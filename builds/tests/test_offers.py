@@ -26,12 +26,14 @@ from delivr.effects.runner import run_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import Role
 from delivr.tests.factories import TenantFactory
-from delivr.tests.wired import Wired, fresh, trigger_of, wire, wire_actions
+from delivr.tests.wired import Wired, fresh, trigger_of, wire, wire_actions, wire_pipelines
 from integrations.verification import verify
 from releases.models import Release, ReleasePipeline
+from sandbox import accounts
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 BRANCH = "release/1.5.0"
+WIRE = {"JENKINS": wire, "GITHUB_ACTIONS": wire_actions, "GITLAB_CI": wire_pipelines}
 
 
 @dataclass
@@ -41,6 +43,13 @@ class Server:
     kind: str
     wired: Wired
     state: Any
+
+    def __post_init__(self) -> None:
+        if self.kind == "GITLAB_CI":  # this stand-in does not create branches that are built
+            projects = self.state.gitlab
+            project = projects.find(accounts.GITLAB_PROJECT)
+            sha = projects.commit(project, project.default_branch)
+            projects.create_ref(project, f"refs/heads/{BRANCH}", sha)
 
     def start(self, *, branch: str = BRANCH, version: str = "1.5.1", **extra: str) -> int:
         with self.state.lock:
@@ -54,15 +63,28 @@ class Server:
             given = {"VERSION": version, "BRANCH": branch, **extra}
             self.state.jenkins.enqueue(job, given, user="priya", delay=0)
             return int(job.next_number) - 1
+        if self.kind == "GITLAB_CI":
+            return self._start_pipeline(branch, version)
         workflow = self.state.actions.workflows["ios.yml"]
         repository = self.state.github.find("dream11", "app")
         inputs = {"version": version, "track": "internal"}
         run = self.state.actions.start(workflow, repository, branch, inputs=inputs, actor="priya")
         return int(run.number)
 
+    def _start_pipeline(self, branch: str, version: str) -> int:
+        project = self.state.gitlab.find(accounts.GITLAB_PROJECT)
+        inputs = {"version": version}
+        made = self.state.pipelines.create(
+            project, branch, inputs=inputs, source="web", user="priya"
+        )
+        return int(made.id)
+
     def finish(self, number: int, *, ok: bool = True) -> None:
         if self.kind == "JENKINS":
             self.state.jenkins.finish("ios-prod", number, "SUCCESS" if ok else "FAILURE")
+        elif self.kind == "GITLAB_CI":
+            pipeline = self.state.pipelines.pipelines[number]
+            self.state.pipelines.finish(pipeline, "success" if ok else "failed")
         else:
             run = self.state.actions.numbered("ios.yml", number)
             self.state.actions.finish(run, "success" if ok else "failure")
@@ -70,13 +92,14 @@ class Server:
     def offer_id(self, number: int) -> str:
         if self.kind == "JENKINS":
             return str(number)
+        if self.kind == "GITLAB_CI":
+            return f"{number}/1"
         return f"{self.state.actions.numbered('ios.yml', number).id}/1"
 
 
-@pytest.fixture(params=["JENKINS", "GITHUB_ACTIONS"])
+@pytest.fixture(params=list(WIRE))
 def server(request: Any, tenant: Any, sandbox: Any) -> Server:
-    make = wire if request.param == "JENKINS" else wire_actions
-    return Server(request.param, make(tenant, sandbox.url), sandbox.state)
+    return Server(request.param, WIRE[request.param](tenant, sandbox.url), sandbox.state)
 
 
 @pytest.fixture
@@ -306,6 +329,20 @@ def test_a_report_of_another_branch_has_nobody_asked(tenant: Any, sandbox: Any) 
         delivery = store_delivery(wired.pipelines["ios"], body)
         type(delivery).objects.update(event="workflow_run")
         apply_delivery(delivery.pk)
+        assert (release.pipelines.get().look_at is not None) is is_asked
+
+
+def test_an_event_of_a_pipeline_has_its_branch_asked(tenant: Any, sandbox: Any) -> None:
+    wired = wire_pipelines(tenant, sandbox.url)
+    release = wired.release("ios", branch=BRANCH)
+    for source, branch, is_asked in (
+        ("push", BRANCH, False),
+        ("web", "main", False),
+        ("web", BRANCH, True),
+    ):
+        about = {"id": 7, "source": source, "ref": branch, "status": "running"}
+        body = {"object_kind": "pipeline", "object_attributes": about}
+        apply_delivery(store_delivery(wired.pipelines["ios"], body).pk)
         assert (release.pipelines.get().look_at is not None) is is_asked
 
 

@@ -13,7 +13,16 @@ from builds.testbuilds.operations import start_test
 from builds.tests.polling import polled
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
-from delivr.tests.wired import Wired, fresh, trigger_of, wire_actions, wired_to
+from delivr.tests.wired import (
+    Wired,
+    fresh,
+    trigger_of,
+    wire_actions,
+    wire_any_ci,
+    wire_pipelines,
+    wired_to,
+)
+from integrations.verification import verify
 
 pytestmark = pytest.mark.django_db
 
@@ -89,3 +98,32 @@ def test_a_workflow_gets_the_values(tenant: Any, sandbox: Any) -> None:
     assert fresh(build).status == "QUEUED"
     [run] = sandbox.state.actions.newest("beta.yml")
     assert run.inputs["track"] == "IOS/1.5.1"
+
+
+def test_a_pipeline_gets_the_values_in_the_types_of_its_inputs(tenant: Any, sandbox: Any) -> None:
+    markets = '["{{ platform }}", "{{ release.commit }}"]'
+    wired = wire_pipelines(tenant, sandbox.url)
+    wired.pipelines["ios"].parameters = {"markets": markets}
+    wired.pipelines["ios"].save()
+    assert verify(wired.pipelines["ios"]).verification_status == "VALID"
+    build = wired.build("ios")
+    sandbox.state.faults.add("status", provider="gitlab", status=503, count=20)
+    run_effect(trigger_of(build).pk)
+    assert trigger_of(build).last_error_code == "commit_unknown"
+    sandbox.state.faults.clear()
+    Effect.objects.update(next_at=timezone.now())
+    run_effect(trigger_of(build).pk)
+    [made] = sandbox.state.pipelines.pipelines.values()
+    assert made.inputs["markets"] == ["IOS", made.sha]
+
+
+def test_a_receiver_gets_the_values(tenant: Any, sandbox: Any) -> None:
+    wired = wire_any_ci(tenant, sandbox.url)
+    wired.pipelines["ios"].parameters = {"NOTES": NOTES}
+    wired.pipelines["ios"].save()
+    build = wired.build("ios")
+    run_effect(trigger_of(build).pk)
+    [taken] = sandbox.state.receivers.builds
+    commit = head_of(sandbox, "release/1.5.1")
+    assert taken.data["parameters"] == {"NOTES": f"1.5.1 of release/1.5.1 at {commit}\nfor IOS"}
+    assert taken.data["commit"] == commit

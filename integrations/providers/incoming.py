@@ -31,6 +31,14 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+def object_in(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object that an event must have."""
+    found = document.get(name)
+    if not isinstance(found, dict):
+        raise ValueError(f"The event has no {name}.")
+    return found
+
+
 def text(document: Mapping[str, Any], name: str) -> str:
     """The text of a field, or ""."""
     value = document.get(name)

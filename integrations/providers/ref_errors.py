@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
-from .base import ProviderError
+from collections.abc import Callable
+
+from .base import Outcome, ProviderError
 from .scm import Ref
+
+
+def after_refusal(read: Callable[[], Ref | None]) -> Ref | None:
+    """The existing ref, after a refusal that proves that this request created nothing."""
+    try:
+        return read()
+    except ProviderError as error:
+        failure = error
+    if failure.outcome is Outcome.UNCERTAIN:
+        failure.outcome = Outcome.NOT_SENT
+    raise failure
+
+
+def folder_in_the_way(name: str, read: Callable[[str], Ref | None]) -> str:
+    """A ref that is a folder of this name, "" without one: Git cannot have both `release` and
+    `release/1.5`."""
+    folders = name.split("/")[:-1]
+    shorter = ("/".join(folders[: end + 1]) for end in range(len(folders)))
+    found = next((ref for part in shorter if (ref := read(part))), None)
+    return found.name if found else ""
 
 
 def elsewhere(label: str, word: str, there: Ref, commit: str) -> ProviderError:

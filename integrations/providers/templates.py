@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -11,6 +12,9 @@ COMMIT = "release.commit"
 NAMES = ("release.version", "release.branch", COMMIT, "build.id", "platform")
 # It ends before another "{{": else each of many would be looked at to the end of the text.
 _TEMPLATE = re.compile(r"\{\{((?:(?!\{\{|\}\}).)*)\}\}", re.DOTALL)
+# What a verification tries parameters with.
+TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}
+TRIED_BUILD = "bld_verification"
 
 
 def check_templates(parameters: Mapping[str, str]) -> None:
@@ -26,6 +30,18 @@ def fill_templates(parameters: Mapping[str, str], values: Mapping[str, str]) -> 
         name: _TEMPLATE.sub(lambda found: values.get(found[1].strip(), found[0]), text)
         for name, text in parameters.items()
     }
+
+
+def tried_parameters(connection: Any) -> dict[str, str]:
+    """Those of a pipeline as a verification tries them; a form may not say yet what it is for."""
+    values = {
+        "release.version": TRIED["VERSION"],
+        "release.branch": TRIED["BRANCH"],
+        COMMIT: "0" * 40,
+        "build.id": TRIED_BUILD,
+        "platform": connection.platform if connection.target_id else "",
+    }
+    return fill_templates(connection.parameters, values)
 
 
 def needs_commit(parameters: Mapping[str, str]) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 
 from .base import Check, Level, Outcome, ProviderError
 from .http import guarded
 
 Step = Callable[[], Iterable[Check]]
+EXPIRES_SOON = timedelta(days=14)
 
 
 def try_in_order(label: str, steps: Iterable[tuple[str, Step]]) -> Iterator[Check]:
@@ -49,3 +51,17 @@ def first_contact(label: str, call: Callable[[], object]) -> list[Check]:
             return [reached, Check.from_error("credentials", error)]
         return [Check.from_error("address", error)]
     return [reached, Check(name="credentials", ok=True)]
+
+
+def expiry_checks(expires: datetime | None, label: str) -> list[Check]:
+    """A warning if an access token expires soon."""
+    if expires is None or expires - datetime.now(UTC) > EXPIRES_SOON:
+        return []
+    return [
+        Check.warning(
+            "expiry",
+            "expires_soon",
+            f"The access token expires on {expires:%Y-%m-%d}.",
+            f"Create a new one on {label} and enter it here before that day.",
+        )
+    ]

@@ -47,9 +47,10 @@ def test_it_is_connected_with_the_projects_token(wired: Wired, api_for: Any) -> 
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
-        ({"parameters": {"Version": "1"}}, "parameters", "delivr sets Version itself"),
+        ({"parameters": {"Version": "1"}}, "parameters", "Leave out Version: delivr sets it"),
         ({"parameters": {f"a{n}": "" for n in range(101)}}, "parameters", "At most 100"),
-        ({"parameters": {"a=b": "c"}}, "parameters", "no name of an input"),
+        ({"parameters": {"track": "{{ x }}"}}, "parameters", "does not know {{ x }}"),
+        ({"parameters": {"a=b": "c"}}, "parameters", "not a valid parameter name"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field(

@@ -10,10 +10,12 @@ from django.test import Client
 
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories as make
+from delivr.tests.wired import wire_pipelines
 from integrations.models import FAMILIES
 from integrations.operations import MOST_OPTIONS
 from integrations.providers.base import Option
 from integrations.views.options import A_MINUTE
+from sandbox import ci_files
 
 pytestmark = pytest.mark.on_sqlite
 
@@ -146,3 +148,20 @@ def test_the_inputs_of_a_workflow_are_offered_alike(
     offered = {option["value"]: option["label"] for option in answer["options"]}
     assert "one of:" in offered["track=internal"]
     assert not [value for value in offered if value.lower().startswith(("version", "delivr"))]
+
+
+def test_the_inputs_of_a_ci_file_are_offered_alike(
+    web: Client, tenant: Tenant, sandbox: Any
+) -> None:
+    wired = wire_pipelines(tenant, sandbox.url)
+    data = {"kind": "GITLAB_CI", "scm": wired.scm.pk, "parameters": "channel=beta"}
+    answer = ask(web, "pipelines", "parameters", data).json()
+    assert {option["value"]: option["label"] for option in answer["options"]} == {
+        "track=internal": "track (string, one of: internal | production). Where it goes",
+        "upload=false": "upload (boolean)",
+        "level=1": "level (number)",
+        "markets=[]": "markets (array)",
+    }
+    assert answer["note"] == "Not declared there: channel."
+    sandbox.state.pipelines.files[4201].text = ci_files.WITH_VARIABLES
+    assert ask(web, "pipelines", "parameters", data).json()["note"] == "It takes any name."

@@ -53,7 +53,8 @@ FIELDS = (
         audit_label=gettext_lazy("Parameters"),
         help=gettext_lazy(
             "One NAME=value per line, sent with each build. Version, branch, commit and platform "
-            "are always sent."
+            "are always sent. A value may contain {{ release.version }}, {{ release.branch }}, "
+            "{{ release.commit }}, {{ build.id }} and {{ platform }}."
         ),
         required=False,
         kind="mapping",

@@ -11,7 +11,14 @@ from urllib.parse import quote
 
 from ..base import Outcome, ProviderError
 from ..http import garbage, objects
-from ..ref_errors import commit_gone, elsewhere, empty, name_in_the_way
+from ..ref_errors import (
+    after_refusal,
+    commit_gone,
+    elsewhere,
+    empty,
+    folder_in_the_way,
+    name_in_the_way,
+)
 from ..scm import Ref
 from .refusals import LABEL, WORKFLOWS, reason_of
 from .verification import moved, not_found
@@ -64,22 +71,12 @@ class Refs:
             return self._ref(kind, name, commit)
         if failure.code != "refused":
             raise self._explained(failure)
-        there = self._after_refusal(kind, name)
+        there = after_refusal(lambda: self.read(kind, name))
         if there is None:
             raise self._refused(failure, kind, name, commit)
         if there.commit != commit:
             raise elsewhere(LABEL, _WORDS[kind], there, commit)
         return there
-
-    def _after_refusal(self, kind: str, name: str) -> Ref | None:
-        """The existing ref, after a 422 that proves that this request created nothing."""
-        try:
-            return self.read(kind, name)
-        except ProviderError as error:
-            failure = error
-        if failure.outcome is Outcome.UNCERTAIN:
-            failure.outcome = Outcome.NOT_SENT
-        raise failure
 
     def _commit(self, data: Any) -> str:
         """The commit of a ref; that of an annotated tag is in the tag's own object."""
@@ -141,14 +138,10 @@ class Refs:
         return ""
 
     def _in_the_way(self, kind: str, name: str) -> str:
-        """A ref that is a folder of this name, or that has this name as a folder: Git cannot have
-        both `release` and `release/1.5`."""
-        folders = name.split("/")[:-1]
-        shorter = ["/".join(folders[: end + 1]) for end in range(len(folders))]
+        """A ref that is a folder of this name, or that has this name as a folder."""
         try:
-            found = next((ref for part in shorter if (ref := self.read(kind, part))), None)
-            if found:
-                return found.name
+            if found := folder_in_the_way(name, lambda part: self.read(kind, part)):
+                return found
             path = quote(f"{self._base}/git/matching-refs/{kind}/{name}/")
             below = objects(self._client.get(path, per_page=1).data, LABEL)
         except ProviderError:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..base import Check, Outcome, ProviderError
 from ..http import garbage
+from ..verifying import expiry_checks
 from .addresses import read_repository
-from .refusals import NOT_FOR_APPS, suspended
+from .refusals import LABEL, NOT_FOR_APPS, suspended
 from .sessions import Session
 
 if TYPE_CHECKING:
     from .client import Answer, GitHubClient
 
-EXPIRES_SOON = timedelta(days=14)
 # Permissions of an app: without the first nothing works, without the others not everything.
 NEEDED = {"contents": "write", "metadata": "read"}
 WANTED = {"actions": "write", "workflows": "write", "pull_requests": "read"}
@@ -119,17 +119,7 @@ class Verification:
         return []
 
     def expiry(self) -> list[Check]:
-        expires = self.expires
-        if expires is None or expires - datetime.now(UTC) > EXPIRES_SOON:
-            return []
-        return [
-            Check.warning(
-                "expiry",
-                "expires_soon",
-                f"The access token expires on {expires:%Y-%m-%d}.",
-                "Create a new one in GitHub and enter it here before that day.",
-            )
-        ]
+        return expiry_checks(self.expires, LABEL)
 
 
 class AppVerification(Verification):

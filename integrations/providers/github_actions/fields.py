@@ -1,34 +1,11 @@
-from typing import Any
+from functools import partial
 
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.providers.ci import OURS
-from integrations.providers.fields import ConnectionField, one_line, several_lines
+from integrations.providers.fields import ConnectionField, one_line
 from integrations.providers.github_actions.inputs import LONGEST, MOST
 from integrations.providers.github_actions.paths import normalise_workflow
-from integrations.providers.templates import check_templates
-
-MAX_NAME = 100
-
-
-def clean_inputs(value: Any) -> dict[str, str]:
-    """The pipeline's own inputs, without the three that delivr sets."""
-    inputs = {str(name).strip(): several_lines(str(text)) for name, text in value.items()}
-    if taken := sorted(name for name in inputs if name.upper() in OURS):
-        raise ValueError(
-            _("Leave out %(names)s: delivr sets it automatically.") % {"names": ", ".join(taken)}
-        )
-    if len(inputs) > MOST:
-        raise ValueError(_("At most %(most)d inputs.") % {"most": MOST})
-    for name in inputs:
-        if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
-            raise ValueError(_("“%(name)s” is not a valid input name.") % {"name": name})
-    if sum(map(len, inputs.values())) > LONGEST:
-        raise ValueError(_("The inputs are longer in total than GitHub allows."))
-    check_templates(inputs)
-    return inputs
-
+from integrations.providers.parameters import clean_parameters
 
 FIELDS = (
     ConnectionField(
@@ -72,7 +49,7 @@ FIELDS = (
         ),
         required=False,
         kind="mapping",
-        clean=clean_inputs,
+        clean=partial(clean_parameters, most=MOST, longest=LONGEST, in_any_case=True),
         options="parameters",
         load=gettext_lazy("Load inputs"),
         checks=("parameters",),

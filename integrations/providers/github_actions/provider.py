@@ -26,7 +26,7 @@ from ..github.provider import credential_of
 from ..github.sessions import Session
 from ..github.verification import NEEDED, verification_of
 from ..http import DEADLINE, before_effect, only_provider_errors
-from ..templates import fill_templates
+from ..templates import tried_parameters
 from ..verifying import first_contact, try_in_order
 from .failures import read_failure
 from .inputs import inputs_for
@@ -36,7 +36,7 @@ from .repository import Pages
 from .runs import Runs
 from .sources import WorkflowSource
 from .trigger import dispatch, started_run
-from .verification import Verification, check_startable, tried_with
+from .verification import Verification, check_startable
 from .webhook import parse
 from .workflows import BUILD_ID, Workflow
 
@@ -84,7 +84,7 @@ class GitHubActions(CiProvider):
             repository_url=scm.repository_url,
             access_token=credential_of(scm) if is_borrowed else token.reveal().strip(),
             workflow=connection.job,
-            parameters=fill_templates(connection.parameters, _tried_with(connection)),
+            parameters=tried_parameters(connection),
             has_own_token=bool(connection.api_token),
         )
 
@@ -298,11 +298,6 @@ def _repository(url: str) -> Repository:
             outcome=Outcome.REFUSED,
         )
     return found
-
-
-def _tried_with(connection: Any) -> dict[str, str]:
-    """What a verification fills templates with; a form may not say yet what it builds for."""
-    return tried_with(connection.platform if connection.target_id else "")
 
 
 def _uncertain(message: str) -> ProviderError:

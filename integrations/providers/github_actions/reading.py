@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from delivr.date_bounds import read_datetime
-
 from ..ci import Artifact, BuildState, BuildStatus
 from ..http import garbage, objects
+from ..json_values import build_id_in, line, moment, whole
 from .paths import file_of
 
 LABEL = "GitHub Actions"
 KEPT_ARTIFACTS = 20
-_BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])(?:bld|tst)_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST_RUN = timedelta(days=40)  # GitHub ends a run after 35
 
@@ -78,8 +76,7 @@ class Run:
     @property
     def build_id(self) -> str:
         """The id of delivr in the run's name, "" without one."""
-        found = _BUILD_ID.search(self.title)
-        return found.group() if found else ""
+        return build_id_in(self.title)
 
     @property
     def state(self) -> BuildStatus:
@@ -137,20 +134,20 @@ def read_run(data: object) -> Run:
     """Raises ProviderError (`garbage`) for anything that is not a run."""
     if not isinstance(data, dict):
         raise garbage(LABEL)
-    run_id, number = _whole(data.get("id")), _whole(data.get("run_number"))
+    run_id, number = whole(data.get("id")), whole(data.get("run_number"))
     if not run_id or not number or not isinstance(data.get("status"), str):
         raise garbage(LABEL)
     return Run(
         id=run_id,
-        attempt=_whole(data.get("run_attempt")) or 1,
+        attempt=whole(data.get("run_attempt")) or 1,
         number=number,
         status=data["status"],
-        conclusion=_text(data.get("conclusion")),
-        title=_text(data.get("display_title")) or _text(data.get("name")),
-        branch=_text(data.get("head_branch")),
-        commit=_text(data.get("head_sha")),
+        conclusion=line(data.get("conclusion")),
+        title=line(data.get("display_title")) or line(data.get("name")),
+        branch=line(data.get("head_branch")),
+        commit=line(data.get("head_sha")),
         file=file_of(data.get("path")),
-        event=_text(data.get("event")),
+        event=line(data.get("event")),
         actor=login_of(data.get("actor")),
         attempted_by=login_of(data.get("triggering_actor")),
         created_at=moment(data.get("created_at")),
@@ -167,14 +164,14 @@ def read_artifacts(data: object, *, page: str) -> list[Artifact]:
 
 
 def _artifact(item: Mapping[str, Any], page: str) -> Artifact | None:
-    artifact_id, name = _whole(item.get("id")), _text(item.get("name"))
+    artifact_id, name = whole(item.get("id")), line(item.get("name"))
     if not artifact_id or not name or item.get("expired") is True:
         return None
-    digest = _text(item.get("digest"))
+    digest = line(item.get("digest"))
     return Artifact(
         name=name,
         url=f"{page}/artifacts/{artifact_id}",
-        size=_whole(item.get("size_in_bytes")),
+        size=whole(item.get("size_in_bytes")),
         digest=digest if _DIGEST.fullmatch(digest) else "",
         expires_at=moment(item.get("expires_at")),
         key=str(artifact_id),
@@ -191,28 +188,11 @@ def _rank(artifact: Artifact) -> tuple[bool, bool, str]:
 
 
 def login_of(actor: object) -> str:
-    return _text(actor.get("login")) if isinstance(actor, dict) else ""
-
-
-def moment(value: object) -> datetime | None:
-    """`2026-11-29T12:00:00Z`; None for anything else."""
-    return read_datetime(value) if isinstance(value, str) else None
+    return line(actor.get("login")) if isinstance(actor, dict) else ""
 
 
 def each_name(items: object) -> Iterator[str]:
     """The names (or logins) of the objects in a list."""
     for item in items if isinstance(items, list) else []:
-        if isinstance(item, dict) and (name := _text(item.get("name")) or login_of(item)):
+        if isinstance(item, dict) and (name := line(item.get("name")) or login_of(item)):
             yield name
-
-
-def _whole(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 < value < 2**62 else None
-
-
-def _text(value: object) -> str:
-    """Text in one line that can be stored and shown."""
-    line = value if isinstance(value, str) and len(value) <= 2000 else ""
-    return "".join(c for c in line if c.isprintable()).strip()

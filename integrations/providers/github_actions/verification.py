@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from ..base import Check, Level, Outcome, ProviderError
 from ..ci import OURS
 from ..github.verification import Verification as OfRepository
-from ..templates import COMMIT
+from ..templates import TRIED, TRIED_BUILD
 from .inputs import MOST, inputs_for
 from .sources import WorkflowSource
 from .workflows import BUILD_ID, Workflow
@@ -18,19 +18,6 @@ _STATES = {
     "disabled_fork": "GitHub disabled it because the repository is a fork.",
     "deleted": "Its file is not on the default branch.",
 }
-TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}  # values with which the inputs are checked
-BUILD = "bld_verification"
-
-
-def tried_with(platform: str) -> dict[str, str]:
-    """What templates are checked with."""
-    return {
-        "release.version": TRIED["VERSION"],
-        "release.branch": TRIED["BRANCH"],
-        COMMIT: "0" * 40,
-        "build.id": BUILD,
-        "platform": platform,
-    }
 
 
 class Verification:
@@ -68,7 +55,7 @@ class Verification:
         inputs_for(
             self._workflow,
             {**TRIED, **self._parameters},
-            build_id=BUILD,
+            build_id=TRIED_BUILD,
             most=self._most,
         )
         if self._workflow.declared(OURS[0]) is None:

@@ -7,17 +7,16 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#workflow_job
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..ci import BuildReport, BuildStatus
-from ..incoming import json_object, number
+from ..incoming import json_object, number, object_in
+from ..json_values import build_id_in
 from .paths import file_of
 from .reading import external_id, status_of
 
 DISPATCH = "workflow_dispatch"
-_BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])(?:bld|tst)_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
 
 
 def parse(body: bytes, event: str) -> BuildReport:
@@ -38,15 +37,8 @@ def _nothing(note: str) -> BuildReport:
     return BuildReport(status=None, note=note)
 
 
-def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = document.get(name)
-    if not isinstance(found, dict):
-        raise ValueError(f"The event has no {name}.")
-    return found
-
-
 def _of_run(document: Mapping[str, Any]) -> BuildReport:
-    run = _object(document, "workflow_run")
+    run = object_in(document, "workflow_run")
     if run.get("event") not in (None, DISPATCH):
         return _nothing("This run was not started by workflow_dispatch, so it is not ours.")
     return BuildReport(
@@ -61,7 +53,7 @@ def _of_run(document: Mapping[str, Any]) -> BuildReport:
 
 def _of_job(document: Mapping[str, Any]) -> BuildReport:
     """A job does not say that its run has ended: other jobs may follow."""
-    job = _object(document, "workflow_job")
+    job = object_in(document, "workflow_job")
     run = number(job, "run_id")
     name = _external_id(run, job)
     return BuildReport(status=None, asks=True, external_id=name, branch=_branch(job))
@@ -88,6 +80,4 @@ def _end(document: Mapping[str, Any], run: Mapping[str, Any]) -> BuildStatus | N
 
 
 def _build_id(run: Mapping[str, Any]) -> str:
-    names = [run.get(name) for name in ("display_title", "name")]
-    found = [_BUILD_ID.search(name) for name in names if isinstance(name, str)]
-    return next((match.group() for match in found if match), "")
+    return build_id_in(run.get("display_title")) or build_id_in(run.get("name"))

@@ -11,9 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ..base import Outcome, ProviderError
+from ..base import ProviderError
 from ..http import garbage
-from ..ref_errors import commit_gone, elsewhere, empty, name_in_the_way
+from ..ref_errors import (
+    after_refusal,
+    commit_gone,
+    elsewhere,
+    empty,
+    folder_in_the_way,
+    name_in_the_way,
+)
 from ..scm import Ref
 from .addresses import enc
 from .project import Project
@@ -72,22 +79,12 @@ class Refs:
             raise self._project.why_forbidden(failure)
         if failure.code not in ("refused", "conflict"):
             raise failure
-        there = self._after_refusal(kind, name)
+        there = after_refusal(lambda: self.read(kind, name))
         if there is None:
             raise self._refused(failure, kind, name, commit)
         if there.commit != commit:
             raise elsewhere(LABEL, kind.word, there, commit)
         return there
-
-    def _after_refusal(self, kind: Kind, name: str) -> Ref | None:
-        """The existing ref, after a refusal that proves that this request created nothing."""
-        try:
-            return self.read(kind, name)
-        except ProviderError as error:
-            failure = error
-        if failure.outcome is Outcome.UNCERTAIN:
-            failure.outcome = Outcome.NOT_SENT
-        raise failure
 
     def _ref(self, kind: Kind, name: str, data: Any) -> Ref:
         """The commit of an annotated tag is the one that it names, too."""
@@ -126,14 +123,10 @@ class Refs:
         return ""
 
     def _in_the_way(self, kind: Kind, name: str) -> str:
-        """A ref that is a folder of this name, or that has this name as a folder: Git cannot have
-        both `release` and `release/1.5`."""
-        folders = name.split("/")[:-1]
-        shorter = ["/".join(folders[: end + 1]) for end in range(len(folders))]
+        """A ref that is a folder of this name, or that has this name as a folder."""
         try:
-            found = next((ref for part in shorter if (ref := self.read(kind, part))), None)
-            if found:
-                return found.name
+            if found := folder_in_the_way(name, lambda part: self.read(kind, part)):
+                return found
             path = f"/repository/{kind.path}"
             below = next(self._project.pages(path, size=1, most=1, search=f"^{name}/"))
         except ProviderError:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..base import Check, ProviderError
 from ..http import garbage
+from ..verifying import expiry_checks
 from .project import DEVELOPER, Project, access_level, archived, moved, no_push
 from .refusals import LABEL, missing_scope
 
 if TYPE_CHECKING:
     from .client import GitLabClient
-
-EXPIRES_SOON = timedelta(days=14)
 
 
 class Verification:
@@ -93,17 +92,7 @@ class Verification:
             self.expires = _beginning_of(token.get("expires_at"))
 
     def expiry(self) -> list[Check]:
-        expires = self.expires
-        if expires is None or expires - datetime.now(UTC) > EXPIRES_SOON:
-            return []
-        return [
-            Check.warning(
-                "expiry",
-                "expires_soon",
-                f"The access token expires on {expires:%Y-%m-%d}.",
-                "Create a new one on GitLab and enter it here before that day.",
-            )
-        ]
+        return expiry_checks(self.expires, LABEL)
 
 
 _NEEDS = (

@@ -7,6 +7,7 @@ https://docs.gitlab.com/ci/yaml/#workflowname
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ class Input:
     kind: str = "string"  # string, number, boolean or array
     default: str | None = None
     options: Sequence[str] = ()
+    description: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +107,15 @@ def _input(name: str, about: Any) -> Input:
     return Input(
         name=name,
         kind=_text(facts.get("type")) or "string",
-        default=None if "default" not in facts else _text(default),
+        default=None if "default" not in facts else _default(default),
         options=tuple(_text(option) for option in listed[:MAX_OPTIONS]),
+        description=_text(facts.get("description")),
     )
+
+
+def _default(value: Any) -> str:
+    """As a person enters it: a list as JSON."""
+    return json.dumps(value) if isinstance(value, list) else _text(value)
 
 
 def _mapping(value: Any) -> dict[str, Any] | None:

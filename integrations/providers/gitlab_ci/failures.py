@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from ..base import ProviderError
 from ..ci import LogTail
 from ..http import vendor_words
+from ..json_values import whole
 from .client import PipelineProject
 from .pipelines import Pipelines
-from .reading import Job, whole
+from .reading import Job
 from .reasons import why_failed
 
 TAIL = 256 * 1024  # bytes

@@ -1,31 +1,12 @@
-from typing import Any
+from functools import partial
 
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from integrations.providers.fields import ConnectionField, one_line, several_lines
-from integrations.providers.gitlab_ci.inputs import MAX_NAME, OURS
+from integrations.providers.fields import ConnectionField, one_line
+from integrations.providers.parameters import clean_parameters
 
 MOST = 100
 LONGEST = 65_535  # characters of all values
-
-
-def clean_parameters(value: Any) -> dict[str, str]:
-    """The pipeline's own inputs or variables, without the three that delivr sets."""
-    found = {str(name).strip(): several_lines(str(text)) for name, text in value.items()}
-    if taken := sorted(name for name in found if name.upper() in OURS):
-        raise ValueError(
-            _("delivr sets %(names)s itself: leave it out.") % {"names": ", ".join(taken)}
-        )
-    if len(found) > MOST:
-        raise ValueError(_("At most %(most)d of them.") % {"most": MOST})
-    for name in found:
-        if not name or not name.isprintable() or "=" in name or len(name) > MAX_NAME:
-            raise ValueError(_("“%(name)s” is no name of an input or variable.") % {"name": name})
-    if sum(map(len, found.values())) > LONGEST:
-        raise ValueError(_("All values together are longer than is allowed here."))
-    return found
-
 
 FIELDS = (
     ConnectionField(
@@ -49,12 +30,16 @@ FIELDS = (
         label=gettext_lazy("Own inputs or variables"),
         audit_label=gettext_lazy("Inputs or variables"),
         help=gettext_lazy(
-            "One NAME=value a line. Where the CI file declares inputs, they are inputs, else "
-            "variables. delivr sets the version, the branch and delivr_build_id itself."
+            "One NAME=value per line. They are inputs if the CI file declares any, else variables. "
+            "delivr sets version, branch and delivr_build_id itself. A value may contain "
+            "{{ release.version }}, {{ release.branch }}, {{ release.commit }}, {{ build.id }} and "
+            "{{ platform }}."
         ),
         required=False,
         kind="mapping",
-        clean=clean_parameters,
+        clean=partial(clean_parameters, most=MOST, longest=LONGEST, in_any_case=True),
+        options="parameters",
+        load=gettext_lazy("Load inputs"),
         checks=("parameters",),
     ),
 )

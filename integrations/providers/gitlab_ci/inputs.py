@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..base import ProviderError
-from .config import BUILD_ID, CiFile, Input
+from ..ci import OURS
+from .config import CiFile, Input
 
-OURS = ("VERSION", "BRANCH", BUILD_ID.upper())
-MAX_NAME = 255
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,15})(?:\.\d{1,15})?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 

@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from ..base import Outcome, ProviderError
-from ..ci import BuildHandle, BuildState, BuildStatus, Duplicate, Retry
+from ..ci import OURS, BuildHandle, BuildState, BuildStatus, Duplicate, Retry
 from ..gitlab.project import Project
+from ..http import dicts
+from ..json_values import build_id_in, line
 from .attempts import Attempt, attempts_of
 from .reading import (
+    API,
+    FROM_OUTSIDE,
     WORDS,
     Job,
     Pipeline,
     artifacts_of,
-    build_id_in,
     external_id,
     pipeline_and_attempt,
     read_jobs,
@@ -34,8 +38,8 @@ CLOCK_SKEW = timedelta(minutes=10)  # between this server's clock and GitLab's
 CLOSE = timedelta(minutes=1)  # the same, where a mistake would take somebody else's pipeline
 MOST_RETRIES = 5
 MOST_CHILDREN = 10  # pipelines whose artifacts are listed: each takes two calls of one poll
-API = "api"  # the source of what delivr starts
-BUILD_ID = "DELIVR_BUILD_ID"
+MOST_OF_BRANCH = 5  # each takes a few requests: a list does not tell who started a pipeline
+VERSION, _BRANCH, BUILD_ID = OURS
 
 
 class Pipelines:
@@ -60,8 +64,10 @@ class Pipelines:
         pipeline = self._read(number)
         if pipeline is None:
             return None
-        carried = pipeline.build_id or self._build_id_of(pipeline.id)
-        return self._state(pipeline, self._attempts(pipeline)[-1], carried=carried)
+        variables = self._variables_of(pipeline.id) or {}
+        carried = pipeline.build_id or build_id_in(variables.get(BUILD_ID))
+        state = self._state(pipeline, self._attempts(pipeline)[-1], carried=carried)
+        return replace(state, version=line(variables.get(VERSION)))
 
     def _read(self, number: int) -> Pipeline | None:
         """None if it was deleted. Raises ProviderError where pipelines cannot be read at all: a 404
@@ -117,6 +123,7 @@ class Pipelines:
             duration_ms=int(took.total_seconds() * 1000) if took and took > timedelta(0) else None,
             artifacts=self._artifacts(attempt) if is_good else (),
             carried_id=carried or pipeline.build_id,
+            started_by=attempt.began_by or pipeline.user,
         )
 
     def _artifacts(self, attempt: Attempt) -> Any:
@@ -143,7 +150,8 @@ class Pipelines:
             url=self.page_of(pipeline.id),
             queue_reason=reason,
             commit=pipeline.commit,
-            **{"carried_id": pipeline.build_id, **facts},
+            branch=pipeline.ref,
+            **{"carried_id": pipeline.build_id, "started_by": pipeline.user, **facts},
         )
 
     def page_of(self, number: int) -> str:
@@ -152,11 +160,11 @@ class Pipelines:
     # --- Several ----------------------------------------------------------------------------------
 
     def _listed(self, since: datetime | None, skew: timedelta, **search: str) -> Iterator[Pipeline]:
-        """Those that were started by the API, the newest first. Each was changed after it was
-        created, and GitLab has long known how to search by that."""
+        """The newest first. Each was changed after it was created, and GitLab has long known how
+        to search by that."""
         if since is not None:
             search["updated_after"] = f"{(since - skew).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        pages = self._project.pages("/pipelines", size=PAGE, most=PAGES, source=API, **search)
+        pages = self._project.pages("/pipelines", size=PAGE, most=PAGES, **search)
         for item in (item for page in pages for item in page):
             pipeline = read_pipeline(item)
             if since is None or pipeline.created_at is None or pipeline.created_at >= since - skew:
@@ -166,7 +174,7 @@ class Pipelines:
         """Those that carry our id, in their names or else in their variables, the oldest first.
         Raises ProviderError if there are too many to look at."""
         found, unnamed = [], []
-        for pipeline in self._listed(since, CLOCK_SKEW, **search):
+        for pipeline in self._listed(since, CLOCK_SKEW, source=API, **search):
             if pipeline.build_id == build_id:
                 found.append(pipeline)
             elif not pipeline.build_id:
@@ -180,22 +188,24 @@ class Pipelines:
         return self._told_id(number) or ""
 
     def _told_id(self, number: int) -> str | None:
-        """From its variables, which GitLab shows to maintainers and to who started it; None where
-        it hides them."""
+        """The same, but None where they are hidden."""
+        variables = self._variables_of(number)
+        return None if variables is None else build_id_in(variables.get(BUILD_ID))
+
+    def _variables_of(self, number: int) -> dict[str, Any] | None:
+        """GitLab shows them to maintainers and to who started it; None where it hides them."""
         try:
             data = self._project.get(f"/pipelines/{number}/variables", per_page=PAGE)
         except ProviderError as error:
             if error.outcome not in (Outcome.REFUSED, Outcome.CREDENTIALS):
                 raise
             return None
-        listed = data if isinstance(data, list) else []
-        ours = [one for one in listed if isinstance(one, dict) and one.get("key") == BUILD_ID]
-        return next((build_id_in(one.get("value")) for one in ours), "")
+        return {line(one.get("key")): one.get("value") for one in dicts(data)}
 
     def started_by_us(self, branch: str, *, since: datetime) -> list[Pipeline]:
         """Pipelines without an id of delivr that may be ours: started by the API on the branch
         since then, by the user whose token we have."""
-        listed = self._listed(since, CLOSE, ref=branch, username=self._username())
+        listed = self._listed(since, CLOSE, source=API, ref=branch, username=self._username())
         unnamed = [one for one in listed if not one.build_id]
         return [one for one in _few(unnamed) if not self._build_id_of(one.id)]
 
@@ -224,6 +234,17 @@ class Pipelines:
         return [
             self._built(one, one.state, reason="") for one in self.with_id(build_id, since=since)
         ]
+
+    def of_branch(self, branch: str, *, since: datetime) -> list[BuildState]:
+        """Those that somebody started from outside, each in its newest attempt, the newest first:
+        of those that go on or ended well, the newest few."""
+        listed = (
+            one
+            for one in self._listed(since, CLOCK_SKEW, ref=branch)
+            if one.source in FROM_OUTSIDE and (not one.is_over or one.state is BuildStatus.SUCCESS)
+        )
+        states = (self.newest(one.id) for one in islice(listed, MOST_OF_BRANCH))
+        return [state for state in states if state is not None]
 
     def retries(self, handle: BuildHandle) -> list[Retry]:
         """Later attempts of the pipeline, the newest first."""

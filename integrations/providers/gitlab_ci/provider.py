@@ -22,6 +22,7 @@ from ..ci import (
 from ..gitlab.addresses import read_address
 from ..gitlab.provider import GitLab
 from ..http import DEADLINE, before_effect, only_provider_errors
+from ..templates import tried_parameters
 from ..verifying import is_fatal, try_in_order
 from .client import PipelineClient, PipelineProject
 from .failures import read_failure
@@ -73,7 +74,7 @@ class GitLabCi(CiProvider):
             repository_url=connection.scm.repository_url,
             access_token=token.reveal(),
             server=connection.scm.options.get("server", ""),
-            parameters=connection.parameters,
+            parameters=tried_parameters(connection),
             has_own_token=bool(connection.api_token),
             hook_path=f"/webhooks/{cls.sender}/{connection.pk}",
         )
@@ -124,7 +125,14 @@ class GitLabCi(CiProvider):
         if not file.takes_inputs:
             return None
         return [
-            Parameter(name=one.name, kind=one.kind, default=one.default or "", choices=one.options)
+            Parameter(
+                name=one.name,
+                kind=one.kind,
+                default=one.default or "",
+                choices=one.options,
+                description=one.description,
+                is_required=one.default is None,
+            )
             for one in file.inputs.values()
         ]
 
@@ -206,6 +214,10 @@ class GitLabCi(CiProvider):
     @only_provider_errors
     def retries(self, handle: BuildHandle, *, build_id: str, since: datetime) -> list[Retry]:
         return Pipelines(self._project()).retries(handle) if handle.external_id else []
+
+    @only_provider_errors
+    def builds_of(self, branch: str, *, since: datetime) -> list[BuildState]:
+        return Pipelines(self._project()).of_branch(branch, since=since)
 
     @only_provider_errors
     def stop_duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate:

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from delivr.date_bounds import read_datetime
-
 from ..ci import Artifact, BuildStatus
 from ..http import dicts, garbage
+from ..json_values import build_id_in, line, moment, whole
 
 LABEL = "GitLab CI"
 KEPT_ARTIFACTS = 20
-BUILD_ID = re.compile(r"(?<![A-Za-z0-9_])(?:bld|tst)_[A-Za-z0-9]{1,60}(?![A-Za-z0-9_])")
+API = "api"  # the source of what delivr starts
+# Of pipelines that somebody wanted, not of those that come with a push or a merge request:
+# https://docs.gitlab.com/ci/jobs/job_rules/#ci_pipeline_source-predefined-variable
+FROM_OUTSIDE = (API, "web", "trigger")
 
 # `manual`: it goes on when a person starts a job. `scheduled`: when a time has come.
 _QUEUED = {"created", "waiting_for_resource", "preparing", "waiting_for_callback", "pending"}
@@ -120,11 +122,6 @@ def pipeline_and_attempt(name: str) -> tuple[int, int]:
     return int(pipeline), int(attempt or 1)
 
 
-def build_id_in(text: object) -> str:
-    found = BUILD_ID.search(text) if isinstance(text, str) else None
-    return found.group() if found else ""
-
-
 def read_pipeline(data: object) -> Pipeline:
     """Raises ProviderError (`garbage`) for anything that is no pipeline."""
     facts = data if isinstance(data, dict) else {}
@@ -217,23 +214,6 @@ def username_of(user: object) -> str:
     return line(user.get("username")) if isinstance(user, dict) else ""
 
 
-def moment(value: object) -> datetime | None:
-    """`2026-11-29T12:00:00.000Z`; None for anything else."""
-    return read_datetime(value) if isinstance(value, str) else None
-
-
 def _seconds(value: object) -> timedelta | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return timedelta(seconds=value) if is_number and 0 <= value < 10**8 else None  # type: ignore[operator,arg-type]
-
-
-def whole(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 < value < 2**62 else None
-
-
-def line(value: object) -> str:
-    """Text in one line that can be stored and shown."""
-    text = value if isinstance(value, str) and len(value) <= 2000 else ""
-    return "".join(c for c in text if c.isprintable()).strip()

@@ -9,10 +9,10 @@ import re
 from typing import Any
 
 from ..base import Outcome, ProviderError
-from ..ci import BuildRequest
+from ..ci import OURS, BuildRequest
 from ..gitlab.refusals import Refusal, failure_of
 from .client import PipelineProject
-from .inputs import OURS, inputs_for, variables_for
+from .inputs import inputs_for, variables_for
 from .reading import Pipeline, read_pipeline
 from .source import Setup
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..base import Check, Outcome, ProviderError
-from ..ci import BuildRequest
+from ..ci import OURS, BuildRequest
 from ..gitlab.project import Project
-from .inputs import OURS
-from .reading import moment
+from ..json_values import moment
+from ..templates import TRIED, TRIED_BUILD
 from .source import OLDEST, Setup, Source
 from .trigger import payload_for
 
-TRIED = {"VERSION": "1.0.0", "BRANCH": "main"}  # what inputs are checked with
 HOOKS = 100
 
 
@@ -49,7 +48,7 @@ class Verification:
         payload_for(
             self._setup,
             BuildRequest(
-                build_id="bld_verification",
+                build_id=TRIED_BUILD,
                 version=TRIED["VERSION"],
                 branch=TRIED["BRANCH"],
                 platform="",

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..ci import BuildReport, BuildStatus
-from ..incoming import json_object, number
+from ..incoming import json_object, number, object_in
+from ..json_values import build_id_in, line
 from ..webhooks import BASIC, STANDARD_WEBHOOKS, Scheme, Way, Webhooks
-from .reading import build_id_in, end_of, external_id
-
-API = "api"  # the source of what delivr starts
+from .reading import FROM_OUTSIDE, end_of, external_id
 
 
 def parse(body: bytes, event: str) -> BuildReport:
@@ -23,20 +22,21 @@ def parse(body: bytes, event: str) -> BuildReport:
     document = json_object(body)
     kind = document.get("object_kind")
     if kind == "pipeline":
-        return _of_pipeline(_object(document, "object_attributes"))
+        return _of_pipeline(object_in(document, "object_attributes"))
     if not isinstance(kind, str):
         return _nothing("GitLab did not say which event it is.")
     return _nothing(f"The event {kind[:60]} says nothing about a pipeline.")
 
 
 def _of_pipeline(about: Mapping[str, Any]) -> BuildReport:
-    if about.get("source") not in (None, API):
-        return _nothing("This pipeline was not started by the API, so it is none of ours.")
+    if about.get("source") not in (None, *FROM_OUTSIDE):
+        return _nothing("This pipeline came with a change in GitLab, so it is none of ours.")
     return BuildReport(
         status=_end(about),
         asks=True,
         external_id=_external_id(number(about, "id")),
         build_id=_build_id(about),
+        branch=line(about.get("ref")),
     )
 
 
@@ -58,13 +58,6 @@ def _external_id(pipeline: int | None) -> str:
     if pipeline is None:
         raise ValueError("The event names no pipeline.")
     return external_id(pipeline, 1)
-
-
-def _object(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = document.get(name)
-    if not isinstance(found, dict):
-        raise ValueError(f"The event has no {name}.")
-    return found
 
 
 def _nothing(note: str) -> BuildReport:

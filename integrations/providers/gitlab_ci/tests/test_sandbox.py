@@ -9,6 +9,7 @@ import pytest
 
 from integrations.providers.base import Level, Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus, Duplicate
+from integrations.providers.gitlab_ci.pipelines import MOST_OF_BRANCH
 from integrations.providers.gitlab_ci.provider import GitLabCi
 from sandbox import accounts, ci_files
 from sandbox.server import SandboxServer
@@ -426,6 +427,36 @@ def test_a_retry_is_another_attempt(sandbox: SandboxServer, gitlab: Any) -> None
     assert (newest.external_id, newest.carried_id) == (retry.state.external_id, "bld_one")
     assert provider.is_retry(retry.state, of=state)
     assert not provider.is_retry(BuildHandle(external_id="1/1"), of=state)
+
+
+def test_pipelines_of_a_branch_are_told_with_who_started_them(
+    sandbox: SandboxServer, gitlab: Any
+) -> None:
+    """In their newest attempts; without those of pushes, and those that ended badly."""
+    provider, engine = gitlab(ci_files.WITH_VARIABLES), sandbox.state.pipelines
+    project = sandbox.state.gitlab.projects[4201]
+
+    def start(source: str, version: str = "", user: str = "priya") -> Any:
+        about = {"source": source, "user": user, "variables": {"VERSION": version}}
+        return engine.create(project, BRANCH, **about)
+
+    ours = provider.trigger(wanted())
+    retried, failed, _pushed = start("web", "1.5.0"), start("trigger"), start("push")
+    sandbox.state.advance(60)
+    engine.finish(retried, "failed")
+    engine.finish(failed, "failed")
+    sandbox.state.advance(60)
+    engine.retry(retried, user="ravi")
+    found = provider.builds_of(BRANCH, since=a_minute_ago())
+    assert [(one.external_id, one.started_by, one.version, one.carried_id) for one in found] == [
+        (f"{retried.id}/2", "ravi", "1.5.0", ""),
+        (f"{ours.number}/1", pipeline_of(sandbox, ours).user, "1.5.0", "bld_one"),
+    ]
+    assert {(one.branch, one.commit) for one in found} == {(BRANCH, retried.sha)}
+    for _n in range(9):
+        start("web")
+    assert len(provider.builds_of(BRANCH, since=a_minute_ago())) == MOST_OF_BRANCH
+    assert provider.builds_of("main", since=a_minute_ago()) == []
 
 
 def test_what_gitlab_retries_itself_is_the_same_attempt(
