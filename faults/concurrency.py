@@ -1,4 +1,4 @@
-"""F6, F8, F9 and F9b: many requests at the same time, in any order and repeated."""
+"""F6, F8, F9, F9b and F9c: many requests at the same time, in any order and repeated."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,12 +20,12 @@ from django.utils import timezone
 from builds.models import Build, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.tests import factories
-from delivr.tests.wired import wire_actions
+from delivr.tests.wired import wire_actions, wire_any_ci
 from faults import invariants
 from faults.clients import Client, percentile, run_concurrently
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import Stack, until
-from faults.workspaces import click, open_work, reset, set_auto_finish, workspaces
+from faults.workspaces import Workspace, click, open_work, reset, set_auto_finish, workspaces
 from releases.models import Release, ReleaseStatus
 from sandbox import accounts
 
@@ -184,6 +185,36 @@ def last_pairs_of_runs(stack: Stack, options: Options) -> Outcome:
             "events": ["workflow_run"],  # a job's event of the other workflow waits for its build
         }
         stack.sandbox.ask("PATCH", f"github_actions/jobs/{name}.yml", {"webhook": hook})
+    return _end_pairs(
+        stack, space, options, lambda one: stack.sandbox.finish(*one, server="github_actions")
+    )
+
+
+def last_pairs_of_receivers(stack: Stack, options: Options) -> Outcome:
+    """F9c: the same with Any CI, whose receivers report each end, with two repeats of the report on
+    its heels."""
+    reset(stack)
+    set_auto_finish(stack, None)
+    (space,) = workspaces(stack, 1, connect=wire_any_ci)
+    client = Client(stack.web_port)
+
+    def end(one: tuple[str, int]) -> None:
+        _job, number = one
+        stack.sandbox.ask("POST", f"webhook/builds/{number}/finish", {"result": "SUCCESS"})
+        build = Build.objects.get(number=number)
+        body = {"buildId": build.pk, "buildNumber": number, "status": "SUCCESS"}
+        for _n in range(2):
+            _post(client, Report(build, body, "ended"))
+
+    outcome = _end_pairs(stack, space, options, end)
+    outcome.expect(all(a.status == 202 for a in client.answers), "not every post got 202")
+    return outcome
+
+
+def _end_pairs(
+    stack: Stack, space: Workspace, options: Options, end: Callable[[tuple[str, int]], None]
+) -> Outcome:
+    """`end` (job, number) of both builds of a release at the same moment, for one after another."""
     client = Client(stack.web_port)
     releases = [space.wired.release() for _n in range(min(100, max(10, options.triggers // 4)))]
     for release in releases:
@@ -194,11 +225,8 @@ def last_pairs_of_runs(stack: Stack, options: Options) -> Outcome:
     start = time.monotonic()
     for release in releases:
         builds = Build.objects.filter(release_pipeline__release=release)
-        run_concurrently(
-            lambda one: stack.sandbox.finish(*one, server="github_actions"),
-            builds.values_list("release_pipeline__job_path", "number"),
-            threads=2,
-        )
+        ended = builds.values_list("release_pipeline__job_path", "number")
+        run_concurrently(end, ended, threads=2)
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
     spent = time.monotonic() - start
     hanging = Release.objects.exclude(status=ReleaseStatus.BUILD_COMPLETE).count()
@@ -210,7 +238,7 @@ def last_pairs_of_runs(stack: Stack, options: Options) -> Outcome:
         "ended and known after s": round(spent, 1),
     }
     outcome.expect(not hanging, f"{hanging} releases hang")
-    outcome.expect(WebhookDelivery.objects.exists(), "GitHub reported nothing")
+    outcome.expect(WebhookDelivery.objects.exists(), "nothing was reported")
     return outcome
 
 
