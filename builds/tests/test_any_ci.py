@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
@@ -212,7 +213,7 @@ def test_a_build_that_the_receiver_does_not_know_is_lost(wired: Wired, sandbox: 
     build = polled(triggered(wired))
     sandbox.state.receivers.all["ios"].has_status = False
     assert lost(build).status == "LOST"
-    with pytest.raises(Exception, match="no build #7"):
+    with pytest.raises(ValidationError, match="by the ids of delivr, not by their numbers"):
         adopt_build(effect=trigger_of(build), number=7, actor=None)
 
 
