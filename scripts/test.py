@@ -59,18 +59,17 @@ def phases() -> list[Phase]:
         "TEST_DATABASE_URL": POSTGRES,
     }
     embedded = {"DATABASE_URL": "sqlite:///:memory:", "CELERY_BROKER_URL": ""}
-    on_sqlite = ("-m", "not services and not browser and not on_postgresql")
-    on_postgresql = ("-m", "not browser and not on_sqlite", "-p", "delivr.tests.only_database")
+    each_once = (*SPREAD, "-p", "delivr.tests.each_once", "-m")
     return [
         Phase("Chromium", ("-m", "browser", "--nomigrations"), embedded, missing_browser),
         Phase(
             "PostgreSQL and Redis",
-            (*SPREAD, *on_postgresql),
+            (*each_once, "not browser"),
             services,
             missing_services,
             drop_databases,
         ),
-        Phase("SQLite", (*SPREAD, *on_sqlite), embedded),
+        Phase("SQLite", (*each_once, "not services and not browser"), embedded),
     ]
 
 

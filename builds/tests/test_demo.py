@@ -19,7 +19,7 @@ from delivr.tests import factories
 from integrations.models import FAMILIES
 from releases.models import Release, ReleaseStatus
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.on_both]
 
 
 def run(*options: str) -> dict[str, Any]:

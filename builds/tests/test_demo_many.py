@@ -19,7 +19,7 @@ from delivr.tenants.models import Tenant, User
 from delivr.tests.wired import Wired
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from releases.timeline import timeline
 from releases.wording import describe_effect
 from sandbox import accounts
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.on_both]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from delivr.tenants.models import Role
 from delivr.tests import factories
 from releases.models import Release, ReleasePipeline
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)  # a Wednesday
 
 

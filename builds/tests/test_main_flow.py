@@ -22,7 +22,7 @@ from delivr.tenants.models import Role
 from integrations.choices import Verification
 from integrations.models import FAMILIES
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.on_both]
 
 
 def verify(api: APIClient, family: str, pk: str) -> None:

@@ -39,7 +39,7 @@ from sandbox.server import SandboxServer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql]
 
-EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "8"))
 LONG = [Phase.generate, Phase.shrink]
 PHASES = LONG if "STATE_MACHINE_EXAMPLES" in os.environ else [Phase.generate]
 POINTS = (

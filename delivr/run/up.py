@@ -172,16 +172,21 @@ def _is_ready(plan: Plan) -> Callable[[], bool]:
     host = urlsplit(plan.base_url).netloc
 
     def ready() -> bool:
-        connection = http.client.HTTPConnection(HOST, plan.port, timeout=5)
-        try:
-            connection.request("GET", "/readyz", headers={"Host": host})
-            return connection.getresponse().status == 200
-        except OSError:
-            return False
-        finally:
-            connection.close()
+        has_sandbox = not plan.sandbox_port or _answers(plan.sandbox_port, "/")
+        return has_sandbox and _answers(plan.port, "/readyz", Host=host)
 
     return ready
+
+
+def _answers(port: int, path: str, **headers: str) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=5)
+    try:
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
 
 
 def block(plan: Plan, logins: dict[str, Any]) -> str:

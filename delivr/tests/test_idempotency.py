@@ -15,7 +15,7 @@ from delivr.tests import factories
 from delivr.tests.api_calls import SCM, SCMS, problem
 from integrations.models import ScmIntegration
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 
 
 @pytest.fixture

@@ -158,6 +158,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "api/v1/webhooks/jenkins": at(post=PROVEN),
     "api/v1/webhooks/jenkins/<str:pipeline_id>": at(post=PROVEN),
     "api/v1/webhooks/github/<str:pipeline_id>": at(post=PROVEN),
+    "api/v1/webhooks/gitlab/<str:pipeline_id>": at(post=PROVEN),
     "api/v1/webhooks/builds/<str:pipeline_id>": at(post=PROVEN),
 }
 

@@ -17,7 +17,7 @@ from integrations.models import PipelineIntegration
 from integrations.operations import edit
 from integrations.tests.test_columns import migrate, migrate_to_the_newest
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 
 
 def test_the_name_of_a_pipeline_follows_its_job_and_target(tenant: Tenant, owner: User) -> None:

@@ -19,7 +19,7 @@ from releases.models import Release, ReleaseTarget
 from releases.operations import create_release
 from releases.tests.pages import Setup, text_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 TAKEN = "Release 1.5.0 of com.dream11.app already exists."
 
 

@@ -12,6 +12,8 @@ from releases.models import ReleasePipeline
 from releases.tests.pages import text_of
 from releases.tests.test_pages_list import queries_of
 
+pytestmark = pytest.mark.on_both
+
 LIST = "/releases"
 
 

@@ -20,7 +20,7 @@ from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests import factories
 from delivr.tests.tampering import tampering
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 
 
 def write(tenant: Any, number: int = 5) -> list[AuditEvent]:

@@ -19,7 +19,7 @@ from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import due_effects
 from delivr.effects.tests.fake_provider import FakeHandler, make_due, reload
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 
 
 def test_many_lookups_do_not_overflow(effect: Effect, provider: Any) -> None:

@@ -18,7 +18,7 @@ from delivr.effects.sweeper import due_effects
 from delivr.effects.tests.fake_provider import reload
 from delivr.tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 
 
 # --- Fair order -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from delivr.effects.runner import run_effect
 from delivr.effects.tests.fake_provider import failure, make_due, reload
 from delivr.failures import Outcome
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 
 
 def health() -> IntegrationHealth:

@@ -18,7 +18,7 @@ from delivr.effects.sweeper import due_effects
 from delivr.effects.tests.fake_provider import FakeHandler, failure, make_due, reload
 from delivr.failures import Outcome
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 
 
 def test_an_effect_is_sent_once_and_done(effect: Effect, provider: Any) -> None:

@@ -13,6 +13,8 @@ from delivr.effects.models import Heartbeat
 from delivr.effects.sweeper import Sweeper
 from delivr.settings import Job
 
+pytestmark = pytest.mark.on_both
+
 
 @pytest.mark.django_db
 def test_a_sweeper_records_heartbeats() -> None:
