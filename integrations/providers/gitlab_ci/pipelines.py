@@ -213,7 +213,7 @@ class Pipelines:
         """True if a pipeline of the branch may be ours and not tell: none has to carry our id
         (`carries_id`), or its variables are hidden, as those that another user started, whose token
         we had then."""
-        listed = self._listed(since, CLOCK_SKEW, ref=branch)
+        listed = self._listed(since, CLOCK_SKEW, source=API, ref=branch)
         told = (self._told_id(one.id) for one in _few([p for p in listed if not p.build_id]))
         return any(found is None or not (found or carries_id) for found in told)
 

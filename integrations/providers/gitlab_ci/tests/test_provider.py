@@ -230,6 +230,8 @@ def test_what_may_be_there_unseen_is_not_created_again(
     else:
         error = failing(lambda: make.check_absent(REQUEST, since=since))
         assert (error.code, error.outcome) == ("cannot_correlate", Outcome.REFUSED)
+    lists = [seen for seen in wire.seen if seen.path == f"{PROJECT}/pipelines"]
+    assert {seen.query["source"] for seen in lists} <= {"api"}  # a push starts some, too
 
 
 def test_of_a_long_log_the_end_is_read(
