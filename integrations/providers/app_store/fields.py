@@ -60,7 +60,7 @@ SAME = gettext_lazy("Same key as %(name)s")
 
 NEEDS = gettext_lazy("an admin of App Store Connect")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "address": gettext_lazy("Reaching App Store Connect"),
     "app": gettext_lazy("App"),

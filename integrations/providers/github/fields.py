@@ -89,7 +89,7 @@ SAME = gettext_lazy("Same token or app as %(name)s")
 
 NEEDS = gettext_lazy("an account on GitHub that may write to the repository")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "account": gettext_lazy("Account"),
     "address": gettext_lazy("Reaching GitHub"),

@@ -51,7 +51,7 @@ SAME = gettext_lazy("Same token as %(name)s")
 
 NEEDS = gettext_lazy("an account on GitLab that may write to the project")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "account": gettext_lazy("Account"),
     "address": gettext_lazy("Reaching GitLab"),

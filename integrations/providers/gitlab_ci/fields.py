@@ -27,7 +27,7 @@ FIELDS = (
     ConnectionField(
         name="parameters",
         column="parameters",
-        label=gettext_lazy("Own inputs or variables"),
+        label=gettext_lazy("Additional inputs or variables"),
         audit_label=gettext_lazy("Inputs or variables"),
         help=gettext_lazy(
             "One NAME=value per line. They are inputs if the CI file declares any, else variables. "
@@ -44,9 +44,9 @@ FIELDS = (
     ),
 )
 
-NEEDS = gettext_lazy("somebody who may change the project's CI file and its webhooks")
+NEEDS = gettext_lazy("someone who can change the project's CI file and its webhooks")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "account": gettext_lazy("Account"),
     "address": gettext_lazy("Reaching GitLab"),

@@ -84,7 +84,7 @@ SAME = gettext_lazy("Same server as %(name)s")
 
 NEEDS = gettext_lazy("an admin of your Jenkins")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "account": gettext_lazy("User"),
     "address": gettext_lazy("Reaching Jenkins"),

@@ -126,7 +126,7 @@ SAME = gettext_lazy("Same account as %(name)s")
 
 NEEDS = gettext_lazy("an account in Jira that may create issues in the project")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "address": gettext_lazy("Reaching Jira"),
     "correlation": gettext_lazy("Finding an epic again"),

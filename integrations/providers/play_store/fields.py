@@ -38,7 +38,7 @@ SAME = gettext_lazy("Same service account as %(name)s")
 
 NEEDS = gettext_lazy("an admin of the Play Console")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "address": gettext_lazy("Reaching Google Play"),
     "app": gettext_lazy("App"),

@@ -61,7 +61,7 @@ SAME = gettext_lazy("Same bot as %(name)s")
 
 NEEDS = gettext_lazy("leave to install an app in your Slack")
 
-# What its checks are called: what each of them tries
+# The names of its checks.
 CHECKS = {
     "address": gettext_lazy("Reaching Slack"),
     "channel": gettext_lazy("Channel %(subject)s"),
