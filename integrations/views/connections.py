@@ -32,8 +32,7 @@ from integrations.providers.registry import fields_of, provider_class, provider_
 from integrations.setup import STEP, STEPS
 from integrations.throttle import throttle, throttled_call
 from integrations.verification import verify
-from integrations.views import shared
-from integrations.views import streamed_checks as aloud
+from integrations.views import shared, streamed_checks
 from integrations.views.once import Repeated, new_token
 from integrations.views.webhook_secret import answer_again, show_secret
 
@@ -63,8 +62,8 @@ def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
     if request.method != "POST":
         return _form_page(request, shared.open_form(request, kind))
     form = shared.sent_form(request, kind)
-    if aloud.is_asked_for(request):
-        return aloud.save_streamed(request, form)
+    if streamed_checks.is_asked_for(request):
+        return streamed_checks.save_streamed(request, form)
     try:
         connection = shared.save(request, form)
     except Repeated as repeated:
@@ -139,8 +138,8 @@ def integration(request: TenantRequest, family: str, connection_id: str) -> Http
         form = shared.open_form(request, connection.kind, connection) if may_edit else None
         return _page(request, connection, form)
     form = shared.sent_form(request, connection.kind, connection)
-    if aloud.is_asked_for(request):
-        return aloud.save_streamed(request, form)
+    if streamed_checks.is_asked_for(request):
+        return streamed_checks.save_streamed(request, form)
     saved = shared.save(request, form)
     if saved is None:
         return _page(request, shared.find(request, family, connection_id), form)
@@ -230,15 +229,15 @@ def integration_verify(request: TenantRequest, family: str, connection_id: str) 
     connection = shared.find(request, family, connection_id)
     back = next_address(request, default=page_of(connection))
     try:
-        if aloud.is_asked_for(request):
+        if streamed_checks.is_asked_for(request):
             throttle("verify", user=request.user)
             then = {"location": shared.page_with_result(back, connection)}
-            return aloud.stream_checks(connection, actor=request.user, then=then)
+            return streamed_checks.stream_checks(connection, actor=request.user, then=then)
         with throttled_call("verify", user=request.user):
             shared.add_result_message(request, verify(connection, actor=request.user))
     except Problem as problem:
-        if aloud.is_asked_for(request):
-            return HttpResponse(status=aloud.NO_CONTENT)
+        if streamed_checks.is_asked_for(request):
+            return HttpResponse(status=streamed_checks.NO_CONTENT)
         messages.error(request, problem.detail)
     return redirect(back)
 

@@ -20,8 +20,7 @@ from delivr.tenants.operations import skip_step
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import Connection, PipelineIntegration
 from integrations.setup import STEP, StepState, current, is_complete, minutes_left, progress
-from integrations.views import shared
-from integrations.views import streamed_checks as aloud
+from integrations.views import shared, streamed_checks
 from integrations.views.connections import answer_saved, form_context
 from integrations.views.once import Repeated
 from integrations.views.webhook_secret import answer_again
@@ -105,8 +104,8 @@ def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) 
     edited = shared.named_connection(request, state.key, "connection")
     kind = edited.kind if edited else shared.chosen_kind(state.key, request.POST.get("kind"))
     form = shared.sent_form(request, kind, edited)
-    if aloud.is_asked_for(request):
-        return aloud.save_streamed(request, form)
+    if streamed_checks.is_asked_for(request):
+        return streamed_checks.save_streamed(request, form)
     try:
         connection = shared.save(request, form)
     except Repeated as repeated:
