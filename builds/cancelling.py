@@ -22,7 +22,6 @@ from delivr.effects.operations import create_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.ci import BuildStatus
-from integrations.providers.registry import provider_class
 from releases.holding import free_version
 from releases.marks import MARKED, clear_marks, refuse_released
 from releases.models import Release, ReleaseStatus
@@ -121,7 +120,7 @@ class Stop(EffectHandler):
         mine = Effect.objects.for_tenant(effect.tenant_id)
         trigger = mine.filter(dedupe_key=self.trigger_key(effect)).first()
         build = self.build_of(effect)
-        ci: Any = provider_class(build.pipeline.kind)
+        ci: Any = build.pipeline.provider_class
         if not ci.can_cancel:
             raise Unneeded
         if build.handle.is_known:

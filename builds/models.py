@@ -17,7 +17,6 @@ from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildHandle, BuildStatus
-from integrations.providers.registry import provider_class
 from releases.models import BUILD_STATUS_CHOICES, MOVING, ReleasePipeline
 
 
@@ -223,13 +222,13 @@ class TestBuild(PolledBuild):
 
     @property
     def log_url(self) -> str:
-        provider: Any = provider_class(self.pipeline.kind)
+        provider: Any = self.pipeline.provider_class
         return provider.log_page(self.url) if self.url else ""
 
     @property
     def answer_url(self) -> str:
         """Where a person answers what it waits for."""
-        provider: Any = provider_class(self.pipeline.kind)
+        provider: Any = self.pipeline.provider_class
         return provider.answer_page(self.url) if self.url else ""
 
     @property

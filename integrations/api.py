@@ -18,7 +18,7 @@ from delivr.tenants.models import Role
 from integrations import operations
 from integrations.checks import shown
 from integrations.models import FAMILIES, Connection, PipelineIntegration
-from integrations.providers.registry import secrets_of
+from integrations.providers.registry import ProviderKey, secrets_of
 from integrations.rotating import CredentialRefused, change
 from integrations.serializers import (
     KINDS,
@@ -36,9 +36,11 @@ from integrations.verification import verify
 def _schema(family: str, *, creating: bool | None, many: bool = False) -> Any:
     """The OpenAPI schema of a family: one serializer, or one of several, one for each kind."""
     if creating is None:
-        made: Any = {kind: answer_serializer(kind) for kind in KINDS[family]}
+        made: Any = {kind: answer_serializer((family, kind)) for kind in KINDS[family]}
     else:
-        made = {kind: request_serializer(kind, creating=creating) for kind in KINDS[family]}
+        made = {
+            kind: request_serializer((family, kind), creating=creating) for kind in KINDS[family]
+        }
     if len(made) == 1:
         only = next(iter(made.values()))
         return only(many=True) if many else only
@@ -54,7 +56,9 @@ def _schema(family: str, *, creating: bool | None, many: bool = False) -> Any:
 
 def _with_secret() -> Any:
     """The OpenAPI schema of a pipeline with the secret of its webhook."""
-    made: dict[str, Any] = {kind: created_serializer(kind) for kind in KINDS["pipelines"]}
+    made: dict[str, Any] = {
+        kind: created_serializer(("pipelines", kind)) for kind in KINDS["pipelines"]
+    }
     if len(made) == 1:
         return next(iter(made.values()))
     return PolymorphicProxySerializer(
@@ -92,7 +96,7 @@ class ConnectionList(FamilyView):
 
     def _connect(self) -> Response:
         kind = self._kind()
-        shape = self.shape(request_serializer(kind, creating=True))
+        shape = self.shape(request_serializer((self.family, kind), creating=True))
         values = {k: v for k, v in shape.values.items() if k != self.model.type_field}
         with shape.complaints():
             connection = operations.connect(
@@ -124,19 +128,19 @@ class ConnectionDetail(FamilyView):
 
     def patch(self, request: Request, connection_id: str) -> Response:
         connection = self.find(connection_id)
-        shape = Shape(request_serializer(connection.kind, creating=False), request.data)
+        shape = Shape(request_serializer(connection.provider_key, creating=False), request.data)
         with shape.complaints(), self._asking(connection, shape):
             try:
                 connection = change(
                     connection, actor=self.actor, values=shape.values, known_errors=shape.errors
                 )
             except CredentialRefused as refused:
-                raise _refusal(refused, connection.kind) from None
+                raise _refusal(refused, connection.provider_key) from None
         return Response(present(connection))
 
     def _asking(self, connection: Connection, shape: Shape) -> AbstractContextManager[None]:
         """Count as a verification if a new credential may be verified before it is stored."""
-        if any(shape.values.get(name) for name in secrets_of(connection.kind)):
+        if any(shape.values.get(name) for name in secrets_of(connection.provider_key)):
             return throttled_call("verify", user=self.actor)
         return nullcontext()
 
@@ -148,11 +152,11 @@ class ConnectionDetail(FamilyView):
         return Response(status=204)
 
 
-def _refusal(refused: CredentialRefused, kind: str) -> Problem:
+def _refusal(refused: CredentialRefused, key: ProviderKey) -> Problem:
     """Names the checks that the new credential failed; the stored one is still in use."""
     detail = " ".join(refused.messages)
     errors = from_django(refused)
-    checks = [shown(kind, asdict(check)) for check in refused.checks]
+    checks = [shown(key, asdict(check)) for check in refused.checks]
     return Problem(400, "credential_refused", detail, errors, extensions={"checks": checks})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from delivr.pages.names import NAMES
-from integrations.providers.registry import check_names
+from integrations.providers.registry import ProviderKey, check_names
 
 
 class CheckState(enum.StrEnum):
@@ -17,9 +17,9 @@ class CheckState(enum.StrEnum):
     NOT_TESTABLE = "NOT_TESTABLE"
 
 
-def shown(kind: str, check: Mapping[str, Any]) -> dict[str, Any]:
+def shown(key: ProviderKey, check: Mapping[str, Any]) -> dict[str, Any]:
     """A stored check with its `state`, and a `label` that says what was tried."""
-    return {**check, "state": state_of(check), "label": label_of(kind, check)}
+    return {**check, "state": state_of(check), "label": label_of(key, check)}
 
 
 def state_of(check: Mapping[str, Any]) -> CheckState:
@@ -31,10 +31,10 @@ def state_of(check: Mapping[str, Any]) -> CheckState:
     return CheckState.WARNING if check["level"] == "WARNING" else CheckState.FAILED
 
 
-def label_of(kind: str, check: Mapping[str, Any]) -> str:
+def label_of(key: ProviderKey, check: Mapping[str, Any]) -> str:
     name, _mark, one = check["name"].partition(":")
     subject = check.get("subject") or one
-    words = str(check_names(kind).get(name) or NAMES.get(name) or name)
+    words = str(check_names(key).get(name) or NAMES.get(name) or name)
     if "%(subject)s" in words:
         return words % {"subject": subject}
     return f"{words}: {subject}" if subject else words

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from delivr import outbound
 from delivr.api.problems import camel
 from delivr.failures import Outcome, ProviderError
-from integrations.models import PipelineIntegration
-from integrations.providers.registry import fields_of, provider_class
+from integrations.models import FAMILIES, PipelineIntegration
+from integrations.providers.registry import ProviderKey, fields_of
 from sandbox import accounts
 
 PATIENCE = 5.0  # seconds that the sandbox has for an answer
@@ -23,26 +23,28 @@ def is_offered() -> bool:
     return bool(settings.SANDBOX_URL)
 
 
-def is_imitated(kind: str) -> bool:
+def is_imitated(key: ProviderKey) -> bool:
     """True if the sandbox has a stand-in for this kind."""
-    return bool(_entries(kind))
+    return bool(_entries(key))
 
 
-def sandbox_values(kind: str, *, platform: str = "") -> dict[str, Any]:
+def sandbox_values(key: ProviderKey, *, platform: str = "") -> dict[str, Any]:
     """The form's initial values for a kind, including the sandbox's fake secrets.
 
     If there are several entries of one kind (jobs), the one that names the platform is used.
     """
-    entries = _entries(kind)
+    entries = _entries(key)
     entry = next((e for e in entries if _names(e, platform)), entries[0])
-    return {field.name: _text(entry.get(camel(field.name), "")) for field in fields_of(kind)}
+    return {field.name: _text(entry.get(camel(field.name), "")) for field in fields_of(key)}
 
 
-def _entries(kind: str) -> list[dict[str, Any]]:
+def _entries(key: ProviderKey) -> list[dict[str, Any]]:
     state = accounts.load(settings.DELIVR_DATA_DIR / "sandbox")
-    families = state.as_dict(settings.SANDBOX_URL).values()
-    entries = (e for found in families for e in (found if isinstance(found, list) else [found]))
-    return [entry for entry in entries if kind in entry.values()]
+    groups = state.as_dict(settings.SANDBOX_URL).values()
+    entries = (e for found in groups for e in (found if isinstance(found, list) else [found]))
+    family, kind = key
+    name = camel(FAMILIES[family].type_field)
+    return [entry for entry in entries if entry.get(name) == kind]
 
 
 def sandbox_job(pipeline: PipelineIntegration, job: str) -> str:
@@ -56,7 +58,7 @@ def report_here(pipeline: PipelineIntegration) -> None:
     on the sandbox's page. Raises ProviderError if it has no such job or does not answer."""
     secret = pipeline.webhook_secret.reveal()
     webhook = {"url": pipeline.webhook_url, "secret": secret, "style": "signed"}
-    ci: Any = provider_class(pipeline.kind)
+    ci: Any = pipeline.provider_class
     job = pipeline.job or ci.job_name(pipeline.field_values)
     try:
         with outbound.session(deadline=PATIENCE) as session:

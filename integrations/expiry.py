@@ -11,7 +11,6 @@ from django.utils.translation import ngettext
 
 from delivr.tenants.models import Tenant
 from integrations.models import FAMILIES, Connection, find_connection
-from integrations.providers.registry import provider_class
 
 WARN = timedelta(days=14)
 
@@ -21,7 +20,7 @@ def expiry_words(connection: Connection) -> str:
     now = timezone.now()
     if connection.credential_expires_at is not None:
         return _in_words(connection.credential_expires_at - now)
-    longest, since = provider_class(connection.kind).longest_life, connection.credential_changed_at
+    longest, since = connection.provider_class.longest_life, connection.credential_changed_at
     if longest is None or since is None or since + longest - now > WARN:
         return ""
     words = {"days": (now - since).days, "longest": longest.days, "kind": connection.kind_label}

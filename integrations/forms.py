@@ -22,7 +22,14 @@ from delivr.tenants.models import Tenant
 from integrations import sharing
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of, provider_class, same_words, secrets_of
+from integrations.providers.registry import (
+    ProviderKey,
+    fields_of,
+    provider_class,
+    same_words,
+    secrets_of,
+    slug_of,
+)
 from integrations.wording import FORM_ERRORS
 
 C = TypeVar("C", bound=Connection)
@@ -124,7 +131,7 @@ def _unique(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 class ConnectionForm(forms.Form):
-    """Connects a `kind`, or edits `connection`.
+    """Connects a new one, or edits `connection`.
 
     `initial` prefills it; stored secrets are never shown, and those in `initial` (the sandbox's)
     only with `show_secrets`. Because of `token` a form that is sent several times connects once.
@@ -138,20 +145,21 @@ class ConnectionForm(forms.Form):
         data: Mapping[str, Any] | None = None,
         *,
         tenant: Tenant,
-        kind: str,
+        key: ProviderKey,
         connection: Connection | None = None,
         initial: Mapping[str, Any] | None = None,
         show_secrets: bool = False,
         token: str = "",
     ) -> None:
-        super().__init__(data, initial={**_stored(connection, kind), **(initial or {})})
-        self.tenant, self.kind, self.connection = tenant, kind, connection
-        self.model = type(connection) if connection else model_of(kind)
+        super().__init__(data, initial={**_stored(connection), **(initial or {})})
+        self.tenant, self.connection = tenant, connection
+        self.provider_key, (family, self.kind) = key, key
+        self.model = FAMILIES[family]
         self.show_secrets = show_secrets
         self.token = token
         self._add_references()
         self._add_sources()
-        for field in fields_of(kind):
+        for field in fields_of(key):
             self.fields[field.name] = self._field(field)
         self.fields["display_name"] = forms.CharField(
             label=_("Name"),
@@ -163,6 +171,12 @@ class ConnectionForm(forms.Form):
         )
 
     # --- Fields ---------------------------------------------------------------------------------
+
+    @property
+    def kinds(self) -> list[tuple[str, str, str]]:
+        """What may be connected: each kind with its label and its logo."""
+        family = self.model.family
+        return [(kind, words, slug_of((family, kind))) for kind, words in kinds_of(self.model)]
 
     def _add_references(self) -> None:
         if self.model is not PipelineIntegration:
@@ -185,7 +199,7 @@ class ConnectionForm(forms.Form):
             self.sources = rows
         if not self.sources:
             return
-        words = same_words(self.kind)
+        words = same_words(self.provider_key)
         choices = [(row.pk, str(words) % {"name": row}) for row in self.sources]
         self.fields[sharing.FIELD] = forms.ChoiceField(
             label=_("Credentials"),
@@ -195,11 +209,11 @@ class ConnectionForm(forms.Form):
             widget=forms.Select({"data-takes-over": ""}),
         )
         self.fields[sharing.FIELD].is_stored = True  # type: ignore[attr-defined] # see below
-        if not any(self.initial.get(f.name) for f in sharing.shared_fields(self.kind)):
+        if not any(self.initial.get(f.name) for f in sharing.shared_fields(self.provider_key)):
             self.initial.setdefault(sharing.FIELD, self.sources[0].pk)
 
     def _can_build_from(self, scm: Connection) -> bool:
-        ci: Any = provider_class(self.kind)
+        ci: Any = provider_class(self.provider_key)
         return not ci.scm_kinds or scm.kind in ci.scm_kinds
 
     def _field(self, field: ConnectionField) -> forms.Field:
@@ -275,7 +289,7 @@ class ConnectionForm(forms.Form):
         super().add_error(field, error)
         if self.show_secrets:
             return
-        for name in secrets_of(self.kind):
+        for name in secrets_of(self.provider_key):
             if self.data.get(self.add_prefix(name)):
                 self[name].help_text = TYPE_AGAIN
 
@@ -287,7 +301,7 @@ class ConnectionForm(forms.Form):
         self.is_failing = bool(self.connection.failures)
         for check in self.connection.failures:
             name = check["name"].partition(":")[0]
-            field = next((f.name for f in fields_of(self.kind) if name in f.checks), None)
+            field = next((f.name for f in fields_of(self.provider_key) if name in f.checks), None)
             self.add_error(field, " ".join(filter(None, [check["message"], check["hint"]])))
         first = next((name for name in self.fields if name in self.errors), None)
         if first:
@@ -314,14 +328,6 @@ class ConnectionForm(forms.Form):
 
 
 _FAMILY_OF = {"scm": "scm", "target": "targets"}
-
-
-def model_of(kind: str) -> type[Connection]:
-    """The model of a kind's family. Raises KeyError for an unknown kind."""
-    for model in FAMILIES.values():
-        if kind in dict(kinds_of(model)):
-            return model
-    raise KeyError(kind)
 
 
 def kinds_of(model: type[Connection]) -> list[tuple[str, str]]:
@@ -362,11 +368,11 @@ def _longest(field: ConnectionField) -> int:
     return MAX_SECRET if field.secret else MAX_TEXT
 
 
-def _stored(connection: Connection | None, kind: str) -> dict[str, Any]:
+def _stored(connection: Connection | None) -> dict[str, Any]:
     """The values of a stored connection that its form shows, without secrets."""
     if connection is None:
         return {}
-    shown = {f.name: f.read(connection) for f in fields_of(kind) if not f.secret}
+    shown = {f.name: f.read(connection) for f in fields_of(connection.provider_key) if not f.secret}
     shown["display_name"] = connection.display_name
     if isinstance(connection, PipelineIntegration):
         shown |= {name: getattr(connection, f"{name}_id") for name in REFERENCES}

@@ -27,7 +27,7 @@ from integrations.choices import (
     Verification,
 )
 from integrations.providers.fields import ConnectionField
-from integrations.providers.registry import fields_of, provider_class
+from integrations.providers.registry import ProviderKey, fields_of, provider_class, slug_of
 
 
 class ConnectionQuerySet(TenantQuerySet):
@@ -102,6 +102,19 @@ class Connection(TenantOwned):
         return str(getattr(self, self.type_field))
 
     @property
+    def provider_key(self) -> ProviderKey:
+        return self.family, self.kind
+
+    @property
+    def provider_class(self) -> Any:
+        return provider_class(self.provider_key)
+
+    @property
+    def slug(self) -> str:
+        """The name of its provider's logo and help pages."""
+        return slug_of(self.provider_key)
+
+    @property
     def kind_label(self) -> str:
         label: str = getattr(self, f"get_{self.type_field}_display")()
         return label
@@ -170,23 +183,23 @@ class Connection(TenantOwned):
 
     @property
     def _fields(self) -> dict[str, ConnectionField]:
-        return {field.name: field for field in fields_of(self.kind)}
+        return {field.name: field for field in fields_of(self.provider_key)}
 
     def discovered_values(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Values that a verification found besides its result, by column; they outlive the
         checks."""
-        names = provider_class(self.kind).discovered
+        names = self.provider_class.discovered
         found = {c["name"]: c["message"] for c in checks if c["ok"] and c["name"] in names}
         return {"options": {**self.options, **found}} if found else {}
 
     def forget_discovered(self) -> None:
         """Drop what was learned about the server, because its address changes."""
-        names = provider_class(self.kind).discovered
+        names = self.provider_class.discovered
         self.options = {n: value for n, value in self.options.items() if n not in names}
 
     @property
     def shown_checks(self) -> list[dict[str, Any]]:
-        return [shown(self.kind, check) for check in self.checks]
+        return [shown(self.provider_key, check) for check in self.checks]
 
     @property
     def untested(self) -> int:
@@ -203,7 +216,7 @@ class Connection(TenantOwned):
     @property
     def has_moved(self) -> bool:
         """The last verification found that it has another address now."""
-        code = provider_class(self.kind).moved_code
+        code = self.provider_class.moved_code
         return bool(code) and any(check["code"] == code for check in self.failures)
 
     @property
@@ -266,13 +279,13 @@ class TargetIntegration(Connection):
     @property
     def console(self) -> str:
         """What the store calls the site where people manage the app."""
-        provider: Any = provider_class(self.kind)
+        provider: Any = self.provider_class
         return str(provider.console)
 
     @property
     def console_url(self) -> str:
         """The app's page on that site."""
-        provider: Any = provider_class(self.kind)
+        provider: Any = self.provider_class
         return str(provider.console_page(self.options))
 
 
@@ -315,33 +328,33 @@ class PipelineIntegration(Connection):
     @property
     def home(self) -> str | None:
         """The address of its CI server's pages; None if they may be anywhere."""
-        ci: Any = provider_class(self.kind)
+        ci: Any = self.provider_class
         address: str | None = ci.home_of(self)
         return address
 
     @property
     def webhook_url(self) -> str:
         """Where its CI server sends its webhooks."""
-        ci: Any = provider_class(self.kind)
+        ci: Any = self.provider_class
         return f"{settings.BASE_URL}/api/v1/webhooks/{ci.sender}/{self.pk}"
 
     @property
     def can_cancel(self) -> bool:
         """True if its CI server can be told to stop a build."""
-        ci: Any = provider_class(self.kind)
+        ci: Any = self.provider_class
         return bool(ci.can_cancel)
 
     @property
     def silence(self) -> timedelta | None:
         """After how long without a report a build is lost; None if its CI server is polled."""
-        ci: Any = provider_class(self.kind)
+        ci: Any = self.provider_class
         limit: timedelta | None = ci.report_timeout(self)
         return limit
 
     @property
     def derived_name(self) -> str:
         """Platform and job: the address is long and alike for all jobs of one server."""
-        provider: Any = provider_class(self.kind)
+        provider: Any = self.provider_class
         job = provider.job_name(self.field_values)
         return f"{self.platform.label} · {job}" if job else self.summary
 
@@ -432,7 +445,7 @@ class TicketIntegration(Connection):
 
     def page_of(self, url: str) -> str:
         """The URL of a ticket's page from its stored URL; "" if unknown."""
-        provider: Any = provider_class(self.kind)
+        provider: Any = self.provider_class
         page: str = provider.page_of(url, server_url=self.server_url, options=self.options)
         return page
 

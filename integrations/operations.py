@@ -121,7 +121,7 @@ def edit(
 
 def _record_edit(connection: Connection, actor: User | None, changes: Mapping[str, Any]) -> None:
     common: Any = {"tenant": connection.tenant, "actor": actor, "changes": changes}
-    if set(changes) & set(secrets_of(connection.kind)):
+    if set(changes) & set(secrets_of(connection.provider_key)):
         record(action="credential.rotated", subject=connection, **common)
     else:
         record(action="integration.edited", subject=connection, **common)
@@ -187,7 +187,7 @@ def rotate_webhook_secret(
 def options(connection: Connection, *, field: str) -> dict[str, Any]:
     """Ask the provider for the values of a field: `options`, with a `note` if the list is not
     complete. Raises ProviderError."""
-    declared = next((f for f in fields_of(connection.kind) if f.name == field), None)
+    declared = next((f for f in fields_of(connection.provider_key) if f.name == field), None)
     found: Any = []
     if declared is not None and declared.options:
         found = getattr(provider_for(connection), declared.options)()
@@ -220,7 +220,7 @@ def draft(
         values, errors = sharing.take_over_for_picker(connection, values)
     cleaned = {
         field.name: value
-        for field in fields_of(kind)
+        for field in fields_of(connection.provider_key)
         if not is_empty(values.get(field.name))
         and (value := _clean_one(field, values[field.name], errors))
     }
@@ -249,7 +249,7 @@ def _clean(
     errors: Errors = dict(known_errors or {})
     cleaned: dict[str, Any] = {}
     filled = _filled(connection, values)
-    for field in fields_of(connection.kind):
+    for field in fields_of(connection.provider_key):
         if field.name in errors:
             continue
         value = values.get(field.name)
@@ -277,7 +277,7 @@ def _filled(connection: Connection, values: Mapping[str, Any]) -> set[str]:
     """The names of the fields that have a value: an entered one, or one that is kept."""
     return {
         field.name
-        for field in fields_of(connection.kind)
+        for field in fields_of(connection.provider_key)
         if not is_empty(values.get(field.name))
         or ((field.secret or field.name not in values) and field.read(connection))
     }
@@ -293,7 +293,9 @@ def _clean_unwanted(
     """Another field stands in its place, or the one that it belongs to is empty."""
     if not is_empty(value):
         other = next(
-            f for f in fields_of(connection.kind) if f.name in (field.unless, field.along_with)
+            f
+            for f in fields_of(connection.provider_key)
+            if f.name in (field.unless, field.along_with)
         )
         words = (
             _("Leave either this or “%(other)s” empty.")
@@ -345,10 +347,10 @@ def _clean_references(
 
 def _why_not_built_from(pipeline: PipelineIntegration, scm: Connection) -> str:
     """Some CI servers only build repositories of their own vendor."""
-    ci: Any = provider_class(pipeline.kind)
+    ci: Any = pipeline.provider_class
     if not ci.scm_kinds or scm.kind in ci.scm_kinds:
         return ""
-    names = " / ".join(provider_class(kind).label for kind in ci.scm_kinds)
+    names = " / ".join(provider_class((scm.family, kind)).label for kind in ci.scm_kinds)
     words = {"server": ci.label, "names": names}
     return _("%(server)s only builds repositories on %(names)s.") % words
 
@@ -359,7 +361,7 @@ def _ask_secret_for_new_address(
     """A stored secret may only be sent to the address for which it was entered."""
     if not _goes_elsewhere(connection, cleaned):
         return
-    for field in fields_of(connection.kind):
+    for field in fields_of(connection.provider_key):
         is_kept = field.secret and field.name not in cleaned and bool(field.read(connection))
         if is_kept and field.name not in errors:
             errors[field.name] = [_("The address changed: enter this again.")]
@@ -382,12 +384,12 @@ def _goes_elsewhere(connection: Connection, cleaned: Mapping[str, Any]) -> bool:
 
 
 def _address_field(connection: Connection) -> str:
-    return provider_class(connection.kind).address_field or ""
+    return connection.provider_class.address_field or ""
 
 
 def _sends_token_to_repository(pipeline: PipelineIntegration) -> bool:
     """It has a token of its own for the server of its repository."""
-    ci: Any = provider_class(pipeline.kind)
+    ci: Any = pipeline.provider_class
     return bool(ci.scm_kinds and pipeline.api_token)
 
 
@@ -400,10 +402,10 @@ def cleaned_values(
 
 def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
     """Set the values; with a new credential the old one's expiry is dropped."""
-    if any(cleaned.get(name) for name in secrets_of(connection.kind)):
+    if any(cleaned.get(name) for name in secrets_of(connection.provider_key)):
         connection.credential_changed_at = timezone.now()
         connection.credential_expires_at = None
-    provider = provider_class(connection.kind)
+    provider = connection.provider_class
     for field in filter(None, (provider.address_field, provider.discovered_about)):
         if cleaned.get(field, "") not in ("", connection.value_of(field)):
             connection.forget_discovered()
@@ -412,7 +414,7 @@ def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
 
 
 def _difference(connection: Connection, cleaned: Mapping[str, Any]) -> dict[str, Any]:
-    secrets = secrets_of(connection.kind)
+    secrets = secrets_of(connection.provider_key)
     return difference({name: connection.value_of(name) for name in cleaned}, cleaned, secrets)
 
 

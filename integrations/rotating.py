@@ -62,7 +62,7 @@ def tries_first(connection: Connection, values: Mapping[str, Any]) -> bool:
 
 
 def _secrets_in(connection: Connection, values: Mapping[str, Any]) -> list[str]:
-    return [n for n in secrets_of(connection.kind) if values.get(n)]
+    return [n for n in secrets_of(connection.provider_key) if values.get(n)]
 
 
 def candidate_of(

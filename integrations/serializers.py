@@ -22,7 +22,7 @@ from integrations.choices import (
 )
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of, secrets_of
+from integrations.providers.registry import ProviderKey, fields_of, secrets_of, slug_of
 from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]
@@ -78,34 +78,35 @@ class HasSecret(serializers.BooleanField):
 
 
 @functools.cache
-def answer_serializer(kind: str) -> type[Serializer]:
+def answer_serializer(key: ProviderKey) -> type[Serializer]:
     """The serializer for responses of this kind: secrets only appear as `has<Field>`."""
-    model = next(FAMILIES[family] for family, kinds in KINDS.items() if kind in kinds)
+    (family, kind), name = key, _name_of(key)
+    model = FAMILIES[family]
     own: dict[str, Any] = {
         # Its pattern tells the kinds apart whose fields are alike.
         camel(model.type_field): serializers.RegexField(f"^{kind}$", source=model.type_field),
-        **{camel(f.name): _shown(f) for f in fields_of(kind) if not f.secret},
+        **{camel(f.name): _shown(f) for f in fields_of(key) if not f.secret},
     }
-    for secret in secrets_of(kind):
+    for secret in secrets_of(key):
         own["has" + camel(secret)[0].upper() + camel(secret)[1:]] = HasSecret(source=secret)
     if model is PipelineIntegration:
         own |= {n: serializers.CharField(source=f"{s}_id") for n, s in REFERENCES.items()}
         own["webhookUrl"] = serializers.CharField(source="webhook_url")
-    return type(f"{kind.title().replace('_', '')}Connection", (ConnectionBase,), own)
+    return type(f"{name}Connection", (ConnectionBase,), own)
 
 
 @functools.cache
-def created_serializer(kind: str) -> type[Serializer]:
+def created_serializer(key: ProviderKey) -> type[Serializer]:
     """The serializer for the one response that shows the webhook's secret of a pipeline."""
-    shown = answer_serializer(kind)
+    shown = answer_serializer(key)
     own = {"webhookSecret": serializers.CharField()}
     return type(f"Created{shown.__name__}", (shown,), own)
 
 
 @functools.cache
-def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
+def request_serializer(key: ProviderKey, *, creating: bool) -> type[Serializer]:
     """The serializer for requests of this kind: it checks the format, operations check values."""
-    family = next(family for family, kinds in KINDS.items() if kind in kinds)
+    family, _kind = key
     own: dict[str, Any] = {
         "displayName": serializers.CharField(
             source="display_name",
@@ -114,7 +115,7 @@ def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
             allow_blank=True,
             error_messages=API_ERRORS,
         ),
-        **{camel(field.name): _taken(field) for field in fields_of(kind)},
+        **{camel(field.name): _taken(field) for field in fields_of(key)},
     }
     if creating:
         name = FAMILIES[family].type_field
@@ -123,7 +124,7 @@ def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
             source=sharing.FIELD,
             required=False,
             allow_blank=True,
-            help_text=_same_server(kind),
+            help_text=_same_server(key),
         )
     if family == "pipelines":
         own |= {
@@ -131,17 +132,22 @@ def request_serializer(kind: str, *, creating: bool) -> type[Serializer]:
             for n, s in REFERENCES.items()
         }
     verb = "New" if creating else "Edited"
-    return type(f"{verb}{kind.title().replace('_', '')}Connection", (serializers.Serializer,), own)
+    return type(f"{verb}{_name_of(key)}Connection", (serializers.Serializer,), own)
 
 
-def _same_server(kind: str) -> str:
-    names = ", ".join(camel(field.name) for field in sharing.shared_fields(kind))
+def _name_of(key: ProviderKey) -> str:
+    """Its folder's name as the OpenAPI document spells names."""
+    return slug_of(key).title().replace("_", "")
+
+
+def _same_server(key: ProviderKey) -> str:
+    names = ", ".join(camel(field.name) for field in sharing.shared_fields(key))
     return f"A connection of the same type. Any of {names} that you leave out is copied from it."
 
 
 def present(connection: Connection) -> dict[str, Any]:
     """The connection as in the API's responses."""
-    return dict(answer_serializer(connection.kind)(connection).data)
+    return dict(answer_serializer(connection.provider_key)(connection).data)
 
 
 def _shown(field: ConnectionField) -> Any:

@@ -55,7 +55,7 @@ class Step:
 
     @property
     def needs(self) -> str:
-        return _any_of(str(needs_of(kind)) for kind, _label in self._kinds)
+        return _any_of(str(needs_of((self.key, kind))) for kind, _label in self._kinds)
 
     @property
     def _kinds(self) -> list[tuple[str, str]]:

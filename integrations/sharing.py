@@ -15,22 +15,23 @@ from delivr.outbound import origin
 from delivr.tenants.models import Tenant
 from integrations.models import Connection, PipelineIntegration
 from integrations.providers.fields import ConnectionField, is_empty
-from integrations.providers.registry import fields_of, provider_class, secrets_of
+from integrations.providers.registry import ProviderKey, fields_of, secrets_of
 from integrations.wording import NO_CONNECTION
 
 FIELD = "same_server"  # the id of the other connection
 Errors = dict[str, list[str]]
 
 
-def shared_fields(kind: str) -> list[ConnectionField]:
-    return [field for field in fields_of(kind) if field.shared]
+def shared_fields(key: ProviderKey) -> list[ConnectionField]:
+    return [field for field in fields_of(key) if field.shared]
 
 
 def sources(model: type[Connection], *, tenant: Tenant, kind: str) -> list[Connection]:
     """The connections of this kind to take over from, one for each server and account; those that
     work first."""
-    shown = [field for field in shared_fields(kind) if not field.secret]
-    rows = _rows(model, tenant, kind) if shared_fields(kind) else []
+    declared = shared_fields((model.family, kind))
+    shown = [field for field in declared if not field.secret]
+    rows = _rows(model, tenant, kind) if declared else []
     found: dict[Any, Connection] = {}
     for row in sorted(rows, key=lambda row: not row.is_valid):
         # Without an address or account to tell them apart, each may have its own credentials.
@@ -59,7 +60,8 @@ def take_over(
     source = rows.filter(pk=wanted).first() if "\x00" not in wanted else None
     if source is None:
         return None, dict(values), {FIELD: [str(NO_CONNECTION)]}
-    left = [field for field in shared_fields(connection.kind) if is_empty(values.get(field.name))]
+    declared = shared_fields(connection.provider_key)
+    left = [field for field in declared if is_empty(values.get(field.name))]
     secrets = [field for field in left if field.secret and field.read(source)]
     if secrets and _is_elsewhere(source, values):
         words = _("The address is different from that of %(name)s: enter this too.") % {
@@ -79,17 +81,18 @@ def take_over_for_picker(
     """The same without the other connection. While the address is empty, a credential that is taken
     over goes to the server for which it was entered, not to the provider's usual one."""
     source, taken, errors = take_over(connection, values)
-    address = provider_class(connection.kind).address_field
+    address = connection.provider_class.address_field
     if source is not None and address and is_empty(taken.get(address)):
         has_taken = any(
-            is_empty(values.get(name)) and source.value_of(name) for name in secrets_of(source.kind)
+            is_empty(values.get(name)) and source.value_of(name)
+            for name in secrets_of(source.provider_key)
         )
         taken[address] = source.value_of(address) if has_taken else ""
     return taken, errors
 
 
 def has_same_secrets(source: Connection, cleaned: Mapping[str, Any]) -> bool:
-    secrets = [f for f in fields_of(source.kind) if f.secret and cleaned.get(f.name)]
+    secrets = [f for f in fields_of(source.provider_key) if f.secret and cleaned.get(f.name)]
     try:
         return all(f.read(source) and f.read(source).reveal() == cleaned[f.name] for f in secrets)
     except SecretUnreadable:
@@ -103,8 +106,8 @@ def _plain(field: ConnectionField, source: Connection) -> Any:
 
 def _is_elsewhere(source: Connection, values: Mapping[str, Any]) -> bool:
     """True if the entered address is not one to which the source's credentials were sent."""
-    name = provider_class(source.kind).address_field
-    field = next((f for f in fields_of(source.kind) if f.name == name), None)
+    name = source.provider_class.address_field
+    field = next((f for f in fields_of(source.provider_key) if f.name == name), None)
     if field is None or is_empty(values.get(field.name)):
         return False
     try:

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from delivr.effects.models import Effect
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
-from integrations.providers.registry import provider_class
 from releases.models import Release, ReleasePipeline
 from releases.sent_messages import SentEffect
 from releases.wording import web_address
@@ -186,7 +185,7 @@ def card_of(
         id=pipeline.pipeline_id,
         platform=pipeline.get_platform_display(),
         name=str(connection),
-        provider=connection.kind,
+        provider=connection.slug,
         provider_label=connection.kind_label,
         job=pipeline.job_path,
         ci=connection.kind_label,
@@ -246,7 +245,7 @@ def _more_artifacts(build: Any) -> tuple[tuple[str, str], ...]:
 
 def downloads_of(connection: PipelineIntegration, build: Any) -> tuple[tuple[str, str], ...]:
     """(place, name) of the artifacts of a build that delivr can pass on: those without a key."""
-    provider: Any = provider_class(connection.kind)
+    provider: Any = connection.provider_class
     if not provider.has_downloads or build.number is None or connection.disconnected_at:
         return ()
     listed = enumerate(build.artifacts)
@@ -285,13 +284,13 @@ def _trigger(build: Any, effects: Sequence[Effect]) -> str:
 
 
 def _log_url(connection: Any, build_url: str) -> str:
-    provider: Any = provider_class(connection.kind)
+    provider: Any = connection.provider_class
     address = web_address(build_url)
     return provider.log_page(address) if address else ""
 
 
 def _answer_url(connection: Any, pipeline: ReleasePipeline) -> str:
-    provider: Any = provider_class(connection.kind)
+    provider: Any = connection.provider_class
     address = web_address(pipeline.build_url)
     is_waiting = pipeline.build_status == BuildStatus.WAITING
     return provider.answer_page(address) if is_waiting and address else ""

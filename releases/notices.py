@@ -11,7 +11,6 @@ from django.template.loader import render_to_string
 
 from delivr.effects.operations import create_effects
 from integrations.providers.chat import ChatProvider, Message
-from integrations.providers.registry import provider_class
 from releases.repository.summary import summary_of
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ _KEY_WORD = {
 
 
 def chat_of(communication: CommunicationIntegration) -> type[ChatProvider]:
-    return cast("type[ChatProvider]", provider_class(communication.kind))
+    return cast("type[ChatProvider]", communication.provider_class)
 
 
 def is_posted(notice: Notice, chat: type[ChatProvider]) -> bool:

@@ -26,7 +26,6 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.providers.ci import BuildStatus
-from integrations.providers.registry import provider_class
 from releases.holding import app_of, draft_targets, holders, version_taken
 from releases.marks import MARKED, clear_marks
 from releases.models import (
@@ -205,7 +204,7 @@ class ReleasePlan:
                 self._add_error("base_branch", _("This is not a valid git branch name."))
             elif self.repository.creates_branch and base == self.branch:
                 self._add_error("base_branch", _("The branch cannot be its own base."))
-        host: Any = provider_class(self.scm.kind) if self.scm else None
+        host: Any = self.scm.provider_class if self.scm else None
         if self.repository.drafts_release and host and not host.has_releases:
             words = _("%(host)s has no releases, only tags.") % {"host": host.label}
             self._add_error("repository", words)
@@ -289,7 +288,7 @@ class ReleasePlan:
 
 def job_of_branch(pipeline: PipelineIntegration, branch: str) -> str:
     """See `CiProvider.job_of_branch`. Raises ValueError."""
-    ci: Any = provider_class(pipeline.kind)
+    ci: Any = pipeline.provider_class
     job: str = ci.job_of_branch(pipeline, branch)
     if len(job) > MAX_JOB:
         raise ValueError(_("The branch's name is too long for the path of its job."))

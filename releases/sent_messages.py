@@ -128,7 +128,7 @@ def _epic(target: ReleaseTarget, effects: Sequence[Effect], now: datetime) -> Ep
             sent = SentEffect.of(effect, now)
     return EpicLine(
         target=str(target.target),
-        provider=target.target.kind,
+        provider=target.target.slug,
         key=target.epic_key,
         url=web_address(target.epic_page),
         sent=sent,

@@ -11,7 +11,6 @@ from builds.models import Build, TestBuild
 from delivr.effects.models import Effect
 from delivr.encryption.fields import SecretUnreadable
 from integrations.models import Connection, TargetIntegration
-from integrations.providers.registry import provider_class
 from integrations.redaction import redact, secrets_in
 from releases.effects import epic_for
 from releases.models import Release
@@ -69,7 +68,7 @@ def _epic(effect: Effect, release: Release, url: str) -> Content | None:
 
 
 def _label(connection: Connection | None) -> str:
-    return str(provider_class(connection.kind).label) if connection else ""
+    return str(connection.provider_class.label) if connection else ""
 
 
 def _job_of(effect: Effect, build: Build | None) -> Build | TestBuild | None:

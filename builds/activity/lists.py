@@ -116,7 +116,7 @@ def _received(delivery: WebhookDelivery) -> ReceivedLine:
     return ReceivedLine(
         id=delivery.pk,
         pipeline=str(delivery.pipeline),
-        provider=delivery.pipeline.kind,
+        provider=delivery.pipeline.slug,
         state=delivery.state,
         state_label=delivery.get_state_display(),
         reason=delivery.reason,

@@ -113,7 +113,8 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
         )
         for target in targets
     ]
-    another = [kind for kind in PipelineType.values[1:] if is_imitated(kind)][:1]  # to see both
+    others = PipelineType.values[1:]
+    another = [kind for kind in others if is_imitated(("pipelines", kind))][:1]  # to see both
     pipelines += [
         _ensure(
             tenant,
@@ -141,10 +142,10 @@ def _ensure(
     **references: str,
 ) -> C:
     """The tenant's connection with the sandbox's values; created if missing, and verified."""
-    values = sandbox_values(kind, platform=platform) | references
-    known = {
-        name: value for name, value in values.items() if value and name not in secrets_of(kind)
-    }
+    key = (model.family, kind)
+    values = sandbox_values(key, platform=platform) | references
+    secrets = secrets_of(key)
+    known = {name: value for name, value in values.items() if value and name not in secrets}
     rows = model.objects.for_tenant(tenant).filter(**{model.type_field: kind})
     alike = (row for row in rows if all(str(row.value_of(n)) == str(v) for n, v in known.items()))
     found: C | None = next(alike, None)

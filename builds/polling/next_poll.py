@@ -9,7 +9,6 @@ from typing import Any
 from builds.models import Build, TestBuild
 from delivr.effects import clock
 from integrations.providers.ci import BuildStatus
-from integrations.providers.registry import provider_class
 
 # While the build is in progress: (first pause, longest pause).
 PAUSES = {
@@ -55,7 +54,7 @@ def _after_end(build: Build | TestBuild, now: datetime) -> datetime | None:
 def _after_stop(build: Build | TestBuild, now: datetime) -> datetime | None:
     """True if a cancelled build is polled until it ends: only servers that support force-cancelling
     need it."""
-    ci: Any = provider_class(build.pipeline.kind)
+    ci: Any = build.pipeline.provider_class
     if isinstance(build, TestBuild) or not ci.force_cancel_after or not build.finished_at:
         return None
     first = build.finished_at + ci.force_cancel_after

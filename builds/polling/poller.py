@@ -42,7 +42,6 @@ from delivr.failures import Outcome, ProviderError
 from delivr.pages.statuses import look_of
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.providers.ci import BuildState, BuildStatus
-from integrations.providers.registry import provider_class
 from releases.models import ReleaseStatus
 
 CLAIM = timedelta(seconds=40)
@@ -120,7 +119,7 @@ def _poll(build: Build) -> None:
 def _look_whether_it_stopped(polled: Build, state: BuildState) -> None:
     """The build was cancelled: record if the CI server is still running it long afterwards."""
     build = lock_build(polled.pk)
-    ci: Any = provider_class(build.pipeline.kind)
+    ci: Any = build.pipeline.provider_class
     after = ci.force_cancel_after
     runs_on = state.status in POLLED
     is_late = build.finished_at is not None and clock.now() - build.finished_at >= after

@@ -28,7 +28,6 @@ from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
 from integrations.parameters import parameters_of
 from integrations.providers.ci import BuildReport, BuildStatus
-from integrations.providers.registry import provider_class
 from releases.models import MOVING
 from releases.operations import VERSION, is_legal_branch, job_of_branch
 
@@ -205,7 +204,7 @@ def _finish(test: TestBuild, status: BuildStatus) -> None:
 
 def job_of_report(delivery: WebhookDelivery, report: BuildReport) -> str:
     """The pipeline's job in which a number of the report counts."""
-    ci: Any = provider_class(delivery.pipeline.kind)
+    ci: Any = delivery.pipeline.provider_class
     job: str = ci.job_of_report(delivery.pipeline, report.job_path)
     return job
 

@@ -60,7 +60,7 @@ class FakeChat(ChatProvider):
 
 @pytest.fixture
 def build(wired: Wired, monkeypatch: pytest.MonkeyPatch) -> Build:
-    monkeypatch.setitem(registry.PROVIDERS, "FAKE_CHAT", f"{__name__}.FakeChat")
+    monkeypatch.setitem(registry.PROVIDERS, ("communication", "FAKE_CHAT"), f"{__name__}.FakeChat")
     rows = CommunicationIntegration.objects.all()
     rows.update(communication_type="FAKE_CHAT", recipients=["all"])
     wired.slack.refresh_from_db()

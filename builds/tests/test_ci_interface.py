@@ -38,7 +38,7 @@ def ci(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     def use(name: str = "FakeCi") -> type[FakeCi]:
         kind = name.upper()
-        monkeypatch.setitem(registry.PROVIDERS, kind, f"{HERE}.{name}")
+        monkeypatch.setitem(registry.PROVIDERS, ("pipelines", kind), f"{HERE}.{name}")
         monkeypatch.setitem(registry.WEBHOOKS, kind.lower(), f"{HERE}.WEBHOOKS")
         PipelineIntegration.objects.update(pipeline_type=kind)
         return FakeCi

@@ -20,7 +20,6 @@ from delivr.effects.models import Effect, EffectState
 from delivr.pages.statuses import look_of
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import Artifact, BuildHandle, BuildReport, BuildState, BuildStatus
-from integrations.providers.registry import provider_class
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
@@ -105,7 +104,7 @@ def counted(pipeline: PipelineIntegration, update: BuildUpdate) -> BuildUpdate:
 
 def counted_status(pipeline: PipelineIntegration, status: BuildStatus) -> BuildStatus:
     """See `CiProvider.counts_as`."""
-    ci: Any = provider_class(pipeline.kind)
+    ci: Any = pipeline.provider_class
     found: BuildStatus = ci.counts_as(pipeline, status)
     return found
 
@@ -334,7 +333,7 @@ _EXPLAINED_BY_LOG = (BuildStatus.FAILURE, BuildStatus.UNSTABLE, BuildStatus.ABOR
 
 def schedule_log(build: Build | TestBuild) -> None:
     """Have the log read if it can explain the status; drop what was read for an earlier status."""
-    ci: Any = provider_class(build.pipeline.kind)
+    ci: Any = build.pipeline.provider_class
     has_reason = build.status in _EXPLAINED_BY_LOG and build.handle.is_named
     build.log_at = clock.now() if has_reason and ci.has_log else None
     build.log_tries, build.log_excerpt = 0, ""

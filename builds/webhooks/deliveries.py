@@ -32,7 +32,7 @@ from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildReport, CiProvider
-from integrations.providers.registry import provider_class, webhooks_of
+from integrations.providers.registry import webhooks_of
 from releases.models import MOVING
 
 CLAIM = timedelta(seconds=15)
@@ -117,7 +117,7 @@ def _process(delivery: WebhookDelivery) -> None:
 
 def read(delivery: WebhookDelivery) -> BuildReport:
     """Parse the body. Raises ValueError with a message for people if it cannot be parsed."""
-    ci = cast("type[CiProvider]", provider_class(delivery.pipeline.kind))
+    ci = cast("type[CiProvider]", delivery.pipeline.provider_class)
     sender = delivery.sender or ci.sender
     parse = ci.parsers.get(sender) or webhooks_of(sender).parse
     return parse(bytes(delivery.body), delivery.event)
@@ -176,7 +176,7 @@ def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, rea
 
     What a person runs again is not stopped; the poll finds how it ends.
     """
-    ci = cast("type[CiProvider]", provider_class(delivery.pipeline.kind))
+    ci = cast("type[CiProvider]", delivery.pipeline.provider_class)
     if ci.is_retry(report, of=build.handle):
         reason = _("Someone is running %(build)s again on the CI server.") % {"build": build}
         if build.status in FAILED:

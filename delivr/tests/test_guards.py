@@ -31,8 +31,10 @@ from integrations.providers.registry import (
     SCM,
     TARGETS,
     TICKETS,
+    ProviderKey,
     fields_of,
     provider_class,
+    slug_of,
 )
 from integrations.providers.scm import ScmProvider
 from integrations.providers.stores import StoreProvider
@@ -177,12 +179,12 @@ def test_tenant_owned_rows_have_a_tenant_and_its_uniqueness(model: type[models.M
     assert ("tenant", "id") in unique
 
 
-@pytest.mark.parametrize("kind", PROVIDERS)
-def test_every_provider_is_complete(kind: str) -> None:
-    package = PROVIDERS[kind].rsplit(".", 2)[0].replace(".", "/")
+@pytest.mark.parametrize("key", PROVIDERS)
+def test_every_provider_is_complete(key: ProviderKey) -> None:
+    package = PROVIDERS[key].rsplit(".", 2)[0].replace(".", "/")
     folder = ROOT / package
-    provider, fields = provider_class(kind), {f.name: f for f in fields_of(kind)}
-    model = next(m for m in FAMILIES.values() if kind in _kinds(m))
+    provider, fields = provider_class(key), {f.name: f for f in fields_of(key)}
+    model = FAMILIES[key[0]]
     columns = {f.name: f for f in model._meta.get_fields()}
     assert provider.label
     assert {f.column for f in fields.values() if f.column} <= set(columns)
@@ -192,7 +194,7 @@ def test_every_provider_is_complete(kind: str) -> None:
     assert provider.address_field is None or provider.address_field in fields
     for field in fields.values():
         assert not field.options or callable(getattr(provider, field.options))
-    assert (ROOT / "static/img/providers" / f"{kind.lower()}.svg").exists()
+    assert (ROOT / "static/img/providers" / f"{slug_of(key)}.svg").exists()
     assert (folder / "client.py").exists()
     assert list((folder / "tests").glob("test_*.py"))
 
@@ -210,8 +212,8 @@ def test_every_choice_has_a_provider_of_its_family() -> None:
         (FAMILIES["tickets"], TICKETS, TicketProvider),
     ):
         assert set(_kinds(model)) == set(registered)
-        assert all(issubclass(provider_class(kind), base) for kind in registered)
-    assert all(issubclass(provider_class(kind), Provider) for kind in PROVIDERS)
+        assert all(issubclass(provider_class((model.family, k)), base) for k in registered)
+    assert all(issubclass(provider_class(key), Provider) for key in PROVIDERS)
 
 
 # Where a provider may be named outside of its folder, each with its reason. Tests, migrations, the
@@ -241,9 +243,9 @@ def names_of_providers() -> re.Pattern[str]:
     same name (`apple_key_id`), in any case and spelling."""
     names: set[str] = set()
     columns = {field.name for model in FAMILIES.values() for field in model._meta.get_fields()}
-    for kind, path in PROVIDERS.items():
-        names |= {kind, path.split(".")[-3], provider_class(kind).label}
-        names |= {f.name.split("_")[0] for f in fields_of(kind) if f.name not in columns}
+    for key, path in PROVIDERS.items():
+        names |= {key[1], path.split(".")[-3], provider_class(key).label}
+        names |= {f.name.split("_")[0] for f in fields_of(key) if f.name not in columns}
     assert names >= OWN_WORDS, "an exception that nobody needs any more"
     spelled = {re.sub(r"[ _-]", "[ _-]?", name.lower()) for name in names - OWN_WORDS}
     return re.compile("|".join(sorted(spelled)), re.IGNORECASE)
@@ -346,8 +348,8 @@ def test_no_serializer_shows_a_secret() -> None:
     import integrations.serializers
     import releases.serializers  # noqa: F401 # imported so that its classes exist
 
-    for kind in PROVIDERS:
-        integrations.serializers.answer_serializer(kind)
+    for key in PROVIDERS:
+        integrations.serializers.answer_serializer(key)
     secrets = {f.name for model in OURS for f in secret_fields(model)} | {"digest", "password"}
     shown = [
         f"{serializer.__name__}.{name}"

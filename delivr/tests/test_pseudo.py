@@ -138,8 +138,8 @@ def test_every_stored_name_has_words() -> None:
         for name in groups
         if name
     }
-    fields = {field.name for kind in PROVIDERS for field in fields_of(kind)}
-    checks = {name for kind in PROVIDERS for name in check_names(kind)}
+    fields = {field.name for key in PROVIDERS for field in fields_of(key)}
+    checks = {name for key in PROVIDERS for name in check_names(key)}
     assert (named | fields) - checks - set(NAMES) == set()
     assert len(named) > 10
 

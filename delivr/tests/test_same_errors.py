@@ -13,8 +13,9 @@ from delivr.api.problems import camel
 from delivr.tenants.models import Role, Tenant
 from delivr.tests.wired import Wired, wire
 from integrations import operations
-from integrations.forms import ConnectionForm, model_of
+from integrations.forms import ConnectionForm
 from integrations.providers.registry import fields_of
+from integrations.tests.keys import key_of, model_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
@@ -108,7 +109,7 @@ def api_name(name: str) -> str:
 
 def by_form(wired: Wired, kind: str, values: dict[str, Any]) -> dict[str, list[str]]:
     """The form's errors, with the API's names."""
-    form = ConnectionForm(as_typed(values), tenant=wired.tenant, kind=kind)
+    form = ConnectionForm(as_typed(values), tenant=wired.tenant, key=key_of(kind))
     connect = partial(operations.connect, form.model, tenant=wired.tenant, actor=None, kind=kind)
     assert form.submit(connect) is None
     return {api_name(name): [str(m) for m in words] for name, words in form.errors.items()}
@@ -154,10 +155,12 @@ def test_form_and_api_require_the_same_fields(wired: Wired, api: APIClient, kind
 def test_both_ask_for_the_secret_when_the_address_changes(wired: Wired, api: APIClient) -> None:
     pipeline = wired.pipelines["ios"]
     moved = {"jenkins_url": "https://elsewhere.example.com"}
-    shown = {f.name: f.read(pipeline) for f in fields_of("JENKINS") if not f.secret}
+    shown = {f.name: f.read(pipeline) for f in fields_of(pipeline.provider_key) if not f.secret}
     parts = {"scm": pipeline.scm_id, "target": pipeline.target_id}
     typed = as_typed({**shown, **parts, **moved})
-    form = ConnectionForm(typed, tenant=wired.tenant, kind="JENKINS", connection=pipeline)
+    form = ConnectionForm(
+        typed, tenant=wired.tenant, key=pipeline.provider_key, connection=pipeline
+    )
     assert form.submit(partial(operations.edit, pipeline, actor=None)) is None
     answer = api.patch(
         f"/api/v1/integrations/pipelines/{pipeline.pk}", {"jenkinsUrl": moved["jenkins_url"]}

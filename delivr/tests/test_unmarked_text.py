@@ -32,7 +32,7 @@ LITERAL = {
     "components/gallery.html": "for designers",
     "integrations/help/jenkins_webhook.txt": "a program",
     "integrations/help/github_actions_workflow.txt": "a program",
-    "integrations/help/webhook_webhook.txt": "a program",
+    "integrations/help/any_ci_webhook.txt": "a program",
     "integrations/help/github_actions_webhook.html": "what stands on GitHub's page of a webhook",
     "integrations/help/gitlab_ci_file.txt": "a program",
     "integrations/help/gitlab_ci_webhook.html": "what stands on GitLab's page of a webhook",

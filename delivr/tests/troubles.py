@@ -77,7 +77,7 @@ def _tokens(tenant: Tenant, owner: User) -> None:
 def _broken_connection(tenant: Tenant, owner: User) -> PipelineIntegration:
     """A pipeline whose API token Jenkins refuses."""
     known = PipelineIntegration.objects.for_tenant(tenant).first()
-    values = sandbox_values("JENKINS", platform="IOS") | {
+    values = sandbox_values(("pipelines", "JENKINS"), platform="IOS") | {
         "scm": known.scm_id,
         "target": known.target_id,
         "display_name": "Nightly",

@@ -55,13 +55,28 @@ WEBHOOKS: dict[str, str] = {
     "builds": f"{_HERE}.any_ci.webhook.WEBHOOKS",
 }
 
-PROVIDERS: dict[str, str] = {**SCM, **TARGETS, **PIPELINES, **COMMUNICATION, **TICKETS}
+ProviderKey = tuple[str, str]  # family and kind: two families may have a kind of the same name
+REGISTERED: dict[str, dict[str, str]] = {
+    "scm": SCM,
+    "targets": TARGETS,
+    "pipelines": PIPELINES,
+    "communication": COMMUNICATION,
+    "tickets": TICKETS,
+}
+PROVIDERS: dict[ProviderKey, str] = {
+    (family, kind): path for family, kinds in REGISTERED.items() for kind, path in kinds.items()
+}
 
 
 @functools.cache
-def provider_class(kind: str) -> type[Provider]:
-    loaded: type[Provider] = import_string(PROVIDERS[kind])
+def provider_class(key: ProviderKey) -> type[Provider]:
+    loaded: type[Provider] = import_string(PROVIDERS[key])
     return loaded
+
+
+def slug_of(key: ProviderKey) -> str:
+    """The name of its folder, which is that of its logo and its help pages, too."""
+    return PROVIDERS[key].split(".")[-3]
 
 
 @functools.cache
@@ -71,52 +86,52 @@ def webhooks_of(sender: str) -> Webhooks:
 
 
 @functools.cache
-def _declared(kind: str) -> Any:
-    return import_module(f"{PROVIDERS[kind].rsplit('.', 2)[0]}.fields")
+def _declared(key: ProviderKey) -> Any:
+    return import_module(f"{PROVIDERS[key].rsplit('.', 2)[0]}.fields")
 
 
-def fields_of(kind: str) -> Fields:
+def fields_of(key: ProviderKey) -> Fields:
     """The fields of a connection of this kind, in the order of its form."""
-    fields: Fields = _declared(kind).FIELDS
+    fields: Fields = _declared(key).FIELDS
     return fields
 
 
-def needs_of(kind: str) -> Words:
+def needs_of(key: ProviderKey) -> Words:
     """What a person has to have at hand, in words."""
-    needs: Words = _declared(kind).NEEDS
+    needs: Words = _declared(key).NEEDS
     return needs
 
 
-def same_words(kind: str) -> Words:
+def same_words(key: ProviderKey) -> Words:
     """How a form offers to take the shared fields over from the connection `%(name)s`."""
-    words: Words = _declared(kind).SAME
+    words: Words = _declared(key).SAME
     return words
 
 
-def check_names(kind: str) -> dict[str, Words]:
+def check_names(key: ProviderKey) -> dict[str, Words]:
     """The names of its checks. `%(subject)s` stands for one of several subjects."""
-    names: dict[str, Words] = _declared(kind).CHECKS
+    names: dict[str, Words] = _declared(key).CHECKS
     return names
 
 
 def stored_names() -> dict[str, Words]:
     """What the names of all fields are called on pages."""
     names: dict[str, Words] = {}
-    for kind in PROVIDERS:
-        names |= {field.name: field.audit_label or field.label for field in fields_of(kind)}
+    for key in PROVIDERS:
+        names |= {field.name: field.audit_label or field.label for field in fields_of(key)}
     return names
 
 
-def secrets_of(kind: str) -> list[str]:
+def secrets_of(key: ProviderKey) -> list[str]:
     """The names of its fields that are secret."""
-    return [field.name for field in fields_of(kind) if field.secret]
+    return [field.name for field in fields_of(key) if field.secret]
 
 
 def provider_for(connection: Any) -> Any:
     """The provider that speaks for a connection. Raises ProviderError if its secret is unreadable
     or gone."""
     try:
-        return provider_class(connection.kind).from_connection(connection)
+        return connection.provider_class.from_connection(connection)
     except (SecretUnreadable, AttributeError) as error:
         lost = error if isinstance(error, SecretUnreadable) else _("A credential is missing.")
     raise ProviderError(

@@ -11,8 +11,8 @@ from django.test import Client
 
 from delivr.api.problems import camel
 from delivr.tenants.models import Role, Tenant, User
-from integrations.forms import model_of
 from integrations.providers.registry import fields_of
+from integrations.tests.keys import key_of, model_of
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def typed(sandbox_values: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
         found = sandbox_values[model_of(kind).family]
         entries = found if isinstance(found, list) else [found]
         entry = next(e for e in entries if kind in e.values())
-        fields = {f.name: _as_typed(entry.get(camel(f.name), "")) for f in fields_of(kind)}
+        fields = {f.name: _as_typed(entry.get(camel(f.name), "")) for f in fields_of(key_of(kind))}
         return {"kind": kind, **fields, **changes}
 
     return make

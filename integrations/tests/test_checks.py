@@ -13,6 +13,7 @@ from delivr.tests import factories as make
 from integrations.checks import CheckState, label_of, state_of
 from integrations.providers.base import Check, Level
 from integrations.providers.registry import PROVIDERS, check_names
+from integrations.tests.keys import key_of
 
 UNTESTED = Check.untested("permission", "Jenkins tells only at the first build.")
 
@@ -34,7 +35,7 @@ def test_a_check_that_an_older_version_stored_is_not_green_either() -> None:
     stored = asdict(UNTESTED)
     del stored["tested"], stored["subject"]
     assert state_of(stored) == CheckState.NOT_TESTABLE
-    assert label_of("JENKINS", stored) == "Permission to start the job"
+    assert label_of(key_of("JENKINS"), stored) == "Permission to start the job"
 
 
 @pytest.mark.parametrize(
@@ -51,12 +52,12 @@ def test_a_check_that_an_older_version_stored_is_not_green_either() -> None:
     ],
 )
 def test_label_says_what_was_tried(kind: str, name: str, subject: str, label: str) -> None:
-    assert label_of(kind, {"name": name, "subject": subject}) == label
+    assert label_of(key_of(kind), {"name": name, "subject": subject}) == label
 
 
 def test_every_provider_says_what_it_tries_first() -> None:
-    for kind in PROVIDERS:
-        assert {"address", "credentials"} <= set(check_names(kind)), kind
+    for key in PROVIDERS:
+        assert {"address", "credentials"} <= set(check_names(key)), key
 
 
 @pytest.mark.django_db

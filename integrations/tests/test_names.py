@@ -39,8 +39,10 @@ def test_the_forms_of_new_and_of_stored_connections_say_the_same_of_the_name(
     tenant: Tenant,
 ) -> None:
     pipeline = make.PipelineFactory(tenant=tenant)
-    new = ConnectionForm(tenant=tenant, kind="JENKINS")["display_name"]
-    stored = ConnectionForm(tenant=tenant, kind="JENKINS", connection=pipeline)["display_name"]
+    new = ConnectionForm(tenant=tenant, key=("pipelines", "JENKINS"))["display_name"]
+    stored = ConnectionForm(tenant=tenant, key=("pipelines", "JENKINS"), connection=pipeline)[
+        "display_name"
+    ]
     assert new.help_text == stored.help_text
     assert "iOS · ios-prod" in str(stored)
 

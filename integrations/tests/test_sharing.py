@@ -142,7 +142,7 @@ def test_the_form_offers_each_server_once(tenant: Tenant, first: Any) -> None:
     make.PipelineFactory(**rows, job="/job/b")
     other = make.PipelineFactory(**rows, job="/job/c", server_url="https://other.example.com")
     make.PipelineFactory(server_url="https://foreign.example.com")
-    form = ConnectionForm(tenant=tenant, kind="JENKINS")
+    form = ConnectionForm(tenant=tenant, key=("pipelines", "JENKINS"))
     assert form.fields["same_server"].choices == [
         (first.pk, "Same server as iOS · ios-prod"),
         (other.pk, "Same server as iOS · c"),
@@ -150,12 +150,12 @@ def test_the_form_offers_each_server_once(tenant: Tenant, first: Any) -> None:
     ]
     assert form["same_server"].value() == first.pk
     assert not form.fields["jenkins_api_token"].required
-    edited = ConnectionForm(tenant=tenant, kind="JENKINS", connection=first)
+    edited = ConnectionForm(tenant=tenant, key=("pipelines", "JENKINS"), connection=first)
     assert "same_server" not in edited.fields
 
 
 def test_the_first_of_its_kind_takes_over_nothing(tenant: Tenant) -> None:
-    form = ConnectionForm(tenant=tenant, kind="JENKINS")
+    form = ConnectionForm(tenant=tenant, key=("pipelines", "JENKINS"))
     assert "same_server" not in form.fields
     assert form.fields["jenkins_api_token"].required
 

@@ -28,7 +28,7 @@ from integrations import demo, operations, webhook_secrets
 from integrations.expiry import expiry_words, with_expiry
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import CommunicationIntegration, Connection, PipelineIntegration
-from integrations.providers.registry import fields_of, provider_class, provider_for
+from integrations.providers.registry import fields_of, provider_class, provider_for, slug_of
 from integrations.setup import STEP, STEPS
 from integrations.throttle import throttle, throttled_call
 from integrations.verification import verify
@@ -58,10 +58,10 @@ def integrations(request: TenantRequest) -> HttpResponse:
 @tenant_required(role=Role.ADMIN)
 @never_cache
 def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
-    kind = shared.chosen_kind(family, request.POST.get("kind") or request.GET.get("kind"))
+    key = shared.chosen_provider(family, request.POST.get("kind") or request.GET.get("kind"))
     if request.method != "POST":
-        return _form_page(request, shared.open_form(request, kind))
-    form = shared.sent_form(request, kind)
+        return _form_page(request, shared.open_form(request, key))
+    form = shared.sent_form(request, key)
     if streamed_checks.is_asked_for(request):
         return streamed_checks.save_streamed(request, form)
     try:
@@ -104,7 +104,7 @@ def form_context(form: ConnectionForm) -> dict[str, Any]:
         "form": form,
         "kind_label": dict(kinds_of(form.model))[form.kind],
         "help_templates": [
-            f"integrations/help/{form.kind.lower()}.html",
+            f"integrations/help/{slug_of(form.provider_key)}.html",
             "integrations/help/none.html",
         ],
         "sandbox_query": _sandbox_query(form) if demo.is_offered() else "",
@@ -114,7 +114,7 @@ def form_context(form: ConnectionForm) -> dict[str, Any]:
 
 def _app_url(form: ConnectionForm) -> str:
     """Where an app can be registered in place of a credential; "" if there is no such thing."""
-    if form.connection is not None or not provider_class(form.kind).registers_apps:
+    if form.connection is not None or not provider_class(form.provider_key).registers_apps:
         return ""
     return f"{reverse('app_new', args=[form.model.family])}?kind={form.kind}"
 
@@ -135,9 +135,9 @@ def integration(request: TenantRequest, family: str, connection_id: str) -> Http
     if request.method != "POST":
         is_wanted = "edit" in request.GET or not connection.is_valid
         may_edit = is_wanted and request.role.covers(Role.ADMIN)
-        form = shared.open_form(request, connection.kind, connection) if may_edit else None
+        form = shared.open_form(request, connection.provider_key, connection) if may_edit else None
         return _page(request, connection, form)
-    form = shared.sent_form(request, connection.kind, connection)
+    form = shared.sent_form(request, connection.provider_key, connection)
     if streamed_checks.is_asked_for(request):
         return streamed_checks.save_streamed(request, form)
     saved = shared.save(request, form)
@@ -189,7 +189,7 @@ def details(connection: Connection) -> list[tuple[str, str]]:
     shown: list[tuple[str, str]] = []
     if isinstance(connection, PipelineIntegration):
         shown = [(_("Builds for"), str(connection.target)), (_("Builds from"), str(connection.scm))]
-    for field in fields_of(connection.kind):
+    for field in fields_of(connection.provider_key):
         value = field.in_words(field.read(connection))
         if field.secret:
             value = _("stored") if value else _("not stored")

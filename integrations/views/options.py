@@ -19,7 +19,7 @@ from integrations import operations, sharing
 from integrations.forms import ConnectionForm
 from integrations.providers.registry import fields_of
 from integrations.throttle import throttled_call
-from integrations.views.shared import chosen_kind, named_connection, sent_form
+from integrations.views.shared import chosen_provider, named_connection, sent_form
 
 A_MINUTE = 30
 
@@ -39,13 +39,18 @@ def integration_options(request: TenantRequest, family: str) -> HttpResponse:
 
 def _options(request: TenantRequest, family: str) -> dict[str, Any]:
     connection = named_connection(request, family, "connection")
-    kind = connection.kind if connection else chosen_kind(family, request.POST.get("kind"))
-    form = sent_form(request, kind, connection)
+    wanted = request.POST.get("kind")
+    key = connection.provider_key if connection else chosen_provider(family, wanted)
+    form = sent_form(request, key, connection)
     name = request.GET.get("field", "")
     _ask_for_what_comes_before(name, form)
     try:
         draft = operations.draft(
-            form.model, tenant=request.tenant, kind=kind, values=form.values(), stored=connection
+            form.model,
+            tenant=request.tenant,
+            kind=form.kind,
+            values=form.values(),
+            stored=connection,
         )
         return operations.options(draft, field=name)
     except ValidationError as error:
@@ -57,7 +62,7 @@ def _options(request: TenantRequest, family: str) -> dict[str, Any]:
 
 def _ask_for_what_comes_before(name: str, form: ConnectionForm) -> None:
     """Raises ValidationError while fields before this one, such as credentials, have errors."""
-    before = itertools.takewhile(lambda field: field.name != name, fields_of(form.kind))
+    before = itertools.takewhile(lambda field: field.name != name, fields_of(form.provider_key))
     values, stored = form.values(), form.connection
     is_taken_over = bool(values.get(sharing.FIELD))
     missing = [

@@ -44,8 +44,8 @@ BEGUN, INSTALLING = "app_begun", "app_installing"  # keys of the session
 AN_HOUR = 3600  # seconds that a vendor's code is valid
 
 
-def _provider(kind: str) -> Any:
-    return provider_class(kind)
+def _provider(family: str, kind: str) -> Any:
+    return provider_class((family, kind))
 
 
 class AddressForm(forms.Form):
@@ -74,11 +74,11 @@ class AddressForm(forms.Form):
 @never_cache
 def app_new(request: TenantRequest, family: str) -> HttpResponse:
     """Ask for the address, then show the form that leads to the vendor."""
-    kind = shared.chosen_kind(family, request.POST.get("kind") or request.GET.get("kind"))
-    provider = _provider(kind)
+    key = shared.chosen_provider(family, request.POST.get("kind") or request.GET.get("kind"))
+    kind, provider = key[1], _provider(*key)
     if not provider.registers_apps:
         return redirect(f"{reverse('integration_new', args=[family])}?kind={kind}")
-    field = next(field for field in fields_of(kind) if field.name == provider.address_field)
+    field = next(field for field in fields_of(key) if field.name == provider.address_field)
     form = AddressForm(request.POST or None, field=field)
     context = {"kind": kind, "provider": provider, "family": family, "form": form}
     if request.method == "POST" and form.is_valid():
@@ -121,7 +121,7 @@ def app_registered(request: TenantRequest, family: str) -> HttpResponse:
     state = secrets.token_urlsafe(24)
     try:
         with throttled_call("verify", user=request.user):
-            found: Registered = _provider(begun["kind"]).registered(
+            found: Registered = _provider(family, begun["kind"]).registered(
                 begun["address"], code=request.GET["code"], state=state
             )
         made = _connect(request, family, begun, found)
@@ -140,7 +140,7 @@ def _connect(
     request: TenantRequest, family: str, begun: dict[str, Any], found: Registered
 ) -> Connection:
     kind = begun["kind"]
-    values = {_provider(kind).address_field: begun["address"], **found.values}
+    values = {_provider(family, kind).address_field: begun["address"], **found.values}
     made: Connection = operations.connect(
         FAMILIES[family], tenant=request.tenant, actor=request.user, kind=kind, values=values
     )

@@ -21,6 +21,7 @@ from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
+from integrations.providers.registry import ProviderKey
 from integrations.rotating import change, tries_first
 from integrations.throttle import throttled_call
 from integrations.verification import schedule_verification, verify
@@ -48,12 +49,12 @@ def find(request: TenantRequest, family: str, connection_id: str) -> Connection:
     return found
 
 
-def chosen_kind(family: str, wanted: str | None) -> str:
-    """The requested kind, or the family's first. Raises Http404 for an unknown one."""
+def chosen_provider(family: str, wanted: str | None) -> ProviderKey:
+    """The one of the requested kind, or the family's first. Raises Http404 for an unknown kind."""
     kinds = [kind for kind, _words in kinds_of(FAMILIES[family])]
     if wanted and wanted not in kinds:
         raise Http404
-    return wanted or kinds[0]
+    return family, wanted or kinds[0]
 
 
 def named_connection(request: TenantRequest, family: str, name: str) -> Connection | None:
@@ -66,16 +67,16 @@ def named_connection(request: TenantRequest, family: str, name: str) -> Connecti
 
 
 def open_form(
-    request: TenantRequest, kind: str, connection: Connection | None = None
+    request: TenantRequest, key: ProviderKey, connection: Connection | None = None
 ) -> ConnectionForm:
     """A form to fill in; `?sandbox=1` fills in the demo's values, including fake secrets."""
     is_demo = demo.is_offered() and "sandbox" in request.GET and request.role.covers(Role.ADMIN)
-    initial = {} if connection else _suggested(request.tenant, kind)
+    initial = {} if connection else _suggested(request.tenant, key)
     if is_demo:
-        initial |= demo.sandbox_values(kind, platform=_platform(request, initial, connection))
+        initial |= demo.sandbox_values(key, platform=_platform(request, initial, connection))
     form = ConnectionForm(
         tenant=request.tenant,
-        kind=kind,
+        key=key,
         connection=connection,
         initial=initial,
         show_secrets=is_demo,
@@ -86,9 +87,9 @@ def open_form(
     return form
 
 
-def _suggested(tenant: Tenant, kind: str) -> dict[str, Any]:
+def _suggested(tenant: Tenant, key: ProviderKey) -> dict[str, Any]:
     """Initial values: for a new pipeline the first target without a pipeline."""
-    if kind not in dict(kinds_of(PipelineIntegration)):
+    if key[0] != PipelineIntegration.family:
         return {}
     lonely = next(iter(targets_without_pipeline(tenant)), None)
     return {"target": lonely.pk} if lonely else {}
@@ -110,10 +111,10 @@ def _platform(
 
 
 def sent_form(
-    request: TenantRequest, kind: str, connection: Connection | None = None
+    request: TenantRequest, key: ProviderKey, connection: Connection | None = None
 ) -> ConnectionForm:
     return ConnectionForm(
-        request.POST, tenant=request.tenant, kind=kind, connection=connection, token=new_token()
+        request.POST, tenant=request.tenant, key=key, connection=connection, token=new_token()
     )
 
 

@@ -32,6 +32,7 @@ from integrations.checks import shown
 from integrations.forms import ConnectionForm
 from integrations.models import Connection
 from integrations.providers.base import Check
+from integrations.providers.registry import ProviderKey
 from integrations.rotating import candidate_of, take, tries_first
 from integrations.throttle import provider_slot, throttle
 from integrations.verification import iter_checks, verify_streamed
@@ -57,7 +58,7 @@ def save_streamed(request: TenantRequest, form: ConnectionForm) -> HttpResponseB
         throttle("verify", user=request.user)
     except Problem:
         return HttpResponse(status=NO_CONTENT)
-    return _respond(stream, kind=form.kind, actor=request.user)
+    return _respond(stream, key=form.provider_key, actor=request.user)
 
 
 def _save(request: TenantRequest, form: ConnectionForm) -> CheckStream | None:
@@ -80,7 +81,7 @@ def _save(request: TenantRequest, form: ConnectionForm) -> CheckStream | None:
 
 def stream_checks(connection: Connection, *, actor: User, then: Then) -> StreamingHttpResponse:
     stream = _verify_stored(connection, actor, then)
-    return _respond(stream, kind=connection.kind, actor=actor)
+    return _respond(stream, key=connection.provider_key, actor=actor)
 
 
 def _verify_stored(connection: Connection, actor: User, then: Then) -> CheckStream:
@@ -111,27 +112,27 @@ def _verify_candidate(
     return {"location": shared.page_with_result(page, taken)}
 
 
-def _respond(stream: CheckStream, *, kind: str, actor: User) -> StreamingHttpResponse:
-    lines = _lines(stream, kind, actor)
+def _respond(stream: CheckStream, *, key: ProviderKey, actor: User) -> StreamingHttpResponse:
+    lines = _lines(stream, key, actor)
     answer = StreamingHttpResponse(lines, content_type="application/x-ndjson")
     answer["Cache-Control"] = "no-store"
     answer["X-Accel-Buffering"] = "no"  # nginx would buffer the lines until the end
     return answer
 
 
-def _lines(stream: CheckStream, kind: str, actor: User) -> Iterator[str]:
+def _lines(stream: CheckStream, key: ProviderKey, actor: User) -> Iterator[str]:
     """No lines if no slot is free: the form is then submitted normally and shows why."""
     with suppress(Problem), provider_slot(actor):
-        then = yield from _checks(stream, kind)
+        then = yield from _checks(stream, key)
         yield json.dumps(then) + "\n"
 
 
-def _checks(stream: CheckStream, kind: str) -> Generator[str, None, Then]:
+def _checks(stream: CheckStream, key: ProviderKey) -> Generator[str, None, Then]:
     while True:
         try:
             check = next(stream)
         except StopIteration as end:
             then: Then = end.value
             return then
-        html = render_to_string("components/check.html", {"check": shown(kind, asdict(check))})
+        html = render_to_string("components/check.html", {"check": shown(key, asdict(check))})
         yield json.dumps({"html": html}) + "\n"

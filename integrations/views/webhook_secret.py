@@ -26,7 +26,7 @@ from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import PipelineIntegration, find_connection
 from integrations.providers.ci import CiProvider
-from integrations.providers.registry import provider_class, webhooks_of
+from integrations.providers.registry import webhooks_of
 from integrations.providers.webhooks import BASIC
 from integrations.throttle import throttled_call
 from integrations.views.listening import listening_context
@@ -41,7 +41,7 @@ def show_secret(
 ) -> HttpResponse:
     """The answer to the POST that created the secret, so that it is in no URL, session or cache."""
     url, secret = pipeline.webhook_url, pipeline.webhook_secret.reveal()
-    how, none = f"integrations/help/{pipeline.kind.lower()}_webhook", "integrations/help/none.html"
+    how, none = f"integrations/help/{pipeline.slug}_webhook", "integrations/help/none.html"
     words = {"webhook_url": url, "credential": credential_name(pipeline)}
     snippet = render_to_string([f"{how}.txt", none], words)
     context = {
@@ -62,14 +62,14 @@ def show_secret(
 def credential_name(pipeline: PipelineIntegration) -> str:
     """What the secret is called among the credentials of the CI server, where those of several
     pipelines lie beside each other: `delivr-webhook-mobile-ios-prod`."""
-    provider: Any = provider_class(pipeline.kind)
+    provider: Any = pipeline.provider_class
     job = _NOT_IN_A_NAME.sub("-", provider.job_name(pipeline.field_values)).strip("-")
     return f"delivr-webhook-{job or pipeline.pk}"
 
 
 def _takes_password(pipeline: PipelineIntegration) -> bool:
     """Its sender need not sign, so a person can send a delivery by a command."""
-    ci = cast("type[CiProvider]", provider_class(pipeline.kind))
+    ci = cast("type[CiProvider]", pipeline.provider_class)
     return BASIC in webhooks_of(ci.sender).ways
 
 

@@ -91,19 +91,20 @@ def _form(
     if "kind" not in request.GET and connections:
         failing = [c for c in connections if not c.is_valid]
         return _edit_form(request, failing) if failing else None
-    return shared.open_form(request, shared.chosen_kind(family, request.GET.get("kind")))
+    return shared.open_form(request, shared.chosen_provider(family, request.GET.get("kind")))
 
 
 def _edit_form(request: TenantRequest, candidates: Sequence[Connection]) -> ConnectionForm:
     if not candidates:
         raise Http404
-    return shared.open_form(request, candidates[0].kind, candidates[0])
+    return shared.open_form(request, candidates[0].provider_key, candidates[0])
 
 
 def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) -> HttpResponseBase:
     edited = shared.named_connection(request, state.key, "connection")
-    kind = edited.kind if edited else shared.chosen_kind(state.key, request.POST.get("kind"))
-    form = shared.sent_form(request, kind, edited)
+    wanted = request.POST.get("kind")
+    key = edited.provider_key if edited else shared.chosen_provider(state.key, wanted)
+    form = shared.sent_form(request, key, edited)
     if streamed_checks.is_asked_for(request):
         return streamed_checks.save_streamed(request, form)
     try:

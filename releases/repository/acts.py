@@ -12,6 +12,7 @@ from delivr.effects import clock
 from delivr.effects.handlers import Postpone, handler_for, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import create_effect, wake
+from integrations.models import ScmIntegration
 from integrations.providers.registry import provider_class
 from integrations.providers.scm import ScmProvider
 from releases.models import Release
@@ -32,7 +33,7 @@ def host_of(release: Release) -> type[ScmProvider]:
 
 
 def host_class(kind: str) -> type[ScmProvider]:
-    return cast("type[ScmProvider]", provider_class(kind))
+    return cast("type[ScmProvider]", provider_class((ScmIntegration.family, kind)))
 
 
 def tag_of(version: str) -> str:
