@@ -24,8 +24,8 @@ from delivr.tenants.models import User
 from integrations.providers.ci import BuildStatus
 from releases.holding import free_version
 from releases.marks import MARKED, clear_marks, refuse_released
+from releases.messages.notices import Notice, notify
 from releases.models import Release, ReleaseStatus
-from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
 
 

@@ -6,7 +6,7 @@ from builds.models import Build, BuildEvent, TestBuild
 from delivr.effects.models import Effect
 from delivr.effects.operations import create_effect, wake
 from integrations.providers.ci import BuildHandle
-from releases.notices import from_event
+from releases.messages.notices import from_event
 
 
 def create_stop(build: Build, event: BuildEvent) -> None:

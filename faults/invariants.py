@@ -18,7 +18,13 @@ from delivr.effects import clock
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.ci import BuildStatus, Duplicate
-from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
+from releases.models import (
+    Release,
+    ReleaseCommunication,
+    ReleasePipeline,
+    ReleaseStatus,
+    ReleaseTarget,
+)
 from releases.operations import derive_status
 from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, tag_of
 
@@ -60,9 +66,12 @@ def _effects_are_complete() -> Iterator[str]:
     for build_id in Build.objects.values_list("pk", flat=True):
         if f"build:{build_id}:trigger" not in created:
             yield f"I1 {build_id} has no effect for its trigger"
-    for release in Release.objects.select_related("communication"):
-        channels = release.communication.recipients if release.communication else []
-        wanted = {f"release:{release.pk}:message:{channel}:created" for channel in channels}
+    for release in Release.objects.all():
+        wanted = {
+            f"release:{release.pk}:message:{one.pk}:{channel}:created"
+            for one in release.communications
+            for channel in one.channels
+        }
         if not wanted <= created:
             yield f"I1 {release.pk} lacks some of its messages"
     for target in ReleaseTarget.objects.filter(release__ticket__isnull=False):
@@ -154,7 +163,8 @@ def _versions_are_held() -> Iterator[str]:
 
 
 REFERENCES: Sequence[tuple[Any, tuple[str, ...]]] = (
-    (Release, ("scm", "communication", "ticket")),
+    (Release, ("scm", "ticket")),
+    (ReleaseCommunication, ("release", "communication")),
     (ReleaseTarget, ("release", "target")),
     (ReleasePipeline, ("release", "pipeline")),
     (Build, ("release_pipeline",)),

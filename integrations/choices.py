@@ -45,6 +45,14 @@ class TicketType(Kinds):
     JIRA = "JIRA", "Jira"
 
 
+class Preset(models.TextChoices):
+    """How much a communication connection tells."""
+
+    QUIET = "quiet", _("Quiet")
+    NORMAL = "normal", _("Normal")
+    EVERYTHING = "everything", _("Everything")
+
+
 class Platform(models.TextChoices):
     IOS = "IOS", "iOS"
     ANDROID = "ANDROID", "Android"

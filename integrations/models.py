@@ -21,6 +21,7 @@ from integrations.choices import (
     CommunicationType,
     PipelineType,
     Platform,
+    Preset,
     ScmType,
     TargetType,
     TicketType,
@@ -391,6 +392,13 @@ class CommunicationIntegration(Connection):
     communication_type = models.CharField(max_length=20, choices=CommunicationType.offered)
     token = SecretTextField(_("token"))
     recipients = models.JSONField(_("channels"), default=list)
+    # Which messages go where: a preset, and by channel and event what differs from it.
+    preset = models.CharField(
+        max_length=10, choices=Preset.choices, default=Preset.NORMAL, db_default=Preset.NORMAL
+    )
+    rules = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False
+    )
     # Names by id, as last seen; null if an older version wrote the row.
     recipient_names = models.JSONField(default=dict, null=True, blank=True, editable=False)
 
@@ -399,8 +407,18 @@ class CommunicationIntegration(Connection):
         constraints: ClassVar = [unique_per_tenant("communication")]
 
     @property
+    def channels(self) -> list[str]:
+        """Where messages are posted: the chosen recipients, or the only place that there is."""
+        only: str = self.provider_class.only_channel
+        return [only] if only else list(self.recipients)
+
+    @property
     def summary(self) -> str:
-        return f"{self.kind_label} · {', '.join(map(self.channel_name, self.recipients))}"
+        return f"{self.kind_label} · {', '.join(map(self.channel_name, self.channels))}"
+
+    def rule_of(self, channel: str, event: str) -> str:
+        """The rule that was set for the event in this channel; "" if the preset's applies."""
+        return str(self.rules.get(channel, {}).get(event, ""))
 
     def channel_name(self, channel: str) -> str:
         """`#releases` as last seen by a verification, or else the id."""

@@ -135,7 +135,7 @@ def _plan_values(shape: Shape) -> dict[str, Any]:
         "scm_id": values.get("scm", ""),
         "target_ids": values.get("targets", []),
         "pipeline_ids": values.get("pipelines", []),
-        "communication_id": values.get("communication"),
+        "communication_ids": values.get("communications", []),
         "ticket_id": values.get("ticket"),
         "wishes": Wishes(values.get("base_branch") or "", values.get("repository") or {}),
         "known_errors": shape.errors,

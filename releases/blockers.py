@@ -338,8 +338,8 @@ def _is_refused(row: IntegrationHealth | None) -> bool:
 
 def _of_release(release: Release) -> list[Any]:
     pipelines = [part.pipeline for part in release.pipelines.all()]
-    single = (release.communication, release.ticket, release.scm)
-    return [c for c in (*single, *pipelines) if c is not None]
+    single = (release.ticket, release.scm)
+    return [c for c in (*release.communications, *single, *pipelines) if c is not None]
 
 
 def _for_a_person(release: Release, effects: Sequence[Effect]) -> Iterator[Blocker]:

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from delivr.effects.models import Effect
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
+from releases.messages.sent import SentEffect
 from releases.models import Release, ReleasePipeline
-from releases.sent_messages import SentEffect
 from releases.wording import web_address
 
 BUILD_KINDS = ("build.trigger", "build.cancel", "build.force_cancel", "build.stop_repeat")

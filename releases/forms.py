@@ -102,7 +102,7 @@ class Radios(ClosedOptions, forms.RadioSelect):
 
 class ReleaseForm(RepositoryFields):
     in_repository = tuple(RepositoryFields.base_fields)
-    field_order = ("version", "branch", "scm", "targets", "pipelines", "communication", "ticket")
+    field_order = ("version", "branch", "scm", "targets", "pipelines", "communications", "ticket")
     version = forms.CharField(
         label=gettext_lazy("Version"),
         max_length=64,
@@ -123,11 +123,11 @@ class ReleaseForm(RepositoryFields):
     scm = forms.ChoiceField(label=gettext_lazy("Repository"), widget=Radios)
     targets = forms.MultipleChoiceField(label=gettext_lazy("Targets"), widget=Checkboxes)
     pipelines = forms.MultipleChoiceField(label=gettext_lazy("Pipelines"), widget=Checkboxes)
-    communication = forms.ChoiceField(
+    communications = forms.MultipleChoiceField(
         label=gettext_lazy("Messages"),
         required=False,
         help_text=gettext_lazy("Where updates about the release are posted."),
-        widget=Radios,
+        widget=Checkboxes,
     )
     ticket = forms.ChoiceField(
         label=gettext_lazy("Epics"),
@@ -197,7 +197,7 @@ class ReleaseForm(RepositoryFields):
             "scm_id": values.get("scm", ""),
             "target_ids": values.get("targets", []),
             "pipeline_ids": values.get("pipelines", []),
-            "communication_id": values.get("communication") or None,
+            "communication_ids": values.get("communications", []),
             "ticket_id": values.get("ticket") or None,
             "wishes": Wishes(
                 values.get("base_branch", ""), {name: bool(values.get(name)) for name in STEPS}
@@ -214,7 +214,7 @@ class ReleaseForm(RepositoryFields):
     def _offer(self, name: str, options: Options) -> None:
         field = cast(forms.ChoiceField, self.fields[name])
         choices = options.choices()
-        if not field.required:
+        if not field.required and not isinstance(field, forms.MultipleChoiceField):
             choices = [(NONE, _("None")), *choices]
         field.choices = choices
         widget = cast(ClosedOptions, field.widget)
@@ -235,7 +235,7 @@ def options_of(tenant: Tenant) -> dict[str, Options]:
         "scm": Options(_all(ScmIntegration, tenant), must_be_valid=True),
         "targets": Options(_all(TargetIntegration, tenant), must_be_valid=True),
         "pipelines": Options(list(pipelines), must_be_valid=False),
-        "communication": Options(_all(CommunicationIntegration, tenant), must_be_valid=False),
+        "communications": Options(_all(CommunicationIntegration, tenant), must_be_valid=False),
         "ticket": Options(_all(TicketIntegration, tenant), must_be_valid=False),
     }
 
@@ -246,7 +246,8 @@ def _all(model: type[Any], tenant: Tenant) -> list[Connection]:
 
 def first_choice(tenant: Tenant, options: dict[str, Options]) -> dict[str, Any]:
     """The initial choice: that of the last release, or else everything that is verified."""
-    last = Release.objects.for_tenant(tenant).prefetch_related("targets", "pipelines").first()
+    rows = Release.objects.for_tenant(tenant)
+    last = rows.prefetch_related("targets", "pipelines", "communication_rows").first()
     last_choice = _choice_of(last, options) if last else {}
     if all(last_choice.get(name) for name in NEEDED):
         return last_choice
@@ -261,7 +262,7 @@ def first_choice(tenant: Tenant, options: dict[str, Options]) -> dict[str, Any]:
         "scm": scm,
         "targets": targets,
         "pipelines": fitting,
-        "communication": next(iter(options["communication"].verified()), NONE),
+        "communications": options["communications"].verified()[:1],
         "ticket": next(iter(options["ticket"].verified()), NONE),
     }
 
@@ -277,6 +278,6 @@ def _choice_of(last: Release, options: dict[str, Options]) -> dict[str, Any]:
         "scm": next(iter(still("scm", [last.scm_id])), ""),
         "targets": still("targets", [t.target_id for t in last.targets.all()]),
         "pipelines": still("pipelines", [p.pipeline_id for p in last.pipelines.all()]),
-        "communication": next(iter(still("communication", [last.communication_id])), NONE),
+        "communications": still("communications", last.communication_ids),
         "ticket": next(iter(still("ticket", [last.ticket_id])), NONE),
     }

@@ -19,8 +19,8 @@ from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import cancel_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
+from releases.messages.notices import Notice, notify
 from releases.models import Mark, Release, ReleaseStatus
-from releases.notices import Notice, notify
 
 MARKED = [f"{mark}_{part}" for mark in Mark.values for part in ("at", "by")]
 # What the channels are told when a mark is set, and when it is removed.
@@ -78,25 +78,29 @@ def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
         subject=release,
         changes={f"{mark}_at": [before.isoformat(), None]},
     )
-    channels = [channel for channel, told in _told(release, mark) if not _withdraw(told, actor)]
+    places = [place for place, told in _told(release, mark) if not _withdraw(told, actor)]
     words = {"candidates": candidates} if (candidates := release.candidates) else {}
     cause = before.isoformat()
-    notify(release, _NOTICES[mark][1], cause=cause, words=words, channels=channels)
+    notify(release, _NOTICES[mark][1], cause=cause, words=words, places=places)
     return release
 
 
-def _told(release: Release, mark: Mark) -> Iterator[tuple[str, Effect]]:
-    """The channels whose last message about the mark is that it was set, each with that message."""
+def _told(release: Release, mark: Mark) -> Iterator[tuple[tuple[str, str], Effect]]:
+    """The places (connection, channel) whose last message about the mark is that it was set, each
+    with that message."""
     is_set, is_removed = _NOTICES[mark]
     messages = Effect.objects.for_tenant(release.tenant_id).filter(
         release_id=release.pk,
         kind="message.post",
         payload__notice__in=(is_set, is_removed),
     )
-    last = {effect.payload["channel"]: effect for effect in messages.order_by("created_at", "pk")}
-    for channel, effect in last.items():
+    last = {
+        (effect.integration_id, effect.payload["channel"]): effect
+        for effect in messages.order_by("created_at", "pk")
+    }
+    for place, effect in last.items():
         if effect.payload["notice"] == is_set and effect.state != EffectState.CANCELLED:
-            yield channel, effect
+            yield place, effect
 
 
 def _withdraw(message: Effect, actor: User | None) -> bool:
@@ -164,7 +168,7 @@ def clear_marks(release: Release) -> dict[str, Any]:
 
 
 def _locked(release: Release) -> Release:
-    rows = Release.objects.select_for_update(of=("self",)).select_related("communication")
+    rows = Release.objects.select_for_update(of=("self",))
     locked: Release = rows.get(pk=release.pk)
     return locked
 

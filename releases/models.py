@@ -104,7 +104,6 @@ class ReleaseQuerySet(TenantQuerySet):
         return self.select_related(
             "tenant",
             "scm",
-            "communication",
             "ticket",
             "created_by",
             "submitted_by",
@@ -112,6 +111,7 @@ class ReleaseQuerySet(TenantQuerySet):
             "repository_part",
         ).prefetch_related(
             "targets__target",
+            "communication_rows__communication",
             "pipelines__pipeline__target",
             "pipelines__builds__events",
             "pipelines__builds__started_by",
@@ -119,7 +119,9 @@ class ReleaseQuerySet(TenantQuerySet):
 
     def with_pipelines(self) -> Self:
         """Prefetches what a row of the list shows."""
-        return self.select_related("created_by").prefetch_related("pipelines", "targets")
+        return self.select_related("created_by").prefetch_related(
+            "pipelines", "targets", "communication_rows"
+        )
 
 
 class Release(TenantOwned):
@@ -127,13 +129,6 @@ class Release(TenantOwned):
     version = models.CharField(max_length=64)
     branch = models.CharField(max_length=255)
     scm = models.ForeignKey(ScmIntegration, on_delete=models.PROTECT, related_name="releases")
-    communication = models.ForeignKey(
-        CommunicationIntegration,
-        on_delete=models.PROTECT,
-        related_name="releases",
-        null=True,
-        blank=True,
-    )
     ticket = models.ForeignKey(
         TicketIntegration, on_delete=models.PROTECT, related_name="releases", null=True, blank=True
     )
@@ -184,6 +179,7 @@ class Release(TenantOwned):
         targets: RelatedManager[ReleaseTarget]
         pipelines: RelatedManager[ReleasePipeline]
         changes: RelatedManager[Change]
+        communication_rows: RelatedManager[ReleaseCommunication]
         repository_part: RepositoryPart
 
     class Meta:
@@ -212,6 +208,20 @@ class Release(TenantOwned):
     def app_identifiers(self) -> list[str]:
         """The stores' identifiers of its apps, without duplicates."""
         return list(dict.fromkeys(t.app_identifier for t in self.targets.all() if t.store))
+
+    @property
+    def communications(self) -> list[CommunicationIntegration]:
+        """The connections that its messages go to, in the order in which they were chosen."""
+        return [row.communication for row in self.communication_rows.all()]
+
+    @property
+    def communication_ids(self) -> list[str]:
+        return [row.communication_id for row in self.communication_rows.all()]
+
+    @property
+    def communication_names(self) -> str:
+        """What its messages go to, for a sentence: `Slack, email`."""
+        return ", ".join(dict.fromkeys(one.kind_label for one in self.communications))
 
     @property
     def apps(self) -> str:
@@ -291,6 +301,30 @@ class ReleaseTarget(TenantOwned):
         """The URL at which a person opens the epic."""
         ticket = self.release.ticket
         return ticket.page_of(self.epic_url) if ticket else self.epic_url
+
+
+class ReleaseCommunication(TenantOwned):
+    """A connection that the release's messages go to."""
+
+    release = models.ForeignKey(
+        Release, on_delete=models.CASCADE, related_name="communication_rows"
+    )
+    communication = models.ForeignKey(
+        CommunicationIntegration, on_delete=models.PROTECT, related_name="release_rows"
+    )
+
+    class Meta:
+        db_table = "release_communications"
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            unique_per_tenant("release_communication"),
+            models.UniqueConstraint(
+                fields=["release", "communication"], name="release_communication_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.release} → {self.communication}"
 
 
 class ReleasePipeline(TenantOwned):

@@ -28,14 +28,15 @@ from integrations.models import (
 from integrations.providers.ci import BuildStatus
 from releases.holding import app_of, draft_targets, holders, version_taken
 from releases.marks import MARKED, clear_marks
+from releases.messages.notices import Notice, notify
 from releases.models import (
     MOVING,
     Release,
+    ReleaseCommunication,
     ReleasePipeline,
     ReleaseStatus,
     ReleaseTarget,
 )
-from releases.notices import Notice, notify
 from releases.repository.acts import begin, complete
 from releases.repository.changes import look_soon
 from releases.repository.steps import NO_WISHES, Wishes, draft_part
@@ -54,7 +55,7 @@ def create_release(
     scm_id: str,
     target_ids: Sequence[str],
     pipeline_ids: Sequence[str],
-    communication_id: str | None = None,
+    communication_ids: Sequence[str] = (),
     ticket_id: str | None = None,
     branch: str = "",
     wishes: Wishes = NO_WISHES,
@@ -65,7 +66,7 @@ def create_release(
 
     One transaction; no provider is called before it commits. Raises ValidationError with all
     errors, under `version`, `branch`, `base_branch`, `repository`, `scm`, `targets`, `pipelines`,
-    `communication` and `ticket`, including the caller's `known_errors` (of the shape: text instead
+    `communications` and `ticket`, including the caller's `known_errors` (of the shape: text instead
     of a list, for example).
     """
     plan = ReleasePlan(
@@ -75,7 +76,7 @@ def create_release(
         scm_id=scm_id,
         target_ids=target_ids,
         pipeline_ids=pipeline_ids,
-        communication_id=communication_id,
+        communication_ids=communication_ids,
         ticket_id=ticket_id,
         wishes=wishes,
         known_errors=known_errors,
@@ -99,7 +100,7 @@ class ReleasePlan:
         scm_id: str,
         target_ids: Sequence[str],
         pipeline_ids: Sequence[str],
-        communication_id: str | None,
+        communication_ids: Sequence[str],
         ticket_id: str | None,
         wishes: Wishes = NO_WISHES,
         known_errors: Errors | None = None,
@@ -112,7 +113,9 @@ class ReleasePlan:
         self.scm = self._one(ScmIntegration, scm_id, "scm")
         self.targets = self._many(TargetIntegration, target_ids, "targets")
         self.pipelines = self._many(PipelineIntegration, pipeline_ids, "pipelines")
-        self.communication = self._one(CommunicationIntegration, communication_id, "communication")
+        self.communications = self._many(
+            CommunicationIntegration, communication_ids, "communications"
+        )
         self.ticket = self._one(TicketIntegration, ticket_id, "ticket")
 
     @transaction.atomic
@@ -124,6 +127,10 @@ class ReleasePlan:
         release.save(force_insert=True)
         ReleaseTarget.objects.bulk_create(draft_targets(release, self.targets))
         ReleasePipeline.objects.bulk_create(self.draft_pipelines(release))
+        ReleaseCommunication.objects.bulk_create(
+            ReleaseCommunication(tenant=self.tenant, release=release, communication=one)
+            for one in self.communications
+        )
         self.repository.release = release
         self.repository.save(force_insert=True)
         changes = {"branch": [None, release.branch], "status": [None, release.status]}
@@ -140,7 +147,7 @@ class ReleasePlan:
             "scm": [self.scm],
             "targets": self.targets,
             "pipelines": self.pipelines,
-            "communication": [self.communication],
+            "communications": self.communications,
             "ticket": [self.ticket],
         }
         for field, connections in chosen.items():
@@ -156,7 +163,6 @@ class ReleasePlan:
             version=self.version,
             branch=self.branch,
             scm=self.scm,
-            communication=self.communication,
             ticket=self.ticket,
             created_by=actor,
             # A branch that is still to be created is not looked for.
@@ -430,7 +436,7 @@ def unfinished_using(connection: Connection) -> list[str]:
         "scm": {"scm": connection.pk},
         "targets": {"targets__target": connection.pk},
         "pipelines": {"pipelines__pipeline": connection.pk},
-        "communication": {"communication": connection.pk},
+        "communication": {"communication_rows__communication": connection.pk},
         "tickets": {"ticket": connection.pk},
     }[connection.family]
     found = Release.objects.for_tenant(connection.tenant).unfinished().filter(**through)

@@ -18,9 +18,9 @@ from integrations.providers.ci import BuildStatus
 from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
 from releases.marks import MarkChange
+from releases.messages.sent import EpicLine, SentMessage, epics, messages
 from releases.models import Release, ReleaseStatus, candidate_words
 from releases.repository.acts import CREATE_BRANCH
-from releases.sent_messages import EpicLine, SentMessage, epics, messages
 from releases.timeline import timeline
 from releases.timeline_groups import TimelineGroup, group_by_build
 

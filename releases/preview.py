@@ -8,10 +8,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from delivr.tenants.models import User
+from integrations.models import CommunicationIntegration
 from releases.branches import BranchHead, look_up_for_dry_run
-from releases.effects import epic_for
+from releases.epics import epic_for
+from releases.messages.notices import Notice, channels_of, chat_of, render
 from releases.models import Release, ReleasePipeline
-from releases.notices import Notice, chat_of, is_posted, render
 from releases.operations import ReleasePlan
 from releases.repository.acts import host_of, tag_of
 from releases.repository.models import RepositoryPart
@@ -38,7 +39,7 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
         "warnings": [f"{head.message} {head.hint}"] if head.exists is False else [],
         "repository": {"steps": list(_steps(release, part))},
         "jobs": [_job(pipeline, _commit(head, part)) for pipeline in pipelines],
-        "messages": list(_messages(release, pipelines)),
+        "messages": list(_messages(release, pipelines, plan.communications)),
         "epics": [
             {"target_id": target.pk, "epic": epic_for(release, target)}
             for target in (plan.targets if release.ticket else [])
@@ -87,23 +88,22 @@ def _job(pipeline: ReleasePipeline, commit: str) -> dict[str, Any]:
     }
 
 
-def _messages(release: Release, pipelines: list[ReleasePipeline]) -> Iterator[dict[str, Any]]:
-    if release.communication is None:
-        return
-    chat = chat_of(release.communication)
+def _messages(
+    release: Release,
+    pipelines: list[ReleasePipeline],
+    communications: list[CommunicationIntegration],
+) -> Iterator[dict[str, Any]]:
     for notice, words in _notices(pipelines):
-        if not is_posted(notice, chat):
-            continue
-        text = render(release, notice, {**words, "apps": ""}, chat=chat).text
-        for channel in release.communication.recipients:
-            is_first = notice is Notice.RELEASE_CREATED
-            name = release.communication.channel_name(channel)
-            yield {
-                "channel": channel,
-                "channel_name": name,
-                "text": text,
-                "is_first": is_first,
-            }
+        for communication in communications:
+            chat = chat_of(communication)
+            text = render(release, notice, {**words, "apps": ""}, chat=chat).text
+            for channel in channels_of(communication, notice):
+                yield {
+                    "channel": channel,
+                    "channel_name": communication.channel_name(channel),
+                    "text": text,
+                    "is_first": notice is Notice.RELEASE_CREATED,
+                }
 
 
 def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, dict[str, Any]]]:

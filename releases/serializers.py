@@ -24,6 +24,14 @@ def _ids() -> serializers.ListField:
     return serializers.ListField(child=serializers.CharField(max_length=60), max_length=MAX_PARTS)
 
 
+class OneId(serializers.CharField):
+    """The only one of a list of ids."""
+
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        value = super().run_validation(data)
+        return [value] if value else []
+
+
 class NewReleaseSerializer(serializers.Serializer[Any]):
     """A new release. Checks the shape only; the operation checks the rest."""
 
@@ -31,9 +39,13 @@ class NewReleaseSerializer(serializers.Serializer[Any]):
     scmIntegrationId = serializers.CharField(source="scm", allow_blank=True, max_length=60)
     targets = _ids()
     pipelines = _ids()
-    communicationId = serializers.CharField(
-        source="communication", required=False, allow_null=True, max_length=60
+    communicationIds = serializers.ListField(
+        source="communications",
+        child=serializers.CharField(max_length=60),
+        max_length=MAX_PARTS,
+        required=False,
     )
+    communicationId = OneId(source="communications", required=False, allow_null=True, max_length=60)
     ticketId = serializers.CharField(
         source="ticket", required=False, allow_null=True, max_length=60
     )
@@ -258,7 +270,10 @@ class ReleaseLine(serializers.ModelSerializer[Release]):
     status = serializers.ChoiceField(ReleaseStatus.choices)
     branchRelease = serializers.CharField(source="branch")
     scmIntegrationId = serializers.CharField(source="scm_id")
-    communicationId = serializers.CharField(source="communication_id", allow_null=True)
+    communicationId = serializers.SerializerMethodField()
+    communicationIds = serializers.ListField(
+        child=serializers.CharField(), source="communication_ids"
+    )
     ticketId = serializers.CharField(source="ticket_id", allow_null=True)
     appIdentifiers = serializers.SerializerMethodField()
     pipelines = ReleasePipelineLine(many=True)
@@ -278,6 +293,7 @@ class ReleaseLine(serializers.ModelSerializer[Release]):
             "status",
             "scmIntegrationId",
             "communicationId",
+            "communicationIds",
             "ticketId",
             "appIdentifiers",
             "pipelines",
@@ -287,6 +303,10 @@ class ReleaseLine(serializers.ModelSerializer[Release]):
             "submittedAt",
             "releasedAt",
         ]
+
+    def get_communicationId(self, release: Release) -> str | None:
+        """The first of `communicationIds`."""
+        return next(iter(release.communication_ids), None)
 
     def get_appIdentifiers(self, release: Release) -> list[str]:
         """Its apps at the time it was created, without duplicates."""

@@ -9,8 +9,8 @@ from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect
 from integrations.providers.ci import Duplicate
+from releases.messages.notices import Notice
 from releases.models import candidate_words
-from releases.notices import Notice
 
 KINDS = {
     "build.trigger": gettext_lazy("Build trigger"),

@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 from builds.models import Build, TestBuild
 from delivr.effects.models import Effect
 from delivr.encryption.fields import SecretUnreadable
-from integrations.models import Connection, TargetIntegration
+from integrations.models import CommunicationIntegration, Connection, TargetIntegration
 from integrations.redaction import redact, secrets_in
-from releases.effects import epic_for
+from releases.epics import epic_for
+from releases.messages.notices import Notice, PlainText, render
 from releases.models import Release
-from releases.notices import Notice, PlainText, render
 from releases.wording import channel_of, web_address
 
 
@@ -52,7 +52,8 @@ def _message(effect: Effect, release: Release, url: str) -> Content | None:
     words = effect.payload.get("words") or {}
     made = render(release, Notice(notice), words, chat=PlainText)
     facts = ((_("Channel"), channel_of(effect)),)
-    provider = _label(release.communication)
+    rows = CommunicationIntegration.objects.filter(tenant=release.tenant_id)
+    provider = _label(rows.filter(pk=effect.integration_id).first())
     return Content(f"{made.text}\n\n{made.detail}", facts, url=url, provider=provider)
 
 

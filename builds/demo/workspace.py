@@ -195,6 +195,6 @@ def _create_release(tenant: Tenant, version: str) -> Release:
         scm_id=ids(ScmIntegration)[0],
         target_ids=ids(TargetIntegration),
         pipeline_ids=ids(PipelineIntegration),
-        communication_id=ids(CommunicationIntegration)[0],
+        communication_ids=ids(CommunicationIntegration),
         ticket_id=ids(TicketIntegration)[0],
     )

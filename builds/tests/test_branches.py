@@ -166,7 +166,6 @@ def test_the_page_warns_and_offers_the_nearest_names(
         "scm": wired.scm.pk,
         "targets": [wired.targets["ios"].pk],
         "pipelines": [wired.pipelines["ios"].pk],
-        "communication": NONE,
         "ticket": NONE,
     }
     page = client_for(owner).post("/releases/new/preview", sent, HTTP_HX_REQUEST="true")

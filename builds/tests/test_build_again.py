@@ -21,8 +21,8 @@ from delivr.failures import Conflict
 from delivr.tests.wired import fresh
 from integrations.providers.ci import BuildStatus
 from integrations.providers.slack.provider import Slack
+from releases.messages.notices import Notice, render
 from releases.models import Release
-from releases.notices import Notice, render
 from releases.tests.pages import Setup, message_of, text_of
 
 pytestmark = pytest.mark.django_db

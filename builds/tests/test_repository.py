@@ -49,7 +49,7 @@ def history(github: Any) -> Any:
 def plan(wired: Wired, *steps: str, base: str = "", version: str = "1.5.0") -> Release:
     """A release for iOS with these steps in the repository."""
     wishes = Wishes(base, {name: name in steps for name in STEPS})
-    values = values_of(wired, version=version, communication_id=None, ticket_id=None)
+    values = values_of(wired, version=version, communication_ids=[], ticket_id=None)
     values["target_ids"], values["pipeline_ids"] = (
         values["target_ids"][:1],
         [wired.pipelines["ios"].pk],

@@ -20,8 +20,8 @@ from delivr.effects.models import Effect, EffectState
 from delivr.pages.statuses import look_of
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import Artifact, BuildHandle, BuildReport, BuildState, BuildStatus
+from releases.messages.notices import Notice, notify
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
-from releases.notices import Notice, notify
 from releases.operations import lock_release, mirror_build, recompute
 
 

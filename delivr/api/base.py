@@ -94,9 +94,9 @@ class Shape:
         if not isinstance(data, Mapping):
             raise invalid({"request": [_("Send a JSON object.")]})
         self.unknown = sorted(str(name) for name in set(data) - set(self.fields))
-        for name, field in self.fields.items():
-            if name in data:
-                self._validate(field, data[name])
+        self.given = [name for name in self.fields if name in data]
+        for name in self.given:
+            self._validate(self.fields[name], data[name])
         if self.unknown:
             self.errors[UNKNOWN] = [_("There are unknown fields.")]
 
@@ -116,6 +116,7 @@ class Shape:
     def problem(self, errors: Mapping[str, list[str]]) -> Problem:
         """A 400 with the request's own field names: `errors` of an operation together with ours."""
         names = {field.source: name for name, field in self.fields.items()}
+        names |= {self.fields[name].source: name for name in self.given}
         found = {**self.errors, **errors}
         found.pop(UNKNOWN, None)
         named = {names.get(key, camel(key)): list(words) for key, words in found.items()}

@@ -29,6 +29,7 @@ from releases.models import (
     Change,
     ChangeTicket,
     Release,
+    ReleaseCommunication,
     ReleasePipeline,
     ReleaseSettings,
     ReleaseTarget,
@@ -170,11 +171,19 @@ class JiraFactory(ConnectionFactory):
 class ReleaseFactory(DjangoModelFactory):
     class Meta:
         model = Release
+        skip_postgeneration_save = True
 
     tenant = factory.SubFactory(TenantFactory)
     version = factory.Sequence(lambda n: f"1.{n}.0")
     branch = factory.LazyAttribute(lambda release: f"release/{release.version}")
     scm = factory.SubFactory(ScmFactory, tenant=factory.SelfAttribute("..tenant"))
+
+    @factory.post_generation
+    def communication(release: Release, create: bool, chosen: Any, **kwargs: Any) -> None:
+        if chosen is not None:
+            ReleaseCommunication.objects.create(
+                tenant=release.tenant, release=release, communication=chosen
+            )
 
 
 def fill_repository(release: Release) -> None:

@@ -182,7 +182,7 @@ def test_slack_gets_names_as_plain_text(wired: Wired, sandbox: SandboxServer) ->
         scm_id=wired.scm.pk,
         target_ids=[wired.targets["ios"].pk],
         pipeline_ids=[wired.pipelines["ios"].pk],
-        communication_id=wired.slack.pk,
+        communication_ids=[wired.slack.pk],
     )
     sweep_until_idle()
     messages = sandbox.state.slack.messages

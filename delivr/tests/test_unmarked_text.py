@@ -39,7 +39,7 @@ LITERAL = {
     "integrations/test_build.html": "names of parameters",
     "integrations/help/jenkins_webhook.html": "what stands in the form of a plugin for Jenkins",
 }
-SENT_AWAY = "messages/"  # sent to channels, in one language: releases/notices.py
+SENT_AWAY = "messages/"  # sent to channels, in one language: releases/messages/notices.py
 
 
 def unmarked(source: str) -> list[str]:

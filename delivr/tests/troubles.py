@@ -114,7 +114,7 @@ def _created(tenant: Tenant, owner: User, version: str) -> Release:
         scm_id=ids["scm"][0],
         target_ids=ids["targets"],
         pipeline_ids=ids["pipelines"],
-        communication_id=ids["communication"][0],
+        communication_ids=ids["communication"][:1],
         ticket_id=ids["tickets"][0],
     )
 

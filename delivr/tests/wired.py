@@ -45,7 +45,7 @@ class Wired:
             scm_id=self.scm.pk,
             target_ids=[self.targets[name].pk for name in chosen],
             pipeline_ids=[self.pipelines[name].pk for name in chosen],
-            communication_id=self.slack.pk if slack else None,
+            communication_ids=[self.slack.pk] if slack else [],
             ticket_id=self.jira.pk if jira else None,
             branch=branch or self.branch,
         )

@@ -37,6 +37,8 @@ class ChatProvider(Provider):
 
     threads: ClassVar[bool] = False
     edits_in_place: ClassVar[bool] = False
+    tells_steps: ClassVar[bool] = False  # also without threads and without editing
+    only_channel: ClassVar[str] = ""  # its name, if a connection has a single one
 
     @staticmethod
     @abstractmethod
@@ -47,8 +49,9 @@ class ChatProvider(Provider):
     @abstractmethod
     def link(url: str, label: str) -> str: ...
 
-    @abstractmethod
-    def channels(self) -> list[Option]: ...
+    def channels(self) -> list[Option]:
+        """The channels to choose from (network)."""
+        return []
 
     @abstractmethod
     def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:

@@ -9,11 +9,11 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from delivr.effects.models import Effect
+from releases.messages.sent import SentEffect
 from releases.models import Release
 from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, host_of, part_of, tag_of
 from releases.repository.models import Change, RepositoryPart
 from releases.repository.summary import summary_of
-from releases.sent_messages import SentEffect
 from releases.wording import web_address
 
 SHOWN = 8  # changes; the others have a page of their own

@@ -18,8 +18,8 @@ from delivr.failures import Outcome, ProviderError
 from integrations.models import ScmIntegration
 from integrations.providers.registry import provider_for
 from integrations.providers.scm import Ref, ReleaseDraft
-from releases.effects import connection_of
 from releases.models import Release, ReleaseStatus
+from releases.of_effects import connection_of
 from releases.repository.acts import (
     DRAFT_RELEASE,
     built,

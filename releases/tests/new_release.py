@@ -27,7 +27,7 @@ def values_of(wired: Wired, **changes: Any) -> dict[str, Any]:
         "scm_id": wired.scm.pk,
         "target_ids": [t.pk for t in wired.targets.values()],
         "pipeline_ids": [p.pk for p in wired.pipelines.values()],
-        "communication_id": wired.slack.pk,
+        "communication_ids": [wired.slack.pk],
         "ticket_id": wired.jira.pk,
         **changes,
     }

@@ -45,7 +45,7 @@ class Setup:
             "scm": self.scm.pk,
             "targets": [self.ios.pk, self.android.pk],
             "pipelines": [self.ios_job.pk, self.android_job.pk],
-            "communication": self.slack.pk,
+            "communications": [self.slack.pk],
             "ticket": self.jira.pk,
             **changes,
         }
@@ -58,7 +58,7 @@ class Setup:
             scm_id=self.scm.pk,
             target_ids=[self.ios.pk, self.android.pk],
             pipeline_ids=[self.ios_job.pk, self.android_job.pk],
-            communication_id=self.slack.pk,
+            communication_ids=[self.slack.pk],
             ticket_id=self.jira.pk,
         )
 

@@ -13,8 +13,8 @@ from delivr.tenants.models import Role
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, wired_to
 from integrations.providers.slack.provider import Slack
+from releases.messages.notices import Notice, render
 from releases.models import Change, ChangeTicket, Release, RepositoryPart
-from releases.notices import Notice, render
 from releases.repository import changes
 from releases.repository.changes import read_changes, tickets_in
 from releases.repository.notes import notes_of

@@ -14,7 +14,7 @@ from builds.cancelling import cancel_release
 from delivr.effects.models import Effect
 from delivr.tests import factories
 from integrations import operations as integrations
-from releases.effects import CreateEpic
+from releases.epics import CreateEpic
 from releases.models import Release, ReleaseTarget
 from releases.operations import create_release
 from releases.tests.pages import Setup, text_of

@@ -35,9 +35,9 @@ def test_a_release_is_written_with_all_its_parts(wired: Wired, owner: Any) -> No
     release = fresh(create_release(**values_of(wired, actor=owner)))
     assert (release.version, release.branch) == ("1.5.0", "release/1.5.0")
     assert (release.status, release.created_by) == ("KICKOFF_PENDING", owner)
-    assert (release.scm, release.communication, release.ticket) == (
+    assert (release.scm, release.communications, release.ticket) == (
         wired.scm,
-        wired.slack,
+        [wired.slack],
         wired.jira,
     )
     assert {t.target for t in release.targets.all()} == set(wired.targets.values())
@@ -64,7 +64,7 @@ def test_there_is_one_epic_per_target_and_one_message_per_channel(wired: Wired) 
 
 
 def test_without_messages_and_epics_there_are_no_effects(wired: Wired) -> None:
-    create_release(**values_of(wired, communication_id=None, ticket_id=None))
+    create_release(**values_of(wired, communication_ids=[], ticket_id=None))
     assert not Effect.objects.exists()
 
 
@@ -214,14 +214,14 @@ def test_what_git_refuses_is_no_branch(name: str) -> None:
     assert not is_legal_branch(name)
 
 
-@pytest.mark.parametrize("field", ["scm", "pipelines", "communication", "ticket"])
+@pytest.mark.parametrize("field", ["scm", "pipelines", "communications", "ticket"])
 def test_a_connection_removed_while_a_release_is_created_is_an_error(
     wired: Wired, field: str
 ) -> None:
     gone = {
         "scm": wired.scm,
         "pipelines": wired.pipelines["ios"],
-        "communication": wired.slack,
+        "communications": wired.slack,
         "ticket": wired.jira,
     }[field]
     values = values_of(wired)

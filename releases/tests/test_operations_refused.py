@@ -83,16 +83,16 @@ CHECKS: dict[str, tuple[Callable[[Wired], dict[str, Any]], Callable[[Wired], dic
         },
     ),
     "unknown communication": (
-        lambda w: {"communication_id": "comm_x"},
-        lambda w: {"communication": [UNKNOWN % "comm_x"]},
+        lambda w: {"communication_ids": ["comm_x"]},
+        lambda w: {"communications": [UNKNOWN % "comm_x"]},
     ),
     "unknown ticket": (
         lambda w: {"ticket_id": "ticket_x"},
         lambda w: {"ticket": [UNKNOWN % "ticket_x"]},
     ),
     "an id of another family": (
-        lambda w: {"communication_id": w.jira.pk},
-        lambda w: {"communication": [UNKNOWN % w.jira.pk]},
+        lambda w: {"communication_ids": [w.jira.pk]},
+        lambda w: {"communications": [UNKNOWN % w.jira.pk]},
     ),
     "no version": (lambda w: {"version": ""}, lambda w: {"version": [VERSION_WORDS]}),
     "version taken": (
@@ -137,7 +137,7 @@ def test_everything_that_is_wrong_comes_at_once(wired: Wired) -> None:
         scm_id="scm_x",
         target_ids=["target_x"],
         pipeline_ids=["pipeline_x"],
-        communication_id="comm_x",
+        communication_ids=["comm_x"],
         ticket_id="ticket_x",
     )
     assert set(found) == {
@@ -146,7 +146,7 @@ def test_everything_that_is_wrong_comes_at_once(wired: Wired) -> None:
         "scm",
         "targets",
         "pipelines",
-        "communication",
+        "communications",
         "ticket",
     }
 
@@ -182,7 +182,7 @@ STRANGERS: dict[str, Callable[[Wired], dict[str, Any]]] = {
     "scm": lambda theirs: {"scm_id": theirs.scm.pk},
     "targets": lambda theirs: {"target_ids": [theirs.targets["ios"].pk]},
     "pipelines": lambda theirs: {"pipeline_ids": [theirs.pipelines["ios"].pk]},
-    "communication": lambda theirs: {"communication_id": theirs.slack.pk},
+    "communications": lambda theirs: {"communication_ids": [theirs.slack.pk]},
     "ticket": lambda theirs: {"ticket_id": theirs.jira.pk},
 }
 
@@ -201,4 +201,4 @@ def test_another_tenants_id_is_answered_as_an_unknown_one(wired: Wired, field: s
 
 def test_a_disconnected_connection_is_unknown(wired: Wired) -> None:
     integrations.disconnect(wired.slack, actor=None)
-    assert errors_of(wired) == {"communication": [UNKNOWN % wired.slack.pk]}
+    assert errors_of(wired) == {"communications": [UNKNOWN % wired.slack.pk]}

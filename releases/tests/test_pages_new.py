@@ -19,7 +19,7 @@ def test_everything_verified_is_chosen_at_first(member, setup):
     assert form["scm"].initial == setup.scm.pk
     assert form["targets"].initial == [setup.ios.pk, setup.android.pk]
     assert form["pipelines"].initial == [setup.ios_job.pk, setup.android_job.pk]
-    assert form["communication"].initial == setup.slack.pk
+    assert form["communications"].initial == [setup.slack.pk]
     assert form["ticket"].initial == setup.jira.pk
     assert form.options["targets"].closed() == {old.pk}
 
@@ -27,12 +27,12 @@ def test_everything_verified_is_chosen_at_first(member, setup):
 def test_last_releases_choice_is_chosen_again(member, setup):
     member.post(
         NEW,
-        setup.form(targets=[setup.ios.pk], pipelines=[setup.ios_job.pk], communication=""),
+        setup.form(targets=[setup.ios.pk], pipelines=[setup.ios_job.pk], communications=[]),
     )
     form = member.get(NEW).context["form"]
     assert form["targets"].initial == [setup.ios.pk]
     assert form["pipelines"].initial == [setup.ios_job.pk]
-    assert form["communication"].initial == ""
+    assert form["communications"].initial == []
 
 
 def test_last_choice_that_is_gone_gives_way_to_what_is_verified(member, setup):
@@ -56,7 +56,7 @@ def test_optional_family_without_connections_is_not_asked_for(member, tenant):
     scm = factories.ScmFactory(tenant=tenant)
     factories.PipelineFactory(tenant=tenant, scm=scm)
     form = member.get(NEW).context["form"]
-    assert "communication" not in form.fields
+    assert "communications" not in form.fields
     assert "ticket" not in form.fields
 
 

@@ -190,7 +190,7 @@ def acts(workspace: SampleWorkspace, values: dict[str, Any]) -> Iterator[Act]:
     used, workspace.connections = workspace.connections, spare_connections(workspace)
     forms, bodies = page_bodies(workspace), api_bodies_by_address(workspace, used, values)
     forms["releases/new"] |= {"scm": used["scm"], "targets": [used["targets"]]}
-    forms["releases/new"] |= {"pipelines": [used["pipelines"]], "communication": "", "ticket": ""}
+    forms["releases/new"] |= {"pipelines": [used["pipelines"]], "ticket": ""}
     forms["releases/<slug:release_id>/mark"] = {"mark": "submitted"}
     forms[_ONE] |= {"repository_url": "https://github.com/dream11/app", "access_token": ""}
     api, owner = with_token(workspace.tokens["owner"]), signed_in(workspace.users["OWNER"])

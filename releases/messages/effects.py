@@ -1,4 +1,4 @@
-"""The effects that send a release's messages and create its epics."""
+"""The effects that send a release's messages."""
 
 from __future__ import annotations
 
@@ -13,28 +13,11 @@ from delivr.effects.handlers import EffectHandler, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.failures import ProviderError
-from integrations.models import CommunicationIntegration, TargetIntegration, TicketIntegration
+from integrations.models import CommunicationIntegration
 from integrations.providers.chat import PostedMessage
 from integrations.providers.registry import provider_for
-from integrations.providers.tickets import Epic, Ticket
-from releases.models import Release, ReleaseTarget
-from releases.notices import Notice, chat_of, render
-
-
-def connection_of(effect: Effect, model: type[Any]) -> Any:
-    """The connection that an effect goes through. Raises ProviderError if it is gone."""
-    found = model.objects.for_tenant(effect.tenant_id).filter(pk=effect.integration_id).first()
-    if found is None:
-        raise ProviderError.refused(
-            "disconnected", "The connection was removed.", "Connect it again, or cancel this."
-        )
-    return found
-
-
-def release_of(effect: Effect) -> Release:
-    rows = Release.objects.for_tenant(effect.tenant_id).select_related("repository_part")
-    found: Release = rows.get(pk=effect.release_id)
-    return found
+from releases.messages.notices import Notice, chat_of, message_key, render
+from releases.of_effects import connection_of, release_of
 
 
 class PostMessage(EffectHandler):
@@ -86,9 +69,9 @@ class PostMessage(EffectHandler):
         message."""
         connection = connection_of_retry(effect)
         old = effect.payload["channel"]
-        if old in connection.recipients:
+        if old in connection.channels:
             return
-        keys = {key_in(effect, channel): channel for channel in connection.recipients}
+        keys = {key_in(effect, channel): channel for channel in connection.channels}
         mine = Effect.objects.for_tenant(effect.tenant_id)
         taken = set(mine.filter(dedupe_key__in=keys).values_list("dedupe_key", flat=True))
         key = next((key for key in keys if key not in taken), None)
@@ -110,6 +93,7 @@ class PostMessage(EffectHandler):
         return Effect.objects.for_tenant(effect.tenant_id).filter(
             kind=effect.kind,
             release_id=effect.release_id,
+            integration_id=effect.integration_id,
             payload__channel=effect.payload["channel"],
         )
 
@@ -146,53 +130,7 @@ def connection_of_retry(effect: Effect) -> Any:
 
 
 def key_in(effect: Effect, channel: str) -> str:
-    """The `dedupe_key` of the same message in another channel (see `releases.notices.notify`)."""
-    old, new = f":message:{effect.payload['channel']}:", f":message:{channel}:"
-    return effect.dedupe_key.replace(old, new, 1)
-
-
-class CreateEpic(EffectHandler):
-    """Creates one epic for one target of a release."""
-
-    cap = timedelta(minutes=30)
-    max_attempts = 30
-    expires_after = timedelta(hours=24)
-    settle = timedelta(seconds=180)  # a search index lags behind
-    look_twice = timedelta(seconds=60)
-
-    def send(self, effect: Effect) -> dict[str, Any]:
-        tickets = provider_for(connection_of(effect, TicketIntegration))
-        return self._result(tickets.create(self._epic(effect), correlation=effect.pk))
-
-    def find(self, effect: Effect) -> dict[str, Any] | None:
-        tickets = provider_for(connection_of(effect, TicketIntegration))
-        found = tickets.find(self._epic(effect), correlation=effect.pk)
-        return self._result(found) if found else None
-
-    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
-        self._target(effect).update(epic_key=result["key"], epic_url=result["url"])
-
-    def _result(self, ticket: Ticket) -> dict[str, Any]:
-        return {"key": ticket.key, "url": ticket.url}
-
-    def _target(self, effect: Effect) -> Any:
-        return ReleaseTarget.objects.for_tenant(effect.tenant_id).filter(
-            release_id=effect.release_id, target_id=effect.payload["target"]
-        )
-
-    def _epic(self, effect: Effect) -> Epic:
-        part = self._target(effect).select_related("target").get()
-        return epic_for(release_of(effect), part.target, app=part.app_identifier)
-
-
-def epic_for(release: Release, target: TargetIntegration, *, app: str = "") -> Epic:
-    """The epic of a release and one of its targets; `app` is the one at the release's creation."""
-    platform = target.platform.label
-    return Epic(
-        summary=f"Release {release.version}: {platform}",
-        description=(
-            f"{platform} release {release.version} of {app or target.app_identifier}, "
-            f"built from {release.branch}."
-        ),
-        labels=("delivr",),
-    )
+    """The `dedupe_key` of the same message in another channel."""
+    where = effect.integration_id
+    old = message_key("", where, effect.payload["channel"], "")
+    return effect.dedupe_key.replace(old, message_key("", where, channel, ""), 1)

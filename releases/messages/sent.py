@@ -84,13 +84,21 @@ def messages(release: Release, effects: Iterable[Effect], now: datetime) -> tupl
         if effect.kind == "message.post":
             same = {**effect.payload, "channel": "", "channel_name": "", "build": effect.build_id}
             sent = SentEffect.of(effect, now)
-            name = release.communication.channel_name(sent.channel) if release.communication else ""
+            name = _channel_name(release, effect)
             key = json.dumps(same, sort_keys=True, default=str)
             groups.setdefault(key, []).append(replace(sent, channel=name or sent.channel))
     return tuple(
         SentMessage(group[0].text, tuple(sorted(group, key=lambda sent: sent.channel)))
         for group in reversed(groups.values())
     )
+
+
+def _channel_name(release: Release, effect: Effect) -> str:
+    channel = str(effect.payload.get("channel", ""))
+    for communication in release.communications:
+        if communication.pk == effect.integration_id:
+            return communication.channel_name(channel)
+    return ""
 
 
 def _is_in_doubt(effect: Effect) -> bool:

@@ -1,8 +1,9 @@
-"""The messages in the tenant's channels: one effect per notice and channel."""
+"""The messages in the tenant's channels: one effect for each notice, connection and channel."""
 
 from __future__ import annotations
 
 import enum
+import hashlib
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.template.loader import render_to_string
 
 from delivr.effects.operations import create_effects
+from integrations.choices import Preset
 from integrations.providers.chat import ChatProvider, Message
 from releases.repository.summary import summary_of
 
@@ -48,6 +50,7 @@ BROADCAST = {
     Notice.BUILD_FAILED,
     Notice.BUILD_NOT_STARTED,
 }
+MAX_CHANNEL = 60
 _TELLS_CHANGES = {Notice.RELEASE_CREATED, Notice.RELEASE_COMPLETE}
 MILESTONES = {Notice.RELEASE_CREATED, *BROADCAST}
 _KEY_WORD = {
@@ -67,13 +70,58 @@ _KEY_WORD = {
 }
 
 
+class Rule(enum.StrEnum):
+    """What a channel hears of an event."""
+
+    ON = "on"
+    OFF = "off"
+    THREAD = "thread"  # where there is a thread: there only
+
+
+_QUIET = {
+    Notice.RELEASE_CREATED,
+    Notice.RELEASE_COMPLETE,
+    Notice.RELEASE_FAILED,
+    Notice.RELEASE_CANCELLED,
+    Notice.RELEASE_RELEASED,
+    Notice.BUILD_FAILED,
+    Notice.BUILD_NOT_STARTED,
+}
+
+
+def rule_for(communication: CommunicationIntegration, channel: str, notice: Notice) -> Rule:
+    """The rule that was set for the channel and the event, or else that of the preset."""
+    chosen = communication.rule_of(channel, event_of(notice))
+    return Rule(chosen) if chosen else preset_rule(communication, notice)
+
+
+def preset_rule(communication: CommunicationIntegration, notice: Notice) -> Rule:
+    chat = chat_of(communication)
+    if communication.preset == Preset.EVERYTHING:
+        return Rule.ON
+    if communication.preset == Preset.QUIET:
+        return Rule.ON if notice in _QUIET else Rule.OFF
+    if notice in MILESTONES or chat.tells_steps:
+        return Rule.ON
+    return Rule.THREAD if chat.threads or chat.edits_in_place else Rule.OFF
+
+
+def event_of(notice: Notice) -> str:
+    """Its name for the outside: `build.failed`."""
+    return notice.value.replace("_", ".", 1)
+
+
 def chat_of(communication: CommunicationIntegration) -> type[ChatProvider]:
     return cast("type[ChatProvider]", communication.provider_class)
 
 
-def is_posted(notice: Notice, chat: type[ChatProvider]) -> bool:
-    """False for the steps of builds in a chat without threads and without editing."""
-    return chat.threads or chat.edits_in_place or notice in MILESTONES
+def channels_of(communication: CommunicationIntegration, notice: Notice) -> list[str]:
+    """The channels of the connection that hear of it."""
+    return [
+        channel
+        for channel in communication.channels
+        if rule_for(communication, channel, notice) != Rule.OFF
+    ]
 
 
 def notify(
@@ -84,17 +132,14 @@ def notify(
     cause: str = "",
     event_id: int | None = None,
     words: dict[str, Any] | None = None,
-    channels: Collection[str] | None = None,
+    places: Collection[tuple[str, str]] | None = None,
 ) -> None:
     """Create the effect that posts the message, for each channel, in the caller's transaction.
 
     `words` are further variables of the template: the platform, the build's number and URL.
-    `event_id` is the build event that caused the message. `channels` limits it to some of those
-    that are chosen.
+    `event_id` is the build event that caused the message. `places` limits it to
+    some pairs of a connection and a channel.
     """
-    communication = release.communication
-    if communication is None or not is_posted(notice, chat_of(communication)):
-        return
     subject = f"build:{build_id}" if build_id else f"release:{release.pk}"
     payload = {"notice": notice, "words": words or {}, **from_event(event_id)}
     suffix = f"{_KEY_WORD[notice]}:{cause}" if cause else _KEY_WORD[notice]
@@ -106,17 +151,25 @@ def notify(
                 "integration_id": communication.pk,
                 "release_id": release.pk,
                 "build_id": build_id,
-                "dedupe_key": f"{subject}:message:{channel}:{suffix}",
+                "dedupe_key": message_key(subject, communication.pk, channel, suffix),
                 "payload": {
                     "channel": channel,
                     "channel_name": communication.channel_name(channel),
                     **payload,
                 },
             }
-            for channel in communication.recipients
-            if channels is None or channel in channels
+            for communication in release.communications
+            for channel in channels_of(communication, notice)
+            if places is None or (communication.pk, channel) in places
         ],
     )
+
+
+def message_key(subject: str, communication_id: str, channel: str, suffix: str) -> str:
+    """The `dedupe_key` of a message; a long channel (an email address) is hashed."""
+    if len(channel) > MAX_CHANNEL:
+        channel = hashlib.sha256(channel.encode()).hexdigest()[:32]
+    return f"{subject}:message:{communication_id}:{channel}:{suffix}"
 
 
 def from_event(event_id: int | None) -> dict[str, int]:
