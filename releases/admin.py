@@ -5,6 +5,7 @@ from releases.models import (
     Change,
     ChangeTicket,
     Release,
+    ReleaseCommunication,
     ReleasePipeline,
     ReleaseSettings,
     ReleaseTarget,
@@ -37,6 +38,13 @@ class ReleaseTargetAdmin(ReadOnlyAdmin):
     list_display = ("release", "target", "tenant", "epic_key")
     list_select_related = ("release", "target", "tenant")
     search_fields = ("release__version", "epic_key", "tenant__id")
+
+
+@admin.register(ReleaseCommunication)
+class ReleaseCommunicationAdmin(ReadOnlyAdmin):
+    list_display = ("release", "communication", "tenant")
+    list_select_related = ("release", "communication", "tenant")
+    search_fields = ("release__version", "tenant__id")
 
 
 @admin.register(ReleasePipeline)

@@ -111,7 +111,10 @@ class ReleaseQuerySet(TenantQuerySet):
             "repository_part",
         ).prefetch_related(
             "targets__target",
-            "communication_rows__communication",
+            models.Prefetch(
+                "communication_rows",
+                ReleaseCommunication.objects.select_related("communication"),
+            ),
             "pipelines__pipeline__target",
             "pipelines__builds__events",
             "pipelines__builds__started_by",
@@ -220,7 +223,7 @@ class Release(TenantOwned):
 
     @property
     def communication_names(self) -> str:
-        """What its messages go to, for a sentence: `Slack, email`."""
+        """What its messages go to, for a sentence: its kinds, each once."""
         return ", ".join(dict.fromkeys(one.kind_label for one in self.communications))
 
     @property
