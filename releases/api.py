@@ -93,7 +93,7 @@ class ReleaseList(TenantView):
     @extend_schema(parameters=FILTERS, responses=ReleaseLine(many=True))
     def get(self, request: Request) -> Response:
         rows = Release.objects.for_tenant(self.tenant).matching(**filters_of(request))
-        return self.page(rows.with_pipelines(), ReleaseLine)
+        return self.page(rows.with_pipelines().prefetch_related("communication_rows"), ReleaseLine)
 
     @extend_schema(
         request=NewReleaseSerializer,

@@ -122,9 +122,7 @@ class ReleaseQuerySet(TenantQuerySet):
 
     def with_pipelines(self) -> Self:
         """Prefetches what a row of the list shows."""
-        return self.select_related("created_by").prefetch_related(
-            "pipelines", "targets", "communication_rows"
-        )
+        return self.select_related("created_by").prefetch_related("pipelines", "targets")
 
 
 class Release(TenantOwned):

@@ -410,4 +410,4 @@ def test_history_costs_no_more_queries(viewer, release, setup):
         factories.EffectFactory(tenant=setup.tenant, release_id=release.pk)
     assert queries_of(viewer, page(release)) == few
     assert queries_of(viewer, live(release)) <= few
-    assert few <= 16
+    assert few <= 17
