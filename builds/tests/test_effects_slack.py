@@ -222,7 +222,7 @@ def test_a_retried_message_goes_to_a_channel_that_is_chosen_now(wired: Wired, sa
     run_effect(dead.pk)
     sent = fresh(dead)
     assert (sent.state, sent.payload["channel"]) == (EffectState.DONE, "C123")
-    assert ":message:C123:" in sent.dedupe_key
+    assert f":message:{sent.integration_id}:C123:" in sent.dedupe_key
     assert texts(sandbox) == ["📦 Release 1.5.1 created"]
 
 

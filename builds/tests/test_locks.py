@@ -99,7 +99,7 @@ def test_of_two_retried_messages_each_takes_another_channel(tenant: Any, others:
             state=EffectState.DEAD,
             integration_id=slack.pk,
             release_id=release.pk,
-            dedupe_key=f"release:{release.pk}:message:{channel}:created",
+            dedupe_key=f"release:{release.pk}:message:{slack.pk}:{channel}:created",
             payload={"channel": channel, "notice": "release_created", "words": {}},
         )
         for channel in ("C777", "C888")  # no longer chosen
