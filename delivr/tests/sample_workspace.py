@@ -142,7 +142,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         "scm": wired.scm.pk,
         "targets": wired.targets["ios"].pk,
         "pipelines": wired.pipelines["ios"].pk,
-        "communications": [wired.slack.pk],
+        "communication": wired.slack.pk,
         "tickets": wired.jira.pk,
     }
     for subject in (release, wired.scm, effect):

@@ -242,7 +242,7 @@ def test_foreign_ids_in_the_form_of_a_pipeline(
         ("scm", "scm"),
         ("targets", "targets"),
         ("pipelines", "pipelines"),
-        ("communication", "communication"),
+        ("communications", "communication"),
         ("ticket", "tickets"),
     ],
 )
