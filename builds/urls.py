@@ -2,6 +2,7 @@ from django.urls import path
 
 from builds import views
 from builds.activity.views import activity_polled, effect_detail
+from builds.buttons.views import chat_account_link, chat_account_unlink
 from builds.insights.views import insights_csv, insights_page
 from builds.testbuilds.views import test_build, test_build_cancel
 from delivr.effects.views import effect_cancel, effect_retry
@@ -25,6 +26,12 @@ urlpatterns = [
         "integrations/pipelines/<str:connection_id>/test-build/cancel",
         test_build_cancel,
         name="test_build_cancel",
+    ),
+    path("settings/chat-accounts", chat_account_link, name="chat_account_link"),
+    path(
+        "settings/chat-accounts/<int:account_id>/unlink",
+        chat_account_unlink,
+        name="chat_account_unlink",
     ),
     path("insights", insights_page, name="insights"),
     path("insights.csv", insights_csv, name="insights_csv"),

@@ -391,6 +391,7 @@ class CommunicationIntegration(Connection):
 
     communication_type = models.CharField(max_length=20, choices=CommunicationType.offered)
     token = SecretTextField(_("token"))
+    app_token = SecretTextField(_("app token"))
     recipients = models.JSONField(_("channels"), default=list)
     # Which messages go where: a preset, and by channel and event what differs from it.
     preset = models.CharField(

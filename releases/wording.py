@@ -20,6 +20,7 @@ KINDS = {
     "build.test": gettext_lazy("Test build"),
     "build.test_stop": gettext_lazy("Test build stop"),
     "message.post": gettext_lazy("Message"),
+    "message.answer": gettext_lazy("Answer to a button"),
     "ticket.create_epic": gettext_lazy("Epic"),
     "scm.create_branch": gettext_lazy("Branch"),
     "scm.tag": gettext_lazy("Tag"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from delivr.failures import ProviderError
 from integrations.models import CommunicationIntegration
 from integrations.providers.chat import PostedMessage
 from integrations.providers.registry import provider_for
+from releases.messages.buttons import buttons_of
 from releases.messages.notices import Notice, chat_of, message_key, render
 from releases.of_effects import connection_of, release_of
 
@@ -43,6 +45,11 @@ class PostMessage(EffectHandler):
             chat=chat_of(connection),
             thread=self._thread(effect),
         )
+        notice = Notice(effect.payload["notice"])
+        buttons = buttons_of(
+            connection, notice, release_id=effect.release_id, build_id=effect.build_id
+        )
+        message = replace(message, buttons=buttons)
         posted = provider_for(connection).post(
             channel=effect.payload["channel"], message=message, correlation=effect.pk
         )

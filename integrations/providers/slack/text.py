@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from ..chat import Button, Message
+
 # https://docs.slack.dev/messaging/formatting-message-text/#escaping : these three, no others
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -11,12 +13,38 @@ def escape(text: str) -> str:
     return text.translate(_ENTITIES)
 
 
-def blocks(text: str, detail: str) -> list[dict[str, Any]]:
+def blocks(message: Message) -> list[dict[str, Any]]:
     """https://docs.slack.dev/reference/block-kit/blocks/"""
-    return [
-        {"type": "section", "text": _words(text)},
-        {"type": "context", "elements": [_words(detail)]},
-    ]
+    made: list[dict[str, Any]] = [{"type": "section", "text": _words(message.text)}]
+    if message.detail:
+        made.append({"type": "context", "elements": [_words(message.detail)]})
+    if message.buttons:
+        made.append({"type": "actions", "elements": [_button(one) for one in message.buttons]})
+    return made
+
+
+def _button(button: Button) -> dict[str, Any]:
+    """https://docs.slack.dev/reference/block-kit/block-elements/button-element"""
+    made: dict[str, Any] = {
+        "type": "button",
+        "text": _plain(button.label),
+        "action_id": button.action or "open",
+    }
+    if button.url:
+        return {**made, "url": button.url}
+    made["value"] = button.value
+    if button.confirm:
+        made["confirm"] = {
+            "title": _plain(button.label),
+            "text": _plain(button.confirm),
+            "confirm": _plain(button.label),
+            "deny": _plain("Cancel"),
+        }
+    return made
+
+
+def _plain(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text[:75]}
 
 
 def _words(text: str) -> dict[str, Any]:
