@@ -31,7 +31,7 @@ def link_for(press: ButtonPress) -> str:
     """The page on which the member who pressed links the account; valid for an hour."""
     about = [press.tenant_id, press.team, press.user, press.user_name]
     token = signing.dumps(about, salt=SALT, compress=True)
-    return f"{settings.BASE_URL}{reverse('chat_account_link')}?token={token}"
+    return f"{settings.BASE_URL}{reverse('chat_accounts')}?token={token}"
 
 
 def read(token: str) -> Linkable | None:

@@ -161,8 +161,9 @@ def test_an_account_is_linked_by_a_page_that_only_it_was_shown(
     assert (again.state, again.actor) == ("DONE", someone)
     account = ChatAccount.objects.get()
     other = client_for(member(wired, "else@example.com", Role.OWNER))
-    assert other.post(f"/settings/chat-accounts/{account.pk}/unlink").status_code == 404
-    web.post(f"/settings/chat-accounts/{account.pk}/unlink")
+    unlinking = {"unlink": account.pk}
+    assert other.post("/settings/chat-accounts", unlinking).status_code == 404
+    web.post("/settings/chat-accounts", unlinking)
     assert not ChatAccount.objects.exists()
     actions = AuditEvent.objects.filter(action__startswith="chat_account.")
     assert sorted(actions.values_list("action", flat=True)) == [

@@ -62,7 +62,6 @@ TABLE: dict[str, Mapping[str, int]] = {
     "settings/tokens": at(get=OWNER, post=OWNER),
     "settings/tokens/<int:token_id>/revoke": at(post=OWNER),
     "settings/chat-accounts": at(get=VIEWER, post=VIEWER),
-    "settings/chat-accounts/<int:account_id>/unlink": at(post=PROVEN),
     "settings/releases": at(get=ADMIN, post=ADMIN),
     "settings/audit": at(get=VIEWER),
     "settings/audit/export.<str:extension>": at(get=ADMIN),

@@ -65,7 +65,7 @@ class Slack(ChatProvider):
                 ("credentials", lambda: first_contact(self.label, check.sign_in)),
                 ("scopes", check.scopes),
                 ("channels", check.channels),
-                ("buttons", self._check_buttons),
+                *([("buttons", self._check_buttons)] if self._app_token else []),
             ],
         )
         self.account = check.team
@@ -226,8 +226,6 @@ class Slack(ChatProvider):
 
     def _check_buttons(self) -> Iterator[Check]:
         """Nothing is connected: only an address is asked for."""
-        if not self._app_token:
-            return
         if not self._app_token.startswith("xapp-"):
             message = "This is no app-level token."
             hint = "Its page is api.slack.com/apps > Basic Information. It begins with xapp-."
