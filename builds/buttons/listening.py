@@ -65,8 +65,8 @@ def apps() -> dict[str, list[CommunicationIntegration]]:
     """The connected apps with buttons, each with its connections, in one query."""
     found: dict[str, list[CommunicationIntegration]] = defaultdict(list)
     rows = CommunicationIntegration.objects.filter(
-        disconnected_at=None, tenant__closed_at=None
-    ).exclude(app_token=None)
+        app_token__isnull=False, disconnected_at=None, tenant__closed_at=None
+    )
     for connection in rows.order_by("created_at"):
         try:
             key = connection.provider_class.button_key(connection)

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from builds.buttons import presses
 from builds.buttons.linking import Linkable, link, link_for, read
-from builds.buttons.listening import Listener
+from builds.buttons.listening import Listener, apps
 from builds.buttons.models import ButtonPress, ChatAccount
 from builds.models import Build, Source
 from builds.updates.apply import BuildUpdate, apply_update
@@ -236,6 +236,15 @@ def test_only_failures_have_buttons_and_only_with_an_app_token(
     again, opening = with_buttons[0].blocks[-1]["elements"]
     assert (again["value"], "confirm" in again) == (failed.pk, True)
     assert opening["url"].endswith(f"/releases/{failed.release_pipeline.release_id}")
+
+
+def test_connections_of_one_app_share_a_listener(wired: Wired, failed: Build) -> None:
+    tokens = [accounts.SLACK_APP_TOKEN, "xapp-another", None]
+    same, other, _without = (factories.SlackFactory(app_token=token) for token in tokens)
+    gone = factories.SlackFactory(app_token="xapp-gone", disconnected_at=timezone.now())
+    found = [[one.pk for one in connections] for connections in apps().values()]
+    assert found == [[wired.slack.pk, same.pk], [other.pk]]
+    assert gone.pk not in str(found)
 
 
 # --- The connection that presses come through -----------------------------------------------------
