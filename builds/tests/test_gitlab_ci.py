@@ -205,6 +205,28 @@ def test_an_event_only_makes_us_ask(
     assert polled(build).status == "FAILURE"
 
 
+def test_an_event_of_a_retried_pipeline_is_about_the_attempt_that_was_adopted(
+    wired: Wired, build: Build, sandbox: Any
+) -> None:
+    """Its events do not tell which attempt they mean."""
+    pipeline, engine = pipeline_of(build, sandbox), sandbox.state.pipelines
+    sandbox.state.advance(60)
+    first = end(build, sandbox, "failed")
+    sandbox.state.advance(60)
+    engine.retry(pipeline, user="priya")
+    delivery = taken(wired.pipelines["ios"], event_of(first, sandbox))
+    assert (delivery.build, fresh(first).poll_at <= timezone.now()) == (first, True)
+    [retry] = offers(polled(first))
+    adopt_build(effect=trigger_of(first), number=retry["number"], actor=None)
+    second = Build.objects.get(attempt=2)
+    engine.finish(pipeline, "failed")
+    delivery = taken(
+        wired.pipelines["ios"], event_of(first, sandbox), **token(second.pipeline, "2")
+    )
+    assert (delivery.state, delivery.build) == ("APPLIED", second)
+    assert polled(second).status == "FAILURE"
+
+
 def test_a_signed_event_is_a_hint_as_well(wired: Wired, build: Build, sandbox: Any) -> None:
     """Its status may be that of a retry."""
     pipeline = wired.pipelines["ios"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -107,6 +108,9 @@ def _process(delivery: WebhookDelivery) -> None:
         _settle(delivery, DeliveryState.IGNORED, reason=report.note)
         return
     build = match(delivery, report)
+    if build is not None and report.is_of_run:
+        build = _newest_attempt(build)
+        report = replace(report, external_id=build.external_id or report.external_id)
     if build is None:
         _apply_to_test_build(delivery, report)
     elif reason := why_not_reported(build, report):
@@ -138,6 +142,14 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
         retries = builds.filter(release_pipeline=named.release_pipeline_id)  # that were adopted
         return _by_handle(retries, retries, report) or named
     return named
+
+
+def _newest_attempt(build: Build) -> Build:
+    """Of the builds that were adopted from the same run, the newest; else the build itself."""
+    ci = cast("type[CiProvider]", provider_class(build.pipeline.kind))
+    attempts = Build.objects.filter(release_pipeline=build.release_pipeline_id)
+    newer = attempts.filter(attempt__gt=build.attempt).order_by("-attempt")
+    return next((one for one in newer if ci.is_retry(one.handle, of=build.handle)), build)
 
 
 def _by_handle(builds: Any, of_job: Any, report: BuildReport) -> Build | None:

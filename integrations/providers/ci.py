@@ -187,6 +187,7 @@ class BuildReport(BuildHandle):
     at: datetime | None = None
     note: str = ""
     asks: bool = False  # it names a build without a status: poll the CI server
+    is_of_run: bool = False  # it names a run, whichever of its attempts it means
 
 
 Parser = Callable[[bytes, str], BuildReport]
