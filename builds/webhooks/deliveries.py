@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -13,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from builds.models import Build, BuildEvent, DeliveryState, Trust, WebhookDelivery
-from builds.offers.looking import look_soon, look_soon_after_commit
+from builds.offers.looking import look_after_report
 from builds.polling.next_poll import FAILED
 from builds.stopping import create_stop_of_duplicate
 from builds.testbuilds import operations as testing
@@ -196,7 +197,8 @@ def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, rea
     elif report.build_id == build.pk:
         create_stop_of_duplicate(build, report)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
-    look_soon_after_commit(delivery.pipeline, branch=report.branch)
+    look = functools.partial(look_after_report, delivery.pipeline, branch=report.branch)
+    transaction.on_commit(look, robust=True)  # those of other releases need other locks
 
 
 @transaction.atomic
@@ -260,7 +262,7 @@ def _unmatched(delivery: WebhookDelivery, report: BuildReport) -> None:
         _settle(delivery, DeliveryState.ORPHAN, reason=reason)
         return
     if delivery.state == DeliveryState.NEW:
-        look_soon(delivery.pipeline, branch=report.branch)
+        look_after_report(delivery.pipeline, branch=report.branch)
     age = clock.now() - (delivery.replayed_at or delivery.received_at)
     if age > ORPHAN_AFTER:
         _settle(
