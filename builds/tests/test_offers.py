@@ -123,7 +123,7 @@ def looked(release: Release) -> list[dict[str, Any]]:
 def adopt(server: Server, release: Release, number: int) -> Build:
     return adopt_offer(
         release=release,
-        pipeline_id=server.wired.pipelines["ios"].pk,
+        pipeline_id=release.pipelines.get().pipeline_id,
         offer_id=server.offer_id(number),
         actor=None,
     )

@@ -9,6 +9,7 @@ import pytest
 
 from integrations.providers.base import Level, Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus, Duplicate
+from integrations.providers.gitlab_ci.fields import CHECKS
 from integrations.providers.gitlab_ci.pipelines import MOST_OF_BRANCH
 from integrations.providers.gitlab_ci.provider import GitLabCi
 from sandbox import accounts, ci_files
@@ -77,6 +78,7 @@ def test_a_project_is_checked(gitlab: Any) -> None:
     checks = gitlab().verify()
     assert {c.name: c.code for c in checks if not c.ok} == {}
     names = [check.name for check in checks]
+    assert set(names) <= CHECKS.keys()
     assert names[-5:] == ["version", "ci_file", "parameters", "correlation", "webhook"]
     assert gitlab(ci_files.WITH_VARIABLES).verify()[-1].tested is False  # it has no webhook yet
 
