@@ -353,6 +353,7 @@ def test_two_pipelines_of_one_job_cannot_both_have_it(jenkins: Server) -> None:
     second = release_of(jenkins)
     Release.objects.update(version="1.5.1")
     number = jenkins.start()
+    assert looked(first)
     assert looked(second)
     adopt(jenkins, first, number)
     with pytest.raises(ValidationError) as caught:
