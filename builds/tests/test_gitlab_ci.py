@@ -308,8 +308,10 @@ class Untouched:
 
 def test_a_wrong_token_is_refused_before_the_body_is_read(wired: Wired) -> None:
     pipeline = wired.pipelines["ios"]
-    for headers in ({}, {"HTTP_X_GITLAB_TOKEN": "whsec_wrong"}):
-        request = RequestFactory().post("/", b"", content_type="application/json", **headers)
+    for headers in ({}, {"x-gitlab-token": "whsec_wrong"}):
+        request: Any = RequestFactory().post(
+            "/", b"", content_type="application/json", headers=headers
+        )
         request.META["CONTENT_LENGTH"] = "2000000"
         request._stream = Untouched()
         assert webhooks.receive(request, "gitlab", pipeline.pk).status_code == 401

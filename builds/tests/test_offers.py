@@ -323,7 +323,8 @@ def test_a_report_of_a_foreign_build_has_the_server_asked(jenkins: Server) -> No
 def test_reports_without_a_branch_have_all_releases_looked_for_once_a_minute(
     jenkins: Server,
 ) -> None:
-    parts = ReleasePipeline.objects.filter(release__in=[release_of(jenkins) for _n in range(3)])
+    releases = [release_of(jenkins) for _n in range(3)]
+    parts: Any = ReleasePipeline.objects.filter(release__in=releases)
 
     def waits() -> list[float]:
         """Seconds until each is looked for, after one more report."""
