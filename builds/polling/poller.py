@@ -111,7 +111,8 @@ def _poll(build: Build) -> None:
     _plan(build.pk)
     if may_be_duplicated(build):
         _look_for_duplicates(build)
-    if counted_status(build.pipeline, state.status) in FAILED:
+    # A run that goes on after it failed is being retried.
+    if {build.status, counted_status(build.pipeline, state.status)} & set(FAILED):
         _look_for_offers(build)
 
 

@@ -57,6 +57,7 @@ CHECKS = {
     "parameters": gettext_lazy("Inputs or variables"),
     "permission": gettext_lazy("Permission to run pipelines"),
     "repository": gettext_lazy("Project"),
+    "server": gettext_lazy("Address of GitLab"),
     "version": gettext_lazy("Version of GitLab"),
     "webhook": gettext_lazy("Webhook"),
 }
