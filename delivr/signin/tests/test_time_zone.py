@@ -16,7 +16,7 @@ from delivr.pages import timezones
 from delivr.tenants.inviting import invite
 from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories
-from delivr.tests.every_page import stay_signed_in
+from delivr.tests.every_page import sign_in
 from delivr.tests.tampering import tampering
 from releases.models import Release
 
@@ -135,7 +135,7 @@ def test_mail_says_its_zone(tenant: Tenant, owner: User, mailoutbox: Any) -> Non
 def test_browser_reports_its_zone(browser: Browser, filled: dict[str, Any]) -> None:
     context = browser.new_context(timezone_id="Asia/Tokyo")
     page = context.new_page()
-    stay_signed_in(page, filled["product"], filled["logins"]["Sign in"])
+    sign_in(page, filled["product"], filled["logins"]["Sign in"])
     page.goto(f"{filled['product'].url}/accounts/time-zone")
     expect(page.get_by_role("main")).to_contain_text("JST")
     expect(page.get_by_role("main")).to_contain_text("your browser's time zone, Asia/Tokyo")
