@@ -137,9 +137,9 @@ def sane(answer: Any, odd: Any) -> None:
 
 
 def refused_together(send: Any, path: str, odd: Any) -> set[str]:
-    """The fields that are refused by themselves: each is named, however many are wrong at once.
+    """The fields that refuse the value by themselves: the response names each of them.
 
-    What is no kind of connection is left as it is: it says which fields there are.
+    The kind of a connection stays as it is, since it decides which fields there are.
     """
     kind = [name for name in FIELDS[path] if name.endswith("Type")]
     body = {**dict.fromkeys(FIELDS[path], odd), **{name: FIELDS[path][name] for name in kind}}
@@ -149,9 +149,11 @@ def refused_together(send: Any, path: str, odd: Any) -> set[str]:
 
 
 def try_each_field(send: Any, path: str) -> None:
-    """Each odd value in each field; beside valid fields where the value alone is not refused."""
+    """Each odd value in each field: in all at once, then beside valid ones where that refused
+    nothing."""
     for odd in ODD:
-        for field in FIELDS[path].keys() - refused_together(send, path, odd):
+        refused = refused_together(send, path, odd)
+        for field in [name for name in FIELDS[path] if name not in refused]:
             sane(send({**FIELDS[path], field: odd}), odd)
 
 
