@@ -18,8 +18,9 @@ from builds.offers.finding import (
 )
 from builds.offers.looking import look_soon_after_commit
 from builds.polling.next_poll import FAILED
-from builds.updates.apply import BuildUpdate, apply_update, counted_status
+from builds.updates.apply import apply_update
 from builds.updates.identity import why_not_adopted, why_not_found
+from builds.updates.update import BuildUpdate, counted_status
 from builds.webhooks.deliveries import apply_orphans
 from delivr.audit.operations import record
 from delivr.effects import clock

@@ -11,15 +11,9 @@ from django.utils.translation import gettext as _
 
 from builds.models import Build, Source, TestBuild
 from builds.offers.looking import look_soon_after_commit
-from builds.updates.apply import (
-    BuildUpdate,
-    apply_update,
-    is_newest,
-    lock_build,
-    revive_build,
-    trigger_failed,
-)
+from builds.updates.apply import apply_update, is_newest, lock_build, revive_build, trigger_failed
 from builds.updates.identity import why_not_found
+from builds.updates.update import BuildUpdate
 from builds.webhooks.deliveries import apply_unmatched
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Postpone, Unneeded

@@ -12,8 +12,8 @@ from django.db import models, transaction
 from builds.addresses import safe_build_url
 from builds.models import Build, TestBuild
 from builds.polling.next_poll import FAILED
-from builds.updates.apply import counted_status
 from builds.updates.identity import why_not_adopted
+from builds.updates.update import counted_status
 from delivr.effects import clock
 from delivr.effects.health import blocked_until, is_refused, note_failure, note_success
 from delivr.effects.models import Effect

@@ -18,15 +18,11 @@ from builds.offers.looking import look_after_report
 from builds.polling.next_poll import FAILED
 from builds.stopping import create_stop_of_duplicate
 from builds.testbuilds import operations as testing
-from builds.updates.apply import (
-    BuildUpdate,
-    apply_update,
-    fill_artifacts,
-    lock_build,
-    mirror_if_newest,
-)
+from builds.updates.apply import apply_update, lock_build, mirror_if_newest
+from builds.updates.filling import fill_artifacts
 from builds.updates.identity import why_not_reported
 from builds.updates.transitions import Transition
+from builds.updates.update import BuildUpdate
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.queue import enqueue_on_commit
