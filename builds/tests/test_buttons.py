@@ -16,7 +16,8 @@ from builds.buttons.linking import Linkable, link, link_for, read
 from builds.buttons.listening import Listener, apps
 from builds.buttons.models import ButtonPress, ChatAccount
 from builds.models import Build, Source
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
