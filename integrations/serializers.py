@@ -22,7 +22,7 @@ from integrations.choices import (
 )
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import fields_of, secrets_of
+from integrations.providers.registry import fields_of, provider_class, secrets_of
 from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]
@@ -88,6 +88,8 @@ def answer_serializer(kind: str) -> type[Serializer]:
     }
     for secret in secrets_of(kind):
         own["has" + camel(secret)[0].upper() + camel(secret)[1:]] = HasSecret(source=secret)
+    for name, option in provider_class(kind).shown_discoveries.items():
+        own[camel(name)] = serializers.CharField(source=f"options.{option}", default="")
     if model is PipelineIntegration:
         own |= {n: serializers.CharField(source=f"{s}_id") for n, s in REFERENCES.items()}
         own["webhookUrl"] = serializers.CharField(source="webhook_url")

@@ -18,6 +18,7 @@ from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
 from sandbox.outbox import mails_in
 from sandbox.proxies import PROXIES
+from sandbox.tickets import Version
 
 blueprint = Blueprint("page", __name__)
 blueprint.before_request(guard)
@@ -57,12 +58,23 @@ def _board() -> dict[str, Any]:
         **page_receivers.board(),
         "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
         "issues": state().jira.issues[: -SHOWN_ISSUES - 1 : -1],
+        "versions": [_version(v) for v in state().jira.versions[: -SHOWN_ISSUES - 1 : -1]],
         "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
         "idle_jobs": [job.full_name for job in _buildable_jobs() if not _is_shown(job)],
         "ledger": [_entry(entry) for entry in state().ledger.tail(SHOWN_LEDGER)[::-1]],
         "faults": state().faults.active(),
         "results": ("SUCCESS", "FAILURE", "ABORTED"),
         "retries": RETRIES,
+    }
+
+
+def _version(version: Version) -> dict[str, Any]:
+    return {
+        "name": version.name,
+        "project": version.project,
+        "released": version.released,
+        "date": version.release_date,
+        "issues": [(issue.key, issue.status) for issue in state().jira.in_version(version)],
     }
 
 

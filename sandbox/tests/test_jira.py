@@ -96,7 +96,10 @@ def test_projects_are_searched_in_pages(jira):
     assert ([p["key"] for p in page["values"]], page["isLast"]) == (["MOBILE", "CLASSIC"], False)
     rest = jira.get("/rest/api/3/project/search?startAt=2").json()
     assert ([p["key"] for p in rest["values"]], rest["isLast"]) == (
-        ["READONLY", "INTL", "FLAT", "PROGRAM", "CAPS", "TEAMED", "STRICT"],
+        [
+            *("READONLY", "INTL", "FLAT", "PROGRAM", "CAPS", "TEAMED", "STRICT"),
+            *("WEB", "BASIC", "ENDINGS", "OPEN"),
+        ],
         True,
     )
 
@@ -266,13 +269,13 @@ def test_the_lag_can_be_set(sandbox, jira):
 
 
 def test_only_ids_are_shown_by_default(sandbox, jira):
-    create(jira)
+    create(jira, labels=["epic"])
     sandbox.state.advance(3)
-    found = jira.get("/rest/api/3/search/jql", params={"jql": "project = MOBILE"}).json()
+    found = jira.get("/rest/api/3/search/jql", params={"jql": "labels = epic"}).json()
     assert found["issues"] == [{"id": "10100"}]
-    query = {"jql": "project = MOBILE", "fields": "summary,labels"}
+    query = {"jql": "labels = epic", "fields": "summary,labels"}
     (issue,) = jira.get("/rest/api/3/search/jql", params=query).json()["issues"]
-    assert issue["fields"] == {"summary": "Release 1.5.0", "labels": []}
+    assert issue["fields"] == {"summary": "Release 1.5.0", "labels": ["epic"]}
 
 
 def test_the_library_finds_by_project_and_label(sandbox, jira, library):
@@ -287,9 +290,9 @@ def test_the_library_finds_by_project_and_label(sandbox, jira, library):
 
 def test_results_come_in_pages(sandbox, jira):
     for _ in range(3):
-        create(jira)
+        create(jira, labels=["epic"])
     sandbox.state.advance(3)
-    query = {"jql": "project = MOBILE", "maxResults": 2}
+    query = {"jql": "labels = epic", "maxResults": 2}
     first = jira.get("/rest/api/3/search/jql", params=query).json()
     assert (len(first["issues"]), first["isLast"]) == (2, False)
     query["nextPageToken"] = first["nextPageToken"]
