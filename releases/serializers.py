@@ -16,6 +16,13 @@ from releases.cards import offers_of
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 from releases.repository.acts import part_of
 from releases.repository.serializers import ChangesSerializer, StepsSerializer, changes_of
+from releases.tickets.serializers import (
+    OpenTicketSerializer,
+    TicketStepsSerializer,
+    TicketVersionSerializer,
+    ticket_steps_shown,
+    ticket_version_shown,
+)
 
 MAX_PARTS = 100
 
@@ -45,6 +52,7 @@ class NewReleaseSerializer(serializers.Serializer[Any]):
         source="base_branch", required=False, allow_null=True, allow_blank=True, max_length=255
     )
     repository = StepsSerializer(required=False, allow_null=True)
+    ticketSteps = TicketStepsSerializer(source="ticket_steps", required=False, allow_null=True)
 
 
 class JobPreview(serializers.Serializer[Any]):
@@ -84,6 +92,26 @@ class RepositoryPreview(serializers.Serializer[Any]):
     steps = serializers.ListField(child=serializers.CharField())
 
 
+class VersionPreview(serializers.Serializer[Any]):
+    """The version in the ticket system as it is now. `exists` is null if it could not be looked up;
+    `message` then says why. `notDone` of its `tickets` are not done."""
+
+    name = serializers.CharField()
+    exists = serializers.BooleanField(allow_null=True)
+    url = serializers.CharField()
+    tickets = serializers.IntegerField(source="total")
+    notDone = serializers.IntegerField(source="not_done")
+    notDoneTickets = OpenTicketSerializer(source="open_tickets", many=True)
+    message = serializers.CharField()
+
+
+class TicketsPreview(serializers.Serializer[Any]):
+    """What would follow the release in the ticket system, in words."""
+
+    steps = serializers.ListField(child=serializers.CharField())
+    version = VersionPreview(allow_null=True)
+
+
 class PreviewSerializer(serializers.Serializer[Any]):
     """What a release would cause: the response to `?dryRun=true`.
 
@@ -95,6 +123,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
     branch = BranchPreview(source="head")
     warnings = serializers.ListField(child=serializers.CharField())
     repository = RepositoryPreview()
+    ticketSystem = TicketsPreview(source="tickets")
     jobs = JobPreview(many=True)
     messages = MessagePreview(many=True)
     epics = EpicPreview(many=True)
@@ -361,6 +390,8 @@ class ReleaseSerializer(ReleaseLine):
     tag = serializers.SerializerMethodField()
     tagUrl = serializers.SerializerMethodField()
     scmReleaseUrl = serializers.SerializerMethodField()
+    ticketSteps = serializers.SerializerMethodField()
+    ticketVersion = serializers.SerializerMethodField()
 
     class Meta:
         model = Release
@@ -376,6 +407,8 @@ class ReleaseSerializer(ReleaseLine):
             "tag",
             "tagUrl",
             "scmReleaseUrl",
+            "ticketSteps",
+            "ticketVersion",
             "targets",
             "tickets",
             "timeline",
@@ -410,6 +443,14 @@ class ReleaseSerializer(ReleaseLine):
 
     def get_scmReleaseUrl(self, release: Release) -> str:
         return part_of(release).release_url
+
+    @extend_schema_field(TicketStepsSerializer(allow_null=True))
+    def get_ticketSteps(self, release: Release) -> Any:
+        return ticket_steps_shown(release)
+
+    @extend_schema_field(TicketVersionSerializer(allow_null=True))
+    def get_ticketVersion(self, release: Release) -> Any:
+        return ticket_version_shown(release, self.context["effects"])
 
     @extend_schema_field(TicketSerializer(many=True))
     def get_tickets(self, release: Release) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from releases.models import (
     ReleaseSettings,
     ReleaseTarget,
     RepositoryPart,
+    TicketPart,
 )
 
 PASSWORD = "correct-horse-battery-staple"
@@ -183,6 +184,7 @@ def fill_repository(release: Release) -> None:
     RepositoryPart.objects.create(
         tenant=release.tenant, release=release, makes_tag=True, since="6.9.0", total=1, listed=1
     )
+    TicketPart.objects.create(tenant=release.tenant, release=release)
     change = Change.objects.create(
         tenant=release.tenant,
         release=release,

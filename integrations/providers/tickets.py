@@ -142,6 +142,10 @@ class TicketProvider(Provider):
         """
 
     @abstractmethod
+    def finished_as(self, key: str) -> str | None:
+        """The ticket's status if it counts as done."""
+
+    @abstractmethod
     def find_version(self, name: str) -> Version | None:
         """The project's version of exactly this name."""
 
@@ -165,3 +169,8 @@ class TicketProvider(Provider):
     @abstractmethod
     def readiness(self, version: Version, *, most: int) -> Readiness:
         """Count the version's tickets, and list `most` of those that are not done."""
+
+    @abstractmethod
+    def readiness_of(self, name: str, *, most: int, within: float) -> Readiness | None:
+        """`readiness` of the version of this name, within this many seconds for all calls together;
+        None if there is none."""

@@ -118,6 +118,11 @@ def finish(client: JiraClient, key: str, wanted: str) -> str:
     return _words(client, chosen.status)
 
 
+def finished_as(client: JiraClient, key: str) -> str | None:
+    name, is_done = status_of(client.get(f"issue/{segment(key)}", fields="status"))
+    return _words(client, name) if is_done else None
+
+
 def _to_done(answer: Mapping[str, Any]) -> Iterator[Transition]:
     for one in dicts(answer.get("transitions")):
         to = one.get("to")

@@ -206,6 +206,12 @@ class Jira(TicketProvider):
         client = before_effect(self.label, self._signed_in)
         return finish(client, key, self._done_status)
 
+    @only_provider_errors
+    def finished_as(self, key: str) -> str | None:
+        from .following import finished_as
+
+        return finished_as(self._signed_in(), key)
+
     # --- Versions ---------------------------------------------------------------------------------
 
     @only_provider_errors
@@ -228,20 +234,26 @@ class Jira(TicketProvider):
     def readiness(self, version: Version, *, most: int) -> Readiness:
         return self._versions().readiness(version, most)
 
-    def _versions(self) -> Versions:
+    @only_provider_errors
+    def readiness_of(self, name: str, *, most: int, within: float) -> Readiness | None:
+        versions = self._versions(within)
+        found = versions.find(name)
+        return versions.readiness(found, most) if found else None
+
+    def _versions(self, within: float | None = None) -> Versions:
         from .versions import Versions
 
-        client = self._signed_in()
+        client = self._signed_in(within)
         self._learn_site(client)
         return Versions(client, self._project_key, site=self._site)
 
-    def _signed_in(self) -> JiraClient:
+    def _signed_in(self, within: float | None = None) -> JiraClient:
         """A client whose token was accepted, by the site or by the gateway.
 
         Without a sign-in, Jira shows no project and a search finds nothing. The site answers a
         token with scopes like that, so the first request decides whether to use the gateway.
         """
-        client = self._client()
+        client = self._client(within)
         check_sign_in(client)
         return client
 
@@ -264,7 +276,7 @@ class Jira(TicketProvider):
             raise garbage(self.label)
         return Ticket(key=key, url=f"{self._site}/browse/{key}" if self._site else "")
 
-    def _client(self) -> JiraClient:
+    def _client(self, within: float | None = None) -> JiraClient:
         from .client import JiraClient  # the jira library costs 0.4 s to import
 
         return JiraClient(
@@ -273,7 +285,7 @@ class Jira(TicketProvider):
             api_token=self._token,
             cloud=self._cloud,
             api=self._api,
-            deadline=self.deadline,
+            deadline=within or self.deadline,
         )
 
 
