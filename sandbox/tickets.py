@@ -274,7 +274,9 @@ class Tickets:
         number = FIRST_VERSION_ID + len(self.versions)
         version = Version(id=str(number), project=project.key, **facts)
         self.versions.append(version)
-        self._shared.record("version.created", "jira", name=version.name, project=project.key)
+        self._shared.record(
+            "version.created", "jira", id=version.id, name=version.name, project=project.key
+        )
         return version
 
     def change_version(self, version: Version, **changes: Any) -> None:

@@ -229,13 +229,14 @@ def test_after_a_kill_an_effect_is_done_again_only_if_it_is_not_there(
     release = set_mark(release=complete(release), mark=Mark.RELEASED, actor=None)
     run_all(release)
     before = counts(sandbox)
+    links = len(of(release, acts.LINK))
     for kind in PATHS:
         for effect in of(release, kind):
             Effect.objects.filter(pk=effect.pk).update(
                 state=EffectState.PENDING, dispatched_at=timezone.now(), result={}
             )
             assert rerun(effect).state == EffectState.DONE
-    assert counts(sandbox) == before | {"link.updated": before["link.updated"] + 4}
+    assert counts(sandbox) == before | {"link.updated": before["link.updated"] + links}
 
 
 def test_messages_at_an_epic_keep_their_order(wired: Wired, sandbox: Any, jira: Any) -> None:
@@ -257,8 +258,8 @@ def test_messages_at_an_epic_keep_their_order(wired: Wired, sandbox: Any, jira: 
 # --- Refusals -------------------------------------------------------------------------------------
 
 
-def test_refusals_are_shown_with_a_way_forward_and_hold_nothing_up(
-    wired: Wired, sandbox: Any, jira: Any, client_for: Any, member_of: Any
+def test_a_missing_permission_stops_one_thing_and_not_the_connection(
+    wired: Wired, jira: Any
 ) -> None:
     wired.jira.project = "BASIC"
     wired.jira.save()
@@ -266,13 +267,14 @@ def test_refusals_are_shown_with_a_way_forward_and_hold_nothing_up(
     run_all(release)
     release = set_mark(release=complete(release), mark=Mark.RELEASED, actor=None)
     run_all(release)
-    dead = {e.kind for e in Effect.objects.filter(state=EffectState.DEAD)}
-    assert dead == set()  # a missing permission waits for the credentials to be verified again
+    dead = {effect.kind: effect for effect in Effect.objects.filter(state=EffectState.DEAD)}
+    assert set(dead) == {acts.LINK, acts.COMMENT, acts.MOVE, acts.VERSION}
+    assert "“Link Issues”" in dead[acts.LINK].last_error_hint
+    assert fresh(wired.jira).verification_status == wired.jira.verification_status
     facts = shown(release)
-    assert (facts["status"], {b["area"] for b in facts["blockers"]}) == (
-        ReleaseStatus.BUILD_COMPLETE,
-        {"messages"},
-    )
+    assert facts["status"] == ReleaseStatus.BUILD_COMPLETE
+    assert {blocker["area"] for blocker in facts["blockers"]} == {"messages"}
+    assert len(jira.issues) == 1
 
 
 def test_a_dead_version_waits_for_a_person_and_then_goes_on(wired: Wired, jira: Any) -> None:

@@ -33,6 +33,7 @@ from .epics import (
     epic_types,
     read_form,
 )
+from .permissions import ADMINISTER, COMMENT, LINK, MOVE, permitted
 from .verification import Verification, check_sign_in, read_site
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class Jira(TicketProvider):
         from .following import link_body
 
         client = before_effect(self.label, self._signed_in)
-        client.post(f"issue/{key}/remotelink", link_body(link))
+        permitted(LINK, lambda: client.post(f"issue/{key}/remotelink", link_body(link)))
 
     @only_provider_errors
     def has_link(self, key: str, link: Link) -> bool:
@@ -191,7 +192,8 @@ class Jira(TicketProvider):
 
         client = before_effect(self.label, self._signed_in)
         body = comment_body(client, comment, correlation)
-        return str(client.post(f"issue/{key}/comment", body).get("id"))
+        made = permitted(COMMENT, lambda: client.post(f"issue/{key}/comment", body))
+        return str(made.get("id"))
 
     @only_provider_errors
     def find_comment(self, key: str, *, correlation: str) -> str | None:
@@ -204,7 +206,7 @@ class Jira(TicketProvider):
         from .following import finish
 
         client = before_effect(self.label, self._signed_in)
-        return finish(client, key, self._done_status)
+        return permitted(MOVE, lambda: finish(client, key, self._done_status))
 
     @only_provider_errors
     def finished_as(self, key: str) -> str | None:
@@ -220,7 +222,8 @@ class Jira(TicketProvider):
 
     @only_provider_errors
     def create_version(self, name: str, *, description: str) -> Version:
-        return before_effect(self.label, self._versions).create(name, description)
+        versions = before_effect(self.label, self._versions)
+        return permitted(ADMINISTER, lambda: versions.create(name, description))
 
     @only_provider_errors
     def plan(self, version_id: str, keys: Sequence[str]) -> Planned:
@@ -228,7 +231,8 @@ class Jira(TicketProvider):
 
     @only_provider_errors
     def release_version(self, version_id: str, *, on: date) -> Version:
-        return before_effect(self.label, self._versions).release(version_id, on)
+        versions = before_effect(self.label, self._versions)
+        return permitted(ADMINISTER, lambda: versions.release(version_id, on))
 
     @only_provider_errors
     def readiness(self, version: Version, *, most: int) -> Readiness:

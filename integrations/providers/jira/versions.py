@@ -18,6 +18,7 @@ from .client import JiraClient, segment
 from .deployments import DATA_CENTER
 from .errors import LABEL
 from .following import status_of
+from .permissions import EDIT, permitted
 
 _FIELDS = ("summary", "status")
 _LONGEST_NAME, _LONGEST_TITLE = 255, 200  # characters
@@ -111,7 +112,7 @@ class Versions:
         failure: ProviderError | None = None
         for key in (str(issue.get("key")) for issue in issues):
             try:
-                before_effect(LABEL, functools.partial(self._add_one, key, version_id))
+                permitted(EDIT, functools.partial(self._add_one, key, version_id))
             except ProviderError as error:
                 if error.outcome is Outcome.REFUSED:
                     refused[key] = error.message
@@ -123,7 +124,7 @@ class Versions:
 
     def _add_one(self, key: str, version_id: str) -> None:
         body = {"update": {"fixVersions": [{"add": {"id": version_id}}]}}
-        self._client.put(f"issue/{segment(key)}", body)
+        before_effect(LABEL, lambda: self._client.put(f"issue/{segment(key)}", body))
 
     def _is_here(self, issue: Mapping[str, Any]) -> bool:
         fields = issue.get("fields")
