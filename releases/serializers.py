@@ -17,7 +17,7 @@ from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarg
 from releases.repository.acts import part_of
 from releases.repository.serializers import ChangesSerializer, StepsSerializer, changes_of
 from releases.tickets.serializers import (
-    OpenTicketSerializer,
+    TicketsPreview,
     TicketStepsSerializer,
     TicketVersionSerializer,
     ticket_steps_shown,
@@ -90,26 +90,6 @@ class RepositoryPreview(serializers.Serializer[Any]):
     """What would be done in the repository, in words."""
 
     steps = serializers.ListField(child=serializers.CharField())
-
-
-class VersionPreview(serializers.Serializer[Any]):
-    """The version in the ticket system as it is now. `exists` is null if it could not be looked up;
-    `message` then says why. `notDone` of its `tickets` are not done."""
-
-    name = serializers.CharField()
-    exists = serializers.BooleanField(allow_null=True)
-    url = serializers.CharField()
-    tickets = serializers.IntegerField(source="total")
-    notDone = serializers.IntegerField(source="not_done")
-    notDoneTickets = OpenTicketSerializer(source="open_tickets", many=True)
-    message = serializers.CharField()
-
-
-class TicketsPreview(serializers.Serializer[Any]):
-    """What would follow the release in the ticket system, in words."""
-
-    steps = serializers.ListField(child=serializers.CharField())
-    version = VersionPreview(allow_null=True)
 
 
 class PreviewSerializer(serializers.Serializer[Any]):

@@ -68,6 +68,26 @@ class TicketVersionSerializer(serializers.Serializer[Any]):
     message = serializers.CharField(source="note")
 
 
+class VersionPreview(serializers.Serializer[Any]):
+    """The version in the ticket system as it is now. `exists` is null if it could not be looked up;
+    `message` then says why. `notDone` of its `tickets` are not done."""
+
+    name = serializers.CharField()
+    exists = serializers.BooleanField(allow_null=True)
+    url = serializers.CharField()
+    tickets = serializers.IntegerField(source="total")
+    notDone = serializers.IntegerField(source="not_done")
+    notDoneTickets = OpenTicketSerializer(source="open_tickets", many=True)
+    message = serializers.CharField()
+
+
+class TicketsPreview(serializers.Serializer[Any]):
+    """What would follow the release in the ticket system, in words."""
+
+    steps = serializers.ListField(child=serializers.CharField())
+    version = VersionPreview(allow_null=True)
+
+
 def ticket_steps_shown(release: Release) -> dict[str, Any] | None:
     part = ticket_part_of(release)
     return None if part is None else dict(TicketStepsSerializer(part).data)
