@@ -25,7 +25,7 @@ class FoundTicket(Ticket):
     """A ticket as it is now."""
 
     title: str = ""
-    status: str = ""  # in the workflow's own words
+    status: str = ""  # in the ticket system's own words
 
 
 class TicketItem:
@@ -137,8 +137,8 @@ class TicketProvider(Provider):
     def finish_ticket(self, key: str) -> str:
         """Move a ticket to a status that counts as done, unless it has one; returns the status.
 
-        Raises ProviderError("choose_status", REFUSED) if the workflow offers several, and
-        ProviderError("no_transition", REFUSED) if it offers none.
+        Raises ProviderError("choose_status", REFUSED) if several are possible, and
+        ProviderError("no_transition", REFUSED) if none is.
         """
 
     @abstractmethod

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('links_epics', models.BooleanField(db_default=True, default=True)),
                 ('comments_epics', models.BooleanField(db_default=False, default=False)),
-                ('moves_epics', models.CharField(blank=True, choices=[('', 'Never'), ('SUBMITTED', 'When it is marked as submitted'), ('RELEASED', 'When it is marked as released')], db_default='', default='', max_length=10)),
+                ('moves_epics', models.CharField(blank=True, choices=[('', 'Never'), ('SUBMITTED', 'When the release is marked as submitted'), ('RELEASED', 'When the release is marked as released')], db_default='', default='', max_length=10)),
                 ('makes_version', models.BooleanField(db_default=False, default=False)),
                 ('version_id', models.CharField(blank=True, max_length=40)),
                 ('version_name', models.CharField(blank=True, max_length=255)),
@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='releasesettings',
             name='moves_epics',
-            field=models.CharField(blank=True, choices=[('', 'Never'), ('SUBMITTED', 'When it is marked as submitted'), ('RELEASED', 'When it is marked as released')], db_default='', default='', max_length=10),
+            field=models.CharField(blank=True, choices=[('', 'Never'), ('SUBMITTED', 'When the release is marked as submitted'), ('RELEASED', 'When the release is marked as released')], db_default='', default='', max_length=10),
         ),
         migrations.AddConstraint(
             model_name='releasesettings',

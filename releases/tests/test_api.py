@@ -49,6 +49,8 @@ IN_REPOSITORY = {
     "tag",
     "tagUrl",
     "scmReleaseUrl",
+    "ticketSteps",
+    "ticketVersion",
 }
 PIPELINE = {
     "id",

@@ -23,7 +23,7 @@ class TicketStepsForm(forms.Form):
         label=_("Move the epics to done"),
         required=False,
         choices=MoveAt.choices,
-        help_text=_("To a status that counts as done in their workflow."),
+        help_text=_("To a status that counts as done."),
     )
     makes_version = forms.BooleanField(
         label=_("Create a version"),

@@ -13,8 +13,8 @@ class MoveAt(models.TextChoices):
     """When a release's epics are moved to a status that counts as done."""
 
     NEVER = "", _("Never")
-    SUBMITTED = "SUBMITTED", _("When it is marked as submitted")
-    RELEASED = "RELEASED", _("When it is marked as released")
+    SUBMITTED = "SUBMITTED", _("When the release is marked as submitted")
+    RELEASED = "RELEASED", _("When the release is marked as released")
 
 
 class TicketSteps(TenantOwned):

@@ -40,4 +40,4 @@ def _steps(part: TicketPart, version: PlannedVersion | None) -> Iterator[str]:
     else:
         yield _("Immediately: the version %(name)s is created.") % words
     yield _("When the changes are known: the version is added to their tickets.")
-    yield _("When the release is marked as released: the version is, too.")
+    yield _("When the release is marked as released: the version is released.")

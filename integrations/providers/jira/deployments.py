@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from ..http import objects
 from ..tickets import Comment
 from .adf import document, linked_document
 from .errors import DATA_CENTER_NAME, LABEL
-
-if TYPE_CHECKING:
-    from .client import JiraClient
 
 _KEY = re.compile(r"[A-Z][A-Z0-9_]{0,99}-[0-9]{1,18}")
 # https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all
@@ -31,6 +28,14 @@ class Found:
 
     issues: list[dict[str, Any]]
     total: int
+
+
+class Calls(Protocol):
+    """The part of `JiraClient` that is needed here."""
+
+    def get(self, path: str, **params: str | int) -> dict[str, Any]: ...
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
 class Deployment(ABC):
@@ -51,12 +56,12 @@ class Deployment(ABC):
         """The body of a comment that ends with a link to `url`."""
 
     @abstractmethod
-    def search(self, client: JiraClient, jql: str, fields: Sequence[str], *, most: int) -> Found:
+    def search(self, client: Calls, jql: str, fields: Sequence[str], *, most: int) -> Found:
         """At most `most` issues, and the number of all."""
 
     @abstractmethod
     def issues(
-        self, client: JiraClient, keys: Sequence[str], fields: Sequence[str]
+        self, client: Calls, keys: Sequence[str], fields: Sequence[str]
     ) -> list[dict[str, Any]]:
         """Those of the issues that exist, and that the account may see."""
 
@@ -72,7 +77,7 @@ class CloudApi(Deployment):
     def comment(self, comment: Comment, url: str) -> Any:
         return linked_document(comment.text, url, comment.label)
 
-    def search(self, client: JiraClient, jql: str, fields: Sequence[str], *, most: int) -> Found:
+    def search(self, client: Calls, jql: str, fields: Sequence[str], *, most: int) -> Found:
         """The search reports no total: a request of its own estimates it, if there is more."""
         answer = client.get("search/jql", jql=jql, fields=",".join(fields), maxResults=most)
         issues = objects(answer.get("issues"), LABEL)
@@ -83,7 +88,7 @@ class CloudApi(Deployment):
         return Found(issues=issues, total=max(known, len(issues)))
 
     def issues(
-        self, client: JiraClient, keys: Sequence[str], fields: Sequence[str]
+        self, client: Calls, keys: Sequence[str], fields: Sequence[str]
     ) -> list[dict[str, Any]]:
         body = {"issueIdsOrKeys": list(keys), "fields": list(fields)}
         return objects(client.post("issue/bulkfetch", body).get("issues"), LABEL)
@@ -100,11 +105,11 @@ class DataCenterApi(Deployment):
     def comment(self, comment: Comment, url: str) -> Any:
         return f"{self.text(comment.text)}\n\n[{self.text(comment.label)}|{url}]"
 
-    def search(self, client: JiraClient, jql: str, fields: Sequence[str], *, most: int) -> Found:
+    def search(self, client: Calls, jql: str, fields: Sequence[str], *, most: int) -> Found:
         return self._search(client, {"jql": jql, "fields": list(fields), "maxResults": most})
 
     def issues(
-        self, client: JiraClient, keys: Sequence[str], fields: Sequence[str]
+        self, client: Calls, keys: Sequence[str], fields: Sequence[str]
     ) -> list[dict[str, Any]]:
         """By a search that is not validated: otherwise one unknown key makes all of it an error."""
         wanted = ", ".join(key for key in keys if _KEY.fullmatch(key))
@@ -116,7 +121,7 @@ class DataCenterApi(Deployment):
         }
         return self._search(client, body).issues if wanted else []
 
-    def _search(self, client: JiraClient, body: dict[str, Any]) -> Found:
+    def _search(self, client: Calls, body: dict[str, Any]) -> Found:
         answer = client.post("search", body)
         issues, total = objects(answer.get("issues"), LABEL), answer.get("total")
         return Found(issues=issues, total=total if isinstance(total, int) else len(issues))
