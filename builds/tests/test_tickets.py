@@ -304,6 +304,18 @@ def test_without_the_version_its_release_is_not_wanted(wired: Wired, jira: Any) 
     assert [e.state for e in of(release, acts.RELEASE_VERSION)] == [EffectState.CANCELLED]
 
 
+def test_a_connection_that_was_removed_is_left_alone(wired: Wired) -> None:
+    release = plan(wired)
+    run_all(release)
+    release = complete(release)
+    run_all(release)
+    before = Effect.objects.count()
+    wired.jira.disconnected_at = timezone.now()
+    wired.jira.save()
+    set_mark(release=fresh(release), mark=Mark.RELEASED, actor=None)
+    assert Effect.objects.count() == before
+
+
 # --- Tickets --------------------------------------------------------------------------------------
 
 

@@ -45,7 +45,10 @@ def follow(release: Release, milestone: Milestone, *, cause: str = "") -> None:
 
     Epics that do not exist yet follow when they are created (`epic_created`).
     """
-    part = TicketPart.objects.filter(release=release).first() if release.ticket_id else None
+    ticket = release.ticket
+    if ticket is None or ticket.disconnected_at is not None:
+        return
+    part = TicketPart.objects.filter(release=release).first()
     if part is None:
         return
     epics = [target for target in release.targets.all() if target.epic_key]
