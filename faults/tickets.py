@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from datetime import timedelta
 
+from django.db import transaction
+
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from faults.clients import Client
@@ -18,7 +20,7 @@ from faults.stack import Stack, until
 from faults.workspaces import Workspace, open_work, reset, workspaces
 from releases.marks import set_mark
 from releases.models import Change, ChangeTicket, Mark, Release, ReleaseSettings
-from releases.operations import recompute
+from releases.operations import lock_release, recompute
 from releases.tickets.acts import (
     COMMENT,
     CREATE_EPIC,
@@ -115,6 +117,7 @@ def follow_everything(space: Workspace, *, first: int) -> None:
     space.wired.versions = first
 
 
+@transaction.atomic
 def name_tickets(release: Release, *keys: str) -> None:
     """As if the release's changes named them."""
     change = Change.objects.create(
@@ -125,9 +128,10 @@ def name_tickets(release: Release, *keys: str) -> None:
     plan_tickets(release)
 
 
+@transaction.atomic
 def finish(release: Release) -> None:
     """As if all builds were complete; and mark it as released."""
-    release.refresh_from_db()
+    release = lock_release(release.pk)
     release.pipelines.update(build_status="SUCCESS")
     recompute(release, cause="bld_all")
     set_mark(release=release, mark=Mark.RELEASED, actor=None)
