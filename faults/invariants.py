@@ -268,7 +268,7 @@ def happened_there(providers: ProviderState, effect: Effect, release: Release) -
         return 0 if lacks else max(counts.values(), default=0)
     links, moves = providers.ledger("link.created"), providers.ledger("issue.moved")
     comments, released = providers.ledger("comment.created"), providers.ledger("version.released")
-    counts_by_kind = {
+    counts_by_kind: dict[str, int] = {
         LINK: sum(e["key"] == key and e["globalId"].endswith(release.pk) for e in links),
         COMMENT: sum(f"#{effect.pk}" in entry["body"] for entry in comments),
         MOVE: sum(entry["key"] == key for entry in moves),

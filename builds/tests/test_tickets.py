@@ -324,9 +324,10 @@ def test_tickets_are_asked_for_once_in_bounded_batches(wired: Wired) -> None:
     run_all(release)
     name_tickets(release, *(f"MOBILE-{n}" for n in range(1000, 1060)))
     acts.plan_tickets(release)
-    assert [len(e.payload["keys"]) for e in of(release, acts.PLAN)] == [25, 25, 10]
+    assert sorted(len(e.payload["keys"]) for e in of(release, acts.PLAN)) == [10, 25, 25]
     name_tickets(release, "MOBILE-1000", "MOBILE-2000")
-    assert of(release, acts.PLAN)[-1].payload["keys"] == ["MOBILE-2000"]
+    asked = [key for effect in of(release, acts.PLAN) for key in effect.payload["keys"]]
+    assert (len(asked), len(set(asked)), "MOBILE-2000" in asked) == (61, 61, True)
 
 
 def test_a_failed_look_keeps_what_was_known_and_comes_again(wired: Wired, sandbox: Any) -> None:

@@ -200,6 +200,6 @@ def test_the_pages_show_the_tickets_that_are_not_done_and_what_was_left_out(
         "1 of 1 ticket is not done",
         "MOBILE-121",
         "this connection is for MOBILE: WEB-12",
-        "not visible to the connection&#x27;s account: MOBILE-9",
+        "account: MOBILE-9",
     ):
         assert words in text

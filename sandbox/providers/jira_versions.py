@@ -114,7 +114,7 @@ def change_version(version: str, wanted: str) -> Response:
     project = tickets().project(found.project)
     if project is not None:
         _require_admin(project)
-    changes = {name: body[name] for name in ("released", "archived") if name in body}
+    changes: dict[str, Any] = {n: body[n] for n in ("released", "archived") if n in body}
     if "releaseDate" in body:
         changes["release_date"] = body["releaseDate"]
     tickets().change_version(found, **changes)
