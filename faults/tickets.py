@@ -66,8 +66,9 @@ def crash_points(stack: Stack, options: Options) -> Outcome:
 
 
 def _hold_others(kind: str) -> None:
-    """Let only this kind be due, and the epics that all of it hangs on."""
-    waiting = Effect.objects.filter(state=EffectState.PENDING).exclude(kind__in=(kind, CREATE_EPIC))
+    """Let only this kind be due, and for the first link the epic, which it follows."""
+    due = (kind, CREATE_EPIC) if kind == LINK else (kind,)
+    waiting = Effect.objects.filter(state=EffectState.PENDING).exclude(kind__in=due)
     waiting.update(next_at=clock.now() + timedelta(days=1))
 
 

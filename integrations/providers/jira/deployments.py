@@ -39,7 +39,7 @@ class Calls(Protocol):
 
 
 class Deployment(ABC):
-    code: ClassVar[str]
+    code: ClassVar[str]  # in the API, and in the list of checks
     name: ClassVar[str]
     api: ClassVar[str]  # version of the REST API
     account_key: ClassVar[str]  # what tells an account in `myself`
@@ -67,7 +67,7 @@ class Deployment(ABC):
 
 
 class CloudApi(Deployment):
-    code, name, api = "CLOUD", "Jira Cloud", "3"
+    code, name, api = "Cloud", "Jira Cloud", "3"
     account_key, user_key, has_levels = "accountId", "accountId", True
     user_words = "the account id of a person, which ends the address of the profile"
 
@@ -95,7 +95,7 @@ class CloudApi(Deployment):
 
 
 class DataCenterApi(Deployment):
-    code, name, api = "DATA_CENTER", DATA_CENTER_NAME, "2"
+    code, name, api = "Data Center", DATA_CENTER_NAME, "2"
     account_key, user_key, has_levels = "name", "name", False
     user_words = "the user name of a person"
 

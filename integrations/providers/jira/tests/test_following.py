@@ -38,7 +38,7 @@ def epic(jira):
 def test_both_deployments_are_verified_and_told_apart(sandbox, jira):
     checks = {check.name: check for check in jira.verify()}
     assert failed(checks.values()) == {}
-    assert checks["deployment"].message in ("CLOUD", "DATA_CENTER")
+    assert checks["deployment"].message in ("Cloud", "Data Center")
     assert len(jira.projects()) == 13
     assert [option.value for option in jira.epic_types()] == ["Epic"]
 
