@@ -18,7 +18,14 @@ from delivr.effects import clock
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.ci import BuildStatus, Duplicate
-from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget, TicketPart
+from releases.models import (
+    ChangeTicket,
+    Release,
+    ReleasePipeline,
+    ReleaseStatus,
+    ReleaseTarget,
+    TicketPart,
+)
 from releases.operations import derive_status
 from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, tag_of
 from releases.tickets.acts import (
@@ -79,6 +86,12 @@ def _effects_are_complete() -> Iterator[str]:
     for target in ReleaseTarget.objects.filter(release__ticket__isnull=False):
         if f"release:{target.release_id}:epic:{target.target_id}" not in created:
             yield f"I1 {target.release_id} lacks some of its epics"
+    for part in TicketPart.objects.exclude(version_id=""):
+        named = ChangeTicket.objects.filter(change__release=part.release_id)
+        plans = Effect.objects.filter(kind=PLAN, release_id=part.release_id)
+        asked = {key for plan in plans for key in plan.payload["keys"]}
+        if not set(named.values_list("key", flat=True)) <= asked:
+            yield f"I1 {part.release_id} lacks some tickets of its version"
 
 
 def _one_build_per_trigger(providers: ProviderState) -> Iterator[str]:

@@ -104,8 +104,8 @@ def plan_tickets(release: Release) -> None:
     """Create the effects that add the version to the tickets that the release's changes name, and
     that none was created for yet. Within a transaction, which locks the ticket system's part."""
     rows = TicketPart.objects.select_for_update(of=("self",), no_key=True)
-    part = rows.filter(release=release).exclude(version_id="").first()
-    if part is None:
+    part = rows.filter(release=release).first()
+    if part is None or not part.version_id:  # known only behind the lock
         return
     named = ChangeTicket.objects.filter(change__release=release).order_by("key")
     keys = named.values_list("key", flat=True).distinct()[:MOST_TICKETS]

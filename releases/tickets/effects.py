@@ -250,15 +250,14 @@ class ReleaseVersion(Repeatable):
     def prepare(self, effect: Effect) -> None:
         if release_of(effect).released_at is None:
             raise Unneeded  # the mark was removed
-        if part_of(effect).exclude(version_id="").exists():
-            return
         mine = Effect.objects.for_tenant(effect.tenant_id).filter(release_id=effect.release_id)
         version = mine.filter(kind=VERSION).first()
-        if version is None or version.state in (EffectState.DONE, EffectState.CANCELLED):
+        if version is None or version.state == EffectState.CANCELLED:
             raise Unneeded
         if version.is_open:
             raise wait_for(version, clock.now())
-        raise Postpone(self.expires_after, version)  # until a person retries or cancels that
+        if version.state == EffectState.DEAD:
+            raise Postpone(self.expires_after, version)  # until a person retries or cancels that
 
     def act(self, effect: Effect) -> dict[str, Any]:
         released_at = release_of(effect).released_at
