@@ -21,7 +21,15 @@ from delivr.tests import factories
 from delivr.tests.wired import Wired, trigger_of, wire
 from faults import invariants
 from integrations.providers.ci import BuildStatus
-from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget, TicketPart
+from releases.models import (
+    Change,
+    ChangeTicket,
+    Release,
+    ReleasePipeline,
+    ReleaseStatus,
+    ReleaseTarget,
+    TicketPart,
+)
 from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG
 from releases.repository.steps import STEPS
 from releases.tickets.acts import IN_VERSION, ON_EPIC
@@ -87,6 +95,20 @@ def test_i1_a_missing_message(wired: Wired, build: Build, providers: FakeProvide
     wired.release("ios", slack=True)
     Effect.objects.filter(kind="message.post").delete()
     assert "I1" in broken(providers)
+
+
+def test_i1_a_missing_ticket_of_a_version(
+    wired: Wired, build: Build, providers: FakeProviders
+) -> None:
+    release = wired.release("ios", jira=True)
+    Effect.objects.update(state=EffectState.DONE)
+    TicketPart.objects.update(version_id="7")
+    assert broken(providers) == set()
+    change = Change.objects.create(
+        tenant=release.tenant, release=release, position=1, sha="a" * 40, title="A change"
+    )
+    ChangeTicket.objects.create(tenant=release.tenant, change=change, key="MOBILE-2")
+    assert broken(providers) == {"I1"}
 
 
 @pytest.mark.parametrize("times", [0, 2])

@@ -28,4 +28,4 @@ def test_the_deployment_is_read_and_never_asked(
     found = api.post(f"{PATH}/{made.json()['id']}/verify").json()
     assert found["verificationStatus"] == "VALID", found["checks"]
     assert (found["jiraDeployment"], found["jiraEmail"]) == (deployment, login.get("jiraEmail", ""))
-    assert api.get(PATH).json()["items"][0]["jiraDeployment"] == deployment
+    assert api.get(f"{PATH}/{found['id']}").json()["jiraDeployment"] == deployment
