@@ -19,7 +19,7 @@ from faults.repository import NOT_SENT, SENT, killed_at, settled
 from faults.stack import Stack, until
 from faults.workspaces import Workspace, open_work, reset, workspaces
 from releases.marks import set_mark
-from releases.models import Change, ChangeTicket, Mark, Release, ReleaseSettings
+from releases.models import Change, ChangeTicket, Mark, Release, ReleaseSettings, RepositoryPart
 from releases.operations import lock_release, recompute
 from releases.tickets.acts import (
     COMMENT,
@@ -120,7 +120,8 @@ def follow_everything(space: Workspace, *, first: int) -> None:
 
 @transaction.atomic
 def name_tickets(release: Release, *keys: str) -> None:
-    """As if the release's changes named them."""
+    """As if the release's changes named them; they are not looked up in the repository, too."""
+    RepositoryPart.objects.filter(release=release).delete()
     change = Change.objects.create(
         tenant=release.tenant, release=release, position=1, sha="a" * 40, title="A change"
     )
