@@ -27,6 +27,8 @@ from releases.marks import MARKED, clear_marks, refuse_released
 from releases.messages.notices import Notice, notify
 from releases.models import Release, ReleaseStatus
 from releases.operations import lock_release, mirror_build, recompute
+from releases.tickets.acts import follow
+from releases.tickets.texts import Milestone
 
 
 @transaction.atomic
@@ -63,6 +65,7 @@ def cancel_release(*, release: Release, actor: User | None) -> Release:
     changes = {"status": [before, release.status], **unmarked}
     record(actor=actor, action="release.cancelled", subject=release, changes=changes)
     notify(release, Notice.RELEASE_CANCELLED)
+    follow(release, Milestone.CANCELLED)
     return release
 
 

@@ -19,14 +19,26 @@ from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.ci import BuildStatus, Duplicate
 from releases.models import (
+    ChangeTicket,
     Release,
     ReleaseCommunication,
     ReleasePipeline,
     ReleaseStatus,
     ReleaseTarget,
+    TicketPart,
 )
 from releases.operations import derive_status
 from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, tag_of
+from releases.tickets.acts import (
+    COMMENT,
+    IN_VERSION,
+    LINK,
+    MOVE,
+    ON_EPIC,
+    PLAN,
+    RELEASE_VERSION,
+    VERSION,
+)
 
 LEASE_GRACE = timedelta(seconds=10)
 ENDED = ("SUCCESS", "FAILURE", "UNSTABLE", "ABORTED")
@@ -48,6 +60,7 @@ def check(providers: ProviderState, *, settled: bool) -> list[str]:
         *_one_build_per_trigger(providers),
         *_messages_and_epics_once(providers),
         *_repository_once(providers),
+        *_tickets_once(providers),
         *_release_follows_its_builds(),
         *_versions_are_held(),
         *_nothing_crosses_tenants(),
@@ -77,6 +90,12 @@ def _effects_are_complete() -> Iterator[str]:
     for target in ReleaseTarget.objects.filter(release__ticket__isnull=False):
         if f"release:{target.release_id}:epic:{target.target_id}" not in created:
             yield f"I1 {target.release_id} lacks some of its epics"
+    for part in TicketPart.objects.exclude(version_id=""):
+        named = ChangeTicket.objects.filter(change__release=part.release_id)
+        plans = Effect.objects.filter(kind=PLAN, release_id=part.release_id)
+        asked = {key for plan in plans for key in plan.payload["keys"]}
+        if not set(named.values_list("key", flat=True)) <= asked:
+            yield f"I1 {part.release_id} lacks some tickets of its version"
 
 
 def _one_build_per_trigger(providers: ProviderState) -> Iterator[str]:
@@ -235,6 +254,46 @@ def _repository_once(providers: ProviderState) -> Iterator[str]:
         }[effect.kind]
         if count > 1 or (count == 0 and effect.state == EffectState.DONE):
             yield f"I15 {effect.kind} of {release.pk} is {effect.state} and happened {count} times"
+
+
+def _tickets_once(providers: ProviderState) -> Iterator[str]:
+    """I16: what follows a release in its ticket system happens at most once; once if the effect is
+    done. The scenarios give every release a version of its own."""
+    effects = Effect.objects.filter(kind__in=(*ON_EPIC, *IN_VERSION))
+    releases = Release.objects.in_bulk(effects.values_list("release_id", flat=True))
+    for effect in effects:
+        count = happened_there(providers, effect, releases[effect.release_id])
+        if count > 1 or (count == 0 and effect.state == EffectState.DONE):
+            yield f"I16 {effect.kind} {effect.pk} is {effect.state} and happened {count} times"
+
+
+def happened_there(providers: ProviderState, effect: Effect, release: Release) -> int:
+    """How often the act of an effect of the ticket system was carried out: for tickets of a
+    version, at the one where it was carried out most often, or 0 if one of those that were added
+    lacks it."""
+    target = release.targets.filter(target_id=effect.payload.get("target")).first()
+    key = target.epic_key if target else ""
+    part = TicketPart.objects.filter(release=release).first()
+    made = [v["id"] for v in providers.ledger("version.created") if v["name"] == release.version]
+    version = (part.version_id if part else "") or next(iter(made), "")
+    if effect.kind == PLAN:
+        counts = Counter(
+            entry["key"]
+            for entry in providers.ledger("issue.planned")
+            if entry["version"] == version and entry["key"] in effect.payload["keys"]
+        )
+        lacks = any(not counts[key] for key in effect.result.get("added", ()))
+        return 0 if lacks else max(counts.values(), default=0)
+    links, moves = providers.ledger("link.created"), providers.ledger("issue.moved")
+    comments, released = providers.ledger("comment.created"), providers.ledger("version.released")
+    counts_by_kind: dict[str, int] = {
+        LINK: sum(e["key"] == key and e["globalId"].endswith(release.pk) for e in links),
+        COMMENT: sum(f"#{effect.pk}" in entry["body"] for entry in comments),
+        MOVE: sum(entry["key"] == key for entry in moves),
+        VERSION: len(made),
+        RELEASE_VERSION: sum(entry["id"] == version for entry in released),
+    }
+    return counts_by_kind[effect.kind]
 
 
 def _changes_are_audited() -> Iterator[str]:

@@ -27,7 +27,6 @@ from faults.workspaces import (
     workspaces,
 )
 
-SENDING = {"provider": "*", "method": "POST"}
 LONG = timedelta(seconds=100)  # longer than a lease and than the settle time
 
 
@@ -94,7 +93,7 @@ def random_kills_with(
         for n, space in zip(range(options.triggers // 2), itertools.cycle(spaces), strict=False)
     ]
     client, start = Client(stack.web_port), time.monotonic()
-    with lossy(stack), _killer(stack, options.seed) as kills:
+    with lossy(stack), killer(stack, options.seed) as kills:
         pause = 0.15  # seconds between two clicks, so that processes are killed while they work
         for space, release in releases:
             click(client, space, release)
@@ -114,13 +113,14 @@ def random_kills_with(
 
 
 @contextmanager
-def lossy(stack: Product) -> Iterator[None]:
-    """Of the POSTs 10 % fail with 500, 10 % take effect but their answer is lost, and 5 % take
-    effect but are never answered; of the GETs 5 % fail."""
+def lossy(stack: Product, *methods: str) -> Iterator[None]:
+    """Of the POSTs (and further `methods`) 10 % fail with 500, 10 % take effect but their answer is
+    lost, and 5 % take effect but are never answered; of the GETs 5 % fail."""
     add = stack.sandbox.fault
-    add("status", status=500, probability=0.10, **SENDING)
-    add("drop_after", probability=0.10 / 0.90, **SENDING)
-    add("timeout_after", seconds=30, probability=0.05 / 0.80, **SENDING)
+    for sending in ({"provider": "*", "method": method} for method in ("POST", *methods)):
+        add("status", status=500, probability=0.10, **sending)
+        add("drop_after", probability=0.10 / 0.90, **sending)
+        add("timeout_after", seconds=30, probability=0.05 / 0.80, **sending)
     add("status", status=500, probability=0.05, provider="*", method="GET")
     try:
         yield
@@ -129,7 +129,7 @@ def lossy(stack: Product) -> Iterator[None]:
 
 
 @contextmanager
-def _killer(stack: Stack, seed: int) -> Iterator[dict[str, int]]:
+def killer(stack: Stack, seed: int) -> Iterator[dict[str, int]]:
     """Every 3 to 6 seconds kill a worker or the sweeper (SIGKILL) and start it again."""
     chance, ending = random.Random(seed), threading.Event()
     kills = {"worker1": 0, "worker2": 0, "sweeper": 0}

@@ -42,13 +42,13 @@ def crash_points(stack: Stack, options: Options) -> Outcome:
     for point in (*NOT_SENT, *SENT):
         release = _released(client, space)
         for kind in KINDS:
-            _killed_at(stack, kind, point)
+            killed_at(stack, kind, point)
             there, state = _created(stack, release)[kind], _state(release, kind)
             outcome.figures[f"{kind} {point}"] = f"{there} at GitHub, {state.lower()} here"
             outcome.expect(there == int(point in SENT), f"{kind} {point}: {there} at GitHub")
             is_done = point == "after_finish"
             outcome.expect((state == EffectState.DONE) == is_done, f"{kind} {point}: {state}")
-        _settled(stack)
+        settled(stack)
     stack.restart("worker1", "worker2", "sweeper")
     judged = judge(stack, client)
     kept = Effect.objects.filter(kind__in=KINDS).values_list("kind", "state")
@@ -67,7 +67,7 @@ def _released(client: Client, space: Workspace) -> Release:
     return release
 
 
-def _killed_at(stack: Stack, kind: str, point: str) -> None:
+def killed_at(stack: Stack, kind: str, point: str) -> None:
     """Run a sweeper until it is killed there."""
     sweeper = _lone_sweeper(stack, DELIVR_CRASHPOINT=f"{kind}:{point}")
     child = sweeper.child
@@ -76,7 +76,7 @@ def _killed_at(stack: Stack, kind: str, point: str) -> None:
         raise RuntimeError(f"the sweeper ended with {child.returncode} before {kind} {point}")
 
 
-def _settled(stack: Stack) -> None:
+def settled(stack: Stack) -> None:
     sweeper = _lone_sweeper(stack)
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=0.5)
     sweeper.stop()

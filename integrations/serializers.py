@@ -22,7 +22,13 @@ from integrations.choices import (
 )
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
-from integrations.providers.registry import ProviderKey, fields_of, secrets_of, slug_of
+from integrations.providers.registry import (
+    ProviderKey,
+    fields_of,
+    provider_class,
+    secrets_of,
+    slug_of,
+)
 from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]
@@ -89,6 +95,8 @@ def answer_serializer(key: ProviderKey) -> type[Serializer]:
     }
     for secret in secrets_of(key):
         own["has" + camel(secret)[0].upper() + camel(secret)[1:]] = HasSecret(source=secret)
+    for name, option in provider_class(key).shown_discoveries.items():
+        own[camel(name)] = serializers.CharField(source=f"options.{option}", default="")
     if model is PipelineIntegration:
         own |= {n: serializers.CharField(source=f"{s}_id") for n, s in REFERENCES.items()}
         own["webhookUrl"] = serializers.CharField(source="webhook_url")

@@ -10,6 +10,7 @@ from releases.models import (
     ReleaseSettings,
     ReleaseTarget,
     RepositoryPart,
+    TicketPart,
 )
 
 
@@ -73,6 +74,13 @@ class RepositoryPartAdmin(ReadOnlyAdmin):
     list_display = ("release", "tenant", "base_branch", "commit", "tag", "total", "look_at")
     list_select_related = ("release", "tenant")
     search_fields = ("release__version", "commit", "tag", "tenant__id")
+
+
+@admin.register(TicketPart)
+class TicketPartAdmin(ReadOnlyAdmin):
+    list_display = ("release", "tenant", "version_name", "total", "not_done", "look_at")
+    list_select_related = ("release", "tenant")
+    search_fields = ("release__version", "version_name", "tenant__id")
 
 
 @admin.register(Change)

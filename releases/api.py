@@ -137,7 +137,11 @@ def _plan_values(shape: Shape) -> dict[str, Any]:
         "pipeline_ids": values.get("pipelines", []),
         "communication_ids": values.get("communications", []),
         "ticket_id": values.get("ticket"),
-        "wishes": Wishes(values.get("base_branch") or "", values.get("repository") or {}),
+        "wishes": Wishes(
+            values.get("base_branch") or "",
+            values.get("repository") or {},
+            values.get("ticket_steps") or {},
+        ),
         "known_errors": shape.errors,
     }
 

@@ -20,7 +20,8 @@ from integrations.providers.ci import BuildStatus
 from releases.branches import head_of
 from releases.models import Release, ReleaseStatus
 from releases.repository.acts import CREATE_BRANCH
-from releases.wording import describe_effect
+from releases.tickets.acts import CREATE_EPIC, IN_VERSION, ON_EPIC
+from releases.wording import KINDS, describe_effect
 
 NOT_PICKED_UP = timedelta(seconds=30)
 NO_SIGN_OF_LIFE = timedelta(minutes=2)
@@ -29,7 +30,11 @@ QUEUE_LIMIT = timedelta(minutes=30)
 RUN_LIMIT = timedelta(hours=2)
 RUN_FACTOR = 3  # times the CI server's own estimate
 BUILD, MESSAGES = "build", "messages"  # areas
-FAMILY_OF = {"message.post": "communication", "ticket.create_epic": "tickets"}
+FAMILY_OF = {
+    "message.post": "communication",
+    CREATE_EPIC: "tickets",
+    **dict.fromkeys((*ON_EPIC, *IN_VERSION), "tickets"),
+}
 TRIED_NOW = {
     "branch_missing",
     "breaker_open",
@@ -410,7 +415,9 @@ def _name_of(release: Release, group: Sequence[Effect]) -> str:
         return f"{part.get_platform_display()}: {name}" if part else name
     if effect.kind == "message.post":
         return _("%(count)d messages") % {"count": len(group)}
-    return _("%(count)d epics") % {"count": len(group)}
+    if effect.kind == CREATE_EPIC:
+        return _("%(count)d epics") % {"count": len(group)}
+    return f"{KINDS[effect.kind]} ({len(group)})"
 
 
 def _part_of(release: Release, effect: Effect) -> Any:

@@ -29,6 +29,8 @@ from releases.operations import VERSION, ReleasePlan, create_release
 from releases.preview import preview
 from releases.repository.forms import RepositoryFields
 from releases.repository.steps import STEPS, Wishes, settings_of, steps_of
+from releases.tickets.forms import TicketStepsForm
+from releases.tickets.steps import ticket_steps_of
 from releases.versions import newest_of, step_to, suggestions
 
 NONE = ""
@@ -100,9 +102,10 @@ class Radios(ClosedOptions, forms.RadioSelect):
     pass
 
 
-class ReleaseForm(RepositoryFields):
+class ReleaseForm(RepositoryFields, TicketStepsForm):
     in_repository = tuple(RepositoryFields.base_fields)
     field_order = ("version", "branch", "scm", "targets", "pipelines", "communications", "ticket")
+    in_ticket_system = tuple(TicketStepsForm.base_fields)
     version = forms.CharField(
         label=gettext_lazy("Version"),
         max_length=64,
@@ -145,7 +148,8 @@ class ReleaseForm(RepositoryFields):
         self.apps = [app_of(target) for target in targets if target.pk in chosen]
         known = known_versions(tenant, self.apps, most=LOOK_BACK)
         self.next_versions = next_versions(known)
-        initial |= steps_of(settings_of(tenant))
+        defaults = settings_of(tenant)
+        initial |= steps_of(defaults) | ticket_steps_of(defaults)
         initial["version"] = next((version for version, _step in self.next_versions), "")
         super().__init__(data, initial=initial)
         self.tell_of_drafts(self.options["scm"].connections)
@@ -157,6 +161,8 @@ class ReleaseForm(RepositoryFields):
                 self._offer(name, options)
             else:
                 del self.fields[name]
+        for name in () if "ticket" in self.fields else self.in_ticket_system:
+            del self.fields[name]
 
     @property
     def is_possible(self) -> bool:
@@ -200,7 +206,9 @@ class ReleaseForm(RepositoryFields):
             "communication_ids": values.get("communications", []),
             "ticket_id": values.get("ticket") or None,
             "wishes": Wishes(
-                values.get("base_branch", ""), {name: bool(values.get(name)) for name in STEPS}
+                values.get("base_branch", ""),
+                {name: bool(values.get(name)) for name in STEPS},
+                {name: values[name] for name in self.in_ticket_system if name in values},
             ),
             "known_errors": known,
         }

@@ -21,6 +21,8 @@ from delivr.failures import Conflict
 from delivr.tenants.models import User
 from releases.messages.notices import Notice, notify
 from releases.models import Mark, Release, ReleaseStatus
+from releases.tickets.acts import follow
+from releases.tickets.texts import OF_MARK
 
 MARKED = [f"{mark}_{part}" for mark in Mark.values for part in ("at", "by")]
 # What the channels are told when a mark is set, and when it is removed.
@@ -55,6 +57,7 @@ def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
     )
     words = {"candidates": candidates} if (candidates := release.candidates) else {}
     notify(release, _NOTICES[mark][0], cause=now.isoformat(), words=words)
+    follow(release, OF_MARK[mark][0], cause=now.isoformat())
     return release
 
 
@@ -82,6 +85,7 @@ def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
     words = {"candidates": candidates} if (candidates := release.candidates) else {}
     cause = before.isoformat()
     notify(release, _NOTICES[mark][1], cause=cause, words=words, places=places)
+    follow(release, OF_MARK[mark][1], cause=cause)
     return release
 
 

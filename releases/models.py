@@ -26,6 +26,7 @@ from releases.repository.models import Change as Change
 from releases.repository.models import ChangeTicket as ChangeTicket
 from releases.repository.models import ReleaseSettings as ReleaseSettings
 from releases.repository.models import RepositoryPart as RepositoryPart
+from releases.tickets.models import TicketPart as TicketPart
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -109,6 +110,7 @@ class ReleaseQuerySet(TenantQuerySet):
             "submitted_by",
             "released_by",
             "repository_part",
+            "ticket_part",
         ).prefetch_related(
             "targets__target",
             models.Prefetch(
@@ -182,6 +184,7 @@ class Release(TenantOwned):
         changes: RelatedManager[Change]
         communication_rows: RelatedManager[ReleaseCommunication]
         repository_part: RepositoryPart
+        ticket_part: TicketPart
 
     class Meta:
         db_table = "releases"

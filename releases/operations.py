@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
 from delivr.effects import clock
-from delivr.effects.operations import create_effects
 from delivr.effects.queue import enqueue_on_commit
 from delivr.tenants.models import Tenant, User
 from delivr.tenants.roles import lock_tenant
@@ -39,7 +38,10 @@ from releases.models import (
 )
 from releases.repository.acts import begin, complete
 from releases.repository.changes import look_soon
-from releases.repository.steps import NO_WISHES, Wishes, draft_part
+from releases.repository.steps import NO_WISHES, Wishes, draft_part, settings_of
+from releases.tickets import acts as tickets
+from releases.tickets.steps import draft_ticket_part
+from releases.tickets.texts import OF_STATUS
 
 VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)")
@@ -108,7 +110,9 @@ class ReleasePlan:
         self.tenant = tenant
         self.version = version.strip()
         self.branch = branch.strip() or _default_branch(self.version)
-        self.repository = draft_part(tenant, wishes)
+        defaults = settings_of(tenant)
+        self.repository = draft_part(tenant, defaults, wishes)
+        self.ticket_part = draft_ticket_part(tenant, defaults, wishes.ticket_steps)
         self.errors: Errors = dict(known_errors or {})
         self.scm = self._one(ScmIntegration, scm_id, "scm")
         self.targets = self._many(TargetIntegration, target_ids, "targets")
@@ -133,6 +137,9 @@ class ReleasePlan:
         )
         self.repository.release = release
         self.repository.save(force_insert=True)
+        if self.ticket is not None:
+            self.ticket_part.release = release
+            self.ticket_part.save(force_insert=True)
         changes = {"branch": [None, release.branch], "status": [None, release.status]}
         record(actor=actor, action="release.created", subject=release, changes=changes)
         self._create_effects(release)
@@ -283,11 +290,7 @@ class ReleasePlan:
 
     def _create_effects(self, release: Release) -> None:
         if self.ticket is not None:
-            create_effects(
-                tenant=self.tenant,
-                kind="ticket.create_epic",
-                effects=[_epic_of(release, self.ticket, target) for target in self.targets],
-            )
+            tickets.begin(release, self.ticket_part, self.targets)
         notify(release, Notice.RELEASE_CREATED)
         begin(release, self.repository)
 
@@ -312,17 +315,6 @@ def _lock_connected(wanted: Mapping[str, Connection]) -> set[str]:
 
 def _no_connection(pk: str) -> str:
     return _("There is no connection “%(id)s”.") % {"id": pk[:60]}
-
-
-def _epic_of(
-    release: Release, ticket: TicketIntegration, target: TargetIntegration
-) -> dict[str, Any]:
-    return {
-        "integration_id": ticket.pk,
-        "release_id": release.pk,
-        "dedupe_key": f"release:{release.pk}:epic:{target.pk}",
-        "payload": {"target": target.pk},
-    }
 
 
 def _default_branch(version: str) -> str:
@@ -411,6 +403,8 @@ def recompute(release: Release, *, cause: str, event_id: int | None = None) -> N
     if notice:
         words = {"candidates": candidates} if (candidates := release.candidates) else {}
         notify(release, notice, cause=cause, event_id=event_id, words=words)
+    if status in OF_STATUS:
+        tickets.follow(release, OF_STATUS[status], cause=cause)
 
 
 _STATUS_NOTICES = {

@@ -10,12 +10,13 @@ from django.utils.translation import gettext as _
 from delivr.tenants.models import User
 from integrations.models import CommunicationIntegration
 from releases.branches import BranchHead, look_up_for_dry_run
-from releases.epics import epic_for
 from releases.messages.notices import Notice, channels_of, chat_of, render
 from releases.models import Release, ReleasePipeline
 from releases.operations import ReleasePlan
 from releases.repository.acts import host_of, tag_of
 from releases.repository.models import RepositoryPart
+from releases.tickets.preview import tickets_preview
+from releases.tickets.texts import epic_for
 
 BUILD_ID = "bld_…"  # the id is not known before the trigger
 UNKNOWN_COMMIT = "…"  # the branch is still to be created, or could not be looked up
@@ -38,6 +39,7 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
         "head": head,
         "warnings": [f"{head.message} {head.hint}"] if head.exists is False else [],
         "repository": {"steps": list(_steps(release, part))},
+        "tickets": tickets_preview(release, plan.ticket_part, user=user),
         "jobs": [_job(pipeline, _commit(head, part)) for pipeline in pipelines],
         "messages": list(_messages(release, pipelines, plan.communications)),
         "epics": [

@@ -16,6 +16,13 @@ from releases.cards import offers_of
 from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
 from releases.repository.acts import part_of
 from releases.repository.serializers import ChangesSerializer, StepsSerializer, changes_of
+from releases.tickets.serializers import (
+    TicketsPreview,
+    TicketStepsSerializer,
+    TicketVersionSerializer,
+    ticket_steps_shown,
+    ticket_version_shown,
+)
 
 MAX_PARTS = 100
 
@@ -57,6 +64,7 @@ class NewReleaseSerializer(serializers.Serializer[Any]):
         source="base_branch", required=False, allow_null=True, allow_blank=True, max_length=255
     )
     repository = StepsSerializer(required=False, allow_null=True)
+    ticketSteps = TicketStepsSerializer(source="ticket_steps", required=False, allow_null=True)
 
 
 class JobPreview(serializers.Serializer[Any]):
@@ -107,6 +115,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
     branch = BranchPreview(source="head")
     warnings = serializers.ListField(child=serializers.CharField())
     repository = RepositoryPreview()
+    ticketSystem = TicketsPreview(source="tickets")
     jobs = JobPreview(many=True)
     messages = MessagePreview(many=True)
     epics = EpicPreview(many=True)
@@ -381,6 +390,8 @@ class ReleaseSerializer(ReleaseLine):
     tag = serializers.SerializerMethodField()
     tagUrl = serializers.SerializerMethodField()
     scmReleaseUrl = serializers.SerializerMethodField()
+    ticketSteps = serializers.SerializerMethodField()
+    ticketVersion = serializers.SerializerMethodField()
 
     class Meta:
         model = Release
@@ -396,6 +407,8 @@ class ReleaseSerializer(ReleaseLine):
             "tag",
             "tagUrl",
             "scmReleaseUrl",
+            "ticketSteps",
+            "ticketVersion",
             "targets",
             "tickets",
             "timeline",
@@ -430,6 +443,14 @@ class ReleaseSerializer(ReleaseLine):
 
     def get_scmReleaseUrl(self, release: Release) -> str:
         return part_of(release).release_url
+
+    @extend_schema_field(TicketStepsSerializer(allow_null=True))
+    def get_ticketSteps(self, release: Release) -> Any:
+        return ticket_steps_shown(release)
+
+    @extend_schema_field(TicketVersionSerializer(allow_null=True))
+    def get_ticketVersion(self, release: Release) -> Any:
+        return ticket_version_shown(release, self.context["effects"])
 
     @extend_schema_field(TicketSerializer(many=True))
     def get_tickets(self, release: Release) -> list[dict[str, Any]]:

@@ -238,6 +238,11 @@ _WORDS = {
 _KINDS = {
     "message.post": "MESSAGE",
     "ticket.create_epic": "TICKET",
+    "ticket.comment": "TICKET",
+    "ticket.move": "TICKET",
+    "ticket.version": "TICKET",
+    "ticket.fix_version": "TICKET",
+    "ticket.release_version": "TICKET",
     "build.stop_repeat": "BUILD",
     "scm.create_branch": "REPOSITORY",
     "scm.tag": "REPOSITORY",

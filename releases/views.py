@@ -37,6 +37,7 @@ from releases.models import Mark, Release, ReleaseQuerySet
 from releases.overview import Overview, overview
 from releases.palette import search
 from releases.repository.card import repository_card
+from releases.tickets.card import ticket_card
 
 SENT_TWICE = timedelta(minutes=1)  # the same version from the same person: sent twice
 
@@ -190,26 +191,29 @@ def _context(release: Release) -> dict[str, Any]:
     )
     held_up = [blocker for blocker in found if blocker.is_held_up(now)]
     card = repository_card(release, effects, now)
-    seen = f"{fingerprint((shown, found, card))}.{shown.stage}"
+    tickets = ticket_card(release, effects, now)
+    seen = f"{fingerprint((shown, found, card, tickets))}.{shown.stage}"
     return {
         "release": release,
         "shown": shown,
         "blockers": held_up,
         "may_try": any(blocker.may_try for blocker in held_up),
-        "waits": {family: _waits(found, effects, kind) for kind, family in FAMILY_OF.items()},
+        "waits": {family: _waits(found, effects, family) for family in set(FAMILY_OF.values())},
         "card": card,
+        "tickets": tickets,
         "seen": seen,
     }
 
 
-def _waits(found: list[Blocker], effects: list[Effect], kind: str) -> dict[str, Any] | None:
+def _waits(found: list[Blocker], effects: list[Effect], family: str) -> dict[str, Any] | None:
     """Why messages (or epics) wait; failed ones are explained in their place in the list."""
-    family = FAMILY_OF[kind]
     waiting = [
         b
         for b in found
         if b.area == MESSAGES and b.family in ("", family) and b.code != "waiting_for_person"
     ]
-    if not waiting or not any(effect.kind == kind and effect.is_open for effect in effects):
+    if not waiting or not any(
+        FAMILY_OF.get(effect.kind) == family and effect.is_open for effect in effects
+    ):
         return None
     return {"blockers": waiting, "may_try": any(blocker.may_try for blocker in waiting)}

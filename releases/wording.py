@@ -22,6 +22,12 @@ KINDS = {
     "message.post": gettext_lazy("Message"),
     "message.answer": gettext_lazy("Answer to a button"),
     "ticket.create_epic": gettext_lazy("Epic"),
+    "ticket.remote_link": gettext_lazy("Link at the epic"),
+    "ticket.comment": gettext_lazy("Comment at the epic"),
+    "ticket.move": gettext_lazy("Epic to done"),
+    "ticket.version": gettext_lazy("Version"),
+    "ticket.fix_version": gettext_lazy("Tickets of the version"),
+    "ticket.release_version": gettext_lazy("Release of the version"),
     "scm.create_branch": gettext_lazy("Branch"),
     "scm.tag": gettext_lazy("Tag"),
     "scm.draft_release": gettext_lazy("Draft release"),
@@ -65,6 +71,8 @@ def describe_effect(effect: Effect) -> str:
     if effect.kind == "ticket.create_epic":
         key = effect.result.get("key")
         return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
+    if effect.kind in _IN_TICKETS and effect.result:
+        return str(_IN_TICKETS[effect.kind]) % _ticket_facts(effect.result)
     if effect.kind in _IN_REPOSITORY and effect.result:
         return str(_IN_REPOSITORY[effect.kind]) % _facts(effect.result)
     if effect.kind == "build.stop_repeat":
@@ -78,6 +86,21 @@ _IN_REPOSITORY = {
     "scm.tag": gettext_lazy("Tag %(tag)s at %(commit)s"),
     "scm.draft_release": gettext_lazy("Release %(tag)s drafted"),
 }
+
+
+_IN_TICKETS = {
+    "ticket.remote_link": gettext_lazy("Epic %(key)s linked to the release"),
+    "ticket.comment": gettext_lazy("Comment at %(key)s"),
+    "ticket.move": gettext_lazy("Epic %(key)s moved to %(status)s"),
+    "ticket.version": gettext_lazy("Version %(name)s ready"),
+    "ticket.fix_version": gettext_lazy("Version added to tickets: %(count)d"),
+    "ticket.release_version": gettext_lazy("Version %(name)s released"),
+}
+
+
+def _ticket_facts(result: dict[str, Any]) -> dict[str, Any]:
+    words = {name: str(result.get(name, "")) for name in ("key", "status", "name")}
+    return {**words, "count": len(result.get("added", ()))}
 
 
 def _facts(result: dict[str, Any]) -> dict[str, str]:

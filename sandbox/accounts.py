@@ -57,6 +57,7 @@ JIRA_EMAIL = "delivr@sandbox.example"
 JIRA_API_TOKEN = "ATATT-sandbox-jira-api-token"
 JIRA_SCOPED_TOKEN = "ATATT-sandbox-jira-scoped-token"  # accepted by the gateway only
 JIRA_BLOCKED_TOKEN = "ATATT-sandbox-jira-blocked-token"  # of an account behind an IP allowlist
+JIRA_PERSONAL_TOKEN = "sandbox-jira-personal-access-token"  # of Jira Data Center, at /dc/jira
 JIRA_PROJECT = "MOBILE"
 
 SLACK_APP_TOKEN = "xapp-1-sandbox-socket-mode"

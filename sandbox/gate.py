@@ -33,6 +33,7 @@ PREFIXES = {
     "/slack/api": "slack",
     "/jira": "jira",
     "/atlassian": "jira",
+    "/dc/jira": "jira",
     "/appstore": "app_store",
     "/play": "google_play",
     "/google": "google_oauth",

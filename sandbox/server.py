@@ -95,6 +95,9 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         app.register_blueprint(pages.blueprint)
     app.register_blueprint(app_pages.blueprint)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)
+    app.register_blueprint(
+        jira.blueprint, name=jira.DATA_CENTER, url_prefix=jira.DATA_CENTER_PREFIX
+    )
     return app
 
 

@@ -10,10 +10,24 @@ from sandbox.shared import Shared
 SEARCH_LAG = 3.0  # seconds until a search finds a new issue
 FIRST_ISSUE_ID = 10100
 EPIC_NAME_FIELD = "customfield_10011"
-READ, WRITE = (
-    frozenset({"BROWSE_PROJECTS"}),
-    frozenset({"BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES"}),
-)
+READ = frozenset({"BROWSE_PROJECTS"})
+BASIC = READ | {"CREATE_ISSUES"}
+WRITE = BASIC | {
+    "EDIT_ISSUES",
+    "LINK_ISSUES",
+    "ADD_COMMENTS",
+    "TRANSITION_ISSUES",
+    "ADMINISTER_PROJECTS",
+}
+# The keys of status categories by the names of their statuses.
+# https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-workflow-status-categories/
+CATEGORIES = {
+    "To Do": "new",
+    "In Progress": "indeterminate",
+    "Done": "done",
+    "Released": "done",
+    "Rejected": "done",
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,8 @@ class Project:
     team_managed: bool = True
     permissions: frozenset[str] = WRITE
     epic_fields: tuple[CustomField, ...] = ()
+    statuses: tuple[str, ...] = ("To Do", "In Progress", "Done")  # any may follow any other
+    has_versions: bool = True  # the field is on the screens
 
     @property
     def epic_name_required(self) -> bool:
@@ -106,7 +122,35 @@ PROJECTS = (
         EPIC_ONLY,
         epic_fields=(TEAM, TIER, COST_CENTRE),
     ),
+    Project("10011", "WEB", "Another project, named by some commits", EPIC_ONLY),
+    Project("10012", "BASIC", "The account may only create issues", EPIC_ONLY, permissions=BASIC),
+    Project(
+        "10013",
+        "ENDINGS",
+        "Two statuses count as done, and no screen has versions",
+        EPIC_ONLY,
+        statuses=("To Do", "Released", "Rejected"),
+        has_versions=False,
+    ),
+    Project("10014", "OPEN", "Nothing is ever done", EPIC_ONLY, statuses=("To Do", "In Progress")),
 )
+# Tickets that commits of the sandbox's repositories name, and a person created long ago.
+BACKLOG = (
+    ("MOBILE-101", "Wallet on the home screen", "Done"),
+    ("MOBILE-102", "The session is lost on an update", "Done"),
+    ("MOBILE-104", "Crash on opening a deep link", "Done"),
+    ("MOBILE-107", "Mute a contest", "Done"),
+    ("MOBILE-110", "Faster list of players", "In Progress"),
+    ("MOBILE-112", "Countdown in the widget", "Done"),
+    ("MOBILE-115", "Layout on tablets", "Done"),
+    ("MOBILE-117", "Wrong price of a ticket", "Done"),
+    ("MOBILE-121", "Pay with saved cards", "To Do"),
+    ("MOBILE-124", "Leak in the video player", "Done"),
+    ("MOBILE-126", "Share a team by link", "Done"),
+    ("MOBILE-131", "Restore purchases", "Done"),
+    ("WEB-12", "Share a team by link, on the web", "In Progress"),
+)
+FIRST_VERSION_ID = 10300
 
 
 @dataclass
@@ -123,14 +167,42 @@ class Issue:
     parent: str = ""
     epic_name: str = ""
     status: str = "To Do"
+    links: dict[str, dict[str, Any]] = field(default_factory=dict)  # by globalId
+    comments: list[dict[str, Any]] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)  # ids
     properties: dict[str, Any] = field(default_factory=dict)
     custom: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Version:
+    id: str
+    name: str
+    project: str  # key
+    description: str = ""
+    released: bool = False
+    archived: bool = False
+    release_date: str = ""
 
 
 class Tickets:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self.issues: list[Issue] = []
+        self.backlog = [
+            Issue(
+                id=str(9000 + number),
+                key=key,
+                project=key.split("-")[0],
+                issue_type="10012",
+                summary=summary,
+                created_at=0.0,
+                updated_at=0.0,
+                status=status,
+            )
+            for number, (key, summary, status) in enumerate(BACKLOG)
+        ]
+        self.versions: list[Version] = []
         self.search_lag = SEARCH_LAG
 
     def project(self, wanted: str) -> Project | None:
@@ -142,12 +214,14 @@ class Tickets:
 
     def issue(self, wanted: str) -> Issue | None:
         """Find an issue by key or id: at once, unlike by a search."""
-        return next((i for i in self.issues if wanted.upper() in (i.key, i.id)), None)
+        everything = (*self.issues, *self.backlog)
+        return next((i for i in everything if wanted.upper() in (i.key, i.id)), None)
 
     def searchable(self, also: frozenset[str] = frozenset()) -> list[Issue]:
         """The issues in the search index, newest first, and those with the ids in `also`."""
         indexed_until = self._shared.clock() - self.search_lag
-        return [i for i in self.issues[::-1] if i.created_at <= indexed_until or i.id in also]
+        everything = (*self.issues[::-1], *self.backlog[::-1])
+        return [i for i in everything if i.created_at <= indexed_until or i.id in also]
 
     def create(self, project: Project, issue_type: IssueType, **facts: Any) -> Issue:
         now = self._shared.clock()
@@ -171,14 +245,72 @@ class Tickets:
         issue.updated_at = self._shared.clock()
         self._record("issue.updated", issue)
 
+    def link(self, issue: Issue, global_id: str, facts: dict[str, Any]) -> bool:
+        """True if the link is new. One with the same `globalId` is replaced."""
+        is_new = global_id not in issue.links
+        issue.links[global_id] = facts
+        kind = "link.created" if is_new else "link.updated"
+        self._shared.record(kind, "jira", key=issue.key, globalId=global_id, title=facts["title"])
+        return is_new
+
+    def comment(self, issue: Issue, body: Any) -> dict[str, Any]:
+        number = sum(len(i.comments) for i in (*self.issues, *self.backlog))
+        comment = {"id": str(10500 + number), "body": body, "created": self._shared.clock()}
+        issue.comments.append(comment)
+        self._shared.record("comment.created", "jira", key=issue.key, body=str(body))
+        return comment
+
+    def move(self, issue: Issue, status: str) -> None:
+        issue.status, issue.updated_at = status, self._shared.clock()
+        self._shared.record("issue.moved", "jira", key=issue.key, status=status)
+
+    def version(self, wanted: str) -> Version | None:
+        return next((v for v in self.versions if v.id == wanted), None)
+
+    def versions_of(self, project: Project) -> list[Version]:
+        return [v for v in self.versions if v.project == project.key]
+
+    def create_version(self, project: Project, **facts: Any) -> Version:
+        number = FIRST_VERSION_ID + len(self.versions)
+        version = Version(id=str(number), project=project.key, **facts)
+        self.versions.append(version)
+        self._shared.record(
+            "version.created", "jira", id=version.id, name=version.name, project=project.key
+        )
+        return version
+
+    def change_version(self, version: Version, **changes: Any) -> None:
+        was_released = version.released
+        for name, value in changes.items():
+            setattr(version, name, value)
+        if version.released and not was_released:
+            self._shared.record("version.released", "jira", name=version.name, id=version.id)
+
+    def plan(self, issue: Issue, versions: list[str]) -> None:
+        added = [v for v in versions if v not in issue.versions]
+        issue.versions = versions
+        for version in added:
+            self._shared.record("issue.planned", "jira", key=issue.key, version=version)
+
+    def in_version(self, version: Version) -> list[Issue]:
+        return [i for i in (*self.issues, *self.backlog) if version.id in i.versions]
+
     def _record(self, kind: str, issue: Issue) -> None:
         self._shared.record(
             kind, "jira", key=issue.key, summary=issue.summary, labels=list(issue.labels)
         )
 
     def dump(self) -> dict[str, Any]:
-        return {"issues": [asdict(i) for i in self.issues], "search_lag": self.search_lag}
+        return {
+            "issues": [asdict(i) for i in self.issues],
+            "backlog": [asdict(i) for i in self.backlog],
+            "versions": [asdict(v) for v in self.versions],
+            "search_lag": self.search_lag,
+        }
 
     def load(self, data: dict[str, Any]) -> None:
         self.issues = [Issue(**item) for item in data["issues"]]
+        if "versions" in data:  # an older snapshot has none
+            self.backlog = [Issue(**item) for item in data["backlog"]]
+            self.versions = [Version(**item) for item in data["versions"]]
         self.search_lag = data["search_lag"]

@@ -12,9 +12,10 @@ from delivr.effects.models import Effect
 from delivr.encryption.fields import SecretUnreadable
 from integrations.models import CommunicationIntegration, Connection, TargetIntegration
 from integrations.redaction import redact, secrets_in
-from releases.epics import epic_for
 from releases.messages.notices import Notice, PlainText, render
 from releases.models import Release
+from releases.tickets.acts import COMMENT, CREATE_EPIC, PLAN
+from releases.tickets.texts import epic_for
 from releases.wording import channel_of, web_address
 
 
@@ -39,8 +40,12 @@ def content_of(
     """
     if effect.kind == "message.post" and release is not None:
         return _message(effect, release, url)
-    if effect.kind == "ticket.create_epic" and release is not None:
+    if effect.kind == CREATE_EPIC and release is not None:
         return _epic(effect, release, url)
+    if effect.kind in (COMMENT, PLAN):
+        keys = effect.payload.get("keys", ())
+        text = effect.payload.get("text") or ", ".join(keys)
+        return Content(text, url=url, provider=_label(release.ticket if release else None))
     job = _job_of(effect, build)
     return _trigger(job) if job is not None else None
 

@@ -85,7 +85,7 @@ def _sent(effect: Effect, release: Release | None, build: Build | None) -> SentL
 
 def _page(effect: Effect, release: Release | None) -> str:
     url = effect.result.get("url")
-    ticket = release.ticket if release and effect.kind == "ticket.create_epic" else None
+    ticket = release.ticket if release and effect.kind.startswith("ticket.") else None
     return web_address(ticket.page_of(str(url or "")) if ticket else url)
 
 

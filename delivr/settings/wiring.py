@@ -9,7 +9,13 @@ EFFECT_HANDLERS = {
     "mail.expiring": "integrations.expiring.ExpiryMail",
     "message.post": "releases.messages.effects.PostMessage",
     "message.answer": "builds.buttons.effects.AnswerPress",
-    "ticket.create_epic": "releases.epics.CreateEpic",
+    "ticket.create_epic": "releases.tickets.effects.CreateEpic",
+    "ticket.remote_link": "releases.tickets.effects.LinkRelease",
+    "ticket.comment": "releases.tickets.effects.CommentEpic",
+    "ticket.move": "releases.tickets.effects.MoveEpic",
+    "ticket.version": "releases.tickets.effects.CreateVersion",
+    "ticket.fix_version": "releases.tickets.effects.PlanTickets",
+    "ticket.release_version": "releases.tickets.effects.ReleaseVersion",
     "scm.create_branch": "releases.repository.effects.CreateBranch",
     "scm.tag": "releases.repository.effects.CreateTag",
     "scm.draft_release": "releases.repository.effects.DraftRelease",
@@ -49,6 +55,7 @@ JOBS = {
     "changes": Job(
         run="releases.repository.changes.read_changes", due="releases.repository.changes.due"
     ),
+    "tickets": Job(run="releases.tickets.readiness.look_up", due="releases.tickets.readiness.due"),
     "verify": Job(
         run="integrations.verification.verify_by_id",
         due="integrations.verification.due_verifications",

@@ -34,6 +34,7 @@ from releases.models import (
     ReleaseSettings,
     ReleaseTarget,
     RepositoryPart,
+    TicketPart,
 )
 
 PASSWORD = "correct-horse-battery-staple"
@@ -192,6 +193,7 @@ def fill_repository(release: Release) -> None:
     RepositoryPart.objects.create(
         tenant=release.tenant, release=release, makes_tag=True, since="6.9.0", total=1, listed=1
     )
+    TicketPart.objects.create(tenant=release.tenant, release=release)
     change = Change.objects.create(
         tenant=release.tenant,
         release=release,

@@ -499,6 +499,7 @@ UNAUDITED = {
     "releases.branches.due": "hands out work",
     "releases.repository.changes._store": "keeps what the repository's host told",
     "releases.repository.changes.due": "hands out work",
+    "releases.tickets.readiness.due": "hands out work",
 }
 
 

@@ -21,9 +21,18 @@ from delivr.tests import factories
 from delivr.tests.wired import Wired, trigger_of, wire
 from faults import invariants
 from integrations.providers.ci import BuildStatus
-from releases.models import Release, ReleasePipeline, ReleaseStatus, ReleaseTarget
+from releases.models import (
+    Change,
+    ChangeTicket,
+    Release,
+    ReleasePipeline,
+    ReleaseStatus,
+    ReleaseTarget,
+    TicketPart,
+)
 from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG
 from releases.repository.steps import STEPS
+from releases.tickets.acts import IN_VERSION, ON_EPIC
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +97,20 @@ def test_i1_a_missing_message(wired: Wired, build: Build, providers: FakeProvide
     assert "I1" in broken(providers)
 
 
+def test_i1_a_missing_ticket_of_a_version(
+    wired: Wired, build: Build, providers: FakeProviders
+) -> None:
+    release = wired.release("ios", jira=True)
+    Effect.objects.update(state=EffectState.DONE)
+    TicketPart.objects.update(version_id="7")
+    assert broken(providers) == set()
+    change = Change.objects.create(
+        tenant=release.tenant, release=release, position=1, sha="a" * 40, title="A change"
+    )
+    ChangeTicket.objects.create(tenant=release.tenant, change=change, key="MOBILE-2")
+    assert broken(providers) == {"I1"}
+
+
 @pytest.mark.parametrize("times", [0, 2])
 @pytest.mark.parametrize("step", STEPS)
 def test_i15_not_there_and_there_twice(
@@ -113,6 +136,44 @@ def test_i15_not_there_and_there_twice(
     providers.entries.remove(entries[step])
     providers.entries += [entries[step]] * times
     assert broken(providers) == {"I15"}
+
+
+@pytest.mark.parametrize("times", [0, 2])
+@pytest.mark.parametrize("kind", [*ON_EPIC, *IN_VERSION])
+def test_i16_not_there_and_there_twice(
+    wired: Wired, build: Build, providers: FakeProviders, kind: str, times: int
+) -> None:
+    release = wired.release("ios", jira=True)
+    target = release.targets.get()
+    target.epic_key = "MOBILE-1"
+    target.save()
+    TicketPart.objects.update(version_id="7")
+    effect = create_effect(
+        tenant=release.tenant,
+        kind=kind,
+        integration_id=wired.jira.pk,
+        release_id=release.pk,
+        dedupe_key="follow",
+        payload={"target": target.target_id, "keys": ["MOBILE-2"]},
+    )
+    Effect.objects.update(state=EffectState.DONE, result={"added": ["MOBILE-2"]})
+    entry: dict[str, Any] = {
+        "ticket.remote_link": {
+            "kind": "link.created",
+            "key": "MOBILE-1",
+            "globalId": f"delivr=x&release={release.pk}",
+        },
+        "ticket.comment": {"kind": "comment.created", "body": f"[x|http://x#{effect.pk}]"},
+        "ticket.move": {"kind": "issue.moved", "key": "MOBILE-1"},
+        "ticket.version": {"kind": "version.created", "id": "7", "name": release.version},
+        "ticket.fix_version": {"kind": "issue.planned", "key": "MOBILE-2", "version": "7"},
+        "ticket.release_version": {"kind": "version.released", "id": "7"},
+    }[kind]
+    providers.entries.append(entry)
+    assert broken(providers) == set()
+    providers.entries.remove(entry)
+    providers.entries += [entry] * times
+    assert broken(providers) == {"I16"}
 
 
 @pytest.mark.parametrize("times", [0, 2])

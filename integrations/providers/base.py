@@ -117,6 +117,8 @@ class Provider(ABC):
     address_field: ClassVar[str | None] = None  # the field with the URL secrets are sent to
     # Names of checks whose message is kept in the connection's `options` until its address changes.
     discovered: ClassVar[tuple[str, ...]] = ()
+    # Of these, what the API shows: the names there and in the options.
+    shown_discoveries: ClassVar[Mapping[str, str]] = {}
     discovered_about: ClassVar[str | None] = None  # or until this field changes
     moved_code: ClassVar[str] = ""  # of a failed check after which `address_now` may be offered
     registers_apps: ClassVar[bool] = False  # which are its credential in place of a person's

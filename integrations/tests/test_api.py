@@ -70,6 +70,8 @@ OWN = {
         "jiraProjectKey",
         "jiraEpicTypeName",
         "jiraFields",
+        "jiraDoneStatus",
+        "jiraDeployment",
     },
 }
 PREFIX = {

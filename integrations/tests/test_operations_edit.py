@@ -61,10 +61,10 @@ def test_fields_that_are_not_sent_are_kept(tenant: Any) -> None:
 def test_a_required_field_cannot_be_emptied(tenant: Any) -> None:
     jira = factories.JiraFactory(tenant=tenant)
     with pytest.raises(ValidationError) as error:
-        edit(jira, actor=None, values={"jira_project_key": "", "jira_email": None})
+        edit(jira, actor=None, values={"jira_project_key": "", "jira_url": None})
     assert complaints(error) == {
         "jira_project_key": ["Fill this in."],
-        "jira_email": ["Fill this in."],
+        "jira_url": ["Fill this in."],
     }
 
 

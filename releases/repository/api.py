@@ -22,6 +22,7 @@ from releases.repository.serializers import (
     StepsSerializer,
 )
 from releases.repository.steps import change_settings, settings_of
+from releases.tickets.serializers import TicketStepsSerializer
 
 _SHA = re.compile(r"[0-9a-f]{7,64}")
 LONGEST_KEY = 60
@@ -30,7 +31,8 @@ LONGEST_KEY = 60
 class ReleaseSettingsSerializer(serializers.Serializer[Any]):
     """The defaults for new releases."""
 
-    repository = StepsSerializer()
+    repository = StepsSerializer(required=False)
+    ticketSteps = TicketStepsSerializer(required=False)
 
 
 class ReleaseSettingsView(TenantView):
@@ -42,11 +44,17 @@ class ReleaseSettingsView(TenantView):
 
     @extend_schema(request=ReleaseSettingsSerializer, responses=ReleaseSettingsSerializer)
     def patch(self, request: Request) -> Response:
-        steps = self.shape(ReleaseSettingsSerializer).done().get("repository", {})
+        given = self.shape(ReleaseSettingsSerializer).done()
+        steps = given.get("repository", {}) | given.get("ticketSteps", {})
         return self._shown(change_settings(tenant=self.tenant, actor=self.actor, steps=steps))
 
     def _shown(self, row: Any) -> Response:
-        return Response({"repository": StepsSerializer(row).data})
+        return Response(
+            {
+                "repository": StepsSerializer(row).data,
+                "ticketSteps": TicketStepsSerializer(row).data,
+            }
+        )
 
 
 class ReleaseChanges(TenantView):

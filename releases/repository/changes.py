@@ -25,6 +25,7 @@ from integrations.providers.scm import Commit, Comparison
 from releases.models import Release, ReleaseStatus
 from releases.repository.acts import built, part_of
 from releases.repository.models import Change, ChangeTicket, RepositoryPart
+from releases.tickets.acts import plan_tickets
 
 MOST = 1000  # commits that are listed
 CLAIM = timedelta(seconds=60)  # longer than one lookup takes
@@ -173,6 +174,7 @@ def _store(
     row.pull_requests = len({c.pull_number for c in changes} - {None})
     row.is_complete, row.note, row.look_at = found.is_complete, found.note[:500], None
     row.save()
+    plan_tickets(part.release)
 
 
 def _changes(part: RepositoryPart, commits: Sequence[Commit]) -> list[Change]:

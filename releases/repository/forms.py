@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from integrations.models import Connection
 from releases.repository.acts import host_class
+from releases.tickets.forms import TicketStepsForm
 
 
 class StepsForm(forms.Form):
@@ -33,6 +34,13 @@ class StepsForm(forms.Form):
         notes = {str(host_class(host.kind).draft_note): None for host in hosts}
         field = self.fields["drafts_release"]
         field.help_text = " ".join([str(field.help_text), *notes]).strip()
+
+
+class SettingsForm(StepsForm, TicketStepsForm):
+    """A workspace's defaults."""
+
+    in_repository = tuple(StepsForm.base_fields)
+    in_ticket_system = tuple(TicketStepsForm.base_fields)
 
 
 class RepositoryFields(StepsForm):

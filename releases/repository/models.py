@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from delivr.tenants.models import TenantOwned, TenantQuerySet, unique_per_tenant
+from releases.tickets.models import MoveAt, TicketSteps
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -24,8 +25,8 @@ class RepositorySteps(TenantOwned):
         abstract = True
 
 
-class ReleaseSettings(RepositorySteps):
-    """A workspace's defaults for new releases; without a row, everything is off."""
+class ReleaseSettings(RepositorySteps, TicketSteps):
+    """A workspace's defaults for new releases; without a row, each step's own default."""
 
     class Meta:
         db_table = "release_settings"
@@ -33,6 +34,9 @@ class ReleaseSettings(RepositorySteps):
         constraints = [
             unique_per_tenant("release_settings"),
             models.UniqueConstraint(fields=["tenant"], name="release_settings_once"),
+            models.CheckConstraint(
+                condition=Q(moves_epics__in=MoveAt.values), name="release_settings_move_known"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -10,23 +10,25 @@ from rest_framework import serializers
 
 from releases.models import Release
 from releases.repository.models import Change
-from releases.repository.steps import STEPS
 
 
-class StepsSerializer(serializers.Serializer[Any]):
-    """What a release does in its repository. Omitted steps use the workspace's default."""
-
-    createBranch = serializers.BooleanField(source="creates_branch", required=False)
-    tag = serializers.BooleanField(source="makes_tag", required=False)
-    draftRelease = serializers.BooleanField(source="drafts_release", required=False)
+class KnownFieldsOnly(serializers.Serializer[Any]):
+    """Refuses fields that it does not have."""
 
     def to_internal_value(self, data: Any) -> Any:
         unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
         if unknown:
             words = _("There is no such field: %(names)s.")
             raise serializers.ValidationError([words % {"names": ", ".join(sorted(unknown))[:200]}])
-        values = super().to_internal_value(data)
-        return {name: value for name, value in values.items() if name in STEPS}
+        return super().to_internal_value(data)
+
+
+class StepsSerializer(KnownFieldsOnly):
+    """What a release does in its repository. Omitted steps use the workspace's default."""
+
+    createBranch = serializers.BooleanField(source="creates_branch", required=False)
+    tag = serializers.BooleanField(source="makes_tag", required=False)
+    draftRelease = serializers.BooleanField(source="drafts_release", required=False)
 
 
 class PullRequestSerializer(serializers.Serializer[Any]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 
@@ -18,10 +19,11 @@ STEPS = ("creates_branch", "makes_tag", "drafts_release")
 @dataclass(frozen=True)
 class Wishes:
     """What a new release asks for: the base of its branch ("" for the default branch), and the
-    steps that differ from the workspace's defaults."""
+    steps in the repository and in the ticket system that differ from the workspace's defaults."""
 
     base_branch: str = ""
     steps: Mapping[str, bool] = field(default_factory=dict)
+    ticket_steps: Mapping[str, Any] = field(default_factory=dict)
 
 
 NO_WISHES = Wishes()
@@ -38,11 +40,12 @@ def steps_of(row: ReleaseSettings | RepositoryPart) -> dict[str, bool]:
 
 
 @transaction.atomic
-def change_settings(*, tenant: Tenant, actor: User, steps: Mapping[str, bool]) -> ReleaseSettings:
-    """Change the defaults for new releases; existing releases keep their own settings."""
+def change_settings(*, tenant: Tenant, actor: User, steps: Mapping[str, Any]) -> ReleaseSettings:
+    """Change the defaults for new releases, of the repository and of the ticket system; existing
+    releases keep their own settings."""
     lock_tenant(tenant, actor=None)
     row = settings_of(tenant)
-    changes = difference(steps_of(row), dict(steps))
+    changes = difference({name: getattr(row, name) for name in steps}, dict(steps))
     if not changes:
         return row
     for name, value in steps.items():
@@ -58,7 +61,7 @@ def change_settings(*, tenant: Tenant, actor: User, steps: Mapping[str, bool]) -
     return row
 
 
-def draft_part(tenant: Tenant, wishes: Wishes) -> RepositoryPart:
+def draft_part(tenant: Tenant, defaults: ReleaseSettings, wishes: Wishes) -> RepositoryPart:
     """The repository's part of a new release, not saved."""
-    steps = steps_of(settings_of(tenant)) | dict(wishes.steps)
+    steps = steps_of(defaults) | dict(wishes.steps)
     return RepositoryPart(tenant=tenant, base_branch=wishes.base_branch, **steps)

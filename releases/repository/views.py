@@ -16,9 +16,10 @@ from integrations.models import ScmIntegration
 from releases.models import Release
 from releases.repository.acts import host_of, part_of
 from releases.repository.card import ChangeLine
-from releases.repository.forms import StepsForm
+from releases.repository.forms import SettingsForm
 from releases.repository.steps import change_settings, settings_of, steps_of
 from releases.repository.summary import summary_of
+from releases.tickets.steps import ticket_steps_of
 
 
 @require_GET
@@ -41,7 +42,8 @@ def release_changes(request: TenantRequest, release_id: str) -> HttpResponse:
 @tenant_required(Role.ADMIN)
 def release_settings(request: TenantRequest) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
-    form = StepsForm(posted, initial=steps_of(settings_of(request.tenant)))
+    defaults = settings_of(request.tenant)
+    form = SettingsForm(posted, initial=steps_of(defaults) | ticket_steps_of(defaults))
     form.tell_of_drafts(ScmIntegration.objects.for_tenant(request.tenant))
     if form.is_valid():
         change_settings(tenant=request.tenant, actor=request.user, steps=form.cleaned_data)

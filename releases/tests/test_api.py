@@ -50,6 +50,8 @@ IN_REPOSITORY = {
     "tag",
     "tagUrl",
     "scmReleaseUrl",
+    "ticketSteps",
+    "ticketVersion",
 }
 PIPELINE = {
     "id",

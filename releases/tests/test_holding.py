@@ -14,10 +14,10 @@ from builds.cancelling import cancel_release
 from delivr.effects.models import Effect
 from delivr.tests import factories
 from integrations import operations as integrations
-from releases.epics import CreateEpic
 from releases.models import Release, ReleaseTarget
 from releases.operations import create_release
 from releases.tests.pages import Setup, text_of
+from releases.tickets.effects import CreateEpic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 TAKEN = "Release 1.5.0 of com.dream11.app already exists."

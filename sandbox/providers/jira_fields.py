@@ -105,7 +105,7 @@ class Draft:
             return
         if self.version == "2" and not isinstance(description, str):
             self.errors["description"] = "Operation value must be a string"
-        if self.version == "3" and not _is_document(description):
+        if self.version == "3" and not is_document(description):
             self.errors["description"] = (
                 "Operation value must be an Atlassian Document (see the Atlassian Document Format)"
             )
@@ -164,7 +164,7 @@ class Draft:
         }
 
 
-def _is_document(value: Any) -> bool:
+def is_document(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and value.get("type") == "doc"

@@ -6,6 +6,7 @@ https://developer.atlassian.com/cloud/jira/platform/rest/v3/
 from __future__ import annotations
 
 import hmac
+import re
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -14,7 +15,7 @@ from flask import Blueprint, Response, abort, g, jsonify, request
 from sandbox import accounts
 from sandbox.context import own_url, state
 from sandbox.providers.jira_fields import metadata
-from sandbox.tickets import IssueType, Project, Tickets
+from sandbox.tickets import CATEGORIES, Issue, IssueType, Project, Tickets
 
 blueprint = Blueprint("jira", __name__, url_prefix="/jira")
 API = "/rest/api/<any('2', '3', 'latest'):version>"
@@ -22,6 +23,9 @@ ACCOUNT_ID = "5a4db0c5:00000000-0000-4000-8000-000000000001"
 CLOUD_ID = "5a4db0c5-0000-4000-8000-00000000c10d"
 GATEWAY = "jira_gateway"  # the blueprint's name at the gateway
 GATEWAY_PREFIX = f"/atlassian/ex/jira/{CLOUD_ID}"
+DATA_CENTER = "jira_data_center"  # the blueprint's name there
+DATA_CENTER_PREFIX = "/dc/jira"
+ONLY_CLOUD = ("/search/jql", "/search/approximate-count", "/issue/bulkfetch", "/project/search")
 # https://confluence.atlassian.com/pages/viewpage.action?pageId=1384133808
 IP_REFUSED = (
     "The IP address has been rejected because it is not on the allowed list."
@@ -42,6 +46,9 @@ def authenticate() -> None:
 
     The gateway has only the API, and only the gateway accepts tokens with scopes.
     """
+    if at_data_center():
+        _authenticate_at_data_center()
+        return
     at_gateway = request.blueprint == GATEWAY
     if at_gateway and "/rest/api/" not in request.path:
         abort(Response("<html><body>Not found</body></html>", 404, content_type="text/html"))
@@ -51,6 +58,25 @@ def authenticate() -> None:
         at_gateway and _is_signed_in_by(accounts.JIRA_SCOPED_TOKEN)
     )
     g.failed = bool(request.headers.get("Authorization")) and not g.signed_in
+
+
+def at_data_center() -> bool:
+    return request.blueprint == DATA_CENTER
+
+
+def _authenticate_at_data_center() -> None:
+    """By a personal access token; there is no version 3, and none of what only Jira Cloud has.
+
+    https://confluence.atlassian.com/enterprise/using-personal-access-tokens-1026032365.html
+    """
+    path = request.path.removeprefix(DATA_CENTER_PREFIX)
+    below = re.sub(r"^/rest/api/(2|latest)", "", path)
+    if path.startswith("/rest/api/3/") or below.startswith(ONLY_CLOUD):
+        abort(Response("<html><title>Dead link</title></html>", 404, content_type="text/html"))
+    given = request.headers.get("Authorization", "")
+    wanted = f"Bearer {accounts.JIRA_PERSONAL_TOKEN}"
+    g.signed_in = hmac.compare_digest(given.encode(), wanted.encode())
+    g.failed = bool(given) and not g.signed_in
 
 
 def _is_signed_in_by(token: str) -> bool:
@@ -66,6 +92,8 @@ def _is_signed_in_by(token: str) -> bool:
 @blueprint.after_request
 def headers(response: Response) -> Response:
     response.headers["X-AREQUESTID"] = "5a4db0c5"
+    if at_data_center():
+        response.headers["X-ASESSIONID"] = "5a4db0c5"
     if g.get("failed"):
         response.headers[CAPTCHA_HEADER] = "AUTHENTICATED_FAILED"
     elif g.get("signed_in"):
@@ -84,7 +112,25 @@ def tickets() -> Tickets:
 
 
 def site() -> str:
-    return own_url("jira")
+    return own_url("dc/jira" if at_data_center() else "jira")
+
+
+def may(issue: Issue, permission: str) -> bool:
+    project = tickets().project(issue.project)
+    return project is not None and permission in project.permissions
+
+
+def status_json(name: str) -> dict[str, Any]:
+    """https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-workflow-status-categories/"""
+    key = CATEGORIES[name]
+    number, category = {"new": (2, "To Do"), "indeterminate": (4, "In Progress")}.get(
+        key, (3, "Done")
+    )
+    return {
+        "id": str(10000 + list(CATEGORIES).index(name)),
+        "name": name,
+        "statusCategory": {"id": number, "key": key, "name": category},
+    }
 
 
 def json_body() -> dict[str, Any]:
@@ -106,6 +152,9 @@ def tenant_info() -> Response:
 
 @blueprint.get(f"{API}/serverInfo")
 def server_info(version: str) -> Response:
+    if at_data_center():
+        info = {"baseUrl": site(), "version": "9.12.5", "deploymentType": "Server"}
+        return jsonify({**info, "versionNumbers": [9, 12, 5], "serverTitle": "Jira"})
     return jsonify(
         {
             "baseUrl": site(),
@@ -131,6 +180,8 @@ def when(moment: float) -> str:
 @blueprint.get(f"{API}/myself")
 def myself(version: str) -> Response:
     require_person()
+    if at_data_center():
+        return jsonify({"key": "JIRAUSER10000", "name": "delivr", "displayName": "delivr"})
     return jsonify(
         {
             "self": f"{site()}/rest/api/{version}/user?accountId={ACCOUNT_ID}",
@@ -151,7 +202,7 @@ def my_permissions(version: str) -> Response:
     if not asked:
         refuse(400, "The 'permissions' query parameter is required.")
     wanted = request.args.get("projectKey") or request.args.get("projectId")
-    project = _project(wanted) if wanted else None
+    project = find_project(wanted) if wanted else None
     return jsonify({"permissions": {name: _permission(name, project) for name in asked}})
 
 
@@ -178,7 +229,7 @@ def fields(version: str) -> Response:
 # Projects
 
 
-def _project(wanted: str) -> Project:
+def find_project(wanted: str) -> Project:
     """404 means missing, not permitted, or requested anonymously."""
     project = tickets().project(wanted) if g.signed_in else None
     if project is None:
@@ -202,20 +253,20 @@ def project_json(project: Project, version: str) -> dict[str, Any]:
 
 @blueprint.get(f"{API}/project/<wanted>")
 def project(version: str, wanted: str) -> Response:
-    found = _project(wanted)
+    found = find_project(wanted)
     types = [type_json(t, version) for t in found.issue_types]
     return jsonify({**project_json(found, version), "description": "", "issueTypes": types})
 
 
 def type_json(issue_type: IssueType, version: str) -> dict[str, Any]:
-    return {
+    data = {
         "self": f"{site()}/rest/api/{version}/issuetype/{issue_type.id}",
         "id": issue_type.id,
         "name": issue_type.name,
         "description": "",
         "subtask": issue_type.level < 0,
-        "hierarchyLevel": issue_type.level,
     }
+    return data if at_data_center() else {**data, "hierarchyLevel": issue_type.level}
 
 
 @blueprint.get(f"{API}/project/search")
@@ -224,7 +275,7 @@ def project_search(version: str) -> Response:
     query = request.args.get("query", "").lower()
     found = [p for p in tickets().browsable() if query in f"{p.key} {p.name}".lower()]
     shown = [project_json(p, version) for p in found] if g.signed_in else []
-    return jsonify(_page("values", shown, default=50))
+    return jsonify(page("values", shown, default=50))
 
 
 @blueprint.get(f"{API}/project")
@@ -233,12 +284,12 @@ def projects(version: str) -> Response:
     return jsonify([project_json(p, version) for p in found])
 
 
-def _page(name: str, items: list[Any], *, default: int) -> dict[str, Any]:
+def page(name: str, items: list[Any], *, default: int) -> dict[str, Any]:
     start = max(request.args.get("startAt", 0, type=int), 0)
     size = min(max(request.args.get("maxResults", default, type=int), 1), 200)
     end = start + size
-    page = {"startAt": start, "maxResults": size, "total": len(items), "isLast": end >= len(items)}
-    return {**page, name: items[start:end]}
+    facts = {"startAt": start, "maxResults": size, "total": len(items), "isLast": end >= len(items)}
+    return {**facts, "values" if at_data_center() else name: items[start:end]}
 
 
 # What a new issue needs
@@ -248,7 +299,7 @@ def _page(name: str, items: list[Any], *, default: int) -> dict[str, Any]:
 def create_types(version: str, wanted: str) -> Response:
     found = _creatable(wanted)
     types = [type_json(t, version) for t in found.issue_types]
-    return jsonify(_page("issueTypes", types, default=50))
+    return jsonify(page("issueTypes", types, default=50))
 
 
 @blueprint.get(f"{API}/issue/createmeta/<wanted>/issuetypes/<type_id>")
@@ -257,11 +308,11 @@ def create_fields(version: str, wanted: str, type_id: str) -> Response:
     issue_type = found.issue_type({"id": type_id})
     if issue_type is None:
         refuse(404, "The issue type does not exist in this project.")
-    return jsonify(_page("fields", metadata(found, issue_type), default=50))
+    return jsonify(page("fields", metadata(found, issue_type), default=50))
 
 
 def _creatable(wanted: str) -> Project:
-    found = _project(wanted)
+    found = find_project(wanted)
     if "CREATE_ISSUES" not in found.permissions:
         refuse(404, f"No project could be found with key '{wanted}'.")
     return found

@@ -96,7 +96,10 @@ def test_projects_are_searched_in_pages(jira):
     assert ([p["key"] for p in page["values"]], page["isLast"]) == (["MOBILE", "CLASSIC"], False)
     rest = jira.get("/rest/api/3/project/search?startAt=2").json()
     assert ([p["key"] for p in rest["values"]], rest["isLast"]) == (
-        ["READONLY", "INTL", "FLAT", "PROGRAM", "CAPS", "TEAMED", "STRICT"],
+        [
+            *("READONLY", "INTL", "FLAT", "PROGRAM", "CAPS", "TEAMED", "STRICT"),
+            *("WEB", "BASIC", "ENDINGS", "OPEN"),
+        ],
         True,
     )
 
@@ -266,13 +269,13 @@ def test_the_lag_can_be_set(sandbox, jira):
 
 
 def test_only_ids_are_shown_by_default(sandbox, jira):
-    create(jira)
+    create(jira, labels=["epic"])
     sandbox.state.advance(3)
-    found = jira.get("/rest/api/3/search/jql", params={"jql": "project = MOBILE"}).json()
+    found = jira.get("/rest/api/3/search/jql", params={"jql": "labels = epic"}).json()
     assert found["issues"] == [{"id": "10100"}]
-    query = {"jql": "project = MOBILE", "fields": "summary,labels"}
+    query = {"jql": "labels = epic", "fields": "summary,labels"}
     (issue,) = jira.get("/rest/api/3/search/jql", params=query).json()["issues"]
-    assert issue["fields"] == {"summary": "Release 1.5.0", "labels": []}
+    assert issue["fields"] == {"summary": "Release 1.5.0", "labels": ["epic"]}
 
 
 def test_the_library_finds_by_project_and_label(sandbox, jira, library):
@@ -287,9 +290,9 @@ def test_the_library_finds_by_project_and_label(sandbox, jira, library):
 
 def test_results_come_in_pages(sandbox, jira):
     for _ in range(3):
-        create(jira)
+        create(jira, labels=["epic"])
     sandbox.state.advance(3)
-    query = {"jql": "project = MOBILE", "maxResults": 2}
+    query = {"jql": "labels = epic", "maxResults": 2}
     first = jira.get("/rest/api/3/search/jql", params=query).json()
     assert (len(first["issues"]), first["isLast"]) == (2, False)
     query["nextPageToken"] = first["nextPageToken"]
@@ -312,3 +315,56 @@ def test_invalid_queries_are_refused(jira, jql, words):
     answer = jira.get("/rest/api/3/search/jql", params={"jql": jql})
     assert answer.status_code == 400
     assert words in answer.json()["errorMessages"][0]
+
+
+# What follows a release
+
+
+def test_comments_are_documents_or_text_by_version(jira):
+    create(jira)
+    paths = {version: f"/rest/api/{version}/issue/MOBILE-1/comment" for version in ("2", "3")}
+    document = {"type": "doc", "version": 1, "content": []}
+    assert jira.post(paths["3"], json={"body": "plain"}).status_code == 400
+    assert jira.post(paths["2"], json={"body": document}).status_code == 400
+    assert jira.post(paths["3"], json={"body": document}).status_code == 201
+    assert jira.post(paths["2"], json={"body": "plain"}).status_code == 201
+    newest = jira.get(f"{paths['2']}?orderBy=-created&maxResults=1").json()
+    assert (newest["total"], newest["comments"][0]["body"]) == (2, "plain")
+
+
+def test_a_version_is_of_one_project_and_its_name_is_taken_once(sandbox, jira):
+    body = {"name": "1.5.0", "projectId": 10001}
+    assert jira.post("/rest/api/3/version", json={**body, "projectId": "10001"}).status_code == 400
+    version = jira.post("/rest/api/3/version", json=body).json()
+    again = jira.post("/rest/api/3/version", json=body)
+    words = "A version with this name already exists in this project."
+    assert (again.status_code, again.json()["errors"]["name"]) == (400, words)
+    change = {"update": {"fixVersions": [{"add": {"id": version["id"]}}]}}
+    assert jira.put("/rest/api/3/issue/WEB-12", json=change).status_code == 400
+    assert jira.put("/rest/api/3/issue/MOBILE-121", json=change).status_code == 204
+    path = f"/rest/api/3/version/{version['id']}"
+    assert jira.get(f"{path}/unresolvedIssueCount").json()["issuesUnresolvedCount"] == 1
+    assert jira.put(path, json={"released": True, "releaseDate": "soon"}).status_code == 400
+    assert jira.put(path, json={"released": True, "releaseDate": "2026-11-29"}).json()["released"]
+    assert sandbox.state.ledger.of("version.released", id=version["id"])
+
+
+def test_bulkfetch_leaves_out_what_is_not_there(jira):
+    body = {"issueIdsOrKeys": ["MOBILE-121", "MOBILE-99999"], "fields": ["status"]}
+    (issue,) = jira.post("/rest/api/3/issue/bulkfetch", json=body).json()["issues"]
+    assert issue["fields"]["status"]["statusCategory"]["key"] == "new"
+    many = {"issueIdsOrKeys": ["MOBILE-1"] * 101}
+    assert jira.post("/rest/api/3/issue/bulkfetch", json=many).status_code == 400
+
+
+def test_data_center_has_no_version_3_and_knows_personal_tokens_alone(sandbox):
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {accounts.JIRA_PERSONAL_TOKEN}"
+        base = f"{sandbox.url}/dc/jira/rest/api"
+        assert session.get(f"{base}/2/myself", timeout=5).json()["name"] == "delivr"
+        for path in ("3/myself", "2/search/jql", "2/issue/bulkfetch", "2/project/search"):
+            assert session.get(f"{base}/{path}", timeout=5).status_code == 404
+        wrong = {"jql": "key in (MOBILE-121, MOBILE-99999)"}
+        assert session.post(f"{base}/2/search", json=wrong, timeout=5).status_code == 400
+        right = {**wrong, "validateQuery": False}
+        assert session.post(f"{base}/2/search", json=right, timeout=5).json()["total"] == 1

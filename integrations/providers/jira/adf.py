@@ -18,6 +18,15 @@ def document(text: str) -> dict[str, Any]:
     return {"type": "doc", "version": 1, "content": [_paragraph(part) for part in paragraphs]}
 
 
+def linked_document(text: str, url: str, label: str) -> dict[str, Any]:
+    """`document`, and below it a link."""
+    made = document(text)
+    mark = {"type": "link", "attrs": {"href": url}}
+    link = {"type": "text", "text": label, "marks": [mark]}
+    made["content"].append({"type": "paragraph", "content": [link]})
+    return made
+
+
 def _paragraph(text: str) -> dict[str, Any]:
     nodes: list[dict[str, Any]] = []
     for line in text.splitlines():

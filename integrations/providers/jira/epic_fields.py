@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import Any
 
 from ..http import vendor_words
-from .adf import document
+from .deployments import Deployment
 
 _SHOWN = 8  # number of allowed values that are shown
 _DOCUMENTS = ("description", "environment")
@@ -36,16 +36,16 @@ def field_name(field: Mapping[str, Any], secrets: Iterable[str]) -> str:
     return vendor_words(field.get("name"), secrets=secrets, limit=80) or "a field without a name"
 
 
-def value_of(field: Mapping[str, Any], text: str) -> Any:
+def value_of(field: Mapping[str, Any], text: str, api: Deployment) -> Any:
     """The value that `text` names. Raises ValueError with a message if the field does not accept
     it."""
     schema = schema_of(field)
     kind = schema.get("type")
     if kind == "array":
-        return _several(field, str(schema.get("items")), text)
+        return _several(field, str(schema.get("items")), text, api)
     if kind == "option-with-child":
         return _cascade(field, text)
-    return _one(field, str(kind), text)
+    return _one(field, str(kind), text, api)
 
 
 def only_value(field: Mapping[str, Any]) -> tuple[Any, str] | None:
@@ -63,7 +63,7 @@ def only_value(field: Mapping[str, Any]) -> tuple[Any, str] | None:
     return ([value] if kind == "array" else value), name
 
 
-def what_it_takes(field: Mapping[str, Any], secrets: Iterable[str]) -> str:
+def what_it_takes(field: Mapping[str, Any], secrets: Iterable[str], api: Deployment) -> str:
     """A description of the values or the format that the field accepts; "" if it cannot be
     filled."""
     if found := _allowed(field):
@@ -73,7 +73,7 @@ def what_it_takes(field: Mapping[str, Any], secrets: Iterable[str]) -> str:
         return shown + (f" … ({len(names)} values)" if len(names) > _SHOWN else "")
     schema = schema_of(field)
     kind = schema.get("items") if schema.get("type") == "array" else schema.get("type")
-    words = _FORMS.get(str(kind), ("", None))[0]
+    words = _form(str(kind), api)[0]
     return f"{words}, separated by commas" if words and schema["type"] == "array" else words
 
 
@@ -120,10 +120,6 @@ _FORMS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
     "number": ("a number", _number),
     "date": ("a date like 2026-11-22", _date),
     "datetime": ("a time like 2026-11-22T08:00:00+00:00", _moment),
-    "user": (
-        "the account id of a person, which ends the address of the profile",
-        _named("accountId"),
-    ),
     "group": ("the name of a group", _named("name")),
     "version": ("the name of a version", _named("name")),
     "component": ("the name of a component", _named("name")),
@@ -132,27 +128,33 @@ _FORMS: dict[str, tuple[str, Callable[[str], Any] | None]] = {
 }
 
 
-def _one(field: Mapping[str, Any], kind: str, text: str) -> Any:
+def _form(kind: str, api: Deployment) -> tuple[str, Callable[[str], Any] | None]:
+    if kind == "user":
+        return api.user_words, _named(api.user_key)
+    return _FORMS.get(kind, ("", None))
+
+
+def _one(field: Mapping[str, Any], kind: str, text: str, api: Deployment) -> Any:
     if _allowed(field):
         return _reference(_chosen(_allowed(field), text))
     schema = schema_of(field)
     if schema.get("custom") == _TEXT_AREA or schema.get("system") in _DOCUMENTS:
-        return document(text)
-    convert = _FORMS.get(kind, ("", None))[1]
+        return api.text(text)
+    convert = _form(kind, api)[1]
     if convert is None:
         raise ValueError("it cannot be filled from here")
     return convert(text)
 
 
-def _several(field: Mapping[str, Any], kind: str, text: str) -> list[Any]:
+def _several(field: Mapping[str, Any], kind: str, text: str, api: Deployment) -> list[Any]:
     """Values separated by commas, unless the whole text names one value."""
     found = _allowed(field)
     if any(_is_named(item, text) for item in found):
-        return [_one(field, kind, text)]
+        return [_one(field, kind, text, api)]
     parts = [part.strip() for part in text.split(",") if part.strip()]
     if schema_of(field).get("system") == "labels":
         parts = ["-".join(part.split()) for part in parts]
-    return [_one(field, kind, part) for part in parts]
+    return [_one(field, kind, part, api) for part in parts]
 
 
 def _cascade(field: Mapping[str, Any], text: str) -> dict[str, Any]:

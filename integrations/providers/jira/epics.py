@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import Check, ProviderError
 from ..http import vendor_words
 from ..tickets import Epic
-from .adf import document
+from .deployments import Deployment
 from .epic_fields import field_id, field_name, only_value, schema_of, value_of, what_it_takes
 from .errors import LABEL
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EPIC_LEVEL = 1  # the level of epics in every site's hierarchy, whatever their name
 _EPIC_NAME = "com.pyxis.greenhopper.jira:gh-epic-label"
+_MOST_TYPES = 20  # whose fields are read to find the epics among them
 _LONGEST_SUMMARY = 255  # characters; Jira refuses more
 # The reporter defaults to the account itself.
 _FILLED = {"project", "issuetype", "summary", "reporter"}
@@ -65,6 +66,7 @@ class EpicForm:
     type_id: str
     type_name: str
     fields: frozenset[str]
+    api: Deployment
     epic_name_field: str = ""
     filled: tuple[Filled, ...] = ()
     missing: tuple[str, ...] = ()  # descriptions of required fields with what they accept
@@ -121,7 +123,7 @@ class EpicForm:
             own = ["-".join(label.split()) for label in epic.labels]
             fields["labels"] = [correlation_label(correlation), *filter(None, own), *more]
         if "description" in self.fields and epic.description.strip():
-            fields["description"] = document(epic.description)
+            fields["description"] = self.api.text(epic.description)
         return {"fields": fields}
 
 
@@ -130,21 +132,37 @@ def read_form(client: JiraClient, project_key: str, settings: EpicSettings) -> E
 
     https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/#api-rest-api-3-issue-createmeta-projectidorkey-issuetypes-get
     """
-    from .client import segment
-
     kind = _chosen_type(epic_types(client, project_key), project_key, settings.epic_type)
-    path = f"{_types_path(project_key)}/{segment(kind.id)}"
+    path = _fields_path(project_key, kind)
     fields = [one for one in client.pages(path, "fields") if field_id(one)]
-    return _Reading(kind, fields, settings.fields, client.secrets).form()
+    return _Reading(kind, fields, settings.fields, client.secrets, client.api).form()
 
 
 def epic_types(client: JiraClient, project_key: str) -> list[EpicType]:
     """The epic-level types in which the account may create issues."""
-    return [
-        _epic_type(kind, client.secrets)
-        for kind in client.pages(_types_path(project_key), "issueTypes")
-        if kind.get("hierarchyLevel") == EPIC_LEVEL and isinstance(kind.get("id"), str | int)
+    found = client.pages(_types_path(project_key), "issueTypes")
+    kinds = [kind for kind in found if isinstance(kind.get("id"), str | int)]
+    if client.api.has_levels:
+        kinds = [kind for kind in kinds if kind.get("hierarchyLevel") == EPIC_LEVEL]
+        return [_epic_type(kind, client.secrets) for kind in kinds]
+    types = [_epic_type(kind, client.secrets) for kind in kinds if not kind.get("subtask")]
+    named = [kind for kind in types if "epic" in kind.names]
+    return named or [
+        kind for kind in types[:_MOST_TYPES] if _has_epic_name(client, project_key, kind)
     ]
+
+
+def _has_epic_name(client: JiraClient, project_key: str, kind: EpicType) -> bool:
+    """Data Center reports no levels, but only its epics, whatever they are called, have a name of
+    their own."""
+    fields = client.pages(_fields_path(project_key, kind), "fields")
+    return any(schema_of(one).get("custom") == _EPIC_NAME for one in fields)
+
+
+def _fields_path(project_key: str, kind: EpicType) -> str:
+    from .client import segment
+
+    return f"{_types_path(project_key)}/{segment(kind.id)}"
 
 
 def _types_path(project_key: str) -> str:
@@ -195,8 +213,10 @@ class _Reading:
         fields: list[dict[str, Any]],
         given: Mapping[str, str],
         secrets: Iterable[str],
+        api: Deployment,
     ) -> None:
         self._kind, self._fields, self._secrets = kind, fields, tuple(secrets)
+        self._api = api
         self._given = {name.strip().casefold(): name for name in given}
         self._texts = given
         named = (field_id(one) for one in fields if schema_of(one).get("custom") == _EPIC_NAME)
@@ -212,6 +232,7 @@ class _Reading:
             type_id=self._kind.id,
             type_name=self._kind.name,
             fields=frozenset(field_id(one) for one in self._fields),
+            api=self._api,
             epic_name_field=self._epic_name,
             filled=tuple(self._filled),
             missing=tuple(self._missing),
@@ -241,7 +262,7 @@ class _Reading:
 
     def _fill(self, one: Mapping[str, Any], text: str) -> None:
         try:
-            value = value_of(one, text)
+            value = value_of(one, text, self._api)
         except ValueError as error:
             self._wrong.append(f"{self._name(one)}: {error}{self._hint(one)}")
         else:
@@ -265,7 +286,7 @@ class _Reading:
         return field_name(one, self._secrets)
 
     def _hint(self, one: Mapping[str, Any]) -> str:
-        takes = what_it_takes(one, self._secrets)
+        takes = what_it_takes(one, self._secrets, self._api)
         return f" ({takes})" if takes else ""
 
 

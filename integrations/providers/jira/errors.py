@@ -17,9 +17,13 @@ from ..http import error_from_status, parse_object, retry_after_seconds, vendor_
 from .addresses import Cloud
 
 LABEL = "Jira"
+DATA_CENTER_NAME = "Jira Data Center"
 _RENEW = (
     "Create a new one at id.atlassian.com > Security > API tokens (they expire after a year at "
     "most) and enter it with the email address of the same account."
+)
+_RENEW_PERSONAL = (
+    "Create a new one in Jira under Profile > Personal Access Tokens, and enter it here."
 )
 _SCOPES = "A token with scopes needs read:jira-work, read:jira-user and write:jira-work."
 _PERMISSION = f"Give the account the permission in the project. {_SCOPES}"
@@ -64,12 +68,14 @@ _REASONS: tuple[tuple[str, str, Outcome, str], ...] = (
 )
 
 
-def bad_credentials(words: str = "") -> ProviderError:
+def bad_credentials(words: str = "", *, is_personal: bool = False) -> ProviderError:
+    """`is_personal`: the token is one of Jira Data Center's, which needs no email address."""
     reason = f" ({words})" if words else ""
+    refused = "personal access token" if is_personal else "API token for this email address"
     return ProviderError(
         "bad_credentials",
-        f"Jira refused the API token for this email address{reason}.",
-        _RENEW,
+        f"Jira refused the {refused}{reason}.",
+        _RENEW_PERSONAL if is_personal else _RENEW,
         outcome=Outcome.CREDENTIALS,
     )
 
@@ -80,12 +86,14 @@ def sign_in_failed(response: requests.Response) -> bool:
     return "AUTHENTICATED_FAILED" in reason or "AUTHENTICATION_DENIED" in reason
 
 
-def error_from_response(response: requests.Response, secrets: Iterable[str]) -> ProviderError:
+def error_from_response(
+    response: requests.Response, secrets: Iterable[str], *, is_personal: bool = False
+) -> ProviderError:
     """The error for an unsuccessful response, or for one that says that the sign-in failed."""
     if _wants_captcha(response):
         return _captcha()
     if response.ok:
-        return bad_credentials()
+        return bad_credentials(is_personal=is_personal)
     status, retry_after = response.status_code, response.headers.get("Retry-After")
     if not is_from_jira(response) and status != 429:
         return _not_from_jira(status, retry_after)
@@ -93,7 +101,7 @@ def error_from_response(response: requests.Response, secrets: Iterable[str]) -> 
     if status not in (408, 429) and (known := _known_reason(status, words, retry_after)):
         return known
     if status == 401:
-        return bad_credentials(words)
+        return bad_credentials(words, is_personal=is_personal)
     if status == 403:
         return _forbidden(words)
     if words and 400 <= status < 500 and status not in (408, 429):
@@ -199,14 +207,17 @@ def _sentences(document: dict[str, Any]) -> Iterator[str]:
 # --- Jira Data Center ----------------------------------------------------------------------------
 
 
-def data_center(version: object) -> ProviderError:
+def wrong_deployment(name: str, version: object = "") -> ProviderError:
+    """The connection is for the other deployment: it names an account's email address, or none."""
     number = vendor_words(version, secrets=(), limit=20)
-    name = f"Jira Data Center {number}".strip()
-    return ProviderError.refused(
-        "data_center",
-        f"This is {name}, which is not supported yet.",
-        "Connect a Jira Cloud site, or leave out tickets.",
-    )
+    if name == DATA_CENTER_NAME:
+        hint = (
+            "Leave the account's email address empty, and enter a personal access token of Jira "
+            "Data Center (Profile > Personal Access Tokens)."
+        )
+    else:
+        hint = "Enter the account's email address and an API token of Jira Cloud."
+    return ProviderError.refused("wrong_deployment", f"This is {f'{name} {number}'.strip()}.", hint)
 
 
 def is_data_center(response: requests.Response) -> bool:

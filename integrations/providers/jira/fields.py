@@ -49,7 +49,8 @@ FIELDS = (
         audit_label=gettext_lazy("Jira URL"),
         help=gettext_lazy(
             "The site's own address, or that of the API gateway: "
-            "https://api.atlassian.com/ex/jira/<cloud id>."
+            "https://api.atlassian.com/ex/jira/<cloud id>. For Data Center with its path, if it "
+            "has one."
         ),
         placeholder="https://company.atlassian.net",
         clean=clean_address,
@@ -61,6 +62,8 @@ FIELDS = (
         column="username",
         label=gettext_lazy("Account email"),
         audit_label=gettext_lazy("Jira account email"),
+        help=gettext_lazy("Leave it empty for Jira Data Center with a personal access token."),
+        required=False,
         clean=clean_email,
         shared=True,
     ),
@@ -70,7 +73,8 @@ FIELDS = (
         label=gettext_lazy("API token"),
         audit_label=gettext_lazy("Jira API token"),
         help=gettext_lazy(
-            "Create it at id.atlassian.com under Security. Tokens with scopes also work."
+            "Create it at id.atlassian.com under Security. Tokens with scopes also work. For Data "
+            "Center: a personal access token."
         ),
         secret=True,
         clean=one_line,
@@ -119,6 +123,17 @@ FIELDS = (
         clean=clean_fields,
         checks=("fields", "unused_fields"),
     ),
+    ConnectionField(
+        name="jira_done_status",
+        label=gettext_lazy("Done status"),
+        help=gettext_lazy(
+            "Only for a workflow with several statuses that count as done: the name of the one to "
+            "which epics are moved, if releases move them."
+        ),
+        placeholder="Done",
+        required=False,
+        clean=matching(r".{1,80}", gettext_lazy("The name of a status has at most 80 characters.")),
+    ),
 )
 
 # To take the shared fields over from another connection
@@ -131,8 +146,10 @@ CHECKS = {
     "address": gettext_lazy("Reaching Jira"),
     "correlation": gettext_lazy("Finding an epic again"),
     "credentials": gettext_lazy("Account and API token"),
+    "deployment": gettext_lazy("Deployment"),
     "field": gettext_lazy("Field %(subject)s"),
     "fields": gettext_lazy("Required epic fields"),
+    "following": gettext_lazy("Following releases"),
     "issue_type": gettext_lazy("Epic type"),
     "permission": gettext_lazy("Permission to create issues"),
     "project": gettext_lazy("Project"),

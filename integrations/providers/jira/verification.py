@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ..base import Check, ProviderError
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from .client import JiraClient
 
 _NEEDED = {"BROWSE_PROJECTS": "see the project", "CREATE_ISSUES": "create issues in it"}
+# What following a release takes, as far as a workspace wants it.
+_FOLLOWING = {
+    "LINK_ISSUES": "link epics to the release",
+    "ADD_COMMENTS": "comment on epics",
+    "TRANSITION_ISSUES": "move epics",
+    "EDIT_ISSUES": "add the version to tickets",
+    "ADMINISTER_PROJECTS": "create and release versions",
+}
 
 
 def check_sign_in(client: JiraClient) -> None:
@@ -29,11 +37,11 @@ def check_sign_in(client: JiraClient) -> None:
     except ProviderError as error:
         failure = error
         if error.code in ("not_found", "not_jira", "bad_credentials"):
-            failure = client.deployment() or error
+            failure = client.other_deployment() or error
         if failure.code == "not_found":
             failure = _not_jira()
     else:
-        if account.get("accountId"):
+        if account.get(client.api.account_key):
             return
         failure = bad_credentials() if account.get("displayName") else garbage(LABEL)
     raise failure
@@ -62,12 +70,19 @@ class Verification:
     def credentials(self) -> Iterator[Check]:
         contact = first_contact(LABEL, self._sign_in)
         yield from contact
-        if is_gateway(self._base) and not any(is_fatal(check) for check in contact):
+        if any(is_fatal(check) for check in contact):
+            return
+        yield self._deployment()
+        if is_gateway(self._base):
             yield self._site()
 
     def _sign_in(self) -> None:
         self._client = self._make_client()
         check_sign_in(self._client)
+
+    def _deployment(self) -> Check:
+        """Its message is kept in the connection."""
+        return Check(name="deployment", ok=True, message=self._client.api.code)
 
     def _site(self) -> Check:
         """Its message is the site's URL, which the connection keeps."""
@@ -115,12 +130,14 @@ class Verification:
     def permissions(self) -> Iterator[Check]:
         """https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-permissions/"""
         answer = self._client.get(
-            "mypermissions", projectKey=self._key, permissions=",".join(_NEEDED)
+            "mypermissions", projectKey=self._key, permissions=",".join([*_NEEDED, *_FOLLOWING])
         )
-        granted = answer.get("permissions")
-        listed = [granted.get(name) for name in _NEEDED] if isinstance(granted, dict) else None
-        permissions = dict(zip(_NEEDED, objects(listed, LABEL), strict=True))
-        missing = [name for name in _NEEDED if permissions[name].get("havePermission") is not True]
+        listed = answer.get("permissions")
+        granted = listed if isinstance(listed, dict) else {}
+        needed = dict(
+            zip(_NEEDED, objects([granted.get(name) for name in _NEEDED], LABEL), strict=True)
+        )
+        missing = [name for name in _NEEDED if not _is_granted(needed[name])]
         if missing:
             yield Check.failed(
                 "permission",
@@ -129,6 +146,20 @@ class Verification:
                 f"{' or '.join(_NEEDED[name] for name in missing)}.",
                 f"Give it {', '.join(missing)} in the project's permissions.",
             )
+        else:
+            yield Check(name="permission", ok=True)
+            yield self._following([n for n in _FOLLOWING if not _is_granted(granted.get(n))])
+
+    def _following(self, missing: Sequence[str]) -> Check:
+        """Only the link is on by default, so only its permission is worth a warning."""
+        if not missing:
+            return Check(name="following", ok=True)
+        acts = ", ".join(_FOLLOWING[name] for name in missing)
+        message = f"The account may not {acts}."
+        hint = f"If releases should do this, give it {', '.join(missing)} in the project."
+        if "LINK_ISSUES" in missing:
+            return Check.warning("following", "missing_permission", message, hint)
+        return Check(name="following", ok=True, message=f"{message} {hint}")
 
     def epic_form(self) -> Iterator[Check]:
         self._form = self._read_form(self._client)
@@ -151,6 +182,10 @@ class Verification:
             " cannot check whether the epic was created.",
             "Add the Labels field to the create screen for epics.",
         )
+
+
+def _is_granted(permission: object) -> bool:
+    return isinstance(permission, dict) and permission.get("havePermission") is True
 
 
 def _not_jira() -> ProviderError:

@@ -165,9 +165,9 @@ def test_data_center_is_recognised(wire, jira, reply, version):
         info = {"deploymentType": "Server", "version": version}
         wire.routes["/site/rest/api/2/serverInfo"] = Reply(info)
     check = failed(jira.verify())["address"]
-    assert (check.code, check.is_temporary) == ("data_center", False)
-    name = f"Jira Data Center {version}".strip()
-    assert check.message == f"This is {name}, which is not supported yet."
+    assert (check.code, check.is_temporary) == ("wrong_deployment", False)
+    assert check.message == f"This is {f'Jira Data Center {version}'.strip()}."
+    assert "Leave the account's email address empty" in check.hint
 
 
 def test_a_cloud_site_that_refuses_a_token_is_no_data_center(wire, jira):
