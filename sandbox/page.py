@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from sandbox import mrkdwn, page_actions, page_pipelines, page_receivers, presses
+from sandbox import mrkdwn, page_actions, page_pipelines, page_receivers, page_tickets, presses
 from sandbox.chat import CHANNELS, PEOPLE, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
 from sandbox.context import accounts, state, to_page
@@ -18,7 +18,6 @@ from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
 from sandbox.outbox import mails_in
 from sandbox.proxies import PROXIES
-from sandbox.tickets import Issue, Version
 
 blueprint = Blueprint("page", __name__)
 blueprint.before_request(guard)
@@ -27,7 +26,7 @@ POLICY = (
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 ALWAYS_SHOWN = ("ios-prod", "android-prod")
-SHOWN_BUILDS, SHOWN_MESSAGES, SHOWN_LEDGER, SHOWN_ISSUES = 5, 10, 15, 15
+SHOWN_BUILDS, SHOWN_MESSAGES, SHOWN_LEDGER = 5, 10, 15
 
 
 @blueprint.after_request
@@ -58,46 +57,13 @@ def _board() -> dict[str, Any]:
         **page_receivers.board(),
         "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
         "people": list(PEOPLE.values()),
-        "issues": [_issue(issue) for issue in state().jira.issues[: -SHOWN_ISSUES - 1 : -1]],
-        "versions": [_version(v) for v in state().jira.versions[: -SHOWN_ISSUES - 1 : -1]],
+        **page_tickets.board(),
         "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
         "idle_jobs": [job.full_name for job in _buildable_jobs() if not _is_shown(job)],
         "ledger": [_entry(entry) for entry in state().ledger.tail(SHOWN_LEDGER)[::-1]],
         "faults": state().faults.active(),
         "results": ("SUCCESS", "FAILURE", "ABORTED"),
         "retries": RETRIES,
-    }
-
-
-def _issue(issue: Issue) -> dict[str, Any]:
-    return {
-        "key": issue.key,
-        "status": issue.status,
-        "summary": issue.summary,
-        "labels": issue.labels,
-        "links": list(issue.links.values()),
-        "comments": [" ".join(_texts(comment["body"])) for comment in issue.comments],
-    }
-
-
-def _texts(body: Any) -> Iterator[str]:
-    """The texts in a document of Jira Cloud; Data Center has plain text."""
-    if isinstance(body, str):
-        yield body
-    elif isinstance(body, dict):
-        if body.get("type") == "text":
-            yield str(body.get("text"))
-        for part in body.get("content", ()):
-            yield from _texts(part)
-
-
-def _version(version: Version) -> dict[str, Any]:
-    return {
-        "name": version.name,
-        "project": version.project,
-        "released": version.released,
-        "date": version.release_date,
-        "issues": [(issue.key, issue.status) for issue in state().jira.in_version(version)],
     }
 
 

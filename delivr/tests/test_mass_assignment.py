@@ -30,6 +30,7 @@ from delivr.tests.sample_workspace import (
 )
 from delivr.tests.test_walk import OWN, addresses, signed_in, with_token
 from delivr.tests.walk_table import OWNER, SIGNED_IN, TABLE
+from releases.tickets.forms import TicketStepsForm
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
@@ -213,6 +214,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
         "base_branch": None,
         "makes_tag": None,
         "drafts_release": None,
+        **dict.fromkeys(TicketStepsForm.base_fields),
     }
     github: Body = {
         "kind": "GITHUB",
@@ -241,7 +243,12 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
         "settings/tokens": {"name": "x", "role": "VIEWER", "days": "30", "form_key": None},
         "settings/security": {"required": "1"},
         "settings/chat-accounts": {"token": link_token(workspace), "unlink": None},
-        "settings/releases": {"creates_branch": "on", "makes_tag": None, "drafts_release": None},
+        "settings/releases": {
+            "creates_branch": "on",
+            "makes_tag": None,
+            "drafts_release": None,
+            **dict.fromkeys(TicketStepsForm.base_fields),
+        },
         "settings/switch": {"tenant": workspace.tenant.pk},
         "settings/new-workspace": {"workspace": "Another"},
         "releases/new": release,

@@ -60,7 +60,7 @@ def test_stopping_asks_and_says_what_will_happen(
 def test_cancelling_a_release_says_what_will_happen(member: Client, release: Release) -> None:
     text = text_of(page(member, release))
     assert "Builds in progress are stopped" in text
-    assert "A message is posted to the Slack channels." in text
+    assert "A message is posted to Slack." in text
     assert "The epics in Jira stay as they are." in text
 
 
