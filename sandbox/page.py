@@ -9,7 +9,14 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from sandbox import mrkdwn, page_actions, page_pipelines, page_receivers, presses
+from sandbox import (
+    mrkdwn,
+    page_actions,
+    page_listeners,
+    page_pipelines,
+    page_receivers,
+    presses,
+)
 from sandbox.chat import CHANNELS, PEOPLE, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
 from sandbox.context import accounts, state, to_page
@@ -56,6 +63,7 @@ def _board() -> dict[str, Any]:
         **page_actions.board(),
         **page_pipelines.board(),
         **page_receivers.board(),
+        **page_listeners.board(),
         "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
         "people": list(PEOPLE.values()),
         "issues": [_issue(issue) for issue in state().jira.issues[: -SHOWN_ISSUES - 1 : -1]],
@@ -257,6 +265,7 @@ SAVED = {
     "fault": "The fault is on.",
     "faults": "All faults are off.",
     "receiver": "Saved: the receiver of Any CI.",
+    "endpoint": "Saved: the endpoint.",
 }
 
 
@@ -266,6 +275,8 @@ def settings() -> str:
         "sandbox/settings.html",
         jobs=_buildable_jobs(),
         receivers=list(state().receivers.all.values()),
+        endpoint=state().listeners,
+        statuses=page_listeners.STATUSES,
         results=RESULTS,
         kinds=KINDS,
         proxies=list(PROXIES),
@@ -403,6 +414,8 @@ LABELS = {
     "slackBotToken": "Bot token",
     "slackAppToken": "App-level token",
     "slackChannels": "Channels",
+    "workflowUrl": "Workflow address",
+    "url": "Address",
     "jiraUrl": "Jira address",
     "jiraEmail": "Account email",
     "jiraApiToken": "API token",
@@ -422,6 +435,8 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
         *(("GitHub Actions", p) for p in values["workflows"]),
         *((f"Any CI {p['triggerUrl'].rpartition('/')[2]}", p) for p in values["receivers"]),
         ("Slack", values["communication"]),
+        ("Microsoft Teams", values["teams"]),
+        ("Endpoint", values["endpoint"]),
         ("Jira", values["tickets"]),
     ]
     return [(heading, _rows(block)) for heading, block in blocks]

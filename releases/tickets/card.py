@@ -10,9 +10,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from delivr.effects.models import Effect, EffectState
+from releases.messages.sent import SentEffect
 from releases.models import Release
 from releases.repository.card import StepLine
-from releases.messages.sent import SentEffect
 from releases.tickets.acts import (
     COMMENT,
     LINK,

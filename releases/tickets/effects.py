@@ -21,8 +21,8 @@ from delivr.failures import Outcome, ProviderError
 from integrations.models import TicketIntegration
 from integrations.providers.registry import provider_for
 from integrations.providers.tickets import Epic, Ticket, Version
-from releases.of_effects import connection_of, release_of
 from releases.models import Mark, Release, ReleaseStatus, ReleaseTarget
+from releases.of_effects import connection_of, release_of
 from releases.tickets.acts import RELEASE_VERSION, VERSION, epic_created, look_soon, plan_tickets
 from releases.tickets.models import TicketPart
 from releases.tickets.texts import comment_for, epic_for, link_of
