@@ -14,8 +14,8 @@ from faults.killing import random_kills_with
 from faults.outcome import Options, Outcome
 from faults.stack import Product, Stack
 from faults.workspaces import Workspace
-from integrations.endpoints import EFFECT, EndpointAttempt
-from integrations.models import CommunicationIntegration
+from integrations.endpoints import EFFECT
+from integrations.models import CommunicationIntegration, EndpointAttempt
 from releases.models import Release, ReleaseCommunication
 
 

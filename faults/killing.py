@@ -107,7 +107,12 @@ def random_kills_with(
             time.sleep(pause)
         until(lambda: _triggers_left() < options.triggers // 10, seconds=SETTLE, what="most done")
     stopped = time.monotonic()
-    until(lambda: hurry() or not open_work(), seconds=SETTLE, what="everything settled", pause=1)
+
+    def is_settled() -> bool:
+        hurry()
+        return not open_work()
+
+    until(is_settled, seconds=SETTLE, what="everything settled", pause=1)
     outcome = judge(stack, client)
     outcome.figures |= {
         "triggers": options.triggers,

@@ -65,7 +65,10 @@ class EarlierWebhookSecretAdmin(ReadOnlyAdmin):
 
 @admin.register(EndpointAttempt)
 class EndpointAttemptAdmin(ReadOnlyAdmin):
+    """What was sent and answered is hidden: only the tenant's own pages show it."""
+
     list_display = ("id", "tenant", "integration_id", "event", "status", "at")
     list_select_related = ("tenant",)
     search_fields = ("id", "message_id", "integration_id", "tenant__id")
+    hidden = ("body", "answer")
     date_hierarchy = "at"

@@ -12,7 +12,8 @@ from standardwebhooks.webhooks import Webhook
 
 from builds.models import Build, Source
 from builds.retention import delete_expired
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.effects.runner import run_effect
@@ -48,7 +49,8 @@ def endpoint(wired: Wired, wire: Wire, settings: Any, owner: Any) -> Communicati
 
 @pytest.fixture
 def build(wired: Wired, endpoint: CommunicationIntegration) -> Build:
-    return wired.build("ios", slack=True)
+    made: Build = wired.build("ios", slack=True)
+    return made
 
 
 def events() -> list[Effect]:

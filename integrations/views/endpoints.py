@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from django.contrib import messages
@@ -14,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from delivr.api.problems import Problem
+from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from delivr.pages.paging import paged
 from delivr.pages.redirects import next_address
@@ -68,7 +70,7 @@ def endpoint_test(request: TenantRequest, endpoint_id: str) -> HttpResponse:
 
 
 def _sent(
-    request: TenantRequest, endpoint: CommunicationIntegration, operation: partial[object]
+    request: TenantRequest, endpoint: CommunicationIntegration, operation: Callable[..., Effect]
 ) -> HttpResponse:
     try:
         throttle("event", user=request.user, limit=MOST_PER_MINUTE)
