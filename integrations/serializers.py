@@ -97,8 +97,8 @@ def answer_serializer(key: ProviderKey) -> type[Serializer]:
     }
     for secret in secrets_of(key):
         own["has" + camel(secret)[0].upper() + camel(secret)[1:]] = HasSecret(source=secret)
-    for name, option in provider_class(key).shown_discoveries.items():
-        own[camel(name)] = serializers.CharField(source=f"options.{option}", default="")
+    for found, option in provider_class(key).shown_discoveries.items():
+        own[camel(found)] = serializers.CharField(source=f"options.{option}", default="")
     if model is PipelineIntegration:
         own |= {n: serializers.CharField(source=f"{s}_id") for n, s in REFERENCES.items()}
         own["webhookUrl"] = serializers.CharField(source="webhook_url")
