@@ -1,5 +1,5 @@
 """Deletes what is kept for a limited time: bodies of deliveries, stored responses of idempotent
-requests, rate counters, cache entries, and replaced webhook secrets."""
+requests, rate counters, cache entries, the delivery logs of endpoints, and replaced secrets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from django.utils import timezone
 from builds.models import DeliveryState, WebhookDelivery
 from delivr.models import CacheEntry, RateCounter
 from delivr.tenants.models import IdempotentRequest
+from integrations import endpoint_secrets
+from integrations.endpoints import expired_attempts
 from integrations.webhook_secrets import expired, expired_in_their_rows
 
 KEEP_BODIES = timedelta(days=30)
@@ -21,15 +23,17 @@ ALL = "all"
 
 def due() -> list[str]:
     """`["all"]` if there is anything to delete."""
-    old = (_old_bodies(), expired_in_their_rows(), *_old_rows())
+    in_rows = (expired_in_their_rows(), endpoint_secrets.expired())
+    old = (_old_bodies(), *in_rows, *_old_rows())
     return [ALL] if any(rows.exists() for rows in old) else []
 
 
 def delete_expired(what: str = ALL) -> None:
-    """Delete the bodies of deliveries after 30 days (their rows are kept), stored responses after
-    one day, and everything else once it has expired."""
+    """Delete the bodies of deliveries after 30 days (their rows are kept), delivery logs after 30
+    days, stored responses after one day, and everything else once it has expired."""
     _old_bodies().update(body=b"")
     expired_in_their_rows().update(previous_webhook_secret=None)
+    endpoint_secrets.expired().update(previous_token=None)
     for rows in _old_rows():
         rows.delete()
 
@@ -46,4 +50,5 @@ def _old_rows() -> list[Any]:
         RateCounter.objects.filter(ends_at__lt=time.time()),
         CacheEntry.objects.filter(expires__lt=timezone.now()),
         expired(),
+        expired_attempts(),
     ]

@@ -17,6 +17,7 @@ from delivr.audit.models import AuditEvent
 from delivr.effects import clock
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
+from integrations.endpoints import EFFECT
 from integrations.providers.ci import BuildStatus, Duplicate
 from releases.models import (
     ChangeTicket,
@@ -59,6 +60,7 @@ def check(providers: ProviderState, *, settled: bool) -> list[str]:
         *_effects_are_complete(),
         *_one_build_per_trigger(providers),
         *_messages_and_epics_once(providers),
+        *_events_arrive(providers),
         *_repository_once(providers),
         *_tickets_once(providers),
         *_release_follows_its_builds(),
@@ -83,6 +85,7 @@ def _effects_are_complete() -> Iterator[str]:
         wanted = {
             f"release:{release.pk}:message:{one.pk}:{channel}:created"
             for one in release.communications
+            if not one.is_endpoint
             for channel in one.channels
         }
         if not wanted <= created:
@@ -235,6 +238,19 @@ def _messages_and_epics_once(providers: ProviderState) -> Iterator[str]:
     for name, count in [*ids.items(), *epics.items()]:
         if name and name != "delivr" and count > 1:
             yield f"I10 {name} was sent {count} times"
+
+
+def _events_arrive(providers: ProviderState) -> Iterator[str]:
+    """I17: an endpoint received every event that is done, and can tell each repeat."""
+    taken = providers.ledger("event.received")
+    first = Counter(entry["id"] for entry in taken if not entry["isRepeat"])
+    done = Effect.objects.filter(kind=EFFECT, state=EffectState.DONE, payload__has_key="sequence")
+    for effect_id in done.values_list("pk", flat=True):
+        if not first[effect_id]:
+            yield f"I17 {effect_id} is done and was never received"
+    for effect_id, count in first.items():
+        if count > 1:
+            yield f"I17 {effect_id} was received {count} times as a new one"
 
 
 def _repository_once(providers: ProviderState) -> Iterator[str]:

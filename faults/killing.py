@@ -19,6 +19,7 @@ from faults.clients import Client, percentile
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.stack import ROOT, Product, Stack, until
 from faults.workspaces import (
+    Workspace,
     click,
     open_work,
     reset,
@@ -26,6 +27,7 @@ from faults.workspaces import (
     use_repository,
     workspaces,
 )
+from releases.models import Release
 
 LONG = timedelta(seconds=100)  # longer than a lease and than the settle time
 
@@ -80,8 +82,11 @@ def random_kills_with(
     *,
     repository: bool = False,
     before: Callable[[Product], None] = lambda stack: None,
+    created: Callable[[Workspace, Release], None] = lambda space, release: None,
+    hurry: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """With the CI server that `connect` decides; `repository`: each release acts there, too."""
+    """With the CI server that `connect` decides; `repository`: each release acts there, too.
+    `created` is called for each release, and `hurry` again and again while the rest settles."""
     reset(stack)
     set_auto_finish(stack, 4.0)
     before(stack)
@@ -92,6 +97,8 @@ def random_kills_with(
         (space, space.wired.release(slack=n % 8 == 0, jira=n % 8 == 0))
         for n, space in zip(range(options.triggers // 2), itertools.cycle(spaces), strict=False)
     ]
+    for space, release in releases:
+        created(space, release)
     client, start = Client(stack.web_port), time.monotonic()
     with lossy(stack), killer(stack, options.seed) as kills:
         pause = 0.15  # seconds between two clicks, so that processes are killed while they work
@@ -100,7 +107,12 @@ def random_kills_with(
             time.sleep(pause)
         until(lambda: _triggers_left() < options.triggers // 10, seconds=SETTLE, what="most done")
     stopped = time.monotonic()
-    until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=1)
+
+    def is_settled() -> bool:
+        hurry()
+        return not open_work()
+
+    until(is_settled, seconds=SETTLE, what="everything settled", pause=1)
     outcome = judge(stack, client)
     outcome.figures |= {
         "triggers": options.triggers,

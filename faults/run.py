@@ -34,6 +34,7 @@ SCENARIOS = {
     "F2d": "faults.killing.random_kills_of_pipelines",
     "F2e": "faults.repository.random_kills",
     "F2f": "faults.tickets.random_kills",
+    "F2h": "faults.events.random_kills",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
     "F5": "faults.answers.odd_answers",

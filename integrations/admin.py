@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from delivr.admin_site.read_only import ModelAdmin, ReadOnly, ReadOnlyAdmin, state_of
 from delivr.tenants.models import User
-from integrations.models import FAMILIES, Connection, EarlierWebhookSecret
+from integrations.models import FAMILIES, Connection, EarlierWebhookSecret, EndpointAttempt
 from integrations.verification import verify
 
 
@@ -61,3 +61,14 @@ class EarlierWebhookSecretAdmin(ReadOnlyAdmin):
     list_select_related = ("pipeline",)
     search_fields = ("id", "pipeline__id", "tenant__id")
     date_hierarchy = "until"
+
+
+@admin.register(EndpointAttempt)
+class EndpointAttemptAdmin(ReadOnlyAdmin):
+    """What was sent and answered is hidden: only the tenant's own pages show it."""
+
+    list_display = ("id", "tenant", "integration_id", "event", "status", "at")
+    list_select_related = ("tenant",)
+    search_fields = ("id", "message_id", "integration_id", "tenant__id")
+    hidden = ("body", "answer")
+    date_hierarchy = "at"

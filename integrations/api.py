@@ -25,7 +25,9 @@ from integrations.serializers import (
     SetupSerializer,
     answer_serializer,
     created_serializer,
+    generated_names,
     present,
+    present_with_secrets,
     request_serializer,
 )
 from integrations.setup import is_complete, progress
@@ -54,18 +56,20 @@ def _schema(family: str, *, creating: bool | None, many: bool = False) -> Any:
     )
 
 
-def _with_secret() -> Any:
-    """The OpenAPI schema of a pipeline with the secret of its webhook."""
-    made: dict[str, Any] = {
-        kind: created_serializer(("pipelines", kind)) for kind in KINDS["pipelines"]
-    }
+def _with_secret(family: str) -> Any:
+    """The OpenAPI schema of new connections with the secrets that delivr generates for them."""
+    made: dict[str, Any] = {kind: created_serializer((family, kind)) for kind in KINDS[family]}
     if len(made) == 1:
         return next(iter(made.values()))
     return PolymorphicProxySerializer(
-        component_name="CreatedPipelines",
+        component_name=f"Created{family.title()}",
         serializers=made,
-        resource_type_field_name=camel(PipelineIntegration.type_field),
+        resource_type_field_name=camel(FAMILIES[family].type_field),
     )
+
+
+def _generates_secrets(family: str) -> bool:
+    return any(generated_names((family, kind)) for kind in KINDS[family])
 
 
 class FamilyView(TenantView):
@@ -107,9 +111,7 @@ class ConnectionList(FamilyView):
                 values=values,
                 known_errors=shape.errors,
             )
-        answer = present(connection)
-        if isinstance(connection, PipelineIntegration):
-            answer["webhookSecret"] = connection.webhook_secret.reveal()
+        answer = present_with_secrets(connection)
         return Response(answer, status=201, headers={"Cache-Control": "no-store"})
 
     def _kind(self) -> str:
@@ -171,7 +173,7 @@ class VerifyView(FamilyView):
 class RotateWebhookSecret(FamilyView):
     family = "pipelines"
 
-    @extend_schema(request=None, responses=_with_secret())
+    @extend_schema(request=None, responses=_with_secret("pipelines"))
     def post(self, request: Request, connection_id: str) -> Response:
         return self.once(lambda: self._rotate(connection_id))
 
@@ -179,8 +181,8 @@ class RotateWebhookSecret(FamilyView):
         pipeline = self.find(connection_id)
         assert isinstance(pipeline, PipelineIntegration)  # noqa: S101 # the family says so
         pipeline = operations.rotate_webhook_secret(pipeline, actor=self.actor)
-        answer = {**present(pipeline), "webhookSecret": pipeline.webhook_secret.reveal()}
-        return Response(answer, headers={"Cache-Control": "no-store"})
+        headers = {"Cache-Control": "no-store"}
+        return Response(present_with_secrets(pipeline), headers=headers)
 
 
 class SetupView(TenantView):
@@ -214,8 +216,8 @@ def views_of(family: str) -> tuple[Any, Any, Any]:
         for method, body in methods.items():
             status = {"delete": 204}.get(method, 201 if body and method == "post" else 200)
             shown = page if base is ConnectionList and method == "get" else answer
-            if status == 201 and family == "pipelines":
-                shown = _with_secret()
+            if status == 201 and _generates_secrets(family):
+                shown = _with_secret(family)
             described = extend_schema(
                 operation_id=f"{family}_{base.__name__}_{method}",
                 request=body,

@@ -39,6 +39,8 @@ class PipelineType(Kinds):
 
 class CommunicationType(Kinds):
     SLACK = "SLACK", "Slack"
+    TEAMS = "TEAMS", "Microsoft Teams"
+    WEBHOOK = "WEBHOOK", "Outgoing webhook"
 
 
 class TicketType(Kinds):

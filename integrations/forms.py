@@ -24,6 +24,7 @@ from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
 from integrations.providers.registry import (
     ProviderKey,
+    entered_fields_of,
     fields_of,
     provider_class,
     same_words,
@@ -159,7 +160,7 @@ class ConnectionForm(forms.Form):
         self.token = token
         self._add_references()
         self._add_sources()
-        for field in fields_of(key):
+        for field in entered_fields_of(key):
             self.fields[field.name] = self._field(field)
             if field.is_removable and connection is not None and field.read(connection):
                 words = _("Remove the stored value of “%(field)s”") % {"field": field.label}
@@ -293,7 +294,7 @@ class ConnectionForm(forms.Form):
         if self.show_secrets:
             return
         for name in secrets_of(self.provider_key):
-            if self.data.get(self.add_prefix(name)):
+            if name in self.fields and self.data.get(self.add_prefix(name)):
                 self[name].help_text = TYPE_AGAIN
 
     def mark_failures(self) -> None:

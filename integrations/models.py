@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Value
+from django.utils import timezone
 from django.utils.functional import classproperty
 from django.utils.translation import gettext_lazy as _
 
@@ -415,7 +416,10 @@ class CommunicationIntegration(Connection):
     communication_type = models.CharField(max_length=20, choices=CommunicationType.offered)
     token = SecretTextField(_("token"))
     app_token = SecretTextField(_("app token"))
-    recipients = models.JSONField(_("channels"), default=list)
+    # The signing secret of an endpoint that was replaced, which still signs for a while.
+    previous_token = SecretTextField()
+    previous_token_until = models.DateTimeField(null=True, blank=True, editable=False)
+    recipients = models.JSONField(_("channels"), default=list, blank=True)
     # Which messages go where: a preset, and by channel and event what differs from it.
     preset = models.CharField(
         max_length=10, choices=Preset.choices, default=Preset.NORMAL, db_default=Preset.NORMAL
@@ -440,12 +444,26 @@ class CommunicationIntegration(Connection):
     def summary(self) -> str:
         return f"{self.kind_label} · {', '.join(map(self.channel_name, self.channels))}"
 
+    @property
+    def is_endpoint(self) -> bool:
+        """True if a program receives its messages: see `ChatProvider.is_endpoint`."""
+        return bool(self.provider_class.is_endpoint)
+
+    @property
+    def turned_off(self) -> str:
+        """Why an endpoint is sent nothing more, in words; "" if it is on."""
+        return str(self.options.get("turned_off", ""))
+
     def rule_of(self, channel: str, event: str) -> str:
         """The rule that was set for the event in this channel; "" if the preset's applies."""
+        if not self.provider_class.wants(self.options, event):
+            return "off"
         return str(self.rules.get(channel, {}).get(event, ""))
 
     def channel_name(self, channel: str) -> str:
         """`#releases` as last seen by a verification, or else the id."""
+        if self.provider_class.only_channel:
+            return self.provider_class.place_of(self.options) or channel
         return _channels_in(self.checks).get(channel) or self._known.get(channel) or channel
 
     def discovered_values(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -456,6 +474,43 @@ class CommunicationIntegration(Connection):
     @property
     def _known(self) -> dict[str, str]:
         return self.recipient_names or {}
+
+
+class EndpointAttempt(TenantOwned):
+    """One request to an endpoint, with what was sent and answered: a line of its delivery log.
+
+    `message_id` is the `webhook-id`, which repeats have in common; `status` is null without a
+    response.
+    """
+
+    id = PrefixedIdField(prefix="att")
+    integration_id = models.CharField(max_length=40)
+    effect_id = models.CharField(max_length=40)
+    message_id = models.CharField(max_length=40)
+    release_id = models.CharField(max_length=40, blank=True)
+    event = models.CharField(max_length=60)
+    body = models.TextField()
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = models.TextField(blank=True)
+    error = models.CharField(max_length=500, blank=True)
+    duration_ms = models.PositiveIntegerField(default=0)
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        db_table = "endpoint_attempts"
+        ordering: ClassVar = ["-at", "-id"]
+        constraints: ClassVar = [unique_per_tenant("endpoint_attempt")]
+        indexes: ClassVar = [
+            models.Index(fields=["tenant", "integration_id", "-at"], name="attempt_by_endpoint"),
+            models.Index(fields=["at"], name="attempt_ends"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.message_id}"
+
+    @property
+    def is_success(self) -> bool:
+        return not self.error
 
 
 def _channels_in(checks: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -26,7 +26,14 @@ from integrations.parameters import declared_options
 from integrations.providers.base import Option, Options
 from integrations.providers.fields import MAX_TEXT, ConnectionField, is_empty
 from integrations.providers.http import vendor_words
-from integrations.providers.registry import fields_of, provider_class, provider_for, secrets_of
+from integrations.providers.registry import (
+    entered_fields_of,
+    fields_of,
+    generated_fields_of,
+    provider_class,
+    provider_for,
+    secrets_of,
+)
 from integrations.wording import FILL_IN, NO_CONNECTION
 
 C = TypeVar("C", bound=Connection)
@@ -44,10 +51,10 @@ def connect(
     values: Mapping[str, Any],
     known_errors: Errors | None = None,
 ) -> C:
-    """Store a new connection, not verified yet. A returned pipeline's `webhook_secret` can be
-    revealed. With `same_server` among the values, shared fields that are empty are taken over from
-    that connection. Raises ValidationError with all errors by field, including the caller's
-    `known_errors` (such as text instead of a list)."""
+    """Store a new connection, not verified yet. A returned pipeline's `webhook_secret` and
+    generated fields can be revealed. With `same_server` among the values, shared fields that are
+    empty are taken over from that connection. Raises ValidationError with all errors by field,
+    including the caller's `known_errors` (such as text instead of a list)."""
     connection = model(tenant=tenant, **{model.type_field: kind})
     connection.pk = ids.new_id(connection.id_prefix)
     source, values, errors = sharing.take_over(connection, values)
@@ -69,6 +76,8 @@ def _store_new(
             connection.credential_expires_at = source.credential_expires_at
     if isinstance(connection, PipelineIntegration):
         connection.webhook_secret = ids.webhook_secret()
+    for field in generated_fields_of(connection.provider_key):
+        connection.set_value(field.name, ids.webhook_secret())
     _hold_references(connection)
     _check_columns(connection)
     connection.save(force_insert=True)
@@ -221,7 +230,7 @@ def draft(
         values, errors = sharing.take_over_for_picker(connection, values)
     cleaned = {
         field.name: value
-        for field in fields_of(connection.provider_key)
+        for field in entered_fields_of(connection.provider_key)
         if not is_empty(values.get(field.name))
         and (value := _clean_one(field, values[field.name], errors))
     }
@@ -250,7 +259,7 @@ def _clean(
     errors: Errors = dict(known_errors or {})
     cleaned: dict[str, Any] = {}
     filled = _filled(connection, values)
-    for field in fields_of(connection.provider_key):
+    for field in entered_fields_of(connection.provider_key):
         if field.name in errors:
             continue
         value = values.get(field.name)

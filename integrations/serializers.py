@@ -24,7 +24,9 @@ from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
 from integrations.providers.registry import (
     ProviderKey,
+    entered_fields_of,
     fields_of,
+    generated_fields_of,
     provider_class,
     secrets_of,
     slug_of,
@@ -105,9 +107,9 @@ def answer_serializer(key: ProviderKey) -> type[Serializer]:
 
 @functools.cache
 def created_serializer(key: ProviderKey) -> type[Serializer]:
-    """The serializer for the one response that shows the webhook's secret of a pipeline."""
+    """The serializer for the one response that shows the secrets that delivr generated."""
     shown = answer_serializer(key)
-    own = {"webhookSecret": serializers.CharField()}
+    own = {camel(name): serializers.CharField() for name in generated_names(key)}
     return type(f"Created{shown.__name__}", (shown,), own)
 
 
@@ -123,7 +125,7 @@ def request_serializer(key: ProviderKey, *, creating: bool) -> type[Serializer]:
             allow_blank=True,
             error_messages=API_ERRORS,
         ),
-        **{camel(field.name): _taken(field) for field in fields_of(key)},
+        **{camel(field.name): _taken(field) for field in entered_fields_of(key)},
     }
     if creating:
         name = FAMILIES[family].type_field
@@ -151,6 +153,18 @@ def _name_of(key: ProviderKey) -> str:
 def _same_server(key: ProviderKey) -> str:
     names = ", ".join(camel(field.name) for field in sharing.shared_fields(key))
     return f"A connection of the same type. Any of {names} that you leave out is copied from it."
+
+
+def generated_names(key: ProviderKey) -> list[str]:
+    """The secrets that delivr generates for a new connection."""
+    names = [field.name for field in generated_fields_of(key)]
+    return ["webhook_secret", *names] if key[0] == PipelineIntegration.family else names
+
+
+def present_with_secrets(connection: Connection) -> dict[str, Any]:
+    """The same with the secrets that delivr generated, for the one response that shows them."""
+    names = generated_names(connection.provider_key)
+    return present(connection) | {camel(n): connection.value_of(n).reveal() for n in names}
 
 
 def present(connection: Connection) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from django.urls import path, register_converter
 from integrations.models import FAMILIES
 from integrations.views import (
     connections,
+    endpoints,
     listening,
     options,
     registering,
@@ -25,6 +26,7 @@ class FamilyConverter:
 
 register_converter(FamilyConverter, "family")
 
+_ENDPOINT = "integrations/communication/<str:endpoint_id>"
 _ONE = "integrations/<family:family>/<str:connection_id>"
 urlpatterns = [
     path("", wizard.home, name="home"),
@@ -69,4 +71,13 @@ urlpatterns = [
         webhook_secret.give_to_sandbox,
         name="give_to_sandbox",
     ),
+    path(f"{_ENDPOINT}/log", endpoints.endpoint_log, name="endpoint_log"),
+    path(
+        f"{_ENDPOINT}/log/<str:attempt_id>/resend",
+        endpoints.endpoint_resend,
+        name="endpoint_resend",
+    ),
+    path(f"{_ENDPOINT}/test-event", endpoints.endpoint_test, name="endpoint_test"),
+    path(f"{_ENDPOINT}/rotate-signing-secret", endpoints.endpoint_rotate, name="endpoint_rotate"),
+    path(f"{_ENDPOINT}/turn-on", endpoints.endpoint_turn_on, name="endpoint_turn_on"),
 ]

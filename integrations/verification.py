@@ -17,8 +17,9 @@ from delivr.failures import ProviderError
 from delivr.tenants.models import Tenant, User
 from integrations.choices import Verification
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
+from integrations.endpoints import is_end, turn_off
 from integrations.mails import create_mails
-from integrations.models import FAMILIES, Connection, find_connection
+from integrations.models import FAMILIES, CommunicationIntegration, Connection, find_connection
 from integrations.providers.base import Check
 from integrations.providers.registry import provider_for
 from integrations.providers.verifying import is_fatal
@@ -214,10 +215,13 @@ def credentials_refused(*, tenant: Tenant, integration_id: str, error: ProviderE
 
     A server refuses everybody while it restarts, so the connection stays valid, shows the error and
     is checked again in a minute. It turns EXPIRED at once if its credential is known to have
-    expired.
+    expired. An endpoint that says that it is gone is turned off.
     """
     # Locked, because a verification that ends now would leave a pause that nothing ends.
     connection = find_connection(tenant=tenant, connection_id=integration_id, lock=True)
+    if isinstance(connection, CommunicationIntegration) and is_end(connection, error):
+        turn_off(connection, error)
+        return
     if connection is not None and connection.is_valid and connection.doubted_at is None:
         _doubt(connection, error)
     pause_integration(tenant=tenant, integration_id=integration_id)

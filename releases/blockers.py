@@ -32,6 +32,7 @@ RUN_FACTOR = 3  # times the CI server's own estimate
 BUILD, MESSAGES = "build", "messages"  # areas
 FAMILY_OF = {
     "message.post": "communication",
+    "event.send": "communication",
     CREATE_EPIC: "tickets",
     **dict.fromkeys((*ON_EPIC, *IN_VERSION), "tickets"),
 }
@@ -413,6 +414,8 @@ def _name_of(release: Release, group: Sequence[Effect]) -> str:
         part = _part_of(release, effect)
         name = describe_effect(effect)
         return f"{part.get_platform_display()}: {name}" if part else name
+    if effect.kind == "event.send":
+        return _("%(count)d events") % {"count": len(group)}
     if effect.kind == "message.post":
         return _("%(count)d messages") % {"count": len(group)}
     if effect.kind == CREATE_EPIC:

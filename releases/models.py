@@ -175,6 +175,8 @@ class Release(TenantOwned):
     )
     branch_checked_at = models.DateTimeField(null=True, blank=True, editable=False)
     branch_look_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # The number of the newest event that endpoints were told of.
+    sequence = models.PositiveIntegerField(default=0, db_default=0, editable=False)
 
     objects: ClassVar[Any] = ReleaseQuerySet.as_manager()
 

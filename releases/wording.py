@@ -21,6 +21,7 @@ KINDS = {
     "build.test_stop": gettext_lazy("Test build stop"),
     "message.post": gettext_lazy("Message"),
     "message.answer": gettext_lazy("Answer to a button"),
+    "event.send": gettext_lazy("Event"),
     "ticket.create_epic": gettext_lazy("Epic"),
     "ticket.remote_link": gettext_lazy("Link at the epic"),
     "ticket.comment": gettext_lazy("Comment at the epic"),
@@ -36,7 +37,7 @@ KINDS = {
     "mail.expiring": gettext_lazy("Email about an expiring credential"),
 }
 
-_NOTICES = {
+_NOTICES: dict[str, Any] = {
     Notice.RELEASE_CREATED: gettext_lazy("Release created"),
     Notice.RELEASE_COMPLETE: gettext_lazy("All builds complete"),
     Notice.RELEASE_FAILED: gettext_lazy("Not all builds succeeded"),
@@ -45,6 +46,8 @@ _NOTICES = {
     Notice.RELEASE_RELEASED: gettext_lazy("Released"),
     Notice.RELEASE_NOT_SUBMITTED: gettext_lazy("No longer marked as submitted"),
     Notice.RELEASE_NOT_RELEASED: gettext_lazy("No longer marked as released"),
+    "build_queued": gettext_lazy("%(build)s queued"),
+    "build_waiting": gettext_lazy("%(build)s waiting for approval"),
     Notice.BUILD_STARTED: gettext_lazy("%(build)s started"),
     Notice.BUILD_COMPLETE: gettext_lazy("%(build)s complete"),
     Notice.BUILD_FAILED: gettext_lazy("%(build)s failed"),
@@ -68,6 +71,11 @@ def describe_effect(effect: Effect) -> str:
     if effect.kind == "message.post":
         words = {"notice": notice_words(effect.payload), "channel": channel_of(effect)}
         return _("Message “%(notice)s” to %(channel)s") % words
+    if effect.kind == "event.send":
+        words = {"event": event_name(effect), "endpoint": channel_of(effect)}
+        if "attempt" in effect.payload:
+            return _("Event sent again to %(endpoint)s") % words
+        return _("Event %(event)s to %(endpoint)s") % words
     if effect.kind == "ticket.create_epic":
         key = effect.result.get("key")
         return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
@@ -120,6 +128,11 @@ def channel_of(effect: Effect) -> str:
     """The channel's name at the time of the message; its id if the name was unknown."""
     payload = effect.payload
     return str(payload.get("channel_name") or payload.get("channel", ""))
+
+
+def event_name(effect: Effect) -> str:
+    """`build.failed`; `test` for one that a person sends."""
+    return str(effect.payload.get("name", "test"))
 
 
 def notice_words(payload: dict[str, Any]) -> str:

@@ -38,6 +38,8 @@ PREFIXES = {
     "/play": "google_play",
     "/google": "google_oauth",
     "/anyci": "any_ci",
+    "/listener": "endpoint",
+    "/teams": "teams",
 }
 BODY_LIMIT = 5_000_000  # bytes
 LONGEST_DRIP = 120.0  # seconds

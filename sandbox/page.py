@@ -9,7 +9,15 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from sandbox import mrkdwn, page_actions, page_pipelines, page_receivers, page_tickets, presses
+from sandbox import (
+    mrkdwn,
+    page_actions,
+    page_listeners,
+    page_pipelines,
+    page_receivers,
+    page_tickets,
+    presses,
+)
 from sandbox.chat import CHANNELS, PEOPLE, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
 from sandbox.context import accounts, state, to_page
@@ -55,6 +63,7 @@ def _board() -> dict[str, Any]:
         **page_actions.board(),
         **page_pipelines.board(),
         **page_receivers.board(),
+        **page_listeners.board(),
         "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
         "people": list(PEOPLE.values()),
         **page_tickets.board(),
@@ -223,6 +232,7 @@ SAVED = {
     "fault": "The fault is on.",
     "faults": "All faults are off.",
     "receiver": "Saved: the receiver of Any CI.",
+    "endpoint": "Saved: the endpoint.",
 }
 
 
@@ -232,6 +242,8 @@ def settings() -> str:
         "sandbox/settings.html",
         jobs=_buildable_jobs(),
         receivers=list(state().receivers.all.values()),
+        endpoint=state().listeners,
+        statuses=page_listeners.STATUSES,
         results=RESULTS,
         kinds=KINDS,
         proxies=list(PROXIES),
@@ -369,6 +381,8 @@ LABELS = {
     "slackBotToken": "Bot token",
     "slackAppToken": "App-level token",
     "slackChannels": "Channels",
+    "workflowUrl": "Workflow address",
+    "url": "Address",
     "jiraUrl": "Jira address",
     "jiraEmail": "Account email",
     "jiraApiToken": "API token",
@@ -388,6 +402,8 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
         *(("GitHub Actions", p) for p in values["workflows"]),
         *((f"Any CI {p['triggerUrl'].rpartition('/')[2]}", p) for p in values["receivers"]),
         ("Slack", values["communication"]),
+        ("Microsoft Teams", values["teams"]),
+        ("Endpoint", values["endpoint"]),
         ("Jira", values["tickets"]),
     ]
     return [(heading, _rows(block)) for heading, block in blocks]

@@ -24,6 +24,7 @@ from sandbox import (
     control_receivers,
     page,
     page_actions,
+    page_listeners,
     page_pipelines,
     page_receivers,
     presses,
@@ -48,6 +49,7 @@ from sandbox.providers import (
     google_play,
     jenkins,
     jira,
+    listeners,
     slack,
 )
 from sandbox.sockets import SocketGate
@@ -86,8 +88,11 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         page_pipelines,
         page_receivers,
         presses,
+        page_listeners,
     ):
         app.register_blueprint(part.blueprint)
+    app.register_blueprint(listeners.endpoint)
+    app.register_blueprint(listeners.teams)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
     app.register_blueprint(github_graphql.enterprise)
     for pages in (repository_pages, project_pages):

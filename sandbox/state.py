@@ -19,6 +19,7 @@ from sandbox.ci import Ci
 from sandbox.faults import Faults
 from sandbox.github_apps import Apps
 from sandbox.ledger import Ledger, RequestLog
+from sandbox.listeners import Listeners
 from sandbox.pipelines import Pipelines
 from sandbox.projects import Projects
 from sandbox.receivers import Receivers
@@ -76,6 +77,7 @@ class SandboxState(Shared):
         )
         self.receivers = Receivers(self, sender=self.sender, auto_finish=self.auto_finish)
         self.slack = Chat(self)
+        self.listeners = Listeners(self)
         self.jira = Tickets(self)
         self.stores = Stores(self)
 
@@ -136,6 +138,7 @@ class SandboxState(Shared):
             "requests": self.requests,
             "jenkins": self.jenkins,
             "slack": self.slack,
+            "listeners": self.listeners,
             "jira": self.jira,
             "github": self.github,
             "gitlab": self.gitlab,

@@ -16,7 +16,7 @@ from releases.messages.notices import Notice, PlainText, render
 from releases.models import Release
 from releases.tickets.acts import COMMENT, CREATE_EPIC, PLAN
 from releases.tickets.texts import epic_for
-from releases.wording import channel_of, web_address
+from releases.wording import channel_of, event_name, web_address
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ def content_of(
     """
     if effect.kind == "message.post" and release is not None:
         return _message(effect, release, url)
+    if effect.kind == "event.send" and release is not None:
+        return _event(effect, release)
     if effect.kind == CREATE_EPIC and release is not None:
         return _epic(effect, release, url)
     if effect.kind in (COMMENT, PLAN):
@@ -56,10 +58,19 @@ def _message(effect: Effect, release: Release, url: str) -> Content | None:
         return None
     words = effect.payload.get("words") or {}
     made = render(release, Notice(notice), words, chat=PlainText)
-    facts = ((_("Channel"), channel_of(effect)),)
+    facts: tuple[tuple[str, str], ...] = ((_("Channel"), channel_of(effect)),)
+    if note := str(effect.result.get("note", "")):
+        facts = (*facts, (_("Result"), note))
     rows = CommunicationIntegration.objects.filter(tenant=release.tenant_id)
     provider = _label(rows.filter(pk=effect.integration_id).first())
     return Content(f"{made.text}\n\n{made.detail}", facts, url=url, provider=provider)
+
+
+def _event(effect: Effect, release: Release) -> Content:
+    """Its body is in the endpoint's delivery log, as it was sent."""
+    facts = ((_("Event"), event_name(effect)), (_("Endpoint"), channel_of(effect)))
+    rows = CommunicationIntegration.objects.filter(tenant=release.tenant_id)
+    return Content(facts=facts, provider=_label(rows.filter(pk=effect.integration_id).first()))
 
 
 def _epic(effect: Effect, release: Release, url: str) -> Content | None:

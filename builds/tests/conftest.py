@@ -13,6 +13,7 @@ from delivr.tenants.models import Role
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to
 from integrations.models import PipelineIntegration
+from integrations.providers.tests.wire import wire  # noqa: F401 # a fixture
 from releases.tests.pages import Setup
 
 

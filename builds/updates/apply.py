@@ -18,7 +18,8 @@ from builds.updates.update import BuildUpdate, counted
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.ci import BuildStatus
-from releases.messages.notices import Notice, notify
+from releases.messages.events import tell
+from releases.messages.notices import Notice, from_event, notify
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.operations import lock_release, mirror_build, recompute
 
@@ -229,6 +230,16 @@ def _notify(build: Build, event: BuildEvent) -> None:
         "candidate": build.candidate,
         "url": build.url,
     }
+    if build.status in (BuildStatus.QUEUED, BuildStatus.WAITING):
+        notice_name = f"build_{build.status.lower()}"
+        tell(
+            release,
+            notice_name.replace("_", "."),
+            subject=f"build:{build.pk}",
+            suffix=f"{build.status.lower()}:{event.pk}",
+            payload={"notice": notice_name, "words": words, **from_event(event.pk)},
+            build_id=build.pk,
+        )
     if build.handle.is_named and build.status not in _NOT_STARTED:
         notify(release, Notice.BUILD_STARTED, build_id=build.pk, event_id=event.pk, words=words)
     if build.is_moving:

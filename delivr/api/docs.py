@@ -32,6 +32,7 @@ _IDS = {
     "member_id": "Member",
     "invitation_id": "Invitation",
     "token_key": "Token",
+    "attempt_id": "EndpointAttempt",
 }
 _CONNECTION = re.compile(r"/integrations/(\w+)/{connection_id}")
 _LIST = re.compile(r"^Paginated(\w+)List$")
@@ -249,6 +250,7 @@ def _samples(method: str, path: str, body: str) -> dict[str, str]:
 def _with_ids(path: str) -> str:
     if connection := _CONNECTION.search(path):
         path = path.replace("{connection_id}", _connection_id(connection[0]))
+    path = path.replace("{endpoint_id}", str(reference.examples()["EndpointAttempt"]["endpointId"]))
     for place, name in _IDS.items():
         path = path.replace(f"{{{place}}}", _id_of(name))
     return path

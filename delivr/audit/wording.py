@@ -45,6 +45,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "effect.adopted": (_("adopted a build: %(what)s"), _("Build adopted")),
     "effect.cancelled": (_("cancelled: %(what)s"), _("Effect cancelled")),
     "effect.retried": (_("retried: %(what)s"), _("Effect retried")),
+    "endpoint.resent": (_("sent an event again to %(what)s"), _("Event sent again")),
+    "endpoint.tested": (_("sent a test event to %(what)s"), _("Test event sent")),
+    "endpoint.turned_off": (_("stopped sending to %(what)s"), _("Endpoint turned off")),
+    "endpoint.turned_on": (_("turned %(what)s on again"), _("Endpoint turned on")),
     "integration.connected": (_("connected %(what)s"), _("Connection created")),
     "integration.disconnected": (_("disconnected %(what)s"), _("Connection removed")),
     "credential.rotated": (_("replaced the credential of %(what)s"), _("Credential rotated")),
@@ -116,6 +120,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "user.signed_in": (_("signed in"), _("Signed in")),
     "user.signed_out": (_("signed out"), _("Signed out")),
     "user.signin_failed": (_("recorded a wrong password for %(what)s"), _("Sign-in failed")),
+    "signing_secret.rotated": (
+        _("rotated the signing secret of %(what)s"),
+        _("Signing secret rotated"),
+    ),
     "webhook_secret.rotated": (
         _("rotated the webhook secret of %(what)s"),
         _("Webhook secret rotated"),

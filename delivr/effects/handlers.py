@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -53,6 +54,11 @@ class EffectHandler(ABC):
     settle: ClassVar[timedelta] = timedelta(seconds=90)
     look_twice: ClassVar[timedelta] = timedelta(0)  # until an effect not found is looked for again
     send_again_when_uncertain: ClassVar[bool] = False  # for what cannot be looked up
+    # The other side can tell a repeat: it is sent again without looking first.
+    repeats_are_harmless: ClassVar[bool] = False
+    # How long to wait after each failed attempt, in place of a delay that doubles; after the
+    # attempt that follows the last one it fails for good.
+    schedule: ClassVar[Sequence[timedelta]] = ()
 
     @abstractmethod
     def send(self, effect: Effect) -> dict[str, Any]:

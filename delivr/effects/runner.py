@@ -98,7 +98,8 @@ class Attempt:
     def __init__(self, effect: Effect, handler: EffectHandler) -> None:
         self.effect = effect
         self.handler = handler
-        self.in_doubt = effect.dispatched_at is not None  # an earlier attempt may have done it
+        # An earlier attempt may have done it.
+        self.in_doubt = effect.dispatched_at is not None and not handler.repeats_are_harmless
 
     @property
     def _integration(self) -> dict[str, str]:
@@ -249,7 +250,7 @@ class Attempt:
             self._wait(
                 delay, attempts=F("attempts") - 1, **self._clear_dispatch(), **_error_columns(error)
             )
-        elif error.outcome is Outcome.NOT_SENT:
+        elif error.outcome is Outcome.NOT_SENT or self.handler.repeats_are_harmless:
             self._retry_later(error, **self._clear_dispatch())
         else:
             self._retry_later(error)
@@ -266,8 +267,17 @@ class Attempt:
     def _retry_later(self, error: ProviderError, **changes: Any) -> None:
         if self.effect.attempts >= 2 * self.handler.max_attempts:
             self._mark_dead(error.code, error.message, error.hint)  # looking for it fails, too
-        else:
+        elif not self.handler.schedule:
             self._wait(self._jitter(), **changes, **_error_columns(error))
+        elif self.effect.attempts > len(self.handler.schedule):
+            self._mark_dead(error.code, error.message, error.hint, **changes)
+        else:
+            self._wait(self._scheduled(), **changes, **_error_columns(error))
+
+    def _scheduled(self) -> timedelta:
+        """The delay of the schedule, and up to a fifth of it more."""
+        delay = self.handler.schedule[max(self.effect.attempts - 1, 0)]
+        return delay * (1 + random.random() / 5)  # noqa: S311 # spreads load, guards nothing
 
     def _jitter(self) -> timedelta:
         """Full jitter: a random delay between zero and the exponential bound."""

@@ -9,7 +9,7 @@ twice, no redirect is followed, no environment proxy or .netrc is used.
 
 from delivr.outbound.adapter import DEADLINE, MAX_BODY, Adapter, Session, connect, session
 from delivr.outbound.downloads import Download, open_download
-from delivr.outbound.urls import Code, OutboundError, check_url, origin
+from delivr.outbound.urls import Code, OutboundError, check_url, is_allowed_by_operator, origin
 
 __all__ = [
     "DEADLINE",
@@ -21,6 +21,7 @@ __all__ = [
     "Session",
     "check_url",
     "connect",
+    "is_allowed_by_operator",
     "open_download",
     "origin",
     "session",

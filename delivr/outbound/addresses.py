@@ -154,7 +154,12 @@ def may_reach(address: Address, *, host: str, port: int) -> bool:
 
 def may_use_port(host: str, port: int) -> bool:
     """80, 443, 8080, 8443, and what the operator allowed for exactly this host."""
-    return port in USUAL_PORTS or any(
+    return port in USUAL_PORTS or is_named(host, port)
+
+
+def is_named(host: str, port: int) -> bool:
+    """Did the operator allow exactly this host, for this port?"""
+    return any(
         rule.names(host) and rule.port in (None, port) and not rule.is_block for rule in _rules()
     )
 

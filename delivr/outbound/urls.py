@@ -83,6 +83,12 @@ def origin(url: str) -> str:
     return f"{target.scheme}://{host}:{target.port}"
 
 
+def is_allowed_by_operator(url: str) -> bool:
+    """True if OUTBOUND_ALLOW names its host. Raises OutboundError "bad_url"."""
+    target = split(url)
+    return addresses.is_named(target.host, target.port)
+
+
 def split(url: str) -> Target:
     try:
         parts = urlsplit(url)

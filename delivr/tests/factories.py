@@ -15,6 +15,7 @@ from factory.django import DjangoModelFactory
 
 from builds.models import Build, TestBuild, WebhookDelivery
 from delivr.effects.models import Effect
+from delivr.ids import webhook_secret
 from delivr.signin.sessions import KEY
 from delivr.tenants.models import Membership, Role, Tenant, User
 from integrations.choices import Verification
@@ -156,6 +157,15 @@ class SlackFactory(ConnectionFactory):
     communication_type = "SLACK"
     token = "xoxb-factory-token"
     recipients = factory.LazyFunction(lambda: ["C123"])
+
+
+class EndpointFactory(ConnectionFactory):
+    class Meta:
+        model = CommunicationIntegration
+
+    communication_type = "WEBHOOK"
+    options = factory.LazyFunction(lambda: {"url": "http://127.0.0.1:1/events"})
+    token = factory.LazyFunction(webhook_secret)
 
 
 class JiraFactory(ConnectionFactory):

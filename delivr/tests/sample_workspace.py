@@ -22,7 +22,7 @@ from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Role,
 from delivr.tenants.operations import create_token, revoke_token
 from delivr.tests import factories
 from delivr.tests.wired import wire
-from integrations.models import EarlierWebhookSecret
+from integrations.models import EarlierWebhookSecret, EndpointAttempt
 
 NOWHERE = "http://127.0.0.1:1"
 OURS, THEIRS = "canary7ours", "canary7theirs"
@@ -132,6 +132,16 @@ def _fill(workspace: SampleWorkspace) -> None:
         secret=webhook_secret(),
         until=timezone.now() + timedelta(hours=1),
     )
+    endpoint = factories.EndpointFactory(tenant=tenant)
+    attempt = EndpointAttempt.objects.create(
+        tenant=tenant,
+        integration_id=endpoint.pk,
+        effect_id=effect.pk,
+        message_id=effect.pk,
+        event="release.created",
+        body="{}",
+        status=200,
+    )
     kept = IdempotentRequest.objects.create(tenant=tenant, key="k", fingerprint="f")
     kept.answer = "{}"
     kept.save()
@@ -144,6 +154,8 @@ def _fill(workspace: SampleWorkspace) -> None:
         "test_build_id": test.pk,
         "effect_id": effect.pk,
         "delivery_id": delivery.pk,
+        "endpoint_id": endpoint.pk,
+        "attempt_id": attempt.pk,
         "pipeline_id": wired.pipelines["ios"].pk,
         "artifact_key": _digits(workspace.word),
         "token_id": token.pk,
@@ -188,7 +200,8 @@ def _mark(row: models.Model, part: models.Field[Any, Any], word: str) -> None:
     if part.primary_key or part.is_relation or part.choices or part.name in CODES:
         return
     value = getattr(row, part.attname)
-    if part.name in ("webhook_secret", "previous_webhook_secret", "secret"):
+    is_signing = getattr(row, "communication_type", "") == "WEBHOOK" and part.name == "token"
+    if is_signing or part.name in ("webhook_secret", "previous_webhook_secret", "secret"):
         return  # base64, which the word would make invalid
     if part in secret_fields(type(row)):
         setattr(row, part.attname, f"{value.reveal()}{word}" if value else None)

@@ -32,7 +32,7 @@ from delivr.tenants.models import (
 from delivr.tenants.operations import create_token
 from delivr.tests import factories
 from delivr.tests.admin_pages import detail, listing
-from integrations.models import EarlierWebhookSecret
+from integrations.models import EarlierWebhookSecret, EndpointAttempt
 
 pytestmark = [pytest.mark.on_sqlite, pytest.mark.slow]
 
@@ -72,6 +72,7 @@ def rows(tenant, owner) -> list[str]:
     EarlierWebhookSecret.objects.create(
         tenant=tenant, pipeline=pipeline.pipeline, secret=CANARY, until=timezone.now()
     )
+    EndpointAttempt.objects.create(tenant=tenant, body=CANARY, answer=CANARY, event="test")
     factories.TestBuildFactory(pipeline=pipeline.pipeline, started_by=owner)
     factories.SlackFactory(tenant=tenant)
     factories.JiraFactory(tenant=tenant)

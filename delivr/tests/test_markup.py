@@ -33,6 +33,7 @@ SHOWING = [
     "insights",
     "integrations",
     "integrations/<family:family>/<str:connection_id>",
+    "integrations/communication/<str:endpoint_id>/log",
     "releases",
     "releases/<slug:release_id>",
     "releases/new",

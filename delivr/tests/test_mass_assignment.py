@@ -274,6 +274,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
 BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
     *("give-to-sandbox", "move"),
+    *("resend", "test-event", "rotate-signing-secret", "turn-on"),
     *("cancel", "force-cancel", "retry", "replay", "try-now"),
 )
 FORMS = [

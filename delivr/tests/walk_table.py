@@ -35,6 +35,8 @@ CONNECTION = at(get=VIEWER, patch=ADMIN, delete=ADMIN)
 ACT = at(post=ADMIN)
 _FAMILY = "<family:family>"
 _ONE = f"integrations/{_FAMILY}/<str:connection_id>"
+_ENDPOINT = "integrations/communication/<str:endpoint_id>"
+_ENDPOINT_ACTS = ("test-event", "rotate-signing-secret", "turn-on")
 FAMILIES = ("scm", "targets", "pipelines", "communication", "tickets")
 
 TABLE: dict[str, Mapping[str, int]] = {
@@ -88,6 +90,9 @@ TABLE: dict[str, Mapping[str, int]] = {
     "integrations/pipelines/<str:connection_id>/give-to-sandbox": at(post=ADMIN),
     "integrations/pipelines/<str:connection_id>/test-build": at(get=VIEWER, post=ADMIN),
     "integrations/pipelines/<str:connection_id>/test-build/cancel": at(post=ADMIN),
+    f"{_ENDPOINT}/log": at(get=VIEWER),
+    **{f"{_ENDPOINT}/{act}": at(post=ADMIN) for act in _ENDPOINT_ACTS},
+    f"{_ENDPOINT}/log/<str:attempt_id>/resend": at(post=ADMIN),
     "releases": at(get=VIEWER),
     "palette": at(get=VIEWER),
     "integrations/pipelines/<str:connection_id>/listening": at(get=VIEWER),
@@ -131,6 +136,9 @@ TABLE: dict[str, Mapping[str, int]] = {
     **{f"api/v1/integrations/{family}/<str:connection_id>/verify": ACT for family in FAMILIES},
     "api/v1/integrations/pipelines/<str:connection_id>/rotate-webhook-secret": ACT,
     "api/v1/integrations/pipelines/<str:connection_id>/test-builds": CONNECTIONS,
+    f"api/v1/{_ENDPOINT}/attempts": at(get=VIEWER),
+    f"api/v1/{_ENDPOINT}/attempts/<str:attempt_id>/resend": ACT,
+    **{f"api/v1/{_ENDPOINT}/{act}": ACT for act in _ENDPOINT_ACTS},
     "api/v1/test-builds/<str:test_build_id>": at(get=VIEWER),
     "api/v1/test-builds/<str:test_build_id>/cancel": ACT,
     "api/v1/releases": at(get=VIEWER, post=MEMBER),

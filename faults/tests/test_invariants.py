@@ -177,6 +177,21 @@ def test_i16_not_there_and_there_twice(
 
 
 @pytest.mark.parametrize("times", [0, 2])
+def test_i17_an_event_lost_and_received_twice_as_new(
+    build: Build, providers: FakeProviders, times: int
+) -> None:
+    event = factories.EffectFactory(
+        kind="event.send", state=EffectState.DONE, payload={"sequence": 1}
+    )
+    taken = {"kind": "event.received", "id": event.pk}
+    providers.entries += [{**taken, "isRepeat": False}, {**taken, "isRepeat": True}]
+    assert broken(providers) == set()
+    providers.entries = [one for one in providers.entries if one["kind"] != taken["kind"]]
+    providers.entries += [{**taken, "isRepeat": False}] * times
+    assert broken(providers) == {"I17"}
+
+
+@pytest.mark.parametrize("times", [0, 2])
 def test_i2_not_built_and_built_twice(build: Build, providers: FakeProviders, times: int) -> None:
     providers.entries.clear()
     for _n in range(times):

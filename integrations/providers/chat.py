@@ -51,6 +51,9 @@ class Message:
     event: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     buttons: Sequence[Button] = ()
+    page: str = ""  # the release's page of ours
+    at: datetime | None = None  # when the event happened
+    spare: Sequence[str] = ()  # what to leave out of `data` if it is too long: `release.pipelines`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,19 @@ class PostedMessage:
     channel: str
     id: str  # for replies; "" if the chat returns none
     url: str = ""
+    note: str = ""  # what is known of it, if that is less than that it was posted
+
+
+@dataclass(frozen=True)
+class SentRequest:
+    """One request to an endpoint, as its log keeps it. `status` is None without a response,
+    `failure` None after a success."""
+
+    body: str
+    status: int | None
+    answer: str  # the first characters of the response
+    milliseconds: int
+    failure: ProviderError | None
 
 
 class ChatProvider(Provider):
@@ -69,6 +85,11 @@ class ChatProvider(Provider):
     tells_steps: ClassVar[bool] = False  # also without threads and without editing
     has_buttons: ClassVar[bool] = False  # if the connection has what `listen` needs
     only_channel: ClassVar[str] = ""  # its name, if a connection has a single one
+    # An endpoint is a program: it gets events with data instead of text, signed, in any order.
+    is_endpoint: ClassVar[bool] = False
+    turned_off_by: ClassVar[tuple[str, ...]] = ()  # codes of errors after which it gets no more
+
+    sent: SentRequest | None = None  # by the last `post` to an endpoint
 
     @staticmethod
     @abstractmethod
@@ -78,6 +99,16 @@ class ChatProvider(Provider):
     @staticmethod
     @abstractmethod
     def link(url: str, label: str) -> str: ...
+
+    @classmethod
+    def place_of(cls, options: Mapping[str, Any]) -> str:
+        """What its only channel is called on pages; "" for its own name."""
+        return ""
+
+    @classmethod
+    def wants(cls, options: Mapping[str, Any], event: str) -> bool:
+        """False for an event that the connection was told to leave out."""
+        return True
 
     def channels(self) -> list[Option]:
         """The channels to choose from (network)."""

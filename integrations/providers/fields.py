@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from delivr.outbound import OutboundError, check_url
+from delivr.outbound import OutboundError, check_url, origin
 
 Words = str | Promise
 MAX_TEXT = 300
@@ -38,7 +38,8 @@ class ConnectionField:
     same server or account. `file` is the ending of a file that may be dropped on a text area, and
     `file_mark` a text that every such file contains. `checks` are the names of the checks that fail
     because of this field. With `choices` (value, label) it takes one of these values; the first is
-    that of a connection which says nothing.
+    that of a connection which says nothing. A `generated` secret is created by delivr and shown
+    once; no one enters it.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ConnectionField:
     file_mark: str = ""
     checks: Sequence[str] = ()
     choices: Sequence[tuple[str, Words]] = ()
+    generated: bool = False
 
     def read(self, connection: Any) -> Any:
         """The value in a connection; for a secret the `Secret` or None."""
@@ -122,6 +124,27 @@ def clean_address(value: str) -> str:
     except OutboundError as error:
         raise ValueError(" ".join(filter(None, [error.message, error.hint]))) from None
     return text
+
+
+def clean_full_address(value: str) -> str:
+    """An http(s) address, which may have a query; a slash at its end stays. Raises ValueError."""
+    text = value.strip()
+    if "#" in text:
+        raise ValueError(_("Enter the address without what follows #."))
+    before, mark, query = text.partition("?")
+    slash = "/" if before.endswith("/") else ""
+    address = f"{clean_address(before)}{slash}{mark}{query}"
+    try:
+        origin(address)  # its query has only characters that an address has
+    except OutboundError as error:
+        raise ValueError(error.message) from None
+    return address
+
+
+def host_and_path(url: str) -> str:
+    """The address in a few words."""
+    parts = urlsplit(url)
+    return f"{parts.netloc}{parts.path}".rstrip("/")
 
 
 def one_line(value: str) -> str:

@@ -42,6 +42,8 @@ PIPELINES: dict[str, str] = {
 }
 COMMUNICATION: dict[str, str] = {
     CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",
+    CommunicationType.TEAMS: f"{_HERE}.teams.provider.Teams",
+    CommunicationType.WEBHOOK: f"{_HERE}.outgoing_webhook.provider.OutgoingWebhook",
 }
 TICKETS: dict[str, str] = {
     TicketType.JIRA: f"{_HERE}.jira.provider.Jira",
@@ -94,6 +96,16 @@ def fields_of(key: ProviderKey) -> Fields:
     """The fields of a connection of this kind, in the order of its form."""
     fields: Fields = _declared(key).FIELDS
     return fields
+
+
+def entered_fields_of(key: ProviderKey) -> Fields:
+    """Those whose values people enter."""
+    return [field for field in fields_of(key) if not field.generated]
+
+
+def generated_fields_of(key: ProviderKey) -> Fields:
+    """Secrets that delivr creates and shows once."""
+    return [field for field in fields_of(key) if field.generated]
 
 
 def needs_of(key: ProviderKey) -> Words:

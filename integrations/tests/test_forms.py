@@ -13,7 +13,7 @@ from delivr.tests import factories as make
 from integrations import operations
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import FAMILIES, ScmIntegration
-from integrations.providers.registry import PROVIDERS, ProviderKey, fields_of
+from integrations.providers.registry import PROVIDERS, ProviderKey, entered_fields_of, fields_of
 from integrations.tests.keys import key_of
 
 pytestmark = pytest.mark.on_sqlite
@@ -35,6 +35,11 @@ STORED: dict[ProviderKey, Any] = {
     ),
     key_of("WEBHOOK"): (make.PipelineFactory, {"pipeline_type": "WEBHOOK", "api_token": CANARY}),
     key_of("SLACK"): (make.SlackFactory, {"token": CANARY}),
+    key_of("TEAMS"): (
+        make.SlackFactory,
+        {"communication_type": "TEAMS", "token": CANARY, "recipients": []},
+    ),
+    ("communication", "WEBHOOK"): (make.EndpointFactory, {"token": CANARY}),
     key_of("JIRA"): (make.JiraFactory, {"api_token": CANARY}),
 }
 
@@ -60,8 +65,9 @@ def test_every_kind_has_its_family() -> None:
 @pytest.mark.parametrize("key", PROVIDERS)
 def test_a_form_asks_for_what_the_provider_declares(tenant: Tenant, key: ProviderKey) -> None:
     asked = form(tenant, key)
-    assert {f.name for f in fields_of(key)} < set(asked.fields)
-    for field in fields_of(key):
+    assert {f.name for f in entered_fields_of(key)} < set(asked.fields)
+    assert not {f.name for f in fields_of(key) if f.generated} & set(asked.fields)
+    for field in entered_fields_of(key):
         is_required = field.required and not field.is_conditional
         assert asked.fields[field.name].required is is_required
 
@@ -73,7 +79,7 @@ def test_a_stored_secret_is_neither_shown_nor_required_again(
     factory, secrets = STORED[key]
     shown = form(tenant, key, connection=factory(tenant=tenant, **secrets))
     assert CANARY not in shown.as_div()
-    for field in fields_of(key):
+    for field in entered_fields_of(key):
         if field.secret:
             assert not shown.fields[field.name].required
 
@@ -117,7 +123,7 @@ def test_a_password_in_a_repositorys_address_is_not_stored(tenant: Tenant) -> No
 @pytest.mark.parametrize("key", PROVIDERS)
 def test_browsers_are_told_not_to_store_secrets(tenant: Tenant, key: ProviderKey) -> None:
     asked = form(tenant, key)
-    for field in fields_of(key):
+    for field in entered_fields_of(key):
         if field.secret:
             assert asked.fields[field.name].widget.attrs["autocomplete"] == "off"
 

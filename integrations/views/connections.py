@@ -33,6 +33,8 @@ from integrations.setup import STEP, STEPS
 from integrations.throttle import throttle, throttled_call
 from integrations.verification import verify
 from integrations.views import shared, streamed_checks
+from integrations.views.endpoint_secret import show_signing_secret
+from integrations.views.endpoints import endpoint_context
 from integrations.views.once import Repeated, new_token
 from integrations.views.webhook_secret import answer_again, show_secret
 
@@ -72,14 +74,18 @@ def integration_new(request: TenantRequest, family: str) -> HttpResponseBase:
         return answer_again(request, repeated, default=page)
     if connection is None:
         return _form_page(request, form)
-    return answer_saved(request, connection, page=page_of(connection))
+    return answer_saved(request, connection, page=page_of(connection), is_new=True)
 
 
-def answer_saved(request: TenantRequest, connection: Connection, *, page: str) -> HttpResponse:
-    """The webhook's secret if it is to be shown now, else a redirect."""
+def answer_saved(
+    request: TenantRequest, connection: Connection, *, page: str, is_new: bool
+) -> HttpResponse:
+    """The secret that was generated if it is to be shown now, else a redirect."""
     shared.add_result_message(request, connection)
     if isinstance(connection, PipelineIntegration) and _may_show_secret(connection):
         return show_secret(request, connection, continue_url=page, is_new=True)
+    if isinstance(connection, CommunicationIntegration) and is_new and connection.is_endpoint:
+        return show_signing_secret(request, connection, continue_url=page, is_new=True)
     return redirect(page)
 
 
@@ -143,7 +149,7 @@ def integration(request: TenantRequest, family: str, connection_id: str) -> Http
     saved = shared.save(request, form)
     if saved is None:
         return _page(request, shared.find(request, family, connection_id), form)
-    return answer_saved(request, saved, page=page_of(saved))
+    return answer_saved(request, saved, page=page_of(saved), is_new=False)
 
 
 def _page(
@@ -162,6 +168,8 @@ def _page(
     }
     if isinstance(connection, PipelineIntegration):
         context |= _webhook_context(connection)
+    if isinstance(connection, CommunicationIntegration) and connection.is_endpoint:
+        context |= {**endpoint_context(connection), "rotate_token": new_token()}
     return render(request, "integrations/detail.html", context)
 
 

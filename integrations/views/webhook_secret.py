@@ -24,11 +24,16 @@ from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
-from integrations.models import PipelineIntegration, find_connection
+from integrations.models import (
+    CommunicationIntegration,
+    PipelineIntegration,
+    find_connection,
+)
 from integrations.providers.ci import CiProvider
 from integrations.providers.registry import webhooks_of
 from integrations.providers.webhooks import BASIC
 from integrations.throttle import throttled_call
+from integrations.views.endpoint_secret import show_signing_secret
 from integrations.views.listening import listening_context
 from integrations.views.once import Repeated, once
 from integrations.views.shared import add_result_message, find, has_failed
@@ -102,6 +107,8 @@ def answer_again(request: TenantRequest, repeated: Repeated, *, default: str) ->
     if isinstance(found, PipelineIntegration) and not has_failed(found):
         webhook_secrets.claim_unseen(found)
         return show_secret(request, found, continue_url=default, is_new=True)
+    if isinstance(found, CommunicationIntegration) and found.is_endpoint:
+        return show_signing_secret(request, found, continue_url=default, is_new=True)
     return redirect(default)
 
 

@@ -118,7 +118,7 @@ def _send(request: TenantRequest, steps: Sequence[StepState], state: StepState) 
     page = here(state.key)
     if shared.has_failed(connection):
         page += "?" + urlencode({"edit": connection.pk})
-    return answer_saved(request, connection, page=page)
+    return answer_saved(request, connection, page=page, is_new=edited is None)
 
 
 def _show(

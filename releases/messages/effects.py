@@ -94,7 +94,8 @@ class PostMessage(EffectHandler):
         effect.payload |= {"channel": channel, "channel_name": connection.channel_name(channel)}
 
     def _result(self, posted: PostedMessage) -> dict[str, Any]:
-        return {"ts": posted.id, "url": posted.url}
+        note = {"note": posted.note} if posted.note else {}
+        return {"ts": posted.id, "url": posted.url, **note}
 
     def _channel(self, effect: Effect) -> Any:
         return Effect.objects.for_tenant(effect.tenant_id).filter(

@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from delivr.effects.operations import create_effects
 from integrations.choices import Preset
 from integrations.providers.chat import ChatProvider, Message
+from releases.messages.events import tell
 from releases.repository.summary import summary_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ def chat_of(communication: CommunicationIntegration) -> type[ChatProvider]:
 
 
 def channels_of(communication: CommunicationIntegration, notice: Notice) -> list[str]:
-    """The channels of the connection that hear of it."""
+    """The channels of the connection that hear of it. An endpoint gets events instead: `tell`."""
+    if communication.is_endpoint:
+        return []
     return [
         channel
         for channel in communication.channels
@@ -143,6 +146,14 @@ def notify(
     subject = f"build:{build_id}" if build_id else f"release:{release.pk}"
     payload = {"notice": notice, "words": words or {}, **from_event(event_id)}
     suffix = f"{_KEY_WORD[notice]}:{cause}" if cause else _KEY_WORD[notice]
+    tell(
+        release,
+        event_of(notice),
+        subject=subject,
+        suffix=suffix,
+        payload=payload,
+        build_id=build_id,
+    )
     create_effects(
         tenant=release.tenant,
         kind="message.post",
@@ -227,4 +238,5 @@ def render(
         broadcast=bool(thread) and notice in BROADCAST,
         event=notice,
         data={"release": release.pk, **data},
+        page=link,
     )

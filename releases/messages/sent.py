@@ -23,6 +23,7 @@ class SentEffect:
     attempts: int
     error: str
     hint: str
+    note: str  # what is known of it, if that is less than that it was posted
     next_at: datetime | None
     at: datetime
     url: str
@@ -40,6 +41,7 @@ class SentEffect:
             attempts=effect.attempts,
             error=effect.last_error,
             hint=effect.last_error_hint,
+            note=str(effect.result.get("note", "")),
             next_at=effect.next_at if effect.is_open and effect.next_at > now else None,
             at=effect.done_at or effect.created_at,
             url=web_address(effect.result.get("url")),
@@ -77,12 +79,17 @@ class SentMessage:
         return states.pop() if len(states) == 1 else ""
 
 
+_MESSAGES = ("message.post", "event.send")
+_OF_A_CHANNEL = ("channel", "channel_name", "name", "sequence")
+
+
 def messages(release: Release, effects: Iterable[Effect], now: datetime) -> tuple[SentMessage, ...]:
     """The messages, newest first."""
     groups: dict[str, list[SentEffect]] = {}
     for effect in effects:
-        if effect.kind == "message.post":
-            same = {**effect.payload, "channel": "", "channel_name": "", "build": effect.build_id}
+        if effect.kind in _MESSAGES:
+            same = {name: v for name, v in effect.payload.items() if name not in _OF_A_CHANNEL}
+            same["build"] = effect.build_id
             sent = SentEffect.of(effect, now)
             name = _channel_name(release, effect)
             key = json.dumps(same, sort_keys=True, default=str)

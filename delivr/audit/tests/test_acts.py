@@ -37,6 +37,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
 _ONE = "integrations/<family:family>/<str:connection_id>"
 _API = "api/v1/"
+_ENDPOINT = "integrations/communication/<str:endpoint_id>"
 CONNECTED = ["integration.connected"]
 # The actions that a route records. An action that causes others has a row for each of them.
 PAGES = {
@@ -69,6 +70,10 @@ PAGES = {
     "integrations/pipelines/<str:connection_id>/rotate-secret": ["webhook_secret.rotated"],
     "integrations/pipelines/<str:connection_id>/test-build": ["test_build.started"],
     "integrations/pipelines/<str:connection_id>/test-build/cancel": ["test_build.cancelled"],
+    f"{_ENDPOINT}/test-event": ["endpoint.tested"],
+    f"{_ENDPOINT}/log/<str:attempt_id>/resend": ["endpoint.resent"],
+    f"{_ENDPOINT}/rotate-signing-secret": ["signing_secret.rotated"],
+    f"{_ENDPOINT}/turn-on": ["integration.verified"],
     "releases/new": ["release.created"],
     "releases/<slug:release_id>/builds": ["build.triggered", "release.status"],
     "releases/<slug:release_id>/cancel": ["build.cancelled", "release.cancelled"],
@@ -100,6 +105,10 @@ API = {
     ("POST", f"{_API}integrations/pipelines/<str:connection_id>/test-builds"): [
         "test_build.started"
     ],
+    ("POST", f"{_API}{_ENDPOINT}/test-event"): ["endpoint.tested"],
+    ("POST", f"{_API}{_ENDPOINT}/attempts/<str:attempt_id>/resend"): ["endpoint.resent"],
+    ("POST", f"{_API}{_ENDPOINT}/rotate-signing-secret"): ["signing_secret.rotated"],
+    ("POST", f"{_API}{_ENDPOINT}/turn-on"): ["integration.verified"],
     ("POST", f"{_API}test-builds/<str:test_build_id>/cancel"): ["test_build.cancelled"],
     ("POST", f"{_API}releases"): ["release.created"],
     ("POST", f"{_API}releases/<str:release_id>/builds"): ["build.triggered", "release.status"],

@@ -1,8 +1,8 @@
 from django.utils.translation import gettext_lazy
 
-from integrations.providers.any_ci.addresses import clean_status_url, clean_trigger_url
+from integrations.providers.any_ci.addresses import clean_status_url
 from integrations.providers.any_ci.headers import clean_headers
-from integrations.providers.fields import ConnectionField
+from integrations.providers.fields import ConnectionField, clean_full_address
 from integrations.providers.parameters import parameters_field
 
 FIELDS = (
@@ -15,7 +15,7 @@ FIELDS = (
             "secrets in headers."
         ),
         placeholder="https://ci.example.com/delivr",
-        clean=clean_trigger_url,
+        clean=clean_full_address,
         checks=("address",),
     ),
     ConnectionField(

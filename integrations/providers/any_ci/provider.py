@@ -12,9 +12,10 @@ from integrations.webhook_secrets import live
 
 from ..base import Check, Option, Outcome, ProviderError
 from ..ci import OURS, BuildHandle, BuildRequest, BuildState, BuildStatus, CiProvider, Parameter
+from ..fields import host_and_path
 from ..http import DEADLINE, only_provider_errors
 from ..verifying import try_in_order
-from .addresses import is_same_server, shown, status_address
+from .addresses import is_same_server, status_address
 from .answers import accepted_build, read_status
 from .client import LABEL, ReceiverClient
 from .headers import read_headers
@@ -72,7 +73,7 @@ class AnyCi(CiProvider):
 
     @staticmethod
     def job_name(values: Mapping[str, Any]) -> str:
-        return shown(values.get("trigger_url") or "")
+        return host_and_path(values.get("trigger_url") or "")
 
     def checks(self) -> Iterator[Check]:
         check = Verification(

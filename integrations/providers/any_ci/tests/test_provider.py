@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from integrations.providers.any_ci.addresses import clean_status_url, clean_trigger_url
+from integrations.providers.any_ci.addresses import clean_status_url
 from integrations.providers.any_ci.headers import clean_headers, read_headers
 from integrations.providers.any_ci.provider import AnyCi
 from integrations.providers.base import Level, Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus
+from integrations.providers.fields import clean_full_address
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, Wire, everything_in
 
 SECRET, EARLIER = "whsec_bmV3ZXN0LW5ld2VzdC1uZXdlc3Q=", "whsec_ZWFybGllci1lYXJsaWVyLWVhcg=="
@@ -278,7 +279,7 @@ def test_an_address_that_cannot_be_reached_is_told(receiver: Any, url: str, code
 
 
 def test_addresses_are_cleaned() -> None:
-    assert clean_trigger_url(" ci.example.com/hook/?a=1 ") == "https://ci.example.com/hook/?a=1"
+    assert clean_full_address(" ci.example.com/hook/?a=1 ") == "https://ci.example.com/hook/?a=1"
     for status in ("https://ci.example.com/{buildId}/x", "https://ci.example.com?id={buildId}"):
         assert clean_status_url(status) == status
 
@@ -286,11 +287,11 @@ def test_addresses_are_cleaned() -> None:
 @pytest.mark.parametrize(
     ("clean", "value"),
     [
-        (clean_trigger_url, "ftp://ci.example.com"),
-        (clean_trigger_url, "https://ci.example.com/#x"),
-        (clean_trigger_url, "https://u:p@ci.example.com"),
-        (clean_trigger_url, "http://169.254.169.254/"),
-        (clean_trigger_url, "https://ci.example.com/?a=<b>"),
+        (clean_full_address, "ftp://ci.example.com"),
+        (clean_full_address, "https://ci.example.com/#x"),
+        (clean_full_address, "https://u:p@ci.example.com"),
+        (clean_full_address, "http://169.254.169.254/"),
+        (clean_full_address, "https://ci.example.com/?a=<b>"),
         (clean_status_url, "https://ci.example.com/status"),
         (clean_status_url, "https://{buildId}.example.com/"),
     ],

@@ -1,0 +1,1 @@
+from integrations.providers.tests.wire import wire  # noqa: F401 # a fixture
