@@ -29,7 +29,11 @@ QUEUE_LIMIT = timedelta(minutes=30)
 RUN_LIMIT = timedelta(hours=2)
 RUN_FACTOR = 3  # times the CI server's own estimate
 BUILD, MESSAGES = "build", "messages"  # areas
-FAMILY_OF = {"message.post": "communication", "ticket.create_epic": "tickets"}
+FAMILY_OF = {
+    "message.post": "communication",
+    "message.edit": "communication",
+    "ticket.create_epic": "tickets",
+}
 TRIED_NOW = {
     "branch_missing",
     "breaker_open",
@@ -397,7 +401,7 @@ def _alike(effects: Iterable[Effect]) -> list[list[Effect]]:
     """Messages (or epics) with the same error are one blocker, whatever their channels."""
     groups: dict[tuple[object, ...], list[Effect]] = {}
     for effect in effects:
-        same = (effect.kind, effect.last_error, effect.dispatched_at is None)
+        same = (FAMILY_OF.get(effect.kind), effect.last_error, effect.dispatched_at is None)
         groups.setdefault(same if effect.kind in FAMILY_OF else (effect.pk,), []).append(effect)
     return list(groups.values())
 
@@ -408,7 +412,7 @@ def _name_of(release: Release, group: Sequence[Effect]) -> str:
         part = _part_of(release, effect)
         name = describe_effect(effect)
         return f"{part.get_platform_display()}: {name}" if part else name
-    if effect.kind == "message.post":
+    if FAMILY_OF[effect.kind] == "communication":
         return _("%(count)d messages") % {"count": len(group)}
     return _("%(count)d epics") % {"count": len(group)}
 

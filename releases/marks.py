@@ -19,7 +19,8 @@ from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import cancel_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
-from releases.messages.notices import Notice, notify
+from releases.messages.notices import Notice, notify, refresh
+from releases.messages.standing import candidates_of
 from releases.models import Mark, Release, ReleaseStatus
 
 MARKED = [f"{mark}_{part}" for mark in Mark.values for part in ("at", "by")]
@@ -53,8 +54,9 @@ def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
         subject=release,
         changes={f"{mark}_at": [None, now.isoformat()]},
     )
-    words = {"candidates": candidates} if (candidates := release.candidates) else {}
+    words = candidates_of(release)
     notify(release, _NOTICES[mark][0], cause=now.isoformat(), words=words)
+    refresh(release)
     return release
 
 
@@ -79,9 +81,10 @@ def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
         changes={f"{mark}_at": [before.isoformat(), None]},
     )
     places = [place for place, told in _told(release, mark) if not _withdraw(told, actor)]
-    words = {"candidates": candidates} if (candidates := release.candidates) else {}
+    words = candidates_of(release)
     cause = before.isoformat()
     notify(release, _NOTICES[mark][1], cause=cause, words=words, places=places)
+    refresh(release)
     return release
 
 

@@ -11,7 +11,8 @@ from delivr.tenants.models import User
 from integrations.models import CommunicationIntegration
 from releases.branches import BranchHead, look_up_for_dry_run
 from releases.epics import epic_for
-from releases.messages.notices import Notice, channels_of, chat_of, render
+from releases.messages.notices import Notice, Rule, chat_of, render, rule_for
+from releases.messages.standing import name_among
 from releases.models import Release, ReleasePipeline
 from releases.operations import ReleasePlan
 from releases.repository.acts import host_of, tag_of
@@ -93,24 +94,38 @@ def _messages(
     pipelines: list[ReleasePipeline],
     communications: list[CommunicationIntegration],
 ) -> Iterator[dict[str, Any]]:
-    for notice, words in _notices(pipelines):
+    """The messages in the order in which they would be sent, as `notify` would. One that is edited
+    later is told once, as it begins."""
+    begun: set[tuple[str, str, int]] = set()  # connection, channel and pipeline
+    for notice, number, words in _notices(pipelines):
         for communication in communications:
             chat = chat_of(communication)
             text = render(release, notice, {**words, "apps": ""}, chat=chat).text
-            for channel in channels_of(communication, notice):
-                yield {
-                    "channel": channel,
-                    "channel_name": communication.channel_name(channel),
-                    "text": text,
-                    "is_first": notice is Notice.RELEASE_CREATED,
-                }
+            for channel in communication.channels:
+                rule, place = (
+                    rule_for(communication, channel, notice),
+                    (communication.pk, channel, number),
+                )
+                is_edit = chat.edits_in_place and place in begun
+                if rule == Rule.ON or (rule == Rule.THREAD and not is_edit):
+                    begun |= {place} if words else set()
+                    yield {
+                        "channel": channel,
+                        "channel_name": communication.channel_name(channel),
+                        "text": text,
+                        "is_first": notice is Notice.RELEASE_CREATED,
+                    }
 
 
-def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, dict[str, Any]]]:
-    """The notices in the order in which they would be sent."""
-    builds = [{"platform": p.get_platform_display(), "number": NUMBER} for p in pipelines]
-    yield Notice.RELEASE_CREATED, {}
-    for notice in (Notice.BUILD_STARTED, Notice.BUILD_COMPLETE):
-        for words in builds:
-            yield notice, words
-    yield Notice.RELEASE_COMPLETE, {}
+def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, int, dict[str, Any]]]:
+    """The notices in the order in which they would be sent, with the number of the pipeline."""
+    yield Notice.RELEASE_CREATED, 0, {}
+    for notice in (Notice.BUILD_QUEUED, Notice.BUILD_STARTED, Notice.BUILD_COMPLETE):
+        for number, part in enumerate(pipelines):
+            words = {
+                "platform": part.get_platform_display(),
+                "number": "" if notice == Notice.BUILD_QUEUED else NUMBER,
+                "pipeline": name_among(part, pipelines),
+            }
+            yield notice, number, words
+    yield Notice.RELEASE_COMPLETE, 0, {}

@@ -13,7 +13,10 @@ from delivr.encryption.fields import SecretUnreadable
 from integrations.models import CommunicationIntegration, Connection, TargetIntegration
 from integrations.redaction import redact, secrets_in
 from releases.epics import epic_for
-from releases.messages.notices import Notice, PlainText, render
+from releases.messages.events import Notice
+from releases.messages.in_place import EDIT, POST
+from releases.messages.notices import PlainText, render
+from releases.messages.standing import BUILDING
 from releases.models import Release
 from releases.wording import channel_of, web_address
 
@@ -37,7 +40,7 @@ def content_of(
     `url` is that of the result. The text is rendered as it is when it is sent: nothing that it
     depends on changes after the release was created.
     """
-    if effect.kind == "message.post" and release is not None:
+    if effect.kind in (POST, EDIT) and release is not None:
         return _message(effect, release, url)
     if effect.kind == "ticket.create_epic" and release is not None:
         return _epic(effect, release, url)
@@ -47,10 +50,10 @@ def content_of(
 
 def _message(effect: Effect, release: Release, url: str) -> Content | None:
     notice = effect.payload.get("notice")
-    if notice not in list(Notice):
+    if notice not in (*Notice, BUILDING):
         return None
     words = effect.payload.get("words") or {}
-    made = render(release, Notice(notice), words, chat=PlainText)
+    made = render(release, notice, words, chat=PlainText)
     facts = ((_("Channel"), channel_of(effect)),)
     rows = CommunicationIntegration.objects.filter(tenant=release.tenant_id)
     provider = _label(rows.filter(pk=effect.integration_id).first())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -29,6 +30,10 @@ class Postpone(Exception):
         self.other = other
 
 
+class NotItsTurn(Postpone):
+    """Its time is known exactly: it is sent then, without waiting for the sweeper to find it."""
+
+
 def wait_for(other: Effect, now: datetime) -> Postpone:
     """Wait for another open effect, which wakes this one when it settles (`operations.wake`).
 
@@ -36,6 +41,14 @@ def wait_for(other: Effect, now: datetime) -> Postpone:
     """
     due_at = other.next_at if other.state == EffectState.PENDING else other.lease_until
     return Postpone(min(max((due_at or now) - now, LEAST_WAIT), MOST_WAIT), other)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Effects of one connection with the same `key` are sent one after the other, `every` apart."""
+
+    key: str
+    every: timedelta
 
 
 class Unneeded(Exception):
@@ -53,6 +66,7 @@ class EffectHandler(ABC):
     settle: ClassVar[timedelta] = timedelta(seconds=90)
     look_twice: ClassVar[timedelta] = timedelta(0)  # until an effect not found is looked for again
     send_again_when_uncertain: ClassVar[bool] = False  # for what cannot be looked up
+    idempotent: ClassVar[bool] = False  # sent again after a lost response without looking first
 
     @abstractmethod
     def send(self, effect: Effect) -> dict[str, Any]:
@@ -70,6 +84,10 @@ class EffectHandler(ABC):
     def prepare(self, effect: Effect) -> None:
         """Raise Postpone or Unneeded before anything is sent. Reads only."""
         return
+
+    def pace(self, effect: Effect) -> Pace | None:
+        """How often its like may be sent; None if that does not matter. Reads only."""
+        return None
 
     def lock(self, effect: Effect) -> None:
         """Take the locks that `finish` and `gave_up` need: release, pipeline, build, in order."""

@@ -23,6 +23,7 @@ from delivr.effects.handlers import (
     LEASE,
     MARGIN,
     EffectHandler,
+    NotItsTurn,
     Postpone,
     Unneeded,
     handler_for,
@@ -36,6 +37,8 @@ from delivr.effects.health import (
 )
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
+from delivr.effects.pace import take_turn
+from delivr.effects.queue import enqueue
 from delivr.failures import Outcome, ProviderError
 from delivr.run.crashpoints import crashpoint
 
@@ -44,6 +47,7 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN = timedelta(seconds=2)
 MOST_DOUBLINGS = 20
 NOT_YET_PAUSE = timedelta(seconds=30)
+LATE = 0.02  # seconds: clocks differ, and a message that comes early finds nothing due
 LAST_CHANCES = 5  # attempts to run `gave_up` before the effect is settled without it
 
 
@@ -112,6 +116,8 @@ class Attempt:
             self._postpone(later.delay)
             self._release_probe()
             self._wake_if_settled(later.other)
+            if isinstance(later, NotItsTurn):
+                enqueue("effect", self.effect.pk, delay=later.delay.total_seconds() + LATE)
         except Unneeded:
             self._settle(EffectState.CANCELLED)
             self._release_probe()
@@ -150,7 +156,7 @@ class Attempt:
             release_probe(**self._integration)
 
     def _execute(self) -> None:
-        if self.in_doubt:
+        if self.in_doubt and not self.handler.idempotent:
             found = self._find_earlier_result()
             if found is not None:
                 self._finish(found)
@@ -209,7 +215,12 @@ class Attempt:
         return False
 
     def _write_ahead(self) -> None:
-        """From here on the other side may have done it. Stop if too little of the lease is left."""
+        """From here on the other side may have done it. Stop if too little of the lease is left, or
+        if another one was sent a moment ago."""
+        pace = self.handler.pace(self.effect)
+        later = take_turn(**self._integration, pace=pace) if pace else None
+        if later is not None:
+            raise NotItsTurn(later - clock.now())
         now = clock.now()
         lease_until = self.effect.lease_until
         if lease_until is None or lease_until - now < CALL + MARGIN:

@@ -8,6 +8,7 @@ EFFECT_HANDLERS = {
     "mail.refused": "integrations.mails.RefusalMail",
     "mail.expiring": "integrations.expiring.ExpiryMail",
     "message.post": "releases.messages.effects.PostMessage",
+    "message.edit": "releases.messages.effects.EditMessage",
     "ticket.create_epic": "releases.epics.CreateEpic",
     "scm.create_branch": "releases.repository.effects.CreateBranch",
     "scm.tag": "releases.repository.effects.CreateTag",

@@ -12,7 +12,7 @@ from ..base import Check, Option, ProviderError
 from ..chat import ChatProvider, Message, PostedMessage
 from ..http import DEADLINE, dicts, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
-from .errors import LABEL, cannot_correlate
+from .errors import LABEL, cannot_correlate, error_from_edit
 from .paging import next_cursor
 from .text import blocks, escape
 from .verification import Verification, check_token_form
@@ -32,6 +32,8 @@ class Slack(ChatProvider):
     label = LABEL
     threads = True
     edits_in_place = True
+    # https://docs.slack.dev/apis/web-api/rate-limits : one message per second and channel
+    pace = timedelta(seconds=1)
     deadline = DEADLINE
 
     def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
@@ -132,12 +134,37 @@ class Slack(ChatProvider):
                     raise
             message = simpler
 
+    @only_provider_errors
+    def edit(self, *, channel: str, id: str, message: Message) -> None:
+        """https://docs.slack.dev/reference/methods/chat.update : without `blocks`, the earlier ones
+        would be removed; the metadata stays."""
+        while True:
+            try:
+                self._client().call(
+                    "chat.update",
+                    channel=channel,
+                    ts=id,
+                    text=message.text,
+                    blocks=blocks(message) or None,
+                    link_names=False,
+                )
+            except ProviderError as error:
+                simpler = _without_what_is_refused(message, error.code)
+                if simpler == message:
+                    failure = error_from_edit(error)
+                else:
+                    message = simpler
+                    continue
+            else:
+                return
+            raise failure
+
     def _post(self, channel: str, message: Message, correlation: str) -> PostedMessage:
         answer = self._client().call(
             "chat.postMessage",
             channel=channel,
             text=message.text,
-            blocks=blocks(message.text, message.detail) if message.detail else None,
+            blocks=blocks(message) or None,
             thread_ts=message.thread or None,
             reply_broadcast=True if message.thread and message.broadcast else None,
             metadata={"event_type": EVENT_TYPE, "event_payload": {"id": correlation}},
@@ -217,7 +244,7 @@ _OF_BLOCKS = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 def _without_what_is_refused(message: Message, code: str) -> Message:
     if code in _OF_THREADS:
         return replace(message, thread="", broadcast=False)
-    return replace(message, detail="") if code in _OF_BLOCKS else message
+    return replace(message, lines=(), detail="") if code in _OF_BLOCKS else message
 
 
 def _history_failure(error: ProviderError) -> ProviderError:

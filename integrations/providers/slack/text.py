@@ -1,6 +1,11 @@
 """Text in the format that Slack expects."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+from ..chat import Message
 
 # https://docs.slack.dev/messaging/formatting-message-text/#escaping : these three, no others
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -11,12 +16,49 @@ def escape(text: str) -> str:
     return text.translate(_ENTITIES)
 
 
-def blocks(text: str, detail: str) -> list[dict[str, Any]]:
-    """https://docs.slack.dev/reference/block-kit/blocks/"""
-    return [
-        {"type": "section", "text": _words(text)},
-        {"type": "context", "elements": [_words(detail)]},
-    ]
+# https://docs.slack.dev/reference/block-kit/blocks : a message that exceeds a limit is refused.
+MAX_HEADER, MAX_SECTION, MAX_BLOCKS = 150, 3000, 50
+
+
+def blocks(message: Message) -> list[dict[str, Any]]:
+    """The message in blocks; none if its text is all there is. Its text is a heading if lines
+    follow; what does not fit is left out, with a note about how much."""
+    if not (message.detail or message.lines):
+        return []
+    head = _heading(message.text) if message.lines else _section(message.text)
+    parts = [_section(text) for text in _sections(message.lines)]
+    foot = [{"type": "context", "elements": [_words(shorten(message.detail))]}]
+    return [head, *parts, *(foot if message.detail else [])]
+
+
+def _sections(lines: Sequence[str]) -> Iterator[str]:
+    """The lines in as few sections as they fit into."""
+    text, count = "", 0
+    for number, line in enumerate(lines):
+        piece = shorten(line)
+        if text and len(text) + 1 + len(piece) > MAX_SECTION:
+            yield text
+            text, count = "", count + 1
+        if count == MAX_BLOCKS - 3:  # the heading, the note and the context
+            yield f"… {len(lines) - number} more"
+            return
+        text = f"{text}\n{piece}" if text else piece
+    if text:
+        yield text
+
+
+def shorten(text: str) -> str:
+    """At most as long as one section may be."""
+    return text if len(text) <= MAX_SECTION else text[: MAX_SECTION - 1] + "…"
+
+
+def _heading(text: str) -> dict[str, Any]:
+    short = text if len(text) <= MAX_HEADER else text[: MAX_HEADER - 1] + "…"
+    return {"type": "header", "text": {"type": "plain_text", "text": short, "emoji": True}}
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _words(shorten(text))}
 
 
 def _words(text: str) -> dict[str, Any]:

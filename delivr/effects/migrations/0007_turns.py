@@ -1,0 +1,13 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("effects", "0006_plain_labels")]
+
+    operations = [
+        migrations.AddField(
+            model_name="integrationhealth",
+            name="turns",
+            field=models.JSONField(blank=True, db_default={}, default=dict),
+        ),
+    ]
