@@ -22,6 +22,7 @@ from sandbox import (
     control_actions,
     control_pipelines,
     control_receivers,
+    control_slack,
     page,
     page_actions,
     page_pipelines,
@@ -81,6 +82,7 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         page,
         page_actions,
         control_receivers,
+        control_slack,
         page_pipelines,
         page_receivers,
     ):

@@ -42,6 +42,7 @@ class ChatProvider(Provider):
     threads: ClassVar[bool] = False
     edits_in_place: ClassVar[bool] = False
     pace: ClassVar[timedelta] = timedelta(0)  # between two messages or edits in one channel
+    edit_pace: ClassVar[timedelta] = timedelta(0)  # between two edits of one message
     tells_steps: ClassVar[bool] = False  # also without threads and without editing
     only_channel: ClassVar[str] = ""  # its name, if a connection has a single one
 

@@ -28,8 +28,6 @@ from releases.messages.notices import chat_of, message_key, render, render_stand
 from releases.of_effects import connection_of, release_of
 from releases.operations import lock_release
 
-BETWEEN_EDITS = timedelta(seconds=3)  # of one message
-
 
 class _MessageHandler(EffectHandler):
     """What posting and editing share."""
@@ -191,7 +189,8 @@ class EditMessage(_MessageHandler):
         if ahead is not None:
             raise wait_for(ahead, clock.now())
         last = edits.aggregate(last=Max("dispatched_at"))["last"]
-        if last is not None and (wait := last + BETWEEN_EDITS - clock.now()) > timedelta(0):
+        pause = chat_of(connection_of(effect, CommunicationIntegration)).edit_pace
+        if last is not None and (wait := last + pause - clock.now()) > timedelta(0):
             raise NotItsTurn(wait)
 
     def send(self, effect: Effect) -> dict[str, Any]:

@@ -8,6 +8,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="integrationhealth",
             name="turns",
-            field=models.JSONField(blank=True, db_default={}, default=dict),
+            field=models.JSONField(
+                blank=True,
+                db_default=models.Value({}, models.JSONField()),
+                default=dict,
+                editable=False,
+            ),
         ),
     ]

@@ -34,6 +34,7 @@ class Slack(ChatProvider):
     edits_in_place = True
     # https://docs.slack.dev/apis/web-api/rate-limits : one message per second and channel
     pace = timedelta(seconds=1)
+    edit_pace = timedelta(seconds=3)
     deadline = DEADLINE
 
     def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
