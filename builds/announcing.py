@@ -31,12 +31,35 @@ def announce(build: Build, event: BuildEvent, *, quietly: bool = False) -> None:
         _tell(build, event, Notice.BUILD_STARTED, quietly=quietly)
     elif build.status == BuildStatus.RUNNING:
         return  # it is told once it has a number
-    notice = notice_of(build.status, was_started=named or build.started_at is not None)
+    notice = standing_of(build)
     if notice not in (None, Notice.BUILD_STARTED):
         _tell(build, event, notice, quietly=quietly)
 
 
+def standing_of(build: Build) -> Notice | None:
+    """What the message about the build should say; None if there is nothing to say."""
+    was_started = build.handle.is_named or build.started_at is not None
+    return notice_of(build.status, was_started=was_started)
+
+
 def _tell(build: Build, event: BuildEvent, notice: Notice, *, quietly: bool) -> None:
+    words = words_of(build)
+    if reason := _reason(build, notice):
+        words["reason"] = reason
+    is_late = event.step == Transition.FILL  # it waits already; only its number is new
+    notify(
+        build.release_pipeline.release,
+        notice,
+        build_id=build.pk,
+        cause=_cause(build, event, notice),
+        event_id=event.pk,
+        words=words,
+        quietly=quietly or (is_late and notice == Notice.BUILD_WAITING),
+    )
+
+
+def words_of(build: Build) -> dict[str, Any]:
+    """What names the build in its messages; the pipeline only if that is needed."""
     part = build.release_pipeline
     parts = list(part.release.pipelines.select_related("pipeline"))
     words: dict[str, Any] = {
@@ -47,18 +70,7 @@ def _tell(build: Build, event: BuildEvent, notice: Notice, *, quietly: bool) -> 
     }
     if name := name_among(part, parts):
         words["pipeline"] = name
-    if reason := _reason(build, notice):
-        words["reason"] = reason
-    is_late = event.step == Transition.FILL  # it waits already; only its number is new
-    notify(
-        part.release,
-        notice,
-        build_id=build.pk,
-        cause=_cause(build, event, notice),
-        event_id=event.pk,
-        words=words,
-        quietly=quietly or (is_late and notice == Notice.BUILD_WAITING),
-    )
+    return words
 
 
 def _cause(build: Build, event: BuildEvent, notice: Notice) -> str:

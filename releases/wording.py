@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 from delivr.effects.models import Effect
 from integrations.providers.ci import Duplicate
 from releases.messages.events import Notice
-from releases.messages.standing import BUILDING
+from releases.messages.standing import BUILDING, template_of
 from releases.models import candidate_words
 
 KINDS = {
@@ -108,7 +108,7 @@ def channel_of(effect: Effect) -> str:
 
 def notice_words(payload: dict[str, Any]) -> str:
     """The notice of a message's payload: `iOS build #245 started`."""
-    notice, words = payload.get("notice", ""), payload.get("words") or {}
+    notice, words = template_of(payload), payload.get("words") or {}
     template = _NOTICES.get(notice)
     if template is None:
         return str(notice)

@@ -16,7 +16,7 @@ from releases.epics import epic_for
 from releases.messages.events import Notice
 from releases.messages.in_place import EDIT, POST
 from releases.messages.notices import PlainText, render
-from releases.messages.standing import BUILDING
+from releases.messages.standing import BUILDING, template_of
 from releases.models import Release
 from releases.wording import channel_of, web_address
 
@@ -49,7 +49,7 @@ def content_of(
 
 
 def _message(effect: Effect, release: Release, url: str) -> Content | None:
-    notice = effect.payload.get("notice")
+    notice = template_of(effect.payload)
     if notice not in (*Notice, BUILDING):
         return None
     words = effect.payload.get("words") or {}

@@ -30,10 +30,6 @@ class Postpone(Exception):
         self.other = other
 
 
-class NotItsTurn(Postpone):
-    """Its time is known exactly: it is sent then, without waiting for the sweeper to find it."""
-
-
 def wait_for(other: Effect, now: datetime) -> Postpone:
     """Wait for another open effect, which wakes this one when it settles (`operations.wake`).
 

@@ -58,14 +58,13 @@ class _Pause:
 pause = _Pause()
 
 
-def enqueue(name: str, row_id: str, *, delay: float | None = None) -> bool:
-    """Send the message now, for a worker to act on after `delay` seconds; never fails, never waits
-    long. False if the broker did not take it."""
+def enqueue(name: str, row_id: str) -> bool:
+    """Send the message now; never fails, never waits long. False if the broker did not take it."""
     crashpoint("before_enqueue")
     if not settings.CELERY_BROKER_URL or pause.is_on:
         return False
     try:
-        run_job.apply_async((name, row_id), retry=False, ignore_result=True, countdown=delay)
+        run_job.apply_async((name, row_id), retry=False, ignore_result=True)
     except Exception:  # whatever the broker does: the row stays and the sweeper finds it
         pause.begin()
         log.warning("The broker did not take %s %s.", name, row_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,6 @@ from delivr.effects.handlers import (
     LEASE,
     MARGIN,
     EffectHandler,
-    NotItsTurn,
     Postpone,
     Unneeded,
     handler_for,
@@ -38,7 +38,6 @@ from delivr.effects.health import (
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.effects.pace import take_turn
-from delivr.effects.queue import enqueue
 from delivr.failures import Outcome, ProviderError
 from delivr.run.crashpoints import crashpoint
 
@@ -47,7 +46,6 @@ log = logging.getLogger(__name__)
 LOOK_AGAIN = timedelta(seconds=2)
 MOST_DOUBLINGS = 20
 NOT_YET_PAUSE = timedelta(seconds=30)
-LATE = 0.02  # seconds: clocks differ, and a message that comes early finds nothing due
 LAST_CHANCES = 5  # attempts to run `gave_up` before the effect is settled without it
 
 
@@ -116,8 +114,6 @@ class Attempt:
             self._postpone(later.delay)
             self._release_probe()
             self._wake_if_settled(later.other)
-            if isinstance(later, NotItsTurn):
-                enqueue("effect", self.effect.pk, delay=later.delay.total_seconds() + LATE)
         except Unneeded:
             self._settle(EffectState.CANCELLED)
             self._release_probe()
@@ -168,6 +164,7 @@ class Attempt:
         self.handler.prepare(self.effect)
         if self._end_if_exhausted():
             return
+        self._wait_for_turn()
         self._write_ahead()
         crashpoint("after_write_ahead", self.effect.kind)
         result = self.handler.send(self.effect)
@@ -214,13 +211,18 @@ class Attempt:
             return True
         return False
 
-    def _write_ahead(self) -> None:
-        """From here on the other side may have done it. Stop if too little of the lease is left, or
-        if another one was sent a moment ago."""
+    def _wait_for_turn(self) -> None:
+        """Another one of its kind may have been sent a moment ago."""
         pace = self.handler.pace(self.effect)
-        later = take_turn(**self._integration, pace=pace) if pace else None
-        if later is not None:
-            raise NotItsTurn(later - clock.now())
+        if pace is None:
+            return
+        turn = take_turn(**self._integration, pace=pace)
+        if not turn.is_taken:
+            raise Postpone(turn.wait)
+        time.sleep(turn.wait.total_seconds())
+
+    def _write_ahead(self) -> None:
+        """From here on the other side may have done it. Stop if too little of the lease is left."""
         now = clock.now()
         lease_until = self.effect.lease_until
         if lease_until is None or lease_until - now < CALL + MARGIN:

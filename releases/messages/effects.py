@@ -10,7 +10,7 @@ from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
 from delivr.effects import clock
-from delivr.effects.handlers import EffectHandler, NotItsTurn, Pace, Unneeded, wait_for
+from delivr.effects.handlers import EffectHandler, Pace, Postpone, Unneeded, wait_for
 from delivr.effects.models import Effect, EffectQuerySet, EffectState
 from delivr.effects.operations import create_effects, wake
 from delivr.failures import ProviderError
@@ -25,6 +25,7 @@ from releases.messages.in_place import (
     said_by,
 )
 from releases.messages.notices import chat_of, message_key, render, render_standing
+from releases.messages.standing import template_of
 from releases.of_effects import connection_of, release_of
 from releases.operations import lock_release
 
@@ -64,7 +65,7 @@ class _MessageHandler(EffectHandler):
         notice = said["notice"]
         return render(
             release,
-            notice,
+            template_of(said),
             said["words"],
             chat=chat_of(connection),
             thread=thread,
@@ -191,7 +192,7 @@ class EditMessage(_MessageHandler):
         last = edits.aggregate(last=Max("dispatched_at"))["last"]
         pause = chat_of(connection_of(effect, CommunicationIntegration)).edit_pace
         if last is not None and (wait := last + pause - clock.now()) > timedelta(0):
-            raise NotItsTurn(wait)
+            raise Postpone(wait)
 
     def send(self, effect: Effect) -> dict[str, Any]:
         message = self._message(effect)
@@ -243,7 +244,7 @@ class EditMessage(_MessageHandler):
         key = f"message:{message.pk}:again"
         if not message.build_id and not is_lost:
             payload["kept"] = False
-            key = f"message:{message.pk}:{payload['notice']}"
+            key = f"message:{message.pk}:{template_of(payload)}"
         new = {
             "integration_id": message.integration_id,
             "release_id": message.release_id,

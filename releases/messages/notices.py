@@ -160,7 +160,7 @@ def refresh(release: Release) -> None:
         return
     kept = kept_messages(release)
     words = {**candidates_of(release), **progress_of(release.pipelines.all())}
-    said = {"notice": state_of(release), "words": words}
+    said = {"notice": Notice.RELEASE_CREATED, "words": {**words, "state": state_of(release)}}
     found = [kept[place] for one, channel in in_place if (place := (one.pk, channel)) in kept]
     change_messages(release, found, said)
     more = {"kept": True, "broadcast": True, **said}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from integrations.providers.ci import BuildStatus
 from releases.messages.events import Notice
@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 # What no notice tells, but the message about the release says; templates like those of notices.
 BUILDING, NOT_TRIGGERED = "release_building", "build_not_triggered"
+
+
+def template_of(said: Mapping[str, Any]) -> str:
+    """The template of what a message says: that of its notice, or of how the release stands."""
+    return str((said.get("words") or {}).get("state") or said.get("notice", ""))
+
 
 _OF_STAGE = {
     "KICKOFF_PENDING": Notice.RELEASE_CREATED,

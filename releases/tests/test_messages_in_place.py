@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
@@ -70,7 +71,8 @@ class Board(ChatProvider):
         self.calls.append(("edit", message.text))
         if self.failure is not None:
             raise self.failure
-        self.now[id] = message
+        old = self.now[id]
+        self.now[id] = replace(message, thread=old.thread, broadcast=old.broadcast)
 
 
 @pytest.fixture

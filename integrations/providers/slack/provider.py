@@ -13,6 +13,7 @@ from ..chat import ChatProvider, Message, PostedMessage
 from ..http import DEADLINE, dicts, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate, error_from_edit
+from .manifest import new_app_url
 from .paging import next_cursor
 from .text import blocks, escape
 from .verification import Verification, check_token_form
@@ -32,6 +33,7 @@ class Slack(ChatProvider):
     label = LABEL
     threads = True
     edits_in_place = True
+    new_app_url = new_app_url()
     # https://docs.slack.dev/apis/web-api/rate-limits : one message per second and channel
     pace = timedelta(seconds=1)
     edit_pace = timedelta(seconds=3)

@@ -5,6 +5,7 @@ import logging
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import override_settings
@@ -341,6 +342,17 @@ def test_what_a_proxy_answers_is_no_refusal_of_slack(wire, status):
     with pytest.raises(ProviderError) as caught:
         post()
     assert (caught.value.code, caught.value.outcome) == ("not_the_system", Outcome.NOT_SENT)
+
+
+def test_the_link_to_a_new_app_has_the_scopes_and_no_setting_that_breaks_it():
+    given = parse_qs(urlsplit(Slack.new_app_url).query)
+    [text] = given["manifest_json"]
+    manifest = json.loads(text)
+    assert given["new_app"] == ["1"]
+    assert {"chat:write", "channels:history"} <= set(manifest["oauth_config"]["scopes"]["bot"])
+    assert manifest["settings"]["socket_mode_enabled"]  # interactivity has no address
+    assert not manifest["settings"]["token_rotation_enabled"]
+    assert len(Slack.new_app_url) < 2000
 
 
 # --- secrets -------------------------------------------------------------------------------------
