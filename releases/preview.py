@@ -102,19 +102,19 @@ def _messages(
             chat = chat_of(communication)
             text = render(release, notice, {**words, "apps": ""}, chat=chat).text
             for channel in communication.channels:
-                rule, place = (
-                    rule_for(communication, channel, notice),
-                    (communication.pk, channel, number),
-                )
+                rule = rule_for(communication, channel, notice)
+                place = communication.pk, channel, number
                 is_edit = chat.edits_in_place and place in begun
-                if rule == Rule.ON or (rule == Rule.THREAD and not is_edit):
-                    begun |= {place} if words else set()
-                    yield {
-                        "channel": channel,
-                        "channel_name": communication.channel_name(channel),
-                        "text": text,
-                        "is_first": notice is Notice.RELEASE_CREATED,
-                    }
+                if rule == Rule.OFF or (rule == Rule.THREAD and is_edit):
+                    continue
+                if words:
+                    begun.add(place)
+                yield {
+                    "channel": channel,
+                    "channel_name": communication.channel_name(channel),
+                    "text": text,
+                    "is_first": notice is Notice.RELEASE_CREATED,
+                }
 
 
 def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, int, dict[str, Any]]]:
