@@ -94,8 +94,8 @@ def _messages(
     pipelines: list[ReleasePipeline],
     communications: list[CommunicationIntegration],
 ) -> Iterator[dict[str, Any]]:
-    """The messages in the order in which they would be sent, as `notify` would. One that is edited
-    later is told once, as it begins."""
+    """The messages in the order in which they would be sent, as `notify` would; with
+    what a message about a build is edited to."""
     begun: set[tuple[str, str, int]] = set()  # connection, channel and pipeline
     for notice, number, words in _notices(pipelines):
         for communication in communications:
@@ -104,9 +104,9 @@ def _messages(
             for channel in communication.channels:
                 rule = rule_for(communication, channel, notice)
                 place = communication.pk, channel, number
-                is_edit = chat.edits_in_place and place in begun
-                if rule == Rule.OFF or (rule == Rule.THREAD and is_edit):
+                if rule == Rule.OFF:
                     continue
+                is_edit = chat.edits_in_place and rule == Rule.THREAD and place in begun
                 if words:
                     begun.add(place)
                 yield {
@@ -114,6 +114,7 @@ def _messages(
                     "channel_name": communication.channel_name(channel),
                     "text": text,
                     "is_first": notice is Notice.RELEASE_CREATED,
+                    "is_edit": is_edit,
                 }
 
 
