@@ -18,6 +18,7 @@ from delivr.audit.models import AuditEvent
 from delivr.effects import clock
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
+from integrations.providers.chat import ChatProvider
 from integrations.providers.ci import BuildStatus, Duplicate
 from integrations.providers.slack.provider import Slack
 from releases.messages.in_place import EDIT, POST, place_of
@@ -33,6 +34,7 @@ from releases.operations import derive_status
 from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, tag_of
 
 LEASE_GRACE = timedelta(seconds=10)
+CHAT: type[ChatProvider] = Slack
 ENDED = ("SUCCESS", "FAILURE", "UNSTABLE", "ABORTED")
 
 
@@ -250,10 +252,10 @@ def _wanted(post: Effect) -> str | None:
     """What a message should say by the rows of its release or build alone."""
     release = Release.objects.get(pk=post.release_id)
     if not post.build_id:
-        return render_standing(release, chat=Slack).text
+        return render_standing(release, chat=CHAT).text
     build = Build.objects.get(pk=post.build_id)
     notice = standing_of(build)
-    return notice and render(release, notice, words_of(build), chat=Slack).text
+    return notice and render(release, notice, words_of(build), chat=CHAT).text
 
 
 def _repository_once(providers: ProviderState) -> Iterator[str]:

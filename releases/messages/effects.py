@@ -114,6 +114,8 @@ class PostMessage(_MessageHandler):
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         if result.pop("found", False) and effect.payload.get("kept"):
             self._say_again(effect)
+        else:  # it says what is so: edits that failed meanwhile have nothing to add
+            edits_of(effect).filter(state=EffectState.DEAD).update(state=EffectState.CANCELLED)
         self._wake_next(effect)
 
     def gave_up(self, effect: Effect) -> None:

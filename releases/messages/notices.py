@@ -159,7 +159,7 @@ def refresh(release: Release) -> None:
     if not in_place:
         return
     kept = kept_messages(release)
-    words = {**candidates_of(release), **progress_of(release.pipelines.all())}
+    words = {**candidates_of(release), **progress_of(list(release.pipelines.all()))}
     said = {"notice": Notice.RELEASE_CREATED, "words": {**words, "state": state_of(release)}}
     found = [kept[place] for one, channel in in_place if (place := (one.pk, channel)) in kept]
     change_messages(release, found, said)

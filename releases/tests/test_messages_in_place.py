@@ -117,7 +117,7 @@ def move(build: Build, status: BuildStatus, **more: Any) -> None:
 
 
 def queued(build: Build) -> None:
-    update = BuildUpdate(status=BuildStatus.QUEUED, source=Source.TRIGGER, queue_id="7")
+    update = BuildUpdate(status=BuildStatus.QUEUED, source=Source.TRIGGER, queue_id=7)
     apply_update(build.pk, update)
 
 

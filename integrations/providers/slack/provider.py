@@ -139,8 +139,8 @@ class Slack(ChatProvider):
 
     @only_provider_errors
     def edit(self, *, channel: str, id: str, message: Message) -> None:
-        """https://docs.slack.dev/reference/methods/chat.update : without `blocks`, the earlier ones
-        would be removed; the metadata stays."""
+        """https://docs.slack.dev/reference/methods/chat.update : what is left out stays as it was, so
+        blocks are always sent, and the metadata is not."""
         while True:
             try:
                 self._client().call(
@@ -148,7 +148,7 @@ class Slack(ChatProvider):
                     channel=channel,
                     ts=id,
                     text=message.text,
-                    blocks=blocks(message) or None,
+                    blocks=blocks(message),
                     link_names=False,
                 )
             except ProviderError as error:
