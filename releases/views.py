@@ -196,20 +196,20 @@ def _context(release: Release) -> dict[str, Any]:
         "shown": shown,
         "blockers": held_up,
         "may_try": any(blocker.may_try for blocker in held_up),
-        "waits": {family: _waits(found, effects, kind) for kind, family in FAMILY_OF.items()},
+        "waits": {family: _waits(found, effects, family) for family in FAMILY_OF.values()},
         "card": card,
         "seen": seen,
     }
 
 
-def _waits(found: list[Blocker], effects: list[Effect], kind: str) -> dict[str, Any] | None:
+def _waits(found: list[Blocker], effects: list[Effect], family: str) -> dict[str, Any] | None:
     """Why messages (or epics) wait; failed ones are explained in their place in the list."""
-    family = FAMILY_OF[kind]
+    mine = [effect for effect in effects if FAMILY_OF.get(effect.kind) == family]
     waiting = [
         b
         for b in found
         if b.area == MESSAGES and b.family in ("", family) and b.code != "waiting_for_person"
     ]
-    if not waiting or not any(effect.kind == kind and effect.is_open for effect in effects):
+    if not waiting or not any(effect.is_open for effect in mine):
         return None
     return {"blockers": waiting, "may_try": any(blocker.may_try for blocker in waiting)}

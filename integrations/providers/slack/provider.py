@@ -35,7 +35,7 @@ class Slack(ChatProvider):
     edits_in_place = True
     new_app_url = new_app_url()
     # https://docs.slack.dev/apis/web-api/rate-limits : one message per second and channel
-    pace = timedelta(seconds=1)
+    pace = timedelta(seconds=1.1)  # some calls take longer to arrive than others
     edit_pace = timedelta(seconds=3)
     deadline = DEADLINE
 
@@ -139,8 +139,10 @@ class Slack(ChatProvider):
 
     @only_provider_errors
     def edit(self, *, channel: str, id: str, message: Message) -> None:
-        """https://docs.slack.dev/reference/methods/chat.update : what is left out stays as it was, so
-        blocks are always sent, and the metadata is not."""
+        """What is left out stays as it was, so blocks are always sent, and the metadata never is.
+
+        https://docs.slack.dev/reference/methods/chat.update
+        """
         while True:
             try:
                 self._client().call(
