@@ -32,6 +32,7 @@ SCENARIOS = {
     "F2c": "faults.killing.random_kills_of_receivers",
     "F2d": "faults.killing.random_kills_of_pipelines",
     "F2e": "faults.repository.random_kills",
+    "F2f": "faults.killing.random_kills_of_messages",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
     "F5": "faults.answers.odd_answers",

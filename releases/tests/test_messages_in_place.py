@@ -12,9 +12,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from builds.cancelling import cancel_release
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.updates.apply import BuildUpdate, apply_update, revive_build, trigger_failed
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import claim, run_effect
@@ -33,6 +34,7 @@ from integrations.providers.chat import (
 from integrations.providers.ci import BuildStatus
 from releases.marks import set_mark
 from releases.messages.notices import refresh
+from releases.messages.sent import messages
 from releases.models import Mark, Release
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
@@ -353,3 +355,51 @@ def test_a_change_takes_as_many_queries_however_many_messages_there_are(build: B
     with CaptureQueriesContext(connection) as asked:
         refresh(release)
     assert many <= len(asked) + 1
+
+
+def test_the_page_shows_an_edited_message_as_one_line(build: Build) -> None:
+    queued(build)
+    send_all()
+    move(build, BuildStatus.RUNNING)
+    release = Release.objects.with_everything().get()
+    shown = messages(release, rows(), timezone.now())
+    assert [(one.text, one.state) for one in shown] == [
+        ("iOS build #245 started", "PENDING"),
+        ("0 of 1 builds complete", "PENDING"),
+    ]
+    Board.failure = ProviderError.refused(
+        "is_archived", "The channel is archived.", "Unarchive it."
+    )
+    [edit] = rows("message.edit", build_id=build.pk)
+    run_effect(edit.pk)
+    [[trouble]] = messages(release, rows(), timezone.now())[0].troubles
+    assert (trouble.id, trouble.error, trouble.may_retry) == (
+        edit.pk,
+        "The channel is archived.",
+        True,
+    )
+    Board.failure = None
+    retry_effect(effect=rows(pk=edit.pk)[0], actor=None)
+    send_all()
+    assert [one.state for one in messages(release, rows(), timezone.now())] == ["DONE", "DONE"]
+    assert STARTED in texts()
+
+
+def test_a_cancelled_release_is_told_once_and_its_builds_say_so(build: Build) -> None:
+    queued(build)
+    send_all()
+    cancel_release(release=Release.objects.get(), actor=None)
+    send_all()
+    cancelled = "🛑 Release 1.5.0 cancelled"
+    assert texts() == [cancelled, "🛑 iOS build cancelled", cancelled]
+
+
+def test_a_retried_trigger_is_queued_again(build: Build) -> None:
+    trigger_failed(build.pk, message="Refused.")
+    send_all()
+    failed = "❌ iOS build could not be started"
+    assert texts()[1:] == [failed, "⚠️ Release 1.5.0: builds finished, but not all succeeded"]
+    assert list(Board.now.values())[1].broadcast  # all that the channel hears of it
+    revive_build(Build.objects.get())
+    send_all()
+    assert texts()[:2] == [BUILDING, "⏳ iOS build queued"]
