@@ -58,7 +58,7 @@ def change_messages(release: Release, messages: Collection[Effect], said: dict[s
             new.append(_edit_of(message, said))
     Effect.objects.bulk_update(changed, ["payload", "created_at"])
     if new:
-        _supersede(new)
+        _supersede(release, new)
         create_effects(tenant=release.tenant, kind=EDIT, effects=new)
 
 
@@ -93,10 +93,12 @@ def _edit_of(message: Effect, said: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _supersede(new: Iterable[Mapping[str, Any]]) -> None:
+def _supersede(release: Release, new: Iterable[Mapping[str, Any]]) -> None:
     """Edits that failed have nothing left to say: the new ones say what is so now."""
     ids = [one["payload"]["message"] for one in new]
-    failed = Effect.objects.filter(kind=EDIT, payload__message__in=ids, state=EffectState.DEAD)
+    failed = Effect.objects.for_tenant(release.tenant_id).filter(
+        kind=EDIT, release_id=release.pk, payload__message__in=ids, state=EffectState.DEAD
+    )
     failed.update(state=EffectState.CANCELLED)
 
 
