@@ -22,6 +22,7 @@ KINDS = {
     "build.test_stop": gettext_lazy("Test build stop"),
     "message.post": gettext_lazy("Message"),
     "message.edit": gettext_lazy("Message edit"),
+    "message.answer": gettext_lazy("Answer to a button"),
     "ticket.create_epic": gettext_lazy("Epic"),
     "scm.create_branch": gettext_lazy("Branch"),
     "scm.tag": gettext_lazy("Tag"),

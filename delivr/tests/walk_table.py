@@ -61,6 +61,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "settings/workspace/delete": at(post=OWNER),
     "settings/tokens": at(get=OWNER, post=OWNER),
     "settings/tokens/<int:token_id>/revoke": at(post=OWNER),
+    "settings/chat-accounts": at(get=VIEWER, post=VIEWER),
     "settings/releases": at(get=ADMIN, post=ADMIN),
     "settings/audit": at(get=VIEWER),
     "settings/audit/export.<str:extension>": at(get=ADMIN),
