@@ -6,6 +6,7 @@ import gc
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from delivr.tests.emptying import _quick_to_empty  # noqa: F401 # a fixture
 from delivr.tests.every_page import filled  # noqa: F401 # a fixture
 from delivr.tests.processes import empty_broker
 from delivr.tests.product import console, product  # noqa: F401 # fixtures
+from integrations.providers.slack.provider import Slack
 from sandbox.server import SandboxServer
 
 _connect = socket.socket.connect
@@ -40,6 +42,13 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         _connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are sent and edited without pauses in between; tests of these set their own."""
+    for name in ("pace", "edit_pace"):
+        monkeypatch.setattr(Slack, name, timedelta(0))
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +87,7 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 def sandbox(sandbox_server: SandboxServer, settings: Any) -> Iterator[SandboxServer]:
     """An empty sandbox, with the settings that point to it."""
     sandbox_server.state.reset()
+    sandbox_server.state.slack.is_paced = False
     point_at(settings, sandbox_server.url)
     yield sandbox_server
     sandbox_server.state.reset()

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from builds.announcing import announce
 from builds.effects import ci_of, connected_build
 from builds.models import Build, BuildEvent, Source, TestBuild
 from builds.polling.next_poll import next_poll
@@ -24,7 +25,7 @@ from delivr.tenants.models import User
 from integrations.providers.ci import BuildStatus
 from releases.holding import free_version
 from releases.marks import MARKED, clear_marks, refuse_released
-from releases.messages.notices import Notice, notify
+from releases.messages.notices import Notice, notify, refresh
 from releases.models import Release, ReleaseStatus
 from releases.operations import lock_release, mirror_build, recompute
 from releases.tickets.acts import follow
@@ -57,7 +58,7 @@ def cancel_release(*, release: Release, actor: User | None) -> Release:
     refuse_released(release)
     moving = Build.objects.moving().filter(release_pipeline__release=release)
     for build_id in moving.order_by("release_pipeline_id").values_list("pk", flat=True):
-        _cancel(lock_build(build_id), actor)
+        _cancel(lock_build(build_id), actor, with_release=True)
     before, release.status = release.status, ReleaseStatus.CANCELLED
     unmarked = clear_marks(release)
     release.save(update_fields=["status", "updated_at", *MARKED])
@@ -66,10 +67,11 @@ def cancel_release(*, release: Release, actor: User | None) -> Release:
     record(actor=actor, action="release.cancelled", subject=release, changes=changes)
     notify(release, Notice.RELEASE_CANCELLED)
     follow(release, Milestone.CANCELLED)
+    refresh(release)
     return release
 
 
-def _cancel(build: Build, actor: User | None) -> None:
+def _cancel(build: Build, actor: User | None, *, with_release: bool = False) -> None:
     before, build.status = build.status, BuildStatus.CANCELLED
     build.finished_at, build.poll_at = clock.now(), None
     build.save()
@@ -86,23 +88,7 @@ def _cancel(build: Build, actor: User | None) -> None:
     record(actor=actor, action="build.cancelled", subject=build, changes=changes)
     create_stop(build, event)
     if build.release_pipeline.release.status != ReleaseStatus.CANCELLED:
-        _notify(build, event)
-
-
-def _notify(build: Build, event: BuildEvent) -> None:
-    words = {
-        "platform": build.release_pipeline.get_platform_display(),
-        "number": build.number,
-        "candidate": build.candidate,
-        "url": build.url,
-    }
-    notify(
-        build.release_pipeline.release,
-        Notice.BUILD_CANCELLED,
-        build_id=build.pk,
-        event_id=event.pk,
-        words=words,
-    )
+        announce(build, event, quietly=with_release)  # the release's message says it for all
 
 
 class Stop(EffectHandler):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from django.db.models import Exists, F, OuterRef, Q
 
+from builds.announcing import standing_of, words_of
 from builds.models import Build, BuildEvent, Source, WebhookDelivery
 from builds.updates.transitions import TABLE, Transition
 from delivr.audit.models import AuditEvent
@@ -18,7 +19,11 @@ from delivr.effects import clock
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
 from integrations.endpoints import EFFECT
+from integrations.providers.chat import ChatProvider
 from integrations.providers.ci import BuildStatus, Duplicate
+from integrations.providers.slack.provider import Slack
+from releases.messages.in_place import EDIT, POST, place_of
+from releases.messages.notices import render, render_standing
 from releases.models import (
     ChangeTicket,
     Release,
@@ -42,6 +47,7 @@ from releases.tickets.acts import (
 )
 
 LEASE_GRACE = timedelta(seconds=10)
+CHAT: type[ChatProvider] = Slack
 ENDED = ("SUCCESS", "FAILURE", "UNSTABLE", "ABORTED")
 
 
@@ -71,7 +77,12 @@ def check(providers: ProviderState, *, settled: bool) -> list[str]:
         *_changes_are_audited(),
     ]
     if settled:
-        broken += [*_nothing_is_open(), *_no_lease_is_forgotten(), *_status_is_the_truth(providers)]
+        broken += [
+            *_messages_say_what_is_so(providers),
+            *_nothing_is_open(),
+            *_no_lease_is_forgotten(),
+            *_status_is_the_truth(providers),
+        ]
     return broken
 
 
@@ -251,6 +262,35 @@ def _events_arrive(providers: ProviderState) -> Iterator[str]:
     for effect_id, count in first.items():
         if count > 1:
             yield f"I17 {effect_id} was received {count} times as a new one"
+
+
+def _messages_say_what_is_so(providers: ProviderState) -> Iterator[str]:
+    """I16: a message that is edited says last how its release or its build stands."""
+    there: dict[tuple[str, str], str] = {}
+    entries = [*providers.ledger("message.posted"), *providers.ledger("message.updated")]
+    for entry in sorted(entries, key=lambda one: one.get("seq", 0)):
+        if "ts" in entry:
+            there[(entry["channel"], entry["ts"])] = entry["text"]
+    posts = Effect.objects.filter(kind=POST, payload__kept=True, state=EffectState.DONE)
+    newest = {(*place_of(post), post.release_id, post.build_id): post for post in posts[::-1]}
+    failed = Effect.objects.filter(kind=EDIT, state=EffectState.DEAD)
+    shown = set(failed.values_list("payload__message", flat=True))  # to a person
+    for post in newest.values():
+        if "ts" not in post.result or post.pk in shown:
+            continue
+        said, wanted = there.get((post.payload["channel"], post.result["ts"])), _wanted(post)
+        if wanted is not None and said != wanted:
+            yield f"I16 {post} says “{said}” and should say “{wanted}”"
+
+
+def _wanted(post: Effect) -> str | None:
+    """What a message should say by the rows of its release or build alone."""
+    release = Release.objects.get(pk=post.release_id)
+    if not post.build_id:
+        return render_standing(release, chat=CHAT).text
+    build = Build.objects.get(pk=post.build_id)
+    notice = standing_of(build)
+    return notice and render(release, notice, words_of(build), chat=CHAT).text
 
 
 def _repository_once(providers: ProviderState) -> Iterator[str]:

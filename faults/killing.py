@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -70,6 +71,16 @@ def random_kills_of_receivers(stack: Stack, options: Options) -> Outcome:
     return outcome
 
 
+MESSAGE_TRIGGERS = 32  # a channel takes one call a second, and a build needs about seven
+
+
+def random_kills_of_messages(stack: Stack, options: Options) -> Outcome:
+    """F2f: the same with messages for every release: each is posted once, and shows the last
+    state."""
+    few = replace(options, triggers=min(options.triggers, MESSAGE_TRIGGERS))
+    return random_kills_with(stack, few, wire, every=1)
+
+
 def _build_repeats(stack: Product) -> None:
     for name in ("ios", "android"):
         stack.sandbox.ask("PATCH", f"webhook/jobs/{name}", {"buildsRepeats": True})
@@ -81,12 +92,13 @@ def random_kills_with(
     connect: Callable[..., Wired],
     *,
     repository: bool = False,
+    every: int = 8,
     before: Callable[[Product], None] = lambda stack: None,
     created: Callable[[Workspace, Release], None] = lambda space, release: None,
     hurry: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """With the CI server that `connect` decides; `repository`: each release acts there, too.
-    `created` is called for each release, and `hurry` again and again while the rest settles."""
+    """With the CI server that `connect` decides; `repository`: each release acts there, too;
+    `every`: each so many of them has messages and epics."""
     reset(stack)
     set_auto_finish(stack, 4.0)
     before(stack)
@@ -94,7 +106,7 @@ def random_kills_with(
     for number, space in enumerate(spaces if repository else ()):
         use_repository(space, first=1000 * number)
     releases = [
-        (space, space.wired.release(slack=n % 8 == 0, jira=n % 8 == 0))
+        (space, space.wired.release(slack=n % every == 0, jira=n % every == 0))
         for n, space in zip(range(options.triggers // 2), itertools.cycle(spaces), strict=False)
     ]
     for space, release in releases:

@@ -46,6 +46,7 @@ def judge(stack: Stack, client: Client) -> Outcome:
         "shown to a person": _dead_by_reason(),
         "failed requests": len(client.failures()),
         "messages": len(stack.sandbox.ledger("message.posted")),
+        "edits": len(stack.sandbox.ledger("message.updated")),
         "epics": len(stack.sandbox.ledger("issue.created")),
     }
     outcome = Outcome(figures, invariants.check(stack.sandbox, settled=True))

@@ -35,6 +35,7 @@ SCENARIOS = {
     "F2e": "faults.repository.random_kills",
     "F2f": "faults.tickets.random_kills",
     "F2h": "faults.events.random_kills",
+    "F2g": "faults.killing.random_kills_of_messages",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
     "F5": "faults.answers.odd_answers",

@@ -32,6 +32,7 @@ RUN_FACTOR = 3  # times the CI server's own estimate
 BUILD, MESSAGES = "build", "messages"  # areas
 FAMILY_OF = {
     "message.post": "communication",
+    "message.edit": "communication",
     "event.send": "communication",
     CREATE_EPIC: "tickets",
     **dict.fromkeys((*ON_EPIC, *IN_VERSION), "tickets"),
@@ -403,7 +404,8 @@ def _alike(effects: Iterable[Effect]) -> list[list[Effect]]:
     """Messages (or epics) with the same error are one blocker, whatever their channels."""
     groups: dict[tuple[object, ...], list[Effect]] = {}
     for effect in effects:
-        same = (effect.kind, effect.last_error, effect.dispatched_at is None)
+        kind = "message.post" if effect.kind == "message.edit" else effect.kind
+        same = (kind, effect.last_error, effect.dispatched_at is None)
         groups.setdefault(same if effect.kind in FAMILY_OF else (effect.pk,), []).append(effect)
     return list(groups.values())
 
@@ -416,7 +418,7 @@ def _name_of(release: Release, group: Sequence[Effect]) -> str:
         return f"{part.get_platform_display()}: {name}" if part else name
     if effect.kind == "event.send":
         return _("%(count)d events") % {"count": len(group)}
-    if effect.kind == "message.post":
+    if FAMILY_OF[effect.kind] == "communication":
         return _("%(count)d messages") % {"count": len(group)}
     if effect.kind == CREATE_EPIC:
         return _("%(count)d epics") % {"count": len(group)}

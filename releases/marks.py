@@ -19,7 +19,8 @@ from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import cancel_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
-from releases.messages.notices import Notice, notify
+from releases.messages.notices import Notice, notify, refresh
+from releases.messages.standing import candidates_of
 from releases.models import Mark, Release, ReleaseStatus
 from releases.tickets.acts import follow
 from releases.tickets.texts import OF_MARK
@@ -55,9 +56,10 @@ def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
         subject=release,
         changes={f"{mark}_at": [None, now.isoformat()]},
     )
-    words = {"candidates": candidates} if (candidates := release.candidates) else {}
+    words = candidates_of(release)
     notify(release, _NOTICES[mark][0], cause=now.isoformat(), words=words)
     follow(release, OF_MARK[mark][0], cause=now.isoformat())
+    refresh(release)
     return release
 
 
@@ -82,10 +84,11 @@ def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
         changes={f"{mark}_at": [before.isoformat(), None]},
     )
     places = [place for place, told in _told(release, mark) if not _withdraw(told, actor)]
-    words = {"candidates": candidates} if (candidates := release.candidates) else {}
+    words = candidates_of(release)
     cause = before.isoformat()
     notify(release, _NOTICES[mark][1], cause=cause, words=words, places=places)
     follow(release, OF_MARK[mark][1], cause=cause)
+    refresh(release)
     return release
 
 

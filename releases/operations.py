@@ -27,7 +27,8 @@ from integrations.models import (
 from integrations.providers.ci import BuildStatus
 from releases.holding import app_of, draft_targets, holders, version_taken
 from releases.marks import MARKED, clear_marks
-from releases.messages.notices import Notice, notify
+from releases.messages.notices import Notice, notify, refresh
+from releases.messages.standing import candidates_of
 from releases.models import (
     MOVING,
     Release,
@@ -376,11 +377,17 @@ def _copy_build(pipeline: ReleasePipeline, build: Any) -> None:
 
 
 def recompute(release: Release, *, cause: str, event_id: int | None = None) -> None:
-    """Derive the status from the pipelines. The caller holds the release's lock.
+    """Derive the status from the pipelines, and have the messages about the release say so. The
+    caller holds the release's lock.
 
     `cause` is the id of the build that changed: it makes the message of a second failure differ
     from that of the first. `event_id` is the build event.
     """
+    _derive(release, cause=cause, event_id=event_id)
+    refresh(release)
+
+
+def _derive(release: Release, *, cause: str, event_id: int | None) -> None:
     before = release.status
     statuses = list(release.pipelines.order_by("id").values_list("build_status", flat=True))
     status = derive_status(statuses)
@@ -401,7 +408,7 @@ def recompute(release: Release, *, cause: str, event_id: int | None = None) -> N
         complete(release, cause=cause)
     notice = _STATUS_NOTICES.get(status)
     if notice:
-        words = {"candidates": candidates} if (candidates := release.candidates) else {}
+        words = candidates_of(release)
         notify(release, notice, cause=cause, event_id=event_id, words=words)
     if status in OF_STATUS:
         tickets.follow(release, OF_STATUS[status], cause=cause)

@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 from delivr.tenants.models import User
 from integrations.models import CommunicationIntegration
 from releases.branches import BranchHead, look_up_for_dry_run
-from releases.messages.notices import Notice, channels_of, chat_of, render
+from releases.messages.notices import Notice, Rule, chat_of, render, rule_for
+from releases.messages.standing import name_among
 from releases.models import Release, ReleasePipeline
 from releases.operations import ReleasePlan
 from releases.repository.acts import host_of, tag_of
@@ -96,24 +97,39 @@ def _messages(
     pipelines: list[ReleasePipeline],
     communications: list[CommunicationIntegration],
 ) -> Iterator[dict[str, Any]]:
-    for notice, words in _notices(pipelines):
+    """The messages in the order in which they would be sent, as `notify` would; with
+    what a message about a build is edited to."""
+    begun: set[tuple[str, str, int]] = set()  # connection, channel and pipeline
+    for notice, number, words in _notices(pipelines):
         for communication in communications:
             chat = chat_of(communication)
             text = render(release, notice, {**words, "apps": ""}, chat=chat).text
-            for channel in channels_of(communication, notice):
+            for channel in communication.channels:
+                rule = rule_for(communication, channel, notice)
+                place = communication.pk, channel, number
+                if rule == Rule.OFF:
+                    continue
+                is_edit = chat.edits_in_place and rule == Rule.THREAD and place in begun
+                if words:
+                    begun.add(place)
                 yield {
                     "channel": channel,
                     "channel_name": communication.channel_name(channel),
                     "text": text,
                     "is_first": notice is Notice.RELEASE_CREATED,
+                    "is_edit": is_edit,
                 }
 
 
-def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, dict[str, Any]]]:
-    """The notices in the order in which they would be sent."""
-    builds = [{"platform": p.get_platform_display(), "number": NUMBER} for p in pipelines]
-    yield Notice.RELEASE_CREATED, {}
-    for notice in (Notice.BUILD_STARTED, Notice.BUILD_COMPLETE):
-        for words in builds:
-            yield notice, words
-    yield Notice.RELEASE_COMPLETE, {}
+def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, int, dict[str, Any]]]:
+    """The notices in the order in which they would be sent, with the number of the pipeline."""
+    yield Notice.RELEASE_CREATED, 0, {}
+    for notice in (Notice.BUILD_QUEUED, Notice.BUILD_STARTED, Notice.BUILD_COMPLETE):
+        for number, part in enumerate(pipelines):
+            words = {
+                "platform": part.get_platform_display(),
+                "number": "" if notice == Notice.BUILD_QUEUED else NUMBER,
+                "pipeline": name_among(part, pipelines),
+            }
+            yield notice, number, words
+    yield Notice.RELEASE_COMPLETE, 0, {}

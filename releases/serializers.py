@@ -76,8 +76,11 @@ class JobPreview(serializers.Serializer[Any]):
 
 
 class MessagePreview(serializers.Serializer[Any]):
+    """`isEdit`: no message of its own, but what the message about the build is edited to."""
+
     channel = serializers.CharField()
     text = serializers.CharField()
+    isEdit = serializers.BooleanField(source="is_edit")
 
 
 class EpicPreview(serializers.Serializer[Any]):

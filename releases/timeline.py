@@ -14,6 +14,7 @@ from delivr.effects.models import Effect, EffectState
 from delivr.pages.statuses import look_of
 from integrations.providers.ci import BuildStatus
 from releases.marks import MarkChange
+from releases.messages.in_place import EDIT
 from releases.models import (
     MOVING,
     Mark,
@@ -237,6 +238,7 @@ _WORDS = {
 
 _KINDS = {
     "message.post": "MESSAGE",
+    "message.edit": "MESSAGE",
     "ticket.create_epic": "TICKET",
     "ticket.comment": "TICKET",
     "ticket.move": "TICKET",
@@ -257,6 +259,8 @@ def _of_effect(effect: Effect) -> Iterator[TimelineItem]:
     if kind is None or not settled or effect.done_at is None:
         return
     failed = effect.state == EffectState.DEAD
+    if effect.kind == EDIT and not failed:
+        return  # what it says now is an event of its own
     not_done = _("Not done: %(what)s") if kind == "REPOSITORY" else _("Not sent: %(what)s")
     title = not_done if failed else "%(what)s"
     yield TimelineItem(

@@ -207,13 +207,12 @@ def _context(release: Release) -> dict[str, Any]:
 
 def _waits(found: list[Blocker], effects: list[Effect], family: str) -> dict[str, Any] | None:
     """Why messages (or epics) wait; failed ones are explained in their place in the list."""
+    mine = [effect for effect in effects if FAMILY_OF.get(effect.kind) == family]
     waiting = [
         b
         for b in found
         if b.area == MESSAGES and b.family in ("", family) and b.code != "waiting_for_person"
     ]
-    if not waiting or not any(
-        FAMILY_OF.get(effect.kind) == family and effect.is_open for effect in effects
-    ):
+    if not waiting or not any(effect.is_open for effect in mine):
         return None
     return {"blockers": waiting, "may_try": any(blocker.may_try for blocker in waiting)}

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy
 
 from delivr.effects.models import Effect
 from integrations.providers.ci import Duplicate
-from releases.messages.notices import Notice
+from releases.messages.events import Notice
+from releases.messages.standing import BUILDING, template_of
 from releases.models import candidate_words
 
 KINDS = {
@@ -20,6 +21,7 @@ KINDS = {
     "build.test": gettext_lazy("Test build"),
     "build.test_stop": gettext_lazy("Test build stop"),
     "message.post": gettext_lazy("Message"),
+    "message.edit": gettext_lazy("Message edit"),
     "message.answer": gettext_lazy("Answer to a button"),
     "event.send": gettext_lazy("Event"),
     "ticket.create_epic": gettext_lazy("Epic"),
@@ -38,6 +40,9 @@ KINDS = {
 }
 
 _NOTICES: dict[str, Any] = {
+    BUILDING: gettext_lazy("%(complete)s of %(total)s builds complete"),
+    Notice.BUILD_QUEUED: gettext_lazy("%(build)s queued"),
+    Notice.BUILD_WAITING: gettext_lazy("%(build)s is waiting for approval"),
     Notice.RELEASE_CREATED: gettext_lazy("Release created"),
     Notice.RELEASE_COMPLETE: gettext_lazy("All builds complete"),
     Notice.RELEASE_FAILED: gettext_lazy("Not all builds succeeded"),
@@ -76,6 +81,9 @@ def describe_effect(effect: Effect) -> str:
         if "attempt" in effect.payload:
             return _("Event sent again to %(endpoint)s") % words
         return _("Event %(event)s to %(endpoint)s") % words
+    if effect.kind == "message.edit":
+        words = {"notice": notice_words(effect.payload), "channel": channel_of(effect)}
+        return _("Message in %(channel)s edited to “%(notice)s”") % words
     if effect.kind == "ticket.create_epic":
         key = effect.result.get("key")
         return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
@@ -137,15 +145,17 @@ def event_name(effect: Effect) -> str:
 
 def notice_words(payload: dict[str, Any]) -> str:
     """The notice of a message's payload: `iOS build #245 started`."""
-    notice, words = payload.get("notice", ""), payload.get("words") or {}
+    notice, words = template_of(payload), payload.get("words") or {}
     template = _NOTICES.get(notice)
     if template is None:
         return str(notice)
     number = words.get("number")
     build = _("%(platform)s build") % {"platform": words.get("platform", "")}
-    text = str(template) % {"build": f"{build} #{number}" if number else build}
+    known = {"complete": words.get("complete", 0), "total": words.get("total", 0)}
+    text = str(template) % {**known, "build": f"{build} #{number}" if number else build}
     candidates = words.get("candidates") or _later_candidate(words.get("candidate"))
-    return f"{text} ({candidates})" if candidates else text
+    which = ", ".join(filter(None, (words.get("pipeline"), candidates)))
+    return f"{text} ({which})" if which else text
 
 
 def _later_candidate(candidate: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,6 +10,9 @@ from sandbox.shared import Shared
 
 TEAM_ID, TEAM, TEAM_URL = "T0SANDBOX1", "Dream11 Sandbox", "https://dream11-sandbox.slack.com/"
 APP_ID, BOT_ID, BOT_USER_ID, BOT_NAME = "A0SANDBOX1", "B0SANDBOX1", "U0SANDBOX1", "delivr"
+
+
+BURST = 3  # messages that may come to one channel within a second
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ class Message:
     broadcast: bool = False
     link_names: bool = False
     edited_ts: str = ""
+    refuses_edits: str = ""  # the error of an edit, for example "edit_window_closed"
 
     only_for: str = ""  # the one person who sees it
 
@@ -85,6 +90,21 @@ class Chat:
         self.ignored: set[tuple[str, str]] = set()  # a press that no connection took in time
         self.deleted: set[tuple[str, str]] = set()  # channel and ts
         self._last_ts = 0.0
+        self.is_paced = True
+        self._used: dict[str, float] = {}  # when each channel's calls are worked off
+
+    def wait(self, channel_id: str) -> int:
+        """Seconds until another message or edit may come to the channel; 0 if it may now, and then
+        it is counted. One a second, and short bursts.
+
+        https://docs.slack.dev/apis/web-api/rate-limits
+        """
+        now = self._shared.clock()
+        used = max(self._used.get(channel_id, 0.0), now)
+        if self.is_paced and used - now > BURST - 1:
+            return math.ceil(used - now - BURST + 1)
+        self._used[channel_id] = used + 1
+        return 0
 
     def channel(self, wanted: str) -> Channel | None:
         """Find a channel by id, or by name with or without `#`; private ones only if the bot is a

@@ -369,23 +369,6 @@ def github_branch(owner: str, name: str, branch: str) -> Response:
     return jsonify({"branch": branch, "commit": github.refs[repository.full_name].get(ref)})
 
 
-@blueprint.get("/slack/messages")
-def messages() -> Response:
-    channel = request.args.get("channel")
-    found = [m for m in state().slack.messages if channel in (None, m.channel)]
-    return jsonify({"count": len(found), "messages": [asdict(m) for m in found]})
-
-
-@blueprint.delete("/slack/messages/<channel>/<ts>")
-def delete_message(channel: str, ts: str) -> Response:
-    """Delete a message as a person does; later answers to its thread do not notice."""
-    message = state().slack.message(channel, ts)
-    if message is None:
-        refuse(404, f"no message {ts} in {channel}")
-    state().slack.delete(message)
-    return jsonify({"ok": True})
-
-
 @blueprint.get("/jira/issues")
 def issues() -> Response:
     found = [asdict(issue) for issue in state().jira.issues]

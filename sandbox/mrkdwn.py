@@ -47,7 +47,9 @@ def _block_lines(block: dict[str, Any]) -> list[str]:
             return [f"*{_text(block)}*"]
         case "section":
             return [
-                line for line in (_text(block), *map(_text_of, block.get("fields", []))) if line
+                line
+                for text in (_text(block), *map(_text_of, block.get("fields", [])))
+                for line in text.splitlines()
             ]
         case "context":
             return [" ".join(_text_of(element) for element in block.get("elements", []))]

@@ -125,6 +125,7 @@ def _message(message: Message) -> dict[str, Any]:
         "ts": message.ts,
         "lines": mrkdwn.lines(message.text, message.blocks),
         "edited": bool(message.edited_ts),
+        "broadcast": message.is_reply and message.broadcast,
         **presses.shown_below(message),
         "replies": [_message(reply) for reply in replies],
     }

@@ -12,7 +12,10 @@ from delivr.effects.models import Effect
 from delivr.encryption.fields import SecretUnreadable
 from integrations.models import CommunicationIntegration, Connection, TargetIntegration
 from integrations.redaction import redact, secrets_in
-from releases.messages.notices import Notice, PlainText, render
+from releases.messages.events import Notice
+from releases.messages.in_place import EDIT, POST
+from releases.messages.notices import PlainText, render
+from releases.messages.standing import BUILDING, template_of
 from releases.models import Release
 from releases.tickets.acts import COMMENT, CREATE_EPIC, PLAN
 from releases.tickets.texts import epic_for
@@ -38,7 +41,7 @@ def content_of(
     `url` is that of the result. The text is rendered as it is when it is sent: nothing that it
     depends on changes after the release was created.
     """
-    if effect.kind == "message.post" and release is not None:
+    if effect.kind in (POST, EDIT) and release is not None:
         return _message(effect, release, url)
     if effect.kind == "event.send" and release is not None:
         return _event(effect, release)
@@ -53,11 +56,11 @@ def content_of(
 
 
 def _message(effect: Effect, release: Release, url: str) -> Content | None:
-    notice = effect.payload.get("notice")
-    if notice not in list(Notice):
+    notice = template_of(effect.payload)
+    if notice not in (*Notice, BUILDING):
         return None
     words = effect.payload.get("words") or {}
-    made = render(release, Notice(notice), words, chat=PlainText)
+    made = render(release, notice, words, chat=PlainText)
     facts: tuple[tuple[str, str], ...] = ((_("Channel"), channel_of(effect)),)
     if note := str(effect.result.get("note", "")):
         facts = (*facts, (_("Result"), note))

@@ -233,7 +233,8 @@ def test_only_failures_have_buttons_and_only_with_an_app_token(
         run_effect(effect.pk)
     posted = sandbox.state.slack.in_channel("C123")
     with_buttons = [m for m in posted if any(b["type"] == "actions" for b in m.blocks)]
-    assert [m.text for m in with_buttons] == ["❌ iOS build #7 failed"]
+    # The message about the build, and the one that the whole channel sees.
+    assert [m.text for m in with_buttons] == ["❌ iOS build #7 failed"] * 2
     again, opening = with_buttons[0].blocks[-1]["elements"]
     assert (again["value"], "confirm" in again) == (failed.pk, True)
     assert opening["url"].endswith(f"/releases/{failed.release_pipeline.release_id}")

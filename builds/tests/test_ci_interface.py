@@ -83,7 +83,7 @@ def test_a_build_is_known_by_its_id_from_the_trigger_to_its_end(wired: Wired, ci
     assert (release.status, build.poll_at > timezone.now()) == ("BUILDING", True)
     [blocker] = blockers(release, [], [], None, timezone.now())
     assert "Dana has to approve" in blocker.message
-    assert messages_of(build) == []
+    assert messages_of(build) == ["build_waiting"]
 
     fake.turn("run1/1", BuildStatus.RUNNING)
     build = polled(build)
@@ -93,7 +93,7 @@ def test_a_build_is_known_by_its_id_from_the_trigger_to_its_end(wired: Wired, ci
     fake.turn("run1/1", BuildStatus.SUCCESS)
     assert polled(build).status == "SUCCESS"
     assert Release.objects.get().status == "BUILD_COMPLETE"
-    assert messages_of(build) == ["build_complete", "build_started"]
+    assert messages_of(build) == ["build_complete", "build_waiting"]
 
 
 def test_a_failure_on_a_server_without_logs_is_posted_without_one(wired: Wired, ci: Any) -> None:

@@ -16,7 +16,9 @@ from django.test import override_settings
 from django.utils import timezone
 
 from builds.models import Build
+from builds.tests.polling import running
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.run.crashpoints import KILLED
 from delivr.tests.processes import empty_broker, process, until
@@ -110,6 +112,38 @@ def test_a_killed_worker_loses_nothing_and_duplicates_nothing(
     # This process is another one than the killed one; starting a sweeper takes seconds.
     until(lambda: sweep(build), seconds=60, what="the build runs")
     assert_recovered(build, sandbox)
+
+
+@pytest.mark.parametrize("point", STEPS if os.environ.get("EVERY_STEP") else ("after_send",))
+def test_an_edit_that_was_killed_shows_the_last_state_and_posts_nothing_twice(
+    wired: Wired, sandbox: Any, tmp_path: Path, point: str
+) -> None:
+    wired.slack.recipients = ["C123"]
+    wired.slack.save()
+    build = wired.build("ios", slack=True)
+    for effect in messages("message.post"):
+        run_effect(effect.pk)
+    run_effect(trigger_of(build).pk)
+    for effect in messages("message.post"):
+        run_effect(effect.pk)
+    running(build)
+    empty_broker()
+    Effect.objects.update(next_at=timezone.now(), enqueued_at=None)
+    sweep = ("manage.py", "sweep")
+    killed(tmp_path / "sweep.log", f"message.edit:{point}", *sweep, CELERY_BROKER_URL="")
+    for effect in messages("message."):
+        let_time_pass(effect)
+    with lone_sweeper(tmp_path / "sweeper.log"):
+        until(lambda: not messages("message.").open(), seconds=60, what="all was sent")
+    posted = sandbox.state.slack.in_channel("C123")
+    assert [message.text for message in posted] == [
+        "🏗️ Release 1.5.1: 0 of 1 builds complete",
+        "🚀 iOS build #245 started",
+    ]
+
+
+def messages(kind: str) -> Any:
+    return Effect.objects.filter(kind__startswith=kind).order_by("created_at")
 
 
 def test_an_effect_survives_a_process_killed_before_it_enqueues(

@@ -26,8 +26,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 POST_MESSAGE = {"provider": "slack", "path": "*/chat.postMessage"}
 
 
-def messages(*, notice: str = "") -> list[Effect]:
-    rows = Effect.objects.filter(kind="message.post").order_by("created_at")
+BUILDING = "🏗️ Release 1.5.1: 0 of 1 builds complete"
+
+
+def messages(*, notice: str = "", kind: str = "message.post") -> list[Effect]:
+    rows = Effect.objects.filter(kind__startswith=kind).order_by("created_at")
     return [e for e in rows if e.payload["notice"] == (notice or e.payload["notice"])]
 
 
@@ -61,7 +64,7 @@ def test_a_reply_whose_response_was_lost_is_found_in_its_thread(wired: Wired, sa
     run_effect(started.pk)
     assert rerun(started).state == EffectState.DONE
     posted = texts(sandbox, started.payload["channel"])
-    assert posted == ["📦 Release 1.5.1 created", "🚀 iOS build #245 started"]
+    assert posted == [BUILDING, "🚀 iOS build #245 started"]
 
 
 def gone_parent(wired: Wired, sandbox: Any) -> Effect:
@@ -123,22 +126,44 @@ def test_messages_go_out_in_order_into_the_releases_thread(wired: Wired, sandbox
     poll_build(build.pk)
     for effect in messages()[::-1]:  # the last message first
         run_effect(effect.pk)
-    assert [e.state for e in messages() if e.payload["notice"] != "release_created"] == (
-        ["PENDING"] * 6
-    )
+    assert [e.state for e in messages()] == ["DONE"] * 2 + ["PENDING"] * 6
     for _n in range(6):
         for effect in messages():
             rerun(effect)
     for channel in accounts.SLACK_CHANNELS:
         posted = sandbox.state.slack.in_channel(channel)
-        assert [m.text for m in posted] == [
-            "📦 Release 1.5.1 created",
-            "🚀 iOS build #245 started",
-            "❌ iOS build #245 failed",
-            "⚠️ Release 1.5.1: builds finished, but not all succeeded",
-        ]
+        failed = "⚠️ Release 1.5.1: builds finished, but not all succeeded"
+        mine = "❌ iOS build #245 failed"
+        assert [m.text for m in posted] == [failed, mine, mine, failed]
         assert [m.thread_ts for m in posted[1:]] == [posted[0].ts] * 3
         assert [m.broadcast for m in posted] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("refusal", ["edit_window_closed", "deleted"])
+def test_a_message_that_slack_does_not_let_edit_is_followed_by_a_reply(
+    wired: Wired, sandbox: Any, refusal: str
+) -> None:
+    in_channels(wired, "C123")
+    build = wired.build("ios", slack=True)
+    run_effect(messages()[0].pk)
+    run_effect(trigger_of(build).pk)
+    chat = sandbox.state.slack
+    run_effect(messages()[1].pk)
+    parent, queued = chat.in_channel("C123")
+    assert queued.text == "⏳ iOS build queued"
+    if refusal == "deleted":
+        chat.delete(queued)
+    else:
+        queued.refuses_edits = refusal
+    running(build)
+    for _n in range(3):
+        for effect in messages(kind="message."):
+            if effect.state == EffectState.PENDING:
+                rerun(effect)
+    last = chat.in_channel("C123")[-1]
+    assert (last.text, last.thread_ts) == ("🚀 iOS build #245 started", parent.ts)
+    assert parent.edited_ts
+    assert "🚀 iOS build #245 started" in str(parent.blocks)
 
 
 def test_a_message_wakes_the_next_one(wired: Wired, sandbox: Any) -> None:
@@ -185,14 +210,16 @@ def test_failures_of_slack_never_block_the_release(
     Build.objects.update(poll_at=timezone.now())
     poll_build(build.pk)
     assert Release.objects.get().status == "BUILD_COMPLETE"
-    assert {e.state for e in messages()} == {EffectState.PENDING}
+    every = "message."
+    assert {e.state for e in messages(kind=every)} == {EffectState.PENDING}
     sandbox.state.faults.clear()
     for _n in range(8):
-        for effect in messages():
+        for effect in messages(kind=every):
             if effect.state == EffectState.PENDING:
                 rerun_when_settled(effect) if effect.dispatched_at else rerun(effect)
-    assert {e.state for e in messages()} == {EffectState.DONE}
-    assert len(texts(sandbox)) == len(set(texts(sandbox))) == 4
+    assert {e.state for e in messages(kind=every)} == {EffectState.DONE}
+    ready = "🏁 Release 1.5.1: all builds complete, ready for submission"
+    assert texts(sandbox) == [ready, "✅ iOS build #245 complete", ready]
 
 
 def test_a_failing_channel_does_not_block_the_other(wired: Wired, sandbox: Any) -> None:
@@ -202,7 +229,7 @@ def test_a_failing_channel_does_not_block_the_other(wired: Wired, sandbox: Any) 
     sweep_until_idle(limit=6)
     states = {e.payload["channel"]: e.state for e in messages(notice="release_created")}
     assert states == {"C999": EffectState.DEAD, "C123": EffectState.DONE}
-    assert texts(sandbox)[0] == "📦 Release 1.5.1 created"
+    assert texts(sandbox)[0] == BUILDING
     assert fresh(build).status != "TRIGGER_FAILED"
 
 

@@ -142,19 +142,22 @@ def test_release_goes_from_connected_to_ready(
     assert [bool(t["key"]) for t in done["tickets"]] == [True, True]
     settle(api, release["id"], lambda r: not open_effects(api, release["id"]))
     for channel in ("C123", "C456"):
-        texts = [m.text for m in sandbox.state.slack.in_channel(channel)]
-        assert sorted(texts) == sorted(
-            [
-                "📦 Release 1.5.0 created",
-                "🚀 iOS build #245 started",
-                "🚀 Android build #512 started",
-                "✅ iOS build #245 complete",
-                "✅ Android build #512 complete",
-                "🏁 Release 1.5.0: all builds complete, ready for submission",
-            ]
-        )
-        assert texts[0] == "📦 Release 1.5.0 created"
-        assert texts[-1].startswith("🏁")
+        parent, *replies = sandbox.state.slack.in_channel(channel)
+        ready = "🏁 Release 1.5.0: all builds complete, ready for submission"
+        assert parent.text == replies[-1].text == ready
+        assert sorted(m.text for m in replies[:-1]) == [
+            "✅ Android build #512 complete",
+            "✅ iOS build #245 complete",
+        ]
+        assert {m.thread_ts for m in replies} == {parent.ts}
+        said = list(sandbox.state.ledger.of("message.posted", channel=channel))
+        said += sandbox.state.ledger.of("message.updated", channel=channel)
+        assert {
+            "🚀 iOS build #245 started",
+            "🚀 Android build #512 started",
+            "✅ iOS build #245 complete",
+            "✅ Android build #512 complete",
+        } <= {entry["text"] for entry in said}
 
 
 def open_effects(api: APIClient, release_id: str) -> list[Any]:

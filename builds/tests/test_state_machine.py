@@ -80,6 +80,7 @@ class Core(RuleBasedStateMachine):
         super().__init__()
         self.state = self.sandbox.state
         self.state.reset()
+        self.state.slack.is_paced = False
         self.all = transaction.atomic()
         self.all.__enter__()
         self.wired: Wired = wire(factories.TenantFactory(), self.sandbox.url)

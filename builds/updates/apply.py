@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from builds.addresses import safe_artifact_url
+from builds.announcing import announce
 from builds.models import Build, BuildEvent, Source, TestBuild
 from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop
@@ -18,8 +19,6 @@ from builds.updates.update import BuildUpdate, counted
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.ci import BuildStatus
-from releases.messages.events import tell
-from releases.messages.notices import Notice, from_event, notify
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.operations import lock_release, mirror_build, recompute
 
@@ -52,8 +51,7 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     if step is Transition.STOP and event is not None:
         create_stop(build, event)
     if event is not None and (step is Transition.APPLY or _got_number_late(build, had_name)):
-        _notify(build, event)
-    if step is Transition.APPLY and event is not None:
+        announce(build, event)
         recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
     return step
 
@@ -218,60 +216,6 @@ def _record(build: Build, before: str, update: BuildUpdate, step: Transition) ->
     )
 
 
-_NOT_STARTED = (BuildStatus.QUEUED, BuildStatus.WAITING, BuildStatus.LOST)
-
-
-def _notify(build: Build, event: BuildEvent) -> None:
-    """Create the messages of a status change: started (once it has a number), then its result."""
-    release = build.release_pipeline.release
-    words = {
-        "platform": build.release_pipeline.get_platform_display(),
-        "number": build.number,
-        "candidate": build.candidate,
-        "url": build.url,
-    }
-    if build.status in (BuildStatus.QUEUED, BuildStatus.WAITING):
-        notice_name = f"build_{build.status.lower()}"
-        tell(
-            release,
-            notice_name.replace("_", "."),
-            subject=f"build:{build.pk}",
-            suffix=f"{build.status.lower()}:{event.pk}",
-            payload={"notice": notice_name, "words": words, **from_event(event.pk)},
-            build_id=build.pk,
-        )
-    if build.handle.is_named and build.status not in _NOT_STARTED:
-        notify(release, Notice.BUILD_STARTED, build_id=build.pk, event_id=event.pk, words=words)
-    if build.is_moving:
-        return
-    reason = "" if build.status == BuildStatus.SUCCESS else status_words(build.status)
-    if build.status == BuildStatus.LOST and build.queue_reason:
-        reason = build.queue_reason.rstrip(".")
-    if build.status == BuildStatus.SUCCESS:
-        notice = Notice.BUILD_COMPLETE
-    elif not build.handle.is_named and build.started_at is None:
-        notice = Notice.BUILD_NOT_STARTED
-    else:
-        notice = Notice.BUILD_FAILED
-    words["reason"] = reason
-    # A build that was lost may be seen again and end otherwise: that is posted, too.
-    cause = "lost" if build.status == BuildStatus.LOST else ""
-    notify(release, notice, build_id=build.pk, cause=cause, event_id=event.pk, words=words)
-
-
-def status_words(status: str) -> str:
-    """How a build ended, in words for a message."""
-    words = {
-        BuildStatus.FAILURE: _("the build failed"),
-        BuildStatus.UNSTABLE: _("unstable: some tests failed"),
-        BuildStatus.ABORTED: _("it was aborted"),
-        BuildStatus.LOST: _("it no longer exists on the CI server"),
-        BuildStatus.TRIGGER_FAILED: _("it could not be triggered"),
-        BuildStatus.CANCELLED: _("it was cancelled"),
-    }
-    return words.get(BuildStatus(status), "")
-
-
 @transaction.atomic
 def undo_unconfirmed_end(build_id: str, *, reason: str) -> None:
     """The CI server has another build under our number: undo an end that only a webhook reported.
@@ -289,7 +233,7 @@ def undo_unconfirmed_end(build_id: str, *, reason: str) -> None:
     build.save()
     event = _record(build, before, update, Transition.APPLY)
     mirror_if_newest(build)
-    _notify(build, event)
+    announce(build, event)
     recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
 
 
@@ -305,7 +249,7 @@ def trigger_failed(build_id: str, *, message: str) -> None:
     update = BuildUpdate(status=BuildStatus.TRIGGER_FAILED, source=Source.TRIGGER, detail=message)
     event = _record(build, BuildStatus.TRIGGERING, update, Transition.APPLY)
     mirror_build(build.release_pipeline, build=build)
-    _notify(build, event)
+    announce(build, event)
     recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
 
 
@@ -313,8 +257,9 @@ def revive_build(build: Build) -> None:
     """Set the build back to TRIGGERING, because a person retries its trigger. The caller holds the
     locks of `lock_build`."""
     update = BuildUpdate(status=BuildStatus.TRIGGERING, source=Source.PERSON)
-    _record(build, build.status, update, Transition.APPLY)
+    event = _record(build, build.status, update, Transition.APPLY)
     build.status, build.finished_at = BuildStatus.TRIGGERING, None
     build.save()
     mirror_build(build.release_pipeline, build=build)
+    announce(build, event)
     recompute(build.release_pipeline.release, cause=build.pk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -39,6 +40,14 @@ def wait_for(other: Effect, now: datetime) -> Postpone:
     return Postpone(min(max((due_at or now) - now, LEAST_WAIT), MOST_WAIT), other)
 
 
+@dataclass(frozen=True)
+class Pace:
+    """Effects of one connection with the same `key` are sent one after the other, `every` apart."""
+
+    key: str
+    every: timedelta
+
+
 class Unneeded(Exception):
     """The effect has become pointless (its release was cancelled, say): it ends as CANCELLED."""
 
@@ -54,11 +63,10 @@ class EffectHandler(ABC):
     settle: ClassVar[timedelta] = timedelta(seconds=90)
     look_twice: ClassVar[timedelta] = timedelta(0)  # until an effect not found is looked for again
     send_again_when_uncertain: ClassVar[bool] = False  # for what cannot be looked up
-    # The other side can tell a repeat: it is sent again without looking first.
-    repeats_are_harmless: ClassVar[bool] = False
     # How long to wait after each failed attempt, in place of a delay that doubles; after the
     # attempt that follows the last one it fails for good.
     schedule: ClassVar[Sequence[timedelta]] = ()
+    idempotent: ClassVar[bool] = False  # sent again after a lost response without looking first
 
     @abstractmethod
     def send(self, effect: Effect) -> dict[str, Any]:
@@ -76,6 +84,10 @@ class EffectHandler(ABC):
     def prepare(self, effect: Effect) -> None:
         """Raise Postpone or Unneeded before anything is sent. Reads only."""
         return
+
+    def pace(self, effect: Effect) -> Pace | None:
+        """How often its like may be sent; None if that does not matter. Reads only."""
+        return None
 
     def lock(self, effect: Effect) -> None:
         """Take the locks that `finish` and `gave_up` need: release, pipeline, build, in order."""

@@ -39,7 +39,7 @@ def admit(effect: Effect, now: datetime) -> datetime | None:
     concurrency limits are never exceeded. After the breaker was open, a single effect probes the
     provider. While the credentials are refused, effects wait until they expire.
     """
-    health = _locked(effect.tenant_id, effect.integration_id)
+    health = locked_health(effect.tenant_id, effect.integration_id)
     if health.credentials_refused_at and now < effect.expires_at:
         return effect.expires_at
     blocked = health.blocked_until(now)
@@ -90,7 +90,7 @@ def blocked_until(*, tenant_id: str, integration_id: str) -> datetime | None:
     health, now = known.first(), clock.now()
     if health is None or (health.failures < OPEN_AFTER and health.blocked_until(now) is None):
         return None
-    health = _locked(tenant_id, integration_id)
+    health = locked_health(tenant_id, integration_id)
     blocked = health.blocked_until(now)
     if blocked is None:
         _start_probe(health, now)
@@ -147,7 +147,7 @@ def note_failure(*, tenant_id: str, integration_id: str, error: ProviderError) -
     if not error.is_temporary:
         release_probe(tenant_id=tenant_id, integration_id=integration_id)
         return
-    health = _locked(tenant_id, integration_id)
+    health = locked_health(tenant_id, integration_id)
     now = clock.now()
     if error.outcome is Outcome.RATE_LIMITED or error.retry_after:  # also of a 503
         asked = now + (timedelta(seconds=error.retry_after or 0) or RATE_LIMIT_DEFAULT)
@@ -163,7 +163,7 @@ def note_failure(*, tenant_id: str, integration_id: str, error: ProviderError) -
     health.save()
 
 
-def _locked(tenant_id: str, integration_id: str) -> IntegrationHealth:
+def locked_health(tenant_id: str, integration_id: str) -> IntegrationHealth:
     rows = IntegrationHealth.objects.select_for_update()
     health: IntegrationHealth = rows.get_or_create(
         tenant_id=tenant_id, integration_id=integration_id

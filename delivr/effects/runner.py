@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,6 +37,7 @@ from delivr.effects.health import (
 )
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
+from delivr.effects.pace import take_turn
 from delivr.failures import Outcome, ProviderError
 from delivr.run.crashpoints import crashpoint
 
@@ -99,7 +101,7 @@ class Attempt:
         self.effect = effect
         self.handler = handler
         # An earlier attempt may have done it.
-        self.in_doubt = effect.dispatched_at is not None and not handler.repeats_are_harmless
+        self.in_doubt = effect.dispatched_at is not None and not handler.idempotent
 
     @property
     def _integration(self) -> dict[str, str]:
@@ -163,6 +165,7 @@ class Attempt:
         self.handler.prepare(self.effect)
         if self._end_if_exhausted():
             return
+        self._wait_for_turn()
         self._write_ahead()
         crashpoint("after_write_ahead", self.effect.kind)
         result = self.handler.send(self.effect)
@@ -209,6 +212,16 @@ class Attempt:
             return True
         return False
 
+    def _wait_for_turn(self) -> None:
+        """Another one of its kind may have been sent a moment ago."""
+        pace = self.handler.pace(self.effect)
+        if pace is None:
+            return
+        turn = take_turn(**self._integration, pace=pace)
+        if not turn.is_taken:
+            raise Postpone(turn.wait)
+        time.sleep(turn.wait.total_seconds())
+
     def _write_ahead(self) -> None:
         """From here on the other side may have done it. Stop if too little of the lease is left."""
         now = clock.now()
@@ -250,7 +263,7 @@ class Attempt:
             self._wait(
                 delay, attempts=F("attempts") - 1, **self._clear_dispatch(), **_error_columns(error)
             )
-        elif error.outcome is Outcome.NOT_SENT or self.handler.repeats_are_harmless:
+        elif error.outcome is Outcome.NOT_SENT or self.handler.idempotent:
             self._retry_later(error, **self._clear_dispatch())
         else:
             self._retry_later(error)

@@ -484,6 +484,7 @@ UNAUDITED = {
     "delivr.encryption.key_usage._keep_probes": "which keys are in use, of no workspace",
     "delivr.encryption.key_usage.forget_lost_keys": "likewise, by the operator",
     "delivr.effects.health.blocked_until": "decides whether a provider may be called",
+    "delivr.effects.pace.take_turn": "when a provider may be called again",
     "delivr.effects.health.note_failure": "counts failures of a provider",
     "delivr.effects.runner._wake_if_settled": "when to try again",
     "delivr.effects.operations.pause_integration": "its caller records the refusal",

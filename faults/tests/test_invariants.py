@@ -335,6 +335,32 @@ def test_i10_a_message_and_an_epic_sent_twice(build: Build, providers: FakeProvi
     assert [words.split()[1] for words in found] == ["eff_1", "delivr-eff_2"]
 
 
+def test_i16_a_message_that_shows_an_earlier_state(build: Build, providers: FakeProviders) -> None:
+    for kind, of_build, text in (
+        ("message.posted", "", "📦 Release 1.5.1 created"),
+        ("message.updated", "", "🏁 Release 1.5.1: all builds complete, ready for submission"),
+        ("message.posted", build.pk, "🚀 iOS build #7 started"),
+    ):
+        ts = f"1.{len(of_build)}"
+        entry = {"kind": kind, "channel": "C123", "ts": ts, "text": text, "metadata": None}
+        providers.entries.append({**entry, "seq": len(providers.entries)})
+        factories.EffectFactory(
+            tenant=build.tenant,
+            integration_id="comm_slack_1",
+            release_id=build.release_pipeline.release_id,
+            build_id=of_build,
+            state=EffectState.DONE,
+            payload={"channel": "C123", "kept": True},
+            result={"ts": ts},
+        )
+    found = invariants.check(providers, settled=True)
+    assert [words.split()[0] for words in found] == ["I16"]
+    assert "should say “✅ iOS build #7 complete”" in found[0]
+    entry = {"kind": "message.updated", "channel": "C123", "ts": ts, "seq": 99}
+    providers.entries.append({**entry, "text": "✅ iOS build #7 complete"})
+    assert broken(providers) == set()
+
+
 def unaudited_changes(build: Build) -> Iterator[str]:
     """Plant each kind of change without its audit row, one after the other."""
     for status in (BuildStatus.TRIGGERING, BuildStatus.CANCELLED):

@@ -122,6 +122,7 @@ class Provider(ABC):
     discovered_about: ClassVar[str | None] = None  # or until this field changes
     moved_code: ClassVar[str] = ""  # of a failed check after which `address_now` may be offered
     registers_apps: ClassVar[bool] = False  # which are its credential in place of a person's
+    new_app_url: ClassVar[str] = ""  # where the vendor creates what is needed, filled in
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest
 
     # Results of `checks` besides the checks themselves, if the system reports them.

@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event
 from typing import Any, ClassVar
 
 from .base import Option, Provider, ProviderError
+
+# Codes of a refused edit: it is posted as a new message.
+MESSAGE_LOST, CANNOT_EDIT = "message_lost", "cannot_edit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,7 @@ class Message:
     markup (`ChatProvider.escape`, `link`). `event` and `data` are the same content for programs."""
 
     text: str
+    lines: tuple[str, ...] = ()  # between the two; the text is a heading then
     detail: str = ""
     thread: str = ""  # the id of the message it replies to
     broadcast: bool = False  # also show a reply in the channel
@@ -82,6 +86,8 @@ class ChatProvider(Provider):
 
     threads: ClassVar[bool] = False
     edits_in_place: ClassVar[bool] = False
+    pace: ClassVar[timedelta] = timedelta(0)  # between two messages or edits in one channel
+    edit_pace: ClassVar[timedelta] = timedelta(0)  # between two edits of one message
     tells_steps: ClassVar[bool] = False  # also without threads and without editing
     has_buttons: ClassVar[bool] = False  # if the connection has what `listen` needs
     only_channel: ClassVar[str] = ""  # its name, if a connection has a single one
@@ -117,6 +123,14 @@ class ChatProvider(Provider):
     @abstractmethod
     def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
         """Post it once; in a simpler form if the channel refuses it or it is too long."""
+
+    def edit(self, *, channel: str, id: str, message: Message) -> None:
+        """Have a posted message say this instead; harmless if it says so already.
+
+        Raises ProviderError with the code MESSAGE_LOST if the message is gone, and CANNOT_EDIT if
+        it may not be edited (any more).
+        """
+        raise NotImplementedError
 
     def find(
         self, *, channel: str, correlation: str, since: datetime, thread: str = ""

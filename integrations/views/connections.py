@@ -115,6 +115,7 @@ def form_context(form: ConnectionForm) -> dict[str, Any]:
         ],
         "sandbox_query": _sandbox_query(form) if demo.is_offered() else "",
         "app_url": _app_url(form),
+        "new_app_url": provider_class(form.provider_key).new_app_url,
     }
 
 

@@ -56,7 +56,7 @@ class SendEvent(EffectHandler):
     )
     max_attempts = len(schedule) + 5  # processes that died while they sent count, too
     expires_after = timedelta(days=5)
-    repeats_are_harmless = True
+    idempotent = True
 
     def send(self, effect: Effect) -> dict[str, Any]:
         endpoint = provider_for(connection_of(effect, CommunicationIntegration))

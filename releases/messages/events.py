@@ -1,61 +1,47 @@
-"""The events that endpoints are told of: one effect for each event and endpoint."""
+"""The events of a release that its messages tell of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from django.db.models import F
-
-from delivr.effects.operations import create_effects
-from integrations.endpoints import EFFECT
-from integrations.models import CommunicationIntegration
-
-if TYPE_CHECKING:
-    from releases.models import Release
+import enum
 
 
-def tell(
-    release: Release,
-    event: str,
-    *,
-    subject: str,
-    suffix: str,
-    payload: Mapping[str, Any],
-    build_id: str = "",
-) -> None:
-    """Create the effects, in the caller's transaction. Each event has the next number of its
-    release, so that a receiver can tell which of two is the newer one."""
-    connected = CommunicationIntegration.objects.for_tenant(release.tenant_id)
-    endpoints = [
-        (communication, channel)
-        for communication in connected.filter(release_rows__release=release)
-        if communication.is_endpoint
-        for channel in communication.channels
-        if communication.rule_of(channel, event) != "off"
-    ]
-    if not endpoints:
-        return
-    rows = type(release).objects.filter(pk=release.pk)
-    rows.update(sequence=F("sequence") + 1)
-    release.sequence = rows.values_list("sequence", flat=True).get()
-    create_effects(
-        tenant=release.tenant,
-        kind=EFFECT,
-        effects=[
-            {
-                "integration_id": endpoint.pk,
-                "release_id": release.pk,
-                "build_id": build_id,
-                "dedupe_key": f"{subject}:event:{endpoint.pk}:{suffix}",
-                "payload": {
-                    **payload,
-                    "name": event,
-                    "sequence": release.sequence,
-                    "channel": channel,
-                    "channel_name": endpoint.channel_name(channel),
-                },
-            }
-            for endpoint, channel in endpoints
-        ],
-    )
+class Notice(enum.StrEnum):
+    """A kind of message; its text is in `templates/messages/<value>.txt`."""
+
+    RELEASE_CREATED = "release_created"
+    RELEASE_COMPLETE = "release_complete"
+    RELEASE_FAILED = "release_failed"
+    RELEASE_CANCELLED = "release_cancelled"
+    RELEASE_SUBMITTED = "release_submitted"
+    RELEASE_RELEASED = "release_released"
+    RELEASE_NOT_SUBMITTED = "release_not_submitted"
+    RELEASE_NOT_RELEASED = "release_not_released"
+    BUILD_QUEUED = "build_queued"
+    BUILD_WAITING = "build_waiting"
+    BUILD_STARTED = "build_started"
+    BUILD_COMPLETE = "build_complete"
+    BUILD_FAILED = "build_failed"
+    BUILD_NOT_STARTED = "build_not_started"
+    BUILD_CANCELLED = "build_cancelled"
+
+
+# What matters to the whole channel; all others are steps.
+BROADCAST = {
+    Notice.RELEASE_COMPLETE,
+    Notice.RELEASE_FAILED,
+    Notice.RELEASE_CANCELLED,
+    Notice.RELEASE_SUBMITTED,
+    Notice.RELEASE_RELEASED,
+    Notice.RELEASE_NOT_SUBMITTED,
+    Notice.RELEASE_NOT_RELEASED,
+    Notice.BUILD_WAITING,
+    Notice.BUILD_FAILED,
+    Notice.BUILD_NOT_STARTED,
+    Notice.BUILD_CANCELLED,
+}
+MILESTONES = {Notice.RELEASE_CREATED, *BROADCAST}
+
+
+def event_of(notice: Notice) -> str:
+    """Its name for the outside: `build.failed`."""
+    return notice.value.replace("_", ".", 1)

@@ -4,56 +4,39 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from django.conf import settings
+from django.db.models import prefetch_related_objects
 from django.template.loader import render_to_string
 
 from delivr.effects.operations import create_effects
 from integrations.choices import Preset
 from integrations.providers.chat import ChatProvider, Message
-from releases.messages.events import tell
+from releases.messages.endpoint_events import tell
+from releases.messages.events import MILESTONES, event_of
+from releases.messages.events import Notice as Notice
+from releases.messages.in_place import POST, Place, change_messages, kept_messages
+from releases.messages.standing import (
+    BUILDING,
+    NOT_TRIGGERED,
+    candidates_of,
+    name_among,
+    notice_of,
+    progress_of,
+    state_of,
+)
 from releases.repository.summary import summary_of
 
 if TYPE_CHECKING:
     from integrations.models import CommunicationIntegration
-    from releases.models import Release
+    from releases.models import Release, ReleasePipeline
 
 
-class Notice(enum.StrEnum):
-    """A kind of message; its text is in `templates/messages/<value>.txt`."""
-
-    RELEASE_CREATED = "release_created"
-    RELEASE_COMPLETE = "release_complete"
-    RELEASE_FAILED = "release_failed"
-    RELEASE_CANCELLED = "release_cancelled"
-    RELEASE_SUBMITTED = "release_submitted"
-    RELEASE_RELEASED = "release_released"
-    RELEASE_NOT_SUBMITTED = "release_not_submitted"
-    RELEASE_NOT_RELEASED = "release_not_released"
-    BUILD_STARTED = "build_started"
-    BUILD_COMPLETE = "build_complete"
-    BUILD_FAILED = "build_failed"
-    BUILD_NOT_STARTED = "build_not_started"
-    BUILD_CANCELLED = "build_cancelled"
-
-
-# Posted to the whole channel; all others only to the release's thread.
-BROADCAST = {
-    Notice.RELEASE_COMPLETE,
-    Notice.RELEASE_FAILED,
-    Notice.RELEASE_CANCELLED,
-    Notice.RELEASE_SUBMITTED,
-    Notice.RELEASE_RELEASED,
-    Notice.RELEASE_NOT_SUBMITTED,
-    Notice.RELEASE_NOT_RELEASED,
-    Notice.BUILD_FAILED,
-    Notice.BUILD_NOT_STARTED,
-}
 MAX_CHANNEL = 60
-_TELLS_CHANGES = {Notice.RELEASE_CREATED, Notice.RELEASE_COMPLETE}
-MILESTONES = {Notice.RELEASE_CREATED, *BROADCAST}
+_TELLS_CHANGES = {Notice.RELEASE_CREATED, BUILDING, Notice.RELEASE_COMPLETE}
 _KEY_WORD = {
     Notice.RELEASE_CREATED: "created",
     Notice.RELEASE_COMPLETE: "complete",
@@ -63,6 +46,8 @@ _KEY_WORD = {
     Notice.RELEASE_RELEASED: "released",
     Notice.RELEASE_NOT_SUBMITTED: "not-submitted",
     Notice.RELEASE_NOT_RELEASED: "not-released",
+    Notice.BUILD_QUEUED: "queued",
+    Notice.BUILD_WAITING: "waiting",
     Notice.BUILD_STARTED: "started",
     Notice.BUILD_COMPLETE: "complete",
     Notice.BUILD_FAILED: "failed",
@@ -85,6 +70,7 @@ _QUIET = {
     Notice.RELEASE_FAILED,
     Notice.RELEASE_CANCELLED,
     Notice.RELEASE_RELEASED,
+    Notice.BUILD_WAITING,
     Notice.BUILD_FAILED,
     Notice.BUILD_NOT_STARTED,
 }
@@ -105,11 +91,6 @@ def preset_rule(communication: CommunicationIntegration, notice: Notice) -> Rule
     if notice in MILESTONES or chat.tells_steps:
         return Rule.ON
     return Rule.THREAD if chat.threads or chat.edits_in_place else Rule.OFF
-
-
-def event_of(notice: Notice) -> str:
-    """Its name for the outside: `build.failed`."""
-    return notice.value.replace("_", ".", 1)
 
 
 def chat_of(communication: CommunicationIntegration) -> type[ChatProvider]:
@@ -135,45 +116,114 @@ def notify(
     cause: str = "",
     event_id: int | None = None,
     words: dict[str, Any] | None = None,
-    places: Collection[tuple[str, str]] | None = None,
+    places: Collection[Place] | None = None,
+    quietly: bool = False,
 ) -> None:
-    """Create the effect that posts the message, for each channel, in the caller's transaction.
+    """Create the effects that tell each channel, in the caller's transaction.
 
     `words` are further variables of the template: the platform, the build's number and URL.
     `event_id` is the build event that caused the message. `places` limits it to
-    some pairs of a connection and a channel.
+    some pairs of a connection and a channel. `quietly`: only where there is a message to edit.
+
+    In a chat that edits in place, the build's message says it from now on, or begins with it; the
+    rule `on` adds a message that the whole channel sees.
     """
-    subject = f"build:{build_id}" if build_id else f"release:{release.pk}"
-    payload = {"notice": notice, "words": words or {}, **from_event(event_id)}
+    said = {"notice": notice, "words": words or {}, **from_event(event_id)}
     suffix = f"{_KEY_WORD[notice]}:{cause}" if cause else _KEY_WORD[notice]
     tell(
         release,
         event_of(notice),
-        subject=subject,
+        subject=_subject(release, build_id),
         suffix=suffix,
-        payload=payload,
+        payload=said,
         build_id=build_id,
     )
-    create_effects(
-        tenant=release.tenant,
-        kind="message.post",
-        effects=[
-            {
-                "integration_id": communication.pk,
-                "release_id": release.pk,
-                "build_id": build_id,
-                "dedupe_key": message_key(subject, communication.pk, channel, suffix),
-                "payload": {
-                    "channel": channel,
-                    "channel_name": communication.channel_name(channel),
-                    **payload,
-                },
-            }
-            for communication in release.communications
-            for channel in channels_of(communication, notice)
-            if places is None or (communication.pk, channel) in places
-        ],
-    )
+    edits = any(chat_of(one).edits_in_place for one in _communications(release))
+    kept = kept_messages(release, build_id) if build_id and edits else {}
+    changed, new = [], []
+    for communication, channel in _places(release, places):
+        rule = rule_for(communication, channel, notice)
+        message = kept.get((communication.pk, channel))
+        if message is not None:
+            changed.append(message)
+        if quietly:
+            continue
+        if rule == Rule.ON or (rule == Rule.THREAD and message is None):
+            more = {"broadcast": rule == Rule.ON, **said}
+            if chat_of(communication).edits_in_place:
+                is_first = message is None if build_id else notice == Notice.RELEASE_CREATED
+                more["kept"] = is_first
+            new.append(_post(release, communication, channel, build_id, suffix, more))
+    if changed:
+        change_messages(release, changed, said)
+    create_effects(tenant=release.tenant, kind=POST, effects=new)
+
+
+def refresh(release: Release) -> None:
+    """Have the messages about the release say how it stands. A channel that has none (it was chosen
+    later, say) gets one. The caller holds the release's lock."""
+    in_place = [
+        (communication, channel)
+        for communication, channel in _places(release)
+        if chat_of(communication).edits_in_place
+    ]
+    if not in_place:
+        return
+    kept = kept_messages(release)
+    words = {**candidates_of(release), **progress_of(list(release.pipelines.all()))}
+    said = {"notice": Notice.RELEASE_CREATED, "words": {**words, "state": state_of(release)}}
+    found = [kept[place] for one, channel in in_place if (place := (one.pk, channel)) in kept]
+    change_messages(release, found, said)
+    more = {"kept": True, "broadcast": True, **said}
+    word = _KEY_WORD[Notice.RELEASE_CREATED]
+    missing = [
+        _post(release, one, channel, "", word, more)
+        for one, channel in in_place
+        if (one.pk, channel) not in kept
+        and rule_for(one, channel, Notice.RELEASE_CREATED) != Rule.OFF
+    ]
+    create_effects(tenant=release.tenant, kind=POST, effects=missing)
+
+
+def _communications(release: Release) -> list[CommunicationIntegration]:
+    prefetch_related_objects([release], "communication_rows__communication")
+    return release.communications
+
+
+def _places(
+    release: Release, only: Collection[Place] | None = None
+) -> Iterator[tuple[CommunicationIntegration, str]]:
+    """Where messages are posted; endpoints are told of events instead."""
+    for communication in _communications(release):
+        for channel in [] if communication.is_endpoint else communication.channels:
+            if only is None or (communication.pk, channel) in only:
+                yield communication, channel
+
+
+def _post(
+    release: Release,
+    communication: CommunicationIntegration,
+    channel: str,
+    build_id: str,
+    suffix: str,
+    said: dict[str, Any],
+) -> dict[str, Any]:
+    subject = _subject(release, build_id)
+    return {
+        "integration_id": communication.pk,
+        "release_id": release.pk,
+        "build_id": build_id,
+        "dedupe_key": message_key(subject, communication.pk, channel, suffix),
+        "payload": {
+            "channel": channel,
+            "channel_name": communication.channel_name(channel),
+            **said,
+        },
+    }
+
+
+def _subject(release: Release, build_id: str) -> str:
+    return f"build:{build_id}" if build_id else f"release:{release.pk}"
 
 
 def message_key(subject: str, communication_id: str, channel: str, suffix: str) -> str:
@@ -212,11 +262,12 @@ class PlainText:
 
 def render(
     release: Release,
-    notice: Notice,
+    notice: str,
     words: dict[str, Any],
     *,
     chat: type[Markup],
     thread: str = "",
+    broadcast: bool = False,
 ) -> Message:
     """The message in the chat's markup, with a link to the release's page. Names of branches and
     jobs are escaped."""
@@ -235,8 +286,29 @@ def render(
         text=render_to_string(f"messages/{notice}.txt", context).strip(),
         detail=render_to_string(f"messages/{notice}.detail.txt", context).strip(),
         thread=thread,
-        broadcast=bool(thread) and notice in BROADCAST,
+        broadcast=bool(thread) and broadcast,
         event=notice,
         data={"release": release.pk, **data},
         page=link,
     )
+
+
+def render_standing(release: Release, *, chat: type[Markup]) -> Message:
+    """The message about the release as a whole: how it stands, with a line for each pipeline."""
+    parts = list(release.pipelines.select_related("pipeline").order_by("id"))
+    words = {**candidates_of(release), **progress_of(parts)}
+    message = render(release, state_of(release), words, chat=chat)
+    return replace(message, lines=tuple(_line(part, parts, chat) for part in parts))
+
+
+def _line(part: ReleasePipeline, parts: Sequence[ReleasePipeline], chat: type[Markup]) -> str:
+    """The words of the message about its newest build, with a link to that."""
+    words = {
+        "platform": part.get_platform_display(),
+        "number": part.build_number,
+        "candidate": part.candidate,
+        "pipeline": chat.escape(name_among(part, parts)),
+    }
+    notice = notice_of(part.build_status, was_started=bool(part.build_number)) or NOT_TRIGGERED
+    text = render_to_string(f"messages/{notice}.txt", words).strip()
+    return f"{text} · {chat.link(part.build_url, 'Build')}" if part.build_url else text

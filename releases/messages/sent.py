@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from delivr.effects.models import Effect, EffectState
+from releases.messages.in_place import EDIT, POST, message_of
 from releases.models import Release, ReleaseTarget
 from releases.wording import notice_words, web_address
 
@@ -79,25 +80,47 @@ class SentMessage:
         return states.pop() if len(states) == 1 else ""
 
 
-_MESSAGES = ("message.post", "event.send")
+_BEGINNINGS = (POST, "event.send")
 _OF_A_CHANNEL = ("channel", "channel_name", "name", "sequence")
 
 
 def messages(release: Release, effects: Iterable[Effect], now: datetime) -> tuple[SentMessage, ...]:
-    """The messages, newest first."""
-    groups: dict[str, list[SentEffect]] = {}
+    """The messages, newest first. One that is edited is one line, with what it says now."""
+    rows: dict[str, list[Effect]] = {}  # the post and its edits, by message
     for effect in effects:
-        if effect.kind in _MESSAGES:
-            same = {name: v for name, v in effect.payload.items() if name not in _OF_A_CHANNEL}
-            same["build"] = effect.build_id
-            sent = SentEffect.of(effect, now)
-            name = _channel_name(release, effect)
-            key = json.dumps(same, sort_keys=True, default=str)
-            groups.setdefault(key, []).append(replace(sent, channel=name or sent.channel))
+        if effect.kind in (*_BEGINNINGS, EDIT):
+            rows.setdefault(message_of(effect), []).append(effect)
+    groups: dict[str, list[SentEffect]] = {}
+    for mine in rows.values():
+        post = next((row for row in mine if row.kind in _BEGINNINGS), None)
+        if post is not None:
+            sent = _newest(post, [row for row in mine if row is not post], now)
+            name = _channel_name(release, post)
+            groups.setdefault(_same_message(post), []).append(
+                replace(sent, channel=name or sent.channel)
+            )
     return tuple(
         SentMessage(group[0].text, tuple(sorted(group, key=lambda sent: sent.channel)))
         for group in reversed(groups.values())
     )
+
+
+def _newest(post: Effect, edits: Sequence[Effect], now: datetime) -> SentEffect:
+    """The message as its newest edit leaves it, or as it was posted."""
+    last = max(edits, key=lambda edit: edit.created_at, default=post)
+    is_posted = post.state == EffectState.DONE
+    sent = SentEffect.of(last if is_posted and last.state != EffectState.CANCELLED else post, now)
+    url = web_address(post.result.get("url"))
+    return replace(sent, text=notice_words(last.payload), url=url)
+
+
+def _same_message(post: Effect) -> str:
+    """Equal for the same message in several channels."""
+    if post.payload.get("kept"):
+        return f"kept {post.build_id}"
+    same = {name: v for name, v in post.payload.items() if name not in _OF_A_CHANNEL}
+    same["build"] = post.build_id
+    return json.dumps(same, sort_keys=True, default=str)
 
 
 def _channel_name(release: Release, effect: Effect) -> str:

@@ -237,13 +237,15 @@ def test_a_dry_run_shows_everything_and_changes_nothing(api: APIClient, wired: W
             "BRANCH": "release/1.5.0",
             "DELIVR_BUILD_ID": "bld_…",
         }
-    assert [m["text"] for m in plan["messages"] if m["channel"] == "C2"] == [
-        "📦 Release 1.5.0 created",
-        "🚀 iOS build #… started",
-        "🚀 Android build #… started",
-        "✅ iOS build #… complete",
-        "✅ Android build #… complete",
-        "🏁 Release 1.5.0: all builds complete, ready for submission",
+    assert [(m["text"], m["isEdit"]) for m in plan["messages"] if m["channel"] == "C2"] == [
+        ("📦 Release 1.5.0 created", False),
+        ("⏳ iOS build queued", False),
+        ("⏳ Android build queued", False),
+        ("🚀 iOS build #… started", True),
+        ("🚀 Android build #… started", True),
+        ("✅ iOS build #… complete", True),
+        ("✅ Android build #… complete", True),
+        ("🏁 Release 1.5.0: all builds complete, ready for submission", False),
     ]
     assert [e["summary"] for e in plan["epics"]] == ["Release 1.5.0: iOS", "Release 1.5.0: Android"]
     assert not Release.objects.exists()

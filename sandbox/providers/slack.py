@@ -45,6 +45,14 @@ class SlackError(Exception):
         self.body = {"ok": False, "error": error, **more}
 
 
+class TooSoon(SlackError):
+    """429: another message came to the channel a moment ago."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("ratelimited")
+        self.seconds = seconds
+
+
 class Call:
     """One call: its arguments from JSON, form or query, and its token's scopes."""
 
@@ -110,6 +118,7 @@ def _bearer() -> str:
 @blueprint.route("/<method>", methods=["GET", "POST"])
 def call(method: str) -> Response:
     scopes: tuple[str, ...] = ()
+    later = 0
     try:
         if method not in METHODS:
             raise SlackError("unknown_method", req_method=method)
@@ -118,7 +127,10 @@ def call(method: str) -> Response:
         body = {"ok": True, **METHODS[method](this)}
     except SlackError as error:
         body = error.body
+        later = error.seconds if isinstance(error, TooSoon) else 0
     answer = jsonify(body)
+    if later:
+        answer.status_code, answer.headers["Retry-After"] = 429, str(later)
     answer.content_type = "application/json; charset=utf-8"
     if scopes:
         answer.headers["x-oauth-scopes"] = ",".join(scopes)
@@ -277,6 +289,7 @@ def message_json(message: Message, *, with_metadata: bool = True) -> dict[str, A
 def post_message(call: Call) -> dict[str, Any]:
     call.require("chat:write")
     channel = _writable(call)
+    _count(channel)
     content = _content(call)
     thread_ts = _thread(call, channel)
     message = Message(
@@ -301,6 +314,11 @@ def _thread(call: Call, channel: Channel) -> str:
     if _chat().message(channel.id, ts) is None:
         raise SlackError("thread_not_found")
     return ts
+
+
+def _count(channel: Channel) -> None:
+    if seconds := _chat().wait(channel.id):
+        raise TooSoon(seconds)
 
 
 def _writable(call: Call) -> Channel:
@@ -339,9 +357,14 @@ def _metadata(call: Call) -> dict[str, Any] | None:
 def update_message(call: Call) -> dict[str, Any]:
     call.require("chat:write")
     channel = _channel(call)
+    _count(channel)
+    if channel.archived:
+        raise SlackError("is_archived")
     message = _chat().message(channel.id, call.text("ts"))
     if message is None:
         raise SlackError("message_not_found")
+    if message.refuses_edits:
+        raise SlackError(message.refuses_edits)
     content = _content(call)
     if metadata := _metadata(call):
         content["metadata"] = metadata

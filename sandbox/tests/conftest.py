@@ -23,6 +23,7 @@ def sandbox_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox
 def sandbox(sandbox_server: SandboxServer) -> Iterator[SandboxServer]:
     """An empty sandbox in which builds do not end by themselves."""
     sandbox_server.state.reset()
+    sandbox_server.state.slack.is_paced = False
     yield sandbox_server
     sandbox_server.state.reset()
 

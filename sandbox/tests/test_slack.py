@@ -153,6 +153,26 @@ def test_invalid_messages_are_refused(sandbox, slack, content, error):
     assert not sandbox.state.ledger.of("message.posted")
 
 
+def test_more_than_a_short_burst_in_a_channel_is_refused_for_a_while(sandbox, slack):
+    sandbox.state.slack.is_paced = True
+    ts, *_others = [slack.chat_postMessage(channel="C123", text="x")["ts"] for _n in range(3)]
+    with pytest.raises(SlackApiError) as caught:
+        slack.chat_update(channel="C123", ts=ts, text="done")
+    response = caught.value.response
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "1")
+    assert response["error"] == "ratelimited"
+    slack.chat_postMessage(channel="C456", text="another channel has its own limit")
+
+
+def test_an_edit_can_be_refused(sandbox, slack, web):
+    ts = slack.chat_postMessage(channel="C123", text="running")["ts"]
+    refuse = {"refusesEdits": "edit_window_closed"}
+    assert web("PATCH", f"/sandbox/api/slack/messages/C123/{ts}", json=refuse).status_code == 200
+    with pytest.raises(SlackApiError) as caught:
+        slack.chat_update(channel="C123", ts=ts, text="done")
+    assert error_of(caught) == "edit_window_closed"
+
+
 def test_a_message_can_be_changed(sandbox, slack):
     ts = slack.chat_postMessage(channel="C123", text="running")["ts"]
     assert slack.chat_update(channel="C123", ts=ts, text="done")["ts"] == ts

@@ -68,6 +68,9 @@ class _Transport(WebClient):
         return {"status": 200, "headers": answer.headers, "body": answer.content.decode()}
 
 
+_WITH_MESSAGE = ("chat.postMessage", "chat.update")
+
+
 @dataclass(frozen=True)
 class Answer:
     data: dict[str, Any]
@@ -90,7 +93,7 @@ class SlackClient:
 
     def _call(self, method: str, arguments: dict[str, Any]) -> Answer:
         try:
-            if method == "chat.postMessage":
+            if method in _WITH_MESSAGE:
                 response = self._web.api_call(method, json=arguments)
             else:  # methods that read do not accept JSON
                 response = self._web.api_call(method, params=arguments)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..base import Outcome, ProviderError
+from ..chat import CANNOT_EDIT, MESSAGE_LOST
 from ..http import retry_after_seconds
 
 LABEL = "Slack"
@@ -97,6 +98,9 @@ _WORDS: dict[Outcome, dict[str, tuple[str, str]]] = {
         "too_many_attachments": ("The message has too many parts.", "Shorten its template."),
         "thread_not_found": ("The message to reply to was deleted.", ""),
         "message_not_found": ("The message was deleted.", ""),
+        "cant_update_message": ("Slack does not let the app edit this message.", ""),
+        "edit_window_closed": ("The time for editing this message is over.", ""),
+        "is_inactive": ("The message is in a part of the conversation that is frozen.", ""),
         "cannot_reply_to_message": ("This message cannot be replied to.", ""),
     },
     # Slack on internal_error and fatal_error: "Some aspect of the operation may have succeeded"
@@ -148,6 +152,25 @@ def missing_scope(needed: object) -> ProviderError:
         " app.",
         outcome=Outcome.CREDENTIALS,
     )
+
+
+_OF_EDITS = {
+    "message_not_found": MESSAGE_LOST,
+    "thread_not_found": MESSAGE_LOST,
+    "cant_update_message": CANNOT_EDIT,
+    "edit_window_closed": CANNOT_EDIT,
+    "is_inactive": CANNOT_EDIT,
+}
+
+
+def error_from_edit(error: ProviderError) -> ProviderError:
+    """The same in the words of `ChatProvider.edit`.
+
+    https://docs.slack.dev/reference/methods/chat.update#errors
+    """
+    if error.code in _OF_EDITS:
+        return ProviderError.refused(_OF_EDITS[error.code], error.message, error.hint)
+    return error
 
 
 def cannot_correlate(why: str) -> ProviderError:

@@ -14,7 +14,8 @@ from ..base import Check, Option, ProviderError
 from ..chat import ChatProvider, Message, PostedMessage, Press
 from ..http import DEADLINE, dicts, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
-from .errors import LABEL, cannot_correlate
+from .errors import LABEL, cannot_correlate, error_from_edit
+from .manifest import new_app_url
 from .paging import next_cursor
 from .text import blocks, escape
 from .verification import Verification, check_token_form
@@ -34,6 +35,10 @@ class Slack(ChatProvider):
     label = LABEL
     threads = True
     edits_in_place = True
+    new_app_url = new_app_url()
+    # https://docs.slack.dev/apis/web-api/rate-limits : one message per second and channel
+    pace = timedelta(seconds=1.1)  # some calls take longer to arrive than others
+    edit_pace = timedelta(seconds=3)
     deadline = DEADLINE
 
     has_buttons = True
@@ -145,12 +150,39 @@ class Slack(ChatProvider):
                     raise
             message = simpler
 
+    @only_provider_errors
+    def edit(self, *, channel: str, id: str, message: Message) -> None:
+        """What is left out stays as it was, so blocks are always sent, and the metadata never is.
+
+        https://docs.slack.dev/reference/methods/chat.update
+        """
+        while True:
+            try:
+                self._client().call(
+                    "chat.update",
+                    channel=channel,
+                    ts=id,
+                    text=message.text,
+                    blocks=blocks(message),
+                    link_names=False,
+                )
+            except ProviderError as error:
+                simpler = _without_what_is_refused(message, error.code)
+                if simpler == message:
+                    failure = error_from_edit(error)
+                else:
+                    message = simpler
+                    continue
+            else:
+                return
+            raise failure
+
     def _post(self, channel: str, message: Message, correlation: str) -> PostedMessage:
         answer = self._client().call(
             "chat.postMessage",
             channel=channel,
             text=message.text,
-            blocks=blocks(message) if message.detail or message.buttons else None,
+            blocks=blocks(message) or None,
             thread_ts=message.thread or None,
             reply_broadcast=True if message.thread and message.broadcast else None,
             metadata={"event_type": EVENT_TYPE, "event_payload": {"id": correlation}},
@@ -276,7 +308,7 @@ _OF_BLOCKS = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 def _without_what_is_refused(message: Message, code: str) -> Message:
     if code in _OF_THREADS:
         return replace(message, thread="", broadcast=False)
-    return replace(message, detail="", buttons=()) if code in _OF_BLOCKS else message
+    return replace(message, lines=(), detail="", buttons=()) if code in _OF_BLOCKS else message
 
 
 def _history_failure(error: ProviderError) -> ProviderError:

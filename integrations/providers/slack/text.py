@@ -1,5 +1,8 @@
 """Text in the format that Slack expects."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..chat import Button, Message
@@ -13,14 +16,53 @@ def escape(text: str) -> str:
     return text.translate(_ENTITIES)
 
 
+# https://docs.slack.dev/reference/block-kit/blocks : a message that exceeds a limit is refused.
+MAX_HEADER, MAX_SECTION, MAX_BLOCKS = 150, 3000, 50
+
+
 def blocks(message: Message) -> list[dict[str, Any]]:
-    """https://docs.slack.dev/reference/block-kit/blocks/"""
-    made: list[dict[str, Any]] = [{"type": "section", "text": _words(message.text)}]
+    """The message in blocks; none if its text is all there is. Its text is a heading if lines
+    follow; what does not fit is left out, with a note about how much."""
+    if not (message.detail or message.lines or message.buttons):
+        return []
+    head = _heading(message.text) if message.lines else _section(message.text)
+    parts = [_section(text) for text in _sections(message.lines)]
+    made = [head, *parts]
     if message.detail:
-        made.append({"type": "context", "elements": [_words(message.detail)]})
+        made.append({"type": "context", "elements": [_words(shorten(message.detail))]})
     if message.buttons:
         made.append({"type": "actions", "elements": [_button(one) for one in message.buttons]})
     return made
+
+
+def _sections(lines: Sequence[str]) -> Iterator[str]:
+    """The lines in as few sections as they fit into."""
+    text, count = "", 0
+    for number, line in enumerate(lines):
+        piece = shorten(line)
+        if text and len(text) + 1 + len(piece) > MAX_SECTION:
+            yield text
+            text, count = "", count + 1
+        if count == MAX_BLOCKS - 4:  # the heading, the note, the context and the buttons
+            yield f"… {len(lines) - number} more"
+            return
+        text = f"{text}\n{piece}" if text else piece
+    if text:
+        yield text
+
+
+def shorten(text: str) -> str:
+    """At most as long as one section may be."""
+    return text if len(text) <= MAX_SECTION else text[: MAX_SECTION - 1] + "…"
+
+
+def _heading(text: str) -> dict[str, Any]:
+    short = text if len(text) <= MAX_HEADER else text[: MAX_HEADER - 1] + "…"
+    return {"type": "header", "text": {"type": "plain_text", "text": short, "emoji": True}}
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _words(shorten(text))}
 
 
 def _button(button: Button) -> dict[str, Any]:

@@ -20,6 +20,7 @@ def running_sandbox(tmp_path_factory) -> Iterator[SandboxServer]:
 def sandbox(running_sandbox) -> Iterator[SandboxServer]:
     """The sandbox on its first day, without faults."""
     running_sandbox.state.reset()
+    running_sandbox.state.slack.is_paced = False
     pointed = running_sandbox.accounts.settings(running_sandbox.url)
     allowed = [pointed.pop("OUTBOUND_ALLOW")]
     with override_settings(**pointed, OUTBOUND_ALLOW=allowed):

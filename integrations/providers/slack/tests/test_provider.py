@@ -2,8 +2,10 @@
 
 import json
 import logging
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import override_settings
@@ -23,7 +25,7 @@ from integrations.providers.slack.tests.answers import (
     post,
     slack,
 )
-from integrations.providers.slack.text import escape
+from integrations.providers.slack.text import blocks, escape
 from integrations.providers.tests.wire import LOGIN_PAGE, Reply, everything_in
 
 pytestmark = pytest.mark.usefixtures("slack_is_here")
@@ -200,6 +202,53 @@ def test_history_that_may_not_be_read_cannot_be_correlated(wire, answer):
     assert (failure.value.code, failure.value.outcome) == ("cannot_correlate", Outcome.REFUSED)
 
 
+# --- edit ---------------------------------------------------------------------------------------
+
+
+def edit(**more):
+    slack().edit(channel="C0RELEASES", id="1763800000.000247", message=Message(text="hi", **more))
+
+
+def test_an_edit_replaces_text_and_blocks(wire):
+    wire.routes["/api/chat.update"] = Reply(payload("chat.postMessage__ok"))
+    edit(lines=("one", "two"), detail="below")
+    sent = wire.last("/api/chat.update").json
+    assert (sent["channel"], sent["ts"], sent["text"]) == ("C0RELEASES", "1763800000.000247", "hi")
+    heading, lines, context = sent["blocks"]
+    assert heading["text"] == {"type": "plain_text", "text": "hi", "emoji": True}
+    assert lines["text"]["text"] == "one\ntwo"
+    assert context["elements"][0]["text"] == "below"
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ("message_not_found", "message_lost"),
+        ("thread_not_found", "message_lost"),
+        ("cant_update_message", "cannot_edit"),
+        ("edit_window_closed", "cannot_edit"),
+        ("is_inactive", "cannot_edit"),
+        ("is_archived", "is_archived"),
+    ],
+)
+def test_a_refused_edit_says_whether_the_message_is_gone(wire, word, code):
+    wire.routes["/api/chat.update"] = Reply({"ok": False, "error": word})
+    with pytest.raises(ProviderError) as caught:
+        edit()
+    assert (caught.value.code, caught.value.outcome) == (code, Outcome.REFUSED)
+
+
+def test_blocks_never_exceed_what_slack_accepts():
+    long = Message(text="x" * 200, lines=("y" * 1000,) * 400, detail="z" * 5000)
+    made = blocks(long)
+    assert len(made) <= 50
+    texts = [b["text"]["text"] for b in made if "text" in b]
+    assert len(texts[0]) == 150
+    assert max(map(len, texts)) <= 3000
+    assert re.fullmatch(r"… \d+ more", texts[-1])
+    assert len(made[-1]["elements"][0]["text"]) == 3000
+
+
 # --- channels ------------------------------------------------------------------------------------
 
 
@@ -293,6 +342,17 @@ def test_what_a_proxy_answers_is_no_refusal_of_slack(wire, status):
     with pytest.raises(ProviderError) as caught:
         post()
     assert (caught.value.code, caught.value.outcome) == ("not_the_system", Outcome.NOT_SENT)
+
+
+def test_the_link_to_a_new_app_has_the_scopes_and_no_setting_that_breaks_it():
+    given = parse_qs(urlsplit(Slack.new_app_url).query)
+    [text] = given["manifest_json"]
+    manifest = json.loads(text)
+    assert given["new_app"] == ["1"]
+    assert {"chat:write", "channels:history"} <= set(manifest["oauth_config"]["scopes"]["bot"])
+    assert manifest["settings"]["socket_mode_enabled"]  # interactivity has no address
+    assert not manifest["settings"]["token_rotation_enabled"]
+    assert len(Slack.new_app_url) < 2000
 
 
 # --- secrets -------------------------------------------------------------------------------------
