@@ -11,7 +11,9 @@ from delivr.tenants.models import User
 from integrations.models import CommunicationIntegration
 from releases.branches import BranchHead, look_up_for_dry_run
 from releases.epics import epic_for
-from releases.messages.notices import Notice, Rule, chat_of, render, rule_for
+from releases.messages.events import Notice
+from releases.messages.notices import render
+from releases.messages.rules import Rule, chat_of, rule_for
 from releases.messages.standing import name_among
 from releases.models import Release, ReleasePipeline
 from releases.operations import ReleasePlan
@@ -110,6 +112,8 @@ def _messages(
                 if words:
                     begun.add(place)
                 yield {
+                    "communication_id": communication.pk,
+                    "communication_name": communication.kind_label,
                     "channel": channel,
                     "channel_name": communication.channel_name(channel),
                     "text": text,

@@ -190,7 +190,7 @@ def _context(release: Release) -> dict[str, Any]:
     )
     held_up = [blocker for blocker in found if blocker.is_held_up(now)]
     card = repository_card(release, effects, now)
-    seen = f"{fingerprint((shown, found, card))}.{shown.stage}"
+    seen = f"{fingerprint((shown, found, card, release.muted_at))}.{shown.stage}"
     return {
         "release": release,
         "shown": shown,

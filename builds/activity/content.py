@@ -17,6 +17,7 @@ from releases.messages.events import Notice
 from releases.messages.in_place import EDIT, POST
 from releases.messages.notices import PlainText, render
 from releases.messages.standing import BUILDING, template_of
+from releases.messages.testing import message_of_test
 from releases.models import Release
 from releases.wording import channel_of, web_address
 
@@ -42,6 +43,10 @@ def content_of(
     """
     if effect.kind in (POST, EDIT) and release is not None:
         return _message(effect, release, url)
+    if effect.kind == "message.test":
+        made = message_of_test(chat=PlainText)
+        facts = ((_("Channel"), channel_of(effect)),)
+        return Content(f"{made.text}\n\n{made.detail}", facts, url=url)
     if effect.kind == "ticket.create_epic" and release is not None:
         return _epic(effect, release, url)
     job = _job_of(effect, build)

@@ -9,6 +9,7 @@ EFFECT_HANDLERS = {
     "mail.expiring": "integrations.expiring.ExpiryMail",
     "message.post": "releases.messages.effects.PostMessage",
     "message.edit": "releases.messages.effects.EditMessage",
+    "message.test": "releases.messages.testing.PostTest",
     "ticket.create_epic": "releases.epics.CreateEpic",
     "scm.create_branch": "releases.repository.effects.CreateBranch",
     "scm.tag": "releases.repository.effects.CreateTag",

@@ -35,6 +35,7 @@ CONNECTION = at(get=VIEWER, patch=ADMIN, delete=ADMIN)
 ACT = at(post=ADMIN)
 _FAMILY = "<family:family>"
 _ONE = f"integrations/{_FAMILY}/<str:connection_id>"
+_MESSAGES = "settings/messages/<str:connection_id>"
 FAMILIES = ("scm", "targets", "pipelines", "communication", "tickets")
 
 TABLE: dict[str, Mapping[str, int]] = {
@@ -61,6 +62,11 @@ TABLE: dict[str, Mapping[str, int]] = {
     "settings/workspace/delete": at(post=OWNER),
     "settings/tokens": at(get=OWNER, post=OWNER),
     "settings/tokens/<int:token_id>/revoke": at(post=OWNER),
+    "settings/messages": at(get=VIEWER),
+    f"{_MESSAGES}": at(post=ADMIN),
+    f"{_MESSAGES}/rules": at(post=ADMIN),
+    f"{_MESSAGES}/preview": at(get=VIEWER),
+    f"{_MESSAGES}/test": at(get=VIEWER, post=ADMIN),
     "settings/releases": at(get=ADMIN, post=ADMIN),
     "settings/audit": at(get=VIEWER),
     "settings/audit/export.<str:extension>": at(get=ADMIN),
@@ -98,6 +104,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "releases/<slug:release_id>/builds": at(post=MEMBER),
     "releases/<slug:release_id>/cancel": at(post=MEMBER),
     "releases/<slug:release_id>/mark": at(post=MEMBER),
+    "releases/<slug:release_id>/mute": at(post=MEMBER),
     "releases/<slug:release_id>/adopt": at(post=ADMIN),
     "releases/<slug:release_id>/try-now": at(post=MEMBER),
     "builds/<slug:build_id>/cancel": at(post=MEMBER),
@@ -129,6 +136,9 @@ TABLE: dict[str, Mapping[str, int]] = {
     **{f"api/v1/integrations/{family}/<str:connection_id>": CONNECTION for family in FAMILIES},
     **{f"api/v1/integrations/{family}/<str:connection_id>/verify": ACT for family in FAMILIES},
     "api/v1/integrations/pipelines/<str:connection_id>/rotate-webhook-secret": ACT,
+    "api/v1/integrations/communication/<str:connection_id>/rules": at(get=VIEWER, patch=ADMIN),
+    "api/v1/integrations/communication/<str:connection_id>/samples": at(get=VIEWER),
+    "api/v1/integrations/communication/<str:connection_id>/test-messages": ACT,
     "api/v1/integrations/pipelines/<str:connection_id>/test-builds": CONNECTIONS,
     "api/v1/test-builds/<str:test_build_id>": at(get=VIEWER),
     "api/v1/test-builds/<str:test_build_id>/cancel": ACT,
@@ -140,6 +150,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "api/v1/releases/<str:release_id>/builds": at(post=MEMBER),
     "api/v1/releases/<str:release_id>/cancel": at(post=MEMBER),
     "api/v1/releases/<str:release_id>/marks/<str:mark>": at(post=MEMBER, delete=MEMBER),
+    "api/v1/releases/<str:release_id>/mute": at(post=MEMBER, delete=MEMBER),
     "api/v1/releases/<str:release_id>/adopt": ACT,
     "api/v1/releases/<str:release_id>/try-now": at(post=MEMBER),
     "api/v1/builds/<str:build_id>/cancel": at(post=MEMBER),

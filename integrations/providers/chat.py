@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from .base import Option, Provider, ProviderError
+from .fields import Words
 
 # Codes of a refused edit: it is posted as a new message.
 MESSAGE_LOST, CANNOT_EDIT = "message_lost", "cannot_edit"
@@ -45,6 +46,8 @@ class ChatProvider(Provider):
     edit_pace: ClassVar[timedelta] = timedelta(0)  # between two edits of one message
     tells_steps: ClassVar[bool] = False  # also without threads and without editing
     only_channel: ClassVar[str] = ""  # its name, if a connection has a single one
+    mentions: ClassVar[bool] = False  # people by their email address, and groups
+    group_help: ClassVar[Words] = ""  # what to enter for a group, and where it is found
 
     @staticmethod
     @abstractmethod
@@ -58,6 +61,20 @@ class ChatProvider(Provider):
     def channels(self) -> list[Option]:
         """The channels to choose from (network)."""
         return []
+
+    def mention(self, email: str) -> str:
+        """The markup that mentions a person (network); "" if the chat does not know the address."""
+        return ""
+
+    @staticmethod
+    def mention_group(group: str) -> str:
+        """The markup that mentions a group."""
+        return ""
+
+    @staticmethod
+    def clean_group(text: str) -> str:
+        """The id of a group as it is stored. Raises ValueError with words."""
+        return text
 
     @abstractmethod
     def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
