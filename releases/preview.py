@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -35,6 +36,7 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
     pipelines = plan.draft_pipelines(release)
     part = plan.repository
     head = _head(release, part, user)
+    messages = list(_messages(release, pipelines, plan.communications))
     return {
         "version": release.version,
         "branch": release.branch,
@@ -42,7 +44,8 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
         "warnings": [f"{head.message} {head.hint}"] if head.exists is False else [],
         "repository": {"steps": list(_steps(release, part))},
         "jobs": [_job(pipeline, _commit(head, part)) for pipeline in pipelines],
-        "messages": list(_messages(release, pipelines, plan.communications)),
+        "messages": messages,
+        "told": list(_told(messages)),
         "epics": [
             {"target_id": target.pk, "epic": epic_for(release, target)}
             for target in (plan.targets if release.ticket else [])
@@ -120,6 +123,20 @@ def _messages(
                     "is_first": notice is Notice.RELEASE_CREATED,
                     "is_edit": is_edit,
                 }
+
+
+def _told(messages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """For pages: each text once, with its channels by connection; their names only if there are
+    several."""
+    several = len({one["communication_id"] for one in messages}) > 1
+    for _same, group in groupby(messages, key=lambda one: (one["text"], one["is_edit"])):
+        places: dict[str, list[str]] = {}
+        for one in group:
+            name = one["communication_name"] if several else ""
+            places.setdefault(name, []).append(one["channel_name"])
+        where = [f"{name} {', '.join(channels)}".strip() for name, channels in places.items()]
+        told = {name: one[name] for name in ("text", "is_first", "is_edit")}
+        yield {**told, "where": " · ".join(where)}
 
 
 def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, int, dict[str, Any]]]:

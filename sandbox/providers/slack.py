@@ -6,6 +6,7 @@ https://api.slack.com/web
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,10 @@ blueprint = Blueprint("slack", __name__, url_prefix="/slack/api")
 
 PAGE_CAP = 3  # pages may be shorter than requested: https://api.slack.com/docs/pagination
 MAX_TEXT, MAX_BLOCKS = 40_000, 50
-ALL_SCOPES = ("chat:write", "channels:read", "groups:read", "channels:history", "groups:history")
+ALL_SCOPES = (
+    *("chat:write", "channels:read", "groups:read", "channels:history", "groups:history"),
+    *("users:read", "users:read.email"),
+)
 TOKENS = {
     accounts.SLACK_BOT_TOKEN: ALL_SCOPES,
     accounts.SLACK_NO_HISTORY_TOKEN: ("chat:write", "channels:read", "groups:read"),
@@ -369,6 +373,16 @@ def get_permalink(call: Call) -> dict[str, Any]:
     return {"channel": channel.id, "permalink": link}
 
 
+def users_lookup_by_email(call: Call) -> dict[str, Any]:
+    """Everybody is in this workspace, but whose address begins with `stranger`."""
+    call.require("users:read.email")
+    email = call.text("email").lower()
+    if not email or email.startswith("stranger"):
+        raise SlackError("users_not_found")
+    number = f"U{zlib.crc32(email.encode()):08X}"
+    return {"user": {"id": number, "name": email.split("@")[0], "deleted": False}}
+
+
 METHODS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "auth.test": auth_test,
     "conversations.list": conversations_list,
@@ -378,4 +392,5 @@ METHODS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "chat.postMessage": post_message,
     "chat.update": update_message,
     "chat.getPermalink": get_permalink,
+    "users.lookupByEmail": users_lookup_by_email,
 }
