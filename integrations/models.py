@@ -416,6 +416,11 @@ class CommunicationIntegration(Connection):
     def summary(self) -> str:
         return f"{self.kind_label} · {', '.join(map(self.channel_name, self.channels))}"
 
+    @property
+    def called(self) -> str:
+        """What it is called beside its channels: the name that a person gave it, or its kind."""
+        return self.display_name or self.kind_label
+
     def rule_of(self, channel: str, event: str) -> str:
         """The rule that was set for the event in this channel; "" if the preset's applies."""
         return str(self.rules.get(channel, {}).get(event, ""))

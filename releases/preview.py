@@ -23,6 +23,7 @@ from releases.repository.models import RepositoryPart
 
 BUILD_ID = "bld_…"  # the id is not known before the trigger
 UNKNOWN_COMMIT = "…"  # the branch is still to be created, or could not be looked up
+CHANNELS_NAMED = 3
 NUMBER = "…"  # the number is not known before the CI server starts the build
 
 
@@ -116,7 +117,7 @@ def _messages(
                     begun.add(place)
                 yield {
                     "communication_id": communication.pk,
-                    "communication_name": communication.kind_label,
+                    "communication_name": communication.called,
                     "channel": channel,
                     "channel_name": communication.channel_name(channel),
                     "text": text,
@@ -134,9 +135,15 @@ def _told(messages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for one in group:
             name = one["communication_name"] if several else ""
             places.setdefault(name, []).append(one["channel_name"])
-        where = [f"{name} {', '.join(channels)}".strip() for name, channels in places.items()]
+        where = [f"{name} {_few(channels)}".strip() for name, channels in places.items()]
         told = {name: one[name] for name in ("text", "is_first", "is_edit")}
         yield {**told, "where": " · ".join(where)}
+
+
+def _few(channels: list[str]) -> str:
+    """The first ones, and how many more there are."""
+    named, more = ", ".join(channels[:CHANNELS_NAMED]), len(channels) - CHANNELS_NAMED
+    return _("%(named)s and %(more)d more") % {"named": named, "more": more} if more > 0 else named
 
 
 def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, int, dict[str, Any]]]:

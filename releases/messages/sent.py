@@ -122,7 +122,7 @@ def _channel_name(release: Release, effect: Effect) -> str:
     for communication in release.communications:
         if communication.pk == effect.integration_id:
             name = communication.channel_name(channel)
-            return f"{communication.kind_label} {name}" if several else name
+            return f"{communication.called} {name}" if several else name
     return ""
 
 
