@@ -47,6 +47,7 @@ class ChatProvider(Provider):
     tells_steps: ClassVar[bool] = False  # also without threads and without editing
     only_channel: ClassVar[str] = ""  # its name, if a connection has a single one
     mentions: ClassVar[bool] = False  # people by their email address, and groups
+    mention_help: ClassVar[Words] = ""  # how people are found
     group_help: ClassVar[Words] = ""  # what to enter for a group, and where it is found
 
     @staticmethod

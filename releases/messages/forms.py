@@ -28,11 +28,7 @@ class PresetForm(forms.Form):
     preset = forms.ChoiceField(
         label=_("Preset"), choices=list(_PRESETS.items()), widget=forms.RadioSelect
     )
-    whom = forms.ChoiceField(
-        label=_("A failure mentions"),
-        choices=Whom.choices,
-        help_text=_("People are found by their email address. Who is not found is named."),
-    )
+    whom = forms.ChoiceField(label=_("A failure mentions"), choices=Whom.choices)
     group = forms.CharField(label=_("Group"), required=False, max_length=MAX_GROUP)
 
     def __init__(self, connection: CommunicationIntegration, data: Any = None) -> None:
@@ -42,6 +38,7 @@ class PresetForm(forms.Form):
         self.connection = connection
         chat = chat_of(connection)
         if chat.mentions:
+            self.fields["whom"].help_text = chat.mention_help
             self.fields["group"].help_text = chat.group_help
         else:
             del self.fields["whom"], self.fields["group"]

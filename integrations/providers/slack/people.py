@@ -21,9 +21,13 @@ _USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 
 
 class People(ChatProvider):
-    """The part of Slack that mentions people; it needs the scope `users:read.email`."""
+    """The part of Slack that mentions people."""
 
     mentions = True
+    mention_help: ClassVar[Words] = gettext_lazy(
+        "People are found by their email address, for which the bot needs the scope "
+        "users:read.email. Who is not found is named."
+    )
     group_help: ClassVar[Words] = gettext_lazy(
         "The ID of a user group: it begins with S. In Slack, open the group under People > User "
         "groups; its address ends with the ID."
