@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from delivr import ids
 from delivr.audit.operations import record
+from delivr.effects import clock
 from delivr.effects.models import Effect
 from delivr.effects.operations import create_effect
 from delivr.failures import Conflict
@@ -24,6 +26,7 @@ from releases.messages.rules import chat_of, different, possible_rules, with_cha
 Errors = dict[str, list[str]]
 Changes = Mapping[str, Mapping[str, str | None] | None]
 TESTS_PER_MINUTE = 20  # that one user may send, on pages and by the API together
+TESTS_KEPT = timedelta(days=1)  # shown on the page
 MAX_GROUP = 60  # characters of a group's id
 
 
@@ -175,5 +178,7 @@ def send_test(
 
 
 def tests_of(communication: CommunicationIntegration) -> Any:
+    """The effects of its recent tests; older ones tell nothing about now."""
     rows = Effect.objects.for_tenant(communication.tenant_id)
-    return rows.filter(integration_id=communication.pk, kind="message.test")
+    recent = rows.filter(created_at__gt=clock.now() - TESTS_KEPT)
+    return recent.filter(integration_id=communication.pk, kind="message.test")
