@@ -38,8 +38,8 @@ class PresetForm(forms.Form):
         self.connection = connection
         chat = chat_of(connection)
         if chat.mentions:
-            self.fields["whom"].help_text = chat.mention_help
-            self.fields["group"].help_text = chat.group_help
+            self.fields["whom"].help_text = str(chat.mention_help)
+            self.fields["group"].help_text = str(chat.group_help)
         else:
             del self.fields["whom"], self.fields["group"]
 
@@ -48,7 +48,7 @@ class PresetForm(forms.Form):
         if not self.is_valid():
             return None
         values = self.cleaned_data
-        mentions = {name: values[name] for name in ("whom", "group") if name in values}
+        mentions: dict[str, str] = {n: values[n] for n in ("whom", "group") if n in values}
         try:
             return change_rules(
                 self.connection, actor=actor, preset=values["preset"], mentions=mentions

@@ -17,6 +17,9 @@ from ..fields import Words, matching
 from ..http import only_provider_errors
 
 DEADLINE = 5.0  # seconds: a message waits for it
+_group_id = matching(
+    r"S[A-Z0-9]{2,20}", gettext_lazy("Enter the ID of a user group (S0123ABCD), not its name.")
+)
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 
 
@@ -55,9 +58,6 @@ class People(ChatProvider):
     def mention_group(group: str) -> str:
         return f"<!subteam^{group}>"
 
-    clean_group = staticmethod(
-        matching(
-            r"S[A-Z0-9]{2,20}",
-            gettext_lazy("Enter the ID of a user group (S0123ABCD), not its name."),
-        )
-    )
+    @staticmethod
+    def clean_group(text: str) -> str:
+        return _group_id(text)
