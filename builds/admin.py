@@ -14,7 +14,14 @@ from django.utils.translation import gettext_lazy
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build
 from builds.forms import BuildNumberForm
-from builds.models import Build, BuildEvent, TestBuild, WebhookDelivery
+from builds.models import (
+    Build,
+    BuildEvent,
+    ButtonPress,
+    ChatAccount,
+    TestBuild,
+    WebhookDelivery,
+)
 from builds.webhooks.deliveries import replay
 from delivr.admin_site.read_only import ReadOnlyAdmin, ReadOnlyInline, link_to, state_of
 from delivr.effects.admin import EffectAdmin
@@ -197,3 +204,19 @@ class TestBuildAdmin(ReadOnlyAdmin):
     list_select_related = ("tenant", "pipeline")
     search_fields = ("id", "pipeline__id", "number", "tenant__id", "tenant__name")
     date_hierarchy = "created_at"
+
+
+@admin.register(ButtonPress)
+class ButtonPressAdmin(ReadOnlyAdmin):
+    list_display = ("id", "action", "user_name", "actor", "tenant", "state", "pressed_at")
+    list_filter = ("state",)
+    list_select_related = ("tenant", "actor")
+    search_fields = ("id", "value", "user", "user_name", "tenant__id", "tenant__name")
+    date_hierarchy = "pressed_at"
+
+
+@admin.register(ChatAccount)
+class ChatAccountAdmin(ReadOnlyAdmin):
+    list_display = ("chat_name", "team", "chat_user", "user", "tenant", "linked_at")
+    list_select_related = ("tenant", "user")
+    search_fields = ("chat_name", "chat_user", "user__email", "tenant__id")

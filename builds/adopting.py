@@ -18,8 +18,9 @@ from builds.offers.finding import (
 )
 from builds.offers.looking import look_soon_after_commit
 from builds.polling.next_poll import FAILED
-from builds.updates.apply import BuildUpdate, apply_update, counted_status
+from builds.updates.apply import apply_update
 from builds.updates.identity import why_not_adopted, why_not_found
+from builds.updates.update import BuildUpdate, counted_status
 from builds.webhooks.deliveries import apply_orphans
 from delivr.audit.operations import record
 from delivr.effects import clock
@@ -186,10 +187,13 @@ def _adopt(
 
 
 def _lock_pipeline(part: ReleasePipeline) -> PipelineIntegration:
-    """Two releases may be given the same build at once: the later one has to see that it is taken.
-    Whoever holds this lock takes none of a release."""
-    rows = PipelineIntegration.objects.select_for_update(no_key=True)
-    held: PipelineIntegration = rows.get(pk=part.pipeline_id)
+    """Two releases may be given the same build at once, also by two pipelines of one job: the later
+    one has to see that it is taken. Whoever holds these locks takes none of a release."""
+    same = part.pipeline.on_same_server().values("pk")
+    rows = PipelineIntegration.objects.filter(pk__in=same).select_for_update(no_key=True)
+    held: PipelineIntegration = next(
+        one for one in rows.order_by("pk") if one.pk == part.pipeline_id
+    )
     return held
 
 

@@ -11,15 +11,9 @@ from django.utils.translation import gettext as _
 
 from builds.models import Build, Source, TestBuild
 from builds.offers.looking import look_soon_after_commit
-from builds.updates.apply import (
-    BuildUpdate,
-    apply_update,
-    is_newest,
-    lock_build,
-    revive_build,
-    trigger_failed,
-)
+from builds.updates.apply import apply_update, is_newest, lock_build, revive_build, trigger_failed
 from builds.updates.identity import why_not_found
+from builds.updates.update import BuildUpdate
 from builds.webhooks.deliveries import apply_unmatched
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Postpone, Unneeded
@@ -191,10 +185,12 @@ def check_absent(build: Build | TestBuild) -> None:
 
 
 def _is_contested(build: Build | TestBuild, state: BuildState) -> bool:
-    """For a build that was found without our id: True if another build of ours has it, or was
-    triggered for the same job and branch and has no id from the CI server yet."""
-    for model in (Build, TestBuild):
+    """For a build that was found without our id: True if another build of ours on the same server
+    has it, or was triggered for the same job and branch and has no id from the CI server yet."""
+    pipelines = build.pipeline.on_same_server()
+    for model, pipeline in ((Build, "release_pipeline__pipeline"), (TestBuild, "pipeline")):
         others = model.objects.for_tenant(build.tenant_id).exclude(pk=build.pk)
+        others = others.filter(**{f"{pipeline}__in": pipelines})
         if others.filter(external_id=state.external_id).exclude(external_id="").exists():
             return True
         unknown = others.filter(status=BuildStatus.TRIGGERING, external_id="")

@@ -10,6 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from builds.buttons.models import ButtonPress as ButtonPress
+from builds.buttons.models import ChatAccount as ChatAccount
 from builds.updates.transitions import Transition
 from delivr.effects import clock
 from delivr.effects.models import IntegrationHealth

@@ -2,6 +2,7 @@ from django.urls import path
 
 from builds import views
 from builds.activity.views import activity_polled, effect_detail
+from builds.buttons.views import chat_accounts
 from builds.insights.views import insights_csv, insights_page
 from builds.testbuilds.views import test_build, test_build_cancel
 from delivr.effects.views import effect_cancel, effect_retry
@@ -26,6 +27,7 @@ urlpatterns = [
         test_build_cancel,
         name="test_build_cancel",
     ),
+    path("settings/chat-accounts", chat_accounts, name="chat_accounts"),
     path("insights", insights_page, name="insights"),
     path("insights.csv", insights_csv, name="insights_csv"),
     path("activity", views.activity, name="activity"),

@@ -1,22 +1,21 @@
-"""F6, F8, F9, F9b and F9c: many requests at the same time, in any order and repeated."""
+"""F6, F6b, F8, F9, F9b and F9c: many requests at the same time, in any order and repeated."""
 
 from __future__ import annotations
 
-import base64
 import itertools
 import random
 import threading
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from builds.effects import ci_of, request_of
 from builds.models import Build, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.tests import factories
@@ -44,12 +43,33 @@ def shuffled_webhooks(stack: Stack, options: Options) -> Outcome:
     """F6: two reports about each of 500 builds, each sent three times and in any order. For half
     of the builds the answer to the trigger is not stored yet."""
     reset(stack)
+    return _shuffled(stack, options, workspaces(stack, 8), ends=f"jenkins/jobs/{JOB}/builds")
+
+
+def shuffled_reports_of_receivers(stack: Stack, options: Options) -> Outcome:
+    """F6b: the same with Any CI, whose receivers send no other reports. Half of the workspaces have
+    no status address, so that only the reports tell what happened."""
+    reset(stack)
+    for name in accounts.RECEIVERS:
+        stack.sandbox.ask("PATCH", f"webhook/jobs/{name}", {"silent": True})
+    spaces = [
+        space
+        for has_status in (True, False)
+        for space in workspaces(stack, 4, connect=partial(wire_any_ci, has_status=has_status))
+    ]
+    return _shuffled(stack, options, spaces, ends="webhook/builds")
+
+
+def _shuffled(stack: Stack, options: Options, spaces: Sequence[Workspace], *, ends: str) -> Outcome:
+    """`ends`: where the sandbox ends a build by its number."""
     set_auto_finish(stack, None)
     chance = random.Random(options.seed)
     count = min(BUILDS, max(20, options.triggers * 5 // 4))
-    early = _new_builds(stack, count // 2, is_early=True)
-    builds = early + _new_builds(stack, count - len(early), is_early=False)
-    reports = _reports_of(stack, builds, chance)
+    turns = itertools.cycle(spaces)
+    early = [_unanswered(next(turns).wired) for _n in range(count // 2)]
+    run_concurrently(lambda build: ci_of(build).trigger(request_of(build)), early, threads=2)
+    builds = early + [next(turns).wired.build("ios") for _n in range(count - len(early))]
+    reports = _reports_of(stack, builds, chance, ends=ends)
     posts = reports * 3
     chance.shuffle(posts)
     client, start = Client(stack.web_port), time.monotonic()
@@ -69,15 +89,6 @@ def shuffled_webhooks(stack: Stack, options: Options) -> Outcome:
     return outcome
 
 
-def _new_builds(stack: Stack, count: int, *, is_early: bool) -> list[Build]:
-    spaces = itertools.cycle(workspaces(stack, 8))
-    if not is_early:
-        return [next(spaces).wired.build("ios") for _n in range(count)]
-    builds = [_unanswered(next(spaces).wired) for _n in range(count)]
-    run_concurrently(lambda build: _send(stack, build), builds, threads=2)
-    return builds
-
-
 @transaction.atomic
 def _unanswered(wired: Any) -> Build:
     """A build whose worker was killed after sending; its effect is not due for an hour."""
@@ -88,29 +99,20 @@ def _unanswered(wired: Any) -> Build:
     return build
 
 
-def _send(stack: Stack, build: Build) -> None:
-    """What the worker did before it was killed."""
-    words = f"{accounts.JENKINS_USER}:{accounts.JENKINS_API_TOKEN}".encode()
-    request = urllib.request.Request(
-        f"{stack.sandbox.url}/jenkins/job/{JOB}/buildWithParameters?delay=0sec",
-        data=urllib.parse.urlencode(build.parameters).encode(),
-        headers={"Authorization": f"Basic {base64.b64encode(words).decode()}"},
-    )
-    urllib.request.urlopen(request, timeout=30).close()
-
-
 def _make_due(builds: list[Build]) -> None:
     effects = Effect.objects.open().filter(build_id__in=[build.pk for build in builds])
     effects.update(next_at=timezone.now(), enqueued_at=None)
 
 
-def _reports_of(stack: Stack, builds: list[Build], chance: random.Random) -> list[Report]:
-    """End each build in Jenkins with a random result; the reports about them."""
+def _reports_of(
+    stack: Stack, builds: list[Build], chance: random.Random, *, ends: str
+) -> list[Report]:
+    """End each build on the CI server with a random result; the reports about them."""
     numbers = until(lambda: _numbers(stack, builds), seconds=SETTLE, what="all are built", pause=2)
     reports = []
     for build in builds:
         number, result = numbers[build.pk], chance.choice(invariants.ENDED)
-        stack.sandbox.ask("POST", f"jenkins/jobs/{JOB}/builds/{number}/finish", {"result": result})
+        stack.sandbox.ask("POST", f"{ends}/{number}/finish", {"result": result})
         started = {"buildNumber": number, "buildId": build.pk, "status": "STARTED"}
         ended = {"buildNumber": number, "status": result}  # only the number, as in simple scripts
         reports += [Report(build, started, "started"), Report(build, ended, "ended")]
@@ -118,7 +120,7 @@ def _reports_of(stack: Stack, builds: list[Build], chance: random.Random) -> lis
 
 
 def _numbers(stack: Stack, builds: list[Build]) -> dict[str, int]:
-    """Jenkins' number of each of our builds; empty until all have one."""
+    """The CI server's number of each of our builds; empty until all have one."""
     started = stack.sandbox.ledger("build.started")
     found = {e["parameters"].get("DELIVR_BUILD_ID"): e["number"] for e in started}
     return found if len(found) == len(builds) else {}

@@ -37,6 +37,7 @@ SCENARIOS = {
     "F4": "faults.outages.database_restarts",
     "F5": "faults.answers.odd_answers",
     "F6": "faults.concurrency.shuffled_webhooks",
+    "F6b": "faults.concurrency.shuffled_reports_of_receivers",
     "F7": "faults.hostile.hostile_reports",
     "F8": "faults.concurrency.many_clicks",
     "F9": "faults.concurrency.last_pairs",

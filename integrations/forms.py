@@ -161,6 +161,9 @@ class ConnectionForm(forms.Form):
         self._add_sources()
         for field in fields_of(key):
             self.fields[field.name] = self._field(field)
+            if field.is_removable and connection is not None and field.read(connection):
+                words = _("Remove the stored value of “%(field)s”") % {"field": field.label}
+                self.fields[_remove(field)] = forms.BooleanField(label=words, required=False)
         self.fields["display_name"] = forms.CharField(
             label=_("Name"),
             max_length=MAX_NAME,
@@ -310,8 +313,21 @@ class ConnectionForm(forms.Form):
     # --- Sending ---------------------------------------------------------------------------------
 
     def values(self) -> dict[str, Any]:
-        """The entered values by field name, without fields that have errors."""
-        return dict(self.cleaned_data) if self.errors is not None else {}
+        """The entered values by field name, without fields that have errors, and without secrets
+        that are kept."""
+        found = dict(self.cleaned_data) if self.errors is not None else {}
+        for field in fields_of(self.provider_key):
+            is_removed = found.pop(_remove(field), False)
+            if self.connection is not None and field.is_removable and not found.get(field.name):
+                found.pop(field.name, None)
+                found |= {field.name: None} if is_removed else {}
+        return found
+
+    def clean(self) -> None:
+        for field in fields_of(self.provider_key):
+            given = self.cleaned_data
+            if given.get(_remove(field)) and given.get(field.name):
+                self.add_error(_remove(field), _("Enter a new value or remove it, not both."))
 
     def submit(self, operation: Callable[..., C]) -> C | None:
         """Call `operation` with the values; None if there are errors, which the fields show."""
@@ -325,6 +341,11 @@ class ConnectionForm(forms.Form):
         except Conflict as conflict:
             self.add_error(None, conflict.message)
         return None
+
+
+def _remove(field: ConnectionField) -> str:
+    """The name of the box that removes what is stored of it."""
+    return f"remove_{field.name}"
 
 
 _FAMILY_OF = {"scm": "scm", "target": "targets"}

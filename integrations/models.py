@@ -339,11 +339,34 @@ class PipelineIntegration(Connection):
         ci: Any = self.provider_class
         return f"{settings.BASE_URL}/api/v1/webhooks/{ci.sender}/{self.pk}"
 
+    def on_same_server(self) -> models.QuerySet[PipelineIntegration]:
+        """This one and the workspace's others, also removed ones, whose builds the same server
+        counts: their ids and, for one job, their numbers are of one space."""
+        rows: models.QuerySet[PipelineIntegration] = PipelineIntegration.objects.filter(
+            tenant=self.tenant_id, pipeline_type=self.pipeline_type, server_url=self.server_url
+        )
+        ci: Any = self.provider_class
+        if ci.scm_kinds:  # the server is that of the repository
+            rows = rows.filter(scm__repository_url=self.scm.repository_url)
+        return rows
+
     @property
     def can_cancel(self) -> bool:
         """True if its CI server can be told to stop a build."""
         ci: Any = self.provider_class
         return bool(ci.can_cancel)
+
+    @property
+    def has_log(self) -> bool:
+        """True if its CI server passes logs on."""
+        ci: Any = self.provider_class
+        return bool(ci.has_log)
+
+    @property
+    def lists_builds(self) -> bool:
+        """True if its CI server can be asked for builds that delivr did not start."""
+        ci: Any = self.provider_class
+        return bool(ci.lists_builds)
 
     @property
     def silence(self) -> timedelta | None:
@@ -391,6 +414,7 @@ class CommunicationIntegration(Connection):
 
     communication_type = models.CharField(max_length=20, choices=CommunicationType.offered)
     token = SecretTextField(_("token"))
+    app_token = SecretTextField(_("app token"))
     recipients = models.JSONField(_("channels"), default=list)
     # Which messages go where: a preset, and by channel and event what differs from it.
     preset = models.CharField(

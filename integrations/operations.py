@@ -13,7 +13,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from delivr import ids
-from delivr.audit.operations import difference, record
+from delivr.audit.operations import CHANGED, difference, record
 from delivr.encryption.fields import secret_fields
 from delivr.failures import Conflict
 from delivr.outbound import origin
@@ -96,7 +96,8 @@ def edit(
     values: Mapping[str, Any],
     known_errors: Errors | None = None,
 ) -> C:
-    """Change the fields in `values`; a secret that is missing or empty is kept.
+    """Change the fields in `values`; a secret that is missing is kept, as is a required one that is
+    empty. An optional one that is empty is removed.
 
     Any change except of the name requires a new verification. To change an address to which a
     stored secret is sent, the secret must be entered again. Raises ValidationError, and Conflict if
@@ -121,7 +122,7 @@ def edit(
 
 def _record_edit(connection: Connection, actor: User | None, changes: Mapping[str, Any]) -> None:
     common: Any = {"tenant": connection.tenant, "actor": actor, "changes": changes}
-    if set(changes) & set(secrets_of(connection.provider_key)):
+    if any(changes.get(name) == CHANGED for name in secrets_of(connection.provider_key)):
         record(action="credential.rotated", subject=connection, **common)
     else:
         record(action="integration.edited", subject=connection, **common)
@@ -258,6 +259,8 @@ def _clean(
         elif is_empty(value):
             must = creating or (field.is_conditional and field.name not in filled)
             _clean_empty(field, field.name in values, must, cleaned, errors)
+            if field.is_removable and field.name in values:
+                cleaned[field.name] = None
         else:
             cleaned[field.name] = _clean_one(field, value, errors)
     if "display_name" in values:
@@ -401,9 +404,10 @@ def cleaned_values(
 
 
 def _fill(connection: Connection, cleaned: Mapping[str, Any]) -> None:
-    """Set the values; with a new credential the old one's expiry is dropped."""
-    if any(cleaned.get(name) for name in secrets_of(connection.provider_key)):
-        connection.credential_changed_at = timezone.now()
+    """Set the values; with a new or removed credential the old one's expiry is dropped."""
+    secrets = secrets_of(connection.provider_key)
+    if entered := [cleaned[name] for name in secrets if name in cleaned]:
+        connection.credential_changed_at = timezone.now() if any(entered) else None
         connection.credential_expires_at = None
     provider = connection.provider_class
     for field in filter(None, (provider.address_field, provider.discovered_about)):

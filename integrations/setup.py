@@ -89,7 +89,7 @@ STEPS = (
         key="pipelines",
         words=_("Pipelines"),
         title=_("Pipelines"),
-        about=_("The jobs that build the app, one for each target."),
+        about=_("What builds the app on your CI server, one for each target."),
         minutes=5,
     ),
     Step(

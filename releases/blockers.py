@@ -449,7 +449,8 @@ def _build(
     part: Any, build: Any, failing: dict[str, IntegrationHealth], now: datetime
 ) -> Iterator[Blocker]:
     words = {"platform": part.get_platform_display(), "reason": build.queue_reason}
-    next_poll = None if _is_refused(failing.get(part.pipeline_id)) else build.poll_at
+    is_polled = part.pipeline.silence is None and not _is_refused(failing.get(part.pipeline_id))
+    next_poll = build.poll_at if is_polled else None
     if build.status == BuildStatus.QUEUED and build.queue_reason:
         yield Blocker(
             "waiting_in_queue",

@@ -126,6 +126,8 @@ class PipelineCard:
     files: tuple[FileLine, ...]  # of which the CI server tells more than an address
     more_artifacts: tuple[tuple[str, str], ...]  # (name, address) of the others
     can_cancel: bool  # the CI server can be told to stop a build
+    has_log: bool  # the CI server passes logs on
+    can_be_looked_at: bool  # the CI server can be asked for builds that delivr did not start
     runs_on: bool  # it was cancelled, and the CI server still goes on with it
     is_lost: bool  # another build can be adopted for it
     offers: tuple[OfferLine, ...]
@@ -209,6 +211,8 @@ def card_of(
         more_artifacts=_more_artifacts(newest) if newest else (),
         downloads=downloads_of(connection, newest) if newest else (),
         can_cancel=connection.can_cancel,
+        has_log=connection.has_log,
+        can_be_looked_at=connection.lists_builds,
         runs_on=newest is not None and newest.still_running_at is not None,
         is_lost=newest is not None and newest.status == BuildStatus.LOST and is_open,
         offers=offers_of(release, pipeline),

@@ -91,6 +91,7 @@ def _job(pipeline: ReleasePipeline, commit: str) -> dict[str, Any]:
         "platform_label": pipeline.get_platform_display(),
         "server_url": pipeline.pipeline.server_url,
         "job_path": pipeline.job_path,
+        "ci": pipeline.pipeline.kind_label,
         "parameters": pipeline.parameters_for(BUILD_ID, commit=commit),
     }
 

@@ -24,6 +24,7 @@ KINDS = {
     "message.post": gettext_lazy("Message"),
     "message.edit": gettext_lazy("Message edit"),
     "message.test": gettext_lazy("Test message"),
+    "message.answer": gettext_lazy("Answer to a button"),
     "ticket.create_epic": gettext_lazy("Epic"),
     "scm.create_branch": gettext_lazy("Branch"),
     "scm.tag": gettext_lazy("Tag"),

@@ -59,6 +59,8 @@ JIRA_SCOPED_TOKEN = "ATATT-sandbox-jira-scoped-token"  # accepted by the gateway
 JIRA_BLOCKED_TOKEN = "ATATT-sandbox-jira-blocked-token"  # of an account behind an IP allowlist
 JIRA_PROJECT = "MOBILE"
 
+SLACK_APP_TOKEN = "xapp-1-sandbox-socket-mode"
+
 APP_IDENTIFIER = "com.dream11.app"
 APPLE_ISSUER_ID = "5a5d0b0c-0000-4000-8000-5a4db0c50001"
 APPLE_KEY_ID = "SANDBOX001"
@@ -126,6 +128,7 @@ class Accounts:
             "communication": {
                 "communicationType": "SLACK",
                 "slackBotToken": SLACK_BOT_TOKEN,
+                "slackAppToken": SLACK_APP_TOKEN,
                 "slackChannels": list(SLACK_CHANNELS),
             },
             "tickets": {

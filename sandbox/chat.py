@@ -16,6 +16,28 @@ BURST = 3  # messages that may come to one channel within a second
 
 
 @dataclass(frozen=True)
+class Person:
+    id: str
+    name: str
+    email: str = ""
+    guest: bool = False
+    confirmed: bool = True
+    deleted: bool = False
+
+
+PEOPLE = {
+    person.id: person
+    for person in (
+        Person("U0OWNER", "Demo owner", "demo@example.com"),
+        Person("U0ADMIN", "Demo admin", "admin@example.com"),
+        Person("U0STRANGER", "Someone else", "someone.else@example.com"),
+        Person("U0GUEST", "Guest with the owner's address", "demo@example.com", guest=True),
+        Person("U0NEW", "Unconfirmed address", "demo@example.com", confirmed=False),
+    )
+}
+
+
+@dataclass(frozen=True)
 class Channel:
     id: str
     name: str
@@ -53,6 +75,8 @@ class Message:
     edited_ts: str = ""
     refuses_edits: str = ""  # the error of an edit, for example "edit_window_closed"
 
+    only_for: str = ""  # the one person who sees it
+
     @property
     def is_reply(self) -> bool:
         return bool(self.thread_ts) and self.thread_ts != self.ts
@@ -62,6 +86,8 @@ class Chat:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self.messages: list[Message] = []
+        self.shown: list[Message] = []
+        self.ignored: set[tuple[str, str]] = set()  # a press that no connection took in time
         self.deleted: set[tuple[str, str]] = set()  # channel and ts
         self._last_ts = 0.0
         self.is_paced = True
@@ -105,6 +131,13 @@ class Chat:
         self.messages.append(message)
         self._record("message.posted", message)
         return message
+
+    def show(self, channel: str, user: str, text: str, thread_ts: str) -> Message:
+        """Show a message to one person. It is in no history."""
+        shown = Message(channel, self._next_ts(), text, thread_ts=thread_ts, only_for=user)
+        self.shown.append(shown)
+        self._record("message.shown", shown)
+        return shown
 
     def update(self, message: Message, **changes: Any) -> None:
         for name, value in changes.items():

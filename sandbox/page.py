@@ -9,8 +9,8 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from sandbox import mrkdwn, page_actions, page_pipelines, page_receivers
-from sandbox.chat import CHANNELS, Channel, Message
+from sandbox import mrkdwn, page_actions, page_pipelines, page_receivers, presses
+from sandbox.chat import CHANNELS, PEOPLE, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
 from sandbox.context import accounts, state, to_page
 from sandbox.control import PERSON, configure, guard
@@ -56,6 +56,7 @@ def _board() -> dict[str, Any]:
         **page_pipelines.board(),
         **page_receivers.board(),
         "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
+        "people": list(PEOPLE.values()),
         "issues": state().jira.issues[: -SHOWN_ISSUES - 1 : -1],
         "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
         "idle_jobs": [job.full_name for job in _buildable_jobs() if not _is_shown(job)],
@@ -116,6 +117,7 @@ def _message(message: Message) -> dict[str, Any]:
         "lines": mrkdwn.lines(message.text, message.blocks),
         "edited": bool(message.edited_ts),
         "broadcast": message.is_reply and message.broadcast,
+        **presses.shown_below(message),
         "replies": [_message(reply) for reply in replies],
     }
 
@@ -366,6 +368,7 @@ LABELS = {
     "triggerHeaders": "Headers",
     "statusUrl": "Status address",
     "slackBotToken": "Bot token",
+    "slackAppToken": "App-level token",
     "slackChannels": "Channels",
     "jiraUrl": "Jira address",
     "jiraEmail": "Account email",

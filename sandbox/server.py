@@ -27,6 +27,7 @@ from sandbox import (
     page_actions,
     page_pipelines,
     page_receivers,
+    presses,
     project_pages,
     repository_pages,
 )
@@ -50,6 +51,7 @@ from sandbox.providers import (
     jira,
     slack,
 )
+from sandbox.sockets import SocketGate
 from sandbox.state import SandboxState
 
 HOST = "127.0.0.1"
@@ -85,6 +87,7 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         control_slack,
         page_pipelines,
         page_receivers,
+        presses,
     ):
         app.register_blueprint(part.blueprint)
     app.register_blueprint(github.blueprint, name="github_enterprise", url_prefix="/api/v3")
@@ -144,7 +147,8 @@ class SandboxServer:
         self.state = SandboxState(self.state_dir, clock=clock, auto_finish=auto_finish)
         self._stopping = threading.Event()
         gate = Gate(create_app(self.state, self.accounts).wsgi_app, self.state, self._stopping)
-        self._server = _Server(HOST, port, gate, handler=_Handler)
+        app = SocketGate(gate, self.state.sockets)
+        self._server = _Server(HOST, port, app, handler=_Handler)
         self.port = self._server.port
         self.url = f"http://{HOST}:{self.port}"
         self.state.base_url = self.url
@@ -167,6 +171,7 @@ class SandboxServer:
     def stop(self) -> None:
         """Stop the server, send the remaining webhooks and write a last snapshot."""
         self._stopping.set()
+        self.state.sockets.close()
         self._server.shutdown()
         for thread in self._threads:
             thread.join()

@@ -24,6 +24,7 @@ from sandbox.projects import Projects
 from sandbox.receivers import Receivers
 from sandbox.repositories import Repositories
 from sandbox.shared import Shared
+from sandbox.sockets import Sockets
 from sandbox.stores import Stores
 from sandbox.tickets import Tickets
 from sandbox.webhooks import Sender
@@ -48,6 +49,7 @@ class SandboxState(Shared):
         self.auto_finish = auto_finish
         self.faults = Faults()
         self.sender = Sender(self)
+        self.sockets = Sockets()
         self._saved_at = 0.0
         self._begin()
         self._load()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
@@ -66,7 +67,10 @@ def ensure_demo() -> Tenant:
 
 def _user(email: str) -> User:
     found = User.objects.filter(email=email).first()
-    return found or User.objects.create_user(email=email, password=password(email))
+    if found is None:
+        found = User.objects.create_user(email=email, password=password(email))
+        EmailAddress.objects.create(user=found, email=email, verified=True, primary=True)
+    return found
 
 
 def password(email: str) -> str:

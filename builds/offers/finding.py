@@ -12,8 +12,8 @@ from django.db import models, transaction
 from builds.addresses import safe_build_url
 from builds.models import Build, TestBuild
 from builds.polling.next_poll import FAILED
-from builds.updates.apply import counted_status
 from builds.updates.identity import why_not_adopted
+from builds.updates.update import counted_status
 from delivr.effects import clock
 from delivr.effects.health import blocked_until, is_refused, note_failure, note_success
 from delivr.effects.models import Effect
@@ -189,16 +189,18 @@ def _free(
 
 
 def taken_builds(part: ReleasePipeline) -> models.QuerySet[Build]:
-    """The builds of delivr of the same job."""
-    builds = Build.objects.for_tenant(part.tenant_id).of_pipeline(part.pipeline_id)
-    rows: models.QuerySet[Build] = builds.filter(release_pipeline__job_path=part.job_path)
+    """The builds of delivr of the same job, also by another pipeline."""
+    rows: models.QuerySet[Build] = Build.objects.for_tenant(part.tenant_id).filter(
+        release_pipeline__pipeline__in=part.pipeline.on_same_server(),
+        release_pipeline__job_path=part.job_path,
+    )
     return rows
 
 
 def taken_tests(part: ReleasePipeline) -> models.QuerySet[TestBuild]:
     tests = TestBuild.objects.for_tenant(part.tenant_id)
     rows: models.QuerySet[TestBuild] = tests.filter(
-        pipeline=part.pipeline_id, job_path=part.job_path
+        pipeline__in=part.pipeline.on_same_server(), job_path=part.job_path
     )
     return rows
 

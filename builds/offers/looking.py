@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from delivr.effects import clock
+from delivr.security.ratelimit import hit
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
 from integrations.providers.scm import short_branch
@@ -17,6 +18,7 @@ from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.operations import job_of_branch
 
 SOON = timedelta(seconds=3)  # several webhooks tell of one build: they are answered together
+BLIND = 60  # seconds between two looks for all releases of a pipeline
 MOST = 10  # of the releases that a pipeline builds, the newest
 
 
@@ -29,10 +31,17 @@ def open_parts(tenant_id: str) -> QuerySet[ReleasePipeline]:
     )
 
 
-def look_soon(pipeline: PipelineIntegration, *, branch: str = "") -> None:
+def look_after_report(pipeline: PipelineIntegration, *, branch: str) -> None:
+    """Ask soon, because a report tells of a build that is not ours; if it names no branch, once in
+    a while, since a busy job may report many. Call it outside of a transaction."""
+    seconds = None if branch else hit(f"look for all:{pipeline.pk}", limit=1, window=BLIND)
+    look_soon(pipeline, branch=branch, after=timedelta(seconds=seconds) if seconds else SOON)
+
+
+def look_soon(pipeline: PipelineIntegration, *, branch: str = "", after: timedelta = SOON) -> None:
     """Ask soon, because there is a build that is not ours: for the releases of this branch, or for
     all where it is unknown."""
-    soon = clock.now() + SOON
+    soon = clock.now() + after
     parts = open_parts(pipeline.tenant_id).filter(
         Q(look_at=None) | Q(look_at__gt=soon),
         pipeline=pipeline,
@@ -52,7 +61,7 @@ def _is_asked_for(part: ReleasePipeline, pipeline: PipelineIntegration, branch: 
     return False
 
 
-def look_soon_after_commit(pipeline: PipelineIntegration, *, branch: str = "") -> None:
+def look_soon_after_commit(pipeline: PipelineIntegration) -> None:
     """For callers that hold the locks of a release: those of other releases must not be taken
     within these, or two of them wait for each other."""
-    transaction.on_commit(functools.partial(look_soon, pipeline, branch=branch), robust=True)
+    transaction.on_commit(functools.partial(look_soon, pipeline), robust=True)

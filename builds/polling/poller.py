@@ -20,15 +20,9 @@ from builds.models import Build, Source, TestBuild
 from builds.offers.finding import find_offers, parts
 from builds.polling.next_poll import FAILED, next_poll
 from builds.testbuilds import operations as testing
-from builds.updates.apply import (
-    BuildUpdate,
-    apply_update,
-    counted_status,
-    is_newest,
-    lock_build,
-    undo_unconfirmed_end,
-)
+from builds.updates.apply import apply_update, is_newest, lock_build, undo_unconfirmed_end
 from builds.updates.identity import why_not_found
+from builds.updates.update import BuildUpdate, counted_status
 from builds.webhooks.deliveries import apply_unmatched, settle_polled
 from delivr.effects import clock
 from delivr.effects.health import (
@@ -111,7 +105,8 @@ def _poll(build: Build) -> None:
     _plan(build.pk)
     if may_be_duplicated(build):
         _look_for_duplicates(build)
-    if counted_status(build.pipeline, state.status) in FAILED:
+    # A run that goes on after it failed is being retried.
+    if {build.status, counted_status(build.pipeline, state.status)} & set(FAILED):
         _look_for_offers(build)
 
 

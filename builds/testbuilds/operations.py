@@ -18,7 +18,9 @@ from builds.addresses import safe_build_url
 from builds.models import TestBuild, WebhookDelivery
 from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop_of_test
-from builds.updates.apply import BuildUpdate, counted, end_of, reason_of, schedule_log
+from builds.updates.apply import end_of, schedule_log
+from builds.updates.filling import reason_of
+from builds.updates.update import BuildUpdate, counted
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.operations import create_effect

@@ -246,7 +246,7 @@ def test_other_events_are_not_listed(member, build):
     correct(build, source="WEBHOOK")
     correct(build, applied=False)
     correct(build, from_status="QUEUED", to_status="RUNNING", detail="Waiting for an executor")
-    assert "All results were reported by webhooks" in text_of(member.get(FOUND_BY_POLLING))
+    assert "Nothing detected by polling" in text_of(member.get(FOUND_BY_POLLING))
 
 
 def test_many_corrections_take_as_many_queries_as_one(member, outsider, build):

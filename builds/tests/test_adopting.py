@@ -9,12 +9,13 @@ import pytest
 from django.test import Client
 
 from builds.models import Build
-from builds.tests.test_main_flow import connect_all, create_release, hurry, take_for_valid
+from builds.tests.test_main_flow import hurry
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tenants.models import Role, User
 from delivr.tests import factories
+from delivr.tests.wired import wired_to
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.on_postgresql]
 
@@ -25,13 +26,11 @@ def api(tenant: Any, api_for: Any) -> Any:
 
 
 @pytest.fixture
-def undecided(api: Any, sandbox: Any, sandbox_values: Any) -> Effect:
+def undecided(tenant: Any, sandbox: Any) -> Effect:
     """A trigger whose response was lost, of a job that does not declare DELIVR_BUILD_ID."""
-    sandbox_values["pipelines"][0]["jenkinsJobPath"] = "/job/ios-no-build-id"
-    release = create_release(api, connect_all(api, sandbox_values, take_for_valid))
-    sweep_until_idle()
+    wired = wired_to(tenant, sandbox, jobs={"ios": "/job/ios-no-build-id"})
     sandbox.state.faults.add("drop_after", provider="jenkins", method="POST", count=1)
-    api.post(f"/api/v1/releases/{release['id']}/builds", {"platform": "IOS"})
+    wired.build()
     for _round in range(4):
         hurry()
         sweep_until_idle(limit=2)
@@ -54,14 +53,12 @@ def test_the_build_is_adopted_by_its_number(undecided: Effect, api: Any, sandbox
     assert len(sandbox.state.ledger.of("build.queued")) == 1
 
 
-@pytest.mark.parametrize("number", [99_999, 0, -1, "245", None, 10**30, True, {}])
-def test_a_number_that_jenkins_does_not_know_is_refused(
-    undecided: Effect, api: Any, number: Any
-) -> None:
-    answer = api.post(f"/api/v1/effects/{undecided.pk}/adopt", {"buildNumber": number})
-    assert answer.status_code == 400
-    assert list(answer.json()["errors"]) == ["buildNumber"]
-    assert Build.objects.get().status == "TRIGGER_FAILED"
+def test_a_number_that_jenkins_does_not_know_is_refused(undecided: Effect, api: Any) -> None:
+    for number in (99_999, 0, -1, "245", None, 10**30, True, {}):
+        answer = api.post(f"/api/v1/effects/{undecided.pk}/adopt", {"buildNumber": number})
+        assert answer.status_code == 400, number
+        assert list(answer.json()["errors"]) == ["buildNumber"], number
+        assert Build.objects.get().status == "TRIGGER_FAILED", number
 
 
 def test_a_build_of_another_release_is_refused(undecided: Effect, api: Any, sandbox: Any) -> None:

@@ -255,6 +255,26 @@ def test_reports_alone_complete_a_build(silent: Wired, client: Client) -> None:
     assert (late.state, fresh(build).status) == ("IGNORED", "SUCCESS")
 
 
+def test_a_copy_of_githubs_event_under_another_id_is_a_repeat(
+    silent: Wired, client: Client
+) -> None:
+    """GitHub signs only the body, and nobody can be asked whether it is true."""
+    build = triggered(silent)
+    run = {"name": f"App {build.pk}", "conclusion": "failure"}
+    body = json.dumps({"action": "completed", "workflow_run": run}).encode()
+    mac = hmac.new(accounts.ANY_CI_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    for number in range(2):
+        headers = {"x-hub-signature-256": f"sha256={mac}", "x-github-event": "workflow_run"}
+        answer = client.post(
+            f"/api/v1/webhooks/github/{build.pipeline.pk}",
+            body,
+            content_type="application/json",
+            headers={**headers, "x-github-delivery": str(number)},
+        )
+        assert answer.status_code == 202
+    assert WebhookDelivery.objects.count() == 1
+
+
 def test_a_lost_answer_waits_for_a_report(silent: Wired, sandbox: Any, client: Client) -> None:
     sandbox.state.faults.add("drop_after", count=1, **TRIGGER)
     build = triggered(silent)

@@ -14,7 +14,8 @@ from builds.cancelling import cancel_build
 from builds.insights.figures import insights
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect
 from delivr.failures import Conflict

@@ -10,13 +10,15 @@ from django.utils import timezone
 from builds.cancelling import cancel_build, cancel_release
 from builds.effects import connected_build
 from builds.models import Build, Source
-from builds.tests.test_main_flow import connect_all, create_release, hurry, take_for_valid
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.tests.test_main_flow import hurry
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.failures import Conflict
 from delivr.tenants.models import Role
+from delivr.tests.wired import Wired
 from integrations.providers.ci import BuildStatus
 from releases.models import Release
 
@@ -29,10 +31,10 @@ def api(tenant: Any, api_for: Any) -> Any:
 
 
 @pytest.fixture
-def release(api: Any, sandbox: Any, sandbox_values: Any) -> Release:
-    created = create_release(api, connect_all(api, sandbox_values, take_for_valid))
+def release(wired: Wired) -> Release:
+    made = wired.release(slack=True, jira=True)
     sweep_until_idle()
-    return Release.objects.get(pk=created["id"])
+    return made
 
 
 def trigger_ios(api: Any, release: Release) -> Build:
@@ -161,7 +163,7 @@ def test_a_cancelled_release_stops_everything(api: Any, release: Release, sandbo
     assert refused.json()["code"] == "release_cancelled"
     assert api.post(f"/api/v1/releases/{release.pk}/cancel").status_code == 409
     texts = [m.text for m in sandbox.state.slack.in_channel("C123")]
-    assert texts[-1] == "🛑 Release 1.5.0 cancelled"
+    assert texts[-1] == f"🛑 Release {release.version} cancelled"
 
 
 def test_cancelling_a_waiting_trigger_ends_its_build(api: Any, release: Release) -> None:

@@ -11,7 +11,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from builds.models import Build, Source
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
 from delivr.failures import Outcome, ProviderError

@@ -15,7 +15,8 @@ from django.test import Client
 from builds.models import Build, Source, WebhookDelivery
 from builds.polling.poller import due_builds
 from builds.tests.test_main_flow import signed
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from builds.webhooks.deliveries import due_deliveries
 from delivr.effects import clock
 from delivr.effects.sweeper import due_effects

@@ -249,6 +249,17 @@ def test_download_follows_no_redirect() -> None:
     assert caught.value.code == "redirect"
 
 
+@pytest.mark.usefixtures("open_door")
+def test_download_from_an_allowed_private_address_is_refused_where_only_public_ones_are_meant() -> (
+    None
+):
+    with trap(reply(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")) as server:
+        open_download(server.url).close()
+        with pytest.raises(OutboundError) as caught:
+            open_download(server.url, only_public=True)
+    assert caught.value.code == "address_refused"
+
+
 def test_download_from_a_private_address_is_refused(settings: Any) -> None:
     settings.OUTBOUND_ALLOW = []
     with pytest.raises(OutboundError) as caught:

@@ -13,7 +13,8 @@ from builds.models import Build, Source
 from builds.polling.poller import poll_build
 from builds.tests.rerunning import rerun, rerun_when_settled
 from builds.triggering import trigger_builds
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect

@@ -7,9 +7,10 @@ import time
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from builds import effects
 from builds.adopting import adopt_build
 from builds.cancelling import cancel_build
 from builds.logs.reading import read_log
@@ -24,8 +25,10 @@ from delivr.effects.models import Effect, EffectState
 from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.ids import webhook_secret
+from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, trigger_of, wire_pipelines
 from integrations.models import PipelineIntegration
+from integrations.providers.ci import BuildState, BuildStatus
 from integrations.verification import verify
 from releases.blockers import blockers
 from releases.models import Release
@@ -205,6 +208,28 @@ def test_an_event_only_makes_us_ask(
     assert polled(build).status == "FAILURE"
 
 
+def test_an_event_of_a_retried_pipeline_is_about_the_attempt_that_was_adopted(
+    wired: Wired, build: Build, sandbox: Any
+) -> None:
+    """Its events do not tell which attempt they mean."""
+    pipeline, engine = pipeline_of(build, sandbox), sandbox.state.pipelines
+    sandbox.state.advance(60)
+    first = end(build, sandbox, "failed")
+    sandbox.state.advance(60)
+    engine.retry(pipeline, user="priya")
+    delivery = taken(wired.pipelines["ios"], event_of(first, sandbox))
+    assert (delivery.build, fresh(first).poll_at <= timezone.now()) == (first, True)
+    [retry] = offers(polled(first))
+    adopt_build(effect=trigger_of(first), number=retry["number"], actor=None)
+    second = Build.objects.get(attempt=2)
+    engine.finish(pipeline, "failed")
+    delivery = taken(
+        wired.pipelines["ios"], event_of(first, sandbox), **token(second.pipeline, "2")
+    )
+    assert (delivery.state, delivery.build) == ("APPLIED", second)
+    assert polled(second).status == "FAILURE"
+
+
 def test_a_signed_event_is_a_hint_as_well(wired: Wired, build: Build, sandbox: Any) -> None:
     """Its status may be that of a retry."""
     pipeline = wired.pipelines["ios"]
@@ -272,6 +297,39 @@ def test_an_authentic_event_is_never_refused(
     assert [bool(answer.json()["deliveryId"]) for answer in answers] == [True, False, False]
     assert WebhookDelivery.objects.count() == 1
     assert post(pipeline, large).status_code == 401
+
+
+class Untouched:
+    """A body that nobody may read."""
+
+    def read(self, *_: Any) -> bytes:
+        raise AssertionError("it was read")
+
+
+def test_a_wrong_token_is_refused_before_the_body_is_read(wired: Wired) -> None:
+    pipeline = wired.pipelines["ios"]
+    for headers in ({}, {"x-gitlab-token": "whsec_wrong"}):
+        request: Any = RequestFactory().post(
+            "/", b"", content_type="application/json", headers=headers
+        )
+        request.META["CONTENT_LENGTH"] = "2000000"
+        request._stream = Untouched()
+        assert webhooks.receive(request, "gitlab", pipeline.pk).status_code == 401
+        assert webhooks.receive(request, "gitlab", "pipeline_none").status_code == 401
+
+
+def test_two_gitlabs_may_give_pipelines_the_same_id(wired: Wired, build: Build) -> None:
+    """A build that is found without our id is not taken for one of another server."""
+    other, ours = wired.build("android"), wired.build("ios")
+    scm = factories.ScmFactory(
+        tenant=wired.tenant, scm_type="GITLAB", repository_url="https://gitlab.com/a/b"
+    )
+    PipelineIntegration.objects.filter(pk=other.pipeline.pk).update(scm=scm)
+    Build.objects.filter(pk=other.pk).update(external_id="7/1", status="RUNNING")
+    state = BuildState(status=BuildStatus.RUNNING, external_id="7/1")
+    assert not effects._is_contested(fresh(ours), state)
+    Build.objects.filter(pk=build.pk).update(external_id="7/1")
+    assert effects._is_contested(fresh(ours), state)
 
 
 def test_an_event_before_the_triggers_answer_finds_its_build(wired: Wired, sandbox: Any) -> None:

@@ -14,7 +14,8 @@ from builds.adopting import adopt_build
 from builds.effects import ci_of
 from builds.models import Build, BuildEvent, Source, Trust, WebhookDelivery
 from builds.tests.polling import lost, polled, running
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from builds.webhooks.deliveries import apply_delivery, store
 from delivr.effects.models import Effect
 from delivr.failures import Conflict

@@ -9,11 +9,11 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from builds.models import Build
+from builds.models import Build, Source
 from builds.testbuilds.operations import apply_test_update, start_test
 from builds.tests.delivering import deliver
 from builds.tests.polling import polled, running
-from builds.updates.apply import BuildUpdate, Source
+from builds.updates.update import BuildUpdate
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.tests.wired import Wired, fresh, trigger_of, wired_to

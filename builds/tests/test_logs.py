@@ -11,7 +11,8 @@ from django.utils import timezone
 from builds.logs.reading import GIVE_UP_AFTER, PAUSES, due_logs, read_log
 from builds.models import Build, Source
 from builds.tests.polling import polled, running
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from delivr.effects.models import IntegrationHealth
 from delivr.encryption.fields import MASK
 from delivr.tests.wired import Wired, fresh

@@ -25,7 +25,7 @@ from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import Role
-from delivr.tests.factories import TenantFactory
+from delivr.tests.factories import PipelineFactory, TenantFactory
 from delivr.tests.wired import Wired, fresh, trigger_of, wire, wire_actions, wire_pipelines
 from integrations.verification import verify
 from releases.models import Release, ReleasePipeline
@@ -123,7 +123,7 @@ def looked(release: Release) -> list[dict[str, Any]]:
 def adopt(server: Server, release: Release, number: int) -> Build:
     return adopt_offer(
         release=release,
-        pipeline_id=server.wired.pipelines["ios"].pk,
+        pipeline_id=release.pipelines.get().pipeline_id,
         offer_id=server.offer_id(number),
         actor=None,
     )
@@ -318,6 +318,49 @@ def test_a_report_of_a_foreign_build_has_the_server_asked(jenkins: Server) -> No
     build = adopt(jenkins, release, number)
     assert (fresh(delivery).state, fresh(delivery).build_id) == ("APPLIED", build.pk)
     assert polled(build).artifact_url == "s3://builds/app.ipa"  # a number alone is confirmed first
+
+
+def test_reports_without_a_branch_have_all_releases_looked_for_once_a_minute(
+    jenkins: Server,
+) -> None:
+    releases = [release_of(jenkins) for _n in range(3)]
+    parts: Any = ReleasePipeline.objects.filter(release__in=releases)
+
+    def waits() -> list[float]:
+        """Seconds until each is looked for, after one more report."""
+        parts.update(look_at=None)
+        deliver(
+            jenkins.wired.pipelines["ios"], {"buildNumber": jenkins.start(), "status": "STARTED"}
+        )
+        return [(part.look_at - timezone.now()).total_seconds() for part in parts]
+
+    assert max(waits()) < 5
+    assert min(waits()) > 30
+
+
+def test_two_pipelines_of_one_job_cannot_both_have_it(jenkins: Server) -> None:
+    wired = jenkins.wired
+    twin = PipelineFactory(
+        tenant=wired.tenant,
+        scm=wired.scm,
+        target=wired.targets["ios"],
+        server_url=wired.pipelines["ios"].server_url,
+        username=accounts.JENKINS_USER,
+        api_token=accounts.JENKINS_API_TOKEN,
+        job=wired.pipelines["ios"].job,
+    )
+    first = release_of(jenkins)
+    wired.pipelines["ios"] = twin
+    second = release_of(jenkins)
+    Release.objects.update(version="1.5.1")
+    number = jenkins.start()
+    assert looked(first)
+    assert looked(second)
+    adopt(jenkins, first, number)
+    with pytest.raises(ValidationError) as caught:
+        adopt(jenkins, second, number)
+    assert f"#{number} belongs to release" in str(caught.value)
+    assert looked(second) == []
 
 
 def test_a_report_of_another_branch_has_nobody_asked(tenant: Any, sandbox: Any) -> None:

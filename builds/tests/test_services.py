@@ -12,8 +12,15 @@ from django.db import close_old_connections, connection
 from django.test import Client
 
 from builds.models import Build, Source
-from builds.tests.test_main_flow import connect_all, create_release, open_effects, signed
-from builds.updates.apply import BuildUpdate, apply_update
+from builds.tests.test_main_flow import (
+    connect_all,
+    create_release,
+    open_effects,
+    signed,
+    take_for_valid,
+)
+from builds.updates.apply import apply_update
+from builds.updates.update import BuildUpdate
 from delivr.effects import queue
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
@@ -75,7 +82,7 @@ def test_a_wiped_broker_loses_nothing(
     tenant: Any, api_for: Any, sandbox: Any, sandbox_values: Any, tmp_path: Path
 ) -> None:
     api = api_for(tenant, Role.OWNER)
-    connected = connect_all(api, sandbox_values)
+    connected = connect_all(api, sandbox_values, take_for_valid)
     release = create_release(api, connected)
     api.post(f"/api/v1/releases/{release['id']}/builds", {})
     assert queued_messages() > 0
@@ -93,7 +100,7 @@ def test_a_dead_broker_never_fails_a_request(
     tenant: Any, api_for: Any, sandbox: Any, sandbox_values: Any, settings: Any
 ) -> None:
     api = api_for(tenant, Role.OWNER)
-    connected = connect_all(api, sandbox_values)
+    connected = connect_all(api, sandbox_values, take_for_valid)
     with broker_at("redis://127.0.0.1:1/0"):
         assert create_release(api, connected)["status"] == "KICKOFF_PENDING"
         assert queue.pause.is_on, "nobody tried to enqueue"

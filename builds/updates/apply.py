@@ -2,112 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from builds.addresses import safe_artifact_url, safe_build_url
+from builds.addresses import safe_artifact_url
 from builds.announcing import announce
-from builds.models import Build, BuildEvent, Source, TestBuild, Trust, WebhookDelivery
+from builds.models import Build, BuildEvent, Source, TestBuild
 from builds.polling.next_poll import next_poll
 from builds.stopping import create_stop
+from builds.updates.filling import fill
 from builds.updates.transitions import Transition, transition
+from builds.updates.update import BuildUpdate, counted
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
-from delivr.pages.statuses import look_of
-from integrations.models import PipelineIntegration
-from integrations.providers.ci import Artifact, BuildHandle, BuildReport, BuildState, BuildStatus
+from integrations.providers.ci import BuildStatus
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.operations import lock_release, mirror_build, recompute
-
-
-@dataclass(frozen=True, kw_only=True)
-class BuildUpdate(BuildHandle):
-    """One update about a build: from the response to its trigger, a poll, or a webhook."""
-
-    status: BuildStatus
-    source: Source
-    url: str = ""
-    artifact_url: str = ""
-    artifacts: Sequence[Artifact] = ()
-    commit: str = ""
-    queue_reason: str = ""
-    started_at: Any = None
-    estimated_ms: int | None = None
-    duration_ms: int | None = None
-    delivery: WebhookDelivery | None = None
-    detail: str = ""
-    reported: str = ""  # the CI server's own status, where the pipeline counts it as another
-    is_hint: bool = False  # not trusted: it only causes a poll
-    is_number_only: bool = False  # it identifies the build by its number alone
-
-    @property
-    def is_authoritative(self) -> bool:
-        return self.source != Source.WEBHOOK
-
-    @property
-    def is_end(self) -> bool:
-        return self.status not in MOVING
-
-    @classmethod
-    def from_state(cls, state: BuildState, source: Source, *, detail: str = "") -> BuildUpdate:
-        return cls(
-            status=state.status,
-            source=source,
-            detail=detail,
-            external_id=state.external_id,
-            queue_id=state.queue_id,
-            number=state.number,
-            url=state.url,
-            artifact_url=state.artifact_url,
-            artifacts=state.artifacts,
-            commit=state.commit,
-            queue_reason=state.queue_reason,
-            started_at=state.started_at,
-            estimated_ms=state.estimated_ms,
-            duration_ms=state.duration_ms,
-        )
-
-    @classmethod
-    def from_report(cls, report: BuildReport, delivery: WebhookDelivery) -> BuildUpdate:
-        return cls(
-            status=report.status or BuildStatus.RUNNING,  # a report without one claims no end
-            source=Source.WEBHOOK,
-            external_id=report.external_id,
-            queue_id=report.queue_id,
-            number=report.number,
-            url=report.url,
-            artifact_url=report.artifact_url,
-            delivery=delivery,
-            is_hint=report.asks
-            or (delivery.trust != Trust.SIGNED and delivery.pipeline.silence is None),
-            is_number_only=not (report.build_id or report.external_id or report.queue_id),
-        )
-
-
-def counted(pipeline: PipelineIntegration, update: BuildUpdate) -> BuildUpdate:
-    """The update with the status that the pipeline counts it as."""
-    status = counted_status(pipeline, update.status)
-    if status == update.status:
-        return update
-    words = _("The CI server reports “%(there)s”, which this pipeline counts as “%(here)s”.") % {
-        "there": look_of(update.status, "build").label,
-        "here": look_of(status, "build").label,
-    }
-    detail = " ".join(filter(None, [update.detail, words]))
-    return replace(update, status=status, reported=update.status, detail=detail)
-
-
-def counted_status(pipeline: PipelineIntegration, status: BuildStatus) -> BuildStatus:
-    """See `CiProvider.counts_as`."""
-    ci: Any = pipeline.provider_class
-    found: BuildStatus = ci.counts_as(pipeline, status)
-    return found
-
 
 _LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # their build was looked up before it was locked
 
@@ -121,7 +34,7 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     before, update = build.status, counted(build.pipeline, update)
     step = _step(build, update)
     had_name = build.handle.is_named
-    filled = (step in _IDENTIFYING or update.is_authoritative) and _fill(build, update)
+    filled = (step in _IDENTIFYING or update.is_authoritative) and fill(build, update)
     _note_claim(build, update, step)
     if step is Transition.APPLY:
         _set_status(build, update)
@@ -252,68 +165,6 @@ def _is_unwanted(build: Build, status: str) -> bool:
 def _is_superseded(build: Build, status: str) -> bool:
     """A lost build reappears after a newer one was triggered."""
     return status in MOVING and not is_newest(build)
-
-
-def _fill(build: Build, update: BuildUpdate) -> bool:
-    """Fill in values that were missing; True if there were any."""
-    pipeline = build.release_pipeline.pipeline
-    values = {
-        "external_id": update.external_id,
-        "queue_id": update.queue_id,
-        "number": update.number,
-        "url": safe_build_url(update.url, pipeline.home),
-        "commit": update.commit[:64],
-        "started_at": update.started_at,
-        "server_started_at": update.started_at if update.is_authoritative else None,
-        "estimated_ms": update.estimated_ms,
-        "reported_status": update.reported,
-    }
-    fresh = {n: v for n, v in values.items() if v and not getattr(build, n)}
-    if "server_started_at" in fresh:
-        fresh["started_at"] = update.started_at  # replaces our estimate
-    for name, value in fresh.items():
-        setattr(build, name, value)
-    build.queue_reason = reason_of(build, update)
-    return fill_artifacts(build, update) or bool(fresh)
-
-
-def reason_of(build: Build | TestBuild, update: BuildUpdate) -> str:
-    """The reason why it waits, in the queue or for a person; "" if it does not wait."""
-    if update.status == BuildStatus.LOST:
-        return update.queue_reason[:300]
-    if build.number is not None:
-        waits = update.status in (BuildStatus.QUEUED, BuildStatus.WAITING)
-        is_past = build.status == BuildStatus.RUNNING and update.status == BuildStatus.QUEUED
-        if not build.is_moving or not waits or is_past:
-            return ""
-    return update.queue_reason[:300]
-
-
-def fill_artifacts(build: Build, update: BuildUpdate) -> bool:
-    """Store the build's artifacts; True if they are new. The URL of a signed report takes
-    precedence over the one picked from the CI server's list, whichever came first."""
-    named, before = safe_artifact_url(update.artifact_url), (build.artifact_url, build.artifacts)
-    is_report = not update.is_authoritative
-    if named and (is_report or not build.artifact_reported):
-        build.artifact_url, build.artifact_reported = named, is_report
-    listed = [
-        _as_row(artifact, url)
-        for artifact in update.artifacts
-        if (url := safe_artifact_url(artifact.url))
-    ]
-    build.artifacts = listed or build.artifacts
-    return before != (build.artifact_url, build.artifacts)
-
-
-def _as_row(artifact: Artifact, url: str) -> dict[str, Any]:
-    """As `Build.artifacts` stores it: without values that the CI server does not report."""
-    told = {
-        "key": artifact.key,
-        "size": artifact.size,
-        "checksum": artifact.digest,
-        "expiresAt": artifact.expires_at.isoformat() if artifact.expires_at else "",
-    }
-    return {"name": artifact.name[:300], "url": url} | {n: v for n, v in told.items() if v}
 
 
 def _set_status(build: Build, update: BuildUpdate) -> None:

@@ -40,22 +40,36 @@ class Authentication:
     event: str = ""  # the event type, if the sender puts it into a header
 
 
+def may_be_read(sender: str, request: HttpRequest, secrets: list[str]) -> bool:
+    """False if the headers alone show that the sender is not authentic."""
+    way = _way_of(sender, request)
+    return way.scheme in _OVER_THE_BODY or _SCHEMES[way.scheme](way, request, b"", secrets)
+
+
+def _way_of(sender: str, request: HttpRequest) -> Way:
+    """The sender's first way whose header is present."""
+    ways = webhooks_of(sender).ways
+    return next((way for way in ways if way.header in request.headers), ways[-1])
+
+
 def authenticate(
-    sender: str, request: HttpRequest, body: bytes, secrets: list[str]
+    sender: str, request: HttpRequest, body: bytes, secrets: list[str], *, is_polled: bool = True
 ) -> Authentication | None:
     """Authenticate by the sender's first scheme whose header is present; None if it is not
-    valid."""
-    webhooks = webhooks_of(sender)
-    way = next((way for way in webhooks.ways if way.header in request.headers), webhooks.ways[-1])
+    valid. `is_polled`: the CI server is asked whether the report is true."""
+    webhooks, way = webhooks_of(sender), _way_of(sender, request)
     if not _SCHEMES[way.scheme](way, request, body, secrets):
         return None
     event = request.headers.get(webhooks.event_header, "")
     event = event if _EVENT.fullmatch(event) else ""
-    return Authentication(_TRUST[way.scheme], _key_of(sender, way, request, body, event), event)
-
-
-def _key_of(sender: str, way: Way, request: HttpRequest, body: bytes, event: str) -> str:
     message_id = request.headers.get(way.id_header, "")
+    if way.scheme is Scheme.HEX_MAC and not is_polled:
+        message_id = ""  # it is not signed, so a copy may have another one
+    key = _key_of(sender, way, message_id, body, event)
+    return Authentication(_TRUST[way.scheme], key, event)
+
+
+def _key_of(sender: str, way: Way, message_id: str, body: bytes, event: str) -> str:
     if _MESSAGE_ID.fullmatch(message_id):
         space = "id" if way.scheme is Scheme.STANDARD else sender  # signed ids have their own space
         return f"{space}:{_short(message_id)}"
@@ -130,6 +144,7 @@ _SCHEMES: dict[Scheme, Callable[[Way, HttpRequest, bytes, list[str]], bool]] = {
     Scheme.HEX_MAC: _is_mac,
     Scheme.HEADER: _is_token,
 }
+_OVER_THE_BODY = (Scheme.STANDARD, Scheme.HEX_MAC)
 _TRUST = {
     Scheme.STANDARD: Trust.SIGNED,
     Scheme.BASIC: Trust.BASIC,

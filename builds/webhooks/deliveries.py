@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -12,19 +14,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from builds.models import Build, BuildEvent, DeliveryState, Trust, WebhookDelivery
-from builds.offers.looking import look_soon, look_soon_after_commit
+from builds.offers.looking import look_after_report
 from builds.polling.next_poll import FAILED
 from builds.stopping import create_stop_of_duplicate
 from builds.testbuilds import operations as testing
-from builds.updates.apply import (
-    BuildUpdate,
-    apply_update,
-    fill_artifacts,
-    lock_build,
-    mirror_if_newest,
-)
+from builds.updates.apply import apply_update, lock_build, mirror_if_newest
+from builds.updates.filling import fill_artifacts
 from builds.updates.identity import why_not_reported
 from builds.updates.transitions import Transition
+from builds.updates.update import BuildUpdate
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.queue import enqueue_on_commit
@@ -107,6 +105,9 @@ def _process(delivery: WebhookDelivery) -> None:
         _settle(delivery, DeliveryState.IGNORED, reason=report.note)
         return
     build = match(delivery, report)
+    if build is not None and report.is_of_run:
+        build = _newest_attempt(build)
+        report = replace(report, external_id=build.external_id or report.external_id)
     if build is None:
         _apply_to_test_build(delivery, report)
     elif reason := why_not_reported(build, report):
@@ -138,6 +139,14 @@ def match(delivery: WebhookDelivery, report: BuildReport) -> Build | None:
         retries = builds.filter(release_pipeline=named.release_pipeline_id)  # that were adopted
         return _by_handle(retries, retries, report) or named
     return named
+
+
+def _newest_attempt(build: Build) -> Build:
+    """Of the builds that were adopted from the same run, the newest; else the build itself."""
+    ci = cast("type[CiProvider]", build.pipeline.provider_class)
+    attempts = Build.objects.filter(release_pipeline=build.release_pipeline_id)
+    newer = attempts.filter(attempt__gt=build.attempt).order_by("-attempt")
+    return next((one for one in newer if ci.is_retry(one.handle, of=build.handle)), build)
 
 
 def _by_handle(builds: Any, of_job: Any, report: BuildReport) -> Build | None:
@@ -184,7 +193,8 @@ def _set_aside(delivery: WebhookDelivery, report: BuildReport, build: Build, rea
     elif report.build_id == build.pk:
         create_stop_of_duplicate(build, report)
     _settle(delivery, DeliveryState.ORPHAN, reason=reason)
-    look_soon_after_commit(delivery.pipeline, branch=report.branch)
+    look = functools.partial(look_after_report, delivery.pipeline, branch=report.branch)
+    transaction.on_commit(look, robust=True)  # those of other releases need other locks
 
 
 @transaction.atomic
@@ -248,7 +258,7 @@ def _unmatched(delivery: WebhookDelivery, report: BuildReport) -> None:
         _settle(delivery, DeliveryState.ORPHAN, reason=reason)
         return
     if delivery.state == DeliveryState.NEW:
-        look_soon(delivery.pipeline, branch=report.branch)
+        look_after_report(delivery.pipeline, branch=report.branch)
     age = clock.now() - (delivery.replayed_at or delivery.received_at)
     if age > ORPHAN_AFTER:
         _settle(

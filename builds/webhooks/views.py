@@ -18,7 +18,12 @@ from django.views.decorators.csrf import csrf_exempt
 from gunicorn.http.errors import ParseException
 
 from builds.models import WebhookDelivery
-from builds.webhooks.authentication import Authentication, authenticate, live_secrets
+from builds.webhooks.authentication import (
+    Authentication,
+    authenticate,
+    live_secrets,
+    may_be_read,
+)
 from builds.webhooks.deliveries import store
 from delivr.api.problems import Problem, problem_response, throttled
 from delivr.ids import webhook_secret
@@ -41,11 +46,16 @@ _NOBODY = webhook_secret()  # checked for an unknown pipeline, so that it takes 
 def receive(request: HttpRequest, sender: str, pipeline_id: str = "") -> JsonResponse:
     """A report of a build from a sender: 202 `{"deliveryId"}`, 401, 405, 413, 415 or 429."""
     try:
-        is_never_refused = webhooks_of(sender).is_never_refused
-        body = _body(request, longest=MOST_READ if is_never_refused else MAX_BYTES)
-        pipeline = _pipeline(pipeline_id or _pipeline_in(body))
-        secrets = (live_secrets(pipeline) if pipeline else []) or [_NOBODY]
-        authentication = authenticate(sender, request, body, secrets)
+        longest = MOST_READ if webhooks_of(sender).is_never_refused else MAX_BYTES
+        _check_head(request, longest=longest)
+        pipeline, secrets = _look_up(pipeline_id)
+        if pipeline_id and not may_be_read(sender, request, secrets):
+            raise _refusal(request)
+        body = _body(request, longest=longest)
+        if not pipeline_id:
+            pipeline, secrets = _look_up(_pipeline_in(body))
+        is_polled = pipeline is None or pipeline.silence is None
+        authentication = authenticate(sender, request, body, secrets, is_polled=is_polled)
         if authentication is None or pipeline is None:
             raise _refusal(request)
         delivery = _keep_or_drop(pipeline, sender, authentication, body)
@@ -84,7 +94,8 @@ def _keep(
     )
 
 
-def _body(request: HttpRequest, *, longest: int) -> bytes:
+def _check_head(request: HttpRequest, *, longest: int) -> None:
+    """Raises Problem 405, 413 or 415."""
     if request.method != "POST":
         raise Problem(
             405, "method_not_allowed", _("Send a POST request."), headers={"Allow": "POST"}
@@ -94,6 +105,10 @@ def _body(request: HttpRequest, *, longest: int) -> bytes:
     length = str(request.META.get("CONTENT_LENGTH") or "")
     if length.isascii() and length.isdigit() and (len(length) > 9 or int(length) > longest):
         raise _too_large()
+
+
+def _body(request: HttpRequest, *, longest: int) -> bytes:
+    """Raises Problem 400 or 413."""
     try:
         body: bytes = _stream(request).read(longest + 1)
     except (OSError, ParseException) as error:  # malformed chunks, or a closed connection
@@ -116,6 +131,12 @@ def _stream(request: HttpRequest) -> Any:
     if is_chunked and request.META.get("wsgi.input_terminated"):
         return request.META["wsgi.input"]
     return request
+
+
+def _look_up(pipeline_id: str) -> tuple[PipelineIntegration | None, list[str]]:
+    """The pipeline and its secrets; for an unknown one a secret that nobody has."""
+    pipeline = _pipeline(pipeline_id)
+    return pipeline, (live_secrets(pipeline) if pipeline else []) or [_NOBODY]
 
 
 def _pipeline(pipeline_id: str) -> PipelineIntegration | None:

@@ -94,7 +94,7 @@ class Shape:
         if not isinstance(data, Mapping):
             raise invalid({"request": [_("Send a JSON object.")]})
         self.unknown = sorted(str(name) for name in set(data) - set(self.fields))
-        self.given = [name for name in self.fields if name in data]
+        self.given = [name for name, _field in self.fields.items() if name in data]
         for name in self.given:
             self._validate(self.fields[name], data[name])
         if self.unknown:

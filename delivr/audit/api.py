@@ -26,7 +26,7 @@ class AuditEventSerializer(serializers.ModelSerializer[AuditEvent]):
     subjectId = serializers.CharField(source="subject_id")
     subject = serializers.CharField(source="subject_label")
     changes = serializers.DictField(
-        help_text='`{"field": [before, after]}`; of a secret only "changed".'
+        help_text='`{"field": [before, after]}`; of a secret only "changed" or "removed".'
     )
 
     class Meta:

@@ -9,6 +9,7 @@ from delivr.audit.models import AuditEvent
 from delivr.tenants.models import Tenant, User
 
 SYSTEM = "delivr"
+CHANGED, REMOVED = "changed", "removed"  # all that is told of a secret
 
 
 def record(
@@ -71,12 +72,15 @@ def _event(
 def difference(
     before: Mapping[str, Any], after: Mapping[str, Any], secrets: Collection[str] = ()
 ) -> dict[str, Any]:
-    """`{name: [old, new]}` of what `after` changes in `before`; a secret is only "changed"."""
+    """`{name: [old, new]}` of what `after` changes in `before`; a secret is only "changed", or
+    "removed"."""
     changes: dict[str, Any] = {}
     for name, value in after.items():
         if name in secrets:
             if value:
-                changes[name] = "changed"
+                changes[name] = CHANGED
+            elif before[name]:
+                changes[name] = REMOVED
         elif (old := _plain(before[name])) != (new := _plain(value)):
             changes[name] = [old, new]
     return changes

@@ -61,6 +61,8 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
         _("resent the invitation to %(what)s"),
         _("Invitation sent again"),
     ),
+    "chat_account.linked": (_("linked an account in a chat"), _("Chat account linked")),
+    "chat_account.unlinked": (_("unlinked an account in a chat"), _("Chat account unlinked")),
     "member.added": (_("added %(what)s"), _("Member added")),
     "member.changed": (_("changed the role of %(what)s"), _("Role changed")),
     "member.second_factor_reset": (

@@ -9,7 +9,6 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -29,9 +28,12 @@ ENQUEUE_AGAIN = timedelta(seconds=15)
 BATCH = 200
 SHARE = 64  # per integration in a batch: only PER_INTEGRATION of them run at a time anyway
 HEARTBEAT = 10.0  # seconds
-THREADS = 16  # more than one tenant may use (PER_TENANT), so that no tenant blocks the others
+# More than one tenant may use (PER_TENANT), so that no tenant blocks the others. SQLite has one
+# writer: there, further threads only wait for each other.
+THREADS, THREADS_ON_SQLITE = 16, 10
 TICK_WITH_BROKER = 2.0  # seconds; the queue is the fast way, the sweeper the certain one
 TICK_ALONE = 0.5
+TICK_BUSY = 0.1  # after a tick that found work, which mostly causes more
 BROKER_TIMEOUT = 60.0  # seconds without a broker until the sweeper runs the jobs itself
 
 
@@ -66,7 +68,8 @@ def _in_turns(due: EffectQuerySet) -> Any:
 
 class Sweeper:
     def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="sweeper")
+        threads = THREADS_ON_SQLITE if connection.vendor == "sqlite" else THREADS
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="sweeper")
         self.checked_at: dict[str, float] = {}  # per kind of job, in monotonic seconds
         self.busy: set[tuple[str, str]] = set()
         self.lock = threading.Lock()
@@ -77,9 +80,12 @@ class Sweeper:
 
     def run(self) -> None:
         """Tick until `stop()`."""
-        while not self.stopping.wait(self.tick_seconds):
+        pause = self.tick_seconds
+        while not self.stopping.wait(pause):
+            pause = self.tick_seconds
             try:
-                self.tick()
+                if self.tick() and not settings.CELERY_BROKER_URL:
+                    pause = TICK_BUSY
                 self.beat()
             except Exception:
                 log.exception("A tick of the sweeper failed; the next one tries again.")
@@ -89,15 +95,21 @@ class Sweeper:
     def stop(self) -> None:
         self.stopping.set()
 
-    def tick(self) -> None:
+    def tick(self) -> bool:
+        """Hand out what is due; True if there was anything."""
+        found = False
         for name, job in settings.JOBS.items():
             if time.monotonic() < self.checked_at.get(name, -math.inf) + job.every:
                 continue
             self.checked_at[name] = time.monotonic()
             try:
-                self._dispatch_all(name, import_string(job.due)())
+                row_ids = import_string(job.due)()
+                found = found or bool(row_ids)
+                for row_id in row_ids:
+                    self.dispatch(name, row_id)
             except Exception:  # one kind of job must not stop the others
                 log.exception("The sweeper could not hand out the jobs of %s.", name)
+        return found
 
     def beat(self) -> None:
         """Record a heartbeat every `HEARTBEAT` seconds: if it is missing, pages warn about it."""
@@ -107,10 +119,6 @@ class Sweeper:
         down = None if died is None else now - timedelta(seconds=time.monotonic() - died)
         life = {"at": now, "broker_down_since": down}
         Heartbeat.objects.update_or_create(name="sweeper", defaults=life)
-
-    def _dispatch_all(self, name: str, row_ids: Iterable[str]) -> None:
-        for row_id in row_ids:
-            self.dispatch(name, row_id)
 
     def dispatch(self, name: str, row_id: str) -> None:
         """Enqueue the job; run it in our own threads if there is no broker or it is down."""

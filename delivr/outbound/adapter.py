@@ -37,16 +37,23 @@ class Adapter(requests.adapters.HTTPAdapter):
 
     Raises only OutboundError, for every response that is not complete. `deadline` is in seconds; a
     smaller `timeout` of a single request shortens it. `host`: refuse all other hosts.
-    `keep_redirects`: return a 3xx response instead of raising.
+    `keep_redirects`: return a 3xx response instead of raising. `only_public`: refuse also those
+    private addresses that the operator allows.
     """
 
     def __init__(
-        self, *, deadline: float = DEADLINE, host: str | None = None, keep_redirects: bool = False
+        self,
+        *,
+        deadline: float = DEADLINE,
+        host: str | None = None,
+        keep_redirects: bool = False,
+        only_public: bool = False,
     ) -> None:
         super().__init__(max_retries=0)
         self.deadline = deadline
         self.only_host = host and host_name(host)
         self.keep_redirects = keep_redirects
+        self.only_public = only_public
 
     def send(
         self,
@@ -62,7 +69,7 @@ class Adapter(requests.adapters.HTTPAdapter):
             raise refused(target.host)
         check_target(target)
         seconds = min(self.deadline, timeout) if isinstance(timeout, int | float) else self.deadline
-        call = Call(seconds, target.netloc)
+        call = Call(seconds, target.netloc, only_public=self.only_public)
         try:
             return self._send(request, target, call, verify)
         except OutboundError:

@@ -99,10 +99,10 @@ class _Opening(Adapter):
         return response
 
 
-def open_download(url: str, *, auth: Any = None) -> Download:
-    """GET `url`, with `auth` as for requests. The response may have any status except a redirect.
-    Raises OutboundError."""
-    adapter = _Opening(deadline=DEADLINE)
+def open_download(url: str, *, auth: Any = None, only_public: bool = False) -> Download:
+    """GET `url`, with `auth` as for requests; `only_public` as for `Adapter`. The response may have
+    any status except a redirect. Raises OutboundError."""
+    adapter = _Opening(deadline=DEADLINE, only_public=only_public)
     with Session(adapter) as session:
         session.get(url, auth=auth, headers={"Accept-Encoding": "identity"})
     assert adapter.opened is not None  # noqa: S101 # else `get` has raised

@@ -19,9 +19,12 @@ from delivr.outbound.urls import Code, OutboundError, refused
 
 
 class Call:
-    def __init__(self, seconds: float, where: str) -> None:
+    """One call. `only_public`: what the operator allows besides public addresses does not count."""
+
+    def __init__(self, seconds: float, where: str, *, only_public: bool = False) -> None:
         self.seconds = seconds
         self.where = where
+        self.only_public = only_public
         self.until = time.monotonic() + seconds
         self.sent = False
         self.sock: socket.socket | None = None
@@ -109,18 +112,20 @@ def _resolve(host: str, port: int, call: Call) -> list[_Found]:
     return [(family, sockaddr) for family, _, _, _, sockaddr in answer]
 
 
-def _checked(found: list[_Found], host: str, port: int) -> list[_Found]:
+def _checked(found: list[_Found], host: str, port: int, call: Call) -> list[_Found]:
     """The same list. Raises OutboundError if any of its addresses may not be connected to."""
     for _, sockaddr in found:
         address = addresses.literal(str(sockaddr[0]).partition("%")[0])
         if address is None or not addresses.may_reach(address, host=host, port=port):
+            raise refused(host)
+        if call.only_public and not addresses.is_public(address):
             raise refused(host)
     return found
 
 
 def _open(host: str, port: int, call: Call) -> _TimedSocket:
     """A socket to one of the checked addresses of `host`, tried in the resolver's order."""
-    found = _checked(_resolve(host, port, call), host, port)
+    found = _checked(_resolve(host, port, call), host, port, call)
     for position, (family, sockaddr) in enumerate(found):
         sock = _TimedSocket(family, socket.SOCK_STREAM)
         try:

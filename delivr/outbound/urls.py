@@ -124,7 +124,7 @@ def host_name(host: str) -> str:
 
 
 def bad_url(message: str) -> OutboundError:
-    return OutboundError("bad_url", message, "Enter it like https://jenkins.example.com.")
+    return OutboundError("bad_url", message, "Enter it like https://server.example.com.")
 
 
 def check_target(target: Target) -> None:

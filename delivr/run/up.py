@@ -161,6 +161,7 @@ def _start(plan: Plan, supervisor: Supervisor, web_socket: int) -> None:
         arguments = ["--port", str(plan.sandbox_port), "--state-dir", str(state)]
         supervisor.start("sandbox", ["manage.py", "sandbox", *arguments])
     supervisor.start("sweeper", ["manage.py", "sweep"])
+    supervisor.start("listener", ["manage.py", "listen"])
     if plan.has_broker:
         worker = ["worker", "--pool", "threads", "--concurrency", "16", "--loglevel", "INFO"]
         supervisor.start("worker", ["-m", "celery", "--app", "delivr.celery", *worker])

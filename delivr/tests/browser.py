@@ -23,7 +23,8 @@ FLAGS = [
     "--disable-domain-reliability",
     "--metrics-recording-only",
     "--disable-breakpad",
-    "--disable-features=OptimizationHints,MediaRouter,Translate",
+    # The last two start a page of the address bar's own with each window.
+    "--disable-features=OptimizationHints,MediaRouter,Translate,WebUIOmniboxPopup,WebUIOmniboxAimPopup",
 ]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from delivr.tests.product import Product, started
 
@@ -104,6 +104,7 @@ SIGNED_OUT = {
 }
 
 
+SESSIONS: dict[tuple[str, str], Any] = {}  # by address and email
 TROUBLES = "import django; django.setup(); from delivr.tests.troubles import main; main()"
 
 
@@ -150,6 +151,19 @@ def sign_in(page: Page, product: Product, login: dict[str, str]) -> None:
     page.get_by_label("Password", exact=True).fill(login["password"])
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
     page.wait_for_url(f"{product.url}/**")
+    expect(page.locator("#messages .toast")).to_have_count(0)  # signing in needs no words
+
+
+def stay_signed_in(page: Page, product: Product, login: dict[str, str]) -> None:
+    """With the session of an earlier test, if there is one: no page is open then."""
+    earlier = SESSIONS.get((product.url, login["email"]))
+    if earlier:
+        page.context.add_cookies(earlier)
+        return
+    sign_in(page, product, login)
+    # What scripts store, such as the time zone, belongs to this browser alone.
+    found = [cookie for cookie in page.context.cookies() if cookie["httpOnly"]]
+    SESSIONS[product.url, login["email"]] = found
 
 
 def found(

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from delivr.tests.accessibility import violations_in_both_schemes
 from delivr.tests.every_page import (
     ERRORS,
     FOUND_ON,
@@ -22,22 +22,6 @@ from delivr.tests.every_page import (
 from delivr.tests.raw_words import raw_words, visible_text
 
 pytestmark = pytest.mark.browser
-# What axe checks per scheme: the same page in other colours.
-COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
-# The new scheme is applied with a later frame, and colours then change by transitions. One that is
-# cancelled rejects its promise, and a spinner's animation never ends. The first run may have
-# scrolled text below a bar.
-COLOURS_HAVE_CHANGED = """async (scheme) => {
-    const frame = () => new Promise(requestAnimationFrame);
-    while (!matchMedia(`(prefers-color-scheme: ${scheme})`).matches) await frame();
-    await frame();
-    await frame();
-    const running = document.getAnimations().filter(one => one instanceof CSSTransition);
-    await Promise.allSettled(running.map(one => one.finished));
-    scrollTo(0, 0);
-    await frame();
-}"""
-SCHEMES: dict[Any, dict[str, Any]] = {"light": {}, "dark": COLOURS}
 
 
 @pytest.fixture
@@ -58,16 +42,7 @@ def violations(page: Page, address: str, status: int = 200) -> list[str]:
     answer = page.goto(address)
     assert answer is not None
     assert answer.status == status, f"{address}: {answer.status}"
-    wrong = []
-    for scheme, options in SCHEMES.items():
-        page.emulate_media(color_scheme=scheme)
-        page.evaluate(COLOURS_HAVE_CHANGED, scheme)
-        found_here = Axe().run(page, options=options).response["violations"]
-        wrong += [
-            f"{address} ({scheme}): {v['id']} {[n['target'] for n in v['nodes']][:3]}"
-            for v in found_here
-        ]
-    return wrong
+    return violations_in_both_schemes(page, address)
 
 
 @pytest.fixture
@@ -115,20 +90,20 @@ def test_pages_for_staff_are_accessible_and_keep_to_their_policy(
     assert console == []
 
 
-@pytest.mark.parametrize(
-    ("planted", "found"),
-    [
-        ("<p>It is IN_PROGRESS</p>", ["IN_PROGRESS"]),
-        ("<p>DEAD</p><p>done: SUCCESS.</p>", ["DEAD", "SUCCESS"]),
-        ("<td>message.post</td>", ["message.post"]),
-        ("<li>issue_type</li>", ["issue_type"]),
-        ("<b>rel_4Jx0abc</b>", ["rel_4Jx0abc"]),
-        ("<select><option>APP_STORE</option></select>", ["APP_STORE"]),
-        ("<style>b { text-transform: uppercase }</style><b>Dead, done</b>", []),
-        ("<code>IN_PROGRESS</code><p hidden>DEAD</p>", []),
-        ("<p>1.5.0, iOS, API, https://x.org/a_b and ada_b@example.org</p>", []),
-    ],
-)
-def test_raw_words_are_found(page: Page, planted: str, found: list[str]) -> None:
-    page.set_content(planted)
-    assert raw_words(visible_text(page)) == found
+PLANTED = {
+    "<p>It is IN_PROGRESS</p>": ["IN_PROGRESS"],
+    "<p>DEAD</p><p>done: SUCCESS.</p>": ["DEAD", "SUCCESS"],
+    "<td>message.post</td>": ["message.post"],
+    "<li>issue_type</li>": ["issue_type"],
+    "<b>rel_4Jx0abc</b>": ["rel_4Jx0abc"],
+    "<select><option>APP_STORE</option></select>": ["APP_STORE"],
+    "<style>b { text-transform: uppercase }</style><b>Dead, done</b>": [],
+    "<code>IN_PROGRESS</code><p hidden>DEAD</p>": [],
+    "<p>1.5.0, iOS, API, https://x.org/a_b and ada_b@example.org</p>": [],
+}
+
+
+def test_raw_words_are_found(page: Page) -> None:
+    for planted, words in PLANTED.items():
+        page.set_content(planted)
+        assert raw_words(visible_text(page)) == words, planted

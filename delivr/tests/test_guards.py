@@ -460,6 +460,8 @@ RECORDERS = {
 }
 # Functions that change rows in a transaction without an audit row, with the reason.
 UNAUDITED = {
+    "builds.buttons.presses._try_later": "nothing is done; the press is its own record",
+    "builds.buttons.presses.store": "a press is its own record; what it does is recorded",
     "builds.webhooks.deliveries._set_aside": "a delivery is its own record; a stop is recorded",
     "builds.webhooks.deliveries.due_deliveries": "hands out work; the delivery is the record",
     "builds.webhooks.deliveries.store": "a delivery is its own record",

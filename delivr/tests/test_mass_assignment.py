@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.db import models, transaction
 from django.http import HttpResponseBase
 from django.test import Client
 from rest_framework.test import APIClient
 
+from builds.buttons import linking
 from delivr.api.problems import camel
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant, User
@@ -198,6 +200,11 @@ def test_body_has_no_effect_on_actions(ours: SampleWorkspace, theirs: SampleWork
 # --- Pages ----------------------------------------------------------------------------------------
 
 
+def link_token(workspace: SampleWorkspace) -> str:
+    """What the link to an account in a chat contains."""
+    return signing.dumps([workspace.tenant.pk, "T1", "U9", "someone"], salt=linking.SALT)
+
+
 def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
     """A valid body for each form; `None` for an optional field that is left out."""
     ids, own = workspace.ids, workspace.connections
@@ -227,6 +234,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
         "kind": "SLACK",
         "display_name": "x",
         "slack_bot_token": "xoxb-t",
+        "slack_app_token": None,
         "slack_channels": "C123",
         "token": None,
         "connection": None,
@@ -252,6 +260,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
             "reset": None,
         },
         "settings/messages/<str:connection_id>/test": {"channel": "C123"},
+        "settings/chat-accounts": {"token": link_token(workspace), "unlink": None},
         "settings/releases": {"creates_branch": "on", "makes_tag": None, "drafts_release": None},
         "settings/switch": {"tenant": workspace.tenant.pk},
         "settings/new-workspace": {"workspace": "Another"},

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from delivr.tests.every_page import sign_in
+from delivr.tests.accessibility import violations
+from delivr.tests.every_page import stay_signed_in
 
 pytestmark = pytest.mark.browser
 WITH_SIZE = {"rules": {"target-size": {"enabled": True}}}  # WCAG 2.2, 2.5.8
@@ -33,13 +33,8 @@ HIDDEN = """() => {
 def phone(page: Page, filled: dict[str, Any]) -> Page:
     page.set_viewport_size({"width": 390, "height": 700})
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    sign_in(page, filled["product"], filled["logins"]["Sign in"])
+    stay_signed_in(page, filled["product"], filled["logins"]["Sign in"])
     return page
-
-
-def faults(page: Page, what: str) -> list[str]:
-    found = Axe().run(page, options=WITH_SIZE).response["violations"]
-    return [f"{what}: {v['id']} {[n['target'] for n in v['nodes']][:3]}" for v in found]
 
 
 def opened(page: Page, url: str, release_id: str) -> Iterator[str]:
@@ -68,9 +63,9 @@ def opened(page: Page, url: str, release_id: str) -> Iterator[str]:
 
 def test_what_is_open_or_wrong_is_accessible(phone: Page, filled: dict[str, Any]) -> None:
     url = filled["product"].url
-    wrong = [
-        fault for what in opened(phone, url, filled["releaseId"]) for fault in faults(phone, what)
-    ]
+    wrong = []
+    for what in opened(phone, url, filled["releaseId"]):
+        wrong += violations(phone, what, **WITH_SIZE)
     assert wrong == []
 
 

@@ -7,6 +7,7 @@ for `make fuzz`).
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -83,6 +84,16 @@ def headers_of(workspace: SampleWorkspace, role: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {text}"}
 
 
+@functools.cache
+def every_operation() -> list[Any]:
+    """Of our document, which takes seconds to write and to read."""
+    schema = schemathesis.openapi.from_wsgi("/api/v1/schema?format=json", get_wsgi_application())
+    results = list(schema.get_all_operations())
+    operations = [result.ok() for result in results if isinstance(result, Ok)]
+    assert len(operations) == len(results) > 40
+    return operations
+
+
 def rows_of(workspace: SampleWorkspace, operation: Any) -> dict[str, Any]:
     """Rows for the path's parameters, since unknown ids would always end in a 404."""
     family = next((f for f in FAMILIES if f"integrations/{f}/" in operation.path), "")
@@ -106,12 +117,8 @@ RIGHT, WRONG = (ALL, ALL) if EXAMPLES > 5 else (["OWNER", "VIEWER", ""], ["OWNER
 def test_answers_are_as_documented(
     workspace: SampleWorkspace, role: str, mode: GenerationMode
 ) -> None:
-    schema = schemathesis.openapi.from_wsgi("/api/v1/schema?format=json", get_wsgi_application())
     headers = headers_of(workspace, role)
-    results = list(schema.get_all_operations())
-    operations = [result.ok() for result in results if isinstance(result, Ok)]
-    assert len(operations) == len(results) > 40
-    for operation in operations:
+    for operation in every_operation():
         if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
             continue  # nothing can be invalid
         cases = operation.as_strategy(mode, path_parameters=rows_of(workspace, operation))

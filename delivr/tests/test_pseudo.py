@@ -48,7 +48,14 @@ PLAIN = [
         "iOS",
         "Android",
     ),
-    *("CSV", "JSON", "UTC", "https://github.com/owner/name", "https://jenkins.example.com"),
+    *(
+        "CSV",
+        "JSON",
+        "UTC",
+        "https://github.com/owner/name",
+        "https://jenkins.example.com",
+        "https://server.example.com",
+    ),
     *(
         "/job/ios-prod",
         "ios-prod",

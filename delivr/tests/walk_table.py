@@ -67,6 +67,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     f"{_MESSAGES}/rules": at(post=ADMIN),
     f"{_MESSAGES}/preview": at(get=VIEWER),
     f"{_MESSAGES}/test": at(get=VIEWER, post=ADMIN),
+    "settings/chat-accounts": at(get=VIEWER, post=VIEWER),
     "settings/releases": at(get=ADMIN, post=ADMIN),
     "settings/audit": at(get=VIEWER),
     "settings/audit/export.<str:extension>": at(get=ADMIN),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Any, ClassVar
 
 from .base import Option, Provider, ProviderError
@@ -13,6 +14,33 @@ from .fields import Words
 
 # Codes of a refused edit: it is posted as a new message.
 MESSAGE_LOST, CANNOT_EDIT = "message_lost", "cannot_edit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Button:
+    """A button below a message: a link (`url`), or an `action` with an opaque `value`. With
+    `confirm`, the chat asks this before it reports the press."""
+
+    label: str
+    url: str = ""
+    action: str = ""
+    value: str = ""
+    confirm: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Press:
+    """Somebody pressed a button. `envelope` is the same if the chat reports the press again; `user`
+    and `team` are the chat's ids."""
+
+    envelope: str
+    team: str
+    user: str
+    user_name: str
+    channel: str
+    thread: str
+    action: str
+    value: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +55,7 @@ class Message:
     broadcast: bool = False  # also show a reply in the channel
     event: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    buttons: Sequence[Button] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +74,7 @@ class ChatProvider(Provider):
     pace: ClassVar[timedelta] = timedelta(0)  # between two messages or edits in one channel
     edit_pace: ClassVar[timedelta] = timedelta(0)  # between two edits of one message
     tells_steps: ClassVar[bool] = False  # also without threads and without editing
+    has_buttons: ClassVar[bool] = False  # if the connection has what `listen` needs
     only_channel: ClassVar[str] = ""  # its name, if a connection has a single one
     mentions: ClassVar[bool] = False  # people by their email address, and groups
     mention_help: ClassVar[Words] = ""  # how people are found
@@ -102,3 +132,22 @@ class ChatProvider(Provider):
             f"{self.label} does not let delivr look up what was posted.",
             "The message may appear twice.",
         )
+
+    @classmethod
+    def button_key(cls, connection: Any) -> str:
+        """Names the app whose presses the connection can receive; "" if it has no buttons.
+        Connections of the same app share one listener."""
+        return ""
+
+    def listen(self, on_press: Callable[[Press], None], stopping: Event) -> None:
+        """Report presses (network) until the chat ends the connection or `stopping` is set. Raises
+        ProviderError."""
+        raise NotImplementedError
+
+    def email_of(self, user: str) -> str:
+        """A user's email address, verified by the chat (network); "" if it does not tell."""
+        raise NotImplementedError
+
+    def answer(self, *, channel: str, user: str, thread: str, text: str) -> None:
+        """Show the text to one user alone (network)."""
+        raise NotImplementedError

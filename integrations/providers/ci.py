@@ -187,6 +187,7 @@ class BuildReport(BuildHandle):
     at: datetime | None = None
     note: str = ""
     asks: bool = False  # it names a build without a status: poll the CI server
+    is_of_run: bool = False  # it names a run, whichever of its attempts it means
 
 
 Parser = Callable[[bytes, str], BuildReport]
@@ -206,6 +207,7 @@ class CiProvider(Provider):
     scm_kinds: ClassVar[Sequence[str]] = ()  # whose repositories it can build; empty: all
     can_cancel: ClassVar[bool] = True
     has_log: ClassVar[bool] = True
+    lists_builds: ClassVar[bool] = True  # `builds_of` is more than an empty list
     has_downloads: ClassVar[bool] = False  # its artifacts need the connection's credentials
     # How long after `cancel` a build that still goes on may be ended with `force_cancel`; None: the
     # server has no such thing.

@@ -76,6 +76,11 @@ class ConnectionField:
             connection.options = {**connection.options, self.name: value}
 
     @property
+    def is_removable(self) -> bool:
+        """A stored secret that the connection works without."""
+        return self.secret and not self.required and not self.is_conditional
+
+    @property
     def is_conditional(self) -> bool:
         return bool(self.unless or self.along_with)
 

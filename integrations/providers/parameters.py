@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from integrations.providers.ci import OURS
-from integrations.providers.fields import several_lines
+from integrations.providers.fields import ConnectionField, several_lines
 from integrations.providers.templates import check_templates
 
 MAX_NAME = 100
@@ -33,3 +33,15 @@ def clean_parameters(
         raise ValueError(_("All values together may have %(most)d characters.") % {"most": longest})
     check_templates(parameters)
     return parameters
+
+
+def parameters_field(*, clean: Any = clean_parameters, **values: Any) -> ConnectionField:
+    """The field for them: one NAME=value per line, in the words and limits of a provider."""
+    return ConnectionField(
+        name="parameters",
+        column="parameters",
+        required=False,
+        kind="mapping",
+        clean=clean,
+        **values,
+    )

@@ -61,7 +61,7 @@ OWN = {
         "parameters",
         "webhookUrl",
     },
-    "communication": {"communicationType", "hasSlackBotToken", "slackChannels"},
+    "communication": {"communicationType", "hasSlackAppToken", "hasSlackBotToken", "slackChannels"},
     "tickets": {
         "ticketType",
         "jiraUrl",

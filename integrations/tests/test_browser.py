@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from delivr.tests.every_page import sign_in
+from delivr.tests.every_page import stay_signed_in
 
 pytestmark = pytest.mark.browser
 MANY = [{"value": f"/job/app-{n}", "label": f"app-{n}"} for n in range(1000)]
@@ -19,7 +19,7 @@ def test_a_job_is_picked_by_keyboard_and_its_checks_are_followed(
     page: Page, filled: dict[str, Any], console: list[str]
 ) -> None:
     product = filled["product"]
-    sign_in(page, product, filled["logins"]["Sign in"])
+    stay_signed_in(page, product, filled["logins"]["Sign in"])
     page.goto(f"{product.url}/integrations/pipelines/new?sandbox=1")
     page.get_by_label("Builds for").select_option(index=1)
     page.route("**/options?*", lambda route: route.fulfill(json={"options": MANY}))
@@ -89,7 +89,7 @@ def test_who_goes_on_while_checks_run_is_not_led_back(
 ) -> None:
     """The checks end after the link was followed, and before the next page is there."""
     product = filled["product"]
-    sign_in(page, product, filled["logins"]["Sign in"])
+    stay_signed_in(page, product, filled["logins"]["Sign in"])
     page.add_init_script("addEventListener('form:answered', () => console.info('answered'))")
     page.goto(f"{product.url}/setup/targets?kind=APP_STORE&sandbox=1")
     held: dict[str, Route] = {}
@@ -112,7 +112,7 @@ def test_a_second_job_takes_the_server_over(
     page: Page, filled: dict[str, Any], console: list[str]
 ) -> None:
     product = filled["product"]
-    sign_in(page, product, filled["logins"]["Sign in"])
+    stay_signed_in(page, product, filled["logins"]["Sign in"])
     page.goto(f"{product.url}/integrations/pipelines/new")
     page.get_by_label("Builds for").select_option(index=1)
     token, taken = page.get_by_label("API token", exact=True), page.get_by_label("Credentials")
@@ -133,7 +133,7 @@ def test_a_key_is_read_from_a_file_and_a_wrong_one_is_refused(
     page: Page, filled: dict[str, Any], console: list[str]
 ) -> None:
     product = filled["product"]
-    sign_in(page, product, filled["logins"]["Sign in"])
+    stay_signed_in(page, product, filled["logins"]["Sign in"])
     page.goto(f"{product.url}/integrations/targets/new?kind=APP_STORE&sandbox=1")
     area, said = page.get_by_label("API key (.p8)"), page.locator("[data-file-said]")
     key = area.input_value().encode()
@@ -166,7 +166,7 @@ def test_a_key_is_read_from_a_file_and_a_wrong_one_is_refused(
 
 def test_several_channels_are_picked_by_keyboard(page: Page, filled: dict[str, Any]) -> None:
     product = filled["product"]
-    sign_in(page, product, filled["logins"]["Sign in"])
+    stay_signed_in(page, product, filled["logins"]["Sign in"])
     page.goto(f"{product.url}/integrations/communication/new?sandbox=1")
     channels = page.get_by_label("Channels")
     channels.fill("")
@@ -186,7 +186,7 @@ def test_a_refused_credential_is_reported_in_place_and_a_valid_one_on_the_next_p
     page: Page, filled: dict[str, Any], console: list[str]
 ) -> None:
     product = filled["product"]
-    sign_in(page, product, filled["logins"]["Sign in"])
+    stay_signed_in(page, product, filled["logins"]["Sign in"])
     page.goto(f"{product.url}/integrations")
     page.locator("main a[href*='/scm_']").first.click()
     page.get_by_role("link", name="Edit", exact=True).click()
@@ -208,7 +208,7 @@ def test_an_app_is_created_in_two_clicks_and_installed(
 ) -> None:
     """Through the vendor's own pages, which the policies of both sides have to allow."""
     product = filled["product"]
-    sign_in(page, product, filled["logins"]["Sign in"])
+    stay_signed_in(page, product, filled["logins"]["Sign in"])
     page.goto(f"{product.url}/integrations/scm/new")
     page.get_by_role("link", name="Create an app on GitHub").click()
     page.get_by_label("Repository").fill("dream11/app")

@@ -28,13 +28,19 @@ def migrate_to_the_newest() -> None:
 @pytest.mark.slow  # it needs the migrations, which `make test-fast` leaves out
 @pytest.mark.django_db(transaction=True)
 def test_the_renaming_keeps_the_bytes_of_secrets_and_all_values_both_ways() -> None:
-    """What was stored before can be read after it, and was stored under the old names."""
+    """What was stored before can be read after it, and was stored under the old names. Names that
+    follow from the fields are forgotten on the way."""
     android = factories.PlayStoreFactory(credentials='{"a": 1}')
     ios = factories.AppStoreFactory(tenant=android.tenant, credentials="p8")
     jira = factories.JiraFactory(
         options={"jira_epic_type_name": "Epic", "jira_fields": {"Team": "A"}, "site": "https://x"}
     )
-    made = [android, ios, jira, factories.PipelineFactory(), factories.SlackFactory()]
+    derived = factories.PipelineFactory(
+        display_name="iOS · mobile/beta", job="/job/mobile/job/beta", tenant=ios.tenant, target=ios
+    )
+    rows = {"tenant": ios.tenant, "scm": derived.scm, "target": android}
+    given = factories.PipelineFactory(**rows, display_name="iOS · ios-prod")  # it is for Android
+    made = [android, ios, jira, derived, given, factories.SlackFactory()]
     secrets = {row.pk: secrets_in(row) for row in made}
     try:
         old = migrate(BEFORE)
@@ -51,6 +57,7 @@ def test_the_renaming_keeps_the_bytes_of_secrets_and_all_values_both_ways() -> N
         migrate_to_the_newest()
     assert {row.pk: secrets_in(fresh(row)) for row in made} == secrets
     assert fresh(jira).options == jira.options
+    assert (fresh(derived).display_name, fresh(given).display_name) == ("", "iOS · ios-prod")
 
 
 def secrets_in(row: Any) -> dict[str, tuple[bytes, str]]:

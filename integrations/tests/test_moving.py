@@ -58,6 +58,10 @@ def test_another_repository_under_the_old_name_is_not_taken_for_it(
     sandbox.state.github.rename(NAME, "dream11/mobile")
     sandbox.state.github.rename("dream11/backend", NAME)
     assert verify(scm).failures[0]["message"] == "dream11/app is dream11/mobile now."
+    scm.options |= {"repository_id": "999"}  # the token does not see it any more
+    scm.save()
+    assert verify(scm).failures[0]["code"] == "repository_replaced"
+    assert fresh(scm).options["repository_id"] == "999"
 
 
 def test_without_an_earlier_verification_the_new_name_is_not_known(

@@ -13,9 +13,7 @@ from delivr.tenants.models import Role, Tenant, User
 from delivr.tests import factories as make
 from delivr.tests.wired import fresh
 from integrations.forms import ConnectionForm
-from integrations.models import PipelineIntegration
 from integrations.operations import edit
-from integrations.tests.test_columns import migrate, migrate_to_the_newest
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_both]
 
@@ -76,18 +74,3 @@ def test_derived_names_cost_no_query_each(web: Client, tenant: Tenant, page: str
     before = count()
     make.PipelineFactory.create_batch(10, tenant=tenant, scm=scm, target=target)
     assert count() == before
-
-
-@pytest.mark.slow  # it needs the migrations, which `make test-fast` leaves out
-@pytest.mark.django_db(transaction=True)
-def test_names_that_were_derived_and_stored_are_forgotten() -> None:
-    derived = make.PipelineFactory(display_name="iOS · mobile/beta", job="/job/mobile/job/beta")
-    android = make.PlayStoreFactory(tenant=derived.tenant)
-    rows = {"tenant": derived.tenant, "scm": derived.scm, "target": android}
-    given = make.PipelineFactory(**rows, display_name="iOS · ios-prod")  # it builds for Android
-    try:
-        migrate([("integrations", "0009_columns_of_the_family")])
-    finally:
-        migrate_to_the_newest()
-    names = dict(PipelineIntegration.objects.values_list("pk", "display_name"))
-    assert names == {derived.pk: "", given.pk: "iOS · ios-prod"}

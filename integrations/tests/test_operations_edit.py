@@ -9,6 +9,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from delivr.audit.models import AuditEvent
 from delivr.tests import factories
 from delivr.tests.wired import fresh
 from integrations import operations
@@ -30,6 +31,22 @@ def test_an_empty_secret_keeps_the_stored_one(tenant: Any, value: Any) -> None:
     edit(scm, actor=None, values={"access_token": value, "display_name": "App"})
     assert fresh(scm).access_token.reveal() == "kept"
     assert fresh(scm).display_name == "App"
+
+
+@pytest.mark.parametrize("value", ["", None])
+def test_an_optional_secret_that_is_emptied_is_removed(tenant: Any, value: Any) -> None:
+    scm = factories.ScmFactory(tenant=tenant)
+    pipeline = factories.PipelineFactory(
+        tenant=tenant, scm=scm, pipeline_type="GITHUB_ACTIONS", api_token="ghp_own", job="ios.yml"
+    )
+    edit(pipeline, actor=None, values={"display_name": "App"})
+    assert fresh(pipeline).api_token.reveal() == "ghp_own"
+    edit(pipeline, actor=None, values={"access_token": value})
+    row = fresh(pipeline)
+    assert not row.api_token
+    assert (row.verification_status, row.credential_changed_at) == ("PENDING", None)
+    event = AuditEvent.objects.filter(subject_id=pipeline.pk).latest("at")
+    assert (event.action, event.changes) == ("integration.edited", {"access_token": "removed"})
 
 
 def test_fields_that_are_not_sent_are_kept(tenant: Any) -> None:

@@ -204,6 +204,35 @@ def test_an_edit_keeps_the_secret_that_is_left_empty(
     assert (str(scm), scm.access_token.reveal(), scm.is_valid) == ("The app", token, True)
 
 
+def test_an_optional_secret_is_removed_by_its_box_alone(web: Client, tenant: Tenant) -> None:
+    pipeline = make.PipelineFactory(
+        tenant=tenant,
+        pipeline_type="WEBHOOK",
+        server_url="http://127.0.0.1:2/hook",
+        username="",
+        job="",
+        api_token='{"X-Key": "k"}',
+    )
+    same = {
+        "scm": pipeline.scm_id,
+        "target": pipeline.target_id,
+        "trigger_url": pipeline.server_url,
+        "trigger_headers": "",
+    }
+    box = "Remove the stored value of “Headers”"
+    assert box in web.get(f"{path(pipeline)}?edit=1").content.decode()
+    both = {**same, "trigger_headers": "X-Key: n", "remove_trigger_headers": "on"}
+    answer = web.post(path(pipeline), both).content.decode()
+    assert "Enter a new value or remove it, not both." in answer
+    web.post(path(pipeline), same)
+    pipeline.refresh_from_db()
+    assert pipeline.api_token.reveal() == '{"X-Key": "k"}'
+    web.post(path(pipeline), {**same, "remove_trigger_headers": "on"})
+    pipeline.refresh_from_db()
+    assert not pipeline.api_token
+    assert box not in web.get(f"{path(pipeline)}?edit=1").content.decode()
+
+
 def test_an_edit_replaces_the_secret_that_is_entered(
     web: Client, tenant: Tenant, typed: Typed
 ) -> None:

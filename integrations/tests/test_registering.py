@@ -93,6 +93,12 @@ def verified(web: Client, made: ScmIntegration) -> str:
     return made.verification_error
 
 
+def test_who_comes_back_to_another_family_connects_nothing(web: Client, sandbox: Any) -> None:
+    back = confirm(sandbox, *begin(web)).replace("/scm/", "/pipelines/")
+    assert web.get(back)["Location"] == "/integrations"
+    assert not ScmIntegration.objects.exists()
+
+
 def test_only_the_vendors_page_may_be_sent_the_form(web: Client, sandbox: Any) -> None:
     answer = web.post(NEW, REPOSITORY)
     policy = answer["Content-Security-Policy"]

@@ -91,6 +91,7 @@ def _lead_there(request: TenantRequest, context: dict[str, Any], address: str) -
     request.session[BEGUN] = {
         "state": state,
         "tenant": request.tenant.pk,
+        "family": context["family"],
         "kind": context["kind"],
         "address": address,
         "at": time.time(),
@@ -114,7 +115,7 @@ def _lead_there(request: TenantRequest, context: dict[str, Any], address: str) -
 def app_registered(request: TenantRequest, family: str) -> HttpResponse:
     """Back with a code: connect with what the vendor hands out for it, and lead to where the app is
     installed."""
-    begun = _taken(request, BEGUN)
+    begun = _taken(request, BEGUN, family)
     if begun is None or time.time() - begun["at"] > AN_HOUR or not request.GET.get("code"):
         messages.error(request, _("This was begun elsewhere or too long ago. Begin it again."))
         return redirect("integrations")
@@ -131,6 +132,7 @@ def app_registered(request: TenantRequest, family: str) -> HttpResponse:
     request.session[INSTALLING] = {
         "state": state,
         "tenant": request.tenant.pk,
+        "family": family,
         "connection": made.pk,
     }
     return redirect(found.page)
@@ -153,7 +155,7 @@ def _connect(
 @never_cache
 def app_installed(request: TenantRequest, family: str) -> HttpResponse:
     """Back from the installation: verify the connection (network, up to about 20 s)."""
-    waiting = _taken(request, INSTALLING)
+    waiting = _taken(request, INSTALLING, family)
     if waiting is None:
         messages.info(request, _("Verify the connection whose app was installed."))
         return redirect("integrations")
@@ -169,11 +171,12 @@ def app_installed(request: TenantRequest, family: str) -> HttpResponse:
     return redirect("setup_step", family)
 
 
-def _taken(request: TenantRequest, key: str) -> dict[str, Any] | None:
+def _taken(request: TenantRequest, key: str, family: str) -> dict[str, Any] | None:
     """What was noted when the browser left, once; None unless it comes back with its state, to the
-    same workspace."""
+    same workspace and family."""
     noted: dict[str, Any] | None = request.session.pop(key, None)
     given = request.GET.get("state", "")
     if noted is None or not secrets.compare_digest(given.encode(), noted["state"].encode()):
         return None
-    return noted if noted["tenant"] == request.tenant.pk else None
+    is_same = (noted["tenant"], noted.get("family")) == (request.tenant.pk, family)
+    return noted if is_same else None

@@ -19,6 +19,7 @@ from delivr.tenants.models import Role
 from delivr.tenants.operations import skip_step
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import Connection, PipelineIntegration
+from integrations.providers.registry import needs_of
 from integrations.setup import STEP, StepState, current, is_complete, minutes_left, progress
 from integrations.views import shared, streamed_checks
 from integrations.views.connections import answer_saved, form_context
@@ -135,6 +136,7 @@ def _show(
         "step": state.step,
         "number": place + 1,
         "minutes_left": minutes_left(steps),
+        "needs": needs_of(form.provider_key) if form else state.step.needs,
         "connections": connections,
         "verified": shared.show_result(request, connections),
         "has_tests": state.step.model is PipelineIntegration,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from delivr.failures import ProviderError
 from integrations.models import CommunicationIntegration
 from integrations.providers.chat import CANNOT_EDIT, MESSAGE_LOST, Message, PostedMessage
 from integrations.providers.registry import provider_for
+from releases.messages.buttons import buttons_of
 from releases.messages.events import BROADCAST, Notice
 from releases.messages.in_place import (
     POST,
@@ -66,7 +68,7 @@ class _MessageHandler(EffectHandler):
             return render_standing(release, chat=chat_of(connection))
         said = effect.payload if kept is None else said_by(kept)
         notice = said["notice"]
-        return render(
+        message = render(
             release,
             template_of(said),
             said["words"],
@@ -74,6 +76,10 @@ class _MessageHandler(EffectHandler):
             thread=thread,
             broadcast=effect.payload.get("broadcast", notice in BROADCAST),
         )
+        buttons = buttons_of(
+            connection, notice, release_id=effect.release_id, build_id=effect.build_id
+        )
+        return replace(message, buttons=buttons)
 
 
 # Where messages are not edited, the notice tells which of them begins the thread.

@@ -10,6 +10,7 @@ from delivr.effects import clock
 from delivr.effects.handlers import Unneeded
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import User
+from releases.messages.in_place import EDIT, POST
 from releases.models import Release
 
 MUTED = gettext_noop("The release is muted.")  # kept with the effect, like every error
@@ -26,7 +27,7 @@ def mute(*, release: Release, actor: User | None) -> Release:
     _write(release, at=now, by=actor)
     unsent = Effect.objects.for_tenant(release.tenant_id).filter(
         release_id=release.pk,
-        kind__startswith="message.",
+        kind__in=(POST, EDIT),
         state=EffectState.PENDING,
         dispatched_at=None,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from delivr.tests.every_page import sign_in
+from delivr.tests.every_page import stay_signed_in
 
 pytestmark = pytest.mark.browser
 
@@ -20,7 +20,7 @@ def product(filled: dict[str, Any]) -> Any:
 
 @pytest.fixture
 def member(page: Page, product: Any, filled: dict[str, Any]) -> Page:
-    sign_in(page, product, filled["logins"]["Sign in"])
+    stay_signed_in(page, product, filled["logins"]["Sign in"])
     return page
 
 
@@ -226,7 +226,7 @@ def test_a_row_is_as_good_as_its_link(member: Page, product: Any) -> None:
 
 def test_filters_work_without_javascript(browser: Browser, filled: dict[str, Any]) -> None:
     page = browser.new_page(java_script_enabled=False)
-    sign_in(page, filled["product"], filled["logins"]["Sign in"])
+    stay_signed_in(page, filled["product"], filled["logins"]["Sign in"])
     page.goto(f"{filled['product'].url}/releases?tab=ready")
     page.get_by_label("Builds", exact=True).select_option("failed")
     page.get_by_role("button", name="Search").click()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from delivr.tests import factories
+from delivr.tests.accessibility import violations
 from releases.models import Release
 
 pytestmark = pytest.mark.browser
@@ -111,8 +111,7 @@ def test_everything_on_the_page_is_large_enough_for_a_finger(
         page.goto(f"{live_server.url}/releases/{half_failed.pk}")
         for summary in page.locator("#live details > summary").all():
             summary.click()
-        found = Axe().run(page, options=SIZES).response["violations"]
-        assert [node["target"] for v in found for node in v["nodes"]] == []
+        assert violations(page, str(width), **SIZES) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

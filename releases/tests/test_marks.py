@@ -212,6 +212,8 @@ def test_the_page_leads_to_the_stores_marks_and_takes_back(ready: Release, membe
     assert "https://appstoreconnect.apple.com/apps/1234567890" in html
     assert "https://play.google.com/console/developers/app-list" in html
     text = text_of(member.post(f"{page}/mark", {"mark": "submitted"}, follow=True))
+    for part in (page, f"{page}/live"):
+        assert f"<title>Submitted · {ready.version}" in member.get(part).content.decode()
     assert "Submitted" in text
     assert "Mark as released" in text
     text = text_of(member.post(f"{page}/mark", {"mark": "released"}, follow=True))

@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
-from builds.updates.apply import BuildUpdate, apply_update, trigger_failed
+from builds.updates.apply import apply_update, trigger_failed
+from builds.updates.update import BuildUpdate
 from delivr.effects.models import Effect, EffectState
 from integrations.providers.ci import BuildStatus
 from releases.models import Release

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from builds.models import Source
 from builds.triggering import trigger_builds
-from builds.updates.apply import BuildUpdate, apply_update, trigger_failed
+from builds.updates.apply import apply_update, trigger_failed
+from builds.updates.update import BuildUpdate
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from delivr.tenants.models import Role
 from delivr.tests import factories
-from delivr.tests.every_page import sign_in
+from delivr.tests.every_page import stay_signed_in
 from releases.palette import MOST
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
@@ -97,7 +97,7 @@ def test_palette_goes_to_a_release_by_keyboard(
     page: Page, filled: dict[str, Any], console: list[str]
 ) -> None:
     product = filled["product"]
-    sign_in(page, product, filled["logins"]["Sign in"])
+    stay_signed_in(page, product, filled["logins"]["Sign in"])
     page.goto(f"{product.url}/insights")
     page.keyboard.press("Control+k")
     box = page.get_by_role("combobox", name="Search releases")

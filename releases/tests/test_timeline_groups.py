@@ -9,7 +9,8 @@ from django.test import Client
 
 from builds.models import Build, Source
 from builds.triggering import trigger_builds
-from builds.updates.apply import BuildUpdate, apply_update, trigger_failed
+from builds.updates.apply import apply_update, trigger_failed
+from builds.updates.update import BuildUpdate
 from delivr.effects.models import Effect
 from delivr.tests import factories
 from integrations.providers.ci import BuildStatus

@@ -261,6 +261,18 @@ def cancel(project: str, pipeline_id: int) -> Response:
     return jsonify(_json(found, named=False))
 
 
+@blueprint.post("/projects/<enc:project>/jobs/<int:job_id>/cancel")
+def cancel_job(project: str, job_id: int) -> tuple[Response, int]:
+    """`force` ends one that its runner goes on with, and takes a maintainer."""
+    found, one = _job(project, job_id)
+    is_forced = given().get("force") in (True, "true")
+    require_level(projects().projects[found.project], MAINTAINER if is_forced else DEVELOPER)
+    if is_forced and one.status == "canceling":
+        engine().end_job(one, "canceled")
+        engine().settle(state().clock())
+    return jsonify(_job_json(found, one)), 201
+
+
 def _changeable(project: str, pipeline_id: int) -> Pipeline:
     found = _pipeline(project, pipeline_id)
     require_level(projects().projects[found.project], DEVELOPER)

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox import accounts, chat
+from sandbox import accounts, chat, sockets
 from sandbox.chat import CHANNELS, Channel, Chat, Message
 from sandbox.context import state
 
@@ -21,12 +21,19 @@ blueprint = Blueprint("slack", __name__, url_prefix="/slack/api")
 PAGE_CAP = 3  # pages may be shorter than requested: https://api.slack.com/docs/pagination
 MAX_TEXT, MAX_BLOCKS = 40_000, 50
 ALL_SCOPES = (
-    *("chat:write", "channels:read", "groups:read", "channels:history", "groups:history"),
-    *("users:read", "users:read.email"),
+    "chat:write",
+    "channels:read",
+    "groups:read",
+    "channels:history",
+    "groups:history",
+    "users:read",
+    "users:read.email",
 )
+SOCKET_SCOPE = "connections:write"
 TOKENS = {
     accounts.SLACK_BOT_TOKEN: ALL_SCOPES,
     accounts.SLACK_NO_HISTORY_TOKEN: ("chat:write", "channels:read", "groups:read"),
+    accounts.SLACK_APP_TOKEN: (SOCKET_SCOPE,),
     accounts.SLACK_NO_WRITE_TOKEN: tuple(s for s in ALL_SCOPES if s != "chat:write"),
 }
 
@@ -60,6 +67,8 @@ class Call:
         self.scopes = TOKENS[token]
 
     def require(self, scope: str) -> None:
+        if (scope == SOCKET_SCOPE) != (SOCKET_SCOPE in self.scopes):
+            raise SlackError("not_allowed_token_type")
         if scope not in self.scopes:
             raise SlackError("missing_scope", needed=scope, provided=",".join(self.scopes))
 
@@ -379,8 +388,47 @@ def users_lookup_by_email(call: Call) -> dict[str, Any]:
     email = call.text("email").lower()
     if not email or email.startswith("stranger"):
         raise SlackError("users_not_found")
-    number = f"U{zlib.crc32(email.encode()):08X}"
+    known = next((one.id for one in chat.PEOPLE.values() if one.email == email), "")
+    number = known or f"U{zlib.crc32(email.encode()):08X}"
     return {"user": {"id": number, "name": email.split("@")[0], "deleted": False}}
+
+
+def open_connection(call: Call) -> dict[str, Any]:
+    call.require(SOCKET_SCOPE)
+    address = state().base_url.replace("http", "ws", 1)
+    return {"url": f"{address}{sockets.PATH}?ticket={state().sockets.ticket()}"}
+
+
+def users_info(call: Call) -> dict[str, Any]:
+    call.require("users:read")
+    person = chat.PEOPLE.get(call.text("user"))
+    if person is None:
+        raise SlackError("user_not_found")
+    profile = {"real_name": person.name}
+    if "users:read.email" in call.scopes and person.email:
+        profile["email"] = person.email
+    return {
+        "user": {
+            "id": person.id,
+            "team_id": chat.TEAM_ID,
+            "name": person.name.split()[0].lower(),
+            "deleted": person.deleted,
+            "is_bot": False,
+            "is_restricted": person.guest,
+            "is_email_confirmed": person.confirmed,
+            "profile": profile,
+        }
+    }
+
+
+def post_ephemeral(call: Call) -> dict[str, Any]:
+    call.require("chat:write")
+    channel = _writable(call)
+    if call.text("user") not in chat.PEOPLE:
+        raise SlackError("user_not_in_channel")
+    _content(call)
+    shown = _chat().show(channel.id, call.text("user"), call.text("text"), call.text("thread_ts"))
+    return {"message_ts": shown.ts}
 
 
 METHODS: dict[str, Callable[[Call], dict[str, Any]]] = {
@@ -389,7 +437,10 @@ METHODS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "conversations.info": conversations_info,
     "conversations.history": conversations_history,
     "conversations.replies": conversations_replies,
+    "apps.connections.open": open_connection,
+    "users.info": users_info,
     "chat.postMessage": post_message,
+    "chat.postEphemeral": post_ephemeral,
     "chat.update": update_message,
     "chat.getPermalink": get_permalink,
     "users.lookupByEmail": users_lookup_by_email,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from delivr.tests.accessibility import violations
 from sandbox.chat import Message
 
 pytestmark = pytest.mark.browser
@@ -42,8 +42,7 @@ def test_pages_are_accessible_and_fit(busy, page: Page, complaints, path, scheme
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{busy.url}{path}")
-    found = Axe().run(page).response["violations"]
-    assert [violation["id"] for violation in found] == []
+    assert violations(page, path) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(NOTHING_CUT)
     assert complaints == []

@@ -57,6 +57,7 @@ PAGES = {
     "settings/tokens": ["token.created"],
     "settings/tokens/<int:token_id>/revoke": ["token.revoked"],
     "settings/security": ["tenant.second_factor"],
+    "settings/chat-accounts": ["chat_account.linked"],
     "settings/releases": ["tenant.release_settings"],
     "settings/new-workspace": ["tenant.created"],
     "setup/<family:family>": ["integration.connected", "integration.verified"],

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from delivr.effects.models import Heartbeat
-from delivr.effects.sweeper import Sweeper
+from delivr.effects.sweeper import TICK_BUSY, Sweeper
 from delivr.settings import Job
 
 pytestmark = pytest.mark.on_both
@@ -57,3 +57,17 @@ def test_one_broken_kind_of_job_does_not_stop_the_others(
     sweeper.pool.shutdown()
     assert asked == ["nothing"]
     assert "the jobs of broken" in caplog.text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("broker", "pause"), [("", TICK_BUSY), ("redis://127.0.0.1:1/0", 2.0)])
+def test_a_sweeper_alone_looks_again_sooner_after_it_found_work(
+    settings: Any, broker: str, pause: float
+) -> None:
+    settings.CELERY_BROKER_URL = broker
+    sweeper, pauses, found = Sweeper(), [], [True, False]
+    sweeper.tick = found.pop  # type: ignore[method-assign]
+    sweeper.beat = lambda: None  # type: ignore[method-assign]
+    sweeper.stopping.wait = lambda seconds: pauses.append(seconds) or not found  # type: ignore
+    sweeper.run()
+    assert pauses == [sweeper.tick_seconds, sweeper.tick_seconds, pause]

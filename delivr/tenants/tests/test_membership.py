@@ -210,7 +210,7 @@ def test_last_owner_is_refused_with_a_reason(boss, tenant, owner, act):
 
 def test_last_owner_has_no_button_to_leave(boss, tenant, owner):
     html = page(boss)
-    assert "the only owner" in html
+    assert "The only owner cannot leave." in html
     assert "/settings/leave" not in html
     second_owner(tenant)
     assert "/settings/leave" in page(boss)

@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy
 from integrations.providers.any_ci.addresses import clean_status_url, clean_trigger_url
 from integrations.providers.any_ci.headers import clean_headers
 from integrations.providers.fields import ConnectionField
-from integrations.providers.parameters import clean_parameters
+from integrations.providers.parameters import parameters_field
 
 FIELDS = (
     ConnectionField(
@@ -46,9 +46,7 @@ FIELDS = (
         clean=clean_status_url,
         checks=("status",),
     ),
-    ConnectionField(
-        name="parameters",
-        column="parameters",
+    parameters_field(
         label=gettext_lazy("Additional parameters"),
         audit_label=gettext_lazy("Parameters"),
         help=gettext_lazy(
@@ -56,9 +54,6 @@ FIELDS = (
             "are always sent. A value may contain {{ release.version }}, {{ release.branch }}, "
             "{{ release.commit }}, {{ build.id }} and {{ platform }}."
         ),
-        required=False,
-        kind="mapping",
-        clean=clean_parameters,
     ),
 )
 

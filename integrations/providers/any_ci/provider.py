@@ -32,6 +32,7 @@ class AnyCi(CiProvider):
     address_field = "trigger_url"
     can_cancel = False
     has_log = False
+    lists_builds = False
     deadline = DEADLINE
 
     def __init__(

@@ -84,6 +84,7 @@ class Verification:
             return
         if now := name_now(self._client, self._known_id):
             raise moved(name, now)
+        raise _another(name)
 
     @property
     def default_branch(self) -> str:
@@ -238,6 +239,15 @@ def moved(name: str, now: str = "") -> ProviderError:
         "Open it in a browser and enter its current address."
         if not now
         else "Take the new address over, or enter another one.",
+    )
+
+
+def _another(name: str) -> ProviderError:
+    return ProviderError.refused(
+        "repository_replaced",
+        f"{name} is not the repository that was connected: another one has its name by now.",
+        "Give the token access to the one that was connected, to see its current address. If you "
+        "mean the new one, connect it as another connection.",
     )
 
 

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy
 from integrations.providers.fields import ConnectionField, one_line
 from integrations.providers.github_actions.inputs import LONGEST, MOST
 from integrations.providers.github_actions.paths import normalise_workflow
-from integrations.providers.parameters import clean_parameters
+from integrations.providers.parameters import clean_parameters, parameters_field
 
 FIELDS = (
     ConnectionField(
@@ -36,9 +36,7 @@ FIELDS = (
         checks=("workflow",),
         load=gettext_lazy("Load workflows"),
     ),
-    ConnectionField(
-        name="parameters",
-        column="parameters",
+    parameters_field(
         label=gettext_lazy("Additional inputs"),
         audit_label=gettext_lazy("Inputs"),
         help=gettext_lazy(
@@ -47,8 +45,6 @@ FIELDS = (
             "{{ release.version }}, {{ release.branch }}, {{ release.commit }}, {{ build.id }} and "
             "{{ platform }}."
         ),
-        required=False,
-        kind="mapping",
         clean=partial(clean_parameters, most=MOST, longest=LONGEST, in_any_case=True),
         options="parameters",
         load=gettext_lazy("Load inputs"),

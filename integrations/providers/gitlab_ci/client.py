@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -29,7 +30,8 @@ class PipelineClient(GitLabClient):
 
     def open(self, path: str) -> Download:
         """Open a file, which GitLab sends itself, or leads to by an address that is a credential in
-        itself: our token must not be sent there."""
+        itself: our token must not be sent there. A tenant's server must not lead to another one
+        within the operator's network."""
         try:
             download = open_download(self._url(path), auth=self._sign)
         except OutboundError as error:
@@ -37,7 +39,9 @@ class PipelineClient(GitLabClient):
                 raise
         else:
             return _checked(download)
-        return _checked(open_download(self._address_of(path)))
+        address = self._address_of(path)
+        is_elsewhere = urlsplit(address).hostname != urlsplit(self.server).hostname
+        return _checked(open_download(address, only_public=is_elsewhere))
 
     def _address_of(self, path: str) -> str:
         with outbound.session(deadline=self._budget.left(), keep_redirects=True) as session:

@@ -37,9 +37,11 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True)
 class CiFile:
-    """`inputs` by name."""
+    """`inputs` by name. `includes_inputs`: it takes more of them from other files, which are not
+    read: https://docs.gitlab.com/ci/inputs/#define-pipeline-inputs-in-external-files"""
 
     inputs: Mapping[str, Input] = field(default_factory=dict)
+    includes_inputs: bool = False
     name: str = ""  # of its pipelines, with what stands for values
 
     @property
@@ -75,7 +77,11 @@ def parse_ci_file(text: bytes) -> CiFile:
     if "spec" not in first or rest is None:
         return CiFile(name=_name(first))
     spec = _mapping(first["spec"]) or {}
-    return CiFile(inputs=_inputs(spec.get("inputs")), name=_name(rest))
+    return CiFile(
+        inputs=_inputs(spec.get("inputs")),
+        includes_inputs=bool(spec.get("include")),
+        name=_name(rest),
+    )
 
 
 def _after_header(documents: Iterator[Any]) -> dict[str, Any] | None:

@@ -3,7 +3,7 @@ from functools import partial
 from django.utils.translation import gettext_lazy
 
 from integrations.providers.fields import ConnectionField, one_line
-from integrations.providers.parameters import clean_parameters
+from integrations.providers.parameters import clean_parameters, parameters_field
 
 MOST = 100
 LONGEST = 65_535  # characters of all values
@@ -24,9 +24,7 @@ FIELDS = (
         clean=one_line,
         checks=("credentials", "account", "expiry"),
     ),
-    ConnectionField(
-        name="parameters",
-        column="parameters",
+    parameters_field(
         label=gettext_lazy("Additional inputs or variables"),
         audit_label=gettext_lazy("Inputs or variables"),
         help=gettext_lazy(
@@ -35,8 +33,6 @@ FIELDS = (
             "{{ release.version }}, {{ release.branch }}, {{ release.commit }}, {{ build.id }} and "
             "{{ platform }}."
         ),
-        required=False,
-        kind="mapping",
         clean=partial(clean_parameters, most=MOST, longest=LONGEST, in_any_case=True),
         options="parameters",
         load=gettext_lazy("Load inputs"),
@@ -57,6 +53,7 @@ CHECKS = {
     "parameters": gettext_lazy("Inputs or variables"),
     "permission": gettext_lazy("Permission to run pipelines"),
     "repository": gettext_lazy("Project"),
+    "server": gettext_lazy("Address of GitLab"),
     "version": gettext_lazy("Version of GitLab"),
     "webhook": gettext_lazy("Webhook"),
 }

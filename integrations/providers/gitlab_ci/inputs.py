@@ -30,7 +30,8 @@ def inputs_for(file: CiFile, parameters: Mapping[str, str], *, build_id: str) ->
             wrong += _complaints(declared, value)
             chosen[declared.name] = _as_sent(declared, value)
         elif name not in OURS:
-            wrong.append(f"It declares no input {name}.")
+            elsewhere = " in the file itself" if file.includes_inputs else ""
+            wrong.append(f"It declares no input {name}{elsewhere}.")
     missing = (one.name for one in file.inputs.values() if one.default is None)
     wrong += [
         f"Its input {n} needs a value, and has none here." for n in missing if n not in chosen

@@ -263,23 +263,52 @@ class Pipelines:
     def cancel(self, handle: BuildHandle) -> bool:
         """Ask GitLab to end it, with its child pipelines; False if it ended before, or a person
         retries it by now. GitLab answers one that is over as if it had been canceled."""
+        if not self._goes_on(handle):
+            return False
+        number, _attempt = pipeline_and_attempt(handle.external_id)
+        self._stop(
+            f"/pipelines/{number}/cancel",
+            "GitLab does not let the token's user cancel pipelines.",
+            "Cancel it in GitLab. Who may is set there under Settings > CI/CD > General pipelines.",
+        )
+        return True
+
+    def force_cancel(self, handle: BuildHandle) -> None:
+        """End the jobs that were canceled and that their runners do not end, also those of its
+        child pipelines. https://docs.gitlab.com/api/jobs/#cancel-a-job"""
+        if not self._goes_on(handle):
+            return
+        number, _attempt = pipeline_and_attempt(handle.external_id)
+        jobs = self.jobs(number)
+        for child in [job.child for job in jobs if job.child is not None][:MOST_CHILDREN]:
+            jobs += self.jobs(child)
+        for job in jobs:
+            if job.status == "canceling":
+                self._stop(
+                    f"/jobs/{job.id}/cancel",
+                    "GitLab lets only maintainers force-cancel a job.",
+                    "Enter a token with the Maintainer role, or end the job in GitLab.",
+                    force=True,
+                )
+
+    def _goes_on(self, handle: BuildHandle) -> bool:
+        """False if it ended, or a person retries it by now."""
         number, attempt = pipeline_and_attempt(handle.external_id)
         pipeline = self._read(number)
-        if pipeline is None or pipeline.is_over or len(self._attempts(pipeline)) != attempt:
+        if pipeline is None or pipeline.is_over:
             return False
+        return len(self._attempts(pipeline)) == attempt
+
+    def _stop(self, below: str, message: str, hint: str, **body: Any) -> None:
+        """Raises ProviderError with these words if the token's user may not."""
         try:
-            self._project.post(f"/pipelines/{number}/cancel")
+            self._project.post(below, **body)
         except ProviderError as error:
             failure = error
         else:
-            return True
+            return
         if failure.outcome is Outcome.CREDENTIALS:
-            raise ProviderError.refused(
-                "cannot_cancel",
-                "GitLab does not let the token's user cancel pipelines.",
-                "Cancel it in GitLab. Who may is set there under Settings > CI/CD > General "
-                "pipelines.",
-            )
+            raise ProviderError.refused("cannot_cancel", message, hint)
         raise failure
 
     def duplicate(self, handle: BuildHandle, *, build_id: str) -> Duplicate | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from delivr.outbound import Download
@@ -41,6 +41,7 @@ class GitLabCi(CiProvider):
     scm_kinds = ("GITLAB",)
     sender = "gitlab"
     has_downloads = True
+    force_cancel_after = timedelta(minutes=6)  # a runner ends what follows a job's script after 5
     deadline = DEADLINE
 
     def __init__(
@@ -194,6 +195,11 @@ class GitLabCi(CiProvider):
     def cancel(self, handle: BuildHandle) -> None:
         if handle.external_id:
             Pipelines(self._project()).cancel(handle)
+
+    @only_provider_errors
+    def force_cancel(self, handle: BuildHandle) -> None:
+        if handle.external_id:
+            Pipelines(self._project()).force_cancel(handle)
 
     @only_provider_errors
     def artifact(self, handle: BuildHandle, url: str) -> Download:

@@ -55,6 +55,8 @@ class Verification:
                 parameters=given,
             ),
         )
+        if self._setup.file.includes_inputs:
+            return [_INPUTS_ELSEWHERE]
         if self._setup.file.takes_inputs and self._setup.file.declared(OURS[0]) is None:
             return [_NO_VERSION]
         return []
@@ -82,6 +84,14 @@ class Verification:
         return [] if any(one.get("pipeline_events") for one in ours) else [_NO_EVENTS]
 
 
+_INPUTS_ELSEWHERE = Check.warning(
+    "parameters",
+    "inputs_elsewhere",
+    "The CI file takes inputs from other files (spec: include), which delivr does not read. It "
+    "sends only those that the file itself declares.",
+    "Declare version, branch, delivr_build_id and whatever is entered here in the file's own spec: "
+    "inputs.",
+)
 _NO_VERSION = Check.warning(
     "parameters",
     "no_version",

@@ -34,6 +34,7 @@ def _of_pipeline(about: Mapping[str, Any]) -> BuildReport:
     return BuildReport(
         status=_end(about),
         asks=True,
+        is_of_run=True,
         external_id=_external_id(number(about, "id")),
         build_id=_build_id(about),
         branch=line(about.get("ref")),

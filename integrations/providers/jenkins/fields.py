@@ -2,7 +2,7 @@ from django.utils.translation import gettext_lazy
 
 from integrations.providers.fields import ConnectionField, clean_address, one_line
 from integrations.providers.jenkins.paths import normalise_job_path
-from integrations.providers.parameters import clean_parameters
+from integrations.providers.parameters import parameters_field
 
 FIELDS = (
     ConnectionField(
@@ -48,9 +48,7 @@ FIELDS = (
         load=gettext_lazy("Load jobs"),
         checks=("job", "parameters"),
     ),
-    ConnectionField(
-        name="parameters",
-        column="parameters",
+    parameters_field(
         label=gettext_lazy("Additional parameters"),
         audit_label=gettext_lazy("Parameters"),
         help=gettext_lazy(
@@ -59,9 +57,6 @@ FIELDS = (
             "value may contain {{ release.version }}, {{ release.branch }}, {{ release.commit }}, "
             "{{ build.id }} and {{ platform }}."
         ),
-        required=False,
-        kind="mapping",
-        clean=clean_parameters,
         options="parameters",
         load=gettext_lazy("Load parameters"),
         checks=("own_parameters",),

@@ -81,8 +81,8 @@ class Answer:
 class SlackClient:
     """Calls methods of the Web API. Its methods only raise `ProviderError`."""
 
-    def __init__(self, token: str, *, deadline: float) -> None:
-        check_header_value(token, label=LABEL, what="bot token")
+    def __init__(self, token: str, *, deadline: float, what: str = "bot token") -> None:
+        check_header_value(token, label=LABEL, what=what)
         self._token = token
         self._web = _Transport(token=token, budget=Budget(LABEL, deadline))
 

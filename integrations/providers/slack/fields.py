@@ -42,6 +42,23 @@ FIELDS = (
         checks=("token", "credentials", "scopes"),
     ),
     ConnectionField(
+        name="slack_app_token",
+        column="app_token",
+        label=gettext_lazy("App-level token"),
+        audit_label=gettext_lazy("Slack app-level token"),
+        help=gettext_lazy(
+            "For buttons in messages, which need no public address: an app-level token with the "
+            "scope connections:write, with Socket Mode and interactivity switched on."
+        ),
+        placeholder="xapp-…",
+        required=False,
+        secret=True,
+        clean=matching(r"\S{4,400}", gettext_lazy("Enter the token without spaces.")),
+        shared=True,
+        checks=("buttons",),
+        group=gettext_lazy("Buttons in messages"),
+    ),
+    ConnectionField(
         name="slack_channels",
         column="recipients",
         label=gettext_lazy("Channels"),
@@ -63,6 +80,7 @@ NEEDS = gettext_lazy("leave to install an app in your Slack")
 
 # The names of its checks.
 CHECKS = {
+    "buttons": gettext_lazy("Buttons in messages"),
     "address": gettext_lazy("Reaching Slack"),
     "channel": gettext_lazy("Channel %(subject)s"),
     "channels": gettext_lazy("Channels"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Option, ProviderError
-from ..chat import Message, PostedMessage
+from ..chat import Message, PostedMessage, Press
 from ..http import DEADLINE, dicts, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate, error_from_edit
@@ -40,13 +42,23 @@ class Slack(People):
     edit_pace = timedelta(seconds=3)
     deadline = DEADLINE
 
-    def __init__(self, *, bot_token: str, channels: Sequence[str] = ()) -> None:
+    has_buttons = True
+
+    def __init__(
+        self, *, bot_token: str, channels: Sequence[str] = (), app_token: str = ""
+    ) -> None:
         self._token = bot_token.strip()
+        self._app_token = app_token.strip()
         self._channels = list(channels)
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
-        return cls(bot_token=connection.token.reveal(), channels=connection.recipients)
+        app_token = connection.app_token.reveal() if connection.app_token else ""
+        return cls(
+            bot_token=connection.token.reveal(),
+            channels=connection.recipients,
+            app_token=app_token,
+        )
 
     escape = staticmethod(escape)
 
@@ -59,6 +71,7 @@ class Slack(People):
                 ("credentials", lambda: first_contact(self.label, check.sign_in)),
                 ("scopes", check.scopes),
                 ("channels", check.channels),
+                *([("buttons", self._check_buttons)] if self._app_token else []),
             ],
         )
         self.account = check.team
@@ -231,6 +244,52 @@ class Slack(People):
             failure = cannot_correlate("too many messages were posted in the channel since then.")
         raise failure
 
+    @classmethod
+    def button_key(cls, connection: Any) -> str:
+        """A digest of the app-level token: Slack hands each press to one connection of an app."""
+        if not connection.app_token:
+            return ""
+        return hashlib.sha256(connection.app_token.reveal().strip().encode()).hexdigest()
+
+    @only_provider_errors
+    def listen(self, on_press: Callable[[Press], None], stopping: Event) -> None:
+        from .socket_mode.client import Socket, open_address
+
+        Socket(open_address(self._app_token, deadline=self.deadline), on_press).run(stopping)
+
+    def _check_buttons(self) -> Iterator[Check]:
+        """Nothing is connected: only an address is asked for."""
+        if not self._app_token.startswith("xapp-"):
+            message = "This is no app-level token."
+            hint = "Its page is api.slack.com/apps > Basic Information. It begins with xapp-."
+            yield Check.failed("buttons", "wrong_token_kind", message, hint)
+            return
+        from .socket_mode.client import check
+
+        error = check(self._app_token, deadline=self.deadline)
+        yield Check.from_error("buttons", error) if error else Check(name="buttons", ok=True)
+
+    @only_provider_errors
+    def email_of(self, user: str) -> str:
+        """https://docs.slack.dev/reference/methods/users.info : needs users:read.email. A guest of
+        another organization may have entered any address, so only full members count."""
+        found = self._client().call("users.info", user=user).data.get("user")
+        if not isinstance(found, dict) or found.get("deleted") or found.get("is_bot"):
+            return ""
+        if found.get("is_restricted") or found.get("is_stranger"):
+            return ""
+        if not found.get("is_email_confirmed", True):
+            return ""
+        profile = found.get("profile")
+        return str(profile.get("email") or "") if isinstance(profile, dict) else ""
+
+    @only_provider_errors
+    def answer(self, *, channel: str, user: str, thread: str, text: str) -> None:
+        """https://docs.slack.dev/reference/methods/chat.postEphemeral"""
+        self._client().call(
+            "chat.postEphemeral", channel=channel, user=user, thread_ts=thread or None, text=text
+        )
+
     def _client(self) -> SlackClient:
         from .client import SlackClient  # slack_sdk costs 0.3 s to import
 
@@ -250,7 +309,7 @@ _OF_BLOCKS = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 def _without_what_is_refused(message: Message, code: str) -> Message:
     if code in _OF_THREADS:
         return replace(message, thread="", broadcast=False)
-    return replace(message, lines=(), detail="") if code in _OF_BLOCKS else message
+    return replace(message, lines=(), detail="", buttons=()) if code in _OF_BLOCKS else message
 
 
 def _history_failure(error: ProviderError) -> ProviderError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..chat import Message
+from ..chat import Button, Message
 
 # https://docs.slack.dev/messaging/formatting-message-text/#escaping : these three, no others
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -23,12 +23,16 @@ MAX_HEADER, MAX_SECTION, MAX_BLOCKS = 150, 3000, 50
 def blocks(message: Message) -> list[dict[str, Any]]:
     """The message in blocks; none if its text is all there is. Its text is a heading if lines
     follow; what does not fit is left out, with a note about how much."""
-    if not (message.detail or message.lines):
+    if not (message.detail or message.lines or message.buttons):
         return []
     head = _heading(message.text) if message.lines else _section(message.text)
     parts = [_section(text) for text in _sections(message.lines)]
-    foot = [{"type": "context", "elements": [_words(shorten(message.detail))]}]
-    return [head, *parts, *(foot if message.detail else [])]
+    made = [head, *parts]
+    if message.detail:
+        made.append({"type": "context", "elements": [_words(shorten(message.detail))]})
+    if message.buttons:
+        made.append({"type": "actions", "elements": [_button(one) for one in message.buttons]})
+    return made
 
 
 def _sections(lines: Sequence[str]) -> Iterator[str]:
@@ -39,7 +43,7 @@ def _sections(lines: Sequence[str]) -> Iterator[str]:
         if text and len(text) + 1 + len(piece) > MAX_SECTION:
             yield text
             text, count = "", count + 1
-        if count == MAX_BLOCKS - 3:  # the heading, the note and the context
+        if count == MAX_BLOCKS - 4:  # the heading, the note, the context and the buttons
             yield f"… {len(lines) - number} more"
             return
         text = f"{text}\n{piece}" if text else piece
@@ -59,6 +63,30 @@ def _heading(text: str) -> dict[str, Any]:
 
 def _section(text: str) -> dict[str, Any]:
     return {"type": "section", "text": _words(shorten(text))}
+
+
+def _button(button: Button) -> dict[str, Any]:
+    """https://docs.slack.dev/reference/block-kit/block-elements/button-element"""
+    made: dict[str, Any] = {
+        "type": "button",
+        "text": _plain(button.label),
+        "action_id": button.action or "open",
+    }
+    if button.url:
+        return {**made, "url": button.url}
+    made["value"] = button.value
+    if button.confirm:
+        made["confirm"] = {
+            "title": _plain(button.label),
+            "text": _plain(button.confirm),
+            "confirm": _plain(button.label),
+            "deny": _plain("Cancel"),
+        }
+    return made
+
+
+def _plain(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text[:75]}
 
 
 def _words(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from delivr.outbound import OutboundError
 from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus
 from integrations.providers.gitlab_ci.client import PipelineClient
@@ -242,6 +243,23 @@ def test_of_a_long_log_the_end_is_read(
     assert client.end_of("/trace", 24) == b"0099997\n0099998\n0099999\n"
     monkeypatch.setattr("integrations.providers.gitlab_ci.client.LONGEST_LOG", 1000)
     assert client.end_of("/trace", 24) == b""
+
+
+def test_a_file_leads_to_no_other_server_within_the_network(
+    wire: Wire, gitlab: Any, settings: Any
+) -> None:
+    settings.OUTBOUND_ALLOW = ["127.0.0.1", "localhost"]
+    client = PipelineClient(TOKEN, server=f"{wire.url}/git", deadline=10)
+    wire.routes["/storage"] = Reply(b"file")
+    for host, is_opened in (("127.0.0.1", True), ("localhost", False)):
+        there = f"{wire.url.replace('127.0.0.1', host)}/storage"
+        wire.routes[f"{API}/artifacts"] = Reply(b"", 302, {"Location": there})
+        if is_opened:
+            client.open("/artifacts").close()
+        else:
+            with pytest.raises(OutboundError) as caught:
+                client.open("/artifacts")
+            assert caught.value.code == "address_refused"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from integrations.providers.base import Level, Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus, Duplicate
+from integrations.providers.gitlab_ci.fields import CHECKS
 from integrations.providers.gitlab_ci.pipelines import MOST_OF_BRANCH
 from integrations.providers.gitlab_ci.provider import GitLabCi
 from sandbox import accounts, ci_files
@@ -77,6 +78,7 @@ def test_a_project_is_checked(gitlab: Any) -> None:
     checks = gitlab().verify()
     assert {c.name: c.code for c in checks if not c.ok} == {}
     names = [check.name for check in checks]
+    assert set(names) <= CHECKS.keys()
     assert names[-5:] == ["version", "ci_file", "parameters", "correlation", "webhook"]
     assert gitlab(ci_files.WITH_VARIABLES).verify()[-1].tested is False  # it has no webhook yet
 
@@ -394,6 +396,29 @@ def test_a_deleted_pipeline_is_gone(sandbox: SandboxServer, gitlab: Any) -> None
 
 
 # --- Retries --------------------------------------------------------------------------------------
+
+
+def test_jobs_that_do_not_end_are_ended_by_force(sandbox: SandboxServer, gitlab: Any) -> None:
+    provider = gitlab()
+    state = provider.trigger(wanted())
+    pipeline = pipeline_of(sandbox, state)
+    pipeline.is_stubborn = True
+    provider.force_cancel(state)  # only what was canceled before
+    assert pipeline.status == "running"
+    provider.cancel(state)
+    assert pipeline.status == "canceling"
+    with pytest.raises(ProviderError) as caught:
+        gitlab(access_token=accounts.GITLAB_DEVELOPER_TOKEN).force_cancel(state)
+    assert (caught.value.code, pipeline.status) == ("cannot_cancel", "canceling")
+    provider.force_cancel(state)
+    assert pipeline.status == "canceled"
+
+
+def test_inputs_in_other_files_are_told(gitlab: Any) -> None:
+    text = ci_files.WITH_INPUTS.replace("spec:\n", "spec:\n  include: [{local: /inputs.yml}]\n", 1)
+    assert failures(gitlab(text)) == {"parameters": "inputs_elsewhere"}
+    error = refusal(gitlab(text), wanted(shared="x"))
+    assert "declares no input shared in the file itself" in error.message
 
 
 def test_a_retry_is_another_attempt(sandbox: SandboxServer, gitlab: Any) -> None:

@@ -408,6 +408,7 @@ def test_from_connection_reads_the_fields_of_the_model():
 
     class Connection:
         token = Secret()
+        app_token = None
         recipients = ["C0RELEASES"]
 
     assert failed(Slack.from_connection(Connection()).verify()) == {}
