@@ -454,6 +454,11 @@ class CommunicationIntegration(Connection):
         """Why an endpoint is sent nothing more, in words; "" if it is on."""
         return str(self.options.get("turned_off", ""))
 
+    @property
+    def called(self) -> str:
+        """What it is called beside its channels: the name that a person gave it, or its kind."""
+        return self.display_name or self.kind_label
+
     def rule_of(self, channel: str, event: str) -> str:
         """The rule that was set for the event in this channel; "" if the preset's applies."""
         if not self.provider_class.wants(self.options, event):

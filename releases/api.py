@@ -17,6 +17,7 @@ from integrations.choices import Platform
 from integrations.providers.ci import BuildStatus
 from releases import marks
 from releases.blockers import failing_integrations, sweeper_heartbeat
+from releases.messages.muting import mute, unmute
 from releases.models import Mark, Release, ReleaseStatus
 from releases.operations import ReleasePlan, create_release
 from releases.preview import preview
@@ -108,14 +109,15 @@ class ReleaseList(TenantView):
     def _preview(self) -> Response:
         shape = Shape(NewReleaseSerializer, self.request.data)
         with shape.complaints():
-            plan = ReleasePlan(tenant=self.tenant, **_plan_values(shape))
+            plan = ReleasePlan(tenant=self.tenant, **_plan_values(shape, self.request.data))
             found = preview(plan, user=self.actor)
         return Response(PreviewSerializer(found).data)
 
     def _create(self) -> Response:
         shape = Shape(NewReleaseSerializer, self.request.data)
         with shape.complaints():
-            release = create_release(tenant=self.tenant, actor=self.actor, **_plan_values(shape))
+            values = _plan_values(shape, self.request.data)
+            release = create_release(tenant=self.tenant, actor=self.actor, **values)
         return Response(present_release(self.tenant.pk, release.pk), status=201)
 
 
@@ -127,8 +129,8 @@ def is_dry_run(request: Request) -> bool:
     return word == "true"
 
 
-def _plan_values(shape: Shape) -> dict[str, Any]:
-    values = shape.values
+def _plan_values(shape: Shape, data: Any) -> dict[str, Any]:
+    values = shape.values | _both_communications(shape, data)
     return {
         "version": values.get("version", ""),
         "branch": values.get("branch") or "",
@@ -144,6 +146,19 @@ def _plan_values(shape: Shape) -> dict[str, Any]:
         ),
         "known_errors": shape.errors,
     }
+
+
+def _both_communications(shape: Shape, data: Any) -> dict[str, Any]:
+    """The list, if `communicationId` was given beside it; another one than its first is an error
+    of that field."""
+    one, several = "communicationId", "communicationIds"
+    if not {one, several} <= set(shape.given) or "communications" in shape.errors:
+        return {}
+    chosen = shape.fields[several].run_validation(data[several])
+    if shape.values["communications"] != chosen[:1]:
+        words = _("This is not the first of communicationIds. Leave it out, or send the same.")
+        shape.errors[one] = [words]
+    return {"communications": chosen}
 
 
 class ReleaseDetail(TenantView):
@@ -173,3 +188,17 @@ class ReleaseMark(TenantView):
             raise Http404
         found: Release = release
         return found
+
+
+class ReleaseMute(TenantView):
+    """No messages about a release while it is muted."""
+
+    @extend_schema(request=None, responses=ReleaseSerializer)
+    def post(self, request: Request, release_id: str) -> Response:
+        mute(release=self.get_or_404(Release.objects, pk=release_id), actor=self.actor)
+        return Response(present_release(self.tenant.pk, release_id))
+
+    @extend_schema(responses={200: ReleaseSerializer})
+    def delete(self, request: Request, release_id: str) -> Response:
+        unmute(release=self.get_or_404(Release.objects, pk=release_id), actor=self.actor)
+        return Response(present_release(self.tenant.pk, release_id))

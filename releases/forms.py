@@ -129,7 +129,9 @@ class ReleaseForm(RepositoryFields, TicketStepsForm):
     communications = forms.MultipleChoiceField(
         label=gettext_lazy("Messages"),
         required=False,
-        help_text=gettext_lazy("Where updates about the release are posted."),
+        help_text=gettext_lazy(
+            "Where updates about the release are posted. Settings > Messages says which ones."
+        ),
         widget=Checkboxes,
     )
     ticket = forms.ChoiceField(

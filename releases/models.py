@@ -109,6 +109,7 @@ class ReleaseQuerySet(TenantQuerySet):
             "created_by",
             "submitted_by",
             "released_by",
+            "muted_by",
             "repository_part",
             "ticket_part",
         ).prefetch_related(
@@ -155,6 +156,15 @@ class Release(TenantOwned):
     )
     released_at = models.DateTimeField(null=True, blank=True, editable=False)
     released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+    )
+    # While it is muted, no messages are sent. Only `releases.messages.muting` writes these.
+    muted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    muted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,
         null=True,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -10,7 +11,9 @@ from django.utils.translation import gettext as _
 from delivr.tenants.models import User
 from integrations.models import CommunicationIntegration
 from releases.branches import BranchHead, look_up_for_dry_run
-from releases.messages.notices import Notice, Rule, chat_of, render, rule_for
+from releases.messages.events import Notice
+from releases.messages.notices import render
+from releases.messages.rules import Rule, chat_of, rule_for
 from releases.messages.standing import name_among
 from releases.models import Release, ReleasePipeline
 from releases.operations import ReleasePlan
@@ -21,6 +24,7 @@ from releases.tickets.texts import epic_for
 
 BUILD_ID = "bld_…"  # the id is not known before the trigger
 UNKNOWN_COMMIT = "…"  # the branch is still to be created, or could not be looked up
+CHANNELS_NAMED = 3
 NUMBER = "…"  # the number is not known before the CI server starts the build
 
 
@@ -34,6 +38,7 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
     pipelines = plan.draft_pipelines(release)
     part = plan.repository
     head = _head(release, part, user)
+    messages = list(_messages(release, pipelines, plan.communications))
     return {
         "version": release.version,
         "branch": release.branch,
@@ -42,7 +47,8 @@ def preview(plan: ReleasePlan, *, user: User) -> dict[str, Any]:
         "repository": {"steps": list(_steps(release, part))},
         "tickets": tickets_preview(release, plan.ticket_part, user=user),
         "jobs": [_job(pipeline, _commit(head, part)) for pipeline in pipelines],
-        "messages": list(_messages(release, pipelines, plan.communications)),
+        "messages": messages,
+        "told": list(_told(messages)),
         "epics": [
             {"target_id": target.pk, "epic": epic_for(release, target)}
             for target in (plan.targets if release.ticket else [])
@@ -113,12 +119,34 @@ def _messages(
                 if words:
                     begun.add(place)
                 yield {
+                    "communication_id": communication.pk,
+                    "communication_name": communication.called,
                     "channel": channel,
                     "channel_name": communication.channel_name(channel),
                     "text": text,
                     "is_first": notice is Notice.RELEASE_CREATED,
                     "is_edit": is_edit,
                 }
+
+
+def _told(messages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """For pages: each text once, with its channels by connection; their names only if there are
+    several."""
+    several = len({one["communication_id"] for one in messages}) > 1
+    for _same, group in groupby(messages, key=lambda one: (one["text"], one["is_edit"])):
+        places: dict[str, list[str]] = {}
+        for one in group:
+            name = one["communication_name"] if several else ""
+            places.setdefault(name, []).append(one["channel_name"])
+        where = [f"{name} {_few(channels)}".strip() for name, channels in places.items()]
+        told = {name: one[name] for name in ("text", "is_first", "is_edit")}
+        yield {**told, "where": " · ".join(where)}
+
+
+def _few(channels: list[str]) -> str:
+    """The first ones, and how many more there are."""
+    named, more = ", ".join(channels[:CHANNELS_NAMED]), len(channels) - CHANNELS_NAMED
+    return _("%(named)s and %(more)d more") % {"named": named, "more": more} if more > 0 else named
 
 
 def _notices(pipelines: list[ReleasePipeline]) -> Iterator[tuple[Notice, int, dict[str, Any]]]:

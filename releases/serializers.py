@@ -78,6 +78,7 @@ class JobPreview(serializers.Serializer[Any]):
 class MessagePreview(serializers.Serializer[Any]):
     """`isEdit`: no message of its own, but what the message about the build is edited to."""
 
+    communicationId = serializers.CharField(source="communication_id")
     channel = serializers.CharField()
     text = serializers.CharField()
     isEdit = serializers.BooleanField(source="is_edit")
@@ -374,12 +375,13 @@ class ReleaseSerializer(ReleaseLine):
     """A release with everything about it; the view passes its effects in the context.
 
     `submittedAt` and `releasedAt` are when a person marked it so, `submittedBy` and `releasedBy`
-    their email addresses.
+    their email addresses. `mutedAt` is since when it is muted.
     """
 
     submittedBy = serializers.EmailField(source="submitted_by.email", default=None, allow_null=True)
     releasedBy = serializers.EmailField(source="released_by.email", default=None, allow_null=True)
 
+    mutedAt = serializers.DateTimeField(source="muted_at", allow_null=True)
     targets = ReleaseTargetSerializer(many=True)
     pipelines = ReleasePipelineSerializer(many=True)
     tickets = serializers.SerializerMethodField()
@@ -402,6 +404,7 @@ class ReleaseSerializer(ReleaseLine):
             *ReleaseLine.Meta.fields,
             "submittedBy",
             "releasedBy",
+            "mutedAt",
             "branchHead",
             "baseBranch",
             "repository",

@@ -192,7 +192,7 @@ def _context(release: Release) -> dict[str, Any]:
     held_up = [blocker for blocker in found if blocker.is_held_up(now)]
     card = repository_card(release, effects, now)
     tickets = ticket_card(release, effects, now)
-    seen = f"{fingerprint((shown, found, card, tickets))}.{shown.stage}"
+    seen = f"{fingerprint((shown, found, card, tickets, release.muted_at))}.{shown.stage}"
     return {
         "release": release,
         "shown": shown,

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from delivr.effects.models import Effect
 from integrations.providers.ci import Duplicate
 from releases.messages.events import Notice
+from releases.messages.rules import Rule
 from releases.messages.standing import BUILDING, template_of
 from releases.models import candidate_words
 
@@ -22,6 +23,7 @@ KINDS = {
     "build.test_stop": gettext_lazy("Test build stop"),
     "message.post": gettext_lazy("Message"),
     "message.edit": gettext_lazy("Message edit"),
+    "message.test": gettext_lazy("Test message"),
     "message.answer": gettext_lazy("Answer to a button"),
     "event.send": gettext_lazy("Event"),
     "ticket.create_epic": gettext_lazy("Epic"),
@@ -71,6 +73,17 @@ _DUPLICATES = {
 }
 
 
+_RULES = {
+    Rule.ON: gettext_lazy("On"),
+    Rule.OFF: gettext_lazy("Off"),
+    Rule.THREAD: gettext_lazy("Only in the thread"),
+}
+
+
+def rule_words(rule: Rule) -> str:
+    return str(_RULES[rule])
+
+
 def describe_effect(effect: Effect) -> str:
     """One line about the effect: `Message “Release created” to #releases`."""
     if effect.kind == "message.post":
@@ -84,6 +97,8 @@ def describe_effect(effect: Effect) -> str:
     if effect.kind == "message.edit":
         words = {"notice": notice_words(effect.payload), "channel": channel_of(effect)}
         return _("Message in %(channel)s edited to “%(notice)s”") % words
+    if effect.kind == "message.test":
+        return _("Test message to %(channel)s") % {"channel": channel_of(effect)}
     if effect.kind == "ticket.create_epic":
         key = effect.result.get("key")
         return _("Epic %(key)s created") % {"key": key} if key else _("Epic")
@@ -156,6 +171,11 @@ def notice_words(payload: dict[str, Any]) -> str:
     candidates = words.get("candidates") or _later_candidate(words.get("candidate"))
     which = ", ".join(filter(None, (words.get("pipeline"), candidates)))
     return f"{text} ({which})" if which else text
+
+
+def event_words(notice: Notice) -> str:
+    """The event on its own: `Build started`."""
+    return str(_NOTICES[notice]) % {"build": _("Build")}
 
 
 def _later_candidate(candidate: int | None) -> str:

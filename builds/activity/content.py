@@ -16,6 +16,7 @@ from releases.messages.events import Notice
 from releases.messages.in_place import EDIT, POST
 from releases.messages.notices import PlainText, render
 from releases.messages.standing import BUILDING, template_of
+from releases.messages.testing import message_of_test
 from releases.models import Release
 from releases.tickets.acts import COMMENT, CREATE_EPIC, PLAN
 from releases.tickets.texts import epic_for
@@ -45,6 +46,10 @@ def content_of(
         return _message(effect, release, url)
     if effect.kind == "event.send" and release is not None:
         return _event(effect, release)
+    if effect.kind == "message.test":
+        made = message_of_test(chat=PlainText)
+        facts = ((_("Channel"), channel_of(effect)),)
+        return Content(f"{made.text}\n\n{made.detail}", facts, url=url)
     if effect.kind == CREATE_EPIC and release is not None:
         return _epic(effect, release, url)
     if effect.kind in (COMMENT, PLAN):

@@ -20,7 +20,7 @@ from builds.activity.lists import build_name, sent_lines
 from builds.models import Build, BuildEvent, Source, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.pages.statuses import look_of
-from releases.messages.notices import Notice
+from releases.messages.events import Notice
 from releases.models import Release
 
 MAX_CONSEQUENCES = 25  # the release's page and the lists have the rest

@@ -54,6 +54,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "credential.rotated": (_("replaced the credential of %(what)s"), _("Credential rotated")),
     "integration.edited": (_("edited %(what)s"), _("Connection edited")),
     "integration.refused": (_("was refused by %(what)s"), _("Credentials refused")),
+    "integration.rules_changed": (
+        _("changed which messages %(what)s gets"),
+        _("Message rules changed"),
+    ),
     "integration.verified": (_("verified %(what)s"), _("Connection verified")),
     "invitation.created": (_("invited %(what)s"), _("Member invited")),
     "invitation.revoked": (_("revoked the invitation to %(what)s"), _("Invitation revoked")),
@@ -73,12 +77,14 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "member.joined": (_("accepted an invitation"), _("Member joined")),
     "member.left": (_("left the workspace"), _("Member left")),
     "member.removed": (_("removed %(what)s"), _("Member removed")),
+    "message.tested": (_("sent a test message to %(what)s"), _("Test message sent")),
     "release.cancelled": (_("cancelled release %(what)s"), _("Release cancelled")),
     "release.created": (_("created release %(what)s"), _("Release created")),
     "release.marked": (
         _("marked release %(what)s as %(mark)s"),
         _("Release marked"),
     ),
+    "release.muted": (_("muted release %(what)s"), _("Release muted")),
     "release.status": (_("changed the status of release %(what)s"), _("Release status changed")),
     "release.tried_now": (
         _("retried what release %(what)s was waiting for"),
@@ -88,6 +94,7 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
         _("removed the mark “%(mark)s” from release %(what)s"),
         _("Mark removed"),
     ),
+    "release.unmuted": (_("unmuted release %(what)s"), _("Release unmuted")),
     "setup.skipped": (_("changed which steps of the setup are skipped"), _("Step skipped")),
     "tenant.created": (_("created the workspace %(what)s"), _("Workspace created")),
     "tenant.deleted": (_("deleted the workspace %(what)s"), _("Workspace deleted")),

@@ -49,7 +49,8 @@ class Pace:
 
 
 class Unneeded(Exception):
-    """The effect has become pointless (its release was cancelled, say): it ends as CANCELLED."""
+    """The effect has become pointless (its release was cancelled, say): it ends as CANCELLED, with
+    the words given as its error."""
 
 
 class EffectHandler(ABC):

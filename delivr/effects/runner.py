@@ -115,8 +115,9 @@ class Attempt:
             self._postpone(later.delay)
             self._release_probe()
             self._wake_if_settled(later.other)
-        except Unneeded:
-            self._settle(EffectState.CANCELLED)
+        except Unneeded as why:
+            told = {"last_error": str(why)} if str(why) else {}
+            self._settle(EffectState.CANCELLED, **told)
             self._release_probe()
         except ProviderError as error:
             self._handle_failure(error)

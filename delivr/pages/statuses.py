@@ -74,6 +74,11 @@ LOOKS_OF_KIND: dict[tuple[str, str], Look] = {
     ("mail", "LEASED"): Look(_("Being sent"), *MOVING),
     ("mail", "DONE"): Look(_("Sent"), *DONE),
     ("mail", "DEAD"): Look(_("Not sent"), *BAD),
+    ("message_test", "PENDING"): Look(_("Being sent"), *WAITING),
+    ("message_test", "LEASED"): Look(_("Being sent"), *MOVING),
+    ("message_test", "DONE"): Look(_("Accepted"), *DONE),
+    ("message_test", "DEAD"): Look(_("Not sent"), *BAD),
+    ("message_test", "CANCELLED"): Look(_("Not sent"), *OFF),
     ("mail", "CANCELLED"): Look(_("Not sent"), *OFF),
 }
 

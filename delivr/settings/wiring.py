@@ -9,6 +9,7 @@ EFFECT_HANDLERS = {
     "mail.expiring": "integrations.expiring.ExpiryMail",
     "message.post": "releases.messages.effects.PostMessage",
     "message.edit": "releases.messages.effects.EditMessage",
+    "message.test": "releases.messages.testing.PostTest",
     "message.answer": "builds.buttons.effects.AnswerPress",
     "event.send": "releases.messages.event_effects.SendEvent",
     "ticket.create_epic": "releases.tickets.effects.CreateEpic",

@@ -37,6 +37,7 @@ PAGES = {
     "workspace": "/settings/workspace",
     "audit": "/settings/audit",
     "security": "/settings/security",
+    "message-settings": "/settings/messages",
     "release-settings": "/settings/releases",
     "workspace-new": "/settings/new-workspace",
     "account-email": "/accounts/email/",
@@ -83,6 +84,7 @@ SANDBOX = {
 }
 ERRORS = {"error-not-found": "/nothing-here", "invitation-dead": "/accounts/invitations/used-up"}
 FOUND_ON = {
+    "message-preview": ("/settings/messages", "main a[href$='/preview']"),
     "release-complete": ("/releases?tab=ready", "a.version"),
     "release-failed": ("/releases?q=1.4.4", "a.version"),
     "release-released": ("/releases?tab=done&q=1.4.0", "a.version"),

@@ -141,6 +141,11 @@ def api_bodies(workspace: SampleWorkspace) -> Iterator[tuple[str, str, Body]]:
     offered = {"pipelineId": ids["pipeline_id"], "offerId": "7"}
     yield "post", f"releases/{ids['release_id']}/adopt", offered
     yield "patch", "release-settings", {"repository": {"tag": True}}
+    chat = f"integrations/communication/{workspace.connections['communication']}"
+    rules = {"C123": {"build.started": "off"}}
+    edited = {"preset": "quiet", "rules": rules, "mention": "nobody", "mentionGroup": ""}
+    yield "patch", f"{chat}/rules", edited
+    yield "post", f"{chat}/test-messages", {"channel": "C123"}
     yield "patch", f"members/{ids['member_id']}", {"role": "MEMBER"}
     yield "post", "invitations", {"email": "new@example.com", "role": "VIEWER"}
     yield "post", "tokens", {"name": "x", "role": "VIEWER", "expiresInDays": 7}
@@ -175,7 +180,9 @@ ACTS = [
     for route in OWN
     if route.startswith("api/v1/")
     and "webhooks/" not in route
-    and route.endswith(("verify", "send", "retry", "cancel", "replay", "rotate-webhook-secret"))
+    and route.endswith(
+        ("verify", "send", "retry", "cancel", "replay", "mute", "rotate-webhook-secret")
+    )
 ]
 
 
@@ -242,6 +249,19 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
         "settings/workspace/delete": {"confirmation": workspace.tenant.name},
         "settings/tokens": {"name": "x", "role": "VIEWER", "days": "30", "form_key": None},
         "settings/security": {"required": "1"},
+        "settings/messages/<str:connection_id>": {
+            "preset": "quiet",
+            "whom": "nobody",
+            "group": None,
+            "reset": None,
+        },
+        "settings/messages/<str:connection_id>/rules": {
+            "channel": "C123",
+            "build.started": "off",
+            "everywhere": None,
+            "reset": None,
+        },
+        "settings/messages/<str:connection_id>/test": {"channel": "C123"},
         "settings/chat-accounts": {"token": link_token(workspace), "unlink": None},
         "settings/releases": {
             "creates_branch": "on",
@@ -261,6 +281,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
         "releases/<slug:release_id>/builds": {"pipeline": ids["pipeline_id"]},
         "releases/<slug:release_id>/adopt": {"pipeline": ids["pipeline_id"], "offer": "7"},
         "releases/<slug:release_id>/mark": {"mark": "submitted", "undo": None},
+        "releases/<slug:release_id>/mute": {"undo": None},
         "activity/effects/<slug:effect_id>/adopt": {"number": "7"},
         "setup/<family:family>": slack,
         "integrations/<family:family>/new": slack,

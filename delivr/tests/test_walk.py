@@ -160,7 +160,8 @@ def addresses(route: str, workspace: SampleWorkspace) -> list[tuple[str, str]]:
             for pair in addresses(route.replace("<family:family>", family), workspace)
         ]
     plain = re.sub(r"^\^|\$$", "", re.sub(r"\(\?P(<\w+>)[^)]*\)", r"\1", route))
-    family = next((f for f in FAMILIES if f"integrations/{f}/" in plain), "")
+    # Without a family in the route, it is about messages.
+    family = next((f for f in FAMILIES if f"integrations/{f}/" in plain), "communication")
     known = {**OTHERS, **workspace.ids, "connection_id": workspace.connections.get(family)}
     names = PARAMETER.findall(plain)
     assert all(known.get(name) for name in names), (

@@ -37,6 +37,7 @@ _FAMILY = "<family:family>"
 _ONE = f"integrations/{_FAMILY}/<str:connection_id>"
 _ENDPOINT = "integrations/communication/<str:endpoint_id>"
 _ENDPOINT_ACTS = ("test-event", "rotate-signing-secret", "turn-on")
+_MESSAGES = "settings/messages/<str:connection_id>"
 FAMILIES = ("scm", "targets", "pipelines", "communication", "tickets")
 
 TABLE: dict[str, Mapping[str, int]] = {
@@ -63,6 +64,11 @@ TABLE: dict[str, Mapping[str, int]] = {
     "settings/workspace/delete": at(post=OWNER),
     "settings/tokens": at(get=OWNER, post=OWNER),
     "settings/tokens/<int:token_id>/revoke": at(post=OWNER),
+    "settings/messages": at(get=VIEWER),
+    f"{_MESSAGES}": at(post=ADMIN),
+    f"{_MESSAGES}/rules": at(post=ADMIN),
+    f"{_MESSAGES}/preview": at(get=VIEWER),
+    f"{_MESSAGES}/test": at(get=VIEWER, post=ADMIN),
     "settings/chat-accounts": at(get=VIEWER, post=VIEWER),
     "settings/releases": at(get=ADMIN, post=ADMIN),
     "settings/audit": at(get=VIEWER),
@@ -104,6 +110,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "releases/<slug:release_id>/builds": at(post=MEMBER),
     "releases/<slug:release_id>/cancel": at(post=MEMBER),
     "releases/<slug:release_id>/mark": at(post=MEMBER),
+    "releases/<slug:release_id>/mute": at(post=MEMBER),
     "releases/<slug:release_id>/adopt": at(post=ADMIN),
     "releases/<slug:release_id>/try-now": at(post=MEMBER),
     "builds/<slug:build_id>/cancel": at(post=MEMBER),
@@ -135,6 +142,9 @@ TABLE: dict[str, Mapping[str, int]] = {
     **{f"api/v1/integrations/{family}/<str:connection_id>": CONNECTION for family in FAMILIES},
     **{f"api/v1/integrations/{family}/<str:connection_id>/verify": ACT for family in FAMILIES},
     "api/v1/integrations/pipelines/<str:connection_id>/rotate-webhook-secret": ACT,
+    "api/v1/integrations/communication/<str:connection_id>/rules": at(get=VIEWER, patch=ADMIN),
+    "api/v1/integrations/communication/<str:connection_id>/samples": at(get=VIEWER),
+    "api/v1/integrations/communication/<str:connection_id>/test-messages": ACT,
     "api/v1/integrations/pipelines/<str:connection_id>/test-builds": CONNECTIONS,
     f"api/v1/{_ENDPOINT}/attempts": at(get=VIEWER),
     f"api/v1/{_ENDPOINT}/attempts/<str:attempt_id>/resend": ACT,
@@ -149,6 +159,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "api/v1/releases/<str:release_id>/builds": at(post=MEMBER),
     "api/v1/releases/<str:release_id>/cancel": at(post=MEMBER),
     "api/v1/releases/<str:release_id>/marks/<str:mark>": at(post=MEMBER, delete=MEMBER),
+    "api/v1/releases/<str:release_id>/mute": at(post=MEMBER, delete=MEMBER),
     "api/v1/releases/<str:release_id>/adopt": ACT,
     "api/v1/releases/<str:release_id>/try-now": at(post=MEMBER),
     "api/v1/builds/<str:build_id>/cancel": at(post=MEMBER),

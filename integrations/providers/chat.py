@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any, ClassVar
 
 from .base import Option, Provider, ProviderError
+from .fields import Words
 
 # Codes of a refused edit: it is posted as a new message.
 MESSAGE_LOST, CANNOT_EDIT = "message_lost", "cannot_edit"
@@ -96,6 +97,9 @@ class ChatProvider(Provider):
     turned_off_by: ClassVar[tuple[str, ...]] = ()  # codes of errors after which it gets no more
 
     sent: SentRequest | None = None  # by the last `post` to an endpoint
+    mentions: ClassVar[bool] = False  # people by their email address, and groups
+    mention_help: ClassVar[Words] = ""  # how people are found
+    group_help: ClassVar[Words] = ""  # what to enter for a group, and where it is found
 
     @staticmethod
     @abstractmethod
@@ -119,6 +123,20 @@ class ChatProvider(Provider):
     def channels(self) -> list[Option]:
         """The channels to choose from (network)."""
         return []
+
+    def mention(self, email: str) -> str:
+        """The markup that mentions a person (network); "" if the chat does not know the address."""
+        return ""
+
+    @staticmethod
+    def mention_group(group: str) -> str:
+        """The markup that mentions a group."""
+        return ""
+
+    @staticmethod
+    def clean_group(text: str) -> str:
+        """The id of a group as it is stored. Raises ValueError with words."""
+        return text
 
     @abstractmethod
     def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:

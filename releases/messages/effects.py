@@ -26,7 +26,10 @@ from releases.messages.in_place import (
     edits_of,
     said_by,
 )
-from releases.messages.notices import chat_of, message_key, render, render_standing
+from releases.messages.mentions import look_up, with_mentions
+from releases.messages.muting import refuse_muted
+from releases.messages.notices import message_key, render, render_standing
+from releases.messages.rules import chat_of
 from releases.messages.standing import template_of
 from releases.of_effects import connection_of, release_of
 from releases.operations import lock_release
@@ -92,17 +95,20 @@ class PostMessage(_MessageHandler):
     send_again_when_uncertain = True  # at least once, if the channel's history cannot be read
 
     def prepare(self, effect: Effect) -> None:
+        refuse_muted(release_of(effect))
         ahead = self._earlier(effect).open().order_by("created_at").first()
         ahead = ahead or self.parents(effect).exclude(pk=effect.pk).open().first()
         if ahead is not None and not self._is_parent(effect):
             raise wait_for(ahead, clock.now())
+        look_up(effect, connection_of(effect, CommunicationIntegration))
 
     def send(self, effect: Effect) -> dict[str, Any]:
         connection = connection_of(effect, CommunicationIntegration)
         kept = effect if effect.payload.get("kept") else None
+        message = self.message(effect, kept, thread=self._thread(effect))
         posted = provider_for(connection).post(
             channel=effect.payload["channel"],
-            message=self.message(effect, kept, thread=self._thread(effect)),
+            message=with_mentions(message, effect, connection),
             correlation=effect.pk,
         )
         return self._result(posted)
@@ -189,6 +195,7 @@ class EditMessage(_MessageHandler):
     idempotent = True
 
     def prepare(self, effect: Effect) -> None:
+        refuse_muted(release_of(effect))
         message = self._message(effect)
         if message.is_open:
             raise wait_for(message, clock.now())

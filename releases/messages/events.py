@@ -40,8 +40,13 @@ BROADCAST = {
     Notice.BUILD_CANCELLED,
 }
 MILESTONES = {Notice.RELEASE_CREATED, *BROADCAST}
+# Of these, whoever can do something about it may be mentioned (`releases.messages.mentions`).
+FAILURES = (Notice.BUILD_FAILED, Notice.BUILD_NOT_STARTED, Notice.RELEASE_FAILED)
 
 
 def event_of(notice: Notice) -> str:
     """Its name for the outside: `build.failed`."""
     return notice.value.replace("_", ".", 1)
+
+
+BY_EVENT = {event_of(notice): notice for notice in Notice}

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import enum
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django.conf import settings
 from django.db.models import prefetch_related_objects
 from django.template.loader import render_to_string
 
 from delivr.effects.operations import create_effects
-from integrations.choices import Preset
-from integrations.providers.chat import ChatProvider, Message
+from integrations.providers.chat import Message
 from releases.messages.endpoint_events import tell
-from releases.messages.events import MILESTONES, event_of
 from releases.messages.events import Notice as Notice
+from releases.messages.events import event_of
 from releases.messages.in_place import POST, Place, change_messages, kept_messages
+from releases.messages.rules import Rule, chat_of, rule_for
 from releases.messages.standing import (
     BUILDING,
     NOT_TRIGGERED,
@@ -56,58 +55,6 @@ _KEY_WORD = {
 }
 
 
-class Rule(enum.StrEnum):
-    """What a channel hears of an event."""
-
-    ON = "on"
-    OFF = "off"
-    THREAD = "thread"  # where there is a thread: there only
-
-
-_QUIET = {
-    Notice.RELEASE_CREATED,
-    Notice.RELEASE_COMPLETE,
-    Notice.RELEASE_FAILED,
-    Notice.RELEASE_CANCELLED,
-    Notice.RELEASE_RELEASED,
-    Notice.BUILD_WAITING,
-    Notice.BUILD_FAILED,
-    Notice.BUILD_NOT_STARTED,
-}
-
-
-def rule_for(communication: CommunicationIntegration, channel: str, notice: Notice) -> Rule:
-    """The rule that was set for the channel and the event, or else that of the preset."""
-    chosen = communication.rule_of(channel, event_of(notice))
-    return Rule(chosen) if chosen else preset_rule(communication, notice)
-
-
-def preset_rule(communication: CommunicationIntegration, notice: Notice) -> Rule:
-    chat = chat_of(communication)
-    if communication.preset == Preset.EVERYTHING:
-        return Rule.ON
-    if communication.preset == Preset.QUIET:
-        return Rule.ON if notice in _QUIET else Rule.OFF
-    if notice in MILESTONES or chat.tells_steps:
-        return Rule.ON
-    return Rule.THREAD if chat.threads or chat.edits_in_place else Rule.OFF
-
-
-def chat_of(communication: CommunicationIntegration) -> type[ChatProvider]:
-    return cast("type[ChatProvider]", communication.provider_class)
-
-
-def channels_of(communication: CommunicationIntegration, notice: Notice) -> list[str]:
-    """The channels of the connection that hear of it. An endpoint gets events instead: `tell`."""
-    if communication.is_endpoint:
-        return []
-    return [
-        channel
-        for channel in communication.channels
-        if rule_for(communication, channel, notice) != Rule.OFF
-    ]
-
-
 def notify(
     release: Release,
     notice: Notice,
@@ -119,7 +66,8 @@ def notify(
     places: Collection[Place] | None = None,
     quietly: bool = False,
 ) -> None:
-    """Create the effects that tell each channel, in the caller's transaction.
+    """Create the effects that tell each channel, in the caller's transaction; none while the
+    release is muted.
 
     `words` are further variables of the template: the platform, the build's number and URL.
     `event_id` is the build event that caused the message. `places` limits it to
@@ -138,6 +86,8 @@ def notify(
         payload=said,
         build_id=build_id,
     )
+    if release.muted_at is not None:
+        return  # programs are told nevertheless
     edits = any(chat_of(one).edits_in_place for one in _communications(release))
     kept = kept_messages(release, build_id) if build_id and edits else {}
     changed, new = [], []
@@ -167,7 +117,7 @@ def refresh(release: Release) -> None:
         for communication, channel in _places(release)
         if chat_of(communication).edits_in_place
     ]
-    if not in_place:
+    if not in_place or release.muted_at is not None:
         return
     kept = kept_messages(release)
     words = {**candidates_of(release), **progress_of(list(release.pipelines.all()))}

@@ -125,9 +125,11 @@ def _same_message(post: Effect) -> str:
 
 def _channel_name(release: Release, effect: Effect) -> str:
     channel = str(effect.payload.get("channel", ""))
+    several = len(release.communication_ids) > 1
     for communication in release.communications:
         if communication.pk == effect.integration_id:
-            return communication.channel_name(channel)
+            name = communication.channel_name(channel)
+            return f"{communication.called} {name}" if several else name
     return ""
 
 

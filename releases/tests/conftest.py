@@ -16,6 +16,11 @@ def member(tenant, member_of, client_for):
 
 
 @pytest.fixture
+def admin(tenant, member_of, client_for):
+    return client_for(member_of(tenant, Role.ADMIN))
+
+
+@pytest.fixture
 def viewer(tenant, member_of, client_for):
     return client_for(member_of(tenant, Role.VIEWER))
 

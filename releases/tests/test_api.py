@@ -100,7 +100,9 @@ def test_the_seeds_request_makes_a_release(api: APIClient, wired: Wired, tenant:
     answer = api.post(URL, body(wired))
     assert answer.status_code == 201, answer.json()
     made = answer.json()
-    whole = LINE | IN_REPOSITORY | MARKED_BY | {"targets", "tickets", "timeline", "blockers"}
+    whole = (
+        LINE | IN_REPOSITORY | MARKED_BY | {"mutedAt", "targets", "tickets", "timeline", "blockers"}
+    )
     assert set(made) == whole
     assert made["id"].startswith("rel_")
     assert (made["tenantId"], made["version"]) == (tenant.pk, "1.5.0")

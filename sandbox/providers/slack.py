@@ -6,6 +6,7 @@ https://api.slack.com/web
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -381,6 +382,17 @@ def get_permalink(call: Call) -> dict[str, Any]:
     return {"channel": channel.id, "permalink": link}
 
 
+def users_lookup_by_email(call: Call) -> dict[str, Any]:
+    """Everybody is in this workspace, but whose address begins with `stranger`."""
+    call.require("users:read.email")
+    email = call.text("email").lower()
+    if not email or email.startswith("stranger"):
+        raise SlackError("users_not_found")
+    known = next((one.id for one in chat.PEOPLE.values() if one.email == email), "")
+    number = known or f"U{zlib.crc32(email.encode()):08X}"
+    return {"user": {"id": number, "name": email.split("@")[0], "deleted": False}}
+
+
 def open_connection(call: Call) -> dict[str, Any]:
     call.require(SOCKET_SCOPE)
     address = state().base_url.replace("http", "ws", 1)
@@ -431,4 +443,5 @@ METHODS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "chat.postEphemeral": post_ephemeral,
     "chat.update": update_message,
     "chat.getPermalink": get_permalink,
+    "users.lookupByEmail": users_lookup_by_email,
 }

@@ -11,12 +11,13 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, Option, ProviderError
-from ..chat import ChatProvider, Message, PostedMessage, Press
+from ..chat import Message, PostedMessage, Press
 from ..http import DEADLINE, dicts, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate, error_from_edit
 from .manifest import new_app_url
 from .paging import next_cursor
+from .people import People
 from .text import blocks, escape
 from .verification import Verification, check_token_form
 
@@ -31,7 +32,7 @@ MARGIN = timedelta(minutes=11)  # the clocks of our own machines may be ten apar
 """Slack stamps messages by its own clock, which we know to a second or so: look further back."""
 
 
-class Slack(ChatProvider):
+class Slack(People):
     label = LABEL
     threads = True
     edits_in_place = True
