@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Response, current_app, redirect, request, url_for
@@ -32,3 +33,8 @@ def to_page(endpoint: str, **query: Any) -> Response:
     answer = redirect(url_for(endpoint, **query), 303)
     assert isinstance(answer, Response)  # noqa: S101 -- Flask's own class, for the type checker
     return answer
+
+
+def clock_time(moment: float) -> str:
+    """The time of day, for people."""
+    return datetime.fromtimestamp(moment).strftime("%H:%M:%S")

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request
 
 from sandbox import (
-    mrkdwn,
     page_actions,
+    page_chat,
     page_listeners,
     page_pipelines,
     page_receivers,
     page_tickets,
-    presses,
 )
-from sandbox.chat import CHANNELS, PEOPLE, Channel, Message
 from sandbox.ci_jobs import RESULTS, RETRIES, Build, Job
-from sandbox.context import accounts, state, to_page
+from sandbox.context import accounts, clock_time, state, to_page
 from sandbox.control import PERSON, configure, guard
 from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
@@ -34,7 +31,7 @@ POLICY = (
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 ALWAYS_SHOWN = ("ios-prod", "android-prod")
-SHOWN_BUILDS, SHOWN_MESSAGES, SHOWN_LEDGER = 5, 10, 15
+SHOWN_BUILDS, SHOWN_LEDGER = 5, 15
 
 
 @blueprint.after_request
@@ -64,8 +61,7 @@ def _board() -> dict[str, Any]:
         **page_pipelines.board(),
         **page_receivers.board(),
         **page_listeners.board(),
-        "channels": [_channel(c) for c in CHANNELS if c.member and not c.archived],
-        "people": list(PEOPLE.values()),
+        **page_chat.board(),
         **page_tickets.board(),
         "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
         "idle_jobs": [job.full_name for job in _buildable_jobs() if not _is_shown(job)],
@@ -112,25 +108,6 @@ def _build(job: Job, build: Build) -> dict[str, Any]:
     }
 
 
-def _channel(channel: Channel) -> dict[str, Any]:
-    messages = state().slack.in_channel(channel.id)
-    roots = [m for m in messages if not m.is_reply][-SHOWN_MESSAGES:]
-    return {"name": channel.name, "id": channel.id, "messages": [_message(m) for m in roots]}
-
-
-def _message(message: Message) -> dict[str, Any]:
-    replies = [] if message.is_reply else state().slack.replies(message)
-    return {
-        "at": _time(float(message.ts)),
-        "ts": message.ts,
-        "lines": mrkdwn.lines(message.text, message.blocks),
-        "edited": bool(message.edited_ts),
-        "broadcast": message.is_reply and message.broadcast,
-        **presses.shown_below(message),
-        "replies": [_message(reply) for reply in replies],
-    }
-
-
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
     hidden = {"seq", "at", "provider", "kind", "metadata", "parameters", "threadTs"}
     facts = {
@@ -139,11 +116,7 @@ def _entry(entry: dict[str, Any]) -> dict[str, Any]:
         if name not in hidden and value not in ("", [])
     }
     known = {name: entry[name] for name in ("provider", "kind")}
-    return {**known, "at": _time(entry["at"]), "facts": facts}
-
-
-def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment).strftime("%H:%M:%S")
+    return {**known, "at": clock_time(entry["at"]), "facts": facts}
 
 
 @blueprint.post("/sandbox/finish")
@@ -217,7 +190,7 @@ def reset() -> Response:
 def mails() -> str:
     found = mails_in(state().state_dir)
     return render_template(
-        "sandbox/mails.html", mails=[{**mail, "time": _time(mail["at"])} for mail in found]
+        "sandbox/mails.html", mails=[{**mail, "time": clock_time(mail["at"])} for mail in found]
     )
 
 

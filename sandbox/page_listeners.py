@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, request
 
-from sandbox.context import state, to_page
+from sandbox.context import clock_time, state, to_page
 from sandbox.control import guard, json_body
 from sandbox.listeners import Card, Event
 
@@ -42,7 +41,7 @@ def _event(event: Event) -> dict[str, Any]:
         "type": event.body.get("type", "?"),
         "verdict": event.verdict,
         "is_repeat": event.is_repeat,
-        "at": _time(event.at),
+        "at": clock_time(event.at),
         "facts": {name: value for name, value in facts.items() if value is not None},
     }
 
@@ -55,17 +54,13 @@ def _card(card: Card) -> dict[str, Any]:
         "title": texts[0] if texts else "",
         "lines": [line for text in texts[1:] for line in text.split("\n") if line.strip()],
         "actions": [str(one.get("title", "")) for one in actions],
-        "at": _time(card.at),
+        "at": clock_time(card.at),
     }
 
 
 def _plain(text: str) -> str:
     """Markdown as Teams shows it, without the addresses of links."""
     return _ESCAPED.sub(r"\1", _LINK.sub(r"\1", text))
-
-
-def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment).strftime("%H:%M:%S")
 
 
 @blueprint.post("/settings/endpoint")

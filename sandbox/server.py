@@ -52,6 +52,7 @@ from sandbox.providers import (
     jira,
     listeners,
     slack,
+    slack_people,  # noqa: F401 -- its methods
 )
 from sandbox.sockets import SocketGate
 from sandbox.state import SandboxState

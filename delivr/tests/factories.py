@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from builds.buttons.models import ButtonPress, ChatAccount, PressState
 from builds.models import Build, TestBuild, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.ids import webhook_secret
@@ -195,6 +196,22 @@ class ReleaseFactory(DjangoModelFactory):
             ReleaseCommunication.objects.create(
                 tenant=release.tenant, release=release, communication=chosen
             )
+
+
+def fill_buttons(slack: Any, build: Any, user: Any) -> None:
+    """A press below the message about the build, and the user's account in the chat."""
+    common = {"tenant": slack.tenant, "team": "T1"}
+    ButtonPress.objects.create(
+        **common,
+        communication=slack,
+        envelope="e",
+        user="U1",
+        channel="C123",
+        action="trigger_again",
+        value=build.pk,
+        state=PressState.DONE,
+    )
+    ChatAccount.objects.create(**common, chat_user="U1", user=user)
 
 
 def fill_repository(release: Release) -> None:

@@ -11,7 +11,6 @@ from django.apps import apps
 from django.db import connection, models
 from django.utils import timezone
 
-from builds.buttons.models import ButtonPress, ChatAccount, PressState
 from builds.models import BuildEvent
 from delivr.audit.operations import record
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
@@ -113,18 +112,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         build_id=build.pk,
         **dead,
     )
-    press = ButtonPress.objects.create(
-        tenant=tenant,
-        communication=wired.slack,
-        envelope="e",
-        team="T1",
-        user="U1",
-        channel="C123",
-        action="trigger_again",
-        value=build.pk,
-        state=PressState.DONE,
-    )
-    ChatAccount.objects.create(tenant=tenant, team=press.team, chat_user=press.user, user=owner)
+    factories.fill_buttons(wired.slack, build, owner)
     IntegrationHealth.objects.create(tenant=tenant, integration_id=wired.slack.pk)
     EarlierWebhookSecret.objects.create(
         tenant=tenant,

@@ -33,6 +33,7 @@ from delivr.tenants.operations import create_token
 from delivr.tests import factories
 from delivr.tests.admin_pages import detail, listing
 from integrations.models import EarlierWebhookSecret, EndpointAttempt
+from releases.models import ReleaseCommunication
 
 pytestmark = [pytest.mark.on_sqlite, pytest.mark.slow]
 
@@ -74,7 +75,9 @@ def rows(tenant, owner) -> list[str]:
     )
     EndpointAttempt.objects.create(tenant=tenant, body=CANARY, answer=CANARY, event="test")
     factories.TestBuildFactory(pipeline=pipeline.pipeline, started_by=owner)
-    factories.SlackFactory(tenant=tenant)
+    slack = factories.SlackFactory(tenant=tenant)
+    ReleaseCommunication.objects.create(tenant=tenant, release=release, communication=slack)
+    factories.fill_buttons(slack, build, owner)
     factories.JiraFactory(tenant=tenant)
     factories.EffectFactory(tenant=tenant, release_id=release.pk)
     IntegrationHealth.objects.create(tenant=tenant, integration_id="comm_slack_x")

@@ -6,13 +6,12 @@ https://api.slack.com/web
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox import accounts, chat, sockets
+from sandbox import accounts, chat
 from sandbox.chat import CHANNELS, Channel, Chat, Message
 from sandbox.context import state
 
@@ -138,7 +137,7 @@ def call(method: str) -> Response:
     return answer
 
 
-def _chat() -> Chat:
+def slack_chat() -> Chat:
     return state().slack
 
 
@@ -216,7 +215,7 @@ def conversations_info(call: Call) -> dict[str, Any]:
 
 
 def _channel(call: Call) -> Channel:
-    channel = _chat().channel(call.text("channel"))
+    channel = slack_chat().channel(call.text("channel"))
     if channel is None:
         raise SlackError("channel_not_found")
     return channel
@@ -227,16 +226,16 @@ def _channel(call: Call) -> Channel:
 
 def conversations_history(call: Call) -> dict[str, Any]:
     channel = _readable(call)
-    messages = [m for m in _chat().in_channel(channel.id) if m.broadcast or not m.is_reply]
+    messages = [m for m in slack_chat().in_channel(channel.id) if m.broadcast or not m.is_reply]
     return _messages(call, messages[::-1])
 
 
 def conversations_replies(call: Call) -> dict[str, Any]:
     channel = _readable(call)
-    parent = _chat().message(channel.id, call.text("ts"))
+    parent = slack_chat().message(channel.id, call.text("ts"))
     if parent is None:
         raise SlackError("thread_not_found")
-    return _messages(call, [parent, *_chat().replies(parent)])
+    return _messages(call, [parent, *slack_chat().replies(parent)])
 
 
 def _readable(call: Call) -> Channel:
@@ -278,7 +277,7 @@ def message_json(message: Message, *, with_metadata: bool = True) -> dict[str, A
         data["attachments"] = message.attachments
     if message.thread_ts:
         data["thread_ts"] = message.thread_ts
-    elif replies := _chat().replies(message):
+    elif replies := slack_chat().replies(message):
         data |= {"thread_ts": message.ts, "reply_count": len(replies)}
     if message.edited_ts:
         data["edited"] = {"user": message.user, "ts": message.edited_ts}
@@ -289,20 +288,20 @@ def message_json(message: Message, *, with_metadata: bool = True) -> dict[str, A
 
 def post_message(call: Call) -> dict[str, Any]:
     call.require("chat:write")
-    channel = _writable(call)
+    channel = writable(call)
     _count(channel)
-    content = _content(call)
+    parts = content(call)
     thread_ts = _thread(call, channel)
     message = Message(
         channel.id,
         "",
-        **content,
+        **parts,
         metadata=_metadata(call),
         thread_ts=thread_ts,
         broadcast=call.flag("reply_broadcast"),
         link_names=call.flag("link_names"),
     )
-    _chat().post(message)
+    slack_chat().post(message)
     return {"channel": channel.id, "ts": message.ts, "message": message_json(message)}
 
 
@@ -310,19 +309,19 @@ def _thread(call: Call, channel: Channel) -> str:
     """The thread to answer in. "" also if its parent was deleted: the answer is then posted to the
     channel, without an error."""
     ts = call.text("thread_ts")
-    if not ts or _chat().was_deleted(channel.id, ts):
+    if not ts or slack_chat().was_deleted(channel.id, ts):
         return ""
-    if _chat().message(channel.id, ts) is None:
+    if slack_chat().message(channel.id, ts) is None:
         raise SlackError("thread_not_found")
     return ts
 
 
 def _count(channel: Channel) -> None:
-    if seconds := _chat().wait(channel.id):
+    if seconds := slack_chat().wait(channel.id):
         raise TooSoon(seconds)
 
 
-def _writable(call: Call) -> Channel:
+def writable(call: Call) -> Channel:
     channel = _channel(call)
     if channel.archived:
         raise SlackError("is_archived")
@@ -331,7 +330,7 @@ def _writable(call: Call) -> Channel:
     return channel
 
 
-def _content(call: Call) -> dict[str, Any]:
+def content(call: Call) -> dict[str, Any]:
     text = call.text("text")
     blocks = call.structure("blocks", list, "invalid_blocks_format")
     attachments = call.structure("attachments", list, "invalid_attachments")
@@ -361,74 +360,25 @@ def update_message(call: Call) -> dict[str, Any]:
     _count(channel)
     if channel.archived:
         raise SlackError("is_archived")
-    message = _chat().message(channel.id, call.text("ts"))
+    message = slack_chat().message(channel.id, call.text("ts"))
     if message is None:
         raise SlackError("message_not_found")
     if message.refuses_edits:
         raise SlackError(message.refuses_edits)
-    content = _content(call)
+    parts = content(call)
     if metadata := _metadata(call):
-        content["metadata"] = metadata
-    _chat().update(message, **content)
+        parts["metadata"] = metadata
+    slack_chat().update(message, **parts)
     shown = message_json(message)
     return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": shown}
 
 
 def get_permalink(call: Call) -> dict[str, Any]:
     channel, ts = _channel(call), call.text("message_ts")
-    if _chat().message(channel.id, ts) is None:
+    if slack_chat().message(channel.id, ts) is None:
         raise SlackError("message_not_found")
     link = f"{chat.TEAM_URL}archives/{channel.id}/p{ts.replace('.', '')}"
     return {"channel": channel.id, "permalink": link}
-
-
-def users_lookup_by_email(call: Call) -> dict[str, Any]:
-    """Everybody is in this workspace, but whose address begins with `stranger`."""
-    call.require("users:read.email")
-    email = call.text("email").lower()
-    if not email or email.startswith("stranger"):
-        raise SlackError("users_not_found")
-    known = next((one.id for one in chat.PEOPLE.values() if one.email == email), "")
-    number = known or f"U{zlib.crc32(email.encode()):08X}"
-    return {"user": {"id": number, "name": email.split("@")[0], "deleted": False}}
-
-
-def open_connection(call: Call) -> dict[str, Any]:
-    call.require(SOCKET_SCOPE)
-    address = state().base_url.replace("http", "ws", 1)
-    return {"url": f"{address}{sockets.PATH}?ticket={state().sockets.ticket()}"}
-
-
-def users_info(call: Call) -> dict[str, Any]:
-    call.require("users:read")
-    person = chat.PEOPLE.get(call.text("user"))
-    if person is None:
-        raise SlackError("user_not_found")
-    profile = {"real_name": person.name}
-    if "users:read.email" in call.scopes and person.email:
-        profile["email"] = person.email
-    return {
-        "user": {
-            "id": person.id,
-            "team_id": chat.TEAM_ID,
-            "name": person.name.split()[0].lower(),
-            "deleted": person.deleted,
-            "is_bot": False,
-            "is_restricted": person.guest,
-            "is_email_confirmed": person.confirmed,
-            "profile": profile,
-        }
-    }
-
-
-def post_ephemeral(call: Call) -> dict[str, Any]:
-    call.require("chat:write")
-    channel = _writable(call)
-    if call.text("user") not in chat.PEOPLE:
-        raise SlackError("user_not_in_channel")
-    _content(call)
-    shown = _chat().show(channel.id, call.text("user"), call.text("text"), call.text("thread_ts"))
-    return {"message_ts": shown.ts}
 
 
 METHODS: dict[str, Callable[[Call], dict[str, Any]]] = {
@@ -437,11 +387,7 @@ METHODS: dict[str, Callable[[Call], dict[str, Any]]] = {
     "conversations.info": conversations_info,
     "conversations.history": conversations_history,
     "conversations.replies": conversations_replies,
-    "apps.connections.open": open_connection,
-    "users.info": users_info,
     "chat.postMessage": post_message,
-    "chat.postEphemeral": post_ephemeral,
     "chat.update": update_message,
     "chat.getPermalink": get_permalink,
-    "users.lookupByEmail": users_lookup_by_email,
 }
