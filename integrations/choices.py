@@ -39,6 +39,7 @@ class PipelineType(Kinds):
 
 class CommunicationType(Kinds):
     SLACK = "SLACK", "Slack"
+    EMAIL = "EMAIL", _("Email")
 
 
 class TicketType(Kinds):

@@ -53,6 +53,8 @@ SLACK_NO_HISTORY_TOKEN = "xoxb-sandbox-no-history-token"
 SLACK_NO_WRITE_TOKEN = "xoxb-sandbox-no-write-token"
 SLACK_CHANNELS = ("C123", "C456")
 
+EMAIL_RECIPIENTS = ("team@sandbox.example", "qa@sandbox.example")
+
 JIRA_EMAIL = "delivr@sandbox.example"
 JIRA_API_TOKEN = "ATATT-sandbox-jira-api-token"
 JIRA_SCOPED_TOKEN = "ATATT-sandbox-jira-scoped-token"  # accepted by the gateway only
@@ -107,7 +109,7 @@ class Accounts:
 
     def as_dict(self, base_url: str) -> dict[str, Any]:
         """All credentials by family, with the field names of delivr's API; `workflows` and
-        `receivers` are pipelines, too, and `gitlab` is another SCM."""
+        `receivers` are pipelines, too, `gitlab` is another SCM, `email` another communication."""
         base_url = base_url.rstrip("/")
         return {
             "scm": {
@@ -132,6 +134,7 @@ class Accounts:
                 "slackAppToken": SLACK_APP_TOKEN,
                 "slackChannels": list(SLACK_CHANNELS),
             },
+            "email": {"communicationType": "EMAIL", "recipients": list(EMAIL_RECIPIENTS)},
             "tickets": {
                 "ticketType": "JIRA",
                 "jiraUrl": f"{base_url}/jira",

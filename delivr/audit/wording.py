@@ -69,6 +69,18 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "member.joined": (_("accepted an invitation"), _("Member joined")),
     "member.left": (_("left the workspace"), _("Member left")),
     "member.removed": (_("removed %(what)s"), _("Member removed")),
+    "recipient.refused": (
+        _("was told to stop sending to a recipient of %(what)s"),
+        _("Recipient refused"),
+    ),
+    "recipient.tried_again": (
+        _("lets %(what)s send to a refused recipient again"),
+        _("Refused recipient tried again"),
+    ),
+    "recipient.unsubscribed": (
+        _("unsubscribed a recipient of %(what)s"),
+        _("Recipient unsubscribed"),
+    ),
     "release.cancelled": (_("cancelled release %(what)s"), _("Release cancelled")),
     "release.created": (_("created release %(what)s"), _("Release created")),
     "release.marked": (
@@ -136,6 +148,8 @@ NOTICED: dict[str, str | Promise] = {
     "build.repeat_stopped": _("A duplicate build of %(what)s was stopped"),
     "integration.refused": _("%(what)s refused its credentials"),
     "integration.verified": _("%(what)s was checked"),
+    "recipient.refused": _("A recipient of %(what)s was refused by the mail server"),
+    "recipient.unsubscribed": _("A recipient of %(what)s unsubscribed"),
     "release.status": _("Release %(what)s changed its status"),
     "user.factor_failed": _("A wrong second-factor code was entered for %(what)s"),
     "user.signin_failed": _("A wrong password was entered for %(what)s"),

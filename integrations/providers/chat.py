@@ -45,6 +45,7 @@ class Message:
     markup (`ChatProvider.escape`, `link`). `event` and `data` are the same content for programs."""
 
     text: str
+    subject: str = ""  # for chats whose messages have one: `[app] 1.5.0: iOS build failed`
     detail: str = ""
     thread: str = ""  # the id of the message it replies to
     broadcast: bool = False  # also show a reply in the channel
@@ -69,6 +70,8 @@ class ChatProvider(Provider):
     tells_steps: ClassVar[bool] = False  # also without threads and without editing
     has_buttons: ClassVar[bool] = False  # if the connection has what `listen` needs
     only_channel: ClassVar[str] = ""  # its name, if a connection has a single one
+    # The code of an error after which nothing more is sent to that channel, until a person acts.
+    unreachable_code: ClassVar[str] = ""
 
     @staticmethod
     @abstractmethod

@@ -42,6 +42,7 @@ PIPELINES: dict[str, str] = {
 }
 COMMUNICATION: dict[str, str] = {
     CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",
+    CommunicationType.EMAIL: f"{_HERE}.email.provider.Email",
 }
 TICKETS: dict[str, str] = {
     TicketType.JIRA: f"{_HERE}.jira.provider.Jira",

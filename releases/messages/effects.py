@@ -10,15 +10,17 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from delivr.effects import clock
-from delivr.effects.handlers import EffectHandler, wait_for
+from delivr.effects.handlers import EffectHandler, Unneeded, wait_for
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.failures import ProviderError
 from integrations.models import CommunicationIntegration
 from integrations.providers.chat import PostedMessage
 from integrations.providers.registry import provider_for
+from releases.messages import unreachable
 from releases.messages.buttons import buttons_of
 from releases.messages.notices import Notice, chat_of, message_key, render
+from releases.messages.subjects import subject_of
 from releases.of_effects import connection_of, release_of
 
 
@@ -32,14 +34,17 @@ class PostMessage(EffectHandler):
     send_again_when_uncertain = True  # at least once, if the channel's history cannot be read
 
     def prepare(self, effect: Effect) -> None:
+        if unreachable.is_silent(effect):
+            raise Unneeded
         ahead = self._earlier(effect).open().order_by("created_at").first()
         if ahead is not None:
             raise wait_for(ahead, clock.now())
 
     def send(self, effect: Effect) -> dict[str, Any]:
         connection = connection_of(effect, CommunicationIntegration)
+        release = release_of(effect)
         message = render(
-            release_of(effect),
+            release,
             Notice(effect.payload["notice"]),
             effect.payload["words"],
             chat=chat_of(connection),
@@ -49,7 +54,7 @@ class PostMessage(EffectHandler):
         buttons = buttons_of(
             connection, notice, release_id=effect.release_id, build_id=effect.build_id
         )
-        message = replace(message, buttons=buttons)
+        message = replace(message, buttons=buttons, subject=subject_of(release, effect.payload))
         posted = provider_for(connection).post(
             channel=effect.payload["channel"], message=message, correlation=effect.pk
         )
@@ -68,7 +73,11 @@ class PostMessage(EffectHandler):
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         self._wake_next(effect)
 
+    def lock(self, effect: Effect) -> None:
+        unreachable.lock(effect)
+
     def gave_up(self, effect: Effect) -> None:
+        unreachable.note(effect)
         self._wake_next(effect)
 
     def revive(self, effect: Effect) -> None:
