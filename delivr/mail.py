@@ -16,7 +16,10 @@ from django.utils.translation import gettext as _
 from delivr.failures import Outcome, ProviderError
 
 RECIPIENT_REFUSED = "mail_refused"  # the code if the server will never take this address
+LOGIN_REFUSED = "mail_login"  # the operator's user name or password is wrong
 RECIPIENT_LATER = "mail_later"  # and if it does not take it right now
+# No program answers automatically: https://datatracker.ietf.org/doc/html/rfc3834
+ALL = {"Auto-Submitted": "auto-generated"}
 # https://datatracker.ietf.org/doc/html/rfc5322#section-2.1.1 : a line has at most 998 characters;
 # programs show far less of a subject.
 LONGEST_SUBJECT = 250
@@ -45,15 +48,16 @@ def send(
     have it, REFUSED if the server will never take it, UNCERTAIN if its response was lost."""
     connection = _open()
     try:
-        mail = EmailMultiAlternatives(one_line(subject), body, to=[to], headers=dict(headers or {}))
+        mail = EmailMultiAlternatives(
+            one_line(subject), body, to=[to], headers={**ALL, **(headers or {})}
+        )
         if html:
             mail.attach_alternative(html, "text/html")
         connection.send_messages([mail])
     except (smtplib.SMTPException, OSError, MessageError, ValueError) as error:
         raise _verdict(error) from None
     finally:
-        with contextlib.suppress(smtplib.SMTPException, OSError):
-            connection.close()
+        _close(connection)
 
 
 def try_server() -> None:
@@ -66,8 +70,7 @@ def try_server() -> None:
     except (smtplib.SMTPException, OSError):
         raise _unreachable() from None
     finally:
-        with contextlib.suppress(smtplib.SMTPException, OSError):
-            connection.close()
+        _close(connection)
 
 
 def one_line(subject: str) -> str:
@@ -80,22 +83,31 @@ def _open() -> Any:
     connection = get_connection()
     try:
         connection.open()
-    except smtplib.SMTPAuthenticationError as error:
-        raise _not_sent(
-            _("The mail server refused delivr's user name or password (%d).") % error.smtp_code
-        ) from None
-    except (smtplib.SMTPException, OSError):
-        raise _unreachable() from None
+    except (smtplib.SMTPException, OSError) as error:
+        _close(connection)
+        raise _login_refused(error) or _unreachable() from None
     return connection
+
+
+def _close(connection: Any) -> None:
+    with contextlib.suppress(smtplib.SMTPException, OSError):
+        connection.close()
+
+
+def _login_refused(error: Exception) -> ProviderError | None:
+    if not isinstance(error, smtplib.SMTPAuthenticationError):
+        return None
+    words = _("The mail server refused delivr's user name or password (%d).") % error.smtp_code
+    return _not_sent(words, code=LOGIN_REFUSED)
 
 
 def _unreachable() -> ProviderError:
     return _not_sent(_("The mail server could not be reached."))
 
 
-def _not_sent(words: str) -> ProviderError:
+def _not_sent(words: str, *, code: str = "mail_server") -> ProviderError:
     return ProviderError(
-        "mail_server",
+        code,
         words,
         _("delivr retries it. The operator sets the server in EMAIL_URL."),
         outcome=Outcome.NOT_SENT,

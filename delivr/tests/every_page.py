@@ -37,6 +37,7 @@ PAGES = {
     "workspace": "/settings/workspace",
     "audit": "/settings/audit",
     "security": "/settings/security",
+    "notifications": "/settings/notifications",
     "release-settings": "/settings/releases",
     "workspace-new": "/settings/new-workspace",
     "account-email": "/accounts/email/",

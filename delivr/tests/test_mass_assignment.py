@@ -141,6 +141,11 @@ def api_bodies(workspace: SampleWorkspace) -> Iterator[tuple[str, str, Body]]:
     offered = {"pipelineId": ids["pipeline_id"], "offerId": "7"}
     yield "post", f"releases/{ids['release_id']}/adopt", offered
     yield "patch", "release-settings", {"repository": {"tag": True}}
+    yield (
+        "patch",
+        "me/notifications",
+        {"needsMe": "off", "failures": "daily", "milestones": "off", "everything": "off"},
+    )
     yield "patch", f"members/{ids['member_id']}", {"role": "MEMBER"}
     yield "post", "invitations", {"email": "new@example.com", "role": "VIEWER"}
     yield "post", "tokens", {"name": "x", "role": "VIEWER", "expiresInDays": 7}
@@ -249,6 +254,15 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
             "drafts_release": None,
             **dict.fromkeys(TicketStepsForm.base_fields),
         },
+        "settings/notifications": {
+            "needsMe": "off",
+            "failures": "daily",
+            "milestones": "off",
+            "everything": "off",
+        },
+        "integrations/communication/<str:connection_id>/recipient": {"recipient": "a@example.com"},
+        "unsubscribe/<str:token>": {},
+        "unsubscribe/member/<str:token>": {},
         "settings/switch": {"tenant": workspace.tenant.pk},
         "settings/new-workspace": {"workspace": "Another"},
         "releases/new": release,

@@ -13,6 +13,7 @@ from django.template.loader import render_to_string
 from delivr.effects.operations import create_effects
 from integrations.choices import Preset
 from integrations.providers.chat import ChatProvider, Message
+from releases.messages.member_mail import mail_members
 from releases.repository.summary import summary_of
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def notify(
             if places is None or (communication.pk, channel) in places
         ],
     )
+    mail_members(release, notice, words or {}, key=f"{subject}:mail:{suffix}")
 
 
 def message_key(subject: str, communication_id: str, channel: str, suffix: str) -> str:

@@ -10,12 +10,12 @@ from django.utils.safestring import mark_safe
 
 from delivr import mail, unsubscribe
 
-from .text import as_html, as_text
+from .markup import as_html, as_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of an email; its title and lines are in the markup of `text.py`."""
+    """A part of an email; its title and lines are in the markup of `markup.py`."""
 
     title: str
     lines: list[str]
@@ -42,7 +42,6 @@ class Letter:
     def headers(self) -> dict[str, str]:
         found = {
             "Message-ID": mail.message_id(self.unique),
-            "Auto-Submitted": "auto-generated",  # https://datatracker.ietf.org/doc/html/rfc3834
             "List-Id": f"<{self.list_label}.{mail.sender_domain()}>",
             **unsubscribe.headers(self.end),
         }
@@ -69,7 +68,7 @@ def _context(letter: Letter, form: Any) -> dict[str, Any]:
         "subject": mail.one_line(letter.subject),
         "sections": [
             {
-                "title": mark_safe(form(section.title)),  # noqa: S308 # escaped by `text.escape`
+                "title": mark_safe(form(section.title)),  # noqa: S308 # escaped by `markup.escape`
                 "lines": [mark_safe(form(line)) for line in section.lines],  # noqa: S308
             }
             for section in letter.sections

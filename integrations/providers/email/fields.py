@@ -53,7 +53,8 @@ NEEDS = gettext_lazy("the addresses of who should know")
 
 # The names of its checks.
 CHECKS = {
-    "server": gettext_lazy("Mail server"),
+    "address": gettext_lazy("Reaching the mail server"),
+    "credentials": gettext_lazy("User name of the mail server"),
     "recipients": gettext_lazy("Recipients"),
     "recipient": gettext_lazy("Recipient %(subject)s"),
 }

@@ -13,7 +13,7 @@ from delivr import mail, unsubscribe
 from ..base import Check, Outcome, ProviderError
 from ..chat import ChatProvider, Message, PostedMessage
 from ..verifying import try_in_order
-from . import text
+from . import markup
 from .client import Letter, Section, send
 from .fields import clean_recipients
 
@@ -28,8 +28,6 @@ class Email(ChatProvider):
 
     label = "Email"
     unreachable_code = mail.RECIPIENT_REFUSED
-    escape = staticmethod(text.escape)
-    link = staticmethod(text.link)
 
     def __init__(
         self,
@@ -60,24 +58,33 @@ class Email(ChatProvider):
             end_of=end_of,
         )
 
+    @staticmethod
+    def escape(text: str) -> str:
+        return markup.escape(text)
+
+    @staticmethod
+    def link(url: str, label: str) -> str:
+        return markup.link(url, label)
+
     def checks(self) -> Iterator[Check]:
         yield from try_in_order(
             self.label,
-            [("server", self._server), ("recipients", self._addresses)],
+            [("address", self._server), ("recipients", self._addresses)],
         )
 
     def _server(self) -> list[Check]:
         if not mail.is_set_up():
-            return [
-                Check.failed(
-                    "server",
-                    "no_mail_server",
-                    _("This installation has no mail server."),
-                    _("The operator sets one in EMAIL_URL."),
-                )
-            ]
-        mail.try_server()
-        return []
+            words = _("This installation has no mail server.")
+            hint = _("The operator sets one in EMAIL_URL.")
+            return [Check.failed("address", "no_mail_server", words, hint)]
+        reached, accepted = Check(name="address", ok=True), Check(name="credentials", ok=True)
+        try:
+            mail.try_server()
+        except ProviderError as error:
+            if error.code == mail.LOGIN_REFUSED:
+                return [reached, Check.from_error("credentials", error)]
+            return [Check.from_error("address", error)]
+        return [reached, accepted]
 
     def _addresses(self) -> Iterator[Check]:
         try:
@@ -99,10 +106,10 @@ class Email(ChatProvider):
     def post(self, *, channel: str, message: Message, correlation: str) -> PostedMessage:
         """Send it to one recipient. A mail server does not tell what it accepted: after a lost
         response the same email, with the same `Message-ID`, is sent once more."""
-        section = Section(title=message.text, lines=text.lines(message.detail))
+        section = Section(title=message.text, lines=markup.lines(message.detail))
         letter = Letter(
             to=channel,
-            subject=message.subject or text.as_text(message.text),
+            subject=message.subject or markup.as_text(message.text),
             sections=[section],
             reason=self._reason,
             end=self._end_of(channel),

@@ -42,7 +42,7 @@ class PostOffice:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content: Any = envelope.original_content
-        self.taken.append(email.message_from_bytes(content, policy=email.policy.default))  # type: ignore[arg-type]
+        self.taken.append(email.message_from_bytes(content, policy=email.policy.default))
         self.envelopes.append(list(envelope.rcpt_tos))
         if self.drops and self.drops[0] in envelope.rcpt_tos:
             self.drops.pop(0)
@@ -57,7 +57,7 @@ def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data:
 
 @contextlib.contextmanager
 def post_office(settings: Any, **options: Any) -> Iterator[PostOffice]:
-    """The server runs, and the settings point to it; `options` are those of `aiosmtpd.smtp.SMTP`."""
+    """The server runs, and the settings point to it; `options` are those of aiosmtpd's SMTP."""
     office = PostOffice()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
