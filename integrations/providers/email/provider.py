@@ -36,14 +36,15 @@ class Email(ChatProvider):
         silent: Collection[str] = (),
         list_label: str,
         end_of: Callable[[str], str],
-        reason: str = "",
+        reason: str,
     ) -> None:
-        """`end_of` is the link that ends emails to an address, `silent` those who get none."""
+        """`end_of` is the link that ends emails to an address, `silent` those who get none, and
+        `reason` why they come, for the end of each email."""
         self._recipients = recipients
         self._silent = silent
         self._list_label = list_label
         self._end_of = end_of
-        self._reason = reason or _("You get this because a workspace sends its messages to you.")
+        self._reason = reason
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
@@ -56,6 +57,8 @@ class Email(ChatProvider):
             silent=connection.silent,
             list_label=connection.pk,
             end_of=end_of,
+            reason=_("You get this because %(workspace)s sends messages about releases to you.")
+            % {"workspace": connection.tenant.name},
         )
 
     @staticmethod

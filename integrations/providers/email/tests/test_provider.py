@@ -19,7 +19,11 @@ END = "https://delivr.example/unsubscribe/x"
 
 
 def email_to(*recipients: str, **changes: Any) -> Email:
-    given: dict[str, Any] = {"list_label": "comm_email_1", "end_of": lambda _address: END}
+    given: dict[str, Any] = {
+        "list_label": "comm_email_1",
+        "end_of": lambda _address: END,
+        "reason": "You get this because you wanted it.",
+    }
     return Email(recipients=recipients, **{**given, **changes})
 
 
@@ -59,7 +63,7 @@ def test_an_email_has_both_parts_and_the_headers_of_a_list(office: PostOffice) -
     assert plain is not None
     assert html is not None
     text = plain.get_content()
-    for line in ("❌ iOS build #245 failed", "Branch x", "<b>`A & B`</b>", END):
+    for line in ("❌ iOS build #245 failed", "Branch x", "<b>`A & B`</b>", "wanted it", END):
         assert line in text
     assert "Build: https://ci.example/?a=1&b=2" in text
     shown = html.get_content()
@@ -70,7 +74,7 @@ def test_an_email_has_both_parts_and_the_headers_of_a_list(office: PostOffice) -
 
 
 def test_one_click_is_only_announced_over_https(office: PostOffice) -> None:
-    Email(list_label="x", end_of=lambda _a: "http://127.0.0.1/x").post(
+    email_to(end_of=lambda _a: "http://127.0.0.1/x").post(
         channel=ADA, message=Message(text="x"), correlation="eff_1"
     )
     [mail] = office.taken
