@@ -16,7 +16,6 @@ from sandbox.context import accounts, state, to_page
 from sandbox.control import PERSON, configure, guard
 from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
-from sandbox.outbox import mail_of, mails_in
 from sandbox.proxies import PROXIES
 
 blueprint = Blueprint("page", __name__)
@@ -24,10 +23,6 @@ blueprint.before_request(guard)
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'"
-)
-MAIL_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox allow-popups"
-    " allow-popups-to-escape-sandbox"
 )
 ALWAYS_SHOWN = ("ios-prod", "android-prod")
 SHOWN_BUILDS, SHOWN_MESSAGES, SHOWN_LEDGER = 5, 10, 15
@@ -204,36 +199,6 @@ def reset() -> Response:
     return to_page("page.home")
 
 
-# Mails
-
-
-@blueprint.get("/mails")
-def mails() -> str:
-    found = mails_in(state().state_dir)
-    return render_template(
-        "sandbox/mails.html", mails=[{**mail, "time": _time(mail["at"])} for mail in found]
-    )
-
-
-@blueprint.get("/mails/<int:mail_id>")
-def mail(mail_id: int) -> str:
-    """One mail: both of its parts, and its headers."""
-    found = _mail(mail_id)
-    return render_template("sandbox/mail.html", mail={**found, "time": _time(found["at"])})
-
-
-@blueprint.get("/mails/<int:mail_id>/html")
-def mail_html(mail_id: int) -> Response:
-    """The HTML part as a mail program shows it: with its own styles, and nothing from outside."""
-    response = Response(_mail(mail_id)["html"], mimetype="text/html")
-    response.headers["Content-Security-Policy"] = MAIL_POLICY
-    return response
-
-
-def _mail(mail_id: int) -> dict[str, Any]:
-    return mail_of(state().state_dir, mail_id) or abort(404)
-
-
 # Settings
 
 SAVED = {
@@ -392,6 +357,7 @@ LABELS = {
     "slackBotToken": "Bot token",
     "slackAppToken": "App-level token",
     "slackChannels": "Channels",
+    "recipients": "Recipients",
     "jiraUrl": "Jira address",
     "jiraEmail": "Account email",
     "jiraApiToken": "API token",
@@ -411,6 +377,7 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
         *(("GitHub Actions", p) for p in values["workflows"]),
         *((f"Any CI {p['triggerUrl'].rpartition('/')[2]}", p) for p in values["receivers"]),
         ("Slack", values["communication"]),
+        ("Email", values["email"]),
         ("Jira", values["tickets"]),
     ]
     return [(heading, _rows(block)) for heading, block in blocks]

@@ -35,6 +35,10 @@ STORED: dict[ProviderKey, Any] = {
     ),
     key_of("WEBHOOK"): (make.PipelineFactory, {"pipeline_type": "WEBHOOK", "api_token": CANARY}),
     key_of("SLACK"): (make.SlackFactory, {"token": CANARY}),
+    key_of("EMAIL"): (
+        make.SlackFactory,
+        {"communication_type": "EMAIL", "token": None, "recipients": ["ada@example.com"]},
+    ),
     key_of("JIRA"): (make.JiraFactory, {"api_token": CANARY}),
 }
 
