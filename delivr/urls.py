@@ -3,7 +3,7 @@ from django.urls import include, path, re_path
 
 from delivr import views
 from delivr.pages import gallery
-from delivr.tenants.urls import invitation_urls
+from delivr.tenants.urls import invitation_urls, mail_urls
 
 handler500 = "delivr.security.outage.server_error"
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("", include("delivr.signin.urls")),
     path("accounts/", include(invitation_urls)),
+    path("unsubscribe/", include(mail_urls)),
     path("admin/", admin.site.urls),
     path("design", gallery.ui_gallery, name="ui_gallery"),
     path("settings/", include("delivr.tenants.urls")),

@@ -67,17 +67,17 @@ def _released(client: Client, space: Workspace) -> Release:
     return release
 
 
-def killed_at(stack: Stack, kind: str, point: str) -> None:
+def killed_at(stack: Stack, kind: str, point: str, **env: str) -> None:
     """Run a sweeper until it is killed there."""
-    sweeper = _lone_sweeper(stack, DELIVR_CRASHPOINT=f"{kind}:{point}")
+    sweeper = _lone_sweeper(stack, DELIVR_CRASHPOINT=f"{kind}:{point}", **env)
     child = sweeper.child
     until(lambda: child.poll() is not None, seconds=SETTLE, what=f"dead at {kind} {point}")
     if child.returncode != KILLED:
         raise RuntimeError(f"the sweeper ended with {child.returncode} before {kind} {point}")
 
 
-def settled(stack: Stack) -> None:
-    sweeper = _lone_sweeper(stack)
+def settled(stack: Stack, **env: str) -> None:
+    sweeper = _lone_sweeper(stack, **env)
     until(lambda: not open_work(), seconds=SETTLE, what="everything settled", pause=0.5)
     sweeper.stop()
 

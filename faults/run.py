@@ -28,6 +28,7 @@ SCENARIOS = {
     "F1b": "faults.recovery.recovery_times",
     "F1c": "faults.repository.crash_points",
     "F1d": "faults.tickets.crash_points",
+    "F1e": "faults.mails.crash_points",
     "F2": "faults.killing.random_kills",
     "F2b": "faults.killing.random_kills_of_runs",
     "F2c": "faults.killing.random_kills_of_receivers",

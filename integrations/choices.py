@@ -41,6 +41,7 @@ class CommunicationType(Kinds):
     SLACK = "SLACK", "Slack"
     TEAMS = "TEAMS", "Microsoft Teams"
     WEBHOOK = "WEBHOOK", "Outgoing webhook"
+    EMAIL = "EMAIL", _("Email")
 
 
 class TicketType(Kinds):

@@ -410,6 +410,9 @@ class EarlierWebhookSecret(TenantOwned):
         return f"a secret of {self.pipeline}"
 
 
+SILENT = "silent"  # the option with the recipients to which nothing is sent
+
+
 class CommunicationIntegration(Connection):
     family, prefix, type_field = "communication", "comm", "communication_type"
 
@@ -437,12 +440,30 @@ class CommunicationIntegration(Connection):
     @property
     def channels(self) -> list[str]:
         """Where messages are posted: the chosen recipients, or the only place that there is."""
+        silent = self.silent
+        return [one for one in self._chosen if one not in silent]
+
+    @property
+    def _chosen(self) -> list[str]:
         only: str = self.provider_class.only_channel
         return [only] if only else list(self.recipients)
 
     @property
+    def silent(self) -> dict[str, dict[str, str]]:
+        """The recipients to which nothing is sent, with why and since when: see
+        `integrations.recipients`, which writes them."""
+        return dict(self.options.get(SILENT, {}))
+
+    def set_value(self, name: str, value: Any) -> None:
+        """A recipient that is removed is forgotten: added again, it is a new one."""
+        super().set_value(name, value)
+        if silent := self.silent:
+            kept = {one: why for one, why in silent.items() if one in self.recipients}
+            self.options = {**self.options, SILENT: kept}
+
+    @property
     def summary(self) -> str:
-        return f"{self.kind_label} · {', '.join(map(self.channel_name, self.channels))}"
+        return f"{self.kind_label} · {', '.join(map(self.channel_name, self._chosen))}"
 
     @property
     def is_endpoint(self) -> bool:

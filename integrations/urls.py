@@ -6,6 +6,7 @@ from integrations.views import (
     endpoints,
     listening,
     options,
+    recipients,
     registering,
     webhook_secret,
     wizard,
@@ -56,6 +57,12 @@ urlpatterns = [
     path(f"{_ONE}/verify", connections.integration_verify, name="integration_verify"),
     path(f"{_ONE}/move", connections.integration_move, name="integration_move"),
     path(f"{_ONE}/disconnect", connections.integration_disconnect, name="integration_disconnect"),
+    path(
+        "integrations/communication/<str:connection_id>/recipient",
+        recipients.recipient_again,
+        name="recipient_again",
+    ),
+    path("unsubscribe/<str:token>", recipients.mail_unsubscribe, name=recipients.VIEW),
     path(
         "integrations/pipelines/<str:connection_id>/listening",
         listening.listening,

@@ -6,6 +6,7 @@ from releases.models import (
     ChangeTicket,
     Release,
     ReleaseCommunication,
+    ReleaseNotice,
     ReleasePipeline,
     ReleaseSettings,
     ReleaseTarget,
@@ -95,3 +96,10 @@ class ChangeTicketAdmin(ReadOnlyAdmin):
     list_display = ("key", "change", "tenant")
     list_select_related = ("change", "tenant")
     search_fields = ("key", "tenant__id")
+
+
+@admin.register(ReleaseNotice)
+class ReleaseNoticeAdmin(ReadOnlyAdmin):
+    list_display = ("notice", "release_id", "tenant", "at")
+    list_select_related = ("tenant",)
+    search_fields = ("release_id", "tenant__id")

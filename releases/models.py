@@ -22,6 +22,7 @@ from integrations.models import (
 )
 from integrations.parameters import parameters_of
 from integrations.providers.ci import BuildStatus
+from releases.messages.models import ReleaseNotice as ReleaseNotice
 from releases.repository.models import Change as Change
 from releases.repository.models import ChangeTicket as ChangeTicket
 from releases.repository.models import ReleaseSettings as ReleaseSettings

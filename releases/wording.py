@@ -39,6 +39,8 @@ KINDS = {
     "mail.send": gettext_lazy("Invitation email"),
     "mail.refused": gettext_lazy("Email about refused credentials"),
     "mail.expiring": gettext_lazy("Email about an expiring credential"),
+    "mail.release": gettext_lazy("Email to a member about a release"),
+    "mail.digest": gettext_lazy("Daily digest by email"),
 }
 
 _NOTICES: dict[str, Any] = {

@@ -54,6 +54,7 @@ SLACK_NO_WRITE_TOKEN = "xoxb-sandbox-no-write-token"
 SLACK_CHANNELS = ("C123", "C456")
 
 TEAMS_SIGNATURE = "sandbox-workflow-signature"
+EMAIL_RECIPIENTS = ("team@sandbox.example", "qa@sandbox.example")
 
 JIRA_EMAIL = "delivr@sandbox.example"
 JIRA_API_TOKEN = "ATATT-sandbox-jira-api-token"
@@ -109,8 +110,8 @@ class Accounts:
 
     def as_dict(self, base_url: str) -> dict[str, Any]:
         """All credentials by family, with the field names of delivr's API; `workflows` and
-        `receivers` are pipelines, too, `gitlab` is another SCM, and `teams` and `endpoint` are
-        further communications."""
+        `receivers` are pipelines, too, `gitlab` is another SCM, and `email`, `teams` and
+        `endpoint` are further communications."""
         base_url = base_url.rstrip("/")
         return {
             "scm": {
@@ -140,6 +141,7 @@ class Accounts:
                 "workflowUrl": f"{base_url}/teams/workflows/releases/invoke?sig={TEAMS_SIGNATURE}",
             },
             "endpoint": {"communicationType": "WEBHOOK", "url": f"{base_url}/listener/events"},
+            "email": {"communicationType": "EMAIL", "recipients": list(EMAIL_RECIPIENTS)},
             "tickets": {
                 "ticketType": "JIRA",
                 "jiraUrl": f"{base_url}/jira",

@@ -21,14 +21,13 @@ from sandbox.context import accounts, clock_time, state, to_page
 from sandbox.control import PERSON, configure, guard
 from sandbox.faults import KINDS
 from sandbox.gate import PREFIXES
-from sandbox.outbox import mails_in
 from sandbox.proxies import PROXIES
 
 blueprint = Blueprint("page", __name__)
 blueprint.before_request(guard)
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'; frame-src 'self'"
 )
 ALWAYS_SHOWN = ("ios-prod", "android-prod")
 SHOWN_BUILDS, SHOWN_LEDGER = 5, 15
@@ -36,7 +35,7 @@ SHOWN_BUILDS, SHOWN_LEDGER = 5, 15
 
 @blueprint.after_request
 def headers(response: Response) -> Response:
-    response.headers["Content-Security-Policy"] = POLICY
+    response.headers.setdefault("Content-Security-Policy", POLICY)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -181,17 +180,6 @@ def delete_message() -> Response:
 def reset() -> Response:
     state().reset()
     return to_page("page.home")
-
-
-# Mails
-
-
-@blueprint.get("/mails")
-def mails() -> str:
-    found = mails_in(state().state_dir)
-    return render_template(
-        "sandbox/mails.html", mails=[{**mail, "time": clock_time(mail["at"])} for mail in found]
-    )
 
 
 # Settings
@@ -357,6 +345,7 @@ LABELS = {
     "slackChannels": "Channels",
     "workflowUrl": "Workflow address",
     "url": "Address",
+    "recipients": "Recipients",
     "jiraUrl": "Jira address",
     "jiraEmail": "Account email",
     "jiraApiToken": "API token",
@@ -378,6 +367,7 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
         ("Slack", values["communication"]),
         ("Microsoft Teams", values["teams"]),
         ("Endpoint", values["endpoint"]),
+        ("Email", values["email"]),
         ("Jira", values["tickets"]),
     ]
     return [(heading, _rows(block)) for heading, block in blocks]

@@ -23,6 +23,7 @@ from sandbox import (
     control_pipelines,
     control_receivers,
     control_slack,
+    mail_pages,
     page,
     page_actions,
     page_listeners,
@@ -102,6 +103,7 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         app.register_blueprint(pages.control)
         app.register_blueprint(pages.blueprint)
     app.register_blueprint(app_pages.blueprint)
+    app.register_blueprint(mail_pages.blueprint)
     app.register_blueprint(jira.blueprint, name=jira.GATEWAY, url_prefix=jira.GATEWAY_PREFIX)
     app.register_blueprint(
         jira.blueprint, name=jira.DATA_CENTER, url_prefix=jira.DATA_CENTER_PREFIX

@@ -27,7 +27,7 @@ from integrations.providers.outgoing_webhook.events import EVENTS
 from integrations.providers.tests.wire import Reply, Seen, Wire
 from integrations.verification import verify, verify_by_id
 from releases.messages.event_effects import SendEvent
-from releases.messages.notices import Notice, event_of
+from releases.messages.events import Notice, event_of
 from releases.models import Release
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]

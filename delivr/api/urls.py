@@ -5,6 +5,7 @@ from delivr.api import docs
 from delivr.audit.api import AuditEventList
 from delivr.effects import api as effects
 from delivr.tenants import api as tenants
+from delivr.tenants.mail_api import MyNotifications
 
 urlpatterns = [
     path("effects", effects.EffectList.as_view(), name="api_effects"),
@@ -24,6 +25,7 @@ urlpatterns = [
         tenants.SendInvitationAgain.as_view(),
         name="api_invitation_send",
     ),
+    path("me/notifications", MyNotifications.as_view(), name="api_my_notifications"),
     path("tokens", tenants.TokenList.as_view(), name="api_tokens"),
     path("tokens/<str:token_key>", tenants.TokenDetail.as_view(), name="api_token"),
     path("schema", SpectacularAPIView.as_view(), name="api_schema"),

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delivr.audit.models import AuditEvent
 from delivr.pages.statuses import look_of
+from delivr.tenants.mail_choices import Pace
 from delivr.tenants.models import Role
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
@@ -76,8 +77,21 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     "member.deleted": (_("deleted the account of %(what)s"), _("Account deleted")),
     "member.joined": (_("accepted an invitation"), _("Member joined")),
     "member.left": (_("left the workspace"), _("Member left")),
+    "member.mails": (_("changed the emails to %(what)s"), _("Emails of a member changed")),
     "member.removed": (_("removed %(what)s"), _("Member removed")),
     "message.tested": (_("sent a test message to %(what)s"), _("Test message sent")),
+    "recipient.refused": (
+        _("was told to stop sending to a recipient of %(what)s"),
+        _("Recipient refused"),
+    ),
+    "recipient.tried_again": (
+        _("lets %(what)s send to a refused recipient again"),
+        _("Refused recipient tried again"),
+    ),
+    "recipient.unsubscribed": (
+        _("unsubscribed a recipient of %(what)s"),
+        _("Recipient unsubscribed"),
+    ),
     "release.cancelled": (_("cancelled release %(what)s"), _("Release cancelled")),
     "release.created": (_("created release %(what)s"), _("Release created")),
     "release.marked": (
@@ -141,6 +155,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
 # Stored words that are not a status.
 WORDS: dict[object, str | Promise] = {
     **dict(Role.choices),
+    **dict(Pace.choices),
+    "refused": _("refused"),
+    "unsubscribed": _("unsubscribed"),
+    "tried again": _("tried again"),
     "totp": _("authenticator app"),
     "webauthn": _("passkey or security key"),
     "recovery_codes": _("recovery codes"),
@@ -148,9 +166,12 @@ WORDS: dict[object, str | Promise] = {
 _MARKS = {"submitted_at": _("submitted"), "released_at": _("released")}
 # Events without an actor, which delivr noticed: whole sentences, since no name stands before them.
 NOTICED: dict[str, str | Promise] = {
+    "member.mails": _("%(what)s ended emails by the link in one"),
     "build.repeat_stopped": _("A duplicate build of %(what)s was stopped"),
     "integration.refused": _("%(what)s refused its credentials"),
     "integration.verified": _("%(what)s was checked"),
+    "recipient.refused": _("A recipient of %(what)s was refused by the mail server"),
+    "recipient.unsubscribed": _("A recipient of %(what)s unsubscribed"),
     "release.status": _("Release %(what)s changed its status"),
     "user.factor_failed": _("A wrong second-factor code was entered for %(what)s"),
     "user.signin_failed": _("A wrong password was entered for %(what)s"),

@@ -48,9 +48,10 @@ def create_effect(
 
 
 def create_effects(*, tenant: Tenant, kind: str, effects: Iterable[Mapping[str, Any]]) -> None:
-    """`create_effect` for several of one kind, in one query; each mapping holds what differs."""
+    """`create_effect` for several of one kind, in one query; each mapping holds what differs, which
+    may be when it is due."""
     due = _due_now(kind)
-    rows = [Effect(tenant=tenant, kind=kind, **due, **differing) for differing in effects]
+    rows = [Effect(tenant=tenant, kind=kind, **{**due, **differing}) for differing in effects]
     Effect.objects.bulk_create(rows, ignore_conflicts=True)
     for row in rows:
         enqueue_on_commit("effect", row.pk)

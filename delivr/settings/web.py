@@ -33,7 +33,10 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "delivr.api.openapi.describe",
     ],
-    "ENUM_NAME_OVERRIDES": {"EffectStateEnum": "delivr.effects.models.EffectState"},
+    "ENUM_NAME_OVERRIDES": {
+        "EffectStateEnum": "delivr.effects.models.EffectState",
+        "PaceEnum": "delivr.tenants.mail_choices.Pace",
+    },
 }
 
 # --- Browser safety ------------------------------------------------------------------------------

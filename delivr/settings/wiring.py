@@ -7,6 +7,8 @@ EFFECT_HANDLERS = {
     "mail.send": "delivr.tenants.mails.SendInvitation",
     "mail.refused": "integrations.mails.RefusalMail",
     "mail.expiring": "integrations.expiring.ExpiryMail",
+    "mail.release": "releases.messages.member_effects.ReleaseMail",
+    "mail.digest": "releases.messages.digest.Digest",
     "message.post": "releases.messages.effects.PostMessage",
     "message.edit": "releases.messages.effects.EditMessage",
     "message.test": "releases.messages.testing.PostTest",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 from django.utils.translation import gettext_lazy as _
@@ -121,6 +121,15 @@ class Membership(TenantOwned):
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Which emails about releases the member wants: see delivr/tenants/mail_choices.py.
+    mail_choices = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField()), blank=True, editable=False
+    )
+    digest_until = models.DateTimeField(null=True, blank=True, editable=False)
+    # The address that a mail server refused for good: nothing is sent to it any more.
+    mail_refused = models.CharField(
+        max_length=254, blank=True, default="", db_default="", editable=False
+    )
 
     class Meta:
         ordering = ["tenant__name", "id"]

@@ -1,7 +1,13 @@
 from django.urls import path
 
 from delivr.audit import views as audit
-from delivr.tenants import invitation_views, member_views, token_views, workspace_views
+from delivr.tenants import (
+    invitation_views,
+    mail_views,
+    member_views,
+    token_views,
+    workspace_views,
+)
 
 urlpatterns = [
     path("", member_views.members, name="settings_members"),
@@ -23,6 +29,7 @@ urlpatterns = [
     path("workspace/delete", workspace_views.workspace_delete, name="workspace_delete"),
     path("tokens", token_views.tokens, name="settings_tokens"),
     path("tokens/<int:token_id>/revoke", token_views.token_revoke, name="settings_token_revoke"),
+    path("notifications", mail_views.notifications, name="settings_notifications"),
     path("audit", audit.audit, name="settings_audit"),
     path("audit/export.<str:extension>", audit.export, name="settings_audit_export"),
     path("switch", workspace_views.switch, name="settings_switch"),
@@ -34,4 +41,9 @@ invitation_urls = [
     path("invitation", invitation_views.invitation, name="invitation"),
     path("invitation/sign-out", invitation_views.sign_out, name="invitation_sign_out"),
     path("invitations/<str:secret>", invitation_views.link, name="invitation_link"),
+]
+
+# The links in emails, which work without signing in.
+mail_urls = [
+    path("member/<str:token>", mail_views.member_unsubscribe, name=mail_views.UNSUBSCRIBE),
 ]

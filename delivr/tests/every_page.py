@@ -38,6 +38,7 @@ PAGES = {
     "audit": "/settings/audit",
     "security": "/settings/security",
     "message-settings": "/settings/messages",
+    "notifications": "/settings/notifications",
     "release-settings": "/settings/releases",
     "workspace-new": "/settings/new-workspace",
     "account-email": "/accounts/email/",

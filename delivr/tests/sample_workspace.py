@@ -22,6 +22,7 @@ from delivr.tenants.operations import create_token, revoke_token
 from delivr.tests import factories
 from delivr.tests.wired import wire
 from integrations.models import EarlierWebhookSecret, EndpointAttempt
+from releases.models import ReleaseNotice
 
 NOWHERE = "http://127.0.0.1:1"
 OURS, THEIRS = "canary7ours", "canary7theirs"
@@ -79,6 +80,9 @@ def _fill(workspace: SampleWorkspace) -> None:
     )
     factories.ReleaseTargetFactory(release=release, target=wired.targets["ios"])
     factories.fill_repository(release)
+    ReleaseNotice.objects.create(
+        tenant=tenant, release_id=release.pk, notice="release_created", dedupe_key="notice"
+    )
     part = factories.ReleasePipelineFactory(
         release=release, pipeline=wired.pipelines["ios"], build_status="RUNNING"
     )

@@ -33,7 +33,7 @@ from delivr.tenants.operations import create_token
 from delivr.tests import factories
 from delivr.tests.admin_pages import detail, listing
 from integrations.models import EarlierWebhookSecret, EndpointAttempt
-from releases.models import ReleaseCommunication
+from releases.models import ReleaseCommunication, ReleaseNotice
 
 pytestmark = [pytest.mark.on_sqlite, pytest.mark.slow]
 
@@ -56,6 +56,7 @@ def rows(tenant, owner) -> list[str]:
     release = factories.ReleaseFactory(tenant=tenant, created_by=owner)
     factories.ReleaseTargetFactory(release=release)
     factories.fill_repository(release)
+    ReleaseNotice.objects.create(tenant=tenant, release_id=release.pk, notice="x", dedupe_key="x")
     pipeline = factories.ReleasePipelineFactory(release=release)
     build = factories.BuildFactory(release_pipeline=pipeline, started_by=owner)
     delivery = factories.DeliveryFactory(

@@ -146,6 +146,11 @@ def api_bodies(workspace: SampleWorkspace) -> Iterator[tuple[str, str, Body]]:
     edited = {"preset": "quiet", "rules": rules, "mention": "nobody", "mentionGroup": ""}
     yield "patch", f"{chat}/rules", edited
     yield "post", f"{chat}/test-messages", {"channel": "C123"}
+    yield (
+        "patch",
+        "me/notifications",
+        {"needsMe": "off", "failures": "daily", "milestones": "off", "everything": "off"},
+    )
     yield "patch", f"members/{ids['member_id']}", {"role": "MEMBER"}
     yield "post", "invitations", {"email": "new@example.com", "role": "VIEWER"}
     yield "post", "tokens", {"name": "x", "role": "VIEWER", "expiresInDays": 7}
@@ -269,6 +274,15 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
             "drafts_release": None,
             **dict.fromkeys(TicketStepsForm.base_fields),
         },
+        "settings/notifications": {
+            "needsMe": "off",
+            "failures": "daily",
+            "milestones": "off",
+            "everything": "off",
+        },
+        "integrations/communication/<str:connection_id>/recipient": {"recipient": "a@example.com"},
+        "unsubscribe/<str:token>": {},
+        "unsubscribe/member/<str:token>": {},
         "settings/switch": {"tenant": workspace.tenant.pk},
         "settings/new-workspace": {"workspace": "Another"},
         "releases/new": release,

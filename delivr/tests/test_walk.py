@@ -49,6 +49,7 @@ OTHERS = {
     "mark": "submitted",
     "group": "releases",
     "place": "0",
+    "token": "unsigned",
 }
 DEAD_TOKENS = ("expired", "revoked", "left", "locked")
 UNKNOWN = {"token_id": "999999999"}

@@ -70,6 +70,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     f"{_MESSAGES}/preview": at(get=VIEWER),
     f"{_MESSAGES}/test": at(get=VIEWER, post=ADMIN),
     "settings/chat-accounts": at(get=VIEWER, post=VIEWER),
+    "settings/notifications": at(get=VIEWER, post=VIEWER),
     "settings/releases": at(get=ADMIN, post=ADMIN),
     "settings/audit": at(get=VIEWER),
     "settings/audit/export.<str:extension>": at(get=ADMIN),
@@ -85,6 +86,10 @@ TABLE: dict[str, Mapping[str, int]] = {
     "integrations": at(get=VIEWER),
     f"integrations/{_FAMILY}/new": at(get=ADMIN, post=ADMIN),
     f"integrations/{_FAMILY}/options": at(post=ADMIN),
+    "integrations/communication/<str:connection_id>/recipient": at(post=ADMIN),
+    # Links in emails: signed.
+    "unsubscribe/<str:token>": at(get=PROVEN, post=PROVEN),
+    "unsubscribe/member/<str:token>": at(get=PROVEN, post=PROVEN),
     f"integrations/{_FAMILY}/app": at(get=ADMIN, post=ADMIN),
     f"integrations/{_FAMILY}/app/registered": at(get=ADMIN),
     f"integrations/{_FAMILY}/app/installed": at(get=ADMIN),
@@ -173,6 +178,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "api/v1/webhook-deliveries": at(get=VIEWER),
     "api/v1/webhook-deliveries/<str:delivery_id>": at(get=VIEWER),
     "api/v1/webhook-deliveries/<str:delivery_id>/replay": ACT,
+    "api/v1/me/notifications": at(get=VIEWER, patch=VIEWER),
     "api/v1/audit-events": at(get=VIEWER),
     # --- Webhooks: the sender signs ---
     "api/v1/webhooks/jenkins": at(post=PROVEN),

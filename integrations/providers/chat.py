@@ -50,6 +50,7 @@ class Message:
 
     text: str
     lines: tuple[str, ...] = ()  # between the two; the text is a heading then
+    subject: str = ""  # for chats whose messages have one: `[app] 1.5.0: iOS build failed`
     detail: str = ""
     thread: str = ""  # the id of the message it replies to
     broadcast: bool = False  # also show a reply in the channel
@@ -100,6 +101,8 @@ class ChatProvider(Provider):
     mentions: ClassVar[bool] = False  # people by their email address, and groups
     mention_help: ClassVar[Words] = ""  # how people are found
     group_help: ClassVar[Words] = ""  # what to enter for a group, and where it is found
+    # The code of an error after which nothing more is sent to that channel, until a person acts.
+    unreachable_code: ClassVar[str] = ""
 
     @staticmethod
     @abstractmethod

@@ -44,6 +44,7 @@ COMMUNICATION: dict[str, str] = {
     CommunicationType.SLACK: f"{_HERE}.slack.provider.Slack",
     CommunicationType.TEAMS: f"{_HERE}.teams.provider.Teams",
     CommunicationType.WEBHOOK: f"{_HERE}.outgoing_webhook.provider.OutgoingWebhook",
+    CommunicationType.EMAIL: f"{_HERE}.email.provider.Email",
 }
 TICKETS: dict[str, str] = {
     TicketType.JIRA: f"{_HERE}.jira.provider.Jira",

@@ -40,6 +40,10 @@ STORED: dict[ProviderKey, Any] = {
         {"communication_type": "TEAMS", "token": CANARY, "recipients": []},
     ),
     ("communication", "WEBHOOK"): (make.EndpointFactory, {"token": CANARY}),
+    key_of("EMAIL"): (
+        make.SlackFactory,
+        {"communication_type": "EMAIL", "token": None, "recipients": ["ada@example.com"]},
+    ),
     key_of("JIRA"): (make.JiraFactory, {"api_token": CANARY}),
 }
 

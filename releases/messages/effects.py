@@ -18,6 +18,7 @@ from delivr.failures import ProviderError
 from integrations.models import CommunicationIntegration
 from integrations.providers.chat import CANNOT_EDIT, MESSAGE_LOST, Message, PostedMessage
 from integrations.providers.registry import provider_for
+from releases.messages import unreachable
 from releases.messages.buttons import buttons_of
 from releases.messages.events import BROADCAST, Notice
 from releases.messages.in_place import (
@@ -31,6 +32,7 @@ from releases.messages.muting import refuse_muted
 from releases.messages.notices import message_key, render, render_standing
 from releases.messages.rules import chat_of
 from releases.messages.standing import template_of
+from releases.messages.subjects import subject_of
 from releases.of_effects import connection_of, release_of
 from releases.operations import lock_release
 
@@ -79,7 +81,7 @@ class _MessageHandler(EffectHandler):
         buttons = buttons_of(
             connection, notice, release_id=effect.release_id, build_id=effect.build_id
         )
-        return replace(message, buttons=buttons)
+        return replace(message, buttons=buttons, subject=subject_of(release, said))
 
 
 # Where messages are not edited, the notice tells which of them begins the thread.
@@ -96,6 +98,8 @@ class PostMessage(_MessageHandler):
 
     def prepare(self, effect: Effect) -> None:
         refuse_muted(release_of(effect))
+        if unreachable.is_silent(effect):
+            raise Unneeded
         ahead = self._earlier(effect).open().order_by("created_at").first()
         ahead = ahead or self.parents(effect).exclude(pk=effect.pk).open().first()
         if ahead is not None and not self._is_parent(effect):
@@ -130,7 +134,11 @@ class PostMessage(_MessageHandler):
             edits_of(effect).filter(state=EffectState.DEAD).update(state=EffectState.CANCELLED)
         self._wake_next(effect)
 
+    def lock(self, effect: Effect) -> None:
+        unreachable.lock(effect)
+
     def gave_up(self, effect: Effect) -> None:
+        unreachable.note(effect)
         self._wake_next(effect)
 
     def revive(self, effect: Effect) -> None:

@@ -17,6 +17,7 @@ from releases.messages.endpoint_events import tell
 from releases.messages.events import Notice as Notice
 from releases.messages.events import event_of
 from releases.messages.in_place import POST, Place, change_messages, kept_messages
+from releases.messages.member_mail import mail_members
 from releases.messages.rules import Rule, chat_of, rule_for
 from releases.messages.standing import (
     BUILDING,
@@ -107,6 +108,9 @@ def notify(
     if changed:
         change_messages(release, changed, said)
     create_effects(tenant=release.tenant, kind=POST, effects=new)
+    if not quietly:
+        key = f"{_subject(release, build_id)}:mail:{suffix}"
+        mail_members(release, notice, words or {}, key=key)
 
 
 def refresh(release: Release) -> None:

@@ -253,3 +253,27 @@ def test_mails_are_shown_with_working_links(sandbox, web):
     assert "Join us" in text
     assert '<a href="https://127.0.0.1/x?a=1"' in text
     assert "<script> " not in text
+
+
+def test_a_mail_is_shown_with_both_parts_and_its_headers(sandbox, web):
+    folder = sandbox.state.state_dir / "mails"
+    folder.mkdir(exist_ok=True)
+    parts = "".join(
+        f"--x\nContent-Type: text/{kind}; charset=utf-8\n\n{body}\n"
+        for kind, body in (("plain", "As text"), ("html", "<script>alert(1)</script><p>As HTML"))
+    )
+    head = "To: b@example.com\nSubject: Both\nList-Id: <x.example>\n"
+    kind = 'Content-Type: multipart/alternative; boundary="x"\n\n'
+    (folder / "1700000000000000001.eml").write_text(f"{head}{kind}{parts}--x--\n")
+    page = "/mails/1700000000000000001"
+    assert page in web.get("/mails").text
+    shown = web.get(page).text
+    for words in ("Both", "As text", "List-Id", "&lt;x.example&gt;", f'src="{page}/html"'):
+        assert words in shown
+    assert "As HTML" not in shown
+    html = web.get(f"{page}/html")
+    assert "<p>As HTML" in html.text
+    policy = html.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script" not in policy
+    assert web.get("/mails/1").status_code == web.get("/mails/1/html").status_code == 404
