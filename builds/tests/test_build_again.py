@@ -264,7 +264,7 @@ def test_the_page_asks_and_says_what_will_happen(member: Client, ready: Release)
     assert "iOS is built from release/1.5.0 again, as RC 2." in text
     assert "Build everything again?" in text
     assert "The release is ready again once this succeeds." in text
-    assert "A message is posted to the Slack channels." in text
+    assert "A message is posted to Slack." in text
 
 
 def test_a_viewer_and_a_cancelled_release_have_no_button(

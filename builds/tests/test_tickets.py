@@ -42,7 +42,7 @@ def jira(sandbox: Any) -> Any:
 
 def plan(wired: Wired, steps: dict[str, Any] = ALL, **changes: Any) -> Release:
     """A release for iOS that is followed by these steps."""
-    values = values_of(wired, version="1.5.0", communication_id=None)
+    values = values_of(wired, version="1.5.0", communication_ids=[])
     values |= {
         "target_ids": values["target_ids"][:1],
         "pipeline_ids": [wired.pipelines["ios"].pk],

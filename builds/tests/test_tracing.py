@@ -103,10 +103,11 @@ def test_a_mark_and_a_cancellation_cause_their_messages(wired: Wired) -> None:
 
 def test_a_delivery_causes_the_messages_of_its_update(wired: Wired) -> None:
     build = triggered(wired)
-    started, ended = report(build, status="STARTED"), report(build, status="SUCCESS")
+    started = report(build, status="STARTED")
     [source, update] = causes_of(message("build_started"), None, build)
     assert (source.kind, source.id, source.state) == ("delivery", started.pk, "APPLIED")
     assert update.text == "iOS build #245: Queued → Running"
+    ended = report(build, status="SUCCESS")
     for notice in ("build_complete", "release_complete"):
         assert causes_of(message(notice), None, build)[0].id == ended.pk
     consequences = {t.id for t in consequences_of_delivery(ended)}

@@ -109,7 +109,10 @@ class CutOff(io.RawIOBase):
 @pytest.mark.parametrize("error", [NoMoreData(), InvalidChunkSize(b"zz")])
 def test_an_incomplete_body_is_refused(pipeline: Any, error: Exception) -> None:
     request: WSGIRequest = RequestFactory().post(
-        path(pipeline), content_type="application/json", HTTP_TRANSFER_ENCODING="chunked"
+        path(pipeline),
+        content_type="application/json",
+        HTTP_TRANSFER_ENCODING="chunked",
+        headers=basic(pipeline.webhook_secret.reveal()),
     )
     request.META.update({"wsgi.input": CutOff(error), "wsgi.input_terminated": True})
     assert webhooks.receive(request, "jenkins", pipeline.pk).status_code == 400

@@ -52,6 +52,7 @@ class _Shown(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         is_silent = tag in SILENT or "avatar" in (given.get("class") or "").split()
+        is_silent |= tag != "html" and "lang" in given  # what is sent away in one language
         if tag not in VOID and (self.silent or is_silent):
             self.silent.append(tag)
         for name, value in attrs:

@@ -72,6 +72,8 @@ def test_every_notice_has_classes_and_nothing_else_has() -> None:
     known = member_mail.FAILURES | member_mail.MILESTONES | member_mail.NEEDS_A_PERSON
     assert known <= set(Notice)
     assert {n for n in Notice if classes_of(n, is_mine=False) == [MailClass.EVERYTHING]} == {
+        Notice.BUILD_QUEUED,
+        Notice.BUILD_WAITING,
         Notice.BUILD_STARTED,
         Notice.BUILD_COMPLETE,
         Notice.BUILD_CANCELLED,
@@ -157,7 +159,7 @@ def test_a_thousand_members_cost_no_more_queries(tenant: Tenant, release: Releas
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            notify(release, notice)
+            notify(Release.objects.get(pk=release.pk), notice)
         return len(queries)
 
     few = cost(Notice.RELEASE_CREATED, 2)

@@ -195,7 +195,7 @@ def test_an_edit_whose_response_was_lost_is_sent_again_at_once(build: Build) -> 
     Board.failure = ProviderError("timeout", "No answer.", outcome=Outcome.UNCERTAIN)
     run_effect(edit.pk)
     [edit] = rows(pk=edit.pk)
-    assert edit.dispatched_at is not None
+    assert (edit.state, edit.last_error_code) == (EffectState.PENDING, "timeout")
     move(build, BuildStatus.SUCCESS)  # goes along with it
     Board.failure = None
     send_all()

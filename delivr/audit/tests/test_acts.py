@@ -60,6 +60,10 @@ PAGES = {
     "settings/security": ["tenant.second_factor"],
     "settings/chat-accounts": ["chat_account.linked"],
     "settings/notifications": ["member.mails"],
+    "settings/messages/<str:connection_id>": ["integration.rules_changed"],
+    "settings/messages/<str:connection_id>/rules": ["integration.rules_changed"],
+    "settings/messages/<str:connection_id>/test": ["message.tested"],
+    "releases/<slug:release_id>/mute": ["release.muted"],
     "settings/releases": ["tenant.release_settings"],
     "settings/new-workspace": ["tenant.created"],
     "setup/<family:family>": ["integration.connected", "integration.verified"],
@@ -120,6 +124,14 @@ API = {
     ("POST", f"{_API}builds/<str:build_id>/cancel"): ["build.cancelled", "release.status"],
     ("POST", f"{_API}builds/<str:build_id>/force-cancel"): ["build.force_cancelled"],
     ("PATCH", f"{_API}me/notifications"): ["member.mails"],
+    ("PATCH", f"{_API}integrations/communication/<str:connection_id>/rules"): [
+        "integration.rules_changed"
+    ],
+    ("POST", f"{_API}integrations/communication/<str:connection_id>/test-messages"): [
+        "message.tested"
+    ],
+    ("POST", f"{_API}releases/<str:release_id>/mute"): ["release.muted"],
+    ("DELETE", f"{_API}releases/<str:release_id>/mute"): ["release.unmuted"],
     ("PATCH", f"{_API}release-settings"): ["tenant.release_settings"],
     ("POST", f"{_API}effects/<str:effect_id>/retry"): ["effect.retried"],
     ("POST", f"{_API}effects/<str:effect_id>/cancel"): ["effect.cancelled"],
@@ -270,6 +282,10 @@ def submit_the_release(workspace: SampleWorkspace) -> None:
     Release.objects.filter(pk=workspace.ids["release_id"]).update(submitted_at=timezone.now())
 
 
+def mute_the_release(workspace: SampleWorkspace) -> None:
+    Release.objects.filter(pk=workspace.ids["release_id"]).update(muted_at=timezone.now())
+
+
 def let_it_wait(workspace: SampleWorkspace) -> None:
     release = Release.objects.filter(pk=workspace.ids["release_id"])
     release.update(branch_look_at=timezone.now())
@@ -299,6 +315,7 @@ PREPARED: dict[Any, Callable[[SampleWorkspace], None]] = {
     f"{_API}releases/<str:release_id>/try-now": let_it_wait,
     ("POST", f"{_API}releases/<str:release_id>/marks/<str:mark>"): complete_the_release,
     ("DELETE", f"{_API}releases/<str:release_id>/marks/<str:mark>"): submit_the_release,
+    ("DELETE", f"{_API}releases/<str:release_id>/mute"): mute_the_release,
     "settings/workspace/delete": end_the_release,
 }
 

@@ -95,7 +95,7 @@ def test_an_idempotent_effect_is_sent_again_without_looking(
     monkeypatch.setattr(FakeHandler, "idempotent", True)
     provider.next_errors = [failure(Outcome.UNCERTAIN)]
     run_effect(effect.pk)
-    assert reload(effect).dispatched_at is not None
+    assert reload(effect).state == EffectState.PENDING
     make_due(effect)
     run_effect(effect.pk)
     assert (reload(effect).state, provider.lookups) == (EffectState.DONE, 0)
