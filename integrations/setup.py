@@ -94,7 +94,7 @@ STEPS = (
     ),
     Step(
         key="communication",
-        words="%(providers)s",
+        words=_("Messages"),
         title=_("Messages"),
         about=_("Where the team is notified about releases and builds."),
         minutes=5,

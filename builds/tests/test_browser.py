@@ -101,7 +101,7 @@ def test_from_sign_up_to_ready_for_submission(walk: Walk, console: list[str]) ->
         hook = webhook_of(page)
         let_jenkins_report(walk, job, hook)
         walk.follow("Continue")
-    walk.follow("Continue to Slack")
+    walk.follow("Continue to Messages")
 
     walk.connect_the_sandbox("slack")
     walk.expect_connected("slack")
@@ -199,8 +199,7 @@ def read_slack_and_jira(walk: Walk) -> None:
     page = walk.page
     page.goto(walk.product.sandbox_url)
     for text in (
-        "📦 Release 1.5.0 created",
-        "🚀 iOS build #245 started",
+        "✅ iOS build #245 complete",
         "✅ Android build #512 complete",
         "🏁 Release 1.5.0: all builds complete, ready for submission",
         "Release 1.5.0: iOS",
