@@ -35,10 +35,12 @@ test-fast: install-dev ## Run the quick tests on SQLite, without services and br
 coverage: install-dev ## Run the tests on SQLite and report the code that they do not reach (ARGS=delivr/effects)
 	@exec $(CONTAINED) $(PY) -m pytest -q -m "not services and not browser" --cov=. $(ARGS)
 
-lint: install-dev ## Check the style of Python and templates
+lint: install-dev ## Check the style of Python, templates and the files for containers
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/djlint templates --lint --quiet
+	$(VENV)/bin/hadolint Dockerfile
+	$(VENV)/bin/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 
 types: install-dev ## Check types
 	$(VENV)/bin/mypy .

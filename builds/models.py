@@ -144,6 +144,11 @@ class Build(PolledBuild):
             models.Index(
                 fields=["log_at"], name="build_log_due", condition=Q(log_at__isnull=False)
             ),
+            models.Index(
+                fields=["finished_at"],
+                name="build_ended",
+                condition=Q(finished_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from delivr import views
+from delivr.monitoring.views import metrics
 from delivr.pages import gallery
 from delivr.tenants.urls import invitation_urls, mail_urls
 
@@ -10,6 +11,7 @@ handler500 = "delivr.security.outage.server_error"
 urlpatterns = [
     path("livez", views.livez, name="livez"),
     path("readyz", views.readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("accounts/", include("allauth.urls")),
     path("", include("delivr.signin.urls")),
     path("accounts/", include(invitation_urls)),

@@ -13,6 +13,8 @@ from collections import defaultdict
 from django.db import close_old_connections
 
 from builds.buttons.presses import store
+from delivr.effects import clock
+from delivr.effects.models import Heartbeat
 from delivr.encryption.fields import SecretUnreadable
 from delivr.failures import Outcome, ProviderError
 from integrations.models import CommunicationIntegration
@@ -36,6 +38,7 @@ class Listener:
         while not self.stopping.is_set():
             try:
                 self.look()
+                beat()
             except Exception:
                 log.exception("The listener could not read the connections; it tries again.")
             close_old_connections()
@@ -59,6 +62,11 @@ class Listener:
                 thread = threading.Thread(target=_listen, args=[key, stop], daemon=True)
                 self._ears[key] = (thread, stop)
                 thread.start()
+
+
+def beat() -> None:
+    """Record that a listener runs: monitoring tells if it stays away."""
+    Heartbeat.objects.update_or_create(name="listener", defaults={"at": clock.now()})
 
 
 def apps() -> dict[str, list[CommunicationIntegration]]:

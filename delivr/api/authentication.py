@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from delivr.api.problems import Problem
 from delivr.api.throttles import count_failure
 from delivr.audit.accounts import note_address
+from delivr.monitoring.logs import add_ids
 from delivr.signin.second_factor import lacks_for_tenant
 from delivr.tenants.models import ApiToken, Membership, Role, User
 
@@ -36,6 +37,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         role = Role(token.role) if own.covers(Role(token.role)) else own
         plain = request._request
         plain.tenant, plain.role, plain.membership = token.tenant, role, membership  # type: ignore[attr-defined]
+        add_ids(tenant=token.tenant_id)
         if token.touch():
             note_address(token=token, request=plain)
         return token.user, token

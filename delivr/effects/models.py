@@ -90,6 +90,12 @@ class Effect(TenantOwned):
             ),
             models.Index(fields=["tenant", "-created_at"], name="effect_by_time"),
             models.Index(fields=["tenant", "release_id"], name="effect_by_release"),
+            # For the metrics: what ended lately, and what is dead.
+            models.Index(
+                fields=["state", "done_at"],
+                name="effect_ended",
+                condition=Q(done_at__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

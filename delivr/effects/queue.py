@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
+from delivr.monitoring.logs import log_ids
 from delivr.run.crashpoints import crashpoint
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,13 @@ def job(name: str) -> Callable[[str], None]:
 
 @shared_task(name="delivr.run_job", ignore_result=True)  # type: ignore[untyped-decorator]
 def run_job(name: str, row_id: str) -> None:
-    job(name)(row_id)
+    run(name, row_id)
+
+
+def run(name: str, row_id: str) -> None:
+    """Do the job, with its name in what is logged meanwhile."""
+    with log_ids(job=f"{name} {row_id}"):
+        job(name)(row_id)
 
 
 class _Pause:

@@ -39,6 +39,7 @@ from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.effects.pace import take_turn
 from delivr.failures import Outcome, ProviderError
+from delivr.monitoring.logs import log_ids
 from delivr.run.crashpoints import crashpoint
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,8 @@ def run_effect(effect_id: str) -> None:
     effect = claim(effect_id)
     if effect is not None:
         crashpoint("after_claim", effect.kind)
-        with contextlib.suppress(Fenced):
+        ids = {"tenant": effect.tenant_id, "release": effect.release_id, "effect": effect.pk}
+        with log_ids(**ids, build=effect.build_id), contextlib.suppress(Fenced):
             Attempt(effect, handler_for(effect.kind)).run()
 
 

@@ -145,7 +145,7 @@ class Sweeper:
 
     def _run_job(self, name: str, row_id: str) -> None:
         try:
-            queue.job(name)(row_id)
+            queue.run(name, row_id)
         except Exception:
             log.exception("The job %s %s failed.", name, row_id)
         finally:

@@ -74,6 +74,14 @@ EMAIL_URL: str = env.str("EMAIL_URL", default="")
 # The sender of mails.
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="delivr <delivr@localhost>")
 
+# --- Monitoring ----------------------------------------------------------------------------------
+# The bearer token with which Prometheus reads /metrics; empty: there is no such page.
+METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="")
+# How the log is written: `text` for people, or `json`, one object on each line.
+LOG_FORMAT: str = env.str("LOG_FORMAT", default="") or "text"
+if LOG_FORMAT not in ("text", "json"):
+    raise ImproperlyConfigured("LOG_FORMAT is text or json.")
+
 # --- Limits --------------------------------------------------------------------------------------
 # Requests a minute that one token, or one user, may send to the HTTP API.
 API_PER_MINUTE: int = env.int("API_PER_MINUTE", default=1200)

@@ -1,5 +1,6 @@
 """Django: its apps, database, cache, files, mail, words and log."""
 
+import tomllib
 from typing import Any
 
 import environ
@@ -11,8 +12,11 @@ from delivr.settings.environment import (
     DATABASE_STATEMENT_TIMEOUT,
     EMAIL_URL,
     IS_SQLITE,
+    LOG_FORMAT,
     SANDBOX_URL,
 )
+
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
 # --- Apps and what each request passes -----------------------------------------------------------
 INSTALLED_APPS = [
@@ -51,6 +55,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "delivr.tenants.middleware.TenantMiddleware",
+    "delivr.monitoring.logs.IdsOfRequests",
     "delivr.pages.timezones.TimeZones",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -131,13 +136,19 @@ DEFAULT_EXCEPTION_REPORTER_FILTER = "delivr.security.hiding.HidesValues"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "filters": {"hide_links": {"()": "delivr.security.hiding.HideLinks"}},
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "delivr.monitoring.logs.JsonLines"},
+    },
+    "filters": {
+        "hide_links": {"()": "delivr.security.hiding.HideLinks"},
+        "add_ids": {"()": "delivr.monitoring.logs.AddIds"},
+    },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["hide_links"],
+            "formatter": LOG_FORMAT,
+            "filters": ["hide_links", "add_ids"],
         }
     },
     "root": {"handlers": ["console"], "level": "INFO"},

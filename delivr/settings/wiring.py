@@ -79,6 +79,12 @@ SECRET_STORES = ["delivr.signin.sealing.SecondFactors"]
 CREDENTIALS_REFUSED = "integrations.verification.credentials_refused"
 # Functions that return panels for the admin's start page.
 ADMIN_PANELS = ["builds.panels.panels", "delivr.effects.panels.panels"]
+# Functions that return the metrics of `/metrics`: see `delivr.monitoring.collecting`.
+METRICS = [
+    "delivr.effects.metrics.figures",
+    "integrations.metrics.figures",
+    "builds.metrics.figures",
+]
 # Called with a connection; names the unfinished releases that use it.
 CONNECTION_USERS = "releases.operations.unfinished_using"
 # Called with a tenant; names its unfinished releases.

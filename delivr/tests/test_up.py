@@ -222,7 +222,7 @@ def test_every_setting_is_in_the_example() -> None:
 
 # What the pages name besides: of gunicorn, of make and the tests, and of examples for a shell.
 FOREIGN = {
-    *("GUNICORN_CMD_ARGS", "REQUIRE_SERVICES", "ARGS", "LANGUAGE", "S"),
+    *("GUNICORN_CMD_ARGS", "REQUIRE_SERVICES", "NAME", "ARGS", "LANGUAGE", "S"),
     *(
         "DELIVR",
         "TOKEN",

@@ -44,6 +44,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     # --- Of the installation ---
     "livez": at(get=EVERYBODY),
     "readyz": at(get=EVERYBODY),
+    "metrics": at(get=PROVEN),  # METRICS_TOKEN
     "design": at(get=STAFF),
     "api/v1/schema": at(get=EVERYBODY, options=EVERYBODY),
     "api/v1/docs": at(get=EVERYBODY),

@@ -1,0 +1,19 @@
+from django.db import migrations, models
+
+from delivr.indexes import AddIndexWithoutLock
+
+
+class Migration(migrations.Migration):
+    atomic = False
+    dependencies = [("effects", "0006_plain_labels")]
+
+    operations = [
+        AddIndexWithoutLock(
+            "effect",
+            models.Index(
+                fields=["state", "done_at"],
+                condition=models.Q(done_at__isnull=False),
+                name="effect_ended",
+            ),
+        ),
+    ]
