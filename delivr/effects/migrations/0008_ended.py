@@ -5,7 +5,7 @@ from delivr.indexes import AddIndexWithoutLock
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("effects", "0006_plain_labels")]
+    dependencies = [("effects", "0007_turns")]
 
     operations = [
         AddIndexWithoutLock(
