@@ -1,4 +1,4 @@
-"""F6, F6b, F8, F9, F9b and F9c: many requests at the same time, in any order and repeated."""
+"""F6, F6b, F6c, F8, F9, F9b and F9c: many requests at the same time, in any order and repeated."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ def shuffled_reports_of_receivers(stack: Stack, options: Options) -> Outcome:
         for space in workspaces(stack, 4, connect=partial(wire_any_ci, has_status=has_status))
     ]
     return _shuffled(stack, options, spaces, ends="webhook/builds")
+
+
+def shuffled_reports_of_runs(stack: Stack, options: Options) -> Outcome:
+    """F6c: the same with GitHub Actions, whose workflow reports by itself, too."""
+    reset(stack)
+    spaces = workspaces(stack, 8, connect=wire_actions)
+    return _shuffled(stack, options, spaces, ends="github_actions/jobs/ios.yml/builds")
 
 
 def _shuffled(stack: Stack, options: Options, spaces: Sequence[Workspace], *, ends: str) -> Outcome:

@@ -42,6 +42,7 @@ SCENARIOS = {
     "F5": "faults.answers.odd_answers",
     "F6": "faults.concurrency.shuffled_webhooks",
     "F6b": "faults.concurrency.shuffled_reports_of_receivers",
+    "F6c": "faults.concurrency.shuffled_reports_of_runs",
     "F7": "faults.hostile.hostile_reports",
     "F8": "faults.concurrency.many_clicks",
     "F9": "faults.concurrency.last_pairs",

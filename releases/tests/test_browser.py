@@ -143,6 +143,7 @@ def test_page_rests_while_hidden_and_catches_up_when_seen(
     page, asked = member, []
     page.goto(f"{product.url}/releases?q=1.4.4")
     page.locator("a.version").click()
+    page.wait_for_url("**/releases/rel_*")  # until its scripts are there
     expect(page.get_by_text("Build failed").first).to_be_visible()
     page.on("request", lambda request: asked.append(request.url))
     hide(page, hidden=True)
