@@ -40,7 +40,7 @@ def test_log_never_contains_a_link(caplog, settings):
     record = logging.LogRecord("django.request", 40, "", 0, "%s: %s", args, None)
     assert HideLinks().filter(record)
     assert record.getMessage() == "Service Unavailable: /accounts/invitations/…"
-    assert settings.LOGGING["handlers"]["console"]["filters"] == ["hide_links"]
+    assert "hide_links" in settings.LOGGING["handlers"]["console"]["filters"]
 
 
 def test_new_user_joins_without_a_workspace_of_their_own(client, tenant, owner, invited, link):
