@@ -31,7 +31,10 @@ _NOTICES = {
     Mark.SUBMITTED: (Notice.RELEASE_SUBMITTED, Notice.RELEASE_NOT_SUBMITTED),
     Mark.RELEASED: (Notice.RELEASE_RELEASED, Notice.RELEASE_NOT_RELEASED),
 }
-_CHANGE_MARKS = ("release.marked", "release.unmarked", "release.status", "release.cancelled")
+MUTED = "muted"  # what is recorded beside the marks: that the release is muted
+_SET = ("release.marked", "release.muted")
+_REMOVED = ("release.unmarked", "release.unmuted")
+_RECORD = (*_SET, *_REMOVED, "release.status", "release.cancelled")
 
 
 @transaction.atomic
@@ -123,9 +126,10 @@ def _withdraw(message: Effect, actor: User | None) -> bool:
 
 @dataclass(frozen=True)
 class MarkChange:
-    """A mark that was set, removed by hand, or dropped because the release was no longer ready."""
+    """A mark, or `MUTED`, that was set, removed by hand, or dropped because the release was no
+    longer ready."""
 
-    mark: Mark
+    mark: str
     at: datetime
     is_set: bool
     is_removed: bool
@@ -135,18 +139,21 @@ class MarkChange:
 def mark_changes(release: Release) -> list[MarkChange]:
     """All of them, oldest first, as the audit log has them. Two queries at most."""
     rows = AuditEvent.objects.for_tenant(release.tenant_id).filter(
-        subject_id=release.pk, action__in=_CHANGE_MARKS
+        subject_id=release.pk, action__in=_RECORD
     )
     found = [
-        (row, mark) for row in rows.order_by("pk") for mark in Mark if f"{mark}_at" in row.changes
+        (row, mark)
+        for row in rows.order_by("pk")
+        for mark in (*Mark.values, MUTED)
+        if f"{mark}_at" in row.changes
     ]
     people = User.objects.in_bulk({row.actor_id for row, _mark in found if row.actor_id})
     return [
         MarkChange(
             mark=mark,
             at=parse_datetime(row.changes[f"{mark}_at"][1] or "") or row.at,
-            is_set=row.action == "release.marked",
-            is_removed=row.action == "release.unmarked",
+            is_set=row.action in _SET,
+            is_removed=row.action in _REMOVED,
             by=people[row.actor_id].called if row.actor_id in people else "",
         )
         for row, mark in found

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from delivr.effects.models import Effect, EffectState
 from delivr.pages.statuses import look_of
 from integrations.providers.ci import BuildStatus
-from releases.marks import MarkChange
+from releases.marks import MUTED, MarkChange
 from releases.messages.in_place import EDIT
 from releases.models import (
     MOVING,
@@ -83,11 +83,12 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
 
 
 def _of_marks(release: Release, changes: Iterable[MarkChange]) -> Iterator[TimelineItem]:
-    """The marks that it has, and all earlier changes of them."""
-    for mark in Mark:
+    """The marks that it has, that it is muted, and all earlier changes of both."""
+    for mark in (*Mark.values, MUTED):
         at, by = getattr(release, f"{mark}_at"), getattr(release, f"{mark}_by")
         if at is not None:
-            yield _of_mark(_MARKED[mark], at, by.called if by else "", tone="success")
+            tone = "neutral" if mark == MUTED else "success"
+            yield _of_mark(_MARKED[mark], at, by.called if by else "", tone=tone)
     for change in changes:
         texts = _MARKED if change.is_set else _REMOVED if change.is_removed else _DROPPED
         if not change.is_set or change.at != getattr(release, f"{change.mark}_at"):
@@ -99,15 +100,17 @@ def _of_mark(title: object, at: datetime, by: str, tone: str = "neutral") -> Tim
     return TimelineItem(at=at, kind="RELEASE", title=str(title), detail=detail, tone=tone)
 
 
-_MARKED = {
+_MARKED: dict[str, Any] = {
     Mark.SUBMITTED: gettext_lazy("Marked as submitted"),
     Mark.RELEASED: gettext_lazy("Marked as released"),
+    MUTED: gettext_lazy("Messages muted"),
 }
-_REMOVED = {
+_REMOVED: dict[str, Any] = {
     Mark.SUBMITTED: gettext_lazy("Mark “submitted” removed"),
     Mark.RELEASED: gettext_lazy("Mark “released” removed"),
+    MUTED: gettext_lazy("Messages unmuted"),
 }
-_DROPPED = {
+_DROPPED: dict[str, Any] = {
     Mark.SUBMITTED: gettext_lazy("No longer marked as submitted"),
     Mark.RELEASED: gettext_lazy("No longer marked as released"),
 }
