@@ -454,6 +454,14 @@ class CommunicationIntegration(Connection):
         `integrations.recipients`, which writes them."""
         return dict(self.options.get(SILENT, {}))
 
+    @property
+    def silent_recipients(self) -> list[dict[str, str]]:
+        """The same for the API."""
+        return [
+            {"recipient": one, "reason": why["why"], "message": why["words"], "since": why["at"]}
+            for one, why in self.silent.items()
+        ]
+
     def set_value(self, name: str, value: Any) -> None:
         """A recipient that is removed is forgotten: added again, it is a new one."""
         super().set_value(name, value)
@@ -491,6 +499,12 @@ class CommunicationIntegration(Connection):
         if self.provider_class.only_channel:
             return self.provider_class.place_of(self.options) or channel
         return _channels_in(self.checks).get(channel) or self._known.get(channel) or channel
+
+    def full_name_of(self, channel: str) -> str:
+        """The channel among those of several connections: also what the connection is called."""
+        name = self.channel_name(channel)
+        is_said = name == self.provider_class.only_channel
+        return self.called if is_said else f"{self.called} {name}"
 
     def discovered_values(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         seen = {**self._known, **_channels_in(checks)}

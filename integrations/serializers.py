@@ -31,6 +31,7 @@ from integrations.providers.registry import (
     secrets_of,
     slug_of,
 )
+from integrations.recipients import Silence
 from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]
@@ -80,6 +81,15 @@ class ConnectionBase(serializers.Serializer[Any]):
     updatedAt = serializers.DateTimeField(source="updated_at")
 
 
+class SilentRecipientSerializer(serializers.Serializer[Any]):
+    """A recipient to which nothing is sent any more."""
+
+    recipient = serializers.CharField()
+    reason = serializers.ChoiceField([str(why) for why in Silence])
+    message = serializers.CharField()
+    since = serializers.DateTimeField()
+
+
 class HasSecret(serializers.BooleanField):
     def get_attribute(self, instance: Connection) -> bool:
         return bool(instance.value_of(str(self.source)))
@@ -97,6 +107,8 @@ def answer_serializer(key: ProviderKey) -> type[Serializer]:
     }
     for secret in secrets_of(key):
         own["has" + camel(secret)[0].upper() + camel(secret)[1:]] = HasSecret(source=secret)
+    if getattr(provider_class(key), "unreachable_code", ""):
+        own["silentRecipients"] = SilentRecipientSerializer(many=True, source="silent_recipients")
     for field, option in provider_class(key).shown_discoveries.items():
         own[camel(field)] = serializers.CharField(source=f"options.{option}", default="")
     if model is PipelineIntegration:

@@ -103,6 +103,9 @@ def test_a_refusal_stops_one_recipient_and_says_so(
     client: Client = client_for(owner)
     page = f"/integrations/communication/{found.pk}"
     assert "does not take emails" in client.get(page).content.decode()
+    [silent] = client.get(f"/api/v1{page}").json()["silentRecipients"]
+    assert (silent["recipient"], silent["reason"]) == (ADA, "REFUSED")
+    assert "550" in silent["message"]
     viewer = client_for(factories.MembershipFactory(tenant=found.tenant, role=Role.VIEWER).user)
     again = f"{page}/recipient"
     assert viewer.post(again, {"recipient": ADA}).status_code == 403
