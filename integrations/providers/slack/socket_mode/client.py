@@ -88,12 +88,10 @@ class Socket:
                 self._connection.check_state()
                 checked_at = time.monotonic()
         self._state.terminated = True
-        self._connection.close()
+        # The SDK looks for its socket before it locks it: the reader may close it in between.
+        with suppress(AttributeError):
+            self._connection.close()
         reader.join(timeout=5)
-
-    def _is_open(self, stopping: threading.Event) -> bool:
-        is_ending = stopping.is_set() or self._is_over.wait(0.2)
-        return not is_ending and self._connection.is_active()
 
     def _receive(self, text: str) -> None:
         try:
