@@ -241,6 +241,19 @@ class Release(TenantOwned):
         return ", ".join(dict.fromkeys(one.kind_label for one in self.communications))
 
     @property
+    def told_names(self) -> str:
+        """The same without endpoints, which are told of a muted release, too."""
+        return self._names(is_endpoint=False)
+
+    @property
+    def endpoint_names(self) -> str:
+        return self._names(is_endpoint=True)
+
+    def _names(self, *, is_endpoint: bool) -> str:
+        some = [one for one in self.communications if one.is_endpoint == is_endpoint]
+        return ", ".join(dict.fromkeys(one.kind_label for one in some))
+
+    @property
     def apps(self) -> str:
         """Its app identifiers as text: `com.example.app`."""
         return ", ".join(self.app_identifiers)

@@ -28,6 +28,7 @@ YOUNG = timedelta(minutes=1)
 FAR = timedelta(seconds=30)
 SOON, LATER, AT_REST = 1, 15, 30  # seconds between two refreshes
 MESSAGES_UNFOLDED = 6  # the newest ones
+MESSAGES_LISTED = 100  # unfolded, too; all of them are under Activity
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,14 @@ class Overview:
     @property
     def messages_folded(self) -> int:
         return len(self.messages) - self.messages_shown
+
+    @property
+    def messages_listed(self) -> tuple[SentMessage, ...]:
+        return self.messages[:MESSAGES_LISTED]
+
+    @property
+    def has_more_messages(self) -> bool:
+        return len(self.messages) > MESSAGES_LISTED
 
     @property
     def progress(self) -> str:

@@ -123,6 +123,7 @@ def _messages(
                     "communication_name": communication.called,
                     "channel": channel,
                     "channel_name": communication.channel_name(channel),
+                    "place": communication.full_name_of(channel),
                     "text": text,
                     "is_first": notice is Notice.RELEASE_CREATED,
                     "is_edit": is_edit,
@@ -137,7 +138,8 @@ def _told(messages: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         places: dict[str, list[str]] = {}
         for one in group:
             name = one["communication_name"] if several else ""
-            places.setdefault(name, []).append(one["channel_name"])
+            is_said = bool(name) and one["place"] == name
+            places.setdefault(name, []).append("" if is_said else one["channel_name"])
         where = [f"{name} {_few(channels)}".strip() for name, channels in places.items()]
         told = {name: one[name] for name in ("text", "is_first", "is_edit")}
         yield {**told, "where": " · ".join(where)}

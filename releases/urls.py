@@ -17,6 +17,7 @@ urlpatterns = [
     path("releases/<slug:release_id>/changes", repository.release_changes, name="release_changes"),
     path("settings/messages", messages.message_settings, name="settings_messages"),
     path(_MESSAGES, messages.message_preset, name="message_preset"),
+    path(f"{_MESSAGES}/groups", messages.message_groups, name="message_groups"),
     path(f"{_MESSAGES}/rules", messages.message_rules, name="message_rules"),
     path(f"{_MESSAGES}/preview", messages.message_preview, name="message_preview"),
     path(f"{_MESSAGES}/test", messages.message_test, name="message_test"),

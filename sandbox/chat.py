@@ -37,6 +37,12 @@ PEOPLE = {
 }
 
 
+GROUPS = (  # ids, handles and names
+    ("S0MOBILE", "mobile", "Mobile team"),
+    ("S0ONCALL", "on-call", "On call"),
+)
+
+
 @dataclass(frozen=True)
 class Channel:
     id: str

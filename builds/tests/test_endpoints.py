@@ -28,6 +28,7 @@ from integrations.providers.tests.wire import Reply, Seen, Wire
 from integrations.verification import verify, verify_by_id
 from releases.messages.event_effects import SendEvent
 from releases.messages.events import Notice, event_of
+from releases.messages.operations import change_rules
 from releases.models import Release
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
@@ -107,6 +108,17 @@ def test_only_chosen_events_are_sent(wired: Wired, endpoint: CommunicationIntegr
     for status in (BuildStatus.RUNNING, BuildStatus.FAILURE):
         apply_update(build.pk, BuildUpdate(status=status, source=Source.POLL, number=7))
     assert [effect.payload["name"] for effect in events()] == ["build.failed"]
+
+
+def test_the_preset_holds_for_endpoints_too(
+    wired: Wired, endpoint: CommunicationIntegration
+) -> None:
+    change_rules(endpoint, actor=None, preset="quiet")
+    build = wired.build("ios", slack=True)
+    for status in (BuildStatus.RUNNING, BuildStatus.FAILURE):
+        apply_update(build.pk, BuildUpdate(status=status, source=Source.POLL, number=7))
+    names = {effect.payload["name"] for effect in events()}
+    assert names == {"release.created", "build.failed", "release.failed"}
 
 
 def test_a_failing_endpoint_is_tried_by_the_schedule_then_turned_off(

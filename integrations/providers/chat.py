@@ -136,6 +136,10 @@ class ChatProvider(Provider):
         """The markup that mentions a group."""
         return ""
 
+    def groups(self) -> list[Option]:
+        """The groups that can be mentioned (network)."""
+        return []
+
     @staticmethod
     def clean_group(text: str) -> str:
         """The id of a group as it is stored. Raises ValueError with words."""

@@ -10,6 +10,8 @@ from django.db.models import F
 from delivr.effects.operations import create_effects
 from integrations.endpoints import EFFECT
 from integrations.models import CommunicationIntegration
+from releases.messages.events import BY_EVENT
+from releases.messages.rules import Rule, rule_for
 
 if TYPE_CHECKING:
     from releases.models import Release
@@ -32,7 +34,7 @@ def tell(
         for communication in connected.filter(release_rows__release=release)
         if communication.is_endpoint
         for channel in communication.channels
-        if communication.rule_of(channel, event) != "off"
+        if rule_for(communication, channel, BY_EVENT[event]) != Rule.OFF
     ]
     if not endpoints:
         return

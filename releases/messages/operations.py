@@ -17,6 +17,7 @@ from delivr.effects.models import Effect
 from delivr.effects.operations import create_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
+from integrations import endpoints
 from integrations.choices import Preset
 from integrations.models import CommunicationIntegration
 from releases.messages.events import BY_EVENT
@@ -149,9 +150,12 @@ def send_test(
     communication: CommunicationIntegration, *, actor: User | None, channel: str
 ) -> Effect:
     """Have a message posted that says it is a test; while one is on its way, that one is returned.
+    An endpoint gets a test event, whatever the channel.
 
-    Raises ValidationError under `channel`.
+    Raises Conflict if the endpoint is turned off, and ValidationError under `channel`.
     """
+    if communication.is_endpoint:
+        return endpoints.send_test(communication, actor=actor)
     name = communication.channel_name(channel)
     if channel not in communication.channels:
         words = _("Choose one of this connection's channels: %(channels)s.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,20 @@ NUMBER = 246  # of a build where the release has none
 REASON = "the build failed"
 
 
+_CODE = re.compile(r"`([^`]*)`")
+
+
+def with_code(markup: str) -> str:
+    """A message written by `Html`, with its `code` as HTML."""
+    return _CODE.sub(r"<code>\1</code>", markup)
+
+
 class Html:
     """For our own pages, with links."""
 
     @staticmethod
     def escape(text: str) -> str:
-        return escape(text)
+        return escape(text).replace("`", "&#96;")
 
     @staticmethod
     def link(url: str, label: str) -> str:

@@ -81,7 +81,7 @@ class SentMessage:
 
 
 _BEGINNINGS = (POST, "event.send")
-_OF_A_CHANNEL = ("channel", "channel_name", "name", "sequence")
+_OF_A_CHANNEL = ("channel", "channel_name", "name", "sequence", "broadcast", "kept")
 
 
 def messages(release: Release, effects: Iterable[Effect], now: datetime) -> tuple[SentMessage, ...]:
@@ -129,7 +129,7 @@ def _channel_name(release: Release, effect: Effect) -> str:
     for communication in release.communications:
         if communication.pk == effect.integration_id:
             name = communication.channel_name(channel)
-            return f"{communication.called} {name}" if several else name
+            return communication.full_name_of(channel) if several else name
     return ""
 
 

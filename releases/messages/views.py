@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from delivr.api.problems import Problem
+from delivr.api.problems import Problem, problem_response
 from delivr.effects.models import Effect
-from delivr.failures import Conflict
+from delivr.failures import Conflict, ProviderError
 from delivr.pages.live import fingerprint, fragment, refresh
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role
 from integrations.models import CommunicationIntegration
-from integrations.throttle import throttle
+from integrations.providers.registry import provider_for
+from integrations.throttle import throttle, throttled_call
 from releases.messages.events import BY_EVENT
 from releases.messages.forms import PresetForm
 from releases.messages.muting import mute, unmute
 from releases.messages.operations import TESTS_PER_MINUTE, change_rules, send_test, tests_of
 from releases.messages.rules import Line, Rule, chat_of, lines_of, possible_rules
-from releases.messages.samples import Html, newest_releases, samples
+from releases.messages.samples import Html, newest_releases, samples, with_code
 from releases.messages.sent import SentEffect
 from releases.models import Release
 from releases.wording import event_words, rule_words
 
 RELEASES_OFFERED = 20  # to preview messages with
+PICKED_PER_MINUTE = 30  # lists of groups for one user
 TESTS_READ = 200  # the newest of a connection, among which is the last of each channel
 
 
@@ -179,14 +181,33 @@ def _find(request: TenantRequest, connection_id: str) -> CommunicationIntegratio
     return found
 
 
+@require_POST
+@tenant_required(Role.ADMIN)
+def message_groups(request: TenantRequest, connection_id: str) -> HttpResponse:
+    """The groups that the chat can mention (network), as `integration_options` has them."""
+    connection = _find(request, connection_id)
+    try:
+        with throttled_call("options", user=request.user, limit=PICKED_PER_MINUTE):
+            found = provider_for(connection).groups()
+    except ProviderError as error:
+        words = " ".join(filter(None, [error.message, error.hint]))
+        return problem_response(request, Problem(422, error.code, words))
+    except Problem as problem:
+        return problem_response(request, problem)
+    return JsonResponse({"options": [asdict(option) for option in found]})
+
+
 # --- Preview --------------------------------------------------------------------------------------
 
 
 @require_GET
 @tenant_required()
 def message_preview(request: TenantRequest, connection_id: str) -> HttpResponse:
-    """Every message with the data of `?release=`, or else of the newest release."""
+    """Every message with the data of `?release=`, or else of the newest release. The page of an
+    endpoint, which gets no text, is that of its connection."""
     connection = _find(request, connection_id)
+    if connection.is_endpoint:
+        return redirect("integration", connection.family, connection.pk)
     offered = newest_releases(request.tenant, RELEASES_OFFERED)
     wanted = request.GET.get("release") or next((one.pk for one in offered), "")
     rows = Release.objects.for_tenant(request.tenant).with_everything()
@@ -198,7 +219,8 @@ def message_preview(request: TenantRequest, connection_id: str) -> HttpResponse:
         "samples": [
             {
                 "label": event_words(one.notice),
-                "sample": one,
+                "text": one.text,
+                "detail": with_code(one.detail),
                 "heard": _heard(connection, one.rules),
             }
             for one in samples(connection, release, chat=Html)
@@ -239,7 +261,7 @@ def message_test(request: TenantRequest, connection_id: str) -> HttpResponse:
         send_test(connection, actor=request.user, channel=request.POST.get("channel", ""))
     except Problem as problem:
         messages.warning(request, problem.detail)
-    except ValidationError as error:
+    except (ValidationError, Conflict) as error:
         messages.warning(request, _in_words(error))
     return redirect(f"{reverse('message_preview', args=[connection.pk])}#tests")
 

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
+from delivr.tests import factories
 from releases.messages.events import BY_EVENT, Notice
 from releases.messages.muting import MUTED, mute, unmute
 from releases.messages.notices import notify
@@ -17,6 +18,7 @@ from releases.messages.operations import change_rules
 from releases.messages.rules import Rule, different, rule_for
 from releases.models import Release
 from releases.tests.pages import text_of
+from sandbox import accounts
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
@@ -151,8 +153,6 @@ def test_pages_change_the_rules_of_one_channel_or_of_all(
 def test_the_page_of_rules_takes_a_constant_number_of_queries(
     setup: Any, admin: Any, django_assert_max_num_queries: Any
 ) -> None:
-    from delivr.tests import factories
-
     for _ in range(3):
         factories.SlackFactory(tenant=setup.tenant, recipients=[f"C{n}" for n in range(20)])
     with django_assert_max_num_queries(12):
@@ -169,12 +169,12 @@ def test_a_preview_shows_every_message_with_a_real_release_and_escapes_it(
     assert "these are invented" in empty
     assert "Release 1.5.0 created" in empty
     release = setup.release("2.0.0")
-    Release.objects.filter(pk=release.pk).update(branch="<b>&main")
+    Release.objects.filter(pk=release.pk).update(branch="<b>&`main")
     page = member.get(f"/settings/messages/{setup.slack.pk}/preview")
     shown = text_of(page)
     assert "Release 2.0.0 created" in shown
     assert shown.count("2.0.0") > len(BY_EVENT)
-    assert "&lt;b&gt;&amp;main" in page.content.decode()
+    assert "Branch <code>&lt;b&gt;&amp;&#96;main</code>" in page.content.decode()
     assert f'href="http://testserver/releases/{release.pk}"' in page.content.decode() or (
         f"/releases/{release.pk}" in page.content.decode()
     )
@@ -187,7 +187,77 @@ def test_mute_is_a_state_of_the_page_with_its_undo(setup: Any, member: Any, view
     assert "Unmute" not in text_of(viewer.get(f"/releases/{release.pk}"))
     assert viewer.post(f"/releases/{release.pk}/mute", {"undo": "1"}).status_code == 403
     shown = text_of(member.post(f"/releases/{release.pk}/mute", {"undo": "1"}, follow=True))
-    assert "Muted" not in shown
+    assert "Muted:" not in shown
+
+
+def test_mute_and_its_end_are_in_the_timeline(setup: Any, owner: Any, api_for: Any) -> None:
+    release = setup.release()
+    api = api_for(setup.tenant, Role.VIEWER)
+
+    def told() -> list[tuple[str, str]]:
+        items = api.get(f"/api/v1/releases/{release.pk}").json()["timeline"]
+        return [(one["title"], one["detail"]) for one in items if "muted" in one["title"]]
+
+    by = f"by {owner.called}"
+    mute(release=release, actor=owner)
+    assert told() == [("Messages muted", by)]
+    unmute(release=release, actor=None)
+    mute(release=release, actor=owner)
+    again = [("Messages muted", by), ("Messages unmuted", ""), ("Messages muted", by)]
+    assert told() == again
+
+
+def test_groups_are_loaded_from_the_chat(setup: Any, admin: Any, member: Any, sandbox: Any) -> None:
+    url = f"/settings/messages/{setup.slack.pk}/groups"
+    assert f'data-picker-url="{url}"' in admin.get("/settings/messages").content.decode()
+    assert member.post(url).status_code == 403
+    setup.slack.token = accounts.SLACK_BOT_TOKEN
+    setup.slack.save()
+    assert {"value": "S0MOBILE", "label": "@mobile · Mobile team"} in admin.post(url).json()[
+        "options"
+    ]
+    setup.slack.token = accounts.SLACK_NO_HISTORY_TOKEN
+    setup.slack.save()
+    refused = admin.post(url)
+    assert refused.status_code == 422
+    assert "usergroups:read" in refused.json()["detail"]
+
+
+def test_an_endpoint_has_rules_and_is_tested_on_its_own_page(setup: Any, admin: Any) -> None:
+    endpoint = factories.EndpointFactory(tenant=setup.tenant)
+    page = f"/integrations/communication/{endpoint.pk}"
+    assert f'href="{page}"' in admin.get("/settings/messages").content.decode()
+    preview = admin.get(f"/settings/messages/{endpoint.pk}/preview")
+    assert (preview.status_code, preview["Location"]) == (302, page)
+    admin.post(f"/settings/messages/{endpoint.pk}/test", {"channel": "x"})
+    assert Effect.objects.get(integration_id=endpoint.pk).kind == "event.send"
+
+
+def test_a_thousand_messages_are_cut(setup: Any, viewer: Any) -> None:
+    release = setup.release()
+    first = Effect.objects.filter(release_id=release.pk, kind="message.post").first()
+    for number in range(105):
+        words = {"platform": "iOS", "number": number}
+        payload = {"channel": "C1", "notice": "build_failed", "words": words}
+        factories.EffectFactory(
+            tenant=setup.tenant,
+            kind="message.post",
+            release_id=release.pk,
+            integration_id=first.integration_id,
+            payload=payload,
+        )
+    shown = viewer.get(f"/releases/{release.pk}").content.decode()
+    assert shown.count("iOS build #") == 100
+    assert f"/activity?q={release.pk}" in shown
+
+
+def test_mute_says_whom_it_concerns(setup: Any, member: Any) -> None:
+    release = setup.release()
+    endpoint = factories.EndpointFactory(tenant=setup.tenant)
+    release.communication_rows.create(tenant=setup.tenant, communication=endpoint)
+    shown = text_of(member.get(f"/releases/{release.pk}"))
+    assert "No messages about it go to Slack until it is unmuted." in shown
+    assert "Outgoing webhook: told as before." in shown
 
 
 # --- API ------------------------------------------------------------------------------------------
@@ -228,8 +298,6 @@ def test_the_api_previews_and_mutes(setup: Any, api_for: Any) -> None:
 
 def test_both_fields_for_communications_have_to_agree(setup: Any, api_for: Any) -> None:
     api = api_for(setup.tenant, Role.MEMBER)
-    from delivr.tests import factories
-
     other = factories.SlackFactory(tenant=setup.tenant)
     body = {
         "version": "1.5.0",

@@ -27,6 +27,7 @@ ALL_SCOPES = (
     "groups:history",
     "users:read",
     "users:read.email",
+    "usergroups:read",
 )
 SOCKET_SCOPE = "connections:write"
 TOKENS = {

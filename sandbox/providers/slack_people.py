@@ -70,8 +70,18 @@ def users_lookup_by_email(call: Call) -> dict[str, Any]:
     return {"user": {"id": number, "name": email.split("@")[0], "deleted": False}}
 
 
+def usergroups_list(call: Call) -> dict[str, Any]:
+    call.require("usergroups:read")
+    groups = [
+        {"id": id, "handle": handle, "name": name, "date_delete": 0}
+        for id, handle, name in chat.GROUPS
+    ]
+    return {"usergroups": groups}
+
+
 METHODS.update(
     {
+        "usergroups.list": usergroups_list,
         "apps.connections.open": open_connection,
         "users.info": users_info,
         "users.lookupByEmail": users_lookup_by_email,

@@ -17,6 +17,7 @@ SCOPES = (
     "groups:history",
     "users:read",  # find a member by the email address, to mention them
     "users:read.email",
+    "usergroups:read",  # list the groups to choose from, to mention one
 )
 # Interactivity without a public address takes Socket Mode. Rotating tokens expire after 12 hours.
 MANIFEST: dict[str, Any] = {

@@ -11,14 +11,15 @@ from typing import ClassVar
 
 from django.utils.translation import gettext_lazy
 
-from ..base import ProviderError
+from ..base import Option, ProviderError
 from ..chat import ChatProvider
 from ..fields import Words, matching
-from ..http import only_provider_errors
+from ..http import dicts, only_provider_errors
 
 DEADLINE = 5.0  # seconds: a message waits for it
+_GROUP_ID = r"S[A-Z0-9]{2,20}"
 _group_id = matching(
-    r"S[A-Z0-9]{2,20}", gettext_lazy("Enter the ID of a user group (S0123ABCD), not its name.")
+    _GROUP_ID, gettext_lazy("Enter the ID of a user group (S0123ABCD), not its name.")
 )
 _USER_ID = re.compile(r"[UW][A-Z0-9]{2,20}")
 
@@ -32,8 +33,9 @@ class People(ChatProvider):
         "users:read.email. Who is not found is named."
     )
     group_help: ClassVar[Words] = gettext_lazy(
-        "The ID of a user group: it begins with S. In Slack, open the group under People > User "
-        "groups; its address ends with the ID."
+        "The ID of a user group: it begins with S. Load the groups, for which the bot needs the "
+        "scope usergroups:read; or open the group in Slack under People > User groups: its address "
+        "ends with the ID."
     )
     _token: str
 
@@ -53,6 +55,22 @@ class People(ChatProvider):
             return ""
         found = str(user.get("id"))
         return f"<@{found}>" if _USER_ID.fullmatch(found) else ""
+
+    @only_provider_errors
+    def groups(self) -> list[Option]:
+        """https://docs.slack.dev/reference/methods/usergroups.list"""
+        from .client import SlackClient
+
+        client = SlackClient(self._token, deadline=DEADLINE)
+        found = [
+            Option(
+                str(group["id"]),
+                f"@{client.words(group.get('handle'))} · {client.words(group.get('name'))}",
+            )
+            for group in dicts(client.call("usergroups.list").data.get("usergroups"))
+            if re.fullmatch(_GROUP_ID, str(group.get("id"))) and not group.get("date_delete")
+        ]
+        return sorted(found, key=lambda option: option.label)
 
     @staticmethod
     def mention_group(group: str) -> str:

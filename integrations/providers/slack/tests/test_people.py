@@ -34,6 +34,18 @@ def test_a_missing_scope_is_an_error_that_names_it(wire):
         slack().mention("ada@example.com")
 
 
+def test_groups_that_can_be_mentioned_are_offered(wire):
+    groups = [
+        {"id": "S0ONCALL", "handle": "on-call", "name": "On call", "date_delete": 0},
+        {"id": "S0ANDROID", "handle": "android", "name": "Android", "date_delete": 0},
+        {"id": "S0GONE", "handle": "gone", "name": "Gone", "date_delete": 1764500000},
+        {"id": "<!channel>", "handle": "x", "name": "X"},
+    ]
+    wire.routes["/api/usergroups.list"] = Reply({"ok": True, "usergroups": groups})
+    found = [(option.value, option.label) for option in slack().groups()]
+    assert found == [("S0ANDROID", "@android · Android"), ("S0ONCALL", "@on-call · On call")]
+
+
 def test_a_group_is_named_by_its_id():
     assert Slack.mention_group(Slack.clean_group(" S0123ABCD ")) == "<!subteam^S0123ABCD>"
     with pytest.raises(ValueError, match="not its name"):
