@@ -502,9 +502,9 @@ class CommunicationIntegration(Connection):
 
     def full_name_of(self, channel: str) -> str:
         """The channel among those of several connections: also what the connection is called."""
-        name = self.channel_name(channel)
-        is_said = name == self.provider_class.only_channel
-        return self.called if is_said else f"{self.called} {name}"
+        if self.provider_class.only_channel and not self.is_endpoint:
+            return self.called  # the name of its only place says nothing more
+        return f"{self.called} {self.channel_name(channel)}"
 
     def discovered_values(self, checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         seen = {**self._known, **_channels_in(checks)}
