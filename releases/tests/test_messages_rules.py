@@ -80,6 +80,14 @@ def test_what_is_not_known_is_refused_with_words(
     assert not AuditEvent.objects.filter(action="integration.rules_changed").exists()
 
 
+def test_thousands_of_unknown_channels_cost_no_more_than_some(slack: Any, owner: Any) -> None:
+    """Each complaint names all channels: a request of 1 MB would have become gigabytes."""
+    wrong: Any = {f"C{n}": {} for n in range(10, 5000)}
+    with pytest.raises(ValidationError) as error:
+        change_rules(slack, actor=owner, rules=wrong)
+    assert len(error.value.message_dict["rules"]) == 20
+
+
 def test_messages_are_created_as_the_rules_say(slack: Any, setup: Any, owner: Any) -> None:
     change_rules(slack, actor=owner, rules={"C1": {"release.created": "off"}})
     release = setup.release()
