@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
@@ -121,6 +122,15 @@ def test_a_muted_release_sends_nothing_then_nor_later(setup: Any, owner: Any) ->
         ("release.muted", True),
         ("release.unmuted", False),
     ]
+
+
+def test_a_connection_that_is_gone_is_told_nothing(setup: Any) -> None:
+    """A release that is over may still be marked, and its chat disconnected meanwhile."""
+    release = setup.release()
+    type(setup.slack).objects.filter(pk=setup.slack.pk).update(disconnected_at=timezone.now())
+    before = Effect.objects.count()
+    notify(Release.objects.get(pk=release.pk), Notice.RELEASE_RELEASED)
+    assert Effect.objects.count() == before
 
 
 # --- Pages ----------------------------------------------------------------------------------------
