@@ -61,7 +61,7 @@ def test_an_edit_that_is_being_claimed_is_left_alone(release: Release) -> None:
 def test_a_message_that_is_found_again_says_what_changed_meanwhile(
     release: Release, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its response was lost. A build that ends while it is looked for is not called queued again."""
+    """Its response was lost. A build that ends while it is looked for is not called queued."""
     build = trigger_builds(release=release, actor=None)[0]
     queued(build)
     run_effect(rows()[0].pk)
