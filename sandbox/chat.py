@@ -23,6 +23,7 @@ class Person:
     guest: bool = False
     confirmed: bool = True
     deleted: bool = False
+    team: str = ""  # another workspace than the bot's
 
 
 PEOPLE = {
@@ -33,6 +34,7 @@ PEOPLE = {
         Person("U0STRANGER", "Someone else", "someone.else@example.com"),
         Person("U0GUEST", "Guest with the owner's address", "demo@example.com", guest=True),
         Person("U0NEW", "Unconfirmed address", "demo@example.com", confirmed=False),
+        Person("U0PARTNER", "In a shared channel", "demo@example.com", team="T0PARTNER"),
     )
 }
 

@@ -8,6 +8,7 @@ for the build below whose message the button stands.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -22,13 +23,15 @@ from builds.triggering import trigger_builds
 from delivr.effects import clock
 from delivr.effects.operations import create_effect
 from delivr.effects.queue import enqueue_on_commit
-from delivr.failures import Conflict, ProviderError
+from delivr.failures import Conflict, Outcome, ProviderError
 from delivr.signin.second_factor import has_second_factor
 from delivr.tenants.models import Membership, Role, User
 from integrations.models import CommunicationIntegration
 from integrations.providers.chat import Press
 from integrations.providers.registry import provider_for
 from releases.messages.buttons import TRIGGER_AGAIN
+
+log = logging.getLogger(__name__)
 
 KEEP_TRYING = timedelta(minutes=10)  # to look the person up
 RETRY = timedelta(seconds=10)
@@ -76,10 +79,22 @@ def apply(press_id: str) -> None:
     if press is None:
         return
     try:
-        person = person_of(press)
+        _apply(press)
     except ProviderError as error:
         _try_later(press, error)
-        return
+    except Exception:
+        log.exception("The press %s met a fault of ours.", press.pk)
+        _try_later(press, _fault())
+
+
+def _fault() -> ProviderError:
+    """Like one of the chat: it is not tried at each tick, nor for ever."""
+    words = _("delivr had an internal error.")
+    return ProviderError("internal_error", words, outcome=Outcome.UNCERTAIN)
+
+
+def _apply(press: ButtonPress) -> None:
+    person = person_of(press)
     with transaction.atomic():
         locked = ButtonPress.objects.select_for_update().get(pk=press.pk)
         if locked.state != PressState.NEW:
@@ -93,8 +108,9 @@ def apply(press_id: str) -> None:
 def person_of(press: ButtonPress) -> User | None:
     """The member who linked this account of the chat, or else whose verified email address the chat
     names. Raises ProviderError."""
+    members = Membership.objects.for_tenant(press.tenant_id)
     linked = ChatAccount.objects.for_tenant(press.tenant_id).filter(
-        team=press.team, chat_user=press.user
+        team=press.team, chat_user=press.user, user__in=members.values("user")
     )
     account = linked.select_related("user").first()
     if account is not None:
@@ -104,9 +120,15 @@ def person_of(press: ButtonPress) -> User | None:
     if not email:
         return None
     known = EmailAddress.objects.filter(email__iexact=email, verified=True)
-    members = Membership.objects.for_tenant(press.tenant_id).filter(user__in=known.values("user"))
-    found = list(members.select_related("user")[:2])
+    users = [row.user_id for row in known if _is_same(row.email, email)]
+    found = list(members.filter(user__in=users).select_related("user")[:2])
     return found[0].user if len(found) == 1 else None
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Without regard to case, but only that of ASCII: for a database, ı is the small letter of I,
+    and the owner of another mailbox would be taken for the member."""
+    return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())
 
 
 def _run(press: ButtonPress, person: User | None) -> tuple[PressState, str]:
@@ -157,7 +179,7 @@ def _try_later(press: ButtonPress, error: ProviderError) -> None:
         return
     with transaction.atomic():
         words = _("delivr could not find out who you are: %(error)s Link your account: {link}")
-        press.answer = words % {"error": error.message}
+        press.answer = words % {"error": error.message[:300]}
         press.state = PressState.REFUSED
         press.save(update_fields=["state", "answer"])
         _answer(press)

@@ -116,6 +116,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unverified address": ({"verified": False}, "does not know who you are"),
     "a stranger": ({"user": "U0STRANGER"}, "does not know who you are"),
     "a guest with a member's address": ({"user": "U0GUEST"}, "does not know who you are"),
+    "someone of another organization": ({"user": "U0PARTNER"}, "does not know who you are"),
     "an address the chat did not confirm": ({"user": "U0NEW"}, "does not know who you are"),
 }
 
@@ -211,6 +212,35 @@ def test_a_linked_account_of_another_workspace_counts_for_nothing(
     row = take(wired, press_of(failed, user="U0STRANGER"))
     assert row is not None
     assert row.state == "REFUSED"
+
+
+def test_an_address_that_only_looks_alike_is_not_the_members() -> None:
+    assert presses._is_same("Demo@Example.com", "demo@example.com")
+    assert not presses._is_same("\u017fam@example.com", "SAM@example.com")  # a long s
+
+
+def test_an_account_of_who_left_can_be_linked_again(wired: Wired, failed: Build) -> None:
+    gone = member(wired, "gone@example.com", Role.MEMBER)
+    found = Linkable(wired.tenant.pk, "T0SANDBOX1", "U0STRANGER", "")
+    link(found, tenant=wired.tenant, user=gone)
+    Membership.objects.filter(user=gone).delete()
+    row = take(wired, press_of(failed, user="U0STRANGER"))
+    assert row is not None
+    assert "Link your account" in row.answer
+
+
+def test_a_press_that_meets_a_fault_of_ours_is_not_tried_at_each_tick_nor_for_ever(
+    wired: Wired, failed: Build, owner: Any
+) -> None:
+    row = presses.store(press_of(failed), [fresh(wired.slack)])
+    assert row is not None
+    ButtonPress.objects.update(value="bld_gone")
+    presses.apply(row.pk)
+    assert (fresh(row).state, presses.due()) == ("NEW", [])
+    ButtonPress.objects.update(pressed_at=timezone.now() - presses.KEEP_TRYING)
+    presses.apply(row.pk)
+    assert fresh(row).state == "REFUSED"
+    assert "internal error" in fresh(row).answer
 
 
 def test_the_person_is_looked_up_later_if_the_chat_does_not_answer(

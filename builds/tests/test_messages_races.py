@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from builds.tests.test_locks import closing, wait_for_a_lock
 from builds.triggering import trigger_builds
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.runner import run_effect
+from integrations.providers.chat import PostedMessage
 from integrations.providers.ci import BuildStatus
 from releases.models import Release
 from releases.tests.test_messages_in_place import COMPLETE, Board, move, queued, rows, send_all
@@ -54,6 +56,38 @@ def test_an_edit_that_is_being_claimed_is_left_alone(release: Release) -> None:
     assert len(rows("message.edit", build_id=build.pk)) == 2
     send_all()
     assert COMPLETE in [message.text for message in Board.now.values()]
+
+
+def test_a_message_that_is_found_again_says_what_changed_meanwhile(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its response was lost. A build that ends while it is looked for is not called queued."""
+    build = trigger_builds(release=release, actor=None)[0]
+    queued(build)
+    run_effect(rows()[0].pk)
+    [post] = rows("message.post", build_id=build.pk)
+    run_effect(post.pk)  # it arrives, and the process dies before it knows
+    long_ago = timezone.now() - timedelta(minutes=5)
+    lost = {"state": EffectState.LEASED, "lease_until": long_ago, "result": {}, "done_at": None}
+    Effect.objects.filter(pk=post.pk).update(**lost, dispatched_at=long_ago)
+    searching, changed = threading.Event(), threading.Event()
+
+    def find(self: Board, *, channel: str, correlation: str, **_more: Any) -> PostedMessage:
+        searching.set()
+        changed.wait(20)
+        return PostedMessage(channel=channel, id=correlation)
+
+    monkeypatch.setattr(Board, "find", find)
+    worker = threading.Thread(target=closing(lambda: run_effect(post.pk)))
+    worker.start()
+    searching.wait(20)
+    with transaction.atomic():
+        move(build, BuildStatus.SUCCESS)
+        changed.set()
+        wait_for_a_lock(worker)
+    worker.join()
+    send_all()
+    assert Board.now[post.pk].text == COMPLETE
 
 
 def test_changes_and_workers_at_once_lose_nothing(release: Release, tenant: Any) -> None:

@@ -67,6 +67,24 @@ def _due_now(kind: str) -> dict[str, Any]:
     }
 
 
+def reopen(cancelled: EffectQuerySet, *, kind: str) -> None:
+    """Have cancelled effects of one kind sent after all, in the caller's transaction. They keep
+    their place in the order of creation."""
+    ids = list(cancelled.values_list("pk", flat=True))
+    due = {name: value for name, value in _due_now(kind).items() if name != "created_at"}
+    cancelled.update(
+        state=EffectState.PENDING,
+        done_at=None,
+        attempts=0,
+        reconciles=0,
+        absent_at=None,
+        last_error="",
+        **due,
+    )
+    for effect_id in ids:
+        enqueue_on_commit("effect", effect_id)
+
+
 @transaction.atomic
 def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
     """Let a dead effect try again, with the same correlation id. Raises ValidationError."""

@@ -135,6 +135,10 @@ class PostMessage(_MessageHandler):
         self._wake_next(effect)
 
     def lock(self, effect: Effect) -> None:
+        """If it is found as an earlier attempt posted it, `finish` has it say what is so now:
+        nobody may change that in between."""
+        if effect.payload.get("kept"):
+            lock_release(effect.release_id)
         unreachable.lock(effect)
 
     def gave_up(self, effect: Effect) -> None:

@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectQuerySet, EffectState
-from delivr.effects.operations import create_effects
+from delivr.effects.operations import create_effects, reopen
 
 if TYPE_CHECKING:
     from releases.models import Release
 
 POST, EDIT = "message.post", "message.edit"
 Place = tuple[str, str]  # a connection and a channel
+MUTED = gettext_noop("The release is muted.")  # kept with the effect, like every error
 # What these say may still be changed: they are sent, or sent again, with what they then hold.
-_OPEN_TO_CHANGE = (EffectState.PENDING, EffectState.DEAD)
+_OPEN_TO_CHANGE = Q(state__in=(EffectState.PENDING, EffectState.DEAD))
+# Never posted, since the release was muted; a person who cancels one wants it never.
+_KEPT_BACK = Q(kind=POST, state=EffectState.CANCELLED, last_error=MUTED)
 
 
 def kept_messages(release: Release, build_id: str = "") -> dict[Place, Effect]:
@@ -44,10 +48,11 @@ def change_messages(release: Release, messages: Collection[Effect], said: dict[s
 
     One that is still to be posted, or to be edited, is then sent with the new words: its row is
     locked until the caller commits, so whoever claims it afterwards sees them. What may be on its
-    way already is left alone, and another edit follows it.
+    way already is left alone, and another edit follows it. One that muting kept back is posted now.
     """
     waiting = _lock_waiting(release, [message.pk for message in messages])
     changed, new, now = [], [], clock.now()
+    kept_back = [row.pk for row in waiting.values() if row.state == EffectState.CANCELLED]
     for message in messages:
         row = waiting.get(message.pk)
         if row is not None and (row.state == EffectState.PENDING or row == message):
@@ -57,6 +62,8 @@ def change_messages(release: Release, messages: Collection[Effect], said: dict[s
         elif message.state != EffectState.CANCELLED:
             new.append(_edit_of(message, said))
     Effect.objects.bulk_update(changed, ["payload", "created_at"])
+    if kept_back:
+        reopen(Effect.objects.filter(pk__in=kept_back), kind=POST)
     if new:
         _supersede(release, new)
         create_effects(tenant=release.tenant, kind=EDIT, effects=new)
@@ -67,8 +74,8 @@ def _lock_waiting(release: Release, ids: list[str]) -> dict[str, Effect]:
     locked is left out, so that nobody waits for anybody."""
     rows: EffectQuerySet = Effect.objects.for_tenant(release.tenant_id).filter(
         Q(pk__in=ids) | Q(kind=EDIT, payload__message__in=ids),
+        _OPEN_TO_CHANGE | _KEPT_BACK,
         release_id=release.pk,
-        state__in=_OPEN_TO_CHANGE,
     )
     if connection.features.has_select_for_update_skip_locked:
         rows = rows.select_for_update(skip_locked=True)

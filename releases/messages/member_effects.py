@@ -18,6 +18,7 @@ from delivr.tenants.mail_views import UNSUBSCRIBE
 from delivr.tenants.models import Membership
 from integrations.providers.email.provider import Email
 from releases.messages.member_mail import classes_for
+from releases.messages.muting import refuse_muted
 from releases.messages.notices import Notice, render
 from releases.messages.subjects import subject_of
 from releases.models import Release
@@ -84,6 +85,7 @@ class ReleaseMail(MemberMail):
         member = self.member(effect)
         rows = Release.objects.for_tenant(effect.tenant_id)
         release = rows.select_related("repository_part", "tenant").get(pk=effect.payload["release"])
+        refuse_muted(release)
         classes = classes_for(member, release, effect.payload["notice"])
         pace, by = pace_for(member, classes)
         if pace != Pace.INSTANT or by is None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.utils.translation import gettext_noop
 
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.handlers import Unneeded
 from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import User
-from releases.messages.in_place import EDIT, POST
+from releases.messages.in_place import EDIT, MUTED, POST
 from releases.models import Release
-
-MUTED = gettext_noop("The release is muted.")  # kept with the effect, like every error
 
 
 @transaction.atomic
@@ -41,7 +38,8 @@ def mute(*, release: Release, actor: User | None) -> Release:
 
 @transaction.atomic
 def unmute(*, release: Release, actor: User | None) -> Release:
-    """From now on, messages are sent again; what happened meanwhile is not told."""
+    """From now on, messages are sent again; what happened meanwhile is not told. A message that was
+    cancelled before it was posted is posted at the next change of what it tells."""
     release = _locked(release)
     before = release.muted_at
     if before is None:

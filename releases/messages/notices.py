@@ -140,8 +140,9 @@ def refresh(release: Release) -> None:
 
 
 def _communications(release: Release) -> list[CommunicationIntegration]:
+    """Those that are still connected: a release that is over may name others."""
     prefetch_related_objects([release], "communication_rows__communication")
-    return release.communications
+    return [one for one in release.communications if one.disconnected_at is None]
 
 
 def _places(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -29,6 +30,9 @@ Changes = Mapping[str, Mapping[str, str | None] | None]
 TESTS_PER_MINUTE = 20  # that one user may send, on pages and by the API together
 TESTS_KEPT = timedelta(days=1)  # shown on the page
 MAX_GROUP = 60  # characters of a group's id
+MOST_PROBLEMS = (
+    20  # that are told at once: each names what there is, and a request may hold thousands
+)
 
 
 @transaction.atomic
@@ -58,8 +62,8 @@ def change_rules(
     wanted = _clean_mentions(locked, mentioned, mentions or {}, errors)
     if preset is not None and preset not in Preset.values:
         errors["preset"] = [_choose(Preset.values)]
-    if wrong := _wrong_rules(locked, rules or {}):
-        errors["rules"] = wrong
+    if wrong := list(islice(_wrong_rules(locked, rules or {}), MOST_PROBLEMS)):
+        errors["rules"] = list(dict.fromkeys(wrong))
     if errors:
         raise ValidationError(errors)
     changes: dict[str, Any] = {}
@@ -81,21 +85,19 @@ def change_rules(
     return locked
 
 
-def _wrong_rules(communication: CommunicationIntegration, rules: Changes) -> list[str]:
-    found, possible = [], possible_rules(communication)
+def _wrong_rules(communication: CommunicationIntegration, rules: Changes) -> Iterator[str]:
+    possible, channels = possible_rules(communication), communication.channels
     for channel, of_channel in rules.items():
-        if channel not in communication.channels:
+        if channel not in channels:
             words = _("“%(channel)s” is not a channel of this connection. It has: %(channels)s.")
-            named = {"channel": channel[:60], "channels": ", ".join(communication.channels)}
-            found.append(words % named)
+            yield words % {"channel": channel[:60], "channels": ", ".join(channels)}
             continue
         for event, rule in (of_channel or {}).items():
             if event not in BY_EVENT:
                 words = _("There is no event “%(event)s”. Choose one of: %(known)s.")
-                found.append(words % {"event": event[:60], "known": ", ".join(BY_EVENT)})
+                yield words % {"event": event[:60], "known": ", ".join(BY_EVENT)}
             elif rule is not None and rule not in possible:
-                found.append(f"{event}: {_choose(possible)}")
-    return list(dict.fromkeys(found))
+                yield f"{event}: {_choose(possible)}"
 
 
 def _choose(known: list[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from delivr.effects.handlers import EffectHandler
+from delivr.effects.handlers import EffectHandler, Pace
 from delivr.effects.models import Effect
 from integrations.models import CommunicationIntegration
 from integrations.providers.chat import Message
@@ -34,6 +34,11 @@ class PostTest(EffectHandler):
     cap = timedelta(seconds=30)
     max_attempts = 4
     expires_after = timedelta(minutes=10)
+
+    def pace(self, effect: Effect) -> Pace | None:
+        """In turn with the messages of releases."""
+        every = chat_of(connection_of(effect, CommunicationIntegration)).pace
+        return Pace(effect.payload["channel"], every) if every else None
 
     def send(self, effect: Effect) -> dict[str, Any]:
         connection = connection_of(effect, CommunicationIntegration)

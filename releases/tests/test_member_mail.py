@@ -25,6 +25,7 @@ from integrations.providers.email.tests.post_office import post_office
 from releases.messages import member_mail
 from releases.messages.member_mail import classes_of, day_of, digest_time
 from releases.messages.models import ReleaseNotice
+from releases.messages.muting import mute
 from releases.messages.notices import Notice, notify
 from releases.models import Release
 
@@ -147,6 +148,16 @@ def test_nothing_is_sent_to_who_left_meanwhile(
     with time_machine.travel(timezone.now() + timedelta(days=1), tick=False):
         found = [run(effect) for effect in (*effects(), *effects("mail.digest"))]
     assert [effect.state for effect in found] == [EffectState.CANCELLED] * 2
+    assert not outbox.outbox
+
+
+def test_an_email_that_waits_is_not_sent_about_a_muted_release(
+    member: Membership, release: Release
+) -> None:
+    wants(member, milestones="instant")
+    notify(release, Notice.RELEASE_CREATED)
+    mute(release=release, actor=None)
+    assert run(effects()[0]).state == EffectState.CANCELLED
     assert not outbox.outbox
 
 

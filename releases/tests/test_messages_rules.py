@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState
@@ -82,6 +83,14 @@ def test_what_is_not_known_is_refused_with_words(
     assert not AuditEvent.objects.filter(action="integration.rules_changed").exists()
 
 
+def test_thousands_of_unknown_channels_cost_no_more_than_some(slack: Any, owner: Any) -> None:
+    """Each complaint names all channels: a request of 1 MB would have become gigabytes."""
+    wrong: Any = {f"C{n}": {} for n in range(10, 5000)}
+    with pytest.raises(ValidationError) as error:
+        change_rules(slack, actor=owner, rules=wrong)
+    assert len(error.value.message_dict["rules"]) == 20
+
+
 def test_messages_are_created_as_the_rules_say(slack: Any, setup: Any, owner: Any) -> None:
     change_rules(slack, actor=owner, rules={"C1": {"release.created": "off"}})
     release = setup.release()
@@ -115,6 +124,15 @@ def test_a_muted_release_sends_nothing_then_nor_later(setup: Any, owner: Any) ->
         ("release.muted", True),
         ("release.unmuted", False),
     ]
+
+
+def test_a_connection_that_is_gone_is_told_nothing(setup: Any) -> None:
+    """A release that is over may still be marked, and its chat disconnected meanwhile."""
+    release = setup.release()
+    type(setup.slack).objects.filter(pk=setup.slack.pk).update(disconnected_at=timezone.now())
+    before = Effect.objects.count()
+    notify(Release.objects.get(pk=release.pk), Notice.RELEASE_RELEASED)
+    assert Effect.objects.count() == before
 
 
 # --- Pages ----------------------------------------------------------------------------------------

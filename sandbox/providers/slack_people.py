@@ -36,7 +36,7 @@ def users_info(call: Call) -> dict[str, Any]:
     return {
         "user": {
             "id": person.id,
-            "team_id": chat.TEAM_ID,
+            "team_id": person.team or chat.TEAM_ID,
             "name": person.name.split()[0].lower(),
             "deleted": person.deleted,
             "is_bot": False,

@@ -86,6 +86,7 @@ CHECKS = {
     "channels": gettext_lazy("Channels"),
     "correlation": gettext_lazy("Finding a message again"),
     "credentials": gettext_lazy("Bot token"),
+    "people": gettext_lazy("Finding people"),
     "scopes": gettext_lazy("Token scopes"),
     "token": gettext_lazy("Token type"),
 }

@@ -78,7 +78,7 @@ class Slack(People):
 
     @staticmethod
     def link(url: str, label: str) -> str:
-        return f"<{escape(url)}|{label}>"
+        return f"<{escape(url)}|{escape(label)}>"
 
     @only_provider_errors
     def channels(self) -> list[Option]:
@@ -271,10 +271,17 @@ class Slack(People):
 
     @only_provider_errors
     def email_of(self, user: str) -> str:
-        """https://docs.slack.dev/reference/methods/users.info : needs users:read.email. A guest of
-        another organization may have entered any address, so only full members count."""
-        found = self._client().call("users.info", user=user).data.get("user")
+        """https://docs.slack.dev/reference/methods/users.info : needs users:read.email.
+
+        A guest may have entered any address, and the administrators of another organization with
+        whom a channel is shared may give their people any: so only full members of the bot's own
+        workspace or organization count.
+        """
+        client = self._client()
+        found = client.call("users.info", user=user).data.get("user")
         if not isinstance(found, dict) or found.get("deleted") or found.get("is_bot"):
+            return ""
+        if not _is_of(found, client.call("auth.test").data):
             return ""
         if found.get("is_restricted") or found.get("is_stranger"):
             return ""
@@ -294,6 +301,14 @@ class Slack(People):
         from .client import SlackClient  # slack_sdk costs 0.3 s to import
 
         return SlackClient(self._token, deadline=self.deadline)
+
+
+def _is_of(user: Mapping[str, Any], bot: Mapping[str, Any]) -> bool:
+    """True if the user belongs to the bot's workspace, or to its organization (Enterprise Grid)."""
+    team, organization = bot.get("team_id"), bot.get("enterprise_id")
+    theirs = user.get("enterprise_user")
+    is_colleague = isinstance(theirs, dict) and theirs.get("enterprise_id") == organization
+    return bool((team and user.get("team_id") == team) or (organization and is_colleague))
 
 
 _OF_THREADS = (

@@ -74,6 +74,21 @@ class Verification:
             return
         yield Check(name="scopes", ok=True)
         yield self._correlation("correlation", "channels:history")
+        yield self._people()
+
+    def _people(self) -> Check:
+        """Mentions find people by their email address, and presses of buttons members."""
+        missing = [scope for scope in ("users:read", "users:read.email") if self._lacks(scope)]
+        if not missing:
+            return Check(name="people", ok=True)
+        scopes = " and ".join(missing)
+        return Check.warning(
+            "people",
+            "no_people_scope",
+            f"The bot token lacks the scope {scopes}. Failures mention nobody, and who presses a"
+            " button has to link their account first.",
+            f"Add {scopes} at {_PERMISSIONS_PAGE} and reinstall the app.",
+        )
 
     def _correlation(self, name: str, scope: str) -> Check:
         if self._lacks(scope):

@@ -7,7 +7,7 @@ from integrations.providers.slack.provider import Slack
 from integrations.providers.tests.wire import Reply, payloads
 
 TOKEN = "xoxb-canary-0123456789-token"
-SCOPES = "chat:write,channels:read,groups:read,channels:history"
+SCOPES = "chat:write,channels:read,groups:read,channels:history,users:read,users:read.email"
 SINCE = datetime(2025, 11, 22, 8, 0, tzinfo=UTC)
 HELLO = Message(text="📦 Release 1.5.0 created")
 ELSEWHERE = Reply(status=302, headers={"Location": "http://127.0.0.1:9/"})

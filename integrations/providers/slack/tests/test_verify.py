@@ -17,6 +17,7 @@ def test_a_good_token_passes_every_check_in_order():
         "credentials",
         "scopes",
         "correlation",
+        "people",
         "channel:C0RELEASES",
     ]
     assert failed(checks) == {}
@@ -69,6 +70,14 @@ def test_a_token_that_may_not_read_history_is_a_warning_that_says_what_is_lost(w
     check = failed(slack().verify())["correlation"]
     assert check.level is Level.WARNING
     assert "posted twice" in check.message
+
+
+def test_a_token_that_may_not_read_addresses_is_a_warning_that_says_what_is_lost(wire):
+    wire.routes["/api/auth.test"] = auth(SCOPES.replace(",users:read.email", ""))
+    check = failed(slack().verify())["people"]
+    assert check.level is Level.WARNING
+    assert "users:read.email" in check.message
+    assert "mention nobody" in check.message
 
 
 def test_unknown_scopes_are_a_warning(wire):
