@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils.translation import gettext_lazy as _
 
 from delivr.ids import PrefixedIdField
@@ -126,7 +126,8 @@ class ReleaseQuerySet(TenantQuerySet):
 
     def with_pipelines(self) -> Self:
         """Prefetches what a row of the list shows."""
-        return self.select_related("created_by").prefetch_related("pipelines", "targets")
+        parts = Prefetch("pipelines", ReleasePipeline.objects.select_related("pipeline"))
+        return self.select_related("created_by").prefetch_related(parts, "targets")
 
 
 class Release(TenantOwned):
@@ -419,11 +420,19 @@ class ReleasePipeline(TenantOwned):
         )
 
     @property
+    def has_twin(self) -> bool:
+        """True if the release has another pipeline for this platform, too."""
+        rows = self.release.pipelines.all()
+        return sum(row.platform == self.platform for row in rows) > 1
+
+    @property
     def build_name(self) -> str:
-        """Its newest build: `iOS`, `iOS #245`, `iOS #251 RC 2`."""
+        """Its newest build: `iOS`, `iOS #245`, `iOS #251 RC 2`; of twins with the pipeline's name,
+        `Nightly #245`."""
+        name = str(self.pipeline) if self.has_twin else self.get_platform_display()
         number = f"#{self.build_number}" if self.build_number else ""
         candidate = candidate_words(self.candidate) if self.candidate > 1 else ""
-        return " ".join(filter(None, (self.get_platform_display(), number, candidate)))
+        return " ".join(filter(None, (name, number, candidate)))
 
     @property
     def is_moving(self) -> bool:

@@ -34,6 +34,7 @@ from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Tenant
 from integrations.choices import Platform
 from integrations.models import PipelineIntegration
+from integrations.setup import is_complete
 from releases.models import Release, ReleasePipeline
 
 DEFAULT_PERIOD = PERIODS[1]
@@ -56,6 +57,7 @@ def insights_page(request: TenantRequest) -> HttpResponse:
         "shown": shown,
         "is_empty": is_empty,
         "has_releases": not is_empty or Release.objects.for_tenant(request.tenant).exists(),
+        "needs_setup": is_empty and not is_complete(request.tenant),
         "longest": str(PERIODS[-1]) if days != PERIODS[-1] else None,
         "periods": _periods(days, choice),
         "charts": _charts(shown),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from builds.demo import workspace as demo
@@ -91,6 +91,13 @@ def test_connected_demo_works_end_to_end(sandbox_offered: Any) -> None:
     assert [run.file for run in sandbox_offered.state.actions.runs] == ["android.yml"]
     assert len(sandbox_offered.state.jira.issues) == 2
     assert Release.objects.get().status == ReleaseStatus.BUILDING
+
+
+def test_without_a_running_sandbox_nothing_is_connected(data_dir: Path, settings: Any) -> None:
+    settings.SANDBOX_URL = ""
+    with pytest.raises(CommandError, match="start `make run` first"):
+        run("--connected")
+    assert not Tenant.objects.exists()
 
 
 def test_connected_demo_is_made_once(sandbox_offered: Any) -> None:

@@ -264,7 +264,7 @@ def test_workspace_without_releases_is_led_to_its_first(
 ) -> None:
     text = client_for(owner).get("/insights?days=nonsense").content.decode()
     assert "No data yet" in text
-    assert 'href="/releases/new"' in text.partition('class="empty"')[2]
+    assert 'href="/setup"' in text.partition('class="empty"')[2]
     assert "/insights.csv" not in text  # it would be empty
     seen = client_for(member_of(tenant, Role.VIEWER)).get("/insights").content.decode()
     assert "A member of the workspace can create one" in seen

@@ -28,6 +28,7 @@ from delivr.run.supervisor import Died, Stopped, Supervisor, describe_exit
 BASE_DIR = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 SANDBOX_PORT = 8091
+ADDRESSES = "addresses.json"  # in the data directory, while it runs
 START_TIMEOUT = 60.0  # seconds until the processes must be ready
 
 
@@ -94,6 +95,30 @@ def sandbox_settings(url: str) -> dict[str, str]:
     }
 
 
+def addresses(data_dir: Path) -> dict[str, str]:
+    """The settings with which `make run` now runs from this directory, as far as they say where
+    delivr and the sandbox are; empty if it does not run."""
+    path = data_dir / ADDRESSES
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def begin_again(data_dir: Path) -> None:
+    """Become this same command with those settings, since settings are read once. Returns only if
+    there is no sandbox."""
+    running = addresses(data_dir)
+    if running.get("SANDBOX_URL"):
+        command = [sys.executable, *sys.argv]
+        os.execve(sys.executable, command, {**os.environ, **running})  # noqa: S606 # our own
+
+
+def _tell_addresses(plan: Plan) -> None:
+    """For `manage.py demo`, which talks to what runs here."""
+    env = plan.environment(os.environ) | {"BASE_URL": plan.base_url}
+    names = ["PORT", "BASE_URL", "OUTBOUND_ALLOW", *sandbox_settings("")]
+    known = {name: env[name] for name in names if name in env}
+    (plan.data_dir / ADDRESSES).write_text(json.dumps(known))
+
+
 def main() -> int:
     """Run until Ctrl-C or SIGTERM: 0. A process died or the start failed: 1."""
     os.chdir(BASE_DIR)
@@ -126,6 +151,8 @@ def _run(plan: Plan) -> int:
             return 0
         except (Died, TimeoutError) as trouble:
             say(f"{trouble}\nStopping the rest.")
+        finally:
+            (plan.data_dir / ADDRESSES).unlink(missing_ok=True)
     return 1
 
 
@@ -154,6 +181,7 @@ def _prepare(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:
 
 
 def _start(plan: Plan, supervisor: Supervisor, web_socket: int) -> None:
+    _tell_addresses(plan)
     if plan.sandbox_port:
         state = plan.sandbox_port_file.parent
         state.mkdir(exist_ok=True)

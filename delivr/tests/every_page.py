@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Page, expect
 
+from delivr.run.up import addresses
 from delivr.tests.product import Product, started
 
 PAGES = {
@@ -111,17 +112,8 @@ TROUBLES = "import django; django.setup(); from delivr.tests.troubles import mai
 
 def fill(product: Product) -> dict[str, Any]:
     """Let the demo connect the sandbox and build, then add problems; returns logins, ids, URLs."""
-    url = product.sandbox_url
-    env = product.env | {
-        "SANDBOX_URL": url,
-        "GITHUB_API_URL": f"{url}/github",
-        "SLACK_API_URL": f"{url}/slack/api/",
-        "APP_STORE_CONNECT_URL": f"{url}/appstore",
-        "GOOGLE_PLAY_URL": f"{url}/play",
-        "GOOGLE_TOKEN_URL": f"{url}/google/token",
-        "OUTBOUND_ALLOW": url.removeprefix("http://"),
-    }
-    answer = _run_json(env, "manage.py", "demo", "--connected", "--history", "--json")
+    env = product.env | addresses(product.data_dir)
+    answer = _run_json(product.env, "manage.py", "demo", "--connected", "--history", "--json")
     return {**answer, "pages": _run_json(env, "-c", TROUBLES)}
 
 

@@ -117,6 +117,10 @@ def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
     names = " ".join(children(process.pid).values())
     assert all(part in names for part in ("gunicorn", "manage.py sweep", "manage.py sandbox"))
     assert "celery" not in names
+    told = up.addresses(tmp_path / "data")
+    assert (told["BASE_URL"], told["SANDBOX_URL"]) == (url, sandbox)
+    assert told["SLACK_API_URL"] == f"{sandbox}/slack/api/"
+    assert told["OUTBOUND_ALLOW"].split(",")[-1] == sandbox.removeprefix("http://")
     assert (tmp_path / "data/keys/fernet_keys").exists()
     assert not list((tmp_path / "data/logs").glob("*.json")), "passwords were left behind"
 
@@ -124,6 +128,7 @@ def test_newcomer_gets_a_login_that_works(start: Start, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 0
     until_gone(below)
+    assert up.addresses(tmp_path / "data") == {}
 
     again = wait_for(process := start(), "Ctrl-C")
     login = r"Sign in\s+(\S+\s+\S+)"

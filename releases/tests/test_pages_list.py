@@ -44,6 +44,20 @@ def test_line_shows_version_status_and_each_pipelines_build(viewer, setup, owner
     assert owner.email in text
 
 
+def test_two_pipelines_of_one_platform_are_told_apart_by_name(viewer, setup, owner):
+    release = setup.release(actor=owner)
+    android = release.pipelines.get(platform="ANDROID")
+    other = factories.PipelineFactory(tenant=release.tenant, display_name="Nightly")
+    twin = factories.ReleasePipelineFactory(
+        release=release, platform="ANDROID", pipeline=other, build_number=7
+    )
+    text = text_of(viewer.get(LIST))
+    assert f"{android.pipeline} Not started" in text
+    assert f"{twin.pipeline} #7" in text
+    assert "Android Not started" not in text
+    assert "iOS Not started" in text  # which has no twin
+
+
 @pytest.mark.parametrize(
     ("tab", "shown"),
     [

@@ -5,10 +5,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from builds.demo import workspace as demo
+from delivr.run.up import begin_again
 
 NO_SANDBOX = (
-    "The sandbox's address is not known: set SANDBOX_URL and the providers' addresses as in "
-    "docs/operations.md, while `make run` runs."
+    "There is no sandbox: start `make run` first. If it uses another DELIVR_DATA_DIR, set that "
+    "here, too."
 )
 
 
@@ -39,6 +40,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, **options: Any) -> None:
+        if options["connected"] and not settings.SANDBOX_URL:
+            begin_again(settings.DELIVR_DATA_DIR)
+            raise CommandError(NO_SANDBOX)
         tenant = demo.find_demo()
         if tenant is None and (demo.is_empty() or not options["if_empty"]):
             tenant = demo.ensure_demo()
@@ -46,8 +50,6 @@ class Command(BaseCommand):
         if tenant is not None:
             answer["logins"] = demo.logins()
         if tenant is not None and options["connected"]:
-            if not settings.SANDBOX_URL:
-                raise CommandError(NO_SANDBOX)
             self._say("Connecting the sandbox")
             connections = demo.ensure_connected(tenant)
             answer["connections"] = {c.pk: c.verification_status for c in connections}
