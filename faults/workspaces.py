@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from builds.models import Build, WebhookDelivery
@@ -16,7 +17,7 @@ from delivr.tenants.operations import create_token
 from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
 from faults.clients import Answer, Client
-from faults.stack import Product
+from faults.stack import Product, until
 from releases.models import Release
 from releases.repository.models import ReleaseSettings
 from releases.repository.steps import STEPS
@@ -55,12 +56,22 @@ def use_repository(space: Workspace, *, first: int) -> None:
 
 def reset(stack: Product) -> None:
     """Empty the product and the sandbox, whose jobs get executors for all builds at once."""
-    Release.objects.all().delete()
-    for model in (Build, WebhookDelivery, Effect, IntegrationHealth):
-        model.objects.all().delete()
+    until(_empty, seconds=60, what="the workers have written their last rows")
     stack.sandbox.ask("POST", "reset")
     for job in ("ios-prod", "android-prod"):
         stack.sandbox.ask("PATCH", f"jenkins/jobs/{job}", {"executors": 10_000, "quietPeriod": 0})
+
+
+def _empty() -> bool:
+    """False if a worker wrote a row about a build while it was being deleted."""
+    try:
+        with transaction.atomic():
+            Release.objects.all().delete()
+            for model in (Build, WebhookDelivery, Effect, IntegrationHealth):
+                model.objects.all().delete()
+    except IntegrityError:
+        return False
+    return True
 
 
 def set_auto_finish(stack: Product, seconds: float | None) -> None:
