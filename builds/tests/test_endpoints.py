@@ -18,6 +18,7 @@ from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect, EffectState, IntegrationHealth
 from delivr.effects.runner import run_effect
 from delivr.failures import Conflict
+from delivr.tenants.models import Role
 from delivr.tests.wired import Wired, fresh
 from integrations import endpoints
 from integrations.models import CommunicationIntegration, EndpointAttempt
@@ -141,6 +142,21 @@ def test_one_that_failed_for_a_short_time_stays_on(
     assert run_now(events()[0]).state == EffectState.DEAD
     endpoint.refresh_from_db()
     assert not endpoint.turned_off
+
+
+def test_a_test_from_the_page_of_messages_stands_in_the_delivery_log(
+    wire: Wire, endpoint: CommunicationIntegration, member_of: Any, client_for: Any
+) -> None:
+    admin = client_for(member_of(endpoint.tenant, Role.ADMIN))
+    page = f"/settings/messages/{endpoint.pk}"
+    [channel] = endpoint.channels
+    for _press in range(2):
+        shown = admin.post(f"{page}/test", {"channel": channel}, follow=True).content.decode()
+        assert "Being sent" in shown
+    [effect] = events()
+    run_effect(effect.pk)
+    assert "Accepted" in admin.get(f"{page}/test").content.decode()
+    assert EndpointAttempt.objects.count() == len(wire.seen) == 1
 
 
 def test_410_turns_it_off_until_a_person_turns_it_on(

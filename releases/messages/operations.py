@@ -18,6 +18,7 @@ from delivr.effects.models import Effect
 from delivr.effects.operations import create_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
+from integrations import endpoints
 from integrations.choices import Preset
 from integrations.models import CommunicationIntegration
 from releases.messages.events import BY_EVENT
@@ -29,9 +30,8 @@ Changes = Mapping[str, Mapping[str, str | None] | None]
 TESTS_PER_MINUTE = 20  # that one user may send, on pages and by the API together
 TESTS_KEPT = timedelta(days=1)  # shown on the page
 MAX_GROUP = 60  # characters of a group's id
-MOST_PROBLEMS = (
-    20  # that are told at once: each names what there is, and a request may hold thousands
-)
+# Told at once: each names what there is, and a request may hold thousands.
+MOST_PROBLEMS = 20
 
 
 @transaction.atomic
@@ -151,8 +151,9 @@ def send_test(
     communication: CommunicationIntegration, *, actor: User | None, channel: str
 ) -> Effect:
     """Have a message posted that says it is a test; while one is on its way, that one is returned.
+    An endpoint is sent a test event, which stands in its delivery log.
 
-    Raises ValidationError under `channel`.
+    Raises ValidationError under `channel`, and Conflict if the endpoint is turned off.
     """
     name = communication.channel_name(channel)
     if channel not in communication.channels:
@@ -161,9 +162,12 @@ def send_test(
         raise ValidationError({"channel": [words % {"channels": known}]})
     # Locked, so that of two presses only one sends.
     CommunicationIntegration.objects.select_for_update(no_key=True).get(pk=communication.pk)
-    waiting: Effect | None = tests_of(communication).open().filter(payload__channel=channel).first()
-    if waiting is not None:
-        return waiting
+    for effect in tests_of(communication).open():
+        if channel_of_test(communication, effect) == channel:
+            waiting: Effect = effect
+            return waiting
+    if communication.is_endpoint:
+        return endpoints.send_test(communication, actor=actor)
     record(
         actor=actor,
         action="message.tested",
@@ -182,5 +186,12 @@ def send_test(
 def tests_of(communication: CommunicationIntegration) -> Any:
     """The effects of its recent tests; older ones tell nothing about now."""
     rows = Effect.objects.for_tenant(communication.tenant_id)
-    recent = rows.filter(created_at__gt=clock.now() - TESTS_KEPT)
-    return recent.filter(integration_id=communication.pk, kind="message.test")
+    mine = rows.filter(integration_id=communication.pk, created_at__gt=clock.now() - TESTS_KEPT)
+    if communication.is_endpoint:
+        return mine.filter(kind=endpoints.EFFECT, payload__test=True)
+    return mine.filter(kind="message.test")
+
+
+def channel_of_test(communication: CommunicationIntegration, effect: Effect) -> str:
+    only: str = communication.provider_class.only_channel
+    return only or effect.payload["channel"]

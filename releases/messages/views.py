@@ -26,7 +26,13 @@ from integrations.throttle import throttle
 from releases.messages.events import BY_EVENT
 from releases.messages.forms import PresetForm
 from releases.messages.muting import mute, unmute
-from releases.messages.operations import TESTS_PER_MINUTE, change_rules, send_test, tests_of
+from releases.messages.operations import (
+    TESTS_PER_MINUTE,
+    change_rules,
+    channel_of_test,
+    send_test,
+    tests_of,
+)
 from releases.messages.rules import Line, Rule, chat_of, lines_of, possible_rules
 from releases.messages.samples import Html, newest_releases, samples
 from releases.messages.sent import SentEffect
@@ -239,7 +245,7 @@ def message_test(request: TenantRequest, connection_id: str) -> HttpResponse:
         send_test(connection, actor=request.user, channel=request.POST.get("channel", ""))
     except Problem as problem:
         messages.warning(request, problem.detail)
-    except ValidationError as error:
+    except (ValidationError, Conflict) as error:
         messages.warning(request, _in_words(error))
     return redirect(f"{reverse('message_preview', args=[connection.pk])}#tests")
 
@@ -248,7 +254,7 @@ def _tests(connection: CommunicationIntegration) -> dict[str, Any]:
     """The channels, each with the result of its last test."""
     newest: dict[str, Effect] = {}
     for effect in tests_of(connection).order_by("-created_at")[:TESTS_READ]:
-        newest.setdefault(effect.payload["channel"], effect)
+        newest.setdefault(channel_of_test(connection, effect), effect)
     lines = [
         {
             "id": one,
