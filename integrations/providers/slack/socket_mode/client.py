@@ -91,10 +91,6 @@ class Socket:
         self._connection.close()
         reader.join(timeout=5)
 
-    def _is_open(self, stopping: threading.Event) -> bool:
-        is_ending = stopping.is_set() or self._is_over.wait(0.2)
-        return not is_ending and self._connection.is_active()
-
     def _receive(self, text: str) -> None:
         try:
             envelope = json.loads(text)
