@@ -1,5 +1,6 @@
 """Deletes what is kept for a limited time: bodies of deliveries, stored responses of idempotent
-requests, rate counters, cache entries, the delivery logs of endpoints, and replaced secrets."""
+requests, rate counters, cache entries, the delivery logs of endpoints, presses of buttons, what
+digests told, and replaced secrets."""
 
 from __future__ import annotations
 
@@ -9,15 +10,19 @@ from typing import Any
 
 from django.utils import timezone
 
+from builds.buttons.models import ButtonPress, PressState
 from builds.models import DeliveryState, WebhookDelivery
 from delivr.models import CacheEntry, RateCounter
 from delivr.tenants.models import IdempotentRequest
 from integrations import endpoint_secrets
 from integrations.endpoints import expired_attempts
 from integrations.webhook_secrets import expired, expired_in_their_rows
+from releases.messages.models import ReleaseNotice
 
 KEEP_BODIES = timedelta(days=30)
 KEEP_RESPONSES = timedelta(days=1)
+KEEP_PRESSES = timedelta(days=30)  # the chat reports one again for some minutes
+KEEP_NOTICES = timedelta(days=7)  # a digest looks back three days
 ALL = "all"
 
 
@@ -29,8 +34,9 @@ def due() -> list[str]:
 
 
 def delete_expired(what: str = ALL) -> None:
-    """Delete the bodies of deliveries after 30 days (their rows are kept), delivery logs after 30
-    days, stored responses after one day, and everything else once it has expired."""
+    """Delete the bodies of deliveries (their rows are kept), delivery logs and presses of buttons
+    after 30 days, notices of digests after 7, stored responses after one day, and everything else
+    once it has expired."""
     _old_bodies().update(body=b"")
     expired_in_their_rows().update(previous_webhook_secret=None)
     endpoint_secrets.expired().update(previous_token=None)
@@ -45,10 +51,13 @@ def _old_bodies() -> Any:
 
 
 def _old_rows() -> list[Any]:
+    now = timezone.now()
     return [
-        IdempotentRequest.objects.filter(created_at__lt=timezone.now() - KEEP_RESPONSES),
+        IdempotentRequest.objects.filter(created_at__lt=now - KEEP_RESPONSES),
+        ButtonPress.objects.filter(pressed_at__lt=now - KEEP_PRESSES).exclude(state=PressState.NEW),
+        ReleaseNotice.objects.filter(at__lt=now - KEEP_NOTICES),
         RateCounter.objects.filter(ends_at__lt=time.time()),
-        CacheEntry.objects.filter(expires__lt=timezone.now()),
+        CacheEntry.objects.filter(expires__lt=now),
         expired(),
         expired_attempts(),
     ]

@@ -8,11 +8,14 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from builds.buttons.models import ButtonPress
 from builds.models import WebhookDelivery
 from builds.retention import delete_expired, due
 from delivr.models import RateCounter
 from delivr.tenants.models import IdempotentRequest
 from delivr.tests import factories
+from delivr.tests.wired import Wired
+from releases.messages.models import ReleaseNotice
 
 pytestmark = pytest.mark.django_db
 
@@ -52,3 +55,27 @@ def test_a_count_goes_with_its_window(seconds: int, left: int) -> None:
     assert bool(due()) is (left == 0)
     delete_expired()
     assert RateCounter.objects.count() == left
+
+
+@pytest.mark.parametrize(
+    ("state", "days", "left"), [("DONE", 29, 1), ("REFUSED", 31, 0), ("NEW", 31, 1)]
+)
+def test_a_press_goes_after_thirty_days(wired: Wired, state: str, days: int, left: int) -> None:
+    ButtonPress.objects.create(
+        tenant=wired.tenant,
+        communication=wired.slack,
+        envelope="e",
+        state=state,
+        pressed_at=timezone.now() - timedelta(days=days),
+    )
+    assert bool(due()) is (left == 0)
+    delete_expired()
+    assert ButtonPress.objects.count() == left
+
+
+@pytest.mark.parametrize(("days", "left"), [(6, 1), (8, 0)])
+def test_what_a_digest_told_goes_after_a_week(tenant: object, days: int, left: int) -> None:
+    ReleaseNotice.objects.create(tenant=tenant, at=timezone.now() - timedelta(days=days))
+    assert bool(due()) is (left == 0)
+    delete_expired()
+    assert ReleaseNotice.objects.count() == left

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from delivr.effects.handlers import Unneeded
 from delivr.effects.models import Effect
@@ -18,8 +19,9 @@ from delivr.tenants.mail_choices import Pace, pace_for
 from delivr.tenants.models import Membership
 from integrations.providers.email.client import Letter, Section
 from integrations.providers.email.provider import Email, deliver
+from releases.messages.events import Notice
 from releases.messages.member_effects import MemberMail, end_of
-from releases.messages.member_mail import DIGEST_LIFE, classes_for
+from releases.messages.member_mail import DIGEST_LIFE, classes_of
 from releases.messages.models import ReleaseNotice
 from releases.models import Release
 from releases.wording import notice_words
@@ -35,7 +37,7 @@ class Digest(MemberMail):
     expires_after = DIGEST_LIFE
 
     def prepare(self, effect: Effect) -> None:
-        if not self._sections(effect, self.member(effect)):
+        if not _wanted(self.member(effect), _until(effect)).exists():
             raise Unneeded
 
     def send(self, effect: Effect) -> dict[str, Any]:
@@ -43,7 +45,7 @@ class Digest(MemberMail):
         workspace = member.tenant.name
         with timezone.override(zone_of(member.user)):
             day = date_format(timezone.localtime(_until(effect)), "j M Y")
-            sections = self._sections(effect, member)
+            sections = _sections(member, _until(effect))
         words = {"workspace": workspace, "day": day}
         letter = Letter(
             to=member.user.email,
@@ -61,40 +63,48 @@ class Digest(MemberMail):
         until = _until(effect)
         rows = Membership.objects.for_tenant(effect.tenant_id)
         rows.filter(public_id=effect.payload["member"]).update(digest_until=until)
-        old = ReleaseNotice.objects.for_tenant(effect.tenant_id)
-        old.filter(at__lt=until - 2 * FURTHEST).delete()
-
-    def _sections(self, effect: Effect, member: Membership) -> list[Section]:
-        notices = list(_notices(member, _until(effect)))
-        releases = _releases(effect.tenant_id, {one.release_id for one in notices})
-        wanted: dict[str, list[ReleaseNotice]] = {}
-        for one in notices:
-            release = releases.get(one.release_id)
-            if release and _is_daily(member, release, one.notice):
-                wanted.setdefault(one.release_id, []).append(one)
-        return [_section(releases[key], found) for key, found in wanted.items()]
 
 
 def _until(effect: Effect) -> datetime:
     return datetime.fromisoformat(effect.payload["until"])
 
 
-def _notices(member: Membership, until: datetime) -> Iterable[ReleaseNotice]:
+def _wanted(member: Membership, until: datetime) -> Any:
+    """What the member wants daily of releases that are not muted. The query itself selects, so that
+    what others want takes no place in the digest."""
     since = max(member.digest_until or member.created_at, until - FURTHEST)
+    releases = Release.objects.for_tenant(member.tenant_id).filter(muted_at=None)
+    mine = releases.filter(created_by=member.user_id).values("pk")
+    others = releases.exclude(pk__in=mine).values("pk")
+    of_mine = Q(release_id__in=mine, notice__in=_daily(member, is_mine=True))
+    of_others = Q(release_id__in=others, notice__in=_daily(member, is_mine=False))
     rows = ReleaseNotice.objects.for_tenant(member.tenant_id)
-    found: Iterable[ReleaseNotice] = rows.filter(at__gte=since, at__lt=until)[:MOST]
-    return found
+    return rows.filter(of_mine | of_others, at__gte=since, at__lt=until)
 
 
-def _releases(tenant_id: str, ids: set[str]) -> dict[str, Release]:
-    rows = Release.objects.for_tenant(tenant_id).filter(pk__in=ids)
-    found: dict[str, Release] = {r.pk: r for r in rows.prefetch_related("targets__target")}
-    return found
+def _daily(member: Membership, *, is_mine: bool) -> list[str]:
+    paces = {one: pace_for(member, classes_of(one, is_mine=is_mine))[0] for one in Notice}
+    return [one.value for one, pace in paces.items() if pace == Pace.DAILY]
 
 
-def _is_daily(member: Membership, release: Release, notice: str) -> bool:
-    pace, _by = pace_for(member, classes_for(member, release, notice))
-    return pace == Pace.DAILY
+def _sections(member: Membership, until: datetime) -> list[Section]:
+    wanted = _wanted(member, until)
+    by_release: dict[str, list[ReleaseNotice]] = {}
+    for one in wanted[:MOST]:
+        by_release.setdefault(one.release_id, []).append(one)
+    rows = Release.objects.for_tenant(member.tenant_id).filter(pk__in=by_release)
+    releases = {one.pk: one for one in rows.prefetch_related("targets__target")}
+    found = [_section(releases[key], its) for key, its in by_release.items() if key in releases]
+    left_out = wanted.count() - MOST
+    return [*found, _rest(left_out)] if left_out > 0 else found
+
+
+def _rest(count: int) -> Section:
+    words = ngettext(
+        "%(count)d more thing happened later.", "%(count)d more things happened later.", count
+    )
+    link = Email.link(f"{settings.BASE_URL}/releases", _("Open the releases"))
+    return Section(title=Email.escape(words % {"count": count}), lines=[link])
 
 
 def _section(release: Release, notices: list[ReleaseNotice]) -> Section:

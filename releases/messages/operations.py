@@ -30,9 +30,8 @@ Changes = Mapping[str, Mapping[str, str | None] | None]
 TESTS_PER_MINUTE = 20  # that one user may send, on pages and by the API together
 TESTS_KEPT = timedelta(days=1)  # shown on the page
 MAX_GROUP = 60  # characters of a group's id
-MOST_PROBLEMS = (
-    20  # that are told at once: each names what there is, and a request may hold thousands
-)
+# Told at once: each names what there is, and a request may hold thousands.
+MOST_PROBLEMS = 20
 
 
 @transaction.atomic

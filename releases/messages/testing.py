@@ -29,11 +29,16 @@ def message_of_test(*, chat: type[Markup]) -> Message:
 
 
 class PostTest(EffectHandler):
-    """Posts a test message. A person waits for the result, so it ends soon."""
+    """Posts a test message. A person waits for the result, so it ends soon.
+
+    Where a lost response cannot be looked up, the test is sent once more: a second test does no
+    harm, and to read that it failed would mislead.
+    """
 
     cap = timedelta(seconds=30)
     max_attempts = 4
     expires_after = timedelta(minutes=10)
+    send_again_when_uncertain = True
 
     def pace(self, effect: Effect) -> Pace | None:
         """In turn with the messages of releases."""

@@ -22,7 +22,7 @@ from delivr.tenants.mail_choices import DEFAULTS, MailClass, Pace, choose, pace_
 from delivr.tenants.models import Membership, Role, Tenant
 from delivr.tests import factories
 from integrations.providers.email.tests.post_office import post_office
-from releases.messages import member_mail
+from releases.messages import digest, member_mail
 from releases.messages.member_mail import classes_of, day_of, digest_time
 from releases.messages.models import ReleaseNotice
 from releases.messages.muting import mute
@@ -268,6 +268,34 @@ def test_a_digest_tells_each_thing_once(
     assert Client().post(link).status_code == 200
     member.refresh_from_db()
     assert set(member.mail_choices.values()) == {"instant", "off"}
+
+
+def test_a_digest_leaves_nothing_out_silently(
+    member: Membership, release: Release, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wants(member, failures="daily")
+    monkeypatch.setattr(digest, "MOST", 2)
+    Membership.objects.update(digest_until=datetime(2026, 6, 30, tzinfo=UTC))
+    silent = factories.ReleaseFactory(tenant=tenant, version="1.6.0")
+    with time_machine.travel(datetime(2026, 6, 30, 12, tzinfo=UTC), tick=False) as clock:
+        keep = member_mail._keep_for_digests
+        for number in range(3):  # what only others want takes no place in it
+            keep(release, Notice.BUILD_STARTED, BUILD, f"started:{number}", [])
+        keep(silent, Notice.BUILD_FAILED, BUILD, "muted", [])
+        for number in range(3, 7):
+            clock.shift(1)
+            words = {"platform": "iOS", "number": number}
+            notify(release, Notice.BUILD_FAILED, build_id=f"bld_{number}", words=words)
+    mute(release=silent, actor=None)
+    [effect] = effects("mail.digest")
+    with time_machine.travel(datetime(2026, 7, 1, 9, 0, 5, tzinfo=UTC), tick=False):
+        run_effect(effect.pk)
+    [mail] = outbox.outbox
+    assert "build #3 failed" in mail.body
+    assert "build #4 failed" in mail.body
+    assert "build #5" not in mail.body
+    assert "2 more things happened later." in mail.body
+    assert "1.6.0" not in mail.body
 
 
 def test_a_member_chooses_on_the_page_and_by_the_api(

@@ -142,9 +142,10 @@ class Slack(People):
         refusal means that nothing was posted.
         https://docs.slack.dev/reference/methods/chat.postMessage has no idempotency key.
         """
+        client = self._client()  # one limit of time for all tries
         while True:
             try:
-                return self._post(channel, message, correlation)
+                return self._post(client, channel, message, correlation)
             except ProviderError as error:
                 simpler = _without_what_is_refused(message, error.code)
                 if simpler == message:
@@ -157,9 +158,10 @@ class Slack(People):
 
         https://docs.slack.dev/reference/methods/chat.update
         """
+        client = self._client()
         while True:
             try:
-                self._client().call(
+                client.call(
                     "chat.update",
                     channel=channel,
                     ts=id,
@@ -178,8 +180,10 @@ class Slack(People):
                 return
             raise failure
 
-    def _post(self, channel: str, message: Message, correlation: str) -> PostedMessage:
-        answer = self._client().call(
+    def _post(
+        self, client: SlackClient, channel: str, message: Message, correlation: str
+    ) -> PostedMessage:
+        answer = client.call(
             "chat.postMessage",
             channel=channel,
             text=message.text,
@@ -285,7 +289,7 @@ class Slack(People):
             return ""
         if found.get("is_restricted") or found.get("is_stranger"):
             return ""
-        if not found.get("is_email_confirmed", True):
+        if not found.get("is_email_confirmed"):
             return ""
         profile = found.get("profile")
         return str(profile.get("email") or "") if isinstance(profile, dict) else ""
