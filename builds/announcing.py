@@ -93,9 +93,8 @@ def _reason(build: Build, notice: Notice) -> str:
 
 
 def status_words(status: str) -> str:
-    """How a build ended, in words for a message."""
+    """How a build ended, as far as the title "build failed" does not say it."""
     words = {
-        BuildStatus.FAILURE: _("the build failed"),
         BuildStatus.UNSTABLE: _("unstable: some tests failed"),
         BuildStatus.ABORTED: _("it was aborted"),
         BuildStatus.LOST: _("it no longer exists on the CI server"),

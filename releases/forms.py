@@ -272,7 +272,7 @@ def first_choice(tenant: Tenant, options: dict[str, Options]) -> dict[str, Any]:
         "scm": scm,
         "targets": targets,
         "pipelines": fitting,
-        "communications": options["communications"].verified()[:1],
+        "communications": options["communications"].verified(),
         "ticket": next(iter(options["ticket"].verified()), NONE),
     }
 

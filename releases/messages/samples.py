@@ -18,7 +18,7 @@ from releases.messages.rules import Rule, chat_of, rule_for
 from releases.models import Release
 
 NUMBER = 246  # of a build where the release has none
-REASON = "the build failed"
+REASON = "unstable: some tests failed"
 
 
 _CODE = re.compile(r"`([^`]*)`")

@@ -15,11 +15,12 @@ NEW = "/releases/new"
 
 def test_everything_verified_is_chosen_at_first(member, setup):
     old = factories.PlayStoreFactory(tenant=setup.tenant, verification_status="INVALID")
+    endpoint = factories.EndpointFactory(tenant=setup.tenant)
     form = member.get(NEW).context["form"]
     assert form["scm"].initial == setup.scm.pk
     assert form["targets"].initial == [setup.ios.pk, setup.android.pk]
     assert form["pipelines"].initial == [setup.ios_job.pk, setup.android_job.pk]
-    assert form["communications"].initial == [setup.slack.pk]
+    assert form["communications"].initial == [setup.slack.pk, endpoint.pk]
     assert form["ticket"].initial == setup.jira.pk
     assert form.options["targets"].closed() == {old.pk}
 

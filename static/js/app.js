@@ -201,6 +201,8 @@
   document.addEventListener("keydown", (event) => {
     const menu = document.querySelector("details.menu[open]");
     if (event.key !== "Escape" || !menu) return;
+    // A dialog of the menu closes first, and its focus returns to a button of the open menu.
+    if (document.querySelector("dialog:modal")) return;
     menu.open = false;
     menu.querySelector("summary").focus();
   });
