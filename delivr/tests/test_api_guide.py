@@ -6,13 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from django.conf import settings
 
-from delivr.tests.product import Product
+from delivr.tests.product import Product, started
 
 GUIDE = settings.BASE_DIR / "docs" / "api-guide.md"
 OWNER = "guide@example.com"
@@ -30,6 +32,13 @@ def manage(product: Product, *command: str) -> dict[str, Any]:
     )
     answer: dict[str, Any] = json.loads(ended.stdout)
     return answer
+
+
+@pytest.fixture
+def product(tmp_path: Path) -> Iterator[Product]:
+    """One for this test alone: nothing of it runs on beside the tests that follow."""
+    with started(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture
