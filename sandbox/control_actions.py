@@ -118,9 +118,9 @@ def _repository() -> Repository:
 
 @blueprint.post("/jobs/<file>/builds/<int:number>/finish")
 def finish(file: str, number: int) -> Response:
-    run = _run(file, number)
+    run, result = _run(file, number), str(json_body().get("result", "success")).lower()
     try:
-        _actions().finish(run, str(json_body().get("result", "success")).lower())
+        _actions().finish(run, "cancelled" if result == "aborted" else result)
     except ValueError as error:
         refuse(400, str(error))
     return jsonify(run_facts(run))
