@@ -68,6 +68,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "settings/messages": at(get=VIEWER),
     f"{_MESSAGES}": at(post=ADMIN),
     f"{_MESSAGES}/rules": at(post=ADMIN),
+    f"{_MESSAGES}/groups": at(post=ADMIN),
     f"{_MESSAGES}/preview": at(get=VIEWER),
     f"{_MESSAGES}/test": at(get=VIEWER, post=ADMIN),
     "settings/chat-accounts": at(get=VIEWER, post=VIEWER),

@@ -149,6 +149,7 @@ WRITES = {**{("POST", route): rows for route, rows in PAGES.items()}, **API}
 ADOPTED = "the CI server is asked first: builds/tests/test_adopting.py, test_offers.py"
 LEFT_OUT = {
     ("POST", "integrations/<family:family>/options"): "asks a provider, keeps nothing",
+    ("POST", "settings/messages/<str:connection_id>/groups"): "asks a provider, keeps nothing",
     ("POST", "integrations/<family:family>/app"): "begins what test_registering.py follows",
     ("POST", f"{_ONE}/move"): "the provider is asked first: integrations/tests/test_moving.py",
     (
