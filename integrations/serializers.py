@@ -84,12 +84,10 @@ class ConnectionBase(serializers.Serializer[Any]):
 class SilentRecipientSerializer(serializers.Serializer[Any]):
     """A recipient to which nothing is sent any more."""
 
-    recipient = serializers.CharField(help_text="The email address.")
-    reason = serializers.ChoiceField(
-        [str(why) for why in Silence], help_text="Why nothing is sent there."
-    )
-    message = serializers.CharField(help_text="The reason in words.")
-    since = serializers.DateTimeField(help_text="When that began.")
+    recipient = serializers.CharField()
+    reason = serializers.ChoiceField([str(why) for why in Silence])
+    message = serializers.CharField()
+    since = serializers.DateTimeField()
 
 
 class HasSecret(serializers.BooleanField):
