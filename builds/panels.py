@@ -44,7 +44,8 @@ def panels() -> list[Panel]:
 
 def _for_a_person() -> list[Panel]:
     """Effects that gave up and that nobody has retried or cancelled yet, however old."""
-    dead = Effect.objects.filter(state=EffectState.DEAD)
+    # `done_at` is set with the state; the index of the effects that ended needs it.
+    dead = Effect.objects.filter(state=EffectState.DEAD, done_at__isnull=False)
     counts = dict(dead.order_by().values_list("kind").annotate(Count("pk")))
     url = f"{list_url(Effect)}?state__exact={EffectState.DEAD}"
     kinds = [

@@ -26,6 +26,7 @@ urlpatterns = [
     path("api/v1/", include("releases.api_urls")),
     path("api/v1/", include("builds.api_urls")),
     path("api/v1/", include("delivr.api.urls")),
+    re_path(r"^(?P<path>api/v1/docs.*)/$", views.without_slash),  # pages for people, too
     re_path(r"^api/(?P<path>.*)$", views.api_not_found),
     path("settings", views.with_slash),
     path("<path:path>/", views.without_slash),

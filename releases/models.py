@@ -57,6 +57,7 @@ FAILED = (
     BuildStatus.CANCELLED,
 )
 FINISHED_RELEASES = (ReleaseStatus.BUILD_COMPLETE, ReleaseStatus.CANCELLED)
+UNFINISHED_RELEASES = tuple(s for s in ReleaseStatus if s not in FINISHED_RELEASES)
 
 
 def candidate_words(number: int) -> str:
@@ -74,7 +75,8 @@ class Mark(models.TextChoices):
 
 class ReleaseQuerySet(TenantQuerySet):
     def unfinished(self) -> Self:
-        return self.exclude(status__in=FINISHED_RELEASES)
+        # Named one by one: an index on the status cannot serve `NOT IN`.
+        return self.filter(status__in=UNFINISHED_RELEASES)
 
     def matching(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
 
 from builds.demo import workspace as demo
@@ -51,6 +52,12 @@ def test_nothing_is_connected_for_the_newcomer(data_dir: Path) -> None:
 def test_second_run_changes_nothing(data_dir: Path) -> None:
     assert run() == run()
     assert (User.objects.count(), Tenant.objects.count()) == (2, 1)
+
+
+def test_a_database_without_tables_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+    with pytest.raises(CommandError, match="wait until `make run` has prepared it"):
+        run()
 
 
 def test_changed_password_is_not_printed(data_dir: Path) -> None:

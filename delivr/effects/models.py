@@ -90,6 +90,7 @@ class Effect(TenantOwned):
             ),
             models.Index(fields=["tenant", "-created_at"], name="effect_by_time"),
             models.Index(fields=["tenant", "release_id"], name="effect_by_release"),
+            models.Index(fields=["tenant", "build_id"], name="effect_by_build"),
             # For the metrics: what ended lately, and what is dead.
             models.Index(
                 fields=["state", "done_at"],

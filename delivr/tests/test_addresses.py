@@ -18,6 +18,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
     [
         ("/settings", "/settings/"),
         ("/releases/", "/releases"),
+        ("/api/v1/docs/", "/api/v1/docs"),
+        ("/api/v1/docs/guide/", "/api/v1/docs/guide"),
         ("/releases/?tab=cancelled", "/releases?tab=cancelled"),
         ("/integrations/", "/integrations"),
         ("/activity/", "/activity"),

@@ -50,6 +50,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "api/v1/docs": at(get=EVERYBODY),
     "api/v1/docs/guide": at(get=EVERYBODY),
     "api/v1/docs/<slug:group>": at(get=EVERYBODY),
+    "^(?P<path>api/v1/docs.*)/$": at(),  # leads to the page without the slash, if there is one
     "^api/(?P<path>.*)$": at(),
     "settings": at(get=EVERYBODY),  # only leads to settings/
     "<path:path>/": at(),  # leads to the page without the slash, if there is one

@@ -3,13 +3,19 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
 from builds.demo import workspace as demo
 from delivr.run.up import begin_again
+from delivr.tenants.models import Tenant
 
 NO_SANDBOX = (
     "There is no sandbox: start `make run` first. If it uses another DELIVR_DATA_DIR, set that "
     "here, too."
+)
+NOT_PREPARED = (
+    "The database has no tables yet: wait until `make run` has prepared it, or run "
+    "`python manage.py migrate` first."
 )
 
 
@@ -43,6 +49,8 @@ class Command(BaseCommand):
         if options["connected"] and not settings.SANDBOX_URL:
             begin_again(settings.DELIVR_DATA_DIR)
             raise CommandError(NO_SANDBOX)
+        if Tenant._meta.db_table not in connection.introspection.table_names():
+            raise CommandError(NOT_PREPARED)
         tenant = demo.find_demo()
         if tenant is None and (demo.is_empty() or not options["if_empty"]):
             tenant = demo.ensure_demo()

@@ -31,9 +31,10 @@ FIELDS = (
         label=gettext_lazy("Bot token"),
         audit_label=gettext_lazy("Slack bot token"),
         help=gettext_lazy(
-            "The Bot User OAuth Token of your Slack app, with the scopes chat:write, "
-            "channels:read, groups:read and, to find messages after a lost response, "
-            "channels:history."
+            "The Bot User OAuth Token of your Slack app. Needed scopes: chat:write, channels:read "
+            "and groups:read; channels:history and groups:history, to find messages after a lost "
+            "response; users:read and users:read.email, to mention people; usergroups:read, to "
+            "mention groups."
         ),
         placeholder="xoxb-…",
         secret=True,
