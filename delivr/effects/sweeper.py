@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sqlite3
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +33,7 @@ HEARTBEAT = 10.0  # seconds
 # writer: there, further threads only wait for each other.
 THREADS, THREADS_ON_SQLITE = 16, 10
 TICK_WITH_BROKER = 2.0  # seconds; the queue is the fast way, the sweeper the certain one
-TICK_ALONE = 0.5
+TICK_ALONE = 0.5  # on SQLite also TICK_WITH_BROKER while nothing is written
 TICK_BUSY = 0.1  # after a tick that found work, which mostly causes more
 BROKER_TIMEOUT = 60.0  # seconds without a broker until the sweeper runs the jobs itself
 
@@ -66,6 +67,20 @@ def _in_turns(due: EffectQuerySet) -> Any:
     return rows.order_by("turn", "place", "next_at").values_list("pk", flat=True)
 
 
+class Writes:
+    """Whether any connection wrote to a SQLite database since the last look, which costs far less
+    than to look for due rows. https://www.sqlite.org/pragma.html#pragma_data_version"""
+
+    def __init__(self, path: str) -> None:
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        self.version = -1
+
+    def are_new(self) -> bool:
+        [version] = self.connection.execute("PRAGMA data_version").fetchone()
+        before, self.version = self.version, int(version)
+        return self.version != before
+
+
 class Sweeper:
     def __init__(self) -> None:
         threads = THREADS_ON_SQLITE if connection.vendor == "sqlite" else THREADS
@@ -77,6 +92,11 @@ class Sweeper:
         self.broker_died_at: float | None = None
         self.beat_at = -math.inf
         self.tick_seconds = TICK_WITH_BROKER if settings.CELERY_BROKER_URL else TICK_ALONE
+        self.ticked_at = -math.inf
+        self.writes: Writes | None = None
+        database: Any = connection
+        if database.vendor == "sqlite" and not database.is_in_memory_db():
+            self.writes = Writes(str(database.settings_dict["NAME"]))
 
     def run(self) -> None:
         """Tick until `stop()`."""
@@ -84,6 +104,9 @@ class Sweeper:
         while not self.stopping.wait(pause):
             pause = self.tick_seconds
             try:
+                if self._may_rest():
+                    continue
+                self.ticked_at = time.monotonic()
                 if self.tick() and not settings.CELERY_BROKER_URL:
                     pause = TICK_BUSY
                 self.beat()
@@ -91,6 +114,11 @@ class Sweeper:
                 log.exception("A tick of the sweeper failed; the next one tries again.")
             close_old_connections()
         self.pool.shutdown(wait=True, cancel_futures=True)  # jobs that have not begun are still due
+
+    def _may_rest(self) -> bool:
+        """Nobody wrote since the last tick, and what time alone makes due can wait a little."""
+        has_news = self.writes is None or self.writes.are_new()
+        return not has_news and time.monotonic() < self.ticked_at + TICK_WITH_BROKER
 
     def stop(self) -> None:
         self.stopping.set()

@@ -310,7 +310,7 @@ def test_long_list_costs_few_queries(root, tenant, model, django_assert_max_num_
 
 
 def test_start_page_shows_the_state_of_all_work(root: Client, tenant) -> None:
-    dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD)
+    dead = factories.EffectFactory(tenant=tenant, state=EffectState.DEAD, done_at=timezone.now())
     late = factories.EffectFactory(tenant=tenant)
     Effect.objects.filter(pk=late.pk).update(next_at=timezone.now() - timedelta(hours=2))
     page = root.get("/admin/")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from delivr.effects.models import Heartbeat
-from delivr.effects.sweeper import TICK_BUSY, Sweeper
+from delivr.effects.sweeper import TICK_BUSY, Sweeper, Writes
 from delivr.settings import Job
 
 pytestmark = pytest.mark.on_both
@@ -71,3 +73,43 @@ def test_a_sweeper_alone_looks_again_sooner_after_it_found_work(
     sweeper.stopping.wait = lambda seconds: pauses.append(seconds) or not found  # type: ignore
     sweeper.run()
     assert pauses == [sweeper.tick_seconds, sweeper.tick_seconds, pause]
+
+
+def test_writes_of_other_connections_are_noticed(tmp_path: Path) -> None:
+    path = str(tmp_path / "delivr.sqlite3")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA journal_mode=WAL")
+    other.execute("CREATE TABLE effects (id)")
+    writes = Writes(path)
+    try:
+        assert writes.are_new()  # nobody looked before
+        assert not writes.are_new()
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO effects VALUES (1)")
+        assert not writes.are_new()  # not before the commit
+        other.execute("COMMIT")
+        assert writes.are_new()
+        assert not writes.are_new()
+    finally:
+        writes.connection.close()
+        other.close()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("news", "last", "ticks"),
+    [(False, 0.0, 0), (True, 0.0, 1), (False, 3.0, 1)],
+    ids=["nothing written", "written", "a tick is overdue"],
+)
+def test_a_sweeper_rests_while_nothing_is_written(news: bool, last: float, ticks: int) -> None:
+    class Told:
+        def are_new(self) -> bool:
+            return news
+
+    sweeper, done, waits = Sweeper(), [], iter([False, True])
+    sweeper.writes, sweeper.ticked_at = Told(), time.monotonic() - last  # type: ignore[assignment]
+    sweeper.tick = lambda: bool(done.append("tick"))  # type: ignore
+    sweeper.beat = lambda: None  # type: ignore[method-assign]
+    sweeper.stopping.wait = lambda _seconds: next(waits)  # type: ignore
+    sweeper.run()
+    assert len(done) == ticks
