@@ -49,9 +49,10 @@ def seal_everything() -> int:
 
 def unsealed() -> QuerySet[AuditEvent]:
     last = AuditSeal.objects.aggregate(last=Max("event_id"))["last"] or 0
-    rows: Any = AuditEvent.objects.filter(pk__gt=last - LOOK_BACK)
+    since = last - LOOK_BACK
+    rows: Any = AuditEvent.objects.filter(pk__gt=since)
     # With the same bound on the seals, the query reads the newest of them, not all.
-    sealed = AuditSeal.objects.order_by().filter(event_id__gt=last - LOOK_BACK)
+    sealed = AuditSeal.objects.order_by().filter(event_id__gt=since)
     return rows.exclude(pk__in=sealed.values("event_id"))  # type: ignore[no-any-return]
 
 
