@@ -114,6 +114,8 @@ class Sweeper:
                 log.exception("A tick of the sweeper failed; the next one tries again.")
             close_old_connections()
         self.pool.shutdown(wait=True, cancel_futures=True)  # jobs that have not begun are still due
+        if self.writes is not None:
+            self.writes.connection.close()
 
     def _may_rest(self) -> bool:
         """Nobody wrote since the last tick, and what time alone makes due can wait a little."""

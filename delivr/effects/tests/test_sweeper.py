@@ -101,15 +101,19 @@ def test_writes_of_other_connections_are_noticed(tmp_path: Path) -> None:
     [(False, 0.0, 0), (True, 0.0, 1), (False, 3.0, 1)],
     ids=["nothing written", "written", "a tick is overdue"],
 )
-def test_a_sweeper_rests_while_nothing_is_written(news: bool, last: float, ticks: int) -> None:
-    class Told:
-        def are_new(self) -> bool:
-            return news
+def test_a_sweeper_rests_while_nothing_is_written(
+    monkeypatch: pytest.MonkeyPatch, news: bool, last: float, ticks: int
+) -> None:
+    def tick() -> bool:
+        done.append("tick")
+        return False
 
     sweeper, done, waits = Sweeper(), [], iter([False, True])
-    sweeper.writes, sweeper.ticked_at = Told(), time.monotonic() - last  # type: ignore[assignment]
-    sweeper.tick = lambda: bool(done.append("tick"))  # type: ignore
-    sweeper.beat = lambda: None  # type: ignore[method-assign]
-    sweeper.stopping.wait = lambda _seconds: next(waits)  # type: ignore
+    monkeypatch.setattr(Writes, "are_new", lambda _writes: news)
+    monkeypatch.setattr(sweeper, "writes", Writes(":memory:"))
+    monkeypatch.setattr(sweeper, "ticked_at", time.monotonic() - last)
+    monkeypatch.setattr(sweeper, "tick", tick)
+    monkeypatch.setattr(sweeper, "beat", lambda: None)
+    monkeypatch.setattr(sweeper.stopping, "wait", lambda _seconds: next(waits))
     sweeper.run()
     assert len(done) == ticks
