@@ -23,17 +23,21 @@ def is_offered() -> bool:
     return bool(settings.SANDBOX_URL)
 
 
-def is_imitated(key: ProviderKey) -> bool:
-    """True if the sandbox has a stand-in for this kind."""
+def has_values(key: ProviderKey) -> bool:
+    """True if there is something to fill in: a CI that belongs to the repository may need no more
+    than the repository's connection."""
     return bool(_entries(key))
 
 
 def sandbox_values(key: ProviderKey, *, platform: str = "") -> dict[str, Any]:
     """The form's initial values for a kind, including the sandbox's fake secrets.
 
-    If there are several entries of one kind (jobs), the one that names the platform is used.
+    If there are several entries of one kind (jobs), the one that names the platform is used;
+    without any there is nothing to fill in.
     """
     entries = _entries(key)
+    if not entries:
+        return {}
     entry = next((e for e in entries if _names(e, platform)), entries[0])
     return {field.name: _text(entry.get(camel(field.name), "")) for field in fields_of(key)}
 

@@ -21,7 +21,7 @@ from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
 from integrations.choices import CommunicationType, PipelineType, ScmType, TargetType, TicketType
-from integrations.demo import is_imitated, is_offered, report_here, sandbox_job, sandbox_values
+from integrations.demo import has_values, is_offered, report_here, sandbox_job, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -118,7 +118,7 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
         for target in targets
     ]
     others = PipelineType.values[1:]
-    another = [kind for kind in others if is_imitated(("pipelines", kind))][:1]  # to see both
+    another = [kind for kind in others if has_values(("pipelines", kind))][:1]  # to see both
     pipelines += [
         _ensure(
             tenant,

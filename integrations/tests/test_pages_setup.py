@@ -13,6 +13,7 @@ from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories as make
 from integrations.choices import Verification
 from integrations.models import PipelineIntegration, ScmIntegration, TargetIntegration
+from integrations.providers.registry import PROVIDERS, ProviderKey, fields_of
 
 pytestmark = pytest.mark.on_sqlite
 
@@ -234,6 +235,18 @@ def test_the_job_of_the_targets_platform_is_filled_in(
     make.PlayStoreFactory(tenant=tenant)
     form = web.get("/setup/pipelines?kind=JENKINS&sandbox=1").context["form"]
     assert form["jenkins_job_path"].value() == "/job/android-prod"
+
+
+@pytest.mark.parametrize("key", sorted(PROVIDERS), ids=str)
+def test_values_are_offered_where_there_are_any(web: Client, demo: Any, key: ProviderKey) -> None:
+    answer = web.get(f"/integrations/{key[0]}/new?kind={key[1]}&sandbox=1")
+    assert answer.status_code == 200
+    values = [bound.value() for bound in answer.context["form"] if bound.name in names_of(key)]
+    assert ("Use the sandbox" in answer.content.decode()) is any(values)
+
+
+def names_of(key: ProviderKey) -> set[str]:
+    return {field.name for field in fields_of(key)}
 
 
 def test_without_a_sandbox_nothing_is_filled_in(web: Client, sandbox: Any) -> None:

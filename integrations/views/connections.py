@@ -113,10 +113,14 @@ def form_context(form: ConnectionForm) -> dict[str, Any]:
             f"integrations/help/{slug_of(form.provider_key)}.html",
             "integrations/help/none.html",
         ],
-        "sandbox_query": _sandbox_query(form) if demo.is_offered() else "",
+        "sandbox_query": _sandbox_query(form) if _has_values(form) else "",
         "app_url": _app_url(form),
         "new_app_url": provider_class(form.provider_key).new_app_url,
     }
+
+
+def _has_values(form: ConnectionForm) -> bool:
+    return demo.is_offered() and demo.has_values(form.provider_key)
 
 
 def _app_url(form: ConnectionForm) -> str:
