@@ -29,7 +29,8 @@ class Check:
     """One thing that a verification tried. `is_temporary`: the failure may go away by itself.
 
     `subject` says which one was tried if several checks have the same name. If `tested` is False,
-    the system does not report it, so it is neither good nor bad.
+    the system does not report it, so it is neither good nor bad. `url` is the vendor's page on
+    which a failure is mended, if there is a special one.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Check:
     is_temporary: bool = False
     tested: bool = True
     subject: str = ""
+    url: str = ""
 
     @classmethod
     def untested(cls, name: str, message: str) -> Self:
