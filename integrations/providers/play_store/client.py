@@ -132,16 +132,32 @@ class PlayClient:
         }
 
     def get(self, path: str) -> dict[str, Any]:
-        return guarded(LABEL, lambda: self._get(path))
+        return self._call("GET", path)
 
-    def _get(self, path: str) -> dict[str, Any]:
+    def post(self, path: str, **parameters: str) -> dict[str, Any]:
+        return self._call("POST", path, params=parameters)
+
+    def put(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call("PUT", path, json=document)
+
+    def delete(self, path: str) -> None:
+        self._call("DELETE", path)
+
+    def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        return guarded(LABEL, lambda: self._request(method, path, **arguments))
+
+    def _request(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         with outbound.session(deadline=self._budget.left()) as session:
-            answer = session.get(
+            answer = session.request(
+                method,
                 f"{settings.GOOGLE_PLAY_URL.rstrip('/')}{path}",
                 headers={"Authorization": f"Bearer {self._token}"},
+                **arguments,
             )
+        if answer.status_code == 204 and method == "DELETE":
+            return {}
         if answer.status_code != 200:
-            raise error_from(answer, secrets=self.secrets)
+            raise error_from(answer, secrets=self.secrets, in_edit="/edits" in path)
         return json_object(answer, LABEL)
 
 
