@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from .base import Check, Provider
+from .base import Check, Outcome, Provider, ProviderError
 
 
 class SubmissionState(enum.StrEnum):
@@ -110,6 +110,15 @@ class StoreState:
     hint: str = ""
     url: str = ""
     references: Mapping[str, str] = field(default_factory=dict)
+
+
+class StepRefused(ProviderError):
+    """The store declined a step. `checks` has each of its reasons, as `preflight` reports them; the
+    message contains them all."""
+
+    def __init__(self, code: str, message: str, hint: str = "", *, checks: Sequence[Check]) -> None:
+        super().__init__(code, message, hint, outcome=Outcome.REFUSED)
+        self.checks = checks
 
 
 class StoreProvider(Provider):
