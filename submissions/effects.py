@@ -22,7 +22,13 @@ from delivr.effects.operations import create_effect
 from delivr.failures import ProviderError
 from integrations.models import TargetIntegration
 from integrations.providers.registry import provider_for
-from integrations.providers.stores import Act, StoreProvider, SubmissionPlan, SubmissionState
+from integrations.providers.stores import (
+    Act,
+    StepRefused,
+    StoreProvider,
+    SubmissionPlan,
+    SubmissionState,
+)
 from releases.models import ReleaseStatus
 from releases.of_effects import connection_of
 from submissions.locks import locked
@@ -31,6 +37,7 @@ from submissions.preflight import blockers_words, look_up, stops, store_checks
 from submissions.states import AFTER_ACT, lock_submission, note, set_state
 
 STEP, ACT = "store.step", "store.act"
+BLOCKED = "blocked"  # the code of a step that something in the store stands in the way of
 PREFLIGHT = "preflight"  # the first step: nothing is sent while something stands in the way
 PUBLIC = 100.0
 
@@ -108,14 +115,19 @@ class TakeStep(InStore):
     """One step of a submission; the next one follows when it is done."""
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        if effect.payload["step"] != PREFLIGHT:
-            return super().send(effect)
         row = submission_of(effect)
+        if effect.payload["step"] != PREFLIGHT:
+            try:
+                return super().send(effect)
+            except StepRefused as refusal:
+                store_checks(row.release_target, refusal.checks)
+                blocked = ProviderError.refused(BLOCKED, refusal.message, refusal.hint)
+            raise blocked
         checks = look_up(provider_of(effect), row.plan)
         store_checks(row.release_target, checks)
         if any(map(stops, checks)):
             raise ProviderError.refused(
-                "preflight",
+                BLOCKED,
                 blockers_words(checks),
                 _("Mend what stands in the way, then try again."),
             )
@@ -152,7 +164,7 @@ class TakeStep(InStore):
         """A person can mend what stands in the way; another failure needs a decision."""
         row = lock_submission(effect.payload["submission"])
         row.message, row.hint = effect.last_error[:1000], effect.last_error_hint[:500]
-        is_blocked = effect.payload["step"] == PREFLIGHT
+        is_blocked = effect.last_error_code == BLOCKED
         state = SubmissionState.NEEDS_PERSON if is_blocked else SubmissionState.FAILED
         set_state(row, state, cause=effect.pk)
         note(row, row.message or str(_("A step failed.")))
