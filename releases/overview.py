@@ -182,7 +182,7 @@ def _pause(
 
 def _steps(stage: str) -> tuple[Step, ...]:
     """The steps from the kickoff to the stores, with their states."""
-    here = {
+    places: dict[str, int] = {
         ReleaseStatus.KICKOFF_PENDING: 0,
         ReleaseStatus.BUILDING: 1,
         ReleaseStatus.BUILD_FAILED: 1,
@@ -190,7 +190,8 @@ def _steps(stage: str) -> tuple[Step, ...]:
         ReleaseStatus.SUBMITTED: 3,
         ReleaseStatus.ROLLING_OUT: 3,
         ReleaseStatus.RELEASED: 4,
-    }.get(stage)
+    }
+    here = places.get(stage)
     if here is None:
         return ()
     labels = (_("Kickoff"), _("Builds"), _("Submission"), _("Release"))

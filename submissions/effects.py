@@ -92,16 +92,22 @@ class InStore(EffectHandler):
         is_over = row.ended_at is not None or not row.is_current
         if is_over or row.release.status == ReleaseStatus.CANCELLED:
             raise Unneeded
+        self._find_done(effect)
+
+    def _find_done(self, effect: Effect) -> None:
+        """Somebody may have done it already. Looked for before the effect counts as sent, so that
+        both calls together are never longer than one may be."""
+        found = provider_of(effect).find_step(effect.payload["step"], self.plan(effect))
+        effect.result = {} if found is None else {"references": dict(found), "wasDone": True}
 
     def plan(self, effect: Effect) -> SubmissionPlan:
         return submission_of(effect).plan
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        provider, plan, step = provider_of(effect), self.plan(effect), effect.payload["step"]
-        found = provider.find_step(step, plan)
-        if found is not None:
-            return {"references": dict(found), "wasDone": True}
-        return {"references": dict(provider.take_step(step, plan)), "wasDone": False}
+        if effect.result:
+            return dict(effect.result)
+        found = provider_of(effect).take_step(effect.payload["step"], self.plan(effect))
+        return {"references": dict(found), "wasDone": False}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
         found = provider_of(effect).find_step(effect.payload["step"], self.plan(effect))
@@ -135,6 +141,10 @@ class TakeStep(InStore):
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
         return None if effect.payload["step"] == PREFLIGHT else super().find(effect)
+
+    def _find_done(self, effect: Effect) -> None:
+        if effect.payload["step"] != PREFLIGHT:
+            super()._find_done(effect)
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         row = lock_submission(effect.payload["submission"])

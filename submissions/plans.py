@@ -138,20 +138,24 @@ def _time_errors(store: type[StoreProvider], wishes: Wishes) -> list[tuple[str, 
 
 
 def _share_errors(store: type[StoreProvider], wishes: Wishes) -> list[tuple[str, str]]:
-    shares = list(wishes.shares)
+    label, found = {"store": store.label}, []
     if wishes.is_phased and not store.fixed_shares:
         words = _("%(store)s has no phased release. Enter the steps instead.")
-        return [("is_phased", words % {"store": store.label})]
-    if shares and not store.picks_shares:
+        found.append(("is_phased", words % label))
+    if wishes.shares and not store.picks_shares:
         words = _("%(store)s decides about the steps itself. Choose a phased release instead.")
-        return [("shares", words % {"store": store.label})]
-    rises = all(low < high for low, high in pairwise(shares))
-    if shares and not (rises and shares[0] > 0 and shares[-1] <= 100):
+        found.append(("shares", words % label))
+    elif wishes.shares and not _rise(wishes.shares):
         words = _("Enter rising percentages above 0 and up to 100, like 1, 5, 20, 100.")
-        return [("shares", words)]
-    if len(shares) > MOST_SHARES:
-        return [("shares", _("Enter at most %(n)d steps.") % {"n": MOST_SHARES})]
-    return []
+        found.append(("shares", words))
+    if len(wishes.shares) > MOST_SHARES:
+        found.append(("shares", _("Enter at most %(n)d steps.") % {"n": MOST_SHARES}))
+    return found
+
+
+def _rise(shares: Sequence[float]) -> bool:
+    rises = all(low < high for low, high in pairwise(shares))
+    return rises and shares[0] > 0 and shares[-1] <= 100
 
 
 def _note_errors(store: type[StoreProvider], wishes: Wishes) -> list[tuple[str, str]]:
