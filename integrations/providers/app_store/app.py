@@ -81,6 +81,8 @@ class App:
         params = {
             "filter[platform]": PLATFORM,
             "include": "appStoreVersionForReview,submittedByActor,lastUpdatedByActor",
+            "fields[reviewSubmissions]": "platform,state,submittedDate,appStoreVersionForReview,"
+            "submittedByActor,lastUpdatedByActor",
             "fields[appStoreVersions]": "versionString,appVersionState",
         }
         found = self.client.many(f"/v1/apps/{self.id}/reviewSubmissions", params)
