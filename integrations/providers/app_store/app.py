@@ -38,10 +38,9 @@ class App:
             "filter[preReleaseVersion.version]": plan.version,
             "filter[preReleaseVersion.platform]": PLATFORM,
             "fields[builds]": "version,processingState,expired,expirationDate,buildAudienceType,"
-            "usesNonExemptEncryption,preReleaseVersion,buildBetaDetail,betaGroups",
+            "usesNonExemptEncryption,buildBetaDetail,betaGroups",
             "fields[buildBetaDetails]": "internalBuildState,externalBuildState",
-            "include": "preReleaseVersion,buildBetaDetail,betaGroups",
-            "fields[betaGroups]": "name",
+            "include": "buildBetaDetail,betaGroups",
             "limit[betaGroups]": 50,
         }
         found = [

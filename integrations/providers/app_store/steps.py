@@ -19,7 +19,7 @@ from .resources import Resource
 from .step import References, Step, VersionStep, is_editable
 from .testflight import STEPS as TESTFLIGHT
 from .texts import by_locale, differing, write
-from .words import AT_APPLE, CANCELING, OPEN, PLATFORM, UNSENT
+from .words import AT_APPLE, CANCELING, OPEN, PLATFORM, UNRESOLVED, UNSENT
 
 
 class Processed(Step):
@@ -174,11 +174,15 @@ class ReviewStep(Step):
         return found
 
     def item(self, submission: Resource, version: Resource) -> Resource | None:
-        for item in self.app.items(submission):
+        """The version in the submission. Apple may leave out what an item is of: then it is ours if
+        the version is in this submission and nothing else is."""
+        items = [one for one in self.app.items(submission) if one.text("state") != "REMOVED"]
+        for item in items:
             inside = item.one("appStoreVersion")
-            if inside and inside.id == version.id and item.text("state") != "REMOVED":
+            if inside and inside.id == version.id:
                 return item
-        return None
+        is_alone = len(items) == 1 and version_in(submission) == version.id
+        return items[0] if is_alone else None
 
 
 class Review(ReviewStep):
@@ -203,6 +207,8 @@ class Item(ReviewStep):
         submission = self.current(version)
         if submission is None:
             return None
+        if submission.text("state") != UNRESOLVED and version_in(submission) == version.id:
+            return {}
         item = self.item(submission, version)
         return {"item_id": item.id} if item and item.text("state") != "REJECTED" else None
 

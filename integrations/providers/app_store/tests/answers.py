@@ -9,7 +9,7 @@ from typing import Any
 from integrations.providers.app_store.provider import AppStore
 from integrations.providers.stores import SubmissionPlan
 from integrations.providers.tests.keys import elliptic, pem
-from integrations.providers.tests.wire import Reply, Wire
+from integrations.providers.tests.wire import Reply, Script, Wire
 
 APP = "/v1/apps/6400000002"
 BUILDS = "/v1/builds"
@@ -180,10 +180,14 @@ def localizations_of(name: str) -> str:
 
 
 def tell(wire: Wire, *versions: Json, submissions: list[Json] | None = None) -> None:
-    """Answer about an app that has nothing in the way, and these versions besides 1.4.0."""
+    wire.routes = told(*versions, submissions=submissions)
+
+
+def told(*versions: Json, submissions: list[Json] | None = None) -> dict[str, Script]:
+    """The answers about an app with nothing in the way, and these versions besides 1.4.0."""
     texts = document([localization("en-US"), localization("de-DE")])
     contact = document(resource("appStoreReviewDetails", "r1", **CONTACT))
-    wire.routes = {
+    return {
         APP: document(about()),
         BUILDS: document([build()]),
         VERSIONS: document([LIVE, *versions]),
