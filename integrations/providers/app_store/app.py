@@ -8,8 +8,10 @@ https://developer.apple.com/documentation/appstoreconnectapi/app-store-versions
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from ..base import ProviderError
+from ..json_values import moment
 from ..stores import SubmissionPlan
 from .client import AppStoreClient, Params
 from .resources import Resource
@@ -85,7 +87,7 @@ class App:
             "fields[appStoreVersions]": "versionString,appVersionState",
         }
         found = self.client.many(f"/v1/apps/{self.id}/reviewSubmissions", params)
-        return sorted(found, key=lambda s: (s.text("state") in OPEN, s.text("submittedDate")))[::-1]
+        return sorted(found, key=_age, reverse=True)
 
     def items(self, submission: Resource) -> list[Resource]:
         path = f"/v1/reviewSubmissions/{submission.id}/items"
@@ -98,6 +100,11 @@ class App:
     def groups(self) -> list[Resource]:
         params = {"fields[betaGroups]": "name,isInternalGroup,hasAccessToAllBuilds"}
         return self.client.many(f"/v1/apps/{self.id}/betaGroups", params)
+
+
+def _age(submission: Resource) -> tuple[bool, datetime]:
+    sent = moment(submission.get("submittedDate"))
+    return submission.text("state") in OPEN, sent or datetime.min.replace(tzinfo=UTC)
 
 
 def of_version(submissions: Iterable[Resource], version: Resource) -> Resource | None:

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..json_values import moment, whole
-from ..stores import StoreState, SubmissionPlan, SubmissionState
+from ..stores import ReleaseType, StoreState, SubmissionPlan, SubmissionState
 from .app import App, of_version
 from .pages import review_page, version_page
 from .resources import Resource
 from .steps import attached
-from .words import CANCELING, LIVE, ONCE_LIVE, UNRESOLVED
+from .words import APPROVED, CANCELING, LIVE, ONCE_LIVE, UNRESOLVED
 
 # https://developer.apple.com/help/app-store-connect/update-your-app/release-a-version-update-in-phases
 SHARES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # per cent, a day each
@@ -89,6 +89,8 @@ def read_state(app: App, plan: SubmissionPlan) -> StoreState:
         "references": _references(version, submission),
         **_actor(submission, app.client.key_id),
     }
+    if word == APPROVED and version.text("releaseType") == ReleaseType.SCHEDULED:
+        known["next_step_at"] = moment(version.get("earliestReleaseDate"))
     if word == LIVE:
         return StoreState(**{**known, **_distribution(version)})
     meaning = _meaning(word, submission)

@@ -100,6 +100,12 @@ def test_a_withdrawal_takes_minutes(wire):
     assert AppStore.refusal(Act.WITHDRAW, plan(), found)
 
 
+def test_a_scheduled_version_tells_when(wire):
+    when = {"releaseType": "SCHEDULED", "earliestReleaseDate": "2031-05-01T03:00:00-07:00"}
+    found = read(wire, answers.version(state="PENDING_DEVELOPER_RELEASE", **when))
+    assert found.next_step_at == datetime(2031, 5, 1, 10, tzinfo=UTC)
+
+
 def test_a_version_that_is_not_there_needs_a_person(wire):
     assert read(wire, None).state is S.NEEDS_PERSON
 
