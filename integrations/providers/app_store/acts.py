@@ -11,9 +11,8 @@ from ..stores import Act, StoreState, SubmissionPlan, SubmissionState
 from .app import of_version
 from .errors import UNCHANGED
 from .resources import Resource
-from .states import LONGEST_PAUSE
 from .step import References, Step
-from .words import APPROVED, CANCELING, OPEN, PUBLISHED, UNSENT
+from .words import APPROVED, CANCELING, LONGEST_PAUSE, OPEN, PUBLISHED, UNSENT
 
 
 class Withdraw(Step):

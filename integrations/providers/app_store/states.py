@@ -11,11 +11,7 @@ from .app import App, of_version
 from .pages import review_page, version_page
 from .resources import Resource
 from .steps import attached
-from .words import APPROVED, CANCELING, LIVE, ONCE_LIVE, UNRESOLVED
-
-# https://developer.apple.com/help/app-store-connect/update-your-app/release-a-version-update-in-phases
-SHARES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # per cent, a day each
-LONGEST_PAUSE = 30  # days in total; then Apple continues
+from .words import APPROVED, CANCELING, LIVE, LONGEST_PAUSE, ONCE_LIVE, SHARES, UNRESOLVED
 
 
 class Meaning(NamedTuple):

@@ -1,10 +1,15 @@
-"""Apple's words for states."""
+"""Apple's words for states, and its fixed figures."""
 
 from __future__ import annotations
 
 from typing import Final
 
 PLATFORM: Final = "IOS"
+NOTES_LIMIT = 4000  # characters of what is new
+
+# https://developer.apple.com/help/app-store-connect/update-your-app/release-a-version-update-in-phases
+SHARES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # per cent, a day each
+LONGEST_PAUSE = 30  # days in total; then Apple continues
 
 # `appVersionState`: https://developer.apple.com/documentation/appstoreconnectapi/appversionstate
 EDITABLE = frozenset(

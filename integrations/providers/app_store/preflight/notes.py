@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from ..pages import version_page
 from ..resources import Resource
-from ..texts import NOTES_LIMIT, by_locale, written
+from ..texts import by_locale, written
+from ..words import NOTES_LIMIT
 from .facts import Facts
 from .made import Checks, failed, warning
 
