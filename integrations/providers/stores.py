@@ -36,6 +36,16 @@ class SubmissionState(enum.StrEnum):
     FAILED = "FAILED"  # a step failed for good
 
 
+# All users can get it, or could until a newer release replaced it.
+IS_PUBLIC = frozenset({SubmissionState.LIVE, SubmissionState.REPLACED})
+# At least some users have it.
+HAS_USERS = IS_PUBLIC | {
+    SubmissionState.ROLLING_OUT,
+    SubmissionState.PAUSED,
+    SubmissionState.HALTED,
+}
+
+
 class Act(enum.StrEnum):
     WITHDRAW = "withdraw"
     PUBLISH = "publish"

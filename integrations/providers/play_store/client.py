@@ -7,7 +7,7 @@ for regional boundaries, and signs in with up to three POSTs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import google.auth.transport
@@ -21,22 +21,15 @@ from delivr import outbound
 from ..base import Outcome, ProviderError
 from ..http import (
     Budget,
-    dicts,
-    error_from_proxy,
     error_from_status,
     garbage,
     guarded,
     json_object,
     parse_object,
-    vendor_words,
 )
+from .refusals import KEY_HINT, LABEL, error_from
 
-LABEL = "Google Play"
 _SCOPE = "https://www.googleapis.com/auth/androidpublisher"
-_KEY_HINT = (
-    "Create a new key in Google Cloud Console > IAM & Admin > Service Accounts > Keys, and "
-    "check this server's clock."
-)
 
 
 class _Answer(google.auth.transport.Response):
@@ -139,16 +132,32 @@ class PlayClient:
         }
 
     def get(self, path: str) -> dict[str, Any]:
-        return guarded(LABEL, lambda: self._get(path))
+        return self._call("GET", path)
 
-    def _get(self, path: str) -> dict[str, Any]:
+    def post(self, path: str, **parameters: str) -> dict[str, Any]:
+        return self._call("POST", path, params=parameters)
+
+    def put(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call("PUT", path, json=document)
+
+    def delete(self, path: str) -> None:
+        self._call("DELETE", path)
+
+    def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        return guarded(LABEL, lambda: self._request(method, path, **arguments))
+
+    def _request(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         with outbound.session(deadline=self._budget.left()) as session:
-            answer = session.get(
+            answer = session.request(
+                method,
                 f"{settings.GOOGLE_PLAY_URL.rstrip('/')}{path}",
                 headers={"Authorization": f"Bearer {self._token}"},
+                **arguments,
             )
+        if answer.status_code == 204 and method == "DELETE":
+            return {}
         if answer.status_code != 200:
-            raise _error(answer, secrets=self.secrets)
+            raise error_from(answer, secrets=self.secrets, in_edit="/edits" in path)
         return json_object(answer, LABEL)
 
 
@@ -164,79 +173,6 @@ def _refused(error: RefreshError | None) -> ProviderError:
         word if readable and isinstance(word, str) else "bad_credentials",
         f"Google refused the key of the service account{f' ({word})' if readable else ''}."
         " It may have been deleted or disabled.",
-        _KEY_HINT,
+        KEY_HINT,
         outcome=Outcome.CREDENTIALS,
     )
-
-
-def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderError:
-    """https://developers.google.com/android-publisher : Google's usual error object."""
-    if answer.status_code in (403, 404) and parse_object(answer.content) is None:
-        return error_from_proxy(LABEL, answer.status_code)
-    reasons = _reasons(answer.content)
-    if answer.status_code == 403 and reasons & _SPENT:
-        return error_from_status(LABEL, 429, retry_after=answer.headers.get("Retry-After"))
-    if answer.status_code == 403 and reasons & _SWITCHED_OFF:
-        return error_from_status(
-            LABEL,
-            403,
-            code="api_disabled",
-            message="The Google Play Android Developer API is disabled in the account's project.",
-            hint="Enable it in Google Cloud Console > APIs & Services, wait a few minutes, and "
-            "verify again.",
-        )
-    google_text = vendor_words(_message(answer.content), secrets=secrets)
-    if answer.status_code == 403 and (reasons & _NOT_LINKED or _PROJECT_GONE.search(google_text)):
-        return error_from_status(
-            LABEL,
-            403,
-            code="project_unusable",
-            message=f"Google refuses the service account's project: {google_text}",
-            hint="Create a service account in an active Google Cloud project, and invite it in "
-            "Play Console > Users and permissions.",
-        )
-    if answer.status_code == 403:
-        return error_from_status(
-            LABEL,
-            403,
-            message="Google knows the service account, but it has no access to this app yet.",
-            hint="Invite its email address in Play Console > Users and permissions. The "
-            "permission may take up to two days to work.",
-        )
-    if answer.status_code == 404:
-        return error_from_status(
-            LABEL,
-            404,
-            code="app_not_found",
-            message="Google Play has no app with this package name.",
-            hint="Check the spelling. The first version of an app must be uploaded manually in "
-            "the Play Console.",
-        )
-    if answer.status_code == 401:
-        return error_from_status(LABEL, 401, message="Google refused the token.", hint=_KEY_HINT)
-    return error_from_status(
-        LABEL,
-        answer.status_code,
-        retry_after=answer.headers.get("Retry-After"),
-        message=f"Google says: {google_text}" if google_text and answer.status_code < 500 else "",
-    )
-
-
-# https://cloud.google.com/apis/design/errors and https://developers.google.com/webmaster-tools/v1/errors
-_SWITCHED_OFF = {"accessNotConfigured", "SERVICE_DISABLED"}
-_SPENT = {"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "RATE_LIMIT_EXCEEDED"}
-_NOT_LINKED = {"projectNotLinked"}
-_PROJECT_GONE = re.compile(r"project\b.*\b(deleted|not found|suspended)", re.I)
-
-
-def _reasons(body: bytes) -> set[str]:
-    error = (parse_object(body) or {}).get("error")
-    if not isinstance(error, dict):
-        return set()
-    parts = dicts(error.get("errors")) + dicts(error.get("details"))
-    return {str(part.get("reason")) for part in parts}
-
-
-def _message(body: bytes) -> str:
-    error = (parse_object(body) or {}).get("error")
-    return str(error.get("message") or "") if isinstance(error, dict) else ""

@@ -31,6 +31,11 @@ def check_service_account(document: str | Mapping[str, Any]) -> str:
     return json.dumps(info, sort_keys=True)
 
 
+def client_email(document: str | Mapping[str, Any]) -> str:
+    """Whose key it is; "" if that cannot be read."""
+    return str((_parsed(document) or {}).get("client_email") or "")
+
+
 def _parsed(document: str | Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(document, str):
         return dict(document)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check
-from ..http import DEADLINE
-from ..stores import StoreProvider
+from django.utils.translation import gettext_lazy
+
+from ..base import Check, ProviderError
+from ..http import DEADLINE, only_provider_errors
+from ..stores import Act, StoreProvider, StoreState, SubmissionPlan
 from ..verifying import first_contact, try_in_order
-from .keys import check_service_account
+from . import states
+from .edits import App, Step
+from .keys import check_service_account, client_email
+from .preflight import NOTES_LIMIT, Preflight
 
 if TYPE_CHECKING:
     from .client import PlayClient
@@ -25,6 +31,24 @@ class PlayStore(StoreProvider):
     deadline = DEADLINE
     platform = "ANDROID"
     console = "Play Console"
+    tracks = ("production", "beta", "alpha", "internal")
+    picks_shares = True
+    notes_limit = NOTES_LIMIT
+    preflight_names = {
+        "account": gettext_lazy("Service account and its rights"),
+        "build": gettext_lazy("Version code in Google Play"),
+        "notes": gettext_lazy("What's new"),
+        "review": gettext_lazy("Changes in review"),
+        "track": gettext_lazy("Track"),
+        "validation": gettext_lazy("Google's own check of the change"),
+    }
+    step_names = {
+        "promote": gettext_lazy("Release to the track"),
+        Act.ADVANCE: gettext_lazy("Advance the roll-out"),
+        Act.HALT: gettext_lazy("Halt the release"),
+        Act.RESUME: gettext_lazy("Resume the roll-out"),
+        Act.COMPLETE: gettext_lazy("Release to all users"),
+    }
 
     def __init__(self, *, service_account: str | Mapping[str, Any], app_identifier: str) -> None:
         self._document = service_account
@@ -61,6 +85,67 @@ class PlayStore(StoreProvider):
     def _sign_in(self) -> None:
         self._client = self._make_client()
         self._client.sign_in()
+
+    # --- Submissions
+
+    @property
+    def lock_key(self) -> str:
+        """An edit ends every other one of the same account for the same app."""
+        name = f"{self._app_identifier}\n{client_email(self._document)}"
+        return hashlib.sha256(name.encode()).hexdigest()
+
+    def preflight(self, plan: SubmissionPlan) -> Iterator[Check]:
+        return Preflight(
+            self._app,
+            plan,
+            track=self._track(plan),
+            tracks=self.tracks,
+            page=self.console_page({}),
+        ).checks()
+
+    @classmethod
+    def steps(cls, plan: SubmissionPlan) -> Sequence[str]:
+        return ("promote",)
+
+    @only_provider_errors
+    def find_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str] | None:
+        return self._step(step, plan).find()
+
+    @only_provider_errors
+    def take_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str]:
+        return self._step(step, plan).take()
+
+    @only_provider_errors
+    def read_submission(self, plan: SubmissionPlan) -> StoreState:
+        return states.read(self._app(), plan, self._track(plan), url=self.console_page({}))
+
+    @classmethod
+    def refusal(cls, act: Act, plan: SubmissionPlan, state: StoreState) -> str:
+        return states.refusal(act, plan, state, cls._track(plan))
+
+    @classmethod
+    def consequence(cls, act: Act, plan: SubmissionPlan, state: StoreState) -> str:
+        return states.consequence(act, plan, state, cls._track(plan))
+
+    @classmethod
+    def _track(cls, plan: SubmissionPlan) -> str:
+        return plan.track or cls.tracks[0]
+
+    def _step(self, name: str, plan: SubmissionPlan) -> Step:
+        return Step(self._app(), name, plan, self._track(plan))
+
+    def _app(self) -> App:
+        """The app, signed in, with the whole budget of time."""
+        try:
+            self._info = json.loads(check_service_account(self._document))
+        except ValueError as error:
+            failure = ProviderError.refused("unreadable_key", str(error))
+        else:
+            if _PACKAGE.fullmatch(self._app_identifier):
+                self._sign_in()
+                return App(self._client, self._app_identifier)
+            failure = ProviderError.refused("bad_package_name", "This is not a package name.")
+        raise failure
 
     def _check_app(self) -> Iterator[Check]:
         """List the releases of the track "production", without changing anything.
