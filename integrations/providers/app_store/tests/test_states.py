@@ -130,9 +130,15 @@ JANE = actor("USER", userFirstName="Jane", userLastName="Doe", userEmail="jane@e
     ],
 )
 def test_who_submitted_is_told(wire, by, last, expected):
-    own = answers.version(state="IN_REVIEW")
-    found = read(wire, own, answers.submission("IN_REVIEW", own, by=by, last=last))
+    own = answers.version(state="WAITING_FOR_REVIEW")
+    found = read(wire, own, answers.submission("WAITING_FOR_REVIEW", own, by=by, last=last))
     assert (found.by, found.is_ours) == expected
+
+
+def test_what_follows_is_not_the_act_of_who_submitted(wire):
+    own = answers.version(state="IN_REVIEW")
+    found = read(wire, own, answers.submission("IN_REVIEW", own, by=JANE))
+    assert (found.by, found.is_ours) == ("Jane Doe", True)
 
 
 def live(state, **more):
