@@ -38,7 +38,7 @@ _NOT_READY = re.compile(
     re.IGNORECASE,
 )
 _UNCHANGED = re.compile(r"already has this value|value is already set", re.IGNORECASE)
-_ANOTHER_IN_REVIEW = re.compile(r"another build is in review", re.IGNORECASE)
+_ANOTHER_IN_REVIEW = re.compile(r"another build\b.* is in (beta )?review", re.IGNORECASE)
 
 # Stable words for what a submission lacks, by the prefix of Apple's code.
 _CODES = {

@@ -16,7 +16,7 @@ def notes(facts: Facts) -> Checks:
     yield from _too_long(facts)
     if facts.model is None or facts.is_submitted:
         return
-    there = by_locale(facts.app.localizations(facts.model))
+    there = by_locale(facts.localizations)
     yield from _unknown(facts, there)
     if facts.earlier:  # in a first version, nothing is new
         yield from _missing(facts, there)

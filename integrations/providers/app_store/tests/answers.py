@@ -16,6 +16,7 @@ BUILDS = "/v1/builds"
 VERSIONS = f"{APP}/appStoreVersions"
 SUBMISSIONS = f"{APP}/reviewSubmissions"
 GROUPS = f"{APP}/betaGroups"
+SHOTS = "/v1/appStoreVersionLocalizations/l-en-US/appScreenshotSets"
 KEY_ID = "KEY0000001"
 PLAN = {"version": "1.5.0", "build": "57"}
 LATER = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
@@ -163,6 +164,7 @@ def about(**changes: Any) -> Json:
     attributes = {
         "bundleId": "com.example.app",
         "contentRightsDeclaration": "USES_THIRD_PARTY_CONTENT",
+        "primaryLocale": "en-US",
     }
     return resource("apps", "6400000002", **{**attributes, **changes})
 
@@ -181,6 +183,14 @@ def localizations_of(name: str) -> str:
 
 def tell(wire: Wire, *versions: Json, submissions: list[Json] | None = None) -> None:
     wire.routes = told(*versions, submissions=submissions)
+
+
+def shots(*states: str) -> Reply:
+    pictures = [
+        resource("appScreenshots", f"x{n}", assetDeliveryState={"state": state})
+        for n, state in enumerate(states)
+    ]
+    return document([resource("appScreenshotSets", "ss", {"appScreenshots": pictures})])
 
 
 def told(*versions: Json, submissions: list[Json] | None = None) -> dict[str, Script]:
@@ -203,6 +213,7 @@ def told(*versions: Json, submissions: list[Json] | None = None) -> dict[str, Sc
                 )
             ]
         ),
+        SHOTS: shots("COMPLETE"),
         **{localizations_of(name): texts for name in ("1.4.0", "1.5.0")},
         **{f"/v1/appStoreVersions/v{n}/appStoreReviewDetail": contact for n in ("1.4.0", "1.5.0")},
     }

@@ -206,6 +206,20 @@ def test_texts_that_the_version_has_are_kept(wire):
     assert found(notes={}) == set()
 
 
+@pytest.mark.parametrize(
+    ("states", "code", "level"),
+    [
+        ([], "screenshots_missing", Level.ERROR),
+        (["COMPLETE", "FAILED"], "screenshots_failed", Level.ERROR),
+        (["UPLOAD_COMPLETE", "COMPLETE"], "screenshots_processing", Level.WARNING),
+    ],
+)
+def test_screenshots_of_the_first_language_are_there_and_processed(wire, states, code, level):
+    wire.routes[answers.SHOTS] = answers.shots(*states)
+    assert found() == {("screenshots", code)}
+    assert one(code).level is level
+
+
 def test_a_first_version_has_nothing_new_and_no_phases(wire):
     wire.routes[VERSIONS] = document([answers.version()])
     assert found(notes={}) == set()

@@ -171,10 +171,14 @@ def test_only_external_testers_need_a_beta_review(wire, groups, external, expect
     assert find("beta_review", groups=groups) == expected
 
 
-def test_beta_review_waits_for_that_of_another_build(wire):
+@pytest.mark.parametrize(
+    "words",
+    ["Another build is in review", "Another build of this version is in beta review."],
+)
+def test_beta_review_waits_for_that_of_another_build(wire, words):
     answers.tell(wire)
     wire.routes["/v1/betaAppReviewSubmissions"] = refusal(
-        ("ENTITY_UNPROCESSABLE", "Another build is in review"), status=422
+        ("ENTITY_UNPROCESSABLE", words), status=422
     )
     error = error_of("beta_review", groups=["Public"])
     assert (error.outcome, error.code) == (Outcome.NOT_YET, "another_build_in_review")
