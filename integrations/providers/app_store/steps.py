@@ -19,7 +19,7 @@ from .resources import Resource
 from .step import References, Step, VersionStep, is_editable
 from .testflight import STEPS as TESTFLIGHT
 from .texts import by_locale, differing, write
-from .words import AT_APPLE, CANCELING, OPEN, PLATFORM, UNRESOLVED, UNSENT
+from .words import AT_APPLE, CANCELING, ONCE_LIVE, OPEN, PLATFORM, UNRESOLVED, UNSENT
 
 
 class Processed(Step):
@@ -82,7 +82,7 @@ class AttachedBuild(Step):
 
     def take(self) -> References:
         build = self.build()
-        self.client.attach(self.editable_version(), "build", "builds", build.id)
+        self.client.attach(self.draft_version(), "build", "builds", build.id)
         return {}
 
 
@@ -103,13 +103,14 @@ class Release(VersionStep):
 
 
 class Notes(VersionStep):
-    """What is new, in each language of the version."""
+    """What is new, in each language of the version. In the first one of an app nothing is."""
 
     def find_in(self, version: Resource) -> References | None:
-        return None if self._missing(self._there(version)) else {}
+        is_first = not any(one.text("appVersionState") in ONCE_LIVE for one in self.app.versions())
+        return {} if is_first or not self._missing(self._there(version)) else None
 
     def take(self) -> References:
-        there = self._there(self.editable_version())
+        there = self._there(self.draft_version())
         write(
             self._missing(there),
             lambda locale, text: self.client.update(there[locale], whatsNew=text),
@@ -169,17 +170,6 @@ class ReviewStep(Step):
         if found is None:
             raise not_yet("submission_missing", "Apple does not show the review submission yet.")
         return found
-
-    def item(self, submission: Resource, version: Resource) -> Resource | None:
-        """The version in the submission. Apple may leave out what an item is of: then it is ours if
-        the version is in this submission and nothing else is."""
-        items = [one for one in self.app.items(submission) if one.text("state") != "REMOVED"]
-        for item in items:
-            inside = item.one("appStoreVersion")
-            if inside and inside.id == version.id:
-                return item
-        is_alone = len(items) == 1 and version_in(submission) == version.id
-        return items[0] if is_alone else None
 
 
 class Review(ReviewStep):

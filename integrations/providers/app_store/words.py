@@ -12,10 +12,11 @@ SHARES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # per cent, a day each
 LONGEST_PAUSE = 30  # days in total; then Apple continues
 
 # `appVersionState`: https://developer.apple.com/documentation/appstoreconnectapi/appversionstate
+IN_SUBMISSION = "READY_FOR_REVIEW"  # one that was not sent yet
 EDITABLE = frozenset(
     {
         "PREPARE_FOR_SUBMISSION",
-        "READY_FOR_REVIEW",
+        IN_SUBMISSION,
         "REJECTED",
         "METADATA_REJECTED",
         "INVALID_BINARY",

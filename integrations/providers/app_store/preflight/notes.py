@@ -18,8 +18,16 @@ def notes(facts: Facts) -> Checks:
         return
     there = by_locale(facts.localizations)
     yield from _unknown(facts, there)
-    if facts.earlier:  # in a first version, nothing is new
+    if facts.earlier:
         yield from _missing(facts, there)
+    elif facts.plan.notes:
+        yield warning(
+            "notes",
+            "first_version",
+            "The first version of an app has no text about what is new.",
+            "The text is not used.",
+            url=version_page(facts.app.id),
+        )
 
 
 def _too_long(facts: Facts) -> Checks:

@@ -57,13 +57,22 @@ def _of_another_version(facts: Facts, one: Resource, inside: Resource) -> Checks
 
 
 def _of_this_version(facts: Facts, one: Resource) -> Checks:
-    if one.text("state") == UNRESOLVED:
+    url = review_page(facts.app.id, one.id)
+    if one.text("state") == UNRESOLVED and facts.is_submitted:
+        yield failed(
+            _NAME,
+            "other_item_rejected",
+            "Apple rejected another item that was submitted with this version.",
+            "Resolve it or remove it in App Store Connect, and submit the rest there.",
+            url=url,
+        )
+    elif one.text("state") == UNRESOLVED:
         yield warning(
             _NAME,
             "rejected_before",
             "Apple rejected this version before.",
             "Check in the Resolution Center that every issue is mended.",
-            url=review_page(facts.app.id, one.id),
+            url=url,
         )
 
 

@@ -175,6 +175,12 @@ def test_only_a_submission_of_another_version_is_in_the_way(wire, state, inside,
         assert one(code).url.endswith("/distribution/reviewsubmissions/details/s1")
 
 
+def test_a_rejected_companion_has_to_be_resolved_there(wire):
+    own = answers.version(state="ACCEPTED", attached=answers.build())
+    answers.tell(wire, own, submissions=[answers.submission("UNRESOLVED_ISSUES", own)])
+    assert one("other_item_rejected").level is Level.ERROR
+
+
 def test_other_items_of_the_submission_being_prepared_are_told(wire):
     answers.tell(wire, OWN, submissions=[answers.submission("READY_FOR_REVIEW", OWN)])
     items = [answers.item("READY_FOR_REVIEW", OWN), answers.item("READY_FOR_REVIEW", None, "i2")]
@@ -223,6 +229,7 @@ def test_screenshots_of_the_first_language_are_there_and_processed(wire, states,
 def test_a_first_version_has_nothing_new_and_no_phases(wire):
     wire.routes[VERSIONS] = document([answers.version()])
     assert found(notes={}) == set()
+    assert found() == {("notes", "first_version")}
     assert found(notes={}, phased=True) == {("release_type", "phased_first_version")}
 
 

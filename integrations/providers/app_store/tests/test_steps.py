@@ -250,6 +250,25 @@ def test_only_texts_that_differ_are_written_in_languages_that_are_there(wire):
     assert body["data"]["attributes"] == {"whatsNew": "Schneller."}
 
 
+def test_a_first_version_gets_no_texts_of_what_is_new(wire):
+    answers.tell(wire, DRAFT)
+    wire.routes[answers.VERSIONS] = document([DRAFT])
+    assert find("notes", notes=NOTES) == {}
+
+
+@pytest.mark.parametrize("step", ["attach", "notes"])
+def test_a_version_is_taken_out_of_its_submission_to_be_changed(wire, step):
+    ready = answers.version(state="READY_FOR_REVIEW", attached=answers.build("56"))
+    answers.tell(wire, ready, submissions=[answers.submission("READY_FOR_REVIEW", ready)])
+    wire.routes["/v1/reviewSubmissions/s1/items"] = document(
+        [answers.item("READY_FOR_REVIEW", ready)]
+    )
+    wire.routes["/v1/reviewSubmissionItems/i1"] = Reply(b"", 204)
+    assert find(step, notes=NOTES) is None
+    assert error_of(step, notes=NOTES).outcome is Outcome.NOT_YET
+    assert sent(wire) == ("DELETE", "/v1/reviewSubmissionItems/i1", None)
+
+
 def test_many_languages_are_written_in_several_calls(wire):
     answers.tell(wire, DRAFT)
     locales = [f"x{n:02}" for n in range(25)]
@@ -274,7 +293,9 @@ def test_many_languages_are_written_in_several_calls(wire):
 def test_a_version_that_was_just_created_is_waited_for(wire):
     answers.tell(wire, DRAFT)
     wire.routes[answers.localizations_of("1.5.0")] = NOT_FOUND
+    wire.routes["/v1/appStoreVersions/v1.5.0/relationships/build"] = NOT_FOUND
     assert error_of("notes", notes=NOTES).outcome is Outcome.NOT_YET
+    assert error_of("attach").outcome is Outcome.NOT_YET
 
 
 def test_the_phased_release_is_made_before_publication(wire):
