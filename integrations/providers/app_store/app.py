@@ -14,6 +14,7 @@ from ..base import ProviderError
 from ..json_values import moment
 from ..stores import SubmissionPlan
 from .client import AppStoreClient, Params
+from .errors import not_yet
 from .resources import Resource
 from .words import OPEN, PLATFORM
 
@@ -94,8 +95,16 @@ class App:
         return self.client.many(path, {"include": "appStoreVersion"})
 
     def localizations(self, version: Resource) -> list[Resource]:
+        """Raises NOT_YET for a version that was created a moment ago."""
         path = f"/v1/appStoreVersions/{version.id}/appStoreVersionLocalizations"
-        return self.client.many(path, {"fields[appStoreVersionLocalizations]": "locale,whatsNew"})
+        params = {"fields[appStoreVersionLocalizations]": "locale,whatsNew"}
+        try:
+            return self.client.many(path, params)
+        except ProviderError as error:
+            if error.code != "not_found":
+                raise
+        name = version.text("versionString")
+        raise not_yet("version_not_ready", f"Apple is still preparing version {name}.")
 
     def groups(self) -> list[Resource]:
         params = {"fields[betaGroups]": "name,isInternalGroup,hasAccessToAllBuilds"}

@@ -118,12 +118,7 @@ class Notes(VersionStep):
         return {}
 
     def _there(self, version: Resource) -> dict[str, Resource]:
-        try:
-            return by_locale(self.app.localizations(version))
-        except ProviderError as error:
-            if error.code != "not_found":
-                raise
-        raise not_yet("version_not_ready", f"Apple is still preparing version {self.plan.version}.")
+        return by_locale(self.app.localizations(version))
 
     def _missing(self, there: Mapping[str, Resource]) -> dict[str, str]:
         ours = {locale: text for locale, text in self.plan.notes.items() if locale in there}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from ...base import Check, ProviderError
+from ...base import Check, Level, Outcome, ProviderError
 from ...http import guarded
 from ...stores import SubmissionPlan
 from .. import pages
@@ -80,4 +80,7 @@ def _failure(name: str, error: ProviderError) -> Check:
         "bad_credentials": pages.KEYS,
         "forbidden": pages.KEYS,
     }
-    return replace(Check.from_error(name, error), url=urls.get(error.code, pages.CONSOLE))
+    check = replace(Check.from_error(name, error), url=urls.get(error.code, pages.CONSOLE))
+    if error.outcome is Outcome.NOT_YET:  # the steps wait for it, too
+        return replace(check, level=Level.WARNING, is_temporary=True)
+    return check

@@ -70,7 +70,7 @@ def test_a_success_that_cannot_be_read_is_in_doubt(wire, body):
     assert error.outcome is Outcome.UNCERTAIN
 
 
-@pytest.mark.parametrize("identifier", ["../apps", "a/b", "", "x?y", 5])
+@pytest.mark.parametrize("identifier", ["../apps", "..", "a/b", "", "x?y", "%2e", 5])
 def test_an_id_that_would_change_a_path_is_not_used(wire, identifier):
     wire.routes[VERSIONS] = document([{**answers.version(), "id": identifier}])
     assert error_of(lambda: make().read_submission(plan())).code == "garbage"
