@@ -20,7 +20,7 @@ from .words import OPEN, PLATFORM
 
 _VERSION = {
     "fields[appStoreVersions]": "platform,versionString,appVersionState,releaseType,"
-    "earliestReleaseDate,createdDate,build,appStoreVersionPhasedRelease",
+    "earliestReleaseDate,copyright,build,appStoreVersionPhasedRelease",
     "fields[builds]": "version",
     "fields[appStoreVersionPhasedReleases]": "phasedReleaseState,startDate,totalPauseDuration,"
     "currentDayNumber",

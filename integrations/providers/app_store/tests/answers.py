@@ -112,6 +112,7 @@ def version(
         "appVersionState": state,
         "releaseType": "MANUAL",
         "earliestReleaseDate": None,
+        "copyright": "2026 Example",
     }
     return resource("appStoreVersions", f"v{name}", related, **{**attributes, **changes})
 

@@ -11,12 +11,19 @@ from sandbox.apple import builds, reviews
 
 from integrations.providers.app_store.provider import AppStore
 from integrations.providers.base import Check, Outcome, ProviderError
-from integrations.providers.stores import StoreState, SubmissionPlan
+from integrations.providers.stores import ReleaseType, StoreState, SubmissionPlan
 from sandbox import accounts
 from sandbox.server import SandboxServer
 
 NOTES = {"en-US": "Faster line-ups."}
 MOST_ATTEMPTS = 30
+MADE = (
+    "version.created",
+    "version.build",
+    "submission.created",
+    "submission.item",
+    "submission.submitted",
+)
 
 
 class Chain:
@@ -26,6 +33,20 @@ class Chain:
         self.sandbox, self.apple = sandbox, sandbox.state.stores.apple
         given = {"version": "1.5.0", "build": "57", "notes": NOTES, "uses_encryption": False}
         self.plan = SubmissionPlan(**{**given, **wishes})
+
+    @classmethod
+    def phasing(cls, sandbox: SandboxServer) -> Chain:
+        """A version on its first day of seven."""
+        chain = cls(sandbox, phased=True, release_type=ReleaseType.AFTER_APPROVAL)
+        chain.upload()
+        chain.submit()
+        chain.decide("approve")
+        sandbox.state.advance(60)
+        return chain
+
+    def made_once(self) -> bool:
+        """Each thing that a submission makes at Apple."""
+        return [self.count(kind) for kind in MADE] == [1] * len(MADE)
 
     # Ours
 

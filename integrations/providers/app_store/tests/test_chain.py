@@ -4,13 +4,11 @@ import pytest
 from sandbox.apple import gaps, phased, reviews
 
 from integrations.providers.base import Outcome, ProviderError
-from integrations.providers.stores import Act, ReleaseType, StepRefused, SubmissionState
+from integrations.providers.stores import Act, StepRefused, SubmissionState
 
 from .chain import Chain
 
 S = SubmissionState
-MADE = ("version.created", "version.build", "submission.created", "submission.item",
-        "submission.submitted")  # fmt: skip
 
 
 @pytest.fixture
@@ -18,16 +16,12 @@ def chain(sandbox):
     return Chain(sandbox)
 
 
-def made_once(chain):
-    return {kind: chain.count(kind) for kind in MADE} == dict.fromkeys(MADE, 1)
-
-
 def test_a_version_goes_from_its_build_to_all_users(sandbox):
     chain = Chain(sandbox, phased=True)
     chain.upload()
     assert chain.problems() == {}
     chain.submit()
-    assert made_once(chain)
+    assert chain.made_once()
     state = chain.read()
     assert (state.state, state.build, state.is_ours) == (S.WAITING_FOR_REVIEW, "57", True)
     assert {"version_id", "submission_id", "phased_id"} <= set(state.references)
@@ -44,13 +38,7 @@ def test_a_version_goes_from_its_build_to_all_users(sandbox):
 
 @pytest.fixture
 def phasing(sandbox):
-    """A version on its first day of seven."""
-    chain = Chain(sandbox, phased=True, release_type=ReleaseType.AFTER_APPROVAL)
-    chain.upload()
-    chain.submit()
-    chain.decide("approve")
-    sandbox.state.advance(60)
-    return chain
+    return Chain.phasing(sandbox)
 
 
 def test_each_day_gives_it_to_more_users_until_it_is_live(phasing):
@@ -209,100 +197,3 @@ def test_an_approved_version_is_withdrawn(chain):
     chain.decide("approve")
     assert chain.run(Act.WITHDRAW)
     assert chain.read().state is S.WITHDRAWN
-
-
-# --- By hand, and lost responses ---
-
-
-def test_what_a_person_submitted_is_adopted(chain):
-    chain.upload()
-    for step in chain.store().steps(chain.plan)[:-1]:
-        chain.run(step)
-    chain.sandbox.state.advance(60)
-    chain.apple.settle()
-    reviews.submit(chain.apple, chain.submission(), chain.by_hand())
-    assert not any(chain.run(step) for step in chain.store().steps(chain.plan))
-    state = chain.read()
-    assert (state.state, state.by, state.is_ours) == (S.WAITING_FOR_REVIEW, "Jane Doe", False)
-    assert set(chain.problems()) == {"already_submitted"}
-
-
-POST, PATCH = "POST", "PATCH"
-REQUESTS = [
-    ("encryption", PATCH, "/v1/builds/*"),
-    ("version", POST, "/v1/appStoreVersions"),
-    ("attach", PATCH, "/v1/appStoreVersions/*/relationships/build"),
-    ("notes", PATCH, "/v1/appStoreVersionLocalizations/*"),
-    ("phased", POST, "/v1/appStoreVersionPhasedReleases"),
-    ("review", POST, "/v1/reviewSubmissions"),
-    ("item", POST, "/v1/reviewSubmissionItems"),
-    ("submit", PATCH, "/v1/reviewSubmissions/*"),
-]
-
-
-@pytest.mark.parametrize(("step", "method", "path"), REQUESTS, ids=lambda value: str(value))
-@pytest.mark.parametrize("fault", ["drop_before", "drop_after"])
-def test_a_lost_response_does_nothing_twice(sandbox, step, method, path, fault):
-    chain = Chain(sandbox, phased=True)
-    chain.upload()
-    lost = sandbox.state.faults.add(fault, provider="app_store", method=method, path=path, count=1)
-    chain.submit()
-    assert lost.struck == 1
-    assert made_once(chain)
-    assert len(chain.of("appStoreVersionPhasedReleases")) == 1
-    assert chain.read().state is S.WAITING_FOR_REVIEW
-
-
-@pytest.mark.parametrize(
-    ("act", "method", "path"),
-    [
-        (Act.PAUSE, PATCH, "/v1/appStoreVersionPhasedReleases/*"),
-        (Act.COMPLETE, PATCH, "/v1/appStoreVersionPhasedReleases/*"),
-    ],
-)
-def test_a_lost_response_of_an_act_does_nothing_twice(phasing, act, method, path):
-    phasing.sandbox.state.faults.add(
-        "drop_after", provider="app_store", method=method, path=path, count=1
-    )
-    before = phasing.count("phased.state")
-    assert phasing.run(act)
-    assert phasing.count("phased.state") == before + 1
-
-
-def test_a_lost_response_of_publishing_publishes_once(chain):
-    chain.upload()
-    chain.submit()
-    chain.decide("approve")
-    path = "/v1/appStoreVersionReleaseRequests"
-    chain.sandbox.state.faults.add("drop_after", provider="app_store", path=path, count=1)
-    assert chain.run(Act.PUBLISH)
-    assert chain.count("version.state", state="PROCESSING_FOR_DISTRIBUTION") == 1
-
-
-# --- TestFlight ---
-
-
-def test_testers_get_the_build_first(sandbox):
-    chain = Chain(sandbox, groups=["Team", "QA", "Public beta"])
-    build = chain.upload()
-    assert chain.problems() == {}
-    chain.submit()
-    assert chain.count("beta.group_added", number="57") == 2
-    assert chain.count("beta.submitted", number="57") == 1
-    assert len(build.many["betaGroups"]) == 3
-    assert chain.read().state is S.WAITING_FOR_REVIEW
-    assert not any(chain.run(step) for step in ("groups", "test_notes", "beta_review"))
-
-
-def test_the_beta_review_of_another_build_is_waited_for(sandbox):
-    chain, other = (Chain(sandbox, build=n, groups=["Public beta"]) for n in ("57", "56"))
-    for one in (other, chain):
-        one.upload()
-    for step in ("encryption", "groups", "beta_review"):
-        other.run(step)
-    assert set(chain.problems()) == {"another_build_in_review"}
-    chain.run("encryption")
-    chain.run("groups")
-    with pytest.raises(ProviderError) as caught:
-        chain.store().take_step("beta_review", chain.plan)
-    assert caught.value.outcome is Outcome.NOT_YET

@@ -268,6 +268,11 @@ def test_open_questions_of_the_app_are_all_named(wire):
     assert all(url.startswith("https://appstoreconnect.apple.com/apps/6400000002/") for url in urls)
 
 
+def test_somebody_has_the_copyright(wire):
+    wire.routes[VERSIONS] = document([answers.LIVE, answers.version(copyright=None)])
+    assert found() == {("app_information", "copyright_missing")}
+
+
 def test_a_demo_account_is_missing_only_if_there_is_a_login(wire):
     detail = {**answers.CONTACT, "demoAccountRequired": True}
     route = "/v1/appStoreVersions/v1.4.0/appStoreReviewDetail"
