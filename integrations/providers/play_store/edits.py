@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ..base import Outcome, ProviderError
 from ..http import before_effect, dicts, garbage
-from ..stores import SubmissionPlan
+from ..stores import Act, SubmissionPlan
 from .refusals import EDIT_GONE, LABEL
 from .releases import (
     Goal,
@@ -124,12 +124,16 @@ class App:
 def again_if_gone(work: Callable[[], T]) -> T:
     """Do it again at once if another program or a person ended the edit meanwhile: nothing of it
     was kept. Raises NOT_YET if that goes on."""
+    was_gone = False
     for _ in range(_TRIES):
         try:
             return work()
         except ProviderError as error:
+            if was_gone and error.outcome is Outcome.NOT_SENT:
+                break  # no time is left for another edit
             if error.code != EDIT_GONE:
                 raise
+            was_gone = True
     raise ProviderError(
         EDIT_GONE,
         "Another program that uses this service account, or somebody in Play Console, ended "
@@ -153,7 +157,7 @@ class Step:
         listed = next((s for s in summaries if self._code in s.codes), None)
         if listed is not None and listed.state != "PUBLISHED":
             return self._references(listed.state) if self._was_sent(listed) else None
-        if listed is not None and self._name != "halt" and is_alone(listed, summaries):
+        if listed is not None and self._name != Act.HALT and is_alone(listed, summaries):
             return self._references("completed")
         current = with_code(self._app.tracks().get(self._track, []), self._code)
         if current is None or not is_reached(self._name, self._plan, current):
@@ -212,6 +216,12 @@ class Step:
         if error := obstacle(self._name, self._code, track):
             raise error
         current = with_code(track, self._code)
+        if current and current.status == "halted" and self._name in (Act.ADVANCE, Act.COMPLETE):
+            raise ProviderError.refused(
+                "halted",
+                f"{described(current)} was halted.",
+                "Resume it if it should go on.",
+            )
         wanted = goal(self._name, self._plan, current)
         ours = current or first_entry(self._plan, tracks)
         notes = self._plan.notes if self._name == "promote" else {}
@@ -233,7 +243,7 @@ def obstacle(step: str, code: int, track: Sequence[Release]) -> ProviderError | 
             "Submit a build with a higher version code, or go on with that release.",
         )
     other = in_the_way(track, code)
-    if other and step != "halt":
+    if other and step != Act.HALT:
         return ProviderError.refused(
             "rollout_in_the_way",
             f"{described(other)} is still being rolled out to {other.percent:g} % of the users of "

@@ -146,7 +146,6 @@ _SUBJECTS = {
     "version_code_unknown": "build",
     "no_upgrade": "build",
     "missing_right": "account",
-    "account": "account",
     "in_review": "review",
     "not_sent_automatically": "review",
 }

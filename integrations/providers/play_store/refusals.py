@@ -122,7 +122,8 @@ _MEANINGS = tuple(
     (re.compile(pattern, re.IGNORECASE), code, words, hint)
     for pattern, code, words, hint in (
         (
-            r"\bedit\b.*\b(deleted|expired|invalid|not found)\b",
+            r"\bedit (has|was|is)( been)? (deleted|expired|invalidated)|\bedit not found"
+            r"|\bedit is no longer valid",
             EDIT_GONE,
             "Another program or a change in Play Console ended the edit.",
             "Try again.",
@@ -180,7 +181,7 @@ _MEANINGS = tuple(
         ),
         (
             r"issues? with your account",
-            "account",
+            "developer_account",
             "Google does not let this developer account publish.",
             "In Play Console, see the notices on the home page: its owner has to resolve them.",
         ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..http import dicts
-from ..stores import SubmissionPlan
+from ..stores import Act, SubmissionPlan
 
 PREFIX = "RELEASE_LIFECYCLE_STATE_"
 NAME_LIMIT = 50  # characters of a release's name
@@ -139,29 +139,29 @@ def goal(step: str, plan: SubmissionPlan, current: Release | None) -> Goal:
     A release is resumed where it stopped, unless the plan has a share.
     """
     before = current.fraction if current else None
-    if step == "halt":
+    if step == Act.HALT:
         return Goal("halted", before)
-    if step == "resume" and plan.share is None and before is not None:
+    if step == Act.RESUME and plan.share is None and before is not None:
         return Goal("inProgress", before)
-    share = {"promote": next(iter(plan.shares), None), "complete": None}.get(step, plan.share)
+    share = {"promote": next(iter(plan.shares), None), Act.COMPLETE: None}.get(step, plan.share)
     if share is None or share >= 100:
         return Goal("completed")
     return Goal("inProgress", round(share / 100, 6))
 
 
 def is_reached(step: str, plan: SubmissionPlan, current: Release) -> bool:
-    """True if there is nothing left to do, whoever did it: a larger share counts, and a release
-    that somebody halted was promoted."""
-    if step == "halt":
+    """True if there is nothing left to do, whoever did it: a larger share counts, and whatever was
+    released by hand is not promoted over it, even if it was halted or has a smaller share."""
+    if step == Act.HALT:
         return current.status == "halted"
     if current.status == "completed":
         return True
-    if current.status == "halted":
-        return step == "promote"
+    if step == "promote":
+        return current.status in ("inProgress", "halted")
+    if current.status != "inProgress" or step == Act.RESUME:
+        return current.status == "inProgress"
     wanted = goal(step, plan, current)
-    if current.status != "inProgress" or wanted.status == "completed":
-        return False
-    return step == "resume" or (current.fraction or 0) >= (wanted.fraction or 0)
+    return wanted.status == "inProgress" and (current.fraction or 0) >= (wanted.fraction or 0)
 
 
 def changed(

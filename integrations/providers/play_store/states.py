@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from django.utils.translation import gettext as _
@@ -11,6 +12,7 @@ from .edits import App
 from .releases import Release, described, is_alone, newer, with_code
 
 S = SubmissionState
+_SAME_SHARE = 1e-5  # of the users
 _STATUSES = {"draft": S.DRAFT, "inProgress": S.ROLLING_OUT, "halted": S.HALTED, "completed": S.LIVE}
 _OVERVIEW = "Play Console > Publishing overview"
 # https://developers.google.com/android-publisher/api-ref/rest/v3/applications.tracks.releases
@@ -84,12 +86,11 @@ def _of_release(release: Release, plan: SubmissionPlan, url: str) -> StoreState:
 def _is_ours(release: Release, references: Mapping[str, str]) -> bool:
     """Google does not tell who changed a release: it was somebody else if it is not as the last
     step left it. A step that only waited for its review left it unpublished."""
-    status, fraction = references.get("status"), references.get("fraction")
+    status, fraction = references.get("status"), float(references.get("fraction", 0))
     if status not in _STATUSES:
         return True
-    return (status, fraction) == (
-        release.status,
-        None if release.fraction is None else str(release.fraction),
+    return status == release.status and math.isclose(
+        fraction, release.fraction or 0, abs_tol=_SAME_SHARE
     )
 
 
@@ -141,19 +142,17 @@ _POSSIBLE = {
     Act.ADVANCE: (S.ROLLING_OUT,),
     Act.HALT: (S.ROLLING_OUT, S.LIVE),
     Act.RESUME: (S.HALTED,),
-    Act.COMPLETE: (S.ROLLING_OUT, S.HALTED),
+    Act.COMPLETE: (S.ROLLING_OUT,),
 }
 
 
 def _of_state(act: Act, plan: SubmissionPlan, state: StoreState) -> str:
     if state.state in _POSSIBLE[act]:
         return _of_share(plan, state) if act is Act.ADVANCE else ""
+    if state.state is S.HALTED and act is Act.HALT:
+        return _("The release is already halted.")
     if state.state is S.HALTED:
-        return (
-            _("The release is halted. Resume it to go on.")
-            if act is Act.ADVANCE
-            else _("The release is already halted.")
-        )
+        return _("The release is halted. Resume it, with any share of the users.")
     if state.state is S.LIVE:
         return _("All users can already get this release.")
     if state.state is S.ROLLING_OUT:
@@ -175,32 +174,26 @@ def _of_share(plan: SubmissionPlan, state: StoreState) -> str:
 
 
 def consequence(act: Act, plan: SubmissionPlan, state: StoreState, track: str) -> str:
-    words = {"version": f"{plan.version} ({plan.build})", "track": track}
+    resumed = act is Act.RESUME and plan.share is None
+    share = state.percent if resumed else plan.share
+    words = {
+        "version": f"{plan.version} ({plan.build})",
+        "track": track,
+        "share": f"{share or 100:g}",
+    }
+    return _sentence(act, share, is_live=state.state is S.LIVE) % words
+
+
+def _sentence(act: Act, share: float | None, *, is_live: bool) -> str:
+    if act is Act.HALT and is_live:
+        return _(
+            "Nobody else on the track %(track)s gets %(version)s: new users get the release before "
+            "it. Those who have it keep it."
+        )
     if act is Act.HALT:
-        if state.state is S.LIVE:
-            return (
-                _(
-                    "No more users of the track %(track)s get %(version)s: new ones get the earlier "
-                    "release. Who already has it keeps it."
-                )
-                % words
-            )
-        return (
-            _("No more users of the track %(track)s get %(version)s. Who already has it keeps it.")
-            % words
-        )
-    share = plan.share
-    if act is Act.RESUME and share is None:
-        share = state.percent
+        return _("Nobody else on the track %(track)s gets %(version)s. Those who have it keep it.")
     if act is Act.COMPLETE or share is None or share >= 100:
-        return _("%(version)s goes to all users of the track %(track)s.") % words
-    words |= {"share": f"{share:g}"}
+        return _("All users of the track %(track)s get %(version)s.")
     if act is Act.RESUME:
-        return _("%(version)s goes on to %(share)s %% of the users of the track %(track)s.") % words
-    return (
-        _(
-            "%(version)s goes to %(share)s %% of the users of the track %(track)s, chosen by Google at "
-            "random."
-        )
-        % words
-    )
+        return _("The roll-out of %(version)s to %(share)s %% of the track %(track)s goes on.")
+    return _("%(share)s %% of the users of the track %(track)s get %(version)s, at random.")
