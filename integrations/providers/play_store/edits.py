@@ -29,6 +29,7 @@ from .releases import (
     is_reached,
     newer,
     numbers,
+    version_code,
     with_code,
 )
 
@@ -148,7 +149,7 @@ class Step:
 
     def __init__(self, app: App, name: str, plan: SubmissionPlan, track: str) -> None:
         self._app, self._name, self._plan, self._track = app, name, plan, track
-        self._code = int(plan.build)
+        self._code = version_code(plan.build)
 
     def find(self) -> Mapping[str, str] | None:
         """Its references if it was done, by whomever; an edit is opened only if the list of

@@ -14,11 +14,10 @@ from ..http import before_effect, guarded
 from ..stores import SubmissionPlan
 from ..verifying import is_fatal
 from .edits import App, Edit, Step, again_if_gone, obstacle
-from .refusals import LABEL, parts_of
-from .releases import Release, Summary, described, with_code
+from .refusals import EDIT_GONE, LABEL, parts_of
+from .releases import Release, Summary, described, is_reached, version_code, with_code
 
 NOTES_LIMIT = 500  # characters for each language
-LARGEST_CODE = 2_100_000_000
 # https://support.google.com/googleplay/android-developer/answer/9844778
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _PERMISSIONS = "https://play.google.com/console/developers/users-and-permissions"
@@ -56,22 +55,25 @@ class Preflight:
         yield from _notes(self._plan.notes)
         try:
             self._app = guarded(LABEL, self._sign_in)
-            listed = {self._track: self._app.summaries(self._track)}
+            self._app.summaries(self._track)
         except ProviderError as error:
             yield Check.from_error("track" if error.code == "track_not_found" else "account", error)
             return
         yield Check(name="account", ok=True)
-        yield from _tried("review", lambda: self._review(self._others(listed)))
         if complaint := _bad_code(self._plan.build):
             yield complaint
-            return
-        yield from self._in_edit()
+        else:
+            yield from self._in_edit()
+        yield from _tried("review", lambda: self._review(self._summaries()))
 
-    def _others(self, listed: dict[str, list[Summary]]) -> list[Summary]:
+    def _summaries(self) -> Iterator[Summary]:
         """The releases of all tracks: one in review holds up the whole app."""
-        for track in self._tracks[1:]:
-            listed[track] = self._app.summaries(track)
-        return [summary for track in listed.values() for summary in track]
+        for track in self._tracks:
+            try:
+                yield from self._app.summaries(track)
+            except ProviderError as error:
+                if error.code != "track_not_found":  # one that was never used
+                    raise
 
     def _review(self, summaries: Iterable[Summary]) -> Iterator[Check]:
         for summary in summaries:
@@ -101,23 +103,29 @@ class Preflight:
     def _ask(self) -> list[Check]:
         with self._app.edit() as edit:
             tracks = before_effect(LABEL, edit.tracks)
+            self._tracks = tuple(name for name, releases in tracks.items() if releases)
             code = int(self._plan.build)
             has_build = any(with_code(releases, code) for releases in tracks.values())
             found = list(_build(edit, code, has_build=has_build))
-            found += _track(self._track, tracks, code, self._plan)
-            if any(check.code in _HOPELESS for check in found):
-                untested = (
-                    "Google was not asked: the release cannot be tried before that is mended."
-                )
-                return [*found, Check.untested("validation", untested)]
+            found += _track(tracks.get(self._track, []), code)
+            if reason := self._needless(found, with_code(tracks.get(self._track, []), code)):
+                return [*found, Check.untested("validation", reason)]
             return found + list(self._validation(edit, tracks))
+
+    def _needless(self, found: Iterable[Check], current: Release | None) -> str:
+        """Why Google need not be asked what it says of the change; "" if it has to be."""
+        if any(check.code in _HOPELESS for check in found):
+            return "Not tried: the release is not possible for another reason."
+        if current and is_reached("promote", self._plan, current):
+            return "There is nothing to send: the release is on the track already."
+        return ""
 
     def _validation(self, edit: Edit, tracks: Mapping[str, Sequence[Release]]) -> Iterator[Check]:
         step = Step(self._app, "promote", self._plan, self._track)
         try:
             before_effect(LABEL, lambda: step.try_in(edit, tracks))
         except ProviderError as error:
-            if error.is_temporary or error.code == "edit_gone":
+            if error.is_temporary or error.code == EDIT_GONE:
                 raise
             yield from map(_refused, parts_of(error))
         else:
@@ -139,7 +147,7 @@ _WAITING = {
         "Publish it in Play Console > Publishing overview, or switch managed publishing off.",
     ),
 }
-_HOPELESS = ("version_code_unknown", "superseded", "rollout_in_the_way", "track_not_found")
+_HOPELESS = ("version_code_unknown", "superseded", "rollout_in_the_way")
 _SUBJECTS = {
     "no_countries": "track",
     "first_release": "track",
@@ -193,14 +201,11 @@ def _note(locale: str, text: str) -> Iterator[Check]:
 
 
 def _bad_code(build: str) -> Check | None:
-    if build.isascii() and build.isdigit() and 0 < int(build) <= LARGEST_CODE:
-        return None
-    return Check.failed(
-        "build",
-        "bad_version_code",
-        f"{build or 'Nothing'} is not a version code: a whole number up to {LARGEST_CODE:,}.",
-        "Enter the version code of the build that is to be submitted.",
-    )
+    try:
+        version_code(build)
+    except ProviderError as error:
+        return Check.from_error("build", error)
+    return None
 
 
 def _build(edit: Edit, code: int, *, has_build: bool) -> Iterator[Check]:
@@ -218,10 +223,7 @@ def _build(edit: Edit, code: int, *, has_build: bool) -> Iterator[Check]:
     )
 
 
-def _track(
-    track: str, tracks: Mapping[str, Sequence[Release]], code: int, plan: SubmissionPlan
-) -> list[Check]:
-    releases = tracks.get(track, [])
+def _track(releases: Sequence[Release], code: int) -> list[Check]:
     if error := obstacle("promote", code, releases):
         return [Check.from_error("track", error)]
     completed = next((r for r in releases if r.status == "completed"), None)
@@ -235,4 +237,4 @@ def _track(
                 "Upload one bundle that supports all devices, or release in Play Console.",
             )
         ]
-    return [Check(name="track", ok=True, message=track)]
+    return [Check(name="track", ok=True)]

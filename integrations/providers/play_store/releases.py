@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..base import ProviderError
 from ..http import dicts
 from ..stores import Act, SubmissionPlan
 
 PREFIX = "RELEASE_LIFECYCLE_STATE_"
+LARGEST_CODE = 2_100_000_000
 NAME_LIMIT = 50  # characters of a release's name
 
 
@@ -68,6 +70,20 @@ class Release:
         if self.status == "completed":
             return 100.0
         return None if self.fraction is None else round(self.fraction * 100, 4)
+
+
+def version_code(build: str) -> int:
+    """Raises ProviderError unless it is one.
+
+    https://developer.android.com/studio/publish/versioning
+    """
+    if build.isascii() and build.isdigit() and 0 < int(build[:20]) <= LARGEST_CODE:
+        return int(build)
+    raise ProviderError.refused(
+        "bad_version_code",
+        f"{build[:20] or 'Nothing'} is not a version code: a whole number up to {LARGEST_CODE:,}.",
+        "Enter the version code of the build that is to be submitted.",
+    )
 
 
 def numbers(values: object) -> frozenset[int]:
@@ -206,7 +222,7 @@ def _ends(other: Release, *, code: int, is_completed: bool) -> bool:
 def first_entry(plan: SubmissionPlan, tracks: Mapping[str, Sequence[Release]]) -> Release:
     """Our release before it is on the plan's track: as another track has it, with all its version
     codes (the others are for other devices), its name and its notes."""
-    code = int(plan.build)
+    code = version_code(plan.build)
     found = next(filter(None, (with_code(releases, code) for releases in tracks.values())), None)
     names = ("name", "releaseNotes", "inAppUpdatePriority")
     document = {n: found.document[n] for n in names if n in found.document} if found else {}

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..stores import Act, StoreState, SubmissionPlan, SubmissionState
 from .edits import App
-from .releases import Release, described, is_alone, newer, with_code
+from .releases import Release, described, is_alone, newer, version_code, with_code
 
 S = SubmissionState
 _SAME_SHARE = 1e-5  # of the users
@@ -41,7 +41,7 @@ _LISTED = {
 def read(app: App, plan: SubmissionPlan, track: str, *, url: str) -> StoreState:
     """Without an edit, as far as that suffices: the list of releases tells everything but the share
     of a partial roll-out and whether it is halted."""
-    code = int(plan.build)
+    code = version_code(plan.build)
     summaries = app.summaries(track)
     listed = next((s for s in summaries if code in s.codes), None)
     if listed is not None and listed.state != "PUBLISHED":

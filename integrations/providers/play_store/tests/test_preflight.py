@@ -155,6 +155,20 @@ def test_its_own_review_is_in_nobodys_way(google, store):
     assert failed(checks(store, shares=())) == {}
 
 
+def test_a_review_on_a_custom_track_is_seen(google, store):
+    google.tracks["friends"] = [release(149)]
+    google.decide("IN_REVIEW", track="friends", code=149)
+    assert only(store).code == "in_review"
+
+
+@pytest.mark.parametrize("status", ["inProgress", "halted"])
+def test_what_is_on_the_track_already_is_not_tried(google, store, status):
+    google.tracks["production"].insert(0, release(150, status=status, fraction=0.2))
+    found = checks(store)
+    assert failed(found) == {}
+    assert [check.name for check in found if not check.tested] == ["validation"]
+
+
 def test_a_missing_right_leads_to_the_page_of_users(google, store):
     google.may_release = False
     check = only(store)

@@ -333,3 +333,11 @@ def test_a_version_code_that_was_not_uploaded_is_refused(google, store):
 def test_a_draft_app_is_explained(google, store):
     google.is_draft_app = True
     assert refused(store.take_step, "promote", PLAN).code == "draft_app"
+
+
+@pytest.mark.parametrize("build", ["", "x", "1" * 5000, "-1"])
+def test_what_is_no_version_code_is_refused(google, store, build):
+    for call in (store.take_step, store.find_step):
+        assert refused(call, "promote", plan(build=build)).code == "bad_version_code"
+    assert refused(store.read_submission, plan(build=build)).code == "bad_version_code"
+    assert google.commits == []
