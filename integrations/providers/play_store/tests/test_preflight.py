@@ -9,7 +9,7 @@ from integrations.providers.stores import SubmissionPlan
 from integrations.providers.tests.sandbox import failed
 from integrations.providers.tests.wire import Reply
 
-from .google import payload, quota, release
+from .google import Refusal, payload, quota, release
 
 pytestmark = pytest.mark.slow
 
@@ -159,6 +159,13 @@ def test_a_review_on_a_custom_track_is_seen(google, store):
     google.tracks["friends"] = [release(149)]
     google.decide("IN_REVIEW", track="friends", code=149)
     assert only(store).code == "in_review"
+
+
+def test_a_track_that_google_does_not_list_is_in_nobodys_way(google, store):
+    missing = Refusal("Track not found: internal", status=404, reason="notFound").reply
+    google.faults["GET", "releases"] = [None, None, missing]
+    assert failed(checks(store)) == {}
+    assert google.faults["GET", "releases"] == []
 
 
 @pytest.mark.parametrize("status", ["inProgress", "halted"])

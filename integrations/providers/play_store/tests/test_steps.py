@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.play_store.edits import Edit
 from integrations.providers.stores import Act, SubmissionPlan
 from integrations.providers.tests.wire import Reply
 
@@ -242,6 +243,21 @@ def test_edits_that_are_ended_again_and_again_are_tried_later(google, store):
     error = refused(store.take_step, "promote", PLAN)
     assert error.outcome is Outcome.NOT_YET
     assert google.calls.count(("POST", "edits")) == 3
+
+
+def test_without_time_for_another_edit_it_is_tried_later(google, store):
+    store.deadline = 1.0
+    google.before["POST", "commit"] = google.touch
+    google.faults["POST", "edits"] = [None, Reply(fault="hang")]
+    assert refused(store.take_step, "promote", PLAN).outcome is Outcome.NOT_YET
+    assert google.commits == []
+
+
+def test_a_deleted_edit_is_answered_without_a_body(google, store):
+    app = store._app()
+    edit = Edit(app)
+    app.client.delete(f"{app.path}/edits/{edit.id}")
+    assert google.edits == {}
 
 
 # --- Failures -------------------------------------------------------------------------------------
