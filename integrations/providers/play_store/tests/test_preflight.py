@@ -168,6 +168,12 @@ def test_a_track_that_google_does_not_list_is_in_nobodys_way(google, store):
     assert google.faults["GET", "releases"] == []
 
 
+def test_reviews_that_cannot_be_read_are_said(google, store):
+    google.faults["GET", "releases"] = [None, quota()]
+    check = only(store)
+    assert (check.name, check.code) == ("review", "rate_limited")
+
+
 @pytest.mark.parametrize("status", ["inProgress", "halted"])
 def test_what_is_on_the_track_already_is_not_tried(google, store, status):
     google.tracks["production"].insert(0, release(150, status=status, fraction=0.2))
