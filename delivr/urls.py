@@ -22,9 +22,11 @@ urlpatterns = [
     path("", include("integrations.urls")),
     path("", include("releases.urls")),
     path("", include("builds.urls")),
+    path("", include("submissions.urls")),
     path("api/v1/", include("integrations.api_urls")),
     path("api/v1/", include("releases.api_urls")),
     path("api/v1/", include("builds.api_urls")),
+    path("api/v1/", include("submissions.api_urls")),
     path("api/v1/", include("delivr.api.urls")),
     re_path(r"^(?P<path>api/v1/docs.*)/$", views.without_slash),  # pages for people, too
     re_path(r"^api/(?P<path>.*)$", views.api_not_found),

@@ -21,7 +21,7 @@ from delivr.failures import Conflict
 from delivr.tenants.models import User
 from releases.messages.notices import Notice, notify, refresh
 from releases.messages.standing import candidates_of
-from releases.models import Mark, Release, ReleaseStatus
+from releases.models import IN_STORES, Mark, Release, ReleaseStatus
 from releases.tickets.acts import follow
 from releases.tickets.texts import OF_MARK
 
@@ -41,10 +41,11 @@ _RECORD = (*_SET, *_REMOVED, "release.status", "release.cancelled")
 def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
     """Mark a release, and tell the channels. A mark that is there already stays as it is.
 
-    Raises Conflict: `not_ready` until all of its builds are complete, `already_released` for
-    `submitted` on a released one.
+    Raises Conflict: `not_ready` until all of its builds are complete, `in_stores` once delivr
+    submitted it, `already_released` for `submitted` on a released one.
     """
     release = _locked(release)
+    _refuse_in_stores(release)
     if getattr(release, f"{mark}_at") is not None:
         return release
     if release.status != ReleaseStatus.BUILD_COMPLETE:
@@ -70,9 +71,11 @@ def set_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
 def remove_mark(*, release: Release, mark: Mark, actor: User | None) -> Release:
     """Remove a mark, and tell the channels that were told about it. Does nothing without a mark.
 
-    Raises Conflict("already_released") for `submitted` on a released one.
+    Raises Conflict: `already_released` for `submitted` on a released one, `in_stores` once delivr
+    submitted it.
     """
     release = _locked(release)
+    _refuse_in_stores(release)
     before = getattr(release, f"{mark}_at")
     if before is None:
         return release
@@ -158,6 +161,26 @@ def mark_changes(release: Release) -> list[MarkChange]:
         )
         for row, mark in found
     ]
+
+
+def _refuse_in_stores(release: Release) -> None:
+    if release.status in IN_STORES:
+        raise Conflict("in_stores", _("delivr follows this release in the stores by itself."))
+
+
+def follow_stores(release: Release) -> dict[str, Any]:
+    """Date the marks by what its submissions say; returns the changes for the audit log. The caller
+    saves `MARKED`."""
+    now, changes = clock.now(), {}
+    is_released = release.status == ReleaseStatus.RELEASED
+    for mark, is_due in ((Mark.SUBMITTED, True), (Mark.RELEASED, is_released)):
+        before = getattr(release, f"{mark}_at")
+        if is_due == (before is not None):
+            continue
+        setattr(release, f"{mark}_at", now if is_due else None)
+        setattr(release, f"{mark}_by", None)
+        changes[f"{mark}_at"] = [before and before.isoformat(), now.isoformat() if is_due else None]
+    return changes
 
 
 def refuse_released(release: Release) -> None:

@@ -39,6 +39,10 @@ class ReleaseStatus(models.TextChoices):
     BUILD_COMPLETE = "BUILD_COMPLETE", _("Ready for submission")
     BUILD_FAILED = "BUILD_FAILED", _("A build failed")
     CANCELLED = "CANCELLED", _("Cancelled")
+    # Derived from its submissions, from the first one that a store has until all are live.
+    SUBMITTED = "SUBMITTED", _("Submitted")
+    ROLLING_OUT = "ROLLING_OUT", _("Rolling out")
+    RELEASED = "RELEASED", _("Released")
 
 
 BUILD_STATUS_CHOICES = [(status.value, status.value) for status in BuildStatus]
@@ -56,7 +60,13 @@ FAILED = (
     BuildStatus.LOST,
     BuildStatus.CANCELLED,
 )
-FINISHED_RELEASES = (ReleaseStatus.BUILD_COMPLETE, ReleaseStatus.CANCELLED)
+IN_STORES = (ReleaseStatus.SUBMITTED, ReleaseStatus.ROLLING_OUT, ReleaseStatus.RELEASED)
+READY_OR_IN_STORES = (ReleaseStatus.BUILD_COMPLETE, *IN_STORES)
+FINISHED_RELEASES = (
+    ReleaseStatus.BUILD_COMPLETE,
+    ReleaseStatus.RELEASED,
+    ReleaseStatus.CANCELLED,
+)
 UNFINISHED_RELEASES = tuple(s for s in ReleaseStatus if s not in FINISHED_RELEASES)
 
 
@@ -199,6 +209,7 @@ class Release(TenantOwned):
         pipelines: RelatedManager[ReleasePipeline]
         changes: RelatedManager[Change]
         communication_rows: RelatedManager[ReleaseCommunication]
+        submissions: RelatedManager[Any]
         repository_part: RepositoryPart
         ticket_part: TicketPart
 
@@ -282,14 +293,24 @@ class Release(TenantOwned):
     @property
     def is_open(self) -> bool:
         """True while builds may be triggered, or adopted."""
-        return self.status != ReleaseStatus.CANCELLED and self.released_at is None
+        is_over = self.status in (ReleaseStatus.CANCELLED, ReleaseStatus.RELEASED)
+        return not is_over and self.released_at is None
 
     @property
     def stage(self) -> str:
-        """Its status as pages show it: SUBMITTED or RELEASED if a person marked it so."""
+        """Its status as pages show it: SUBMITTED or RELEASED if a person marked it so, unless its
+        submissions say it themselves."""
+        if self.status in IN_STORES:
+            return self.status
         if self.released_at is not None:
             return "RELEASED"
         return "SUBMITTED" if self.submitted_at is not None else self.status
+
+    @property
+    def is_built(self) -> bool:
+        """All of its builds are complete."""
+        is_known = self.status == ReleaseStatus.BUILD_COMPLETE
+        return is_known or (self.status in IN_STORES and self.completed_at is not None)
 
 
 class ReleaseTarget(TenantOwned):

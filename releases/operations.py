@@ -25,11 +25,13 @@ from integrations.models import (
     TicketIntegration,
 )
 from integrations.providers.ci import BuildStatus
+from integrations.providers.stores import HAS_USERS, IS_PUBLIC, SubmissionState
 from releases.holding import app_of, draft_targets, holders, version_taken
-from releases.marks import MARKED, clear_marks
+from releases.marks import MARKED, clear_marks, follow_stores
 from releases.messages.notices import Notice, notify, refresh
 from releases.messages.standing import candidates_of
 from releases.models import (
+    IN_STORES,
     MOVING,
     Release,
     ReleaseCommunication,
@@ -389,23 +391,25 @@ def recompute(release: Release, *, cause: str, event_id: int | None = None) -> N
 
 def _derive(release: Release, *, cause: str, event_id: int | None) -> None:
     before = release.status
+    if before == ReleaseStatus.CANCELLED:
+        return
     statuses = list(release.pipelines.order_by("id").values_list("build_status", flat=True))
-    status = derive_status(statuses)
-    if before in (status, ReleaseStatus.CANCELLED):
+    of_builds = derive_status(statuses)
+    status = _status_in_stores(release) or of_builds
+    _note_whether_built(release, of_builds, cause=cause)
+    if status == before:
         return
     release.status = status
-    release.completed_at = timezone.now() if status == ReleaseStatus.BUILD_COMPLETE else None
-    unmarked = clear_marks(release)
-    release.save(update_fields=["status", "completed_at", "updated_at", *MARKED])
+    unmarked = follow_stores(release) if status in IN_STORES else clear_marks(release)
+    release.save(update_fields=["status", "updated_at", *MARKED])
     record(
         actor=None,
         action="release.status",
         subject=release,
         changes={"status": [before, status], **unmarked},
     )
-    if status == ReleaseStatus.BUILD_COMPLETE:
-        look_soon(release.pk)  # at the changes in the commit that was built
-        complete(release, cause=cause)
+    if status == ReleaseStatus.BUILD_COMPLETE and before in IN_STORES:
+        return  # the last submission was withdrawn; all builds were complete before
     notice = _STATUS_NOTICES.get(status)
     if notice:
         words = candidates_of(release)
@@ -414,10 +418,41 @@ def _derive(release: Release, *, cause: str, event_id: int | None) -> None:
         tickets.follow(release, OF_STATUS[status], cause=cause)
 
 
+def _note_whether_built(release: Release, of_builds: ReleaseStatus, *, cause: str) -> None:
+    """Keep when all builds became complete, and create what follows from it."""
+    is_built = of_builds == ReleaseStatus.BUILD_COMPLETE
+    if is_built == (release.completed_at is not None):
+        return
+    release.completed_at = timezone.now() if is_built else None
+    release.save(update_fields=["completed_at", "updated_at"])
+    if is_built:
+        look_soon(release.pk)  # at the changes in the commit that was built
+        complete(release, cause=cause)
+
+
 _STATUS_NOTICES = {
     ReleaseStatus.BUILD_COMPLETE: Notice.RELEASE_COMPLETE,
     ReleaseStatus.BUILD_FAILED: Notice.RELEASE_FAILED,
+    ReleaseStatus.SUBMITTED: Notice.RELEASE_SUBMITTED,
+    ReleaseStatus.ROLLING_OUT: Notice.RELEASE_ROLLING_OUT,
+    ReleaseStatus.RELEASED: Notice.RELEASE_RELEASED,
 }
+
+
+def _status_in_stores(release: Release) -> ReleaseStatus | None:
+    """The status by the submissions that a store has; None without one."""
+    current = release.submissions.filter(is_current=True, submitted_at__isnull=False)
+    return derive_status_in_stores(list(current.values_list("state", flat=True)))
+
+
+def derive_status_in_stores(submissions: Sequence[str]) -> ReleaseStatus | None:
+    """The status of a release from the states of the submissions that the stores have."""
+    states = {SubmissionState(state) for state in submissions} - {SubmissionState.WITHDRAWN}
+    if not states:
+        return None
+    if states <= IS_PUBLIC:
+        return ReleaseStatus.RELEASED
+    return ReleaseStatus.ROLLING_OUT if states & HAS_USERS else ReleaseStatus.SUBMITTED
 
 
 def derive_status(builds: Sequence[str]) -> ReleaseStatus:

@@ -19,7 +19,7 @@ from releases.branches import BranchHead, head_of
 from releases.cards import PipelineCard, card_of, unfolded
 from releases.marks import MarkChange
 from releases.messages.sent import EpicLine, SentMessage, epics, messages
-from releases.models import Release, ReleaseStatus, candidate_words
+from releases.models import IN_STORES, READY_OR_IN_STORES, Release, ReleaseStatus, candidate_words
 from releases.repository.acts import CREATE_BRANCH
 from releases.timeline import timeline
 from releases.timeline_groups import TimelineGroup, group_by_build
@@ -182,14 +182,16 @@ def _pause(
 
 def _steps(stage: str) -> tuple[Step, ...]:
     """The steps from the kickoff to the stores, with their states."""
-    here = {
+    places: dict[str, int] = {
         ReleaseStatus.KICKOFF_PENDING: 0,
         ReleaseStatus.BUILDING: 1,
         ReleaseStatus.BUILD_FAILED: 1,
         ReleaseStatus.BUILD_COMPLETE: 2,
-        "SUBMITTED": 3,
-        "RELEASED": 4,
-    }.get(stage)
+        ReleaseStatus.SUBMITTED: 3,
+        ReleaseStatus.ROLLING_OUT: 3,
+        ReleaseStatus.RELEASED: 4,
+    }
+    here = places.get(stage)
     if here is None:
         return ()
     labels = (_("Kickoff"), _("Builds"), _("Submission"), _("Release"))
@@ -207,7 +209,7 @@ def _marked(release: Release) -> tuple[str, datetime | None]:
 
 def _stores(release: Release) -> tuple[StoreLink, ...]:
     """The apps in the stores' consoles; a target that now has another app gets no link."""
-    if release.status != ReleaseStatus.BUILD_COMPLETE:
+    if release.status not in READY_OR_IN_STORES:
         return ()
     targets = (
         part.target
@@ -229,6 +231,8 @@ def _advice_about_branch(release: Release, effects: Iterable[Effect]) -> str:
 
 def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:
     """What a person should do next, in one line."""
+    if release.status in IN_STORES:
+        return str(_IN_STORES[ReleaseStatus(release.status)])
     if release.stage in _OF_MARKS:
         return str(_OF_MARKS[release.stage])
     failed = [card for card in cards if card.may_trigger and card.attempts]
@@ -244,6 +248,11 @@ def _advice(release: Release, cards: Sequence[PipelineCard]) -> str:
     }[ReleaseStatus(release.status)]
 
 
+_IN_STORES = {
+    ReleaseStatus.SUBMITTED: gettext_lazy("Submitted. delivr follows the review in the stores."),
+    ReleaseStatus.ROLLING_OUT: gettext_lazy("The release is on its way to the users."),
+    ReleaseStatus.RELEASED: gettext_lazy("This version has been released."),
+}
 _OF_MARKS = {
     "SUBMITTED": gettext_lazy("Submitted to the stores. Mark it as released once it is live."),
     "RELEASED": gettext_lazy("This version has been released."),

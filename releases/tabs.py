@@ -11,6 +11,7 @@ from integrations.providers.ci import BuildStatus
 from releases.models import (
     FAILED,
     MOVING,
+    READY_OR_IN_STORES,
     ReleasePipeline,
     ReleaseQuerySet,
     ReleaseStatus,
@@ -34,13 +35,14 @@ def _conditions() -> dict[str, Q]:
     stopped = Exists(parts.filter(build_status__in=[*FAILED, BuildStatus.WAITING]))
     rests = ~Exists(parts.filter(build_status__in=MOVING))
     building = Q(status=ReleaseStatus.BUILDING)
-    complete = Q(status=ReleaseStatus.BUILD_COMPLETE)
+    complete = Q(status__in=READY_OR_IN_STORES)
+    released = Q(status=ReleaseStatus.RELEASED) | Q(released_at__isnull=False)
     idle = Q(status__in=[ReleaseStatus.KICKOFF_PENDING, ReleaseStatus.BUILD_FAILED])
     return {
         NEEDS_YOU: idle | (building & (stopped | rests)),
         BUILDING: building & ~stopped & ~rests,
-        READY: complete & Q(released_at=None),
-        DONE: Q(status=ReleaseStatus.CANCELLED) | (complete & Q(released_at__isnull=False)),
+        READY: complete & ~released,
+        DONE: Q(status=ReleaseStatus.CANCELLED) | (complete & released),
     }
 
 

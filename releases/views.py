@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -192,7 +194,8 @@ def _context(release: Release) -> dict[str, Any]:
     held_up = [blocker for blocker in found if blocker.is_held_up(now)]
     card = repository_card(release, effects, now)
     tickets = ticket_card(release, effects, now)
-    seen = f"{fingerprint((shown, found, card, tickets, release.muted_at))}.{shown.stage}"
+    stores = import_string(settings.STORE_CARDS)(release, effects, now)
+    seen = f"{fingerprint((shown, found, card, tickets, stores, release.muted_at))}.{shown.stage}"
     return {
         "release": release,
         "shown": shown,
@@ -201,6 +204,7 @@ def _context(release: Release) -> dict[str, Any]:
         "waits": {family: _waits(found, effects, family) for family in set(FAMILY_OF.values())},
         "card": card,
         "tickets": tickets,
+        "store_cards": stores,
         "seen": seen,
     }
 

@@ -123,6 +123,8 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
     ),
     "test_build.cancelled": (_("stopped a test build of %(what)s"), _("Test build stopped")),
     "test_build.started": (_("started a test build of %(what)s"), _("Test build started")),
+    "submission.acted": (_("changed the submission of %(what)s"), _("Submission changed")),
+    "submission.created": (_("submitted %(what)s"), _("Submission created")),
     "token.created": (_("created the API token %(what)s"), _("Token created")),
     "token.revoked": (_("revoked the API token %(what)s"), _("Token revoked")),
     "token.used": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -68,6 +69,11 @@ class EffectHandler(ABC):
     # attempt that follows the last one it fails for good.
     schedule: ClassVar[Sequence[timedelta]] = ()
     idempotent: ClassVar[bool] = False  # sent again after a lost response without looking first
+
+    def around(self, effect: Effect) -> AbstractContextManager[None]:
+        """What is held while an attempt runs, such as a lock in the database. Entering it may raise
+        Postpone or ProviderError."""
+        return nullcontext()
 
     @abstractmethod
     def send(self, effect: Effect) -> dict[str, Any]:

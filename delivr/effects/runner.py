@@ -112,7 +112,8 @@ class Attempt:
 
     def run(self) -> None:
         try:
-            self._execute()
+            with self.handler.around(self.effect):
+                self._execute()
         except Postpone as later:
             self._postpone(later.delay)
             self._release_probe()

@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "integrations",
     "releases",
     "builds",
+    "submissions",
     "sandbox",
 ]
 MIDDLEWARE = [

@@ -30,6 +30,8 @@ EFFECT_HANDLERS = {
     "build.stop_repeat": "builds.duplicates.StopDuplicate",
     "build.test": "builds.testbuilds.effects.StartTest",
     "build.test_stop": "builds.testbuilds.effects.StopTest",
+    "store.step": "submissions.effects.TakeStep",
+    "store.act": "submissions.effects.DoAct",
 }
 
 
@@ -60,6 +62,8 @@ JOBS = {
     "changes": Job(
         run="releases.repository.changes.read_changes", due="releases.repository.changes.due"
     ),
+    "preflight": Job(run="submissions.preflight.check", due="submissions.preflight.due"),
+    "submission": Job(run="submissions.reading.read", due="submissions.reading.due"),
     "tickets": Job(run="releases.tickets.readiness.look_up", due="releases.tickets.readiness.due"),
     "verify": Job(
         run="integrations.verification.verify_by_id",
@@ -85,6 +89,8 @@ METRICS = [
     "integrations.metrics.figures",
     "builds.metrics.figures",
 ]
+# Called with a release, its effects and the time: the cards of its page that show it in the stores.
+STORE_CARDS = "submissions.card.store_cards"
 # Called with a connection; names the unfinished releases that use it.
 CONNECTION_USERS = "releases.operations.unfinished_using"
 # Called with a tenant; names its unfinished releases.

@@ -38,6 +38,7 @@ from releases.models import (
     RepositoryPart,
     TicketPart,
 )
+from submissions.models import Preflight, Submission, SubmissionEvent
 
 PASSWORD = "correct-horse-battery-staple"
 
@@ -212,6 +213,23 @@ def fill_buttons(slack: Any, build: Any, user: Any) -> None:
         state=PressState.DONE,
     )
     ChatAccount.objects.create(**common, chat_user="U1", user=user)
+
+
+def fill_stores(part: ReleaseTarget, user: Any) -> Submission:
+    """A submission of a release's target that the store does not have yet, and a pre-flight."""
+    common = {"tenant": part.tenant, "release_target": part}
+    Preflight.objects.create(**common)
+    submission = Submission.objects.create(
+        **common,
+        release=part.release,
+        target=part.target,
+        store_build="7",
+        created_by=user,
+    )
+    SubmissionEvent.objects.create(
+        tenant=part.tenant, submission=submission, state=submission.state, what="Begun"
+    )
+    return submission
 
 
 def fill_repository(release: Release) -> None:

@@ -27,7 +27,7 @@ from releases.models import ReleaseNotice
 NOWHERE = "http://127.0.0.1:1"
 OURS, THEIRS = "canary7ours", "canary7theirs"
 # Words that steer the program:
-CODES = {"kind", "action", "digest", "fingerprint", "schema", "sender"}
+CODES = {"kind", "action", "digest", "fingerprint", "schema", "sender", "shares"}
 
 
 @dataclass
@@ -78,7 +78,8 @@ def _fill(workspace: SampleWorkspace) -> None:
         created_by=owner,
         version=f"7.0.0-{workspace.word}",
     )
-    factories.ReleaseTargetFactory(release=release, target=wired.targets["ios"])
+    target = factories.ReleaseTargetFactory(release=release, target=wired.targets["ios"])
+    submission = factories.fill_stores(target, owner)
     factories.fill_repository(release)
     ReleaseNotice.objects.create(
         tenant=tenant, release_id=release.pk, notice="release_created", dedupe_key="notice"
@@ -142,6 +143,8 @@ def _fill(workspace: SampleWorkspace) -> None:
     Effect.objects.filter(pk=invitation.mail_id).update(**dead)
     workspace.ids = {
         "release_id": release.pk,
+        "target_id": wired.targets["ios"].pk,
+        "submission_id": submission.pk,
         "build_id": build.pk,
         "test_build_id": test.pk,
         "effect_id": effect.pk,

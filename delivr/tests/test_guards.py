@@ -39,9 +39,10 @@ from integrations.providers.registry import (
 from integrations.providers.scm import ScmProvider
 from integrations.providers.stores import StoreProvider
 from integrations.providers.tickets import TicketProvider
+from submissions.models import StoreLock
 
 ROOT = Path(settings.BASE_DIR)
-PACKAGES = ("delivr", "integrations", "releases", "builds", "sandbox")
+PACKAGES = ("delivr", "integrations", "releases", "builds", "submissions", "sandbox")
 OURS = [m for m in apps.get_models() if m.__module__.split(".")[0] in PACKAGES]
 
 # A lower layer never imports a higher one. What each package may import besides itself:
@@ -50,6 +51,7 @@ MAY_IMPORT = {
     "integrations": {"delivr"},
     "releases": {"delivr", "integrations"},
     "builds": {"delivr", "integrations", "releases"},
+    "submissions": {"delivr", "integrations", "releases"},
     "sandbox": set(),
 }
 # file -> packages, with the reason why it may import more than its layer.
@@ -163,7 +165,7 @@ def _reached(start: str, imports: Mapping[str, set[str]]) -> set[str]:
 
 def test_every_table_without_a_tenant_is_listed() -> None:
     free = {model for model in OURS if not issubclass(model, TenantOwned)}
-    assert free == {User, Tenant, RateCounter, CacheEntry, Heartbeat, KeyProbe}
+    assert free == {User, Tenant, RateCounter, CacheEntry, Heartbeat, KeyProbe, StoreLock}
 
 
 @pytest.mark.parametrize(
@@ -300,7 +302,7 @@ HTTP = {"requests", "urllib3", "http.client", "urllib.request", "httpx", "aiohtt
 def test_sdks_are_only_imported_in_clients() -> None:
     wrong = [
         f"{path.relative_to(ROOT)} imports {module}"
-        for path in sources("delivr", "integrations", "releases", "builds")
+        for path in sources("delivr", "integrations", "releases", "builds", "submissions")
         if path.name != "client.py"
         for module in imports(path)
         if module.split(".")[0] in SDKS
@@ -318,7 +320,7 @@ HTTP_ALLOWED = {
 
 def test_only_outbound_opens_connections() -> None:
     wrong = []
-    for path in sources("delivr", "integrations", "releases", "builds"):
+    for path in sources("delivr", "integrations", "releases", "builds", "submissions"):
         name = str(path.relative_to(ROOT))
         if any(name.startswith(allowed) for allowed in HTTP_ALLOWED):
             continue
@@ -343,7 +345,7 @@ BANNED = ("countdown", "eta")
 def test_celery_only_runs_jobs() -> None:
     """No delays, retries, chords or results: they lose or repeat work when a broker fails."""
     wrong = []
-    for path in sources("delivr", "integrations", "releases", "builds"):
+    for path in sources("delivr", "integrations", "releases", "builds", "submissions"):
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
@@ -460,7 +462,7 @@ def test_secrets_are_revealed_in_few_places() -> None:
     }
     found = {
         str(path.relative_to(ROOT))
-        for path in sources("delivr", "integrations", "releases", "builds")
+        for path in sources("delivr", "integrations", "releases", "builds", "submissions")
         if ".reveal()" in path.read_text()
     }
     clients = {name for name in found if re.match(r"integrations/providers/\w+/provider\.py", name)}
@@ -518,11 +520,14 @@ UNAUDITED = {
     "releases.repository.changes._store": "keeps what the repository's host told",
     "releases.repository.changes.due": "hands out work",
     "releases.tickets.readiness.due": "hands out work",
+    "submissions.preflight.ask": "asks the stores, changes nothing there",
+    "submissions.preflight.due": "hands out work",
+    "submissions.reading.due": "hands out work",
 }
 
 
 def test_every_change_in_a_transaction_is_audited() -> None:
-    known = functions(sources("delivr", "integrations", "releases", "builds"))
+    known = functions(sources("delivr", "integrations", "releases", "builds", "submissions"))
     silent = {
         ".".join(name)
         for name, function in known.items()
@@ -534,7 +539,7 @@ def test_every_change_in_a_transaction_is_audited() -> None:
 
 
 def test_every_audited_action_has_words() -> None:
-    paths = list(sources("delivr", "integrations", "releases", "builds"))
+    paths = list(sources("delivr", "integrations", "releases", "builds", "submissions"))
     written = {action for action in literals(paths, "action") if "." in action}
     assert not written - set(ACTIONS), "give it words in delivr/audit/wording.py"
     assert not set(ACTIONS) - written - FORMER_ACTIONS, "words for what nobody writes"

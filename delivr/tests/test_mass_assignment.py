@@ -140,6 +140,16 @@ def api_bodies(workspace: SampleWorkspace) -> Iterator[tuple[str, str, Body]]:
     yield "post", f"effects/{trigger.pk}/adopt", {"buildNumber": 7}
     offered = {"pipelineId": ids["pipeline_id"], "offerId": "7"}
     yield "post", f"releases/{ids['release_id']}/adopt", offered
+    submitted = {
+        "targetId": ids["target_id"],
+        "storeBuild": {"buildNumber": "7"},
+        "releaseType": "MANUAL",
+        "phased": True,
+        "usesEncryption": False,
+        "notes": {"en-US": "Faster."},
+        "testflightGroups": ["Friends"],
+    }
+    yield "post", f"releases/{ids['release_id']}/submissions", submitted
     yield "patch", "release-settings", {"repository": {"tag": True}}
     chat = f"integrations/communication/{workspace.connections['communication']}"
     rules = {"C123": {"build.started": "off"}}
@@ -156,7 +166,11 @@ def api_bodies(workspace: SampleWorkspace) -> Iterator[tuple[str, str, Body]]:
     yield "post", "tokens", {"name": "x", "role": "VIEWER", "expiresInDays": 7}
 
 
-DECLARED_TOO = {"builds": {"platform"}, "releases": {"baseBranch", "repository"}}
+DECLARED_TOO = {
+    "builds": {"platform"},
+    "releases": {"baseBranch", "repository"},
+    "submissions": {"track", "steps", "releaseAt"},
+}
 
 
 def test_api_refuses_every_field_that_it_does_not_declare(
@@ -296,6 +310,16 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
         "releases/<slug:release_id>/adopt": {"pipeline": ids["pipeline_id"], "offer": "7"},
         "releases/<slug:release_id>/mark": {"mark": "submitted", "undo": None},
         "releases/<slug:release_id>/mute": {"undo": None},
+        "releases/<slug:release_id>/submit/<slug:target_id>": {
+            "store_build": "7",
+            "is_phased": None,
+            "release_type": "MANUAL",
+            "release_at": None,
+            "testflight_groups": None,
+            "uses_encryption": None,
+            "notes": "[en-US]\nFaster.",
+        },
+        "submissions/<slug:submission_id>": {"act": "withdraw"},
         "activity/effects/<slug:effect_id>/adopt": {"number": "7"},
         "setup/<family:family>": slack,
         "integrations/<family:family>/new": slack,
@@ -310,7 +334,7 @@ BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
     *("give-to-sandbox", "move", "groups"),
     *("resend", "test-event", "rotate-signing-secret", "turn-on"),
-    *("cancel", "force-cancel", "retry", "replay", "try-now"),
+    *("cancel", "force-cancel", "retry", "replay", "try-now", "preflight"),
 )
 FORMS = [
     route

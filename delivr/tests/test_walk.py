@@ -47,6 +47,7 @@ OTHERS = {
     "extension": "csv",
     "path": "nothing/here",
     "mark": "submitted",
+    "act": "withdraw",
     "group": "releases",
     "place": "0",
     "token": "unsigned",

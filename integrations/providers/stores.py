@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
 
-from .base import Check, Provider
+from .base import Check, Outcome, Provider, ProviderError
 
 
 class SubmissionState(enum.StrEnum):
@@ -34,6 +34,16 @@ class SubmissionState(enum.StrEnum):
     REPLACED = "REPLACED"  # by a newer release
     NEEDS_PERSON = "NEEDS_PERSON"  # someone must do something in the store's console
     FAILED = "FAILED"  # a step failed for good
+
+
+# All users can get it, or could until a newer release replaced it.
+IS_PUBLIC = frozenset({SubmissionState.LIVE, SubmissionState.REPLACED})
+# At least some users have it.
+HAS_USERS = IS_PUBLIC | {
+    SubmissionState.ROLLING_OUT,
+    SubmissionState.PAUSED,
+    SubmissionState.HALTED,
+}
 
 
 class Act(enum.StrEnum):
@@ -100,6 +110,15 @@ class StoreState:
     hint: str = ""
     url: str = ""
     references: Mapping[str, str] = field(default_factory=dict)
+
+
+class StepRefused(ProviderError):
+    """The store declined a step. `checks` has each of its reasons, as `preflight` reports them; the
+    message contains them all."""
+
+    def __init__(self, code: str, message: str, hint: str = "", *, checks: Sequence[Check]) -> None:
+        super().__init__(code, message, hint, outcome=Outcome.REFUSED)
+        self.checks = checks
 
 
 class StoreProvider(Provider):

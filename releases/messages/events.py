@@ -13,6 +13,7 @@ class Notice(enum.StrEnum):
     RELEASE_FAILED = "release_failed"
     RELEASE_CANCELLED = "release_cancelled"
     RELEASE_SUBMITTED = "release_submitted"
+    RELEASE_ROLLING_OUT = "release_rolling_out"
     RELEASE_RELEASED = "release_released"
     RELEASE_NOT_SUBMITTED = "release_not_submitted"
     RELEASE_NOT_RELEASED = "release_not_released"
@@ -31,6 +32,7 @@ BROADCAST = {
     Notice.RELEASE_FAILED,
     Notice.RELEASE_CANCELLED,
     Notice.RELEASE_SUBMITTED,
+    Notice.RELEASE_ROLLING_OUT,
     Notice.RELEASE_RELEASED,
     Notice.RELEASE_NOT_SUBMITTED,
     Notice.RELEASE_NOT_RELEASED,

@@ -27,6 +27,7 @@ MILESTONES = {
     "release_failed",
     "release_cancelled",
     "release_submitted",
+    "release_rolling_out",
     "release_released",
     "release_not_submitted",
     "release_not_released",

@@ -43,6 +43,7 @@ _KEY_WORD = {
     Notice.RELEASE_FAILED: "failed",
     Notice.RELEASE_CANCELLED: "cancelled",
     Notice.RELEASE_SUBMITTED: "submitted",
+    Notice.RELEASE_ROLLING_OUT: "rolling-out",
     Notice.RELEASE_RELEASED: "released",
     Notice.RELEASE_NOT_SUBMITTED: "not-submitted",
     Notice.RELEASE_NOT_RELEASED: "not-released",

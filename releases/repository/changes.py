@@ -22,7 +22,7 @@ from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.providers.http import vendor_words
 from integrations.providers.registry import provider_for
 from integrations.providers.scm import Commit, Comparison
-from releases.models import Release, ReleaseStatus
+from releases.models import READY_OR_IN_STORES, Release
 from releases.repository.acts import built, part_of
 from releases.repository.models import Change, ChangeTicket, RepositoryPart
 from releases.tickets.acts import plan_tickets
@@ -104,8 +104,7 @@ def _compare(release: Release, base: str, head: str) -> Comparison:
 
 def _head(release: Release) -> str:
     """The commit that was built, or the branch's head when it was last looked up."""
-    is_complete = release.status == ReleaseStatus.BUILD_COMPLETE
-    return (built(release).commit if is_complete else "") or release.branch_commit
+    return (built(release).commit if release.is_built else "") or release.branch_commit
 
 
 def last_release_before(release: Release) -> Release | None:
@@ -116,7 +115,7 @@ def last_release_before(release: Release) -> Release | None:
     rows = Release.objects.for_tenant(release.tenant_id).filter(
         apps,
         scm=release.scm_id,
-        status=ReleaseStatus.BUILD_COMPLETE,
+        status__in=READY_OR_IN_STORES,
         created_at__lt=release.created_at,
     )
     found: Release | None = (

@@ -128,7 +128,7 @@ class OfBuiltCommit(InRepository):
 
     def prepare(self, effect: Effect) -> None:
         release = release_with_part(effect)
-        if release.status != ReleaseStatus.BUILD_COMPLETE:
+        if not release.is_built:
             raise Unneeded
         if not effect.payload["commit"]:
             raise ProviderError(

@@ -29,6 +29,8 @@ OF_STATUS = {
     ReleaseStatus.BUILD_FAILED: Milestone.FAILED,
     ReleaseStatus.BUILDING: Milestone.BUILDING,
     ReleaseStatus.CANCELLED: Milestone.CANCELLED,
+    ReleaseStatus.SUBMITTED: Milestone.SUBMITTED,
+    ReleaseStatus.RELEASED: Milestone.RELEASED,
 }
 OF_MARK = {
     Mark.SUBMITTED: (Milestone.SUBMITTED, Milestone.NOT_SUBMITTED),
@@ -76,7 +78,7 @@ def link_of(release: Release) -> Link:
         url=page_of(release),
         title=f"Release {release.version}",
         summary=str(stage or release.get_status_display()),
-        is_resolved=release.released_at is not None or release.status == ReleaseStatus.CANCELLED,
+        is_resolved=release.stage in (ReleaseStatus.RELEASED, ReleaseStatus.CANCELLED),
     )
 
 

@@ -32,6 +32,7 @@ from delivr.tests.test_walk import OWN, addresses, signed_in, with_token
 from delivr.tests.walk_table import ADMIN, FAMILIES, MEMBER, OWNER, SIGNED_IN, TABLE, VIEWER
 from integrations.models import PipelineIntegration
 from releases.models import Release, ReleasePipeline
+from submissions.models import Submission
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 
@@ -83,6 +84,8 @@ PAGES = {
     "releases/<slug:release_id>/builds": ["build.triggered", "release.status"],
     "releases/<slug:release_id>/cancel": ["build.cancelled", "release.cancelled"],
     "releases/<slug:release_id>/mark": ["release.marked"],
+    "releases/<slug:release_id>/submit/<slug:target_id>": ["submission.created"],
+    "submissions/<slug:submission_id>": ["release.status", "submission.acted"],
     "releases/<slug:release_id>/try-now": ["release.tried_now"],
     "builds/<slug:build_id>/cancel": ["build.cancelled", "release.status"],
     "builds/<slug:build_id>/force-cancel": ["build.force_cancelled"],
@@ -121,6 +124,11 @@ API = {
     ("POST", f"{_API}releases/<str:release_id>/marks/<str:mark>"): ["release.marked"],
     ("DELETE", f"{_API}releases/<str:release_id>/marks/<str:mark>"): ["release.unmarked"],
     ("POST", f"{_API}releases/<str:release_id>/try-now"): ["release.tried_now"],
+    ("POST", f"{_API}releases/<str:release_id>/submissions"): ["submission.created"],
+    ("POST", f"{_API}submissions/<str:submission_id>/<str:act>"): [
+        "release.status",
+        "submission.acted",
+    ],
     ("POST", f"{_API}builds/<str:build_id>/cancel"): ["build.cancelled", "release.status"],
     ("POST", f"{_API}builds/<str:build_id>/force-cancel"): ["build.force_cancelled"],
     ("PATCH", f"{_API}me/notifications"): ["member.mails"],
@@ -161,6 +169,11 @@ LEFT_OUT = {
         "integrations/communication/<str:connection_id>/recipient",
     ): "a mail server refuses first: releases/tests/test_email_messages.py",
     ("POST", "releases/new/preview"): "shows what would be",
+    ("POST", "releases/<slug:release_id>/preflight"): "asks the stores, changes nothing there",
+    (
+        "POST",
+        f"{_API}releases/<str:release_id>/preflight",
+    ): "asks the stores, changes nothing there",
     ("POST", "activity/effects/<slug:effect_id>/adopt"): ADOPTED,
     ("POST", f"{_API}effects/<str:effect_id>/adopt"): ADOPTED,
     ("POST", "releases/<slug:release_id>/adopt"): ADOPTED,
@@ -283,6 +296,13 @@ def submit_the_release(workspace: SampleWorkspace) -> None:
     Release.objects.filter(pk=workspace.ids["release_id"]).update(submitted_at=timezone.now())
 
 
+def make_it_ready_for_the_store(workspace: SampleWorkspace) -> None:
+    complete_the_release(workspace)
+    parts = ReleasePipeline.objects.filter(release_id=workspace.ids["release_id"])
+    parts.update(build_status="SUCCESS")
+    Submission.objects.filter(pk=workspace.ids["submission_id"]).update(is_current=False)
+
+
 def mute_the_release(workspace: SampleWorkspace) -> None:
     Release.objects.filter(pk=workspace.ids["release_id"]).update(muted_at=timezone.now())
 
@@ -318,6 +338,8 @@ PREPARED: dict[Any, Callable[[SampleWorkspace], None]] = {
     ("DELETE", f"{_API}releases/<str:release_id>/marks/<str:mark>"): submit_the_release,
     ("DELETE", f"{_API}releases/<str:release_id>/mute"): mute_the_release,
     "settings/workspace/delete": end_the_release,
+    "releases/<slug:release_id>/submit/<slug:target_id>": make_it_ready_for_the_store,
+    f"{_API}releases/<str:release_id>/submissions": make_it_ready_for_the_store,
 }
 
 

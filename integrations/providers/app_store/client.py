@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import requests
@@ -12,119 +13,136 @@ from django.conf import settings
 
 from delivr import outbound
 
-from ..base import ProviderError
-from ..http import (
-    Budget,
-    clock_skew,
-    error_from_proxy,
-    error_from_status,
-    guarded,
-    json_object,
-    parse_object,
-    vendor_words,
-)
+from ..http import Budget, before_effect, garbage, guarded, json_object, objects
+from ..json_values import line
+from .errors import CLOCK_SKEW, LABEL, error_of
+from .resources import Resource, included_in, link
 
-LABEL = "App Store Connect"
 _AUDIENCE = "appstoreconnect-v1"
 _LIFETIME = 600  # seconds; Apple refuses more than 20 minutes
-_CLOCK_SKEW = 30  # seconds: a token from the future is refused too
+_PAGE_SIZE = 200  # Apple's maximum
+_PAGE_LIMIT = 10
+
+Params = Mapping[str, str | int]
 
 
 class AppStoreClient:
     """The calls of one task. They only raise `ProviderError`."""
 
     def __init__(self, *, issuer_id: str, key_id: str, api_key: str, deadline: float) -> None:
-        self._issuer_id, self._key_id, self._api_key = issuer_id, key_id, api_key
+        self.key_id = key_id
+        self._issuer_id, self._api_key = issuer_id, api_key
         self.secrets = (api_key,)
         self._budget = Budget(LABEL, deadline)
 
     def get(self, path: str, **params: str | int) -> dict[str, Any]:
         return guarded(LABEL, lambda: self._get(path, params))
 
-    def _get(self, path: str, params: dict[str, str | int]) -> dict[str, Any]:
+    def one(self, path: str, params: Params | None = None) -> Resource | None:
+        """The resource at `path`, or None if there is none in this relationship. A failure is
+        never uncertain, since reading changes nothing."""
+
+        def read() -> Resource | None:
+            document = self._get(path, params or {})
+            data = document.get("data")
+            return Resource(data, included_in(document)) if isinstance(data, dict) else None
+
+        return before_effect(LABEL, read)
+
+    def many(self, path: str, params: Params | None = None) -> list[Resource]:
+        """All resources of the list at `path`, from all its pages."""
+        return before_effect(LABEL, lambda: self._many(path, params or {}))
+
+    def _many(self, path: str, params: Params) -> list[Resource]:
+        """Of the link to the next page only the cursor is used: the host remains ours.
+        https://developer.apple.com/documentation/appstoreconnectapi/pageddocumentlinks"""
+        found: list[Resource] = []
+        asked = {**params, "limit": _PAGE_SIZE}
+        for _ in range(_PAGE_LIMIT):
+            document = self._get(path, asked)
+            included = included_in(document)
+            found += [Resource(data, included) for data in objects(document.get("data"), LABEL)]
+            cursor = _next_cursor(document)
+            if not cursor:
+                return found
+            asked["cursor"] = cursor
+        raise garbage(LABEL)
+
+    def create(
+        self,
+        kind: str,
+        attributes: Mapping[str, Any] | None = None,
+        **relationships: tuple[str, str],  # kind and id
+    ) -> str:
+        """POST exactly once, and return the new resource's id; the caller has to look up whether a
+        lost request arrived."""
+        data: dict[str, Any] = {"type": kind}
+        if attributes:
+            data["attributes"] = attributes
+        data["relationships"] = {n: {"data": link(*to)} for n, to in relationships.items()}
+
+        def post() -> str:
+            document = json_object(self._send("POST", f"/v1/{kind}", {"data": data}), LABEL)
+            made = document.get("data")
+            return Resource(made if isinstance(made, dict) else {}, {}).id
+
+        return guarded(LABEL, post)
+
+    def update(self, resource: Resource, **attributes: Any) -> None:
+        data = {**link(resource.type, resource.id), "attributes": attributes}
+        path = f"/v1/{resource.type}/{resource.id}"
+        guarded(LABEL, lambda: self._send("PATCH", path, {"data": data}))
+
+    def attach(self, resource: Resource, name: str, kind: str, identifier: str) -> None:
+        """Set a relationship that is to one other resource."""
+        path = f"/v1/{resource.type}/{resource.id}/relationships/{name}"
+        body = {"data": link(kind, identifier)}
+        guarded(LABEL, lambda: self._send("PATCH", path, body))
+
+    def add(self, resource: Resource, name: str, others: Sequence[Resource]) -> None:
+        """Add to a relationship that is to several."""
+        path = f"/v1/{resource.type}/{resource.id}/relationships/{name}"
+        body = {"data": [link(other.type, other.id) for other in others]}
+        guarded(LABEL, lambda: self._send("POST", path, body))
+
+    def delete(self, resource: Resource) -> None:
+        path = f"/v1/{resource.type}/{resource.id}"
+        guarded(LABEL, lambda: self._send("DELETE", path))
+
+    def _get(self, path: str, params: Params) -> dict[str, Any]:
+        return json_object(self._send("GET", path, params=params), LABEL)
+
+    def _send(
+        self, method: str, path: str, body: Any = None, params: Params | None = None
+    ) -> requests.Response:
         with outbound.session(deadline=self._budget.left()) as session:
-            answer = session.get(
+            answer = session.request(
+                method,
                 f"{settings.APP_STORE_CONNECT_URL.rstrip('/')}{path}",
-                params=params,
+                params=dict(params or {}),
+                json=body,
                 headers={"Authorization": f"Bearer {self._token()}"},
             )
-        if answer.status_code != 200:
-            raise _error(answer, secrets=(self._api_key,))
-        return json_object(answer, LABEL)
+        if answer.status_code not in (200, 201, 204):
+            raise error_of(answer, secrets=self.secrets, is_change=method != "GET")
+        return answer
 
     def _token(self) -> str:
         """https://developer.apple.com/documentation/appstoreconnectapi/generating-tokens-for-api-requests"""
         now = int(time.time())
         claims = {
             "iss": self._issuer_id,
-            "iat": now - _CLOCK_SKEW,
+            "iat": now - CLOCK_SKEW,
             "exp": now + _LIFETIME,
             "aud": _AUDIENCE,
         }
-        return jwt.encode(claims, self._api_key, algorithm="ES256", headers={"kid": self._key_id})
+        return jwt.encode(claims, self._api_key, algorithm="ES256", headers={"kid": self.key_id})
 
 
-def _error(answer: requests.Response, *, secrets: Iterable[str]) -> ProviderError:
-    """https://developer.apple.com/documentation/appstoreconnectapi/interpreting-and-handling-errors
-
-    Codes are hierarchical, separated by dots, and matched by prefix; `detail` may be missing.
-    """
-    code = _text_of(answer.content, "code")
-    if answer.status_code in (403, 404) and parse_object(answer.content) is None:
-        return error_from_proxy(LABEL, answer.status_code)
-    if answer.status_code == 401:
-        return _refused_key(answer.headers.get("Date"))
-    if code.startswith("FORBIDDEN.REQUIRED_AGREEMENTS"):
-        return error_from_status(
-            LABEL,
-            answer.status_code,
-            code="agreement_missing",
-            message="Apple requires an agreement to be accepted first.",
-            hint="The Account Holder can accept it in App Store Connect > Business.",
-        )
-    if answer.status_code == 403:
-        return error_from_status(
-            LABEL,
-            403,
-            message="Apple accepted the API key, but its role does not allow this.",
-            hint="Give the key the role App Manager or Developer, with access to this app.",
-        )
-    apple_text = vendor_words(_text_of(answer.content, "detail"), secrets=secrets)
-    return error_from_status(
-        LABEL,
-        answer.status_code,
-        retry_after=answer.headers.get("Retry-After"),
-        message=f"Apple says: {apple_text}" if apple_text and answer.status_code < 500 else "",
-    )
-
-
-def _refused_key(date: str | None) -> ProviderError:
-    """Apple gives no reason. A wrong clock is detected by the time of the answer."""
-    skew = clock_skew(date)
-    if skew is not None and abs(skew) > _CLOCK_SKEW:
-        return error_from_status(
-            LABEL,
-            401,
-            code="clock_skew",
-            message=f"Apple refused the API key: this server's clock is {abs(skew):.0f} s "
-            f"{'ahead' if skew > 0 else 'behind'}.",
-            hint=(
-                "Signed tokens contain the time. Ask the operator of this server to set its "
-                "clock, for example by NTP."
-            ),
-        )
-    return error_from_status(
-        LABEL,
-        401,
-        message="Apple refused the API key.",
-        hint="Check that the issuer ID, key ID and .p8 file belong together, and that the key "
-        "was not revoked (App Store Connect > Users and Access > Integrations). It must be "
-        "a team key: individual keys have no issuer ID.",
-    )
-
-
-def _text_of(body: bytes, name: str) -> str:
-    """A field of the first error."""
-    errors = (parse_object(body) or {}).get("errors")
-    first = errors[0] if isinstance(errors, list) and errors else {}
-    return str(first.get(name) or "") if isinstance(first, dict) else ""
+def _next_cursor(document: Mapping[str, Any]) -> str:
+    links = document.get("links")
+    address = line(links.get("next")) if isinstance(links, dict) else ""
+    try:
+        return parse_qs(urlsplit(address).query).get("cursor", [""])[0]
+    except ValueError:
+        return ""

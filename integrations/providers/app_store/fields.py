@@ -68,3 +68,37 @@ CHECKS = {
     "credentials": gettext_lazy("Issuer and key"),
     "key": gettext_lazy("Key file"),
 }
+
+# The names of what is checked before a submission.
+PREFLIGHT = {
+    "app": gettext_lazy("App"),
+    "build": gettext_lazy("Build"),
+    "encryption": gettext_lazy("Export compliance"),
+    "version": gettext_lazy("Version"),
+    "release_type": gettext_lazy("Publication"),
+    "submission": gettext_lazy("Other submissions"),
+    "notes": gettext_lazy("What is new"),
+    "age_rating": gettext_lazy("Age rating"),
+    "app_information": gettext_lazy("App information"),
+    "review_contact": gettext_lazy("Contact for the review"),
+    "testers": gettext_lazy("TestFlight"),
+    "role": gettext_lazy("Role of the key"),
+    "rest": gettext_lazy("Screenshots, prices, privacy"),
+    "submit": gettext_lazy("What Apple reported"),
+}
+
+STEPS = {
+    "build": gettext_lazy("Wait until Apple has processed the build"),
+    "encryption": gettext_lazy("Answer about encryption"),
+    "groups": gettext_lazy("Give the build to testers"),
+    "test_notes": gettext_lazy("Write what to test"),
+    "beta_review": gettext_lazy("Submit to beta review"),
+    "version": gettext_lazy("Create the version"),
+    "attach": gettext_lazy("Attach the build"),
+    "release_type": gettext_lazy("Set when it is published"),
+    "notes": gettext_lazy("Write what is new"),
+    "phased": gettext_lazy("Switch on the phased release"),
+    "review": gettext_lazy("Prepare the submission"),
+    "item": gettext_lazy("Add the version to it"),
+    "submit": gettext_lazy("Submit to review"),
+}

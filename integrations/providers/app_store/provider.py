@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from ..base import Check
-from ..http import DEADLINE, objects, vendor_words
-from ..stores import StoreProvider
+from ..base import Check, ProviderError
+from ..http import DEADLINE, objects, only_provider_errors, vendor_words
+from ..stores import Act, StoreProvider, StoreState, SubmissionPlan
 from ..verifying import first_contact, try_in_order
+from . import fields
 from .keys import check_api_key
+from .pages import CONSOLE
 
 if TYPE_CHECKING:
+    from .app import App
     from .client import AppStoreClient
+    from .step import Step
 
-
-_CONSOLE = "https://appstoreconnect.apple.com/apps"
 _APP_ID = re.compile(r"[0-9]{1,20}")
 
 
@@ -25,14 +27,24 @@ class AppStore(StoreProvider):
     deadline = DEADLINE
     platform = "IOS"
     console = "App Store Connect"
+    preflight_names = fields.PREFLIGHT
+    step_names = fields.STEPS
+    fixed_shares = (1, 2, 5, 10, 20, 50, 100)
+    notes_limit = 4000
+    has_release_type = True
+    asks_about_encryption = True
+    has_groups = True
     discovered = ("app_id",)
     discovered_about = "app_identifier"
 
-    def __init__(self, *, issuer_id: str, key_id: str, api_key: str, app_identifier: str) -> None:
+    def __init__(
+        self, *, issuer_id: str, key_id: str, api_key: str, app_identifier: str, app_id: str = ""
+    ) -> None:
         self._issuer_id = issuer_id.strip()
         self._key_id = key_id.strip()
         self._api_key = api_key
         self._app_identifier = app_identifier.strip()
+        self._app_id = app_id if _APP_ID.fullmatch(app_id) else ""
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
@@ -41,12 +53,13 @@ class AppStore(StoreProvider):
             key_id=connection.key_id,
             api_key=connection.credentials.reveal(),
             app_identifier=connection.app_identifier,
+            app_id=str(connection.options.get("app_id", "")),
         )
 
     @staticmethod
     def console_page(options: Mapping[str, Any]) -> str:
         app_id = options.get("app_id", "")
-        return f"{_CONSOLE}/{app_id}" if app_id else _CONSOLE
+        return f"{CONSOLE}/{app_id}" if app_id else CONSOLE
 
     def checks(self) -> Iterator[Check]:
         return try_in_order(
@@ -80,12 +93,7 @@ class AppStore(StoreProvider):
     def _check_app(self) -> Iterator[Check]:
         app = next((app for app in self._apps if self._is_ours(app)), None)
         if app is None:
-            yield Check.failed(
-                "app",
-                "app_not_visible",
-                f"This key has access to no app with the bundle ID {self._app_identifier}.",
-                "Check the spelling (case matters), and that the key has access to this app.",
-            )
+            yield Check.from_error("app", self._not_visible())
             return
         name = vendor_words(app["attributes"].get("name"), secrets=self._client.secrets, limit=80)
         yield Check(name="app", ok=True, message=name)
@@ -106,3 +114,65 @@ class AppStore(StoreProvider):
             api_key=self._api_key,
             deadline=self.deadline,
         )
+
+    def _not_visible(self) -> ProviderError:
+        return ProviderError.refused(
+            "app_not_visible",
+            f"This key has access to no app with the bundle ID {self._app_identifier}.",
+            "Check the spelling (case matters), and that the key has access to this app.",
+        )
+
+    def preflight(self, plan: SubmissionPlan) -> Iterator[Check]:
+        from .preflight import preflight
+
+        yield from preflight(self._app, plan)
+
+    @classmethod
+    def steps(cls, plan: SubmissionPlan) -> Sequence[str]:
+        from .steps import steps_of
+
+        return steps_of(plan)
+
+    @only_provider_errors
+    def find_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str] | None:
+        return self._step(step, plan).find()
+
+    @only_provider_errors
+    def take_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str]:
+        return self._step(step, plan).take()
+
+    @only_provider_errors
+    def read_submission(self, plan: SubmissionPlan) -> StoreState:
+        from .states import read_state
+
+        return read_state(self._app(), plan)
+
+    @classmethod
+    def refusal(cls, act: Act, plan: SubmissionPlan, state: StoreState) -> str:
+        from .acts import refusal
+
+        return refusal(act, state)
+
+    @classmethod
+    def consequence(cls, act: Act, plan: SubmissionPlan, state: StoreState) -> str:
+        from .acts import consequence
+
+        return consequence(act, plan, state)
+
+    def _step(self, name: str, plan: SubmissionPlan) -> Step:
+        from .acts import ACTS
+        from .steps import STEPS
+
+        return {**STEPS, **ACTS}[name](self._app(), plan)
+
+    def _app(self) -> App:
+        """The app with a client for one task. Its ID is looked up unless it is known."""
+        from .app import App
+
+        if self._app_id:
+            return App(self._make_client(), self._app_id)
+        self._ask_for_app()
+        app = next((app for app in self._apps if self._is_ours(app)), None)
+        if app is None or not _APP_ID.fullmatch(str(app.get("id"))):
+            raise self._not_visible()
+        return App(self._client, str(app["id"]))

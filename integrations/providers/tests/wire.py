@@ -113,7 +113,7 @@ class Wire:
                     self.wfile.write(reply.content)
                 return None
 
-            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = answer
+            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
             def reset(self) -> None:
                 self.close_connection = True

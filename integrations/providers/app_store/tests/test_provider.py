@@ -149,6 +149,7 @@ def test_from_connection_reads_the_fields_of_the_model():
         key_id = "KEY0000001"
         credentials = Secret()
         app_identifier = "com.example.app"
+        options = {"app_id": "6400000002"}
 
     assert failed(AppStore.from_connection(Connection()).verify()) == {}
     assert AppStore.platform == "IOS"

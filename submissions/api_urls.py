@@ -1,0 +1,23 @@
+from django.urls import path
+
+from submissions import api
+
+urlpatterns = [
+    path(
+        "releases/<str:release_id>/preflight",
+        api.ReleasePreflight.as_view(),
+        name="api_preflight",
+    ),
+    path(
+        "releases/<str:release_id>/submissions",
+        api.ReleaseSubmissions.as_view(),
+        name="api_release_submissions",
+    ),
+    path("submissions", api.SubmissionList.as_view(), name="api_submissions"),
+    path("submissions/<str:submission_id>", api.SubmissionDetail.as_view(), name="api_submission"),
+    path(
+        "submissions/<str:submission_id>/<str:act>",
+        api.SubmissionAct.as_view(),
+        name="api_submission_act",
+    ),
+]

@@ -1,0 +1,238 @@
+"""The stores on a release's page, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Prefetch, prefetch_related_objects
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from delivr.effects.models import Effect
+from integrations.checks import state_of
+from integrations.providers.stores import HAS_USERS, Act, SubmissionState
+from releases.messages.sent import SentEffect
+from releases.models import IN_STORES, Release, ReleaseStatus, ReleaseTarget
+from releases.wording import web_address
+from submissions.effects import ACT_NAMES
+from submissions.models import MAY_BE_FOLLOWED, Submission, SubmissionEvent, store_of
+from submissions.operations import refusal_of, share_after
+from submissions.plans import is_built
+
+EVENTS_SHOWN = 5  # the newest ones
+_CAREFUL = (Act.WITHDRAW, Act.HALT)  # red buttons
+_EMPHASIZED = (Act.PUBLISH, Act.ADVANCE, Act.RESUME)
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """See components/check.html; `url` is the store's page on which it is mended."""
+
+    label: str
+    state: str
+    message: str
+    hint: str
+    url: str
+
+
+@dataclass(frozen=True)
+class ShareStep:
+    """A step of a staged roll-out."""
+
+    label: str
+    state: str
+
+
+@dataclass(frozen=True)
+class ActButton:
+    """What a person can do now, with what it will cause."""
+
+    act: str
+    label: str
+    consequence: str
+    url: str
+    variant: str
+
+
+@dataclass(frozen=True)
+class EventLine:
+    at: datetime
+    what: str
+    by: str
+    is_outside: bool
+
+
+@dataclass(frozen=True)
+class SubmissionLine:
+    id: str
+    state: str
+    store_state: str
+    build: str
+    track: str
+    percent: str
+    day: int | None
+    since: datetime
+    next_step_at: datetime | None
+    message: str
+    hint: str
+    url: str
+    read_error: str
+    shares: tuple[ShareStep, ...]
+    acts: tuple[ActButton, ...]
+    events: tuple[EventLine, ...]
+    trouble: SentEffect | None
+
+
+@dataclass(frozen=True)
+class StoreCard:
+    """One target of the release, and where it stands in its store."""
+
+    target_id: str
+    name: str
+    platform: str
+    store: str
+    console: str
+    console_url: str
+    is_built: bool
+    may_submit: bool
+    is_checking: bool
+    checked_at: datetime | None
+    is_ready: bool
+    checks: tuple[CheckLine, ...]
+    submission: SubmissionLine | None
+
+    @property
+    def blocking(self) -> tuple[CheckLine, ...]:
+        return tuple(check for check in self.checks if check.state == "FAILED")
+
+    @property
+    def others(self) -> tuple[CheckLine, ...]:
+        return tuple(check for check in self.checks if check.state != "FAILED")
+
+
+def store_cards(
+    release: Release, effects: Sequence[Effect], now: datetime
+) -> tuple[StoreCard, ...]:
+    """One for each target, once its builds are complete. Needs a release of `with_everything`;
+    makes two queries then, and none before."""
+    parts = list(release.targets.all())
+    if release.status == ReleaseStatus.CANCELLED or not any(map(_is_shown, parts)):
+        return ()
+    events = Prefetch("events", SubmissionEvent.objects.order_by("-at", "-id"))
+    current = Submission.objects.filter(is_current=True).prefetch_related(events)
+    prefetch_related_objects(parts, "preflight", Prefetch("submissions", current))
+    return tuple(_card(release, part, effects, now) for part in parts if _is_shown(part))
+
+
+def _is_shown(part: ReleaseTarget) -> bool:
+    return is_built(part) or part.release.status in IN_STORES
+
+
+def _card(
+    release: Release, part: ReleaseTarget, effects: Sequence[Effect], now: datetime
+) -> StoreCard:
+    store, target = store_of(part.target), part.target
+    row = next(iter(part.submissions.all()), None)
+    preflight = getattr(part, "preflight", None)
+    may_follow = row is None or row.state in MAY_BE_FOLLOWED
+    return StoreCard(
+        target_id=target.pk,
+        name=str(target),
+        platform=target.platform.label,
+        store=store.label,
+        console=store.console,
+        console_url=target.console_url,
+        is_built=is_built(part),
+        may_submit=may_follow and is_built(part) and release.is_open,
+        is_checking=bool(preflight and preflight.look_at),
+        checked_at=preflight.checked_at if preflight else None,
+        is_ready=bool(preflight and preflight.is_ready),
+        checks=tuple(map(_check, preflight.checks)) if preflight else (),
+        submission=_line(release, row, effects, now) if row else None,
+    )
+
+
+def _check(check: dict[str, Any]) -> CheckLine:
+    return CheckLine(
+        label=check.get("label") or check["name"],
+        state=str(state_of(check)),
+        message=check["message"],
+        hint=check["hint"],
+        url=web_address(check.get("url", "")),
+    )
+
+
+def _line(
+    release: Release, row: Submission, effects: Sequence[Effect], now: datetime
+) -> SubmissionLine:
+    row.release = release
+    mine = [e for e in effects if e.payload.get("submission") == row.pk]
+    failed = [e for e in mine if e.last_error and e.state != "DONE"]
+    return SubmissionLine(
+        id=row.pk,
+        state=row.state,
+        store_state=row.store_state,
+        build=row.store_build,
+        track=row.track,
+        percent=f"{row.percent:g}" if row.percent is not None else "",
+        day=row.day,
+        since=row.changed_at,
+        next_step_at=row.next_step_at,
+        message=row.message,
+        hint=row.hint,
+        url=web_address(row.store_url),
+        read_error=row.read_error,
+        shares=_shares(row),
+        acts=() if any(e.is_open for e in mine) else tuple(_acts(row)),
+        events=tuple(
+            EventLine(event.at, event.what, event.by, event.is_outside)
+            for event in list(row.events.all())[:EVENTS_SHOWN]
+        ),
+        trouble=SentEffect.of(failed[-1], now) if failed else None,
+    )
+
+
+def _shares(row: Submission) -> tuple[ShareStep, ...]:
+    """The steps of a roll-out, with where it is; empty without steps."""
+    fixed = store_of(row.target).fixed_shares if row.is_phased else ()
+    shares = [float(share) for share in (row.shares or fixed)]
+    if row.state not in HAS_USERS:
+        return tuple(ShareStep(f"{share:g} %", "TODO") for share in shares)
+    reached = row.percent or 0.0
+    is_over = row.state == SubmissionState.LIVE
+    last = max((share for share in shares if share <= reached), default=0.0)
+    return tuple(
+        ShareStep(
+            f"{share:g} %",
+            "DONE" if share < last or is_over else "CURRENT" if share == last else "TODO",
+        )
+        for share in shares
+    )
+
+
+def _acts(row: Submission) -> list[ActButton]:
+    found = []
+    for act in Act:
+        if refusal_of(row, act):
+            continue
+        variant = "danger" if act in _CAREFUL else "default"
+        found.append(
+            ActButton(
+                act=act.value,
+                label=str(ACT_NAMES[act]),
+                consequence=consequence_of(row, act),
+                url=reverse("submission_act", args=[row.pk]),
+                variant="primary" if act in _EMPHASIZED else variant,
+            )
+        )
+    return found
+
+
+def consequence_of(row: Submission, act: Act) -> str:
+    if row.submitted_at is None:
+        return _("Nothing was submitted yet. delivr stops here; what it prepared stays as a draft.")
+    plan = replace(row.plan, share=share_after(row, act))
+    return store_of(row.target).consequence(act, plan, row.seen)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from integrations.providers.stores import Act, ReleaseType, SubmissionState
+from releases.models import ReleaseTarget
+from submissions.models import Submission
+
+
+class PreflightCheckSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment] # a field of ours, not DRF's own
+    ok = serializers.BooleanField()
+    level = serializers.ChoiceField(["ERROR", "WARNING"])
+    code = serializers.CharField()
+    message = serializers.CharField()
+    hint = serializers.CharField()
+    url = serializers.CharField(required=False)
+
+
+class TargetPreflightSerializer(serializers.Serializer[ReleaseTarget]):
+    """What stands in the way of submitting one target. `checkedAt` is null until it was looked up
+    for the first time."""
+
+    targetId = serializers.CharField(source="target_id")
+    ready = serializers.SerializerMethodField()
+    checkedAt = serializers.SerializerMethodField()
+    isChecking = serializers.SerializerMethodField()
+    checks = serializers.SerializerMethodField()
+
+    def get_ready(self, part: ReleaseTarget) -> bool:
+        row = getattr(part, "preflight", None)
+        return bool(row and row.is_ready)
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_checkedAt(self, part: ReleaseTarget) -> Any:
+        row = getattr(part, "preflight", None)
+        return (
+            serializers.DateTimeField().to_representation(row.checked_at)
+            if (row and row.checked_at)
+            else None
+        )
+
+    def get_isChecking(self, part: ReleaseTarget) -> bool:
+        row = getattr(part, "preflight", None)
+        return bool(row and row.look_at)
+
+    @extend_schema_field(PreflightCheckSerializer(many=True))
+    def get_checks(self, part: ReleaseTarget) -> Any:
+        row = getattr(part, "preflight", None)
+        return PreflightCheckSerializer(row.checks if row else [], many=True).data
+
+
+class PreflightSerializer(serializers.Serializer[Any]):
+    targets = TargetPreflightSerializer(many=True)
+
+
+class StoreBuildSerializer(serializers.Serializer[Any]):
+    """The build's number in the store: `buildNumber` on iOS, `versionCode` on Android."""
+
+    buildNumber = serializers.CharField(max_length=40, required=False)
+    versionCode = serializers.CharField(max_length=40, required=False)
+
+
+class NewSubmissionSerializer(serializers.Serializer[Any]):
+    targetId = serializers.CharField(source="target_id", max_length=60)
+    track = serializers.CharField(required=False, max_length=60)
+    testflightGroups = serializers.ListField(
+        source="testflight_groups", child=serializers.CharField(max_length=100), required=False
+    )
+    storeBuild = StoreBuildSerializer(source="store_build", required=False)
+    releaseType = serializers.ChoiceField(
+        [kind.value for kind in ReleaseType], source="release_type", required=False
+    )
+    releaseAt = serializers.DateTimeField(source="release_at", required=False)
+    phased = serializers.BooleanField(source="is_phased", required=False)
+    steps = serializers.ListField(
+        source="shares", child=serializers.FloatField(min_value=0, max_value=100), required=False
+    )
+    notes = serializers.DictField(child=serializers.CharField(max_length=10000), required=False)
+    usesEncryption = serializers.BooleanField(source="uses_encryption", required=False)
+
+
+class OutsideChangeSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    by = serializers.CharField()
+    what = serializers.CharField()
+
+
+class SubmissionSerializer(serializers.ModelSerializer[Submission]):
+    """A submission. `storeState` is the store's own word for `state`."""
+
+    releaseId = serializers.CharField(source="release_id")
+    targetId = serializers.CharField(source="target_id")
+    state = serializers.ChoiceField([state.value for state in SubmissionState])
+    storeBuild = serializers.CharField(source="store_build")
+    testflightGroups = serializers.ListField(
+        source="testflight_groups", child=serializers.CharField()
+    )
+    releaseType = serializers.ChoiceField(
+        [kind.value for kind in ReleaseType], source="release_type"
+    )
+    releaseAt = serializers.DateTimeField(source="release_at", allow_null=True)
+    phased = serializers.BooleanField(source="is_phased")
+    steps = serializers.ListField(source="shares", child=serializers.FloatField())
+    notes = serializers.DictField(child=serializers.CharField())
+    rolloutPercent = serializers.FloatField(source="percent", allow_null=True)
+    nextStepAt = serializers.DateTimeField(source="next_step_at", allow_null=True)
+    storeState = serializers.CharField(source="store_state")
+    storeUrl = serializers.CharField(source="store_url")
+    createdAt = serializers.DateTimeField(source="created_at")
+    submittedAt = serializers.DateTimeField(source="submitted_at", allow_null=True)
+    changedAt = serializers.DateTimeField(source="changed_at")
+    changedOutside = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Submission
+        fields = [
+            "id",
+            "releaseId",
+            "targetId",
+            "state",
+            "storeState",
+            "storeUrl",
+            "storeBuild",
+            "track",
+            "testflightGroups",
+            "releaseType",
+            "releaseAt",
+            "phased",
+            "steps",
+            "step",
+            "rolloutPercent",
+            "nextStepAt",
+            "notes",
+            "message",
+            "hint",
+            "changedOutside",
+            "createdAt",
+            "submittedAt",
+            "changedAt",
+        ]
+
+    @extend_schema_field(OutsideChangeSerializer(many=True))
+    def get_changedOutside(self, row: Submission) -> Any:
+        outside = [event for event in row.events.all() if event.is_outside]
+        return OutsideChangeSerializer(outside, many=True).data
+
+
+ACTS = [act.value for act in Act]
