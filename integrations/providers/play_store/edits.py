@@ -231,8 +231,9 @@ class Step:
         return wanted
 
     def _references(self, status: str, fraction: float | None = None) -> dict[str, str]:
-        found = {"track": self._track, "status": status}
-        return found if fraction is None else found | {"fraction": str(fraction)}
+        """What the step left, in place of what was remembered of an earlier one."""
+        share = "" if fraction is None else str(fraction)
+        return {"track": self._track, "status": status, "fraction": share, "read_at": ""}
 
 
 def obstacle(step: str, code: int, track: Sequence[Release]) -> ProviderError | None:

@@ -13,23 +13,18 @@ from ..base import Check, ProviderError
 from ..http import before_effect, guarded
 from ..stores import SubmissionPlan
 from ..verifying import is_fatal
+from .checks import checks_of, with_page
 from .edits import App, Edit, Step, again_if_gone, obstacle
-from .refusals import EDIT_GONE, LABEL, parts_of
+from .refusals import EDIT_GONE, LABEL
 from .releases import Release, Summary, described, is_reached, version_code, with_code
 
 NOTES_LIMIT = 500  # characters for each language
 # https://support.google.com/googleplay/android-developer/answer/9844778
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_PERMISSIONS = "https://play.google.com/console/developers/users-and-permissions"
-_PAGES = {
-    "api_disabled": "https://console.cloud.google.com/apis/library/androidpublisher.googleapis.com",
-    "forbidden": _PERMISSIONS,
-    "missing_right": _PERMISSIONS,
-}
 
 
 class Preflight:
-    """`sign_in` returns the app, or raises; `page` is the console's."""
+    """`sign_in` returns the app, or raises; `tracks` are those that every app has."""
 
     def __init__(
         self,
@@ -38,9 +33,8 @@ class Preflight:
         *,
         track: str,
         tracks: Sequence[str],
-        page: str,
     ) -> None:
-        self._sign_in, self._plan, self._track, self._page = sign_in, plan, track, page
+        self._sign_in, self._plan, self._track = sign_in, plan, track
         self._tracks = tuple(dict.fromkeys((track, *tracks)))
 
     def checks(self) -> Iterator[Check]:
@@ -49,7 +43,7 @@ class Preflight:
         for check in found:
             if check.ok and check.name in failed:
                 continue  # one source has nothing against it, another has
-            yield check if check.ok else replace(check, url=_PAGES.get(check.code, self._page))
+            yield with_page(check)
 
     def _checks(self) -> Iterator[Check]:
         yield from _notes(self._plan.notes)
@@ -57,13 +51,10 @@ class Preflight:
             self._app = guarded(LABEL, self._sign_in)
             self._app.summaries(self._track)
         except ProviderError as error:
-            yield Check.from_error("track" if error.code == "track_not_found" else "account", error)
+            yield from checks_of(error, otherwise="account")
             return
         yield Check(name="account", ok=True)
-        if complaint := _bad_code(self._plan.build):
-            yield complaint
-        else:
-            yield from self._in_edit()
+        yield from self._in_edit()
         yield from _tried("review", lambda: self._review(self._summaries()))
 
     def _summaries(self) -> Iterator[Summary]:
@@ -95,16 +86,16 @@ class Preflight:
 
     def _in_edit(self) -> Iterator[Check]:
         try:
-            found = again_if_gone(self._ask)
+            code = version_code(self._plan.build)
+            found = again_if_gone(lambda: self._ask(code))
         except ProviderError as error:
-            found = [_refused(part) for part in parts_of(error)]
+            found = checks_of(error)
         yield from found
 
-    def _ask(self) -> list[Check]:
+    def _ask(self, code: int) -> list[Check]:
         with self._app.edit() as edit:
             tracks = before_effect(LABEL, edit.tracks)
             self._tracks = tuple(name for name, releases in tracks.items() if releases)
-            code = int(self._plan.build)
             has_build = any(with_code(releases, code) for releases in tracks.values())
             found = list(_build(edit, code, has_build=has_build))
             found += _track(tracks.get(self._track, []), code)
@@ -127,7 +118,7 @@ class Preflight:
         except ProviderError as error:
             if error.is_temporary or error.code == EDIT_GONE:
                 raise
-            yield from map(_refused, parts_of(error))
+            yield from checks_of(error)
         else:
             yield Check(name="validation", ok=True)
 
@@ -148,19 +139,6 @@ _WAITING = {
     ),
 }
 _HOPELESS = ("version_code_unknown", "superseded", "rollout_in_the_way")
-_SUBJECTS = {
-    "no_countries": "track",
-    "first_release": "track",
-    "version_code_unknown": "build",
-    "no_upgrade": "build",
-    "missing_right": "account",
-    "in_review": "review",
-    "not_sent_automatically": "review",
-}
-
-
-def _refused(error: ProviderError) -> Check:
-    return Check.from_error(_SUBJECTS.get(error.code, "validation"), error)
 
 
 def _tried(name: str, find: Callable[[], Iterable[Check]]) -> list[Check]:
@@ -200,14 +178,6 @@ def _note(locale: str, text: str) -> Iterator[Check]:
         )
 
 
-def _bad_code(build: str) -> Check | None:
-    try:
-        version_code(build)
-    except ProviderError as error:
-        return Check.from_error("build", error)
-    return None
-
-
 def _build(edit: Edit, code: int, *, has_build: bool) -> Iterator[Check]:
     codes = frozenset({code}) if has_build else before_effect(LABEL, edit.version_codes)
     if code in codes:
@@ -225,7 +195,7 @@ def _build(edit: Edit, code: int, *, has_build: bool) -> Iterator[Check]:
 
 def _track(releases: Sequence[Release], code: int) -> list[Check]:
     if error := obstacle("promote", code, releases):
-        return [Check.from_error("track", error)]
+        return checks_of(error)
     completed = next((r for r in releases if r.status == "completed"), None)
     if completed and len(completed.codes) > 1 and code not in completed.codes:
         return [

@@ -217,7 +217,8 @@ def _meant(
     texts = [vendor_words(text, secrets=secrets) for text in _messages(answer.content)]
     parts = [found for text in dict.fromkeys(texts) if (found := _meaning(text))]
     if len(parts) > 1:
-        several = Refused(parts[0].code, parts[0].message, parts[0].hint, outcome=parts[0].outcome)
+        words = " ".join(part.message for part in parts)
+        several = Refused(parts[0].code, words, parts[0].hint, outcome=parts[0].outcome)
         several.parts = tuple(parts)
         return several
     if parts:

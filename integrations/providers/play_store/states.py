@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..stores import Act, StoreState, SubmissionPlan, SubmissionState
 from .edits import App
-from .releases import Release, described, is_alone, newer, version_code, with_code
+from .releases import Release, Summary, described, is_alone, newer, version_code, with_code
 
 S = SubmissionState
+EDITS_APART = timedelta(minutes=30)  # only to look whether somebody changed something by hand
 _SAME_SHARE = 1e-5  # of the users
 _STATUSES = {"draft": S.DRAFT, "inProgress": S.ROLLING_OUT, "halted": S.HALTED, "completed": S.LIVE}
 _OVERVIEW = "Play Console > Publishing overview"
@@ -49,6 +53,9 @@ def read(app: App, plan: SubmissionPlan, track: str, *, url: str) -> StoreState:
         return _state(state, listed.state, plan, message=message, hint=hint, url=url)
     if listed is not None and is_alone(listed, summaries):
         return _of_release(Release(listed.codes, "completed"), plan, url)
+    listing = _listing(summaries)
+    if remembered := _remembered(plan.references, listing):
+        return _of_release(remembered, plan, url)
     releases = app.tracks().get(track, [])
     current = with_code(releases, code)
     if (other := newer(releases, code)) and (current is None or current.status == "halted"):
@@ -58,7 +65,36 @@ def read(app: App, plan: SubmissionPlan, track: str, *, url: str) -> StoreState:
         return _absent(plan, track, url)
     if listed is None:  # committed a moment ago
         return _state(S.WAITING_FOR_REVIEW, current.status, plan, url=url)
-    return _of_release(current, plan, url)
+    return replace(_of_release(current, plan, url), references=_memory(current, listing))
+
+
+# --- What an edit told ----------------------------------------------------------------------------
+
+
+def _listing(summaries: Iterable[Summary]) -> str:
+    return " ".join(sorted(f"{max(s.codes, default=0)}:{s.state}" for s in summaries))
+
+
+def _memory(release: Release, listing: str) -> dict[str, str]:
+    """References that spare the next looks an edit, which would end another program's upload."""
+    return {
+        "listing": listing,
+        "read_status": release.status,
+        "read_fraction": "" if release.fraction is None else str(release.fraction),
+        "read_at": timezone.now().isoformat(),
+    }
+
+
+def _remembered(references: Mapping[str, str], listing: str) -> Release | None:
+    """Our release as an edit showed it, if that was not long ago, and the list of releases is the
+    same. Only a share or a halt by hand is noticed later for it; every step looks itself."""
+    read_at = references.get("read_at")
+    if not read_at or references.get("listing") != listing:
+        return None
+    if timezone.now() - datetime.fromisoformat(read_at) >= EDITS_APART:
+        return None
+    fraction = references["read_fraction"]
+    return Release(frozenset(), references["read_status"], float(fraction) if fraction else None)
 
 
 def _unknown(word: str) -> tuple[str, str]:
@@ -86,7 +122,7 @@ def _of_release(release: Release, plan: SubmissionPlan, url: str) -> StoreState:
 def _is_ours(release: Release, references: Mapping[str, str]) -> bool:
     """Google does not tell who changed a release: it was somebody else if it is not as the last
     step left it. A step that only waited for its review left it unpublished."""
-    status, fraction = references.get("status"), float(references.get("fraction", 0))
+    status, fraction = references.get("status"), float(references.get("fraction") or 0)
     if status not in _STATUSES:
         return True
     return status == release.status and math.isclose(

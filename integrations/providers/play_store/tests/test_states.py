@@ -2,12 +2,14 @@
 
 import dataclasses
 import re
+from datetime import datetime
 
 import pytest
 from django.utils.encoding import force_str
 
 from integrations.providers.base import ProviderError
 from integrations.providers.play_store.provider import PlayStore
+from integrations.providers.play_store.states import EDITS_APART
 from integrations.providers.stores import Act, StoreState, SubmissionPlan, SubmissionState
 
 from .google import GONE, Refusal, release
@@ -151,6 +153,57 @@ def test_the_text_of_an_ended_edit_is_known(google, store):
     google.faults["PUT", "production"] = [Refusal(GONE).reply]
     store.take_step("promote", PLAN)
     assert google.calls.count(("POST", "edits")) == 2
+
+
+# --- Edits are rare -------------------------------------------------------------------------------
+
+
+def edits(google):
+    return google.calls.count(("POST", "edits"))
+
+
+@pytest.fixture
+def watched(google, store):
+    """The references of a roll-out that was read once, after our own step."""
+    done = store.take_step("promote", PLAN)
+    google.calls.clear()
+    return {**done, **read(store, **done).references}
+
+
+def test_a_rollout_is_watched_without_an_edit_each_time(google, store, watched):
+    for _ in range(3):
+        said = read(store, **watched)
+        assert (said.state, said.percent, said.is_ours) == (S.ROLLING_OUT, 5, True)
+    assert edits(google) == 1
+
+
+def test_after_half_an_hour_it_is_looked_whether_somebody_changed_it(google, store, watched):
+    google.entry()["userFraction"] = 0.2
+    earlier = datetime.fromisoformat(watched["read_at"]) - EDITS_APART
+    said = read(store, **watched | {"read_at": earlier.isoformat()})
+    assert (said.percent, said.is_ours) == (20, False)
+    assert edits(google) == 2
+    again = read(store, **watched | said.references)
+    assert (again.percent, again.is_ours) == (20, False)
+    assert edits(google) == 2
+
+
+def test_a_change_in_the_list_of_releases_is_seen_at_once(google, store, watched):
+    google.tracks["production"] = [release(160), release(150, status="halted", fraction=0.05)]
+    assert read(store, **watched).state is S.REPLACED
+
+
+def test_after_a_step_of_ours_it_is_read_anew(google, store, watched):
+    wanted = dataclasses.replace(PLAN, share=20, references=watched)
+    done = watched | store.take_step(Act.ADVANCE, wanted)
+    said = read(store, **done)
+    assert (said.percent, said.is_ours) == (20, True)
+
+
+def test_a_completed_release_forgets_the_share_before(google, store, watched):
+    done = watched | store.take_step(Act.COMPLETE, dataclasses.replace(PLAN, references=watched))
+    said = read(store, **done)
+    assert (said.state, said.is_ours) == (S.LIVE, True)
 
 
 # --- Acts -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.play_store.edits import Edit
-from integrations.providers.stores import Act, SubmissionPlan
+from integrations.providers.stores import Act, StepRefused, SubmissionPlan
 from integrations.providers.tests.wire import Reply
 
 from .google import lost, quota, release
@@ -136,7 +136,8 @@ def test_what_was_done_by_hand_is_adopted(google, store, step, entry, share):
 @pytest.mark.parametrize("step", [Act.ADVANCE, Act.RESUME, Act.COMPLETE, "promote"])
 def test_a_release_that_all_users_have_is_found_without_an_edit(google, store, step):
     google.tracks["production"] = [release(150)]
-    assert store.find_step(step, plan(share=20)) == {"track": "production", "status": "completed"}
+    found = store.find_step(step, plan(share=20))
+    assert (found["status"], found["fraction"]) == ("completed", "")
     assert ("POST", "edits") not in google.calls
 
 
@@ -322,6 +323,21 @@ def test_what_only_a_person_can_send_is_said_and_not_sent_unreviewed(google, sto
     assert (error.code, error.outcome) == ("not_sent_automatically", Outcome.REFUSED)
     assert "Publishing overview" in error.hint
     assert google.calls.count(("POST", "commit")) == 1
+
+
+def test_every_reason_is_told_like_a_preflight_check(google, store):
+    google.blockers = [
+        "Release in track targeting no countries.",
+        "You must let us know whether your app uses advertising ID.",
+    ]
+    error = refused(store.take_step, "promote", PLAN)
+    assert isinstance(error, StepRefused)
+    assert [(check.name, check.code) for check in error.checks] == [
+        ("track", "no_countries"),
+        ("validation", "declaration"),
+    ]
+    assert all(check.url and check.message in error.message for check in error.checks)
+    assert google.commits == []
 
 
 def test_a_missing_right_does_not_pause_the_connection(google, store):
