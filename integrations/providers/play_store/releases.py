@@ -67,9 +67,10 @@ class Release:
 
     @property
     def percent(self) -> float | None:
-        if self.status == "completed":
-            return 100.0
-        return None if self.fraction is None else round(self.fraction * 100, 4)
+        """Of the users; of a halted release, those for whom it was."""
+        if self.fraction is not None:
+            return round(self.fraction * 100, 4)
+        return 100.0 if self.status in ("completed", "halted") else None
 
 
 def version_code(build: str) -> int:

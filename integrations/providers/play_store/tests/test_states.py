@@ -58,7 +58,7 @@ def test_a_release_for_all_users_is_read_without_an_edit(google, store):
         (release(150, status="inProgress", fraction=0.05), S.ROLLING_OUT, 5),
         (release(150, status="inProgress", fraction=0.999), S.ROLLING_OUT, 99.9),
         (release(150, status="halted", fraction=0.2), S.HALTED, 20),
-        (release(150, status="halted"), S.HALTED, None),
+        (release(150, status="halted"), S.HALTED, 100),
     ],
 )
 def test_a_share_is_read_in_an_edit_that_is_deleted(google, store, entry, state, percent):
@@ -253,7 +253,7 @@ def test_the_internal_track_has_no_halt():
         (Act.HALT, None, S.LIVE, 100, "new users get the release before it"),
         (Act.RESUME, None, S.HALTED, 20, "to 20 % of the track production goes on"),
         (Act.RESUME, 10, S.HALTED, 20, "to 10 %"),
-        (Act.RESUME, None, S.HALTED, None, "All users"),
+        (Act.RESUME, None, S.HALTED, 100, "All users"),
     ],
 )
 def test_the_consequence_says_what_happens_to_whom(act, share, state, percent, says):
