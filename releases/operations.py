@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from delivr.audit.operations import record
@@ -428,6 +430,7 @@ def _note_whether_built(release: Release, of_builds: ReleaseStatus, *, cause: st
     if is_built:
         look_soon(release.pk)  # at the changes in the commit that was built
         complete(release, cause=cause)
+        import_string(settings.BUILDS_COMPLETE)(release)
 
 
 _STATUS_NOTICES = {

@@ -6,6 +6,7 @@ earlier attempt whose response was lost, is adopted and not done again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
@@ -19,8 +20,9 @@ from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Unneeded
 from delivr.effects.models import Effect
 from delivr.effects.operations import create_effect
-from delivr.failures import ProviderError
+from delivr.failures import Outcome, ProviderError
 from integrations.models import TargetIntegration
+from integrations.providers.base import Check
 from integrations.providers.registry import provider_for
 from integrations.providers.stores import (
     Act,
@@ -33,7 +35,7 @@ from releases.models import ReleaseStatus
 from releases.of_effects import connection_of
 from submissions.locks import locked
 from submissions.models import Submission, store_of
-from submissions.preflight import blockers_words, look_up, stops, store_checks
+from submissions.preflight import blockers_words, passes_by_itself, stops, store_checks
 from submissions.states import AFTER_ACT, lock_submission, note, set_state
 
 STEP, ACT = "store.step", "store.act"
@@ -129,14 +131,10 @@ class TakeStep(InStore):
                 store_checks(row.release_target, refusal.checks)
                 blocked = ProviderError.refused(BLOCKED, refusal.message, refusal.hint)
             raise blocked
-        checks = look_up(provider_of(effect), row.plan)
+        checks = list(provider_of(effect).preflight(row.plan))
         store_checks(row.release_target, checks)
         if any(map(stops, checks)):
-            raise ProviderError.refused(
-                BLOCKED,
-                blockers_words(checks),
-                _("Mend what stands in the way, then try again."),
-            )
+            raise _blocked(checks)
         return {"references": {}, "wasDone": False}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
@@ -185,6 +183,16 @@ class TakeStep(InStore):
             raise ValidationError({"state": [_("Another submission replaced it.")]})
         row.message = row.hint = ""
         set_state(row, SubmissionState.DRAFT, cause=effect.pk)
+
+
+def _blocked(checks: Sequence[Check]) -> ProviderError:
+    """Wait for what passes by itself; the rest needs a person."""
+    words = blockers_words(checks)
+    if passes_by_itself(checks):
+        return ProviderError(
+            "not_ready", words, _("delivr continues by itself."), outcome=Outcome.NOT_YET
+        )
+    return ProviderError.refused(BLOCKED, words, _("Mend what stands in the way, then try again."))
 
 
 class DoAct(InStore):

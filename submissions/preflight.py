@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -13,18 +13,19 @@ from delivr.effects import clock
 from delivr.effects.handlers import Postpone
 from delivr.effects.health import one_call
 from delivr.effects.queue import enqueue_on_commit
-from delivr.failures import Outcome, ProviderError
+from delivr.failures import ProviderError
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.providers.base import Check, Level
 from integrations.providers.registry import provider_for
-from integrations.providers.stores import StoreProvider, SubmissionPlan
+from integrations.providers.stores import StoreProvider
 from releases.models import Release, ReleaseTarget
 from submissions.locks import locked
 from submissions.models import Preflight, store_of
 from submissions.plans import draft, is_built
 
 CLAIM = timedelta(seconds=60)  # longer than one lookup takes
-FAILURE_PAUSE = timedelta(minutes=1)
+LOOK_AGAIN = timedelta(minutes=1)
+LOOKS_FOR = timedelta(days=1)  # after the builds were complete
 BATCH = 50
 
 
@@ -33,15 +34,10 @@ def stops(check: Check) -> bool:
     return not check.ok and check.level is Level.ERROR
 
 
-def look_up(provider: StoreProvider, plan: SubmissionPlan) -> list[Check]:
-    """The checks of a provider (network); a temporary failure raises ProviderError instead."""
-    checks = list(provider.preflight(plan))
-    for check in checks:
-        if stops(check) and check.is_temporary:
-            raise ProviderError(
-                check.code, check.message, check.hint, outcome=Outcome.NOT_SENT
-            ) from None
-    return checks
+def passes_by_itself(checks: Iterable[Check]) -> bool:
+    """Everything that stands in the way may go away without anybody's help: the store still
+    processes the build, say."""
+    return all(check.is_temporary for check in checks if stops(check))
 
 
 def store_checks(part: ReleaseTarget, checks: Sequence[Check]) -> None:
@@ -60,7 +56,8 @@ def store_checks(part: ReleaseTarget, checks: Sequence[Check]) -> None:
 
 @transaction.atomic
 def ask(release: Release) -> None:
-    """Have it looked up soon for each target whose builds are complete."""
+    """Have it looked up soon for each target whose builds are complete. Called, too, when the
+    builds of a release become complete (`settings.BUILDS_COMPLETE`)."""
     now = clock.now()
     for part in parts_of(release):
         if not is_built(part) or part.target.disconnected_at is not None:
@@ -105,21 +102,22 @@ def check(preflight_id: str) -> None:
         try:
             provider: StoreProvider = provider_for(part.target)
             with locked(provider.lock_key), one_call(**where):
-                checks = look_up(provider, draft(part).plan)
+                checks = list(provider.preflight(draft(part).plan))
         except Postpone as later:
             rows.update(look_at=clock.now() + later.delay)
         except ProviderError as error:
-            _note_failure(part, error)
+            keep(part, [Check.from_error("store", error)], pause=error.retry_after or 0)
         else:
-            store_checks(part, checks)
+            keep(part, checks)
 
 
-def _note_failure(part: ReleaseTarget, error: ProviderError) -> None:
-    """Say so; a temporary failure is tried again by itself."""
-    check = Check.from_error("store", error)
-    again = clock.now() + max(timedelta(seconds=error.retry_after or 0), FAILURE_PAUSE)
-    store_checks(part, [check])
-    if error.is_temporary:
+def keep(part: ReleaseTarget, checks: Sequence[Check], *, pause: float = 0) -> None:
+    """Store what was found; look again by itself if waiting may help, for a day."""
+    store_checks(part, checks)
+    now, built_at = clock.now(), part.release.completed_at
+    is_late = built_at is None or now - built_at > LOOKS_FOR
+    if any(map(stops, checks)) and passes_by_itself(checks) and not is_late:
+        again = now + max(timedelta(seconds=pause), LOOK_AGAIN)
         Preflight.objects.filter(release_target=part).update(look_at=again)
 
 

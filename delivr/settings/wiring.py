@@ -91,6 +91,8 @@ METRICS = [
 ]
 # Called with a release, its effects and the time: the cards of its page that show it in the stores.
 STORE_CARDS = "submissions.card.store_cards"
+# Called with a release whose builds have all become complete, within that transaction.
+BUILDS_COMPLETE = "submissions.preflight.ask"
 # Called with a connection; names the unfinished releases that use it.
 CONNECTION_USERS = "releases.operations.unfinished_using"
 # Called with a tenant; names its unfinished releases.

@@ -37,7 +37,7 @@ from releases.models import ReleaseCommunication, ReleaseNotice
 
 pytestmark = [pytest.mark.on_sqlite, pytest.mark.slow]
 
-OURS = ("tenants", "effects", "audit", "integrations", "releases", "builds")
+OURS = ("tenants", "effects", "audit", "integrations", "releases", "builds", "submissions")
 MODELS = [model for label in OURS for model in apps.get_app_config(label).get_models()]
 CHANGEABLE = {User}
 CANARY = "canary-0123456789"

@@ -79,7 +79,7 @@ def test_nothing_is_told_that_does_not_exist(document: dict[str, Any]) -> None:
 def test_the_error_codes_are_those_of_the_code() -> None:
     source = "".join(
         path.read_text()
-        for app in ("delivr", "integrations", "releases", "builds")
+        for app in ("delivr", "integrations", "releases", "builds", "submissions")
         for path in (settings.BASE_DIR / app).rglob("*.py")
         if "tests" not in path.parts
     )

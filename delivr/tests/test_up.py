@@ -266,7 +266,7 @@ READ_THE_ENVIRONMENT = {
 def test_the_environment_is_read_in_one_place() -> None:
     read = {
         str(name)
-        for package in ("delivr", "integrations", "releases", "builds", "sandbox")
+        for package in ("delivr", "integrations", "releases", "builds", "submissions", "sandbox")
         for path in (settings.BASE_DIR / package).rglob("*.py")
         if "tests" not in (name := path.relative_to(settings.BASE_DIR)).parts
         and re.search(r"os\.environ|getenv|environ\.Env", path.read_text())

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1]
-FORBIDDEN = {"delivr", "integrations", "releases", "builds"}
+FORBIDDEN = {"delivr", "integrations", "releases", "builds", "submissions"}
 MAY_USE_DJANGO = {"apps.py", "management/commands/sandbox.py"}
 PROVIDER_CLIENTS = {"github", "slack_sdk", "jira", "google", "jenkins", "api4jenkins"}
 

@@ -17,7 +17,7 @@ from releases.tests.pages import Setup
 from submissions.models import Submission
 from submissions.operations import submit
 from submissions.plans import Wishes
-from submissions.tests.fake_store import FakeStore
+from submissions.tests.app_store.provider import FakeStore
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def setup(tenant: Any) -> Setup:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[FakeStore]]:
     """The fake in place of the store of iOS."""
-    path = "submissions.tests.fake_store.FakeStore"
+    path = "submissions.tests.app_store.provider.FakeStore"
     monkeypatch.setitem(registry.PROVIDERS, ("targets", "APP_STORE"), path)
     registry.provider_class.cache_clear()
     FakeStore.reset()

@@ -13,8 +13,8 @@ from releases.models import Release
 from releases.tests.pages import Setup
 from submissions import preflight
 from submissions.models import Preflight, Submission
+from submissions.tests.app_store.provider import FakeStore
 from submissions.tests.conftest import run_all
-from submissions.tests.fake_store import FakeStore
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from integrations.providers.base import Check
 from releases.models import Release
 from releases.tests.pages import Setup, message_of, text_of
 from submissions.models import Preflight, Submission
+from submissions.tests.app_store.provider import FakeStore
 from submissions.tests.conftest import run_all
-from submissions.tests.fake_store import FakeStore
 
 pytestmark = pytest.mark.django_db
 
@@ -32,9 +32,7 @@ def test_blockers_are_shown_with_the_way_to_mend_them(
     part = release.targets.get(target=setup.ios)
     check = Check.failed("build", "missing", "There is no <build>.", "Upload it.")
     row = {**vars(check), "label": "Build", "url": "https://console.example.com/app"}
-    Preflight.objects.create(
-        tenant=release.tenant, release_target=part, checks=[row], checked_at=clock.now()
-    )
+    Preflight.objects.filter(release_target=part).update(checks=[row], checked_at=clock.now())
     response = member.get(reverse("release", args=[release.pk]))
     html = response.content.decode()
     assert "One thing stands in the way of Fake Store" in html

@@ -16,8 +16,8 @@ from releases.operations import derive_status_in_stores
 from submissions import reading
 from submissions.models import Submission
 from submissions.operations import act_on
+from submissions.tests.app_store.provider import FakeStore
 from submissions.tests.conftest import run_all
-from submissions.tests.fake_store import FakeStore
 
 pytestmark = pytest.mark.django_db
 

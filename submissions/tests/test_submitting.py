@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from django.core.exceptions import ValidationError
 
@@ -19,8 +21,8 @@ from submissions.locks import locked
 from submissions.models import Preflight, StoreLock, Submission
 from submissions.operations import act_on, submit
 from submissions.plans import NO_WISHES, Wishes
+from submissions.tests.app_store.provider import FakeStore
 from submissions.tests.conftest import effects_of, run_all
-from submissions.tests.fake_store import FakeStore
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +65,7 @@ def test_nothing_is_sent_while_something_stands_in_the_way(
     row = fresh(submitted)
     assert (store.taken, row.state, row.submitted_at) == ([], "NEEDS_PERSON", None)
     assert row.message == "There is no build 245. And 1 more."
-    found = Preflight.objects.get()
+    found = Preflight.objects.get(release_target=row.release_target)
     assert (found.is_ready, len(found.checks)) == (False, 2)
     assert Release.objects.get().status == "BUILD_COMPLETE"
 
@@ -71,7 +73,7 @@ def test_nothing_is_sent_while_something_stands_in_the_way(
     retry_effect(effect=effects_of(row)[0], actor=None)
     run_all(row)
     assert fresh(row).state == "WAITING_FOR_REVIEW"
-    assert Preflight.objects.get().is_ready
+    assert Preflight.objects.get(release_target=row.release_target).is_ready
 
 
 def test_a_step_whose_response_is_lost_is_found_and_not_repeated(
@@ -120,7 +122,9 @@ def test_what_the_store_declines_is_shown_like_a_preflight(
     run_all(submitted)
     row = fresh(submitted)
     assert (row.state, row.message) == ("NEEDS_PERSON", "It says: no contact.")
-    assert [one["code"] for one in Preflight.objects.get().checks] == ["no_contact"]
+    assert [
+        one["code"] for one in Preflight.objects.get(release_target=row.release_target).checks
+    ] == ["no_contact"]
 
 
 def test_a_step_that_fails_for_good_can_be_tried_again(
@@ -268,3 +272,15 @@ def test_a_submission_is_given_up_before_it_is_sent(
     assert fresh(submitted).state == "WITHDRAWN"
     assert effects_of(submitted)[0].state == EffectState.CANCELLED
     submit(release=release, actor=None, target_id=setup.ios.pk, wishes=NO_WISHES)
+
+
+def test_what_passes_by_itself_is_waited_for(submitted: Submission, store: type[FakeStore]) -> None:
+    busy = Check.failed("build", "processing", "The store is processing build 245.")
+    store.checks_found = [replace(busy, is_temporary=True)]
+    step = effects_of(submitted)[0]
+    run_effect(step.pk)
+    step.refresh_from_db()
+    assert (step.state, step.last_error) == (EffectState.PENDING, busy.message)
+    store.checks_found = []
+    run_all(submitted)
+    assert fresh(submitted).state == "WAITING_FOR_REVIEW"

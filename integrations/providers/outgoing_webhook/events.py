@@ -13,6 +13,7 @@ EVENTS = (
     "release.failed",
     "release.cancelled",
     "release.submitted",
+    "release.rolling_out",
     "release.released",
     "release.not_submitted",
     "release.not_released",
