@@ -21,6 +21,7 @@ from .releases import (
     Release,
     Summary,
     changed,
+    countries,
     described,
     first_entry,
     goal,
@@ -31,6 +32,7 @@ from .releases import (
     numbers,
     version_code,
     with_code,
+    with_countries,
 )
 
 if TYPE_CHECKING:
@@ -209,6 +211,7 @@ class Step:
         return self._references(wanted.status, wanted.fraction) | {
             "edit": edit.id,
             "before": before,
+            **countries(current),
         }
 
     def try_in(self, edit: Edit, tracks: Mapping[str, Sequence[Release]]) -> Goal:
@@ -225,6 +228,8 @@ class Step:
             )
         wanted = goal(self._name, self._plan, current)
         ours = current or first_entry(self._plan, tracks)
+        if self._name == Act.RESUME:
+            ours = with_countries(ours, self._plan)
         notes = self._plan.notes if self._name == "promote" else {}
         edit.put(self._track, changed(track, ours, wanted, notes))
         edit.validate()

@@ -192,6 +192,12 @@ _MEANINGS = tuple(
             "Submit a build with a higher version code that supports the same devices.",
         ),
         (
+            r"\b(decreased|lowered|can ?not be staged)\b",
+            "share_lowered",
+            "The share of users cannot become smaller.",
+            "Choose a larger one, or halt the release.",
+        ),
+        (
             r"\bhalt",
             "cannot_halt",
             "Google does not let this release be halted.",

@@ -5,12 +5,13 @@ https://developers.google.com/android-publisher/api-ref/rest/v3/edits.tracks
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..base import ProviderError
-from ..http import dicts
+from ..http import dicts, parse_object
 from ..stores import Act, SubmissionPlan
 
 PREFIX = "RELEASE_LIFECYCLE_STATE_"
@@ -188,7 +189,7 @@ def changed(
 
     The others stay as they are, except those that end with it: the completed one when ours is
     completed (a track has only one), and halted ones that are older. `userFraction` is only for
-    partial releases, and `countryTargeting` not for completed ones.
+    partial releases, and `countryTargeting` for those that are being rolled out.
     """
     code = max(ours.codes)
     entry = dict(ours.document) | {
@@ -198,7 +199,7 @@ def changed(
     entry.pop("userFraction", None)
     if wanted.fraction is not None:
         entry["userFraction"] = wanted.fraction
-    if wanted.status == "completed":
+    if wanted.status != "inProgress":
         entry.pop("countryTargeting", None)
     if notes:
         entry["releaseNotes"] = [
@@ -218,6 +219,23 @@ def _ends(other: Release, *, code: int, is_completed: bool) -> bool:
     if other.status == "completed":
         return is_completed
     return other.status == "halted" and max(other.codes) < code
+
+
+def countries(release: Release | None) -> dict[str, str]:
+    """A reference to the countries that a partial release is limited to. They are not allowed in a
+    halted one, so they would be lost when it is resumed."""
+    if release is None or release.status != "inProgress":
+        return {}
+    limit = release.document.get("countryTargeting")
+    return {"countries": json.dumps(limit) if limit else ""}
+
+
+def with_countries(release: Release, plan: SubmissionPlan) -> Release:
+    """The halted release as it was before."""
+    limit = parse_object(plan.references.get("countries") or "")
+    if not limit or "countryTargeting" in release.document:
+        return release
+    return replace(release, document={**release.document, "countryTargeting": limit})
 
 
 def first_entry(plan: SubmissionPlan, tracks: Mapping[str, Sequence[Release]]) -> Release:

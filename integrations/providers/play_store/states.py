@@ -12,7 +12,16 @@ from django.utils.translation import gettext as _
 
 from ..stores import Act, StoreState, SubmissionPlan, SubmissionState
 from .edits import App
-from .releases import Release, Summary, described, is_alone, newer, version_code, with_code
+from .releases import (
+    Release,
+    Summary,
+    countries,
+    described,
+    is_alone,
+    newer,
+    version_code,
+    with_code,
+)
 
 S = SubmissionState
 EDITS_APART = timedelta(minutes=30)  # only to look whether somebody changed something by hand
@@ -82,6 +91,7 @@ def _memory(release: Release, listing: str) -> dict[str, str]:
         "read_status": release.status,
         "read_fraction": "" if release.fraction is None else str(release.fraction),
         "read_at": timezone.now().isoformat(),
+        **countries(release),
     }
 
 

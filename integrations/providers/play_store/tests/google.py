@@ -151,6 +151,7 @@ class Google:
                 entry["status"] == "halted"
             )
             assert fraction is None or 0 < fraction < 1
+            assert "countryTargeting" not in entry or entry["status"] == "inProgress"
             if unknown := {int(code) for code in entry["versionCodes"]} - self.uploaded:
                 raise Refusal(f"Version code {min(unknown)} does not exist.")
         assert sum(r["status"] == "completed" for r in releases) <= 1

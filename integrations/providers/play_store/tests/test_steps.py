@@ -110,6 +110,14 @@ def test_the_rest_of_a_release_is_kept(rolling, store):
     assert "countryTargeting" not in rolling.entry()
 
 
+def test_the_countries_of_a_halted_release_are_back_when_it_is_resumed(rolling, store):
+    rolling.entry()["countryTargeting"] = {"countries": ["DE"]}
+    done = store.take_step(Act.HALT, PLAN)
+    assert "countryTargeting" not in rolling.entry()
+    store.take_step(Act.RESUME, plan(references=done))
+    assert rolling.entry()["countryTargeting"] == {"countries": ["DE"]}
+
+
 @pytest.mark.parametrize(
     ("step", "entry", "share"),
     [
