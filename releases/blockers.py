@@ -383,6 +383,7 @@ def _retrying(
         effect
         for effect in waiting
         if effect.last_error
+        and not effect.kind.startswith("store.")  # the store's own card says it
         and is_known(effect.kind)
         and not _is_blocked(failing.get(effect.integration_id), now)
     )

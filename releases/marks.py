@@ -136,6 +136,7 @@ class MarkChange:
     at: datetime
     is_set: bool
     is_removed: bool
+    by_stores: bool  # its submissions said so
     by: str  # the person's name; "" if the account is gone or nobody did it
 
 
@@ -155,7 +156,8 @@ def mark_changes(release: Release) -> list[MarkChange]:
         MarkChange(
             mark=mark,
             at=parse_datetime(row.changes[f"{mark}_at"][1] or "") or row.at,
-            is_set=row.action in _SET,
+            is_set=row.changes[f"{mark}_at"][1] is not None,
+            by_stores=row.action == "release.status" and row.changes["status"][1] in IN_STORES,
             is_removed=row.action in _REMOVED,
             by=people[row.actor_id].called if row.actor_id in people else "",
         )

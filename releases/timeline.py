@@ -84,15 +84,21 @@ def _of_release(release: Release) -> Iterator[TimelineItem]:
 
 def _of_marks(release: Release, changes: Iterable[MarkChange]) -> Iterator[TimelineItem]:
     """The marks that it has, that it is muted, and all earlier changes of both."""
+    told = {(one.mark, one.at): one for one in changes if one.by_stores}
     for mark in (*Mark.values, MUTED):
         at, by = getattr(release, f"{mark}_at"), getattr(release, f"{mark}_by")
         if at is not None:
             tone = "neutral" if mark == MUTED else "success"
-            yield _of_mark(_MARKED[mark], at, by.called if by else "", tone=tone)
+            texts = _FOLLOWED if (mark, at) in told else _MARKED
+            yield _of_mark(texts[mark], at, by.called if by else "", tone=tone)
     for change in changes:
+        is_current = change.at == getattr(release, f"{change.mark}_at")
+        if change.is_set and is_current:
+            continue
         texts = _MARKED if change.is_set else _REMOVED if change.is_removed else _DROPPED
-        if not change.is_set or change.at != getattr(release, f"{change.mark}_at"):
-            yield _of_mark(texts[change.mark], change.at, change.by)
+        if change.by_stores:
+            texts = _FOLLOWED if change.is_set else _LEFT
+        yield _of_mark(texts[change.mark], change.at, change.by)
 
 
 def _of_mark(title: object, at: datetime, by: str, tone: str = "neutral") -> TimelineItem:
@@ -104,6 +110,14 @@ _MARKED: dict[str, Any] = {
     Mark.SUBMITTED: gettext_lazy("Marked as submitted"),
     Mark.RELEASED: gettext_lazy("Marked as released"),
     MUTED: gettext_lazy("Messages muted"),
+}
+_FOLLOWED: dict[str, Any] = {
+    Mark.SUBMITTED: gettext_lazy("Submitted to the stores"),
+    Mark.RELEASED: gettext_lazy("Released to all users"),
+}
+_LEFT: dict[str, Any] = {
+    Mark.SUBMITTED: gettext_lazy("No longer in the stores"),
+    Mark.RELEASED: gettext_lazy("No longer available to all users"),
 }
 _REMOVED: dict[str, Any] = {
     Mark.SUBMITTED: gettext_lazy("Mark “submitted” removed"),

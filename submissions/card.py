@@ -193,7 +193,7 @@ def _line(row: Submission, effects: Sequence[Effect], now: datetime) -> Submissi
         url=web_address(row.store_url),
         read_error=row.read_error,
         shares=_shares(row),
-        acts=() if any(e.is_open for e in mine) else tuple(_acts(row)),
+        acts=tuple(_acts(row, is_busy=any(e.is_open for e in mine))),
         events=tuple(
             EventLine(event.at, event.what, event.by, event.is_outside)
             for event in list(row.events.all())[:EVENTS_SHOWN]
@@ -220,10 +220,11 @@ def _shares(row: Submission) -> tuple[ShareStep, ...]:
     )
 
 
-def _acts(row: Submission) -> list[ActButton]:
+def _acts(row: Submission, *, is_busy: bool) -> list[ActButton]:
+    """`is_busy`: a step or an act is on its way, so it can only be given up, before it is sent."""
     found = []
     for act in Act:
-        if refusal_of(row, act):
+        if refusal_of(row, act) or (is_busy and row.submitted_at is not None):
             continue
         variant = "danger" if act in _CAREFUL else "default"
         found.append(

@@ -8,8 +8,15 @@ from statistics import median_high
 from django.utils.translation import gettext as _
 
 from delivr.effects import clock
+from delivr.effects.models import Effect
 from delivr.pages.statuses import look_of
-from integrations.providers.stores import HAS_USERS, Act, StoreState, SubmissionState
+from integrations.providers.stores import (
+    HAS_USERS,
+    Act,
+    ReleaseType,
+    StoreState,
+    SubmissionState,
+)
 from releases.messages.notices import Notice, notify
 from releases.operations import lock_release, recompute
 from submissions.models import ENDED, Submission, SubmissionEvent, store_of
@@ -142,10 +149,21 @@ def _is_outside(row: Submission, before: StoreState, found: StoreState) -> bool:
         return found.state != SubmissionState.REPLACED
     if found.state == SubmissionState.WITHDRAWN:
         return True
+    if before.state == SubmissionState.APPROVED and found.state in HAS_USERS:
+        return row.release_type == ReleaseType.MANUAL and not _was_published(row)
     if before.state == SubmissionState.REJECTED:
         return found.state in _ON_THE_WAY
     is_set_by_hand = store_of(row.target).picks_shares and before.state in HAS_USERS
     return is_set_by_hand and found.percent != before.percent
+
+
+def _was_published(row: Submission) -> bool:
+    """By an act of ours, or the store has nothing to publish by hand."""
+    acts = Effect.objects.for_tenant(row.tenant_id).filter(
+        kind="store.act", release_id=row.release_id
+    )
+    is_ours = acts.filter(payload__submission=row.pk, payload__step=Act.PUBLISH).exists()
+    return is_ours or not store_of(row.target).has_release_type
 
 
 def words_of(row: Submission, found: StoreState, *, is_outside: bool) -> str:

@@ -48,7 +48,7 @@ def submission_new(request: TenantRequest, release_id: str, target_id: str) -> H
         "form": form,
         "release": release,
         "target": part.target,
-        "store": store_of(part.target),
+        "store": store_of(part.target).label,
         "preflight": getattr(part, "preflight", None),
         "is_possible": can_be_submitted(release, part),
     }
