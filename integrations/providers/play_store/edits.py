@@ -14,13 +14,14 @@ from urllib.parse import quote
 
 from ..base import Outcome, ProviderError
 from ..http import before_effect, dicts, garbage
-from ..stores import SubmissionPlan
+from ..stores import Act, SubmissionPlan
 from .refusals import EDIT_GONE, LABEL
 from .releases import (
     Goal,
     Release,
     Summary,
     changed,
+    countries,
     described,
     first_entry,
     goal,
@@ -29,7 +30,9 @@ from .releases import (
     is_reached,
     newer,
     numbers,
+    version_code,
     with_code,
+    with_countries,
 )
 
 if TYPE_CHECKING:
@@ -124,12 +127,16 @@ class App:
 def again_if_gone(work: Callable[[], T]) -> T:
     """Do it again at once if another program or a person ended the edit meanwhile: nothing of it
     was kept. Raises NOT_YET if that goes on."""
+    was_gone = False
     for _ in range(_TRIES):
         try:
             return work()
         except ProviderError as error:
+            if was_gone and error.outcome is Outcome.NOT_SENT:
+                break  # no time is left for another edit
             if error.code != EDIT_GONE:
                 raise
+            was_gone = True
     raise ProviderError(
         EDIT_GONE,
         "Another program that uses this service account, or somebody in Play Console, ended "
@@ -144,7 +151,7 @@ class Step:
 
     def __init__(self, app: App, name: str, plan: SubmissionPlan, track: str) -> None:
         self._app, self._name, self._plan, self._track = app, name, plan, track
-        self._code = int(plan.build)
+        self._code = version_code(plan.build)
 
     def find(self) -> Mapping[str, str] | None:
         """Its references if it was done, by whomever; an edit is opened only if the list of
@@ -153,7 +160,7 @@ class Step:
         listed = next((s for s in summaries if self._code in s.codes), None)
         if listed is not None and listed.state != "PUBLISHED":
             return self._references(listed.state) if self._was_sent(listed) else None
-        if listed is not None and self._name != "halt" and is_alone(listed, summaries):
+        if listed is not None and self._name != Act.HALT and is_alone(listed, summaries):
             return self._references("completed")
         current = with_code(self._app.tracks().get(self._track, []), self._code)
         if current is None or not is_reached(self._name, self._plan, current):
@@ -204,6 +211,7 @@ class Step:
         return self._references(wanted.status, wanted.fraction) | {
             "edit": edit.id,
             "before": before,
+            **countries(current),
         }
 
     def try_in(self, edit: Edit, tracks: Mapping[str, Sequence[Release]]) -> Goal:
@@ -212,16 +220,25 @@ class Step:
         if error := obstacle(self._name, self._code, track):
             raise error
         current = with_code(track, self._code)
+        if current and current.status == "halted" and self._name in (Act.ADVANCE, Act.COMPLETE):
+            raise ProviderError.refused(
+                "halted",
+                f"{described(current)} was halted.",
+                "Resume it if it should go on.",
+            )
         wanted = goal(self._name, self._plan, current)
         ours = current or first_entry(self._plan, tracks)
+        if self._name == Act.RESUME:
+            ours = with_countries(ours, self._plan)
         notes = self._plan.notes if self._name == "promote" else {}
         edit.put(self._track, changed(track, ours, wanted, notes))
         edit.validate()
         return wanted
 
     def _references(self, status: str, fraction: float | None = None) -> dict[str, str]:
-        found = {"track": self._track, "status": status}
-        return found if fraction is None else found | {"fraction": str(fraction)}
+        """What the step left, in place of what was remembered of an earlier one."""
+        share = "" if fraction is None else str(fraction)
+        return {"track": self._track, "status": status, "fraction": share, "read_at": ""}
 
 
 def obstacle(step: str, code: int, track: Sequence[Release]) -> ProviderError | None:
@@ -233,7 +250,7 @@ def obstacle(step: str, code: int, track: Sequence[Release]) -> ProviderError | 
             "Submit a build with a higher version code, or go on with that release.",
         )
     other = in_the_way(track, code)
-    if other and step != "halt":
+    if other and step != Act.HALT:
         return ProviderError.refused(
             "rollout_in_the_way",
             f"{described(other)} is still being rolled out to {other.percent:g} % of the users of "

@@ -13,24 +13,18 @@ from ..base import Check, ProviderError
 from ..http import before_effect, guarded
 from ..stores import SubmissionPlan
 from ..verifying import is_fatal
+from .checks import checks_of, with_page
 from .edits import App, Edit, Step, again_if_gone, obstacle
-from .refusals import LABEL, parts_of
-from .releases import Release, Summary, described, with_code
+from .refusals import EDIT_GONE, LABEL
+from .releases import Release, Summary, described, is_reached, version_code, with_code
 
 NOTES_LIMIT = 500  # characters for each language
-LARGEST_CODE = 2_100_000_000
 # https://support.google.com/googleplay/android-developer/answer/9844778
 _LOCALE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_PERMISSIONS = "https://play.google.com/console/developers/users-and-permissions"
-_PAGES = {
-    "api_disabled": "https://console.cloud.google.com/apis/library/androidpublisher.googleapis.com",
-    "forbidden": _PERMISSIONS,
-    "missing_right": _PERMISSIONS,
-}
 
 
 class Preflight:
-    """`sign_in` returns the app, or raises; `page` is the console's."""
+    """`sign_in` returns the app, or raises; `tracks` are those that every app has."""
 
     def __init__(
         self,
@@ -39,9 +33,8 @@ class Preflight:
         *,
         track: str,
         tracks: Sequence[str],
-        page: str,
     ) -> None:
-        self._sign_in, self._plan, self._track, self._page = sign_in, plan, track, page
+        self._sign_in, self._plan, self._track = sign_in, plan, track
         self._tracks = tuple(dict.fromkeys((track, *tracks)))
 
     def checks(self) -> Iterator[Check]:
@@ -50,28 +43,28 @@ class Preflight:
         for check in found:
             if check.ok and check.name in failed:
                 continue  # one source has nothing against it, another has
-            yield check if check.ok else replace(check, url=_PAGES.get(check.code, self._page))
+            yield with_page(check)
 
     def _checks(self) -> Iterator[Check]:
         yield from _notes(self._plan.notes)
         try:
             self._app = guarded(LABEL, self._sign_in)
-            listed = {self._track: self._app.summaries(self._track)}
+            self._app.summaries(self._track)
         except ProviderError as error:
-            yield Check.from_error("track" if error.code == "track_not_found" else "account", error)
+            yield from checks_of(error, otherwise="account")
             return
         yield Check(name="account", ok=True)
-        yield from _tried("review", lambda: self._review(self._others(listed)))
-        if complaint := _bad_code(self._plan.build):
-            yield complaint
-            return
         yield from self._in_edit()
+        yield from _tried("review", lambda: self._review(self._summaries()))
 
-    def _others(self, listed: dict[str, list[Summary]]) -> list[Summary]:
+    def _summaries(self) -> Iterator[Summary]:
         """The releases of all tracks: one in review holds up the whole app."""
-        for track in self._tracks[1:]:
-            listed[track] = self._app.summaries(track)
-        return [summary for track in listed.values() for summary in track]
+        for track in self._tracks:
+            try:
+                yield from self._app.summaries(track)
+            except ProviderError as error:
+                if error.code != "track_not_found":  # one that was never used
+                    raise
 
     def _review(self, summaries: Iterable[Summary]) -> Iterator[Check]:
         for summary in summaries:
@@ -93,33 +86,39 @@ class Preflight:
 
     def _in_edit(self) -> Iterator[Check]:
         try:
-            found = again_if_gone(self._ask)
+            code = version_code(self._plan.build)
+            found = again_if_gone(lambda: self._ask(code))
         except ProviderError as error:
-            found = [_refused(part) for part in parts_of(error)]
+            found = checks_of(error)
         yield from found
 
-    def _ask(self) -> list[Check]:
+    def _ask(self, code: int) -> list[Check]:
         with self._app.edit() as edit:
             tracks = before_effect(LABEL, edit.tracks)
-            code = int(self._plan.build)
+            self._tracks = tuple(name for name, releases in tracks.items() if releases)
             has_build = any(with_code(releases, code) for releases in tracks.values())
             found = list(_build(edit, code, has_build=has_build))
-            found += _track(self._track, tracks, code, self._plan)
-            if any(check.code in _HOPELESS for check in found):
-                untested = (
-                    "Google was not asked: the release cannot be tried before that is mended."
-                )
-                return [*found, Check.untested("validation", untested)]
+            found += _track(tracks.get(self._track, []), code)
+            if reason := self._needless(found, with_code(tracks.get(self._track, []), code)):
+                return [*found, Check.untested("validation", reason)]
             return found + list(self._validation(edit, tracks))
+
+    def _needless(self, found: Iterable[Check], current: Release | None) -> str:
+        """Why Google need not be asked what it says of the change; "" if it has to be."""
+        if any(check.code in _HOPELESS for check in found):
+            return "Not tried: the release is not possible for another reason."
+        if current and is_reached("promote", self._plan, current):
+            return "There is nothing to send: the release is on the track already."
+        return ""
 
     def _validation(self, edit: Edit, tracks: Mapping[str, Sequence[Release]]) -> Iterator[Check]:
         step = Step(self._app, "promote", self._plan, self._track)
         try:
             before_effect(LABEL, lambda: step.try_in(edit, tracks))
         except ProviderError as error:
-            if error.is_temporary or error.code == "edit_gone":
+            if error.is_temporary or error.code == EDIT_GONE:
                 raise
-            yield from map(_refused, parts_of(error))
+            yield from checks_of(error)
         else:
             yield Check(name="validation", ok=True)
 
@@ -139,21 +138,7 @@ _WAITING = {
         "Publish it in Play Console > Publishing overview, or switch managed publishing off.",
     ),
 }
-_HOPELESS = ("version_code_unknown", "superseded", "rollout_in_the_way", "track_not_found")
-_SUBJECTS = {
-    "no_countries": "track",
-    "first_release": "track",
-    "version_code_unknown": "build",
-    "no_upgrade": "build",
-    "missing_right": "account",
-    "account": "account",
-    "in_review": "review",
-    "not_sent_automatically": "review",
-}
-
-
-def _refused(error: ProviderError) -> Check:
-    return Check.from_error(_SUBJECTS.get(error.code, "validation"), error)
+_HOPELESS = ("version_code_unknown", "superseded", "rollout_in_the_way")
 
 
 def _tried(name: str, find: Callable[[], Iterable[Check]]) -> list[Check]:
@@ -193,17 +178,6 @@ def _note(locale: str, text: str) -> Iterator[Check]:
         )
 
 
-def _bad_code(build: str) -> Check | None:
-    if build.isascii() and build.isdigit() and 0 < int(build) <= LARGEST_CODE:
-        return None
-    return Check.failed(
-        "build",
-        "bad_version_code",
-        f"{build or 'Nothing'} is not a version code: a whole number up to {LARGEST_CODE:,}.",
-        "Enter the version code of the build that is to be submitted.",
-    )
-
-
 def _build(edit: Edit, code: int, *, has_build: bool) -> Iterator[Check]:
     codes = frozenset({code}) if has_build else before_effect(LABEL, edit.version_codes)
     if code in codes:
@@ -219,12 +193,9 @@ def _build(edit: Edit, code: int, *, has_build: bool) -> Iterator[Check]:
     )
 
 
-def _track(
-    track: str, tracks: Mapping[str, Sequence[Release]], code: int, plan: SubmissionPlan
-) -> list[Check]:
-    releases = tracks.get(track, [])
+def _track(releases: Sequence[Release], code: int) -> list[Check]:
     if error := obstacle("promote", code, releases):
-        return [Check.from_error("track", error)]
+        return checks_of(error)
     completed = next((r for r in releases if r.status == "completed"), None)
     if completed and len(completed.codes) > 1 and code not in completed.codes:
         return [
@@ -236,4 +207,4 @@ def _track(
                 "Upload one bundle that supports all devices, or release in Play Console.",
             )
         ]
-    return [Check(name="track", ok=True, message=track)]
+    return [Check(name="track", ok=True)]

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.utils.translation import gettext_lazy
 
-from ..base import Check, ProviderError
+from ..base import Check, Outcome, ProviderError
 from ..http import DEADLINE, only_provider_errors
 from ..stores import Act, StoreProvider, StoreState, SubmissionPlan
 from ..verifying import first_contact, try_in_order
 from . import states
+from .checks import CONSOLE_PAGE, step_refused
 from .edits import App, Step
 from .keys import check_service_account, client_email
 from .preflight import NOTES_LIMIT, Preflight
@@ -63,8 +64,7 @@ class PlayStore(StoreProvider):
 
     @staticmethod
     def console_page(options: Mapping[str, Any]) -> str:
-        """The list of apps: an app's own address contains numbers that the API does not report."""
-        return "https://play.google.com/console/developers/app-list"
+        return CONSOLE_PAGE
 
     def checks(self) -> Iterator[Check]:
         return try_in_order(
@@ -100,7 +100,6 @@ class PlayStore(StoreProvider):
             plan,
             track=self._track(plan),
             tracks=self.tracks,
-            page=self.console_page({}),
         ).checks()
 
     @classmethod
@@ -113,11 +112,17 @@ class PlayStore(StoreProvider):
 
     @only_provider_errors
     def take_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str]:
-        return self._step(step, plan).take()
+        try:
+            return self._step(step, plan).take()
+        except ProviderError as error:
+            if error.outcome is not Outcome.REFUSED:
+                raise
+            refused = step_refused(error)
+        raise refused
 
     @only_provider_errors
     def read_submission(self, plan: SubmissionPlan) -> StoreState:
-        return states.read(self._app(), plan, self._track(plan), url=self.console_page({}))
+        return states.read(self._app(), plan, self._track(plan), url=CONSOLE_PAGE)
 
     @classmethod
     def refusal(cls, act: Act, plan: SubmissionPlan, state: StoreState) -> str:

@@ -122,7 +122,8 @@ _MEANINGS = tuple(
     (re.compile(pattern, re.IGNORECASE), code, words, hint)
     for pattern, code, words, hint in (
         (
-            r"\bedit\b.*\b(deleted|expired|invalid|not found)\b",
+            r"\bedit (has|was|is)( been)? (deleted|expired|invalidated)|\bedit not found"
+            r"|\bedit is no longer valid",
             EDIT_GONE,
             "Another program or a change in Play Console ended the edit.",
             "Try again.",
@@ -180,7 +181,7 @@ _MEANINGS = tuple(
         ),
         (
             r"issues? with your account",
-            "account",
+            "developer_account",
             "Google does not let this developer account publish.",
             "In Play Console, see the notices on the home page: its owner has to resolve them.",
         ),
@@ -189,6 +190,12 @@ _MEANINGS = tuple(
             "no_upgrade",
             "Users of this track could not upgrade to this build.",
             "Submit a build with a higher version code that supports the same devices.",
+        ),
+        (
+            r"\b(decreased|lowered|can ?not be staged)\b",
+            "share_lowered",
+            "The share of users cannot become smaller.",
+            "Choose a larger one, or halt the release.",
         ),
         (
             r"\bhalt",
@@ -216,7 +223,8 @@ def _meant(
     texts = [vendor_words(text, secrets=secrets) for text in _messages(answer.content)]
     parts = [found for text in dict.fromkeys(texts) if (found := _meaning(text))]
     if len(parts) > 1:
-        several = Refused(parts[0].code, parts[0].message, parts[0].hint, outcome=parts[0].outcome)
+        words = " ".join(part.message for part in parts)
+        several = Refused(parts[0].code, words, parts[0].hint, outcome=parts[0].outcome)
         several.parts = tuple(parts)
         return several
     if parts:

@@ -5,14 +5,17 @@ https://developers.google.com/android-publisher/api-ref/rest/v3/edits.tracks
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..http import dicts
-from ..stores import SubmissionPlan
+from ..base import ProviderError
+from ..http import dicts, parse_object
+from ..stores import Act, SubmissionPlan
 
 PREFIX = "RELEASE_LIFECYCLE_STATE_"
+LARGEST_CODE = 2_100_000_000
 NAME_LIMIT = 50  # characters of a release's name
 
 
@@ -65,9 +68,24 @@ class Release:
 
     @property
     def percent(self) -> float | None:
-        if self.status == "completed":
-            return 100.0
-        return None if self.fraction is None else round(self.fraction * 100, 4)
+        """Of the users; of a halted release, those for whom it was."""
+        if self.fraction is not None:
+            return round(self.fraction * 100, 4)
+        return 100.0 if self.status in ("completed", "halted") else None
+
+
+def version_code(build: str) -> int:
+    """Raises ProviderError unless it is one.
+
+    https://developer.android.com/studio/publish/versioning
+    """
+    if build.isascii() and build.isdigit() and 0 < int(build[:20]) <= LARGEST_CODE:
+        return int(build)
+    raise ProviderError.refused(
+        "bad_version_code",
+        f"{build[:20] or 'Nothing'} is not a version code: a whole number up to {LARGEST_CODE:,}.",
+        "Enter the version code of the build that is to be submitted.",
+    )
 
 
 def numbers(values: object) -> frozenset[int]:
@@ -139,29 +157,29 @@ def goal(step: str, plan: SubmissionPlan, current: Release | None) -> Goal:
     A release is resumed where it stopped, unless the plan has a share.
     """
     before = current.fraction if current else None
-    if step == "halt":
+    if step == Act.HALT:
         return Goal("halted", before)
-    if step == "resume" and plan.share is None and before is not None:
+    if step == Act.RESUME and plan.share is None and before is not None:
         return Goal("inProgress", before)
-    share = {"promote": next(iter(plan.shares), None), "complete": None}.get(step, plan.share)
+    share = {"promote": next(iter(plan.shares), None), Act.COMPLETE: None}.get(step, plan.share)
     if share is None or share >= 100:
         return Goal("completed")
     return Goal("inProgress", round(share / 100, 6))
 
 
 def is_reached(step: str, plan: SubmissionPlan, current: Release) -> bool:
-    """True if there is nothing left to do, whoever did it: a larger share counts, and a release
-    that somebody halted was promoted."""
-    if step == "halt":
+    """True if there is nothing left to do, whoever did it: a larger share counts, and whatever was
+    released by hand is not promoted over it, even if it was halted or has a smaller share."""
+    if step == Act.HALT:
         return current.status == "halted"
     if current.status == "completed":
         return True
-    if current.status == "halted":
-        return step == "promote"
+    if step == "promote":
+        return current.status in ("inProgress", "halted")
+    if current.status != "inProgress" or step == Act.RESUME:
+        return current.status == "inProgress"
     wanted = goal(step, plan, current)
-    if current.status != "inProgress" or wanted.status == "completed":
-        return False
-    return step == "resume" or (current.fraction or 0) >= (wanted.fraction or 0)
+    return wanted.status == "inProgress" and (current.fraction or 0) >= (wanted.fraction or 0)
 
 
 def changed(
@@ -171,7 +189,7 @@ def changed(
 
     The others stay as they are, except those that end with it: the completed one when ours is
     completed (a track has only one), and halted ones that are older. `userFraction` is only for
-    partial releases, and `countryTargeting` not for completed ones.
+    partial releases, and `countryTargeting` for those that are being rolled out.
     """
     code = max(ours.codes)
     entry = dict(ours.document) | {
@@ -181,7 +199,7 @@ def changed(
     entry.pop("userFraction", None)
     if wanted.fraction is not None:
         entry["userFraction"] = wanted.fraction
-    if wanted.status == "completed":
+    if wanted.status != "inProgress":
         entry.pop("countryTargeting", None)
     if notes:
         entry["releaseNotes"] = [
@@ -203,10 +221,27 @@ def _ends(other: Release, *, code: int, is_completed: bool) -> bool:
     return other.status == "halted" and max(other.codes) < code
 
 
+def countries(release: Release | None) -> dict[str, str]:
+    """A reference to the countries that a partial release is limited to. They are not allowed in a
+    halted one, so they would be lost when it is resumed."""
+    if release is None or release.status != "inProgress":
+        return {}
+    limit = release.document.get("countryTargeting")
+    return {"countries": json.dumps(limit) if limit else ""}
+
+
+def with_countries(release: Release, plan: SubmissionPlan) -> Release:
+    """The halted release as it was before."""
+    limit = parse_object(plan.references.get("countries") or "")
+    if not limit or "countryTargeting" in release.document:
+        return release
+    return replace(release, document={**release.document, "countryTargeting": limit})
+
+
 def first_entry(plan: SubmissionPlan, tracks: Mapping[str, Sequence[Release]]) -> Release:
     """Our release before it is on the plan's track: as another track has it, with all its version
     codes (the others are for other devices), its name and its notes."""
-    code = int(plan.build)
+    code = version_code(plan.build)
     found = next(filter(None, (with_code(releases, code) for releases in tracks.values())), None)
     names = ("name", "releaseNotes", "inAppUpdatePriority")
     document = {n: found.document[n] for n in names if n in found.document} if found else {}
